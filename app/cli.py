@@ -1,0 +1,160 @@
+"""The command line: `python launch.py` opens the app; a verb after it does one job."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import MISSING, fields
+from typing import Any
+
+from core.config import FINETUNE_RATES, PRESETS, DecodeConfig, TrainConfig
+from core.errors import PrefixLabError
+
+RAW = argparse.RawDescriptionHelpFormatter
+
+OPEN = """Open Prefix Lab in the browser, or do one job from the command line.
+
+  python launch.py                        open the app
+  python launch.py generate --run e2e-prefix "name : The Eagle | Type : coffee shop | food : Chinese"
+  python launch.py runs                   list the runs
+  python launch.py VERB --help            about one job
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    top = argparse.ArgumentParser(prog="launch.py", description=OPEN, formatter_class=RAW)
+    _app_options(top)
+    verbs = top.add_subparsers(dest="verb", metavar="VERB")
+    for name, add in {
+        "train": _train,
+        "generate": _generate,
+        "evaluate": _evaluate,
+        "runs": _runs,
+        "pretrain": _pretrain,
+    }.items():
+        add(verbs, name)
+    verbs.add_parser("test", help="run ruff, mypy and the tests (see README)")
+    return top
+
+
+def _app_options(top: argparse.ArgumentParser) -> None:
+    top.add_argument("--host", default="127.0.0.1", help="address to serve on (default: this machine only)")
+    top.add_argument("--port", type=int, default=7860, help="port to serve on (default 7860)")
+    top.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    top.add_argument("--backbone", default="mini-gpt2", help="a bundled model, a folder, or a hub name")
+    top.add_argument("--no-browser", action="store_true", help="do not open a browser")
+    top.add_argument("--allow-network", action="store_true", help="allow a --host that others on the network can reach")
+
+
+def _verb(verbs, name: str, about: str, example: str) -> argparse.ArgumentParser:
+    verb = verbs.add_parser(
+        name, help=about, description=f"{about[0].upper()}{about[1:]}.\n\nExample:\n  {example}", formatter_class=RAW
+    )
+    verb.add_argument("--json", action="store_true", help="print one JSON object (or one a line) instead of text")
+    return verb
+
+
+def _model_options(verb: argparse.ArgumentParser, backbone: str | None = None) -> None:
+    verb.add_argument("--backbone", default=backbone, help="a bundled model, a folder, or a hub name (default: the run's own)")
+    verb.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+
+
+def _config_options(verb: argparse.ArgumentParser, config: type, skip: Sequence[str], defaults: bool) -> None:
+    """One option a field of a configuration class, so that the command line never lags behind it."""
+    for field in fields(config):
+        if field.name in skip:
+            continue
+        assert field.default is not MISSING
+        option, kind = "--" + field.name.replace("_", "-"), type(field.default)
+        shown = f"default {field.default}" if defaults else "default: the preset's"
+        if kind is bool:
+            verb.add_argument(option, action="store_true", default=None, help=shown)
+        else:
+            verb.add_argument(option, type=kind, default=None, help=shown, metavar=kind.__name__.upper())
+
+
+def _train(verbs, name: str) -> None:
+    example = "python launch.py train --data e2e_folder --run my-prefix --method prefix --preset mini"
+    verb = _verb(verbs, name, "train a prefix, or fine-tune a copy, on table-to-text data", example)
+    verb.add_argument("--data", help="E2E data: a folder with train and dev files, or a file (default: the bundled examples)")
+    verb.add_argument("--run", required=True, help="the name of the new run")
+    verb.add_argument("--method", default="prefix", choices=["prefix", "finetune"])
+    verb.add_argument("--preset", default="mini", choices=sorted(PRESETS), help="paper is meant for GPT-2-medium")
+    verb.add_argument(
+        "--form", default=None, choices=["newline", "paper"], help="what stands between table and text (default: the preset's)"
+    )
+    verb.add_argument("--rows", type=int, default=0, help="train on the first so many rows only")
+    verb.add_argument("--half", action="store_true", help="keep the weights as fp16")
+    _model_options(verb, "mini-gpt2")
+    _config_options(verb, TrainConfig, ("method", "preset"), defaults=False)
+    verb.epilog = "Fine-tuning rates of the presets: " + ", ".join(f"{name} {rate:g}" for name, rate in FINETUNE_RATES.items())
+
+
+def _generate(verbs, name: str) -> None:
+    example = (
+        'python launch.py generate --run e2e-prefix "name : The Eagle | Type : coffee shop | food : Chinese | area : riverside"'
+    )
+    verb = _verb(verbs, name, "tell a table, with a run or with the frozen model", example)
+    verb.add_argument("table", help="the table in any notation, or - to read it from standard input")
+    verb.add_argument("--run", help="the run to use (default: the frozen model)")
+    verb.add_argument("--raw", action="store_true", help="print the model's own tokenised text")
+    _model_options(verb)
+    _config_options(verb, DecodeConfig, (), defaults=True)
+
+
+def _evaluate(verbs, name: str) -> None:
+    example = "python launch.py evaluate --run e2e-prefix --data e2e_folder --split test"
+    verb = _verb(verbs, name, "score a run, or the frozen model, on a test set", example)
+    verb.add_argument("--run", help="the run to score (default: the frozen model)")
+    verb.add_argument("--data", required=True, help="E2E data: a folder, or a file")
+    verb.add_argument("--split", default="test", help="train, dev or test")
+    verb.add_argument("--tables", type=int, default=0, help="score the first so many tables only")
+    verb.add_argument("--hyps", help="write the outputs to this file, one a line")
+    verb.add_argument("--batch", type=int, default=32, help="tables generated together (default 32)")
+    _model_options(verb)
+    _config_options(verb, DecodeConfig, (), defaults=False)
+    verb.epilog = "Decoding defaults to the paper's: beam 5, 5 to 100 new tokens, length penalty 1."
+
+
+def _runs(verbs, name: str) -> None:
+    _verb(verbs, name, "list the runs, bundled ones first", "python launch.py runs --json")
+
+
+def _pretrain(verbs, name: str) -> None:
+    example = "python launch.py pretrain --preset mini-gpt2 --corpus text_folder --records records_folder --out my-backbone"
+    verb = _verb(verbs, name, "make a small backbone from plain text; goes on where it was stopped", example)
+    verb.add_argument("--preset", default="mini-gpt2", choices=["mini-gpt2"])
+    verb.add_argument("--corpus", required=True, help="folder of .txt or .txt.gz files; documents end with a line <|endoftext|>")
+    verb.add_argument("--records", help="folder of structured records (see the model card)")
+    verb.add_argument("--out", required=True, help="folder for the checkpoint and, at the end, the model")
+    verb.add_argument("--tokens", type=float, help="how many tokens to train on (default: the preset's)")
+    verb.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+
+
+def overrides(args: argparse.Namespace, config: type) -> dict[str, Any]:
+    """The fields of a configuration that were given on the command line."""
+    values = {field.name: getattr(args, field.name, None) for field in fields(config)}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code is 0, 1 for an error a user can mend, 2 for a wrong command line, 130 for Ctrl-C."""
+    args = parser().parse_args(argv)
+    as_json = getattr(args, "json", False)
+    try:
+        from app import commands  # late: --help must not wait for torch
+
+        return getattr(commands, args.verb or "open_app")(args)
+    except PrefixLabError as error:
+        if as_json:
+            print(json.dumps({"error": str(error), "kind": type(error).__name__}))
+        else:
+            print(f"Error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0

@@ -1,0 +1,197 @@
+"""Load a frozen language model: bundled, from a folder, or by its hub name."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from torch import nn
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import logging as transformers_logging
+
+from core import paths
+from core.attention import NAME, prepare
+from core.errors import BackboneNotFound, BadConfig, NotSupported
+
+DEFAULT = "mini-gpt2"
+SAMPLES = 512  # values hashed of each tensor
+transformers_logging.set_verbosity_error()
+transformers_logging.disable_progress_bar()
+
+
+@dataclass(frozen=True)
+class BackboneSpec:
+    """What a prefix must fit. `fingerprint` ties runs to the weights; `sites` are where virtual tokens can stand."""
+
+    name: str
+    origin: str  # "bundled", "folder" or "hub"
+    family: str  # "causal"
+    layers: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    width: int
+    vocabulary: int
+    positions: int
+    parameters: int
+    fingerprint: str
+    sites: tuple[str, ...] = ("decoder",)
+
+
+class Backbone:
+    """A frozen model with its tokenizer. Shared by all its prefixes: nothing but `attach` changes what it computes."""
+
+    def __init__(self, spec: BackboneSpec, model: Any, tokenizer: Any, device: torch.device) -> None:
+        self.spec, self.model, self.tokenizer, self.device = spec, model, tokenizer, device
+        self.dtype = next(model.parameters()).dtype
+        self.eos = eos_ids(model, tokenizer)
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids of a text; no special tokens are added."""
+        return self.tokenizer(text, add_special_tokens=False)["input_ids"]
+
+    def decode(self, ids: list[int]) -> str:
+        """Text of token ids, special tokens left out, spaces as they are."""
+        return self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+
+
+def eos_ids(model: Any, tokenizer: Any) -> set[int]:
+    """Ids that end a text: the tokenizer's, and those the model's configuration names."""
+    named = model.config.eos_token_id
+    listed = named if isinstance(named, list) else [named]
+    return {token for token in [*listed, tokenizer.eos_token_id] if token is not None}
+
+
+def bundled() -> list[str]:
+    """Names of the models that come with the project."""
+    return sorted(path.parent.name for path in paths.MODELS.glob("*/config.json"))
+
+
+def load_backbone(name: str = DEFAULT, device: str = "auto") -> Backbone:
+    """Load a model, frozen and in evaluation mode.
+
+    `name`: a bundled model, a folder in the transformers form, or a hub name (fetched where there is a
+    network, unless it is cached already). Raises BackboneNotFound with what was tried, NotSupported for a
+    family that does not fit.
+    """
+    where, origin = _locate(name)
+    target = pick_device(device)
+    config = _open(name, origin, lambda: AutoConfig.from_pretrained(where))
+    if config.is_encoder_decoder:
+        raise NotSupported(
+            f"{name} is an encoder-decoder model ({config.model_type}); only decoder models such as GPT-2 are supported. "
+            "Give a GPT-2, Llama or Qwen-like model."
+        )
+    tokenizer = _open(name, origin, lambda: AutoTokenizer.from_pretrained(where))
+    model = _open(
+        name,
+        origin,
+        lambda: AutoModelForCausalLM.from_pretrained(
+            where, dtype=pick_dtype(target), attn_implementation=NAME, use_safetensors=True
+        ),
+    )
+    model = model.to(target).eval().requires_grad_(False)
+    for module in model.modules():  # gradient checkpointing needs train mode, so dropout must be off there too
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+    prepare(model)
+    if not tokenizer("a b")["input_ids"]:  # transformers makes an empty one where its files are missing
+        raise BackboneNotFound(
+            f"{name} has no tokenizer. A model folder needs the tokenizer's files (tokenizer.json) beside the weights."
+        )
+    shown = Path(name).resolve().name if origin == "folder" else name
+    return Backbone(_spec(shown, origin, model), model, tokenizer, target)
+
+
+def _locate(name: str) -> tuple[str, str]:
+    if not name or not name.strip():
+        raise BackboneNotFound(f"No model name given. Bundled: {', '.join(bundled()) or 'none'}; or give a folder or a hub name.")
+    if name in bundled():
+        return str(paths.MODELS / name), "bundled"
+    path = Path(name).expanduser()
+    if path.is_dir():
+        if not (path / "config.json").exists():
+            raise BackboneNotFound(
+                f"The folder {name} holds no config.json, so it is not a saved transformers model. Give the folder that holds it."
+            )
+        return str(path), "folder"
+    if path.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1:
+        raise BackboneNotFound(
+            f"There is no folder {name}. Give the folder of a saved model, a bundled name ({', '.join(bundled())}) or a hub name."
+        )
+    return name, "hub"
+
+
+def _open(name: str, origin: str, load):
+    try:
+        return load()
+    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        if origin == "hub":
+            raise BackboneNotFound(
+                f"Cannot load {name!r}. Tried: the bundled models ({', '.join(bundled()) or 'none'}), "
+                f"a folder of that name, and the model hub ({reason}). "
+                "With no network, give the folder of a saved model instead."
+            ) from error
+        raise BackboneNotFound(
+            f"Cannot load the model in {name}: {reason} "
+            "A model folder needs config.json, a safetensors file and the tokenizer's files."
+        ) from error
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """ "auto": CUDA, else Apple's MPS, else the CPU; or a device by name. BadConfig where it is not there."""
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise BadConfig(f"There is no device {name!r}. Use auto, cpu, cuda or mps.") from error
+    missing = (device.type == "cuda" and not torch.cuda.is_available()) or (
+        device.type == "mps" and not torch.backends.mps.is_available()
+    )
+    if missing or device.type not in ("cpu", "cuda", "mps"):
+        raise BadConfig(f"The device {name!r} is not available on this machine. Use auto or cpu.")
+    return device
+
+
+def pick_dtype(device: torch.device) -> torch.dtype:
+    """bf16 on a CUDA device that has it, fp32 elsewhere."""
+    return torch.bfloat16 if device.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float32
+
+
+def fingerprint(model: nn.Module) -> str:
+    """16 hex digits from every tensor's name, shape and up to 512 of its values.
+
+    They are rounded to bf16, so that the dtype a model is loaded in does not matter.
+    """
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.named_parameters()):
+        flat = tensor.detach().flatten()
+        chosen = flat[torch.linspace(0, flat.numel() - 1, min(SAMPLES, flat.numel()), device=flat.device).long()]
+        digest.update(f"{name}{tuple(tensor.shape)}".encode())
+        digest.update(chosen.to(torch.bfloat16).view(torch.int16).cpu().numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _spec(name: str, origin: str, model: Any) -> BackboneSpec:
+    config = model.config
+    heads, width = config.num_attention_heads, config.hidden_size
+    return BackboneSpec(
+        name=name,
+        origin=origin,
+        family="causal",
+        layers=config.num_hidden_layers,
+        heads=heads,
+        kv_heads=getattr(config, "num_key_value_heads", None) or heads,
+        head_dim=getattr(config, "head_dim", None) or width // heads,
+        width=width,
+        vocabulary=config.vocab_size,
+        positions=config.max_position_embeddings,
+        parameters=sum(p.numel() for p in model.parameters()),
+        fingerprint=fingerprint(model),
+    )

@@ -1,0 +1,140 @@
+"""Frozen settings. Unknown or bad fields are refused with a sentence that names them."""
+
+import difflib
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Self
+
+from core.errors import BadConfig
+
+
+class Config:
+    """Base of the settings classes: made from plain values, checked, turned back into plain values."""
+
+    @classmethod
+    def of(cls, values: dict[str, Any]) -> Self:
+        """Build from a dict; BadConfig names an unknown field and the nearest known one."""
+        known = [field.name for field in fields(cls)]  # type: ignore[arg-type]
+        for name in values:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, 1)
+                hint = f" Did you mean {near[0]!r}?" if near else f" Known: {', '.join(known)}."
+                raise BadConfig(f"{cls.__name__} has no field {name!r}.{hint}")
+        return cls(**values)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return asdict(self)  # type: ignore[call-overload]
+
+    def but(self, **changes: Any) -> Self:
+        """A copy with some fields changed, checked again."""
+        return replace(self, **changes)  # type: ignore[type-var]
+
+    def _check(self, ok: bool, name: str, rule: str) -> None:
+        if not ok:
+            raise BadConfig(f"{name} must be {rule}; given: {getattr(self, name)!r}.")
+
+    def _check_number(self, name: str, low: float, high: float = float("inf"), whole: bool = False) -> None:
+        value = getattr(self, name)
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        kind = "a whole number" if whole else "a number"
+        rule = f"{kind} of at least {low:g}" if high == float("inf") else f"{kind} from {low:g} to {high:g}"
+        self._check(number and low <= value <= high and (not whole or value == int(value)), name, rule)
+
+
+@dataclass(frozen=True)
+class DecodeConfig(Config):
+    """How text is generated. Every field is set here, so that a model's own defaults cannot leak in.
+
+    `mode`: "greedy", "sample" (temperature, top_k, top_p; one generator per row, from its seed) or
+    "beam" (`beams`, `length_penalty`). `min_new` and `max_new` count generated tokens, the end included.
+    """
+
+    mode: str = "greedy"
+    beams: int = 5
+    max_new: int = 80
+    min_new: int = 0
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
+    length_penalty: float = 1.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        self._check(self.mode in ("greedy", "sample", "beam"), "mode", '"greedy", "sample" or "beam"')
+        self._check_number("beams", 1, 64, whole=True)
+        self._check_number("max_new", 1, 100_000, whole=True)
+        self._check_number("min_new", 0, self.max_new, whole=True)
+        self._check_number("temperature", 0.01, 100)
+        self._check_number("top_k", 0, whole=True)
+        self._check_number("top_p", 0.001, 1)
+        self._check_number("length_penalty", -10, 10)
+        self._check_number("seed", 0, 2**63 - 1, whole=True)
+
+
+@dataclass(frozen=True)
+class TrainConfig(Config):
+    """How a method is trained.
+
+    Fields of prefix-tuning: `length` (virtual tokens P), `mlp` (hidden size of the reparametrisation,
+    paper §4.3; 0 trains the keys and values directly), `init` ("random", "zeros" or "words") and
+    `init_words`. `reduction`: "token" is the mean over target tokens, "sentence" the sum per sentence,
+    averaged over the batch. `updates` > 0 ends after so many updates, whatever `epochs` says.
+    `autocast`: "auto" uses bf16 where the device is fast in it.
+    """
+
+    method: str = "prefix"
+    preset: str = "fast"
+    length: int = 10
+    mlp: int = 0
+    init: str = "words"
+    init_words: str = "table to text"
+    rate: float = 5e-3
+    epochs: float = 5
+    updates: int = 0
+    batch: int = 10
+    accumulate: int = 1
+    warmup: int = 0
+    weight_decay: float = 0.0
+    clip: float = 1.0
+    reduction: str = "token"
+    autocast: str = "auto"
+    checkpointing: bool = False
+    validate_every: int = 500
+    valid_rows: int = 500
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        self._check(self.init in ("random", "zeros", "words"), "init", '"random", "zeros" or "words"')
+        self._check(self.reduction in ("token", "sentence"), "reduction", '"token" or "sentence"')
+        self._check(self.autocast in ("auto", "on", "off"), "autocast", '"auto", "on" or "off"')
+        self._check(isinstance(self.checkpointing, bool), "checkpointing", "true or false")
+        for name, low in {"length": 1, "mlp": 0, "updates": 0, "batch": 1, "accumulate": 1, "warmup": 0, "seed": 0}.items():
+            self._check_number(name, low, 10_000_000, whole=True)
+        self._check_number("validate_every", 1, whole=True)
+        self._check_number("valid_rows", 0, whole=True)
+        self._check_number("rate", 1e-9, 10)
+        self._check_number("epochs", 0.001, 10_000)
+        self._check_number("weight_decay", 0, 10)
+        self._check_number("clip", 0, 1e6)
+
+
+# `paper`: Table 5 of the paper (E2E row), meant for GPT-2-medium; its MLP of 512 is the official code's.
+# `fast`: what later work found quicker: direct parameters from real activations at a high rate.
+# `mini`: what was chosen on validation for the bundled backbone.
+PRESETS: dict[str, dict[str, Any]] = {
+    "paper": dict(length=5, mlp=512, init="random", rate=8e-5, epochs=5, batch=10, reduction="sentence"),
+    "fast": dict(length=10, mlp=0, init="words", rate=5e-3, epochs=5, batch=10, reduction="token"),
+    "mini": dict(length=20, mlp=512, init="random", rate=2e-3, epochs=5, batch=20, reduction="token"),
+}
+FINETUNE_RATES = {"paper": 5e-5, "fast": 5e-4, "mini": 5e-4}
+
+
+def preset(name: str, method: str = "prefix", **changes: Any) -> TrainConfig:
+    """The settings of a preset for a method, with some fields changed (None leaves a field as it is)."""
+    if name not in PRESETS:
+        raise BadConfig(f"There is no preset {name!r}. Known: {', '.join(PRESETS)}.")
+    values = dict(PRESETS[name])
+    if method == "finetune":
+        values |= {"rate": FINETUNE_RATES[name]}
+    values |= {key: value for key, value in changes.items() if value is not None}
+    return TrainConfig.of({"method": method, "preset": name} | values)

@@ -1,0 +1,66 @@
+"""Every error a user can meet, in one tree.
+
+PrefixLabError
+├── BadInput            something the user typed, pasted or pointed at is not usable
+│   ├── BadTable        a linearised table cannot be read; names the field
+│   ├── BadData         a row of a data file cannot be read; names file and line
+│   └── TooLong         more tokens than the model has positions for
+├── BadConfig           an unknown field, or a value out of range
+├── BackboneNotFound    no such model here, and (where tried) no network to fetch it
+├── WrongBackbone       a run belongs to another backbone (names both)
+├── StoreError          the run store cannot be read or written
+│   └── RunNotFound     no run of that id
+├── TrainingFailed      the loss ran away or became NaN; the last good state is kept
+└── NotSupported        a method or model family that does not fit, by name
+
+A message says what was wrong, what was given and what to do. The edges (CLI, app) print it as
+it is; anything else that escapes is a bug.
+"""
+
+
+class PrefixLabError(Exception):
+    """Root of every error meant for a user."""
+
+
+class BadInput(PrefixLabError):
+    """Something typed, pasted or pointed at is not usable."""
+
+
+class BadTable(BadInput):
+    """A linearised table cannot be read."""
+
+
+class BadData(BadInput):
+    """A row of a data file cannot be read."""
+
+
+class TooLong(BadInput):
+    """More tokens than the model has positions for."""
+
+
+class BadConfig(PrefixLabError):
+    """An unknown configuration field, or a value out of range."""
+
+
+class BackboneNotFound(PrefixLabError):
+    """No such model here."""
+
+
+class WrongBackbone(PrefixLabError):
+    """A run belongs to another backbone."""
+
+
+class StoreError(PrefixLabError):
+    """The run store cannot be read or written."""
+
+
+class RunNotFound(StoreError):
+    """No run of that id."""
+
+
+class TrainingFailed(PrefixLabError):
+    """The loss ran away; the last good state is kept."""
+
+
+class NotSupported(PrefixLabError):
+    """A method or model family that does not fit."""

@@ -1,0 +1,254 @@
+"""Generation: one streaming primitive for greedy and sampled text, transformers' beam search for beams.
+
+Requests with different prefixes, or none, share a batch. A prefix is in force for one forward call at
+a time, so interleaved streams cannot leak into one another.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache, GenerationConfig, StoppingCriteria, StoppingCriteriaList
+
+from core.attention import PrefixState, attach
+from core.backbone import Backbone
+from core.batching import left_pad
+from core.config import DecodeConfig
+from core.errors import BadInput, TooLong
+from core.prefix import Prefix
+
+Cancel = Callable[[], bool]
+
+
+@dataclass(frozen=True)
+class Request:
+    """One text to generate: the prompt's ids, its prefix (or none), and the seed of its own random generator."""
+
+    prompt_ids: list[int]
+    prefix: Prefix | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Token:
+    """One new token of a row, its log-probability under the model, and the row's text so far."""
+
+    row: int
+    id: int
+    logprob: float
+    text_so_far: str
+    ended: bool
+
+
+@dataclass(frozen=True)
+class Generation:
+    """A finished text. `finish`: "eos", "length" or "cancelled"; `seconds` of the whole batch."""
+
+    text: str
+    ids: list[int]
+    logprobs: list[float]
+    finish: str
+    seconds: float
+
+
+def check_fits(backbone: Backbone, prompt: int, prefix: int, new: int) -> None:
+    """TooLong where prompt, prefix and new tokens exceed the model's positions."""
+    positions = backbone.spec.positions
+    room = positions - prefix - new
+    if prompt > room:
+        virtual = f", {prefix} virtual tokens" if prefix else ""
+        raise TooLong(
+            f"The input has {prompt} tokens, and {max(room, 0)} fit: {backbone.spec.name} has {positions} positions{virtual} "
+            f"and {new} are kept for the output. "
+            "Shorten the input, or ask for fewer new tokens."
+        )
+
+
+def _checked(backbone: Backbone, requests: Sequence[Request], decode: DecodeConfig) -> None:
+    if not requests:
+        raise BadInput("Nothing to generate: no request was given.")
+    for request in requests:
+        if not request.prompt_ids:
+            raise BadInput("The prompt is empty. Give at least one word.")
+        check_fits(backbone, len(request.prompt_ids), request.prefix.length if request.prefix else 0, decode.max_new)
+
+
+@dataclass
+class _Row:
+    generator: torch.Generator
+    ids: list[int]
+    ended: bool = False
+
+
+class _Decoder:
+    """A batch being decoded: the cache, the mask and the next position of every row."""
+
+    def __init__(self, model, backbone: Backbone, requests: Sequence[Request]) -> None:
+        self.model, self.device = model, backbone.device
+        self.state = PrefixState.of([request.prefix for request in requests], self.device, next(model.parameters()).dtype)
+        self.ids, self.mask = left_pad([request.prompt_ids for request in requests], self.device)
+        self.padded = bool((self.mask == 0).any())
+        positions = (self.mask.cumsum(-1) - 1).clamp(min=0)  # (B, T)
+        self.positions = positions + self.state.shift[:, None] if self.state else positions
+        self.cache = DynamicCache(config=model.config)
+
+    @torch.no_grad()
+    def logits(self) -> Tensor:
+        """Logits of the next token: (B, vocabulary), fp32."""
+        with attach(self.model, self.state):
+            out = self.model(
+                input_ids=self.ids,
+                attention_mask=self.mask if self.padded else None,
+                position_ids=self.positions,
+                past_key_values=self.cache,
+                use_cache=True,
+                logits_to_keep=1,
+            )
+        return out.logits[:, -1].float()
+
+    def push(self, tokens: list[int]) -> None:
+        """Take one chosen token a row as the next input."""
+        self.ids = torch.tensor(tokens, device=self.device)[:, None]
+        self.positions = self.positions[:, -1:] + 1
+        if self.padded:
+            self.mask = torch.cat([self.mask, torch.ones_like(self.mask[:, :1])], -1)
+
+
+def stream(
+    model, backbone: Backbone, requests: Sequence[Request], decode: DecodeConfig, cancel: Cancel | None = None
+) -> Iterator[list[Token | None]]:
+    """Greedy or sampled text, token by token.
+
+    Yields one list a step: a Token for every row that still went on, None for rows that have ended. Ends
+    when all rows have, after `max_new` tokens, or when `cancel()` turns true. Closing it early is safe.
+    """
+    _checked(backbone, requests, decode)
+    if decode.mode == "beam":
+        raise BadInput(
+            "Beam search does not stream: its best text may change at every step. Use generate(), or greedy or sampled text."
+        )
+    decoder = _Decoder(model, backbone, requests)
+    rows = [_Row(torch.Generator().manual_seed(request.seed), []) for request in requests]
+    for _ in range(decode.max_new):
+        if cancel is not None and cancel():
+            return
+        logprobs = decoder.logits().log_softmax(-1).cpu()  # (B, vocabulary)
+        step = [None if row.ended else _advance(index, row, logprobs[index], backbone, decode) for index, row in enumerate(rows)]
+        yield step
+        if all(row.ended for row in rows):
+            return
+        decoder.push([row.ids[-1] for row in rows])
+
+
+def _advance(index: int, row: _Row, logprobs: Tensor, backbone: Backbone, decode: DecodeConfig) -> Token:
+    choice = logprobs
+    if len(row.ids) < decode.min_new:
+        choice = logprobs.clone()
+        choice[list(backbone.eos)] = -torch.inf
+    token = int(choice.argmax()) if decode.mode == "greedy" else _sample(choice, row.generator, decode)
+    row.ids.append(token)
+    row.ended = token in backbone.eos
+    return Token(index, token, logprobs[token].item(), readable(backbone, row.ids), row.ended)
+
+
+def _sample(logprobs: Tensor, generator: torch.Generator, decode: DecodeConfig) -> int:
+    """Draw by temperature, top-k and top-p, in double precision from the row's own generator."""
+    probabilities, order = (logprobs.double() / decode.temperature).softmax(-1).sort(descending=True)
+    if decode.top_k:
+        probabilities[decode.top_k :] = 0
+    if decode.top_p < 1:
+        before = probabilities.cumsum(-1) - probabilities
+        probabilities[before >= decode.top_p] = 0
+    return int(order[torch.multinomial(probabilities, 1, generator=generator)])
+
+
+def readable(backbone: Backbone, ids: list[int]) -> str:
+    """Text of ids so far; a character whose bytes are not all there yet is held back."""
+    return backbone.decode(ids).rstrip("\ufffd").strip()
+
+
+def generate(
+    model, backbone: Backbone, requests: Sequence[Request], decode: DecodeConfig, cancel: Cancel | None = None
+) -> list[Generation]:
+    """All rows to their end, as one batch; beams through transformers' own search."""
+    began = time.monotonic()
+    if decode.mode == "beam":
+        return _beam(model, backbone, requests, decode, cancel, began)
+    tokens: list[list[Token]] = [[] for _ in requests]
+    for step in stream(model, backbone, requests, decode, cancel):
+        for token in step:
+            if token is not None:
+                tokens[token.row].append(token)
+    seconds = time.monotonic() - began
+    stopped = cancel is not None and cancel()
+    return [_finish(row, decode, seconds, stopped) for row in tokens]
+
+
+def _finish(tokens: list[Token], decode: DecodeConfig, seconds: float, stopped: bool) -> Generation:
+    text = tokens[-1].text_so_far if tokens else ""
+    ended = bool(tokens) and tokens[-1].ended
+    finish = "eos" if ended else "cancelled" if stopped and len(tokens) < decode.max_new else "length"
+    return Generation(text, [token.id for token in tokens], [token.logprob for token in tokens], finish, seconds)
+
+
+class _Cancelled(StoppingCriteria):
+    def __init__(self, cancel: Cancel | None) -> None:
+        self.cancel, self.seen = cancel, threading.Event()
+
+    def __call__(self, input_ids, scores, **kwargs):
+        if self.cancel is not None and self.cancel():
+            self.seen.set()
+        return torch.full((len(input_ids),), self.seen.is_set(), device=input_ids.device)
+
+
+@torch.no_grad()
+def _beam(model, backbone: Backbone, requests, decode: DecodeConfig, cancel: Cancel | None, began: float) -> list[Generation]:
+    _checked(backbone, requests, decode)
+    decoder, stop = _Decoder(model, backbone, requests), _Cancelled(cancel)
+    with attach(model, decoder.state):  # the search calls the model itself: attached for its length, under the model's lock
+        out = model.generate(
+            input_ids=decoder.ids,
+            attention_mask=decoder.mask,
+            position_ids=decoder.positions,
+            generation_config=_beam_config(backbone, decode),
+            stopping_criteria=StoppingCriteriaList([stop]),
+        )
+    width, seconds, results = decoder.ids.shape[1], time.monotonic() - began, []
+    for sequence in out[:, width:].tolist():
+        end = next((place for place, token in enumerate(sequence) if token in backbone.eos), None)
+        ids = sequence if end is None else sequence[: end + 1]
+        finish = "cancelled" if stop.seen.is_set() else "length" if end is None else "eos"
+        results.append(Generation(readable(backbone, ids), ids, [], finish, seconds))
+    return results
+
+
+def _beam_config(backbone: Backbone, decode: DecodeConfig) -> GenerationConfig:
+    eos = sorted(backbone.eos)
+    return GenerationConfig(
+        max_new_tokens=decode.max_new,
+        min_new_tokens=decode.min_new or None,
+        num_beams=decode.beams,
+        length_penalty=decode.length_penalty,
+        do_sample=False,
+        early_stopping=False,
+        repetition_penalty=1.0,
+        no_repeat_ngram_size=0,
+        temperature=1.0,
+        top_k=50,
+        top_p=1.0,
+        num_return_sequences=1,
+        eos_token_id=eos,
+        pad_token_id=eos[0] if eos else 0,
+        use_cache=True,
+    )
+
+
+def next_word(model, backbone: Backbone, request: Request, k: int = 10) -> list[tuple[str, float]]:
+    """The k likeliest next tokens after the prompt, as text, with probabilities."""
+    _checked(backbone, [request], DecodeConfig(max_new=1))
+    probabilities = _Decoder(model, backbone, [request]).logits()[0].softmax(-1)
+    top = probabilities.topk(k)
+    return [(backbone.tokenizer.decode([token]), p) for token, p in zip(top.indices.tolist(), top.values.tolist(), strict=True)]

@@ -1,0 +1,49 @@
+"""Prefix-tuning (paper §4): keys and values of P virtual tokens at every layer; the model stays frozen."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from core.attention import PrefixState, attach
+from core.backbone import Backbone
+from core.config import TrainConfig
+from core.prefix import DirectPrefix, PrefixEncoder, initial_past
+
+
+class PrefixMethod:
+    """Direct, or through an MLP that `tensors()` folds away (paper §4.3)."""
+
+    name = "prefix"
+
+    def __init__(self, backbone: Backbone, config: TrainConfig) -> None:
+        torch.manual_seed(config.seed)
+        self.model, self.length, device = backbone.model, config.length, backbone.device
+        self.module: DirectPrefix | PrefixEncoder
+        if not config.mlp:
+            start = initial_past(backbone, config.init, config.length, config.init_words)
+            self.module = DirectPrefix(start).to(device)
+            return
+        self.module = PrefixEncoder(backbone.spec, config.length, config.mlp).to(device)
+        if config.init == "words":
+            self.module.fit(initial_past(backbone, "words", config.length, config.init_words))
+        elif config.init == "zeros":
+            for mlp in self.module.mlps.values():
+                nn.init.zeros_(mlp[-1].weight)  # type: ignore[index]
+                nn.init.zeros_(mlp[-1].bias)  # type: ignore[index]
+
+    def parameters(self) -> list[nn.Parameter]:
+        """The prefix's own parameters, the MLP's among them where there is one."""
+        return list(self.module.parameters())
+
+    @contextmanager
+    def attach(self, rows: int) -> Iterator[None]:
+        """The prefix as it is now, the same for all rows; the MLP is computed once."""
+        with attach(self.model, PrefixState.shared(self.module(), rows)):
+            yield
+
+    @torch.no_grad()
+    def tensors(self) -> dict[str, Tensor]:
+        """site -> (layers, 2, kv_heads, P, head_dim): the MLP's output, not the MLP."""
+        return {site: kv.detach().clone().contiguous() for site, kv in self.module().items()}

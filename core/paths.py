@@ -1,0 +1,22 @@
+"""Where bundled assets and the user's own files live."""
+
+import os
+from pathlib import Path
+
+import platformdirs
+
+ASSETS = Path(__file__).resolve().parent.parent / "assets"
+MODELS = ASSETS / "models"
+BUNDLED_RUNS = ASSETS / "runs"
+DATA = ASSETS / "data"
+
+
+def home() -> Path:
+    """The user's folder: $PREFIX_LAB_HOME where set, else the platform's own place for application data."""
+    override = os.environ.get("PREFIX_LAB_HOME")
+    return Path(override).expanduser() if override else platformdirs.user_data_path("prefix-lab", appauthor=False)
+
+
+def runs_dir() -> Path:
+    """Where the user's runs are kept; made when the first one is written."""
+    return home() / "runs"

@@ -1,0 +1,130 @@
+"""A prefix: the keys and values that are kept, how they begin, and the MLP that is dropped after training."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+from torch.nn import functional as F
+from transformers import DynamicCache
+
+from core.attention import Past, attach
+from core.errors import BadConfig, BadInput
+
+if TYPE_CHECKING:
+    from core.backbone import Backbone, BackboneSpec
+
+
+@dataclass(frozen=True, eq=False)
+class Prefix:
+    """Virtual tokens as keys and values at every layer. `past[site]`: (layers, 2, kv_heads, length, head_dim)."""
+
+    past: Past
+    backbone: str = ""
+    fingerprint: str = ""
+    origin: str = ""
+
+    @property
+    def length(self) -> int:
+        """P, the number of virtual tokens."""
+        return next(iter(self.past.values())).shape[3]
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers are stored."""
+        return sum(kv.numel() for kv in self.past.values())
+
+    def save(self, path: Path, dtype: torch.dtype = torch.float32) -> None:
+        """Write the tensors, and nothing else, as safetensors."""
+        save_file({site: kv.detach().to("cpu", dtype).contiguous() for site, kv in self.past.items()}, path)
+
+    @classmethod
+    def load(cls, path: Path, backbone: str = "", fingerprint: str = "") -> "Prefix":
+        """Read what `save` wrote, as fp32."""
+        try:
+            tensors = load_file(path)
+        except Exception as error:  # safetensors raises its own class, OSError or ValueError
+            raise BadInput(
+                f"{path.name} is not a readable safetensors file ({error}). Train the prefix again, or restore the file."
+            ) from error
+        past = {site: kv.float() for site, kv in tensors.items()}
+        if not past or any(kv.ndim != 5 or kv.shape[1] != 2 for kv in past.values()):
+            raise BadInput(f"{path.name} does not hold a prefix: expected tensors of shape (layers, 2, heads, length, head_dim).")
+        return cls(past, backbone, fingerprint, str(path))
+
+
+class DirectPrefix(nn.Module):
+    """Trains the keys and values themselves."""
+
+    def __init__(self, start: Past) -> None:
+        super().__init__()
+        self.past = nn.ParameterDict({site: nn.Parameter(kv.clone().float()) for site, kv in start.items()})
+
+    def forward(self) -> Past:
+        """site -> (layers, 2, kv_heads, P, head_dim)."""
+        return dict(self.past.items())
+
+
+class PrefixEncoder(nn.Module):
+    """The reparametrisation of paper §4.3: P'[i] of the model's width, through an MLP, gives all keys and values.
+
+    One embedding and MLP a site, in the official code's form: Embedding, Linear, tanh, Linear.
+    """
+
+    def __init__(self, spec: "BackboneSpec", length: int, hidden: int) -> None:
+        super().__init__()
+        self.shape = (spec.layers, 2, spec.kv_heads, spec.head_dim)
+        self.inputs = nn.ModuleDict({site: nn.Embedding(length, spec.width) for site in spec.sites})
+        out = spec.layers * 2 * spec.kv_heads * spec.head_dim
+        self.mlps = nn.ModuleDict(
+            {site: nn.Sequential(nn.Linear(spec.width, hidden), nn.Tanh(), nn.Linear(hidden, out)) for site in spec.sites}
+        )
+
+    def forward(self) -> Past:
+        """site -> (layers, 2, kv_heads, P, head_dim); computed once a step, whatever the batch."""
+        past = {}
+        for site, mlp in self.mlps.items():
+            flat = mlp(self.inputs[site].weight)  # (P, layers * 2 * heads * dim)
+            past[site] = flat.view(-1, *self.shape).permute(1, 2, 3, 0, 4)
+        return past
+
+    def fit(self, target: Past, steps: int = 500, rate: float = 1e-4) -> None:
+        """Bring the output near `target` by squared error (the official code's way to start the MLP from words)."""
+        optimiser = torch.optim.Adam(self.parameters(), lr=rate)
+        for _ in range(steps):
+            optimiser.zero_grad()
+            past = self()
+            torch.stack([F.mse_loss(past[site], target[site]) for site in past]).sum().backward()
+            optimiser.step()
+
+
+@torch.no_grad()
+def text_past(backbone: "Backbone", ids: list[int]) -> Past:
+    """The frozen model's own keys and values for a text of P tokens at positions 0 to P-1."""
+    device = backbone.device
+    with attach(backbone.model, None):
+        out = backbone.model.base_model(
+            input_ids=torch.tensor([ids], device=device), past_key_values=DynamicCache(), use_cache=True
+        )
+    layers = [torch.stack([layer.keys[0], layer.values[0]]) for layer in out.past_key_values.layers]
+    return {"decoder": torch.stack(layers).float()}  # (layers, 2, kv_heads, P, head_dim)
+
+
+def words_past(backbone: "Backbone", words: str, length: int) -> Past:
+    """Activations of given words (paper §7.4), repeated or cut to `length` tokens."""
+    ids = backbone.encode(words)
+    if not ids:
+        raise BadConfig(f"init_words must hold at least one word; given: {words!r}.")
+    return text_past(backbone, (ids * (length // len(ids) + 1))[:length])
+
+
+def initial_past(backbone: "Backbone", init: str, length: int, words: str = "") -> Past:
+    """Where a directly trained prefix begins: "random" (uniform 0 to 1, as the paper's ablation), "zeros" or "words"."""
+    if init == "words":
+        return words_past(backbone, words, length)
+    spec = backbone.spec
+    shape = (spec.layers, 2, spec.kv_heads, length, spec.head_dim)
+    make = torch.rand if init == "random" else torch.zeros
+    return {site: make(shape, device=backbone.device) for site in spec.sites}

@@ -1,0 +1,177 @@
+"""Structured records with sentences, as pre-training text.
+
+A record is a list of (field, value) pairs and, where its source has one, a sentence. Rendering
+one in many layouts, a third of them packed several to a document in one layout, is what lets a
+small model pick up "record, then sentence" from context.
+"""
+
+import gzip
+import json
+import random
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.errors import BadData
+
+# Sets read from the records folder, and no others. E2E, WebNLG, DART and RNNLG's restaurants are
+# what the project measures on, so they are never opened here.
+RECORD_SETS = (
+    "schema_guided_dialogue/train",
+    "viggo/train",
+    "rnnlg/laptop_train",
+    "rnnlg/tv_train",
+    "rnnlg/hotel_train",
+    "multiwoz21_nlg/valid",
+    "multiwoz21_nlg/test",
+    "wikitabletext/train",
+    "tabfact_tables/all",
+)
+STATING_ACTS = ("inform", "recommend", "give_opinion", "suggest")
+
+
+@dataclass(frozen=True)
+class Record:
+    """Fields in their source order, and the sentence that tells them ("" for a bare table)."""
+
+    fields: tuple[tuple[str, str], ...]
+    sentence: str
+
+
+def read_set(path: Path) -> Iterator[Record]:
+    """Records of one JSON-lines file (plain or gzip), one row each; rows that state nothing are left out."""
+    opener = gzip.open if path.suffix == ".gz" else open
+    with opener(path, "rt", encoding="utf-8") as lines:
+        for number, line in enumerate(lines, 1):
+            try:
+                row = json.loads(line)
+            except ValueError as error:
+                raise BadData(f"{path}, line {number}: not JSON ({error}).") from error
+            yield from _records_of(row)
+
+
+def _records_of(row: dict) -> Iterator[Record]:
+    if "rows" in row:
+        yield from _table_rows(row)
+    elif "actions" in row:
+        if row.get("speaker") == "SYSTEM":
+            yield from _dialogue_turn(row)
+    elif "table" in row and "text" in row:
+        yield from _keyed(row)
+
+
+def _table_rows(row: dict) -> Iterator[Record]:
+    """A web table: each of its first rows is a record without a sentence."""
+    header, *body = [[cell.strip() for cell in cells] for cells in row["rows"]]
+    for cells in body[:6]:
+        if len(cells) == len(header) and len(header) <= 12:
+            title = [("title", row["title"])] if row.get("title") else []
+            yield Record((*title, *zip(header, cells, strict=True)), "")
+
+
+def _dialogue_turn(row: dict) -> Iterator[Record]:
+    fields = []
+    for _service, act, slot, values in row["actions"]:
+        if act.lower() in ("inform", "offer", "confirm") and slot and values:
+            fields.append((slot, ", ".join(values)))
+    if len(fields) >= 2:
+        yield Record(tuple(fields), row["text"])
+
+
+def _keyed(row: dict) -> Iterator[Record]:
+    fields = []
+    for part in row["table"].split(" | "):
+        key, colon, value = part.partition(" : ")
+        if not colon or value.strip() in ("", "?"):
+            continue
+        if key == "act":
+            if not any(word in value.lower() for word in STATING_ACTS):
+                return
+            continue
+        fields.append((key.strip(), value.strip()))
+    if len(fields) >= 2:
+        yield Record(tuple(fields), _join_morphology(row["text"]))
+
+
+def _join_morphology(text: str) -> str:
+    """RNNLG marks word endings ("hotel -s"); join them again."""
+    return re.sub(r" -(s|ly|er|est|ing)\b", r"\1", text)
+
+
+# ---------------------------------------------------------------------------------- layouts
+
+
+def _pipes_spaced(fields):
+    return " | ".join(f"{key} : {value}" for key, value in fields)
+
+
+def _pipes(fields):
+    return " | ".join(f"{key}: {value}" for key, value in fields)
+
+
+def _brackets(fields):
+    return ", ".join(f"{key}[{value}]" for key, value in fields)
+
+
+def _lines(fields):
+    return "\n".join(f"{key}: {value}" for key, value in fields)
+
+
+def _json(fields):
+    return json.dumps(dict(fields), ensure_ascii=False)
+
+
+def _markdown(fields):
+    return "\n".join(f"| {key} | {value} |" for key, value in fields)
+
+
+def _markdown_wide(fields):
+    keys, values = zip(*fields, strict=True)
+    return f"| {' | '.join(keys)} |\n| {' | '.join('---' for _ in keys)} |\n| {' | '.join(values)} |"
+
+
+def _triples(fields):
+    subject = fields[0][1]
+    return "".join(f" | {subject} : {key} : {value}" for key, value in fields[1:]).strip()
+
+
+def _semicolons(fields):
+    return "; ".join(f"{key} = {value}" for key, value in fields)
+
+
+LAYOUTS: tuple[Callable, ...] = (
+    _pipes_spaced,
+    _pipes,
+    _brackets,
+    _lines,
+    _json,
+    _markdown,
+    _markdown_wide,
+    _triples,
+    _semicolons,
+)
+JOINTS = ("\n", "\n", "\n", " -> ", "\nText: ", "\n\n", "\nDescription: ")
+
+
+def documents(records: list[Record], rng: random.Random) -> Iterator[str]:
+    """Render one set's records as documents: one record each, or (a third of the records) 2 to 6 in one style."""
+    order = list(records)
+    rng.shuffle(order)
+    start = 0
+    while start < len(order):
+        count = rng.randint(2, 6) if rng.random() < 1 / 9 else 1
+        yield _document(order[start : start + count], rng)
+        start += count
+
+
+def _document(records: list[Record], rng: random.Random) -> str:
+    layout, joint, shuffled = rng.choice(LAYOUTS), rng.choice(JOINTS), rng.random() < 0.3
+    underscores = rng.random() < 0.5
+    parts = []
+    for record in records:
+        fields = [(key if underscores else key.replace("_", " "), value) for key, value in record.fields]
+        if shuffled:
+            rng.shuffle(fields)
+        parts.append(layout(fields) + (joint + record.sentence if record.sentence else ""))
+    return "\n\n".join(parts)

@@ -1,0 +1,283 @@
+"""A table as fields, and as text: one parser for every notation people paste, one writer.
+
+    name : The Eagle | Type : coffee shop          the paper's form, and the one that `linearise` writes
+    name: The Eagle | Type: coffee shop            the same, written loosely; also one field a line
+    name[The Eagle] eatType[coffee shop]           the slides' and the E2E files' form, with or without commas
+    {"name": "The Eagle", "Type": "coffee shop"}   a JSON object
+    | name | Type |  …  | name | The Eagle |  …    a Markdown table: one wide row, or two columns
+
+`parse(linearise(fields)) == fields` holds for all fields that `linearise` accepts. Every refusal is a BadTable whose one
+sentence names the field.
+"""
+
+import json
+import re
+import unicodedata
+from collections.abc import Sequence
+from typing import NoReturn
+
+from core.errors import BadTable
+
+Fields = list[tuple[str, str]]
+
+MAX_CHARS = 10_000
+MAX_FIELDS = 64
+_EXAMPLE = "name : The Eagle | Type : coffee shop"
+_DASHES = re.compile(r"\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?")  # Markdown's |---|---|
+# key[value], where a value may hold [one] more pair of brackets
+_BRACKET = re.compile(r"[\s,;]*([^\s\[\]|:,;][^\[\]|:,;\n]*)\[((?:[^\[\]]|\[[^\[\]]*\])*)\]")
+_PADDED_PIPE = re.compile(r"(?:^|(?<=\s))\|(?=\s|$)")
+_HEADERS = {"field", "key", "attribute", "property", "slot", "column", ""}  # first header cell of a two-column table
+
+
+def parse(text: str) -> Fields:
+    """Read a table in any notation listed above; which one is detected. Fields keep their order; keys may repeat.
+
+    Raises BadTable, naming the field where there is one.
+    """
+    text = _readable(text)
+    lines = [line.strip() for line in text.split("\n") if line.strip()]
+    if text[0] == "{" or _is_json_list(text):
+        fields = _parse_json(text)
+    elif _is_markdown(lines):
+        fields = _parse_markdown(lines)
+    elif _is_bracketed(text):
+        fields = _parse_brackets(text)
+    else:
+        fields = _parse_pairs(lines)
+    return _checked(fields)
+
+
+def linearise(fields: Fields) -> str:
+    """The paper's form, `key : value | key : value`.
+
+    Raises BadTable for whatever would not be read back the same: an empty key or value, blanks around one, line breaks, " | "
+    in a value, " : " in a key.
+    """
+    fields = _checked([(key, value) for key, value in fields], tidy=False)
+    for number, (key, value) in enumerate(fields, 1):
+        if re.search(r":(\s|$)", key):
+            _refuse(number, key, "has a colon in its key", "take it out")
+        if _PADDED_PIPE.search(key) or _PADDED_PIPE.search(value):
+            _refuse(number, key, "holds ' | ', which separates fields", "write ' / ' or a comma in its place")
+    text = " | ".join(f"{key} : {value}" for key, value in fields)
+    _check_reads_back(fields, text)
+    return text
+
+
+def clean(rows: Sequence[Sequence[object]]) -> Fields:
+    """Rows of an editable grid as fields: blanks trimmed, line breaks made blanks, wholly empty rows dropped.
+
+    Raises BadTable for a row with only a key or only a value.
+    """
+    pairs = [[_tidy("" if cell is None else str(cell)) for cell in row[:2]] + ["", ""] for row in rows]
+    return _checked([(key, value) for key, value, *_ in pairs if key or value])
+
+
+# --- aliases of the E2E set --------------------------------------------------------------------------------------------------
+
+_E2E = {"name": "name", "type": "Type", "eattype": "Type", "food": "food", "price": "price", "pricerange": "price",
+        "customerrating": "customer rating", "area": "area", "familyfriendly": "family friendly", "near": "near"}  # fmt: skip
+
+
+def canonical(fields: Fields) -> Fields:
+    """A restaurant table in the words of the E2E training text: `eatType` -> `Type`, `£20-25` -> `£ 20 - 25`.
+
+    Only where the table has a name and every key is one of E2E's (or an alias); any other table comes back unchanged. The
+    order stays as it is.
+    """
+    keys = [_E2E.get(re.sub(r"[\s_-]", "", key.lower())) for key, _ in fields]
+    if "name" not in keys or None in keys:
+        return list(fields)
+    return [(key or "", _e2e_value(key or "", value)) for key, (_, value) in zip(keys, fields, strict=True)]
+
+
+def _e2e_value(key: str, value: str) -> str:
+    if key == "price":
+        value = re.sub(r"£\s*(?=\d)", "£ ", value)
+        return re.sub(r"(£ \d+)\s*[-–]\s*(?:£ )?(\d+)", r"\1 - \2", value)
+    if key == "family friendly" and value.lower() in ("yes", "no"):
+        return value.lower()
+    return value
+
+
+# --- notations ---------------------------------------------------------------------------------------------------------------
+
+
+def _parse_pairs(lines: list[str]) -> Fields:
+    """`key : value` pieces, one a line or separated by pipes."""
+    if len(lines) > 1:
+        lines = [re.sub(r"^[-*•]\s+", "", line) for line in lines]  # a bulleted list
+    pieces = [piece for line in lines for piece in _split_pipes(line)]
+    return [_split_pair(number, piece) for number, piece in enumerate(pieces, 1)]
+
+
+def _split_pipes(line: str) -> list[str]:
+    """A line cut at its pipes: those with blanks on both sides, or where there is none of those, bare ones between pairs."""
+    line = line.strip().removeprefix("|").removesuffix("|").strip()  # a pipe before or after everything separates nothing
+    pieces = _PADDED_PIPE.split(line)
+    if len(pieces) == 1 and "|" in line:
+        bare = line.split("|")
+        if all(":" in piece for piece in bare) or re.search(r"\|\s|\s\|", line):
+            pieces = bare
+    return [piece.strip() for piece in pieces] if line else []
+
+
+def _split_pair(number: int, piece: str) -> tuple[str, str]:
+    if not piece:
+        raise BadTable(f"Field {number} is empty: write key : value between the pipes, or delete one pipe.")
+    colon = re.search(r":(?=\s|$)", piece) or re.search(r":", piece)  # "opens 10:30 : yes" has its colon after the time's
+    if colon is None:
+        raise BadTable(f"Field {number}, {_short(piece)}, has no colon: write key : value, for example {_EXAMPLE}")
+    return piece[: colon.start()].strip(), piece[colon.end() :].strip()
+
+
+def _is_bracketed(text: str) -> bool:
+    """Whether a bracket comes before any colon or pipe, and not merely in the key of `key[1] : value`."""
+    if not re.match(r"[^\[\]|:\n]+\[", text):
+        return False
+    _, rest = _scan_brackets(text)
+    return not rest or not all(" : " in piece for piece in _PADDED_PIPE.split(text))
+
+
+def _scan_brackets(text: str) -> tuple[Fields, str]:
+    """The leading `key[value]` fields, and what is left after them."""
+    fields: Fields = []
+    at = 0
+    while field := _BRACKET.match(text, at):
+        fields.append((field[1].strip(), field[2].strip()))
+        at = field.end()
+    return fields, text[at:].strip(" ,;\n")
+
+
+def _parse_brackets(text: str) -> Fields:
+    fields, rest = _scan_brackets(text)
+    if rest:
+        what = "is not closed: add ']'" if rest.count("[") > rest.count("]") else "is not of the form key[value]"
+        raise BadTable(f"Field {len(fields) + 1}, {_short(rest.split('[')[0].strip() or rest)}, {what}, given {_short(rest)}.")
+    return fields
+
+
+def _is_json_list(text: str) -> bool:
+    return text[0] == "[" and bool(re.match(r"\[\s*([\[{\"\]\d-]|$)", text))
+
+
+def _parse_json(text: str) -> Fields:
+    try:
+        data = json.loads(text, object_pairs_hook=tuple, parse_int=str, parse_float=str, parse_constant=str)
+    except (json.JSONDecodeError, RecursionError) as error:
+        reason = "nested too deep"
+        if isinstance(error, json.JSONDecodeError):
+            reason = f"{error.msg}, line {error.lineno} column {error.colno}"
+        raise BadTable(f'The JSON cannot be read ({reason}): give one whole object like {{"name": "The Eagle"}}.') from None
+    if isinstance(data, list):
+        raise BadTable('This is a JSON list, and a table is one object: give {"name": "The Eagle", "Type": "coffee shop"}.')
+    return [(_tidy(key), _json_value(number, key, value)) for number, (key, value) in enumerate(data, 1)]
+
+
+def _json_value(number: int, key: str, value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        kind = "a list" if isinstance(value, list) else "another object"
+        _refuse(number, key, f"holds {kind}", "give one text or number for each key")
+    return _tidy(value) if isinstance(value, str) else ""
+
+
+def _is_markdown(lines: list[str]) -> bool:
+    if len(lines) < 2 or "|" not in lines[0].strip("|"):
+        return False
+    return _DASHES.fullmatch(lines[1]) is not None or all(line[0] == line[-1] == "|" for line in lines)
+
+
+def _parse_markdown(lines: list[str]) -> Fields:
+    ruled = _DASHES.fullmatch(lines[1]) is not None
+    rows = [_cells(line) for line in lines if not _DASHES.fullmatch(line)]
+    width = len(rows[0])
+    for number, row in enumerate(rows, 1):
+        if len(row) != width:
+            raise BadTable(f"Row {number} of the Markdown table has {len(row)} cells where the first has {width}.")
+    header = width == 2 and rows[0][0].lower().strip("* ") in _HEADERS
+    if width == 2 and (header or not ruled or len(rows) != 2):
+        return [(row[0], row[1]) for row in (rows[1:] if header else rows)]
+    if len(rows) != 2:
+        raise BadTable(f"The Markdown table has {len(rows) - 1} rows under its header: give one row, for one table.")
+    return list(zip(*rows, strict=True))
+
+
+def _cells(line: str) -> list[str]:
+    cells = re.split(r"(?<!\\)\|", line.removeprefix("|").removesuffix("|"))
+    return [_tidy(cell.replace("\\|", "|")).strip("*`").strip() for cell in cells]
+
+
+# --- checks ------------------------------------------------------------------------------------------------------------------
+
+
+def _readable(text: str) -> str:
+    """The text trimmed, with line breaks of one kind; or a refusal of what is no table at all."""
+    if not isinstance(text, str):
+        raise BadTable(f"A table is given as text, and this is {type(text).__name__}.")
+    if len(text) > MAX_CHARS:
+        raise BadTable(f"The table is {len(text):,} characters long, and {MAX_CHARS:,} are read at most: give one table only.")
+    text = re.sub(r"\r\n?|[\u2028\u2029]", "\n", text.lstrip("\ufeff")).replace("\t", " ").strip()
+    if not text:
+        raise BadTable(f"The table is empty: write key : value fields, for example {_EXAMPLE}")
+    if (odd := _odd_character(text.replace("\n", ""))) is not None:
+        raise BadTable(f"The table holds {odd}, so it is not plain text: paste the text itself.")
+    return text
+
+
+def _odd_character(text: str) -> str | None:
+    """The first character that has no place in a line of text (controls, line breaks, lone surrogates), named."""
+    found = next((char for char in text if unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp")), None)
+    if found is None:
+        return None
+    return "a line break or tab" if found in "\n\r\t\u2028\u2029" else f"the control character U+{ord(found):04X}"
+
+
+def _checked(fields: Fields, tidy: bool = True) -> Fields:
+    """The fields, if there are some and each has a key and a value (`tidy=False`: and no blanks around them)."""
+    if not fields:
+        raise BadTable(f"The table has no fields: write key : value, for example {_EXAMPLE}")
+    if len(fields) > MAX_FIELDS:
+        raise BadTable(f"The table has {len(fields)} fields, and {MAX_FIELDS} are read at most: leave some out.")
+    for number, (key, value) in enumerate(fields, 1):
+        if not key.strip():
+            raise BadTable(f"Field {number} has no key before its value {_short(value)}: write key : value.")
+        if not value.strip():
+            _refuse(number, key, "has no value", "write one, or delete the field")
+        if (odd := _odd_character(key + value)) is not None:
+            _refuse(number, key, f"holds {odd}", "keep it on one line of plain text")
+        if not tidy and (key != key.strip() or value != value.strip()):
+            _refuse(number, key, "has blanks around its key or value", "delete them")
+    return fields
+
+
+def _check_reads_back(fields: Fields, text: str) -> None:
+    """Refuse what no rule above names: a key such as `{"a"` turns the line into another notation."""
+    if len(text) > MAX_CHARS:
+        raise BadTable(f"The table is {len(text):,} characters long, and {MAX_CHARS:,} fit: shorten its values.")
+    try:
+        read = parse(text)
+    except BadTable:
+        read = []
+    if read == fields:
+        return
+    same = 0
+    while same < len(read) and same < len(fields) - 1 and read[same] == fields[same]:
+        same += 1
+    _refuse(same + 1, fields[same][0], "would be read back as something else", "take brackets, braces and pipes out of it")
+
+
+def _tidy(text: str) -> str:
+    return re.sub(r"[\t\n\r]+", " ", text).strip()
+
+
+def _refuse(number: int, key: str, what: str, do: str) -> NoReturn:
+    raise BadTable(f"Field {number}, {_short(key)}, {what}: {do}.")
+
+
+def _short(text: str, most: int = 40) -> str:
+    """The text quoted for a message: on one line, cut where long."""
+    text = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+    return f"'{text if len(text) <= most else text[: most - 1].rstrip() + '…'}'"

@@ -1,0 +1,52 @@
+"""What is trained on and asked for: examples, and the text form of a task."""
+
+from dataclasses import dataclass
+
+from core.config import Config
+
+
+@dataclass(frozen=True)
+class Example:
+    """One input with its references.
+
+    `targets` are what the model trains on and is scored against as the paper does (tokenised, where
+    the set is); `originals` the untokenised references, where the set has them.
+    """
+
+    source: str
+    targets: tuple[str, ...]
+    group: str = ""
+    seen: bool = True
+    id: str = ""
+    originals: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Task(Config):
+    """The text form of a task, stored with each run: `lead source separator` then `target_lead target end`.
+
+    The loss counts the target and its end only. `paper` is the official code's form.
+    """
+
+    name: str = "e2e"
+    lead: str = ""
+    separator: str = "\n"
+    target_lead: str = ""
+    end: str = "<|endoftext|>"
+    max_source: int = 400
+    max_target: int = 120
+
+    def prompt(self, source: str) -> str:
+        """What the model reads before it writes."""
+        return f"{self.lead}{source}{self.separator}"
+
+    def answer(self, target: str) -> str:
+        """What it is to write, its end included."""
+        return f"{self.target_lead}{target}{self.end}"
+
+
+def task(name: str, form: str = "newline") -> Task:
+    """A task by name in the "newline" form or in the paper's (`" {source} <|endoftext|> {target} <|endoftext|>"`)."""
+    if form == "paper":
+        return Task(name, lead=" ", separator=" <|endoftext|>", target_lead=" ", end=" <|endoftext|>")
+    return Task(name)

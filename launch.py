@@ -1,0 +1,199 @@
+"""Set up Prefix Lab on first use, then open the app or run one of its commands.
+
+    python launch.py                open the app in a browser
+                                    (--host --port --device --backbone --no-browser --allow-network)
+    python launch.py train ...      and generate, evaluate, runs, pretrain: each explains itself with --help
+    python launch.py test           run ruff, mypy and pytest (--no-browser leaves out the browser tests;
+                                    anything else goes to pytest)
+
+Only the standard library is used here. The interpreter that runs this file is kept if it has what
+requirements.txt asks for; otherwise an environment is made in .venv beside it, and used from then on.
+"""
+
+import sys
+
+# Before anything that an old Python lacks; the whole file must still parse there to get this far.
+if sys.version_info < (3, 11):  # noqa: UP036
+    sys.exit(
+        "Prefix Lab needs Python 3.11 or newer and this is Python %d.%d (%s): install a newer one from python.org or your "  # noqa: UP031
+        "system's packages and start launch.py with it, for example: python3.12 launch.py"
+        % (sys.version_info[0], sys.version_info[1], sys.executable)
+    )
+
+import importlib
+import importlib.metadata
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+from typing import NoReturn
+
+SCRIPT = os.path.abspath(__file__)
+HERE = os.path.dirname(SCRIPT)
+REQUIREMENTS = os.path.join(HERE, "requirements.txt")
+VENV = os.path.join(HERE, ".venv")
+PYTHON = os.path.join(VENV, "Scripts", "python.exe") if os.name == "nt" else os.path.join(VENV, "bin", "python")
+# Stands in .venv, holding a process id, from before it is made until everything is installed.
+UNFINISHED = os.path.join(VENV, "set-up-unfinished")
+
+# Libraries read these when they are imported. A value that the user has set is left alone.
+SETTINGS = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_DISABLE_TELEMETRY": "1", "TOKENIZERS_PARALLELISM": "false"}
+# The C library reads these when a process starts; without them training on a CPU spends its time on page faults.
+if sys.platform.startswith("linux"):
+    SETTINGS.update(MALLOC_MMAP_THRESHOLD_="4294967296", MALLOC_TRIM_THRESHOLD_="17179869184")
+
+
+def fail(sentence: str) -> NoReturn:
+    """Leave with exit code 1 and `sentence` on stderr."""
+    sys.stdout.flush()
+    sys.exit("launch.py: " + sentence)
+
+
+def missing() -> list[str]:
+    """The lines of requirements.txt that this interpreter lacks; local version parts (2.13.0+cpu) do not count."""
+    lacking = []
+    with open(REQUIREMENTS, encoding="utf-8") as lines:
+        pins = re.findall(r"^([\w.-]+)==([^\s;#+]+)", lines.read(), re.MULTILINE)
+    for name, version in pins:
+        try:
+            installed = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            installed = None
+        if installed is None or installed.split("+")[0] != version:
+            lacking.append(f"{name}=={version}")
+    return lacking
+
+
+def someone_else_at_work() -> bool:
+    """Whether the process that UNFINISHED names is alive: another launch.py may take minutes over its downloads."""
+    if os.name == "nt":  # there os.kill would end it, and the files it has open cannot be deleted anyway
+        return False
+    try:
+        with open(UNFINISHED, encoding="utf-8") as mark:
+            process = int(mark.read())
+        os.kill(process, 0)
+    except (OSError, ValueError):
+        return False
+    return process != os.getpid()
+
+
+def mark_unfinished() -> None:
+    with open(UNFINISHED, "w", encoding="utf-8") as mark:
+        mark.write(str(os.getpid()))
+
+
+def make_venv() -> None:
+    """An empty environment in .venv, marked unfinished; what an interrupted set-up left there goes first."""
+    if not (importlib.util.find_spec("venv") and importlib.util.find_spec("ensurepip")):
+        fail(
+            "this Python cannot make environments (it lacks venv or ensurepip): install that part of it "
+            "(Debian, Ubuntu: apt install python3-venv), then run launch.py again."
+        )
+    try:
+        if os.path.exists(UNFINISHED):
+            print("The last set-up did not finish: starting it afresh.", flush=True)
+            shutil.rmtree(VENV)
+        os.makedirs(VENV)
+        mark_unfinished()
+    except OSError as error:
+        fail(
+            f"cannot write in {HERE}, where .venv has to go ({error.strerror or error}): "
+            "copy this folder to a place of your own and run launch.py there."
+        )
+    if subprocess.call([sys.executable, "-m", "venv", VENV]) != 0:
+        fail("making .venv failed, see above: check the disk space and your system's python3-venv, then run launch.py again.")
+
+
+def install(python: str, fresh: bool) -> None:
+    """Everything in requirements.txt into the environment of `python`; pip shows its progress."""
+    if subprocess.call([python, "-c", "import pip"], stderr=subprocess.DEVNULL) != 0:
+        fail(f"{python} has no pip: run '{python} -m ensurepip', or delete the folder .venv, then run launch.py again.")
+    mark_unfinished()
+    code = subprocess.call([python, "-m", "pip", "install", "--disable-pip-version-check", "-r", REQUIREMENTS])
+    if code == 0 or not fresh:  # pip that gives up in an environment at work leaves it as it was
+        os.remove(UNFINISHED)
+    if code != 0:
+        fail("installing failed, see above: check the network and the disk space (several GB), then run launch.py again.")
+
+
+def usable(python: str) -> bool:
+    """Whether `python` runs, is new enough and knows .venv for its own (else it and this one would call each other for ever)."""
+    probe = "import sys, os; sys.exit(sys.version_info < (3, 11) or not os.path.samefile(sys.prefix, sys.argv[1]))"
+    try:
+        return subprocess.call([python, "-c", probe, VENV]) == 0
+    except OSError:
+        return False
+
+
+def find_python() -> str:
+    """The interpreter to go on with: this one, or that of .venv, set up first where need be."""
+    inside = os.path.realpath(sys.prefix) == os.path.realpath(VENV)
+    unfinished = os.path.exists(UNFINISHED)
+    lacking = missing()
+    if not lacking and not (inside and unfinished):
+        return sys.executable
+    if unfinished and someone_else_at_work():
+        fail("another launch.py is still setting up .venv: wait for it; if there is none, delete the folder .venv.")
+    if inside and unfinished:
+        fail("the set-up of .venv was interrupted: run launch.py with a Python outside .venv, and it starts afresh.")
+    if inside:
+        print("Installing what requirements.txt asks for and .venv lacks: " + ", ".join(lacking), flush=True)
+        install(sys.executable, fresh=False)
+        importlib.invalidate_caches()
+        if missing():
+            fail(f"pip is done, yet {', '.join(missing())} is not there: delete the folder .venv and run launch.py again.")
+        return sys.executable
+    if unfinished or not os.path.exists(VENV):
+        print("First use: making .venv and installing the requirements (some minutes, up to several GB).", flush=True)
+        make_venv()
+        install(PYTHON, fresh=True)
+    elif not usable(PYTHON):
+        fail("the folder .venv beside launch.py holds no working Python of 3.11 or newer: delete it and run launch.py again.")
+    return PYTHON
+
+
+def restart(python: str, argv: list[str]) -> int:
+    """This script once more, in `python`; on POSIX in place of this process."""
+    sys.stdout.flush()
+    command = [python, SCRIPT, *argv]
+    if os.name == "posix":
+        os.execv(python, command)
+    return subprocess.call(command)
+
+
+def run_tests(arguments: list[str]) -> int:
+    """ruff, mypy, then pytest with `arguments`, each whatever the others say; pytest's summary comes last."""
+    failed = False
+    for tool, options in (("ruff", ["check", "."]), ("mypy", []), ("pytest", arguments)):
+        print(f"== {tool}", flush=True)
+        if subprocess.call([sys.executable, "-m", tool, *options], cwd=HERE) != 0:
+            failed = True
+            if tool != "pytest":
+                print(f"== {tool} FAILED: the exit code will say so, whatever pytest finds", flush=True)
+    return int(failed)
+
+
+def main(argv: list[str]) -> int:
+    """Set up, then hand `argv` over; the exit code comes back."""
+    if argv in (["-h"], ["--help"]) and not os.path.exists(VENV) and missing():
+        print(__doc__)
+        return 0
+    python = find_python()
+    new = {name: value for name, value in SETTINGS.items() if name not in os.environ}
+    os.environ.update(new)
+    if python != sys.executable or any(name.startswith("MALLOC") for name in new):
+        return restart(python, argv)
+    if argv[:1] == ["test"]:
+        return run_tests(argv[1:])
+    from app.cli import main as command_line
+
+    return command_line(argv) or 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        print("\nStopped.", file=sys.stderr)
+        sys.exit(130)

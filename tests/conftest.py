@@ -1,0 +1,53 @@
+"""What every test shares: `--no-browser`, and what becomes of browser tests where there is no browser.
+
+A test marked `browser` asks for the `chromium` fixture, the path of a browser for playwright's `executable_path`.
+"""
+
+import os
+import shutil
+
+import pytest
+
+# Names on PATH in order of preference, then the usual places on macOS and Windows.
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+PLACES = (
+    "/Applications/Chromium.app/Contents/MacOS/Chromium",
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+    "C:\\Program Files\\Google\\Chrome\\Application\\chrome.exe",
+)
+NO_CHROMIUM = (
+    "The browser tests need Chromium or Chrome and none was found: install it (Debian, Ubuntu: apt install chromium), "
+    "or leave them out with: python launch.py test --no-browser"
+)
+
+
+def find_chromium() -> str | None:
+    """Path of the first Chromium or Chrome on this machine."""
+    for found in [shutil.which(name) for name in NAMES] + [place for place in PLACES if os.path.exists(place)]:
+        if found:
+            return found
+    return None
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--no-browser", action="store_true", help="skip the tests that drive a real browser")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Before any fixture of a browser test starts a server: skip it if asked to, else insist on a browser."""
+    if item.get_closest_marker("browser") is None:
+        return
+    if item.config.getoption("--no-browser"):
+        pytest.skip("left out with --no-browser")
+    if find_chromium() is None:
+        pytest.fail(NO_CHROMIUM, pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Path of the browser that playwright is to start."""
+    found = find_chromium()
+    if found is None:
+        pytest.fail(NO_CHROMIUM, pytrace=False)
+    return found

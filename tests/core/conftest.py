@@ -1,0 +1,21 @@
+"""Tiny models shared by the engine's tests."""
+
+import pytest
+
+from core.backbone import Backbone, load_backbone
+from tests.tiny import make_tiny_backbone, make_tiny_llama
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory):
+    return make_tiny_backbone(tmp_path_factory.mktemp("models") / "tiny-gpt2")
+
+
+@pytest.fixture(scope="session")
+def tiny(tiny_folder) -> Backbone:
+    return load_backbone(str(tiny_folder), "cpu")
+
+
+@pytest.fixture(scope="session")
+def llama(tmp_path_factory) -> Backbone:
+    return load_backbone(str(make_tiny_llama(tmp_path_factory.mktemp("models") / "tiny-llama")), "cpu")

@@ -1,0 +1,77 @@
+"""Loading models, and saying plainly why one cannot be loaded."""
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, BartConfig, BartForConditionalGeneration
+
+from core.backbone import bundled, fingerprint, load_backbone
+from core.errors import BackboneNotFound, BadConfig, NotSupported
+from tests.tiny import make_tiny_backbone, make_tokenizer
+
+
+def test_the_bundled_model_loads(monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert "mini-gpt2" in bundled()
+    backbone = load_backbone("mini-gpt2", "cpu")
+    spec = backbone.spec
+    assert (spec.origin, spec.layers, spec.width, spec.positions, spec.vocabulary) == ("bundled", 6, 384, 512, 8192)
+    assert backbone.decode(backbone.encode("name : Café Olé | £ 20 - 25\n")) == "name : Café Olé | £ 20 - 25\n"
+    assert not any(weight.requires_grad for weight in backbone.model.parameters())
+
+
+def test_fingerprint_tells_models_apart_and_not_the_dtype(tiny_folder, tmp_path):
+    again = load_backbone(str(tiny_folder), "cpu")
+    other = load_backbone(str(make_tiny_backbone(tmp_path / "m", seed=1)), "cpu")
+    half = AutoModelForCausalLM.from_pretrained(tiny_folder, dtype=torch.bfloat16)
+    assert fingerprint(half) == again.spec.fingerprint != other.spec.fingerprint
+
+
+def test_a_grouped_query_model_has_its_own_count_of_key_heads(llama):
+    assert (llama.spec.heads, llama.spec.kv_heads, llama.spec.head_dim) == (4, 2, 8)
+
+
+def test_a_hub_name_without_a_network_says_what_was_tried(monkeypatch):
+    import huggingface_hub.constants
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(BackboneNotFound, match=r"Tried: the bundled models .*the model hub.*give the folder"):
+        load_backbone("gpt2-medium-of-nobody", "cpu")
+
+
+@pytest.mark.parametrize("name", ["", "  ", "/no/such/folder", "./nowhere", "~/nowhere-at-all"])
+def test_no_such_folder(name):
+    with pytest.raises(BackboneNotFound, match="Bundled|There is no folder"):
+        load_backbone(name, "cpu")
+
+
+def test_a_folder_without_a_model(tmp_path):
+    with pytest.raises(BackboneNotFound, match=r"no config\.json"):
+        load_backbone(str(tmp_path), "cpu")
+
+
+def test_a_folder_without_a_tokenizer_or_with_broken_weights(tmp_path):
+    folder = make_tiny_backbone(tmp_path / "m")
+    (folder / "model.safetensors").write_bytes(b"broken")
+    with pytest.raises(BackboneNotFound, match="Cannot load the model"):
+        load_backbone(str(folder), "cpu")
+    other = make_tiny_backbone(tmp_path / "n")
+    for path in other.glob("tokenizer*"):
+        path.unlink()
+    with pytest.raises(BackboneNotFound, match="tokenizer"):
+        load_backbone(str(other), "cpu")
+
+
+def test_an_encoder_decoder_is_refused_by_name(tmp_path):
+    config = BartConfig(
+        vocab_size=257, d_model=16, encoder_layers=1, decoder_layers=1, encoder_attention_heads=2, decoder_attention_heads=2
+    )
+    BartForConditionalGeneration(config).save_pretrained(tmp_path)
+    make_tokenizer().save_pretrained(tmp_path)
+    with pytest.raises(NotSupported, match="bart"):
+        load_backbone(str(tmp_path), "cpu")
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "gpu", "tpu", "xla"])
+def test_a_device_that_is_not_there(tiny_folder, device):
+    with pytest.raises(BadConfig, match="device"):
+        load_backbone(str(tiny_folder), device)

@@ -1,0 +1,76 @@
+"""The promises that assets/data/README.md makes about the bundled records."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).resolve().parents[1] / "assets" / "data"
+SPLITS = {"train", "valid", "test", "example"}
+KEYS = {"id", "topic", "held_out", "split", "fields", "targets"}
+
+
+@pytest.fixture(scope="module")
+def rows() -> list[dict]:
+    text = (FOLDER / "records.jsonl").read_text(encoding="utf-8")
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_there_are_enough_rows_and_topics(rows: list[dict]) -> None:
+    assert len(rows) >= 140
+    assert len({row["topic"] for row in rows}) >= 6
+
+
+def test_every_row_has_the_documented_keys_and_a_unique_id(rows: list[dict]) -> None:
+    assert all(set(row) == KEYS for row in rows)
+    assert [identity for identity, n in Counter(row["id"] for row in rows).items() if n > 1] == []
+
+
+def test_no_table_and_no_sentence_stands_twice(rows: list[dict]) -> None:
+    # A table in two splits would let training see what is scored.
+    tables = Counter(json.dumps(row["fields"]) for row in rows)
+    sentences = Counter(target for row in rows for target in row["targets"])
+    assert [item for item, n in (tables + sentences).items() if n > 1] == []
+
+
+def test_fields_can_be_written_as_one_line(rows: list[dict]) -> None:
+    for row in rows:
+        keys = [key for key, _ in row["fields"]]
+        assert 3 <= len(keys) <= 8 and len(set(keys)) == len(keys), row["id"]
+        for part in (part for field in row["fields"] for part in field):
+            assert part and part == part.strip(), row["id"]
+            assert not any(mark in part for mark in (" | ", " : ", "\n")), row["id"]
+
+
+def test_targets_are_plain_sentences(rows: list[dict]) -> None:
+    for row in rows:
+        assert 1 <= len(row["targets"]) <= 3, row["id"]
+        for target in row["targets"]:
+            assert target == target.strip() and target.endswith(".") and "  " not in target, row["id"]
+            assert not any(tokenised in target for tokenised in (" ,", " .", "£ ", "$ ")), row["id"]
+            # The first field names what the table is about: a reference that leaves its value out tells another table.
+            assert row["fields"][0][1].casefold() in target.casefold() or row["topic"] == "journeys", row["id"]
+
+
+def test_at_least_a_third_of_the_rows_have_several_references(rows: list[dict]) -> None:
+    assert sum(len(row["targets"]) > 1 for row in rows) * 3 >= len(rows)
+
+
+def test_held_out_topics_are_not_for_training(rows: list[dict]) -> None:
+    flags = {topic: {row["held_out"] for row in rows if row["topic"] == topic} for topic in {row["topic"] for row in rows}}
+    assert all(len(values) == 1 for values in flags.values())
+    assert sum(values == {True} for values in flags.values()) == 2
+    for topic, values in flags.items():
+        splits = {row["split"] for row in rows if row["topic"] == topic}
+        assert splits == ({"test", "example"} if values == {True} else SPLITS), topic
+
+
+def test_the_card_states_the_true_counts(rows: list[dict]) -> None:
+    card = (FOLDER / "README.md").read_text(encoding="utf-8")
+    for topic in {row["topic"] for row in rows}:
+        mine = [row for row in rows if row["topic"] == topic]
+        by_split = Counter(row["split"] for row in mine)
+        counts = [by_split[split] for split in ("train", "valid", "test", "example")]
+        cells = [topic, *counts, len(mine), sum(len(row["targets"]) for row in mine), "yes" if mine[0]["held_out"] else "no"]
+        assert "| " + " | ".join(map(str, cells)) + " |" in card, topic

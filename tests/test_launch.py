@@ -1,0 +1,251 @@
+"""launch.py as a newcomer meets it: a copy in an empty folder, with one tiny package for its requirements.
+
+The package is a wheel made here, so pip installs it for real and asks no network.
+"""
+
+import ast
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+LAUNCH = Path(__file__).parent.parent / "launch.py"
+THING = "prefix-lab-test-thing"
+COMMAND_LINE = """
+import importlib.metadata, json, os, sys
+
+def main(argv):
+    import prefix_lab_test_thing
+    names = ("GRADIO_ANALYTICS_ENABLED", "HF_HUB_DISABLE_TELEMETRY", "TOKENIZERS_PARALLELISM", "MALLOC_MMAP_THRESHOLD_", "MINE")
+    print(json.dumps({"argv": argv, "prefix": sys.prefix, "thing": importlib.metadata.version("prefix-lab-test-thing"),
+                      "environment": {name: os.environ.get(name) for name in names}}))
+    return 7 if "bad" in argv else None
+"""
+
+
+def make_wheel(folder: Path, version: str) -> None:
+    folder.mkdir(exist_ok=True)
+    info = f"prefix_lab_test_thing-{version}.dist-info"
+    with zipfile.ZipFile(folder / f"prefix_lab_test_thing-{version}-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("prefix_lab_test_thing.py", "")
+        wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {THING}\nVersion: {version}\n")
+        wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        names = ("prefix_lab_test_thing.py", f"{info}/METADATA", f"{info}/WHEEL", f"{info}/RECORD")
+        wheel.writestr(f"{info}/RECORD", "".join(f"{name},,\n" for name in names))
+
+
+class Checkout:
+    """A folder holding launch.py, an app that reports what it was handed, and requirements.txt."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.wheels = folder, folder / "wheels"
+        (folder / "app").mkdir(parents=True)
+        (folder / "app" / "__init__.py").touch()
+        (folder / "app" / "cli.py").write_text(COMMAND_LINE)
+        shutil.copy(LAUNCH, folder)
+        self.require("1.0")
+
+    def require(self, version: str) -> None:
+        (self.folder / "requirements.txt").write_text(f"# one tiny thing\n{THING}=={version}  # and a remark\n")
+
+    def run(self, *argv: str, python: str = sys.executable, **environment: str) -> subprocess.CompletedProcess[str]:
+        ours = ("PIP_", "PYTHON", "MALLOC_", "GRADIO_", "HF_", "TOKENIZERS_")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+        kept |= {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": self.wheels.as_uri(), "PIP_CONFIG_FILE": os.devnull} | environment
+        command = [python, str(self.folder / "launch.py"), *argv]
+        return subprocess.run(command, env=kept, cwd=self.folder.parent, capture_output=True, text=True)
+
+
+def report(done: subprocess.CompletedProcess[str]) -> dict:
+    """What the app says it was handed: the last line."""
+    assert done.stdout, done.stderr
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    return Checkout(tmp_path / "prefix lab")  # a space in the path, as people have
+
+
+@pytest.fixture
+def launch(checkout):
+    """The copy's launch.py as a module, for what needs no process of its own."""
+    spec = importlib.util.spec_from_file_location("launch_copy", checkout.folder / "launch.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_first_use_from_failure_to_upgrade(checkout):
+    """One .venv through its whole life; in one test because making one takes seconds."""
+    failed = checkout.run()
+    assert failed.returncode == 1
+    assert "First use" in failed.stdout
+    assert "installing failed" in failed.stderr and "run launch.py again" in failed.stderr
+    assert "Traceback" not in failed.stderr
+
+    make_wheel(checkout.wheels, "1.0")
+    left_over = checkout.folder / ".venv" / "left-over"
+    left_over.touch()
+    first = checkout.run("runs", "--json", "two words")
+    assert first.returncode == 0, first.stderr
+    assert "starting it afresh" in first.stdout and not left_over.exists()
+    handed = report(first)
+    assert handed["argv"] == ["runs", "--json", "two words"]
+    assert Path(handed["prefix"]) == checkout.folder / ".venv"
+
+    second = checkout.run("bad", MINE="1", GRADIO_ANALYTICS_ENABLED="True")
+    assert second.returncode == 7  # the app's own exit code
+    assert len(second.stdout.splitlines()) == 1 and "pip" not in second.stderr  # set up already: not a word about it
+    environment = report(second)["environment"]
+    assert environment["MINE"] == "1" and environment["GRADIO_ANALYTICS_ENABLED"] == "True"  # the user's own value stands
+    assert environment["HF_HUB_DISABLE_TELEMETRY"] == "1" and environment["TOKENIZERS_PARALLELISM"] == "false"
+    assert (environment["MALLOC_MMAP_THRESHOLD_"] == "4294967296") == sys.platform.startswith("linux")
+
+    make_wheel(checkout.wheels, "1.1")
+    checkout.require("1.1")
+    left_over.touch()
+    assert report(checkout.run())["thing"] == "1.1"
+    assert left_over.exists()  # brought up to date in place
+
+    checkout.require("9.9")
+    nowhere = checkout.run()
+    assert nowhere.returncode == 1 and "installing failed" in nowhere.stderr
+    checkout.require("1.1")
+    assert report(checkout.run())["thing"] == "1.1"  # a failed update does not cost the environment that works
+
+
+def test_an_interrupted_set_up_is_not_used_from_inside(checkout, launch, monkeypatch):
+    """Killed in the middle of pip: package metadata may be there and the package not."""
+    monkeypatch.setattr(launch, "missing", lambda: [])
+    os.makedirs(launch.VENV)
+    Path(launch.UNFINISHED).touch()
+    monkeypatch.setattr(launch.sys, "prefix", launch.VENV)
+    with pytest.raises(SystemExit, match="interrupted"):
+        launch.find_python()
+
+
+def test_a_set_up_that_still_runs_is_left_alone(checkout, launch):
+    os.makedirs(launch.VENV)
+    Path(launch.UNFINISHED).write_text(str(os.getppid()))
+    with pytest.raises(SystemExit, match="still setting up"):
+        launch.find_python()
+    assert Path(launch.UNFINISHED).exists()
+
+
+def test_somebody_elses_venv_folder_is_not_deleted(checkout, launch):
+    mine = Path(launch.VENV) / "mine.txt"
+    mine.parent.mkdir()
+    mine.touch()
+    with pytest.raises(SystemExit, match="delete it"):
+        launch.find_python()
+    assert mine.exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX layout")
+def test_a_venv_that_is_only_a_link_to_python_does_not_loop(checkout, launch):
+    os.makedirs(os.path.dirname(launch.PYTHON))
+    os.symlink(os.path.realpath(sys.executable), launch.PYTHON)
+    assert not launch.usable(launch.PYTHON)
+
+
+def test_the_running_interpreter_is_kept_when_it_has_everything(checkout, launch):
+    """Local version parts do not count: 2.13.0+cpu is 2.13.0."""
+    Path(launch.REQUIREMENTS).write_text("torch==2.13.0\n\n# pytest==0.0\n")
+    versions = {"torch": "2.13.0+cpu"}
+    launch.importlib.metadata.version, kept = versions.__getitem__, launch.importlib.metadata.version
+    try:
+        assert launch.find_python() == sys.executable
+        versions["torch"] = "2.13.1+cpu"
+        assert launch.missing() == ["torch==2.13.0"]
+    finally:
+        launch.importlib.metadata.version = kept
+    assert not os.path.exists(launch.VENV)
+
+
+def test_an_unwritable_folder(checkout, launch, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(launch.os, "makedirs", refuse)
+    with pytest.raises(SystemExit, match=r"cannot write in .* \(Permission denied\): copy this folder"):
+        launch.find_python()
+
+
+def test_a_python_without_ensurepip(checkout, launch, monkeypatch):
+    monkeypatch.setattr(launch.importlib.util, "find_spec", lambda name: None if name == "ensurepip" else object())
+    with pytest.raises(SystemExit, match="python3-venv"):
+        launch.find_python()
+
+
+def test_a_venv_without_pip(checkout, launch):
+    os.makedirs(launch.VENV)
+    no_pip = checkout.folder / "python"
+    no_pip.write_text("#!/bin/sh\nexit 1\n")
+    no_pip.chmod(0o755)
+    with pytest.raises(SystemExit, match="has no pip"):
+        launch.install(str(no_pip), fresh=False)
+
+
+def test_help_needs_no_set_up(checkout):
+    done = checkout.run("--help")
+    assert done.returncode == 0 and "python launch.py test" in done.stdout
+    assert not (checkout.folder / ".venv").exists()
+
+
+def test_an_old_python_is_told_so(checkout):
+    """The file parses under 3.6's grammar, and the sentence comes before anything that 3.6 lacks."""
+    ast.parse(LAUNCH.read_text(), feature_version=(3, 6))
+    pretend = "import sys; sys.version_info = (3, 8, 1); exec(compile(open(sys.argv[1]).read(), 'launch.py', 'exec'))"
+    done = subprocess.run([sys.executable, "-c", pretend, str(LAUNCH)], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "needs Python 3.11 or newer and this is Python 3.8" in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("broken", [None, "ruff", "mypy", "pytest"])
+def test_the_test_verb_fails_with_any_of_its_three(launch, monkeypatch, broken, capsys):
+    calls = []
+
+    def call(command, cwd):
+        calls.append(command[2:])
+        return int(command[2] == broken)
+
+    monkeypatch.setattr(launch.subprocess, "call", call)
+    assert launch.run_tests(["--no-browser", "-k", "x"]) == int(broken is not None)
+    assert calls == [["ruff", "check", "."], ["mypy"], ["pytest", "--no-browser", "-k", "x"]]
+    assert capsys.readouterr().out.rstrip().endswith("== pytest")  # so pytest's own summary is the last line
+
+
+BROWSER_TEST = """
+import pytest
+
+@pytest.mark.browser
+def test_page(chromium):
+    assert chromium
+
+def test_other():
+    pass
+"""
+
+
+@pytest.mark.parametrize(
+    "options, found, expected",
+    [((), None, "1 passed, 1 error"), (("--no-browser",), None, "1 passed, 1 skipped"), ((), "/bin/sh", "2 passed")],
+)
+def test_browser_tests_fail_without_a_browser_unless_left_out(tmp_path, options, found, expected):
+    """With no Chromium they stop with the line that installs it, before a fixture starts a server, and do not skip in silence."""
+    shutil.copy(Path(__file__).parent / "conftest.py", tmp_path / "conftest.py")
+    with open(tmp_path / "conftest.py", "a") as conftest:
+        conftest.write(f"\nfind_chromium = lambda: {found!r}\n")
+    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = browser: x\n")
+    (tmp_path / "test_page.py").write_text(BROWSER_TEST)
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *options]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert expected in done.stdout.splitlines()[-1]
+    assert ("apt install chromium" in done.stdout) == (found is None and not options)

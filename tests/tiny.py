@@ -1,0 +1,102 @@
+"""Tiny random models and runs in the real on-disk form, made once a test session."""
+
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+from core.backbone import Backbone, load_backbone
+from core.config import TrainConfig
+from core.prefix import Prefix
+from core.runs import Training
+from core.store import Run, Store
+from core.tasks import Example, task
+
+END = "<|endoftext|>"
+
+EXAMPLES = [
+    Example(f"name : {name} | Type : {kind} | area : {area}", (f"{name} is a {kind} in the {area} .",))
+    for name, kind, area in [
+        ("Alda", "pub", "north"),
+        ("Brio", "inn", "south"),
+        ("Cato", "bar", "west"),
+        ("Dune", "cafe", "east"),
+        ("Elba", "pub", "old town"),
+        ("Fern", "inn", "harbour"),
+        ("Gala", "bar", "centre"),
+        ("Hope", "cafe", "north"),
+        ("Isis", "pub", "south"),
+        ("Juno", "inn", "west"),
+    ]
+]
+
+
+def make_tokenizer() -> PreTrainedTokenizerFast:
+    """Byte-level, no merges: one token a byte; `<|endoftext|>` is id 0."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokenizer = Tokenizer(models.BPE({END: 0} | {letter: i + 1 for i, letter in enumerate(alphabet)}, []))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token=END, eos_token=END, pad_token=END)
+
+
+def make_tiny_backbone(folder: Path, seed: int = 0, positions: int = 256) -> Path:
+    """Save a random GPT-2 (2 layers, width 32, 4 heads) with a byte tokenizer in `folder`."""
+    torch.manual_seed(seed)
+    config = GPT2Config(
+        vocab_size=257,
+        n_positions=positions,
+        n_embd=32,
+        n_layer=2,
+        n_head=4,
+        initializer_range=0.3,
+        bos_token_id=0,
+        eos_token_id=0,
+        pad_token_id=0,
+    )
+    return _save(GPT2LMHeadModel(config), folder)
+
+
+def make_tiny_llama(folder: Path) -> Path:
+    """Save a random Llama with grouped-query attention (4 heads, 2 of keys and values) in `folder`."""
+    torch.manual_seed(1)
+    config = LlamaConfig(
+        vocab_size=257,
+        max_position_embeddings=256,
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        initializer_range=0.3,
+        bos_token_id=0,
+        eos_token_id=0,
+        pad_token_id=0,
+    )
+    return _save(LlamaForCausalLM(config), folder)
+
+
+def _save(model, folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    model.save_pretrained(folder)
+    make_tokenizer().save_pretrained(folder)
+    return folder
+
+
+def random_prefix(backbone: Backbone, length: int, seed: int = 0, scale: float = 1.0) -> Prefix:
+    """A prefix of Gaussian keys and values that fits the backbone."""
+    spec, generator = backbone.spec, torch.Generator().manual_seed(seed)
+    shape = (spec.layers, 2, spec.kv_heads, length, spec.head_dim)
+    past = {site: scale * torch.randn(shape, generator=generator) for site in spec.sites}
+    return Prefix(past, spec.name, spec.fingerprint)
+
+
+def make_run(folder: Path, store: Path, run_id: str, method: str = "prefix", updates: int = 3, **changes) -> Run:
+    """Train a run of a few updates on EXAMPLES into a store."""
+    backbone = load_backbone(str(folder), "cpu")
+    values = {"length": 4, "batch": 5, "updates": updates, "init_words": "table", "validate_every": 1000} | changes
+    training = Training(backbone, task("e2e"), TrainConfig(method=method, **values), Store(store), run_id)
+    list(training.steps(EXAMPLES, EXAMPLES[:4]))
+    assert training.run is not None
+    return training.run
