@@ -60,7 +60,8 @@ def _loaded(args: argparse.Namespace) -> tuple[Any, LoadedRun | None]:
 
 def train(args: argparse.Namespace) -> int:
     """Train into the store; Ctrl-C stops and keeps."""
-    config = preset(args.preset, args.method, **overrides(args, TrainConfig) | {"method": None, "preset": None})
+    changes = overrides(args, TrainConfig)
+    config = preset(changes.pop("preset"), changes.pop("method"), **changes)
     store().check_free(args.run)
     if args.data:
         examples, valid = _e2e_splits(Path(args.data))

@@ -114,7 +114,9 @@ def _parse_pairs(lines: list[str]) -> Fields:
 
 def _split_pipes(line: str) -> list[str]:
     """A line cut at its pipes: those with blanks on both sides, or where there is none of those, bare ones between pairs."""
-    line = line.strip().removeprefix("|").removesuffix("|").strip()  # a pipe before or after everything separates nothing
+    line = line.strip().removeprefix("|").strip()  # a pipe before or after everything separates nothing
+    if line.endswith((" |", ":|")) or not _PADDED_PIPE.search(line):
+        line = line.removesuffix("|").strip()
     pieces = _PADDED_PIPE.split(line)
     if len(pieces) == 1 and "|" in line:
         bare = line.split("|")

@@ -40,7 +40,7 @@ def test_a_hub_name_without_a_network_says_what_was_tried(monkeypatch):
 
 @pytest.mark.parametrize("name", ["", "  ", "/no/such/folder", "./nowhere", "~/nowhere-at-all"])
 def test_no_such_folder(name):
-    with pytest.raises(BackboneNotFound, match="Bundled|There is no folder"):
+    with pytest.raises(BackboneNotFound, match=r"Bundled|There is no folder"):
         load_backbone(name, "cpu")
 
 

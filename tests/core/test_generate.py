@@ -126,5 +126,5 @@ def test_bad_settings_are_named(field, value):
 
 
 def test_an_unknown_setting_is_refused_with_the_nearest_known():
-    with pytest.raises(BadConfig, match="'temprature'.*Did you mean 'temperature'"):
+    with pytest.raises(BadConfig, match=r"'temprature'.*Did you mean 'temperature'"):
         DecodeConfig.of({"temprature": 1})
