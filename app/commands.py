@@ -6,6 +6,7 @@ import shlex
 import signal
 import sys
 import threading
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -134,20 +135,29 @@ def generate(args: argparse.Namespace) -> int:
     model, prefix = (loaded.model, loaded.prefix) if loaded else (backbone.model, None)
     request = Request(backbone.encode(form.prompt(source)), prefix, decode.seed)
     check_fits(backbone, len(request.prompt_ids), prefix.length if prefix else 0, decode.max_new)
-    shown = (lambda words: words) if args.raw else detokenise
-    if args.json or decode.mode == "beam" or not args.raw:
+    shown = str if args.raw else detokenise
+    if args.json or decode.mode == "beam":
         made = generate_all(model, backbone, [request], decode)[0]
         record = {"run": args.run, "source": source, "text": shown(made.text), "raw": made.text, "tokens": len(made.ids)}
         print(json.dumps(record | {"finish": made.finish, "seconds": round(made.seconds, 3)}) if args.json else shown(made.text))
         return 0
-    printed = ""
-    for step in stream(model, backbone, [request], decode):
-        token = step[0]
-        if token is not None and token.text_so_far.startswith(printed):
-            print(token.text_so_far[len(printed) :], end="", flush=True)
-            printed = token.text_so_far
+    texts = (step[0].text_so_far for step in stream(model, backbone, [request], decode) if step[0] is not None)
+    for part in as_it_comes(texts, shown):
+        print(part, end="", flush=True)
     print()
     return 0
+
+
+def as_it_comes(texts: Iterable[str], shown: Callable[[str], str], held: int = 4) -> Iterator[str]:
+    """What to print of a growing text. The last words are held back: what follows may still join them ("£ 20 - 25")."""
+    text, printed = "", ""
+    for text in texts:
+        ready = shown(" ".join(text.split(" ")[:-held]))
+        if ready.startswith(printed):
+            yield ready[len(printed) :]
+            printed = ready
+    whole = shown(text)
+    yield whole[len(printed) :] if whole.startswith(printed) else "\n" + whole
 
 
 # --------------------------------------------------------------------------------- evaluate

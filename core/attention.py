@@ -185,7 +185,8 @@ def prepare(model: nn.Module) -> PrefixSlot:
     """
     slot, count = PrefixSlot(), 0
     for name, module in model.named_modules():
-        if getattr(module, "layer_idx", None) is not None and "attn" in name.rsplit(".", 1)[-1].lower():
+        last = name.rsplit(".", 1)[-1]
+        if getattr(module, "layer_idx", None) is not None and ("attn" in last or "attention" in last):
             module.prefix_slot, module.prefix_place = slot, (_site(name), module.layer_idx)
             count += 1
     if count == 0:

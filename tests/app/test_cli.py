@@ -72,6 +72,16 @@ def test_generate_prints_the_text_and_json_says_more(trained, folder, capsys):
     assert record["finish"] in ("eos", "length") and record["tokens"] <= 12
 
 
+def test_a_growing_text_is_printed_as_the_whole_text_reads():
+    from app.commands import as_it_comes
+    from core.text import detokenise
+
+    words = ["The", "Eagle", "'s", "price", "is", "£", "20", "-", "25", ",", "and", "it", "is", "family", "-", "friendly", ",", "in", "the", "city", "centre", "."]
+    parts = list(as_it_comes((" ".join(words[:n]) for n in range(1, len(words) + 1)), detokenise))
+    assert "".join(parts) == detokenise(" ".join(words))
+    assert len([part for part in parts if part]) > 8
+
+
 def test_raw_text_streams_to_the_same_words(trained, folder, capsys):
     arguments = ["generate", "--run", trained, "--backbone", folder, "--max-new", "12", "--raw", TABLE]
     main(arguments)
