@@ -148,11 +148,11 @@ def generate(args: argparse.Namespace) -> int:
     return 0
 
 
-def as_it_comes(texts: Iterable[str], shown: Callable[[str], str], held: int = 4) -> Iterator[str]:
+def as_it_comes(texts: Iterable[str], shown: Callable[[str], str], held: int = 3) -> Iterator[str]:
     """What to print of a growing text. The last words are held back: what follows may still join them ("£ 20 - 25")."""
     text, printed = "", ""
     for text in texts:
-        ready = shown(" ".join(text.split(" ")[:-held]))
+        ready = " ".join(shown(text).split(" ")[:-held])
         if ready.startswith(printed):
             yield ready[len(printed) :]
             printed = ready
