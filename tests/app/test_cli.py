@@ -76,9 +76,10 @@ def test_a_growing_text_is_printed_as_the_whole_text_reads():
     from app.commands import as_it_comes
     from core.text import detokenise
 
-    words = "The Eagle 's price is £ 20 - 25 , and it is family - friendly , in the city centre .".split(" ")
+    text = "The Eagle 's price is £ 20 - 25 , and it is family - friendly , in the city centre ."
+    words = text.split(" ")
     parts = list(as_it_comes((" ".join(words[:n]) for n in range(1, len(words) + 1)), detokenise))
-    assert "".join(parts) == detokenise(" ".join(words))
+    assert "".join(parts) == detokenise(text)
     assert len([part for part in parts if part]) > 8
 
 
