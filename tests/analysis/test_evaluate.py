@@ -1,0 +1,45 @@
+"""Evaluation: texts go back to their tables, references are grouped, both BLEUs are told apart."""
+
+import pytest
+
+from analysis.evaluate import PAPER_DECODING, evaluate, outputs, score_texts
+from core.backbone import load_backbone
+from core.config import DecodeConfig
+from core.generate import Request, generate
+from core.tasks import Example, task
+from tests.tiny import EXAMPLES, make_tiny_backbone, random_prefix
+
+DECODE = DecodeConfig(max_new=6, min_new=6)
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    return load_backbone(str(make_tiny_backbone(tmp_path_factory.mktemp("m") / "tiny-gpt2")), "cpu")
+
+
+def test_texts_come_back_in_the_order_of_their_sources(tiny):
+    form, prefix = task("e2e"), random_prefix(tiny, 3)
+    sources = [example.source for example in EXAMPLES]
+    seen = []
+    together = outputs(tiny.model, tiny, form, prefix, sources, DECODE, 4, lambda done, total: seen.append((done, total)))
+    alone = [generate(tiny.model, tiny, [Request(tiny.encode(form.prompt(s)), prefix)], DECODE)[0].text for s in sources]
+    assert together == alone and seen == [(4, 10), (8, 10), (10, 10)]
+
+
+def test_one_text_a_table_whatever_the_number_of_references(tiny):
+    rows = [Example("a : b", ("one",)), Example("c : d", ("two",)), Example("a : b", ("three",))]
+    result = evaluate(tiny.model, tiny, task("e2e"), None, rows, DECODE)
+    assert result.sources == ["a : b", "c : d"] and result.records()["BLEU"]["n"] == 2
+    assert result.records()["BLEU"]["decoding"]["mode"] == "greedy"
+
+
+def test_the_tokenised_text_scores_fully_both_ways():
+    example = Example("a : b", ("It costs £ 20 - 25 .",), originals=("It costs £20-25.",))
+    scores = score_texts(["It costs £ 20 - 25 ."], [example])
+    assert scores["BLEU"].value == pytest.approx(100) and scores["BLEU-original"].value == pytest.approx(100)
+    assert "original" in scores["BLEU-original"].signature and scores["BLEU"].signature != scores["BLEU-original"].signature
+    assert set(score_texts(["x"], [Example("a : b", ("y",))])) == {"BLEU"}
+
+
+def test_the_default_decoding_is_the_papers():
+    assert (PAPER_DECODING.mode, PAPER_DECODING.beams, PAPER_DECODING.min_new, PAPER_DECODING.length_penalty) == ("beam", 5, 5, 1.0)
