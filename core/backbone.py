@@ -1,11 +1,15 @@
 """Load a frozen language model: bundled, from a folder, or by its hub name."""
 
 import hashlib
+import os
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import torch
+from huggingface_hub import constants, snapshot_download
 from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
@@ -78,16 +82,17 @@ def load_backbone(name: str = DEFAULT, device: str = "auto") -> Backbone:
     """
     where, origin = _locate(name)
     target = pick_device(device)
-    config = _open(name, origin, lambda: AutoConfig.from_pretrained(where))
+    if origin == "hub":
+        where = _fetch(name)
+    config = _open(name, lambda: AutoConfig.from_pretrained(where))
     if config.is_encoder_decoder:
         raise NotSupported(
             f"{name} is an encoder-decoder model ({config.model_type}); only decoder models such as GPT-2 are supported. "
             "Give a GPT-2, Llama or Qwen-like model."
         )
-    tokenizer = _open(name, origin, lambda: AutoTokenizer.from_pretrained(where))
+    tokenizer = _open(name, lambda: AutoTokenizer.from_pretrained(where))
     model = _open(
         name,
-        origin,
         lambda: AutoModelForCausalLM.from_pretrained(
             where, dtype=pick_dtype(target), attn_implementation=NAME, use_safetensors=True
         ),
@@ -124,17 +129,45 @@ def _locate(name: str) -> tuple[str, str]:
     return name, "hub"
 
 
-def _open(name: str, origin: str, load):
+def _fetch(name: str) -> str:
+    """The folder of a hub model: the cache's where it is whole, else downloaded (weights as safetensors, never pickles)."""
+    wanted = ["*.json", "*.safetensors", "*.txt", "*.model"]
+    try:
+        folder = snapshot_download(name, allow_patterns=wanted, local_files_only=True)
+        if list(Path(folder).glob("*.safetensors")):
+            return folder
+    except (OSError, ValueError):
+        pass
+    ours = ", ".join(bundled()) or "none"
+    tried = f"Cannot load {name!r}. Tried: the bundled models ({ours}), a folder of that name, and the model hub"
+    advice = "With no network, give the folder of a saved model instead."
+    if not _hub_answers():
+        raise BackboneNotFound(f"{tried} (no connection to it). {advice}")
+    try:
+        return snapshot_download(name, allow_patterns=wanted)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise BackboneNotFound(f"{tried} ({str(error).strip().splitlines()[0]}). {advice}") from error
+
+
+def _hub_answers() -> bool:
+    """A quick look whether the hub can be reached: its client would try for half a minute where there is no network."""
+    if constants.HF_HUB_OFFLINE:
+        return False
+    if any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")):
+        return True
+    address = urlsplit(constants.ENDPOINT)
+    try:
+        socket.create_connection((address.hostname or "", address.port or 443), timeout=4).close()
+    except OSError:
+        return False
+    return True
+
+
+def _open(name: str, load):
     try:
         return load()
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        if origin == "hub":
-            raise BackboneNotFound(
-                f"Cannot load {name!r}. Tried: the bundled models ({', '.join(bundled()) or 'none'}), "
-                f"a folder of that name, and the model hub ({reason}). "
-                "With no network, give the folder of a saved model instead."
-            ) from error
         raise BackboneNotFound(
             f"Cannot load the model in {name}: {reason} "
             "A model folder needs config.json, a safetensors file and the tokenizer's files."

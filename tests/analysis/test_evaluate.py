@@ -37,7 +37,7 @@ def test_the_tokenised_text_scores_fully_both_ways():
     example = Example("a : b", ("It costs £ 20 - 25 .",), originals=("It costs £20-25.",))
     scores = score_texts(["It costs £ 20 - 25 ."], [example])
     assert scores["BLEU"].value == pytest.approx(100) and scores["BLEU-original"].value == pytest.approx(100)
-    assert "original" in scores["BLEU-original"].signature and scores["BLEU"].signature != scores["BLEU-original"].signature
+    assert "original" in scores["BLEU-original"].signature and "original" not in scores["BLEU"].signature
     assert set(score_texts(["x"], [Example("a : b", ("y",))])) == {"BLEU"}
 
 

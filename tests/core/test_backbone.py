@@ -1,5 +1,6 @@
 """Loading models, and saying plainly why one cannot be loaded."""
 
+import huggingface_hub.constants
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, BartConfig, BartForConditionalGeneration
@@ -31,11 +32,20 @@ def test_a_grouped_query_model_has_its_own_count_of_key_heads(llama):
 
 
 def test_a_hub_name_without_a_network_says_what_was_tried(monkeypatch):
-    import huggingface_hub.constants
-
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    with pytest.raises(BackboneNotFound, match=r"Tried: the bundled models .*the model hub.*give the folder"):
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")  # nobody listens there
+    with pytest.raises(BackboneNotFound, match=r"Tried: the bundled models .*the model hub \(no connection.*give the folder"):
         load_backbone("gpt2-medium-of-nobody", "cpu")
+
+
+def test_a_hub_model_in_the_cache_needs_no_network(monkeypatch, tmp_path):
+    snapshot = tmp_path / "models--somebody--tiny" / "snapshots" / "abc"
+    make_tiny_backbone(snapshot)
+    (snapshot.parents[1] / "refs").mkdir()
+    (snapshot.parents[1] / "refs" / "main").write_text("abc")
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")
+    spec = load_backbone("somebody/tiny", "cpu").spec
+    assert (spec.name, spec.origin, spec.width) == ("somebody/tiny", "hub", 32)
 
 
 @pytest.mark.parametrize("name", ["", "  ", "/no/such/folder", "./nowhere", "~/nowhere-at-all"])

@@ -41,7 +41,8 @@ def test_requests_are_left_out_and_word_endings_joined(tmp_path):
         {"table": "act : ?confirm | type : hotel | price : low", "text": "low ?"},
         {"table": "act : inform | type : hotel | price : low | area : ?", "text": "cheap hotel -s here"},
     ]
-    assert list(read_set(write(tmp_path / "a.jsonl", rows))) == [Record((("type", "hotel"), ("price", "low")), "cheap hotels here")]
+    found = list(read_set(write(tmp_path / "a.jsonl", rows)))
+    assert found == [Record((("type", "hotel"), ("price", "low")), "cheap hotels here")]
 
 
 def test_a_broken_row_names_file_and_line(tmp_path):
@@ -71,14 +72,15 @@ def test_a_corpus_becomes_tokens_with_held_out_documents(tmp_path):
     texts = [f"Document {n}\nA line about {n}." for n in range(450)]
     (folder / "a.txt").write_text("".join(f"{text}\n{END}\n" for text in texts))
     assert list(text_documents(folder / "a.txt")) == texts
-    write(tmp_path / "records" / "viggo" / "train.jsonl", [{"table": f"name : G{n} | genre : puzzle", "text": f"G{n}."} for n in range(300)])
+    games = [{"table": f"name : G{n} | genre : puzzle", "text": f"G{n}."} for n in range(300)]
+    write(tmp_path / "records" / "viggo" / "train.jsonl", games)
     report = prepare(folder, tmp_path / "records", tmp_path / "out", 320)
     assert report["streams"]["a"]["documents"] == 450 and report["streams"]["a"]["valid_tokens"] > 0
     assert prepare(folder, None, tmp_path / "out", 999) == report  # made once
     windows = Windows(tmp_path / "out", "train", 0.25)
     assert dict(zip(windows.names, windows.weights, strict=True)) == {"a": 0.75, "records": 0.25}
     batch = windows.batch(3, 17, np.random.default_rng(0))
-    assert batch.shape == (3, 17) and 0 <= batch.min() and batch.max() < 320
+    assert batch.shape == (3, 17) and batch.min() >= 0 and batch.max() < 320
 
 
 def test_an_empty_corpus_says_so(tmp_path):

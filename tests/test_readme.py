@@ -1,0 +1,36 @@
+"""README must not promise what the program does not do."""
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from app.cli import parser
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = re.findall(r"^python launch\.py *([^#\n]*)", README, re.MULTILINE)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_line_is_understood(command):
+    parser().parse_args(shlex.split(command))
+
+
+def test_there_are_commands_and_every_verb_is_among_them():
+    assert {"train", "generate", "evaluate", "runs", "pretrain", "test"} <= {(shlex.split(line) or [""])[0] for line in COMMANDS}
+
+
+def test_every_file_that_is_named_is_there():
+    named = [name for name in re.findall(r"\]\(([^)#]+)\)", README) if "://" not in name]
+    assert named and all((ROOT / name).exists() for name in named)
+
+
+@pytest.mark.parametrize("run_id", ["e2e-prefix", "e2e-finetuned"])
+def test_the_published_scores_are_those_of_the_bundled_runs(run_id):
+    scores = json.loads((ROOT / "assets" / "runs" / run_id / "run.json").read_text(encoding="utf-8"))["scores"]["test"]
+    row = next(line for line in README.splitlines() if f"`{run_id}`" in line and line.startswith("|"))
+    assert f"{scores['BLEU']['value']:.1f}" in row and f"{scores['BLEU-original']['value']:.1f}" in row
+    assert scores["BLEU"]["n"] == 630 and scores["BLEU"]["decoding"]["beams"] == 5
