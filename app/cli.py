@@ -79,6 +79,9 @@ def _train(verbs, name: str) -> None:
     verb = _verb(verbs, name, "train a prefix, or fine-tune a copy, on table-to-text data", example)
     verb.add_argument("--data", help="E2E data: a folder with train and dev files, or a file (default: the bundled examples)")
     verb.add_argument("--run", required=True, help="the name of the new run")
+    verb.add_argument(
+        "--resume", action="store_true", help="go on with a run that was stopped or killed; its settings are its own"
+    )
     verb.add_argument("--method", default="prefix", choices=["prefix", "finetune"])
     verb.add_argument("--preset", default="mini", choices=sorted(PRESETS), help="paper is meant for GPT-2-medium")
     verb.add_argument(
@@ -141,6 +144,7 @@ def overrides(args: argparse.Namespace, config: type) -> dict[str, Any]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code is 0, 1 for an error a user can mend, 2 for a wrong command line, 130 for Ctrl-C."""
     args = parser().parse_args(argv)
+    args.words = list(sys.argv[1:] if argv is None else argv)
     as_json = getattr(args, "json", False)
     try:
         from app import commands  # late: --help must not wait for torch

@@ -22,11 +22,12 @@ from core.errors import BadInput
 from core.generate import Request, check_fits, stream
 from core.generate import generate as generate_all
 from core.readers import read_bundled, read_e2e
-from core.runs import LoadedRun, Training, add_scores, load_run
+from core.runs import LoadedRun, add_scores, load_run
 from core.store import Run, store
 from core.tables import canonical, linearise, parse
-from core.tasks import Task, task
+from core.tasks import Example, Task, task
 from core.text import detokenise
+from core.training import Training, resumed
 
 
 def say(args: argparse.Namespace, text: str) -> None:
@@ -60,30 +61,17 @@ def _loaded(args: argparse.Namespace) -> tuple[Any, LoadedRun | None]:
 
 
 def train(args: argparse.Namespace) -> int:
-    """Train into the store; Ctrl-C stops and keeps."""
-    changes = overrides(args, TrainConfig)
-    config = preset(changes.pop("preset"), changes.pop("method"), **changes)
-    store().check_free(args.run)
-    if args.data:
-        examples, valid = _e2e_splits(Path(args.data))
-    else:
-        bundled = paths.DATA / "records.jsonl"
-        examples, valid = read_bundled(bundled, "train"), read_bundled(bundled, "valid")
-    examples = examples[: args.rows] if args.rows else examples
-    form = args.form or ("paper" if args.preset == "paper" else "newline")
-    backbone = load_backbone(args.backbone, args.device)
-    if args.preset == "paper":
-        say(args, "The preset 'paper' is meant for GPT-2-medium; a small model learns faster with 'mini' or 'fast'.")
-    command = "python launch.py " + " ".join(shlex.quote(word) for word in getattr(args, "argv", sys.argv[1:]))
-    training = Training(backbone, task("e2e" if args.data else "records", form), config, store(), args.run, command, args.half)
+    """Train into the store; Ctrl-C stops and keeps, `--resume` goes on."""
+    training = resumed(store(), args.run, lambda name: load_backbone(name, args.device)) if args.resume else _new_training(args)
+    examples, valid = _rows(training.source)
     stop = threading.Event()
     _stop_on_ctrl_c(stop, args)
     with tqdm(disable=args.json, unit="update", smoothing=0.05) as bar:
         for step in training.steps(examples, valid, stop.is_set):
-            bar.total = step.total
+            bar.total, bar.n = step.total, step.index
             shown = {"loss": f"{step.loss:.3f}"} | ({"valid": f"{step.valid_loss:.3f}"} if step.valid_loss is not None else {})
             bar.set_postfix(shown, refresh=False)
-            bar.update()
+            bar.update(0)
             if args.json and (step.valid_loss is not None):
                 print(
                     json.dumps({"update": step.index, "total": step.total, "loss": step.loss, "valid_loss": step.valid_loss}),
@@ -96,6 +84,30 @@ def train(args: argparse.Namespace) -> int:
     else:
         print(_sentence(run))
     return 0
+
+
+def _new_training(args: argparse.Namespace) -> Training:
+    changes = overrides(args, TrainConfig)
+    config = preset(changes.pop("preset"), changes.pop("method"), **changes)
+    store().check_free(args.run)
+    source = {"data": str(Path(args.data).resolve()) if args.data else "", "rows": args.rows}
+    _rows(source)  # a bad file is told before the model is loaded
+    if args.preset == "paper":
+        say(args, "The preset 'paper' is meant for GPT-2-medium; a small model learns faster with 'mini' or 'fast'.")
+    form = task("e2e" if args.data else "records", args.form or ("paper" if args.preset == "paper" else "newline"))
+    command = "python launch.py " + " ".join(map(shlex.quote, args.words))
+    backbone = load_backbone(args.backbone, args.device)
+    return Training(backbone, form, config, store(), args.run, command, args.half, source)
+
+
+def _rows(source: dict[str, Any]) -> tuple[list[Example], list[Example]]:
+    """Training and validation examples of a training's source."""
+    if source["data"]:
+        examples, valid = _e2e_splits(Path(source["data"]))
+    else:
+        bundled = paths.DATA / "records.jsonl"
+        examples, valid = read_bundled(bundled, "train"), read_bundled(bundled, "valid")
+    return (examples[: source["rows"]] if source["rows"] else examples), valid
 
 
 def _e2e_splits(path: Path):

@@ -42,6 +42,7 @@ class BackboneSpec:
     parameters: int
     fingerprint: str
     sites: tuple[str, ...] = ("decoder",)
+    where: str = ""  # what `load_backbone` finds it by again
 
 
 class Backbone:
@@ -107,7 +108,8 @@ def load_backbone(name: str = DEFAULT, device: str = "auto") -> Backbone:
             f"{name} has no tokenizer. A model folder needs the tokenizer's files (tokenizer.json) beside the weights."
         )
     shown = Path(name).resolve().name if origin == "folder" else name
-    return Backbone(_spec(shown, origin, model), model, tokenizer, target)
+    again = str(Path(name).resolve()) if origin == "folder" else name
+    return Backbone(_spec(shown, origin, again, model), model, tokenizer, target)
 
 
 def _locate(name: str) -> tuple[str, str]:
@@ -211,7 +213,7 @@ def fingerprint(model: nn.Module) -> str:
     return digest.hexdigest()[:16]
 
 
-def _spec(name: str, origin: str, model: Any) -> BackboneSpec:
+def _spec(name: str, origin: str, where: str, model: Any) -> BackboneSpec:
     config = model.config
     heads, width = config.num_attention_heads, config.hidden_size
     return BackboneSpec(
@@ -227,4 +229,5 @@ def _spec(name: str, origin: str, model: Any) -> BackboneSpec:
         positions=config.max_position_embeddings,
         parameters=sum(p.numel() for p in model.parameters()),
         fingerprint=fingerprint(model),
+        where=where,
     )

@@ -79,6 +79,7 @@ class TrainConfig(Config):
     paper §4.3; 0 trains the keys and values directly), `init` ("random", "zeros" or "words") and
     `init_words`. `reduction`: "token" is the mean over target tokens, "sentence" the sum per sentence,
     averaged over the batch. `updates` > 0 ends after so many updates, whatever `epochs` says.
+    `patience` > 0 ends after so many validations without a lower loss; `save_every` updates a checkpoint is written.
     `autocast`: "auto" uses bf16 where the device is fast in it.
     """
 
@@ -100,6 +101,8 @@ class TrainConfig(Config):
     autocast: str = "auto"
     checkpointing: bool = False
     validate_every: int = 500
+    patience: int = 0
+    save_every: int = 500
     valid_rows: int = 500
     seed: int = 0
 
@@ -111,6 +114,8 @@ class TrainConfig(Config):
         for name, low in {"length": 1, "mlp": 0, "updates": 0, "batch": 1, "accumulate": 1, "warmup": 0, "seed": 0}.items():
             self._check_number(name, low, 10_000_000, whole=True)
         self._check_number("validate_every", 1, whole=True)
+        self._check_number("save_every", 1, whole=True)
+        self._check_number("patience", 0, whole=True)
         self._check_number("valid_rows", 0, whole=True)
         self._check_number("rate", 1e-9, 10)
         self._check_number("epochs", 0.001, 10_000)

@@ -2,6 +2,7 @@
 
 weights.safetensors   what was trained, and nothing else
 steps.csv             one line an update
+resume.safetensors    while it can go on: the last checkpoint
 history.safetensors   a prefix at its start and along the way, where it has one
 state.json            while it runs
 run.json              last, by rename: its presence says the run is whole
@@ -109,6 +110,12 @@ class Store:
         known = ", ".join(run.id for run in self.runs()) or "none yet"
         raise RunNotFound(f"There is no run {run_id!r}. Runs: {known}.")
 
+    def check_own(self, run_id: str) -> None:
+        """RunNotFound where the id is not a folder of the user's own."""
+        if not (self.folder / check_id(run_id)).is_dir():
+            own = ", ".join(path.name for path in self._folders() if path.parent == self.folder) or "none yet"
+            raise RunNotFound(f"There is no run {run_id!r} of your own. Yours: {own}.")
+
     def check_free(self, run_id: str) -> None:
         """StoreError where the id is taken."""
         check_id(run_id)
@@ -146,10 +153,7 @@ class Store:
     def _read(self, folder: Path) -> Run:
         path = folder / "run.json"
         if not path.exists():
-            raise StoreError(
-                f"The run {folder.name!r} is not finished: it has no run.json. "
-                f"Train it again under another name, or delete {folder}."
-            )
+            raise StoreError(_unfinished(folder))
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
             task = Task.of(values.pop("task"))
@@ -161,6 +165,20 @@ class Store:
                 f"The run {folder.name!r} cannot be read ({type(error).__name__}: {error}). "
                 f"Delete {folder}, or restore its run.json."
             ) from error
+
+
+def _unfinished(folder: Path) -> str:
+    try:
+        state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+        where = f"it stands at update {int(state['update'])} of {int(state['total'])}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return (
+            f"The run {folder.name!r} is not finished: it has no run.json. Train it again under another name, or delete {folder}."
+        )
+    return (
+        f"The run {folder.name!r} is not finished: {where}. If nothing is training it now, go on with: "
+        f"python launch.py train --resume --run {folder.name}"
+    )
 
 
 def save_run(run: Run) -> None:

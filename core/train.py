@@ -41,41 +41,72 @@ def rate_at(config: TrainConfig, index: int, total: int) -> float:
     return config.rate * (total - index) / max(1, total - config.warmup)
 
 
+@dataclass
+class Progress:
+    """What the next update depends on, beside the method's parameters and the seed: enough to go on after a kill."""
+
+    optimiser: torch.optim.AdamW
+    index: int = 0  # updates made
+    lowest: float = math.inf  # validation loss
+    stale: int = 0  # validations since the lowest
+    seconds: float = 0.0
+
+
+def new_progress(method: Method, config: TrainConfig) -> Progress:
+    """A training at its beginning."""
+    return Progress(torch.optim.AdamW(method.parameters(), lr=config.rate, weight_decay=config.weight_decay))
+
+
 def train(
-    method: Method, rows: Sequence[Row], valid: Sequence[Row], config: TrainConfig, cancel: Callable[[], bool] | None = None
+    method: Method,
+    rows: Sequence[Row],
+    valid: Sequence[Row],
+    config: TrainConfig,
+    cancel: Callable[[], bool] | None = None,
+    progress: Progress | None = None,
 ) -> Iterator[Step]:
     """Train a method in place; yields after each update, and ends early, keeping what there is, when `cancel()` turns true.
 
-    Validates every `validate_every` updates and at the end; `Step.best` marks the lowest validation loss
-    so far. Raises TrainingFailed where the loss is no longer a number.
+    Validates every `validate_every` updates and at the end; `Step.best` marks the lowest validation loss so far;
+    `patience` validations without a lower one end the training. `progress` says where to begin, and is kept up to
+    date: an interrupted training goes on exactly as an unbroken one would. Raises TrainingFailed where the loss or
+    its gradient is no longer a number; the parameters are then those of the last good update.
     """
     device = next(method.model.parameters()).device
-    params = method.parameters()
-    optimiser = torch.optim.AdamW(params, lr=config.rate, weight_decay=config.weight_decay)
+    now = progress or new_progress(method, config)
     batches, total = epochs(rows, config.batch, config.seed), total_updates(config, len(rows))
-    lowest, began = math.inf, time.monotonic()
+    for _ in range(now.index * config.accumulate):
+        next(batches)
+    began = time.monotonic() - now.seconds
     with _modes(method.model, config.checkpointing):
-        for index in range(total):
-            if cancel is not None and cancel():
-                return
-            rate = optimiser.param_groups[0]["lr"] = rate_at(config, index, total)
-            optimiser.zero_grad(set_to_none=True)
+        while now.index < total and not (cancel is not None and cancel()):
             used = [next(batches) for _ in range(config.accumulate)]
-            loss = _backward(method, [collate(chunk, device) for chunk in used], config)
-            if not math.isfinite(loss):
-                raise TrainingFailed(
-                    f"The loss is {loss} at update {index + 1}: training ran away. "
-                    f"Use a lower rate than {config.rate:g}, or more clipping."
-                )
-            if config.clip:
-                nn.utils.clip_grad_norm_(params, config.clip)
-            optimiser.step()
-            due = bool(valid) and ((index + 1) % config.validate_every == 0 or index + 1 == total)
+            rate = now.optimiser.param_groups[0]["lr"] = rate_at(config, now.index, total)
+            loss = _update(method, [collate(chunk, device) for chunk in used], config, now)
+            now.index += 1
+            due = bool(valid) and (now.index % config.validate_every == 0 or now.index == total)
             valid_loss = evaluate_loss(method, valid, config) if due else None
-            best = valid_loss is not None and valid_loss < lowest
-            lowest = min(lowest, valid_loss) if valid_loss is not None else lowest
-            count = sum(len(chunk) for chunk in used)
-            yield Step(index + 1, total, loss, valid_loss, rate, count, time.monotonic() - began, best)
+            best = valid_loss is not None and valid_loss < now.lowest
+            if valid_loss is not None:
+                now.lowest, now.stale = min(now.lowest, valid_loss), 0 if best else now.stale + 1
+            now.seconds = time.monotonic() - began
+            yield Step(now.index, total, loss, valid_loss, rate, sum(map(len, used)), now.seconds, best)
+            if config.patience and now.stale >= config.patience:
+                return
+
+
+def _update(method: Method, batches: list[Batch], config: TrainConfig, now: Progress) -> float:
+    """One update; the mean loss in nats a token. Nothing is changed where loss or gradient is no number."""
+    now.optimiser.zero_grad(set_to_none=True)
+    loss = _backward(method, batches, config)
+    norm = nn.utils.clip_grad_norm_(method.parameters(), config.clip or math.inf)
+    if not (math.isfinite(loss) and math.isfinite(norm)):
+        raise TrainingFailed(
+            f"At update {now.index + 1} the loss is {loss} and its gradient's norm {float(norm)}: training ran away. "
+            f"Use a lower rate than {config.rate:g}, or more clipping. What was learned before is kept."
+        )
+    now.optimiser.step()
+    return loss
 
 
 def _backward(method: Method, batches: list[Batch], config: TrainConfig) -> float:

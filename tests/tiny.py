@@ -9,9 +9,9 @@ from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausa
 from core.backbone import Backbone, load_backbone
 from core.config import TrainConfig
 from core.prefix import Prefix
-from core.runs import Training
 from core.store import Run, Store
 from core.tasks import Example, task
+from core.training import Training
 
 END = "<|endoftext|>"
 

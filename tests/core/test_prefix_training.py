@@ -12,10 +12,11 @@ from core.errors import TooLong, TrainingFailed
 from core.generate import Request, generate
 from core.methods.table import new_method
 from core.prefix import Prefix
-from core.runs import Training, load_run
+from core.runs import load_run
 from core.store import Store
 from core.tasks import Example, task
 from core.train import batch_loss, evaluate_loss, train
+from core.training import Training
 from tests.tiny import EXAMPLES, make_run
 
 TASK = task("e2e")
@@ -220,6 +221,7 @@ def test_a_loss_that_is_no_number_ends_the_run_and_says_so(tmp_path, tiny):
         torch.nn.functional.cross_entropy = original
     run = Store(tmp_path).get("wild")
     assert (run.status, run.updates) == ("failed", 5)
+    assert "resume.safetensors" not in [path.name for path in run.folder.iterdir()]
     assert all(torch.isfinite(kv).all() for kv in load_run(run, tiny).prefix.past.values())
 
 

@@ -1,0 +1,249 @@
+"""Train a method into the store: steps noted, checkpoints kept, an interrupted run taken up again."""
+
+import csv
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock, Timeout
+from torch import Tensor
+
+from core.backbone import Backbone
+from core.batching import Row, rows_of
+from core.checkpoint import NAME, Kept, load_checkpoint, save_checkpoint, save_tensors
+from core.config import TrainConfig
+from core.errors import BadInput, StoreError, TrainingFailed, WrongBackbone
+from core.methods.base import Method
+from core.methods.table import new_method
+from core.store import Run, Store, save_run, write_json
+from core.tasks import Example, Task
+from core.train import Progress, Step, new_progress, total_updates, train
+
+HISTORY_BYTES = 1_000_000  # the path of a prefix is kept within this
+COLUMNS = ["update", "loss", "valid_loss", "rate", "rows", "seconds"]
+
+
+@dataclass
+class Training:
+    """A training into the store: iterate `steps()`, then read `run`. `source` says where the data came from, for `resume`."""
+
+    backbone: Backbone
+    task: Task
+    config: TrainConfig
+    store: Store
+    run_id: str
+    command: str = ""
+    half: bool = False
+    source: dict[str, Any] = field(default_factory=dict)
+    resume: bool = False
+    run: Run | None = None
+
+    def steps(
+        self, examples: Sequence[Example], valid: Sequence[Example], cancel: Callable[[], bool] | None = None
+    ) -> Iterator[Step]:
+        """Train and keep. When `cancel()` turns true, or the loss runs away, what there is is kept and the status says so.
+
+        A disk that is full raises StoreError; the last whole checkpoint stays.
+        """
+        method = new_method(self.backbone, self.config)
+        rows = rows_of(self.backbone, self.task, examples, method.length)
+        valid_rows = self._valid_rows(valid, method.length)
+        if not rows:
+            raise BadInput("There is nothing to train on: the data holds no row. Give a file with at least one.")
+        folder = self.store.folder / self.run_id if self.resume else self.store.new_folder(self.run_id)
+        with locked(folder):
+            writer = _Writer(self, folder, method, rows, new_progress(method, self.config))
+            status, failure = "cancelled", None
+            try:
+                for step in train(method, rows, valid_rows, self.config, cancel, writer.progress):
+                    writer.note(step)
+                    yield step
+                ended = writer.progress.index >= writer.total
+                stale = 0 < self.config.patience <= writer.progress.stale
+                status = "done" if ended or stale else "cancelled"
+            except TrainingFailed as error:
+                status, failure = "failed", error
+            except StoreError:
+                writer.close()
+                raise
+            self.run = writer.finish(status)
+        if failure is not None:
+            raise failure
+
+    def _valid_rows(self, valid: Sequence[Example], length: int) -> list[Row]:
+        rows = rows_of(self.backbone, self.task, valid, length)
+        step = max(1, len(rows) // self.config.valid_rows) if self.config.valid_rows else 0
+        return rows[::step][: self.config.valid_rows] if step else []
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """The run is this process's own; StoreError where another one has it. Given back when the process ends, however it ends."""
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise StoreError(f"Another process is training {folder.name!r}. Wait for it, or stop it first.") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def resumed(store: Store, run_id: str, backbone: Callable[[str], Backbone]) -> Training:
+    """An interrupted or stopped training, ready to go on; StoreError says why one cannot."""
+    folder = store.folder / run_id
+    store.check_own(run_id)
+    try:
+        state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+        config, form = TrainConfig.of(state["config"]), Task.of(state["task"])
+        name, fingerprint = state["backbone"], state["fingerprint"]
+        rest = {key: state[key] for key in ("command", "half", "source")}
+    except (OSError, ValueError, KeyError) as error:
+        raise StoreError(
+            f"The run {run_id!r} is finished, or holds nothing to go on from. Train again under another name."
+        ) from error
+    loaded = backbone(name)
+    if loaded.spec.fingerprint != fingerprint:
+        raise WrongBackbone(f"The run {run_id!r} was begun on {name} ({fingerprint}); loaded is {loaded.spec.fingerprint}.")
+    return Training(loaded, form, config, store, run_id, resume=True, **rest)
+
+
+class _Writer:
+    """Writes a run as it grows; `finish` makes it whole."""
+
+    def __init__(self, training: Training, folder: Path, method: Method, rows: list[Row], progress: Progress) -> None:
+        self.training, self.folder, self.method, self.progress = training, folder, method, progress
+        self.total, self.rows = total_updates(training.config, len(rows)), len(rows)
+        self.data = hashlib.sha256(repr([(row.prompt, row.answer) for row in rows]).encode()).hexdigest()[:16]
+        self.kept = Kept(None, {})
+        if training.resume:
+            self.kept = load_checkpoint(folder, method, progress, self.data)
+        self._marks = self._history_marks()
+        self._lines = self._open(progress.index)
+        self._csv, self._said = csv.writer(self._lines), 0.0
+        if not training.resume:
+            self._keep(0)
+            self._state(None)
+            self._save()
+
+    def _open(self, index: int):
+        """steps.csv up to the checkpoint, open for what follows."""
+        path, before = self.folder / "steps.csv", []
+        if index and path.exists():
+            before = [line for line in path.read_text(encoding="utf-8").splitlines() if line[:1].isdigit()][:index]
+        handle = open(path, "w", newline="", encoding="utf-8")  # noqa: SIM115 (open for the length of the run)
+        handle.write("\r\n".join([",".join(COLUMNS), *before]) + "\r\n")
+        return handle
+
+    def _history_marks(self) -> set[int]:
+        size = sum(kv.numel() for kv in self.method.tensors().values()) * 2
+        count = min(10, HISTORY_BYTES // size - 1) if self.method.length else -1
+        return {round(self.total * part / count) for part in range(1, count + 1)} | {0} if count > 0 else set()
+
+    def _keep(self, index: int) -> None:
+        if index in self._marks:
+            tensors = self.method.tensors()
+            self.kept.history |= {f"{index:07d}.{site}": kv.to("cpu", torch.float16) for site, kv in tensors.items()}
+
+    def note(self, step: Step) -> None:
+        """Note one update."""
+        shown = "" if step.valid_loss is None else f"{step.valid_loss:.5f}"
+        try:
+            self._csv.writerow([step.index, f"{step.loss:.5f}", shown, f"{step.rate:.3e}", step.rows, f"{step.seconds:.2f}"])
+            if step.seconds - self._said > 1 or step.index == step.total:
+                self._said = step.seconds
+                self._lines.flush()
+                self._state(step)
+        except OSError as error:
+            raise StoreError(
+                f"Cannot write {self.folder} ({error.strerror}). Free some space, then go on with --resume."
+            ) from error
+        self._keep(step.index)
+        if step.best:
+            self.kept.best = self.method.tensors()
+        if step.index % self.training.config.save_every == 0 and step.index < step.total:
+            self._lines.flush()
+            self._save()
+
+    def _save(self) -> None:
+        save_checkpoint(self.folder, self.method, self.progress, self.kept, self.data)
+
+    def _state(self, step: Step | None) -> None:
+        made, spec = self.training, self.training.backbone.spec
+        values = {
+            "pid": os.getpid(),
+            "update": self.progress.index,
+            "total": self.total,
+            "loss": step.loss if step else None,
+            "seconds": self.progress.seconds,
+            "config": made.config.to_dict(),
+            "task": made.task.to_dict(),
+            "backbone": spec.where,
+            "fingerprint": spec.fingerprint,
+            "command": made.command,
+            "half": made.half,
+            "source": made.source,
+        }
+        write_json(self.folder / "state.json", values)
+
+    def close(self) -> None:
+        """Leave everything for `resume`."""
+        try:
+            self._lines.close()
+        except OSError:  # the disk is full, and the caller says so
+            pass
+
+    def finish(self, status: str) -> Run:
+        """Write the weights (the best by validation, else the last) and then run.json; a stopped run can go on later."""
+        self._lines.close()
+        if status == "cancelled":
+            self._save()
+            self._state(None)
+        tensors = self.kept.best if self.kept.best is not None else self.method.tensors()
+        run = self._describe(status, tensors)
+        dtype = torch.float16 if self.training.half else torch.float32
+        save_tensors({name: kv.to("cpu", dtype) for name, kv in tensors.items()}, run.weights)
+        if self.kept.history:
+            save_tensors(self.kept.history, self.folder / "history.safetensors")
+        values = {item.name: getattr(run, item.name) for item in fields(run)}
+        run = Run(**values | {"bytes": run.weights.stat().st_size})
+        save_run(run)
+        if status != "cancelled":
+            (self.folder / NAME).unlink(missing_ok=True)
+            (self.folder / "state.json").unlink(missing_ok=True)
+        return run
+
+    def _describe(self, status: str, tensors: dict[str, Tensor]) -> Run:
+        made, spec, lowest = self.training, self.training.backbone.spec, self.progress.lowest
+        return Run(
+            id=made.run_id,
+            folder=self.folder,
+            bundled=False,
+            status=status,
+            backbone=spec.name,
+            fingerprint=spec.fingerprint,
+            method=self.method.name,
+            task=made.task,
+            config=made.config.to_dict(),
+            trained=sum(p.numel() for p in self.method.parameters()),
+            stored=sum(kv.numel() for kv in tensors.values()),
+            bytes=0,
+            seconds=round(self.progress.seconds, 1),
+            created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            device=str(made.backbone.device),
+            seed=made.config.seed,
+            command=made.command,
+            updates=self.progress.index,
+            rows=self.rows,
+            valid_loss=lowest if lowest < float("inf") else None,
+            versions={name: version(name) for name in ("torch", "transformers")},
+        )
