@@ -12,6 +12,36 @@ from core.errors import PrefixLabError
 
 RAW = argparse.RawDescriptionHelpFormatter
 
+ABOUT = {
+    "length": "virtual tokens P",
+    "mlp": "hidden size of the reparametrisation; 0 trains keys and values directly",
+    "init": "how a prefix begins: random, zeros or words",
+    "init_words": "the words whose activations it begins with",
+    "rate": "learning rate at its highest",
+    "epochs": "times through the data",
+    "updates": "end after so many updates instead",
+    "batch": "rows a batch",
+    "accumulate": "batches an update",
+    "warmup": "updates of linear warm-up",
+    "clip": "largest norm of the gradient; 0 for none",
+    "reduction": "loss: token (mean over tokens) or sentence (sum a sentence, mean over the batch)",
+    "autocast": "bf16: auto, on or off",
+    "checkpointing": "gradient checkpointing: less memory, more time",
+    "validate_every": "updates between validations",
+    "patience": "end after so many validations without a lower loss; 0 for never",
+    "save_every": "updates between checkpoints",
+    "valid_rows": "rows of validation data used",
+    "mode": "greedy, sample or beam",
+    "beams": "beams of beam search",
+    "max_new": "most new tokens",
+    "min_new": "fewest new tokens",
+    "temperature": "sampling: below 1 is safer, above 1 wilder",
+    "top_k": "sampling: from the k likeliest tokens; 0 for all",
+    "top_p": "sampling: from the likeliest tokens that make up p",
+    "length_penalty": "beam search: above 0 favours longer texts",
+    "seed": "of every random choice",
+}
+
 OPEN = """Open Prefix Lab in the browser, or do one job from the command line.
 
   python launch.py                        open the app
@@ -56,7 +86,8 @@ def _verb(verbs, name: str, about: str, example: str) -> argparse.ArgumentParser
 
 
 def _model_options(verb: argparse.ArgumentParser, backbone: str | None = None) -> None:
-    verb.add_argument("--backbone", default=backbone, help="a bundled model, a folder, or a hub name (default: the run's own)")
+    default = backbone or "the run's own"
+    verb.add_argument("--backbone", default=backbone, help=f"a bundled model, a folder, or a hub name (default: {default})")
     verb.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
 
 
@@ -68,6 +99,7 @@ def _config_options(verb: argparse.ArgumentParser, config: type, skip: Sequence[
         assert field.default is not MISSING
         option, kind = "--" + field.name.replace("_", "-"), type(field.default)
         shown = f"default {field.default}" if defaults else "default: the preset's"
+        shown = f"{ABOUT[field.name]} ({shown})" if field.name in ABOUT else shown
         if kind is bool:
             verb.add_argument(option, action="store_true", default=None, help=shown)
         else:
@@ -117,7 +149,7 @@ def _evaluate(verbs, name: str) -> None:
     verb.add_argument("--batch", type=int, default=32, help="tables generated together (default 32)")
     _model_options(verb)
     _config_options(verb, DecodeConfig, (), defaults=False)
-    verb.epilog = "Decoding defaults to the paper's: beam 5, 5 to 100 new tokens, length penalty 1."
+    verb.epilog = "Decoding, where not given, is the paper's: beam 5, 5 to 100 new tokens, length penalty 1."
 
 
 def _runs(verbs, name: str) -> None:

@@ -90,7 +90,7 @@ class TrainConfig(Config):
     init: str = "words"
     init_words: str = "table to text"
     rate: float = 5e-3
-    epochs: float = 5
+    epochs: float = 5.0
     updates: int = 0
     batch: int = 10
     accumulate: int = 1
@@ -127,9 +127,9 @@ class TrainConfig(Config):
 # `fast`: what later work found quicker: direct parameters from real activations at a high rate.
 # `mini`: what was chosen on validation for the bundled backbone.
 PRESETS: dict[str, dict[str, Any]] = {
-    "paper": dict(length=5, mlp=512, init="random", rate=8e-5, epochs=5, batch=10, reduction="sentence"),
-    "fast": dict(length=10, mlp=0, init="words", rate=5e-3, epochs=5, batch=10, reduction="token"),
-    "mini": dict(length=20, mlp=512, init="random", rate=2e-3, epochs=5, batch=20, reduction="token"),
+    "paper": dict(length=5, mlp=512, init="random", rate=8e-5, epochs=5.0, batch=10, reduction="sentence"),
+    "fast": dict(length=10, mlp=0, init="words", rate=5e-3, epochs=5.0, batch=10, reduction="token"),
+    "mini": dict(length=30, mlp=512, init="random", rate=2e-3, epochs=5.0, batch=20, reduction="token"),
 }
 FINETUNE_RATES = {"paper": 5e-5, "fast": 5e-4, "mini": 5e-4}
 
