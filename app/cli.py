@@ -91,14 +91,14 @@ def _model_options(verb: argparse.ArgumentParser, backbone: str | None = None) -
     verb.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
 
 
-def _config_options(verb: argparse.ArgumentParser, config: type, skip: Sequence[str], defaults: bool) -> None:
+def _config_options(verb: argparse.ArgumentParser, config: type, skip: Sequence[str], whose: str = "") -> None:
     """One option a field of a configuration class, so that the command line never lags behind it."""
     for field in fields(config):
         if field.name in skip:
             continue
         assert field.default is not MISSING
         option, kind = "--" + field.name.replace("_", "-"), type(field.default)
-        shown = f"default {field.default}" if defaults else "default: the preset's"
+        shown = f"default: {whose}" if whose else f"default {field.default}"
         shown = f"{ABOUT[field.name]} ({shown})" if field.name in ABOUT else shown
         if kind is bool:
             verb.add_argument(option, action="store_true", default=None, help=shown)
@@ -122,7 +122,7 @@ def _train(verbs, name: str) -> None:
     verb.add_argument("--rows", type=int, default=0, help="train on the first so many rows only")
     verb.add_argument("--half", action="store_true", help="keep the weights as fp16")
     _model_options(verb, "mini-gpt2")
-    _config_options(verb, TrainConfig, ("method", "preset"), defaults=False)
+    _config_options(verb, TrainConfig, ("method", "preset"), "the preset's")
     verb.epilog = "Fine-tuning rates of the presets: " + ", ".join(f"{name} {rate:g}" for name, rate in FINETUNE_RATES.items())
 
 
@@ -135,7 +135,7 @@ def _generate(verbs, name: str) -> None:
     verb.add_argument("--run", help="the run to use (default: the frozen model)")
     verb.add_argument("--raw", action="store_true", help="print the model's own tokenised text")
     _model_options(verb)
-    _config_options(verb, DecodeConfig, (), defaults=True)
+    _config_options(verb, DecodeConfig, ())
 
 
 def _evaluate(verbs, name: str) -> None:
@@ -148,7 +148,7 @@ def _evaluate(verbs, name: str) -> None:
     verb.add_argument("--hyps", help="write the outputs to this file, one a line")
     verb.add_argument("--batch", type=int, default=32, help="tables generated together (default 32)")
     _model_options(verb)
-    _config_options(verb, DecodeConfig, (), defaults=False)
+    _config_options(verb, DecodeConfig, (), "the paper's")
     verb.epilog = "Decoding, where not given, is the paper's: beam 5, 5 to 100 new tokens, length penalty 1."
 
 
