@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 from core.errors import NotSupported
+from core.intervene import Intervention, biases
 
 if TYPE_CHECKING:
     from core.prefix import Prefix
@@ -33,12 +35,14 @@ class PrefixState:
 
     `keys[site][layer]` and `values[site][layer]`: (rows or 1, kv_heads, P, head_dim), shorter prefixes
     padded on the left; `mask`: (rows, P), True where a virtual token is real, or None where all are;
-    `shift`: (rows,) the position of each row's first real token.
+    `shift`: (rows,) the position of each row's first real token; `bias[site]`: (rows, layers, P) added to the
+    virtual tokens' attention logits (core/intervene.py), or None where no row is intervened upon.
     """
 
     def __init__(self, past: dict[str, Tensor], mask: Tensor | None, shift: Tensor) -> None:
         # past[site]: (rows or 1, layers, 2, kv_heads, P, head_dim)
         self.past, self.mask, self.shift = past, mask, shift
+        self.bias: dict[str, Tensor] | None = None
         self._expanded: tuple[int, dict[str, list[tuple[Tensor, Tensor]]]] | None = None
         self._widened: tuple[Tensor | None, tuple[int, ...], Tensor | None] | None = None
 
@@ -50,11 +54,23 @@ class PrefixState:
         return cls({site: kv[None] for site, kv in past.items()}, None, shift)
 
     @classmethod
-    def of(cls, prefixes: "Sequence[Prefix | None]", device: torch.device, dtype: torch.dtype) -> "PrefixState | None":
-        """One prefix (or none) a row; None where no row has one."""
+    def of(
+        cls,
+        prefixes: "Sequence[Prefix | None]",
+        device: torch.device,
+        dtype: torch.dtype,
+        interventions: Sequence[Intervention] | None = None,
+    ) -> "PrefixState | None":
+        """One prefix (or none) a row, and what is done to it; None where no row has a prefix."""
         real = [prefix for prefix in prefixes if prefix is not None]
         if not real:
             return None
+        state = cls._stacked(prefixes, real, device, dtype)
+        state.bias = biases(prefixes, interventions, device, dtype) if interventions is not None else None
+        return state
+
+    @classmethod
+    def _stacked(cls, prefixes: "Sequence[Prefix | None]", real: "list[Prefix]", device, dtype) -> "PrefixState":
         if all(prefix is real[0] for prefix in prefixes):
             return cls.shared({site: kv.to(device, dtype) for site, kv in real[0].past.items()}, len(prefixes))
         longest, past = max(prefix.length for prefix in real), {}
@@ -112,6 +128,17 @@ class PrefixState:
             return torch.cat([hidden, mask.expand(high, *mask.shape[1:])], -1)
         return torch.cat([seen, mask.expand(high, *mask.shape[1:])], -1)
 
+    def biased(self, mask: Tensor | None, site: str, layer: int, rows: int, keys: int) -> Tensor | None:
+        """A widened mask with one layer's bias: additive, (rows, 1, 1 or queries, P + keys). As it is where there is none."""
+        if self.bias is None:
+            return mask
+        bias = self.bias[site][:, layer].repeat_interleave(rows // len(self.bias[site]), 0)  # (rows, P)
+        added = F.pad(bias, (0, keys))[:, None, None]  # (rows, 1, 1, P + keys)
+        if mask is None:
+            return added
+        low = torch.finfo(added.dtype).min
+        return torch.where(mask, added, low) if mask.dtype == torch.bool else (mask + added).clamp(min=low)
+
 
 class PrefixSlot:
     """Where a model's attention layers look for the prefix in force. One per model; one owner at a time."""
@@ -147,6 +174,7 @@ def prefix_attention(
     if state is not None and found is not None:
         keys, virtual = key.shape[-2], found[0].shape[-2]
         attention_mask = state.widen(attention_mask, rows, queries, keys, causal, virtual)
+        attention_mask = state.biased(attention_mask, site, layer, rows, keys)
         key, value = torch.cat([found[0], key], -2), torch.cat([found[1], value], -2)
         causal = False
     # On a CPU, plain matrix products train a fifth faster than the fused kernel at these lengths.
@@ -155,13 +183,14 @@ def prefix_attention(
         return sdpa_attention_forward(
             module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, is_causal=hidden, **kwargs
         )
-    output, weights = _matmul_attention(module, query, key, value, attention_mask, scaling, causal)
+    recorded = slot.recorder is not None
+    output, weights = _matmul_attention(module, query, key, value, attention_mask, scaling, causal, recorded)
     if slot.recorder is not None:
         slot.recorder(site, layer, weights)
     return output, weights
 
 
-def _matmul_attention(module, query, key, value, mask, scaling, causal) -> tuple[Tensor, Tensor]:
+def _matmul_attention(module, query, key, value, mask, scaling, causal, recorded) -> tuple[Tensor, Tensor]:
     groups = getattr(module, "num_key_value_groups", 1)
     key, value = repeat_kv(key, groups), repeat_kv(value, groups)
     scores = (query * (scaling if scaling is not None else query.shape[-1] ** -0.5)) @ key.transpose(-1, -2)  # (B, H, q, k)
@@ -170,8 +199,8 @@ def _matmul_attention(module, query, key, value, mask, scaling, causal) -> tuple
     if mask is not None:
         low = torch.finfo(scores.dtype).min  # not -inf: a row with nothing to see must not become NaN
         scores = scores.masked_fill(~mask, low) if mask.dtype == torch.bool else scores + mask
-    weights = scores.softmax(-1)
-    return (weights @ value).transpose(1, 2), weights  # (B, q, H, D), (B, H, q, k)
+    weights = scores.softmax(-1, dtype=torch.float32 if recorded else None)  # what is shown sums to 1 in a bf16 model too
+    return (weights.to(value.dtype) @ value).transpose(1, 2), weights  # (B, q, H, D), (B, H, q, k)
 
 
 AttentionInterface.register(NAME, prefix_attention)

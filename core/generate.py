@@ -18,6 +18,7 @@ from core.backbone import Backbone
 from core.batching import left_pad
 from core.config import DecodeConfig
 from core.errors import BadInput, TooLong
+from core.intervene import UNTOUCHED, Intervention
 from core.prefix import Prefix
 
 Cancel = Callable[[], bool]
@@ -25,11 +26,15 @@ Cancel = Callable[[], bool]
 
 @dataclass(frozen=True)
 class Request:
-    """One text to generate: the prompt's ids, its prefix (or none), and the seed of its own random generator."""
+    """One text to generate: the prompt's ids, its prefix (or none), the seed of its own random generator.
+
+    `intervention` turns the prefix up or down or hides parts of it; it does nothing where there is no prefix.
+    """
 
     prompt_ids: list[int]
     prefix: Prefix | None = None
     seed: int = 0
+    intervention: Intervention = UNTOUCHED
 
 
 @dataclass(frozen=True)
@@ -88,7 +93,8 @@ class _Decoder:
 
     def __init__(self, model, backbone: Backbone, requests: Sequence[Request]) -> None:
         self.model, self.device = model, backbone.device
-        self.state = PrefixState.of([request.prefix for request in requests], self.device, next(model.parameters()).dtype)
+        prefixes, done = [request.prefix for request in requests], [request.intervention for request in requests]
+        self.state = PrefixState.of(prefixes, self.device, next(model.parameters()).dtype, done)
         self.ids, self.mask = left_pad([request.prompt_ids for request in requests], self.device)
         self.padded = bool((self.mask == 0).any())
         positions = (self.mask.cumsum(-1) - 1).clamp(min=0)  # (B, T)

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from transformers import DynamicCache
 
 from core.attention import Past, attach
-from core.errors import BadConfig, BadInput
+from core.errors import BadConfig, BadInput, TooLong
 
 if TYPE_CHECKING:
     from core.backbone import Backbone, BackboneSpec
@@ -110,6 +110,24 @@ def text_past(backbone: "Backbone", ids: list[int]) -> Past:
         )
     layers = [torch.stack([layer.keys[0], layer.values[0]]) for layer in out.past_key_values.layers]
     return {"decoder": torch.stack(layers).float()}  # (layers, 2, kv_heads, P, head_dim)
+
+
+def text_prefix(backbone: "Backbone", text: str) -> Prefix:
+    """Any text as a prefix: what the frozen model makes of it, with no training. It equals typing the text before the input.
+
+    Virtual token i is the text's token i. The text is taken as it is: end it with a space or a new line where
+    the input should not run on from it. Raises BadInput for an empty text, TooLong where it takes more than half
+    of the model's positions, which would leave too little room for the input and the output.
+    """
+    ids, limit = backbone.encode(text) if text.strip() else [], backbone.spec.positions // 2
+    if not ids:
+        raise BadInput("The text prefix is empty. Type an instruction or an example.")
+    if len(ids) > limit:
+        raise TooLong(
+            f"The text prefix has {len(ids)} tokens, and at most {limit} are taken: half of {backbone.spec.name}'s "
+            f"{backbone.spec.positions} positions, so that the input and the output have room. Shorten the text."
+        )
+    return Prefix(text_past(backbone, ids), backbone.spec.name, backbone.spec.fingerprint, "text")
 
 
 def words_past(backbone: "Backbone", words: str, length: int) -> Past:

@@ -1,14 +1,21 @@
 """What every metric returns."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from core.errors import BadInput
 
 
 @dataclass(frozen=True)
 class Score:
     """A corpus value with its recipe.
 
-    `value` and `per_example` are in the metric's own unit (BLEU: 0 to 100); `n` counts the examples, and `per_example`
-    follows their order.
+    `value` and `per_example` are in the metric's own unit (BLEU, ROUGE, METEOR, TER, coverage: 0 to 100; NIST and CIDEr from 0
+    up); `n` counts the examples, and `per_example` follows their order. `sums` (n, k) and `value_of` say how the corpus value
+    comes about, `value_of(sums.sum(axis=0)) == value`: with these it can be had for any sample of the examples.
     """
 
     name: str
@@ -17,3 +24,32 @@ class Score:
     signature: str
     n: int
     per_example: tuple[float, ...]
+    sums: np.ndarray | None = field(default=None, repr=False, compare=False)
+    value_of: Callable[[np.ndarray], float] | None = field(default=None, repr=False, compare=False)
+
+
+class NotComputed(NamedTuple):
+    """A score that cannot be had on this machine, and why; it stands where the Score would."""
+
+    name: str
+    reason: str
+
+
+def ratio(sums: np.ndarray) -> float:
+    """First sum over second: for means (value, 1) and for error rates (errors, words). Nothing over nothing is 0."""
+    return float(sums[0] / sums[1]) if sums[1] else 0.0
+
+
+def mean_score(name: str, each: Sequence[float], higher_is_better: bool, signature: str) -> Score:
+    """The score that is the mean of its examples."""
+    sums = np.column_stack([np.asarray(each, dtype=float), np.ones(len(each))])
+    return Score(name, ratio(sums.sum(axis=0)), higher_is_better, signature, len(each), tuple(map(float, each)), sums, ratio)
+
+
+def check(hyps: list[str], refs: list[list[str]]) -> None:
+    """Raises BadInput where the lists do not match, are empty, or an output has no reference."""
+    if not hyps or len(hyps) != len(refs):
+        raise BadInput(f"{len(hyps)} outputs and {len(refs)} lists of references: give one list an output.")
+    bare = next((number for number, own in enumerate(refs, 1) if not own), None)
+    if bare is not None:
+        raise BadInput(f"Output {bare} of {len(hyps)} has no reference: leave it out, or add one.")

@@ -1,16 +1,21 @@
-"""BLEU of the E2E challenge, through sacrebleu: lower-cased, 13a tokens, several references.
+"""BLEU as each set's official script gives it, through sacrebleu.
 
-The corpus value agrees with the official script exactly. `e2e_bleu` is what the paper reports: raw output against the tokenised
-references. `original_bleu` scores what a person reads, detokenised output against the untokenised references.
+The E2E challenge's: lower-cased, 13a tokens, several references. `e2e_bleu` is what the paper reports: raw output against the
+tokenised references. `original_bleu` scores what a person reads, detokenised output against the untokenised references.
+WebNLG's and DART's: Moses' multi-bleu on three references, where a missing reference is an empty line.
 """
 
+from functools import partial
 from itertools import zip_longest
 
+import numpy as np
 from sacrebleu.metrics.bleu import BLEU
 
-from analysis.metrics.base import Score
-from core.errors import BadInput
+from analysis.metrics.base import Score, check
+from analysis.metrics.tokens import split_punctuation, webnlg_output, webnlg_reference
 from core.text import DETOKENISER, detokenise
+
+ORDERS = 4
 
 
 def e2e_bleu(hyps: list[str], refs: list[list[str]]) -> Score:
@@ -19,25 +24,58 @@ def e2e_bleu(hyps: list[str], refs: list[list[str]]) -> Score:
     `per_example` is sacrebleu's sentence BLEU with effective order: for a look at one sentence, its mean is not the corpus value.
     Raises BadInput where the lists do not match, are empty, or an output has no reference.
     """
-    _check(hyps, refs)
-    metric = BLEU(lowercase=True, tokenize="13a", force=True)  # force: tokenised references are meant, no warning about them
-    streams = [list(stream) for stream in zip_longest(*refs)]  # (most references, n), None where an example has fewer
-    value = metric.corpus_score(hyps, streams).score
-    sentence = BLEU(lowercase=True, tokenize="13a", effective_order=True, force=True)
-    each = tuple(sentence.sentence_score(hyp, own).score for hyp, own in zip(hyps, refs, strict=True))
-    return Score("BLEU", value, True, str(metric.get_signature()), len(hyps), each)
+    # force: tokenised references are meant, no warning about them
+    return _bleu("BLEU", hyps, refs, "", lowercase=True, tokenize="13a", smooth_method="exp", force=True)
 
 
 def original_bleu(hyps: list[str], originals: list[list[str]]) -> Score:
     """`e2e_bleu` of detokenised outputs against untokenised references; the signature ends with the detokeniser's name."""
-    score = e2e_bleu([detokenise(hyp) for hyp in hyps], originals)
-    signature = f"{score.signature}|output:{DETOKENISER}|refs:original"
-    return Score("BLEU-original", score.value, True, signature, score.n, score.per_example)
+    note = f"|output:{DETOKENISER}|refs:original"
+    hyps = [detokenise(hyp) for hyp in hyps]
+    return _bleu("BLEU-original", hyps, originals, note, lowercase=True, tokenize="13a", smooth_method="exp", force=True)
 
 
-def _check(hyps: list[str], refs: list[list[str]]) -> None:
-    if not hyps or len(hyps) != len(refs):
-        raise BadInput(f"{len(hyps)} outputs and {len(refs)} lists of references: give one list an output.")
-    bare = next((number for number, own in enumerate(refs, 1) if not own), None)
-    if bare is not None:
-        raise BadInput(f"Output {bare} of {len(hyps)} has no reference: leave it out, or add one.")
+def webnlg_bleu(hyps: list[str], refs: list[list[str]], normalised: bool = False) -> Score:
+    """WebNLG's BLEU: ASCII, lower-cased, punctuation apart, the first three references. Raises BadInput.
+
+    normalised: the references went through the script already (its gold-*.lex files).
+    """
+    hyps = [webnlg_output(hyp) for hyp in hyps]
+    return _multi_bleu("BLEU", hyps, refs if normalised else [[webnlg_reference(ref) for ref in own] for own in refs], "webnlg")
+
+
+def dart_bleu(hyps: list[str], refs: list[list[str]], tokenised: bool = False) -> Score:
+    """DART's BLEU: cased, punctuation apart, the first three references. Raises BadInput.
+
+    tokenised: outputs and references are tokenised as they are to be (the script's own files): words are what blanks part.
+    """
+    if not tokenised:
+        hyps, refs = [split_punctuation(hyp) for hyp in hyps], [[split_punctuation(ref) for ref in own] for own in refs]
+    return _multi_bleu("BLEU", hyps, refs, "as given" if tokenised else "dart")
+
+
+def _multi_bleu(name: str, hyps: list[str], refs: list[list[str]], how: str) -> Score:
+    check(hyps, refs)
+    most = min(3, max(len(own) for own in refs))
+    refs = [own[:most] + [""] * (most - len(own)) for own in refs]
+    return _bleu(name, hyps, refs, f"|text:{how}|refs:first {most}, missing as empty", tokenize="none", smooth_method="none", force=True)
+
+
+def _bleu(name: str, hyps: list[str], refs: list[list[str]], note: str, **options) -> Score:
+    check(hyps, refs)
+    metric = BLEU(**options)
+    streams = [list(stream) for stream in zip_longest(*refs)]  # (most references, n), None where an example has fewer
+    value = metric.corpus_score(hyps, streams).score
+    sentence = BLEU(**options, effective_order=True)
+    found = [sentence.sentence_score(hyp, own) for hyp, own in zip(hyps, refs, strict=True)]
+    sums = np.array([[*one.counts, *one.totals, one.sys_len, one.ref_len] for one in found], dtype=float)
+    value_of = partial(_of_counts, smooth=options["smooth_method"])
+    signature = str(metric.get_signature()) + note
+    return Score(name, value, True, signature, len(hyps), tuple(one.score for one in found), sums, value_of)
+
+
+def _of_counts(sums: np.ndarray, smooth: str) -> float:
+    """BLEU of summed counts: matches and n-grams of each order, then the lengths of the outputs and of the closest references."""
+    counts = [int(number) for number in sums]
+    matches, totals, (outputs, references) = counts[:ORDERS], counts[ORDERS : 2 * ORDERS], counts[2 * ORDERS :]
+    return BLEU.compute_bleu(matches, totals, outputs, references, smooth_method=smooth).score

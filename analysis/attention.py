@@ -1,0 +1,246 @@
+"""Where a model looked: the exact attention weights of a text, read again with its prefix, and sums of them.
+
+The text is re-read teacher-forced: prefix, prompt and generated tokens in one forward call, through the same
+attention function that generated it. A query is the token being read; what it attends to decides the next
+one, so the t-th generated token belongs to the query before it (`Reading.steps`). Attention is not
+explanation: a large mass says where values were taken from, not what they changed (see influence.py).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import DynamicCache
+
+from core.attention import PrefixState, attach
+from core.backbone import Backbone
+from core.errors import BadInput, TooLong
+from core.generate import Request, check_fits
+
+SITE = "decoder"
+PREFIX, SOURCE, GENERATED = 0, 1, 2  # groups of keys, in the order they stand
+MEMORY = 512 * 2**20  # bytes an AttentionMap may take
+Take = Callable[[int, Tensor, Tensor], None]  # layer, weights (heads, query, virtual + key), norms (heads, virtual + key)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Reading:
+    """What was read. `tokens`: the texts of prompt and generated tokens; `virtual`: P; `source`: tokens in the prompt.
+
+    `layers`: which layers are here, numbered from 0.
+    """
+
+    tokens: tuple[str, ...]
+    virtual: int
+    source: int
+    layers: tuple[int, ...]
+    site: str = SITE
+
+    @property
+    def query_tokens(self) -> tuple[str, ...]:
+        """One a query."""
+        return self.tokens
+
+    @property
+    def key_tokens(self) -> tuple[str, ...]:
+        """One a key: P1 … Pn for the virtual tokens, which are no words, then the texts."""
+        return tuple(f"P{i + 1}" for i in range(self.virtual)) + self.tokens
+
+    @property
+    def written(self) -> tuple[str, ...]:
+        """The generated tokens."""
+        return self.tokens[self.source :]
+
+    @property
+    def steps(self) -> range:
+        """The queries that decided the generated tokens; the last token of the prompt where there are none yet."""
+        return range(self.source - 1, max(self.source, len(self.tokens) - 1))
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class AttentionMass(Reading):
+    """Attention summed over the virtual tokens, the prompt and the generated tokens; the three sum to 1.
+
+    `mass`: (layers, heads, query, 3) fp32; `weighted`: the same after each key's weight is multiplied by the norm of
+    its value vector, so that a token that is looked at and says little (often the first one) counts for little.
+    """
+
+    mass: Tensor
+    weighted: Tensor
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class AttentionMap(Reading):
+    """Every weight. `weights`: (layers, heads, query, virtual + key) fp32, rows sum to 1.
+
+    `norms`: (layers, heads, virtual + key), the norm of each key's value vector.
+    """
+
+    weights: Tensor
+    norms: Tensor
+
+    def mass(self) -> AttentionMass:
+        """Summed over the three groups of keys."""
+        parts = [_grouped(w, n, self.virtual, self.source) for w, n in zip(self.weights, self.norms, strict=True)]
+        mass, weighted = (torch.stack(part) for part in zip(*parts, strict=True))
+        return AttentionMass(
+            tokens=self.tokens, virtual=self.virtual, source=self.source, layers=self.layers, mass=mass, weighted=weighted
+        )
+
+
+def attention_map(
+    model, backbone: Backbone, request: Request, ids: Sequence[int], layers: Sequence[int] | None = None
+) -> AttentionMap:
+    """Every weight while `model` reads the request's prefix, its prompt and the generated `ids`.
+
+    `layers`: only these, from 0. Raises TooLong where text or weights would not fit; `attention_mass` always fits.
+    """
+    reading, inputs = teacher_forced(backbone, request, ids)
+    chosen = reading.layers if layers is None else tuple(layers)
+    if unknown := set(chosen) - set(reading.layers):
+        raise BadInput(f"There is no layer {min(unknown)}: {backbone.spec.name} has layers 0 to {backbone.spec.layers - 1}.")
+    queries, keys = len(reading.tokens), len(reading.key_tokens)
+    needed = len(chosen) * backbone.spec.heads * queries * keys * 4
+    if needed > MEMORY:
+        raise TooLong(
+            f"The attention of {len(chosen)} layers over {queries} tokens takes {needed / 2**20:.0f} MB, and "
+            f"{MEMORY / 2**20:.0f} MB are allowed. Ask for fewer layers at a time, or shorten the text."
+        )
+    weights = torch.empty(len(chosen), backbone.spec.heads, queries, keys)
+    norms = torch.empty(len(chosen), backbone.spec.heads, keys)
+
+    def take(layer: int, found: Tensor, sizes: Tensor) -> None:
+        if layer in chosen:
+            weights[chosen.index(layer)], norms[chosen.index(layer)] = found, sizes
+
+    _reread(model, backbone, request, inputs, take)
+    return AttentionMap(**vars(replace(reading, layers=chosen)), weights=weights, norms=norms)
+
+
+def attention_mass(model, backbone: Backbone, request: Request, ids: Sequence[int]) -> AttentionMass:
+    """The sums of all layers and heads; each layer's weights are dropped once summed, so memory is one layer's."""
+    reading, inputs = teacher_forced(backbone, request, ids)
+    found: dict[int, tuple[Tensor, Tensor]] = {}
+
+    def take(layer: int, weights: Tensor, norms: Tensor) -> None:
+        found[layer] = _grouped(weights, norms, reading.virtual, reading.source)
+
+    _reread(model, backbone, request, inputs, take)
+    mass, weighted = (torch.stack([found[layer][part] for layer in reading.layers]).cpu() for part in (0, 1))
+    return AttentionMass(**vars(reading), mass=mass, weighted=weighted)
+
+
+def teacher_forced(backbone: Backbone, request: Request, ids: Sequence[int]) -> tuple[Reading, dict[str, Tensor]]:
+    """The text that is read and the model's inputs for it: ids and positions, (1, T) each; positions start at P."""
+    if not request.prompt_ids:
+        raise BadInput("The prompt is empty. Give at least one word.")
+    whole, virtual = [*request.prompt_ids, *ids], request.prefix.length if request.prefix else 0
+    check_fits(backbone, len(whole), virtual, 0)
+    inputs = {
+        "input_ids": torch.tensor([whole], device=backbone.device),
+        "position_ids": torch.arange(len(whole), device=backbone.device)[None] + virtual,
+    }
+    layers = tuple(range(backbone.spec.layers))
+    return Reading(tokens=pieces(backbone, whole), virtual=virtual, source=len(request.prompt_ids), layers=layers), inputs
+
+
+def pieces(backbone: Backbone, ids: Sequence[int]) -> tuple[str, ...]:
+    """The text of each token, special ones included; together they are the whole text.
+
+    A token that ends inside a character is "", and the one that completes the character has all of it.
+    """
+
+    def text(some: Sequence[int]) -> str:
+        return backbone.tokenizer.decode(list(some), skip_special_tokens=False, clean_up_tokenization_spaces=False)
+
+    found, start, shown = [], 0, ""  # token by token, decoded with the one before: alone, some lose their leading space
+    for end in range(1, len(ids) + 1):
+        whole = text(ids[start:end])
+        if whole.endswith("\ufffd") and end < len(ids):
+            found.append("")
+        else:
+            found.append(whole[len(shown) :])
+            start, shown = end - 1, text(ids[end - 1 : end])
+    return tuple(found)
+
+
+@torch.no_grad()
+def _reread(model, backbone: Backbone, request: Request, inputs: dict[str, Tensor], take: Take) -> None:
+    """One forward call, which hands every layer to `take`."""
+    cache = DynamicCache()  # holds the values whose norms are asked for
+    state = PrefixState.of([request.prefix], backbone.device, next(model.parameters()).dtype, [request.intervention])
+
+    def record(site: str, layer: int, weights: Tensor) -> None:
+        kept: Any = cache.layers[layer]
+        values = kept.values  # (1, kv_heads, T, head_dim)
+        if state is not None:
+            found = state.at(site, layer, 1, values.dtype)
+            values = values if found is None else torch.cat([found[1], values], -2)
+        norms = values[0].float().norm(dim=-1)  # (kv_heads, virtual + key)
+        take(layer, weights[0], norms.repeat_interleave(weights.shape[1] // len(norms), 0))
+
+    with attach(model, state, record):
+        model.base_model(**inputs, past_key_values=cache, use_cache=True)
+
+
+def _grouped(weights: Tensor, norms: Tensor, virtual: int, source: int) -> tuple[Tensor, Tensor]:
+    """Mass and norm-weighted mass of one layer: (heads, query, 3) each."""
+    sizes = [virtual, source, weights.shape[-1] - virtual - source]
+    mass = torch.stack([part.sum(-1) for part in weights.split(sizes, -1)], -1)
+    parts = zip(weights.split(sizes, -1), norms.split(sizes, -1), strict=True)
+    weighted = torch.stack([(part @ norm[..., None])[..., 0] for part, norm in parts], -1)
+    return mass, weighted / weighted.sum(-1, keepdim=True).clamp(min=1e-30)
+
+
+def by_layer(
+    mass: AttentionMass, queries: Sequence[int] | None = None, head: int | None = None, weighted: bool = False
+) -> Tensor:
+    """Mean mass of each layer: (layers, 3). `queries`: those that wrote the text unless given; all heads unless one is given."""
+    return _chosen(mass, None, head, queries, weighted).mean((1, 2))
+
+
+def by_head(mass: AttentionMass, queries: Sequence[int] | None = None, group: int = PREFIX, weighted: bool = False) -> Tensor:
+    """Mean mass on one group of keys in every head: (layers, heads)."""
+    return _chosen(mass, None, None, queries, weighted)[..., group].mean(2)
+
+
+def by_step(mass: AttentionMass, layer: int | None = None, head: int | None = None, weighted: bool = False) -> Tensor:
+    """Mean mass while each token was written: (steps, 3), over all layers and heads unless one is given."""
+    return _chosen(mass, layer, head, None, weighted).mean((0, 1))
+
+
+def token_mass(mass: AttentionMass, group: int = PREFIX, weighted: bool = False) -> list[tuple[str, float]]:
+    """Each generated token with the mass on one group of keys while it was written."""
+    return list(zip(mass.written, by_step(mass, weighted=weighted)[:, group].tolist(), strict=False))
+
+
+def _chosen(mass: AttentionMass, layer: int | None, head: int | None, queries: Sequence[int] | None, weighted: bool) -> Tensor:
+    """(layers or 1, heads or 1, queries, 3)."""
+    found = mass.weighted if weighted else mass.mass
+    if layer is not None:
+        found = found[[mass.layers.index(layer)]]
+    if head is not None:
+        found = found[:, [head]]
+    return found[:, :, list(mass.steps if queries is None else queries)]
+
+
+def sentence(mass: AttentionMass, source: str = "the input", weighted: bool = False) -> str:
+    """The picture read out: who drew how much while the text was written, and which layer looked at the prefix most.
+
+    Layers are numbered from 1 here.
+    """
+    layers = by_layer(mass, weighted=weighted)
+    prefix, read, written = (f"{100 * share:.0f} %" for share in layers.mean(0).tolist())
+    kind = "attention (weighted by the size of the values)" if weighted else "attention"
+    when = f"While these {len(mass.written)} tokens were written" if len(mass.written) > 1 else "For the next token"
+    found = layers[:, PREFIX]
+    if found.max() == 0:
+        why = "the prefix is hidden and drew none" if mass.virtual else "there is no prefix here"
+        return f"{when}, {source} drew {read} of the {kind} and the text written so far {written}; {why}."
+    text = f"{when}, the prefix drew {prefix} of the {kind}, {source} {read} and the text written so far {written}"
+    if len(layers) == 1:
+        return f"{text}."
+    most, least = (f"layer {mass.layers[at] + 1} ({100 * found[at]:.0f} %)" for at in (int(found.argmax()), int(found.argmin())))
+    return f"{text}; it drew most in {most} and least in {least}."

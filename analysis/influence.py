@@ -1,0 +1,95 @@
+"""What each virtual token changes: the next-word distribution with it, against the one without it in one layer.
+
+Attention says where a layer looked; this says what came of it, and the two differ. Every virtual token x layer
+is knocked out in a row of its own (positions unchanged, core/intervene.py), so that the map is one batch,
+cut into chunks that fit in memory.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from analysis.attention import SITE, teacher_forced
+from core.attention import PrefixState, attach
+from core.backbone import Backbone
+from core.errors import BadInput
+from core.generate import Request
+from core.intervene import Intervention
+
+MEMORY = 64 * 2**20  # bytes a chunk may take, roughly: larger is no faster on a CPU, and smaller shows how far it is
+
+
+@dataclass(frozen=True, eq=False)
+class Influence:
+    """`kl`: (virtual, layers, steps) fp32, KL(with || without) of the next-word distribution, in nats.
+
+    `queries`: the query of each step; `words`: the token that was written there ("" where none is yet).
+    """
+
+    kl: Tensor
+    queries: tuple[int, ...]
+    words: tuple[str, ...]
+
+    @property
+    def mean(self) -> Tensor:
+        """Mean over the steps: (virtual, layers)."""
+        return self.kl.mean(-1)
+
+
+def influence(model, backbone: Backbone, request: Request, ids: Sequence[int], queries: Sequence[int] | None = None) -> Influence:
+    """The map for the generated `ids`; see `influence_parts`."""
+    *_, (found, _, _) = influence_parts(model, backbone, request, ids, queries)
+    return found
+
+
+def influence_parts(
+    model, backbone: Backbone, request: Request, ids: Sequence[int], queries: Sequence[int] | None = None
+) -> Iterator[tuple[Influence, int, int]]:
+    """The map as it fills: (map so far, knock-outs done, knock-outs in all) after every chunk; what is not done is NaN.
+
+    `queries`: positions in prompt + ids whose next word is looked at; those that wrote `ids` unless given.
+    The request's own intervention stays in force on both sides. Raises BadInput where there is no prefix.
+    """
+    if request.prefix is None:
+        raise BadInput("There is no prefix to knock out. Choose a run that has one, or a text prefix.")
+    reading, inputs = teacher_forced(backbone, request, ids)
+    chosen = tuple(reading.steps if queries is None else queries)
+    length, layers = reading.virtual, len(reading.layers)
+    places = [request.intervention.without(token, layer, SITE) for token in range(length) for layer in range(layers)]
+    filled = torch.full((length * layers, len(chosen)), torch.nan)
+    words = tuple((*reading.tokens, "")[query + 1] for query in chosen)
+    size = chunk_rows(backbone, len(reading.tokens), length, len(chosen))
+    for start in range(0, len(places), size):
+        done = [request.intervention, *places[start : start + size]]  # the unchanged row goes along: rounded alike
+        plain, *rows = _logits(model, backbone, request, inputs, done, chosen)
+        filled[start : start + size] = torch.stack([divergence(plain, row) for row in rows]).cpu()
+        yield Influence(filled.clone().view(length, layers, -1), chosen, words), start + len(rows), len(places)
+
+
+def chunk_rows(backbone: Backbone, tokens: int, virtual: int, steps: int) -> int:
+    """How many knock-outs go through the model together: their logits, masks and activations stay within MEMORY.
+
+    Anything but a CPU gets 16 times as much.
+    """
+    spec, memory = backbone.spec, MEMORY if backbone.device.type == "cpu" else 16 * MEMORY
+    each = 2 * steps * spec.vocabulary + tokens * (2 * (tokens + virtual) + 12 * spec.width)
+    return max(1, memory // (4 * each))
+
+
+def divergence(plain: Tensor, changed: Tensor) -> Tensor:
+    """KL(plain || changed) of logits over the last dimension, in nats; rounding never takes it below 0."""
+    p, q = plain.float().log_softmax(-1), changed.float().log_softmax(-1)
+    return (p.exp() * (p - q)).sum(-1).clamp(min=0)
+
+
+@torch.no_grad()
+def _logits(model, backbone, request: Request, inputs: dict[str, Tensor], done: list[Intervention], queries) -> Tensor:
+    """Logits of the next word under each intervention: (rows, queries, vocabulary)."""
+    dtype, count = next(model.parameters()).dtype, len(done)
+    state = PrefixState.of([request.prefix] * count, backbone.device, dtype, done)
+    repeated = {name: tensor.expand(count, -1) for name, tensor in inputs.items()}
+    places = torch.tensor(queries, device=backbone.device)
+    with attach(model, state):
+        return model(**repeated, use_cache=False, logits_to_keep=places).logits

@@ -1,0 +1,203 @@
+"""Files as rows, one at a time, with their line numbers: JSON lines, JSON lists, CSV, gzipped or not.
+
+A row that cannot be read is no reason to give up the file: the row readers yield a BadRow in its place, and `collect` either
+refuses the file by it or, where the caller asked for that, passes it over and keeps the message.
+"""
+
+import csv
+import gzip
+import json
+import re
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from core.errors import BadData, BadTable
+
+T = TypeVar("T")
+Row = dict[str, object]
+Rows = Iterator[tuple[int, "Row | BadRow"]]
+
+SPLIT_NAMES = {"valid": "dev", "validation": "dev"}
+ENDINGS = (".jsonl.gz", ".jsonl", ".csv")
+_ESCAPED_BYTE = re.compile("[\udc80-\udcff]")  # what a byte that is not UTF-8 decodes to under "surrogateescape"
+_DELIMITERS = ",;\t"
+
+
+class BadRow(Exception):
+    """Why a row cannot be used; file and line are added where they are known."""
+
+
+def collect(
+    files: Iterable[tuple[Path, Rows]], make: Callable[[Row, int], T], skipped: list[str] | None = None
+) -> list[T]:
+    """`make(row, its number)` for every row of the files, numbered through from 1.
+
+    skipped: None to raise BadData (file, line, reason) for the first row that cannot be used; a list to go on, with a message
+    for each such row added to it. Files without any usable row are a BadData either way.
+    """
+    made: list[T] = []
+    bad: list[str] = []
+    number = 0
+    file = Path()
+    for file, rows in files:
+        for line, row in rows:
+            number += 1
+            try:
+                if isinstance(row, BadRow):
+                    raise row
+                made.append(make(row, number))
+            except (BadRow, BadTable) as error:
+                refused = bad_data(file, line, str(error))
+                if skipped is None:
+                    raise refused from error
+                bad.append(str(refused))
+    if skipped is not None:
+        skipped += bad
+    if not made:
+        raise BadData(f"None of {number} rows can be used; the first: {bad[0]}" if bad else f"{file.name} has no rows.")
+    return made
+
+
+def bad_data(file: Path, line: int, reason: str) -> BadData:
+    """The error that names file, line and reason."""
+    return BadData(f"{file.name}, line {line}: {reason.rstrip('.')}.")
+
+
+def text_in(row: Row, key: str) -> str:
+    """The non-empty text under a key, without blanks around it. Raises BadRow."""
+    value = row.get(key)
+    if not isinstance(value, str | None):
+        raise BadRow(f'"{key}" is not a text')
+    if not value or not value.strip():
+        raise BadRow(f'"{key}" is {"empty" if key in row else "missing"}')
+    return value.strip()
+
+
+def split_file(
+    folder: Path, split: str | None, stems: Mapping[str, tuple[str, ...]], endings: Sequence[str] = ENDINGS
+) -> Path:
+    """The file of a split in a folder: the first of `stems[split]` with the first ending that is there. Raises BadData."""
+    names = stems.get(SPLIT_NAMES.get(split or "", split or ""))
+    if names is None:
+        raise BadData(f"{folder} is a folder and the split is {split!r}: say {_either(stems)}, or give a file.")
+    candidates = [folder / (name + ending) for name in names for ending in endings]
+    found = next((file for file in candidates if file.is_file()), None)
+    if found is None:
+        raise BadData(f"No {split} file in {folder}: looked for {', '.join(file.name for file in candidates)}.")
+    return found
+
+
+def _either(names: Iterable[str]) -> str:
+    *most, last = names
+    return f"{', '.join(most)} or {last}" if most else last
+
+
+# --- JSON --------------------------------------------------------------------------------------------------------------------
+
+
+def json_rows(file: Path, example: str = '{"table": "…", "text": "…"}') -> Rows:
+    """The objects of a JSON lines file; `example` is what a complaint shows."""
+    for number, line in lines(file):
+        if line.strip():
+            yield number, _json_row(line, example)
+
+
+def _json_row(line: str, example: str) -> Row | BadRow:
+    if _ESCAPED_BYTE.search(line):
+        return BadRow("not UTF-8 text")
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:  # ValueError also for numbers of thousands of digits
+        return BadRow(f"not a JSON object ({getattr(error, 'msg', 'too deep or too large')})")
+    return row if isinstance(row, dict) else BadRow(f"not a JSON object: write {example}")
+
+
+def json_list_rows(file: Path) -> Rows:
+    """The objects of one JSON list, with the line that each begins on. Half a list gives its rows up to there."""
+    text = "".join(line for _, line in lines(file))
+    decoder, blank = json.JSONDecoder(), re.compile(r"[\s,]*")
+    at = len(text) - len(text.lstrip())
+    if text[at : at + 1] != "[":
+        yield 1, BadRow("not a JSON list: the file is to begin with [")
+        return
+    line, counted, at = 1, 0, at + 1
+    while True:
+        at = blank.match(text, at).end()  # type: ignore[union-attr]  # it matches nothing at least
+        line, counted = line + text.count("\n", counted, at), at
+        if text[at : at + 1] == "]":
+            return
+        if at == len(text):
+            yield line, BadRow("the JSON list is not closed")
+            return
+        try:
+            row, at = decoder.raw_decode(text, at)
+        except (ValueError, RecursionError) as error:
+            yield line, BadRow(f"not JSON from here on ({getattr(error, 'msg', 'too deep or too large')})")
+            return
+        if _ESCAPED_BYTE.search(text, counted, at):
+            yield line, BadRow("not UTF-8 text")
+        else:
+            yield line, row if isinstance(row, dict) else BadRow("not a JSON object")
+
+
+# --- CSV ---------------------------------------------------------------------------------------------------------------------
+
+
+def csv_rows(file: Path, needed: Sequence[str]) -> Rows:
+    """The rows of a CSV file under the names of its header; commas, semicolons or tabs, whichever gives the needed columns.
+
+    A name that is not there as written is looked for without regard to case, and comes under the name that was asked for.
+    Raises BadData where the header lacks a needed column.
+    """
+    header, delimiter = _header(file, needed)
+    reader = csv.reader((line for _, line in lines(file)), delimiter=delimiter, strict=True)
+    next(reader)
+    while True:
+        line = reader.line_num + 1  # where the row begins: a quoted cell may run over several lines
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield line, BadRow(f"not CSV ({error}): check the quotes")
+            continue
+        if len(cells) > 1 or (cells and cells[0].strip()):
+            yield line, _csv_row(header, cells)
+
+
+def _header(file: Path, needed: Sequence[str]) -> tuple[list[str], str]:
+    first = next((line for _, line in lines(file)), "")
+    found: list[str] = []
+    for delimiter in _DELIMITERS:
+        names = [name.strip() for name in next(csv.reader([first], delimiter=delimiter), [])]
+        known = {name.lower(): name for name in reversed(names)}
+        asked = {known[name.lower()]: name for name in needed if name not in names and name.lower() in known}
+        names = [asked.get(name, name) for name in names]
+        if set(needed) <= set(names):
+            return names, delimiter
+        found = names if len(names) > len(found) else found
+    columns = ", ".join(found) if any(found) else "none"
+    raise bad_data(file, 1, f"the columns are {columns}, and {' and '.join(needed)} {'is' if len(needed) == 1 else 'are'} needed")
+
+
+def _csv_row(header: list[str], cells: list[str]) -> Row | BadRow:
+    if len(cells) != len(header):
+        return BadRow(f"{len(cells)} cells under {len(header)} columns: check the quotes")
+    if any(_ESCAPED_BYTE.search(cell) for cell in cells):
+        return BadRow("not UTF-8 text")
+    return dict(zip(header, cells, strict=True))
+
+
+# --- lines -------------------------------------------------------------------------------------------------------------------
+
+
+def lines(file: Path) -> Iterator[tuple[int, str]]:
+    """The lines with their numbers from 1. A byte that is not UTF-8 comes as a lone surrogate, for the row reader to refuse."""
+    try:
+        with gzip.open(file) if file.suffix == ".gz" else open(file, "rb") as stream:
+            for number, line in enumerate(stream, 1):
+                yield number, line.decode("utf-8-sig" if number == 1 else "utf-8", "surrogateescape")
+    except (OSError, EOFError, zlib.error) as error:
+        raise BadData(f"{file} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
