@@ -1,0 +1,211 @@
+"""What the Compare tab's events do: read inputs, one call below, format. Errors become sentences in the status bar."""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from app import choosers, examples, pieces, shell, table_sync, urlstate
+from app.columns import columns, empty
+from app.comparison import KINDS, Ask, Comparison, compare
+from app.html import METHODS, tag
+from app.page import Page
+from app.panels import panels
+from app.session import Choice, Lab
+from core.backbone import Backbone
+from core.config import DecodeConfig
+from core.errors import PrefixLabError
+from core.tables import Fields, linearise
+
+MAX_NEW = 80  # tokens a text may have; the frozen model uses them all
+log = logging.getLogger(__name__)
+Update = dict[Any, Any]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which runs a comparison uses, of which there are."""
+
+    task: str
+    tasks: list[str]
+    chosen: dict[str, str]
+    listed: dict[str, list[Choice]]
+
+
+class Handlers:
+    """Bound to the components they write."""
+
+    def __init__(self, lab: Lab, frame: shell.Shell, page: Page) -> None:
+        self.lab, self.shell, self.page = lab, frame, page
+
+    # ---- the table
+
+    def sample(self, event: gr.EventData) -> Update:
+        """An example was clicked."""
+        found = examples.find(str(event.id))
+        return self._table(list(found.fields), found.id) if found else {}
+
+    def _table(self, fields: Fields, sample_id: str) -> Update:
+        page = self.page
+        return {page.table: table_sync.table_of(fields), page.note: "", page.samples: pieces.sample_buttons(sample_id)}
+
+    # ---- choosing
+
+    def choose(self, event: gr.EventData) -> str:
+        """A run was chosen in the head of a column."""
+        return str(event.id)
+
+    def show_settings(self, mode: str) -> list:
+        """Seed, temperature and top-p matter to sampled text only."""
+        return [gr.update(visible=mode == "sample")] * 3
+
+    def restore(self, search: str) -> Update:
+        """What the address says, on opening the page; the first example where it says nothing."""
+        page, address = self.page, urlstate.read(search or "")
+        update: Update = {
+            self.shell.backbone: address.backbone or self.lab.default,
+            self.shell.task: gr.update(choices=[address.task] if address.task else [], value=address.task or None),
+            page.prefix: address.prefix,
+            page.finetuned: address.finetuned,
+            page.mode: address.mode,
+            page.seed: gr.update(value=address.seed, visible=address.mode == "sample"),
+            page.temperature: gr.update(value=address.temperature, visible=address.mode == "sample"),
+            page.top_p: gr.update(value=address.top_p, visible=address.mode == "sample"),
+            self.shell.status: shell.say("loading", "Opening the page…"),
+        } | self._first_table(address)
+        if address.ignored:
+            said = f"Left out, as the address has no readable value for: {', '.join(address.ignored)}."
+            update[page.note] = tag("p", said, cls="meta") + update[page.note]
+        return update
+
+    def _first_table(self, address: urlstate.Address) -> Update:
+        if address.source:
+            table, note = table_sync.table_of_text(address.source)
+            return {self.page.table: table, self.page.note: note, self.page.samples: pieces.sample_buttons("")}
+        found = examples.find(address.example) or examples.samples()[0]
+        return self._table(list(found.fields), found.id)
+
+    # ---- running
+
+    def ask(self, request: gr.Request) -> tuple[int, str]:
+        """Something is to be run: take a number, and say so at once."""
+        ticket = self.lab.ask(request.session_hash or "")
+        waiting = self.lab.busy not in ("", request.session_hash)
+        said = "Waiting: another page's comparison is being written." if waiting else "Asked the model…"
+        return ticket, shell.say("loading", said)
+
+    def ask_if_new(self, name: str, task: str, shown: list, request: gr.Request) -> tuple:
+        """The backbone or the task may have been changed: run if so, else number 0, which runs nothing."""
+        return (0, gr.skip()) if [name, task] == shown else self.ask(request)
+
+    def stop(self, request: gr.Request) -> None:
+        """Stop what this page asked for; the run itself says so, as the last to write the status."""
+        self.lab.stop(request.session_hash or "")
+
+    def run(
+        self, ticket, table, name, task, prefix, finetuned, mode, seed, temperature, top_p, request: gr.Request
+    ) -> Iterator[Update]:
+        """Compare, and say what went wrong where it did."""
+        who = request.session_hash or ""
+        if not ticket or self.lab.is_stale(who, ticket):
+            yield {}
+            return
+        self.lab.busy = who
+        try:
+            yield from self._run(ticket, who, table, name, task, prefix, finetuned, (mode, seed, temperature, top_p))
+        except PrefixLabError as error:
+            yield self._failed(str(error))
+        except Exception as error:
+            log.exception("a comparison failed")
+            what = f"{type(error).__name__}: {error}"
+            yield self._failed(f"Something unexpected went wrong ({what}). The terminal has the details.")
+        finally:
+            self.lab.busy = ""
+
+    def _failed(self, sentence: str) -> Update:
+        return {self.shell.status: shell.say("error", sentence), self.page.stop: gr.update(interactive=False)}
+
+    def _run(self, ticket: int, who: str, table, name, task, prefix, finetuned, settings) -> Iterator[Update]:
+        name = name or self.lab.default
+        fields, decode = table_sync.current(table), _decoding(*settings)
+        if not self.lab.is_loaded(name):
+            fetched = "" if self.lab.is_here(name) else " It may have to be fetched first, which can take minutes."
+            yield {self.shell.status: shell.say("loading", f"Loading the model {name}…{fetched}")}
+        backbone = self.lab.backbone(name)
+        plan = self._plan(backbone, task or "", prefix, finetuned)
+        sample = examples.matching(fields)
+        ask = Ask(linearise(fields), plan.chosen["prefix"], plan.chosen["finetuned"], name, decode)
+        yield self._begun(backbone, plan, {"prefix": prefix, "finetuned": finetuned}, fields) | {
+            self.page.shown: [name, plan.task or None],
+            self.shell.address: self._address(name, plan, ask, sample.id if sample else ""),
+        }
+        try:
+            for seen in compare(self.lab, backbone, ask, lambda: self.lab.is_stopped(who, ticket)):
+                if not self.lab.is_stale(who, ticket):
+                    yield self._shown(seen, fields)
+        except Exception:  # told by `run`; no half-begun column and no panel of an older table stays beside it
+            yield {self.page.panels: ""} | {self.page.outputs[kind]: empty(kind) for kind in KINDS}
+            raise
+        if not self.lab.is_stale(who, ticket):
+            yield {self.page.panels: panels(seen, fields, sample), self.page.stop: gr.update(interactive=False)}
+
+    def _plan(self, backbone: Backbone, task: str, prefix: str, finetuned: str) -> Plan:
+        wanted = {"prefix": prefix, "finetuned": finetuned}
+        every = {kind: self.lab.choices(METHODS[kind], backbone) for kind in METHODS}
+        tasks = sorted({choice.run.task.name for choices in every.values() for choice in choices if not choice.reason})
+        if task not in tasks:
+            fit = [choice.run for choice in every["prefix"] + every["finetuned"] if not choice.reason]
+            task = next((run.task.name for run in sorted(fit, key=lambda run: run.id not in wanted.values())), "")
+        listed = {kind: self.lab.choices(METHODS[kind], backbone, task) for kind in METHODS}
+        return Plan(task, tasks, {kind: choosers.pick(listed[kind], wanted[kind]) for kind in METHODS}, listed)
+
+    def _begun(self, backbone: Backbone, plan: Plan, wanted: dict[str, str], fields: Fields) -> Update:
+        page, sample = self.page, examples.matching(fields)
+        heads = {page.heads["base"]: choosers.base_head(backbone)}
+        for kind in METHODS:
+            heads[page.heads[kind]] = choosers.run_head(kind, plan.listed[kind], plan.chosen[kind], wanted[kind], backbone)
+        return heads | {
+            page.prefix: plan.chosen["prefix"],
+            page.finetuned: plan.chosen["finetuned"],
+            page.glance: pieces.source_table(fields),
+            page.samples: pieces.sample_buttons(sample.id if sample else ""),
+            page.stop: gr.update(interactive=True),
+            self.shell.facts: shell.facts(backbone),
+            self.shell.task: gr.update(choices=plan.tasks, value=plan.task or None),
+        }
+
+    def _address(self, name: str, plan: Plan, ask: Ask, sample_id: str) -> str:
+        decode = ask.decode
+        return urlstate.write(
+            urlstate.Address(
+                backbone="" if name == self.lab.default else name,
+                task=plan.task,
+                prefix=plan.chosen["prefix"],
+                finetuned=plan.chosen["finetuned"],
+                example=sample_id,
+                source="" if sample_id else ask.source,
+                mode=decode.mode,
+                seed=decode.seed,
+                temperature=decode.temperature,
+                top_p=decode.top_p,
+            )
+        )
+
+    def _shown(self, seen: Comparison, fields: Fields) -> Update:
+        shown = columns(seen, fields)
+        outputs = {self.page.outputs[kind]: html for kind, html in zip(KINDS, shown, strict=True)}
+        return outputs | {self.shell.status: shell.say(seen.phase, seen.say)}
+
+
+def _decoding(mode: str, seed: float | None, temperature: float | None, top_p: float | None) -> DecodeConfig:
+    """The settings of the page; a number field that was emptied counts as its default."""
+    plain = DecodeConfig()
+    return DecodeConfig(
+        mode,
+        max_new=MAX_NEW,
+        temperature=plain.temperature if temperature is None else temperature,
+        top_p=plain.top_p if top_p is None else top_p,
+        seed=plain.seed if seed is None else int(seed),
+    )

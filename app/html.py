@@ -1,0 +1,65 @@
+"""Small pieces of HTML. Every text that comes from a model, a file or a person is escaped here."""
+
+from functools import partial
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+NAMES = {"base": "Base", "prefix": "Prefix", "finetuned": "Fine-tuned"}
+METHODS = {"prefix": "prefix", "finetuned": "finetune"}  # column -> method of its runs
+LAYERS = 4  # drawn in the mark of a column; a picture, not a count
+area = partial(gr.HTML, apply_default_css=False)  # a place for HTML in the page, without Gradio's own type styles
+
+
+def tag(name: str, content: str = "", /, **attributes: Any) -> str:
+    """An element around ready HTML. Attribute values are escaped; `cls` is class, `_` in a name is `-`; None is left out."""
+    shown = "".join(
+        f' {key.removesuffix("_").replace("cls", "class").replace("_", "-")}="{escape(str(value), quote=True)}"'
+        for key, value in attributes.items()
+        if value is not None
+    )
+    return f"<{name}{shown}>{content}</{name}>"
+
+
+def text(value: object) -> str:
+    """Any text, safe inside an element."""
+    return escape(str(value), quote=True)
+
+
+def mark(kind: str) -> str:
+    """The column's mark: grey layers are frozen, coloured parts are trained; so a method is told apart without hue."""
+    rows = []
+    for layer in range(LAYERS):
+        y = 2 + layer * 6
+        left = 14 if kind == "prefix" else 4
+        rows.append(f'<rect class="layer" x="{left}" y="{y}" width="{38 - left}" height="4" rx="1"/>')
+        if kind == "prefix":
+            rows.append(f'<rect class="slab" x="4" y="{y}" width="7" height="4" rx="1"/>')
+    return f'<svg class="mark {kind}" viewBox="0 0 42 28" aria-hidden="true">{"".join(rows)}</svg>'
+
+
+def count(number: float) -> str:
+    """A parameter count for people: 92,160 as "92 k", 13,981,440 as "14.0 M"."""
+    for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if number >= size:
+            value = number / size
+            return f"{value:.1f} {unit}" if value < 100 and unit != "k" else f"{value:.0f} {unit}"
+    return f"{number:.0f}"
+
+
+def size(number: float) -> str:
+    """Bytes for people, in powers of ten."""
+    for limit, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if number >= limit:
+            value = number / limit
+            return f"{value:.1f} {unit}" if value < 10 else f"{value:.0f} {unit}"
+    return f"{number:.0f} bytes"
+
+
+def percent(share: float) -> str:
+    """A share with the digits that matter: 0.0033 as "0.33 %", 1.0 as "100 %"."""
+    value = share * 100
+    if value >= 10:
+        return f"{value:.0f} %"
+    return f"{value:.2g} %" if value else "0 %"

@@ -1,0 +1,71 @@
+"""The app: build the page, serve it on this machine only."""
+
+import os
+import sys
+
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio is imported
+os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+
+import gradio as gr
+
+from app import api, shell, theme
+from app.session import Lab
+from app.tabs import compare
+from core.backbone import DEFAULT
+from core.errors import PrefixLabError
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def build(lab: Lab | None = None) -> gr.Blocks:
+    """The page with all its tabs."""
+    lab = lab or Lab()
+    with gr.Blocks(title="Prefix Lab", fill_width=True, analytics_enabled=False) as page:
+        frame = shell.header(lab, page)
+        with gr.Tabs(elem_id="pl-tabs"), gr.Tab("Compare", id="compare"):
+            compare.build(lab, frame)
+        api.publish(lab)
+    return page
+
+
+def serve(
+    backbone: str = DEFAULT,
+    device: str = "auto",
+    host: str = "127.0.0.1",
+    port: int = 7860,
+    browser: bool = True,
+    allow_network: bool = False,
+    block: bool = True,
+) -> gr.Blocks:
+    """Open the app; returns when it is closed (`block=False`: at once).
+
+    A host that others can reach needs `allow_network`; a port in use raises PrefixLabError.
+    """
+    if host not in LOOPBACK and not allow_network:
+        raise PrefixLabError(
+            f"Others on the network can reach the host {host}. Add --allow-network if that is meant, or leave --host out."
+        )
+    page = build(Lab(backbone, device))
+    try:
+        _, address, _ = page.queue(max_size=64).launch(
+            server_name=host,
+            server_port=port,
+            inbrowser=browser,
+            share=False,
+            quiet=True,
+            prevent_thread_lock=True,
+            theme=theme.theme(),
+            head=theme.head(),
+            js="() => PrefixLab.start()",
+            footer_links=[],
+            ssr_mode=False,
+            mcp_server=False,
+        )
+    except OSError as error:
+        raise PrefixLabError(
+            f"Port {port} of {host} cannot be used; another program may have it. Give another one with --port."
+        ) from error
+    print(f"Prefix Lab is open at {address} (Ctrl-C closes it).", file=sys.stderr, flush=True)
+    if block:
+        page.block_thread()
+    return page

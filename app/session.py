@@ -1,0 +1,138 @@
+"""What is loaded: backbones, and runs on them. One of it serves every page; it is never copied into a page's state.
+
+A backbone is shared by all its prefixes. A fine-tuned run is a whole copy of the weights, so few of those are kept.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+
+from core.backbone import DEFAULT, Backbone, bundled, load_backbone
+from core.runs import LoadedRun, load_run
+from core.store import Run, Store, store
+
+HUB = ("distilgpt2", "gpt2", "gpt2-medium", "gpt2-large")  # fetched on demand; offered so that it is seen that names work
+BACKBONES_KEPT = 2
+RUNS_KEPT = 4
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A run as a column lists it; `reason` says why it cannot be chosen, and is empty where it can."""
+
+    run: Run
+    reason: str = ""
+
+
+def _leave_a_core() -> None:
+    """To the page: torch's threads spin while they wait, and a browser beside them makes each step several times slower."""
+    torch.set_num_threads(max(1, torch.get_num_threads() - 1))
+
+
+class Lab:
+    """Loads on demand, keeps the last few, and remembers what each page asked for last and what it stopped."""
+
+    def __init__(self, default: str = DEFAULT, device: str = "auto", runs: Store | None = None) -> None:
+        self.default, self.device = default, device
+        self.store = runs or store()
+        self._worker = ThreadPoolExecutor(1, "model", initializer=_leave_a_core)
+        self._backbones: OrderedDict[str, Backbone] = OrderedDict()
+        self._runs: OrderedDict[tuple[str, str], LoadedRun] = OrderedDict()
+        self.busy = ""  # the page whose comparison is being written
+        self._newest: dict[str, int] = {}
+        self._stopped: dict[str, int] = {}
+
+    def work(self, job: Callable[..., Result], *given) -> Result:
+        """Run one step of a model on the one thread that owns the device, and wait for it.
+
+        The web server takes any of its threads for each step, and every thread that touches torch starts a team of
+        its own: with one thread a step costs what it should, and no two steps overlap.
+        """
+        return self._worker.submit(job, *given).result()
+
+    def names(self) -> list[tuple[str, str]]:
+        """Backbones to offer as (shown, name): the default, bundled, loaded and some hub names; a folder shows its last part."""
+        here = dict.fromkeys([self.default, *bundled(), *self._backbones])
+        shown = [(Path(name).name if Path(name).is_dir() else name, name) for name in here]
+        return shown + [(f"{name} (hub)", name) for name in HUB if name not in here]
+
+    def is_loaded(self, name: str) -> bool:
+        """Whether `backbone(name)` returns at once."""
+        return name in self._backbones
+
+    def is_here(self, name: str) -> bool:
+        """Whether a backbone is on this machine for sure; another name may have to be fetched."""
+        return name in bundled() or Path(name).expanduser().is_dir()
+
+    def backbone(self, name: str) -> Backbone:
+        """Load a backbone, or return the one that is there; errors of `load_backbone`."""
+        return self.work(self._backbone, name)
+
+    def _backbone(self, name: str) -> Backbone:
+        if name not in self._backbones:
+            self._backbones[name] = load_backbone(name, self.device)
+        self._backbones.move_to_end(name)
+        while len(self._backbones) > BACKBONES_KEPT:
+            self._drop(next(iter(self._backbones)))
+        return self._backbones[name]
+
+    def _drop(self, name: str) -> None:
+        """Forget a backbone with the runs on it, unless another name holds the same object."""
+        backbone = self._backbones.pop(name)
+        for key in [key for key in self._runs if key[1] == backbone.spec.fingerprint]:
+            del self._runs[key]
+
+    def load(self, run_id: str, backbone: Backbone) -> LoadedRun:
+        """Put a run on a backbone, or return the one that is there; errors of `load_run` and the store."""
+        return self.work(self._load, run_id, backbone)
+
+    def _load(self, run_id: str, backbone: Backbone) -> LoadedRun:
+        key, run = (run_id, backbone.spec.fingerprint), self.store.get(run_id)
+        if key not in self._runs or self._runs[key].run.created != run.created:  # trained anew under the same name
+            self._runs[key] = load_run(run, backbone)
+        self._runs.move_to_end(key)
+        while len(self._runs) > RUNS_KEPT:
+            self._runs.popitem(last=False)
+        return self._runs[key]
+
+    def choices(self, method: str, backbone: Backbone, task: str = "") -> list[Choice]:
+        """Runs of a method, those that fit first; the others say why they do not."""
+        listed = [Choice(run, unfit(run, backbone, task)) for run in self.store.runs() if run.method == method]
+        return sorted(listed, key=lambda choice: bool(choice.reason))
+
+    def ask(self, page: str) -> int:
+        """A page asks for a new run; its number. What the page asked for before is no longer wanted."""
+        self._newest[page] = self._newest.get(page, 0) + 1
+        return self._newest[page]
+
+    def stop(self, page: str) -> None:
+        """A page stops what it asked for, begun or still waiting."""
+        self._stopped[page] = self._newest.get(page, 0)
+
+    def is_stopped(self, page: str, ticket: int) -> bool:
+        """Whether run `ticket` was stopped, or a newer one was asked for."""
+        return self._stopped.get(page, 0) >= ticket or self.is_stale(page, ticket)
+
+    def is_stale(self, page: str, ticket: int) -> bool:
+        """Whether the page has asked for something newer than `ticket`."""
+        return self._newest.get(page, 0) > ticket
+
+
+def unfit(run: Run, backbone: Backbone, task: str = "") -> str:
+    """Why a run cannot stand on a backbone, in a few words; empty where it can."""
+    spec = backbone.spec
+    if run.fingerprint != spec.fingerprint:
+        same = run.backbone == spec.name
+        return f"trained on other weights of {run.backbone}" if same else f"trained on {run.backbone}, not on {spec.name}"
+    if run.status not in ("done", "cancelled"):
+        return f"its training {run.status}"
+    if task and run.task.name != task:
+        return f"its task is {run.task.name}"
+    return ""

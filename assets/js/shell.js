@@ -1,0 +1,137 @@
+// The shell around the tabs: dark and light, the presenter's view, keys, and short notes in the status bar.
+window.PrefixLab = (() => {
+  const lab = {};
+  const body = () => document.body;
+  const find = (selector) => document.querySelector(selector);
+
+  // ---- notes: things the page does by itself; what the server says stands beside them
+  let timer = 0;
+  lab.note = (text) => {
+    const place = find("#pl-note .note");
+    if (!place) return;
+    place.textContent = text;
+    clearTimeout(timer);
+    timer = setTimeout(() => { place.textContent = ""; }, 4000);
+  };
+
+  // ---- dark and light: the address wins, then what was chosen last, then the system
+  const remembered = () => { try { return localStorage.getItem("prefix-lab-theme"); } catch { return null; } };
+  lab.theme = (name, keep = true) => {
+    body().classList.toggle("dark", name === "dark");
+    for (const button of document.querySelectorAll('[data-act="theme"]')) {
+      button.setAttribute("aria-pressed", String(name === "dark"));
+      button.textContent = name === "dark" ? "Light" : "Dark";
+    }
+    if (!keep) return;
+    try { localStorage.setItem("prefix-lab-theme", name); } catch { /* a private window: not remembered */ }
+    lab.address({ theme: name });
+  };
+  const firstTheme = () => {
+    const wanted = new URLSearchParams(location.search).get("theme") || remembered();
+    if (wanted === "dark" || wanted === "light") return wanted;
+    return matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+  };
+
+  // ---- presenter's view: large type, two panels at most
+  const PANELS = ["base", "prefix", "finetuned"];
+  lab.panels = (names) => {
+    const shown = names.filter((name) => PANELS.includes(name)).slice(-2);
+    body().dataset.panels = shown.join(" ");
+    for (const button of document.querySelectorAll("[data-panel]")) {
+      button.setAttribute("aria-pressed", String(shown.includes(button.dataset.panel)));
+    }
+    lab.address({ panels: shown.join("-") === "prefix-finetuned" ? "" : shown.join("-") });
+  };
+  const panel = (name) => {
+    const shown = (body().dataset.panels || "").split(" ").filter(Boolean);
+    const rest = shown.filter((other) => other !== name);
+    if (rest.length === shown.length) lab.panels([...shown, name]);
+    else if (rest.length) lab.panels(rest);
+  };
+  lab.present = (on) => {
+    body().classList.toggle("present", on);
+    for (const button of document.querySelectorAll('[data-act="present"]')) button.setAttribute("aria-pressed", String(on));
+    lab.address({ present: on ? "1" : "" });
+    if (on) scrollTo(0, 0);
+    dispatchEvent(new Event("resize")); // what was hidden can be measured again
+  };
+
+  // ---- the marks in the texts: values of the table, differences, or none
+  lab.marks = (name) => {
+    body().dataset.marks = name;
+    for (const button of document.querySelectorAll("[data-marks]:not(body)")) {
+      button.setAttribute("aria-pressed", String(button.dataset.marks === name));
+    }
+    lab.address({ marks: name === "values" ? "" : name });
+  };
+  lab.raw = (on) => {
+    body().classList.toggle("raw", on);
+    for (const button of document.querySelectorAll('[data-act="raw"]')) button.setAttribute("aria-pressed", String(on));
+  };
+
+  lab.copyLink = async () => {
+    try {
+      await navigator.clipboard.writeText(location.href);
+      lab.note("The link to this comparison is copied.");
+    } catch {
+      lab.note("The browser does not let the page copy: take the link from its address bar.");
+    }
+  };
+
+  // ---- texts that tell an older table than the one on the left are dimmed until new ones come
+  lab.stale = () => {
+    if (body().classList.contains("stale") || !find(".told")) return;
+    body().classList.add("stale");
+    lab.note("The texts tell the table as it was: Generate (Ctrl+Enter) tells this one.");
+    const watcher = new MutationObserver(() => { body().classList.remove("stale"); watcher.disconnect(); });
+    watcher.observe(find("#pl-columns"), { subtree: true, childList: true, characterData: true, attributes: true });
+  };
+
+  // ---- clicks and keys
+  const press = (selector) => { const button = find(selector); if (button && !button.disabled) button.click(); };
+  const acts = {
+    theme: () => lab.theme(body().classList.contains("dark") ? "light" : "dark"),
+    present: () => lab.present(!body().classList.contains("present")),
+    link: () => lab.copyLink(),
+    raw: () => lab.raw(!body().classList.contains("raw")),
+  };
+  const example = (step) => {
+    const all = [...document.querySelectorAll("[data-sample]")];
+    if (!all.length) return;
+    const now = all.findIndex((button) => button.getAttribute("aria-pressed") === "true");
+    const next = now < 0 ? (step > 0 ? 0 : all.length - 1) : (now + step + all.length) % all.length;
+    all[next].click();
+  };
+  const inField = (target) => target.closest?.("input, textarea, select, [contenteditable=true]");
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest?.("[data-act], [data-panel], [data-marks]:not(body)");
+    if (!button) return;
+    if (button.dataset.act) acts[button.dataset.act]?.();
+    else if (button.dataset.panel) panel(button.dataset.panel);
+    else lab.marks(button.dataset.marks);
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+      event.preventDefault();
+      press("#pl-generate");
+    } else if (event.key === "Escape") {
+      press("#pl-stop");
+    } else if (!event.ctrlKey && !event.metaKey && !event.altKey && !inField(event.target)) {
+      const keys = { p: acts.present, ArrowRight: () => example(1), ArrowLeft: () => example(-1) };
+      const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+      if (keys[key]) { event.preventDefault(); keys[key](); }
+    }
+  }, true);
+
+  // ---- once the page stands
+  lab.start = () => {
+    const query = new URLSearchParams(location.search);
+    lab.theme(firstTheme(), false);
+    lab.panels((query.get("panels") || "prefix-finetuned").split("-"));
+    lab.marks(["values", "difference", "none"].includes(query.get("marks")) ? query.get("marks") : "values");
+    lab.present(query.get("present") === "1");
+    // What the server says now ends what the page had to say about before.
+    new MutationObserver(() => lab.note("")).observe(find("#pl-status"), { subtree: true, childList: true, characterData: true });
+  };
+  return lab;
+})();

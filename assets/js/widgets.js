@@ -1,0 +1,97 @@
+// Widgets that stand in gr.HTML components: the grid of fields, and things that are chosen with a click.
+(() => {
+  // A table as a grid and as a text. What the value holds is told in app/table_sync.py.
+  PrefixLab.table = (element, props, trigger, watch) => {
+    const host = element.querySelector(".pl-grid");
+    const text = element.querySelector("textarea");
+    let timer = 0;
+    let version = 0;
+    let mine = null; // the value as it was edited here last
+    const make = (tag, attributes, parent) => {
+      const node = Object.assign(document.createElement(tag), attributes);
+      parent.append(node);
+      return node;
+    };
+    const rows = () => [...host.querySelectorAll(".row")].map((row) => [...row.querySelectorAll("input")].map((cell) => cell.value));
+    const fit = () => {
+      if (!text.offsetParent) return; // not on show: it has no height to fit
+      text.style.height = "auto";
+      text.style.height = `${Math.min(text.scrollHeight + 2, 150)}px`;
+    };
+
+    const edited = (newer) => {
+      version += 1;
+      mine = { rows: rows(), text: text.value, newer, bad: 0, version };
+      props.value = mine;
+      PrefixLab.stale();
+      clearTimeout(timer);
+      timer = setTimeout(() => trigger("input"), 250);
+    };
+    const addRow = (key = "", value = "") => {
+      const row = make("div", { className: "row" }, host.querySelector(".rows"));
+      make("input", { className: "key", value: key, placeholder: "field", spellcheck: false, ariaLabel: "Field" }, row);
+      make("input", { className: "value", value, placeholder: "value", spellcheck: false, ariaLabel: `Value of ${key || "field"}` }, row);
+      make("button", { className: "drop", type: "button", textContent: "×", title: "Delete this field", ariaLabel: "Delete this field" }, row);
+      return row;
+    };
+    const draw = () => {
+      const now = props.value || {};
+      if (now.version && now.version !== version) { // an answer to an older edit; 0 is a new table
+        props.value = mine;
+        return;
+      }
+      if (JSON.stringify(now.rows || []) !== JSON.stringify(rows()) && !(now.version && now.newer === "rows")) {
+        host.querySelector(".rows").replaceChildren();
+        for (const [key, value] of now.rows || []) addRow(key, value);
+      }
+      if (text.value !== now.text) text.value = now.text || "";
+      fit();
+      const filled = [...host.querySelectorAll(".row")].filter((row) => [...row.querySelectorAll("input")].some((cell) => cell.value.trim()));
+      for (const row of host.querySelectorAll(".row")) row.classList.remove("bad");
+      if (now.bad) filled[now.bad - 1]?.classList.add("bad");
+    };
+
+    host.addEventListener("input", () => edited("rows"));
+    text.addEventListener("input", () => { fit(); edited("text"); });
+    text.addEventListener("blur", () => { if (props.value?.newer === "text") trigger("blur"); });
+    host.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" || event.ctrlKey || event.metaKey || !event.target.matches("input")) return;
+      event.preventDefault(); // Enter goes on to the next field, and makes one after the last
+      const cells = [...host.querySelectorAll("input")];
+      const next = cells[cells.indexOf(event.target) + 1];
+      (next || addRow().querySelector("input")).focus();
+    });
+    host.addEventListener("click", (event) => {
+      if (event.target.matches(".drop")) {
+        event.target.closest(".row").remove();
+        edited("rows");
+      } else if (event.target.matches(".add")) {
+        addRow().querySelector("input").focus();
+      }
+    });
+    addEventListener("resize", fit);
+    watch("value", draw);
+    draw();
+  };
+
+  // Buttons with data-sample: a click tells the server which.
+  PrefixLab.samples = (element, trigger) => {
+    element.addEventListener("click", (event) => {
+      const button = event.target.closest("[data-sample]");
+      if (button) trigger("select", { id: button.dataset.sample });
+    });
+  };
+
+  // A <select> of runs. A redrawn select keeps what was picked by hand, so it is set again after each redraw.
+  PrefixLab.chooser = (element, trigger, watch) => {
+    const settle = () => {
+      const select = element.querySelector("select");
+      if (select) select.value = select.dataset.chosen;
+    };
+    element.addEventListener("change", (event) => {
+      if (event.target.matches("select")) trigger("select", { id: event.target.value });
+    });
+    watch("value", settle);
+    settle();
+  };
+})();

@@ -1,0 +1,30 @@
+"""The public endpoint, through Gradio's own client."""
+
+import pytest
+
+gradio_client = pytest.importorskip("gradio_client")
+TABLE = "name[Alda] eatType[pub] area[north]"
+
+
+@pytest.fixture(scope="module")
+def client(served):
+    return gradio_client.Client(served, verbose=False)
+
+
+def test_streams_partial_texts_then_the_end(client):
+    job = client.submit(TABLE, "tiny-prefix", "tiny-finetuned", "", "sample", 4, api_name="/compare")
+    last = job.result()
+    assert last["phase"] == "done" and set(last["texts"]) == {"base", "prefix", "finetuned"}
+    assert len(job.outputs()) > 3
+    assert last == client.predict(TABLE, "tiny-prefix", "tiny-finetuned", "", "sample", 4, api_name="/compare")
+
+
+def test_says_what_was_wrong(client):
+    with pytest.raises(gradio_client.exceptions.AppError, match="'Type', has no value"):
+        client.predict("name : X | Type : ", api_name="/compare")
+    told = client.predict(TABLE, "no-such-run", api_name="/compare")
+    assert "no-such-run" in told["states"]["prefix"] and told["states"]["finetuned"] == "missing"
+
+
+def test_nothing_else_is_public(client):
+    assert list(client.view_api(return_format="dict")["named_endpoints"]) == ["/compare"]

@@ -1,0 +1,196 @@
+"""The Compare tab as a person meets it, in a real browser."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+pytestmark = pytest.mark.browser
+KINDS = ("base", "prefix", "finetuned")
+PHASE = "#pl-status .status"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def patience():
+    expect.set_options(timeout=60_000)
+
+
+def settle(page: Page, phase: str = "done") -> None:
+    expect(page.locator(PHASE)).to_have_attribute("data-phase", phase)
+
+
+def open_page(page: Page, served: str, query: str = "") -> None:
+    page.goto(served + query)
+    settle(page)
+
+
+def told(page: Page, kind: str) -> str:
+    return page.locator(f"#pl-out-{kind} .told:not(.raw)").inner_text()
+
+
+def write(page: Page, text: str) -> None:
+    """Into the text box, as a paste does: no key is pressed."""
+    page.locator("#pl-source").click()
+    page.keyboard.press("Control+a")
+    page.keyboard.insert_text(text)
+
+
+def test_opens_filled_and_told_by_all_three(page, served):
+    open_page(page, served)
+    assert page.locator(".pl-grid .row").count() >= 3
+    assert page.locator("#pl-source").input_value().count(" : ") >= 3
+    for kind in KINDS:
+        expect(page.locator(f"#pl-out-{kind} article")).to_have_attribute("data-state", re.compile("eos|length"))
+        expect(page.locator(f"#pl-out-{kind} .meta")).to_contain_text("tokens/s")
+    for panel in ("The next word", "References", "What it costs"):
+        expect(page.locator("#pl-panels")).to_contain_text(panel)
+    expect(page.locator("#pl-panels .references")).to_contain_text("n=1: one sentence, not a system score")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_text_and_grid_follow_each_other_and_name_the_bad_field(page, served):
+    open_page(page, served)
+    write(page, "name[Clowns] eatType[coffee shop] priceRange[£20-25]")
+    expect(page.locator(".pl-grid .row")).to_have_count(3)
+    expect(page.locator(".pl-grid .value").nth(2)).to_have_value("£ 20 - 25")
+    expect(page.locator("#pl-table-note")).to_contain_text("name : Clowns | Type : coffee shop | price : £ 20 - 25")
+    page.locator(".pl-grid .value").nth(0).fill("The <b>Moon</b>")
+    expect(page.locator("#pl-source")).to_have_value("name : The <b>Moon</b> | Type : coffee shop | price : £ 20 - 25")
+    page.locator(".pl-grid .value").nth(1).fill("")
+    expect(page.locator("#pl-table-note")).to_contain_text("'Type'")
+    expect(page.locator(".pl-grid .row.bad")).to_have_count(1)
+    page.locator("#pl-generate").click()
+    settle(page, "error")
+    expect(page.locator(PHASE)).to_contain_text("'Type'")
+    page.locator(".pl-grid .value").nth(1).fill("pub")
+    page.keyboard.press("Control+Enter")  # before the server has read the edit
+    settle(page)
+    expect(page.locator("#pl-glance")).to_contain_text("The <b>Moon</b>")  # escaped, so it is seen as it was typed
+    expect(page.locator("#pl-panels .references")).to_contain_text("your own")
+
+
+def test_streams_and_stop_keeps_what_there_is(page, served):
+    open_page(page, served, "?mode=sample&seed=3")
+    page.locator("#pl-generate").click()
+    settle(page, "running")
+    expect(page.locator("#pl-out-prefix .meta")).to_contain_text(re.compile(r"\b([5-9]|1\d) tokens"))
+    page.locator("body").press("Escape")
+    settle(page, "cancelled")
+    for kind in KINDS:
+        expect(page.locator(f"#pl-out-{kind} article")).to_have_attribute("data-state", "cancelled")
+        expect(page.locator(f"#pl-out-{kind} .end")).to_contain_text("stopped")
+    assert told(page, "finetuned")
+    expect(page.locator("#pl-stop")).to_be_disabled()
+
+
+def test_an_example_clicked_while_another_is_told_takes_its_place(page, served):
+    open_page(page, served, "?mode=sample&seed=3")
+    page.locator("[data-sample]").nth(3).click()
+    settle(page, "running")
+    last = page.locator("[data-sample]").nth(5)
+    last.click()
+    expect(page).to_have_url(re.compile(f"example={last.get_attribute('data-sample')}"))
+    settle(page)
+    expect(last).to_have_attribute("aria-pressed", "true")
+    expect(page.locator("#pl-glance")).to_contain_text(last.inner_text())
+
+
+def test_a_reload_brings_the_same_comparison_back(page, served):
+    open_page(page, served, "?mode=sample&seed=11")
+    write(page, "name : Zed | Type : pub")
+    page.keyboard.press("Control+Enter")
+    expect(page).to_have_url(re.compile("table=name"))
+    settle(page)
+    before = [told(page, kind) for kind in KINDS]
+    page.reload()
+    expect(page.locator("#pl-source")).to_have_value("name : Zed | Type : pub")
+    expect(page.locator("#pl-seed input")).to_have_value("11")
+    settle(page)
+    assert [told(page, kind) for kind in KINDS] == before
+
+
+def test_beams_show_when_they_are_whole(page, served):
+    open_page(page, served)
+    page.get_by_label("Beam 5").check(force=True)
+    page.locator("#pl-generate").click()
+    expect(page).to_have_url(re.compile("mode=beam"))
+    settle(page)
+    expect(page.locator(PHASE)).to_contain_text("5 beams")
+    assert told(page, "base")
+
+
+def test_runs_of_another_backbone_are_listed_with_the_reason(page, served, house):
+    open_page(page, served)
+    other = page.locator("#pl-head-prefix option[value='other-prefix']")
+    expect(other).to_be_disabled()
+    expect(other).to_contain_text("trained on other-gpt2")
+    field = page.locator("#pl-backbone input")
+    field.fill(house.other)
+    field.press("Enter")
+    expect(page.locator("#pl-head-prefix select")).to_have_value("other-prefix")
+    expect(page.locator("#pl-out-finetuned")).to_contain_text("python launch.py train")
+    settle(page)
+    field.fill("/no/such/folder")
+    field.press("Enter")
+    settle(page, "error")
+    expect(page.locator(PHASE)).to_contain_text("There is no folder /no/such/folder")
+
+
+def contrast(page: Page, selector: str) -> float:
+    """WCAG contrast of an element's colour on the column's sheet."""
+    return page.evaluate(
+        """(selector) => {
+          const light = (colour) => colour.match(/[\\d.]+/g).slice(0, 3).map((part) => part / 255)
+            .map((part) => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4)
+            .reduce((sum, part, i) => sum + part * [0.2126, 0.7152, 0.0722][i], 0);
+          const style = (node) => getComputedStyle(node);
+          const on = light(style(document.querySelector("#pl-base")).backgroundColor);
+          const ink = light(style(document.querySelector(selector)).color);
+          return (Math.max(on, ink) + 0.05) / (Math.min(on, ink) + 0.05);
+        }""",
+        selector,
+    )
+
+
+def test_dark_and_light_are_readable_and_remembered(page, served):
+    open_page(page, served)
+    for _ in ("light", "dark"):
+        # The names are large and bold, for which 3 suffices; the texts take 4.5.
+        assert all(contrast(page, f"#pl-head-{kind} h2") >= 3.5 for kind in KINDS)
+        assert all(contrast(page, f"#pl-out-{kind} {part}") >= 4.5 for kind in KINDS for part in (".told", ".meta"))
+        page.locator("[data-act=theme]").click()
+    page.locator("[data-act=theme]").click()
+    expect(page.locator("body")).to_have_class(re.compile(r"\bdark\b"))
+    page.reload()
+    expect(page.locator("body")).to_have_class(re.compile(r"\bdark\b"))
+    assert "theme=dark" in page.url
+
+
+def test_presenter_shows_two_panels_in_large_type(page, served):
+    open_page(page, served, "?present=1")
+    expect(page.locator("#pl-base")).to_be_hidden()
+    size = "(node) => parseFloat(getComputedStyle(node).fontSize)"
+    assert page.locator("#pl-out-prefix .told:not(.raw)").evaluate(size) >= 32
+    assert page.locator("#pl-glance dd").first.evaluate(size) >= 24
+    page.locator("[data-panel=base]").click()
+    shown = [kind for kind in KINDS if page.locator(f"#pl-{kind}").is_visible()]
+    assert shown == ["base", "finetuned"]
+    before = page.url
+    page.keyboard.press("ArrowRight")
+    expect(page).not_to_have_url(before)
+    settle(page)
+    page.keyboard.press("p")
+    expect(page.locator("#pl-left")).to_be_visible()
+    assert "present" not in page.url
+    write(page, "name : p")  # keys are off inside text fields
+    page.locator("#pl-source").press("p")
+    expect(page.locator("#pl-left")).to_be_visible()
+
+
+def test_marks_and_raw_text_are_switched_in_the_page(page, served):
+    open_page(page, served)
+    page.locator("[data-marks=difference]:not(body)").click()
+    assert "marks=difference" in page.url
+    page.locator("[data-act=raw]").click()
+    expect(page.locator("#pl-out-base .told.raw")).to_be_visible()
+    expect(page.locator("#pl-out-base .told:not(.raw)")).to_be_hidden()

@@ -1,0 +1,62 @@
+"""Three columns from one table, without a page."""
+
+from app.comparison import Ask, compare
+from app.session import Lab
+from core.config import DecodeConfig
+from core.generate import Request, generate
+
+SOURCE = "name : Alda | Type : pub | area : north"
+DECODE = DecodeConfig(max_new=12)
+
+
+def finished(lab: Lab, ask: Ask, cancel=lambda: False):
+    *_, last = compare(lab, lab.backbone(lab.default), ask, cancel)
+    return last
+
+
+def test_columns_are_what_each_method_writes_alone(lab):
+    for decode in (DECODE, DecodeConfig("sample", max_new=12, seed=3), DecodeConfig("beam", max_new=12)):
+        seen = finished(lab, Ask(SOURCE, "tiny-prefix", "tiny-finetuned", decode=decode))
+        backbone = lab.backbone(lab.default)
+        prefix, tuned = lab.load("tiny-prefix", backbone), lab.load("tiny-finetuned", backbone)
+        ids = backbone.encode(prefix.task.prompt(SOURCE))
+        alike = [
+            ("base", backbone.model, None),
+            ("prefix", backbone.model, prefix.prefix),
+            ("finetuned", tuned.model, None),
+        ]
+        for kind, model, past in alike:
+            alone = generate(model, backbone, [Request(ids, past, decode.seed)], decode)[0]
+            assert seen.columns[kind].text == alone.text, (decode.mode, kind)
+        assert seen.phase == "done" and all(len(column.words) == 5 for column in seen.columns.values())
+
+
+def test_a_run_that_cannot_be_used_is_told_in_its_column(lab):
+    seen = finished(lab, Ask(SOURCE, "other-prefix", "", decode=DECODE))
+    assert seen.columns["base"].text and seen.phase == "done"
+    assert seen.columns["prefix"].state == "error" and "other-gpt2" in seen.columns["prefix"].note
+    assert seen.columns["finetuned"].state == "missing"
+
+
+def test_stop_keeps_the_text_and_says_so(lab):
+    steps = iter(range(1000))
+    ask = Ask(SOURCE, "tiny-prefix", "tiny-finetuned", decode=DECODE.but(min_new=12))
+    seen = finished(lab, ask, lambda: next(steps) > 8)
+    assert seen.phase == "cancelled"
+    assert all(column.state == "cancelled" and 0 < column.tokens < 12 for column in seen.columns.values())
+
+
+def test_runs_that_do_not_fit_say_why(lab):
+    backbone = lab.backbone(lab.default)
+    choices = {choice.run.id: choice.reason for choice in lab.choices("prefix", backbone)}
+    assert choices == {"tiny-prefix": "", "other-prefix": "trained on other-gpt2, not on tiny-gpt2"}
+    of_task = {choice.run.id: choice.reason for choice in lab.choices("prefix", backbone, "another")}
+    assert of_task["tiny-prefix"] == "its task is e2e"
+
+
+def test_a_newer_request_or_a_stop_ends_those_before_it(lab):
+    first, second = lab.ask("page"), lab.ask("page")
+    assert lab.is_stopped("page", first) and lab.is_stale("page", first) and not lab.is_stopped("page", second)
+    lab.stop("page")
+    assert lab.is_stopped("page", second) and not lab.is_stale("page", second)
+    assert not lab.is_stopped("page", lab.ask("page"))
