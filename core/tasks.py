@@ -33,8 +33,6 @@ class Task(Config):
     separator: str = "\n"
     target_lead: str = ""
     end: str = "<|endoftext|>"
-    max_source: int = 400
-    max_target: int = 120
 
     def prompt(self, source: str) -> str:
         """What the model reads before it writes."""
