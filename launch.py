@@ -2,7 +2,7 @@
 
     python launch.py                open the app in a browser
                                     (--host --port --device --backbone --no-browser --allow-network)
-    python launch.py train ...      and generate, evaluate, runs, pretrain: each explains itself with --help
+    python launch.py train ...      and generate, evaluate, runs, import, export, pretrain: each explains itself with --help
     python launch.py test           run ruff, mypy and pytest (--no-browser leaves out the browser tests;
                                     anything else goes to pytest)
 

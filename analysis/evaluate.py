@@ -2,17 +2,16 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 from torch import nn
 
-from analysis.metrics.base import Score
-from analysis.metrics.bleu import e2e_bleu, original_bleu
+from analysis.metrics.base import NotComputed, Score
+from analysis.suites import entries, score_examples
 from core.backbone import Backbone
 from core.config import DecodeConfig
 from core.generate import Request, generate
 from core.prefix import Prefix
-from core.readers import grouped
 from core.tasks import Example, Task
 
 # Table-to-text as the official code decodes it: beam 5, at least 5 tokens, length penalty 1.
@@ -21,13 +20,14 @@ PAPER_DECODING = DecodeConfig(mode="beam", beams=5, min_new=5, max_new=100, leng
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Outputs in the order of `sources`, and the scores by name."""
+    """Outputs in the order of `sources`, the scores by name, and why others could not be had."""
 
     sources: list[str]
     outputs: list[str]
     scores: dict[str, Score]
     decoding: DecodeConfig
     seconds: float
+    not_computed: dict[str, str] = field(default_factory=dict)
 
     def records(self) -> dict[str, dict]:
         """The scores as run.json keeps them: value, direction, signature, n, decoding."""
@@ -83,18 +83,19 @@ def evaluate(
     batch: int = 32,
     progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
-    """Generate for every distinct source and score: BLEU as the paper scores it (raw output against the tokenised
-    references), and BLEU-original (the detokenised output against the original references)."""
-    began, merged = time.monotonic(), grouped(list(examples))
-    sources = [example.source for example in merged]
-    texts = outputs(model, backbone, task, prefix, sources, decode, batch, progress)
-    scores = score_texts(texts, merged)
-    return Evaluation(sources, texts, scores, decode, time.monotonic() - began)
+    """Generate for every distinct source and score as the task's set is scored (`analysis.suites`): raw output against the
+    references as they were trained on, and detokenised output against the originals where there are any."""
+    began, scored = time.monotonic(), entries(task.name, examples)
+    sources = [example.source for example in scored]
+    distinct = list(dict.fromkeys(sources))
+    told = dict(zip(distinct, outputs(model, backbone, task, prefix, distinct, decode, batch, progress), strict=True))
+    texts = [told[source] for source in sources]
+    found = score_examples(task.name, texts, scored)
+    scores = {one.name: one for one in found if isinstance(one, Score)}
+    missing = {one.name: one.reason for one in found if isinstance(one, NotComputed)}
+    return Evaluation(sources, texts, scores, decode, time.monotonic() - began, missing)
 
 
-def score_texts(texts: list[str], examples: Sequence[Example]) -> dict[str, Score]:
-    """The scores of given outputs, one an example."""
-    scores = [e2e_bleu(texts, [list(example.targets) for example in examples])]
-    if all(example.originals for example in examples):
-        scores.append(original_bleu(texts, [list(example.originals) for example in examples]))
-    return {score.name: score for score in scores}
+def score_texts(texts: list[str], examples: Sequence[Example], name: str = "e2e") -> dict[str, Score]:
+    """The scores of given outputs, one an example, as those of the set of this name."""
+    return {one.name: one for one in score_examples(name, texts, examples) if isinstance(one, Score)}

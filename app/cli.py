@@ -1,6 +1,7 @@
 """The command line: `python launch.py` opens the app; a verb after it does one job."""
 
 import argparse
+import importlib
 import json
 import sys
 from collections.abc import Sequence
@@ -61,6 +62,8 @@ def parser() -> argparse.ArgumentParser:
         "generate": _generate,
         "evaluate": _evaluate,
         "runs": _runs,
+        "import": _import,
+        "export": _export,
         "pretrain": _pretrain,
     }.items():
         add(verbs, name)
@@ -142,18 +145,53 @@ def _evaluate(verbs, name: str) -> None:
     example = "python launch.py evaluate --run e2e-prefix --data e2e_folder --split test"
     verb = _verb(verbs, name, "score a run, or the frozen model, on a test set", example)
     verb.add_argument("--run", help="the run to score (default: the frozen model)")
-    verb.add_argument("--data", required=True, help="E2E data: a folder, or a file")
+    verb.add_argument("--data", help="E2E data: a folder, or a file")
     verb.add_argument("--split", default="test", help="train, dev or test")
     verb.add_argument("--tables", type=int, default=0, help="score the first so many tables only")
     verb.add_argument("--hyps", help="write the outputs to this file, one a line")
+    verb.add_argument("--hyps-in", metavar="FILE", help="score these outputs of any system instead of a run: one a line, or CSV")
+    verb.add_argument(
+        "--refs", nargs="+", metavar="FILE", help="their references, in the form of the official scripts, or the set's own data"
+    )
+    verb.add_argument("--against", metavar="FILE", help="outputs of a second system: which one is better (paired bootstrap)")
+    whose = ["e2e", "webnlg", "dart", "rouge", "plain"]
+    verb.add_argument("--score", default="e2e", choices=whose, help="which set's scores --hyps-in gets (default e2e)")
     verb.add_argument("--batch", type=int, default=32, help="tables generated together (default 32)")
     _model_options(verb)
     _config_options(verb, DecodeConfig, (), "the paper's")
-    verb.epilog = "Decoding, where not given, is the paper's: beam 5, 5 to 100 new tokens, length penalty 1."
+    verb.epilog = """Decoding, where not given, is the paper's: beam 5, 5 to 100 new tokens, length penalty 1.
+
+Outputs of any system, in the official scripts' forms:
+  --hyps-in out.txt --refs devel-conc.txt                         E2E: references in blocks with an empty line between
+  --hyps-in out.txt --refs ref0.lex ref1.lex ref2.lex --score webnlg   also dart: a file a reference, line by line
+  --hyps-in out.txt --refs webnlg_folder --split test --score webnlg   the set itself: seen, unseen and all"""
 
 
 def _runs(verbs, name: str) -> None:
     _verb(verbs, name, "list the runs, bundled ones first", "python launch.py runs --json")
+
+
+def _import(verbs, name: str) -> None:
+    example = "python launch.py import --from peft_folder --run theirs --backbone gpt2"
+    verb = _verb(verbs, name, "make a run of a prefix that PEFT, or the code of the paper's authors, trained", example)
+    verb.add_argument("--from", dest="folder", required=True, help="the folder of the checkpoint")
+    verb.add_argument("--run", required=True, help="the name of the new run")
+    verb.add_argument("--task", help="name of the task it was trained for (default: the checkpoint's, or e2e)")
+    verb.add_argument(
+        "--form", choices=["newline", "paper"], help="what stands between table and text (default: paper for the authors' code)"
+    )
+    _model_options(verb, "mini-gpt2")
+    verb.set_defaults(job="interchange_commands.bring_in")
+    verb.epilog = "Nothing is unpickled but tensors; an MLP is folded; a prefix of another model is refused."
+
+
+def _export(verbs, name: str) -> None:
+    example = "python launch.py export --run e2e-prefix --to peft_folder"
+    verb = _verb(verbs, name, "write a prefix run as a PEFT adapter, with the same logits", example)
+    verb.add_argument("--run", required=True, help="the run to write")
+    verb.add_argument("--to", required=True, help="a new folder")
+    verb.add_argument("--base", default="", help="what PEFT is to call the model (default: the run's backbone)")
+    verb.set_defaults(job="interchange_commands.take_out")
 
 
 def _pretrain(verbs, name: str) -> None:
@@ -179,9 +217,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args.words = list(sys.argv[1:] if argv is None else argv)
     as_json = getattr(args, "json", False)
     try:
-        from app import commands  # late: --help must not wait for torch
-
-        return getattr(commands, args.verb or "open_app")(args)
+        module, job = getattr(args, "job", f"commands.{args.verb or 'open_app'}").split(".")
+        return getattr(importlib.import_module(f"app.{module}"), job)(args)  # late: --help must not wait for torch
     except PrefixLabError as error:
         if as_json:
             print(json.dumps({"error": str(error), "kind": type(error).__name__}))

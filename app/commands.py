@@ -15,6 +15,7 @@ from tqdm import tqdm
 from analysis.evaluate import PAPER_DECODING
 from analysis.evaluate import evaluate as evaluate_run
 from app.cli import overrides
+from app.scoring import score as score_outputs
 from core import paths
 from core.backbone import DEFAULT, load_backbone, pick_device
 from core.config import DecodeConfig, TrainConfig, preset
@@ -52,7 +53,7 @@ def open_app(args: argparse.Namespace) -> int:
 
 
 def _loaded(args: argparse.Namespace) -> tuple[Any, LoadedRun | None]:
-    run = store().get(args.run) if args.run else None
+    run = store().get(args.run) if args.run is not None else None
     backbone = load_backbone(args.backbone or (run.backbone if run else DEFAULT), args.device)
     return backbone, load_run(run, backbone) if run else None
 
@@ -80,7 +81,7 @@ def train(args: argparse.Namespace) -> int:
     run = training.run
     assert run is not None
     if args.json:
-        print(json.dumps(_summary(run)))
+        print(json.dumps(summary(run)))
     else:
         print(_sentence(run))
     return 0
@@ -140,7 +141,7 @@ def _sentence(run: Run) -> str:
 def generate(args: argparse.Namespace) -> int:
     """Print one text; greedy and sampled text as it comes."""
     decode = DecodeConfig.of(overrides(args, DecodeConfig))
-    text = sys.stdin.read() if args.table == "-" else args.table
+    text = _standard_input() if args.table == "-" else args.table
     source = linearise(canonical(parse(text)))
     backbone, loaded = _loaded(args)
     form: Task = loaded.task if loaded else task("e2e")
@@ -160,6 +161,13 @@ def generate(args: argparse.Namespace) -> int:
     return 0
 
 
+def _standard_input() -> str:
+    try:
+        return sys.stdin.read()
+    except UnicodeDecodeError as error:
+        raise BadInput(f"Standard input is not UTF-8 text (see byte {error.start}). Give a table as text.") from error
+
+
 def as_it_comes(texts: Iterable[str], shown: Callable[[str], str], held: int = 3) -> Iterator[str]:
     """What to print of a growing text. The last words are held back: what follows may still join them ("£ 20 - 25")."""
     text, printed = "", ""
@@ -177,6 +185,12 @@ def as_it_comes(texts: Iterable[str], shown: Callable[[str], str], held: int = 3
 
 def evaluate(args: argparse.Namespace) -> int:
     """Score, print, and note the scores with the run where it is the user's own and every table was scored."""
+    if args.hyps_in or args.refs:
+        return score_outputs(args)
+    if not args.data:
+        raise BadInput("Say what to score on: --data with E2E data, or --hyps-in with outputs and --refs with references.")
+    if args.hyps and (not Path(args.hyps).absolute().parent.is_dir() or Path(args.hyps).is_dir()):  # told before the work is done
+        raise BadInput(f"Cannot write {args.hyps}: it is a folder, or lies in none. Give a file in a folder that is there.")
     decode = PAPER_DECODING.but(**overrides(args, DecodeConfig))
     path = Path(args.data)
     examples = read_e2e(path, args.split) if path.is_dir() else read_e2e(path)
@@ -220,7 +234,7 @@ def runs(args: argparse.Namespace) -> int:
     """List the runs; what cannot be read is said on stderr."""
     found = store().runs()
     if args.json:
-        print(json.dumps([_summary(run) for run in found]))
+        print(json.dumps([summary(run) for run in found]))
         return 0
     for run in found:
         scores = " ".join(
@@ -236,7 +250,7 @@ def runs(args: argparse.Namespace) -> int:
     return 0
 
 
-def _summary(run: Run) -> dict[str, Any]:
+def summary(run: Run) -> dict[str, Any]:
     return run.to_json() | {"folder": str(run.folder), "bundled": run.bundled}
 
 

@@ -10,14 +10,13 @@ from urllib.parse import urlsplit
 
 import torch
 from huggingface_hub import constants, snapshot_download
-from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from core import paths
 from core.attention import NAME, prepare
-from core.errors import BackboneNotFound, BadConfig, NotSupported
+from core.errors import BackboneNotFound, BadConfig, BadInput, NotSupported
 
 DEFAULT = "mini-gpt2"
 SAMPLES = 512  # values hashed of each tensor
@@ -54,8 +53,14 @@ class Backbone:
         self.eos = eos_ids(model, tokenizer)
 
     def encode(self, text: str) -> list[int]:
-        """Token ids of a text; no special tokens are added."""
-        return self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        """Token ids of a text; no special tokens are added. BadInput where the model has no such ids."""
+        ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        if max(ids, default=0) >= self.spec.vocabulary:
+            raise BadInput(
+                f"The tokenizer of {self.spec.name} gives the id {max(ids)}, and the vocabulary of its weights ends at "
+                f"{self.spec.vocabulary - 1}. Give a folder whose tokenizer and weights were saved together."
+            )
+        return ids
 
     def decode(self, ids: list[int]) -> str:
         """Text of token ids, special tokens left out, spaces as they are."""
@@ -85,17 +90,17 @@ def load_backbone(name: str = DEFAULT, device: str = "auto") -> Backbone:
     target = pick_device(device)
     if origin == "hub":
         where = _fetch(name)
-    config = _open(name, lambda: AutoConfig.from_pretrained(where))
+    config = _open(name, lambda: AutoConfig.from_pretrained(where, trust_remote_code=False))
     if config.is_encoder_decoder:
         raise NotSupported(
             f"{name} is an encoder-decoder model ({config.model_type}); only decoder models such as GPT-2 are supported. "
             "Give a GPT-2, Llama or Qwen-like model."
         )
-    tokenizer = _open(name, lambda: AutoTokenizer.from_pretrained(where))
+    tokenizer = _open(name, lambda: AutoTokenizer.from_pretrained(where, trust_remote_code=False))
     model = _open(
         name,
         lambda: AutoModelForCausalLM.from_pretrained(
-            where, dtype=pick_dtype(target), attn_implementation=NAME, use_safetensors=True
+            where, dtype=pick_dtype(target), attn_implementation=NAME, use_safetensors=True, trust_remote_code=False
         ),
     )
     model = model.to(target).eval().requires_grad_(False)
@@ -126,7 +131,8 @@ def _locate(name: str) -> tuple[str, str]:
         return str(path), "folder"
     if path.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1:
         raise BackboneNotFound(
-            f"There is no folder {name}. Give the folder of a saved model, a bundled name ({', '.join(bundled())}) or a hub name."
+            f"There is no folder {name}. Give the folder of a saved model, a bundled name ({', '.join(bundled()) or 'none'}) "
+            "or a hub name."
         )
     return name, "hub"
 
@@ -168,12 +174,23 @@ def _hub_answers() -> bool:
 def _open(name: str, load):
     try:
         return load()
-    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    except Exception as error:  # anything may stand in a damaged or hostile folder, and transformers meets it first
         raise BackboneNotFound(
-            f"Cannot load the model in {name}: {reason} "
-            "A model folder needs config.json, a safetensors file and the tokenizer's files."
+            f"Cannot load the model in {name}: {_reason(error)}. "
+            "A model folder needs config.json, a safetensors file and the tokenizer's files, all of one model."
         ) from error
+
+
+def _reason(error: Exception) -> str:
+    """The first line of an error, where it says enough."""
+    said = str(error).strip()
+    if "ignore_mismatched_sizes" in said:
+        return "its weights have other sizes than its config.json says"
+    if isinstance(error, KeyError) and NAME in said:
+        return "its attention does not go through transformers' attention interface"
+    if "custom code" in said:
+        return "it needs code of its own, which is never run here"
+    return said.splitlines()[0][:300].rstrip(".") if said else type(error).__name__
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -215,6 +232,11 @@ def fingerprint(model: nn.Module) -> str:
 
 def _spec(name: str, origin: str, where: str, model: Any) -> BackboneSpec:
     config = model.config
+    for needed in ("num_attention_heads", "hidden_size", "num_hidden_layers", "vocab_size", "max_position_embeddings"):
+        if not isinstance(getattr(config, needed, None), int):
+            raise NotSupported(
+                f"{name} ({config.model_type}) has no {needed}, which a prefix must fit. Use a GPT-2, Llama or Qwen-like model."
+            )
     heads, width = config.num_attention_heads, config.hidden_size
     return BackboneSpec(
         name=name,

@@ -55,9 +55,9 @@ def rows_of(backbone: Backbone, task: Task, examples: Sequence[Example], prefix_
             row = Row(prompt, tuple(backbone.encode(task.answer(target))))
             if len(row) > room:
                 raise TooLong(
-                    f"An example has {len(row)} tokens, and {room} fit beside {prefix_length} virtual tokens "
+                    f"An example has {len(row)} tokens, and {max(room, 0)} fit beside {prefix_length} virtual tokens "
                     f"in {backbone.spec.positions} positions: "
-                    f"{example.source[:60]!r}… Shorten it or leave it out."
+                    f"{example.source[:60]!r}… Shorten it, leave it out, or use fewer virtual tokens."
                 )
             rows.append(row)
     return rows

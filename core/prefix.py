@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from transformers import DynamicCache
 
 from core.attention import Past, attach
-from core.errors import BadConfig, BadInput, TooLong
+from core.errors import BadConfig, BadInput, TooLong, WrongBackbone
 
 if TYPE_CHECKING:
     from core.backbone import Backbone, BackboneSpec
@@ -43,16 +43,30 @@ class Prefix:
     @classmethod
     def load(cls, path: Path, backbone: str = "", fingerprint: str = "") -> "Prefix":
         """Read what `save` wrote, as fp32."""
+        name, do = f"{path.parent.name}/{path.name}", "Train the prefix again, or restore the file."
         try:
             tensors = load_file(path)
         except Exception as error:  # safetensors raises its own class, OSError or ValueError
-            raise BadInput(
-                f"{path.name} is not a readable safetensors file ({error}). Train the prefix again, or restore the file."
-            ) from error
+            raise BadInput(f"{name} is not a readable safetensors file ({error}). {do}") from error
         past = {site: kv.float() for site, kv in tensors.items()}
         if not past or any(kv.ndim != 5 or kv.shape[1] != 2 for kv in past.values()):
-            raise BadInput(f"{path.name} does not hold a prefix: expected tensors of shape (layers, 2, heads, length, head_dim).")
+            raise BadInput(f"{name} does not hold a prefix, of the shape (layers, 2, heads, length, head_dim). {do}")
+        if not all(kv.numel() for kv in past.values()):
+            raise BadInput(f"{name} holds no virtual token. {do}")
+        if not all(kv.isfinite().all() for kv in past.values()):
+            raise BadInput(f"{name} holds NaN or infinity. {do}")
         return cls(past, backbone, fingerprint, str(path))
+
+
+def check_shape(prefix: Prefix, spec: "BackboneSpec", whose: str) -> None:
+    """WrongBackbone unless the prefix has the backbone's sites, layers and heads; `whose` begins the sentence."""
+    wanted = (spec.layers, 2, spec.kv_heads, prefix.length, spec.head_dim)
+    if set(prefix.past) != set(spec.sites) or any(tuple(kv.shape) != wanted for kv in prefix.past.values()):
+        has = "; ".join(f"{site} {tuple(kv.shape)}" for site, kv in prefix.past.items())
+        raise WrongBackbone(
+            f"{whose} has keys and values of the shape {has}, and {spec.name} takes {', '.join(spec.sites)} {wanted}. "
+            "Load the model that it was trained on, or restore its weights."
+        )
 
 
 class DirectPrefix(nn.Module):

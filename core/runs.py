@@ -8,8 +8,9 @@ from safetensors.torch import load_file
 from torch import nn
 
 from core.backbone import Backbone
-from core.errors import BadInput, WrongBackbone
-from core.prefix import Prefix
+from core.errors import BadInput, NotSupported, WrongBackbone
+from core.methods.table import METHODS
+from core.prefix import Prefix, check_shape
 from core.store import Run, write_json
 from core.tasks import Task
 
@@ -33,18 +34,29 @@ def load_run(run: Run, backbone: Backbone) -> LoadedRun:
             f"Load {run.backbone}, or train a run on {backbone.spec.name}."
         )
     if run.method == "prefix":
-        return LoadedRun(run, backbone.model, Prefix.load(run.weights, run.backbone, run.fingerprint), run.task)
-    model = copy.deepcopy(backbone.model)
+        prefix = Prefix.load(run.weights, run.backbone, run.fingerprint)
+        check_shape(prefix, backbone.spec, f"The run {run.id!r}")
+        return LoadedRun(run, backbone.model, prefix, run.task)
+    if run.method not in METHODS:
+        raise NotSupported(f"The run {run.id!r} is of the method {run.method!r}. Known: {', '.join(METHODS)}. Give one of those.")
+    return LoadedRun(run, _tuned(run, backbone), None, run.task)
+
+
+def _tuned(run: Run, backbone: Backbone) -> nn.Module:
+    """A copy of the backbone with the run's own weights; BadInput where they are damaged or not those of such a model."""
+    model, do = copy.deepcopy(backbone.model), "Train the run again, or restore the file."
     try:
-        missing = model.load_state_dict(load_file(run.weights), strict=False).missing_keys
-    except Exception as error:  # safetensors raises its own class
-        raise BadInput(
-            f"The weights of {run.id!r} cannot be read ({error}). Train the run again, or restore the file."
-        ) from error
+        weights = load_file(run.weights)
+        missing = model.load_state_dict(weights, strict=False).missing_keys
+    except Exception as error:  # safetensors raises its own class; torch lists every tensor that does not fit
+        said = " ".join(line.strip() for line in str(error).strip().splitlines()[:2])
+        raise BadInput(f"The weights of {run.id!r} cannot be read ({said}). {do}") from error
+    if not all(weight.isfinite().all() for weight in weights.values()):
+        raise BadInput(f"The weights of {run.id!r} hold NaN or infinity. {do}")
     tied = set(dict(model.named_parameters()))
     if any(name in tied for name in missing):
-        raise BadInput(f"The weights of {run.id!r} lack {missing[0]!r}. Train the run again, or restore the file.")
-    return LoadedRun(run, model, None, run.task)
+        raise BadInput(f"The weights of {run.id!r} lack {missing[0]!r}. {do}")
+    return model
 
 
 def add_scores(run: Run, split: str, scores: dict[str, dict]) -> Run:

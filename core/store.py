@@ -108,18 +108,19 @@ class Store:
             if (root / run_id).is_dir():
                 return self._read(root / run_id)
         known = ", ".join(run.id for run in self.runs()) or "none yet"
-        raise RunNotFound(f"There is no run {run_id!r}. Runs: {known}.")
+        raise RunNotFound(f"There is no run {run_id!r}. Runs: {known}. Give one of these, or train it first.")
 
     def check_own(self, run_id: str) -> None:
         """RunNotFound where the id is not a folder of the user's own."""
         if not (self.folder / check_id(run_id)).is_dir():
             own = ", ".join(path.name for path in self._folders() if path.parent == self.folder) or "none yet"
-            raise RunNotFound(f"There is no run {run_id!r} of your own. Yours: {own}.")
+            raise RunNotFound(f"There is no run {run_id!r} of your own. Yours: {own}. Give one of these.")
+        _check_links(self.folder / run_id)
 
     def check_free(self, run_id: str) -> None:
         """StoreError where the id is taken."""
         check_id(run_id)
-        if any((root / run_id).exists() for root in self._roots()):
+        if any(os.path.lexists(root / run_id) for root in self._roots()):
             raise StoreError(f"There is a run {run_id!r} already. Give another name.")
 
     def new_folder(self, run_id: str) -> Path:
@@ -151,27 +152,60 @@ class Store:
             return error
 
     def _read(self, folder: Path) -> Run:
+        _check_links(folder)
         path = folder / "run.json"
         if not path.exists():
             raise StoreError(_unfinished(folder))
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
+            if not isinstance(values, dict):
+                raise ValueError("it is no JSON object")
             task = Task.of(values.pop("task"))
             if values.pop("id") != folder.name:
                 raise ValueError("the id inside is another one")
+            _check_kinds(values)
             return Run(id=folder.name, folder=folder, bundled=folder.parent == self.bundled, task=task, **values)
         except Exception as error:  # anything may stand in a damaged file
             raise StoreError(
-                f"The run {folder.name!r} cannot be read ({type(error).__name__}: {error}). "
+                f"The run {folder.name!r} cannot be read ({type(error).__name__}: {str(error)[:200]}). "
                 f"Delete {folder}, or restore its run.json."
             ) from error
+
+
+def _check_links(folder: Path) -> None:
+    """StoreError where a run, or a file of it, is a link: it may lead out of the store."""
+    try:
+        link = next((path for path in (folder, *folder.iterdir()) if path.is_symlink()), None)
+    except OSError as error:
+        raise StoreError(f"Cannot read {folder}: {error.strerror}. Make it readable, or take it out of the store.") from error
+    if link is not None:
+        raise StoreError(f"The run {folder.name!r} is not read: {link} is a link. Copy what it leads to into the store.")
+
+
+_KINDS: tuple[tuple[Any, str], ...] = (
+    (str, "status backbone fingerprint method created device command notes"),
+    (int | float, "trained stored bytes seconds seed updates rows"),
+    (int | float | None, "valid_loss"),
+    (dict, "config versions scores"),
+)
+
+
+def _check_kinds(values: dict[str, Any]) -> None:
+    """ValueError names what no run.json says; fields that are missing or unknown come out where the Run is made."""
+    for kind, names in _KINDS:
+        for name in names.split():
+            if name in values and not isinstance(values[name], kind):
+                raise ValueError(f"{name} is {values[name]!r}")
+    for split, scores in values.get("scores", {}).items():
+        if not isinstance(scores, dict) or not all(isinstance(score, dict) and "value" in score for score in scores.values()):
+            raise ValueError(f"the scores of {split!r} are {scores!r}")
 
 
 def _unfinished(folder: Path) -> str:
     try:
         state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
         where = f"it stands at update {int(state['update'])} of {int(state['total'])}"
-    except (OSError, ValueError, KeyError, TypeError):
+    except Exception:  # anything may stand in a damaged file
         return (
             f"The run {folder.name!r} is not finished: it has no run.json. Train it again under another name, or delete {folder}."
         )

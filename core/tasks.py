@@ -1,6 +1,6 @@
 """What is trained on and asked for: examples, and the text form of a task."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from core.config import Config
 
@@ -33,6 +33,10 @@ class Task(Config):
     separator: str = "\n"
     target_lead: str = ""
     end: str = "<|endoftext|>"
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            self._check(isinstance(getattr(self, field.name), str), field.name, "a text")
 
     def prompt(self, source: str) -> str:
         """What the model reads before it writes."""

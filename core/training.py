@@ -107,9 +107,12 @@ def resumed(store: Store, run_id: str, backbone: Callable[[str], Backbone]) -> T
         config, form = TrainConfig.of(state["config"]), Task.of(state["task"])
         name, fingerprint = state["backbone"], state["fingerprint"]
         rest = {key: state[key] for key in ("command", "half", "source")}
-    except (OSError, ValueError, KeyError) as error:
+    except FileNotFoundError as error:
+        raise StoreError(f"The run {run_id!r} is finished, or was never begun. Train again under another name.") from error
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise StoreError(
-            f"The run {run_id!r} is finished, or holds nothing to go on from. Train again under another name."
+            f"The state.json of {run_id!r} cannot be read ({type(error).__name__}: {error}), so there is nothing to go on from. "
+            "Train again under another name."
         ) from error
     loaded = backbone(name)
     if loaded.spec.fingerprint != fingerprint:

@@ -208,10 +208,13 @@ def _checked(parts: Sequence[Sequence[str]]) -> list[Triple]:
 
 def _written(triples: Sequence[Triple], text: str, lower: bool) -> str:
     """The text, if it reads back as the triples."""
-    for number, triple in enumerate(_checked(triples), 1):
+    _checked(triples)
+    for number, triple in enumerate(triples, 1):
         for name, part in zip(_PARTS, triple, strict=True):
             if _CONTROL.search(part):
                 _refuse(number, f"holds a control character in its {name}", "take it out")
+            if part != " ".join(part.split()):
+                _refuse(number, f"has blanks around its {name}, or two in a row", "delete them")
             if _PIPE.search(part):
                 _refuse(number, f"holds ' | ' in its {name}, which separates triples", "write a comma in its place")
             if name != "object" and _COLON.search(f" {part} "):
@@ -224,7 +227,7 @@ def _written(triples: Sequence[Triple], text: str, lower: bool) -> str:
     if read != wanted:
         pairs = enumerate(zip(read, wanted, strict=False), 1)
         number = next((number for number, (one, other) in pairs if one != other), min(len(read) + 1, len(wanted)))
-        _refuse(number, "would be read back as something else", "take brackets, pipes and blanks at the ends out of it")
+        _refuse(number, "would be read back as something else", "take brackets and pipes out of it")
     return text
 
 

@@ -20,7 +20,8 @@ def test_every_command_line_is_understood(command):
 
 
 def test_there_are_commands_and_every_verb_is_among_them():
-    assert {"train", "generate", "evaluate", "runs", "pretrain", "test"} <= {(shlex.split(line) or [""])[0] for line in COMMANDS}
+    verbs = {"train", "generate", "evaluate", "runs", "import", "export", "pretrain", "test"}
+    assert verbs <= {(shlex.split(line) or [""])[0] for line in COMMANDS}
 
 
 def test_every_file_that_is_named_is_there():

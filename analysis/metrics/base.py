@@ -1,7 +1,7 @@
 """What every metric returns."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -44,6 +44,13 @@ def mean_score(name: str, each: Sequence[float], higher_is_better: bool, signatu
     """The score that is the mean of its examples."""
     sums = np.column_stack([np.asarray(each, dtype=float), np.ones(len(each))])
     return Score(name, ratio(sums.sum(axis=0)), higher_is_better, signature, len(each), tuple(map(float, each)), sums, ratio)
+
+
+def part(score: Score, places: Sequence[int], name: str) -> Score:
+    """The same score of some of its examples, under another name."""
+    assert score.sums is not None and score.value_of is not None
+    sums, each = score.sums[list(places)], tuple(score.per_example[place] for place in places)
+    return replace(score, name=name, value=score.value_of(sums.sum(axis=0)), n=len(places), per_example=each, sums=sums)
 
 
 def check(hyps: list[str], refs: list[list[str]]) -> None:

@@ -58,7 +58,8 @@ def _multi_bleu(name: str, hyps: list[str], refs: list[list[str]], how: str) -> 
     check(hyps, refs)
     most = min(3, max(len(own) for own in refs))
     refs = [own[:most] + [""] * (most - len(own)) for own in refs]
-    return _bleu(name, hyps, refs, f"|text:{how}|refs:first {most}, missing as empty", tokenize="none", smooth_method="none", force=True)
+    note = f"|text:{how}|refs:first {most}, missing as empty"
+    return _bleu(name, hyps, refs, note, tokenize="none", smooth_method="none", force=True)
 
 
 def _bleu(name: str, hyps: list[str], refs: list[list[str]], note: str, **options) -> Score:

@@ -1,7 +1,7 @@
 """ROUGE-L and CIDEr as the COCO captions' scripts define them, which the E2E challenge's script runs.
 
 The tokens are `coco_tokens`, a stand-in for the Penn Treebank tokenizer (java) of the original; signatures say so.
-CIDEr is the variant called CIDEr-D: clipped counts, a penalty for a difference in length (which counts bigrams, as the script does).
+CIDEr is the variant called CIDEr-D: clipped counts, and a penalty for a difference in length (in bigrams, as the script has it).
 """
 
 import math
@@ -9,11 +9,11 @@ from collections import Counter
 from collections.abc import Iterable
 
 from analysis.metrics.base import Score, check, mean_score
-from analysis.metrics.tokens import coco_tokens
+from analysis.metrics.tokens import COCO, coco_tokens
 
 _BETA = 1.2  # recall weighs more than precision
 _ORDERS, _SIGMA = 4, 6.0
-_TOKENS = "case:lc|tok:13a without punctuation"
+_TOKENS = f"case:lc|tok:{COCO}"
 
 Ngram = tuple[str, ...]
 Vector = dict[Ngram, float]

@@ -1,39 +1,59 @@
 """METEOR 1.5, through its authors' jar: computed where java and the jar are, else said not to be.
 
-The jar is looked for where PREFIX_LAB_METEOR_JAR points, then in the pycocoevalcap package if that is installed.
+The jar is looked for where PREFIX_LAB_METEOR_JAR points, then in the pycocoevalcap package if that is installed. It aligns
+outputs and references and gives counts; the score of a set of examples is worked out of their sums here, to all the jar's digits.
 """
 
 import importlib.util
 import os
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
 from analysis.metrics.base import NotComputed, Score, check
-from analysis.metrics.tokens import coco_tokens
+from analysis.metrics.tokens import COCO, coco_tokens
 
 JAR = "PREFIX_LAB_METEOR_JAR"
 
+# What the jar uses for English: weights of precision against recall, of content against function words, and of the matchers
+# (exact, stem, synonym, paraphrase); the two of the penalty for scattered matches.
+_ALPHA, _BETA, _GAMMA, _DELTA = 0.85, 0.2, 0.6, 0.75
+_MATCHERS = np.array([1.0, 0.6, 0.8, 0.6])
 
-def meteor(hyps: list[str], refs: list[list[str]]) -> Score | NotComputed:
-    """METEOR (0 to 100) on the tokens of the COCO captions' scripts, as the E2E script runs it. Raises BadInput as `e2e_bleu`."""
+
+def coco_text(text: str) -> str:
+    """What the E2E script gives to METEOR."""
+    return " ".join(coco_tokens(text))
+
+
+def meteor(
+    hyps: list[str], refs: list[list[str]], text: Callable[[str], str] = coco_text, how: str = f"case:lc|tok:{COCO}"
+) -> Score | NotComputed:
+    """METEOR (0 to 100); `text` is what is done to outputs and references first, and `how` says so in the signature.
+
+    Raises BadInput where the lists do not match, are empty, or an output has no reference.
+    """
     check(hyps, refs)
     java, jar = shutil.which("java"), find_jar()
     if java is None:
         return NotComputed("METEOR", "not computed, needs java")
     if jar is None:
         return NotComputed("METEOR", f"not computed, needs meteor-1.5.jar: pip install pycocoevalcap, or set {JAR} to its path")
-    outputs = [" ".join(coco_tokens(hyp)) for hyp in hyps]
-    references = [[" ".join(coco_tokens(ref)) for ref in own] for own in refs]
+    outputs = [_one_line(text(hyp)) for hyp in hyps]
+    references = [[_one_line(text(ref)) for ref in own] for own in refs]
     try:
-        value, each = _run(java, jar, outputs, references)
+        sums = np.array([_counts(line) for line in _align(java, jar, outputs, references)])
     except (OSError, ValueError) as error:
         return NotComputed("METEOR", f"not computed, java could not run {jar.name}: {error}")
-    return Score("METEOR", value, True, "METEOR-1.5|l:en|norm|case:lc|tok:13a without punctuation", len(hyps), tuple(each))
+    signature = f"METEOR-1.5|l:en|norm|{how}"
+    return Score("METEOR", value_of(sums.sum(axis=0)), True, signature, len(hyps), tuple(map(value_of, sums)), sums, value_of)
 
 
 def find_jar() -> Path | None:
-    """The jar with its paraphrase table beside it, if there is one."""
+    """The jar (with its paraphrase table in data/ beside it), if there is one."""
     if os.environ.get(JAR):
         jar = Path(os.environ[JAR])
         return jar if jar.is_file() else None
@@ -43,23 +63,51 @@ def find_jar() -> Path | None:
     return next((jar for jar in jars if jar.is_file()), None)
 
 
-def _run(java: str, jar: Path, outputs: list[str], references: list[list[str]]) -> tuple[float, list[float]]:
-    """The jar's line protocol: statistics of each example first, then one line of them all for the scores."""
-    command = [java, "-Xmx2G", "-Dfile.encoding=UTF-8", "-Duser.language=en", "-jar", str(jar), "-", "-", "-stdio", "-l", "en", "-norm"]
+def _one_line(text: str) -> str:
+    return " ".join(text.replace("|||", " ").split())  # three bars part the jar's fields
+
+
+def _align(java: str, jar: Path, outputs: list[str], references: list[list[str]]) -> list[str]:
+    """The jar's line of counts for each example: those against the reference that the output does best on."""
+    command = [java, "-Xmx2G", "-Dfile.encoding=UTF-8", "-Duser.language=en", "-jar", str(jar.resolve())]
+    command += ["-", "-", "-stdio", "-l", "en", "-norm"]
+    found = []
     with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, encoding="utf-8", cwd=jar.parent
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, encoding="utf-8"
     ) as process:
         assert process.stdin is not None and process.stdout is not None
-
-        def ask(line: str) -> str:
-            process.stdin.write(line + "\n")  # type: ignore[union-attr]
-            process.stdin.flush()  # type: ignore[union-attr]
-            return process.stdout.readline().strip()  # type: ignore[union-attr]
-
         try:
-            found = [ask(" ||| ".join(["SCORE", *own, output])) for output, own in zip(outputs, references, strict=True)]
-            each = [float(ask(" ||| ".join(["EVAL", *found])))]
-            each += [float(process.stdout.readline()) for _ in found]  # the last is that of the whole
+            for output, own in zip(outputs, references, strict=True):
+                process.stdin.write(" ||| ".join(["SCORE", *own, output]) + "\n")
+                process.stdin.flush()
+                if not (line := process.stdout.readline()):
+                    raise OSError("it ended early")
+                found.append(line)
         finally:
             process.kill()
-    return 100 * each[-1], [100 * value for value in each[:-1]]
+    return found
+
+
+def _counts(line: str) -> np.ndarray:
+    """The 23 counts, always of output and reference by turns: words, function words; content and function words matched by each
+    of four matchers; then chunks (none in a text that is matched whole), and words matched of both."""
+    counts = np.array(line.split(), dtype=float)
+    if counts.shape != (23,):
+        raise ValueError(f"it answered {line.strip()[:60]!r}")
+    content, function = counts[4:20].reshape(4, 2, 2).sum(axis=0)
+    if counts[20] == 1 and tuple(content + function) == tuple(counts[:2]):
+        counts[20] = 0
+    return counts
+
+
+def value_of(sums: np.ndarray) -> float:
+    """METEOR (0 to 100) of summed counts."""
+    words, function_words, chunks = sums[:2], sums[2:4], sums[20]
+    matched = sums[4:20].reshape(4, 2, 2)  # (matcher, content or function, output or reference)
+    weighted = _MATCHERS @ (_DELTA * matched[:, 0] + (1 - _DELTA) * matched[:, 1])  # (output, reference)
+    length = _DELTA * (words - function_words) + (1 - _DELTA) * function_words
+    if not weighted.all() or not length.all():
+        return 0.0
+    precision, recall = weighted / length
+    mean = 1 / ((1 - _ALPHA) / precision + _ALPHA / recall)
+    return float(100 * mean * (1 - _GAMMA * (chunks / sums[21:23].mean()) ** _BETA))

@@ -32,7 +32,8 @@ def nist(hyps: list[str], refs: list[list[str]], perl: bool = False) -> Score:
     references = [[mteval_tokens(ref) for ref in own] for own in refs]
     weight = _weights(references)
     most = max(len(own) for own in references)
-    sums = np.array([_row(output, own, weight, most if perl else len(own)) for output, own in zip(outputs, references, strict=True)])
+    pairs = zip(outputs, references, strict=True)
+    sums = np.array([_row(output, own, weight, most if perl else len(own), perl) for output, own in pairs])
     length = "all references over the most" if perl else "mean reference"
     signature = f"NIST-5|case:lc|tok:13a|length:{length}|e2e-metrics:{'mteval' if perl else '-p'}"
     name = "NIST-mteval" if perl else "NIST"
@@ -52,7 +53,7 @@ def _weights(references: list[list[list[str]]]) -> dict[Ngram, float]:
     return {ngram: math.log2(counts[ngram[:-1]] / count) for ngram, count in counts.items() if ngram}
 
 
-def _row(output: list[str], references: list[list[str]], weight: dict[Ngram, float], over: int) -> list[float]:
+def _row(output: list[str], references: list[list[str]], weight: dict[Ngram, float], over: int, perl: bool) -> list[float]:
     """Matched weight of each order, number of n-grams of each order, length of the output and of what it is held against."""
     matched = []
     for order in range(1, ORDERS + 1):
@@ -60,7 +61,8 @@ def _row(output: list[str], references: list[list[str]], weight: dict[Ngram, flo
         for words in references:
             known |= _ngrams(words, order)  # the most that any one reference has
         matched.append(sum(weight[ngram] * count for ngram, count in (_ngrams(output, order) & known).items()))
-    totals = [max(0, len(output) - order) for order in range(ORDERS)]
+    totals = [len(output) - order for order in range(ORDERS)]  # below 0 for outputs of under 5 words, in the Python version
+    totals = [max(0, total) for total in totals] if perl else totals
     return [*matched, *totals, len(output), sum(map(len, references)) / over]
 
 

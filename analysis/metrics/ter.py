@@ -1,4 +1,4 @@
-"""TER: the edits (insertions, deletions, substitutions, shifts of a run of words) that make an output a reference, over its words.
+"""TER: the edits (insertions, deletions, substitutions, shifts of words) that make an output a reference, over its words.
 
 Through sacrebleu, which does what tercom does. In percent, and lower is better; the official scripts print it as a fraction.
 """

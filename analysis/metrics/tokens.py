@@ -6,9 +6,12 @@ from sacrebleu.tokenizers.tokenizer_13a import Tokenizer13a
 from unidecode import unidecode
 
 _MTEVAL = Tokenizer13a()
-# What the COCO captions' tokenizer drops; the Penn Treebank's names of brackets and quotes given as the signs they stand for.
-_DROPPED = frozenset("' ` \" '' `` ( ) { } . ? ! , : - -- ... ;".split(" "))
-_CLITIC = re.compile(r"(?<=\w)(?=(?:'(?:s|re|ve|ll|d|m)|(?<!\wn)(?<=\w)n't)(?!\w))")
+COCO = "prefixlab-ptb-1"  # change the name with the rules of `coco_tokens`: it stands in the signature of scores
+# Toward the Penn Treebank's tokens as the COCO captions' scripts keep them, for English that stands on one line.
+_APART = re.compile(r"""([£$€%()\[\]{}"“”!?;]|\.\.\.|--|[.,:](?=\s|$)|(?<!\d)[,:]|,(?!\d))""")
+_CLITIC = re.compile(r"(?<=\w)(n't|'(?:s|re|ve|ll|d|m))(?!\w)")
+_CLITICS = ("'s", "'re", "'ve", "'ll", "'d", "'m", "n't")
+_DROPPED = frozenset("(){}“”\"!?;.,:")
 
 
 def mteval_tokens(text: str) -> list[str]:
@@ -17,9 +20,15 @@ def mteval_tokens(text: str) -> list[str]:
 
 
 def coco_tokens(text: str) -> list[str]:
-    """E2E's ROUGE-L, CIDEr and METEOR: the 13a tokens for the Penn Treebank's, lower-cased, clitics apart, punctuation dropped."""
-    words = _CLITIC.sub(" ", " ".join(mteval_tokens(text))).split()
-    return [word for word in words if word not in _DROPPED]
+    """E2E's ROUGE-L, CIDEr and METEOR: lower-cased words, clitics and currency signs apart, punctuation dropped.
+
+    A stand-in for the Penn Treebank tokenizer (java) that the script runs. Measured on E2E's dev references (n = 4,672): the same
+    tokens, the name of the currency signs aside, for all but 1 tokenised and 4 untokenised ones.
+    """
+    text = _APART.sub(r" \1 ", text.lower())
+    words = [word for word in _CLITIC.sub(r" \1", text).split() if word not in _DROPPED]
+    words = [word if word in _CLITICS else word.strip("'`’‘-–").lstrip(".") for word in words]
+    return [word for word in words if word]
 
 
 def split_punctuation(text: str) -> str:

@@ -7,13 +7,14 @@ token ids, documents separated by `<|endoftext|>`), and `corpus.json`, written l
 import gzip
 import json
 import random
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from core.errors import BadInput
+from core.errors import BadData, BadInput
 from core.pretrain.records import RECORD_SETS, documents, read_set
 
 END = "<|endoftext|>"
@@ -24,16 +25,19 @@ CHUNK = 2048  # documents encoded at a time
 def text_documents(path: Path) -> Iterator[str]:
     """Documents of one text file (plain or gzip); each ends with a line that holds only `<|endoftext|>`."""
     opener = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "rt", encoding="utf-8") as lines:
-        document: list[str] = []
-        for line in lines:
-            if line.rstrip("\n") == END:
-                yield "".join(document).rstrip("\n")
-                document = []
-            else:
-                document.append(line)
-        if document:
-            yield "".join(document).rstrip("\n")
+    document: list[str] = []
+    try:
+        with opener(path, "rt", encoding="utf-8") as lines:
+            for line in lines:
+                if line.rstrip("\n") == END:
+                    yield "".join(document).rstrip("\n")
+                    document = []
+                else:
+                    document.append(line)
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        raise BadData(f"{path} is not UTF-8 text ({error}). Mend the file, or take it out of the corpus.") from error
+    if document:
+        yield "".join(document).rstrip("\n")
 
 
 def text_files(folder: Path) -> list[Path]:
@@ -85,7 +89,6 @@ def prepare(corpus: Path, records: Path | None, out: Path, vocabulary: int, seed
     done = out / "corpus.json"
     if done.exists():
         return json.loads(done.read_text())
-    out.mkdir(parents=True, exist_ok=True)
     files = text_files(corpus)
     record_docs = list(record_documents(records, random.Random(seed))) if records else []
     random.Random(seed).shuffle(record_docs)
@@ -96,6 +99,7 @@ def prepare(corpus: Path, records: Path | None, out: Path, vocabulary: int, seed
         yield from _every(record_docs, 3)
 
     tokenizer = train_tokenizer(tokenizer_texts(), vocabulary)
+    out.mkdir(parents=True, exist_ok=True)
     tokenizer.save(str(out / "tokenizer.json"))
     streams = {path.name.split(".")[0]: _write(out, path.name.split(".")[0], text_documents(path), tokenizer) for path in files}
     if record_docs:

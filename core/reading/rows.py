@@ -51,12 +51,14 @@ def collect(
             except (BadRow, BadTable) as error:
                 refused = bad_data(file, line, str(error))
                 if skipped is None:
-                    raise refused from error
+                    raise BadData(f"{refused} Mend that line, or delete it.") from error
                 bad.append(str(refused))
     if skipped is not None:
         skipped += bad
     if not made:
-        raise BadData(f"None of {number} rows can be used; the first: {bad[0]}" if bad else f"{file.name} has no rows.")
+        if bad:
+            raise BadData(f"None of {number} rows can be used; the first: {bad[0]} Mend the file.")
+        raise BadData(f"{file.name} has no rows: give a file that has some.")
     return made
 
 
@@ -106,7 +108,7 @@ def json_rows(file: Path, example: str = '{"table": "…", "text": "…"}') -> R
 
 def _json_row(line: str, example: str) -> Row | BadRow:
     if _ESCAPED_BYTE.search(line):
-        return BadRow("not UTF-8 text")
+        return BadRow("not UTF-8 text: save the file as UTF-8")
     try:
         row = json.loads(line)
     except (ValueError, RecursionError) as error:  # ValueError also for numbers of thousands of digits
@@ -137,7 +139,7 @@ def json_list_rows(file: Path) -> Rows:
             yield line, BadRow(f"not JSON from here on ({getattr(error, 'msg', 'too deep or too large')})")
             return
         if _ESCAPED_BYTE.search(text, counted, at):
-            yield line, BadRow("not UTF-8 text")
+            yield line, BadRow("not UTF-8 text: save the file as UTF-8")
         else:
             yield line, row if isinstance(row, dict) else BadRow("not a JSON object")
 
@@ -171,22 +173,26 @@ def _header(file: Path, needed: Sequence[str]) -> tuple[list[str], str]:
     first = next((line for _, line in lines(file)), "")
     found: list[str] = []
     for delimiter in _DELIMITERS:
-        names = [name.strip() for name in next(csv.reader([first], delimiter=delimiter), [])]
+        try:
+            names = [name.strip() for name in next(csv.reader([first], delimiter=delimiter), [])]
+        except csv.Error as error:  # a header longer than any field may be
+            raise bad_data(file, 1, f"not CSV ({error}): give a file with a header") from error
         known = {name.lower(): name for name in reversed(names)}
         asked = {known[name.lower()]: name for name in needed if name not in names and name.lower() in known}
         names = [asked.get(name, name) for name in names]
         if set(needed) <= set(names):
             return names, delimiter
         found = names if len(names) > len(found) else found
-    columns = ", ".join(found) if any(found) else "none"
-    raise bad_data(file, 1, f"the columns are {columns}, and {' and '.join(needed)} {'is' if len(needed) == 1 else 'are'} needed")
+    shown = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in ", ".join(found)[:200])
+    wanted = f"{' and '.join(needed)} {'is' if len(needed) == 1 else 'are'} needed"
+    raise bad_data(file, 1, f"the columns are {shown if any(found) else 'none'}, and {wanted}: mend the header")
 
 
 def _csv_row(header: list[str], cells: list[str]) -> Row | BadRow:
     if len(cells) != len(header):
         return BadRow(f"{len(cells)} cells under {len(header)} columns: check the quotes")
     if any(_ESCAPED_BYTE.search(cell) for cell in cells):
-        return BadRow("not UTF-8 text")
+        return BadRow("not UTF-8 text: save the file as UTF-8")
     return dict(zip(header, cells, strict=True))
 
 
@@ -200,4 +206,5 @@ def lines(file: Path) -> Iterator[tuple[int, str]]:
             for number, line in enumerate(stream, 1):
                 yield number, line.decode("utf-8-sig" if number == 1 else "utf-8", "surrogateescape")
     except (OSError, EOFError, zlib.error) as error:
-        raise BadData(f"{file} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
+        reason = getattr(error, "strerror", None) or error
+        raise BadData(f"{file} cannot be read: {reason}. Give a file that is there and whole.") from error

@@ -1,0 +1,40 @@
+"""The verbs `import` and `export`: read the arguments, one call below, print."""
+
+import argparse
+import json
+import shlex
+from pathlib import Path
+
+from app.commands import summary
+from core.backbone import load_backbone
+from core.foreign import read_foreign
+from core.interchange import export_peft, keep_foreign
+from core.store import store
+from core.tasks import task
+
+
+def bring_in(args: argparse.Namespace) -> int:
+    """A checkpoint of PEFT or of the authors' code becomes a run."""
+    store().check_free(args.run)
+    backbone = load_backbone(args.backbone, args.device)
+    found = read_foreign(Path(args.folder), backbone.spec)
+    form = task(found.task.name, args.form) if args.form else found.task
+    form = form.but(name=args.task) if args.task else form
+    command = "python launch.py " + " ".join(map(shlex.quote, args.words))
+    run = keep_foreign(found, args.run, backbone, store(), form, command)
+    if args.json:
+        print(json.dumps(summary(run)))
+        return 0
+    length = found.prefix.length
+    print(f"{run.id}: {length} virtual tokens, {run.stored:,} numbers ({run.bytes / 1e6:.2f} MB) in {run.folder}. {run.notes}")
+    return 0
+
+
+def take_out(args: argparse.Namespace) -> int:
+    """A prefix run becomes a PEFT folder."""
+    folder = export_peft(store().get(args.run), Path(args.to), args.base)
+    if args.json:
+        print(json.dumps({"run": args.run, "folder": str(folder), "files": sorted(path.name for path in folder.iterdir())}))
+    else:
+        print(f'{args.run} is in {folder}; load it with: PeftModel.from_pretrained(model, "{folder}")')
+    return 0

@@ -1,0 +1,115 @@
+"""Bad input of every kind ends in one sentence and exit code 1, with nothing lost and nothing half-written."""
+
+import hashlib
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from app.cli import main
+from app.urlstate import read as read_address
+from core.backbone import load_backbone
+from core.config import TrainConfig
+from core.errors import PrefixLabError
+from core.interchange import export_peft
+from core.store import Store
+from core.tasks import task
+from core.training import Training
+from tests.hostile.files import FOREIGN, MODELS, STORE
+from tests.hostile.given import DATA, SETTINGS, TABLES
+from tests.hostile.place import Place
+from tests.tiny import EXAMPLES, make_run, make_tiny_backbone, make_tiny_llama
+
+CASES = TABLES + SETTINGS + DATA + MODELS + STORE + FOREIGN
+# A sentence says what to do: one of these begins the advice.
+ADVICE = re.compile(
+    r"\b(give|use|write|delete|train|choose|load|restore|save|say|name|paste|leave|shorten|keep|take|check|mend|add|make|known"
+    r"|did you mean|needs|must|go on|wait|copy|export)\b",
+    re.IGNORECASE,
+)
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory):
+    """What every case begins with."""
+    root = tmp_path_factory.mktemp("hostile") / "good"
+    folder = make_tiny_backbone(root / "model")
+    make_tiny_backbone(root / "other", seed=7)
+    make_tiny_llama(root / "llama")
+    runs = root / "home" / "runs"
+    export_peft(make_run(folder, runs, "mine", updates=1), root / "adapter")
+    make_run(folder, runs, "tuned", method="finetune", updates=1)
+    (root / "data").mkdir()
+    rows = [f'{{"table": "{one.source}", "text": "{one.targets[0]}"}}\n' for one in EXAMPLES]
+    for split in ("train", "dev", "test"):
+        (root / "data" / f"{split}.jsonl").write_text("".join(rows))
+    config = TrainConfig(length=4, batch=5, updates=4, init="random")
+    source = {"data": str(root / "data"), "rows": 0}
+    training = Training(load_backbone(str(folder), "cpu"), task("e2e"), config, Store(runs), "stopped", source=source)
+    made = []
+    for step in training.steps(EXAMPLES, [], lambda: len(made) == 2):
+        made.append(step)
+    return root
+
+
+@pytest.fixture
+def place(good, tmp_path, monkeypatch):
+    """A copy of it for one case; the copy's store is the user's."""
+    shutil.copytree(good, tmp_path / "place", symlinks=True)
+    monkeypatch.setenv("PREFIX_LAB_HOME", str(tmp_path / "place" / "home"))
+    return Place(tmp_path / "place", monkeypatch)
+
+
+def contents(root: Path) -> dict[str, str]:
+    """Every file and link with what it holds; lock files, which say nothing, left out."""
+    found = {}
+    for path in sorted(root.rglob("*")):
+        if path.is_symlink():
+            found[str(path)] = f"-> {path.readlink()}"
+        elif path.is_file() and path.name != ".lock":
+            found[str(path)] = hashlib.sha256(path.read_bytes()).hexdigest()
+        elif path.is_dir():
+            found[str(path)] = "folder"
+    return found
+
+
+def test_there_are_enough():
+    names = [name for name, _, _ in CASES]
+    assert len(set(names)) == len(names) >= 60
+
+
+@pytest.mark.parametrize(("said", "make"), [pytest.param(said, make, id=name.replace(" ", "-")) for name, said, make in CASES])
+def test_bad_input_is_one_sentence_and_nothing_is_lost(place, capsys, said, make):
+    made = make(place)
+    before = contents(place.root)
+    if callable(made):
+        with pytest.raises(PrefixLabError) as caught:
+            made()
+        sentence = str(caught.value)
+    else:
+        assert main(made) == 1
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        *before_it, line = captured.err.splitlines()
+        assert line.startswith("Error: ") and not any("Error" in said or "Traceback" in said for said in before_it)
+        sentence = line.removeprefix("Error: ")
+    assert said in sentence and "\n" not in sentence
+    assert len(sentence) < 600 and sentence.isprintable() and "Traceback" not in sentence
+    assert ADVICE.search(sentence), sentence
+    assert contents(place.root) == before
+
+
+def test_a_damaged_run_does_not_hide_the_others(place, capsys):
+    place.change("home/runs/mine/run.json", stored="many", scores=5, created=None)
+    assert main(["runs"]) == 0
+    captured = capsys.readouterr()
+    assert "tuned" in captured.out and "'mine' cannot be read" in captured.err
+
+
+MANY = "?" + "&".join(f"x{number}=1" for number in range(99))
+
+
+@pytest.mark.parametrize("query", [MANY, "?seed=9e9&top_p=nan", "?%ff=%00", "?seed=" + "9" * 9999], ids=str.__len__)
+def test_a_hostile_address_is_left_aside(query):
+    assert read_address(query) == read_address("")
