@@ -39,9 +39,11 @@ UNFINISHED = os.path.join(VENV, "set-up-unfinished")
 
 # Libraries read these when they are imported. A value that the user has set is left alone.
 SETTINGS = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_DISABLE_TELEMETRY": "1", "TOKENIZERS_PARALLELISM": "false"}
+# oneDNN keeps something for each of the last so many shapes; its own 1,024 cost gigabytes in a long training.
+SETTINGS["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] = "64"
 # The C library reads these when a process starts; without them training on a CPU spends its time on page faults.
 if sys.platform.startswith("linux"):
-    SETTINGS.update(MALLOC_MMAP_THRESHOLD_="4294967296", MALLOC_TRIM_THRESHOLD_="17179869184")
+    SETTINGS.update(MALLOC_MMAP_THRESHOLD_="268435456", MALLOC_TRIM_THRESHOLD_="1073741824")
 
 
 def fail(sentence: str) -> NoReturn:
