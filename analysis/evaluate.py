@@ -94,8 +94,3 @@ def evaluate(
     scores = {one.name: one for one in found if isinstance(one, Score)}
     missing = {one.name: one.reason for one in found if isinstance(one, NotComputed)}
     return Evaluation(sources, texts, scores, decode, time.monotonic() - began, missing)
-
-
-def score_texts(texts: list[str], examples: Sequence[Example], name: str = "e2e") -> dict[str, Score]:
-    """The scores of given outputs, one an example, as those of the set of this name."""
-    return {one.name: one for one in score_examples(name, texts, examples) if isinstance(one, Score)}

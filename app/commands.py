@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -63,8 +64,11 @@ def _loaded(args: argparse.Namespace) -> tuple[Any, LoadedRun | None]:
 
 def train(args: argparse.Namespace) -> int:
     """Train into the store; Ctrl-C stops and keeps, `--resume` goes on."""
-    training = resumed(store(), args.run, lambda name: load_backbone(name, args.device)) if args.resume else _new_training(args)
-    examples, valid = _rows(training.source)
+    if args.resume:
+        training = resumed(store(), args.run, lambda name: load_backbone(name, args.device))
+        examples, valid = _rows(training.source)
+    else:
+        training, examples, valid = _new_training(args)
     stop = threading.Event()
     _stop_on_ctrl_c(stop, args)
     with tqdm(disable=args.json, unit="update", smoothing=0.05) as bar:
@@ -87,18 +91,23 @@ def train(args: argparse.Namespace) -> int:
     return 0
 
 
-def _new_training(args: argparse.Namespace) -> Training:
+def _new_training(args: argparse.Namespace) -> tuple[Training, list[Example], list[Example]]:
+    """A training that is not yet begun, with its training and validation examples."""
     changes = overrides(args, TrainConfig)
     config = preset(changes.pop("preset"), changes.pop("method"), **changes)
     store().check_free(args.run)
     source = {"data": str(Path(args.data).resolve()) if args.data else "", "rows": args.rows}
-    _rows(source)  # a bad file is told before the model is loaded
+    examples, valid = _rows(source)  # a bad file is told before the model is loaded
     if args.preset == "paper":
         say(args, "The preset 'paper' is meant for GPT-2-medium; a small model learns faster with 'mini' or 'fast'.")
     form = task("e2e" if args.data else "records", args.form or ("paper" if args.preset == "paper" else "newline"))
-    command = "python launch.py " + " ".join(map(shlex.quote, args.words))
     backbone = load_backbone(args.backbone, args.device)
-    return Training(backbone, form, config, store(), args.run, command, args.half, source)
+    return Training(backbone, form, config, store(), args.run, command_of(args), args.half, source), examples, valid
+
+
+def command_of(args: argparse.Namespace) -> str:
+    """The command line as it was typed, to be kept with the run."""
+    return "python launch.py " + " ".join(map(shlex.quote, args.words))
 
 
 def _rows(source: dict[str, Any]) -> tuple[list[Example], list[Example]]:
@@ -266,8 +275,6 @@ def pretrain(args: argparse.Namespace) -> int:
 
     config = recipes[args.preset]
     if args.tokens:
-        from dataclasses import replace
-
         config = replace(config, tokens=int(args.tokens))
     out, device = Path(args.out), pick_device(args.device)
     say(args, "Preparing the corpus (once) …")

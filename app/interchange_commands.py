@@ -2,10 +2,9 @@
 
 import argparse
 import json
-import shlex
 from pathlib import Path
 
-from app.commands import summary
+from app.commands import command_of, summary
 from core.backbone import load_backbone
 from core.foreign import read_foreign
 from core.interchange import export_peft, keep_foreign
@@ -20,8 +19,7 @@ def bring_in(args: argparse.Namespace) -> int:
     found = read_foreign(Path(args.folder), backbone.spec)
     form = task(found.task.name, args.form) if args.form else found.task
     form = form.but(name=args.task) if args.task else form
-    command = "python launch.py " + " ".join(map(shlex.quote, args.words))
-    run = keep_foreign(found, args.run, backbone, store(), form, command)
+    run = keep_foreign(found, args.run, backbone, store(), form, command_of(args))
     if args.json:
         print(json.dumps(summary(run)))
         return 0

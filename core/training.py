@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -217,8 +217,7 @@ class _Writer:
         save_tensors({name: kv.to("cpu", dtype) for name, kv in tensors.items()}, run.weights)
         if self.kept.history:
             save_tensors(self.kept.history, self.folder / "history.safetensors")
-        values = {item.name: getattr(run, item.name) for item in fields(run)}
-        run = Run(**values | {"bytes": run.weights.stat().st_size})
+        run = replace(run, bytes=run.weights.stat().st_size)
         save_run(run)
         if status != "cancelled":
             (self.folder / NAME).unlink(missing_ok=True)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from analysis.evaluate import PAPER_DECODING, evaluate, outputs, score_texts
+from analysis.evaluate import PAPER_DECODING, evaluate, outputs
+from analysis.suites import score_examples
 from core.backbone import load_backbone
 from core.config import DecodeConfig
 from core.generate import Request, generate
@@ -15,6 +16,10 @@ DECODE = DecodeConfig(max_new=6, min_new=6)
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
     return load_backbone(str(make_tiny_backbone(tmp_path_factory.mktemp("m") / "tiny-gpt2")), "cpu")
+
+
+def score_texts(texts, examples):
+    return {one.name: one for one in score_examples("e2e", texts, examples)}
 
 
 def test_texts_come_back_in_the_order_of_their_sources(tiny):
