@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn import functional as F
 from transformers import DynamicCache
@@ -36,9 +36,13 @@ class Prefix:
         """How many numbers are stored."""
         return sum(kv.numel() for kv in self.past.values())
 
+    def save(self, path: Path, dtype: torch.dtype = torch.float32) -> None:
+        """Write the tensors, and nothing else, as safetensors."""
+        save_file({site: kv.detach().to("cpu", dtype).contiguous() for site, kv in self.past.items()}, path)
+
     @classmethod
     def load(cls, path: Path, backbone: str = "", fingerprint: str = "") -> "Prefix":
-        """Read the weights of a run, as fp32; BadInput where they are damaged or no prefix."""
+        """Read what `save` wrote, as fp32."""
         name, do = f"{path.parent.name}/{path.name}", "Train the prefix again, or restore the file."
         try:
             tensors = load_file(path)
