@@ -60,9 +60,7 @@ def compare(first: Score, second: Score, resamples: int = RESAMPLES, seed: int =
     low, high = np.percentile(found, (2.5, 97.5))
     interval = (float(low), float(high))
     apart = first.value - second.value
-    return Difference(
-        first.name, first.value, second.value, apart, *interval, first.higher_is_better, first.n, resamples, seed
-    )
+    return Difference(first.name, first.value, second.value, apart, *interval, first.higher_is_better, first.n, resamples, seed)
 
 
 def _resampler(score: Score) -> Callable[[np.ndarray], float]:

@@ -32,6 +32,7 @@ ABOUT = {
     "patience": "end after so many validations without a lower loss; 0 for never",
     "save_every": "updates between checkpoints",
     "valid_rows": "rows of validation data used",
+    "watch": "updates between looks at what one fixed example becomes (watch.jsonl in the run's folder); 0 for never",
     "mode": "greedy, sample or beam",
     "beams": "beams of beam search",
     "max_new": "most new tokens",

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from analysis.evaluate import PAPER_DECODING
 from analysis.evaluate import evaluate as evaluate_run
+from analysis.watch import looker
 from app.cli import overrides
 from app.scoring import score as score_outputs
 from core import paths
@@ -69,6 +70,7 @@ def train(args: argparse.Namespace) -> int:
         examples, valid = _rows(training.source)
     else:
         training, examples, valid = _new_training(args)
+    training.look = looker(training.backbone, training.task, _watched(training.source, examples, valid))
     stop = threading.Event()
     _stop_on_ctrl_c(stop, args)
     with tqdm(disable=args.json, unit="update", smoothing=0.05) as bar:
@@ -107,7 +109,7 @@ def _new_training(args: argparse.Namespace) -> tuple[Training, list[Example], li
 
 def command_of(args: argparse.Namespace) -> str:
     """The command line as it was typed, to be kept with the run."""
-    return "python launch.py " + " ".join(map(shlex.quote, args.words))
+    return "python launch.py " + " ".join(shlex.quote(word) for word in args.words if word != "--json")
 
 
 def _rows(source: dict[str, Any]) -> tuple[list[Example], list[Example]]:
@@ -118,6 +120,13 @@ def _rows(source: dict[str, Any]) -> tuple[list[Example], list[Example]]:
         bundled = paths.DATA / "records.jsonl"
         examples, valid = read_bundled(bundled, "train"), read_bundled(bundled, "valid")
     return (examples[: source["rows"]] if source["rows"] else examples), valid
+
+
+def _watched(source: dict[str, Any], examples: list[Example], valid: list[Example]) -> Example:
+    """The example that is watched: of the bundled tables one of a topic held out of training, else the first not trained on."""
+    if not source["data"]:
+        return next(one for one in read_bundled(paths.DATA / "records.jsonl", "example") if not one.seen)
+    return (valid or examples)[0]
 
 
 def _e2e_splits(path: Path):

@@ -80,6 +80,7 @@ class TrainConfig(Config):
     `init_words`. `reduction`: "token" is the mean over target tokens, "sentence" the sum per sentence,
     averaged over the batch. `updates` > 0 ends after so many updates, whatever `epochs` says.
     `patience` > 0 ends after so many validations without a lower loss; `save_every` updates a checkpoint is written.
+    Every `watch` updates one fixed example is told and noted beside the losses (0: never).
     `autocast`: "auto" uses bf16 where the device is fast in it.
     """
 
@@ -104,6 +105,7 @@ class TrainConfig(Config):
     patience: int = 0
     save_every: int = 500
     valid_rows: int = 500
+    watch: int = 0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -116,6 +118,7 @@ class TrainConfig(Config):
         self._check_number("validate_every", 1, whole=True)
         self._check_number("save_every", 1, whole=True)
         self._check_number("patience", 0, whole=True)
+        self._check_number("watch", 0, whole=True)
         self._check_number("valid_rows", 0, whole=True)
         self._check_number("rate", 1e-9, 10)
         self._check_number("epochs", 0.001, 10_000)

@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 from filelock import FileLock, Timeout
 from torch import Tensor
@@ -26,14 +27,19 @@ from core.methods.table import new_method
 from core.store import Run, Store, save_run, write_json
 from core.tasks import Example, Task
 from core.train import Progress, Step, new_progress, total_updates, train
+from core.watching import Look, Watching
 
 HISTORY_BYTES = 1_000_000  # the path of a prefix is kept within this
 COLUMNS = ["update", "loss", "valid_loss", "rate", "rows", "seconds"]
+STOP = "stop"  # a file of this name in the run's folder stops the training from outside
 
 
 @dataclass
 class Training:
-    """A training into the store: iterate `steps()`, then read `run`. `source` says where the data came from, for `resume`."""
+    """A training into the store: iterate `steps()`, then read `run`.
+
+    `source` says where the data came from, for `resume`; `look` tells one fixed example, every `config.watch` updates.
+    """
 
     backbone: Backbone
     task: Task
@@ -45,11 +51,13 @@ class Training:
     source: dict[str, Any] = field(default_factory=dict)
     resume: bool = False
     run: Run | None = None
+    look: Look | None = None
 
     def steps(
         self, examples: Sequence[Example], valid: Sequence[Example], cancel: Callable[[], bool] | None = None
     ) -> Iterator[Step]:
-        """Train and keep. When `cancel()` turns true, or the loss runs away, what there is is kept and the status says so.
+        """Train and keep. When `cancel()` turns true, a file "stop" appears in the run's folder, or the loss runs away, what
+        there is is kept and the status says so.
 
         A disk that is full raises StoreError; the last whole checkpoint stays.
         """
@@ -60,10 +68,11 @@ class Training:
             raise BadInput("There is nothing to train on: the data holds no row. Give a file with at least one.")
         folder = self.store.folder / self.run_id if self.resume else self.store.new_folder(self.run_id)
         with locked(folder):
+            (folder / STOP).unlink(missing_ok=True)
             writer = _Writer(self, folder, method, rows, new_progress(method, self.config))
             status, failure = "cancelled", None
             try:
-                for step in train(method, rows, valid_rows, self.config, cancel, writer.progress):
+                for step in train(method, rows, valid_rows, self.config, _either(cancel, folder / STOP), writer.progress):
                     writer.note(step)
                     yield step
                 ended = writer.progress.index >= writer.total
@@ -82,6 +91,10 @@ class Training:
         rows = rows_of(self.backbone, self.task, valid, length)
         step = max(1, len(rows) // self.config.valid_rows) if self.config.valid_rows else 0
         return rows[::step][: self.config.valid_rows] if step else []
+
+
+def _either(cancel: Callable[[], bool] | None, stop: Path) -> Callable[[], bool]:
+    return lambda: (cancel is not None and cancel()) or stop.exists()
 
 
 @contextmanager
@@ -133,10 +146,11 @@ class _Writer:
         self._marks = self._history_marks()
         self._lines = self._open(progress.index)
         self._csv, self._said = csv.writer(self._lines), 0.0
+        self._state(None)
         if not training.resume:
             self._keep(0)
-            self._state(None)
             self._save()
+        self._watching = Watching(training.look, folder, method, training.config.watch, progress.index)
 
     def _open(self, index: int):
         """steps.csv up to the checkpoint, open for what follows."""
@@ -166,6 +180,7 @@ class _Writer:
                 self._said = step.seconds
                 self._lines.flush()
                 self._state(step)
+            self._watching.note(step.index, step.index == step.total)
         except OSError as error:
             raise StoreError(
                 f"Cannot write {self.folder} ({error.strerror}). Free some space, then go on with --resume."
@@ -180,10 +195,11 @@ class _Writer:
     def _save(self) -> None:
         save_checkpoint(self.folder, self.method, self.progress, self.kept, self.data)
 
-    def _state(self, step: Step | None) -> None:
+    def _state(self, step: Step | None, ended: bool = False) -> None:
         made, spec = self.training, self.training.backbone.spec
         values = {
-            "pid": os.getpid(),
+            "pid": None if ended else os.getpid(),
+            "born": psutil.Process().create_time(),  # a process id alone may be another process's by now
             "update": self.progress.index,
             "total": self.total,
             "loss": step.loss if step else None,
@@ -208,9 +224,10 @@ class _Writer:
     def finish(self, status: str) -> Run:
         """Write the weights (the best by validation, else the last) and then run.json; a stopped run can go on later."""
         self._lines.close()
+        (self.folder / STOP).unlink(missing_ok=True)
         if status == "cancelled":
             self._save()
-            self._state(None)
+            self._state(None, ended=True)
         tensors = self.kept.best if self.kept.best is not None else self.method.tensors()
         run = self._describe(status, tensors)
         dtype = torch.float16 if self.training.half else torch.float32

@@ -193,7 +193,7 @@ def _hinted(key: str, words: list[Word], places: Places) -> bool:
 
 
 def _kin(one: str, other: str) -> bool:
-    """"price" and "priced", "rating" and "rated", "director" and "directed"."""
+    """ "price" and "priced", "rating" and "rated", "director" and "directed"."""
     common = max(3, min(len(one), len(other)) - 2)
     return one == other or (min(len(one), len(other)) > 3 and one[:common] == other[:common])
 

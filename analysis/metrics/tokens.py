@@ -11,7 +11,7 @@ COCO = "prefixlab-ptb-1"  # change the name with the rules of `coco_tokens`: it 
 _APART = re.compile(r"""([£$€%()\[\]{}"“”!?;]|\.\.\.|--|[.,:](?=\s|$)|(?<!\d)[,:]|,(?!\d))""")
 _CLITIC = re.compile(r"(?<=\w)(n't|'(?:s|re|ve|ll|d|m))(?!\w)")
 _CLITICS = ("'s", "'re", "'ve", "'ll", "'d", "'m", "n't")
-_DROPPED = frozenset("(){}“”\"!?;.,:")
+_DROPPED = frozenset('(){}“”"!?;.,:')
 
 
 def mteval_tokens(text: str) -> list[str]:

@@ -29,9 +29,7 @@ class BadRow(Exception):
     """Why a row cannot be used; file and line are added where they are known."""
 
 
-def collect(
-    files: Iterable[tuple[Path, Rows]], make: Callable[[Row, int], T], skipped: list[str] | None = None
-) -> list[T]:
+def collect(files: Iterable[tuple[Path, Rows]], make: Callable[[Row, int], T], skipped: list[str] | None = None) -> list[T]:
     """`make(row, its number)` for every row of the files, numbered through from 1.
 
     skipped: None to raise BadData (file, line, reason) for the first row that cannot be used; a list to go on, with a message
@@ -77,9 +75,7 @@ def text_in(row: Row, key: str) -> str:
     return value.strip()
 
 
-def split_file(
-    folder: Path, split: str | None, stems: Mapping[str, tuple[str, ...]], endings: Sequence[str] = ENDINGS
-) -> Path:
+def split_file(folder: Path, split: str | None, stems: Mapping[str, tuple[str, ...]], endings: Sequence[str] = ENDINGS) -> Path:
     """The file of a split in a folder: the first of `stems[split]` with the first ending that is there. Raises BadData."""
     names = stems.get(SPLIT_NAMES.get(split or "", split or ""))
     if names is None:

@@ -88,6 +88,7 @@ def _as_pickle(place: Place) -> None:
     torch.save(load_file(place.root / WEIGHTS), place.root / "model/pytorch_model.bin")
     (place.root / WEIGHTS).unlink()
 
+
 # --- the store ---------------------------------------------------------------------------------------------------------------
 
 MINE, TUNED = "home/runs/mine/", "home/runs/tuned/weights.safetensors"
@@ -212,6 +213,7 @@ def _state(place: Place, **settings: Any) -> None:
 def _other_checkpoint(place: Place) -> None:
     path = place.root / "home/runs/stopped/resume.safetensors"
     path.write_bytes((place.root / MINE / "weights.safetensors").read_bytes())
+
 
 # --- checkpoints from elsewhere ----------------------------------------------------------------------------------------------
 

@@ -82,6 +82,7 @@ SETTINGS = cases(
 def _new_method(place: Place) -> None:
     new_method(load_backbone(str(place.root / "model"), "cpu"), TrainConfig(method="magic"))
 
+
 # --- data --------------------------------------------------------------------------------------------------------------------
 
 ROW = '{"mr": "name[Alda], eatType[pub]", "text": "Alda is a pub ."}\n'

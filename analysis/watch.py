@@ -1,0 +1,34 @@
+"""What one fixed example becomes while a method learns: its text, and how much attention the virtual tokens draw."""
+
+from typing import Any
+
+from analysis.attention import PREFIX, attention_mass, by_layer
+from core.backbone import Backbone
+from core.config import DecodeConfig
+from core.generate import Request, generate
+from core.methods.base import Method
+from core.prefix import Prefix
+from core.tasks import Example, Task
+from core.watching import Look
+
+MAX_NEW = 60
+
+
+def looker(backbone: Backbone, task: Task, example: Example) -> Look:
+    """A look at an example: {"source", "reference", "text"}, and for a prefix "mass", its share of the attention by layer."""
+
+    def look(method: Method) -> dict[str, Any]:
+        prefix = Prefix(method.tensors()) if method.name == "prefix" else None
+        request = Request(backbone.encode(task.prompt(example.source)), prefix)
+        room = backbone.spec.positions - len(request.prompt_ids) - (prefix.length if prefix else 0)
+        seen: dict[str, Any] = {"source": example.source, "reference": example.targets[0], "text": ""}
+        if room < 1:
+            return seen
+        made = generate(method.model, backbone, [request], DecodeConfig(max_new=min(MAX_NEW, room)))[0]
+        seen["text"] = made.text
+        if prefix is not None:
+            mass = by_layer(attention_mass(method.model, backbone, request, made.ids))[:, PREFIX]
+            seen["mass"] = [round(share, 4) for share in mass.tolist()]
+        return seen
+
+    return look
