@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache, GenerationConfig, StoppingCriteria, StoppingCriteriaList
+from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaList
 
-from core.attention import PrefixState, attach
+from core.attention import attach
 from core.backbone import Backbone
-from core.batching import left_pad
 from core.config import DecodeConfig
+from core.decoder import Decoder
 from core.errors import BadInput, TooLong
 from core.intervene import UNTOUCHED, Intervention
 from core.prefix import Prefix
@@ -88,41 +88,6 @@ class _Row:
     ended: bool = False
 
 
-class _Decoder:
-    """A batch being decoded: the cache, the mask and the next position of every row."""
-
-    def __init__(self, model, backbone: Backbone, requests: Sequence[Request]) -> None:
-        self.model, self.device = model, backbone.device
-        prefixes, done = [request.prefix for request in requests], [request.intervention for request in requests]
-        self.state = PrefixState.of(prefixes, self.device, next(model.parameters()).dtype, done)
-        self.ids, self.mask = left_pad([request.prompt_ids for request in requests], self.device)
-        self.padded = bool((self.mask == 0).any())
-        positions = (self.mask.cumsum(-1) - 1).clamp(min=0)  # (B, T)
-        self.positions = positions + self.state.shift[:, None] if self.state else positions
-        self.cache = DynamicCache(config=model.config)
-
-    @torch.no_grad()
-    def logits(self) -> Tensor:
-        """Logits of the next token: (B, vocabulary), fp32."""
-        with attach(self.model, self.state):
-            out = self.model(
-                input_ids=self.ids,
-                attention_mask=self.mask if self.padded else None,
-                position_ids=self.positions,
-                past_key_values=self.cache,
-                use_cache=True,
-                logits_to_keep=1,
-            )
-        return out.logits[:, -1].float()
-
-    def push(self, tokens: list[int]) -> None:
-        """Take one chosen token a row as the next input."""
-        self.ids = torch.tensor(tokens, device=self.device)[:, None]
-        self.positions = self.positions[:, -1:] + 1
-        if self.padded:
-            self.mask = torch.cat([self.mask, torch.ones_like(self.mask[:, :1])], -1)
-
-
 def stream(
     model, backbone: Backbone, requests: Sequence[Request], decode: DecodeConfig, cancel: Cancel | None = None
 ) -> Iterator[list[Token | None]]:
@@ -136,7 +101,7 @@ def stream(
         raise BadInput(
             "Beam search does not stream: its best text may change at every step. Use generate(), or greedy or sampled text."
         )
-    decoder = _Decoder(model, backbone, requests)
+    decoder = Decoder(model, backbone, requests)
     rows = [_Row(torch.Generator().manual_seed(request.seed), []) for request in requests]
     for _ in range(decode.max_new):
         if cancel is not None and cancel():
@@ -213,7 +178,7 @@ class _Cancelled(StoppingCriteria):
 @torch.no_grad()
 def _beam(model, backbone: Backbone, requests, decode: DecodeConfig, cancel: Cancel | None, began: float) -> list[Generation]:
     _checked(backbone, requests, decode)
-    decoder, stop = _Decoder(model, backbone, requests), _Cancelled(cancel)
+    decoder, stop = Decoder(model, backbone, requests), _Cancelled(cancel)
     with attach(model, decoder.state):  # the search calls the model itself: attached for its length, under the model's lock
         out = model.generate(
             input_ids=decoder.ids,
@@ -255,6 +220,6 @@ def _beam_config(backbone: Backbone, decode: DecodeConfig) -> GenerationConfig:
 def next_word(model, backbone: Backbone, request: Request, k: int = 10) -> list[tuple[str, float]]:
     """The k likeliest next tokens after the prompt, as text, with probabilities."""
     _checked(backbone, [request], DecodeConfig(max_new=1))
-    probabilities = _Decoder(model, backbone, [request]).logits()[0].softmax(-1)
+    probabilities = Decoder(model, backbone, [request]).logits()[0].softmax(-1)
     top = probabilities.topk(k)
     return [(backbone.tokenizer.decode([token]), p) for token, p in zip(top.indices.tolist(), top.values.tolist(), strict=True)]

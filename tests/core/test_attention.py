@@ -111,12 +111,12 @@ def test_different_prefixes_in_one_batch_equal_one_by_one(backbone, mode):
 
 
 def test_different_prefixes_in_one_batch_have_the_logits_of_one_by_one(backbone):
-    from core.generate import _Decoder
+    from core.decoder import Decoder
 
     requests = mixed_requests(backbone)
-    together = _Decoder(backbone.model, backbone, requests).logits()
+    together = Decoder(backbone.model, backbone, requests).logits()
     for row, request in enumerate(requests):
-        alone = _Decoder(backbone.model, backbone, [request]).logits()[0]
+        alone = Decoder(backbone.model, backbone, [request]).logits()[0]
         torch.testing.assert_close(together[row], alone, rtol=1e-4, atol=2e-5)
 
 

@@ -9,8 +9,9 @@ import torch
 
 from core.attention import PrefixSlot, PrefixState, attach, prefix_attention
 from core.config import DecodeConfig
+from core.decoder import Decoder
 from core.errors import BadConfig, BadInput
-from core.generate import Request, _Decoder, generate, next_word, stream
+from core.generate import Request, generate, next_word, stream
 from core.intervene import Intervention
 from core.prefix import Prefix
 from tests.tiny import random_prefix
@@ -160,10 +161,10 @@ def test_different_interventions_in_one_batch_equal_one_by_one(backbone, mode):
 
 def test_different_interventions_in_one_batch_have_the_logits_of_one_by_one(backbone):
     requests = mixed(backbone)
-    together = _Decoder(backbone.model, backbone, requests).logits()
+    together = Decoder(backbone.model, backbone, requests).logits()
     assert torch.isfinite(together).all()
     for row, request in enumerate(requests):
-        close(together[row], _Decoder(backbone.model, backbone, [request]).logits()[0])
+        close(together[row], Decoder(backbone.model, backbone, [request]).logits()[0])
 
 
 def test_one_prefix_shared_by_rows_with_different_interventions(backbone):
@@ -192,7 +193,7 @@ def test_nothing_visible_at_all_gives_no_nan(tiny):
     """Padding on the left sees no real token; with the prefix hidden too, its rows see nothing."""
     hidden = Intervention().without()
     requests = [Request([5], random_prefix(tiny, 3), intervention=hidden), Request(tiny.encode("a longer prompt"), None)]
-    decoder, seen = _Decoder(tiny.model, tiny, requests), []
+    decoder, seen = Decoder(tiny.model, tiny, requests), []
     with torch.no_grad(), attach(tiny.model, decoder.state, lambda site, layer, weights: seen.append(weights)):
         recorded = tiny.model(input_ids=decoder.ids, attention_mask=decoder.mask, position_ids=decoder.positions).logits
     assert torch.isfinite(recorded).all() and all(torch.isfinite(weights).all() for weights in seen)

@@ -122,9 +122,9 @@ def test_folded_mlp_equals_the_mlp(tiny, init):
     with method.attach(1), torch.no_grad():
         ids = torch.tensor([request.prompt_ids])
         through = tiny.model(input_ids=ids, position_ids=torch.arange(ids.shape[1])[None] + 4).logits[0, -1]
-    from core.generate import _Decoder
+    from core.decoder import Decoder
 
-    torch.testing.assert_close(_Decoder(tiny.model, tiny, [request]).logits()[0], through, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(Decoder(tiny.model, tiny, [request]).logits()[0], through, rtol=1e-4, atol=1e-5)
     assert folded.parameters == 2 * 2 * 4 * 4 * 8
     assert generate(tiny.model, tiny, [request], decode)[0].ids
 

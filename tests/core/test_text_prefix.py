@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from core.config import DecodeConfig
+from core.decoder import Decoder
 from core.errors import BadInput, TooLong
-from core.generate import Request, _Decoder, generate
+from core.generate import Request, generate
 from core.prefix import Prefix, text_prefix
 
 TEXT, PROMPT = "Describe the place. ", "name : Alda | Type : pub"
@@ -19,7 +20,7 @@ def backbone(request, tiny, llama):
 def test_a_text_prefix_equals_typing_the_text_before_the_input(backbone):
     prefixed = Request(backbone.encode(PROMPT), text_prefix(backbone, TEXT))
     typed = Request(backbone.encode(TEXT + PROMPT))
-    logits = [_Decoder(backbone.model, backbone, [request]).logits() for request in (prefixed, typed)]
+    logits = [Decoder(backbone.model, backbone, [request]).logits() for request in (prefixed, typed)]
     torch.testing.assert_close(*logits, rtol=1e-4, atol=1e-5)
     decode = DecodeConfig(max_new=12, min_new=12)
     made = [generate(backbone.model, backbone, [request], decode)[0].ids for request in (prefixed, typed)]

@@ -1,0 +1,89 @@
+"""A batch being decoded: one forward call a step, and rows that leave and join between two steps.
+
+Prompts are padded on the left, so that all rows end at the same column. That is what lets a row leave without
+a trace, and a newcomer join in the middle: its cached keys and values are padded to the batch's width, and
+the padding is masked. A row's positions, prefix and text are its own whatever stands beside it.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from transformers import DynamicCache
+
+from core.attention import PrefixState, attach
+from core.backbone import Backbone
+from core.batching import left_pad
+
+if TYPE_CHECKING:
+    from core.generate import Request
+
+
+class Decoder:
+    """The next input (B, 1; the prompts (B, T) at first), the mask, the positions and the cache of every row.
+
+    A step is `logits`, then `push`; `keep` and `join` stand between steps.
+    """
+
+    def __init__(self, model: Any, backbone: Backbone, requests: "Sequence[Request]") -> None:
+        self.model, self.device, self.requests = model, backbone.device, list(requests)
+        self.ids, self.mask = left_pad([request.prompt_ids for request in requests], self.device)
+        self.cache: Any = DynamicCache()  # every layer keeps all it has seen, also where the model's attention is windowed
+        self._settle()
+        positions = (self.mask.cumsum(-1) - 1).clamp(min=0)  # (B, T)
+        self.positions = positions + self.state.shift[:, None] if self.state else positions
+
+    def _settle(self) -> None:
+        """What depends on which rows there are: their prefixes, and whether there is any padding."""
+        prefixes = [request.prefix for request in self.requests]
+        done = [request.intervention for request in self.requests]
+        self.state = PrefixState.of(prefixes, self.device, next(self.model.parameters()).dtype, done)
+        self.padded = bool((self.mask == 0).any())
+
+    @torch.no_grad()
+    def logits(self) -> Tensor:
+        """Logits of the next token: (B, vocabulary), fp32."""
+        with attach(self.model, self.state):
+            out = self.model(
+                input_ids=self.ids,
+                attention_mask=self.mask if self.padded else None,
+                position_ids=self.positions,
+                past_key_values=self.cache,
+                use_cache=True,
+                logits_to_keep=1,
+            )
+        return out.logits[:, -1].float()
+
+    def push(self, tokens: list[int]) -> None:
+        """Take one chosen token a row as the next input."""
+        self.ids = torch.tensor(tokens, device=self.device)[:, None]
+        self.positions = self.positions[:, -1:] + 1
+        self.mask = F.pad(self.mask, (0, 1), value=1)
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Only these rows go on. Columns that are padding in all of them are cut off."""
+        index = torch.tensor(rows, device=self.device)
+        self.requests = [self.requests[row] for row in rows]
+        self.ids, self.positions, self.mask = self.ids[index], self.positions[index], self.mask[index]
+        empty = int(self.mask.amax(0).argmax())  # columns before the longest row's first token
+        self.mask = self.mask[:, empty:]
+        for layer in self.cache.layers:
+            layer.keys, layer.values = layer.keys[index, :, empty:], layer.values[index, :, empty:]
+        self._settle()
+
+    def join(self, other: "Decoder") -> None:
+        """Take in the rows of another batch on the same model, after ours; it is used up. Both have taken a step."""
+        width = max(self.mask.shape[1], other.mask.shape[1])
+        self.requests += other.requests
+        self.ids, self.positions = torch.cat([self.ids, other.ids]), torch.cat([self.positions, other.positions])
+        self.mask = torch.cat([F.pad(mask, (width - mask.shape[1], 0)) for mask in (self.mask, other.mask)])
+        for mine, theirs in zip(self.cache.layers, other.cache.layers, strict=True):
+            mine.keys, mine.values = _stack(mine.keys, theirs.keys, width - 1), _stack(mine.values, theirs.values, width - 1)
+        self._settle()
+
+
+def _stack(first: Tensor, second: Tensor, width: int) -> Tensor:
+    """Rows of two caches, each padded on the left with zeros: (B, kv_heads, width, head_dim)."""
+    return torch.cat([F.pad(kv, (0, 0, width - kv.shape[2], 0)) for kv in (first, second)])
