@@ -18,6 +18,7 @@ ABOUT = {
     "mlp": "hidden size of the reparametrisation; 0 trains keys and values directly",
     "init": "how a prefix begins: random, zeros or words",
     "init_words": "the words whose activations it begins with",
+    "layers": "top_layers: how many of the last blocks",
     "rate": "learning rate at its highest",
     "epochs": "times through the data",
     "updates": "end after so many updates instead",
@@ -118,7 +119,7 @@ def _train(verbs, name: str) -> None:
     verb.add_argument(
         "--resume", action="store_true", help="go on with a run that was stopped or killed; its settings are its own"
     )
-    verb.add_argument("--method", default="prefix", choices=["prefix", "finetune"])
+    verb.add_argument("--method", default="prefix", choices=["prefix", "finetune", "top_layers"])
     verb.add_argument("--preset", default="mini", choices=sorted(PRESETS), help="paper is meant for GPT-2-medium")
     verb.add_argument(
         "--form", default=None, choices=["newline", "paper"], help="what stands between table and text (default: the preset's)"

@@ -77,7 +77,9 @@ class TrainConfig(Config):
 
     Fields of prefix-tuning: `length` (virtual tokens P), `mlp` (hidden size of the reparametrisation,
     paper §4.3; 0 trains the keys and values directly), `init` ("random", "zeros" or "words") and
-    `init_words`. `reduction`: "token" is the mean over target tokens, "sentence" the sum per sentence,
+    `init_words`. Of fine-tuning the top layers: `layers`, how many blocks.
+
+    `reduction`: "token" is the mean over target tokens, "sentence" the sum per sentence,
     averaged over the batch. `updates` > 0 ends after so many updates, whatever `epochs` says.
     `patience` > 0 ends after so many validations without a lower loss; `save_every` updates a checkpoint is written.
     Every `watch` updates one fixed example is told and noted beside the losses (0: never).
@@ -90,6 +92,7 @@ class TrainConfig(Config):
     mlp: int = 0
     init: str = "words"
     init_words: str = "table to text"
+    layers: int = 2
     rate: float = 5e-3
     epochs: float = 5.0
     updates: int = 0
@@ -113,8 +116,10 @@ class TrainConfig(Config):
         self._check(self.reduction in ("token", "sentence"), "reduction", '"token" or "sentence"')
         self._check(self.autocast in ("auto", "on", "off"), "autocast", '"auto", "on" or "off"')
         self._check(isinstance(self.checkpointing, bool), "checkpointing", "true or false")
-        for name, low in {"length": 1, "mlp": 0, "updates": 0, "batch": 1, "accumulate": 1, "warmup": 0, "seed": 0}.items():
-            self._check_number(name, low, 10_000_000, whole=True)
+        for name in ("length", "layers", "batch", "accumulate"):
+            self._check_number(name, 1, 10_000_000, whole=True)
+        for name in ("mlp", "updates", "warmup", "seed"):
+            self._check_number(name, 0, 10_000_000, whole=True)
         self._check_number("validate_every", 1, whole=True)
         self._check_number("save_every", 1, whole=True)
         self._check_number("patience", 0, whole=True)
@@ -142,7 +147,7 @@ def preset(name: str, method: str = "prefix", **changes: Any) -> TrainConfig:
     if name not in PRESETS:
         raise BadConfig(f"There is no preset {name!r}. Known: {', '.join(PRESETS)}.")
     values = dict(PRESETS[name])
-    if method == "finetune":
+    if method in ("finetune", "top_layers"):
         values |= {"rate": FINETUNE_RATES[name]}
     values |= {key: value for key, value in changes.items() if value is not None}
     return TrainConfig.of({"method": method, "preset": name} | values)

@@ -1,16 +1,14 @@
 """Load a run back onto its backbone; note its scores."""
 
-import copy
 import json
 from dataclasses import dataclass
 
-from safetensors.torch import load_file
 from torch import nn
 
 from core.backbone import Backbone
-from core.errors import BadInput, NotSupported, WrongBackbone
+from core.errors import NotSupported, WrongBackbone
 from core.methods.table import METHODS
-from core.prefix import Prefix, check_shape
+from core.prefix import Prefix
 from core.store import Run, write_json
 from core.tasks import Task
 
@@ -33,30 +31,10 @@ def load_run(run: Run, backbone: Backbone) -> LoadedRun:
             f"loaded is {backbone.spec.name} ({backbone.spec.fingerprint}). "
             f"Load {run.backbone}, or train a run on {backbone.spec.name}."
         )
-    if run.method == "prefix":
-        prefix = Prefix.load(run.weights, run.backbone, run.fingerprint)
-        check_shape(prefix, backbone.spec, f"The run {run.id!r}")
-        return LoadedRun(run, backbone.model, prefix, run.task)
     if run.method not in METHODS:
         raise NotSupported(f"The run {run.id!r} is of the method {run.method!r}. Known: {', '.join(METHODS)}. Give one of those.")
-    return LoadedRun(run, _tuned(run, backbone), None, run.task)
-
-
-def _tuned(run: Run, backbone: Backbone) -> nn.Module:
-    """A copy of the backbone with the run's own weights; BadInput where they are damaged or not those of such a model."""
-    model, do = copy.deepcopy(backbone.model), "Train the run again, or restore the file."
-    try:
-        weights = load_file(run.weights)
-        missing = model.load_state_dict(weights, strict=False).missing_keys
-    except Exception as error:  # safetensors raises its own class; torch lists every tensor that does not fit
-        said = " ".join(line.strip() for line in str(error).strip().splitlines()[:2])
-        raise BadInput(f"The weights of {run.id!r} cannot be read ({said}). {do}") from error
-    if not all(weight.isfinite().all() for weight in weights.values()):
-        raise BadInput(f"The weights of {run.id!r} hold NaN or infinity. {do}")
-    tied = set(dict(model.named_parameters()))
-    if any(name in tied for name in missing):
-        raise BadInput(f"The weights of {run.id!r} lack {missing[0]!r}. {do}")
-    return model
+    served = METHODS[run.method].served(run, backbone)
+    return LoadedRun(run, served.model, served.prefix, run.task)
 
 
 def add_scores(run: Run, split: str, scores: dict[str, dict]) -> Run:

@@ -1,9 +1,26 @@
-"""What every method offers: something to train, something to attach, something to keep."""
+"""What every method offers: something to train, something to attach, something to keep, and a way back from the file."""
 
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from torch import Tensor, nn
+
+from core.backbone import Backbone
+from core.config import TrainConfig
+from core.prefix import Prefix
+from core.store import Run
+
+
+@dataclass(frozen=True, eq=False)
+class Served:
+    """What generates: the model to call and its virtual tokens, if it has any.
+
+    Where `model` is the backbone's own, requests of different runs share a batch; otherwise the run brings its own.
+    """
+
+    model: Any
+    prefix: Prefix | None = None
 
 
 class Method(Protocol):
@@ -16,6 +33,10 @@ class Method(Protocol):
     model: Any
     length: int
 
+    def __init__(self, backbone: Backbone, config: TrainConfig) -> None:
+        """Ready to train; NotSupported where the method does not fit the backbone."""
+        ...
+
     def parameters(self) -> list[nn.Parameter]:
         """What the optimiser changes."""
         ...
@@ -26,4 +47,9 @@ class Method(Protocol):
 
     def tensors(self) -> dict[str, Tensor]:
         """What is stored, and nothing else."""
+        ...
+
+    @classmethod
+    def served(cls, run: Run, backbone: Backbone) -> Served:
+        """A finished run on its backbone; BadInput where its file is damaged or not what this method stores."""
         ...

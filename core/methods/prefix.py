@@ -9,7 +9,9 @@ from torch import Tensor, nn
 from core.attention import PrefixState, attach
 from core.backbone import Backbone
 from core.config import TrainConfig
-from core.prefix import DirectPrefix, PrefixEncoder, initial_past
+from core.methods.base import Served
+from core.prefix import DirectPrefix, Prefix, PrefixEncoder, check_shape, initial_past
+from core.store import Run
 
 
 class PrefixMethod:
@@ -47,3 +49,10 @@ class PrefixMethod:
     def tensors(self) -> dict[str, Tensor]:
         """site -> (layers, 2, kv_heads, P, head_dim): the MLP's output, not the MLP."""
         return {site: kv.detach().clone().contiguous() for site, kv in self.module().items()}
+
+    @classmethod
+    def served(cls, run: Run, backbone: Backbone) -> Served:
+        """The shared model and the prefix."""
+        prefix = Prefix.load(run.weights, run.backbone, run.fingerprint)
+        check_shape(prefix, backbone.spec, f"The run {run.id!r}")
+        return Served(backbone.model, prefix)

@@ -1,19 +1,19 @@
 """The one list of methods."""
 
-from collections.abc import Callable
-
 from core.backbone import Backbone
 from core.config import TrainConfig
 from core.errors import NotSupported
 from core.methods.base import Method
 from core.methods.finetune import FinetuneMethod
 from core.methods.prefix import PrefixMethod
+from core.methods.top_layers import TopLayersMethod
 
-METHODS: dict[str, Callable[[Backbone, TrainConfig], Method]] = {
+METHODS: dict[str, type[Method]] = {
     "prefix": PrefixMethod,
     "finetune": FinetuneMethod,
+    "top_layers": TopLayersMethod,
 }
-TITLES = {"prefix": "Prefix-tuning", "finetune": "Fine-tuning"}
+TITLES = {"prefix": "Prefix-tuning", "finetune": "Fine-tuning", "top_layers": "Fine-tuning of the top layers"}
 
 
 def new_method(backbone: Backbone, config: TrainConfig) -> Method:

@@ -1,0 +1,42 @@
+"""Fine-tuning the top layers only (FT-top2, paper §5.2): the last blocks, the final norm and the embeddings."""
+
+from typing import Any
+
+from torch import nn
+
+from core.backbone import Backbone
+from core.config import TrainConfig
+from core.errors import BadConfig, NotSupported
+from core.methods.blocks import blocks
+from core.methods.own_model import OwnModel, own_copy
+
+
+class TopLayersMethod(OwnModel):
+    """The last `config.layers` blocks by the model's depth, what follows them, and the token embeddings (tied ones once)."""
+
+    name = "top_layers"
+
+    @classmethod
+    def build(cls, backbone: Backbone, config: TrainConfig) -> Any:
+        """A copy that shares the lower blocks with the backbone."""
+        return own_copy(backbone.model, top_names(backbone, config.layers).__contains__)
+
+
+def top_names(backbone: Backbone, count: int) -> set[str]:
+    """The names of the weights that are trained; BadConfig where the model has fewer blocks."""
+    model, spec = backbone.model, backbone.spec
+    if count > spec.layers:
+        raise BadConfig(f"layers must be at most {spec.layers}, the blocks of {spec.name}; given: {count}.")
+    chosen: list[nn.Module] = [*blocks(backbone)[-count:], model.get_input_embeddings(), model.get_output_embeddings()]
+    ours = {id(weight) for module in [*chosen, final_norm(backbone)] for weight in module.parameters()}
+    return {name for name, weight in model.named_parameters() if id(weight) in ours}
+
+
+def final_norm(backbone: Backbone) -> nn.Module:
+    """The norm after the last block: GPT-2 calls it ln_f, most others norm."""
+    for name in ("ln_f", "norm", "final_layer_norm", "final_layernorm"):
+        if (found := getattr(backbone.model.base_model, name, None)) is not None:
+            return found
+    raise NotSupported(
+        f"Fine-tuning the top layers does not fit {backbone.spec.name}: no norm follows its last block. Use GPT-2, Llama or Qwen."
+    )
