@@ -5,23 +5,49 @@ as far as two dimensions can show it.
 """
 
 import hashlib
+import io
+import json
+import os
+import subprocess
+import sys
 import threading
-import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
+from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from analysis.cache import TensorCache
-from analysis.spaces import Space
-from core.errors import BadInput
+from analysis.vocabulary import Vocabulary
+from core.errors import BadInput, NotSupported
 
 PREFIX, PATH, NEAR, SAMPLE = "prefix", "path", "near", "sample"  # kinds of points
 FEWEST = 5  # points that make a map
-_one = threading.Lock()  # UMAP's compiled loops end the process where two threads enter them at once
+ASK = 0.2  # seconds between two looks at whether a map is still wanted
+_one = threading.Lock()  # one UMAP at a time: each takes a core and half a gigabyte
+
+
+class Mapped(Protocol):
+    """A space that words and virtual tokens have a place in: `Space` or `WriteSpace`."""
+
+    @property
+    def vocabulary(self) -> Vocabulary: ...
+    @property
+    def recipe(self) -> str: ...
+    @property
+    def unit(self) -> Tensor: ...
+
+    def place(self, vectors: Tensor) -> Tensor:
+        """(n, d) -> (n, D) of length 1, comparable with `unit`, (words, D)."""
+        ...
+
+    def scores(self, vectors: Tensor) -> Tensor:
+        """(n, d) -> (n, words)."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,20 +113,24 @@ class Projection:
         return [asdict(point) | {"x": x, "y": y} for point, (x, y) in zip(self.cloud.points, places, strict=True)]
 
 
-def gather(space: Space, placed: Sequence[Placed], near: int = 5, sample: int = 2000, seed: int = 0) -> Cloud:
+def gather(
+    space: Mapped, placed: Sequence[Placed], near: int = 5, sample: int = 2000, seed: int = 0, whole: bool = False
+) -> Cloud:
     """The points of a map: every run's virtual tokens, their paths, the nearest words of either end, and other words at random.
 
     `near`: how many words a virtual token, where it ended and where it began; a word is one point however many it is near to.
-    The sample depends on the seed and the vocabulary alone, but for words that are near ones already.
+    `whole`: those are the nearest whole words. The sample depends on the seed and the vocabulary alone, but for words that
+    are near ones already.
     """
     points, parts = [], []
     closest: dict[int, None] = {}  # in order of appearance
+    among = space.vocabulary.whole_ids if whole else torch.arange(len(space.vocabulary))
     for one in placed:
         points += [Point(PREFIX, f"P{i + 1}", i, one.run) for i in range(len(one.vectors))]
         parts.append(space.place(one.vectors))
         for vectors in (one.vectors, *(began for _, began in one.path[:1])):
-            best = space.scores(vectors).topk(min(near, len(space.vocabulary))).indices
-            closest |= dict.fromkeys(best.flatten().tolist())
+            best = space.scores(vectors)[:, among].topk(min(near, len(among))).indices
+            closest |= dict.fromkeys(among[best].flatten().tolist())
         for update, vectors in one.path:
             points += [Point(PATH, f"P{i + 1}", i, one.run, update) for i in range(len(vectors))]
             parts.append(space.place(vectors))
@@ -112,21 +142,30 @@ def gather(space: Space, placed: Sequence[Placed], near: int = 5, sample: int = 
     return Cloud(tuple(points), torch.cat(parts), len(others), len(space.vocabulary), seed, space.recipe)
 
 
-def pca(cloud: Cloud, seed: int = 0) -> Projection:
-    """The two directions along which the points differ most; fitted to all points."""
-    from sklearn.decomposition import PCA  # takes a second to import
-
+def pca(cloud: Cloud) -> Projection:
+    """The two directions along which the points differ most; fitted to all points. There is no chance in it, so no seed."""
     _check(cloud)
-    fitted = PCA(2, random_state=seed)
-    xy = fitted.fit_transform(cloud.vectors.numpy())
-    explained = (float(fitted.explained_variance_ratio_[0]), float(fitted.explained_variance_ratio_[1]))
-    return Projection(cloud, xy, "PCA", {"seed": seed}, explained)
+    centred = cloud.vectors.double().numpy()
+    centred = centred - centred.mean(0)
+    sizes, axes = np.linalg.eigh(centred.T @ centred)  # ascending
+    sizes, axes = sizes[::-1].clip(min=0), axes[:, ::-1][:, :2]
+    axes = axes * np.sign(axes[np.abs(axes).argmax(0), [0, 1]])  # the same way up every time
+    first, second = (sizes[:2] / max(sizes.sum(), 1e-12)).tolist()
+    return Projection(cloud, centred @ axes, "PCA", {"metric": "cosine"}, (first, second))
 
 
 def umap(
-    cloud: Cloud, neighbours: int = 15, min_dist: float = 0.1, seed: int = 0, cache: TensorCache | None = None
-) -> Projection:
-    """UMAP by cosine, kept on disk: the same points and parameters give the same map at once. Otherwise seconds to minutes."""
+    cloud: Cloud,
+    neighbours: int = 15,
+    min_dist: float = 0.1,
+    seed: int = 0,
+    cache: TensorCache | None = None,
+    cancel: Callable[[], bool] | None = None,
+) -> Projection | None:
+    """UMAP by cosine, kept on disk: the same points and parameters give the same map at once. Otherwise seconds to minutes.
+
+    None where `cancel` said, before it was ready, that it is no longer wanted.
+    """
     _check(cloud)
     parameters: dict[str, str | int | float] = {
         "metric": "cosine",
@@ -141,25 +180,55 @@ def umap(
     name = "umap-" + hashlib.sha256(repr(sorted(about.items())).encode()).hexdigest()[:24]
     kept = cache.load(name, about)
     if kept is None:
-        kept = {"xy": torch.from_numpy(_umap(cloud.vectors.numpy(), parameters))}
+        xy = _umap(cloud.vectors.numpy(), parameters, cancel)
+        if xy is None:
+            return None
+        kept = {"xy": torch.from_numpy(xy)}
         cache.save(name, kept, about)
     return Projection(cloud, kept["xy"].numpy(), "UMAP", parameters)
 
 
-def _umap(vectors: np.ndarray, parameters: dict) -> np.ndarray:
-    """(N, d) -> (N, 2) fp32."""
-    with _one, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from umap import UMAP  # takes ten seconds and more to import
-
-        fitted = UMAP(
-            n_neighbors=parameters["neighbours"],
-            min_dist=parameters["min_dist"],
-            metric=parameters["metric"],
-            random_state=parameters["seed"],
-            n_jobs=1,  # what a seed needs
+def _umap(vectors: np.ndarray, parameters: dict, cancel: Callable[[], bool] | None = None) -> np.ndarray | None:
+    """(N, d) -> (N, 2) fp32, in a process of its own: its import and compilation would stop everything else for seconds."""
+    given = io.BytesIO()
+    np.save(given, vectors)
+    root = str(Path(__file__).parents[1])
+    command = [sys.executable, "-m", "analysis.umap_process", json.dumps(parameters)]
+    with _one:
+        if cancel is not None and cancel():
+            return None
+        process = subprocess.Popen(
+            command,
+            cwd=root,
+            env=os.environ | {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
         )
-        return np.ascontiguousarray(fitted.fit_transform(vectors), dtype=np.float32)
+        done = _communicate(process, given.getvalue(), cancel)
+    if done is None:
+        return None
+    out, said = done
+    if process.returncode:
+        last = said.decode(errors="replace").strip().splitlines()[-1:] or ["no reason given"]
+        raise NotSupported(f"UMAP could not be computed here ({last[0][:200]}). PCA shows the same points.")
+    return np.load(io.BytesIO(out))
+
+
+def _communicate(process: subprocess.Popen, given: bytes | None, cancel: Callable[[], bool] | None) -> tuple[bytes, bytes] | None:
+    """What a process writes and what it complains of; None, and the process ended, where it is no longer wanted."""
+    try:
+        while True:
+            try:
+                return process.communicate(given, timeout=ASK)
+            except subprocess.TimeoutExpired:
+                given = None  # on its way
+                if cancel is not None and cancel():
+                    return None
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
 
 
 def _check(cloud: Cloud) -> None:

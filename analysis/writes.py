@@ -6,9 +6,11 @@ layers can change everything; the lens shows what is written, not what becomes o
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from analysis.spaces import space, take
 from analysis.vocabulary import Vocabulary
@@ -43,16 +45,34 @@ class WriteSpace:
     @torch.no_grad()
     def scores(self, vectors: Tensor) -> Tensor:
         """Logits of every word, less their mean: (n, d) -> (n, words) fp32."""
+        read = self._written(vectors).to(self.backbone.device, self.backbone.dtype)
+        unembedding = lens_parts(self.backbone, self.layer)[2]
+        read = unembedding(read) - unembedding(torch.zeros_like(read[:1]))
+        logits = read[:, : len(self.vocabulary)].float().cpu()
+        return logits - logits.mean(-1, keepdim=True)
+
+    @cached_property
+    def unit(self) -> Tensor:
+        """The words' rows of the unembedding, centred on their mean and of length 1: (words, width) fp32."""
+        rows = self.backbone.model.get_output_embeddings().weight[: len(self.vocabulary)].detach().float().cpu()
+        return F.normalize(rows - rows.mean(0), dim=-1)
+
+    def place(self, vectors: Tensor) -> Tensor:
+        """Where what is written points, of length 1: (n, d) -> (n, width). Its product with a word's row is the logit."""
+        return F.normalize(self._written(vectors), dim=-1)
+
+    @torch.no_grad()
+    def _written(self, vectors: Tensor) -> Tensor:
+        """Values through the output projection and the final norm, without their biases: (n, d) -> (n, width) fp32."""
         spec = self.backbone.spec
         values = torch.zeros(len(vectors), spec.kv_heads, spec.head_dim)
         chosen = slice(None) if self.head is None else slice(self.head, self.head + 1)
         values[:, chosen] = vectors.float().cpu().unflatten(-1, (-1, spec.head_dim))
         heads = values.repeat_interleave(spec.heads // spec.kv_heads, 1)  # (n, heads, head_dim)
         read = heads.flatten(1).to(self.backbone.device, self.backbone.dtype)
-        for part in lens_parts(self.backbone, self.layer):
+        for part in lens_parts(self.backbone, self.layer)[:2]:
             read = part(read) - part(torch.zeros_like(read[:1]))  # less what it adds whatever comes in: its bias
-        logits = read[:, : len(self.vocabulary)].float().cpu()
-        return logits - logits.mean(-1, keepdim=True)
+        return read.float().cpu()
 
 
 def write_space(backbone: Backbone, values: Table, head: int | None = None) -> WriteSpace:
@@ -72,7 +92,8 @@ def write_space(backbone: Backbone, values: Table, head: int | None = None) -> W
     recipe = (
         f"What a virtual token writes at layer {values.layer + 1}, as if {which} to it alone: its value through the layer's "
         f"output projection, {spec.name}'s final norm and its unembedding, all three without their biases. "
-        "Logits, less their mean over the vocabulary; later layers are left out."
+        "Logits, less their mean over the vocabulary; later layers are left out. A map sets the directions that are written "
+        "beside the words' rows of the unembedding, centred on their mean."
     )
     return WriteSpace(values.layer, head, base.mean, base.std, values.vocabulary, values.fingerprint, recipe, backbone)
 

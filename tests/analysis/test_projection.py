@@ -73,8 +73,8 @@ def test_pca_is_the_singular_value_decomposition():
 
 def test_the_caption_and_rows_say_everything():
     cloud = gather(small(), [Placed("one", some(), [(0, some(seed=1))])], near=2, sample=30, seed=5)
-    found = pca(cloud, seed=7)
-    for told in ("PCA (seed 7)", f"of {len(cloud.points)} points", "3 virtual tokens", "3 on their path", "nearest words"):
+    found = pca(cloud)
+    for told in ("PCA (metric cosine)", f"of {len(cloud.points)} points", "3 virtual tokens", "3 on their path", "nearest words"):
         assert told in found.caption
     assert f"{cloud.sampled} sampled from 50 words (seed 5)" in found.caption and "% of the variance" in found.caption
     rows = found.rows()
@@ -96,8 +96,9 @@ def test_too_few_points_are_no_map(tmp_path):
 
 
 def test_umap_is_made_once_for_the_same_points_and_parameters(tmp_path, monkeypatch):
-    """The one test that imports umap-learn, which is slow."""
-    pytest.importorskip("umap")
+    """The one test that runs umap-learn, which is slow, in its process."""
+    assert umap(gather(small(), [Placed("one", some())]), cache=TensorCache(tmp_path), cancel=lambda: True) is None
+    assert list(tmp_path.iterdir()) == []  # not wanted any more: not begun, and nothing is kept
     cache, cloud = TensorCache(tmp_path), gather(small(), [Placed("one", some(12))], near=2, sample=50)
     made = umap(cloud, neighbours=10, seed=3, cache=cache)
     assert made.xy.shape == (len(cloud.points), 2) and np.isfinite(made.xy).all() and made.explained is None
@@ -105,7 +106,7 @@ def test_umap_is_made_once_for_the_same_points_and_parameters(tmp_path, monkeypa
         assert told in made.caption
 
     calls = []
-    monkeypatch.setattr(projection, "_umap", lambda vectors, _: calls.append(1) or np.zeros((len(vectors), 2), np.float32))
+    monkeypatch.setattr(projection, "_umap", lambda vectors, *_: calls.append(1) or np.zeros((len(vectors), 2), np.float32))
     again = umap(cloud, neighbours=10, seed=3, cache=cache)
     np.testing.assert_array_equal(again.xy, made.xy)
     assert not calls

@@ -76,6 +76,17 @@ def test_pushed_up_and_down_are_the_two_ends(gpt2, tmp_path):
     assert [word.id for word in down[:3]] == scores[0].argsort()[:3].tolist()
 
 
+def test_on_the_map_directions_stand_beside_the_unembedding(gpt2, tmp_path):
+    found, prefix = lens(gpt2, tmp_path), random_prefix(gpt2, 3)
+    vectors, rows = found.take(prefix), gpt2.model.transformer.wte.weight.detach()
+    spread = rows - rows.mean(0)
+    torch.testing.assert_close(found.unit, spread / spread.norm(dim=-1, keepdim=True))
+    cosine, logits = found.place(vectors) @ found.unit.T, found.scores(vectors)
+    for token in range(3):  # the logit is the product of the lengths and the cosine
+        ratio = logits[token] / (cosine[token] * spread.norm(dim=-1))
+        torch.testing.assert_close(ratio, ratio[:1].expand(len(ratio)), rtol=1e-2, atol=0)
+
+
 def test_the_recipe_says_what_is_left_out(gpt2, llama, tmp_path):
     assert "without their biases" in lens(gpt2, tmp_path).recipe and "layer 2" in lens(gpt2, tmp_path).recipe
     assert "head 1 of 2 (kept once for 2 heads)" in lens(llama, tmp_path, 0).recipe

@@ -1,0 +1,182 @@
+"""Virtual tokens of one or several runs among words, at one place: what the table, the map and the page show together.
+
+`open_space` (or `open_parts`, with progress) makes the space, `scene` sets the runs into it. Both are computed once
+and then drawn in several ways (analysis/figures/space.py).
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from analysis.cache import TensorCache
+from analysis.history import history
+from analysis.neighbours import Control, Neighbour, initial_control, nearest, random_control, recipe, search
+from analysis.projection import Cloud, Placed, gather
+from analysis.spaces import EMBEDDINGS, Space, embedding_space, space
+from analysis.word_tables import KEYS, KINDS, VALUES, Table, table_parts
+from analysis.writes import WriteSpace, write_space
+from core.backbone import Backbone
+from core.errors import BadInput
+from core.prefix import Prefix
+from core.runs import LoadedRun
+
+WRITES = "writes"
+SPACES = (KEYS, VALUES, WRITES, EMBEDDINGS)
+RANKS = 8  # words a virtual token, in the table and on the map
+PATH_POINTS = 1200  # that a map has room for
+CLEAR = 2.0  # a z-score above it is worth a look
+AnySpace = Space | WriteSpace
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """A run to set among words: its prefix, its `path` [(update, prefix)] from the beginning on, where it was kept.
+
+    `embeddings`: (P, width), the vectors that stand for the virtual tokens at the model's input, where it has such.
+    """
+
+    run: str
+    prefix: Prefix
+    path: Sequence[tuple[int, Prefix]] = ()
+    embeddings: Tensor | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """Runs in a space. `near`: the first words of every virtual token, run by run; `far`: what it pushes down (writes only).
+
+    `random` and `initial` (by run; none for what has no path) are the controls of the z-scores.
+    """
+
+    space: AnySpace
+    placed: tuple[Placed, ...]
+    random: Control
+    initial: dict[str, Control]
+    near: list[Neighbour]
+    far: list[Neighbour]
+    cloud: Cloud
+    whole: bool
+
+    @property
+    def recipe(self) -> str:
+        """The space and the controls, in words."""
+        return recipe(self.space, self.random, next(iter(self.initial.values()), None))
+
+    def search(self, word: str) -> list[Neighbour]:
+        """The virtual tokens of all runs near a word, best first. BadInput where no token is the word."""
+        found = [
+            one
+            for each in self.placed
+            for one in search(self.space, each.vectors, word, self.random, self.initial.get(each.run), each.run)
+        ]
+        return sorted(found, key=lambda neighbour: -neighbour.score)
+
+    def verdict(self, run: str) -> str:
+        """How much to believe of a run's first words, in a sentence."""
+        first = [one for one in self.near if one.run == run and one.rank == 1]
+        clear = sum((one.z_random or 0) > CLEAR for one in first)
+        does = "push their first word further up" if self.space.kind == WRITES else "lie nearer to their first word"
+        told = f"{clear} of {len(first)} virtual tokens of {run} {does} than random vectors do (z above {CLEAR:g})"
+        began = [one.z_initial for one in first if one.z_initial is not None]
+        if not began:
+            return f"{told}."
+        return f"{told}, and {sum(z > CLEAR for z in began)} than its own tokens did before training."
+
+
+def shown(loaded: LoadedRun, backbone: Backbone) -> Shown:
+    """A loaded run with its path. BadInput where the run has no virtual tokens, and says what it has instead."""
+    if loaded.prefix is None:
+        raise BadInput(
+            f"{loaded.run.id} has no virtual tokens: its method ({loaded.run.method}) changes or adds weights, so there is "
+            "nothing to set among the words. Choose a run with a prefix, or type a text prefix."
+        )
+    return Shown(loaded.run.id, loaded.prefix, history(loaded.run))
+
+
+def open_space(
+    backbone: Backbone,
+    kind: str,
+    layer: int = 0,
+    head: int | None = None,
+    cache: TensorCache | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> AnySpace:
+    """A space by its name ("keys", "values", "writes" or "embeddings"); layer and head from 0, head None for all."""
+    made: AnySpace | None = None
+    for made, done, total in open_parts(backbone, kind, layer, head, cache):  # noqa: B007 (the last one counts)
+        if progress is not None:
+            progress(done, total)
+    assert made is not None
+    return made
+
+
+def open_parts(
+    backbone: Backbone, kind: str, layer: int = 0, head: int | None = None, cache: TensorCache | None = None
+) -> Iterator[tuple[AnySpace | None, int, int]]:
+    """(None, words done, words in all) while the words are computed, then (space, all, all).
+
+    Raises BadInput where there is no such space, layer or head, NotSupported where the model does not fit.
+    """
+    if kind not in SPACES:
+        raise BadInput(f"There is no space of {kind!r}. Choose one of: {', '.join(SPACES)}.")
+    if kind == EMBEDDINGS:
+        found = embedding_space(backbone)
+        yield found, len(found.vocabulary), len(found.vocabulary)
+        return
+    for made, done, total in table_parts(backbone, kind if kind in KINDS else VALUES, layer, cache):
+        yield None if made is None else _space(backbone, kind, made, head), done, total
+
+
+def _space(backbone: Backbone, kind: str, words: Table, head: int | None) -> AnySpace:
+    return write_space(backbone, words, head) if kind == WRITES else space(words, head)
+
+
+def scene(
+    found: AnySpace,
+    runs: Sequence[Shown],
+    k: int = RANKS,
+    whole: bool = False,
+    sample: int = 2000,
+    seed: int = 0,
+    random: Control | None = None,
+) -> Scene:
+    """Set runs into a space: their first k words with controls, and the points of a map.
+
+    `whole`: whole words only; `random`: a control of this space that was measured before. Raises BadInput where a run has
+    no place in the space, WrongBackbone where it belongs to another model.
+    """
+    placed = tuple(_placed(found, one, len(runs)) for one in runs)
+    random = random or random_control(found, k, seed=seed, whole=whole)
+    initial = {one.run: initial_control(found, one.path[0][1], k, whole) for one in placed if one.path}
+    near, far = [], []
+    for one in placed:
+        held = (random, initial.get(one.run))
+        near += nearest(found, one.vectors, k, *held, whole=whole, run=one.run)
+        if found.kind == WRITES:
+            far += nearest(found, one.vectors, k, *held, down=True, whole=whole, run=one.run)
+    cloud = gather(found, placed, k, sample, seed, whole)
+    return Scene(found, placed, random, initial, near, far, cloud, whole)
+
+
+def _placed(found: AnySpace, one: Shown, runs: int) -> Placed:
+    """A run's vectors in a space, and its path, of which no more is kept than a map has room for; the end comes once."""
+    if found.kind == EMBEDDINGS:
+        return Placed(one.run, _embeddings(one))
+    vectors = found.take(one.prefix)
+    path = [(update, found.take(prefix)) for update, prefix in one.path]
+    if path and torch.allclose(path[-1][1], vectors, rtol=1e-2, atol=1e-3):
+        path.pop()
+    room = max(1, PATH_POINTS // (runs * len(vectors)))
+    kept = {round(place * (len(path) - 1) / max(1, room - 1)) for place in range(room)} if len(path) > room else range(len(path))
+    return Placed(one.run, vectors, tuple(path[place] for place in sorted(kept)))
+
+
+def _embeddings(one: Shown) -> Tensor:
+    if one.embeddings is None:
+        raise BadInput(
+            f"{one.run} holds keys and values, no input embeddings: nothing of it lies in this space. Choose a run of the "
+            "method embedding, a text prefix, or the space of keys or values."
+        )
+    return one.embeddings.float().cpu()
