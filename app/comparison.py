@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from app.session import Lab
+from app.subject import Subject, Written
 from core.backbone import Backbone
 from core.config import DecodeConfig
 from core.errors import PrefixLabError
@@ -43,6 +44,8 @@ class Column:
     seconds: float = 0.0
     note: str = ""
     run: Run | None = None
+    prompt_ids: list[int] = field(default_factory=list)
+    ids: list[int] = field(default_factory=list)
     words: list[tuple[str, float]] = field(default_factory=list)
 
     @property
@@ -101,9 +104,14 @@ def _lanes(lab: Lab, seen: Comparison) -> list[_Lane]:
     if prefix:
         shared.columns.append(seen.columns["prefix"])
         shared.requests.append(_request(backbone, task, seen.ask, prefix))
-    if not tuned:
-        return [shared]
-    return [shared, _Lane(tuned.model, [seen.columns["finetuned"]], [_request(backbone, tuned.task, seen.ask, tuned)])]
+    lanes = [shared]
+    if tuned:
+        own = _request(backbone, tuned.task, seen.ask, tuned)
+        lanes.append(_Lane(tuned.model, [seen.columns["finetuned"]], [own]))
+    for lane in lanes:
+        for column, request in zip(lane.columns, lane.requests, strict=True):
+            column.prompt_ids = request.prompt_ids
+    return lanes
 
 
 def _load(lab: Lab, column: Column, run_id: str, backbone: Backbone) -> LoadedRun | None:
@@ -148,6 +156,7 @@ def _grow(lane: _Lane, step: list[Token | None], seconds: float) -> None:
             continue
         column.tokens += 1
         column.seconds += seconds
+        column.ids.append(token.id)
         column.text = token.text_so_far
         column.state = "eos" if token.ended else "streaming"
 
@@ -168,6 +177,7 @@ def _search(lab: Lab, seen: Comparison, lanes: list[_Lane], cancel: Cancel) -> I
         texts = lab.work(generate, lane.model, seen.backbone, lane.requests, seen.ask.decode, cancel)
         for column, told in zip(lane.columns, texts, strict=True):
             column.text, column.tokens, column.seconds, column.state = told.text, len(told.ids), told.seconds, told.finish
+            column.ids = told.ids
 
 
 def _next_words(lab: Lab, backbone: Backbone, lane: _Lane) -> None:
@@ -180,6 +190,16 @@ def _close(seen: Comparison, seconds: float) -> None:
         seen.phase, seen.say = "cancelled", f"after {seconds:.1f} s. What was written so far is kept and marked."
     else:
         seen.phase, seen.say = "done", f"in {seconds:.1f} s: {describe(seen.ask.decode)}, the same for every column."
+
+
+def subject(seen: Comparison) -> Subject:
+    """What was written, for the other tabs."""
+    columns = {
+        kind: Written(column.run.id if column.run else "", tuple(column.prompt_ids), tuple(column.ids), column.text, column.state)
+        for kind, column in seen.columns.items()
+        if column.ids
+    }
+    return Subject(seen.ask.name, seen.ask.source, seen.ask.decode, columns)
 
 
 def describe(decode: DecodeConfig) -> str:

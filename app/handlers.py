@@ -9,7 +9,7 @@ import gradio as gr
 
 from app import choosers, examples, pieces, shell, table_sync, urlstate
 from app.columns import columns, empty
-from app.comparison import KINDS, Ask, Comparison, compare
+from app.comparison import KINDS, Ask, Comparison, compare, subject
 from app.html import METHODS, tag
 from app.page import Page
 from app.panels import panels
@@ -63,7 +63,7 @@ class Handlers:
 
     def restore(self, search: str) -> Update:
         """What the address says, on opening the page; the first example where it says nothing."""
-        page, address = self.page, urlstate.read(search or "")
+        page, address = self.page, urlstate.read(search or "", urlstate.Address)
         update: Update = {
             self.shell.backbone: address.backbone or self.lab.default,
             self.shell.task: gr.update(choices=[address.task] if address.task else [], value=address.task or None),
@@ -140,7 +140,9 @@ class Handlers:
         yield self._begun(backbone, plan, {"prefix": prefix, "finetuned": finetuned}, fields) | {
             self.page.shown: [name, plan.task or None],
             self.shell.address: self._address(name, plan, ask, sample.id if sample else ""),
+            self.shell.subject: "",
         }
+        self.lab.subjects.forget(who)
         try:
             for seen in compare(self.lab, backbone, ask, lambda: self.lab.is_stopped(who, ticket)):
                 if not self.lab.is_stale(who, ticket):
@@ -149,7 +151,13 @@ class Handlers:
             yield {self.page.panels: ""} | {self.page.outputs[kind]: empty(kind) for kind in KINDS}
             raise
         if not self.lab.is_stale(who, ticket):
-            yield {self.page.panels: panels(seen, fields, sample), self.page.stop: gr.update(interactive=False)}
+            found = subject(seen)
+            self.lab.subjects.put(who, found)
+            yield {
+                self.page.panels: panels(seen, fields, sample),
+                self.page.stop: gr.update(interactive=False),
+                self.shell.subject: str(found.number),
+            }
 
     def _plan(self, backbone: Backbone, task: str, prefix: str, finetuned: str) -> Plan:
         wanted = {"prefix": prefix, "finetuned": finetuned}

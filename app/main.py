@@ -22,7 +22,7 @@ def build(lab: Lab | None = None) -> gr.Blocks:
     lab = lab or Lab()
     with gr.Blocks(title="Prefix Lab", fill_width=True, analytics_enabled=False) as page:
         frame = shell.header(lab, page)
-        with gr.Tabs(elem_id="pl-tabs"), gr.Tab("Compare", id="compare"):
+        with gr.Tabs(elem_id="pl-tabs"), gr.Tab("Compare", id="compare", elem_id="pl-tab-compare"):
             compare.build(lab, frame)
         api.publish(lab)
     return page

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import torch
 
+from app.subject import Subjects
 from core.backbone import DEFAULT, Backbone, bundled, load_backbone
 from core.runs import LoadedRun, load_run
 from core.store import Run, Store, store
@@ -46,6 +47,7 @@ class Lab:
         self._backbones: OrderedDict[str, Backbone] = OrderedDict()
         self._runs: OrderedDict[tuple[str, str], LoadedRun] = OrderedDict()
         self.busy = ""  # the page whose comparison is being written
+        self.subjects = Subjects()
         self._newest: dict[str, int] = {}
         self._stopped: dict[str, int] = {}
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import gradio as gr
 
+from app import urlstate
 from app.html import area, count, tag, text
 from app.session import Lab
 from core.backbone import Backbone
@@ -22,6 +23,7 @@ class Shell:
     status: gr.HTML
     search: gr.Textbox
     address: gr.Textbox
+    subject: gr.Textbox  # the number of the page's last finished comparison (Lab.subject); empty while there is none
 
 
 def header(lab: Lab, page: gr.Blocks) -> Shell:
@@ -38,8 +40,9 @@ def header(lab: Lab, page: gr.Blocks) -> Shell:
     area(tag("span", "", cls="note", aria_live="polite"), elem_id="pl-note")
     search = gr.Textbox(visible="hidden", elem_id="pl-search")
     address = gr.Textbox(visible="hidden", elem_id="pl-address")
-    address.change(None, address, None, js="(query) => PrefixLab.remember(query)")
-    return Shell(page, backbone, task, facts, status, search, address)
+    address.change(None, address, None, js=urlstate.remember(urlstate.Address))
+    subject = gr.Textbox(visible="hidden", elem_id="pl-subject")
+    return Shell(page, backbone, task, facts, status, search, address, subject)
 
 
 def _buttons() -> str:

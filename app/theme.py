@@ -7,13 +7,14 @@ The method colours themselves are CSS variables in assets/css/app.css, lighter i
 import gradio as gr
 from gradio.themes.utils.fonts import Font
 
+from app import plots
 from core import paths
 
 # Font, not a bare string: Gradio takes those for files that it serves, and asks for them in vain.
 SANS = [Font(name) for name in ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "DejaVu Sans", "sans-serif")]
 MONO = [Font(name) for name in ("ui-monospace", "SF Mono", "Menlo", "Consolas", "DejaVu Sans Mono", "monospace")]
-STYLES = ("app.css", "compare.css", "present.css")
-SCRIPTS = ("shell.js", "widgets.js", "address.js")
+STYLES = ("app.css", "compare.css", "plots.css", "present.css")
+SCRIPTS = ("shell.js", "widgets.js", "address.js", "tabs.js", "plots.js")
 
 
 def theme() -> gr.Theme:
@@ -61,11 +62,9 @@ def head() -> str:
     The style sheets go here and not through `launch(css=…)`: Gradio writes each of those rules out again under its own
     container, which loses shorthands with var() and all that hangs on <body>.
     """
-    styles = (_read("css", name) for name in STYLES)
-    scripts = (_read("js", name) for name in SCRIPTS)
-    return "\n".join(
-        [*(f"<style>\n{style}</style>" for style in styles), *(f"<script>\n{script}</script>" for script in scripts)]
-    )
+    styles = [f"<style>\n{_read('css', name)}</style>" for name in STYLES]
+    scripts = [f"<script>\n{_read('js', name)}</script>" for name in SCRIPTS]
+    return "\n".join([*styles, plots.head(), *scripts])
 
 
 def _read(kind: str, name: str) -> str:

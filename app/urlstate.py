@@ -1,73 +1,83 @@
-"""What the page's address says: enough to find the same comparison again. Bad values are left out, never fatal."""
+"""What the page's address says: enough to find the same picture again. Bad values are left out and named, never fatal.
 
-from dataclasses import dataclass, field
+Each tab has a small frozen dataclass of its own, a `State`: a field is a value in the address, under the field's name or
+the one given with `key`. `write` leaves defaults out. The tabs share one address, so no two states may use one name.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from typing import Any, TypeVar
 from urllib.parse import parse_qs, urlencode
 
 MODES = ("greedy", "sample", "beam")
-LIMIT = 4000  # characters of a table kept in the address
+LIMIT = 4000  # characters of one value kept in the address; a longer one is left out
+
+
+def kept(default: Any, check: Callable[[Any], bool] | None = None, key: str = "") -> Any:
+    """A field of a State: its default, what a value read must pass, and its name in the address where that is another."""
+    return field(default=default, metadata={"check": check, "key": key})
 
 
 @dataclass(frozen=True)
-class Address:
-    """`example` is the id of a bundled table; `source` a table of one's own, and then `example` is empty."""
+class State:
+    """What one tab keeps in the address. Fields are str, int or float; `ignored` names the values that could not be read."""
 
-    backbone: str = ""
-    task: str = ""
-    prefix: str = ""
-    finetuned: str = ""
-    example: str = ""
-    source: str = ""
-    mode: str = "greedy"
-    seed: int = 0
-    temperature: float = 1.0
-    top_p: float = 1.0
-    ignored: tuple[str, ...] = field(default=(), compare=False)  # names of values that could not be read
+    ignored: tuple[str, ...] = field(default=(), compare=False, kw_only=True)
 
 
-NAMES = {
-    "backbone": "backbone",
-    "task": "task",
-    "prefix": "prefix",
-    "finetuned": "finetuned",
-    "example": "example",
-    "source": "table",
-    "mode": "mode",
-    "seed": "seed",
-    "temperature": "temperature",
-    "top_p": "top_p",
-}
-CHECKS = {
-    "mode": lambda value: value in MODES,
-    "seed": lambda value: 0 <= value < 2**53,
-    "temperature": lambda value: 0.01 <= value <= 100,
-    "top_p": lambda value: 0.001 <= value <= 1,
-}
+@dataclass(frozen=True)
+class Address(State):
+    """The Compare tab. `example` is the id of a bundled table; `source` a table of one's own, and then `example` is empty."""
+
+    backbone: str = kept("")
+    task: str = kept("")
+    prefix: str = kept("")
+    finetuned: str = kept("")
+    example: str = kept("")
+    source: str = kept("", key="table")
+    mode: str = kept("greedy", lambda value: value in MODES)
+    seed: int = kept(0, lambda value: 0 <= value < 2**53)
+    temperature: float = kept(1.0, lambda value: 0.01 <= value <= 100)
+    top_p: float = kept(1.0, lambda value: 0.001 <= value <= 1)
 
 
-def read(query: str) -> Address:
-    """The state in an address's query string ("?seed=1&…")."""
+Kind = TypeVar("Kind", bound=State)
+
+
+def keys(state: State | type[State]) -> dict[str, str]:
+    """Field -> name in the address."""
+    return {found.name: found.metadata["key"] or found.name for found in fields(state) if "key" in found.metadata}
+
+
+def read(query: str, kind: type[Kind]) -> Kind:
+    """The state of one tab in an address's query string ("?seed=1&…")."""
     try:
-        given = parse_qs(query.lstrip("?"), max_num_fields=50) if len(query) < 20_000 else {}
+        given = parse_qs(query.lstrip("?"), max_num_fields=80) if len(query) < 20_000 else {}
     except ValueError:  # more fields than any address of ours has
         given = {}
-    values, ignored = {}, []
-    for name, shown in NAMES.items():
+    values: dict[str, Any] = {}
+    plain, names, ignored = kind(), keys(kind), []
+    for found in fields(kind):
+        shown = names.get(found.name, "")
         if shown not in given:
             continue
         try:
-            value = type(getattr(Address(), name))(given[shown][0])
-            if not CHECKS.get(name, lambda _: True)(value):
+            value = type(getattr(plain, found.name))(given[shown][0])
+            if found.metadata["check"] and not found.metadata["check"](value):
                 raise ValueError
-            values[name] = value
+            values[found.name] = value
         except ValueError:
             ignored.append(shown)
-    return Address(**values, ignored=tuple(ignored))
+    return kind(**values, ignored=tuple(ignored))
 
 
-def write(address: Address) -> str:
+def write(state: State) -> str:
     """The query string of a state, defaults left out: "seed=1&example=cafe-001"."""
-    plain = Address()
-    changed = {shown: getattr(address, name) for name, shown in NAMES.items() if getattr(address, name) != getattr(plain, name)}
-    if len(str(changed.get("table", ""))) > LIMIT:
-        del changed["table"]
-    return urlencode(changed)
+    plain = type(state)()
+    changed = {shown: getattr(state, name) for name, shown in keys(state).items() if getattr(state, name) != getattr(plain, name)}
+    return urlencode({shown: value for shown, value in changed.items() if len(str(value)) <= LIMIT})
+
+
+def remember(kind: type[State]) -> str:
+    """The page's script that puts what `write` gave into the address, in place of this tab's part only."""
+    return f"(query) => PrefixLab.remember(query, {list(keys(kind).values())})"

@@ -96,7 +96,7 @@ def _wire(do: Handlers, shell: Shell, page: Page) -> None:
         page.finetuned,
         page.shown,
     ]
-    written += [page.samples, shell.status, shell.facts, shell.task, shell.address]
+    written += [page.samples, shell.status, shell.facts, shell.task, shell.address, shell.subject]
 
     def then_run(event: gr.events.Dependency, ask=do.ask, given: list | None = None) -> None:
         ticket = event.then(ask, given, [page.ticket, shell.status], queue=False, trigger_mode="multiple", **QUIET)

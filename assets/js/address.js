@@ -1,6 +1,5 @@
 // The page's address. The server writes what it knows (table, runs, decoding); the page writes what only it knows.
 (() => {
-  const own = ["theme", "present", "panels", "marks"];
   const replace = (query) => {
     const text = query.toString();
     history.replaceState(history.state, "", text ? `?${text}` : location.pathname);
@@ -13,11 +12,11 @@
     }
     replace(query);
   };
-  // The server's part replaces all that is not the page's own.
-  PrefixLab.remember = (written) => {
-    const now = new URLSearchParams(location.search);
-    const query = new URLSearchParams(written || "");
-    for (const name of own) if (now.get(name)) query.set(name, now.get(name));
+  // A tab's part, as the server writes it, replaces the values of that tab (`names`) and no others.
+  PrefixLab.remember = (written, names) => {
+    const query = new URLSearchParams(location.search);
+    for (const name of names) query.delete(name);
+    for (const [name, value] of new URLSearchParams(written || "")) query.set(name, value);
     replace(query);
   };
 })();

@@ -130,6 +130,7 @@ window.PrefixLab = (() => {
     lab.panels((query.get("panels") || "prefix-finetuned").split("-"));
     lab.marks(["values", "difference", "none"].includes(query.get("marks")) ? query.get("marks") : "values");
     lab.present(query.get("present") === "1");
+    lab.tabs.start(query.get("tab") || "");
     // What the server says now ends what the page had to say about before.
     new MutationObserver(() => lab.note("")).observe(find("#pl-status"), { subtree: true, childList: true, characterData: true });
   };

@@ -1,0 +1,178 @@
+"""How figures look, light and dark, and how they leave the program: stand-alone HTML and CSV.
+
+Every figure is made by `figure` in light colours. `dark` gives the same figure for a dark page; the app's plot widget
+does the same in the browser, by the same table (`PALETTE`), so that a change of theme needs no new figure. A trace
+takes its colours from `COLOURS` and is told apart without hue too: by a pattern, a dash, a symbol or a label of its own.
+"""
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.io import to_html
+
+# Okabe-Ito for the methods; the rest are the page's inks (assets/css/app.css): name -> (light, dark).
+PALETTE = {
+    "prefix": ("#0072b2", "#6cbcf0"),
+    "finetuned": ("#d55e00", "#ff9d57"),
+    "base": ("#666666", "#b4bac1"),
+    "green": ("#009e73", "#4fd0a8"),
+    "purple": ("#aa4499", "#e39bc9"),
+    "prefix-wash": ("#e3f0f8", "#15344a"),
+    "finetuned-wash": ("#fcebdf", "#45280f"),
+    "base-wash": ("#efefef", "#2b3036"),
+    "sheet": ("#ffffff", "#1c2024"),
+    "wash": ("#efeeea", "#262b30"),
+    "line": ("#dedbd4", "#363c43"),
+    "ink": ("#1a1e23", "#eef0f2"),
+    "muted": ("#5b636c", "#a4acb5"),
+}
+COLOURS = {name: light for name, (light, _) in PALETTE.items()}
+DARK = dict(PALETTE.values())
+SEQUENTIAL = "Cividis"
+FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', 'DejaVu Sans', sans-serif"
+SIZE, LARGE = 14, 20  # px of type: on a desk, and in the presenter's view
+CONFIG: dict[str, Any] = {
+    "displaylogo": False,
+    "responsive": True,
+    # A list of our own: the standard bar offers an upload to another machine.
+    "modeBarButtons": [["zoom2d", "pan2d", "select2d", "lasso2d", "resetScale2d"]],
+    "displayModeBar": False,
+}
+
+
+def template(theme: str = "light", size: int = SIZE) -> go.layout.Template:
+    """Fonts, paper, axes and margins. `theme`: light or dark."""
+    ink = {name: pair[theme == "dark"] for name, pair in PALETTE.items()}
+    axis = {
+        "gridcolor": ink["line"],
+        "linecolor": ink["line"],
+        "zerolinecolor": ink["line"],
+        "zerolinewidth": 1,
+        "tickcolor": ink["line"],
+        "automargin": True,
+        "title": {"standoff": 8, "font": {"color": ink["muted"], "size": size}},
+    }
+    bar = {"outlinewidth": 0, "thickness": 12, "tickcolor": ink["line"], "title": {"side": "right"}}
+    return go.layout.Template(
+        layout={
+            "font": {"family": FONT, "size": size, "color": ink["ink"]},
+            "title": {
+                "x": 0,
+                "xref": "paper",
+                "xanchor": "left",
+                "yref": "container",
+                "y": 1,
+                "yanchor": "top",
+                "pad": {"t": 10},
+                "font": {"size": size + 2},
+                "subtitle": {"font": {"size": size - 1, "color": ink["muted"]}},
+            },
+            "paper_bgcolor": ink["sheet"],
+            "plot_bgcolor": ink["sheet"],
+            "colorway": [ink[name] for name in ("prefix", "finetuned", "base", "green", "purple")],
+            "colorscale": {"sequential": SEQUENTIAL},
+            "margin": {"l": 12, "r": 16, "t": 60, "b": 12},
+            "xaxis": axis | {"showgrid": False},
+            "yaxis": axis,
+            "coloraxis": {"colorbar": bar},
+            "hoverlabel": {"bgcolor": ink["sheet"], "bordercolor": ink["muted"], "font": {"color": ink["ink"], "size": size}},
+            "legend": {"orientation": "h", "x": 1, "xanchor": "right", "y": 1, "yanchor": "bottom", "font": {"size": size}},
+            "bargap": 0.25,
+            "hovermode": "closest",
+        },
+        data={"heatmap": [{"colorbar": bar, "colorscale": SEQUENTIAL}]},
+    )
+
+
+def figure(traces: Iterable[Any], title: str, recipe: str = "", **layout: Any) -> go.Figure:
+    """A figure in the house's style. `title` says what is seen, `recipe` how it was made (n, seed, parameters).
+
+    Both are plotly's markup (`<br>` breaks a line): text of models and people goes through `plain` first.
+    """
+    made = go.Figure(list(traces))
+    made.update_layout(template=template(), title={"text": title, "subtitle": {"text": recipe or None}}, **layout)
+    return made
+
+
+def plain(text: str) -> str:
+    """Any text, safe where plotly reads markup (titles, labels, hover)."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def shown(token: str) -> str:
+    """A token so that it is seen: blanks and line breaks drawn, no markup."""
+    return plain(token.replace("\n", "↵").replace(" ", "␣") if not token.strip() else token.replace("\n", "↵").strip()) or "∅"
+
+
+def label(x: Any, y: Any, text: str, colour: str, **more: Any) -> dict[str, Any]:
+    """An annotation that names a line or an area where it is, in place of a legend. `colour`: a name of the palette."""
+    return {"x": x, "y": y, "text": text, "showarrow": False, "xanchor": "left", "font": {"color": COLOURS[colour]}} | more
+
+
+def dark(light: go.Figure) -> go.Figure:
+    """The same figure on dark paper."""
+    bare = light.to_plotly_json()
+    bare["layout"].pop("template", None)
+    found = go.Figure(_recoloured(bare))
+    return found.update_layout(template=template("dark"))
+
+
+def _recoloured(part: Any) -> Any:
+    if isinstance(part, dict):
+        return {name: _recoloured(value) for name, value in part.items()}
+    if isinstance(part, list | tuple):
+        return [_recoloured(value) for value in part]
+    return DARK.get(part.lower(), part) if isinstance(part, str) else part
+
+
+def save(what: go.Figure, path: Path | str) -> None:
+    """Write a figure by the file's ending: .html (stand-alone: opens with the network off) or .csv (its numbers)."""
+    path = Path(path)
+    if path.suffix == ".csv":
+        path.write_text(csv_text(what), encoding="utf-8", newline="")
+    else:
+        path.write_text(to_html(what, config=CONFIG | {"displayModeBar": True}, include_plotlyjs=True), encoding="utf-8")
+
+
+def csv_text(what: go.Figure) -> str:
+    """The numbers of a figure as CSV, one row a point or cell; columns are named after the axes."""
+    kept = io.StringIO()
+    writer = csv.writer(kept, lineterminator="\n")
+    writer.writerow(["series", _axis(what, "x"), _axis(what, "y"), "value", "text"])
+    for trace in what.data:
+        if trace.visible is not False and not (trace.meta and trace.meta == "decoration"):
+            writer.writerows([_bare(trace.name), *row] for row in _rows(trace))
+    return kept.getvalue()
+
+
+def _axis(what: go.Figure, name: str) -> str:
+    return _bare(getattr(what.layout, f"{name}axis").title.text) or name
+
+
+def _bare(text: Any) -> str:
+    return str(text or "").replace("<br>", " ").replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+
+
+def _rows(trace: Any) -> Iterator[list[Any]]:
+    if trace.type == "heatmap":
+        cells = np.asarray(trace.z, dtype=object)
+        columns, rows = _values(trace.x, cells.shape[1]), _values(trace.y, cells.shape[0])
+        texts = np.asarray(trace.text, dtype=object) if trace.text is not None else np.full(cells.shape, "")
+        for i, row in enumerate(rows):
+            for j, column in enumerate(columns):
+                yield [_bare(column), _bare(row), cells[i, j], _bare(texts[i, j])]
+        return
+    length = max((len(part) for part in (trace.x, trace.y) if part is not None), default=0)
+    single = not isinstance(trace.text, list | tuple | np.ndarray)
+    noted = [trace.text or ""] * length if single else trace.text
+    for x, y, text in zip(_values(trace.x, length), _values(trace.y, length), noted, strict=False):
+        yield [_bare(x) if isinstance(x, str) else x, _bare(y) if isinstance(y, str) else y, "", _bare(text)]
+
+
+def _values(given: Sequence[Any] | None, count: int) -> Sequence[Any]:
+    return list(range(count)) if given is None else list(given)

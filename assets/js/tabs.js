@@ -1,0 +1,26 @@
+// The tabs: which one is shown is kept in the address, and opening a link shows that tab again.
+(() => {
+  const PREFIX = "pl-tab-"; // elem_id of a tab is "pl-tab-NAME"; Gradio calls its button "pl-tab-NAME-button"
+  const FIRST = "compare";
+  const button = (name) => document.getElementById(`${PREFIX}${name}-button`);
+  const now = () => {
+    const on = document.querySelector("#pl-tabs [role=tab][aria-selected=true]")?.id || "";
+    return on.startsWith(PREFIX) ? on.slice(PREFIX.length, -"-button".length) : FIRST;
+  };
+  const show = (name) => button(name)?.click();
+  const start = (wanted) => {
+    if (wanted && !(/^[a-z-]+$/.test(wanted) && button(wanted))) {
+      PrefixLab.note(`There is no tab "${wanted.slice(0, 20)}": the address names none of those above.`);
+      PrefixLab.address({ tab: "" });
+    } else if (wanted) {
+      show(wanted);
+    }
+    const follow = () => {
+      document.body.dataset.tab = now();
+      PrefixLab.address({ tab: now() === FIRST ? "" : now() });
+    };
+    new MutationObserver(follow).observe(document.querySelector("#pl-tabs [role=tablist]"), { subtree: true, attributes: true, attributeFilter: ["aria-selected"] });
+    document.body.dataset.tab = now();
+  };
+  PrefixLab.tabs = { now, show, start };
+})();
