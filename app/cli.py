@@ -170,14 +170,22 @@ Outputs of any system, in the official scripts' forms:
 
 
 def _runs(verbs, name: str) -> None:
-    _verb(verbs, name, "list the runs, bundled ones first", "python launch.py runs --json")
+    verb = _verb(verbs, name, "list the runs, bundled ones first, or put them in order", "python launch.py runs --json")
+    what = verb.add_mutually_exclusive_group()
+    what.add_argument("--rename", nargs=2, metavar=("RUN", "NEW"), help="give a run another name")
+    what.add_argument("--note", nargs=2, metavar=("RUN", "TEXT"), help="write a run's notes anew")
+    what.add_argument("--delete", metavar="RUN", help="move a run to the trash")
+    what.add_argument("--restore", metavar="RUN", help="bring a run back from the trash")
+    what.add_argument("--empty-trash", action="store_true", help="delete for good what is in the trash")
 
 
 def _import(verbs, name: str) -> None:
     example = "python launch.py import --from peft_folder --run theirs --backbone gpt2"
-    verb = _verb(verbs, name, "make a run of a prefix that PEFT, or the code of the paper's authors, trained", example)
-    verb.add_argument("--from", dest="folder", required=True, help="the folder of the checkpoint")
-    verb.add_argument("--run", required=True, help="the name of the new run")
+    verb = _verb(verbs, name, "make a run of a prefix that PEFT or the paper's authors' code trained, or of a zip", example)
+    which = verb.add_mutually_exclusive_group(required=True)
+    which.add_argument("--from", dest="folder", help="the folder of the checkpoint")
+    which.add_argument("--zip", metavar="FILE", help="a run that `export --zip` wrote")
+    verb.add_argument("--run", help="the name of the new run (default with --zip: the run's own)")
     verb.add_argument("--task", help="name of the task it was trained for (default: the checkpoint's, or e2e)")
     verb.add_argument(
         "--form", choices=["newline", "paper"], help="what stands between table and text (default: paper for the authors' code)"
@@ -189,9 +197,11 @@ def _import(verbs, name: str) -> None:
 
 def _export(verbs, name: str) -> None:
     example = "python launch.py export --run e2e-prefix --to peft_folder"
-    verb = _verb(verbs, name, "write a prefix run as a PEFT adapter, with the same logits", example)
+    verb = _verb(verbs, name, "write a prefix run as a PEFT adapter, or any run as a zip", example)
     verb.add_argument("--run", required=True, help="the run to write")
-    verb.add_argument("--to", required=True, help="a new folder")
+    where = verb.add_mutually_exclusive_group(required=True)
+    where.add_argument("--to", help="a new folder")
+    where.add_argument("--zip", metavar="FILE", help="a new file: any run, whole, for `import --zip`")
     verb.add_argument("--base", default="", help="what PEFT is to call the model (default: the run's backbone)")
     verb.set_defaults(job="interchange_commands.take_out")
 

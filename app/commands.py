@@ -18,7 +18,7 @@ from analysis.evaluate import evaluate as evaluate_run
 from analysis.watch import looker
 from app.cli import overrides
 from app.scoring import score as score_outputs
-from core import paths
+from core import paths, shelf
 from core.backbone import DEFAULT, load_backbone, pick_device
 from core.config import DecodeConfig, TrainConfig, preset
 from core.errors import BadInput
@@ -249,7 +249,10 @@ def _write_lines(path: Path, lines: list[str]) -> None:
 
 
 def runs(args: argparse.Namespace) -> int:
-    """List the runs; what cannot be read is said on stderr."""
+    """List the runs, or change what an option says; what cannot be read is said on stderr."""
+    if said := _ordered(args):
+        print(json.dumps({"done": said}) if args.json else said)
+        return 0
     found = store().runs()
     if args.json:
         print(json.dumps([summary(run) for run in found]))
@@ -266,6 +269,22 @@ def runs(args: argparse.Namespace) -> int:
     for sentence in store().broken():
         print(sentence, file=sys.stderr)
     return 0
+
+
+def _ordered(args: argparse.Namespace) -> str:
+    """What was done to the runs, as a sentence; empty where nothing was asked for."""
+    if args.rename:
+        return f"{args.rename[0]} is now {shelf.rename(store(), *args.rename).id}."
+    if args.note:
+        return f"The notes of {shelf.annotate(store(), *args.note).id} are kept."
+    if args.delete:
+        gone = shelf.delete(store(), args.delete).id
+        return f"{gone} is in the trash; it comes back with: python launch.py runs --restore {gone}"
+    if args.restore:
+        return f"{shelf.restore(store(), args.restore)} is back."
+    if args.empty_trash:
+        return f"The trash is empty; runs deleted for good: {shelf.empty_trash(store())}."
+    return ""
 
 
 def summary(run: Run) -> dict[str, Any]:

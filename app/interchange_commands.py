@@ -5,7 +5,9 @@ import json
 from pathlib import Path
 
 from app.commands import command_of, summary
+from core.archive import export_zip, import_zip
 from core.backbone import load_backbone
+from core.errors import BadInput
 from core.foreign import read_foreign
 from core.interchange import export_peft, keep_foreign
 from core.store import store
@@ -13,7 +15,11 @@ from core.tasks import task
 
 
 def bring_in(args: argparse.Namespace) -> int:
-    """A checkpoint of PEFT or of the authors' code becomes a run."""
+    """A checkpoint of PEFT or of the authors' code, or a zip, becomes a run."""
+    if args.zip:
+        return _unzipped(args)
+    if not args.run:
+        raise BadInput("The new run needs a name. Give one with --run.")
     store().check_free(args.run)
     backbone = load_backbone(args.backbone, args.device)
     found = read_foreign(Path(args.folder), backbone.spec)
@@ -28,8 +34,18 @@ def bring_in(args: argparse.Namespace) -> int:
     return 0
 
 
+def _unzipped(args: argparse.Namespace) -> int:
+    run = import_zip(Path(args.zip), store(), args.run or "")
+    print(json.dumps(summary(run)) if args.json else f"{run.id}: a {run.method} run of {run.backbone}, in {run.folder}.")
+    return 0
+
+
 def take_out(args: argparse.Namespace) -> int:
-    """A prefix run becomes a PEFT folder."""
+    """A prefix run becomes a PEFT folder, or any run a zip."""
+    if args.zip:
+        file = export_zip(store().get(args.run), Path(args.zip))
+        print(json.dumps({"run": args.run, "file": str(file)}) if args.json else f"{args.run} is in {file}.")
+        return 0
     folder = export_peft(store().get(args.run), Path(args.to), args.base)
     if args.json:
         print(json.dumps({"run": args.run, "folder": str(folder), "files": sorted(path.name for path in folder.iterdir())}))

@@ -142,7 +142,7 @@ class Store:
             for root in self._roots()
             if root.is_dir()
             for path in sorted(root.iterdir())
-            if path.is_dir() and not path.is_symlink()
+            if path.is_dir() and not path.is_symlink() and not path.name.startswith(".")  # such are not runs: see shelf.py
         ]
 
     def _try(self, folder: Path) -> Run | StoreError:

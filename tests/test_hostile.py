@@ -17,12 +17,13 @@ from core.interchange import export_peft
 from core.store import Store
 from core.tasks import task
 from core.training import Training
+from tests.hostile.archives import ARCHIVES
 from tests.hostile.files import FOREIGN, MODELS, STORE
 from tests.hostile.given import DATA, SETTINGS, TABLES
 from tests.hostile.place import Place
 from tests.tiny import EXAMPLES, make_run, make_tiny_backbone, make_tiny_llama
 
-CASES = TABLES + SETTINGS + DATA + MODELS + STORE + FOREIGN
+CASES = TABLES + SETTINGS + DATA + MODELS + STORE + FOREIGN + ARCHIVES
 # A sentence says what to do: one of these begins the advice.
 ADVICE = re.compile(
     r"\b(give|use|write|delete|train|choose|load|restore|save|say|name|paste|leave|shorten|keep|take|check|mend|add|make|known"
