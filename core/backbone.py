@@ -11,12 +11,13 @@ from urllib.parse import urlsplit
 import torch
 from huggingface_hub import constants, snapshot_download
 from torch import nn
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from core import paths
 from core.attention import NAME, prepare
 from core.errors import BackboneNotFound, BadConfig, BadInput, NotSupported
+from core.families import CAUSAL, MODELS, SITES, USE, family_of, no_dropout, opening_of
 
 DEFAULT = "mini-gpt2"
 SAMPLES = 512  # values hashed of each tensor
@@ -30,7 +31,7 @@ class BackboneSpec:
 
     name: str
     origin: str  # "bundled", "folder" or "hub"
-    family: str  # "causal"
+    family: str  # "causal" or "seq2seq" (core/families.py)
     layers: int
     heads: int
     kv_heads: int
@@ -43,6 +44,11 @@ class BackboneSpec:
     sites: tuple[str, ...] = ("decoder",)
     where: str = ""  # what `load_backbone` finds it by again
 
+    @property
+    def shifted(self) -> bool:
+        """Whether a prefix takes positions, so that the text begins after it."""
+        return self.family == CAUSAL
+
 
 class Backbone:
     """A frozen model with its tokenizer. Shared by all its prefixes: nothing but `attach` changes what it computes."""
@@ -51,10 +57,14 @@ class Backbone:
         self.spec, self.model, self.tokenizer, self.device = spec, model, tokenizer, device
         self.dtype = next(model.parameters()).dtype
         self.eos = eos_ids(model, tokenizer)
+        self.opening = opening_of(model, tokenizer)
 
-    def encode(self, text: str) -> list[int]:
-        """Token ids of a text; no special tokens are added. BadInput where the model has no such ids."""
-        ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+    def encode(self, text: str, literal: bool = False) -> list[int]:
+        """Token ids of a text; no special tokens are added. BadInput where the model has no such ids.
+
+        `literal`: what looks like a special token ("</s>" in a pasted page) is read as the letters it is.
+        """
+        ids = self.tokenizer(text, add_special_tokens=False, split_special_tokens=literal)["input_ids"]
         if max(ids, default=0) >= self.spec.vocabulary:
             raise BadInput(
                 f"The tokenizer of {self.spec.name} gives the id {max(ids)}, and the vocabulary of its weights ends at "
@@ -91,22 +101,16 @@ def load_backbone(name: str = DEFAULT, device: str = "auto") -> Backbone:
     if origin == "hub":
         where = _fetch(name)
     config = _open(name, lambda: AutoConfig.from_pretrained(where, trust_remote_code=False))
-    if config.is_encoder_decoder:
-        raise NotSupported(
-            f"{name} is an encoder-decoder model ({config.model_type}); only decoder models such as GPT-2 are supported. "
-            "Give a GPT-2, Llama or Qwen-like model."
-        )
+    family = family_of(name, config)
     tokenizer = _open(name, lambda: AutoTokenizer.from_pretrained(where, trust_remote_code=False))
     model = _open(
         name,
-        lambda: AutoModelForCausalLM.from_pretrained(
+        lambda: MODELS[family].from_pretrained(
             where, dtype=pick_dtype(target), attn_implementation=NAME, use_safetensors=True, trust_remote_code=False
         ),
     )
     model = model.to(target).eval().requires_grad_(False)
-    for module in model.modules():  # gradient checkpointing needs train mode, so dropout must be off there too
-        if isinstance(module, nn.Dropout):
-            module.p = 0.0
+    no_dropout(model)
     prepare(model)
     if not tokenizer("a b")["input_ids"]:  # transformers makes an empty one where its files are missing
         raise BackboneNotFound(
@@ -114,7 +118,7 @@ def load_backbone(name: str = DEFAULT, device: str = "auto") -> Backbone:
         )
     shown = Path(name).resolve().name if origin == "folder" else name
     again = str(Path(name).resolve()) if origin == "folder" else name
-    return Backbone(_spec(shown, origin, again, model), model, tokenizer, target)
+    return Backbone(_spec(shown, origin, again, family, model), model, tokenizer, target)
 
 
 def _locate(name: str) -> tuple[str, str]:
@@ -230,18 +234,16 @@ def fingerprint(model: nn.Module) -> str:
     return digest.hexdigest()[:16]
 
 
-def _spec(name: str, origin: str, where: str, model: Any) -> BackboneSpec:
+def _spec(name: str, origin: str, where: str, family: str, model: Any) -> BackboneSpec:
     config = model.config
     for needed in ("num_attention_heads", "hidden_size", "num_hidden_layers", "vocab_size", "max_position_embeddings"):
         if not isinstance(getattr(config, needed, None), int):
-            raise NotSupported(
-                f"{name} ({config.model_type}) has no {needed}, which a prefix must fit. Use a GPT-2, Llama or Qwen-like model."
-            )
+            raise NotSupported(f"{name} ({config.model_type}) has no {needed}, which a prefix must fit. {USE}")
     heads, width = config.num_attention_heads, config.hidden_size
     return BackboneSpec(
         name=name,
         origin=origin,
-        family="causal",
+        family=family,
         layers=config.num_hidden_layers,
         heads=heads,
         kv_heads=getattr(config, "num_key_value_heads", None) or heads,
@@ -251,5 +253,6 @@ def _spec(name: str, origin: str, where: str, model: Any) -> BackboneSpec:
         positions=config.max_position_embeddings,
         parameters=sum(p.numel() for p in model.parameters()),
         fingerprint=fingerprint(model),
+        sites=SITES[family],
         where=where,
     )

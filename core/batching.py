@@ -9,6 +9,7 @@ from torch import Tensor
 
 from core.backbone import Backbone
 from core.errors import TooLong
+from core.sources import read_source
 from core.tasks import Example, Task
 
 IGNORE = -100
@@ -17,10 +18,14 @@ POOL = 64  # batches sorted by length together
 
 @dataclass(frozen=True)
 class Row:
-    """One training pair as token ids: what is read, and what is to be written (its end included)."""
+    """One training pair as token ids: what is read, and what is to be written (its end included).
+
+    `opening`: what an encoder-decoder's decoder is given before the answer; None where prompt and answer are one text.
+    """
 
     prompt: tuple[int, ...]
     answer: tuple[int, ...]
+    opening: tuple[int, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.prompt) + len(self.answer)
@@ -30,11 +35,20 @@ class Row:
 class Batch:
     """Right-padded rows. `ids`: (B, T); `labels`: (B, T), the next token at places that predict the answer, else IGNORE.
 
-    No mask is needed: with causal attention nothing real ever sees the padding to its right.
+    No mask is needed for these: with causal attention nothing real ever sees the padding to its right.
+    `source`: (B, S), what an encoder reads, and its `mask`, (B, S) with 1 where a token is real, or None where all are.
     """
 
     ids: Tensor
     labels: Tensor
+    source: Tensor | None = None
+    mask: Tensor | None = None
+
+    def inputs(self, virtual: int) -> dict[str, Tensor | None]:
+        """The model's arguments for it. The positions of a text that is not encoded begin after `virtual` tokens (paper §4.2)."""
+        if self.source is not None:
+            return {"input_ids": self.source, "attention_mask": self.mask, "decoder_input_ids": self.ids}
+        return {"input_ids": self.ids, "position_ids": torch.arange(self.ids.shape[1], device=self.ids.device)[None] + virtual}
 
     @property
     def targets(self) -> int:
@@ -46,33 +60,44 @@ def rows_of(backbone: Backbone, task: Task, examples: Sequence[Example], prefix_
     """One row a target. TooLong names the first example that does not fit beside the prefix."""
     rows: list[Row] = []
     seen: dict[str, tuple[int, ...]] = {}
-    room = backbone.spec.positions - prefix_length
     for example in examples:
         prompt = seen.get(example.source)
         if prompt is None:
-            prompt = seen[example.source] = tuple(backbone.encode(task.prompt(example.source)))
+            prompt = seen[example.source] = tuple(read_source(backbone, task, example.source).ids)
         for target in example.targets:
-            row = Row(prompt, tuple(backbone.encode(task.answer(target))))
-            if len(row) > room:
-                raise TooLong(
-                    f"An example has {len(row)} tokens, and {max(room, 0)} fit beside {prefix_length} virtual tokens "
-                    f"in {backbone.spec.positions} positions: "
-                    f"{example.source[:60]!r}… Shorten it, leave it out, or use fewer virtual tokens."
-                )
+            row = Row(prompt, tuple(backbone.encode(task.answer(target))), backbone.opening)
+            _check_room(backbone, row, prefix_length, example.source)
             rows.append(row)
     return rows
 
 
+def _check_room(backbone: Backbone, row: Row, virtual: int, source: str) -> None:
+    positions = backbone.spec.positions
+    if row.opening is None:
+        parts, beside = [("An example", len(row), positions - virtual)], f" beside {virtual} virtual tokens"
+    else:
+        answers = len(row.opening) + len(row.answer) - 1
+        parts, beside = [("An example's input", len(row.prompt), positions), ("An example's target", answers, positions)], ""
+    for what, tokens, room in parts:
+        if tokens > room:
+            raise TooLong(
+                f"{what} has {tokens} tokens, and {max(room, 0)} fit{beside} in {positions} positions: "
+                f"{source[:60]!r}… Shorten it, leave it out, or use fewer virtual tokens."
+            )
+
+
 def collate(rows: Sequence[Row], device: torch.device) -> Batch:
     """Pad rows on the right to the longest."""
-    width = max(len(row) for row in rows) - 1  # the last token is only predicted
+    before = [row.prompt if row.opening is None else row.opening for row in rows]  # what stands before the answer
+    width = max(len(given) + len(row.answer) for given, row in zip(before, rows, strict=True)) - 1  # the last is only predicted
     ids = torch.zeros(len(rows), width, dtype=torch.long)
     labels = torch.full((len(rows), width), IGNORE)
-    for index, row in enumerate(rows):
-        tokens = torch.tensor(row.prompt + row.answer)
-        ids[index, : len(row) - 1] = tokens[:-1]
-        labels[index, len(row.prompt) - 1 : len(row) - 1] = tokens[len(row.prompt) :]
-    return Batch(ids.to(device), labels.to(device))
+    for index, (given, row) in enumerate(zip(before, rows, strict=True)):
+        tokens = torch.tensor(given + row.answer)
+        ids[index, : len(tokens) - 1] = tokens[:-1]
+        labels[index, len(given) - 1 : len(tokens) - 1] = tokens[len(given) :]
+    source, mask = (None, None) if rows[0].opening is None else right_pad([row.prompt for row in rows], device)
+    return Batch(ids.to(device), labels.to(device), source, mask)
 
 
 def epochs(rows: Sequence[Row], batch: int, seed: int) -> Iterator[list[Row]]:
@@ -86,6 +111,15 @@ def epochs(rows: Sequence[Row], batch: int, seed: int) -> Iterator[list[Row]]:
             chunks = [pool[i : i + batch] for i in range(0, len(pool), batch)]
             rng.shuffle(chunks)
             yield from chunks
+
+
+def right_pad(sources: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor | None]:
+    """Sources padded on the right: ids (B, S) and mask (B, S), 1 where a token is real; None where no row is padded."""
+    lengths = torch.tensor([len(source) for source in sources])
+    width = int(lengths.max())
+    ids = torch.tensor([[*source, *[0] * (width - len(source))] for source in sources], dtype=torch.long)
+    mask = (torch.arange(width)[None] < lengths[:, None]).long()
+    return ids.to(device), None if bool(mask.all()) else mask.to(device)
 
 
 def left_pad(prompts: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:

@@ -16,10 +16,10 @@ from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaLis
 from core.attention import attach
 from core.backbone import Backbone
 from core.config import DecodeConfig
-from core.decoder import Decoder
+from core.decoder import decoder_of
 from core.errors import BadInput, TooLong
 from core.intervene import UNTOUCHED, Intervention
-from core.prefix import Prefix
+from core.prefix import Prefix, check_shape
 
 Cancel = Callable[[], bool]
 
@@ -60,13 +60,20 @@ class Generation:
 
 
 def check_fits(backbone: Backbone, prompt: int, prefix: int, new: int) -> None:
-    """TooLong where prompt, prefix and new tokens exceed the model's positions."""
-    positions = backbone.spec.positions
+    """TooLong where prompt, prefix and new tokens exceed the model's positions (an encoder's and a decoder's are their own)."""
+    positions, name = backbone.spec.positions, backbone.spec.name
+    if backbone.opening is not None:
+        most = positions - len(backbone.opening) + 1
+        if prompt > positions:
+            raise TooLong(f"The input has {prompt} tokens, and {positions} fit: {name} has so many positions. Shorten the input.")
+        if new > most:
+            raise TooLong(f"{new} new tokens are asked for, and {most} fit: {name} has {positions} positions. Ask for fewer.")
+        return
     room = positions - prefix - new
     if prompt > room:
         virtual = f", {prefix} virtual tokens" if prefix else ""
         raise TooLong(
-            f"The input has {prompt} tokens, and {max(room, 0)} fit: {backbone.spec.name} has {positions} positions{virtual} "
+            f"The input has {prompt} tokens, and {max(room, 0)} fit: {name} has {positions} positions{virtual} "
             f"and {new} are kept for the output. "
             "Shorten the input, or ask for fewer new tokens."
         )
@@ -78,6 +85,8 @@ def _checked(backbone: Backbone, requests: Sequence[Request], decode: DecodeConf
     for request in requests:
         if not request.prompt_ids:
             raise BadInput("The prompt is empty. Give at least one word.")
+        if request.prefix is not None and set(request.prefix.past) != set(backbone.spec.sites):
+            check_shape(request.prefix, backbone.spec, "This prefix")
         check_fits(backbone, len(request.prompt_ids), request.prefix.length if request.prefix else 0, decode.max_new)
 
 
@@ -101,7 +110,7 @@ def stream(
         raise BadInput(
             "Beam search does not stream: its best text may change at every step. Use generate(), or greedy or sampled text."
         )
-    decoder = Decoder(model, backbone, requests)
+    decoder = decoder_of(model, backbone, requests)
     rows = [_Row(torch.Generator().manual_seed(request.seed), []) for request in requests]
     for _ in range(decode.max_new):
         if cancel is not None and cancel():
@@ -178,12 +187,10 @@ class _Cancelled(StoppingCriteria):
 @torch.no_grad()
 def _beam(model, backbone: Backbone, requests, decode: DecodeConfig, cancel: Cancel | None, began: float) -> list[Generation]:
     _checked(backbone, requests, decode)
-    decoder, stop = Decoder(model, backbone, requests), _Cancelled(cancel)
+    decoder, stop = decoder_of(model, backbone, requests), _Cancelled(cancel)
     with attach(model, decoder.state):  # the search calls the model itself: attached for its length, under the model's lock
         out = model.generate(
-            input_ids=decoder.ids,
-            attention_mask=decoder.mask,
-            position_ids=decoder.positions,
+            **decoder.search(),
             generation_config=_beam_config(backbone, decode),
             stopping_criteria=StoppingCriteriaList([stop]),
         )
@@ -212,6 +219,7 @@ def _beam_config(backbone: Backbone, decode: DecodeConfig) -> GenerationConfig:
         top_p=1.0,
         num_return_sequences=1,
         eos_token_id=eos,
+        decoder_start_token_id=backbone.opening[0] if backbone.opening else None,
         pad_token_id=eos[0] if eos else 0,
         use_cache=True,
     )
@@ -220,6 +228,6 @@ def _beam_config(backbone: Backbone, decode: DecodeConfig) -> GenerationConfig:
 def next_word(model, backbone: Backbone, request: Request, k: int = 10) -> list[tuple[str, float]]:
     """The k likeliest next tokens after the prompt, as text, with probabilities."""
     _checked(backbone, [request], DecodeConfig(max_new=1))
-    probabilities = Decoder(model, backbone, [request]).logits()[0].softmax(-1)
+    probabilities = decoder_of(model, backbone, [request]).logits()[0].softmax(-1)
     top = probabilities.topk(k)
     return [(backbone.tokenizer.decode([token]), p) for token, p in zip(top.indices.tolist(), top.values.tolist(), strict=True)]

@@ -8,7 +8,7 @@ on ("base, shifted").
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -26,12 +26,13 @@ Place = tuple[str | None, int | None, int | None]  # site, layer, virtual token,
 class Intervention:
     """What is done to one row's prefix; a row without one is left as it is.
 
-    `alpha`: the odds of attending to the prefix are multiplied by it; `out`: places where virtual tokens
-    are hidden. Raises BadConfig where alpha is negative or no number.
+    `alpha`: the odds of attending to the prefix are multiplied by it, at these `sites` or (None) at all; `out`: places
+    where virtual tokens are hidden. Raises BadConfig where alpha is negative or no number.
     """
 
     alpha: float = 1.0
     out: frozenset[Place] = frozenset()
+    sites: frozenset[str] | None = None
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.alpha) and self.alpha >= 0):
@@ -39,6 +40,7 @@ class Intervention:
                 f"alpha must be 0 (hides the prefix), 1 (leaves it as it is) or another positive number; given: {self.alpha}."
             )
         object.__setattr__(self, "out", frozenset(self.out))
+        object.__setattr__(self, "sites", None if self.sites is None else frozenset(self.sites))
 
     @property
     def idle(self) -> bool:
@@ -47,11 +49,14 @@ class Intervention:
 
     def without(self, token: int | None = None, layer: int | None = None, site: str | None = None) -> "Intervention":
         """The same, and one place more knocked out: a token everywhere, a layer's whole prefix, or one token in one layer."""
-        return Intervention(self.alpha, self.out | {(site, layer, token)})
+        return replace(self, out=self.out | {(site, layer, token)})
 
     def check(self, prefix: "Prefix") -> None:
         """BadInput names the first place that the prefix does not have."""
         layers, length = next(iter(prefix.past.values())).shape[0], prefix.length
+        for name in sorted(self.sites or ()):
+            if name not in prefix.past:
+                raise BadInput(f"The prefix has no site {name!r} to turn up or down. It has: {', '.join(prefix.past)}.")
         for site, layer, token in sorted(self.out, key=str):
             if site is not None and site not in prefix.past:
                 raise BadInput(f"The prefix has no site {site!r} to knock out. It has: {', '.join(prefix.past)}.")
@@ -62,7 +67,8 @@ class Intervention:
 
     def bias(self, site: str, layers: int, length: int) -> Tensor:
         """What is added to the attention logits of one site's virtual tokens: (layers, length) fp32, -inf where hidden."""
-        level = math.log(self.alpha) if self.alpha > 0 else -math.inf
+        alpha = self.alpha if self.sites is None or site in self.sites else 1.0
+        level = math.log(alpha) if alpha > 0 else -math.inf
         added = torch.full((layers, length), level)
         for where, layer, token in self.out:
             if where in (None, site):

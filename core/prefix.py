@@ -8,7 +8,6 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn import functional as F
-from transformers import DynamicCache
 
 from core.attention import Past, attach
 from core.errors import BadConfig, BadInput, TooLong, WrongBackbone
@@ -64,7 +63,7 @@ def check_shape(prefix: Prefix, spec: "BackboneSpec", whose: str) -> None:
     if set(prefix.past) != set(spec.sites) or any(tuple(kv.shape) != wanted for kv in prefix.past.values()):
         has = "; ".join(f"{site} {tuple(kv.shape)}" for site, kv in prefix.past.items())
         raise WrongBackbone(
-            f"{whose} has keys and values of the shape {has}, and {spec.name} takes {', '.join(spec.sites)} {wanted}. "
+            f"{whose} has keys and values of the shape {has}, and {spec.name} takes {wanted} at {', '.join(spec.sites)}. "
             "Load the model that it was trained on, or restore its weights."
         )
 
@@ -116,19 +115,28 @@ class PrefixEncoder(nn.Module):
 
 @torch.no_grad()
 def text_past(backbone: "Backbone", ids: list[int]) -> Past:
-    """The frozen model's own keys and values for a text of P tokens at positions 0 to P-1."""
-    device = backbone.device
-    with attach(backbone.model, None):
-        out = backbone.model.base_model(
-            input_ids=torch.tensor([ids], device=device), past_key_values=DynamicCache(), use_cache=True
-        )
-    layers = [torch.stack([layer.keys[0], layer.values[0]]) for layer in out.past_key_values.layers]
-    return {"decoder": torch.stack(layers).float()}  # (layers, 2, kv_heads, P, head_dim)
+    """The frozen model's own keys and values for a text of P tokens at positions 0 to P-1, at each of its sites.
+
+    An encoder-decoder model reads the text with its encoder, and its decoder reads the same text once more:
+    "cross" is what the decoder's layers make of the encoded text.
+    """
+    found: dict[tuple[str, int], torch.Tensor] = {}
+
+    def read(site: str, layer: int, keys: torch.Tensor, values: torch.Tensor) -> None:
+        found[site, layer] = torch.stack([keys[0], values[0]])  # (2, kv_heads, P, head_dim)
+
+    text = torch.tensor([ids], device=backbone.device)
+    given = {} if backbone.opening is None else {"decoder_input_ids": text}
+    with attach(backbone.model, None, reader=read):
+        backbone.model.base_model(input_ids=text, use_cache=False, **given)
+    layers = range(backbone.spec.layers)
+    return {site: torch.stack([found[site, layer] for layer in layers]).float() for site in backbone.spec.sites}
 
 
 def text_prefix(backbone: "Backbone", text: str) -> Prefix:
     """Any text as a prefix: what the frozen model makes of it, with no training. It equals typing the text before the input.
 
+    In an encoder-decoder model it comes near that only: there the text has not seen the input, nor moved its positions on.
     Virtual token i is the text's token i. The text is taken as it is: end it with a space or a new line where
     the input should not run on from it. Raises BadInput for an empty text, TooLong where it takes more than half
     of the model's positions, which would leave too little room for the input and the output.

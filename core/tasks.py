@@ -25,7 +25,8 @@ class Example:
 class Task(Config):
     """The text form of a task, stored with each run: `lead source separator` then `target_lead target end`.
 
-    The loss counts the target and its end only. `paper` is the official code's form.
+    The loss counts the target and its end only. `paper` is the official code's form. `cut`: most tokens that are read
+    of a source with its lead and separator, the rest is left out; 0 for no cut, where a source that is too long is refused.
     """
 
     name: str = "e2e"
@@ -33,10 +34,13 @@ class Task(Config):
     separator: str = "\n"
     target_lead: str = ""
     end: str = "<|endoftext|>"
+    cut: int = 0
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            self._check(isinstance(getattr(self, field.name), str), field.name, "a text")
+            if field.name != "cut":
+                self._check(isinstance(getattr(self, field.name), str), field.name, "a text")
+        self._check_number("cut", 0, whole=True)
 
     def prompt(self, source: str) -> str:
         """What the model reads before it writes."""

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from core.batching import IGNORE, Batch, Row, collate, epochs
 from core.config import TrainConfig
 from core.errors import TrainingFailed
+from core.families import unembed
 from core.methods.base import Method
 
 
@@ -129,10 +130,9 @@ def batch_loss(method: Method, batch: Batch, config: TrainConfig) -> Tensor:
     """Summed loss over the target tokens of a batch, the method attached; logits are computed at their places only."""
     device = batch.ids.device
     with torch.autocast(device.type, torch.bfloat16, enabled=uses_bf16(config, device)):
-        places = torch.arange(batch.ids.shape[1], device=device)[None] + method.length  # paper: positions start at P
-        hidden = method.model.base_model(input_ids=batch.ids, position_ids=places, use_cache=False).last_hidden_state
+        hidden = method.model.base_model(**batch.inputs(method.length), use_cache=False).last_hidden_state
         chosen = batch.labels != IGNORE  # (B, T)
-        logits = method.model.get_output_embeddings()(hidden[chosen])  # (targets, vocabulary)
+        logits = unembed(method.model, hidden[chosen])  # (targets, vocabulary)
         return F.cross_entropy(logits.float(), batch.labels[chosen], reduction="sum")
 
 

@@ -3,8 +3,16 @@
 from pathlib import Path
 
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
+from transformers import (
+    BartConfig,
+    BartForConditionalGeneration,
+    GPT2Config,
+    GPT2LMHeadModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerFast,
+)
 
 from core.backbone import Backbone, load_backbone
 from core.config import TrainConfig
@@ -77,10 +85,46 @@ def make_tiny_llama(folder: Path) -> Path:
     return _save(LlamaForCausalLM(config), folder)
 
 
-def _save(model, folder: Path) -> Path:
+def make_tiny_bart(folder: Path, seed: int = 2, positions: int = 128, layers: int = 2) -> Path:
+    """Save a random BART (2 + 2 layers, width 32, 4 heads) in `folder`; a byte tokenizer with <s>, </s> and <pad>."""
+    torch.manual_seed(seed)
+    config = BartConfig(
+        vocab_size=261,
+        max_position_embeddings=positions,
+        d_model=32,
+        encoder_layers=layers,
+        decoder_layers=layers,
+        encoder_attention_heads=4,
+        decoder_attention_heads=4,
+        encoder_ffn_dim=48,
+        decoder_ffn_dim=48,
+        init_std=0.3,
+        bos_token_id=257,
+        eos_token_id=258,
+        pad_token_id=259,
+        decoder_start_token_id=258,
+        forced_bos_token_id=None,
+        forced_eos_token_id=None,
+    )
+    model = BartForConditionalGeneration(config)
+    model.final_logits_bias.normal_(std=0.1)
+    return _save(model, folder, make_bart_tokenizer())
+
+
+def make_bart_tokenizer() -> PreTrainedTokenizerFast:
+    """The byte tokenizer, a text's own form being `<s> text </s>` as in BART."""
+    tokenizer = make_tokenizer()
+    tokenizer.add_special_tokens({"bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>", "mask_token": "<mask>"})
+    tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", special_tokens=[("<s>", 257), ("</s>", 258)]
+    )
+    return tokenizer
+
+
+def _save(model, folder: Path, tokenizer: PreTrainedTokenizerFast | None = None) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(folder)
-    make_tokenizer().save_pretrained(folder)
+    (tokenizer or make_tokenizer()).save_pretrained(folder)
     return folder
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from core.backbone import Backbone, load_backbone
-from tests.tiny import make_tiny_backbone, make_tiny_llama
+from tests.tiny import make_tiny_backbone, make_tiny_bart, make_tiny_llama
 
 
 @pytest.fixture(scope="session")
@@ -19,3 +19,13 @@ def tiny(tiny_folder) -> Backbone:
 @pytest.fixture(scope="session")
 def llama(tmp_path_factory) -> Backbone:
     return load_backbone(str(make_tiny_llama(tmp_path_factory.mktemp("models") / "tiny-llama")), "cpu")
+
+
+@pytest.fixture(scope="session")
+def bart_folder(tmp_path_factory):
+    return make_tiny_bart(tmp_path_factory.mktemp("models") / "tiny-bart")
+
+
+@pytest.fixture(scope="session")
+def bart(bart_folder) -> Backbone:
+    return load_backbone(str(bart_folder), "cpu")

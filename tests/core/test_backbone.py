@@ -3,11 +3,11 @@
 import huggingface_hub.constants
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, BartConfig, BartForConditionalGeneration
+from transformers import AutoModelForCausalLM
 
 from core.backbone import bundled, fingerprint, load_backbone
-from core.errors import BackboneNotFound, BadConfig, NotSupported
-from tests.tiny import make_tiny_backbone, make_tokenizer
+from core.errors import BackboneNotFound, BadConfig
+from tests.tiny import make_tiny_backbone
 
 
 def test_the_bundled_model_loads(monkeypatch):
@@ -69,16 +69,6 @@ def test_a_folder_without_a_tokenizer_or_with_broken_weights(tmp_path):
         path.unlink()
     with pytest.raises(BackboneNotFound, match="tokenizer"):
         load_backbone(str(other), "cpu")
-
-
-def test_an_encoder_decoder_is_refused_by_name(tmp_path):
-    config = BartConfig(
-        vocab_size=257, d_model=16, encoder_layers=1, decoder_layers=1, encoder_attention_heads=2, decoder_attention_heads=2
-    )
-    BartForConditionalGeneration(config).save_pretrained(tmp_path)
-    make_tokenizer().save_pretrained(tmp_path)
-    with pytest.raises(NotSupported, match="bart"):
-        load_backbone(str(tmp_path), "cpu")
 
 
 @pytest.mark.parametrize("device", ["cuda:99", "gpu", "tpu", "xla"])

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from core.decoder import Decoder
+from core.decoder import decoder_of
 from core.generate import Request
 from tests.tiny import random_prefix
 
@@ -25,12 +25,12 @@ def steps(decoder, count):
     return made
 
 
-@pytest.mark.parametrize("model", ["tiny", "llama"])
+@pytest.mark.parametrize("model", ["tiny", "llama", "bart"])
 def test_rows_leave_and_join_unnoticed(model, request):
     backbone = request.getfixturevalue(model)
     asked = requests(backbone)
-    alone = [torch.cat(steps(Decoder(backbone.model, backbone, [one]), 12)) for one in asked]  # (12, vocabulary) each
-    batch = Decoder(backbone.model, backbone, asked[:2])
+    alone = [torch.cat(steps(decoder_of(backbone.model, backbone, [one]), 12)) for one in asked]  # (12, vocabulary) each
+    batch = decoder_of(backbone.model, backbone, asked[:2])
     seen = [[], [], [], []]
     rows = [0, 1]
 
@@ -40,7 +40,7 @@ def test_rows_leave_and_join_unnoticed(model, request):
                 seen[row].append(step[place])
 
     run(4)
-    late = Decoder(backbone.model, backbone, asked[2:])
+    late = decoder_of(backbone.model, backbone, asked[2:])
     for step in steps(late, 2):
         seen[2].append(step[0])
         seen[3].append(step[1])
@@ -49,7 +49,8 @@ def test_rows_leave_and_join_unnoticed(model, request):
     run(3)
     batch.keep([3, 0])  # the longest leaves, and the order changes
     rows = [3, 0]
-    assert batch.mask.shape[1] == max(len(asked[0].prompt_ids) + 7, len(asked[3].prompt_ids) + 5), "its padding is still there"
+    first, last = (len(backbone.opening or one.prompt_ids) for one in (asked[0], asked[3]))
+    assert batch.mask.shape[1] == max(first + 7, last + 5), "its padding is still there"
     run(5)
     for row, made in enumerate(seen):
         torch.testing.assert_close(torch.stack(made), alone[row][: len(made)], atol=2e-5, rtol=1e-5)
