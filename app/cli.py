@@ -243,3 +243,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return 0
+
+
+if __name__ == "__main__":  # how app/jobs.py starts a training
+    sys.exit(main())
