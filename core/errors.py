@@ -10,6 +10,7 @@ PrefixLabError
 ├── WrongBackbone       a run belongs to another backbone (names both)
 ├── StoreError          the run store cannot be read or written
 │   └── RunNotFound     no run of that id
+├── Busy                more is asked of the model at once than may wait
 ├── TrainingFailed      the loss ran away or became NaN; the last good state is kept
 └── NotSupported        a method or model family that does not fit, by name
 
@@ -56,6 +57,10 @@ class StoreError(PrefixLabError):
 
 class RunNotFound(StoreError):
     """No run of that id."""
+
+
+class Busy(PrefixLabError):
+    """More is asked of the model at once than may wait."""
 
 
 class TrainingFailed(PrefixLabError):

@@ -79,7 +79,8 @@ def check_fits(backbone: Backbone, prompt: int, prefix: int, new: int) -> None:
         )
 
 
-def _checked(backbone: Backbone, requests: Sequence[Request], decode: DecodeConfig) -> None:
+def check(backbone: Backbone, requests: Sequence[Request], decode: DecodeConfig) -> None:
+    """BadInput where there is nothing to generate from, TooLong where a request does not fit."""
     if not requests:
         raise BadInput("Nothing to generate: no request was given.")
     for request in requests:
@@ -90,11 +91,36 @@ def _checked(backbone: Backbone, requests: Sequence[Request], decode: DecodeConf
         check_fits(backbone, len(request.prompt_ids), request.prefix.length if request.prefix else 0, decode.max_new)
 
 
-@dataclass
-class _Row:
-    generator: torch.Generator
-    ids: list[int]
-    ended: bool = False
+class Draft:
+    """A text being written: what there is of it, and the generator that its draws come from."""
+
+    def __init__(self, request: Request, decode: DecodeConfig) -> None:
+        self.decode, self.generator = decode, torch.Generator().manual_seed(request.seed)
+        self.tokens: list[Token] = []
+        self.ids: list[int] = []
+
+    @property
+    def ended(self) -> bool:
+        """Whether the text's end was written."""
+        return bool(self.tokens) and self.tokens[-1].ended
+
+    @property
+    def full(self) -> bool:
+        """Whether nothing more may be written."""
+        return self.ended or len(self.tokens) >= self.decode.max_new
+
+    def advance(self, index: int, logprobs: Tensor, backbone: Backbone) -> Token:
+        """Choose the next token by log-probabilities (vocabulary,), and take it up as row `index` of its batch."""
+        choice = logprobs
+        if len(self.ids) < self.decode.min_new:
+            choice = logprobs.clone()
+            choice[list(backbone.eos)] = -torch.inf
+        greedy = self.decode.mode == "greedy"
+        token = int(choice.argmax()) if greedy else _sample(choice, self.generator, self.decode)
+        self.ids.append(token)
+        told = Token(index, token, logprobs[token].item(), readable(backbone, self.ids), token in backbone.eos)
+        self.tokens.append(told)
+        return told
 
 
 def stream(
@@ -105,33 +131,22 @@ def stream(
     Yields one list a step: a Token for every row that still went on, None for rows that have ended. Ends
     when all rows have, after `max_new` tokens, or when `cancel()` turns true. Closing it early is safe.
     """
-    _checked(backbone, requests, decode)
+    check(backbone, requests, decode)
     if decode.mode == "beam":
         raise BadInput(
             "Beam search does not stream: its best text may change at every step. Use generate(), or greedy or sampled text."
         )
     decoder = decoder_of(model, backbone, requests)
-    rows = [_Row(torch.Generator().manual_seed(request.seed), []) for request in requests]
+    rows = [Draft(request, decode) for request in requests]
     for _ in range(decode.max_new):
         if cancel is not None and cancel():
             return
         logprobs = decoder.logits().log_softmax(-1).cpu()  # (B, vocabulary)
-        step = [None if row.ended else _advance(index, row, logprobs[index], backbone, decode) for index, row in enumerate(rows)]
+        step = [None if row.ended else row.advance(index, logprobs[index], backbone) for index, row in enumerate(rows)]
         yield step
         if all(row.ended for row in rows):
             return
         decoder.push([row.ids[-1] for row in rows])
-
-
-def _advance(index: int, row: _Row, logprobs: Tensor, backbone: Backbone, decode: DecodeConfig) -> Token:
-    choice = logprobs
-    if len(row.ids) < decode.min_new:
-        choice = logprobs.clone()
-        choice[list(backbone.eos)] = -torch.inf
-    token = int(choice.argmax()) if decode.mode == "greedy" else _sample(choice, row.generator, decode)
-    row.ids.append(token)
-    row.ended = token in backbone.eos
-    return Token(index, token, logprobs[token].item(), readable(backbone, row.ids), row.ended)
 
 
 def _sample(logprobs: Tensor, generator: torch.Generator, decode: DecodeConfig) -> int:
@@ -164,10 +179,11 @@ def generate(
                 tokens[token.row].append(token)
     seconds = time.monotonic() - began
     stopped = cancel is not None and cancel()
-    return [_finish(row, decode, seconds, stopped) for row in tokens]
+    return [finished(row, decode, seconds, stopped) for row in tokens]
 
 
-def _finish(tokens: list[Token], decode: DecodeConfig, seconds: float, stopped: bool) -> Generation:
+def finished(tokens: Sequence[Token], decode: DecodeConfig, seconds: float, stopped: bool) -> Generation:
+    """The tokens of one row as its result."""
     text = tokens[-1].text_so_far if tokens else ""
     ended = bool(tokens) and tokens[-1].ended
     finish = "eos" if ended else "cancelled" if stopped and len(tokens) < decode.max_new else "length"
@@ -186,7 +202,7 @@ class _Cancelled(StoppingCriteria):
 
 @torch.no_grad()
 def _beam(model, backbone: Backbone, requests, decode: DecodeConfig, cancel: Cancel | None, began: float) -> list[Generation]:
-    _checked(backbone, requests, decode)
+    check(backbone, requests, decode)
     decoder, stop = decoder_of(model, backbone, requests), _Cancelled(cancel)
     with attach(model, decoder.state):  # the search calls the model itself: attached for its length, under the model's lock
         out = model.generate(
@@ -227,7 +243,7 @@ def _beam_config(backbone: Backbone, decode: DecodeConfig) -> GenerationConfig:
 
 def next_word(model, backbone: Backbone, request: Request, k: int = 10) -> list[tuple[str, float]]:
     """The k likeliest next tokens after the prompt, as text, with probabilities."""
-    _checked(backbone, [request], DecodeConfig(max_new=1))
+    check(backbone, [request], DecodeConfig(max_new=1))
     probabilities = decoder_of(model, backbone, [request]).logits()[0].softmax(-1)
     top = probabilities.topk(k)
     return [(backbone.tokenizer.decode([token]), p) for token, p in zip(top.indices.tolist(), top.values.tolist(), strict=True)]
