@@ -7,7 +7,6 @@ from core.backbone import Backbone
 from core.config import DecodeConfig
 from core.generate import Request, generate
 from core.methods.base import Method
-from core.prefix import Prefix
 from core.tasks import Example, Task
 from core.watching import Look
 
@@ -18,7 +17,7 @@ def looker(backbone: Backbone, task: Task, example: Example) -> Look:
     """A look at an example: {"source", "reference", "text"}, and for a prefix "mass", its share of the attention by layer."""
 
     def look(method: Method) -> dict[str, Any]:
-        prefix = Prefix(method.tensors()) if method.name == "prefix" else None
+        prefix = method.prefix()
         request = Request(backbone.encode(task.prompt(example.source)), prefix)
         room = backbone.spec.positions - len(request.prompt_ids) - (prefix.length if prefix else 0)
         seen: dict[str, Any] = {"source": example.source, "reference": example.targets[0], "text": ""}

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import MISSING, fields
 from typing import Any
 
-from core.config import FINETUNE_RATES, PRESETS, DecodeConfig, TrainConfig
+from core.config import METHODS, PRESETS, DecodeConfig, TrainConfig, preset
 from core.errors import PrefixLabError
 
 RAW = argparse.RawDescriptionHelpFormatter
@@ -19,6 +19,10 @@ ABOUT = {
     "init": "how a prefix begins: random, zeros or words",
     "init_words": "the words whose activations it begins with",
     "layers": "top_layers: how many of the last blocks",
+    "bottleneck": "adapter: hidden units; 0 goes by --share",
+    "share": "adapter: share of the backbone's parameters (0.03 for 3 %%); 0 comes near to a prefix of --length",
+    "rank": "lora: rank of the updates",
+    "lora_alpha": "lora: the updates are scaled by lora_alpha / rank",
     "rate": "learning rate at its highest",
     "epochs": "times through the data",
     "updates": "end after so many updates instead",
@@ -113,13 +117,13 @@ def _config_options(verb: argparse.ArgumentParser, config: type, skip: Sequence[
 
 def _train(verbs, name: str) -> None:
     example = "python launch.py train --data e2e_folder --run my-prefix --method prefix --preset mini"
-    verb = _verb(verbs, name, "train a prefix, or fine-tune a copy, on table-to-text data", example)
+    verb = _verb(verbs, name, "train a prefix, or another method, on table-to-text data", example)
     verb.add_argument("--data", help="E2E data: a folder with train and dev files, or a file (default: the bundled examples)")
     verb.add_argument("--run", required=True, help="the name of the new run")
     verb.add_argument(
         "--resume", action="store_true", help="go on with a run that was stopped or killed; its settings are its own"
     )
-    verb.add_argument("--method", default="prefix", choices=["prefix", "finetune", "top_layers"])
+    verb.add_argument("--method", default="prefix", choices=list(METHODS))
     verb.add_argument("--preset", default="mini", choices=sorted(PRESETS), help="paper is meant for GPT-2-medium")
     verb.add_argument(
         "--form", default=None, choices=["newline", "paper"], help="what stands between table and text (default: the preset's)"
@@ -128,7 +132,11 @@ def _train(verbs, name: str) -> None:
     verb.add_argument("--half", action="store_true", help="keep the weights as fp16")
     _model_options(verb, "mini-gpt2")
     _config_options(verb, TrainConfig, ("method", "preset"), "the preset's")
-    verb.epilog = "Fine-tuning rates of the presets: " + ", ".join(f"{name} {rate:g}" for name, rate in FINETUNE_RATES.items())
+    verb.epilog = "Rates of the presets:\n" + "\n".join(f"  {name:11} {_rates(name)}" for name in METHODS)
+
+
+def _rates(method: str) -> str:
+    return ", ".join(f"{name} {preset(name, method).rate:g}" for name in PRESETS)
 
 
 def _generate(verbs, name: str) -> None:

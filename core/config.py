@@ -77,7 +77,9 @@ class TrainConfig(Config):
 
     Fields of prefix-tuning: `length` (virtual tokens P), `mlp` (hidden size of the reparametrisation,
     paper §4.3; 0 trains the keys and values directly), `init` ("random", "zeros" or "words") and
-    `init_words`. Of fine-tuning the top layers: `layers`, how many blocks.
+    `init_words`. Embedding-only tuning has the same. Of fine-tuning the top layers: `layers`, how many blocks.
+    Of adapters: `bottleneck`, or `share` of the backbone's parameters (0.03 for 3 %), or neither, and they come near to
+    what a prefix of `length` stores. Of LoRA: `rank` and `lora_alpha`.
 
     `reduction`: "token" is the mean over target tokens, "sentence" the sum per sentence,
     averaged over the batch. `updates` > 0 ends after so many updates, whatever `epochs` says.
@@ -93,6 +95,10 @@ class TrainConfig(Config):
     init: str = "words"
     init_words: str = "table to text"
     layers: int = 2
+    bottleneck: int = 0
+    share: float = 0.0
+    rank: int = 8
+    lora_alpha: int = 16
     rate: float = 5e-3
     epochs: float = 5.0
     updates: int = 0
@@ -116,15 +122,16 @@ class TrainConfig(Config):
         self._check(self.reduction in ("token", "sentence"), "reduction", '"token" or "sentence"')
         self._check(self.autocast in ("auto", "on", "off"), "autocast", '"auto", "on" or "off"')
         self._check(isinstance(self.checkpointing, bool), "checkpointing", "true or false")
-        for name in ("length", "layers", "batch", "accumulate"):
+        for name in ("length", "layers", "rank", "lora_alpha", "batch", "accumulate"):
             self._check_number(name, 1, 10_000_000, whole=True)
-        for name in ("mlp", "updates", "warmup", "seed"):
+        for name in ("mlp", "bottleneck", "updates", "warmup", "seed"):
             self._check_number(name, 0, 10_000_000, whole=True)
         self._check_number("validate_every", 1, whole=True)
         self._check_number("save_every", 1, whole=True)
         self._check_number("patience", 0, whole=True)
         self._check_number("watch", 0, whole=True)
         self._check_number("valid_rows", 0, whole=True)
+        self._check_number("share", 0, 1)
         self._check_number("rate", 1e-9, 10)
         self._check_number("epochs", 0.001, 10_000)
         self._check_number("weight_decay", 0, 10)
@@ -139,15 +146,25 @@ PRESETS: dict[str, dict[str, Any]] = {
     "fast": dict(length=10, mlp=0, init="words", rate=5e-3, epochs=5.0, batch=10, reduction="token"),
     "mini": dict(length=30, mlp=512, init="random", rate=2e-3, epochs=5.0, batch=20, reduction="token"),
 }
-FINETUNE_RATES = {"paper": 5e-5, "fast": 5e-4, "mini": 5e-4}
+# What each method has otherwise. `paper`: Table 5 (E2E; adapters those of 0.1 %), and Hu et al. (2021) for LoRA, which is later.
+METHODS: dict[str, dict[str, dict[str, Any]]] = {
+    "prefix": {"paper": {}, "fast": {}, "mini": {}},
+    "finetune": {"paper": dict(rate=5e-5, reduction="token"), "fast": dict(rate=5e-4), "mini": dict(rate=5e-4)},
+    "top_layers": {"paper": dict(rate=5e-5, reduction="token"), "fast": dict(rate=5e-4), "mini": dict(rate=5e-4)},
+    "adapter": {
+        "paper": dict(rate=8e-5, epochs=10.0, batch=5, reduction="token"),
+        "fast": dict(rate=3e-3),
+        "mini": dict(rate=3e-3),
+    },
+    "embedding": {"paper": {}, "fast": dict(rate=1e-2), "mini": dict(mlp=0, init="words", rate=1e-2)},
+    "lora": {"paper": dict(rate=2e-4, reduction="token"), "fast": dict(rate=2e-3), "mini": dict(rate=2e-3)},
+}
 
 
 def preset(name: str, method: str = "prefix", **changes: Any) -> TrainConfig:
     """The settings of a preset for a method, with some fields changed (None leaves a field as it is)."""
     if name not in PRESETS:
         raise BadConfig(f"There is no preset {name!r}. Known: {', '.join(PRESETS)}.")
-    values = dict(PRESETS[name])
-    if method in ("finetune", "top_layers"):
-        values |= {"rate": FINETUNE_RATES[name]}
+    values = PRESETS[name] | METHODS.get(method, {}).get(name, {})
     values |= {key: value for key, value in changes.items() if value is not None}
     return TrainConfig.of({"method": method, "preset": name} | values)

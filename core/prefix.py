@@ -57,6 +57,11 @@ class Prefix:
         return cls(past, backbone, fingerprint, str(path))
 
 
+def stored_count(spec: "BackboneSpec", length: int) -> int:
+    """How many numbers a prefix of `length` virtual tokens stores (paper §4.2)."""
+    return len(spec.sites) * spec.layers * 2 * spec.kv_heads * length * spec.head_dim
+
+
 def check_shape(prefix: Prefix, spec: "BackboneSpec", whose: str) -> None:
     """WrongBackbone unless the prefix has the backbone's sites, layers and heads; `whose` begins the sentence."""
     wanted = (spec.layers, 2, spec.kv_heads, prefix.length, spec.head_dim)

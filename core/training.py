@@ -163,7 +163,7 @@ class _Writer:
 
     def _history_marks(self) -> set[int]:
         size = sum(kv.numel() for kv in self.method.tensors().values()) * 2
-        count = min(10, HISTORY_BYTES // size - 1) if self.method.length else -1
+        count = min(10, HISTORY_BYTES // size - 1) if self.method.name == "prefix" else -1
         return {round(self.total * part / count) for part in range(1, count + 1)} | {0} if count > 0 else set()
 
     def _keep(self, index: int) -> None:

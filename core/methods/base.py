@@ -49,6 +49,10 @@ class Method(Protocol):
         """What is stored, and nothing else."""
         ...
 
+    def prefix(self) -> Prefix | None:
+        """The virtual tokens as they are now, as generation takes them; None where the method has none."""
+        ...
+
     @classmethod
     def served(cls, run: Run, backbone: Backbone) -> Served:
         """A finished run on its backbone; BadInput where its file is damaged or not what this method stores."""

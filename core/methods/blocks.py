@@ -1,4 +1,4 @@
-"""The blocks (Transformer layers) of a decoder, in order, whatever its family calls them."""
+"""The blocks (Transformer layers) of a model, in order, whatever its family calls them."""
 
 from torch import nn
 
@@ -6,10 +6,17 @@ from core.backbone import Backbone
 from core.errors import NotSupported
 
 
-def blocks(backbone: Backbone) -> list[nn.Module]:
-    """As many as the model is deep; NotSupported where there is no such list."""
-    spec = backbone.spec
-    for module in backbone.model.base_model.children():
-        if isinstance(module, nn.ModuleList) and len(module) == spec.layers:
-            return list(module)
-    raise NotSupported(f"The blocks of {spec.name} were not found, so this method cannot change them. Use GPT-2, Llama or Qwen.")
+def stacks(backbone: Backbone) -> list[list[nn.Module]]:
+    """The decoder's blocks; the encoder's before them where there is one. NotSupported where there are no such lists."""
+    lists = [module for module in backbone.model.modules() if isinstance(module, nn.ModuleList)]
+    found = [list(module) for module in lists if len(module) and all(map(_attends, module))]
+    if not found:
+        raise NotSupported(
+            f"The blocks of {backbone.spec.name} were not found, so this method cannot change them. Use GPT-2, Llama or Qwen."
+        )
+    return found
+
+
+def _attends(block: nn.Module) -> bool:
+    """Whether a module holds attention that a prefix could reach; lists of experts do not."""
+    return any(hasattr(module, "prefix_place") for module in block.modules())

@@ -70,6 +70,10 @@ class OwnModel:
         """The weights of its own by name; a tied weight is stored once."""
         return {name: weight.detach().clone() for name, weight in self.model.named_parameters() if weight.requires_grad}
 
+    def prefix(self) -> None:
+        """No virtual tokens."""
+        return None
+
     @classmethod
     def served(cls, run: Run, backbone: Backbone) -> Served:
         """The model with the run's weights, frozen; BadInput where they are damaged or not those of such a model."""

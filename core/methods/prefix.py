@@ -50,6 +50,10 @@ class PrefixMethod:
         """site -> (layers, 2, kv_heads, P, head_dim): the MLP's output, not the MLP."""
         return {site: kv.detach().clone().contiguous() for site, kv in self.module().items()}
 
+    def prefix(self) -> Prefix:
+        """The prefix as it is now."""
+        return Prefix(self.tensors())
+
     @classmethod
     def served(cls, run: Run, backbone: Backbone) -> Served:
         """The shared model and the prefix."""

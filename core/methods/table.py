@@ -3,8 +3,11 @@
 from core.backbone import Backbone
 from core.config import TrainConfig
 from core.errors import NotSupported
+from core.methods.adapter import AdapterMethod
 from core.methods.base import Method
+from core.methods.embedding import EmbeddingMethod
 from core.methods.finetune import FinetuneMethod
+from core.methods.lora import LoraMethod
 from core.methods.prefix import PrefixMethod
 from core.methods.top_layers import TopLayersMethod
 
@@ -12,8 +15,18 @@ METHODS: dict[str, type[Method]] = {
     "prefix": PrefixMethod,
     "finetune": FinetuneMethod,
     "top_layers": TopLayersMethod,
+    "adapter": AdapterMethod,
+    "embedding": EmbeddingMethod,
+    "lora": LoraMethod,
 }
-TITLES = {"prefix": "Prefix-tuning", "finetune": "Fine-tuning", "top_layers": "Fine-tuning of the top layers"}
+TITLES = {
+    "prefix": "Prefix-tuning",
+    "finetune": "Fine-tuning",
+    "top_layers": "Fine-tuning of the top layers",
+    "adapter": "Adapter",
+    "embedding": "Embedding-only",
+    "lora": "LoRA",
+}
 
 
 def new_method(backbone: Backbone, config: TrainConfig) -> Method:

@@ -7,7 +7,7 @@ from torch import nn
 from core.backbone import Backbone
 from core.config import TrainConfig
 from core.errors import BadConfig, NotSupported
-from core.methods.blocks import blocks
+from core.methods.blocks import stacks
 from core.methods.own_model import OwnModel, own_copy
 
 
@@ -27,7 +27,7 @@ def top_names(backbone: Backbone, count: int) -> set[str]:
     model, spec = backbone.model, backbone.spec
     if count > spec.layers:
         raise BadConfig(f"layers must be at most {spec.layers}, the blocks of {spec.name}; given: {count}.")
-    chosen: list[nn.Module] = [*blocks(backbone)[-count:], model.get_input_embeddings(), model.get_output_embeddings()]
+    chosen: list[nn.Module] = [*stacks(backbone)[-1][-count:], model.get_input_embeddings(), model.get_output_embeddings()]
     ours = {id(weight) for module in [*chosen, final_norm(backbone)] for weight in module.parameters()}
     return {name for name, weight in model.named_parameters() if id(weight) in ours}
 

@@ -1,0 +1,118 @@
+"""Embedding-only tuning (paper §7.2): free input vectors; the activations above them are the model's own.
+
+In a decoder those activations depend on nothing that follows, so one pass over the P vectors gives keys and values
+that serve as an ordinary prefix: in training once a step, for serving once.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from transformers import DynamicCache
+
+from core.attention import Past, PrefixState, attach
+from core.backbone import Backbone
+from core.config import TrainConfig
+from core.errors import BadConfig, BadInput, NotSupported, WrongBackbone
+from core.methods.base import Served
+from core.methods.own_model import DO
+from core.prefix import Prefix
+from core.store import Run
+
+
+class EmbeddingMethod:
+    """P vectors of the model's width, trained directly or through an MLP that `tensors()` folds away."""
+
+    name = "embedding"
+
+    def __init__(self, backbone: Backbone, config: TrainConfig) -> None:
+        check_family(backbone)
+        torch.manual_seed(config.seed)
+        self.backbone, self.model, self.length = backbone, backbone.model, config.length
+        width, device = backbone.spec.width, backbone.device
+        self.vectors = nn.Parameter(initial_vectors(backbone, config))
+        self.mlp: nn.Module = nn.Identity()
+        if config.mlp:
+            self.mlp = nn.Sequential(nn.Linear(width, config.mlp), nn.Tanh(), nn.Linear(config.mlp, width)).to(device)
+
+    def parameters(self) -> list[nn.Parameter]:
+        """The vectors, and the MLP where there is one."""
+        return [self.vectors, *self.mlp.parameters()]
+
+    @contextmanager
+    def attach(self, rows: int) -> Iterator[None]:
+        """The keys and values of the vectors as they are now, the same for all rows."""
+        with attach(self.model, PrefixState.shared(embedded_past(self.model, self.mlp(self.vectors)), rows)):
+            yield
+
+    @torch.no_grad()
+    def tensors(self) -> dict[str, Tensor]:
+        """embeddings: (P, width), what the MLP gives, not the MLP."""
+        return {"embeddings": self.mlp(self.vectors).detach().clone()}
+
+    @torch.no_grad()
+    def prefix(self) -> Prefix:
+        """The vectors' keys and values."""
+        return folded(self.backbone, self.mlp(self.vectors))
+
+    @classmethod
+    def served(cls, run: Run, backbone: Backbone) -> Served:
+        """The shared model, and the vectors folded to a prefix."""
+        check_family(backbone)
+        try:
+            vectors = load_file(run.weights)["embeddings"]
+        except Exception as error:  # safetensors raises its own class, OSError or ValueError
+            raise BadInput(f"The weights of {run.id!r} cannot be read ({str(error).strip()}). {DO}") from error
+        spec = backbone.spec
+        if vectors.ndim != 2 or vectors.shape[1] != spec.width or not 0 < len(vectors) < spec.positions:
+            raise WrongBackbone(
+                f"The run {run.id!r} holds vectors of shape {tuple(vectors.shape)}, and {spec.name} has width {spec.width}. {DO}"
+            )
+        if not vectors.isfinite().all():
+            raise BadInput(f"The weights of {run.id!r} hold NaN or infinity. {DO}")
+        return Served(backbone.model, folded(backbone, vectors.to(backbone.device)))
+
+
+def check_family(backbone: Backbone) -> None:
+    """NotSupported for an encoder-decoder: its encoder looks both ways, so the vectors' activations depend on the input."""
+    if backbone.spec.family != "causal":
+        raise NotSupported(
+            f"Embedding-only tuning does not fit {backbone.spec.name}, an encoder-decoder model. Use prefix-tuning, or GPT-2."
+        )
+
+
+def initial_vectors(backbone: Backbone, config: TrainConfig) -> Tensor:
+    """(P, width) fp32: "words" are their embeddings, repeated or cut; "random" has the mean and spread of the vocabulary's."""
+    table = backbone.model.get_input_embeddings().weight.detach().float()
+    shape = (config.length, backbone.spec.width)
+    if config.init == "zeros":
+        return torch.zeros(shape, device=table.device)
+    if config.init == "random":
+        return table.mean(0) + table.std(0) * torch.randn(shape, device=table.device)
+    ids = backbone.encode(config.init_words)
+    if not ids:
+        raise BadConfig(f"init_words must hold at least one word; given: {config.init_words!r}.")
+    return table[(ids * (config.length // len(ids) + 1))[: config.length]]
+
+
+def folded(backbone: Backbone, vectors: Tensor) -> Prefix:
+    """Input vectors (P, width) as an ordinary prefix."""
+    with torch.no_grad():
+        past = embedded_past(backbone.model, vectors)
+    return Prefix(past, backbone.spec.name, backbone.spec.fingerprint, "embedding")
+
+
+def embedded_past(model: Any, vectors: Tensor) -> Past:
+    """The model's keys and values for input vectors (P, width) at positions 0 to P-1; gradients flow to `vectors`."""
+    was, dtype = model.training, next(model.parameters()).dtype
+    model.eval()  # a checkpointed layer keeps no cache; with every dropout at 0 nothing else differs
+    try:
+        with attach(model, None):
+            out = model.base_model(inputs_embeds=vectors.to(dtype)[None], past_key_values=DynamicCache(), use_cache=True)
+    finally:
+        model.train(was)
+    layers = [torch.stack([layer.keys[0], layer.values[0]]) for layer in out.past_key_values.layers]
+    return {"decoder": torch.stack(layers).float()}  # (layers, 2, kv_heads, P, head_dim)
