@@ -3,7 +3,11 @@
 from dataclasses import dataclass
 
 from core.backbone import Backbone
-from core.tasks import Task
+from core.families import special_form
+from core.tasks import Task, task
+
+SUMMARIZATION = "summarization"
+CUT = 512  # tokens of an article that are read, as in the official code
 
 
 @dataclass(frozen=True)
@@ -24,13 +28,26 @@ class Source:
         return self.kept < self.tokens
 
 
+def task_for(backbone: Backbone, name: str, form: str = "newline", cut: int | None = None) -> Task:
+    """The text form of a task on a backbone: an encoder-decoder model's own, else the one asked for (see `core.tasks.task`).
+
+    `cut`: see Task; unless given, articles are cut at 512 tokens and nothing else is.
+    """
+    cut = cut if cut is not None else CUT if name == SUMMARIZATION else 0
+    if backbone.opening is None:
+        return task(name, form).but(cut=cut)
+    before, after = (backbone.tokenizer.decode(ids, skip_special_tokens=False) for ids in special_form(backbone.tokenizer))
+    return Task(name, lead=before, separator=after, end=backbone.tokenizer.eos_token, cut=cut)
+
+
 def read_source(backbone: Backbone, task: Task, source: str) -> Source:
     """A source as the model reads it. Where the task cuts, all that is read has at most `task.cut` tokens, and fits the model."""
-    if not task.cut:
+    if not task.cut and backbone.opening is None:
         ids = backbone.encode(task.prompt(source))
         return Source(ids, len(ids), len(ids), len(source))
     before, after = backbone.encode(task.lead), backbone.encode(task.separator)
     ids = backbone.encode(source, literal=True)
-    kept = ids[: max(1, min(task.cut, backbone.spec.positions) - len(before) - len(after))]
+    most = min(task.cut, backbone.spec.positions) - len(before) - len(after) if task.cut else len(ids)
+    kept = ids[: max(1, most)]
     end = len(source) if len(kept) == len(ids) else min(len(source), len(backbone.decode(kept)))
     return Source([*before, *kept, *after], len(ids), len(kept), end)

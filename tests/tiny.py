@@ -17,8 +17,9 @@ from transformers import (
 from core.backbone import Backbone, load_backbone
 from core.config import TrainConfig
 from core.prefix import Prefix
+from core.sources import task_for
 from core.store import Run, Store
-from core.tasks import Example, task
+from core.tasks import Example
 from core.training import Training
 
 END = "<|endoftext|>"
@@ -36,6 +37,18 @@ EXAMPLES = [
         ("Hope", "cafe", "north"),
         ("Isis", "pub", "south"),
         ("Juno", "inn", "west"),
+    ]
+]
+
+ARTICLES = [
+    Example(f"{place} was {what} on {day}. People there {did}, and nobody was hurt.", (f"{place} {what}",), topic)
+    for place, what, day, did, topic in [
+        ("Aldby", "flooded", "Monday", "left by boat", "news"),
+        ("Borrow", "snowed in", "Sunday", "stayed at home", "news"),
+        ("Calder", "beaten", "Friday", "watched in silence", "sport"),
+        ("Dunmore", "promoted", "Tuesday", "sang until dawn", "sport"),
+        ("Eskdale", "evacuated", "Monday", "slept in a school", "news"),
+        ("Fulby", "relegated", "Sunday", "went home early", "sport"),
     ]
 ]
 
@@ -137,10 +150,11 @@ def random_prefix(backbone: Backbone, length: int, seed: int = 0, scale: float =
 
 
 def make_run(folder: Path, store: Path, run_id: str, method: str = "prefix", updates: int = 3, **changes) -> Run:
-    """Train a run of a few updates on EXAMPLES into a store."""
+    """Train a run of a few updates into a store: on ARTICLES where the model is a BART, else on EXAMPLES."""
     backbone = load_backbone(str(folder), "cpu")
     values = {"length": 4, "batch": 5, "updates": updates, "init_words": "table", "validate_every": 1000} | changes
-    training = Training(backbone, task("e2e"), TrainConfig(method=method, **values), Store(store), run_id)
-    list(training.steps(EXAMPLES, EXAMPLES[:4]))
+    name, examples = ("e2e", EXAMPLES) if backbone.opening is None else ("summarization", ARTICLES)
+    training = Training(backbone, task_for(backbone, name), TrainConfig(method=method, **values), Store(store), run_id)
+    list(training.steps(examples, examples[:4]))
     assert training.run is not None
     return training.run
