@@ -82,15 +82,21 @@ def evaluate(
     decode: DecodeConfig = PAPER_DECODING,
     batch: int = 32,
     progress: Callable[[int, int], None] | None = None,
+    suite: str = "",
+    form: str = "",
 ) -> Evaluation:
     """Generate for every distinct source and score as the task's set is scored (`analysis.suites`): raw output against the
-    references as they were trained on, and detokenised output against the originals where there are any."""
-    began, scored = time.monotonic(), entries(task.name, examples)
+    references as they were trained on, and detokenised output against the originals where there are any.
+
+    suite, form: the set that the examples are of, and what its sources are, where that is another than the task's.
+    """
+    began, suite = time.monotonic(), suite or task.name
+    scored = entries(suite, examples)
     sources = [example.source for example in scored]
     distinct = list(dict.fromkeys(sources))
     told = dict(zip(distinct, outputs(model, backbone, task, prefix, distinct, decode, batch, progress), strict=True))
     texts = [told[source] for source in sources]
-    found = score_examples(task.name, texts, scored)
+    found = score_examples(suite, texts, scored, form=form or task.form)
     scores = {one.name: one for one in found if isinstance(one, Score)}
     missing = {one.name: one.reason for one in found if isinstance(one, NotComputed)}
     return Evaluation(sources, texts, scores, decode, time.monotonic() - began, missing)

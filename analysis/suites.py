@@ -15,7 +15,7 @@ from analysis.metrics.told import coverage_scores
 from core.errors import BadInput, BadTable
 from core.readers import grouped
 from core.reading.sets import table_of_source
-from core.tasks import Example
+from core.tasks import Example, task
 
 Result = Score | NotComputed
 _SEEN = (("seen", True), ("unseen", False))
@@ -94,8 +94,12 @@ def entries(name: str, examples: Sequence[Example]) -> list[Example]:
     return grouped(list(examples)) if suite(name).gather else list(examples)
 
 
-def score_examples(name: str, texts: list[str], examples: Sequence[Example], as_given: bool = False) -> list[Result]:
+def score_examples(
+    name: str, texts: list[str], examples: Sequence[Example], as_given: bool = False, form: str = ""
+) -> list[Result]:
     """Every score of a set for one text an example, in the order in which the paper's tables have them.
+
+    form: what the sources are (see `core.tasks.Task`); by default the set's own.
 
     Where some examples are seen and others not: the official scores again as "BLEU-seen", "BLEU-unseen" and so on. Where there
     are untokenised references: "BLEU-original" too. Raises BadInput where texts and examples do not match.
@@ -105,12 +109,19 @@ def score_examples(name: str, texts: list[str], examples: Sequence[Example], as_
     scores = [score for score in found if isinstance(score, Score)]
     if all(example.originals for example in examples) and any(example.originals != example.targets for example in examples):
         found.append(original_bleu(texts, [list(example.originals) for example in examples]))
-    found += [part(score, places, f"{score.name}-{word}") for word, places in _parts(examples) for score in scores]
+    found += _of_parts(scores, examples)
     try:
-        tables = [table_of_source(name, example.source) for example in examples]
+        tables = [table_of_source(form or task(name).form, example.source) for example in examples]
     except BadTable:
-        return found  # sources that are no tables: an article, a line of a file
-    return found + [*coverage_scores(tables, texts)]
+        return found  # sources that are no tables: a line of a file
+    if not all(tables):
+        return found  # an article
+    told = coverage_scores(tables, texts)
+    return [*found, *told, *_of_parts(told, examples)]
+
+
+def _of_parts(scores: Sequence[Score], examples: Sequence[Example]) -> list[Score]:
+    return [part(score, places, f"{score.name}-{word}") for word, places in _parts(examples) for score in scores]
 
 
 def _parts(examples: Sequence[Example]) -> list[tuple[str, list[int]]]:

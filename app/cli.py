@@ -10,6 +10,8 @@ from typing import Any
 
 from core.config import METHODS, PRESETS, DecodeConfig, TrainConfig, preset
 from core.errors import PrefixLabError
+from core.reading.source import NAMES
+from core.tasks import FORMS
 
 RAW = argparse.RawDescriptionHelpFormatter
 
@@ -118,7 +120,8 @@ def _config_options(verb: argparse.ArgumentParser, config: type, skip: Sequence[
 def _train(verbs, name: str) -> None:
     example = "python launch.py train --data e2e_folder --run my-prefix --method prefix --preset mini"
     verb = _verb(verbs, name, "train a prefix, or another method, on table-to-text data", example)
-    verb.add_argument("--data", help="E2E data: a folder with train and dev files, or a file (default: the bundled examples)")
+    _data_options(verb, "a folder with a file a split, or a file (default: the bundled tables)")
+    verb.add_argument("--task", help="a name for the task, under which the app lists the run (default: the set's)")
     verb.add_argument("--run", required=True, help="the name of the new run")
     verb.add_argument(
         "--resume", action="store_true", help="go on with a run that was stopped or killed; its settings are its own"
@@ -128,15 +131,38 @@ def _train(verbs, name: str) -> None:
     verb.add_argument(
         "--form", default=None, choices=["newline", "paper"], help="what stands between table and text (default: the preset's)"
     )
-    verb.add_argument("--rows", type=int, default=0, help="train on the first so many rows only")
+    verb.add_argument(
+        "--rows", type=int, default=0, help="train on so many rows only: the first; of WebNLG and DART, spread entries"
+    )
     verb.add_argument("--half", action="store_true", help="keep the weights as fp16")
     _model_options(verb, "mini-gpt2")
     _config_options(verb, TrainConfig, ("method", "preset"), "the preset's")
     verb.epilog = "Rates of the presets:\n" + "\n".join(f"  {name:11} {_rates(name)}" for name in METHODS)
 
+    verb.epilog += """
+
+Data of your own, with columns by name (CSV, TSV or JSON lines; rows of one source may repeat it):
+  --set columns --data mine.csv --source table --target text
+  --set columns --data mine.csv --source name --source city --target text    several columns make a table
+  --set columns --data mine.jsonl --source triples --target text --source-form webnlg"""
+
 
 def _rates(method: str) -> str:
     return ", ".join(f"{name} {preset(name, method).rate:g}" for name in PRESETS)
+
+
+def _data_options(verb: argparse.ArgumentParser, data: str) -> None:
+    """Which data: the fields of `core.reading.source.DataSource`."""
+    verb.add_argument("--data", metavar="PATH", help=data)
+    verb.add_argument("--set", choices=NAMES, help="what the data is (default: the run's own set, or e2e)")
+    verb.add_argument(
+        "--source", action="append", metavar="COLUMN", help="with --set columns: the input's column; several are a table"
+    )
+    verb.add_argument(
+        "--target", action="append", metavar="COLUMN", help="with --set columns: the text's column; may be repeated"
+    )
+    verb.add_argument("--source-form", choices=FORMS, help="with --set columns: what the one source column holds (default table)")
+    verb.add_argument("--skip-bad", action="store_true", help="leave rows out that cannot be used, and say how many")
 
 
 def _generate(verbs, name: str) -> None:
@@ -144,9 +170,12 @@ def _generate(verbs, name: str) -> None:
         'python launch.py generate --run e2e-prefix "name : The Eagle | Type : coffee shop | food : Chinese | area : riverside"'
     )
     verb = _verb(verbs, name, "tell a table, with a run or with the frozen model", example)
-    verb.add_argument("table", help="the table in any notation, or - to read it from standard input")
+    verb.add_argument("table", help="the table or the triples in any notation, or - to read from standard input")
     verb.add_argument("--run", help="the run to use (default: the frozen model)")
     verb.add_argument("--raw", action="store_true", help="print the model's own tokenised text")
+    verb.add_argument(
+        "--form", choices=FORMS, help="what the input is: a table, triples or any text (default: as the run learned)"
+    )
     _model_options(verb)
     _config_options(verb, DecodeConfig, ())
 
@@ -155,9 +184,9 @@ def _evaluate(verbs, name: str) -> None:
     example = "python launch.py evaluate --run e2e-prefix --data e2e_folder --split test"
     verb = _verb(verbs, name, "score a run, or the frozen model, on a test set", example)
     verb.add_argument("--run", help="the run to score (default: the frozen model)")
-    verb.add_argument("--data", help="E2E data: a folder, or a file")
-    verb.add_argument("--split", default="test", help="train, dev or test")
-    verb.add_argument("--tables", type=int, default=0, help="score the first so many tables only")
+    _data_options(verb, "a folder with a file a split, or a file")
+    verb.add_argument("--split", default="test", help="train, dev or test; of WebNLG also test_seen and test_unseen")
+    verb.add_argument("--tables", type=int, default=0, help="score so many tables only, evenly spread over the set")
     verb.add_argument("--hyps", help="write the outputs to this file, one a line")
     verb.add_argument("--hyps-in", metavar="FILE", help="score these outputs of any system instead of a run: one a line, or CSV")
     verb.add_argument(
@@ -169,6 +198,7 @@ def _evaluate(verbs, name: str) -> None:
     verb.add_argument("--batch", type=int, default=32, help="tables generated together (default 32)")
     _model_options(verb)
     _config_options(verb, DecodeConfig, (), "the paper's")
+    verb.set_defaults(job="evaluating.evaluate")
     verb.epilog = """Decoding, where not given, is the paper's: beam 5, 5 to 100 new tokens, length penalty 1.
 
 Outputs of any system, in the official scripts' forms:

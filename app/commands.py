@@ -13,22 +13,19 @@ from typing import Any
 
 from tqdm import tqdm
 
-from analysis.evaluate import PAPER_DECODING
-from analysis.evaluate import evaluate as evaluate_run
 from analysis.watch import looker
 from app.cli import overrides
-from app.scoring import score as score_outputs
-from core import paths, shelf
+from core import shelf
 from core.backbone import DEFAULT, load_backbone, pick_device
 from core.config import DecodeConfig, TrainConfig, preset
 from core.errors import BadInput
 from core.generate import Request, check_fits, stream
 from core.generate import generate as generate_all
-from core.readers import read_bundled, read_e2e
-from core.runs import LoadedRun, add_scores, load_run
+from core.reading.sets import source_of
+from core.reading.source import DataSource
+from core.runs import LoadedRun, load_run
 from core.store import Run, store
-from core.tables import canonical, linearise, parse
-from core.tasks import Example, Task, task
+from core.tasks import Example, task
 from core.text import detokenise
 from core.training import Training, resumed
 
@@ -54,7 +51,7 @@ def open_app(args: argparse.Namespace) -> int:
     return 0
 
 
-def _loaded(args: argparse.Namespace) -> tuple[Any, LoadedRun | None]:
+def loaded_run(args: argparse.Namespace) -> tuple[Any, LoadedRun | None]:
     run = store().get(args.run) if args.run is not None else None
     backbone = load_backbone(args.backbone or (run.backbone if run else DEFAULT), args.device)
     return backbone, load_run(run, backbone) if run else None
@@ -67,10 +64,10 @@ def train(args: argparse.Namespace) -> int:
     """Train into the store; Ctrl-C stops and keeps, `--resume` goes on."""
     if args.resume:
         training = resumed(store(), args.run, lambda name: load_backbone(name, args.device))
-        examples, valid = _rows(training.source)
+        examples, valid = _rows(args, DataSource.of(training.source))
     else:
         training, examples, valid = _new_training(args)
-    training.look = looker(training.backbone, training.task, _watched(training.source, examples, valid))
+    training.look = looker(training.backbone, training.task, _watched(DataSource.of(training.source), examples, valid))
     stop = threading.Event()
     _stop_on_ctrl_c(stop, args)
     with tqdm(disable=args.json, unit="update", smoothing=0.05) as bar:
@@ -98,13 +95,14 @@ def _new_training(args: argparse.Namespace) -> tuple[Training, list[Example], li
     changes = overrides(args, TrainConfig)
     config = preset(changes.pop("preset"), changes.pop("method"), **changes)
     store().check_free(args.run)
-    source = {"data": str(Path(args.data).resolve()) if args.data else "", "rows": args.rows}
-    examples, valid = _rows(source)  # a bad file is told before the model is loaded
+    source = data_source(args, rows=args.rows)
+    examples, valid = _rows(args, source)  # a bad file is told before the model is loaded
     if args.preset == "paper":
         say(args, "The preset 'paper' is meant for GPT-2-medium; a small model learns faster with 'mini' or 'fast'.")
-    form = task("e2e" if args.data else "records", args.form or ("paper" if args.preset == "paper" else "newline"))
+    layout = args.form or ("paper" if args.preset == "paper" else "newline")
+    form = task(args.task or source.name, layout, source.task_form)
     backbone = load_backbone(args.backbone, args.device)
-    return Training(backbone, form, config, store(), args.run, command_of(args), args.half, source), examples, valid
+    return Training(backbone, form, config, store(), args.run, command_of(args), args.half, source.to_dict()), examples, valid
 
 
 def command_of(args: argparse.Namespace) -> str:
@@ -112,27 +110,36 @@ def command_of(args: argparse.Namespace) -> str:
     return "python launch.py " + " ".join(shlex.quote(word) for word in args.words if word != "--json")
 
 
-def _rows(source: dict[str, Any]) -> tuple[list[Example], list[Example]]:
-    """Training and validation examples of a training's source."""
-    if source["data"]:
-        examples, valid = _e2e_splits(Path(source["data"]))
-    else:
-        bundled = paths.DATA / "records.jsonl"
-        examples, valid = read_bundled(bundled, "train"), read_bundled(bundled, "valid")
-    return (examples[: source["rows"]] if source["rows"] else examples), valid
+def _rows(args: argparse.Namespace, source: DataSource) -> tuple[list[Example], list[Example]]:
+    """Training and validation examples; rows that were left out are counted for people."""
+    skipped: list[str] = []
+    examples, valid = source.training(skipped)
+    say_skipped(args, skipped)
+    return examples, valid
 
 
-def _watched(source: dict[str, Any], examples: list[Example], valid: list[Example]) -> Example:
+def _watched(source: DataSource, examples: list[Example], valid: list[Example]) -> Example:
     """The example that is watched: of the bundled tables one of a topic held out of training, else the first not trained on."""
-    if not source["data"]:
-        return next(one for one in read_bundled(paths.DATA / "records.jsonl", "example") if not one.seen)
+    if source.name == "records":
+        return next((one for one in source.read("example", []) if not one.seen), examples[0])
     return (valid or examples)[0]
 
 
-def _e2e_splits(path: Path):
-    if path.is_dir():
-        return read_e2e(path, "train"), read_e2e(path, "dev")
-    return read_e2e(path), []
+def data_source(args: argparse.Namespace, **more: Any) -> DataSource:
+    """The options about data."""
+    given = {"set": args.set, "source": args.source, "target": args.target, "form": args.source_form}
+    given = {name: value for name, value in given.items() if value}
+    data = str(Path(args.data).resolve()) if args.data else ""
+    return DataSource.of(given | {"data": data, "skip_bad": args.skip_bad} | more)
+
+
+def say_skipped(args: argparse.Namespace, skipped: list[str]) -> None:
+    """How many rows were left out, and the first of them."""
+    if skipped and args.json:
+        print(json.dumps({"skipped": len(skipped), "first": skipped[0]}))
+    elif skipped:
+        rows = "1 row was" if len(skipped) == 1 else f"{len(skipped)} rows were"
+        say(args, f"{rows} left out; the first: {skipped[0]}")
 
 
 def _stop_on_ctrl_c(stop: threading.Event, args: argparse.Namespace) -> None:
@@ -160,11 +167,12 @@ def generate(args: argparse.Namespace) -> int:
     """Print one text; greedy and sampled text as it comes."""
     decode = DecodeConfig.of(overrides(args, DecodeConfig))
     text = _standard_input() if args.table == "-" else args.table
-    source = linearise(canonical(parse(text)))
-    backbone, loaded = _loaded(args)
-    form: Task = loaded.task if loaded else task("e2e")
+    run = store().get(args.run) if args.run is not None else None
+    learned = run.task if run else task("e2e")
+    source = source_of(args.form or learned.form, text)  # a bad table is told before the model is loaded
+    backbone, loaded = loaded_run(args)
     model, prefix = (loaded.model, loaded.prefix) if loaded else (backbone.model, None)
-    request = Request(backbone.encode(form.prompt(source)), prefix, decode.seed)
+    request = Request(backbone.encode(learned.prompt(source)), prefix, decode.seed)
     check_fits(backbone, len(request.prompt_ids), prefix.length if prefix else 0, decode.max_new)
     shown = str if args.raw else detokenise
     if args.json or decode.mode == "beam":
@@ -196,53 +204,6 @@ def as_it_comes(texts: Iterable[str], shown: Callable[[str], str], held: int = 3
             printed = ready
     whole = shown(text)
     yield whole[len(printed) :] if whole.startswith(printed) else "\n" + whole
-
-
-# --------------------------------------------------------------------------------- evaluate
-
-
-def evaluate(args: argparse.Namespace) -> int:
-    """Score, print, and note the scores with the run where it is the user's own and every table was scored."""
-    if args.hyps_in or args.refs:
-        return score_outputs(args)
-    if not args.data:
-        raise BadInput("Say what to score on: --data with E2E data, or --hyps-in with outputs and --refs with references.")
-    if args.hyps and (not Path(args.hyps).absolute().parent.is_dir() or Path(args.hyps).is_dir()):  # told before the work is done
-        raise BadInput(f"Cannot write {args.hyps}: it is a folder, or lies in none. Give a file in a folder that is there.")
-    decode = PAPER_DECODING.but(**overrides(args, DecodeConfig))
-    path = Path(args.data)
-    examples = read_e2e(path, args.split) if path.is_dir() else read_e2e(path)
-    if args.tables:
-        wanted = list(dict.fromkeys(example.source for example in examples))[: args.tables]
-        examples = [example for example in examples if example.source in set(wanted)]
-    backbone, loaded = _loaded(args)
-    with tqdm(disable=args.json, unit="table") as bar:
-
-        def progress(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        form, prefix = (loaded.task, loaded.prefix) if loaded else (task("e2e"), None)
-        model = loaded.model if loaded else backbone.model
-        result = evaluate_run(model, backbone, form, prefix, examples, decode, args.batch, progress)
-    if args.hyps:
-        _write_lines(Path(args.hyps), result.outputs)
-    records = result.records()
-    if loaded and not loaded.run.bundled and not args.tables:
-        add_scores(loaded.run, args.split, records)
-    if args.json:
-        print(json.dumps({"run": args.run, "split": args.split, "scores": records, "seconds": round(result.seconds, 1)}))
-        return 0
-    for name, record in records.items():
-        print(f"{name:12} {record['value']:6.2f}   n={record['n']}   {record['signature']}")
-    return 0
-
-
-def _write_lines(path: Path, lines: list[str]) -> None:
-    try:
-        path.write_text("\n".join(" ".join(line.split()) for line in lines) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise BadInput(f"Cannot write {path}: {error.strerror}. Give a file in a folder that can be written.") from error
 
 
 # ------------------------------------------------------------------------------------- runs

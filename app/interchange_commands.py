@@ -23,8 +23,8 @@ def bring_in(args: argparse.Namespace) -> int:
     store().check_free(args.run)
     backbone = load_backbone(args.backbone, args.device)
     found = read_foreign(Path(args.folder), backbone.spec)
-    form = task(found.task.name, args.form) if args.form else found.task
-    form = form.but(name=args.task) if args.task else form
+    form = found.task.but(name=args.task, form=task(args.task).form) if args.task else found.task
+    form = task(form.name, args.form, form.form) if args.form else form
     run = keep_foreign(found, args.run, backbone, store(), form, command_of(args))
     if args.json:
         print(json.dumps(summary(run)))

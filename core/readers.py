@@ -29,13 +29,13 @@ def read_e2e(path: Path, split: str | None = None, skipped: list[str] | None = N
     return collect([(file, rows)], lambda row, number: _e2e_example(row, f"{stem}-{number}"), skipped)
 
 
-def read_bundled(path: Path, split: str | None = None) -> list[Example]:
+def read_bundled(path: Path, split: str | None = None, skipped: list[str] | None = None) -> list[Example]:
     """The rows of `records.jsonl` (all, or those of one split): group is the topic, `seen` is false for held-out topics.
 
     The references are natural text, so they stand in `targets` and `originals` alike. Raises BadData.
     """
-    path = Path(path)
-    rows = collect([(path, json_rows(path))], lambda row, number: (row.get("split"), _bundled_example(row)))
+    path, split = Path(path), "valid" if split == "dev" else split
+    rows = collect([(path, json_rows(path))], lambda row, number: (row.get("split"), _bundled_example(row)), skipped)
     return [example for name, example in rows if split in (None, name)]
 
 

@@ -21,15 +21,20 @@ class Example:
     originals: tuple[str, ...] = ()
 
 
+FORMS = ("table", "webnlg", "dart", "text")
+
+
 @dataclass(frozen=True)
 class Task(Config):
     """The text form of a task, stored with each run: `lead source separator` then `target_lead target end`.
 
-    The loss counts the target and its end only. `paper` is the official code's form. `cut`: most tokens that are read
+    The loss counts the target and its end only. `paper` is the official code's form. `form` says what a source is: a "table"
+    (`key : value | …`), triples as the paper writes them for "webnlg" or "dart", or any "text". `cut`: most tokens that are read
     of a source with its lead and separator, the rest is left out; 0 for no cut, where a source that is too long is refused.
     """
 
     name: str = "e2e"
+    form: str = "table"
     lead: str = ""
     separator: str = "\n"
     target_lead: str = ""
@@ -41,6 +46,7 @@ class Task(Config):
             if field.name != "cut":
                 self._check(isinstance(getattr(self, field.name), str), field.name, "a text")
         self._check_number("cut", 0, whole=True)
+        self._check(self.form in FORMS, "form", f"one of {', '.join(FORMS)}")
 
     def prompt(self, source: str) -> str:
         """What the model reads before it writes."""
@@ -51,8 +57,12 @@ class Task(Config):
         return f"{self.target_lead}{target}{self.end}"
 
 
-def task(name: str, form: str = "newline") -> Task:
-    """A task by name in the "newline" form or in the paper's (`" {source} <|endoftext|> {target} <|endoftext|>"`)."""
-    if form == "paper":
-        return Task(name, lead=" ", separator=" <|endoftext|>", target_lead=" ", end=" <|endoftext|>")
-    return Task(name)
+def task(name: str, layout: str = "newline", form: str = "") -> Task:
+    """A task by name in the "newline" layout or in the paper's (`" {source} <|endoftext|> {target} <|endoftext|>"`).
+
+    form: what its sources are (see Task); by default triples for the tasks "webnlg" and "dart", else tables.
+    """
+    form = form or (name if name in ("webnlg", "dart") else "table")
+    if layout == "paper":
+        return Task(name, form, lead=" ", separator=" <|endoftext|>", target_lead=" ", end=" <|endoftext|>")
+    return Task(name, form)

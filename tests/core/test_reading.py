@@ -9,7 +9,8 @@ import pytest
 from core.errors import BadData, BadInput, BadTable
 from core.readers import grouped, read_e2e
 from core.reading.columns import read_columns
-from core.reading.sets import read_set, source_of, table_of_source
+from core.reading.sets import read_set, source_of, spread, table_of_source
+from core.reading.source import DataSource
 from core.reading.triple_sets import SEEN_CATEGORIES, read_dart, read_webnlg
 from core.tasks import Example
 
@@ -229,3 +230,27 @@ def test_sets_by_name(tmp_path: Path, webnlg: Path) -> None:
     assert table_of_source("webnlg", " | Ivy : in : Leeds") == [("subject", "Ivy"), ("in", "Leeds")]
     with pytest.raises(BadTable):
         source_of("dart", "name : Ivy")
+
+
+def test_a_sample_is_spread_over_the_set_and_over_seen_and_unseen() -> None:
+    rows = [Example(str(n), ("t",), seen=n % 3 > 0) for n in range(30) for _ in range(2)]
+    found = spread(rows, 6)
+    assert [row.source for row in found[::2]] == sorted({row.source for row in found}, key=int) and len(found) == 12
+    assert sum(row.seen for row in found) == 8 and int(found[-1].source) > 20
+    assert spread(rows, 99) == rows
+    with pytest.raises(BadInput, match="at least 1"):
+        spread(rows, 0)
+
+
+def test_a_source_of_data_comes_back_from_plain_values(tmp_path: Path) -> None:
+    (tmp_path / "train.jsonl").write_text(jsonl(*[ROW | {"triples": [[str(n), "is", "x"]]} for n in range(9)], {"triples": []}))
+    (tmp_path / "dev.jsonl").write_text(jsonl(ROW))
+    given = DataSource("webnlg", str(tmp_path), rows=3, skip_bad=True)
+    again = DataSource.of(json.loads(json.dumps(given.to_dict())))
+    skipped: list[str] = []
+    examples, valid = again.training(skipped)
+    assert again == given and again.task_form == "webnlg"
+    assert [row.source for row in examples] == [f" | {n} : is : x" for n in (0, 3, 6)]
+    assert valid[0].targets == TEXTS and len(skipped) == 1 and "line 10" in skipped[0]
+    bundled = DataSource.of({"data": "", "rows": 0})  # as runs that were begun before sets had names
+    assert bundled.name == "records" and all(bundled.training([]))
