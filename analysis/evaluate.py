@@ -12,10 +12,18 @@ from core.backbone import Backbone
 from core.config import DecodeConfig
 from core.generate import Request, generate
 from core.prefix import Prefix
-from core.tasks import Example, Task
+from core.sources import read_source
+from core.tasks import SUMMARIZATION, Example, Task
 
 # Table-to-text as the official code decodes it: beam 5, at least 5 tokens, length penalty 1.
 PAPER_DECODING = DecodeConfig(mode="beam", beams=5, min_new=5, max_new=100, length_penalty=1.0)
+# Summaries: beam 6, 11 to 62 tokens, length penalty 0.8.
+SUMMARY_DECODING = DecodeConfig(mode="beam", beams=6, min_new=11, max_new=62, length_penalty=0.8)
+
+
+def paper_decoding(task: str) -> DecodeConfig:
+    """How the paper decodes a task."""
+    return SUMMARY_DECODING if task == SUMMARIZATION else PAPER_DECODING
 
 
 @dataclass(frozen=True)
@@ -61,7 +69,7 @@ def outputs(
     progress: Callable[[int, int], None] | None = None,
 ) -> list[str]:
     """One text a source, in order. `progress(done, total)` is called after each batch."""
-    prompts = [(place, backbone.encode(task.prompt(source))) for place, source in enumerate(sources)]
+    prompts = [(place, read_source(backbone, task, source).ids) for place, source in enumerate(sources)]
     texts, done = [""] * len(sources), 0
     for part in batches(prompts, batch):
         requests = [Request(ids, prefix, decode.seed + place) for place, ids in part]

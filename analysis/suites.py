@@ -72,13 +72,14 @@ SUITES = {
         Suite("webnlg", _webnlg),
         Suite("dart", _dart),
         Suite("rouge", _rouge),
+        Suite("summarization", _rouge),
         Suite("plain", _plain, gather=True, blocks=True),
     )
 }
 
 
 def suite(name: str) -> Suite:
-    """The scores of a data set or task; any other task gets the plain ones. Sets: e2e, webnlg, dart, rouge, plain."""
+    """The scores of a data set or task; any other task gets the plain ones."""
     return SUITES.get(name, SUITES["plain"])
 
 

@@ -59,24 +59,29 @@ class Generation:
     seconds: float
 
 
+def room_for(backbone: Backbone, prompt: int, prefix: int) -> int:
+    """How many new tokens fit beside a prompt and a prefix; below 0 where these alone do not fit."""
+    if backbone.opening is None:
+        return backbone.spec.positions - prompt - prefix
+    # the encoder has positions of its own, and none goes to a prefix
+    return backbone.spec.positions - len(backbone.opening) + 1 if prompt <= backbone.spec.positions else -1
+
+
 def check_fits(backbone: Backbone, prompt: int, prefix: int, new: int) -> None:
-    """TooLong where prompt, prefix and new tokens exceed the model's positions (an encoder's and a decoder's are their own)."""
-    positions, name = backbone.spec.positions, backbone.spec.name
-    if backbone.opening is not None:
-        most = positions - len(backbone.opening) + 1
-        if prompt > positions:
-            raise TooLong(f"The input has {prompt} tokens, and {positions} fit: {name} has so many positions. Shorten the input.")
-        if new > most:
-            raise TooLong(f"{new} new tokens are asked for, and {most} fit: {name} has {positions} positions. Ask for fewer.")
+    """TooLong where prompt, prefix and new tokens exceed the model's positions."""
+    positions, name, room = backbone.spec.positions, backbone.spec.name, room_for(backbone, prompt, prefix)
+    if new <= room:
         return
-    room = positions - prefix - new
-    if prompt > room:
+    if backbone.opening is None:
         virtual = f", {prefix} virtual tokens" if prefix else ""
         raise TooLong(
-            f"The input has {prompt} tokens, and {max(room, 0)} fit: {name} has {positions} positions{virtual} "
+            f"The input has {prompt} tokens, and {max(room + prompt - new, 0)} fit: {name} has {positions} positions{virtual} "
             f"and {new} are kept for the output. "
             "Shorten the input, or ask for fewer new tokens."
         )
+    if prompt > positions:
+        raise TooLong(f"The input has {prompt} tokens, and {positions} fit: {name} has so many positions. Shorten the input.")
+    raise TooLong(f"{new} new tokens are asked for, and {room} fit: {name} has {positions} positions. Ask for fewer.")
 
 
 def check(backbone: Backbone, requests: Sequence[Request], decode: DecodeConfig) -> None:

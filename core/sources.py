@@ -6,7 +6,6 @@ from core.backbone import Backbone
 from core.families import special_form
 from core.tasks import Task, task
 
-SUMMARIZATION = "summarization"
 CUT = 512  # tokens of an article that are read, as in the official code
 
 
@@ -28,16 +27,17 @@ class Source:
         return self.kept < self.tokens
 
 
-def task_for(backbone: Backbone, name: str, form: str = "newline", cut: int | None = None) -> Task:
-    """The text form of a task on a backbone: an encoder-decoder model's own, else the one asked for (see `core.tasks.task`).
+def task_for(backbone: Backbone, name: str, layout: str = "newline", form: str = "", cut: int | None = None) -> Task:
+    """A task on a backbone: laid out as an encoder-decoder model's own texts are, else as asked for (see `core.tasks.task`).
 
     `cut`: see Task; unless given, articles are cut at 512 tokens and nothing else is.
     """
-    cut = cut if cut is not None else CUT if name == SUMMARIZATION else 0
+    plain = task(name, layout, form)
+    plain = plain.but(cut=cut if cut is not None else CUT if plain.form == "article" else 0)
     if backbone.opening is None:
-        return task(name, form).but(cut=cut)
+        return plain
     before, after = (backbone.tokenizer.decode(ids, skip_special_tokens=False) for ids in special_form(backbone.tokenizer))
-    return Task(name, lead=before, separator=after, end=backbone.tokenizer.eos_token, cut=cut)
+    return plain.but(lead=before, separator=after, target_lead="", end=backbone.tokenizer.eos_token)
 
 
 def read_source(backbone: Backbone, task: Task, source: str) -> Source:

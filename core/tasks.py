@@ -21,7 +21,8 @@ class Example:
     originals: tuple[str, ...] = ()
 
 
-FORMS = ("table", "webnlg", "dart", "text")
+FORMS = ("table", "webnlg", "dart", "text", "article")
+SUMMARIZATION = "summarization"
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,9 @@ class Task(Config):
     """The text form of a task, stored with each run: `lead source separator` then `target_lead target end`.
 
     The loss counts the target and its end only. `paper` is the official code's form. `form` says what a source is: a "table"
-    (`key : value | …`), triples as the paper writes them for "webnlg" or "dart", or any "text". `cut`: most tokens that are read
-    of a source with its lead and separator, the rest is left out; 0 for no cut, where a source that is too long is refused.
+    (`key : value | …`), triples as the paper writes them for "webnlg" or "dart", an "article" of several lines, or any "text".
+    `cut`: most tokens that are read of a source with its lead and separator, the rest is left out; 0 for no cut, where a
+    source that is too long is refused.
     """
 
     name: str = "e2e"
@@ -60,9 +62,10 @@ class Task(Config):
 def task(name: str, layout: str = "newline", form: str = "") -> Task:
     """A task by name in the "newline" layout or in the paper's (`" {source} <|endoftext|> {target} <|endoftext|>"`).
 
-    form: what its sources are (see Task); by default triples for the tasks "webnlg" and "dart", else tables.
+    form: what its sources are (see Task); by default triples for the tasks "webnlg" and "dart", articles for
+    "summarization", else tables.
     """
-    form = form or (name if name in ("webnlg", "dart") else "table")
+    form = form or ("article" if name == SUMMARIZATION else name if name in ("webnlg", "dart") else "table")
     if layout == "paper":
         return Task(name, form, lead=" ", separator=" <|endoftext|>", target_lead=" ", end=" <|endoftext|>")
     return Task(name, form)

@@ -1,23 +1,26 @@
 """The data sets by name: how each is read, and how what a person types becomes a source of a task."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from core.articles import article
 from core.errors import BadInput
 from core.readers import read_bundled, read_e2e
+from core.reading.articles import read_articles
 from core.reading.triple_sets import read_dart, read_webnlg
 from core.tables import Fields, canonical, linearise, parse
 from core.tasks import Example
 from core.triples import SOURCES, parse_triples, table_of
 
-SETS = ("e2e", "webnlg", "dart", "records")
+SETS = ("e2e", "webnlg", "dart", "records", "summarization")
 
 
 def read_set(name: str, path: Path, split: str | None = None, skipped: list[str] | None = None) -> list[Example]:
     """The examples of a set by its name (see the reader of each). Raises BadInput for another name, BadData for bad rows."""
     if name == "records":
         return read_bundled(path, split, skipped)
-    readers = {"e2e": read_e2e, "webnlg": read_webnlg, "dart": read_dart}
+    readers: dict[str, Callable[[Path, str | None, list[str] | None], list[Example]]]
+    readers = {"e2e": read_e2e, "webnlg": read_webnlg, "dart": read_dart, "summarization": read_articles}
     if name not in readers:
         raise BadInput(f"There is no data set {name!r}: say {', '.join(SETS[:-1])} or {SETS[-1]}.")
     return readers[name](path, split, skipped)
@@ -38,8 +41,10 @@ def spread(examples: Sequence[Example], count: int) -> list[Example]:
 
 
 def source_of(form: str, text: str) -> str:
-    """What a person types or pastes as a source of a form (see Task): triples for "webnlg" and "dart", else a table, or text as
-    it is but for blanks. Raises BadTable."""
+    """What a person types or pastes as a source of a form (see Task): triples for "webnlg" and "dart", an article, else a table,
+    or text as it is but for blanks. Raises BadTable, or BadInput for what cannot be an article."""
+    if form == "article":
+        return article(text)
     if form == "text":
         return " ".join(text.split())
     return SOURCES[form](parse_triples(text)) if form in SOURCES else linearise(canonical(parse(text)))
@@ -47,6 +52,6 @@ def source_of(form: str, text: str) -> str:
 
 def table_of_source(form: str, source: str) -> Fields:
     """The fields of a source, for a check of what a text tells; a text has none. Raises BadTable."""
-    if form == "text":
+    if form in ("text", "article"):
         return []
     return table_of(parse_triples(source)) if form in SOURCES else parse(source)

@@ -6,9 +6,10 @@ from pathlib import Path
 from core import paths
 from core.config import Config
 from core.errors import BadInput
+from core.reading.articles import read_articles
 from core.reading.columns import read_columns
 from core.reading.sets import SETS, read_set, spread
-from core.tasks import FORMS, Example
+from core.tasks import FORMS, SUMMARIZATION, Example
 
 COLUMNS = "columns"
 NAMES = (*SETS, COLUMNS)
@@ -21,7 +22,8 @@ class DataSource(Config):
 
     `set` is a set's name or "columns" (then `source`, `target` and `form` are those of `read_columns`), by default E2E where
     there are `data`, else the bundled tables. `data`: a file, or a folder with a file a split. `rows` > 0 limits the training
-    examples. `skip_bad` passes over rows that cannot be used.
+    examples. `skip_bad` passes over rows that cannot be used. Of summarization: `source` and `target` may name one column
+    each, `group` the topic's, and `topics` a split by topic (see `read_articles`).
     """
 
     set: str = ""
@@ -31,9 +33,11 @@ class DataSource(Config):
     form: str = ""
     rows: int = 0
     skip_bad: bool = False
+    group: str = ""
+    topics: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("set", "data", "form"):
+        for name in ("set", "data", "form", "group", "topics"):
             self._check(isinstance(getattr(self, name), str), name, "a text")
         for name in ("source", "target"):
             given = getattr(self, name)
@@ -47,12 +51,24 @@ class DataSource(Config):
 
     def _check_columns(self) -> None:
         named = bool(self.source or self.target or self.form)
+        if self.name == SUMMARIZATION:
+            return self._check_articles()
+        if self.group or self.topics:
+            raise BadInput("Topics are those of articles: leave --topic-column and --topics out, or say --set summarization.")
         if self.name != COLUMNS and named:
             raise BadInput(f"The set {self.name!r} has columns of its own: leave the columns out, or say --set columns.")
         if self.name == COLUMNS and not (self.source and self.target):
             raise BadInput("Name the columns of your data: --source COLUMN and --target COLUMN, each once or more often.")
         if self.name not in ("records", "e2e") and not self.data:
             raise BadInput(f"There is no data for the set {self.name!r}: give a file or a folder with --data.")
+
+    def _check_articles(self) -> None:
+        if self.form or len(self.source) != len(self.target) or len(self.source) > 1:
+            raise BadInput(
+                "Name one column of articles and one of summaries, --source COLUMN --target COLUMN, or leave both out."
+            )
+        if not self.data:
+            raise BadInput("There are no articles to read: give a file or a folder with --data.")
 
     @property
     def name(self) -> str:
@@ -62,8 +78,8 @@ class DataSource(Config):
     @property
     def task_form(self) -> str:
         """What its sources are (see Task)."""
-        if self.name == COLUMNS:
-            return self.form or "table"
+        if self.name in (COLUMNS, SUMMARIZATION):
+            return "article" if self.name == SUMMARIZATION else self.form or "table"
         return self.name if self.name in FORMS else "table"
 
     def read(self, split: str, skipped: list[str]) -> list[Example]:
@@ -75,6 +91,9 @@ class DataSource(Config):
         bad = skipped if self.skip_bad else None
         if self.name == COLUMNS:
             return read_columns(path, self.source, self.target, split, self.task_form, skipped=bad)
+        if self.name == SUMMARIZATION:
+            named = (self.source[0], self.target[0]) if self.source else None
+            return read_articles(path, split, bad, named, self.group, self.topics)
         return read_set(self.name, path, split, bad)
 
     def training(self, skipped: list[str]) -> tuple[list[Example], list[Example]]:

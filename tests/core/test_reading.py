@@ -223,7 +223,7 @@ def test_a_bad_row_of_own_data(tmp_path: Path, name: str, content: str, said: st
 
 def test_sets_by_name(tmp_path: Path, webnlg: Path) -> None:
     assert read_set("webnlg", webnlg, "dev") == read_webnlg(webnlg, "dev")
-    with pytest.raises(BadInput, match="say e2e, webnlg, dart or records"):
+    with pytest.raises(BadInput, match="say e2e, webnlg, dart, records or summarization"):
         read_set("xsum", tmp_path)
     assert source_of("webnlg", "[Ivy | in | Leeds]") == " | Ivy : in : Leeds"
     assert source_of("e2e", "name[Ivy] eatType[pub]") == "name : Ivy | Type : pub"
