@@ -1,53 +1,74 @@
-"""The tables that the page offers to click, from the bundled records."""
+"""The tables that the page offers to click: bundled records for tasks on tables, bundled triples for WebNLG's and DART's."""
 
 import json
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 from core import paths
 from core.errors import BadData
+from core.tables import Fields
+from core.triples import SOURCES, table_of
 
-Fields = list[tuple[str, str]]
+FILES = {"table": "records.jsonl", "triples": "triples.jsonl"}
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A bundled table: its fields, its reference texts (untokenised), and whether its topic was held out."""
+    """A bundled table. `rows`: (key, value) pairs, or (subject, relation, object) triples; `fields`: what a text is checked for.
+
+    `references` are untokenised; `held_out`: its topic was left out of the project's own training rows; `seen`: its category is
+    in WebNLG's training data (None for tables, which WebNLG knows nothing of).
+    """
 
     id: str
     topic: str
+    rows: tuple[tuple[str, ...], ...]
     fields: tuple[tuple[str, str], ...]
     references: tuple[str, ...]
-    held_out: bool
+    held_out: bool = False
+    seen: bool | None = None
 
     @property
     def title(self) -> str:
-        """What its button says: the first value."""
-        return self.fields[0][1]
+        """What its button says: the first value, and of triples how many there are."""
+        return self.fields[0][1] if self.seen is None else f"{self.fields[0][1]} · {len(self.rows)}"
+
+
+def samples(form: str = "table") -> tuple[Sample, ...]:
+    """The samples for tasks of a form (see `core.tasks.Task`), E2E's kind first; () for texts. BadData for a damaged file."""
+    return _read("triples" if form in SOURCES else form) if form in ("table", *SOURCES) else ()
 
 
 @cache
-def samples() -> tuple[Sample, ...]:
-    """Rows of the split "example", the restaurants (E2E's form) first. BadData where the file is damaged."""
-    path = paths.DATA / "records.jsonl"
+def _read(kind: str) -> tuple[Sample, ...]:
+    path = paths.DATA / FILES[kind]
     try:
         rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-        found = [_sample(row) for row in rows if row["split"] == "example"]
+        if kind == "triples":
+            return tuple(_of_triples(row) for row in rows)
+        return tuple(_of_fields(row) for row in rows if row["split"] == "example")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadData(f"The bundled examples in {path.name} cannot be read ({error}). Restore that file.") from error
-    return tuple(found)
 
 
-def _sample(row: dict) -> Sample:
+def _of_fields(row: dict[str, Any]) -> Sample:
     fields = tuple((str(key), str(value)) for key, value in row["fields"])
-    return Sample(row["id"], row["topic"], fields, tuple(row["targets"]), bool(row["held_out"]))
+    return Sample(row["id"], row["topic"], fields, fields, tuple(row["targets"]), bool(row["held_out"]))
+
+
+def _of_triples(row: dict[str, Any]) -> Sample:
+    triples = [(str(s), str(p), str(o)) for s, p, o in row["triples"]]
+    return Sample(
+        row["id"], row["category"], tuple(triples), tuple(table_of(triples)), tuple(row["texts"]), seen=bool(row["seen"])
+    )
 
 
 def find(sample_id: str) -> Sample | None:
     """A sample by id, or None."""
-    return next((sample for sample in samples() if sample.id == sample_id), None)
+    return next((sample for form in ("table", "webnlg") for sample in samples(form) if sample.id == sample_id), None)
 
 
-def matching(fields: Fields) -> Sample | None:
+def matching(fields: Fields, form: str = "table") -> Sample | None:
     """The sample that holds exactly these fields, or None: a table that was edited has no references."""
-    return next((sample for sample in samples() if list(sample.fields) == list(fields)), None)
+    return next((sample for sample in samples(form) if list(sample.fields) == list(fields)), None)

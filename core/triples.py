@@ -51,6 +51,13 @@ def is_triples(text: str) -> bool:
     return True
 
 
+def clean_triples(rows: Sequence[Sequence[object]]) -> list[Triple]:
+    """Rows of an editable grid as triples: blanks trimmed, wholly empty rows dropped. Raises BadTable for a row with a part
+    missing."""
+    parts = [[" ".join(str(cell or "").split()) for cell in row[:3]] for row in rows]
+    return _checked([part for part in parts if any(part)])
+
+
 def webnlg_source(triples: Sequence[Triple]) -> str:
     """` | s : p : o | s : p : o`, with the official code's blank in front. Raises BadTable for what reads back otherwise."""
     return _written(triples, "".join(f" | {s} : {p} : {o}" for s, p, o in triples), lower=False)

@@ -6,6 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from analysis.metrics.coverage import cover
+from core.reading.triple_sets import SEEN_CATEGORIES
+from core.triples import dart_source, parse_triples, table_of, webnlg_source
+
+UNSEEN = ("Artist", "Athlete", "CelestialBody", "MeanOfTransportation", "Politician")
+
 FOLDER = Path(__file__).resolve().parents[1] / "assets" / "data"
 SPLITS = {"train", "valid", "test", "example"}
 KEYS = {"id", "topic", "held_out", "split", "fields", "targets"}
@@ -74,3 +80,26 @@ def test_the_card_states_the_true_counts(rows: list[dict]) -> None:
         counts = [by_split[split] for split in ("train", "valid", "test", "example")]
         cells = [topic, *counts, len(mine), sum(len(row["targets"]) for row in mine), "yes" if mine[0]["held_out"] else "no"]
         assert "| " + " | ".join(map(str, cells)) + " |" in card, topic
+
+
+@pytest.fixture(scope="module")
+def triples() -> list[dict]:
+    return [json.loads(line) for line in (FOLDER / "triples.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+def test_the_triples_are_as_their_card_says(triples: list[dict]) -> None:
+    assert all(set(row) == {"id", "category", "seen", "triples", "texts"} for row in triples)
+    assert len({row["id"] for row in triples}) == len(triples) == 18
+    assert {row["category"] for row in triples if row["seen"]} == SEEN_CATEGORIES
+    assert {row["category"] for row in triples if not row["seen"]} == set(UNSEEN)
+    assert all(row["seen"] == (row["category"] in SEEN_CATEGORIES) for row in triples)
+    assert Counter(row["seen"] for row in triples) == {True: 11, False: 7}
+
+
+def test_the_texts_of_triples_tell_all_of_them_and_nothing_else(triples: list[dict]) -> None:
+    for row in triples:
+        parts = [tuple(triple) for triple in row["triples"]]
+        assert 1 <= len(parts) <= 4 and parse_triples(webnlg_source(parts)) == parts and dart_source(parts)
+        for text in row["texts"]:
+            found = cover(table_of(parts), text)
+            assert (found.missing, found.beyond) == ([], []), text

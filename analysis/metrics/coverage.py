@@ -3,8 +3,9 @@
 Both sides are cut into words, numbers and currency signs, without case, accents and punctuation, so spacing and hyphens do not
 matter ("£20-25" is "£ 20 - 25"). A value counts as told where its words stand together, plain endings aside ("moderately" is
 "moderate"), or one of a few fixed other wordings does: "5 out of 5" as "5 stars", "less than £ 20" as "under £20", "cheap" as
-"low-priced", "Canada" as "Canadian", a date in another order, a list item by item; yes/no by the words of its key and a "not"
-near them. Any other paraphrase counts as missing, and a value used in another sense counts as told.
+"low-priced", "Canada" as "Canadian", a date in another order or in words, a name without its brackets, a list item by item;
+yes/no by the words of its key and a "not" near them. Any other paraphrase counts as missing, and a value used in another sense
+counts as told.
 What is said beyond the table is looked for in capitalised names and numbers only. A single capitalised word that opens a
 sentence is taken for a name where a verb such as "is" follows; other sentence openers and lower-case claims go unseen.
 """
@@ -18,7 +19,9 @@ from core.tables import Fields
 
 Places = list[tuple[int, int]]  # half-open ranges of word indices
 
-_MONTHS = vocabulary("January February March April May June July August September October November December")
+_MONTH_NAMES = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+                "December"]  # fmt: skip
+_MONTHS = vocabulary(" ".join(_MONTH_NAMES))
 # In a yes/no key these say nothing ("pets allowed" is about pets); any of the audience stands for "family" in "family friendly".
 _EMPTY = vocabulary("has is with allowed friendly welcome available")
 _AUDIENCE = vocabulary("family child children kid")
@@ -37,6 +40,9 @@ _REWORDED = {
     "cheap": ("low price", "low priced", "low cost", "inexpensive"),
     "riverside": ("river side", "by the river", "on the river", "near the river", "along the river"),
     "city centre": ("centre of the city", "centre of town"),
+    "united states": ("USA", "US", "U.S.", "American"),
+    "united kingdom": ("UK", "U.K.", "British"),
+    "deceased": ("died", "dead", "death", "passed away"),
 }
 # Endings of a value's only word and what may stand for them: Canada, Canadian; football, footballer; cycling, cyclist.
 _DERIVED = [("", "n"), ("", "ese"), ("", "er"), ("a", "ian"), ("y", "ian"), ("y", ""), ("en", "ish"), ("al", "uese"),
@@ -51,12 +57,14 @@ _NUMBER_PHRASE = re.compile(
 
 @dataclass(frozen=True)
 class Coverage:
-    """`present`, `missing`: keys in the table's order; `beyond`: pieces of the text; `spans`: (start, end, key) in characters."""
+    """`present`, `missing`: keys in the table's order, and `told` says the same of each field; `beyond`: pieces of the text;
+    `spans`: (start, end, key) in characters."""
 
     present: list[str]
     missing: list[str]
     beyond: list[str]
     spans: list[tuple[int, int, str]]
+    told: tuple[bool, ...] = ()
 
 
 def cover(fields: Fields, text: str) -> Coverage:
@@ -69,6 +77,7 @@ def cover(fields: Fields, text: str) -> Coverage:
         missing=[key for (key, _), places in zip(fields, found, strict=True) if not places],
         beyond=_beyond(fields, text, words, [(start, end) for start, end, _ in spans]),
         spans=sorted(spans),
+        told=tuple(map(bool, found)),
     )
 
 
@@ -130,12 +139,24 @@ def _other_texts(value: str) -> Iterator[str]:
     for phrase, others in _REWORDED.items():
         if re.search(rf"\b{phrase}\b", value):
             yield from (value.replace(phrase, other) for other in others)
+    if named := re.fullmatch(r"([^\W\d].*?)(?: language|,? \([^()]*\))", value):  # "Bolt (comics character)" is Bolt
+        yield named[1]
+    if date := re.fullmatch(r"(\d{4})-(\d\d)-(\d\d)", value):
+        yield from _dates(int(date[1]), int(date[2]), int(date[3]))
     if value.isalpha():
         yield from (value.removesuffix(end) + other for end, other in _DERIVED if value.endswith(end))
     if span := re.fullmatch(rf"([£$€]?)\s*({NUMBER})\s*[-–]\s*[£$€]?\s*({NUMBER})(.*)", value):
         sign, low, high, unit = span.groups()
         yield f"{low} {high} {sign} {unit}"
         yield from (f"{sign}{low} {word} {second}{high} {unit}" for word in ("", "to", "and") for second in ("", sign))
+
+
+def _dates(year: int, month: int, day: int) -> Iterator[str]:
+    """A day in words: "19 September 1922", "September 19th, 1922" (the order does not matter to `_runs`)."""
+    if 1 <= month <= 12:
+        suffix = "th" if 10 < day < 20 else {1: "st", 2: "nd", 3: "rd"}.get(day % 10, "th")
+        yield from (f"{day} {_MONTH_NAMES[month - 1]} {year}", f"{day}{suffix} {_MONTH_NAMES[month - 1]} {year}")
+        yield f"{day}{suffix} of {_MONTH_NAMES[month - 1]} {year}"
 
 
 def _no_article(forms: Forms) -> Forms:

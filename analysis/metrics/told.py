@@ -9,7 +9,7 @@ from analysis.metrics.coverage import cover
 from core.errors import BadInput
 from core.tables import Fields
 
-_SIGNATURE = "strings|prefixlab-cover-1"  # change the name with the rules of `coverage`
+_SIGNATURE = "strings|prefixlab-cover-2"  # change the name with the rules of `coverage`
 
 
 def coverage_scores(tables: Sequence[Fields], texts: Sequence[str]) -> list[Score]:

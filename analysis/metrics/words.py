@@ -42,10 +42,10 @@ def words_of(text: str) -> list[Word]:
 
 
 def form_of(token: str) -> str:
-    """A token as it is compared: "Cafés" is "cafe", "highly" is "high", "five" is "5", "1,250" is "1250"."""
+    """A token as it is compared: "Cafés" is "cafe", "highly" is "high", "five" is "5", "1,250" is "1250", "610.0" is "610"."""
     decomposed = unicodedata.normalize("NFKD", token.casefold())
     word = "".join(char for char in decomposed if not unicodedata.combining(char)).replace(",", "")
-    word = DIGITS.get(word, word)
+    word = re.sub(r"(?<=\d)\.0+$", "", DIGITS.get(word, word))
     if len(word) > 3:
         word = re.sub(r"ies$", "y", word) if word.endswith("ies") else re.sub(r"(?<=ch|sh|ss)es$|(?<=x)es$|(?<!s)s$", "", word)
     if len(word) > 4:
