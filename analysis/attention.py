@@ -133,14 +133,15 @@ def attention_mass(model, backbone: Backbone, request: Request, ids: Sequence[in
 
 
 def teacher_forced(backbone: Backbone, request: Request, ids: Sequence[int]) -> tuple[Reading, dict[str, Tensor]]:
-    """The text that is read and the model's inputs for it: ids and positions, (1, T) each; positions start at P."""
+    """The text that is read and the model's inputs for it: ids and positions, (1, T) each; positions count the virtual tokens."""
     if not request.prompt_ids:
         raise BadInput("The prompt is empty. Give at least one word.")
     whole, virtual = [*request.prompt_ids, *ids], request.prefix.length if request.prefix else 0
     check_fits(backbone, len(whole), virtual, 0)
+    columns = torch.arange(len(whole), device=backbone.device)
     inputs = {
         "input_ids": torch.tensor([whole], device=backbone.device),
-        "position_ids": torch.arange(len(whole), device=backbone.device)[None] + virtual,
+        "position_ids": (columns + virtual * (columns >= request.split))[None],
     }
     layers = tuple(range(backbone.spec.layers))
     return Reading(tokens=pieces(backbone, whole), virtual=virtual, source=len(request.prompt_ids), layers=layers), inputs
@@ -170,7 +171,8 @@ def pieces(backbone: Backbone, ids: Sequence[int]) -> tuple[str, ...]:
 def _reread(model, backbone: Backbone, request: Request, inputs: dict[str, Tensor], take: Take) -> None:
     """One forward call, which hands every layer to `take`."""
     cache = DynamicCache()  # holds the values whose norms are asked for
-    state = PrefixState.of([request.prefix], backbone.device, next(model.parameters()).dtype, [request.intervention])
+    dtype, start = next(model.parameters()).dtype, torch.tensor([request.split], device=backbone.device)
+    state = PrefixState.of([request.prefix], backbone.device, dtype, [request.intervention], start)
 
     def record(site: str, layer: int, weights: Tensor) -> None:
         kept: Any = cache.layers[layer]

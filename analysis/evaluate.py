@@ -10,9 +10,8 @@ from analysis.metrics.base import NotComputed, Score
 from analysis.suites import entries, score_examples
 from core.backbone import Backbone
 from core.config import DecodeConfig
-from core.generate import Request, generate
+from core.generate import Request, generate, request_of
 from core.prefix import Prefix
-from core.sources import read_source
 from core.tasks import SUMMARIZATION, Example, Task
 
 # Table-to-text as the official code decodes it: beam 5, at least 5 tokens, length penalty 1.
@@ -51,9 +50,9 @@ class Evaluation:
         }
 
 
-def batches(sources: Sequence[tuple[int, list[int]]], size: int) -> Iterator[list[tuple[int, list[int]]]]:
-    """(place, prompt ids) of like length together."""
-    ordered = sorted(sources, key=lambda item: len(item[1]))
+def batches(asked: Sequence[tuple[int, Request]], size: int) -> Iterator[list[tuple[int, Request]]]:
+    """(place, request) of like length together."""
+    ordered = sorted(asked, key=lambda item: len(item[1].prompt_ids))
     for start in range(0, len(ordered), size):
         yield ordered[start : start + size]
 
@@ -69,10 +68,10 @@ def outputs(
     progress: Callable[[int, int], None] | None = None,
 ) -> list[str]:
     """One text a source, in order. `progress(done, total)` is called after each batch."""
-    prompts = [(place, read_source(backbone, task, source).ids) for place, source in enumerate(sources)]
+    asked = [(place, request_of(backbone, task, source, prefix, decode.seed + place)) for place, source in enumerate(sources)]
     texts, done = [""] * len(sources), 0
-    for part in batches(prompts, batch):
-        requests = [Request(ids, prefix, decode.seed + place) for place, ids in part]
+    for part in batches(asked, batch):
+        requests = [request for _, request in part]
         for (place, _), made in zip(part, generate(model, backbone, requests, decode), strict=True):
             texts[place] = made.text
         done += len(part)

@@ -88,8 +88,11 @@ def divergence(plain: Tensor, changed: Tensor) -> Tensor:
 def _logits(model, backbone, request: Request, inputs: dict[str, Tensor], done: list[Intervention], queries) -> Tensor:
     """Logits of the next word under each intervention: (rows, queries, vocabulary)."""
     dtype, count = next(model.parameters()).dtype, len(done)
-    state = PrefixState.of([request.prefix] * count, backbone.device, dtype, done)
+    start = torch.tensor([request.split] * count, device=backbone.device)
+    state = PrefixState.of([request.prefix] * count, backbone.device, dtype, done, start)
     repeated = {name: tensor.expand(count, -1) for name, tensor in inputs.items()}
     places = torch.tensor(queries, device=backbone.device)
     with attach(model, state):
-        return model(**repeated, use_cache=False, logits_to_keep=places).logits
+        return model(
+            **repeated, attention_mask=torch.ones_like(repeated["input_ids"]), use_cache=False, logits_to_keep=places
+        ).logits

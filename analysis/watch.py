@@ -5,9 +5,8 @@ from typing import Any
 from analysis.attention import PREFIX, attention_mass, by_layer
 from core.backbone import Backbone
 from core.config import DecodeConfig
-from core.generate import Request, generate, room_for
+from core.generate import generate, request_of, room_for
 from core.methods.base import Method
-from core.sources import read_source
 from core.tasks import Example, Task
 from core.watching import Look
 
@@ -19,7 +18,7 @@ def looker(backbone: Backbone, task: Task, example: Example) -> Look:
 
     def look(method: Method) -> dict[str, Any]:
         prefix = method.prefix()
-        request = Request(read_source(backbone, task, example.source).ids, prefix)
+        request = request_of(backbone, task, example.source, prefix)
         room = room_for(backbone, len(request.prompt_ids), prefix.length if prefix else 0)
         seen: dict[str, Any] = {"source": example.source, "reference": example.targets[0], "text": ""}
         if room < 1:

@@ -19,7 +19,7 @@ from core import shelf
 from core.backbone import DEFAULT, load_backbone, pick_device
 from core.config import DecodeConfig, TrainConfig, preset
 from core.errors import BadInput
-from core.generate import Request, check_fits, stream
+from core.generate import check_fits, request_of, stream
 from core.generate import generate as generate_all
 from core.reading.sets import source_of
 from core.reading.source import DataSource
@@ -172,7 +172,7 @@ def generate(args: argparse.Namespace) -> int:
     source = source_of(args.form or learned.form, text)  # a bad table is told before the model is loaded
     backbone, loaded = loaded_run(args)
     model, prefix = (loaded.model, loaded.prefix) if loaded else (backbone.model, None)
-    request = Request(backbone.encode(learned.prompt(source)), prefix, decode.seed)
+    request = request_of(backbone, learned, source, prefix, decode.seed)
     check_fits(backbone, len(request.prompt_ids), prefix.length if prefix else 0, decode.max_new)
     shown = str if args.raw else detokenise
     if args.json or decode.mode == "beam":

@@ -12,7 +12,7 @@ from app.subject import Subject, Written
 from core.backbone import Backbone
 from core.config import DecodeConfig
 from core.errors import PrefixLabError
-from core.generate import Cancel, Request, Token, generate, next_word, stream
+from core.generate import Cancel, Request, Token, generate, next_word, request_of, stream
 from core.runs import LoadedRun
 from core.store import Run
 from core.tasks import Task
@@ -128,8 +128,7 @@ def _load(lab: Lab, column: Column, run_id: str, backbone: Backbone) -> LoadedRu
 
 
 def _request(backbone: Backbone, task: Task, ask: Ask, loaded: LoadedRun | None) -> Request:
-    ids = backbone.encode(task.prompt(ask.source))
-    return Request(ids, loaded.prefix if loaded else None, ask.decode.seed)
+    return request_of(backbone, task, ask.source, loaded.prefix if loaded else None, ask.decode.seed)
 
 
 def _write(lab: Lab, seen: Comparison, lanes: list[_Lane], cancel: Cancel) -> Iterator[None]:

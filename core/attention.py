@@ -36,23 +36,25 @@ class PrefixState:
 
     `keys[site][layer]` and `values[site][layer]`: (rows or 1, kv_heads, P, head_dim), shorter prefixes
     padded on the left; `mask`: (rows, P), True where a virtual token is real, or None where all are;
-    `shift`: (rows,) the position of each row's first real token; `bias[site]`: (rows, layers, P) added to the
-    virtual tokens' attention logits (core/intervene.py), or None where no row is intervened upon.
+    `shift`: (rows,) the positions that each row's virtual tokens take; `bias[site]`: (rows, layers, P) added to the
+    virtual tokens' attention logits (core/intervene.py), or None where no row is intervened upon. `start`: (rows,)
+    the first column of the text that comes after the virtual tokens and sees them, or None where all of it does:
+    an infix (paper §7.3) stands after the source.
     """
 
-    def __init__(self, past: dict[str, Tensor], mask: Tensor | None, shift: Tensor) -> None:
+    def __init__(self, past: dict[str, Tensor], mask: Tensor | None, shift: Tensor, start: Tensor | None = None) -> None:
         # past[site]: (rows or 1, layers, 2, kv_heads, P, head_dim)
-        self.past, self.mask, self.shift = past, mask, shift
+        self.past, self.mask, self.shift, self.start = past, mask, shift, start
         self.bias: dict[str, Tensor] | None = None
         self._expanded: tuple[int, dict[str, list[tuple[Tensor, Tensor]]]] | None = None
         self._widened: dict[str, tuple[Tensor | None, tuple[int, ...], Tensor | None]] = {}
 
     @classmethod
-    def shared(cls, past: Past, rows: int, positions: bool = True) -> "PrefixState":
+    def shared(cls, past: Past, rows: int, positions: bool = True, start: Tensor | None = None) -> "PrefixState":
         """One prefix for all rows of a batch; gradients flow to `past`."""
         first = next(iter(past.values()))
         shift = torch.full((rows,), first.shape[3] if positions else 0, device=first.device)
-        return cls({site: kv[None] for site, kv in past.items()}, None, shift)
+        return cls({site: kv[None] for site, kv in past.items()}, None, shift, start)
 
     @classmethod
     def of(
@@ -61,12 +63,20 @@ class PrefixState:
         device: torch.device,
         dtype: torch.dtype,
         interventions: Sequence[Intervention] | None = None,
+        start: Tensor | None = None,
     ) -> "PrefixState | None":
-        """One prefix (or none) a row, and what is done to it; None where no row has a prefix."""
+        """One prefix (or none) a row, and what is done to it; None where no row has a prefix.
+
+        `start`: (rows,), needed where one is an infix: the column of the padded text that it stands before.
+        """
         real = [prefix for prefix in prefixes if prefix is not None]
         if not real:
             return None
         state = cls._stacked(prefixes, real, device, dtype)
+        if any(prefix.infix for prefix in real):
+            if start is None:
+                raise NotSupported("An infix stands between a source and its separator. Choose a prefix here.")
+            state.start = start
         state.bias = biases(prefixes, interventions, device, dtype) if interventions is not None else None
         return state
 
@@ -85,6 +95,14 @@ class PrefixState:
         lengths = torch.tensor([prefix.length if prefix else 0 for prefix in prefixes], device=device)
         mask = torch.arange(longest, device=device)[None] >= (longest - lengths)[:, None]  # (rows, P)
         return cls(past, None if bool(mask.all()) else mask, lengths)
+
+    def shifts(self, columns: int) -> Tensor:
+        """What the virtual tokens add to the positions of a text: (rows, columns)."""
+        return self._after(torch.arange(columns, device=self.shift.device)) * self.shift[:, None]
+
+    def _after(self, columns: Tensor) -> Tensor:
+        """Which columns of the text come after the virtual tokens: (rows or 1, T) bool."""
+        return columns[None] >= (0 if self.start is None else self.start[:, None])
 
     def at(self, site: str, layer: int, rows: int, dtype: torch.dtype) -> tuple[Tensor, Tensor] | None:
         """Keys and values of one layer for `rows` rows (beams repeat each row): (rows, kv_heads, P, head_dim) each."""
@@ -112,7 +130,7 @@ class PrefixState:
         return kept[2]
 
     def _widen(self, mask, rows, queries, keys, causal, virtual) -> Tensor | None:
-        if mask is None and self.mask is None and not (causal and queries > 1):
+        if mask is None and self.mask is None and not (causal and queries > 1):  # one query comes after the virtual tokens
             return None
         device = self.shift.device
         if mask is None:
@@ -123,6 +141,9 @@ class PrefixState:
             seen = torch.ones(1, 1, 1, virtual, dtype=torch.bool, device=device)
         else:
             seen = self.mask.repeat_interleave(rows // self.mask.shape[0], 0)[:, None, None]
+        if self.start is not None:
+            after = self._after(torch.arange(keys - queries, keys, device=device))  # (rows or 1, queries)
+            seen = seen & after.repeat_interleave(rows // len(after), 0)[:, None, :, None]
         high = max(mask.shape[0], seen.shape[0])
         seen = seen.expand(high, 1, queries, virtual)
         if mask.dtype != torch.bool:  # an additive mask: 0 where seen

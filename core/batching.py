@@ -21,11 +21,13 @@ class Row:
     """One training pair as token ids: what is read, and what is to be written (its end included).
 
     `opening`: what an encoder-decoder's decoder is given before the answer; None where prompt and answer are one text.
+    `split`: how much of the prompt stands before an infix, and does not see it; 0 where there is none.
     """
 
     prompt: tuple[int, ...]
     answer: tuple[int, ...]
     opening: tuple[int, ...] | None = None
+    split: int = 0
 
     def __len__(self) -> int:
         return len(self.prompt) + len(self.answer)
@@ -37,18 +39,25 @@ class Batch:
 
     No mask is needed for these: with causal attention nothing real ever sees the padding to its right.
     `source`: (B, S), what an encoder reads, and its `mask`, (B, S) with 1 where a token is real, or None where all are.
+    `split`: (B,), the first column that comes after the virtual tokens: 0 but for an infix.
     """
 
     ids: Tensor
     labels: Tensor
     source: Tensor | None = None
     mask: Tensor | None = None
+    split: Tensor | None = None
 
     def inputs(self, virtual: int) -> dict[str, Tensor | None]:
-        """The model's arguments for it. The positions of a text that is not encoded begin after `virtual` tokens (paper §4.2)."""
+        """The model's arguments for it. The positions of a text that is not encoded count `virtual` tokens too (paper §4.2)."""
         if self.source is not None:
             return {"input_ids": self.source, "attention_mask": self.mask, "decoder_input_ids": self.ids}
-        return {"input_ids": self.ids, "position_ids": torch.arange(self.ids.shape[1], device=self.ids.device)[None] + virtual}
+        columns = torch.arange(self.ids.shape[1], device=self.ids.device)[None]
+        if self.split is None:
+            return {"input_ids": self.ids, "position_ids": columns + virtual}
+        places = columns + (columns >= self.split[:, None]) * virtual
+        mask = torch.ones_like(self.ids)  # without one, transformers takes a gap in the positions for the end of a text
+        return {"input_ids": self.ids, "position_ids": places, "attention_mask": mask}
 
     @property
     def targets(self) -> int:
@@ -56,16 +65,17 @@ class Batch:
         return int((self.labels != IGNORE).sum())
 
 
-def rows_of(backbone: Backbone, task: Task, examples: Sequence[Example], prefix_length: int) -> list[Row]:
-    """One row a target. TooLong names the first example that does not fit beside the prefix."""
+def rows_of(backbone: Backbone, task: Task, examples: Sequence[Example], prefix_length: int, infix: bool = False) -> list[Row]:
+    """One row a target. TooLong names the first example that does not fit beside the prefix, or the infix."""
     rows: list[Row] = []
-    seen: dict[str, tuple[int, ...]] = {}
+    seen: dict[str, tuple[tuple[int, ...], int]] = {}
     for example in examples:
-        prompt = seen.get(example.source)
-        if prompt is None:
-            prompt = seen[example.source] = tuple(read_source(backbone, task, example.source).ids)
+        if example.source not in seen:
+            read = read_source(backbone, task, example.source, infix)
+            seen[example.source] = tuple(read.ids), read.split
+        prompt, split = seen[example.source]
         for target in example.targets:
-            row = Row(prompt, tuple(backbone.encode(task.answer(target))), backbone.opening)
+            row = Row(prompt, tuple(backbone.encode(task.answer(target))), backbone.opening, split)
             _check_room(backbone, row, prefix_length, example.source)
             rows.append(row)
     return rows
@@ -97,7 +107,8 @@ def collate(rows: Sequence[Row], device: torch.device) -> Batch:
         ids[index, : len(tokens) - 1] = tokens[:-1]
         labels[index, len(given) - 1 : len(tokens) - 1] = tokens[len(given) :]
     source, mask = (None, None) if rows[0].opening is None else right_pad([row.prompt for row in rows], device)
-    return Batch(ids.to(device), labels.to(device), source, mask)
+    split = torch.tensor([row.split for row in rows]) if any(row.split for row in rows) else None
+    return Batch(ids.to(device), labels.to(device), source, mask, None if split is None else split.to(device))
 
 
 def epochs(rows: Sequence[Row], batch: int, seed: int) -> Iterator[list[Row]]:

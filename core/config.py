@@ -77,7 +77,7 @@ class TrainConfig(Config):
 
     Fields of prefix-tuning: `length` (virtual tokens P), `mlp` (hidden size of the reparametrisation,
     paper §4.3; 0 trains the keys and values directly), `init` ("random", "zeros" or "words") and
-    `init_words`. Embedding-only tuning has the same. Of fine-tuning the top layers: `layers`, how many blocks.
+    `init_words`. Embedding-only tuning and infix-tuning have the same. Of fine-tuning the top layers: `layers`, how many blocks.
     Of adapters: `bottleneck`, or `share` of the backbone's parameters (0.03 for 3 %), or neither, and they come near to
     what a prefix of `length` stores. Of LoRA: `rank` and `lora_alpha`.
 
@@ -157,6 +157,7 @@ METHODS: dict[str, dict[str, dict[str, Any]]] = {
         "mini": dict(rate=3e-3),
     },
     "embedding": {"paper": {}, "fast": dict(rate=1e-2), "mini": dict(mlp=0, init="words", rate=1e-2)},
+    "infix": {"paper": {}, "fast": {}, "mini": {}},
     "lora": {"paper": dict(rate=2e-4, reduction="token"), "fast": dict(rate=2e-3), "mini": dict(rate=2e-3)},
 }
 

@@ -37,13 +37,15 @@ class Decoder:
         self.cache = DynamicCache()  # every layer keeps all it has seen, also where the model's attention is windowed
         self._settle()
         positions = (self.mask.cumsum(-1) - 1).clamp(min=0)  # (B, T)
-        self.positions = positions + self.state.shift[:, None] if self.state else positions
+        self.positions = positions + self.state.shifts(self.mask.shape[1]) if self.state else positions
 
     def _settle(self) -> None:
         """What depends on which rows there are: their prefixes, and whether there is any padding."""
         prefixes = [request.prefix for request in self.requests]
         done = [request.intervention for request in self.requests]
-        self.state = PrefixState.of(prefixes, self.device, next(self.model.parameters()).dtype, done)
+        split = torch.tensor([request.split for request in self.requests], device=self.device)
+        start = self.mask.shape[1] - self.mask.sum(-1) + split  # the column after an infix
+        self.state = PrefixState.of(prefixes, self.device, next(self.model.parameters()).dtype, done, start)
         self.padded = bool((self.mask == 0).any())
 
     @torch.no_grad()

@@ -20,6 +20,8 @@ from core.decoder import decoder_of
 from core.errors import BadInput, TooLong
 from core.intervene import UNTOUCHED, Intervention
 from core.prefix import Prefix, check_shape
+from core.sources import read_source
+from core.tasks import Task
 
 Cancel = Callable[[], bool]
 
@@ -29,12 +31,20 @@ class Request:
     """One text to generate: the prompt's ids, its prefix (or none), the seed of its own random generator.
 
     `intervention` turns the prefix up or down or hides parts of it; it does nothing where there is no prefix.
+    `split`: how many of the prompt's tokens stand before an infix.
     """
 
     prompt_ids: list[int]
     prefix: Prefix | None = None
     seed: int = 0
     intervention: Intervention = UNTOUCHED
+    split: int = 0
+
+
+def request_of(backbone: Backbone, task: Task, source: str, prefix: Prefix | None = None, seed: int = 0) -> Request:
+    """A source as a task puts it, with a prefix or an infix."""
+    read = read_source(backbone, task, source, prefix is not None and prefix.infix)
+    return Request(read.ids, prefix, seed, split=read.split)
 
 
 @dataclass(frozen=True)

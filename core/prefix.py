@@ -18,12 +18,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Prefix:
-    """Virtual tokens as keys and values at every layer. `past[site]`: (layers, 2, kv_heads, length, head_dim)."""
+    """Virtual tokens as keys and values at every layer. `past[site]`: (layers, 2, kv_heads, length, head_dim).
+
+    `infix`: they stand between the source and its separator (paper §7.3), not before the source.
+    """
 
     past: Past
     backbone: str = ""
     fingerprint: str = ""
     origin: str = ""
+    infix: bool = False
 
     @property
     def length(self) -> int:
@@ -125,15 +129,19 @@ def text_past(backbone: "Backbone", ids: list[int]) -> Past:
     An encoder-decoder model reads the text with its encoder, and its decoder reads the same text once more:
     "cross" is what the decoder's layers make of the encoded text.
     """
+    text = torch.tensor([ids], device=backbone.device)
+    return read_past(backbone, input_ids=text, **({} if backbone.opening is None else {"decoder_input_ids": text}))
+
+
+def read_past(backbone: "Backbone", **given: torch.Tensor) -> Past:
+    """The keys and values that the frozen model makes of one row of inputs; gradients flow to the inputs."""
     found: dict[tuple[str, int], torch.Tensor] = {}
 
     def read(site: str, layer: int, keys: torch.Tensor, values: torch.Tensor) -> None:
         found[site, layer] = torch.stack([keys[0], values[0]])  # (2, kv_heads, P, head_dim)
 
-    text = torch.tensor([ids], device=backbone.device)
-    given = {} if backbone.opening is None else {"decoder_input_ids": text}
     with attach(backbone.model, None, reader=read):
-        backbone.model.base_model(input_ids=text, use_cache=False, **given)
+        backbone.model.base_model(use_cache=False, **given)
     layers = range(backbone.spec.layers)
     return {site: torch.stack([found[site, layer] for layer in layers]).float() for site in backbone.spec.sites}
 

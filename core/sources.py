@@ -13,13 +13,14 @@ CUT = 512  # tokens of an article that are read, as in the official code
 class Source:
     """What the model reads. `tokens`: of the whole source without what the task puts around it; `kept`: how many are read.
 
-    `end`: how many characters of the source are read, at least in part.
+    `end`: how many characters of the source are read, at least in part; `split`: how many ids stand before an infix.
     """
 
     ids: list[int]
     tokens: int
     kept: int
     end: int
+    split: int = 0
 
     @property
     def is_cut(self) -> bool:
@@ -40,8 +41,14 @@ def task_for(backbone: Backbone, name: str, layout: str = "newline", form: str =
     return plain.but(lead=before, separator=after, target_lead="", end=backbone.tokenizer.eos_token)
 
 
-def read_source(backbone: Backbone, task: Task, source: str) -> Source:
-    """A source as the model reads it. Where the task cuts, all that is read has at most `task.cut` tokens, and fits the model."""
+def read_source(backbone: Backbone, task: Task, source: str, infix: bool = False) -> Source:
+    """A source as the model reads it. Where the task cuts, all that is read has at most `task.cut` tokens, and fits the model.
+
+    `infix`: `split` is asked for, so no token may reach over the place between the source and its separator.
+    """
+    if infix and not task.cut:
+        before, after = backbone.encode(task.lead + source), backbone.encode(task.separator)
+        return Source([*before, *after], len(before), len(before), len(source), len(before))
     if not task.cut and backbone.opening is None:
         ids = backbone.encode(task.prompt(source))
         return Source(ids, len(ids), len(ids), len(source))
@@ -50,4 +57,4 @@ def read_source(backbone: Backbone, task: Task, source: str) -> Source:
     most = min(task.cut, backbone.spec.positions) - len(before) - len(after) if task.cut else len(ids)
     kept = ids[: max(1, most)]
     end = len(source) if len(kept) == len(ids) else min(len(source), len(backbone.decode(kept)))
-    return Source([*before, *kept, *after], len(ids), len(kept), end)
+    return Source([*before, *kept, *after], len(ids), len(kept), end, len(before) + len(kept) if infix else 0)

@@ -119,7 +119,7 @@ def _backward(method: Method, batches: list[Batch], config: TrainConfig) -> floa
     rows = sum(len(batch.ids) for batch in batches)
     total = 0.0
     for batch in batches:
-        with method.attach(len(batch.ids)):  # checkpointed layers are computed again on the way back: still attached
+        with method.attach(len(batch.ids), batch.split):  # checkpointed layers are computed again on the way back: still attached
             summed = batch_loss(method, batch, config)
             (summed / (targets if config.reduction == "token" else rows)).backward()
         total += summed.item()
@@ -143,7 +143,7 @@ def evaluate_loss(method: Method, rows: Sequence[Row], config: TrainConfig, batc
     ordered, summed, targets = sorted(rows, key=len), 0.0, 0
     for start in range(0, len(ordered), batch):
         part = collate(ordered[start : start + batch], device)
-        with method.attach(len(part.ids)):
+        with method.attach(len(part.ids), part.split):
             summed += batch_loss(method, part, config).item()
         targets += part.targets
     return summed / targets

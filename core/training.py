@@ -62,8 +62,8 @@ class Training:
         A disk that is full raises StoreError; the last whole checkpoint stays.
         """
         method = new_method(self.backbone, self.config)
-        rows = rows_of(self.backbone, self.task, examples, method.length)
-        valid_rows = self._valid_rows(valid, method.length)
+        rows = rows_of(self.backbone, self.task, examples, method.length, method.infix)
+        valid_rows = self._valid_rows(valid, method)
         if not rows:
             raise BadInput("There is nothing to train on: the data holds no row. Give a file with at least one.")
         folder = self.store.folder / self.run_id if self.resume else self.store.new_folder(self.run_id)
@@ -87,8 +87,8 @@ class Training:
         if failure is not None:
             raise failure
 
-    def _valid_rows(self, valid: Sequence[Example], length: int) -> list[Row]:
-        rows = rows_of(self.backbone, self.task, valid, length)
+    def _valid_rows(self, valid: Sequence[Example], method: Method) -> list[Row]:
+        rows = rows_of(self.backbone, self.task, valid, method.length, method.infix)
         step = max(1, len(rows) // self.config.valid_rows) if self.config.valid_rows else 0
         return rows[::step][: self.config.valid_rows] if step else []
 

@@ -26,12 +26,14 @@ class Served:
 class Method(Protocol):
     """One way to adapt a backbone.
 
-    `model` is what runs the forward call; `length` how many virtual tokens stand before the input.
+    `model` is what runs the forward call; `length` how many virtual tokens it takes in, and `infix` whether
+    they stand after the source, not before it.
     """
 
     name: str
     model: Any
     length: int
+    infix: bool
 
     def __init__(self, backbone: Backbone, config: TrainConfig) -> None:
         """Ready to train; NotSupported where the method does not fit the backbone."""
@@ -41,8 +43,8 @@ class Method(Protocol):
         """What the optimiser changes."""
         ...
 
-    def attach(self, rows: int) -> AbstractContextManager[None]:
-        """In force for the forward calls inside; gradients reach `parameters()`."""
+    def attach(self, rows: int, split: Tensor | None = None) -> AbstractContextManager[None]:
+        """In force for the forward calls inside; gradients reach `parameters()`. `split`: that of the batch."""
         ...
 
     def tensors(self) -> dict[str, Tensor]:

@@ -6,12 +6,10 @@ that serve as an ordinary prefix: in training once a step, for serving once.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
-from transformers import DynamicCache
 
 from core.attention import Past, PrefixState, attach
 from core.backbone import Backbone
@@ -19,7 +17,7 @@ from core.config import TrainConfig
 from core.errors import BadConfig, BadInput, NotSupported, WrongBackbone
 from core.methods.base import Served
 from core.methods.own_model import DO
-from core.prefix import Prefix
+from core.prefix import Prefix, read_past
 from core.store import Run
 
 
@@ -27,6 +25,7 @@ class EmbeddingMethod:
     """P vectors of the model's width, trained directly or through an MLP that `tensors()` folds away."""
 
     name = "embedding"
+    infix = False
 
     def __init__(self, backbone: Backbone, config: TrainConfig) -> None:
         check_family(backbone)
@@ -43,9 +42,9 @@ class EmbeddingMethod:
         return [self.vectors, *self.mlp.parameters()]
 
     @contextmanager
-    def attach(self, rows: int) -> Iterator[None]:
+    def attach(self, rows: int, split: Tensor | None = None) -> Iterator[None]:
         """The keys and values of the vectors as they are now, the same for all rows."""
-        with attach(self.model, PrefixState.shared(embedded_past(self.model, self.mlp(self.vectors)), rows)):
+        with attach(self.model, PrefixState.shared(embedded_past(self.backbone, self.mlp(self.vectors)), rows)):
             yield
 
     @torch.no_grad()
@@ -78,7 +77,7 @@ class EmbeddingMethod:
 
 def check_family(backbone: Backbone) -> None:
     """NotSupported for an encoder-decoder: its encoder looks both ways, so the vectors' activations depend on the input."""
-    if backbone.spec.family != "causal":
+    if backbone.opening is not None:
         raise NotSupported(
             f"Embedding-only tuning does not fit {backbone.spec.name}, an encoder-decoder model. Use prefix-tuning, or GPT-2."
         )
@@ -101,18 +100,15 @@ def initial_vectors(backbone: Backbone, config: TrainConfig) -> Tensor:
 def folded(backbone: Backbone, vectors: Tensor) -> Prefix:
     """Input vectors (P, width) as an ordinary prefix."""
     with torch.no_grad():
-        past = embedded_past(backbone.model, vectors)
+        past = embedded_past(backbone, vectors)
     return Prefix(past, backbone.spec.name, backbone.spec.fingerprint, "embedding")
 
 
-def embedded_past(model: Any, vectors: Tensor) -> Past:
+def embedded_past(backbone: Backbone, vectors: Tensor) -> Past:
     """The model's keys and values for input vectors (P, width) at positions 0 to P-1; gradients flow to `vectors`."""
-    was, dtype = model.training, next(model.parameters()).dtype
-    model.eval()  # a checkpointed layer keeps no cache; with every dropout at 0 nothing else differs
+    was = backbone.model.training
+    backbone.model.eval()  # a checkpointed layer would be computed again later, with other virtual tokens in force
     try:
-        with attach(model, None):
-            out = model.base_model(inputs_embeds=vectors.to(dtype)[None], past_key_values=DynamicCache(), use_cache=True)
+        return read_past(backbone, inputs_embeds=vectors.to(backbone.dtype)[None])
     finally:
-        model.train(was)
-    layers = [torch.stack([layer.keys[0], layer.values[0]]) for layer in out.past_key_values.layers]
-    return {"decoder": torch.stack(layers).float()}  # (layers, 2, kv_heads, P, head_dim)
+        backbone.model.train(was)

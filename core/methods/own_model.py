@@ -38,6 +38,7 @@ class OwnModel:
 
     name = ""
     length = 0
+    infix = False
 
     def __init__(self, backbone: Backbone, config: TrainConfig) -> None:
         torch.manual_seed(config.seed)
@@ -60,7 +61,7 @@ class OwnModel:
         return [weight for weight in self.model.parameters() if weight.requires_grad]
 
     @contextmanager
-    def attach(self, rows: int) -> Iterator[None]:
+    def attach(self, rows: int, split: Tensor | None = None) -> Iterator[None]:
         """Nothing to put in force: the copy's weights are the method."""
         with attach(self.model, None):
             yield

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +19,7 @@ class PrefixMethod:
     """Direct, or through an MLP that `tensors()` folds away (paper §4.3)."""
 
     name = "prefix"
+    infix = False
 
     def __init__(self, backbone: Backbone, config: TrainConfig) -> None:
         torch.manual_seed(config.seed)
@@ -40,9 +42,9 @@ class PrefixMethod:
         return list(self.module.parameters())
 
     @contextmanager
-    def attach(self, rows: int) -> Iterator[None]:
+    def attach(self, rows: int, split: Tensor | None = None) -> Iterator[None]:
         """The prefix as it is now, the same for all rows; the MLP is computed once."""
-        with attach(self.model, PrefixState.shared(self.module(), rows)):
+        with attach(self.model, PrefixState.shared(self.module(), rows, start=split)):
             yield
 
     @torch.no_grad()
@@ -52,11 +54,11 @@ class PrefixMethod:
 
     def prefix(self) -> Prefix:
         """The prefix as it is now."""
-        return Prefix(self.tensors())
+        return Prefix(self.tensors(), infix=self.infix)
 
     @classmethod
     def served(cls, run: Run, backbone: Backbone) -> Served:
         """The shared model and the prefix."""
         prefix = Prefix.load(run.weights, run.backbone, run.fingerprint)
         check_shape(prefix, backbone.spec, f"The run {run.id!r}")
-        return Served(backbone.model, prefix)
+        return Served(backbone.model, replace(prefix, infix=cls.infix))

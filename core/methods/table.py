@@ -7,6 +7,7 @@ from core.methods.adapter import AdapterMethod
 from core.methods.base import Method
 from core.methods.embedding import EmbeddingMethod
 from core.methods.finetune import FinetuneMethod
+from core.methods.infix import InfixMethod
 from core.methods.lora import LoraMethod
 from core.methods.prefix import PrefixMethod
 from core.methods.top_layers import TopLayersMethod
@@ -17,6 +18,7 @@ METHODS: dict[str, type[Method]] = {
     "top_layers": TopLayersMethod,
     "adapter": AdapterMethod,
     "embedding": EmbeddingMethod,
+    "infix": InfixMethod,
     "lora": LoraMethod,
 }
 TITLES = {
@@ -25,6 +27,7 @@ TITLES = {
     "top_layers": "Fine-tuning of the top layers",
     "adapter": "Adapter",
     "embedding": "Embedding-only",
+    "infix": "Infix-tuning",
     "lora": "LoRA",
 }
 

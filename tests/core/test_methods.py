@@ -9,7 +9,7 @@ from core.backbone import Backbone, load_backbone
 from core.batching import rows_of
 from core.config import DecodeConfig, TrainConfig
 from core.errors import BadConfig, BadInput
-from core.generate import Request, generate
+from core.generate import generate, request_of
 from core.methods.table import new_method
 from core.prefix import text_prefix
 from core.runs import LoadedRun, load_run
@@ -28,6 +28,7 @@ METHODS = {
     "adapter": (dict(rate=2e-2, bottleneck=64), 0.4),
     "lora": (dict(rate=2e-2, rank=16, lora_alpha=32), 0.9),
     "embedding": (dict(rate=3e-2, length=8), 6.0),
+    "infix": (dict(rate=3e-2, length=8), 6.0),
 }
 
 
@@ -52,7 +53,7 @@ def backbone(tiny_folder) -> Backbone:
 
 
 def told(loaded: LoadedRun, backbone: Backbone, decode: DecodeConfig, count: int = 3) -> list[str]:
-    requests = [Request(backbone.encode(TASK.prompt(example.source)), loaded.prefix, 7) for example in EXAMPLES[:count]]
+    requests = [request_of(backbone, TASK, example.source, loaded.prefix, 7) for example in EXAMPLES[:count]]
     return [made.text for made in generate(loaded.model, backbone, requests, decode)]
 
 
@@ -61,10 +62,10 @@ class AsMethod:
 
     def __init__(self, loaded: LoadedRun) -> None:
         self.model, self.virtual = loaded.model, loaded.prefix
-        self.length = self.virtual.length if self.virtual else 0
+        self.length, self.infix = (self.virtual.length, self.virtual.infix) if self.virtual else (0, False)
 
-    def attach(self, rows: int):
-        return attach(self.model, PrefixState.of([self.virtual] * rows, torch.device("cpu"), torch.float32))
+    def attach(self, rows: int, split=None):
+        return attach(self.model, PrefixState.of([self.virtual] * rows, torch.device("cpu"), torch.float32, None, split))
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -75,7 +76,7 @@ def test_learns_ten_rows_by_heart_and_comes_back_with_the_same_loss(runs, backbo
     if wanted <= 0.1:
         assert told(loaded, backbone, DECODES[0]) == [example.targets[0] for example in EXAMPLES[:3]]
     again = AsMethod(loaded)
-    rows = rows_of(backbone, TASK, EXAMPLES[:4], again.length)
+    rows = rows_of(backbone, TASK, EXAMPLES[:4], again.length, again.infix)
     assert evaluate_loss(again, rows, PLAIN) == pytest.approx(run.valid_loss, rel=1e-5)
 
 
@@ -93,8 +94,7 @@ def test_stores_what_it_trained_and_tells_the_same_when_loaded_again(runs, backb
 def test_a_batch_equals_one_by_one(runs, backbone, method):
     loaded = load_run(runs(method), backbone)
     for decode in DECODES:
-        prompts = [backbone.encode(TASK.prompt(example.source)) for example in EXAMPLES[3:6]]
-        requests = [Request(ids, loaded.prefix, seed) for seed, ids in enumerate(prompts)]
+        requests = [request_of(backbone, TASK, example.source, loaded.prefix, at) for at, example in enumerate(EXAMPLES[3:6])]
         alone = [generate(loaded.model, backbone, [request], decode)[0].ids for request in requests]
         assert [made.ids for made in generate(loaded.model, backbone, requests, decode)] == alone
 
