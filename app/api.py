@@ -8,7 +8,7 @@ import gradio as gr
 from app.comparison import Ask
 from app.comparison import compare as stream_comparison
 from app.handlers import MAX_NEW
-from app.session import Lab
+from app.session import MODEL, PAGES, Lab
 from core.config import DecodeConfig
 from core.errors import PrefixLabError
 from core.tables import canonical, linearise, parse
@@ -19,17 +19,23 @@ def publish(lab: Lab) -> None:
     """Add the endpoint; call inside gr.Blocks."""
 
     def compare(
-        table: str, prefix_run: str = "", finetuned_run: str = "", backbone: str = "", mode: str = "greedy", seed: int = 0
+        table: str,
+        prefix_run: str = "",
+        finetuned_run: str = "",
+        backbone: str = "",
+        mode: str = "greedy",
+        seed: int = 0,
+        request: gr.Request | None = None,
     ) -> Iterator[dict[str, Any]]:
         """Tell a table (any notation) with the frozen model, a prefix run and a fine-tuned run; streams what there is so far."""
         try:
             name, source = backbone or lab.default, linearise(canonical(parse(table)))
             ask = Ask(source, prefix_run, finetuned_run, name, DecodeConfig(mode, max_new=MAX_NEW, seed=seed))
-            for seen in stream_comparison(lab, lab.backbone(name), ask, lambda: False):
+            for seen in stream_comparison(lab, lab.backbone(name), ask, lambda: False, str(request and request.session_hash)):
                 texts = {kind: detokenise(column.text) for kind, column in seen.columns.items()}
                 states = {kind: column.note or column.state for kind, column in seen.columns.items()}
                 yield {"phase": seen.phase, "texts": texts, "states": states}
         except PrefixLabError as error:
             raise gr.Error(str(error), print_exception=False) from error
 
-    gr.api(compare, api_name="compare", concurrency_id="model", concurrency_limit=1)
+    gr.api(compare, api_name="compare", concurrency_id=MODEL, concurrency_limit=PAGES)

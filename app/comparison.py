@@ -1,24 +1,27 @@
-"""One table, told three times: the frozen model and the prefix as one batch, the fine-tuned model beside them.
+"""One table, told three times: by the frozen model, by a prefix on it, and by a fine-tuned model, through the one engine.
 
 Knows nothing of pages: `compare` yields the same `Comparison` again and again as it grows.
 """
 
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from app.session import Lab
 from app.subject import Subject, Written
 from core.backbone import Backbone
 from core.config import DecodeConfig
+from core.engine import Stream
 from core.errors import PrefixLabError
-from core.generate import Cancel, Request, Token, generate, next_word, request_of, stream
+from core.generate import Cancel, Request, next_word, request_of
 from core.runs import LoadedRun
 from core.store import Run
 from core.tasks import Task
 
 KINDS = ("base", "prefix", "finetuned")
 SHOW_EVERY = 0.06  # seconds between two pictures of a growing text
+LEAVING = 10.0  # seconds that a stream which is stopped may take to say what it had
 WORDS = 5  # next words shown a column
 
 
@@ -66,52 +69,49 @@ class Comparison:
 
 
 @dataclass
-class _Lane:
-    """Rows that share a model, and so a batch."""
+class _Text:
+    """What a column asks of which model."""
 
+    column: Column
     model: object
-    columns: list[Column]
-    requests: list[Request]
+    request: Request
 
 
-def compare(lab: Lab, backbone: Backbone, ask: Ask, cancel: Cancel) -> Iterator[Comparison]:
-    """Load the runs, then write all columns side by side.
+def compare(lab: Lab, backbone: Backbone, ask: Ask, cancel: Cancel, who: str = "") -> Iterator[Comparison]:
+    """Load the runs, then write all columns side by side. `who` asks: each gets a fair share where many do.
 
-    A table that does not fit raises TooLong; a run that cannot be used is told in its own column.
+    A table that does not fit raises TooLong, too many at once Busy; a run that cannot be used is told in its own column.
     """
     seen = Comparison(ask, backbone)
     yield seen
-    lanes = _lanes(lab, seen)
-    beams = ask.decode.mode == "beam"
-    seen.phase, seen.say = "running", "Searching; the texts come when they are whole…" if beams else "Writing…"
+    texts = _texts(lab, seen)
     began = time.monotonic()
-    tell = _search if beams else _write
-    for _ in tell(lab, seen, lanes, cancel):
-        yield seen
+    with ExitStack() as left:  # a page that goes away frees its places
+        going = [
+            (text.column, left.enter_context(lab.engine.submit(text.model, backbone, text.request, ask.decode, who)))
+            for text in texts
+        ]
+        for _ in _written(lab, seen, going, cancel):
+            yield seen
     if not cancel():
-        for lane in lanes:
-            _next_words(lab, backbone, lane)
+        for text in texts:
+            text.column.words = lab.work(next_word, text.model, backbone, text.request, WORDS)
     _close(seen, time.monotonic() - began)
     yield seen
 
 
-def _lanes(lab: Lab, seen: Comparison) -> list[_Lane]:
-    backbone = seen.backbone
-    prefix = _load(lab, seen.columns["prefix"], seen.ask.prefix, backbone)
-    tuned = _load(lab, seen.columns["finetuned"], seen.ask.finetuned, backbone)
+def _texts(lab: Lab, seen: Comparison) -> list[_Text]:
+    backbone, columns = seen.backbone, seen.columns
+    prefix = _load(lab, columns["prefix"], seen.ask.prefix, backbone)
+    tuned = _load(lab, columns["finetuned"], seen.ask.finetuned, backbone)
     task = next((loaded.task for loaded in (prefix, tuned) if loaded), Task())
-    shared = _Lane(backbone.model, [seen.columns["base"]], [_request(backbone, task, seen.ask, None)])
-    if prefix:
-        shared.columns.append(seen.columns["prefix"])
-        shared.requests.append(_request(backbone, task, seen.ask, prefix))
-    lanes = [shared]
-    if tuned:
-        own = _request(backbone, tuned.task, seen.ask, tuned)
-        lanes.append(_Lane(tuned.model, [seen.columns["finetuned"]], [own]))
-    for lane in lanes:
-        for column, request in zip(lane.columns, lane.requests, strict=True):
-            column.prompt_ids = request.prompt_ids
-    return lanes
+    texts = [_Text(columns["base"], backbone.model, _request(backbone, task, seen.ask, None))]
+    for kind, loaded in (("prefix", prefix), ("finetuned", tuned)):
+        if loaded:
+            texts.append(_Text(columns[kind], loaded.model, _request(backbone, loaded.task, seen.ask, loaded)))
+    for text in texts:
+        text.column.prompt_ids = text.request.prompt_ids
+    return texts
 
 
 def _load(lab: Lab, column: Column, run_id: str, backbone: Backbone) -> LoadedRun | None:
@@ -131,57 +131,41 @@ def _request(backbone: Backbone, task: Task, ask: Ask, loaded: LoadedRun | None)
     return request_of(backbone, task, ask.source, loaded.prefix if loaded else None, ask.decode.seed)
 
 
-def _write(lab: Lab, seen: Comparison, lanes: list[_Lane], cancel: Cancel) -> Iterator[None]:
-    """Token by token, the lanes in turn; a picture every so often."""
-    shown = 0.0
-    going = [(lane, stream(lane.model, seen.backbone, lane.requests, seen.ask.decode, cancel)) for lane in lanes]
-    while going:
-        for lane, tokens in list(going):
-            began = time.monotonic()
-            step = lab.work(next, tokens, None)
-            if step is None:
-                going.remove((lane, tokens))
-                _end(lane, seen.ask.decode)
-            else:
-                _grow(lane, step, time.monotonic() - began)
-        if going and time.monotonic() - shown > SHOW_EVERY:
-            shown = time.monotonic()
-            yield
-
-
-def _grow(lane: _Lane, step: list[Token | None], seconds: float) -> None:
-    for column, token in zip(lane.columns, step, strict=True):
-        if token is None:
-            continue
-        column.tokens += 1
-        column.seconds += seconds
-        column.ids.append(token.id)
-        column.text = token.text_so_far
-        column.state = "eos" if token.ended else "streaming"
-
-
-def _end(lane: _Lane, decode: DecodeConfig) -> None:
-    for column in lane.columns:
-        if column.is_open:
-            column.state = "length" if column.tokens >= decode.max_new else "cancelled"
-
-
-def _search(lab: Lab, seen: Comparison, lanes: list[_Lane], cancel: Cancel) -> Iterator[None]:
-    """Beam search: a lane's texts come when they are whole."""
-    for lane in lanes:
-        for column in lane.columns:
-            column.state = "searching"
-    for lane in lanes:
+def _written(lab: Lab, seen: Comparison, going: list[tuple[Column, Stream]], cancel: Cancel) -> Iterator[None]:
+    """Take what has come, a picture every so often, until all texts are whole or the caller has had enough."""
+    while still := [stream for _, stream in going if stream.open]:
+        seen.phase, seen.say = "running", _say(lab, seen, still)
         yield
-        texts = lab.work(generate, lane.model, seen.backbone, lane.requests, seen.ask.decode, cancel)
-        for column, told in zip(lane.columns, texts, strict=True):
-            column.text, column.tokens, column.seconds, column.state = told.text, len(told.ids), told.seconds, told.finish
-            column.ids = told.ids
+        still[0].wait(SHOW_EVERY)
+        if cancel():
+            for stream in still:
+                stream.close()
+            for stream in still:
+                stream.wait(LEAVING)
+        for column, stream in going:
+            _grow(column, stream, seen.ask.decode)
 
 
-def _next_words(lab: Lab, backbone: Backbone, lane: _Lane) -> None:
-    for column, request in zip(lane.columns, lane.requests, strict=True):
-        column.words = lab.work(next_word, lane.model, backbone, request, WORDS)
+def _grow(column: Column, stream: Stream, decode: DecodeConfig) -> None:
+    if not stream.open:
+        return
+    for token in stream.ready():
+        column.tokens += 1
+        column.ids.append(token.id)
+        column.text, column.state = token.text_so_far, "streaming"
+    column.seconds = stream.seconds
+    if decode.mode == "beam":
+        column.state = "searching"
+    if not stream.open:
+        made = stream.result()
+        column.text, column.tokens, column.seconds, column.state = made.text, len(made.ids), made.seconds, made.finish
+        column.ids = made.ids
+
+
+def _say(lab: Lab, seen: Comparison, still: list[Stream]) -> str:
+    if (others := lab.engine.before(still[0])) and not any(column.tokens for column in seen.columns.values()):
+        return f"Waiting for the model: {others} text{'s' if others > 1 else ''} of other pages before yours."
+    return "Searching; the texts come when they are whole…" if seen.ask.decode.mode == "beam" else "Writing…"
 
 
 def _close(seen: Comparison, seconds: float) -> None:

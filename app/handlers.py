@@ -91,10 +91,7 @@ class Handlers:
 
     def ask(self, request: gr.Request) -> tuple[int, str]:
         """Something is to be run: take a number, and say so at once."""
-        ticket = self.lab.ask(request.session_hash or "")
-        waiting = self.lab.busy not in ("", request.session_hash)
-        said = "Waiting: another page's comparison is being written." if waiting else "Asked the model…"
-        return ticket, shell.say("loading", said)
+        return self.lab.ask(request.session_hash or ""), shell.say("loading", "Asked the model…")
 
     def ask_if_new(self, name: str, task: str, shown: list, request: gr.Request) -> tuple:
         """The backbone or the task may have been changed: run if so, else number 0, which runs nothing."""
@@ -112,17 +109,23 @@ class Handlers:
         if not ticket or self.lab.is_stale(who, ticket):
             yield {}
             return
-        self.lab.busy = who
+        given = (ticket, who, table, name, task, prefix, finetuned, (mode, seed, temperature, top_p))
+        for update in self._told(*given):
+            if self.lab.is_stale(who, ticket):  # a newer run writes to the same places
+                yield {}
+                return
+            yield update
+
+    def _told(self, *given) -> Iterator[Update]:
+        """A run, its errors as sentences."""
         try:
-            yield from self._run(ticket, who, table, name, task, prefix, finetuned, (mode, seed, temperature, top_p))
+            yield from self._run(*given)
         except PrefixLabError as error:
             yield self._failed(str(error))
         except Exception as error:
             log.exception("a comparison failed")
             what = f"{type(error).__name__}: {error}"
             yield self._failed(f"Something unexpected went wrong ({what}). The terminal has the details.")
-        finally:
-            self.lab.busy = ""
 
     def _failed(self, sentence: str) -> Update:
         return {self.shell.status: shell.say("error", sentence), self.page.stop: gr.update(interactive=False)}
@@ -144,9 +147,8 @@ class Handlers:
         }
         self.lab.subjects.forget(who)
         try:
-            for seen in compare(self.lab, backbone, ask, lambda: self.lab.is_stopped(who, ticket)):
-                if not self.lab.is_stale(who, ticket):
-                    yield self._shown(seen, fields)
+            for seen in compare(self.lab, backbone, ask, lambda: self.lab.is_stopped(who, ticket), who):
+                yield self._shown(seen, fields)
         except Exception:  # told by `run`; no half-begun column and no panel of an older table stays beside it
             yield {self.page.panels: ""} | {self.page.outputs[kind]: empty(kind) for kind in KINDS}
             raise

@@ -5,7 +5,6 @@ A backbone is shared by all its prefixes. A fine-tuned run is a whole copy of th
 
 from collections import OrderedDict
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -14,10 +13,12 @@ import torch
 
 from app.subject import Subjects
 from core.backbone import DEFAULT, Backbone, bundled, load_backbone
+from core.engine import Engine
 from core.runs import LoadedRun, load_run
 from core.store import Run, Store, store
 
 HUB = ("distilgpt2", "gpt2", "gpt2-medium", "gpt2-large")  # fetched on demand; offered so that it is seen that names work
+MODEL, PAGES = "model", 24  # all events that use a model: so many at a time, each of them holds a thread of the web server
 BACKBONES_KEPT = 2
 RUNS_KEPT = 4
 
@@ -43,21 +44,20 @@ class Lab:
     def __init__(self, default: str = DEFAULT, device: str = "auto", runs: Store | None = None) -> None:
         self.default, self.device = default, device
         self.store = runs or store()
-        self._worker = ThreadPoolExecutor(1, "model", initializer=_leave_a_core)
+        self.engine = Engine(prepare=_leave_a_core)
         self._backbones: OrderedDict[str, Backbone] = OrderedDict()
         self._runs: OrderedDict[tuple[str, str], LoadedRun] = OrderedDict()
-        self.busy = ""  # the page whose comparison is being written
         self.subjects = Subjects()
         self._newest: dict[str, int] = {}
         self._stopped: dict[str, int] = {}
 
     def work(self, job: Callable[..., Result], *given) -> Result:
-        """Run one step of a model on the one thread that owns the device, and wait for it.
+        """Run a job on the one thread that owns the device, and wait for it. Texts are written between jobs: keep each short.
 
         The web server takes any of its threads for each step, and every thread that touches torch starts a team of
         its own: with one thread a step costs what it should, and no two steps overlap.
         """
-        return self._worker.submit(job, *given).result()
+        return self.engine.run(job, *given)
 
     def names(self) -> list[tuple[str, str]]:
         """Backbones to offer as (shown, name): the default, bundled, loaded and some hub names; a folder shows its last part."""

@@ -70,6 +70,10 @@ class Stream:
         assert self._row.outcome is not None
         return self._row.outcome
 
+    def wait(self, seconds: float) -> bool:
+        """Wait for the end, up to so long; whether it has come."""
+        return self._row.done.wait(seconds)
+
     @property
     def seconds(self) -> float:
         """What its steps have taken so far, those of its neighbours in the batch included, other models' not."""
@@ -137,6 +141,13 @@ class Engine:
         """How many requests wait for a place."""
         with self._guard:
             return self._waiting()
+
+    def before(self, stream: Stream) -> int:
+        """How many requests of its model wait and came earlier; 0 where it waits no more."""
+        row = stream._row
+        with self._guard:
+            lists = [source.waiting for source in self._sources.values() if isinstance(source, Lane | Searches)]
+            return next((sum(other.number < row.number for other in rows) for rows in lists if row in rows), 0)
 
     def going(self) -> int:
         """How many requests are being streamed."""

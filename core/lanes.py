@@ -22,12 +22,13 @@ from core.generate import Generation, Request, Token
 
 
 class Row(generate.Draft):
-    """One request from its arrival to its end. The worker writes `told`, then `outcome`, then a None into `told`."""
+    """One request from its arrival to its end. The worker writes tokens into `told`, then `outcome`, then None."""
 
     def __init__(self, number: int, model: Any, backbone: Backbone, request: Request, decode: DecodeConfig, caller: str) -> None:
         super().__init__(request, decode)
         self.number, self.model, self.backbone, self.request, self.caller = number, model, backbone, request, caller
         self.told: SimpleQueue[Token | None] = SimpleQueue()
+        self.done = threading.Event()
         self.outcome: Generation | Exception | None = None
         self.seconds = 0.0  # of the steps that it took part in
         self.left = False  # whoever asked is gone
@@ -62,6 +63,7 @@ class Row(generate.Draft):
         """Hand out the result, or the error that ended it."""
         self.outcome = outcome or self.error or generate.finished(self.tokens, self.decode, self.seconds, self.left)
         self.told.put(None)
+        self.done.set()
 
 
 class Source(Protocol):

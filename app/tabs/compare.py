@@ -9,11 +9,10 @@ from app.comparison import KINDS
 from app.handlers import Handlers
 from app.html import area, tag
 from app.page import Page
-from app.session import Lab
+from app.session import MODEL, PAGES, Lab
 from app.shell import Shell
 from app.urlstate import MODES
 
-MODEL = "model"  # one comparison at a time: all events that use a model wait in this line
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 SHOWN = {"greedy": "Greedy", "sample": "Sample", "beam": "Beam 5"}
 TABLE = """<div class="pl-grid"><div class="rows"></div><button type="button" class="pl-btn add">+ field</button></div>
@@ -100,7 +99,7 @@ def _wire(do: Handlers, shell: Shell, page: Page) -> None:
 
     def then_run(event: gr.events.Dependency, ask=do.ask, given: list | None = None) -> None:
         ticket = event.then(ask, given, [page.ticket, shell.status], queue=False, trigger_mode="multiple", **QUIET)
-        ticket.then(do.run, asked, written, concurrency_id=MODEL, concurrency_limit=1, trigger_mode="multiple", **QUIET)
+        ticket.then(do.run, asked, written, concurrency_id=MODEL, concurrency_limit=PAGES, trigger_mode="multiple", **QUIET)
 
     latest: dict[str, Any] = {"queue": False, "trigger_mode": "always_last", **QUIET}
     page.table.input(table_sync.read, page.table, [page.table, page.note], **latest)

@@ -4,19 +4,26 @@ so that a test has time to see it grow and to stop it."""
 import sys
 import time
 
-import app.comparison
+import app.session
 from app.main import serve
+from core.engine import Engine
+from core.lanes import Lane
 
-fast = app.comparison.stream
+fast = Lane._step
 
 
-def slow(model, backbone, requests, decode, cancel=None):
-    sampled = decode.mode == "sample"
-    for step in fast(model, backbone, requests, decode.but(min_new=decode.max_new) if sampled else decode, cancel):
-        time.sleep(0.02 if sampled else 0)
-        yield step
+class ToItsFullLength(Engine):
+    def submit(self, model, backbone, request, decode, caller=""):
+        sampled = decode.mode == "sample"
+        return super().submit(model, backbone, request, decode.but(min_new=decode.max_new) if sampled else decode, caller)
+
+
+def slow(lane, decoder, rows):
+    time.sleep(0.02 if any(row.decode.mode == "sample" for row in rows) else 0)
+    fast(lane, decoder, rows)
 
 
 if __name__ == "__main__":
-    app.comparison.stream = slow
+    app.session.Engine = ToItsFullLength
+    Lane._step = slow
     serve(backbone=sys.argv[1], device="cpu", port=int(sys.argv[2]), browser=False)

@@ -2,6 +2,12 @@
 
 import pytest
 
+from app.comparison import Ask, compare
+from app.handlers import MAX_NEW
+from core.config import DecodeConfig
+from core.tables import canonical, linearise, parse
+from core.text import detokenise
+
 gradio_client = pytest.importorskip("gradio_client")
 TABLE = "name[Alda] eatType[pub] area[north]"
 
@@ -17,6 +23,19 @@ def test_streams_partial_texts_then_the_end(client):
     assert last["phase"] == "done" and set(last["texts"]) == {"base", "prefix", "finetuned"}
     assert len(job.outputs()) > 3
     assert last == client.predict(TABLE, "tiny-prefix", "tiny-finetuned", "", "sample", 4, api_name="/compare")
+
+
+def test_clients_at_once_get_their_own_answers(served, lab):
+    tables = [f"name[Alda {index}] eatType[{kind}]" for index, kind in enumerate(["pub", "inn", "bar", "cafe", "den"])]
+    clients = [gradio_client.Client(served, verbose=False) for _ in range(2)]
+    jobs = [
+        clients[index % 2].submit(table, "tiny-prefix" if index % 3 else "", api_name="/compare")
+        for index, table in enumerate(tables)
+    ]
+    for index, (table, job) in enumerate(zip(tables, jobs, strict=True)):
+        ask = Ask(linearise(canonical(parse(table))), "tiny-prefix" if index % 3 else "", decode=DecodeConfig(max_new=MAX_NEW))
+        *_, alone = compare(lab, lab.backbone(lab.default), ask, lambda: False)
+        assert job.result()["texts"] == {kind: detokenise(column.text) for kind, column in alone.columns.items()}
 
 
 def test_says_what_was_wrong(client):

@@ -7,6 +7,7 @@ from core.generate import Request, generate
 
 SOURCE = "name : Alda | Type : pub | area : north"
 DECODE = DecodeConfig(max_new=12)
+LONG = DecodeConfig(max_new=400, min_new=400)
 
 
 def finished(lab: Lab, ask: Ask, cancel=lambda: False):
@@ -39,11 +40,23 @@ def test_a_run_that_cannot_be_used_is_told_in_its_column(lab):
 
 
 def test_stop_keeps_the_text_and_says_so(lab):
-    steps = iter(range(1000))
-    ask = Ask(SOURCE, "tiny-prefix", "tiny-finetuned", decode=DECODE.but(min_new=12))
-    seen = finished(lab, ask, lambda: next(steps) > 8)
-    assert seen.phase == "cancelled"
-    assert all(column.state == "cancelled" and 0 < column.tokens < 12 for column in seen.columns.values())
+    growing = compare(lab, lab.backbone(lab.default), Ask(SOURCE, "tiny-prefix", "tiny-finetuned", decode=LONG), lambda: stop)
+    stop = False
+    for seen in growing:
+        stop = stop or all(column.tokens for column in seen.columns.values())
+    assert seen.phase == "cancelled" and "What was written so far is kept" in seen.say
+    for column in seen.columns.values():
+        assert column.state == "cancelled" and 0 < column.tokens == len(column.ids) < 400 and column.text and not column.words
+
+
+def test_a_page_that_goes_away_frees_its_places(lab):
+    growing = compare(lab, lab.backbone(lab.default), Ask(SOURCE, "tiny-prefix", "tiny-finetuned", decode=LONG), lambda: False)
+    while next(growing).phase != "running":
+        pass
+    growing.close()
+    lab.work(int)  # a turn of every model
+    lab.work(int)
+    assert (lab.engine.going(), lab.engine.waiting()) == (0, 0)
 
 
 def test_runs_that_do_not_fit_say_why(lab):
