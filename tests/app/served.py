@@ -1,5 +1,5 @@
-"""Serves the app for the browser tests: `served.py BACKBONE PORT`. Sampled text comes slowly and to its full length,
-so that a test has time to see it grow and to stop it."""
+"""Serves the app for the browser tests: `served.py BACKBONE PORT`. Sampled text comes to its full length, and slowly
+with the seed SLOW, so that a test has time to see it grow and to stop it."""
 
 import sys
 import time
@@ -9,6 +9,7 @@ from app.main import serve
 from core.engine import Engine
 from core.lanes import Lane
 
+SLOW = 3
 fast = Lane._step
 
 
@@ -19,7 +20,7 @@ class ToItsFullLength(Engine):
 
 
 def slow(lane, decoder, rows):
-    time.sleep(0.02 if any(row.decode.mode == "sample" for row in rows) else 0)
+    time.sleep(0.04 if any(row.decode.mode == "sample" and row.request.seed == SLOW for row in rows) else 0)
     fast(lane, decoder, rows)
 
 
