@@ -247,11 +247,15 @@ def _export(verbs, name: str) -> None:
 def _pretrain(verbs, name: str) -> None:
     example = "python launch.py pretrain --preset mini-gpt2 --corpus text_folder --records records_folder --out my-backbone"
     verb = _verb(verbs, name, "make a small backbone from plain text; goes on where it was stopped", example)
-    verb.add_argument("--preset", default="mini-gpt2", choices=["mini-gpt2"])
+    verb.add_argument("--preset", default="mini-gpt2", choices=["mini-gpt2", "mini-bart"])
     verb.add_argument("--corpus", required=True, help="folder of .txt or .txt.gz files; documents end with a line <|endoftext|>")
     verb.add_argument("--records", help="folder of structured records (see the model card)")
+    verb.add_argument(
+        "--withhold", help="folder of summarization sets: their valid and test rows, and news's opening sentences, are not read"
+    )
     verb.add_argument("--out", required=True, help="folder for the checkpoint and, at the end, the model")
     verb.add_argument("--tokens", type=float, help="how many tokens to train on (default: the preset's)")
+    verb.add_argument("--minutes", type=float, help="how long to train, in place of a number of tokens")
     verb.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
 
 

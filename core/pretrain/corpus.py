@@ -8,16 +8,19 @@ import gzip
 import json
 import random
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
+from core import paths
 from core.errors import BadData, BadInput
 from core.pretrain.records import RECORD_SETS, documents, read_set
+from core.pretrain.withhold import Withheld
 
 END = "<|endoftext|>"
+END_ID = 0
 VALID_ONE_IN = 200  # documents
 CHUNK = 2048  # documents encoded at a time
 
@@ -74,17 +77,30 @@ def train_tokenizer(texts: Iterable[str], size: int) -> Tokenizer:
     return tokenizer
 
 
+def tokenizer_of(name: str) -> Tokenizer | None:
+    """The tokenizer of a bundled model; None without a name."""
+    return Tokenizer.from_file(str(paths.MODELS / name / "tokenizer.json")) if name else None
+
+
 def _every(iterable: Iterable[str], step: int) -> Iterator[str]:
     for index, item in enumerate(iterable):
         if index % step == 0:
             yield item
 
 
-def prepare(corpus: Path, records: Path | None, out: Path, vocabulary: int, seed: int = 0) -> dict:
+def prepare(
+    corpus: Path,
+    records: Path | None,
+    out: Path,
+    vocabulary: int,
+    seed: int = 0,
+    tokenizer: Tokenizer | None = None,
+    withheld: Withheld | None = None,
+) -> dict:
     """Tokenise a corpus once; a folder already prepared is used as it is.
 
-    The tokenizer is trained on every sixth text document and every third record document. One
-    document in 200 is held out for validation. Returns what `corpus.json` holds.
+    Where no tokenizer is given, one is trained on every sixth text document and every third record document.
+    One document in 200 is held out for validation. Returns what `corpus.json` holds.
     """
     done = out / "corpus.json"
     if done.exists():
@@ -98,10 +114,15 @@ def prepare(corpus: Path, records: Path | None, out: Path, vocabulary: int, seed
             yield from _every(text_documents(path), 6)
         yield from _every(record_docs, 3)
 
-    tokenizer = train_tokenizer(tokenizer_texts(), vocabulary)
+    def kept(name: str, path: Path) -> Iterator[str]:
+        texts = text_documents(path)
+        return texts if withheld is None else (text for text in (withheld.keep(name, text) for text in texts) if text)
+
+    tokenizer = tokenizer or train_tokenizer(tokenizer_texts(), vocabulary)
     out.mkdir(parents=True, exist_ok=True)
     tokenizer.save(str(out / "tokenizer.json"))
-    streams = {path.name.split(".")[0]: _write(out, path.name.split(".")[0], text_documents(path), tokenizer) for path in files}
+    names = {path.name.split(".")[0]: path for path in files}
+    streams = {name: _write(out, name, kept(name, path), tokenizer) for name, path in names.items()}
     if record_docs:
         streams["records"] = _write(out, "records", record_docs, tokenizer)
     report = {"vocabulary": vocabulary, "seed": seed, "streams": streams}
@@ -130,6 +151,39 @@ def _chunks(items: Iterable[str], size: int) -> Iterator[list[str]]:
             chunk = []
     if chunk:
         yield chunk
+
+
+class Documents:
+    """The documents of a prepared corpus's text streams, as token ids."""
+
+    def __init__(self, folder: Path, split: str, wanted: Callable[[str], bool] = lambda name: True) -> None:
+        report = json.loads((folder / "corpus.json").read_text())
+        names = [name for name, counts in report["streams"].items() if name != "records" and counts[f"{split}_tokens"] > 0]
+        self.data, self.ends = [], []
+        for name in filter(wanted, names):
+            self.data.append(np.memmap(folder / f"{name}.{split}.bin", dtype=np.uint16, mode="r"))
+            self.ends.append(np.flatnonzero(self.data[-1] == END_ID))
+        if not self.data:
+            raise BadInput(f"{folder} holds no text of the kind this objective needs for its {split} part. Give more text.")
+
+    def _draw(self, weights: list[int], rng: np.random.Generator) -> int:
+        return int(rng.choice(len(weights), p=np.array(weights) / sum(weights)))
+
+    def by_token(self, rng: np.random.Generator) -> np.ndarray:
+        """(T,) ids of the document in which a token drawn at random stands, without its end."""
+        stream = self._draw([len(data) for data in self.data], rng)
+        place = int(rng.integers(0, len(self.data[stream])))
+        return self._document(stream, int(np.searchsorted(self.ends[stream], place)))
+
+    def by_document(self, rng: np.random.Generator) -> np.ndarray:
+        """(T,) ids of a document drawn at random, without its end."""
+        stream = self._draw([len(ends) for ends in self.ends], rng)
+        return self._document(stream, int(rng.integers(0, len(self.ends[stream]))))
+
+    def _document(self, stream: int, index: int) -> np.ndarray:
+        ends = self.ends[stream]
+        begin = ends[index - 1] + 1 if index else 0
+        return np.asarray(self.data[stream][begin : ends[index]], dtype=np.int64)
 
 
 class Windows:

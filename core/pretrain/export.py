@@ -3,11 +3,14 @@
 from pathlib import Path
 
 import torch
-from transformers import GPT2LMHeadModel, PreTrainedTokenizerFast
+from tokenizers import Tokenizer, processors
+from transformers import PreTrainedTokenizerFast
 
 from core.errors import BadInput
+from core.pretrain.config import PretrainConfig
 from core.pretrain.corpus import END
-from core.pretrain.loop import PretrainConfig, new_model
+from core.pretrain.denoising import BEGIN, MASK, PAD
+from core.pretrain.loop import recipe_of
 
 
 def export(out: Path, folder: Path) -> Path:
@@ -17,16 +20,29 @@ def export(out: Path, folder: Path) -> Path:
         raise BadInput(f"{out} holds no checkpoint to export. Run pretrain with this --out first.")
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)
     config = PretrainConfig(**state["config"])
-    model: GPT2LMHeadModel = new_model(config, torch.device("cpu"))
+    model = recipe_of(config, out / "corpus").new_model(torch.device("cpu"))
     model.load_state_dict(state["model"])
     model.half().save_pretrained(folder)
+    backend = Tokenizer.from_file(str(out / "corpus" / "tokenizer.json"))
+    names = {"bos_token": END, "pad_token": END}
+    if config.objective == "denoising":
+        names = {"bos_token": BEGIN, "pad_token": PAD, "mask_token": MASK}
+        _frame(backend)
     tokenizer = PreTrainedTokenizerFast(
-        tokenizer_file=str(out / "corpus" / "tokenizer.json"),
-        bos_token=END,
+        tokenizer_object=backend,
         eos_token=END,
-        pad_token=END,
         model_max_length=config.positions,
         clean_up_tokenization_spaces=False,
+        **names,
     )
     tokenizer.save_pretrained(folder)
     return folder
+
+
+def _frame(backend: Tokenizer) -> None:
+    """Put every text between `<s>` and the end, as BART's tokenizer does."""
+    backend.add_special_tokens([BEGIN, PAD, MASK])
+    ends = [(BEGIN, backend.token_to_id(BEGIN)), (END, backend.token_to_id(END))]
+    backend.post_processor = processors.TemplateProcessing(
+        single=f"{BEGIN} $A {END}", pair=f"{BEGIN} $A {END} $B {END}", special_tokens=ends
+    )

@@ -1,0 +1,55 @@
+"""What a pre-training run is set to, and the presets that made the bundled backbones."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class PretrainConfig:
+    """One pre-training run.
+
+    The budget is `tokens`, or, where `minutes` is above 0, that much training time (a resumed run goes on
+    with what is left of it). Rates are per update of about `batch_tokens` tokens read (source and
+    target together, where there are both).
+    """
+
+    tokens: int
+    minutes: float = 0.0
+    objective: str = "next_token"  # or "denoising"
+    layers: int = 6  # of the encoder, where there is one
+    decoder_layers: int = 0  # 0: no encoder
+    width: int = 384
+    inner: int = 1536
+    heads: int = 6
+    positions: int = 512
+    vocabulary: int = 8192
+    start: str = ""  # the bundled model whose tokenizer and embeddings the run begins with
+    batch_tokens: int = 6144
+    muon_rate: float = 0.02
+    adam_rate: float = 3e-3
+    decay_share: float = 0.5
+    full_length_share: float = 0.3
+    record_share: float = 1 / 6
+    news_share: float = 0.0  # denoising: of the rows; the rest is drawn from the other texts in proportion to their size
+    summary_every: int = 5  # denoising: one step in so many is of pseudo-summaries
+    validate_every: int = 250
+    save_every: int = 500
+    seed: int = 0
+
+
+PRESETS = {
+    "mini-gpt2": PretrainConfig(tokens=30_000_000),
+    "mini-bart": PretrainConfig(
+        tokens=30_000_000,
+        objective="denoising",
+        layers=4,
+        decoder_layers=3,
+        inner=1280,
+        batch_tokens=8192,
+        vocabulary=8200,  # mini-gpt2's 8,192, <s>, <pad>, <mask>, and five rows that stay unused
+        start="mini-gpt2",
+        record_share=0.0,
+        news_share=0.25,
+        validate_every=100,
+        save_every=60,
+    ),
+}

@@ -1,0 +1,66 @@
+"""BART's noise on token ids (Lewis et al. 2020): sentences in another order, spans replaced by one mask each."""
+
+import re
+from collections.abc import Mapping
+
+import numpy as np
+
+ABBREVIATIONS = "Mr|Mrs|Ms|Dr|St|Jr|Sr|No|vs|Gen|Col|Lt|Sgt|Rev|Prof|Inc|Ltd|Co|Corp|Mt|Gov|Sen|Rep|Capt|Adm|ca"
+
+
+class Sentences:
+    """Where sentences begin in token ids, from what the vocabulary's entries end and begin with.
+
+    A sentence ends at a line break, or at a full stop, question or exclamation mark before a capital letter, a
+    digit or a quotation mark, unless a single capital letter or a common abbreviation stands before the stop.
+    """
+
+    def __init__(self, vocabulary: Mapping[str, int]) -> None:
+        size = max(vocabulary.values()) + 1
+        self.ends, self.breaks, self.opens, self.short = (np.zeros(size, dtype=bool) for _ in range(4))
+        short = re.compile(rf"Ġ?([A-Z]|{ABBREVIATIONS})")
+        for entry, index in vocabulary.items():  # entries in byte-level BPE's spelling: Ġ is a space, Ċ a line break
+            self.ends[index] = re.fullmatch(r"[^\w<]*[.!?][\"')\]]*", entry) is not None
+            self.breaks[index] = "Ċ" in entry
+            self.opens[index] = re.match(r"Ġ[A-Z0-9\"'(]", entry) is not None
+            self.short[index] = short.fullmatch(entry) is not None
+
+    def starts(self, ids: np.ndarray) -> np.ndarray:
+        """(S,) places in `ids` (T,) at which a sentence begins; the first is 0."""
+        last, this = ids[:-1], ids[1:]
+        begins = self.breaks[last] & ~self.breaks[this]
+        stop = self.ends[last] & self.opens[this]
+        stop[1:] &= ~self.short[ids[:-2]]
+        return np.concatenate([[0], np.flatnonzero(begins | stop) + 1])
+
+
+def permute(ids: np.ndarray, starts: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """(T,) the same tokens with their sentences in random order."""
+    parts = np.split(ids, starts[1:])
+    return np.concatenate([parts[index] for index in rng.permutation(len(parts))])
+
+
+def infill(ids: np.ndarray, mask: int, rng: np.random.Generator, share: float = 0.3, mean: float = 3.0) -> np.ndarray:
+    """`ids` (T,) with `share` of its tokens hidden: spans of Poisson(`mean`) tokens, each replaced by one `mask`.
+
+    A span of no token inserts a mask. Spans never touch, so every mask stands for one span.
+    """
+    budget = round(len(ids) * share)
+    lengths = _span_lengths(budget, mean, rng)
+    kept = len(ids) - budget
+    lengths = lengths[: kept + 1]  # more spans than gaps: only in texts of a few tokens
+    gaps = np.sort(rng.choice(kept + 1, size=len(lengths), replace=False))  # span i follows this many kept tokens
+    before = np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype(int)
+    hidden = np.zeros(len(ids), dtype=bool)
+    for start, length in zip(gaps + before, lengths, strict=True):
+        hidden[start : start + length] = True
+    return np.insert(ids[~hidden], gaps, mask)
+
+
+def _span_lengths(budget: int, mean: float, rng: np.random.Generator) -> np.ndarray:
+    """Poisson lengths that sum to `budget` exactly; the last is cut."""
+    lengths: list[int] = []
+    while budget > 0:
+        lengths.append(min(int(rng.poisson(mean)), budget))
+        budget -= lengths[-1]
+    return np.array(lengths, dtype=int)
