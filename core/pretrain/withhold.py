@@ -1,7 +1,8 @@
 """What of a corpus is not trained on, because a summarization task measures with it.
 
-Held-out rows (valid and test) of every set given: a document that has the title, the summary or a paragraph of
-one is left out whole. News streams lose their titles and opening sentences, which are the summaries of the task.
+Held-out rows (valid and test) of every set given: a document with the title of one is left out, and so is every
+paragraph that shares a sentence or 13 words in a row with one. News streams lose their titles and opening sentences
+as well: those are the summaries of the task.
 """
 
 import gzip
@@ -13,7 +14,7 @@ from core.errors import BadData, BadInput
 
 NEWS = ("wikinews",)
 HELD_OUT = ("valid", "test")
-LONG = 8  # words a paragraph needs to be told apart from a chance repetition
+LONG, RUN = 8, 13  # words
 SENTENCE_END = re.compile(r"(?<![A-Z])(?<!\b(?:Mr|Ms|Dr|St|Jr|Sr|No|vs))(?<!\bMrs)[.!?][\"')\]]*\s+(?=[A-Z0-9\"'(])")
 
 
@@ -28,33 +29,53 @@ class Withheld:
         files = sorted(path for path in folder.glob("*/*.jsonl*") if path.name.split(".")[0] in ("train", *HELD_OUT))
         if not files:
             raise BadInput(f"No rows to withhold: {folder} holds no <set>/valid.jsonl or the like. Mend --withhold.")
-        self.held_out: set[str] = set()
+        self.titles: set[str] = set()
+        self.held_out: set[int] = set()
+        self.told: set[int] = set()
         self.summaries: set[str] = set()
         for path in files:
             for row in _rows(path):
                 self.summaries.add(_key(row["summary"]))
+                self.told |= _traces(row["summary"])
                 if path.name.split(".")[0] in HELD_OUT:
-                    self.held_out |= {_key(row["summary"]), _key(row.get("title", ""))} - {""}
-                    self.held_out |= {_key(part) for part in row["article"].split("\n") if len(part.split()) >= LONG}
+                    self.titles |= {_key(row["title"])} - {""}
+                    self.held_out |= _traces(row["summary"] + "\n" + row["article"])
 
     def keep(self, stream: str, text: str) -> str | None:
         """The document without what is withheld; None where nothing may be kept of it."""
-        paragraphs = text.split("\n")
-        openings = [SENTENCE_END.split(part, maxsplit=1)[0] for part in paragraphs]
-        if any(_key(part) in self.held_out for part in (*paragraphs, *openings)):
+        title, *paragraphs = text.split("\n")
+        if _key(title) in self.titles:
             return None
-        return self._body(paragraphs[1:]) if stream in NEWS else text
+        if stream in NEWS:
+            return self._body(paragraphs) or None
+        return "\n".join(part for part in (title, *paragraphs) if self.held_out.isdisjoint(_traces(part))) or None
 
-    def _body(self, paragraphs: list[str]) -> str | None:
-        """A news text after its opening sentence; no paragraph may begin with any summary."""
+    def _body(self, paragraphs: list[str]) -> str:
+        """A news text after its opening sentence, without paragraphs that hold any summary or a part of a held-out row."""
         kept = []
         for index, paragraph in enumerate(paragraphs):
             parts = SENTENCE_END.split(paragraph, maxsplit=1)
             if index == 0 or _key(parts[0]) in self.summaries:
                 paragraph = parts[1] if len(parts) > 1 else ""
-            if paragraph and _key(paragraph) not in self.summaries:
+            traces = _traces(paragraph)
+            if (
+                paragraph
+                and _key(paragraph) not in self.summaries
+                and traces.isdisjoint(self.held_out)
+                and traces.isdisjoint(self.told)
+            ):
                 kept.append(paragraph)
-        return "\n".join(kept) or None
+        return "\n".join(kept)
+
+
+def _traces(text: str) -> set[int]:
+    """What tells a text again elsewhere, as hashes: its longer sentences, and every run of `RUN` words."""
+    traces = set()
+    for paragraph in text.split("\n"):
+        traces |= {hash(_key(sentence)) for sentence in SENTENCE_END.split(paragraph) if len(sentence.split()) >= LONG}
+        words = _key(paragraph).split()
+        traces |= {hash(" ".join(words[start : start + RUN])) for start in range(len(words) - RUN + 1)}
+    return traces
 
 
 def _rows(path: Path):
