@@ -65,10 +65,12 @@ class AttentionMass(Reading):
 
     `mass`: (layers, heads, query, 3) fp32; `weighted`: the same after each key's weight is multiplied by the norm of
     its value vector, so that a token that is looked at and says little (often the first one) counts for little.
+    `drawn`: (layers, heads, virtual), the mean weight on each virtual token while the text was written (`steps`).
     """
 
     mass: Tensor
     weighted: Tensor
+    drawn: Tensor
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -83,11 +85,10 @@ class AttentionMap(Reading):
 
     def mass(self) -> AttentionMass:
         """Summed over the three groups of keys."""
-        parts = [_grouped(w, n, self.virtual, self.source) for w, n in zip(self.weights, self.norms, strict=True)]
-        mass, weighted = (torch.stack(part) for part in zip(*parts, strict=True))
-        return AttentionMass(
-            tokens=self.tokens, virtual=self.virtual, source=self.source, layers=self.layers, mass=mass, weighted=weighted
-        )
+        parts = [_summed(w, n, self) for w, n in zip(self.weights, self.norms, strict=True)]
+        mass, weighted, drawn = (torch.stack(part) for part in zip(*parts, strict=True))
+        whole = {name: value for name, value in vars(self).items() if name not in ("weights", "norms")}
+        return AttentionMass(**whole, mass=mass, weighted=weighted, drawn=drawn)
 
 
 def attention_map(
@@ -122,14 +123,14 @@ def attention_map(
 def attention_mass(model, backbone: Backbone, request: Request, ids: Sequence[int]) -> AttentionMass:
     """The sums of all layers and heads; each layer's weights are dropped once summed, so memory is one layer's."""
     reading, inputs = teacher_forced(backbone, request, ids)
-    found: dict[int, tuple[Tensor, Tensor]] = {}
+    found: dict[int, tuple[Tensor, Tensor, Tensor]] = {}
 
     def take(layer: int, weights: Tensor, norms: Tensor) -> None:
-        found[layer] = _grouped(weights, norms, reading.virtual, reading.source)
+        found[layer] = _summed(weights, norms, reading)
 
     _reread(model, backbone, request, inputs, take)
-    mass, weighted = (torch.stack([found[layer][part] for layer in reading.layers]).cpu() for part in (0, 1))
-    return AttentionMass(**vars(reading), mass=mass, weighted=weighted)
+    mass, weighted, drawn = (torch.stack([found[layer][part] for layer in reading.layers]).cpu() for part in range(3))
+    return AttentionMass(**vars(reading), mass=mass, weighted=weighted, drawn=drawn)
 
 
 def teacher_forced(backbone: Backbone, request: Request, ids: Sequence[int]) -> tuple[Reading, dict[str, Tensor]]:
@@ -187,13 +188,14 @@ def _reread(model, backbone: Backbone, request: Request, inputs: dict[str, Tenso
         model.base_model(**inputs, past_key_values=cache, use_cache=True)
 
 
-def _grouped(weights: Tensor, norms: Tensor, virtual: int, source: int) -> tuple[Tensor, Tensor]:
-    """Mass and norm-weighted mass of one layer: (heads, query, 3) each."""
-    sizes = [virtual, source, weights.shape[-1] - virtual - source]
+def _summed(weights: Tensor, norms: Tensor, reading: Reading) -> tuple[Tensor, Tensor, Tensor]:
+    """Mass and norm-weighted mass of one layer, (heads, query, 3) each, and the mean on each virtual token, (heads, virtual)."""
+    virtual, steps = reading.virtual, list(reading.steps)
+    sizes = [virtual, reading.source, weights.shape[-1] - virtual - reading.source]
     mass = torch.stack([part.sum(-1) for part in weights.split(sizes, -1)], -1)
     parts = zip(weights.split(sizes, -1), norms.split(sizes, -1), strict=True)
     weighted = torch.stack([(part @ norm[..., None])[..., 0] for part, norm in parts], -1)
-    return mass, weighted / weighted.sum(-1, keepdim=True).clamp(min=1e-30)
+    return mass, weighted / weighted.sum(-1, keepdim=True).clamp(min=1e-30), weights[:, steps, :virtual].mean(1)
 
 
 def by_layer(
@@ -211,6 +213,11 @@ def by_head(mass: AttentionMass, queries: Sequence[int] | None = None, group: in
 def by_step(mass: AttentionMass, layer: int | None = None, head: int | None = None, weighted: bool = False) -> Tensor:
     """Mean mass while each token was written: (steps, 3), over all layers and heads unless one is given."""
     return _chosen(mass, layer, head, None, weighted).mean((0, 1))
+
+
+def by_virtual(mass: AttentionMass) -> Tensor:
+    """Mean weight on each virtual token in every layer, over all heads: (virtual, layers), as Influence.mean is laid out."""
+    return mass.drawn.mean(1).T
 
 
 def token_mass(mass: AttentionMass, group: int = PREFIX, weighted: bool = False) -> list[tuple[str, float]]:

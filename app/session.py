@@ -14,7 +14,7 @@ import torch
 from app.subject import Subjects
 from core.backbone import DEFAULT, Backbone, bundled, load_backbone
 from core.engine import Engine
-from core.runs import LoadedRun, load_run
+from core.runs import TEXT, LoadedRun, load_run, text_run
 from core.store import Run, Store, store
 
 HUB = ("distilgpt2", "gpt2", "gpt2-medium", "gpt2-large")  # fetched on demand; offered so that it is seen that names work
@@ -96,13 +96,20 @@ class Lab:
         return self.work(self._load, run_id, backbone)
 
     def _load(self, run_id: str, backbone: Backbone) -> LoadedRun:
-        key, run = (run_id, backbone.spec.fingerprint), self.store.get(run_id)
+        key = (run_id, backbone.spec.fingerprint)
+        if run_id.startswith(TEXT):
+            return self._runs.get(key) or self._keep(key, text_run(run_id.removeprefix(TEXT), backbone))
+        run = self.store.get(run_id)
         if key not in self._runs or self._runs[key].run.created != run.created:  # trained anew under the same name
-            self._runs[key] = load_run(run, backbone)
+            return self._keep(key, load_run(run, backbone))
+        return self._keep(key, self._runs[key])
+
+    def _keep(self, key: tuple[str, str], loaded: LoadedRun) -> LoadedRun:
+        self._runs[key] = loaded
         self._runs.move_to_end(key)
         while len(self._runs) > RUNS_KEPT:
             self._runs.popitem(last=False)
-        return self._runs[key]
+        return loaded
 
     def choices(self, method: str, backbone: Backbone, task: str = "") -> list[Choice]:
         """Runs of a method, those that fit first; the others say why they do not."""

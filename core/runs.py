@@ -2,15 +2,19 @@
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 
 from torch import nn
 
 from core.backbone import Backbone
 from core.errors import NotSupported, WrongBackbone
 from core.methods.table import METHODS
-from core.prefix import Prefix
+from core.prefix import Prefix, text_prefix
 from core.store import Run, write_json
 from core.tasks import Task
+
+
+TEXT = "text:"  # begins the id of a run that is a typed text
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +39,21 @@ def load_run(run: Run, backbone: Backbone) -> LoadedRun:
         raise NotSupported(f"The run {run.id!r} is of the method {run.method!r}. Known: {', '.join(METHODS)}. Give one of those.")
     served = METHODS[run.method].served(run, backbone)
     return LoadedRun(run, served.model, served.prefix, run.task)
+
+
+def text_run(text: str, backbone: Backbone) -> LoadedRun:
+    """Any text as a run: a prefix that nobody trained (core/prefix.text_prefix). Its id is TEXT + the text.
+
+    Where the text does not end with a blank, it stands on a line of its own before the input.
+    """
+    prefix = text_prefix(backbone, text if not text.strip() or text[-1].isspace() else text + "\n")
+    spec, about = backbone.spec, {"length": prefix.length}
+    run = Run(
+        id=TEXT + text, folder=Path(), bundled=False, status="done", backbone=spec.name, fingerprint=spec.fingerprint,
+        method="text", task=Task(), config=about, trained=0, stored=prefix.parameters, bytes=4 * prefix.parameters,
+        seconds=0.0, created="", device=backbone.device.type, seed=0, command="",
+    )  # fmt: skip
+    return LoadedRun(run, backbone.model, prefix, run.task)
 
 
 def add_scores(run: Run, split: str, scores: dict[str, dict]) -> Run:

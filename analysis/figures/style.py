@@ -7,6 +7,7 @@ takes its colours from `COLOURS` and is told apart without hue too: by a pattern
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ PALETTE = {
     "prefix-wash": ("#e3f0f8", "#15344a"),
     "finetuned-wash": ("#fcebdf", "#45280f"),
     "base-wash": ("#efefef", "#2b3036"),
+    "mid": ("#c6cacf", "#565e67"),
     "sheet": ("#ffffff", "#1c2024"),
     "wash": ("#efeeea", "#262b30"),
     "line": ("#dedbd4", "#363c43"),
@@ -94,9 +96,12 @@ def figure(traces: Iterable[Any], title: str, recipe: str = "", **layout: Any) -
 
     Both are plotly's markup (`<br>` breaks a line): text of models and people goes through `plain` first.
     """
-    made = go.Figure(list(traces))
-    made.update_layout(template=template(), title={"text": title, "subtitle": {"text": recipe or None}}, **layout)
-    return made
+    return finish(go.Figure(list(traces)), title, recipe, **layout)
+
+
+def finish(made: go.Figure, title: str, recipe: str = "", **layout: Any) -> go.Figure:
+    """Put a figure that was begun elsewhere (subplots, say) into the house's style; see `figure`."""
+    return made.update_layout(template=template(), title={"text": title, "subtitle": {"text": recipe or None}}, **layout)
 
 
 def plain(text: str) -> str:
@@ -106,7 +111,10 @@ def plain(text: str) -> str:
 
 def shown(token: str) -> str:
     """A token so that it is seen: blanks and line breaks drawn, no markup."""
-    return plain(token.replace("\n", "↵").replace(" ", "␣") if not token.strip() else token.replace("\n", "↵").strip()) or "∅"
+    if re.fullmatch(r"<\|.+\|>|</?s>", token.strip()):  # the model's own mark of an end
+        return "∎"
+    blank = token.replace("\n", "↵")
+    return plain(blank.strip() or blank.replace(" ", "␣")) or "∅"
 
 
 def label(x: Any, y: Any, text: str, colour: str, **more: Any) -> dict[str, Any]:
