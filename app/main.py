@@ -10,7 +10,7 @@ import gradio as gr
 
 from app import api, shell, theme
 from app.session import Lab
-from app.tabs import compare
+from app.tabs import attention, compare
 from core.backbone import DEFAULT
 from core.errors import PrefixLabError
 
@@ -22,8 +22,12 @@ def build(lab: Lab | None = None) -> gr.Blocks:
     lab = lab or Lab()
     with gr.Blocks(title="Prefix Lab", fill_width=True, analytics_enabled=False) as page:
         frame = shell.header(lab, page)
-        with gr.Tabs(elem_id="pl-tabs"), gr.Tab("Compare", id="compare", elem_id="pl-tab-compare"):
-            compare.build(lab, frame)
+        with gr.Tabs(elem_id="pl-tabs"):
+            with gr.Tab("Compare", id="compare", elem_id="pl-tab-compare"):
+                compare.build(lab, frame)
+            # The scripts of a tab's widgets need them to be there; a tab not shown is otherwise not in the page.
+            with gr.Tab("Attention", id="attention", elem_id="pl-tab-attention", render_children=True) as tab:
+                attention.build(lab, frame, tab)
         api.publish(lab)
     return page
 

@@ -32,10 +32,11 @@ def words(seen: Comparison) -> str:
     if not any(column.words for column in seen.columns.values()):
         return ""
     lead = "How likely each model finds the first token of its answer, right after the table."
-    return _panel("The next word", lead, _three([_bars(seen.columns[kind]) for kind in KINDS]), "words")
+    return _panel("The next word", lead, _three([bars(seen.columns[kind]) for kind in KINDS]), "words")
 
 
-def _bars(column: Column) -> str:
+def bars(column: Column, title: str = "") -> str:
+    """The next words of one column as bars, under its name or a title."""
     rows = []
     for word, probability in column.words:
         shown = word.replace("\n", "↵").replace(" ", "␣") if not word.strip() else word.strip()
@@ -43,7 +44,7 @@ def _bars(column: Column) -> str:
         share = tag("em", f"{probability * 100:.1f} %")
         rows.append(tag("li", tag("b", text(shown or "∅"), title=repr(word)) + bar + share))
     content = tag("ol", "".join(rows)) if rows else tag("p", "–", cls="meta")
-    return tag("div", tag("h4", NAMES[column.kind]) + content, cls=f"cell {column.kind}")
+    return tag("div", tag("h4", text(title or NAMES[column.kind])) + content, cls=f"cell {column.kind}")
 
 
 def references(seen: Comparison, fields: Fields, sample: Sample | None) -> str:

@@ -13,7 +13,6 @@ from core.prefix import Prefix, text_prefix
 from core.store import Run, write_json
 from core.tasks import Task
 
-
 TEXT = "text:"  # begins the id of a run that is a typed text
 
 

@@ -18,7 +18,7 @@ from analysis.influence import Influence
 Masses = Mapping[str, AttentionMass]
 GROUPS = ("prefix", "the input", "written so far")
 TILES = 150  # tiles of a heatmap that still have room for their numbers
-WORDS = 34  # steps whose tokens still fit under the bars
+WORDS = 48  # steps whose tokens still fit under the bars
 _BARS: tuple[dict[str, Any], ...] = (
     {"color": COLOURS["prefix"], "line": {"width": 0}},
     {"pattern": {"shape": "/", "fgcolor": COLOURS["muted"], "bgcolor": COLOURS["mid"], "size": 7, "solidity": 0.2}},
@@ -67,7 +67,12 @@ def heads(
         if chosen is not None and chosen[0] < len(rows) and chosen[1] < len(columns):
             _frame(made, chosen[1], chosen[0], column)
     made.update_yaxes(title_text="layer", row=1, col=1)
-    axis = {"cmin": 0, "cmax": 100, "colorscale": SEQUENTIAL, "colorbar": {"ticksuffix": " %", "thickness": 12, "outlinewidth": 0}}
+    axis = {
+        "cmin": 0,
+        "cmax": 100,
+        "colorscale": SEQUENTIAL,
+        "colorbar": {"ticksuffix": " %", "thickness": 12, "outlinewidth": 0},
+    }
     recipe = f"{_kind(weighted)}, mean over {_steps(masses)}; click a tile for its head"
     title = f"Attention on {of or GROUPS[group]}, head by head"
     return finish(made, title, recipe, coloraxis=axis, margin={"t": 84 if len(masses) > 1 else 62})
@@ -108,7 +113,9 @@ def _stack(
         named = f"{unit} %{{x}}" + (", <b>%{text}</b>" if tokens else "")
         hover = f"{named}<br>{GROUPS[group]}: %{{y:.1f}} %<extra></extra>"
         text = list(tokens) if tokens else None
-        bar = go.Bar(x=list(places), y=drawn, name=GROUPS[group], marker=look, text=text, textposition="none", hovertemplate=hover)
+        bar = go.Bar(
+            x=list(places), y=drawn, name=GROUPS[group], marker=look, text=text, textposition="none", hovertemplate=hover
+        )
         made.add_trace(bar, row=1, col=column)
 
 

@@ -14,6 +14,7 @@ from analysis.attention import (
     by_head,
     by_layer,
     by_step,
+    by_virtual,
     pieces,
     sentence,
     token_mass,
@@ -116,6 +117,11 @@ def test_masses_equal_plain_loops_over_the_map(backbone):
     again = found.mass()
     torch.testing.assert_close(again.mass, mass.mass)
     torch.testing.assert_close(again.weighted, mass.weighted)
+    for layer in range(layers):
+        for token in range(P):
+            plain = [found.weights[layer, head, step, token].item() for head in range(heads) for step in found.steps]
+            assert by_virtual(mass)[token, layer].item() == pytest.approx(sum(plain) / len(plain), abs=1e-6)
+    torch.testing.assert_close(again.drawn, mass.drawn)
 
 
 def test_each_step_is_the_attention_that_the_token_was_generated_with(backbone):

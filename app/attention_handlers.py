@@ -1,0 +1,245 @@
+"""What the Attention tab's events do. Errors become sentences in the status bar; a newer request ends an older one."""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import gradio as gr
+
+from analysis.figures import attention as figures
+from app import attention_view as view
+from app import plots, shell, urlstate
+from app.attention_state import SAME, AttentionState
+from app.comparison import KINDS
+from app.html import METHODS
+from app.looking import Looking, Reader
+from app.session import Lab
+from app.subject import Written
+from core.backbone import Backbone
+from core.errors import BadInput, PrefixLabError
+from core.intervene import UNTOUCHED, Intervention
+
+log = logging.getLogger(__name__)
+Update = dict[Any, Any]
+TAB = "attention"
+
+
+@dataclass
+class Parts:
+    """The tab's components by name."""
+
+    state: gr.State
+    ticket: gr.State
+    address: gr.Textbox
+    nothing: gr.HTML
+    bar: gr.HTML
+    reads: gr.HTML
+    layers: gr.HTML
+    heads: gr.HTML
+    tokens: gr.HTML
+    steps: gr.HTML
+    effect: gr.HTML
+    influence: gr.HTML
+
+    @property
+    def written(self) -> list:
+        """What a refresh writes."""
+        return [value for name, value in vars(self).items() if name not in ("state", "ticket")]
+
+
+class Handlers:
+    """Bound to the components they write."""
+
+    def __init__(self, lab: Lab, frame: shell.Shell, parts: Parts) -> None:
+        self.lab, self.shell, self.parts = lab, frame, parts
+        self.looking = Looking(lab)
+        self._filling: dict[str, object] = {}  # page -> the influence map that is being filled
+
+    # ---- what is asked for
+
+    def restore(self, search: str) -> AttentionState:
+        """What the address says, on opening the page."""
+        return urlstate.read(search or "", AttentionState)
+
+    def come(self, tab: str, state: AttentionState, request: gr.Request) -> tuple[AttentionState, int]:
+        """The tab is opened, or a comparison was begun or finished: number 0, which does nothing, where another tab is shown."""
+        return state, self._ask(request) if tab == TAB else 0
+
+    def turn(self, state: AttentionState, event: gr.EventData, request: gr.Request) -> tuple[AttentionState, int]:
+        """A control was used."""
+        return state.turned(str(event.name), event.value), self._ask(request)
+
+    def tile(self, state: AttentionState, event: gr.EventData, request: gr.Request) -> tuple[AttentionState, int]:
+        """A tile of the heads was clicked."""
+        points = event.points
+        if not points:
+            return state, 0
+        return replace(state, layer=int(points[0]["y"]), head=int(points[0]["x"])), self._ask(request)
+
+    def _ask(self, request: gr.Request) -> int:
+        return self.lab.ask(f"{TAB}/{request.session_hash}")
+
+    # ---- what is shown
+
+    def refresh(self, ticket: int, state: AttentionState, request: gr.Request) -> Iterator[Update]:
+        """Everything the tab shows, the quickest first; ends at once when something newer is asked for."""
+        page = request.session_hash or ""
+        stale = lambda: self.lab.is_stale(f"{TAB}/{page}", ticket)  # noqa: E731
+        if not ticket or stale():
+            yield {self.shell.status: gr.skip()}
+            return
+        try:
+            for update in self._refresh(page, state):
+                if stale():
+                    return
+                yield update
+        except PrefixLabError as error:
+            yield {self.shell.status: shell.say("error", str(error))}
+        except Exception as error:
+            log.exception("the Attention tab failed")
+            sentence = f"Something unexpected went wrong ({type(error).__name__}: {error}). The terminal has the details."
+            yield {self.shell.status: shell.say("error", sentence)}
+
+    def _refresh(self, page: str, state: AttentionState) -> Iterator[Update]:
+        parts, subject = self.parts, self.lab.subjects.get(page)
+        if subject is None or not subject.columns:
+            yield self._nothing(self.lab.busy == page)
+            return
+        backbone = self.lab.backbone(subject.name or self.lab.default)
+        seen, done = self._seen(backbone, state, page)
+        if seen.notes:  # such as a head that this model has not
+            state = self._within(state, backbone)
+        pairs = self._readers(seen, state, done)
+        seen.masses = {name: self.looking.mass(backbone, reader, seen.written, how) for name, reader, how in pairs}
+        weighted, masses = state.weigh == "values", seen.masses
+        turned = masses[pairs[0][0]] if not done.idle else None
+        plain = self.looking.mass(backbone, seen.reader, seen.written)
+        group = view.group_of(state, list(masses.values()))
+        chosen = (state.layer - 1, state.head - 1) if state.layer and state.head else None
+        at: tuple[int | None, int | None] = chosen or (None, None)
+        yield {
+            parts.nothing: "",
+            parts.bar: view.controls(state, seen),
+            parts.reads: view.reads(state, replace(seen, masses={"": plain}), None if done.idle else _begun(seen), turned),
+            parts.layers: plots.value(figures.mass_by_layer(masses, weighted), "attention-by-layer"),
+            parts.heads: plots.value(figures.heads(masses, group, chosen, weighted), "attention-by-head"),
+            parts.steps: plots.value(figures.mass_by_step(masses, *at, weighted), "attention-by-step"),
+            parts.tokens: self._tokens(backbone, state, seen, pairs) if chosen else "",
+            parts.address: urlstate.write(state),
+        }
+        yield from self._effect(backbone, state, replace(seen, masses={"": plain}), done, turned, page)
+
+    def _nothing(self, writing: bool) -> Update:
+        parts = self.parts
+        blank = {part: "" for part in parts.written if part is not parts.address}
+        return blank | {parts.nothing: view.empty_page(writing)}
+
+    def _seen(self, backbone: Backbone, state: AttentionState, page: str) -> tuple[view.Seen, Intervention]:
+        subject = self.lab.subjects.get(page)
+        if subject is None:
+            raise BadInput("The text is gone: a new one is being written. Wait for it.")
+        column = state.column if state.column in subject.columns else _first(list(subject.columns))
+        written = subject.columns[column]
+        reader = self.looking.reader(written.run, backbone, column)
+        seen = view.Seen(subject, column, reader, written, backbone.spec.layers)
+        done = state.intervention(reader.length, seen.layers) if reader.length else UNTOUCHED
+        if reader.length and (gone := state.missing(reader.length, seen.layers)):
+            seen.notes.append(f"Not knocked out, as this prefix has none of that name: {', '.join(gone)}.")
+        if state.layer > backbone.spec.layers or state.head > backbone.spec.heads:
+            seen.notes.append(f"{backbone.spec.name} has {backbone.spec.layers} layers of {backbone.spec.heads} heads.")
+        seen.beside_choices = self._beside(backbone, seen, done)
+        seen.beside = self._reader_beside(state, seen, backbone)
+        return seen, done
+
+    def _within(self, state: AttentionState, backbone: Backbone) -> AttentionState:
+        return replace(state, layer=min(state.layer, backbone.spec.layers), head=min(state.head, backbone.spec.heads))
+
+    def _beside(self, backbone: Backbone, seen: view.Seen, done: Intervention) -> list[tuple[str, str]]:
+        """Who else can read the text: (value, name)."""
+        found = [(SAME, view.beside_name(SAME))] if not done.idle else []
+        if seen.reader.run:
+            found.append(("base", view.beside_name("base")))
+        fit = [choice.run.id for method in METHODS.values() for choice in self.lab.choices(method, backbone) if not choice.reason]
+        return found + [(run, run) for run in fit if run != seen.reader.run]
+
+    def _reader_beside(self, state: AttentionState, seen: view.Seen, backbone: Backbone) -> Reader | None:
+        if not state.beside or (state.beside == SAME and (SAME, view.beside_name(SAME)) not in seen.beside_choices):
+            return None
+        try:
+            run = {SAME: seen.reader.run, "base": ""}.get(state.beside, state.beside)
+            return self.looking.reader(run, backbone)
+        except PrefixLabError as error:
+            seen.notes.append(f"Nothing stands beside it: {error}")
+            return None
+
+    def _readers(self, seen: view.Seen, state: AttentionState, done: Intervention) -> list[tuple[str, Reader, Intervention]]:
+        """(name, reader, what is done to it): the text's own, with the intervention; and the one beside it, as it is."""
+        name = seen.reader.title if done.idle else f"{seen.reader.title}, {view.name_of(state)}"
+        found = [(name, seen.reader, done)]
+        if seen.beside is not None:
+            found.append(
+                (f"{seen.beside.title}, untouched" if state.beside == SAME else seen.beside.title, seen.beside, UNTOUCHED)
+            )
+        return found
+
+    def _tokens(self, backbone: Backbone, state: AttentionState, seen: view.Seen, pairs: list) -> str:
+        maps = {name: self.looking.layer(backbone, reader, seen.written, state.layer - 1, how) for name, reader, how in pairs}
+        return view.token_view(state, maps, [reader.kind for _, reader, _ in pairs])
+
+    def _effect(
+        self, backbone: Backbone, state: AttentionState, seen: view.Seen, done: Intervention, turned, page: str
+    ) -> Iterator[Update]:
+        """The next word, and the text written again under the intervention, as it grows."""
+        parts, looking = self.parts, self.looking
+        if done.idle:
+            yield {parts.effect: ""}
+            return
+        before, after = (looking.words(backbone, seen.reader, seen.written, how) for how in (UNTOUCHED, done))
+        yield {parts.effect: view.effect(state, seen, before, after)}
+        gone = lambda: self.lab.subjects.get(page) is not seen.subject  # noqa: E731
+        for count, again in enumerate(looking.again(backbone, seen.reader, seen.subject, seen.written, done, gone)):
+            if count % 4 == 0 or again.state != "streaming":
+                yield {parts.reads: view.reads(state, seen, again, turned)}
+
+    # ---- knock-outs
+
+    def fill(self, ticket: int, state: AttentionState, request: gr.Request) -> Iterator[Update]:
+        """The map of knock-outs as it fills; it goes on while only the view of the same reading changes."""
+        page = request.session_hash or ""
+        subject = self.lab.subjects.get(page)
+        if not ticket or subject is None or not subject.columns:
+            yield {self.shell.status: gr.skip()}
+            return
+        try:
+            yield from self._fill(page, state)
+        except PrefixLabError as error:
+            yield {self.shell.status: shell.say("error", str(error))}
+
+    def _fill(self, page: str, state: AttentionState) -> Iterator[Update]:
+        subject = self.lab.subjects.get(page)
+        assert subject is not None
+        backbone = self.lab.backbone(subject.name or self.lab.default)
+        seen, done = self._seen(backbone, state, page)
+        key = (subject.number, seen.column, done)
+        if self._filling.get(page) == key:  # shown, or being filled by an earlier call
+            yield {self.shell.status: gr.skip()}
+            return
+        self._filling[page] = key
+        if not seen.reader.length:
+            yield {self.parts.influence: plots.NOTHING}
+            return
+        mass = self.looking.mass(backbone, seen.reader, seen.written, done)
+        for found, count, total in self.looking.influence(backbone, seen.reader, seen.written, done):
+            if self._filling.get(page) != key or self.lab.subjects.get(page) is not subject:
+                return
+            yield {self.parts.influence: plots.value(figures.influence_map(mass, found, count, total), "influence")}
+
+
+def _first(kinds: list[str]) -> str:
+    """The column that is shown unless one is chosen."""
+    return next(kind for kind in ("prefix", "finetuned", *KINDS) if kind in kinds)
+
+
+def _begun(seen: view.Seen) -> Written:
+    return Written(seen.written.run, seen.written.prompt_ids, (), "", "streaming")

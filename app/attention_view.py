@@ -1,0 +1,257 @@
+"""The Attention tab's HTML: controls, the text with its underlines, what an intervention writes, and the token view's data."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from analysis.attention import PREFIX, AttentionMap, AttentionMass, by_step, sentence, token_mass
+from analysis.figures.style import shown
+from analysis.metrics.bleu import original_bleu
+from analysis.metrics.coverage import cover
+from app import examples
+from app.attention_state import ALPHAS, GROUPS, SAME, AttentionState
+from app.columns import chips
+from app.comparison import KINDS, Column
+from app.html import NAMES, tag, text
+from app.looking import Reader
+from app.marks import render, word_diff
+from app.panels import bars
+from app.subject import Subject, Written
+from core.errors import BadTable
+from core.runs import TEXT
+from core.tables import Fields, parse
+from core.text import detokenise
+
+CELLS = 60_000  # weights sent to the page for one head; beyond them only those of the written tokens
+NOT_AN_EXPLANATION = (
+    "<b>Attention is not explanation.</b> A large mass says where values were taken from, not what they changed, and a model "
+    "can look at something and make nothing of it; the map of knock-outs shows what each virtual token does change, "
+    "here and for this text only."
+)
+NO_PREFIX = {
+    "finetuned": "A fine-tuned run has no prefix: what it learned is in its own copy of the weights, so there is nothing to turn "
+    "up, hide or knock out. Its attention on the input and on its own text is shown.",
+    "base": "The frozen model has no prefix, so there is nothing to turn up, hide or knock out. Its attention on the input and "
+    "on its own text is shown; set it beside a prefix to see what the prefix draws away.",
+}
+
+
+@dataclass
+class Seen:
+    """What one refresh found, piece by piece. `masses`: the reader's first, then the one beside it."""
+
+    subject: Subject
+    column: str
+    reader: Reader
+    written: Written
+    layers: int
+    beside: Reader | None = None
+    masses: dict[str, AttentionMass] = field(default_factory=dict)
+    beside_choices: list[tuple[str, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def empty_page(written: bool = False) -> str:
+    """Before there is a text to look at."""
+    lead = "A new text is being written; this page follows it." if written else "There is no text to look into yet."
+    button = tag("button", "Generate the default example", type="button", cls="pl-btn pl-first", data_press="#pl-generate")
+    told = tag("h3", lead) + tag("p", "Attention is read from a text as it is written, so one has to be there.", cls="meta")
+    return tag("div", told + ("" if written else button), cls="pl-nothing")
+
+
+# ---- controls
+
+
+def controls(state: AttentionState, seen: Seen) -> str:
+    """Which text, who reads it, how mass is weighed; the prefix turned up and down, and knocked out."""
+    columns = [(kind, NAMES[kind]) for kind in KINDS if kind in seen.subject.columns]
+    who = _labelled("Text by", _segment("column", columns, seen.column))
+    beside = _labelled("Beside it", _beside(state, seen))
+    weigh = _segment("weigh", [("", "Mass"), ("values", "× size of values")], state.weigh)
+    first = tag("div", who + beside + _labelled("Weigh", weigh), cls="pl-look-row")
+    return first + tag("div", _turning(state, seen), cls="pl-look-row turning")
+
+
+def _turning(state: AttentionState, seen: Seen) -> str:
+    if not seen.reader.length:
+        return tag("p", NO_PREFIX["base" if seen.reader.kind == "base" else "finetuned"], cls="meta")
+    alphas = [(f"{value:g}", shown) for value, shown in ALPHAS.items()]
+    turn = _labelled("Prefix × α", _segment("alpha", alphas, f"{state.alpha:g}"), "The odds of attending to the prefix, times α")
+    out = set(state.out.split("."))
+    tokens = "".join(_place(f"P{i + 1}", out) for i in range(seen.reader.length))
+    layers = "".join(_place(f"L{i + 1}", out) for i in range(seen.layers))
+    which = tag("div", tokens, cls="pl-places") + tag("div", layers, cls="pl-places layers")
+    knock = _labelled("Knock out", which, "A click hides a virtual token everywhere, or the whole prefix in one layer")
+    undo = _button("As it was", "reset", "", "Undo α and all knock-outs") if state.alpha != 1 or state.out else ""
+    return turn + knock + undo
+
+
+def _labelled(name: str, content: str, title: str | None = None) -> str:
+    return tag("div", tag("span", text(name), cls="name", title=title) + content, cls="pl-control", role="group", aria_label=name)
+
+
+def _segment(name: str, choices: Sequence[tuple[str, str]], chosen: str) -> str:
+    buttons = [_button(shown, name, value, None, value == chosen) for value, shown in choices]
+    return tag("div", "".join(buttons), cls="pl-segment")
+
+
+def _button(shown: str, name: str, value: str, title: str | None = None, pressed: bool | None = None) -> str:
+    state = None if pressed is None else str(pressed).lower()
+    attributes = {"data_set": name, "data_value": value, "aria_pressed": state, "title": title}
+    return tag("button", text(shown), type="button", cls="pl-btn", **attributes)
+
+
+def _place(name: str, out: set[str]) -> str:
+    gone = name in out
+    title = f"{name} is hidden: click to bring it back" if gone else f"Hide {name}"
+    attributes = {"data_set": "out", "data_value": name, "aria_pressed": str(gone).lower(), "title": title}
+    return tag("button", name, type="button", cls="pl-place", **attributes)
+
+
+def _beside(state: AttentionState, seen: Seen) -> str:
+    typed = state.beside.startswith(TEXT)
+    chosen = TEXT if typed else state.beside
+    options = [("", "nothing"), *seen.beside_choices, (TEXT, "text prefix…")]
+    shown = [tag("option", text(name), value=value, selected="" if value == chosen else None) for value, name in options]
+    select = tag("select", "".join(shown), aria_label="Beside it", data_set="beside", data_chosen=chosen)
+    return select + text_field(state.beside, "beside", hidden=not typed)
+
+
+def text_field(run_id: str, name: str, hidden: bool) -> str:
+    """Where a text prefix is typed; it shows beside a select whose choice is "text prefix…"."""
+    value = run_id.removeprefix(TEXT) if run_id.startswith(TEXT) else ""
+    title = "Any text, read by the frozen model before the input, on a line of its own: a prefix without training"
+    attributes = {"placeholder": "Type an instruction or an example, then Enter", "title": title, "maxlength": 1500}
+    return f'<input{" hidden" if hidden else ""} type="text" class="pl-text" {_attributes(attributes, value, name)}>'
+
+
+def _attributes(attributes: dict, value: str, name: str) -> str:
+    given = {"value": value, "data-text": name, "aria-label": "Text prefix", "spellcheck": "false", **attributes}
+    return " ".join(f'{key}="{text(one)}"' for key, one in given.items())
+
+
+# ---- the text
+
+
+def reads(state: AttentionState, seen: Seen, again: Written | None, turned: AttentionMass | None) -> str:
+    """The text, each token underlined by the mass on the prefix, beside what an intervention makes of it; and the sentence."""
+    mass = next(iter(seen.masses.values()))
+    weighted = state.weigh == "values"
+    lead = f"{NAMES[seen.column]}, {text(seen.written.run)}" if seen.written.run else NAMES[seen.column]
+    told = _told(seen, seen.written.text) if again is not None else ""
+    cards = [_card(seen.column, lead, "as it was written", underlined(mass, weighted), told)]
+    if again is not None:
+        cards.append(_again(state, seen, again))
+    said = sentence(turned or mass, "the input", weighted)
+    if turned is not None:
+        said = f"The first text read again, {name_of(state)}: {said[0].lower()}{said[1:]}"
+    notes = "".join(tag("p", text(note), cls="meta") for note in seen.notes)
+    return tag("div", "".join(cards), cls="pl-reads") + tag("p", text(said), cls="pl-sentence") + notes
+
+
+def _card(kind: str, title: str, sub: str, told: str, more: str = "") -> str:
+    head = tag("header", tag("h3", title) + tag("span", text(sub), cls="meta"))
+    return tag("article", head + told + more, cls=f"pl-card {kind}")
+
+
+def underlined(mass: AttentionMass, weighted: bool) -> str:
+    """The written tokens, each with a line as thick as the prefix's mass while it was written."""
+    found = token_mass(mass, PREFIX, weighted)
+    if not found:
+        return tag("p", "Not a word was written.", cls="meta")
+    spans = [
+        tag("span", shown_end(word), cls="u", style=f"--m:{share:.3f}", title=f"{100 * share:.0f} % on the prefix")
+        if mass.virtual
+        else tag("span", shown_end(word))
+        for word, share in found
+    ]  # fmt: skip
+    return tag("p", "".join(spans), cls="told marked")
+
+
+def shown_end(word: str) -> str:
+    """A token inside a text; the model's own mark of an end as a small square."""
+    return " ∎" if shown(word) == "∎" else text(word)
+
+
+def name_of(state: AttentionState) -> str:
+    """What was done to the prefix, in words."""
+    if state.alpha == 0:
+        return "base, shifted"
+    parts = [f"α = {ALPHAS[state.alpha]}"] if state.alpha != 1 else []
+    return " and ".join(parts + ([f"without {state.out.replace('.', ', ')}"] if state.out else []))
+
+
+def _again(state: AttentionState, seen: Seen, again: Written) -> str:
+    """What the run writes now, with the words that differ marked."""
+    old, new = detokenise(seen.written.text), detokenise(again.text)
+    done = again.state != "streaming"
+    different = word_diff(old, new)[1] if done else []
+    caret = "" if done else tag("i", "", cls="caret")
+    name, sub = name_of(state), "the same seed and decoding"
+    if state.alpha == 0:
+        sub = "the prefix is hidden: the frozen model, with positions that start after it"
+    same = tag("p", "Word for word the same.", cls="meta") if done and old == new else ""
+    told = tag("p", render(new, different) + caret, cls="told marked")
+    return _card("turned", text(name), sub, told, same + (_told(seen, again.text) if done else ""))
+
+
+def _fields(seen: Seen) -> Fields:
+    try:
+        return parse(seen.subject.source)
+    except BadTable:
+        return []
+
+
+def _told(seen: Seen, written: str) -> str:
+    """Which values a text says, and its sentence BLEU where there are references."""
+    fields = _fields(seen)
+    if not fields or not written:
+        return ""
+    sample = examples.matching(fields)
+    score = original_bleu([written], [list(sample.references)]) if sample else None
+    bleu = f"BLEU {score.per_example[0]:.1f} (n=1: one sentence, not a system score)" if score else ""
+    return chips(cover(fields, detokenise(written))) + (tag("p", bleu, cls="meta") if bleu else "")
+
+
+def effect(state: AttentionState, seen: Seen, before: list[tuple[str, float]], after: list[tuple[str, float]]) -> str:
+    """The first word's probabilities, as the run is and as it was turned."""
+    named = {"as it was written": before, name_of(state): after}
+    cells = [bars(Column(seen.column, words=words), name) for name, words in named.items()]
+    lead = "How likely each token is to begin the answer, right after the input."
+    head = tag("header", tag("h3", "The next word") + tag("p", lead, cls="lead"))
+    return tag("section", head + tag("div", "".join(cells), cls="three"), cls="pl-panel words")
+
+
+# ---- one head, token by token
+
+
+def token_view(state: AttentionState, maps: dict[str, AttentionMap], kinds: Sequence[str]) -> str:
+    """What the page's token view draws: tokens, and for each reader the weights of one head in thousandths."""
+    first = next(iter(maps.values()))
+    tokens = len(first.tokens)
+    all_rows = sum(len(found.key_tokens) for found in maps.values()) * tokens <= CELLS
+    rows = range(tokens) if all_rows else first.steps
+    shown = [_reader(name, kind, found, state.head - 1, rows) for (name, found), kind in zip(maps.items(), kinds, strict=True)]
+    data = {"tokens": list(first.tokens), "source": first.source, "first": rows.start, "whole": all_rows, "readers": shown}
+    return json.dumps(data | {"title": f"Layer {state.layer}, head {state.head}"}, ensure_ascii=False, separators=(",", ":"))
+
+
+def _reader(name: str, kind: str, found: AttentionMap, head: int, rows: range) -> dict:
+    weights = found.weights[0, head]
+    steps = by_step(found.mass(), found.layers[0], head)
+    thousandths = (1000 * weights[list(rows)]).round().int().tolist()
+    mean = (1000 * weights[list(found.steps)].mean(0)).round().int().tolist()
+    share = (100 * steps[:, PREFIX]).round().int().tolist()
+    return {"name": name, "kind": kind, "virtual": found.virtual, "rows": thousandths, "mean": mean, "share": share}
+
+
+def group_of(state: AttentionState, masses: Sequence[AttentionMass]) -> int:
+    """On whose mass the heads are shown: the one chosen; the input's where that is the prefix and a reader has none."""
+    if state.group == "prefix" and not all(mass.virtual for mass in masses):
+        return 1
+    return GROUPS.index(state.group)
+
+
+def beside_name(value: str) -> str:
+    """How a choice of "beside it" is called."""
+    return {SAME: "the same run, untouched", "base": "the frozen model"}.get(value, value)

@@ -1,0 +1,144 @@
+"""Who reads which text, and what was seen: readings of attention, kept for a while, each made in short steps of the model.
+
+A text was written by one column of a comparison and can be read again by any run on the same backbone.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from analysis.attention import AttentionMap, AttentionMass, attention_map, attention_mass
+from analysis.influence import Influence, influence_parts
+from app.session import Lab
+from app.subject import Subject, Written
+from core.backbone import Backbone
+from core.generate import Cancel, Request, generate, next_word, readable, stream
+from core.intervene import UNTOUCHED, Intervention
+from core.prefix import Prefix
+from core.runs import TEXT
+
+KEPT = 48  # readings, each at most a few megabytes
+WORDS = 5
+
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True, eq=False)
+class Reader:
+    """A model with its prefix, or none. `run`: the run's id, empty for the frozen model; `stamp` tells runs of one name apart."""
+
+    kind: str
+    run: str
+    model: Any
+    prefix: Prefix | None
+    stamp: str = ""
+
+    @property
+    def length(self) -> int:
+        """Virtual tokens."""
+        return self.prefix.length if self.prefix else 0
+
+    @property
+    def title(self) -> str:
+        """What it is called on the page and in figures."""
+        if self.run.startswith(TEXT):
+            return f"text prefix “{_short(self.run.removeprefix(TEXT))}”"
+        return self.run or "base"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 24 else text[:23] + "…"
+
+
+class Looking:
+    """Readings of one Lab's runs; safe to ask again: what was read is not read twice."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+        self._kept: OrderedDict[Hashable, Any] = OrderedDict()
+
+    def reader(self, run: str, backbone: Backbone, kind: str = "") -> Reader:
+        """A run, ready to read; empty for the frozen model. Errors of Lab.load."""
+        if not run:
+            return Reader("base", "", backbone.model, None)
+        loaded = self.lab.load(run, backbone)
+        return Reader(kind or ("prefix" if loaded.prefix else "finetuned"), run, loaded.model, loaded.prefix, loaded.run.created)
+
+    def mass(self, backbone: Backbone, reader: Reader, text: Written, done: Intervention = UNTOUCHED) -> AttentionMass:
+        """The masses of a text."""
+        request = _request(reader, text, done)
+        make = lambda: attention_mass(reader.model, backbone, request, text.ids)  # noqa: E731
+        return self._once(("mass", *_key(backbone, reader, text, done)), make)
+
+    def layer(self, backbone: Backbone, reader: Reader, text: Written, layer: int, done: Intervention) -> AttentionMap:
+        """Every weight of one layer, from 0."""
+        request = _request(reader, text, done)
+        make = lambda: attention_map(reader.model, backbone, request, text.ids, [layer])  # noqa: E731
+        return self._once(("map", layer, *_key(backbone, reader, text, done)), make)
+
+    def words(self, backbone: Backbone, reader: Reader, text: Written, done: Intervention = UNTOUCHED) -> list[tuple[str, float]]:
+        """The likeliest next words after the prompt."""
+        request = _request(reader, text, done)
+        make = lambda: next_word(reader.model, backbone, request, WORDS)  # noqa: E731
+        return self._once(("words", *_key(backbone, reader, text, done)), make)
+
+    def again(
+        self, backbone: Backbone, reader: Reader, subject: Subject, text: Written, done: Intervention, cancel: Cancel
+    ) -> Iterator[Written]:
+        """The text written again under an intervention, with the same seed and decoding, as it grows."""
+        key = ("again", subject.decode, *_key(backbone, reader, text, done))
+        if key in self._kept:
+            yield self._kept[key]
+            return
+        request, decode = _request(reader, text, done, subject.decode.seed), subject.decode
+        written = Written(reader.run, text.prompt_ids, (), "", "streaming")
+        if decode.mode == "beam":
+            told = self.lab.work(generate, reader.model, backbone, [request], decode, cancel)[0]
+            written = Written(reader.run, text.prompt_ids, tuple(told.ids), told.text, told.finish)
+        else:
+            steps = stream(reader.model, backbone, [request], decode, cancel)
+            while (step := self.lab.work(next, steps, None)) is not None:
+                token = step[0]
+                ids = (*written.ids, token.id)
+                written = Written(reader.run, text.prompt_ids, ids, token.text_so_far, "eos" if token.ended else "streaming")
+                yield written
+            if written.state == "streaming":
+                written = Written(reader.run, text.prompt_ids, written.ids, readable(backbone, list(written.ids)), "length")
+        if not cancel():
+            self._keep(key, written)
+            yield written
+
+    def influence(
+        self, backbone: Backbone, reader: Reader, text: Written, done: Intervention = UNTOUCHED
+    ) -> Iterator[tuple[Influence, int, int]]:
+        """The map of knock-outs as it fills: (map so far, done, in all)."""
+        key = ("influence", *_key(backbone, reader, text, done))
+        if key in self._kept:
+            yield self._kept[key]
+            return
+        parts = influence_parts(reader.model, backbone, _request(reader, text, done), text.ids)
+        while (part := self.lab.work(next, parts, None)) is not None:
+            if part[1] == part[2]:
+                self._keep(key, part)
+            yield part
+
+    def _once(self, key: Hashable, make: Callable[[], Found]) -> Found:
+        if key not in self._kept:
+            self._keep(key, self.lab.work(make))
+        self._kept.move_to_end(key)
+        return self._kept[key]
+
+    def _keep(self, key: Hashable, found: Any) -> None:
+        self._kept[key] = found
+        while len(self._kept) > KEPT:
+            self._kept.popitem(last=False)
+
+
+def _request(reader: Reader, text: Written, done: Intervention, seed: int = 0) -> Request:
+    return Request(list(text.prompt_ids), reader.prefix, seed, done if reader.prefix else UNTOUCHED)
+
+
+def _key(backbone: Backbone, reader: Reader, text: Written, done: Intervention) -> tuple[Hashable, ...]:
+    own = done if reader.prefix else UNTOUCHED
+    return (backbone.spec.fingerprint, reader.run, reader.stamp, text.prompt_ids, text.ids, own)

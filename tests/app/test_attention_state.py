@@ -1,0 +1,55 @@
+"""What the Attention tab keeps in the address, and what a control changes."""
+
+import pytest
+
+from app import urlstate
+from app.attention_state import ALPHAS, AttentionState, places
+from app.urlstate import State, keys
+from core.intervene import Intervention
+
+
+def test_no_two_tabs_use_one_name_in_the_address():
+    names = [name for kind in State.__subclasses__() for name in keys(kind).values()]
+    page = ["theme", "present", "panels", "marks", "tab", "token"]  # what the page's own scripts keep there
+    assert len(set(names + page)) == len(names + page)
+
+
+def test_a_link_comes_back_and_bad_values_are_named():
+    state = AttentionState(
+        column="finetuned", beside="text:Hello & <b>", layer=2, head=3, alpha=0.25, out="P3.L2.P1L4", weigh="values"
+    )
+    assert urlstate.read("?" + urlstate.write(state), AttentionState) == state
+    bad = urlstate.read("?text=loud&layer=x&head=-1&alpha=3&out=P0&on=me&weigh=1&beside=a", AttentionState)
+    assert bad == AttentionState(beside="a")
+    assert set(bad.ignored) == {"text", "layer", "head", "alpha", "out", "on", "weigh"}
+
+
+@pytest.mark.parametrize("alpha", ALPHAS)
+def test_alpha_and_knock_outs_become_an_intervention(alpha):
+    state = AttentionState(alpha=alpha, out="P3.L2.P1L4")
+    plain = Intervention(alpha).without(token=2).without(layer=1).without(0, 3)
+    assert state.intervention(5, 6) == plain
+    assert state.intervention(2, 3) == Intervention(alpha).without(layer=1)
+    assert state.missing(2, 3) == ["P3", "P1L4"]
+
+
+def test_controls_change_one_thing_and_nonsense_changes_nothing():
+    state = AttentionState().turned("out", "P2").turned("out", "L1").turned("alpha", "0.5").turned("step", 1)
+    assert (state.out, state.alpha, state.layer, state.head) == ("P2.L1", 0.5, 1, 1)
+    assert state.turned("out", "P2").out == "L1" and state.turned("reset", "") == AttentionState(layer=1, head=1)
+    for name, value in [
+        ("out", "P0"),
+        ("out", "<b>"),
+        ("alpha", "9"),
+        ("alpha", None),
+        ("nothing", 1),
+        ("ignored", "x"),
+        ("step", "x"),
+    ]:
+        assert state.turned(name, value) == state
+
+
+def test_places_are_read_or_refused():
+    assert places("P3.L2.P1L4") == [(2, None), (None, 1), (0, 3)] and places("") == []
+    with pytest.raises(ValueError, match="Q"):
+        places("P1.Q")
