@@ -16,7 +16,8 @@ from transformers import DynamicCache
 
 from core.attention import PrefixState, attach
 from core.backbone import Backbone
-from core.errors import BadInput, TooLong
+from core.errors import BadInput, NotSupported, TooLong
+from core.families import CAUSAL
 from core.generate import Request, check_fits
 
 SITE = "decoder"
@@ -135,6 +136,10 @@ def attention_mass(model, backbone: Backbone, request: Request, ids: Sequence[in
 
 def teacher_forced(backbone: Backbone, request: Request, ids: Sequence[int]) -> tuple[Reading, dict[str, Tensor]]:
     """The text that is read and the model's inputs for it: ids and positions, (1, T) each; positions count the virtual tokens."""
+    if backbone.spec.family != CAUSAL:
+        raise NotSupported(
+            f"{backbone.spec.name} has an encoder, and attention is read from decoder-only models so far. Choose one of those."
+        )
     if not request.prompt_ids:
         raise BadInput("The prompt is empty. Give at least one word.")
     whole, virtual = [*request.prompt_ids, *ids], request.prefix.length if request.prefix else 0

@@ -104,7 +104,7 @@ class Handlers:
     def _refresh(self, page: str, state: AttentionState) -> Iterator[Update]:
         parts, subject = self.parts, self.lab.subjects.get(page)
         if subject is None or not subject.columns:
-            yield self._nothing(self.lab.busy == page)
+            yield self._nothing()
             return
         backbone = self.lab.backbone(subject.name or self.lab.default)
         seen, done = self._seen(backbone, state, page)
@@ -130,10 +130,10 @@ class Handlers:
         }
         yield from self._effect(backbone, state, replace(seen, masses={"": plain}), done, turned, page)
 
-    def _nothing(self, writing: bool) -> Update:
+    def _nothing(self) -> Update:
         parts = self.parts
         blank = {part: "" for part in parts.written if part is not parts.address}
-        return blank | {parts.nothing: view.empty_page(writing)}
+        return blank | {parts.nothing: view.empty_page()}
 
     def _seen(self, backbone: Backbone, state: AttentionState, page: str) -> tuple[view.Seen, Intervention]:
         subject = self.lab.subjects.get(page)
@@ -198,9 +198,8 @@ class Handlers:
         before, after = (looking.words(backbone, seen.reader, seen.written, how) for how in (UNTOUCHED, done))
         yield {parts.effect: view.effect(state, seen, before, after)}
         gone = lambda: self.lab.subjects.get(page) is not seen.subject  # noqa: E731
-        for count, again in enumerate(looking.again(backbone, seen.reader, seen.subject, seen.written, done, gone)):
-            if count % 4 == 0 or again.state != "streaming":
-                yield {parts.reads: view.reads(state, seen, again, turned)}
+        for again in looking.again(backbone, seen.reader, seen.subject, seen.written, done, gone, page):
+            yield {parts.reads: view.reads(state, seen, again, turned)}
 
     # ---- knock-outs
 
@@ -242,4 +241,4 @@ def _first(kinds: list[str]) -> str:
 
 
 def _begun(seen: view.Seen) -> Written:
-    return Written(seen.written.run, seen.written.prompt_ids, (), "", "streaming")
+    return replace(seen.written, ids=(), text="", state="streaming")

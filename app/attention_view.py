@@ -51,12 +51,12 @@ class Seen:
     notes: list[str] = field(default_factory=list)
 
 
-def empty_page(written: bool = False) -> str:
+def empty_page() -> str:
     """Before there is a text to look at."""
-    lead = "A new text is being written; this page follows it." if written else "There is no text to look into yet."
     button = tag("button", "Generate the default example", type="button", cls="pl-btn pl-first", data_press="#pl-generate")
-    told = tag("h3", lead) + tag("p", "Attention is read from a text as it is written, so one has to be there.", cls="meta")
-    return tag("div", told + ("" if written else button), cls="pl-nothing")
+    lead = "Attention is read from a text, so one has to be there. What Compare is writing now shows up here by itself."
+    told = tag("h3", "There is no text to look into yet.") + tag("p", lead, cls="meta")
+    return tag("div", told + button, cls="pl-nothing")
 
 
 # ---- controls

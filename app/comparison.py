@@ -16,6 +16,7 @@ from core.engine import Stream
 from core.errors import PrefixLabError
 from core.generate import Cancel, Request, next_word, request_of
 from core.runs import LoadedRun
+from core.sources import read_source
 from core.store import Run
 from core.tasks import Task
 
@@ -49,6 +50,7 @@ class Column:
     run: Run | None = None
     prompt_ids: list[int] = field(default_factory=list)
     ids: list[int] = field(default_factory=list)
+    split: int = 0  # how many of the prompt's tokens stand before the separator
     words: list[tuple[str, float]] = field(default_factory=list)
 
     @property
@@ -109,8 +111,11 @@ def _texts(lab: Lab, seen: Comparison) -> list[_Text]:
     for kind, loaded in (("prefix", prefix), ("finetuned", tuned)):
         if loaded:
             texts.append(_Text(columns[kind], loaded.model, _request(backbone, loaded.task, seen.ask, loaded)))
+    own = {"prefix": prefix, "finetuned": tuned}
     for text in texts:
+        loaded = own.get(text.column.kind)
         text.column.prompt_ids = text.request.prompt_ids
+        text.column.split = read_source(backbone, loaded.task if loaded else task, seen.ask.source, infix=True).split
     return texts
 
 
@@ -178,7 +183,14 @@ def _close(seen: Comparison, seconds: float) -> None:
 def subject(seen: Comparison) -> Subject:
     """What was written, for the other tabs."""
     columns = {
-        kind: Written(column.run.id if column.run else "", tuple(column.prompt_ids), tuple(column.ids), column.text, column.state)
+        kind: Written(
+            run=column.run.id if column.run else "",
+            prompt_ids=tuple(column.prompt_ids),
+            ids=tuple(column.ids),
+            text=column.text,
+            state=column.state,
+            split=column.split,
+        )
         for kind, column in seen.columns.items()
         if column.ids
     }

@@ -5,7 +5,7 @@ A text was written by one column of a comparison and can be read again by any ru
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from analysis.attention import AttentionMap, AttentionMass, attention_map, attention_mass
@@ -13,13 +13,14 @@ from analysis.influence import Influence, influence_parts
 from app.session import Lab
 from app.subject import Subject, Written
 from core.backbone import Backbone
-from core.generate import Cancel, Request, generate, next_word, readable, stream
+from core.generate import Cancel, Request, next_word
 from core.intervene import UNTOUCHED, Intervention
 from core.prefix import Prefix
 from core.runs import TEXT
 
 KEPT = 48  # readings, each at most a few megabytes
 WORDS = 5
+WAIT = 0.2  # seconds between two looks at whether the text is still wanted
 
 Found = TypeVar("Found")
 
@@ -84,30 +85,34 @@ class Looking:
         return self._once(("words", *_key(backbone, reader, text, done)), make)
 
     def again(
-        self, backbone: Backbone, reader: Reader, subject: Subject, text: Written, done: Intervention, cancel: Cancel
+        self,
+        backbone: Backbone,
+        reader: Reader,
+        subject: Subject,
+        text: Written,
+        done: Intervention,
+        cancel: Cancel,
+        who: str = "",
     ) -> Iterator[Written]:
         """The text written again under an intervention, with the same seed and decoding, as it grows."""
         key = ("again", subject.decode, *_key(backbone, reader, text, done))
         if key in self._kept:
             yield self._kept[key]
             return
-        request, decode = _request(reader, text, done, subject.decode.seed), subject.decode
-        written = Written(reader.run, text.prompt_ids, (), "", "streaming")
-        if decode.mode == "beam":
-            told = self.lab.work(generate, reader.model, backbone, [request], decode, cancel)[0]
-            written = Written(reader.run, text.prompt_ids, tuple(told.ids), told.text, told.finish)
-        else:
-            steps = stream(reader.model, backbone, [request], decode, cancel)
-            while (step := self.lab.work(next, steps, None)) is not None:
-                token = step[0]
-                ids = (*written.ids, token.id)
-                written = Written(reader.run, text.prompt_ids, ids, token.text_so_far, "eos" if token.ended else "streaming")
-                yield written
-            if written.state == "streaming":
-                written = Written(reader.run, text.prompt_ids, written.ids, readable(backbone, list(written.ids)), "length")
-        if not cancel():
-            self._keep(key, written)
+        request, written = _request(reader, text, done, subject.decode.seed), replace(text, ids=(), text="", state="streaming")
+        with self.lab.engine.submit(reader.model, backbone, request, subject.decode, who) as stream:
             yield written
+            while stream.open and not cancel():
+                if tokens := stream.ready(WAIT):
+                    ids = (*written.ids, *(token.id for token in tokens))
+                    written = replace(written, ids=ids, text=tokens[-1].text_so_far)
+                    yield written
+            if stream.open:
+                return
+            told = stream.result()
+        written = replace(written, ids=tuple(told.ids), text=told.text, state=told.finish)
+        self._keep(key, written)
+        yield written
 
     def influence(
         self, backbone: Backbone, reader: Reader, text: Written, done: Intervention = UNTOUCHED
@@ -136,7 +141,9 @@ class Looking:
 
 
 def _request(reader: Reader, text: Written, done: Intervention, seed: int = 0) -> Request:
-    return Request(list(text.prompt_ids), reader.prefix, seed, done if reader.prefix else UNTOUCHED)
+    if reader.prefix is None:
+        return Request(list(text.prompt_ids), None, seed)
+    return Request(list(text.prompt_ids), reader.prefix, seed, done, text.split if reader.prefix.infix else 0)
 
 
 def _key(backbone: Backbone, reader: Reader, text: Written, done: Intervention) -> tuple[Hashable, ...]:

@@ -11,13 +11,17 @@ PAGES = 64  # whose last comparison is kept
 
 @dataclass(frozen=True)
 class Written:
-    """One column: the run (empty: the frozen model), the prompt's ids and those written, and the text."""
+    """One column: the run (empty: the frozen model), the prompt's ids and those written, and the text.
+
+    `split`: how many of the prompt's tokens stand before the separator, where an infix goes.
+    """
 
     run: str
     prompt_ids: tuple[int, ...]
     ids: tuple[int, ...]
     text: str
     state: str
+    split: int = 0
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Readings without a page: who reads what, text prefixes as runs, and what is kept for the other tabs."""
 
 import pytest
+import torch
 
 from analysis.attention import attention_mass
 from app.comparison import Ask, compare, subject
@@ -66,9 +67,9 @@ def test_written_again_at_one_is_the_same_and_at_another_is_what_generate_gives(
 def test_a_stopped_rewriting_is_not_kept(lab, told):
     backbone, looking = lab.backbone(lab.default), Looking(lab)
     text, reader, done = told.columns["prefix"], looking.reader("tiny-prefix", backbone), Intervention(0.5)
-    *_, short = looking.again(backbone, reader, told, text, done, iter([False] * 3 + [True] * 99).__next__)
+    assert [one.state for one in looking.again(backbone, reader, told, text, done, lambda: True)] == ["streaming"]
     *_, whole = looking.again(backbone, reader, told, text, done, lambda: False)
-    assert len(short.ids) < 8 == len(whole.ids)
+    assert len(whole.ids) == 8 and whole.state == "length"
 
 
 def test_influence_fills_once(lab, told):
@@ -83,7 +84,8 @@ def test_any_text_is_a_run_on_a_line_of_its_own(lab):
     backbone = lab.backbone(lab.default)
     loaded = lab.load("text:Describe it.", backbone)
     plain = text_prefix(backbone, "Describe it.\n")
-    assert loaded.prefix.past["decoder"].equal(plain.past["decoder"]) and loaded.run.trained == 0
+    torch.testing.assert_close(loaded.prefix.past["decoder"], plain.past["decoder"])
+    assert loaded.run.trained == 0 and loaded.run.stored == plain.parameters
     assert lab.load("text:Describe it.", backbone) is loaded
     assert lab.load("text:It is ", backbone).prefix.length == len("It is ")
     with pytest.raises(BadInput, match="empty"):
