@@ -79,7 +79,8 @@ class TrainConfig(Config):
     paper §4.3; 0 trains the keys and values directly), `init` ("random", "zeros" or "words") and
     `init_words`. Embedding-only tuning and infix-tuning have the same. Of fine-tuning the top layers: `layers`, how many blocks.
     Of adapters: `bottleneck`, or `share` of the backbone's parameters (0.03 for 3 %), or neither, and they come near to
-    what a prefix of `length` stores. Of LoRA: `rank` and `lora_alpha`.
+    what a prefix of `length` stores. Of LoRA: `rank` and `lora_alpha`. In-context learning trains nothing: `instruction` and
+    up to `shots` examples stand before the input, or the text `context`.
 
     `reduction`: "token" is the mean over target tokens, "sentence" the sum per sentence,
     averaged over the batch. `updates` > 0 ends after so many updates, whatever `epochs` says.
@@ -97,6 +98,9 @@ class TrainConfig(Config):
     layers: int = 2
     bottleneck: int = 0
     share: float = 0.0
+    instruction: str = ""
+    shots: int = 3
+    context: str = ""
     rank: int = 8
     lora_alpha: int = 16
     rate: float = 5e-3
@@ -124,7 +128,9 @@ class TrainConfig(Config):
         self._check(isinstance(self.checkpointing, bool), "checkpointing", "true or false")
         for name in ("length", "layers", "rank", "lora_alpha", "batch", "accumulate"):
             self._check_number(name, 1, 10_000_000, whole=True)
-        for name in ("mlp", "bottleneck", "updates", "warmup", "seed"):
+        for name in ("init_words", "instruction", "context"):
+            self._check(isinstance(getattr(self, name), str), name, "a text")
+        for name in ("mlp", "bottleneck", "shots", "updates", "warmup", "seed"):
             self._check_number(name, 0, 10_000_000, whole=True)
         self._check_number("validate_every", 1, whole=True)
         self._check_number("save_every", 1, whole=True)
@@ -158,6 +164,7 @@ METHODS: dict[str, dict[str, dict[str, Any]]] = {
     },
     "embedding": {"paper": {}, "fast": dict(rate=1e-2), "mini": dict(mlp=0, init="words", rate=1e-2)},
     "infix": {"paper": {}, "fast": {}, "mini": {}},
+    "in_context": {"paper": {}, "fast": {}, "mini": {}},
     "lora": {"paper": dict(rate=2e-4, reduction="token"), "fast": dict(rate=2e-3), "mini": dict(rate=2e-3)},
 }
 

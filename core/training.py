@@ -23,10 +23,11 @@ from core.checkpoint import NAME, Kept, load_checkpoint, save_checkpoint, save_t
 from core.config import TrainConfig
 from core.errors import BadInput, StoreError, TrainingFailed, WrongBackbone
 from core.methods.base import Method
+from core.methods.in_context import InContextMethod, context_of
 from core.methods.table import new_method
 from core.store import Run, Store, save_run, write_json
 from core.tasks import Example, Task
-from core.train import Progress, Step, new_progress, total_updates, train
+from core.train import Progress, Step, evaluate_loss, new_progress, total_updates, train
 from core.watching import Look, Watching
 
 HISTORY_BYTES = 1_000_000  # the path of a prefix is kept within this
@@ -62,6 +63,9 @@ class Training:
         A disk that is full raises StoreError; the last whole checkpoint stays.
         """
         method = new_method(self.backbone, self.config)
+        if isinstance(method, InContextMethod):
+            self.run = self._in_context(method, examples, valid)
+            return
         rows = rows_of(self.backbone, self.task, examples, method.length, method.infix)
         valid_rows = self._valid_rows(valid, method)
         if not rows:
@@ -86,6 +90,20 @@ class Training:
             self.run = writer.finish(status)
         if failure is not None:
             raise failure
+
+    def _in_context(self, method: InContextMethod, examples: Sequence[Example], valid: Sequence[Example]) -> Run:
+        """Keep the text; there is nothing to train. Its file of weights is empty."""
+        began = time.monotonic()
+        text = context_of(self.backbone, self.task, self.config, examples)
+        method.read(text)
+        rows = self._valid_rows(valid, method)
+        loss = evaluate_loss(method, rows, self.config) if rows else None
+        seconds = time.monotonic() - began
+        run = described(self, self.store.new_folder(self.run_id), "done", method, {}, seconds=seconds, valid_loss=loss)
+        run = replace(run, config=self.config.but(context=text).to_dict(), bytes=len(text.encode()))
+        save_tensors({}, run.weights)
+        save_run(run)
+        return run
 
     def _valid_rows(self, valid: Sequence[Example], method: Method) -> list[Row]:
         rows = rows_of(self.backbone, self.task, valid, method.length, method.infix)
@@ -229,7 +247,9 @@ class _Writer:
             self._save()
             self._state(None, ended=True)
         tensors = self.kept.best if self.kept.best is not None else self.method.tensors()
-        run = self._describe(status, tensors)
+        lowest = self.progress.lowest
+        measured = dict(updates=self.progress.index, rows=self.rows, valid_loss=lowest if lowest < float("inf") else None)
+        run = described(self.training, self.folder, status, self.method, tensors, seconds=self.progress.seconds, **measured)
         dtype = torch.float16 if self.training.half else torch.float32
         save_tensors({name: kv.to("cpu", dtype) for name, kv in tensors.items()}, run.weights)
         if self.kept.history:
@@ -241,28 +261,30 @@ class _Writer:
             (self.folder / "state.json").unlink(missing_ok=True)
         return run
 
-    def _describe(self, status: str, tensors: dict[str, Tensor]) -> Run:
-        made, spec, lowest = self.training, self.training.backbone.spec, self.progress.lowest
-        return Run(
-            id=made.run_id,
-            folder=self.folder,
-            bundled=False,
-            status=status,
-            backbone=spec.name,
-            fingerprint=spec.fingerprint,
-            method=self.method.name,
-            task=made.task,
-            config=made.config.to_dict(),
-            trained=sum(p.numel() for p in self.method.parameters()),
-            stored=sum(kv.numel() for kv in tensors.values()),
-            bytes=0,
-            seconds=round(self.progress.seconds, 1),
-            created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            device=str(made.backbone.device),
-            seed=made.config.seed,
-            command=made.command,
-            updates=self.progress.index,
-            rows=self.rows,
-            valid_loss=lowest if lowest < float("inf") else None,
-            versions={name: version(name) for name in ("torch", "transformers")},
-        )
+
+def described(
+    made: Training, folder: Path, status: str, method: Method, tensors: dict[str, Tensor], seconds: float, **measured: Any
+) -> Run:
+    """The run as run.json says it; `bytes` is still to come."""
+    spec = made.backbone.spec
+    return Run(
+        id=made.run_id,
+        folder=folder,
+        bundled=False,
+        status=status,
+        backbone=spec.name,
+        fingerprint=spec.fingerprint,
+        method=method.name,
+        task=made.task,
+        config=made.config.to_dict(),
+        trained=sum(p.numel() for p in method.parameters()),
+        stored=sum(kv.numel() for kv in tensors.values()),
+        bytes=0,
+        seconds=round(seconds, 1),
+        created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        device=str(made.backbone.device),
+        seed=made.config.seed,
+        command=made.command,
+        versions={name: version(name) for name in ("torch", "transformers")},
+        **measured,
+    )

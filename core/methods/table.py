@@ -7,6 +7,7 @@ from core.methods.adapter import AdapterMethod
 from core.methods.base import Method
 from core.methods.embedding import EmbeddingMethod
 from core.methods.finetune import FinetuneMethod
+from core.methods.in_context import InContextMethod
 from core.methods.infix import InfixMethod
 from core.methods.lora import LoraMethod
 from core.methods.prefix import PrefixMethod
@@ -20,6 +21,7 @@ METHODS: dict[str, type[Method]] = {
     "embedding": EmbeddingMethod,
     "infix": InfixMethod,
     "lora": LoraMethod,
+    "in_context": InContextMethod,
 }
 TITLES = {
     "prefix": "Prefix-tuning",
@@ -29,6 +31,7 @@ TITLES = {
     "embedding": "Embedding-only",
     "infix": "Infix-tuning",
     "lora": "LoRA",
+    "in_context": "In-context",
 }
 
 

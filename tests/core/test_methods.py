@@ -1,5 +1,7 @@
 """Every other method: it learns, stores what it trained and nothing else, and comes back the same."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -8,8 +10,8 @@ from core.attention import PrefixState, attach
 from core.backbone import Backbone, load_backbone
 from core.batching import rows_of
 from core.config import DecodeConfig, TrainConfig
-from core.errors import BadConfig, BadInput
-from core.generate import generate, request_of
+from core.errors import BadConfig, BadInput, TooLong
+from core.generate import Request, generate, request_of
 from core.methods.table import new_method
 from core.prefix import text_prefix
 from core.runs import LoadedRun, load_run
@@ -78,6 +80,28 @@ def test_learns_ten_rows_by_heart_and_comes_back_with_the_same_loss(runs, backbo
     again = AsMethod(loaded)
     rows = rows_of(backbone, TASK, EXAMPLES[:4], again.length, again.infix)
     assert evaluate_loss(again, rows, PLAIN) == pytest.approx(run.valid_loss, rel=1e-5)
+
+
+def test_in_context_learning_is_the_text_typed_before_the_input(tmp_path, backbone, tiny_folder):
+    run = make_run(tiny_folder, tmp_path, "shots", "in_context", instruction="Tell:", shots=1)
+    text = run.config["context"]
+    assert (run.trained, run.stored, run.updates, run.bytes) == (0, 0, 0, len(text))
+    assert text.startswith("Tell:\n") and text.endswith(".<|endoftext|>") and text.count("name : ") == 1
+    typed = [Request(backbone.encode(text + TASK.prompt(example.source))) for example in EXAMPLES[:3]]
+    for decode in DECODES:
+        assert told(load_run(run, backbone), backbone, decode) == [
+            made.text for made in generate(backbone.model, backbone, [replace(one, seed=7) for one in typed], decode)
+        ]
+
+
+def test_examples_are_cut_to_fit(tmp_path, backbone, tiny_folder):
+    """256 positions, half of them for the text: one row of some 60 tokens fits beside the instruction, a second does not."""
+    run = make_run(tiny_folder, tmp_path, "cut", "in_context", instruction="x" * 30, shots=5)
+    assert run.config["context"].count("<|endoftext|>") == 1 and load_run(run, backbone).prefix.length <= 128
+    with pytest.raises(TooLong, match=r"Not one example fits: .* 128 tokens"):
+        make_run(tiny_folder, tmp_path, "none", "in_context", instruction="x" * 120)
+    with pytest.raises(BadInput, match="neither an instruction nor an example"):
+        make_run(tiny_folder, tmp_path, "empty", "in_context", shots=0)
 
 
 @pytest.mark.parametrize("method", METHODS)
