@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 from torch import nn
 
@@ -32,7 +32,7 @@ class Evaluation:
     sources: list[str]
     outputs: list[str]
     scores: dict[str, Score]
-    decoding: DecodeConfig
+    decoding: DecodeConfig | None  # None: nothing was generated
     seconds: float
     not_computed: dict[str, str] = field(default_factory=dict)
 
@@ -44,8 +44,8 @@ class Evaluation:
                 "higher_is_better": score.higher_is_better,
                 "signature": score.signature,
                 "n": score.n,
-                "decoding": asdict(self.decoding),
             }
+            | ({"decoding": asdict(self.decoding)} if self.decoding else {})
             for name, score in self.scores.items()
         }
 
@@ -98,12 +98,17 @@ def evaluate(
     suite, form: the set that the examples are of, and what its sources are, where that is another than the task's.
     """
     began, suite = time.monotonic(), suite or task.name
-    scored = entries(suite, examples)
-    sources = [example.source for example in scored]
+    gathered = entries(suite, examples)
+    sources = [example.source for example in gathered]
     distinct = list(dict.fromkeys(sources))
     told = dict(zip(distinct, outputs(model, backbone, task, prefix, distinct, decode, batch, progress), strict=True))
-    texts = [told[source] for source in sources]
-    found = score_examples(suite, texts, scored, form=form or task.form)
+    found = scored(suite, [told[source] for source in sources], gathered, form or task.form)
+    return replace(found, decoding=decode, seconds=time.monotonic() - began)
+
+
+def scored(suite: str, texts: Sequence[str], examples: Sequence[Example], form: str = "") -> Evaluation:
+    """The scores of one text an example, wherever the texts come from. Raises BadInput where texts and examples do not match."""
+    found = score_examples(suite, list(texts), examples, form=form)
     scores = {one.name: one for one in found if isinstance(one, Score)}
     missing = {one.name: one.reason for one in found if isinstance(one, NotComputed)}
-    return Evaluation(sources, texts, scores, decode, time.monotonic() - began, missing)
+    return Evaluation([example.source for example in examples], list(texts), scores, None, 0.0, missing)

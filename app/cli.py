@@ -99,8 +99,8 @@ def _verb(verbs, name: str, about: str, example: str) -> argparse.ArgumentParser
     return verb
 
 
-def _model_options(verb: argparse.ArgumentParser, backbone: str | None = None) -> None:
-    default = backbone or "the run's own"
+def _model_options(verb: argparse.ArgumentParser, backbone: str | None = None, whose: str = "the run's own") -> None:
+    default = backbone or whose
     verb.add_argument("--backbone", default=backbone, help=f"a bundled model, a folder, or a hub name (default: {default})")
     verb.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
 
@@ -124,7 +124,12 @@ def _train(verbs, name: str) -> None:
     example = "python launch.py train --data e2e_folder --run my-prefix --method prefix --preset mini"
     verb = _verb(verbs, name, "train a prefix, or another method, on table-to-text data", example)
     _data_options(verb, "a folder with a file a split, or a file (default: the bundled tables)")
-    verb.add_argument("--task", help="a name for the task, under which the app lists the run (default: the set's)")
+    verb.add_argument(
+        "--task", help="a name for the task, under which the app lists the run (default: the set's); summarization is a set too"
+    )
+    verb.add_argument(
+        "--cut", type=int, help="most tokens that are read of a source; 0 for no cut (default: 512 of an article, else no cut)"
+    )
     verb.add_argument("--run", required=True, help="the name of the new run")
     verb.add_argument(
         "--resume", action="store_true", help="go on with a run that was stopped or killed; its settings are its own"
@@ -138,7 +143,7 @@ def _train(verbs, name: str) -> None:
         "--rows", type=int, default=0, help="train on so many rows only: the first; of WebNLG and DART, spread entries"
     )
     verb.add_argument("--half", action="store_true", help="keep the weights as fp16")
-    _model_options(verb, "mini-gpt2")
+    _model_options(verb, whose="mini-gpt2; mini-bart for articles")
     _config_options(verb, TrainConfig, ("method", "preset"), "the preset's")
     verb.epilog = "Rates of the presets:\n" + "\n".join(f"  {name:11} {_rates(name)}" for name in METHODS)
 
@@ -147,7 +152,12 @@ def _train(verbs, name: str) -> None:
 Data of your own, with columns by name (CSV, TSV or JSON lines; rows of one source may repeat it):
   --set columns --data mine.csv --source table --target text
   --set columns --data mine.csv --source name --source city --target text    several columns make a table
-  --set columns --data mine.jsonl --source triples --target text --source-form webnlg"""
+  --set columns --data mine.jsonl --source triples --target text --source-form webnlg
+
+Articles and summaries (JSON lines, CSV, text files), on an encoder-decoder model such as mini-bart:
+  --task summarization --data news_folder
+  --task summarization --data news_folder --topics news-to-sports            tested on topics that were not trained on
+  --task summarization --data mine.csv --source body --target abstract --topic-column desk"""
 
 
 def _rates(method: str) -> str:
@@ -165,6 +175,10 @@ def _data_options(verb: argparse.ArgumentParser, data: str) -> None:
         "--target", action="append", metavar="COLUMN", help="with --set columns: the text's column; may be repeated"
     )
     verb.add_argument("--source-form", choices=FORMS, help="with --set columns: what the one source column holds (default table)")
+    verb.add_argument("--topic-column", metavar="COLUMN", help="with --set summarization: the topic's column (default: topic)")
+    verb.add_argument(
+        "--topics", metavar="SPLIT", help="with --set summarization: news-to-sports or within-news, the paper's splits by topic"
+    )
     verb.add_argument("--skip-bad", action="store_true", help="leave rows out that cannot be used, and say how many")
 
 
@@ -172,8 +186,9 @@ def _generate(verbs, name: str) -> None:
     example = (
         'python launch.py generate --run e2e-prefix "name : The Eagle | Type : coffee shop | food : Chinese | area : riverside"'
     )
-    verb = _verb(verbs, name, "tell a table, with a run or with the frozen model", example)
-    verb.add_argument("table", help="the table or the triples in any notation, or - to read from standard input")
+    verb = _verb(verbs, name, "tell a table or sum up an article, with a run or with the frozen model", example)
+    verb.add_argument("table", nargs="?", help="the table or the triples in any notation, or - to read from standard input")
+    verb.add_argument("--article", metavar="FILE", help="sum up the article in this file instead, or - to read standard input")
     verb.add_argument("--run", help="the run to use (default: the frozen model)")
     verb.add_argument("--raw", action="store_true", help="print the model's own tokenised text")
     verb.add_argument(
@@ -198,11 +213,13 @@ def _evaluate(verbs, name: str) -> None:
     verb.add_argument("--against", metavar="FILE", help="outputs of a second system: which one is better (paired bootstrap)")
     whose = ["e2e", "webnlg", "dart", "rouge", "plain"]
     verb.add_argument("--score", default="e2e", choices=whose, help="which set's scores --hyps-in gets (default e2e)")
+    verb.add_argument("--lead", type=int, default=0, metavar="N", help="score the first N sentences of each article instead")
     verb.add_argument("--batch", type=int, default=32, help="tables generated together (default 32)")
     _model_options(verb)
     _config_options(verb, DecodeConfig, (), "the paper's")
     verb.set_defaults(job="evaluating.evaluate")
-    verb.epilog = """Decoding, where not given, is the paper's: beam 5, 5 to 100 new tokens, length penalty 1.
+    verb.epilog = """Decoding, where not given, is the paper's: beam 5, 5 to 100 new tokens, length penalty 1; of articles beam 6,
+11 to 62 new tokens, length penalty 0.8.
 
 Outputs of any system, in the official scripts' forms:
   --hyps-in out.txt --refs devel-conc.txt                         E2E: references in blocks with an empty line between

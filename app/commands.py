@@ -14,18 +14,18 @@ from typing import Any
 from tqdm import tqdm
 
 from analysis.watch import looker
+from app.asked import asked, remarks
 from app.cli import overrides
 from core import shelf
-from core.backbone import DEFAULT, load_backbone, pick_device
+from core.backbone import DEFAULT, DEFAULTS, load_backbone, pick_device
 from core.config import DecodeConfig, TrainConfig, preset
-from core.errors import BadInput
 from core.generate import check_fits, request_of, stream
 from core.generate import generate as generate_all
-from core.reading.sets import source_of
 from core.reading.source import DataSource
 from core.runs import LoadedRun, load_run
+from core.sources import task_for
 from core.store import Run, store
-from core.tasks import Example, task
+from core.tasks import SUMMARIZATION, Example
 from core.text import detokenise
 from core.training import Training, resumed
 
@@ -51,9 +51,10 @@ def open_app(args: argparse.Namespace) -> int:
     return 0
 
 
-def loaded_run(args: argparse.Namespace) -> tuple[Any, LoadedRun | None]:
+def loaded_run(args: argparse.Namespace, form: str = "table") -> tuple[Any, LoadedRun | None]:
+    """The backbone, and on it the run where one is named; without either the bundled backbone for sources of that form."""
     run = store().get(args.run) if args.run is not None else None
-    backbone = load_backbone(args.backbone or (run.backbone if run else DEFAULT), args.device)
+    backbone = load_backbone(args.backbone or (run.backbone if run else DEFAULTS.get(form, DEFAULT)), args.device)
     return backbone, load_run(run, backbone) if run else None
 
 
@@ -93,15 +94,19 @@ def train(args: argparse.Namespace) -> int:
 def _new_training(args: argparse.Namespace) -> tuple[Training, list[Example], list[Example]]:
     """A training that is not yet begun, with its training and validation examples."""
     changes = overrides(args, TrainConfig)
-    config = preset(changes.pop("preset"), changes.pop("method"), **changes)
     store().check_free(args.run)
+    args.set = args.set or (SUMMARIZATION if args.task == SUMMARIZATION or args.topics else None)
     source = data_source(args, rows=args.rows)
+    config = preset(changes.pop("preset"), changes.pop("method"), args.task or source.name, **changes)
     examples, valid = _rows(args, source)  # a bad file is told before the model is loaded
     if args.preset == "paper":
-        say(args, "The preset 'paper' is meant for GPT-2-medium; a small model learns faster with 'mini' or 'fast'.")
+        say(
+            args,
+            "The preset 'paper' is meant for GPT-2-medium and BART-large; a small model learns faster with 'mini' or 'fast'.",
+        )
     layout = args.form or ("paper" if args.preset == "paper" else "newline")
-    form = task(args.task or source.name, layout, source.task_form)
-    backbone = load_backbone(args.backbone, args.device)
+    backbone = load_backbone(args.backbone or DEFAULTS.get(source.task_form, DEFAULT), args.device)
+    form = task_for(backbone, args.task or source.name, layout, source.task_form, args.cut)
     return Training(backbone, form, config, store(), args.run, command_of(args), args.half, source.to_dict()), examples, valid
 
 
@@ -128,6 +133,7 @@ def _watched(source: DataSource, examples: list[Example], valid: list[Example]) 
 def data_source(args: argparse.Namespace, **more: Any) -> DataSource:
     """The options about data."""
     given = {"set": args.set, "source": args.source, "target": args.target, "form": args.source_form}
+    given |= {"group": args.topic_column, "topics": args.topics}
     given = {name: value for name, value in given.items() if value}
     data = str(Path(args.data).resolve()) if args.data else ""
     return DataSource.of(given | {"data": data, "skip_bad": args.skip_bad} | more)
@@ -166,18 +172,21 @@ def _sentence(run: Run) -> str:
 def generate(args: argparse.Namespace) -> int:
     """Print one text; greedy and sampled text as it comes."""
     decode = DecodeConfig.of(overrides(args, DecodeConfig))
-    text = _standard_input() if args.table == "-" else args.table
     run = store().get(args.run) if args.run is not None else None
-    learned = run.task if run else task("e2e")
-    source = source_of(args.form or learned.form, text)  # a bad table is told before the model is loaded
-    backbone, loaded = loaded_run(args)
+    form, source = asked(args, run)  # a bad table is told before the model is loaded
+    backbone, loaded = loaded_run(args, form)
+    learned = loaded.task if loaded else task_for(backbone, SUMMARIZATION if form == "article" else "e2e")
     model, prefix = (loaded.model, loaded.prefix) if loaded else (backbone.model, None)
     request = request_of(backbone, learned, source, prefix, decode.seed)
     check_fits(backbone, len(request.prompt_ids), prefix.length if prefix else 0, decode.max_new)
-    shown = str if args.raw else detokenise
+    said = remarks(backbone, form, source, learned)
+    for sentence in said:
+        say(args, sentence)
+    shown = str if args.raw or form == "article" else detokenise
     if args.json or decode.mode == "beam":
         made = generate_all(model, backbone, [request], decode)[0]
         record = {"run": args.run, "source": source, "text": shown(made.text), "raw": made.text, "tokens": len(made.ids)}
+        record |= {"notes": said} if said else {}
         print(json.dumps(record | {"finish": made.finish, "seconds": round(made.seconds, 3)}) if args.json else shown(made.text))
         return 0
     texts = (step[0].text_so_far for step in stream(model, backbone, [request], decode) if step[0] is not None)
@@ -185,13 +194,6 @@ def generate(args: argparse.Namespace) -> int:
         print(part, end="", flush=True)
     print()
     return 0
-
-
-def _standard_input() -> str:
-    try:
-        return sys.stdin.read()
-    except UnicodeDecodeError as error:
-        raise BadInput(f"Standard input is not UTF-8 text (see byte {error.start}). Give a table as text.") from error
 
 
 def as_it_comes(texts: Iterable[str], shown: Callable[[str], str], held: int = 3) -> Iterator[str]:

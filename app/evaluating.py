@@ -6,19 +6,23 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from analysis.evaluate import PAPER_DECODING, Evaluation
+from analysis.evaluate import Evaluation, paper_decoding, scored
 from analysis.evaluate import evaluate as evaluate_run
 from app.cli import overrides
 from app.commands import data_source, loaded_run, say_skipped
 from app.scoring import score
+from core.articles import lead
 from core.config import DecodeConfig
 from core.errors import BadInput
 from core.reading.sets import spread
 from core.reading.source import COLUMNS, DataSource
 from core.runs import add_scores
+from core.sources import task_for
 from core.store import store
-from core.tasks import Example, task
+from core.tasks import SUMMARIZATION, Example
 from core.triples import SOURCES
+
+OWN_FILES = (*SOURCES, SUMMARIZATION)  # sets whose files are not E2E's
 
 
 def evaluate(args: argparse.Namespace) -> int:
@@ -29,8 +33,8 @@ def evaluate(args: argparse.Namespace) -> int:
         raise BadInput("Say what to score on: --data with a set's folder, or --hyps-in with outputs and --refs with references.")
     if args.hyps and (not Path(args.hyps).absolute().parent.is_dir() or Path(args.hyps).is_dir()):  # told before the work is done
         raise BadInput(f"Cannot write {args.hyps}: it is a folder, or lies in none. Give a file in a folder that is there.")
-    decode = PAPER_DECODING.but(**overrides(args, DecodeConfig))
     source = _source(args)
+    decode = paper_decoding(source.name).but(**overrides(args, DecodeConfig))
     examples = _examples(args, source)
     result = _evaluated(args, source, examples, decode)
     if args.hyps:
@@ -49,8 +53,10 @@ def evaluate(args: argparse.Namespace) -> int:
 
 def _source(args: argparse.Namespace) -> DataSource:
     """The data: of the run's own set where the command line names none and that set has files of its own, else E2E's."""
-    if args.set is None and args.run is not None and (own := store().get(args.run).task.name) in SOURCES:
+    if args.set is None and args.run is not None and (own := store().get(args.run).task.name) in OWN_FILES:
         args.set = own
+    if args.set is None and args.lead:
+        args.set = SUMMARIZATION
     if args.set is None and args.source:
         args.set = COLUMNS
     return data_source(args)
@@ -64,8 +70,10 @@ def _examples(args: argparse.Namespace, source: DataSource) -> list[Example]:
 
 
 def _evaluated(args: argparse.Namespace, source: DataSource, examples: list[Example], decode: DecodeConfig) -> Evaluation:
-    backbone, loaded = loaded_run(args)
-    form, prefix = (loaded.task, loaded.prefix) if loaded else (task(source.name, form=source.task_form), None)
+    if args.lead:
+        return _leads(args, source, examples)
+    backbone, loaded = loaded_run(args, source.task_form)
+    form, prefix = (loaded.task, loaded.prefix) if loaded else (task_for(backbone, source.name, form=source.task_form), None)
     model = loaded.model if loaded else backbone.model
     with tqdm(disable=args.json, unit="table") as bar:
 
@@ -76,12 +84,23 @@ def _evaluated(args: argparse.Namespace, source: DataSource, examples: list[Exam
         return evaluate_run(model, backbone, form, prefix, examples, decode, args.batch, progress, source.name, source.task_form)
 
 
+def _leads(args: argparse.Namespace, source: DataSource, examples: list[Example]) -> Evaluation:
+    """The baseline of summarization: no model, the beginning of each article."""
+    if args.run is not None or source.task_form != "article" or args.lead < 1:
+        raise BadInput(
+            f"--lead {args.lead} scores the first sentences of articles: give 1 or more, articles as --data and no --run."
+        )
+    texts = [lead(example.source, args.lead) for example in examples]
+    return scored(source.name, texts, examples)
+
+
 def _note(args: argparse.Namespace, source: DataSource, result: Evaluation) -> None:
     """Keep the scores with the run; those of another set than the run's own under that set's name."""
     run = store().get(args.run) if args.run is not None else None
     if run and not run.bundled and not args.tables:
         own = source.name in (run.task.name, COLUMNS)
-        add_scores(run, args.split if own else f"{source.name} {args.split}", result.records())
+        split = f"{args.split} {source.topics}".strip()
+        add_scores(run, split if own else f"{source.name} {split}", result.records())
 
 
 def _write_lines(path: Path, lines: list[str]) -> None:

@@ -20,6 +20,7 @@ from core.errors import BackboneNotFound, BadConfig, BadInput, NotSupported
 from core.families import CAUSAL, MODELS, SITES, USE, family_of, no_dropout, opening_of
 
 DEFAULT = "mini-gpt2"
+DEFAULTS = {"article": "mini-bart"}  # for other forms of source than tables (see core.tasks.Task)
 SAMPLES = 512  # values hashed of each tensor
 transformers_logging.set_verbosity_error()
 transformers_logging.disable_progress_bar()

@@ -167,12 +167,20 @@ METHODS: dict[str, dict[str, dict[str, Any]]] = {
     "in_context": {"paper": {}, "fast": {}, "mini": {}},
     "lora": {"paper": dict(rate=2e-4, reduction="token"), "fast": dict(rate=2e-3), "mini": dict(rate=2e-3)},
 }
+# What each task has otherwise. `paper`: Table 5, XSUM (its MLP is the official code's), for BART-large.
+TASKS: dict[str, dict[str, dict[str, Any]]] = {
+    "summarization": {
+        "paper": dict(length=200, mlp=800, rate=5e-5, epochs=30.0, batch=14),
+        "fast": dict(length=20, init_words="summarize the article in a sentence", batch=16, epochs=3.0),
+        "mini": dict(length=20, init_words="summarize the article in a sentence", batch=16, epochs=3.0),
+    },
+}
 
 
-def preset(name: str, method: str = "prefix", **changes: Any) -> TrainConfig:
-    """The settings of a preset for a method, with some fields changed (None leaves a field as it is)."""
+def preset(name: str, method: str = "prefix", task: str = "", **changes: Any) -> TrainConfig:
+    """The settings of a preset for a method and a task, with some fields changed (None leaves a field as it is)."""
     if name not in PRESETS:
         raise BadConfig(f"There is no preset {name!r}. Known: {', '.join(PRESETS)}.")
-    values = PRESETS[name] | METHODS.get(method, {}).get(name, {})
+    values = PRESETS[name] | TASKS.get(task, {}).get(name, {}) | METHODS.get(method, {}).get(name, {})
     values |= {key: value for key, value in changes.items() if value is not None}
     return TrainConfig.of({"method": method, "preset": name} | values)
