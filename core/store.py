@@ -85,11 +85,15 @@ def write_json(path: Path, values: dict[str, Any]) -> None:
         ) from error
 
 
+Stamp = tuple[tuple[int, int, int], ...] | None
+
+
 class Store:
     """The user's runs in `folder`, beside the bundled ones."""
 
     def __init__(self, folder: Path, bundled: Path | None = None) -> None:
         self.folder, self.bundled = folder, bundled
+        self._known: dict[Path, tuple[Stamp, Run]] = {}  # what was read before, for as long as its folder does not change
 
     def runs(self) -> list[Run]:
         """Whole runs: bundled first, then the newest; folders that cannot be read are left out (see `broken`)."""
@@ -137,13 +141,7 @@ class Store:
         return [root for root in (self.bundled, self.folder) if root is not None]
 
     def _folders(self) -> list[Path]:
-        return [
-            path
-            for root in self._roots()
-            if root.is_dir()
-            for path in sorted(root.iterdir())
-            if path.is_dir() and not path.is_symlink() and not path.name.startswith(".")  # such are not runs: see shelf.py
-        ]
+        return [root / name for root in self._roots() if root.is_dir() for name in sorted(_names(root))]
 
     def _try(self, folder: Path) -> Run | StoreError:
         try:
@@ -152,6 +150,14 @@ class Store:
             return error
 
     def _read(self, folder: Path) -> Run:
+        """The run of a folder; read once, and again where something in it has changed."""
+        stamp = _stamp(folder)
+        known = self._known.get(folder)
+        if known is None or stamp is None or known[0] != stamp:
+            known = self._known[folder] = (stamp, self._read_anew(folder))
+        return known[1]
+
+    def _read_anew(self, folder: Path) -> Run:
         _check_links(folder)
         path = folder / "run.json"
         if not path.exists():
@@ -170,6 +176,21 @@ class Store:
                 f"The run {folder.name!r} cannot be read ({type(error).__name__}: {str(error)[:200]}). "
                 f"Delete {folder}, or restore its run.json."
             ) from error
+
+
+def _names(root: Path) -> list[str]:
+    """Folders that may be runs; those that begin with a dot are not: see shelf.py."""
+    with os.scandir(root) as entries:
+        return [entry.name for entry in entries if entry.is_dir(follow_symlinks=False) and not entry.name.startswith(".")]
+
+
+def _stamp(folder: Path) -> Stamp:
+    """Another one whenever a file comes to a folder or leaves it, or run.json is written; None where it cannot be known."""
+    try:
+        places = (os.lstat(folder), os.lstat(folder / "run.json"))
+    except OSError:
+        return None
+    return tuple((place.st_mtime_ns, place.st_size, place.st_ino) for place in places)
 
 
 def _check_links(folder: Path) -> None:

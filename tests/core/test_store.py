@@ -1,6 +1,7 @@
 """Runs on disk: whole or not there, never another backbone's, never unpickled."""
 
 import json
+import shutil
 
 import pytest
 import torch
@@ -117,3 +118,21 @@ def test_run_json_holds_plain_values_only(root):
     save_run(run)
     values = json.loads((run.folder / "run.json").read_text())
     assert values["task"]["separator"] == "\n" and values["config"]["length"] == 3
+
+
+def test_a_store_that_was_read_before_sees_what_has_changed_since(root, tmp_path):
+    for name in ("a", "b", "c"):
+        shutil.copytree(root / "one", tmp_path / name)
+        values = json.loads((root / "one" / "run.json").read_text()) | {"id": name, "created": f"2026-01-0{ord(name) - 96}"}
+        (tmp_path / name / "run.json").write_text(json.dumps(values))
+    kept = Store(tmp_path)
+    before = kept.runs()
+    assert [run.id for run in before] == ["c", "b", "a"]
+    assert all(again is run for again, run in zip(kept.runs(), before, strict=True)), "nothing changed, so nothing is read anew"
+    add_scores(kept.get("a"), "test", {"TER": {"value": 0.5, "n": 3}})
+    shutil.rmtree(tmp_path / "b")
+    (tmp_path / "c" / "extra").symlink_to(tmp_path)
+    (found,) = kept.runs()
+    assert found.scores["test"]["TER"]["value"] == 0.5
+    with pytest.raises(StoreError, match="is a link"):
+        kept.get("c")
