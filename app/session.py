@@ -20,7 +20,8 @@ from core.store import Run, Store, store
 HUB = ("distilgpt2", "gpt2", "gpt2-medium", "gpt2-large")  # fetched on demand; offered so that it is seen that names work
 MODEL, PAGES = "model", 24  # all events that use a model: so many at a time, each of them holds a thread of the web server
 BACKBONES_KEPT = 2
-RUNS_KEPT = 4
+MODELS_KEPT = 3  # runs with weights of their own
+PREFIX_BYTES = 256_000_000  # of prefixes: about 460 of the bundled model's, each of 30 virtual tokens
 
 Result = TypeVar("Result")
 
@@ -105,10 +106,14 @@ class Lab:
         return self._keep(key, self._runs[key])
 
     def _keep(self, key: tuple[str, str], loaded: LoadedRun) -> LoadedRun:
+        """Loaded runs by when they were used: whole models beyond a few, and prefixes beyond some memory, are forgotten."""
         self._runs[key] = loaded
         self._runs.move_to_end(key)
-        while len(self._runs) > RUNS_KEPT:
-            self._runs.popitem(last=False)
+        models = held = 0
+        for place, kept in reversed(list(self._runs.items())):
+            models, held = models + (kept.prefix is None), held + (kept.prefix.parameters * 4 if kept.prefix else 0)
+            if models > MODELS_KEPT if kept.prefix is None else held > PREFIX_BYTES:
+                del self._runs[place]
         return loaded
 
     def choices(self, method: str, backbone: Backbone, task: str = "") -> list[Choice]:
