@@ -10,15 +10,16 @@ from core.attention import PrefixState, attach
 from core.backbone import Backbone, load_backbone
 from core.batching import rows_of
 from core.config import DecodeConfig, TrainConfig
-from core.errors import BadConfig, BadInput, TooLong
+from core.errors import BadConfig, BadInput, NotSupported, TooLong
 from core.generate import Request, generate, request_of
 from core.methods.table import new_method
 from core.prefix import text_prefix
 from core.runs import LoadedRun, load_run
+from core.sources import task_for
 from core.store import Run
 from core.tasks import task
 from core.train import evaluate_loss, train
-from tests.tiny import EXAMPLES, make_run
+from tests.tiny import ARTICLES, EXAMPLES, make_run
 
 TASK = task("e2e")
 PLAIN = TrainConfig(autocast="off")
@@ -167,12 +168,12 @@ def test_top_layers_of_another_family(llama):
     assert any(".layers.1." in name for name in names) and not any(".layers.0." in name for name in names)
 
 
-@pytest.mark.parametrize("model", ["tiny", "llama"])
+@pytest.mark.parametrize("model", ["tiny", "llama", "bart"])
 @pytest.mark.parametrize("method", ["adapter", "lora"])
 def test_it_begins_at_the_frozen_model_and_every_parameter_of_its_own_learns(model, method, request):
     backbone = request.getfixturevalue(model)
     made = new_method(backbone, TrainConfig(method=method, bottleneck=4, rank=2, autocast="off", updates=2, batch=10, rate=1e-2))
-    rows = rows_of(backbone, TASK, EXAMPLES, 0)
+    rows = rows_of(backbone, task_for(backbone, "e2e"), EXAMPLES, 0)
     frozen = new_method(backbone, TrainConfig(method="finetune"))
     assert evaluate_loss(made, rows, PLAIN) == pytest.approx(evaluate_loss(frozen, rows, PLAIN), rel=1e-6)
     before = made.tensors()
@@ -208,3 +209,21 @@ def test_embeddings_learn_through_the_model(tiny, changes):
     list(train(method, rows, [], config))
     assert ((method.tensors()["embeddings"] != before).any(-1)).all()
     assert all(weight.grad is None for weight in tiny.model.parameters())
+
+
+@pytest.mark.parametrize("method", ["adapter", "lora"])
+def test_a_run_on_an_encoder_decoder_comes_back(tmp_path, bart, bart_folder, method):
+    run = make_run(bart_folder, tmp_path, method, method, updates=30, rate=2e-2, bottleneck=8, autocast="off")
+    loaded = load_run(run, bart)
+    assert evaluate_loss(AsMethod(loaded), rows_of(bart, run.task, ARTICLES[:4], 0), PLAIN) == pytest.approx(
+        run.valid_loss, rel=1e-4
+    )
+    for decode in DECODES[:1] + DECODES[2:]:
+        asked = [request_of(bart, run.task, article.source) for article in ARTICLES[:2]]
+        alone = [generate(loaded.model, bart, [one], decode)[0].ids for one in asked]
+        assert [made.ids for made in generate(loaded.model, bart, asked, decode)] == alone
+
+
+def test_the_top_layers_of_an_encoder_decoder_are_refused_by_name(bart):
+    with pytest.raises(NotSupported, match="top layers does not fit tiny-bart"):
+        new_method(bart, TrainConfig(method="top_layers", layers=1))
