@@ -54,7 +54,9 @@ def read_foreign(folder: Path, spec: BackboneSpec) -> Foreign:
     model family, WrongBackbone where it does not fit `spec`, TooLong where it leaves no position for a text.
     """
     if spec.sites != ("decoder",):
-        raise NotSupported(f"{spec.name} has the sites {', '.join(spec.sites)}; prefixes are imported for models like GPT-2.")
+        raise NotSupported(
+            f"{spec.name} has the sites {', '.join(spec.sites)}; prefixes are imported for models like GPT-2. Give one."
+        )
     if not folder.is_dir():
         raise BadInput(f"There is no folder {folder}. Give the folder that holds {PEFT_CONFIG}, or {AUTHORS_WEIGHTS}.")
     if (folder / PEFT_CONFIG).exists():

@@ -91,7 +91,7 @@ def check_fits(backbone: Backbone, prompt: int, prefix: int, new: int) -> None:
         )
     if prompt > positions:
         raise TooLong(f"The input has {prompt} tokens, and {positions} fit: {name} has so many positions. Shorten the input.")
-    raise TooLong(f"{new} new tokens are asked for, and {room} fit: {name} has {positions} positions. Ask for fewer.")
+    raise TooLong(f"{new} new tokens are asked for, and {room} fit: {name} has {positions} positions. Give a smaller number.")
 
 
 def check(backbone: Backbone, requests: Sequence[Request], decode: DecodeConfig) -> None:

@@ -18,12 +18,13 @@ from core.store import Store
 from core.tasks import task
 from core.training import Training
 from tests.hostile.archives import ARCHIVES
+from tests.hostile.articles import ARTICLES
 from tests.hostile.files import FOREIGN, MODELS, STORE
 from tests.hostile.given import DATA, SETTINGS, TABLES
 from tests.hostile.place import Place
-from tests.tiny import EXAMPLES, make_run, make_tiny_backbone, make_tiny_llama
+from tests.tiny import EXAMPLES, make_run, make_tiny_backbone, make_tiny_bart, make_tiny_llama
 
-CASES = TABLES + SETTINGS + DATA + MODELS + STORE + FOREIGN + ARCHIVES
+CASES = TABLES + SETTINGS + DATA + MODELS + STORE + FOREIGN + ARCHIVES + ARTICLES
 # A sentence says what to do: one of these begins the advice.
 ADVICE = re.compile(
     r"\b(give|use|write|delete|train|choose|load|restore|save|say|name|paste|leave|shorten|keep|take|check|mend|add|make|known"
@@ -42,6 +43,7 @@ def good(tmp_path_factory):
     runs = root / "home" / "runs"
     export_peft(make_run(folder, runs, "mine", updates=1), root / "adapter")
     make_run(folder, runs, "tuned", method="finetune", updates=1)
+    make_run(make_tiny_bart(root / "bart"), runs, "news", updates=1)
     (root / "data").mkdir()
     rows = [f'{{"table": "{one.source}", "text": "{one.targets[0]}"}}\n' for one in EXAMPLES]
     for split in ("train", "dev", "test"):

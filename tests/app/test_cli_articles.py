@@ -87,3 +87,10 @@ def test_the_lead_is_a_baseline_without_a_model(news, capsys):
     assert found["scores"]["ROUGE-1"]["value"] > 0 and "decoding" not in found["scores"]["ROUGE-1"]
     assert main(["evaluate", "--data", news, "--lead", "1", "--run", "n"]) == 1
     assert "no --run" in capsys.readouterr().err
+
+
+def test_a_hundred_thousand_words_are_cut_and_nothing_else_happens(folder, tmp_path, capsys):
+    file = tmp_path / "long.txt"
+    file.write_text("The harbour of Aldby was closed to ferries on Monday. " * 10_000)
+    made = told(capsys, ["generate", "--backbone", folder, "--article", str(file), "--max-new", "3", "--device", "cpu"])
+    assert made["tokens"] == 3 and "has 539,999 tokens, and the first 126 are read" in made["notes"][0]

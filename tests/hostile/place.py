@@ -19,7 +19,7 @@ Made = list[str] | Callable[[], Any]
 
 @dataclass
 class Place:
-    """Folders model, other (same shape, other weights), llama, home/runs (mine, tuned, stopped), data and adapter."""
+    """Folders model, other (same shape, other weights), llama, bart, home/runs (mine, tuned, news, stopped), data and adapter."""
 
     root: Path
     patch: pytest.MonkeyPatch
