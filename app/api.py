@@ -11,7 +11,7 @@ from app.handlers import MAX_NEW
 from app.session import MODEL, PAGES, Lab
 from core.config import DecodeConfig
 from core.errors import PrefixLabError
-from core.tables import canonical, linearise, parse
+from core.reading.sets import source_of
 from core.text import detokenise
 
 
@@ -27,9 +27,14 @@ def publish(lab: Lab) -> None:
         seed: int = 0,
         request: gr.Request | None = None,
     ) -> Iterator[dict[str, Any]]:
-        """Tell a table (any notation) with the frozen model, a prefix run and a fine-tuned run; streams what there is so far."""
+        """Tell a table (any notation; triples for a run on these) with the frozen model, a prefix run and a fine-tuned run.
+
+        Streams what there is so far.
+        """
         try:
-            name, source = backbone or lab.default, linearise(canonical(parse(table)))
+            name, used = backbone or lab.default, (prefix_run, finetuned_run)
+            form = next((run.task.form for run in lab.store.runs() if run.id in used), "table")
+            source = source_of(form, table)
             ask = Ask(source, prefix_run, finetuned_run, name, DecodeConfig(mode, max_new=MAX_NEW, seed=seed))
             for seen in stream_comparison(lab, lab.backbone(name), ask, lambda: False, str(request and request.session_hash)):
                 texts = {kind: detokenise(column.text) for kind, column in seen.columns.items()}

@@ -18,8 +18,9 @@ from app.marks import render, word_diff
 from app.panels import bars
 from app.subject import Subject, Written
 from core.errors import BadTable
+from core.reading.sets import table_of_source
 from core.runs import TEXT
-from core.tables import Fields, parse
+from core.tables import Fields
 from core.text import detokenise
 
 CELLS = 60_000  # weights sent to the page for one head; beyond them only those of the written tokens
@@ -197,7 +198,7 @@ def _again(state: AttentionState, seen: Seen, again: Written) -> str:
 
 def _fields(seen: Seen) -> Fields:
     try:
-        return parse(seen.subject.source)
+        return table_of_source(seen.subject.form, seen.subject.source)
     except BadTable:
         return []
 
@@ -207,10 +208,10 @@ def _told(seen: Seen, written: str) -> str:
     fields = _fields(seen)
     if not fields or not written:
         return ""
-    sample = examples.matching(fields)
+    sample = examples.matching(fields, seen.subject.form)
     score = original_bleu([written], [list(sample.references)]) if sample else None
     bleu = f"BLEU {score.per_example[0]:.1f} (n=1: one sentence, not a system score)" if score else ""
-    return chips(cover(fields, detokenise(written))) + (tag("p", bleu, cls="meta") if bleu else "")
+    return chips(cover(fields, detokenise(written)), fields) + (tag("p", bleu, cls="meta") if bleu else "")
 
 
 def effect(state: AttentionState, seen: Seen, before: list[tuple[str, float]], after: list[tuple[str, float]]) -> str:

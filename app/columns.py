@@ -31,14 +31,15 @@ class Marked:
     shown: str
     coverage: Coverage | None = None
     different: list[tuple[int, int]] = field(default_factory=list)
+    fields: Fields = field(default_factory=list)
 
 
 def marked(seen: Comparison, fields: Fields) -> dict[str, Marked]:
     """Detokenised texts; coverage for all that ended, the word diff once prefix and fine-tuned both have."""
     found = {kind: Marked(detokenise(column.text)) for kind, column in seen.columns.items()}
     for kind, column in seen.columns.items():
-        if column.text and not column.is_open:
-            found[kind].coverage = cover(fields, found[kind].shown)
+        if fields and column.text and not column.is_open:
+            found[kind].coverage, found[kind].fields = cover(fields, found[kind].shown), fields
     pair = [seen.columns[kind] for kind in ("prefix", "finetuned")]
     if all(column.text and not column.is_open for column in pair):
         left, right = found["prefix"], found["finetuned"]
@@ -65,7 +66,7 @@ def column(data: Column, marks: Marked, seen: Comparison) -> str:
         tag("div", text(data.text) + caret, cls="told raw"),
         tag("p", "Not a word was written.", cls="meta") if not (data.text or data.is_open) else "",
         tag("p", _meta(data), cls="meta"),
-        chips(marks.coverage) if marks.coverage else "",
+        chips(marks.coverage, marks.fields) if marks.coverage else "",
         tag("p", WHY, cls="why") if data.kind == "base" and not data.is_open else "",
     ]
     return _frame(data, "".join(parts))
@@ -99,12 +100,13 @@ def missing(kind: str, backbone: str) -> str:
     )
 
 
-def chips(coverage: Coverage) -> str:
+def chips(coverage: Coverage, fields: Fields) -> str:
     """Which values are said, which are not, and what is said beyond the table."""
+    left_out = [f"{key}: {value}" for (key, value), told in zip(fields, coverage.told, strict=True) if not told]
     total = len(coverage.present) + len(coverage.missing)
     rows = [
         _chips(f"told, {len(coverage.present)} of {total}", "present", coverage.present),
-        _chips("left out", "missing", coverage.missing),
+        _chips("left out", "missing", left_out),
         _chips("beyond the table", "beyond", coverage.beyond),
     ]
     return tag("div", "".join(rows), cls="chips", title="A check of strings: paraphrases may count as left out")

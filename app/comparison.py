@@ -28,13 +28,15 @@ WORDS = 5  # next words shown a column
 
 @dataclass(frozen=True)
 class Ask:
-    """What to tell, with what: a linearised `source`, run ids (empty: none), and the `name` the backbone was asked for by."""
+    """What to tell, with what: a linearised `source` of a `form` (see Task), run ids (empty: none), and the `name` that the
+    backbone was asked for by."""
 
     source: str
     prefix: str = ""
     finetuned: str = ""
     name: str = ""
     decode: DecodeConfig = field(default_factory=DecodeConfig)
+    form: str = "table"
 
 
 @dataclass
@@ -194,7 +196,7 @@ def subject(seen: Comparison) -> Subject:
         for kind, column in seen.columns.items()
         if column.ids
     }
-    return Subject(seen.ask.name, seen.ask.source, seen.ask.decode, columns)
+    return Subject(seen.ask.name, seen.ask.source, seen.ask.decode, columns, seen.ask.form)
 
 
 def describe(decode: DecodeConfig) -> str:

@@ -16,8 +16,9 @@ from app.panels import panels
 from app.session import Choice, Lab
 from core.backbone import Backbone
 from core.config import DecodeConfig
-from core.errors import PrefixLabError
-from core.tables import Fields, linearise
+from core.errors import BadTable, PrefixLabError
+from core.tables import Fields
+from core.triples import SOURCES
 
 MAX_NEW = 80  # tokens a text may have; the frozen model uses them all
 log = logging.getLogger(__name__)
@@ -42,14 +43,15 @@ class Handlers:
 
     # ---- the table
 
-    def sample(self, event: gr.EventData) -> Update:
+    def sample(self, table, event: gr.EventData) -> Update:
         """An example was clicked."""
         found = examples.find(str(event.id))
-        return self._table(list(found.fields), found.id) if found else {}
+        return self._table(found, table["form"]) if found else {}
 
-    def _table(self, fields: Fields, sample_id: str) -> Update:
+    def _table(self, sample: examples.Sample, form: str) -> Update:
         page = self.page
-        return {page.table: table_sync.table_of(fields), page.note: "", page.samples: pieces.sample_buttons(sample_id)}
+        table = table_sync.table_of(sample.rows, form)
+        return {page.table: table, page.note: "", page.samples: pieces.sample_buttons(sample.id, form)}
 
     # ---- choosing
 
@@ -81,11 +83,12 @@ class Handlers:
         return update
 
     def _first_table(self, address: urlstate.Address) -> Update:
-        if address.source:
-            table, note = table_sync.table_of_text(address.source)
-            return {self.page.table: table, self.page.note: note, self.page.samples: pieces.sample_buttons("")}
-        found = examples.find(address.example) or examples.samples()[0]
-        return self._table(list(found.fields), found.id)
+        form = self.lab.form(address.task)
+        known = {sample.id: sample for sample in examples.samples(form)}
+        if not address.source and known:
+            return self._table(known.get(address.example) or next(iter(known.values())), form)
+        table, note = table_sync.table_of_text(address.source, form)
+        return {self.page.table: table, self.page.note: note, self.page.samples: pieces.sample_buttons("", form)}
 
     # ---- running
 
@@ -131,24 +134,30 @@ class Handlers:
         return {self.shell.status: shell.say("error", sentence), self.page.stop: gr.update(interactive=False)}
 
     def _run(self, ticket: int, who: str, table, name, task, prefix, finetuned, settings) -> Iterator[Update]:
-        name = name or self.lab.default
-        fields, decode = table_sync.current(table), _decoding(*settings)
+        name, decode = name or self.lab.default, _decoding(*settings)
+        if table["form"] == self.lab.form(task or ""):
+            table_sync.current(table)  # a bad table is told before a model is loaded
         if not self.lab.is_loaded(name):
             fetched = "" if self.lab.is_here(name) else " It may have to be fetched first, which can take minutes."
             yield {self.shell.status: shell.say("loading", f"Loading the model {name}…{fetched}")}
         backbone = self.lab.backbone(name)
         plan = self._plan(backbone, task or "", prefix, finetuned)
-        sample = examples.matching(fields)
-        ask = Ask(linearise(fields), plan.chosen["prefix"], plan.chosen["finetuned"], name, decode)
-        yield self._begun(backbone, plan, {"prefix": prefix, "finetuned": finetuned}, fields) | {
-            self.page.shown: [name, plan.task or None],
-            self.shell.address: self._address(name, plan, ask, sample.id if sample else ""),
-            self.shell.subject: "",
-        }
+        given, switched = self._given(table, self.lab.form(plan.task))
+        sample = examples.matching(given.fields, given.form)
+        ask = Ask(given.source, plan.chosen["prefix"], plan.chosen["finetuned"], name, decode, given.form)
+        yield (
+            self._begun(backbone, plan, {"prefix": prefix, "finetuned": finetuned}, given, sample)
+            | switched
+            | {
+                self.page.shown: [name, plan.task or None],
+                self.shell.address: self._address(name, plan, ask, sample.id if sample else ""),
+                self.shell.subject: "",
+            }
+        )
         self.lab.subjects.forget(who)
         try:
             for seen in compare(self.lab, backbone, ask, lambda: self.lab.is_stopped(who, ticket), who):
-                yield self._shown(seen, fields)
+                yield self._shown(seen, given.fields)
         except Exception:  # told by `run`; no half-begun column and no panel of an older table stays beside it
             yield {self.page.panels: ""} | {self.page.outputs[kind]: empty(kind) for kind in KINDS}
             raise
@@ -156,10 +165,25 @@ class Handlers:
             found = subject(seen)
             self.lab.subjects.put(who, found)
             yield {
-                self.page.panels: panels(seen, fields, sample),
+                self.page.panels: panels(seen, given.fields, sample),
                 self.page.stop: gr.update(interactive=False),
                 self.shell.subject: str(found.number),
             }
+
+    def _given(self, table, form: str) -> tuple[table_sync.Given, Update]:
+        """The table; where the task wants another form: what was pasted, if it reads as that, else the task's first example."""
+        if table["form"] == form:
+            return table_sync.current(table), {}
+        try:
+            given = table_sync.of_text(form, table["text"]) if form in SOURCES else None
+        except BadTable:
+            given = None
+        known = examples.samples(form)
+        if given is None and known:
+            given = table_sync.of_rows(form, known[0].rows)
+        if given is None:
+            raise BadTable("This task is told from a text of its own: write or paste one on the left.")
+        return given, {self.page.table: table_sync.table_of(given.rows, form), self.page.note: ""}
 
     def _plan(self, backbone: Backbone, task: str, prefix: str, finetuned: str) -> Plan:
         wanted = {"prefix": prefix, "finetuned": finetuned}
@@ -171,16 +195,18 @@ class Handlers:
         listed = {kind: self.lab.choices(METHODS[kind], backbone, task) for kind in METHODS}
         return Plan(task, tasks, {kind: choosers.pick(listed[kind], wanted[kind]) for kind in METHODS}, listed)
 
-    def _begun(self, backbone: Backbone, plan: Plan, wanted: dict[str, str], fields: Fields) -> Update:
-        page, sample = self.page, examples.matching(fields)
+    def _begun(
+        self, backbone: Backbone, plan: Plan, wanted: dict[str, str], given: table_sync.Given, sample: examples.Sample | None
+    ) -> Update:
+        page = self.page
         heads = {page.heads["base"]: choosers.base_head(backbone)}
         for kind in METHODS:
             heads[page.heads[kind]] = choosers.run_head(kind, plan.listed[kind], plan.chosen[kind], wanted[kind], backbone)
         return heads | {
             page.prefix: plan.chosen["prefix"],
             page.finetuned: plan.chosen["finetuned"],
-            page.glance: pieces.source_table(fields),
-            page.samples: pieces.sample_buttons(sample.id if sample else ""),
+            page.glance: pieces.source_table(given.rows),
+            page.samples: pieces.sample_buttons(sample.id if sample else "", given.form),
             page.stop: gr.update(interactive=True),
             self.shell.facts: shell.facts(backbone),
             self.shell.task: gr.update(choices=plan.tasks, value=plan.task or None),

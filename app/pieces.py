@@ -1,8 +1,10 @@
 """Fixed or nearly fixed HTML of the Compare tab."""
 
-from app.examples import samples
+import re
+from collections.abc import Sequence
+
+from app.examples import Sample, samples
 from app.html import NAMES, tag, text
-from core.tables import Fields
 
 MARKS = [
     ("values", "Values", "Mark the table's values in the texts"),
@@ -29,25 +31,36 @@ def view_buttons() -> str:
     )
 
 
-def sample_buttons(current: str) -> str:
-    """The examples by topic; the one in the table is pressed."""
+def sample_buttons(current: str, form: str = "table") -> str:
+    """The examples of a form by topic; the one in the table is pressed."""
     rows = []
-    for topic in dict.fromkeys(sample.topic for sample in samples()):
-        listed = [sample for sample in samples() if sample.topic == topic]
-        held = " held out" if listed[0].held_out else ""
+    for topic in dict.fromkeys(sample.topic for sample in samples(form)):
+        listed = [sample for sample in samples(form) if sample.topic == topic]
         buttons = [
             _button(sample.title, data_sample=sample.id, aria_pressed="true" if sample.id == current else "false")
             for sample in listed
         ]
-        name = text(topic) + (tag("small", held, title="Not among the project's own training rows") if held else "")
-        rows.append(tag("dt", name) + tag("dd", "".join(buttons)))
+        rows.append(tag("dt", text(_words(topic)) + _apart(listed[0])) + tag("dd", "".join(buttons)))
     return tag("dl", "".join(rows), cls="pl-samples")
+
+
+def _words(topic: str) -> str:
+    """ "MeanOfTransportation" as a person writes it."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", topic).capitalize() if topic[:1].isupper() else topic
+
+
+def _apart(sample: Sample) -> str:
+    """What tells a topic from those that were trained on."""
+    if sample.seen is False:
+        return tag("small", " unseen", title="WebNLG's training data has nothing of this category")
+    return tag("small", " held out", title="Not among the project's own training rows") if sample.held_out else ""
 
 
 def _button(shown: str, /, **attributes: str) -> str:
     return tag("button", text(shown), type="button", cls="pl-btn", **attributes)
 
 
-def source_table(fields: Fields) -> str:
-    """The table at a glance, for the presenter's view."""
-    return tag("dl", "".join(tag("div", tag("dt", text(key)) + tag("dd", text(value))) for key, value in fields), cls="pl-glance")
+def source_table(rows: Sequence[Sequence[str]]) -> str:
+    """The table at a glance, for the presenter's view: fields, or triples with their subjects."""
+    pairs = [(" · ".join(names), value) for *names, value in rows]
+    return tag("dl", "".join(tag("div", tag("dt", text(key)) + tag("dd", text(value))) for key, value in pairs), cls="pl-glance")

@@ -16,6 +16,7 @@ from core.backbone import DEFAULT, Backbone, bundled, load_backbone
 from core.engine import Engine
 from core.runs import TEXT, LoadedRun, load_run, text_run
 from core.store import Run, Store, store
+from core.tasks import task
 
 HUB = ("distilgpt2", "gpt2", "gpt2-medium", "gpt2-large")  # fetched on demand; offered so that it is seen that names work
 MODEL, PAGES = "model", 24  # all events that use a model: so many at a time, each of them holds a thread of the web server
@@ -120,6 +121,11 @@ class Lab:
         """Runs of a method, those that fit first; the others say why they do not."""
         listed = [Choice(run, unfit(run, backbone, task)) for run in self.store.runs() if run.method == method]
         return sorted(listed, key=lambda choice: bool(choice.reason))
+
+    def form(self, name: str) -> str:
+        """What the sources of a task are: as its first run says, else as its name does."""
+        run = next((run for run in self.store.runs() if run.task.name == name), None)
+        return run.task.form if run else task(name).form
 
     def ask(self, page: str) -> int:
         """A page asks for a new run; its number. What the page asked for before is no longer wanted."""

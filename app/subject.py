@@ -26,12 +26,14 @@ class Written:
 
 @dataclass(frozen=True)
 class Subject:
-    """A finished comparison. `name`: the backbone as it was asked for; `columns`: by kind, those that wrote something."""
+    """A finished comparison. `name`: the backbone as it was asked for; `columns`: by kind, those that wrote something; `form`: of
+    the source (see `core.tasks.Task`)."""
 
     name: str
     source: str
     decode: DecodeConfig
     columns: dict[str, Written]
+    form: str = "table"
     number: int = field(default_factory=count(1).__next__)
 
 

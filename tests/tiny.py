@@ -149,11 +149,21 @@ def random_prefix(backbone: Backbone, length: int, seed: int = 0, scale: float =
     return Prefix(past, spec.name, spec.fingerprint)
 
 
-def make_run(folder: Path, store: Path, run_id: str, method: str = "prefix", updates: int = 3, **changes) -> Run:
-    """Train a run of a few updates into a store: on ARTICLES where the model is a BART, else on EXAMPLES."""
+TRIPLES = [
+    Example(f" | {name}_Hall : locatedIn : {city}", (f"{name} Hall is in {city} .",))
+    for name, city in [("Alda", "Oslo"), ("Brio", "Rome"), ("Cato", "Bonn"), ("Dune", "Kyiv"), ("Elba", "Lima"), ("Fern", "Bern")]
+]
+ROWS = {"e2e": EXAMPLES, "webnlg": TRIPLES, "summarization": ARTICLES}
+
+
+def make_run(
+    folder: Path, store: Path, run_id: str, method: str = "prefix", updates: int = 3, name: str = "e2e", **changes
+) -> Run:
+    """Train a run of a few updates on ROWS into a store; a BART is trained on ARTICLES."""
     backbone = load_backbone(str(folder), "cpu")
     values = {"length": 4, "batch": 5, "updates": updates, "init_words": "table", "validate_every": 1000} | changes
-    name, examples = ("e2e", EXAMPLES) if backbone.opening is None else ("summarization", ARTICLES)
+    name = name if backbone.opening is None else "summarization"
+    examples = ROWS[name]
     training = Training(backbone, task_for(backbone, name), TrainConfig(method=method, **values), Store(store), run_id)
     list(training.steps(examples, examples[:4]))
     assert training.run is not None

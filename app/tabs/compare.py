@@ -94,6 +94,8 @@ def _wire(do: Handlers, shell: Shell, page: Page) -> None:
         page.prefix,
         page.finetuned,
         page.shown,
+        page.table,
+        page.note,
     ]
     written += [page.samples, shell.status, shell.facts, shell.task, shell.address, shell.subject]
 
@@ -107,7 +109,7 @@ def _wire(do: Handlers, shell: Shell, page: Page) -> None:
     page.mode.change(do.show_settings, page.mode, [page.seed, page.temperature, page.top_p], **latest)
     page.stop.click(do.stop, None, None, js="() => PrefixLab.note('Stopping…')", **latest)
     then_run(page.generate.click(None, **QUIET))
-    then_run(page.samples.select(do.sample, None, page.table_parts, **latest))
+    then_run(page.samples.select(do.sample, page.table, page.table_parts, **latest))
     then_run(page.heads["prefix"].select(do.choose, None, page.prefix, **latest))
     then_run(page.heads["finetuned"].select(do.choose, None, page.finetuned, **latest))
     for choice in (shell.backbone, shell.task):  # these report a choice when they are merely left, too

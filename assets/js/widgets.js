@@ -1,6 +1,11 @@
 // Widgets that stand in gr.HTML components: the grid of fields, and things that are chosen with a click.
 (() => {
-  // A table as a grid and as a text. What the value holds is told in app/table_sync.py.
+  const CELLS = {
+    2: [["key", "Field", "field"], ["value", "Value", "value"]],
+    3: [["subject", "Subject", "subject"], ["relation", "Relation", "relation"], ["value", "Object", "object"]],
+  };
+
+  // A table as a grid and as a text: pairs, triples, or no grid for a text. What the value holds is told in app/table_sync.py.
   PrefixLab.table = (element, props, trigger, watch) => {
     const host = element.querySelector(".pl-grid");
     const text = element.querySelector("textarea");
@@ -12,6 +17,7 @@
       parent.append(node);
       return node;
     };
+    const width = () => ({ table: 2, webnlg: 3, dart: 3 })[props.value?.form] ?? 0;
     const rows = () => [...host.querySelectorAll(".row")].map((row) => [...row.querySelectorAll("input")].map((cell) => cell.value));
     const fit = () => {
       if (!text.offsetParent) return; // not on show: it has no height to fit
@@ -21,17 +27,19 @@
 
     const edited = (newer) => {
       version += 1;
-      mine = { rows: rows(), text: text.value, newer, bad: 0, version };
+      mine = { form: props.value.form, rows: rows(), text: text.value, newer, bad: 0, version };
       props.value = mine;
       PrefixLab.stale();
       clearTimeout(timer);
       timer = setTimeout(() => trigger("input"), 250);
     };
-    const addRow = (key = "", value = "") => {
-      const row = make("div", { className: "row" }, host.querySelector(".rows"));
-      make("input", { className: "key", value: key, placeholder: "field", spellcheck: false, ariaLabel: "Field" }, row);
-      make("input", { className: "value", value, placeholder: "value", spellcheck: false, ariaLabel: `Value of ${key || "field"}` }, row);
-      make("button", { className: "drop", type: "button", textContent: "×", title: "Delete this field", ariaLabel: "Delete this field" }, row);
+    const addRow = (given = []) => {
+      const row = make("div", { className: `row of-${width()}` }, host.querySelector(".rows"));
+      for (const [place, [className, name, placeholder]] of CELLS[width()].entries()) {
+        const ariaLabel = place ? `${name} of ${given[0] || CELLS[width()][0][2]}` : name;
+        make("input", { className, value: given[place] || "", placeholder, spellcheck: false, ariaLabel }, row);
+      }
+      make("button", { className: "drop", type: "button", textContent: "×", title: "Delete this row", ariaLabel: "Delete this row" }, row);
       return row;
     };
     const draw = () => {
@@ -40,9 +48,15 @@
         props.value = mine;
         return;
       }
-      if (JSON.stringify(now.rows || []) !== JSON.stringify(rows()) && !(now.version && now.newer === "rows")) {
+      const other = host.dataset.form !== now.form;
+      if (other) {
+        host.dataset.form = now.form;
+        host.hidden = !width();
+        host.querySelector(".add").textContent = width() === 3 ? "+ triple" : "+ field";
+      }
+      if (other || (JSON.stringify(now.rows || []) !== JSON.stringify(rows()) && !(now.version && now.newer === "rows"))) {
         host.querySelector(".rows").replaceChildren();
-        for (const [key, value] of now.rows || []) addRow(key, value);
+        for (const row of width() ? now.rows || [] : []) addRow(row);
       }
       if (text.value !== now.text) text.value = now.text || "";
       fit();

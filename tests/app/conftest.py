@@ -37,11 +37,13 @@ class House:
 
 @pytest.fixture(scope="session")
 def house(tmp_path_factory) -> House:
-    """Two backbones; on the first a prefix and a fine-tuned run, on the other a prefix."""
+    """Two backbones; on the first a prefix and a fine-tuned run, and both again on triples; on the other a prefix."""
     place = tmp_path_factory.mktemp("house")
     first = make_tiny_backbone(place / "tiny-gpt2", positions=512)
     other = make_tiny_backbone(place / "other-gpt2", seed=5, positions=512)
     runs = place / "home" / "runs"
+    make_run(first, runs, "triples-prefix", name="webnlg")
+    make_run(first, runs, "triples-finetuned", method="finetune", name="webnlg")
     make_run(first, runs, "tiny-prefix")
     make_run(first, runs, "tiny-finetuned", method="finetune")
     make_run(other, runs, "other-prefix")

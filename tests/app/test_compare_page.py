@@ -69,6 +69,27 @@ def test_text_and_grid_follow_each_other_and_name_the_bad_field(page, served):
     expect(page.locator("#pl-panels .references")).to_contain_text("your own")
 
 
+def test_a_task_on_triples_brings_its_examples_and_takes_pasted_triples(page, served):
+    open_page(page, served, "?task=webnlg")
+    expect(page.locator("#pl-samples")).to_contain_text("unseen")
+    expect(page.locator(".pl-grid .row.of-3")).not_to_have_count(0)
+    page.locator("[data-sample=artist-1]").click()
+    expect(page).to_have_url(re.compile("example=artist-1"))
+    settle(page)
+    expect(page.locator("#pl-out-prefix .chips")).to_contain_text("left out")
+    expect(page.locator("#pl-panels .references")).to_contain_text("Ilka Brandt")
+    write(page, "(Alda_Hall, locatedIn, Oslo), (Oslo, country, Norway)")
+    expect(page.locator(".pl-grid .of-3 .value").nth(1)).to_have_value("Norway")
+    page.locator("#pl-generate").click()
+    expect(page).to_have_url(re.compile("table=.*Alda_Hall"))
+    settle(page)
+    page.locator("#pl-task input").click()
+    page.get_by_role("option", name="e2e", exact=True).click()
+    expect(page.locator(".pl-grid .row.of-3")).to_have_count(0)
+    settle(page)
+    expect(page.locator("#pl-out-prefix article")).to_have_attribute("data-state", re.compile("eos|length"))
+
+
 def test_streams_and_stop_keeps_what_there_is(page, served):
     open_page(page, served, "?mode=sample&seed=3")
     page.locator("#pl-generate").click()

@@ -7,6 +7,7 @@ from app.examples import matching, samples
 from app.html import count, percent, size, tag, text
 from app.marks import render, word_diff
 from app.panels import cost, references
+from app.pieces import sample_buttons
 from app.table_sync import current, read, settled, table_of, table_of_text
 from app.urlstate import Address
 from app.urlstate import read as read_address
@@ -56,7 +57,32 @@ def test_a_bad_field_is_named_and_the_other_view_kept():
     answer, note = read(table | {"text": "name : Alda | Type :"})
     assert answer["rows"] == table["rows"] and "Type" in note
     assert settled(table | {"text": "nonsense"})["text"] == "nonsense"
-    assert current(table) == [("name", "Alda"), ("Type", "pub")]
+    assert current(table).fields == [("name", "Alda"), ("Type", "pub")]
+
+
+def test_triples_in_grid_and_text_follow_each_other_in_the_form_of_the_task():
+    table = table_of([("Ivy_House", "locatedIn", "Leeds")], "webnlg")
+    assert table["text"] == "| Ivy_House : locatedIn : Leeds"
+    written, note = read(table | {"text": "[Ivy_House | locatedIn | Leeds] [Leeds | country | England]"})
+    assert written["rows"][1] == ["Leeds", "country", "England"] and "Leeds : country : England" in note
+    given = current(written | {"rows": [["Ivy", "in", "York"], ["", "", ""]], "newer": "rows"})
+    assert given.source == " | Ivy : in : York" and given.fields == [("subject", "Ivy"), ("in", "York")]
+    answer, note = read(table | {"rows": [["Ivy", "in", "York"], ["Ivy", "in", ""]], "newer": "rows"})
+    assert answer["bad"] == 2 and "object" in note
+    assert current(table_of([("Ivy", "locatedIn", "Leeds")], "dart")).source == "Ivy : locatedin : Leeds"
+
+
+def test_what_belongs_to_another_task_is_told():
+    assert "such as webnlg" in table_of_text("[Ivy_House | locatedIn | Leeds]")[1]
+    assert "such as e2e" in table_of_text("name : Alda | Type : pub", "webnlg")[1]
+    assert current(table_of_text("An  article.", "text")[0]).source == "An article."
+
+
+def test_examples_of_triples_stand_by_category_seen_and_unseen():
+    html = sample_buttons("artist-1", "webnlg")
+    assert "Comics character" in html and html.count("unseen</small>") == 5 and "Ilka Brandt" in html
+    assert 'data-sample="artist-1" aria-pressed="true"' in html and "cafe" not in html
+    assert all(matching(sample.fields, "webnlg") is sample for sample in samples("dart")) and samples("text") == ()
 
 
 def test_address_comes_back_and_bad_values_are_named():
