@@ -22,6 +22,7 @@ from core.tasks import Task
 
 KINDS = ("base", "prefix", "finetuned")
 SHOW_EVERY = 0.06  # seconds between two pictures of a growing text
+CROWD = 6  # texts written at once; with more of them, pictures come less often
 LEAVING = 10.0  # seconds that a stream which is stopped may take to say what it had
 WORDS = 5  # next words shown a column
 
@@ -139,11 +140,17 @@ def _request(backbone: Backbone, task: Task, ask: Ask, loaded: LoadedRun | None)
 
 
 def _written(lab: Lab, seen: Comparison, going: list[tuple[Column, Stream]], cancel: Cancel) -> Iterator[None]:
-    """Take what has come, a picture every so often, until all texts are whole or the caller has had enough."""
+    """Take what has come, a picture every so often, until all texts are whole or the caller has had enough.
+
+    No picture where nothing has changed, and fewer of them the more pages there are: drawing them all would take the
+    processor from the model.
+    """
+    shown = None
     while still := [stream for _, stream in going if stream.open]:
         seen.phase, seen.say = "running", _say(lab, seen, still)
-        yield
-        still[0].wait(SHOW_EVERY)
+        if shown != (shown := (seen.say, [(column.state, column.tokens) for column, _ in going])):
+            yield
+        still[0].wait(SHOW_EVERY * max(1, lab.engine.going() / CROWD))
         if cancel():
             for stream in still:
                 stream.close()

@@ -12,7 +12,7 @@ from typing import TypeVar
 import torch
 
 from app.subject import Subjects
-from core.backbone import DEFAULT, Backbone, bundled, load_backbone
+from core.backbone import DEFAULT, Backbone, bundled, fetch, load_backbone
 from core.engine import Engine
 from core.runs import TEXT, LoadedRun, load_run, text_run
 from core.store import Run, Store, store
@@ -76,7 +76,12 @@ class Lab:
         return name in bundled() or Path(name).expanduser().is_dir()
 
     def backbone(self, name: str) -> Backbone:
-        """Load a backbone, or return the one that is there; errors of `load_backbone`."""
+        """Load a backbone, or return the one that is there; errors of `load_backbone`.
+
+        A download takes minutes, and so goes on beside the model's work, not in between.
+        """
+        if name not in self._backbones:
+            fetch(name)
         return self.work(self._backbone, name)
 
     def _backbone(self, name: str) -> Backbone:

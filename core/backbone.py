@@ -142,6 +142,12 @@ def _locate(name: str) -> tuple[str, str]:
     return name, "hub"
 
 
+def fetch(name: str) -> None:
+    """Bring a hub model to this machine, so that `load_backbone` needs no network; nothing to do for others. Its errors."""
+    if _locate(name)[1] == "hub":
+        _fetch(name)
+
+
 def _fetch(name: str) -> str:
     """The folder of a hub model: the cache's where it is whole, else downloaded (weights as safetensors, never pickles)."""
     wanted = ["*.json", "*.safetensors", "*.txt", "*.model"]

@@ -43,7 +43,7 @@ def test_stop_keeps_the_text_and_says_so(lab):
     growing = compare(lab, lab.backbone(lab.default), Ask(SOURCE, "tiny-prefix", "tiny-finetuned", decode=LONG), lambda: stop)
     stop = False
     for seen in growing:
-        stop = stop or all(column.tokens for column in seen.columns.values())
+        stop = stop or all(column.text for column in seen.columns.values())
     assert seen.phase == "cancelled" and "What was written so far is kept" in seen.say
     for column in seen.columns.values():
         assert column.state == "cancelled" and 0 < column.tokens == len(column.ids) < 400 and not column.words
