@@ -22,7 +22,7 @@ class PretrainConfig:
     heads: int = 6
     positions: int = 512
     vocabulary: int = 8192
-    start: str = ""  # the bundled model whose tokenizer and embeddings the run begins with
+    start: str = ""  # the bundled model whose tokenizer and word embeddings the run begins with
     batch_tokens: int = 6144
     muon_rate: float = 0.02
     adam_rate: float = 3e-3
@@ -44,7 +44,6 @@ PRESETS = {
         layers=4,
         decoder_layers=3,
         inner=1280,
-        batch_tokens=8192,
         vocabulary=8200,  # mini-gpt2's 8,192, <s>, <pad>, <mask>, and five rows that stay unused
         start="mini-gpt2",
         record_share=0.0,

@@ -18,6 +18,7 @@ from transformers import AutoModelForCausalLM, BartConfig, BartForConditionalGen
 from core import paths
 from core.errors import BadInput
 from core.pretrain.config import PretrainConfig
+from core.pretrain.copying import start_copying
 from core.pretrain.corpus import END_ID, Documents
 from core.pretrain.noise import Sentences, infill, permute
 from core.pretrain.withhold import NEWS
@@ -223,16 +224,15 @@ class Denoising:
 
 @torch.no_grad()
 def _start_with(model: Any, folder: Path) -> None:
-    """Copy a GPT-2's word and position embeddings, and the final norm that fits them to be the unembedding.
+    """Copy a GPT-2's word embeddings, and the final norm that fits them to be the unembedding; begin able to copy.
 
-    Both sides get the positions; BART keeps two rows before them. New words begin as small as the given ones, and
-    the norm with a third of its gain, since an untrained decoder otherwise is sure that every word comes twice.
+    New words begin as small as the given ones, and the norm with a third of its gain: until the decoder has learned
+    to tell a word from the next, it is better unsure.
     """
     given: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
-    words, places = given.transformer.wte.weight, given.transformer.wpe.weight
+    words = given.transformer.wte.weight
     model.model.shared.weight.normal_(std=float(words.std()))
     model.model.shared.weight[: len(words)] = words
-    for side in (model.model.encoder, model.model.decoder):
-        side.embed_positions.weight[2 : 2 + len(places)] = places
     model.model.decoder.layers[-1].final_layer_norm.load_state_dict(given.transformer.ln_f.state_dict())
     model.model.decoder.layers[-1].final_layer_norm.weight.mul_(0.3)
+    start_copying(model)
