@@ -1,12 +1,14 @@
 """The promises that assets/data/README.md makes about the bundled records."""
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from analysis.metrics.coverage import cover
+from core.articles import article, sentences
 from core.reading.triple_sets import SEEN_CATEGORIES
 from core.triples import dart_source, parse_triples, table_of, webnlg_source
 
@@ -103,3 +105,31 @@ def test_the_texts_of_triples_tell_all_of_them_and_nothing_else(triples: list[di
         for text in row["texts"]:
             found = cover(table_of(parts), text)
             assert (found.missing, found.beyond) == ([], []), text
+
+
+@pytest.fixture(scope="module")
+def articles() -> list[dict]:
+    return [json.loads(line) for line in (FOLDER / "articles.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+def test_articles_are_what_their_card_says(articles: list[dict]) -> None:
+    assert Counter(row["topic"] for row in articles) == dict.fromkeys(("news", "sport", "science", "local"), 3)
+    assert len({row["id"] for row in articles}) == len({row["title"] for row in articles}) == 12
+    for row in articles:
+        assert set(row) == {"id", "topic", "held_out", "title", "article", "summary"}, row["id"]
+        assert row["held_out"] == (row["topic"] == "sport"), row["id"]
+        assert 120 <= len(row["article"].split()) <= 400 and row["article"].count("\n") == 3, row["id"]
+        assert 20 <= len(row["summary"].split()) <= 30, row["id"]
+
+
+def test_articles_pass_as_they_stand_and_summaries_are_one_sentence(articles: list[dict]) -> None:
+    # Text that the reader would tidy shows differently after a click than in the file.
+    for row in articles:
+        assert article(row["article"]) == row["article"], row["id"]
+        assert len(sentences(row["summary"])) == 1 and row["summary"].endswith("."), row["id"]
+
+
+def test_every_name_in_a_summary_stands_in_its_article(articles: list[dict]) -> None:
+    for row in articles:
+        names = re.findall(r"(?<=\s)[A-Z][\w-]+", row["summary"])  # a summary's first word may be no name
+        assert [name for name in names if name not in row["article"]] == [], row["id"]

@@ -112,7 +112,8 @@ def validate(recipe: Recipe, model, sets: dict[str, list[Any]]) -> dict[str, flo
 def pretrain(config: PretrainConfig, folder: Path, out: Path, device: torch.device) -> Iterator[PretrainStep]:
     """Train on the prepared corpus in `folder`, with checkpoints and `loss.csv` in `out`; go on where a checkpoint stands.
 
-    A changed budget on resuming moves the end (and the start of the decay) of the run.
+    A changed budget on resuming moves the end (and the start of the decay) of the run. A line of `loss.csv` holds the
+    mean training loss since the line before.
     """
     out.mkdir(parents=True, exist_ok=True)
     recipe = recipe_of(config, folder)
@@ -128,6 +129,7 @@ def pretrain(config: PretrainConfig, folder: Path, out: Path, device: torch.devi
         log = csv.writer(handle)
         if new_log:
             log.writerow(["step", "tokens", "loss", "rate", "seconds", *(f"valid_{name}" for name in recipe.valid_names)])
+        recent: list[float] = []
         while done < 1:
             factor = rate_factor(done, config.decay_share)
             loss, used = _update(recipe, model, opts, recipe.batches(step, done, rng), config, factor)
@@ -135,11 +137,13 @@ def pretrain(config: PretrainConfig, folder: Path, out: Path, device: torch.devi
             done = done_share(config, tokens, seconds)
             last = done >= 1
             valid = validate(recipe, model, held_out) if last or step % config.validate_every == 0 else {}
+            recent.append(loss)
             report = PretrainStep(step, max(step, round(step / done)), tokens, loss, factor, seconds, valid)
             if valid or step % 20 == 0:
                 marks = [f"{valid[key]:.4f}" if key in valid else "" for key in recipe.valid_names]
-                log.writerow([step, tokens, f"{loss:.4f}", f"{factor:.4f}", f"{seconds:.1f}", *marks])
+                log.writerow([step, tokens, f"{sum(recent) / len(recent):.4f}", f"{factor:.4f}", f"{seconds:.1f}", *marks])
                 handle.flush()
+                recent.clear()
             if last or step % config.save_every == 0:
                 _save(out, model, opts, rng, {"step": step, "tokens": tokens, "seconds": seconds, "config": asdict(config)})
             yield report
