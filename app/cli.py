@@ -72,6 +72,7 @@ def parser() -> argparse.ArgumentParser:
         "train": _train,
         "generate": _generate,
         "evaluate": _evaluate,
+        "methods": _methods,
         "runs": _runs,
         "import": _import,
         "export": _export,
@@ -225,6 +226,22 @@ Outputs of any system, in the official scripts' forms:
   --hyps-in out.txt --refs devel-conc.txt                         E2E: references in blocks with an empty line between
   --hyps-in out.txt --refs ref0.lex ref1.lex ref2.lex --score webnlg   also dart: a file a reference, line by line
   --hyps-in out.txt --refs webnlg_folder --split test --score webnlg   the set itself: seen, unseen and all"""
+
+
+def _methods(verbs, name: str) -> None:
+    example = "python launch.py methods --run demo --updates 100"
+    verb = _verb(verbs, name, "train every method on the same rows, score all on the same tables", example)
+    _data_options(verb, "a folder with a file a split (default: the bundled tables)")
+    verb.add_argument("--run", required=True, help="the runs are called RUN-METHOD; those that are there are scored as they are")
+    verb.add_argument("--method", action="append", choices=list(METHODS), help="only these; may be repeated (default: all)")
+    verb.add_argument("--preset", default="fast", choices=sorted(PRESETS), help="each method has a rate of its own in it")
+    verb.add_argument("--rows", type=int, default=0, help="train on so many rows only")
+    verb.add_argument("--split", default="test", help="what is scored: dev or test")
+    verb.add_argument("--tables", type=int, default=0, help="score so many tables only, evenly spread over the set")
+    _model_options(verb, "mini-gpt2")
+    _config_options(verb, TrainConfig, ("method", "preset", "seed"), "the preset's")
+    _config_options(verb, DecodeConfig, (), "the paper's")
+    verb.set_defaults(job="methods_command.methods")
 
 
 def _runs(verbs, name: str) -> None:

@@ -70,7 +70,7 @@ def train(args: argparse.Namespace) -> int:
         training, examples, valid = _new_training(args)
     training.look = looker(training.backbone, training.task, _watched(DataSource.of(training.source), examples, valid))
     stop = threading.Event()
-    _stop_on_ctrl_c(stop, args)
+    stop_on_ctrl_c(stop, args)
     with tqdm(disable=args.json, unit="update", smoothing=0.05) as bar:
         for step in training.steps(examples, valid, stop.is_set):
             bar.total, bar.n = step.total, step.index
@@ -148,7 +148,9 @@ def say_skipped(args: argparse.Namespace, skipped: list[str]) -> None:
         say(args, f"{rows} left out; the first: {skipped[0]}")
 
 
-def _stop_on_ctrl_c(stop: threading.Event, args: argparse.Namespace) -> None:
+def stop_on_ctrl_c(stop: threading.Event, args: argparse.Namespace) -> None:
+    """The first Ctrl-C sets `stop`; the second one interrupts."""
+
     def first(_signal, _frame) -> None:
         stop.set()
         say(args, "\nStopping after this update; what is learned is kept. Ctrl-C again to leave at once.")

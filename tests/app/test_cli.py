@@ -135,7 +135,7 @@ def test_an_error_as_json(capsys):
     assert json.loads(capsys.readouterr().out)["kind"] == "RunNotFound"
 
 
-@pytest.mark.parametrize("verb", ["train", "generate", "evaluate", "runs", "import", "export", "pretrain"])
+@pytest.mark.parametrize("verb", ["train", "generate", "evaluate", "methods", "runs", "import", "export", "pretrain"])
 def test_every_verb_explains_itself_with_an_example(verb, capsys):
     with pytest.raises(SystemExit) as left:
         main([verb, "--help"])

@@ -1,0 +1,65 @@
+"""The verb `methods`: every method trained alike and scored on the same tables; the runs stay in the store."""
+
+import argparse
+import json
+import threading
+
+from tqdm import tqdm
+
+from analysis.evaluate import paper_decoding
+from analysis.experiments import Trial, markdown, trials
+from app.cli import overrides
+from app.commands import command_of, data_source, say, say_skipped, stop_on_ctrl_c
+from core.backbone import DEFAULT, load_backbone
+from core.config import METHODS, DecodeConfig, TrainConfig, preset
+from core.errors import BadInput
+from core.reading.sets import spread
+from core.sources import task_for
+from core.store import check_id, store
+from core.training import Training
+
+
+def methods(args: argparse.Namespace) -> int:
+    """Train and score one method after the other; the table comes at the end, or one JSON object a line as it comes."""
+    check_id(args.run)
+    chosen = list(dict.fromkeys(args.method or METHODS))
+    skipped: list[str] = []
+    source = data_source(args, rows=args.rows)
+    (examples, valid), test = source.training(skipped), source.read(args.split, skipped)
+    say_skipped(args, skipped)
+    test = spread(test, args.tables) if args.tables else test
+    if not test:
+        raise BadInput(f"The split {args.split!r} holds no row to score on. Give another --split.")
+    backbone = load_backbone(args.backbone or DEFAULT, args.device)
+    form = task_for(backbone, source.name, form=source.task_form)
+    changes = overrides(args, TrainConfig)
+    changes.pop("method", None)
+    name = changes.pop("preset")
+    plan = Training(backbone, form, TrainConfig(), store(), args.run, command_of(args), source=source.to_dict())
+    decode = paper_decoding(source.name).but(**overrides(args, DecodeConfig))
+    stop, found = threading.Event(), []
+    stop_on_ctrl_c(stop, args)
+    with tqdm(disable=args.json, unit="update", smoothing=0.05) as bar:
+
+        def progress(method: str, update: int, total: int) -> None:
+            bar.total, bar.n = total, update
+            bar.set_description(method, refresh=False)
+            bar.update(0)
+
+        def config(method: str) -> TrainConfig:
+            return preset(name, method, source.name, **changes)
+
+        for trial in trials(plan, chosen, config, examples, valid, test, decode, stop.is_set, progress):
+            found.append(trial)
+            _tell(args, trial)
+    if not args.json:
+        print(markdown(found))
+    return 0
+
+
+def _tell(args: argparse.Namespace, trial: Trial) -> None:
+    if args.json:
+        print(json.dumps(trial.values()), flush=True)
+        return
+    scores = ", ".join(f"{name} {score.value:.1f}" for name, score in trial.result.scores.items())
+    say(args, f"{trial.run.id if trial.run else 'the frozen model'}: {scores}")

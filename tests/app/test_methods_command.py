@@ -1,0 +1,51 @@
+"""`methods`: every method trained alike, scored alike, told in one table."""
+
+import json
+
+import pytest
+
+from app.cli import main
+from core.store import store
+from tests.tiny import EXAMPLES, make_tiny_backbone
+
+
+@pytest.fixture
+def given(tmp_path, monkeypatch):
+    """A tiny model, a few rows and a store of its own."""
+    monkeypatch.setenv("PREFIX_LAB_HOME", str(tmp_path / "home"))
+    folder = make_tiny_backbone(tmp_path / "tiny-gpt2")
+    for split, rows in (("train", EXAMPLES), ("dev", EXAMPLES[:2]), ("test", EXAMPLES[:3])):
+        lines = [json.dumps({"table": one.source, "text": one.targets[0]}) for one in rows]
+        (tmp_path / f"{split}.jsonl").write_text("\n".join(lines) + "\n")
+    return [
+        "--data",
+        str(tmp_path),
+        "--backbone",
+        str(folder),
+        "--updates",
+        "2",
+        "--length",
+        "3",
+        "--beams",
+        "2",
+        "--max-new",
+        "8",
+    ]
+
+
+def test_methods_are_compared_on_the_same_tables_and_their_runs_stay(given, capsys):
+    command = ["methods", "--run", "trial", *given]
+    assert main([*command, "--method", "prefix", "--method", "in_context", "--method", "lora", "--shots", "1"]) == 0
+    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in capsys.readouterr().out.splitlines()]
+    assert [line[0] for line in lines[2:]] == ["frozen model", "Prefix-tuning", "In-context", "LoRA"]
+    assert len({len(line) for line in lines}) == 1 and "BLEU" in lines[0]
+    made = {run.id: run for run in store().runs() if not run.bundled}
+    assert set(made) == {"trial-prefix", "trial-in_context", "trial-lora"}
+    assert lines[3][1:4] == ["384", "384", "0.92 %"]  # 2 layers x 2 x 32 x 3, of 41,888
+    assert made["trial-lora"].updates == 2 and made["trial-in_context"].updates == 0
+
+    assert main([*command, "--method", "prefix", "--method", "top_layers", "--json"]) == 0
+    again = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [one["run"] for one in again] == [None, "trial-prefix", "trial-top_layers"]
+    assert store().get("trial-prefix").created == made["trial-prefix"].created  # scored as it was, not trained again
+    assert again[1]["scores"]["BLEU"]["n"] == 3 and again[1]["share"] == pytest.approx(384 / 41_888)
