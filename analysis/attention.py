@@ -4,20 +4,20 @@ The text is re-read teacher-forced: prefix, prompt and generated tokens in one f
 attention function that generated it. A query is the token being read; what it attends to decides the next
 one, so the t-th generated token belongs to the query before it (`Reading.steps`). Attention is not
 explanation: a large mass says where values were taken from, not what they changed (see influence.py).
+
+An encoder-decoder model has three sites. "encoder": the source reads itself. "decoder": what is written reads itself, after
+the decoder's opening. "cross": what is written reads the source. Each has virtual tokens of its own.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache
 
 from core.attention import PrefixState, attach
 from core.backbone import Backbone
-from core.errors import BadInput, NotSupported, TooLong
-from core.families import CAUSAL
+from core.errors import BadInput, TooLong
 from core.generate import Request, check_fits
 
 SITE = "decoder"
@@ -30,7 +30,8 @@ Take = Callable[[int, Tensor, Tensor], None]  # layer, weights (heads, query, vi
 class Reading:
     """What was read. `tokens`: the texts of prompt and generated tokens; `virtual`: P; `source`: tokens in the prompt.
 
-    `layers`: which layers are here, numbered from 0.
+    `layers`: which layers are here, numbered from 0. `keys`: the texts that are attended to where they are others than the
+    `tokens` that attend: of "cross" the encoder's; there the prompt is the decoder's opening.
     """
 
     tokens: tuple[str, ...]
@@ -38,6 +39,7 @@ class Reading:
     source: int
     layers: tuple[int, ...]
     site: str = SITE
+    keys: tuple[str, ...] | None = None
 
     @property
     def query_tokens(self) -> tuple[str, ...]:
@@ -47,16 +49,27 @@ class Reading:
     @property
     def key_tokens(self) -> tuple[str, ...]:
         """One a key: P1 … Pn for the virtual tokens, which are no words, then the texts."""
-        return tuple(f"P{i + 1}" for i in range(self.virtual)) + self.tokens
+        return tuple(f"P{i + 1}" for i in range(self.virtual)) + (self.tokens if self.keys is None else self.keys)
+
+    @property
+    def sizes(self) -> list[int]:
+        """How many keys each group has: virtual tokens, source, generated."""
+        source = self.source if self.keys is None else len(self.keys)
+        return [self.virtual, source, len(self.key_tokens) - self.virtual - source]
 
     @property
     def written(self) -> tuple[str, ...]:
-        """The generated tokens."""
+        """The generated tokens; none where an encoder reads."""
         return self.tokens[self.source :]
 
     @property
     def steps(self) -> range:
-        """The queries that decided the generated tokens; the last token of the prompt where there are none yet."""
+        """The queries that decided the generated tokens; the last token of the prompt where there are none yet.
+
+        An encoder decides none: all its queries.
+        """
+        if self.site == "encoder":
+            return range(len(self.tokens))
         return range(self.source - 1, max(self.source, len(self.tokens) - 1))
 
 
@@ -67,11 +80,13 @@ class AttentionMass(Reading):
     `mass`: (layers, heads, query, 3) fp32; `weighted`: the same after each key's weight is multiplied by the norm of
     its value vector, so that a token that is looked at and says little (often the first one) counts for little.
     `drawn`: (layers, heads, virtual), the mean weight on each virtual token while the text was written (`steps`).
+    `parts`: (layers, heads, query, parts), the mass on parts of the source, such as its sentences, where these were asked for.
     """
 
     mass: Tensor
     weighted: Tensor
     drawn: Tensor
+    parts: Tensor | None = None
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -93,13 +108,13 @@ class AttentionMap(Reading):
 
 
 def attention_map(
-    model, backbone: Backbone, request: Request, ids: Sequence[int], layers: Sequence[int] | None = None
+    model, backbone: Backbone, request: Request, ids: Sequence[int], layers: Sequence[int] | None = None, site: str = SITE
 ) -> AttentionMap:
-    """Every weight while `model` reads the request's prefix, its prompt and the generated `ids`.
+    """Every weight of a site while `model` reads the request's prefix, its prompt and the generated `ids`.
 
     `layers`: only these, from 0. Raises TooLong where text or weights would not fit; `attention_mass` always fits.
     """
-    reading, inputs = teacher_forced(backbone, request, ids)
+    reading, inputs = teacher_forced(backbone, request, ids, site)
     chosen = reading.layers if layers is None else tuple(layers)
     if unknown := set(chosen) - set(reading.layers):
         raise BadInput(f"There is no layer {min(unknown)}: {backbone.spec.name} has layers 0 to {backbone.spec.layers - 1}.")
@@ -117,40 +132,73 @@ def attention_map(
         if layer in chosen:
             weights[chosen.index(layer)], norms[chosen.index(layer)] = found, sizes
 
-    _reread(model, backbone, request, inputs, take)
+    _reread(model, backbone, request, inputs, site, take)
     return AttentionMap(**vars(replace(reading, layers=chosen)), weights=weights, norms=norms)
 
 
-def attention_mass(model, backbone: Backbone, request: Request, ids: Sequence[int]) -> AttentionMass:
-    """The sums of all layers and heads; each layer's weights are dropped once summed, so memory is one layer's."""
-    reading, inputs = teacher_forced(backbone, request, ids)
+def attention_mass(
+    model, backbone: Backbone, request: Request, ids: Sequence[int], site: str = SITE, parts: Sequence[int] | None = None
+) -> AttentionMass:
+    """The sums of all layers and heads of a site; each layer's weights are dropped once summed, so memory is one layer's.
+
+    `parts`: the number of the part that each token of the source belongs to, from 0 (see sentences.py); -1 for none.
+    """
+    reading, inputs = teacher_forced(backbone, request, ids, site)
     found: dict[int, tuple[Tensor, Tensor, Tensor]] = {}
+    shares: dict[int, Tensor] = {}
+    members = None if parts is None else _members(parts, reading.sizes[SOURCE])
 
     def take(layer: int, weights: Tensor, norms: Tensor) -> None:
         found[layer] = _summed(weights, norms, reading)
+        if members is not None:
+            source = weights.float().split(reading.sizes, -1)[SOURCE]  # (heads, query, source)
+            shares[layer] = source @ members.to(source)
 
-    _reread(model, backbone, request, inputs, take)
+    _reread(model, backbone, request, inputs, site, take)
     mass, weighted, drawn = (torch.stack([found[layer][part] for layer in reading.layers]).cpu() for part in range(3))
-    return AttentionMass(**vars(reading), mass=mass, weighted=weighted, drawn=drawn)
+    told = torch.stack([shares[layer] for layer in reading.layers]).cpu() if shares else None
+    return AttentionMass(**vars(reading), mass=mass, weighted=weighted, drawn=drawn, parts=told)
 
 
-def teacher_forced(backbone: Backbone, request: Request, ids: Sequence[int]) -> tuple[Reading, dict[str, Tensor]]:
-    """The text that is read and the model's inputs for it: ids and positions, (1, T) each; positions count the virtual tokens."""
-    if backbone.spec.family != CAUSAL:
-        raise NotSupported(
-            f"{backbone.spec.name} has an encoder, and attention is read from decoder-only models so far. Choose one of those."
+def _members(parts: Sequence[int], source: int) -> Tensor:
+    """Which token belongs to which part: (source, parts), 1 where it does."""
+    if len(parts) != source:
+        raise BadInput(f"{len(parts)} parts were given for {source} tokens of the source. Give one number a token.")
+    numbers = torch.tensor(parts)
+    return (numbers[:, None] == torch.arange(max(parts, default=0) + 1)[None]).float()
+
+
+def teacher_forced(
+    backbone: Backbone, request: Request, ids: Sequence[int], site: str = SITE
+) -> tuple[Reading, dict[str, Tensor]]:
+    """The text that is read at a site and the model's inputs for it, one row.
+
+    Of a decoder-only model: ids and positions, which count the virtual tokens. Of an encoder-decoder model: what the encoder
+    reads, and what the decoder does.
+    """
+    if site not in backbone.spec.sites:
+        raise BadInput(
+            f"{backbone.spec.name} has no attention of the site {site!r}. Choose from: {', '.join(backbone.spec.sites)}."
         )
     if not request.prompt_ids:
         raise BadInput("The prompt is empty. Give at least one word.")
-    whole, virtual = [*request.prompt_ids, *ids], request.prefix.length if request.prefix else 0
-    check_fits(backbone, len(whole), virtual, 0)
-    columns = torch.arange(len(whole), device=backbone.device)
-    inputs = {
-        "input_ids": torch.tensor([whole], device=backbone.device),
-        "position_ids": (columns + virtual * (columns >= request.split))[None],
-    }
-    layers = tuple(range(backbone.spec.layers))
-    return Reading(tokens=pieces(backbone, whole), virtual=virtual, source=len(request.prompt_ids), layers=layers), inputs
+    virtual, layers = request.prefix.length if request.prefix else 0, tuple(range(backbone.spec.layers))
+    prompt = list(request.prompt_ids if backbone.opening is None else backbone.opening)
+    whole = [*prompt, *ids]
+    check_fits(backbone, len(request.prompt_ids), virtual, len(ids))
+    reading = Reading(tokens=pieces(backbone, whole), virtual=virtual, source=len(prompt), layers=layers, site=site)
+    text = torch.tensor([whole], device=backbone.device)
+    if backbone.opening is None:
+        columns = torch.arange(len(whole), device=backbone.device)
+        places = (columns + virtual * (columns >= request.split))[None]
+        # a mask, for without one transformers takes the gap before an infix for the end of a text
+        return reading, {"input_ids": text, "position_ids": places, "attention_mask": torch.ones_like(text)}
+    source = pieces(backbone, request.prompt_ids)
+    if site == "encoder":
+        reading = replace(reading, tokens=source, source=len(source))
+    elif site == "cross":
+        reading = replace(reading, keys=source)
+    return reading, {"input_ids": torch.tensor([request.prompt_ids], device=backbone.device), "decoder_input_ids": text}
 
 
 def pieces(backbone: Backbone, ids: Sequence[int]) -> tuple[str, ...]:
@@ -174,29 +222,28 @@ def pieces(backbone: Backbone, ids: Sequence[int]) -> tuple[str, ...]:
 
 
 @torch.no_grad()
-def _reread(model, backbone: Backbone, request: Request, inputs: dict[str, Tensor], take: Take) -> None:
-    """One forward call, which hands every layer to `take`."""
-    cache = DynamicCache()  # holds the values whose norms are asked for
+def _reread(model, backbone: Backbone, request: Request, inputs: dict[str, Tensor], site: str, take: Take) -> None:
+    """One forward call, which hands every layer of a site to `take`."""
     dtype, start = next(model.parameters()).dtype, torch.tensor([request.split], device=backbone.device)
     state = PrefixState.of([request.prefix], backbone.device, dtype, [request.intervention], start)
+    sizes: dict[int, Tensor] = {}
 
-    def record(site: str, layer: int, weights: Tensor) -> None:
-        kept: Any = cache.layers[layer]
-        values = kept.values  # (1, kv_heads, T, head_dim)
-        if state is not None:
-            found = state.at(site, layer, 1, values.dtype)
-            values = values if found is None else torch.cat([found[1], values], -2)
-        norms = values[0].float().norm(dim=-1)  # (kv_heads, virtual + key)
-        take(layer, weights[0], norms.repeat_interleave(weights.shape[1] // len(norms), 0))
+    def read(where: str, layer: int, _keys: Tensor, values: Tensor) -> None:
+        if where == site:
+            sizes[layer] = values[0].float().norm(dim=-1)  # (kv_heads, virtual + key)
 
-    with attach(model, state, record):
-        model.base_model(**inputs, past_key_values=cache, use_cache=True)
+    def record(where: str, layer: int, weights: Tensor) -> None:
+        if where == site:
+            norms = sizes.pop(layer)
+            take(layer, weights[0], norms.repeat_interleave(weights.shape[1] // len(norms), 0))
+
+    with attach(model, state, record, read):
+        model.base_model(**inputs, use_cache=False)
 
 
 def _summed(weights: Tensor, norms: Tensor, reading: Reading) -> tuple[Tensor, Tensor, Tensor]:
     """Mass and norm-weighted mass of one layer, (heads, query, 3) each, and the mean on each virtual token, (heads, virtual)."""
-    virtual, steps = reading.virtual, list(reading.steps)
-    sizes = [virtual, reading.source, weights.shape[-1] - virtual - reading.source]
+    virtual, steps, sizes = reading.virtual, list(reading.steps), reading.sizes
     mass = torch.stack([part.sum(-1) for part in weights.split(sizes, -1)], -1)
     parts = zip(weights.split(sizes, -1), norms.split(sizes, -1), strict=True)
     weighted = torch.stack([(part @ norm[..., None])[..., 0] for part, norm in parts], -1)
@@ -248,13 +295,19 @@ def sentence(mass: AttentionMass, source: str = "the input", weighted: bool = Fa
     layers = by_layer(mass, weighted=weighted)
     prefix, read, written = (f"{100 * share:.0f} %" for share in layers.mean(0).tolist())
     kind = "attention (weighted by the size of the values)" if weighted else "attention"
-    when = f"While these {len(mass.written)} tokens were written" if len(mass.written) > 1 else "For the next token"
+    when, rest = _when(mass), f" and the text written so far {written}" if mass.site == SITE else ""
     found = layers[:, PREFIX]
     if found.max() == 0:
         why = "the prefix is hidden and drew none" if mass.virtual else "there is no prefix here"
-        return f"{when}, {source} drew {read} of the {kind} and the text written so far {written}; {why}."
-    text = f"{when}, the prefix drew {prefix} of the {kind}, {source} {read} and the text written so far {written}"
+        return f"{when}, {source} drew {read} of the {kind}{rest}; {why}."
+    text = f"{when}, the prefix drew {prefix} of the {kind}{',' if rest else ' and'} {source} {read}{rest}"
     if len(layers) == 1:
         return f"{text}."
     most, least = (f"layer {mass.layers[at] + 1} ({100 * found[at]:.0f} %)" for at in (int(found.argmax()), int(found.argmin())))
     return f"{text}; it drew most in {most} and least in {least}."
+
+
+def _when(mass: AttentionMass) -> str:
+    if mass.site == "encoder":
+        return f"While these {len(mass.tokens)} tokens were read"
+    return f"While these {len(mass.written)} tokens were written" if len(mass.written) > 1 else "For the next token"

@@ -15,6 +15,7 @@ from analysis.attention import SITE, teacher_forced
 from core.attention import PrefixState, attach
 from core.backbone import Backbone
 from core.errors import BadInput
+from core.families import unembed
 from core.generate import Request
 from core.intervene import Intervention
 
@@ -38,29 +39,33 @@ class Influence:
         return self.kl.mean(-1)
 
 
-def influence(model, backbone: Backbone, request: Request, ids: Sequence[int], queries: Sequence[int] | None = None) -> Influence:
+def influence(
+    model, backbone: Backbone, request: Request, ids: Sequence[int], queries: Sequence[int] | None = None, site: str = SITE
+) -> Influence:
     """The map for the generated `ids`; see `influence_parts`."""
-    *_, (found, _, _) = influence_parts(model, backbone, request, ids, queries)
+    *_, (found, _, _) = influence_parts(model, backbone, request, ids, queries, site)
     return found
 
 
 def influence_parts(
-    model, backbone: Backbone, request: Request, ids: Sequence[int], queries: Sequence[int] | None = None
+    model, backbone: Backbone, request: Request, ids: Sequence[int], queries: Sequence[int] | None = None, site: str = SITE
 ) -> Iterator[tuple[Influence, int, int]]:
     """The map as it fills: (map so far, knock-outs done, knock-outs in all) after every chunk; what is not done is NaN.
 
-    `queries`: positions in prompt + ids whose next word is looked at; those that wrote `ids` unless given.
+    `queries`: positions in prompt + ids whose next word is looked at; those that wrote `ids` unless given. `site`: whose
+    virtual tokens are knocked out (the prompt is the decoder's opening where there is an encoder).
     The request's own intervention stays in force on both sides. Raises BadInput where there is no prefix.
     """
     if request.prefix is None:
         raise BadInput("There is no prefix to knock out. Choose a run that has one, or a text prefix.")
+    teacher_forced(backbone, request, ids, site)  # where there is no such site, say so
     reading, inputs = teacher_forced(backbone, request, ids)
     chosen = tuple(reading.steps if queries is None else queries)
     length, layers = reading.virtual, len(reading.layers)
-    places = [request.intervention.without(token, layer, SITE) for token in range(length) for layer in range(layers)]
+    places = [request.intervention.without(token, layer, site) for token in range(length) for layer in range(layers)]
     filled = torch.full((length * layers, len(chosen)), torch.nan)
     words = tuple((*reading.tokens, "")[query + 1] for query in chosen)
-    size = chunk_rows(backbone, len(reading.tokens), length, len(chosen))
+    size = chunk_rows(backbone, max(len(reading.tokens), len(request.prompt_ids)), length, len(chosen))
     for start in range(0, len(places), size):
         done = [request.intervention, *places[start : start + size]]  # the unchanged row goes along: rounded alike
         plain, *rows = _logits(model, backbone, request, inputs, done, chosen)
@@ -93,6 +98,7 @@ def _logits(model, backbone, request: Request, inputs: dict[str, Tensor], done: 
     repeated = {name: tensor.expand(count, -1) for name, tensor in inputs.items()}
     places = torch.tensor(queries, device=backbone.device)
     with attach(model, state):
-        return model(
-            **repeated, attention_mask=torch.ones_like(repeated["input_ids"]), use_cache=False, logits_to_keep=places
-        ).logits
+        if backbone.opening is None:
+            return model(**repeated, use_cache=False, logits_to_keep=places).logits
+        hidden = model.base_model(**repeated, use_cache=False).last_hidden_state
+        return unembed(model, hidden[:, places])

@@ -13,7 +13,8 @@ CUT = 512  # tokens of an article that are read, as in the official code
 class Source:
     """What the model reads. `tokens`: of the whole source without what the task puts around it; `kept`: how many are read.
 
-    `end`: how many characters of the source are read, at least in part; `split`: how many ids stand before an infix.
+    `end`: how many characters of the source are read, at least in part; `split`: how many ids stand before an infix;
+    `lead`: how many before the source's own.
     """
 
     ids: list[int]
@@ -21,6 +22,7 @@ class Source:
     kept: int
     end: int
     split: int = 0
+    lead: int = 0
 
     @property
     def is_cut(self) -> bool:
@@ -57,4 +59,4 @@ def read_source(backbone: Backbone, task: Task, source: str, infix: bool = False
     most = min(task.cut, backbone.spec.positions) - len(before) - len(after) if task.cut else len(ids)
     kept = ids[: max(1, most)]
     end = len(source) if len(kept) == len(ids) else min(len(source), len(backbone.decode(kept)))
-    return Source([*before, *kept, *after], len(ids), len(kept), end, len(before) + len(kept) if infix else 0)
+    return Source([*before, *kept, *after], len(ids), len(kept), end, len(before) + len(kept) if infix else 0, len(before))

@@ -1,0 +1,64 @@
+"""Which sentences of an article a text leans on: attention summed over each sentence instead of over tokens."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from analysis.attention import AttentionMass, pieces
+from core.articles import sentences
+from core.backbone import Backbone
+
+
+@dataclass(frozen=True)
+class Sentences:
+    """The sentences of an article that a model reads. `spans`: characters, [start, end), of the article's text.
+
+    `parts`: of each token of the prompt the sentence it belongs to, from 0; -1 for tokens that the task puts around.
+    """
+
+    spans: tuple[tuple[int, int], ...]
+    parts: tuple[int, ...]
+
+
+def sentences_of(backbone: Backbone, article: str, prompt_ids: Sequence[int], lead: int) -> Sentences:
+    """Tokens to sentences. `lead`: how many of the prompt's tokens stand before the article's own (see `Source`).
+
+    A token belongs to the sentence that it ends in, so that a blank before a word is the word's.
+    """
+    spans = sentences(article)
+    texts, at, parts, current = pieces(backbone, prompt_ids), 0, [-1] * lead, 0
+    for text in texts[lead:]:
+        at += len(text)
+        while current + 1 < len(spans) and at > spans[current + 1][0]:
+            current += 1
+        parts.append(current if at <= len(article) and spans else -1)
+    read = max(parts, default=-1) + 1
+    return Sentences(tuple(spans[:read]), tuple(parts))
+
+
+def by_sentence(mass: AttentionMass, layer: int | None = None, head: int | None = None) -> Tensor:
+    """Mean attention on each sentence while the text was written: (sentences,), over all layers and heads unless one is given.
+
+    With the virtual tokens' mass and that of the tokens around the article it sums to 1 at the site "cross".
+    """
+    return by_step(mass, layer, head).mean(0)
+
+
+def by_step(mass: AttentionMass, layer: int | None = None, head: int | None = None) -> Tensor:
+    """Attention on each sentence while each token was written: (steps, sentences)."""
+    assert mass.parts is not None, "ask attention_mass for parts"
+    found = mass.parts if layer is None else mass.parts[[mass.layers.index(layer)]]
+    found = found if head is None else found[:, [head]]
+    return found[:, :, list(mass.steps)].mean((0, 1))
+
+
+def told(spans: Sequence[tuple[int, int]], article: str, shares: Tensor, count: int = 3) -> str:
+    """The picture read out: the sentences that drew most, in order of their place."""
+    whole = shares.sum().clamp(min=1e-30)
+    best = sorted(torch.topk(shares, min(count, len(spans))).indices.tolist())
+    named = [f"sentence {at + 1} ({100 * shares[at] / whole:.0f} %)" for at in best]
+    first = article[slice(*spans[int(shares.argmax())])]
+    short = first if len(first) <= 80 else first[:79] + "…"
+    return f"Of the attention on the article, {', '.join(named)} drew most. The one that drew most reads: “{short}”"
