@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from analysis.metrics.base import NotComputed, Score, part
 from analysis.metrics.bleu import dart_bleu, e2e_bleu, original_bleu, webnlg_bleu
 from analysis.metrics.coco import cider, rouge_l
+from analysis.metrics.learned import learned
 from analysis.metrics.meteor import meteor
 from analysis.metrics.nist import nist
 from analysis.metrics.rouge import rouge
@@ -48,7 +49,8 @@ def _webnlg(hyps: list[str], refs: list[list[str]], as_given: bool) -> list[Resu
 def _dart(hyps: list[str], refs: list[list[str]], as_given: bool) -> list[Result]:
     how = str if as_given else split_punctuation
     return [dart_bleu(hyps, refs, as_given), dart_ter(hyps, refs, as_given),
-            meteor(hyps, [own[:1] for own in refs], how, f"text:{'as given' if as_given else 'dart'}|refs:first")]  # fmt: skip
+            meteor(hyps, [own[:1] for own in refs], how, f"text:{'as given' if as_given else 'dart'}|refs:first"),
+            *learned(hyps, _some(refs))]  # fmt: skip
 
 
 def _rouge(hyps: list[str], refs: list[list[str]], _as_given: bool) -> list[Result]:

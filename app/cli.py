@@ -167,7 +167,7 @@ def _rates(method: str) -> str:
 
 def _data_options(verb: argparse.ArgumentParser, data: str) -> None:
     """Which data: the fields of `core.reading.source.DataSource`."""
-    verb.add_argument("--data", metavar="PATH", help=data)
+    verb.add_argument("--data", metavar="PATH", help=f"{data}; with --set columns also hub:NAME, a set of the model hub")
     verb.add_argument("--set", choices=NAMES, help="what the data is (default: the run's own set, or e2e)")
     verb.add_argument(
         "--source", action="append", metavar="COLUMN", help="with --set columns: the input's column; several are a table"
@@ -191,6 +191,12 @@ def _generate(verbs, name: str) -> None:
     verb.add_argument("table", nargs="?", help="the table or the triples in any notation, or - to read from standard input")
     verb.add_argument("--article", metavar="FILE", help="sum up the article in this file instead, or - to read standard input")
     verb.add_argument("--run", help="the run to use (default: the frozen model)")
+    verb.add_argument(
+        "--text-prefix", metavar="TEXT", help="instead of a run: this text, read by the frozen model, as the prefix"
+    )
+    verb.add_argument(
+        "--alpha", type=float, default=1.0, help="the odds of attending to the prefix times this: 0 hides it (default 1)"
+    )
     verb.add_argument("--raw", action="store_true", help="print the model's own tokenised text")
     verb.add_argument(
         "--form", choices=FORMS, help="what the input is: a table, triples or any text (default: as the run learned)"

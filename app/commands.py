@@ -19,10 +19,13 @@ from app.cli import overrides
 from core import shelf
 from core.backbone import DEFAULT, DEFAULTS, load_backbone, pick_device
 from core.config import DecodeConfig, TrainConfig, preset
+from core.errors import BadInput
 from core.generate import check_fits, request_of, stream
 from core.generate import generate as generate_all
+from core.intervene import Intervention
+from core.reading.hub import is_hub
 from core.reading.source import DataSource
-from core.runs import LoadedRun, load_run
+from core.runs import LoadedRun, load_run, text_run
 from core.sources import task_for
 from core.store import Run, store
 from core.tasks import SUMMARIZATION, Example
@@ -55,6 +58,8 @@ def loaded_run(args: argparse.Namespace, form: str = "table") -> tuple[Any, Load
     """The backbone, and on it the run where one is named; without either the bundled backbone for sources of that form."""
     run = store().get(args.run) if args.run is not None else None
     backbone = load_backbone(args.backbone or (run.backbone if run else DEFAULTS.get(form, DEFAULT)), args.device)
+    if getattr(args, "text_prefix", None) is not None:
+        return backbone, text_run(args.text_prefix, backbone)
     return backbone, load_run(run, backbone) if run else None
 
 
@@ -135,8 +140,8 @@ def data_source(args: argparse.Namespace, **more: Any) -> DataSource:
     given = {"set": args.set, "source": args.source, "target": args.target, "form": args.source_form}
     given |= {"group": args.topic_column, "topics": args.topics}
     given = {name: value for name, value in given.items() if value}
-    data = str(Path(args.data).resolve()) if args.data else ""
-    return DataSource.of(given | {"data": data, "skip_bad": args.skip_bad} | more)
+    data = args.data if not args.data or is_hub(args.data) else str(Path(args.data).resolve())
+    return DataSource.of(given | {"data": data or "", "skip_bad": args.skip_bad} | more)
 
 
 def say_skipped(args: argparse.Namespace, skipped: list[str]) -> None:
@@ -173,13 +178,19 @@ def _sentence(run: Run) -> str:
 
 def generate(args: argparse.Namespace) -> int:
     """Print one text; greedy and sampled text as it comes."""
-    decode = DecodeConfig.of(overrides(args, DecodeConfig))
+    decode, turned = DecodeConfig.of(overrides(args, DecodeConfig)), Intervention(args.alpha)
+    if args.run is not None and args.text_prefix is not None:
+        raise BadInput("A run and a text prefix were given, and one model has one prefix: leave --run or --text-prefix out.")
     run = store().get(args.run) if args.run is not None else None
     form, source = asked(args, run)  # a bad table is told before the model is loaded
     backbone, loaded = loaded_run(args, form)
     learned = loaded.task if loaded else task_for(backbone, SUMMARIZATION if form == "article" else "e2e")
     model, prefix = (loaded.model, loaded.prefix) if loaded else (backbone.model, None)
-    request = request_of(backbone, learned, source, prefix, decode.seed)
+    if prefix is None and not turned.idle:
+        raise BadInput(
+            f"There is no prefix to turn with --alpha {args.alpha:g}: give a prefix run, or a text with --text-prefix."
+        )
+    request = replace(request_of(backbone, learned, source, prefix, decode.seed), intervention=turned)
     check_fits(backbone, len(request.prompt_ids), prefix.length if prefix else 0, decode.max_new)
     said = remarks(backbone, form, source, learned)
     for sentence in said:
@@ -189,6 +200,7 @@ def generate(args: argparse.Namespace) -> int:
         made = generate_all(model, backbone, [request], decode)[0]
         record = {"run": args.run, "source": source, "text": shown(made.text), "raw": made.text, "tokens": len(made.ids)}
         record |= {"notes": said} if said else {}
+        record |= {"alpha": turned.alpha} if prefix is not None else {}
         print(json.dumps(record | {"finish": made.finish, "seconds": round(made.seconds, 3)}) if args.json else shown(made.text))
         return 0
     texts = (step[0].text_so_far for step in stream(model, backbone, [request], decode) if step[0] is not None)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from core.errors import BadInput
+from core.reading.hub import hub_rows, is_hub
 from core.reading.rows import BadRow, Row, collect, csv_rows, json_rows, split_file
 from core.tables import canonical, linearise, parse
 from core.tasks import Example
@@ -15,7 +16,7 @@ _ENDINGS = (".jsonl.gz", ".jsonl", ".csv", ".tsv", ".csv.gz", ".tsv.gz")
 
 
 def read_columns(
-    path: Path,
+    path: Path | str,
     source: Sequence[str],
     target: Sequence[str],
     split: str | None = None,
@@ -25,15 +26,17 @@ def read_columns(
 ) -> list[Example]:
     """One Example per row, in the file's order; `grouped` gathers rows of one source.
 
-    path: a file, or a folder that holds one file a split. source: the column of the input, or several: these are then the fields
-    of a table, under their names, empty ones left out. target: the columns of the references; those after the first may be
-    empty, and in JSON lines a column may hold a list. group: a column to score separately by, if there is one.
+    path: a file, a folder that holds one file a split, or a set of the hub (see `core.reading.hub`). source: the column of the
+    input, or several: these are then the fields of a table, under their names, empty ones left out. target: the columns of the
+    references; those after the first may be empty, and in JSON lines a column may hold a list. group: a column to score
+    separately by, if there is one.
     form: what one source column holds: "table" (any notation of `core.tables`, or a JSON object), "webnlg" or "dart" (triples, in
     any form of `core.triples`, written as the paper does for that set), or "text" (taken as it is).
     Raises BadData naming file, line and reason, or fills `skipped`; BadInput where columns or form make no sense.
     """
     _check(source, target, form)
-    file = split_file(Path(path), split, _STEMS, _ENDINGS) if Path(path).is_dir() else Path(path)
+    hub = is_hub(str(path))
+    file = split_file(Path(path), split, _STEMS, _ENDINGS) if not hub and Path(path).is_dir() else Path(path)
     needed = list(dict.fromkeys([*source, *target, *([group] if group else [])]))
     is_csv = file.name.removesuffix(".gz").endswith((".csv", ".tsv"))
     shown = json.dumps(dict.fromkeys(needed, "…"), ensure_ascii=False)
@@ -46,7 +49,11 @@ def read_columns(
             raise BadRow(f"there is no text under {' or '.join(target)}")
         return Example(make_source(row), texts, _plain(row, group) if group else "", id=f"{stem}-{number}")
 
-    return collect([(file, csv_rows(file, needed) if is_csv else json_rows(file, shown))], example, skipped)
+    if hub:
+        rows = hub_rows(str(path), split or "train")
+    else:
+        rows = csv_rows(file, needed) if is_csv else json_rows(file, shown)
+    return collect([(file, rows)], example, skipped)
 
 
 def _check(source: Sequence[str], target: Sequence[str], form: str) -> None:

@@ -8,6 +8,7 @@ from core.config import Config
 from core.errors import BadInput
 from core.reading.articles import read_articles
 from core.reading.columns import read_columns
+from core.reading.hub import has_split, is_hub
 from core.reading.sets import SETS, read_set, spread
 from core.tasks import FORMS, SUMMARIZATION, Example
 
@@ -59,6 +60,8 @@ class DataSource(Config):
             raise BadInput(f"The set {self.name!r} has columns of its own: leave the columns out, or say --set columns.")
         if self.name == COLUMNS and not (self.source and self.target):
             raise BadInput("Name the columns of your data: --source COLUMN and --target COLUMN, each once or more often.")
+        if is_hub(self.data) and self.name != COLUMNS:
+            raise BadInput(f"A set of the hub is read by its columns, not as {self.name!r}: say --set columns and name them.")
         if self.name not in ("records", "e2e") and not self.data:
             raise BadInput(f"There is no data for the set {self.name!r}: give a file or a folder with --data.")
 
@@ -90,7 +93,9 @@ class DataSource(Config):
         path = Path(self.data) if self.data else paths.DATA / "records.jsonl"
         bad = skipped if self.skip_bad else None
         if self.name == COLUMNS:
-            return read_columns(path, self.source, self.target, split, self.task_form, skipped=bad)
+            return read_columns(
+                self.data if is_hub(self.data) else path, self.source, self.target, split, self.task_form, skipped=bad
+            )
         if self.name == SUMMARIZATION:
             named = (self.source[0], self.target[0]) if self.source else None
             return read_articles(path, split, bad, named, self.group, self.topics)
@@ -102,6 +107,8 @@ class DataSource(Config):
         if not examples:
             raise BadInput(f"{Path(self.data).name} holds no row to train on: give a file with rows of the split train.")
         has_splits = self.name == "records" or Path(self.data).is_dir()
+        if is_hub(self.data):
+            has_splits = has_split(self.data, "dev")
         valid = self.read("dev", skipped) if has_splits else []
         if self.rows:
             examples = spread(examples, self.rows) if self.name in _BY_ENTRY else examples[: self.rows]

@@ -102,3 +102,17 @@ def test_columns_of_ones_own_with_bad_rows_left_out_and_taken_up_again(folder, t
     assert main(["evaluate", "--run", "own", *named, "--skip-bad", "--backbone", folder, *SHORT, "--json"]) == 0
     printed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert printed[0]["skipped"] == 1 and printed[1]["scores"]["ROUGE-L"]["n"] == len(PLACES)
+
+
+def test_a_text_stands_in_for_a_prefix_and_alpha_turns_a_prefix_down(trained, folder, capsys):
+    def told(*options: str) -> dict:
+        assert main(["generate", *options, "--backbone", folder, "--max-new", "12", "--json"]) == 0
+        return json.loads(capsys.readouterr().out)
+
+    text, table = "Tell this table.", "name : Alda | Type : pub"
+    plain, led = told(table), told("--text-prefix", text, table)
+    assert led["raw"] == told("--text-prefix", text + "\n", table)["raw"] != plain["raw"]
+    triple = "[Alda_Hall | locatedIn | Oslo]"
+    whole, same, hidden = (told("--run", trained, *more, triple) for more in ([], ["--alpha", "1"], ["--alpha", "0"]))
+    assert whole["raw"] == same["raw"] and (whole["alpha"], hidden["alpha"]) == (1, 0)
+    assert hidden["raw"] != whole["raw"]

@@ -11,6 +11,8 @@ from core.backbone import load_backbone
 from core.config import DecodeConfig, TrainConfig, preset
 from core.methods.table import new_method
 from core.reading.columns import read_columns
+from core.reading.hub import hub_rows
+from core.reading.source import DataSource
 from core.reading.triple_sets import read_dart, read_webnlg
 from core.tasks import Task
 from core.triples import parse_triples
@@ -62,6 +64,20 @@ TABLES = cases(
 # --- settings ----------------------------------------------------------------------------------------------------------------
 
 SETTINGS = cases(
+    ("alpha without a prefix", "no prefix", lambda place: place.tell(None, "--alpha", "0.5")),
+    ("alpha on a fine-tuned run", "no prefix", lambda place: place.tell("tuned", "--alpha", "0")),
+    ("a negative alpha", "-1", lambda place: place.tell("mine", "--alpha", "-1")),
+    ("an alpha that is no number", "nan", lambda place: place.tell("mine", "--alpha", "nan")),
+    ("a run and a text prefix", "--text-prefix", lambda place: place.tell("mine", "--text-prefix", "Tell it.")),
+    ("an empty text prefix", "empty", lambda place: place.tell(None, "--text-prefix", " ")),
+    ("a text prefix longer than the model", "256 positions", lambda place: place.tell(None, "--text-prefix", "x" * 400)),
+    ("columns that are not named", "--source COLUMN", lambda place: place.train(None, "--set", "columns")),
+    ("columns of a set that has its own", "'webnlg'", lambda place: place.train(None, "--set", "webnlg", "--source", "a")),
+    ("a table for a task on triples", "Triple 1", lambda place: place.tell(None, "--form", "webnlg")),
+    ("fewer than no tables", "at least 1", lambda place: [*scored(place, "out.txt"), "--tables", "-3"]),
+    ("a hub set without a name", "no data set", lambda place: lambda: list(hub_rows("hub:", "train"))),
+    ("a hub set read as WebNLG", "its columns", lambda place: lambda: DataSource("webnlg", "hub:web_nlg")),
+    ("a data source of another kind", "'rows'", lambda place: lambda: DataSource.of({"row": 5})),
     ("an unknown field", "'lenght'", lambda place: lambda: TrainConfig.of({"lenght": 5})),
     ("a number as text", "'5'", lambda place: lambda: TrainConfig.of({"length": "5"})),
     ("a field of another class", "'beams'", lambda place: lambda: Task.of({"beams": 5})),

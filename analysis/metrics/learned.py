@@ -1,0 +1,78 @@
+"""BERTScore, BLEURT and MoverScore, which DART's paper gives beside BLEU: computed by their authors' packages, on weights
+that are on this machine already, or not at all. None of them belongs to the requirements, and nothing is fetched.
+"""
+
+import importlib
+import importlib.util
+import os
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from huggingface_hub import try_to_load_from_cache
+
+from analysis.metrics.base import NotComputed, Score, check, mean_score
+
+BLEURT = "PREFIX_LAB_BLEURT"  # names the folder of a BLEURT checkpoint
+BERT, MOVER = "roberta-large", "distilbert-base-uncased"
+References = list[list[str]]
+
+
+def learned(hyps: list[str], refs: References) -> list[Score | NotComputed]:
+    """All three, each a Score (0 to 100, higher is better) or why there is none. Raises BadInput as the other scores do."""
+    check(hyps, refs)
+    return [
+        _made("BERTScore", "bert_score", _cached(BERT), lambda: _bert(hyps, refs), f"{BERT}|F1|refs:best"),
+        _made("MoverScore", "moverscore_v2", _cached(MOVER), lambda: _mover(hyps, refs), f"{MOVER}|1-gram|refs:mean"),
+        _made("BLEURT", "bleurt", _checkpoint(), lambda: _bleurt(hyps, refs), f"{_folder().name}|refs:best"),
+    ]
+
+
+def _made(name: str, package: str, lacking: str, each: Callable[[], Sequence[float]], how: str) -> Score | NotComputed:
+    if importlib.util.find_spec(package) is None:
+        return NotComputed(name, f"not computed, needs the package {package} and its weights")
+    if lacking:
+        return NotComputed(name, f"not computed, {lacking}")
+    try:
+        values = [100 * float(value) for value in each()]
+    except Exception as error:  # packages of others, made for other versions
+        said = " ".join(str(error).split())[:120]
+        return NotComputed(name, f"not computed, {package} failed ({type(error).__name__}: {said})")
+    return mean_score(name, values, True, f"{package}|{how}")
+
+
+def _cached(model: str) -> str:
+    """What is lacking of a hub model, in a few words; empty where its files are here."""
+    here = isinstance(try_to_load_from_cache(model, "config.json"), str)
+    return "" if here else f"needs the weights of {model} in the hub's cache"
+
+
+def _folder() -> Path:
+    return Path(os.environ.get(BLEURT, ""))
+
+
+def _checkpoint() -> str:
+    return "" if os.environ.get(BLEURT) and _folder().is_dir() else f"needs a checkpoint: set {BLEURT} to its folder"
+
+
+def _bert(hyps: list[str], refs: References) -> Sequence[float]:
+    found = importlib.import_module("bert_score").score(hyps, refs, model_type=BERT)  # precision, recall, F1: (n,) each
+    return found[2].tolist()
+
+
+def _mover(hyps: list[str], refs: References) -> Sequence[float]:
+    package = importlib.import_module("moverscore_v2")
+    plain: defaultdict[str, float] = defaultdict(lambda: 1.0)  # every word weighs the same
+
+    def one(hyp: str, own: list[str]) -> float:
+        options = {"stop_words": [], "n_gram": 1, "remove_subwords": True}
+        return sum(package.word_mover_score(own, [hyp] * len(own), plain, plain, **options)) / len(own)
+
+    return [one(hyp, own) for hyp, own in zip(hyps, refs, strict=True)]
+
+
+def _bleurt(hyps: list[str], refs: References) -> Sequence[float]:
+    scorer = importlib.import_module("bleurt.score").BleurtScorer(str(_folder()))
+    pairs = [(hyp, ref) for hyp, own in zip(hyps, refs, strict=True) for ref in own]
+    found = iter(scorer.score(references=[ref for _, ref in pairs], candidates=[hyp for hyp, _ in pairs]))
+    return [max(next(found) for _ in own) for own in refs]
