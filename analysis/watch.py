@@ -14,7 +14,11 @@ MAX_NEW = 60
 
 
 def looker(backbone: Backbone, task: Task, example: Example) -> Look:
-    """A look at an example: {"source", "reference", "text"}, and for a prefix "mass", its share of the attention by layer."""
+    """A look at an example: {"source", "reference", "frozen", "text"}, and for a prefix "mass", its share by layer.
+
+    "frozen" is what the backbone alone makes of it, told once; "mass" the mean attention on the virtual tokens.
+    """
+    frozen: list[str] = []
 
     def look(method: Method) -> dict[str, Any]:
         prefix = method.prefix()
@@ -23,8 +27,12 @@ def looker(backbone: Backbone, task: Task, example: Example) -> Look:
         seen: dict[str, Any] = {"source": example.source, "reference": example.targets[0], "text": ""}
         if room < 1:
             return seen
-        made = generate(method.model, backbone, [request], DecodeConfig(max_new=min(MAX_NEW, room)))[0]
-        seen["text"] = made.text
+        decode = DecodeConfig(max_new=min(MAX_NEW, room))
+        if not frozen:
+            alone = request_of(backbone, task, example.source)
+            frozen.append(generate(backbone.model, backbone, [alone], decode)[0].text)
+        made = generate(method.model, backbone, [request], decode)[0]
+        seen |= {"frozen": frozen[0], "text": made.text}
         if prefix is not None:
             mass = by_layer(attention_mass(method.model, backbone, request, made.ids))[:, PREFIX]
             seen["mass"] = [round(share, 4) for share in mass.tolist()]

@@ -32,6 +32,8 @@ from core.tasks import SUMMARIZATION, Example
 from core.text import detokenise
 from core.training import Training, resumed
 
+WATCHED = "animal-018"  # a bundled table of a topic that is held out of training
+
 
 def say(args: argparse.Namespace, text: str) -> None:
     """For people, on stderr, so that stdout stays data."""
@@ -131,7 +133,7 @@ def _rows(args: argparse.Namespace, source: DataSource) -> tuple[list[Example], 
 def _watched(source: DataSource, examples: list[Example], valid: list[Example]) -> Example:
     """The example that is watched: of the bundled tables one of a topic held out of training, else the first not trained on."""
     if source.name == "records":
-        return next((one for one in source.read("example", []) if not one.seen), examples[0])
+        return next((one for one in source.read("example", []) if one.id == WATCHED), examples[0])
     return (valid or examples)[0]
 
 

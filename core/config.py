@@ -147,10 +147,14 @@ class TrainConfig(Config):
 # `paper`: Table 5 of the paper (E2E row), meant for GPT-2-medium; its MLP of 512 is the official code's.
 # `fast`: what later work found quicker: direct parameters from real activations at a high rate.
 # `mini`: what was chosen on validation for the bundled backbone.
+# `demo`: half a minute on the bundled tables; so few updates want a high rate.
+# `low`: low data (paper §6.3 and A.1): 400 updates at most, 100 of them warm-up, the best by validation kept; begins with words.
 PRESETS: dict[str, dict[str, Any]] = {
     "paper": dict(length=5, mlp=512, init="random", rate=8e-5, epochs=5.0, batch=10, reduction="sentence"),
     "fast": dict(length=10, mlp=0, init="words", rate=5e-3, epochs=5.0, batch=10, reduction="token"),
     "mini": dict(length=30, mlp=512, init="random", rate=2e-3, epochs=5.0, batch=20, reduction="token"),
+    "demo": dict(length=10, rate=3e-2, updates=100, batch=10, validate_every=20, save_every=25, watch=10),
+    "low": dict(length=10, rate=2e-2, updates=400, warmup=100, batch=10, validate_every=20, save_every=50, watch=40),
 }
 # What each method has otherwise. `paper`: Table 5 (E2E; adapters those of 0.1 %), and Hu et al. (2021) for LoRA, which is later.
 METHODS: dict[str, dict[str, dict[str, Any]]] = {
@@ -175,6 +179,16 @@ TASKS: dict[str, dict[str, dict[str, Any]]] = {
         "mini": dict(length=20, init_words="summarize the article in a sentence", batch=16, epochs=3.0),
     },
 }
+# Rates of `demo` and `low` where they are not the prefix's.
+QUICK = {
+    "finetune": (1e-3, 5e-4),
+    "top_layers": (1e-3, 5e-4),
+    "adapter": (1e-2, 3e-3),
+    "embedding": (5e-2, 2e-2),
+    "lora": (1e-2, 2e-3),
+}
+for _method, (_demo, _low) in QUICK.items():
+    METHODS[_method] |= {"demo": dict(rate=_demo), "low": dict(rate=_low)}
 
 
 def preset(name: str, method: str = "prefix", task: str = "", **changes: Any) -> TrainConfig:

@@ -1,0 +1,361 @@
+"""What the Train tab's events do: read inputs, one call below, format. Errors become sentences in the status bar."""
+
+import logging
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from analysis.figures.training import losses, masses, rates
+from app import examples, plots, shell
+from app import train_pieces as pieces
+from app.jobs import Jobs
+from app.session import Lab
+from app.train_page import TrainPage, wish
+from app.train_state import LEADS, Wish, command, free_name, kept, planned
+from app.urlstate import State, write
+from app.urlstate import kept as in_address
+from app.urlstate import read as read_address
+from core.archive import export_zip, import_zip
+from core.config import preset
+from core.errors import BadInput, PrefixLabError
+from core.follow import Standing, Steps, read_steps, standing
+from core.reading.own import pasted, peek
+from core.shelf import annotate, delete, empty_trash, rename, restore, trash
+from core.store import ID, Run
+from core.watching import looks
+
+log = logging.getLogger(__name__)
+Update = dict[Any, Any]
+
+
+@dataclass(frozen=True)
+class RunAddress(State):
+    """What the Train tab keeps in the address: the run that is shown."""
+
+    run: str = in_address("", key="job")
+
+
+class TrainHandlers:
+    """Bound to the components they write."""
+
+    def __init__(self, lab: Lab, frame: shell.Shell, page: TrainPage, jobs: Jobs) -> None:
+        self.lab, self.shell, self.page, self.jobs = lab, frame, page, jobs
+
+    # ---- what is to be trained
+
+    def preset(self, kind: str, method: str, name: str) -> Update:
+        """A preset was chosen: its lead, its name for the run, and the settings that can be changed."""
+        page, plain = self.page, preset("fast" if kind == "own" else kind, method).to_dict()
+        update: Update = {
+            page.lead: pieces.tag("p", LEADS[kind], cls="meta"),
+            page.rows: gr.update(visible=kind == "low"),
+            page.own_box: gr.update(visible=kind == "own"),
+            page.name: free_name(self.lab.store, self._taken(), kind),
+        }
+        return update | {field: plain[key] or (200 if key == "updates" else plain[key]) for key, field in page.own.items()}
+
+    def begin(self, kind: str, method: str, name: str) -> Update:
+        """The tab was opened: what was typed into it stays."""
+        return gr.skip() if name else self.preset(kind, method, name)
+
+    def where(self, where: str) -> Update:
+        """Bundled tables, a file, or pasted rows."""
+        page = self.page
+        return {
+            page.own_data: gr.update(visible=where != "bundled"),
+            page.file: gr.update(visible=where == "file"),
+            page.paste: gr.update(visible=where == "paste"),
+            page.mapping: gr.update(visible=False),
+            page.preview: "",
+            page.given: "",
+        }
+
+    def uploaded(self, file: str | None) -> Update:
+        """A file came: its columns, to be named, and its first rows."""
+        return self._peeked(Path(file)) if file else self._no_data()
+
+    def pasted(self, text: str) -> Update:
+        """Rows were pasted."""
+        if not (text or "").strip():
+            return self._no_data()
+        try:
+            return self._peeked(pasted(text, Path(tempfile.mkdtemp(prefix="prefix-lab-"))))
+        except PrefixLabError as error:
+            return self._no_data(str(error))
+
+    def _no_data(self, sentence: str = "") -> Update:
+        page = self.page
+        said = pieces.problem(sentence) if sentence else ""
+        return {page.given: "", page.preview: said, page.mapping: gr.update(visible=False)}
+
+    def _peeked(self, file: Path) -> Update:
+        page = self.page
+        try:
+            found = peek(file)
+        except (PrefixLabError, OSError) as error:
+            return self._no_data(str(error))
+        texts = [name for name in found.columns if name.lower() in ("text", "ref", "target", "targets", "summary", "output")]
+        target = texts[:1] or list(found.columns[-1:])
+        source = [name for name in found.columns if name not in target]
+        single = [name for name in source if name.lower() in ("mr", "table", "source", "input", "triples")]
+        return {
+            page.given: str(file),
+            page.source: gr.update(choices=list(found.columns), value=single[:1] or source),
+            page.target: gr.update(choices=list(found.columns), value=target),
+            page.mapping: gr.update(visible=True),
+            page.preview: pieces.preview(found),
+        }
+
+    # ---- before starting
+
+    def plan(self, backbone: str, *asked) -> Update:
+        """What it will take, and the command line; what is wrong, where something is."""
+        page, want = self.page, wish(backbone or self.lab.default, *asked)
+        shown: Update = {page.facts: "", page.command: "", page.start: gr.update(interactive=False)}
+        if not want.data.file and asked[4] != "bundled":
+            return shown | {page.facts: pieces.tag("p", "Give a file, or paste rows.", cls="meta")}
+        try:
+            found, valid, bad = want.examples()
+            shown |= self._checked(want, bad, len(found))
+            self._free(want)
+            if not self.lab.is_loaded(want.backbone) and not self.lab.is_here(want.backbone):
+                raise BadInput(f"The model {want.backbone} is not loaded yet. Generate with it on Compare first.")
+            took, model = planned(self.lab, want, found, valid)
+        except PrefixLabError as error:
+            return shown | {page.facts: pieces.problem(str(error))}
+        except Exception as error:
+            log.exception("a plan failed")
+            return shown | {page.facts: pieces.problem(f"Something unexpected went wrong ({type(error).__name__}: {error}).")}
+        few = f", all there are: fewer than {want.rows}" if want.rows > len(found) else ""
+        data = f"{len(found):,} tables{few}, {took.rows:,} texts; {valid:,} to validate on"
+        shown[page.facts] = pieces.facts(took, model, data)
+        shown[page.command] = pieces.command_box(command(want.words("your-data")))
+        return shown | {page.start: gr.update(interactive=True)}
+
+    def _checked(self, want: Wish, bad: list[str], good: int) -> Update:
+        return {self.page.preview: pieces.preview(peek(Path(want.data.file)), bad, good)} if want.data.file else {}
+
+    def _free(self, want: Wish) -> None:
+        self.lab.store.check_free(want.run)
+        if want.run in self._taken():
+            raise BadInput(f"There is a training {want.run!r} already. Give another name.")
+
+    def _taken(self) -> set[str]:
+        return {job.run for job in self.jobs.jobs()}
+
+    # ---- starting, and what can be done with a run
+
+    def start(self, backbone: str, *asked) -> Update:
+        """Start, or wait in line; the page shows the new training."""
+        page, want = self.page, wish(backbone or self.lab.default, *asked)
+        try:
+            self._free(want)
+            want.config()
+            want.examples()
+            ahead = self.jobs.start(want.run, want.words(kept(self.lab.store, want)))
+        except PrefixLabError as error:
+            return {self.shell.status: shell.say("error", str(error))}
+        said = f"{want.run} waits behind {', '.join(ahead)}." if ahead else f"{want.run} begins in a process of its own."
+        named = free_name(self.lab.store, self._taken() | {want.run}, want.preset)
+        return {page.name: named, self.shell.status: shell.say("running", said)} | self.show(want.run)
+
+    def act(self, chosen: str, event: gr.EventData) -> Update:
+        """A button of a run was pressed."""
+        given: dict[str, Any] = event._data if isinstance(event._data, dict) else {}
+        what, run_id = str(given.get("do", "")), str(given.get("run", ""))
+        acts: dict[str, Callable[[str, dict[str, Any]], Update]] = {
+            "open": lambda run, _: self.show(run),
+            "stop": self._stop,
+            "go": self._go,
+            "delete": self._delete,
+            "restore": self._restore,
+            "empty": self._empty,
+            "save": self._save,
+            "export": self._export,
+        }
+        if what not in acts:
+            return gr.skip()
+        try:
+            return {self.page.zip: gr.update(visible=False)} | acts[what](run_id, given)
+        except PrefixLabError as error:
+            return {self.shell.status: shell.say("error", str(error))} | self.show(chosen)
+
+    def _say(self, phase: str, sentence: str, run_id: str) -> Update:
+        return {self.shell.status: shell.say(phase, sentence)} | self.show(run_id)
+
+    def _stop(self, run_id: str, given: dict[str, Any]) -> Update:
+        self.jobs.stop(run_id)
+        return self._say("cancelled", f"{run_id} stops; what it has learned is kept.", run_id)
+
+    def _go(self, run_id: str, given: dict[str, Any]) -> Update:
+        ahead = self.jobs.go_on(run_id)
+        waits = f"It waits behind {', '.join(ahead)}." if ahead else "Its last checkpoint is read."
+        return self._say("running", f"{run_id} goes on. {waits}", run_id)
+
+    def _delete(self, run_id: str, given: dict[str, Any]) -> Update:
+        if self.jobs.state(run_id) == "failed" and not (self.lab.store.folder / run_id).exists():
+            self.jobs.forget(run_id)  # it never began: there is nothing to keep
+            return self._say("done", f"{run_id} is off the list.", "")
+        delete(self.lab.store, run_id)
+        self.jobs.forget(run_id)
+        return self._say("done", f"{run_id} is in the trash. Bring it back from below the runs.", "")
+
+    def _restore(self, run_id: str, given: dict[str, Any]) -> Update:
+        return self._say("done", f"{restore(self.lab.store, run_id)} is back.", run_id)
+
+    def _empty(self, run_id: str, given: dict[str, Any]) -> Update:
+        return self._say("done", f"Runs deleted for good: {empty_trash(self.lab.store)}.", run_id)
+
+    def _save(self, run_id: str, given: dict[str, Any]) -> Update:
+        run = annotate(self.lab.store, run_id, str(given.get("notes", "")))
+        name = str(given.get("name", "")).strip()
+        if name and name != run_id:
+            run = rename(self.lab.store, run_id, name)
+        return self._say("done", f"The name and the notes of {run.id} are kept.", run.id)
+
+    def _export(self, run_id: str, given: dict[str, Any]) -> Update:
+        file = export_zip(self.lab.store.get(run_id), Path(tempfile.mkdtemp(prefix="prefix-lab-")) / f"{run_id}.zip")
+        ready: Update = {self.page.zip: gr.update(value=str(file), visible=True)}
+        return ready | {self.shell.status: shell.say("done", f"{file.name} is ready: click its size to save it.")}
+
+    def imported(self, file: str | None) -> Update:
+        """A zip was uploaded."""
+        if not file:
+            return gr.skip()
+        try:
+            run = import_zip(Path(file), self.lab.store)
+        except PrefixLabError as error:
+            return {self.shell.status: shell.say("error", str(error))}
+        finally:
+            shutil.rmtree(Path(file).parent, ignore_errors=True)
+        return self._say("done", f"{run.id} is among your runs.", run.id)
+
+    # ---- what is shown
+
+    def open(self, search: str, chosen: str) -> Update:
+        """The tab was opened: the run of the address, else what trains now, else the newest."""
+        self.jobs.tick()
+        if self.jobs.waiting():
+            self.jobs.keep_going()
+        wanted = chosen or read_address(search or "", RunAddress).run
+        if not (ID.fullmatch(wanted or "") and ".." not in wanted and self.jobs.state(wanted)):
+            wanted = next(iter([*self.jobs.training(), *self.jobs.waiting()]), "")
+        return self.show(wanted) | {self.page.timer: gr.update(active=True)}
+
+    def tick(self, chosen: str, seen: str) -> Update:
+        """Once a second: only what has changed since."""
+        self.jobs.tick()
+        return gr.skip() if self._mark(chosen) == seen else self.show(chosen)
+
+    def _mark(self, run_id: str) -> str:
+        """A text that changes with anything the tab shows."""
+        store = self.lab.store.folder
+        places = [store, self.jobs.folder, store / ".trash"]
+        places += [path for run in {run_id, *self.jobs.training()} if run for path in self._files(run)]
+        stamps = [path.stat().st_mtime_ns if path.exists() else 0 for path in places]
+        states = [(job.run, job.begun, job.alive) for job in self.jobs.jobs()]
+        return f"{run_id} {self._state(run_id)} {stamps} {states}"
+
+    def _files(self, run_id: str) -> list[Path]:
+        return [self.lab.store.folder / run_id / name for name in ("state.json", "run.json", "steps.csv", "watch.jsonl")]
+
+    def _state(self, run_id: str) -> str:
+        if not run_id:
+            return ""
+        state = self.jobs.state(run_id)
+        bundled = self.lab.store.bundled
+        return state or (standing(bundled / run_id).state if bundled else "")
+
+    def show(self, run_id: str) -> Update:
+        """One run, live or whole, and the list of all."""
+        page, rows = self.page, self._rows()
+        shown: Update = {
+            page.seen: self._mark(run_id),
+            page.chosen: run_id,
+            page.address: write(RunAddress(run=run_id)),
+            page.runs: pieces.listing(rows, run_id, len(rows) - pieces.LISTED),
+            page.bin: pieces.bin_(trash(self.lab.store)),
+        }
+        state = self._state(run_id)
+        if not state:
+            empty = pieces.tag("p", "Start a training on the left, or choose a run below.", cls="pl-empty")
+            return shown | {page.head: empty, page.details: "", page.watch: ""} | self._charts(Steps(), [], "", 0)
+        run = next((row[3] for row in rows if row[0] == run_id), None)
+        folder = run.folder if run else self.lab.store.folder / run_id
+        stands, steps, looked = standing(folder), read_steps(folder), looks(folder)
+        whole = state in ("done", "cancelled", "failed")
+        said = self._said(run_id, state, stands, steps, run)
+        usable = run is not None and state in ("done", "cancelled")
+        links = pieces.links(run, self._example(looked), self._backbone(run)) if run and usable else ""
+        return (
+            shown
+            | {
+                page.head: pieces.head(run_id, state, stands, steps, run, said, links),
+                page.watch: pieces.watched(looked),
+                page.details: pieces.details(run) if run and whole else "",
+            }
+            | self._charts(steps, looked, run_id, stands.total)
+        )
+
+    def _charts(self, steps: Steps, looked: list[dict[str, Any]], name: str, total: int) -> Update:
+        page, mass = self.page, masses(looked, name)
+        drawn = len(steps.update) > 1
+        return {
+            page.loss: plots.value(losses(steps, name, total), f"{name}-loss") if drawn else plots.NOTHING,
+            page.rate: plots.value(rates(steps, name, total), f"{name}-rate") if drawn else plots.NOTHING,
+            page.mass: plots.value(mass, f"{name}-attention") if mass is not None else plots.NOTHING,
+        }
+
+    def _said(self, run_id: str, state: str, stands: Standing, steps: Steps, run: Run | None) -> str:
+        if state == "queued":
+            return pieces.text(f"Waits behind {', '.join(self.jobs.ahead(run_id)) or 'nothing: it begins in a moment'}.")
+        if state == "loading":
+            return "Its process is loading the model."
+        if state == "running":
+            return pieces.running(stands, steps) if stands.update else "The first update is being made."
+        problem = self.jobs.problem(run_id)
+        if state == "interrupted":
+            how = "It can go on from its last checkpoint." if stands.goes_on else "It has no checkpoint: start again."
+            where = f"Interrupted at update {stands.update:,} of {stands.total:,}."
+            return pieces.text(f"{where} {problem} {how}")
+        told = pieces.finished(run, self._whole(run)) if run else ""
+        return " ".join(part for part in (pieces.text(problem), told) if part)
+
+    def _whole(self, run: Run) -> int | None:
+        """The backbone's parameters, where it is loaded: it is not loaded for this."""
+        name = self._backbone(run) or self.lab.default
+        return self.lab.backbone(name).spec.parameters if self.lab.is_loaded(name) else None
+
+    def _backbone(self, run: Run) -> str:
+        """What the page calls the run's backbone; empty for its default."""
+        names = [name for _, name in self.lab.names() if Path(name).name == run.backbone]
+        return "" if not names or names[0] == self.lab.default else names[0]
+
+    def _example(self, looked: list[dict[str, Any]]) -> str:
+        """The bundled table that was watched."""
+        source = looked[-1].get("source") if looked else ""
+        return next((one.id for one in examples.samples() if _linear(one) == source), "")
+
+    def _rows(self) -> list[tuple[str, str, Standing, Run | None]]:
+        """What trains, what waits, what broke off, then whole runs, the newest first and the bundled last."""
+        store, whole = self.lab.store, {run.id: run for run in self.lab.store.runs()}
+        waiting, training = self.jobs.waiting(), self.jobs.training()
+        begun = [job.run for job in self.jobs.jobs() if job.begun]
+        broken = [path.parent.name for path in sorted(store.folder.glob("[!.]*/state.json"))]
+        first = dict.fromkeys([*training, *waiting, *begun, *broken])
+        own = [run_id for run_id in whole if not whole[run_id].bundled and run_id not in first]
+        bundled = [run_id for run_id in whole if whole[run_id].bundled]
+        listed = [*first, *own, *bundled]
+        return [(run_id, self._state(run_id), self._stands(run_id, whole.get(run_id)), whole.get(run_id)) for run_id in listed]
+
+    def _stands(self, run_id: str, run: Run | None) -> Standing:
+        return standing(run.folder if run else self.lab.store.folder / run_id)
+
+
+def _linear(sample: examples.Sample) -> str:
+    return " | ".join(f"{key} : {value}" for key, value in sample.fields)
