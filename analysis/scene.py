@@ -15,7 +15,7 @@ from analysis.history import history
 from analysis.neighbours import Control, Neighbour, initial_control, nearest, random_control, recipe, search
 from analysis.projection import Cloud, Placed, gather
 from analysis.spaces import EMBEDDINGS, Space, embedding_space, space
-from analysis.word_tables import KEYS, KINDS, VALUES, Table, table_parts
+from analysis.word_tables import KEYS, KINDS, SITE, VALUES, Table, table_parts
 from analysis.writes import WriteSpace, write_space
 from core.backbone import Backbone
 from core.errors import BadInput
@@ -102,10 +102,11 @@ def open_space(
     head: int | None = None,
     cache: TensorCache | None = None,
     progress: Callable[[int, int], None] | None = None,
+    site: str = SITE,
 ) -> AnySpace:
-    """A space by its name ("keys", "values", "writes" or "embeddings"); layer and head from 0, head None for all."""
+    """A space by its name ("keys", "values", "writes" or "embeddings"); layer and head from 0, head None for all; a site's."""
     made: AnySpace | None = None
-    for made, done, total in open_parts(backbone, kind, layer, head, cache):  # noqa: B007 (the last one counts)
+    for made, done, total in open_parts(backbone, kind, layer, head, cache, site):  # noqa: B007 (the last one counts)
         if progress is not None:
             progress(done, total)
     assert made is not None
@@ -113,7 +114,12 @@ def open_space(
 
 
 def open_parts(
-    backbone: Backbone, kind: str, layer: int = 0, head: int | None = None, cache: TensorCache | None = None
+    backbone: Backbone,
+    kind: str,
+    layer: int = 0,
+    head: int | None = None,
+    cache: TensorCache | None = None,
+    site: str = SITE,
 ) -> Iterator[tuple[AnySpace | None, int, int]]:
     """(None, words done, words in all) while the words are computed, then (space, all, all).
 
@@ -125,7 +131,7 @@ def open_parts(
         found = embedding_space(backbone)
         yield found, len(found.vocabulary), len(found.vocabulary)
         return
-    for made, done, total in table_parts(backbone, kind if kind in KINDS else VALUES, layer, cache):
+    for made, done, total in table_parts(backbone, kind if kind in KINDS else VALUES, layer, cache, site):
         yield None if made is None else _space(backbone, kind, made, head), done, total
 
 

@@ -11,13 +11,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from analysis.vocabulary import Vocabulary, vocabulary
-from analysis.word_tables import KINDS, Table
+from analysis.word_tables import KINDS, SITE, Table
 from core.backbone import Backbone
 from core.errors import BadInput, WrongBackbone
 from core.prefix import Prefix
 
-SITE = "decoder"
 EMBEDDINGS = "embeddings"
+WHERE = {"decoder": "", "encoder": " of the encoder", "cross": " of the cross-attention"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +37,7 @@ class Space:
     fingerprint: str
     recipe: str
     measure: str = "cosine"
+    site: str = SITE
 
     def place(self, vectors: Tensor) -> Tensor:
         """Vectors (n, d) as the words are: centred on the vocabulary's mean, then of length 1."""
@@ -50,17 +51,17 @@ class Space:
         """A prefix's vectors in this space: (P, d). WrongBackbone where it belongs to another model."""
         if self.layer is None:
             raise BadInput("A prefix holds keys and values, no embeddings. Choose the space of keys or of values at a layer.")
-        return take(prefix, self.kind, self.layer, self.head, self.fingerprint)
+        return take(prefix, self.kind, self.layer, self.head, self.fingerprint, self.site)
 
 
-def take(prefix: Prefix, kind: str, layer: int, head: int | None, fingerprint: str) -> Tensor:
-    """Keys or values of a prefix at a layer: (P, kv_heads * head_dim), or (P, head_dim) of one head."""
+def take(prefix: Prefix, kind: str, layer: int, head: int | None, fingerprint: str, site: str = SITE) -> Tensor:
+    """Keys or values of a prefix at a layer of a site: (P, kv_heads * head_dim), or (P, head_dim) of one head."""
     if prefix.fingerprint and prefix.fingerprint != fingerprint:
         raise WrongBackbone(
             f"This prefix belongs to {prefix.backbone} ({prefix.fingerprint}); the words are those of a model with fingerprint "
             f"{fingerprint}. Choose a run that was trained on the model that is loaded."
         )
-    kept = prefix.past[SITE][layer, KINDS.index(kind)].float().cpu()  # (kv_heads, P, head_dim)
+    kept = prefix.past[site][layer, KINDS.index(kind)].float().cpu()  # (kv_heads, P, head_dim)
     return kept.transpose(0, 1).flatten(1) if head is None else kept[head]
 
 
@@ -72,10 +73,10 @@ def space(found: Table, head: int | None = None) -> Space:
     vectors = found.vectors.flatten(1) if head is None else found.vectors[:, head]
     which = f"all {heads} heads, {heads * dim} numbers" if head is None else f"head {head + 1} of {heads}, {dim} numbers"
     recipe = (
-        f"{found.kind.capitalize()} of layer {found.layer + 1} ({which}): each virtual token's against {found.context} "
-        "Both are centred on the mean of the vocabulary; nearness is the cosine."
+        f"{found.kind.capitalize()} of layer {found.layer + 1}{WHERE[found.site]} ({which}): each virtual token's against "
+        f"{found.context} Both are centred on the mean of the vocabulary; nearness is the cosine."
     )
-    return Space(found.kind, found.layer, head, *_centred(vectors), found.vocabulary, found.fingerprint, recipe)
+    return Space(found.kind, found.layer, head, *_centred(vectors), found.vocabulary, found.fingerprint, recipe, site=found.site)
 
 
 def embedding_space(backbone: Backbone) -> Space:

@@ -3,6 +3,8 @@
 A head that attends to a virtual token adds the token's value, times its attention, to the text's own vectors, through the
 layer's output projection. Read at once through the final norm and the unembedding, that gives one number a word. Later
 layers can change everything; the lens shows what is written, not what becomes of it.
+
+BART has no final norm: there what is written is read as it is. What its encoder writes feeds no unembedding, so it has no lens.
 """
 
 from dataclasses import dataclass
@@ -12,9 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from analysis.spaces import space, take
+from analysis.spaces import WHERE, space, take
 from analysis.vocabulary import Vocabulary
-from analysis.word_tables import VALUES, Table
+from analysis.word_tables import SITE, VALUES, Table
 from core.backbone import Backbone
 from core.errors import BadInput, NotSupported
 from core.prefix import Prefix
@@ -37,16 +39,17 @@ class WriteSpace:
     backbone: Backbone
     kind: str = "writes"
     measure: str = "logit"
+    site: str = SITE
 
     def take(self, prefix: Prefix) -> Tensor:
         """A prefix's values at the layer: (P, d). WrongBackbone where it belongs to another model."""
-        return take(prefix, VALUES, self.layer, self.head, self.fingerprint)
+        return take(prefix, VALUES, self.layer, self.head, self.fingerprint, self.site)
 
     @torch.no_grad()
     def scores(self, vectors: Tensor) -> Tensor:
         """Logits of every word, less their mean: (n, d) -> (n, words) fp32."""
         read = self._written(vectors).to(self.backbone.device, self.backbone.dtype)
-        unembedding = lens_parts(self.backbone, self.layer)[2]
+        unembedding = lens_parts(self.backbone, self.layer, self.site)[2]
         read = unembedding(read) - unembedding(torch.zeros_like(read[:1]))
         logits = read[:, : len(self.vocabulary)].float().cpu()
         return logits - logits.mean(-1, keepdim=True)
@@ -70,7 +73,7 @@ class WriteSpace:
         values[:, chosen] = vectors.float().cpu().unflatten(-1, (-1, spec.head_dim))
         heads = values.repeat_interleave(spec.heads // spec.kv_heads, 1)  # (n, heads, head_dim)
         read = heads.flatten(1).to(self.backbone.device, self.backbone.dtype)
-        for part in lens_parts(self.backbone, self.layer)[:2]:
+        for part in lens_parts(self.backbone, self.layer, self.site)[:2]:
             read = part(read) - part(torch.zeros_like(read[:1]))  # less what it adds whatever comes in: its bias
         return read.float().cpu()
 
@@ -84,33 +87,43 @@ def write_space(backbone: Backbone, values: Table, head: int | None = None) -> W
         raise BadInput(
             f"The lens needs the table of values of {backbone.spec.name}; given: {values.kind} of {values.fingerprint}."
         )
-    lens_parts(backbone, values.layer)  # where it does not fit, say so now
+    _, norm, _ = lens_parts(backbone, values.layer, values.site)  # where it does not fit, say so now
     base = space(values, head)
     spec = backbone.spec
     group = f" (kept once for {spec.heads // spec.kv_heads} heads)" if spec.kv_heads < spec.heads else ""
     which = f"head {head + 1} of {spec.kv_heads}{group} attends" if head is not None else f"all heads{group} attend"
+    through = f"{spec.name}'s final norm and its unembedding, all three without their biases"
+    if isinstance(norm, nn.Identity):
+        through = f"{spec.name}'s unembedding (it has no final norm), both without their biases"
     recipe = (
-        f"What a virtual token writes at layer {values.layer + 1}, as if {which} to it alone: its value through the layer's "
-        f"output projection, {spec.name}'s final norm and its unembedding, all three without their biases. "
+        f"What a virtual token writes at layer {values.layer + 1}{WHERE[values.site]}, as if {which} to it alone: its value "
+        f"through the layer's output projection{',' if 'norm and' in through else ' and'} {through}. "
         "Logits, less their mean over the vocabulary; later layers are left out. A map sets the directions that are written "
         "beside the words' rows of the unembedding, centred on their mean."
     )
-    return WriteSpace(values.layer, head, base.mean, base.std, values.vocabulary, values.fingerprint, recipe, backbone)
+    return WriteSpace(
+        values.layer, head, base.mean, base.std, values.vocabulary, values.fingerprint, recipe, backbone, site=values.site
+    )
 
 
-def lens_parts(backbone: Backbone, layer: int) -> tuple[nn.Module, nn.Module, nn.Module]:
-    """Output projection, final norm and unembedding; NotSupported names the one that is not found."""
+def lens_parts(backbone: Backbone, layer: int, site: str = SITE) -> tuple[nn.Module, nn.Module, nn.Module]:
+    """Output projection, final norm (the identity in BART) and unembedding; NotSupported names the one that is not found."""
+    if site == "encoder":
+        raise NotSupported(
+            "What an encoder's virtual tokens write feeds no unembedding. Choose the decoder, or the cross-attention."
+        )
     unembedding = backbone.model.get_output_embeddings()
     if unembedding is None:
         raise NotSupported(f"{type(backbone.model).__name__} has no output embeddings to read words from.")
-    return output_projection(backbone, layer), final_norm(backbone), unembedding
+    norm = final_norm(backbone) if backbone.opening is None else nn.Identity()
+    return output_projection(backbone, layer, site), norm, unembedding
 
 
-def output_projection(backbone: Backbone, layer: int) -> nn.Module:
+def output_projection(backbone: Backbone, layer: int, site: str = SITE) -> nn.Module:
     """The projection that takes a layer's heads, concatenated, to the model's width."""
     spec, model = backbone.spec, backbone.model
     for name, module in model.named_modules():
-        if getattr(module, "prefix_place", None) != ("decoder", layer):
+        if getattr(module, "prefix_place", None) != (site, layer):
             continue
         if hasattr(model.get_submodule(name.rpartition(".")[0]), "post_feedforward_layernorm"):
             raise NotSupported(f"{type(model).__name__} norms what attention writes before adding it, so the lens does not fit.")
