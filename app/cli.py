@@ -74,6 +74,7 @@ def parser() -> argparse.ArgumentParser:
         "evaluate": _evaluate,
         "methods": _methods,
         "runs": _runs,
+        "many": _many,
         "import": _import,
         "export": _export,
         "pretrain": _pretrain,
@@ -258,6 +259,16 @@ def _runs(verbs, name: str) -> None:
     what.add_argument("--delete", metavar="RUN", help="move a run to the trash")
     what.add_argument("--restore", metavar="RUN", help="bring a run back from the trash")
     what.add_argument("--empty-trash", action="store_true", help="delete for good what is in the trash")
+
+
+def _many(verbs, name: str) -> None:
+    about = "measure one model with many prefixes: texts with a prefix each, written together and one by one"
+    verb = _verb(verbs, name, about, "python launch.py many --users 16")
+    verb.add_argument("--users", type=int, default=16, help="how many prefixes, and texts (default 16)")
+    verb.add_argument("--length", type=int, default=30, help="virtual tokens of each (default 30)")
+    verb.add_argument("--tokens", type=int, default=40, help="new tokens of each text (default 40)")
+    verb.add_argument("--seed", type=int, default=0, help="of the prefixes")
+    _model_options(verb, "mini-gpt2")
 
 
 def _import(verbs, name: str) -> None:

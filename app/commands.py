@@ -7,12 +7,13 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
+from analysis.many import measure
 from analysis.watch import looker
 from app.asked import asked, remarks
 from app.cli import overrides
@@ -268,6 +269,21 @@ def _ordered(args: argparse.Namespace) -> str:
 
 def summary(run: Run) -> dict[str, Any]:
     return run.to_json() | {"folder": str(run.folder), "bundled": run.bundled}
+
+
+# ------------------------------------------------------------------------------------- many
+
+
+def many(args: argparse.Namespace) -> int:
+    """Texts with a prefix each, together and one by one."""
+    found = measure(load_backbone(args.backbone, args.device), args.users, args.length, args.tokens, args.seed)
+    if args.json:
+        print(json.dumps(asdict(found) | {"ratio": round(found.ratio, 2)}))
+        return 0
+    texts = f"{found.users} texts of {found.tokens} tokens, each with its own prefix of {found.length}"
+    print(f"{texts}: one by one {found.one_by_one:.1f} s, together {found.together:.1f} s, {found.ratio:.1f} times faster.")
+    print(f"{found.same} of {found.users} texts are the same both ways.")
+    return 0
 
 
 # --------------------------------------------------------------------------------- pretrain
