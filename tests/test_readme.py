@@ -20,7 +20,7 @@ def test_every_command_line_is_understood(command):
 
 
 def test_there_are_commands_and_every_verb_is_among_them():
-    verbs = {"train", "generate", "evaluate", "runs", "import", "export", "pretrain", "test"}
+    verbs = {"train", "generate", "evaluate", "runs", "import", "export", "pretrain", "many", "test"}
     assert verbs <= {(shlex.split(line) or [""])[0] for line in COMMANDS}
 
 
@@ -35,3 +35,9 @@ def test_the_published_scores_are_those_of_the_bundled_runs(run_id):
     row = next(line for line in README.splitlines() if f"`{run_id}`" in line and line.startswith("|"))
     assert f"{scores['BLEU']['value']:.1f}" in row and f"{scores['BLEU-original']['value']:.1f}" in row
     assert scores["BLEU"]["n"] == 630 and scores["BLEU"]["decoding"]["beams"] == 5
+
+
+@pytest.mark.parametrize("lines", re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL))
+def test_the_lines_of_python_run(lines, capsys):
+    exec(lines, {})
+    assert capsys.readouterr().out.strip()
