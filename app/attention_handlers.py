@@ -12,7 +12,7 @@ from app import attention_view as view
 from app import plots, shell, urlstate
 from app.attention_state import SAME, AttentionState
 from app.comparison import KINDS
-from app.html import METHODS
+from app.html import KIN
 from app.looking import Looking, Reader
 from app.session import Lab
 from app.subject import Written
@@ -160,7 +160,7 @@ class Handlers:
         found = [(SAME, view.beside_name(SAME))] if not done.idle else []
         if seen.reader.run:
             found.append(("base", view.beside_name("base")))
-        fit = [choice.run.id for method in METHODS.values() for choice in self.lab.choices(method, backbone) if not choice.reason]
+        fit = [choice.run.id for methods in KIN.values() for choice in self.lab.choices(methods, backbone) if not choice.reason]
         return found + [(run, run) for run in fit if run != seen.reader.run]
 
     def _reader_beside(self, state: AttentionState, seen: view.Seen, backbone: Backbone) -> Reader | None:

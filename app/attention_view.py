@@ -10,6 +10,7 @@ from analysis.metrics.bleu import original_bleu
 from analysis.metrics.coverage import cover
 from app import examples
 from app.attention_state import ALPHAS, GROUPS, SAME, AttentionState
+from app.choosers import text_field
 from app.columns import chips
 from app.comparison import KINDS, Column
 from app.html import NAMES, tag, text
@@ -116,19 +117,6 @@ def _beside(state: AttentionState, seen: Seen) -> str:
     shown = [tag("option", text(name), value=value, selected="" if value == chosen else None) for value, name in options]
     select = tag("select", "".join(shown), aria_label="Beside it", data_set="beside", data_chosen=chosen)
     return select + text_field(state.beside, "beside", hidden=not typed)
-
-
-def text_field(run_id: str, name: str, hidden: bool) -> str:
-    """Where a text prefix is typed; it shows beside a select whose choice is "text prefix…"."""
-    value = run_id.removeprefix(TEXT) if run_id.startswith(TEXT) else ""
-    title = "Any text, read by the frozen model before the input, on a line of its own: a prefix without training"
-    attributes = {"placeholder": "Type an instruction or an example, then Enter", "title": title, "maxlength": 1500}
-    return f'<input{" hidden" if hidden else ""} type="text" class="pl-text" {_attributes(attributes, value, name)}>'
-
-
-def _attributes(attributes: dict, value: str, name: str) -> str:
-    given = {"value": value, "data-text": name, "aria-label": "Text prefix", "spellcheck": "false", **attributes}
-    return " ".join(f'{key}="{text(one)}"' for key, one in given.items())
 
 
 # ---- the text

@@ -10,7 +10,7 @@ import gradio as gr
 from app import choosers, examples, pieces, shell, table_sync, urlstate
 from app.columns import columns, empty
 from app.comparison import KINDS, Ask, Comparison, compare, subject
-from app.html import METHODS, tag
+from app.html import KIN, METHODS, tag
 from app.page import Page
 from app.panels import panels
 from app.session import Choice, Lab
@@ -187,12 +187,12 @@ class Handlers:
 
     def _plan(self, backbone: Backbone, task: str, prefix: str, finetuned: str) -> Plan:
         wanted = {"prefix": prefix, "finetuned": finetuned}
-        every = {kind: self.lab.choices(METHODS[kind], backbone) for kind in METHODS}
+        every = {kind: self.lab.choices(KIN[kind], backbone) for kind in METHODS}
         tasks = sorted({choice.run.task.name for choices in every.values() for choice in choices if not choice.reason})
         if task not in tasks:
             fit = [choice.run for choice in every["prefix"] + every["finetuned"] if not choice.reason]
             task = next((run.task.name for run in sorted(fit, key=lambda run: run.id not in wanted.values())), "")
-        listed = {kind: self.lab.choices(METHODS[kind], backbone, task) for kind in METHODS}
+        listed = {kind: self.lab.choices(KIN[kind], backbone, task) for kind in METHODS}
         return Plan(task, tasks, {kind: choosers.pick(listed[kind], wanted[kind]) for kind in METHODS}, listed)
 
     def _begun(

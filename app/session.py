@@ -4,7 +4,7 @@ A backbone is shared by all its prefixes. A fine-tuned run is a whole copy of th
 """
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -122,9 +122,9 @@ class Lab:
                 del self._runs[place]
         return loaded
 
-    def choices(self, method: str, backbone: Backbone, task: str = "") -> list[Choice]:
-        """Runs of a method, those that fit first; the others say why they do not."""
-        listed = [Choice(run, unfit(run, backbone, task)) for run in self.store.runs() if run.method == method]
+    def choices(self, methods: Sequence[str], backbone: Backbone, task: str = "") -> list[Choice]:
+        """Runs of some methods, those that fit first; the others say why they do not."""
+        listed = [Choice(run, unfit(run, backbone, task)) for run in self.store.runs() if run.method in methods]
         return sorted(listed, key=lambda choice: bool(choice.reason))
 
     def form(self, name: str) -> str:

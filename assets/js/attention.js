@@ -14,25 +14,7 @@
       const button = event.target.closest("button[data-set]");
       if (button) tell(button.dataset.set, button.dataset.value);
     });
-    element.addEventListener("change", (event) => {
-      const node = event.target;
-      if (node.matches("input[data-text]")) {
-        if (node.value.trim()) tell(node.dataset.text, `text:${node.value}`);
-      } else if (node.matches("select[data-set]")) {
-        const field = element.querySelector(`input[data-text="${node.dataset.set}"]`);
-        const typed = node.value === "text:";
-        if (field) field.hidden = !typed;
-        if (!typed) tell(node.dataset.set, node.value);
-        else if (field?.value.trim()) tell(node.dataset.set, `text:${field.value}`);
-        else field?.focus();
-      }
-    });
-    const settle = () => { // a redrawn field keeps what was picked by hand, so it is set again
-      for (const select of element.querySelectorAll("select[data-chosen]")) select.value = select.dataset.chosen;
-      for (const field of element.querySelectorAll("input[data-text]")) field.value = field.getAttribute("value") || "";
-    };
-    watch("value", settle);
-    settle();
+    PrefixLab.selects(element, watch, (node, value) => tell(node.dataset.set || node.dataset.text, value));
     PrefixLab.look.tell = tell;
   };
 

@@ -3,6 +3,7 @@
   const style = window.PrefixLabPlots;
   const widgets = new Map(); // id -> { node, draw, plotly }
   let library = null;
+  let started = false;
 
   // plotly.js comes when the first figure does; our own reference, as another library may take window.Plotly.
   const plotly = () => {
@@ -86,6 +87,7 @@
       draw();
     }).observe(node);
     widgets.set(id, { node, draw });
+    if (!started) start();
     watch("value", read);
     read();
   };
@@ -128,10 +130,11 @@ ${script(`const [data, layout, config] = ${parts}; Plotly.newPlot("figure", data
   const redraw = () => { for (const widget of widgets.values()) widget.draw(); };
   const get = (id) => (widgets.get(id)?.node.classList.contains("js-plotly-plot") ? widgets.get(id).node : null);
   PrefixLab.plots = { make, mark, get, redraw };
-  addEventListener("DOMContentLoaded", () => {
+  const start = () => { // with the first widget: these scripts may run after the document was loaded
+    started = true;
     new MutationObserver(redraw).observe(document.body, { attributes: true, attributeFilter: ["class"] });
     document.addEventListener("click", (event) => { // an open menu closes with a click elsewhere
       for (const menu of document.querySelectorAll(".pl-save[open]")) if (!menu.contains(event.target)) menu.open = false;
     });
-  });
+  };
 })();

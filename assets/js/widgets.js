@@ -96,16 +96,30 @@
     });
   };
 
-  // A <select> of runs. A redrawn select keeps what was picked by hand, so it is set again after each redraw.
-  PrefixLab.chooser = (element, trigger, watch) => {
+  // A <select> of runs. A redrawn select keeps what was picked by hand, so it is set again after each redraw. The choice
+  // "text:" opens the text field beside it, and what is typed there is the run "text:…".
+  PrefixLab.selects = (element, watch, tell) => {
     const settle = () => {
-      const select = element.querySelector("select");
-      if (select) select.value = select.dataset.chosen;
+      for (const select of element.querySelectorAll("select[data-chosen]")) select.value = select.dataset.chosen;
+      for (const field of element.querySelectorAll("input[data-text]")) {
+        if (field !== document.activeElement) field.value = field.getAttribute("value") || "";
+      }
     };
     element.addEventListener("change", (event) => {
-      if (event.target.matches("select")) trigger("select", { id: event.target.value });
+      const node = event.target;
+      if (node.matches("input[data-text]")) {
+        if (node.value.trim()) tell(node, `text:${node.value}`);
+      } else if (node.matches("select")) {
+        const field = element.querySelector("input[data-text]");
+        const typed = node.value === "text:";
+        if (field) field.hidden = !typed;
+        if (!typed) tell(node, node.value);
+        else if (field?.value.trim()) tell(node, `text:${field.value}`);
+        else field?.focus();
+      }
     });
     watch("value", settle);
     settle();
   };
+  PrefixLab.chooser = (element, trigger, watch) => PrefixLab.selects(element, watch, (_, id) => trigger("select", { id }));
 })();

@@ -61,10 +61,10 @@ def test_a_page_that_goes_away_frees_its_places(lab):
 
 def test_runs_that_do_not_fit_say_why(lab):
     backbone = lab.backbone(lab.default)
-    choices = {choice.run.id: choice.reason for choice in lab.choices("prefix", backbone)}
+    choices = {choice.run.id: choice.reason for choice in lab.choices(["prefix"], backbone)}
     other = "trained on other-gpt2, not on tiny-gpt2"
     assert choices == {"tiny-prefix": "", "triples-prefix": "", "other-prefix": other}
-    of_task = {choice.run.id: choice.reason for choice in lab.choices("prefix", backbone, "another")}
+    of_task = {choice.run.id: choice.reason for choice in lab.choices(["prefix"], backbone, "another")}
     assert of_task["tiny-prefix"] == "its task is e2e"
 
 
