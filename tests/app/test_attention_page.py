@@ -130,10 +130,9 @@ def test_figures_are_saved_in_the_page_and_open_offline(page, served, browser, t
     assert rows[0][:2] == ["series", "layer"] and {row[0] for row in rows[1:]} == {"prefix", "the input", "written so far"}
     offline = browser.new_context(offline=True)
     other, asked = offline.new_page(), []
-    other.set_default_timeout(60_000)
     other.on("request", lambda request: asked.append(request.url))
-    other.goto(kept["html"].as_uri())
-    expect(other.locator("#figure .main-svg").first).to_be_visible()
+    other.goto(kept["html"].as_uri(), wait_until="commit")  # it holds all of plotly, which a busy machine reads slowly
+    expect(other.locator("#figure .main-svg").first).to_be_visible(timeout=180_000)
     assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
     assert other.locator("[data-title*='loud']").count() == 0
     offline.close()
