@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import torch
 from huggingface_hub import constants, snapshot_download
 from torch import nn
-from transformers import AutoConfig, AutoTokenizer
+from transformers import AutoConfig, AutoTokenizer, GenerationConfig
 from transformers.utils import logging as transformers_logging
 
 from core import paths
@@ -112,6 +112,7 @@ def load_backbone(name: str = DEFAULT, device: str = "auto") -> Backbone:
     )
     model = model.to(target).eval().requires_grad_(False)
     no_dropout(model)
+    model.generation_config = GenerationConfig()  # a published model's own would fill in whatever DecodeConfig leaves out
     prepare(model)
     if not tokenizer("a b")["input_ids"]:  # transformers makes an empty one where its files are missing
         raise BackboneNotFound(

@@ -1,9 +1,11 @@
 """BART: prefixes at three sites, positions that stay where they are, and batches that equal one by one."""
 
 import copy
+import json
 
 import pytest
 import torch
+from tokenizers import pre_tokenizers
 from transformers import (
     AutoModelForSeq2SeqLM,
     BartConfig,
@@ -22,6 +24,7 @@ from core.errors import NotSupported, TooLong, WrongBackbone
 from core.generate import Request, generate, next_word, stream
 from core.intervene import Intervention
 from core.prefix import Prefix, check_shape, initial_past, text_past
+from core.sources import read_source, task_for
 from tests.tiny import make_tiny_bart, make_tokenizer, random_prefix
 
 SOURCES = ["The harbour was closed on Monday.", "Rain.", "Two ferries were late"]
@@ -252,3 +255,42 @@ def test_dropout_is_off_in_train_mode_too(tmp_path):
     before = forward(backbone, SOURCES)
     backbone.model.train()
     torch.testing.assert_close(forward(backbone, SOURCES), before)
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory):
+    """A random model in the files of facebook/bart-base: its tokenizer's, and decoding defaults of its own in config.json."""
+    folder = tmp_path_factory.mktemp("hub") / "bart-base"
+    words = ["<s>", "<pad>", "</s>", "<unk>", *sorted(pre_tokenizers.ByteLevel.alphabet()), "<mask>"]
+    config = BartConfig(
+        vocab_size=len(words), max_position_embeddings=128, d_model=32, encoder_layers=2, decoder_layers=2,
+        encoder_attention_heads=4, decoder_attention_heads=4, encoder_ffn_dim=48, decoder_ffn_dim=48, init_std=0.3,
+    )  # fmt: skip
+    torch.manual_seed(3)
+    BartForConditionalGeneration(config).save_pretrained(folder)
+    (folder / "generation_config.json").unlink()
+    path = folder / "config.json"
+    own = {"no_repeat_ngram_size": 1, "num_beams": 4, "early_stopping": True, "forced_bos_token_id": 0, "min_length": 9}
+    path.write_text(json.dumps(json.loads(path.read_text()) | own | {"forced_eos_token_id": 2}))
+    (folder / "vocab.json").write_text(json.dumps({word: number for number, word in enumerate(words)}))
+    (folder / "merges.txt").write_text("#version: 0.2\n")
+    (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "BartTokenizer"}))
+    return load_backbone(str(folder), "cpu")
+
+
+def test_a_model_in_the_published_form_opens_as_bart_does(published):
+    assert published.opening == (2, 0) and published.eos == {2}
+    task = task_for(published, "summarization")
+    assert (task.lead, task.separator, task.end) == ("<s>", "</s>", "</s>")
+    ids = read_source(published, task, "a </s> b").ids
+    assert ids[0] == 0 and ids[-1] == 2 and not {0, 1, 2, 3} & set(ids[1:-1])
+
+
+def test_a_published_models_own_decoding_does_not_leak_in(published):
+    """One beam is greedy: no repetition is barred, no end forced, no length kept."""
+    request = Request(read_source(published, task_for(published, "summarization"), "Hi you there").ids)
+    beam, greedy = (
+        generate(published.model, published, [request], DecodeConfig(mode=mode, beams=1, max_new=20))[0].ids
+        for mode in ("beam", "greedy")
+    )
+    assert beam == greedy and len(set(beam)) < len(beam)
