@@ -2,7 +2,7 @@
 
 The source is a text with its sentences in another order and spans of it masked; the target is the text. Every
 fifth step takes pseudo-summaries in their place: an encyclopedia article's opening sentence from what follows it.
-Windows of half the positions first, all positions at the end.
+Windows of half the positions in most steps at first, all positions at the end.
 """
 
 from dataclasses import dataclass
@@ -29,6 +29,7 @@ LAYOUTS = (("", ""), ("", ""), ("", ""), ("Article:\n", ""), ("", "\nSummary:"),
 OPENING_TOKENS = (10, 90)
 REST_TOKENS = 64
 TOLD = 0.5  # share of an opening's different tokens that its article must hold
+EARLY_FULL = 0.25  # share of the early steps that take all positions too, lest the later ones fall behind
 TRIES = 10_000
 MICRO_TOKENS = 3072  # padded source and target tokens that one forward pass takes
 
@@ -123,7 +124,7 @@ class Denoising:
 
     def batches(self, step: int, done: float, rng: np.random.Generator) -> list[Pairs]:
         """One update's rows at `done` (0 to 1) of the run, sorted by length into passes of about `MICRO_TOKENS`."""
-        full = done >= 1 - self.config.full_length_share
+        full = done >= 1 - self.config.full_length_share or rng.random() < EARLY_FULL
         length = (self.config.positions if full else self.config.positions // 2) - 2
         summaries = step % self.config.summary_every == self.config.summary_every - 1
         rows, tokens = [], 0
