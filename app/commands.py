@@ -291,6 +291,7 @@ def many(args: argparse.Namespace) -> int:
 
 def pretrain(args: argparse.Namespace) -> int:
     """Prepare the corpus once, then train and export."""
+    from core.pretrain.card import hardware
     from core.pretrain.config import PRESETS as recipes
     from core.pretrain.corpus import prepare, tokenizer_of
     from core.pretrain.export import export
@@ -318,7 +319,7 @@ def pretrain(args: argparse.Namespace) -> int:
                 print(
                     json.dumps({"update": step.index, "tokens": step.tokens, "loss": step.loss, "valid": step.valid}), flush=True
                 )
-    folder = export(out, out / args.preset)
+    folder = export(out, out / args.preset, hardware(device))
     print(
         json.dumps({"model": str(folder)})
         if args.json

@@ -1,4 +1,4 @@
-"""A finished pre-training as a model folder that transformers loads: fp16 safetensors, tokenizer, configuration."""
+"""A finished pre-training as a model folder that transformers loads: fp16 safetensors, tokenizer, configuration, card."""
 
 from pathlib import Path
 
@@ -7,14 +7,18 @@ from tokenizers import Tokenizer, processors
 from transformers import PreTrainedTokenizerFast
 
 from core.errors import BadInput
+from core.pretrain.card import write_card
 from core.pretrain.config import PretrainConfig
 from core.pretrain.corpus import END
 from core.pretrain.denoising import BEGIN, MASK, PAD
 from core.pretrain.loop import recipe_of
 
 
-def export(out: Path, folder: Path) -> Path:
-    """Write the checkpoint in `out` as a model in `folder`; BadInput where there is no checkpoint."""
+def export(out: Path, folder: Path, ran_on: str) -> Path:
+    """Write the checkpoint in `out` as a model in `folder`, with a card that says what it `ran_on`.
+
+    BadInput where there is no checkpoint.
+    """
     checkpoint = out / "checkpoint.pt"
     if not checkpoint.exists():
         raise BadInput(f"{out} holds no checkpoint to export. Run pretrain with this --out first.")
@@ -36,6 +40,7 @@ def export(out: Path, folder: Path) -> Path:
         **names,
     )
     tokenizer.save_pretrained(folder)
+    write_card(out, folder, state, model.num_parameters(), ran_on)
     return folder
 
 

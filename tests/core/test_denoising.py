@@ -280,7 +280,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_weights(folder, tmp_path):
 def test_the_exported_folder_is_a_bart_that_transformers_and_the_app_load(folder, tmp_path):
     list(pretrain(replace(CONFIG, tokens=600), folder, tmp_path, CPU))
     (tmp_path / "corpus").symlink_to(folder)
-    made = export(tmp_path, tmp_path / "model")
+    made = export(tmp_path, tmp_path / "model", "CPU, 1 thread")
     model, tokenizer = AutoModelForSeq2SeqLM.from_pretrained(made, dtype="auto"), AutoTokenizer.from_pretrained(made)
     assert model.dtype == torch.float16 and model.config.model_type == "bart"
     assert model.get_input_embeddings().weight is model.get_output_embeddings().weight
@@ -292,6 +292,10 @@ def test_the_exported_folder_is_a_bart_that_transformers_and_the_app_load(folder
     assert tuple(backbone.spec.sites) == ("encoder", "decoder", "cross")
     trained = torch.load(tmp_path / "checkpoint.pt", weights_only=True)["model"]["model.shared.weight"]
     assert torch.allclose(model.get_input_embeddings().weight.float(), trained, atol=1e-3)
+    card, log = (made / "README.md").read_text(), (made / "loss.csv").read_text()
+    assert f"{model.num_parameters():,}" in card and "| wikinews | 420 |" in card and "CPU, 1 thread" in card
+    last = log.splitlines()[-1].split(",")
+    assert f"{int(last[1]):,} in {last[0]} updates" in card and f"summaries {float(last[-1]):.3f}" in card
 
 
 @pytest.fixture(scope="module")
