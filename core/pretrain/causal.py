@@ -63,7 +63,7 @@ class NextToken:
             n_embd=config.width,
             n_layer=config.layers,
             n_head=config.heads,
-            n_inner=None if config.inner == 4 * config.width else config.inner,
+            n_inner=config.inner or None,
             activation_function="gelu_pytorch_tanh",  # GPT-2's own gelu_new, computed by one kernel
             resid_pdrop=0.0,
             embd_pdrop=0.0,

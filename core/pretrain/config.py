@@ -18,7 +18,7 @@ class PretrainConfig:
     layers: int = 6  # of the encoder, where there is one
     decoder_layers: int = 0  # 0: no encoder
     width: int = 384
-    inner: int = 1536
+    inner: int = 0  # 0: four times the width
     heads: int = 6
     positions: int = 512
     vocabulary: int = 8192

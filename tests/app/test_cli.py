@@ -158,12 +158,12 @@ def test_ctrl_c_stops_and_keeps(folder, data, home):
 
 
 def test_pretrain_goes_on_where_it_stopped_and_makes_a_loadable_model(tmp_path, capsys, monkeypatch):
-    from core.pretrain import loop
+    from core.pretrain import config
 
-    small = loop.PretrainConfig(
+    small = config.PretrainConfig(
         tokens=400, layers=1, width=16, heads=2, positions=32, vocabulary=300, batch_tokens=64, validate_every=3, save_every=1
     )
-    monkeypatch.setitem(loop.PRESETS, "mini-gpt2", small)
+    monkeypatch.setitem(config.PRESETS, "mini-gpt2", small)
     corpus, out = tmp_path / "corpus", tmp_path / "out"
     corpus.mkdir()
     documents = [f"Document {n}\nIt tells of the number {n} and of nothing else.\n<|endoftext|>\n" for n in range(300)]
