@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 
 from analysis.cache import TensorCache
@@ -20,11 +21,12 @@ from analysis.writes import WriteSpace, write_space
 from core.backbone import Backbone
 from core.errors import BadInput
 from core.prefix import Prefix
-from core.runs import LoadedRun
+from core.runs import TEXT, LoadedRun, as_read
+from core.store import Run
 
 WRITES = "writes"
 SPACES = (KEYS, VALUES, WRITES, EMBEDDINGS)
-RANKS = 8  # words a virtual token, in the table and on the map
+RANKS = 10  # words a virtual token, in the table and on the map
 PATH_POINTS = 1200  # that a map has room for
 CLEAR = 2.0  # a z-score above it is worth a look
 AnySpace = Space | WriteSpace
@@ -47,7 +49,8 @@ class Shown:
 class Scene:
     """Runs in a space. `near`: the first words of every virtual token, run by run; `far`: what it pushes down (writes only).
 
-    `random` and `initial` (by run; none for what has no path) are the controls of the z-scores.
+    `began`: the first word of each of its tokens before training. `random` and `initial` (by run; none for what has no
+    path) are the controls of the z-scores.
     """
 
     space: AnySpace
@@ -56,8 +59,18 @@ class Scene:
     initial: dict[str, Control]
     near: list[Neighbour]
     far: list[Neighbour]
+    began: list[Neighbour]
     cloud: Cloud
     whole: bool
+
+    @property
+    def title(self) -> str:
+        """The space in a few words."""
+        if self.space.layer is None:
+            return "Input embeddings"
+        name = "What is written" if self.space.kind == WRITES else self.space.kind.capitalize()
+        head = "all heads" if self.space.head is None else f"head {self.space.head + 1}"
+        return f"{name} at layer {self.space.layer + 1}, {head}"
 
     @property
     def recipe(self) -> str:
@@ -92,7 +105,19 @@ def shown(loaded: LoadedRun, backbone: Backbone) -> Shown:
             f"{loaded.run.id} has no virtual tokens: its method ({loaded.run.method}) changes or adds weights, so there is "
             "nothing to set among the words. Choose a run with a prefix, or type a text prefix."
         )
-    return Shown(loaded.run.id, loaded.prefix, history(loaded.run))
+    run = loaded.run
+    path = history(run) if run.method != "text" else []
+    return Shown(run.id, loaded.prefix, path, _at_the_input(run, backbone))
+
+
+def _at_the_input(run: Run, backbone: Backbone) -> Tensor | None:
+    """The vectors that a run's virtual tokens are at the model's input; None where it has keys and values only."""
+    if run.method == "embedding":
+        return load_file(run.weights)["embeddings"].float()  # checked when the run was loaded
+    text = as_read(run.id.removeprefix(TEXT)) if run.method == "text" else run.config.get("context", "")
+    if run.method not in ("text", "in_context"):
+        return None
+    return backbone.model.get_input_embeddings().weight[backbone.encode(text)].detach().float().cpu()
 
 
 def open_space(
@@ -156,14 +181,16 @@ def scene(
     placed = tuple(_placed(found, one, len(runs)) for one in runs)
     random = random or random_control(found, k, seed=seed, whole=whole)
     initial = {one.run: initial_control(found, one.path[0][1], k, whole) for one in placed if one.path}
-    near, far = [], []
+    near, far, began = [], [], []
     for one in placed:
         held = (random, initial.get(one.run))
         near += nearest(found, one.vectors, k, *held, whole=whole, run=one.run)
+        if one.path:
+            began += nearest(found, one.path[0][1], 1, whole=whole, run=one.run)
         if found.kind == WRITES:
             far += nearest(found, one.vectors, k, *held, down=True, whole=whole, run=one.run)
     cloud = gather(found, placed, k, sample, seed, whole)
-    return Scene(found, placed, random, initial, near, far, cloud, whole)
+    return Scene(found, placed, random, initial, near, far, began, cloud, whole)
 
 
 def _placed(found: AnySpace, one: Shown, runs: int) -> Placed:
@@ -183,6 +210,6 @@ def _embeddings(one: Shown) -> Tensor:
     if one.embeddings is None:
         raise BadInput(
             f"{one.run} holds keys and values, no input embeddings: nothing of it lies in this space. Choose a run of the "
-            "method embedding, a text prefix, or the space of keys or values."
+            "method embedding, a text, or the space of keys or values."
         )
     return one.embeddings.float().cpu()

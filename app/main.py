@@ -10,7 +10,7 @@ import gradio as gr
 
 from app import api, shell, theme
 from app.session import Lab
-from app.tabs import attention, compare, train
+from app.tabs import attention, compare, space, train
 from core.backbone import DEFAULT
 from core.errors import PrefixLabError
 
@@ -28,6 +28,8 @@ def build(lab: Lab | None = None) -> gr.Blocks:
             # The scripts of a tab's widgets need them to be there; a tab not shown is otherwise not in the page.
             with gr.Tab("Attention", id="attention", elem_id="pl-tab-attention", render_children=True) as tab:
                 attention.build(lab, frame, tab)
+            with gr.Tab("Prefix space", id="space", elem_id="pl-tab-space", render_children=True) as tab:
+                space.build(lab, frame, tab)
             with gr.Tab("Train", id="train", elem_id="pl-tab-train") as tab:
                 train.build(lab, frame, tab)
         api.publish(lab)

@@ -45,7 +45,7 @@ def text_run(text: str, backbone: Backbone) -> LoadedRun:
 
     Where the text does not end with a blank, it stands on a line of its own before the input.
     """
-    prefix = text_prefix(backbone, text if not text.strip() or text[-1].isspace() else text + "\n")
+    prefix = text_prefix(backbone, as_read(text))
     spec, about = backbone.spec, {"length": prefix.length}
     run = Run(
         id=TEXT + text, folder=Path(), bundled=False, status="done", backbone=spec.name, fingerprint=spec.fingerprint,
@@ -53,6 +53,11 @@ def text_run(text: str, backbone: Backbone) -> LoadedRun:
         seconds=0.0, created="", device=backbone.device.type, seed=0, command="",
     )  # fmt: skip
     return LoadedRun(run, backbone.model, prefix, run.task)
+
+
+def as_read(text: str) -> str:
+    """A typed text as it stands before the input."""
+    return text if not text.strip() or text[-1].isspace() else text + "\n"
 
 
 def add_scores(run: Run, split: str, scores: dict[str, dict]) -> Run:

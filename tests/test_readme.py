@@ -38,6 +38,8 @@ def test_the_published_scores_are_those_of_the_bundled_runs(run_id):
 
 
 @pytest.mark.parametrize("lines", re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL))
-def test_the_lines_of_python_run(lines, capsys):
+def test_the_lines_of_python_run(lines, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PREFIX_LAB_HOME", str(tmp_path / "home"))
     exec(lines, {})
     assert capsys.readouterr().out.strip()

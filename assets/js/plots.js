@@ -93,7 +93,7 @@
   };
 
   // ---- saving, all in the page
-  const give = (name, content) => {
+  const give = (name, content) => { // content: a Blob or an address
     const link = document.createElement("a");
     link.href = content instanceof Blob ? URL.createObjectURL(content) : content;
     link.download = name;
@@ -127,9 +127,23 @@ ${script(`const [data, layout, config] = ${parts}; Plotly.newPlot("figure", data
     if (!widget?.node.classList.contains("js-plotly-plot")) return;
     (await plotly()).restyle(widget.node, { selectedpoints: [indices] }, [curve]);
   };
+  // Shows the last point with this customdata as if the pointer were on it; null: none.
+  const point = async (id, data) => {
+    const node = get(id);
+    if (!node) return;
+    const Plotly = await plotly();
+    const curve = data === null ? -1 : node.data.findLastIndex((trace) => trace.customdata?.includes(data));
+    if (curve < 0) Plotly.Fx.unhover(node);
+    else Plotly.Fx.hover(node, [{ curveNumber: curve, pointNumber: node.data[curve].customdata.lastIndexOf(data) }]);
+  };
+  // Takes a lasso's selection back.
+  const unselect = async (id) => {
+    const node = get(id);
+    if (node) (await plotly()).update(node, { selectedpoints: null }, { selections: [] });
+  };
   const redraw = () => { for (const widget of widgets.values()) widget.draw(); };
   const get = (id) => (widgets.get(id)?.node.classList.contains("js-plotly-plot") ? widgets.get(id).node : null);
-  PrefixLab.plots = { make, mark, get, redraw };
+  PrefixLab.plots = { make, mark, point, unselect, get, give, redraw };
   const start = () => { // with the first widget: these scripts may run after the document was loaded
     started = true;
     new MutationObserver(redraw).observe(document.body, { attributes: true, attributeFilter: ["class"] });

@@ -1,9 +1,11 @@
 """Serves the app for the browser tests: `served.py BACKBONE PORT`. Sampled text comes to its full length, and slowly
-with the seed SLOW, so that a test has time to see it grow and to stop it."""
+with the seed SLOW, so that a test has time to see it grow and to stop it. UMAP, which takes half a minute, is the first two
+dimensions after a second; tests/analysis/test_projection.py runs the real one."""
 
 import sys
 import time
 
+import analysis.projection
 import app.session
 from app.main import serve
 from core.engine import Engine
@@ -24,7 +26,13 @@ def slow(lane, decoder, rows):
     fast(lane, decoder, rows)
 
 
+def short_umap(vectors, parameters, cancel=None):
+    time.sleep(1)
+    return vectors[:, :2].copy()
+
+
 if __name__ == "__main__":
     app.session.Engine = ToItsFullLength
     Lane._step = slow
+    analysis.projection._umap = short_umap
     serve(backbone=sys.argv[1], device="cpu", port=int(sys.argv[2]), browser=False)

@@ -1,0 +1,277 @@
+"""Figures of virtual tokens among words: the map, and how much of their nearness chance would explain.
+
+Points carry an id as customdata: "t:RUN:NUMBER" for a virtual token (from 0), also along
+its path, and "w:ID" for a word. The page links maps and tables by it.
+"""
+
+from collections.abc import Iterator, Sequence
+from textwrap import wrap
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+
+from analysis.figures.style import COLOURS, figure, plain, shown
+from analysis.projection import NEAR, PATH, PREFIX, SAMPLE, Point, Projection
+from analysis.scene import CLEAR, WRITES, Scene
+
+RUNS = (("prefix", "diamond"), ("green", "square"), ("purple", "triangle-up"), ("base", "cross"))  # colour, symbol of each run
+WIDE, HIGH = 700, 380  # px of the map's inside, about: what labels have to keep clear of one another in
+LETTER, LINE, DOT = 8, 16, 5  # px of a label's letter and line, and half a point's width
+SMALL, WRAP = 12, 116  # px of type and letters in a line, for the recipe
+PLACES = (("top center", 0, 1), ("middle right", 1, 0), ("bottom center", 0, -1), ("middle left", -1, 0))
+
+
+def prefix_map(
+    scene: Scene, projection: Projection, token: tuple[str, int] | None = None, paths: bool = False, found: Sequence[int] = ()
+) -> go.Figure:
+    """Virtual tokens of all runs, their nearest words, and a sample of the vocabulary behind them.
+
+    `token`: the (run, number from 0) whose words are written out and whose path is drawn; `paths`: draw those of all tokens;
+    `found`: ids of words to ring.
+    """
+    own = {one.id for one in scene.near + scene.far if token and (one.run, one.token) == token}
+    drawn = _Drawn(projection, {one.run: place for place, one in enumerate(scene.placed)})
+    traces = [
+        drawn.words("other words, sampled", SAMPLE, lambda point: point.number not in own, "circle", 4, "base", 0.35),
+        drawn.words("nearest words", NEAR, lambda point: point.number not in own, "circle-open", 7, "muted", 0.8),
+        *drawn.paths(token, paths),
+    ]
+    for run in drawn.runs:
+        traces.append(drawn.tokens(run, token))
+    if token is not None:
+        name = f"{'' if scene.space.kind == WRITES else 'nearest '}words of P{token[1] + 1}"
+        traces.append(drawn.words(name, "", lambda point: point.number in own, "circle-open", 10, "ink", 1.0, 2))
+    if found:
+        traces.append(
+            drawn.words("searched word", "", lambda point: point.number in set(found), "circle-open", 17, "finetuned", 1, 3)
+        )
+    traces.append(drawn.labels(token, own | set(found)))
+    by = projection.explained
+    axes = [{"title": {"text": f"{projection.method} {at + 1}" + (f" ({by[at]:.1%})" if by else "")}} for at in (0, 1)]
+    plainly = {"showticklabels": False, "zeroline": False, "showgrid": False, "ticks": ""}
+    title = f"{scene.title}: virtual tokens among words ({projection.method})"
+    made = _recipe(traces, title, projection.caption, scene.space.recipe)
+    made.update_layout(xaxis=axes[0] | plainly, yaxis=axes[1] | plainly, dragmode="lasso")
+    return made
+
+
+class _Drawn:
+    """The points of a projection as traces."""
+
+    def __init__(self, projection: Projection, runs: dict[str, int]) -> None:
+        self.points, self.xy, self.runs = projection.cloud.points, np.asarray(projection.xy, dtype=float), runs
+
+    def id(self, point: Point) -> str:
+        return f"w:{point.number}" if point.kind in (NEAR, SAMPLE) else f"t:{point.run}:{point.number}"
+
+    def scatter(self, places: Sequence[int], text: Sequence[str], **more: Any) -> go.Scatter:
+        """A trace of some points; what stands in `text` is shown on hover."""
+        xy = self.xy[list(places)].round(5)
+        ids = [self.id(self.points[at]) for at in places]
+        return go.Scatter(
+            x=xy[:, 0].tolist(),
+            y=xy[:, 1].tolist(),
+            text=list(text),
+            **({"mode": "markers", "hovertemplate": "%{text}<extra></extra>", "customdata": ids} | more),
+        )
+
+    def words(
+        self, name: str, kind: str, wanted, symbol: str, size: int, colour: str, opacity: float, line: int = 1
+    ) -> go.Scatter:
+        """Words of a kind (empty: any)."""
+        kinds = (kind,) if kind else (NEAR, SAMPLE)
+        places = [at for at, point in enumerate(self.points) if point.kind in kinds and wanted(point)]
+        marker = {"symbol": symbol, "size": size, "color": COLOURS[colour], "opacity": opacity, "line": {"width": line}}
+        if symbol == "circle":
+            marker["line"] = {"width": 0}
+        return self.scatter(places, [shown(self.points[at].label) for at in places], name=name, marker=marker)
+
+    def tokens(self, run: str, token: tuple[str, int] | None) -> go.Scatter:
+        """A run's virtual tokens, as they ended; the chosen one is larger."""
+        places = [at for at, point in enumerate(self.points) if point.kind == PREFIX and point.run == run]
+        colour, symbol = _look(self.runs[run])
+        sizes = [17 if (run, self.points[at].number) == token else 10 for at in places]
+        marker = {"symbol": symbol, "size": sizes, "color": COLOURS[colour], "opacity": 1}
+        marker["line"] = {"width": 1, "color": COLOURS["sheet"]}
+        text = [f"{self.points[at].label} of {plain(run)}" for at in places]
+        return self.scatter(places, text, name=plain(run), marker=marker)
+
+    def paths(self, token: tuple[str, int] | None, every: bool) -> Iterator[go.Scatter]:
+        """From the beginning to the end, a line for each virtual token; the chosen one's is thick."""
+        steps: dict[tuple[str, int], list[int]] = {}
+        for at, point in enumerate(self.points):
+            if point.kind == PATH:
+                steps.setdefault((point.run, point.number), []).append(at)
+        ends = {(point.run, point.number): at for at, point in enumerate(self.points) if point.kind == PREFIX}
+        for key, places in steps.items():
+            if not every and key != token:
+                continue
+            places, (colour, _) = (
+                [*sorted(places, key=lambda at: self.points[at].update or 0), ends[key]],
+                _look(self.runs[key[0]]),
+            )
+            thick = key == token
+            text = [f"P{key[1] + 1} of {plain(key[0])}, {_when(self.points[at].update)}" for at in places]
+            yield self.scatter(
+                places,
+                text,
+                name=f"path of P{key[1] + 1}",
+                mode="lines+markers",
+                showlegend=thick,
+                line={"width": 2 if thick else 1, "color": COLOURS[colour], "dash": "solid" if thick else "dot"},
+                marker={"symbol": "circle", "size": 6 if thick else 3, "color": COLOURS[colour]},
+                opacity=1.0 if thick else 0.5,
+            )
+
+    def labels(self, token: tuple[str, int] | None, words: set[int]) -> go.Scatter:
+        """Names of the virtual tokens and of some words, as far as they do not overlap; the chosen token's come first."""
+
+        def rank(at: int) -> int:
+            point = self.points[at]
+            return 0 if point.kind == PREFIX and (point.run, point.number) == token else 2 if point.kind == PREFIX else 1
+
+        named = [at for at, point in enumerate(self.points) if point.kind == PREFIX or self._is(point, words)]
+        named.sort(key=rank)
+        texts = [shown(self.points[at].label) for at in named]
+        where = _clear(self._pixels(), named, texts, token is not None)
+        seen = [(at, text, place) for at, text, place in zip(named, texts, where, strict=True) if place]
+        inks = [_look(self.runs[point.run])[0] if point.run else "ink" for point in (self.points[at] for at, _, _ in seen)]
+        return self.scatter(
+            [at for at, _, _ in seen],
+            [f"<b>{text}</b>" if rank(at) == 0 else text for at, text, _ in seen],
+            mode="text",
+            textposition=[place for _, _, place in seen],
+            textfont={"color": [COLOURS[ink] for ink in inks]},
+            customdata=None,
+            hoverinfo="skip",
+            hovertemplate=None,
+            showlegend=False,
+            meta="decoration",
+        )
+
+    def _pixels(self) -> np.ndarray:
+        """Where the points stand in the figure, about."""
+        span = np.ptp(self.xy, axis=0).clip(min=1e-9)
+        return (self.xy - self.xy.min(0)) / span * (WIDE, HIGH)
+
+    @staticmethod
+    def _is(point: Point, words: set[int]) -> bool:
+        return point.kind in (NEAR, SAMPLE) and point.number in words
+
+
+def _look(place: int) -> tuple[str, str]:
+    return RUNS[place % len(RUNS)]
+
+
+def _when(update: int | None) -> str:
+    return "at the end" if update is None else "before training" if update == 0 else f"update {update:,}"
+
+
+def _clear(px: np.ndarray, places: Sequence[int], texts: Sequence[str], first: bool) -> list[str | None]:
+    """For each label the first position beside its point that keeps clear of what is named before, and of all named points;
+    None where there is none. `first`: the first one is named in any case."""
+    taken = [_box(px[at], 0, DOT, 0, 0) for at in places]
+    chosen: list[str | None] = []
+    for at, text in zip(places, texts, strict=True):
+        half, found = len(text) * LETTER / 2, PLACES[0][0] if first and not chosen else None
+        for name, right, up in PLACES:
+            box = _box(px[at], half, LINE / 2, right * (half + DOT + 2), up * LINE)
+            if not any(_meet(box, other) for other in taken):
+                taken.append(box)
+                found = name
+                break
+        chosen.append(found)
+    return chosen
+
+
+def _box(at: np.ndarray, half: float, high: float, right: float, up: float) -> tuple[float, float, float, float]:
+    """Left, right, bottom and top of a box around a place, moved."""
+    x, y = at[0] + right, at[1] + up
+    return x - max(half, DOT), x + max(half, DOT), y - high, y + high
+
+
+def _meet(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
+    return a[1] > b[0] and a[0] < b[1] and a[3] > b[2] and a[2] < b[3]
+
+
+def first_words(scene: Scene, run: str, token: int | None = None) -> go.Figure:
+    """How near each virtual token's first word is, beside what random vectors reach and what the token reached before.
+
+    The band holds the first word of random vectors, mean and twice the standard deviation; `token` is marked.
+    """
+    place = next(at for at, one in enumerate(scene.placed) if one.run == run)
+    (colour, symbol), measure = _look(place), scene.space.measure
+    now = [one for one in scene.near if one.run == run and one.rank == 1]
+    before = [one for one in scene.began if one.run == run]
+    mean, spread = (part[0].item() for part in scene.random.near)
+    x = [one.token + 1 for one in now]
+    edge = [0.5, len(now) + 0.5]
+    sizes = [15 if one.token == token else 9 for one in now]
+    traces = [
+        go.Scatter(
+            x=edge,
+            y=[mean + CLEAR * spread] * 2,
+            mode="lines",
+            line={"width": 0},
+            meta="decoration",
+            hoverinfo="skip",
+            showlegend=False,
+        ),
+        go.Scatter(
+            x=edge,
+            y=[mean - CLEAR * spread] * 2,
+            mode="lines",
+            line={"width": 0},
+            fill="tonexty",
+            fillcolor=COLOURS["base-wash"],
+            meta="decoration",
+            hoverinfo="skip",
+            name=f"random vectors, mean ± {CLEAR:g} sd",
+        ),
+        go.Scatter(
+            x=[one.token + 1 for one in before],
+            y=[one.score for one in before],
+            text=[shown(one.word) for one in before],
+            customdata=[f"t:{run}:{one.token}" for one in before],
+            mode="markers",
+            name="before training",
+            marker={"symbol": f"{symbol}-open", "size": 8, "color": COLOURS["muted"]},
+            hovertemplate="P%{x} before training: %{text}, %{y:.3f}<extra></extra>",
+        ),
+        go.Scatter(
+            x=x,
+            y=[one.score for one in now],
+            text=[shown(one.word) for one in now],
+            customdata=[f"t:{run}:{one.token}" for one in now],
+            mode="markers",
+            name=plain(run),
+            marker={
+                "symbol": symbol,
+                "size": sizes,
+                "color": COLOURS[colour],
+                "opacity": 1,
+                "line": {"width": 1, "color": COLOURS["sheet"]},
+            },
+            hovertemplate="P%{x}: %{text}, %{y:.3f}<extra></extra>",
+        ),
+    ]
+    title = f"{scene.title}: the first word of each virtual token, and what chance gives"
+    made = figure([trace for trace in traces if len(trace.x)], title)
+    made.update_layout(
+        xaxis={"title": {"text": "virtual token"}, "tickprefix": "P", "range": edge, "zeroline": False},
+        yaxis={"title": {"text": f"{measure} of the first word"}},
+        margin={"t": 66},
+    )
+    return made
+
+
+def _recipe(traces: Sequence[Any], title: str, *told: str) -> go.Figure:
+    """A figure with its recipe at its foot."""
+    lines = [line for text in told for line in wrap(plain(text), WRAP)]
+    made = figure(traces, plain(title))
+    foot = {"text": "<br>".join(lines), "x": 0, "xref": "paper", "xanchor": "left", "y": 0, "yref": "paper", "yanchor": "top"}
+    look = {"showarrow": False, "align": "left", "font": {"size": SMALL, "color": COLOURS["muted"]}, "yshift": -28}
+    made.add_annotation(foot | look)
+    made.update_layout(margin={"t": 84, "b": 40 + 16 * len(lines)})
+    return made

@@ -1,0 +1,67 @@
+// The Prefix space tab: rows and points that stand for the same virtual token or word light up together; the lasso filters the table.
+(() => {
+  const MAP = "pl-space-map";
+  const rows = () => [...document.querySelectorAll("#pl-space-detail [data-point], #pl-space-all [data-point]")];
+  const light = (id) => { for (const row of rows()) row.classList.toggle("lit", row.dataset.point === id && Boolean(id)); };
+
+  // Rows: hover lights the point on the map, a click asks the server for it.
+  const linked = (element, trigger) => {
+    element.addEventListener("mouseover", (event) => {
+      const row = event.target.closest("[data-point]");
+      PrefixLab.plots.point(MAP, row ? row.dataset.point : null);
+    });
+    element.addEventListener("mouseleave", () => PrefixLab.plots.point(MAP, null));
+    element.addEventListener("click", (event) => {
+      const place = event.target.closest("button[data-close], [data-point]");
+      if (place && !place.disabled) trigger("select", { id: place.dataset.close ? "close" : place.dataset.point });
+    });
+  };
+
+  // What the lasso holds: those virtual tokens, and those whose first words it holds.
+  let held = null;
+  const filter = () => {
+    const table = document.querySelector("#pl-space-all");
+    const bar = table?.querySelector(".lasso");
+    if (!bar) return;
+    let shown = 0;
+    for (const row of table.querySelectorAll("tbody tr")) {
+      const ids = [row, ...row.querySelectorAll("[data-point]")].map((node) => node.dataset.point);
+      row.hidden = Boolean(held) && !ids.some((id) => held.has(id));
+      shown += row.hidden ? 0 : 1;
+    }
+    bar.hidden = !held;
+    if (!held) return;
+    const tokens = [...held].filter((id) => id.startsWith("t:")).length;
+    bar.querySelector("span").textContent = `The lasso holds ${tokens} virtual tokens and ${held.size - tokens} words; shown are the ${shown} virtual tokens that it holds or that are near its words. `;
+  };
+  document.addEventListener("plot:lasso", (event) => {
+    if (event.detail.id !== MAP) return;
+    const ids = event.detail.points.map((point) => point.data).filter(Boolean);
+    held = ids.length ? new Set(ids) : null;
+    filter();
+  });
+  document.addEventListener("plot:hover", (event) => {
+    if (event.detail.id === MAP) light(event.detail.points[0]?.data);
+  });
+  document.addEventListener("plot:unhover", (event) => { if (event.detail.id === MAP) light(null); });
+
+  const table = (element, trigger, watch) => {
+    linked(element, trigger);
+    element.addEventListener("click", (event) => {
+      if (!event.target.closest("[data-clear]")) return;
+      held = null;
+      PrefixLab.plots.unselect(MAP);
+      filter();
+    });
+    watch("value", () => { held = null; filter(); });
+  };
+
+  // Keys [ and ]: the layer before and after.
+  document.addEventListener("keydown", (event) => {
+    const step = { "[": "down", "]": "up" }[event.key];
+    if (!step || event.ctrlKey || event.metaKey || PrefixLab.tabs.now() !== "space") return;
+    if (event.target.closest?.("input, textarea, select, [contenteditable=true]")) return;
+    document.querySelector(`#pl-space-${step}`)?.click();
+  });
+  PrefixLab.space = { rows: linked, table };
+})();
