@@ -16,9 +16,9 @@ from core.engine import Stream
 from core.errors import PrefixLabError
 from core.generate import Cancel, Request, next_word, request_of
 from core.runs import LoadedRun
-from core.sources import read_source
+from core.sources import read_source, task_for
 from core.store import Run
-from core.tasks import Task
+from core.tasks import SUMMARIZATION, Task
 
 KINDS = ("base", "prefix", "finetuned")
 SHOW_EVERY = 0.06  # seconds between two pictures of a growing text
@@ -109,7 +109,8 @@ def _texts(lab: Lab, seen: Comparison) -> list[_Text]:
     backbone, columns = seen.backbone, seen.columns
     prefix = _load(lab, columns["prefix"], seen.ask.prefix, backbone)
     tuned = _load(lab, columns["finetuned"], seen.ask.finetuned, backbone)
-    task = next((loaded.task for loaded in (prefix, tuned) if loaded), Task())
+    task = next((loaded.task for loaded in (prefix, tuned) if loaded), None)
+    task = task or task_for(backbone, SUMMARIZATION if seen.ask.form == "article" else "e2e")
     texts = [_Text(columns["base"], backbone.model, _request(backbone, task, seen.ask, None))]
     for kind, loaded in (("prefix", prefix), ("finetuned", tuned)):
         if loaded:
