@@ -2,20 +2,22 @@
 
 from collections.abc import Sequence
 
-from app.html import KIN, METHODS, NAMES, count, mark, percent, tag, text
+from app.html import KIN, METHODS, NAMES, count, tag, text
+from app.methods import label, mark, title, trained
 from app.session import Choice
 from core.backbone import Backbone
-from core.methods.table import TITLES
 from core.runs import TEXT
 from core.store import Run
 
 
-def pick(choices: Sequence[Choice], wanted: str) -> str:
-    """The id of the run to show: the wanted one where it fits or is a text, else the first that does, else none."""
+def pick(kind: str, choices: Sequence[Choice], wanted: str) -> str:
+    """The id of the run to show: the wanted one where it fits or is a text; else the first that does of the method that the
+    column is named after, else of its kin, else none."""
     if wanted.startswith(TEXT):
         return wanted
-    fit = [choice.run.id for choice in choices if not choice.reason]
-    return wanted if wanted in fit else next(iter(fit), "")
+    fit = [choice.run for choice in choices if not choice.reason]
+    first = sorted((run for run in fit if run.method in KIN[kind]), key=lambda run: run.method != METHODS[kind])
+    return wanted if wanted in [run.id for run in fit] else next((run.id for run in first), "")
 
 
 def base_head(backbone: Backbone | None) -> str:
@@ -32,16 +34,17 @@ def blank_head(kind: str) -> str:
 def run_head(kind: str, choices: Sequence[Choice], chosen: str, wanted: str, backbone: Backbone) -> str:
     """Name, what was trained, and the select of runs; those that do not fit are listed with the reason."""
     run = next((choice.run for choice in choices if choice.run.id == chosen), None)
-    sub = _trained(run, backbone) if run else f"no run on {text(backbone.spec.name)}"
+    sub = text(trained(run, backbone)) if run else f"no run on {text(backbone.spec.name)}"
     if typed := chosen.startswith(TEXT):
         sub = "a text in front, nothing trained"
+    select = _select(kind, choices, chosen, backbone)
     note = ""
     if wanted and wanted != chosen:
         why = next((choice.reason for choice in choices if choice.run.id == wanted), "there is no such run")
         note = tag("p", f"{text(wanted)}: {text(why)}.", cls="pl-note meta")
     if kind == "prefix":  # a text will do where there is no run
-        return _head(kind, sub, _select(kind, choices, chosen) + text_field(chosen, "prefix", hidden=not typed) + note)
-    return _head(kind, sub, (_select(kind, choices, chosen) if choices else "") + note)
+        return _head(kind, sub, select + text_field(chosen, "prefix", hidden=not typed) + note, run)
+    return _head(kind, sub, (select if choices else "") + note, run)
 
 
 def text_field(run_id: str, name: str, hidden: bool) -> str:
@@ -59,22 +62,19 @@ def text_field(run_id: str, name: str, hidden: bool) -> str:
     return tag("input", type="text", cls="pl-text", **shown).removesuffix("</input>")
 
 
-def _head(kind: str, sub: str, content: str) -> str:
-    title = tag("h2", NAMES[kind]) + tag("p", sub, cls="sub")
-    return tag("header", mark(kind) + tag("div", title) + content, cls=f"pl-head {kind}")
+def _head(kind: str, sub: str, content: str, run: Run | None = None) -> str:
+    titles = tag("h2", text(title(kind, run))) + tag("p", sub, cls="sub")
+    return tag("header", mark(kind, run) + tag("div", titles) + content, cls=f"pl-head {kind}")
 
 
-def _trained(run: Run, backbone: Backbone) -> str:
-    if run.method in KIN["prefix"]:
-        length = run.config.get("length")
-        return f"{length} virtual tokens, {percent(run.stored / backbone.spec.parameters)}"
-    return f"{count(run.stored)} weights of its own"
-
-
-def _select(kind: str, choices: Sequence[Choice], chosen: str) -> str:
-    options = "".join(_option(choice, chosen) for choice in choices)
+def _select(kind: str, choices: Sequence[Choice], chosen: str, backbone: Backbone) -> str:
+    near = [_option(kind, choice, chosen, backbone) for choice in choices if choice.run.method in KIN[kind]]
+    others = [_option(kind, choice, chosen, backbone) for choice in choices if choice.run.method not in KIN[kind]]
+    options = "".join(near)
     if kind == "prefix":
         options += tag("option", "text prefix…", value=TEXT, selected="selected" if chosen.startswith(TEXT) else None)
+    if others:
+        options += tag("optgroup", "".join(others), label="Other methods")
     if not chosen:
         options = tag("option", "No run fits this backbone", value="") + options
     return tag(
@@ -87,9 +87,9 @@ def _select(kind: str, choices: Sequence[Choice], chosen: str) -> str:
     )
 
 
-def _option(choice: Choice, chosen: str) -> str:
+def _option(kind: str, choice: Choice, chosen: str, backbone: Backbone) -> str:
     run = choice.run
     off = "disabled" if choice.reason else None
-    name = run.id if run.method in METHODS.values() else f"{run.id}, {TITLES[run.method]}"
-    label = f"{name} ({choice.reason})" if choice.reason else name + ("" if run.status == "done" else " (stopped early)")
-    return tag("option", text(label), value=run.id, disabled=off, selected="selected" if run.id == chosen else None)
+    name = run.id if choice.reason else label(run, backbone, kind)
+    shown = f"{name} ({choice.reason})" if choice.reason else name + ("" if run.status == "done" else " (stopped early)")
+    return tag("option", text(shown), value=run.id, disabled=off, selected="selected" if run.id == chosen else None)

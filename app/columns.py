@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 
 from analysis.metrics.coverage import Coverage, cover
 from app.comparison import KINDS, Column, Comparison
-from app.html import METHODS, NAMES, tag, text
+from app.html import METHODS, tag, text
 from app.marks import render, word_diff
+from app.methods import title
 from core.tables import Fields
 from core.text import detokenise
 
@@ -73,7 +74,9 @@ def column(data: Column, marks: Marked, seen: Comparison) -> str:
 
 
 def _frame(data: Column, content: str) -> str:
-    return tag("article", content, cls=f"pl-col {data.kind}", data_state=data.state, aria_label=f"{NAMES[data.kind]}: output")
+    return tag(
+        "article", content, cls=f"pl-col {data.kind}", data_state=data.state, aria_label=f"{title(data.kind, data.run)}: output"
+    )
 
 
 def _meta(data: Column) -> str:

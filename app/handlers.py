@@ -10,16 +10,21 @@ import gradio as gr
 from app import choosers, examples, pieces, shell, table_sync, urlstate
 from app.columns import columns, empty
 from app.comparison import KINDS, Ask, Comparison, compare, subject
-from app.html import KIN, METHODS, tag
+from app.html import METHODS, tag
+from app.methods import lanes
 from app.page import Page
 from app.panels import panels
 from app.session import Choice, Lab
 from core.backbone import Backbone
 from core.config import DecodeConfig
 from core.errors import BadTable, PrefixLabError
+from core.methods.table import METHODS as TABLE
+from core.runs import TEXT
+from core.store import Run
 from core.tables import Fields
 from core.triples import SOURCES
 
+ALL = tuple(TABLE)
 MAX_NEW = 80  # tokens a text may have; the frozen model uses them all
 log = logging.getLogger(__name__)
 Update = dict[Any, Any]
@@ -32,7 +37,18 @@ class Plan:
     task: str
     tasks: list[str]
     chosen: dict[str, str]
-    listed: dict[str, list[Choice]]
+    listed: list[Choice]
+
+    def method(self, kind: str) -> str:
+        """The method of a column's run; "" where it has none."""
+        if self.chosen[kind].startswith(TEXT):
+            return "text"
+        return next((choice.run.method for choice in self.listed if choice.run.id == self.chosen[kind]), "")
+
+
+def _rank(run: Run, wanted: dict[str, str]) -> tuple[bool, bool, bool]:
+    """Whose task is shown first: that of a run asked for, of a prefix, of a fine-tuned model, of any other."""
+    return run.id not in wanted.values(), run.method != METHODS["prefix"], run.method != METHODS["finetuned"]
 
 
 class Handlers:
@@ -187,13 +203,12 @@ class Handlers:
 
     def _plan(self, backbone: Backbone, task: str, prefix: str, finetuned: str) -> Plan:
         wanted = {"prefix": prefix, "finetuned": finetuned}
-        every = {kind: self.lab.choices(KIN[kind], backbone) for kind in METHODS}
-        tasks = sorted({choice.run.task.name for choices in every.values() for choice in choices if not choice.reason})
+        fit = [choice.run for choice in self.lab.choices(ALL, backbone) if not choice.reason]
+        tasks = sorted({run.task.name for run in fit})
         if task not in tasks:
-            fit = [choice.run for choice in every["prefix"] + every["finetuned"] if not choice.reason]
-            task = next((run.task.name for run in sorted(fit, key=lambda run: run.id not in wanted.values())), "")
-        listed = {kind: self.lab.choices(KIN[kind], backbone, task) for kind in METHODS}
-        return Plan(task, tasks, {kind: choosers.pick(listed[kind], wanted[kind]) for kind in METHODS}, listed)
+            task = next((run.task.name for run in sorted(fit, key=lambda run: _rank(run, wanted))), "")
+        listed = self.lab.choices(ALL, backbone, task)
+        return Plan(task, tasks, {kind: choosers.pick(kind, listed, wanted[kind]) for kind in METHODS}, listed)
 
     def _begun(
         self, backbone: Backbone, plan: Plan, wanted: dict[str, str], given: table_sync.Given, sample: examples.Sample | None
@@ -201,10 +216,11 @@ class Handlers:
         page = self.page
         heads = {page.heads["base"]: choosers.base_head(backbone)}
         for kind in METHODS:
-            heads[page.heads[kind]] = choosers.run_head(kind, plan.listed[kind], plan.chosen[kind], wanted[kind], backbone)
+            heads[page.heads[kind]] = choosers.run_head(kind, plan.listed, plan.chosen[kind], wanted[kind], backbone)
         return heads | {
             page.prefix: plan.chosen["prefix"],
             page.finetuned: plan.chosen["finetuned"],
+            page.lanes: lanes(*(plan.method(kind) for kind in METHODS)),
             page.glance: pieces.source_table(given.rows),
             page.samples: pieces.sample_buttons(sample.id if sample else "", given.form),
             page.stop: gr.update(interactive=True),

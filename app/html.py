@@ -8,8 +8,8 @@ import gradio as gr
 
 NAMES = {"base": "Base", "prefix": "Prefix", "finetuned": "Fine-tuned"}
 METHODS = {"prefix": "prefix", "finetuned": "finetune"}  # column -> the method that it is named after
-# column -> methods whose runs it shows: virtual tokens in front of a frozen model, or weights of the run's own
-KIN = {"prefix": ("prefix", "embedding", "infix"), "finetuned": ("finetune", "top_layers", "adapter", "lora")}
+# column -> methods that it shows unless asked: virtual tokens before a frozen model, or weights of the run's own
+KIN = {"prefix": ("prefix", "embedding", "infix", "in_context"), "finetuned": ("finetune", "top_layers", "adapter", "lora")}
 LAYERS = 4  # drawn in the mark of a column; a picture, not a count
 area = partial(gr.HTML, apply_default_css=False)  # a place for HTML in the page, without Gradio's own type styles
 
@@ -27,18 +27,6 @@ def tag(name: str, content: str = "", /, **attributes: Any) -> str:
 def text(value: object) -> str:
     """Any text, safe inside an element."""
     return escape(str(value), quote=True)
-
-
-def mark(kind: str) -> str:
-    """The column's mark: grey layers are frozen, coloured parts are trained; so a method is told apart without hue."""
-    rows = []
-    for layer in range(LAYERS):
-        y = 2 + layer * 6
-        left = 14 if kind == "prefix" else 4
-        rows.append(f'<rect class="layer" x="{left}" y="{y}" width="{38 - left}" height="4" rx="1"/>')
-        if kind == "prefix":
-            rows.append(f'<rect class="slab" x="4" y="{y}" width="7" height="4" rx="1"/>')
-    return f'<svg class="mark {kind}" viewBox="0 0 42 28" aria-hidden="true">{"".join(rows)}</svg>'
 
 
 def count(number: float) -> str:

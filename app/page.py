@@ -19,6 +19,7 @@ class Page:
     temperature: gr.Number
     top_p: gr.Number
     glance: gr.HTML
+    lanes: gr.HTML
     heads: dict[str, gr.HTML]
     outputs: dict[str, gr.HTML]
     panels: gr.HTML

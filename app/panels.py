@@ -6,7 +6,9 @@ from analysis.metrics.bleu import original_bleu
 from app.columns import marked
 from app.comparison import KINDS, Column, Comparison
 from app.examples import Sample
-from app.html import NAMES, count, mark, percent, size, tag, text
+from app.html import count, percent, size, tag, text
+from app.methods import MANY, mark
+from app.methods import title as method_title
 from core.store import Run
 from core.tables import Fields
 
@@ -44,7 +46,7 @@ def bars(column: Column, title: str = "") -> str:
         share = tag("em", f"{probability * 100:.1f} %")
         rows.append(tag("li", tag("b", text(shown or "∅"), title=repr(word)) + bar + share))
     content = tag("ol", "".join(rows)) if rows else tag("p", "–", cls="meta")
-    return tag("div", tag("h4", text(title or NAMES[column.kind])) + content, cls=f"cell {column.kind}")
+    return tag("div", tag("h4", text(title or method_title(column.kind, column.run))) + content, cls=f"cell {column.kind}")
 
 
 def references(seen: Comparison, fields: Fields, sample: Sample | None) -> str:
@@ -61,7 +63,9 @@ def references(seen: Comparison, fields: Fields, sample: Sample | None) -> str:
         score = original_bleu([seen.columns[kind].text], [list(sample.references)]) if found[kind].shown else None
         signature = score.signature if score else signature
         shown = f"{score.per_example[0]:.1f}" if score else "–"
-        cells.append(tag("div", tag("h4", NAMES[kind]) + tag("b", shown), cls=f"cell {kind}"))
+        cells.append(
+            tag("div", tag("h4", text(method_title(kind, seen.columns[kind].run))) + tag("b", shown), cls=f"cell {kind}")
+        )
     recipe = signature.replace("eff:no", "eff:yes")  # per sentence, the effective order is used
     note = tag("p", f"BLEU, higher is better. n=1: one sentence, not a system score. {text(recipe)}", cls="meta")
     held = " Its topic is held out of the project's own training rows." if sample.held_out else ""
@@ -78,7 +82,7 @@ def cost(seen: Comparison) -> str:
 
 
 def _cost(column: Column, backbone: str, whole: int) -> str:
-    title = mark(column.kind) + tag("h4", NAMES[column.kind])
+    title = mark(column.kind, column.run) + tag("h4", text(method_title(column.kind, column.run)))
     if column.kind == "base":
         rows = [("Trained for this task", "nothing"), ("Kept for this task", "nothing"), ("Shared by all", count(whole))]
         return tag("div", title + _rows(rows) + _share(0), cls="cell base")
@@ -117,5 +121,5 @@ def _many(seen: Comparison) -> str:
     prefix, tuned = seen.columns["prefix"].run, seen.columns["finetuned"].run
     if prefix is None or tuned is None:
         return ""
-    sums = f"{TASKS} prefixes {size(TASKS * prefix.bytes)}, {TASKS} fine-tuned models {size(TASKS * tuned.bytes)}"
-    return tag("p", f"For {TASKS} tasks, beside the backbone: {sums}.", cls="meta")
+    sums = ", ".join(f"{TASKS} {MANY[run.method]} {size(TASKS * run.bytes)}" for run in (prefix, tuned))
+    return tag("p", f"For {TASKS} tasks, beside the backbone: {text(sums)}.", cls="meta")

@@ -13,12 +13,6 @@ MARKS = [
 ]
 
 
-def lanes() -> str:
-    """What the columns share, as braces above them."""
-    shared = tag("span", "one batch, one set of frozen weights: only the prefix differs", cls="lane shared")
-    return shared + tag("span", "its own copy of all weights", cls="lane own")
-
-
 def view_buttons() -> str:
     """Marks, raw text and, in the presenter's view, which panels are shown. The page's script acts on them."""
     marks = [_button(name, data_marks=mark, title=title) for mark, name, title in MARKS]

@@ -8,6 +8,7 @@ from app import choosers, columns, pieces, table_sync
 from app.comparison import KINDS
 from app.handlers import Handlers
 from app.html import area, tag
+from app.methods import lanes
 from app.page import Page
 from app.session import MODEL, PAGES, Lab
 from app.shell import Shell
@@ -56,7 +57,7 @@ def _right() -> dict[str, Any]:
         made |= _numbers()
         area(pieces.view_buttons(), elem_id="pl-view")
     made["glance"] = area("", elem_id="pl-glance")
-    area(pieces.lanes(), elem_id="pl-lanes")
+    made["lanes"] = area(lanes("prefix", "finetune"), elem_id="pl-lanes")
     made |= _columns()
     made["panels"] = area("", elem_id="pl-panels")
     return made
@@ -90,6 +91,7 @@ def _wire(do: Handlers, shell: Shell, page: Page) -> None:
         *page.outputs.values(),
         page.panels,
         page.glance,
+        page.lanes,
         page.stop,
         page.prefix,
         page.finetuned,
