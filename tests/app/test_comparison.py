@@ -4,6 +4,7 @@ from app.comparison import Ask, compare
 from app.session import Lab
 from core.config import DecodeConfig
 from core.generate import Request, generate
+from tests.held import held
 
 SOURCE = "name : Alda | Type : pub | area : north"
 DECODE = DecodeConfig(max_new=12)
@@ -57,6 +58,18 @@ def test_a_page_that_goes_away_frees_its_places(lab):
     lab.work(int)  # a turn of every model
     lab.work(int)
     assert (lab.engine.going(), lab.engine.waiting()) == (0, 0)
+
+
+def test_a_page_that_waits_is_told_how_many_texts_come_before(lab):
+    ask, backbone = Ask(SOURCE, decode=DECODE), lab.backbone(lab.default)
+    with held(lab.engine):
+        first, second = (compare(lab, backbone, ask, lambda: False, who) for who in ("first", "second"))
+        assert [next(page).say for page in (first, second)] == ["Loading the runs…"] * 2
+        assert next(first).say == "Writing…"
+        assert next(second).say == "Waiting for the model: 1 text of other pages before yours."
+    *_, seen = second
+    assert seen.phase == "done"
+    first.close()
 
 
 def test_runs_that_do_not_fit_say_why(lab):

@@ -1,5 +1,7 @@
 """Rows that leave and join a batch in the middle: nobody's text or logits notice."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -10,10 +12,13 @@ from tests.tiny import random_prefix
 PROMPTS = ["name : Alda", "a much longer prompt than the others have", "x", "name : Brio | Type : inn"]
 
 
-def requests(backbone):
-    """Prefixes of several lengths and none, prompts of several lengths."""
+def requests(backbone, infix=False):
+    """Prefixes of several lengths and none, prompts of several lengths; infixes in the middle of some prompts."""
     prefixes = [random_prefix(backbone, 3), None, random_prefix(backbone, 7, seed=1), random_prefix(backbone, 1, seed=2)]
-    return [Request(backbone.encode(text), prefix) for text, prefix in zip(PROMPTS, prefixes, strict=True)]
+    if infix:
+        prefixes = [replace(prefix, infix=True) if prefix else None for prefix in prefixes]
+    asked = [(backbone.encode(text), prefix) for text, prefix in zip(PROMPTS, prefixes, strict=True)]
+    return [Request(ids, prefix, split=len(ids) // 2 if infix else 0) for ids, prefix in asked]
 
 
 def steps(decoder, count):

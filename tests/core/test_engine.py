@@ -3,7 +3,6 @@
 import itertools
 import threading
 import time
-from contextlib import contextmanager
 
 import pytest
 import torch
@@ -15,6 +14,7 @@ from core.errors import BadInput, Busy, TooLong
 from core.generate import Request, generate, next_word
 from core.lanes import Lane, Row
 from core.prefix import Prefix
+from tests.held import held
 from tests.tiny import random_prefix
 
 LONG = DecodeConfig(max_new=25, min_new=25)
@@ -26,20 +26,6 @@ def engine():
     made = Engine()
     yield made
     made.close()
-
-
-@contextmanager
-def held(engine):
-    """The worker does nothing while this lasts, so that a test knows what it finds when it goes on."""
-    begun, free = threading.Event(), threading.Event()
-    holder = threading.Thread(target=engine.run, args=(lambda: (begun.set(), free.wait()),))
-    holder.start()
-    begun.wait()
-    try:
-        yield
-    finally:
-        free.set()
-        holder.join()
 
 
 def queued(engine, *jobs):
@@ -130,18 +116,20 @@ def test_streams_and_plain_jobs_take_turns(tiny, tiny_folder, engine):
         assert before[0] < after[0] <= before[0] + 3 and before[1] < after[1] <= before[1] + 3
 
 
-def test_others_go_on_during_a_beam_search(tiny, engine):
+@pytest.mark.parametrize("family", ["tiny", "bart"])
+def test_others_go_on_during_a_beam_search(family, request, engine):
+    backbone = request.getfixturevalue(family)
     search = DecodeConfig("beam", beams=4, max_new=40, min_new=40)
     with held(engine):
-        beam = engine.submit(tiny.model, tiny, asked(tiny, 2)[1], search)
-        stream = engine.submit(tiny.model, tiny, asked(tiny, 3)[2], LONG)
+        beam = engine.submit(backbone.model, backbone, asked(backbone, 2)[1], search)
+        stream = engine.submit(backbone.model, backbone, asked(backbone, 3)[2], LONG)
         told = []
         (job,) = queued(engine, lambda: told.append(beam._row.outcome))
-    same(stream.result(), alone(tiny, asked(tiny, 3)[2], LONG))
+    same(stream.result(), alone(backbone, asked(backbone, 3)[2], LONG))
     made = beam.result()
     job.join()
     assert told == [None], "the job had to wait for the search"
-    assert made.ids == alone(tiny, asked(tiny, 2)[1], search).ids
+    assert made.ids == alone(backbone, asked(backbone, 2)[1], search).ids
 
 
 def lane_of(backbone, requests, limit=16, callers=None, decode=LONG):
