@@ -68,6 +68,7 @@ def serve(
             footer_links=[],
             ssr_mode=False,
             mcp_server=False,
+            _frontend=False,  # no look at its own page: on a busy machine Gradio gives up on that after three seconds
         )
     except OSError as error:
         raise PrefixLabError(
