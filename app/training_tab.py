@@ -25,10 +25,11 @@ from core.config import preset
 from core.errors import BadInput, PrefixLabError
 from core.follow import Standing, Steps, read_steps, standing
 from core.reading.own import pasted, peek
-from core.shelf import annotate, delete, empty_trash, rename, restore, trash
+from core.shelf import TRASH, annotate, delete, empty_trash, rename, restore, trash
 from core.store import ID, Run
 from core.watching import looks
 
+PARTS = 25  # pictures of a training, from its first update to its last
 log = logging.getLogger(__name__)
 Update = dict[Any, Any]
 
@@ -162,7 +163,7 @@ class TrainHandlers:
             return {self.shell.status: shell.say("error", str(error))}
         said = f"{want.run} waits behind {', '.join(ahead)}." if ahead else f"{want.run} begins in a process of its own."
         named = free_name(self.lab.store, self._taken() | {want.run}, want.preset)
-        return {page.name: named, self.shell.status: shell.say("running", said)} | self.show(want.run)
+        return {page.name: named, self.shell.status: shell.say("done", said)} | self.show(want.run)
 
     def act(self, chosen: str, event: gr.EventData) -> Update:
         """A button of a run was pressed."""
@@ -190,12 +191,12 @@ class TrainHandlers:
 
     def _stop(self, run_id: str, given: dict[str, Any]) -> Update:
         self.jobs.stop(run_id)
-        return self._say("cancelled", f"{run_id} stops; what it has learned is kept.", run_id)
+        return self._say("done", f"{run_id} stops after this update; what it has learned is kept.", run_id)
 
     def _go(self, run_id: str, given: dict[str, Any]) -> Update:
         ahead = self.jobs.go_on(run_id)
         waits = f"It waits behind {', '.join(ahead)}." if ahead else "Its last checkpoint is read."
-        return self._say("running", f"{run_id} goes on. {waits}", run_id)
+        return self._say("done", f"{run_id} goes on. {waits}", run_id)
 
     def _delete(self, run_id: str, given: dict[str, Any]) -> Update:
         if self.jobs.state(run_id) == "failed" and not (self.lab.store.folder / run_id).exists():
@@ -248,21 +249,27 @@ class TrainHandlers:
         return self.show(wanted) | {self.page.timer: gr.update(active=True)}
 
     def tick(self, chosen: str, seen: str) -> Update:
-        """Once a second: only what has changed since."""
+        """Every few seconds: all that the tab shows where it has changed; of a training that only goes on, its head line."""
         self.jobs.tick()
-        return gr.skip() if self._mark(chosen) == seen else self.show(chosen)
+        if self._mark(chosen) != seen:
+            return self.show(chosen)
+        return {self.page.head: self._head(chosen, None)} if self._state(chosen) == "running" else gr.skip()
 
     def _mark(self, run_id: str) -> str:
-        """A text that changes with anything the tab shows."""
-        store = self.lab.store.folder
-        places = [store, self.jobs.folder, store / ".trash"]
-        places += [path for run in {run_id, *self.jobs.training()} if run for path in self._files(run)]
-        stamps = [path.stat().st_mtime_ns if path.exists() else 0 for path in places]
-        states = [(job.run, job.begun, job.alive) for job in self.jobs.jobs()]
-        return f"{run_id} {self._state(run_id)} {stamps} {states}"
+        """A text that changes with anything the tab shows, save that a training has gone on by less than one part in PARTS.
+
+        Pictures drawn anew each second would take from the training, which shares the machine with the page.
+        """
+        store, parts = self.lab.store.folder, []
+        for run in dict.fromkeys([run_id, *self.jobs.training()]):
+            stands = standing(store / run) if run else Standing()
+            kept = [path.stat().st_mtime_ns for path in self._files(run) if path.exists()]
+            parts.append(f"{run} {self._state(run)} {int(stands.share * PARTS)} {kept}")
+        places = [path.stat().st_mtime_ns for path in (store, self.jobs.folder, store / TRASH) if path.exists()]
+        return f"{parts} {places} {[(job.run, job.begun, job.alive) for job in self.jobs.jobs()]}"
 
     def _files(self, run_id: str) -> list[Path]:
-        return [self.lab.store.folder / run_id / name for name in ("state.json", "run.json", "steps.csv", "watch.jsonl")]
+        return [self.lab.store.folder / run_id / name for name in ("run.json", "watch.jsonl")] if run_id else []
 
     def _state(self, run_id: str) -> str:
         if not run_id:
@@ -287,20 +294,19 @@ class TrainHandlers:
             return shown | {page.head: empty, page.details: "", page.watch: ""} | self._charts(Steps(), [], "", 0)
         run = next((row[3] for row in rows if row[0] == run_id), None)
         folder = run.folder if run else self.lab.store.folder / run_id
-        stands, steps, looked = standing(folder), read_steps(folder), looks(folder)
-        whole = state in ("done", "cancelled", "failed")
-        said = self._said(run_id, state, stands, steps, run)
-        usable = run is not None and state in ("done", "cancelled")
-        links = pieces.links(run, self._example(looked), self._backbone(run)) if run and usable else ""
-        return (
-            shown
-            | {
-                page.head: pieces.head(run_id, state, stands, steps, run, said, links),
-                page.watch: pieces.watched(looked),
-                page.details: pieces.details(run) if run and whole else "",
-            }
-            | self._charts(steps, looked, run_id, stands.total)
-        )
+        steps, looked, whole = read_steps(folder), looks(folder), state in ("done", "cancelled", "failed")
+        shown[page.head] = self._head(run_id, run)
+        shown[page.watch] = pieces.watched(looked)
+        shown[page.details] = pieces.details(run) if run and whole else ""
+        return shown | self._charts(steps, looked, run_id, standing(folder).total)
+
+    def _head(self, run_id: str, run: Run | None) -> str:
+        state, folder = self._state(run_id), run.folder if run else self.lab.store.folder / run_id
+        stands, steps = standing(folder), read_steps(folder)
+        links = ""
+        if run is not None and state in ("done", "cancelled"):
+            links = pieces.links(run, self._example(looks(folder)), self._backbone(run))
+        return pieces.head(run_id, state, stands, steps, run, self._said(run_id, state, stands, steps, run), links)
 
     def _charts(self, steps: Steps, looked: list[dict[str, Any]], name: str, total: int) -> Update:
         page, mass = self.page, masses(looked, name)

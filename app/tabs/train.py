@@ -18,7 +18,7 @@ from core.config import preset
 from core.methods.table import TITLES
 
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-SECOND = 1.0  # between looks at what trains
+SECONDS = 1.5  # between looks at what trains
 ACTS = "PrefixLab.acts(element, trigger) /* 'select' */"
 INPUTS = {"table": "a table, in any notation", "webnlg": "triples", "dart": "triples, as DART", "text": "any text"}
 PASTE = "name,food,area,text\nThe Eagle,Chinese,riverside,The Eagle by the river serves Chinese food."
@@ -35,7 +35,7 @@ def build(lab: Lab, shell: Shell, tab: gr.Tab) -> TrainPage:
         "given": gr.State(""),
         "chosen": gr.State(""),
         "seen": gr.State(""),
-        "timer": gr.Timer(SECOND, active=False),
+        "timer": gr.Timer(SECONDS, active=False),
     }
     address = gr.Textbox(visible="hidden", elem_id="pl-train-address")
     page = TrainPage(**made, **states, address=address)

@@ -34,11 +34,11 @@ def open_tab(page: Page, served: str, query: str = "") -> None:
 
 def paste(page: Page) -> None:
     """Rows of one's own, and settings of one's own."""
-    page.get_by_label("Own", exact=True).check(force=True)
+    page.locator("#pl-train-preset label", has_text="Own").click()
     page.locator("#pl-own-length input").fill("3")
     page.locator("#pl-own-updates input").fill("50000")
     page.locator("#pl-own-batch input").fill("2")
-    page.get_by_label("Pasted rows").check(force=True)
+    page.locator("#pl-train-where label", has_text="Pasted rows").click()
     page.locator("#pl-train-paste textarea").fill(ROWS)
 
 
@@ -101,7 +101,7 @@ def test_a_training_is_seen_and_stopped_from_any_browser_and_comes_back_from_the
 
 def test_a_bad_upload_and_a_hostile_zip_are_told(page, served, tmp_path):
     open_tab(page, served)
-    page.get_by_label("A file").check(force=True)
+    page.locator("#pl-train-where label", has_text="A file").click()
     (tmp_path / "own.csv").write_bytes(bytes(range(256)))
     page.locator("#pl-train-file input[type=file]").set_input_files(str(tmp_path / "own.csv"))
     expect(page.locator("#pl-train-preview .pl-problem")).to_contain_text("no header of a table")
