@@ -63,8 +63,16 @@
       if (!figure) return;
       const { data, layout } = dressed(figure);
       const first = !node.classList.contains("js-plotly-plot");
-      await Plotly.react(node, data, { ...layout, height: node.clientHeight, autosize: true }, { ...style.config, displayModeBar: bar ? "hover" : false });
-      if (first) listen();
+      const show = (data, layout) => Plotly.react(node, data, { ...layout, height: node.clientHeight, autosize: true }, { ...style.config, displayModeBar: bar ? "hover" : false });
+      await show(data, layout);
+      if (first) {
+        // Because of the page's <base>, plotly writes the whole address before the names of patterns and gradients, and they
+        // are lost when the address changes. Without it they stay.
+        node._context._baseUrl = "";
+        const again = dressed(figure);
+        await show(again.data, again.layout);
+        listen();
+      }
       node.dataset.drawn = figure.name;
     };
     const read = () => {
