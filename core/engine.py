@@ -196,7 +196,13 @@ class Engine:
     def _turn(self, key: Any) -> None:
         """One source's turn; then it is last in line."""
         source = self._sources[key]
-        source.turn()
+        try:
+            source.turn()
+        except Exception as error:  # a fault of the engine's own: nobody must wait for ever because of it
+            with self._guard:
+                del self._sources[key]
+            source.abandon(error)
+            return
         with self._guard:
             self._sources.move_to_end(key)
             if source.idle:

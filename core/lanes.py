@@ -94,7 +94,6 @@ class Lane:
         self.limit, self.guard = limit, guard
         self.waiting: list[Row] = []
         self.going: list[Row] = []
-        self._entering: list[Row] = []
         self._decoder: Decoder | None = None
 
     @property
@@ -138,14 +137,14 @@ class Lane:
     def _leave(self) -> None:
         """Those who are done, or whose caller left, make place."""
         with self.guard:
-            gone = [row for row in self.waiting if row.left]
-            self.waiting = [row for row in self.waiting if not row.left]
-        stay = [place for place, row in enumerate(self.going) if not row.over]
-        gone += [row for row in self.going if row.over]
-        if self._decoder is not None and len(stay) < len(self.going):
-            if stay:
-                self._decoder.keep(stay)
-            self.going = [self.going[place] for place in stay]
+            gone = [row for row in self.waiting if row.left]  # a caller may leave at any moment, so each is asked once
+            self.waiting = [row for row in self.waiting if row not in gone]
+        over = [row.over for row in self.going]
+        gone += [row for row, ends in zip(self.going, over, strict=True) if ends]
+        stay = [place for place, ends in enumerate(over) if not ends]
+        if self._decoder is not None and stay and len(stay) < len(over):
+            self._decoder.keep(stay)
+        self.going = [self.going[place] for place in stay]
         if not self.going:
             self._decoder = None
         for row in gone:

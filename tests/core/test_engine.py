@@ -291,5 +291,14 @@ def test_closing_tells_those_who_wait(tiny):
         engine.run(len, "x")
 
 
+def test_a_fault_of_the_engine_leaves_nobody_waiting(tiny, engine, monkeypatch):
+    monkeypatch.setattr(Lane, "turn", lambda lane: 1 / 0)
+    stream = engine.submit(tiny.model, tiny, asked(tiny, 1)[0], LONG)
+    with pytest.raises(ZeroDivisionError):
+        stream.result()
+    monkeypatch.undo()
+    same(engine.submit(tiny.model, tiny, asked(tiny, 1)[0], LONG).result(), alone(tiny, asked(tiny, 1)[0], LONG))
+
+
 def test_a_job_may_ask_for_a_job(engine):
     assert engine.run(lambda: engine.run(len, "four")) == 4
