@@ -117,7 +117,7 @@ def attention_map(
     reading, inputs = teacher_forced(backbone, request, ids, site)
     chosen = reading.layers if layers is None else tuple(layers)
     if unknown := set(chosen) - set(reading.layers):
-        raise BadInput(f"There is no layer {min(unknown)}: {backbone.spec.name} has layers 0 to {backbone.spec.layers - 1}.")
+        raise BadInput(f"There is no layer {min(unknown)}: {backbone.spec.name} has layers 0 to {reading.layers[-1]}.")
     queries, keys = len(reading.tokens), len(reading.key_tokens)
     needed = len(chosen) * backbone.spec.heads * queries * keys * 4
     if needed > MEMORY:
@@ -182,7 +182,7 @@ def teacher_forced(
         )
     if not request.prompt_ids:
         raise BadInput("The prompt is empty. Give at least one word.")
-    virtual, layers = request.prefix.length if request.prefix else 0, tuple(range(backbone.spec.layers))
+    virtual, layers = request.prefix.length if request.prefix else 0, tuple(range(backbone.spec.depth(site)))
     prompt = list(request.prompt_ids if backbone.opening is None else backbone.opening)
     whole = [*prompt, *ids]
     check_fits(backbone, len(request.prompt_ids), virtual, len(ids))

@@ -58,10 +58,10 @@ def influence_parts(
     """
     if request.prefix is None:
         raise BadInput("There is no prefix to knock out. Choose a run that has one, or a text prefix.")
-    teacher_forced(backbone, request, ids, site)  # where there is no such site, say so
+    hidden, _ = teacher_forced(backbone, request, ids, site)  # where virtual tokens are hidden
     reading, inputs = teacher_forced(backbone, request, ids)
     chosen = tuple(reading.steps if queries is None else queries)
-    length, layers = reading.virtual, len(reading.layers)
+    length, layers = reading.virtual, len(hidden.layers)
     places = [request.intervention.without(token, layer, site) for token in range(length) for layer in range(layers)]
     filled = torch.full((length * layers, len(chosen)), torch.nan)
     words = tuple((*reading.tokens, "")[query + 1] for query in chosen)

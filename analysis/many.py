@@ -60,8 +60,7 @@ def measure(backbone: Backbone, users: int = 16, length: int = 30, tokens: int =
 def _requests(backbone: Backbone, users: int, length: int, tokens: int, seed: int) -> list[Request]:
     plain, draw, spec = request_of(backbone, Task(), TABLE), torch.Generator().manual_seed(seed), backbone.spec
     check_fits(backbone, len(plain.prompt_ids), length, tokens)
-    shape = (spec.layers, 2, spec.kv_heads, length, spec.head_dim)
-    pasts = [{site: torch.randn(shape, generator=draw) for site in spec.sites} for _ in range(users)]
+    pasts = [{site: torch.randn(spec.shape(site, length), generator=draw) for site in spec.sites} for _ in range(users)]
     return [replace(plain, prefix=Prefix(past, spec.name, spec.fingerprint)) for past in pasts]
 
 

@@ -70,8 +70,8 @@ def table_parts(
         raise BadInput(f"There is no table of {kind!r}. Choose one of: {', '.join(KINDS)}.")
     if site not in backbone.spec.sites:
         raise BadInput(f"{backbone.spec.name} has no site {site!r}. Choose one of: {', '.join(backbone.spec.sites)}.")
-    if not 0 <= layer < backbone.spec.layers:
-        raise BadInput(f"There is no layer {layer}: {backbone.spec.name} has layers 0 to {backbone.spec.layers - 1}.")
+    if not 0 <= layer < backbone.spec.depth(site):
+        raise BadInput(f"There is no layer {layer}: {backbone.spec.name} has layers 0 to {backbone.spec.depth(site) - 1}.")
     cache, words = cache or TensorCache(), vocabulary(backbone)
     total = len(words)
     kept = cache.load(_name(backbone, kind, layer, site), _about(backbone, kind, layer, site))

@@ -17,7 +17,7 @@ from transformers.utils import logging as transformers_logging
 from core import paths
 from core.attention import NAME, prepare
 from core.errors import BackboneNotFound, BadConfig, BadInput, NotSupported
-from core.families import CAUSAL, MODELS, SITES, USE, family_of, no_dropout, opening_of
+from core.families import CAUSAL, MODELS, SEQ2SEQ, SITES, USE, family_of, no_dropout, opening_of
 
 DEFAULT = "mini-gpt2"
 DEFAULTS = {"article": "mini-bart"}  # for other forms of source than tables (see core.tasks.Task)
@@ -28,7 +28,10 @@ transformers_logging.disable_progress_bar()
 
 @dataclass(frozen=True)
 class BackboneSpec:
-    """What a prefix must fit. `fingerprint` ties runs to the weights; `sites` are where virtual tokens can stand."""
+    """What a prefix must fit. `fingerprint` ties runs to the weights; `sites` are where virtual tokens can stand.
+
+    `layers`: of the decoder; `encoder_layers`: of the encoder, 0 where there is none.
+    """
 
     name: str
     origin: str  # "bundled", "folder" or "hub"
@@ -44,6 +47,15 @@ class BackboneSpec:
     fingerprint: str
     sites: tuple[str, ...] = ("decoder",)
     where: str = ""  # what `load_backbone` finds it by again
+    encoder_layers: int = 0
+
+    def depth(self, site: str) -> int:
+        """How many layers have virtual tokens of a site."""
+        return self.encoder_layers if site == "encoder" else self.layers
+
+    def shape(self, site: str, length: int) -> tuple[int, int, int, int, int]:
+        """Of a prefix of so many virtual tokens at a site: (layers, 2, kv_heads, length, head_dim)."""
+        return self.depth(site), 2, self.kv_heads, length, self.head_dim
 
     @property
     def shifted(self) -> bool:
@@ -252,7 +264,7 @@ def _spec(name: str, origin: str, where: str, family: str, model: Any) -> Backbo
         name=name,
         origin=origin,
         family=family,
-        layers=config.num_hidden_layers,
+        layers=config.decoder_layers if family == SEQ2SEQ else config.num_hidden_layers,
         heads=heads,
         kv_heads=getattr(config, "num_key_value_heads", None) or heads,
         head_dim=getattr(config, "head_dim", None) or width // heads,
@@ -263,4 +275,5 @@ def _spec(name: str, origin: str, where: str, family: str, model: Any) -> Backbo
         fingerprint=fingerprint(model),
         sites=SITES[family],
         where=where,
+        encoder_layers=config.encoder_layers if family == SEQ2SEQ else 0,
     )

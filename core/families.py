@@ -28,12 +28,11 @@ def family_of(name: str, config: Any) -> str:
         raise NotSupported(
             f"{name} is an encoder-decoder model of the type {config.model_type!r}, and BART is the only one here. {USE}"
         )
-    halves = [(config.encoder_layers, config.encoder_attention_heads), (config.decoder_layers, config.decoder_attention_heads)]
-    if halves[0] != halves[1]:
-        (above, heads), (below, others) = halves
+    above, below = config.encoder_attention_heads, config.decoder_attention_heads
+    if above != below:
         raise NotSupported(
-            f"{name} has {above} layers of {heads} heads in its encoder and {below} of {others} in its decoder; a prefix "
-            "needs the same in both. Use facebook/bart-base or facebook/bart-large."
+            f"{name} has {above} heads in its encoder and {below} in its decoder; a prefix needs the same in both. "
+            "Use facebook/bart-base or facebook/bart-large."
         )
     return SEQ2SEQ
 

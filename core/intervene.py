@@ -53,13 +53,14 @@ class Intervention:
 
     def check(self, prefix: "Prefix") -> None:
         """BadInput names the first place that the prefix does not have."""
-        layers, length = next(iter(prefix.past.values())).shape[0], prefix.length
+        length = prefix.length
         for name in sorted(self.sites or ()):
             if name not in prefix.past:
                 raise BadInput(f"The prefix has no site {name!r} to turn up or down. It has: {', '.join(prefix.past)}.")
         for site, layer, token in sorted(self.out, key=str):
             if site is not None and site not in prefix.past:
                 raise BadInput(f"The prefix has no site {site!r} to knock out. It has: {', '.join(prefix.past)}.")
+            layers = max(kv.shape[0] for name, kv in prefix.past.items() if site in (None, name))
             if layer is not None and not 0 <= layer < layers:
                 raise BadInput(f"There is no layer {layer} to knock out: give 0 to {layers - 1}, counted from 0.")
             if token is not None and not 0 <= token < length:

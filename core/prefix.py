@@ -1,5 +1,7 @@
 """A prefix: the keys and values that are kept, how they begin, and the MLP that is dropped after training."""
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -63,18 +65,22 @@ class Prefix:
 
 def stored_count(spec: "BackboneSpec", length: int) -> int:
     """How many numbers a prefix of `length` virtual tokens stores (paper §4.2)."""
-    return len(spec.sites) * spec.layers * 2 * spec.kv_heads * length * spec.head_dim
+    return sum(math.prod(spec.shape(site, length)) for site in spec.sites)
 
 
 def check_shape(prefix: Prefix, spec: "BackboneSpec", whose: str) -> None:
     """WrongBackbone unless the prefix has the backbone's sites, layers and heads; `whose` begins the sentence."""
-    wanted = (spec.layers, 2, spec.kv_heads, prefix.length, spec.head_dim)
-    if set(prefix.past) != set(spec.sites) or any(tuple(kv.shape) != wanted for kv in prefix.past.values()):
-        has = "; ".join(f"{site} {tuple(kv.shape)}" for site, kv in prefix.past.items())
+    wanted = {site: spec.shape(site, prefix.length) for site in spec.sites}
+    if {site: tuple(kv.shape) for site, kv in prefix.past.items()} != wanted:
+        has = _told({site: tuple(kv.shape) for site, kv in prefix.past.items()})
         raise WrongBackbone(
-            f"{whose} has keys and values of the shape {has}, and {spec.name} takes {wanted} at {', '.join(spec.sites)}. "
+            f"{whose} has keys and values of the shape {has}, and {spec.name} takes {_told(wanted)}. "
             "Load the model that it was trained on, or restore its weights."
         )
+
+
+def _told(shapes: Mapping[str, tuple[int, ...]]) -> str:
+    return "; ".join(f"{site} {shape}" for site, shape in shapes.items())
 
 
 class DirectPrefix(nn.Module):
@@ -97,11 +103,11 @@ class PrefixEncoder(nn.Module):
 
     def __init__(self, spec: "BackboneSpec", length: int, hidden: int) -> None:
         super().__init__()
-        self.shape = (spec.layers, 2, spec.kv_heads, spec.head_dim)
+        self.shapes = {site: (spec.depth(site), 2, spec.kv_heads, spec.head_dim) for site in spec.sites}
         self.inputs = nn.ModuleDict({site: nn.Embedding(length, spec.width) for site in spec.sites})
-        out = spec.layers * 2 * spec.kv_heads * spec.head_dim
+        outs = {site: math.prod(shape) for site, shape in self.shapes.items()}
         self.mlps = nn.ModuleDict(
-            {site: nn.Sequential(nn.Linear(spec.width, hidden), nn.Tanh(), nn.Linear(hidden, out)) for site in spec.sites}
+            {site: nn.Sequential(nn.Linear(spec.width, hidden), nn.Tanh(), nn.Linear(hidden, out)) for site, out in outs.items()}
         )
 
     def forward(self) -> Past:
@@ -109,7 +115,7 @@ class PrefixEncoder(nn.Module):
         past = {}
         for site, mlp in self.mlps.items():
             flat = mlp(self.inputs[site].weight)  # (P, layers * 2 * heads * dim)
-            past[site] = flat.view(-1, *self.shape).permute(1, 2, 3, 0, 4)
+            past[site] = flat.view(-1, *self.shapes[site]).permute(1, 2, 3, 0, 4)
         return past
 
     def fit(self, target: Past, steps: int = 500, rate: float = 1e-4) -> None:
@@ -142,8 +148,8 @@ def read_past(backbone: "Backbone", **given: torch.Tensor) -> Past:
 
     with attach(backbone.model, None, reader=read):
         backbone.model.base_model(use_cache=False, **given)
-    layers = range(backbone.spec.layers)
-    return {site: torch.stack([found[site, layer] for layer in layers]).float() for site in backbone.spec.sites}
+    spec = backbone.spec
+    return {site: torch.stack([found[site, layer] for layer in range(spec.depth(site))]).float() for site in spec.sites}
 
 
 def text_prefix(backbone: "Backbone", text: str) -> Prefix:
@@ -178,6 +184,5 @@ def initial_past(backbone: "Backbone", init: str, length: int, words: str = "") 
     if init == "words":
         return words_past(backbone, words, length)
     spec = backbone.spec
-    shape = (spec.layers, 2, spec.kv_heads, length, spec.head_dim)
     make = torch.rand if init == "random" else torch.zeros
-    return {site: make(shape, device=backbone.device) for site in spec.sites}
+    return {site: make(spec.shape(site, length), device=backbone.device) for site in spec.sites}

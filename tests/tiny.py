@@ -98,15 +98,15 @@ def make_tiny_llama(folder: Path) -> Path:
     return _save(LlamaForCausalLM(config), folder)
 
 
-def make_tiny_bart(folder: Path, seed: int = 2, positions: int = 128, layers: int = 2) -> Path:
-    """Save a random BART (2 + 2 layers, width 32, 4 heads) in `folder`; a byte tokenizer with <s>, </s> and <pad>."""
+def make_tiny_bart(folder: Path, seed: int = 2, positions: int = 128) -> Path:
+    """Save a random BART (3 + 2 layers, width 32, 4 heads) in `folder`; a byte tokenizer with <s>, </s> and <pad>."""
     torch.manual_seed(seed)
     config = BartConfig(
         vocab_size=261,
         max_position_embeddings=positions,
         d_model=32,
-        encoder_layers=layers,
-        decoder_layers=layers,
+        encoder_layers=3,
+        decoder_layers=2,
         encoder_attention_heads=4,
         decoder_attention_heads=4,
         encoder_ffn_dim=48,
@@ -144,8 +144,7 @@ def _save(model, folder: Path, tokenizer: PreTrainedTokenizerFast | None = None)
 def random_prefix(backbone: Backbone, length: int, seed: int = 0, scale: float = 1.0) -> Prefix:
     """A prefix of Gaussian keys and values that fits the backbone."""
     spec, generator = backbone.spec, torch.Generator().manual_seed(seed)
-    shape = (spec.layers, 2, spec.kv_heads, length, spec.head_dim)
-    past = {site: scale * torch.randn(shape, generator=generator) for site in spec.sites}
+    past = {site: scale * torch.randn(spec.shape(site, length), generator=generator) for site in spec.sites}
     return Prefix(past, spec.name, spec.fingerprint)
 
 

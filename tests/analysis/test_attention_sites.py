@@ -79,7 +79,7 @@ def test_a_site_that_a_model_does_not_have_is_refused(bart):
 def test_influence_is_the_divergence_when_one_virtual_token_is_hidden(bart, site):
     request, ids, _ = written(bart)
     found = influence(bart.model, bart, request, ids, site=site)
-    assert found.kl.shape == (P, 2, WRITTEN) and "".join(found.words) == "".join(sentences.pieces(bart, ids))
+    assert found.kl.shape == (P, bart.spec.depth(site), WRITTEN) and "".join(found.words) == "".join(sentences.pieces(bart, ids))
     given = {"input_ids": torch.tensor([request.prompt_ids]), "decoder_input_ids": torch.tensor([[*bart.opening, *ids]])}
     logits = []
     for done in (Intervention(), Intervention().without(2, 1, site)):

@@ -52,7 +52,7 @@ def test_trains_on_the_topics_of_the_split_in_the_models_own_form(trained):
         "name": "summarization", "form": "article", "lead": "<s>", "separator": "</s>", "target_lead": "", "end": "</s>",
         "cut": 512,
     }  # fmt: skip
-    assert run["stored"] == 3 * 2 * 2 * 4 * 3 * 8
+    assert run["stored"] == (3 + 2 + 2) * 2 * 4 * 3 * 8
 
 
 def test_an_article_is_summed_up_and_its_cut_told(trained, folder, tmp_path, capsys):

@@ -124,7 +124,7 @@ def test_folded_mlp_equals_the_mlp(bart, rows, init):
         for site, kv in method.tensors().items():
             direct.module.past[site].copy_(kv)
     assert evaluate_loss(method, rows, CONFIG) == pytest.approx(evaluate_loss(direct, rows, CONFIG), rel=1e-5)
-    assert Prefix(method.tensors()).parameters == 3 * 2 * 2 * 4 * 4 * 8
+    assert Prefix(method.tensors()).parameters == (3 + 2 + 2) * 2 * 4 * 4 * 8
 
 
 def test_words_begin_all_three_sites(bart):

@@ -71,7 +71,7 @@ ARTICLES = cases(
     ("the lead of tables", "articles", lambda place: scored(place, "--set", "e2e", "--lead", "1")),
     ("a table run on an encoder-decoder", "loaded is bart", lambda place: place.tell("mine", model="bart")),
     ("an article run on a decoder", "trained on bart", lambda place: place.tell("news", model="model", table=TEXT)),
-    ("a prefix without one of its sites", "at encoder, decoder, cross", without_site),
+    ("a prefix without one of its sites", "takes encoder", without_site),
     ("a PEFT prefix for an encoder-decoder", "models like GPT-2", lambda place: place.bring(model="bart")),
     ("an encoder-decoder run for PEFT", "PEFT keeps one", lambda place: place.take("out", run="news")),
     ("an encoder-decoder without a start", "decoder_start_token_id", no_start),
