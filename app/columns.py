@@ -10,6 +10,7 @@ from app.marks import render, word_diff
 from app.methods import title
 from core.tables import Fields
 from core.text import detokenise
+from core.triples import SOURCES
 
 ENDS = {
     "eos": "ended by itself",
@@ -57,7 +58,7 @@ def columns(seen: Comparison, fields: Fields) -> list[str]:
 def column(data: Column, marks: Marked, seen: Comparison) -> str:
     """One column."""
     if data.state == "missing":
-        return _frame(data, missing(data.kind, seen.ask.name))
+        return _frame(data, missing(data.kind, seen.ask.name, seen.ask.form))
     if data.state == "error":
         return _frame(data, tag("p", text(data.note), cls="pl-problem"))
     values = marks.coverage.spans if marks.coverage else []
@@ -88,15 +89,17 @@ def _meta(data: Column) -> str:
     return tag("span", f"{data.tokens} tokens") + tag("span", speed, title="Within its own batch") + end
 
 
-def missing(kind: str, backbone: str) -> str:
-    """Why a column has no run, and what makes one."""
-    method = METHODS[kind]
-    why = {"prefix": "This backbone has no prefix yet.", "finetune": "This backbone has no fine-tuned copy yet."}
-    command = f"python launch.py train --run my-{method} --method {method} --backbone {shlex.quote(backbone)}"
+def missing(kind: str, backbone: str, form: str) -> str:
+    """Why a column has no run for sources of a form, and what makes one."""
+    method, data = METHODS[kind], f" --set {form} --data {form}-folder" if form in SOURCES else ""
+    task = " for this task" if data else ""
+    why = {"prefix": f"This backbone has no prefix{task} yet.", "finetune": f"This backbone has no fine-tuned copy{task} yet."}
+    where = "on the set's own files:" if data else "on E2E with --data and its folder, or on the bundled rows:"
+    command = f"python launch.py train{data} --run my-{method} --method {method} --backbone {shlex.quote(backbone)}"
     return tag(
         "div",
         tag("p", why[method])
-        + tag("p", "Train one from the command line, on E2E with --data and its folder, or on the bundled rows:", cls="meta")
+        + tag("p", f"Train one from the command line, {where}", cls="meta")
         + tag("code", text(command))
         + tag("p", "Generate again when it is done: it appears above.", cls="meta"),
         cls="pl-missing",

@@ -10,6 +10,8 @@ import gradio as gr
 from app import choosers, examples, pieces, shell, table_sync, urlstate
 from app.columns import columns, empty
 from app.comparison import KINDS, Ask, Comparison, compare, subject
+from app.gallery import tell_all
+from app.gallery_view import gallery
 from app.html import METHODS, tag
 from app.methods import lanes
 from app.page import Page
@@ -118,17 +120,39 @@ class Handlers:
 
     def stop(self, request: gr.Request) -> None:
         """Stop what this page asked for; the run itself says so, as the last to write the status."""
-        self.lab.stop(request.session_hash or "")
+        for asked in (request.session_hash or "", _gallery_of(request)):
+            self.lab.stop(asked)
+
+    def tell_all(self, shown, prefix, finetuned, mode, seed, temperature, top_p, request: gr.Request) -> Iterator[Update]:
+        """Every example of the task on the page, told by both runs; a newer request ends an older one."""
+        page, who = self.page, _gallery_of(request)
+        ticket = self.lab.ask(who)
+        try:
+            name, task = shown or (self.lab.default, "")
+            runs, form = {"prefix": prefix, "finetuned": finetuned}, self.lab.form(task or "")
+            decode = _decoding(mode, seed, temperature, top_p)
+            yield {page.stop: gr.update(interactive=True)}
+            backbone = self.lab.backbone(name)
+            for seen in tell_all(self.lab, backbone, form, runs, decode, lambda: self.lab.is_stopped(who, ticket), who):
+                if self.lab.is_stale(who, ticket):
+                    return
+                yield {page.gallery: gallery(seen)}
+            yield {page.stop: gr.update(interactive=False)}
+        except PrefixLabError as error:
+            yield self._failed(str(error))
+        except Exception as error:
+            log.exception("the examples could not be told")
+            yield self._failed(_unexpected(error))
 
     def run(
-        self, ticket, table, name, task, prefix, finetuned, mode, seed, temperature, top_p, request: gr.Request
+        self, ticket, table, name, task, prefix, finetuned, mode, seed, temperature, top_p, shown, request: gr.Request
     ) -> Iterator[Update]:
         """Compare, and say what went wrong where it did."""
         who = request.session_hash or ""
         if not ticket or self.lab.is_stale(who, ticket):
             yield {}
             return
-        given = (ticket, who, table, name, task, prefix, finetuned, (mode, seed, temperature, top_p))
+        given = (ticket, who, table, name, task, prefix, finetuned, (mode, seed, temperature, top_p), shown)
         for update in self._told(*given):
             if self.lab.is_stale(who, ticket):  # a newer run writes to the same places
                 yield {}
@@ -143,13 +167,12 @@ class Handlers:
             yield self._failed(str(error))
         except Exception as error:
             log.exception("a comparison failed")
-            what = f"{type(error).__name__}: {error}"
-            yield self._failed(f"Something unexpected went wrong ({what}). The terminal has the details.")
+            yield self._failed(_unexpected(error))
 
     def _failed(self, sentence: str) -> Update:
         return {self.shell.status: shell.say("error", sentence), self.page.stop: gr.update(interactive=False)}
 
-    def _run(self, ticket: int, who: str, table, name, task, prefix, finetuned, settings) -> Iterator[Update]:
+    def _run(self, ticket: int, who: str, table, name, task, prefix, finetuned, settings, shown) -> Iterator[Update]:
         name, decode = name or self.lab.default, _decoding(*settings)
         if table["form"] == self.lab.form(task or ""):
             table_sync.current(table)  # a bad table is told before a model is loaded
@@ -159,6 +182,9 @@ class Handlers:
         backbone = self.lab.backbone(name)
         plan = self._plan(backbone, task or "", prefix, finetuned)
         given, switched = self._given(table, self.lab.form(plan.task))
+        if [name, plan.task or None] != shown:  # the gallery is another task's
+            self.lab.ask(f"{who} gallery")
+            switched |= {self.page.gallery: ""}
         sample = examples.matching(given.fields, given.form)
         ask = Ask(given.source, plan.chosen["prefix"], plan.chosen["finetuned"], name, decode, given.form)
         yield (
@@ -249,6 +275,15 @@ class Handlers:
         shown = columns(seen, fields)
         outputs = {self.page.outputs[kind]: html for kind, html in zip(KINDS, shown, strict=True)}
         return outputs | {self.shell.status: shell.say(seen.phase, seen.say)}
+
+
+def _unexpected(error: Exception) -> str:
+    return f"Something unexpected went wrong ({type(error).__name__}: {error}). The terminal has the details."
+
+
+def _gallery_of(request: gr.Request) -> str:
+    """Whom the gallery of a page is told for: it is asked for, and stopped, apart from the columns."""
+    return f"{request.session_hash or ''} gallery"
 
 
 def _decoding(mode: str, seed: float | None, temperature: float | None, top_p: float | None) -> DecodeConfig:

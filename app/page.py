@@ -23,6 +23,8 @@ class Page:
     heads: dict[str, gr.HTML]
     outputs: dict[str, gr.HTML]
     panels: gr.HTML
+    tell_all: gr.Button
+    gallery: gr.HTML
     prefix: gr.State
     finetuned: gr.State
     ticket: gr.State

@@ -34,11 +34,11 @@ def sample_buttons(current: str, form: str = "table") -> str:
             _button(sample.title, data_sample=sample.id, aria_pressed="true" if sample.id == current else "false")
             for sample in listed
         ]
-        rows.append(tag("dt", text(_words(topic)) + _apart(listed[0])) + tag("dd", "".join(buttons)))
+        rows.append(tag("dt", text(words_of_topic(topic)) + _apart(listed[0])) + tag("dd", "".join(buttons)))
     return tag("dl", "".join(rows), cls="pl-samples")
 
 
-def _words(topic: str) -> str:
+def words_of_topic(topic: str) -> str:
     """ "MeanOfTransportation" as a person writes it."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", topic).capitalize() if topic[:1].isupper() else topic
 

@@ -60,6 +60,8 @@ def _right() -> dict[str, Any]:
     made["lanes"] = area(lanes("prefix", "finetune"), elem_id="pl-lanes")
     made |= _columns()
     made["panels"] = area("", elem_id="pl-panels")
+    made["tell_all"] = gr.Button("Tell every example", elem_id="pl-tell-all", min_width=160)
+    made["gallery"] = area("", elem_id="pl-gallery")
     return made
 
 
@@ -85,7 +87,7 @@ def _columns() -> dict[str, dict[str, gr.HTML]]:
 
 
 def _wire(do: Handlers, shell: Shell, page: Page) -> None:
-    asked = [page.ticket, page.table, shell.backbone, shell.task, page.prefix, page.finetuned, *page.settings]
+    asked = [page.ticket, page.table, shell.backbone, shell.task, page.prefix, page.finetuned, *page.settings, page.shown]
     written = [
         *page.heads.values(),
         *page.outputs.values(),
@@ -98,6 +100,7 @@ def _wire(do: Handlers, shell: Shell, page: Page) -> None:
         page.shown,
         page.table,
         page.note,
+        page.gallery,
     ]
     written += [page.samples, shell.status, shell.facts, shell.task, shell.address, shell.subject]
 
@@ -105,6 +108,8 @@ def _wire(do: Handlers, shell: Shell, page: Page) -> None:
         ticket = event.then(ask, given, [page.ticket, shell.status], queue=False, trigger_mode="multiple", **QUIET)
         ticket.then(do.run, asked, written, concurrency_id=MODEL, concurrency_limit=PAGES, trigger_mode="multiple", **QUIET)
 
+    told = [page.shown, page.prefix, page.finetuned, *page.settings]
+    page.tell_all.click(do.tell_all, told, [page.gallery, page.stop, shell.status], concurrency_limit=PAGES, **QUIET)
     latest: dict[str, Any] = {"queue": False, "trigger_mode": "always_last", **QUIET}
     page.table.input(table_sync.read, page.table, [page.table, page.note], **latest)
     page.table.blur(table_sync.settled, page.table, page.table, **latest)
