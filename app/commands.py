@@ -243,7 +243,7 @@ def runs(args: argparse.Namespace) -> int:
         )
         size = f"{run.stored:,} stored"
         when = "bundled" if run.bundled else run.created
-        print(f"{run.id:24} {run.method:9} {run.backbone:12} {run.status:10} {size:>20}  {when}  {scores}")
+        print(f"{run.id:24} {run.method:10} {run.backbone:12} {run.status:10} {size:>20}  {when}  {scores}")
     if not found:
         print("No runs yet. Train one: python launch.py train --run my-prefix")
     for sentence in store().broken():

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch
 from torch import nn
 
 from core.backbone import Backbone
@@ -15,6 +16,14 @@ class TopLayersMethod(OwnModel):
     """The last `config.layers` blocks by the model's depth, what follows them, and the token embeddings (tied ones once)."""
 
     name = "top_layers"
+
+    def __init__(self, backbone: Backbone, config: TrainConfig) -> None:
+        super().__init__(backbone, config)
+        if backbone.dtype != torch.float32:  # its embeddings learn in fp32, so fp32 flows into the lower blocks: they need it too
+            ours = {name for name, weight in self.model.named_parameters() if weight.requires_grad}
+            self.model = own_copy(self.model, lambda name: True).float()
+            for name, weight in self.model.named_parameters():
+                weight.requires_grad_(name in ours)
 
     @classmethod
     def build(cls, backbone: Backbone, config: TrainConfig) -> Any:

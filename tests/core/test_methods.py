@@ -16,9 +16,10 @@ from core.methods.table import new_method
 from core.prefix import text_prefix
 from core.runs import LoadedRun, load_run
 from core.sources import task_for
-from core.store import Run
+from core.store import Run, Store
 from core.tasks import task
 from core.train import evaluate_loss, train
+from core.training import Training
 from tests.tiny import ARTICLES, EXAMPLES, make_run
 
 TASK = task("e2e")
@@ -155,6 +156,24 @@ def test_the_top_layers_are_the_last_ones_with_the_embeddings_once(runs, backbon
         "transformer.ln_f.weight",
         "transformer.ln_f.bias",
     }
+
+
+@pytest.mark.parametrize("method", [*METHODS, "prefix", "finetune"])
+def test_a_model_in_bf16_is_trained_in_fp32_and_served_in_bf16(tmp_path, tiny_folder, method):
+    """Backbones on a GPU are bf16: what learns beside them must not meet them in another dtype."""
+    loaded = load_backbone(str(tiny_folder), "cpu")
+    half = Backbone(loaded.spec, loaded.model.bfloat16(), loaded.tokenizer, loaded.device)
+    config = TrainConfig(method=method, length=3, layers=1, updates=2, batch=5, autocast="off", init_words="a")
+    training = Training(half, TASK, config, Store(tmp_path), "half")
+    for step in training.steps(EXAMPLES, []):
+        assert step.loss > 0
+    learned = load_file(training.run.weights)
+    assert all(tensor.dtype == torch.float32 for tensor in learned.values())
+    served = load_run(training.run, half)
+    assert {weight.dtype for weight in served.model.parameters()} <= {torch.bfloat16} | (
+        {torch.float32} if method == "lora" else set()
+    )
+    assert told(served, half, DECODES[0].but(max_new=3), 1)
 
 
 def test_more_layers_than_there_are_is_refused(backbone):
