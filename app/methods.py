@@ -29,9 +29,9 @@ MANY = {
 SHARED = (*KIN["prefix"], "text")  # virtual tokens only: the model is the backbone itself
 OWN = {
     "finetune": "its own copy of all weights",
-    "top_layers": "its own top layers and embeddings",
-    "adapter": "frozen weights, its own adapters between",
-    "lora": "frozen weights, its own updates beside them",
+    "top_layers": "its own top layers",
+    "adapter": "frozen weights, its adapters",
+    "lora": "frozen weights, its updates",
 }
 
 
@@ -49,7 +49,7 @@ def trained(run: Run, backbone: Backbone) -> str:
     if run.method == "in_context":
         return "an instruction and examples, nothing trained"
     if run.method == "adapter":
-        return f"adapters after every block, {share}"
+        return f"adapters, {share}"
     if run.method == "lora":
         return f"updates of rank {about.get('rank')}, {share}"
     if run.method == "top_layers":
@@ -78,7 +78,7 @@ def _layer(method: str, layer: int) -> list[str]:
         return _virtual(method, layer, y)
     own = method == "finetune" or (method == "top_layers" and layer < 2)
     block = _bar(4, y, 34 if method != "lora" else 26, 4, "own" if own else "layer")
-    beside = {"lora": [_bar(33, y, 5, 4, "own")], "adapter": [_bar(10, y + 4.4, 22, 1.2, "own")]}
+    beside = {"lora": [_bar(33, y, 5, 4, "own")], "adapter": [_bar(15, y + 4.2, 12, 1.6, "own")]}
     return [block, *beside.get(method, [])]
 
 
@@ -101,7 +101,8 @@ def lanes(prefix: str, finetuned: str) -> str:
     if first and second:
         return _brace(3, together + "the virtual tokens differ", "shared")
     if first:
-        return _brace(2, together + "the prefix differs", "shared") + _brace(1, OWN.get(finetuned, ""), "own")
+        differs = "the prefix differs" if prefix in ("", "prefix") else "the virtual tokens differ"
+        return _brace(2, together + differs, "shared") + _brace(1, OWN.get(finetuned, ""), "own")
     last = "the frozen weights, in the first column's batch" if second else OWN.get(finetuned, "")
     left = _brace(1, "the frozen weights", "shared") + _brace(1, OWN.get(prefix, ""), "own")
     return left + _brace(1, last, "shared" if second else "own")
