@@ -26,6 +26,7 @@ from core.backbone import Backbone
 from core.errors import BadInput, PrefixLabError
 from core.runs import TEXT
 
+ALL = ("all", 0)  # the choice of all heads
 PAUSE = 0.3  # seconds between two looks at whether a map is ready
 log = logging.getLogger(__name__)
 Update = dict[Any, Any]
@@ -66,15 +67,16 @@ class SpaceHandlers:
         return {
             page.runs: gr.update(choices=runs, value=runs),
             page.space: state.space,
+            # The names are those of `_controls`: a choice that keeps its value keeps the name that it was first shown by.
             page.layer: gr.update(choices=[state.layer], value=state.layer),
-            page.head: gr.update(choices=[state.head], value=state.head),
+            page.head: gr.update(choices=[ALL, state.head or ALL], value=state.head),
             page.map: state.map,
             page.whole: bool(state.whole),
             page.paths: bool(state.paths),
             page.word: state.word,
             page.token: [state.of, state.token - 1],
             page.lost: _note(said, "meta") if state.ignored else "",
-            page.ready: True,
+            page.ready: "yes",
         }
 
     def choose(self, name: str, event: gr.EventData) -> Update:
@@ -149,13 +151,12 @@ class SpaceHandlers:
         """The controls as the backbone has them."""
         page, spec, wish = self.page, backbone.spec, fitted.wish
         runs = [(run.id if run.method in WITH_PREFIX else f"{run.id} (no virtual tokens)", run.id) for run in fitted.listed]
-        layers = [(f"{at} of {spec.layers}", at) for at in range(1, spec.layers + 1)]
-        heads = [("all", 0), *((f"{at} of {spec.kv_heads}", at) for at in range(1, spec.kv_heads + 1))]
+        layers, heads = list(range(1, spec.layers + 1)), [ALL, *range(1, spec.kv_heads + 1)]
         deep = wish.space != EMBEDDINGS
         return {
             page.runs: gr.update(choices=runs + [(run, run) for run in wish.runs if run.startswith(TEXT)], value=list(wish.runs)),
-            page.layer: gr.update(choices=layers, value=wish.layer, interactive=deep),
-            page.head: gr.update(choices=heads, value=wish.head, interactive=deep),
+            page.layer: gr.update(choices=layers, value=wish.layer, interactive=deep, label=f"Layer (1–{spec.layers})"),
+            page.head: gr.update(choices=heads, value=wish.head, interactive=deep, label=f"Head (1–{spec.kv_heads})"),
             page.told: space_pieces.told(wish.space),
             page.note: _notes(fitted),
         }

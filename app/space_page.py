@@ -32,7 +32,7 @@ class SpacePage:
     table: gr.Textbox
     address: gr.Textbox
     token: gr.State  # [run, number from 0]; [] for the first
-    ready: gr.State  # whether the address has been read
+    ready: gr.Textbox  # not empty once the page has the controls as the address says
 
     @property
     def controls(self) -> list:

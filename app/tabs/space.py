@@ -39,7 +39,7 @@ def build(lab: Lab, shell: Shell, tab: gr.Tab) -> SpacePage:
     hidden: dict[str, Any] = {"visible": "hidden"}
     made |= {"table": gr.Textbox(elem_id="pl-space-csv", **hidden), "address": gr.Textbox(elem_id="pl-space-address", **hidden)}
     made |= {name: gr.Button("", elem_id=f"pl-space-{name}", elem_classes="pl-key") for name in ("down", "up")}  # keys [ and ]
-    page = SpacePage(**made, token=gr.State([]), ready=gr.State(False))
+    page = SpacePage(**made, token=gr.State([]), ready=gr.Textbox(**hidden))
     _wire(SpaceHandlers(lab, shell, page), shell, page, tab)
     return page
 
@@ -72,8 +72,9 @@ def _wire(do: SpaceHandlers, shell: Shell, page: SpacePage, tab: gr.Tab) -> None
     def then_look(event: gr.events.Dependency) -> None:
         event.then(do.refresh, asked, outputs, js=on_show, **LINE, **QUIET)
 
-    for control in (page.space, page.layer, page.head, page.map, page.paths, page.whole, page.runs, shell.backbone):
+    for control in (page.space, page.layer, page.head, page.map, page.paths, page.whole, page.runs):
         control.input(do.refresh, asked, outputs, js=on_show, **LINE, **QUIET)
+    shell.backbone.change(do.refresh, asked, outputs, js=on_show, **LINE, **QUIET)  # also where the address names one
     page.word.submit(do.refresh, asked, outputs, js=on_show, **LINE, **QUIET)
     tab.select(do.refresh, asked, outputs, js=on_show, **LINE, **QUIET)
     for key, step in ((page.down, -1), (page.up, 1)):

@@ -104,19 +104,19 @@ def test_the_table_as_csv_says_where_each_row_is_from(lab, house):
 
 def test_a_word_that_is_no_token_is_told_beside_the_map(lab, house):
     asked = [["tiny-prefix"], "keys", 1, 0, "pca", False, False, "restaurant", []]
-    *_, last = handlers(lab).refresh(SimpleNamespace(session_hash="a"), house.backbone, True, "space", *asked)
+    *_, last = handlers(lab).refresh(SimpleNamespace(session_hash="a"), house.backbone, "yes", "space", *asked)
     assert "no single token" in last["note"] and last["picture"] and "P1" in last["detail"]
 
 
 def test_nothing_is_computed_while_another_tab_is_on_show(lab, house):
     given = (SimpleNamespace(session_hash="a"), house.backbone)
     asked = [["tiny-prefix"], "keys", 1, 0, "pca", False, False, "", []]
-    assert list(handlers(lab).refresh(*given, True, "compare", *asked)) == [{}]
-    assert list(handlers(lab).refresh(*given, False, "space", *asked)) == [{}]  # before the address is read
+    assert list(handlers(lab).refresh(*given, "yes", "compare", *asked)) == [{}]
+    assert list(handlers(lab).refresh(*given, "", "space", *asked)) == [{}]  # before the address is read
 
 
 def test_a_model_that_cannot_be_loaded_is_told(lab):
-    *_, last = handlers(lab).refresh(SimpleNamespace(session_hash="a"), "/no/such", True, "space", *[None] * 9)
+    *_, last = handlers(lab).refresh(SimpleNamespace(session_hash="a"), "/no/such", "yes", "space", *[None] * 9)
     assert "There is no folder" in last["status"] and last["picture"] == ""
 
 
