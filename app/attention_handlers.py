@@ -108,7 +108,7 @@ class Handlers:
             return
         backbone = self.lab.backbone(subject.name or self.lab.default)
         seen, done = self._seen(backbone, state, page)
-        if seen.notes:  # such as a head that this model has not
+        if any(note != view.DECODER_ONLY for note in seen.notes):  # such as a head that this model has not
             state = self._within(state, backbone)
         pairs = self._readers(seen, state, done)
         seen.masses = {name: self.looking.mass(backbone, reader, seen.written, how) for name, reader, how in pairs}
@@ -143,6 +143,8 @@ class Handlers:
         written = subject.columns[column]
         reader = self.looking.reader(written.run, backbone, column)
         seen = view.Seen(subject, column, reader, written, backbone.spec.layers)
+        if backbone.opening is not None:
+            seen.notes.append(view.DECODER_ONLY)
         done = state.intervention(reader.length, seen.layers) if reader.length else UNTOUCHED
         if reader.length and (gone := state.missing(reader.length, seen.layers)):
             seen.notes.append(f"Not knocked out, as this prefix has none of that name: {', '.join(gone)}.")

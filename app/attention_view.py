@@ -30,6 +30,10 @@ NOT_AN_EXPLANATION = (
     "can look at something and make nothing of it; the map of knock-outs shows what each virtual token does change, "
     "here and for this text only."
 )
+DECODER_ONLY = (
+    "This model has an encoder. Shown is how its decoder attends to its own virtual tokens and its own text, and what is called "
+    "the input here is only the decoder's opening; the attention inside the encoder and from the decoder to it is not shown yet."
+)
 NO_PREFIX = {
     "finetuned": "A fine-tuned run has no prefix: what it learned is in its own copy of the weights, so there is nothing to turn "
     "up, hide or knock out. Its attention on the input and on its own text is shown.",
