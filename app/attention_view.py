@@ -74,7 +74,9 @@ def controls(state: AttentionState, seen: Seen) -> str:
     who = _labelled("Text by", _segment("column", columns, seen.column))
     beside = _labelled("Beside it", _beside(state, seen))
     weigh = _segment("weigh", [("", "Mass"), ("values", "× size of values")], state.weigh)
-    first = tag("div", who + beside + _labelled("Weigh", weigh), cls="pl-look-row")
+    shown_group = GROUPS[group_of(state, list(seen.masses.values()))]
+    tiles = _segment("group", [("prefix", "prefix"), ("source", "input"), ("written", "written")], shown_group)
+    first = tag("div", who + beside + _labelled("Weigh", weigh) + _labelled("Tiles", tiles), cls="pl-look-row")
     return first + tag("div", _turning(state, seen), cls="pl-look-row turning")
 
 
@@ -139,7 +141,7 @@ def reads(state: AttentionState, seen: Seen, again: Written | None, turned: Atte
     if turned is not None:
         said = f"The first text read again, {name_of(state)}: {said[0].lower()}{said[1:]}"
     notes = "".join(tag("p", text(note), cls="meta") for note in seen.notes)
-    return tag("div", "".join(cards), cls="pl-reads") + tag("p", text(said), cls="pl-sentence") + notes
+    return tag("div", "".join(cards), cls="pl-reads") + tag("p", text(said.replace(" %", "\u00a0%")), cls="pl-sentence") + notes
 
 
 def _card(kind: str, title: str, sub: str, told: str, more: str = "") -> str:

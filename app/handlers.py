@@ -150,12 +150,12 @@ class Handlers:
         """Compare, and say what went wrong where it did."""
         who = request.session_hash or ""
         if not ticket or self.lab.is_stale(who, ticket):
-            yield {}
+            yield {self.shell.status: gr.skip()}
             return
         given = (ticket, who, table, name, task, prefix, finetuned, (mode, seed, temperature, top_p), shown)
         for update in self._told(*given):
             if self.lab.is_stale(who, ticket):  # a newer run writes to the same places
-                yield {}
+                yield {self.shell.status: gr.skip()}
                 return
             yield update
 

@@ -102,7 +102,7 @@ class SpaceHandlers:
     def refresh(self, request: gr.Request, name, ready, active, *chosen) -> Iterator[Update]:
         """Look again, and say what went wrong where it did. Nothing where the tab is not on show."""
         if not ready or active != "space":
-            yield {}
+            yield {self.shell.status: gr.skip()}
             return
         who = request.session_hash or ""
         ticket = self._newest[who] = self._newest.get(who, 0) + 1

@@ -74,7 +74,7 @@ def heads(
         "colorbar": {"ticksuffix": " %", "thickness": 12, "outlinewidth": 0},
     }
     recipe = f"{_kind(weighted)}, mean over {_steps(masses)}; click a tile for its head"
-    title = f"Attention on {of or GROUPS[group]}, head by head"
+    title = f"Attention on {of or ('the prefix', *GROUPS[1:])[group]}, head by head"
     return finish(made, title, recipe, coloraxis=axis, margin={"t": 84 if len(masses) > 1 else 62})
 
 

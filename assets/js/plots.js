@@ -26,6 +26,7 @@
   };
   const dressed = (figure, dark = isDark(), large = document.body.classList.contains("present")) => {
     const { data, layout } = dark ? recoloured(figure) : structuredClone(figure); // plotly writes into what it is given
+    if (large) layout.margin = Object.fromEntries(Object.entries({ t: 62, ...layout.margin }).map(([side, room]) => [side, room * 1.4]));
     return { data, layout: { ...layout, template: style.templates[(dark ? "dark" : "light") + (large ? "-large" : "")] } };
   };
 
