@@ -47,7 +47,7 @@ def trained(run: Run, backbone: Backbone) -> str:
         what = "input vectors" if run.method == "embedding" else "virtual tokens"
         return f"{about.get('length')} {what}, {share}"
     if run.method == "in_context":
-        return "an instruction and examples, nothing trained"
+        return "text in front, nothing trained"
     if run.method == "adapter":
         return f"adapters, {share}"
     if run.method == "lora":

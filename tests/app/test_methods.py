@@ -68,7 +68,7 @@ def test_what_was_trained_is_told_with_the_measured_share(many):
     told = {run.id: trained(run, backbone) for run in many.store.runs()}
     assert told["prefix"] == "4 virtual tokens, 1.2 %"  # 512 of 41,888
     assert told["embedding"] == "4 input vectors, 0.31 %"
-    assert told["in_context"] == "an instruction and examples, nothing trained"
+    assert told["in_context"] == "text in front, nothing trained"
     assert told["top_layers"] == "the last 1 layers, 50 %"
     assert told["finetune"] == "42 k weights of its own"
     assert len({mark("prefix", run) for run in many.store.runs()}) == len(METHODS)

@@ -246,3 +246,25 @@ def test_a_run_on_an_encoder_decoder_comes_back(tmp_path, bart, bart_folder, met
 def test_the_top_layers_of_an_encoder_decoder_are_refused_by_name(bart):
     with pytest.raises(NotSupported, match="top layers does not fit tiny-bart"):
         new_method(bart, TrainConfig(method="top_layers", layers=1))
+
+
+def test_a_file_of_another_method_and_settings_out_of_range_are_one_sentence(runs, backbone):
+    adapter, lora = runs("adapter"), runs("lora")
+    for run, other, said in (
+        (adapter, lora, "no adapter"),
+        (lora, adapter, "no LoRA matrices"),
+        (runs("embedding"), lora, "'lora'"),
+    ):
+        with pytest.raises(BadInput, match=said):
+            load_run(replace(run, folder=other.folder, id=other.id), backbone)
+    with pytest.raises(BadConfig, match="lora_alpha must be a whole number"):
+        load_run(replace(lora, config=lora.config | {"lora_alpha": "much"}), backbone)
+    huge = replace(adapter, config=adapter.config | {"bottleneck": 9_999_999})  # sizes are those of the file
+    assert told(load_run(huge, backbone), backbone, DECODES[0], 1) == told(load_run(adapter, backbone), backbone, DECODES[0], 1)
+
+
+@pytest.mark.parametrize("context", [None, 3, " ", ["a"]])
+def test_a_run_without_its_context_is_one_sentence(tmp_path, backbone, tiny_folder, context):
+    run = make_run(tiny_folder, tmp_path, "shots", "in_context", shots=1)
+    with pytest.raises(BadInput, match="'shots' holds no context"):
+        load_run(replace(run, config=run.config | {"context": context}), backbone)
