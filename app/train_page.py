@@ -55,8 +55,12 @@ class TrainPage:
     @property
     def live(self) -> list:
         """What a tick of the clock may write."""
-        shown = [self.head, self.loss, self.rate, self.mass, self.watch, self.details, self.runs, self.bin]
-        return [*shown, self.seen, self.chosen, self.address]
+        return [self.head, self.loss, self.rate, self.mass, self.watch, self.details, self.runs, self.bin, self.seen]
+
+    @property
+    def shown(self) -> list:
+        """What choosing a run writes."""
+        return [*self.live, self.chosen, self.address]
 
 
 def wish(backbone: str, preset, method, name, rows, where, given, source, target, form, *own) -> Wish:

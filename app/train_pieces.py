@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
 
-from app.html import count, percent, size, tag, text
+from app.html import KIN, count, percent, size, tag, text
 from core.backbone import Backbone
 from core.follow import Standing, Steps
 from core.methods.table import TITLES
@@ -146,17 +146,14 @@ def finished(run: Run, whole: int | None) -> str:
 
 
 def links(run: Run, example: str, backbone: str) -> str:
-    """One click to the tabs that show a run."""
-    column = "finetuned" if run.method == "finetune" else "prefix"
+    """One click to the tabs that show a run; a method without virtual tokens has nothing to show in two of them."""
+    column = next((kind for kind, methods in KIN.items() if run.method in methods), "prefix")
     here = {column: run.id, "task": run.task.name} | ({"example": example} if example else {})
     here |= {"backbone": backbone} if backbone else {}
-    tabs = [("", "Compare"), ("attention", "Attention"), ("space", "Prefix space")]
-    if run.method == "finetune":
-        tabs = tabs[:1]
-    made = [
-        tag("a", f"{name} with it", href="?" + urlencode(here | ({"tab": tab} if tab else {})), cls="pl-btn pl-link")
-        for tab, name in tabs
-    ]
+    tabs: list[tuple[str, dict[str, str]]] = [("Compare", {})]
+    if column == "prefix":
+        tabs += [("Attention", {"tab": "attention"}), ("Prefix space", {"tab": "space", "among": run.id})]
+    made = [tag("a", f"{name} with it", href="?" + urlencode(here | more), cls="pl-btn pl-link") for name, more in tabs]
     return tag("nav", "".join(made), cls="pl-links", aria_label="See it in")
 
 

@@ -12,7 +12,8 @@ from app.session import Lab
 from app.shell import Shell
 from app.train_page import TrainPage
 from app.train_state import LOW, OWN, SHOWN
-from app.training_tab import RunAddress, TrainHandlers
+from app.training_shown import RunAddress
+from app.training_tab import TrainHandlers
 from app.urlstate import remember
 from core.config import preset
 from core.methods.table import TITLES
@@ -134,7 +135,7 @@ def _wire(do: TrainHandlers, shell: Shell, page: TrainPage, tab: gr.Tab) -> None
     asked, told = [shell.backbone, *page.asked], [page.facts, page.command, page.start, page.preview]
     found = [page.given, page.preview, page.mapping, page.source, page.target]
     changed = [page.lead, page.rows, page.own_box, page.name, *page.own.values()]
-    after = [*page.live, page.zip, shell.status, page.name]
+    after = [*page.shown, page.zip, shell.status, page.name]
 
     def then_plan(event: gr.events.Dependency) -> None:
         event.then(do.plan, asked, told, **latest)
@@ -154,7 +155,7 @@ def _wire(do: TrainHandlers, shell: Shell, page: TrainPage, tab: gr.Tab) -> None
         part.select(do.act, page.chosen, after, **latest)
     page.upload.upload(do.imported, page.upload, after, **latest)
     page.timer.tick(do.tick, [page.chosen, page.seen], page.live, **latest)
-    shown = tab.select(do.open, [shell.search, page.chosen], [*page.live, page.timer], js=SEARCH, **latest)
+    shown = tab.select(do.open, [shell.search, page.chosen], [*page.shown, page.timer], js=SEARCH, **latest)
     first = shown.then(do.begin, [page.preset, page.method, page.name], changed, **latest)
     first.then(do.plan, asked, told, **latest)
 
