@@ -102,7 +102,7 @@ class SpaceHandlers:
     def refresh(self, request: gr.Request, name, ready, active, *chosen) -> Iterator[Update]:
         """Look again, and say what went wrong where it did. Nothing where the tab is not on show."""
         if not ready or active != "space":
-            yield {self.shell.status: gr.skip()}
+            yield {self.shell.status: gr.skip()}  # an empty update is taken for a missing one
             return
         who = request.session_hash or ""
         ticket = self._newest[who] = self._newest.get(who, 0) + 1
@@ -136,7 +136,7 @@ class SpaceHandlers:
         yield self._controls(backbone, fitted)
         if fitted.reason:
             said = shell.say("done", "There is nothing to set among the words.")
-            yield self._cleared() | {self.page.empty: fitted.reason, self.shell.status: said}
+            yield self._cleared() | {self.page.empty: fitted.reason, self.page.told: "", self.shell.status: said}
             return
         for scene, done, total in self.studio.look(backbone, fitted.view):
             if stale():

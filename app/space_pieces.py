@@ -211,4 +211,4 @@ def no_embeddings() -> str:
 
 def _empty(title: str, sentence: str, command: str = "") -> str:
     content = tag("h3", text(title)) + tag("p", text(sentence)) + (tag("code", text(command)) if command else "")
-    return tag("section", content, cls="pl-nothing")
+    return tag("section", content, cls="pl-space-nothing")

@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from analysis.figures.style import COLOURS, figure, plain, shown
+from analysis.figures.style import COLOURS, SIZE, figure, plain, shown
 from analysis.projection import NEAR, PATH, PREFIX, SAMPLE, Point, Projection
 from analysis.scene import CLEAR, WRITES, Scene
 
 RUNS = (("prefix", "diamond"), ("green", "square"), ("purple", "triangle-up"), ("base", "cross"))  # colour, symbol of each run
 WIDE, HIGH = 700, 380  # px of the map's inside, about: what labels have to keep clear of one another in
 LETTER, LINE, DOT = 8, 16, 5  # px of a label's letter and line, and half a point's width
+SHORT = 24  # letters of a run's name in the legend
 SMALL, WRAP = 12, 116  # px of type and letters in a line, for the recipe
 PLACES = (("top center", 0, 1), ("middle right", 1, 0), ("bottom center", 0, -1), ("middle left", -1, 0))
 
@@ -95,7 +96,7 @@ class _Drawn:
         marker = {"symbol": symbol, "size": sizes, "color": COLOURS[colour], "opacity": 1}
         marker["line"] = {"width": 1, "color": COLOURS["sheet"]}
         text = [f"{self.points[at].label} of {plain(run)}" for at in places]
-        return self.scatter(places, text, name=plain(run), marker=marker)
+        return self.scatter(places, text, name=_short(run), marker=marker)
 
     def paths(self, token: tuple[str, int] | None, every: bool) -> Iterator[go.Scatter]:
         """From the beginning to the end, a line for each virtual token; the chosen one's is thick."""
@@ -118,7 +119,7 @@ class _Drawn:
                 text,
                 name=f"path of P{key[1] + 1}",
                 mode="lines+markers",
-                showlegend=thick,
+                showlegend=False,
                 line={"width": 2 if thick else 1, "color": COLOURS[colour], "dash": "solid" if thick else "dot"},
                 marker={"symbol": "circle", "size": 6 if thick else 3, "color": COLOURS[colour]},
                 opacity=1.0 if thick else 0.5,
@@ -158,6 +159,11 @@ class _Drawn:
     @staticmethod
     def _is(point: Point, words: set[int]) -> bool:
         return point.kind in (NEAR, SAMPLE) and point.number in words
+
+
+def _short(run: str) -> str:
+    """A run's name, or the beginning of a text, for the legend."""
+    return plain(run if len(run) <= SHORT else run[: SHORT - 1] + "…")
 
 
 def _look(place: int) -> tuple[str, str]:
@@ -245,7 +251,7 @@ def first_words(scene: Scene, run: str, token: int | None = None) -> go.Figure:
             text=[shown(one.word) for one in now],
             customdata=[f"t:{run}:{one.token}" for one in now],
             mode="markers",
-            name=plain(run),
+            name=_short(run),
             marker={
                 "symbol": symbol,
                 "size": sizes,
@@ -273,5 +279,5 @@ def _recipe(traces: Sequence[Any], title: str, *told: str) -> go.Figure:
     foot = {"text": "<br>".join(lines), "x": 0, "xref": "paper", "xanchor": "left", "y": 0, "yref": "paper", "yanchor": "top"}
     look = {"showarrow": False, "align": "left", "font": {"size": SMALL, "color": COLOURS["muted"]}, "yshift": -28}
     made.add_annotation(foot | look)
-    made.update_layout(margin={"t": 84, "b": 40 + 16 * len(lines)})
+    made.update_layout(legend={"font": {"size": SIZE}}, margin={"t": 84, "b": 40 + 16 * len(lines)})
     return made

@@ -5,6 +5,7 @@ import io
 import time
 from types import SimpleNamespace
 
+import gradio as gr
 import pytest
 
 from analysis.projection import Projection
@@ -111,8 +112,9 @@ def test_a_word_that_is_no_token_is_told_beside_the_map(lab, house):
 def test_nothing_is_computed_while_another_tab_is_on_show(lab, house):
     given = (SimpleNamespace(session_hash="a"), house.backbone)
     asked = [["tiny-prefix"], "keys", 1, 0, "pca", False, False, "", []]
-    assert list(handlers(lab).refresh(*given, "yes", "compare", *asked)) == [{}]
-    assert list(handlers(lab).refresh(*given, "", "space", *asked)) == [{}]  # before the address is read
+    for ready, shown in (("yes", "compare"), ("", "space")):  # another tab; before the address is read
+        (update,) = handlers(lab).refresh(*given, ready, shown, *asked)
+        assert update == {"status": gr.skip()}
 
 
 def test_a_model_that_cannot_be_loaded_is_told(lab):
