@@ -62,9 +62,12 @@ class Handlers:
         """What the address says, on opening the page."""
         return urlstate.read(search or "", AttentionState)
 
-    def come(self, tab: str, state: AttentionState, request: gr.Request) -> tuple[AttentionState, int]:
-        """The tab is opened, or a comparison was begun or finished: number 0, which does nothing, where another tab is shown."""
-        return state, self._ask(request) if tab == TAB else 0
+    def come(self, tab: str, request: gr.Request) -> int:
+        """The tab is opened, or a comparison was begun or finished: number 0, which does nothing, where another tab is shown.
+
+        The state is left alone: on opening a link it may be restored at the same moment.
+        """
+        return self._ask(request) if tab == TAB else 0
 
     def turn(self, state: AttentionState, event: gr.EventData, request: gr.Request) -> tuple[AttentionState, int]:
         """A control was used."""

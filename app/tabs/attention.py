@@ -53,9 +53,9 @@ def _wire(do: Handlers, shell: Shell, parts: Parts, tab: gr.Tab) -> None:
         shown = event.then(do.refresh, [parts.ticket, parts.state], [*parts.written, shell.status], **going)
         shown.then(do.fill, [parts.ticket, parts.state], [parts.influence, shell.status], **going)
 
-    here: dict[str, Any] = {"js": "(tab, state) => [PrefixLab.tabs.now(), state]", **latest}
-    then_look(tab.select(do.come, [shell.search, parts.state], asked, **here))
-    then_look(shell.subject.change(do.come, [shell.search, parts.state], asked, **here))
+    here: dict[str, Any] = {"js": "() => [PrefixLab.tabs.now()]", **latest}
+    then_look(tab.select(do.come, shell.search, parts.ticket, **here))
+    then_look(shell.subject.change(do.come, shell.search, parts.ticket, **here))
     then_look(parts.bar.select(do.turn, parts.state, asked, **latest))
     then_look(parts.heads.click(do.tile, parts.state, asked, **latest))
     parts.address.change(None, parts.address, None, js=urlstate.remember(AttentionState))
