@@ -7,7 +7,7 @@ import threading
 from tqdm import tqdm
 
 from analysis.evaluate import paper_decoding
-from analysis.experiments import Trial, markdown, trials
+from analysis.experiments import SHOWN, Trial, markdown, trials
 from app.cli import overrides
 from app.commands import command_of, data_source, say, say_skipped, stop_on_ctrl_c
 from core.backbone import DEFAULT, load_backbone
@@ -61,5 +61,5 @@ def _tell(args: argparse.Namespace, trial: Trial) -> None:
     if args.json:
         print(json.dumps(trial.values()), flush=True)
         return
-    scores = ", ".join(f"{name} {score.value:.1f}" for name, score in trial.result.scores.items())
+    scores = ", ".join(f"{name} {score.value:.1f}" for name, score in trial.result.scores.items() if name in SHOWN)
     say(args, f"{trial.run.id if trial.run else 'the frozen model'}: {scores}")
