@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -190,22 +191,22 @@ def umap(
 
 def _umap(vectors: np.ndarray, parameters: dict, cancel: Callable[[], bool] | None = None) -> np.ndarray | None:
     """(N, d) -> (N, 2) fp32, in a process of its own: its import and compilation would stop everything else for seconds."""
-    given = io.BytesIO()
-    np.save(given, vectors)
     root = str(Path(__file__).parents[1])
     command = [sys.executable, "-m", "analysis.umap_process", json.dumps(parameters)]
-    with _one:
+    with _one, tempfile.TemporaryFile() as given:  # a file: a pipe would have to be fed while the process starts
         if cancel is not None and cancel():
             return None
+        np.save(given, vectors)
+        given.seek(0)
         process = subprocess.Popen(
             command,
             cwd=root,
             env=os.environ | {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"},
-            stdin=subprocess.PIPE,
+            stdin=given,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
-        done = _communicate(process, given.getvalue(), cancel)
+        done = _communicate(process, cancel)
     if done is None:
         return None
     out, said = done
@@ -215,14 +216,13 @@ def _umap(vectors: np.ndarray, parameters: dict, cancel: Callable[[], bool] | No
     return np.load(io.BytesIO(out))
 
 
-def _communicate(process: subprocess.Popen, given: bytes | None, cancel: Callable[[], bool] | None) -> tuple[bytes, bytes] | None:
+def _communicate(process: subprocess.Popen, cancel: Callable[[], bool] | None) -> tuple[bytes, bytes] | None:
     """What a process writes and what it complains of; None, and the process ended, where it is no longer wanted."""
     try:
         while True:
             try:
-                return process.communicate(given, timeout=ASK)
+                return process.communicate(timeout=ASK)
             except subprocess.TimeoutExpired:
-                given = None  # on its way
                 if cancel is not None and cancel():
                     return None
     finally:

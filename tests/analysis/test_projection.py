@@ -1,5 +1,7 @@
 """Maps of virtual tokens among words."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -100,6 +102,8 @@ def test_umap_is_made_once_for_the_same_points_and_parameters(tmp_path, monkeypa
     assert umap(gather(small(), [Placed("one", some())]), cache=TensorCache(tmp_path), cancel=lambda: True) is None
     assert list(tmp_path.iterdir()) == []  # not wanted any more: not begun, and nothing is kept
     cache, cloud = TensorCache(tmp_path), gather(small(), [Placed("one", some(12))], near=2, sample=50)
+    wide = torch.randn(len(cloud.points), 500, generator=torch.Generator().manual_seed(1))  # more than a pipe holds
+    cloud = replace(cloud, vectors=torch.cat([cloud.vectors, wide], -1))
     made = umap(cloud, neighbours=10, seed=3, cache=cache)
     assert made.xy.shape == (len(cloud.points), 2) and np.isfinite(made.xy).all() and made.explained is None
     for told in ("metric cosine", "neighbours 10", "min_dist 0.1", "seed 3", "umap-learn 0."):
