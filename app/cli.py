@@ -75,6 +75,7 @@ def parser() -> argparse.ArgumentParser:
         "methods": _methods,
         "runs": _runs,
         "many": _many,
+        "bench": _bench,
         "import": _import,
         "export": _export,
         "pretrain": _pretrain,
@@ -269,6 +270,22 @@ def _many(verbs, name: str) -> None:
     verb.add_argument("--tokens", type=int, default=40, help="new tokens of each text (default 40)")
     verb.add_argument("--seed", type=int, default=0, help="of the prefixes")
     _model_options(verb, "mini-gpt2")
+
+
+def _bench(verbs, name: str) -> None:
+    about = "measure speed and memory, each as a ratio of two sides that take turns in one run"
+    verb = _verb(verbs, name, about, "python launch.py bench decoding batch --shape mini")
+    rows = "training peft decoding batch lengths"
+    verb.add_argument("rows", nargs="*", metavar="ROW", help=f"which rows: {rows} (default: all)")
+    shapes = ["mini", "gpt2-medium", "gpt2-large", "bart-large"]
+    verb.add_argument("--shape", choices=shapes, help="the bundled model, or a size with random weights (default mini)")
+    verb.add_argument("--backbone", help="instead of a shape: a bundled model, a folder, or a hub name")
+    verb.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    verb.add_argument("--repeats", type=int, default=5, help="measurements of each side (default 5)")
+    verb.add_argument("--tokens", type=int, default=40, help="new tokens of each text that is written (default 40)")
+    verb.add_argument("--batch", type=int, default=0, help="examples an update in training (default: 10 tables, or 4 articles)")
+    verb.add_argument("--no-memory", dest="memory", action="store_false", help="leave out peak memory, a process for each side")
+    verb.set_defaults(job="bench_commands.bench")
 
 
 def _import(verbs, name: str) -> None:

@@ -122,17 +122,22 @@ def load_backbone(name: str = DEFAULT, device: str = "auto") -> Backbone:
             where, dtype=pick_dtype(target), attn_implementation=NAME, use_safetensors=True, trust_remote_code=False
         ),
     )
-    model = model.to(target).eval().requires_grad_(False)
-    no_dropout(model)
-    model.generation_config = GenerationConfig()  # a published model's own would fill in whatever DecodeConfig leaves out
-    prepare(model)
     if not tokenizer("a b")["input_ids"]:  # transformers makes an empty one where its files are missing
         raise BackboneNotFound(
             f"{name} has no tokenizer. A model folder needs the tokenizer's files (tokenizer.json) beside the weights."
         )
     shown = Path(name).resolve().name if origin == "folder" else name
     again = str(Path(name).resolve()) if origin == "folder" else name
-    return Backbone(_spec(shown, origin, again, family, model), model, tokenizer, target)
+    return freeze(shown, origin, again, model, tokenizer, target)
+
+
+def freeze(name: str, origin: str, where: str, model: Any, tokenizer: Any, device: torch.device) -> Backbone:
+    """A model that was made with our attention as a backbone: on the device, frozen, without dropout, in evaluation mode."""
+    model = model.to(device).eval().requires_grad_(False)
+    no_dropout(model)
+    model.generation_config = GenerationConfig()  # a published model's own would fill in whatever DecodeConfig leaves out
+    prepare(model)
+    return Backbone(_spec(name, origin, where, family_of(name, model.config), model), model, tokenizer, device)
 
 
 def _locate(name: str) -> tuple[str, str]:

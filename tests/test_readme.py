@@ -20,7 +20,7 @@ def test_every_command_line_is_understood(command):
 
 
 def test_there_are_commands_and_every_verb_is_among_them():
-    verbs = {"train", "generate", "evaluate", "runs", "import", "export", "pretrain", "many", "test"}
+    verbs = {"train", "generate", "evaluate", "runs", "import", "export", "pretrain", "many", "bench", "test"}
     assert verbs <= {(shlex.split(line) or [""])[0] for line in COMMANDS}
 
 
