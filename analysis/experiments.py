@@ -88,6 +88,7 @@ def _line(trial: Trial, names: Sequence[str]) -> str:
     if run is None:
         return f"| frozen model | 0 | 0 | – | – | – | {told} | – |"
     loss = f"{run.valid_loss:.2f}" if run.valid_loss is not None else "–"
-    cost = f"{run.trained:,} | {run.stored:,} | {100 * run.stored / trial.backbone:.2g} % | {run.bytes / 1e6:.2f} MB"
+    share = 100 * run.stored / trial.backbone
+    cost = f"{run.trained:,} | {run.stored:,} | {f'{share:.0f}' if share >= 10 else f'{share:.2g}'} % | {run.bytes / 1e6:.2f} MB"
     time = f"{run.updates} updates, {run.seconds:.0f} s" if run.updates else "–"
     return f"| {TITLES[run.method]} | {cost} | {loss} | {told} | {time} |"

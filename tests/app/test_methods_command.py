@@ -44,8 +44,10 @@ def test_methods_are_compared_on_the_same_tables_and_their_runs_stay(given, caps
     assert lines[3][1:4] == ["384", "384", "0.92 %"]  # 2 layers x 2 x 32 x 3, of 41,888
     assert made["trial-lora"].updates == 2 and made["trial-in_context"].updates == 0
 
-    assert main([*command, "--method", "prefix", "--method", "top_layers", "--json"]) == 0
+    assert main([*command, "--method", "prefix", "--method", "finetune", "--json"]) == 0
     again = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [one["run"] for one in again] == [None, "trial-prefix", "trial-top_layers"]
+    assert [one["run"] for one in again] == [None, "trial-prefix", "trial-finetune"]
     assert store().get("trial-prefix").created == made["trial-prefix"].created  # scored as it was, not trained again
+    assert main([*command, "--method", "finetune"]) == 0
+    assert "| 41,888 | 41,888 | 100 % |" in capsys.readouterr().out
     assert again[1]["scores"]["BLEU"]["n"] == 3 and again[1]["share"] == pytest.approx(384 / 41_888)
