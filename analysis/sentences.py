@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from analysis.attention import AttentionMass, pieces
+from analysis.attention import PREFIX, AttentionMass, attention_mass, pieces
 from core.articles import sentences
 from core.backbone import Backbone
+from core.generate import Request
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,27 @@ class Sentences:
 
     spans: tuple[tuple[int, int], ...]
     parts: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Leaning:
+    """Where the cross-attention went while a text was written, all layers and heads alike.
+
+    `spans`: characters, [start, end), of each sentence that was read, and `shares` the attention on it; `virtual`: on the virtual
+    tokens. What is left of 1 went to the tokens around the article.
+    """
+
+    spans: tuple[tuple[int, int], ...]
+    shares: tuple[float, ...]
+    virtual: float
+
+
+def leaning(model, backbone: Backbone, request: Request, ids: Sequence[int], article: str, lead: int) -> Leaning:
+    """What a summary of generated `ids` leans on. `article`: the part that is read; `lead`: as in `sentences_of`."""
+    found = sentences_of(backbone, article, request.prompt_ids, lead)
+    mass = attention_mass(model, backbone, request, ids, "cross", found.parts)
+    virtual = mass.mass[:, :, list(mass.steps), PREFIX].mean()
+    return Leaning(found.spans, tuple(by_sentence(mass).tolist()), float(virtual))
 
 
 def sentences_of(backbone: Backbone, article: str, prompt_ids: Sequence[int], lead: int) -> Sentences:

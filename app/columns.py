@@ -26,6 +26,12 @@ WHY = (
 )
 
 
+WHY_ARTICLE = (
+    "Why this is no summary: these weights only learned to restore damaged text, and nothing asks them for the gist; the prefix "
+    "does, and changes none of them."
+)
+
+
 @dataclass
 class Marked:
     """A column's text for people, with where it differs and which values it says."""
@@ -38,7 +44,8 @@ class Marked:
 
 def marked(seen: Comparison, fields: Fields) -> dict[str, Marked]:
     """Detokenised texts; coverage for all that ended, the word diff once prefix and fine-tuned both have."""
-    found = {kind: Marked(detokenise(column.text)) for kind, column in seen.columns.items()}
+    shown = str.strip if seen.ask.form == "article" else detokenise  # summaries are written as people write
+    found = {kind: Marked(shown(column.text)) for kind, column in seen.columns.items()}
     for kind, column in seen.columns.items():
         if fields and column.text and not column.is_open:
             found[kind].coverage, found[kind].fields = cover(fields, found[kind].shown), fields
@@ -69,7 +76,9 @@ def column(data: Column, marks: Marked, seen: Comparison) -> str:
         tag("p", "Not a word was written.", cls="meta") if not (data.text or data.is_open) else "",
         tag("p", _meta(data), cls="meta"),
         chips(marks.coverage, marks.fields) if marks.coverage else "",
-        tag("p", WHY, cls="why") if data.kind == "base" and not data.is_open else "",
+        tag("p", WHY_ARTICLE if seen.ask.form == "article" else WHY, cls="why")
+        if data.kind == "base" and not data.is_open
+        else "",
     ]
     return _frame(data, "".join(parts))
 
@@ -92,9 +101,17 @@ def _meta(data: Column) -> str:
 def missing(kind: str, backbone: str, form: str) -> str:
     """Why a column has no run for sources of a form, and what makes one."""
     method, data = METHODS[kind], f" --set {form} --data {form}-folder" if form in SOURCES else ""
+    if form == "article":
+        data = " --task summarization --data articles-folder"
     task = " for this task" if data else ""
     why = {"prefix": f"This backbone has no prefix{task} yet.", "finetune": f"This backbone has no fine-tuned copy{task} yet."}
-    where = "on the set's own files:" if data else "on E2E with --data and its folder, or on the bundled rows:"
+    where = (
+        "on articles with their summaries:"
+        if form == "article"
+        else "on the set's own files:"
+        if data
+        else "on E2E with --data and its folder, or on the bundled rows:"
+    )
     command = f"python launch.py train{data} --run my-{method} --method {method} --backbone {shlex.quote(backbone)}"
     return tag(
         "div",

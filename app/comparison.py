@@ -8,15 +8,16 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
+from analysis.sentences import Leaning, leaning
 from app.session import Lab
 from app.subject import Subject, Written
 from core.backbone import Backbone
 from core.config import DecodeConfig
 from core.engine import Stream
 from core.errors import PrefixLabError
-from core.generate import Cancel, Request, next_word, request_of
+from core.generate import Cancel, Request, next_word
 from core.runs import LoadedRun
-from core.sources import read_source, task_for
+from core.sources import Source, read_source, task_for
 from core.store import Run
 from core.tasks import SUMMARIZATION, Task
 
@@ -25,6 +26,7 @@ SHOW_EVERY = 0.06  # seconds between two pictures of a growing text
 CROWD = 6  # texts written at once; with more of them, pictures come less often
 LEAVING = 10.0  # seconds that a stream which is stopped may take to say what it had
 WORDS = 5  # next words shown a column
+Reads = dict[tuple[Task, bool], Source]  # by task, and whether an infix stands in it
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ class Column:
     ids: list[int] = field(default_factory=list)
     split: int = 0  # how many of the prompt's tokens stand before the separator
     words: list[tuple[str, float]] = field(default_factory=list)
+    leaning: Leaning | None = None  # of a summary: the sentences that it leans on
 
     @property
     def is_open(self) -> bool:
@@ -80,6 +83,7 @@ class _Text:
     column: Column
     model: object
     request: Request
+    read: Source
 
 
 def compare(lab: Lab, backbone: Backbone, ask: Ask, cancel: Cancel, who: str = "") -> Iterator[Comparison]:
@@ -101,6 +105,10 @@ def compare(lab: Lab, backbone: Backbone, ask: Ask, cancel: Cancel, who: str = "
     if not cancel():
         for text in texts:
             text.column.words = lab.work(next_word, text.model, backbone, text.request, WORDS)
+            if ask.form == "article" and backbone.opening is not None and text.column.ids:
+                article = ask.source[: text.read.end]
+                asked = (text.request, text.column.ids, article, text.read.lead)
+                text.column.leaning = lab.work(leaning, text.model, backbone, *asked)
     _close(seen, time.monotonic() - began)
     yield seen
 
@@ -109,17 +117,15 @@ def _texts(lab: Lab, seen: Comparison) -> list[_Text]:
     backbone, columns = seen.backbone, seen.columns
     prefix = _load(lab, columns["prefix"], seen.ask.prefix, backbone)
     tuned = _load(lab, columns["finetuned"], seen.ask.finetuned, backbone)
-    task = next((loaded.task for loaded in (prefix, tuned) if loaded), None)
-    task = task or task_for(backbone, SUMMARIZATION if seen.ask.form == "article" else "e2e")
-    texts = [_Text(columns["base"], backbone.model, _request(backbone, task, seen.ask, None))]
+    article = seen.ask.form == "article"  # which a text in front, whose task is on tables, takes as the others do
+    task = next((loaded.task for loaded in (prefix, tuned) if loaded and (not article or loaded.task.form == "article")), None)
+    task = task or task_for(backbone, SUMMARIZATION if article else "e2e")
+    reads: Reads = {}
+    texts = [_text(backbone, task, seen.ask, columns["base"], None, reads)]
     for kind, loaded in (("prefix", prefix), ("finetuned", tuned)):
         if loaded:
-            texts.append(_Text(columns[kind], loaded.model, _request(backbone, loaded.task, seen.ask, loaded)))
-    own = {"prefix": prefix, "finetuned": tuned}
-    for text in texts:
-        loaded = own.get(text.column.kind)
-        text.column.prompt_ids = text.request.prompt_ids
-        text.column.split = read_source(backbone, loaded.task if loaded else task, seen.ask.source, infix=True).split
+            own = task if article and loaded.task.form != "article" else loaded.task
+            texts.append(_text(backbone, own, seen.ask, columns[kind], loaded, reads))
     return texts
 
 
@@ -136,8 +142,17 @@ def _load(lab: Lab, column: Column, run_id: str, backbone: Backbone) -> LoadedRu
     return loaded
 
 
-def _request(backbone: Backbone, task: Task, ask: Ask, loaded: LoadedRun | None) -> Request:
-    return request_of(backbone, task, ask.source, loaded.prefix if loaded else None, ask.decode.seed)
+def _text(backbone: Backbone, task: Task, ask: Ask, column: Column, loaded: LoadedRun | None, reads: Reads) -> _Text:
+    """`reads`: what was read for other columns; a long article is not read again for each."""
+    prefix = loaded.prefix if loaded else None
+    infix = prefix is not None and prefix.infix
+    if (task, infix) not in reads:
+        reads[task, infix] = read_source(backbone, task, ask.source, infix)
+    read = reads[task, infix]
+    request = Request(read.ids, prefix, ask.decode.seed, split=read.split)
+    column.prompt_ids = read.ids
+    column.split = read.lead + read.kept if task.cut else read_source(backbone, task, ask.source, infix=True).split
+    return _Text(column, loaded.model if loaded else backbone.model, request, read)
 
 
 def _written(lab: Lab, seen: Comparison, going: list[tuple[Column, Stream]], cancel: Cancel) -> Iterator[None]:

@@ -59,7 +59,7 @@ def tell_all(
 ) -> Iterator[Gallery]:
     """The same Gallery again and again as it fills. Raises BadInput without an example or a run, and the errors of `Lab.load`."""
     loaded = {kind: lab.load(runs[kind], backbone) for kind in METHODS if runs.get(kind)}
-    if not loaded or not samples(form):
+    if not loaded or form == "article" or not samples(form):
         raise BadInput("There is nothing to tell: choose a task that has examples, and a prefix or a fine-tuned run for it.")
     seen = Gallery(form, {kind: run.run for kind, run in loaded.items()}, decode)
     with ExitStack() as left:  # a page that goes away frees its places

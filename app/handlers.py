@@ -2,12 +2,13 @@
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import gradio as gr
 
-from app import choosers, examples, pieces, shell, table_sync, urlstate
+from analysis.evaluate import SUMMARY_DECODING
+from app import article_panels, choosers, examples, pieces, shell, table_sync, urlstate
 from app.columns import columns, empty
 from app.comparison import KINDS, Ask, Comparison, compare, subject
 from app.gallery import tell_all
@@ -19,11 +20,13 @@ from app.panels import panels
 from app.session import Choice, Lab
 from core.backbone import Backbone
 from core.config import DecodeConfig
-from core.errors import BadTable, PrefixLabError
+from core.errors import BadInput, BadTable, PrefixLabError
 from core.methods.table import METHODS as TABLE
 from core.runs import TEXT
+from core.sources import task_for
 from core.store import Run
 from core.tables import Fields
+from core.tasks import SUMMARIZATION, Task
 from core.triples import SOURCES
 
 ALL = tuple(TABLE)
@@ -68,8 +71,23 @@ class Handlers:
 
     def _table(self, sample: examples.Sample, form: str) -> Update:
         page = self.page
-        table = table_sync.table_of(sample.rows, form)
+        table = table_sync.of_article(sample.text)[1] if form == "article" else table_sync.table_of(sample.rows, form)
         return {page.table: table, page.note: "", page.samples: pieces.sample_buttons(sample.id, form)}
+
+    def read(self, table, name: str, prefix: str) -> tuple:
+        """The table or the article was edited: its other view, and what there is to say of it."""
+        answer, note = table_sync.read(table)
+        if answer["form"] != "article":
+            return answer, note
+        if not note and self.lab.is_loaded(name):
+            backbone = self.lab.backbone(name)
+            note = article_panels.note(backbone, self._learned(backbone, prefix), table_sync.current(table).source)
+        return gr.skip(), note  # an article has no other view, and a long one is not sent back
+
+    def _learned(self, backbone: Backbone, prefix: str) -> Task:
+        """The task of the prefix shown, where it is one on articles; it says how much of them is read."""
+        run = next((run for run in self.lab.store.runs() if run.id == prefix and run.task.form == "article"), None)
+        return run.task if run and run.fingerprint == backbone.spec.fingerprint else task_for(backbone, SUMMARIZATION)
 
     # ---- choosing
 
@@ -101,11 +119,12 @@ class Handlers:
         return update
 
     def _first_table(self, address: urlstate.Address) -> Update:
-        form = self.lab.form(address.task)
+        form = "article" if address.article else self.lab.form(address.task)
+        source = address.article or address.source
         known = {sample.id: sample for sample in examples.samples(form)}
-        if not address.source and known:
+        if not source and known:
             return self._table(known.get(address.example) or next(iter(known.values())), form)
-        table, note = table_sync.table_of_text(address.source, form)
+        table, note = table_sync.table_of_text(source, form)
         return {self.page.table: table, self.page.note: note, self.page.samples: pieces.sample_buttons("", form)}
 
     # ---- running
@@ -174,7 +193,7 @@ class Handlers:
 
     def _run(self, ticket: int, who: str, table, name, task, prefix, finetuned, settings, shown) -> Iterator[Update]:
         name, decode = name or self.lab.default, _decoding(*settings)
-        if table["form"] == self.lab.form(task or ""):
+        if table["form"] == self.lab.form(task or "") and (not shown or shown[0] == name):
             table_sync.current(table)  # a bad table is told before a model is loaded
         if not self.lab.is_loaded(name):
             fetched = "" if self.lab.is_here(name) else " It may have to be fetched first, which can take minutes."
@@ -185,7 +204,10 @@ class Handlers:
         if [name, plan.task or None] != shown:  # the gallery is another task's
             self.lab.ask(f"{who} gallery")
             switched |= {self.page.gallery: ""}
-        sample = examples.matching(given.fields, given.form)
+        if given.form == "article":
+            decode = replace(SUMMARY_DECODING, **_own(decode))
+            switched[self.page.note] = article_panels.note(backbone, self._learned(backbone, plan.chosen["prefix"]), given.source)
+        sample = examples.matching(given.fields, given.form, given.source)
         ask = Ask(given.source, plan.chosen["prefix"], plan.chosen["finetuned"], name, decode, given.form)
         yield (
             self._begun(backbone, plan, {"prefix": prefix, "finetuned": finetuned}, given, sample)
@@ -221,6 +243,9 @@ class Handlers:
         except BadTable:
             given = None
         known = examples.samples(form)
+        if form == "article":
+            given, shown = _article_in(table) or table_sync.of_article(known[0].text)
+            return given, {self.page.table: shown, self.page.note: ""}
         if given is None and known:
             given = table_sync.of_rows(form, known[0].rows)
         if given is None:
@@ -230,9 +255,10 @@ class Handlers:
     def _plan(self, backbone: Backbone, task: str, prefix: str, finetuned: str) -> Plan:
         wanted = {"prefix": prefix, "finetuned": finetuned}
         fit = [choice.run for choice in self.lab.choices(ALL, backbone) if not choice.reason]
-        tasks = sorted({run.task.name for run in fit})
+        own = SUMMARIZATION if backbone.opening is not None else ""  # what a model that reads and writes apart is for
+        tasks = sorted({run.task.name for run in fit} | {own} - {""})
         if task not in tasks:
-            task = next((run.task.name for run in sorted(fit, key=lambda run: _rank(run, wanted))), "")
+            task = next((run.task.name for run in sorted(fit, key=lambda run: _rank(run, wanted))), own)
         listed = self.lab.choices(ALL, backbone, task)
         return Plan(task, tasks, {kind: choosers.pick(kind, listed, wanted[kind]) for kind in METHODS}, listed)
 
@@ -247,7 +273,7 @@ class Handlers:
             page.prefix: plan.chosen["prefix"],
             page.finetuned: plan.chosen["finetuned"],
             page.lanes: lanes(*(plan.method(kind) for kind in METHODS)),
-            page.glance: pieces.source_table(given.rows),
+            page.glance: pieces.source_table(given.rows) if given.rows else article_panels.glance(given.source),
             page.samples: pieces.sample_buttons(sample.id if sample else "", given.form),
             page.stop: gr.update(interactive=True),
             self.shell.facts: shell.facts(backbone),
@@ -263,7 +289,8 @@ class Handlers:
                 prefix=plan.chosen["prefix"],
                 finetuned=plan.chosen["finetuned"],
                 example=sample_id,
-                source="" if sample_id else ask.source,
+                source="" if sample_id or ask.form == "article" else ask.source,
+                article="" if sample_id or ask.form != "article" else ask.source,
                 mode=decode.mode,
                 seed=decode.seed,
                 temperature=decode.temperature,
@@ -279,6 +306,23 @@ class Handlers:
 
 def _unexpected(error: Exception) -> str:
     return f"Something unexpected went wrong ({type(error).__name__}: {error}). The terminal has the details."
+
+
+def _article_in(table) -> tuple[table_sync.Given, table_sync.Table] | None:
+    """What was pasted, where it is no table but could be an article; None otherwise."""
+    try:
+        table_sync.current(table)
+    except BadInput:
+        try:
+            return table_sync.of_article(table["text"])
+        except BadInput:
+            pass
+    return None
+
+
+def _own(decode: DecodeConfig) -> dict[str, Any]:
+    """What the page lets a person choose of the decoding; summaries take their own lengths and beams."""
+    return {name: getattr(decode, name) for name in ("mode", "temperature", "top_p", "seed")}
 
 
 def _gallery_of(request: gr.Request) -> str:

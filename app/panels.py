@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from analysis.metrics.bleu import original_bleu
+from app import article_panels
 from app.columns import marked
 from app.comparison import KINDS, Column, Comparison
 from app.examples import Sample
@@ -17,6 +18,8 @@ TASKS = 100  # of the sum at the foot of the cost card
 
 def panels(seen: Comparison, fields: Fields, sample: Sample | None) -> str:
     """All panels of a finished comparison."""
+    if seen.ask.form == "article":
+        return words(seen) + article_panels.leaning(seen) + article_panels.references(seen, sample) + cost(seen)
     return words(seen) + references(seen, fields, sample) + cost(seen)
 
 
@@ -33,7 +36,7 @@ def words(seen: Comparison) -> str:
     """The likeliest next tokens after the table, under each method, as bars."""
     if not any(column.words for column in seen.columns.values()):
         return ""
-    lead = "How likely each model finds the first token of its answer, right after the table."
+    lead = "How likely each model finds the first token of its answer, right after the input."
     return _panel("The next word", lead, _three([bars(seen.columns[kind]) for kind in KINDS]), "words")
 
 
@@ -99,13 +102,14 @@ def _cost(column: Column, backbone: str, whole: int) -> str:
 
 
 def _score(run: Run) -> list[tuple[str, str]]:
-    """The run's BLEU on a whole set, where it was evaluated."""
-    split = next((split for split in ("test", *run.scores) if "BLEU" in run.scores.get(split, {})), None)
+    """The run's BLEU, or of summaries its ROUGE-L, on a whole set, where it was evaluated."""
+    name = "ROUGE-L" if run.task.form == "article" else "BLEU"
+    split = next((split for split in ("test", *run.scores) if name in run.scores.get(split, {})), None)
     if split is None:
         return []
-    score = run.scores[split]["BLEU"]
+    score = run.scores[split][name]
     recipe = f"{score['signature']}, {score['decoding']['mode']}"
-    return [(f"BLEU, {split}, n={score['n']}", tag("span", f"{score['value']:.1f}", title=recipe))]
+    return [(f"{name}, {split}, n={score['n']}", tag("span", f"{score['value']:.1f}", title=recipe))]
 
 
 def _rows(rows: list[tuple[str, str]]) -> str:

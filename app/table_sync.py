@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.html import tag, text
-from core.errors import BadTable
+from core.errors import BadInput, BadTable
 from core.reading.sets import source_of, table_of_source
 from core.tables import Fields, canonical, clean, linearise, parse
 from core.triples import SOURCES, clean_triples, is_triples, parse_triples
@@ -45,19 +45,26 @@ def table_of_text(source: str, form: str = "table") -> tuple[Table, str]:
 
 
 def current(table: Table) -> Given:
-    """Whichever view was edited last, as a model is to read it. BadTable names the offending field or triple."""
+    """Whichever view was edited last, as a model is to read it. BadTable names the offending field or triple; BadInput: what
+    cannot be an article."""
     return of_rows(table["form"], table["rows"]) if table["newer"] == "rows" else of_text(table["form"], table["text"])
 
 
 def of_text(form: str, source: str) -> Given:
-    """A text in any notation of a form. Raises BadTable."""
+    """A text in any notation of a form. Raises BadTable, or BadInput for what cannot be an article."""
     if form in SOURCES:
         return of_rows(form, parse_triples(source))
     if form == "table":
         return of_rows(form, parse(source))
-    if not source.strip():
+    if form != "article" and not source.strip():
         raise BadTable("There is no text: write or paste one.")
     return Given(form, [], source_of(form, source), [])
+
+
+def of_article(text: str) -> tuple[Given, Table]:
+    """An article that can be read, and the component's value for it. Raises BadInput."""
+    given = of_text("article", text)
+    return given, {"form": "article", "rows": [], "text": given.source, "newer": "text", "bad": 0, "version": 0}
 
 
 def of_rows(form: str, rows: Rows) -> Given:
@@ -74,19 +81,19 @@ def read(table: Table) -> tuple[Table, str]:
     """(value, note) after an edit: the other view follows; where the table cannot be read it stays, and the row is marked."""
     try:
         given = current(table)
-    except BadTable as error:
+    except BadInput as error:
         named = re.match(r"(?:Field|Triple) (\d+)", str(error)) if table["newer"] == "rows" else None
         return table | {"bad": int(named[1]) if named else 0}, problem(error) + _other_form(table)
     if table["newer"] == "rows":
         return table | {"text": given.source.strip(), "bad": 0}, ""
-    return table | {"rows": given.rows, "bad": 0}, _as_read(table["text"], given.source)
+    return table | {"rows": given.rows, "bad": 0}, "" if table["form"] == "article" else _as_read(table["text"], given.source)
 
 
 def settled(table: Table) -> Table:
     """After the text was left: the paper's form where it can be read, else as it is."""
     try:
         return table | {"text": current(table).source.strip()}
-    except BadTable:
+    except BadInput:
         return table
 
 

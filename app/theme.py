@@ -13,7 +13,17 @@ from core import paths
 # Font, not a bare string: Gradio takes those for files that it serves, and asks for them in vain.
 SANS = [Font(name) for name in ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "DejaVu Sans", "sans-serif")]
 MONO = [Font(name) for name in ("ui-monospace", "SF Mono", "Menlo", "Consolas", "DejaVu Sans Mono", "monospace")]
-STYLES = ("app.css", "compare.css", "gallery.css", "plots.css", "attention.css", "space.css", "train.css", "present.css")
+STYLES = (
+    "app.css",
+    "compare.css",
+    "article.css",
+    "gallery.css",
+    "plots.css",
+    "attention.css",
+    "space.css",
+    "train.css",
+    "present.css",
+)
 SCRIPTS = ("shell.js", "widgets.js", "address.js", "tabs.js", "plots.js", "attention.js", "space.js", "train.js")
 
 

@@ -27,7 +27,8 @@ class State:
 
 @dataclass(frozen=True)
 class Address(State):
-    """The Compare tab. `example` is the id of a bundled table; `source` a table of one's own, and then `example` is empty."""
+    """The Compare tab. `example` is the id of a bundled table or article; `source` a table of one's own,
+    or `article` an article, and then `example` is empty."""
 
     backbone: str = kept("")
     task: str = kept("")
@@ -35,6 +36,7 @@ class Address(State):
     finetuned: str = kept("")
     example: str = kept("")
     source: str = kept("", key="table")
+    article: str = kept("")
     mode: str = kept("greedy", lambda value: value in MODES)
     seed: int = kept(0, lambda value: 0 <= value < 2**53)
     temperature: float = kept(1.0, lambda value: 0.01 <= value <= 100)

@@ -1,4 +1,4 @@
-"""The Compare tab: a table on the left, told by three models on the right."""
+"""The Compare tab: a table or an article on the left, told by three models on the right."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ from app.urlstate import MODES
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 SHOWN = {"greedy": "Greedy", "sample": "Sample", "beam": "Beam 5"}
 TABLE = """<div class="pl-grid"><div class="rows"></div><button type="button" class="pl-btn add">+ field</button></div>
-<label class="pl-source"><span>As the model reads it</span>
+<label class="pl-source"><span class="of-table">As the model reads it</span><span class="of-article">Article</span>
 <textarea id="pl-source" rows="3" spellcheck="false" placeholder="Paste a table in any notation"></textarea></label>"""
 
 
@@ -34,7 +34,7 @@ def build(lab: Lab, shell: Shell) -> Page:
 
 
 def _left() -> dict[str, Any]:
-    area(tag("h3", "Table"), elem_classes="pl-title")
+    area(tag("h3", "Table"), elem_classes=["pl-title", "of-table"])
     table = area(
         table_sync.table_of([("name", "…")]),
         html_template=TABLE,
@@ -111,7 +111,7 @@ def _wire(do: Handlers, shell: Shell, page: Page) -> None:
     told = [page.shown, page.prefix, page.finetuned, *page.settings]
     page.tell_all.click(do.tell_all, told, [page.gallery, page.stop, shell.status], concurrency_limit=PAGES, **QUIET)
     latest: dict[str, Any] = {"queue": False, "trigger_mode": "always_last", **QUIET}
-    page.table.input(table_sync.read, page.table, [page.table, page.note], **latest)
+    page.table.input(do.read, [page.table, shell.backbone, page.prefix], [page.table, page.note], **latest)
     page.table.blur(table_sync.settled, page.table, page.table, **latest)
     page.mode.change(do.show_settings, page.mode, [page.seed, page.temperature, page.top_p], **latest)
     page.stop.click(do.stop, None, None, js="() => PrefixLab.note('Stopping…')", **latest)

@@ -82,7 +82,8 @@ window.PrefixLab = (() => {
   lab.stale = () => {
     if (body().classList.contains("stale") || !find(".told")) return;
     body().classList.add("stale");
-    lab.note("The texts tell the table as it was: Generate (Ctrl+Enter) tells this one.");
+    const what = body().dataset.form === "article" ? "article" : "table";
+    lab.note(`The texts tell the ${what} as it was: Generate (Ctrl+Enter) tells this one.`);
     const watcher = new MutationObserver(() => { body().classList.remove("stale"); watcher.disconnect(); });
     watcher.observe(find("#pl-columns"), { subtree: true, childList: true, characterData: true, attributes: true });
   };

@@ -22,7 +22,7 @@
     const fit = () => {
       if (!text.offsetParent) return; // not on show: it has no height to fit
       text.style.height = "auto";
-      text.style.height = `${Math.min(text.scrollHeight + 2, 150)}px`;
+      text.style.height = `${Math.min(text.scrollHeight + 2, props.value?.form === "article" ? 340 : 150)}px`;
     };
 
     const edited = (newer) => {
@@ -52,6 +52,8 @@
       if (other) {
         host.dataset.form = now.form;
         host.hidden = !width();
+        document.body.dataset.form = now.form || "";
+        text.placeholder = now.form === "article" ? "Paste an article" : "Paste a table in any notation";
         host.querySelector(".add").textContent = width() === 3 ? "+ triple" : "+ field";
       }
       if (other || (JSON.stringify(now.rows || []) !== JSON.stringify(rows()) && !(now.version && now.newer === "rows"))) {

@@ -13,7 +13,7 @@ import pytest
 
 from app.session import Lab
 from core.store import Store
-from tests.tiny import make_run, make_tiny_backbone
+from tests.tiny import make_run, make_tiny_backbone, make_tiny_bart
 
 ROOT = Path(__file__).parents[2]
 FLAGS = [
@@ -29,6 +29,7 @@ class House:
     home: Path
     backbone: str
     other: str
+    bart: str
 
     @property
     def store(self) -> Store:
@@ -37,7 +38,9 @@ class House:
 
 @pytest.fixture(scope="session")
 def house(tmp_path_factory) -> House:
-    """Two backbones; on the first a prefix and a fine-tuned run, and both again on triples; on the other a prefix."""
+    """Two backbones; on the first a prefix and a fine-tuned run, and both again on triples; on the other a prefix.
+
+    Beside them one that takes articles, with no run."""
     place = tmp_path_factory.mktemp("house")
     first = make_tiny_backbone(place / "tiny-gpt2", positions=512)
     other = make_tiny_backbone(place / "other-gpt2", seed=5, positions=512)
@@ -47,7 +50,8 @@ def house(tmp_path_factory) -> House:
     make_run(first, runs, "tiny-prefix")
     make_run(first, runs, "tiny-finetuned", method="finetune")
     make_run(other, runs, "other-prefix")
-    return House(place / "home", str(first), str(other))
+    bart = make_tiny_bart(place / "tiny-bart", positions=512)
+    return House(place / "home", str(first), str(other), str(bart))
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,46 @@
+"""An article on the Compare tab, in a real browser."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+pytestmark = pytest.mark.browser
+PHASE = "#pl-status .status"
+
+
+def test_a_backbone_for_articles_turns_the_page_to_articles_and_back(page, served, house):
+    expect.set_options(timeout=60_000)
+    page.goto(served)
+    expect(page.locator(PHASE)).to_have_attribute("data-phase", "done")
+    field = page.locator("#pl-backbone input")
+    field.fill(house.bart)
+    field.press("Enter")
+    expect(page.locator("#pl-panels .leans")).to_contain_text("What each summary leans on")
+    expect(page.locator("#pl-task input")).to_have_value("summarization")
+    expect(page.locator(".pl-grid")).to_be_hidden()
+    expect(page.locator("#pl-table-note")).to_contain_text("cut here")
+    expect(page.locator("#pl-out-prefix")).to_contain_text("--task summarization")
+    page.locator("[data-sample=sport-1]").click()
+    expect(page).to_have_url(re.compile("example=sport-1"))
+    expect(page.locator("#pl-panels .references")).to_contain_text("R-L")
+
+    page.locator("#pl-source").click()
+    page.keyboard.press("Control+a")
+    page.keyboard.insert_text("The bridge of Aldby is closed. <i>Nobody</i> knows why.")
+    expect(page.locator("#pl-table-note")).to_contain_text("all of them read")
+    page.keyboard.press("Control+Enter")
+    expect(page).to_have_url(re.compile("article=The"))
+    expect(page.locator("#pl-panels .leaning")).to_contain_text("<i>Nobody</i> knows why.")  # escaped: seen as it was typed
+    page.reload()
+    expect(page.locator("#pl-source")).to_have_value("The bridge of Aldby is closed. <i>Nobody</i> knows why.")
+    expect(page.locator("#pl-panels .leaning")).to_contain_text("<i>Nobody</i> knows why.")
+
+    page.keyboard.press("Control+a")
+    page.locator("#pl-source").fill("word")
+    expect(page.locator("#pl-table-note")).to_contain_text("one word")
+    field.fill(house.backbone)
+    field.press("Enter")
+    expect(page.locator(".pl-grid .row")).not_to_have_count(0)
+    expect(page.locator("#pl-out-prefix article")).to_have_attribute("data-state", re.compile("eos|length"))
+    expect(page.locator("#pl-panels .references")).to_contain_text("BLEU")
