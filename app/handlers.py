@@ -84,6 +84,10 @@ class Handlers:
             note = article_panels.note(backbone, self._learned(backbone, prefix), table_sync.current(table).source)
         return gr.skip(), note  # an article has no other view, and a long one is not sent back
 
+    def settled(self, table) -> Any:
+        """The text was left. An article stays as it was pasted: an answer could come after another table and undo it."""
+        return gr.skip() if table["form"] == "article" else table_sync.settled(table)
+
     def _learned(self, backbone: Backbone, prefix: str) -> Task:
         """The task of the prefix shown, where it is one on articles; it says how much of them is read."""
         run = next((run for run in self.lab.store.runs() if run.id == prefix and run.task.form == "article"), None)

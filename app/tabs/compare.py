@@ -112,7 +112,7 @@ def _wire(do: Handlers, shell: Shell, page: Page) -> None:
     page.tell_all.click(do.tell_all, told, [page.gallery, page.stop, shell.status], concurrency_limit=PAGES, **QUIET)
     latest: dict[str, Any] = {"queue": False, "trigger_mode": "always_last", **QUIET}
     page.table.input(do.read, [page.table, shell.backbone, page.prefix], [page.table, page.note], **latest)
-    page.table.blur(table_sync.settled, page.table, page.table, **latest)
+    page.table.blur(do.settled, page.table, page.table, **latest)
     page.mode.change(do.show_settings, page.mode, [page.seed, page.temperature, page.top_p], **latest)
     page.stop.click(do.stop, None, None, js="() => PrefixLab.note('Stopping…')", **latest)
     then_run(page.generate.click(None, **QUIET))
