@@ -171,13 +171,14 @@ class _Writer:
         self._watching = Watching(training.look, folder, method, training.config.watch, progress.index)
 
     def _open(self, index: int):
-        """steps.csv up to the checkpoint, open for what follows."""
+        """steps.csv up to the checkpoint, open for what follows; by rename, so that neither a reader nor a kill finds it cut."""
         path, before = self.folder / "steps.csv", []
         if index and path.exists():
             before = [line for line in path.read_text(encoding="utf-8").splitlines() if line[:1].isdigit()][:index]
-        handle = open(path, "w", newline="", encoding="utf-8")  # noqa: SIM115 (open for the length of the run)
-        handle.write("\r\n".join([",".join(COLUMNS), *before]) + "\r\n")
-        return handle
+        beside = path.with_suffix(".part")
+        beside.write_text("\r\n".join([",".join(COLUMNS), *before]) + "\r\n", encoding="utf-8", newline="")
+        beside.replace(path)
+        return open(path, "a", newline="", encoding="utf-8")  # open for the length of the run
 
     def _history_marks(self) -> set[int]:
         size = sum(kv.numel() for kv in self.method.tensors().values()) * 2

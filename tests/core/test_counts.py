@@ -21,7 +21,8 @@ WIDTH, BLOCK, EMBEDDINGS = 1024, 12_596_224, 50_257 * 1024
 
 def meta(name: str, family: str, sites: tuple[str, ...], model, tokenizer, layers: int) -> Backbone:
     size = sum(weight.numel() for weight in model.parameters())
-    spec = BackboneSpec(name, "hub", family, layers, 16, 16, 64, WIDTH, 50_257, 1024, size, "", sites)
+    encoder = layers if "encoder" in sites else 0
+    spec = BackboneSpec(name, "hub", family, layers, 16, 16, 64, WIDTH, 50_257, 1024, size, "", sites, "", encoder)
     prepare(model)
     return Backbone(spec, model, tokenizer, torch.device("meta"))
 
