@@ -159,5 +159,13 @@ ${script(`const [data, layout, config] = ${parts}; Plotly.newPlot("figure", data
     document.addEventListener("click", (event) => { // an open menu closes with a click elsewhere
       for (const menu of document.querySelectorAll(".pl-save[open]")) if (!menu.contains(event.target)) menu.open = false;
     });
+    // The library is large: it is read once the first texts stand, so that the first figure need not wait for it.
+    const status = document.querySelector("#pl-status");
+    const watcher = new MutationObserver(() => {
+      if (!status.querySelector("[data-phase='done']")) return;
+      watcher.disconnect();
+      setTimeout(() => plotly().catch(() => {}), 300);
+    });
+    if (status) watcher.observe(status, { subtree: true, childList: true });
   };
 })();
