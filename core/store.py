@@ -74,10 +74,15 @@ def check_id(run_id: str) -> str:
 
 
 def write_json(path: Path, values: dict[str, Any]) -> None:
-    """Write by rename, so that a reader never sees half a file."""
+    """Write as JSON, by rename; see `write_text`."""
+    write_text(path, json.dumps(values, indent=1, ensure_ascii=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write by rename, so that a reader never sees half a file, line ends as given; StoreError where it cannot be written."""
     spare = path.with_suffix(".tmp")
     try:
-        spare.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        spare.write_text(text, encoding="utf-8", newline="")
         os.replace(spare, path)
     except OSError as error:
         raise StoreError(

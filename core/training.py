@@ -25,7 +25,7 @@ from core.errors import BadInput, StoreError, TrainingFailed, WrongBackbone
 from core.methods.base import Method
 from core.methods.in_context import InContextMethod, context_of
 from core.methods.table import new_method
-from core.store import Run, Store, save_run, write_json
+from core.store import Run, Store, save_run, write_json, write_text
 from core.tasks import Example, Task
 from core.train import Progress, Step, evaluate_loss, new_progress, total_updates, train
 from core.watching import Look, Watching
@@ -175,9 +175,7 @@ class _Writer:
         path, before = self.folder / "steps.csv", []
         if index and path.exists():
             before = [line for line in path.read_text(encoding="utf-8").splitlines() if line[:1].isdigit()][:index]
-        beside = path.with_suffix(".part")
-        beside.write_text("\r\n".join([",".join(COLUMNS), *before]) + "\r\n", encoding="utf-8", newline="")
-        beside.replace(path)
+        write_text(path, "\r\n".join([",".join(COLUMNS), *before]) + "\r\n")
         return open(path, "a", newline="", encoding="utf-8")  # open for the length of the run
 
     def _history_marks(self) -> set[int]:
