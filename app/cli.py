@@ -306,7 +306,7 @@ def _import(verbs, name: str) -> None:
 
 def _export(verbs, name: str) -> None:
     example = "python launch.py export --run e2e-prefix --to peft_folder"
-    verb = _verb(verbs, name, "write a prefix run as a PEFT adapter, or any run as a zip", example)
+    verb = _verb(verbs, name, "write a prefix or a LoRA run as a PEFT adapter, or any run as a zip", example)
     verb.add_argument("--run", required=True, help="the run to write")
     where = verb.add_mutually_exclusive_group(required=True)
     where.add_argument("--to", help="a new folder")

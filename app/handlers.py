@@ -17,7 +17,7 @@ from app.html import METHODS, tag
 from app.methods import lanes
 from app.page import Page
 from app.panels import panels
-from app.session import Choice, Lab
+from app.session import Choice, Lab, of_task
 from core.backbone import Backbone
 from core.config import DecodeConfig
 from core.errors import BadInput, BadTable, PrefixLabError
@@ -258,12 +258,13 @@ class Handlers:
 
     def _plan(self, backbone: Backbone, task: str, prefix: str, finetuned: str) -> Plan:
         wanted = {"prefix": prefix, "finetuned": finetuned}
-        fit = [choice.run for choice in self.lab.choices(ALL, backbone) if not choice.reason]
+        there = self.lab.choices(ALL, backbone)
+        fit = [choice.run for choice in there if not choice.reason]
         own = SUMMARIZATION if backbone.opening is not None else ""  # what a model that reads and writes apart is for
         tasks = sorted({run.task.name for run in fit} | {own} - {""})
         if task not in tasks:
             task = next((run.task.name for run in sorted(fit, key=lambda run: _rank(run, wanted))), own)
-        listed = self.lab.choices(ALL, backbone, task)
+        listed = of_task(there, task)
         return Plan(task, tasks, {kind: choosers.pick(kind, listed, wanted[kind]) for kind in METHODS}, listed)
 
     def _begun(

@@ -11,13 +11,15 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import psutil
 from filelock import FileLock, Timeout
 
+from app import kept_data
 from core import paths
 from core.errors import PrefixLabError, StoreError
 from core.follow import is_alive, standing
@@ -59,6 +61,7 @@ class Jobs:
         self._processes: list[subprocess.Popen] = []
         self._thread: threading.Thread | None = None
         self._guard = threading.Lock()
+        self._lock = FileLock(self.folder / ".lock")  # the line's; a thread that holds it may take it again
 
     # ---- what there is
 
@@ -154,7 +157,7 @@ class Jobs:
         if not self.folder.is_dir():
             return
         try:
-            with FileLock(self.folder / ".lock", timeout=0):
+            with self._lock.acquire(timeout=0):
                 for job in self.jobs():
                     if job.begun and not job.alive and standing(self.store.folder / job.run).state in ("done", "cancelled"):
                         self.forget(job.run)
@@ -163,11 +166,43 @@ class Jobs:
         except Timeout:  # another app is at it
             return
 
+    def wake(self) -> None:
+        """The app begins: what waits goes on in the background, and rows that no training will read again are deleted."""
+        if self.folder.is_dir():
+            self._in_background(self._wake)
+
+    def _wake(self) -> None:
+        self.sweep()
+        self._attend()
+
+    def sweep(self) -> None:
+        """Delete kept rows that no run and no training in line names."""
+        with self.alone():
+            kept_data.sweep(self.store, [job.words for job in self.jobs()])
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Meanwhile nothing else changes the line, here or in another app. StoreError where its place cannot be written."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire()
+        except OSError as error:
+            raise StoreError(
+                f"Cannot write {self.folder}: {error.strerror}. Choose a writable folder with PREFIX_LAB_HOME."
+            ) from error
+        try:
+            yield
+        finally:
+            self._lock.release()
+
     def keep_going(self) -> None:
         """Look after the line in the background for as long as something trains or waits."""
+        self._in_background(self._attend)
+
+    def _in_background(self, job: Callable[[], None]) -> None:
         with self._guard:
             if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._attend, name="jobs", daemon=True)
+                self._thread = threading.Thread(target=job, name="jobs", daemon=True)
                 self._thread.start()
 
     def _attend(self) -> None:
@@ -177,15 +212,8 @@ class Jobs:
         self.tick()
 
     def _queue(self, run_id: str, words: Sequence[str]) -> list[str]:
-        check_id(run_id)
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StoreError(
-                f"Cannot make {self.folder}: {error.strerror}. Choose a writable folder with PREFIX_LAB_HOME."
-            ) from error
-        job = Job(run_id, tuple(words), time.time())
-        self._write(job)
+        with self.alone():
+            self._write(Job(check_id(run_id), tuple(words), time.time()))
         ahead = self.ahead(run_id)
         self.tick()
         self.keep_going()

@@ -124,8 +124,8 @@ class Lab:
 
     def choices(self, methods: Sequence[str], backbone: Backbone, task: str = "") -> list[Choice]:
         """Runs of some methods, those that fit first; the others say why they do not."""
-        listed = [Choice(run, unfit(run, backbone, task)) for run in self.store.runs() if run.method in methods]
-        return sorted(listed, key=lambda choice: bool(choice.reason))
+        listed = [Choice(run, unfit(run, backbone)) for run in self.store.runs() if run.method in methods]
+        return of_task(listed, task)
 
     def form(self, name: str) -> str:
         """What the sources of a task are: as its first run says, else as its name does."""
@@ -150,7 +150,16 @@ class Lab:
         return self._newest.get(page, 0) > ticket
 
 
-def unfit(run: Run, backbone: Backbone, task: str = "") -> str:
+def of_task(listed: Sequence[Choice], task: str) -> list[Choice]:
+    """The same choices for a task ("" for any), those that fit first; runs of other tasks say so."""
+    told = []
+    for choice in listed:
+        other = task and not choice.reason and choice.run.task.name != task
+        told.append(Choice(choice.run, f"its task is {choice.run.task.name}") if other else choice)
+    return sorted(told, key=lambda choice: bool(choice.reason))
+
+
+def unfit(run: Run, backbone: Backbone) -> str:
     """Why a run cannot stand on a backbone, in a few words; empty where it can."""
     spec = backbone.spec
     if run.fingerprint != spec.fingerprint:
@@ -158,6 +167,4 @@ def unfit(run: Run, backbone: Backbone, task: str = "") -> str:
         return f"trained on other weights of {run.backbone}" if same else f"trained on {run.backbone}, not on {spec.name}"
     if run.status not in ("done", "cancelled"):
         return f"its training {run.status}"
-    if task and run.task.name != task:
-        return f"its task is {run.task.name}"
     return ""

@@ -6,6 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from app.kept_data import FOLDER
 from app.session import Lab
 from core import paths
 from core.backbone import DEFAULT, Backbone
@@ -19,7 +20,6 @@ from core.reading.own import SOURCE, TARGET, keep, peek
 from core.store import Store, check_id
 from core.tasks import Example, task
 
-DATA = ".data"  # in the store's folder: rows that were uploaded or pasted
 SAMPLE = 100  # examples whose length stands for all
 LOW = (50, 100, 200, 500)  # paper, Figure 3
 SHOWN = {"demo": "30-second demo", "low": "Low data", "paper": "Paper", "own": "Own"}
@@ -130,7 +130,7 @@ def kept(store: Store, wish: Wish) -> str:
     if not wish.data.file:
         return ""
     read, _ = own_examples(wish.data.file, wish.data.source, wish.data.target, wish.data.form)
-    return str(keep(list(read), wish.data.name or Path(wish.data.file).name.split(".")[0], store.folder / DATA))
+    return str(keep(list(read), wish.data.name or Path(wish.data.file).name.split(".")[0], store.folder / FOLDER))
 
 
 def free_name(store: Store, taken: set[str], kind: str) -> str:

@@ -33,6 +33,11 @@ class TrainHandlers(Shown):
     def __init__(self, lab: Lab, frame: shell.Shell, page: TrainPage, jobs: Jobs) -> None:
         super().__init__(lab, page, jobs)
         self.shell = frame
+        self.spare = tempfile.TemporaryDirectory(prefix="prefix-lab-", ignore_cleanup_errors=True)  # goes when the app does
+
+    def _spare(self) -> Path:
+        """A new folder for what a page pastes or takes away."""
+        return Path(tempfile.mkdtemp(dir=self.spare.name))
 
     # ---- what is to be trained
 
@@ -72,7 +77,7 @@ class TrainHandlers(Shown):
         if not (text or "").strip():
             return self._no_data()
         try:
-            return self._peeked(pasted(text, Path(tempfile.mkdtemp(prefix="prefix-lab-"))))
+            return self._peeked(pasted(text, self._spare()))
         except PrefixLabError as error:
             return self._no_data(str(error))
 
@@ -145,7 +150,8 @@ class TrainHandlers(Shown):
             self._free(want)
             want.config()
             want.examples()
-            ahead = self.jobs.start(want.run, want.words(kept(self.lab.store, want)))
+            with self.jobs.alone():  # kept rows that no training names yet are not to be swept away
+                ahead = self.jobs.start(want.run, want.words(kept(self.lab.store, want)))
         except PrefixLabError as error:
             return {self.shell.status: shell.say("error", str(error))}
         said = f"{want.run} waits behind {', '.join(ahead)}." if ahead else f"{want.run} begins in a process of its own."
@@ -188,16 +194,20 @@ class TrainHandlers(Shown):
     def _delete(self, run_id: str, given: dict[str, Any]) -> Update:
         if self.jobs.state(run_id) == "failed" and not (self.lab.store.folder / run_id).exists():
             self.jobs.forget(run_id)  # it never began: there is nothing to keep
+            self.jobs.sweep()
             return self._say("done", f"{run_id} is off the list.", "")
         delete(self.lab.store, run_id)
         self.jobs.forget(run_id)
+        self.jobs.sweep()
         return self._say("done", f"{run_id} is in the trash. Bring it back from below the runs.", "")
 
     def _restore(self, run_id: str, given: dict[str, Any]) -> Update:
         return self._say("done", f"{restore(self.lab.store, run_id)} is back.", run_id)
 
     def _empty(self, run_id: str, given: dict[str, Any]) -> Update:
-        return self._say("done", f"Runs deleted for good: {empty_trash(self.lab.store)}.", run_id)
+        gone = empty_trash(self.lab.store)
+        self.jobs.sweep()
+        return self._say("done", f"Runs deleted for good: {gone}.", run_id)
 
     def _save(self, run_id: str, given: dict[str, Any]) -> Update:
         run = annotate(self.lab.store, run_id, str(given.get("notes", "")))
@@ -207,7 +217,7 @@ class TrainHandlers(Shown):
         return self._say("done", f"The name and the notes of {run.id} are kept.", run.id)
 
     def _export(self, run_id: str, given: dict[str, Any]) -> Update:
-        file = export_zip(self.lab.store.get(run_id), Path(tempfile.mkdtemp(prefix="prefix-lab-")) / f"{run_id}.zip")
+        file = export_zip(self.lab.store.get(run_id), self._spare() / f"{run_id}.zip")
         ready: Update = {self.page.zip: gr.update(value=str(file), visible=True)}
         return ready | {self.shell.status: shell.say("done", f"{file.name} is ready: click its size to save it.")}
 

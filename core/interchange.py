@@ -1,4 +1,4 @@
-"""Prefixes from elsewhere into the store, and from the store to PEFT; logits stay what they were."""
+"""Prefixes from elsewhere into the store, and prefixes and LoRA runs from the store to PEFT; logits stay what they were."""
 
 import json
 import shutil
@@ -9,11 +9,15 @@ from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import save_file
+from torch import Tensor
 
 from core.backbone import Backbone
 from core.checkpoint import save_tensors
+from core.config import TrainConfig
 from core.errors import BadInput, NotSupported
 from core.foreign import OUR_NOTE, PEFT_CONFIG, PEFT_WEIGHTS, Foreign
+from core.methods.lora import LoraMethod
+from core.methods.own_model import named_tensors
 from core.prefix import Prefix
 from core.store import Run, Store, save_run
 from core.tasks import Task
@@ -65,17 +69,17 @@ def _provenance(found: Foreign) -> str:
 
 
 def export_peft(run: Run, folder: Path, base: str = "") -> Path:
-    """Write a prefix run as a PEFT adapter folder: PeftModel.from_pretrained(model, folder) gives the same logits.
+    """Write a prefix or a LoRA run as a PEFT adapter folder: PeftModel.from_pretrained(model, folder) gives the same logits.
 
     base: what PEFT is to call the model (default: the run's backbone). The task and the backbone's fingerprint are noted beside
     it, for an import to read. Raises NotSupported for another method, BadInput where the folder holds something or cannot be
     written; nothing is left behind then.
     """
-    if run.method != "prefix":
-        raise NotSupported(f"The run {run.id!r} is of the method {run.method!r}, and PEFT takes prefixes. Give a prefix run.")
-    prefix = Prefix.load(run.weights)
-    if set(prefix.past) != {"decoder"}:
-        raise NotSupported(f"The run {run.id!r} has the sites {', '.join(prefix.past)}, and PEFT keeps one. Give a GPT-2 run.")
+    if run.method not in _ADAPTERS:
+        raise NotSupported(
+            f"The run {run.id!r} is of the method {run.method!r}, and PEFT takes prefixes and LoRA. Give a run of either."
+        )
+    tensors, config = _ADAPTERS[run.method](run)
     try:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise BadInput(f"{folder} exists and is not an empty folder. Give a new folder, so that nothing is overwritten.")
@@ -84,22 +88,31 @@ def export_peft(run: Run, folder: Path, base: str = "") -> Path:
     except OSError as error:
         raise BadInput(f"Cannot make {folder}: {error.strerror or error}. Give a folder that can be written.") from error
     try:
-        _write(run, prefix, folder, base or run.backbone)
+        _write(run, tensors, config | {"base_model_name_or_path": base or run.backbone}, folder)
     except (OSError, SafetensorError) as error:
         shutil.rmtree(made[-1] if made else folder, ignore_errors=True)
         raise BadInput(f"Cannot write {folder} ({error}). Free some space, or give another folder.") from error
     return folder
 
 
-def _write(run: Run, prefix: Prefix, folder: Path, base: str) -> None:
+def _write(run: Run, tensors: dict[str, Tensor], config: dict[str, Any], folder: Path) -> None:
+    note = {"run": run.id, "backbone": run.backbone, "fingerprint": run.fingerprint, "task": run.task.to_dict()}
+    save_file(tensors, folder / PEFT_WEIGHTS, {"format": "pt"})
+    _write_json(folder / OUR_NOTE, note)
+    _write_json(folder / PEFT_CONFIG, config | {"inference_mode": True})
+
+
+def _prefix_adapter(run: Run) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The tensors and the configuration that PEFT keeps of a prefix."""
+    prefix = Prefix.load(run.weights)
+    if set(prefix.past) != {"decoder"}:
+        raise NotSupported(f"The run {run.id!r} has the sites {', '.join(prefix.past)}, and PEFT keeps one. Give a GPT-2 run.")
     past = prefix.past["decoder"]
     layers, _, heads, length, dim = past.shape
     flat = past.permute(3, 0, 1, 2, 4).reshape(length, -1).contiguous()  # (P, layers * 2 * heads * head_dim)
-    config = {
+    return {"prompt_embeddings": flat}, {
         "peft_type": "PREFIX_TUNING",
         "task_type": "CAUSAL_LM",
-        "base_model_name_or_path": base,
-        "inference_mode": True,
         "num_virtual_tokens": length,
         "num_layers": layers,
         "num_attention_heads": heads,
@@ -108,10 +121,27 @@ def _write(run: Run, prefix: Prefix, folder: Path, base: str) -> None:
         "prefix_projection": False,
         "encoder_hidden_size": heads * dim,
     }
-    note = {"run": run.id, "backbone": run.backbone, "fingerprint": run.fingerprint, "task": run.task.to_dict()}
-    save_file({"prompt_embeddings": flat}, folder / PEFT_WEIGHTS, {"format": "pt"})
-    _write_json(folder / OUR_NOTE, note)
-    _write_json(folder / PEFT_CONFIG, config)
+
+
+def _lora_adapter(run: Run) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The same of LoRA: PEFT puts its own name before a module's, and leaves out the adapter's ("default")."""
+    stored = named_tensors(run)
+    modules = {name.split(".lora_")[0].rsplit(".", 1)[-1] for name in stored}
+    config = LoraMethod.sized(TrainConfig.of(run.config), stored)
+    tensors = {f"base_model.model.{name.replace('.default.', '.')}": tensor for name, tensor in stored.items()}
+    return tensors, {
+        "peft_type": "LORA",
+        "task_type": "SEQ_2_SEQ_LM" if any(".encoder." in name for name in stored) else "CAUSAL_LM",
+        "r": config.rank,
+        "lora_alpha": config.lora_alpha,
+        "lora_dropout": 0.0,
+        "target_modules": sorted(modules),
+        "fan_in_fan_out": modules == {"c_attn"},  # GPT-2 keeps its matrices the other way round
+        "bias": "none",
+    }
+
+
+_ADAPTERS = {"prefix": _prefix_adapter, "lora": _lora_adapter}
 
 
 def _write_json(path: Path, values: dict[str, Any]) -> None:

@@ -41,7 +41,9 @@ def build(lab: Lab, shell: Shell, tab: gr.Tab) -> TrainPage:
     address = gr.Textbox(visible="hidden", elem_id="pl-train-address")
     page = TrainPage(**made, **states, address=address)
     address.change(None, address, None, js=remember(RunAddress))
-    _wire(TrainHandlers(lab, shell, page, Jobs(lab.store, lab.device)), shell, page, tab)
+    jobs = Jobs(lab.store, lab.device)
+    jobs.wake()
+    _wire(TrainHandlers(lab, shell, page, jobs), shell, page, tab)
     return page
 
 

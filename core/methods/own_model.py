@@ -78,13 +78,18 @@ class OwnModel:
     @classmethod
     def served(cls, run: Run, backbone: Backbone) -> Served:
         """The model with the run's weights, frozen; BadInput where they are damaged or not those of such a model."""
-        try:
-            tensors = load_file(run.weights)
-        except Exception as error:  # safetensors raises its own class, OSError or ValueError
-            raise BadInput(f"The weights of {run.id!r} cannot be read ({str(error).strip()}). {DO}") from error
+        tensors = named_tensors(run)
         model = cls.build(backbone, cls.sized(TrainConfig.of(run.config), tensors))
         _fill({name: weight for name, weight in model.named_parameters() if weight.requires_grad}, tensors, run.id)
         return Served(model.requires_grad_(False).eval())
+
+
+def named_tensors(run: Run) -> dict[str, Tensor]:
+    """What a run's file holds; BadInput where it cannot be read."""
+    try:
+        return load_file(run.weights)
+    except Exception as error:  # safetensors raises its own class, OSError or ValueError
+        raise BadInput(f"The weights of {run.id!r} cannot be read ({str(error).strip()}). {DO}") from error
 
 
 @torch.no_grad()

@@ -1,7 +1,7 @@
 """Three columns from one table, without a page."""
 
 from app.comparison import Ask, compare
-from app.session import Lab
+from app.session import Lab, of_task
 from core.config import DecodeConfig
 from core.generate import Request, generate
 from tests.held import held
@@ -77,8 +77,10 @@ def test_runs_that_do_not_fit_say_why(lab):
     choices = {choice.run.id: choice.reason for choice in lab.choices(["prefix"], backbone)}
     other = "trained on other-gpt2, not on tiny-gpt2"
     assert choices == {"tiny-prefix": "", "triples-prefix": "", "other-prefix": other}
-    of_task = {choice.run.id: choice.reason for choice in lab.choices(["prefix"], backbone, "another")}
-    assert of_task["tiny-prefix"] == "its task is e2e"
+    listed = lab.choices(["prefix"], backbone)
+    assert of_task(listed, "webnlg")[0].run.id == "triples-prefix" and not of_task(listed, "webnlg")[0].reason
+    told = {choice.run.id: choice.reason for choice in of_task(listed, "another")}
+    assert told == {"tiny-prefix": "its task is e2e", "triples-prefix": "its task is webnlg", "other-prefix": other}
 
 
 def test_a_newer_request_or_a_stop_ends_those_before_it(lab):

@@ -9,7 +9,7 @@ import torch
 from peft import PeftModel, PrefixTuningConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 from torch import nn
-from transformers import AutoModelForCausalLM, DynamicCache
+from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, DynamicCache
 
 from core.attention import PrefixState, attach
 from core.backbone import load_backbone
@@ -21,7 +21,7 @@ from core.interchange import export_peft, keep_foreign
 from core.runs import load_run
 from core.store import Store
 from core.tasks import task
-from tests.tiny import make_run, make_tiny_backbone, make_tiny_llama
+from tests.tiny import make_run, make_tiny_backbone, make_tiny_bart, make_tiny_llama
 
 IDS = torch.tensor([[5, 9, 30, 41, 7, 7, 88]])
 
@@ -33,9 +33,9 @@ def ours(backbone, prefix):
         return backbone.model(IDS, position_ids=places, use_cache=False).logits[0]
 
 
-def plain(folder):
+def plain(folder, encodes=False):
     """The same model as PEFT's users load it."""
-    return AutoModelForCausalLM.from_pretrained(folder).eval()
+    return (AutoModelForSeq2SeqLM if encodes else AutoModelForCausalLM).from_pretrained(folder).eval()
 
 
 def theirs(model):
@@ -111,6 +111,22 @@ def test_what_we_export_gives_the_same_logits_in_peft(tiny_folder, tmp_path, lla
     same(theirs(PeftModel.from_pretrained(plain(folder), tmp_path / "out" / "adapter")), ours(backbone, prefix))
     again = read_foreign(tmp_path / "out" / "adapter", backbone.spec)
     assert torch.equal(again.prefix.past["decoder"], prefix.past["decoder"]) and again.task == run.task
+
+
+@pytest.mark.parametrize(("make", "rank"), [(make_tiny_backbone, 3), (make_tiny_llama, 2), (make_tiny_bart, 2)])
+def test_an_exported_lora_gives_the_same_logits_in_peft(tmp_path, make, rank):
+    folder = make(tmp_path / "model")
+    backbone = load_backbone(str(folder), "cpu")
+    run = make_run(folder, tmp_path / "store", "mine", method="lora", rank=rank, lora_alpha=5, rate=0.1)
+    export_peft(run, tmp_path / "adapter")
+    model = PeftModel.from_pretrained(plain(folder, backbone.opening is not None), tmp_path / "adapter")
+    given = {"decoder_input_ids": IDS} if backbone.opening is not None else {}
+    with torch.no_grad():
+        wanted = load_run(run, backbone).model(IDS, **given).logits
+        same(model.eval()(IDS, **given).logits, wanted)
+        with model.disable_adapter():
+            assert (model(IDS, **given).logits - wanted).abs().max() > 0.01
+    assert json.loads((tmp_path / "adapter" / "adapter_config.json").read_text())["r"] == rank
 
 
 def test_peft_generates_with_an_exported_prefix_what_we_generate(tiny, tiny_folder, tmp_path):
