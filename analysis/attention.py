@@ -22,8 +22,24 @@ from core.generate import Request, check_fits
 
 SITE = "decoder"
 PREFIX, SOURCE, GENERATED = 0, 1, 2  # groups of keys, in the order they stand
+SITES = {"encoder": "the encoder", "decoder": "the decoder's own attention", "cross": "the cross-attention"}
 MEMORY = 512 * 2**20  # bytes an AttentionMap may take
 Take = Callable[[int, Tensor, Tensor], None]  # layer, weights (heads, query, virtual + key), norms (heads, virtual + key)
+
+
+@dataclass(frozen=True)
+class Names:
+    """How figures and sentences call what is shown: the groups of keys, and `where`, empty where a model has one site."""
+
+    groups: tuple[str, str, str] = ("prefix", "the input", "written so far")
+    where: str = ""
+
+
+def names(backbone: Backbone, site: str, source: str = "the input") -> Names:
+    """Those of a site, where what a model reads is called `source`. Of a decoder beside an encoder it is the opening."""
+    if backbone.opening is None:
+        return Names(("prefix", source, "written so far"))
+    return Names(("prefix", "its opening" if site == SITE else source, "written so far"), SITES[site])
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -61,6 +77,11 @@ class Reading:
     def written(self) -> tuple[str, ...]:
         """The generated tokens; none where an encoder reads."""
         return self.tokens[self.source :]
+
+    @property
+    def stepped(self) -> tuple[str, ...]:
+        """The token of each step: the one written then; of an encoder, the one read. None for a next token that is not there."""
+        return self.tokens if self.site == "encoder" else self.written
 
     @property
     def steps(self) -> range:
@@ -132,7 +153,7 @@ def attention_map(
         if layer in chosen:
             weights[chosen.index(layer)], norms[chosen.index(layer)] = found, sizes
 
-    _reread(model, backbone, request, inputs, site, take)
+    reread(model, backbone, request, inputs, site, take)
     return AttentionMap(**vars(replace(reading, layers=chosen)), weights=weights, norms=norms)
 
 
@@ -154,7 +175,7 @@ def attention_mass(
             source = weights.float().split(reading.sizes, -1)[SOURCE]  # (heads, query, source)
             shares[layer] = source @ members.to(source)
 
-    _reread(model, backbone, request, inputs, site, take)
+    reread(model, backbone, request, inputs, site, take)
     mass, weighted, drawn = (torch.stack([found[layer][part] for layer in reading.layers]).cpu() for part in range(3))
     told = torch.stack([shares[layer] for layer in reading.layers]).cpu() if shares else None
     return AttentionMass(**vars(reading), mass=mass, weighted=weighted, drawn=drawn, parts=told)
@@ -222,7 +243,7 @@ def pieces(backbone: Backbone, ids: Sequence[int]) -> tuple[str, ...]:
 
 
 @torch.no_grad()
-def _reread(model, backbone: Backbone, request: Request, inputs: dict[str, Tensor], site: str, take: Take) -> None:
+def reread(model, backbone: Backbone, request: Request, inputs: dict[str, Tensor], site: str, take: Take) -> None:
     """One forward call, which hands every layer of a site to `take`."""
     dtype, start = next(model.parameters()).dtype, torch.tensor([request.split], device=backbone.device)
     state = PrefixState.of([request.prefix], backbone.device, dtype, [request.intervention], start)
@@ -287,15 +308,15 @@ def _chosen(mass: AttentionMass, layer: int | None, head: int | None, queries: S
     return found[:, :, list(mass.steps if queries is None else queries)]
 
 
-def sentence(mass: AttentionMass, source: str = "the input", weighted: bool = False) -> str:
+def sentence(mass: AttentionMass, source: str = "the input", weighted: bool = False, where: str = "") -> str:
     """The picture read out: who drew how much while the text was written, and which layer looked at the prefix most.
 
-    Layers are numbered from 1 here.
+    Layers are numbered from 1 here. `where`: the site, where a model has several (see `names`).
     """
     layers = by_layer(mass, weighted=weighted)
     prefix, read, written = (f"{100 * share:.0f} %" for share in layers.mean(0).tolist())
     kind = "attention (weighted by the size of the values)" if weighted else "attention"
-    when, rest = _when(mass), f" and the text written so far {written}" if mass.site == SITE else ""
+    when, rest = _when(mass, where), f" and the text written so far {written}" if mass.site == SITE else ""
     found = layers[:, PREFIX]
     if found.max() == 0:
         why = "the prefix is hidden and drew none" if mass.virtual else "there is no prefix here"
@@ -307,7 +328,9 @@ def sentence(mass: AttentionMass, source: str = "the input", weighted: bool = Fa
     return f"{text}; it drew most in {most} and least in {least}."
 
 
-def _when(mass: AttentionMass) -> str:
+def _when(mass: AttentionMass, where: str = "") -> str:
     if mass.site == "encoder":
-        return f"While these {len(mass.tokens)} tokens were read"
-    return f"While these {len(mass.written)} tokens were written" if len(mass.written) > 1 else "For the next token"
+        said = f"While these {len(mass.tokens)} tokens were read"
+    else:
+        said = f"While these {len(mass.written)} tokens were written" if len(mass.written) > 1 else "For the next token"
+    return f"In {where}, {said[0].lower()}{said[1:]}" if where else said

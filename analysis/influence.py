@@ -65,10 +65,11 @@ def influence_parts(
     places = [request.intervention.without(token, layer, site) for token in range(length) for layer in range(layers)]
     filled = torch.full((length * layers, len(chosen)), torch.nan)
     words = tuple((*reading.tokens, "")[query + 1] for query in chosen)
+    encoded = _encoded(model, backbone, request, inputs) if backbone.opening is not None and site != "encoder" else None
     size = chunk_rows(backbone, max(len(reading.tokens), len(request.prompt_ids)), length, len(chosen))
     for start in range(0, len(places), size):
         done = [request.intervention, *places[start : start + size]]  # the unchanged row goes along: rounded alike
-        plain, *rows = _logits(model, backbone, request, inputs, done, chosen)
+        plain, *rows = _logits(model, backbone, request, inputs, done, chosen, encoded)
         filled[start : start + size] = torch.stack([divergence(plain, row) for row in rows]).cpu()
         yield Influence(filled.clone().view(length, layers, -1), chosen, words), start + len(rows), len(places)
 
@@ -90,15 +91,36 @@ def divergence(plain: Tensor, changed: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def _logits(model, backbone, request: Request, inputs: dict[str, Tensor], done: list[Intervention], queries) -> Tensor:
-    """Logits of the next word under each intervention: (rows, queries, vocabulary)."""
-    dtype, count = next(model.parameters()).dtype, len(done)
-    start = torch.tensor([request.split] * count, device=backbone.device)
-    state = PrefixState.of([request.prefix] * count, backbone.device, dtype, done, start)
+def _encoded(model, backbone: Backbone, request: Request, inputs: dict[str, Tensor]) -> Tensor:
+    """What the encoder makes of the source, (1, S, width): once for all knock-outs, where these are not its own."""
+    with attach(model, _state(model, backbone, request, [request.intervention])):
+        return model.get_encoder()(input_ids=inputs["input_ids"]).last_hidden_state
+
+
+def _state(model, backbone: Backbone, request: Request, done: list[Intervention]) -> PrefixState | None:
+    """The request's prefix, a row for each intervention."""
+    dtype, start = next(model.parameters()).dtype, torch.tensor([request.split] * len(done), device=backbone.device)
+    return PrefixState.of([request.prefix] * len(done), backbone.device, dtype, done, start)
+
+
+@torch.no_grad()
+def _logits(
+    model,
+    backbone: Backbone,
+    request: Request,
+    inputs: dict[str, Tensor],
+    done: list[Intervention],
+    queries: Sequence[int],
+    encoded: Tensor | None,
+) -> Tensor:
+    """Logits of the next word under each intervention: (rows, queries, vocabulary). `encoded`: in place of what is encoded."""
+    count, state = len(done), _state(model, backbone, request, done)
     repeated = {name: tensor.expand(count, -1) for name, tensor in inputs.items()}
     places = torch.tensor(queries, device=backbone.device)
     with attach(model, state):
         if backbone.opening is None:
             return model(**repeated, use_cache=False, logits_to_keep=places).logits
+        if encoded is not None:
+            repeated = {"decoder_input_ids": repeated["decoder_input_ids"], "encoder_outputs": (encoded.expand(count, -1, -1),)}
         hidden = model.base_model(**repeated, use_cache=False).last_hidden_state
         return unembed(model, hidden[:, places])

@@ -1,15 +1,19 @@
 """Which sentences of an article a text leans on: attention summed over each sentence instead of over tokens."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-from analysis.attention import PREFIX, AttentionMass, attention_mass, pieces
+from analysis.attention import PREFIX, AttentionMass, Reading, attention_mass, pieces, reread, teacher_forced
 from core.articles import sentences
 from core.backbone import Backbone
+from core.errors import BadInput
 from core.generate import Request
+
+AROUND = "around the article"  # the tokens that a task puts before and after it
 
 
 @dataclass(frozen=True)
@@ -21,6 +25,17 @@ class Sentences:
 
     spans: tuple[tuple[int, int], ...]
     parts: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SentenceMap(Reading):
+    """Attention with the source's tokens put together by sentence: the sum over a sentence's keys, the mean over its queries.
+
+    `weights`: (layers, heads, query, virtual + sentences + 1) fp32, rows sum to 1; the last key is what stands around it.
+    `tokens` are the queries: what is written, or an encoder's sentences; `keys` the sentences and AROUND.
+    """
+
+    weights: Tensor
 
 
 @dataclass(frozen=True)
@@ -58,6 +73,31 @@ def sentences_of(backbone: Backbone, article: str, prompt_ids: Sequence[int], le
         parts.append(current if at <= len(article) and spans else -1)
     read = max(parts, default=-1) + 1
     return Sentences(tuple(spans[:read]), tuple(parts))
+
+
+def sentence_map(
+    model, backbone: Backbone, request: Request, ids: Sequence[int], found: Sentences, article: str, site: str = "cross"
+) -> SentenceMap:
+    """All layers and heads of the encoder or the cross-attention by sentence; each layer's weights are dropped once put together.
+
+    `found` and `article`: as in `sentences_of`. BadInput where the site does not read the article.
+    """
+    if site not in ("encoder", "cross"):
+        raise BadInput(f"The site {site!r} does not read the article. Choose encoder or cross.")
+    reading, inputs = teacher_forced(backbone, request, ids, site)
+    count = len(found.spans) + 1
+    members = F.one_hot(torch.tensor(found.parts) % count, count).float()  # -1: the last column
+    made: dict[int, Tensor] = {}
+
+    def take(layer: int, weights: Tensor, _norms: Tensor) -> None:
+        virtual, source, _ = weights.float().cpu().split(reading.sizes, -1)
+        put = torch.cat([virtual, source @ members], -1)  # (heads, query, virtual + sentences + 1)
+        made[layer] = put if site == "cross" else (members / members.sum(0).clamp(min=1)).T[:-1] @ put
+
+    reread(model, backbone, request, inputs, site, take)
+    texts = tuple(article[start:end] for start, end in found.spans)
+    about = replace(reading, keys=(*texts, AROUND), **({} if site == "cross" else {"tokens": texts, "source": len(texts)}))
+    return SentenceMap(**vars(about), weights=torch.stack([made[layer] for layer in reading.layers]))
 
 
 def by_sentence(mass: AttentionMass, layer: int | None = None, head: int | None = None) -> Tensor:

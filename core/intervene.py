@@ -26,26 +26,27 @@ Place = tuple[str | None, int | None, int | None]  # site, layer, virtual token,
 class Intervention:
     """What is done to one row's prefix; a row without one is left as it is.
 
-    `alpha`: the odds of attending to the prefix are multiplied by it, at these `sites` or (None) at all; `out`: places
-    where virtual tokens are hidden. Raises BadConfig where alpha is negative or no number.
+    `alpha`: the odds of attending to the prefix are multiplied by it; `apart`: (site, alpha) of sites that have one of their own;
+    `out`: places where virtual tokens are hidden. Raises BadConfig where an alpha is negative or no number.
     """
 
     alpha: float = 1.0
     out: frozenset[Place] = frozenset()
-    sites: frozenset[str] | None = None
+    apart: frozenset[tuple[str, float]] = frozenset()
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.alpha) and self.alpha >= 0):
-            raise BadConfig(
-                f"alpha must be 0 (hides the prefix), 1 (leaves it as it is) or another positive number; given: {self.alpha}."
-            )
         object.__setattr__(self, "out", frozenset(self.out))
-        object.__setattr__(self, "sites", None if self.sites is None else frozenset(self.sites))
+        object.__setattr__(self, "apart", frozenset(self.apart))
+        for alpha in (self.alpha, *(alpha for _, alpha in self.apart)):
+            if not (math.isfinite(alpha) and alpha >= 0):
+                raise BadConfig(
+                    f"alpha must be 0 (hides the prefix), 1 (leaves it as it is) or another positive number; given: {alpha}."
+                )
 
     @property
     def idle(self) -> bool:
         """Whether it changes nothing."""
-        return self.alpha == 1 and not self.out
+        return self.alpha == 1 and not self.out and all(alpha == 1 for _, alpha in self.apart)
 
     def without(self, token: int | None = None, layer: int | None = None, site: str | None = None) -> "Intervention":
         """The same, and one place more knocked out: a token everywhere, a layer's whole prefix, or one token in one layer."""
@@ -54,7 +55,7 @@ class Intervention:
     def check(self, prefix: "Prefix") -> None:
         """BadInput names the first place that the prefix does not have."""
         length = prefix.length
-        for name in sorted(self.sites or ()):
+        for name, _ in sorted(self.apart):
             if name not in prefix.past:
                 raise BadInput(f"The prefix has no site {name!r} to turn up or down. It has: {', '.join(prefix.past)}.")
         for site, layer, token in sorted(self.out, key=str):
@@ -68,7 +69,7 @@ class Intervention:
 
     def bias(self, site: str, layers: int, length: int) -> Tensor:
         """What is added to the attention logits of one site's virtual tokens: (layers, length) fp32, -inf where hidden."""
-        alpha = self.alpha if self.sites is None or site in self.sites else 1.0
+        alpha = dict(self.apart).get(site, self.alpha)
         level = math.log(alpha) if alpha > 0 else -math.inf
         added = torch.full((layers, length), level)
         for where, layer, token in self.out:

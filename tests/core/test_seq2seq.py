@@ -84,7 +84,7 @@ def test_a_hidden_prefix_is_the_plain_model_for_no_position_has_moved(bart):
 
 def test_alpha_can_be_one_sites_own(bart):
     prefix = random_prefix(bart, 5)
-    quiet = forward(bart, SOURCES[:1], [prefix], [Intervention(0.0, sites=frozenset({"cross"}))])
+    quiet = forward(bart, SOURCES[:1], [prefix], [Intervention(apart=frozenset({("cross", 0.0)}))])
     out = forward(bart, SOURCES[:1], [prefix], [Intervention(1.0, frozenset({("cross", None, None)}))])
     torch.testing.assert_close(quiet, out, rtol=1e-4, atol=1e-5)
 
