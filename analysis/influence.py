@@ -120,7 +120,9 @@ def _logits(
     with attach(model, state):
         if backbone.opening is None:
             return model(**repeated, use_cache=False, logits_to_keep=places).logits
-        if encoded is not None:
-            repeated = {"decoder_input_ids": repeated["decoder_input_ids"], "encoder_outputs": (encoded.expand(count, -1, -1),)}
-        hidden = model.base_model(**repeated, use_cache=False).last_hidden_state
+        read = None if encoded is None else (encoded.expand(count, -1, -1),)
+        source = repeated["input_ids"] if encoded is None else None
+        hidden = model.base_model(
+            input_ids=source, encoder_outputs=read, decoder_input_ids=repeated["decoder_input_ids"], use_cache=False
+        ).last_hidden_state
         return unembed(model, hidden[:, places])

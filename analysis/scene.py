@@ -15,7 +15,7 @@ from analysis.cache import TensorCache
 from analysis.history import history
 from analysis.neighbours import Control, Neighbour, initial_control, nearest, random_control, recipe, search
 from analysis.projection import Cloud, Placed, gather
-from analysis.spaces import EMBEDDINGS, Space, embedding_space, space
+from analysis.spaces import EMBEDDINGS, WHERE, Space, embedding_space, space
 from analysis.word_tables import KEYS, KINDS, SITE, VALUES, Table, table_parts
 from analysis.writes import WriteSpace, write_space
 from core.backbone import Backbone
@@ -70,7 +70,7 @@ class Scene:
             return "Input embeddings"
         name = "What is written" if self.space.kind == WRITES else self.space.kind.capitalize()
         head = "all heads" if self.space.head is None else f"head {self.space.head + 1}"
-        return f"{name} at layer {self.space.layer + 1}, {head}"
+        return f"{name} at layer {self.space.layer + 1}{WHERE[self.space.site]}, {head}"
 
     @property
     def recipe(self) -> str:

@@ -96,7 +96,9 @@ def sentence_map(
 
     reread(model, backbone, request, inputs, site, take)
     texts = tuple(article[start:end] for start, end in found.spans)
-    about = replace(reading, keys=(*texts, AROUND), **({} if site == "cross" else {"tokens": texts, "source": len(texts)}))
+    about = replace(reading, keys=(*texts, AROUND))
+    if site == "encoder":
+        about = replace(about, tokens=texts, source=len(texts))
     return SentenceMap(**vars(about), weights=torch.stack([made[layer] for layer in reading.layers]))
 
 

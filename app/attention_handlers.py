@@ -3,13 +3,16 @@
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import gradio as gr
 
+from analysis.attention import names
 from analysis.figures import attention as figures
+from analysis.sentences import SentenceMap
+from app import attention_tokens, plots, shell, urlstate
 from app import attention_view as view
-from app import plots, shell, urlstate
 from app.attention_state import SAME, AttentionState
 from app.comparison import KINDS
 from app.html import KIN
@@ -22,6 +25,7 @@ from core.intervene import UNTOUCHED, Intervention
 
 log = logging.getLogger(__name__)
 Update = dict[Any, Any]
+Pairs = list[tuple[str, Reader, Intervention]]
 TAB = "attention"
 
 
@@ -111,27 +115,29 @@ class Handlers:
             return
         backbone = self.lab.backbone(subject.name or self.lab.default)
         seen, done = self._seen(backbone, state, page)
-        if any(note != view.DECODER_ONLY for note in seen.notes):  # such as a head that this model has not
-            state = self._within(state, backbone)
-        pairs = self._readers(seen, state, done)
-        seen.masses = {name: self.looking.mass(backbone, reader, seen.written, how) for name, reader, how in pairs}
+        state = self._within(state, seen, backbone)
+        pairs, looking, named = self._readers(seen, state, done), self.looking, seen.named
+        seen.masses = {name: looking.mass(backbone, reader, seen.written, how, seen.site) for name, reader, how in pairs}
         weighted, masses = state.weigh == "values", seen.masses
         turned = masses[pairs[0][0]] if not done.idle else None
-        plain = self.looking.mass(backbone, seen.reader, seen.written)
+        plain = looking.mass(backbone, seen.reader, seen.written, site=seen.site)
+        leaning = self._sentences(backbone, seen, pairs[:1])[pairs[0][0]] if seen.site == "cross" and seen.parts else None
         group = view.group_of(state, list(masses.values()))
         chosen = (state.layer - 1, state.head - 1) if state.layer and state.head else None
         at: tuple[int | None, int | None] = chosen or (None, None)
         yield {
             parts.nothing: "",
             parts.bar: view.controls(state, seen),
-            parts.reads: view.reads(state, replace(seen, masses={"": plain}), None if done.idle else _begun(seen), turned),
-            parts.layers: plots.value(figures.mass_by_layer(masses, weighted), "attention-by-layer"),
-            parts.heads: plots.value(figures.heads(masses, group, chosen, weighted), "attention-by-head"),
-            parts.steps: plots.value(figures.mass_by_step(masses, *at, weighted), "attention-by-step"),
-            parts.tokens: self._tokens(backbone, state, seen, pairs) if chosen else "",
+            parts.reads: view.reads(
+                state, replace(seen, masses={"": plain}), None if done.idle else _begun(seen), turned, leaning
+            ),
+            parts.layers: plots.value(figures.mass_by_layer(masses, weighted, named), "attention-by-layer"),
+            parts.heads: plots.value(figures.heads(masses, group, chosen, weighted, named), "attention-by-head"),
+            parts.steps: plots.value(figures.mass_by_step(masses, *at, weighted, named), "attention-by-step"),
+            parts.tokens: self._tokens(backbone, state, seen, pairs),
             parts.address: urlstate.write(state),
         }
-        yield from self._effect(backbone, state, replace(seen, masses={"": plain}), done, turned, page)
+        yield from self._effect(backbone, state, replace(seen, masses={"": plain}), done, (turned, leaning), page)
 
     def _nothing(self) -> Update:
         parts = self.parts
@@ -145,20 +151,31 @@ class Handlers:
         column = state.column if state.column in subject.columns else _first(list(subject.columns))
         written = subject.columns[column]
         reader = self.looking.reader(written.run, backbone, column)
-        seen = view.Seen(subject, column, reader, written, backbone.spec.layers)
-        if backbone.opening is not None:
-            seen.notes.append(view.DECODER_ONLY)
-        done = state.intervention(reader.length, seen.layers) if reader.length else UNTOUCHED
-        if reader.length and (gone := state.missing(reader.length, seen.layers)):
+        seen = self._at(backbone, state, view.Seen(subject, column, reader, written, _depths(backbone)))
+        done = state.intervention(reader.length, seen.depths) if reader.length else UNTOUCHED
+        if reader.length and (gone := state.missing(reader.length, seen.depths)):
             seen.notes.append(f"Not knocked out, as this prefix has none of that name: {', '.join(gone)}.")
-        if state.layer > backbone.spec.layers or state.head > backbone.spec.heads:
-            seen.notes.append(f"{backbone.spec.name} has {backbone.spec.layers} layers of {backbone.spec.heads} heads.")
+        layers, heads = seen.depths[seen.site], backbone.spec.heads
+        if state.layer > layers or state.head > heads:
+            where = f", {seen.named.where}," if seen.named.where else ""
+            seen.notes.append(f"{backbone.spec.name}{where} has {layers} layers of {heads} heads.")
         seen.beside_choices = self._beside(backbone, seen, done)
         seen.beside = self._reader_beside(state, seen, backbone)
         return seen, done
 
-    def _within(self, state: AttentionState, backbone: Backbone) -> AttentionState:
-        return replace(state, layer=min(state.layer, backbone.spec.layers), head=min(state.head, backbone.spec.heads))
+    def _at(self, backbone: Backbone, state: AttentionState, seen: view.Seen) -> view.Seen:
+        """With the site that is shown: the one asked for, else the last, where an encoder's text is read."""
+        site = state.site if state.site in seen.depths else list(seen.depths)[-1]
+        article = seen.subject.form == "article"
+        seen.site, seen.named = site, names(backbone, site, "the article" if article else "the input")
+        if backbone.opening is not None and article:
+            seen.parts = self.looking.sentences(backbone, seen.subject.source, seen.written)
+            seen.notes.append(view.AT[site])
+        return seen
+
+    def _within(self, state: AttentionState, seen: view.Seen, backbone: Backbone) -> AttentionState:
+        """As much of it as the model has."""
+        return replace(state, layer=min(state.layer, seen.depths[seen.site]), head=min(state.head, backbone.spec.heads))
 
     def _beside(self, backbone: Backbone, seen: view.Seen, done: Intervention) -> list[tuple[str, str]]:
         """Who else can read the text: (value, name)."""
@@ -178,9 +195,9 @@ class Handlers:
             seen.notes.append(f"Nothing stands beside it: {error}")
             return None
 
-    def _readers(self, seen: view.Seen, state: AttentionState, done: Intervention) -> list[tuple[str, Reader, Intervention]]:
+    def _readers(self, seen: view.Seen, state: AttentionState, done: Intervention) -> Pairs:
         """(name, reader, what is done to it): the text's own, with the intervention; and the one beside it, as it is."""
-        name = seen.reader.title if done.idle else f"{seen.reader.title}, {view.name_of(state)}"
+        name = seen.reader.title if done.idle else f"{seen.reader.title}, {view.name_of(state, seen)}"
         found = [(name, seen.reader, done)]
         if seen.beside is not None:
             found.append(
@@ -188,12 +205,23 @@ class Handlers:
             )
         return found
 
-    def _tokens(self, backbone: Backbone, state: AttentionState, seen: view.Seen, pairs: list) -> str:
-        maps = {name: self.looking.layer(backbone, reader, seen.written, state.layer - 1, how) for name, reader, how in pairs}
-        return view.token_view(state, maps, [reader.kind for _, reader, _ in pairs])
+    def _tokens(self, backbone: Backbone, state: AttentionState, seen: view.Seen, pairs: Pairs) -> str:
+        """The chosen head token by token; an article by its sentences unless tokens are asked for."""
+        kinds = [reader.kind for _, reader, _ in pairs]
+        if seen.by_sentence and state.unit != "tokens":
+            return attention_tokens.sentences(state, self._sentences(backbone, seen, pairs), kinds, seen.named)
+        if not (state.layer and state.head):
+            return ""
+        read = partial(self.looking.layer, backbone, text=seen.written, layer=state.layer - 1, site=seen.site)
+        maps = {name: read(reader, done=how) for name, reader, how in pairs}
+        return attention_tokens.tokens(state, maps, kinds, seen.named, seen.parts)
+
+    def _sentences(self, backbone: Backbone, seen: view.Seen, pairs: Pairs) -> dict[str, SentenceMap]:
+        read = partial(self.looking.by_sentence, backbone, text=seen.written, article=seen.article, site=seen.site)
+        return {name: read(reader, done=how) for name, reader, how in pairs}
 
     def _effect(
-        self, backbone: Backbone, state: AttentionState, seen: view.Seen, done: Intervention, turned, page: str
+        self, backbone: Backbone, state: AttentionState, seen: view.Seen, done: Intervention, turned: tuple, page: str
     ) -> Iterator[Update]:
         """The next word, and the text written again under the intervention, as it grows."""
         parts, looking = self.parts, self.looking
@@ -204,7 +232,7 @@ class Handlers:
         yield {parts.effect: view.effect(state, seen, before, after)}
         gone = lambda: self.lab.subjects.get(page) is not seen.subject  # noqa: E731
         for again in looking.again(backbone, seen.reader, seen.subject, seen.written, done, gone, page):
-            yield {parts.reads: view.reads(state, seen, again, turned)}
+            yield {parts.reads: view.reads(state, seen, again, *turned)}
 
     # ---- knock-outs
 
@@ -225,7 +253,7 @@ class Handlers:
         assert subject is not None
         backbone = self.lab.backbone(subject.name or self.lab.default)
         seen, done = self._seen(backbone, state, page)
-        key = (subject.number, seen.column, done)
+        key = (subject.number, seen.column, done, seen.site)
         if self._filling.get(page) == key:  # shown, or being filled by an earlier call
             yield {self.shell.status: gr.skip()}
             return
@@ -233,16 +261,21 @@ class Handlers:
         if not seen.reader.length:
             yield {self.parts.influence: plots.NOTHING}
             return
-        mass = self.looking.mass(backbone, seen.reader, seen.written, done)
-        for found, count, total in self.looking.influence(backbone, seen.reader, seen.written, done):
+        mass = self.looking.mass(backbone, seen.reader, seen.written, done, seen.site)
+        for found, count, total in self.looking.influence(backbone, seen.reader, seen.written, done, seen.site):
             if self._filling.get(page) != key or self.lab.subjects.get(page) is not subject:
                 return
-            yield {self.parts.influence: plots.value(figures.influence_map(mass, found, count, total), "influence")}
+            yield {self.parts.influence: plots.value(figures.influence_map(mass, found, count, total, seen.named), "influence")}
 
 
 def _first(kinds: list[str]) -> str:
     """The column that is shown unless one is chosen."""
     return next(kind for kind in ("prefix", "finetuned", *KINDS) if kind in kinds)
+
+
+def _depths(backbone: Backbone) -> dict[str, int]:
+    """Layers of each site."""
+    return {site: backbone.spec.depth(site) for site in backbone.spec.sites}
 
 
 def _begun(seen: view.Seen) -> Written:

@@ -1,13 +1,14 @@
-"""The Attention tab's HTML: controls, the text with its underlines, what an intervention writes, and the token view's data."""
+"""The Attention tab's HTML: controls, the text with its underlines, and what an intervention writes."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from analysis.attention import PREFIX, AttentionMap, AttentionMass, by_step, sentence, token_mass
+from analysis.attention import PREFIX, SITE, SITES, SOURCE, AttentionMass, Names, sentence, token_mass
 from analysis.figures.style import shown
 from analysis.metrics.bleu import original_bleu
 from analysis.metrics.coverage import cover
+from analysis.metrics.rouge import rouge
+from analysis.sentences import SentenceMap, Sentences, told
 from app import examples
 from app.attention_state import ALPHAS, GROUPS, SAME, AttentionState
 from app.choosers import text_field
@@ -24,16 +25,16 @@ from core.runs import TEXT
 from core.tables import Fields
 from core.text import detokenise
 
-CELLS = 60_000  # weights sent to the page for one head; beyond them only those of the written tokens
 NOT_AN_EXPLANATION = (
     "<b>Attention is not explanation.</b> A large mass says where values were taken from, not what they changed, and a model "
     "can look at something and make nothing of it; the map of knock-outs shows what each virtual token does change, "
     "here and for this text only."
 )
-DECODER_ONLY = (
-    "This model has an encoder. Shown is how its decoder attends to its own virtual tokens and its own text, and what is called "
-    "the input here is only the decoder's opening; the attention inside the encoder and from the decoder to it is not shown yet."
-)
+AT = {  # what is seen at each site of a model that has several
+    "encoder": "The encoder reads the article, its own virtual tokens before it.",
+    "decoder": "The decoder reads what it has written itself, its own virtual tokens before it.",
+    "cross": "The decoder reads the article as the encoder hands it over, with virtual tokens of its own before it.",
+}
 NO_PREFIX = {
     "finetuned": "A fine-tuned run has no prefix: what it learned is in its own copy of the weights, so there is nothing to turn "
     "up, hide or knock out. Its attention on the input and on its own text is shown.",
@@ -44,17 +45,33 @@ NO_PREFIX = {
 
 @dataclass
 class Seen:
-    """What one refresh found, piece by piece. `masses`: the reader's first, then the one beside it."""
+    """What one refresh found, piece by piece. `masses`: the reader's first, then the one beside it.
+
+    `depths`: layers a site; `site`: the one shown, `named` what it is called. `parts`: the sentences of an article that is read.
+    """
 
     subject: Subject
     column: str
     reader: Reader
     written: Written
-    layers: int
+    depths: dict[str, int]
+    site: str = SITE
+    named: Names = field(default_factory=Names)
+    parts: Sentences | None = None
     beside: Reader | None = None
     masses: dict[str, AttentionMass] = field(default_factory=dict)
     beside_choices: list[tuple[str, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def article(self) -> str:
+        """As far as it is read."""
+        return self.subject.source[: self.written.end]
+
+    @property
+    def by_sentence(self) -> bool:
+        """Whether what is read at the site has sentences."""
+        return self.parts is not None and self.site != SITE
 
 
 def empty_page() -> str:
@@ -69,29 +86,54 @@ def empty_page() -> str:
 
 
 def controls(state: AttentionState, seen: Seen) -> str:
-    """Which text, who reads it, how mass is weighed; the prefix turned up and down, and knocked out."""
+    """Which text, who reads it and where, how mass is weighed; the prefix turned up and down, and knocked out."""
     columns = [(kind, NAMES[kind]) for kind in KINDS if kind in seen.subject.columns]
     who = _labelled("Text by", _segment("column", columns, seen.column))
     beside = _labelled("Beside it", _beside(state, seen))
     weigh = _segment("weigh", [("", "Mass"), ("values", "× size of values")], state.weigh)
     shown_group = GROUPS[group_of(state, list(seen.masses.values()))]
-    tiles = _segment("group", [("prefix", "prefix"), ("source", "input"), ("written", "written")], shown_group)
-    first = tag("div", who + beside + _labelled("Weigh", weigh) + _labelled("Tiles", tiles), cls="pl-look-row")
-    return first + tag("div", _turning(state, seen), cls="pl-look-row turning")
+    groups = [("prefix", "prefix"), ("source", seen.named.groups[1].removeprefix("the ")), ("written", "written")]
+    tiles = _segment("group", groups if seen.site == SITE else groups[:2], shown_group)
+    first = who + _site(seen) + beside + _labelled("Weigh", weigh) + _labelled("Tiles", tiles) + _unit(state, seen)
+    return tag("div", first, cls="pl-look-row") + tag("div", _turning(state, seen), cls="pl-look-row turning")
+
+
+def _site(seen: Seen) -> str:
+    """Which of several sites is shown."""
+    if len(seen.depths) == 1:
+        return ""
+    return _labelled("Look at", _segment("site", [(site, site) for site in seen.depths], seen.site), AT[seen.site])
+
+
+def _unit(state: AttentionState, seen: Seen) -> str:
+    if not seen.by_sentence:
+        return ""
+    return _labelled("Article by", _segment("unit", [("", "sentences"), ("tokens", "tokens")], state.unit))
 
 
 def _turning(state: AttentionState, seen: Seen) -> str:
     if not seen.reader.length:
         return tag("p", NO_PREFIX["base" if seen.reader.kind == "base" else "finetuned"], cls="meta")
     alphas = [(f"{value:g}", shown) for value, shown in ALPHAS.items()]
-    turn = _labelled("Prefix × α", _segment("alpha", alphas, f"{state.alpha:g}"), "The odds of attending to the prefix, times α")
-    out = set(state.out.split("."))
-    tokens = "".join(_place(f"P{i + 1}", out) for i in range(seen.reader.length))
-    layers = "".join(_place(f"L{i + 1}", out) for i in range(seen.layers))
+    several, level = len(seen.depths) > 1, state.level(seen.site)
+    own = f"{seen.site.capitalize()} prefix × α" if several else "Prefix × α"
+    name = "alpha" if seen.site == SITE else seen.site  # the field of the state
+    turn = _labelled(own, _segment(name, alphas, f"{level:g}"), "The odds of attending to the prefix, times α")
+    if several and any(state.level(site) != level for site in seen.depths):
+        turn += _button(f"{ALPHAS[level]} at every site", "everywhere", seen.site, "The same α for all three prefixes")
+    out, at = set(state.out.split(".")), f"{seen.site}-" if several else ""
+    tokens = "".join(_place(f"P{i + 1}", at, out) for i in range(seen.reader.length))
+    layers = "".join(_place(f"L{i + 1}", at, out) for i in range(seen.depths[seen.site]))
     which = tag("div", tokens, cls="pl-places") + tag("div", layers, cls="pl-places layers")
-    knock = _labelled("Knock out", which, "A click hides a virtual token everywhere, or the whole prefix in one layer")
-    undo = _button("As it was", "reset", "", "Undo α and all knock-outs") if state.alpha != 1 or state.out else ""
+    where = f", at {seen.named.where}" if several else ""
+    knock = _labelled("Knock out", which, f"A click hides a virtual token everywhere, or the whole prefix in one layer{where}")
+    undo = "" if _idle(state, seen) else _button("As it was", "reset", "", "Undo α and all knock-outs")
     return turn + knock + undo
+
+
+def _idle(state: AttentionState, seen: Seen) -> bool:
+    """Whether nothing is asked for that `reset` would undo."""
+    return not state.out and all(state.level(site) == 1 for site in seen.depths)
 
 
 def _labelled(name: str, content: str, title: str | None = None) -> str:
@@ -109,10 +151,11 @@ def _button(shown: str, name: str, value: str, title: str | None = None, pressed
     return tag("button", text(shown), type="button", cls="pl-btn", **attributes)
 
 
-def _place(name: str, out: set[str]) -> str:
-    gone = name in out
+def _place(name: str, at: str, out: set[str]) -> str:
+    """A virtual token or a layer `at` a site ("cross-"), or of a model's only one ("")."""
+    gone = name in out or at + name in out
     title = f"{name} is hidden: click to bring it back" if gone else f"Hide {name}"
-    attributes = {"data_set": "out", "data_value": name, "aria_pressed": str(gone).lower(), "title": title}
+    attributes = {"data_set": "out", "data_value": at + name, "aria_pressed": str(gone).lower(), "title": title}
     return tag("button", name, type="button", cls="pl-place", **attributes)
 
 
@@ -128,18 +171,26 @@ def _beside(state: AttentionState, seen: Seen) -> str:
 # ---- the text
 
 
-def reads(state: AttentionState, seen: Seen, again: Written | None, turned: AttentionMass | None) -> str:
-    """The text, each token underlined by the mass on the prefix, beside what an intervention makes of it; and the sentence."""
+def reads(
+    state: AttentionState, seen: Seen, again: Written | None, turned: AttentionMass | None, leaning: SentenceMap | None = None
+) -> str:
+    """The text, each token underlined by the mass on the prefix, beside what an intervention makes of it; and the sentence.
+
+    `leaning`: the cross-attention by sentence, to be read out too.
+    """
     mass = next(iter(seen.masses.values()))
     weighted = state.weigh == "values"
     lead = f"{NAMES[seen.column]}, {text(seen.written.run)}" if seen.written.run else NAMES[seen.column]
-    told = _told(seen, seen.written.text) if again is not None else ""
-    cards = [_card(seen.column, lead, "as it was written", underlined(mass, weighted), told)]
+    scores = _told(seen, seen.written.text) if again is not None else ""
+    cards = [_card(seen.column, lead, "as it was written", underlined(mass, weighted, seen.written.text), scores)]
     if again is not None:
         cards.append(_again(state, seen, again))
-    said = sentence(turned or mass, "the input", weighted)
+    said = sentence(turned or mass, seen.named.groups[1], weighted, seen.named.where)
     if turned is not None:
-        said = f"The first text read again, {name_of(state)}: {said[0].lower()}{said[1:]}"
+        said = f"The first text read again, {name_of(state, seen)}: {said[0].lower()}{said[1:]}"
+    if leaning is not None and seen.parts is not None:
+        shares = leaning.weights[:, :, list(leaning.steps), leaning.virtual : -1].mean((0, 1, 2))
+        said += f" {told(seen.parts.spans, seen.article, shares)}"
     notes = "".join(tag("p", text(note), cls="meta") for note in seen.notes)
     return tag("div", "".join(cards), cls="pl-reads") + tag("p", text(said.replace(" %", "\u00a0%")), cls="pl-sentence") + notes
 
@@ -149,8 +200,10 @@ def _card(kind: str, title: str, sub: str, told: str, more: str = "") -> str:
     return tag("article", head + told + more, cls=f"pl-card {kind}")
 
 
-def underlined(mass: AttentionMass, weighted: bool) -> str:
-    """The written tokens, each with a line as thick as the prefix's mass while it was written."""
+def underlined(mass: AttentionMass, weighted: bool, written: str = "") -> str:
+    """The written tokens, each with a line as thick as the prefix's mass while it was written; plain where an encoder reads."""
+    if mass.site == "encoder":
+        return tag("p", text(written), cls="told marked") if written else tag("p", "Not a word was written.", cls="meta")
     found = token_mass(mass, PREFIX, weighted)
     if not found:
         return tag("p", "Not a word was written.", cls="meta")
@@ -168,23 +221,28 @@ def shown_end(word: str) -> str:
     return " ∎" if shown(word) == "∎" else text(word)
 
 
-def name_of(state: AttentionState) -> str:
+def name_of(state: AttentionState, seen: Seen) -> str:
     """What was done to the prefix, in words."""
-    if state.alpha == 0:
-        return "base, shifted"
-    parts = [f"α = {ALPHAS[state.alpha]}"] if state.alpha != 1 else []
-    return " and ".join(parts + ([f"without {state.out.replace('.', ', ')}"] if state.out else []))
+    levels = {site: state.level(site) for site in seen.depths}
+    if not any(levels.values()):
+        return "base, shifted" if len(levels) == 1 else "base"
+    if len(set(levels.values())) == 1:
+        parts = [f"α = {ALPHAS[state.alpha]}"] if state.alpha != 1 else []
+    else:
+        parts = [f"α = {ALPHAS[level]} at {SITES[site]}" for site, level in levels.items() if level != 1]
+    return " and ".join(parts + ([f"without {state.out.replace('-', ' ').replace('.', ', ')}"] if state.out else []))
 
 
 def _again(state: AttentionState, seen: Seen, again: Written) -> str:
     """What the run writes now, with the words that differ marked."""
-    old, new = detokenise(seen.written.text), detokenise(again.text)
+    shown = str.strip if seen.subject.form == "article" else detokenise
+    old, new = shown(seen.written.text), shown(again.text)
     done = again.state != "streaming"
     different = word_diff(old, new)[1] if done else []
     caret = "" if done else tag("i", "", cls="caret")
-    name, sub = name_of(state), "the same seed and decoding"
-    if state.alpha == 0:
-        sub = "the prefix is hidden: the frozen model, with positions that start after it"
+    name, sub = name_of(state, seen), "the same seed and decoding"
+    if name.startswith("base"):
+        sub = "the prefix is hidden: the frozen model" + (", with positions that start after it" if len(seen.depths) == 1 else "")
     same = tag("p", "Word for word the same.", cls="meta") if done and old == new else ""
     told = tag("p", render(new, different) + caret, cls="told marked")
     return _card("turned", text(name), sub, told, same + (_told(seen, again.text) if done else ""))
@@ -198,7 +256,9 @@ def _fields(seen: Seen) -> Fields:
 
 
 def _told(seen: Seen, written: str) -> str:
-    """Which values a text says, and its sentence BLEU where there are references."""
+    """Which values a text says, and its sentence BLEU where there are references; of a summary its ROUGE."""
+    if seen.subject.form == "article":
+        return _rouge(seen, written)
     fields = _fields(seen)
     if not fields or not written:
         return ""
@@ -208,42 +268,29 @@ def _told(seen: Seen, written: str) -> str:
     return chips(cover(fields, detokenise(written)), fields) + (tag("p", bleu, cls="meta") if bleu else "")
 
 
+def _rouge(seen: Seen, written: str) -> str:
+    sample = examples.matching([], "article", seen.subject.source)
+    if sample is None or not written.strip():
+        return ""
+    scores = ", ".join(f"{score.name} {score.value:.1f}" for score in rouge([written], [list(sample.references)]))
+    return tag("p", f"{scores} (n=1: one summary, not a system score)", cls="meta")
+
+
 def effect(state: AttentionState, seen: Seen, before: list[tuple[str, float]], after: list[tuple[str, float]]) -> str:
     """The first word's probabilities, as the run is and as it was turned."""
-    named = {"as it was written": before, name_of(state): after}
+    named = {"as it was written": before, name_of(state, seen): after}
     cells = [bars(Column(seen.column, words=words), name) for name, words in named.items()]
     lead = "How likely each token is to begin the answer, right after the input."
     head = tag("header", tag("h3", "The next word") + tag("p", lead, cls="lead"))
     return tag("section", head + tag("div", "".join(cells), cls="three"), cls="pl-panel words")
 
 
-# ---- one head, token by token
-
-
-def token_view(state: AttentionState, maps: dict[str, AttentionMap], kinds: Sequence[str]) -> str:
-    """What the page's token view draws: tokens, and for each reader the weights of one head in thousandths."""
-    first = next(iter(maps.values()))
-    tokens = len(first.tokens)
-    all_rows = sum(len(found.key_tokens) for found in maps.values()) * tokens <= CELLS
-    rows = range(tokens) if all_rows else first.steps
-    shown = [_reader(name, kind, found, state.head - 1, rows) for (name, found), kind in zip(maps.items(), kinds, strict=True)]
-    data = {"tokens": list(first.tokens), "source": first.source, "first": rows.start, "whole": all_rows, "readers": shown}
-    return json.dumps(data | {"title": f"Layer {state.layer}, head {state.head}"}, ensure_ascii=False, separators=(",", ":"))
-
-
-def _reader(name: str, kind: str, found: AttentionMap, head: int, rows: range) -> dict:
-    weights = found.weights[0, head]
-    steps = by_step(found.mass(), found.layers[0], head)
-    thousandths = (1000 * weights[list(rows)]).round().int().tolist()
-    mean = (1000 * weights[list(found.steps)].mean(0)).round().int().tolist()
-    share = (100 * steps[:, PREFIX]).round().int().tolist()
-    return {"name": name, "kind": kind, "virtual": found.virtual, "rows": thousandths, "mean": mean, "share": share}
-
-
 def group_of(state: AttentionState, masses: Sequence[AttentionMass]) -> int:
     """On whose mass the heads are shown: the one chosen; the input's where that is the prefix and a reader has none."""
     if state.group == "prefix" and not all(mass.virtual for mass in masses):
-        return 1
+        return SOURCE
+    if state.group == "written" and any(mass.site != SITE for mass in masses):  # only the decoder reads what it has written
+        return PREFIX if all(mass.virtual for mass in masses) else SOURCE
     return GROUPS.index(state.group)
 
 

@@ -56,6 +56,7 @@ class Column:
     prompt_ids: list[int] = field(default_factory=list)
     ids: list[int] = field(default_factory=list)
     split: int = 0  # how many of the prompt's tokens stand before the separator
+    read: Source | None = None  # the source as it is read
     words: list[tuple[str, float]] = field(default_factory=list)
     leaning: Leaning | None = None  # of a summary: the sentences that it leans on
 
@@ -150,7 +151,7 @@ def _text(backbone: Backbone, task: Task, ask: Ask, column: Column, loaded: Load
         reads[task, infix] = read_source(backbone, task, ask.source, infix)
     read = reads[task, infix]
     request = Request(read.ids, prefix, ask.decode.seed, split=read.split)
-    column.prompt_ids = read.ids
+    column.prompt_ids, column.read = read.ids, read
     column.split = read.lead + read.kept if task.cut else read_source(backbone, task, ask.source, infix=True).split
     return _Text(column, loaded.model if loaded else backbone.model, request, read)
 
@@ -215,6 +216,8 @@ def subject(seen: Comparison) -> Subject:
             text=column.text,
             state=column.state,
             split=column.split,
+            lead=column.read.lead if column.read else 0,
+            end=column.read.end if column.read else 0,
         )
         for kind, column in seen.columns.items()
         if column.ids

@@ -8,8 +8,9 @@ from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from analysis.attention import AttentionMap, AttentionMass, attention_map, attention_mass
+from analysis.attention import SITE, AttentionMap, AttentionMass, attention_map, attention_mass
 from analysis.influence import Influence, influence_parts
+from analysis.sentences import SentenceMap, Sentences, sentence_map, sentences_of
 from app.session import Lab
 from app.subject import Subject, Written
 from core.backbone import Backbone
@@ -66,17 +67,34 @@ class Looking:
         loaded = self.lab.load(run, backbone)
         return Reader(kind or ("prefix" if loaded.prefix else "finetuned"), run, loaded.model, loaded.prefix, loaded.run.created)
 
-    def mass(self, backbone: Backbone, reader: Reader, text: Written, done: Intervention = UNTOUCHED) -> AttentionMass:
-        """The masses of a text."""
+    def mass(
+        self, backbone: Backbone, reader: Reader, text: Written, done: Intervention = UNTOUCHED, site: str = SITE
+    ) -> AttentionMass:
+        """The masses of a text at a site."""
         request = _request(reader, text, done)
-        make = lambda: attention_mass(reader.model, backbone, request, text.ids)  # noqa: E731
-        return self._once(("mass", *_key(backbone, reader, text, done)), make)
+        make = lambda: attention_mass(reader.model, backbone, request, text.ids, site)  # noqa: E731
+        return self._once(("mass", site, *_key(backbone, reader, text, done)), make)
 
-    def layer(self, backbone: Backbone, reader: Reader, text: Written, layer: int, done: Intervention) -> AttentionMap:
-        """Every weight of one layer, from 0."""
+    def layer(
+        self, backbone: Backbone, reader: Reader, text: Written, layer: int, done: Intervention, site: str = SITE
+    ) -> AttentionMap:
+        """Every weight of one layer of a site, from 0."""
         request = _request(reader, text, done)
-        make = lambda: attention_map(reader.model, backbone, request, text.ids, [layer])  # noqa: E731
-        return self._once(("map", layer, *_key(backbone, reader, text, done)), make)
+        make = lambda: attention_map(reader.model, backbone, request, text.ids, [layer], site)  # noqa: E731
+        return self._once(("map", layer, site, *_key(backbone, reader, text, done)), make)
+
+    def sentences(self, backbone: Backbone, article: str, text: Written) -> Sentences:
+        """The sentences of an article as far as it is read, and the tokens of each."""
+        make = lambda: sentences_of(backbone, article[: text.end], text.prompt_ids, text.lead)  # noqa: E731
+        return self._once(("sentences", backbone.spec.fingerprint, article, text.end, text.prompt_ids), make)
+
+    def by_sentence(
+        self, backbone: Backbone, reader: Reader, text: Written, article: str, done: Intervention, site: str
+    ) -> SentenceMap:
+        """All layers and heads of a site that reads an article, by its sentences."""
+        request, found = _request(reader, text, done), self.sentences(backbone, article, text)
+        make = lambda: sentence_map(reader.model, backbone, request, text.ids, found, article, site)  # noqa: E731
+        return self._once(("by sentence", site, *_key(backbone, reader, text, done)), make)
 
     def words(self, backbone: Backbone, reader: Reader, text: Written, done: Intervention = UNTOUCHED) -> list[tuple[str, float]]:
         """The likeliest next words after the prompt."""
@@ -115,14 +133,14 @@ class Looking:
         yield written
 
     def influence(
-        self, backbone: Backbone, reader: Reader, text: Written, done: Intervention = UNTOUCHED
+        self, backbone: Backbone, reader: Reader, text: Written, done: Intervention = UNTOUCHED, site: str = SITE
     ) -> Iterator[tuple[Influence, int, int]]:
-        """The map of knock-outs as it fills: (map so far, done, in all)."""
-        key = ("influence", *_key(backbone, reader, text, done))
+        """The map of knock-outs at a site as it fills: (map so far, done, in all)."""
+        key = ("influence", site, *_key(backbone, reader, text, done))
         if key in self._kept:
             yield self._kept[key]
             return
-        parts = influence_parts(reader.model, backbone, _request(reader, text, done), text.ids)
+        parts = influence_parts(reader.model, backbone, _request(reader, text, done), text.ids, site=site)
         while (part := self.lab.work(next, parts, None)) is not None:
             if part[1] == part[2]:
                 self._keep(key, part)

@@ -13,7 +13,8 @@ import gradio as gr
 from analysis.figures import space as figures
 from analysis.neighbours import Neighbour, rows
 from analysis.projection import PREFIX, Projection, pca
-from analysis.scene import EMBEDDINGS, Scene
+from analysis.scene import EMBEDDINGS, SITE, Scene
+from analysis.spaces import WHERE
 from analysis.vocabulary import vocabulary
 from app import plots, shell, space_pieces, urlstate
 from app.html import tag, text
@@ -67,6 +68,7 @@ class SpaceHandlers:
         return {
             page.runs: gr.update(choices=runs, value=runs),
             page.space: state.space,
+            page.site: state.site,
             # The names are those of `_controls`: a choice that keeps its value keeps the name that it was first shown by.
             page.layer: gr.update(choices=[state.layer], value=state.layer),
             page.head: gr.update(choices=[ALL, state.head or ALL], value=state.head),
@@ -92,10 +94,10 @@ class SpaceHandlers:
             return {self.page.word: word or f"#{int(rest)}"}
         return {self.page.word: ""}
 
-    def step(self, by: int, name: str, layer: int) -> int:
+    def step(self, by: int, name: str, layer: int, site: str = SITE) -> int:
         """The layer before or after, as the keys [ and ] ask for it; where there is none, it stays."""
-        last = self.lab.backbone(name or self.lab.default).spec.layers
-        return min(max(1, int(layer) + by), last)
+        spec = self.lab.backbone(name or self.lab.default).spec
+        return min(max(1, int(layer) + by), spec.depth(site if site in spec.sites else SITE))
 
     # ---- looking
 
@@ -142,7 +144,8 @@ class SpaceHandlers:
             if stale():
                 return
             if scene is None:
-                said = f"What {backbone.spec.name} computes for each word at layer {fitted.wish.layer}: {done:,} of {total:,}…"
+                where = f"layer {fitted.wish.layer}{WHERE[fitted.wish.site]}"
+                said = f"What {backbone.spec.name} computes for each word at {where}: {done:,} of {total:,}…"
                 yield {self.shell.status: shell.say("running", said)}
             else:
                 yield from self._shown(_seen(scene, self.studio.key(backbone, fitted.view), fitted), began, stale)
@@ -151,13 +154,16 @@ class SpaceHandlers:
         """The controls as the backbone has them."""
         page, spec, wish = self.page, backbone.spec, fitted.wish
         runs = [(run.id if run.method in WITH_PREFIX else f"{run.id} (no virtual tokens)", run.id) for run in fitted.listed]
-        layers, heads = list(range(1, spec.layers + 1)), [ALL, *range(1, spec.kv_heads + 1)]
+        depth, heads = spec.depth(wish.site), [ALL, *range(1, spec.kv_heads + 1)]
         deep = wish.space != EMBEDDINGS
         return {
             page.runs: gr.update(choices=runs + [(run, run) for run in wish.runs if run.startswith(TEXT)], value=list(wish.runs)),
-            page.layer: gr.update(choices=layers, value=wish.layer, interactive=deep, label=f"Layer (1–{spec.layers})"),
+            page.site: gr.update(value=wish.site, visible=len(spec.sites) > 1, interactive=deep),
+            page.layer: gr.update(
+                choices=list(range(1, depth + 1)), value=wish.layer, interactive=deep, label=f"Layer (1–{depth})"
+            ),
             page.head: gr.update(choices=heads, value=wish.head, interactive=deep, label=f"Head (1–{spec.kv_heads})"),
-            page.told: space_pieces.told(wish.space),
+            page.told: space_pieces.told(wish.space, wish.site if len(spec.sites) > 1 else ""),
             page.note: _notes(fitted),
         }
 
@@ -215,12 +221,12 @@ class SpaceHandlers:
             return ""
         scene = next(scene for scene, _, _ in self.studio.look(backbone, fitted.view) if scene is not None)
         wish, kept = fitted.wish, io.StringIO()
-        where = [backbone.spec.name, wish.space, wish.layer, wish.head or "all"]
+        where = [backbone.spec.name, wish.space, wish.site, wish.layer, wish.head or "all"]
         writer = csv.writer(kept)
         for direction, words in (("near", scene.near), ("far", scene.far)):
             for row in rows(scene.space, words):
                 if not kept.tell():
-                    writer.writerow(["backbone", "space", "layer", "head", "direction", *row])
+                    writer.writerow(["backbone", "space", "site", "layer", "head", "direction", *row])
                 writer.writerow([*where, direction, *row.values()])
         return kept.getvalue()
 

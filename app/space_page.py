@@ -11,6 +11,7 @@ class SpacePage:
 
     runs: gr.Dropdown
     space: gr.Radio
+    site: gr.Radio
     layer: gr.Dropdown
     head: gr.Dropdown
     map: gr.Radio
@@ -37,7 +38,7 @@ class SpacePage:
     @property
     def controls(self) -> list:
         """What is chosen, in the order of `Handlers.refresh`."""
-        return [self.runs, self.space, self.layer, self.head, self.map, self.whole, self.paths, self.word, self.token]
+        return [self.runs, self.space, self.layer, self.head, self.map, self.whole, self.paths, self.word, self.token, self.site]
 
     @property
     def outputs(self) -> list:

@@ -22,6 +22,12 @@ TOLD = {
     WRITES: "Writes: what the value adds to the text's own vectors, read off as words pushed up and down.",
     EMBEDDINGS: "Embeddings: vectors that are trained at the model's input, where words stand too.",
 }
+AT = {
+    "encoder": "Here: what the encoder reads before the article.",
+    "decoder": "Here: what the decoder reads before the text that it has written.",
+    "cross": "Here: what the decoder reads before the article, as the encoder hands it over.",
+}
+NO_NORM = "A model like BART has no final norm, so what is written is read through the unembedding alone."
 Z = "Standard deviations above random vectors' word of the same rank; above 2 it is a surprise"
 Z0 = "Standard deviations above the run's own tokens before training"
 
@@ -31,9 +37,11 @@ def warning() -> str:
     return tag("p", tag("b", "Read with care. ") + text(WARNING), cls="pl-warning", role="note")
 
 
-def told(space: str) -> str:
-    """The space in a sentence."""
-    return tag("p", text(TOLD[space]), cls="meta")
+def told(space: str, site: str = "") -> str:
+    """The space in a sentence, and of a model with several sites (see `AT`) what its virtual tokens do there."""
+    more = f" {AT[site]}" if site and space != EMBEDDINGS else ""
+    lens = f" {NO_NORM}" if site and space == WRITES else ""
+    return tag("p", text(TOLD[space] + more + lens), cls="meta")
 
 
 def name(run: str) -> str:
@@ -196,6 +204,15 @@ def no_tokens(runs: Sequence[Run]) -> str:
         f"{names}: nothing to set among the words.",
         "Fine-tuning changes the model's own weights and adds no virtual tokens, so there is no key, value or embedding of its "
         "own that could lie near a word. Choose a run with a prefix, or type a text, such as text:Tell the table.",
+    )
+
+
+def no_lens(name: str) -> str:
+    """Writes are asked for of an encoder."""
+    return _empty(
+        "What the encoder's virtual tokens write cannot be read as words.",
+        f"Their values go on through the encoder of {name}, which feeds no unembedding: only the decoder's last layer does. "
+        "Choose the decoder or the cross-attention, or look at the encoder's keys or values.",
     )
 
 

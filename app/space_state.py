@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
-from analysis.scene import KEYS, SPACES
+from analysis.attention import SITES
+from analysis.scene import KEYS, SITE, SPACES
 from app.urlstate import State, kept
 
 MAPS = ("pca", "umap")
@@ -21,7 +22,7 @@ def _switch(value: int) -> bool:
 
 @dataclass(frozen=True)
 class SpaceState(State):
-    """`layer` 0: the last one; `head` 0: all; `of`: the run whose token is chosen, empty for the first."""
+    """`layer` 0: the last one; `head` 0: all; `of`: the run whose token is chosen, empty for the first; `site` of several."""
 
     runs: str = kept("", key="among")
     space: str = kept(KEYS, lambda value: value in SPACES)
@@ -33,6 +34,7 @@ class SpaceState(State):
     whole: int = kept(0, _switch)
     paths: int = kept(0, _switch)
     word: str = kept("", lambda value: len(value) <= 100)
+    site: str = kept(SITE, lambda value: value in SITES, key="space-site")
 
 
 def joined(runs: Sequence[str]) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from analysis.scene import EMBEDDINGS
+from analysis.scene import EMBEDDINGS, SITE, WRITES
 from app import space_pieces
 from app.space_state import MOST, SpaceState, joined
 from app.studio import EMBEDDED, WITH_PREFIX, Studio, View
@@ -16,7 +16,7 @@ from core.store import Run
 class Wish:
     """The controls as they stand. `layer` and `head` as they are shown: from 1, 0 for the last and for all.
 
-    `token`: [run, number from 0], empty for the first.
+    `token`: [run, number from 0], empty for the first; `site`: whose virtual tokens, of a model with several.
     """
 
     runs: tuple[str, ...]
@@ -28,19 +28,21 @@ class Wish:
     paths: bool
     word: str
     token: tuple
+    site: str = SITE
 
     @classmethod
-    def of(cls, runs, space, layer, head, map_, whole, paths, word, token) -> "Wish":
+    def of(cls, runs, space, layer, head, map_, whole, paths, word, token, site=SITE) -> "Wish":
         """From the values of the page's controls, in their order."""
         asked, at = tuple(dict.fromkeys(runs or ())), tuple(token or ())
-        return cls(asked, space, _number(layer), _number(head), map_, bool(whole), bool(paths), (word or "").strip(), at)
+        word = (word or "").strip()
+        return cls(asked, space, _number(layer), _number(head), map_, bool(whole), bool(paths), word, at, site or SITE)
 
     def state(self, run: str, number: int) -> SpaceState:
         """For the address, with the virtual token that is looked at."""
         of = run if self.runs and run != self.runs[0] else ""
         word = "" if self.word.startswith("#") else self.word
         where = (joined(self.runs), self.space, self.layer, self.head, number + 1, of, self.map)
-        return SpaceState(*where, int(self.whole), int(self.paths), word)
+        return SpaceState(*where, int(self.whole), int(self.paths), word, self.site)
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class Fitted:
     def view(self) -> View:
         """What is computed for it."""
         wish = self.wish
-        return View(wish.space, wish.layer - 1, wish.head - 1 if wish.head else None, self.drawn, wish.whole)
+        return View(wish.space, wish.layer - 1, wish.head - 1 if wish.head else None, self.drawn, wish.whole, wish.site)
 
 
 def fit(studio: Studio, backbone: Backbone, wish: Wish) -> Fitted:
@@ -70,10 +72,13 @@ def fit(studio: Studio, backbone: Backbone, wish: Wish) -> Fitted:
     asked = [run for run in wish.runs if run in known or run.startswith(TEXT)][:MOST]
     said = [_lost(spec.name, [run for run in wish.runs if run not in asked])] if len(asked) < len(wish.runs) else []
     asked = asked or [run.id for run in listed if run.method in WITH_PREFIX][:1]
+    site = wish.site if wish.site in spec.sites else SITE
+    depth = spec.depth(site)
     wish = replace(
         wish,
         runs=tuple(asked),
-        layer=wish.layer if 1 <= wish.layer <= spec.layers else spec.layers,
+        site=site,
+        layer=wish.layer if 1 <= wish.layer <= depth else depth,
         head=wish.head if wish.head <= spec.kv_heads else 0,
     )
     drawn = tuple(run for run in asked if run.startswith(TEXT) or known[run].method in WITH_PREFIX)
@@ -81,6 +86,8 @@ def fit(studio: Studio, backbone: Backbone, wish: Wish) -> Fitted:
     said += [f"{run.id} has no virtual tokens (its method is {run.method}), so it is not on the map." for run in tuned]
     if not drawn:
         return Fitted(wish, (), listed, (), space_pieces.no_tokens(tuned) if tuned else space_pieces.no_runs(backbone))
+    if wish.space == WRITES and site == "encoder":
+        return Fitted(wish, (), listed, said, space_pieces.no_lens(spec.name))
     if wish.space == EMBEDDINGS:
         embedded = tuple(run for run in drawn if run.startswith(TEXT) or known[run].method in EMBEDDED)
         said += [f"{run} has no input embeddings, so it is not on the map." for run in drawn if run not in embedded]

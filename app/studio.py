@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from analysis.neighbours import Control, random_control
 from analysis.projection import Cloud, Projection, umap
-from analysis.scene import RANKS, AnySpace, Scene, Shown, open_parts, scene, shown
+from analysis.scene import RANKS, SITE, AnySpace, Scene, Shown, open_parts, scene, shown
 from app.session import Lab, unfit
 from core.backbone import Backbone
 from core.runs import TEXT
@@ -24,13 +24,14 @@ FORGET = 5.0  # seconds after which a map that nobody asks for any more is not c
 
 @dataclass(frozen=True)
 class View:
-    """What is looked at. `layer` and `head` from 0, head None for all; `runs`: ids, also of text prefixes."""
+    """What is looked at. `layer` and `head` from 0, head None for all; `runs`: ids, also of text prefixes; `site`: whose."""
 
     space: str
     layer: int
     head: int | None
     runs: tuple[str, ...]
     whole: bool = False
+    site: str = SITE
 
 
 @dataclass
@@ -57,7 +58,7 @@ class Studio:
         runs = [self._run(run_id, backbone) for run_id in view.runs]
         key = self.key(backbone, view)
         if key not in self._scenes:
-            place = (backbone.spec.fingerprint, view.space, view.layer, view.head)
+            place = (backbone.spec.fingerprint, view.space, view.layer, view.head, view.site)
             if place not in self._spaces:
                 yield from self._open(backbone, view, place)
             self._spaces.move_to_end(place)
@@ -74,7 +75,7 @@ class Studio:
         return backbone.spec.fingerprint, view, made
 
     def _open(self, backbone: Backbone, view: View, place: Hashable) -> Iterator[tuple[None, int, int]]:
-        parts = open_parts(backbone, view.space, view.layer, view.head)
+        parts = open_parts(backbone, view.space, view.layer, view.head, site=view.site)
         found: AnySpace | None = None
         while found is None:
             found, done, total = self.lab.work(next, parts)

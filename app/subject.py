@@ -13,7 +13,8 @@ PAGES = 64  # whose last comparison is kept
 class Written:
     """One column: the run (empty: the frozen model), the prompt's ids and those written, and the text.
 
-    `split`: how many of the prompt's tokens stand before the separator, where an infix goes.
+    `split`: how many of the prompt's tokens stand before the separator, where an infix goes; `lead`: how many before the source;
+    `end`: how many characters of the source are read.
     """
 
     run: str
@@ -22,6 +23,8 @@ class Written:
     text: str
     state: str
     split: int = 0
+    lead: int = 0
+    end: int = 0
 
 
 @dataclass(frozen=True)

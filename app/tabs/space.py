@@ -5,6 +5,7 @@ from typing import Any
 
 import gradio as gr
 
+from analysis.attention import SITE, SITES
 from analysis.scene import EMBEDDINGS, KEYS, VALUES, WRITES
 from app import plots, space_pieces, urlstate
 from app.html import area
@@ -48,11 +49,13 @@ def _controls() -> dict[str, Any]:
     made: dict[str, Any] = {}
     # Custom values: a choice that the server has just replaced by others must not be refused.
     small: dict[str, Any] = {"container": True, "min_width": 80, "allow_custom_value": True}
+    plain: dict[str, Any] = {"show_label": False, "container": False}
     with gr.Row(elem_id="pl-space-bar"):
-        made["space"] = gr.Radio([(name, kind) for kind, name in NAMES.items()], value=KEYS, show_label=False, container=False)
+        made["space"] = gr.Radio([(name, kind) for kind, name in NAMES.items()], value=KEYS, **plain)
+        made["site"] = gr.Radio(list(SITES), value=SITE, visible=False, elem_id="pl-space-site", **plain)
         made["layer"] = gr.Dropdown([0], value=0, label="Layer", elem_id="pl-space-layer", **small)
         made["head"] = gr.Dropdown([("all", 0)], value=0, label="Head", elem_id="pl-space-head", **small)
-        made["map"] = gr.Radio([(SHOWN[kind], kind) for kind in MAPS], value="pca", show_label=False, container=False)
+        made["map"] = gr.Radio([(SHOWN[kind], kind) for kind in MAPS], value="pca", **plain)
         made["paths"] = gr.Checkbox(False, label="All paths", container=False, min_width=90)
         made["whole"] = gr.Checkbox(False, label="Whole words", container=False, min_width=110)
     with gr.Row(elem_id="pl-space-more"):
@@ -72,13 +75,13 @@ def _wire(do: SpaceHandlers, shell: Shell, page: SpacePage, tab: gr.Tab) -> None
     def then_look(event: gr.events.Dependency) -> None:
         event.then(do.refresh, asked, outputs, js=on_show, **LINE, **QUIET)
 
-    for control in (page.space, page.layer, page.head, page.map, page.paths, page.whole, page.runs):
+    for control in (page.space, page.site, page.layer, page.head, page.map, page.paths, page.whole, page.runs):
         control.input(do.refresh, asked, outputs, js=on_show, **LINE, **QUIET)
     shell.backbone.change(do.refresh, asked, outputs, js=on_show, **LINE, **QUIET)  # also where the address names one
     page.word.submit(do.refresh, asked, outputs, js=on_show, **LINE, **QUIET)
     tab.select(do.refresh, asked, outputs, js=on_show, **LINE, **QUIET)
     for key, step in ((page.down, -1), (page.up, 1)):
-        moved = key.click(partial(do.step, step), [shell.backbone, page.layer], page.layer, queue=False, **QUIET)
+        moved = key.click(partial(do.step, step), [shell.backbone, page.layer, page.site], page.layer, queue=False, **QUIET)
         then_look(moved)
     clicked: dict[str, Any] = {"inputs": [shell.backbone], "outputs": [page.token, page.word], "queue": False, **QUIET}
     for place in (page.picture, page.first):

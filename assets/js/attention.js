@@ -31,50 +31,79 @@
       host.replaceChildren();
       readers.length = 0;
       if (!data) return;
-      const hint = "Hover a token: what this head looked at when that token came next. A click keeps it.";
-      const about = make("span", { className: "meta about", textContent: hint });
-      const part = data.whole ? "" : " The text is long: only written tokens can be chosen.";
-      host.append(make("header", {}, make("h3", { textContent: data.title }), about, make("span", { className: "meta", textContent: part })));
+      host.classList.toggle("by-sentence", data.unit === "sentences");
+      const about = make("span", { className: "meta about", textContent: data.hint });
+      const part = make("span", { className: "meta", textContent: data.part });
+      host.append(make("header", {}, make("h3", { textContent: data.title }), about, part));
       const sides = make("div", { className: "sides" });
       for (const reader of data.readers) sides.append(side(reader));
       host.append(sides);
       light(pinned);
     };
+    const texts = () => data.queries || data.keys; // those that look
+    // A text that looks at others can be hovered, where its row was sent.
+    const looks = (node, i, reader) => {
+      const row = i - data.lag - data.first;
+      if (row >= 0 && row < reader.rows.length) { node.dataset.token = i; node.tabIndex = 0; }
+      return node;
+    };
     const side = (reader) => {
       const block = make("div", { className: "virtual" });
-      const text = make("p", { className: "text" });
-      const keys = [];
-      for (let i = 0; i < reader.virtual; i += 1) keys.push(chip("key p", `P${i + 1}`, ""));
-      block.append(...keys);
+      const text = make(data.unit === "sentences" ? "div" : "p", { className: "text" });
+      const virtual = Array.from({ length: reader.virtual }, (_, i) => chip("key p", `P${i + 1}`, ""));
+      block.append(...virtual);
       if (!reader.virtual) block.append(make("span", { className: "meta", textContent: "no virtual tokens" }));
-      data.tokens.forEach((token, i) => {
+      const written = make("p", { className: "text queries", hidden: !data.queries });
+      const queries = (data.queries || []).map((token, i) => looks(chip("key written", shown(token), ""), i, reader));
+      written.append(...queries.slice(data.opening)); // what a decoder opens with was not written
+      const keys = data.keys.map((token, i) => {
         const node = chip(`key ${i < data.source ? "read" : "written"}`, shown(token), "");
-        if (i > data.first) { node.dataset.token = i; node.tabIndex = 0; }
+        if (!data.queries) looks(node, i, reader);
         if (i === data.source) text.append(make("span", { className: "turn", textContent: "→", title: "from here on it was written" }));
-        keys.push(node);
-        text.append(node);
+        if (data.starts?.includes(i)) text.append(start(data.starts.indexOf(i) + 1));
+        text.append(data.unit === "sentences" ? sentence(node, i) : node);
+        return node;
       });
       const sum = make("p", { className: "sum meta" });
       const title = data.readers.length > 1 ? [make("h4", { textContent: reader.name })] : [];
-      const node = make("section", { className: `side ${reader.kind}` }, ...title, block, text, sum);
-      readers.push({ reader, keys, sum });
+      const node = make("section", { className: `side ${reader.kind}` }, ...title, block, written, text, sum);
+      readers.push({ reader, keys: [...virtual, ...keys], queries: data.queries ? queries : keys, sum });
       return node;
     };
+    const sentence = (node, i) => {
+      const last = i === data.keys.length - 1; // no sentence: what stands around the article
+      const number = make("b", { textContent: last ? "" : String(i + 1) });
+      return make("div", { className: last ? "row around" : "row" }, number, make("i", { className: "share" }), node);
+    };
+    const start = (number) => {
+      if (data.whole) return make("sup", { className: "start", textContent: String(number) });
+      const now = String(number === data.sentence);
+      const button = make("button", { type: "button", className: "start", textContent: String(number), title: `Choose sentence ${number}` });
+      button.setAttribute("aria-pressed", now);
+      button.addEventListener("click", () => PrefixLab.look.tell("sentence", number));
+      return button;
+    };
     const light = (token) => {
-      for (const { reader, keys, sum } of readers) {
-        const row = token === null ? reader.mean : reader.rows[token - 1 - data.first];
+      for (const { reader, keys, queries, sum } of readers) {
+        const row = token === null ? reader.mean : reader.rows[token - data.lag - data.first];
         if (!row) continue;
         const end = reader.virtual + data.source;
         const parts = [row.slice(0, reader.virtual), row.slice(reader.virtual, end), row.slice(end)].map((some) => some.reduce((a, b) => a + b, 0) / 10);
         keys.forEach((key, i) => {
           key.style.setProperty("--w", Math.sqrt(row[i] / 1000).toFixed(3)); // the root, so that small weights are seen
           key.title = `${(row[i] / 10).toFixed(1)} %`;
-          key.classList.toggle("on", token !== null && i === reader.virtual + token);
-          key.classList.toggle("pinned", pinned !== null && i === reader.virtual + pinned);
+          const share = key.parentElement.querySelector(":scope > .share");
+          if (share) share.textContent = key.title;
         });
-        const when = token === null ? "On average over the written tokens" : `When “${data.tokens[token].trim() || "␣"}” came next`;
-        const prefix = reader.virtual ? `prefix ${parts[0].toFixed(0)} %, ` : "";
-        sum.textContent = `${when}: ${prefix}the input ${parts[1].toFixed(0)} %, written so far ${parts[2].toFixed(0)} %`;
+        queries.forEach((query, i) => {
+          query.classList.toggle("on", i === token);
+          query.classList.toggle("pinned", i === pinned);
+        });
+        const named = token === null ? "" : data.unit === "sentences" && !data.queries ? String(token + 1) : texts()[token].trim() || "␣";
+        const when = token === null ? data.mean : data.one.replace("{}", () => named);
+        const there = [reader.virtual, data.source, keys.length - end];
+        const said = data.groups.map((name, i) => (there[i] ? `${name} ${parts[i].toFixed(0)} %` : "")).filter(Boolean);
+        sum.textContent = `${when}: ${said.join(", ")}`;
       }
     };
     const of = (event) => event.target.closest?.("[data-token]")?.dataset.token;
@@ -93,13 +122,15 @@
     });
 
     const read = () => {
-      const before = data && JSON.stringify(data.tokens);
+      const before = data && JSON.stringify(texts());
       data = props.value ? JSON.parse(props.value) : null;
       element.classList.toggle("empty", !data);
-      if (data && before && before !== JSON.stringify(data.tokens)) pinned = null; // another text
+      const has = (token) => Boolean(data.readers[0].rows[token - data.lag - data.first]);
+      if (data && before && before !== JSON.stringify(texts())) pinned = null; // another text
+      if (data && pinned !== null && !has(pinned)) pinned = null;
       if (data && !before) { // the address names a token; one that is not there is left out
         const wanted = Number.parseInt(new URLSearchParams(location.search).get("token") || "", 10);
-        pinned = wanted > data.first && wanted < data.tokens.length ? wanted : null;
+        pinned = has(wanted) ? wanted : null;
       }
       if (data) PrefixLab.address({ token: pinned === null ? "" : String(pinned) });
       draw();

@@ -5,7 +5,7 @@ import torch
 from transformers import AutoModelForSeq2SeqLM
 
 from analysis import sentences
-from analysis.attention import attention_map, attention_mass, by_layer, sentence
+from analysis.attention import attention_map, attention_mass, by_layer, names, sentence
 from analysis.influence import divergence, influence
 from core.attention import PrefixState, attach
 from core.backbone import load_backbone
@@ -118,3 +118,31 @@ def test_sentences_that_are_cut_off_are_left_out(bart):
 def test_parts_must_be_of_every_token(bart):
     with pytest.raises(BadInput, match="2 parts were given for 1 token"):
         attention_mass(bart.model, bart, Request([5]), [6], "cross", [0, 1])
+
+
+@pytest.mark.parametrize("site", ["encoder", "cross"])
+def test_the_map_by_sentence_is_the_map_of_tokens_put_together(bart, site):
+    request, ids, read = written(bart)
+    found = sentences.sentences_of(bart, TEXT, request.prompt_ids, read.lead)
+    made = sentences.sentence_map(bart.model, bart, request, ids, found, TEXT, site)
+    whole = attention_map(bart.model, bart, request, ids, site=site).weights
+    assert made.keys == ("Aldby was flooded.", "Mr. Ash left by boat!", "Nobody was hurt.", sentences.AROUND)
+    own = [[place for place, part in enumerate(found.parts) if part == number] for number in (0, 1, 2, -1)]
+    summed = torch.cat([whole[..., :P], torch.stack([whole[..., P:][..., places].sum(-1) for places in own], -1)], -1)
+    expected = summed if site == "cross" else torch.stack([summed[:, :, places].mean(2) for places in own[:3]], 2)
+    torch.testing.assert_close(made.weights, expected, rtol=1e-4, atol=1e-6)
+    assert len(made.tokens) == made.weights.shape[2] and len(made.key_tokens) == made.weights.shape[3]
+    with pytest.raises(BadInput, match="does not read the article"):
+        sentences.sentence_map(bart.model, bart, request, ids, found, TEXT, "decoder")
+
+
+def test_a_sentence_says_which_site_it_reads_out(bart):
+    request, ids, _ = written(bart)
+    for site, begin, of in [
+        ("encoder", "In the encoder, while these 58 tokens were read, the prefix drew", "and the article"),
+        ("decoder", "In the decoder's own attention, while these 6 tokens were written, the prefix drew", "its opening"),
+        ("cross", "In the cross-attention, while these 6 tokens were written, the prefix drew", "and the article"),
+    ]:
+        named = names(bart, site, "the article")
+        said = sentence(attention_mass(bart.model, bart, request, ids, site), named.groups[1], where=named.where)
+        assert said.startswith(begin) and of in said

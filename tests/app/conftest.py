@@ -60,6 +60,15 @@ def lab(house) -> Lab:
 
 
 @pytest.fixture(scope="session")
+def newsroom(tmp_path_factory) -> Lab:
+    """A lab whose backbone takes articles, with a prefix on it."""
+    place = tmp_path_factory.mktemp("newsroom")
+    folder = make_tiny_bart(place / "tiny-bart")
+    make_run(folder, place / "runs", "news-prefix", updates=2)
+    return Lab(str(folder), "cpu", Store(place / "runs"))
+
+
+@pytest.fixture(scope="session")
 def served(house):
     """The app's address."""
     with socket.socket() as free:
