@@ -139,7 +139,7 @@ def test_the_map_by_sentence_is_the_map_of_tokens_put_together(bart, site):
 def test_a_sentence_says_which_site_it_reads_out(bart):
     request, ids, _ = written(bart)
     for site, begin, of in [
-        ("encoder", "In the encoder, while these 58 tokens were read, the prefix drew", "and the article"),
+        ("encoder", "In the encoder, while these 59 tokens were read, the prefix drew", "and the article"),
         ("decoder", "In the decoder's own attention, while these 6 tokens were written, the prefix drew", "its opening"),
         ("cross", "In the cross-attention, while these 6 tokens were written, the prefix drew", "and the article"),
     ]:

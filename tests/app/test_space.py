@@ -91,7 +91,7 @@ def test_the_space_that_is_looked_at_is_kept_however_large(rooms, backbone, monk
 
 def handlers(lab):
     names = ["picture", "detail", "verdict", "first", "all", "empty", "csv", "note", "told", "runs", "layer", "head"]
-    names += ["token", "address"]
+    names += ["token", "address", "site"]
     return SpaceHandlers(lab, SimpleNamespace(status="status"), SimpleNamespace(**{name: name for name in names}))
 
 
