@@ -1,27 +1,57 @@
-"""The path of a prefix through its training, as the run kept it."""
+"""The path of virtual tokens through their training, as the run kept it: in fp16, from update 0, how they began, to the last."""
 
 from safetensors.torch import load_file
+from torch import Tensor
 
+from core.backbone import Backbone
 from core.errors import BadInput
+from core.methods.embedding import folded
 from core.prefix import Prefix
 from core.store import Run
 
+EMBEDDINGS = "embeddings"  # the tensor of a run that trains input vectors; those of others are named after their sites
 
-def history(run: Run) -> list[tuple[int, Prefix]]:
-    """(update, prefix) from update 0, how it began, to the last; [] where the run has no prefix or kept no path.
 
-    The path is kept in fp16. Raises BadInput where its file is damaged.
+def history(run: Run, backbone: Backbone | None = None) -> list[tuple[int, Prefix]]:
+    """(update, prefix), in order; [] where the run has no virtual tokens or kept no path.
+
+    Input vectors are a prefix through the `backbone` that they were trained on; without it there is no path of theirs. Raises
+    BadInput where the file is damaged.
     """
-    path = run.folder / "history.safetensors"
-    if run.method != "prefix" or not path.exists():
+    if run.method == "embedding":
+        return [] if backbone is None else [(update, folded(backbone, kept)) for update, kept in input_history(run, backbone)]
+    if run.method not in ("prefix", "infix"):
         return []
+    return [(update, Prefix(past, run.backbone, run.fingerprint, run.id)) for update, past in sorted(_read(run).items())]
+
+
+def input_history(run: Run, backbone: Backbone) -> list[tuple[int, Tensor]]:
+    """(update, (P, width)) of a run that trains input vectors; [] of any other. BadInput where the file is damaged."""
+    if run.method != "embedding":
+        return []
+    found = [(update, kept.get(EMBEDDINGS)) for update, kept in sorted(_read(run).items())]
+    wide = [(update, kept) for update, kept in found if kept is not None and kept.shape[1:] == (backbone.spec.width,)]
+    if len(wide) < len(found):
+        raise _damaged(run, f"it holds no vectors of width {backbone.spec.width}")
+    return wide
+
+
+def _read(run: Run) -> dict[int, dict[str, Tensor]]:
+    """update -> name -> fp32; empty where there is no file."""
+    path = run.folder / "history.safetensors"
+    found: dict[int, dict[str, Tensor]] = {}
+    if not path.exists():
+        return found
     try:
-        found: dict[int, dict] = {}
-        for name, kv in load_file(path).items():
-            update, site = name.split(".", 1)
-            found.setdefault(int(update), {})[site] = kv.float()
+        for name, kept in load_file(path).items():
+            update, part = name.split(".", 1)
+            found.setdefault(int(update), {})[part] = kept.float()
     except Exception as error:  # safetensors raises its own class, OSError or ValueError
-        raise BadInput(
-            f"The path of {run.id!r} cannot be read ({error}). Delete {path.name} to go on without it, or train the run again."
-        ) from error
-    return [(update, Prefix(past, run.backbone, run.fingerprint, run.id)) for update, past in sorted(found.items())]
+        raise _damaged(run, str(error)) from error
+    return found
+
+
+def _damaged(run: Run, why: str) -> BadInput:
+    return BadInput(
+        f"The path of {run.id!r} cannot be read ({why}). Delete history.safetensors to go on without it, or train the run again."
+    )

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from analysis.cache import TensorCache
-from analysis.history import history
+from analysis.history import history, input_history
 from analysis.neighbours import Control, Neighbour, initial_control, nearest, random_control, recipe, search
 from analysis.projection import Cloud, Placed, gather
 from analysis.spaces import EMBEDDINGS, WHERE, Space, embedding_space, space
@@ -36,13 +36,15 @@ AnySpace = Space | WriteSpace
 class Shown:
     """A run to set among words: its prefix, its `path` [(update, prefix)] from the beginning on, where it was kept.
 
-    `embeddings`: (P, width), the vectors that stand for the virtual tokens at the model's input, where it has such.
+    `embeddings`: (P, width), the vectors that stand for the virtual tokens at the model's input, where it has such, and
+    `embedded`, their path.
     """
 
     run: str
     prefix: Prefix
     path: Sequence[tuple[int, Prefix]] = ()
     embeddings: Tensor | None = None
+    embedded: Sequence[tuple[int, Tensor]] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,8 +108,10 @@ def shown(loaded: LoadedRun, backbone: Backbone) -> Shown:
             "nothing to set among the words. Choose a run with a prefix, or type a text prefix."
         )
     run = loaded.run
-    path = history(run) if run.method != "text" else []
-    return Shown(run.id, loaded.prefix, path, _at_the_input(run, backbone))
+    if run.method == "text":
+        return Shown(run.id, loaded.prefix, embeddings=_at_the_input(run, backbone))
+    path, embedded = history(run, backbone), input_history(run, backbone)
+    return Shown(run.id, loaded.prefix, path, _at_the_input(run, backbone), embedded)
 
 
 def _at_the_input(run: Run, backbone: Backbone) -> Tensor | None:
@@ -196,9 +200,10 @@ def scene(
 def _placed(found: AnySpace, one: Shown, runs: int) -> Placed:
     """A run's vectors in a space, and its path, of which no more is kept than a map has room for; the end comes once."""
     if found.kind == EMBEDDINGS:
-        return Placed(one.run, _embeddings(one))
-    vectors = found.take(one.prefix)
-    path = [(update, found.take(prefix)) for update, prefix in one.path]
+        vectors, path = _embeddings(one), list(one.embedded)
+    else:
+        vectors = found.take(one.prefix)
+        path = [(update, found.take(prefix)) for update, prefix in one.path]
     if path and torch.allclose(path[-1][1], vectors, rtol=1e-2, atol=1e-3):
         path.pop()
     room = max(1, PATH_POINTS // (runs * len(vectors)))

@@ -30,7 +30,8 @@ from core.tasks import Example, Task
 from core.train import Progress, Step, evaluate_loss, new_progress, total_updates, train
 from core.watching import Look, Watching
 
-HISTORY_BYTES = 1_000_000  # the path of a prefix is kept within this
+HISTORY_BYTES = 1_000_000  # the path of virtual tokens is kept within this
+WITH_HISTORY = ("prefix", "infix", "embedding")  # methods that train virtual tokens
 COLUMNS = ["update", "loss", "valid_loss", "rate", "rows", "seconds"]
 STOP = "stop"  # a file of this name in the run's folder stops the training from outside
 
@@ -180,7 +181,7 @@ class _Writer:
 
     def _history_marks(self) -> set[int]:
         size = sum(kv.numel() for kv in self.method.tensors().values()) * 2
-        count = min(10, HISTORY_BYTES // size - 1) if self.method.name == "prefix" else -1
+        count = min(10, HISTORY_BYTES // size - 1) if self.method.name in WITH_HISTORY else -1
         return {round(self.total * part / count) for part in range(1, count + 1)} | {0} if count > 0 else set()
 
     def _keep(self, index: int) -> None:

@@ -5,11 +5,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from analysis.history import history
+from analysis.history import history, input_history
 from analysis.spaces import SITE
-from core.backbone import load_backbone
+from core.backbone import Backbone, load_backbone
 from core.errors import BadInput
 from core.prefix import Prefix, words_past
+from core.runs import load_run
 from tests.tiny import make_run, make_tiny_backbone
 
 
@@ -29,3 +30,20 @@ def test_a_path_goes_from_its_words_to_the_run(tmp_path):
         history(run)
     file.unlink()
     assert history(run) == []
+
+
+def test_input_vectors_have_a_path_too_from_their_words_embeddings(tmp_path):
+    folder = make_tiny_backbone(tmp_path / "tiny")
+    run = make_run(folder, tmp_path / "runs", "one", "embedding", mlp=0, init="words", rate=0.5)
+    backbone = load_backbone(str(folder), "cpu")
+    kept = input_history(run, backbone)
+    words = backbone.model.get_input_embeddings().weight[backbone.encode("table")[:4]]
+    assert [update for update, _ in kept] == [0, 1, 2, 3]
+    torch.testing.assert_close(kept[0][1], words, rtol=1e-2, atol=1e-2)
+    assert not torch.allclose(kept[-1][1], words, atol=0.1)
+    ended, served = history(run, backbone)[-1][1], load_run(run, backbone).prefix
+    assert served is not None and history(run) == []
+    torch.testing.assert_close(ended.past[SITE], served.past[SITE], rtol=2e-2, atol=2e-2)
+    wide = Backbone(replace(backbone.spec, width=64), backbone.model, backbone.tokenizer, backbone.device)
+    with pytest.raises(BadInput, match="no vectors of width 64"):
+        input_history(run, wide)

@@ -100,6 +100,18 @@ def test_embeddings_take_what_has_embeddings(backbone, place, run):
         scene(found, [shown(run, backbone)])
 
 
+@pytest.mark.parametrize("kind", [EMBEDDINGS, KEYS])
+def test_a_run_of_input_vectors_is_held_against_the_words_it_began_with(backbone, place, kind):
+    run = make_run(
+        place / "tiny", place / "runs", f"inputs-{kind}", "embedding", rate=0.05, mlp=0, init="words", init_words="pub"
+    )
+    made = scene(opened(backbone, place, kind), [shown(load_run(run, backbone), backbone)], k=2)
+    assert all(one.z_initial is not None for one in made.near)
+    assert [update for update, _ in made.placed[0].path] == [0, 1, 2]
+    if kind == EMBEDDINGS:
+        assert [one.id for one in made.began] == backbone.encode("pubp")
+
+
 def test_a_fine_tuned_run_is_explained(backbone, place):
     tuned = load_run(make_run(place / "tiny", place / "runs", "tuned", method="finetune", updates=1), backbone)
     with pytest.raises(BadInput, match="tuned has no virtual tokens"):
