@@ -273,9 +273,11 @@ def _many(verbs, name: str) -> None:
 
 
 def _bench(verbs, name: str) -> None:
-    about = "measure speed and memory, each as a ratio of two sides that take turns in one run"
-    verb = _verb(verbs, name, about, "python launch.py bench decoding batch --shape mini")
-    rows = "training peft decoding batch lengths"
+    about = "measure speed and memory as ratios of two sides that take turns, and how long what a person waits for takes"
+    verb = _verb(
+        verbs, name, about, "python launch.py bench decoding batch\n  python launch.py bench attention space scoring app"
+    )
+    rows = "training peft decoding batch lengths scoring, and of a model that the app can open attention space app"
     verb.add_argument("rows", nargs="*", metavar="ROW", help=f"which rows: {rows} (default: all)")
     shapes = ["mini", "gpt2-medium", "gpt2-large", "bart-large"]
     verb.add_argument("--shape", choices=shapes, help="the bundled model, or a size with random weights (default mini)")
@@ -285,6 +287,11 @@ def _bench(verbs, name: str) -> None:
     verb.add_argument("--tokens", type=int, default=40, help="new tokens of each text that is written (default 40)")
     verb.add_argument("--batch", type=int, default=0, help="examples an update in training (default: 10 tables, or 4 articles)")
     verb.add_argument("--no-memory", dest="memory", action="store_false", help="leave out peak memory, a process for each side")
+    verb.epilog = (
+        "attention and space time what the server does for these tabs; what the browser draws comes on top. app opens the app "
+        "in a process of its own. scoring takes texts put together from the bundled tables. A row that cannot be measured is "
+        "told with its reason, the others go on, and the exit code is 1."
+    )
     verb.set_defaults(job="bench_commands.bench")
 
 

@@ -1,4 +1,5 @@
-"""Two measurements against one another: taken alternately in one run for speed, in a process each for peak memory."""
+"""What a benchmark says: two sides against one another, taken alternately in one run for speed and in a process each for peak
+memory; or how long something takes, against the time that it may take."""
 
 import gc
 import json
@@ -7,7 +8,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,8 @@ class Ratio:
 
     `speeds`: the median of each, `unit` a second; `ratio`: the median of the ratios of neighbouring measurements,
     of which there are `n`, and `spread` the lowest and the highest of them. `peaks`: bytes of each at their highest,
-    None where they were not measured.
+    None where they were not measured. `target`: the least that the ratio should be, `memory_target`: the most that memory's
+    should be; None where nothing is asked of it.
     """
 
     row: str
@@ -39,15 +41,78 @@ class Ratio:
     ratio: float
     spread: tuple[float, float]
     peaks: tuple[int, int] | None = None
+    target: float | None = None
+    memory_target: float | None = None
 
     @property
     def memory(self) -> float | None:
         """Peak memory of the first against the second."""
         return self.peaks[0] / self.peaks[1] if self.peaks else None
 
+    @property
+    def met(self) -> bool | None:
+        """Whether the ratio is what it should be; None where nothing is asked of it."""
+        return None if self.target is None else self.ratio >= self.target
+
+    @property
+    def memory_met(self) -> bool | None:
+        """The same of memory; None also where it was not measured."""
+        return None if self.memory_target is None or self.memory is None else self.memory <= self.memory_target
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
-        return asdict(self) | {"memory_ratio": self.memory}
+        return asdict(self) | {"memory_ratio": self.memory, "met": self.met, "memory_met": self.memory_met}
+
+
+@dataclass(frozen=True)
+class Timing:
+    """One row: how long `what` takes. `seconds`: the median of `n` times, `spread` the shortest and the longest.
+
+    `target`: the most it may take; None where nothing is asked of it.
+    """
+
+    row: str
+    what: str
+    n: int
+    seconds: float
+    spread: tuple[float, float]
+    target: float | None = None
+
+    @property
+    def met(self) -> bool | None:
+        """Whether it is quick enough; None where nothing is asked of it."""
+        return None if self.target is None else self.seconds <= self.target
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return asdict(self) | {"met": self.met}
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A row, or what was left of it, that could not be measured, and why."""
+
+    row: str
+    error: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return asdict(self)
+
+
+Measured = Ratio | Timing | Failure
+
+
+def timing_of(row: str, what: str, times: Sequence[float], target: float | None = None) -> Timing:
+    """A row, from one time or several."""
+    return Timing(row, what, len(times), statistics.median(times), (min(times), max(times)), target)
+
+
+def seconds(job: Callable[[], Any]) -> float:
+    """How long a job takes."""
+    began = time.perf_counter()
+    job()
+    return time.perf_counter() - began
 
 
 def alternate(first: Step, second: Step, repeats: int, device: torch.device) -> tuple[list[float], list[float]]:

@@ -1,16 +1,18 @@
 """What is measured against what, row by row."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+import gc
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 
 import torch
 
-from analysis.benchmark.measure import Ratio, Step, alternate, peak_memory, ratio_of
+from analysis.benchmark.measure import Failure, Measured, Ratio, Step, alternate, peak_memory, ratio_of
 from analysis.benchmark.models import model_of
+from analysis.benchmark.scoring import scoring
 from analysis.benchmark.training import Work, rows_for, trainer
 from core.backbone import Backbone
 from core.config import DecodeConfig
-from core.errors import BadConfig
+from core.errors import BadConfig, PrefixLabError
 from core.generate import Request, generate, room_for
 from core.prefix import Prefix
 
@@ -35,36 +37,63 @@ class Settings:
                 raise BadConfig(f"{name} must be at least {lowest}; given: {getattr(self, name)}.")
 
 
-def check_rows(names: Sequence[str]) -> list[str]:
-    """The rows by these names, all where there are none; BadConfig for one that is not known."""
+def check_rows(names: Sequence[str], known: "Mapping[str, Row]") -> list[str]:
+    """The rows by these names, all that are known where there are none; BadConfig for one that is not."""
     for name in names:
-        if name not in ROWS:
-            raise BadConfig(f"There is no row {name!r}. Known: {', '.join(ROWS)}.")
-    return list(dict.fromkeys(names)) or list(ROWS)
+        if name not in known:
+            raise BadConfig(f"There is no row {name!r}. Known: {', '.join(known)}.")
+    return list(dict.fromkeys(names)) or list(known)
 
 
-def benchmark(names: Sequence[str], settings: Settings) -> Iterator[Ratio]:
-    """Each row when it is measured; BadConfig for a row that is not known, and the errors of `model_of`."""
-    wanted, backbone = check_rows(names), model_of(settings.model, settings.device)
+def benchmark(names: Sequence[str], settings: Settings, known: "Mapping[str, Row] | None" = None) -> Iterator[Measured]:
+    """Each row when it is measured, of those `known` (ROWS); one that cannot be is told as a Failure, and the others go on.
+
+    Raises BadConfig for a row that is not known, and the errors of `model_of`.
+    """
+    known = ROWS if known is None else known
+    wanted, backbone = check_rows(names, known), model_of(settings.model, settings.device)
     for name in wanted:
-        yield from ROWS[name](backbone, settings)
+        try:
+            yield from known[name](backbone, settings)
+        except PrefixLabError as error:
+            yield Failure(name, str(error))
+        except Exception as error:  # such as memory that runs out: what else can be measured still is
+            yield Failure(name, f"{type(error).__name__}: {error}")
+        gc.collect()  # a model of fine-tuning must not stand beside the next row's
 
 
-def _trained(row: str, sides: Sequence[tuple[str, str]], backbone: Backbone, settings: Settings) -> Ratio:
-    """Two sides of training, each given as what `trainer` calls it and what it is called in the table."""
+def _trained(
+    row: str,
+    sides: Sequence[tuple[str, str]],
+    backbone: Backbone,
+    settings: Settings,
+    least: float | None = 1.0,
+    most: float | None = 1.0,
+) -> Iterator[Ratio]:
+    """Two sides of training, each given as what `trainer` calls it and what it is called in the table.
+
+    `least`: what the ratio of speeds should be, `most`: that of memory. Where memory cannot be measured, speeds are told first.
+    """
     work, (one, other) = Work.of(backbone, settings.batch), (side for side, _ in sides)
     speeds = alternate(trainer(one, backbone, work), trainer(other, backbone, work), settings.repeats, backbone.device)
-    found = ratio_of(row, (sides[0][1], sides[1][1]), "examples", speeds)
+    found = replace(ratio_of(row, (sides[0][1], sides[1][1]), "examples", speeds), target=least, memory_target=most)
     if not settings.memory:
-        return found
+        yield found
+        return
+    gc.collect()  # what the speeds took is not to stand beside the processes
     job = {"model": settings.model, "device": str(backbone.device), "work": asdict(work)}
-    peaks = peak_memory(job | {"side": one}), peak_memory(job | {"side": other})
-    return Ratio(**vars(found) | {"peaks": peaks})
+    try:
+        peaks = peak_memory(job | {"side": one}), peak_memory(job | {"side": other})
+    except PrefixLabError:
+        yield found
+        raise
+    yield replace(found, peaks=peaks)
 
 
 def training(backbone: Backbone, settings: Settings) -> Iterator[Ratio]:
-    """Prefix-tuning, the MLP included, against fine-tuning (paper §8)."""
-    yield _trained("training", [("prefix-mlp", "prefix, MLP"), ("finetune", "fine-tuning")], backbone, settings)
+    """Prefix-tuning, the MLP included, against fine-tuning (paper §8); what it should be is said of the size that is meant."""
+    least, most = (1.5, 0.5) if settings.model == "gpt2-medium" else (None, None)
+    yield from _trained("training", [("prefix-mlp", "prefix, MLP"), ("finetune", "fine-tuning")], backbone, settings, least, most)
 
 
 def peft(backbone: Backbone, settings: Settings) -> Iterator[Ratio]:
@@ -72,22 +101,24 @@ def peft(backbone: Backbone, settings: Settings) -> Iterator[Ratio]:
     for mlp, told in (("", "direct"), ("-mlp", "MLP")):
         theirs = (f"peft{mlp}", f"PEFT, {told}")
         if len(backbone.spec.sites) > 1:
-            yield _trained("peft", [(f"decoder{mlp}", f"decoder only, {told}"), theirs], backbone, settings)
-        yield _trained("peft", [(f"prefix{mlp}", f"prefix, {told}"), theirs], backbone, settings)
+            yield from _trained("peft", [(f"decoder{mlp}", f"decoder only, {told}"), theirs], backbone, settings)
+        yield from _trained("peft", [(f"prefix{mlp}", f"prefix, {told}"), theirs], backbone, settings)
 
 
 def decoding(backbone: Backbone, settings: Settings) -> Iterator[Ratio]:
     """Writing with a prefix against the bare model, one text at a time."""
     length = 10 if backbone.opening is None else 200
     pair = _writer(backbone, settings, [_prefix(backbone, length, 0)]), _writer(backbone, settings, [None])
-    yield _written("decoding", (f"prefix, P = {length}", "no prefix"), pair, backbone, settings)
+    least = 0.97 if backbone.device.type == "cuda" else 0.9
+    yield replace(_written("decoding", (f"prefix, P = {length}", "no prefix"), pair, backbone, settings), target=least)
 
 
 def batch(backbone: Backbone, settings: Settings) -> Iterator[Ratio]:
     """A batch of different prefixes against one prefix for all (paper §8.2)."""
     prefixes = [_prefix(backbone, 10, seed) for seed in range(TOGETHER)]
     pair = _writer(backbone, settings, prefixes), _writer(backbone, settings, prefixes[:1] * TOGETHER)
-    yield _written("batch", (f"{TOGETHER} prefixes", f"one prefix for {TOGETHER}"), pair, backbone, settings)
+    names = f"{TOGETHER} prefixes", f"one prefix for {TOGETHER}"
+    yield replace(_written("batch", names, pair, backbone, settings), target=0.95)
 
 
 def lengths(backbone: Backbone, settings: Settings) -> Iterator[Ratio]:
@@ -118,10 +149,12 @@ def _writer(backbone: Backbone, settings: Settings, prefixes: Sequence[Prefix | 
     return lambda: sum(len(made.ids) for made in generate(backbone.model, backbone, requests, decode))
 
 
-ROWS: dict[str, Callable[[Backbone, Settings], Iterator[Ratio]]] = {
+Row = Callable[[Backbone, Settings], Iterator[Measured]]
+ROWS: dict[str, Row] = {
     "training": training,
     "peft": peft,
     "decoding": decoding,
     "batch": batch,
     "lengths": lengths,
+    "scoring": lambda backbone, settings: scoring(settings.repeats),
 }

@@ -2,6 +2,8 @@
 
 import json
 import math
+import os
+import re
 import subprocess
 import time
 
@@ -12,15 +14,23 @@ from transformers import BartConfig, GPT2Config
 from analysis.benchmark.measure import alternate, ratio_of
 from analysis.benchmark.models import SIZES, model_of
 from analysis.benchmark.rows import LENGTHS, ROWS
+from analysis.benchmark.scoring import texts_of_a_test_set
 from app.cli import main
 from tests.tiny import make_tiny_backbone, make_tiny_bart
 
+RATIOS = ["training", "peft", "decoding", "batch", "lengths"]
 QUICK = ["--device", "cpu", "--repeats", "1", "--tokens", "3", "--batch", "2"]
 
 
 @pytest.fixture(scope="module")
 def gpt2(tmp_path_factory) -> str:
     return str(make_tiny_backbone(tmp_path_factory.mktemp("bench") / "tiny-gpt2"))
+
+
+@pytest.fixture(scope="module")
+def wide(tmp_path_factory) -> str:
+    """With room for a bundled table and what the app writes of it."""
+    return str(make_tiny_backbone(tmp_path_factory.mktemp("bench") / "wide-gpt2", positions=512))
 
 
 @pytest.fixture(autouse=True)
@@ -34,14 +44,72 @@ def rows_of(capsys) -> list[dict]:
 
 
 def test_every_row_is_measured_on_both_sides(gpt2, capsys):
-    assert main(["bench", "--backbone", gpt2, "--json", "--no-memory", *QUICK]) == 0
+    assert main(["bench", *RATIOS, "--backbone", gpt2, "--json", "--no-memory", *QUICK]) == 0
     rows = rows_of(capsys)
-    assert {row["row"] for row in rows} == set(ROWS)
+    assert [*dict.fromkeys(row["row"] for row in rows)] == RATIOS and set(RATIOS) < set(ROWS)
     assert all(row["n"] == 1 and row["first"] != row["second"] for row in rows)
     assert all(0 < number < math.inf for row in rows for number in (*row["speeds"], row["ratio"]))
     assert [row["second"] for row in rows if row["row"] == "peft"] == ["PEFT, direct", "PEFT, MLP"]
     told = [row["first"] for row in rows if row["row"] == "lengths"]
     assert told == [f"prefix, P = {length}" for length in LENGTHS[:-1]]  # 200 do not fit in its 256 positions
+
+
+def timings_of(capsys) -> dict[str, dict]:
+    rows = rows_of(capsys)
+    assert all(0 < row["spread"][0] <= row["seconds"] <= row["spread"][1] < math.inf for row in rows)
+    assert all(row["met"] == (None if row["target"] is None else row["seconds"] <= row["target"]) for row in rows)
+    return {row["what"]: row for row in rows}
+
+
+def test_the_tabs_that_look_inside_are_timed_and_the_users_folder_stays_as_it_is(wide, capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("PREFIX_LAB_HOME", str(tmp_path))
+    monkeypatch.setattr("analysis.projection._umap", lambda vectors, *_: vectors[:, :2].copy())  # which takes half a minute
+    assert main(["bench", "attention", "space", "--backbone", wide, "--json", *QUICK]) == 0
+    told = timings_of(capsys)
+    nearest = f"nearest words of {len('Tell the table in a sentence:') + 1} virtual tokens"  # no run fits: a text is the prefix
+    assert [*told][:8] == [
+        "filled, the first time in a process",
+        "filled",
+        "another layer",
+        "another head",
+        "the map of knock-outs, whole",
+        f"{nearest}, the first time",
+        f"{nearest}, from the cache",
+        "another layer of words",
+    ]
+    assert [what.split(" of ")[0] for what in told][8:] == ["PCA", "UMAP"]
+    assert [row["target"] for row in told.values()] == [1.5, 1.5, 0.3, 0.3, None, 20, 1, 0.3, 1, None]
+    assert os.environ["PREFIX_LAB_HOME"] == str(tmp_path) and not list(tmp_path.iterdir())
+
+
+def test_a_test_set_of_texts_is_scored(gpt2, capsys):
+    assert main(["bench", "scoring", "--backbone", gpt2, "--json", *QUICK]) == 0
+    ((what, row),) = timings_of(capsys).items()
+    assert "630 texts" in what and all(name in what for name in ("BLEU", "NIST", "ROUGE-L", "CIDEr")) and row["n"] == 1
+    texts, references = texts_of_a_test_set()
+    assert (len(texts), sum(map(len, references))) == (630, 4693)
+
+
+def test_the_app_is_opened_and_its_first_word_waited_for(wide, capsys):
+    assert main(["bench", "app", "--backbone", wide, *QUICK]) == 0
+    out = capsys.readouterr().out
+    for told in ("from launch.py to the whole answer of the page", "the first word of a text"):
+        assert re.search(rf"^app +{told} +1 +\d+\.\d{{3}} +[\d.-]+  ≤ [\d.]+ s: (met|not met)$", out, re.MULTILINE), out
+
+
+def test_a_row_that_cannot_be_measured_is_told_and_the_others_go_on(gpt2, capsys, monkeypatch):
+    def broken(backbone, settings):
+        raise RuntimeError("no memory is left")
+        yield
+
+    monkeypatch.setitem(ROWS, "training", broken)
+    assert main(["bench", "training", "decoding", "--backbone", gpt2, *QUICK]) == 1
+    out, err = capsys.readouterr()
+    assert "training: not measured. RuntimeError: no memory is left" in err and "prefix, P = 10 : no prefix" in out
+    assert main(["bench", "training", "decoding", "--backbone", gpt2, "--json", *QUICK]) == 1
+    first, second = rows_of(capsys)
+    assert first == {"row": "training", "error": "RuntimeError: no memory is left"} and second["ratio"] > 0
+    assert second["target"] == 0.9 and second["met"] == (second["ratio"] >= 0.9)
 
 
 def test_peak_memory_is_that_of_a_process_each(gpt2, capsys):
@@ -61,7 +129,7 @@ def test_an_encoder_decoder_model_is_measured_with_the_decoders_site_alone_and_w
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        (["speed"], "no row 'speed'. Known: training, peft, decoding, batch, lengths."),
+        (["speed"], "no row 'speed'. Known: training, peft, decoding, batch, lengths, scoring, attention, space, app."),
         (["decoding", "--repeats", "0"], "repeats must be at least 1; given: 0."),
         (["--batch", "-1"], "batch must be at least 0; given: -1."),
         (["--tokens", "0"], "tokens must be at least 1; given: 0."),
@@ -81,7 +149,9 @@ def test_memory_of_a_side_that_is_killed_is_an_error(gpt2, capsys, monkeypatch):
     killed = subprocess.CompletedProcess([], -9, "", "")
     monkeypatch.setattr("analysis.benchmark.measure.subprocess.run", lambda *given, **options: killed)
     assert main(["bench", "training", "--backbone", gpt2, *QUICK]) == 1
-    assert "The memory of 'prefix-mlp' could not be measured: it was ended with code -9" in capsys.readouterr().err
+    out, err = capsys.readouterr()
+    assert "The memory of 'prefix-mlp' could not be measured: it was ended with code -9" in err
+    assert "prefix, MLP : fine-tuning" in out  # its speed was
 
 
 @pytest.mark.parametrize(

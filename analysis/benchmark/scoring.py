@@ -1,0 +1,36 @@
+"""How long the scores of a test set take. Its texts are put together from the bundled tables: the set itself is not here."""
+
+import random
+from collections.abc import Iterator
+
+from analysis.benchmark.measure import Timing, seconds, timing_of
+from analysis.metrics.base import Score
+from analysis.suites import suite
+from core import paths
+from core.readers import read_bundled
+
+TABLES, REFERENCES = 630, 4693  # as many as the test set of E2E has
+TARGET = 60.0  # seconds
+
+
+def texts_of_a_test_set(seed: int = 0) -> tuple[list[str], list[list[str]]]:
+    """A text for each of TABLES tables and REFERENCES references in all; text and references of a table are of one topic."""
+    topics: dict[str, list[str]] = {}
+    for example in read_bundled(paths.DATA / "records.jsonl"):
+        topics.setdefault(example.group, []).extend(example.targets)
+    draw, known = random.Random(seed), sorted(topics)
+    texts, references = [], []
+    for place in range(TABLES):
+        told, count = topics[draw.choice(known)], REFERENCES // TABLES + (place < REFERENCES % TABLES)
+        texts.append(draw.choice(told))
+        references.append([draw.choice(told) for _ in range(count)])
+    return texts, references
+
+
+def scoring(repeats: int) -> Iterator[Timing]:
+    """The scores that the official script of E2E gives, as far as they can be had here."""
+    texts, references = texts_of_a_test_set()
+    metrics = suite("e2e").metrics
+    names = dict.fromkeys(one.name for one in metrics(texts[:2], references[:2], False) if isinstance(one, Score))
+    times = [seconds(lambda: metrics(texts, references, False)) for _ in range(min(repeats, 3))]
+    yield timing_of("scoring", f"{TABLES} texts put together, by {', '.join(names)}", times, TARGET)
