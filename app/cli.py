@@ -243,6 +243,10 @@ def _methods(verbs, name: str) -> None:
     verb.add_argument("--run", required=True, help="the runs are called RUN-METHOD; those that are there are scored as they are")
     verb.add_argument("--method", action="append", choices=list(METHODS), help="only these; may be repeated (default: all)")
     verb.add_argument("--preset", default="fast", choices=sorted(PRESETS), help="each method has a rate of its own in it")
+    verb.add_argument(
+        "--rates", nargs="+", type=float, metavar="RATE", help="try each of these for every method; validation loss chooses"
+    )
+    verb.add_argument("--seeds", type=int, default=1, help="runs of each method, with seeds from 0 on (default 1)")
     verb.add_argument("--rows", type=int, default=0, help="train on so many rows only")
     verb.add_argument("--split", default="test", help="what is scored: dev or test")
     verb.add_argument("--tables", type=int, default=0, help="score so many tables only, evenly spread over the set")

@@ -91,6 +91,12 @@ class Jobs:
         """Runs in line, the next one first."""
         return [job.run for job in self.jobs() if not job.begun]
 
+    def interrupted(self) -> list[str]:
+        """Runs whose process was ended from outside, as by a crash, and that can go on from a checkpoint."""
+        found = [path.parent.name for path in sorted(self.store.folder.glob("[!.]*/state.json"))]
+        stands = {run: standing(self.store.folder / run) for run in found}
+        return [run for run in found if stands[run].goes_on and self.state(run) == "interrupted"]
+
     def ahead(self, run_id: str) -> list[str]:
         """What a run in line waits for: those that train, then those before it."""
         line = self.waiting()

@@ -7,7 +7,8 @@ import threading
 from tqdm import tqdm
 
 from analysis.evaluate import paper_decoding
-from analysis.experiments import SHOWN, Trial, markdown, trials
+from analysis.experiments import SHOWN, Trial, by_method, markdown, spread_of, trials
+from analysis.rates import Rows, check_rates
 from app.cli import overrides
 from app.commands import command_of, data_source, say, say_skipped, stop_on_ctrl_c
 from core.backbone import DEFAULT, load_backbone
@@ -22,11 +23,14 @@ from core.training import Training
 def methods(args: argparse.Namespace) -> int:
     """Train and score one method after the other; the table comes at the end, or one JSON object a line as it comes."""
     check_id(args.run)
-    chosen = list(dict.fromkeys(args.method or METHODS))
+    if args.seeds < 1:
+        raise BadInput(f"--seeds is {args.seeds}: say at least 1.")
+    chosen, rates = list(dict.fromkeys(args.method or METHODS)), args.rates or []
     skipped: list[str] = []
     source = data_source(args, rows=args.rows)
     (examples, valid), test = source.training(skipped), source.read(args.split, skipped)
     say_skipped(args, skipped)
+    check_rates(rates, valid)
     test = spread(test, args.tables) if args.tables else test
     if not test:
         raise BadInput(f"The split {args.split!r} holds no row to score on. Give another --split.")
@@ -37,24 +41,33 @@ def methods(args: argparse.Namespace) -> int:
     name = changes.pop("preset")
     plan = Training(backbone, form, TrainConfig(), store(), args.run, command_of(args), source=source.to_dict())
     decode = paper_decoding(source.name).but(**overrides(args, DecodeConfig))
-    stop, found = threading.Event(), []
+    stop = threading.Event()
     stop_on_ctrl_c(stop, args)
     with tqdm(disable=args.json, unit="update", smoothing=0.05) as bar:
 
-        def progress(method: str, update: int, total: int) -> None:
+        def progress(what: str, update: int, total: int) -> None:
             bar.total, bar.n = total, update
-            bar.set_description(method, refresh=False)
+            bar.set_description(what, refresh=False)
             bar.update(0)
 
         def config(method: str) -> TrainConfig:
             return preset(name, method, source.name, **changes)
 
-        for trial in trials(plan, chosen, config, examples, valid, test, decode, stop.is_set, progress):
+        rows = Rows(examples, valid, stop.is_set, progress)
+        found = []
+        for trial in trials(plan, chosen, config, rows, test, decode, rates, args.seeds):
             found.append(trial)
             _tell(args, trial)
-    if not args.json:
-        print(markdown(found))
+    _sum_up(args, found)
     return 0
+
+
+def _sum_up(args: argparse.Namespace, found: list[Trial]) -> None:
+    if not args.json:
+        print(markdown(found, args.rates or []))
+    elif args.seeds > 1:
+        for group in by_method(found):
+            print(json.dumps(spread_of(group)), flush=True)
 
 
 def _tell(args: argparse.Namespace, trial: Trial) -> None:

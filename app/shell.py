@@ -9,6 +9,7 @@ from app.html import area, count, tag, text
 from app.session import Lab
 from core.backbone import Backbone
 
+ACTS = "PrefixLab.acts(element, trigger) /* 'select' */"  # buttons that say what is to be done with a run
 DOTS = {"idle": "Ready", "loading": "Loading", "running": "Running", "done": "Done", "cancelled": "Stopped", "error": "Problem"}
 
 
@@ -23,6 +24,7 @@ class Shell:
     status: gr.HTML
     search: gr.Textbox
     address: gr.Textbox
+    offer: gr.HTML  # trainings that were interrupted, to go on with
     subject: gr.Textbox  # the number of the page's last finished comparison (Lab.subject); empty while there is none
 
 
@@ -38,11 +40,12 @@ def header(lab: Lab, page: gr.Blocks) -> Shell:
         area(_buttons(), elem_id="pl-acts")
     status = area(say("loading", "Opening the page…"), elem_id="pl-status")
     area(tag("span", "", cls="note", aria_live="polite"), elem_id="pl-note")
+    offer = area("", js_on_load=ACTS, elem_id="pl-offer")
     search = gr.Textbox(visible="hidden", elem_id="pl-search")
     address = gr.Textbox(visible="hidden", elem_id="pl-address")
     address.change(None, address, None, js=urlstate.remember(urlstate.Address))
     subject = gr.Textbox(visible="hidden", elem_id="pl-subject")
-    return Shell(page, backbone, task, facts, status, search, address, subject)
+    return Shell(page, backbone, task, facts, status, search, address, offer, subject)
 
 
 def _buttons() -> str:

@@ -1,10 +1,12 @@
 """The Train tab's components by name, so that handlers of many outputs return {component: value}."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import gradio as gr
 
-from app.train_state import OWN, Data, Wish
+from app.train_state import OWN, Data, Wish, fields_of
+from core.config import TrainConfig
 
 
 @dataclass
@@ -39,6 +41,7 @@ class TrainPage:
     zip: gr.File
     runs: gr.HTML
     bin: gr.HTML
+    offer: gr.HTML
     upload: gr.UploadButton
     given: gr.State  # path of the uploaded or pasted rows
     chosen: gr.State  # the run that is shown
@@ -55,7 +58,7 @@ class TrainPage:
     @property
     def live(self) -> list:
         """What a tick of the clock may write."""
-        return [self.head, self.loss, self.rate, self.mass, self.watch, self.details, self.runs, self.bin, self.seen]
+        return [self.head, self.loss, self.rate, self.mass, self.watch, self.details, self.runs, self.bin, self.offer, self.seen]
 
     @property
     def shown(self) -> list:
@@ -63,11 +66,17 @@ class TrainPage:
         return [*self.live, self.chosen, self.address]
 
 
-def wish(backbone: str, preset, method, name, rows, where, given, source, target, form, *own) -> Wish:
-    """What the page asks for, as it stands."""
-    bundled = where == "bundled"
-    named = (name or "").strip()
-    data = Data() if bundled else Data(given or "", tuple(source or ()), tuple(target or ()), form or "table", named)
-    changed = {key: value for key, value in zip(OWN, own, strict=True) if value is not None} if preset == "own" else {}
-    whole = {key: int(value) if key not in ("rate", "init_words") else value for key, value in changed.items()}
-    return Wish(named, preset, method, backbone, int(rows or 0) if preset == "low" else 0, data, whole)
+def wish(backbone: str, apart: bool, preset, method, name, rows, where, given, source, target, form, *own) -> Wish:
+    """What the page asks for, as it stands. `apart`: the backbone reads and writes apart; what is bundled are articles then."""
+    named, values = (name or "").strip(), dict(zip(OWN, own, strict=True))
+    data = Data(form="article" if apart else "table")
+    if where != "bundled":
+        data = Data(given or "", tuple(source or ()), tuple(target or ()), form or "table", named)
+    own_settings = fields_of(method) if preset == "own" else ()
+    changed = {key: _typed(key, values[key]) for key in own_settings if values[key] is not None}
+    return Wish(named, preset, method, backbone, int(rows or 0) if preset == "low" else 0, data, changed)
+
+
+def _typed(name: str, value: Any) -> Any:
+    """A number field gives 10.0 for 10."""
+    return int(value) if isinstance(getattr(TrainConfig(), name), int) else value

@@ -25,6 +25,7 @@ STATES = {
     "interrupted": "Interrupted",
 }
 LISTED = 40  # runs on the page
+OFFERED = 3  # interrupted trainings above the tabs
 BAD_SHOWN = 5  # rows that cannot be used
 
 
@@ -43,9 +44,11 @@ def took(seconds: float) -> str:
 def facts(found: Plan, backbone: Backbone, data: str) -> str:
     """Parameters, file size and time, before anything is started."""
     whole = backbone.spec.parameters
+    trains = f"{count(found.trained)} parameters, {percent(found.trained / whole)} of {text(backbone.spec.name)}"
+    keeps = f"{count(found.stored)} parameters, {size(found.bytes)}"
     rows = [
-        ("Trains", f"{count(found.trained)} parameters, {percent(found.trained / whole)} of {text(backbone.spec.name)}"),
-        ("Keeps", f"{count(found.stored)} parameters, {size(found.bytes)}"),
+        ("Trains", trains if found.trained else "nothing: examples stand as text before every input"),
+        ("Keeps", keeps if found.trained else "that text"),
         ("Data", data),
         ("Takes", tag("b", f"about {took(found.seconds)}") + f" here, {found.updates:,} updates"),
     ]
@@ -112,8 +115,20 @@ def _actions(run_id: str, state: str, stands: Standing, run: Run | None) -> str:
     return "".join(_button(name, act, run_id, title) for act, name, title in acts)
 
 
-def _button(name: str, act: str, run_id: str, title: str = "") -> str:
-    return tag("button", name, type="button", data_do=act, data_run=run_id, title=title, cls="pl-btn pl-act")
+def offer(found: Sequence[tuple[str, Standing]]) -> str:
+    """Trainings that were interrupted, each with what can be done now."""
+    rows = []
+    for run_id, stands in found[:OFFERED]:
+        said = f"was interrupted at update {stands.update:,} of {stands.total:,}. It can go on from its last checkpoint."
+        acts = _button("Go on", "go", run_id, tab="train") + _button("See it", "open", run_id, tab="train")
+        rows.append(tag("li", tag("span", f"The training {tag('b', text(run_id))} {said}") + acts))
+    more = tag("li", f"and {len(found) - OFFERED:,} more, on the tab Train") if len(found) > OFFERED else ""
+    return tag("ul", "".join(rows) + more, role="status") if rows else ""
+
+
+def _button(name: str, act: str, run_id: str, title: str = "", tab: str | None = None) -> str:
+    """`tab`: the one that it also opens."""
+    return tag("button", name, type="button", data_do=act, data_run=run_id, title=title, data_tab=tab, cls="pl-btn pl-act")
 
 
 def running(stands: Standing, steps: Steps) -> str:
@@ -136,6 +151,9 @@ def running(stands: Standing, steps: Steps) -> str:
 
 def finished(run: Run, whole: int | None) -> str:
     """What a run cost and what came of it."""
+    if not run.trained:
+        valid = f" Validation loss {run.valid_loss:.3f}." if run.valid_loss is not None else ""
+        return f"{text(TITLES.get(run.method, run.method))} on {text(run.backbone)}: nothing is trained.{valid}"
     share = f" ({percent(run.stored / whole)} of {text(run.backbone)})" if whole else ""
     valid = f", validation loss {run.valid_loss:.3f}" if run.valid_loss is not None else ""
     title = text(TITLES.get(run.method, run.method))
@@ -177,7 +195,7 @@ def watched(looks: Sequence[dict[str, Any]]) -> str:
     if not looks:
         return ""
     last, told = looks[-1], _stretches(looks)
-    lead = "One table that is not trained on, told again and again."
+    lead = "One example that is not trained on, written again and again."
     heading = tag("header", tag("h3", "Watch it learn") + tag("p", lead, cls="lead"))
     source = tag("p", text(last.get("source", "")), cls="pl-watch-source")
     rows = [_look("Frozen model", str(last["frozen"]), "", "frozen")] if isinstance(last.get("frozen"), str) else []
@@ -186,6 +204,13 @@ def watched(looks: Sequence[dict[str, Any]]) -> str:
     earlier = "".join(_look(when, said, _mass(look), None) for when, said, look in reversed(told[:-1]))
     more = tag("details", tag("summary", f"Its {len(told) - 1} earlier texts") + tag("ol", earlier)) if earlier else ""
     return tag("section", heading + source + tag("ol", "".join(rows)) + more, cls="pl-panel pl-watch")
+
+
+def context(said: str) -> str:
+    """The text of an in-context run."""
+    lead = tag("p", "What the frozen model reads before every input.", cls="lead")
+    heading = tag("header", tag("h3", "Its text") + lead)
+    return tag("section", heading + tag("pre", text(said), tabindex="0"), cls="pl-panel pl-context")
 
 
 def _stretches(looks: Sequence[dict[str, Any]]) -> list[tuple[str, str, dict[str, Any]]]:

@@ -59,25 +59,32 @@ class Shown:
 
     def show(self, run_id: str) -> Update:
         """One run, live or whole, and the list of all."""
-        page, rows = self.page, self._rows()
+        page, (listed, whole) = self.page, self._listed()
+        rows = [(one, self._state(one), self._stands(one, whole.get(one)), whole.get(one)) for one in listed[: pieces.LISTED]]
         shown: Update = {
             page.seen: self._mark(run_id),
             page.chosen: run_id,
             page.address: write(RunAddress(run=run_id)),
-            page.runs: pieces.listing(rows, run_id, len(rows) - pieces.LISTED),
+            page.runs: pieces.listing(rows, run_id, len(listed) - pieces.LISTED),
             page.bin: pieces.bin_(trash(self.lab.store)),
+            page.offer: self.offered(),
         }
         state = self._state(run_id)
         if not state:
             empty = pieces.tag("p", "Start a training on the left, or choose a run below.", cls="pl-empty")
             return shown | {page.head: empty, page.details: "", page.watch: ""} | self._charts(Steps(), [], "", 0)
-        run = next((row[3] for row in rows if row[0] == run_id), None)
+        run = whole.get(run_id)
         folder = run.folder if run else self.lab.store.folder / run_id
-        steps, looked, whole = read_steps(folder), looks(folder), state in ("done", "cancelled", "failed")
+        steps, looked, ended = read_steps(folder), looks(folder), state in ("done", "cancelled", "failed")
         shown[page.head] = self._head(run_id, run)
-        shown[page.watch] = pieces.watched(looked)
-        shown[page.details] = pieces.details(run) if run and whole else ""
+        said = run.config.get("context") if run else None  # of an in-context run
+        shown[page.watch] = pieces.context(said) if said and isinstance(said, str) else pieces.watched(looked)
+        shown[page.details] = pieces.details(run) if run and ended else ""
         return shown | self._charts(steps, looked, run_id, standing(folder).total)
+
+    def offered(self) -> str:
+        """What was interrupted, as by a crash, and can go on: offered on every tab."""
+        return pieces.offer([(run, standing(self.lab.store.folder / run)) for run in self.jobs.interrupted()])
 
     def _head(self, run_id: str, run: Run | None) -> str:
         state, folder = self._state(run_id), run.folder if run else self.lab.store.folder / run_id
@@ -122,12 +129,13 @@ class Shown:
         return "" if not names or names[0] == self.lab.default else names[0]
 
     def _example(self, looked: list[dict[str, Any]]) -> str:
-        """The bundled table that was watched."""
+        """The bundled table or article that was watched."""
         source = looked[-1].get("source") if looked else ""
-        return next((one.id for one in examples.samples() if _linear(one) == source), "")
+        known = [*examples.samples(), *examples.samples("article")]
+        return next((one.id for one in known if source and source in (_linear(one), one.text)), "")
 
-    def _rows(self) -> list[tuple[str, str, Standing, Run | None]]:
-        """What trains, what waits, what broke off, then whole runs, the newest first and the bundled last."""
+    def _listed(self) -> tuple[list[str], dict[str, Run]]:
+        """What trains, what waits, what broke off, then whole runs, the newest first and the bundled last; and the whole runs."""
         store, whole = self.lab.store, {run.id: run for run in self.lab.store.runs()}
         waiting, training = self.jobs.waiting(), self.jobs.training()
         begun = [job.run for job in self.jobs.jobs() if job.begun]
@@ -135,8 +143,7 @@ class Shown:
         first = dict.fromkeys([*training, *waiting, *begun, *broken])
         own = [run_id for run_id in whole if not whole[run_id].bundled and run_id not in first]
         bundled = [run_id for run_id in whole if whole[run_id].bundled]
-        listed = [*first, *own, *bundled]
-        return [(run_id, self._state(run_id), self._stands(run_id, whole.get(run_id)), whole.get(run_id)) for run_id in listed]
+        return [*first, *own, *bundled], whole
 
     def _stands(self, run_id: str, run: Run | None) -> Standing:
         return standing(run.folder if run else self.lab.store.folder / run_id)

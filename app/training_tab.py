@@ -14,7 +14,7 @@ from app import train_pieces as pieces
 from app.jobs import Jobs
 from app.session import Lab
 from app.train_page import TrainPage, wish
-from app.train_state import LEADS, Wish, command, free_name, kept, planned
+from app.train_state import LEADS, Wish, command, fields_of, free_name, guessed, kept, planned, reads_apart
 from app.training_shown import RunAddress, Shown, Update
 from app.urlstate import read as read_address
 from core.archive import export_zip, import_zip
@@ -23,7 +23,9 @@ from core.errors import BadInput, PrefixLabError
 from core.reading.own import pasted, peek
 from core.shelf import annotate, delete, empty_trash, rename, restore
 from core.store import ID
+from core.tasks import SUMMARIZATION
 
+WHERE = [("A file", "file"), ("Pasted rows", "paste")]  # data of one's own
 log = logging.getLogger(__name__)
 
 
@@ -41,20 +43,24 @@ class TrainHandlers(Shown):
 
     # ---- what is to be trained
 
-    def preset(self, kind: str, method: str, name: str) -> Update:
+    def preset(self, kind: str, method: str, name: str, backbone: str) -> Update:
         """A preset was chosen: its lead, its name for the run, and the settings that can be changed."""
-        page, plain = self.page, preset("fast" if kind == "own" else kind, method).to_dict()
+        page, has = self.page, fields_of(method)
+        plain = preset("fast" if kind == "own" else kind, method, self._task(backbone)).to_dict()
         update: Update = {
             page.lead: pieces.tag("p", LEADS[kind], cls="meta"),
             page.rows: gr.update(visible=kind == "low"),
             page.own_box: gr.update(visible=kind == "own"),
             page.name: free_name(self.lab.store, self._taken(), kind),
         }
-        return update | {field: plain[key] or (200 if key == "updates" else plain[key]) for key, field in page.own.items()}
+        for key, field in page.own.items():
+            value = 200 if key == "updates" and not plain[key] else plain[key]
+            update[field] = gr.update(value=value, visible=key in has)
+        return update
 
-    def begin(self, kind: str, method: str, name: str) -> Update:
+    def begin(self, kind: str, method: str, name: str, backbone: str) -> Update:
         """The tab was opened: what was typed into it stays."""
-        return gr.skip() if name else self.preset(kind, method, name)
+        return gr.skip() if name else self.preset(kind, method, name, backbone)
 
     def where(self, where: str) -> Update:
         """Bundled tables, a file, or pasted rows."""
@@ -67,6 +73,26 @@ class TrainHandlers(Shown):
             page.preview: "",
             page.given: "",
         }
+
+    def kind(self, backbone: str) -> Update:
+        """Another backbone was chosen: what is bundled for it, and the words that a prefix begins with."""
+        page, task = self.page, self._task(backbone)
+        bundled = ("Bundled articles" if task else "Bundled tables", "bundled")
+        return {page.where: gr.update(choices=[bundled, *WHERE]), page.own["init_words"]: preset("fast", task=task).init_words}
+
+    def moved(self, seen: str, backbone: str, *asked) -> Update:
+        """The same while the tab may be open; before it was ever opened there is nothing to tell."""
+        return self.kind(backbone) | self.plan(backbone, *asked) if seen else gr.skip()
+
+    def _apart(self, backbone: str) -> bool:
+        return reads_apart(self.lab, backbone or self.lab.default)
+
+    def _task(self, backbone: str) -> str:
+        """What a backbone is bundled data for, where that is not tables."""
+        return SUMMARIZATION if self._apart(backbone) else ""
+
+    def _wish(self, backbone: str, *asked) -> Wish:
+        return wish(backbone or self.lab.default, self._apart(backbone), *asked)
 
     def uploaded(self, file: str | None) -> Update:
         """A file came: its columns, to be named, and its first rows."""
@@ -92,14 +118,12 @@ class TrainHandlers(Shown):
             found = peek(file)
         except (PrefixLabError, OSError) as error:
             return self._no_data(str(error))
-        texts = [name for name in found.columns if name.lower() in ("text", "ref", "target", "targets", "summary", "output")]
-        target = texts[:1] or list(found.columns[-1:])
-        source = [name for name in found.columns if name not in target]
-        single = [name for name in source if name.lower() in ("mr", "table", "source", "input", "triples")]
+        source, target, form = guessed(found.columns)
         return {
             page.given: str(file),
-            page.source: gr.update(choices=list(found.columns), value=single[:1] or source),
+            page.source: gr.update(choices=list(found.columns), value=source),
             page.target: gr.update(choices=list(found.columns), value=target),
+            page.form: form,
             page.mapping: gr.update(visible=True),
             page.preview: pieces.preview(found),
         }
@@ -108,7 +132,7 @@ class TrainHandlers(Shown):
 
     def plan(self, backbone: str, *asked) -> Update:
         """What it will take, and the command line; what is wrong, where something is."""
-        page, want = self.page, wish(backbone or self.lab.default, *asked)
+        page, want = self.page, self._wish(backbone, *asked)
         shown: Update = {page.facts: "", page.command: "", page.start: gr.update(interactive=False)}
         if not want.data.file and asked[4] != "bundled":
             return shown | {page.facts: pieces.tag("p", "Give a file, or paste rows.", cls="meta")}
@@ -125,7 +149,8 @@ class TrainHandlers(Shown):
             log.exception("a plan failed")
             return shown | {page.facts: pieces.problem(f"Something unexpected went wrong ({type(error).__name__}: {error}).")}
         few = f", all there are: fewer than {want.rows}" if want.rows > len(found) else ""
-        data = f"{len(found):,} tables{few}, {took.rows:,} texts; {valid:,} to validate on"
+        noun = "articles" if want.on_articles else "rows" if want.data.file else "tables"
+        data = f"{len(found):,} {noun}{few}, {took.rows:,} texts; {valid:,} to validate on"
         shown[page.facts] = pieces.facts(took, model, data)
         shown[page.command] = pieces.command_box(command(want.words("your-data")))
         return shown | {page.start: gr.update(interactive=True)}
@@ -145,7 +170,7 @@ class TrainHandlers(Shown):
 
     def start(self, backbone: str, *asked) -> Update:
         """Start, or wait in line; the page shows the new training."""
-        page, want = self.page, wish(backbone or self.lab.default, *asked)
+        page, want = self.page, self._wish(backbone, *asked)
         try:
             self._free(want)
             want.config()
@@ -236,13 +261,13 @@ class TrainHandlers(Shown):
     # ---- what is shown
 
     def open(self, search: str, chosen: str) -> Update:
-        """The tab was opened: the run of the address, else what trains now, else the newest."""
+        """The tab was opened: the run of the address, else what trains, was interrupted or waits."""
         self.jobs.tick()
         if self.jobs.waiting():
             self.jobs.keep_going()
         wanted = chosen or read_address(search or "", RunAddress).run
         if not (ID.fullmatch(wanted or "") and ".." not in wanted and self.jobs.state(wanted)):
-            wanted = next(iter([*self.jobs.training(), *self.jobs.waiting()]), "")
+            wanted = next(iter([*self.jobs.training(), *self.jobs.interrupted(), *self.jobs.waiting()]), "")
         return self.show(wanted) | {self.page.timer: gr.update(active=True)}
 
     def tick(self, chosen: str, seen: str) -> Update:

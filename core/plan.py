@@ -35,9 +35,10 @@ def plan(backbone: Backbone, config: TrainConfig, sample: Sequence[Row], rows: i
 
     The time is that of one batch through the model, times what a backward pass costs more: prefix-tuning goes back through the
     model (twice the work of going forward), fine-tuning also makes weight gradients (three times). One short step of the device.
+    In-context learning makes no updates.
     """
     counted = counts(backbone, config)
-    updates = total_updates(config, rows)
+    updates = total_updates(config, rows) if counted.trained else 0
     forward = _seconds_of_a_batch(backbone, config, sample)
     factor = 3.0 if config.method == "finetune" else 2.0
     batches = updates * config.accumulate * factor

@@ -100,6 +100,16 @@ def empty_trash(store: Store) -> int:
     return len(found)
 
 
+def take(run: Run, store: Store, new: str, notes: str) -> Run:
+    """Move a run from another store on the same disk into this one, under a name of its own. StoreError where that is taken."""
+    store.check_free(new)
+    _idle(run.folder)
+    folder = store.folder / new
+    _move(run.folder, folder)
+    _change(folder, id=new, notes=notes)
+    return store.get(new)
+
+
 def _seconds(stamp: str) -> float:
     try:
         return float(time.mktime(time.strptime(stamp, "%Y%m%d%H%M%S")) - time.timezone)

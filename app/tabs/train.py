@@ -9,19 +9,24 @@ from app import train_pieces as pieces
 from app.html import area, tag
 from app.jobs import Jobs
 from app.session import Lab
-from app.shell import Shell
+from app.shell import ACTS, Shell
 from app.train_page import TrainPage
-from app.train_state import LOW, OWN, SHOWN
+from app.train_state import LOW, OWN, SHOWN, fields_of
 from app.training_shown import RunAddress
-from app.training_tab import TrainHandlers
+from app.training_tab import WHERE, TrainHandlers
 from app.urlstate import remember
 from core.config import preset
 from core.methods.table import TITLES
 
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 SECONDS = 1.5  # between looks at what trains
-ACTS = "PrefixLab.acts(element, trigger) /* 'select' */"
-INPUTS = {"table": "a table, in any notation", "webnlg": "triples", "dart": "triples, as DART", "text": "any text"}
+INPUTS = {
+    "table": "a table, in any notation",
+    "article": "an article to sum up",
+    "webnlg": "triples",
+    "dart": "triples, as DART",
+    "text": "any text",
+}
 PASTE = "name,food,area,text\nThe Eagle,Chinese,riverside,The Eagle by the river serves Chinese food."
 
 
@@ -39,7 +44,7 @@ def build(lab: Lab, shell: Shell, tab: gr.Tab) -> TrainPage:
         "timer": gr.Timer(SECONDS, active=False),
     }
     address = gr.Textbox(visible="hidden", elem_id="pl-train-address")
-    page = TrainPage(**made, **states, address=address)
+    page = TrainPage(**made, **states, address=address, offer=shell.offer)
     address.change(None, address, None, js=remember(RunAddress))
     jobs = Jobs(lab.store, lab.device)
     jobs.wake()
@@ -61,25 +66,25 @@ def _what() -> dict[str, Any]:
         "lead": area("", elem_id="pl-train-lead"),
     }
     with gr.Row(elem_classes="pl-pair"):
-        methods = [(shown, name) for name, shown in TITLES.items() if name != "in_context"]
+        methods = [(shown, name) for name, shown in TITLES.items()]
         made["method"] = gr.Dropdown(methods, value="prefix", label="Method", elem_id="pl-train-method", min_width=120)
         made["name"] = gr.Textbox("", label="Name of the run", elem_id="pl-train-name", min_width=120)
-    made["rows"] = gr.Radio(list(LOW), value=LOW[0], label="Tables to train on", visible=False, elem_id="pl-train-rows")
+    made["rows"] = gr.Radio(list(LOW), value=LOW[0], label="Examples to train on", visible=False, elem_id="pl-train-rows")
     with gr.Group(visible=False, elem_id="pl-train-own") as made["own_box"]:
         made["own"] = {name: _setting(name, shown, plain[name]) for name, shown in OWN.items()}
     return made
 
 
 def _setting(name: str, shown: str, value: Any) -> gr.Number | gr.Textbox:
+    has: dict[str, Any] = {"label": shown, "visible": name in fields_of("prefix"), "elem_id": f"pl-own-{name}"}
     if isinstance(value, str):
-        return gr.Textbox(value, label=shown, elem_id=f"pl-own-{name}")
-    whole = 0 if isinstance(value, int) else None
-    return gr.Number(value, label=shown, precision=whole, minimum=0, min_width=90, elem_id=f"pl-own-{name}")
+        return gr.Textbox(value, **has)
+    return gr.Number(value, precision=0 if isinstance(value, int) else None, minimum=0, min_width=90, **has)
 
 
 def _data() -> dict[str, Any]:
     area(tag("h3", "Data"), elem_classes="pl-title")
-    choices = [("Bundled tables", "bundled"), ("A file", "file"), ("Pasted rows", "paste")]
+    choices = [("Bundled tables", "bundled"), *WHERE]
     made: dict[str, Any] = {
         "where": gr.Radio(choices, value="bundled", show_label=False, container=False, elem_id="pl-train-where")
     }
@@ -135,15 +140,17 @@ def _runs() -> dict[str, Any]:
 def _wire(do: TrainHandlers, shell: Shell, page: TrainPage, tab: gr.Tab) -> None:
     latest: dict[str, Any] = {"queue": False, "trigger_mode": "always_last", **QUIET}
     asked, told = [shell.backbone, *page.asked], [page.facts, page.command, page.start, page.preview]
-    found = [page.given, page.preview, page.mapping, page.source, page.target]
+    found = [page.given, page.preview, page.mapping, page.source, page.target, page.form]
     changed = [page.lead, page.rows, page.own_box, page.name, *page.own.values()]
+    what, kind = [page.preset, page.method, page.name, shell.backbone], [page.where, page.own["init_words"]]
     after = [*page.shown, page.zip, shell.status, page.name]
 
     def then_plan(event: gr.events.Dependency) -> None:
         event.then(do.plan, asked, told, **latest)
 
-    then_plan(page.preset.change(do.preset, [page.preset, page.method, page.name], changed, **latest))
-    then_plan(page.method.change(do.preset, [page.preset, page.method, page.name], changed, **latest))
+    shell.backbone.change(do.moved, [page.seen, *asked], [*kind, *told], **latest)
+    then_plan(page.preset.change(do.preset, what, changed, **latest))
+    then_plan(page.method.change(do.preset, what, changed, **latest))
     gone = [page.own_data, page.file, page.paste, page.mapping, page.preview, page.given]
     then_plan(page.where.change(do.where, page.where, gone, **latest))
     then_plan(page.file.change(do.uploaded, page.file, found, **latest))
@@ -153,12 +160,13 @@ def _wire(do: TrainHandlers, shell: Shell, page: TrainPage, tab: gr.Tab) -> None
     for typed in (page.name, *page.own.values()):
         typed.blur(do.plan, asked, told, **latest)
     page.start.click(do.start, asked, after, **latest).then(do.plan, asked, told, **latest)
-    for part in (page.head, page.details, page.runs, page.bin):
+    shell.page.load(do.offered, None, page.offer, **latest)
+    for part in (page.offer, page.head, page.details, page.runs, page.bin):
         part.select(do.act, page.chosen, after, **latest)
     page.upload.upload(do.imported, page.upload, after, **latest)
     page.timer.tick(do.tick, [page.chosen, page.seen], page.live, **latest)
     shown = tab.select(do.open, [shell.search, page.chosen], [*page.shown, page.timer], js=SEARCH, **latest)
-    first = shown.then(do.begin, [page.preset, page.method, page.name], changed, **latest)
+    first = shown.then(do.begin, what, changed, **latest).then(do.kind, shell.backbone, kind, **latest)
     first.then(do.plan, asked, told, **latest)
 
 

@@ -1,6 +1,6 @@
 // The Train tab: buttons that name what is to be done with a run, and command lines that are copied.
 (() => {
-  // Buttons with data-do tell the server; fields of a form around them go along. data-sure asks once more.
+  // Buttons with data-do tell the server; fields of a form around them go along. data-sure asks once more, data-tab opens a tab too.
   PrefixLab.acts = (element, trigger) => {
     element.addEventListener("submit", (event) => event.preventDefault());
     element.addEventListener("click", (event) => {
@@ -14,6 +14,7 @@
         setTimeout(() => { button.classList.remove("sure"); button.textContent = before; }, 4000);
         return;
       }
+      if (button.dataset.tab) PrefixLab.tabs.show(button.dataset.tab);
       const form = button.closest("form");
       const fields = form ? Object.fromEntries(new FormData(form)) : {};
       trigger("select", { ...fields, do: button.dataset.do, run: button.dataset.run || "" });

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
+from core import paths
 from core.articles import article, plain
 from core.errors import BadData, BadInput
 from core.reading.rows import SPLIT_NAMES, BadRow, Row, Rows, collect, csv_rows, json_rows, lines, split_file, text_in
@@ -61,6 +62,11 @@ def read_articles(
         return _of_topics(_read(path, split, skipped, columns, group), chosen.trains, topics, path)
     rows = [row for part in _splits(path) for row in _read(path, part, skipped, columns, group)]
     return [replace(row, seen=False) for row in _of_topics(rows, chosen.tests, topics, path)]
+
+
+def read_bundled_articles(split: str | None = None) -> list[Example]:
+    """The project's own articles: those of one topic are held out of "train" and are all other splits. Raises BadData."""
+    return read_articles(paths.DATA / "articles.jsonl", "train" if split == "train" else "test", topics="news-to-sports")
 
 
 def _splits(path: Path) -> list[str | None]:

@@ -60,7 +60,8 @@ def keep(examples: list[Example], name: str, place: Path, seed: int = 0) -> Path
 
     Fewer than four sources are too few to keep any back: then it is a file. Raises StoreError where it cannot be written.
     """
-    rows = [json.dumps({SOURCE: one.source, TARGET: list(one.targets)}, ensure_ascii=False) for one in examples]
+    told = [one.targets[0] if len(one.targets) == 1 else list(one.targets) for one in examples]
+    rows = [json.dumps({SOURCE: one.source, TARGET: text}, ensure_ascii=False) for one, text in zip(examples, told, strict=True)]
     mark = hashlib.sha256("\n".join(rows).encode()).hexdigest()[:8]
     stem = re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-")[:40] or "data"
     folder = place / f"{stem}-{mark}"

@@ -6,7 +6,7 @@ from pathlib import Path
 from core import paths
 from core.config import Config
 from core.errors import BadInput
-from core.reading.articles import read_articles
+from core.reading.articles import read_articles, read_bundled_articles
 from core.reading.columns import read_columns
 from core.reading.hub import has_split, is_hub
 from core.reading.sets import SETS, read_set, spread
@@ -22,7 +22,8 @@ class DataSource(Config):
     """Plain values that a run keeps, so that `resume` reads the same rows again.
 
     `set` is a set's name or "columns" (then `source`, `target` and `form` are those of `read_columns`), by default E2E where
-    there are `data`, else the bundled tables. `data`: a file, or a folder with a file a split. `rows` > 0 limits the training
+    there are `data`, else the bundled tables. `data`: a file, or a folder with a file a split; without it, "summarization" is the
+    bundled articles. `rows` > 0 limits the training
     examples. `skip_bad` passes over rows that cannot be used. Of summarization: `source` and `target` may name one column
     each, `group` the topic's, and `topics` a split by topic (see `read_articles`).
     """
@@ -70,8 +71,10 @@ class DataSource(Config):
             raise BadInput(
                 "Name one column of articles and one of summaries, --source COLUMN --target COLUMN, or leave both out."
             )
-        if not self.data:
-            raise BadInput("There are no articles to read: give a file or a folder with --data.")
+        if not self.data and (self.source or self.group or self.topics):
+            raise BadInput(
+                "The bundled articles have columns and splits of their own: name them for articles of yours, with --data."
+            )
 
     @property
     def name(self) -> str:
@@ -96,6 +99,8 @@ class DataSource(Config):
             return read_columns(
                 self.data if is_hub(self.data) else path, self.source, self.target, split, self.task_form, skipped=bad
             )
+        if self.name == SUMMARIZATION and not self.data:
+            return read_bundled_articles(split)
         if self.name == SUMMARIZATION:
             named = (self.source[0], self.target[0]) if self.source else None
             return read_articles(path, split, bad, named, self.group, self.topics)
@@ -106,7 +111,7 @@ class DataSource(Config):
         examples = self.read("train", skipped)
         if not examples:
             raise BadInput(f"{Path(self.data).name} holds no row to train on: give a file with rows of the split train.")
-        has_splits = self.name == "records" or Path(self.data).is_dir()
+        has_splits = not self.data or Path(self.data).is_dir()
         if is_hub(self.data):
             has_splits = has_split(self.data, "dev")
         valid = self.read("dev", skipped) if has_splits else []

@@ -56,12 +56,13 @@ def test_killed_outright_it_is_offered_again_and_the_next_in_line_begins(jobs, b
         delete(again.store, "first")
     os.kill(next(job.pid for job in again.jobs() if job.run == "first"), signal.SIGKILL)
     until(lambda: again.state("first") == "interrupted")
-    assert "ended from outside" in again.problem("first") and standing(folder).goes_on
+    assert "ended from outside" in again.problem("first") and again.interrupted() == ["first"]
     again.tick()
     until(lambda: again.state("second") == "done")
     assert again.store.get("second").updates == 2
     reached = len(read_steps(folder).update)
     again.go_on("first")
+    assert again.interrupted() == []
     until(lambda: standing(folder).state == "running" and standing(folder).update > 10)
     assert read_steps(folder).update[:3] == [1, 2, 3] and reached > 5
     again.stop("first")

@@ -51,3 +51,24 @@ def test_methods_are_compared_on_the_same_tables_and_their_runs_stay(given, caps
     assert main([*command, "--method", "finetune"]) == 0
     assert "| 41,888 | 41,888 | 100 % |" in capsys.readouterr().out
     assert again[1]["scores"]["BLEU"]["n"] == 3 and again[1]["share"] == pytest.approx(384 / 41_888)
+
+
+def test_rates_are_chosen_and_seeds_summed_up(given, capsys):
+    command = ["methods", "--run", "grid", *given, "--method", "embedding", "--rates", "0.001", "0.05", "--seeds", "2"]
+    assert main(command) == 0
+    told = capsys.readouterr().out
+    runs = {run.id: run for run in store().runs() if not run.bundled}
+    assert set(runs) == {"grid-embedding", "grid-embedding-seed1"} and [run.seed for run in runs.values()].count(1) == 1
+    rate = runs["grid-embedding"].config["rate"]
+    assert runs["grid-embedding-seed1"].config["rate"] == rate and "0.001: " in runs["grid-embedding"].notes
+    line = next(line for line in told.splitlines() if line.startswith("| Embedding-only"))
+    assert f"| {rate:g}, the {'highest' if rate == 0.05 else 'lowest'} tried |" in line and " ± " in line
+    assert "3 tables; seeds 0, 1 (mean ± standard deviation). Rates tried: 0.001, 0.05;" in told
+
+    assert main([*command, "--json"]) == 0
+    *each, frozen, embedding = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [one["run"] for one in each] == [None, "grid-embedding", "grid-embedding-seed1"] and frozen["seeds"] == []
+    losses = [one["valid_loss"] for one in each[1:]]
+    assert embedding["mean"]["valid_loss"] == pytest.approx(sum(losses) / 2, abs=1e-4) and embedding["sd"]["valid_loss"] > 0
+    assert main([*command, "--updates", "3"]) == 1
+    assert "updates is 2, asked for is 3" in capsys.readouterr().err

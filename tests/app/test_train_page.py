@@ -107,3 +107,26 @@ def test_a_bad_upload_and_a_hostile_zip_are_told(page, served, tmp_path):
         str(tmp_path / "run.zip")
     )
     expect(page.locator("#pl-status .status")).to_contain_text("cannot be read as a zip file")
+
+
+def test_what_was_interrupted_is_offered_on_every_tab_and_a_text_is_a_run_at_one_click(page, served, house):
+    folder = house.store.folder / "broke-off"
+    folder.mkdir()
+    (folder / "state.json").write_text('{"pid": null, "update": 3, "total": 9}')
+    (folder / "resume.safetensors").touch()
+    page.goto(served)
+    expect(page.locator("#pl-offer")).to_contain_text("broke-off was interrupted at update 3 of 9")
+    page.locator("#pl-offer [data-do=open]").click()
+    expect(page.locator("#pl-train-head h2")).to_have_text("broke-off")
+    expect(page.locator("#pl-train-head [data-do=go]")).to_be_visible()
+    page.locator("#pl-train-head [data-do=delete]").click()
+    expect(page.locator("#pl-offer [data-do=go]")).to_have_count(0)
+
+    page.locator("#pl-train-method input").click()
+    page.get_by_role("option", name="In-context").click()
+    expect(page.locator("#pl-train-facts")).to_contain_text("nothing: examples stand as text")
+    name(page, "told-before")
+    expect(page.locator("#pl-train-command code")).to_contain_text("--run told-before")
+    page.locator("#pl-train-start").click()
+    expect(page.locator(STATE)).to_have_attribute("data-state", "done")
+    expect(page.locator("#pl-train-watch pre")).to_contain_text("name :")

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from app import train_pieces as pieces
+from core.follow import Standing
 from core.reading.own import Peek
 
 EVIL = "<img src=x onerror=alert(1)>"
@@ -25,6 +26,8 @@ def test_nothing_that_was_written_becomes_part_of_the_page(house):
         pieces.finished(run, 100),
         pieces.preview(Peek((EVIL,), ((EVIL,),)), [EVIL], 1),
         pieces.problem(EVIL),
+        pieces.context(EVIL),
+        pieces.offer([(EVIL, Standing("interrupted", 3, 9))]),
     ]
     assert all("<img" not in part and "&lt;img" in part for part in shown)
 

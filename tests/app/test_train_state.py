@@ -1,14 +1,20 @@
 """What the Train tab asks for, as settings, a command line and a plan."""
 
+import json
+from dataclasses import replace
+
 import pytest
 
 from app.cli import main, parser
-from app.train_state import SHOWN, Data, Wish, free_name, kept, planned
+from app.train_page import wish
+from app.train_state import BY_METHOD, OWN, SHOWN, Data, Wish, free_name, guessed, kept, planned, reads_apart
 from core.config import PRESETS
 from core.errors import BadConfig, BadInput
 from core.methods.counts import counts
+from core.methods.table import METHODS
+from core.reading.source import DataSource
 from core.store import Store
-from tests.tiny import EXAMPLES
+from tests.tiny import ARTICLES, EXAMPLES
 
 
 @pytest.fixture
@@ -45,6 +51,45 @@ def test_the_plan_counts_what_will_be_trained(lab, house):
     counted = counts(backbone, wish.config())
     assert (took.trained, took.stored, took.updates) == (counted.trained, counted.stored, 5)
     assert took.stored == 2 * 2 * 4 * 3 * 8 and took.bytes > 4 * took.stored and took.seconds > 0
+
+
+def test_a_model_that_reads_and_writes_apart_is_trained_on_articles(lab, house, tmp_path, monkeypatch):
+    assert reads_apart(lab, house.bart) and not reads_apart(lab, house.backbone) and not reads_apart(lab, "hub-name")
+    monkeypatch.setenv("PREFIX_LAB_HOME", str(tmp_path / "home"))
+    store = Store(tmp_path / "home" / "runs")
+    given = {"length": 2, "updates": 2, "batch": 2}
+    bundled = Wish("bundled", "own", backbone=house.bart, data=Data(form="article"), own=given)
+    examples, valid, _ = bundled.examples()
+    assert len(examples) == 9 and valid == 3 and {one.group for one in examples} == {"news", "science", "local"}
+    assert planned(lab, bundled, examples, valid)[0].stored == (3 + 2 + 2) * 2 * 4 * 2 * 8
+    args = parser().parse_args(bundled.words())
+    assert (args.task, args.data, args.backbone) == ("summarization", None, house.bart)
+    source = DataSource(set="summarization")
+    assert [len(rows) for rows in source.training([])] == [9, 3] and source.task_form == "article"
+
+    rows = [json.dumps({"document": one.source, "summary": one.targets[0], "id": 1}) for one in ARTICLES]
+    (tmp_path / "own.jsonl").write_text("\n".join([*rows, '{"document": "word", "summary": "No article."}']) + "\n")
+    source, target, form = guessed(["id", "document", "summary"])
+    own = Wish(
+        "own", "low", backbone=house.bart, data=Data(str(tmp_path / "own.jsonl"), tuple(source), tuple(target), form, "own")
+    )
+    examples, _, bad = own.examples()
+    assert (source, target, form, len(examples), len(bad)) == (["document"], ["summary"], "article", 6, 1)
+    few = ["--updates", "1", "--warmup", "0", "--watch", "0", "--device", "cpu"]
+    assert main([*own.words(kept(store, own)), *few]) == 0
+    run = store.get("own")
+    assert (run.task.name, run.rows) == ("summarization", 5) and "summarize" in run.config["init_words"]
+    with pytest.raises(BadInput, match="mini-bart at the head of the page"):
+        planned(lab, replace(own, backbone=house.backbone), examples, 0)
+
+
+def test_each_method_asks_for_its_own_settings_and_in_context_for_no_training(lab, house):
+    assert set(BY_METHOD) == set(METHODS)
+    asked = [house.backbone, False, "own", "in_context", "told", None, "bundled", "", [], [], "table"]
+    told = wish(*asked, *({"instruction": "Tell it.", "shots": 2.0, "rate": 9.0, "length": 0}.get(name) for name in OWN))
+    assert told.changes() == {"instruction": "Tell it.", "shots": 2}
+    took, _ = planned(lab, told, *told.examples()[:2])
+    assert (took.trained, took.stored, took.updates) == (0, 0, 0) and took.seconds > 0
 
 
 def test_rows_of_ones_own_are_kept_and_train_from_the_shown_command(own, house, tmp_path, monkeypatch, capsys):
