@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from core.config import TrainConfig
+from core.config import OF_METHOD, TrainConfig
 from core.errors import BadInput, StoreError, TrainingFailed
 from core.follow import standing
 from core.methods.table import METHODS
@@ -37,7 +37,8 @@ class Rows:
 def trained(plan: Training, rows: Rows, free: Sequence[str] = ()) -> Run:
     """The run of a plan: as it is where it is whole, taken up again where it broke off, else trained.
 
-    StoreError where one of that name has other settings, those in `free` left aside. A run whose loss ran away is "failed".
+    StoreError where one of that name has other settings, those in `free` and of other methods left aside. A run whose loss ran
+    away is "failed".
     """
     folder = plan.store.folder / plan.run_id
     stands = standing(folder)
@@ -61,8 +62,9 @@ def trained(plan: Training, rows: Rows, free: Sequence[str] = ()) -> Run:
 
 
 def _check_same(run_id: str, there: dict[str, Any], wanted: dict[str, Any], free: Sequence[str]) -> None:
+    others = {name for names in OF_METHOD.values() for name in names} - set(OF_METHOD[wanted["method"]])
     for name, value in wanted.items():
-        if name not in (*free, "context") and there.get(name) != value:
+        if name not in (*free, *others, "context") and there.get(name) != value:
             raise StoreError(
                 f"The run {run_id!r} is there with other settings: {name} is {there.get(name)!r}, asked for is {value!r}. "
                 "Give another --run, or delete that one."

@@ -13,7 +13,7 @@ from app.session import Lab
 from core import paths
 from core.backbone import DEFAULT, DEFAULTS, Backbone
 from core.batching import rows_of
-from core.config import PRESETS, TrainConfig, preset
+from core.config import OF_METHOD, PRESETS, TrainConfig, preset
 from core.errors import BadInput
 from core.plan import Plan, plan
 from core.readers import read_bundled
@@ -53,24 +53,13 @@ OWN = {
     "warmup": "Warm-up updates",
     "seed": "Seed",
 }
-VIRTUAL = ("length", "mlp", "init_words")
-# Of these, what a method has of its own; all that are trained have the last ones too.
-BY_METHOD = {
-    "prefix": VIRTUAL,
-    "infix": VIRTUAL,
-    "embedding": VIRTUAL,
-    "adapter": ("bottleneck", "share", "length"),
-    "lora": ("rank", "lora_alpha"),
-    "top_layers": ("layers",),
-    "finetune": (),
-    IN_CONTEXT: ("instruction", "shots"),
-}
 TRAINED = ("rate", "updates", "batch", "warmup")
 
 
 def fields_of(method: str) -> tuple[str, ...]:
-    """Which settings a method has."""
-    return (*BY_METHOD[method], *(() if method == IN_CONTEXT else TRAINED), "seed")
+    """Which of these settings a method has."""
+    own = [name for name in OWN if name in OF_METHOD[method]]
+    return (*own, *(() if method == IN_CONTEXT else TRAINED), "seed")
 
 
 @dataclass(frozen=True)

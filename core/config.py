@@ -172,6 +172,18 @@ METHODS: dict[str, dict[str, dict[str, Any]]] = {
     "in_context": {"paper": {}, "fast": {}, "mini": {}},
     "lora": {"paper": dict(rate=2e-4, reduction="token"), "fast": dict(rate=6e-3), "mini": dict(rate=6e-3)},
 }
+_VIRTUAL = ("length", "mlp", "init", "init_words")
+# Settings that not every method has: whose they are.
+OF_METHOD: dict[str, tuple[str, ...]] = {
+    "prefix": _VIRTUAL,
+    "infix": _VIRTUAL,
+    "embedding": _VIRTUAL,
+    "adapter": ("bottleneck", "share", "length"),
+    "lora": ("rank", "lora_alpha"),
+    "top_layers": ("layers",),
+    "finetune": (),
+    "in_context": ("instruction", "shots", "context"),
+}
 # What each task has otherwise. `paper`: Table 5, XSUM (its MLP is the official code's), for BART-large.
 TASKS: dict[str, dict[str, dict[str, Any]]] = {
     "summarization": {

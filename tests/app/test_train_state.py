@@ -7,8 +7,8 @@ import pytest
 
 from app.cli import main, parser
 from app.train_page import wish
-from app.train_state import BY_METHOD, OWN, SHOWN, Data, Wish, free_name, guessed, kept, planned, reads_apart
-from core.config import PRESETS
+from app.train_state import OWN, SHOWN, Data, Wish, free_name, guessed, kept, planned, reads_apart
+from core.config import OF_METHOD, PRESETS
 from core.errors import BadConfig, BadInput
 from core.methods.counts import counts
 from core.methods.table import METHODS
@@ -84,7 +84,7 @@ def test_a_model_that_reads_and_writes_apart_is_trained_on_articles(lab, house, 
 
 
 def test_each_method_asks_for_its_own_settings_and_in_context_for_no_training(lab, house):
-    assert set(BY_METHOD) == set(METHODS)
+    assert set(OF_METHOD) == set(METHODS)
     asked = [house.backbone, False, "own", "in_context", "told", None, "bundled", "", [], [], "table"]
     told = wish(*asked, *({"instruction": "Tell it.", "shots": 2.0, "rate": 9.0, "length": 0}.get(name) for name in OWN))
     assert told.changes() == {"instruction": "Tell it.", "shots": 2}
