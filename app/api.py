@@ -5,6 +5,7 @@ from typing import Any
 
 import gradio as gr
 
+from analysis.evaluate import SUMMARY_DECODING
 from app.comparison import Ask
 from app.comparison import compare as stream_comparison
 from app.handlers import MAX_NEW
@@ -27,17 +28,19 @@ def publish(lab: Lab) -> None:
         seed: int = 0,
         request: gr.Request | None = None,
     ) -> Iterator[dict[str, Any]]:
-        """Tell a table (any notation; triples for a run on these) with the frozen model, a prefix run and a fine-tuned run.
+        """Tell a table (any notation; triples or an article for a run on these) with the frozen model, a prefix run and a
+        fine-tuned run.
 
         Streams what there is so far.
         """
         try:
             name, used = backbone or lab.default, (prefix_run, finetuned_run)
             form = next((run.task.form for run in lab.store.runs() if run.id in used), "table")
-            source = source_of(form, table)
-            ask = Ask(source, prefix_run, finetuned_run, name, DecodeConfig(mode, max_new=MAX_NEW, seed=seed))
+            source, shown = source_of(form, table), str.strip if form == "article" else detokenise
+            plain = SUMMARY_DECODING if form == "article" else DecodeConfig(max_new=MAX_NEW)
+            ask = Ask(source, prefix_run, finetuned_run, name, plain.but(mode=mode, seed=seed), form)
             for seen in stream_comparison(lab, lab.backbone(name), ask, lambda: False, str(request and request.session_hash)):
-                texts = {kind: detokenise(column.text) for kind, column in seen.columns.items()}
+                texts = {kind: shown(column.text) for kind, column in seen.columns.items()}
                 states = {kind: column.note or column.state for kind, column in seen.columns.items()}
                 yield {"phase": seen.phase, "texts": texts, "states": states}
         except PrefixLabError as error:

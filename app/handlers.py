@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -106,8 +107,9 @@ class Handlers:
     def restore(self, search: str) -> Update:
         """What the address says, on opening the page; the first example where it says nothing."""
         page, address = self.page, urlstate.read(search or "", urlstate.Address)
+        task = address.task or (SUMMARIZATION if address.article else "")
         update: Update = {
-            self.shell.backbone: address.backbone or self.lab.default,
+            self.shell.backbone: address.backbone or self.lab.home(task, self.lab.default),
             self.shell.task: gr.update(choices=[address.task] if address.task else [], value=address.task or None),
             page.prefix: address.prefix,
             page.finetuned: address.finetuned,
@@ -145,6 +147,10 @@ class Handlers:
         """Stop what this page asked for; the run itself says so, as the last to write the status."""
         for asked in (request.session_hash or "", _gallery_of(request)):
             self.lab.stop(asked)
+
+    def leave(self, request: gr.Request) -> None:
+        """The page was closed."""
+        self.lab.leave(request.session_hash or "")
 
     def tell_all(self, shown, prefix, finetuned, mode, seed, temperature, top_p, request: gr.Request) -> Iterator[Update]:
         """Every example of the task on the page, told by both runs; a newer request ends an older one."""
@@ -197,12 +203,20 @@ class Handlers:
 
     def _run(self, ticket: int, who: str, table, name, task, prefix, finetuned, settings, shown) -> Iterator[Update]:
         name, decode = name or self.lab.default, _decoding(*settings)
+        if shown and name == shown[0] and task != shown[1]:  # another task was chosen, which may need another backbone
+            name = self.lab.home(task or "", name)
+        if shown and [name, task] != shown:  # runs of before are not asked for any more
+            prefix, finetuned = (run if run.startswith(TEXT) else "" for run in (prefix, finetuned))
         if table["form"] == self.lab.form(task or "") and (not shown or shown[0] == name):
             table_sync.current(table)  # a bad table is told before a model is loaded
         if not self.lab.is_loaded(name):
-            fetched = "" if self.lab.is_here(name) else " It may have to be fetched first, which can take minutes."
-            yield {self.shell.status: shell.say("loading", f"Loading the model {name}…{fetched}")}
-        backbone = self.lab.backbone(name)
+            yield {self.shell.status: shell.say("loading", self._loading(name, task or "", shown))}
+        try:
+            backbone = self.lab.show(who, name)
+        except PrefixLabError:
+            if shown and task != shown[1]:  # the page keeps its task
+                yield {self.shell.task: shown[1]}
+            raise
         plan = self._plan(backbone, task or "", prefix, finetuned)
         given, switched = self._given(table, self.lab.form(plan.task))
         if [name, plan.task or None] != shown:  # the gallery is another task's
@@ -218,6 +232,8 @@ class Handlers:
             | switched
             | {
                 self.page.shown: [name, plan.task or None],
+                self.shell.backbone: name,
+                self.shell.task: gr.update(choices=self._tasks(name, plan), value=plan.task or None),
                 self.shell.address: self._address(name, plan, ask, sample.id if sample else ""),
                 self.shell.subject: "",
             }
@@ -237,6 +253,12 @@ class Handlers:
                 self.page.stop: gr.update(interactive=False),
                 self.shell.subject: str(found.number),
             }
+
+    def _loading(self, name: str, task: str, shown: list) -> str:
+        """What is being loaded, and why where the page changes to it for a task."""
+        fetched = "" if self.lab.is_here(name) else " It may have to be fetched first, which can take minutes."
+        why = f", for the task {task}, in place of {shown[0]}" if shown and shown[0] != name and task != shown[1] else ""
+        return f"Loading the model {name}{why}…{fetched}"
 
     def _given(self, table, form: str) -> tuple[table_sync.Given, Update]:
         """The table; where the task wants another form: what was pasted, if it reads as that, else the task's first example."""
@@ -265,7 +287,8 @@ class Handlers:
         if task not in tasks:
             task = next((run.task.name for run in sorted(fit, key=lambda run: _rank(run, wanted))), own)
         listed = of_task(there, task)
-        return Plan(task, tasks, {kind: choosers.pick(kind, listed, wanted[kind]) for kind in METHODS}, listed)
+        chosen = {kind: choosers.pick(kind, listed, wanted[kind]) for kind in METHODS}
+        return Plan(task, tasks, chosen, listed)
 
     def _begun(
         self, backbone: Backbone, plan: Plan, wanted: dict[str, str], given: table_sync.Given, sample: examples.Sample | None
@@ -282,8 +305,15 @@ class Handlers:
             page.samples: pieces.sample_buttons(sample.id if sample else "", given.form),
             page.stop: gr.update(interactive=True),
             self.shell.facts: shell.facts(backbone),
-            self.shell.task: gr.update(choices=plan.tasks, value=plan.task or None),
         }
+
+    def _tasks(self, name: str, plan: Plan) -> list[tuple[str, str]]:
+        """What the chooser of tasks offers, as (shown, task): those of other backbones say which, and whether it is missing."""
+        shown = [(task, task) for task in plan.tasks]
+        for task, other in self.lab.elsewhere(name).items():
+            called = Path(other).name
+            shown.append((f"{task} ({called})" if self.lab.is_here(other) else f"{task} ({called} is missing)", task))
+        return shown
 
     def _address(self, name: str, plan: Plan, ask: Ask, sample_id: str) -> str:
         decode = ask.decode

@@ -8,6 +8,8 @@ from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+from torch import Tensor
+
 from analysis.attention import SITE, AttentionMap, AttentionMass, attention_map, attention_mass
 from analysis.influence import Influence, influence_parts
 from analysis.sentences import SentenceMap, Sentences, sentence_map, sentences_of
@@ -19,7 +21,7 @@ from core.intervene import UNTOUCHED, Intervention
 from core.prefix import Prefix
 from core.runs import TEXT
 
-KEPT = 48  # readings, each at most a few megabytes
+KEPT = 128 * 2**20  # bytes of readings; the last one is kept however large it is
 WORDS = 5
 WAIT = 0.2  # seconds between two looks at whether the text is still wanted
 
@@ -59,6 +61,7 @@ class Looking:
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
         self._kept: OrderedDict[Hashable, Any] = OrderedDict()
+        lab.on_drop.append(self._forget)
 
     def reader(self, run: str, backbone: Backbone, kind: str = "") -> Reader:
         """A run, ready to read; empty for the frozen model. Errors of Lab.load."""
@@ -154,8 +157,21 @@ class Looking:
 
     def _keep(self, key: Hashable, found: Any) -> None:
         self._kept[key] = found
-        while len(self._kept) > KEPT:
-            self._kept.popitem(last=False)
+        held = sum(_size(one) for one in self._kept.values())
+        while held > KEPT and len(self._kept) > 1:
+            held -= _size(self._kept.popitem(last=False)[1])
+
+    def _forget(self, fingerprint: str) -> None:
+        """What was read on a backbone that is gone."""
+        for key in [key for key in list(self._kept) if isinstance(key, tuple) and fingerprint in key]:
+            self._kept.pop(key, None)
+
+
+def _size(found: Any) -> int:
+    """Bytes, roughly: of its tensors, and a little for the rest."""
+    parts = found if isinstance(found, tuple) else (found,)
+    values = [value for part in parts for value in getattr(part, "__dict__", {}).values()]
+    return 4096 + sum(value.nbytes for value in values if isinstance(value, Tensor))
 
 
 def _request(reader: Reader, text: Written, done: Intervention, seed: int = 0) -> Request:

@@ -3,6 +3,7 @@
 A backbone is shared by all its prefixes. A fine-tuned run is a whole copy of the weights, so few of those are kept.
 """
 
+import gc
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,17 +13,21 @@ from typing import TypeVar
 import torch
 
 from app.subject import Subjects
-from core.backbone import DEFAULT, Backbone, bundled, fetch, load_backbone
+from core.backbone import DEFAULT, DEFAULTS, Backbone, bundled, fetch, load_backbone
 from core.engine import Engine
+from core.errors import PrefixLabError
 from core.runs import TEXT, LoadedRun, load_run, text_run
 from core.store import Run, Store, store
-from core.tasks import task
+from core.tasks import SUMMARIZATION, task
 
 HUB = ("distilgpt2", "gpt2", "gpt2-medium", "gpt2-large")  # fetched on demand; offered so that it is seen that names work
 MODEL, PAGES = "model", 24  # all events that use a model: so many at a time, each of them holds a thread of the web server
 BACKBONES_KEPT = 2
 MODELS_KEPT = 3  # runs with weights of their own
+PAGES_KNOWN = 64  # open ones whose backbone is kept for them
 PREFIX_BYTES = 256_000_000  # of prefixes: about 460 of the bundled model's, each of 30 virtual tokens
+
+READY = ("done", "cancelled")  # a run that can be shown
 
 Result = TypeVar("Result")
 
@@ -50,6 +55,8 @@ class Lab:
         self._backbones: OrderedDict[str, Backbone] = OrderedDict()
         self._runs: OrderedDict[tuple[str, str], LoadedRun] = OrderedDict()
         self.subjects = Subjects()
+        self.on_drop: list[Callable[[str], None]] = []  # told the fingerprint of a backbone that is forgotten
+        self._shown: OrderedDict[str, str] = OrderedDict()  # page -> the backbone it shows
         self._newest: dict[str, int] = {}
         self._stopped: dict[str, int] = {}
 
@@ -93,10 +100,66 @@ class Lab:
         return self._backbones[name]
 
     def _drop(self, name: str) -> None:
-        """Forget a backbone with the runs on it, unless another name holds the same object."""
-        backbone = self._backbones.pop(name)
-        for key in [key for key in self._runs if key[1] == backbone.spec.fingerprint]:
+        """Forget a backbone with the runs on it, and all that was computed with it."""
+        fingerprint = self._backbones.pop(name).spec.fingerprint
+        for key in [key for key in self._runs if key[1] == fingerprint]:
             del self._runs[key]
+        for forget in self.on_drop:
+            forget(fingerprint)
+
+    def show(self, page: str, name: str) -> Backbone:
+        """The backbone that a page shows from now on; errors of `backbone`. Those that no page shows give their memory back."""
+        before = self._shown.get(page)
+        self._shown[page] = name  # before it is loaded, so that no other page's change takes it away
+        try:
+            found = self.backbone(name)
+        except PrefixLabError:
+            self._shown[page] = before or name
+            raise
+        self._shown.move_to_end(page)
+        while len(self._shown) > PAGES_KNOWN:
+            self._shown.popitem(last=False)
+        if set(self._backbones) - set(self._shown.values()):
+            self.work(self._give_back)
+        return found
+
+    def leave(self, page: str) -> None:
+        """A page was closed. What it showed stays until another backbone is shown: a reload comes back to it."""
+        self._shown.pop(page, None)
+
+    def _give_back(self) -> None:
+        for name in [name for name in self._backbones if name not in self._shown.values()]:
+            self._drop(name)
+        gc.collect()  # a model is full of circles
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    def _tasks(self, name: str, runs: Sequence[Run]) -> set[str]:
+        """What a backbone can be shown with: the tasks of its runs, and its family's own. If it is not loaded, by its name."""
+        if loaded := self._backbones.get(name):
+            own = {SUMMARIZATION} if loaded.opening is not None else set()
+            return own | {run.task.name for run in runs if not unfit(run, loaded)}
+        called = Path(name).name if Path(name).is_dir() else name
+        own = {SUMMARIZATION} if name == DEFAULTS["article"] and name in bundled() else set()
+        return own | {run.task.name for run in runs if run.backbone == called and run.status in READY}
+
+    def elsewhere(self, name: str) -> dict[str, str]:
+        """Tasks that a backbone cannot be shown with, and one that can: loaded, the page's first, or bundled.
+
+        Summarization is always among them, though its backbone may be missing.
+        """
+        found: dict[str, str] = {}
+        runs = self.store.runs()
+        for other in dict.fromkeys([*reversed(self._backbones), self.default, *bundled()]):
+            for one in self._tasks(other, runs) if other != name else ():
+                found.setdefault(one, other)
+        found.setdefault(SUMMARIZATION, DEFAULTS["article"])
+        own = self._tasks(name, runs)
+        return {one: other for one, other in sorted(found.items()) if one not in own}
+
+    def home(self, task: str, name: str) -> str:
+        """The backbone to show a task with: `name` where it can, or where none else can."""
+        return self.elsewhere(name).get(task, name)
 
     def load(self, run_id: str, backbone: Backbone) -> LoadedRun:
         """Put a run on a backbone, or return the one that is there; errors of `load_run` and the store."""
@@ -165,6 +228,6 @@ def unfit(run: Run, backbone: Backbone) -> str:
     if run.fingerprint != spec.fingerprint:
         same = run.backbone == spec.name
         return f"trained on other weights of {run.backbone}" if same else f"trained on {run.backbone}, not on {spec.name}"
-    if run.status not in ("done", "cancelled"):
+    if run.status not in READY:
         return f"its training {run.status}"
     return ""

@@ -19,6 +19,7 @@ EMBEDDED = ("embedding", "in_context")  # … and vectors at the input
 SPACES_KEPT = 512 * 2**20  # bytes of words' vectors; the space that is looked at is kept however large it is
 SCENES_KEPT = 8
 MAPS_KEPT = 16
+Key = tuple[Hashable, ...]
 FORGET = 5.0  # seconds after which a map that nobody asks for any more is not computed further
 
 
@@ -45,8 +46,15 @@ class Studio:
 
     def __init__(self, lab: Lab) -> None:
         self.lab, self.maps = lab, Maps()
-        self._spaces: OrderedDict[Hashable, _Kept] = OrderedDict()
-        self._scenes: OrderedDict[Hashable, Scene] = OrderedDict()
+        self._spaces: OrderedDict[Key, _Kept] = OrderedDict()
+        self._scenes: OrderedDict[Key, Scene] = OrderedDict()
+        lab.on_drop.append(self._forget)
+
+    def _forget(self, fingerprint: str) -> None:
+        """What was computed on a backbone that is gone; every key begins with its fingerprint."""
+        for kept in (self._spaces, self._scenes, self.maps.jobs):
+            for key in [key for key in list(kept) if key[0] == fingerprint]:
+                kept.pop(key, None)
 
     def runs(self, backbone: Backbone) -> list[Run]:
         """Runs that stand on a backbone, those with virtual tokens first."""
@@ -69,12 +77,12 @@ class Studio:
         words = len(self._scenes[key].space.vocabulary)
         yield self._scenes[key], words, words
 
-    def key(self, backbone: Backbone, view: View) -> Hashable:
+    def key(self, backbone: Backbone, view: View) -> Key:
         """Names a scene: what is looked at, and when each run was made (one may be trained anew under the same name)."""
         made = tuple(run_id if run_id.startswith(TEXT) else self.lab.store.get(run_id).created for run_id in view.runs)
         return backbone.spec.fingerprint, view, made
 
-    def _open(self, backbone: Backbone, view: View, place: Hashable) -> Iterator[tuple[None, int, int]]:
+    def _open(self, backbone: Backbone, view: View, place: Key) -> Iterator[tuple[None, int, int]]:
         parts = open_parts(backbone, view.space, view.layer, view.head, site=view.site)
         found: AnySpace | None = None
         while found is None:
@@ -111,17 +119,17 @@ class Maps:
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(1, "umap")
-        self._jobs: OrderedDict[Hashable, _Job] = OrderedDict()
+        self.jobs: OrderedDict[Key, _Job] = OrderedDict()
 
-    def ask(self, key: Hashable, cloud: Cloud) -> Projection | None:
+    def ask(self, key: Key, cloud: Cloud) -> Projection | None:
         """The map, or None while it is computed: ask again soon. Raises what went wrong in it."""
-        job = self._jobs.setdefault(key, _Job())
+        job = self.jobs.setdefault(key, _Job())
         job.wanted = time.monotonic()
-        self._jobs.move_to_end(key)
+        self.jobs.move_to_end(key)
         if job.future is None:
             job.future = self._pool.submit(umap, cloud, cancel=lambda: time.monotonic() - job.wanted > FORGET)
-            while len(self._jobs) > MAPS_KEPT:
-                self._jobs.popitem(last=False)
+            while len(self.jobs) > MAPS_KEPT:
+                self.jobs.popitem(last=False)
         if not job.future.done():
             return None
         future, found = job.future, None
@@ -129,5 +137,5 @@ class Maps:
             found = future.result()
         finally:
             if found is None:  # given up, or failed: begun anew when it is asked for again
-                self._jobs.pop(key, None)
+                self.jobs.pop(key, None)
         return found

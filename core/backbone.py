@@ -21,6 +21,7 @@ from core.families import CAUSAL, MODELS, SEQ2SEQ, SITES, USE, family_of, no_dro
 
 DEFAULT = "mini-gpt2"
 DEFAULTS = {"article": "mini-bart"}  # for other forms of source than tables (see core.tasks.Task)
+OWN = {"mini-gpt2": "such as gpt2", "mini-bart": "such as facebook/bart-base"}  # the project's own, which no hub has
 SAMPLES = 512  # values hashed of each tensor
 transformers_logging.set_verbosity_error()
 transformers_logging.disable_progress_bar()
@@ -146,6 +147,11 @@ def _locate(name: str) -> tuple[str, str]:
     if name in bundled():
         return str(paths.MODELS / name), "bundled"
     path = Path(name).expanduser()
+    if name in OWN and not path.is_dir():
+        raise BackboneNotFound(
+            f"The model {name} comes with Prefix Lab, and its folder assets/models/{name} is not here. Put it back, or give "
+            f"another model: a folder or a hub name, {OWN[name]}."
+        )
     if path.is_dir():
         if not (path / "config.json").exists():
             raise BackboneNotFound(

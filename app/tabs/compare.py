@@ -15,7 +15,7 @@ from app.shell import Shell
 from app.urlstate import MODES
 
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-SHOWN = {"greedy": "Greedy", "sample": "Sample", "beam": "Beam 5"}
+SHOWN = {"greedy": "Greedy", "sample": "Sample", "beam": "Beam"}
 TABLE = """<div class="pl-grid"><div class="rows"></div><button type="button" class="pl-btn add">+ field</button></div>
 <label class="pl-source"><span class="of-table">As the model reads it</span><span class="of-article">Article</span>
 <textarea id="pl-source" rows="3" spellcheck="false" placeholder="Paste a table in any notation"></textarea></label>"""
@@ -102,7 +102,7 @@ def _wire(do: Handlers, shell: Shell, page: Page) -> None:
         page.note,
         page.gallery,
     ]
-    written += [page.samples, shell.status, shell.facts, shell.task, shell.address, shell.subject]
+    written += [page.samples, shell.status, shell.facts, shell.backbone, shell.task, shell.address, shell.subject]
 
     def then_run(event: gr.events.Dependency, ask=do.ask, given: list | None = None) -> None:
         ticket = event.then(ask, given, [page.ticket, shell.status], queue=False, trigger_mode="multiple", **QUIET)
@@ -121,5 +121,6 @@ def _wire(do: Handlers, shell: Shell, page: Page) -> None:
     then_run(page.heads["finetuned"].select(do.choose, None, page.finetuned, **latest))
     for choice in (shell.backbone, shell.task):  # these report a choice when they are merely left, too
         then_run(choice.input(None, **QUIET), do.ask_if_new, [shell.backbone, shell.task, page.shown])
+    shell.page.unload(do.leave)
     restored = [*page.table_parts, *page.settings, shell.backbone, shell.task, page.prefix, page.finetuned, shell.status]
     then_run(shell.page.load(do.restore, shell.search, restored, js="() => [location.search]", **latest))

@@ -136,7 +136,7 @@ def test_a_reload_brings_the_same_comparison_back(page, served):
 
 def test_beams_show_when_they_are_whole(page, served):
     open_page(page, served)
-    page.get_by_label("Beam 5").check(force=True)
+    page.get_by_label("Beam", exact=True).check(force=True)
     page.locator("#pl-generate").click()
     expect(page).to_have_url(re.compile("mode=beam"))
     settle(page)

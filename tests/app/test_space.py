@@ -162,7 +162,7 @@ def test_maps_are_made_in_the_background_kept_and_given_up(rooms, backbone, monk
         return found
 
     assert maps.ask("key", made.cloud) is None
-    maps._jobs["key"].future.result(60)  # nobody asks any more, so it ends by itself
+    maps.jobs["key"].future.result(60)  # nobody asks any more, so it ends by itself
     leave.append(1)
     found = asked_until_ready()
     assert found.method == "UMAP" and maps.ask("key", made.cloud) is found and len(calls) == 2
