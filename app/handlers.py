@@ -219,9 +219,9 @@ class Handlers:
             raise
         plan = self._plan(backbone, task or "", prefix, finetuned)
         given, switched = self._given(table, self.lab.form(plan.task))
-        if [name, plan.task or None] != shown:  # the gallery is another task's
+        if [name, plan.task or None] != shown:  # gallery and panels are another task's
             self.lab.ask(f"{who} gallery")
-            switched |= {self.page.gallery: ""}
+            switched |= {self.page.gallery: "", self.page.panels: ""}
         if given.form == "article":
             decode = replace(SUMMARY_DECODING, **_own(decode))
             switched[self.page.note] = article_panels.note(backbone, self._learned(backbone, plan.chosen["prefix"]), given.source)

@@ -4,7 +4,7 @@ import csv
 import io
 import logging
 import time
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,7 @@ from app.session import Lab
 from app.space_page import SpacePage
 from app.space_state import SpaceState, parted
 from app.space_wish import Fitted, Wish, fit
-from app.studio import WITH_PREFIX, Studio
+from app.studio import WITH_PREFIX, Key, Studio
 from core.backbone import Backbone
 from core.errors import BadInput, PrefixLabError
 from core.runs import TEXT
@@ -38,7 +38,7 @@ class Seen:
     """A scene with what is chosen in it. `words`: what a search found; `wanted`: the word; `key` names the scene's map."""
 
     scene: Scene
-    key: Hashable
+    key: Key
     fitted: Fitted
     run: str
     number: int
@@ -231,7 +231,7 @@ class SpaceHandlers:
         return kept.getvalue()
 
 
-def _seen(scene: Scene, key: Hashable, fitted: Fitted) -> Seen:
+def _seen(scene: Scene, key: Key, fitted: Fitted) -> Seen:
     """The chosen virtual token where it is in the scene, else the first; what the search finds."""
     token, lengths = fitted.wish.token, {one.run: len(one.vectors) for one in scene.placed}
     run = token[0] if token and token[0] in lengths else scene.placed[0].run
