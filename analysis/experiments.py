@@ -16,7 +16,7 @@ from core.tasks import Example
 from core.training import Training
 
 FROZEN = "frozen"
-SHOWN = ("BLEU", "ROUGE-L", "Told")  # of the scores, where they were computed
+SHOWN = ("BLEU", "BLEU-seen", "BLEU-unseen", "ROUGE-L", "Told")  # of the scores, where they were computed
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,12 @@ MAX_NEW = 60
 def looker(backbone: Backbone, task: Task, example: Example) -> Look:
     """A look at an example: {"source", "reference", "frozen", "text"}, and for a prefix "mass", its share by layer.
 
-    "frozen" is what the backbone alone makes of it, told once; "mass" the mean attention on the virtual tokens.
+    "frozen" is what the backbone alone makes of it, told once; "mass" the mean attention on the virtual tokens. Of a model with
+    several sites the layers of all, with "layers" to say which is which.
     """
     frozen: list[str] = []
+    spec = backbone.spec
+    layers = [f"{site} {layer + 1}" for site in spec.sites for layer in range(spec.depth(site))]
 
     def look(method: Method) -> dict[str, Any]:
         prefix = method.prefix()
@@ -34,8 +37,9 @@ def looker(backbone: Backbone, task: Task, example: Example) -> Look:
         made = generate(method.model, backbone, [request], decode)[0]
         seen |= {"frozen": frozen[0], "text": made.text}
         if prefix is not None:
-            mass = by_layer(attention_mass(method.model, backbone, request, made.ids))[:, PREFIX]
-            seen["mass"] = [round(share, 4) for share in mass.tolist()]
+            found = [attention_mass(method.model, backbone, request, made.ids, site) for site in spec.sites]
+            seen["mass"] = [round(share, 4) for mass in found for share in by_layer(mass)[:, PREFIX].tolist()]
+            seen |= {"layers": layers} if len(spec.sites) > 1 else {}
         return seen
 
     return look

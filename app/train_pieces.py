@@ -50,7 +50,7 @@ def facts(found: Plan, backbone: Backbone, data: str) -> str:
         ("Trains", trains if found.trained else "nothing: examples stand as text before every input"),
         ("Keeps", keeps if found.trained else "that text"),
         ("Data", data),
-        ("Takes", tag("b", f"about {took(found.seconds)}") + f" here, {found.updates:,} updates"),
+        ("Takes", tag("b", f"about {took(found.seconds)}") + " here" + (f", {found.updates:,} updates" if found.updates else "")),
     ]
     return tag("dl", "".join(tag("dt", name) + tag("dd", value) for name, value in rows), cls="pl-facts-list")
 
@@ -202,7 +202,8 @@ def watched(looks: Sequence[dict[str, Any]]) -> str:
     rows.append(_look(f"Update {last['update']:,}", last["text"], _mass(last), "latest"))
     rows.append(_look("A person", str(last.get("reference", "")), "", "person"))
     earlier = "".join(_look(when, said, _mass(look), None) for when, said, look in reversed(told[:-1]))
-    more = tag("details", tag("summary", f"Its {len(told) - 1} earlier texts") + tag("ol", earlier)) if earlier else ""
+    title = f"Its {len(told) - 1} earlier texts" if len(told) > 2 else "Its earlier text"
+    more = tag("details", tag("summary", title) + tag("ol", earlier)) if earlier else ""
     return tag("section", heading + source + tag("ol", "".join(rows)) + more, cls="pl-panel pl-watch")
 
 

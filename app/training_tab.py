@@ -153,7 +153,7 @@ class TrainHandlers(Shown):
         data = f"{len(found):,} {noun}{few}, {took.rows:,} texts; {valid:,} to validate on"
         shown[page.facts] = pieces.facts(took, model, data)
         shown[page.command] = pieces.command_box(command(want.words("your-data")))
-        return shown | {page.start: gr.update(interactive=True)}
+        return shown | {page.start: gr.update(interactive=True, value="Start training" if took.trained else "Make it a run")}
 
     def _checked(self, want: Wish, bad: list[str], good: int) -> Update:
         return {self.page.preview: pieces.preview(peek(Path(want.data.file)), bad, good)} if want.data.file else {}

@@ -56,12 +56,13 @@ def masses(looks: Sequence[Mapping[str, Any]], name: str) -> go.Figure | None:
     seen = [look for look in looks if isinstance(look.get("mass"), list) and look["mass"]]
     if not seen:
         return None
-    layers = min(len(look["mass"]) for look in seen)
+    layers, named = min(len(look["mass"]) for look in seen), seen[-1].get("layers")
+    names = named if isinstance(named, list) and len(named) == layers else [f"layer {layer + 1}" for layer in range(layers)]
     cells = [[100 * look["mass"][layer] for look in seen] for layer in range(layers)]
     heat = go.Heatmap(
         z=cells,
         x=[str(look["update"]) for look in seen],
-        y=[f"layer {layer + 1}" for layer in range(layers)],
+        y=[plain(str(one)) for one in names],
         colorscale=SEQUENTIAL,
         zmin=0,
         zmax=100,
@@ -72,7 +73,7 @@ def masses(looks: Sequence[Mapping[str, Any]], name: str) -> go.Figure | None:
     return figure(
         [heat],
         "Attention on the prefix",
-        "%, mean of the heads, telling the table above",
+        "%, mean of the heads, for the text above",
         xaxis={"title": {"text": "update"}, "type": "category", "tickangle": 0, "nticks": 6},
         yaxis={"title": {"text": ""}, "autorange": "reversed"},
     )

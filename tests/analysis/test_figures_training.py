@@ -23,4 +23,6 @@ def test_a_long_training_is_thinned_to_its_last_point():
 def test_masses_are_percent_by_layer_and_none_without_a_prefix():
     made = masses([{"update": 0, "mass": [0.5, 0.25]}, {"update": 4, "mass": [0.75, 0.1]}, {"update": 8}], "r")
     assert [list(row) for row in made.data[0].z] == [[50.0, 75.0], [25.0, 10.0]] and list(made.data[0].x) == ["0", "4"]
-    assert masses([{"update": 0}], "r") is None
+    assert list(made.data[0].y) == ["layer 1", "layer 2"] and masses([{"update": 0}], "r") is None
+    sites = masses([{"update": 0, "mass": [0.5, 0.25], "layers": ["encoder 1", "<b>"]}], "r")
+    assert list(sites.data[0].y) == ["encoder 1", "&lt;b&gt;"]

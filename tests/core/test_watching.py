@@ -4,11 +4,13 @@ import json
 
 from analysis.watch import looker
 from core.config import TrainConfig
+from core.methods.table import new_method
+from core.sources import task_for
 from core.store import Store
 from core.tasks import task
 from core.training import STOP, Training, resumed
 from core.watching import NAME, looks
-from tests.tiny import EXAMPLES
+from tests.tiny import ARTICLES, EXAMPLES
 
 CONFIG = TrainConfig(length=3, batch=4, updates=10, watch=4, init="random", rate=1e-2, save_every=3)
 
@@ -39,6 +41,13 @@ def test_a_fine_tuned_copy_is_watched_too_with_checkpointing(tiny, tmp_path):
     run = train(tiny, tmp_path, "f", CONFIG.but(method="finetune", checkpointing=True))
     assert len(looks(run.folder)) == 4 and "mass" not in looks(run.folder)[0]
     assert tiny.model.training is False
+
+
+def test_of_a_model_with_several_sites_the_layers_of_all_are_told_by_name(bart):
+    form = task_for(bart, "summarization")
+    seen = looker(bart, form, ARTICLES[0])(new_method(bart, CONFIG))
+    names = [f"{site} {layer}" for site, depth in (("encoder", 3), ("decoder", 2), ("cross", 2)) for layer in range(1, depth + 1)]
+    assert seen["layers"] == names and len(seen["mass"]) == 7 and all(0 < share < 1 for share in seen["mass"])
 
 
 def test_a_stop_from_outside_keeps_the_run_and_it_goes_on(tiny, tmp_path):
