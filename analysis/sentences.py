@@ -123,6 +123,7 @@ def told(spans: Sequence[tuple[int, int]], article: str, shares: Tensor, count: 
     whole = shares.sum().clamp(min=1e-30)
     best = sorted(torch.topk(shares, min(count, len(spans))).indices.tolist())
     named = [f"sentence {at + 1} ({100 * shares[at] / whole:.0f} %)" for at in best]
+    named = [", ".join(named[:-1]), named[-1]] if len(named) > 1 else named
     first = article[slice(*spans[int(shares.argmax())])]
     short = first if len(first) <= 80 else first[:79] + "…"
-    return f"Of the attention on the article, {', '.join(named)} drew most. The one that drew most reads: “{short}”"
+    return f"Of the attention on the article, {' and '.join(named)} drew most. The one that drew most reads: “{short}”"

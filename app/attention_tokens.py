@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from analysis.attention import SITE, AttentionMap, Names, Reading
@@ -82,10 +83,11 @@ def _told(
 
 
 def _reader(name: str, kind: str, found: Reading, weights: Tensor, rows: range) -> dict[str, Any]:
-    """`weights`: (query, virtual + key)."""
-    thousandths = (1000 * weights[list(rows)]).round().int().tolist()
-    mean = (1000 * weights[list(found.steps)].mean(0)).round().int().tolist()
-    return {"name": name, "kind": kind, "virtual": found.virtual, "rows": thousandths, "mean": mean}
+    """`weights`: (query, virtual + key). `sums`: of each row the shares of the groups of keys, the mean's last."""
+    shown = torch.cat([weights[list(rows)], weights[list(found.steps)].mean(0, keepdim=True)])
+    *thousandths, mean = (1000 * shown).round().int().tolist()
+    sums = (100 * torch.stack([part.sum(-1) for part in shown.split(found.sizes, -1)], -1)).round().int().tolist()
+    return {"name": name, "kind": kind, "virtual": found.virtual, "rows": thousandths, "mean": mean, "sums": sums}
 
 
 def _of_sentence(found: Sentences, number: int) -> range:

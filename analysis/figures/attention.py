@@ -19,6 +19,7 @@ Masses = Mapping[str, AttentionMass]
 PLAIN = Names()
 TILES = 150  # tiles of a heatmap that still have room for their numbers
 WORDS = 48  # steps whose tokens still fit under the bars
+CROWD = 150  # steps beyond which bars have no room for gaps
 _BARS: tuple[dict[str, Any], ...] = (
     {"color": COLOURS["prefix"], "line": {"width": 0}},
     {"pattern": {"shape": "/", "fgcolor": COLOURS["muted"], "bgcolor": COLOURS["mid"], "size": 7, "solidity": 0.2}},
@@ -48,7 +49,9 @@ def mass_by_step(
         if 0 < len(found) <= WORDS // len(masses):
             made.update_xaxes(tickangle=-60, tickvals=list(range(1, len(found) + 1)), ticktext=tokens, row=1, col=column)
     title = f"While each token was {did}{_in(named)}"
-    return _stacked(made, masses, title, f"{_kind(weighted)}, {_place(layer, head)}", "token, in order", named)
+    drawn = _stacked(made, masses, title, f"{_kind(weighted)}, {_place(layer, head)}", "token, in order", named)
+    crowded = any(len(mass.stepped) > CROWD // len(masses) for mass in masses.values())
+    return drawn.update_layout(bargap=0) if crowded else drawn
 
 
 def heads(

@@ -85,10 +85,10 @@
     };
     const light = (token) => {
       for (const { reader, keys, queries, sum } of readers) {
-        const row = token === null ? reader.mean : reader.rows[token - data.lag - data.first];
+        const at = token === null ? reader.rows.length : token - data.lag - data.first;
+        const row = token === null ? reader.mean : reader.rows[at];
         if (!row) continue;
-        const end = reader.virtual + data.source;
-        const parts = [row.slice(0, reader.virtual), row.slice(reader.virtual, end), row.slice(end)].map((some) => some.reduce((a, b) => a + b, 0) / 10);
+        const parts = reader.sums[at];
         keys.forEach((key, i) => {
           key.style.setProperty("--w", Math.sqrt(row[i] / 1000).toFixed(3)); // the root, so that small weights are seen
           key.title = `${(row[i] / 10).toFixed(1)} %`;
@@ -101,8 +101,8 @@
         });
         const named = token === null ? "" : data.unit === "sentences" && !data.queries ? String(token + 1) : texts()[token].trim() || "␣";
         const when = token === null ? data.mean : data.one.replace("{}", () => named);
-        const there = [reader.virtual, data.source, keys.length - end];
-        const said = data.groups.map((name, i) => (there[i] ? `${name} ${parts[i].toFixed(0)} %` : "")).filter(Boolean);
+        const there = [reader.virtual, data.source, keys.length - reader.virtual - data.source];
+        const said = data.groups.map((name, i) => (there[i] ? `${name} ${parts[i]} %` : "")).filter(Boolean);
         sum.textContent = `${when}: ${said.join(", ")}`;
       }
     };

@@ -54,6 +54,7 @@ def test_an_article_is_shown_by_sentences_first_and_by_tokens_on_demand(do):
     assert encoder["title"].startswith("Layer 3, head 2")
     tokens = json.loads(shown(do, unit="tokens", layer=1, head=1)["tokens"])
     assert "".join(tokens["keys"]) == f"<s>{ARTICLES[0].source}</s>" and tokens["whole"]
+    assert all(99 <= sum(parts) <= 101 for parts in tokens["readers"][0]["sums"])
     assert [sum(row) for row in tokens["readers"][0]["rows"]] == pytest.approx([1000] * len(tokens["queries"]), abs=60)
     assert json.loads(shown(do, site="decoder", layer=1, head=1)["tokens"])["unit"] == "tokens"
     assert shown(do, unit="tokens")["tokens"] == ""  # of no head
