@@ -51,6 +51,7 @@ def header(lab: Lab, page: gr.Blocks) -> Shell:
 def _buttons() -> str:
     acts = [
         ("theme", "Dark", "Dark or light"),
+        ("controls", "Controls", "Show or hide the controls that the large type leaves no room for"),
         ("present", "Present", "Large type for a projector (key P)"),
         ("link", "Copy link", "Copy a link to this comparison"),
     ]

@@ -17,6 +17,13 @@
     return library;
   };
 
+  // The library is large: it is read once the first texts stand, so that the first figure need not wait for it.
+  const early = setInterval(() => {
+    if (!document.querySelector("#pl-status [data-phase='done']")) return;
+    clearInterval(early);
+    plotly().catch(() => {});
+  }, 400);
+
   const isDark = () => document.body.classList.contains("dark");
   const recoloured = (part) => {
     if (typeof part === "string") return style.dark[part.toLowerCase()] || part;
@@ -28,6 +35,20 @@
     const { data, layout } = dark ? recoloured(figure) : structuredClone(figure); // plotly writes into what it is given
     if (large) layout.margin = Object.fromEntries(Object.entries({ t: 62, ...layout.margin }).map(([side, room]) => [side, room * 1.4]));
     return { data, layout: { ...layout, template: style.templates[(dark ? "dark" : "light") + (large ? "-large" : "")] } };
+  };
+
+  const rest = () => new Promise((done) => { (window.requestIdleCallback || setTimeout)(done, { timeout: 600 }); });
+  // Because of the page's <base>, plotly writes the whole address before the names of patterns and gradients, and they are lost
+  // when the address changes. It looks for <base> once, when it first draws in a place, and at once: it must not find it then.
+  const withoutBase = (show) => {
+    const base = document.querySelector("base[href]");
+    const address = base?.getAttribute("href");
+    base?.removeAttribute("href");
+    try {
+      return show();
+    } finally {
+      base?.setAttribute("href", address);
+    }
   };
 
   // ---- what plotly reports, in plain words
@@ -56,25 +77,22 @@
       node.on("plotly_selected", (event) => { pass("lasso", told(event)); trigger("lasso", { points: told(event) }); });
       node.on("plotly_deselect", () => { pass("lasso", []); trigger("lasso", { points: [] }); });
     };
+    let asked = 0; // of several wishes to draw only the last is met
     const draw = async () => {
       if (!node.isConnected) return;
       element.classList.toggle("empty", !figure);
       if (!figure || !node.clientWidth) return; // hidden: drawn when it is seen
+      const mine = ++asked;
       const Plotly = await plotly();
-      if (!figure) return;
+      if (node.getBoundingClientRect().top > innerHeight) await rest(); // out of sight: what is in sight comes first
+      if (!figure || mine !== asked || !node.clientWidth) return;
       const { data, layout } = dressed(figure);
+      const name = figure.name;
       const first = !node.classList.contains("js-plotly-plot");
-      const show = (data, layout) => Plotly.react(node, data, { ...layout, height: node.clientHeight, autosize: true }, { ...style.config, displayModeBar: bar ? "hover" : false });
-      await show(data, layout);
-      if (first) {
-        // Because of the page's <base>, plotly writes the whole address before the names of patterns and gradients, and they
-        // are lost when the address changes. Without it they stay.
-        node._context._baseUrl = "";
-        const again = dressed(figure);
-        await show(again.data, again.layout);
-        listen();
-      }
-      node.dataset.drawn = figure.name;
+      const show = () => Plotly.react(node, data, { ...layout, height: node.clientHeight, autosize: true }, { ...style.config, displayModeBar: bar ? "hover" : false });
+      await (first ? withoutBase(show) : show());
+      if (first) listen();
+      node.dataset.drawn = name;
     };
     const read = () => {
       figure = props.value ? JSON.parse(props.value) : null;
@@ -159,13 +177,5 @@ ${script(`const [data, layout, config] = ${parts}; Plotly.newPlot("figure", data
     document.addEventListener("click", (event) => { // an open menu closes with a click elsewhere
       for (const menu of document.querySelectorAll(".pl-save[open]")) if (!menu.contains(event.target)) menu.open = false;
     });
-    // The library is large: it is read once the first texts stand, so that the first figure need not wait for it.
-    const status = document.querySelector("#pl-status");
-    const watcher = new MutationObserver(() => {
-      if (!status.querySelector("[data-phase='done']")) return;
-      watcher.disconnect();
-      setTimeout(() => plotly().catch(() => {}), 300);
-    });
-    if (status) watcher.observe(status, { subtree: true, childList: true });
   };
 })();

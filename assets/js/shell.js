@@ -56,6 +56,13 @@ window.PrefixLab = (() => {
     dispatchEvent(new Event("resize")); // what was hidden can be measured again
   };
 
+  // What the presenter's view leaves out to make room (runs, decoding, knock-outs …) comes back for as long as it is needed.
+  lab.controls = (on) => {
+    body().classList.toggle("controls", on);
+    for (const button of document.querySelectorAll('[data-act="controls"]')) button.setAttribute("aria-pressed", String(on));
+    dispatchEvent(new Event("resize"));
+  };
+
   // ---- the marks in the texts: values of the table, differences, or none
   lab.marks = (name) => {
     body().dataset.marks = name;
@@ -93,6 +100,7 @@ window.PrefixLab = (() => {
   const acts = {
     theme: () => lab.theme(body().classList.contains("dark") ? "light" : "dark"),
     present: () => lab.present(!body().classList.contains("present")),
+    controls: () => lab.controls(!body().classList.contains("controls")),
     link: () => lab.copyLink(),
     raw: () => lab.raw(!body().classList.contains("raw")),
   };
