@@ -1,7 +1,9 @@
 """What the Attention tab's events do. Errors become sentences in the status bar; a newer request ends an older one."""
 
 import logging
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -22,6 +24,7 @@ from app.subject import Written
 from core.backbone import Backbone
 from core.errors import BadInput, PrefixLabError
 from core.intervene import UNTOUCHED, Intervention
+from core.runs import TEXT
 
 log = logging.getLogger(__name__)
 Update = dict[Any, Any]
@@ -63,26 +66,39 @@ class Handlers:
     # ---- what is asked for
 
     def restore(self, search: str) -> AttentionState:
-        """What the address says, on opening the page."""
-        return urlstate.read(search or "", AttentionState)
+        """What the address says, on opening the page; what it says in vain is told with the text."""
+        state, runs = urlstate.read(search or "", AttentionState), urlstate.read(search or "", urlstate.Address)
+        known = {run.id for run in self.lab.store.runs()}
+        asked = {"prefix": runs.prefix, "finetuned": runs.finetuned}
+        lost = [name for name, run in asked.items() if run and not run.startswith(TEXT) and run not in known]
+        return replace(state, ignored=(*state.ignored, *lost))
 
     def come(self, tab: str, request: gr.Request) -> int:
         """The tab is opened, or a comparison was begun or finished: number 0, which does nothing, where another tab is shown.
 
-        The state is left alone: on opening a link it may be restored at the same moment.
+        Then what this one shows first is read ahead, so that it is there at a click. The state is left alone: on opening a link
+        it may be restored at the same moment.
         """
+        page = request.session_hash or ""
+        if tab != TAB and self.lab.subjects.get(page) is not None:
+            threading.Thread(target=self._ahead, args=(page,), name="ahead", daemon=True).start()
         return self._ask(request) if tab == TAB else 0
+
+    def _ahead(self, page: str) -> None:
+        """The readings are kept, and what draws figures is loaded. What goes wrong is told when the tab is opened."""
+        with suppress(Exception):
+            next(self._refresh(page, AttentionState()))
 
     def turn(self, state: AttentionState, event: gr.EventData, request: gr.Request) -> tuple[AttentionState, int]:
         """A control was used."""
-        return state.turned(str(event.name), event.value), self._ask(request)
+        return replace(state.turned(str(event.name), event.value), ignored=()), self._ask(request)
 
     def tile(self, state: AttentionState, event: gr.EventData, request: gr.Request) -> tuple[AttentionState, int]:
         """A tile of the heads was clicked."""
         points = event.points
         if not points:
             return state, 0
-        return replace(state, layer=int(points[0]["y"]), head=int(points[0]["x"])), self._ask(request)
+        return replace(state, layer=int(points[0]["y"]), head=int(points[0]["x"]), ignored=()), self._ask(request)
 
     def _ask(self, request: gr.Request) -> int:
         return self.lab.ask(f"{TAB}/{request.session_hash}")
@@ -155,10 +171,13 @@ class Handlers:
         done = state.intervention(reader.length, seen.depths) if reader.length else UNTOUCHED
         if reader.length and (gone := state.missing(reader.length, seen.depths)):
             seen.notes.append(f"Not knocked out, as this prefix has none of that name: {', '.join(gone)}.")
+        if state.ignored:
+            seen.notes.append(f"Left out, as the address has no usable value for: {', '.join(state.ignored)}.")
         layers, heads = seen.depths[seen.site], backbone.spec.heads
         if state.layer > layers or state.head > heads:
             where = f", {seen.named.where}," if seen.named.where else ""
-            seen.notes.append(f"{backbone.spec.name}{where} has {layers} layers of {heads} heads.")
+            asked = f"layer {state.layer}" + (f", head {state.head}" if state.head else "")
+            seen.notes.append(f"There is no {asked}: {backbone.spec.name}{where} has {layers} layers of {heads} heads.")
         seen.beside_choices = self._beside(backbone, seen, done)
         seen.beside = self._reader_beside(state, seen, backbone)
         return seen, done

@@ -161,8 +161,8 @@ def _place(name: str, at: str, out: set[str]) -> str:
 
 def _beside(state: AttentionState, seen: Seen) -> str:
     typed = state.beside.startswith(TEXT)
-    chosen = TEXT if typed else state.beside
     options = [("", "nothing"), *seen.beside_choices, (TEXT, "text prefix…")]
+    chosen = TEXT if typed else state.beside if state.beside in dict(options) else ""
     shown = [tag("option", text(name), value=value, selected="" if value == chosen else None) for value, name in options]
     select = tag("select", "".join(shown), aria_label="Beside it", data_set="beside", data_chosen=chosen)
     return select + text_field(state.beside, "beside", hidden=not typed)

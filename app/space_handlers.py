@@ -5,6 +5,7 @@ import io
 import logging
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ import gradio as gr
 
 from analysis.figures import space as figures
 from analysis.neighbours import Neighbour, rows
-from analysis.projection import PREFIX, Projection, pca
+from analysis.projection import PREFIX, Projection
 from analysis.scene import EMBEDDINGS, SITE, Scene
 from analysis.spaces import WHERE
 from analysis.vocabulary import vocabulary
@@ -149,6 +150,14 @@ class SpaceHandlers:
                 yield {self.shell.status: shell.say("running", said)}
             else:
                 yield from self._shown(_seen(scene, self.studio.key(backbone, fitted.view), fitted), began, stale)
+        self._ahead(backbone, fitted, stale)
+
+    def _ahead(self, backbone: Backbone, fitted: Fitted, stale: Callable[[], bool]) -> None:
+        """Once the page has everything. What goes wrong here was not asked for; where it is, it is told."""
+        time.sleep(PAUSE)  # the page draws first
+        if not stale():
+            with suppress(PrefixLabError):
+                self.studio.ahead(backbone, fitted.view, stale)
 
     def _controls(self, backbone: Backbone, fitted: Fitted) -> Update:
         """The controls as the backbone has them."""
@@ -177,7 +186,7 @@ class SpaceHandlers:
         yield {
             page.empty: "",
             page.token: [seen.run, seen.number],
-            page.picture: self._picture(seen, ready or self.lab.work(pca, scene.cloud)),
+            page.picture: self._picture(seen, ready or self.studio.flat(seen.key, scene.cloud)),
             page.note: _notes(seen.fitted) + seen.note + (soon if waiting else ""),
             page.detail: found if seen.words else space_pieces.detail(scene, seen.run, seen.number),
             page.verdict: space_pieces.verdict(scene),

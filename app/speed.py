@@ -7,10 +7,10 @@ them. What the browser takes to draw comes on top. Tables of words are computed 
 import os
 import re
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import fields
-from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -59,7 +59,7 @@ def _attention(lab: Lab, backbone: Backbone, settings: Settings) -> Iterator[Tim
     yield timing_of("attention", "another head", _looks(lab, heads)[1:] or first, SWITCH)
     do = _attention_handlers(lab)
     ticket = do.come("attention", PAGE)
-    filled = seconds(partial(_drained, do.fill(ticket, AttentionState(), PAGE)))
+    filled = _shown(do.fill(ticket, AttentionState(), PAGE), "influence")
     yield timing_of("attention", "the map of knock-outs, whole", [filled])
 
 
@@ -68,7 +68,7 @@ def _looks(lab: Lab, states: Iterable[AttentionState]) -> list[float]:
     do, times = _attention_handlers(lab), []
     for state in states:
         ticket = do.come("attention", PAGE)
-        times.append(seconds(partial(_drained, do.refresh(ticket, state, PAGE))))
+        times.append(_shown(do.refresh(ticket, state, PAGE), "steps"))
     return times
 
 
@@ -86,12 +86,10 @@ def space(backbone: Backbone, settings: Settings) -> Iterator[Timing]:
         yield timing_of("space", f"{what}, the first time", [_words(_space_handlers(lab), settings, run, last)], FIRST)
         cached = [_words(_space_handlers(lab), settings, run, last) for _ in range(settings.repeats)]
         yield timing_of("space", f"{what}, from the cache", cached, NEAREST)
-        others = list(range(max(1, last - settings.repeats), last)) or [last]
-        for layer in others:  # their tables, too, are on disk by the time that a page goes through the layers
-            _words(_space_handlers(lab), settings, run, layer)
         do = _space_handlers(lab)
         _words(do, settings, run, last)
-        yield timing_of("space", "another layer of words", [_words(do, settings, run, layer) for layer in others], SWITCH)
+        beside = range(last - 1, max(0, last - 1 - settings.repeats), -1) or [last]
+        yield timing_of("space", "the layer beside", [_words(do, settings, run, layer) for layer in beside], SWITCH)
         yield from _maps(do, backbone, settings, run)
 
 
@@ -105,8 +103,7 @@ def _maps(do: SpaceHandlers, backbone: Backbone, settings: Settings, run: str) -
 
 def _words(do: SpaceHandlers, settings: Settings, run: str, layer: int) -> float:
     """How long the tab takes for all that it shows of a run at a layer, the map by PCA included."""
-    asked = do.refresh(PAGE, model_name(settings), "yes", "space", *_chosen(do, run, layer))
-    return seconds(partial(_drained, asked))
+    return _shown(do.refresh(PAGE, model_name(settings), "yes", "space", *_chosen(do, run, layer)), "picture")
 
 
 def _chosen(do: SpaceHandlers, run: str, layer: int) -> list[Any]:
@@ -120,12 +117,19 @@ def _space_handlers(lab: Lab) -> SpaceHandlers:
     return SpaceHandlers(lab, FRAME, SpacePage(**parts))
 
 
-def _drained(updates: Iterable[dict[Any, Any]]) -> None:
-    """Everything that a handler sends. NotSupported where it sends what went wrong."""
+def _shown(updates: Iterable[dict[Any, Any]], part: str) -> float:
+    """Seconds until a handler has sent a part of the page for the last time; then it goes on to its end, as it does for a page.
+
+    NotSupported where it sends what went wrong.
+    """
+    began, found = time.perf_counter(), 0.0
     for update in updates:
         said = update.get(FRAME.status)
         if isinstance(said, str) and 'data-phase="error"' in said:
             raise NotSupported("The tab could not be filled: " + re.sub(r"<b>.*?</b>|<[^>]+>", "", said))
+        if part in update:
+            found = time.perf_counter() - began
+    return found
 
 
 def model_name(settings: Settings) -> str:

@@ -1,14 +1,16 @@
 """What the Prefix space tab computes, kept for the next look: spaces, scenes in them, and UMAP in the background."""
 
+import threading
 import time
 from collections import OrderedDict
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from analysis.neighbours import Control, random_control
-from analysis.projection import Cloud, Projection, umap
-from analysis.scene import RANKS, SITE, AnySpace, Scene, Shown, open_parts, scene, shown
+from analysis.projection import Cloud, Projection, pca, umap
+from analysis.scene import EMBEDDINGS, RANKS, SITE, AnySpace, Scene, Shown, open_parts, scene, shown
 from app.session import Lab, unfit
 from core.backbone import Backbone
 from core.runs import TEXT
@@ -17,7 +19,8 @@ from core.store import Run
 WITH_PREFIX = ("prefix", "embedding", "infix", "in_context")  # methods whose runs have virtual tokens at every layer
 EMBEDDED = ("embedding", "in_context")  # … and vectors at the input
 SPACES_KEPT = 512 * 2**20  # bytes of words' vectors; the space that is looked at is kept however large it is
-SCENES_KEPT = 8
+SCENES_KEPT = 12  # and as many maps by PCA
+QUICK = 50_000_000  # parameters of a model whose words are computed at a layer within a few seconds
 MAPS_KEPT = 16
 Key = tuple[Hashable, ...]
 FORGET = 5.0  # seconds after which a map that nobody asks for any more is not computed further
@@ -48,13 +51,16 @@ class Studio:
         self.lab, self.maps = lab, Maps()
         self._spaces: OrderedDict[Key, _Kept] = OrderedDict()
         self._scenes: OrderedDict[Key, Scene] = OrderedDict()
+        self._flat: OrderedDict[Key, Projection] = OrderedDict()
+        self._guard = threading.Lock()
         lab.on_drop.append(self._forget)
 
     def _forget(self, fingerprint: str) -> None:
         """What was computed on a backbone that is gone; every key begins with its fingerprint."""
-        for kept in (self._spaces, self._scenes, self.maps.jobs):
-            for key in [key for key in list(kept) if key[0] == fingerprint]:
-                kept.pop(key, None)
+        with self._guard:
+            for kept in (self._spaces, self._scenes, self._flat, self.maps.jobs):
+                for key in [key for key in list(kept) if key[0] == fingerprint]:
+                    kept.pop(key, None)
 
     def runs(self, backbone: Backbone) -> list[Run]:
         """Runs that stand on a backbone, those with virtual tokens first."""
@@ -63,35 +69,66 @@ class Studio:
 
     def look(self, backbone: Backbone, view: View) -> Iterator[tuple[Scene | None, int, int]]:
         """(None, words done, words in all) while the words' vectors are computed, then (scene, all, all)."""
-        runs = [self._run(run_id, backbone) for run_id in view.runs]
         key = self.key(backbone, view)
-        if key not in self._scenes:
-            place = (backbone.spec.fingerprint, view.space, view.layer, view.head, view.site)
-            if place not in self._spaces:
-                yield from self._open(backbone, view, place)
-            self._spaces.move_to_end(place)
-            self._scenes[key] = self.lab.work(self._scene, self._spaces[place], runs, view.whole)
-        self._scenes.move_to_end(key)
-        while len(self._scenes) > SCENES_KEPT:
-            self._scenes.popitem(last=False)
-        words = len(self._scenes[key].space.vocabulary)
-        yield self._scenes[key], words, words
+        found = self._scenes.get(key)
+        if found is None:
+            runs = [self._run(run_id, backbone) for run_id in view.runs]
+            kept = yield from self._open(backbone, view)
+            found = self.lab.work(self._scene, kept, runs, view.whole)
+        self._keep(self._scenes, key, found)
+        words = len(found.space.vocabulary)
+        yield found, words, words
+
+    def flat(self, key: Key, cloud: Cloud) -> Projection:
+        """The map by PCA of the scene of a key."""
+        found = self._flat.get(key) or self.lab.work(pca, cloud)
+        self._keep(self._flat, key, found)
+        return found
+
+    def ahead(self, backbone: Backbone, view: View, stale: Callable[[], bool]) -> None:
+        """The layers beside this one, while nothing newer is asked for, so that a step to them finds everything ready.
+
+        Nothing where a layer's words would take long.
+        """
+        if view.space == EMBEDDINGS or backbone.spec.parameters > QUICK:
+            return
+        for layer in (view.layer - 1, view.layer + 1):
+            if 0 <= layer < backbone.spec.depth(view.site) and not stale():
+                beside = replace(view, layer=layer)
+                for found, _, _ in self.look(backbone, beside):
+                    if stale():
+                        return
+                    if found is not None:
+                        self.flat(self.key(backbone, beside), found.cloud)
 
     def key(self, backbone: Backbone, view: View) -> Key:
         """Names a scene: what is looked at, and when each run was made (one may be trained anew under the same name)."""
         made = tuple(run_id if run_id.startswith(TEXT) else self.lab.store.get(run_id).created for run_id in view.runs)
         return backbone.spec.fingerprint, view, made
 
-    def _open(self, backbone: Backbone, view: View, place: Key) -> Iterator[tuple[None, int, int]]:
-        parts = open_parts(backbone, view.space, view.layer, view.head, site=view.site)
-        found: AnySpace | None = None
-        while found is None:
-            found, done, total = self.lab.work(next, parts)
-            if found is None:
-                yield None, done, total
-        self._spaces[place] = _Kept(found, {})
-        while len(self._spaces) > 1 and sum(_size(kept.space) for kept in self._spaces.values()) > SPACES_KEPT:
-            self._spaces.popitem(last=False)
+    def _open(self, backbone: Backbone, view: View) -> Generator[tuple[None, int, int], None, _Kept]:
+        place = (backbone.spec.fingerprint, view.space, view.layer, view.head, view.site)
+        kept = self._spaces.get(place)
+        if kept is None:
+            parts = open_parts(backbone, view.space, view.layer, view.head, site=view.site)
+            found: AnySpace | None = None
+            while found is None:
+                found, done, total = self.lab.work(next, parts)
+                if found is None:
+                    yield None, done, total
+            kept = _Kept(found, {})
+        self._keep(self._spaces, place, kept)
+        return kept
+
+    def _keep(self, place: "OrderedDict[Key, Any]", key: Key, found: Any) -> None:
+        """Keep what was used last: so many scenes and maps, and spaces up to some memory. Several pages may do so at once."""
+        with self._guard:
+            place[key] = found
+            place.move_to_end(key)
+            while place is not self._spaces and len(place) > SCENES_KEPT:
+                place.popitem(last=False)
+            while len(self._spaces) > 1 and sum(_size(kept.space) for kept in self._spaces.values()) > SPACES_KEPT:
+                self._spaces.popitem(last=False)
 
     @staticmethod
     def _scene(kept: _Kept, runs: Sequence[Shown], whole: bool) -> Scene:

@@ -9,6 +9,7 @@ import csv
 import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,7 @@ CONFIG: dict[str, Any] = {
 }
 
 
+@cache
 def template(theme: str = "light", size: int = SIZE) -> go.layout.Template:
     """Fonts, paper, axes and margins. `theme`: light or dark."""
     ink = {name: pair[theme == "dark"] for name, pair in PALETTE.items()}
@@ -163,7 +165,10 @@ def _axis(what: go.Figure, name: str) -> str:
 
 
 def _bare(text: Any) -> str:
-    return str(text or "").replace("<br>", " ").replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+    told = str(text or "")
+    if "<" not in told and "&" not in told:
+        return told
+    return told.replace("<br>", " ").replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 
 
 def _rows(trace: Any) -> Iterator[list[Any]]:

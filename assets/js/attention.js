@@ -24,6 +24,7 @@
     const host = element.querySelector(".pl-token-view");
     let data = null;
     let pinned = null;
+    let lost = ""; // what the address asked for in vain
     const readers = [];
 
     const chip = (cls, text, title) => make("span", { className: cls, textContent: text, title });
@@ -32,7 +33,7 @@
       readers.length = 0;
       if (!data) return;
       host.classList.toggle("by-sentence", data.unit === "sentences");
-      const about = make("span", { className: "meta about", textContent: data.hint });
+      const about = make("span", { className: "meta about", textContent: lost + data.hint });
       const part = make("span", { className: "meta", textContent: data.part });
       host.append(make("header", {}, make("h3", { textContent: data.title }), about, part));
       const sides = make("div", { className: "sides" });
@@ -109,6 +110,7 @@
     const of = (event) => event.target.closest?.("[data-token]")?.dataset.token;
     const pin = (token) => {
       pinned = pinned === token ? null : token;
+      lost = "";
       PrefixLab.address({ token: pinned === null ? "" : String(pinned) });
       light(pinned);
     };
@@ -129,8 +131,10 @@
       if (data && before && before !== JSON.stringify(texts())) pinned = null; // another text
       if (data && pinned !== null && !has(pinned)) pinned = null;
       if (data && !before) { // the address names a token; one that is not there is left out
-        const wanted = Number.parseInt(new URLSearchParams(location.search).get("token") || "", 10);
+        const asked = new URLSearchParams(location.search).get("token") || "";
+        const wanted = /^\d+$/.test(asked) ? Number(asked) : NaN;
         pinned = has(wanted) ? wanted : null;
+        lost = asked && pinned === null ? `Token “${asked.slice(0, 12)}” of the address cannot be chosen here: none is. ` : "";
       }
       if (data) PrefixLab.address({ token: pinned === null ? "" : String(pinned) });
       draw();

@@ -94,7 +94,10 @@
       if (first) listen();
       node.dataset.drawn = name;
     };
+    let before = ""; // the same picture again is not drawn again
     const read = () => {
+      if (props.value && props.value === before) return;
+      before = props.value;
       figure = props.value ? JSON.parse(props.value) : null;
       if (!figure && node.classList.contains("js-plotly-plot")) {
         plotly().then((Plotly) => { if (!figure) { Plotly.purge(node); node.classList.remove("js-plotly-plot"); delete node.dataset.drawn; } });

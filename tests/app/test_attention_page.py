@@ -59,9 +59,12 @@ def test_a_text_fills_the_tab_and_a_tile_opens_its_tokens(page, served):
 
 
 def test_the_prefix_is_turned_down_and_a_link_brings_it_all_back(page, served):
-    open_tab(page, served, "&layer=1&head=2&out=P9.P2&seed=x")
+    open_tab(page, served, "&layer=1&head=2&out=P9.P2&seed=x&weigh=loud&token=999&prefix=ghost")
     expect(page.locator(f"{LOOK}reads")).to_contain_text("Not knocked out, as this prefix has none of that name: P9")
+    expect(page.locator(f"{LOOK}reads")).to_contain_text("no usable value for: weigh, prefix.")
+    expect(page.locator(f"{LOOK}tokens header")).to_contain_text("Token “999” of the address cannot be chosen here")
     page.locator("[data-set=alpha][data-value='0']").click()
+    expect(page.locator(f"{LOOK}reads")).not_to_contain_text("no usable value")
     turned = page.locator(f"{LOOK}reads .turned")
     expect(turned.locator("h3")).to_have_text("base, shifted")
     expect(page.locator(f"{LOOK}reads .pl-sentence")).to_contain_text("the prefix is hidden")

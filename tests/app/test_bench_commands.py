@@ -75,7 +75,7 @@ def test_the_tabs_that_look_inside_are_timed_and_the_users_folder_stays_as_it_is
         "the map of knock-outs, whole",
         f"{nearest}, the first time",
         f"{nearest}, from the cache",
-        "another layer of words",
+        "the layer beside",
     ]
     assert [what.split(" of ")[0] for what in told][8:] == ["PCA", "UMAP"]
     assert [row["target"] for row in told.values()] == [1.5, 1.5, 0.3, 0.3, None, 20, 1, 0.3, 1, None]

@@ -200,6 +200,12 @@ def test_presenter_shows_two_panels_in_large_type(page, served):
     page.locator("[data-panel=base]").click()
     shown = [kind for kind in KINDS if page.locator(f"#pl-{kind}").is_visible()]
     assert shown == ["base", "finetuned"]
+    expect(page.locator("#pl-mode")).to_be_hidden()
+    page.locator("[data-act=controls]").click()  # what large type leaves no room for comes back when it is needed
+    expect(page.locator("#pl-mode")).to_be_visible()
+    page.locator("[data-act=controls]").click()
+    expect(page.locator("#pl-mode")).to_be_hidden()
+    expect(page.locator("#pl-tab-attention-button")).to_be_in_viewport()
     before = page.url
     page.keyboard.press("ArrowRight")
     expect(page).not_to_have_url(before)

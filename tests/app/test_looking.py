@@ -1,9 +1,15 @@
 """Readings without a page: who reads what, text prefixes as runs, and what is kept for the other tabs."""
 
+import threading
+from types import SimpleNamespace
+
 import pytest
 import torch
 
 from analysis.attention import attention_mass
+from app import looking
+from app.attention_handlers import Handlers, Parts
+from app.attention_state import AttentionState
 from app.comparison import Ask, compare, subject
 from app.looking import Looking
 from app.subject import Subject, Subjects
@@ -62,6 +68,32 @@ def test_written_again_at_one_is_the_same_and_at_another_is_what_generate_gives(
         assert (list(last.ids), last.text, last.state) == (alone.ids, alone.text, alone.finish)
         assert (last.ids == text.ids) == done.idle
         assert list(looking.again(backbone, reader, told, text, done, lambda: False)) == [last]
+
+
+def test_a_finished_text_is_read_ahead_while_another_tab_is_shown(lab, told, monkeypatch):
+    do = Handlers(lab, SimpleNamespace(status="status"), Parts(**{name: name for name in Parts.__dataclass_fields__}))
+    page = SimpleNamespace(session_hash="ahead")
+    lab.subjects.put("ahead", told)
+    assert do.come("compare", page) == 0
+    for thread in threading.enumerate():
+        if thread.name == "ahead":
+            thread.join()
+    monkeypatch.setattr(looking, "attention_mass", None)
+    made = next(do.refresh(do.come("attention", page), AttentionState(), page))
+    assert "the prefix drew" in made["reads"]
+
+
+def test_what_an_address_asks_for_in_vain_is_named_and_the_tab_shows_what_it_shows_without(lab, told):
+    do = Handlers(lab, SimpleNamespace(status="status"), Parts(**{name: name for name in Parts.__dataclass_fields__}))
+    page = SimpleNamespace(session_hash="vain")
+    lab.subjects.put("vain", told)
+    state = do.restore("?layer=99&head=x&alpha=7&beside=nobody&prefix=ghost&finetuned=tiny-finetuned")
+    made = next(do.refresh(do.come("attention", page), state, page))
+    assert "no usable value for: head, alpha, prefix." in made["reads"]
+    assert "There is no layer 99: tiny-gpt2 has 2 layers of 4 heads." in made["reads"] and not made["tokens"]
+    assert "There is no run" in made["reads"] and "nobody" in made["reads"] and 'value="" selected' in made["bar"]
+    state, ticket = do.turn(state, SimpleNamespace(name="layer", value=1), page)
+    assert "usable" not in next(do.refresh(ticket, state, page))["reads"]
 
 
 def test_a_stopped_rewriting_is_not_kept(lab, told):

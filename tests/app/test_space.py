@@ -75,8 +75,26 @@ def test_a_second_look_computes_nothing_again(rooms, backbone, monkeypatch):
     assert looked(Studio(rooms.lab), backbone, wish(head=2)) is not first
 
 
+def test_the_layers_beside_are_read_ahead_unless_something_newer_is_asked_for(lab, backbone, monkeypatch):
+    rooms = Studio(lab)
+    view = fit(rooms, backbone, wish(layer=1)).view
+    rooms.ahead(backbone, view, lambda: True)
+    assert not rooms._scenes
+    rooms.ahead(backbone, view, lambda: False)
+    monkeypatch.setattr(studio, "scene", None)
+    monkeypatch.setattr(studio, "pca", None)
+    beside = fit(rooms, backbone, wish(layer=2)).view
+    (made,) = [made for made, _, _ in rooms.look(backbone, beside)]
+    assert made is not None and made.space.layer == 1
+    assert rooms.flat(rooms.key(backbone, beside), made.cloud).cloud is made.cloud
+    monkeypatch.setattr(studio, "QUICK", 0)  # a large model: nothing is computed unasked
+    large = Studio(lab)
+    large.ahead(backbone, view, lambda: False)
+    assert not large._scenes
+
+
 def test_few_scenes_are_kept(rooms, backbone):
-    for letter in "abcdefghij":
+    for letter in "abcdefghijklm":
         looked(rooms, backbone, wish([f"text:{letter}"]))
     assert len(rooms._scenes) == studio.SCENES_KEPT
 
