@@ -176,7 +176,10 @@ ${script(`const [data, layout, config] = ${parts}; Plotly.newPlot("figure", data
   PrefixLab.plots = { make, mark, point, unselect, get, give, redraw };
   const start = () => { // with the first widget: these scripts may run after the document was loaded
     started = true;
-    new MutationObserver(redraw).observe(document.body, { attributes: true, attributeFilter: ["class"] });
+    const look = () => `${isDark()} ${document.body.classList.contains("present")}`;
+    let drawn = look();
+    const follow = () => { if (look() !== drawn) { drawn = look(); redraw(); } };
+    new MutationObserver(follow).observe(document.body, { attributes: true, attributeFilter: ["class"] });
     document.addEventListener("click", (event) => { // an open menu closes with a click elsewhere
       for (const menu of document.querySelectorAll(".pl-save[open]")) if (!menu.contains(event.target)) menu.open = false;
     });

@@ -141,7 +141,10 @@ window.PrefixLab = (() => {
     lab.present(query.get("present") === "1");
     lab.tabs.start(query.get("tab") || "");
     // What the server says now ends what the page had to say about before.
-    new MutationObserver(() => lab.note("")).observe(find("#pl-status"), { subtree: true, childList: true, characterData: true });
+    const follow = () => body().toggleAttribute("data-busy", Boolean(find("#pl-status :is(.running, .loading)")));
+    const said = new MutationObserver(() => { lab.note(""); follow(); });
+    said.observe(find("#pl-status"), { subtree: true, childList: true, characterData: true, attributes: true, attributeFilter: ["class"] });
+    follow();
   };
   return lab;
 })();
