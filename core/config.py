@@ -190,7 +190,7 @@ TASKS: dict[str, dict[str, dict[str, Any]]] = {
         "paper": dict(length=200, mlp=800, rate=5e-5, epochs=30.0, batch=14),
         "fast": dict(length=20, init_words="summarize the article in a sentence", batch=16, epochs=3.0),
         "mini": dict(length=20, init_words="summarize the article in a sentence", batch=16, epochs=3.0),
-        "demo": dict(init_words="summarize the article in a sentence", updates=40, batch=3),
+        "demo": dict(init_words="summarize the article in a sentence", rate=1e-2, updates=40, batch=3, validate_every=10),
         "low": dict(init_words="summarize the article in a sentence"),
     },
 }
