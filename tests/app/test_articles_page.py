@@ -1,6 +1,7 @@
 """An article on the Compare tab, in a real browser."""
 
 import re
+from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import expect
@@ -44,3 +45,27 @@ def test_a_backbone_for_articles_turns_the_page_to_articles_and_back(page, serve
     expect(page.locator(".pl-grid .row")).not_to_have_count(0)
     expect(page.locator("#pl-out-prefix article")).to_have_attribute("data-state", re.compile("eos|length"))
     expect(page.locator("#pl-panels .references")).to_contain_text("BLEU")
+
+
+def test_attention_shows_a_site_at_a_time_and_an_article_by_its_sentences(page, served, house):
+    expect.set_options(timeout=60_000)
+    look = "#pl-look-"
+    page.goto(f"{served}?backbone={quote(house.bart)}&example=sport-1&prefix=text:Short.&tab=attention")
+    expect(page.locator(f"{look}reads .pl-sentence")).to_contain_text("In the cross-attention, while these")
+    rows = page.locator(f"{look}tokens .row")
+    expect(rows.nth(0).locator("b")).to_have_text("1")
+    expect(rows.last).to_contain_text("around the article")
+    share = rows.nth(0).locator(".share")
+    before = share.inner_text()
+    page.locator(f"{look}tokens .queries .key").nth(3).hover()
+    expect(share).not_to_have_text(before)
+    page.locator("[data-set=site][data-value=encoder]").click()
+    expect(page.locator(f"{look}reads .pl-sentence")).to_contain_text("In the encoder, while these")
+    expect(page.locator(f"{look}tokens .sum")).to_contain_text("the article")
+    page.locator(f"{look}tokens .row .key").nth(1).click()
+    page.locator("[data-set=encoder][data-value='0']").click()
+    expect(page.locator(f"{look}reads .turned h3")).to_have_text("α = 0 at the encoder")
+    expect(page).to_have_url(re.compile("site=encoder.*alpha-encoder=0"))
+    page.reload()
+    expect(page.locator(f"{look}reads .turned h3")).to_have_text("α = 0 at the encoder")
+    expect(rows.nth(1).locator(".key")).to_have_class(re.compile("pinned"))
