@@ -108,9 +108,11 @@ class Handlers:
         """What the address says, on opening the page; the first example where it says nothing."""
         page, address = self.page, urlstate.read(search or "", urlstate.Address)
         task = address.task or (SUMMARIZATION if address.article else "")
+        name = address.backbone or self.lab.home(task, self.lab.default)
+        shown = address.task or self._usual(name, {"prefix": address.prefix, "finetuned": address.finetuned})
         update: Update = {
-            self.shell.backbone: address.backbone or self.lab.home(task, self.lab.default),
-            self.shell.task: gr.update(choices=[address.task] if address.task else [], value=address.task or None),
+            self.shell.backbone: name,
+            self.shell.task: gr.update(choices=[shown] if shown else [], value=shown or None),
             page.prefix: address.prefix,
             page.finetuned: address.finetuned,
             page.mode: address.mode,
@@ -123,6 +125,14 @@ class Handlers:
             said = f"Left out, as the address has no readable value for: {', '.join(address.ignored)}."
             update[page.note] = tag("p", said, cls="meta") + update[page.note]
         return update
+
+    def _usual(self, name: str, wanted: dict[str, str]) -> str:
+        """The task that a page begins with; "" where the backbone has no run.
+
+        It is sent at once: a chooser that is emptied while another tab than Compare opens stays empty.
+        """
+        runs = (run for run in self.lab.store.runs() if run.backbone == name)
+        return next((run.task.name for run in sorted(runs, key=lambda run: _rank(run, wanted))), "")
 
     def _first_table(self, address: urlstate.Address) -> Update:
         form = "article" if address.article else self.lab.form(address.task)
