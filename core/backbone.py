@@ -149,8 +149,8 @@ def _locate(name: str) -> tuple[str, str]:
     path = Path(name).expanduser()
     if name in OWN and not path.is_dir():
         raise BackboneNotFound(
-            f"The model {name} comes with Prefix Lab, and its folder assets/models/{name} is not here. Put it back, or give "
-            f"another model: a folder or a hub name, {OWN[name]}."
+            f"There is no model {name} here: assets/models/{name} was looked for. Give another model, by its folder or its hub "
+            f"name, {OWN[name]}, or make one with `python launch.py pretrain --preset {name}`."
         )
     if path.is_dir():
         if not (path / "config.json").exists():

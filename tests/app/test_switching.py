@@ -89,7 +89,7 @@ def test_what_is_missing_is_named_before_and_after_the_choice(lab, place, monkey
     assert ("summarization (mini-bart is missing)", "summarization") in last(told(lab, "e2e", []), "task")["choices"]
     monkeypatch.setattr(core_backbone, "snapshot_download", None)  # no hub is asked for it
     updates = told(lab, "summarization", ["mini-gpt2", "e2e"])
-    assert "assets/models/mini-bart is not here" in last(updates, "status") and last(updates, "task") == "e2e"
+    assert "assets/models/mini-bart was looked for" in last(updates, "status") and last(updates, "task") == "e2e"
     with pytest.raises(BackboneNotFound, match="facebook/bart-base"):
         lab.backbone("mini-bart")
 
