@@ -16,6 +16,7 @@ from torch import Tensor
 from analysis.vocabulary import Vocabulary
 from core.errors import BadInput
 
+LEVEL = 1e-4  # a spread of scores below this is rounding: vectors that are words themselves all score 1
 RANDOM = 200  # random vectors
 CHUNK = 64  # vectors scored together: (64, words) fp32
 WARNING = (
@@ -215,7 +216,7 @@ def _moments(parts: list[Tensor]) -> Tensor:
 
 
 def _z(values: Tensor, held: Control, moments: Tensor) -> list[float | None]:
-    """Standard deviations above a control, one a value."""
+    """Standard deviations above a control, one a value; None where the control's scores are level up to rounding."""
     spread = moments[1, : len(values)]
     z = (values - moments[0, : len(values)]) / spread
-    return [one if held.n >= 3 and size > 0 else None for one, size in zip(z.tolist(), spread.tolist(), strict=True)]
+    return [one if held.n >= 3 and size > LEVEL else None for one, size in zip(z.tolist(), spread.tolist(), strict=True)]

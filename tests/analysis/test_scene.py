@@ -106,9 +106,10 @@ def test_a_run_of_input_vectors_is_held_against_the_words_it_began_with(backbone
         place / "tiny", place / "runs", f"inputs-{kind}", "embedding", rate=0.05, mlp=0, init="words", init_words="pub"
     )
     made = scene(opened(backbone, place, kind), [shown(load_run(run, backbone), backbone)], k=2)
-    assert all(one.z_initial is not None for one in made.near)
+    assert any(one.z_initial is not None for one in made.near)
     assert [update for update, _ in made.placed[0].path] == [0, 1, 2]
-    if kind == EMBEDDINGS:
+    if kind == EMBEDDINGS:  # what it began with are words themselves, all at cosine 1: nothing to be so many deviations from
+        assert all(one.z_initial is None for one in made.near if one.rank == 1)
         assert [one.id for one in made.began] == backbone.encode("pubp")
 
 
