@@ -141,6 +141,7 @@ class Handlers:
         group = view.group_of(state, list(masses.values()))
         chosen = (state.layer - 1, state.head - 1) if state.layer and state.head else None
         at: tuple[int | None, int | None] = chosen or (None, None)
+        emptied: Update = {} if self._filling.get(page) == _key(seen, done) else {parts.influence: plots.NOTHING}
         yield {
             parts.nothing: "",
             parts.bar: view.controls(state, seen),
@@ -152,7 +153,7 @@ class Handlers:
             parts.steps: plots.value(figures.mass_by_step(masses, *at, weighted, named), "attention-by-step"),
             parts.tokens: self._tokens(backbone, state, seen, pairs),
             parts.address: urlstate.write(state),
-        }
+        } | emptied
         yield from self._effect(backbone, state, replace(seen, masses={"": plain}), done, (turned, leaning), page)
 
     def _nothing(self) -> Update:
@@ -272,7 +273,7 @@ class Handlers:
         assert subject is not None
         backbone = self.lab.backbone(subject.name or self.lab.default)
         seen, done = self._seen(backbone, state, page)
-        key = (subject.number, seen.column, done, seen.site)
+        key = _key(seen, done)
         if self._filling.get(page) == key:  # shown, or being filled by an earlier call
             yield {self.shell.status: gr.skip()}
             return
@@ -295,6 +296,11 @@ def _first(kinds: list[str]) -> str:
 def _depths(backbone: Backbone) -> dict[str, int]:
     """Layers of each site."""
     return {site: backbone.spec.depth(site) for site in backbone.spec.sites}
+
+
+def _key(seen: view.Seen, done: Intervention) -> tuple:
+    """What a map of knock-outs is of."""
+    return seen.subject.number, seen.column, done, seen.site
 
 
 def _begun(seen: view.Seen) -> Written:
