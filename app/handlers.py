@@ -131,8 +131,7 @@ class Handlers:
 
         It is sent at once: a chooser that is emptied while another tab than Compare opens stays empty.
         """
-        runs = (run for run in self.lab.store.runs() if run.backbone == name)
-        return next((run.task.name for run in sorted(runs, key=lambda run: _rank(run, wanted))), "")
+        return next((run.task.name for run in sorted(self.lab.on(name), key=lambda run: _rank(run, wanted))), "")
 
     def _first_table(self, address: urlstate.Address) -> Update:
         form = "article" if address.article else self.lab.form(address.task)

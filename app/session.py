@@ -139,9 +139,13 @@ class Lab:
         if loaded := self._backbones.get(name):
             own = {SUMMARIZATION} if loaded.opening is not None else set()
             return own | {run.task.name for run in runs if not unfit(run, loaded)}
-        called = Path(name).name if Path(name).is_dir() else name
         own = {SUMMARIZATION} if name == DEFAULTS["article"] and name in bundled() else set()
-        return own | {run.task.name for run in runs if run.backbone == called and run.status in READY}
+        return own | {run.task.name for run in self.on(name, runs)}
+
+    def on(self, name: str, runs: Sequence[Run] | None = None) -> list[Run]:
+        """The runs (of the store) that can be shown and say that they were trained on a backbone, which need not be loaded."""
+        called = Path(name).name if Path(name).is_dir() else name
+        return [run for run in (self.store.runs() if runs is None else runs) if run.backbone == called and run.status in READY]
 
     def elsewhere(self, name: str) -> dict[str, str]:
         """Tasks that a backbone cannot be shown with, and one that can: loaded, the page's first, or bundled.
