@@ -254,12 +254,14 @@ def pick_dtype(device: torch.device) -> torch.dtype:
 def fingerprint(model: nn.Module) -> str:
     """16 hex digits from every tensor's name, shape and up to 512 of its values.
 
-    They are rounded to bf16, so that the dtype a model is loaded in does not matter.
+    They are rounded to bf16, so that the dtype a model is loaded in does not matter, and their places are worked
+    out in whole numbers: a float32 cannot tell neighbours in gpt2's embeddings apart, and is not rounded alike everywhere.
     """
     digest = hashlib.sha256()
     for name, tensor in sorted(model.named_parameters()):
         flat = tensor.detach().flatten()
-        chosen = flat[torch.linspace(0, flat.numel() - 1, min(SAMPLES, flat.numel()), device=flat.device).long()]
+        count = min(SAMPLES, flat.numel())
+        chosen = flat[(torch.arange(count) * (flat.numel() - 1) // max(count - 1, 1)).to(flat.device)]
         digest.update(f"{name}{tuple(tensor.shape)}".encode())
         digest.update(chosen.to(torch.bfloat16).view(torch.int16).cpu().numpy().tobytes())
     return digest.hexdigest()[:16]

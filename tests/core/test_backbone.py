@@ -1,8 +1,13 @@
 """Loading models, and saying plainly why one cannot be loaded."""
 
+import os
+import subprocess
+import sys
+
 import huggingface_hub.constants
 import pytest
 import torch
+from torch import nn
 from transformers import AutoModelForCausalLM
 
 from core.backbone import bundled, fingerprint, load_backbone
@@ -25,6 +30,20 @@ def test_fingerprint_tells_models_apart_and_not_the_dtype(tiny_folder, tmp_path)
     other = load_backbone(str(make_tiny_backbone(tmp_path / "m", seed=1)), "cpu")
     half = AutoModelForCausalLM.from_pretrained(tiny_folder, dtype=torch.bfloat16)
     assert fingerprint(half) == again.spec.fingerprint != other.spec.fingerprint
+
+
+def test_fingerprint_of_embeddings_as_large_as_those_of_gpt2_medium():
+    """Their last places are beyond what a float32 counts exactly."""
+    model = nn.Module()
+    model.words = nn.Parameter(torch.zeros(1).expand(50257, 1024))  # one number of memory
+    assert len(fingerprint(model)) == 16
+
+
+def test_fingerprint_is_the_same_on_another_kind_of_processor():
+    code = "from core.backbone import load_backbone; print(load_backbone('mini-gpt2', 'cpu').spec.fingerprint)"
+    plain = os.environ | {"ATEN_CPU_CAPABILITY": "default"}  # torch without this processor's vector instructions
+    told = subprocess.run([sys.executable, "-c", code], env=plain, capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == load_backbone("mini-gpt2", "cpu").spec.fingerprint
 
 
 def test_a_grouped_query_model_has_its_own_count_of_key_heads(llama):
