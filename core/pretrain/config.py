@@ -27,6 +27,7 @@ class PretrainConfig:
     muon_rate: float = 0.02
     adam_rate: float = 3e-3
     decay_share: float = 0.5
+    warmup: int = 0  # updates over which the rates rise
     full_length_share: float = 0.3
     record_share: float = 1 / 6
     news_share: float = 0.0  # denoising: of the rows; the rest is drawn from the other texts in proportion to their size
@@ -44,6 +45,8 @@ PRESETS = {
         layers=4,
         decoder_layers=3,
         inner=1280,
+        decay_share=0.8,
+        warmup=10,
         vocabulary=8200,  # mini-gpt2's 8,192, <s>, <pad>, <mask>, and five rows that stay unused
         start="mini-gpt2",
         record_share=0.0,

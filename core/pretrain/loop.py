@@ -131,7 +131,7 @@ def pretrain(config: PretrainConfig, folder: Path, out: Path, device: torch.devi
             log.writerow(["step", "tokens", "loss", "rate", "seconds", *(f"valid_{name}" for name in recipe.valid_names)])
         recent: list[float] = []
         while done < 1:
-            factor = rate_factor(done, config.decay_share)
+            factor = rate_factor(done, config.decay_share) * min(1.0, (step + 1) / (config.warmup + 1))
             loss, used = _update(recipe, model, opts, recipe.batches(step, done, rng), config, factor)
             step, tokens, seconds = step + 1, tokens + used, time.monotonic() - began
             done = done_share(config, tokens, seconds)
