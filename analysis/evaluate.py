@@ -17,7 +17,7 @@ from core.tasks import SUMMARIZATION, Example, Task
 # Table-to-text as the official code decodes it: beam 5, at least 5 tokens, length penalty 1.
 PAPER_DECODING = DecodeConfig(mode="beam", beams=5, min_new=5, max_new=100, length_penalty=1.0)
 # Summaries: beam 6, 11 to 62 tokens, length penalty 0.8.
-SUMMARY_DECODING = DecodeConfig(mode="beam", beams=6, min_new=11, max_new=62, length_penalty=0.8)
+SUMMARY_DECODING = DecodeConfig(mode="beam", beams=6, min_new=11, max_new=62, length_penalty=0.8, no_repeat=3)
 
 
 def paper_decoding(task: str) -> DecodeConfig:

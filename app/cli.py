@@ -51,6 +51,7 @@ ABOUT = {
     "top_k": "sampling: from the k likeliest tokens; 0 for all",
     "top_p": "sampling: from the likeliest tokens that make up p",
     "length_penalty": "beam search: above 0 favours longer texts",
+    "no_repeat": "so many tokens in a row are never written twice (0: they may be)",
     "seed": "of every random choice",
 }
 

@@ -47,6 +47,7 @@ class DecodeConfig(Config):
 
     `mode`: "greedy", "sample" (temperature, top_k, top_p; one generator per row, from its seed) or
     "beam" (`beams`, `length_penalty`). `min_new` and `max_new` count generated tokens, the end included.
+    `no_repeat` > 0: no so many tokens in a row are written twice (Paulus et al. 2018, §2.5; 3 in BART's summaries).
     """
 
     mode: str = "greedy"
@@ -58,6 +59,7 @@ class DecodeConfig(Config):
     top_p: float = 1.0
     length_penalty: float = 1.0
     seed: int = 0
+    no_repeat: int = 0
 
     def __post_init__(self) -> None:
         self._check(self.mode in ("greedy", "sample", "beam"), "mode", '"greedy", "sample" or "beam"')
@@ -68,6 +70,7 @@ class DecodeConfig(Config):
         self._check_number("top_k", 0, whole=True)
         self._check_number("top_p", 0.001, 1)
         self._check_number("length_penalty", -10, 10)
+        self._check_number("no_repeat", 0, 1000, whole=True)
         self._check_number("seed", 0, 2**63 - 1, whole=True)
 
 

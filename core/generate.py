@@ -11,7 +11,14 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaList
+from transformers import (
+    GenerationConfig,
+    LogitsProcessor,
+    LogitsProcessorList,
+    NoRepeatNGramLogitsProcessor,
+    StoppingCriteria,
+    StoppingCriteriaList,
+)
 
 from core.attention import attach
 from core.backbone import Backbone
@@ -127,8 +134,10 @@ class Draft:
     def advance(self, index: int, logprobs: Tensor, backbone: Backbone) -> Token:
         """Choose the next token by log-probabilities (vocabulary,), and take it up as row `index` of its batch."""
         choice = logprobs
+        if self.decode.no_repeat and self.ids:
+            choice = NoRepeatNGramLogitsProcessor(self.decode.no_repeat)(torch.tensor([self.ids]), choice[None])[0]
         if len(self.ids) < self.decode.min_new:
-            choice = logprobs.clone()
+            choice = choice.clone()
             choice[list(backbone.eos)] = -torch.inf
         greedy = self.decode.mode == "greedy"
         token = int(choice.argmax()) if greedy else _sample(choice, self.generator, self.decode)
@@ -205,6 +214,17 @@ def finished(tokens: Sequence[Token], decode: DecodeConfig, seconds: float, stop
     return Generation(text, [token.id for token in tokens], [token.logprob for token in tokens], finish, seconds)
 
 
+class _NoRepeat(LogitsProcessor):
+    """Keeps a beam from writing so many tokens in a row twice; what stands before the text does not count."""
+
+    def __init__(self, size: int, before: int) -> None:
+        self.size, self.before = size, before
+
+    def __call__(self, input_ids, scores):
+        written = input_ids[:, self.before :]
+        return NoRepeatNGramLogitsProcessor(self.size)(written, scores) if written.shape[1] else scores
+
+
 class _Cancelled(StoppingCriteria):
     def __init__(self, cancel: Cancel | None) -> None:
         self.cancel, self.seen = cancel, threading.Event()
@@ -219,13 +239,15 @@ class _Cancelled(StoppingCriteria):
 def _beam(model, backbone: Backbone, requests, decode: DecodeConfig, cancel: Cancel | None, began: float) -> list[Generation]:
     check(backbone, requests, decode)
     decoder, stop = decoder_of(model, backbone, requests), _Cancelled(cancel)
+    width = decoder.ids.shape[1]
     with attach(model, decoder.state):  # the search calls the model itself: attached for its length, under the model's lock
         out = model.generate(
             **decoder.search(),
             generation_config=_beam_config(backbone, decode),
             stopping_criteria=StoppingCriteriaList([stop]),
+            logits_processor=LogitsProcessorList([_NoRepeat(decode.no_repeat, width)] if decode.no_repeat else []),
         )
-    width, seconds, results = decoder.ids.shape[1], time.monotonic() - began, []
+    seconds, results = time.monotonic() - began, []
     for sequence in out[:, width:].tolist():
         end = next((place for place, token in enumerate(sequence) if token in backbone.eos), None)
         ids = sequence if end is None else sequence[: end + 1]
@@ -244,7 +266,7 @@ def _beam_config(backbone: Backbone, decode: DecodeConfig) -> GenerationConfig:
         do_sample=False,
         early_stopping=False,
         repetition_penalty=1.0,
-        no_repeat_ngram_size=0,
+        no_repeat_ngram_size=0,  # it would count what stands before the text: see _NoRepeat
         temperature=1.0,
         top_k=50,
         top_p=1.0,

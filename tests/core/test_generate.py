@@ -42,6 +42,18 @@ def test_top_k_of_one_is_greedy(tiny):
     assert generate(tiny.model, tiny, [request(tiny, seed=3)], DecodeConfig(mode="sample", top_k=1, max_new=10))[0].ids == greedy
 
 
+@pytest.mark.parametrize("mode", ["greedy", "sample", "beam"])
+def test_no_repeat_writes_no_so_many_tokens_twice(tiny, mode):
+    decode = DecodeConfig(mode=mode, max_new=40, min_new=40)
+    plain = generate(tiny.model, tiny, [request(tiny)], decode)[0].ids
+    assert len(set(plain)) < 40
+    once = generate(tiny.model, tiny, [request(tiny)], decode.but(no_repeat=1))[0].ids
+    assert len(set(once)) == len(once) == 40
+    first = decode.but(max_new=1, min_new=1)
+    said = Request([*tiny.encode("name : Alda"), *range(40, 240)])  # what stands before the text does not count
+    assert generate(tiny.model, tiny, [said], first.but(no_repeat=1))[0].ids == generate(tiny.model, tiny, [said], first)[0].ids
+
+
 def test_stream_is_what_generate_returns(tiny):
     decode = DecodeConfig(max_new=12, min_new=12)
     steps = list(stream(tiny.model, tiny, [request(tiny)], decode))
@@ -118,7 +130,16 @@ def test_next_word_is_a_distribution_that_a_prefix_changes(tiny):
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("mode", "fast"), ("beams", 0), ("max_new", 0), ("min_new", 99), ("temperature", 0), ("top_p", 2), ("seed", -1)],
+    [
+        ("mode", "fast"),
+        ("beams", 0),
+        ("max_new", 0),
+        ("min_new", 99),
+        ("temperature", 0),
+        ("top_p", 2),
+        ("seed", -1),
+        ("no_repeat", -1),
+    ],
 )
 def test_bad_settings_are_named(field, value):
     with pytest.raises(BadConfig, match=field):

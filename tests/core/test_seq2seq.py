@@ -146,17 +146,18 @@ def test_different_prefixes_in_one_batch_have_the_logits_of_one_by_one(bart):
         torch.testing.assert_close(together[row], alone[0], rtol=1e-4, atol=2e-5)
 
 
+@pytest.mark.parametrize("no_repeat", [0, 2])
 @pytest.mark.parametrize(("mode", "beams"), [("greedy", 1), ("beam", 5), ("beam", 6)])
-def test_equals_transformers_own_generation_on_the_plain_model(bart, bart_folder, mode, beams):
+def test_equals_transformers_own_generation_on_the_plain_model(bart, bart_folder, mode, beams, no_repeat):
     plain = AutoModelForSeq2SeqLM.from_pretrained(bart_folder).eval()
     ids = ids_of(bart, SOURCES[0])
     config = GenerationConfig(
         num_beams=beams, do_sample=False, max_new_tokens=15, min_new_tokens=4, length_penalty=0.8, eos_token_id=258,
-        pad_token_id=259, decoder_start_token_id=258,
+        pad_token_id=259, decoder_start_token_id=258, no_repeat_ngram_size=no_repeat,
     )  # fmt: skip
     start = torch.tensor([bart.opening])
     expected = plain.generate(torch.tensor([ids]), decoder_input_ids=start, generation_config=config)[0, 2:].tolist()
-    decode = DecodeConfig(mode=mode, beams=beams, max_new=15, min_new=4, length_penalty=0.8)
+    decode = DecodeConfig(mode=mode, beams=beams, max_new=15, min_new=4, length_penalty=0.8, no_repeat=no_repeat)
     made = generate(bart.model, bart, [Request(ids)], decode)[0].ids
     assert made == [token for place, token in enumerate(expected) if 258 not in expected[:place]]
 
