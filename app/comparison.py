@@ -227,8 +227,9 @@ def subject(seen: Comparison) -> Subject:
 
 def describe(decode: DecodeConfig) -> str:
     """The decoding in words."""
+    once = f", never {decode.no_repeat} tokens in a row twice" if decode.no_repeat else ""
     if decode.mode == "beam":
-        return f"beam search with {decode.beams} beams"
+        return f"beam search with {decode.beams} beams{once}"
     if decode.mode == "sample":
-        return f"sampled with seed {decode.seed}, temperature {decode.temperature:g}, top-p {decode.top_p:g}"
-    return "greedy, the likeliest token each time"
+        return f"sampled with seed {decode.seed}, temperature {decode.temperature:g}, top-p {decode.top_p:g}{once}"
+    return f"greedy, the likeliest token each time{once}"

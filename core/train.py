@@ -3,11 +3,15 @@
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from transformers.activations import NewGELUActivation
+from transformers.pytorch_utils import Conv1D
 
 from core.batching import IGNORE, Batch, Row, collate, epochs
 from core.config import TrainConfig
@@ -79,11 +83,12 @@ def train(
     for _ in range(now.index * config.accumulate):
         next(batches)
     began = time.monotonic() - now.seconds
+    swaps = _swaps(method.model, config)
     with _modes(method.model, config.checkpointing):
         while now.index < total and not (cancel is not None and cancel()):
             used = [next(batches) for _ in range(config.accumulate)]
             rate = now.optimiser.param_groups[0]["lr"] = rate_at(config, now.index, total)
-            loss = _update(method, [collate(chunk, device) for chunk in used], config, now)
+            loss = _update(method, [collate(chunk, device) for chunk in used], config, now, swaps)
             now.index += 1
             due = bool(valid) and (now.index % config.validate_every == 0 or now.index == total)
             valid_loss = evaluate_loss(method, valid, config) if due else None
@@ -96,10 +101,10 @@ def train(
                 return
 
 
-def _update(method: Method, batches: list[Batch], config: TrainConfig, now: Progress) -> float:
+def _update(method: Method, batches: list[Batch], config: TrainConfig, now: Progress, swaps: "Swaps") -> float:
     """One update; the mean loss in nats a token. Nothing is changed where loss or gradient is no number."""
     now.optimiser.zero_grad(set_to_none=True)
-    loss = _backward(method, batches, config)
+    loss = _backward(method, batches, config, swaps)
     norm = nn.utils.clip_grad_norm_(method.parameters(), config.clip or math.inf)
     if not (math.isfinite(loss) and math.isfinite(norm)):
         raise TrainingFailed(
@@ -110,7 +115,7 @@ def _update(method: Method, batches: list[Batch], config: TrainConfig, now: Prog
     return loss
 
 
-def _backward(method: Method, batches: list[Batch], config: TrainConfig) -> float:
+def _backward(method: Method, batches: list[Batch], config: TrainConfig, swaps: "Swaps" = ()) -> float:
     """Accumulate gradients over the batches of one update; the mean loss in nats a token.
 
     Both reductions weigh the parts by their share of the whole update, so that splitting a batch changes nothing.
@@ -119,7 +124,8 @@ def _backward(method: Method, batches: list[Batch], config: TrainConfig) -> floa
     rows = sum(len(batch.ids) for batch in batches)
     total = 0.0
     for batch in batches:
-        with method.attach(len(batch.ids), batch.split):  # checkpointed layers are computed again on the way back: still attached
+        # checkpointed layers are computed again on the way back: still attached
+        with method.attach(len(batch.ids), batch.split), _swapped(swaps):
             summed = batch_loss(method, batch, config)
             (summed / (targets if config.reduction == "token" else rows)).backward()
         total += summed.item()
@@ -156,6 +162,41 @@ def uses_bf16(config: TrainConfig, device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported()
     return device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
+
+
+Swaps = Sequence[tuple[nn.Module, str, Any, Any]]
+
+
+def _swaps(model: nn.Module, config: TrainConfig) -> Swaps:
+    """What an update puts in place of parts of the model: (module, attribute, as it is, in an update).
+
+    GPT-2's activation becomes one operation in place of eight: the same function, and one tensor of it is kept for the way
+    back, not four. A frozen matrix that autocast would turn into bf16 every time becomes that bf16 matrix: the same
+    numbers, cast once. Embeddings stay as they are, also where an output layer is tied to them. With checkpointing, which
+    is to save memory, matrices stay too.
+    """
+    bf16 = uses_bf16(config, next(model.parameters()).device) and not config.checkpointing
+    made: list[tuple[nn.Module, str, Any, Any]] = []
+    for module in model.modules():
+        for name, child in module.named_children():
+            if isinstance(child, NewGELUActivation):
+                made.append((module, name, child, nn.GELU(approximate="tanh")))
+        if bf16 and isinstance(module, nn.Linear | Conv1D) and not module.weight.requires_grad:
+            low = nn.Parameter(module.weight.to(torch.bfloat16), requires_grad=False)
+            made.append((module, "weight", module.weight, low))
+    return made
+
+
+@contextmanager
+def _swapped(swaps: Swaps) -> Iterator[None]:
+    """The model as an update has it; whoever takes the step finds it as it was."""
+    try:
+        for module, name, _, ours in swaps:
+            setattr(module, name, ours)
+        yield
+    finally:
+        for module, name, theirs, _ in swaps:
+            setattr(module, name, theirs)
 
 
 class _modes:

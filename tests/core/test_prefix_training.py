@@ -93,6 +93,26 @@ def test_checkpointed_gradients_are_equal(tiny, name):
     assert not method.model.training
 
 
+@pytest.mark.parametrize("autocast", ["off", "on"])
+@pytest.mark.parametrize("name", ["prefix", "top_layers"])
+def test_what_an_update_puts_in_place_changes_no_gradient_and_is_taken_back(tiny, name, autocast):
+    from core.train import _backward, _swaps
+
+    config, cpu = PREFIX.but(method=name, layers=1, autocast=autocast), torch.device("cpu")
+    method, rows = new_method(tiny, config), rows_of(tiny, TASK, EXAMPLES, 4)
+    swaps, found = _swaps(method.model, config), []
+    assert {attribute for _, attribute, _, _ in swaps} == ({"act", "weight"} if autocast == "on" else {"act"})
+    for used in ((), swaps):
+        for weight in method.parameters():
+            weight.grad = None
+        found.append((_backward(method, [collate(rows, cpu)], config, used), [weight.grad for weight in method.parameters()]))
+    loose = autocast == "on"  # GPT-2's own activation rounds to bf16 at each of its eight operations
+    assert found[1][0] == pytest.approx(found[0][0], rel=1e-2 if loose else 1e-5)
+    for one, other in zip(found[0][1], found[1][1], strict=True):
+        assert (one - other).norm() <= (0.05 if loose else 1e-4) * one.norm()
+    assert all(getattr(module, attribute) is own for module, attribute, own, _ in swaps)
+
+
 @pytest.mark.parametrize("reduction", ["token", "sentence"])
 def test_accumulation_equals_one_large_batch(tiny, reduction):
     from core.train import _backward
