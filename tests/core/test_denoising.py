@@ -321,6 +321,8 @@ def test_mini_bart_starts_able_to_copy(beginner, bundled):
         made = beginner(input_ids=source, decoder_input_ids=target, output_attentions=True)
     looked_up = made.cross_attentions[1][0, 0].argmax(-1)  # by the decoder's second layer, for each word given
     right = (source[0][looked_up] == source[0][torch.arange(len(looked_up))]).float()[2:]  # the word that follows
-    assert right.mean() > 0.8
+    assert right.mean() > 0.9
+    told = made.logits[0].argmax(-1)[1:]
+    assert (told[:-1] == torch.tensor(ids)).float().mean() > 0.9
     places = made.encoder_attentions[0][0, 0].argmax(-1)  # the encoder's first head looks one token back
     assert (places[1:] == torch.arange(len(places) - 1)).float().mean() > 0.9
