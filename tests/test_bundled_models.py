@@ -1,0 +1,57 @@
+"""The models and runs that come with the project: each run stands on its model, and beats it at what it was trained for."""
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from app import table_sync
+from app.examples import Sample, samples
+from core.attention import PrefixState, attach
+from core.backbone import bundled, load_backbone
+from core.batching import IGNORE, collate, rows_of
+from core.families import unembed
+from core.runs import load_run
+from core.store import store
+from core.tasks import Example, Task
+
+RUNS = [run for run in store().runs() if run.bundled]
+
+
+@pytest.fixture(scope="module")
+def models():
+    return {name: load_backbone(name, "cpu") for name in bundled()}
+
+
+def fitting(form: str) -> list[Sample]:
+    """Samples like those of the data: restaurants, categories that were seen, any article."""
+    given = samples(form)
+    return [sample for sample in given if sample.seen or sample.text or (sample.seen is None and sample.topic == given[0].topic)]
+
+
+def example_of(sample: Sample, task: Task) -> Example:
+    source = sample.text or table_sync.of_rows(task.form, sample.rows).source
+    return Example(source, sample.references[:1])
+
+
+@torch.no_grad()
+def loss(backbone, task, told, model, prefix):
+    """Nats a token of the references."""
+    length = prefix.length if prefix else 0
+    batch = collate(rows_of(backbone, task, told, length), backbone.device)
+    with attach(model, PrefixState.of([prefix] * len(told), backbone.device, backbone.dtype)):
+        hidden = model.base_model(**batch.inputs(length), use_cache=False).last_hidden_state
+    chosen = batch.labels != IGNORE
+    return F.cross_entropy(unembed(model, hidden[chosen]), batch.labels[chosen]).item()
+
+
+def test_every_bundled_run_has_its_model():
+    assert RUNS and {run.backbone for run in RUNS} == set(bundled())
+
+
+@pytest.mark.parametrize("run", RUNS, ids=lambda run: run.id)
+def test_a_bundled_run_expects_the_references_more_than_its_model_does(run, models):
+    """The texts were written for the project: no run was trained on them."""
+    backbone, task = models[run.backbone], run.task
+    loaded, told = load_run(run, backbone), [example_of(sample, task) for sample in fitting(task.form)[:8]]
+    assert len(told) >= 2
+    assert loss(backbone, task, told, loaded.model, loaded.prefix) < loss(backbone, task, told, backbone.model, None)
