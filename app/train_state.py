@@ -34,6 +34,7 @@ LEADS = {
     "paper": "Table 5 of the paper. Its low rate is meant for GPT-2-medium and large data.",
     "own": "Every setting as you like it.",
 }
+FEW = "Nine articles are soon known by heart and teach no summarizing: watch the two losses part. For more, bring a file."
 IN_CONTEXT = "in_context"  # nothing is trained: its text is made, and is a run
 # Fields of TrainConfig that "own settings" shows -> what the page calls them.
 OWN = {

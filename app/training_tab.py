@@ -14,7 +14,7 @@ from app import train_pieces as pieces
 from app.jobs import Jobs
 from app.session import Lab
 from app.train_page import TrainPage, wish
-from app.train_state import LEADS, Wish, command, fields_of, free_name, guessed, kept, planned, reads_apart
+from app.train_state import FEW, LEADS, Wish, command, fields_of, free_name, guessed, kept, planned, reads_apart
 from app.training_shown import RunAddress, Shown, Update
 from app.urlstate import read as read_address
 from core.archive import export_zip, import_zip
@@ -48,7 +48,7 @@ class TrainHandlers(Shown):
         page, has = self.page, fields_of(method)
         plain = preset("fast" if kind == "own" else kind, method, self._task(backbone)).to_dict()
         update: Update = {
-            page.lead: pieces.tag("p", LEADS[kind], cls="meta"),
+            page.lead: self._lead(kind, backbone),
             page.rows: gr.update(visible=kind == "low"),
             page.own_box: gr.update(visible=kind == "own"),
             page.name: free_name(self.lab.store, self._taken(), kind),
@@ -82,7 +82,11 @@ class TrainHandlers(Shown):
 
     def moved(self, seen: str, backbone: str, *asked) -> Update:
         """The same while the tab may be open; before it was ever opened there is nothing to tell."""
-        return self.kind(backbone) | self.plan(backbone, *asked) if seen else gr.skip()
+        lead = {self.page.lead: self._lead(asked[0], backbone)}
+        return self.kind(backbone) | lead | self.plan(backbone, *asked) if seen else gr.skip()
+
+    def _lead(self, kind: str, backbone: str) -> str:
+        return pieces.tag("p", FEW if kind == "demo" and self._apart(backbone) else LEADS[kind], cls="meta")
 
     def _apart(self, backbone: str) -> bool:
         return reads_apart(self.lab, backbone or self.lab.default)

@@ -148,7 +148,7 @@ def _wire(do: TrainHandlers, shell: Shell, page: TrainPage, tab: gr.Tab) -> None
     def then_plan(event: gr.events.Dependency) -> None:
         event.then(do.plan, asked, told, **latest)
 
-    shell.backbone.change(do.moved, [page.seen, *asked], [*kind, *told], **latest)
+    shell.backbone.change(do.moved, [page.seen, *asked], [page.lead, *kind, *told], **latest)
     then_plan(page.preset.change(do.preset, what, changed, **latest))
     then_plan(page.method.change(do.preset, what, changed, **latest))
     gone = [page.own_data, page.file, page.paste, page.mapping, page.preview, page.given]
