@@ -115,7 +115,7 @@ class Handlers:
             self.shell.task: gr.update(choices=[shown] if shown else [], value=shown or None),
             page.prefix: address.prefix,
             page.finetuned: address.finetuned,
-            page.mode: address.mode,
+            page.mode: address.mode or _usual_mode("article" if address.article else self.lab.form(address.task)),
             page.seed: gr.update(value=address.seed, visible=address.mode == "sample"),
             page.temperature: gr.update(value=address.temperature, visible=address.mode == "sample"),
             page.top_p: gr.update(value=address.top_p, visible=address.mode == "sample"),
@@ -228,6 +228,9 @@ class Handlers:
             raise
         plan = self._plan(backbone, task or "", prefix, finetuned)
         given, switched = self._given(table, self.lab.form(plan.task))
+        if decode.mode == _usual_mode(table["form"]) != _usual_mode(given.form):
+            decode = decode.but(mode=_usual_mode(given.form))
+            switched[self.page.mode] = decode.mode
         if [name, plan.task or None] != shown:  # gallery and panels are another task's
             self.lab.ask(f"{who} gallery")
             switched |= {self.page.gallery: "", self.page.panels: ""}
@@ -335,7 +338,7 @@ class Handlers:
                 example=sample_id,
                 source="" if sample_id or ask.form == "article" else ask.source,
                 article="" if sample_id or ask.form != "article" else ask.source,
-                mode=decode.mode,
+                mode="" if decode.mode == _usual_mode(ask.form) else decode.mode,
                 seed=decode.seed,
                 temperature=decode.temperature,
                 top_p=decode.top_p,
@@ -362,6 +365,11 @@ def _article_in(table) -> tuple[table_sync.Given, table_sync.Table] | None:
         except BadInput:
             pass
     return None
+
+
+def _usual_mode(form: str) -> str:
+    """The decoding that a page begins with: summaries come from beam search, as in the paper; tables are streamed."""
+    return "beam" if form == "article" else "greedy"
 
 
 def _own(decode: DecodeConfig) -> dict[str, Any]:

@@ -37,7 +37,7 @@ class Address(State):
     example: str = kept("")
     source: str = kept("", key="table")
     article: str = kept("")
-    mode: str = kept("greedy", lambda value: value in MODES)
+    mode: str = kept("", lambda value: value in MODES)  # "": what is usual for the task
     seed: int = kept(0, lambda value: 0 <= value < 2**53)
     temperature: float = kept(1.0, lambda value: 0.01 <= value <= 100)
     top_p: float = kept(1.0, lambda value: 0.001 <= value <= 1)

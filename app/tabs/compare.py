@@ -102,7 +102,7 @@ def _wire(do: Handlers, shell: Shell, page: Page) -> None:
         page.note,
         page.gallery,
     ]
-    written += [page.samples, shell.status, shell.facts, shell.backbone, shell.task, shell.address, shell.subject]
+    written += [page.samples, page.mode, shell.status, shell.facts, shell.backbone, shell.task, shell.address, shell.subject]
 
     def then_run(event: gr.events.Dependency, ask=do.ask, given: list | None = None) -> None:
         ticket = event.then(ask, given, [page.ticket, shell.status], queue=False, trigger_mode="multiple", **QUIET)
