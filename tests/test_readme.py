@@ -37,6 +37,15 @@ def test_the_published_scores_are_those_of_the_bundled_runs(run_id):
     assert scores["BLEU"]["n"] == 630 and scores["BLEU"]["decoding"]["beams"] == 5
 
 
+@pytest.mark.parametrize("run_id", ["wikinews-prefix", "wikinews-finetuned"])
+def test_the_published_summaries_are_those_of_the_bundled_runs(run_id):
+    run = json.loads((ROOT / "assets" / "runs" / run_id / "run.json").read_text(encoding="utf-8"))
+    row = next(line for line in README.splitlines() if f"`{run_id}`" in line and line.startswith("|"))
+    scores = run["scores"]["test"]
+    assert all(f"{scores[name]['value']:.2f}" in row for name in ("ROUGE-1", "ROUGE-2", "ROUGE-L"))
+    assert f"{run['valid_loss']:.3f}" in row and f"{run['stored']:,}" in row and scores["ROUGE-1"]["n"] == 975
+
+
 @pytest.mark.parametrize("lines", re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL))
 def test_the_lines_of_python_run(lines, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
