@@ -7,7 +7,6 @@ and then drawn in several ways (analysis/figures/space.py).
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -29,6 +28,7 @@ SPACES = (KEYS, VALUES, WRITES, EMBEDDINGS)
 RANKS = 10  # words a virtual token, in the table and on the map
 PATH_POINTS = 1200  # that a map has room for
 CLEAR = 2.0  # a z-score above it is worth a look
+SAME = 0.005  # of their length: vectors no further apart are the same, kept in fp16 and in fp32
 AnySpace = Space | WriteSpace
 
 
@@ -204,7 +204,7 @@ def _placed(found: AnySpace, one: Shown, runs: int) -> Placed:
     else:
         vectors = found.take(one.prefix)
         path = [(update, found.take(prefix)) for update, prefix in one.path]
-    if path and torch.allclose(path[-1][1], vectors, rtol=1e-2, atol=1e-3):
+    if path and (path[-1][1] - vectors).norm() < SAME * vectors.norm():
         path.pop()
     room = max(1, PATH_POINTS // (runs * len(vectors)))
     kept = {round(place * (len(path) - 1) / max(1, room - 1)) for place in range(room)} if len(path) > room else range(len(path))
