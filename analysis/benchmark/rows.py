@@ -72,22 +72,23 @@ def _trained(
 ) -> Iterator[Ratio]:
     """Two sides of training, each given as what `trainer` calls it and what it is called in the table.
 
-    `least`: what the ratio of speeds should be, `most`: that of memory. Where memory cannot be measured, speeds are told first.
+    `least`: what the ratio of speeds should be, `most`: that of memory. Memory comes first, while nothing else of a large model
+    stands beside the processes; where it cannot be measured, the speeds are told all the same.
     """
     work, (one, other) = Work.of(backbone, settings.batch), (side for side, _ in sides)
+    peaks: tuple[int, int] | None = None
+    problem: PrefixLabError | None = None
+    if settings.memory:
+        job = {"model": settings.model, "device": str(backbone.device), "work": asdict(work)}
+        try:
+            peaks = peak_memory(job | {"side": one}), peak_memory(job | {"side": other})
+        except PrefixLabError as error:
+            problem = error
     speeds = alternate(trainer(one, backbone, work), trainer(other, backbone, work), settings.repeats, backbone.device)
-    found = replace(ratio_of(row, (sides[0][1], sides[1][1]), "examples", speeds), target=least, memory_target=most)
-    if not settings.memory:
-        yield found
-        return
-    gc.collect()  # what the speeds took is not to stand beside the processes
-    job = {"model": settings.model, "device": str(backbone.device), "work": asdict(work)}
-    try:
-        peaks = peak_memory(job | {"side": one}), peak_memory(job | {"side": other})
-    except PrefixLabError:
-        yield found
-        raise
-    yield replace(found, peaks=peaks)
+    found = ratio_of(row, (sides[0][1], sides[1][1]), "examples", speeds)
+    yield replace(found, peaks=peaks, target=least, memory_target=most)
+    if problem is not None:
+        raise problem
 
 
 def training(backbone: Backbone, settings: Settings) -> Iterator[Ratio]:
