@@ -27,8 +27,8 @@ WHY = (
 
 
 WHY_ARTICLE = (
-    "Why this is no summary: these weights mostly learned to restore damaged text, and nothing asks them for the gist; the prefix "
-    "does, and changes none of them."
+    "Why this is no summary: these weights mostly learned to restore damaged text, and nothing asks them for the gist; the "
+    "prefix does, and changes none of them."
 )
 
 
