@@ -13,6 +13,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from analysis.evaluate import SUMMARY_DECODING
 from analysis.many import measure
 from analysis.watch import looker
 from app.asked import asked, remarks
@@ -180,12 +181,16 @@ def _sentence(run: Run) -> str:
 
 
 def generate(args: argparse.Namespace) -> int:
-    """Print one text; greedy and sampled text as it comes."""
-    decode, turned = DecodeConfig.of(overrides(args, DecodeConfig)), Intervention(args.alpha)
+    """Print one text; greedy and sampled text as it comes. Summaries come from the paper's beam search unless told otherwise."""
+    wanted = overrides(args, DecodeConfig)
+    decode, turned = DecodeConfig.of(wanted), Intervention(args.alpha)
     if args.run is not None and args.text_prefix is not None:
         raise BadInput("A run and a text prefix were given, and one model has one prefix: leave --run or --text-prefix out.")
     run = store().get(args.run) if args.run is not None else None
     form, source = asked(args, run)  # a bad table is told before the model is loaded
+    if form == "article":
+        least = {"min_new": min(SUMMARY_DECODING.min_new, decode.max_new)} if "max_new" in wanted else {}
+        decode = SUMMARY_DECODING.but(**least | wanted)
     backbone, loaded = loaded_run(args, form)
     learned = loaded.task if loaded else task_for(backbone, SUMMARIZATION if form == "article" else "e2e")
     model, prefix = (loaded.model, loaded.prefix) if loaded else (backbone.model, None)
