@@ -16,13 +16,18 @@ from core.tasks import SUMMARIZATION, Example, Task
 
 # Table-to-text as the official code decodes it: beam 5, at least 5 tokens, length penalty 1.
 PAPER_DECODING = DecodeConfig(mode="beam", beams=5, min_new=5, max_new=100, length_penalty=1.0)
-# Summaries: beam 6, 11 to 62 tokens, length penalty 0.8.
+# Summaries: beam 6, 11 to 62 tokens, length penalty 0.8, no three tokens twice (as BART is decoded).
 SUMMARY_DECODING = DecodeConfig(mode="beam", beams=6, min_new=11, max_new=62, length_penalty=0.8, no_repeat=3)
 
 
 def paper_decoding(task: str) -> DecodeConfig:
     """How the paper decodes a task."""
     return SUMMARY_DECODING if task == SUMMARIZATION else PAPER_DECODING
+
+
+def usual_decoding(form: str) -> DecodeConfig:
+    """How a text is written unless told otherwise: summaries as in the paper, tables in a stream."""
+    return SUMMARY_DECODING if form == "article" else DecodeConfig()
 
 
 @dataclass(frozen=True)

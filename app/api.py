@@ -5,12 +5,10 @@ from typing import Any
 
 import gradio as gr
 
-from analysis.evaluate import SUMMARY_DECODING
+from analysis.evaluate import usual_decoding
 from app.comparison import Ask
 from app.comparison import compare as stream_comparison
-from app.handlers import MAX_NEW
 from app.session import MODEL, PAGES, Lab
-from core.config import DecodeConfig
 from core.errors import PrefixLabError
 from core.reading.sets import source_of
 from core.text import detokenise
@@ -37,8 +35,7 @@ def publish(lab: Lab) -> None:
             name, used = backbone or lab.default, (prefix_run, finetuned_run)
             form = next((run.task.form for run in lab.store.runs() if run.id in used), "table")
             source, shown = source_of(form, table), str.strip if form == "article" else detokenise
-            plain = SUMMARY_DECODING if form == "article" else DecodeConfig(max_new=MAX_NEW)
-            ask = Ask(source, prefix_run, finetuned_run, name, plain.but(mode=mode, seed=seed), form)
+            ask = Ask(source, prefix_run, finetuned_run, name, usual_decoding(form).but(mode=mode, seed=seed), form)
             for seen in stream_comparison(lab, lab.backbone(name), ask, lambda: False, str(request and request.session_hash)):
                 texts = {kind: shown(column.text) for kind, column in seen.columns.items()}
                 states = {kind: column.note or column.state for kind, column in seen.columns.items()}

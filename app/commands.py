@@ -13,7 +13,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from analysis.evaluate import SUMMARY_DECODING
+from analysis.evaluate import usual_decoding
 from analysis.many import measure
 from analysis.watch import looker
 from app.asked import asked, remarks
@@ -183,14 +183,13 @@ def _sentence(run: Run) -> str:
 def generate(args: argparse.Namespace) -> int:
     """Print one text; greedy and sampled text as it comes. Summaries come from the paper's beam search unless told otherwise."""
     wanted = overrides(args, DecodeConfig)
-    decode, turned = DecodeConfig.of(wanted), Intervention(args.alpha)
+    turned = Intervention(args.alpha)
     if args.run is not None and args.text_prefix is not None:
         raise BadInput("A run and a text prefix were given, and one model has one prefix: leave --run or --text-prefix out.")
     run = store().get(args.run) if args.run is not None else None
     form, source = asked(args, run)  # a bad table is told before the model is loaded
-    if form == "article":
-        least = {"min_new": min(SUMMARY_DECODING.min_new, decode.max_new)} if "max_new" in wanted else {}
-        decode = SUMMARY_DECODING.but(**least | wanted)
+    usual = usual_decoding(form)
+    decode = usual.but(**{"min_new": min(usual.min_new, wanted.get("max_new", usual.max_new))} | wanted)
     backbone, loaded = loaded_run(args, form)
     learned = loaded.task if loaded else task_for(backbone, SUMMARIZATION if form == "article" else "e2e")
     model, prefix = (loaded.model, loaded.prefix) if loaded else (backbone.model, None)
@@ -308,6 +307,8 @@ def pretrain(args: argparse.Namespace) -> int:
         config = replace(config, tokens=int(args.tokens))
     if args.minutes:
         config = replace(config, minutes=args.minutes)
+    if args.start:
+        config = replace(config, start=str(Path(args.start).resolve()))
     out, device = Path(args.out), pick_device(args.device)
     say(args, "Preparing the corpus (once) …")
     records, withheld = Path(args.records) if args.records else None, Withheld(Path(args.withhold)) if args.withhold else None

@@ -2,13 +2,13 @@
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from analysis.evaluate import SUMMARY_DECODING
+from analysis.evaluate import usual_decoding
 from app import article_panels, choosers, examples, pieces, shell, table_sync, urlstate
 from app.columns import columns, empty
 from app.comparison import KINDS, Ask, Comparison, compare, subject
@@ -31,7 +31,6 @@ from core.tasks import SUMMARIZATION, Task
 from core.triples import SOURCES
 
 ALL = tuple(TABLE)
-MAX_NEW = 80  # tokens a text may have; the frozen model uses them all
 log = logging.getLogger(__name__)
 Update = dict[Any, Any]
 
@@ -115,7 +114,7 @@ class Handlers:
             self.shell.task: gr.update(choices=[shown] if shown else [], value=shown or None),
             page.prefix: address.prefix,
             page.finetuned: address.finetuned,
-            page.mode: address.mode or _usual_mode("article" if address.article else self.lab.form(address.task)),
+            page.mode: address.mode or usual_decoding("article" if address.article else self.lab.form(address.task)).mode,
             page.seed: gr.update(value=address.seed, visible=address.mode == "sample"),
             page.temperature: gr.update(value=address.temperature, visible=address.mode == "sample"),
             page.top_p: gr.update(value=address.top_p, visible=address.mode == "sample"),
@@ -228,14 +227,14 @@ class Handlers:
             raise
         plan = self._plan(backbone, task or "", prefix, finetuned)
         given, switched = self._given(table, self.lab.form(plan.task))
-        if decode.mode == _usual_mode(table["form"]) != _usual_mode(given.form):
-            decode = decode.but(mode=_usual_mode(given.form))
+        if decode.mode == usual_decoding(table["form"]).mode != usual_decoding(given.form).mode:
+            decode = decode.but(mode=usual_decoding(given.form).mode)
             switched[self.page.mode] = decode.mode
         if [name, plan.task or None] != shown:  # gallery and panels are another task's
             self.lab.ask(f"{who} gallery")
             switched |= {self.page.gallery: "", self.page.panels: ""}
+        decode = usual_decoding(given.form).but(**_own(decode))
         if given.form == "article":
-            decode = replace(SUMMARY_DECODING, **_own(decode))
             switched[self.page.note] = article_panels.note(backbone, self._learned(backbone, plan.chosen["prefix"]), given.source)
         sample = examples.matching(given.fields, given.form, given.source)
         ask = Ask(given.source, plan.chosen["prefix"], plan.chosen["finetuned"], name, decode, given.form)
@@ -338,7 +337,7 @@ class Handlers:
                 example=sample_id,
                 source="" if sample_id or ask.form == "article" else ask.source,
                 article="" if sample_id or ask.form != "article" else ask.source,
-                mode="" if decode.mode == _usual_mode(ask.form) else decode.mode,
+                mode="" if decode.mode == usual_decoding(ask.form).mode else decode.mode,
                 seed=decode.seed,
                 temperature=decode.temperature,
                 top_p=decode.top_p,
@@ -367,11 +366,6 @@ def _article_in(table) -> tuple[table_sync.Given, table_sync.Table] | None:
     return None
 
 
-def _usual_mode(form: str) -> str:
-    """The decoding that a page begins with: summaries come from beam search, as in the paper; tables are streamed."""
-    return "beam" if form == "article" else "greedy"
-
-
 def _own(decode: DecodeConfig) -> dict[str, Any]:
     """What the page lets a person choose of the decoding; summaries take their own lengths and beams."""
     return {name: getattr(decode, name) for name in ("mode", "temperature", "top_p", "seed")}
@@ -387,7 +381,6 @@ def _decoding(mode: str, seed: float | None, temperature: float | None, top_p: f
     plain = DecodeConfig()
     return DecodeConfig(
         mode,
-        max_new=MAX_NEW,
         temperature=plain.temperature if temperature is None else temperature,
         top_p=plain.top_p if top_p is None else top_p,
         seed=plain.seed if seed is None else int(seed),

@@ -82,8 +82,9 @@ class TrainHandlers(Shown):
 
     def moved(self, seen: str, backbone: str, *asked) -> Update:
         """The same while the tab may be open; before it was ever opened there is nothing to tell."""
-        lead = {self.page.lead: self._lead(asked[0], backbone)}
-        return self.kind(backbone) | lead | self.plan(backbone, *asked) if seen else gr.skip()
+        if not seen:
+            return gr.skip()
+        return self.kind(backbone) | {self.page.lead: self._lead(asked[0], backbone)} | self.plan(backbone, *asked)
 
     def _lead(self, kind: str, backbone: str) -> str:
         return pieces.tag("p", FEW if kind == "demo" and self._apart(backbone) else LEADS[kind], cls="meta")

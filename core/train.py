@@ -19,6 +19,8 @@ from core.errors import TrainingFailed
 from core.families import unembed
 from core.methods.base import Method
 
+Swaps = Sequence[tuple[nn.Module, str, Any, Any]]  # see `_swaps`
+
 
 @dataclass(frozen=True)
 class Step:
@@ -101,7 +103,7 @@ def train(
                 return
 
 
-def _update(method: Method, batches: list[Batch], config: TrainConfig, now: Progress, swaps: "Swaps") -> float:
+def _update(method: Method, batches: list[Batch], config: TrainConfig, now: Progress, swaps: Swaps) -> float:
     """One update; the mean loss in nats a token. Nothing is changed where loss or gradient is no number."""
     now.optimiser.zero_grad(set_to_none=True)
     loss = _backward(method, batches, config, swaps)
@@ -115,7 +117,7 @@ def _update(method: Method, batches: list[Batch], config: TrainConfig, now: Prog
     return loss
 
 
-def _backward(method: Method, batches: list[Batch], config: TrainConfig, swaps: "Swaps" = ()) -> float:
+def _backward(method: Method, batches: list[Batch], config: TrainConfig, swaps: Swaps = ()) -> float:
     """Accumulate gradients over the batches of one update; the mean loss in nats a token.
 
     Both reductions weigh the parts by their share of the whole update, so that splitting a batch changes nothing.
@@ -162,9 +164,6 @@ def uses_bf16(config: TrainConfig, device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported()
     return device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
-
-
-Swaps = Sequence[tuple[nn.Module, str, Any, Any]]
 
 
 def _swaps(model: nn.Module, config: TrainConfig) -> Swaps:

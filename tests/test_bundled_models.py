@@ -1,18 +1,20 @@
 """The models and runs that come with the project: each run stands on its model, and beats it at what it was trained for."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
-from torch.nn import functional as F
 
 from app import table_sync
 from app.examples import Sample, samples
 from core.attention import PrefixState, attach
 from core.backbone import bundled, load_backbone
-from core.batching import IGNORE, collate, rows_of
-from core.families import unembed
+from core.batching import collate, rows_of
+from core.config import TrainConfig
 from core.runs import load_run
 from core.store import store
 from core.tasks import Example, Task
+from core.train import batch_loss
 
 RUNS = [run for run in store().runs() if run.bundled]
 
@@ -39,9 +41,8 @@ def loss(backbone, task, told, model, prefix):
     length = prefix.length if prefix else 0
     batch = collate(rows_of(backbone, task, told, length), backbone.device)
     with attach(model, PrefixState.of([prefix] * len(told), backbone.device, backbone.dtype)):
-        hidden = model.base_model(**batch.inputs(length), use_cache=False).last_hidden_state
-    chosen = batch.labels != IGNORE
-    return F.cross_entropy(unembed(model, hidden[chosen]), batch.labels[chosen]).item()
+        summed = batch_loss(SimpleNamespace(model=model, length=length), batch, TrainConfig(autocast="off"))
+    return summed.item() / batch.targets
 
 
 def test_every_bundled_run_has_its_model():

@@ -80,6 +80,7 @@ def test_a_link_with_a_task_or_an_article_opens_its_backbone(lab):
     assert do.restore("?task=summarization")["backbone"] == "mini-bart"
     assert do.restore("?article=Aldby+was+flooded.")["backbone"] == "mini-bart"
     assert do.restore("?task=e2e")["backbone"] == do.restore("")["backbone"] == "mini-gpt2"
+    assert do.restore("?task=summarization&backbone=mini-gpt2")["backbone"] == "mini-gpt2"
 
 
 def test_summaries_begin_with_beam_search_and_tables_with_a_stream_unless_a_mode_is_chosen(lab):
@@ -92,7 +93,6 @@ def test_summaries_begin_with_beam_search_and_tables_with_a_stream_unless_a_mode
     news = told(lab, "summarization", ["mini-gpt2", "e2e"])
     assert last(news, "mode") == "beam" and "mode" not in last(news, "address") and "beam search" in last(news, "status")
     assert all("mode" not in update for update in told(lab, "e2e", []))
-    assert do.restore("?task=summarization&backbone=mini-gpt2")["backbone"] == "mini-gpt2"
 
 
 def test_what_is_missing_is_named_before_and_after_the_choice(lab, place, monkeypatch, tmp_path):
