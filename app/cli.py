@@ -339,6 +339,7 @@ def _pretrain(verbs, name: str) -> None:
     verb.add_argument("--out", required=True, help="folder for the checkpoint and, at the end, the model")
     verb.add_argument("--tokens", type=float, help="how many tokens to train on (default: the preset's)")
     verb.add_argument("--minutes", type=float, help="how long to train, in place of a number of tokens")
+    verb.add_argument("--start", help="folder of a small GPT-2: begin with its tokenizer and word embeddings, able to copy")
     verb.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
 
 

@@ -29,15 +29,17 @@ def hardware(device: torch.device) -> str:
 def card(name: str, config: PretrainConfig, state: dict[str, Any], parameters: int, corpus: dict[str, Any], ran_on: str) -> str:
     """The card's text, from a checkpoint's `state` (step, tokens, seconds) and what `corpus.json` holds."""
     layers = f"{config.layers} + {config.decoder_layers} layers" if config.decoder_layers else f"{config.layers} layers"
+    begun = f"tokenizer and word embeddings of {Path(config.start).name}, heads that copy" if config.start else "random numbers"
     facts = {
         "parameters": f"{parameters:,}: {layers}, width {config.width}, {config.heads} heads, {config.positions} positions, "
         f"{config.vocabulary:,} words, tied embeddings",
         "objective": OBJECTIVES[config.objective],
-        "begun with": f"tokenizer and word embeddings of {config.start}" if config.start else "random numbers",
+        "begun with": begun,
         "tokens read": f"{state['tokens']:,} in {state['step']:,} updates of about {config.batch_tokens:,}; seed {config.seed}",
         "time": f"{state['seconds'] / 60:.0f} minutes on {ran_on}, bf16",
-        "optimiser": f"Muon {config.muon_rate} on the blocks' matrices, AdamW {config.adam_rate} on the rest; constant, then "
-        f"linear decay over the last {config.decay_share:.0%}",
+        "optimiser": f"Muon {config.muon_rate} on the blocks' matrices, AdamW {config.adam_rate} on the rest; "
+        + (f"warm-up over {config.warmup} updates, " if config.warmup else "")
+        + f"constant, then linear decay over the last {config.decay_share:.0%}",
     }
     rows = [f"| {key} | {value} |" for key, value in facts.items()]
     read = [f"| {stream} | {n['documents']:,} | {n['train_tokens']:,} |" for stream, n in corpus["streams"].items()]

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from transformers import AttentionInterface, GPT2Config, GPT2LMHeadModel
 
 from core.pretrain.config import PretrainConfig
+from core.pretrain.copying import start_gpt2, trained
 from core.pretrain.corpus import Windows
 
 
@@ -54,7 +55,7 @@ class NextToken:
         self.config, self.folder = config, folder
 
     def new_model(self, device: torch.device) -> GPT2LMHeadModel:
-        """A GPT-2 of the configured shape, randomly initialised from the seed."""
+        """A GPT-2 of the configured shape, randomly initialised from the seed but for what it starts with."""
         config = self.config
         torch.manual_seed(config.seed)
         shape = GPT2Config(  # type: ignore[call-arg]
@@ -74,6 +75,8 @@ class NextToken:
             attn_implementation="sdpa" if device.type == "cuda" else "causal_matmul",
         )
         model: Any = GPT2LMHeadModel(shape)
+        if config.start:
+            start_gpt2(model, trained(config.start, config.width))
         return model.to(device)
 
     def open(self) -> None:

@@ -22,7 +22,7 @@ class PretrainConfig:
     heads: int = 6
     positions: int = 512
     vocabulary: int = 8192
-    start: str = ""  # the bundled model whose tokenizer and word embeddings the run begins with
+    start: str = ""  # a bundled GPT-2, or a folder's absolute path: its words and embeddings begin the run, which can copy
     batch_tokens: int = 6144
     muon_rate: float = 0.02
     adam_rate: float = 3e-3
@@ -38,7 +38,7 @@ class PretrainConfig:
 
 
 PRESETS = {
-    "mini-gpt2": PretrainConfig(tokens=30_000_000),
+    "mini-gpt2": PretrainConfig(tokens=30_000_000, decay_share=0.8, warmup=10, save_every=240, validate_every=240),
     "mini-bart": PretrainConfig(
         tokens=30_000_000,
         objective="denoising",

@@ -1,17 +1,23 @@
-"""A BART that can copy before it has learned anything: a start, not a rule; training changes every number of it.
+"""Models that can copy before they have learned anything: a start, not a rule; training changes every number of it.
 
-To mend a text is mostly to copy it, and a small model takes long to find out how: the encoder has to note at each
-token which ones came before it, and the decoder to look where its last tokens are noted. Both are set up here in
-a few heads, as found in trained models (Olsson et al. 2022, "induction heads"), from the word embeddings alone. The
-three tokens before are noted, since one, such as "the", stands in many places.
+To tell a table or to mend a text is mostly to copy, and a small model takes long to find out how: it has to note at
+each token which ones came before it, and to look where its last tokens are noted. Both are set up here in a few
+heads, as found in trained models (Olsson et al. 2022, "induction heads"), from the word embeddings alone. The three
+tokens before are noted, since one, such as "the", stands in many places.
 """
 
 import math
+from dataclasses import dataclass
 from itertools import accumulate
+from types import SimpleNamespace
 from typing import Any
 
 import torch
 from torch.nn import functional as F
+from transformers import AutoModelForCausalLM
+
+from core import paths
+from core.errors import BadInput
 
 HEAD = 64  # dimensions of a head, of the places' subspace, and of the notes'
 CODES = 32, 16, 16  # how many numbers note the last token, the one before it, and the one before that
@@ -19,51 +25,149 @@ POSITION_NORM = 1.2  # of a position's vector; words have about 2.5
 LOOK_BACK = 1.3  # sharpness of the heads that look so many tokens back
 MATCH = 2.8, 2.2, 2.2  # sharpness of the match of each code: about 30, 10 and 10 logits above the rest
 NOTE, COPY = 1.6, 6.0  # how strongly the tokens before are noted, and the token found is copied
+UNSURE = 0.3  # of the final norm's gain: until a model has learned to tell a word from the next, it is better unsure
+
+
+def trained(start: str, width: int) -> Any:
+    """The GPT-2 that a run begins with: a bundled one by its name, or one in a folder by its absolute path."""
+    folder = paths.MODELS / start
+    try:
+        model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, local_files_only=True)
+    except (OSError, ValueError) as error:
+        raise BadInput(f"No model could be opened in {folder}: {error}") from error
+    shape = model.config
+    if shape.model_type != "gpt2" or shape.n_embd != width:
+        what = f"a {shape.model_type} of width {getattr(shape, 'hidden_size', 'unknown')}"
+        raise BadInput(f"A run of width {width} begins with the words of a GPT-2 of that width; {folder.name} is {what}.")
+    return model
 
 
 @torch.no_grad()
-def start_copying(model: Any, layer: int = 1) -> None:
-    """Set up the heads of a BART of at least 384 dimensions whose word embeddings are trained; positions are replaced.
+def start_gpt2(model: Any, given: Any, layer: int = 1) -> None:
+    """Begin a GPT-2 of at least 384 dimensions with the word embeddings and final norm of a trained one, able to copy.
 
-    Words vary least in some directions: one such subspace is given to the positions, one to the notes.
+    Blocks write nothing at first, but for the copying heads.
     """
-    words = F.layer_norm(model.model.shared.weight, model.model.shared.weight.shape[1:])  # (V, W) as the blocks see them
-    mean = words.mean(0)
-    spread, axes = torch.linalg.eigh(torch.cov((words - mean).T))  # ascending
-    place, content = axes[:, :HEAD], axes.flip(1)[:, : 4 * HEAD]
-    features = content[:, : max(CODES)].T / spread.flip(0)[: max(CODES), None].sqrt()  # (32, W), of unit variance
-    codes = [features[:count] for count in CODES]
+    body = model.transformer
+    body.wte.weight.copy_(given.transformer.wte.weight)
+    body.ln_f.load_state_dict(given.transformer.ln_f.state_dict())
+    body.ln_f.weight.mul_(UNSURE)
+    for block in body.h:
+        block.attn.c_proj.weight.zero_()
+        block.mlp.c_proj.weight.zero_()
+    axes = _Axes.of(body.wte.weight)
+    body.wpe.weight.copy_(axes.places(len(body.wpe.weight)))
+    scale = float((body.wte.weight + body.wpe.weight.mean(0)).std(1).mean())  # what is added is not normalised after
+    _note_heads(_joint(body.h[0].attn), axes, axes.notes, CODES, scale)
+    code, (last, before, _) = axes.code(CODES[0]), axes.notes
+    asked = code, last[:, : CODES[1]].T / NOTE, before.T / NOTE
+    _found_heads(_joint(body.h[layer].attn), axes, asked, scale)
+
+
+@torch.no_grad()
+def start_bart(model: Any, given: Any, layer: int = 1) -> None:
+    """Begin a BART of at least 384 dimensions with the word embeddings of a trained GPT-2, able to copy.
+
+    The GPT-2's final norm is the one that fits them to be the unembedding. New words begin as small as the given ones.
+    """
+    words, encoder, decoder = given.transformer.wte.weight, model.model.encoder, model.model.decoder
+    model.model.shared.weight.normal_(std=float(words.std()))
+    model.model.shared.weight[: len(words)] = words
+    decoder.layers[-1].final_layer_norm.load_state_dict(given.transformer.ln_f.state_dict())
+    decoder.layers[-1].final_layer_norm.weight.mul_(UNSURE)
+    axes = _Axes.of(model.model.shared.weight)
+    for side in (encoder, decoder):
+        side.embed_positions.weight.copy_(axes.places(len(side.embed_positions.weight)))
+    _note_heads(_separate(encoder.layers[0].self_attn), axes, axes.notes, CODES)
+    _note_heads(_separate(decoder.layers[0].self_attn), axes, axes.notes[1:], CODES[1:])  # its last token stands there itself
+    asked = axes.code(CODES[0]), axes.notes[1].T / NOTE, axes.notes[2].T / NOTE
+    _found_heads(_separate(decoder.layers[layer].encoder_attn), axes, asked)
+
+
+@dataclass(frozen=True)
+class _Axes:
+    """Words vary least in some directions: one such subspace is given to the positions, one to the notes."""
+
+    mean: torch.Tensor  # (W,) of the words as the blocks see them, normalised
+    spread: torch.Tensor  # (W,) their variance along each axis, ascending
+    axes: torch.Tensor  # (W, W)
+
+    @classmethod
+    def of(cls, embeddings: torch.Tensor) -> "_Axes":
+        words = F.layer_norm(embeddings, embeddings.shape[1:])  # (V, W)
+        return cls(words.mean(0), *torch.linalg.eigh(torch.cov((words - words.mean(0)).T)))
+
+    @property
+    def place(self) -> torch.Tensor:
+        return self.axes[:, :HEAD]
+
+    @property
+    def notes(self) -> list[torch.Tensor]:
+        return list(self.axes[:, HEAD : 2 * HEAD].split(CODES, dim=1))
+
+    @property
+    def content(self) -> torch.Tensor:
+        return self.axes.flip(1)[:, : 4 * HEAD]
+
+    def code(self, count: int) -> torch.Tensor:
+        """(count, W): what a word is told by, numbers of unit variance."""
+        return self.content[:, :count].T / self.spread.flip(0)[:count, None].sqrt()
+
+    @property
+    def rates(self) -> torch.Tensor:
+        """Turns of a place's 32 pairs a token."""
+        return torch.cat([torch.linspace(0.3, 3.0, 24), torch.logspace(-2.5, -0.6, 8)])
+
+    def places(self, count: int) -> torch.Tensor:
+        """(count, W): sines and cosines of each place, in pairs."""
+        angles = torch.arange(count)[:, None] * self.rates
+        pairs = torch.stack([angles.cos(), angles.sin()], dim=-1).flatten(1)
+        return pairs * POSITION_NORM / math.sqrt(HEAD / 2) @ self.place.T
+
+
+def _note_heads(attention: SimpleNamespace, axes: _Axes, notes, counts, scale: float = 1.0) -> None:
+    """Head h looks h + 1 tokens back and notes the code of the word there."""
+    for head, (note, count) in enumerate(zip(notes, counts, strict=True)):
+        rows, used = (slice(head * HEAD, head * HEAD + size) for size in (HEAD, count))
+        code = axes.code(count)
+        attention.k[rows] = LOOK_BACK * axes.place.T
+        attention.q[rows] = LOOK_BACK * _turn(-(head + 1) * axes.rates) @ axes.place.T
+        attention.v[used], attention.v_bias[used] = code, -code @ axes.mean
+        attention.out[:, used] = NOTE * scale * note
+
+
+def _found_heads(attention: SimpleNamespace, axes: _Axes, asked, scale: float = 1.0) -> None:
+    """Four heads look where the last words are noted; each copies a quarter of the main directions of the word there."""
     parts = [slice(stop - count, stop) for count, stop in zip(CODES, accumulate(CODES), strict=True)]
-    notes = [axes[:, HEAD : 2 * HEAD][:, part] for part in parts]
-
-    rates = torch.cat([torch.linspace(0.3, 3.0, 24), torch.logspace(-2.5, -0.6, 8)])  # turns of a place's 32 pairs a token
-    for side in (model.model.encoder, model.model.decoder):
-        side.embed_positions.weight.copy_(_places(len(side.embed_positions.weight), rates) @ place.T)
-        back = side.layers[0].self_attn
-        own = int(side is model.model.decoder)  # its last token stands there itself: only those before it are noted
-        for head, (code, note) in enumerate(zip(codes[own:], notes[own:], strict=True)):
-            rows, used = (slice(head * HEAD, head * HEAD + size) for size in (HEAD, len(code)))
-            back.k_proj.weight[rows] = LOOK_BACK * place.T
-            back.q_proj.weight[rows] = LOOK_BACK * _turn(-(head + 1) * rates) @ place.T
-            back.v_proj.weight[used], back.v_proj.bias[used] = code, -code @ mean
-            back.out_proj.weight[:, used] = NOTE * note
-
-    found = model.model.decoder.layers[layer].encoder_attn
-    for head in range(4):  # each copies a quarter of a word's main directions
+    for head in range(4):
         rows = slice(head * HEAD, (head + 1) * HEAD)
-        for index, (code, note, part, sharp) in enumerate(zip(codes, notes, parts, MATCH, strict=True)):
+        for index, (question, note, part, sharp) in enumerate(zip(asked, axes.notes, parts, MATCH, strict=True)):
             here = slice(rows.start + part.start, rows.start + part.stop)
-            asked = code if index == 0 else note.T / NOTE
-            found.q_proj.weight[here], found.q_proj.bias[here] = sharp * asked, -sharp * asked @ mean
-            found.k_proj.weight[here] = sharp * note.T / NOTE
-        found.v_proj.weight[rows], found.v_proj.bias[rows] = content[:, rows].T, -content[:, rows].T @ mean
-        found.out_proj.weight[:, rows] = COPY * content[:, rows]
+            attention.q[here] = sharp * question
+            attention.q_bias[here] = -sharp * question @ axes.mean if index == 0 else 0.0
+            attention.k[here] = sharp * note.T / NOTE
+        quarter = axes.content[:, rows]
+        attention.v[rows], attention.v_bias[rows] = quarter.T, -quarter.T @ axes.mean
+        attention.out[:, rows] = COPY * scale * quarter
 
 
-def _places(count: int, rates: torch.Tensor) -> torch.Tensor:
-    """(count, 64): sines and cosines of each place, in pairs."""
-    angles = torch.arange(count)[:, None] * rates
-    return torch.stack([angles.cos(), angles.sin()], dim=-1).flatten(1) * POSITION_NORM / math.sqrt(len(rates))
+def _separate(attention: Any) -> SimpleNamespace:
+    """An attention's matrices (out, in) and biases, to write into: BART's."""
+    return SimpleNamespace(
+        q=attention.q_proj.weight,
+        k=attention.k_proj.weight,
+        v=attention.v_proj.weight,
+        out=attention.out_proj.weight,
+        q_bias=attention.q_proj.bias,
+        v_bias=attention.v_proj.bias,
+    )
+
+
+def _joint(attention: Any) -> SimpleNamespace:
+    """The same of a GPT-2, which keeps them transposed, and three in one."""
+    q, k, v = attention.c_attn.weight.T.chunk(3)
+    q_bias, _, v_bias = attention.c_attn.bias.chunk(3)
+    return SimpleNamespace(q=q, k=k, v=v, out=attention.c_proj.weight.T, q_bias=q_bias, v_bias=v_bias)
 
 
 def _turn(rates: torch.Tensor) -> torch.Tensor:

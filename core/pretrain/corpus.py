@@ -78,8 +78,13 @@ def train_tokenizer(texts: Iterable[str], size: int) -> Tokenizer:
 
 
 def tokenizer_of(name: str) -> Tokenizer | None:
-    """The tokenizer of a bundled model; None without a name."""
-    return Tokenizer.from_file(str(paths.MODELS / name / "tokenizer.json")) if name else None
+    """The tokenizer of a bundled model, or of one in a folder given by its absolute path; None without a name."""
+    if not name:
+        return None
+    path = paths.MODELS / name / "tokenizer.json"
+    if not path.is_file():
+        raise BadInput(f"A run can begin with a model's words where its folder has a tokenizer.json; {path.parent} has none.")
+    return Tokenizer.from_file(str(path))
 
 
 def _every(iterable: Iterable[str], step: int) -> Iterator[str]:

@@ -13,12 +13,11 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer
 from torch.nn import functional as F
-from transformers import AutoModelForCausalLM, BartConfig, BartForConditionalGeneration
+from transformers import BartConfig, BartForConditionalGeneration
 
-from core import paths
 from core.errors import BadInput
 from core.pretrain.config import PretrainConfig
-from core.pretrain.copying import start_copying
+from core.pretrain.copying import start_bart, trained
 from core.pretrain.corpus import END_ID, Documents
 from core.pretrain.noise import Sentences, infill, permute
 from core.pretrain.withhold import NEWS
@@ -98,7 +97,7 @@ class Denoising:
         )
         model: Any = BartForConditionalGeneration(shape)
         if config.start:
-            _start_with(model, paths.MODELS / config.start)
+            start_bart(model, trained(config.start, config.width))
         return model.to(device)
 
     def loss(self, model: Any, batch: Pairs) -> torch.Tensor:
@@ -221,19 +220,3 @@ class Denoising:
         """The validation losses with that of the training mix."""
         share = 1 / self.config.summary_every
         return losses | {"mix": (1 - share) * losses["denoising"] + share * losses["summaries"]}
-
-
-@torch.no_grad()
-def _start_with(model: Any, folder: Path) -> None:
-    """Copy a GPT-2's word embeddings, and the final norm that fits them to be the unembedding; begin able to copy.
-
-    New words begin as small as the given ones, and the norm with a third of its gain: until the decoder has learned
-    to tell a word from the next, it is better unsure.
-    """
-    given: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
-    words = given.transformer.wte.weight
-    model.model.shared.weight.normal_(std=float(words.std()))
-    model.model.shared.weight[: len(words)] = words
-    model.model.decoder.layers[-1].final_layer_norm.load_state_dict(given.transformer.ln_f.state_dict())
-    model.model.decoder.layers[-1].final_layer_norm.weight.mul_(0.3)
-    start_copying(model)

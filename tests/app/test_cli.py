@@ -176,3 +176,10 @@ def test_pretrain_goes_on_where_it_stopped_and_makes_a_loadable_model(tmp_path, 
     assert second[0]["update"] > first[-2]["update"] and second[-2]["valid"]["mix"] < first[0]["valid"]["mix"]
     assert main(["generate", "--backbone", second[-1]["model"], "--max-new", "3", "a : b", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["tokens"] <= 3
+
+
+def test_pretrain_names_a_start_that_is_no_model(tmp_path, capsys):
+    (tmp_path / "a.txt").write_text("A text.\n<|endoftext|>\n")
+    arguments = ["pretrain", "--corpus", str(tmp_path), "--out", str(tmp_path / "out"), "--start", str(tmp_path / "nowhere")]
+    assert main(arguments) == 1
+    assert "nowhere has none" in capsys.readouterr().err and not (tmp_path / "out").exists()

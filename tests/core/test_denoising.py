@@ -7,14 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
-from core import paths
 from core.backbone import load_backbone
 from core.errors import BadData, BadInput
 from core.pretrain import denoising
-from core.pretrain.config import PRESETS, PretrainConfig
+from core.pretrain.config import PretrainConfig
 from core.pretrain.corpus import END, END_ID, Documents, prepare, tokenizer_of
 from core.pretrain.denoising import Denoising
 from core.pretrain.export import export
@@ -296,33 +294,3 @@ def test_the_exported_folder_is_a_bart_that_transformers_and_the_app_load(folder
     assert f"{model.num_parameters():,}" in card and "| wikinews | 420 |" in card and "CPU, 1 thread" in card
     last = log.splitlines()[-1].split(",")
     assert f"{int(last[1]):,} in {last[0]} updates" in card and f"summaries {float(last[-1]):.3f}" in card
-
-
-@pytest.fixture(scope="module")
-def beginner(folder):
-    """mini-bart as its pre-training begins, with mini-gpt2's words."""
-    recipe = Denoising(PRESETS["mini-bart"], folder)
-    recipe.begin, recipe.pad, recipe.mask = 8192, 8193, 8194
-    return recipe.new_model(CPU).eval()
-
-
-def test_mini_bart_starts_with_the_words_of_mini_gpt2(beginner):
-    given = load_file(paths.MODELS / "mini-gpt2" / "model.safetensors")
-    assert torch.equal(beginner.model.shared.weight[:8192], given["transformer.wte.weight"].float())
-    assert 16e6 <= sum(parameter.numel() for parameter in beginner.parameters()) <= 20e6
-    assert tokenizer_of("mini-gpt2").get_vocab_size() + 3 <= PRESETS["mini-bart"].vocabulary
-
-
-def test_mini_bart_starts_able_to_copy(beginner, bundled):
-    text = "The old ferry left the harbour of a small town at seven with sheep, two doctors and a brass band on board. It sank."
-    ids = bundled.encode(text).ids
-    source, target = torch.tensor([[8192, *ids, END_ID]]), torch.tensor([[END_ID, 8192, *ids]])
-    with torch.no_grad():
-        made = beginner(input_ids=source, decoder_input_ids=target, output_attentions=True)
-    looked_up = made.cross_attentions[1][0, 0].argmax(-1)  # by the decoder's second layer, for each word given
-    right = (source[0][looked_up] == source[0][torch.arange(len(looked_up))]).float()[2:]  # the word that follows
-    assert right.mean() > 0.9
-    told = made.logits[0].argmax(-1)[1:]
-    assert (told[:-1] == torch.tensor(ids)).float().mean() > 0.9
-    places = made.encoder_attentions[0][0, 0].argmax(-1)  # the encoder's first head looks one token back
-    assert (places[1:] == torch.arange(len(places) - 1)).float().mean() > 0.9
