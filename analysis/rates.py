@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from core.config import OF_METHOD, TrainConfig
+from core.config import OF_METHOD, UNTRAINED, TrainConfig
 from core.errors import BadInput, StoreError, TrainingFailed
 from core.follow import standing
 from core.methods.table import METHODS
@@ -16,7 +16,6 @@ from core.tasks import Example
 from core.training import Training
 
 TRIALS = ".trials"  # in the store's folder: trainings of a grid that is not yet through
-UNTRAINED = "in_context"  # it has no rate
 
 
 @dataclass(frozen=True)

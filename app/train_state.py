@@ -13,7 +13,7 @@ from app.session import Lab
 from core import paths
 from core.backbone import DEFAULT, DEFAULTS, Backbone
 from core.batching import rows_of
-from core.config import OF_METHOD, PRESETS, TrainConfig, preset
+from core.config import OF_METHOD, PRESETS, UNTRAINED, TrainConfig, preset
 from core.errors import BadInput
 from core.plan import Plan, plan
 from core.readers import read_bundled
@@ -35,7 +35,6 @@ LEADS = {
     "own": "Every setting as you like it.",
 }
 FEW = "Nine articles are soon known by heart and teach no summarizing: watch the two losses part. For more, bring a file."
-IN_CONTEXT = "in_context"  # nothing is trained: its text is made, and is a run
 # Fields of TrainConfig that "own settings" shows -> what the page calls them.
 OWN = {
     "bottleneck": "Hidden units, 0: by share",
@@ -60,7 +59,7 @@ TRAINED = ("rate", "updates", "batch", "warmup")
 def fields_of(method: str) -> tuple[str, ...]:
     """Which of these settings a method has."""
     own = [name for name in OWN if name in OF_METHOD[method]]
-    return (*own, *(() if method == IN_CONTEXT else TRAINED), "seed")
+    return (*own, *(() if method == UNTRAINED else TRAINED), "seed")
 
 
 @dataclass(frozen=True)
@@ -108,7 +107,7 @@ class Wish:
     def changes(self) -> dict[str, Any]:
         """What differs from the preset."""
         plain, often = preset(self.base, self.method, self.task).to_dict(), self.preset in ("paper", "own")
-        given = {"watch": 25, "save_every": 50, "validate_every": 25} if often and self.method != IN_CONTEXT else {}
+        given = {"watch": 25, "save_every": 50, "validate_every": 25} if often and self.method != UNTRAINED else {}
         return {name: value for name, value in (given | self.own).items() if plain[name] != value}
 
     def words(self, folder: str = "") -> list[str]:

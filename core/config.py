@@ -159,6 +159,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "demo": dict(length=10, rate=3e-2, updates=100, batch=10, validate_every=20, save_every=25, watch=10),
     "low": dict(length=10, rate=2e-2, updates=400, warmup=100, batch=10, validate_every=20, save_every=50, watch=40),
 }
+UNTRAINED = "in_context"  # the method that trains nothing: its text is made, and is a run
 # What each method has otherwise. `paper`: Table 5 (E2E; adapters those of 0.1 %), and Hu et al. (2021) for LoRA, which is later.
 # `fast` and `mini`: the better of two rates by validation loss after 40 updates on the bundled tables.
 METHODS: dict[str, dict[str, dict[str, Any]]] = {
