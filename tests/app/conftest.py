@@ -98,8 +98,9 @@ def _answers(address: str) -> bool:
 
 @pytest.fixture(scope="session")
 def browser(chromium):
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=120_000)  # a slow machine is no failure
     with sync_playwright() as playwright:
         window = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         yield window

@@ -11,7 +11,6 @@ PHASE = "#pl-status .status"
 
 
 def test_a_backbone_for_articles_turns_the_page_to_articles_and_back(page, served, house):
-    expect.set_options(timeout=60_000)
     page.goto(served)
     expect(page.locator(PHASE)).to_have_attribute("data-phase", "done")
     field = page.locator("#pl-backbone input")
@@ -48,7 +47,6 @@ def test_a_backbone_for_articles_turns_the_page_to_articles_and_back(page, serve
 
 
 def test_attention_shows_a_site_at_a_time_and_an_article_by_its_sentences(page, served, house):
-    expect.set_options(timeout=60_000)
     look = "#pl-look-"
     page.goto(f"{served}?backbone={quote(house.bart)}&example=sport-1&prefix=text:Short.&tab=attention")
     expect(page.locator(f"{look}reads .pl-sentence")).to_contain_text("In the cross-attention, while these")

@@ -12,11 +12,6 @@ PHASE = "#pl-status .status"
 LOOK = "#pl-look-"
 
 
-@pytest.fixture(autouse=True, scope="module")
-def patience():
-    expect.set_options(timeout=60_000)
-
-
 def open_tab(page: Page, served: str, query: str = "") -> None:
     page.goto(f"{served}?tab=attention{query}")
     expect(page.locator(PHASE)).to_have_attribute("data-phase", "done")

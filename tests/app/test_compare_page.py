@@ -10,11 +10,6 @@ KINDS = ("base", "prefix", "finetuned")
 PHASE = "#pl-status .status"
 
 
-@pytest.fixture(autouse=True, scope="module")
-def patience():
-    expect.set_options(timeout=60_000)
-
-
 def settle(page: Page, phase: str = "done") -> None:
     expect(page.locator(PHASE)).to_have_attribute("data-phase", phase)
 

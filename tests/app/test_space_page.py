@@ -10,11 +10,6 @@ MAP = "#pl-space-map .pl-plot"
 TITLE = "#pl-space-detail h3"
 
 
-@pytest.fixture(autouse=True, scope="module")
-def patience():
-    expect.set_options(timeout=90_000)
-
-
 def open_space(page: Page, served: str, query: str = "") -> None:
     page.goto(f"{served}?tab=space{query}")
     expect(page.locator(MAP)).to_have_attribute("data-drawn", re.compile("prefix-space"))

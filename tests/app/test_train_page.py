@@ -12,11 +12,6 @@ ROWS = "table,text\n" + "".join(f"{one.source},{one.targets[0]}\n" for one in EX
 STATE = "#pl-train-head .pl-state"
 
 
-@pytest.fixture(autouse=True, scope="module")
-def patience():
-    expect.set_options(timeout=120_000)
-
-
 @pytest.fixture
 def other(browser, served):
     """Another person's browser."""
