@@ -1,6 +1,6 @@
 """The start of a pre-training run: models that copy before they have learned anything."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 import torch
@@ -9,9 +9,10 @@ from safetensors.torch import load_file
 from core import paths
 from core.errors import BadInput
 from core.pretrain.causal import NextToken
-from core.pretrain.config import PRESETS
+from core.pretrain.config import PRESETS, PretrainConfig
 from core.pretrain.corpus import END_ID, tokenizer_of
 from core.pretrain.denoising import Denoising
+from core.pretrain.export import export
 
 CPU = torch.device("cpu")
 TEXT = "The old ferry left the harbour of a small town at seven with sheep, two doctors and a brass band on board. It sank."
@@ -84,3 +85,18 @@ def test_a_run_cannot_begin_with_what_does_not_fit(start, width, told, tmp_path)
     config = replace(PRESETS["mini-gpt2"], start=start, width=width)
     with pytest.raises(BadInput, match=told):
         NextToken(config, tmp_path).new_model(CPU)
+
+
+def test_a_finished_run_is_exported_when_what_it_began_with_is_gone(tmp_path):
+    config = PretrainConfig(tokens=1, layers=1, width=16, heads=2, positions=32, vocabulary=300, start=str(tmp_path / "gone"))
+    trained = NextToken(replace(config, start=""), tmp_path).new_model(CPU)
+    state = {"model": trained.state_dict(), "step": 1, "tokens": 64, "seconds": 1.0, "config": asdict(config)}
+    torch.save(state, tmp_path / "checkpoint.pt")
+    (tmp_path / "loss.csv").write_text("step,valid_mix\n1,2.5\n")
+    (tmp_path / "corpus").mkdir()
+    (tmp_path / "corpus" / "corpus.json").write_text('{"streams": {}}')
+    (tmp_path / "corpus" / "tokenizer.json").write_bytes((paths.MODELS / "mini-gpt2" / "tokenizer.json").read_bytes())
+    folder = export(tmp_path, tmp_path / "made", "a CPU")
+    made = load_file(folder / "model.safetensors")["transformer.wte.weight"]
+    assert torch.equal(made, trained.transformer.wte.weight.half())
+    assert "word embeddings of gone, heads that copy" in (folder / "README.md").read_text()
