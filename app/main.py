@@ -10,6 +10,7 @@ import gradio as gr
 
 from app import api, shell, theme
 from app.session import Lab
+from app.streaming import WholeUpdates
 from app.tabs import attention, compare, space, train
 from core.backbone import DEFAULT
 from core.errors import PrefixLabError
@@ -20,7 +21,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 def build(lab: Lab | None = None) -> gr.Blocks:
     """The page with all its tabs."""
     lab = lab or Lab()
-    with gr.Blocks(title="Prefix Lab", fill_width=True, analytics_enabled=False) as page:
+    with WholeUpdates(title="Prefix Lab", fill_width=True, analytics_enabled=False) as page:
         frame = shell.header(lab, page)
         with gr.Tabs(elem_id="pl-tabs"):
             with gr.Tab("Compare", id="compare", elem_id="pl-tab-compare"):

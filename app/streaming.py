@@ -1,0 +1,28 @@
+"""The page's streamed answers, sent so that none of them can be lost in a busy browser."""
+
+import gradio as gr
+
+Edit = tuple[str, list[str | int], object]  # what is done, where inside the value, with what
+
+
+class WholeUpdates(gr.Blocks):
+    """Blocks whose streams send a changed dictionary or list whole.
+
+    Gradio sends the difference to the answer before, and its browser side edits that answer in place: one that was
+    still waiting to be shown loses what it brought. A chooser would keep its old value whenever the page is busy and
+    the next answer says nothing about it. Text, which is replaced or added to but never edited, may go on as it is.
+    """
+
+    def handle_streaming_diffs(self, block_fn, data, session_hash, run, final, simple_format=False) -> list:
+        """As gr.Blocks does, but an edit inside a value becomes the whole value.
+
+        `data`: per output its value in the first and the last message of a run, else the edits that lead to it.
+        """
+        streams = self.pending_diff_streams[session_hash] if session_hash is not None else {}
+        edited = run in streams and not final and not simple_format
+        data = super().handle_streaming_diffs(block_fn, data, session_hash, run, final, simple_format)
+        return [_whole(edits, value) for edits, value in zip(data, streams[run], strict=True)] if edited else data
+
+
+def _whole(edits: list[Edit], value: object) -> list[Edit]:
+    return [("replace", [], value)] if any(path for _, path, _ in edits) else edits

@@ -1,0 +1,30 @@
+"""What a stream of answers sends to the page: nothing that changes an answer still waiting there."""
+
+from types import SimpleNamespace
+
+import gradio as gr
+
+from app.main import build
+
+
+def test_no_answer_of_a_stream_changes_the_one_before(lab):
+    page, fn = build(lab), SimpleNamespace(outputs=[None] * 3)
+    chosen = gr.update(choices=["e2e", "news"], value="news")
+    answers = [
+        [chosen, {"rows": [["name", "Aldby"]], "text": ""}, "one"],
+        [gr.skip(), {"rows": [["name", "Aldby"], ["area", "north"]], "text": ""}, "one two"],
+        [gr.skip(), gr.skip(), "three"],
+    ]
+    shown: list = []
+    for answer in answers:
+        sent = page.handle_streaming_diffs(fn, list(answer), "page", "run", final=False)
+        if not shown:
+            shown = sent
+            continue
+        for place, edits in enumerate(sent):
+            for action, path, value in edits:
+                assert path == [], "an edit inside a value reaches the answer before it"
+                shown[place] = shown[place] + value if action == "append" else value
+        assert shown == answer
+    assert answers[0][0] == chosen
+    assert page.handle_streaming_diffs(fn, list(answers[-1]), "page", "run", final=True) == answers[-1]
