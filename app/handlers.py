@@ -227,13 +227,14 @@ class Handlers:
             raise
         plan = self._plan(backbone, task or "", prefix, finetuned)
         given, switched = self._given(table, self.lab.form(plan.task))
-        if decode.mode == usual_decoding(table["form"]).mode != usual_decoding(given.form).mode:
-            decode = decode.but(mode=usual_decoding(given.form).mode)
+        usual = usual_decoding(given.form)
+        if decode.mode == usual_decoding(table["form"]).mode != usual.mode:
+            decode = decode.but(mode=usual.mode)
             switched[self.page.mode] = decode.mode
         if [name, plan.task or None] != shown:  # gallery and panels are another task's
             self.lab.ask(f"{who} gallery")
             switched |= {self.page.gallery: "", self.page.panels: ""}
-        decode = usual_decoding(given.form).but(**_own(decode))
+        decode = usual.but(**_own(decode))
         if given.form == "article":
             switched[self.page.note] = article_panels.note(backbone, self._learned(backbone, plan.chosen["prefix"]), given.source)
         sample = examples.matching(given.fields, given.form, given.source)
