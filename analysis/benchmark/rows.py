@@ -112,9 +112,9 @@ def peft(backbone: Backbone, settings: Settings) -> Iterator[Ratio]:
 
 def decoding(backbone: Backbone, settings: Settings) -> Iterator[Ratio]:
     """Writing with a prefix against the bare model, one text at a time."""
-    length, aims = (10, (0.9, 0.97)) if backbone.opening is None else (200, (0.85, 0.95))
+    length, cpu, cuda = (10, 0.9, 0.97) if backbone.opening is None else (200, 0.85, 0.95)
     pair = _writer(backbone, settings, [_prefix(backbone, length, 0)]), _writer(backbone, settings, [None])
-    least = aims[backbone.device.type == "cuda"]
+    least = cuda if backbone.device.type == "cuda" else cpu
     yield replace(_written("decoding", (f"prefix, P = {length}", "no prefix"), pair, backbone, settings), target=least)
 
 
