@@ -19,6 +19,10 @@ PAPER_DECODING = DecodeConfig(mode="beam", beams=5, min_new=5, max_new=100, leng
 # Summaries: beam 6, 11 to 62 tokens, length penalty 0.8, no three tokens twice (as BART is decoded).
 SUMMARY_DECODING = DecodeConfig(mode="beam", beams=6, min_new=11, max_new=62, length_penalty=0.8, no_repeat=3)
 
+# Tables, greedy or sampled unless chosen otherwise: a frozen model that has learned to copy is prone to say a phrase again, and a
+# prefix does not cure it of that. A name of five tokens may be said twice.
+TABLE_DECODING = DecodeConfig(no_repeat=6)
+
 
 def paper_decoding(task: str) -> DecodeConfig:
     """How the paper decodes a task."""
@@ -27,7 +31,7 @@ def paper_decoding(task: str) -> DecodeConfig:
 
 def usual_decoding(form: str) -> DecodeConfig:
     """How a text is written unless told otherwise: summaries as in the paper, tables in a stream."""
-    return SUMMARY_DECODING if form == "article" else DecodeConfig()
+    return SUMMARY_DECODING if form == "article" else TABLE_DECODING
 
 
 @dataclass(frozen=True)

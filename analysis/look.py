@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from analysis.attention import AttentionMap, AttentionMass, attention_map, attention_mass
+from analysis.evaluate import usual_decoding
 from analysis.influence import Influence, influence, influence_parts
 from core.backbone import Backbone, load_backbone
 from core.config import DecodeConfig
@@ -43,5 +44,5 @@ def look(run: str, source: str, decode: DecodeConfig | None = None, device: str 
     backbone = load_backbone(found.backbone, device)
     loaded: LoadedRun = load_run(found, backbone)
     request = request_of(backbone, loaded.task, source, loaded.prefix)
-    written = generate(loaded.model, backbone, [request], decode or DecodeConfig())[0]
+    written = generate(loaded.model, backbone, [request], decode or usual_decoding(loaded.task.form))[0]
     return Look(run, backbone, loaded.model, request, written, attention_mass(loaded.model, backbone, request, written.ids))

@@ -3,6 +3,7 @@
 from typing import Any
 
 from analysis.attention import PREFIX, attention_mass, by_layer
+from analysis.evaluate import usual_decoding
 from core.backbone import Backbone
 from core.config import DecodeConfig
 from core.generate import generate, request_of, room_for
@@ -30,7 +31,7 @@ def looker(backbone: Backbone, task: Task, example: Example) -> Look:
         seen: dict[str, Any] = {"source": example.source, "reference": example.targets[0], "text": ""}
         if room < 1:
             return seen
-        decode = DecodeConfig(max_new=min(MAX_NEW, room))
+        decode = DecodeConfig(max_new=min(MAX_NEW, room), no_repeat=usual_decoding(task.form).no_repeat)
         if not frozen:
             alone = request_of(backbone, task, example.source)
             frozen.append(generate(backbone.model, backbone, [alone], decode)[0].text)

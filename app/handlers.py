@@ -167,7 +167,7 @@ class Handlers:
         try:
             name, task = shown or (self.lab.default, "")
             runs, form = {"prefix": prefix, "finetuned": finetuned}, self.lab.form(task or "")
-            decode = _decoding(mode, seed, temperature, top_p)
+            decode = usual_decoding(form).but(**_own(_decoding(mode, seed, temperature, top_p)))
             yield {page.stop: gr.update(interactive=True)}
             backbone = self.lab.backbone(name)
             for seen in tell_all(self.lab, backbone, form, runs, decode, lambda: self.lab.is_stopped(who, ticket), who):
@@ -368,7 +368,7 @@ def _article_in(table) -> tuple[table_sync.Given, table_sync.Table] | None:
 
 
 def _own(decode: DecodeConfig) -> dict[str, Any]:
-    """What the page lets a person choose of the decoding; summaries take their own lengths and beams."""
+    """What the page lets a person choose of the decoding; the rest goes by what is told."""
     return {name: getattr(decode, name) for name in ("mode", "temperature", "top_p", "seed")}
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from analysis.evaluate import PAPER_DECODING, evaluate, outputs
+from analysis.evaluate import evaluate, outputs, paper_decoding, usual_decoding
 from analysis.suites import score_examples
 from core.backbone import load_backbone
 from core.config import DecodeConfig
@@ -47,5 +47,17 @@ def test_the_tokenised_text_scores_fully_both_ways():
 
 
 def test_the_default_decoding_is_the_papers():
-    decode = PAPER_DECODING
-    assert (decode.mode, decode.beams, decode.min_new, decode.length_penalty) == ("beam", 5, 5, 1.0)
+    decode = paper_decoding("e2e")
+    assert (decode.mode, decode.beams, decode.min_new, decode.length_penalty, decode.no_repeat) == ("beam", 5, 5, 1.0, 0)
+
+
+def test_a_person_reads_a_table_told_without_a_phrase_twice():
+    small = load_backbone("mini-gpt2", "cpu")
+    request = Request(small.encode("name : The Eagle | near : The Mill\n"))
+
+    def said_again(decode: DecodeConfig) -> int:
+        ids = generate(small.model, small, [request], decode.but(max_new=60, min_new=60))[0].ids
+        phrases = [tuple(ids[start : start + 6]) for start in range(len(ids) - 5)]
+        return len(phrases) - len(set(phrases))
+
+    assert said_again(DecodeConfig()) > 0 == said_again(usual_decoding("table")) == said_again(usual_decoding("webnlg"))
