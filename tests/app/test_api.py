@@ -2,8 +2,8 @@
 
 import pytest
 
+from analysis.evaluate import usual_decoding
 from app.comparison import Ask, compare
-from core.config import DecodeConfig
 from core.tables import canonical, linearise, parse
 from core.text import detokenise
 
@@ -32,7 +32,7 @@ def test_clients_at_once_get_their_own_answers(served, lab):
         for index, table in enumerate(tables)
     ]
     for index, (table, job) in enumerate(zip(tables, jobs, strict=True)):
-        ask = Ask(linearise(canonical(parse(table))), "tiny-prefix" if index % 3 else "", decode=DecodeConfig())
+        ask = Ask(linearise(canonical(parse(table))), "tiny-prefix" if index % 3 else "", decode=usual_decoding("table"))
         *_, alone = compare(lab, lab.backbone(lab.default), ask, lambda: False)
         assert job.result()["texts"] == {kind: detokenise(column.text) for kind, column in alone.columns.items()}
 
