@@ -205,7 +205,10 @@ def _generate(verbs, name: str) -> None:
         "--form", choices=FORMS, help="what the input is: a table, triples or any text (default: as the run learned)"
     )
     _model_options(verb)
-    _config_options(verb, DecodeConfig, ())
+    _config_options(verb, DecodeConfig, (), "see below")
+    verb.epilog = """Decoding, where not given: tables greedy, 80 new tokens at most, never 6 in a row twice; articles by beam 6,
+11 to 62 new tokens, length penalty 0.8, never 3 in a row twice. Otherwise 5 beams, length penalty 1, temperature 1, top-p 1,
+all tokens, seed 0."""
 
 
 def _evaluate(verbs, name: str) -> None:
@@ -229,7 +232,7 @@ def _evaluate(verbs, name: str) -> None:
     _config_options(verb, DecodeConfig, (), "the paper's")
     verb.set_defaults(job="evaluating.evaluate")
     verb.epilog = """Decoding, where not given, is the paper's: beam 5, 5 to 100 new tokens, length penalty 1; of articles beam 6,
-11 to 62 new tokens, length penalty 0.8.
+11 to 62 new tokens, length penalty 0.8, never 3 in a row twice.
 
 Outputs of any system, in the official scripts' forms:
   --hyps-in out.txt --refs devel-conc.txt                         E2E: references in blocks with an empty line between
