@@ -297,7 +297,7 @@ def pretrain(args: argparse.Namespace) -> int:
     """Prepare the corpus once, then train and export."""
     from core.pretrain.card import hardware
     from core.pretrain.config import PRESETS as recipes
-    from core.pretrain.corpus import prepare, tokenizer_of
+    from core.pretrain.corpus import prepare
     from core.pretrain.export import export
     from core.pretrain.loop import pretrain as steps
     from core.pretrain.withhold import Withheld
@@ -312,8 +312,7 @@ def pretrain(args: argparse.Namespace) -> int:
     out, device = Path(args.out), pick_device(args.device)
     say(args, "Preparing the corpus (once) …")
     records, withheld = Path(args.records) if args.records else None, Withheld(Path(args.withhold)) if args.withhold else None
-    tokenizer = tokenizer_of(config.start)
-    prepare(Path(args.corpus), records, out / "corpus", config.vocabulary, config.seed, tokenizer, withheld)
+    prepare(Path(args.corpus), records, out / "corpus", config.vocabulary, config.seed, config.start, withheld)
     with tqdm(disable=args.json, unit="update", smoothing=0.05) as bar:
         for step in steps(config, out / "corpus", out, device):
             bar.total, bar.n = step.total, step.index

@@ -55,7 +55,7 @@ class NextToken:
         self.config, self.folder = config, folder
 
     def new_model(self, device: torch.device) -> GPT2LMHeadModel:
-        """A GPT-2 of the configured shape, randomly initialised from the seed but for what it starts with."""
+        """A GPT-2 of the configured shape, randomly initialised from the seed."""
         config = self.config
         torch.manual_seed(config.seed)
         shape = GPT2Config(  # type: ignore[call-arg]
@@ -75,9 +75,12 @@ class NextToken:
             attn_implementation="sdpa" if device.type == "cuda" else "causal_matmul",
         )
         model: Any = GPT2LMHeadModel(shape)
-        if config.start:
-            start_gpt2(model, trained(config.start, config.width))
         return model.to(device)
+
+    def initialise(self, model: Any) -> None:
+        """Give a new model what the run starts with, if anything; BadInput where that cannot be had."""
+        if self.config.start:
+            start_gpt2(model, trained(self.config.start, self.config.width))
 
     def open(self) -> None:
         """Open the training text."""

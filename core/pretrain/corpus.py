@@ -99,17 +99,18 @@ def prepare(
     out: Path,
     vocabulary: int,
     seed: int = 0,
-    tokenizer: Tokenizer | None = None,
+    start: str = "",
     withheld: Withheld | None = None,
 ) -> dict:
     """Tokenise a corpus once; a folder already prepared is used as it is.
 
-    Where no tokenizer is given, one is trained on every sixth text document and every third record document.
-    One document in 200 is held out for validation. Returns what `corpus.json` holds.
+    The tokenizer is that of `start` (see `tokenizer_of`); without one, it is trained on every sixth text document and every
+    third record document. One document in 200 is held out for validation. Returns what `corpus.json` holds.
     """
     done = out / "corpus.json"
     if done.exists():
         return json.loads(done.read_text())
+    tokenizer = tokenizer_of(start)
     files = text_files(corpus)
     record_docs = list(record_documents(records, random.Random(seed))) if records else []
     random.Random(seed).shuffle(record_docs)

@@ -70,7 +70,7 @@ class Denoising:
     # ------------------------------------------------------------------------------- the model
 
     def new_model(self, device: torch.device) -> BartForConditionalGeneration:
-        """A BART of the configured shape, randomly initialised from the seed but for the embeddings it starts with."""
+        """A BART of the configured shape, randomly initialised from the seed."""
         config = self.config
         torch.manual_seed(config.seed)
         shape = BartConfig(  # type: ignore[call-arg]
@@ -96,9 +96,12 @@ class Denoising:
             attn_implementation="sdpa" if device.type == "cuda" else "eager",  # plain products: a quarter faster on a CPU
         )
         model: Any = BartForConditionalGeneration(shape)
-        if config.start:
-            start_bart(model, trained(config.start, config.width))
         return model.to(device)
+
+    def initialise(self, model: Any) -> None:
+        """Give a new model what the run starts with, if anything; BadInput where that cannot be had."""
+        if self.config.start:
+            start_bart(model, trained(self.config.start, self.config.width))
 
     def loss(self, model: Any, batch: Pairs) -> torch.Tensor:
         """Mean loss in nats a target token; logits are computed where a target stands and nowhere else."""

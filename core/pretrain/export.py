@@ -1,6 +1,5 @@
 """A finished pre-training as a model folder that transformers loads: fp16 safetensors, tokenizer, configuration, card."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -25,8 +24,7 @@ def export(out: Path, folder: Path, ran_on: str) -> Path:
         raise BadInput(f"{out} holds no checkpoint to export. Run pretrain with this --out first.")
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)
     config = PretrainConfig(**state["config"])
-    blank = replace(config, start="")  # what the run began with may be gone, and is not needed any more
-    model = recipe_of(blank, out / "corpus").new_model(torch.device("cpu"))
+    model = recipe_of(config, out / "corpus").new_model(torch.device("cpu"))
     model.load_state_dict(state["model"])
     model.half().save_pretrained(folder)
     backend = Tokenizer.from_file(str(out / "corpus" / "tokenizer.json"))

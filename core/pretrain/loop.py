@@ -12,7 +12,7 @@ import os
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -41,6 +41,8 @@ class Recipe(Protocol):
     valid_names: tuple[str, ...]
 
     def new_model(self, device: torch.device) -> Any: ...
+
+    def initialise(self, model: Any) -> None: ...
 
     def open(self) -> None: ...
 
@@ -120,7 +122,13 @@ def pretrain(config: PretrainConfig, folder: Path, out: Path, device: torch.devi
     model = recipe.new_model(device).train()
     opts = optimisers(model, config)
     rng = np.random.default_rng(config.seed)
-    step, tokens, before = _resume(out, model, opts, rng)
+    step, tokens, before = 0, 0, 0.0
+    if (out / "checkpoint.pt").exists():  # what the run began with may be gone, and is not needed any more
+        state = _resume(out, model, opts, rng)
+        step, tokens, before = state["step"], state["tokens"], state["seconds"]
+        config = replace(config, start=state["config"].get("start", ""))
+    else:
+        recipe.initialise(model)
     recipe.open()
     held_out = recipe.validation()
     began, new_log = time.monotonic() - before, not (out / "loss.csv").exists()
@@ -176,13 +184,11 @@ def _save(out: Path, model, opts, rng, state: dict) -> None:
     os.replace(out / "checkpoint.tmp", out / "checkpoint.pt")
 
 
-def _resume(out: Path, model, opts, rng) -> tuple[int, int, float]:
-    path = out / "checkpoint.pt"
-    if not path.exists():
-        return 0, 0, 0.0
-    state = torch.load(path, map_location=model.device, weights_only=True)
+def _resume(out: Path, model, opts, rng) -> dict[str, Any]:
+    """Put everything back as the checkpoint has it, which is returned."""
+    state = torch.load(out / "checkpoint.pt", map_location=model.device, weights_only=True)
     model.load_state_dict(state["model"])
     for opt, saved in zip(opts, state["optimisers"], strict=True):
         opt.load_state_dict(saved)
     rng.bit_generator.state = json.loads(state["rng"])
-    return state["step"], state["tokens"], state["seconds"]
+    return state

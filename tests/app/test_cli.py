@@ -171,8 +171,9 @@ def test_pretrain_goes_on_where_it_stopped_and_makes_a_loadable_model(tmp_path, 
     assert main(["pretrain", "--corpus", str(corpus), "--out", str(out), "--device", "cpu", "--json"]) == 0
     first = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     arguments = ["pretrain", "--corpus", str(corpus), "--out", str(out), "--device", "cpu", "--json", "--tokens", "800"]
-    assert main(arguments) == 0
+    assert main([*arguments, "--start", str(tmp_path / "gone")]) == 0  # begun long ago, and not with that
     second = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert "random numbers" in (Path(second[-1]["model"]) / "README.md").read_text()
     assert second[0]["update"] > first[-2]["update"] and second[-2]["valid"]["mix"] < first[0]["valid"]["mix"]
     assert main(["generate", "--backbone", second[-1]["model"], "--max-new", "3", "a : b", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["tokens"] <= 3

@@ -23,19 +23,26 @@ def ids():
     return tokenizer_of("mini-gpt2").encode(TEXT).ids
 
 
+def begun(recipe):
+    """A recipe's model as its pre-training begins."""
+    model = recipe.new_model(CPU).eval()
+    recipe.initialise(model)
+    return model
+
+
 @pytest.fixture(scope="module")
 def mini_bart(tmp_path_factory):
     """mini-bart as its pre-training begins, with mini-gpt2's words."""
     folder = tmp_path_factory.mktemp("corpus")
     (folder / "tokenizer.json").write_bytes((paths.MODELS / "mini-gpt2" / "tokenizer.json").read_bytes())
-    return Denoising(PRESETS["mini-bart"], folder).new_model(CPU).eval()
+    return begun(Denoising(PRESETS["mini-bart"], folder))
 
 
 @pytest.fixture(scope="module")
 def mini_gpt2(tmp_path_factory):
     """A second mini-gpt2 as its pre-training begins, with the words of the first."""
     config = replace(PRESETS["mini-gpt2"], start=str(paths.MODELS / "mini-gpt2"))
-    model = NextToken(config, tmp_path_factory.mktemp("none")).new_model(CPU).eval()
+    model = begun(NextToken(config, tmp_path_factory.mktemp("none")))
     model.set_attn_implementation("eager")
     return model
 
@@ -84,12 +91,12 @@ def test_mini_bart_starts_able_to_copy(mini_bart, ids):
 def test_a_run_cannot_begin_with_what_does_not_fit(start, width, told, tmp_path):
     config = replace(PRESETS["mini-gpt2"], start=start, width=width)
     with pytest.raises(BadInput, match=told):
-        NextToken(config, tmp_path).new_model(CPU)
+        begun(NextToken(config, tmp_path))
 
 
 def test_a_finished_run_is_exported_when_what_it_began_with_is_gone(tmp_path):
     config = PretrainConfig(tokens=1, layers=1, width=16, heads=2, positions=32, vocabulary=300, start=str(tmp_path / "gone"))
-    trained = NextToken(replace(config, start=""), tmp_path).new_model(CPU)
+    trained = NextToken(config, tmp_path).new_model(CPU)
     state = {"model": trained.state_dict(), "step": 1, "tokens": 64, "seconds": 1.0, "config": asdict(config)}
     torch.save(state, tmp_path / "checkpoint.pt")
     (tmp_path / "loss.csv").write_text("step,valid_mix\n1,2.5\n")
