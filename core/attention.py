@@ -109,13 +109,18 @@ class PrefixState:
         if site not in self.past:
             return None
         if self._expanded is None or self._expanded[0] != rows:
-            self._expanded = (rows, {name: self._expand(kv, rows, dtype) for name, kv in self.past.items()})
+            self.past = {name: kv.to(dtype) for name, kv in self.past.items()}  # what is cast is not kept twice
+            self._expanded = (rows, {name: self._expand(kv, rows) for name, kv in self.past.items()})
         return self._expanded[1][site][layer]
 
-    def _expand(self, kv: Tensor, rows: int, dtype: torch.dtype) -> list[tuple[Tensor, Tensor]]:
-        kv = kv.to(dtype)
-        kv = kv.expand(rows, *kv.shape[1:]) if kv.shape[0] == 1 else kv.repeat_interleave(rows // kv.shape[0], 0)
-        return [(kv[:, layer, 0], kv[:, layer, 1]) for layer in range(kv.shape[1])]
+    def _expand(self, kv: Tensor, rows: int) -> list[tuple[Tensor, Tensor]]:
+        """Keys and values of each layer. Taken apart first, repeated then: the rows' gradients add up in their layer alone."""
+        made = []
+        for layer in kv.unbind(1):  # (rows or 1, 2, kv_heads, P, head_dim)
+            few = len(layer) == 1
+            layer = layer.expand(rows, *layer.shape[1:]) if few else layer.repeat_interleave(rows // len(layer), 0)
+            made.append((layer[:, 0], layer[:, 1]))
+        return made
 
     def widen(
         self, mask: Tensor | None, site: str, rows: int, queries: int, keys: int, causal: bool, virtual: int
