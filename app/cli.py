@@ -207,8 +207,8 @@ def _generate(verbs, name: str) -> None:
     _model_options(verb)
     _config_options(verb, DecodeConfig, (), "see below")
     verb.epilog = """Decoding, where not given: tables greedy, 80 new tokens at most, never 6 in a row twice; articles by beam 6,
-11 to 62 new tokens, length penalty 0.8, never 3 in a row twice. Otherwise 5 beams, length penalty 1, temperature 1, top-p 1,
-all tokens, seed 0."""
+11 to 62 new tokens, never 3 in a row twice. Otherwise 5 beams, length penalty 1.5
+(of triples and texts 1), temperature 1, top-p 1, all tokens, seed 0."""
 
 
 def _evaluate(verbs, name: str) -> None:

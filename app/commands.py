@@ -181,7 +181,7 @@ def _sentence(run: Run) -> str:
 
 
 def generate(args: argparse.Namespace) -> int:
-    """Print one text; greedy and sampled text as it comes. Summaries come from the paper's beam search unless told otherwise."""
+    """Print one text; greedy and sampled text as it comes. Summaries come from beam search unless told otherwise."""
     wanted = overrides(args, DecodeConfig)
     turned = Intervention(args.alpha)
     if args.run is not None and args.text_prefix is not None:

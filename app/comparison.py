@@ -229,7 +229,7 @@ def describe(decode: DecodeConfig) -> str:
     """The decoding in words."""
     once = f", never {decode.no_repeat} tokens in a row twice" if decode.no_repeat else ""
     if decode.mode == "beam":
-        return f"beam search with {decode.beams} beams{once}"
+        return f"beam search with {decode.beams} beams, length penalty {decode.length_penalty:g}{once}"
     if decode.mode == "sample":
         return f"sampled with seed {decode.seed}, temperature {decode.temperature:g}, top-p {decode.top_p:g}{once}"
     return f"greedy, the likeliest token each time{once}"

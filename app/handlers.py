@@ -167,7 +167,7 @@ class Handlers:
         try:
             name, task = shown or (self.lab.default, "")
             runs, form = {"prefix": prefix, "finetuned": finetuned}, self.lab.form(task or "")
-            decode = usual_decoding(form).but(**_own(_decoding(mode, seed, temperature, top_p)))
+            decode = usual_decoding(form).but(**_chosen(mode, seed, temperature, top_p))
             yield {page.stop: gr.update(interactive=True)}
             backbone = self.lab.backbone(name)
             for seen in tell_all(self.lab, backbone, form, runs, decode, lambda: self.lab.is_stopped(who, ticket), who):
@@ -210,7 +210,8 @@ class Handlers:
         return {self.shell.status: shell.say("error", sentence), self.page.stop: gr.update(interactive=False)}
 
     def _run(self, ticket: int, who: str, table, name, task, prefix, finetuned, settings, shown) -> Iterator[Update]:
-        name, decode = name or self.lab.default, _decoding(*settings)
+        name, chosen = name or self.lab.default, _chosen(*settings)
+        DecodeConfig(**chosen)  # a bad number is told before a model is loaded
         if shown and name == shown[0] and task != shown[1]:  # another task was chosen, which may need another backbone
             name = self.lab.home(task or "", name)
         if shown and [name, task] != shown:  # runs of before are not asked for any more
@@ -228,17 +229,15 @@ class Handlers:
         plan = self._plan(backbone, task or "", prefix, finetuned)
         given, switched = self._given(table, self.lab.form(plan.task))
         usual = usual_decoding(given.form)
-        if decode.mode == usual_decoding(table["form"]).mode != usual.mode:
-            decode = decode.but(mode=usual.mode)
-            switched[self.page.mode] = decode.mode
+        if chosen["mode"] == usual_decoding(table["form"]).mode != usual.mode:
+            switched[self.page.mode] = chosen["mode"] = usual.mode
         if [name, plan.task or None] != shown:  # gallery and panels are another task's
             self.lab.ask(f"{who} gallery")
             switched |= {self.page.gallery: "", self.page.panels: ""}
-        decode = usual.but(**_own(decode))
         if given.form == "article":
             switched[self.page.note] = article_panels.note(backbone, self._learned(backbone, plan.chosen["prefix"]), given.source)
         sample = examples.matching(given.fields, given.form, given.source)
-        ask = Ask(given.source, plan.chosen["prefix"], plan.chosen["finetuned"], name, decode, given.form)
+        ask = Ask(given.source, plan.chosen["prefix"], plan.chosen["finetuned"], name, usual.but(**chosen), given.form)
         yield (
             self._begun(backbone, plan, {"prefix": prefix, "finetuned": finetuned}, given, sample)
             | switched
@@ -367,22 +366,12 @@ def _article_in(table) -> tuple[table_sync.Given, table_sync.Table] | None:
     return None
 
 
-def _own(decode: DecodeConfig) -> dict[str, Any]:
-    """What the page lets a person choose of the decoding; the rest goes by what is told."""
-    return {name: getattr(decode, name) for name in ("mode", "temperature", "top_p", "seed")}
-
-
 def _gallery_of(request: gr.Request) -> str:
     """Whom the gallery of a page is told for: it is asked for, and stopped, apart from the columns."""
     return f"{request.session_hash or ''} gallery"
 
 
-def _decoding(mode: str, seed: float | None, temperature: float | None, top_p: float | None) -> DecodeConfig:
-    """The settings of the page; a number field that was emptied counts as its default."""
-    plain = DecodeConfig()
-    return DecodeConfig(
-        mode,
-        temperature=plain.temperature if temperature is None else temperature,
-        top_p=plain.top_p if top_p is None else top_p,
-        seed=plain.seed if seed is None else int(seed),
-    )
+def _chosen(mode: str, seed: float | None, temperature: float | None, top_p: float | None) -> dict[str, Any]:
+    """What the page lets a person choose of the decoding; the rest goes by what is told. A number emptied is its default."""
+    given = {"seed": None if seed is None else int(seed), "temperature": temperature, "top_p": top_p}
+    return {"mode": mode} | {name: value for name, value in given.items() if value is not None}

@@ -7,6 +7,8 @@ from analysis.suites import score_examples
 from core.backbone import load_backbone
 from core.config import DecodeConfig
 from core.generate import Request, generate
+from core.runs import load_run
+from core.store import store
 from core.tasks import Example, task
 from tests.tiny import EXAMPLES, make_tiny_backbone, random_prefix
 
@@ -61,3 +63,16 @@ def test_a_person_reads_a_table_told_without_a_phrase_twice():
         return len(phrases) - len(set(phrases))
 
     assert said_again(DecodeConfig()) > 0 == said_again(usual_decoding("table")) == said_again(usual_decoding("webnlg"))
+
+
+def test_beams_for_a_person_do_not_end_early():
+    small = load_backbone("mini-gpt2", "cpu")
+    run = load_run(store().get("e2e-prefix"), small)
+    names = ["The Eagle", "Blue Spice", "The Mill"]
+    tables = [f"name : {name} | Type : pub | food : Indian | price : cheap | area : riverside | near : Cotto" for name in names]
+
+    def written(decode: DecodeConfig) -> int:
+        return sum(map(len, outputs(run.model, small, run.task, run.prefix, tables, decode.but(mode="beam"))))
+
+    usual = usual_decoding("table")
+    assert written(usual) > written(usual.but(length_penalty=1.0))
