@@ -55,7 +55,7 @@ class NextToken:
         self.config, self.folder = config, folder
 
     def new_model(self, device: torch.device) -> GPT2LMHeadModel:
-        """A GPT-2 of the configured shape, randomly initialised from the seed."""
+        """A GPT-2 of the configured shape for a device, on the CPU still, randomly initialised from the seed."""
         config = self.config
         torch.manual_seed(config.seed)
         shape = GPT2Config(  # type: ignore[call-arg]
@@ -74,8 +74,7 @@ class NextToken:
             pad_token_id=0,
             attn_implementation="sdpa" if device.type == "cuda" else "causal_matmul",
         )
-        model: Any = GPT2LMHeadModel(shape)
-        return model.to(device)
+        return GPT2LMHeadModel(shape)
 
     def initialise(self, model: Any) -> None:
         """Give a new model what the run starts with, if anything; BadInput where that cannot be had."""

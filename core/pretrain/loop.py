@@ -119,16 +119,17 @@ def pretrain(config: PretrainConfig, folder: Path, out: Path, device: torch.devi
     """
     out.mkdir(parents=True, exist_ok=True)
     recipe = recipe_of(config, folder)
-    model = recipe.new_model(device).train()
+    model, resumed = recipe.new_model(device), (out / "checkpoint.pt").exists()
+    if not resumed:  # else what the run began with may be gone, and is not needed any more
+        recipe.initialise(model)
+    model = model.to(device).train()
     opts = optimisers(model, config)
     rng = np.random.default_rng(config.seed)
     step, tokens, before = 0, 0, 0.0
-    if (out / "checkpoint.pt").exists():  # what the run began with may be gone, and is not needed any more
+    if resumed:
         state = _resume(out, model, opts, rng)
         step, tokens, before = state["step"], state["tokens"], state["seconds"]
         config = replace(config, start=state["config"].get("start", ""))
-    else:
-        recipe.initialise(model)
     recipe.open()
     held_out = recipe.validation()
     began, new_log = time.monotonic() - before, not (out / "loss.csv").exists()
