@@ -188,7 +188,7 @@ def main(argv: list[str]) -> int:
         return restart(python, argv)
     if argv[:1] == ["test"]:
         return run_tests(argv[1:])
-    from app.cli import main as command_line
+    from app.cli.main import main as command_line
 
     return command_line(argv) or 0
 

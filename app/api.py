@@ -5,13 +5,13 @@ from typing import Any
 
 import gradio as gr
 
-from analysis.evaluate import usual_decoding
-from app.comparison import Ask
-from app.comparison import compare as stream_comparison
-from app.session import MODEL, PAGES, Lab
+from analysis.evaluation.evaluate import usual_decoding
+from app.compare.comparison import Ask
+from app.compare.comparison import compare as stream_comparison
+from app.shared.model_pool import MODEL, PAGES, Lab
+from core.data.registry import source_of
 from core.errors import PrefixLabError
-from core.reading.sets import source_of
-from core.text import detokenise
+from core.text.detokenize import detokenise
 
 
 def publish(lab: Lab) -> None:

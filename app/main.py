@@ -8,12 +8,16 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 import gradio as gr
 
-from app import api, shell, theme
-from app.session import Lab
-from app.streaming import WholeUpdates
-from app.tabs import attention, compare, space, train
-from core.backbone import DEFAULT
+from app import api
+from app.attention import tab as attention_tab
+from app.compare import tab as compare_tab
+from app.shared import shell, theme
+from app.shared.model_pool import Lab
+from app.shared.streaming import WholeUpdates
+from app.space import tab as space_tab
+from app.train import tab as train_tab
 from core.errors import PrefixLabError
+from core.models.backbone import DEFAULT
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -25,14 +29,14 @@ def build(lab: Lab | None = None) -> gr.Blocks:
         frame = shell.header(lab, page)
         with gr.Tabs(elem_id="pl-tabs"):
             with gr.Tab("Compare", id="compare", elem_id="pl-tab-compare"):
-                compare.build(lab, frame)
+                compare_tab.build(lab, frame)
             # The scripts of a tab's widgets need them to be there; a tab not shown is otherwise not in the page.
             with gr.Tab("Attention", id="attention", elem_id="pl-tab-attention", render_children=True) as tab:
-                attention.build(lab, frame, tab)
+                attention_tab.build(lab, frame, tab)
             with gr.Tab("Prefix space", id="space", elem_id="pl-tab-space", render_children=True) as tab:
-                space.build(lab, frame, tab)
+                space_tab.build(lab, frame, tab)
             with gr.Tab("Train", id="train", elem_id="pl-tab-train") as tab:
-                train.build(lab, frame, tab)
+                train_tab.build(lab, frame, tab)
         api.publish(lab)
     return page
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from analysis.metrics.coverage import cover
-from core.articles import article, sentences
-from core.reading.triple_sets import SEEN_CATEGORIES
-from core.triples import dart_source, parse_triples, table_of, webnlg_source
+from core.data.webnlg_dart import SEEN_CATEGORIES
+from core.text.articles import article, sentences
+from core.text.triples import dart_source, parse_triples, table_of, webnlg_source
 
 UNSEEN = ("Artist", "Athlete", "CelestialBody", "MeanOfTransportation", "Politician")
 

@@ -5,16 +5,16 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from app import table_sync
-from app.examples import Sample, samples
-from core.attention import PrefixState, attach
-from core.backbone import bundled, load_backbone
-from core.batching import collate, rows_of
-from core.config import TrainConfig
-from core.runs import load_run
-from core.store import store
-from core.tasks import Example, Task
-from core.train import batch_loss
+from app.compare import source_editor
+from app.shared.examples import Sample, samples
+from core.config.base import TrainConfig
+from core.methods.loading import load_run
+from core.models.backbone import bundled, load_backbone
+from core.prefix.attention import PrefixState, attach
+from core.runs.store import store
+from core.task import Example, Task
+from core.training.batches import collate, rows_of
+from core.training.loop import batch_loss
 
 RUNS = [run for run in store().runs() if run.bundled]
 
@@ -31,7 +31,7 @@ def fitting(form: str) -> list[Sample]:
 
 
 def example_of(sample: Sample, task: Task) -> Example:
-    source = sample.text or table_sync.of_rows(task.form, sample.rows).source
+    source = sample.text or source_editor.of_rows(task.form, sample.rows).source
     return Example(source, sample.references[:1])
 
 

@@ -7,22 +7,22 @@ from pathlib import Path
 
 import pytest
 
-from app.cli import main
-from app.urlstate import Address
-from app.urlstate import read as read_address
-from core.backbone import load_backbone
-from core.config import TrainConfig
+from app.cli.main import main
+from app.shared.urlstate import Address
+from app.shared.urlstate import read as read_address
+from core.config.base import TrainConfig
 from core.errors import PrefixLabError
-from core.interchange import export_peft
-from core.store import Store
-from core.tasks import task
-from core.training import Training
+from core.exchange.export_peft import export_peft
+from core.models.backbone import load_backbone
+from core.runs.store import Store
+from core.task import task
+from core.training.trainer import Training
 from tests.hostile.archives import ARCHIVES
 from tests.hostile.articles import ARTICLES
 from tests.hostile.files import FOREIGN, MODELS, STORE
 from tests.hostile.given import DATA, SETTINGS, TABLES
 from tests.hostile.place import Place
-from tests.tiny import EXAMPLES, make_run, make_tiny_backbone, make_tiny_bart, make_tiny_llama
+from tests.support.tiny_models import EXAMPLES, make_run, make_tiny_backbone, make_tiny_bart, make_tiny_llama
 
 CASES = TABLES + SETTINGS + DATA + MODELS + STORE + FOREIGN + ARCHIVES + ARTICLES
 # A sentence says what to do: one of these begins the advice.

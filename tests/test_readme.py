@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.cli import parser
+from app.cli.main import parser
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

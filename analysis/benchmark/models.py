@@ -4,9 +4,9 @@ import torch
 from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer, BartConfig, GPT2Config
 
 from core import paths
-from core.attention import NAME
-from core.backbone import Backbone, freeze, load_backbone, pick_device, pick_dtype
-from core.families import CAUSAL, SEQ2SEQ, family_of
+from core.models.architectures import CAUSAL, SEQ2SEQ, family_of
+from core.models.backbone import Backbone, freeze, load_backbone, pick_device, pick_dtype
+from core.prefix.attention import NAME
 
 # The sizes that were published; everything else is the family's default.
 SIZES = {

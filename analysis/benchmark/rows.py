@@ -10,11 +10,11 @@ from analysis.benchmark.measure import Failure, Measured, Ratio, Step, alternate
 from analysis.benchmark.models import model_of
 from analysis.benchmark.scoring import scoring
 from analysis.benchmark.training import Work, rows_for, trainer
-from core.backbone import Backbone
-from core.config import DecodeConfig
+from core.config.base import DecodeConfig
 from core.errors import BadConfig, PrefixLabError
-from core.generate import Request, generate, room_for
-from core.prefix import Prefix
+from core.generation.generate import Request, generate, room_for
+from core.models.backbone import Backbone
+from core.prefix.prefix import Prefix
 
 AIMS = {"gpt2-medium": (1.5, 0.5), "bart-large": (1.2, 0.6)}  # of prefix-tuning to fine-tuning: speed at least, memory at most
 LENGTHS = (1, 10, 50, 100, 200)  # virtual tokens (paper §7.1 says that they cost next to nothing)

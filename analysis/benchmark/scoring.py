@@ -4,10 +4,10 @@ import random
 from collections.abc import Iterator
 
 from analysis.benchmark.measure import Timing, seconds, timing_of
+from analysis.evaluation.suites import suite
 from analysis.metrics.base import Score
-from analysis.suites import suite
 from core import paths
-from core.readers import read_bundled
+from core.data.e2e import read_bundled
 
 TABLES, REFERENCES = 630, 4693  # as many as the test set of E2E has
 TARGET = 60.0  # seconds

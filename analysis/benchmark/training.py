@@ -10,14 +10,14 @@ from torch import nn
 from torch.nn import functional as F
 
 from analysis.benchmark.measure import Step
-from core.backbone import Backbone
-from core.batching import IGNORE, Batch, Row, collate, epochs
-from core.config import TrainConfig
+from core.config.base import TrainConfig
 from core.errors import NotSupported
-from core.methods.own_model import own_copy
 from core.methods.prefix import PrefixMethod
-from core.methods.table import new_method
-from core.train import train, uses_bf16
+from core.methods.registry import new_method
+from core.methods.weight_method import own_copy
+from core.models.backbone import Backbone
+from core.training.batches import IGNORE, Batch, Row, collate, epochs
+from core.training.loop import train, uses_bf16
 
 
 @dataclass(frozen=True)

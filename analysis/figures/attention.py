@@ -1,6 +1,6 @@
 """Pictures of attention: who drew how much, in which layer and head, at which step; and what a knock-out changes.
 
-Each takes what analysis/attention.py and analysis/influence.py computed, for one run or for several side by side as
+Each takes what analysis/attention/maps.py and analysis/attention/ablation.py computed, for one run or for several side by side as
 {name: mass}, and `named`: what the groups of keys and the site are called. Layers and heads are numbered from 1 here.
 """
 
@@ -11,9 +11,9 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 from torch import Tensor
 
-from analysis.attention import PREFIX, AttentionMass, Names, by_head, by_layer, by_step, by_virtual
+from analysis.attention.ablation import Influence
+from analysis.attention.maps import PREFIX, AttentionMass, Names, by_head, by_layer, by_step, by_virtual
 from analysis.figures.style import COLOURS, SEQUENTIAL, finish, label, plain, shown
-from analysis.influence import Influence
 
 Masses = Mapping[str, AttentionMass]
 PLAIN = Names()

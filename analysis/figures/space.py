@@ -12,8 +12,8 @@ import numpy as np
 import plotly.graph_objects as go
 
 from analysis.figures.style import COLOURS, SIZE, figure, plain, shown
-from analysis.projection import NEAR, PATH, PREFIX, SAMPLE, Point, Projection
-from analysis.scene import CLEAR, WRITES, Scene
+from analysis.space.neighbor_analysis import CLEAR, WRITES, Scene
+from analysis.space.projection import NEAR, PATH, PREFIX, SAMPLE, Point, Projection
 
 RUNS = (("prefix", "diamond"), ("green", "square"), ("purple", "triangle-up"), ("base", "cross"))  # colour, symbol of each run
 WIDE, HIGH = 700, 380  # px of the map's inside, about: what labels have to keep clear of one another in

@@ -17,7 +17,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.io import to_html
 
-# Okabe-Ito for the methods; the rest are the page's inks (assets/css/app.css): name -> (light, dark).
+# Okabe-Ito for the methods; the rest are the page's inks (app/shared/app.css): name -> (light, dark).
 PALETTE = {
     "prefix": ("#0072b2", "#6cbcf0"),
     "finetuned": ("#d55e00", "#ff9d57"),

@@ -6,7 +6,7 @@ from typing import Any
 import plotly.graph_objects as go
 
 from analysis.figures.style import COLOURS, SEQUENTIAL, figure, label, plain
-from core.follow import Steps
+from core.runs.status import Steps
 
 POINTS = 600  # drawn of a line; more cannot be told apart on a screen
 

@@ -12,8 +12,8 @@ import numpy as np
 from sacrebleu.metrics.bleu import BLEU
 
 from analysis.metrics.base import Score, check
-from analysis.metrics.tokens import split_punctuation, webnlg_output, webnlg_reference
-from core.text import DETOKENISER, detokenise
+from analysis.metrics.tokenizers import split_punctuation, webnlg_output, webnlg_reference
+from core.text.detokenize import DETOKENISER, detokenise
 
 ORDERS = 4
 

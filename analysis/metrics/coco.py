@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from analysis.metrics.base import Score, check, mean_score
-from analysis.metrics.tokens import COCO, coco_tokens
+from analysis.metrics.tokenizers import COCO, coco_tokens
 
 _BETA = 1.2  # recall weighs more than precision
 _ORDERS, _SIGMA = 4, 6.0

@@ -14,8 +14,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from analysis.metrics.words import DIGITS, NUMBER, Forms, Word, forms_of, vocabulary, words_of
-from core.tables import Fields
+from analysis.metrics.normalize import DIGITS, NUMBER, Forms, Word, forms_of, vocabulary, words_of
+from core.text.tables import Fields
 
 Places = list[tuple[int, int]]  # half-open ranges of word indices
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from analysis.metrics.base import NotComputed, Score, check
-from analysis.metrics.tokens import COCO, coco_tokens
+from analysis.metrics.tokenizers import COCO, coco_tokens
 
 JAR = "PREFIX_LAB_METEOR_JAR"
 

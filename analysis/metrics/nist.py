@@ -14,7 +14,7 @@ from collections import Counter
 import numpy as np
 
 from analysis.metrics.base import Score, check
-from analysis.metrics.tokens import mteval_tokens
+from analysis.metrics.tokenizers import mteval_tokens
 
 ORDERS = 5
 _BETA = -math.log(0.5) / math.log(1.5) ** 2  # a ratio of 2/3 halves the score

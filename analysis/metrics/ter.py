@@ -7,7 +7,7 @@ import numpy as np
 from sacrebleu.metrics.ter import TER
 
 from analysis.metrics.base import Score, check, ratio
-from analysis.metrics.tokens import split_punctuation, webnlg_output, webnlg_reference
+from analysis.metrics.tokenizers import split_punctuation, webnlg_output, webnlg_reference
 
 
 def webnlg_ter(hyps: list[str], refs: list[list[str]], normalised: bool = False) -> Score:

@@ -7,7 +7,7 @@ import numpy as np
 from analysis.metrics.base import Score, mean_score, ratio
 from analysis.metrics.coverage import cover
 from core.errors import BadInput
-from core.tables import Fields
+from core.text.tables import Fields
 
 _SIGNATURE = "strings|prefixlab-cover-2"  # change the name with the rules of `coverage`
 

@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from core.backbone import Backbone, BackboneSpec
-from core.config import TrainConfig
+from core.config.base import TrainConfig
 from core.errors import BadInput
-from core.methods.blocks import stacks
-from core.methods.own_model import DO, OwnModel, own_copy
-from core.prefix import stored_count
+from core.methods.weight_method import DO, OwnModel, own_copy
+from core.models.backbone import Backbone, BackboneSpec
+from core.models.blocks import stacks
+from core.prefix.prefix import stored_count
 
 
 class Adapter(nn.Module):

@@ -6,10 +6,10 @@ from typing import Any, Protocol
 
 from torch import Tensor, nn
 
-from core.backbone import Backbone
-from core.config import TrainConfig
-from core.prefix import Prefix
-from core.store import Run
+from core.config.base import TrainConfig
+from core.models.backbone import Backbone
+from core.prefix.prefix import Prefix
+from core.runs.store import Run
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,14 +11,14 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from core.attention import Past, PrefixState, attach
-from core.backbone import Backbone
-from core.config import TrainConfig
+from core.config.base import TrainConfig
 from core.errors import BadConfig, BadInput, NotSupported, WrongBackbone
 from core.methods.base import Served
-from core.methods.own_model import DO
-from core.prefix import Prefix, read_past
-from core.store import Run
+from core.methods.weight_method import DO
+from core.models.backbone import Backbone
+from core.prefix.attention import Past, PrefixState, attach
+from core.prefix.prefix import Prefix, read_past
+from core.runs.store import Run
 
 
 class EmbeddingMethod:

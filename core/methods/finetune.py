@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from core.backbone import Backbone
-from core.config import TrainConfig
-from core.methods.own_model import OwnModel, own_copy
+from core.config.base import TrainConfig
+from core.methods.weight_method import OwnModel, own_copy
+from core.models.backbone import Backbone
 
 
 class FinetuneMethod(OwnModel):

@@ -9,14 +9,14 @@ from contextlib import contextmanager
 
 from torch import Tensor, nn
 
-from core.attention import PrefixState, attach
-from core.backbone import Backbone
-from core.config import TrainConfig
+from core.config.base import TrainConfig
 from core.errors import BadInput, NotSupported, TooLong
 from core.methods.base import Served
-from core.prefix import Prefix, text_prefix
-from core.store import Run
-from core.tasks import Example, Task
+from core.models.backbone import Backbone
+from core.prefix.attention import PrefixState, attach
+from core.prefix.prefix import Prefix, text_prefix
+from core.runs.store import Run
+from core.task import Example, Task
 
 SHARE = 2  # the text takes at most one half of the model's positions
 

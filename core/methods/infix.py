@@ -3,12 +3,12 @@
 The order is x, infix, separator, y. The keys and values are free, as a prefix's are; positions count them.
 """
 
-from core.backbone import Backbone
-from core.config import TrainConfig
+from core.config.base import TrainConfig
 from core.errors import NotSupported
 from core.methods.base import Served
 from core.methods.prefix import PrefixMethod
-from core.store import Run
+from core.models.backbone import Backbone
+from core.runs.store import Run
 
 
 class InfixMethod(PrefixMethod):

@@ -4,10 +4,10 @@ from typing import Any
 
 from torch import Tensor
 
-from core.backbone import Backbone
-from core.config import TrainConfig
+from core.config.base import TrainConfig
 from core.errors import BadInput, NotSupported
-from core.methods.own_model import DO, OwnModel, own_copy
+from core.methods.weight_method import DO, OwnModel, own_copy
+from core.models.backbone import Backbone
 
 USUAL = ("q_proj", "v_proj")  # where PEFT does not know a model
 

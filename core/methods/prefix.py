@@ -7,12 +7,12 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from core.attention import PrefixState, attach
-from core.backbone import Backbone
-from core.config import TrainConfig
+from core.config.base import TrainConfig
 from core.methods.base import Served
-from core.prefix import DirectPrefix, Prefix, PrefixEncoder, check_shape, initial_past
-from core.store import Run
+from core.models.backbone import Backbone
+from core.prefix.attention import PrefixState, attach
+from core.prefix.prefix import DirectPrefix, Prefix, PrefixEncoder, check_shape, initial_past
+from core.runs.store import Run
 
 
 class PrefixMethod:

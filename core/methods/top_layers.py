@@ -5,11 +5,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from core.backbone import Backbone
-from core.config import TrainConfig
+from core.config.base import TrainConfig
 from core.errors import BadConfig, NotSupported
-from core.methods.blocks import stacks
-from core.methods.own_model import OwnModel, own_copy
+from core.methods.weight_method import OwnModel, own_copy
+from core.models.backbone import Backbone
+from core.models.blocks import stacks
 
 
 class TopLayersMethod(OwnModel):

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from app.session import Lab
-from core.store import Store
-from tests.tiny import make_run, make_tiny_backbone, make_tiny_bart
+from app.shared.model_pool import Lab
+from core.runs.store import Store
+from tests.support.tiny_models import make_run, make_tiny_backbone, make_tiny_bart
 
 ROOT = Path(__file__).parents[2]
 FLAGS = [

@@ -5,11 +5,11 @@ dimensions after a second; tests/analysis/test_projection.py runs the real one."
 import sys
 import time
 
-import analysis.projection
-import app.session
+import analysis.space.projection
+import app.shared.model_pool
 from app.main import serve
-from core.engine import Engine
-from core.lanes import Lane
+from core.serving.engine import Engine
+from core.serving.scheduler import Lane
 
 SLOW = 3
 fast = Lane._step

@@ -2,10 +2,10 @@
 
 import pytest
 
-from analysis.evaluate import usual_decoding
-from app.comparison import Ask, compare
-from core.tables import canonical, linearise, parse
-from core.text import detokenise
+from analysis.evaluation.evaluate import usual_decoding
+from app.compare.comparison import Ask, compare
+from core.text.detokenize import detokenise
+from core.text.tables import canonical, linearise, parse
 
 gradio_client = pytest.importorskip("gradio_client")
 TABLE = "name[Alda] eatType[pub] area[north]"

@@ -2,8 +2,8 @@
 
 import pytest
 
-from core.backbone import Backbone, load_backbone
-from tests.tiny import make_tiny_backbone, make_tiny_bart, make_tiny_llama
+from core.models.backbone import Backbone, load_backbone
+from tests.support.tiny_models import make_tiny_backbone, make_tiny_bart, make_tiny_llama
 
 
 @pytest.fixture(scope="session")

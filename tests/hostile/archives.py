@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from core.archive import import_zip
-from core.store import store
+from core.exchange.archive import import_zip
+from core.runs.store import store
 from tests.hostile.place import Made, Place, cases, half
 
 RUN = "home/runs/mine"

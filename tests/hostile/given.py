@@ -7,15 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from core.backbone import load_backbone
-from core.config import DecodeConfig, TrainConfig, preset
-from core.methods.table import new_method
-from core.reading.columns import read_columns
-from core.reading.hub import hub_rows
-from core.reading.source import DataSource
-from core.reading.triple_sets import read_dart, read_webnlg
-from core.tasks import Task
-from core.triples import parse_triples
+from core.config.base import DecodeConfig, TrainConfig, preset
+from core.data.columns import read_columns
+from core.data.hub import hub_rows
+from core.data.source import DataSource
+from core.data.webnlg_dart import read_dart, read_webnlg
+from core.methods.registry import new_method
+from core.models.backbone import load_backbone
+from core.task import Task
+from core.text.triples import parse_triples
 from tests.hostile.place import Made, Place, cases
 
 # --- tables ------------------------------------------------------------------------------------------------------------------

@@ -4,10 +4,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from app.handlers import Handlers
-from app.session import Lab
-from core.store import Store
-from tests.tiny import make_tiny_bart
+from app.compare.handlers import Handlers
+from app.shared.model_pool import Lab
+from core.runs.store import Store
+from tests.support.tiny_models import make_tiny_bart
 
 REQUEST = SimpleNamespace(session_hash="a")
 KINDS = ("base", "prefix", "finetuned")

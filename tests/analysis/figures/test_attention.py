@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from analysis.attention import attention_mass, by_head, by_layer, by_step, by_virtual
+from analysis.attention.ablation import influence, influence_parts
+from analysis.attention.maps import attention_mass, by_head, by_layer, by_step, by_virtual
 from analysis.figures import attention as figures
-from analysis.influence import influence, influence_parts
-from core.backbone import load_backbone
-from core.generate import Request
-from tests.tiny import make_tiny_backbone, random_prefix
+from core.generation.generate import Request
+from core.models.backbone import load_backbone
+from tests.support.tiny_models import make_tiny_backbone, random_prefix
 
 P = 3
 

@@ -1,0 +1,336 @@
+"""Where a model looked: the exact attention weights of a text, read again with its prefix, and sums of them.
+
+The text is re-read teacher-forced: prefix, prompt and generated tokens in one forward call, through the same
+attention function that generated it. A query is the token being read; what it attends to decides the next
+one, so the t-th generated token belongs to the query before it (`Reading.steps`). Attention is not
+explanation: a large mass says where values were taken from, not what they changed (see ablation.py).
+
+An encoder-decoder model has three sites. "encoder": the source reads itself. "decoder": what is written reads itself, after
+the decoder's opening. "cross": what is written reads the source. Each has virtual tokens of its own.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from core.errors import BadInput, TooLong
+from core.generation.generate import Request, check_fits
+from core.models.backbone import Backbone
+from core.prefix.attention import PrefixState, attach
+
+SITE = "decoder"
+PREFIX, SOURCE, GENERATED = 0, 1, 2  # groups of keys, in the order they stand
+SITES = {"encoder": "the encoder", "decoder": "the decoder's own attention", "cross": "the cross-attention"}
+MEMORY = 512 * 2**20  # bytes an AttentionMap may take
+Take = Callable[[int, Tensor, Tensor], None]  # layer, weights (heads, query, virtual + key), norms (heads, virtual + key)
+
+
+@dataclass(frozen=True)
+class Names:
+    """How figures and sentences call what is shown: the groups of keys, and `where`, empty where a model has one site."""
+
+    groups: tuple[str, str, str] = ("prefix", "the input", "written so far")
+    where: str = ""
+
+
+def names(backbone: Backbone, site: str, source: str = "the input") -> Names:
+    """Those of a site, where what a model reads is called `source`. Of a decoder beside an encoder it is the opening."""
+    if backbone.opening is None:
+        return Names(("prefix", source, "written so far"))
+    return Names(("prefix", "its opening" if site == SITE else source, "written so far"), SITES[site])
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Reading:
+    """What was read. `tokens`: the texts of prompt and generated tokens; `virtual`: P; `source`: tokens in the prompt.
+
+    `layers`: which layers are here, numbered from 0. `keys`: the texts that are attended to where they are others than the
+    `tokens` that attend: of "cross" the encoder's; there the prompt is the decoder's opening.
+    """
+
+    tokens: tuple[str, ...]
+    virtual: int
+    source: int
+    layers: tuple[int, ...]
+    site: str = SITE
+    keys: tuple[str, ...] | None = None
+
+    @property
+    def query_tokens(self) -> tuple[str, ...]:
+        """One a query."""
+        return self.tokens
+
+    @property
+    def key_tokens(self) -> tuple[str, ...]:
+        """One a key: P1 … Pn for the virtual tokens, which are no words, then the texts."""
+        return tuple(f"P{i + 1}" for i in range(self.virtual)) + (self.tokens if self.keys is None else self.keys)
+
+    @property
+    def sizes(self) -> list[int]:
+        """How many keys each group has: virtual tokens, source, generated."""
+        source = self.source if self.keys is None else len(self.keys)
+        return [self.virtual, source, len(self.key_tokens) - self.virtual - source]
+
+    @property
+    def written(self) -> tuple[str, ...]:
+        """The generated tokens; none where an encoder reads."""
+        return self.tokens[self.source :]
+
+    @property
+    def stepped(self) -> tuple[str, ...]:
+        """The token of each step: the one written then; of an encoder, the one read. None for a next token that is not there."""
+        return self.tokens if self.site == "encoder" else self.written
+
+    @property
+    def steps(self) -> range:
+        """The queries that decided the generated tokens; the last token of the prompt where there are none yet.
+
+        An encoder decides none: all its queries.
+        """
+        if self.site == "encoder":
+            return range(len(self.tokens))
+        return range(self.source - 1, max(self.source, len(self.tokens) - 1))
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class AttentionMass(Reading):
+    """Attention summed over the virtual tokens, the prompt and the generated tokens; the three sum to 1.
+
+    `mass`: (layers, heads, query, 3) fp32; `weighted`: the same after each key's weight is multiplied by the norm of
+    its value vector, so that a token that is looked at and says little (often the first one) counts for little.
+    `drawn`: (layers, heads, virtual), the mean weight on each virtual token while the text was written (`steps`).
+    `parts`: (layers, heads, query, parts), the mass on parts of the source, such as its sentences, where these were asked for.
+    """
+
+    mass: Tensor
+    weighted: Tensor
+    drawn: Tensor
+    parts: Tensor | None = None
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class AttentionMap(Reading):
+    """Every weight. `weights`: (layers, heads, query, virtual + key) fp32, rows sum to 1.
+
+    `norms`: (layers, heads, virtual + key), the norm of each key's value vector.
+    """
+
+    weights: Tensor
+    norms: Tensor
+
+    def mass(self) -> AttentionMass:
+        """Summed over the three groups of keys."""
+        parts = [_summed(w, n, self) for w, n in zip(self.weights, self.norms, strict=True)]
+        mass, weighted, drawn = (torch.stack(part) for part in zip(*parts, strict=True))
+        whole = {name: value for name, value in vars(self).items() if name not in ("weights", "norms")}
+        return AttentionMass(**whole, mass=mass, weighted=weighted, drawn=drawn)
+
+
+def attention_map(
+    model, backbone: Backbone, request: Request, ids: Sequence[int], layers: Sequence[int] | None = None, site: str = SITE
+) -> AttentionMap:
+    """Every weight of a site while `model` reads the request's prefix, its prompt and the generated `ids`.
+
+    `layers`: only these, from 0. Raises TooLong where text or weights would not fit; `attention_mass` always fits.
+    """
+    reading, inputs = teacher_forced(backbone, request, ids, site)
+    chosen = reading.layers if layers is None else tuple(layers)
+    if unknown := set(chosen) - set(reading.layers):
+        raise BadInput(f"There is no layer {min(unknown)}: {backbone.spec.name} has layers 0 to {reading.layers[-1]}.")
+    queries, keys = len(reading.tokens), len(reading.key_tokens)
+    needed = len(chosen) * backbone.spec.heads * queries * keys * 4
+    if needed > MEMORY:
+        raise TooLong(
+            f"The attention of {len(chosen)} layers over {queries} tokens takes {needed / 2**20:.0f} MB, and "
+            f"{MEMORY / 2**20:.0f} MB are allowed. Ask for fewer layers at a time, or shorten the text."
+        )
+    weights = torch.empty(len(chosen), backbone.spec.heads, queries, keys)
+    norms = torch.empty(len(chosen), backbone.spec.heads, keys)
+
+    def take(layer: int, found: Tensor, sizes: Tensor) -> None:
+        if layer in chosen:
+            weights[chosen.index(layer)], norms[chosen.index(layer)] = found, sizes
+
+    reread(model, backbone, request, inputs, site, take)
+    return AttentionMap(**vars(replace(reading, layers=chosen)), weights=weights, norms=norms)
+
+
+def attention_mass(
+    model, backbone: Backbone, request: Request, ids: Sequence[int], site: str = SITE, parts: Sequence[int] | None = None
+) -> AttentionMass:
+    """The sums of all layers and heads of a site; each layer's weights are dropped once summed, so memory is one layer's.
+
+    `parts`: the number of the part that each token of the source belongs to, from 0 (see sentences.py); -1 for none.
+    """
+    reading, inputs = teacher_forced(backbone, request, ids, site)
+    found: dict[int, tuple[Tensor, Tensor, Tensor]] = {}
+    shares: dict[int, Tensor] = {}
+    members = None if parts is None else _members(parts, reading.sizes[SOURCE])
+
+    def take(layer: int, weights: Tensor, norms: Tensor) -> None:
+        found[layer] = _summed(weights, norms, reading)
+        if members is not None:
+            source = weights.float().split(reading.sizes, -1)[SOURCE]  # (heads, query, source)
+            shares[layer] = source @ members.to(source)
+
+    reread(model, backbone, request, inputs, site, take)
+    mass, weighted, drawn = (torch.stack([found[layer][part] for layer in reading.layers]).cpu() for part in range(3))
+    told = torch.stack([shares[layer] for layer in reading.layers]).cpu() if shares else None
+    return AttentionMass(**vars(reading), mass=mass, weighted=weighted, drawn=drawn, parts=told)
+
+
+def _members(parts: Sequence[int], source: int) -> Tensor:
+    """Which token belongs to which part: (source, parts), 1 where it does."""
+    if len(parts) != source:
+        raise BadInput(f"{len(parts)} parts were given for {source} tokens of the source. Give one number a token.")
+    numbers = torch.tensor(parts)
+    return (numbers[:, None] == torch.arange(max(parts, default=0) + 1)[None]).float()
+
+
+def teacher_forced(
+    backbone: Backbone, request: Request, ids: Sequence[int], site: str = SITE
+) -> tuple[Reading, dict[str, Tensor]]:
+    """The text that is read at a site and the model's inputs for it, one row.
+
+    Of a decoder-only model: ids and positions, which count the virtual tokens. Of an encoder-decoder model: what the encoder
+    reads, and what the decoder does.
+    """
+    if site not in backbone.spec.sites:
+        raise BadInput(
+            f"{backbone.spec.name} has no attention of the site {site!r}. Choose from: {', '.join(backbone.spec.sites)}."
+        )
+    if not request.prompt_ids:
+        raise BadInput("The prompt is empty. Give at least one word.")
+    virtual, layers = request.prefix.length if request.prefix else 0, tuple(range(backbone.spec.depth(site)))
+    prompt = list(request.prompt_ids if backbone.opening is None else backbone.opening)
+    whole = [*prompt, *ids]
+    check_fits(backbone, len(request.prompt_ids), virtual, len(ids))
+    reading = Reading(tokens=pieces(backbone, whole), virtual=virtual, source=len(prompt), layers=layers, site=site)
+    text = torch.tensor([whole], device=backbone.device)
+    if backbone.opening is None:
+        columns = torch.arange(len(whole), device=backbone.device)
+        places = (columns + virtual * (columns >= request.split))[None]
+        # a mask, for without one transformers takes the gap before an infix for the end of a text
+        return reading, {"input_ids": text, "position_ids": places, "attention_mask": torch.ones_like(text)}
+    source = pieces(backbone, request.prompt_ids)
+    if site == "encoder":
+        reading = replace(reading, tokens=source, source=len(source))
+    elif site == "cross":
+        reading = replace(reading, keys=source)
+    return reading, {"input_ids": torch.tensor([request.prompt_ids], device=backbone.device), "decoder_input_ids": text}
+
+
+def pieces(backbone: Backbone, ids: Sequence[int]) -> tuple[str, ...]:
+    """The text of each token, special ones included; together they are the whole text.
+
+    A token that ends inside a character is "", and the one that completes the character has all of it.
+    """
+
+    def text(some: Sequence[int]) -> str:
+        return backbone.tokenizer.decode(list(some), skip_special_tokens=False, clean_up_tokenization_spaces=False)
+
+    found, start, shown = [], 0, ""  # token by token, decoded with the one before: alone, some lose their leading space
+    for end in range(1, len(ids) + 1):
+        whole = text(ids[start:end])
+        if whole.endswith("\ufffd") and end < len(ids):
+            found.append("")
+        else:
+            found.append(whole[len(shown) :])
+            start, shown = end - 1, text(ids[end - 1 : end])
+    return tuple(found)
+
+
+@torch.no_grad()
+def reread(model, backbone: Backbone, request: Request, inputs: dict[str, Tensor], site: str, take: Take) -> None:
+    """One forward call, which hands every layer of a site to `take`."""
+    dtype, start = next(model.parameters()).dtype, torch.tensor([request.split], device=backbone.device)
+    state = PrefixState.of([request.prefix], backbone.device, dtype, [request.intervention], start)
+    sizes: dict[int, Tensor] = {}
+
+    def read(where: str, layer: int, _keys: Tensor, values: Tensor) -> None:
+        if where == site:
+            sizes[layer] = values[0].float().norm(dim=-1)  # (kv_heads, virtual + key)
+
+    def record(where: str, layer: int, weights: Tensor) -> None:
+        if where == site:
+            norms = sizes.pop(layer)
+            take(layer, weights[0], norms.repeat_interleave(weights.shape[1] // len(norms), 0))
+
+    with attach(model, state, record, read):
+        model.base_model(**inputs, use_cache=False)
+
+
+def _summed(weights: Tensor, norms: Tensor, reading: Reading) -> tuple[Tensor, Tensor, Tensor]:
+    """Mass and norm-weighted mass of one layer, (heads, query, 3) each, and the mean on each virtual token, (heads, virtual)."""
+    virtual, steps, sizes = reading.virtual, list(reading.steps), reading.sizes
+    mass = torch.stack([part.sum(-1) for part in weights.split(sizes, -1)], -1)
+    parts = zip(weights.split(sizes, -1), norms.split(sizes, -1), strict=True)
+    weighted = torch.stack([(part @ norm[..., None])[..., 0] for part, norm in parts], -1)
+    return mass, weighted / weighted.sum(-1, keepdim=True).clamp(min=1e-30), weights[:, steps, :virtual].mean(1)
+
+
+def by_layer(
+    mass: AttentionMass, queries: Sequence[int] | None = None, head: int | None = None, weighted: bool = False
+) -> Tensor:
+    """Mean mass of each layer: (layers, 3). `queries`: those that wrote the text unless given; all heads unless one is given."""
+    return _chosen(mass, None, head, queries, weighted).mean((1, 2))
+
+
+def by_head(mass: AttentionMass, queries: Sequence[int] | None = None, group: int = PREFIX, weighted: bool = False) -> Tensor:
+    """Mean mass on one group of keys in every head: (layers, heads)."""
+    return _chosen(mass, None, None, queries, weighted)[..., group].mean(2)
+
+
+def by_step(mass: AttentionMass, layer: int | None = None, head: int | None = None, weighted: bool = False) -> Tensor:
+    """Mean mass while each token was written: (steps, 3), over all layers and heads unless one is given."""
+    return _chosen(mass, layer, head, None, weighted).mean((0, 1))
+
+
+def by_virtual(mass: AttentionMass) -> Tensor:
+    """Mean weight on each virtual token in every layer, over all heads: (virtual, layers), as Influence.mean is laid out."""
+    return mass.drawn.mean(1).T
+
+
+def token_mass(mass: AttentionMass, group: int = PREFIX, weighted: bool = False) -> list[tuple[str, float]]:
+    """Each generated token with the mass on one group of keys while it was written."""
+    return list(zip(mass.written, by_step(mass, weighted=weighted)[:, group].tolist(), strict=False))
+
+
+def _chosen(mass: AttentionMass, layer: int | None, head: int | None, queries: Sequence[int] | None, weighted: bool) -> Tensor:
+    """(layers or 1, heads or 1, queries, 3)."""
+    found = mass.weighted if weighted else mass.mass
+    if layer is not None:
+        found = found[[mass.layers.index(layer)]]
+    if head is not None:
+        found = found[:, [head]]
+    return found[:, :, list(mass.steps if queries is None else queries)]
+
+
+def sentence(mass: AttentionMass, source: str = "the input", weighted: bool = False, where: str = "") -> str:
+    """The picture read out: who drew how much while the text was written, and which layer looked at the prefix most.
+
+    Layers are numbered from 1 here. `where`: the site, where a model has several (see `names`).
+    """
+    layers = by_layer(mass, weighted=weighted)
+    prefix, read, written = (f"{100 * share:.0f} %" for share in layers.mean(0).tolist())
+    kind = "attention (weighted by the size of the values)" if weighted else "attention"
+    when, rest = _when(mass, where), f" and the text written so far {written}" if mass.site == SITE else ""
+    found = layers[:, PREFIX]
+    if found.max() == 0:
+        why = "the prefix is hidden and drew none" if mass.virtual else "there is no prefix here"
+        return f"{when}, {source} drew {read} of the {kind}{rest}; {why}."
+    text = f"{when}, the prefix drew {prefix} of the {kind}{',' if rest else ' and'} {source} {read}{rest}"
+    if len(layers) == 1:
+        return f"{text}."
+    most, least = (f"layer {mass.layers[at] + 1} ({100 * found[at]:.0f} %)" for at in (int(found.argmax()), int(found.argmin())))
+    return f"{text}; it drew most in {most} and least in {least}."
+
+
+def _when(mass: AttentionMass, where: str = "") -> str:
+    if mass.site == "encoder":
+        said = f"While these {len(mass.tokens)} tokens were read"
+    else:
+        said = f"While these {len(mass.written)} tokens were written" if len(mass.written) > 1 else "For the next token"
+    return f"In {where}, {said[0].lower()}{said[1:]}" if where else said

@@ -1,0 +1,69 @@
+"""One model, many prefixes (paper §8.2), measured: texts with a prefix each, written together and one by one."""
+
+import time
+from dataclasses import dataclass, replace
+
+import torch
+
+from core.config.base import DecodeConfig
+from core.errors import BadConfig
+from core.generation.generate import Generation, Request, check_fits, request_of
+from core.models.backbone import Backbone
+from core.prefix.prefix import Prefix
+from core.serving.engine import Engine
+from core.task import Task
+
+TABLE = "name : The Eagle | Type : coffee shop | food : Chinese | area : riverside"
+
+
+@dataclass(frozen=True)
+class Many:
+    """Seconds for all texts; `same` counts those whose tokens are the same both ways."""
+
+    users: int
+    length: int
+    tokens: int
+    together: float
+    one_by_one: float
+    same: int
+
+    @property
+    def ratio(self) -> float:
+        """How many times faster together is."""
+        return self.one_by_one / self.together
+
+
+def measure(backbone: Backbone, users: int = 16, length: int = 30, tokens: int = 40, seed: int = 0) -> Many:
+    """Greedy texts of `tokens` tokens for one table, by `users` different prefixes of `length` virtual tokens.
+
+    The prefixes are random keys and values: how fast it goes does not depend on what they say.
+    BadConfig where a number is not positive; TooLong where they do not fit the model.
+    """
+    for name, value in {"users": users, "length": length, "tokens": tokens}.items():
+        if value < 1:
+            raise BadConfig(f"{name} must be at least 1; given: {value}.")
+    decode, requests = DecodeConfig(max_new=tokens, min_new=tokens), _requests(backbone, users, length, tokens, seed)
+    engine = Engine(rows=users, waiting=users)
+    try:
+        _written(engine, backbone, requests[:1], decode)  # the first text pays for what is made once
+        began = time.monotonic()
+        together = _written(engine, backbone, requests, decode)
+        middle = time.monotonic()
+        alone = [_written(engine, backbone, [request], decode)[0] for request in requests]
+        ended = time.monotonic()
+    finally:
+        engine.close()
+    same = sum(one.ids == other.ids for one, other in zip(together, alone, strict=True))
+    return Many(users, length, tokens, middle - began, ended - middle, same)
+
+
+def _requests(backbone: Backbone, users: int, length: int, tokens: int, seed: int) -> list[Request]:
+    plain, draw, spec = request_of(backbone, Task(), TABLE), torch.Generator().manual_seed(seed), backbone.spec
+    check_fits(backbone, len(plain.prompt_ids), length, tokens)
+    pasts = [{site: torch.randn(spec.shape(site, length), generator=draw) for site in spec.sites} for _ in range(users)]
+    return [replace(plain, prefix=Prefix(past, spec.name, spec.fingerprint)) for past in pasts]
+
+
+def _written(engine: Engine, backbone: Backbone, requests: list[Request], decode: DecodeConfig) -> list[Generation]:
+    streams = [engine.submit(backbone.model, backbone, request, decode) for request in requests]
+    return [stream.result() for stream in streams]

@@ -1,0 +1,196 @@
+"""Score any system's outputs from files, in the forms that the official scripts read.
+
+Outputs: a text file, one output a line (an empty line is an empty output), or CSV/TSV with a column of outputs.
+References: for E2E a text file with the references of one input on lines of their own and an empty line after them, or CSV/TSV
+with an input and a reference a row; for WebNLG, DART and summaries one file a reference, line by line with the outputs, where an
+empty line is a missing reference; for all of them a data file or folder of the set itself, which also tells seen from unseen.
+"""
+
+import csv
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from analysis.evaluation.significance import RESAMPLES, Difference, compare
+from analysis.evaluation.suites import Result, entries, named_suite, score_examples
+from analysis.metrics.base import Score
+from core.data.registry import SETS, read_set
+from core.data.rows import bad_data, lines
+from core.errors import BadData, BadInput
+from core.task import Example
+
+# What the columns may be called, as in the E2E challenge's script.
+_SOURCE = re.compile(r"(mr|src|source|meaning([_ .-]rep(resentation)?)?|da|dial(ogue)?[_ .-]act)s?", re.IGNORECASE)
+_OUTPUT = re.compile(r"(out(put)?|ref(erence)?|sys(tem)?([_ .-](out(put)?|ref(erence)?))?)s?", re.IGNORECASE)
+_REFERENCE = re.compile(r"(trg|tgt|target|ref(erence)?|human([_ .-](ref(erence)?))?)s?", re.IGNORECASE)
+_SHOWN = {_SOURCE: "an input (mr, source)", _OUTPUT: "outputs (output, system output)", _REFERENCE: "references (ref, target)"}
+
+
+@dataclass(frozen=True)
+class FileScores:
+    """The scores of a file of outputs; with a second file, its scores and what lies between the two."""
+
+    n: int
+    scores: list[Result]
+    other: list[Result]
+    differences: list[Difference]
+
+
+def score_files(
+    outputs: Path,
+    references: Sequence[Path],
+    suite: str = "e2e",
+    split: str | None = None,
+    against: Path | None = None,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> FileScores:
+    """The scores of a suite (e2e, webnlg, dart, rouge, plain) for a file of outputs, and against a second system's if given.
+
+    split: of a data folder in `references`. Raises BadInput and BadData, with file and line where there is one.
+    """
+    named_suite(suite)
+    texts, sources = read_outputs(outputs)
+    examples, as_given = _examples(references, suite, split, sources)
+    scores = score_examples(suite, _as_many(outputs, texts, examples), examples, as_given)
+    if against is None:
+        return FileScores(len(texts), scores, [], [])
+    others, own_sources = read_outputs(against)
+    if sources and own_sources and sources != own_sources:
+        raise BadInput(f"{outputs.name} and {against.name} have not the same inputs in the same order: give them in one order.")
+    other = score_examples(suite, _as_many(against, others, examples), examples, as_given)
+    known = {score.name: score for score in other if isinstance(score, Score)}
+    pairs = [(score, known[score.name]) for score in scores if isinstance(score, Score) and score.name in known]
+    return FileScores(len(texts), scores, other, [compare(one, two, resamples, seed) for one, two in pairs])
+
+
+def read_outputs(file: Path) -> tuple[list[str], list[str]]:
+    """The outputs of a file, and their inputs where it has them. Raises BadData."""
+    if _is_table(file):
+        pairs = _table_pairs(file, _OUTPUT)
+        return [text for _, text in pairs], [source for source, _ in pairs]
+    texts = _text_lines(file)
+    if not any(texts):
+        raise BadData(f"{file.name} holds no outputs: write one a line.")
+    return texts, []
+
+
+def read_references(files: Sequence[Path], blocks: bool = True, sources: Sequence[str] = ()) -> list[list[str]]:
+    """The references of each input, from one file in blocks (`blocks`), from CSV/TSV, or from several files line by line.
+
+    With several files an empty line stands as an empty reference: the scripts of WebNLG and DART count on its place.
+    sources: the inputs of the outputs, which CSV/TSV references are then put in the order of. Raises BadData.
+    """
+    if len(files) == 1 and _is_table(files[0]):
+        return _by_source(files[0], sources)
+    columns = [_text_lines(file) for file in files]
+    if blocks and len(files) == 1 and any(not line for line in columns[0]):
+        return _blocks(files[0], columns[0])
+    if len({len(column) for column in columns}) > 1:
+        counted = ", ".join(f"{file.name} {len(column)}" for file, column in zip(files, columns, strict=True))
+        raise BadData(f"The files of references have different numbers of lines ({counted}): give one line an output in each.")
+    return [list(row) for row in zip(*columns, strict=True)]
+
+
+# --- examples ----------------------------------------------------------------------------------------------------------------
+
+
+def _examples(files: Sequence[Path], suite: str, split: str | None, sources: list[str]) -> tuple[list[Example], bool]:
+    """What the outputs are scored against, and whether texts are tokenised as the set's script wants them."""
+    if not files:
+        raise BadInput("There are no references: give a file, or several with one reference a line in each.")
+    if len(files) == 1 and _is_data(files[0], suite):
+        if suite not in SETS:
+            raise BadInput(f"{files[0]} is data, and the scores named {suite!r} belong to no set: give text files of references.")
+        return entries(suite, read_set(suite, files[0], split)), False
+    rows = read_references(files, named_suite(suite).blocks, sources)
+    every = [text for row in rows for text in row]
+    normalised = all(text.isascii() and text == text.lower() for text in every)  # WebNLG's gold-*.lex, not its raw references
+    return [Example(str(place), tuple(row)) for place, row in enumerate(rows)], suite == "dart" or normalised
+
+
+def _is_data(path: Path, suite: str) -> bool:
+    """A folder, or a file whose ending is a data file's. A CSV is the E2E script's own form of references."""
+    endings = [ending for ending in path.suffixes if ending != ".gz"]
+    return path.is_dir() or endings[-1:] in ([".jsonl"], [".json"], [".xml"])
+
+
+def _as_many(file: Path, texts: list[str], examples: list[Example]) -> list[str]:
+    if len(texts) != len(examples):
+        given = f"{file.name} has {len(texts)} outputs, and there are references for {len(examples)} inputs"
+        raise BadInput(f"{given}: give one output an input, in the same order.")
+    return texts
+
+
+# --- files -------------------------------------------------------------------------------------------------------------------
+
+
+def _is_table(file: Path) -> bool:
+    return file.suffix.lower() in (".csv", ".tsv")
+
+
+def _text_lines(file: Path) -> list[str]:
+    """The lines without blanks around them. Raises BadData for what is not UTF-8 text, or an empty file."""
+    found = []
+    for number, line in lines(file):
+        if re.search("[\udc80-\udcff\0]", line):
+            raise bad_data(file, number, "not UTF-8 text: save the file as UTF-8")
+        found.append(line.strip())
+    if not found:
+        raise BadData(f"{file.name} is empty: write one text a line.")
+    return found
+
+
+def _blocks(file: Path, found: list[str]) -> list[list[str]]:
+    blocks: list[list[str]] = [[]]
+    for number, line in enumerate(found, 1):
+        if line:
+            blocks[-1].append(line)
+        elif not blocks[-1]:
+            raise bad_data(file, number, "an empty line where references are to begin: leave one between inputs")
+        elif number < len(found):
+            blocks.append([])
+    blocks = blocks if blocks[-1] else blocks[:-1]
+    return blocks if len(blocks) > 1 else [[line] for line in blocks[0]]  # one block is a file of single references
+
+
+def _by_source(file: Path, sources: Sequence[str]) -> list[list[str]]:
+    """The references in the order of `sources`; without these, rows of one input that follow each other belong together."""
+    pairs = _table_pairs(file, _REFERENCE)
+    if not sources:
+        gathered: list[list[str]] = []
+        for place, (source, text) in enumerate(pairs):
+            if place and source == pairs[place - 1][0]:
+                gathered[-1].append(text)
+            else:
+                gathered.append([text])
+        return gathered
+    known: dict[str, list[str]] = {}
+    for source, text in pairs:
+        known.setdefault(source, []).append(text)
+    missing = next((source for source in sources if source not in known), None)
+    if missing is not None:
+        raise BadData(f"{file.name} has no reference for the input {missing[:60]!r}: add one, or leave that output out.")
+    return [known[source] for source in sources]
+
+
+def _table_pairs(file: Path, wanted: re.Pattern[str]) -> list[tuple[str, str]]:
+    """(input, text) of each row; the columns by their names, or without such names the two that there are."""
+    text = _text_lines(file)
+    reader = csv.reader((line for line in text if line), delimiter="\t" if "\t" in text[0] else ",", strict=True)
+    try:
+        rows = [[cell.strip() for cell in row] for row in reader]
+    except csv.Error as error:
+        raise bad_data(file, reader.line_num, f"not CSV ({error}): check the quotes") from error
+    header = rows[0]
+    places = [[place for place, name in enumerate(header) if kind.fullmatch(name)] for kind in (_SOURCE, wanted)]
+    if not any(places) and len(header) == 2:
+        places, rows = [[0], [1]], [header, *rows]
+    if [len(place) for place in places] != [1, 1]:
+        needed = f"one with {_SHOWN[_SOURCE]} and one with {_SHOWN[wanted]}"
+        raise bad_data(file, 1, f"the columns are {', '.join(header)[:200]}, and {needed} are needed: name them so")
+    uneven = next((number for number, row in enumerate(rows, 1) if len(row) != len(header)), None)
+    if uneven is not None:
+        raise bad_data(file, uneven, f"{len(rows[uneven - 1])} cells under {len(header)} columns: check the quotes")
+    return [(row[places[0][0]], row[places[1][0]]) for row in rows[1:]]

@@ -1,0 +1,133 @@
+"""Which scores go with which data set: what its official scripts give, and what is told of the tables."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from analysis.metrics.base import NotComputed, Score, part
+from analysis.metrics.bleu import dart_bleu, e2e_bleu, original_bleu, webnlg_bleu
+from analysis.metrics.coco import cider, rouge_l
+from analysis.metrics.learned import learned
+from analysis.metrics.meteor import meteor
+from analysis.metrics.nist import nist
+from analysis.metrics.rouge import rouge
+from analysis.metrics.ter import dart_ter, webnlg_ter
+from analysis.metrics.tokenizers import split_punctuation, webnlg_output, webnlg_reference
+from analysis.metrics.told import coverage_scores
+from core.data.e2e import grouped
+from core.data.registry import table_of_source
+from core.errors import BadInput, BadTable
+from core.task import Example, task
+
+Result = Score | NotComputed
+_SEEN = (("seen", True), ("unseen", False))
+# outputs, references, whether the texts are as the official script wants them already -> scores
+Metrics = Callable[[list[str], list[list[str]], bool], list[Result]]
+
+
+@dataclass(frozen=True)
+class Suite:
+    """`gather`: rows of one source are one example (E2E); `blocks`: a file of references has them in blocks (see score_files)."""
+
+    name: str
+    metrics: Metrics
+    gather: bool = False
+    blocks: bool = False
+
+
+def _e2e(hyps: list[str], refs: list[list[str]], _as_given: bool) -> list[Result]:
+    return [e2e_bleu(hyps, refs), nist(hyps, refs), meteor(hyps, refs), rouge_l(hyps, refs), cider(hyps, refs),
+            nist(hyps, refs, perl=True)]  # fmt: skip
+
+
+def _webnlg(hyps: list[str], refs: list[list[str]], as_given: bool) -> list[Result]:
+    outputs = [webnlg_output(hyp) for hyp in hyps]
+    firsts = [[ref if as_given else webnlg_reference(ref) for ref in own] for own in _some([own[:3] for own in refs])]
+    return [webnlg_bleu(hyps, refs, as_given), webnlg_ter(hyps, refs, as_given),
+            meteor(outputs, firsts, str, "text:webnlg|refs:first 3")]  # fmt: skip
+
+
+def _dart(hyps: list[str], refs: list[list[str]], as_given: bool) -> list[Result]:
+    how = str if as_given else split_punctuation
+    return [dart_bleu(hyps, refs, as_given), dart_ter(hyps, refs, as_given),
+            meteor(hyps, [own[:1] for own in refs], how, f"text:{'as given' if as_given else 'dart'}|refs:first"),
+            *learned(hyps, _some(refs))]  # fmt: skip
+
+
+def _rouge(hyps: list[str], refs: list[list[str]], _as_given: bool) -> list[Result]:
+    return [*rouge(hyps, _some(refs))]
+
+
+def _plain(hyps: list[str], refs: list[list[str]], _as_given: bool) -> list[Result]:
+    refs = _some(refs)
+    return [e2e_bleu(hyps, refs), rouge_l(hyps, refs), *rouge(hyps, refs)[:2]]
+
+
+def _some(refs: list[list[str]]) -> list[list[str]]:
+    """Without the empty lines that stand for missing references."""
+    return [[ref for ref in own if ref.strip()] or [""] for own in refs]
+
+
+SUITES = {
+    suite.name: suite
+    for suite in (
+        Suite("e2e", _e2e, gather=True, blocks=True),
+        Suite("webnlg", _webnlg),
+        Suite("dart", _dart),
+        Suite("rouge", _rouge),
+        Suite("summarization", _rouge),
+        Suite("plain", _plain, gather=True, blocks=True),
+    )
+}
+
+
+def suite(name: str) -> Suite:
+    """The scores of a data set or task; any other task gets the plain ones."""
+    return SUITES.get(name, SUITES["plain"])
+
+
+def named_suite(name: str) -> Suite:
+    """The suite of exactly this name. Raises BadInput."""
+    if name not in SUITES:
+        raise BadInput(f"There are no scores named {name!r}: say {', '.join(SUITES)}.")
+    return SUITES[name]
+
+
+def entries(name: str, examples: Sequence[Example]) -> list[Example]:
+    """The examples as they are scored: rows of one source together where the set has a row a reference."""
+    return grouped(list(examples)) if suite(name).gather else list(examples)
+
+
+def score_examples(
+    name: str, texts: list[str], examples: Sequence[Example], as_given: bool = False, form: str = ""
+) -> list[Result]:
+    """Every score of a set for one text an example, in the order in which the paper's tables have them.
+
+    form: what the sources are (see `core.tasks.Task`); by default the set's own.
+
+    Where some examples are seen and others not: the official scores again as "BLEU-seen", "BLEU-unseen" and so on. Where there
+    are untokenised references: "BLEU-original" too. Raises BadInput where texts and examples do not match.
+    """
+    refs = [list(example.targets) for example in examples]
+    found = suite(name).metrics(texts, refs, as_given)
+    scores = [score for score in found if isinstance(score, Score)]
+    if all(example.originals for example in examples) and any(example.originals != example.targets for example in examples):
+        found.append(original_bleu(texts, [list(example.originals) for example in examples]))
+    found += _of_parts(scores, examples)
+    try:
+        tables = [table_of_source(form or task(name).form, example.source) for example in examples]
+    except BadTable:
+        return found  # sources that are no tables: a line of a file
+    if not all(tables):
+        return found  # an article
+    told = coverage_scores(tables, texts)
+    return [*found, *told, *_of_parts(told, examples)]
+
+
+def _of_parts(scores: Sequence[Score], examples: Sequence[Example]) -> list[Score]:
+    return [part(score, places, f"{score.name}-{word}") for word, places in _parts(examples) for score in scores]
+
+
+def _parts(examples: Sequence[Example]) -> list[tuple[str, list[int]]]:
+    """The places of the seen and of the unseen examples, where there are both."""
+    found = [(word, [place for place, one in enumerate(examples) if one.seen == seen]) for word, seen in _SEEN]
+    return found if all(places for _, places in found) else []

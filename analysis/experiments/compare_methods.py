@@ -1,0 +1,154 @@
+"""Methods side by side: trained on the same rows for the same number of updates, scored on the same tables."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from statistics import mean, stdev
+from typing import Any
+
+from analysis.evaluation.evaluate import Evaluation, evaluate
+from analysis.experiments.learning_rates import Rows, best_of, has_rate, trained
+from core.config.base import DecodeConfig, TrainConfig
+from core.methods.loading import LoadedRun, load_run
+from core.methods.registry import TITLES
+from core.models.backbone import Backbone
+from core.runs.store import Run
+from core.task import Example
+from core.training.trainer import Training
+
+FROZEN = "frozen"
+SHOWN = ("BLEU", "BLEU-seen", "BLEU-unseen", "ROUGE-L", "Told")  # of the scores, where they were computed
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One line of the comparison; `run` is None for the frozen model. `backbone`: how many parameters that has."""
+
+    run: Run | None
+    result: Evaluation
+    backbone: int
+
+    def values(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        run = self.run
+        found: dict[str, Any] = {"method": run.method if run else FROZEN, "run": run.id if run else None}
+        for name in ("trained", "stored", "bytes", "updates", "seconds", "valid_loss"):
+            found[name] = getattr(run, name) if run else 0 if name != "valid_loss" else None
+        found |= {"seed": run.seed, "rate": run.config.get("rate"), "notes": run.notes} if run else {}
+        return found | {"share": found["stored"] / self.backbone, "scores": self.result.records()}
+
+
+def trials(
+    plan: Training,
+    methods: Sequence[str],
+    config: Callable[[str], TrainConfig],
+    rows: Rows,
+    test: Sequence[Example],
+    decode: DecodeConfig,
+    rates: Sequence[float] = (),
+    seeds: int = 1,
+) -> Iterator[Trial]:
+    """The frozen model, then each method with each seed, trained into the store as `<plan.run_id>-<method>` with the settings
+    `config(method)`; later seeds add `-seed<n>`.
+
+    rates: where given, a method's rate is the one of these with the lowest validation loss, with the first seed. A run that is
+    there already is scored as it is; one that broke off goes on.
+    """
+    backbone = plan.backbone
+    yield _scored(None, backbone, plan, test, decode)
+    for method in methods:
+        first = replace(plan, run_id=f"{plan.run_id}-{method}", config=config(method))
+        for run in _runs(first, rows, rates if has_rate(method) else (), seeds):
+            if run is None or run.status == "failed":
+                continue
+            if rows.cancelled:
+                return
+            yield _scored(load_run(run, backbone), backbone, plan, test, decode)
+        if rows.cancelled:
+            return
+
+
+def _runs(first: Training, rows: Rows, rates: Sequence[float], seeds: int) -> Iterator[Run | None]:
+    """A method's runs, one a seed; None where none of the rates would do."""
+    run = best_of(first, rates, rows) if rates else trained(first, rows)
+    yield run
+    if run is None:
+        return
+    begin = first.config.seed
+    for seed in range(begin + 1, begin + seeds):
+        config = first.config.but(rate=run.config["rate"], seed=seed)
+        yield trained(replace(first, run_id=f"{first.run_id}-seed{seed}", config=config), rows)
+
+
+def _scored(loaded: LoadedRun | None, backbone: Backbone, plan: Training, test: Sequence[Example], decode: DecodeConfig) -> Trial:
+    model, prefix = (loaded.model, loaded.prefix) if loaded else (backbone.model, None)
+    result = evaluate(model, backbone, plan.task, prefix, test, decode)
+    return Trial(loaded.run if loaded else None, result, backbone.spec.parameters)
+
+
+def by_method(found: Sequence[Trial]) -> list[list[Trial]]:
+    """The trials of each method, one a seed."""
+    groups: dict[str, list[Trial]] = {}
+    for trial in found:
+        groups.setdefault(trial.run.method if trial.run else FROZEN, []).append(trial)
+    return list(groups.values())
+
+
+def spread_of(group: Sequence[Trial]) -> dict[str, Any]:
+    """Plain values for JSON: what the seeds of a method came to, as (mean, standard deviation, how many)."""
+    scores = {name: [trial.result.scores[name].value for trial in group] for name in group[0].result.scores}
+    losses = [trial.run.valid_loss for trial in group if trial.run and trial.run.valid_loss is not None]
+    values = {name: many for name, many in (scores | {"valid_loss": losses}).items() if many}
+    return {
+        "method": group[0].run.method if group[0].run else FROZEN,
+        "seeds": [trial.run.seed for trial in group if trial.run],
+        "mean": {name: round(mean(many), 4) for name, many in values.items()},
+        "sd": {name: round(stdev(many), 4) if len(many) > 1 else None for name, many in values.items()},
+    }
+
+
+def markdown(found: Sequence[Trial], rates: Sequence[float] = ()) -> str:
+    """The comparison as a table, a line a method; shares are of what is stored, measured. Of several seeds, the mean and the
+    standard deviation."""
+    names = [name for name in SHOWN if any(name in trial.result.scores for trial in found)]
+    lines = ["| method | trained | stored | share | file | rate | validation loss | " + " | ".join(names) + " | training |"]
+    lines.append("|---" * (lines[0].count("|") - 1) + "|")
+    lines += [_line(group, names, rates) for group in by_method(found)]
+    return "\n".join([*lines, "", _recipe(found, rates)])
+
+
+def _line(group: Sequence[Trial], names: Sequence[str], rates: Sequence[float]) -> str:
+    run, told = group[0].run, spread_of(group)
+    scores = " | ".join(_with_sd(told, name, ".1f") for name in names)
+    if run is None:
+        return f"| frozen model | 0 | 0 | – | – | – | – | {scores} | – |"
+    share = 100 * run.stored / group[0].backbone
+    cost = f"{run.trained:,} | {run.stored:,} | {f'{share:.0f}' if share >= 10 else f'{share:.2g}'} % | {run.bytes / 1e6:.2f} MB"
+    seconds = mean(trial.run.seconds for trial in group if trial.run)
+    time = f"{run.updates} updates, {seconds:.0f} s" if run.updates else "–"
+    return f"| {TITLES[run.method]} | {cost} | {_rate(run, rates)} | {_with_sd(told, 'valid_loss', '.2f')} | {scores} | {time} |"
+
+
+def _rate(run: Run, rates: Sequence[float]) -> str:
+    """The rate; one at the end of the grid says so, for a better one may lie beyond."""
+    rate = run.config.get("rate")
+    if not has_rate(run.method) or not isinstance(rate, float):
+        return "–"
+    edge = {min(rates): ", the lowest tried", max(rates): ", the highest tried"} if len(set(rates)) > 1 else {}
+    return f"{rate:g}{edge.get(rate, '')}"
+
+
+def _with_sd(told: dict[str, Any], name: str, form: str) -> str:
+    if name not in told["mean"]:
+        return "–"
+    sd = told["sd"][name]
+    return f"{told['mean'][name]:{form}}" + (f" ± {sd:{form}}" if sd is not None else "")
+
+
+def _recipe(found: Sequence[Trial], rates: Sequence[float]) -> str:
+    """How the numbers came about."""
+    seeds = sorted({trial.run.seed for trial in found if trial.run})
+    tried = f" Rates tried: {', '.join(f'{rate:g}' for rate in sorted(set(rates)))}; chosen by validation loss." if rates else ""
+    tables = len(found[0].result.sources) if found else 0
+    listed = ", ".join(map(str, seeds)) or "none"
+    more = " (mean ± standard deviation)" if len(seeds) > 1 else ""
+    return f"{tables} tables; {'seeds' if len(seeds) > 1 else 'seed'} {listed}{more}.{tried}"

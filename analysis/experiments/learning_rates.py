@@ -1,0 +1,117 @@
+"""Trainings of a comparison: each made once, taken up again where it broke off, at a rate that validation chose."""
+
+import math
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from core.config.base import OF_METHOD, UNTRAINED, TrainConfig
+from core.errors import BadInput, StoreError, TrainingFailed
+from core.methods.registry import METHODS
+from core.runs.manage import take
+from core.runs.status import standing
+from core.runs.store import Run, Store, check_id
+from core.task import Example
+from core.training.trainer import Training
+
+TRIALS = ".trials"  # in the store's folder: trainings of a grid that is not yet through
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What is trained and validated on. `cancel` ends the training that goes on; `progress(what, update, total)` is told."""
+
+    examples: Sequence[Example]
+    valid: Sequence[Example]
+    cancel: Callable[[], bool] | None = None
+    progress: Callable[[str, int, int], None] | None = None
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether to end."""
+        return self.cancel is not None and self.cancel()
+
+
+def trained(plan: Training, rows: Rows, free: Sequence[str] = ()) -> Run:
+    """The run of a plan: as it is where it is whole, taken up again where it broke off, else trained.
+
+    StoreError where one of that name has other settings, those in `free` and of other methods left aside. A run whose loss ran
+    away is "failed".
+    """
+    folder = plan.store.folder / plan.run_id
+    stands = standing(folder)
+    if stands.state in ("done", "failed"):
+        run = plan.store.get(plan.run_id)
+        pairs = sum(len(one.targets) for one in rows.examples)
+        _check_same(run.id, run.config | {"rows": run.rows}, plan.config.to_dict() | ({"rows": pairs} if run.rows else {}), free)
+        return run
+    if stands.goes_on:
+        _check_same(plan.run_id, stands.config, plan.config.to_dict(), free)
+        plan = replace(plan, resume=True)
+    what = f"{plan.config.method}, rate {plan.config.rate:g}, seed {plan.config.seed}"
+    try:
+        for step in plan.steps(rows.examples, rows.valid, rows.cancel):
+            if rows.progress is not None:
+                rows.progress(what, step.index, step.total)
+    except TrainingFailed:
+        assert plan.run is not None
+    assert plan.run is not None
+    return plan.run
+
+
+def _check_same(run_id: str, there: dict[str, Any], wanted: dict[str, Any], free: Sequence[str]) -> None:
+    others = {name for names in OF_METHOD.values() for name in names} - set(OF_METHOD[wanted["method"]])
+    for name, value in wanted.items():
+        if name not in (*free, *others, "context") and there.get(name) != value:
+            raise StoreError(
+                f"The run {run_id!r} is there with other settings: {name} is {there.get(name)!r}, asked for is {value!r}. "
+                "Give another --run, or delete that one."
+            )
+
+
+def check_rates(rates: Sequence[float], valid: Sequence[Example]) -> None:
+    """BadConfig for a rate that is none, BadInput where there is nothing to choose one by."""
+    for rate in rates:
+        TrainConfig(rate=rate)
+    if rates and not valid:
+        raise BadInput("A rate is chosen by validation loss, and the data has no split to validate on. Leave --rates out.")
+
+
+def best_of(plan: Training, rates: Sequence[float], rows: Rows) -> Run | None:
+    """The run of a plan at the rate of the lowest validation loss; None where it was cancelled, or every rate ran away.
+
+    Every rate is tried with the plan's other settings, seed and updates; the best of these trainings is the run, and what the
+    others came to stands in its notes. Trainings that are there already are not made again.
+    """
+    check_id(plan.run_id)
+    if standing(plan.store.folder / plan.run_id).state == "done":
+        return trained(plan, rows, ("rate",))
+    place = Store(plan.store.folder / TRIALS / plan.run_id)
+    tried: dict[float, Run] = {}
+    for rate in sorted(set(rates)):
+        tried[rate] = trained(replace(plan, store=place, run_id=f"{rate:g}", config=plan.config.but(rate=rate)), rows)
+        if rows.cancelled:
+            return None
+    losses = {rate: _loss(run) for rate, run in tried.items()}
+    best = min(losses, key=lambda rate: losses[rate])
+    if math.isinf(losses[best]):
+        return None
+    run = take(tried[best], plan.store, plan.run_id, told(losses, plan.config.seed))
+    shutil.rmtree(place.folder, ignore_errors=True)
+    return run
+
+
+def _loss(run: Run) -> float:
+    return run.valid_loss if run.status == "done" and run.valid_loss is not None else math.inf
+
+
+def told(losses: dict[float, float], seed: int) -> str:
+    """The trials as a sentence."""
+    each = ", ".join(f"{rate:g}: {loss:.3f}" if math.isfinite(loss) else f"{rate:g}: ran away" for rate, loss in losses.items())
+    return f"Rate chosen by validation loss with seed {seed}. {each}."
+
+
+def has_rate(method: str) -> bool:
+    """Whether a rate can be chosen for a method."""
+    return method in METHODS and method != UNTRAINED

@@ -1,0 +1,46 @@
+"""What one fixed example becomes while a method learns: its text, and how much attention the virtual tokens draw."""
+
+from typing import Any
+
+from analysis.attention.maps import PREFIX, attention_mass, by_layer
+from analysis.evaluation.evaluate import usual_decoding
+from core.config.base import DecodeConfig
+from core.generation.generate import generate, request_of, room_for
+from core.methods.base import Method
+from core.models.backbone import Backbone
+from core.task import Example, Task
+from core.training.sample_log import Look
+
+MAX_NEW = 60
+
+
+def looker(backbone: Backbone, task: Task, example: Example) -> Look:
+    """A look at an example: {"source", "reference", "frozen", "text"}, and for a prefix "mass", its share by layer.
+
+    "frozen" is what the backbone alone makes of it, told once; "mass" the mean attention on the virtual tokens. Of a model with
+    several sites the layers of all, with "layers" to say which is which.
+    """
+    frozen: list[str] = []
+    spec = backbone.spec
+    layers = [f"{site} {layer + 1}" for site in spec.sites for layer in range(spec.depth(site))]
+
+    def look(method: Method) -> dict[str, Any]:
+        prefix = method.prefix()
+        request = request_of(backbone, task, example.source, prefix)
+        room = room_for(backbone, len(request.prompt_ids), prefix.length if prefix else 0)
+        seen: dict[str, Any] = {"source": example.source, "reference": example.targets[0], "text": ""}
+        if room < 1:
+            return seen
+        decode = DecodeConfig(max_new=min(MAX_NEW, room), no_repeat=usual_decoding(task.form).no_repeat)
+        if not frozen:
+            alone = request_of(backbone, task, example.source)
+            frozen.append(generate(backbone.model, backbone, [alone], decode)[0].text)
+        made = generate(method.model, backbone, [request], decode)[0]
+        seen |= {"frozen": frozen[0], "text": made.text}
+        if prefix is not None:
+            found = [attention_mass(method.model, backbone, request, made.ids, site) for site in spec.sites]
+            seen["mass"] = [round(share, 4) for mass in found for share in by_layer(mass)[:, PREFIX].tolist()]
+            seen |= {"layers": layers} if len(spec.sites) > 1 else {}
+        return seen
+
+    return look

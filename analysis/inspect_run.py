@@ -1,0 +1,48 @@
+"""One call from a run's name and an input to what the figures need: for notebooks and scripts."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from analysis.attention.ablation import Influence, influence, influence_parts
+from analysis.attention.maps import AttentionMap, AttentionMass, attention_map, attention_mass
+from analysis.evaluation.evaluate import usual_decoding
+from core.config.base import DecodeConfig
+from core.generation.generate import Generation, Request, generate, request_of
+from core.methods.loading import LoadedRun, load_run
+from core.models.backbone import Backbone, load_backbone
+from core.runs.store import store
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """A text that a run wrote, read again. `name` is the run's."""
+
+    name: str
+    backbone: Backbone
+    model: Any
+    request: Request
+    written: Generation
+    mass: AttentionMass
+
+    def map(self, *layers: int) -> AttentionMap:
+        """Every weight of these layers, from 0; of all without any."""
+        return attention_map(self.model, self.backbone, self.request, self.written.ids, layers or None)
+
+    def influence(self) -> Influence:
+        """What each virtual token changes in each layer."""
+        return influence(self.model, self.backbone, self.request, self.written.ids)
+
+    def influence_parts(self) -> Iterator[tuple[Influence, int, int]]:
+        """The same as it fills."""
+        return influence_parts(self.model, self.backbone, self.request, self.written.ids)
+
+
+def look(run: str, source: str, decode: DecodeConfig | None = None, device: str = "auto") -> Look:
+    """Load a run with its backbone, have it write, and read attention while it re-reads the text."""
+    found = store().get(run)
+    backbone = load_backbone(found.backbone, device)
+    loaded: LoadedRun = load_run(found, backbone)
+    request = request_of(backbone, loaded.task, source, loaded.prefix)
+    written = generate(loaded.model, backbone, [request], decode or usual_decoding(loaded.task.form))[0]
+    return Look(run, backbone, loaded.model, request, written, attention_mass(loaded.model, backbone, request, written.ids))

@@ -1,0 +1,145 @@
+"""What a virtual token writes: the words that its value pushes up and down, read off the model's own output (a logit lens).
+
+A head that attends to a virtual token adds the token's value, times its attention, to the text's own vectors, through the
+layer's output projection. Read at once through the final norm and the unembedding, that gives one number a word. Later
+layers can change everything; the lens shows what is written, not what becomes of it.
+
+BART has no final norm: there what is written is read as it is. What its encoder writes feeds no unembedding, so it has no lens.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from analysis.space.spaces import WHERE, space, take
+from analysis.space.vocabulary import Vocabulary
+from analysis.space.vocabulary_kv import SITE, VALUES, Table
+from core.errors import BadInput, NotSupported
+from core.models.backbone import Backbone
+from core.prefix.prefix import Prefix
+
+PROJECTIONS = ("o_proj", "c_proj", "out_proj", "dense")  # the usual names, attention's output projection …
+NORMS = ("ln_f", "norm", "final_layer_norm", "final_layernorm")  # … and the final norm
+
+
+@dataclass(frozen=True, eq=False)
+class WriteSpace:
+    """The lens at one layer. `mean`, `std`: (d,), of the words' values there, for random controls; d as in `space`."""
+
+    layer: int
+    head: int | None
+    mean: Tensor
+    std: Tensor
+    vocabulary: Vocabulary
+    fingerprint: str
+    recipe: str
+    backbone: Backbone
+    kind: str = "writes"
+    measure: str = "logit"
+    site: str = SITE
+
+    def take(self, prefix: Prefix) -> Tensor:
+        """A prefix's values at the layer: (P, d). WrongBackbone where it belongs to another model."""
+        return take(prefix, VALUES, self.layer, self.head, self.fingerprint, self.site)
+
+    @torch.no_grad()
+    def scores(self, vectors: Tensor) -> Tensor:
+        """Logits of every word, less their mean: (n, d) -> (n, words) fp32."""
+        read = self._written(vectors).to(self.backbone.device, self.backbone.dtype)
+        unembedding = lens_parts(self.backbone, self.layer, self.site)[2]
+        read = unembedding(read) - unembedding(torch.zeros_like(read[:1]))
+        logits = read[:, : len(self.vocabulary)].float().cpu()
+        return logits - logits.mean(-1, keepdim=True)
+
+    @cached_property
+    def unit(self) -> Tensor:
+        """The words' rows of the unembedding, centred on their mean and of length 1: (words, width) fp32."""
+        rows = self.backbone.model.get_output_embeddings().weight[: len(self.vocabulary)].detach().float().cpu()
+        return F.normalize(rows - rows.mean(0), dim=-1)
+
+    def place(self, vectors: Tensor) -> Tensor:
+        """Where what is written points, of length 1: (n, d) -> (n, width). Its product with a word's row is the logit."""
+        return F.normalize(self._written(vectors), dim=-1)
+
+    @torch.no_grad()
+    def _written(self, vectors: Tensor) -> Tensor:
+        """Values through the output projection and the final norm, without their biases: (n, d) -> (n, width) fp32."""
+        spec = self.backbone.spec
+        values = torch.zeros(len(vectors), spec.kv_heads, spec.head_dim)
+        chosen = slice(None) if self.head is None else slice(self.head, self.head + 1)
+        values[:, chosen] = vectors.float().cpu().unflatten(-1, (-1, spec.head_dim))
+        heads = values.repeat_interleave(spec.heads // spec.kv_heads, 1)  # (n, heads, head_dim)
+        read = heads.flatten(1).to(self.backbone.device, self.backbone.dtype)
+        for part in lens_parts(self.backbone, self.layer, self.site)[:2]:
+            read = part(read) - part(torch.zeros_like(read[:1]))  # less what it adds whatever comes in: its bias
+        return read.float().cpu()
+
+
+def write_space(backbone: Backbone, values: Table, head: int | None = None) -> WriteSpace:
+    """The lens at the layer of a table of values; `head` of keys and values, from 0, or all.
+
+    Raises NotSupported where the model's modules for it are not found, and names them.
+    """
+    if values.kind != VALUES or values.fingerprint != backbone.spec.fingerprint:
+        raise BadInput(
+            f"The lens needs the table of values of {backbone.spec.name}; given: {values.kind} of {values.fingerprint}."
+        )
+    _, norm, _ = lens_parts(backbone, values.layer, values.site)  # where it does not fit, say so now
+    base = space(values, head)
+    spec = backbone.spec
+    group = f" (kept once for {spec.heads // spec.kv_heads} heads)" if spec.kv_heads < spec.heads else ""
+    which = f"head {head + 1} of {spec.kv_heads}{group} attends" if head is not None else f"all heads{group} attend"
+    through = f"{spec.name}'s final norm and its unembedding, all three without their biases"
+    if isinstance(norm, nn.Identity):
+        through = f"{spec.name}'s unembedding (it has no final norm), both without their biases"
+    recipe = (
+        f"What a virtual token writes at layer {values.layer + 1}{WHERE[values.site]}, as if {which} to it alone: its value "
+        f"through the layer's output projection{',' if 'norm and' in through else ' and'} {through}. "
+        "Logits, less their mean over the vocabulary; later layers are left out. A map sets the directions that are written "
+        "beside the words' rows of the unembedding, centred on their mean."
+    )
+    return WriteSpace(
+        values.layer, head, base.mean, base.std, values.vocabulary, values.fingerprint, recipe, backbone, site=values.site
+    )
+
+
+def lens_parts(backbone: Backbone, layer: int, site: str = SITE) -> tuple[nn.Module, nn.Module, nn.Module]:
+    """Output projection, final norm (the identity in BART) and unembedding; NotSupported names the one that is not found."""
+    if site == "encoder":
+        raise NotSupported(
+            "What an encoder's virtual tokens write feeds no unembedding. Choose the decoder, or the cross-attention."
+        )
+    unembedding = backbone.model.get_output_embeddings()
+    if unembedding is None:
+        raise NotSupported(f"{type(backbone.model).__name__} has no output embeddings to read words from.")
+    norm = final_norm(backbone) if backbone.opening is None else nn.Identity()
+    return output_projection(backbone, layer, site), norm, unembedding
+
+
+def output_projection(backbone: Backbone, layer: int, site: str = SITE) -> nn.Module:
+    """The projection that takes a layer's heads, concatenated, to the model's width."""
+    spec, model = backbone.spec, backbone.model
+    for name, module in model.named_modules():
+        if getattr(module, "prefix_place", None) != (site, layer):
+            continue
+        if hasattr(model.get_submodule(name.rpartition(".")[0]), "post_feedforward_layernorm"):
+            raise NotSupported(f"{type(model).__name__} norms what attention writes before adding it, so the lens does not fit.")
+        for known in PROJECTIONS:
+            found = getattr(module, known, None)
+            if found is not None and found.weight.numel() == spec.heads * spec.head_dim * spec.width:
+                return found
+    raise NotSupported(
+        f"The output projection of {type(model).__name__}'s layer {layer} was not found (looked for {', '.join(PROJECTIONS)})."
+    )
+
+
+def final_norm(backbone: Backbone) -> nn.Module:
+    """The norm before the unembedding."""
+    base = backbone.model.base_model
+    for name in NORMS:
+        if isinstance(found := getattr(base, name, None), nn.Module):
+            return found
+    raise NotSupported(f"The final norm of {type(backbone.model).__name__} was not found (looked for {', '.join(NORMS)}).")

@@ -1,0 +1,220 @@
+"""Virtual tokens of one or several runs among words, at one place: what the table, the map and the page show together.
+
+`open_space` (or `open_parts`, with progress) makes the space, `scene` sets the runs into it. Both are computed once
+and then drawn in several ways (analysis/figures/space.py).
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from safetensors.torch import load_file
+from torch import Tensor
+
+from analysis.space.logit_lens import WriteSpace, write_space
+from analysis.space.neighbors import Control, Neighbour, initial_control, nearest, random_control, recipe, search
+from analysis.space.projection import Cloud, Placed, gather
+from analysis.space.spaces import EMBEDDINGS, WHERE, Space, embedding_space, space
+from analysis.space.trajectory import history, input_history
+from analysis.space.vocabulary_kv import KEYS, KINDS, SITE, VALUES, Table, table_parts
+from analysis.tensor_cache import TensorCache
+from core.errors import BadInput
+from core.methods.loading import TEXT, LoadedRun, as_read
+from core.models.backbone import Backbone
+from core.prefix.prefix import Prefix
+from core.runs.store import Run
+
+WRITES = "writes"
+SPACES = (KEYS, VALUES, WRITES, EMBEDDINGS)
+RANKS = 10  # words a virtual token, in the table and on the map
+PATH_POINTS = 1200  # that a map has room for
+CLEAR = 2.0  # a z-score above it is worth a look
+SAME = 0.005  # of their length: vectors no further apart are the same, kept in fp16 and in fp32
+AnySpace = Space | WriteSpace
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """A run to set among words: its prefix, its `path` [(update, prefix)] from the beginning on, where it was kept.
+
+    `embeddings`: (P, width), the vectors that stand for the virtual tokens at the model's input, where it has such, and
+    `embedded`, their path.
+    """
+
+    run: str
+    prefix: Prefix
+    path: Sequence[tuple[int, Prefix]] = ()
+    embeddings: Tensor | None = None
+    embedded: Sequence[tuple[int, Tensor]] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """Runs in a space. `near`: the first words of every virtual token, run by run; `far`: what it pushes down (writes only).
+
+    `began`: the first word of each of its tokens before training. `random` and `initial` (by run; none for what has no
+    path) are the controls of the z-scores.
+    """
+
+    space: AnySpace
+    placed: tuple[Placed, ...]
+    random: Control
+    initial: dict[str, Control]
+    near: list[Neighbour]
+    far: list[Neighbour]
+    began: list[Neighbour]
+    cloud: Cloud
+    whole: bool
+
+    @property
+    def title(self) -> str:
+        """The space in a few words."""
+        if self.space.layer is None:
+            return "Input embeddings"
+        name = "What is written" if self.space.kind == WRITES else self.space.kind.capitalize()
+        head = "all heads" if self.space.head is None else f"head {self.space.head + 1}"
+        return f"{name} at layer {self.space.layer + 1}{WHERE[self.space.site]}, {head}"
+
+    @property
+    def recipe(self) -> str:
+        """The space and the controls, in words."""
+        return recipe(self.space, self.random, next(iter(self.initial.values()), None))
+
+    def search(self, word: str) -> list[Neighbour]:
+        """The virtual tokens of all runs near a word, best first. BadInput where no token is the word."""
+        found = [
+            one
+            for each in self.placed
+            for one in search(self.space, each.vectors, word, self.random, self.initial.get(each.run), each.run)
+        ]
+        return sorted(found, key=lambda neighbour: -neighbour.score)
+
+    def verdict(self, run: str) -> str:
+        """How much to believe of a run's first words, in a sentence."""
+        first = [one for one in self.near if one.run == run and one.rank == 1]
+        clear = sum((one.z_random or 0) > CLEAR for one in first)
+        does = "push their first word further up" if self.space.kind == WRITES else "lie nearer to their first word"
+        told = f"{clear} of {len(first)} virtual tokens of {run} {does} than random vectors do (z above {CLEAR:g})"
+        began = [one.z_initial for one in first if one.z_initial is not None]
+        if not began:
+            return f"{told}."
+        return f"{told}, and {sum(z > CLEAR for z in began)} than its own tokens did before training."
+
+
+def shown(loaded: LoadedRun, backbone: Backbone) -> Shown:
+    """A loaded run with its path. BadInput where the run has no virtual tokens, and says what it has instead."""
+    if loaded.prefix is None:
+        raise BadInput(
+            f"{loaded.run.id} has no virtual tokens: its method ({loaded.run.method}) changes or adds weights, so there is "
+            "nothing to set among the words. Choose a run with a prefix, or type a text prefix."
+        )
+    run = loaded.run
+    if run.method == "text":
+        return Shown(run.id, loaded.prefix, embeddings=_at_the_input(run, backbone))
+    path, embedded = history(run, backbone), input_history(run, backbone)
+    return Shown(run.id, loaded.prefix, path, _at_the_input(run, backbone), embedded)
+
+
+def _at_the_input(run: Run, backbone: Backbone) -> Tensor | None:
+    """The vectors that a run's virtual tokens are at the model's input; None where it has keys and values only."""
+    if run.method == "embedding":
+        return load_file(run.weights)["embeddings"].float()  # checked when the run was loaded
+    text = as_read(run.id.removeprefix(TEXT)) if run.method == "text" else run.config.get("context", "")
+    if run.method not in ("text", "in_context"):
+        return None
+    return backbone.model.get_input_embeddings().weight[backbone.encode(text)].detach().float().cpu()
+
+
+def open_space(
+    backbone: Backbone,
+    kind: str,
+    layer: int = 0,
+    head: int | None = None,
+    cache: TensorCache | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    site: str = SITE,
+) -> AnySpace:
+    """A space by its name ("keys", "values", "writes" or "embeddings"); layer and head from 0, head None for all; a site's."""
+    made: AnySpace | None = None
+    for made, done, total in open_parts(backbone, kind, layer, head, cache, site):  # noqa: B007 (the last one counts)
+        if progress is not None:
+            progress(done, total)
+    assert made is not None
+    return made
+
+
+def open_parts(
+    backbone: Backbone,
+    kind: str,
+    layer: int = 0,
+    head: int | None = None,
+    cache: TensorCache | None = None,
+    site: str = SITE,
+) -> Iterator[tuple[AnySpace | None, int, int]]:
+    """(None, words done, words in all) while the words are computed, then (space, all, all).
+
+    Raises BadInput where there is no such space, layer or head, NotSupported where the model does not fit.
+    """
+    if kind not in SPACES:
+        raise BadInput(f"There is no space of {kind!r}. Choose one of: {', '.join(SPACES)}.")
+    if kind == EMBEDDINGS:
+        found = embedding_space(backbone)
+        yield found, len(found.vocabulary), len(found.vocabulary)
+        return
+    for made, done, total in table_parts(backbone, kind if kind in KINDS else VALUES, layer, cache, site):
+        yield None if made is None else _space(backbone, kind, made, head), done, total
+
+
+def _space(backbone: Backbone, kind: str, words: Table, head: int | None) -> AnySpace:
+    return write_space(backbone, words, head) if kind == WRITES else space(words, head)
+
+
+def scene(
+    found: AnySpace,
+    runs: Sequence[Shown],
+    k: int = RANKS,
+    whole: bool = False,
+    sample: int = 2000,
+    seed: int = 0,
+    random: Control | None = None,
+) -> Scene:
+    """Set runs into a space: their first k words with controls, and the points of a map.
+
+    `whole`: whole words only; `random`: a control of this space that was measured before. Raises BadInput where a run has
+    no place in the space, WrongBackbone where it belongs to another model.
+    """
+    placed = tuple(_placed(found, one, len(runs)) for one in runs)
+    random = random or random_control(found, k, seed=seed, whole=whole)
+    initial = {one.run: initial_control(found, one.path[0][1], k, whole) for one in placed if one.path}
+    near, far, began = [], [], []
+    for one in placed:
+        held = (random, initial.get(one.run))
+        near += nearest(found, one.vectors, k, *held, whole=whole, run=one.run)
+        if one.path:
+            began += nearest(found, one.path[0][1], 1, whole=whole, run=one.run)
+        if found.kind == WRITES:
+            far += nearest(found, one.vectors, k, *held, down=True, whole=whole, run=one.run)
+    cloud = gather(found, placed, k, sample, seed, whole)
+    return Scene(found, placed, random, initial, near, far, began, cloud, whole)
+
+
+def _placed(found: AnySpace, one: Shown, runs: int) -> Placed:
+    """A run's vectors in a space, and its path, of which no more is kept than a map has room for; the end comes once."""
+    if found.kind == EMBEDDINGS:
+        vectors, path = _embeddings(one), list(one.embedded)
+    else:
+        vectors = found.take(one.prefix)
+        path = [(update, found.take(prefix)) for update, prefix in one.path]
+    if path and (path[-1][1] - vectors).norm() < SAME * vectors.norm():
+        path.pop()
+    room = max(1, PATH_POINTS // (runs * len(vectors)))
+    kept = {round(place * (len(path) - 1) / max(1, room - 1)) for place in range(room)} if len(path) > room else range(len(path))
+    return Placed(one.run, vectors, tuple(path[place] for place in sorted(kept)))
+
+
+def _embeddings(one: Shown) -> Tensor:
+    if one.embeddings is None:
+        raise BadInput(
+            f"{one.run} holds keys and values, no input embeddings: nothing of it lies in this space. Choose a run of the "
+            "method embedding, a text, or the space of keys or values."
+        )
+    return one.embeddings.float().cpu()

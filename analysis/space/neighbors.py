@@ -1,0 +1,222 @@
+"""The words nearest to each virtual token, with controls that say how much to believe.
+
+Two controls stand beside every score. Random vectors (Gaussian, with the mean and variance of the words' table) and the
+run's own tokens before training are measured in the same way, rank for rank: the nearest of thousands of words is always
+rather near, so a first-ranked word is held against first-ranked words. A z-score near 0 says: a vector that means nothing
+does as well.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from analysis.space.vocabulary import Vocabulary
+from core.errors import BadInput
+
+LEVEL = 1e-4  # a spread of scores below this is rounding: vectors that are words themselves all score 1
+RANDOM = 200  # random vectors
+CHUNK = 64  # vectors scored together: (64, words) fp32
+WARNING = (
+    "Nearest words are no translation: prefixes that work equally well can lie near arbitrary, even contradictory words "
+    "(Khashabi et al. 2022). A score that vectors without a meaning reach as well (z near 0, or below) says nothing."
+)
+
+
+class Scored(Protocol):
+    """A space that gives every word a score: `Space` (cosines) or `WriteSpace` (logits)."""
+
+    @property
+    def vocabulary(self) -> Vocabulary: ...
+    @property
+    def mean(self) -> Tensor: ...
+    @property
+    def std(self) -> Tensor: ...
+    @property
+    def recipe(self) -> str: ...
+    @property
+    def measure(self) -> str: ...
+
+    def scores(self, vectors: Tensor) -> Tensor:
+        """(n, d) -> (n, words)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """A word beside a virtual token. `token`: from 0; `rank`: 1 is the nearest (or the most pushed down).
+
+    `z_random`, `z_initial`: how many standard deviations the score lies above the controls'; None where the control is
+    absent or has fewer than 3 vectors. `before`: the score of the same word with the same virtual token before training.
+    """
+
+    run: str
+    token: int
+    rank: int
+    word: str
+    id: int
+    whole: bool
+    score: float
+    z_random: float | None
+    z_initial: float | None
+    before: float | None
+
+    @property
+    def label(self) -> str:
+        """P1 … Pn."""
+        return f"P{self.token + 1}"
+
+
+@dataclass(frozen=True, eq=False)
+class Control:
+    """Scores of n vectors that stand for nothing. Each of `near`, `far`: (2, ranks), `words`: (2, words); mean and std.
+
+    `near` and `far` are of the first-ranked, second-ranked … word from the top and from the bottom; `whole`: whether they
+    were ranked among the whole words only. `vectors`: (n, d), those that were measured.
+    """
+
+    n: int
+    near: Tensor
+    far: Tensor
+    words: Tensor
+    whole: bool
+    vectors: Tensor
+    recipe: str
+
+
+def random_control(space: Scored, k: int = 10, n: int = RANDOM, seed: int = 0, whole: bool = False) -> Control:
+    """Random vectors for the first k ranks. Depends on the space alone: worth keeping while it is looked at."""
+    recipe = f"{n} random vectors, each number Gaussian with the mean and variance of the words' own (seed {seed})"
+    return control(space, random_vectors(space, n, seed), recipe, k, whole)
+
+
+def random_vectors(space: Scored, n: int = RANDOM, seed: int = 0) -> Tensor:
+    """(n, d), Gaussian with the table's mean and variance in every dimension."""
+    generator = torch.Generator().manual_seed(seed)
+    return space.mean + space.std * torch.randn(n, len(space.mean), generator=generator)
+
+
+def initial_control(space: Scored, vectors: Tensor, k: int = 10, whole: bool = False) -> Control:
+    """A run's virtual tokens before training (history step 0), (P, d), for the first k ranks."""
+    return control(space, vectors, f"the run's {len(vectors)} virtual tokens before training", k, whole)
+
+
+def control(space: Scored, vectors: Tensor, recipe: str, k: int = 10, whole: bool = False) -> Control:
+    """Measure vectors (n, d) that others are to be held against."""
+    among, near, far = _among(space, whole), [], []
+    k, sums = min(k, len(among)), torch.zeros(2, len(space.vocabulary), dtype=torch.float64)
+    for _, scores in _scored(space, vectors):
+        sums += torch.stack([scores.double().sum(0), scores.double().square().sum(0)])
+        near.append(scores[:, among].topk(k).values)
+        far.append(scores[:, among].topk(k, largest=False).values)
+    mean, n = sums[0] / len(vectors), len(vectors)
+    spread = ((sums[1] - n * mean.square()).clamp(min=0) / max(1, n - 1)).sqrt()
+    return Control(n, _moments(near), _moments(far), torch.stack([mean, spread]).float(), whole, vectors, recipe)
+
+
+def nearest(
+    space: Scored,
+    vectors: Tensor,
+    k: int = 10,
+    random: Control | None = None,
+    initial: Control | None = None,
+    down: bool = False,
+    whole: bool = False,
+    run: str = "",
+) -> list[Neighbour]:
+    """The k best words of every virtual token, (P, d), token by token.
+
+    `down`: the k worst instead (what a token pushes down); `whole`: ranked among the whole words only. Raises BadInput
+    where a control was measured otherwise, or there is no whole word.
+    """
+    among = _among(space, whole)
+    k = min(k, len(among))
+    for held in (random, initial):
+        if held is not None and (held.whole != whole or held.near.shape[1] < k):
+            raise BadInput(f"The control was not measured for {k} ranks{' of whole words' if whole else ''}: measure it again.")
+    before, found = _before(space, vectors, initial), []
+    for start, scores in _scored(space, vectors):
+        best = scores[:, among].topk(k, largest=not down)
+        for row, (values, places) in enumerate(zip(best.values, best.indices, strict=True)):
+            z = [_z(values, held, held.far if down else held.near) if held else [None] * k for held in (random, initial)]
+            for rank, (score, word) in enumerate(zip(values.tolist(), among[places].tolist(), strict=True)):
+                old = before[start + row, word].item() if before is not None else None
+                found.append(_neighbour(space, run, start + row, rank + 1, word, score, z[0][rank], z[1][rank], old))
+    return found
+
+
+def search(
+    space: Scored, vectors: Tensor, word: str, random: Control | None = None, initial: Control | None = None, run: str = ""
+) -> list[Neighbour]:
+    """The virtual tokens, (P, d), near a word, best first: a row for each of them and each token that is the word.
+
+    Ranks are among all words, and the z-scores hold the word against itself: its scores with the control's vectors.
+    Raises BadInput where no token is the word.
+    """
+    ids, before, found = space.vocabulary.find(word), _before(space, vectors, initial), []
+    for start, scores in _scored(space, vectors):
+        for row, values in enumerate(scores):
+            for one in ids:
+                score, rank = values[one].item(), int((values > values[one]).sum()) + 1
+                z = [_z(values[[one]], held, held.words[:, [one]])[0] if held else None for held in (random, initial)]
+                old = before[start + row, one].item() if before is not None else None
+                found.append(_neighbour(space, run, start + row, rank, one, score, z[0], z[1], old))
+    return sorted(found, key=lambda neighbour: -neighbour.score)
+
+
+def rows(space: Scored, found: Sequence[Neighbour]) -> list[dict[str, str | int | float | bool | None]]:
+    """For a table or a CSV file; the score's column has the name of what it is, "cosine" or "logit"."""
+    made = []
+    for neighbour in found:
+        values = asdict(neighbour) | {"token": neighbour.label}
+        made.append({(space.measure if name == "score" else name): value for name, value in values.items()})
+    return made
+
+
+def recipe(space: Scored, random: Control | None = None, initial: Control | None = None) -> str:
+    """The space and the controls of `nearest` in words."""
+    held = [f"{name}: {made.recipe}" for name, made in (("z_random", random), ("z_initial", initial)) if made is not None]
+    if not held:
+        return space.recipe
+    return (
+        f"{space.recipe} z-scores: standard deviations above the mean of a control's scores at the same rank ({'; '.join(held)})."
+    )
+
+
+def _neighbour(space: Scored, run, token, rank, word, score, z_random, z_initial, before) -> Neighbour:
+    words = space.vocabulary
+    return Neighbour(run, token, rank, words.texts[word], word, words.whole(word), score, z_random, z_initial, before)
+
+
+def _among(space: Scored, whole: bool) -> Tensor:
+    """Ids of the words that are ranked, ascending."""
+    ids = space.vocabulary.whole_ids if whole else torch.arange(len(space.vocabulary))
+    if not len(ids):
+        raise BadInput(f"{space.vocabulary.owner or 'This model'} has no token that is a whole word. Rank all tokens instead.")
+    return ids
+
+
+def _scored(space: Scored, vectors: Tensor) -> Iterator[tuple[int, Tensor]]:
+    """(place of the first one, scores (chunk, words)) for CHUNK vectors at a time."""
+    for start in range(0, len(vectors), CHUNK):
+        yield start, space.scores(vectors[start : start + CHUNK])
+
+
+def _before(space: Scored, vectors: Tensor, initial: Control | None) -> Tensor | None:
+    """Scores of the tokens before training, (P, words), where each token has its own beginning."""
+    return space.scores(initial.vectors) if initial is not None and initial.vectors.shape == vectors.shape else None
+
+
+def _moments(parts: list[Tensor]) -> Tensor:
+    """Mean and standard deviation of each rank: (2, ranks). The latter is 0 for one vector."""
+    whole = torch.cat(parts)
+    return torch.stack([whole.mean(0), whole.std(0) if len(whole) > 1 else torch.zeros(whole.shape[1])])
+
+
+def _z(values: Tensor, held: Control, moments: Tensor) -> list[float | None]:
+    """Standard deviations above a control, one a value; None where the control's scores are level up to rounding."""
+    spread = moments[1, : len(values)]
+    z = (values - moments[0, : len(values)]) / spread
+    return [one if held.n >= 3 and size > LEVEL else None for one, size in zip(z.tolist(), spread.tolist(), strict=True)]

@@ -1,0 +1,236 @@
+"""Maps: virtual tokens among words, in two dimensions. PCA is there at once; UMAP takes seconds and is kept on disk.
+
+Both see the points as the space places them (centred, of length 1), so that near on the map stands for near by cosine,
+as far as two dimensions can show it.
+"""
+
+import hashlib
+import io
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from analysis.space.vocabulary import Vocabulary
+from analysis.tensor_cache import TensorCache
+from core.errors import BadInput, NotSupported
+
+PREFIX, PATH, NEAR, SAMPLE = "prefix", "path", "near", "sample"  # kinds of points
+FEWEST = 5  # points that make a map
+ASK = 0.2  # seconds between two looks at whether a map is still wanted
+_one = threading.Lock()  # one UMAP at a time: each takes a core and half a gigabyte
+
+
+class Mapped(Protocol):
+    """A space that words and virtual tokens have a place in: `Space` or `WriteSpace`."""
+
+    @property
+    def vocabulary(self) -> Vocabulary: ...
+    @property
+    def recipe(self) -> str: ...
+    @property
+    def unit(self) -> Tensor: ...
+
+    def place(self, vectors: Tensor) -> Tensor:
+        """(n, d) -> (n, D) of length 1, comparable with `unit`, (words, D)."""
+        ...
+
+    def scores(self, vectors: Tensor) -> Tensor:
+        """(n, d) -> (n, words)."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Placed:
+    """A run's virtual tokens, (P, d) in a space, and where they were: `path`, (update, (P, d)) from its beginning on."""
+
+    run: str
+    vectors: Tensor
+    path: Sequence[tuple[int, Tensor]] = ()
+
+
+@dataclass(frozen=True)
+class Point:
+    """One point. `number`: the virtual token, from 0, or the word's id; `update`: where on its path, None where it ended."""
+
+    kind: str
+    label: str
+    number: int
+    run: str = ""
+    update: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Cloud:
+    """The points of a map. `vectors`: (N, d) fp32 of length 1; `sampled` of `words` words stand for the vocabulary."""
+
+    points: tuple[Point, ...]
+    vectors: Tensor
+    sampled: int
+    words: int
+    seed: int
+    recipe: str
+
+    def count(self, kind: str) -> int:
+        """How many points are of a kind."""
+        return sum(point.kind == kind for point in self.points)
+
+
+@dataclass(frozen=True, eq=False)
+class Projection:
+    """A map. `xy`: (N, 2); `explained`: the share of the variance on each axis, for PCA; `parameters` as they were used."""
+
+    cloud: Cloud
+    xy: np.ndarray
+    method: str
+    parameters: dict[str, str | int | float]
+    explained: tuple[float, float] | None = None
+
+    @property
+    def caption(self) -> str:
+        """Everything that made the map, in words."""
+        cloud = self.cloud
+        told = {PREFIX: "virtual tokens", PATH: "on their path", NEAR: "nearest words"}
+        shown = [f"{cloud.count(kind):,} {name}" for kind, name in told.items() if cloud.count(kind)]
+        shown.append(f"{cloud.sampled:,} sampled from {cloud.words:,} words (seed {cloud.seed})")
+        settings = ", ".join(f"{name} {value}" for name, value in self.parameters.items())
+        kept = f"; the axes keep {self.explained[0]:.1%} and {self.explained[1]:.1%} of the variance" if self.explained else ""
+        return f"{self.method} ({settings}) of {len(cloud.points):,} points: {', '.join(shown)}{kept}."
+
+    def rows(self) -> list[dict[str, str | int | float | None]]:
+        """For a table or a CSV file."""
+        places = self.xy.tolist()
+        return [asdict(point) | {"x": x, "y": y} for point, (x, y) in zip(self.cloud.points, places, strict=True)]
+
+
+def gather(
+    space: Mapped, placed: Sequence[Placed], near: int = 5, sample: int = 2000, seed: int = 0, whole: bool = False
+) -> Cloud:
+    """The points of a map: every run's virtual tokens, their paths, the nearest words of either end, and other words at random.
+
+    `near`: how many words a virtual token, where it ended and where it began; a word is one point however many it is near to.
+    `whole`: those are the nearest whole words. The sample depends on the seed and the vocabulary alone, but for words that
+    are near ones already.
+    """
+    points, parts = [], []
+    closest: dict[int, None] = {}  # in order of appearance
+    among = space.vocabulary.whole_ids if whole else torch.arange(len(space.vocabulary))
+    for one in placed:
+        points += [Point(PREFIX, f"P{i + 1}", i, one.run) for i in range(len(one.vectors))]
+        parts.append(space.place(one.vectors))
+        for vectors in (one.vectors, *(began for _, began in one.path[:1])):
+            best = space.scores(vectors)[:, among].topk(min(near, len(among))).indices
+            closest |= dict.fromkeys(among[best].flatten().tolist())
+        for update, vectors in one.path:
+            points += [Point(PATH, f"P{i + 1}", i, one.run, update) for i in range(len(vectors))]
+            parts.append(space.place(vectors))
+    words = np.random.default_rng(seed).permutation(len(space.vocabulary))[:sample].tolist()
+    others = [word for word in words if word not in closest]
+    for kind, ids in ((NEAR, list(closest)), (SAMPLE, others)):
+        points += [Point(kind, space.vocabulary.texts[word], word) for word in ids]
+        parts.append(space.unit[ids])
+    return Cloud(tuple(points), torch.cat(parts), len(others), len(space.vocabulary), seed, space.recipe)
+
+
+def pca(cloud: Cloud) -> Projection:
+    """The two directions along which the points differ most; fitted to all points. There is no chance in it, so no seed."""
+    _check(cloud)
+    centred = cloud.vectors.double().numpy()
+    centred = centred - centred.mean(0)
+    sizes, axes = np.linalg.eigh(centred.T @ centred)  # ascending
+    sizes, axes = sizes[::-1].clip(min=0), axes[:, ::-1][:, :2]
+    axes = axes * np.sign(axes[np.abs(axes).argmax(0), [0, 1]])  # the same way up every time
+    first, second = (sizes[:2] / max(sizes.sum(), 1e-12)).tolist()
+    return Projection(cloud, centred @ axes, "PCA", {"metric": "cosine"}, (first, second))
+
+
+def umap(
+    cloud: Cloud,
+    neighbours: int = 15,
+    min_dist: float = 0.1,
+    seed: int = 0,
+    cache: TensorCache | None = None,
+    cancel: Callable[[], bool] | None = None,
+) -> Projection | None:
+    """UMAP by cosine, kept on disk: the same points and parameters give the same map at once. Otherwise seconds to minutes.
+
+    None where `cancel` said, before it was ready, that it is no longer wanted.
+    """
+    _check(cloud)
+    parameters: dict[str, str | int | float] = {
+        "metric": "cosine",
+        "neighbours": min(neighbours, len(cloud.points) - 1),
+        "min_dist": min_dist,
+        "seed": seed,
+        "umap-learn": version("umap-learn"),
+    }
+    cache = cache or TensorCache()
+    digest = hashlib.sha256(cloud.vectors.contiguous().numpy().tobytes()).hexdigest()
+    about = {name: str(value) for name, value in parameters.items()} | {"points": digest}
+    name = "umap-" + hashlib.sha256(repr(sorted(about.items())).encode()).hexdigest()[:24]
+    kept = cache.load(name, about)
+    if kept is None:
+        xy = _umap(cloud.vectors.numpy(), parameters, cancel)
+        if xy is None:
+            return None
+        kept = {"xy": torch.from_numpy(xy)}
+        cache.save(name, kept, about)
+    return Projection(cloud, kept["xy"].numpy(), "UMAP", parameters)
+
+
+def _umap(vectors: np.ndarray, parameters: dict, cancel: Callable[[], bool] | None = None) -> np.ndarray | None:
+    """(N, d) -> (N, 2) fp32, in a process of its own: its import and compilation would stop everything else for seconds."""
+    root = str(Path(__file__).parents[2])
+    command = [sys.executable, "-m", "analysis.space.umap_worker", json.dumps(parameters)]
+    with _one, tempfile.TemporaryFile() as given:  # a file: a pipe would have to be fed while the process starts
+        if cancel is not None and cancel():
+            return None
+        np.save(given, vectors)
+        given.seek(0)
+        process = subprocess.Popen(
+            command,
+            cwd=root,
+            env=os.environ | {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"},
+            stdin=given,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        done = _communicate(process, cancel)
+    if done is None:
+        return None
+    out, said = done
+    if process.returncode:
+        last = said.decode(errors="replace").strip().splitlines()[-1:] or ["no reason given"]
+        raise NotSupported(f"UMAP could not be computed here ({last[0][:200]}). PCA shows the same points.")
+    return np.load(io.BytesIO(out))
+
+
+def _communicate(process: subprocess.Popen, cancel: Callable[[], bool] | None) -> tuple[bytes, bytes] | None:
+    """What a process writes and what it complains of; None, and the process ended, where it is no longer wanted."""
+    try:
+        while True:
+            try:
+                return process.communicate(timeout=ASK)
+            except subprocess.TimeoutExpired:
+                if cancel is not None and cancel():
+                    return None
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
+
+
+def _check(cloud: Cloud) -> None:
+    if len(cloud.points) < FEWEST:
+        raise BadInput(f"A map needs at least {FEWEST} points; there are {len(cloud.points)}. Sample more words.")

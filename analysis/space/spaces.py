@@ -1,0 +1,97 @@
+"""Spaces in which virtual tokens can be set beside words, each with its recipe in words.
+
+Keys, values (vocabulary_kv.py) and embeddings are centred on the vocabulary's mean, since without that any two words look
+alike (cosines of 0.7 to 0.97). What a virtual token writes into the text's own vectors is in logit_lens.py.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from analysis.space.vocabulary import Vocabulary, vocabulary
+from analysis.space.vocabulary_kv import KINDS, SITE, Table
+from core.errors import BadInput, WrongBackbone
+from core.models.backbone import Backbone
+from core.prefix.prefix import Prefix
+
+EMBEDDINGS = "embeddings"
+WHERE = {"decoder": "", "encoder": " of the encoder", "cross": " of the cross-attention"}
+
+
+@dataclass(frozen=True, eq=False)
+class Space:
+    """Words as unit vectors after centring. `unit`: (words, d) fp32; `mean`, `std`: (d,), of the table before that.
+
+    `head`: of keys and values, from 0; None where all heads are concatenated, or in the space of embeddings.
+    """
+
+    kind: str
+    layer: int | None
+    head: int | None
+    unit: Tensor
+    mean: Tensor
+    std: Tensor
+    vocabulary: Vocabulary
+    fingerprint: str
+    recipe: str
+    measure: str = "cosine"
+    site: str = SITE
+
+    def place(self, vectors: Tensor) -> Tensor:
+        """Vectors (n, d) as the words are: centred on the vocabulary's mean, then of length 1."""
+        return F.normalize(vectors.float().cpu() - self.mean, dim=-1)
+
+    def scores(self, vectors: Tensor) -> Tensor:
+        """Cosine with every word: (n, d) -> (n, words)."""
+        return self.place(vectors) @ self.unit.T
+
+    def take(self, prefix: Prefix) -> Tensor:
+        """A prefix's vectors in this space: (P, d). WrongBackbone where it belongs to another model."""
+        if self.layer is None:
+            raise BadInput("A prefix holds keys and values, no embeddings. Choose the space of keys or of values at a layer.")
+        return take(prefix, self.kind, self.layer, self.head, self.fingerprint, self.site)
+
+
+def take(prefix: Prefix, kind: str, layer: int, head: int | None, fingerprint: str, site: str = SITE) -> Tensor:
+    """Keys or values of a prefix at a layer of a site: (P, kv_heads * head_dim), or (P, head_dim) of one head."""
+    if prefix.fingerprint and prefix.fingerprint != fingerprint:
+        raise WrongBackbone(
+            f"This prefix belongs to {prefix.backbone} ({prefix.fingerprint}); the words are those of a model with fingerprint "
+            f"{fingerprint}. Choose a run that was trained on the model that is loaded."
+        )
+    kept = prefix.past[site][layer, KINDS.index(kind)].float().cpu()  # (kv_heads, P, head_dim)
+    return kept.transpose(0, 1).flatten(1) if head is None else kept[head]
+
+
+def space(found: Table, head: int | None = None) -> Space:
+    """A table as a space: of all heads concatenated, or of one head of keys and values, from 0."""
+    _, heads, dim = found.vectors.shape
+    if head is not None and not 0 <= head < heads:
+        raise BadInput(f"There is no head {head} of keys and values: give 0 to {heads - 1}, counted from 0.")
+    vectors = found.vectors.flatten(1) if head is None else found.vectors[:, head]
+    which = f"all {heads} heads, {heads * dim} numbers" if head is None else f"head {head + 1} of {heads}, {dim} numbers"
+    recipe = (
+        f"{found.kind.capitalize()} of layer {found.layer + 1}{WHERE[found.site]} ({which}): each virtual token's against "
+        f"{found.context} Both are centred on the mean of the vocabulary; nearness is the cosine."
+    )
+    return Space(found.kind, found.layer, head, *_centred(vectors), found.vocabulary, found.fingerprint, recipe, site=found.site)
+
+
+def embedding_space(backbone: Backbone) -> Space:
+    """The input embeddings, for prompts that are trained as such: vectors (P, width)."""
+    words = vocabulary(backbone)
+    weight = backbone.model.get_input_embeddings().weight[: len(words)].detach().cpu()
+    recipe = (
+        f"Input embeddings ({weight.shape[1]} numbers, no position added): each vector of the prompt against the embedding of "
+        f"each of {words.owner}'s {len(words):,} tokens. Both are centred on the mean of the vocabulary; nearness is the cosine."
+    )
+    return Space(EMBEDDINGS, None, None, *_centred(weight), words, backbone.spec.fingerprint, recipe)
+
+
+def _centred(vectors: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """(words, d) -> unit vectors (words, d), mean (d,) and standard deviation (d,)."""
+    vectors = vectors.float()
+    std, mean = torch.std_mean(vectors, 0)
+    return F.normalize(vectors - mean, dim=-1), mean, std

@@ -1,0 +1,57 @@
+"""The path of virtual tokens through their training, as the run kept it: in fp16, from update 0, how they began, to the last."""
+
+from safetensors.torch import load_file
+from torch import Tensor
+
+from core.errors import BadInput
+from core.methods.embedding import folded
+from core.models.backbone import Backbone
+from core.prefix.prefix import Prefix
+from core.runs.store import Run
+
+EMBEDDINGS = "embeddings"  # the tensor of a run that trains input vectors; those of others are named after their sites
+
+
+def history(run: Run, backbone: Backbone | None = None) -> list[tuple[int, Prefix]]:
+    """(update, prefix), in order; [] where the run has no virtual tokens or kept no path.
+
+    Input vectors are a prefix through the `backbone` that they were trained on; without it there is no path of theirs. Raises
+    BadInput where the file is damaged.
+    """
+    if run.method == "embedding":
+        return [] if backbone is None else [(update, folded(backbone, kept)) for update, kept in input_history(run, backbone)]
+    if run.method not in ("prefix", "infix"):
+        return []
+    return [(update, Prefix(past, run.backbone, run.fingerprint, run.id)) for update, past in sorted(_read(run).items())]
+
+
+def input_history(run: Run, backbone: Backbone) -> list[tuple[int, Tensor]]:
+    """(update, (P, width)) of a run that trains input vectors; [] of any other. BadInput where the file is damaged."""
+    if run.method != "embedding":
+        return []
+    found = [(update, kept.get(EMBEDDINGS)) for update, kept in sorted(_read(run).items())]
+    wide = [(update, kept) for update, kept in found if kept is not None and kept.shape[1:] == (backbone.spec.width,)]
+    if len(wide) < len(found):
+        raise _damaged(run, f"it holds no vectors of width {backbone.spec.width}")
+    return wide
+
+
+def _read(run: Run) -> dict[int, dict[str, Tensor]]:
+    """update -> name -> fp32; empty where there is no file."""
+    path = run.folder / "history.safetensors"
+    found: dict[int, dict[str, Tensor]] = {}
+    if not path.exists():
+        return found
+    try:
+        for name, kept in load_file(path).items():
+            update, part = name.split(".", 1)
+            found.setdefault(int(update), {})[part] = kept.float()
+    except Exception as error:  # safetensors raises its own class, OSError or ValueError
+        raise _damaged(run, str(error)) from error
+    return found
+
+
+def _damaged(run: Run, why: str) -> BadInput:
+    return BadInput(
+        f"The path of {run.id!r} cannot be read ({why}). Delete history.safetensors to go on without it, or train the run again."
+    )

@@ -1,0 +1,61 @@
+"""The words of a backbone: the text of every token, and which tokens are whole words."""
+
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor
+
+from core.errors import BadInput
+from core.models.backbone import Backbone
+
+_known: "WeakKeyDictionary[Backbone, Vocabulary]" = WeakKeyDictionary()
+
+
+@dataclass(frozen=True, eq=False)
+class Vocabulary:
+    """`texts`: of each token id, as it stands inside a text (most words begin with a space); `owner`: whose words they are."""
+
+    texts: tuple[str, ...]
+    owner: str = ""
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def whole(self, token: int) -> bool:
+        """Whether a token is a word by itself: a space, then letters only. The others are pieces, digits or signs."""
+        text = self.texts[token]
+        return text[:1] == " " and text[1:].isalpha()
+
+    @property
+    def whole_ids(self) -> Tensor:
+        """Ids of the whole words, ascending: (n,)."""
+        return torch.tensor([token for token in range(len(self)) if self.whole(token)], dtype=torch.long)
+
+    def find(self, word: str) -> list[int]:
+        """Ids of the tokens that are this word, with or without a leading space or capitals; the whole ones first.
+
+        Raises BadInput where there are none: most words are several tokens.
+        """
+        wanted = word.strip().casefold()
+        if not wanted:
+            raise BadInput("No word to search for. Type one, such as: pub.")
+        found = [token for token, text in enumerate(self.texts) if text.strip().casefold() == wanted]
+        if not found:
+            raise BadInput(
+                f"{word.strip()!r} is no single token of {self.owner or 'this model'}: it is read in pieces. "
+                "Search for a shorter or more frequent word."
+            )
+        return sorted(found, key=lambda token: (not self.whole(token), token))
+
+
+def vocabulary(backbone: Backbone) -> Vocabulary:
+    """The words of a backbone; rows of its embedding that its tokenizer never gives (padding) are left out."""
+    if backbone not in _known:
+        tokenizer = backbone.tokenizer
+        count = min(backbone.spec.vocabulary, max(tokenizer.get_vocab().values()) + 1)
+        before = backbone.encode("a")[-1:]  # decoded alone, some tokens lose their leading space
+        shown = tokenizer.decode(before, clean_up_tokenization_spaces=False)
+        texts = tokenizer.batch_decode([before + [token] for token in range(count)], clean_up_tokenization_spaces=False)
+        _known[backbone] = Vocabulary(tuple(text.removeprefix(shown) for text in texts), backbone.spec.name)
+    return _known[backbone]

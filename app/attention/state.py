@@ -1,0 +1,112 @@
+"""What the Attention tab shows, as it stands in the address."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from analysis.attention.maps import SITE, SITES
+from app.compare.comparison import KINDS
+from app.shared.urlstate import State, kept
+from core.prefix.interventions import Intervention, Place
+
+ALPHAS = {0.0: "0", 0.25: "¼", 0.5: "½", 1.0: "1", 2.0: "2", 4.0: "4"}
+GROUPS = ("prefix", "source", "written")  # as analysis/attention/maps.py numbers them
+SAME = "same"  # beside a run that is turned up or down: the same run, untouched
+_PLACE = re.compile(r"(?:(encoder|decoder|cross)-)?(?=[PL])(?:P(\d{1,4}))?(?:L(\d{1,3}))?")
+
+
+def places(out: str) -> list[Place]:
+    """The knock-outs in "P3.L2.P1L4.cross-P3" as (site, layer, virtual token) from 0, None for all of them.
+
+    ValueError where it is no such list.
+    """
+    found = []
+    for part in filter(None, out.split(".")):
+        match = _PLACE.fullmatch(part)
+        if match is None:
+            raise ValueError(part)
+        token, layer = (int(number) - 1 if number else None for number in match.groups()[1:])
+        if token == -1 or layer == -1:
+            raise ValueError(part)
+        found.append((match[1], layer, token))
+    return found
+
+
+def _readable(out: str) -> bool:
+    return len(places(out)) <= 200
+
+
+@dataclass(frozen=True)
+class AttentionState(State):
+    """`column`: whose text (empty: the prefix's where there is one); `beside`: who else reads it: a run, a column's kind or SAME.
+
+    `layer` and `head` count from 1, 0 is none; `out` is what `places` reads; `group`: on whose mass the heads are shown.
+    Of a model with several sites: `site` is the one shown, empty for the first to look at; `alpha` is that of the decoder's own
+    attention, `encoder` and `cross` those of the others. An article is shown by sentences unless `unit` says tokens; `sentence`,
+    from 1: whose tokens can be chosen where not all can.
+    """
+
+    column: str = kept("", lambda value: value in KINDS, key="text")
+    beside: str = kept("", lambda value: len(value) <= 2000)
+    layer: int = kept(0, lambda value: 0 <= value <= 1000)
+    head: int = kept(0, lambda value: 0 <= value <= 1000)
+    alpha: float = kept(1.0, lambda value: value in ALPHAS)
+    out: str = kept("", _readable)
+    group: str = kept("prefix", lambda value: value in GROUPS, key="on")
+    weigh: str = kept("", lambda value: value in ("", "values"))
+    site: str = kept("", lambda value: value in ("", *SITES))
+    encoder: float = kept(1.0, lambda value: value in ALPHAS, key="alpha-encoder")
+    cross: float = kept(1.0, lambda value: value in ALPHAS, key="alpha-cross")
+    unit: str = kept("", lambda value: value in ("", "tokens"))
+    sentence: int = kept(1, lambda value: 1 <= value <= 10_000)
+
+    def level(self, site: str) -> float:
+        """The α of a site."""
+        return self.alpha if site == SITE else getattr(self, site)
+
+    def turned(self, name: str, value: Any) -> "AttentionState":
+        """After a control was used; as it is where the page sent nothing usable."""
+        try:
+            if name == "out":
+                return self._toggled(str(value))
+            if name == "reset":
+                return replace(self, alpha=1.0, encoder=1.0, cross=1.0, out="")
+            if name == "step":
+                return replace(self, layer=max(1, self.layer + int(value)), head=self.head or 1)
+            if name == "everywhere":  # a site's α at every site
+                level = self.level(value) if value in SITES else 1.0
+                return replace(self, alpha=level, encoder=level, cross=level)
+            if name == "unit" and value == "tokens" and not (self.layer and self.head):
+                return replace(self, unit=value, layer=1, head=1)  # tokens are shown of one head
+            found = next(one for one in self.__dataclass_fields__.values() if one.name == name and "key" in one.metadata)
+            changed = type(getattr(self, name))(value)
+            return replace(self, **{name: changed}) if found.metadata["check"](changed) else self
+        except (ValueError, TypeError, StopIteration):
+            return self
+
+    def _toggled(self, place: str) -> "AttentionState":
+        places(place)
+        kept_out = [part for part in self.out.split(".") if part]
+        rest = [part for part in kept_out if part not in (place, place.partition("-")[2])]  # or that of every site
+        return replace(self, out=".".join([*kept_out, place] if rest == kept_out else rest))
+
+    def intervention(self, length: int, depths: Mapping[str, int]) -> Intervention:
+        """What is done to a prefix of so many virtual tokens, and layers a site; places that it does not have are left out."""
+        apart = {(site, self.level(site)) for site in depths if self.level(site) != self.alpha}
+        done = Intervention(self.alpha, apart=frozenset(apart))
+        for place in places(self.out):
+            if _is_there(place, length, depths):
+                done = done.without(place[2], place[1], place[0])
+        return done
+
+    def missing(self, length: int, depths: Mapping[str, int]) -> list[str]:
+        """The places of `out` that there are not."""
+        parts = filter(None, self.out.split("."))
+        return [part for part, place in zip(parts, places(self.out), strict=True) if not _is_there(place, length, depths)]
+
+
+def _is_there(place: Place, length: int, depths: Mapping[str, int]) -> bool:
+    site, layer, token = place
+    layers = max(depths.values()) if site is None else depths.get(site, 0)
+    return layers > 0 and (token is None or token < length) and (layer is None or layer < layers)

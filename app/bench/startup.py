@@ -1,0 +1,104 @@
+"""The row `app` of `bench`: the app begun as a person begins it, and its first words, asked for through its public endpoint."""
+
+import json
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from analysis.benchmark.measure import Timing, timing_of
+from analysis.benchmark.rows import Settings
+from app.bench.tabs import elsewhere, model_name, run_of, source_of
+from core.errors import NotSupported
+from core.models.backbone import Backbone
+
+ROOT = Path(__file__).resolve().parents[2]
+OPEN, FIRST = 10.0, 0.3  # seconds that are allowed
+PATIENCE = 300.0  # seconds after which the app is given up
+PAUSE = 0.02  # seconds between two tries whether it answers
+
+
+def app(backbone: Backbone, settings: Settings) -> Iterator[Timing]:
+    """From `python launch.py` to the whole page; then from a table to the first word of its text."""
+    name = model_name(settings)
+    with elsewhere() as folder, _opened(name, settings.device, Path(folder)) as (address, opened):
+        yield timing_of("app", "from launch.py to the whole answer of the page", [opened], OPEN)
+        run = run_of(backbone) if backbone.opening is None else ""
+        asked = source_of(backbone), run, "", name, "greedy", 0
+        yield timing_of("app", "the first word, the model still to be loaded", [_first_word(address, asked)])
+        times = [_first_word(address, asked) for _ in range(settings.repeats)]
+        yield timing_of("app", "the first word of a text", times, FIRST)
+
+
+@contextmanager
+def _opened(name: str, device: str, folder: Path) -> Iterator[tuple[str, float]]:
+    """The app in a process of its own: its address, and the seconds until it had sent its page."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    wanted = ["--port", str(port), "--backbone", name, "--device", device]
+    command = [sys.executable, str(ROOT / "launch.py"), "--no-browser", *wanted]
+    address, said = f"http://127.0.0.1:{port}/", folder / "said.txt"
+    with said.open("w", encoding="utf-8") as out:
+        began = time.perf_counter()
+        process = subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=subprocess.STDOUT)
+        try:
+            while not _answers(address):
+                _check(process, began, said)
+                time.sleep(PAUSE)
+            yield address, time.perf_counter() - began
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def _check(process: subprocess.Popen, began: float, said: Path) -> None:
+    """NotSupported where the app has ended, or has not answered for too long."""
+    if process.poll() is not None:
+        last = (said.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["it said nothing"])[-1]
+        raise NotSupported(f"The app did not open: {last}")
+    if time.perf_counter() - began > PATIENCE:
+        raise NotSupported(f"The app did not answer within {PATIENCE:.0f} s. Try again when the machine is less busy.")
+
+
+def _answers(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(address, timeout=PATIENCE) as answer:
+            return bool(answer.read())
+    except OSError:
+        return False
+
+
+def _first_word(address: str, asked: tuple) -> float:
+    """Seconds from the question to the first text that holds something; the rest is read, so that nothing is left going."""
+    place = f"{address}gradio_api/call/compare"
+    began, found = time.perf_counter(), 0.0
+    body = json.dumps({"data": asked}).encode()
+    question = urllib.request.Request(place, body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(question, timeout=PATIENCE) as answer:
+        event = json.load(answer)["event_id"]
+    with urllib.request.urlopen(f"{place}/{event}", timeout=PATIENCE) as lines:
+        for told in _told(lines):
+            if not found and any(told["texts"].values()):
+                found = time.perf_counter() - began
+    if not found:
+        raise NotSupported("The app wrote nothing for its first example. Open it and see what it says there.")
+    return found
+
+
+def _told(lines: Any) -> Iterator[dict[str, Any]]:
+    """What the endpoint streams: pairs of lines, `event: …` and `data: …`. NotSupported where the event is an error."""
+    event = ""
+    for line in lines:
+        name, _, rest = line.decode().strip().partition(": ")
+        if name == "event":
+            event = rest
+        elif name == "data" and event == "error":
+            raise NotSupported(f"The app could not tell its first example: {rest}")
+        elif name == "data" and event in ("generating", "complete"):
+            yield json.loads(rest)[0]

@@ -1,0 +1,176 @@
+"""Rows of `bench` on the tabs that look inside a model: how long they take on the server.
+
+The tabs' own handlers are timed, from the call to the last figure that they send, with runs, tables and caches as a page has
+them. What the browser takes to draw comes on top. Tables of words are computed anew, in a folder that goes away again.
+"""
+
+import os
+import re
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import fields
+from types import SimpleNamespace
+from typing import Any
+
+from analysis.benchmark.measure import Timing, seconds, timing_of
+from analysis.benchmark.rows import Settings
+from analysis.space.neighbor_analysis import KEYS
+from analysis.space.projection import pca, umap
+from analysis.space.vocabulary_kv import SITE
+from app.attention.handlers import Handlers, Parts
+from app.attention.state import AttentionState
+from app.compare.comparison import Ask, compare, subject
+from app.shared import examples
+from app.shared.html import KIN
+from app.shared.last_comparison import Subject
+from app.shared.model_pool import Lab, unfit
+from app.space.components import SpacePage
+from app.space.handlers import SpaceHandlers
+from app.space.request import Wish, fit
+from core.config.base import DecodeConfig
+from core.errors import NotSupported
+from core.methods.loading import TEXT
+from core.models.backbone import DEFAULT, Backbone
+from core.runs.store import store
+from core.text.tables import linearise
+
+PAGE: Any = SimpleNamespace(session_hash="bench")  # what a handler is told of the page that asks
+FRAME: Any = SimpleNamespace(status="status")
+FILL, SWITCH, FIRST, NEAREST, MAP = 1.5, 0.3, 20.0, 1.0, 1.0  # seconds that are allowed
+
+
+def attention(backbone: Backbone, settings: Settings) -> Iterator[Timing]:
+    """The Attention tab of one text: filled, another layer, another head, and the map of knock-outs."""
+    lab = Lab(model_name(settings), settings.device)
+    with closing(lab.engine):
+        lab.subjects.put(PAGE.session_hash, _told(lab, backbone, settings.tokens))
+        yield from _attention(lab, backbone, settings)
+
+
+def _attention(lab: Lab, backbone: Backbone, settings: Settings) -> Iterator[Timing]:
+    spec, first = backbone.spec, _looks(lab, [AttentionState()])
+    yield timing_of("attention", "filled, the first time in a process", first, FILL)
+    yield timing_of("attention", "filled", [_looks(lab, [AttentionState()])[0] for _ in range(settings.repeats)], FILL)
+    layers = [AttentionState(layer=layer + 1, head=1) for layer in range(min(spec.layers, settings.repeats + 1))]
+    yield timing_of("attention", "another layer", _looks(lab, layers)[1:] or first, SWITCH)
+    heads = [AttentionState(layer=1, head=head + 1) for head in range(min(spec.heads, settings.repeats + 1))]
+    yield timing_of("attention", "another head", _looks(lab, heads)[1:] or first, SWITCH)
+    do = _attention_handlers(lab)
+    ticket = do.come("attention", PAGE)
+    filled = _shown(do.fill(ticket, AttentionState(), PAGE), "influence")
+    yield timing_of("attention", "the map of knock-outs, whole", [filled])
+
+
+def _looks(lab: Lab, states: Iterable[AttentionState]) -> list[float]:
+    """How long a page takes for each, one after another; nothing was read before."""
+    do, times = _attention_handlers(lab), []
+    for state in states:
+        ticket = do.come("attention", PAGE)
+        times.append(_shown(do.refresh(ticket, state, PAGE), "steps"))
+    return times
+
+
+def _attention_handlers(lab: Lab) -> Handlers:
+    parts: dict[str, Any] = {part.name: part.name for part in fields(Parts)}
+    return Handlers(lab, FRAME, Parts(**parts))
+
+
+def space(backbone: Backbone, settings: Settings) -> Iterator[Timing]:
+    """The Prefix space tab with one run: nearest words, first and from the cache, another layer, and both maps."""
+    lab, last, run = Lab(model_name(settings), settings.device), backbone.spec.layers, run_of(backbone)
+    with elsewhere(), closing(lab.engine):
+        prefix = lab.load(run, backbone).prefix
+        what = f"nearest words of {prefix.length if prefix else 0} virtual tokens"
+        yield timing_of("space", f"{what}, the first time", [_words(_space_handlers(lab), settings, run, last)], FIRST)
+        cached = [_words(_space_handlers(lab), settings, run, last) for _ in range(settings.repeats)]
+        yield timing_of("space", f"{what}, from the cache", cached, NEAREST)
+        do = _space_handlers(lab)
+        _words(do, settings, run, last)
+        beside = range(last - 1, max(0, last - 1 - settings.repeats), -1) or [last]
+        yield timing_of("space", "the layer beside", [_words(do, settings, run, layer) for layer in beside], SWITCH)
+        yield from _maps(do, backbone, settings, run)
+
+
+def _maps(do: SpaceHandlers, backbone: Backbone, settings: Settings, run: str) -> Iterator[Timing]:
+    found = do.studio.look(backbone, fit(do.studio, backbone, Wish.of(*_chosen(do, run, backbone.spec.layers))).view)
+    cloud = next(scene for scene, _, _ in found if scene is not None).cloud
+    points = f"{len(cloud.points):,} points"
+    yield timing_of("space", f"PCA of {points}", [seconds(lambda: pca(cloud)) for _ in range(settings.repeats)], MAP)
+    yield timing_of("space", f"UMAP of {points}, in a process of its own", [seconds(lambda: umap(cloud))])
+
+
+def _words(do: SpaceHandlers, settings: Settings, run: str, layer: int) -> float:
+    """How long the tab takes for all that it shows of a run at a layer, the map by PCA included."""
+    return _shown(do.refresh(PAGE, model_name(settings), "yes", "space", *_chosen(do, run, layer)), "picture")
+
+
+def _chosen(do: SpaceHandlers, run: str, layer: int) -> list[Any]:
+    """What the page's controls say, in their order."""
+    said = {"runs": [run], "space": KEYS, "layer": layer, "map": "pca", "site": SITE, "word": "", "token": []}
+    return [said.get(name, 0) for name in do.page.controls]  # 0: all heads, and switches that are off
+
+
+def _space_handlers(lab: Lab) -> SpaceHandlers:
+    parts: dict[str, Any] = {part.name: part.name for part in fields(SpacePage)}
+    return SpaceHandlers(lab, FRAME, SpacePage(**parts))
+
+
+def _shown(updates: Iterable[dict[Any, Any]], part: str) -> float:
+    """Seconds until a handler has sent a part of the page for the last time; then it goes on to its end, as it does for a page.
+
+    NotSupported where it sends what went wrong.
+    """
+    began, found = time.perf_counter(), 0.0
+    for update in updates:
+        said = update.get(FRAME.status)
+        if isinstance(said, str) and 'data-phase="error"' in said:
+            raise NotSupported("The tab could not be filled: " + re.sub(r"<b>.*?</b>|<[^>]+>", "", said))
+        if part in update:
+            found = time.perf_counter() - began
+    return found
+
+
+def model_name(settings: Settings) -> str:
+    """The model as the app knows it."""
+    return DEFAULT if settings.model == "mini" else settings.model
+
+
+def run_of(backbone: Backbone) -> str:
+    """The first run that has virtual tokens; else a text. NotSupported where neither fits."""
+    for run in store().runs():
+        if run.method in KIN["prefix"] and not unfit(run, backbone):
+            return run.id
+    if backbone.opening is not None:
+        raise NotSupported(f"No run on {backbone.spec.name} has a prefix to look into. Train one, or name another --backbone.")
+    return f"{TEXT}Tell the table in a sentence:"
+
+
+def source_of(backbone: Backbone) -> str:
+    """The first example, as the model reads it."""
+    sample = examples.samples("table" if backbone.opening is None else "article")[0]
+    return sample.text or linearise(list(sample.fields))
+
+
+def _told(lab: Lab, backbone: Backbone, tokens: int) -> Subject:
+    """The first example, told by the run and by the frozen model, as Compare leaves it."""
+    form = "table" if backbone.opening is None else "article"
+    ask = Ask(source_of(backbone), run_of(backbone), "", lab.default, DecodeConfig(max_new=tokens), form)
+    *_, last = compare(lab, lab.backbone(lab.default), ask, lambda: False)
+    return subject(last)
+
+
+@contextmanager
+def elsewhere() -> Iterator[str]:
+    """A user's folder that is empty and goes away again: what is kept on disk by now must not make anything quicker."""
+    before = os.environ.get("PREFIX_LAB_HOME")
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        os.environ["PREFIX_LAB_HOME"] = folder
+        try:
+            yield folder
+        finally:
+            if before is None:
+                del os.environ["PREFIX_LAB_HOME"]
+            else:
+                os.environ["PREFIX_LAB_HOME"] = before

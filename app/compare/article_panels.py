@@ -1,0 +1,105 @@
+"""What the Compare tab shows of an article: how much of it is read, the sentences that summaries lean on, and ROUGE."""
+
+from analysis.metrics.rouge import rouge
+from app.compare.comparison import KINDS, Column, Comparison
+from app.shared.examples import Sample
+from app.shared.html import tag, text
+from app.shared.method_labels import title
+from core.models.backbone import Backbone
+from core.models.inputs import Source, read_source
+from core.task import Task
+from core.text.articles import looks_english
+
+AROUND = 60  # characters shown before and after the place where an article is cut
+REST = 400  # characters shown of the part that is not read
+LEAD = (
+    "Cross-attention by sentence while each summary was written, mean of all layers, heads and steps. It says where values were "
+    "taken from, not what they changed."
+)
+
+
+def note(backbone: Backbone, learned: Task, source: str) -> str:
+    """Under the article: its tokens, and where a model of a task stops reading."""
+    read = read_source(backbone, learned, source)
+    said = tag("p", _count(read), cls="meta", role="status")
+    if read.is_cut:
+        before, after = source[max(0, read.end - AROUND) : read.end], source[read.end : read.end + AROUND]
+        line = tag("i", "cut here", cls="cut")
+        said += tag("span", tag("i", "", style=f"width:{100 * read.kept / read.tokens:.1f}%"), cls="bar")
+        said += tag("p", f"…{text(before)}{line}{tag('s', text(after))}…", cls="pl-cut")
+    if not looks_english(source):
+        named = text(backbone.spec.name)
+        said += tag("p", f"This does not look like English, which models like {named} were trained on.", cls="meta")
+    return said
+
+
+def _count(read: Source) -> str:
+    if read.is_cut:
+        return f"{read.tokens:,} tokens; the first {read.kept:,} are read, the rest is left out."
+    return f"{read.tokens:,} tokens, all of them read."
+
+
+def leaning(seen: Comparison) -> str:
+    """The article by sentences, with the share of attention that each drew in each column; empty where nothing was written."""
+    found = {kind: column.leaning for kind, column in seen.columns.items() if column.leaning}
+    if not found:
+        return ""
+    spans = max((one.spans for one in found.values()), key=len)
+    most = {kind: max(one.shares, default=0) or 1 for kind, one in found.items()}
+    rows = [_row("", [title(kind, seen.columns[kind].run) for kind in KINDS], "Sentence", "th")]
+    for place, (start, end) in enumerate(spans):
+        cells = []
+        for kind in KINDS:
+            shares = found[kind].shares if kind in found else ()
+            cells.append(_share(kind, shares[place], most[kind]) if place < len(shares) else tag("td", "–"))
+        rows.append(tag("tr", "".join(cells) + tag("td", str(place + 1), cls="no") + tag("td", text(seen.ask.source[start:end]))))
+    virtual = [f"{100 * found[kind].virtual:.0f} %" if kind in found else "–" for kind in KINDS]
+    rows.append(_row("meta", virtual, "went to virtual tokens", "td"))
+    table = tag("table", "".join(rows), cls="leaning")
+    heading = tag("header", tag("h3", "What each summary leans on") + tag("p", LEAD, cls="lead"))
+    return tag("section", heading + table + _unread(seen, spans), cls="pl-panel leans")
+
+
+def _row(name: str, cells: list[str], last: str, kind: str) -> str:
+    return tag("tr", "".join(tag(kind, text(cell)) for cell in cells) + tag(kind) + tag(kind, last), cls=name or None)
+
+
+def _share(kind: str, share: float, most: float) -> str:
+    """A share as a number on a shade of the column's colour; the sentence that drew most has the fullest, and is set in bold."""
+    shade = f"--part:{55 * share / most:.0f}%"
+    return tag("td", f"{100 * share:.1f} %", cls=f"share {kind}" + (" most" if share == most else ""), style=shade)
+
+
+def _unread(seen: Comparison, spans: tuple[tuple[int, int], ...]) -> str:
+    """What comes after the cut."""
+    rest = seen.ask.source[spans[-1][1] :].strip() if spans else ""
+    if not rest:
+        return ""
+    more = "…" if len(rest) > REST else ""
+    return tag("p", tag("i", "cut here, not read", cls="cut") + tag("s", text(rest[:REST]) + more), cls="pl-cut")
+
+
+def references(seen: Comparison, sample: Sample | None) -> str:
+    """The reference summary of an example with ROUGE of each text; why there is none otherwise."""
+    if sample is None:
+        lead = "This article is your own, so there is no reference summary to score against."
+        return tag("section", tag("header", tag("h3", "References") + tag("p", lead, cls="lead")), cls="pl-panel references")
+    told = tag("ul", "".join(tag("li", text(reference)) for reference in sample.references))
+    cells = "".join(_scores(seen.columns[kind], list(sample.references)) for kind in KINDS)
+    recipe = "R-1, R-2 and R-L: ROUGE F1 with stemming, higher is better. n=1: one summary, not a system score."
+    heading = tag("header", tag("h3", "References") + tag("p", "A summary written for this article.", cls="lead"))
+    body = told + tag("div", cells, cls="three") + tag("p", recipe, cls="meta")
+    return tag("section", heading + body, cls="pl-panel references")
+
+
+def _scores(column: Column, wanted: list[str]) -> str:
+    shown = ""
+    for score in rouge([column.text], [wanted]) if column.text.strip() else []:
+        shown += tag("span", f"{score.name.replace('ROUGE', 'R')} {tag('b', f'{score.value:.1f}')}", title=score.signature)
+    return tag("div", tag("h4", text(title(column.kind, column.run))) + (shown or tag("b", "–")), cls=f"cell rouge {column.kind}")
+
+
+def glance(source: str) -> str:
+    """The article at a glance, for the presenter's view: how it begins."""
+    begin = source[:280].replace("\n", " ")
+    return tag("p", text(begin) + ("…" if len(source) > len(begin) else ""), cls="pl-glance article")

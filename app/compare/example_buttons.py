@@ -1,0 +1,60 @@
+"""Fixed or nearly fixed HTML of the Compare tab."""
+
+import re
+from collections.abc import Sequence
+
+from app.shared.examples import Sample, samples
+from app.shared.html import NAMES, tag, text
+
+MARKS = [
+    ("values", "Values", "Mark the table's values in the texts"),
+    ("difference", "Difference", "Mark the words that prefix and fine-tuned do not share"),
+    ("none", "Plain", "No marks"),
+]
+
+
+def view_buttons() -> str:
+    """Marks, raw text and, in the presenter's view, which panels are shown. The page's script acts on them."""
+    marks = [_button(name, data_marks=mark, title=title) for mark, name, title in MARKS]
+    panels = [_button(name, data_panel=kind, aria_pressed="false") for kind, name in NAMES.items()]
+    raw = _button("Raw", data_act="raw", title="The text exactly as the model wrote it", aria_pressed="false")
+    return (
+        tag("div", "".join(marks), cls="pl-segment marks", role="group", aria_label="Marks")
+        + tag("div", raw, cls="pl-segment single")
+        + tag("div", "".join(panels), cls="pl-segment panels", role="group", aria_label="Panels shown")
+    )
+
+
+def sample_buttons(current: str, form: str = "table") -> str:
+    """The examples of a form by topic; the one in the table is pressed."""
+    rows = []
+    for topic in dict.fromkeys(sample.topic for sample in samples(form)):
+        listed = [sample for sample in samples(form) if sample.topic == topic]
+        buttons = [
+            _button(sample.title, data_sample=sample.id, aria_pressed="true" if sample.id == current else "false")
+            for sample in listed
+        ]
+        rows.append(tag("dt", text(words_of_topic(topic)) + _apart(listed[0])) + tag("dd", "".join(buttons)))
+    return tag("dl", "".join(rows), cls="pl-samples")
+
+
+def words_of_topic(topic: str) -> str:
+    """ "MeanOfTransportation" as a person writes it."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", topic).capitalize() if topic[:1].isupper() else topic
+
+
+def _apart(sample: Sample) -> str:
+    """What tells a topic from those that were trained on."""
+    if sample.seen is False:
+        return tag("small", " unseen", title="WebNLG's training data has nothing of this category")
+    return tag("small", " held out", title="Not among the project's own training rows") if sample.held_out else ""
+
+
+def _button(shown: str, /, **attributes: str) -> str:
+    return tag("button", text(shown), type="button", cls="pl-btn", **attributes)
+
+
+def source_table(rows: Sequence[Sequence[str]]) -> str:
+    """The table at a glance, for the presenter's view: fields, or triples with their subjects."""
+    pairs = [(" · ".join(names), value) for *names, value in rows]
+    return tag("dl", "".join(tag("div", tag("dt", text(key)) + tag("dd", text(value))) for key, value in pairs), cls="pl-glance")

@@ -1,0 +1,92 @@
+"""Every example of a task, told by the prefix and by the fine-tuned model: what each leaves out and what it makes up, as the
+paper's Table 6 sets them side by side. Computes; app/compare/gallery_view.py shows.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+from analysis.metrics.base import Score
+from analysis.metrics.coverage import Coverage, cover
+from analysis.metrics.told import coverage_scores
+from app.compare import source_editor
+from app.shared.examples import Sample, samples
+from app.shared.html import METHODS
+from app.shared.model_pool import Lab
+from core.config.base import DecodeConfig
+from core.errors import BadInput
+from core.generation.generate import Cancel, request_of
+from core.methods.loading import LoadedRun
+from core.models.backbone import Backbone
+from core.runs.store import Run
+from core.serving.engine import Stream
+from core.text.detokenize import detokenise
+
+SHOW_EVERY = 0.5  # seconds between two pictures
+
+
+@dataclass
+class Told:
+    """One text: None while it is being written, or was stopped."""
+
+    text: str | None = None
+    coverage: Coverage | None = None
+
+
+@dataclass
+class Gallery:
+    """`texts`: one Told a sample and kind of column; `runs`: the run of each kind; `open`: whether more is to come."""
+
+    form: str
+    runs: dict[str, Run]
+    decode: DecodeConfig
+    texts: dict[tuple[str, str], Told] = field(default_factory=dict)
+    open: bool = True
+
+    @property
+    def done(self) -> int:
+        """How many texts are whole."""
+        return sum(told.text is not None for told in self.texts.values())
+
+    def scores(self, kind: str, among: list[Sample]) -> list[Score]:
+        """Told and Beyond (see `coverage_scores`) of a kind of column, over those samples whose text is whole; [] for none."""
+        whole = [(list(one.fields), self.texts[one.id, kind].text) for one in among if self.texts[one.id, kind].text is not None]
+        return coverage_scores([fields for fields, _ in whole], [text or "" for _, text in whole]) if whole else []
+
+
+def tell_all(
+    lab: Lab, backbone: Backbone, form: str, runs: dict[str, str], decode: DecodeConfig, cancel: Cancel, who: str = ""
+) -> Iterator[Gallery]:
+    """The same Gallery again and again as it fills. Raises BadInput without an example or a run, and the errors of `Lab.load`."""
+    loaded = {kind: lab.load(runs[kind], backbone) for kind in METHODS if runs.get(kind)}
+    if not loaded or form == "article" or not samples(form):
+        raise BadInput("There is nothing to tell: choose a task that has examples, and a prefix or a fine-tuned run for it.")
+    seen = Gallery(form, {kind: run.run for kind, run in loaded.items()}, decode)
+    with ExitStack() as left:  # a page that goes away frees its places
+        going = {}
+        for sample in samples(form):
+            for kind, run in loaded.items():
+                seen.texts[sample.id, kind] = Told()
+                going[sample.id, kind] = left.enter_context(_asked(lab, backbone, run, form, sample, decode, who))
+        yield seen
+        while going and not cancel():
+            next(iter(going.values())).wait(SHOW_EVERY)
+            if _take(seen, going):
+                yield seen
+    seen.open = False
+    yield seen
+
+
+def _asked(lab: Lab, backbone: Backbone, run: LoadedRun, form: str, sample: Sample, decode: DecodeConfig, who: str) -> Stream:
+    source = source_editor.of_rows(form, sample.rows).source
+    return lab.engine.submit(run.model, backbone, request_of(backbone, run.task, source, run.prefix, decode.seed), decode, who)
+
+
+def _take(seen: Gallery, going: dict[tuple[str, str], Stream]) -> bool:
+    """Move what is whole from the streams to the gallery; whether anything was."""
+    fields = {sample.id: list(sample.fields) for sample in samples(seen.form)}
+    whole = [place for place, stream in going.items() if stream.wait(0)]
+    for place in whole:
+        told = detokenise(going.pop(place).result().text)
+        seen.texts[place] = Told(told, cover(fields[place[0]], told))
+    return bool(whole)

@@ -1,0 +1,75 @@
+"""The gallery of examples as HTML: a summary for what was seen in training and what was not, then text beside text."""
+
+from analysis.metrics.base import Score
+from app.compare.columns import chips
+from app.compare.comparison import describe
+from app.compare.example_buttons import words_of_topic
+from app.compare.gallery import Gallery, Told
+from app.shared.examples import Sample, samples
+from app.shared.highlight import render
+from app.shared.html import tag, text
+from app.shared.method_labels import mark, title
+
+LEAD = "What each model leaves out of the table and what it makes up, example by example."
+
+
+def gallery(seen: Gallery) -> str:
+    """The whole panel."""
+    heading = tag("h3", "Every example") + tag("p", LEAD, cls="lead")
+    body = tag("p", text(_state(seen)), cls="meta", role="status") + _summary(seen)
+    for name, among in parts(seen.form):
+        body += tag("h4", text(name)) + "".join(_row(seen, sample) for sample in among)
+    return tag("section", tag("header", heading) + body, cls="pl-panel gallery", data_state="open" if seen.open else "done")
+
+
+def parts(form: str) -> list[tuple[str, list[Sample]]]:
+    """The samples in two parts: what WebNLG's training data had and what it lacked; of tables, E2E's kind and the others."""
+    every = samples(form)
+    if form == "table":
+        first = every[0].topic
+        cafes, others = [one for one in every if one.topic == first], [one for one in every if one.topic != first]
+        return [(f"{first.capitalize()}, tables of E2E's kind", cafes), ("Other topics", others)]
+    named = {True: "Categories seen in training", False: "Categories not seen in training"}
+    return [(name, [one for one in every if one.seen is seen]) for seen, name in named.items()]
+
+
+def _state(seen: Gallery) -> str:
+    runs = " and ".join(run.id for run in seen.runs.values())
+    state = f"{seen.done} of {len(seen.texts)} texts" if seen.open or seen.done < len(seen.texts) else f"{seen.done} texts"
+    ended = "" if seen.open or seen.done == len(seen.texts) else "; stopped"
+    return f"{runs}, {describe(seen.decode)}: {state}{ended}."
+
+
+def _summary(seen: Gallery) -> str:
+    kinds = {kind: mark(kind, run) + text(title(kind, run)) for kind, run in seen.runs.items()}
+    over = tag("th", "") + "".join(tag("th", name, cls=kind, colspan="2", scope="col") for kind, name in kinds.items())
+    under = tag("th", "") + "".join(tag("th", "told", scope="col") + tag("th", "made up a text", scope="col") for _ in kinds)
+    rows = ""
+    for name, among in parts(seen.form):
+        cells = "".join(_cells(seen.scores(kind, among)) for kind in kinds)
+        rows += tag("tr", tag("th", f"{text(name)}, n={len(among)}", scope="row") + cells)
+    note = "Told: the share of the tables' values; made up: names and numbers that a table lacks. A string check; few examples."
+    return tag("table", tag("thead", tag("tr", over) + tag("tr", under)) + tag("tbody", rows)) + tag("p", note, cls="meta")
+
+
+def _cells(scores: list[Score]) -> str:
+    if not scores:
+        return tag("td", "–") * 2
+    told, beyond = scores
+    recipe = f"n={told.n}; {told.signature}"
+    return tag("td", f"{told.value:.0f} %", title=recipe) + tag("td", f"{beyond.value:.1f}", title=recipe)
+
+
+def _row(seen: Gallery, sample: Sample) -> str:
+    source = "".join(tag("li", text(": ".join(row) if len(row) == 2 else " · ".join(row))) for row in sample.rows)
+    about = tag("div", tag("b", text(words_of_topic(sample.topic))) + tag("ul", source), cls="source")
+    cells = [_cell(kind, title(kind, run), seen.texts[sample.id, kind], sample, seen.open) for kind, run in seen.runs.items()]
+    return tag("article", about + "".join(cells), cls="row", data_sample=sample.id)
+
+
+def _cell(kind: str, named: str, told: Told, sample: Sample, is_open: bool) -> str:
+    name = tag("span", text(named), cls="kind")
+    if told.text is None or told.coverage is None:
+        return tag("div", name + tag("p", "writing…" if is_open else "stopped", cls="meta"), cls=f"pl-col {kind}")
+    shown = tag("p", render(told.text, [], told.coverage.spans), cls="text")
+    return tag("div", name + shown + chips(told.coverage, list(sample.fields)), cls=f"pl-col {kind}")

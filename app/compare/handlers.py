@@ -1,0 +1,378 @@
+"""What the Compare tab's events do: read inputs, one call below, format. Errors become sentences in the status bar."""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from analysis.evaluation.evaluate import usual_decoding
+from app.compare import article_panels, example_buttons, run_picker, source_editor
+from app.compare.columns import columns, empty
+from app.compare.comparison import KINDS, Ask, Comparison, compare, subject
+from app.compare.components import Page
+from app.compare.gallery import tell_all
+from app.compare.gallery_view import gallery
+from app.compare.panels import panels
+from app.shared import examples, shell, urlstate
+from app.shared.html import METHODS, tag
+from app.shared.method_labels import lanes
+from app.shared.model_pool import Choice, Lab, of_task
+from core.config.base import DecodeConfig
+from core.errors import BadInput, BadTable, PrefixLabError
+from core.methods.loading import TEXT
+from core.methods.registry import METHODS as TABLE
+from core.models.backbone import Backbone
+from core.models.inputs import task_for
+from core.runs.store import Run
+from core.task import SUMMARIZATION, Task
+from core.text.tables import Fields
+from core.text.triples import SOURCES
+
+ALL = tuple(TABLE)
+log = logging.getLogger(__name__)
+Update = dict[Any, Any]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which runs a comparison uses, of which there are."""
+
+    task: str
+    tasks: list[str]
+    chosen: dict[str, str]
+    listed: list[Choice]
+
+    def method(self, kind: str) -> str:
+        """The method of a column's run; "" where it has none."""
+        if self.chosen[kind].startswith(TEXT):
+            return "text"
+        return next((choice.run.method for choice in self.listed if choice.run.id == self.chosen[kind]), "")
+
+
+def _rank(run: Run, wanted: dict[str, str]) -> tuple[bool, bool, bool]:
+    """Whose task is shown first: that of a run asked for, of a prefix, of a fine-tuned model, of any other."""
+    return run.id not in wanted.values(), run.method != METHODS["prefix"], run.method != METHODS["finetuned"]
+
+
+class Handlers:
+    """Bound to the components they write."""
+
+    def __init__(self, lab: Lab, frame: shell.Shell, page: Page) -> None:
+        self.lab, self.shell, self.page = lab, frame, page
+
+    # ---- the table
+
+    def sample(self, table, event: gr.EventData) -> Update:
+        """An example was clicked."""
+        found = examples.find(str(event.id))
+        return self._table(found, table["form"]) if found else {}
+
+    def _table(self, sample: examples.Sample, form: str) -> Update:
+        page = self.page
+        table = source_editor.of_article(sample.text)[1] if form == "article" else source_editor.table_of(sample.rows, form)
+        return {page.table: table, page.note: "", page.samples: example_buttons.sample_buttons(sample.id, form)}
+
+    def read(self, table, name: str, prefix: str) -> tuple:
+        """The table or the article was edited: its other view, and what there is to say of it."""
+        answer, note = source_editor.read(table)
+        if answer["form"] != "article":
+            return answer, note
+        if not note and self.lab.is_loaded(name):
+            backbone = self.lab.backbone(name)
+            note = article_panels.note(backbone, self._learned(backbone, prefix), source_editor.current(table).source)
+        return gr.skip(), note  # an article has no other view, and a long one is not sent back
+
+    def settled(self, table) -> Any:
+        """The text was left. An article stays as it was pasted: an answer could come after another table and undo it."""
+        return gr.skip() if table["form"] == "article" else source_editor.settled(table)
+
+    def _learned(self, backbone: Backbone, prefix: str) -> Task:
+        """The task of the prefix shown, where it is one on articles; it says how much of them is read."""
+        run = next((run for run in self.lab.store.runs() if run.id == prefix and run.task.form == "article"), None)
+        return run.task if run and run.fingerprint == backbone.spec.fingerprint else task_for(backbone, SUMMARIZATION)
+
+    # ---- choosing
+
+    def choose(self, event: gr.EventData) -> str:
+        """A run was chosen in the head of a column."""
+        return str(event.id)
+
+    def show_settings(self, mode: str) -> list:
+        """Seed, temperature and top-p matter to sampled text only."""
+        return [gr.update(visible=mode == "sample")] * 3
+
+    def restore(self, search: str) -> Update:
+        """What the address says, on opening the page; the first example where it says nothing."""
+        page, address = self.page, urlstate.read(search or "", urlstate.Address)
+        task = address.task or (SUMMARIZATION if address.article else "")
+        name = address.backbone or self.lab.home(task, self.lab.default)
+        shown = address.task or self._usual(name, {"prefix": address.prefix, "finetuned": address.finetuned})
+        update: Update = {
+            self.shell.backbone: name,
+            self.shell.task: gr.update(choices=[shown] if shown else [], value=shown or None),
+            page.prefix: address.prefix,
+            page.finetuned: address.finetuned,
+            page.mode: address.mode or usual_decoding("article" if address.article else self.lab.form(address.task)).mode,
+            page.seed: gr.update(value=address.seed, visible=address.mode == "sample"),
+            page.temperature: gr.update(value=address.temperature, visible=address.mode == "sample"),
+            page.top_p: gr.update(value=address.top_p, visible=address.mode == "sample"),
+            self.shell.status: shell.say("loading", "Opening the page…"),
+        } | self._first_table(address)
+        if address.ignored:
+            said = f"Left out, as the address has no readable value for: {', '.join(address.ignored)}."
+            update[page.note] = tag("p", said, cls="meta") + update[page.note]
+        return update
+
+    def _usual(self, name: str, wanted: dict[str, str]) -> str:
+        """The task that a page begins with; "" where the backbone has no run.
+
+        It is sent at once: a chooser that is emptied while another tab than Compare opens stays empty.
+        """
+        return next((run.task.name for run in sorted(self.lab.on(name), key=lambda run: _rank(run, wanted))), "")
+
+    def _first_table(self, address: urlstate.Address) -> Update:
+        form = "article" if address.article else self.lab.form(address.task)
+        source = address.article or address.source
+        known = {sample.id: sample for sample in examples.samples(form)}
+        if not source and known:
+            return self._table(known.get(address.example) or next(iter(known.values())), form)
+        table, note = source_editor.table_of_text(source, form)
+        return {self.page.table: table, self.page.note: note, self.page.samples: example_buttons.sample_buttons("", form)}
+
+    # ---- running
+
+    def ask(self, request: gr.Request) -> tuple[int, str]:
+        """Something is to be run: take a number, and say so at once."""
+        return self.lab.ask(request.session_hash or ""), shell.say("loading", "Asked the model…")
+
+    def ask_if_new(self, name: str, task: str, shown: list, request: gr.Request) -> tuple:
+        """The backbone or the task may have been changed: run if so, else number 0, which runs nothing."""
+        return (0, gr.skip()) if [name, task] == shown else self.ask(request)
+
+    def stop(self, request: gr.Request) -> None:
+        """Stop what this page asked for; the run itself says so, as the last to write the status."""
+        for asked in (request.session_hash or "", _gallery_of(request)):
+            self.lab.stop(asked)
+
+    def leave(self, request: gr.Request) -> None:
+        """The page was closed."""
+        self.lab.leave(request.session_hash or "")
+
+    def tell_all(self, shown, prefix, finetuned, mode, seed, temperature, top_p, request: gr.Request) -> Iterator[Update]:
+        """Every example of the task on the page, told by both runs; a newer request ends an older one."""
+        page, who = self.page, _gallery_of(request)
+        ticket = self.lab.ask(who)
+        try:
+            name, task = shown or (self.lab.default, "")
+            runs, form = {"prefix": prefix, "finetuned": finetuned}, self.lab.form(task or "")
+            decode = usual_decoding(form).but(**_chosen(mode, seed, temperature, top_p))
+            yield {page.stop: gr.update(interactive=True)}
+            backbone = self.lab.backbone(name)
+            for seen in tell_all(self.lab, backbone, form, runs, decode, lambda: self.lab.is_stopped(who, ticket), who):
+                if self.lab.is_stale(who, ticket):
+                    return
+                yield {page.gallery: gallery(seen)}
+            yield {page.stop: gr.update(interactive=False)}
+        except PrefixLabError as error:
+            yield self._failed(str(error))
+        except Exception as error:
+            log.exception("the examples could not be told")
+            yield self._failed(_unexpected(error))
+
+    def run(
+        self, ticket, table, name, task, prefix, finetuned, mode, seed, temperature, top_p, shown, request: gr.Request
+    ) -> Iterator[Update]:
+        """Compare, and say what went wrong where it did."""
+        who = request.session_hash or ""
+        if not ticket or self.lab.is_stale(who, ticket):
+            yield {self.shell.status: gr.skip()}
+            return
+        given = (ticket, who, table, name, task, prefix, finetuned, (mode, seed, temperature, top_p), shown)
+        for update in self._told(*given):
+            if self.lab.is_stale(who, ticket):  # a newer run writes to the same places
+                yield {self.shell.status: gr.skip()}
+                return
+            yield update
+
+    def _told(self, *given) -> Iterator[Update]:
+        """A run, its errors as sentences."""
+        try:
+            yield from self._run(*given)
+        except PrefixLabError as error:
+            yield self._failed(str(error))
+        except Exception as error:
+            log.exception("a comparison failed")
+            yield self._failed(_unexpected(error))
+
+    def _failed(self, sentence: str) -> Update:
+        return {self.shell.status: shell.say("error", sentence), self.page.stop: gr.update(interactive=False)}
+
+    def _run(self, ticket: int, who: str, table, name, task, prefix, finetuned, settings, shown) -> Iterator[Update]:
+        name, chosen = name or self.lab.default, _chosen(*settings)
+        DecodeConfig(**chosen)  # a bad number is told before a model is loaded
+        if shown and name == shown[0] and task != shown[1]:  # another task was chosen, which may need another backbone
+            name = self.lab.home(task or "", name)
+        if shown and [name, task] != shown:  # runs of before are not asked for any more
+            prefix, finetuned = (run if run.startswith(TEXT) else "" for run in (prefix, finetuned))
+        if table["form"] == self.lab.form(task or "") and (not shown or shown[0] == name):
+            source_editor.current(table)  # a bad table is told before a model is loaded
+        if not self.lab.is_loaded(name):
+            yield {self.shell.status: shell.say("loading", self._loading(name, task or "", shown))}
+        try:
+            backbone = self.lab.show(who, name)
+        except PrefixLabError:
+            if shown and task != shown[1]:  # the page keeps its task
+                yield {self.shell.task: shown[1]}
+            raise
+        plan = self._plan(backbone, task or "", prefix, finetuned)
+        given, switched = self._given(table, self.lab.form(plan.task))
+        usual = usual_decoding(given.form)
+        if chosen["mode"] == usual_decoding(table["form"]).mode != usual.mode:
+            switched[self.page.mode] = chosen["mode"] = usual.mode
+        if [name, plan.task or None] != shown:  # gallery and panels are another task's
+            self.lab.ask(f"{who} gallery")
+            switched |= {self.page.gallery: "", self.page.panels: ""}
+        if given.form == "article":
+            switched[self.page.note] = article_panels.note(backbone, self._learned(backbone, plan.chosen["prefix"]), given.source)
+        sample = examples.matching(given.fields, given.form, given.source)
+        ask = Ask(given.source, plan.chosen["prefix"], plan.chosen["finetuned"], name, usual.but(**chosen), given.form)
+        yield (
+            self._begun(backbone, plan, {"prefix": prefix, "finetuned": finetuned}, given, sample)
+            | switched
+            | {
+                self.page.shown: [name, plan.task or None],
+                self.shell.backbone: name,
+                self.shell.task: gr.update(choices=self._tasks(name, plan), value=plan.task or None),
+                self.shell.address: self._address(name, plan, ask, sample.id if sample else ""),
+                self.shell.subject: "",
+            }
+        )
+        self.lab.subjects.forget(who)
+        try:
+            for seen in compare(self.lab, backbone, ask, lambda: self.lab.is_stopped(who, ticket), who):
+                yield self._shown(seen, given.fields)
+        except Exception:  # told by `run`; no half-begun column and no panel of an older table stays beside it
+            yield {self.page.panels: ""} | {self.page.outputs[kind]: empty(kind) for kind in KINDS}
+            raise
+        if not self.lab.is_stale(who, ticket):
+            found = subject(seen)
+            self.lab.subjects.put(who, found)
+            yield {
+                self.page.panels: panels(seen, given.fields, sample),
+                self.page.stop: gr.update(interactive=False),
+                self.shell.subject: str(found.number),
+            }
+
+    def _loading(self, name: str, task: str, shown: list) -> str:
+        """What is being loaded, and why where the page changes to it for a task."""
+        fetched = "" if self.lab.is_here(name) else " It may have to be fetched first, which can take minutes."
+        why = f", for the task {task}, in place of {shown[0]}" if shown and shown[0] != name and task != shown[1] else ""
+        return f"Loading the model {name}{why}…{fetched}"
+
+    def _given(self, table, form: str) -> tuple[source_editor.Given, Update]:
+        """The table; where the task wants another form: what was pasted, if it reads as that, else the task's first example."""
+        if table["form"] == form:
+            return source_editor.current(table), {}
+        try:
+            given = source_editor.of_text(form, table["text"]) if form in SOURCES else None
+        except BadTable:
+            given = None
+        known = examples.samples(form)
+        if form == "article":
+            given, shown = _article_in(table) or source_editor.of_article(known[0].text)
+            return given, {self.page.table: shown, self.page.note: ""}
+        if given is None and known:
+            given = source_editor.of_rows(form, known[0].rows)
+        if given is None:
+            raise BadTable("This task is told from a text of its own: write or paste one on the left.")
+        return given, {self.page.table: source_editor.table_of(given.rows, form), self.page.note: ""}
+
+    def _plan(self, backbone: Backbone, task: str, prefix: str, finetuned: str) -> Plan:
+        wanted = {"prefix": prefix, "finetuned": finetuned}
+        there = self.lab.choices(ALL, backbone)
+        fit = [choice.run for choice in there if not choice.reason]
+        own = SUMMARIZATION if backbone.opening is not None else ""  # what a model that reads and writes apart is for
+        tasks = sorted({run.task.name for run in fit} | {own} - {""})
+        if task not in tasks:
+            task = next((run.task.name for run in sorted(fit, key=lambda run: _rank(run, wanted))), own)
+        listed = of_task(there, task)
+        chosen = {kind: run_picker.pick(kind, listed, wanted[kind]) for kind in METHODS}
+        return Plan(task, tasks, chosen, listed)
+
+    def _begun(
+        self, backbone: Backbone, plan: Plan, wanted: dict[str, str], given: source_editor.Given, sample: examples.Sample | None
+    ) -> Update:
+        page = self.page
+        heads = {page.heads["base"]: run_picker.base_head(backbone)}
+        for kind in METHODS:
+            heads[page.heads[kind]] = run_picker.run_head(kind, plan.listed, plan.chosen[kind], wanted[kind], backbone)
+        return heads | {
+            page.prefix: plan.chosen["prefix"],
+            page.finetuned: plan.chosen["finetuned"],
+            page.lanes: lanes(*(plan.method(kind) for kind in METHODS)),
+            page.glance: example_buttons.source_table(given.rows) if given.rows else article_panels.glance(given.source),
+            page.samples: example_buttons.sample_buttons(sample.id if sample else "", given.form),
+            page.stop: gr.update(interactive=True),
+            self.shell.facts: shell.facts(backbone),
+        }
+
+    def _tasks(self, name: str, plan: Plan) -> list[tuple[str, str]]:
+        """What the chooser of tasks offers, as (shown, task): those of other backbones say which, and whether it is missing."""
+        shown = [(task, task) for task in plan.tasks]
+        for task, other in self.lab.elsewhere(name).items():
+            called = Path(other).name
+            shown.append((f"{task} ({called})" if self.lab.is_here(other) else f"{task} ({called} is missing)", task))
+        return shown
+
+    def _address(self, name: str, plan: Plan, ask: Ask, sample_id: str) -> str:
+        decode = ask.decode
+        return urlstate.write(
+            urlstate.Address(
+                backbone="" if name == self.lab.default else name,
+                task=plan.task,
+                prefix=plan.chosen["prefix"],
+                finetuned=plan.chosen["finetuned"],
+                example=sample_id,
+                source="" if sample_id or ask.form == "article" else ask.source,
+                article="" if sample_id or ask.form != "article" else ask.source,
+                mode="" if decode.mode == usual_decoding(ask.form).mode else decode.mode,
+                seed=decode.seed,
+                temperature=decode.temperature,
+                top_p=decode.top_p,
+            )
+        )
+
+    def _shown(self, seen: Comparison, fields: Fields) -> Update:
+        shown = columns(seen, fields)
+        outputs = {self.page.outputs[kind]: html for kind, html in zip(KINDS, shown, strict=True)}
+        return outputs | {self.shell.status: shell.say(seen.phase, seen.say)}
+
+
+def _unexpected(error: Exception) -> str:
+    return f"Something unexpected went wrong ({type(error).__name__}: {error}). The terminal has the details."
+
+
+def _article_in(table) -> tuple[source_editor.Given, source_editor.Table] | None:
+    """What was pasted, where it is no table but could be an article; None otherwise."""
+    try:
+        source_editor.current(table)
+    except BadInput:
+        try:
+            return source_editor.of_article(table["text"])
+        except BadInput:
+            pass
+    return None
+
+
+def _gallery_of(request: gr.Request) -> str:
+    """Whom the gallery of a page is told for: it is asked for, and stopped, apart from the columns."""
+    return f"{request.session_hash or ''} gallery"
+
+
+def _chosen(mode: str, seed: float | None, temperature: float | None, top_p: float | None) -> dict[str, Any]:
+    """What the page lets a person choose of the decoding; the rest goes by what is told. A number emptied is its default."""
+    given = {"seed": None if seed is None else int(seed), "temperature": temperature, "top_p": top_p}
+    return {"mode": mode} | {name: value for name, value in given.items() if value is not None}

@@ -1,0 +1,129 @@
+"""What stands below the columns: the next word, the references with their scores, and what each method costs."""
+
+from collections.abc import Sequence
+
+from analysis.metrics.bleu import original_bleu
+from app.compare import article_panels
+from app.compare.columns import marked
+from app.compare.comparison import KINDS, Column, Comparison
+from app.shared.examples import Sample
+from app.shared.html import count, percent, size, tag, text
+from app.shared.method_labels import MANY, mark
+from app.shared.method_labels import title as method_title
+from core.runs.store import Run
+from core.text.tables import Fields
+
+TASKS = 100  # of the sum at the foot of the cost card
+
+
+def panels(seen: Comparison, fields: Fields, sample: Sample | None) -> str:
+    """All panels of a finished comparison."""
+    if seen.ask.form == "article":
+        return words(seen) + article_panels.leaning(seen) + article_panels.references(seen, sample) + cost(seen)
+    return words(seen) + references(seen, fields, sample) + cost(seen)
+
+
+def _panel(title: str, lead: str, content: str, name: str) -> str:
+    heading = tag("h3", title) + tag("p", lead, cls="lead")
+    return tag("section", tag("header", heading) + content, cls=f"pl-panel {name}")
+
+
+def _three(cells: Sequence[str]) -> str:
+    return tag("div", "".join(cells), cls="three")
+
+
+def words(seen: Comparison) -> str:
+    """The likeliest next tokens after the table, under each method, as bars."""
+    if not any(column.words for column in seen.columns.values()):
+        return ""
+    lead = "How likely each model finds the first token of its answer, right after the input."
+    return _panel("The next word", lead, _three([bars(seen.columns[kind]) for kind in KINDS]), "words")
+
+
+def bars(column: Column, title: str = "") -> str:
+    """The next words of one column as bars, under its name or a title."""
+    rows = []
+    for word, probability in column.words:
+        shown = word.replace("\n", "↵").replace(" ", "␣") if not word.strip() else word.strip()
+        bar = tag("span", tag("i", "", style=f"width:{max(probability * 100, 0.5):.1f}%"), cls="bar")
+        share = tag("em", f"{probability * 100:.1f} %")
+        rows.append(tag("li", tag("b", text(shown or "∅"), title=repr(word)) + bar + share))
+    content = tag("ol", "".join(rows)) if rows else tag("p", "–", cls="meta")
+    return tag("div", tag("h4", text(title or method_title(column.kind, column.run))) + content, cls=f"cell {column.kind}")
+
+
+def references(seen: Comparison, fields: Fields, sample: Sample | None) -> str:
+    """Reference texts of a bundled table with a sentence's BLEU; why there are none otherwise."""
+    if sample is None:
+        lead = "This table is your own, so there is no reference text to score against."
+        return _panel("References", lead, "", "references")
+    found = marked(seen, fields)
+    told = tag("ul", "".join(tag("li", text(reference)) for reference in sample.references))
+    if not any(marks.shown for marks in found.values()):
+        return _panel("References", "Texts written for this table.", told, "references")
+    cells, signature = [], ""
+    for kind in KINDS:
+        score = original_bleu([seen.columns[kind].text], [list(sample.references)]) if found[kind].shown else None
+        signature = score.signature if score else signature
+        shown = f"{score.per_example[0]:.1f}" if score else "–"
+        cells.append(
+            tag("div", tag("h4", text(method_title(kind, seen.columns[kind].run))) + tag("b", shown), cls=f"cell {kind}")
+        )
+    recipe = signature.replace("eff:no", "eff:yes")  # per sentence, the effective order is used
+    note = tag("p", f"BLEU, higher is better. n=1: one sentence, not a system score. {text(recipe)}", cls="meta")
+    held = " Its topic is held out of the project's own training rows." if sample.held_out else ""
+    return _panel("References", f"Texts written for this table.{held}", told + _three(cells) + note, "references")
+
+
+def cost(seen: Comparison) -> str:
+    """What was trained, what is kept, and how large that is."""
+    whole = seen.backbone.spec.parameters
+    cells = [_cost(seen.columns[kind], seen.backbone.spec.name, whole) for kind in KINDS]
+    name = f"{text(seen.backbone.spec.name)} with {count(whole)} parameters"
+    lead = f"One backbone, {name}, serves every prefix; each fine-tuned task is a model of its own."
+    return _panel("What it costs", lead, _three(cells) + _many(seen), "cost")
+
+
+def _cost(column: Column, backbone: str, whole: int) -> str:
+    title = mark(column.kind, column.run) + tag("h4", text(method_title(column.kind, column.run)))
+    if column.kind == "base":
+        rows = [("Trained for this task", "nothing"), ("Kept for this task", "nothing"), ("Shared by all", count(whole))]
+        return tag("div", title + _rows(rows) + _share(0), cls="cell base")
+    run = column.run
+    if run is None:
+        return tag("div", title + tag("p", "No run.", cls="meta"), cls=f"cell {column.kind}")
+    rows = [
+        ("Trained", f"{count(run.trained)} parameters"),
+        ("Kept", f"{count(run.stored)} parameters"),
+        ("File", size(run.bytes)),
+        *_score(run),
+    ]
+    return tag("div", title + _rows(rows) + _share(run.stored / whole), cls=f"cell {column.kind}")
+
+
+def _score(run: Run) -> list[tuple[str, str]]:
+    """The run's BLEU, or of summaries its ROUGE-L, on a whole set, where it was evaluated."""
+    name = "ROUGE-L" if run.task.form == "article" else "BLEU"
+    split = next((split for split in ("test", *run.scores) if name in run.scores.get(split, {})), None)
+    if split is None:
+        return []
+    score = run.scores[split][name]
+    recipe = f"{score['signature']}, {score['decoding']['mode']}"
+    return [(f"{name}, {split}, n={score['n']}", tag("span", f"{score['value']:.1f}", title=recipe))]
+
+
+def _rows(rows: list[tuple[str, str]]) -> str:
+    return tag("dl", "".join(tag("dt", text(name)) + tag("dd", value) for name, value in rows))
+
+
+def _share(share: float) -> str:
+    bar = tag("span", tag("i", "", style=f"width:{share * 100:.2f}%") if share else "", cls="bar")
+    return tag("div", bar + tag("em", f"{percent(share)} of the backbone"), cls="share")
+
+
+def _many(seen: Comparison) -> str:
+    prefix, tuned = seen.columns["prefix"].run, seen.columns["finetuned"].run
+    if prefix is None or tuned is None:
+        return ""
+    sums = ", ".join(f"{TASKS} {MANY[run.method]} {size(TASKS * run.bytes)}" for run in (prefix, tuned))
+    return tag("p", f"For {TASKS} tasks, beside the backbone: {text(sums)}.", cls="meta")

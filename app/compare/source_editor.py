@@ -1,0 +1,124 @@
+"""The grid and the linearised text as two views of one table, checked both ways.
+
+They share one component, whose value is {"form": what the task's sources are (see `core.tasks.Task`), "rows": [[key, value], …]
+or [[subject, relation, object], …], "text": …, "newer": "rows" or "text", "bad": the offending row or 0, "version": counted up
+with every edit in the page and handed back, so that an answer to an older edit does not overwrite a newer one}.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from app.shared.html import tag, text
+from core.data.registry import source_of, table_of_source
+from core.errors import BadInput, BadTable
+from core.text.tables import Fields, canonical, clean, linearise, parse
+from core.text.triples import SOURCES, clean_triples, is_triples, parse_triples
+
+Table = dict[str, Any]
+Rows = Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Given:
+    """What is on the page, readable. `rows` as the grid has them, none for a text; `source`: what a model reads; `fields`: what a
+    text that tells it is checked for."""
+
+    form: str
+    rows: list[list[str]]
+    source: str
+    fields: Fields
+
+
+def table_of(rows: Rows, form: str = "table") -> Table:
+    """The component's value for rows that can be read."""
+    return {
+        "form": form, "rows": [list(row) for row in rows], "text": of_rows(form, rows).source.strip(),
+        "newer": "text", "bad": 0, "version": 0,
+    }  # fmt: skip
+
+
+def table_of_text(source: str, form: str = "table") -> tuple[Table, str]:
+    """(value, note) for a text from elsewhere, which may be unreadable."""
+    return read({"form": form, "rows": [], "text": source, "newer": "text", "bad": 0, "version": 0})
+
+
+def current(table: Table) -> Given:
+    """Whichever view was edited last, as a model is to read it. BadTable names the offending field or triple; BadInput: what
+    cannot be an article."""
+    return of_rows(table["form"], table["rows"]) if table["newer"] == "rows" else of_text(table["form"], table["text"])
+
+
+def of_text(form: str, source: str) -> Given:
+    """A text in any notation of a form. Raises BadTable, or BadInput for what cannot be an article."""
+    if form in SOURCES:
+        return of_rows(form, parse_triples(source))
+    if form == "table":
+        return of_rows(form, parse(source))
+    if form != "article" and not source.strip():
+        raise BadTable("There is no text: write or paste one.")
+    return Given(form, [], source_of(form, source), [])
+
+
+def of_article(text: str) -> tuple[Given, Table]:
+    """An article that can be read, and the component's value for it. Raises BadInput."""
+    given = of_text("article", text)
+    return given, {"form": "article", "rows": [], "text": given.source, "newer": "text", "bad": 0, "version": 0}
+
+
+def of_rows(form: str, rows: Rows) -> Given:
+    """Rows of the grid, of a form that has some. Raises BadTable."""
+    if form in SOURCES:
+        triples = clean_triples(rows)
+        source = SOURCES[form](triples)
+        return Given(form, [list(triple) for triple in parse_triples(source)], source, table_of_source(form, source))
+    fields = canonical(clean(rows))
+    return Given(form, [list(field) for field in fields], linearise(fields), fields)
+
+
+def read(table: Table) -> tuple[Table, str]:
+    """(value, note) after an edit: the other view follows; where the table cannot be read it stays, and the row is marked."""
+    try:
+        given = current(table)
+    except BadInput as error:
+        named = re.match(r"(?:Field|Triple) (\d+)", str(error)) if table["newer"] == "rows" else None
+        return table | {"bad": int(named[1]) if named else 0}, problem(error) + _other_form(table)
+    if table["newer"] == "rows":
+        return table | {"text": given.source.strip(), "bad": 0}, ""
+    return table | {"rows": given.rows, "bad": 0}, "" if table["form"] == "article" else _as_read(table["text"], given.source)
+
+
+def settled(table: Table) -> Table:
+    """After the text was left: the paper's form where it can be read, else as it is."""
+    try:
+        return table | {"text": current(table).source.strip()}
+    except BadInput:
+        return table
+
+
+def problem(error: Exception) -> str:
+    """An error as the note under the table."""
+    return tag("p", text(error), cls="pl-problem", role="alert")
+
+
+def _other_form(table: Table) -> str:
+    """Advice where the text is of the other kind of task."""
+    if table["newer"] == "text" and table["form"] == "table" and is_triples(table["text"]):
+        return tag("p", "These are triples: choose a task on triples, such as webnlg, in the head of the page.", cls="meta")
+    if table["newer"] == "text" and table["form"] in SOURCES and _is_table(table["text"]):
+        return tag("p", "This is a table of fields: choose a task on tables, such as e2e, in the head of the page.", cls="meta")
+    return ""
+
+
+def _is_table(source: str) -> bool:
+    try:
+        return bool(parse(source))
+    except BadTable:
+        return False
+
+
+def _as_read(given: str, source: str) -> str:
+    if source.strip() == given.strip():
+        return ""
+    return tag("p", "The model reads it as " + tag("code", text(source.strip())), cls="meta")

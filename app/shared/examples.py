@@ -1,0 +1,89 @@
+"""What the page offers to click: bundled records for tasks on tables, triples for WebNLG's and DART's, and articles."""
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from core import paths
+from core.errors import BadData
+from core.text.articles import article
+from core.text.tables import Fields
+from core.text.triples import SOURCES, table_of
+
+FILES = {"table": "records.jsonl", "triples": "triples.jsonl", "article": "articles.jsonl"}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A bundled table. `rows`: (key, value) pairs, or (subject, relation, object) triples; `fields`: what a text is checked for.
+    Of an article both are empty, `text` is the article and `heading` its headline.
+
+    `references` are untokenised; `held_out`: its topic was left out of the project's own training rows; `seen`: its category is
+    in WebNLG's training data (None for tables, which WebNLG knows nothing of).
+    """
+
+    id: str
+    topic: str
+    rows: tuple[tuple[str, ...], ...]
+    fields: tuple[tuple[str, str], ...]
+    references: tuple[str, ...]
+    held_out: bool = False
+    seen: bool | None = None
+    text: str = ""
+    heading: str = ""
+
+    @property
+    def title(self) -> str:
+        """What its button says: the first value, and of triples how many there are; the headline of an article."""
+        if self.heading:
+            return self.heading
+        return self.fields[0][1] if self.seen is None else f"{self.fields[0][1]} · {len(self.rows)}"
+
+
+def samples(form: str = "table") -> tuple[Sample, ...]:
+    """The samples for tasks of a form (see `core.tasks.Task`), E2E's kind first; () for texts. BadData for a damaged file."""
+    return _read("triples" if form in SOURCES else form) if form in ("table", "article", *SOURCES) else ()
+
+
+@cache
+def _read(kind: str) -> tuple[Sample, ...]:
+    path = paths.DATA / FILES[kind]
+    try:
+        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        if kind == "triples":
+            return tuple(_of_triples(row) for row in rows)
+        if kind == "article":
+            return tuple(_of_article(row) for row in rows)
+        return tuple(_of_fields(row) for row in rows if row["split"] == "example")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BadData(f"The bundled examples in {path.name} cannot be read ({error}). Restore that file.") from error
+
+
+def _of_fields(row: dict[str, Any]) -> Sample:
+    fields = tuple((str(key), str(value)) for key, value in row["fields"])
+    return Sample(row["id"], row["topic"], fields, fields, tuple(row["targets"]), bool(row["held_out"]))
+
+
+def _of_triples(row: dict[str, Any]) -> Sample:
+    triples = [(str(s), str(p), str(o)) for s, p, o in row["triples"]]
+    return Sample(
+        row["id"], row["category"], tuple(triples), tuple(table_of(triples)), tuple(row["texts"]), seen=bool(row["seen"])
+    )
+
+
+def _of_article(row: dict[str, Any]) -> Sample:
+    told, held_out = article(row["article"]), bool(row["held_out"])
+    return Sample(row["id"], row["topic"], (), (), (row["summary"],), held_out, text=told, heading=str(row["title"]))
+
+
+def find(sample_id: str) -> Sample | None:
+    """A sample by id, or None."""
+    return next((sample for form in ("table", "webnlg", "article") for sample in samples(form) if sample.id == sample_id), None)
+
+
+def matching(fields: Fields, form: str = "table", source: str = "") -> Sample | None:
+    """The sample that holds exactly these fields, or is this article; None: a table that was edited has no references."""
+    if form == "article":
+        return next((sample for sample in samples(form) if sample.text == source), None)
+    return next((sample for sample in samples(form) if list(sample.fields) == list(fields)), None)

@@ -1,0 +1,63 @@
+"""What a page's last finished comparison wrote: what the tabs that look inside a model look at."""
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from itertools import count
+
+from core.config.base import DecodeConfig
+
+PAGES = 64  # whose last comparison is kept
+
+
+@dataclass(frozen=True)
+class Written:
+    """One column: the run (empty: the frozen model), the prompt's ids and those written, and the text.
+
+    `split`: how many of the prompt's tokens stand before the separator, where an infix goes; `lead`: how many before the source;
+    `end`: how many characters of the source are read.
+    """
+
+    run: str
+    prompt_ids: tuple[int, ...]
+    ids: tuple[int, ...]
+    text: str
+    state: str
+    split: int = 0
+    lead: int = 0
+    end: int = 0
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A finished comparison. `name`: the backbone as it was asked for; `columns`: by kind, those that wrote something; `form`: of
+    the source (see `core.tasks.Task`)."""
+
+    name: str
+    source: str
+    decode: DecodeConfig
+    columns: dict[str, Written]
+    form: str = "table"
+    number: int = field(default_factory=count(1).__next__)
+
+
+class Subjects:
+    """The last finished comparison of each page; the pages that were used last are kept."""
+
+    def __init__(self, pages: int = PAGES) -> None:
+        self._kept: OrderedDict[str, Subject] = OrderedDict()
+        self._pages = pages
+
+    def get(self, page: str) -> Subject | None:
+        """None where the page has none, or a new one is being written."""
+        return self._kept.get(page)
+
+    def put(self, page: str, subject: Subject) -> None:
+        """A comparison was finished."""
+        self._kept[page] = subject
+        self._kept.move_to_end(page)
+        while len(self._kept) > self._pages:
+            self._kept.popitem(last=False)
+
+    def forget(self, page: str) -> None:
+        """A new comparison begins: what the last one wrote must not be shown for it."""
+        self._kept.pop(page, None)

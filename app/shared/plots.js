@@ -1,0 +1,187 @@
+// The plot widget (app/shared/plot_widget.py): draws figures with plotly.js from this machine, recolours them for light and dark, saves them.
+(() => {
+  const style = window.PrefixLabPlots;
+  const widgets = new Map(); // id -> { node, draw, plotly }
+  let library = null;
+  let started = false;
+
+  // plotly.js comes when the first figure does; our own reference, as another library may take window.Plotly.
+  const plotly = () => {
+    library ||= new Promise((done, failed) => {
+      const script = document.createElement("script");
+      script.src = style.script;
+      script.onload = () => done(window.Plotly);
+      script.onerror = () => { library = null; failed(new Error("plotly.js could not be read")); };
+      document.head.append(script);
+    });
+    return library;
+  };
+
+  // The library is large: it is read once the first texts stand, so that the first figure need not wait for it.
+  const early = setInterval(() => {
+    if (!document.querySelector("#pl-status [data-phase='done']")) return;
+    clearInterval(early);
+    plotly().catch(() => {});
+  }, 400);
+
+  const isDark = () => document.body.classList.contains("dark");
+  const recoloured = (part) => {
+    if (typeof part === "string") return style.dark[part.toLowerCase()] || part;
+    if (Array.isArray(part)) return typeof part[0] === "number" ? part : part.map(recoloured);
+    if (part && typeof part === "object") return Object.fromEntries(Object.entries(part).map(([name, value]) => [name, recoloured(value)]));
+    return part;
+  };
+  const dressed = (figure, dark = isDark(), large = document.body.classList.contains("present")) => {
+    const { data, layout } = dark ? recoloured(figure) : structuredClone(figure); // plotly writes into what it is given
+    if (large) layout.margin = Object.fromEntries(Object.entries({ t: 62, ...layout.margin }).map(([side, room]) => [side, room * 1.4]));
+    return { data, layout: { ...layout, template: style.templates[(dark ? "dark" : "light") + (large ? "-large" : "")] } };
+  };
+
+  const rest = () => new Promise((done) => { (window.requestIdleCallback || setTimeout)(done, { timeout: 600 }); });
+  // Because of the page's <base>, plotly writes the whole address before the names of patterns and gradients, and they are lost
+  // when the address changes. It looks for <base> once, when it first draws in a place, and at once: it must not find it then.
+  const withoutBase = (show) => {
+    const base = document.querySelector("base[href]");
+    const address = base?.getAttribute("href");
+    base?.removeAttribute("href");
+    try {
+      return show();
+    } finally {
+      base?.setAttribute("href", address);
+    }
+  };
+
+  // ---- what plotly reports, in plain words
+  const told = (event) => (event?.points || []).map((point) => ({
+    curve: point.curveNumber,
+    index: point.pointIndex ?? point.pointNumber,
+    x: point.x,
+    y: point.y,
+    data: point.customdata,
+  }));
+
+  const make = (element, props, trigger, watch, id, bar) => {
+    const node = element.querySelector(".pl-plot");
+    const menu = element.querySelector(".pl-save");
+    let figure = null;
+    let timer = 0;
+    const listen = () => {
+      const pass = (name, points) => element.dispatchEvent(new CustomEvent(`plot:${name}`, { bubbles: true, detail: { id, points } }));
+      node.on("plotly_click", (event) => { pass("click", told(event)); trigger("click", { points: told(event) }); });
+      node.on("plotly_hover", (event) => {
+        pass("hover", told(event));
+        clearTimeout(timer);
+        timer = setTimeout(() => trigger("hover", { points: told(event) }), 120);
+      });
+      node.on("plotly_unhover", () => { clearTimeout(timer); pass("unhover", []); });
+      node.on("plotly_selected", (event) => { pass("lasso", told(event)); trigger("lasso", { points: told(event) }); });
+      node.on("plotly_deselect", () => { pass("lasso", []); trigger("lasso", { points: [] }); });
+    };
+    let asked = 0; // of several wishes to draw only the last is met
+    const draw = async () => {
+      if (!node.isConnected) return;
+      element.classList.toggle("empty", !figure);
+      if (!figure || !node.clientWidth) return; // hidden: drawn when it is seen
+      const mine = ++asked;
+      const Plotly = await plotly();
+      if (node.getBoundingClientRect().top > innerHeight) await rest(); // out of sight: what is in sight comes first
+      if (!figure || mine !== asked || !node.clientWidth) return;
+      const { data, layout } = dressed(figure);
+      const name = figure.name;
+      const first = !node.classList.contains("js-plotly-plot");
+      const show = () => Plotly.react(node, data, { ...layout, height: node.clientHeight, autosize: true }, { ...style.config, displayModeBar: bar ? "hover" : false });
+      await (first ? withoutBase(show) : show());
+      if (first) listen();
+      node.dataset.drawn = name;
+    };
+    let before = ""; // the same picture again is not drawn again
+    const read = () => {
+      if (props.value && props.value === before) return;
+      before = props.value;
+      figure = props.value ? JSON.parse(props.value) : null;
+      if (!figure && node.classList.contains("js-plotly-plot")) {
+        plotly().then((Plotly) => { if (!figure) { Plotly.purge(node); node.classList.remove("js-plotly-plot"); delete node.dataset.drawn; } });
+      }
+      draw();
+    };
+    menu.addEventListener("click", (event) => {
+      const form = event.target.closest("[data-save]")?.dataset.save;
+      if (!form || !figure) return;
+      menu.open = false;
+      save(figure, node, form).catch((error) => PrefixLab.note(`The figure could not be saved (${error.message}).`));
+    });
+    let width = 0;
+    new ResizeObserver(() => {
+      if (node.clientWidth === width) return;
+      width = node.clientWidth;
+      draw();
+    }).observe(node);
+    widgets.set(id, { node, draw });
+    if (!started) start();
+    watch("value", read);
+    read();
+  };
+
+  // ---- saving, all in the page
+  const give = (name, content) => { // content: a Blob or an address
+    const link = document.createElement("a");
+    link.href = content instanceof Blob ? URL.createObjectURL(content) : content;
+    link.download = name;
+    link.click();
+    if (content instanceof Blob) setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+  };
+  const save = async (figure, node, form) => {
+    const name = `prefix-lab-${figure.name}.${form}`;
+    if (form === "csv") return give(name, new Blob([figure.csv], { type: "text/csv" }));
+    if (form === "html") return give(name, new Blob([await page(figure)], { type: "text/html" }));
+    const Plotly = await plotly();
+    const { data, layout } = dressed(figure);
+    const size = { width: node.clientWidth, height: node.clientHeight };
+    give(name, await Plotly.toImage({ data, layout: { ...layout, ...size } }, { ...size, format: form, scale: form === "png" ? 2 : 1 }));
+  };
+  const page = async (figure) => {
+    const source = await (await fetch(style.script)).text();
+    const { data, layout } = dressed(figure);
+    const parts = JSON.stringify([data, layout, { ...style.config, displayModeBar: true }]).replaceAll("<", "\\u003c");
+    const paper = layout.template.layout.paper_bgcolor;
+    const script = (code) => `\x3cscript>${code.replaceAll("\x3c/script", "\\x3c/script")}\x3c/script>`; // this file stands in a script itself
+    return `<!doctype html><html lang="en"><meta charset="utf-8"><title>Prefix Lab: ${figure.name}</title>
+<style>html, body { margin: 0; height: 100%; background: ${paper}; } #figure { height: 100vh; }</style><div id="figure"></div>
+${script(source)}
+${script(`const [data, layout, config] = ${parts}; Plotly.newPlot("figure", data, layout, config);`)}</html>`;
+  };
+
+  // ---- for the rest of the page
+  const mark = async (id, curve, indices) => {
+    const widget = widgets.get(id);
+    if (!widget?.node.classList.contains("js-plotly-plot")) return;
+    (await plotly()).restyle(widget.node, { selectedpoints: [indices] }, [curve]);
+  };
+  // Shows the last point with this customdata as if the pointer were on it; null: none.
+  const point = async (id, data) => {
+    const node = get(id);
+    if (!node) return;
+    const Plotly = await plotly();
+    const curve = data === null ? -1 : node.data.findLastIndex((trace) => trace.customdata?.includes(data));
+    if (curve < 0) Plotly.Fx.unhover(node);
+    else Plotly.Fx.hover(node, [{ curveNumber: curve, pointNumber: node.data[curve].customdata.lastIndexOf(data) }]);
+  };
+  // Takes a lasso's selection back.
+  const unselect = async (id) => {
+    const node = get(id);
+    if (node) (await plotly()).update(node, { selectedpoints: null }, { selections: [] });
+  };
+  const redraw = () => { for (const widget of widgets.values()) widget.draw(); };
+  const get = (id) => (widgets.get(id)?.node.classList.contains("js-plotly-plot") ? widgets.get(id).node : null);
+  PrefixLab.plots = { make, mark, point, unselect, get, give, redraw };
+  const start = () => { // with the first widget: these scripts may run after the document was loaded
+    started = true;
+    const look = () => `${isDark()} ${document.body.classList.contains("present")}`;
+    let drawn = look();
+    const follow = () => { if (look() !== drawn) { drawn = look(); redraw(); } };
+    new MutationObserver(follow).observe(document.body, { attributes: true, attributeFilter: ["class"] });
+    document.addEventListener("click", (event) => { // an open menu closes with a click elsewhere
+      for (const menu of document.querySelectorAll(".pl-save[open]")) if (!menu.contains(event.target)) menu.open = false;
+    });
+  };
+})();

@@ -1,0 +1,74 @@
+"""The frame around the tabs: header, status bar, and what a page knows of itself."""
+
+from dataclasses import dataclass
+
+import gradio as gr
+
+from app.shared import urlstate
+from app.shared.html import area, count, tag, text
+from app.shared.model_pool import Lab
+from core.models.backbone import Backbone
+
+ACTS = "PrefixLab.acts(element, trigger) /* 'select' */"  # buttons that say what is to be done with a run
+DOTS = {"idle": "Ready", "loading": "Loading", "running": "Running", "done": "Done", "cancelled": "Stopped", "error": "Problem"}
+
+
+@dataclass
+class Shell:
+    """The page, and the shell's components that tabs read and write."""
+
+    page: gr.Blocks
+    backbone: gr.Dropdown
+    task: gr.Dropdown
+    facts: gr.HTML
+    status: gr.HTML
+    search: gr.Textbox
+    address: gr.Textbox
+    offer: gr.HTML  # trainings that were interrupted, to go on with
+    subject: gr.Textbox  # the number of the page's last finished comparison (Lab.subject); empty while there is none
+
+
+def header(lab: Lab, page: gr.Blocks) -> Shell:
+    """Draw the header and the status bar; call inside gr.Blocks, before the tabs."""
+    with gr.Row(elem_id="pl-header"):
+        area(tag("h1", "Prefix Lab"), elem_id="pl-brand")
+        backbone = gr.Dropdown(
+            lab.names(), value=lab.default, label="Backbone", allow_custom_value=True, elem_id="pl-backbone", min_width=120
+        )
+        task = gr.Dropdown([], value=None, label="Task", elem_id="pl-task", min_width=80)
+        facts = area("", elem_id="pl-facts")
+        area(_buttons(), elem_id="pl-acts")
+    status = area(say("loading", "Opening the page…"), elem_id="pl-status")
+    area(tag("span", "", cls="note", aria_live="polite"), elem_id="pl-note")
+    offer = area("", js_on_load=ACTS, elem_id="pl-offer")
+    search = gr.Textbox(visible="hidden", elem_id="pl-search")
+    address = gr.Textbox(visible="hidden", elem_id="pl-address")
+    address.change(None, address, None, js=urlstate.remember(urlstate.Address))
+    subject = gr.Textbox(visible="hidden", elem_id="pl-subject")
+    return Shell(page, backbone, task, facts, status, search, address, offer, subject)
+
+
+def _buttons() -> str:
+    acts = [
+        ("theme", "Dark", "Dark or light"),
+        ("controls", "Controls", "Show or hide the controls that the large type leaves no room for"),
+        ("present", "Present", "Large type for a projector (key P)"),
+        ("link", "Copy link", "Copy a link to this comparison"),
+    ]
+    return "".join(
+        tag("button", name, type="button", data_act=act, title=title, cls="pl-btn pl-act") for act, name, title in acts
+    )
+
+
+def say(phase: str, sentence: str) -> str:
+    """The status bar's content: a word for the phase, and a sentence."""
+    return tag("div", tag("b", DOTS[phase]) + tag("span", text(sentence)), cls=f"status {phase}", role="status", data_phase=phase)
+
+
+def facts(backbone: Backbone) -> str:
+    """What is loaded, for the header."""
+    spec = backbone.spec
+    device = {"cpu": "CPU", "cuda": "GPU", "mps": "Apple GPU"}.get(backbone.device.type, backbone.device.type)
+    shape = f"{spec.layers} layers, width {spec.width}, {spec.heads} heads, {spec.positions} positions"
+    detail = f"{shape}; weights {spec.fingerprint}"
+    return tag("span", f"{count(spec.parameters)} parameters on the {device}", title=detail)

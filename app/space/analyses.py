@@ -1,0 +1,178 @@
+"""What the Prefix space tab computes, kept for the next look: spaces, scenes in them, and UMAP in the background."""
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any
+
+from analysis.space.neighbor_analysis import EMBEDDINGS, RANKS, SITE, AnySpace, Scene, Shown, open_parts, scene, shown
+from analysis.space.neighbors import Control, random_control
+from analysis.space.projection import Cloud, Projection, pca, umap
+from app.shared.model_pool import Lab, unfit
+from core.methods.loading import TEXT
+from core.models.backbone import Backbone
+from core.runs.store import Run
+
+WITH_PREFIX = ("prefix", "embedding", "infix", "in_context")  # methods whose runs have virtual tokens at every layer
+EMBEDDED = ("embedding", "in_context")  # … and vectors at the input
+SPACES_KEPT = 512 * 2**20  # bytes of words' vectors; the space that is looked at is kept however large it is
+SCENES_KEPT = 12  # and as many maps by PCA
+QUICK = 50_000_000  # parameters of a model whose words are computed at a layer within a few seconds
+MAPS_KEPT = 16
+Key = tuple[Hashable, ...]
+FORGET = 5.0  # seconds after which a map that nobody asks for any more is not computed further
+
+
+@dataclass(frozen=True)
+class View:
+    """What is looked at. `layer` and `head` from 0, head None for all; `runs`: ids, also of text prefixes; `site`: whose."""
+
+    space: str
+    layer: int
+    head: int | None
+    runs: tuple[str, ...]
+    whole: bool = False
+    site: str = SITE
+
+
+@dataclass
+class _Kept:
+    space: AnySpace
+    controls: dict[bool, Control]
+
+
+class Studio:
+    """One for all pages. Every step of a model goes through `lab.work`."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab, self.maps = lab, Maps()
+        self._spaces: OrderedDict[Key, _Kept] = OrderedDict()
+        self._scenes: OrderedDict[Key, Scene] = OrderedDict()
+        self._flat: OrderedDict[Key, Projection] = OrderedDict()
+        self._guard = threading.Lock()
+        lab.on_drop.append(self._forget)
+
+    def _forget(self, fingerprint: str) -> None:
+        """What was computed on a backbone that is gone; every key begins with its fingerprint."""
+        with self._guard:
+            for kept in (self._spaces, self._scenes, self._flat, self.maps.jobs):
+                for key in [key for key in list(kept) if key[0] == fingerprint]:
+                    kept.pop(key, None)
+
+    def runs(self, backbone: Backbone) -> list[Run]:
+        """Runs that stand on a backbone, those with virtual tokens first."""
+        fit = [run for run in self.lab.store.runs() if not unfit(run, backbone)]
+        return sorted(fit, key=lambda run: run.method not in WITH_PREFIX)
+
+    def look(self, backbone: Backbone, view: View) -> Iterator[tuple[Scene | None, int, int]]:
+        """(None, words done, words in all) while the words' vectors are computed, then (scene, all, all)."""
+        key = self.key(backbone, view)
+        found = self._scenes.get(key)
+        if found is None:
+            runs = [self._run(run_id, backbone) for run_id in view.runs]
+            kept = yield from self._open(backbone, view)
+            found = self.lab.work(self._scene, kept, runs, view.whole)
+        self._keep(self._scenes, key, found)
+        words = len(found.space.vocabulary)
+        yield found, words, words
+
+    def flat(self, key: Key, cloud: Cloud) -> Projection:
+        """The map by PCA of the scene of a key."""
+        found = self._flat.get(key) or self.lab.work(pca, cloud)
+        self._keep(self._flat, key, found)
+        return found
+
+    def ahead(self, backbone: Backbone, view: View, stale: Callable[[], bool]) -> None:
+        """The layers beside this one, while nothing newer is asked for, so that a step to them finds everything ready.
+
+        Nothing where a layer's words would take long.
+        """
+        if view.space == EMBEDDINGS or backbone.spec.parameters > QUICK:
+            return
+        for layer in (view.layer - 1, view.layer + 1):
+            if 0 <= layer < backbone.spec.depth(view.site) and not stale():
+                beside = replace(view, layer=layer)
+                for found, _, _ in self.look(backbone, beside):
+                    if stale():
+                        return
+                    if found is not None:
+                        self.flat(self.key(backbone, beside), found.cloud)
+
+    def key(self, backbone: Backbone, view: View) -> Key:
+        """Names a scene: what is looked at, and when each run was made (one may be trained anew under the same name)."""
+        made = tuple(run_id if run_id.startswith(TEXT) else self.lab.store.get(run_id).created for run_id in view.runs)
+        return backbone.spec.fingerprint, view, made
+
+    def _open(self, backbone: Backbone, view: View) -> Generator[tuple[None, int, int], None, _Kept]:
+        place = (backbone.spec.fingerprint, view.space, view.layer, view.head, view.site)
+        kept = self._spaces.get(place)
+        if kept is None:
+            parts = open_parts(backbone, view.space, view.layer, view.head, site=view.site)
+            found: AnySpace | None = None
+            while found is None:
+                found, done, total = self.lab.work(next, parts)
+                if found is None:
+                    yield None, done, total
+            kept = _Kept(found, {})
+        self._keep(self._spaces, place, kept)
+        return kept
+
+    def _keep(self, place: "OrderedDict[Key, Any]", key: Key, found: Any) -> None:
+        """Keep what was used last: so many scenes and maps, and spaces up to some memory. Several pages may do so at once."""
+        with self._guard:
+            place[key] = found
+            place.move_to_end(key)
+            while place is not self._spaces and len(place) > SCENES_KEPT:
+                place.popitem(last=False)
+            while len(self._spaces) > 1 and sum(_size(kept.space) for kept in self._spaces.values()) > SPACES_KEPT:
+                self._spaces.popitem(last=False)
+
+    @staticmethod
+    def _scene(kept: _Kept, runs: Sequence[Shown], whole: bool) -> Scene:
+        if whole not in kept.controls:
+            kept.controls[whole] = random_control(kept.space, RANKS, whole=whole)
+        return scene(kept.space, runs, whole=whole, random=kept.controls[whole])
+
+    def _run(self, run_id: str, backbone: Backbone) -> Shown:
+        """A run as it is set among words."""
+        return self.lab.work(shown, self.lab.load(run_id, backbone), backbone)
+
+
+def _size(space: AnySpace) -> int:
+    return 4 * len(space.vocabulary) * len(space.mean)
+
+
+@dataclass
+class _Job:
+    future: "Future[Projection | None] | None" = None
+    wanted: float = 0.0
+
+
+class Maps:
+    """UMAP, one at a time, in a process of its own. A map that no page asks for any more is given up."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(1, "umap")
+        self.jobs: OrderedDict[Key, _Job] = OrderedDict()
+
+    def ask(self, key: Key, cloud: Cloud) -> Projection | None:
+        """The map, or None while it is computed: ask again soon. Raises what went wrong in it."""
+        job = self.jobs.setdefault(key, _Job())
+        job.wanted = time.monotonic()
+        self.jobs.move_to_end(key)
+        if job.future is None:
+            job.future = self._pool.submit(umap, cloud, cancel=lambda: time.monotonic() - job.wanted > FORGET)
+            while len(self.jobs) > MAPS_KEPT:
+                self.jobs.popitem(last=False)
+        if not job.future.done():
+            return None
+        future, found = job.future, None
+        try:
+            found = future.result()
+        finally:
+            if found is None:  # given up, or failed: begun anew when it is asked for again
+                self.jobs.pop(key, None)
+        return found

@@ -1,0 +1,269 @@
+"""What the Prefix space tab's events do: read inputs, one call below, draw."""
+
+import csv
+import io
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from analysis.figures import space as figures
+from analysis.space.neighbor_analysis import EMBEDDINGS, SITE, Scene
+from analysis.space.neighbors import Neighbour, rows
+from analysis.space.projection import PREFIX, Projection
+from analysis.space.spaces import WHERE
+from analysis.space.vocabulary import vocabulary
+from app.shared import plot_widget, shell, urlstate
+from app.shared.html import tag, text
+from app.shared.model_pool import Lab
+from app.space import view
+from app.space.analyses import WITH_PREFIX, Key, Studio
+from app.space.components import SpacePage
+from app.space.request import Fitted, Wish, fit
+from app.space.state import SpaceState, parted
+from core.errors import BadInput, PrefixLabError
+from core.methods.loading import TEXT
+from core.models.backbone import Backbone
+
+ALL = ("all", 0)  # the choice of all heads
+PAUSE = 0.3  # seconds between two looks at whether a map is ready
+log = logging.getLogger(__name__)
+Update = dict[Any, Any]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A scene with what is chosen in it. `words`: what a search found; `wanted`: the word; `key` names the scene's map."""
+
+    scene: Scene
+    key: Key
+    fitted: Fitted
+    run: str
+    number: int
+    wanted: str = ""
+    words: tuple[Neighbour, ...] = ()
+    note: str = ""
+
+    @property
+    def wish(self) -> Wish:
+        return self.fitted.wish
+
+
+class SpaceHandlers:
+    """Bound to the components they write."""
+
+    def __init__(self, lab: Lab, frame: shell.Shell, page: SpacePage) -> None:
+        self.lab, self.shell, self.page, self.studio = lab, frame, page, Studio(lab)
+        self._newest: dict[str, int] = {}
+
+    # ---- choosing
+
+    def restore(self, search: str) -> Update:
+        """What the address says, on opening the page."""
+        page, state = self.page, urlstate.read(search or "", SpaceState)
+        runs = parted(state.runs)
+        said = f"Left out, as the address has no readable value for: {', '.join(state.ignored)}."
+        return {
+            page.runs: gr.update(choices=runs, value=runs),
+            page.space: state.space,
+            page.site: state.site,
+            # The names are those of `_controls`: a choice that keeps its value keeps the name that it was first shown by.
+            page.layer: gr.update(choices=[state.layer], value=state.layer),
+            page.head: gr.update(choices=[ALL, state.head or ALL], value=state.head),
+            page.map: state.map,
+            page.whole: bool(state.whole),
+            page.paths: bool(state.paths),
+            page.word: state.word,
+            page.token: [state.of, state.token - 1],
+            page.lost: _note(said, "meta") if state.ignored else "",
+            page.ready: "yes",
+        }
+
+    def choose(self, name: str, event: gr.EventData) -> Update:
+        """A point of the map or a row was clicked: a virtual token is looked at, a word searched for."""
+        points = getattr(event, "points", None)
+        chosen = str((points[0].get("data") if points else getattr(event, "id", "")) or "")
+        kind, _, rest = chosen.partition(":")
+        if kind == "t":
+            run, _, number = rest.rpartition(":")
+            return {self.page.token: [run, int(number)], self.page.word: ""}
+        if kind == "w":
+            word = vocabulary(self.lab.backbone(name or self.lab.default)).texts[int(rest)].strip()
+            return {self.page.word: word or f"#{int(rest)}"}
+        return {self.page.word: ""}
+
+    def step(self, by: int, name: str, layer: int, site: str = SITE) -> int:
+        """The layer before or after, as the keys [ and ] ask for it; where there is none, it stays."""
+        spec = self.lab.backbone(name or self.lab.default).spec
+        return min(max(1, int(layer) + by), spec.depth(site if site in spec.sites else SITE))
+
+    # ---- looking
+
+    def refresh(self, request: gr.Request, name, ready, active, *chosen) -> Iterator[Update]:
+        """Look again, and say what went wrong where it did. Nothing where the tab is not on show."""
+        if not ready or active != "space":
+            yield {self.shell.status: gr.skip()}  # an empty update is taken for a missing one
+            return
+        who = request.session_hash or ""
+        ticket = self._newest[who] = self._newest.get(who, 0) + 1
+        try:
+            for update in self._look(name or self.lab.default, Wish.of(*chosen), lambda: self._newest[who] > ticket):
+                if self._newest[who] > ticket:
+                    return
+                yield update
+        except PrefixLabError as error:
+            yield self._failed(str(error))
+        except Exception as error:
+            log.exception("a look at a prefix failed")
+            yield self._failed(
+                f"Something unexpected went wrong ({type(error).__name__}: {error}). The terminal has the details."
+            )
+
+    def _failed(self, sentence: str) -> Update:
+        return self._cleared() | {self.shell.status: shell.say("error", sentence)}
+
+    def _cleared(self) -> Update:
+        page = self.page
+        empty: Update = dict.fromkeys((page.detail, page.verdict, page.all, page.empty), "")
+        return empty | {
+            page.picture: plot_widget.NOTHING,
+            page.first: plot_widget.NOTHING,
+            page.csv: gr.update(interactive=False),
+        }
+
+    def _look(self, name: str, wish: Wish, stale: Callable[[], bool]) -> Iterator[Update]:
+        began = time.monotonic()
+        if not self.lab.is_loaded(name):
+            yield {self.shell.status: shell.say("loading", f"Loading the model {name}…")}
+        backbone = self.lab.backbone(name)
+        fitted = fit(self.studio, backbone, wish)
+        yield self._controls(backbone, fitted)
+        if fitted.reason:
+            said = shell.say("done", "There is nothing to set among the words.")
+            yield self._cleared() | {self.page.empty: fitted.reason, self.page.told: "", self.shell.status: said}
+            return
+        for scene, done, total in self.studio.look(backbone, fitted.view):
+            if stale():
+                return
+            if scene is None:
+                where = f"layer {fitted.wish.layer}{WHERE[fitted.wish.site]}"
+                said = f"What {backbone.spec.name} computes for each word at {where}: {done:,} of {total:,}…"
+                yield {self.shell.status: shell.say("running", said)}
+            else:
+                yield from self._shown(_seen(scene, self.studio.key(backbone, fitted.view), fitted), began, stale)
+        self._ahead(backbone, fitted, stale)
+
+    def _ahead(self, backbone: Backbone, fitted: Fitted, stale: Callable[[], bool]) -> None:
+        """Once the page has everything. What goes wrong here was not asked for; where it is, it is told."""
+        time.sleep(PAUSE)  # the page draws first
+        if not stale():
+            with suppress(PrefixLabError):
+                self.studio.ahead(backbone, fitted.view, stale)
+
+    def _controls(self, backbone: Backbone, fitted: Fitted) -> Update:
+        """The controls as the backbone has them."""
+        page, spec, wish = self.page, backbone.spec, fitted.wish
+        runs = [(run.id if run.method in WITH_PREFIX else f"{run.id} (no virtual tokens)", run.id) for run in fitted.listed]
+        depth, heads = spec.depth(wish.site), [ALL, *range(1, spec.kv_heads + 1)]
+        deep = wish.space != EMBEDDINGS
+        return {
+            page.runs: gr.update(choices=runs + [(run, run) for run in wish.runs if run.startswith(TEXT)], value=list(wish.runs)),
+            page.site: gr.update(value=wish.site, visible=len(spec.sites) > 1, interactive=deep),
+            page.layer: gr.update(
+                choices=list(range(1, depth + 1)), value=wish.layer, interactive=deep, label=f"Layer (1–{depth})"
+            ),
+            page.head: gr.update(choices=heads, value=wish.head, interactive=deep, label=f"Head (1–{spec.kv_heads})"),
+            page.told: view.told(wish.space, wish.site if len(spec.sites) > 1 else ""),
+            page.note: _notes(fitted),
+        }
+
+    def _shown(self, seen: Seen, began: float, stale: Callable[[], bool]) -> Iterator[Update]:
+        page, scene, wish = self.page, seen.scene, seen.wish
+        ready = self.studio.maps.ask(seen.key, scene.cloud) if wish.map == "umap" else None
+        waiting = wish.map == "umap" and ready is None
+        found = view.found(scene, seen.wanted, seen.words)
+        soon = _note("UMAP is being computed in the background: up to a minute. Until then this is PCA.", "wait")
+        said = f"{scene.title}: {scene.cloud.count(PREFIX)} virtual tokens among {scene.cloud.words:,} words"
+        yield {
+            page.empty: "",
+            page.token: [seen.run, seen.number],
+            page.picture: self._picture(seen, ready or self.studio.flat(seen.key, scene.cloud)),
+            page.note: _notes(seen.fitted) + seen.note + (soon if waiting else ""),
+            page.detail: found if seen.words else view.detail(scene, seen.run, seen.number),
+            page.verdict: view.verdict(scene),
+            page.first: plot_widget.value(figures.first_words(scene, seen.run, seen.number), "first-words"),
+            page.all: view.overview(scene, seen.run, seen.number),
+            page.csv: gr.update(interactive=True),
+            page.address: urlstate.write(wish.state(seen.run, seen.number)),
+            self.shell.status: shell.say("done", f"{said}, in {time.monotonic() - began:.1f} s."),
+        }
+        if waiting:
+            yield from self._later(seen, stale)
+
+    def _later(self, seen: Seen, stale: Callable[[], bool]) -> Iterator[Update]:
+        """UMAP takes over when it is ready."""
+        began, made = time.monotonic(), None
+        while made is None:
+            time.sleep(PAUSE)
+            if stale():
+                return
+            try:
+                made = self.studio.maps.ask(seen.key, seen.scene.cloud)
+            except PrefixLabError as error:
+                yield {self.page.note: _notes(seen.fitted) + _note(str(error), "pl-problem")}
+                return
+        note = _note(f"UMAP is ready: it took {time.monotonic() - began:.0f} s, and is kept for the next time.", "meta")
+        yield {self.page.picture: self._picture(seen, made), self.page.note: _notes(seen.fitted) + seen.note + note}
+
+    @staticmethod
+    def _picture(seen: Seen, made: Projection) -> str:
+        words = sorted({one.id for one in seen.words})
+        drawn = figures.prefix_map(seen.scene, made, (seen.run, seen.number), seen.wish.paths, words)
+        return plot_widget.value(drawn, f"prefix-space-{made.method.lower()}")
+
+    # ---- taking away
+
+    def table(self, name, *chosen) -> str:
+        """The words of all virtual tokens as CSV; each row says which space it is from."""
+        backbone = self.lab.backbone(name or self.lab.default)
+        fitted = fit(self.studio, backbone, Wish.of(*chosen))
+        if fitted.reason:
+            return ""
+        scene = next(scene for scene, _, _ in self.studio.look(backbone, fitted.view) if scene is not None)
+        wish, kept = fitted.wish, io.StringIO()
+        where = [backbone.spec.name, wish.space, wish.site, wish.layer, wish.head or "all"]
+        writer = csv.writer(kept)
+        for direction, words in (("near", scene.near), ("far", scene.far)):
+            for row in rows(scene.space, words):
+                if not kept.tell():
+                    writer.writerow(["backbone", "space", "site", "layer", "head", "direction", *row])
+                writer.writerow([*where, direction, *row.values()])
+        return kept.getvalue()
+
+
+def _seen(scene: Scene, key: Key, fitted: Fitted) -> Seen:
+    """The chosen virtual token where it is in the scene, else the first; what the search finds."""
+    token, lengths = fitted.wish.token, {one.run: len(one.vectors) for one in scene.placed}
+    run = token[0] if token and token[0] in lengths else scene.placed[0].run
+    number = int(token[1]) if token and 0 <= int(token[1]) < lengths[run] else 0
+    plain, word = Seen(scene, key, fitted, run, number), fitted.wish.word
+    if not word:
+        return plain
+    if word.startswith("#") and word[1:].isdigit() and int(word[1:]) < len(scene.space.vocabulary):
+        word = scene.space.vocabulary.texts[int(word[1:])]
+    try:
+        return Seen(scene, key, fitted, run, number, word, tuple(scene.search(word)))
+    except BadInput as error:
+        return Seen(scene, key, fitted, run, number, note=_note(str(error), "pl-problem"))
+
+
+def _notes(fitted: Fitted) -> str:
+    return "".join(_note(sentence, "meta") for sentence in fitted.said)
+
+
+def _note(sentence: str, look: str) -> str:
+    return tag("p", text(sentence), cls=look)

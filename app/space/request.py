@@ -1,0 +1,104 @@
+"""What is asked of the Prefix space tab, and as much of it as can be met on a backbone."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from analysis.space.neighbor_analysis import EMBEDDINGS, SITE, WRITES
+from app.space import view
+from app.space.analyses import EMBEDDED, WITH_PREFIX, Studio, View
+from app.space.state import MOST, SpaceState, joined
+from core.methods.loading import TEXT
+from core.models.backbone import Backbone
+from core.runs.store import Run
+
+
+@dataclass(frozen=True)
+class Wish:
+    """The controls as they stand. `layer` and `head` as they are shown: from 1, 0 for the last and for all.
+
+    `token`: [run, number from 0], empty for the first; `site`: whose virtual tokens, of a model with several.
+    """
+
+    runs: tuple[str, ...]
+    space: str
+    layer: int
+    head: int
+    map: str
+    whole: bool
+    paths: bool
+    word: str
+    token: tuple
+    site: str = SITE
+
+    @classmethod
+    def of(cls, runs, space, layer, head, map_, whole, paths, word, token, site=SITE) -> "Wish":
+        """From the values of the page's controls, in their order."""
+        asked, at = tuple(dict.fromkeys(runs or ())), tuple(token or ())
+        word = (word or "").strip()
+        return cls(asked, space, _number(layer), _number(head), map_, bool(whole), bool(paths), word, at, site or SITE)
+
+    def state(self, run: str, number: int) -> SpaceState:
+        """For the address, with the virtual token that is looked at."""
+        of = run if self.runs and run != self.runs[0] else ""
+        word = "" if self.word.startswith("#") else self.word
+        where = (joined(self.runs), self.space, self.layer, self.head, number + 1, of, self.map)
+        return SpaceState(*where, int(self.whole), int(self.paths), word, self.site)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A wish as it can be met. `drawn`: the runs that have a place in the space; `reason`: HTML, why there is nothing to show.
+
+    `listed`: the runs of the backbone; `said`: what was left out, in sentences.
+    """
+
+    wish: Wish
+    drawn: tuple[str, ...]
+    listed: Sequence[Run]
+    said: Sequence[str]
+    reason: str = ""
+
+    @property
+    def view(self) -> View:
+        """What is computed for it."""
+        wish = self.wish
+        return View(wish.space, wish.layer - 1, wish.head - 1 if wish.head else None, self.drawn, wish.whole, wish.site)
+
+
+def fit(studio: Studio, backbone: Backbone, wish: Wish) -> Fitted:
+    """Layer, head and runs that are there; the first run with virtual tokens where none is asked for."""
+    spec, listed = backbone.spec, studio.runs(backbone)
+    known = {run.id: run for run in listed}
+    asked = [run for run in wish.runs if run in known or run.startswith(TEXT)][:MOST]
+    said = [_lost(spec.name, [run for run in wish.runs if run not in asked])] if len(asked) < len(wish.runs) else []
+    asked = asked or [run.id for run in listed if run.method in WITH_PREFIX][:1]
+    site = wish.site if wish.site in spec.sites else SITE
+    depth = spec.depth(site)
+    wish = replace(
+        wish,
+        runs=tuple(asked),
+        site=site,
+        layer=wish.layer if 1 <= wish.layer <= depth else depth,
+        head=wish.head if wish.head <= spec.kv_heads else 0,
+    )
+    drawn = tuple(run for run in asked if run.startswith(TEXT) or known[run].method in WITH_PREFIX)
+    tuned = [known[run] for run in asked if run not in drawn]
+    said += [f"{run.id} has no virtual tokens (its method is {run.method}), so it is not on the map." for run in tuned]
+    if not drawn:
+        return Fitted(wish, (), listed, (), view.no_tokens(tuned) if tuned else view.no_runs(backbone))
+    if wish.space == WRITES and site == "encoder":
+        return Fitted(wish, (), listed, said, view.no_lens(spec.name))
+    if wish.space == EMBEDDINGS:
+        embedded = tuple(run for run in drawn if run.startswith(TEXT) or known[run].method in EMBEDDED)
+        said += [f"{run} has no input embeddings, so it is not on the map." for run in drawn if run not in embedded]
+        return Fitted(wish, embedded, listed, said if embedded else (), "" if embedded else view.no_embeddings())
+    return Fitted(wish, drawn, listed, said)
+
+
+def _number(value: object) -> int:
+    """What was chosen, or typed, as a number; 0, which stands for the usual, where it is none."""
+    return int(str(value)) if str(value).isdecimal() else 0
+
+
+def _lost(name: str, runs: Sequence[str]) -> str:
+    return f"Left out, as there is no such run on {name}, or more than {MOST} were asked for: {', '.join(runs)}."

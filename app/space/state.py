@@ -1,0 +1,47 @@
+"""What the Prefix space tab keeps in the page's address. Layers, heads and virtual tokens are counted from 1."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import quote, unquote
+
+from analysis.attention.maps import SITES
+from analysis.space.neighbor_analysis import KEYS, SITE, SPACES
+from app.shared.urlstate import State, kept
+
+MAPS = ("pca", "umap")
+MOST = 4  # runs on one map
+
+
+def _positive(value: int) -> bool:
+    return 0 <= value < 100_000
+
+
+def _switch(value: int) -> bool:
+    return value in (0, 1)
+
+
+@dataclass(frozen=True)
+class SpaceState(State):
+    """`layer` 0: the last one; `head` 0: all; `of`: the run whose token is chosen, empty for the first; `site` of several."""
+
+    runs: str = kept("", key="among")
+    space: str = kept(KEYS, lambda value: value in SPACES)
+    layer: int = kept(0, _positive, key="space-layer")
+    head: int = kept(0, _positive, key="space-head")
+    token: int = kept(1, lambda value: 1 <= value < 100_000, key="space-token")
+    of: str = kept("", key="space-of")
+    map: str = kept("pca", lambda value: value in MAPS)
+    whole: int = kept(0, _switch)
+    paths: int = kept(0, _switch)
+    word: str = kept("", lambda value: len(value) <= 100)
+    site: str = kept(SITE, lambda value: value in SITES, key="space-site")
+
+
+def joined(runs: Sequence[str]) -> str:
+    """Ids in one value: commas part them, and those inside a text are quoted."""
+    return ",".join(quote(run, safe=" :/?!()'") for run in runs)
+
+
+def parted(value: str) -> list[str]:
+    """What `joined` joined."""
+    return [unquote(part) for part in value.split(",") if part][:MOST]

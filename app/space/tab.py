@@ -1,0 +1,96 @@
+"""The Prefix space tab: virtual tokens among the words of the frozen model, as a map and as tables."""
+
+from functools import partial
+from typing import Any
+
+import gradio as gr
+
+from analysis.attention.maps import SITE, SITES
+from analysis.space.neighbor_analysis import EMBEDDINGS, KEYS, VALUES, WRITES
+from app.shared import plot_widget, urlstate
+from app.shared.html import area
+from app.shared.model_pool import Lab
+from app.shared.shell import Shell
+from app.space import view
+from app.space.components import SpacePage
+from app.space.handlers import SpaceHandlers
+from app.space.state import MAPS, MOST, SpaceState
+
+NAMES = {KEYS: "Keys", VALUES: "Values", WRITES: "Writes", EMBEDDINGS: "Embeddings"}
+SHOWN = {"pca": "PCA", "umap": "UMAP"}
+QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+LINE: dict[str, Any] = {"concurrency_id": "space", "concurrency_limit": 8, "trigger_mode": "multiple"}
+HIGH, LOW = 560, 300  # px
+SAVE = "(text) => text && PrefixLab.plots.give('prefix-lab-nearest-words.csv', new Blob([text], { type: 'text/csv' }))"
+LINKED = "PrefixLab.space.{part}(element, trigger, watch) /* 'select' */"
+
+
+def build(lab: Lab, shell: Shell, tab: gr.Tab) -> SpacePage:
+    """Draw the tab and wire it; call inside gr.Tab."""
+    area(view.warning())
+    made = _controls()
+    made |= {name: area("", elem_id=f"pl-space-{name}", elem_classes="pl-maybe") for name in ("lost", "note", "empty")}
+    with gr.Row(elem_id="pl-space"):
+        with gr.Column(elem_id="pl-space-left", min_width=500):
+            made["picture"] = plot_widget.plot("pl-space-map", HIGH, bar=True, name="Map of virtual tokens among words")
+        with gr.Column(elem_id="pl-space-right", min_width=300):
+            made["detail"] = area("", js_on_load=LINKED.format(part="rows"), elem_id="pl-space-detail")
+            made |= {name: area("", elem_id=f"pl-space-{name}", elem_classes="pl-maybe") for name in ("verdict", "told")}
+    made["first"] = plot_widget.plot("pl-space-first", LOW, name="The first word of each virtual token, and what chance gives")
+    made["all"] = area("", js_on_load=LINKED.format(part="table"), elem_id="pl-space-all")
+    hidden: dict[str, Any] = {"visible": "hidden"}
+    made |= {"table": gr.Textbox(elem_id="pl-space-csv", **hidden), "address": gr.Textbox(elem_id="pl-space-address", **hidden)}
+    made |= {name: gr.Button("", elem_id=f"pl-space-{name}", elem_classes="pl-key") for name in ("down", "up")}  # keys [ and ]
+    page = SpacePage(**made, token=gr.State([]), ready=gr.Textbox(**hidden))
+    _wire(SpaceHandlers(lab, shell, page), shell, page, tab)
+    return page
+
+
+def _controls() -> dict[str, Any]:
+    made: dict[str, Any] = {}
+    # Custom values: a choice that the server has just replaced by others must not be refused.
+    small: dict[str, Any] = {"container": True, "min_width": 80, "allow_custom_value": True}
+    plain: dict[str, Any] = {"show_label": False, "container": False}
+    with gr.Row(elem_id="pl-space-bar"):
+        made["space"] = gr.Radio([(name, kind) for kind, name in NAMES.items()], value=KEYS, **plain)
+        made["site"] = gr.Radio(list(SITES), value=SITE, visible=False, elem_id="pl-space-site", **plain)
+        made["layer"] = gr.Dropdown([0], value=0, label="Layer", elem_id="pl-space-layer", **small)
+        made["head"] = gr.Dropdown([("all", 0)], value=0, label="Head", elem_id="pl-space-head", **small)
+        made["map"] = gr.Radio([(SHOWN[kind], kind) for kind in MAPS], value="pca", **plain)
+        made["paths"] = gr.Checkbox(False, label="All paths", container=False, min_width=90)
+        made["whole"] = gr.Checkbox(False, label="Whole words", container=False, min_width=110)
+    with gr.Row(elem_id="pl-space-more"):
+        made["runs"] = gr.Dropdown(
+            [], value=[], multiselect=True, max_choices=MOST, allow_custom_value=True, label="Runs", elem_id="pl-space-runs"
+        )
+        made["word"] = gr.Textbox(label="Find a word", placeholder="pub", elem_id="pl-space-word", max_lines=1, min_width=120)
+        made["csv"] = gr.Button("CSV", elem_id="pl-space-save", min_width=60, interactive=False)
+    return made
+
+
+def _wire(do: SpaceHandlers, shell: Shell, page: SpacePage, tab: gr.Tab) -> None:
+    on_show = "(...given) => [given[0], given[1], PrefixLab.tabs.now(), ...given.slice(3)]"
+    asked = [shell.backbone, page.ready, page.address, *page.controls]  # in place of the third: which tab is on show
+    outputs = [*page.outputs, shell.status]
+
+    def then_look(event: gr.events.Dependency) -> None:
+        event.then(do.refresh, asked, outputs, js=on_show, **LINE, **QUIET)
+
+    for control in (page.space, page.site, page.layer, page.head, page.map, page.paths, page.whole, page.runs):
+        control.input(do.refresh, asked, outputs, js=on_show, **LINE, **QUIET)
+    shell.backbone.change(do.refresh, asked, outputs, js=on_show, **LINE, **QUIET)  # also where the address names one
+    page.word.submit(do.refresh, asked, outputs, js=on_show, **LINE, **QUIET)
+    tab.select(do.refresh, asked, outputs, js=on_show, **LINE, **QUIET)
+    for key, step in ((page.down, -1), (page.up, 1)):
+        moved = key.click(partial(do.step, step), [shell.backbone, page.layer, page.site], page.layer, queue=False, **QUIET)
+        then_look(moved)
+    clicked: dict[str, Any] = {"inputs": [shell.backbone], "outputs": [page.token, page.word], "queue": False, **QUIET}
+    for place in (page.picture, page.first):
+        then_look(place.click(do.choose, **clicked))
+    for place in (page.detail, page.all):
+        then_look(place.select(do.choose, **clicked))
+    restored = [*page.controls, page.lost, page.ready]
+    then_look(shell.page.load(do.restore, shell.search, restored, js="() => [location.search]", queue=False, **QUIET))
+    page.address.change(None, page.address, None, js=urlstate.remember(SpaceState))
+    written = page.csv.click(do.table, [shell.backbone, *page.controls], page.table, **LINE, **QUIET)
+    written.then(None, page.table, None, js=SAVE)

@@ -1,0 +1,231 @@
+"""HTML of the Prefix space tab: the words of one virtual token, those of all, and what is said where there are none.
+
+Rows carry data-point, the id that the map's points have (analysis/figures/space.py): the page's script links them.
+"""
+
+import shlex
+from collections.abc import Sequence
+
+from analysis.figures.style import shown
+from analysis.space.neighbor_analysis import CLEAR, EMBEDDINGS, WRITES, Scene
+from analysis.space.neighbors import WARNING, Neighbour
+from app.shared.html import tag, text
+from core.models.backbone import Backbone
+from core.runs.store import Run
+
+SHORT = 28  # letters of a run's name in a heading
+WORDS = 6  # words of each virtual token in the table of all; fewer where there are two columns
+UP, DOWN = "pushed up", "pushed down"
+TOLD = {
+    "keys": "Keys: what decides how much a virtual token is attended to.",
+    "values": "Values: what is read from a virtual token where it is attended to.",
+    WRITES: "Writes: what the value adds to the text's own vectors, read off as words pushed up and down.",
+    EMBEDDINGS: "Embeddings: vectors that are trained at the model's input, where words stand too.",
+}
+AT = {
+    "encoder": "Here: what the encoder reads before the article.",
+    "decoder": "Here: what the decoder reads before the text that it has written.",
+    "cross": "Here: what the decoder reads before the article, as the encoder hands it over.",
+}
+NO_NORM = "A model like BART has no final norm, so what is written is read through the unembedding alone."
+Z = "Standard deviations above random vectors' word of the same rank; above 2 it is a surprise"
+Z0 = "Standard deviations above the run's own tokens before training"
+
+
+def warning() -> str:
+    """What stands at the top."""
+    return tag("p", tag("b", "Read with care. ") + text(WARNING), cls="pl-warning", role="note")
+
+
+def told(space: str, site: str = "") -> str:
+    """The space in a sentence, and of a model with several sites (see `AT`) what its virtual tokens do there."""
+    more = f" {AT[site]}" if site and space != EMBEDDINGS else ""
+    lens = f" {NO_NORM}" if site and space == WRITES else ""
+    return tag("p", text(TOLD[space] + more + lens), cls="meta")
+
+
+def name(run: str) -> str:
+    """A run's name where there is little room."""
+    return text(run if len(run) <= SHORT else run[: SHORT - 1] + "…")
+
+
+def verdict(scene: Scene) -> str:
+    """How much to believe, a sentence for each run."""
+    return "".join(tag("p", text(scene.verdict(one.run)), cls="pl-verdict") for one in scene.placed)
+
+
+def detail(scene: Scene, run: str, number: int) -> str:
+    """The words of one virtual token, with buttons for the one before and after."""
+    place = next(at for at, one in enumerate(scene.placed) if one.run == run)
+    count = len(scene.placed[place].vectors)
+    steps = "".join(
+        tag(
+            "button",
+            sign,
+            type="button",
+            cls="pl-btn",
+            data_point=f"t:{run}:{to}",
+            disabled=None if 0 <= to < count else "",
+            title=title,
+        )
+        for sign, to, title in (("‹", number - 1, "The one before"), ("›", number + 1, "The next one"))
+    )
+    head = tag("h3", f"P{number + 1} " + tag("small", f"of {count}, {name(run)}")) + tag("span", steps, cls="steps")
+    near = [one for one in scene.near if (one.run, one.token) == (run, number)]
+    far = [one for one in scene.far if (one.run, one.token) == (run, number)]
+    body = _table(scene, near, UP if far else "nearest words")
+    if far:
+        body += _table(scene, far, DOWN)
+    return tag("section", tag("header", head) + body + _legend(scene), cls="pl-near")
+
+
+def _table(scene: Scene, words: Sequence[Neighbour], caption: str) -> str:
+    began = any(one.before is not None for one in words)
+    heads = [("", ""), (caption, ""), (scene.space.measure, ""), ("z random", Z)]
+    heads += [("z initial", Z0), ("before", "The same word's score before training")] if began else []
+    down = caption == DOWN
+    rows = "".join(_row(one, began, down) for one in words)
+    return tag(
+        "table",
+        tag("thead", tag("tr", "".join(tag("th", title, title=why or None) for title, why in heads))) + tag("tbody", rows),
+    )
+
+
+def _row(one: Neighbour, began: bool, down: bool) -> str:
+    score = f"{one.score:.3f}" if abs(one.score) < 2 else f"{one.score:.2f}"
+    cells = tag("td", str(one.rank), cls="n") + tag("td", word(one)) + tag("td", score.replace("-", "−"), cls="n")
+    cells += _z(one.z_random, down)
+    if began:
+        before = "–" if one.before is None else f"{one.before:.2f}".replace("-", "−")
+        cells += _z(one.z_initial, down) + tag("td", before, cls="n soft")
+    return tag("tr", cells, data_point=f"w:{one.id}")
+
+
+def word(one: Neighbour) -> str:
+    """A word as it is seen; whole words are marked, by more than type."""
+    kind, told = ("whole", "A whole word") if one.whole else ("piece", "Part of a word, a sign or a number")
+    return tag("span", shown(one.word), cls=f"w {kind}", title=f"{told}: {one.word!r}")
+
+
+def _z(value: float | None, down: bool = False) -> str:
+    if value is None:
+        return tag("td", "–", cls="n soft")
+    clear = (-value if down else value) > CLEAR  # a word that is pushed down is a surprise far below
+    return tag("td", f"{value:+.1f}".replace("-", "−"), cls="n clear" if clear else "n soft")
+
+
+def _legend(scene: Scene) -> str:
+    whole = "Ranked among whole words only. " if scene.whole else ""
+    return tag(
+        "p", f"{whole}● a whole word; the others are parts of words, signs or numbers. Bold z: above {CLEAR:g}.", cls="meta"
+    )
+
+
+def found(scene: Scene, wanted: str, words: Sequence[Neighbour]) -> str:
+    """The virtual tokens near a word that was searched for."""
+    places = {one.run: at for at, one in enumerate(scene.placed)}
+    many = len(places) > 1
+    heads = ["", "word", scene.space.measure, "rank", "z random"]
+    rows = "".join(
+        tag(
+            "tr",
+            tag("td", tag("b", f"P{one.token + 1}") + (tag("small", " " + name(one.run)) if many else ""))
+            + tag("td", word(one))
+            + tag("td", f"{one.score:.3f}", cls="n")
+            + tag("td", f"{one.rank:,}", cls="n")
+            + _z(one.z_random),
+            data_point=f"t:{one.run}:{one.token}",
+        )
+        for one in words[:20]
+    )
+    head = tag("h3", f"Virtual tokens near “{text(wanted)}”") + tag(
+        "button", "close", type="button", cls="pl-btn", data_close="1"
+    )
+    table = tag("table", tag("thead", tag("tr", "".join(tag("th", title) for title in heads))) + tag("tbody", rows))
+    more = f"The best 20 of {len(words)}. " if len(words) > 20 else ""
+    note = f"{more}Rank: among all words of that virtual token. z: against the same word's scores with random vectors."
+    return tag("section", tag("header", head) + table + tag("p", note, cls="meta"), cls="pl-near")
+
+
+def overview(scene: Scene, run: str, number: int) -> str:
+    """All virtual tokens with their first words. The lasso on the map leaves those that it holds, or that are near its words."""
+    rows, count = [], WORDS - 2 if scene.far else WORDS
+    for place, one in enumerate(scene.placed):
+        near, far = (_grouped(words, one.run) for words in (scene.near, scene.far))
+        for token in range(len(one.vectors)):
+            first = near[token][0]
+            cells = tag(
+                "td",
+                tag("b", f"P{token + 1}") + (tag("small", " " + name(one.run)) if len(scene.placed) > 1 else ""),
+                cls=f"run{place}",
+            )
+            cells += _z(first.z_random) + _z(first.z_initial) + tag("td", _chips(near[token][:count]))
+            cells += tag("td", _chips(far[token][:count])) if far else ""
+            now = "true" if (one.run, token) == (run, number) else None
+            rows.append(tag("tr", cells, data_point=f"t:{one.run}:{token}", aria_current=now))
+    heads = [("", ""), ("z random", Z), ("z initial", Z0), (UP if scene.far else "nearest words", "")]
+    heads += [(DOWN, "")] if scene.far else []
+    head = tag("thead", tag("tr", "".join(tag("th", title, title=why or None) for title, why in heads)))
+    lasso = tag(
+        "p", tag("span", "") + tag("button", "Show all", type="button", cls="pl-btn", data_clear="1"), cls="lasso", hidden=""
+    )
+    return lasso + tag("div", tag("table", head + tag("tbody", "".join(rows))), cls="pl-all")
+
+
+def _grouped(words: Sequence[Neighbour], run: str) -> dict[int, list[Neighbour]]:
+    made: dict[int, list[Neighbour]] = {}
+    for one in words:
+        if one.run == run:
+            made.setdefault(one.token, []).append(one)
+    return made
+
+
+def _chips(words: Sequence[Neighbour]) -> str:
+    return " ".join(
+        tag("span", word(one) + tag("i", f"{one.score:.2f}"), data_point=f"w:{one.id}", cls="near") for one in words[:WORDS]
+    )
+
+
+def no_runs(backbone: Backbone) -> str:
+    """No run on this backbone has virtual tokens."""
+    command = f"python launch.py train --run my-prefix --method prefix --backbone {shlex.quote(backbone.spec.name)}"
+    return _empty(
+        f"No run on {backbone.spec.name} has virtual tokens yet.",
+        "Train a prefix, then open this tab again. Or type a text into Runs, such as text:Tell the table: any text is a prefix "
+        "without training.",
+        command,
+    )
+
+
+def no_tokens(runs: Sequence[Run]) -> str:
+    """Only runs without virtual tokens are chosen."""
+    names = " and ".join(run.id for run in runs)
+    return _empty(
+        f"{names}: nothing to set among the words.",
+        "Fine-tuning changes the model's own weights and adds no virtual tokens, so there is no key, value or embedding of its "
+        "own that could lie near a word. Choose a run with a prefix, or type a text, such as text:Tell the table.",
+    )
+
+
+def no_lens(name: str) -> str:
+    """Writes are asked for of an encoder."""
+    return _empty(
+        "What the encoder's virtual tokens write cannot be read as words.",
+        f"Their values go on through the encoder of {name}, which feeds no unembedding: only the decoder's last layer does. "
+        "Choose the decoder or the cross-attention, or look at the encoder's keys or values.",
+    )
+
+
+def no_embeddings() -> str:
+    """No chosen run was trained as input embeddings."""
+    return _empty(
+        "No chosen run has vectors at the model's input.",
+        "A prefix holds keys and values of every layer. Embedding-only tuning (paper, section 7.2) trains vectors where words "
+        "enter the model, so those alone can be compared with the words' embeddings. Choose such a run, a text prefix, or "
+        "another space.",
+    )
+
+
+def _empty(title: str, sentence: str, command: str = "") -> str:
+    content = tag("h3", text(title)) + tag("p", text(sentence)) + (tag("code", text(command)) if command else "")
+    return tag("section", content, cls="pl-space-nothing")

@@ -1,0 +1,267 @@
+"""Trainings in processes of their own. Everything is on disk, so any page, and the app started anew, finds them again.
+
+A training is the command line's own `train`, started in a process that outlives the app. One trains at a time; others wait
+in line. In the store's folder `.jobs`, NAME.json says what is to be trained and, once it has begun, by which process;
+NAME.log is what that process printed. How far it is stands in the run's own folder (core/runs/status.py).
+"""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import psutil
+from filelock import FileLock, Timeout
+
+from app.train import uploads
+from core import paths
+from core.errors import PrefixLabError, StoreError
+from core.runs.status import is_alive, standing
+from core.runs.store import Store, check_id, write_json
+from core.training.trainer import STOP
+
+FOLDER = ".jobs"
+TICK = 0.5  # seconds between looks at the line
+FATAL = "the process was ended from outside, or the machine ran out of memory"
+
+
+@dataclass(frozen=True)
+class Job:
+    """A training that was asked for. `words`: the command line after `launch.py`; `asked`: seconds since 1970."""
+
+    run: str
+    words: tuple[str, ...]
+    asked: float
+    pid: int | None = None
+    born: float | None = None
+
+    @property
+    def begun(self) -> bool:
+        """Whether its process was started."""
+        return self.pid is not None
+
+    @property
+    def alive(self) -> bool:
+        """Whether its process runs."""
+        return is_alive(self.pid, self.born)
+
+
+class Jobs:
+    """The line of trainings of one store."""
+
+    def __init__(self, store: Store, device: str = "auto") -> None:
+        self.store, self.device = store, device
+        self.folder = store.folder / FOLDER
+        self._processes: list[subprocess.Popen] = []
+        self._thread: threading.Thread | None = None
+        self._guard = threading.Lock()
+        self._lock = FileLock(self.folder / ".lock")  # the line's; a thread that holds it may take it again
+
+    # ---- what there is
+
+    def jobs(self) -> list[Job]:
+        """All that were asked for and are not over, in the order of asking."""
+        found = [job for path in self.folder.glob("*.json") if (job := _read(path)) is not None]
+        return sorted(found, key=lambda job: (job.asked, job.run))
+
+    def state(self, run_id: str) -> str:
+        """queued, loading (the process has not yet begun to train), or what core.follow says; failed where it never began."""
+        job, stands = self._job(run_id), standing(self.store.folder / run_id)
+        if job is None or stands.state == "running":
+            return stands.state
+        if not job.begun:
+            return "queued"
+        if job.alive:
+            return "loading"
+        return stands.state or "failed"
+
+    def training(self) -> list[str]:
+        """Runs that a process trains now, by whomever it was started."""
+        begun = [job.run for job in self.jobs() if job.alive]
+        runs = [path.parent.name for path in self.store.folder.glob("[!.]*/state.json")]
+        return list(dict.fromkeys(begun + [run for run in runs if standing(self.store.folder / run).state == "running"]))
+
+    def waiting(self) -> list[str]:
+        """Runs in line, the next one first."""
+        return [job.run for job in self.jobs() if not job.begun]
+
+    def interrupted(self) -> list[str]:
+        """Runs whose process was ended from outside, as by a crash, and that can go on from a checkpoint."""
+        found = [path.parent.name for path in sorted(self.store.folder.glob("[!.]*/state.json"))]
+        stands = {run: standing(self.store.folder / run) for run in found}
+        return [run for run in found if stands[run].goes_on and self.state(run) == "interrupted"]
+
+    def ahead(self, run_id: str) -> list[str]:
+        """What a run in line waits for: those that train, then those before it."""
+        line = self.waiting()
+        return self.training() + (line[: line.index(run_id)] if run_id in line else [])
+
+    def problem(self, run_id: str) -> str:
+        """Why a training of ours ended without a result, as a sentence; empty where it did not."""
+        job = self._job(run_id)
+        if job is None or not job.begun or job.alive:
+            return ""
+        try:
+            lines = (self.folder / f"{run_id}.log").read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        except OSError:
+            lines = []
+        for line in reversed(lines[-50:]):
+            try:
+                told = json.loads(line)
+            except (ValueError, RecursionError):
+                continue
+            if isinstance(told, dict) and isinstance(told.get("error"), str):
+                return told["error"]
+        last = lines[-1][:300] if lines and not lines[-1].startswith("{") else FATAL
+        return f"The training of {run_id!r} ended before it was done: {last}."
+
+    # ---- what can be asked
+
+    def start(self, run_id: str, words: Sequence[str]) -> list[str]:
+        """Put a new run in line; what it waits for, and nothing where it begins at once. StoreError where its name is taken."""
+        self.store.check_free(run_id)
+        if self._job(run_id) is not None:
+            raise StoreError(f"There is a training {run_id!r} already. Give another name.")
+        return self._queue(run_id, words)
+
+    def go_on(self, run_id: str) -> list[str]:
+        """Put a run that was stopped or killed in line again, from its last checkpoint."""
+        self.store.check_own(run_id)
+        if run_id in self.training() or run_id in self.waiting():
+            raise StoreError(f"The run {run_id!r} is being trained, or waits for it. Stop it first.")
+        if not standing(self.store.folder / run_id).goes_on:
+            raise StoreError(f"The run {run_id!r} has no checkpoint to go on from. Train again under another name.")
+        return self._queue(run_id, ["train", "--resume", "--run", run_id])
+
+    def stop(self, run_id: str) -> None:
+        """End a training after its update and keep what there is; take one out of the line."""
+        job = self._job(run_id)
+        if job is not None and not job.begun:
+            self.forget(run_id)
+        elif standing(self.store.folder / check_id(run_id)).state == "running":
+            (self.store.folder / run_id / STOP).touch()
+        elif job is not None and job.alive:  # it still loads: there is nothing to keep
+            psutil.Process(job.pid).terminate()
+
+    def forget(self, run_id: str) -> None:
+        """Drop a job that is not running from the list; the run itself stays."""
+        check_id(run_id)
+        for ending in ("json", "log"):
+            (self.folder / f"{run_id}.{ending}").unlink(missing_ok=True)
+
+    # ---- the line
+
+    def tick(self) -> None:
+        """Drop what is done, and begin the next in line where none trains. Several apps on one store may all do so."""
+        self._processes = [process for process in self._processes if process.poll() is None]  # lets the system forget them
+        if not self.folder.is_dir():
+            return
+        try:
+            with self._lock.acquire(timeout=0):
+                for job in self.jobs():
+                    if job.begun and not job.alive and standing(self.store.folder / job.run).state in ("done", "cancelled"):
+                        self.forget(job.run)
+                if not self.training() and (line := [job for job in self.jobs() if not job.begun]):
+                    self._begin(line[0])
+        except Timeout:  # another app is at it
+            return
+
+    def wake(self) -> None:
+        """The app begins: what waits goes on in the background, and rows that no training will read again are deleted."""
+        if self.folder.is_dir():
+            self._in_background(self._wake)
+
+    def _wake(self) -> None:
+        self.sweep()
+        self._attend()
+
+    def sweep(self) -> None:
+        """Delete kept rows that no run and no training in line names."""
+        with self.alone():
+            uploads.sweep(self.store, [job.words for job in self.jobs()])
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Meanwhile nothing else changes the line, here or in another app. StoreError where its place cannot be written."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire()
+        except OSError as error:
+            raise StoreError(
+                f"Cannot write {self.folder}: {error.strerror}. Choose a writable folder with PREFIX_LAB_HOME."
+            ) from error
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+    def keep_going(self) -> None:
+        """Look after the line in the background for as long as something trains or waits."""
+        self._in_background(self._attend)
+
+    def _in_background(self, job: Callable[[], None]) -> None:
+        with self._guard:
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=job, name="jobs", daemon=True)
+                self._thread.start()
+
+    def _attend(self) -> None:
+        while any(not job.begun or job.alive for job in self.jobs()):
+            self.tick()
+            time.sleep(TICK)
+        self.tick()
+
+    def _queue(self, run_id: str, words: Sequence[str]) -> list[str]:
+        with self.alone():
+            self._write(Job(check_id(run_id), tuple(words), time.time()))
+        ahead = self.ahead(run_id)
+        self.tick()
+        self.keep_going()
+        return ahead
+
+    def _begin(self, job: Job) -> None:
+        device = [] if self.device == "auto" else ["--device", self.device]
+        command = [sys.executable, "-m", "app.cli.main", *job.words, "--json", *device]
+        with open(self.folder / f"{job.run}.log", "wb") as log:
+            process = subprocess.Popen(
+                command,
+                cwd=paths.ASSETS.parent,
+                env=self._environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C in the app's terminal is not meant for it
+            )
+        self._processes.append(process)
+        try:
+            born = psutil.Process(process.pid).create_time()
+        except psutil.Error:  # it is over already
+            born = 0.0
+        self._write(replace(job, pid=process.pid, born=born))
+
+    def _environment(self) -> dict[str, str]:
+        """The same store, and a core left to the app."""
+        cores = os.environ.get("OMP_NUM_THREADS") or str(max(1, (psutil.cpu_count(logical=False) or 2) - 1))
+        return os.environ | {"PREFIX_LAB_HOME": str(self.store.folder.parent), "OMP_NUM_THREADS": cores}
+
+    def _job(self, run_id: str) -> Job | None:
+        return _read(self.folder / f"{check_id(run_id)}.json")
+
+    def _write(self, job: Job) -> None:
+        write_json(self.folder / f"{job.run}.json", asdict(job))
+
+
+def _read(path: Path) -> Job | None:
+    """A job, or None where the file is not there or not one of ours."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        job = Job(**values | {"words": tuple(map(str, values["words"])), "asked": float(values["asked"])})
+        return job if check_id(job.run) == path.stem else None
+    except (OSError, ValueError, TypeError, KeyError, RecursionError, PrefixLabError):
+        return None

@@ -1,0 +1,153 @@
+"""What the Train tab shows of a training and of all runs, read from disk each time."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from analysis.figures.training import losses, masses, rates
+from app.shared import examples, plot_widget
+from app.shared.model_pool import Lab
+from app.shared.urlstate import State, write
+from app.shared.urlstate import kept as in_address
+from app.train import view as pieces
+from app.train.components import TrainPage
+from app.train.jobs import Jobs
+from core.runs.manage import TRASH, trash
+from core.runs.status import Standing, Steps, read_steps, standing
+from core.runs.store import Run
+from core.training.sample_log import looks
+
+PARTS = 25  # pictures of a training, from its first update to its last
+Update = dict[Any, Any]
+
+
+@dataclass(frozen=True)
+class RunAddress(State):
+    """What the Train tab keeps in the address: the run that is shown."""
+
+    run: str = in_address("", key="job")
+
+
+class Shown:
+    """A run, live or whole, and the list of all, as updates of the page's components."""
+
+    def __init__(self, lab: Lab, page: TrainPage, jobs: Jobs) -> None:
+        self.lab, self.page, self.jobs = lab, page, jobs
+
+    def _mark(self, run_id: str) -> str:
+        """A text that changes with anything the tab shows, save that a training has gone on by less than one part in PARTS.
+
+        Pictures drawn anew each second would take from the training, which shares the machine with the page.
+        """
+        store, parts = self.lab.store.folder, []
+        for run in dict.fromkeys([run_id, *self.jobs.training()]):
+            stands = standing(store / run) if run else Standing()
+            kept = [path.stat().st_mtime_ns for path in self._files(run) if path.exists()]
+            parts.append(f"{run} {self._state(run)} {int(stands.share * PARTS)} {kept}")
+        places = [path.stat().st_mtime_ns for path in (store, self.jobs.folder, store / TRASH) if path.exists()]
+        return f"{parts} {places} {[(job.run, job.begun, job.alive) for job in self.jobs.jobs()]}"
+
+    def _files(self, run_id: str) -> list[Path]:
+        return [self.lab.store.folder / run_id / name for name in ("run.json", "watch.jsonl")] if run_id else []
+
+    def _state(self, run_id: str) -> str:
+        if not run_id:
+            return ""
+        state = self.jobs.state(run_id)
+        bundled = self.lab.store.bundled
+        return state or (standing(bundled / run_id).state if bundled else "")
+
+    def show(self, run_id: str) -> Update:
+        """One run, live or whole, and the list of all."""
+        page, (listed, whole) = self.page, self._listed()
+        rows = [(one, self._state(one), self._stands(one, whole.get(one)), whole.get(one)) for one in listed[: pieces.LISTED]]
+        shown: Update = {
+            page.seen: self._mark(run_id),
+            page.chosen: run_id,
+            page.address: write(RunAddress(run=run_id)),
+            page.runs: pieces.listing(rows, run_id, len(listed) - pieces.LISTED),
+            page.bin: pieces.bin_(trash(self.lab.store)),
+            page.offer: self.offered(),
+        }
+        state = self._state(run_id)
+        if not state:
+            empty = pieces.tag("p", "Start a training on the left, or choose a run below.", cls="pl-empty")
+            return shown | {page.head: empty, page.details: "", page.watch: ""} | self._charts(Steps(), [], "", 0)
+        run = whole.get(run_id)
+        folder = run.folder if run else self.lab.store.folder / run_id
+        steps, looked, ended = read_steps(folder), looks(folder), state in ("done", "cancelled", "failed")
+        shown[page.head] = self._head(run_id, run)
+        said = run.config.get("context") if run else None  # of an in-context run
+        shown[page.watch] = pieces.context(said) if said and isinstance(said, str) else pieces.watched(looked)
+        shown[page.details] = pieces.details(run) if run and ended else ""
+        return shown | self._charts(steps, looked, run_id, standing(folder).total)
+
+    def offered(self) -> str:
+        """What was interrupted, as by a crash, and can go on: offered on every tab."""
+        return pieces.offer([(run, standing(self.lab.store.folder / run)) for run in self.jobs.interrupted()])
+
+    def _head(self, run_id: str, run: Run | None) -> str:
+        state, folder = self._state(run_id), run.folder if run else self.lab.store.folder / run_id
+        stands, steps = standing(folder), read_steps(folder)
+        links = ""
+        if run is not None and state in ("done", "cancelled"):
+            links = pieces.links(run, self._example(looks(folder)), self._backbone(run))
+        return pieces.head(run_id, state, stands, steps, run, self._said(run_id, state, stands, steps, run), links)
+
+    def _charts(self, steps: Steps, looked: list[dict[str, Any]], name: str, total: int) -> Update:
+        page, mass = self.page, masses(looked, name)
+        drawn = len(steps.update) > 1
+        return {
+            page.loss: plot_widget.value(losses(steps, name, total), f"{name}-loss") if drawn else plot_widget.NOTHING,
+            page.rate: plot_widget.value(rates(steps, name, total), f"{name}-rate") if drawn else plot_widget.NOTHING,
+            page.mass: plot_widget.value(mass, f"{name}-attention") if mass is not None else plot_widget.NOTHING,
+        }
+
+    def _said(self, run_id: str, state: str, stands: Standing, steps: Steps, run: Run | None) -> str:
+        if state == "queued":
+            return pieces.text(f"Waits behind {', '.join(self.jobs.ahead(run_id)) or 'nothing: it begins in a moment'}.")
+        if state == "loading":
+            return "Its process is loading the model."
+        if state == "running":
+            return pieces.running(stands, steps) if stands.update else "The first update is being made."
+        problem = self.jobs.problem(run_id)
+        if state == "interrupted":
+            how = "It can go on from its last checkpoint." if stands.goes_on else "It has no checkpoint: start again."
+            where = f"Interrupted at update {stands.update:,} of {stands.total:,}."
+            return pieces.text(f"{where} {problem} {how}")
+        told = pieces.finished(run, self._whole(run)) if run else ""
+        return " ".join(part for part in (pieces.text(problem), told) if part)
+
+    def _whole(self, run: Run) -> int | None:
+        """The backbone's parameters, where it is loaded: it is not loaded for this."""
+        name = self._backbone(run) or self.lab.default
+        return self.lab.backbone(name).spec.parameters if self.lab.is_loaded(name) else None
+
+    def _backbone(self, run: Run) -> str:
+        """What the page calls the run's backbone; empty for its default."""
+        names = [name for _, name in self.lab.names() if Path(name).name == run.backbone]
+        return "" if not names or names[0] == self.lab.default else names[0]
+
+    def _example(self, looked: list[dict[str, Any]]) -> str:
+        """The bundled table or article that was watched."""
+        source = looked[-1].get("source") if looked else ""
+        known = [*examples.samples(), *examples.samples("article")]
+        return next((one.id for one in known if source and source in (_linear(one), one.text)), "")
+
+    def _listed(self) -> tuple[list[str], dict[str, Run]]:
+        """What trains, what waits, what broke off, then whole runs, the newest first and the bundled last; and the whole runs."""
+        store, whole = self.lab.store, {run.id: run for run in self.lab.store.runs()}
+        waiting, training = self.jobs.waiting(), self.jobs.training()
+        begun = [job.run for job in self.jobs.jobs() if job.begun]
+        broken = [path.parent.name for path in sorted(store.folder.glob("[!.]*/state.json"))]
+        first = dict.fromkeys([*training, *waiting, *begun, *broken])
+        own = [run_id for run_id in whole if not whole[run_id].bundled and run_id not in first]
+        bundled = [run_id for run_id in whole if whole[run_id].bundled]
+        return [*first, *own, *bundled], whole
+
+    def _stands(self, run_id: str, run: Run | None) -> Standing:
+        return standing(run.folder if run else self.lab.store.folder / run_id)
+
+
+def _linear(sample: examples.Sample) -> str:
+    return " | ".join(f"{key} : {value}" for key, value in sample.fields)

@@ -1,0 +1,224 @@
+"""What the Train tab asks for: a method, a preset and data, as settings, as a command line, and as a plan."""
+
+import json
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from app.shared.model_pool import Lab
+from app.train.uploads import FOLDER
+from core import paths
+from core.config.base import OF_METHOD, PRESETS, UNTRAINED, TrainConfig, preset
+from core.data.columns import read_columns
+from core.data.e2e import read_bundled
+from core.data.summarization import COLUMNS as ARTICLES
+from core.data.summarization import read_articles, read_bundled_articles
+from core.data.uploads import SOURCE, TARGET, keep, peek
+from core.errors import BadInput
+from core.models.backbone import DEFAULT, DEFAULTS, Backbone
+from core.models.inputs import task_for
+from core.runs.store import Store, check_id
+from core.task import SUMMARIZATION, Example
+from core.training.batches import rows_of
+from core.training.estimate import Plan, plan
+
+SAMPLE = 100  # examples whose length stands for all
+LOW = (50, 100, 200, 500)  # paper, Figure 3
+SHOWN = {"demo": "30-second demo", "low": "Low data", "paper": "Paper", "own": "Own"}
+LEADS = {
+    "demo": "A few virtual tokens, a high rate and bundled data: see a prefix learn while you watch.",
+    "low": "Few rows, begun from real words, at most 400 updates (paper, section 6.3).",
+    "paper": "Table 5 of the paper. Its low rate is meant for GPT-2-medium and large data.",
+    "own": "Every setting as you like it.",
+}
+FEW = "Nine articles are soon known by heart and teach no summarizing: watch the two losses part. For more, bring a file."
+# Fields of TrainConfig that "own settings" shows -> what the page calls them.
+OWN = {
+    "bottleneck": "Hidden units, 0: by share",
+    "share": "Share, 0: as a prefix of",
+    "length": "Virtual tokens",
+    "mlp": "MLP width, 0: none",
+    "init_words": "Begin with the words",
+    "layers": "Last layers",
+    "rank": "Rank",
+    "lora_alpha": "Scale, by rank",
+    "instruction": "Instruction",
+    "shots": "Examples, as many as fit",
+    "rate": "Learning rate",
+    "updates": "Updates",
+    "batch": "Rows a batch",
+    "warmup": "Warm-up updates",
+    "seed": "Seed",
+}
+TRAINED = ("rate", "updates", "batch", "warmup")
+
+
+def fields_of(method: str) -> tuple[str, ...]:
+    """Which of these settings a method has."""
+    own = [name for name in OWN if name in OF_METHOD[method]]
+    return (*own, *(() if method == UNTRAINED else TRAINED), "seed")
+
+
+@dataclass(frozen=True)
+class Data:
+    """What is bundled where `file` is empty, else a file of one's own with its columns. `form`: see core.tasks.Task."""
+
+    file: str = ""
+    source: tuple[str, ...] = ()
+    target: tuple[str, ...] = ()
+    form: str = "table"
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is to be trained. `rows`: 0 for all; `own`: settings that differ from the preset's."""
+
+    run: str
+    preset: str = "demo"
+    method: str = "prefix"
+    backbone: str = DEFAULT
+    rows: int = 0
+    data: Data = Data()
+    own: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def on_articles(self) -> bool:
+        """Whether articles are summed up."""
+        return self.data.form == "article"
+
+    @property
+    def task(self) -> str:
+        """The name of the task."""
+        return SUMMARIZATION if self.on_articles else self.data.name or "records"
+
+    @property
+    def base(self) -> str:
+        """The preset that is named on the command line."""
+        return "fast" if self.preset == "own" else self.preset
+
+    def config(self) -> TrainConfig:
+        """All settings; BadConfig names a bad one."""
+        return preset(self.base, self.method, self.task, **self.changes())
+
+    def changes(self) -> dict[str, Any]:
+        """What differs from the preset."""
+        plain, often = preset(self.base, self.method, self.task).to_dict(), self.preset in ("paper", "own")
+        given = {"watch": 25, "save_every": 50, "validate_every": 25} if often and self.method != UNTRAINED else {}
+        return {name: value for name, value in (given | self.own).items() if plain[name] != value}
+
+    def words(self, folder: str = "") -> list[str]:
+        """The command line after `launch.py`; `folder`: where the data of one's own were kept."""
+        line = ["train", "--run", check_id(self.run), "--preset", self.base]
+        line += ["--method", self.method] if self.method != "prefix" else []
+        line += ["--backbone", self.backbone] if self.backbone != DEFAULTS.get(self.data.form, DEFAULT) else []
+        if self.on_articles:
+            line += ["--task", SUMMARIZATION]
+            line += ["--data", folder or self.data.file, "--source", SOURCE, "--target", TARGET] if self.data.file else []
+        elif self.data.file:
+            line += ["--set", "columns", "--data", folder or self.data.file, "--source", SOURCE, "--target", TARGET]
+            line += ["--source-form", self.data.form] if self.data.form != "table" else []
+            line += ["--task", self.data.name] if self.data.name else []
+        line += ["--rows", str(self.rows)] if self.rows else []
+        for name, value in self.changes().items():
+            line += [f"--{name.replace('_', '-')}", f"{value:g}" if isinstance(value, float) else str(value)]
+        return line
+
+    def examples(self) -> tuple[list[Example], int, list[str]]:
+        """Training examples, how many there are to validate on, and sentences about rows that cannot be used."""
+        bad: list[str] = []
+        if not self.data.file:
+            found, held = (list(_bundled(split, self.on_articles)) for split in ("train", "valid"))
+            valid = sum(len(one.targets) for one in held)
+        else:
+            if not (self.data.source and self.data.target):
+                raise BadInput("Say which columns are the input and which is the text to write.")
+            read, bad = own_examples(self.data.file, self.data.source, self.data.target, self.data.form)
+            found, valid = list(read), len(read) // 10
+        return (found[: self.rows] if self.rows else found), valid, bad
+
+
+def command(words: list[str]) -> str:
+    """A command line to copy."""
+    return "python launch.py " + shlex.join(words)
+
+
+def planned(lab: Lab, wish: Wish, examples: list[Example], valid: int) -> tuple[Plan, Backbone]:
+    """What it will take; loads the backbone where it is not. Errors of core.plan."""
+    backbone, config = lab.backbone(wish.backbone), wish.config()
+    if wish.on_articles and backbone.opening is None:
+        raise BadInput(
+            f"Articles are summed up by a model that reads and writes apart, and {backbone.spec.name} does not. "
+            "Choose one such as mini-bart at the head of the page."
+        )
+    form = task_for(backbone, wish.task, "paper" if wish.base == "paper" else "newline", wish.data.form)
+    step = max(1, len(examples) // SAMPLE)
+    pairs = sum(len(one.targets) for one in examples)
+
+    def work() -> Plan:
+        return plan(backbone, config, rows_of(backbone, form, examples[::step], config.length), pairs, valid)
+
+    return lab.work(work), backbone
+
+
+def kept(store: Store, wish: Wish) -> str:
+    """Where the rows of one's own are kept for the training; empty for the bundled ones."""
+    if not wish.data.file:
+        return ""
+    read, _ = own_examples(wish.data.file, wish.data.source, wish.data.target, wish.data.form)
+    return str(keep(list(read), wish.data.name or Path(wish.data.file).name.split(".")[0], store.folder / FOLDER))
+
+
+def reads_apart(lab: Lab, name: str) -> bool:
+    """Whether a backbone is an encoder-decoder, told without loading it; False where that cannot be told."""
+    if lab.is_loaded(name):
+        return lab.backbone(name).opening is not None
+    for folder in (paths.MODELS / name, Path(name).expanduser()):
+        try:
+            return json.loads((folder / "config.json").read_text(encoding="utf-8")).get("is_encoder_decoder") is True
+        except (OSError, ValueError, AttributeError, RecursionError):
+            continue
+    return False
+
+
+def free_name(store: Store, taken: set[str], kind: str) -> str:
+    """The first of demo-1, demo-2 … that no run has."""
+    number = 1
+    while f"{kind}-{number}" in taken or (store.folder / f"{kind}-{number}").exists():
+        number += 1
+    return f"{kind}-{number}"
+
+
+def guessed(columns: Sequence[str]) -> tuple[list[str], list[str], str]:
+    """What the columns of a file are likely to be: those of the input, that of the text, and the input's form."""
+    articles = next((pair for pair in ARTICLES if set(pair) <= set(columns)), None)
+    if articles:
+        return [articles[0]], [articles[1]], "article"
+    texts = [name for name in columns if name.lower() in ("text", "ref", "target", "targets", "summary", "output")]
+    target = texts[:1] or list(columns[-1:])
+    source = [name for name in columns if name not in target]
+    single = [name for name in source if name.lower() in ("mr", "table", "source", "input", "triples")]
+    return single[:1] or source, target, "table"
+
+
+@lru_cache(maxsize=4)
+def own_examples(file: str, source: tuple[str, ...], target: tuple[str, ...], form: str) -> tuple[tuple[Example, ...], list[str]]:
+    """The rows of an uploaded file, which never changes; read once for each choice of columns. Raises BadData, BadInput."""
+    bad: list[str] = []
+    peek(Path(file))  # refuses by size and kind
+    if form == "article":
+        if len(source) != 1 or len(target) != 1:
+            raise BadInput("Of articles, name one column that holds them and one of their summaries.")
+        return tuple(read_articles(Path(file), None, bad, (source[0], target[0]))), bad
+    return tuple(read_columns(Path(file), source, target, form=form, skipped=bad)), bad
+
+
+@lru_cache(maxsize=4)
+def _bundled(split: str, articles: bool = False) -> tuple[Example, ...]:
+    return tuple(read_bundled_articles(split) if articles else read_bundled(paths.DATA / "records.jsonl", split))
+
+
+assert set(SHOWN) - {"own"} <= set(PRESETS)

@@ -1,0 +1,32 @@
+"""Rows of the user's own that were uploaded or pasted: kept in the store for as long as a training may read them again."""
+
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from core.runs.manage import TRASH
+from core.runs.store import Store
+
+FOLDER = ".data"  # in the store's folder
+TOLD = ("state.json", "run.json")  # where a run says what it is trained on
+
+
+def sweep(store: Store, waiting: Iterable[Sequence[str]]) -> list[str]:
+    """Delete the rows that no run, in the trash or not, and none of the waiting command lines names; what was deleted."""
+    place = store.folder / FOLDER
+    held = [path for path in place.iterdir() if path.is_dir() and not path.is_symlink()] if place.is_dir() else []
+    if not held:
+        return []
+    told = [*(" ".join(words) for words in waiting), *_texts(store.folder), *_texts(store.folder / TRASH)]
+    unused = [path for path in held if not any(path.name in text for text in told)]
+    for path in unused:
+        shutil.rmtree(path, ignore_errors=True)  # what cannot be deleted now is tried again at the next start
+    return sorted(path.name for path in unused)
+
+
+def _texts(folder: Path) -> Iterator[str]:
+    for path in (path for name in TOLD for path in folder.glob(f"*/{name}")):
+        try:
+            yield path.read_text(encoding="utf-8", errors="replace")
+        except OSError:  # it was deleted or moved meanwhile
+            continue

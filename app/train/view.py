@@ -1,0 +1,284 @@
+"""The HTML of the Train tab: what it will take, a training as it goes, what its example becomes, and the list of runs."""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlencode
+
+from app.shared.html import KIN, count, percent, size, tag, text
+from core.data.uploads import Peek
+from core.methods.registry import TITLES
+from core.models.backbone import Backbone
+from core.runs.manage import Deleted
+from core.runs.status import Standing, Steps
+from core.runs.store import Run
+from core.text.detokenize import detokenise
+from core.training.estimate import Plan
+
+STATES = {
+    "queued": "Waiting",
+    "loading": "Loading",
+    "running": "Training",
+    "done": "Done",
+    "cancelled": "Stopped",
+    "failed": "Failed",
+    "interrupted": "Interrupted",
+}
+LISTED = 40  # runs on the page
+OFFERED = 3  # interrupted trainings above the tabs
+BAD_SHOWN = 5  # rows that cannot be used
+
+
+def took(seconds: float) -> str:
+    """A time for people: 42 s, 3 min, 2 h 5 min."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds // 3600:.0f} h {seconds % 3600 // 60:.0f} min"
+
+
+# ---- before starting
+
+
+def facts(found: Plan, backbone: Backbone, data: str) -> str:
+    """Parameters, file size and time, before anything is started."""
+    whole = backbone.spec.parameters
+    trains = f"{count(found.trained)} parameters, {percent(found.trained / whole)} of {text(backbone.spec.name)}"
+    keeps = f"{count(found.stored)} parameters, {size(found.bytes)}"
+    rows = [
+        ("Trains", trains if found.trained else "nothing: examples stand as text before every input"),
+        ("Keeps", keeps if found.trained else "that text"),
+        ("Data", data),
+        ("Takes", tag("b", f"about {took(found.seconds)}") + " here" + (f", {found.updates:,} updates" if found.updates else "")),
+    ]
+    return tag("dl", "".join(tag("dt", name) + tag("dd", value) for name, value in rows), cls="pl-facts-list")
+
+
+def command_box(line: str) -> str:
+    """The equivalent command line, to copy."""
+    button = tag("button", "Copy", type="button", data_copy=line, cls="pl-btn", title="Copy this command line")
+    return tag("div", tag("h4", "The same on the command line") + button, cls="pl-command-head") + tag("code", text(line))
+
+
+def problem(sentence: str) -> str:
+    """What is wrong, and what to do."""
+    return tag("p", text(sentence), cls="pl-problem", role="alert")
+
+
+def preview(found: Peek, bad: Sequence[str] = (), good: int | None = None) -> str:
+    """The first rows of a file, and the rows that cannot be used."""
+    head = tag("tr", "".join(tag("th", text(name)) for name in found.columns))
+    rows = "".join(tag("tr", "".join(tag("td", text(cell)) for cell in row)) for row in found.rows)
+    shown = tag("div", tag("table", head + rows), cls="pl-preview", tabindex="0")
+    if good is not None:
+        shown += tag("p", f"{good:,} rows can be used" + (f", {len(bad):,} cannot and are left out:" if bad else "."), cls="meta")
+    if bad:
+        more = tag("li", f"and {len(bad) - BAD_SHOWN:,} more") if len(bad) > BAD_SHOWN else ""
+        shown += tag("ul", "".join(tag("li", text(sentence)) for sentence in bad[:BAD_SHOWN]) + more, cls="pl-bad meta")
+    return shown
+
+
+# ---- one training
+
+
+def head(run_id: str, state: str, stands: Standing, steps: Steps, run: Run | None, said: str, links: str = "") -> str:
+    """Name, state, progress and what can be done with it."""
+    title = tag("h2", text(run_id)) + tag("span", STATES.get(state, "No such run"), cls=f"pl-state {state}", data_state=state)
+    parts = [tag("div", title + tag("div", _actions(run_id, state, stands, run), cls="pl-acts"), cls="pl-run-title")]
+    if stands.total and state in ("running", "interrupted", "cancelled", "queued", "loading"):
+        parts.append(_bar(stands))
+    parts.append(tag("p", said, cls="pl-run-said", role="status"))
+    return tag("section", "".join(parts) + links, cls="pl-run-head")
+
+
+def _bar(stands: Standing) -> str:
+    filled = tag("i", "", style=f"width:{100 * stands.share:.1f}%")
+    return tag(
+        "div", filled, cls="pl-progress", role="progressbar", aria_valuenow=f"{100 * stands.share:.0f}", aria_label="Progress"
+    )
+
+
+def _actions(run_id: str, state: str, stands: Standing, run: Run | None) -> str:
+    acts: list[tuple[str, str, str]] = []
+    if state in ("running", "loading"):
+        acts.append(("stop", "Stop and keep", "End after this update; what is learned is kept"))
+    elif state == "queued":
+        acts.append(("stop", "Take out of the line", "It has not begun"))
+    elif state:
+        if stands.goes_on and state in ("interrupted", "cancelled"):
+            acts.append(("go", "Go on", "From the last checkpoint"))
+        if run is not None:
+            acts.append(("export", "Export", "As a zip"))
+        if run is None or not run.bundled:
+            acts.append(("delete", "Delete", "To the trash; it can be brought back"))
+    return "".join(_button(name, act, run_id, title) for act, name, title in acts)
+
+
+def offer(found: Sequence[tuple[str, Standing]]) -> str:
+    """Trainings that were interrupted, each with what can be done now."""
+    rows = []
+    for run_id, stands in found[:OFFERED]:
+        said = f"was interrupted at update {stands.update:,} of {stands.total:,}. It can go on from its last checkpoint."
+        acts = _button("Go on", "go", run_id, tab="train") + _button("See it", "open", run_id, tab="train")
+        rows.append(tag("li", tag("span", f"The training {tag('b', text(run_id))} {said}") + acts))
+    more = tag("li", f"and {len(found) - OFFERED:,} more, on the tab Train") if len(found) > OFFERED else ""
+    return tag("ul", "".join(rows) + more, role="status") if rows else ""
+
+
+def _button(name: str, act: str, run_id: str, title: str = "", tab: str | None = None) -> str:
+    """`tab`: the one that it also opens."""
+    return tag("button", name, type="button", data_do=act, data_run=run_id, title=title, data_tab=tab, cls="pl-btn pl-act")
+
+
+def running(stands: Standing, steps: Steps) -> str:
+    """Where a training stands, in one line."""
+    pace = steps.rows_per_second()
+    parts = [f"Update {stands.update:,} of {stands.total:,}"]
+    if steps.loss:
+        parts.append(f"loss {steps.loss[-1]:.3f}")
+    if steps.valid:
+        parts.append(f"validation {steps.valid[-1][1]:.3f}")
+    if steps.rate:
+        parts.append(f"rate {steps.rate[-1]:.1e}")
+    if pace:
+        parts.append(f"{pace:.1f} examples/s")
+    if len(steps.seconds) > 1 and stands.update:
+        each = steps.seconds[-1] / len(steps.seconds)
+        parts.append(f"about {took(each * (stands.total - stands.update))} left")
+    return " · ".join(parts)
+
+
+def finished(run: Run, whole: int | None) -> str:
+    """What a run cost and what came of it."""
+    if not run.trained:
+        valid = f" Validation loss {run.valid_loss:.3f}." if run.valid_loss is not None else ""
+        return f"{text(TITLES.get(run.method, run.method))} on {text(run.backbone)}: nothing is trained.{valid}"
+    share = f" ({percent(run.stored / whole)} of {text(run.backbone)})" if whole else ""
+    valid = f", validation loss {run.valid_loss:.3f}" if run.valid_loss is not None else ""
+    title = text(TITLES.get(run.method, run.method))
+    return (
+        f"{title} on {text(run.backbone)}: {run.updates:,} updates in {took(run.seconds)}{valid}. "
+        f"Trained {count(run.trained)} parameters, keeps {count(run.stored)}{share}, {size(run.bytes)}."
+    )
+
+
+def links(run: Run, example: str, backbone: str) -> str:
+    """One click to the tabs that show a run; a method without virtual tokens has nothing to show in two of them."""
+    column = next((kind for kind, methods in KIN.items() if run.method in methods), "prefix")
+    here = {column: run.id, "task": run.task.name} | ({"example": example} if example else {})
+    here |= {"backbone": backbone} if backbone else {}
+    tabs: list[tuple[str, dict[str, str]]] = [("Compare", {})]
+    if column == "prefix":
+        tabs += [("Attention", {"tab": "attention"}), ("Prefix space", {"tab": "space", "among": run.id})]
+    made = [tag("a", f"{name} with it", href="?" + urlencode(here | more), cls="pl-btn pl-link") for name, more in tabs]
+    return tag("nav", "".join(made), cls="pl-links", aria_label="See it in")
+
+
+def details(run: Run) -> str:
+    """Name and notes of a run of one's own, to be changed; the command that made it."""
+    line = command_box(run.command) if run.command else ""
+    if run.bundled:
+        notes = tag("p", text(run.notes), cls="meta") if run.notes else ""
+        return tag("section", tag("p", "This run comes with the project.", cls="meta") + notes + line, cls="pl-details")
+    name = tag("label", "Name" + '<input name="name" maxlength="80" value="' + text(run.id) + '">')
+    notes = tag("label", "Notes" + tag("textarea", text(run.notes), name="notes", rows="2", maxlength="2000"))
+    save = _button("Save name and notes", "save", run.id)
+    return tag("section", tag("form", name + notes + save) + line, cls="pl-details")
+
+
+# ---- what the example becomes
+
+
+def watched(looks: Sequence[dict[str, Any]]) -> str:
+    """The fixed example: its table, what the frozen model makes of it, its text now and at each look before."""
+    if not looks:
+        return ""
+    last, told = looks[-1], _stretches(looks)
+    lead = "One example that is not trained on, written again and again."
+    heading = tag("header", tag("h3", "Watch it learn") + tag("p", lead, cls="lead"))
+    source = tag("p", text(last.get("source", "")), cls="pl-watch-source")
+    rows = [_look("Frozen model", str(last["frozen"]), "", "frozen")] if isinstance(last.get("frozen"), str) else []
+    rows.append(_look(f"Update {last['update']:,}", last["text"], _mass(last), "latest"))
+    rows.append(_look("A person", str(last.get("reference", "")), "", "person"))
+    earlier = "".join(_look(when, said, _mass(look), None) for when, said, look in reversed(told[:-1]))
+    title = f"Its {len(told) - 1} earlier texts" if len(told) > 2 else "Its earlier text"
+    more = tag("details", tag("summary", title) + tag("ol", earlier)) if earlier else ""
+    return tag("section", heading + source + tag("ol", "".join(rows)) + more, cls="pl-panel pl-watch")
+
+
+def context(said: str) -> str:
+    """The text of an in-context run."""
+    lead = tag("p", "What the frozen model reads before every input.", cls="lead")
+    heading = tag("header", tag("h3", "Its text") + lead)
+    return tag("section", heading + tag("pre", text(said), tabindex="0"), cls="pl-panel pl-context")
+
+
+def _stretches(looks: Sequence[dict[str, Any]]) -> list[tuple[str, str, dict[str, Any]]]:
+    """Looks with the same text one after the other as one: when, text, the last look of them."""
+    found: list[list[dict[str, Any]]] = []
+    for look in looks:
+        if found and found[-1][0]["text"] == look["text"]:
+            found[-1].append(look)
+        else:
+            found.append([look])
+    return [(_when(some[0]["update"], some[-1]["update"]), some[0]["text"], some[-1]) for some in found]
+
+
+def _when(first: int, last: int) -> str:
+    return f"{first:,} to {last:,}" if last > first else f"{first:,}"
+
+
+def _mass(look: dict[str, Any]) -> str:
+    mass = look.get("mass")
+    if not isinstance(mass, list) or not mass:
+        return ""
+    return f"{100 * sum(mass) / len(mass):.0f} % of the attention on the prefix"
+
+
+def _look(when: str, said: str, note: str, kind: str | None) -> str:
+    told = tag("span", text(detokenise(said) or "(nothing)"), cls="told")
+    small = tag("small", note, title="Mean of all layers and heads, while the text was written") if note else ""
+    return tag("li", tag("b", when) + tag("div", told + small), cls=kind)
+
+
+# ---- all runs
+
+
+def listing(rows: Sequence[tuple[str, str, Standing, Run | None]], chosen: str, more: int) -> str:
+    """Runs, trainings and what waits: id, state, standing and, where it is whole, the run."""
+    if not rows:
+        return tag("p", "No runs yet.", cls="meta")
+    made = "".join(_listed(*row, chosen=row[0] == chosen) for row in rows[:LISTED])
+    names = ("Run", "Method", "State", "Keeps", "Loss", "When")
+    table = tag("table", tag("tr", "".join(tag("th", name) for name in names)) + made)
+    return table + (tag("p", f"and {more:,} older ones: python launch.py runs", cls="meta") if more > 0 else "")
+
+
+def _listed(run_id: str, state: str, stands: Standing, run: Run | None, chosen: bool) -> str:
+    name = tag("button", text(run_id), type="button", data_do="open", data_run=run_id, cls="pl-open", title="Show this run")
+    method = run.method if run else str(stands.config.get("method", ""))
+    progress = f" {100 * stands.share:.0f} %" if state in ("running", "interrupted") else ""
+    kept = size(run.bytes) if run else ""
+    loss = f"{run.valid_loss:.2f}" if run and run.valid_loss is not None else ""
+    when = ("bundled" if run.bundled else run.created[:16].replace("T", " ")) if run else ""
+    shown = tag("span", STATES.get(state, state) + progress, cls=f"pl-state {state}")
+    cells = [name, text(TITLES.get(method, method)), shown, kept, loss, text(when)]
+    return tag("tr", "".join(tag("td", cell) for cell in cells), aria_selected="true" if chosen else None)
+
+
+def bin_(found: Sequence[Deleted]) -> str:
+    """What was deleted and can be brought back."""
+    if not found:
+        return ""
+    rows = [
+        tag("li", tag("span", text(one.id)) + tag("small", _ago(one.when)) + _button("Bring back", "restore", one.id))
+        for one in found[:5]
+    ]
+    empty = tag("button", "Empty the trash", type="button", data_do="empty", data_sure="Delete for good", cls="pl-btn pl-act")
+    title = tag("h4", f"In the trash: {len(found)}")
+    return tag("section", tag("header", title + empty) + tag("ul", "".join(rows)), cls="pl-bin")
+
+
+def _ago(when: float) -> str:
+    return f"deleted {took(max(0.0, time.time() - when))} ago"

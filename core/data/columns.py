@@ -1,0 +1,112 @@
+"""The user's own data: CSV (commas, semicolons or tabs) or JSON lines, with columns by name."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from core.data.hub import hub_rows, is_hub
+from core.data.rows import BadRow, Row, collect, csv_rows, json_rows, split_file
+from core.errors import BadInput
+from core.task import Example
+from core.text.tables import canonical, linearise, parse
+from core.text.triples import SOURCES, parse_triples
+
+_STEMS = {"train": ("train",), "dev": ("dev", "valid", "validation"), "test": ("test",)}
+_ENDINGS = (".jsonl.gz", ".jsonl", ".csv", ".tsv", ".csv.gz", ".tsv.gz")
+
+
+def read_columns(
+    path: Path | str,
+    source: Sequence[str],
+    target: Sequence[str],
+    split: str | None = None,
+    form: str = "table",
+    group: str | None = None,
+    skipped: list[str] | None = None,
+) -> list[Example]:
+    """One Example per row, in the file's order; `grouped` gathers rows of one source.
+
+    path: a file, a folder that holds one file a split, or a set of the hub (see `core.reading.hub`). source: the column of the
+    input, or several: these are then the fields of a table, under their names, empty ones left out. target: the columns of the
+    references; those after the first may be empty, and in JSON lines a column may hold a list. group: a column to score
+    separately by, if there is one.
+    form: what one source column holds: "table" (any notation of `core.tables`, or a JSON object), "webnlg" or "dart" (triples, in
+    any form of `core.triples`, written as the paper does for that set), or "text" (taken as it is).
+    Raises BadData naming file, line and reason, or fills `skipped`; BadInput where columns or form make no sense.
+    """
+    _check(source, target, form)
+    hub = is_hub(str(path))
+    file = split_file(Path(path), split, _STEMS, _ENDINGS) if not hub and Path(path).is_dir() else Path(path)
+    needed = list(dict.fromkeys([*source, *target, *([group] if group else [])]))
+    is_csv = file.name.removesuffix(".gz").endswith((".csv", ".tsv"))
+    shown = json.dumps(dict.fromkeys(needed, "…"), ensure_ascii=False)
+    make_source = _table(source) if len(source) > 1 else _one(source[0], form)
+    stem = file.name.split(".")[0]
+
+    def example(row: Row, number: int) -> Example:
+        texts = tuple(text for column in target for text in _texts(row, column))
+        if not texts:
+            raise BadRow(f"there is no text under {' or '.join(target)}")
+        return Example(make_source(row), texts, _plain(row, group) if group else "", id=f"{stem}-{number}")
+
+    if hub:
+        rows = hub_rows(str(path), split or "train")
+    else:
+        rows = csv_rows(file, needed) if is_csv else json_rows(file, shown)
+    return collect([(file, rows)], example, skipped)
+
+
+def _check(source: Sequence[str], target: Sequence[str], form: str) -> None:
+    if not source or not target:
+        raise BadInput("Name the columns to read: at least one source and one target.")
+    if both := [column for column in source if column in target]:
+        raise BadInput(f"The column {both[0]!r} is named as source and as target: a model would only learn to copy it.")
+    if form not in ("table", "text", *SOURCES):
+        raise BadInput(f"The source form is {form!r}: say table, text, {' or '.join(SOURCES)}.")
+    if len(source) > 1 and form != "table":
+        raise BadInput(f"{len(source)} source columns make a table, not {form!r}: name one column, or leave the form out.")
+
+
+def _table(columns: Sequence[str]) -> Callable[[Row], str]:
+    def source(row: Row) -> str:
+        fields = [(column, value) for column in columns if (value := _plain(row, column))]
+        if not fields:
+            raise BadRow(f"{', '.join(columns)} are all empty")
+        return linearise(canonical(fields))
+
+    return source
+
+
+def _one(column: str, form: str) -> Callable[[Row], str]:
+    def source(row: Row) -> str:
+        value = row.get(column)
+        if isinstance(value, dict | list) and form != "text":
+            value = json.dumps(value, ensure_ascii=False)  # a table or triples written as JSON in JSON
+        if not isinstance(value, str):
+            raise BadRow(f'"{column}" is {"not a text" if column in row else "missing"}')
+        if not value.strip():
+            raise BadRow(f'"{column}" is empty')
+        if form == "text":
+            return " ".join(value.split())
+        return linearise(canonical(parse(value))) if form == "table" else SOURCES[form](parse_triples(value))
+
+    return source
+
+
+def _texts(row: Row, column: str) -> list[str]:
+    value = row.get(column)
+    texts: list[str] = []
+    for text in value if isinstance(value, list) else [value]:
+        if not isinstance(text, str | None):
+            raise BadRow(f'"{column}" is not a text or a list of texts')
+        texts += [" ".join(text.split())] if text and text.strip() else []
+    return texts
+
+
+def _plain(row: Row, column: str) -> str:
+    value = row.get(column)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if not isinstance(value, str | int | float | None):
+        raise BadRow(f'"{column}" is not a text or a number')
+    return "" if value is None else " ".join(str(value).split())

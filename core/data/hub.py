@@ -1,0 +1,71 @@
+"""Data sets of the Hugging Face hub by name, through the package `datasets`.
+
+That package is not among the requirements: it brings Arrow and a network client for what one downloaded file does as well. Where
+it is installed, and there is a network or a copy in its cache, `hub:NAME` or `hub:NAME:CONFIGURATION` stands for a file.
+"""
+
+import importlib
+import importlib.util
+from collections.abc import Iterator
+from typing import Any
+
+from core.data.rows import BadRow, Row, Rows
+from core.errors import BadData, BadInput
+
+HUB = "hub:"
+_SPLITS = {"dev": ("validation", "dev", "valid")}
+
+
+def is_hub(data: str) -> bool:
+    """Whether data is named rather than given as a path."""
+    return data.startswith(HUB)
+
+
+def hub_rows(data: str, split: str) -> Rows:
+    """The rows of a split, numbered from 1. BadInput without the package, BadData where set or split cannot be had."""
+    (name, configuration), package = _named(data), _package()
+    there = _asked(data, lambda: package.get_dataset_split_names(name, configuration))
+    wanted = next((one for one in _SPLITS.get(split, (split,)) if one in there), None)
+    if wanted is None:
+        raise BadData(f"{data} has no split {split!r}, only {', '.join(map(str, there))}: say one of these, or give a file.")
+    return _numbered(_asked(data, lambda: package.load_dataset(name, configuration, split=wanted)))
+
+
+def has_split(data: str, split: str) -> bool:
+    """Whether a set has a split. Raises as `hub_rows` does."""
+    name, configuration = _named(data)
+    there = _asked(data, lambda: _package().get_dataset_split_names(name, configuration))
+    return any(one in there for one in _SPLITS.get(split, (split,)))
+
+
+def _package() -> Any:
+    if importlib.util.find_spec("datasets") is None:
+        raise BadInput(
+            "Data sets of the hub are read with the package datasets, which is not installed: add it with pip install datasets, "
+            "or download the set and give its file with --data."
+        )
+    return importlib.import_module("datasets")
+
+
+def _named(data: str) -> tuple[str, str | None]:
+    name, _, configuration = data.removeprefix(HUB).partition(":")
+    if not name.strip():
+        raise BadInput(f"{data!r} names no data set: write hub:NAME or hub:NAME:CONFIGURATION.")
+    return name, configuration or None
+
+
+def _asked(data: str, ask: Any) -> Any:
+    try:
+        return ask()
+    except BadInput:
+        raise
+    except Exception as error:  # the package raises its own classes, and those of its network client
+        said = " ".join(str(error).split())[:200]
+        raise BadData(
+            f"{data} cannot be had ({type(error).__name__}: {said}). Check the name and the network, or give a file with --data."
+        ) from error
+
+
+def _numbered(rows: Any) -> Iterator[tuple[int, Row | BadRow]]:
+    for number, row in enumerate(rows, 1):
+        yield number, dict(row)

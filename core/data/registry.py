@@ -1,0 +1,57 @@
+"""The data sets by name: how each is read, and how what a person types becomes a source of a task."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from core.data.e2e import read_bundled, read_e2e
+from core.data.summarization import read_articles
+from core.data.webnlg_dart import read_dart, read_webnlg
+from core.errors import BadInput
+from core.task import Example
+from core.text.articles import article
+from core.text.tables import Fields, canonical, linearise, parse
+from core.text.triples import SOURCES, parse_triples, table_of
+
+SETS = ("e2e", "webnlg", "dart", "records", "summarization")
+
+
+def read_set(name: str, path: Path, split: str | None = None, skipped: list[str] | None = None) -> list[Example]:
+    """The examples of a set by its name (see the reader of each). Raises BadInput for another name, BadData for bad rows."""
+    if name == "records":
+        return read_bundled(path, split, skipped)
+    readers: dict[str, Callable[[Path, str | None, list[str] | None], list[Example]]]
+    readers = {"e2e": read_e2e, "webnlg": read_webnlg, "dart": read_dart, "summarization": read_articles}
+    if name not in readers:
+        raise BadInput(f"There is no data set {name!r}: say {', '.join(SETS[:-1])} or {SETS[-1]}.")
+    return readers[name](path, split, skipped)
+
+
+def spread(examples: Sequence[Example], count: int) -> list[Example]:
+    """The examples of `count` sources, evenly spread over the set in its order, and over its seen and unseen part alike.
+
+    A set's file goes category by category: its first rows would be of one kind. Raises BadInput for less than one.
+    """
+    if count < 1:
+        raise BadInput(f"{count} rows or tables were asked for: say at least 1, or leave the number out for all of them.")
+    seen = {example.source: example.seen for example in examples}
+    ordered = sorted(seen, key=lambda source: not seen[source])  # the seen part first, each in the set's order
+    count = min(count, len(ordered))
+    wanted = {ordered[place * len(ordered) // count] for place in range(count)}
+    return [example for example in examples if example.source in wanted]
+
+
+def source_of(form: str, text: str) -> str:
+    """What a person types or pastes as a source of a form (see Task): triples for "webnlg" and "dart", an article, else a table,
+    or text as it is but for blanks. Raises BadTable, or BadInput for what cannot be an article."""
+    if form == "article":
+        return article(text)
+    if form == "text":
+        return " ".join(text.split())
+    return SOURCES[form](parse_triples(text)) if form in SOURCES else linearise(canonical(parse(text)))
+
+
+def table_of_source(form: str, source: str) -> Fields:
+    """The fields of a source, for a check of what a text tells; a text has none. Raises BadTable."""
+    if form in ("text", "article"):
+        return []
+    return table_of(parse_triples(source)) if form in SOURCES else parse(source)

@@ -1,0 +1,120 @@
+"""Where the examples of a training or an evaluation come from: a set by name, or a file of the user's own."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from core import paths
+from core.config.base import Config
+from core.data.columns import read_columns
+from core.data.hub import has_split, is_hub
+from core.data.registry import SETS, read_set, spread
+from core.data.summarization import read_articles, read_bundled_articles
+from core.errors import BadInput
+from core.task import FORMS, SUMMARIZATION, Example
+
+COLUMNS = "columns"
+NAMES = (*SETS, COLUMNS)
+_BY_ENTRY = ("webnlg", "dart")  # one example an entry, sorted by category
+
+
+@dataclass(frozen=True)
+class DataSource(Config):
+    """Plain values that a run keeps, so that `resume` reads the same rows again.
+
+    `set` is a set's name or "columns" (then `source`, `target` and `form` are those of `read_columns`), by default E2E where
+    there are `data`, else the bundled tables. `data`: a file, or a folder with a file a split; without it, "summarization" is the
+    bundled articles. `rows` > 0 limits the training
+    examples. `skip_bad` passes over rows that cannot be used. Of summarization: `source` and `target` may name one column
+    each, `group` the topic's, and `topics` a split by topic (see `read_articles`).
+    """
+
+    set: str = ""
+    data: str = ""
+    source: tuple[str, ...] = ()
+    target: tuple[str, ...] = ()
+    form: str = ""
+    rows: int = 0
+    skip_bad: bool = False
+    group: str = ""
+    topics: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("set", "data", "form", "group", "topics"):
+            self._check(isinstance(getattr(self, name), str), name, "a text")
+        for name in ("source", "target"):
+            given = getattr(self, name)
+            self._check(isinstance(given, list | tuple) and all(isinstance(one, str) for one in given), name, "column names")
+            object.__setattr__(self, name, tuple(given))
+        self._check(self.name in NAMES, "set", f"one of {', '.join(NAMES)}")
+        self._check(not self.form or self.form in FORMS, "form", f"one of {', '.join(FORMS)}")
+        self._check_number("rows", 0, whole=True)
+        self._check(isinstance(self.skip_bad, bool), "skip_bad", "true or false")
+        self._check_columns()
+
+    def _check_columns(self) -> None:
+        named = bool(self.source or self.target or self.form)
+        if self.name == SUMMARIZATION:
+            return self._check_articles()
+        if self.group or self.topics:
+            raise BadInput("Topics are those of articles: leave --topic-column and --topics out, or say --set summarization.")
+        if self.name != COLUMNS and named:
+            raise BadInput(f"The set {self.name!r} has columns of its own: leave the columns out, or say --set columns.")
+        if self.name == COLUMNS and not (self.source and self.target):
+            raise BadInput("Name the columns of your data: --source COLUMN and --target COLUMN, each once or more often.")
+        if is_hub(self.data) and self.name != COLUMNS:
+            raise BadInput(f"A set of the hub is read by its columns, not as {self.name!r}: say --set columns and name them.")
+        if self.name not in ("records", "e2e") and not self.data:
+            raise BadInput(f"There is no data for the set {self.name!r}: give a file or a folder with --data.")
+
+    def _check_articles(self) -> None:
+        if self.form or len(self.source) != len(self.target) or len(self.source) > 1:
+            raise BadInput(
+                "Name one column of articles and one of summaries, --source COLUMN --target COLUMN, or leave both out."
+            )
+        if not self.data and (self.source or self.group or self.topics):
+            raise BadInput(
+                "The bundled articles have columns and splits of their own: name them for articles of yours, with --data."
+            )
+
+    @property
+    def name(self) -> str:
+        """The set's name, chosen where none was given."""
+        return self.set or ("e2e" if self.data else "records")
+
+    @property
+    def task_form(self) -> str:
+        """What its sources are (see Task)."""
+        if self.name in (COLUMNS, SUMMARIZATION):
+            return "article" if self.name == SUMMARIZATION else self.form or "table"
+        return self.name if self.name in FORMS else "table"
+
+    def read(self, split: str, skipped: list[str]) -> list[Example]:
+        """The examples of a split, or all of a file that has no splits; messages about rows passed over go to `skipped`.
+
+        Raises BadData with file, line and reason.
+        """
+        path = Path(self.data) if self.data else paths.DATA / "records.jsonl"
+        bad = skipped if self.skip_bad else None
+        if self.name == COLUMNS:
+            return read_columns(
+                self.data if is_hub(self.data) else path, self.source, self.target, split, self.task_form, skipped=bad
+            )
+        if self.name == SUMMARIZATION and not self.data:
+            return read_bundled_articles(split)
+        if self.name == SUMMARIZATION:
+            named = (self.source[0], self.target[0]) if self.source else None
+            return read_articles(path, split, bad, named, self.group, self.topics)
+        return read_set(self.name, path, split, bad)
+
+    def training(self, skipped: list[str]) -> tuple[list[Example], list[Example]]:
+        """Training and validation examples; a single file has none to validate on. Raises BadData."""
+        examples = self.read("train", skipped)
+        if not examples:
+            raise BadInput(f"{Path(self.data).name} holds no row to train on: give a file with rows of the split train.")
+        has_splits = not self.data or Path(self.data).is_dir()
+        if is_hub(self.data):
+            has_splits = has_split(self.data, "dev")
+        valid = self.read("dev", skipped) if has_splits else []
+        if self.rows:
+            examples = spread(examples, self.rows) if self.name in _BY_ENTRY else examples[: self.rows]
+        return examples, valid

@@ -1,0 +1,179 @@
+"""Articles with their summaries: JSON lines, CSV, or plain text files, from a file or from a folder that holds one a split.
+
+A folder of plain text holds either train.source and train.target, line by line (as the official code reads them), or a folder
+a split with articles/NAME.txt and summaries/NAME.txt; without splits these two stand in the folder itself.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import chain
+from pathlib import Path
+
+from core import paths
+from core.data.rows import SPLIT_NAMES, BadRow, Row, Rows, collect, csv_rows, json_rows, lines, split_file, text_in
+from core.errors import BadData, BadInput
+from core.task import Example
+from core.text.articles import article, plain
+
+# What the columns are called where nobody says: ours, XSUM's, CNN/DailyMail's.
+COLUMNS = (("article", "summary"), ("document", "summary"), ("article", "highlights"), ("text", "summary"))
+GROUPS = ("topic", "section", "category", "group")
+_SPLITS = {"train": ("train",), "dev": ("dev", "valid", "validation", "val"), "test": ("test",)}
+_ENDINGS = (".jsonl.gz", ".jsonl", ".csv", ".tsv", ".csv.gz", ".tsv.gz", ".source")
+_SPORT, _NEWS = frozenset({"sport", "sports"}), frozenset({"world", "uk", "business"})
+
+
+@dataclass(frozen=True)
+class TopicSplit:
+    """A split of the paper's §6.4. `trains(topic)`: trained and validated on; `tests(topic)`: only ever tested on."""
+
+    trains: Callable[[str], bool]
+    tests: Callable[[str], bool]
+
+
+TOPIC_SPLITS = {
+    "news-to-sports": TopicSplit(lambda topic: topic not in _SPORT, _SPORT.__contains__),
+    "within-news": TopicSplit(_NEWS.__contains__, lambda topic: topic not in _NEWS | _SPORT),
+}
+
+
+def read_articles(
+    path: Path,
+    split: str | None = None,
+    skipped: list[str] | None = None,
+    columns: tuple[str, str] | None = None,
+    group: str = "",
+    topics: str = "",
+) -> list[Example]:
+    """One Example a row: its source the article (one line a paragraph), its target the summary, its group the topic.
+
+    columns: those of article and summary, by default the first pair of COLUMNS that is there; group: the topic's column.
+    topics: a name of TOPIC_SPLITS. The training topics' rows of train and dev are then those splits; its test split is the
+    rows of the other topics from whatever splits there are, for none of them was trained on.
+    Raises BadData naming file, line and reason, or fills `skipped`.
+    """
+    path = Path(path)
+    if not topics:
+        return _read(path, split, skipped, columns, group)
+    if topics not in TOPIC_SPLITS:
+        raise BadInput(f"There is no topic split {topics!r}: say {' or '.join(TOPIC_SPLITS)}.")
+    chosen, name = TOPIC_SPLITS[topics], SPLIT_NAMES.get(split or "", split or "")
+    if name != "test":
+        return _of_topics(_read(path, split, skipped, columns, group), chosen.trains, topics, path)
+    rows = [row for part in _splits(path) for row in _read(path, part, skipped, columns, group)]
+    return [replace(row, seen=False) for row in _of_topics(rows, chosen.tests, topics, path)]
+
+
+def read_bundled_articles(split: str | None = None) -> list[Example]:
+    """The project's own articles: those of one topic are held out of "train" and are all other splits. Raises BadData."""
+    return read_articles(paths.DATA / "articles.jsonl", "train" if split == "train" else "test", topics="news-to-sports")
+
+
+def _splits(path: Path) -> list[str | None]:
+    """The splits that a folder holds; a file has none."""
+    if not path.is_dir():
+        return [None]
+    found: list[str | None] = []
+    for split in _SPLITS:
+        try:
+            _files(path, split)
+        except BadData:
+            continue
+        found.append(split)
+    if not found:
+        _files(path, "test")
+    return found
+
+
+def _of_topics(rows: list[Example], wanted: Callable[[str], bool], topics: str, path: Path) -> list[Example]:
+    if not any(row.group for row in rows):
+        raise BadData(f"{path.name} names no topics, which {topics} goes by: say which column holds them with --topic-column.")
+    chosen = [row for row in rows if wanted(row.group.lower())]
+    if not chosen:
+        known = ", ".join(sorted({row.group for row in rows})[:20])
+        raise BadData(f"{path.name} has no row of the topics that {topics} wants here. It has: {known}. Use another split.")
+    return chosen
+
+
+def _read(path: Path, split: str | None, skipped: list[str] | None, columns: tuple[str, str] | None, group: str) -> list[Example]:
+    file = _files(path, split) if path.is_dir() else path
+    stem = file.name.split(".")[0]
+    if file.is_dir():
+        return collect(_text_files(file), lambda row, number: _example(row, "article", "summary", "", row["name"]), skipped)
+    rows, article_column, summary_column = _rows(file, columns)
+    return collect(
+        [(file, rows)],
+        lambda row, number: _example(row, article_column, summary_column, group, f"{stem}-{number}"),
+        skipped,
+    )
+
+
+def _files(folder: Path, split: str | None) -> Path:
+    """The file of a split, or the folder that holds articles/ and summaries/. Raises BadData with what was looked for."""
+    stems: Mapping[str, tuple[str, ...]] = _SPLITS
+    names = stems.get(SPLIT_NAMES.get(split or "", split or ""), ())
+    for place in [*(folder / name for name in names), folder]:
+        if (place / "articles").is_dir() and (place / "summaries").is_dir():
+            return place
+    return split_file(folder, split, stems, _ENDINGS)
+
+
+def _rows(file: Path, columns: tuple[str, str] | None) -> tuple[Rows, str, str]:
+    """The rows of a file and the names of their columns of article and summary."""
+    if file.suffix == ".source":
+        return _line_by_line(file), "article", "summary"
+    pairs = [columns] if columns else list(COLUMNS)
+    if file.name.removesuffix(".gz").endswith((".csv", ".tsv")):
+        for pair in pairs:
+            try:
+                rows = csv_rows(file, pair)
+                first = next(rows, None)  # the header is read with the first row
+            except BadData:
+                continue
+            return chain([first] if first else [], rows), *pair
+        return csv_rows(file, pairs[0]), *pairs[0]  # its complaint is the one to give
+    first_row = next((row for _, row in json_rows(file) if isinstance(row, dict)), {})
+    pair = next((pair for pair in pairs if set(pair) <= set(first_row)), pairs[0])
+    return json_rows(file, f'{{"{pair[0]}": "…", "{pair[1]}": "…"}}'), *pair
+
+
+def _line_by_line(file: Path) -> Rows:
+    target = file.with_suffix(".target")
+    if not target.is_file():
+        raise BadData(f"There is no {target.name} beside {file.name}: give the summaries in it, one a line.")
+    texts = [[text for _, text in lines(one)] for one in (file, target)]
+    if len(texts[0]) != len(texts[1]):
+        raise BadData(f"{file.name} has {len(texts[0])} lines and {target.name} {len(texts[1])}: give one summary an article.")
+    for number, (source, summary) in enumerate(zip(*texts, strict=True), 1):
+        yield number, {"article": source, "summary": summary}
+
+
+def _text_files(folder: Path) -> Iterator[tuple[Path, Rows]]:
+    """A row a pair of files, in the order of their names."""
+    for file in sorted((folder / "articles").iterdir()):
+        if file.is_file() and not file.name.startswith("."):
+            yield file, _pair(file, folder / "summaries" / file.name)
+
+
+def _pair(file: Path, summary: Path) -> Rows:
+    if not summary.is_file():
+        yield 1, BadRow(f"there is no summaries/{summary.name}: write its summary there")
+        return
+    texts = {"article": file, "summary": summary}
+    row: Row = {name: "".join(text for _, text in lines(one)) for name, one in texts.items()}
+    yield 1, row | {"name": file.stem}
+
+
+def _example(row: Row, article_column: str, summary_column: str, group: str, name: object) -> Example:
+    try:
+        source = article(text_in(row, article_column))
+        summary = " ".join(plain(text_in(row, summary_column), "summary").split())
+    except BadInput as error:
+        raise BadRow(str(error)) from error
+    if len(summary.split()) > len(source.split()):
+        raise BadRow(
+            f"the summary ({len(summary.split())} words) is longer than its article ({len(source.split())}): "
+            "check which column holds which"
+        )
+    topic = row.get(group, "") if group else next((row[key] for key in GROUPS if row.get(key)), "")
+    return Example(source, (summary,), topic if isinstance(topic, str) else "", id=str(row.get("id") or name))

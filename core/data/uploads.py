@@ -1,0 +1,119 @@
+"""A file of the user's own, on its way to a training: its columns, its first rows, and its rows kept for good."""
+
+import csv
+import hashlib
+import json
+import random
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.data.rows import BadRow, csv_rows, json_rows, lines
+from core.errors import BadData, BadInput, StoreError
+from core.task import Example
+
+LIMIT = 100_000_000  # bytes of an uploaded file
+SHARE, MOST = 10, 500  # one source in so many is kept to validate on, and no more than so many
+SOURCE, TARGET = "source", "text"  # columns of the kept files
+
+
+@dataclass(frozen=True)
+class Peek:
+    """The columns of a file and its first rows, as text."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def peek(file: Path, most: int = 4) -> Peek:
+    """Columns and first rows of a CSV (commas, semicolons, tabs) or JSON lines file. Raises BadData."""
+    if file.stat().st_size > LIMIT:
+        raise BadData(f"{file.name} has {file.stat().st_size:,} bytes, and {LIMIT:,} are read. Give a part of it.")
+    if not file.name.removesuffix(".gz").endswith((".csv", ".tsv", ".jsonl")):
+        raise BadData(f"{file.name} is of no kind that is read. Give .csv, .tsv or .jsonl, gzipped (.gz) or not.")
+    found = _peek_json(file, most) if is_json(file) else _peek_csv(file, most)
+    if not found.columns or not found.rows:
+        raise BadData(f"{file.name} has no rows that can be read. Give CSV with a header, or one JSON object a line.")
+    return found
+
+
+def is_json(file: Path) -> bool:
+    """Whether the file is read as JSON lines; by its name."""
+    return file.name.removesuffix(".gz").endswith(".jsonl")
+
+
+def pasted(text: str, folder: Path) -> Path:
+    """Pasted rows as a file: JSON lines where they begin with {, else CSV with a header. Raises BadInput where there is none."""
+    if len(text.strip().splitlines()) < 2 and not text.strip().startswith("{"):
+        raise BadInput("Nothing to train on was pasted. Paste a header and rows (CSV), or one JSON object a line.")
+    if len(text) > LIMIT // 4:
+        raise BadInput(f"{len(text):,} characters were pasted, and {LIMIT // 4:,} are taken. Give them as a file.")
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / ("pasted.jsonl" if text.lstrip().startswith("{") else "pasted.csv")
+    file.write_text(text.strip() + "\n", encoding="utf-8")
+    return file
+
+
+def keep(examples: list[Example], name: str, place: Path, seed: int = 0) -> Path:
+    """Write examples to a folder in `place` with files train and dev, no source in both; the same examples give the same folder.
+
+    Fewer than four sources are too few to keep any back: then it is a file. Raises StoreError where it cannot be written.
+    """
+    told = [one.targets[0] if len(one.targets) == 1 else list(one.targets) for one in examples]
+    rows = [json.dumps({SOURCE: one.source, TARGET: text}, ensure_ascii=False) for one, text in zip(examples, told, strict=True)]
+    mark = hashlib.sha256("\n".join(rows).encode()).hexdigest()[:8]
+    stem = re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-")[:40] or "data"
+    folder = place / f"{stem}-{mark}"
+    sources = list(dict.fromkeys(one.source for one in examples))
+    random.Random(seed).shuffle(sources)
+    held = set(sources[: min(MOST, max(1, len(sources) // SHARE))]) if len(sources) > 3 else set()
+    target = folder if held else folder / "train.jsonl"
+    if target.exists():
+        return target
+    spare = folder.with_name(folder.name + ".tmp")
+    try:
+        spare.mkdir(parents=True, exist_ok=True)
+        for split, wanted in (("train", False), ("dev", True)):
+            kept = [row for row, one in zip(rows, examples, strict=True) if (one.source in held) == wanted]
+            if kept:
+                (spare / f"{split}.jsonl").write_text("\n".join(kept) + "\n", encoding="utf-8")
+        spare.rename(folder)
+    except OSError as error:
+        shutil.rmtree(spare, ignore_errors=True)
+        raise StoreError(f"Cannot write {folder}: {error.strerror}. Free some space, or make the store writable.") from error
+    return target
+
+
+def _peek_json(file: Path, most: int) -> Peek:
+    rows = []
+    for _, row in json_rows(file):
+        if not isinstance(row, BadRow):
+            rows.append(row)
+        if len(rows) >= 50:  # later rows may have columns that the first lack
+            break
+    columns = tuple(dict.fromkeys(str(name) for row in rows for name in row))[:100]
+    return Peek(columns, tuple(tuple(_cell(row.get(name)) for name in columns) for row in rows[:most]))
+
+
+def _peek_csv(file: Path, most: int) -> Peek:
+    first = next((line for _, line in lines(file)), "")
+    try:
+        headers = [next(csv.reader([first], delimiter=mark), []) for mark in ",;\t"]
+    except csv.Error as error:
+        raise BadData(f"{file.name}, line 1: not CSV ({error}). Give a file with a header.") from error
+    names = [name.strip() for name in max(headers, key=len)]
+    if not all(name.isprintable() for name in names) or len(names) > 100:
+        raise BadData(f"{file.name}, line 1 is no header of a table. Give CSV with a header, or one JSON object a line.")
+    columns, rows = tuple(dict.fromkeys(filter(None, names))), []
+    for _, row in csv_rows(file, columns) if columns else ():
+        if not isinstance(row, BadRow):
+            rows.append(tuple(_cell(row.get(name)) for name in columns))
+        if len(rows) >= most:
+            break
+    return Peek(columns, tuple(rows))
+
+
+def _cell(value: object) -> str:
+    shown = value if isinstance(value, str) else "" if value is None else json.dumps(value, ensure_ascii=False)
+    return shown if len(shown) <= 200 else shown[:199] + "…"

@@ -1,0 +1,74 @@
+"""The XML of the WebNLG challenge, which DART uses too, as rows: one an <entry>.
+
+    <entry category="Airport" eid="Id1"><modifiedtripleset><mtriple>s | p | o</mtriple></modifiedtripleset>
+        <lex comment="good" lid="Id1">A sentence.</lex></entry>
+
+A row has "category", "eid", "triples" (lists of three), "texts" and "comments" (as long as "texts").
+"""
+
+import re
+import xml.parsers.expat
+from pathlib import Path
+
+from core.data.rows import BadRow, Row, Rows, lines
+
+
+def entry_rows(file: Path) -> Rows:
+    """The entries with the lines that they begin on; where the XML breaks off, a BadRow after what came before it.
+
+    Entities that the file declares are left alone: expat resolves nothing from outside and bounds what they may grow to.
+    """
+    reader = _Entries()
+    parser = xml.parsers.expat.ParserCreate()
+    parser.buffer_text = True
+    parser.StartElementHandler = lambda name, attributes: reader.start(name, attributes, parser.CurrentLineNumber)
+    parser.EndElementHandler = reader.end
+    parser.CharacterDataHandler = reader.text
+    text = "".join(line for _, line in lines(file))
+    try:
+        parser.Parse(text.encode("utf-8", "surrogateescape"), True)
+    except xml.parsers.expat.ExpatError as error:
+        reader.rows.append((error.lineno, BadRow(f"not XML from here on ({xml.parsers.expat.ErrorString(error.code)})")))
+    yield from reader.rows
+
+
+class _Entries:
+    """Gathers entries as their elements open and close."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[int, Row | BadRow]] = []
+        self.texts: list[str] | None = None  # of the element that is being read
+        self.path: list[str] = []
+        self.line = 0
+        self.entry: dict[str, list] | None = None
+        self.attributes: dict[str, str] = {}
+
+    def start(self, name: str, attributes: dict[str, str], line: int) -> None:
+        self.path.append(name)
+        if name == "entry":
+            self.line, self.attributes = line, attributes
+            self.entry = {"triples": [], "texts": [], "comments": []}
+        elif self.entry is not None and name in ("mtriple", "lex"):
+            self.texts = []
+            if name == "lex":
+                self.entry["comments"].append(attributes.get("comment", ""))
+
+    def text(self, data: str) -> None:
+        # Later releases put elements inside <lex>; its sentence stands in its own text, or in a <text> of its own.
+        if self.texts is not None and self.path[-1] in ("mtriple", "lex", "text"):
+            self.texts.append(data)
+
+    def end(self, name: str) -> None:
+        self.path.pop()
+        if self.entry is None:
+            return
+        if self.texts is not None and name in ("mtriple", "lex"):
+            text = re.sub(r"\s*\n\s*", " ", "".join(self.texts)).strip()
+            if name == "lex":
+                self.entry["texts"].append(text)
+            else:
+                self.entry["triples"].append(text.split(" | "))
+            self.texts = None
+        elif name == "entry":
+            self.rows.append((self.line, {**self.attributes, **self.entry}))
+            self.entry = None

@@ -1,0 +1,286 @@
+"""Prefixes that were trained elsewhere, read and checked against a backbone: PEFT's, and those of the paper's own code.
+
+PEFT's        adapter_config.json, adapter_model.safetensors with "prompt_embeddings" (P, layers * 2 * heads * head_dim), or
+              with the MLP that makes them ("embedding", "transform.0", "transform.2")
+the authors'  config.json, pytorch_model.bin with "wte" (P, width) and the MLP "control_trans.0", "control_trans.2" (one more
+              linear layer in their deep form), or without an MLP "control_trans" itself
+
+The MLP is folded: it is computed once, and its output kept. Every number of a checkpoint is doubted: shapes are checked before
+anything is computed, and a pickle is only read with `weights_only`, which builds tensors and runs no code.
+"""
+
+import json
+import pickle
+import re
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from core.errors import BadConfig, BadInput, NotSupported, PrefixLabError, TooLong, WrongBackbone
+from core.models.backbone import BackboneSpec
+from core.prefix.prefix import Prefix
+from core.task import Task, task
+
+PEFT_CONFIG, PEFT_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+OUR_NOTE = "prefix_lab.json"  # beside an exported prefix: its task and backbone, so that it comes back whole
+AUTHORS_CONFIG, AUTHORS_WEIGHTS = "config.json", "pytorch_model.bin"
+_CONFIG_BYTES = 1_000_000
+_TASKS = {"data2text": "e2e", "webnlg": "webnlg", "triples": "dart"}  # the authors' names, and ours
+
+Tensors = dict[str, Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Foreign:
+    """A prefix from elsewhere. `trained` counts the MLP's parameters too, `mlp` is its hidden size (0: there was none)."""
+
+    prefix: Prefix
+    trained: int
+    mlp: int
+    made_by: str
+    base: str  # the model it says it was trained on
+    task: Task
+
+
+def read_foreign(folder: Path, spec: BackboneSpec) -> Foreign:
+    """The prefix in a checkpoint folder of either form, folded, as fp32.
+
+    Raises BadInput for what is missing, damaged or a pickle that holds more than tensors, NotSupported for another method or
+    model family, WrongBackbone where it does not fit `spec`, TooLong where it leaves no position for a text.
+    """
+    if spec.sites != ("decoder",):
+        raise NotSupported(
+            f"{spec.name} has the sites {', '.join(spec.sites)}; prefixes are imported for models like GPT-2. Give one."
+        )
+    if not folder.is_dir():
+        raise BadInput(f"There is no folder {folder}. Give the folder that holds {PEFT_CONFIG}, or {AUTHORS_WEIGHTS}.")
+    if (folder / PEFT_CONFIG).exists():
+        return _read_peft(folder, spec)
+    if (folder / AUTHORS_WEIGHTS).exists():
+        return _read_authors(folder, spec)
+    raise BadInput(
+        f"{folder} holds no prefix. Give a folder with {PEFT_CONFIG} and {PEFT_WEIGHTS} (PEFT), "
+        f"or with {AUTHORS_CONFIG} and {AUTHORS_WEIGHTS} (the authors' code)."
+    )
+
+
+# --- PEFT --------------------------------------------------------------------------------------------------------------------
+
+
+def _read_peft(folder: Path, spec: BackboneSpec) -> Foreign:
+    config = _json(folder / PEFT_CONFIG)
+    kind, use = config.get("peft_type"), config.get("task_type")
+    if kind != "PREFIX_TUNING":
+        raise NotSupported(f"{folder} holds an adapter of the type {kind!r}, no prefix. Give one of the type 'PREFIX_TUNING'.")
+    if use not in ("CAUSAL_LM", None) or config.get("num_transformer_submodules") not in (1, None):
+        raise NotSupported(f"The prefix in {folder} is for {use!r}. Give one for 'CAUSAL_LM', such as GPT-2.")
+    width = spec.kv_heads * spec.head_dim
+    _same(folder, config, spec, {"num_layers": spec.layers, "num_attention_heads": spec.kv_heads, "token_dim": width})
+    tensors = _safetensors(folder)
+    inputs, mlp = _peft_parts(folder, tensors)
+    note = _our_note(folder, spec)
+    return _folded(folder, spec, inputs, mlp, "PEFT", _text(config, "base_model_name_or_path"), note or task("e2e"))
+
+
+def _safetensors(folder: Path) -> Tensors:
+    path = folder / PEFT_WEIGHTS
+    if not path.exists():
+        if (folder / "adapter_model.bin").exists():
+            raise BadInput(
+                f"{folder} keeps its weights in adapter_model.bin, a pickle, and a pickle can run code. "
+                "Save the adapter again with PEFT's save_pretrained(folder), which writes safetensors."
+            )
+        raise BadInput(f"{folder} has no {PEFT_WEIGHTS}. Give a folder that PEFT's save_pretrained wrote.")
+    try:
+        return _checked(path, load_file(path))
+    except PrefixLabError:
+        raise
+    except Exception as error:  # safetensors raises its own class, OSError or ValueError
+        raise BadInput(f"{path} is not a readable safetensors file ({_line(error)}). Save or copy the adapter again.") from error
+
+
+def _peft_parts(folder: Path, tensors: Tensors) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
+    """What the virtual tokens are made from, and the MLP's layers; none where the prefix is kept as it is."""
+    if set(tensors) == {"prompt_embeddings"}:
+        return tensors["prompt_embeddings"], []
+    bare = {re.sub(r"^(?:.*\.)?(?=embedding\.|transform\.)", "", name): tensor for name, tensor in tensors.items()}
+    if "embedding.weight" not in bare or len(bare) != len(tensors):
+        raise BadInput(f"{folder / PEFT_WEIGHTS} holds {_names(tensors)}, and no prompt_embeddings. Save the adapter again.")
+    return bare.pop("embedding.weight"), _layers(folder / PEFT_WEIGHTS, bare, "transform")
+
+
+def _our_note(folder: Path, spec: BackboneSpec) -> Task | None:
+    """The task that our own export wrote beside the prefix."""
+    path = folder / OUR_NOTE
+    if not path.exists():
+        return None
+    note = _json(path)
+    trained_on, form = note.get("fingerprint"), note.get("task")
+    if trained_on not in (spec.fingerprint, None):
+        raise WrongBackbone(
+            f"The prefix in {folder} was trained on {note.get('backbone')} ({trained_on}); loaded is {spec.name} "
+            f"({spec.fingerprint}). Give the model that it was trained on with --backbone."
+        )
+    try:
+        return Task.of(form)  # type: ignore[arg-type]  # it checks what it is given
+    except (BadConfig, TypeError) as error:
+        raise BadInput(
+            f'The "task" in {path} is not one that an export writes ({_line(error)}). Delete the file, or export the run again.'
+        ) from error
+
+
+# --- the authors' code -------------------------------------------------------------------------------------------------------
+
+
+def _read_authors(folder: Path, spec: BackboneSpec) -> Foreign:
+    path, config = folder / AUTHORS_WEIGHTS, _json(folder / AUTHORS_CONFIG)
+    if config.get("model_type", "gpt2") != "gpt2":
+        raise NotSupported(f"The checkpoint in {folder} is for {config['model_type']!r}. Give one for GPT-2.")
+    if config.get("use_infix") or config.get("format_mode", "cat") == "infix":
+        raise NotSupported(f"The checkpoint in {folder} is an infix, which depends on its input. Give a prefix.")
+    _same(folder, config, spec, {"n_layer": spec.layers, "n_head": spec.kv_heads, "n_embd": spec.width})
+    tensors = _checked(path, _unpickled(path))
+    name = _TASKS.get(_text(config, "_my_arg_task_mode"), "e2e")
+    inputs, mlp = _authors_parts(path, tensors, spec)
+    return _folded(folder, spec, inputs, mlp, "the authors' code", _text(config, "_name_or_path"), task(name, "paper"))
+
+
+def _unpickled(path: Path) -> Any:
+    try:
+        with warnings.catch_warnings(action="ignore"):  # on old pickles, which are read or refused all the same
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise BadInput(f"{path} holds more than tensors, and a pickle can run code. Save its state_dict alone.") from error
+    except Exception as error:  # whatever a damaged file may do to its reader
+        raise BadInput(f"{path} is not a PyTorch file ({_line(error)}). Save or copy the checkpoint again.") from error
+
+
+def _authors_parts(path: Path, tensors: Tensors, spec: BackboneSpec) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
+    if set(tensors) == {"control_trans"}:  # their ablation without an MLP
+        return _authors_direct(path, tensors["control_trans"], spec), []
+    tensors = dict(tensors)
+    inputs = tensors.pop("wte.weight", None)
+    others = {name: tensor for name, tensor in tensors.items() if not name.startswith("control_trans.")}
+    if inputs is None or others:
+        raise NotSupported(
+            f"{path} is no prefix for GPT-2 (it holds {_names(others)}). Give a checkpoint with wte and control_trans alone."
+        )
+    mlp = _layers(path, tensors, "control_trans")
+    if not mlp or mlp[-1][0].shape[0] == spec.width:
+        raise NotSupported(f"{path} is an embedding-only prompt (paper §7.2). Give a prefix with keys and values at every layer.")
+    return inputs, mlp
+
+
+def _authors_direct(path: Path, kept: Tensor, spec: BackboneSpec) -> Tensor:
+    """Begun at random it is a flat list, token by token; from words it is their past, (layers * 2, 1, heads, P, head_dim)."""
+    if kept.ndim == 1 and kept.numel() % (spec.layers * 2 * spec.width) == 0:
+        return kept.view(-1, spec.layers * 2 * spec.width)
+    if kept.ndim == 5 and kept.shape[1] == 1 and kept.shape[:1] + kept.shape[2:3] == (spec.layers * 2, spec.kv_heads):
+        return kept[:, 0].permute(2, 0, 1, 3).flatten(1)  # (P, layers * 2 * heads * head_dim)
+    raise WrongBackbone(
+        f"control_trans in {path} has the shape {tuple(kept.shape)}, which does not fit {spec.name}'s {spec.layers} layers of "
+        f"width {spec.width}. Give the model that it was trained on with --backbone."
+    )
+
+
+# --- both --------------------------------------------------------------------------------------------------------------------
+
+
+def _folded(
+    folder: Path, spec: BackboneSpec, inputs: Tensor, mlp: list[tuple[Tensor, Tensor]], made_by: str, base: str, form: Task
+) -> Foreign:
+    """The MLP's output as keys and values; every shape is checked before it is used."""
+    numbers, width = spec.layers * 2 * spec.kv_heads * spec.head_dim, inputs.shape[-1] if inputs.ndim == 2 else 0
+    for weight, bias in mlp:
+        if weight.ndim != 2 or weight.shape[1] != width or bias.shape != weight.shape[:1]:
+            raise BadInput(f"The MLP in {folder} does not fit together. Save or copy the checkpoint again.")
+        width = weight.shape[0]
+    if width != numbers:
+        raise WrongBackbone(
+            f"The prefix in {folder} has {width:,} numbers a virtual token, and {spec.name} takes {numbers:,}. "
+            "Give the model that it was trained on with --backbone."
+        )
+    length = len(inputs)
+    if not 0 < length < spec.positions:
+        raise TooLong(
+            f"The prefix in {folder} has {length} virtual tokens, and {spec.name} has {spec.positions} positions. "
+            "Give one that leaves room for a text."
+        )
+    flat = inputs.float()
+    for place, (weight, bias) in enumerate(mlp):
+        flat = torch.nn.functional.linear(flat if place == 0 else flat.tanh(), weight.float(), bias.float())
+    past = flat.view(length, spec.layers, 2, spec.kv_heads, spec.head_dim).permute(1, 2, 3, 0, 4).contiguous()
+    if not past.isfinite().all():
+        raise BadInput(f"The prefix in {folder} holds NaN or infinity. Give a checkpoint from before its training ran away.")
+    prefix = Prefix({"decoder": past}, spec.name, spec.fingerprint, made_by)
+    trained = sum(tensor.numel() for tensor in [inputs, *(part for layer in mlp for part in layer)])
+    return Foreign(prefix, trained, mlp[0][0].shape[0] if mlp else 0, made_by, base, form)
+
+
+def _layers(path: Path, tensors: Tensors, stem: str) -> list[tuple[Tensor, Tensor]]:
+    """`stem.0`, `stem.2`, …: the linear layers of an MLP; there is a tanh between any two."""
+    found: list[tuple[Tensor, Tensor]] = []
+    while f"{stem}.{2 * len(found)}.weight" in tensors:
+        at = f"{stem}.{2 * len(found)}"
+        found.append((tensors[f"{at}.weight"], tensors.get(f"{at}.bias", torch.zeros(0))))
+    if 2 * len(found) != len(tensors):
+        raise BadInput(f"{path} holds {_names(tensors)}, which is not a whole MLP. Save or copy the checkpoint again.")
+    return found
+
+
+def _checked(path: Path, tensors: Any) -> Tensors:
+    """Named floating-point tensors that are no larger than the file they came from (a stride of 0 makes a giant of nothing)."""
+    if not isinstance(tensors, dict) or not all(isinstance(name, str) and _is_plain(tensor) for name, tensor in tensors.items()):
+        raise BadInput(f"{path} is not a state_dict of floating-point tensors. Give a prefix checkpoint.")
+    if sum(tensor.numel() * tensor.element_size() for tensor in tensors.values()) > path.stat().st_size:
+        raise BadInput(f"{path} declares more numbers than it holds. Save or copy the checkpoint again.")
+    return tensors
+
+
+def _is_plain(tensor: Any) -> bool:
+    return isinstance(tensor, Tensor) and tensor.layout == torch.strided and tensor.is_floating_point()
+
+
+def _json(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        raise BadInput(f"{path.parent} has no {path.name}. Give the whole folder of a checkpoint.")
+    try:
+        size = path.stat().st_size
+        if size > _CONFIG_BYTES:
+            raise BadInput(f"{path} has {size:,} bytes, and a configuration has {_CONFIG_BYTES:,} at most. Give another folder.")
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise BadInput(f"{path} is not readable JSON ({_line(error)}). Save or copy the checkpoint again.") from error
+    if not isinstance(values, dict):
+        raise BadInput(f"{path} is not a JSON object. Save or copy the checkpoint again.")
+    return values
+
+
+def _same(folder: Path, config: dict[str, Any], spec: BackboneSpec, wanted: dict[str, int]) -> None:
+    """WrongBackbone where the configuration names other sizes than the backbone's."""
+    for name, value in wanted.items():
+        if config.get(name, value) not in (value, None):
+            raise WrongBackbone(
+                f"The prefix in {folder} is for a model with {name} = {config[name]!r}, and {spec.name} has {value}. "
+                "Give the model that it was trained on with --backbone."
+            )
+
+
+def _text(config: dict[str, Any], name: str) -> str:
+    value = config.get(name)
+    return value[:200] if isinstance(value, str) else ""
+
+
+def _names(tensors: Tensors) -> str:
+    listed = ", ".join(sorted(tensors)[:4])
+    return (listed[:120] + (", …" if len(tensors) > 4 else "")) or "no such tensor"
+
+
+def _line(error: Exception) -> str:
+    """The first line of an error, short."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:160].rstrip(". ")

@@ -1,0 +1,42 @@
+"""The one list of methods."""
+
+from core.config.base import TrainConfig
+from core.errors import NotSupported
+from core.methods.adapter import AdapterMethod
+from core.methods.base import Method
+from core.methods.embedding import EmbeddingMethod
+from core.methods.finetune import FinetuneMethod
+from core.methods.in_context import InContextMethod
+from core.methods.infix import InfixMethod
+from core.methods.lora import LoraMethod
+from core.methods.prefix import PrefixMethod
+from core.methods.top_layers import TopLayersMethod
+from core.models.backbone import Backbone
+
+METHODS: dict[str, type[Method]] = {
+    "prefix": PrefixMethod,
+    "finetune": FinetuneMethod,
+    "top_layers": TopLayersMethod,
+    "adapter": AdapterMethod,
+    "embedding": EmbeddingMethod,
+    "infix": InfixMethod,
+    "lora": LoraMethod,
+    "in_context": InContextMethod,
+}
+TITLES = {
+    "prefix": "Prefix-tuning",
+    "finetune": "Fine-tuning",
+    "top_layers": "Fine-tuning of the top layers",
+    "adapter": "Adapter",
+    "embedding": "Embedding-only",
+    "infix": "Infix-tuning",
+    "lora": "LoRA",
+    "in_context": "In-context",
+}
+
+
+def new_method(backbone: Backbone, config: TrainConfig) -> Method:
+    """A method of the configured name, ready to train; NotSupported lists the known ones."""
+    if config.method not in METHODS:
+        raise NotSupported(f"There is no method {config.method!r}. Known: {', '.join(METHODS)}.")
+    return METHODS[config.method](backbone, config)

@@ -1,0 +1,62 @@
+"""A source as token ids: with what the task puts around it, and cut where the task says so."""
+
+from dataclasses import dataclass
+
+from core.models.architectures import special_form
+from core.models.backbone import Backbone
+from core.task import Task, task
+
+CUT = 512  # tokens of an article that are read, as in the official code
+
+
+@dataclass(frozen=True)
+class Source:
+    """What the model reads. `tokens`: of the whole source without what the task puts around it; `kept`: how many are read.
+
+    `end`: how many characters of the source are read, at least in part; `split`: how many ids stand before an infix;
+    `lead`: how many before the source's own.
+    """
+
+    ids: list[int]
+    tokens: int
+    kept: int
+    end: int
+    split: int = 0
+    lead: int = 0
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the end of the source is not read."""
+        return self.kept < self.tokens
+
+
+def task_for(backbone: Backbone, name: str, layout: str = "newline", form: str = "", cut: int | None = None) -> Task:
+    """A task on a backbone: laid out as an encoder-decoder model's own texts are, else as asked for (see `core.tasks.task`).
+
+    `cut`: see Task; unless given, articles are cut at 512 tokens and nothing else is.
+    """
+    plain = task(name, layout, form)
+    plain = plain.but(cut=cut if cut is not None else CUT if plain.form == "article" else 0)
+    if backbone.opening is None:
+        return plain
+    before, after = (backbone.tokenizer.decode(ids, skip_special_tokens=False) for ids in special_form(backbone.tokenizer))
+    return plain.but(lead=before, separator=after, target_lead="", end=backbone.tokenizer.eos_token)
+
+
+def read_source(backbone: Backbone, task: Task, source: str, infix: bool = False) -> Source:
+    """A source as the model reads it. Where the task cuts, all that is read has at most `task.cut` tokens, and fits the model.
+
+    `infix`: `split` is asked for, so no token may reach over the place between the source and its separator.
+    """
+    if infix and not task.cut:
+        before, after = backbone.encode(task.lead + source), backbone.encode(task.separator)
+        return Source([*before, *after], len(before), len(before), len(source), len(before))
+    if not task.cut and backbone.opening is None:
+        ids = backbone.encode(task.prompt(source))
+        return Source(ids, len(ids), len(ids), len(source))
+    before, after = backbone.encode(task.lead), backbone.encode(task.separator)
+    ids = backbone.encode(source, literal=True)
+    most = min(task.cut, backbone.spec.positions) - len(before) - len(after) if task.cut else len(ids)
+    kept = ids[: max(1, most)]
+    end = len(source) if len(kept) == len(ids) else min(len(source), len(backbone.decode(kept)))
+    return Source([*before, *kept, *after], len(ids), len(kept), end, len(before) + len(kept) if infix else 0, len(before))

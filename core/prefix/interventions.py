@@ -1,0 +1,108 @@
+"""Interventions: a prefix turned up or down, and virtual tokens knocked out. Nothing is retrained and no position changes.
+
+Both act on the attention logits of virtual tokens and leave their values alone. Adding log α multiplies the
+odds of attending to the prefix by α: a mass of λ becomes αλ / (αλ + 1 − λ), in every head and at every query
+whose own vector the prefix has not changed. α = 0 hides the prefix: the frozen model, reading from position P
+on ("base, shifted").
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from core.errors import BadConfig, BadInput
+
+if TYPE_CHECKING:
+    from core.prefix.prefix import Prefix
+
+Place = tuple[str | None, int | None, int | None]  # site, layer, virtual token, from 0; None stands for all of them
+
+
+@dataclass(frozen=True)
+class Intervention:
+    """What is done to one row's prefix; a row without one is left as it is.
+
+    `alpha`: the odds of attending to the prefix are multiplied by it; `apart`: (site, alpha) of sites that have one of their own;
+    `out`: places where virtual tokens are hidden. Raises BadConfig where an alpha is negative or no number.
+    """
+
+    alpha: float = 1.0
+    out: frozenset[Place] = frozenset()
+    apart: frozenset[tuple[str, float]] = frozenset()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "out", frozenset(self.out))
+        object.__setattr__(self, "apart", frozenset(self.apart))
+        for alpha in (self.alpha, *(alpha for _, alpha in self.apart)):
+            if not (math.isfinite(alpha) and alpha >= 0):
+                raise BadConfig(
+                    f"alpha must be 0 (hides the prefix), 1 (leaves it as it is) or another positive number; given: {alpha}."
+                )
+
+    @property
+    def idle(self) -> bool:
+        """Whether it changes nothing."""
+        return self.alpha == 1 and not self.out and all(alpha == 1 for _, alpha in self.apart)
+
+    def without(self, token: int | None = None, layer: int | None = None, site: str | None = None) -> "Intervention":
+        """The same, and one place more knocked out: a token everywhere, a layer's whole prefix, or one token in one layer."""
+        return replace(self, out=self.out | {(site, layer, token)})
+
+    def check(self, prefix: "Prefix") -> None:
+        """BadInput names the first place that the prefix does not have."""
+        length = prefix.length
+        for name, _ in sorted(self.apart):
+            if name not in prefix.past:
+                raise BadInput(f"The prefix has no site {name!r} to turn up or down. It has: {', '.join(prefix.past)}.")
+        for site, layer, token in sorted(self.out, key=str):
+            if site is not None and site not in prefix.past:
+                raise BadInput(f"The prefix has no site {site!r} to knock out. It has: {', '.join(prefix.past)}.")
+            layers = max(kv.shape[0] for name, kv in prefix.past.items() if site in (None, name))
+            if layer is not None and not 0 <= layer < layers:
+                raise BadInput(f"There is no layer {layer} to knock out: give 0 to {layers - 1}, counted from 0.")
+            if token is not None and not 0 <= token < length:
+                raise BadInput(f"There is no virtual token {token} to knock out: give 0 to {length - 1}, counted from 0.")
+
+    def bias(self, site: str, layers: int, length: int) -> Tensor:
+        """What is added to the attention logits of one site's virtual tokens: (layers, length) fp32, -inf where hidden."""
+        alpha = dict(self.apart).get(site, self.alpha)
+        level = math.log(alpha) if alpha > 0 else -math.inf
+        added = torch.full((layers, length), level)
+        for where, layer, token in self.out:
+            if where in (None, site):
+                rows = slice(None) if layer is None else slice(layer, layer + 1)
+                columns = slice(None) if token is None else slice(token, token + 1)
+                added[rows, columns] = -math.inf
+        return added
+
+
+UNTOUCHED = Intervention()
+
+
+def biases(
+    prefixes: "Sequence[Prefix | None]", interventions: Sequence[Intervention], device: torch.device, dtype: torch.dtype
+) -> dict[str, Tensor] | None:
+    """The biases of a batch, for prefixes padded on the left to the longest; None where nothing is changed.
+
+    site -> (rows, layers, P); the dtype's lowest number stands for -inf, so that a row that sees nothing at
+    all does not become NaN.
+    """
+    pairs = list(zip(prefixes, interventions, strict=True))
+    for prefix, intervention in pairs:
+        if prefix is not None:
+            intervention.check(prefix)
+    if all(prefix is None or intervention.idle for prefix, intervention in pairs):
+        return None
+    real = [prefix for prefix in prefixes if prefix is not None]
+    longest, found = max(prefix.length for prefix in real), {}
+    for site, kv in real[0].past.items():
+        added = torch.zeros(len(pairs), kv.shape[0], longest)
+        for row, (prefix, intervention) in enumerate(pairs):
+            if prefix is not None:
+                added[row, :, longest - prefix.length :] = intervention.bias(site, kv.shape[0], prefix.length)
+        found[site] = added.to(device, dtype).clamp(min=torch.finfo(dtype).min)
+    return found

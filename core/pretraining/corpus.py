@@ -1,0 +1,214 @@
+"""From a folder of text (and one of records) to tokens on disk.
+
+A prepared corpus is a folder: `tokenizer.json`, `<stream>.train.bin` and `<stream>.valid.bin` (uint16
+token ids, documents separated by `<|endoftext|>`), and `corpus.json`, written last, with the counts.
+"""
+
+import gzip
+import json
+import random
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+from core import paths
+from core.errors import BadData, BadInput
+from core.pretraining.records import RECORD_SETS, documents, read_set
+from core.pretraining.withheld import Withheld
+
+END = "<|endoftext|>"
+END_ID = 0
+VALID_ONE_IN = 200  # documents
+CHUNK = 2048  # documents encoded at a time
+
+
+def text_documents(path: Path) -> Iterator[str]:
+    """Documents of one text file (plain or gzip); each ends with a line that holds only `<|endoftext|>`."""
+    opener = gzip.open if path.suffix == ".gz" else open
+    document: list[str] = []
+    try:
+        with opener(path, "rt", encoding="utf-8") as lines:
+            for line in lines:
+                if line.rstrip("\n") == END:
+                    yield "".join(document).rstrip("\n")
+                    document = []
+                else:
+                    document.append(line)
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        raise BadData(f"{path} is not UTF-8 text ({error}). Mend the file, or take it out of the corpus.") from error
+    if document:
+        yield "".join(document).rstrip("\n")
+
+
+def text_files(folder: Path) -> list[Path]:
+    """The `.txt` and `.txt.gz` files of a corpus folder, sorted; BadInput where there is none."""
+    files = sorted([*folder.glob("*.txt"), *folder.glob("*.txt.gz")])
+    if not files:
+        raise BadInput(f"No text to train on: {folder} holds no .txt or .txt.gz file. Give a folder that does with --corpus.")
+    return files
+
+
+def record_documents(folder: Path, rng: random.Random) -> Iterator[str]:
+    """Rendered record documents of every known set found under `folder`."""
+    found = [path for name in RECORD_SETS for path in sorted(folder.glob(name + ".jsonl*"))]
+    if not found:
+        raise BadInput(
+            f"No records to train on: {folder} holds none of {', '.join(RECORD_SETS)}. Leave --records out, or mend it."
+        )
+    for path in found:
+        yield from documents(list(read_set(path)), rng)
+
+
+def train_tokenizer(texts: Iterable[str], size: int) -> Tokenizer:
+    """A byte-level BPE in GPT-2's form; id 0 is `<|endoftext|>`."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=size,
+        special_tokens=[END],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return tokenizer
+
+
+def tokenizer_of(name: str) -> Tokenizer | None:
+    """The tokenizer of a bundled model, or of one in a folder given by its absolute path; None without a name."""
+    if not name:
+        return None
+    path = paths.MODELS / name / "tokenizer.json"
+    if not path.is_file():
+        raise BadInput(f"A run can begin with a model's words where its folder has a tokenizer.json; {path.parent} has none.")
+    return Tokenizer.from_file(str(path))
+
+
+def _every(iterable: Iterable[str], step: int) -> Iterator[str]:
+    for index, item in enumerate(iterable):
+        if index % step == 0:
+            yield item
+
+
+def prepare(
+    corpus: Path,
+    records: Path | None,
+    out: Path,
+    vocabulary: int,
+    seed: int = 0,
+    start: str = "",
+    withheld: Withheld | None = None,
+) -> dict:
+    """Tokenise a corpus once; a folder already prepared is used as it is.
+
+    The tokenizer is that of `start` (see `tokenizer_of`); without one, it is trained on every sixth text document and every
+    third record document. One document in 200 is held out for validation. Returns what `corpus.json` holds.
+    """
+    done = out / "corpus.json"
+    if done.exists():
+        return json.loads(done.read_text())
+    tokenizer = tokenizer_of(start)
+    files = text_files(corpus)
+    record_docs = list(record_documents(records, random.Random(seed))) if records else []
+    random.Random(seed).shuffle(record_docs)
+
+    def tokenizer_texts() -> Iterator[str]:
+        for path in files:
+            yield from _every(text_documents(path), 6)
+        yield from _every(record_docs, 3)
+
+    def kept(name: str, path: Path) -> Iterator[str]:
+        texts = text_documents(path)
+        return texts if withheld is None else (text for text in (withheld.keep(name, text) for text in texts) if text)
+
+    tokenizer = tokenizer or train_tokenizer(tokenizer_texts(), vocabulary)
+    out.mkdir(parents=True, exist_ok=True)
+    tokenizer.save(str(out / "tokenizer.json"))
+    names = {path.name.split(".")[0]: path for path in files}
+    streams = {name: _write(out, name, kept(name, path), tokenizer) for name, path in names.items()}
+    if record_docs:
+        streams["records"] = _write(out, "records", record_docs, tokenizer)
+    report = {"vocabulary": vocabulary, "seed": seed, "streams": streams}
+    done.write_text(json.dumps(report, indent=1))
+    return report
+
+
+def _write(out: Path, name: str, docs: Iterable[str], tokenizer: Tokenizer) -> dict:
+    counts = {"train_tokens": 0, "valid_tokens": 0, "documents": 0}
+    with open(out / f"{name}.train.bin", "wb") as train, open(out / f"{name}.valid.bin", "wb") as valid:
+        for chunk in _chunks(docs, CHUNK):
+            for encoding in tokenizer.encode_batch_fast([text + END for text in chunk]):
+                held_out = counts["documents"] % VALID_ONE_IN == 0
+                (valid if held_out else train).write(np.asarray(encoding.ids, dtype=np.uint16).tobytes())
+                counts["valid_tokens" if held_out else "train_tokens"] += len(encoding.ids)
+                counts["documents"] += 1
+    return counts
+
+
+def _chunks(items: Iterable[str], size: int) -> Iterator[list[str]]:
+    chunk: list[str] = []
+    for item in items:
+        chunk.append(item)
+        if len(chunk) == size:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
+
+
+class Documents:
+    """The documents of a prepared corpus's text streams, as token ids."""
+
+    def __init__(self, folder: Path, split: str, wanted: Callable[[str], bool] = lambda name: True) -> None:
+        report = json.loads((folder / "corpus.json").read_text())
+        names = [name for name, counts in report["streams"].items() if name != "records" and counts[f"{split}_tokens"] > 0]
+        self.data, self.ends = [], []
+        for name in filter(wanted, names):
+            self.data.append(np.memmap(folder / f"{name}.{split}.bin", dtype=np.uint16, mode="r"))
+            self.ends.append(np.flatnonzero(self.data[-1] == END_ID))
+        if not self.data:
+            raise BadInput(f"{folder} holds no text of the kind this objective needs for its {split} part. Give more text.")
+
+    def _draw(self, weights: list[int], rng: np.random.Generator) -> int:
+        return int(rng.choice(len(weights), p=np.array(weights) / sum(weights)))
+
+    def by_token(self, rng: np.random.Generator) -> np.ndarray:
+        """(T,) ids of the document in which a token drawn at random stands, without its end."""
+        stream = self._draw([len(data) for data in self.data], rng)
+        place = int(rng.integers(0, len(self.data[stream])))
+        return self._document(stream, int(np.searchsorted(self.ends[stream], place)))
+
+    def by_document(self, rng: np.random.Generator) -> np.ndarray:
+        """(T,) ids of a document drawn at random, without its end."""
+        stream = self._draw([len(ends) for ends in self.ends], rng)
+        return self._document(stream, int(rng.integers(0, len(self.ends[stream]))))
+
+    def _document(self, stream: int, index: int) -> np.ndarray:
+        ends = self.ends[stream]
+        begin = ends[index - 1] + 1 if index else 0
+        return np.asarray(self.data[stream][begin : ends[index]], dtype=np.int64)
+
+
+class Windows:
+    """Random windows of a prepared corpus, drawn from its streams with given weights."""
+
+    def __init__(self, folder: Path, split: str, record_share: float) -> None:
+        report = json.loads((folder / "corpus.json").read_text())
+        self.names = [name for name, counts in report["streams"].items() if counts[f"{split}_tokens"] > 0]
+        self.data = {name: np.memmap(folder / f"{name}.{split}.bin", dtype=np.uint16, mode="r") for name in self.names}
+        sizes = {name: len(self.data[name]) for name in self.names}
+        text_total = sum(size for name, size in sizes.items() if name != "records") or 1
+        share = record_share if "records" in sizes else 0.0
+        self.weights = [share if name == "records" else (1 - share) * sizes[name] / text_total for name in self.names]
+
+    def batch(self, rows: int, length: int, rng: np.random.Generator) -> np.ndarray:
+        """(rows, length) int64 token ids, each row a window at a random place of a random stream."""
+        out = np.empty((rows, length), dtype=np.int64)
+        for row, index in enumerate(rng.choice(len(self.names), size=rows, p=np.array(self.weights) / sum(self.weights))):
+            tokens = self.data[self.names[index]]
+            start = int(rng.integers(0, max(1, len(tokens) - length)))
+            out[row] = tokens[start : start + length]
+        return out

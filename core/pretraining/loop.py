@@ -1,0 +1,195 @@
+"""The one pre-training loop: `launch.py pretrain --preset mini-gpt2` or `mini-bart`.
+
+Muon on the blocks' matrices, AdamW on embeddings, biases and norms; a constant rate, then linear
+decay; bf16 autocast. What the model is, what a batch is and what its loss is belong to the recipes
+(causal.py, denoising.py). Resumable: the checkpoint holds weights, optimiser state, the step and the
+data generator's state.
+"""
+
+import csv
+import json
+import os
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import nn
+
+from core.pretraining.config import PretrainConfig
+from core.pretraining.denoising import Denoising
+from core.pretraining.next_token import NextToken
+
+
+class Batch(Protocol):
+    """What one forward pass takes: how many tokens it reads, and on how many of them there is a loss."""
+
+    @property
+    def tokens(self) -> int: ...
+
+    @property
+    def targets(self) -> int: ...
+
+
+class Recipe(Protocol):
+    """One way to pre-train; see `NextToken` for what each part does."""
+
+    valid_names: tuple[str, ...]
+
+    def new_model(self, device: torch.device) -> Any: ...
+
+    def initialise(self, model: Any) -> None: ...
+
+    def open(self) -> None: ...
+
+    def batches(self, step: int, done: float, rng: np.random.Generator) -> list[Any]: ...
+
+    def loss(self, model: Any, batch: Any) -> torch.Tensor: ...
+
+    def validation(self) -> dict[str, list[Any]]: ...
+
+    def mixed(self, losses: dict[str, float]) -> dict[str, float]: ...
+
+
+@dataclass(frozen=True)
+class PretrainStep:
+    """One update. Losses in nats a target token; `valid` holds the recipe's `valid_names` where validated, else is empty."""
+
+    index: int
+    total: int
+    tokens: int
+    loss: float
+    rate: float
+    seconds: float
+    valid: dict[str, float]
+
+
+def recipe_of(config: PretrainConfig, folder: Path) -> Recipe:
+    """The recipe of a configuration, over the prepared corpus in `folder`."""
+    recipes: dict[str, type[Any]] = {"next_token": NextToken, "denoising": Denoising}
+    return recipes[config.objective](config, folder)
+
+
+def optimisers(model: nn.Module, config: PretrainConfig) -> list[torch.optim.Optimizer]:
+    """Muon for the blocks' matrices, AdamW for everything else."""
+    matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and re.search(r"\.(h|layers)\.", name)]
+    chosen = {id(p) for p in matrices}
+    others = [p for p in model.parameters() if id(p) not in chosen]
+    muon = torch.optim.Muon(matrices, lr=config.muon_rate, momentum=0.95, weight_decay=0.0)
+    adam = torch.optim.AdamW(others, lr=config.adam_rate, betas=(0.9, 0.95), weight_decay=0.0)
+    return [muon, adam]
+
+
+def rate_factor(done: float, decay_share: float) -> float:
+    """Share of the peak rate at `done` (0 to 1) of the run: constant, then linear to 2 %."""
+    if done < 1 - decay_share:
+        return 1.0
+    return 0.02 + 0.98 * max(0.0, 1 - done) / decay_share
+
+
+def done_share(config: PretrainConfig, tokens: int, seconds: float) -> float:
+    """How much of the budget (0 to 1 and more) is used: of the minutes where they are set, else of the tokens."""
+    return seconds / (60 * config.minutes) if config.minutes else tokens / config.tokens
+
+
+def _loss(recipe: Recipe, model, batch) -> torch.Tensor:
+    with torch.autocast(model.device.type, dtype=torch.bfloat16):
+        return recipe.loss(model, batch)
+
+
+@torch.no_grad()
+def validate(recipe: Recipe, model, sets: dict[str, list[Any]]) -> dict[str, float]:
+    """Held-out loss in nats a token on the recipe's fixed batches."""
+    losses = {}
+    for name, batches in sets.items():
+        total = sum(batch.targets for batch in batches)
+        losses[name] = sum(_loss(recipe, model, batch).item() * batch.targets for batch in batches) / total
+    return recipe.mixed(losses)
+
+
+def pretrain(config: PretrainConfig, folder: Path, out: Path, device: torch.device) -> Iterator[PretrainStep]:
+    """Train on the prepared corpus in `folder`, with checkpoints and `loss.csv` in `out`; go on where a checkpoint stands.
+
+    A changed budget on resuming moves the end (and the start of the decay) of the run. A line of `loss.csv` holds the
+    mean training loss since the line before.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    recipe = recipe_of(config, folder)
+    model, resumed = recipe.new_model(device), (out / "checkpoint.pt").exists()
+    if not resumed:  # else what the run began with may be gone, and is not needed any more
+        recipe.initialise(model)
+    model = model.to(device).train()
+    opts = optimisers(model, config)
+    rng = np.random.default_rng(config.seed)
+    step, tokens, before = 0, 0, 0.0
+    if resumed:
+        state = _resume(out, model, opts, rng)
+        step, tokens, before = state["step"], state["tokens"], state["seconds"]
+        config = replace(config, start=state["config"].get("start", ""))
+    recipe.open()
+    held_out = recipe.validation()
+    began, new_log = time.monotonic() - before, not (out / "loss.csv").exists()
+    done = done_share(config, tokens, before)
+    with open(out / "loss.csv", "a", newline="") as handle:
+        log = csv.writer(handle)
+        if new_log:
+            log.writerow(["step", "tokens", "loss", "rate", "seconds", *(f"valid_{name}" for name in recipe.valid_names)])
+        recent: list[float] = []
+        while done < 1:
+            factor = rate_factor(done, config.decay_share) * min(1.0, (step + 1) / (config.warmup + 1))
+            loss, used = _update(recipe, model, opts, recipe.batches(step, done, rng), config, factor)
+            step, tokens, seconds = step + 1, tokens + used, time.monotonic() - began
+            done = done_share(config, tokens, seconds)
+            last = done >= 1
+            valid = validate(recipe, model, held_out) if last or step % config.validate_every == 0 else {}
+            recent.append(loss)
+            report = PretrainStep(step, max(step, round(step / done)), tokens, loss, factor, seconds, valid)
+            if valid or step % 20 == 0:
+                marks = [f"{valid[key]:.4f}" if key in valid else "" for key in recipe.valid_names]
+                log.writerow([step, tokens, f"{sum(recent) / len(recent):.4f}", f"{factor:.4f}", f"{seconds:.1f}", *marks])
+                handle.flush()
+                recent.clear()
+            if last or step % config.save_every == 0:
+                _save(out, model, opts, rng, {"step": step, "tokens": tokens, "seconds": seconds, "config": asdict(config)})
+            yield report
+
+
+def _update(recipe: Recipe, model, opts, batches: list[Any], config: PretrainConfig, factor: float) -> tuple[float, int]:
+    """One update over all of `batches`: the mean loss over their targets, and the tokens read."""
+    for opt, peak in zip(opts, (config.muon_rate, config.adam_rate), strict=True):
+        opt.zero_grad(set_to_none=True)
+        for group in opt.param_groups:
+            group["lr"] = peak * factor
+    targets, mean = sum(batch.targets for batch in batches), 0.0
+    for batch in batches:
+        loss = _loss(recipe, model, batch) * (batch.targets / targets)
+        loss.backward()
+        mean += loss.item()
+    nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    for opt in opts:
+        opt.step()
+    return mean, sum(batch.tokens for batch in batches)
+
+
+def _save(out: Path, model, opts, rng, state: dict) -> None:
+    state = state | {
+        "model": model.state_dict(),
+        "optimisers": [opt.state_dict() for opt in opts],
+        "rng": json.dumps(rng.bit_generator.state),
+    }
+    torch.save(state, out / "checkpoint.tmp")
+    os.replace(out / "checkpoint.tmp", out / "checkpoint.pt")
+
+
+def _resume(out: Path, model, opts, rng) -> dict[str, Any]:
+    """Put everything back as the checkpoint has it, which is returned."""
+    state = torch.load(out / "checkpoint.pt", map_location=model.device, weights_only=True)
+    model.load_state_dict(state["model"])
+    for opt, saved in zip(opts, state["optimisers"], strict=True):
+        opt.load_state_dict(saved)
+    rng.bit_generator.state = json.loads(state["rng"])
+    return state

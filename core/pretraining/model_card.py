@@ -1,0 +1,71 @@
+"""The README of a pre-trained model's folder: what it is, how it was made, what it was drawn from.
+
+Numbers only: which licences the texts are under is for their user to add.
+"""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from core.pretraining.config import PretrainConfig
+
+OBJECTIVES = {
+    "next_token": "next-token prediction",
+    "denoising": "text infilling with sentence permutation, and pseudo-summaries",
+}
+
+
+def hardware(device: torch.device) -> str:
+    """What the training ran on, in words."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    threads = torch.get_num_threads()
+    return f"{device.type.upper()}, {threads} thread{'s' if threads > 1 else ''}"
+
+
+def card(name: str, config: PretrainConfig, state: dict[str, Any], parameters: int, corpus: dict[str, Any], ran_on: str) -> str:
+    """The card's text, from a checkpoint's `state` (step, tokens, seconds) and what `corpus.json` holds."""
+    layers = f"{config.layers} + {config.decoder_layers} layers" if config.decoder_layers else f"{config.layers} layers"
+    begun = f"tokenizer and word embeddings of {Path(config.start).name}, heads that copy" if config.start else "random numbers"
+    facts = {
+        "parameters": f"{parameters:,}: {layers}, width {config.width}, {config.heads} heads, {config.positions} positions, "
+        f"{config.vocabulary:,} words, tied embeddings",
+        "objective": OBJECTIVES[config.objective],
+        "begun with": begun,
+        "tokens read": f"{state['tokens']:,} in {state['step']:,} updates of about {config.batch_tokens:,}; seed {config.seed}",
+        "time": f"{state['seconds'] / 60:.0f} minutes on {ran_on}, bf16",
+        "optimiser": f"Muon {config.muon_rate} on the blocks' matrices, AdamW {config.adam_rate} on the rest; "
+        + (f"warm-up over {config.warmup} updates, " if config.warmup else "")
+        + f"constant, then linear decay over the last {config.decay_share:.0%}",
+    }
+    rows = [f"| {key} | {value} |" for key, value in facts.items()]
+    read = [f"| {stream} | {n['documents']:,} | {n['train_tokens']:,} |" for stream, n in corpus["streams"].items()]
+    return "\n".join(
+        [f"# {name}", "", "| | |", "|---|---|", *rows, "", "## Text it was drawn from", ""]
+        + ["| text | documents | tokens |", "|---|---|---|", *read, ""]
+        + ["One document in 200 is held out; `loss.csv` has the losses along the way, in nats a target token.", ""]
+    )
+
+
+def last_losses(log: Path) -> dict[str, float]:
+    """The last validation losses in a `loss.csv`, by name; {} where there are none."""
+    with open(log, newline="") as handle:
+        rows = [
+            {key: value for key, value in row.items() if key.startswith("valid_") and value} for row in csv.DictReader(handle)
+        ]
+    return {key[len("valid_") :]: float(value) for key, value in next((row for row in reversed(rows) if row), {}).items()}
+
+
+def write_card(out: Path, folder: Path, state: dict[str, Any], parameters: int, ran_on: str) -> None:
+    """README.md, and `loss.csv` beside it, in the model's folder."""
+    corpus = json.loads((out / "corpus" / "corpus.json").read_text())
+    config = PretrainConfig(**state["config"])
+    text = card(folder.name, config, state, parameters, corpus, ran_on)
+    losses = last_losses(out / "loss.csv")
+    if losses:
+        text += "\nHeld-out loss at the end: " + ", ".join(f"{name} {value:.3f}" for name, value in losses.items()) + ".\n"
+    (folder / "README.md").write_text(text, encoding="utf-8")
+    (folder / "loss.csv").write_bytes((out / "loss.csv").read_bytes())

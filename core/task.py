@@ -1,0 +1,71 @@
+"""What is trained on and asked for: examples, and the text form of a task."""
+
+from dataclasses import dataclass, fields
+
+from core.config.base import Config
+
+
+@dataclass(frozen=True)
+class Example:
+    """One input with its references.
+
+    `targets` are what the model trains on and is scored against as the paper does (tokenised, where
+    the set is); `originals` the untokenised references, where the set has them.
+    """
+
+    source: str
+    targets: tuple[str, ...]
+    group: str = ""
+    seen: bool = True
+    id: str = ""
+    originals: tuple[str, ...] = ()
+
+
+FORMS = ("table", "webnlg", "dart", "text", "article")
+SUMMARIZATION = "summarization"
+
+
+@dataclass(frozen=True)
+class Task(Config):
+    """The text form of a task, stored with each run: `lead source separator` then `target_lead target end`.
+
+    The loss counts the target and its end only. `paper` is the official code's form. `form` says what a source is: a "table"
+    (`key : value | …`), triples as the paper writes them for "webnlg" or "dart", an "article" of several lines, or any "text".
+    `cut`: most tokens that are read of a source with its lead and separator, the rest is left out; 0 for no cut, where a
+    source that is too long is refused.
+    """
+
+    name: str = "e2e"
+    form: str = "table"
+    lead: str = ""
+    separator: str = "\n"
+    target_lead: str = ""
+    end: str = "<|endoftext|>"
+    cut: int = 0
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            if field.name != "cut":
+                self._check(isinstance(getattr(self, field.name), str), field.name, "a text")
+        self._check_number("cut", 0, whole=True)
+        self._check(self.form in FORMS, "form", f"one of {', '.join(FORMS)}")
+
+    def prompt(self, source: str) -> str:
+        """What the model reads before it writes."""
+        return f"{self.lead}{source}{self.separator}"
+
+    def answer(self, target: str) -> str:
+        """What it is to write, its end included."""
+        return f"{self.target_lead}{target}{self.end}"
+
+
+def task(name: str, layout: str = "newline", form: str = "") -> Task:
+    """A task by name in the "newline" layout or in the paper's (`" {source} <|endoftext|> {target} <|endoftext|>"`).
+
+    form: what its sources are (see Task); by default triples for the tasks "webnlg" and "dart", articles for
+    "summarization", else tables.
+    """
+    form = form or ("article" if name == SUMMARIZATION else name if name in ("webnlg", "dart") else "table")
+    if layout == "paper":
+        return Task(name, form, lead=" ", separator=" <|endoftext|>", target_lead=" ", end=" <|endoftext|>")
+    return Task(name, form)

@@ -1,0 +1,144 @@
+"""Rows of token ids to padded tensors. Padding is known by length, never by id: the pad id may be the end's id."""
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from core.errors import TooLong
+from core.models.backbone import Backbone
+from core.models.inputs import read_source
+from core.task import Example, Task
+
+IGNORE = -100
+POOL = 64  # batches sorted by length together
+
+
+@dataclass(frozen=True)
+class Row:
+    """One training pair as token ids: what is read, and what is to be written (its end included).
+
+    `opening`: what an encoder-decoder's decoder is given before the answer; None where prompt and answer are one text.
+    `split`: how much of the prompt stands before an infix, and does not see it; 0 where there is none.
+    """
+
+    prompt: tuple[int, ...]
+    answer: tuple[int, ...]
+    opening: tuple[int, ...] | None = None
+    split: int = 0
+
+    def __len__(self) -> int:
+        return len(self.prompt) + len(self.answer)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Right-padded rows. `ids`: (B, T); `labels`: (B, T), the next token at places that predict the answer, else IGNORE.
+
+    No mask is needed for these: with causal attention nothing real ever sees the padding to its right.
+    `source`: (B, S), what an encoder reads, and its `mask`, (B, S) with 1 where a token is real, or None where all are.
+    `split`: (B,), the first column that comes after the virtual tokens: 0 but for an infix.
+    """
+
+    ids: Tensor
+    labels: Tensor
+    source: Tensor | None = None
+    mask: Tensor | None = None
+    split: Tensor | None = None
+
+    def inputs(self, virtual: int) -> dict[str, Tensor | None]:
+        """The model's arguments for it. The positions of a text that is not encoded count `virtual` tokens too (paper §4.2)."""
+        if self.source is not None:
+            return {"input_ids": self.source, "attention_mask": self.mask, "decoder_input_ids": self.ids}
+        columns = torch.arange(self.ids.shape[1], device=self.ids.device)[None]
+        if self.split is None:
+            return {"input_ids": self.ids, "position_ids": columns + virtual}
+        places = columns + (columns >= self.split[:, None]) * virtual
+        mask = torch.ones_like(self.ids)  # without one, transformers takes a gap in the positions for the end of a text
+        return {"input_ids": self.ids, "position_ids": places, "attention_mask": mask}
+
+    @property
+    def targets(self) -> int:
+        """How many tokens are predicted."""
+        return int((self.labels != IGNORE).sum())
+
+
+def rows_of(backbone: Backbone, task: Task, examples: Sequence[Example], prefix_length: int, infix: bool = False) -> list[Row]:
+    """One row a target. TooLong names the first example that does not fit beside the prefix, or the infix."""
+    rows: list[Row] = []
+    seen: dict[str, tuple[tuple[int, ...], int]] = {}
+    for example in examples:
+        if example.source not in seen:
+            read = read_source(backbone, task, example.source, infix)
+            seen[example.source] = tuple(read.ids), read.split
+        prompt, split = seen[example.source]
+        for target in example.targets:
+            row = Row(prompt, tuple(backbone.encode(task.answer(target))), backbone.opening, split)
+            _check_room(backbone, row, prefix_length, example.source)
+            rows.append(row)
+    return rows
+
+
+def _check_room(backbone: Backbone, row: Row, virtual: int, source: str) -> None:
+    positions = backbone.spec.positions
+    if row.opening is None:
+        parts, beside = [("An example", len(row), positions - virtual)], f" beside {virtual} virtual tokens"
+    else:
+        answers = len(row.opening) + len(row.answer) - 1
+        parts, beside = [("An example's input", len(row.prompt), positions), ("An example's target", answers, positions)], ""
+    for what, tokens, room in parts:
+        if tokens > room:
+            raise TooLong(
+                f"{what} has {tokens} tokens, and {max(room, 0)} fit{beside} in {positions} positions: "
+                f"{source[:60]!r}… Shorten it, leave it out, or use fewer virtual tokens."
+            )
+
+
+def collate(rows: Sequence[Row], device: torch.device) -> Batch:
+    """Pad rows on the right to the longest."""
+    before = [row.prompt if row.opening is None else row.opening for row in rows]  # what stands before the answer
+    width = max(len(given) + len(row.answer) for given, row in zip(before, rows, strict=True)) - 1  # the last is only predicted
+    ids = torch.zeros(len(rows), width, dtype=torch.long)
+    labels = torch.full((len(rows), width), IGNORE)
+    for index, (given, row) in enumerate(zip(before, rows, strict=True)):
+        tokens = torch.tensor(given + row.answer)
+        ids[index, : len(tokens) - 1] = tokens[:-1]
+        labels[index, len(given) - 1 : len(tokens) - 1] = tokens[len(given) :]
+    source, mask = (None, None) if rows[0].opening is None else right_pad([row.prompt for row in rows], device)
+    split = torch.tensor([row.split for row in rows]) if any(row.split for row in rows) else None
+    return Batch(ids.to(device), labels.to(device), source, mask, None if split is None else split.to(device))
+
+
+def epochs(rows: Sequence[Row], batch: int, seed: int) -> Iterator[list[Row]]:
+    """Batches without end: every epoch shuffled anew, rows of like length together so that little is padding."""
+    rng = random.Random(seed)
+    order = list(rows)
+    while True:
+        rng.shuffle(order)
+        for start in range(0, len(order), batch * POOL):
+            pool = sorted(order[start : start + batch * POOL], key=len)
+            chunks = [pool[i : i + batch] for i in range(0, len(pool), batch)]
+            rng.shuffle(chunks)
+            yield from chunks
+
+
+def right_pad(sources: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor | None]:
+    """Sources padded on the right: ids (B, S) and mask (B, S), 1 where a token is real; None where no row is padded."""
+    lengths = torch.tensor([len(source) for source in sources])
+    width = int(lengths.max())
+    ids = torch.tensor([[*source, *[0] * (width - len(source))] for source in sources], dtype=torch.long)
+    mask = (torch.arange(width)[None] < lengths[:, None]).long()
+    return ids.to(device), None if bool(mask.all()) else mask.to(device)
+
+
+def left_pad(prompts: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
+    """Prompts padded on the left: ids (B, T) and mask (B, T), 1 where a token is real."""
+    width = max(len(prompt) for prompt in prompts)
+    ids = torch.zeros(len(prompts), width, dtype=torch.long)
+    mask = torch.zeros(len(prompts), width, dtype=torch.long)
+    for row, prompt in enumerate(prompts):
+        ids[row, width - len(prompt) :] = torch.tensor(prompt, dtype=torch.long)
+        mask[row, width - len(prompt) :] = 1
+    return ids.to(device), mask.to(device)

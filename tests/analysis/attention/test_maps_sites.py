@@ -1,0 +1,148 @@
+"""Attention and influence of an encoder-decoder model, site by site, against transformers' own and plain loops."""
+
+import pytest
+import torch
+from transformers import AutoModelForSeq2SeqLM
+
+from analysis.attention import sentences
+from analysis.attention.ablation import divergence, influence
+from analysis.attention.maps import attention_map, attention_mass, by_layer, names, sentence
+from core.config.base import DecodeConfig
+from core.errors import BadInput
+from core.generation.generate import Request, generate
+from core.models.backbone import load_backbone
+from core.models.inputs import read_source, task_for
+from core.prefix.attention import PrefixState, attach
+from core.prefix.interventions import Intervention
+from tests.support.tiny_models import make_tiny_bart, random_prefix
+
+P, WRITTEN = 4, 6
+TEXT = "Aldby was flooded. Mr. Ash left by boat!\nNobody was hurt."
+SITES = ("encoder", "decoder", "cross")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return make_tiny_bart(tmp_path_factory.mktemp("models") / "tiny-bart")
+
+
+@pytest.fixture(scope="module")
+def bart(folder):
+    return load_backbone(str(folder), "cpu")
+
+
+def written(bart, prefixed=True):
+    read = read_source(bart, task_for(bart, "summarization"), TEXT)
+    request = Request(read.ids, random_prefix(bart, P) if prefixed else None)
+    made = generate(bart.model, bart, [request], DecodeConfig(max_new=WRITTEN, min_new=WRITTEN))[0]
+    return request, made.ids, read
+
+
+def test_the_map_is_what_eager_attention_says(bart, folder):
+    request, ids, _ = written(bart, prefixed=False)
+    model = AutoModelForSeq2SeqLM.from_pretrained(folder, attn_implementation="eager").eval()
+    with torch.no_grad():
+        text = torch.tensor([[*bart.opening, *ids]])
+        out = model(input_ids=torch.tensor([request.prompt_ids]), decoder_input_ids=text, output_attentions=True)
+    eager = {"encoder": out.encoder_attentions, "decoder": out.decoder_attentions, "cross": out.cross_attentions}
+    for site in SITES:
+        found = attention_map(bart.model, bart, request, ids, site=site)
+        torch.testing.assert_close(found.weights, torch.cat(eager[site]), rtol=1e-4, atol=1e-6)
+        assert found.weights.shape[-2:] == (len(found.query_tokens), len(found.key_tokens))
+
+
+@pytest.mark.parametrize("site", SITES)
+def test_each_site_has_its_own_tokens_and_virtual_ones(bart, site):
+    request, ids, _ = written(bart)
+    found, mass = (make(bart.model, bart, request, ids, site=site) for make in (attention_map, attention_mass))
+    source, target = f"<s>{TEXT}</s>", "</s><s>"
+    queries, keys = "".join(found.query_tokens), "".join(found.key_tokens[P:])
+    assert queries.startswith(source if site == "encoder" else target) and found.key_tokens[:P] == ("P1", "P2", "P3", "P4")
+    assert keys.startswith(target if site == "decoder" else source)
+    assert found.weights.shape[-2:] == (len(found.query_tokens), len(found.key_tokens))
+    torch.testing.assert_close(found.weights.sum(-1), torch.ones(found.weights.shape[:-1]), rtol=0, atol=1e-5)
+    assert len(found.written) == (0 if site == "encoder" else WRITTEN)
+    torch.testing.assert_close(mass.mass[..., 0], found.weights[..., :P].sum(-1))
+    torch.testing.assert_close(found.mass().weighted, mass.weighted)
+    assert (mass.mass[..., 2] == 0).all() == (site != "decoder")
+    assert by_layer(mass)[:, 0].min() > 0
+    assert ("read" if site == "encoder" else "written") in sentence(mass, "the article")
+    assert ("written so far" in sentence(mass, "the article")) == (site == "decoder")
+
+
+def test_a_site_that_a_model_does_not_have_is_refused(bart):
+    with pytest.raises(BadInput, match="no attention of the site 'middle'"):
+        attention_mass(bart.model, bart, Request([5]), [6], site="middle")
+
+
+@pytest.mark.parametrize("site", SITES)
+def test_influence_is_the_divergence_when_one_virtual_token_is_hidden(bart, site):
+    request, ids, _ = written(bart)
+    found = influence(bart.model, bart, request, ids, site=site)
+    assert found.kl.shape == (P, bart.spec.depth(site), WRITTEN) and "".join(found.words) == "".join(sentences.pieces(bart, ids))
+    given = {"input_ids": torch.tensor([request.prompt_ids]), "decoder_input_ids": torch.tensor([[*bart.opening, *ids]])}
+    logits = []
+    for done in (Intervention(), Intervention().without(2, 1, site)):
+        with torch.no_grad(), attach(bart.model, PrefixState.of([request.prefix], bart.device, bart.dtype, [done])):
+            logits.append(bart.model(**given, use_cache=False).logits[0, 1:-1])
+    torch.testing.assert_close(found.kl[2, 1], divergence(*logits), rtol=1e-3, atol=1e-5)
+    assert found.kl.max() > 1e-4
+
+
+def test_sentences_take_the_attention_of_their_tokens(bart):
+    request, ids, read = written(bart)
+    found = sentences.sentences_of(bart, TEXT, request.prompt_ids, read.lead)
+    assert [TEXT[start:end] for start, end in found.spans] == ["Aldby was flooded.", "Mr. Ash left by boat!", "Nobody was hurt."]
+    assert found.parts[0] == found.parts[-1] == -1  # <s> and </s>
+    texts = ["".join(TEXT[place - 1] for place, part in enumerate(found.parts) if part == number) for number in range(3)]
+    assert texts == ["Aldby was flooded. ", "Mr. Ash left by boat!\n", "Nobody was hurt."]  # one token a byte here
+    mass = attention_mass(bart.model, bart, request, ids, "cross", found.parts)
+    weights = attention_map(bart.model, bart, request, ids, site="cross").weights[..., P:]
+    for number in range(3):
+        own = [place for place, part in enumerate(found.parts) if part == number]
+        torch.testing.assert_close(mass.parts[..., number], weights[..., own].sum(-1), rtol=1e-4, atol=1e-6)
+    shares = sentences.by_sentence(mass)
+    torch.testing.assert_close(shares, sentences.by_step(mass).mean(0))
+    rest = weights[:, :, list(mass.steps)][..., [0, -1]].sum(-1).mean() + by_layer(mass)[:, 0].mean()
+    assert shares.sum().item() + rest.item() == pytest.approx(1, abs=1e-5)
+    most = int(shares.argmax())
+    assert TEXT[slice(*found.spans[most])] in sentences.told(found.spans, TEXT, shares)
+
+
+def test_sentences_that_are_cut_off_are_left_out(bart):
+    read = read_source(bart, task_for(bart, "summarization", cut=24), TEXT)
+    found = sentences.sentences_of(bart, TEXT, read.ids, read.lead)
+    assert len(found.spans) == 2 and len(found.parts) == 24 and set(found.parts) == {-1, 0, 1}
+
+
+def test_parts_must_be_of_every_token(bart):
+    with pytest.raises(BadInput, match="2 parts were given for 1 token"):
+        attention_mass(bart.model, bart, Request([5]), [6], "cross", [0, 1])
+
+
+@pytest.mark.parametrize("site", ["encoder", "cross"])
+def test_the_map_by_sentence_is_the_map_of_tokens_put_together(bart, site):
+    request, ids, read = written(bart)
+    found = sentences.sentences_of(bart, TEXT, request.prompt_ids, read.lead)
+    made = sentences.sentence_map(bart.model, bart, request, ids, found, TEXT, site)
+    whole = attention_map(bart.model, bart, request, ids, site=site).weights
+    assert made.keys == ("Aldby was flooded.", "Mr. Ash left by boat!", "Nobody was hurt.", sentences.AROUND)
+    own = [[place for place, part in enumerate(found.parts) if part == number] for number in (0, 1, 2, -1)]
+    summed = torch.cat([whole[..., :P], torch.stack([whole[..., P:][..., places].sum(-1) for places in own], -1)], -1)
+    expected = summed if site == "cross" else torch.stack([summed[:, :, places].mean(2) for places in own[:3]], 2)
+    torch.testing.assert_close(made.weights, expected, rtol=1e-4, atol=1e-6)
+    assert len(made.tokens) == made.weights.shape[2] and len(made.key_tokens) == made.weights.shape[3]
+    with pytest.raises(BadInput, match="does not read the article"):
+        sentences.sentence_map(bart.model, bart, request, ids, found, TEXT, "decoder")
+
+
+def test_a_sentence_says_which_site_it_reads_out(bart):
+    request, ids, _ = written(bart)
+    for site, begin, of in [
+        ("encoder", "In the encoder, while these 59 tokens were read, the prefix drew", "and the article"),
+        ("decoder", "In the decoder's own attention, while these 6 tokens were written, the prefix drew", "its opening"),
+        ("cross", "In the cross-attention, while these 6 tokens were written, the prefix drew", "and the article"),
+    ]:
+        named = names(bart, site, "the article")
+        said = sentence(attention_mass(bart.model, bart, request, ids, site), named.groups[1], where=named.where)
+        assert said.startswith(begin) and of in said

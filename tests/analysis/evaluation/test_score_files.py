@@ -1,0 +1,148 @@
+"""Outputs of any system, in the file forms of the official scripts."""
+
+import json
+
+import pytest
+
+from analysis.evaluation.score_files import read_outputs, read_references, score_files
+from analysis.evaluation.suites import entries, score_examples
+from analysis.metrics.bleu import dart_bleu, e2e_bleu, webnlg_bleu
+from app.cli.main import main
+from core.errors import BadData, BadInput
+from core.task import Example
+
+HYPS = ["The old inn serves Thai food .", "A tea room by the river ."]
+REFS = [["The old inn serves good Thai food .", "An old inn ."], ["A small tea room by the river ."]]
+
+
+@pytest.fixture(autouse=True)
+def no_jar(monkeypatch, tmp_path):
+    monkeypatch.setenv("PREFIX_LAB_METEOR_JAR", str(tmp_path / "none.jar"))  # keeps java out of the tests
+
+
+@pytest.fixture
+def files(tmp_path):
+    def write(**contents):
+        paths = [tmp_path / name.replace("__", ".") for name in contents]
+        for path, text in zip(paths, contents.values(), strict=True):
+            path.write_text(text, encoding="utf-8")
+        return paths if len(paths) > 1 else paths[0]
+
+    return write
+
+
+def by_name(results):
+    return {one.name: one for one in results}
+
+
+def test_e2e_references_in_blocks(files):
+    hyps, refs = files(hyp__txt="\n".join(HYPS) + "\n", ref__txt="\n".join([*REFS[0], "", *REFS[1], "", ""]))
+    assert read_references([refs]) == REFS
+    found = score_files(hyps, [refs])
+    scores = by_name(found.scores)
+    assert list(scores) == ["BLEU", "NIST", "METEOR", "ROUGE-L", "CIDEr", "NIST-mteval"] and found.n == 2
+    assert scores["BLEU"] == e2e_bleu(HYPS, REFS) and "meteor-1.5.jar" in scores["METEOR"].reason
+
+
+def test_e2e_single_references_and_tables(files):
+    lines = files(ref__txt="one\ntwo\n")
+    assert read_references([lines]) == [["one"], ["two"]]
+    outputs, refs = files(
+        out__tsv="MR\toutput\nname[B]\tb out\nname[A], food[x]\ta out\n",
+        ref__csv='mr,ref\n"name[A], food[x]",a one\n"name[A], food[x]","a, two"\nname[B],b one\n',
+    )
+    texts, sources = read_outputs(outputs)
+    assert (texts, sources) == (["b out", "a out"], ["name[B]", "name[A], food[x]"])
+    assert read_references([refs], sources=sources) == [["b one"], ["a one", "a, two"]]  # in the outputs' order
+    assert read_references([refs]) == [["a one", "a, two"], ["b one"]]
+
+
+def test_webnlg_and_dart_files_line_by_line(files):
+    """An empty line is a missing reference: it keeps its place for BLEU. Official gold files are taken as they are."""
+    hyps, *refs = files(
+        hyp__txt="\n".join(HYPS), r0__lex="\n".join(own[0] for own in REFS), r1__lex="An old inn .\n\n", r2__lex="\n\n"
+    )
+    rows = [[REFS[0][0], "An old inn .", ""], [REFS[1][0], "", ""]]
+    assert read_references(refs) == rows
+    scores = by_name(score_files(hyps, refs, "dart").scores)
+    assert scores["BLEU"] == dart_bleu(HYPS, rows, tokenised=True) and "refs:first" in scores["TER"].signature
+    assert by_name(score_files(hyps, refs, "webnlg").scores)["BLEU"] == webnlg_bleu(HYPS, rows)
+    gold = files(gold__lex="it is 3 ... long\nx\n")
+    hyps = files(two__txt="It is 3 … long\nX\n")
+    assert by_name(score_files(hyps, [gold], "webnlg").scores)["BLEU"] == webnlg_bleu(
+        ["It is 3 … long", "X"], [["it is 3 ... long"], ["x"]], normalised=True
+    )
+
+
+def test_the_sets_own_data_tells_seen_from_unseen(files):
+    row = {"category": "City", "triples": [["Ivy", "in", "Leeds"]], "texts": ["Ivy is in Leeds.", "Ivy, Leeds."]}
+    rows = json.dumps(row) + "\n" + json.dumps({**row, "category": "Artist"}) + "\n"
+    hyps, data = files(hyp__txt="Ivy is in Leeds.\nIvy is.\n", test__jsonl=rows)
+    scores = by_name(score_files(hyps, [data], "webnlg").scores)
+    assert scores["BLEU-seen"].value == pytest.approx(100) and scores["BLEU-unseen"].value < 50
+    assert (scores["BLEU-seen"].n, scores["BLEU"].n, scores["TER-unseen"].n) == (1, 2, 1)
+    assert scores["Told"].value == pytest.approx(75) and "METEOR-seen" not in scores
+
+
+def test_rows_of_one_source_are_one_example_in_e2e_only():
+    rows = [Example("a : b", ("1",)), Example("a : b", ("2",)), Example("c : d", ("3",))]
+    assert [len(entries(name, rows)) for name in ("e2e", "dart", "webnlg", "my-task")] == [2, 3, 3, 2]
+    assert "ROUGE-1" in by_name(score_examples("my-task", ["x", "y"], entries("my-task", rows)))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("hyp.txt", "", "hyp.txt is empty"),
+        ("hyp.txt", "\n\n", "holds no outputs"),
+        ("hyp.tsv", "a\tb\tc\n1\t2\t3\n", "line 1: the columns are a, b, c, and one with an input"),
+        ("hyp.csv", 'mr,output\n"x,y\n', "not CSV"),
+        ("hyp.csv", "mr,output\nx,y,z\n", "line 2: 3 cells under 2 columns"),
+    ],
+)
+def test_bad_files_of_outputs(tmp_path, name, text, said):
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    with pytest.raises(BadData, match=said):
+        read_outputs(tmp_path / name)
+
+
+def test_bad_references(files, tmp_path):
+    hyps, short, long = files(hyp__txt="a\nb\n", short__txt="a\n", long__txt="a\n\n\nb\n")
+    with pytest.raises(BadInput, match=r"hyp\.txt has 2 outputs, and there are references for 1 inputs"):
+        score_files(hyps, [short])
+    with pytest.raises(BadData, match="line 3: an empty line where references are to begin"):
+        read_references([long])
+    with pytest.raises(BadData, match=r"different numbers of lines \(short\.txt 1, long\.txt 4\)"):
+        read_references([short, long])
+    with pytest.raises(BadInput, match="say e2e, webnlg, dart, rouge, summarization, plain"):
+        score_files(hyps, [short], "bleu")
+    with pytest.raises(BadData, match="cannot be read"):
+        score_files(hyps, [tmp_path / "none.txt"])
+    with pytest.raises(BadInput, match="belong to no set"):
+        score_files(hyps, [tmp_path], "rouge")
+    short.write_bytes(b"\xff\xfea\n")
+    with pytest.raises(BadData, match="line 1: not UTF-8"):
+        read_references([short])
+
+
+def test_the_command_prints_every_score_and_who_is_better(files, capsys):
+    hyps, other, refs = files(
+        hyp__txt="\n".join(HYPS), other__txt="An inn .\nA room .\n", ref__txt="\n".join([*REFS[0], "", *REFS[1]])
+    )
+    arguments = ["evaluate", "--hyps-in", str(hyps), "--refs", str(refs)]
+    assert main(arguments) == 0
+    shown = capsys.readouterr().out
+    assert "BLEU" in shown and "NIST" in shown and "not computed, needs" in shown and "higher is better   n=2" in shown
+    assert main([*arguments, "--against", str(other), "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["scores"]["BLEU"]["value"] == pytest.approx(e2e_bleu(HYPS, REFS).value)
+    assert record["scores"]["METEOR"]["value"] is None and record["their_scores"]["BLEU"]["n"] == 2
+    assert {one["metric"]: one["better"] for one in record["differences"]}["ROUGE-L"] == "first"
+    assert main([*arguments, "--against", str(other)]) == 0
+    assert "ROUGE-L: hyp.txt better by" in capsys.readouterr().out
+
+
+def test_the_command_says_what_it_lacks(files, capsys):
+    hyps = files(hyp__txt="a\n")
+    assert main(["evaluate", "--hyps-in", str(hyps)]) == 1 and "--refs" in capsys.readouterr().err
+    assert main(["evaluate"]) == 1 and "--data" in capsys.readouterr().err

@@ -1,0 +1,65 @@
+"""A rate chosen by validation loss: once, resumable, and told."""
+
+from itertools import count
+
+import pytest
+
+from analysis.experiments.compare_methods import trials
+from analysis.experiments.learning_rates import TRIALS, Rows, best_of, check_rates, trained
+from core.config.base import DecodeConfig, TrainConfig
+from core.errors import BadConfig, BadInput, StoreError
+from core.models.backbone import load_backbone
+from core.models.inputs import task_for
+from core.runs.store import Store
+from core.training.trainer import Training
+from tests.support.tiny_models import EXAMPLES, make_tiny_backbone
+
+ROWS = Rows(EXAMPLES[:6], EXAMPLES[6:])
+RATES = (1e-4, 3e-2)
+
+
+@pytest.fixture
+def plan(tmp_path):
+    backbone = load_backbone(str(make_tiny_backbone(tmp_path / "tiny-gpt2")), "cpu")
+    config = TrainConfig(length=2, updates=4, batch=3, init_words="table")
+    return Training(backbone, task_for(backbone, "e2e"), config, Store(tmp_path / "runs"), "mine")
+
+
+def test_a_grid_that_was_stopped_goes_on_and_its_best_is_the_run(plan):
+    asked = count()
+    stopped = Rows(ROWS.examples, ROWS.valid, cancel=lambda: next(asked) > 6)  # within the second rate
+    assert best_of(plan, RATES, stopped) is None
+    place = Store(plan.store.folder / TRIALS / "mine")
+    first, second = place.get("0.0001"), place.get("0.03")
+    assert (first.status, second.status) == ("done", "cancelled") and plan.store.runs() == []
+    run = best_of(plan, RATES, ROWS)
+    assert run.id == "mine" and run.status == "done" and run.updates == 4 and not place.folder.exists()
+    assert run.config["rate"] == 3e-2 and run.valid_loss < first.valid_loss
+    assert run.notes == f"Rate chosen by validation loss with seed 0. 0.0001: {first.valid_loss:.3f}, 0.03: {run.valid_loss:.3f}."
+    assert best_of(plan, RATES, ROWS).created == run.created and trained(plan, ROWS, ("rate",)).created == run.created
+    for other in (plan.config.but(updates=5), plan.config.but(length=3)):
+        with pytest.raises(StoreError, match="other settings"):
+            best_of(Training(plan.backbone, plan.task, other, plan.store, "mine"), RATES, ROWS)
+    with pytest.raises(StoreError, match="rows is 6, asked for is 5"):
+        best_of(plan, RATES, Rows(EXAMPLES[:5], ROWS.valid))
+
+
+def test_every_seed_takes_the_chosen_rate_and_a_rate_that_runs_away_is_not_chosen(plan):
+    made = list(
+        trials(plan, ["finetune", "in_context"], lambda method: plan.config.but(method=method), ROWS, EXAMPLES[:1],
+               DecodeConfig(max_new=2), (1e-3, 9.0), 2)
+    )  # fmt: skip
+    runs = [trial.run for trial in made[1:]]
+    assert [(run.id, run.seed) for run in runs] == [
+        ("mine-finetune", 0), ("mine-finetune-seed1", 1), ("mine-in_context", 0), ("mine-in_context-seed1", 1),
+    ]  # fmt: skip
+    assert {run.config["rate"] for run in runs[:2]} == {1e-3} and runs[0].valid_loss != runs[1].valid_loss
+    assert runs[2].config["context"] != runs[3].config["context"]
+
+
+def test_a_rate_needs_to_be_one_and_to_be_chosen_by_something():
+    with pytest.raises(BadConfig, match="rate"):
+        check_rates([1e-3, 0.0], EXAMPLES)
+    with pytest.raises(BadInput, match="no split to validate on"):
+        check_rates([1e-3], [])
+    check_rates([], [])

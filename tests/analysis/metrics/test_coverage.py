@@ -1,0 +1,105 @@
+import pytest
+
+from analysis.metrics.coverage import cover
+from core.text.detokenize import detokenise
+from core.text.tables import parse
+
+
+@pytest.mark.parametrize(
+    ("field", "text"),
+    [
+        ("price : £20-25", "It costs £ 20 - 25 a head ."),
+        ("price : £ 20 - 25", "It costs between £20 and £25."),
+        ("price : £ 20 - 25", "It costs 20-25 pounds."),
+        ("price : less than £ 20", "All for under £20!"),
+        ("price : moderate", "A moderately priced inn."),
+        ("rating : 5 out of 5", "It has 5 stars."),
+        ("rating : 5 out of 5", "a five - star inn"),
+        ("rating : 5 out of 5", "It was rated five out of five."),
+        ("customer rating : 5 out of 5", "rated 5/5"),
+        ("near : Café Lumen", "It is near CAFE LUMEN."),
+        ("near : the Crown", "near Crown"),
+        ("released : 12 May 1999", "It came out on May 12, 1999."),
+        ("birth date : 1999-05-12", "She was born on 12 May 1999."),
+        ("birth date : 1999-05-03", "She was born on May 3rd, 1999."),
+        ("length : 610.0", "It is 610 metres long."),
+        ("leader : Ana Reis (politician)", "It is led by Ana Reis."),
+        ("language : Dutch language", "Dutch is spoken there."),
+        ("country : United States", "It comes from the U.S."),
+        ("status : Deceased", "He died in May."),
+        ("population : 1,250", "home to 1250 people"),
+        ("screen : 6.1 inches", "a 6.1-inch screen"),
+        ("country : Canada", "a Canadian film"),
+        ("features : GPS, solar charging", "It has solar charging and a GPS."),
+        ("team : Ruta Azul", "Ruta Azul 's captain"),
+        ("family friendly : yes", "It is not cheap, but it is child-friendly."),
+        ("family friendly : no", "It isn 't kid friendly ."),
+        ("family friendly : no", "Adults only."),
+        ("pets : allowed", "The inn allows pets."),
+        ("waterproof : no", "The phone is not waterproof."),
+    ],
+)
+def test_a_value_is_found(field: str, text: str) -> None:
+    for form in (text, detokenise(text)):
+        found = cover(parse(field), form)
+        assert found.missing == [] and found.present == [field.split(" : ")[0]]
+
+
+@pytest.mark.parametrize(
+    ("field", "text"),
+    [
+        ("price : £ 20 - 25", "It costs £20-30."),
+        ("rating : 3 out of 5", "It is rated 5 out of 5."),
+        ("family friendly : yes", "It is not suitable for children."),
+        ("family friendly : no", "It is family friendly."),
+        ("name : Ivy House", "Ivy is a house."),
+        ("country : Austria", "an Australian film"),
+        ("name : Ivy House", ""),
+        ("mark : ★", "no words at all"),
+    ],
+)
+def test_a_value_is_missing(field: str, text: str) -> None:
+    assert cover(parse(field), text).missing == [field.split(" : ")[0]]
+
+
+def test_spans_are_the_told_characters() -> None:
+    text = "Ivy House , near Crown Inn , is a £ 20 - 25 pub ; try Ivy House ."
+    found = cover(parse("name : Ivy House | Type : pub | price : £20-25 | food : Thai | near : Crown Inn"), text)
+    assert found.present == ["name", "Type", "price", "near"] and found.missing == ["food"]
+    assert [(text[start:end], key) for start, end, key in found.spans] == [
+        ("Ivy House", "name"), ("Crown Inn", "near"), ("£ 20 - 25", "price"), ("pub", "Type"), ("Ivy House", "name")]  # fmt: skip
+
+
+def test_a_value_inside_a_longer_one_tells_nothing() -> None:
+    assert cover(parse("area : riverside | near : Riverside Café"), "It is near Riverside Café.").missing == ["area"]
+
+
+def test_one_mention_does_not_tell_two_fields_by_chance() -> None:
+    table = parse("name : Ivy | price : high | customer rating : high")
+    assert cover(table, "Ivy has a high customer rating.").missing == ["price"]
+    assert cover(table, "Ivy is high priced and highly rated.").missing == []
+    assert cover(parse("written by : Ann Lee | directed by : Ann Lee"), "Written and directed by Ann Lee.").missing == []
+
+
+@pytest.mark.parametrize(
+    ("text", "beyond"),
+    [
+        ("Ivy House is a pub near the Crown Inn.", ["Crown Inn"]),
+        ("Ivy House charges £20-30 and opened in 1999.", ["£20-30", "1999"]),
+        ("Ivy House has 3 stars.", ["3 stars"]),
+        ("Ivy House is rated 5 out of 5 and sits by Mill Road.", ["5 out of 5", "Mill Road"]),
+        ("Clowns is a pub.", ["Clowns"]),
+        ("Ivy House is open at 11:45.", ["11:45"]),
+        ("Great food at Ivy House. It is one of many. Prices are high.", []),
+        ("The Type is pub; Ivy House is family friendly.", []),
+        ("", []),
+    ],
+)
+def test_what_the_table_does_not_hold(text: str, beyond: list[str]) -> None:
+    assert cover(parse("name : Ivy House | Type : pub | rating : 1 out of 5"), text).beyond == beyond
+
+
+def test_other_topics() -> None:
+    table = parse("name : Nia Corvell | sport : football | goals : 54 | assists : 54 | number : 11")
+    found = cover(table, "Footballer Nia Corvell, number 11, has 54 goals for Seaford United.")
+    assert found.missing == ["assists"] and found.beyond == ["Seaford United"]

@@ -1,0 +1,96 @@
+"""The command line on articles: train, sum up, score, on a tiny BART."""
+
+import io
+import json
+
+import pytest
+
+from app.cli.main import main
+from tests.support.tiny_models import ARTICLES, make_tiny_bart
+
+FEW = ["--updates", "2", "--length", "3", "--mlp", "0", "--init", "words", "--batch", "4", "--device", "cpu"]
+SHORT = ["--beams", "2", "--min-new", "2", "--max-new", "8", "--device", "cpu"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return str(make_tiny_bart(tmp_path_factory.mktemp("cli") / "tiny-bart"))
+
+
+@pytest.fixture(scope="module")
+def news(tmp_path_factory):
+    place = tmp_path_factory.mktemp("news")
+    for split in ("train", "valid", "test"):
+        rows = [{"article": one.source, "summary": one.targets[0], "topic": one.group} for one in ARTICLES]
+        (place / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return str(place)
+
+
+@pytest.fixture(scope="module")
+def trained(folder, news, tmp_path_factory):
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PREFIX_LAB_HOME", str(home))
+        words = ["train", "--task", "summarization", "--data", news, "--topics", "news-to-sports", "--run", "n"]
+        assert main([*words, "--backbone", folder, *FEW]) == 0
+        yield home
+
+
+def run_json(home):
+    return json.loads((home / "runs" / "n" / "run.json").read_text())
+
+
+def told(capsys, words):
+    assert main([*words, "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_trains_on_the_topics_of_the_split_in_the_models_own_form(trained):
+    run = run_json(trained)
+    assert run["rows"] == 3 and run["valid_loss"] is not None
+    assert run["task"] == {
+        "name": "summarization", "form": "article", "lead": "<s>", "separator": "</s>", "target_lead": "", "end": "</s>",
+        "cut": 512,
+    }  # fmt: skip
+    assert run["stored"] == (3 + 2 + 2) * 2 * 4 * 3 * 8
+
+
+def test_an_article_is_summed_up_and_its_cut_told(trained, folder, tmp_path, capsys):
+    file = tmp_path / "a.txt"
+    file.write_text(ARTICLES[0].source * 3)
+    words = ["generate", "--run", "n", "--backbone", folder, "--max-new", "6", "--device", "cpu", "--article", str(file)]
+    made = told(capsys, words)
+    assert made["source"] == ARTICLES[0].source * 3 and made["tokens"] <= 6
+    assert "and the first 126 are read, up to" in made["notes"][0]
+    assert main(words) == 0
+    captured = capsys.readouterr()
+    assert captured.out.strip() == made["text"] and "the rest is left out" in captured.err
+
+
+def test_an_article_on_standard_input_and_the_frozen_model(folder, capsys, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO("Das Wetter bleibt am Wochenende kalt und nass, sagte der Dienst den Leuten."))
+    made = told(capsys, ["generate", "--backbone", folder, "--article", "-", "--mode", "beam", *SHORT])
+    assert "does not look like English" in made["notes"][0] and made["run"] is None
+
+
+def test_scores_are_rouge_and_are_kept_under_the_split(trained, folder, news, capsys):
+    words = ["evaluate", "--run", "n", "--data", news, "--topics", "news-to-sports", "--backbone", folder, *SHORT]
+    found = told(capsys, words)
+    assert set(found["scores"]) == {"ROUGE-1", "ROUGE-2", "ROUGE-L"}
+    assert found["scores"]["ROUGE-1"]["n"] == 9  # the sport rows of all three splits
+    assert found["scores"]["ROUGE-1"]["decoding"]["length_penalty"] == 0.8
+    assert run_json(trained)["scores"]["test news-to-sports"]["ROUGE-L"] == found["scores"]["ROUGE-L"]
+
+
+def test_the_lead_is_a_baseline_without_a_model(news, capsys):
+    found = told(capsys, ["evaluate", "--data", news, "--lead", "1"])
+    assert found["scores"]["ROUGE-1"]["value"] > 0 and "decoding" not in found["scores"]["ROUGE-1"]
+    assert main(["evaluate", "--data", news, "--lead", "1", "--run", "n"]) == 1
+    assert "no --run" in capsys.readouterr().err
+
+
+def test_a_hundred_thousand_words_are_cut_and_nothing_else_happens(folder, tmp_path, capsys):
+    file = tmp_path / "long.txt"
+    file.write_text("The harbour of Aldby was closed to ferries on Monday. " * 10_000)
+    made = told(capsys, ["generate", "--backbone", folder, "--article", str(file), "--max-new", "3", "--device", "cpu"])
+    assert made["tokens"] == 3 and "has 539,999 tokens, and the first 126 are read" in made["notes"][0]

@@ -1,0 +1,118 @@
+"""The command line on every kind of data: WebNLG and DART triples, columns of one's own, bad rows left out."""
+
+import json
+
+import pytest
+
+from app.cli.main import main
+from core.task import Task
+from tests.support.tiny_models import make_tiny_backbone
+
+PLACES = [("Alda", "Oslo"), ("Brio", "Rome"), ("Cato", "Bonn"), ("Dune", "Kyiv"), ("Elba", "Lima"), ("Fern", "Bern")]
+FEW = ["--updates", "2", "--length", "3", "--mlp", "0", "--init", "random", "--batch", "4", "--device", "cpu"]
+SHORT = ["--beams", "2", "--max-new", "8", "--device", "cpu"]
+
+
+def entry(name: str, city: str, category: str, **more) -> dict:
+    texts = [f"{name} is in {city}.", f"{city} has {name}."]
+    return {"category": category, "triples": [[f"{name}_Hall", "locatedIn", city]], "texts": texts} | more
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return str(make_tiny_backbone(tmp_path_factory.mktemp("cli") / "tiny-gpt2"))
+
+
+@pytest.fixture(scope="module")
+def webnlg(tmp_path_factory):
+    """WebNLG in small: a reference that is to be mended, a dev split, and a test split of seen and unseen categories."""
+    place = tmp_path_factory.mktemp("webnlg")
+    train = [entry(*one, "Building", lex_comments=["good", "toFix"]) for one in PLACES]
+    test = [entry(*one, "Building" if n % 2 else "Artist") for n, one in enumerate(PLACES)]
+    for split, rows in (("train", train), ("dev", train[:2]), ("test", test)):
+        (place / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return str(place)
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path_factory, monkeypatch):
+    place = tmp_path_factory.getbasetemp() / "data-home"
+    monkeypatch.setenv("PREFIX_LAB_HOME", str(place))
+    return place
+
+
+@pytest.fixture(scope="module")
+def trained(folder, webnlg, tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PREFIX_LAB_HOME", str(tmp_path_factory.getbasetemp() / "data-home"))
+        assert main(["train", "--set", "webnlg", "--data", webnlg, "--run", "w", "--backbone", folder, *FEW]) == 0
+    return "w"
+
+
+def test_webnlg_trains_on_good_references_and_validates_on_dev(trained, home):
+    run = json.loads((home / "runs" / trained / "run.json").read_text())
+    assert run["rows"] == len(PLACES) and run["valid_loss"] is not None
+    assert run["task"] == Task("webnlg", "webnlg").to_dict()
+
+
+def test_a_webnlg_run_is_scored_as_its_set_is_seen_and_unseen(trained, webnlg, folder, home, capsys):
+    words = ["evaluate", "--run", trained, "--data", webnlg, "--backbone", folder, *SHORT]
+    assert main([*words, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    for name in ("BLEU", "TER", "Told", "Beyond"):
+        counted = [found["scores"][name + part]["n"] for part in ("", "-seen", "-unseen")]
+        assert counted == [6, 3, 3]
+    assert found["set"] == "webnlg" and "webnlg" in found["scores"]["BLEU"]["signature"]
+    assert "METEOR" in found["scores"] or "METEOR" in found["not_computed"]
+    assert "BLEU-unseen" in json.loads((home / "runs" / trained / "run.json").read_text())["scores"]["test"]
+    assert main([*words, "--tables", "2"]) == 0
+    said = capsys.readouterr().out
+    assert "BLEU-seen" in said and "BLEU-unseen" in said and "n=2" in said
+
+
+def test_a_webnlg_run_is_given_triples_in_any_form(trained, folder, capsys):
+    words = ["generate", "--run", trained, "--backbone", folder, "--max-new", "4", "--json"]
+    for given in ("[Alda_Hall | locatedIn | Oslo]", "(Alda_Hall, locatedIn, Oslo)", " | Alda_Hall : locatedIn : Oslo"):
+        assert main([*words, given]) == 0
+        assert json.loads(capsys.readouterr().out)["source"] == " | Alda_Hall : locatedIn : Oslo"
+
+
+def test_dart_is_scored_cased_and_with_coverage(folder, tmp_path, capsys):
+    rows = [{"tripleset": [[name, "IN", city]], "annotations": [{"source": "mine", "text": f"{name} is in {city}."}]}
+            for name, city in PLACES[:3]]  # fmt: skip
+    (tmp_path / "test.json").write_text(json.dumps(rows))
+    assert main(["evaluate", "--set", "dart", "--data", str(tmp_path), "--backbone", folder, *SHORT, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {"BLEU", "TER", "Told", "Beyond"} <= set(found["scores"])
+    assert "text:dart" in found["scores"]["BLEU"]["signature"] and "case:mixed" in found["scores"]["BLEU"]["signature"]
+
+
+def test_columns_of_ones_own_with_bad_rows_left_out_and_taken_up_again(folder, tmp_path, home, capsys):
+    lines = ["place,town,told,also", *(f"{name},{city},{name} is in {city}.," for name, city in PLACES), "Gala,Nice,,"]
+    mine = tmp_path / "mine.csv"
+    mine.write_text("\n".join(lines) + "\n")
+    named = ["--set", "columns", "--data", str(mine), "--source", "place", "--source", "town", "--target", "told"]
+    words = ["train", *named, "--target", "also", "--run", "own", "--task", "towns", "--backbone", folder, *FEW]
+    assert main(words) == 1
+    assert "mine.csv, line 8" in capsys.readouterr().err
+    assert main([*words, "--skip-bad"]) == 0
+    assert "1 row was left out; the first: mine.csv, line 8" in capsys.readouterr().err
+    run = json.loads((home / "runs" / "own" / "run.json").read_text())
+    assert (run["rows"], run["task"]["name"], run["task"]["form"]) == (len(PLACES), "towns", "table")
+    assert main(["evaluate", "--run", "own", *named, "--skip-bad", "--backbone", folder, *SHORT, "--json"]) == 0
+    printed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert printed[0]["skipped"] == 1 and printed[1]["scores"]["ROUGE-L"]["n"] == len(PLACES)
+
+
+def test_a_text_stands_in_for_a_prefix_and_alpha_turns_a_prefix_down(trained, folder, capsys):
+    def told(*options: str) -> dict:
+        assert main(["generate", *options, "--backbone", folder, "--max-new", "12", "--json"]) == 0
+        return json.loads(capsys.readouterr().out)
+
+    text, table = "Tell this table.", "name : Alda | Type : pub"
+    plain, led = told(table), told("--text-prefix", text, table)
+    assert led["raw"] == told("--text-prefix", text + "\n", table)["raw"] != plain["raw"]
+    triple = "[Alda_Hall | locatedIn | Oslo]"
+    whole, same, hidden = (told("--run", trained, *more, triple) for more in ([], ["--alpha", "1"], ["--alpha", "0"]))
+    assert whole["raw"] == same["raw"] and (whole["alpha"], hidden["alpha"]) == (1, 0)
+    assert hidden["raw"] != whole["raw"]

@@ -1,0 +1,44 @@
+"""`import` and `export` on the command line."""
+
+import json
+
+import pytest
+
+from app.cli.main import main
+from tests.support.tiny_models import make_run, make_tiny_backbone
+
+TABLE = "name[Alda] eatType[pub] area[north]"
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("PREFIX_LAB_HOME", str(tmp_path / "home"))
+    return make_tiny_backbone(tmp_path / "tiny-gpt2")
+
+
+def output(capsys, *words):
+    assert main([*map(str, words), "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_out_and_in_again_tells_a_table_the_same_way(folder, tmp_path, capsys):
+    make_run(folder, tmp_path / "home" / "runs", "mine")
+    exported = output(capsys, "export", "--run", "mine", "--to", tmp_path / "adapter", "--base", "gpt2")
+    assert exported["files"] == ["adapter_config.json", "adapter_model.safetensors", "prefix_lab.json"]
+    assert json.loads((tmp_path / "adapter" / "adapter_config.json").read_text())["base_model_name_or_path"] == "gpt2"
+    imported = output(capsys, "import", "--from", tmp_path / "adapter", "--run", "again", "--backbone", folder)
+    assert imported["notes"].startswith("Imported from a checkpoint of PEFT, trained on gpt2")
+    assert imported["command"].startswith("python launch.py import --from ")
+    told = [output(capsys, "generate", "--run", run, "--backbone", folder, "--max-new", "9", TABLE) for run in ("mine", "again")]
+    assert told[0]["raw"] == told[1]["raw"]
+
+
+def test_the_form_and_the_task_can_be_named(folder, tmp_path, capsys):
+    make_run(folder, tmp_path / "home" / "runs", "mine")
+    main(["export", "--run", "mine", "--to", str(tmp_path / "adapter")])
+    capsys.readouterr()
+    arguments = ["import", "--from", tmp_path / "adapter", "--run", "again", "--backbone", folder]
+    run = output(capsys, *arguments, "--form", "paper", "--task", "webnlg")
+    assert run["task"]["separator"] == " <|endoftext|>" and run["task"]["name"] == "webnlg"
+    assert main(list(map(str, arguments))) == 1
+    assert "There is a run 'again' already" in capsys.readouterr().err

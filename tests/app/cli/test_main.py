@@ -1,0 +1,186 @@
+"""The command line through its public face."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from app.cli.main import main
+from tests.support.tiny_models import EXAMPLES, make_tiny_backbone
+
+ROOT = Path(__file__).parents[3]
+TABLE = "name[Alda] eatType[pub] area[north]"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return str(make_tiny_backbone(tmp_path_factory.mktemp("cli") / "tiny-gpt2"))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """E2E-like files in the project's JSON-lines form."""
+    place = tmp_path_factory.mktemp("data")
+    for split, rows in (("train", EXAMPLES), ("dev", EXAMPLES[:3]), ("test", EXAMPLES[:4])):
+        lines = [
+            json.dumps({"table": example.source, "text": example.targets[0], "text_orig": example.targets[0].replace(" .", ".")})
+            for example in rows
+        ]
+        (place / f"{split}.jsonl").write_text("\n".join(lines) + "\n")
+    return str(place)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def home(tmp_path_factory):
+    """A store of its own, and no bundled run in sight of the listing."""
+    place = tmp_path_factory.mktemp("home")
+    before = os.environ.get("PREFIX_LAB_HOME")
+    os.environ["PREFIX_LAB_HOME"] = str(place)
+    yield place
+    del os.environ["PREFIX_LAB_HOME"]
+    if before is not None:
+        os.environ["PREFIX_LAB_HOME"] = before
+
+
+@pytest.fixture(scope="module")
+def trained(folder, data, home):
+    options = ["--updates", "12", "--validate-every", "6", "--length", "4", "--mlp", "8", "--batch", "5"]
+    assert main(["train", "--data", data, "--run", "mine", "--backbone", folder, *options]) == 0
+    return "mine"
+
+
+def test_train_keeps_a_run_with_its_command_and_says_what_it_cost(trained, home):
+    run = json.loads((home / "runs" / "mine" / "run.json").read_text())
+    assert (run["status"], run["updates"], run["stored"]) == ("done", 12, 2 * 2 * 4 * 4 * 8)
+    assert run["command"].startswith("python launch.py ") and run["config"]["mlp"] == 8
+    assert run["task"]["separator"] == "\n"
+
+
+def test_generate_prints_the_text_and_json_says_more(trained, folder, capsys):
+    arguments = ["generate", "--run", trained, "--backbone", folder, "--max-new", "12", TABLE]
+    assert main(arguments) == 0
+    text = capsys.readouterr().out.strip()
+    assert main([*arguments, "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["text"] == text
+    assert record["source"] == "name : Alda | Type : pub | area : north"
+    assert record["finish"] in ("eos", "length") and record["tokens"] <= 12
+
+
+def test_a_growing_text_is_printed_as_the_whole_text_reads():
+    from app.cli.common import as_it_comes
+    from core.text.detokenize import detokenise
+
+    text = "The Eagle 's price is £ 20 - 25 , and it is family - friendly , in the city centre ."
+    words = text.split(" ")
+    parts = list(as_it_comes((" ".join(words[:n]) for n in range(1, len(words) + 1)), detokenise))
+    assert "".join(parts) == detokenise(text)
+    assert len([part for part in parts if part]) > 8
+
+
+def test_raw_text_streams_to_the_same_words(trained, folder, capsys):
+    arguments = ["generate", "--run", trained, "--backbone", folder, "--max-new", "12", "--raw", TABLE]
+    main(arguments)
+    streamed = capsys.readouterr().out.strip()
+    main([*arguments, "--json"])
+    assert json.loads(capsys.readouterr().out)["raw"] == streamed
+
+
+def test_evaluate_scores_writes_hyps_and_notes_the_scores(trained, folder, data, home, tmp_path, capsys):
+    hyps = tmp_path / "out.txt"
+    arguments = ["evaluate", "--run", trained, "--backbone", folder, "--data", data, "--beams", "2", "--max-new", "10"]
+    assert main([*arguments, "--hyps", str(hyps), "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert {"BLEU", "NIST", "ROUGE-L", "CIDEr", "BLEU-original", "Told"} <= set(result["scores"])
+    assert result["scores"]["BLEU"]["n"] == 4
+    assert len(hyps.read_text().splitlines()) == 4
+    noted = json.loads((home / "runs" / "mine" / "run.json").read_text())["scores"]["test"]["BLEU"]
+    assert noted["signature"] and noted["decoding"]["beams"] == 2 and noted["value"] == result["scores"]["BLEU"]["value"]
+
+
+def test_runs_lists_it(trained, capsys):
+    assert main(["runs", "--json"]) == 0
+    assert "mine" in [run["id"] for run in json.loads(capsys.readouterr().out)]
+    main(["runs"])
+    assert "mine" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["generate", "--run", "nobody", TABLE], "no run 'nobody'"),
+        (["generate", "--run", "../etc", TABLE], "not a run id"),
+        (["generate", ""], "empty"),
+        (["generate", "--backbone", "/no/such/folder", TABLE], "no folder"),
+        (["generate", "--temperature", "0", "--mode", "sample", TABLE], "temperature"),
+        (["train", "--run", "x", "--data", "/no/such/file.jsonl"], "/no/such/file.jsonl"),
+        (["train", "--run", "bad/name"], "not a run id"),
+        (["train", "--run", "x", "--rate", "-1"], "rate"),
+        (["pretrain", "--corpus", "/no/such/corpus", "--out", "OUT"], "/no/such/corpus"),
+    ],
+)
+def test_an_error_is_one_sentence_and_exit_code_1(arguments, said, capsys, tmp_path):
+    assert main([str(tmp_path) if word == "OUT" else word for word in arguments]) == 1
+    captured = capsys.readouterr()
+    assert captured.err.splitlines()[-1].startswith("Error: ") and said in captured.err and "Traceback" not in captured.err
+
+
+def test_an_error_as_json(capsys):
+    assert main(["generate", "--run", "nobody", "--json", TABLE]) == 1
+    assert json.loads(capsys.readouterr().out)["kind"] == "RunNotFound"
+
+
+@pytest.mark.parametrize("verb", ["train", "generate", "evaluate", "methods", "runs", "import", "export", "pretrain"])
+def test_every_verb_explains_itself_with_an_example(verb, capsys):
+    with pytest.raises(SystemExit) as left:
+        main([verb, "--help"])
+    assert left.value.code == 0 and f"python launch.py {verb}" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_ctrl_c_stops_and_keeps(folder, data, home):
+    command = [sys.executable, "-c", "import sys; from app.cli import main; sys.exit(main(sys.argv[1:]))"]
+    options = ["train", "--data", data, "--run", "stopped", "--backbone", folder, "--updates", "100000", "--batch", "2"]
+    process = subprocess.Popen([*command, *options], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    state = home / "runs" / "stopped" / "state.json"
+    while not state.exists() and process.poll() is None:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate()
+    assert process.returncode == 0 and "stopped: cancelled after" in out
+    run = json.loads((state.parent / "run.json").read_text())
+    assert run["status"] == "cancelled" and (state.parent / "weights.safetensors").exists()
+
+
+def test_pretrain_goes_on_where_it_stopped_and_makes_a_loadable_model(tmp_path, capsys, monkeypatch):
+    from core.pretraining import config
+
+    small = config.PretrainConfig(
+        tokens=400, layers=1, width=16, heads=2, positions=32, vocabulary=300, batch_tokens=64, validate_every=3, save_every=1
+    )
+    monkeypatch.setitem(config.PRESETS, "mini-gpt2", small)
+    corpus, out = tmp_path / "corpus", tmp_path / "out"
+    corpus.mkdir()
+    documents = [f"Document {n}\nIt tells of the number {n} and of nothing else.\n<|endoftext|>\n" for n in range(300)]
+    (corpus / "a.txt").write_text("".join(documents))
+    assert main(["pretrain", "--corpus", str(corpus), "--out", str(out), "--device", "cpu", "--json"]) == 0
+    first = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    arguments = ["pretrain", "--corpus", str(corpus), "--out", str(out), "--device", "cpu", "--json", "--tokens", "800"]
+    assert main([*arguments, "--start", str(tmp_path / "gone")]) == 0  # begun long ago, and not with that
+    second = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert "random numbers" in (Path(second[-1]["model"]) / "README.md").read_text()
+    assert second[0]["update"] > first[-2]["update"] and second[-2]["valid"]["mix"] < first[0]["valid"]["mix"]
+    assert main(["generate", "--backbone", second[-1]["model"], "--max-new", "3", "a : b", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["tokens"] <= 3
+
+
+def test_pretrain_names_a_start_that_is_no_model(tmp_path, capsys):
+    (tmp_path / "a.txt").write_text("A text.\n<|endoftext|>\n")
+    arguments = ["pretrain", "--corpus", str(tmp_path), "--out", str(tmp_path / "out"), "--start", str(tmp_path / "nowhere")]
+    assert main(arguments) == 1
+    assert "nowhere has none" in capsys.readouterr().err and not (tmp_path / "out").exists()

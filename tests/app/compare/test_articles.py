@@ -1,0 +1,106 @@
+"""Compare with an article: what is read of it, what summaries lean on, and what the page says."""
+
+import pytest
+
+from app.compare import article_panels, source_editor
+from app.compare.columns import columns
+from app.compare.comparison import Ask, compare
+from app.compare.handlers import Handlers
+from app.compare.panels import panels
+from app.shared import examples
+from app.shared.model_pool import Lab
+from app.shared.urlstate import Address, write
+from app.shared.urlstate import read as read_address
+from core.config.base import DecodeConfig
+from core.errors import BadInput
+from core.models.inputs import task_for
+from core.runs.store import Store
+from tests.support.tiny_models import ARTICLES, make_run, make_tiny_backbone, make_tiny_bart
+
+LONG = "<b>Aldby</b> was flooded on Monday. " + ARTICLES[0].source * 3  # longer than the model reads
+DECODE = DecodeConfig(max_new=8, min_new=3)
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    root = tmp_path_factory.mktemp("articles-page")
+    folder = make_tiny_bart(root / "tiny-bart")
+    make_run(folder, root / "runs", "news-prefix", updates=2)
+    make_run(make_tiny_backbone(root / "tiny-gpt2"), root / "runs", "table-prefix", updates=2)
+    return Lab(str(folder), "cpu", Store(root / "runs"))
+
+
+@pytest.fixture(scope="module")
+def seen(lab):
+    *_, last = compare(lab, lab.backbone(lab.default), Ask(LONG, "news-prefix", decode=DECODE, form="article"), lambda: False)
+    return last
+
+
+def test_the_attention_on_the_sentences_that_are_read_adds_up(seen):
+    for kind in ("base", "prefix"):
+        found = seen.columns[kind].leaning
+        assert len(found.spans) == len(found.shares) > 2 and max(end for _, end in found.spans) < len(LONG)
+        assert 0.5 < sum(found.shares) + found.virtual < 1.0001  # the rest is on <s> and </s>
+    assert seen.columns["base"].leaning.virtual == 0 < seen.columns["prefix"].leaning.virtual
+    assert seen.columns["finetuned"].leaning is None
+
+
+def test_the_panel_shows_shares_and_what_is_not_read_escaped(seen):
+    html = panels(seen, [], None)
+    assert "What each summary leans on" in html and "cut here, not read" in html and "&lt;b&gt;Aldby" in html
+    assert "<b>Aldby" not in html and "no reference summary" in html
+    missing = columns(seen, [])[2]
+    assert "train --task summarization --data articles-folder" in missing
+
+
+def test_a_text_in_front_of_an_article_is_read_with_the_same_article(lab):
+    ask = Ask(LONG, "text:Sum up.", decode=DECODE, form="article")
+    *_, last = compare(lab, lab.backbone(lab.default), ask, lambda: False)
+    assert last.columns["prefix"].prompt_ids == last.columns["base"].prompt_ids and last.columns["prefix"].leaning
+
+
+def test_the_note_counts_tokens_and_shows_the_cut(lab):
+    backbone = lab.backbone(lab.default)
+    task = task_for(backbone, "summarization")
+    assert "12 tokens, all of them read." in article_panels.note(backbone, task, "It did rain.")
+    html = article_panels.note(backbone, task, LONG)
+    assert f"{len(LONG)} tokens; the first 126 are read" in html and "cut here" in html
+    assert "does not look like English" in article_panels.note(backbone, task, "Дождь шёл весь день и всю ночь в старом городе.")
+
+
+def test_examples_come_with_a_reference_and_their_scores(lab, seen):
+    sample = examples.samples("article")[0]
+    assert len(examples.samples("article")) == 12 and examples.find(sample.id) is sample
+    assert examples.matching([], "article", sample.text) is sample and examples.matching([], "article", LONG) is None
+    html = article_panels.references(seen, sample)
+    assert html.count("R-L") == 3 and "n=1: one summary" in html  # two texts, and the note
+
+
+@pytest.mark.parametrize("bad, why", [("", "empty"), ("word", "one word"), ("a\0b c", "control"), ("<p>a<p>b<br>c", "web page")])
+def test_what_cannot_be_an_article_is_told_and_kept(bad, why):
+    table, note = source_editor.table_of_text(bad, "article")
+    assert why in note and table["text"] == bad
+    with pytest.raises(BadInput, match=why):
+        source_editor.current(table)
+
+
+def test_the_backbone_says_what_the_page_takes(lab):
+    do = Handlers(lab, None, None)
+    assert do._plan(lab.backbone(lab.default), "e2e", "", "").task == "summarization"
+    gpt2 = lab.backbone(lab.default.replace("tiny-bart", "tiny-gpt2"))
+    assert do._plan(gpt2, "summarization", "", "").tasks == ["e2e"]
+
+
+def test_an_article_pasted_for_a_table_is_taken_when_the_model_takes_articles():
+    from app.compare.handlers import _article_in
+
+    pasted, _ = source_editor.table_of_text("Aldby was flooded.\nNobody was hurt.")
+    given, table = _article_in(pasted)
+    assert given.source == table["text"] == "Aldby was flooded.\nNobody was hurt."
+    assert _article_in(source_editor.table_of([("name", "Alda")])) is None
+
+
+def test_the_address_keeps_an_article_that_is_not_too_long():
+    address = Address(task="summarization", article="Aldby was flooded.\nNobody was hurt.")
+    assert read_address("?" + write(address), Address) == address
+    assert "article" not in write(Address(article=LONG * 40))

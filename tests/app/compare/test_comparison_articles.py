@@ -1,0 +1,47 @@
+"""Three columns from one article, on an encoder-decoder model, without a page."""
+
+import pytest
+
+from app.compare.comparison import Ask, compare
+from app.shared.model_pool import Lab
+from core.config.base import DecodeConfig
+from core.generation.generate import Request, generate
+from core.models.inputs import read_source, task_for
+from core.runs.store import Store
+from tests.support.tiny_models import ARTICLES, make_run, make_tiny_bart
+
+ARTICLE = ARTICLES[0].source * 3  # longer than the model reads
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    root = tmp_path_factory.mktemp("articles")
+    folder = make_tiny_bart(root / "tiny-bart")
+    for name, method in (("news-prefix", "prefix"), ("news-finetuned", "finetune")):
+        make_run(folder, root / "runs", name, method, updates=2)
+    return Lab(str(folder), "cpu", Store(root / "runs"))
+
+
+@pytest.mark.parametrize("mode", ["greedy", "beam"])
+def test_columns_are_what_each_method_writes_alone(lab, mode):
+    backbone = lab.backbone(lab.default)
+    ask = Ask(ARTICLE, "news-prefix", "news-finetuned", decode=DecodeConfig(mode, beams=3, max_new=8, min_new=3), form="article")
+    *_, seen = compare(lab, backbone, ask, lambda: False)
+    prefix, tuned = lab.load("news-prefix", backbone), lab.load("news-finetuned", backbone)
+    ids = read_source(backbone, prefix.task, ARTICLE).ids
+    assert len(ids) == 128  # cut to what the encoder has room for
+    for kind, model, past in (
+        ("base", backbone.model, None),
+        ("prefix", backbone.model, prefix.prefix),
+        ("finetuned", tuned.model, None),
+    ):
+        alone = generate(model, backbone, [Request(ids, past)], ask.decode)[0]
+        assert seen.columns[kind].ids == alone.ids, kind
+        assert len(seen.columns[kind].words) == 5
+    assert seen.phase == "done"
+
+
+def test_the_frozen_model_alone_reads_an_article_in_its_own_form(lab):
+    backbone = lab.backbone(lab.default)
+    *_, seen = compare(lab, backbone, Ask(ARTICLE, decode=DecodeConfig(max_new=4), form="article"), lambda: False)
+    assert seen.columns["base"].prompt_ids == read_source(backbone, task_for(backbone, "summarization"), ARTICLE).ids

@@ -1,0 +1,116 @@
+"""What is drawn: escaped, marked, and in numbers that a person reads."""
+
+from dataclasses import replace
+
+from app.compare.comparison import Ask, Comparison
+from app.compare.example_buttons import sample_buttons
+from app.compare.panels import cost, references
+from app.compare.source_editor import current, read, settled, table_of, table_of_text
+from app.shared.examples import matching, samples
+from app.shared.highlight import render, word_diff
+from app.shared.html import count, percent, size, tag, text
+from app.shared.urlstate import Address
+from app.shared.urlstate import read as read_address
+from app.shared.urlstate import write as write_address
+
+EVIL = '<img src=x onerror="alert(1)">'
+
+
+def test_text_of_models_and_people_is_escaped_everywhere():
+    assert "<img" not in text(EVIL) and "<img" not in tag("p", text(EVIL), title=EVIL)
+    assert "<img" not in render(EVIL, [(0, 5)], [(2, 9, EVIL)])
+    assert "<img" not in table_of_text(f"name : {EVIL}")[1]
+
+
+def test_numbers_for_people():
+    assert [count(n) for n in (92_160, 13_981_440, 512)] == ["92 k", "14.0 M", "512"]
+    assert [size(n) for n in (184_408, 27_987_256, 1_500_000)] == ["184 kB", "28 MB", "1.5 MB"]
+    assert [percent(s) for s in (0.0033, 1.0, 0)] == ["0.33 %", "100 %", "0 %"]
+
+
+def test_word_diff_marks_whole_words_and_ignores_case():
+    left, right = "The Eagle is a cheap pub .", "the Eagle is a very dear pub ."
+    marks = word_diff(left, right)
+    assert [left[a:b] for a, b in marks[0]] == ["cheap"]
+    assert [right[a:b] for a, b in marks[1]] == ["very dear"]
+
+
+def test_marks_of_both_kinds_overlap():
+    html = render("a cheap pub", [(2, 7)], [(2, 11, "Type")])
+    assert '<span class="d v" title="Type">cheap</span>' in html and '<span class="v" title="Type"> pub</span>' in html
+
+
+def test_grid_and_text_follow_the_newer_one():
+    table = table_of([("name", "Alda"), ("Type", "pub")])
+    grid = table | {"rows": [["name", "Brio"], ["", ""], ["Type", "inn"]], "newer": "rows", "version": 4}
+    answer, note = read(grid)
+    assert (answer["text"], answer["version"], note) == ("name : Brio | Type : inn", 4, "")
+    written, note = read(grid | {"text": "name[Cato] priceRange[£20-25]", "newer": "text"})
+    assert written["rows"] == [["name", "Cato"], ["price", "£ 20 - 25"]] and "price : £ 20 - 25" in note
+    assert settled(written)["text"] == "name : Cato | price : £ 20 - 25"
+
+
+def test_a_bad_field_is_named_and_the_other_view_kept():
+    table = table_of([("name", "Alda"), ("Type", "pub")])
+    answer, note = read(table | {"rows": [["name", "Alda"], ["Type", ""]], "newer": "rows"})
+    assert answer["bad"] == 2 and "Type" in note and answer["text"] == table["text"]
+    answer, note = read(table | {"text": "name : Alda | Type :"})
+    assert answer["rows"] == table["rows"] and "Type" in note
+    assert settled(table | {"text": "nonsense"})["text"] == "nonsense"
+    assert current(table).fields == [("name", "Alda"), ("Type", "pub")]
+
+
+def test_triples_in_grid_and_text_follow_each_other_in_the_form_of_the_task():
+    table = table_of([("Ivy_House", "locatedIn", "Leeds")], "webnlg")
+    assert table["text"] == "| Ivy_House : locatedIn : Leeds"
+    written, note = read(table | {"text": "[Ivy_House | locatedIn | Leeds] [Leeds | country | England]"})
+    assert written["rows"][1] == ["Leeds", "country", "England"] and "Leeds : country : England" in note
+    given = current(written | {"rows": [["Ivy", "in", "York"], ["", "", ""]], "newer": "rows"})
+    assert given.source == " | Ivy : in : York" and given.fields == [("subject", "Ivy"), ("in", "York")]
+    answer, note = read(table | {"rows": [["Ivy", "in", "York"], ["Ivy", "in", ""]], "newer": "rows"})
+    assert answer["bad"] == 2 and "object" in note
+    assert current(table_of([("Ivy", "locatedIn", "Leeds")], "dart")).source == "Ivy : locatedin : Leeds"
+
+
+def test_what_belongs_to_another_task_is_told():
+    assert "such as webnlg" in table_of_text("[Ivy_House | locatedIn | Leeds]")[1]
+    assert "such as e2e" in table_of_text("name : Alda | Type : pub", "webnlg")[1]
+    assert current(table_of_text("An  article.", "text")[0]).source == "An article."
+
+
+def test_examples_of_triples_stand_by_category_seen_and_unseen():
+    html = sample_buttons("artist-1", "webnlg")
+    assert "Comics character" in html and html.count("unseen</small>") == 5 and "Ilka Brandt" in html
+    assert 'data-sample="artist-1" aria-pressed="true"' in html and "cafe" not in html
+    assert all(matching(sample.fields, "webnlg") is sample for sample in samples("dart")) and samples("text") == ()
+
+
+def test_address_comes_back_and_bad_values_are_named():
+    address = Address(backbone="gpt2", prefix="a", source="name : Alda | price : £ 20 - 25", mode="sample", seed=7, top_p=0.9)
+    assert read_address("?" + write_address(address), Address) == address
+    assert write_address(Address()) == ""
+    bad = read_address("?seed=x&mode=loud&top_p=3&example=cafe-019&unknown=1", Address)
+    assert bad == Address(example="cafe-019") and set(bad.ignored) == {"seed", "mode", "top_p"}
+    assert read_address("?table=" + "x" * 30_000, Address) == Address()
+
+
+def test_cost_card_gives_sizes_and_the_score_of_the_whole_set(lab):
+    backbone = lab.backbone(lab.default)
+    seen = Comparison(Ask("name : Alda"), backbone)
+    run = lab.load("tiny-prefix", backbone).run
+    score = {"value": 61.27, "n": 630, "signature": "tok:13a", "decoding": {"mode": "beam"}}
+    seen.columns["prefix"].run = replace(run, scores={"test": {"BLEU": score}})
+    html = cost(seen)
+    assert "BLEU, test, n=630" in html and "61.3" in html and size(run.bytes) in html
+    assert percent(run.stored / backbone.spec.parameters) in html and "No run." in html
+
+
+def test_references_only_for_a_table_that_was_not_edited(lab):
+    sample = samples()[0]
+    fields = list(sample.fields)
+    seen = Comparison(Ask("x"), lab.backbone(lab.default))
+    seen.columns["base"].text = sample.references[0]
+    assert matching(fields) is sample and matching(fields[1:]) is None
+    html = references(seen, fields, sample)
+    assert "<b>100.0</b>" in html and "n=1: one sentence, not a system score" in html and "tok:13a" in html
+    assert "your own" in references(seen, fields, None)

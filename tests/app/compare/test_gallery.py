@@ -1,0 +1,58 @@
+"""Every example told by both runs, without a page."""
+
+import pytest
+
+from analysis.metrics.coverage import cover
+from app.compare.gallery import Gallery, Told, tell_all
+from app.compare.gallery_view import gallery, parts
+from app.shared.examples import samples
+from core.config.base import DecodeConfig
+from core.errors import BadInput
+from core.text.detokenize import detokenise
+
+DECODE = DecodeConfig(max_new=8)
+RUNS = {"prefix": "triples-prefix", "finetuned": "triples-finetuned"}
+
+
+def test_every_example_is_told_by_both_runs_as_it_would_be_alone(lab):
+    from app.compare.comparison import Ask, compare
+    from app.compare.source_editor import of_rows
+
+    backbone = lab.backbone(lab.default)
+    *_, last = tell_all(lab, backbone, "webnlg", RUNS, DECODE, lambda: False)
+    assert not last.open and last.done == len(last.texts) == 2 * len(samples("webnlg"))
+    one = samples("webnlg")[3]
+    ask = Ask(of_rows("webnlg", one.rows).source, *RUNS.values(), decode=DECODE, form="webnlg")
+    *_, seen = compare(lab, backbone, ask, lambda: False)
+    for kind in RUNS:
+        assert last.texts[one.id, kind].text == detokenise(seen.columns[kind].text)
+
+
+def test_stopped_it_keeps_what_is_whole_and_says_so(lab):
+    stop, endless = [False], DecodeConfig(max_new=200, min_new=200)
+    growing = tell_all(lab, lab.backbone(lab.default), "webnlg", RUNS, endless, lambda: stop[0])
+    next(growing)
+    stop[0] = True
+    *_, seen = growing
+    assert not seen.open and seen.done < len(seen.texts)
+    assert "stopped" in gallery(seen)
+
+
+def test_without_a_run_or_examples_it_says_what_to_do(lab):
+    for form, runs in (("webnlg", {}), ("text", RUNS)):
+        with pytest.raises(BadInput, match="choose a task that has examples"):
+            list(tell_all(lab, lab.backbone(lab.default), form, runs, DECODE, lambda: False))
+
+
+def test_seen_and_unseen_are_summed_up_apart_and_all_is_escaped(lab):
+    seen = Gallery("webnlg", {"prefix": lab.store.get("triples-prefix")}, DECODE)
+    for sample in samples("webnlg"):
+        told = sample.references[0] if sample.seen else "<b>Nobody</b> lives in Paris."
+        seen.texts[sample.id, "prefix"] = Told(told, cover(list(sample.fields), told))
+    html = gallery(seen)
+    (_, known), (_, unknown) = parts("webnlg")
+    assert seen.scores("prefix", known)[0].value == 100 and seen.scores("prefix", unknown)[0].value == 0
+    assert "Categories seen in training, n=11" in html and "Categories not seen in training, n=7" in html
+    assert "<b>Nobody</b>" not in html and "Paris" in html and "made up" in html
+    assert "Fine-tuned" not in html  # there is no such run
+    assert [len(among) for _, among in parts("table")] == [2, 16]  # a run on E2E knows cafés only

@@ -1,0 +1,80 @@
+"""Any method in either column of runs: chosen, named by its method, told what it costs."""
+
+import pytest
+
+from app.compare import run_picker
+from app.compare.comparison import Ask, compare
+from app.compare.panels import cost
+from app.shared.method_labels import lanes, mark, title, trained
+from app.shared.model_pool import Lab
+from core.config.base import DecodeConfig
+from core.generation.generate import generate, request_of
+from core.methods.registry import METHODS
+from core.runs.store import Store
+from tests.support.tiny_models import make_run, make_tiny_backbone
+
+SOURCE = "name : Alda | Type : pub | area : north"
+DECODE = DecodeConfig(max_new=8)
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory) -> Lab:
+    """A run of every method, called by its name."""
+    place = tmp_path_factory.mktemp("many")
+    folder = make_tiny_backbone(place / "tiny-gpt2")
+    for method in METHODS:
+        make_run(folder, place / "runs", method, method, updates=2, layers=1, rank=2, shots=1, rate=1e-2)
+    return Lab(str(folder), "cpu", Store(place / "runs"))
+
+
+def finished(lab: Lab, ask: Ask):
+    *_, last = compare(lab, lab.backbone(lab.default), ask, lambda: False)
+    return last
+
+
+@pytest.mark.parametrize(("first", "second"), [("adapter", "infix"), ("in_context", "lora"), ("embedding", "top_layers")])
+def test_two_methods_are_told_side_by_side_as_each_alone(many, first, second):
+    backbone = many.backbone(many.default)
+    seen = finished(many, Ask(SOURCE, first, second, decode=DECODE))
+    for kind, run_id in (("prefix", first), ("finetuned", second)):
+        loaded = many.load(run_id, backbone)
+        alone = generate(loaded.model, backbone, [request_of(backbone, loaded.task, SOURCE, loaded.prefix)], DECODE)[0]
+        assert seen.columns[kind].text == alone.text and len(seen.columns[kind].words) == 5
+    panel = cost(seen)
+    for kind in ("prefix", "finetuned"):
+        assert f"<h4>{title(kind, seen.columns[kind].run)}</h4>" in panel
+
+
+def test_a_column_begins_with_the_method_it_is_named_after_and_lists_the_others(many):
+    backbone = many.backbone(many.default)
+    listed = many.choices(tuple(METHODS), backbone)
+    assert [run_picker.pick(kind, listed, "") for kind in ("prefix", "finetuned")] == ["prefix", "finetune"]
+    assert run_picker.pick("prefix", listed, "lora") == "lora"
+    head = run_picker.run_head("prefix", listed, "lora", "lora", backbone)
+    assert "<h2>LoRA</h2>" in head and "updates of rank 2, 1.2 %" in head
+    near, others = head.split("<optgroup")
+    assert 'value="infix"' in near and 'value="adapter"' in others and "adapter, Adapter, " in others
+    for method in METHODS:
+        assert f'value="{method}"' in head
+
+
+def test_without_a_prefix_the_column_stays_empty_rather_than_show_another_kind(many):
+    listed = [choice for choice in many.choices(tuple(METHODS), many.backbone(many.default)) if choice.run.method == "adapter"]
+    assert run_picker.pick("prefix", listed, "") == "" and run_picker.pick("finetuned", listed, "") == "adapter"
+
+
+def test_what_was_trained_is_told_with_the_measured_share(many):
+    backbone = many.backbone(many.default)
+    told = {run.id: trained(run, backbone) for run in many.store.runs()}
+    assert told["prefix"] == "4 virtual tokens, 1.2 %"  # 512 of 41,888
+    assert told["embedding"] == "4 input vectors, 0.31 %"
+    assert told["in_context"] == "text in front, nothing trained"
+    assert told["top_layers"] == "the last 1 layers, 50 %"
+    assert told["finetune"] == "42 k weights of its own"
+    assert len({mark("prefix", run) for run in many.store.runs()}) == len(METHODS)
+
+
+def test_the_braces_say_what_is_shared():
+    assert lanes("prefix", "finetune").count("<span") == 2 and "only the prefix differs" in lanes("prefix", "finetune")
+    assert lanes("prefix", "infix").count("<span") == 1 and "span 3" in lanes("prefix", "infix")
+    assert lanes("lora", "adapter").count("lane own") == 2 and lanes("lora", "prefix").count("lane own") == 1

@@ -1,0 +1,200 @@
+"""The Prefix space tab below the page: what is asked is fitted to the backbone, computed once, and written safely."""
+
+import csv
+import io
+import time
+from types import SimpleNamespace
+
+import gradio as gr
+import pytest
+
+from analysis.space.neighbor_analysis import RANKS
+from analysis.space.projection import Projection
+from app.shared.urlstate import read, write
+from app.space import analyses, view
+from app.space.analyses import Maps, Studio, View
+from app.space.handlers import SpaceHandlers
+from app.space.request import Wish, fit
+from app.space.state import SpaceState, joined, parted
+from core.errors import BadInput
+
+
+@pytest.fixture(autouse=True)
+def home(house, monkeypatch):
+    monkeypatch.setenv("PREFIX_LAB_HOME", str(house.home))
+
+
+@pytest.fixture
+def backbone(lab, house):
+    return lab.backbone(house.backbone)
+
+
+@pytest.fixture(scope="module")
+def rooms(lab):
+    return Studio(lab)
+
+
+def wish(runs=(), space="keys", layer=0, head=0, map_="pca", whole=False, paths=False, word="", token=()):
+    return Wish.of(list(runs), space, layer, head, map_, whole, paths, word, list(token))
+
+
+def looked(rooms, backbone, asked):
+    return next(made for made, _, _ in rooms.look(backbone, fit(rooms, backbone, asked).view) if made is not None)
+
+
+def test_without_a_wish_it_is_the_first_prefix_at_the_last_layer(rooms, backbone):
+    fitted = fit(rooms, backbone, wish())
+    assert fitted.drawn == ("tiny-prefix",) and fitted.view == View("keys", 1, None, ("tiny-prefix",)) and not fitted.said
+
+
+def test_what_is_not_there_is_left_out_and_said(rooms, backbone):
+    fitted = fit(rooms, backbone, wish(["other-prefix", "tiny-prefix", "tiny-finetuned"], layer=9, head=7))
+    assert fitted.drawn == ("tiny-prefix",) and (fitted.wish.layer, fitted.wish.head) == (2, 0)
+    assert "other-prefix" in fitted.said[0] and "tiny-finetuned has no virtual tokens" in fitted.said[1]
+    assert fit(rooms, backbone, wish(layer="first", head="</b>")).wish.layer == 2  # typed into the field
+
+
+def test_a_fine_tuned_run_alone_and_a_space_without_runs_are_explained(rooms, backbone):
+    assert "adds no virtual tokens" in fit(rooms, backbone, wish(["tiny-finetuned"])).reason
+    assert "Embedding-only tuning" in fit(rooms, backbone, wish(["tiny-prefix"], "embeddings")).reason
+
+
+def test_a_text_is_a_prefix_and_its_embeddings_are_those_of_its_tokens(rooms, backbone):
+    made = looked(rooms, backbone, wish(["text:p, q<i>", "tiny-prefix"], "embeddings"))
+    assert [one.word for one in made.near if one.rank == 1] == [*"p, q<i>", "\n"]
+    assert all(one.score == pytest.approx(1, abs=1e-5) for one in made.near if one.rank == 1)
+
+
+def test_a_second_look_computes_nothing_again(rooms, backbone, monkeypatch):
+    first = looked(rooms, backbone, wish(head=2))
+    with monkeypatch.context() as patch:
+        patch.setattr(analyses, "scene", None)
+        assert looked(rooms, backbone, wish(head=2)) is first
+    other = looked(rooms, backbone, wish(head=1))
+    assert other is not first and other.space.head == 0 and first.space.head == 1
+    assert looked(Studio(rooms.lab), backbone, wish(head=2)) is not first
+
+
+def test_the_layers_beside_are_read_ahead_unless_something_newer_is_asked_for(lab, backbone, monkeypatch):
+    rooms = Studio(lab)
+    view = fit(rooms, backbone, wish(layer=1)).view
+    rooms.ahead(backbone, view, lambda: True)
+    assert not rooms._scenes
+    rooms.ahead(backbone, view, lambda: False)
+    monkeypatch.setattr(analyses, "scene", None)
+    monkeypatch.setattr(analyses, "pca", None)
+    beside = fit(rooms, backbone, wish(layer=2)).view
+    (made,) = [made for made, _, _ in rooms.look(backbone, beside)]
+    assert made is not None and made.space.layer == 1
+    assert rooms.flat(rooms.key(backbone, beside), made.cloud).cloud is made.cloud
+    monkeypatch.setattr(analyses, "QUICK", 0)  # a large model: nothing is computed unasked
+    large = Studio(lab)
+    large.ahead(backbone, view, lambda: False)
+    assert not large._scenes
+
+
+def test_few_scenes_are_kept(rooms, backbone):
+    for letter in "abcdefghijklm":
+        looked(rooms, backbone, wish([f"text:{letter}"]))
+    assert len(rooms._scenes) == analyses.SCENES_KEPT
+
+
+def test_the_space_that_is_looked_at_is_kept_however_large(rooms, backbone, monkeypatch):
+    monkeypatch.setattr(analyses, "SPACES_KEPT", 1)
+    fresh = Studio(rooms.lab)
+    for layer in (1, 2):
+        looked(fresh, backbone, wish(layer=layer))
+        assert [place[2] for place in fresh._spaces] == [layer - 1]
+
+
+def handlers(lab):
+    names = ["picture", "detail", "verdict", "first", "all", "empty", "csv", "note", "told", "runs", "layer", "head"]
+    names += ["token", "address", "site"]
+    return SpaceHandlers(lab, SimpleNamespace(status="status"), SimpleNamespace(**{name: name for name in names}))
+
+
+def test_the_table_as_csv_says_where_each_row_is_from(lab, house):
+    text = handlers(lab).table(house.backbone, ["tiny-prefix"], "writes", 1, 0, "pca", False, False, "", [])
+    rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    assert len(rows) == 2 * 4 * RANKS and {row["direction"] for row in rows} == {"near", "far"}
+    assert (rows[0]["backbone"], rows[0]["space"], rows[0]["layer"], rows[0]["head"]) == ("tiny-gpt2", "writes", "1", "all")
+    assert (rows[0]["run"], rows[0]["token"], rows[0]["rank"]) == ("tiny-prefix", "P1", "1") and float(rows[0]["logit"]) > 0
+
+
+def test_a_word_that_is_no_token_is_told_beside_the_map(lab, house):
+    asked = [["tiny-prefix"], "keys", 1, 0, "pca", False, False, "restaurant", []]
+    *_, last = handlers(lab).refresh(SimpleNamespace(session_hash="a"), house.backbone, "yes", "space", *asked)
+    assert "no single token" in last["note"] and last["picture"] and "P1" in last["detail"]
+
+
+def test_nothing_is_computed_while_another_tab_is_on_show(lab, house):
+    given = (SimpleNamespace(session_hash="a"), house.backbone)
+    asked = [["tiny-prefix"], "keys", 1, 0, "pca", False, False, "", []]
+    for ready, shown in (("yes", "compare"), ("", "space")):  # another tab; before the address is read
+        (update,) = handlers(lab).refresh(*given, ready, shown, *asked)
+        assert update == {"status": gr.skip()}
+
+
+def test_a_model_that_cannot_be_loaded_is_told(lab):
+    *_, last = handlers(lab).refresh(SimpleNamespace(session_hash="a"), "/no/such", "yes", "space", *[None] * 9)
+    assert "There is no folder" in last["status"] and last["picture"] == ""
+
+
+def test_words_and_texts_cannot_write_html(backbone, rooms):
+    run = "text:<img src=x onerror=alert(1)>"
+    made = looked(rooms, backbone, wish([run]))
+    first = made.near[0]
+    object.__setattr__(first, "word", '"><script>')
+    for html in (view.detail(made, run, 0), view.overview(made, run, 0), view.verdict(made)):
+        assert "<img" not in html and "<script" not in html
+    assert "<script" not in view.found(made, "<script>", made.search("x")[:1])
+
+
+def test_the_address_brings_everything_back():
+    state = SpaceState(joined(["a-b.c", "text:x, y & <z>"]), "writes", 3, 2, 7, "a-b.c", "umap", 1, 1, "pub")
+    again = read(write(state), SpaceState)
+    assert again == state and parted(again.runs) == ["a-b.c", "text:x, y & <z>"]
+    bad = read("?space=queries&space-layer=-1&space-token=x&map=tsne&whole=7", SpaceState)
+    assert bad == SpaceState() and set(bad.ignored) == {"space", "space-layer", "space-token", "map", "whole"}
+
+
+def test_maps_are_made_in_the_background_kept_and_given_up(rooms, backbone, monkeypatch):
+    made = looked(rooms, backbone, wish())
+    calls, leave = [], []
+
+    def slow(cloud, cancel):
+        calls.append(cloud)
+        while not leave and not cancel():
+            time.sleep(0.01)
+        return Projection(cloud, cloud.vectors[:, :2].numpy(), "UMAP", {}) if leave else None
+
+    monkeypatch.setattr(analyses, "umap", slow)
+    monkeypatch.setattr(analyses, "FORGET", 0.05)
+    maps = Maps()
+
+    def asked_until_ready():
+        deadline = time.monotonic() + 60
+        while (found := maps.ask("key", made.cloud)) is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        return found
+
+    assert maps.ask("key", made.cloud) is None
+    maps.jobs["key"].future.result(60)  # nobody asks any more, so it ends by itself
+    leave.append(1)
+    found = asked_until_ready()
+    assert found.method == "UMAP" and maps.ask("key", made.cloud) is found and len(calls) == 2
+
+
+def test_a_map_that_fails_says_so_and_can_be_asked_for_again(rooms, backbone, monkeypatch):
+    made = looked(rooms, backbone, wish())
+
+    def broken(cloud, cancel):
+        raise BadInput("no UMAP today")
+
+    monkeypatch.setattr(analyses, "umap", broken)
+    maps = Maps()
+    for _ in range(2):
+        with pytest.raises(BadInput, match="today"):
+            while maps.ask("key", made.cloud) is None:
+                time.sleep(0.01)

@@ -1,0 +1,96 @@
+"""Trainings in processes of their own: they outlive the app, wait in line, and are found again."""
+
+import os
+import signal
+import time
+
+import pytest
+
+from app.train.jobs import Jobs
+from core.errors import StoreError
+from core.runs.manage import delete
+from core.runs.status import read_steps, standing
+from core.runs.store import Store
+from tests.support.tiny_models import make_tiny_backbone
+
+
+@pytest.fixture
+def jobs(tmp_path):
+    made = Jobs(Store(tmp_path / "home" / "runs"), "cpu")
+    yield made
+    for job in made.jobs():
+        if job.alive:
+            os.kill(job.pid, signal.SIGKILL)
+
+
+@pytest.fixture(scope="module")
+def backbone(tmp_path_factory):
+    return str(make_tiny_backbone(tmp_path_factory.mktemp("jobs") / "tiny-gpt2", positions=512))
+
+
+def words(run, backbone, **options):
+    given = {"updates": 50_000, "batch": 2, "length": 2, "mlp": 0, "save_every": 5, "valid_rows": 2, "validate_every": 10_000}
+    line = [word for name, value in (given | options).items() for word in (f"--{name.replace('_', '-')}", str(value))]
+    return ["train", "--run", run, "--backbone", backbone, *line]
+
+
+def until(what, seconds=180):
+    """Wait for something; what it says is the failure's message."""
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, "it did not come about"
+        time.sleep(0.1)
+
+
+def test_killed_outright_it_is_offered_again_and_the_next_in_line_begins(jobs, backbone):
+    folder = jobs.store.folder / "first"
+    assert jobs.start("first", words("first", backbone)) == []
+    assert jobs.start("second", words("second", backbone, updates=2)) == ["first"]
+    with pytest.raises(StoreError, match="already"):
+        jobs.start("second", words("second", backbone))
+    assert jobs.state("second") == "queued"
+    until(lambda: standing(folder).update > 8)
+    again = Jobs(Store(jobs.store.folder), "cpu")  # the app closed and opened again
+    assert again.state("first") == "running" and again.ahead("second") == ["first"]
+    with pytest.raises(StoreError, match="Another process"):
+        delete(again.store, "first")
+    os.kill(next(job.pid for job in again.jobs() if job.run == "first"), signal.SIGKILL)
+    until(lambda: again.state("first") == "interrupted")
+    assert "ended from outside" in again.problem("first") and again.interrupted() == ["first"]
+    again.tick()
+    until(lambda: again.state("second") == "done")
+    assert again.store.get("second").updates == 2
+    reached = len(read_steps(folder).update)
+    again.go_on("first")
+    assert again.interrupted() == []
+    until(lambda: standing(folder).state == "running" and standing(folder).update > 10)
+    assert read_steps(folder).update[:3] == [1, 2, 3] and reached > 5
+    again.stop("first")
+    until(lambda: again.state("first") == "cancelled" and not again.training())
+    run = again.store.get("first")
+    assert run.updates >= 10 and read_steps(folder).update == list(range(1, run.updates + 1))
+    again.tick()
+    assert again.jobs() == []
+
+
+def test_what_went_wrong_is_said_and_the_name_is_free_again(jobs, backbone, tmp_path):
+    (tmp_path / "bad.jsonl").write_text('{"table": "name : Alda"}\n')
+    jobs.start("bad", [*words("bad", backbone), "--data", str(tmp_path / "bad.jsonl")])
+    jobs.start("waits", words("waits", backbone))
+    jobs.stop("waits")
+    assert jobs.waiting() == []
+    until(lambda: jobs.state("bad") == "failed")
+    assert "bad.jsonl, line 1" in jobs.problem("bad") and '"text" is missing' in jobs.problem("bad")
+    jobs.forget("bad")
+    assert jobs.state("bad") == "" and jobs.store.broken() == []
+
+
+def test_a_process_id_of_another_time_is_not_taken_for_ours(jobs, tmp_path):
+    folder = jobs.store.folder / "old"
+    folder.mkdir(parents=True)
+    (folder / "state.json").write_text(f'{{"pid": {os.getpid()}, "born": 1000.0, "update": 3, "total": 9}}')
+    assert jobs.training() == [] and jobs.state("old") == "interrupted" and standing(folder).share == pytest.approx(1 / 3)
+    (jobs.folder).mkdir()
+    for name, content in {"a.json": "{", "b.json": '{"run": "../b", "words": [], "asked": 1}', "c.json": "[1]"}.items():
+        (jobs.folder / name).write_text(content)
+    assert jobs.jobs() == []

@@ -1,0 +1,256 @@
+"""Readers of WebNLG, DART and own data: both official forms and ours agree, and a bad row is named or passed over."""
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from core.data.columns import read_columns
+from core.data.e2e import grouped, read_e2e
+from core.data.registry import read_set, source_of, spread, table_of_source
+from core.data.source import DataSource
+from core.data.webnlg_dart import SEEN_CATEGORIES, read_dart, read_webnlg
+from core.errors import BadData, BadInput, BadTable
+from core.task import Example
+
+ENTRY = """<entry category="{category}" eid="Id1" size="2">
+      <originaltripleset><otriple>Ivy | in | Leeds@en</otriple></originaltripleset>
+      <modifiedtripleset>
+        <mtriple>Ivy_House | locatedIn | Leeds</mtriple><mtriple>Leeds | leader | "Ann &amp; Co"</mtriple>
+      </modifiedtripleset>
+      <lex comment="good" lid="Id1">Ann &amp; Co lead Leeds,
+        where Ivy House is.</lex>
+      <lex comment="toFix" lid="Id2">Ivy House it Leeds.</lex>
+    </entry>"""
+SOURCE = ' | Ivy_House : locatedIn : Leeds | Leeds : leader : "Ann & Co"'
+TEXTS = ("Ann & Co lead Leeds, where Ivy House is.", "Ivy House it Leeds.")
+TRIPLES = [["Ivy_House", "locatedIn", "Leeds"], ["Leeds", "leader", '"Ann & Co"']]
+ROW = {"category": "Building", "triples": TRIPLES, "texts": list(TEXTS), "lex_comments": ["good", "toFix"]}
+
+
+def xml(*entries: str) -> str:
+    head = '<?xml version="1.0" encoding="UTF-8"?>\n<benchmark>\n  <entries>\n    '
+    return head + "\n".join(entries) + "</entries></benchmark>"
+
+
+def jsonl(*rows: object) -> str:
+    return "".join(json.dumps(row) + "\n" for row in rows)
+
+
+@pytest.fixture
+def webnlg(tmp_path: Path) -> Path:
+    """The official folder in small."""
+    for name, content in {
+        "train/1triples/Building_train.xml": xml(ENTRY.format(category="Building")),
+        "train/2triples/Food_train.xml": xml(
+            ENTRY.format(category="Food"), ENTRY.format(category="Food").replace('"good"', '"toFix"')
+        ),
+        "dev/1triples/Building_dev.xml": xml(ENTRY.format(category="Building")),
+        "test/testdata_with_lex.xml": xml(ENTRY.format(category="Artist"), ENTRY.format(category="City")),
+        "test/testdata_unseen_with_lex.xml": xml(ENTRY.format(category="Artist")),
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(content, encoding="utf-8")
+    return tmp_path
+
+
+def test_webnlg_folder_training_keeps_good_references(webnlg: Path) -> None:
+    train = read_webnlg(webnlg, "train")
+    assert train == [
+        Example(SOURCE, TEXTS[:1], "Building", id="train-1"),
+        Example(SOURCE, TEXTS[:1], "Food", id="train-2"),  # train-3 has no good reference
+    ]
+    assert len(read_webnlg(webnlg / "train")) == 2  # the folder of one split, told by its name
+    assert len(read_webnlg(webnlg, "train", good_only=False)) == 3
+    assert [example.targets for example in read_webnlg(webnlg, "valid")] == [TEXTS]  # scored against all
+
+
+def test_webnlg_test_folder_is_read_once_and_tells_seen_from_unseen(webnlg: Path) -> None:
+    assert [(one.group, one.seen) for one in read_webnlg(webnlg, "test")] == [("Artist", False), ("City", True)]
+    assert [one.group for one in read_webnlg(webnlg, "test_unseen")] == ["Artist"]
+    assert len(SEEN_CATEGORIES) == 10 and "Building" in SEEN_CATEGORIES and "Athlete" not in SEEN_CATEGORIES
+
+
+def test_webnlg_json_lines_give_the_same(webnlg: Path, tmp_path: Path) -> None:
+    with gzip.open(tmp_path / "train.jsonl.gz", "wt", encoding="utf-8") as file:
+        file.write(jsonl(ROW))
+    (tmp_path / "test.jsonl").write_text(jsonl({**ROW, "category": "Artist", "seen": False}, ROW), encoding="utf-8")
+    assert read_webnlg(tmp_path / "train.jsonl.gz")[0] == read_webnlg(webnlg, "train")[0]
+    assert [one.seen for one in read_webnlg(tmp_path / "test.jsonl")] == [False, True]
+
+
+def test_dart_in_all_its_forms(tmp_path: Path) -> None:
+    """The official JSON, the XML and our lines; relations in lower case, empty references left out."""
+    triples, source = [["Ivy House", "LOCATED_IN", "Leeds"]], "Ivy House : located_in : Leeds"
+    annotations = [{"source": "WikiSQL_lily", "text": "It is in Leeds."}, {"source": "e2e", "text": ""}]
+    official = [{"tripleset": triples, "subtree_was_extended": False, "annotations": annotations}]
+    entry = '<entry category="MISC" eid="Id1" size="1"><modifiedtripleset><mtriple>Ivy House | LOCATED_IN | Leeds</mtriple>'
+    entry += "</modifiedtripleset>"
+    lexes = '<lex comment="WikiSQL_lily" lid="Id1">It is in Leeds.</lex><lex comment="e2e" lid="Id2"/></entry>'
+    (tmp_path / "dart-v1.1.1-full-dev.json").write_text(json.dumps(official, indent=2), encoding="utf-8")
+    (tmp_path / "dart-v1.1.1-full-test.xml").write_text(xml(entry + lexes), encoding="utf-8")
+    rows = {"triples": triples, "texts": ["It is in Leeds.", ""], "source": ["WikiSQL_lily", "e2e"]}
+    (tmp_path / "train.jsonl").write_text(jsonl(rows), encoding="utf-8")
+    for split in ("dev", "test", "train"):
+        assert read_dart(tmp_path, split) == [Example(source, ("It is in Leeds.",), "WikiSQL_lily", id=f"{split}-1")]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.xml", xml(ENTRY)[:-80], "line 11: not XML from here on"),
+        ("a.xml", xml("<entry><modifiedtripleset><mtriple>a | b</mtriple></modifiedtripleset><lex>A.</lex></entry>"),
+         "line 4: triple 1 is not three texts"),
+        ("a.xml", xml("\n<entry><lex>A.</lex></entry>"), "line 5: there are no triples"),
+        ("a.xml", xml(ENTRY).replace("comment", "x").replace("lex", "lax"), "line 4: there is no reference"),
+        ("a.xml", "<!DOCTYPE x [<!ENTITY e SYSTEM 'file:///etc/passwd'>]><entries><entry>&e;</entry></entries>", "no triples"),
+        ("a.xml", "", "line 1: not XML"),
+        ("a.jsonl", jsonl(ROW, {**ROW, "triples": [["a", "b"]]}), "line 2: triple 1 is not three texts"),
+        ("a.jsonl", jsonl({**ROW, "triples": [["a", " : ", "b"]]}), "line 1: Triple 1 holds ' : ' in its relation"),
+        ("a.jsonl", jsonl({**ROW, "texts": "one"}), "line 1: there is no list of reference texts"),
+        ("a.jsonl", jsonl({**ROW, "texts": []}), "line 1: there is no reference"),
+        ("a.json", '[\n{"tripleset": [],\n "annotations": []},\n 5]', "line 2: there are no triples"),
+        ("a.json", '[{"tripleset": [["a", "b", "c"]], "annotations": [{"text": "A."}]},\n {"half": ', "line 2: not JSON from"),
+        ("a.json", '{"tripleset": []}', "line 1: not a JSON list"),
+        ("a.json", "[\n", "line 2: the JSON list is not closed"),
+    ],
+)  # fmt: skip
+def test_a_bad_entry_is_named_by_file_line_and_reason(tmp_path: Path, name: str, content: str, said: str) -> None:
+    (tmp_path / name).write_text(content, encoding="utf-8")
+    with pytest.raises(BadData) as caught:
+        (read_dart if name.endswith("json") else read_webnlg)(tmp_path / name)
+    assert said in str(caught.value) and str(caught.value).startswith(name)
+
+
+def test_bad_rows_are_passed_over_and_counted(tmp_path: Path) -> None:
+    bad = jsonl(ROW) + '{"half": \n' + jsonl({**ROW, "texts": [""]}, ROW)
+    (tmp_path / "a.jsonl").write_bytes(bad.encode() + b'{"\xff": 1}\n')
+    skipped: list[str] = []
+    assert [one.id for one in read_webnlg(tmp_path / "a.jsonl", skipped=skipped)] == ["a-1", "a-4"]
+    assert len(skipped) == 3 and "a.jsonl, line 2: not a JSON object" in skipped[0] and "line 5: not UTF-8" in skipped[2]
+    (tmp_path / "b.csv").write_bytes(b'mr,ref\nname[A],A.\nname[B],"B" b.\nname[C],\xff.\nname[D],D.\n')
+    skipped.clear()
+    assert [one.targets for one in read_e2e(tmp_path / "b.csv", skipped=skipped)] == [("A .",), ("D .",)]
+    assert [message[:16] for message in skipped] == ["b.csv, line 3: n", "b.csv, line 4: n"]
+
+
+def test_an_xml_file_that_breaks_off_costs_its_end_only(webnlg: Path) -> None:
+    broken = webnlg / "train" / "1triples" / "Building_train.xml"
+    broken.write_text(xml(ENTRY.format(category="Building"), ENTRY)[:-300], encoding="utf-8")
+    skipped: list[str] = []
+    assert [one.group for one in read_webnlg(webnlg, "train", skipped)] == ["Building", "Food"] and len(skipped) == 1
+
+
+def test_nothing_usable_is_an_error_even_when_skipping(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"half": \n[1]\n', encoding="utf-8")
+    with pytest.raises(BadData, match=r"None of 2 rows can be used; the first: a\.jsonl, line 1"):
+        read_webnlg(tmp_path / "a.jsonl", skipped=[])
+    with pytest.raises(BadData, match="No XML file"):
+        read_webnlg(tmp_path)
+    with pytest.raises(BadData, match="No test file"):
+        read_dart(tmp_path, "test")
+
+
+# --- own data ----------------------------------------------------------------------------------------------------------------
+
+
+def test_own_csv_with_a_table_and_two_references(tmp_path: Path) -> None:
+    file = tmp_path / "mine.csv"
+    rows = ["Table,Text,Text2,topic", '"name: Ivy, inn","It is Ivy.",,pubs', '"name[Elm]",Elm.,"So: Elm.",']
+    file.write_text("\n".join(rows), encoding="utf-8")
+    assert read_columns(file, ["table"], ["Text", "Text2"], group="topic") == [
+        Example("name : Ivy, inn", ("It is Ivy.",), "pubs", id="mine-1"),
+        Example("name : Elm", ("Elm.", "So: Elm."), id="mine-2"),
+    ]
+
+
+@pytest.mark.parametrize(("ending", "mark"), [(".csv", ";"), (".tsv", "\t"), (".csv", ",")])
+def test_several_source_columns_are_the_fields_of_a_table(tmp_path: Path, ending: str, mark: str) -> None:
+    rows = [["name", "size", "text"], ["Ivy", "", "Ivy."], ["Elm", "10", "Elm has 10."]]
+    (tmp_path / f"train{ending}").write_text("\n".join(mark.join(row) for row in rows), encoding="utf-8")
+    found = read_columns(tmp_path, ["name", "size"], ["text"], "train")
+    assert [one.source for one in found] == ["name : Ivy", "name : Elm | size : 10"]
+
+
+def test_own_json_lines(tmp_path: Path) -> None:
+    file = tmp_path / "mine.jsonl"
+    table = {"name": "Ivy", "open": True}
+    file.write_text(jsonl({"in": table, "out": ["It is Ivy.", "Ivy."]}, {"in": table, "out": "Ivy!"}), encoding="utf-8")
+    found = read_columns(file, ["in"], ["out"])
+    assert grouped(found) == [Example("name : Ivy | open : yes", ("It is Ivy.", "Ivy.", "Ivy!"), id="mine-1")]
+    rows = [{"in": [["Ivy", "IN", "Leeds"]], "out": "Ivy."}, {"in": "[Elm | IN | Leeds]", "out": "Elm."}]
+    file.write_text(jsonl(*rows), encoding="utf-8")
+    assert [one.source for one in read_columns(file, ["in"], ["out"], form="dart")] == ["Ivy : in : Leeds", "Elm : in : Leeds"]
+    file.write_text(jsonl({"in": "A long\n article: all of it.", "out": "Short."}), encoding="utf-8")
+    assert read_columns(file, ["in"], ["out"], form="text")[0].source == "A long article: all of it."
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "form", "said"),
+    [
+        ([], ["b"], "table", "at least one source and one target"),
+        (["a"], ["a"], "table", "named as source and as target"),
+        (["a"], ["b"], "xml", "say table, text, webnlg or dart"),
+        (["a", "c"], ["b"], "text", "2 source columns make a table"),
+    ],
+)
+def test_columns_that_make_no_sense(tmp_path: Path, source, target, form, said) -> None:
+    with pytest.raises(BadInput, match=said):
+        read_columns(tmp_path / "x.csv", source, target, form=form)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.csv", "x;y\n1;2\n", "line 1: the columns are x, y, and in and out are needed"),
+        ("a.csv", "", "line 1: the columns are none"),
+        ("a.csv", 'in,out\nname : A,A.\n"name : B\nC,"B".\n', "line 3: not CSV"),
+        ("a.csv", "in,out\nname : A,\n", "line 2: there is no text under out"),
+        ("a.csv", "in,out\nplain words,A.\n", "line 2: Field 1, 'plain words', has no colon"),
+        ("a.jsonl", '{"in": "name : A"}\n', "line 1: there is no text under out"),
+        ("a.jsonl", '{"out": "A."}\n', 'line 1: "in" is missing'),
+        ("a.jsonl", '{"in": 5, "out": "A."}\n', 'line 1: "in" is not a text'),
+        ("a.jsonl", '{"in": "name : A", "out": [1]}\n', 'line 1: "out" is not a text or a list of texts'),
+    ],
+)
+def test_a_bad_row_of_own_data(tmp_path: Path, name: str, content: str, said: str) -> None:
+    (tmp_path / name).write_text(content, encoding="utf-8")
+    with pytest.raises(BadData) as caught:
+        read_columns(tmp_path / name, ["in"], ["out"])
+    assert said in str(caught.value)
+
+
+def test_sets_by_name(tmp_path: Path, webnlg: Path) -> None:
+    assert read_set("webnlg", webnlg, "dev") == read_webnlg(webnlg, "dev")
+    with pytest.raises(BadInput, match="say e2e, webnlg, dart, records or summarization"):
+        read_set("xsum", tmp_path)
+    assert source_of("webnlg", "[Ivy | in | Leeds]") == " | Ivy : in : Leeds"
+    assert source_of("e2e", "name[Ivy] eatType[pub]") == "name : Ivy | Type : pub"
+    assert table_of_source("webnlg", " | Ivy : in : Leeds") == [("subject", "Ivy"), ("in", "Leeds")]
+    with pytest.raises(BadTable):
+        source_of("dart", "name : Ivy")
+
+
+def test_a_sample_is_spread_over_the_set_and_over_seen_and_unseen() -> None:
+    rows = [Example(str(n), ("t",), seen=n % 3 > 0) for n in range(30) for _ in range(2)]
+    found = spread(rows, 6)
+    assert [row.source for row in found[::2]] == sorted({row.source for row in found}, key=int) and len(found) == 12
+    assert sum(row.seen for row in found) == 8 and int(found[-1].source) > 20
+    assert spread(rows, 99) == rows
+    with pytest.raises(BadInput, match="at least 1"):
+        spread(rows, 0)
+
+
+def test_a_source_of_data_comes_back_from_plain_values(tmp_path: Path) -> None:
+    (tmp_path / "train.jsonl").write_text(jsonl(*[ROW | {"triples": [[str(n), "is", "x"]]} for n in range(9)], {"triples": []}))
+    (tmp_path / "dev.jsonl").write_text(jsonl(ROW))
+    given = DataSource("webnlg", str(tmp_path), rows=3, skip_bad=True)
+    again = DataSource.of(json.loads(json.dumps(given.to_dict())))
+    skipped: list[str] = []
+    examples, valid = again.training(skipped)
+    assert again == given and again.task_form == "webnlg"
+    assert [row.source for row in examples] == [f" | {n} : is : x" for n in (0, 3, 6)]
+    assert valid[0].targets == TEXTS and len(skipped) == 1 and "line 10" in skipped[0]
+    bundled = DataSource.of({"data": "", "rows": 0})  # as runs that were begun before sets had names
+    assert bundled.name == "records" and all(bundled.training([]))

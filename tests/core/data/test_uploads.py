@@ -1,0 +1,76 @@
+"""A file of one's own on its way to a training."""
+
+import gzip
+import json
+
+import pytest
+
+from core.data.columns import read_columns
+from core.data.source import DataSource
+from core.data.uploads import SOURCE, TARGET, keep, pasted, peek
+from core.errors import BadData, BadInput
+from tests.support.tiny_models import EXAMPLES
+
+CSV = 'name;food;text\nAlda;fish;"Alda, by the sea; serves fish."\nBrio;;Brio is open.\n'
+
+
+def test_columns_and_first_rows_are_shown_whatever_parts_them(tmp_path):
+    for mark in ",;\t":
+        (tmp_path / "own.csv").write_text(f"name{mark}food{mark}text\nAlda{mark}fish{mark}Alda serves fish.\n")
+        assert peek(tmp_path / "own.csv").columns == ("name", "food", "text")
+    (tmp_path / "semi.csv").write_text(CSV)
+    assert peek(tmp_path / "semi.csv").rows[0] == ("Alda", "fish", "Alda, by the sea; serves fish.")
+    lines = [{"mr": "name[Alda]", "ref": ["One.", "Two."]}, {"mr": "name[B]", "ref": "B.", "more": 1}]
+    (tmp_path / "own.jsonl.gz").write_bytes(gzip.compress("\n".join(map(json.dumps, lines)).encode()))
+    found = peek(tmp_path / "own.jsonl.gz")
+    assert found.columns == ("mr", "ref", "more") and found.rows[0] == ("name[Alda]", '["One.", "Two."]', "")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("own.csv", b"", "no rows"),
+        ("own.csv", b"name,text\n", "no rows"),
+        ("own.csv", bytes(range(256)), "no header"),
+        ("own.csv", "name,text\nAlda,ok\n".encode("utf-16"), "header|rows"),
+        ("own.jsonl", b"\x89PNG\r\n", "no rows"),
+        ("own.xlsx", b"PK\x03\x04", "of no kind"),
+        ("own.csv.gz", b"no gzip", "cannot be read"),
+        ("own.csv", b"x" * 200_000, "not CSV|no rows"),
+    ],
+)
+def test_a_bad_upload_is_one_sentence(tmp_path, name, content, said):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(BadData, match=said):
+        peek(tmp_path / name)
+
+
+def test_pasted_rows_are_read_as_what_they_are(tmp_path):
+    assert pasted('{"a": "b"}', tmp_path).name == "pasted.jsonl"
+    assert peek(pasted("name,text\nAlda,Alda is here.", tmp_path)).rows == (("Alda", "Alda is here."),)
+    with pytest.raises(BadInput, match="Paste a header"):
+        pasted("only one line", tmp_path)
+
+
+def test_kept_rows_train_and_validate_on_different_tables_and_read_the_same(tmp_path):
+    examples = [*EXAMPLES, *EXAMPLES]
+    folder = keep(examples, "../Mine & more", tmp_path)
+    assert folder.parent == tmp_path and keep(examples, "../Mine & more", tmp_path) == folder
+    source = DataSource(set="columns", data=str(folder), source=(SOURCE,), target=(TARGET,))
+    train, valid = source.training([])
+    assert len(train) + len(valid) == len(examples)
+    assert valid and not {one.source for one in train} & {one.source for one in valid}
+    assert {one.source for one in [*train, *valid]} == {one.source for one in EXAMPLES}
+
+
+def test_too_few_tables_to_keep_any_back(tmp_path):
+    source = DataSource(set="columns", data=str(keep(EXAMPLES[:3], "few", tmp_path)), source=(SOURCE,), target=(TARGET,))
+    train, valid = source.training([])
+    assert len(train) == 3 and valid == []
+
+
+def test_rows_that_cannot_be_used_are_left_out_of_what_is_kept(tmp_path):
+    (tmp_path / "semi.csv").write_text(CSV + "Cato;bread\n")
+    skipped: list[str] = []
+    found = read_columns(tmp_path / "semi.csv", ["name", "food"], ["text"], skipped=skipped)
+    assert [one.source for one in found] == ["name : Alda | food : fish", "name : Brio"] and "line 4" in skipped[0]

@@ -1,0 +1,151 @@
+"""Generation: settings, seeds, limits, cancelling."""
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, GenerationConfig
+
+from core.config.base import DecodeConfig
+from core.errors import BadConfig, BadInput, TooLong
+from core.generation.generate import Request, generate, next_word, stream
+from tests.support.tiny_models import random_prefix
+
+
+def request(backbone, text="name : Alda", **kwargs):
+    return Request(backbone.encode(text), **kwargs)
+
+
+@pytest.mark.parametrize(("mode", "beams"), [("greedy", 1), ("beam", 5), ("beam", 6)])
+def test_equals_transformers_own_generation_on_the_plain_model(tiny, tiny_folder, mode, beams):
+    plain = AutoModelForCausalLM.from_pretrained(tiny_folder).eval()
+    ids = tiny.encode("name : Alda")
+    config = GenerationConfig(
+        num_beams=beams, do_sample=False, max_new_tokens=15, min_new_tokens=4, length_penalty=0.8, eos_token_id=0, pad_token_id=0
+    )
+    expected = plain.generate(torch.tensor([ids]), generation_config=config)[0, len(ids) :].tolist()
+    decode = DecodeConfig(mode=mode, beams=beams, max_new=15, min_new=4, length_penalty=0.8)
+    made = generate(tiny.model, tiny, [Request(ids)], decode)[0].ids
+    assert made == [token for place, token in enumerate(expected) if 0 not in expected[:place]]
+
+
+def test_a_text_depends_on_its_seed_and_not_on_its_neighbours(tiny):
+    decode = DecodeConfig(mode="sample", max_new=20, min_new=20)
+    one = request(tiny, seed=1)
+    alone = generate(tiny.model, tiny, [one], decode)[0].ids
+    crowd = [request(tiny, "another, longer prompt", seed=5), one, request(tiny, seed=2)]
+    made = generate(tiny.model, tiny, crowd, decode)
+    assert made[1].ids == alone
+    assert made[2].ids != alone
+
+
+def test_top_k_of_one_is_greedy(tiny):
+    greedy = generate(tiny.model, tiny, [request(tiny)], DecodeConfig(max_new=10))[0].ids
+    assert generate(tiny.model, tiny, [request(tiny, seed=3)], DecodeConfig(mode="sample", top_k=1, max_new=10))[0].ids == greedy
+
+
+@pytest.mark.parametrize("mode", ["greedy", "sample", "beam"])
+def test_no_repeat_writes_no_so_many_tokens_twice(tiny, mode):
+    decode = DecodeConfig(mode=mode, max_new=40, min_new=40)
+    plain = generate(tiny.model, tiny, [request(tiny)], decode)[0].ids
+    assert len(set(plain)) < 40
+    once = generate(tiny.model, tiny, [request(tiny)], decode.but(no_repeat=1))[0].ids
+    assert len(set(once)) == len(once) == 40
+    first = decode.but(max_new=1, min_new=1)
+    said = Request([*tiny.encode("name : Alda"), *range(40, 240)])  # what stands before the text does not count
+    assert generate(tiny.model, tiny, [said], first.but(no_repeat=1))[0].ids == generate(tiny.model, tiny, [said], first)[0].ids
+
+
+def test_stream_is_what_generate_returns(tiny):
+    decode = DecodeConfig(max_new=12, min_new=12)
+    steps = list(stream(tiny.model, tiny, [request(tiny)], decode))
+    made = generate(tiny.model, tiny, [request(tiny)], decode)[0]
+    assert [step[0].id for step in steps] == made.ids and steps[-1][0].text_so_far == made.text
+    assert made.finish == "length" and len(made.logprobs) == 12
+
+
+def test_ended_rows_say_nothing_more(tiny, monkeypatch):
+    """The tiny model never says its own end: take a token that one prompt leads to, and the other does not, for it."""
+    decode, prompts = DecodeConfig(max_new=20), [Request([token]) for token in range(30, 60)]
+    made = [generate(tiny.model, tiny, [prompt], decode)[0].ids for prompt in prompts]
+    first, second = next(
+        (a, b) for a in range(30) for b in range(30) if made[a][4] not in made[b] and made[a][4] not in made[a][:4]
+    )
+    monkeypatch.setattr(tiny, "eos", {made[first][4]})
+    steps = list(stream(tiny.model, tiny, [prompts[first], prompts[second]], decode))
+    ended = [step[0] for step in steps]
+    assert ended[4].ended and ended[5:] == [None] * 15
+    assert [step[1].id for step in steps] == made[second]
+    assert [g.finish for g in generate(tiny.model, tiny, [prompts[first], prompts[second]], decode)] == ["eos", "length"]
+
+
+def test_cancel_keeps_what_came(tiny):
+    seen = []
+
+    def cancel():
+        seen.append(1)
+        return len(seen) > 4
+
+    made = generate(tiny.model, tiny, [request(tiny)], DecodeConfig(max_new=30, min_new=30), cancel)[0]
+    assert made.finish == "cancelled" and len(made.ids) == 4
+
+
+def test_a_beam_search_can_be_cancelled(tiny):
+    made = generate(tiny.model, tiny, [request(tiny)], DecodeConfig(mode="beam", max_new=30, min_new=30), lambda: True)[0]
+    assert made.finish == "cancelled" and len(made.ids) < 30
+
+
+def test_closing_a_stream_early_frees_the_model(tiny):
+    going = stream(tiny.model, tiny, [request(tiny, prefix=random_prefix(tiny, 3))], DecodeConfig(max_new=30, min_new=30))
+    next(going)
+    going.close()
+    assert tiny.model.prefix_slot.state is None
+    assert tiny.model.prefix_slot.lock.acquire(blocking=False)
+
+
+def test_too_long_says_how_many_tokens_there_are_and_how_many_fit(tiny):
+    long = request(tiny, "x" * 240, prefix=random_prefix(tiny, 10))
+    with pytest.raises(
+        TooLong, match=r"has 240 tokens, and 226 fit: tiny-gpt2 has 256 positions, 10 virtual tokens and 20 are kept"
+    ):
+        generate(tiny.model, tiny, [long], DecodeConfig(max_new=20))
+
+
+def test_the_longest_that_fits_works(tiny):
+    full = request(tiny, "x" * 226, prefix=random_prefix(tiny, 10))
+    assert len(generate(tiny.model, tiny, [full], DecodeConfig(max_new=20, min_new=20))[0].ids) == 20
+
+
+def test_empty_prompt_and_streamed_beams_are_refused(tiny):
+    with pytest.raises(BadInput, match="empty"):
+        generate(tiny.model, tiny, [Request([])], DecodeConfig())
+    with pytest.raises(BadInput, match="does not stream"):
+        next(stream(tiny.model, tiny, [request(tiny)], DecodeConfig(mode="beam")))
+
+
+def test_next_word_is_a_distribution_that_a_prefix_changes(tiny):
+    plain = next_word(tiny.model, tiny, request(tiny), k=257)
+    assert sum(p for _, p in plain) == pytest.approx(1, abs=1e-4)
+    assert plain == sorted(plain, key=lambda pair: -pair[1])
+    assert next_word(tiny.model, tiny, request(tiny, prefix=random_prefix(tiny, 3)), k=257) != plain
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("mode", "fast"),
+        ("beams", 0),
+        ("max_new", 0),
+        ("min_new", 99),
+        ("temperature", 0),
+        ("top_p", 2),
+        ("seed", -1),
+        ("no_repeat", -1),
+    ],
+)
+def test_bad_settings_are_named(field, value):
+    with pytest.raises(BadConfig, match=field):
+        DecodeConfig.of({field: value})
+
+
+def test_an_unknown_setting_is_refused_with_the_nearest_known():
+    with pytest.raises(BadConfig, match=r"'temprature'.*Did you mean 'temperature'"):
+        DecodeConfig.of({"temprature": 1})

@@ -1,0 +1,95 @@
+"""The pre-training recipe: what text is made of the corpora, and what is never read."""
+
+import json
+import random
+
+import numpy as np
+import pytest
+
+from core.errors import BadData, BadInput
+from core.pretraining.corpus import END, Windows, prepare, record_documents, text_documents
+from core.pretraining.loop import rate_factor
+from core.pretraining.records import LAYOUTS, RECORD_SETS, Record, documents, read_set
+
+FIELDS = (("name", "Ada"), ("price range", "low"), ("area", "old town"))
+
+
+def write(path, rows):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(json.dumps(row) for row in rows) + "\n", encoding="utf-8")
+    return path
+
+
+def test_what_the_project_measures_on_is_never_read():
+    assert not any(name in entry for entry in RECORD_SETS for name in ("e2e", "webnlg", "dart", "restaurant"))
+
+
+def test_system_turns_that_state_something_are_kept(tmp_path):
+    actions = [["Hotels_1", "INFORM", "area", ["west"]], ["Hotels_1", "OFFER", "name", ["Ada", "Bob"]]]
+    rows = [
+        {"speaker": "USER", "actions": actions, "table": "t", "text": "user"},
+        {"speaker": "SYSTEM", "actions": [["Hotels_1", "REQUEST", "city", []]], "table": "t", "text": "which city?"},
+        {"speaker": "SYSTEM", "actions": actions, "table": "t", "text": "Ada is in the west."},
+    ]
+    assert list(read_set(write(tmp_path / "a.jsonl", rows))) == [
+        Record((("area", "west"), ("name", "Ada, Bob")), "Ada is in the west.")
+    ]
+
+
+def test_requests_are_left_out_and_word_endings_joined(tmp_path):
+    rows = [
+        {"table": "act : ?confirm | type : hotel | price : low", "text": "low ?"},
+        {"table": "act : inform | type : hotel | price : low | area : ?", "text": "cheap hotel -s here"},
+    ]
+    found = list(read_set(write(tmp_path / "a.jsonl", rows)))
+    assert found == [Record((("type", "hotel"), ("price", "low")), "cheap hotels here")]
+
+
+def test_a_broken_row_names_file_and_line(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"table": "a : b", "text": "c"}\n{"table"\n')
+    with pytest.raises(BadData, match=r"a\.jsonl, line 2"):
+        list(read_set(path))
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_every_layout_holds_every_value(layout):
+    text = layout(FIELDS)
+    assert all(value in text for _, value in FIELDS) and all(key in text for key, _ in FIELDS[1:])
+
+
+def test_a_third_of_the_records_is_packed_with_others():
+    records = [Record(FIELDS, f"sentence-{n}.") for n in range(6000)]
+    made = list(documents(records, random.Random(0)))
+    counts = [text.count("sentence-") for text in made]
+    packed = sum(count for count in counts if count > 1) / sum(counts)
+    assert sum(counts) == 6000 and max(counts) == 6 and 0.28 < packed < 0.39
+
+
+def test_a_corpus_becomes_tokens_with_held_out_documents(tmp_path):
+    folder = tmp_path / "text"
+    folder.mkdir()
+    texts = [f"Document {n}\nA line about {n}." for n in range(450)]
+    (folder / "a.txt").write_text("".join(f"{text}\n{END}\n" for text in texts))
+    assert list(text_documents(folder / "a.txt")) == texts
+    games = [{"table": f"name : G{n} | genre : puzzle", "text": f"G{n}."} for n in range(300)]
+    write(tmp_path / "records" / "viggo" / "train.jsonl", games)
+    report = prepare(folder, tmp_path / "records", tmp_path / "out", 320)
+    assert report["streams"]["a"]["documents"] == 450 and report["streams"]["a"]["valid_tokens"] > 0
+    assert prepare(folder, None, tmp_path / "out", 999) == report  # made once
+    windows = Windows(tmp_path / "out", "train", 0.25)
+    assert dict(zip(windows.names, windows.weights, strict=True)) == {"a": 0.75, "records": 0.25}
+    batch = windows.batch(3, 17, np.random.default_rng(0))
+    assert batch.shape == (3, 17) and batch.min() >= 0 and batch.max() < 320
+
+
+def test_an_empty_corpus_says_so(tmp_path):
+    with pytest.raises(BadInput, match=r"no \.txt"):
+        prepare(tmp_path, None, tmp_path / "out", 300)
+    with pytest.raises(BadInput, match="No records"):
+        list(record_documents(tmp_path, random.Random(0)))
+
+
+def test_the_rate_is_constant_and_then_falls_to_two_percent():
+    assert [rate_factor(done, 0.5) for done in (0.0, 0.49)] == [1.0, 1.0]
+    assert rate_factor(0.75, 0.5) == pytest.approx(0.51) and rate_factor(1.0, 0.5) == pytest.approx(0.02)

@@ -1,0 +1,90 @@
+"""Runs put in order: nothing is lost on the way, and nothing happens to a run that is being trained."""
+
+import json
+import zipfile
+
+import pytest
+
+from core.errors import BadInput, RunNotFound, StoreError
+from core.exchange.archive import export_zip, import_zip
+from core.methods.loading import load_run
+from core.runs.manage import annotate, delete, empty_trash, rename, restore, trash
+from core.runs.store import Store
+from core.training.trainer import locked
+from tests.support.tiny_models import make_run
+
+
+@pytest.fixture
+def store(tmp_path, tiny_folder):
+    make_run(tiny_folder, tmp_path / "runs", "one", updates=1)
+    return Store(tmp_path / "runs")
+
+
+def test_a_renamed_run_is_the_same_run(store, tiny):
+    before = store.get("one").weights.read_bytes()
+    run = rename(store, "one", "two")
+    assert [run.id for run in store.runs()] == ["two"] and run.weights.read_bytes() == before
+    assert load_run(run, tiny).prefix.length == 4
+
+
+def test_a_deleted_run_comes_back_whole(store):
+    before = sorted(path.name for path in (store.folder / "one").iterdir())
+    delete(store, "one")
+    assert store.runs() == [] and store.broken() == [] and [one.id for one in trash(store)] == ["one"]
+    assert restore(store, "one") == "one"
+    assert [run.id for run in store.runs()] == ["one"] and trash(store) == []
+    assert set(path.name for path in (store.folder / "one").iterdir()) <= set(before)
+
+
+def test_a_run_does_not_come_back_over_another(store, tiny_folder):
+    delete(store, "one")
+    make_run(tiny_folder, store.folder, "one", updates=1)
+    with pytest.raises(StoreError, match="already"):
+        restore(store, "one")
+    assert empty_trash(store) == 1 and [run.id for run in store.runs()] == ["one"]
+    with pytest.raises(RunNotFound, match="nothing"):
+        restore(store, "one")
+
+
+def test_a_run_in_training_is_left_alone(store):
+    for change in (lambda: delete(store, "one"), lambda: rename(store, "one", "two")):
+        with locked(store.folder / "one"), pytest.raises(StoreError, match="Another process"):
+            change()
+    assert [run.id for run in store.runs()] == ["one"]
+
+
+def test_bundled_runs_are_read_only(store, tmp_path):
+    bundled = Store(tmp_path / "mine", bundled=store.folder)
+    for change in (lambda: delete(bundled, "one"), lambda: rename(bundled, "one", "b"), lambda: annotate(bundled, "one", "x")):
+        with pytest.raises(RunNotFound, match="of your own"):
+            change()
+
+
+def test_notes_are_kept_and_end_somewhere(store):
+    assert annotate(store, "one", " first try\nof <b>many</b> ").notes == "first try\nof <b>many</b>"
+    with pytest.raises(BadInput, match="2,000"):
+        annotate(store, "one", "x" * 2001)
+
+
+def test_an_exported_run_comes_in_the_same_beside_the_first(store, tmp_path, tiny):
+    annotate(store, "one", "kept")
+    file = export_zip(store.get("one"), tmp_path / "one.zip")
+    with pytest.raises(StoreError, match="already"):
+        import_zip(file, store)
+    run = import_zip(file, store, "again")
+    first = store.get("one")
+    assert run.weights.read_bytes() == first.weights.read_bytes() and (run.notes, run.updates) == ("kept", first.updates)
+    assert sorted(path.name for path in store.folder.iterdir()) == ["again", "one"]
+    assert load_run(run, tiny).prefix.length == 4
+    assert (run.folder / "steps.csv").read_bytes() == (first.folder / "steps.csv").read_bytes()
+    with pytest.raises(BadInput, match="exists already"):
+        export_zip(first, file)
+
+
+def test_a_zip_made_by_hand_without_a_folder_is_taken(store, tmp_path):
+    run = store.get("one")
+    with zipfile.ZipFile(tmp_path / "flat.zip", "w") as made:
+        for name in ("run.json", "weights.safetensors"):
+            made.write(run.folder / name, name)
+    assert import_zip(tmp_path / "flat.zip", store, "flat").stored == run.stored
+    assert json.loads((store.folder / "flat" / "run.json").read_text())["id"] == "flat"

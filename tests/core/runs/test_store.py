@@ -1,0 +1,138 @@
+"""Runs on disk: whole or not there, never another backbone's, never unpickled."""
+
+import json
+import shutil
+
+import pytest
+import torch
+
+from core.errors import BadInput, RunNotFound, StoreError, WrongBackbone
+from core.methods.loading import add_scores, load_run
+from core.models.backbone import load_backbone
+from core.runs.store import Store, save_run
+from tests.support.tiny_models import make_run, make_tiny_backbone
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory, tiny_folder):
+    root = tmp_path_factory.mktemp("store")
+    make_run(tiny_folder, root, "one", length=3)
+    return root
+
+
+def test_a_run_is_listed_with_what_it_cost(root, tiny):
+    (run,) = Store(root).runs()
+    assert (run.id, run.method, run.status, run.backbone) == ("one", "prefix", "done", "tiny-gpt2")
+    assert run.trained == run.stored == 2 * 2 * 4 * 3 * 8
+    assert run.bytes == run.weights.stat().st_size
+    assert run.task.separator == "\n" and run.fingerprint == tiny.spec.fingerprint
+    assert not (run.folder / "state.json").exists()
+
+
+def test_the_path_of_a_prefix_is_kept_from_its_start(root, tiny):
+    from safetensors.torch import load_file
+
+    from core.prefix.prefix import words_past
+
+    history = load_file(root / "one" / "history.safetensors")
+    assert torch.equal(history["0000000.decoder"], words_past(tiny, "table", 3)["decoder"].half())
+    assert len(history) >= 3 and (root / "one" / "history.safetensors").stat().st_size < 1_000_000
+
+
+def test_another_backbone_is_refused_by_both_names(root, tmp_path):
+    other = load_backbone(str(make_tiny_backbone(tmp_path / "other-gpt2", seed=5)), "cpu")
+    with pytest.raises(WrongBackbone, match=r"tiny-gpt2 .*other-gpt2"):
+        load_run(Store(root).get("one"), other)
+
+
+def test_scores_are_added_and_read_back(root):
+    add_scores(Store(root).get("one"), "test", {"BLEU": {"value": 12.5, "n": 3}})
+    assert Store(root).get("one").scores["test"]["BLEU"]["value"] == 12.5
+
+
+def test_a_name_taken_is_refused_and_nothing_lost(root, tiny_folder):
+    before = (root / "one" / "weights.safetensors").read_bytes()
+    with pytest.raises(StoreError, match="already"):
+        make_run(tiny_folder, root, "one")
+    assert (root / "one" / "weights.safetensors").read_bytes() == before
+
+
+def test_an_unfinished_or_damaged_folder_is_told_and_does_not_hide_the_others(root):
+    (root / "half").mkdir()
+    (root / "half" / "state.json").write_text("{}")
+    (root / "bad").mkdir()
+    (root / "bad" / "run.json").write_text('{"id": "bad", "task"')
+    try:
+        store = Store(root)
+        assert [run.id for run in store.runs()] == ["one"]
+        assert any("'half' is not finished" in sentence for sentence in store.broken())
+        assert any("'bad' cannot be read" in sentence for sentence in store.broken())
+    finally:
+        (root / "half" / "state.json").unlink()
+        (root / "half").rmdir()
+        (root / "bad" / "run.json").unlink()
+        (root / "bad").rmdir()
+
+
+@pytest.mark.parametrize("run_id", ["../one", "", "a/b", ".hidden", "x" * 90, "a b", "a..b"])
+def test_hostile_ids_are_refused(root, run_id):
+    with pytest.raises(BadInput, match="not a run id"):
+        Store(root).get(run_id)
+
+
+def test_an_unknown_id_lists_what_there_is(root):
+    with pytest.raises(RunNotFound, match="Runs: one"):
+        Store(root).get("two")
+
+
+def test_a_linked_folder_is_not_followed(root, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (root / "link").symlink_to(tmp_path / "elsewhere")
+    try:
+        assert [run.id for run in Store(root).runs()] == ["one"]
+    finally:
+        (root / "link").unlink()
+
+
+@pytest.mark.parametrize("content", [b"", b"not safetensors", b"\xff" * 64])
+def test_broken_weights_are_one_sentence(root, tiny, tiny_folder, content):
+    run = make_run(tiny_folder, root, "broken")
+    try:
+        run.weights.write_bytes(content)
+        with pytest.raises(BadInput, match="not a readable safetensors file"):
+            load_run(run, tiny)
+    finally:
+        for path in run.folder.iterdir():
+            path.unlink()
+        run.folder.rmdir()
+
+
+def test_bundled_runs_come_first_and_are_marked(root, tmp_path, tiny_folder):
+    make_run(tiny_folder, tmp_path, "zed")
+    store = Store(root, bundled=tmp_path)
+    assert [(run.id, run.bundled) for run in store.runs()] == [("zed", True), ("one", False)]
+
+
+def test_run_json_holds_plain_values_only(root):
+    run = Store(root).get("one")
+    save_run(run)
+    values = json.loads((run.folder / "run.json").read_text())
+    assert values["task"]["separator"] == "\n" and values["config"]["length"] == 3
+
+
+def test_a_store_that_was_read_before_sees_what_has_changed_since(root, tmp_path):
+    for name in ("a", "b", "c"):
+        shutil.copytree(root / "one", tmp_path / name)
+        values = json.loads((root / "one" / "run.json").read_text()) | {"id": name, "created": f"2026-01-0{ord(name) - 96}"}
+        (tmp_path / name / "run.json").write_text(json.dumps(values))
+    kept = Store(tmp_path)
+    before = kept.runs()
+    assert [run.id for run in before] == ["c", "b", "a"]
+    assert all(again is run for again, run in zip(kept.runs(), before, strict=True)), "nothing changed, so nothing is read anew"
+    add_scores(kept.get("a"), "test", {"TER": {"value": 0.5, "n": 3}})
+    shutil.rmtree(tmp_path / "b")
+    (tmp_path / "c" / "extra").symlink_to(tmp_path)
+    (found,) = kept.runs()
+    assert found.scores["test"]["TER"]["value"] == 0.5
+    with pytest.raises(StoreError, match="is a link"):
+        kept.get("c")

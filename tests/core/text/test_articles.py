@@ -1,0 +1,179 @@
+"""Articles: what is refused, sentences, and the readers of every form they come in."""
+
+import gzip
+import json
+
+import pytest
+
+from core.data.source import DataSource
+from core.data.summarization import read_articles
+from core.errors import BadData, BadInput, TooLong
+from core.text.articles import article, lead, looks_english, sentences
+
+TEXT = "The bridge at Aldby opened on Monday after two years of work. Hundreds of people walked across it."
+TOPICS = ["sport", "world", "business", "culture", "uk", "Sport"]
+
+
+def rows(count=3, **columns):
+    return [
+        {"id": f"a{n}", "topic": TOPICS[n], "article": f"{TEXT} {n}", "summary": f"Bridge {n} opens"} | columns
+        for n in range(count)
+    ]
+
+
+def put(path, content):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content if isinstance(content, str) else "".join(json.dumps(row) + "\n" for row in content))
+    return path
+
+
+def test_an_article_is_tidied_and_its_paragraphs_kept():
+    assert article("  One  sentence.\r\n\r\n\tAnother one. \n") == "One sentence.\nAnother one."
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "is empty"),
+        (" \n\t ", "is empty"),
+        ("?! …", "is empty"),
+        ("Rain.", "one word, 'Rain'"),
+        ("PNG\x00\x1a\x02 data", "U+0000"),
+        ("caf\udce9 au lait", "U+DCE9"),
+        ("<html><body><p>The bridge is open.</p></body></html>", "source of a web page"),
+    ],
+)
+def test_what_cannot_be_an_article(text, said):
+    with pytest.raises(BadInput, match=said.replace("+", r"\+").replace("?", r"\?")):
+        article(text)
+
+
+def test_more_than_a_book_is_refused_and_a_long_report_is_not():
+    with pytest.raises(TooLong, match="3,500,000 characters"):
+        article("word ones " * 350_000)
+    assert len(article("one word and another " * 25_000).split()) == 100_000
+
+
+def test_a_text_with_a_sign_or_two_of_less_is_no_web_page():
+    assert article("If a < b and b > c then a <b> holds, they said.")
+
+
+def test_sentences_are_found_across_abbreviations_initials_and_quotes():
+    text = 'Mr. Ray of the U.K. said "No." He left at 5 p.m. on Monday. J. K. Ash stayed!\nWas it 3.5 km? “Yes.” (It was.)'
+    assert [text[start:end] for start, end in sentences(text)] == [
+        'Mr. Ray of the U.K. said "No."',
+        "He left at 5 p.m. on Monday.",
+        "J. K. Ash stayed!",
+        "Was it 3.5 km?",
+        "“Yes.”",
+        "(It was.)",
+    ]
+    assert lead(text, 2).endswith("on Monday.")
+
+
+@pytest.mark.parametrize(
+    ("text", "english"),
+    [
+        (TEXT, True),
+        (
+            "Die Brücke in Aldby ist nach zwei Jahren Bauzeit am Montag eröffnet worden, und viele Leute gingen sofort hinüber.",
+            False,
+        ),
+        ("Le pont d'Aldby a ouvert lundi après deux ans de travaux et des centaines de gens l'ont traversé à pied.", False),
+        ("大桥在两年的施工之后于星期一开放。", False),
+        ("Rain in Aldby", True),
+    ],
+)
+def test_another_language_is_noticed(text, english):
+    assert looks_english(text) == english
+
+
+def test_json_lines_csv_and_the_names_of_other_sets(tmp_path):
+    expected = [(f"{TEXT} {n}", (f"Bridge {n} opens",), TOPICS[n]) for n in range(3)]
+    table = "document,summary,section\n" + "".join(f'"{source}",{target},{topic}\n' for source, (target,), topic in expected)
+    other = [{"text": row["article"], "summary": row["summary"], "category": row["topic"]} for row in rows()]
+    files = [put(tmp_path / "a.jsonl", rows()), put(tmp_path / "a.csv", table), put(tmp_path / "b.jsonl", other)]
+    for file in files:
+        assert [(one.source, one.targets, one.group) for one in read_articles(file)] == expected
+    packed = tmp_path / "c.jsonl.gz"
+    packed.write_bytes(gzip.compress(files[0].read_bytes()))
+    assert [one.id for one in read_articles(packed)] == ["a0", "a1", "a2"]
+
+
+def test_own_columns_by_name(tmp_path):
+    file = put(tmp_path / "mine.csv", f'desk;body;abstract\nharbour;"{TEXT}";Bridge opens\n')
+    (made,) = read_articles(file, columns=("body", "abstract"), group="desk")
+    assert (made.source, made.targets, made.group) == (TEXT, ("Bridge opens",), "harbour")
+    with pytest.raises(BadData, match="article and summary are needed"):
+        read_articles(file)
+
+
+def test_a_folder_of_text_files_and_the_official_codes_lines(tmp_path):
+    for name in ("one", "two"):
+        put(tmp_path / "texts" / "train" / "articles" / f"{name}.txt", f"{TEXT}\n\n{name} of them.")
+        put(tmp_path / "texts" / "train" / "summaries" / f"{name}.txt", f"Bridge {name}\nopens\n")
+    made = read_articles(tmp_path / "texts", "train")
+    assert [(one.id, one.targets) for one in made] == [("one", ("Bridge one opens",)), ("two", ("Bridge two opens",))]
+    assert made[0].source == f"{TEXT}\none of them."
+    put(tmp_path / "lines" / "val.source", f"{TEXT}\n{TEXT} Again.\n")
+    put(tmp_path / "lines" / "val.target", "Bridge opens\nOnce more\n")
+    assert [one.targets for one in read_articles(tmp_path / "lines", "dev")] == [("Bridge opens",), ("Once more",)]
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({"summary": TEXT * 3}, r"summary \(\d+ words\) is longer than its article"),
+        ({"article": "Rain."}, "one word"),
+        ({"article": ""}, '"article" is empty'),
+        ({"article": "<p>a</p><p>b</p>"}, "web page"),
+        ({"summary": 5}, '"summary" is not a text'),
+    ],
+)
+def test_a_bad_row_is_named_or_left_out(tmp_path, row, said):
+    file = put(tmp_path / "mine.jsonl", [rows()[0], rows()[1] | row])
+    with pytest.raises(BadData, match=f"mine.jsonl, line 2: .*{said}"):
+        read_articles(file)
+    skipped: list[str] = []
+    assert len(read_articles(file, skipped=skipped)) == 1 and len(skipped) == 1
+
+
+def test_a_missing_summary_or_line_is_told(tmp_path):
+    put(tmp_path / "a" / "articles" / "one.txt", TEXT)
+    (tmp_path / "a" / "summaries").mkdir()
+    with pytest.raises(BadData, match=r"no summaries/one\.txt"):
+        read_articles(tmp_path / "a")
+    put(tmp_path / "b" / "train.source", f"{TEXT}\n{TEXT}\n")
+    put(tmp_path / "b" / "train.target", "One\n")
+    with pytest.raises(BadData, match=r"2 lines and train\.target 1"):
+        read_articles(tmp_path / "b", "train")
+
+
+@pytest.mark.parametrize(
+    ("name", "train", "test"),
+    [
+        ("news-to-sports", {"world", "business", "culture", "uk"}, {"sport", "Sport"}),
+        ("within-news", {"world", "business", "uk"}, {"culture"}),
+    ],
+)
+def test_topic_splits_train_and_test_on_other_topics(tmp_path, name, train, test):
+    for split in ("train", "valid"):
+        put(tmp_path / f"{split}.jsonl", rows(6))
+    source = DataSource("summarization", str(tmp_path), topics=name)
+    made, valid = source.training([])
+    assert {one.group for one in made} == {one.group for one in valid} == train and all(one.seen for one in made)
+    held_out = source.read("test", [])
+    assert {one.group for one in held_out} == test and not any(one.seen for one in held_out)
+    assert len(held_out) == 2 * len(test)  # of both splits: neither was trained on
+
+
+def test_a_topic_split_needs_topics(tmp_path):
+    bare = [{key: row[key] for key in ("article", "summary")} for row in rows()]
+    put(tmp_path / "train.jsonl", bare)
+    with pytest.raises(BadData, match=r"names no topics.*--topic-column"):
+        read_articles(tmp_path, "train", topics="within-news")
+    put(tmp_path / "train.jsonl", [row | {"topic": "sport"} for row in rows()])
+    with pytest.raises(BadData, match="It has: sport"):
+        read_articles(tmp_path, "train", topics="news-to-sports")
+    with pytest.raises(BadInput, match="'sport-to-news'"):
+        read_articles(tmp_path, "train", topics="sport-to-news")

@@ -1,0 +1,155 @@
+"""Training that survives: going on ends where an unbroken run would have ended."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import core.training.checkpoint
+from core.config.base import TrainConfig
+from core.errors import RunNotFound, StoreError, TrainingFailed
+from core.methods.loading import load_run
+from core.models.backbone import load_backbone
+from core.runs.store import Store
+from core.task import task
+from core.training.trainer import Training, locked, resumed
+from tests.support.tiny_models import EXAMPLES, make_tiny_backbone
+
+ROOT = Path(__file__).parents[3]
+CONFIG = TrainConfig(length=3, batch=4, updates=12, validate_every=3, save_every=4, init="random", rate=1e-2)
+
+
+def trained(tiny, store, run_id, config, stop_after=None):
+    training, made = Training(tiny, task("e2e"), config, Store(store), run_id), []
+    for step in training.steps(EXAMPLES, EXAMPLES[:3], lambda: len(made) == stop_after):
+        made.append(step)
+    return training.run
+
+
+def gone_on(tiny, store, run_id):
+    training = resumed(Store(store), run_id, lambda name: tiny)
+    return training, list(training.steps(EXAMPLES, EXAMPLES[:3]))
+
+
+@pytest.mark.parametrize("changes", [{"mlp": 8}, {"mlp": 0}, {"method": "finetune"}, {"accumulate": 2}])
+def test_a_stopped_run_goes_on_to_the_same_bits(tiny, tmp_path, changes):
+    config = CONFIG.but(**changes)
+    whole = trained(tiny, tmp_path, "whole", config)
+    assert trained(tiny, tmp_path, "parts", config, stop_after=7).status == "cancelled"
+    training, steps = gone_on(tiny, tmp_path, "parts")
+    assert [step.index for step in steps] == [8, 9, 10, 11, 12] and training.run.status == "done"
+    one, other = load_file(whole.weights), load_file(training.run.weights)
+    assert all(torch.equal(one[name], other[name]) for name in one) and training.run.valid_loss == whole.valid_loss
+    for name in ("history.safetensors",) if config.method == "prefix" else ():
+        one, other = load_file(whole.folder / name), load_file(training.run.folder / name)
+        assert one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
+    lines = [(run.folder / "steps.csv").read_text().splitlines() for run in (whole, training.run)]
+    assert [line.rsplit(",", 1)[0] for line in lines[0]] == [line.rsplit(",", 1)[0] for line in lines[1]]
+    assert not any((training.run.folder / name).exists() for name in ("state.json", "resume.safetensors"))
+
+
+def test_killed_outright_it_says_so_and_goes_on_from_the_last_checkpoint(tmp_path):
+    folder = make_tiny_backbone(tmp_path / "tiny")
+    script = f"""
+from core.models.backbone import load_backbone
+from core.runs.store import Store
+from core.task import task
+from core.training.trainer import Training
+from core.config.base import TrainConfig
+from tests.support.tiny_models import EXAMPLES
+from pathlib import Path
+config = TrainConfig.of({CONFIG.but(updates=20000).to_dict()!r})
+data = EXAMPLES, EXAMPLES[:3]
+store = Store(Path({str(tmp_path / "store")!r}))
+training = Training(load_backbone({str(folder)!r}, "cpu"), task("e2e"), config, store, "killed")
+list(training.steps(*data))
+"""
+    process = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT)
+    state = tmp_path / "store" / "killed" / "state.json"
+    while process.poll() is None and not (state.exists() and json.loads(state.read_text())["update"] > 8):
+        time.sleep(0.05)
+    store = Store(tmp_path / "store")
+    with pytest.raises(StoreError, match="Another process is training 'killed'"):
+        gone_on(load_backbone(str(folder), "cpu"), tmp_path / "store", "killed")
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert store.runs() == [] and "--resume --run killed" in store.broken()[0]
+    training = resumed(store, "killed", lambda name: load_backbone(name, "cpu"))
+    step = next(training.steps(EXAMPLES, EXAMPLES[:3]))
+    assert step.index > 4 and step.index % CONFIG.save_every == 1
+
+
+def test_other_rows_are_refused(tiny, tmp_path):
+    trained(tiny, tmp_path, "r", CONFIG, stop_after=5)
+    training = resumed(Store(tmp_path), "r", lambda name: tiny)
+    with pytest.raises(StoreError, match="other rows"):
+        list(training.steps(EXAMPLES[:5], []))
+
+
+def test_a_finished_run_and_an_unknown_one_cannot_go_on(tiny, tmp_path):
+    trained(tiny, tmp_path, "r", CONFIG)
+    with pytest.raises(StoreError, match="is finished"):
+        resumed(Store(tmp_path), "r", lambda name: tiny)
+    with pytest.raises(RunNotFound, match="Yours: r"):
+        resumed(Store(tmp_path), "s", lambda name: tiny)
+
+
+def test_a_full_disk_is_one_sentence_and_the_store_stays_readable(tiny, tmp_path, monkeypatch):
+    trained(tiny, tmp_path, "before", CONFIG)
+    save, calls = core.checkpoint.save_file, []
+
+    def full(*args, **kwargs):
+        calls.append(1)
+        if len(calls) > 2:
+            raise OSError(28, "No space left on device")
+        return save(*args, **kwargs)
+
+    monkeypatch.setattr(core.checkpoint, "save_file", full)
+    with pytest.raises(StoreError, match=r"No space left on device.*Free some space"):
+        trained(tiny, tmp_path, "full", CONFIG)
+    monkeypatch.setattr(core.checkpoint, "save_file", save)
+    store = Store(tmp_path)
+    assert [run.id for run in store.runs()] == ["before"] and "'full' is not finished" in store.broken()[0]
+    training, steps = gone_on(tiny, tmp_path, "full")
+    assert steps[0].index == 5 and training.run.status == "done"
+
+
+def test_early_stopping_ends_after_patience_runs_out(tiny, tmp_path):
+    config = CONFIG.but(updates=400, rate=5.0, clip=0, validate_every=2, patience=3)
+    run = trained(tiny, tmp_path, "patient", config)
+    losses = [line.split(",")[2] for line in (run.folder / "steps.csv").read_text().splitlines()[1:]]
+    losses = [float(loss) for loss in losses if loss]
+    assert run.status == "done" and run.updates < 400
+    assert losses.index(min(losses)) == len(losses) - 4 and run.valid_loss == pytest.approx(min(losses), abs=1e-4)
+
+
+def test_a_gradient_that_is_no_number_changes_nothing(tiny, tmp_path, monkeypatch):
+    import core.training.loop
+
+    clip, calls = core.train.nn.utils.clip_grad_norm_, []
+
+    def broken(*args):
+        calls.append(1)
+        return torch.tensor(float("nan")) if len(calls) == 6 else clip(*args)
+
+    monkeypatch.setattr(core.train.nn.utils, "clip_grad_norm_", broken)
+    with pytest.raises(TrainingFailed, match="What was learned before is kept"):
+        trained(tiny, tmp_path, "nan", CONFIG.but(validate_every=100))
+    monkeypatch.undo()
+    five = trained(tiny, tmp_path, "five", CONFIG.but(validate_every=100), stop_after=5)
+    failed = Store(tmp_path).get("nan")
+    assert failed.status == "failed"
+    assert torch.equal(load_run(failed, tiny).prefix.past["decoder"], load_run(five, tiny).prefix.past["decoder"])
+
+
+def test_the_lock_goes_with_its_owner(tmp_path):
+    with locked(tmp_path), pytest.raises(StoreError, match="Another process"), locked(tmp_path):
+        pass
+    with locked(tmp_path):
+        pass
