@@ -6,8 +6,8 @@ from typing import Any
 
 from analysis.attention.ablation import Influence, influence, influence_parts
 from analysis.attention.maps import AttentionMap, AttentionMass, attention_map, attention_mass
-from analysis.evaluation.evaluate import usual_decoding
-from core.config.base import DecodeConfig
+from core.config.decode import DecodeConfig
+from core.config.decoding_defaults import usual_decoding
 from core.generation.generate import Generation, Request, generate, request_of
 from core.methods.loading import LoadedRun, load_run
 from core.models.backbone import Backbone, load_backbone

@@ -5,10 +5,10 @@ from typing import Any
 
 import gradio as gr
 
-from analysis.evaluation.evaluate import usual_decoding
 from app.compare.comparison import Ask
 from app.compare.comparison import compare as stream_comparison
 from app.shared.model_pool import MODEL, PAGES, Lab
+from core.config.decoding_defaults import usual_decoding
 from core.data.registry import source_of
 from core.errors import PrefixLabError
 from core.text.detokenize import detokenise

@@ -7,7 +7,7 @@ import torch
 
 from app.compare import source_editor
 from app.shared.examples import Sample, samples
-from core.config.base import TrainConfig
+from core.config.train import TrainConfig
 from core.methods.loading import load_run
 from core.models.backbone import bundled, load_backbone
 from core.prefix.attention import PrefixState, attach

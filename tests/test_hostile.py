@@ -10,7 +10,7 @@ import pytest
 from app.cli.main import main
 from app.shared.urlstate import Address
 from app.shared.urlstate import read as read_address
-from core.config.base import TrainConfig
+from core.config.train import TrainConfig
 from core.errors import PrefixLabError
 from core.exchange.export_peft import export_peft
 from core.models.backbone import load_backbone

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from core.config.base import DecodeConfig
+from core.config.decode import DecodeConfig
 from core.errors import BadConfig
 from core.generation.generate import Generation, Request, check_fits, request_of
 from core.models.backbone import Backbone

@@ -10,7 +10,7 @@ from analysis.benchmark.measure import Failure, Measured, Ratio, Step, alternate
 from analysis.benchmark.models import model_of
 from analysis.benchmark.scoring import scoring
 from analysis.benchmark.training import Work, rows_for, trainer
-from core.config.base import DecodeConfig
+from core.config.decode import DecodeConfig
 from core.errors import BadConfig, PrefixLabError
 from core.generation.generate import Request, generate, room_for
 from core.models.backbone import Backbone

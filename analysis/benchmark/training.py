@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from analysis.benchmark.measure import Step
-from core.config.base import TrainConfig
+from core.config.train import TrainConfig
 from core.errors import NotSupported
 from core.methods.prefix import PrefixMethod
 from core.methods.registry import new_method

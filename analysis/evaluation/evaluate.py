@@ -8,34 +8,12 @@ from torch import nn
 
 from analysis.evaluation.suites import entries, score_examples
 from analysis.metrics.base import NotComputed, Score
-from core.config.base import DecodeConfig
+from core.config.decode import DecodeConfig
+from core.config.decoding_defaults import PAPER_DECODING
 from core.generation.generate import Request, generate, request_of
 from core.models.backbone import Backbone
 from core.prefix.prefix import Prefix
-from core.task import SUMMARIZATION, Example, Task
-
-# Table-to-text as the official code decodes it: beam 5, at least 5 tokens, length penalty 1.
-PAPER_DECODING = DecodeConfig(mode="beam", beams=5, min_new=5, max_new=100, length_penalty=1.0)
-# Summaries: beam 6, 11 to 62 tokens, length penalty 0.8, no three tokens twice (as BART is decoded).
-SUMMARY_DECODING = DecodeConfig(mode="beam", beams=6, min_new=11, max_new=62, length_penalty=0.8, no_repeat=3)
-
-# What a person reads. A frozen model that has learned to copy is prone to say a phrase again, and a prefix does not cure it of
-# that; a name of five tokens may be said twice. A small model's beams end too early: this length penalty, chosen on validation,
-# makes its texts about as long as the references. (Of triples they grow too long with it.)
-LONGER = 1.5
-TRIPLES_DECODING = DecodeConfig(no_repeat=6)
-TABLE_DECODING = TRIPLES_DECODING.but(length_penalty=LONGER)
-ARTICLE_DECODING = SUMMARY_DECODING.but(length_penalty=LONGER)
-
-
-def paper_decoding(task: str) -> DecodeConfig:
-    """How the paper decodes a task."""
-    return SUMMARY_DECODING if task == SUMMARIZATION else PAPER_DECODING
-
-
-def usual_decoding(form: str) -> DecodeConfig:
-    """How a text that a person reads is written unless told otherwise: summaries by beam search, tables in a stream."""
-    return {"article": ARTICLE_DECODING, "table": TABLE_DECODING}.get(form, TRIPLES_DECODING)
+from core.task import Example, Task
 
 
 @dataclass(frozen=True)

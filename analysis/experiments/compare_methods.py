@@ -7,7 +7,8 @@ from typing import Any
 
 from analysis.evaluation.evaluate import Evaluation, evaluate
 from analysis.experiments.learning_rates import Rows, best_of, has_rate, trained
-from core.config.base import DecodeConfig, TrainConfig
+from core.config.decode import DecodeConfig
+from core.config.train import TrainConfig
 from core.methods.loading import LoadedRun, load_run
 from core.methods.registry import TITLES
 from core.models.backbone import Backbone

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from core.config.base import OF_METHOD, UNTRAINED, TrainConfig
+from core.config.methods import OF_METHOD, UNTRAINED
+from core.config.train import TrainConfig
 from core.errors import BadInput, StoreError, TrainingFailed
 from core.methods.registry import METHODS
 from core.runs.manage import take

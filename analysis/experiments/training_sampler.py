@@ -3,8 +3,8 @@
 from typing import Any
 
 from analysis.attention.maps import PREFIX, attention_mass, by_layer
-from analysis.evaluation.evaluate import usual_decoding
-from core.config.base import DecodeConfig
+from core.config.decode import DecodeConfig
+from core.config.decoding_defaults import usual_decoding
 from core.generation.generate import generate, request_of, room_for
 from core.methods.base import Method
 from core.models.backbone import Backbone

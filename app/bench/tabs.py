@@ -29,7 +29,7 @@ from app.shared.model_pool import Lab, unfit
 from app.space.components import SpacePage
 from app.space.handlers import SpaceHandlers
 from app.space.request import Wish, fit
-from core.config.base import DecodeConfig
+from core.config.decode import DecodeConfig
 from core.errors import NotSupported
 from core.methods.loading import TEXT
 from core.models.backbone import DEFAULT, Backbone

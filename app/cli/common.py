@@ -14,11 +14,13 @@ from typing import Any
 from tqdm import tqdm
 
 from analysis.benchmark.multi_prefix import measure
-from analysis.evaluation.evaluate import usual_decoding
 from analysis.experiments.training_sampler import looker
 from app.cli.generate import asked, remarks
 from app.cli.main import overrides
-from core.config.base import DecodeConfig, TrainConfig, preset
+from core.config.decode import DecodeConfig
+from core.config.decoding_defaults import usual_decoding
+from core.config.presets import preset
+from core.config.train import TrainConfig
 from core.data.hub import is_hub
 from core.data.source import DataSource
 from core.errors import BadInput

@@ -6,12 +6,15 @@ import threading
 
 from tqdm import tqdm
 
-from analysis.evaluation.evaluate import paper_decoding
 from analysis.experiments.compare_methods import SHOWN, Trial, by_method, markdown, spread_of, trials
 from analysis.experiments.learning_rates import Rows, check_rates
 from app.cli.common import command_of, data_source, say, say_skipped, stop_on_ctrl_c
 from app.cli.main import overrides
-from core.config.base import METHODS, DecodeConfig, TrainConfig, preset
+from core.config.decode import DecodeConfig
+from core.config.decoding_defaults import paper_decoding
+from core.config.methods import METHODS
+from core.config.presets import preset
+from core.config.train import TrainConfig
 from core.data.registry import spread
 from core.errors import BadInput
 from core.models.backbone import DEFAULT, load_backbone

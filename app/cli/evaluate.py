@@ -6,12 +6,13 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from analysis.evaluation.evaluate import Evaluation, paper_decoding, scored
+from analysis.evaluation.evaluate import Evaluation, scored
 from analysis.evaluation.evaluate import evaluate as evaluate_run
 from app.cli.common import data_source, loaded_run, say_skipped
 from app.cli.main import overrides
 from app.cli.score import score
-from core.config.base import DecodeConfig
+from core.config.decode import DecodeConfig
+from core.config.decoding_defaults import paper_decoding
 from core.data.registry import spread
 from core.data.source import COLUMNS, DataSource
 from core.errors import BadInput

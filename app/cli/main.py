@@ -8,7 +8,10 @@ from collections.abc import Sequence
 from dataclasses import MISSING, fields
 from typing import Any
 
-from core.config.base import METHODS, PRESETS, DecodeConfig, TrainConfig, preset
+from core.config.decode import DecodeConfig
+from core.config.methods import METHODS
+from core.config.presets import PRESETS, preset
+from core.config.train import TrainConfig
 from core.data.source import NAMES
 from core.errors import PrefixLabError
 from core.task import FORMS

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from analysis.attention.sentences import Leaning, leaning
 from app.shared.last_comparison import Subject, Written
 from app.shared.model_pool import Lab
-from core.config.base import DecodeConfig
+from core.config.decode import DecodeConfig
 from core.errors import PrefixLabError
 from core.generation.generate import Cancel, Request, next_word
 from core.methods.loading import LoadedRun

@@ -13,7 +13,7 @@ from app.compare import source_editor
 from app.shared.examples import Sample, samples
 from app.shared.html import METHODS
 from app.shared.model_pool import Lab
-from core.config.base import DecodeConfig
+from core.config.decode import DecodeConfig
 from core.errors import BadInput
 from core.generation.generate import Cancel, request_of
 from core.methods.loading import LoadedRun

@@ -8,7 +8,6 @@ from typing import Any
 
 import gradio as gr
 
-from analysis.evaluation.evaluate import usual_decoding
 from app.compare import article_panels, example_buttons, run_picker, source_editor
 from app.compare.columns import columns, empty
 from app.compare.comparison import KINDS, Ask, Comparison, compare, subject
@@ -20,7 +19,8 @@ from app.shared import examples, shell, urlstate
 from app.shared.html import METHODS, tag
 from app.shared.method_labels import lanes
 from app.shared.model_pool import Choice, Lab, of_task
-from core.config.base import DecodeConfig
+from core.config.decode import DecodeConfig
+from core.config.decoding_defaults import usual_decoding
 from core.errors import BadInput, BadTable, PrefixLabError
 from core.methods.loading import TEXT
 from core.methods.registry import METHODS as TABLE

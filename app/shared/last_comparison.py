@@ -4,7 +4,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from itertools import count
 
-from core.config.base import DecodeConfig
+from core.config.decode import DecodeConfig
 
 PAGES = 64  # whose last comparison is kept
 

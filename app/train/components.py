@@ -6,7 +6,7 @@ from typing import Any
 import gradio as gr
 
 from app.train.request import OWN, Data, Wish, fields_of
-from core.config.base import TrainConfig
+from core.config.train import TrainConfig
 
 
 @dataclass

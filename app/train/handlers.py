@@ -17,7 +17,7 @@ from app.train.components import TrainPage, wish
 from app.train.jobs import Jobs
 from app.train.progress import RunAddress, Shown, Update
 from app.train.request import FEW, LEADS, Wish, command, fields_of, free_name, guessed, kept, planned, reads_apart
-from core.config.base import preset
+from core.config.presets import preset
 from core.data.uploads import pasted, peek
 from core.errors import BadInput, PrefixLabError
 from core.exchange.archive import export_zip, import_zip

@@ -11,7 +11,9 @@ from typing import Any
 from app.shared.model_pool import Lab
 from app.train.uploads import FOLDER
 from core import paths
-from core.config.base import OF_METHOD, PRESETS, UNTRAINED, TrainConfig, preset
+from core.config.methods import OF_METHOD, UNTRAINED
+from core.config.presets import PRESETS, preset
+from core.config.train import TrainConfig
 from core.data.columns import read_columns
 from core.data.e2e import read_bundled
 from core.data.summarization import COLUMNS as ARTICLES

@@ -15,7 +15,7 @@ from app.train.handlers import WHERE, TrainHandlers
 from app.train.jobs import Jobs
 from app.train.progress import RunAddress
 from app.train.request import LOW, OWN, SHOWN, fields_of
-from core.config.base import preset
+from core.config.presets import preset
 from core.methods.registry import TITLES
 
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}

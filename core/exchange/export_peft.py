@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
-from core.config.base import TrainConfig
+from core.config.train import TrainConfig
 from core.errors import BadInput, NotSupported
 from core.exchange.import_checkpoint import OUR_NOTE, PEFT_CONFIG, PEFT_WEIGHTS, Foreign
 from core.methods.lora import LoraMethod

@@ -20,7 +20,7 @@ from transformers import (
     StoppingCriteriaList,
 )
 
-from core.config.base import DecodeConfig
+from core.config.decode import DecodeConfig
 from core.errors import BadInput, TooLong
 from core.generation.decoding_batch import decoder_of
 from core.models.backbone import Backbone

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from core.config.base import TrainConfig
+from core.config.train import TrainConfig
 from core.errors import BadInput
 from core.methods.weight_method import DO, OwnModel, own_copy
 from core.models.backbone import Backbone, BackboneSpec

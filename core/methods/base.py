@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from torch import Tensor, nn
 
-from core.config.base import TrainConfig
+from core.config.train import TrainConfig
 from core.models.backbone import Backbone
 from core.prefix.prefix import Prefix
 from core.runs.store import Run

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from core.config.base import TrainConfig
+from core.config.train import TrainConfig
 from core.errors import BadConfig, BadInput, NotSupported, WrongBackbone
 from core.methods.base import Served
 from core.methods.weight_method import DO

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from core.config.base import TrainConfig
+from core.config.train import TrainConfig
 from core.methods.weight_method import OwnModel, own_copy
 from core.models.backbone import Backbone
 

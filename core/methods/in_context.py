@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from torch import Tensor, nn
 
-from core.config.base import TrainConfig
+from core.config.train import TrainConfig
 from core.errors import BadInput, NotSupported, TooLong
 from core.methods.base import Served
 from core.models.backbone import Backbone

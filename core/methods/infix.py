@@ -3,7 +3,7 @@
 The order is x, infix, separator, y. The keys and values are free, as a prefix's are; positions count them.
 """
 
-from core.config.base import TrainConfig
+from core.config.train import TrainConfig
 from core.errors import NotSupported
 from core.methods.base import Served
 from core.methods.prefix import PrefixMethod

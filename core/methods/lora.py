@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import Tensor
 
-from core.config.base import TrainConfig
+from core.config.train import TrainConfig
 from core.errors import BadInput, NotSupported
 from core.methods.weight_method import DO, OwnModel, own_copy
 from core.models.backbone import Backbone

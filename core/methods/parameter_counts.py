@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
-from core.config.base import TrainConfig
+from core.config.train import TrainConfig
 from core.methods.registry import new_method
 from core.models.backbone import Backbone
 from core.prefix.attention import prepare

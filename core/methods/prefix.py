@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from core.config.base import TrainConfig
+from core.config.train import TrainConfig
 from core.methods.base import Served
 from core.models.backbone import Backbone
 from core.prefix.attention import PrefixState, attach

@@ -1,6 +1,6 @@
 """The one list of methods."""
 
-from core.config.base import TrainConfig
+from core.config.train import TrainConfig
 from core.errors import NotSupported
 from core.methods.adapter import AdapterMethod
 from core.methods.base import Method

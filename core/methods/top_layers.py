@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from core.config.base import TrainConfig
+from core.config.train import TrainConfig
 from core.errors import BadConfig, NotSupported
 from core.methods.weight_method import OwnModel, own_copy
 from core.models.backbone import Backbone

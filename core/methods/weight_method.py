@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from core.config.base import TrainConfig
+from core.config.train import TrainConfig
 from core.errors import BadInput
 from core.methods.base import Served
 from core.models.backbone import Backbone

@@ -19,7 +19,7 @@ from concurrent.futures import Future
 from queue import Empty
 from typing import Any, TypeVar
 
-from core.config.base import DecodeConfig
+from core.config.decode import DecodeConfig
 from core.errors import Busy
 from core.generation.generate import Generation, Request, Token, check
 from core.models.backbone import Backbone

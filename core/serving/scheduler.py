@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
-from core.config.base import DecodeConfig
+from core.config.decode import DecodeConfig
 from core.generation import generate
 from core.generation.decoding_batch import Decoder, decoder_of
 from core.generation.generate import Generation, Request, Token

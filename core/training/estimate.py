@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from core.config.base import TrainConfig
+from core.config.train import TrainConfig
 from core.methods.base import Method
 from core.methods.parameter_counts import counts
 from core.methods.registry import new_method

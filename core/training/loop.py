@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from transformers.activations import NewGELUActivation
 from transformers.pytorch_utils import Conv1D
 
-from core.config.base import TrainConfig
+from core.config.train import TrainConfig
 from core.errors import TrainingFailed
 from core.methods.base import Method
 from core.models.architectures import unembed

@@ -17,7 +17,7 @@ import torch
 from filelock import FileLock, Timeout
 from torch import Tensor
 
-from core.config.base import TrainConfig
+from core.config.train import TrainConfig
 from core.errors import BadInput, StoreError, TrainingFailed, WrongBackbone
 from core.methods.base import Method
 from core.methods.in_context import InContextMethod, context_of

@@ -2,7 +2,7 @@
 
 from analysis.attention.maps import attention_mass
 from analysis.inspect_run import look
-from core.config.base import DecodeConfig
+from core.config.decode import DecodeConfig
 
 
 def test_a_bundled_run_is_loaded_writes_and_is_read():

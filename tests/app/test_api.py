@@ -2,8 +2,8 @@
 
 import pytest
 
-from analysis.evaluation.evaluate import usual_decoding
 from app.compare.comparison import Ask, compare
+from core.config.decoding_defaults import usual_decoding
 from core.text.detokenize import detokenise
 from core.text.tables import canonical, linearise, parse
 

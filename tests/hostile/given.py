@@ -7,7 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from core.config.base import DecodeConfig, TrainConfig, preset
+from core.config.decode import DecodeConfig
+from core.config.presets import preset
+from core.config.train import TrainConfig
 from core.data.columns import read_columns
 from core.data.hub import hub_rows
 from core.data.source import DataSource

@@ -14,7 +14,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from core.config.base import TrainConfig
+from core.config.train import TrainConfig
 from core.models.backbone import Backbone, load_backbone
 from core.models.inputs import task_for
 from core.prefix.prefix import Prefix

@@ -8,7 +8,7 @@ import torch
 from analysis.attention import ablation as module
 from analysis.attention.ablation import divergence, influence, influence_parts
 from analysis.attention.maps import pieces
-from core.config.base import DecodeConfig
+from core.config.decode import DecodeConfig
 from core.errors import BadInput
 from core.generation.generate import Request, generate
 from core.models.backbone import load_backbone

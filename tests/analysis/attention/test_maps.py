@@ -19,7 +19,7 @@ from analysis.attention.maps import (
     sentence,
     token_mass,
 )
-from core.config.base import DecodeConfig
+from core.config.decode import DecodeConfig
 from core.errors import BadInput, TooLong
 from core.generation.generate import Request, generate
 from core.models.backbone import load_backbone

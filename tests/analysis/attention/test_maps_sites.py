@@ -7,7 +7,7 @@ from transformers import AutoModelForSeq2SeqLM
 from analysis.attention import sentences
 from analysis.attention.ablation import divergence, influence
 from analysis.attention.maps import attention_map, attention_mass, by_layer, names, sentence
-from core.config.base import DecodeConfig
+from core.config.decode import DecodeConfig
 from core.errors import BadInput
 from core.generation.generate import Request, generate
 from core.models.backbone import load_backbone

@@ -2,9 +2,10 @@
 
 import pytest
 
-from analysis.evaluation.evaluate import evaluate, outputs, paper_decoding, usual_decoding
+from analysis.evaluation.evaluate import evaluate, outputs
 from analysis.evaluation.suites import score_examples
-from core.config.base import DecodeConfig
+from core.config.decode import DecodeConfig
+from core.config.decoding_defaults import paper_decoding, usual_decoding
 from core.generation.generate import Request, generate
 from core.methods.loading import load_run
 from core.models.backbone import load_backbone

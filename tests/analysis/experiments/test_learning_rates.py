@@ -6,7 +6,8 @@ import pytest
 
 from analysis.experiments.compare_methods import trials
 from analysis.experiments.learning_rates import TRIALS, Rows, best_of, check_rates, trained
-from core.config.base import DecodeConfig, TrainConfig
+from core.config.decode import DecodeConfig
+from core.config.train import TrainConfig
 from core.errors import BadConfig, BadInput, StoreError
 from core.models.backbone import load_backbone
 from core.models.inputs import task_for

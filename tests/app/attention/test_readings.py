@@ -13,7 +13,7 @@ from app.attention.readings import Looking
 from app.attention.state import AttentionState
 from app.compare.comparison import Ask, compare, subject
 from app.shared.last_comparison import Subject, Subjects
-from core.config.base import DecodeConfig
+from core.config.decode import DecodeConfig
 from core.errors import BadInput
 from core.generation.generate import Request, generate, readable
 from core.prefix.interventions import Intervention

@@ -8,7 +8,7 @@ import pytest
 from app.attention.handlers import Handlers, Parts
 from app.attention.state import AttentionState
 from app.compare.comparison import Ask, compare, subject
-from core.config.base import DecodeConfig
+from core.config.decode import DecodeConfig
 from tests.support.tiny_models import ARTICLES
 
 SENTENCES = 2

@@ -22,7 +22,7 @@ from analysis.tensor_cache import TensorCache
 from app.cli.main import main
 from app.compare.comparison import Ask, compare
 from app.shared.model_pool import Lab
-from core.config.base import DecodeConfig
+from core.config.decode import DecodeConfig
 from core.generation.generate import Request
 from core.models.backbone import load_backbone
 from core.runs.store import Store

@@ -11,7 +11,7 @@ from app.shared import examples
 from app.shared.model_pool import Lab
 from app.shared.urlstate import Address, write
 from app.shared.urlstate import read as read_address
-from core.config.base import DecodeConfig
+from core.config.decode import DecodeConfig
 from core.errors import BadInput
 from core.models.inputs import task_for
 from core.runs.store import Store

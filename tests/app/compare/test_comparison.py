@@ -2,7 +2,7 @@
 
 from app.compare.comparison import Ask, compare
 from app.shared.model_pool import Lab, of_task
-from core.config.base import DecodeConfig
+from core.config.decode import DecodeConfig
 from core.generation.generate import Request, generate
 from tests.support.held_engine import held
 

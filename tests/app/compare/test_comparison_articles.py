@@ -4,7 +4,7 @@ import pytest
 
 from app.compare.comparison import Ask, compare
 from app.shared.model_pool import Lab
-from core.config.base import DecodeConfig
+from core.config.decode import DecodeConfig
 from core.generation.generate import Request, generate
 from core.models.inputs import read_source, task_for
 from core.runs.store import Store

@@ -6,7 +6,7 @@ from analysis.metrics.coverage import cover
 from app.compare.gallery import Gallery, Told, tell_all
 from app.compare.gallery_view import gallery, parts
 from app.shared.examples import samples
-from core.config.base import DecodeConfig
+from core.config.decode import DecodeConfig
 from core.errors import BadInput
 from core.text.detokenize import detokenise
 

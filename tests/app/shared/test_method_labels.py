@@ -7,7 +7,7 @@ from app.compare.comparison import Ask, compare
 from app.compare.panels import cost
 from app.shared.method_labels import lanes, mark, title, trained
 from app.shared.model_pool import Lab
-from core.config.base import DecodeConfig
+from core.config.decode import DecodeConfig
 from core.generation.generate import generate, request_of
 from core.methods.registry import METHODS
 from core.runs.store import Store

@@ -8,7 +8,8 @@ import pytest
 from app.cli.main import main, parser
 from app.train.components import wish
 from app.train.request import OWN, SHOWN, Data, Wish, free_name, guessed, kept, planned, reads_apart
-from core.config.base import OF_METHOD, PRESETS
+from core.config.methods import OF_METHOD
+from core.config.presets import PRESETS
 from core.data.source import DataSource
 from core.errors import BadConfig, BadInput
 from core.methods.parameter_counts import counts

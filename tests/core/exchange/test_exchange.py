@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, DynamicCache
 
-from core.config.base import DecodeConfig
+from core.config.decode import DecodeConfig
 from core.errors import BadInput, NotSupported, StoreError, TooLong, WrongBackbone
 from core.exchange.export_peft import export_peft, keep_foreign
 from core.exchange.import_checkpoint import read_foreign

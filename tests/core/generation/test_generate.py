@@ -4,7 +4,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, GenerationConfig
 
-from core.config.base import DecodeConfig
+from core.config.decode import DecodeConfig
 from core.errors import BadConfig, BadInput, TooLong
 from core.generation.generate import Request, generate, next_word, stream
 from tests.support.tiny_models import random_prefix

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from analysis.attention.maps import attention_map
-from core.config.base import DecodeConfig, TrainConfig
+from core.config.decode import DecodeConfig
+from core.config.train import TrainConfig
 from core.errors import NotSupported
 from core.generation.decoding_batch import Decoder
 from core.generation.generate import Request, generate, request_of

@@ -6,7 +6,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from core.config.base import DecodeConfig, TrainConfig
+from core.config.decode import DecodeConfig
+from core.config.train import TrainConfig
 from core.errors import BadConfig, BadInput, NotSupported, TooLong
 from core.generation.generate import Request, generate, request_of
 from core.methods.loading import LoadedRun, load_run

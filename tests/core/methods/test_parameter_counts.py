@@ -9,7 +9,9 @@ import pytest
 import torch
 from transformers import BartConfig, BartForConditionalGeneration, GPT2Config, GPT2LMHeadModel
 
-from core.config.base import METHODS, TrainConfig, preset
+from core.config.methods import METHODS
+from core.config.presets import preset
+from core.config.train import TrainConfig
 from core.methods.parameter_counts import counts
 from core.methods.registry import METHODS as BUILT
 from core.methods.registry import new_method

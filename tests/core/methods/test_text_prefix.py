@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from core.config.base import DecodeConfig
+from core.config.decode import DecodeConfig
 from core.errors import BadInput, TooLong
 from core.generation.decoding_batch import Decoder
 from core.generation.generate import Request, generate

@@ -16,7 +16,7 @@ from transformers import (
     T5Config,
 )
 
-from core.config.base import DecodeConfig
+from core.config.decode import DecodeConfig
 from core.errors import NotSupported, TooLong, WrongBackbone
 from core.generation.generate import Request, generate, next_word, stream
 from core.models.backbone import load_backbone

@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, DynamicCache
 
-from core.config.base import DecodeConfig
+from core.config.decode import DecodeConfig
 from core.generation.generate import Request, generate, stream
 from core.prefix.attention import PrefixState, attach
 from core.prefix.prefix import text_past

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from core.config.base import DecodeConfig
+from core.config.decode import DecodeConfig
 from core.errors import BadConfig, BadInput
 from core.generation.decoding_batch import Decoder
 from core.generation.generate import Request, generate, next_word, stream

@@ -7,7 +7,7 @@ import time
 import pytest
 import torch
 
-from core.config.base import DecodeConfig
+from core.config.decode import DecodeConfig
 from core.errors import BadInput, Busy, TooLong
 from core.generation.generate import Request, generate, next_word
 from core.models.backbone import load_backbone

@@ -5,7 +5,8 @@ import copy
 import pytest
 import torch
 
-from core.config.base import DecodeConfig, TrainConfig
+from core.config.decode import DecodeConfig
+from core.config.train import TrainConfig
 from core.errors import TooLong, TrainingFailed
 from core.generation.generate import Request, generate
 from core.methods.loading import load_run

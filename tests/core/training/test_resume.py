@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 import core.training.checkpoint
-from core.config.base import TrainConfig
+from core.config.train import TrainConfig
 from core.errors import RunNotFound, StoreError, TrainingFailed
 from core.methods.loading import load_run
 from core.models.backbone import load_backbone
@@ -61,7 +61,7 @@ from core.models.backbone import load_backbone
 from core.runs.store import Store
 from core.task import task
 from core.training.trainer import Training
-from core.config.base import TrainConfig
+from core.config.train import TrainConfig
 from tests.support.tiny_models import EXAMPLES
 from pathlib import Path
 config = TrainConfig.of({CONFIG.but(updates=20000).to_dict()!r})

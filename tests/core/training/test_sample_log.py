@@ -3,7 +3,7 @@
 import json
 
 from analysis.experiments.training_sampler import looker
-from core.config.base import TrainConfig
+from core.config.train import TrainConfig
 from core.methods.registry import new_method
 from core.models.inputs import task_for
 from core.runs.store import Store

@@ -5,7 +5,8 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForSeq2SeqLM
 
-from core.config.base import DecodeConfig, TrainConfig
+from core.config.decode import DecodeConfig
+from core.config.train import TrainConfig
 from core.errors import TooLong, WrongBackbone
 from core.generation.generate import Request, generate
 from core.methods.loading import load_run

@@ -1,0 +1,38 @@
+"""How text is generated."""
+
+from dataclasses import dataclass
+
+from core.config.base import Config
+
+
+@dataclass(frozen=True)
+class DecodeConfig(Config):
+    """How text is generated. Every field is set here, so that a model's own defaults cannot leak in.
+
+    `mode`: "greedy", "sample" (temperature, top_k, top_p; one generator per row, from its seed) or
+    "beam" (`beams`, `length_penalty`). `min_new` and `max_new` count generated tokens, the end included.
+    `no_repeat` > 0: no so many tokens in a row are written twice (Paulus et al. 2018, §2.5; 3 in BART's summaries).
+    """
+
+    mode: str = "greedy"
+    beams: int = 5
+    max_new: int = 80
+    min_new: int = 0
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
+    length_penalty: float = 1.0
+    seed: int = 0
+    no_repeat: int = 0
+
+    def __post_init__(self) -> None:
+        self._check(self.mode in ("greedy", "sample", "beam"), "mode", '"greedy", "sample" or "beam"')
+        self._check_number("beams", 1, 64, whole=True)
+        self._check_number("max_new", 1, 100_000, whole=True)
+        self._check_number("min_new", 0, self.max_new, whole=True)
+        self._check_number("temperature", 0.01, 100)
+        self._check_number("top_k", 0, whole=True)
+        self._check_number("top_p", 0.001, 1)
+        self._check_number("length_penalty", -10, 10)
+        self._check_number("no_repeat", 0, 1000, whole=True)
+        self._check_number("seed", 0, 2**63 - 1, whole=True)

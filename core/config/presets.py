@@ -1,0 +1,39 @@
+"""Named settings: those of the paper, and those that serve smaller models and less time."""
+
+from typing import Any
+
+from core.config.methods import METHODS
+from core.config.train import TrainConfig
+from core.errors import BadConfig
+
+# `paper`: Table 5 of the paper (E2E row), meant for GPT-2-medium; its MLP of 512 is the official code's.
+# `fast`: what later work found quicker: direct parameters from real activations at a high rate.
+# `mini`: what was chosen on validation for the bundled backbone.
+# `demo`: half a minute on the bundled tables; so few updates want a high rate.
+# `low`: low data (paper §6.3 and A.1): 400 updates at most, 100 of them warm-up, the best by validation kept; begins with words.
+PRESETS: dict[str, dict[str, Any]] = {
+    "paper": dict(length=5, mlp=512, init="random", rate=8e-5, epochs=5.0, batch=10, reduction="sentence"),
+    "fast": dict(length=10, mlp=0, init="words", rate=5e-3, epochs=5.0, batch=10, reduction="token"),
+    "mini": dict(length=30, mlp=512, init="random", rate=2e-3, epochs=5.0, batch=20, reduction="token"),
+    "demo": dict(length=10, rate=3e-2, updates=100, batch=10, validate_every=20, save_every=25, watch=10),
+    "low": dict(length=10, rate=2e-2, updates=400, warmup=100, batch=10, validate_every=20, save_every=50, watch=40),
+}
+# What each task has otherwise. `paper`: Table 5, XSUM (its MLP is the official code's), for BART-large.
+TASKS: dict[str, dict[str, dict[str, Any]]] = {
+    "summarization": {
+        "paper": dict(length=200, mlp=800, rate=5e-5, epochs=30.0, batch=14),
+        "fast": dict(length=20, init_words="summarize the article in a sentence", batch=16, epochs=3.0),
+        "mini": dict(length=20, init_words="summarize the article in a sentence", batch=16, epochs=3.0),
+        "demo": dict(init_words="summarize the article in a sentence", rate=1e-2, updates=40, batch=3, validate_every=10),
+        "low": dict(init_words="summarize the article in a sentence"),
+    },
+}
+
+
+def preset(name: str, method: str = "prefix", task: str = "", **changes: Any) -> TrainConfig:
+    """The settings of a preset for a method and a task, with some fields changed (None leaves a field as it is)."""
+    if name not in PRESETS:
+        raise BadConfig(f"There is no preset {name!r}. Known: {', '.join(PRESETS)}.")
+    values = PRESETS[name] | TASKS.get(task, {}).get(name, {}) | METHODS.get(method, {}).get(name, {})
+    values |= {key: value for key, value in changes.items() if value is not None}
+    return TrainConfig.of({"method": method, "preset": name} | values)
