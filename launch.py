@@ -3,8 +3,8 @@
     python launch.py                open the app in a browser
                                     (--host --port --device --backbone --no-browser --allow-network)
     python launch.py train ...      and generate, evaluate, runs, import, export, pretrain: each explains itself with --help
-    python launch.py test           run ruff, mypy and pytest (--no-browser leaves out the browser tests;
-                                    anything else goes to pytest)
+    python launch.py test           run the linters, mypy and pytest (--fast: a quick check without slow and browser tests;
+                                    --no-browser: all but the browser tests; other options go to pytest)
 
 Only the standard library is used here. The interpreter that runs this file is kept if it has what
 requirements.txt asks for; otherwise an environment is made in .venv beside it, and used from then on.
@@ -27,6 +27,7 @@ import os
 import re
 import shutil
 import subprocess
+import sysconfig
 from typing import NoReturn
 
 SCRIPT = os.path.abspath(__file__)
@@ -165,15 +166,22 @@ def restart(python: str, argv: list[str]) -> int:
 
 
 def run_tests(arguments: list[str]) -> int:
-    """ruff, mypy, then pytest with `arguments`, each whatever the others say; pytest's summary comes last."""
+    """Run every linter, then pytest with `arguments`, whatever failed before; pytest's summary comes last."""
+    python = [sys.executable, "-m"]
+    checks = {
+        "ruff check": [*python, "ruff", "check", "."],
+        "ruff format": [*python, "ruff", "format", "--check", "."],
+        "oxlint": [os.path.join(sysconfig.get_path("scripts"), "oxlint"), "--deny-warnings", "app"],
+        "mypy": [*python, "mypy"],
+    }
     failed = False
-    for tool, options in (("ruff", ["check", "."]), ("mypy", []), ("pytest", arguments)):
-        print(f"== {tool}", flush=True)
-        if subprocess.call([sys.executable, "-m", tool, *options], cwd=HERE) != 0:
+    for name, command in checks.items():
+        print(f"== {name}", flush=True)
+        if subprocess.call(command, cwd=HERE) != 0:
             failed = True
-            if tool != "pytest":
-                print(f"== {tool} FAILED: the exit code will say so, whatever pytest finds", flush=True)
-    return int(failed)
+            print(f"== {name} FAILED: the exit code will be 1 even if all tests pass", flush=True)
+    print("== pytest", flush=True)
+    return int(subprocess.call([*python, "pytest", *arguments], cwd=HERE) != 0 or failed)
 
 
 def main(argv: list[str]) -> int:

@@ -31,15 +31,18 @@ def find_chromium() -> str | None:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--no-browser", action="store_true", help="skip the tests that drive a real browser")
+    parser.addoption("--fast", action="store_true", help="skip the tests marked slow, and those that drive a real browser")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Before any fixture of a browser test starts a server: skip it if asked to, else insist on a browser."""
+    """Before any fixture starts a server: skip what the options leave out; a browser test insists on a browser."""
+    if item.config.getoption("--fast") and item.get_closest_marker("slow") is not None:
+        pytest.skip("left out with --fast")
     if item.get_closest_marker("browser") is None:
         return
-    if item.config.getoption("--no-browser"):
-        pytest.skip("left out with --no-browser")
+    if item.config.getoption("--no-browser") or item.config.getoption("--fast"):
+        pytest.skip("left out with --no-browser or --fast")
     if find_chromium() is None:
         pytest.fail(NO_CHROMIUM, pytrace=False)
 

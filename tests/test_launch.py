@@ -45,9 +45,8 @@ class Checkout:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.wheels = folder, folder / "wheels"
-        (folder / "app").mkdir(parents=True)
-        (folder / "app" / "__init__.py").touch()
-        (folder / "app" / "cli.py").write_text(COMMAND_LINE)
+        (folder / "app" / "cli").mkdir(parents=True)
+        (folder / "app" / "cli" / "main.py").write_text(COMMAND_LINE)
         shutil.copy(LAUNCH, folder)
         self.require("1.0")
 
@@ -208,17 +207,17 @@ def test_an_old_python_is_told_so(checkout):
     assert "needs Python 3.11 or newer and this is Python 3.8" in done.stderr and "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("broken", [None, "ruff", "mypy", "pytest"])
-def test_the_test_verb_fails_with_any_of_its_three(launch, monkeypatch, broken, capsys):
+@pytest.mark.parametrize("broken", [None, "ruff check .", "ruff format --check .", "oxlint", "mypy", "pytest --no-browser -k x"])
+def test_the_test_verb_fails_with_any_of_its_checks(launch, monkeypatch, broken, capsys):
     calls = []
 
     def call(command, cwd):
-        calls.append(command[2:])
-        return int(command[2] == broken)
+        calls.append("oxlint" if "oxlint" in command[0] else " ".join(command[2:]))
+        return int(calls[-1] == broken)
 
     monkeypatch.setattr(launch.subprocess, "call", call)
     assert launch.run_tests(["--no-browser", "-k", "x"]) == int(broken is not None)
-    assert calls == [["ruff", "check", "."], ["mypy"], ["pytest", "--no-browser", "-k", "x"]]
+    assert calls == ["ruff check .", "ruff format --check .", "oxlint", "mypy", "pytest --no-browser -k x"]
     assert capsys.readouterr().out.rstrip().endswith("== pytest")  # so pytest's own summary is the last line
 
 
