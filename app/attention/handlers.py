@@ -101,14 +101,14 @@ class Handlers:
         return replace(state, layer=int(points[0]["y"]), head=int(points[0]["x"]), ignored=()), self._ask(request)
 
     def _ask(self, request: gr.Request) -> int:
-        return self.lab.ask(f"{TAB}/{request.session_hash}")
+        return self.lab.tickets.take(request.session_hash or "", TAB)
 
     # ---- what is shown
 
     def refresh(self, ticket: int, state: AttentionState, request: gr.Request) -> Iterator[Update]:
         """Everything the tab shows, the quickest first; ends at once when something newer is asked for."""
         page = request.session_hash or ""
-        stale = lambda: self.lab.is_stale(f"{TAB}/{page}", ticket)  # noqa: E731
+        stale = lambda: self.lab.tickets.is_stale(page, ticket, TAB)  # noqa: E731
         if not ticket or stale():
             yield {self.shell.status: gr.skip()}
             return

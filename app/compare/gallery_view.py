@@ -40,6 +40,15 @@ def _state(seen: Gallery) -> str:
     return f"{runs}, {describe(seen.decode)}: {state}{ended}."
 
 
+def progress(seen: Gallery) -> tuple[str, str]:
+    """(phase, sentence) for the status line."""
+    if seen.open:
+        return "running", f"Running all examples: {seen.done} of {len(seen.texts)} texts."
+    if seen.done < len(seen.texts):
+        return "cancelled", f"All examples: stopped after {seen.done} of {len(seen.texts)} texts."
+    return "done", f"All examples: {seen.done} texts."
+
+
 def _summary(seen: Gallery) -> str:
     kinds = {kind: mark(kind, run) + text(title(kind, run)) for kind, run in seen.runs.items()}
     over = tag("th", "") + "".join(tag("th", name, cls=kind, colspan="2", scope="col") for kind, name in kinds.items())

@@ -1,6 +1,5 @@
 """What the Compare tab's events do: read inputs, one call below, format. Errors become sentences in the status bar."""
 
-import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +12,10 @@ from app.compare.columns import columns, empty
 from app.compare.comparison import KINDS, Ask, Comparison, compare, subject
 from app.compare.components import Page
 from app.compare.gallery import tell_all
-from app.compare.gallery_view import gallery
+from app.compare.gallery_view import gallery, progress
 from app.compare.panels import panels
 from app.shared import examples, shell, urlstate
+from app.shared.events import TabHandlers, Update, errors_to_status
 from app.shared.html import METHODS, tag
 from app.shared.method_labels import lanes
 from app.shared.model_pool import Choice, Lab, of_task
@@ -32,8 +32,7 @@ from core.text.tables import Fields
 from core.text.triples import SOURCES
 
 ALL = tuple(TABLE)
-log = logging.getLogger(__name__)
-Update = dict[Any, Any]
+EXAMPLES = "examples"  # what the status line calls the gallery; it is asked for, and stopped, apart from the columns
 
 
 @dataclass(frozen=True)
@@ -57,11 +56,14 @@ def _rank(run: Run, wanted: dict[str, str]) -> tuple[bool, bool, bool]:
     return run.id not in wanted.values(), run.method != METHODS["prefix"], run.method != METHODS["finetuned"]
 
 
-class Handlers:
+class Handlers(TabHandlers):
     """Bound to the components they write."""
 
+    activity = "comparison"
+
     def __init__(self, lab: Lab, frame: shell.Shell, page: Page) -> None:
-        self.lab, self.shell, self.page = lab, frame, page
+        super().__init__(lab, frame)
+        self.page = page
 
     # ---- the table
 
@@ -146,7 +148,8 @@ class Handlers:
 
     def ask(self, request: gr.Request) -> tuple[int, str]:
         """Something is to be run: take a number, and say so at once."""
-        return self.lab.ask(request.session_hash or ""), shell.say("loading", "Asked the model…")
+        page = request.session_hash or ""
+        return self.lab.tickets.take(page), self.lab.status.report(page, self.activity, "loading", "Asked the model…")
 
     def ask_if_new(self, name: str, task: str, shown: list, request: gr.Request) -> tuple:
         """The backbone or the task may have been changed: run if so, else number 0, which runs nothing."""
@@ -154,61 +157,43 @@ class Handlers:
 
     def stop(self, request: gr.Request) -> None:
         """Stop what this page asked for; the run itself says so, as the last to write the status."""
-        for asked in (request.session_hash or "", _gallery_of(request)):
-            self.lab.stop(asked)
+        for what in ("", EXAMPLES):
+            self.lab.tickets.stop(request.session_hash or "", what)
 
     def leave(self, request: gr.Request) -> None:
         """The page was closed."""
         self.lab.leave(request.session_hash or "")
 
+    @errors_to_status
     def tell_all(self, shown, prefix, finetuned, mode, seed, temperature, top_p, request: gr.Request) -> Iterator[Update]:
         """Every example of the task on the page, told by both runs; a newer request ends an older one."""
-        page, who = self.page, _gallery_of(request)
-        ticket = self.lab.ask(who)
-        try:
-            name, task = shown or (self.lab.default, "")
-            runs, form = {"prefix": prefix, "finetuned": finetuned}, self.lab.form(task or "")
-            decode = usual_decoding(form).but(**_chosen(mode, seed, temperature, top_p))
-            yield {page.stop: gr.update(interactive=True)}
-            backbone = self.lab.backbone(name)
-            for seen in tell_all(self.lab, backbone, form, runs, decode, lambda: self.lab.is_stopped(who, ticket), who):
-                if self.lab.is_stale(who, ticket):
-                    return
-                yield {page.gallery: gallery(seen)}
+        page, who, tickets = self.page, request.session_hash or "", self.lab.tickets
+        ticket = tickets.take(who, EXAMPLES)
+        name, task = shown or (self.lab.default, "")
+        runs, form = {"prefix": prefix, "finetuned": finetuned}, self.lab.form(task or "")
+        decode = usual_decoding(form).but(**_chosen(mode, seed, temperature, top_p))
+        yield {page.stop: gr.update(interactive=True)} | self.report(who, "running", "Running all examples…", EXAMPLES)
+        stopped = lambda: tickets.is_stopped(who, ticket, EXAMPLES)  # noqa: E731
+        galleries = tell_all(self.lab, self.lab.backbone(name), form, runs, decode, stopped, f"{who} {EXAMPLES}")
+        for seen in tickets.while_newest(who, ticket, galleries, EXAMPLES):
+            yield {page.gallery: gallery(seen)} | self.report(who, *progress(seen), EXAMPLES)
+        if not tickets.is_stale(who, ticket, EXAMPLES):
             yield {page.stop: gr.update(interactive=False)}
-        except PrefixLabError as error:
-            yield self._failed(str(error))
-        except Exception as error:
-            log.exception("the examples could not be told")
-            yield self._failed(_unexpected(error))
 
+    @errors_to_status
     def run(
         self, ticket, table, name, task, prefix, finetuned, mode, seed, temperature, top_p, shown, request: gr.Request
     ) -> Iterator[Update]:
         """Compare, and say what went wrong where it did."""
-        who = request.session_hash or ""
-        if not ticket or self.lab.is_stale(who, ticket):
-            yield {self.shell.status: gr.skip()}
+        who, tickets = request.session_hash or "", self.lab.tickets
+        if not ticket or tickets.is_stale(who, ticket):
+            yield self.no_update()
             return
         given = (ticket, who, table, name, task, prefix, finetuned, (mode, seed, temperature, top_p), shown)
-        for update in self._told(*given):
-            if self.lab.is_stale(who, ticket):  # a newer run writes to the same places
-                yield {self.shell.status: gr.skip()}
-                return
-            yield update
+        yield from tickets.while_newest(who, ticket, self._run(*given))  # a newer run writes to the same places
 
-    def _told(self, *given) -> Iterator[Update]:
-        """A run, its errors as sentences."""
-        try:
-            yield from self._run(*given)
-        except PrefixLabError as error:
-            yield self._failed(str(error))
-        except Exception as error:
-            log.exception("a comparison failed")
-            yield self._failed(_unexpected(error))
-
-    def _failed(self, sentence: str) -> Update:
-        return {self.shell.status: shell.say("error", sentence), self.page.stop: gr.update(interactive=False)}
+    def failed(self, page: str, sentence: str) -> Update:
+        return super().failed(page, sentence) | {self.page.stop: gr.update(interactive=False)}
 
     def _run(self, ticket: int, who: str, table, name, task, prefix, finetuned, settings, shown) -> Iterator[Update]:
         name, chosen = name or self.lab.default, _chosen(*settings)
@@ -220,7 +205,7 @@ class Handlers:
         if table["form"] == self.lab.form(task or "") and (not shown or shown[0] == name):
             source_editor.current(table)  # a bad table is told before a model is loaded
         if not self.lab.is_loaded(name):
-            yield {self.shell.status: shell.say("loading", self._loading(name, task or "", shown))}
+            yield self.report(who, "loading", self._loading(name, task or "", shown))
         try:
             backbone = self.lab.show(who, name)
         except PrefixLabError:
@@ -233,7 +218,7 @@ class Handlers:
         if chosen["mode"] == usual_decoding(table["form"]).mode != usual.mode:
             switched[self.page.mode] = chosen["mode"] = usual.mode
         if [name, plan.task or None] != shown:  # gallery and panels are another task's
-            self.lab.ask(f"{who} gallery")
+            self.lab.tickets.take(who, EXAMPLES)
             switched |= {self.page.gallery: "", self.page.panels: ""}
         if given.form == "article":
             switched[self.page.note] = article_panels.note(backbone, self._learned(backbone, plan.chosen["prefix"]), given.source)
@@ -252,12 +237,12 @@ class Handlers:
         )
         self.lab.subjects.forget(who)
         try:
-            for seen in compare(self.lab, backbone, ask, lambda: self.lab.is_stopped(who, ticket), who):
-                yield self._shown(seen, given.fields)
+            for seen in compare(self.lab, backbone, ask, lambda: self.lab.tickets.is_stopped(who, ticket), who):
+                yield self._shown(seen, given.fields) | self.report(who, seen.phase, seen.say)
         except Exception:  # told by `run`; no half-begun column and no panel of an older table stays beside it
             yield {self.page.panels: ""} | {self.page.outputs[kind]: empty(kind) for kind in KINDS}
             raise
-        if not self.lab.is_stale(who, ticket):
+        if not self.lab.tickets.is_stale(who, ticket):
             found = subject(seen)
             self.lab.subjects.put(who, found)
             yield {
@@ -347,12 +332,7 @@ class Handlers:
 
     def _shown(self, seen: Comparison, fields: Fields) -> Update:
         shown = columns(seen, fields)
-        outputs = {self.page.outputs[kind]: html for kind, html in zip(KINDS, shown, strict=True)}
-        return outputs | {self.shell.status: shell.say(seen.phase, seen.say)}
-
-
-def _unexpected(error: Exception) -> str:
-    return f"Something unexpected went wrong ({type(error).__name__}: {error}). The terminal has the details."
+        return {self.page.outputs[kind]: html for kind, html in zip(KINDS, shown, strict=True)}
 
 
 def _article_in(table) -> tuple[source_editor.Given, source_editor.Table] | None:
@@ -365,11 +345,6 @@ def _article_in(table) -> tuple[source_editor.Given, source_editor.Table] | None
         except BadInput:
             pass
     return None
-
-
-def _gallery_of(request: gr.Request) -> str:
-    """Whom the gallery of a page is told for: it is asked for, and stopped, apart from the columns."""
-    return f"{request.session_hash or ''} gallery"
 
 
 def _chosen(mode: str, seed: float | None, temperature: float | None, top_p: float | None) -> dict[str, Any]:

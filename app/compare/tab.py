@@ -8,13 +8,13 @@ from app.compare import columns, example_buttons, run_picker, source_editor
 from app.compare.comparison import KINDS
 from app.compare.components import Page
 from app.compare.handlers import Handlers
+from app.shared.events import LATEST, QUIET
 from app.shared.html import area, tag
 from app.shared.method_labels import lanes
 from app.shared.model_pool import MODEL, PAGES, Lab
 from app.shared.shell import Shell
 from app.shared.urlstate import MODES
 
-QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 SHOWN = {"greedy": "Greedy", "sample": "Sample", "beam": "Beam"}
 TABLE = """<div class="pl-grid"><div class="rows"></div><button type="button" class="pl-btn add">+ field</button></div>
 <label class="pl-source"><span class="of-table">As the model reads it</span><span class="of-article">Article</span>
@@ -110,17 +110,16 @@ def _wire(do: Handlers, shell: Shell, page: Page) -> None:
 
     told = [page.shown, page.prefix, page.finetuned, *page.settings]
     page.tell_all.click(do.tell_all, told, [page.gallery, page.stop, shell.status], concurrency_limit=PAGES, **QUIET)
-    latest: dict[str, Any] = {"queue": False, "trigger_mode": "always_last", **QUIET}
-    page.table.input(do.read, [page.table, shell.backbone, page.prefix], [page.table, page.note], **latest)
-    page.table.blur(do.settled, page.table, page.table, **latest)
-    page.mode.change(do.show_settings, page.mode, [page.seed, page.temperature, page.top_p], **latest)
-    page.stop.click(do.stop, None, None, js="() => PrefixLab.note('Stopping…')", **latest)
+    page.table.input(do.read, [page.table, shell.backbone, page.prefix], [page.table, page.note], **LATEST)
+    page.table.blur(do.settled, page.table, page.table, **LATEST)
+    page.mode.change(do.show_settings, page.mode, [page.seed, page.temperature, page.top_p], **LATEST)
+    page.stop.click(do.stop, None, None, js="() => PrefixLab.note('Stopping…')", **LATEST)
     then_run(page.generate.click(None, **QUIET))
-    then_run(page.samples.select(do.sample, page.table, page.table_parts, **latest))
-    then_run(page.heads["prefix"].select(do.choose, None, page.prefix, **latest))
-    then_run(page.heads["finetuned"].select(do.choose, None, page.finetuned, **latest))
+    then_run(page.samples.select(do.sample, page.table, page.table_parts, **LATEST))
+    then_run(page.heads["prefix"].select(do.choose, None, page.prefix, **LATEST))
+    then_run(page.heads["finetuned"].select(do.choose, None, page.finetuned, **LATEST))
     for choice in (shell.backbone, shell.task):  # these report a choice when they are merely left, too
         then_run(choice.input(None, **QUIET), do.ask_if_new, [shell.backbone, shell.task, page.shown])
     shell.page.unload(do.leave)
     restored = [*page.table_parts, *page.settings, shell.backbone, shell.task, page.prefix, page.finetuned, shell.status]
-    then_run(shell.page.load(do.restore, shell.search, restored, js="() => [location.search]", **latest))
+    then_run(shell.page.load(do.restore, shell.search, restored, js="() => [location.search]", **LATEST))

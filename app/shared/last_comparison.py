@@ -1,9 +1,9 @@
 """What a page's last finished comparison wrote: what the tabs that look inside a model look at."""
 
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from itertools import count
 
+from app.shared.cache import Cache
 from core.config.decode import DecodeConfig
 
 PAGES = 64  # whose last comparison is kept
@@ -44,20 +44,16 @@ class Subjects:
     """The last finished comparison of each page; the pages that were used last are kept."""
 
     def __init__(self, pages: int = PAGES) -> None:
-        self._kept: OrderedDict[str, Subject] = OrderedDict()
-        self._pages = pages
+        self._comparisons: Cache[str, Subject] = Cache(pages)
 
     def get(self, page: str) -> Subject | None:
         """None where the page has none, or a new one is being written."""
-        return self._kept.get(page)
+        return self._comparisons.get(page)
 
     def put(self, page: str, subject: Subject) -> None:
         """A comparison was finished."""
-        self._kept[page] = subject
-        self._kept.move_to_end(page)
-        while len(self._kept) > self._pages:
-            self._kept.popitem(last=False)
+        self._comparisons.put(page, subject)
 
     def forget(self, page: str) -> None:
         """A new comparison begins: what the last one wrote must not be shown for it."""
-        self._kept.pop(page, None)
+        self._comparisons.pop(page)

@@ -4,7 +4,6 @@ A backbone is shared by all its prefixes. A fine-tuned run is a whole copy of th
 """
 
 import gc
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,10 @@ from typing import TypeVar
 
 import torch
 
+from app.shared.cache import Cache
 from app.shared.last_comparison import Subjects
+from app.shared.status import StatusLine
+from app.shared.tickets import Tickets
 from core.errors import PrefixLabError
 from core.methods.loading import TEXT, LoadedRun, load_run, text_run
 from core.models.backbone import DEFAULT, DEFAULTS, Backbone, bundled, fetch, load_backbone
@@ -30,6 +32,7 @@ PREFIX_BYTES = 256_000_000  # of prefixes: about 460 of the bundled model's, eac
 READY = ("done", "cancelled")  # a run that can be shown
 
 Result = TypeVar("Result")
+RunKey = tuple[str, str]  # a run's id, and the fingerprint of the backbone that it is loaded on
 
 
 @dataclass(frozen=True)
@@ -52,13 +55,14 @@ class Lab:
         self.default, self.device = default, device
         self.store = runs or store()
         self.engine = Engine(prepare=_leave_a_core)
-        self._backbones: OrderedDict[str, Backbone] = OrderedDict()
-        self._runs: OrderedDict[tuple[str, str], LoadedRun] = OrderedDict()
+        self._backbones: Cache[str, Backbone] = Cache(BACKBONES_KEPT, on_evict=self._dropped)
+        self._prefixes: Cache[RunKey, LoadedRun] = Cache(PREFIX_BYTES, getsizeof=_prefix_bytes)
+        self._models: Cache[RunKey, LoadedRun] = Cache(MODELS_KEPT)
+        self._shown: Cache[str, str] = Cache(PAGES_KNOWN)  # page -> the backbone it shows
         self.subjects = Subjects()
-        self.on_drop: list[Callable[[str], None]] = []  # told the fingerprint of a backbone that is forgotten
-        self._shown: OrderedDict[str, str] = OrderedDict()  # page -> the backbone it shows
-        self._newest: dict[str, int] = {}
-        self._stopped: dict[str, int] = {}
+        self.tickets = Tickets()
+        self.status = StatusLine()
+        self.on_drop: list[Callable[[str], None]] = []  # called with the fingerprint of a backbone that is dropped
 
     def work(self, job: Callable[..., Result], *given) -> Result:
         """Run a job on the one thread that owns the device, and wait for it. Texts are written between jobs: keep each short.
@@ -70,7 +74,7 @@ class Lab:
 
     def names(self) -> list[tuple[str, str]]:
         """Backbones to offer as (shown, name): the default, bundled, loaded and some hub names; a folder shows its last part."""
-        here = dict.fromkeys([self.default, *bundled(), *self._backbones])
+        here = dict.fromkeys([self.default, *bundled(), *self._loaded()])
         shown = [(Path(name).name if Path(name).is_dir() else name, name) for name in here]
         return shown + [(f"{name} (hub)", name) for name in HUB if name not in here]
 
@@ -92,44 +96,47 @@ class Lab:
         return self.work(self._backbone, name)
 
     def _backbone(self, name: str) -> Backbone:
-        if name not in self._backbones:
-            self._backbones[name] = load_backbone(name, self.device)
-        self._backbones.move_to_end(name)
-        while len(self._backbones) > BACKBONES_KEPT:
-            self._drop(next(iter(self._backbones)))
-        return self._backbones[name]
+        backbone = self._backbones.get(name) or load_backbone(name, self.device)
+        self._backbones.put(name, backbone)
+        return backbone
 
-    def _drop(self, name: str) -> None:
-        """Forget a backbone with the runs on it, and all that was computed with it."""
-        fingerprint = self._backbones.pop(name).spec.fingerprint
-        for key in [key for key in self._runs if key[1] == fingerprint]:
-            del self._runs[key]
+    def _loaded(self) -> list[str]:
+        """The names of the loaded backbones, the one used last at the end."""
+        return [name for name, _ in self._backbones.items()]
+
+    def _dropped(self, name: str, backbone: Backbone) -> None:
+        """Forget a backbone's runs too, and all that was computed with it."""
+        fingerprint = backbone.spec.fingerprint
+        for runs in (self._prefixes, self._models):
+            runs.remove_if(lambda key: key[1] == fingerprint)
         for forget in self.on_drop:
             forget(fingerprint)
 
     def show(self, page: str, name: str) -> Backbone:
         """The backbone that a page shows from now on; errors of `backbone`. Those that no page shows give their memory back."""
         before = self._shown.get(page)
-        self._shown[page] = name  # before it is loaded, so that no other page's change takes it away
+        self._shown.put(page, name)  # before it is loaded, so that no other page's change takes it away
         try:
-            found = self.backbone(name)
+            backbone = self.backbone(name)
         except PrefixLabError:
-            self._shown[page] = before or name
+            self._shown.put(page, before or name)
             raise
-        self._shown.move_to_end(page)
-        while len(self._shown) > PAGES_KNOWN:
-            self._shown.popitem(last=False)
-        if set(self._backbones) - set(self._shown.values()):
+        if self._unused():
             self.work(self._give_back)
-        return found
+        return backbone
 
     def leave(self, page: str) -> None:
         """A page was closed. What it showed stays until another backbone is shown: a reload comes back to it."""
-        self._shown.pop(page, None)
+        self._shown.pop(page)
+
+    def _unused(self) -> list[str]:
+        shown = {name for _, name in self._shown.items()}
+        return [name for name in self._loaded() if name not in shown]
 
     def _give_back(self) -> None:
-        for name in [name for name in self._backbones if name not in self._shown.values()]:
-            self._drop(name)
+        for name in self._unused():
+            if backbone := self._backbones.pop(name):
+                self._dropped(name, backbone)
         gc.collect()  # a model is full of circles
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
@@ -154,7 +161,7 @@ class Lab:
         """
         found: dict[str, str] = {}
         runs = self.store.runs()
-        for other in dict.fromkeys([*reversed(self._backbones), self.default, *bundled()]):
+        for other in dict.fromkeys([*reversed(self._loaded()), self.default, *bundled()]):
             for one in self._tasks(other, runs) if other != name else ():
                 found.setdefault(one, other)
         found.setdefault(SUMMARIZATION, DEFAULTS["article"])
@@ -171,22 +178,14 @@ class Lab:
 
     def _load(self, run_id: str, backbone: Backbone) -> LoadedRun:
         key = (run_id, backbone.spec.fingerprint)
+        loaded = self._prefixes.get(key) or self._models.get(key)
         if run_id.startswith(TEXT):
-            return self._runs.get(key) or self._keep(key, text_run(run_id.removeprefix(TEXT), backbone))
-        run = self.store.get(run_id)
-        if key not in self._runs or self._runs[key].run.created != run.created:  # trained anew under the same name
-            return self._keep(key, load_run(run, backbone))
-        return self._keep(key, self._runs[key])
-
-    def _keep(self, key: tuple[str, str], loaded: LoadedRun) -> LoadedRun:
-        """Loaded runs by when they were used: whole models beyond a few, and prefixes beyond some memory, are forgotten."""
-        self._runs[key] = loaded
-        self._runs.move_to_end(key)
-        models = held = 0
-        for place, kept in reversed(list(self._runs.items())):
-            models, held = models + (kept.prefix is None), held + (kept.prefix.parameters * 4 if kept.prefix else 0)
-            if models > MODELS_KEPT if kept.prefix is None else held > PREFIX_BYTES:
-                del self._runs[place]
+            loaded = loaded or text_run(run_id.removeprefix(TEXT), backbone)
+        else:
+            run = self.store.get(run_id)
+            if loaded is None or loaded.run.created != run.created:  # trained anew under the same name
+                loaded = load_run(run, backbone)
+        (self._models if loaded.prefix is None else self._prefixes).put(key, loaded)
         return loaded
 
     def choices(self, methods: Sequence[str], backbone: Backbone, task: str = "") -> list[Choice]:
@@ -199,22 +198,9 @@ class Lab:
         run = next((run for run in self.store.runs() if run.task.name == name), None)
         return run.task.form if run else task(name).form
 
-    def ask(self, page: str) -> int:
-        """A page asks for a new run; its number. What the page asked for before is no longer wanted."""
-        self._newest[page] = self._newest.get(page, 0) + 1
-        return self._newest[page]
 
-    def stop(self, page: str) -> None:
-        """A page stops what it asked for, begun or still waiting."""
-        self._stopped[page] = self._newest.get(page, 0)
-
-    def is_stopped(self, page: str, ticket: int) -> bool:
-        """Whether run `ticket` was stopped, or a newer one was asked for."""
-        return self._stopped.get(page, 0) >= ticket or self.is_stale(page, ticket)
-
-    def is_stale(self, page: str, ticket: int) -> bool:
-        """Whether the page has asked for something newer than `ticket`."""
-        return self._newest.get(page, 0) > ticket
+def _prefix_bytes(loaded: LoadedRun) -> int:
+    return loaded.prefix.parameters * 4 if loaded.prefix else 0
 
 
 def of_task(listed: Sequence[Choice], task: str) -> list[Choice]:

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import gradio as gr
 
 from app.shared import urlstate
-from app.shared.html import area, count, tag, text
+from app.shared.html import area, count, tag
 from app.shared.model_pool import Lab
+from app.shared.status import line as say
 from core.models.backbone import Backbone
 
 ACTS = "PrefixLab.acts(element, trigger) /* 'select' */"  # buttons that say what is to be done with a run
-DOTS = {"idle": "Ready", "loading": "Loading", "running": "Running", "done": "Done", "cancelled": "Stopped", "error": "Problem"}
 
 
 @dataclass
@@ -58,11 +58,6 @@ def _buttons() -> str:
     return "".join(
         tag("button", name, type="button", data_act=act, title=title, cls="pl-btn pl-act") for act, name, title in acts
     )
-
-
-def say(phase: str, sentence: str) -> str:
-    """The status bar's content: a word for the phase, and a sentence."""
-    return tag("div", tag("b", DOTS[phase]) + tag("span", text(sentence)), cls=f"status {phase}", role="status", data_phase=phase)
 
 
 def facts(backbone: Backbone) -> str:

@@ -32,7 +32,7 @@ def short_umap(vectors, parameters, cancel=None):
 
 
 if __name__ == "__main__":
-    app.session.Engine = ToItsFullLength
+    app.shared.model_pool.Engine = ToItsFullLength
     Lane._step = slow
-    analysis.projection._umap = short_umap
+    analysis.space.projection._umap = short_umap
     serve(backbone=sys.argv[1], device="cpu", port=int(sys.argv[2]), browser=False)

@@ -84,8 +84,9 @@ def test_runs_that_do_not_fit_say_why(lab):
 
 
 def test_a_newer_request_or_a_stop_ends_those_before_it(lab):
-    first, second = lab.ask("page"), lab.ask("page")
-    assert lab.is_stopped("page", first) and lab.is_stale("page", first) and not lab.is_stopped("page", second)
-    lab.stop("page")
-    assert lab.is_stopped("page", second) and not lab.is_stale("page", second)
-    assert not lab.is_stopped("page", lab.ask("page"))
+    tickets = lab.tickets
+    first, second = tickets.take("page"), tickets.take("page")
+    assert tickets.is_stopped("page", first) and tickets.is_stale("page", first) and not tickets.is_stopped("page", second)
+    tickets.stop("page")
+    assert tickets.is_stopped("page", second) and not tickets.is_stale("page", second)
+    assert not tickets.is_stopped("page", tickets.take("page"))

@@ -1,22 +1,27 @@
 """What stays loaded: prefixes by the memory they take, whole models by their number."""
 
 from app.shared import model_pool
+from app.shared.model_pool import Lab
 
 
-def test_prefixes_are_kept_by_their_memory_and_do_not_push_out_a_model(lab, monkeypatch):
+def test_prefixes_are_kept_by_their_memory_and_do_not_push_out_a_model(house, lab, monkeypatch):
     backbone = lab.backbone(lab.default)
-    tuned = lab.load("tiny-finetuned", backbone)
-    first = lab.load("text:one text", backbone)
-    monkeypatch.setattr(model_pool, "PREFIX_BYTES", 2 * 4 * first.prefix.parameters)
-    second, third = lab.load("text:two text", backbone), lab.load("text:six text", backbone)
-    assert lab.load("text:two text", backbone) is second and lab.load("text:six text", backbone) is third
-    assert lab.load("text:one text", backbone) is not first
-    assert lab.load("tiny-finetuned", backbone) is tuned
+    size = 4 * lab.load("text:one text", backbone).prefix.parameters
+    monkeypatch.setattr(model_pool, "PREFIX_BYTES", 2 * size)
+    small = Lab(house.backbone, "cpu", house.store)
+    tuned = small.load("tiny-finetuned", backbone)
+    first = small.load("text:one text", backbone)
+    second, third = small.load("text:two text", backbone), small.load("text:six text", backbone)
+    assert small.load("text:two text", backbone) is second and small.load("text:six text", backbone) is third
+    assert small.load("text:one text", backbone) is not first
+    assert small.load("tiny-finetuned", backbone) is tuned
 
 
-def test_few_whole_models_are_kept(lab, monkeypatch):
-    backbone = lab.backbone(lab.default)
-    prefix, tuned = lab.load("tiny-prefix", backbone), lab.load("tiny-finetuned", backbone)
-    monkeypatch.setattr(model_pool, "MODELS_KEPT", 0)
-    assert lab.load("tiny-prefix", backbone) is prefix
-    assert lab.load("tiny-finetuned", backbone) is not tuned
+def test_few_whole_models_are_kept(house, lab, monkeypatch):
+    monkeypatch.setattr(model_pool, "MODELS_KEPT", 1)
+    backbone, small = lab.backbone(lab.default), Lab(house.backbone, "cpu", house.store)
+    prefix, tuned = small.load("tiny-prefix", backbone), small.load("tiny-finetuned", backbone)
+    assert small.load("tiny-finetuned", backbone) is tuned
+    small.load("triples-finetuned", backbone)
+    assert small.load("tiny-prefix", backbone) is prefix
+    assert small.load("tiny-finetuned", backbone) is not tuned

@@ -4,8 +4,7 @@ import re
 
 import pytest
 
-from app.shared.theme import STYLES
-from core import paths
+from app.shared.theme import APP, STYLES
 
 
 @pytest.mark.parametrize("name", STYLES)
@@ -14,7 +13,7 @@ def test_no_change_of_the_page_makes_the_browser_style_all_of_it_anew(name):
 
     With :has() on the body, or in front of an element of any kind, whatever comes into the page may change anything in it.
     """
-    text = re.sub(r"/\*.*?\*/", "", (paths.ASSETS / "css" / name).read_text(encoding="utf-8"), flags=re.DOTALL)
+    text = re.sub(r"/\*.*?\*/", "", (APP / name).read_text(encoding="utf-8"), flags=re.DOTALL)
     for selector in re.findall(r"([^{}]+)\{", text):
         assert not re.search(r"(body|:root|html|\.gradio-container)[^\s,>]*:has\(", selector), selector
         assert not re.search(r":has\([^{]*\)\s*[ >+~]\s*\*", selector), selector

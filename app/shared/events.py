@@ -1,0 +1,78 @@
+"""What the events of all tabs share: how they are wired, and the one place where an error becomes a sentence."""
+
+import inspect
+import logging
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import gradio as gr
+
+from core.errors import PrefixLabError
+
+QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}  # plumbing: no spinner, no public endpoint
+LATEST: dict[str, Any] = {"queue": False, "trigger_mode": "always_last", **QUIET}  # quick answers; of a burst the last counts
+Update = dict[Any, Any]  # component -> its new value
+log = logging.getLogger(__name__)
+
+
+class TabHandlers:
+    """What the handlers of a tab start from. `activity` names what the tab does for the status line.
+
+    `frame` is the shell (`app.shared.shell.Shell`), whose `status` component shows the status line of `lab.status`.
+    """
+
+    activity = ""
+
+    def __init__(self, lab: Any, frame: Any) -> None:
+        self.lab, self.shell = lab, frame
+
+    def report(self, page: str, phase: str, sentence: str, activity: str = "") -> Update:
+        """Say in the status line how an activity of a page (the session hash of its requests) is getting on."""
+        return {self.shell.status: self.lab.status.report(page, activity or self.activity, phase, sentence)}
+
+    def no_update(self) -> Update:
+        """An update of nothing; Gradio takes an empty dictionary for missing outputs."""
+        return {self.shell.status: gr.skip()}
+
+    def failed(self, page: str, sentence: str) -> Update:
+        """What is shown after an error. Extend it where a tab must also be cleared."""
+        return self.report(page, "error", sentence)
+
+
+def errors_to_status(handler: Callable) -> Callable:
+    """Decorate a method of TabHandlers that returns or yields updates: what it raises becomes a sentence (see `failed`).
+
+    The page is taken from the method's `gr.Request`; give every method that can fail one.
+    """
+    if inspect.isgeneratorfunction(handler):
+
+        @wraps(handler)
+        def streaming(self: TabHandlers, *args: Any, **kwargs: Any) -> Any:
+            try:
+                yield from handler(self, *args, **kwargs)
+            except Exception as error:
+                yield self.failed(_page_of(*args, *kwargs.values()), sentence_of(error))
+
+        return streaming
+
+    @wraps(handler)
+    def returning(self: TabHandlers, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return handler(self, *args, **kwargs)
+        except Exception as error:
+            return self.failed(_page_of(*args, *kwargs.values()), sentence_of(error))
+
+    return returning
+
+
+def sentence_of(error: Exception) -> str:
+    """An error for the page. One that the project did not foresee is logged with its traceback."""
+    if isinstance(error, PrefixLabError):
+        return str(error)
+    log.error("a handler failed", exc_info=error)
+    return f"Something unexpected went wrong ({type(error).__name__}: {error}). The terminal has the details."
+
+
+def _page_of(*args: Any) -> str:
+    return next((str(arg.session_hash or "") for arg in args if hasattr(arg, "session_hash")), "")

@@ -1,0 +1,59 @@
+"""The status line. All activities of a page report here, so that it says what is true now and not what was said last."""
+
+import threading
+from dataclasses import dataclass
+
+from app.shared.cache import Cache
+from app.shared.html import tag, text
+
+DOTS = {"idle": "Ready", "loading": "Loading", "running": "Running", "done": "Done", "cancelled": "Stopped", "error": "Problem"}
+UNDER_WAY = ("loading", "running")
+PAGES = 256
+
+
+@dataclass(frozen=True)
+class Report:
+    """What an activity last said: `phase` is a key of DOTS."""
+
+    phase: str
+    sentence: str
+
+
+class StatusLine:
+    """What each activity of each page last reported."""
+
+    def __init__(self, pages: int = PAGES) -> None:
+        self._reports: Cache[str, dict[str, Report]] = Cache(pages)
+        self._lock = threading.Lock()
+
+    def report(self, page: str, activity: str, phase: str, sentence: str) -> str:
+        """Take a report down, and return the status line: the newest activity under way, or else the newest report.
+
+        `activity` is a word for the class, such as "examples": while others are under way, too, their names are added.
+        """
+        with self._lock:
+            reports = self._reports.get_or_compute(page, dict)
+            reports.pop(activity, None)
+            reports[activity] = Report(phase, sentence)
+            return self._line(reports)
+
+    def clear(self, page: str, activity: str) -> str:
+        """Forget an activity, and return the status line."""
+        with self._lock:
+            reports = self._reports.get_or_compute(page, dict)
+            reports.pop(activity, None)
+            return self._line(reports)
+
+    @staticmethod
+    def _line(reports: dict[str, Report]) -> str:
+        if not reports:
+            return line("idle", "")
+        busy = [activity for activity, report in reports.items() if report.phase in UNDER_WAY]
+        shown = reports[busy[-1] if busy else next(reversed(reports))]
+        others = f" Also under way: {', '.join(busy[:-1])}." if len(busy) > 1 else ""
+        return line(shown.phase, shown.sentence + others)
+
+
+def line(phase: str, sentence: str) -> str:
+    """The HTML of the status line: a word for the phase, and a sentence."""
+    return tag("div", tag("b", DOTS[phase]) + tag("span", text(sentence)), cls=f"status {phase}", role="status", data_phase=phase)

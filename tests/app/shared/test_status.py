@@ -1,0 +1,21 @@
+"""The status line says what is true now, whichever tab spoke last."""
+
+from app.shared.status import StatusLine
+
+
+def test_what_is_under_way_is_shown_until_it_ends():
+    status = StatusLine()
+    assert 'data-phase="running"' in status.report("page", "comparison", "running", "Writing…")
+    both = status.report("page", "examples", "running", "1 of 20 texts.")
+    assert "1 of 20 texts. Also under way: comparison." in both
+    still = status.report("page", "comparison", "done", "in 0.3 s")
+    assert "1 of 20 texts." in still and "Also" not in still and 'data-phase="running"' in still
+    assert "all 20 texts" in status.report("page", "examples", "done", "all 20 texts")
+    assert "in 0.3 s" in status.clear("page", "examples")
+
+
+def test_pages_do_not_see_each_other():
+    status = StatusLine()
+    status.report("a", "comparison", "running", "Writing…")
+    assert "Writing" not in status.report("b", "comparison", "error", "Problem <1>")
+    assert "Problem &lt;1&gt;" in status.report("b", "comparison", "error", "Problem <1>")
