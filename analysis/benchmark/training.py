@@ -14,7 +14,7 @@ from core.config.train import TrainConfig
 from core.errors import NotSupported
 from core.methods.prefix import PrefixMethod
 from core.methods.registry import new_method
-from core.methods.weight_method import own_copy
+from core.methods.weight_method import share_weights_copy
 from core.models.backbone import Backbone
 from core.training.batches import IGNORE, Batch, Row, collate, epochs
 from core.training.loop import train, uses_bf16
@@ -92,7 +92,7 @@ def _peft(backbone: Backbone, work: Work, rows: list[Row], mlp: int) -> Step:
         from peft import PrefixTuningConfig, get_peft_model  # late: it is slow to import
     except ImportError as error:
         raise NotSupported("The row 'peft' needs PEFT. Install what requirements.txt asks for, or choose other rows.") from error
-    model, device = own_copy(backbone.model, lambda name: False), backbone.device
+    model, device = share_weights_copy(backbone.model, lambda name: False), backbone.device
     model.set_attn_implementation("sdpa")  # transformers' own attention, not ours
     kind = "CAUSAL_LM" if backbone.opening is None else "SEQ_2_SEQ_LM"
     wanted = PrefixTuningConfig(

@@ -9,7 +9,7 @@ from typing import Any
 from core.config.methods import OF_METHOD, UNTRAINED
 from core.config.train import TrainConfig
 from core.errors import BadInput, StoreError, TrainingFailed
-from core.methods.registry import METHODS
+from core.methods.registry import METHOD_CLASSES
 from core.runs.manage import take
 from core.runs.status import standing
 from core.runs.store import Run, Store, check_id
@@ -115,4 +115,4 @@ def told(losses: dict[float, float], seed: int) -> str:
 
 def has_rate(method: str) -> bool:
     """Whether a rate can be chosen for a method."""
-    return method in METHODS and method != UNTRAINED
+    return method in METHOD_CLASSES and method != UNTRAINED

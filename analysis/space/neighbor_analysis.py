@@ -18,7 +18,7 @@ from analysis.space.trajectory import history, input_history
 from analysis.space.vocabulary_kv import KEYS, KINDS, SITE, VALUES, Table, table_parts
 from analysis.tensor_cache import TensorCache
 from core.errors import BadInput
-from core.methods.loading import TEXT, LoadedRun, as_read
+from core.methods.loading import TEXT_RUN, LoadedRun, end_line
 from core.models.backbone import Backbone
 from core.prefix.prefix import Prefix
 from core.runs.store import Run
@@ -118,7 +118,7 @@ def _at_the_input(run: Run, backbone: Backbone) -> Tensor | None:
     """The vectors that a run's virtual tokens are at the model's input; None where it has keys and values only."""
     if run.method == "embedding":
         return load_file(run.weights)["embeddings"].float()  # checked when the run was loaded
-    text = as_read(run.id.removeprefix(TEXT)) if run.method == "text" else run.config.get("context", "")
+    text = end_line(run.id.removeprefix(TEXT_RUN)) if run.method == "text" else run.config.get("context", "")
     if run.method not in ("text", "in_context"):
         return None
     return backbone.model.get_input_embeddings().weight[backbone.encode(text)].detach().float().cpu()

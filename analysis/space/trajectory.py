@@ -4,7 +4,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from core.errors import BadInput
-from core.methods.embedding import folded
+from core.methods.embedding import fold_embeddings
 from core.models.backbone import Backbone
 from core.prefix.prefix import Prefix
 from core.runs.store import Run
@@ -19,7 +19,11 @@ def history(run: Run, backbone: Backbone | None = None) -> list[tuple[int, Prefi
     BadInput where the file is damaged.
     """
     if run.method == "embedding":
-        return [] if backbone is None else [(update, folded(backbone, kept)) for update, kept in input_history(run, backbone)]
+        return (
+            []
+            if backbone is None
+            else [(update, fold_embeddings(backbone, kept)) for update, kept in input_history(run, backbone)]
+        )
     if run.method not in ("prefix", "infix"):
         return []
     return [(update, Prefix(past, run.backbone, run.fingerprint, run.id)) for update, past in sorted(_read(run).items())]

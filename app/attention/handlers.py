@@ -22,7 +22,7 @@ from app.shared.html import KIN
 from app.shared.last_comparison import Written
 from app.shared.model_pool import Lab
 from core.errors import BadInput, PrefixLabError
-from core.methods.loading import TEXT
+from core.methods.loading import TEXT_RUN
 from core.models.backbone import Backbone
 from core.prefix.interventions import UNTOUCHED, Intervention
 
@@ -70,7 +70,7 @@ class Handlers:
         state, runs = urlstate.read(search or "", AttentionState), urlstate.read(search or "", urlstate.Address)
         known = {run.id for run in self.lab.store.runs()}
         asked = {"prefix": runs.prefix, "finetuned": runs.finetuned}
-        lost = [name for name, run in asked.items() if run and not run.startswith(TEXT) and run not in known]
+        lost = [name for name, run in asked.items() if run and not run.startswith(TEXT_RUN) and run not in known]
         return replace(state, ignored=(*state.ignored, *lost))
 
     def come(self, tab: str, request: gr.Request) -> int:

@@ -16,7 +16,7 @@ from analysis.attention.sentences import SentenceMap, Sentences, sentence_map, s
 from app.shared.last_comparison import Subject, Written
 from app.shared.model_pool import Lab
 from core.generation.generate import Cancel, Request, next_word
-from core.methods.loading import TEXT
+from core.methods.loading import TEXT_RUN
 from core.models.backbone import Backbone
 from core.prefix.interventions import UNTOUCHED, Intervention
 from core.prefix.prefix import Prefix
@@ -46,8 +46,8 @@ class Reader:
     @property
     def title(self) -> str:
         """What it is called on the page and in figures."""
-        if self.run.startswith(TEXT):
-            return f"text prefix “{_short(self.run.removeprefix(TEXT))}”"
+        if self.run.startswith(TEXT_RUN):
+            return f"text prefix “{_short(self.run.removeprefix(TEXT_RUN))}”"
         return self.run or "base"
 
 

@@ -21,7 +21,7 @@ from app.shared.html import NAMES, tag, text
 from app.shared.last_comparison import Subject, Written
 from core.data.registry import table_of_source
 from core.errors import BadTable
-from core.methods.loading import TEXT
+from core.methods.loading import TEXT_RUN
 from core.text.detokenize import detokenise
 from core.text.tables import Fields
 
@@ -160,9 +160,9 @@ def _place(name: str, at: str, out: set[str]) -> str:
 
 
 def _beside(state: AttentionState, seen: Seen) -> str:
-    typed = state.beside.startswith(TEXT)
-    options = [("", "nothing"), *seen.beside_choices, (TEXT, "text prefix…")]
-    chosen = TEXT if typed else state.beside if state.beside in dict(options) else ""
+    typed = state.beside.startswith(TEXT_RUN)
+    options = [("", "nothing"), *seen.beside_choices, (TEXT_RUN, "text prefix…")]
+    chosen = TEXT_RUN if typed else state.beside if state.beside in dict(options) else ""
     shown = [tag("option", text(name), value=value, selected="" if value == chosen else None) for value, name in options]
     select = tag("select", "".join(shown), aria_label="Beside it", data_set="beside", data_chosen=chosen)
     return select + text_field(state.beside, "beside", hidden=not typed)

@@ -31,7 +31,7 @@ from app.space.handlers import SpaceHandlers
 from app.space.request import Wish, fit
 from core.config.decode import DecodeConfig
 from core.errors import NotSupported
-from core.methods.loading import TEXT
+from core.methods.loading import TEXT_RUN
 from core.models.backbone import DEFAULT, Backbone
 from core.runs.store import store
 from core.text.tables import linearise
@@ -144,7 +144,7 @@ def run_of(backbone: Backbone) -> str:
             return run.id
     if backbone.opening is not None:
         raise NotSupported(f"No run on {backbone.spec.name} has a prefix to look into. Train one, or name another --backbone.")
-    return f"{TEXT}Tell the table in a sentence:"
+    return f"{TEXT_RUN}Tell the table in a sentence:"
 
 
 def source_of(backbone: Backbone) -> str:

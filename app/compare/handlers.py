@@ -22,8 +22,8 @@ from app.shared.model_pool import Choice, Lab, of_task
 from core.config.decode import DecodeConfig
 from core.config.decoding_defaults import usual_decoding
 from core.errors import BadInput, BadTable, PrefixLabError
-from core.methods.loading import TEXT
-from core.methods.registry import METHODS as TABLE
+from core.methods.loading import TEXT_RUN
+from core.methods.registry import METHOD_CLASSES
 from core.models.backbone import Backbone
 from core.models.inputs import task_for
 from core.runs.store import Run
@@ -31,7 +31,7 @@ from core.task import SUMMARIZATION, Task
 from core.text.tables import Fields
 from core.text.triples import SOURCES
 
-ALL = tuple(TABLE)
+ALL = tuple(METHOD_CLASSES)
 EXAMPLES = "examples"  # what the status line calls the gallery; it is asked for, and stopped, apart from the columns
 
 
@@ -46,7 +46,7 @@ class Plan:
 
     def method(self, kind: str) -> str:
         """The method of a column's run; "" where it has none."""
-        if self.chosen[kind].startswith(TEXT):
+        if self.chosen[kind].startswith(TEXT_RUN):
             return "text"
         return next((choice.run.method for choice in self.listed if choice.run.id == self.chosen[kind]), "")
 
@@ -201,7 +201,7 @@ class Handlers(TabHandlers):
         if shown and name == shown[0] and task != shown[1]:  # another task was chosen, which may need another backbone
             name = self.lab.home(task or "", name)
         if shown and [name, task] != shown:  # runs of before are not asked for any more
-            prefix, finetuned = (run if run.startswith(TEXT) else "" for run in (prefix, finetuned))
+            prefix, finetuned = (run if run.startswith(TEXT_RUN) else "" for run in (prefix, finetuned))
         if table["form"] == self.lab.form(task or "") and (not shown or shown[0] == name):
             source_editor.current(table)  # a bad table is told before a model is loaded
         if not self.lab.is_loaded(name):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from app.shared.html import KIN, METHODS, NAMES, count, tag, text
 from app.shared.method_labels import label, mark, title, trained
 from app.shared.model_pool import Choice
-from core.methods.loading import TEXT
+from core.methods.loading import TEXT_RUN
 from core.models.backbone import Backbone
 from core.runs.store import Run
 
@@ -13,7 +13,7 @@ from core.runs.store import Run
 def pick(kind: str, choices: Sequence[Choice], wanted: str) -> str:
     """The id of the run to show: the wanted one where it fits or is a text; else the first that does of the method that the
     column is named after, else of its kin, else none."""
-    if wanted.startswith(TEXT):
+    if wanted.startswith(TEXT_RUN):
         return wanted
     fit = [choice.run for choice in choices if not choice.reason]
     first = sorted((run for run in fit if run.method in KIN[kind]), key=lambda run: run.method != METHODS[kind])
@@ -35,7 +35,7 @@ def run_head(kind: str, choices: Sequence[Choice], chosen: str, wanted: str, bac
     """Name, what was trained, and the select of runs; those that do not fit are listed with the reason."""
     run = next((choice.run for choice in choices if choice.run.id == chosen), None)
     sub = text(trained(run, backbone)) if run else f"no run on {text(backbone.spec.name)}"
-    if typed := chosen.startswith(TEXT):
+    if typed := chosen.startswith(TEXT_RUN):
         sub = "a text in front, nothing trained"
     select = _select(kind, choices, chosen, backbone)
     note = ""
@@ -50,7 +50,7 @@ def run_head(kind: str, choices: Sequence[Choice], chosen: str, wanted: str, bac
 def text_field(run_id: str, name: str, hidden: bool) -> str:
     """Where a text prefix is typed; it shows beside a select whose choice is "text prefix…"."""
     shown = {
-        "value": run_id.removeprefix(TEXT) if run_id.startswith(TEXT) else "",
+        "value": run_id.removeprefix(TEXT_RUN) if run_id.startswith(TEXT_RUN) else "",
         "data_text": name,
         "aria_label": "Text prefix",
         "placeholder": "Type an instruction or an example, then Enter",
@@ -72,7 +72,7 @@ def _select(kind: str, choices: Sequence[Choice], chosen: str, backbone: Backbon
     others = [_option(kind, choice, chosen, backbone) for choice in choices if choice.run.method not in KIN[kind]]
     options = "".join(near)
     if kind == "prefix":
-        options += tag("option", "text prefix…", value=TEXT, selected="selected" if chosen.startswith(TEXT) else None)
+        options += tag("option", "text prefix…", value=TEXT_RUN, selected="selected" if chosen.startswith(TEXT_RUN) else None)
     if others:
         options += tag("optgroup", "".join(others), label="Other methods")
     if not chosen:
@@ -81,7 +81,7 @@ def _select(kind: str, choices: Sequence[Choice], chosen: str, backbone: Backbon
         "select",
         options,
         aria_label=f"Run of the column {NAMES[kind]}",
-        data_chosen=TEXT if chosen.startswith(TEXT) else chosen,
+        data_chosen=TEXT_RUN if chosen.startswith(TEXT_RUN) else chosen,
         cls="pl-run",
         name=METHODS[kind],
     )

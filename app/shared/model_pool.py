@@ -16,7 +16,7 @@ from app.shared.last_comparison import Subjects
 from app.shared.status import StatusLine
 from app.shared.tickets import Tickets
 from core.errors import PrefixLabError
-from core.methods.loading import TEXT, LoadedRun, load_run, text_run
+from core.methods.loading import TEXT_RUN, LoadedRun, load_run, text_run
 from core.models.backbone import DEFAULT, DEFAULTS, Backbone, bundled, fetch, load_backbone
 from core.runs.store import Run, Store, store
 from core.serving.engine import Engine
@@ -179,8 +179,8 @@ class Lab:
     def _load(self, run_id: str, backbone: Backbone) -> LoadedRun:
         key = (run_id, backbone.spec.fingerprint)
         loaded = self._prefixes.get(key) or self._models.get(key)
-        if run_id.startswith(TEXT):
-            loaded = loaded or text_run(run_id.removeprefix(TEXT), backbone)
+        if run_id.startswith(TEXT_RUN):
+            loaded = loaded or text_run(run_id.removeprefix(TEXT_RUN), backbone)
         else:
             run = self.store.get(run_id)
             if loaded is None or loaded.run.created != run.created:  # trained anew under the same name

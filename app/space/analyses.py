@@ -12,7 +12,7 @@ from analysis.space.neighbor_analysis import EMBEDDINGS, RANKS, SITE, AnySpace, 
 from analysis.space.neighbors import Control, random_control
 from analysis.space.projection import Cloud, Projection, pca, umap
 from app.shared.model_pool import Lab, unfit
-from core.methods.loading import TEXT
+from core.methods.loading import TEXT_RUN
 from core.models.backbone import Backbone
 from core.runs.store import Run
 
@@ -103,7 +103,7 @@ class Studio:
 
     def key(self, backbone: Backbone, view: View) -> Key:
         """Names a scene: what is looked at, and when each run was made (one may be trained anew under the same name)."""
-        made = tuple(run_id if run_id.startswith(TEXT) else self.lab.store.get(run_id).created for run_id in view.runs)
+        made = tuple(run_id if run_id.startswith(TEXT_RUN) else self.lab.store.get(run_id).created for run_id in view.runs)
         return backbone.spec.fingerprint, view, made
 
     def _open(self, backbone: Backbone, view: View) -> Generator[tuple[None, int, int], None, _Kept]:

@@ -26,7 +26,7 @@ from app.space.components import SpacePage
 from app.space.request import Fitted, Wish, fit
 from app.space.state import SpaceState, parted
 from core.errors import BadInput, PrefixLabError
-from core.methods.loading import TEXT
+from core.methods.loading import TEXT_RUN
 from core.models.backbone import Backbone
 
 ALL = ("all", 0)  # the choice of all heads
@@ -171,7 +171,9 @@ class SpaceHandlers:
         depth, heads = spec.depth(wish.site), [ALL, *range(1, spec.kv_heads + 1)]
         deep = wish.space != EMBEDDINGS
         return {
-            page.runs: gr.update(choices=runs + [(run, run) for run in wish.runs if run.startswith(TEXT)], value=list(wish.runs)),
+            page.runs: gr.update(
+                choices=runs + [(run, run) for run in wish.runs if run.startswith(TEXT_RUN)], value=list(wish.runs)
+            ),
             page.site: gr.update(value=wish.site, visible=len(spec.sites) > 1, interactive=deep),
             page.layer: gr.update(
                 choices=list(range(1, depth + 1)), value=wish.layer, interactive=deep, label=f"Layer (1–{depth})"

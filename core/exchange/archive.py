@@ -14,8 +14,8 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from core.errors import BadInput, NotSupported, StoreError
-from core.methods.registry import METHODS
+from core.errors import BadInput, StoreError
+from core.methods.registry import method_class
 from core.prefix.prefix import Prefix
 from core.runs.store import Run, Store, check_id, write_json
 
@@ -164,8 +164,7 @@ def _copy(given: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path) -> None:
 
 def _check_run(run: Run) -> None:
     """What can be told without the backbone: a known method, tensors that can be read, a prefix that is one."""
-    if run.method not in METHODS:
-        raise NotSupported(f"The run {run.id!r} is of the method {run.method!r}. Known: {', '.join(METHODS)}. Give one of those.")
+    method_class(run)
     if run.method == "prefix":
         Prefix.load(run.weights)
     for path in (run.weights, run.folder / HISTORY):

@@ -15,7 +15,7 @@ from core.config.train import TrainConfig
 from core.errors import BadInput, NotSupported
 from core.exchange.import_checkpoint import OUR_NOTE, PEFT_CONFIG, PEFT_WEIGHTS, Foreign
 from core.methods.lora import LoraMethod
-from core.methods.weight_method import named_tensors
+from core.methods.weight_method import read_weights
 from core.models.backbone import Backbone
 from core.prefix.prefix import Prefix
 from core.runs.store import Run, Store, save_run
@@ -125,9 +125,9 @@ def _prefix_adapter(run: Run) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 def _lora_adapter(run: Run) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The same of LoRA: PEFT puts its own name before a module's, and leaves out the adapter's ("default")."""
-    stored = named_tensors(run)
+    stored = read_weights(run)
     modules = {name.split(".lora_")[0].rsplit(".", 1)[-1] for name in stored}
-    config = LoraMethod.sized(TrainConfig.of(run.config), stored)
+    config = LoraMethod.config_from_tensors(TrainConfig.of(run.config), stored)
     tensors = {f"base_model.model.{name.replace('.default.', '.')}": tensor for name, tensor in stored.items()}
     return tensors, {
         "peft_type": "LORA",

@@ -13,7 +13,7 @@ from core.runs.store import Run
 
 
 @dataclass(frozen=True, eq=False)
-class Served:
+class LoadedMethod:
     """What generates: the model to call and its virtual tokens, if it has any.
 
     Where `model` is the backbone's own, requests of different runs share a batch; otherwise the run brings its own.
@@ -56,6 +56,6 @@ class Method(Protocol):
         ...
 
     @classmethod
-    def served(cls, run: Run, backbone: Backbone) -> Served:
+    def load(cls, run: Run, backbone: Backbone) -> LoadedMethod:
         """A finished run on its backbone; BadInput where its file is damaged or not what this method stores."""
         ...

@@ -8,13 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from core.config.train import TrainConfig
 from core.errors import BadConfig, BadInput, NotSupported, WrongBackbone
-from core.methods.base import Served
-from core.methods.weight_method import DO
+from core.methods.base import LoadedMethod
+from core.methods.weight_method import HINT, read_weights
 from core.models.backbone import Backbone
 from core.prefix.attention import Past, PrefixState, attach
 from core.prefix.prefix import Prefix, read_past
@@ -44,7 +43,7 @@ class EmbeddingMethod:
     @contextmanager
     def attach(self, rows: int, split: Tensor | None = None) -> Iterator[None]:
         """The keys and values of the vectors as they are now, the same for all rows."""
-        with attach(self.model, PrefixState.shared(embedded_past(self.backbone, self.mlp(self.vectors)), rows)):
+        with attach(self.model, PrefixState.shared(embedding_key_values(self.backbone, self.mlp(self.vectors)), rows)):
             yield
 
     @torch.no_grad()
@@ -55,24 +54,24 @@ class EmbeddingMethod:
     @torch.no_grad()
     def prefix(self) -> Prefix:
         """The vectors' keys and values."""
-        return folded(self.backbone, self.mlp(self.vectors))
+        return fold_embeddings(self.backbone, self.mlp(self.vectors))
 
     @classmethod
-    def served(cls, run: Run, backbone: Backbone) -> Served:
+    def load(cls, run: Run, backbone: Backbone) -> LoadedMethod:
         """The shared model, and the vectors folded to a prefix."""
         check_family(backbone)
-        try:
-            vectors = load_file(run.weights)["embeddings"]
-        except Exception as error:  # safetensors raises its own class, OSError or ValueError
-            raise BadInput(f"The weights of {run.id!r} cannot be read ({str(error).strip()}). {DO}") from error
-        spec = backbone.spec
+        stored, spec = read_weights(run), backbone.spec
+        if "embeddings" not in stored:
+            raise BadInput(f"The weights of {run.id!r} hold no 'embeddings'. {HINT}")
+        vectors = stored["embeddings"]
         if vectors.ndim != 2 or vectors.shape[1] != spec.width or not 0 < len(vectors) < spec.positions:
             raise WrongBackbone(
-                f"The run {run.id!r} holds vectors of shape {tuple(vectors.shape)}, and {spec.name} has width {spec.width}. {DO}"
+                f"The run {run.id!r} holds vectors of shape {tuple(vectors.shape)}, and {spec.name} has width {spec.width}. "
+                f"{HINT}"
             )
         if not vectors.isfinite().all():
-            raise BadInput(f"The weights of {run.id!r} hold NaN or infinity. {DO}")
-        return Served(backbone.model, folded(backbone, vectors.to(backbone.device)))
+            raise BadInput(f"The weights of {run.id!r} hold NaN or infinity. {HINT}")
+        return LoadedMethod(backbone.model, fold_embeddings(backbone, vectors.to(backbone.device)))
 
 
 def check_family(backbone: Backbone) -> None:
@@ -97,14 +96,14 @@ def initial_vectors(backbone: Backbone, config: TrainConfig) -> Tensor:
     return table[(ids * (config.length // len(ids) + 1))[: config.length]]
 
 
-def folded(backbone: Backbone, vectors: Tensor) -> Prefix:
+def fold_embeddings(backbone: Backbone, vectors: Tensor) -> Prefix:
     """Input vectors (P, width) as an ordinary prefix."""
     with torch.no_grad():
-        past = embedded_past(backbone, vectors)
+        past = embedding_key_values(backbone, vectors)
     return Prefix(past, backbone.spec.name, backbone.spec.fingerprint, "embedding")
 
 
-def embedded_past(backbone: Backbone, vectors: Tensor) -> Past:
+def embedding_key_values(backbone: Backbone, vectors: Tensor) -> Past:
     """The model's keys and values for input vectors (P, width) at positions 0 to P-1; gradients flow to `vectors`."""
     was = backbone.model.training
     backbone.model.eval()  # a checkpointed layer would be computed again later, with other virtual tokens in force

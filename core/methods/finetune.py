@@ -3,11 +3,11 @@
 from typing import Any
 
 from core.config.train import TrainConfig
-from core.methods.weight_method import OwnModel, own_copy
+from core.methods.weight_method import WeightMethod, share_weights_copy
 from core.models.backbone import Backbone
 
 
-class FinetuneMethod(OwnModel):
+class FinetuneMethod(WeightMethod):
     """All weights, tied ones once."""
 
     name = "finetune"
@@ -15,4 +15,4 @@ class FinetuneMethod(OwnModel):
     @classmethod
     def build(cls, backbone: Backbone, config: TrainConfig) -> Any:
         """A whole copy."""
-        return own_copy(backbone.model, lambda name: True)
+        return share_weights_copy(backbone.model, lambda name: True)

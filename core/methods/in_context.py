@@ -11,18 +11,18 @@ from torch import Tensor, nn
 
 from core.config.train import TrainConfig
 from core.errors import BadInput, NotSupported, TooLong
-from core.methods.base import Served
+from core.methods.base import LoadedMethod
 from core.models.backbone import Backbone
 from core.prefix.attention import PrefixState, attach
 from core.prefix.prefix import Prefix, text_prefix
 from core.runs.store import Run
 from core.task import Example, Task
 
-SHARE = 2  # the text takes at most one half of the model's positions
+CONTEXT_SHARE = 0.5  # of the model's positions is the most that the text takes
 
 
 class InContextMethod:
-    """The text of `config.context`, or one made by `context_of`; `read` before use."""
+    """The text of `config.context`, or one made by `build_context`; `set_context` before use."""
 
     name = "in_context"
     infix = False
@@ -32,7 +32,7 @@ class InContextMethod:
         self.backbone, self.model, self.length = backbone, backbone.model, 0
         self.virtual: Prefix | None = None
 
-    def read(self, text: str) -> None:
+    def set_context(self, text: str) -> None:
         """Take a text in force; TooLong where it leaves too little room."""
         self.virtual = text_prefix(self.backbone, text)
         self.length = self.virtual.length
@@ -56,13 +56,13 @@ class InContextMethod:
         return self.virtual
 
     @classmethod
-    def served(cls, run: Run, backbone: Backbone) -> Served:
+    def load(cls, run: Run, backbone: Backbone) -> LoadedMethod:
         """The shared model and the text."""
         check_family(backbone)
         text = run.config.get("context")
         if not isinstance(text, str) or not text.strip():
             raise BadInput(f"The run {run.id!r} holds no context. Make it again: python launch.py train --method in_context")
-        return Served(backbone.model, text_prefix(backbone, text))
+        return LoadedMethod(backbone.model, text_prefix(backbone, text))
 
 
 def check_family(backbone: Backbone) -> None:
@@ -73,13 +73,13 @@ def check_family(backbone: Backbone) -> None:
         )
 
 
-def context_of(backbone: Backbone, task: Task, config: TrainConfig, examples: Sequence[Example]) -> str:
+def build_context(backbone: Backbone, task: Task, config: TrainConfig, examples: Sequence[Example]) -> str:
     """The instruction, and up to `config.shots` examples in the form of the task, drawn by the seed; those that do not fit are
     left out. TooLong where not one fits, BadInput where there is nothing to say."""
     if config.context:
         return config.context
     parts = [f"{config.instruction}\n"] if config.instruction else []
-    room, taken, seen = backbone.spec.positions // SHARE, 0, set()
+    room, taken, seen = int(CONTEXT_SHARE * backbone.spec.positions), 0, set()
     for example in random.Random(config.seed).sample(list(examples), len(examples)) if config.shots else []:
         shot = task.prompt(example.source) + task.answer(example.targets[0])
         if example.source not in seen and len(backbone.encode("".join([*parts, shot]))) <= room:

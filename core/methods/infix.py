@@ -5,7 +5,7 @@ The order is x, infix, separator, y. The keys and values are free, as a prefix's
 
 from core.config.train import TrainConfig
 from core.errors import NotSupported
-from core.methods.base import Served
+from core.methods.base import LoadedMethod
 from core.methods.prefix import PrefixMethod
 from core.models.backbone import Backbone
 from core.runs.store import Run
@@ -22,10 +22,10 @@ class InfixMethod(PrefixMethod):
         super().__init__(backbone, config)
 
     @classmethod
-    def served(cls, run: Run, backbone: Backbone) -> Served:
+    def load(cls, run: Run, backbone: Backbone) -> LoadedMethod:
         """The shared model and the infix."""
         check_family(backbone)
-        return super().served(run, backbone)
+        return super().load(run, backbone)
 
 
 def check_family(backbone: Backbone) -> None:

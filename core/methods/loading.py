@@ -6,14 +6,14 @@ from pathlib import Path
 
 from torch import nn
 
-from core.errors import NotSupported, WrongBackbone
-from core.methods.registry import METHODS
+from core.errors import WrongBackbone
+from core.methods.registry import method_class
 from core.models.backbone import Backbone
 from core.prefix.prefix import Prefix, text_prefix
 from core.runs.store import Run, write_json
 from core.task import Task
 
-TEXT = "text:"  # begins the id of a run that is a typed text
+TEXT_RUN = "text:"  # begins the id of a run that is a typed text
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,28 +34,26 @@ def load_run(run: Run, backbone: Backbone) -> LoadedRun:
             f"loaded is {backbone.spec.name} ({backbone.spec.fingerprint}). "
             f"Load {run.backbone}, or train a run on {backbone.spec.name}."
         )
-    if run.method not in METHODS:
-        raise NotSupported(f"The run {run.id!r} is of the method {run.method!r}. Known: {', '.join(METHODS)}. Give one of those.")
-    served = METHODS[run.method].served(run, backbone)
-    return LoadedRun(run, served.model, served.prefix, run.task)
+    loaded = method_class(run).load(run, backbone)
+    return LoadedRun(run, loaded.model, loaded.prefix, run.task)
 
 
 def text_run(text: str, backbone: Backbone) -> LoadedRun:
-    """Any text as a run: a prefix that nobody trained (core/prefix.text_prefix). Its id is TEXT + the text.
+    """Any text as a run: a prefix that nobody trained (core/prefix.text_prefix). Its id is TEXT_RUN + the text.
 
     Where the text does not end with a blank, it stands on a line of its own before the input.
     """
-    prefix = text_prefix(backbone, as_read(text))
+    prefix = text_prefix(backbone, end_line(text))
     spec, about = backbone.spec, {"length": prefix.length}
     run = Run(
-        id=TEXT + text, folder=Path(), bundled=False, status="done", backbone=spec.name, fingerprint=spec.fingerprint,
+        id=TEXT_RUN + text, folder=Path(), bundled=False, status="done", backbone=spec.name, fingerprint=spec.fingerprint,
         method="text", task=Task(), config=about, trained=0, stored=prefix.parameters, bytes=4 * prefix.parameters,
         seconds=0.0, created="", device=backbone.device.type, seed=0, command="",
     )  # fmt: skip
     return LoadedRun(run, backbone.model, prefix, run.task)
 
 
-def as_read(text: str) -> str:
+def end_line(text: str) -> str:
     """A typed text as it stands before the input."""
     return text if not text.strip() or text[-1].isspace() else text + "\n"
 

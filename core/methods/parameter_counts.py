@@ -11,7 +11,7 @@ from core.prefix.attention import prepare
 
 
 @dataclass(frozen=True)
-class Counts:
+class ParameterCounts:
     """Parameters that the optimiser changes, that the file holds, and that the backbone has; tied ones once."""
 
     trained: int
@@ -24,8 +24,8 @@ class Counts:
         return self.stored / self.backbone
 
 
-def counts(backbone: Backbone, config: TrainConfig) -> Counts:
-    """Counts of a method on a backbone; errors of `new_method`. It takes no memory, however large either is."""
+def parameter_counts(backbone: Backbone, config: TrainConfig) -> ParameterCounts:
+    """Count the parameters of a method on a backbone; errors of `new_method`. It takes no memory, however large either is."""
     with torch.device("meta"):
         model = type(backbone.model)(backbone.model.config)
         prepare(model)
@@ -33,4 +33,4 @@ def counts(backbone: Backbone, config: TrainConfig) -> Counts:
         method = new_method(bare, config.but(init="random"))  # how it begins changes no count
         trained = sum(weight.numel() for weight in method.parameters())
         stored = sum(tensor.numel() for tensor in method.tensors().values())
-    return Counts(trained, stored, backbone.spec.parameters)
+    return ParameterCounts(trained, stored, backbone.spec.parameters)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from core.config.train import TrainConfig
-from core.methods.base import Served
+from core.methods.base import LoadedMethod
 from core.models.backbone import Backbone
 from core.prefix.attention import PrefixState, attach
 from core.prefix.prefix import DirectPrefix, Prefix, PrefixEncoder, check_shape, initial_past
@@ -57,8 +57,8 @@ class PrefixMethod:
         return Prefix(self.tensors(), infix=self.infix)
 
     @classmethod
-    def served(cls, run: Run, backbone: Backbone) -> Served:
+    def load(cls, run: Run, backbone: Backbone) -> LoadedMethod:
         """The shared model and the prefix."""
         prefix = Prefix.load(run.weights, run.backbone, run.fingerprint)
         check_shape(prefix, backbone.spec, f"The run {run.id!r}")
-        return Served(backbone.model, replace(prefix, infix=cls.infix))
+        return LoadedMethod(backbone.model, replace(prefix, infix=cls.infix))

@@ -12,8 +12,9 @@ from core.methods.lora import LoraMethod
 from core.methods.prefix import PrefixMethod
 from core.methods.top_layers import TopLayersMethod
 from core.models.backbone import Backbone
+from core.runs.store import Run
 
-METHODS: dict[str, type[Method]] = {
+METHOD_CLASSES: dict[str, type[Method]] = {
     "prefix": PrefixMethod,
     "finetune": FinetuneMethod,
     "top_layers": TopLayersMethod,
@@ -37,6 +38,14 @@ TITLES = {
 
 def new_method(backbone: Backbone, config: TrainConfig) -> Method:
     """A method of the configured name, ready to train; NotSupported lists the known ones."""
-    if config.method not in METHODS:
-        raise NotSupported(f"There is no method {config.method!r}. Known: {', '.join(METHODS)}.")
-    return METHODS[config.method](backbone, config)
+    if config.method not in METHOD_CLASSES:
+        raise NotSupported(f"There is no method {config.method!r}. Known: {', '.join(METHOD_CLASSES)}.")
+    return METHOD_CLASSES[config.method](backbone, config)
+
+
+def method_class(run: Run) -> type[Method]:
+    """The class of a run's method; NotSupported lists the known ones."""
+    if run.method not in METHOD_CLASSES:
+        known = ", ".join(METHOD_CLASSES)
+        raise NotSupported(f"The run {run.id!r} is of the method {run.method!r}. Known: {known}. Give one of those.")
+    return METHOD_CLASSES[run.method]

@@ -7,12 +7,12 @@ from torch import nn
 
 from core.config.train import TrainConfig
 from core.errors import BadConfig, NotSupported
-from core.methods.weight_method import OwnModel, own_copy
+from core.methods.weight_method import WeightMethod, share_weights_copy
 from core.models.backbone import Backbone
 from core.models.blocks import stacks
 
 
-class TopLayersMethod(OwnModel):
+class TopLayersMethod(WeightMethod):
     """The last `config.layers` blocks by the model's depth, what follows them, and the token embeddings (tied ones once)."""
 
     name = "top_layers"
@@ -21,17 +21,17 @@ class TopLayersMethod(OwnModel):
         super().__init__(backbone, config)
         if backbone.dtype != torch.float32:  # its embeddings learn in fp32, so fp32 flows into the lower blocks: they need it too
             ours = {name for name, weight in self.model.named_parameters() if weight.requires_grad}
-            self.model = own_copy(self.model, lambda name: True).float()
+            self.model = share_weights_copy(self.model, lambda name: True).float()
             for name, weight in self.model.named_parameters():
                 weight.requires_grad_(name in ours)
 
     @classmethod
     def build(cls, backbone: Backbone, config: TrainConfig) -> Any:
         """A copy that shares the lower blocks with the backbone."""
-        return own_copy(backbone.model, top_names(backbone, config.layers).__contains__)
+        return share_weights_copy(backbone.model, trained_names(backbone, config.layers).__contains__)
 
 
-def top_names(backbone: Backbone, count: int) -> set[str]:
+def trained_names(backbone: Backbone, count: int) -> set[str]:
     """The names of the weights that are trained; BadConfig where the model has fewer blocks."""
     model, spec = backbone.model, backbone.spec
     if count > spec.layers:

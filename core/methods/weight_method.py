@@ -11,15 +11,15 @@ from torch import Tensor, nn
 
 from core.config.train import TrainConfig
 from core.errors import BadInput
-from core.methods.base import Served
+from core.methods.base import LoadedMethod
 from core.models.backbone import Backbone
 from core.prefix.attention import attach
 from core.runs.store import Run
 
-DO = "Train the run again, or restore the file."
+HINT = "Train the run again, or restore the file."
 
 
-def own_copy(model: nn.Module, trained: Callable[[str], bool]) -> Any:
+def share_weights_copy(model: nn.Module, trained: Callable[[str], bool]) -> Any:
     """A model of its own whose weights are the very tensors of `model`, but for those named by `trained`, which are copied.
 
     The copies alone require a gradient. A tied weight stays tied.
@@ -33,7 +33,7 @@ def own_copy(model: nn.Module, trained: Callable[[str], bool]) -> Any:
     return made
 
 
-class OwnModel:
+class WeightMethod:
     """What these methods have in common; each says in `build` what is its own: the weights that require a gradient."""
 
     name = ""
@@ -52,7 +52,7 @@ class OwnModel:
         raise NotImplementedError
 
     @classmethod
-    def sized(cls, config: TrainConfig, tensors: dict[str, Tensor]) -> TrainConfig:
+    def config_from_tensors(cls, config: TrainConfig, tensors: dict[str, Tensor]) -> TrainConfig:
         """The settings to load a file with: sizes are those of its tensors, so that it cannot ask for more than it holds."""
         return config
 
@@ -76,20 +76,20 @@ class OwnModel:
         return None
 
     @classmethod
-    def served(cls, run: Run, backbone: Backbone) -> Served:
+    def load(cls, run: Run, backbone: Backbone) -> LoadedMethod:
         """The model with the run's weights, frozen; BadInput where they are damaged or not those of such a model."""
-        tensors = named_tensors(run)
-        model = cls.build(backbone, cls.sized(TrainConfig.of(run.config), tensors))
+        tensors = read_weights(run)
+        model = cls.build(backbone, cls.config_from_tensors(TrainConfig.of(run.config), tensors))
         _fill({name: weight for name, weight in model.named_parameters() if weight.requires_grad}, tensors, run.id)
-        return Served(model.requires_grad_(False).eval())
+        return LoadedMethod(model.requires_grad_(False).eval())
 
 
-def named_tensors(run: Run) -> dict[str, Tensor]:
+def read_weights(run: Run) -> dict[str, Tensor]:
     """What a run's file holds; BadInput where it cannot be read."""
     try:
         return load_file(run.weights)
     except Exception as error:  # safetensors raises its own class, OSError or ValueError
-        raise BadInput(f"The weights of {run.id!r} cannot be read ({str(error).strip()}). {DO}") from error
+        raise BadInput(f"The weights of {run.id!r} cannot be read ({str(error).strip()}). {HINT}") from error
 
 
 @torch.no_grad()
@@ -97,12 +97,12 @@ def _fill(weights: dict[str, nn.Parameter], tensors: dict[str, Tensor], whose: s
     """Copy a file's tensors into a model's weights; both must have the same names and shapes."""
     for name, weight in weights.items():
         if name not in tensors:
-            raise BadInput(f"The weights of {whose!r} lack {name!r}. {DO}")
+            raise BadInput(f"The weights of {whose!r} lack {name!r}. {HINT}")
         if tensors[name].shape != weight.shape:
             sizes = f"{tuple(tensors[name].shape)}, and the model takes {tuple(weight.shape)}"
-            raise BadInput(f"The weights of {whose!r} do not fit: size mismatch, {name!r} is {sizes}. {DO}")
+            raise BadInput(f"The weights of {whose!r} do not fit: size mismatch, {name!r} is {sizes}. {HINT}")
         if not tensors[name].isfinite().all():
-            raise BadInput(f"The weights of {whose!r} hold NaN or infinity. {DO}")
+            raise BadInput(f"The weights of {whose!r} hold NaN or infinity. {HINT}")
         weight.copy_(tensors[name])
     if unknown := sorted(set(tensors) - set(weights)):
-        raise BadInput(f"The weights of {whose!r} hold {unknown[0]!r}, which this method does not store. {DO}")
+        raise BadInput(f"The weights of {whose!r} hold {unknown[0]!r}, which this method does not store. {HINT}")

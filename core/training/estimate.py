@@ -8,7 +8,7 @@ import torch
 
 from core.config.train import TrainConfig
 from core.methods.base import Method
-from core.methods.parameter_counts import counts
+from core.methods.parameter_counts import parameter_counts
 from core.methods.registry import new_method
 from core.models.backbone import Backbone
 from core.training.batches import Row, collate, epochs
@@ -37,7 +37,7 @@ def plan(backbone: Backbone, config: TrainConfig, sample: Sequence[Row], rows: i
     model (twice the work of going forward), fine-tuning also makes weight gradients (three times). One short step of the device.
     In-context learning makes no updates.
     """
-    counted = counts(backbone, config)
+    counted = parameter_counts(backbone, config)
     updates = total_updates(config, rows) if counted.trained else 0
     forward = _seconds_of_a_batch(backbone, config, sample)
     factor = 3.0 if config.method == "finetune" else 2.0

@@ -20,7 +20,7 @@ from torch import Tensor
 from core.config.train import TrainConfig
 from core.errors import BadInput, StoreError, TrainingFailed, WrongBackbone
 from core.methods.base import Method
-from core.methods.in_context import InContextMethod, context_of
+from core.methods.in_context import InContextMethod, build_context
 from core.methods.registry import new_method
 from core.models.backbone import Backbone
 from core.runs.store import Run, Store, save_run, write_json, write_text
@@ -95,8 +95,8 @@ class Training:
     def _in_context(self, method: InContextMethod, examples: Sequence[Example], valid: Sequence[Example]) -> Run:
         """Keep the text; there is nothing to train. Its file of weights is empty."""
         began = time.monotonic()
-        text = context_of(self.backbone, self.task, self.config, examples)
-        method.read(text)
+        text = build_context(self.backbone, self.task, self.config, examples)
+        method.set_context(text)
         rows = self._valid_rows(valid, method)
         loss = evaluate_loss(method, rows, self.config) if rows else None
         seconds = time.monotonic() - began

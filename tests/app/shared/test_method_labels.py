@@ -9,7 +9,7 @@ from app.shared.method_labels import lanes, mark, title, trained
 from app.shared.model_pool import Lab
 from core.config.decode import DecodeConfig
 from core.generation.generate import generate, request_of
-from core.methods.registry import METHODS
+from core.methods.registry import METHOD_CLASSES
 from core.runs.store import Store
 from tests.support.tiny_models import make_run, make_tiny_backbone
 
@@ -22,7 +22,7 @@ def many(tmp_path_factory) -> Lab:
     """A run of every method, called by its name."""
     place = tmp_path_factory.mktemp("many")
     folder = make_tiny_backbone(place / "tiny-gpt2")
-    for method in METHODS:
+    for method in METHOD_CLASSES:
         make_run(folder, place / "runs", method, method, updates=2, layers=1, rank=2, shots=1, rate=1e-2)
     return Lab(str(folder), "cpu", Store(place / "runs"))
 
@@ -47,19 +47,21 @@ def test_two_methods_are_told_side_by_side_as_each_alone(many, first, second):
 
 def test_a_column_begins_with_the_method_it_is_named_after_and_lists_the_others(many):
     backbone = many.backbone(many.default)
-    listed = many.choices(tuple(METHODS), backbone)
+    listed = many.choices(tuple(METHOD_CLASSES), backbone)
     assert [run_picker.pick(kind, listed, "") for kind in ("prefix", "finetuned")] == ["prefix", "finetune"]
     assert run_picker.pick("prefix", listed, "lora") == "lora"
     head = run_picker.run_head("prefix", listed, "lora", "lora", backbone)
     assert "<h2>LoRA</h2>" in head and "updates of rank 2, 1.2 %" in head
     near, others = head.split("<optgroup")
     assert 'value="infix"' in near and 'value="adapter"' in others and "adapter, Adapter, " in others
-    for method in METHODS:
+    for method in METHOD_CLASSES:
         assert f'value="{method}"' in head
 
 
 def test_without_a_prefix_the_column_stays_empty_rather_than_show_another_kind(many):
-    listed = [choice for choice in many.choices(tuple(METHODS), many.backbone(many.default)) if choice.run.method == "adapter"]
+    listed = [
+        choice for choice in many.choices(tuple(METHOD_CLASSES), many.backbone(many.default)) if choice.run.method == "adapter"
+    ]
     assert run_picker.pick("prefix", listed, "") == "" and run_picker.pick("finetuned", listed, "") == "adapter"
 
 
@@ -71,7 +73,7 @@ def test_what_was_trained_is_told_with_the_measured_share(many):
     assert told["in_context"] == "text in front, nothing trained"
     assert told["top_layers"] == "the last 1 layers, 50 %"
     assert told["finetune"] == "42 k weights of its own"
-    assert len({mark("prefix", run) for run in many.store.runs()}) == len(METHODS)
+    assert len({mark("prefix", run) for run in many.store.runs()}) == len(METHOD_CLASSES)
 
 
 def test_the_braces_say_what_is_shared():

@@ -12,8 +12,8 @@ from core.config.methods import OF_METHOD
 from core.config.presets import PRESETS
 from core.data.source import DataSource
 from core.errors import BadConfig, BadInput
-from core.methods.parameter_counts import counts
-from core.methods.registry import METHODS
+from core.methods.parameter_counts import parameter_counts
+from core.methods.registry import METHOD_CLASSES
 from core.runs.store import Store
 from tests.support.tiny_models import ARTICLES, EXAMPLES
 
@@ -49,7 +49,7 @@ def test_the_plan_counts_what_will_be_trained(lab, house):
     wish = Wish("mine", "own", backbone=house.backbone, own={"length": 3, "mlp": 8, "updates": 5})
     examples, valid, _ = wish.examples()
     took, backbone = planned(lab, wish, examples, valid)
-    counted = counts(backbone, wish.config())
+    counted = parameter_counts(backbone, wish.config())
     assert (took.trained, took.stored, took.updates) == (counted.trained, counted.stored, 5)
     assert took.stored == 2 * 2 * 4 * 3 * 8 and took.bytes > 4 * took.stored and took.seconds > 0
 
@@ -85,7 +85,7 @@ def test_a_model_that_reads_and_writes_apart_is_trained_on_articles(lab, house, 
 
 
 def test_each_method_asks_for_its_own_settings_and_in_context_for_no_training(lab, house):
-    assert set(OF_METHOD) == set(METHODS)
+    assert set(OF_METHOD) == set(METHOD_CLASSES)
     asked = [house.backbone, False, "own", "in_context", "told", None, "bundled", "", [], [], "table"]
     told = wish(*asked, *({"instruction": "Tell it.", "shots": 2.0, "rate": 9.0, "length": 0}.get(name) for name in OWN))
     assert told.changes() == {"instruction": "Tell it.", "shots": 2}

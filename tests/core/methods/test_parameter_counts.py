@@ -12,9 +12,8 @@ from transformers import BartConfig, BartForConditionalGeneration, GPT2Config, G
 from core.config.methods import METHODS
 from core.config.presets import preset
 from core.config.train import TrainConfig
-from core.methods.parameter_counts import counts
-from core.methods.registry import METHODS as BUILT
-from core.methods.registry import new_method
+from core.methods.parameter_counts import parameter_counts
+from core.methods.registry import METHOD_CLASSES, new_method
 from core.models.backbone import Backbone, BackboneSpec, load_backbone
 from core.prefix.attention import prepare
 
@@ -72,13 +71,13 @@ LARGE = [
 
 @pytest.mark.parametrize(("changes", "trained", "stored"), MEDIUM)
 def test_gpt2_medium(medium, changes, trained, stored):
-    found = counts(medium, TrainConfig(**changes))
+    found = parameter_counts(medium, TrainConfig(**changes))
     assert (found.trained, found.stored, found.backbone) == (trained, stored, 354_823_168)
 
 
 @pytest.mark.parametrize(("changes", "trained", "stored"), LARGE)
 def test_bart_large(large, changes, trained, stored):
-    found = counts(large, TrainConfig(**changes))
+    found = parameter_counts(large, TrainConfig(**changes))
     assert (found.trained, found.stored, found.backbone) == (trained, stored, 406_291_456)
 
 
@@ -91,18 +90,18 @@ def test_shares_of_the_bundled_model():
         0.31: dict(method="adapter", bottleneck=8),
     }
     for percent, changes in shares.items():
-        assert 100 * counts(backbone, TrainConfig(**changes)).share == pytest.approx(percent, rel=0.06)
+        assert 100 * parameter_counts(backbone, TrainConfig(**changes)).share == pytest.approx(percent, rel=0.06)
 
 
-@pytest.mark.parametrize("name", BUILT)
+@pytest.mark.parametrize("name", METHOD_CLASSES)
 def test_counts_are_those_of_the_method_itself(tiny, name):
     config = TrainConfig(method=name, length=3, mlp=8)
-    method, found = new_method(tiny, config), counts(tiny, config)
+    method, found = new_method(tiny, config), parameter_counts(tiny, config)
     assert found.trained == sum(weight.numel() for weight in method.parameters())
     assert found.stored == sum(tensor.numel() for tensor in method.tensors().values())
 
 
 def test_every_method_has_settings_in_every_preset():
-    assert METHODS.keys() == BUILT.keys()
+    assert METHODS.keys() == METHOD_CLASSES.keys()
     for name in METHODS:
         assert all(preset(one, name).method == name for one in ("paper", "fast", "mini"))
