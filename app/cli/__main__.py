@@ -1,4 +1,4 @@
-"""`python -m app.cli`, by which app/train/jobs.py starts a training."""
+"""`python -m app.cli`: the command line without launch.py's set-up; app/train/jobs.py starts trainings by it."""
 
 import sys
 

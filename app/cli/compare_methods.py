@@ -1,33 +1,65 @@
-"""The verb `methods`: every method trained alike and scored on the same tables; the runs stay in the store."""
+"""The verb `methods`: train every method alike and score all on the same tables; the runs stay in the store."""
 
 import argparse
 import json
 import threading
+from typing import TYPE_CHECKING, Any
 
-from tqdm import tqdm
-
-from analysis.experiments.compare_methods import SHOWN, Trial, by_method, markdown, spread_of, trials
-from analysis.experiments.learning_rates import Rows, check_rates
-from app.cli.common import command_of, data_source, say, say_skipped, stop_on_ctrl_c
-from app.cli.main import overrides
+from app.cli.common import command_of, say, say_skipped, stop_on_ctrl_c
+from app.cli.options import (
+    add_config_options,
+    add_data_options,
+    add_model_options,
+    add_parser,
+    data_source,
+    overrides,
+)
 from core.config.decode import DecodeConfig
 from core.config.decoding_defaults import paper_decoding
 from core.config.methods import METHODS
-from core.config.presets import preset
+from core.config.presets import PRESETS, preset
 from core.config.train import TrainConfig
 from core.data.registry import spread
 from core.errors import BadInput
-from core.models.backbone import DEFAULT, load_backbone
-from core.models.inputs import task_for
 from core.runs.store import check_id, store
-from core.training.trainer import Training
+
+if TYPE_CHECKING:
+    from analysis.experiments.compare_methods import Trial
+
+
+def add_verb(verbs: Any) -> None:
+    """Add the verb and its arguments."""
+    example = "python launch.py methods --run demo --updates 100"
+    verb = add_parser(verbs, "methods", "train every method on the same rows, score all on the same tables", example, methods)
+    add_data_options(verb, "a folder with a file per split (default: the bundled tables)")
+    verb.add_argument("--run", required=True, help="the runs are named RUN-METHOD; those that exist are scored as they are")
+    verb.add_argument("--method", action="append", choices=list(METHODS), help="only this method; may be repeated (default: all)")
+    verb.add_argument("--preset", default="fast", choices=sorted(PRESETS), help="it has a learning rate for each method")
+    verb.add_argument(
+        "--rates", nargs="+", type=float, metavar="RATE", help="try each of these for every method; validation loss chooses"
+    )
+    verb.add_argument("--seeds", type=int, default=1, help="runs of each method, with seeds from 0 on (default 1)")
+    verb.add_argument("--rows", type=int, default=0, help="train on this many rows only")
+    verb.add_argument("--split", default="test", help="the split to score on: dev or test")
+    verb.add_argument("--tables", type=int, default=0, help="score this many tables only, evenly spaced over the set")
+    add_model_options(verb, "mini-gpt2")
+    add_config_options(verb, TrainConfig, ("method", "preset", "seed"), "the preset's")
+    add_config_options(verb, DecodeConfig, default="the paper's")
 
 
 def methods(args: argparse.Namespace) -> int:
-    """Train and score one method after the other; the table comes at the end, or one JSON object a line as it comes."""
+    """Train and score one method after the other; print a table at the end, or with --json one object a line at once."""
+    from tqdm import tqdm
+
+    from analysis.experiments.compare_methods import trials
+    from analysis.experiments.learning_rates import Rows, check_rates
+    from core.models.backbone import DEFAULT, load_backbone
+    from core.models.inputs import task_for
+    from core.training.trainer import Training
+
     check_id(args.run)
     if args.seeds < 1:
-        raise BadInput(f"--seeds is {args.seeds}: say at least 1.")
+        raise BadInput(f"--seeds is {args.seeds}: give 1 or more.")
     chosen, rates = list(dict.fromkeys(args.method or METHODS)), args.rates or []
     skipped: list[str] = []
     source = data_source(args, rows=args.rows)
@@ -38,44 +70,48 @@ def methods(args: argparse.Namespace) -> int:
     if not test:
         raise BadInput(f"The split {args.split!r} holds no row to score on. Give another --split.")
     backbone = load_backbone(args.backbone or DEFAULT, args.device)
-    form = task_for(backbone, source.name, form=source.task_form)
+    task = task_for(backbone, source.name, form=source.task_form)
     changes = overrides(args, TrainConfig)
     changes.pop("method", None)
     name = changes.pop("preset")
-    plan = Training(backbone, form, TrainConfig(), store(), args.run, command_of(args), source=source.to_dict())
+    plan = Training(backbone, task, TrainConfig(), store(), args.run, command_of(args), source=source.to_dict())
     decode = paper_decoding(source.name).but(**overrides(args, DecodeConfig))
     stop = threading.Event()
     stop_on_ctrl_c(stop, args)
     with tqdm(disable=args.json, unit="update", smoothing=0.05) as bar:
 
-        def progress(what: str, update: int, total: int) -> None:
+        def progress(description: str, update: int, total: int) -> None:
             bar.total, bar.n = total, update
-            bar.set_description(what, refresh=False)
+            bar.set_description(description, refresh=False)
             bar.update(0)
 
         def config(method: str) -> TrainConfig:
             return preset(name, method, source.name, **changes)
 
         rows = Rows(examples, valid, stop.is_set, progress)
-        found = []
-        for trial in trials(plan, chosen, config, rows, test, decode, rates, args.seeds):
-            found.append(trial)
-            _tell(args, trial)
-    _sum_up(args, found)
+        results = []
+        for result in trials(plan, chosen, config, rows, test, decode, rates, args.seeds):
+            results.append(result)
+            _print_result(args, result)
+    _print_summary(args, results)
     return 0
 
 
-def _sum_up(args: argparse.Namespace, found: list[Trial]) -> None:
+def _print_summary(args: argparse.Namespace, results: "list[Trial]") -> None:
+    from analysis.experiments.compare_methods import by_method, markdown, spread_of
+
     if not args.json:
-        print(markdown(found, args.rates or []))
+        print(markdown(results, args.rates or []))
     elif args.seeds > 1:
-        for group in by_method(found):
+        for group in by_method(results):
             print(json.dumps(spread_of(group)), flush=True)
 
 
-def _tell(args: argparse.Namespace, trial: Trial) -> None:
+def _print_result(args: argparse.Namespace, result: "Trial") -> None:
+    from analysis.experiments.compare_methods import SHOWN
+
     if args.json:
-        print(json.dumps(trial.values()), flush=True)
+        print(json.dumps(result.values()), flush=True)
         return
-    scores = ", ".join(f"{name} {score.value:.1f}" for name, score in trial.result.scores.items() if name in SHOWN)
-    say(args, f"{trial.run.id if trial.run else 'the frozen model'}: {scores}")
+    scores = ", ".join(f"{name} {score.value:.1f}" for name, score in result.result.scores.items() if name in SHOWN)
+    say(args, f"{result.run.id if result.run else 'the frozen model'}: {scores}")

@@ -1,59 +1,98 @@
-"""`evaluate`: score a run on a test set, or outputs that any system wrote (`app.scoring`)."""
+"""The verb `evaluate`: score a run on a test set, or outputs of any system (`app.cli.score`)."""
 
 import argparse
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from tqdm import tqdm
-
-from analysis.evaluation.evaluate import Evaluation, scored
-from analysis.evaluation.evaluate import evaluate as evaluate_run
-from app.cli.common import data_source, loaded_run, say_skipped
-from app.cli.main import overrides
-from app.cli.score import score
+from app.cli.common import load_backbone_and_run, say_skipped
+from app.cli.options import (
+    add_config_options,
+    add_data_options,
+    add_model_options,
+    add_parser,
+    data_source,
+    overrides,
+)
 from core.config.decode import DecodeConfig
 from core.config.decoding_defaults import paper_decoding
 from core.data.registry import spread
 from core.data.source import COLUMNS, DataSource
 from core.errors import BadInput
-from core.methods.loading import add_scores
-from core.models.inputs import task_for
 from core.runs.store import store
 from core.task import SUMMARIZATION, Example
 from core.text.articles import lead
 from core.text.triples import SOURCES
 
-OWN_FILES = (*SOURCES, SUMMARIZATION)  # sets whose files are not E2E's
+if TYPE_CHECKING:
+    from analysis.evaluation.evaluate import Evaluation
+
+OWN_FILES = (*SOURCES, SUMMARIZATION)  # data sets whose files are not E2E's
+SUITES = ["e2e", "webnlg", "dart", "rouge", "plain"]
+
+
+def add_verb(verbs: Any) -> None:
+    """Add the verb and its arguments."""
+    example = "python launch.py evaluate --run e2e-prefix --data e2e_folder --split test"
+    verb = add_parser(verbs, "evaluate", "score a run, or the frozen model, on a test set", example, evaluate)
+    verb.add_argument("--run", help="the run to score (default: the frozen model)")
+    add_data_options(verb, "a folder with a file per split, or a file")
+    verb.add_argument("--split", default="test", help="train, dev or test; of WebNLG also test_seen and test_unseen")
+    verb.add_argument("--tables", type=int, default=0, help="score this many tables only, evenly spaced over the set")
+    verb.add_argument("--hyps", metavar="FILE", help="write the outputs to this file, one a line")
+    verb.add_argument("--hyps-in", metavar="FILE", help="score these outputs of any system instead of a run: one a line, or CSV")
+    verb.add_argument(
+        "--refs", nargs="+", metavar="FILE", help="with --hyps-in: the references, as the official scripts read them, or the set"
+    )
+    verb.add_argument(
+        "--against", metavar="FILE", help="with --hyps-in: outputs of a second system, compared by a paired bootstrap"
+    )
+    verb.add_argument("--score", default="e2e", choices=SUITES, help="with --hyps-in: whose metrics (default e2e)")
+    verb.add_argument("--lead", type=int, default=0, metavar="N", help="score the first N sentences of each article instead")
+    verb.add_argument("--batch", type=int, default=32, help="tables generated in one batch (default 32)")
+    add_model_options(verb)
+    add_config_options(verb, DecodeConfig, default="the paper's")
+    verb.epilog = """Decoding defaults are the paper's: beam 5, 5 to 100 new tokens, length penalty 1; for articles beam 6,
+11 to 62 new tokens, length penalty 0.8, no repeated 3-token phrase.
+
+Outputs of any system, in the official scripts' formats:
+  --hyps-in out.txt --refs devel-conc.txt                         E2E: references in blocks with an empty line between
+  --hyps-in out.txt --refs ref0.lex ref1.lex ref2.lex --score webnlg   also dart: a file a reference, line by line
+  --hyps-in out.txt --refs webnlg_folder --split test --score webnlg   the set itself: seen, unseen and all"""
 
 
 def evaluate(args: argparse.Namespace) -> int:
-    """Score, print, and note the scores with the run where it is the user's own and every table was scored."""
+    """Generate, score and print; store the scores with the user's own run where every table was scored."""
     if args.hyps_in or args.refs:
+        from app.cli.score import score
+
         return score(args)
     if not args.data:
-        raise BadInput("Say what to score on: --data with a set's folder, or --hyps-in with outputs and --refs with references.")
-    if args.hyps and (not Path(args.hyps).absolute().parent.is_dir() or Path(args.hyps).is_dir()):  # told before the work is done
-        raise BadInput(f"Cannot write {args.hyps}: it is a folder, or lies in none. Give a file in a folder that is there.")
+        raise BadInput("Nothing to score on: give --data with a set's folder, or --hyps-in with outputs and --refs.")
+    if args.hyps and (not Path(args.hyps).absolute().parent.is_dir() or Path(args.hyps).is_dir()):  # before the work is done
+        raise BadInput(
+            f"Cannot write {args.hyps}: it is a folder, or its folder does not exist. Give a file in a folder that does."
+        )
     source = _source(args)
     decode = paper_decoding(source.name).but(**overrides(args, DecodeConfig))
     examples = _examples(args, source)
     result = _evaluated(args, source, examples, decode)
     if args.hyps:
         _write_lines(Path(args.hyps), result.outputs)
-    _note(args, source, result)
+    _store_scores(args, source, result)
     if args.json:
-        found = {"run": args.run, "set": source.name, "split": args.split, "scores": result.records()}
-        print(json.dumps(found | {"not_computed": result.not_computed, "seconds": round(result.seconds, 1)}))
+        record = {"run": args.run, "set": source.name, "split": args.split, "scores": result.records()}
+        print(json.dumps(record | {"not_computed": result.not_computed, "seconds": round(result.seconds, 1)}))
         return 0
-    for name, record in result.records().items():
-        print(f"{name:14} {record['value']:6.2f}   n={record['n']}   {record['signature']}")
+    for name, value in result.records().items():
+        print(f"{name:14} {value['value']:6.2f}   n={value['n']}   {value['signature']}")
     for name, reason in result.not_computed.items():
         print(f"{name:14} {'–':>6}   {reason}")
     return 0
 
 
 def _source(args: argparse.Namespace) -> DataSource:
-    """The data: of the run's own set where the command line names none and that set has files of its own, else E2E's."""
+    """The data: without --set the run's own set where that has files of its own, else E2E's."""
     if args.set is None and args.run is not None and (own := store().get(args.run).task.name) in OWN_FILES:
         args.set = own
     if args.set is None and args.lead:
@@ -70,11 +109,16 @@ def _examples(args: argparse.Namespace, source: DataSource) -> list[Example]:
     return spread(examples, args.tables) if args.tables else examples
 
 
-def _evaluated(args: argparse.Namespace, source: DataSource, examples: list[Example], decode: DecodeConfig) -> Evaluation:
+def _evaluated(args: argparse.Namespace, source: DataSource, examples: list[Example], decode: DecodeConfig) -> "Evaluation":
+    from tqdm import tqdm
+
+    from analysis.evaluation.evaluate import evaluate as evaluate_run
+    from core.models.inputs import task_for
+
     if args.lead:
-        return _leads(args, source, examples)
-    backbone, loaded = loaded_run(args, source.task_form)
-    form, prefix = (loaded.task, loaded.prefix) if loaded else (task_for(backbone, source.name, form=source.task_form), None)
+        return _lead_baseline(args, source, examples)
+    backbone, loaded = load_backbone_and_run(args, source.task_form)
+    task, prefix = (loaded.task, loaded.prefix) if loaded else (task_for(backbone, source.name, form=source.task_form), None)
     model = loaded.model if loaded else backbone.model
     with tqdm(disable=args.json, unit="table") as bar:
 
@@ -82,11 +126,13 @@ def _evaluated(args: argparse.Namespace, source: DataSource, examples: list[Exam
             bar.total = total
             bar.update(done - bar.n)
 
-        return evaluate_run(model, backbone, form, prefix, examples, decode, args.batch, progress, source.name, source.task_form)
+        return evaluate_run(model, backbone, task, prefix, examples, decode, args.batch, progress, source.name, source.task_form)
 
 
-def _leads(args: argparse.Namespace, source: DataSource, examples: list[Example]) -> Evaluation:
-    """The baseline of summarization: no model, the beginning of each article."""
+def _lead_baseline(args: argparse.Namespace, source: DataSource, examples: list[Example]) -> "Evaluation":
+    """The baseline of summarization: no model, the first sentences of each article."""
+    from analysis.evaluation.evaluate import scored
+
     if args.run is not None or source.task_form != "article" or args.lead < 1:
         raise BadInput(
             f"--lead {args.lead} scores the first sentences of articles: give 1 or more, articles as --data and no --run."
@@ -95,8 +141,10 @@ def _leads(args: argparse.Namespace, source: DataSource, examples: list[Example]
     return scored(source.name, texts, examples)
 
 
-def _note(args: argparse.Namespace, source: DataSource, result: Evaluation) -> None:
-    """Keep the scores with the run; those of another set than the run's own under that set's name."""
+def _store_scores(args: argparse.Namespace, source: DataSource, result: "Evaluation") -> None:
+    """Store the scores with the run; those of another set than the run's own under that set's name."""
+    from core.methods.loading import add_scores
+
     run = store().get(args.run) if args.run is not None else None
     if run and not run.bundled and not args.tables:
         own = source.name in (run.task.name, COLUMNS)

@@ -1,47 +1,83 @@
-"""The verbs `import` and `export`: read the arguments, one call below, print."""
+"""The verbs `import` and `export`: PEFT adapters, the paper's authors' checkpoints, and runs as zips."""
 
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
-from app.cli.common import command_of, summary
+from app.cli.common import command_of, run_record
+from app.cli.options import LAYOUTS, add_model_options, add_parser, hidden_alias
 from core.errors import BadInput
-from core.exchange.archive import export_zip, import_zip
-from core.exchange.export_peft import export_peft, keep_foreign
-from core.exchange.import_checkpoint import read_foreign
-from core.models.backbone import load_backbone
 from core.runs.store import store
 from core.task import task
 
 
-def bring_in(args: argparse.Namespace) -> int:
-    """A checkpoint of PEFT or of the authors' code, or a zip, becomes a run."""
+def add_import(verbs: Any) -> None:
+    """Add `import` and its arguments."""
+    example = "python launch.py import --from peft_folder --run theirs --backbone gpt2"
+    about = "make a run from a prefix trained by PEFT or by the paper's authors' code, or from a zip"
+    verb = add_parser(verbs, "import", about, example, import_run)
+    which = verb.add_mutually_exclusive_group(required=True)
+    which.add_argument("--from", dest="folder", metavar="FOLDER", help="the checkpoint's folder")
+    which.add_argument("--zip", metavar="FILE", help="a run that `export --zip` wrote")
+    verb.add_argument("--run", help="name of the new run (default with --zip: the run's own)")
+    verb.add_argument("--task", help="name of the task it was trained for (default: the checkpoint's, or e2e)")
+    verb.add_argument(
+        "--layout", choices=LAYOUTS, help="the separator between table and text (default: paper for the authors' code)"
+    )
+    hidden_alias(verb, "--form", "layout", LAYOUTS)
+    add_model_options(verb, "mini-gpt2")
+    verb.epilog = "Only tensors are unpickled; an MLP is folded into the prefix; a prefix of another model is refused."
+
+
+def add_export(verbs: Any) -> None:
+    """Add `export` and its arguments."""
+    example = "python launch.py export --run e2e-prefix --to peft_folder"
+    verb = add_parser(verbs, "export", "write a prefix or a LoRA run as a PEFT adapter, or any run as a zip", example, export_run)
+    verb.add_argument("--run", required=True, help="the run to write")
+    where = verb.add_mutually_exclusive_group(required=True)
+    where.add_argument("--to", metavar="FOLDER", help="a new folder")
+    where.add_argument("--zip", metavar="FILE", help="a new file: any run, whole, for `import --zip`")
+    verb.add_argument("--base", default="", help="the model's name in the PEFT configuration (default: the run's backbone)")
+
+
+def import_run(args: argparse.Namespace) -> int:
+    """Make a run of a checkpoint of PEFT or of the authors' code, or of a zip."""
     if args.zip:
-        return _unzipped(args)
+        return _import_zip(args)
     if not args.run:
         raise BadInput("The new run needs a name. Give one with --run.")
+    from core.exchange.export_peft import keep_foreign
+    from core.exchange.import_checkpoint import read_foreign
+    from core.models.backbone import load_backbone
+
     store().check_free(args.run)
     backbone = load_backbone(args.backbone, args.device)
-    found = read_foreign(Path(args.folder), backbone.spec)
-    form = found.task.but(name=args.task, form=task(args.task).form) if args.task else found.task
-    form = task(form.name, args.form, form.form) if args.form else form
-    run = keep_foreign(found, args.run, backbone, store(), form, command_of(args))
+    checkpoint = read_foreign(Path(args.folder), backbone.spec)
+    learned = checkpoint.task.but(name=args.task, form=task(args.task).form) if args.task else checkpoint.task
+    learned = task(learned.name, args.layout, learned.form) if args.layout else learned
+    run = keep_foreign(checkpoint, args.run, backbone, store(), learned, command_of(args))
     if args.json:
-        print(json.dumps(summary(run)))
+        print(json.dumps(run_record(run)))
         return 0
-    length = found.prefix.length
-    print(f"{run.id}: {length} virtual tokens, {run.stored:,} numbers ({run.bytes / 1e6:.2f} MB) in {run.folder}. {run.notes}")
+    size = f"{checkpoint.prefix.length} virtual tokens, {run.stored:,} numbers ({run.bytes / 1e6:.2f} MB)"
+    print(f"{run.id}: {size} in {run.folder}. {run.notes}")
     return 0
 
 
-def _unzipped(args: argparse.Namespace) -> int:
+def _import_zip(args: argparse.Namespace) -> int:
+    from core.exchange.archive import import_zip
+
     run = import_zip(Path(args.zip), store(), args.run or "")
-    print(json.dumps(summary(run)) if args.json else f"{run.id}: a {run.method} run of {run.backbone}, in {run.folder}.")
+    print(json.dumps(run_record(run)) if args.json else f"{run.id}: a {run.method} run of {run.backbone}, in {run.folder}.")
     return 0
 
 
-def take_out(args: argparse.Namespace) -> int:
-    """A prefix run becomes a PEFT folder, or any run a zip."""
+def export_run(args: argparse.Namespace) -> int:
+    """Write a run as a PEFT folder, or as a zip."""
+    from core.exchange.archive import export_zip
+    from core.exchange.export_peft import export_peft
+
     if args.zip:
         file = export_zip(store().get(args.run), Path(args.zip))
         print(json.dumps({"run": args.run, "file": str(file)}) if args.json else f"{args.run} is in {file}.")

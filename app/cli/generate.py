@@ -1,32 +1,127 @@
-"""What `generate` is asked to tell: a table, triples or an article, from the command line, a file or standard input."""
+"""The verb `generate`: write the text of a table, or summarize an article, with a run or with the frozen model."""
 
 import argparse
+import json
 import sys
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from app.cli.common import load_backbone_and_run, say
+from app.cli.options import add_config_options, add_model_options, add_parser, hidden_alias, overrides
+from core.config.decode import DecodeConfig
+from core.config.decoding_defaults import usual_decoding
 from core.data.registry import source_of
 from core.errors import BadInput
-from core.models.backbone import Backbone
-from core.models.inputs import read_source
-from core.runs.store import Run
-from core.task import SUMMARIZATION, Task, task
+from core.runs.store import Run, store
+from core.task import FORMS, SUMMARIZATION, Task, task
 from core.text.articles import looks_english
+from core.text.detokenize import detokenise
+
+if TYPE_CHECKING:
+    from core.models.backbone import Backbone
 
 
-def asked(args: argparse.Namespace, run: Run | None) -> tuple[str, str]:
-    """(form, source): what the text is (see Task), and the text as a source of that form.
+def add_verb(verbs: Any) -> None:
+    """Add the verb and its arguments."""
+    table = "name : The Eagle | Type : coffee shop | food : Chinese | area : riverside"
+    about = "write the text of a table, or summarize an article, with a run or with the frozen model"
+    verb = add_parser(verbs, "generate", about, f'python launch.py generate --run e2e-prefix "{table}"', generate)
+    verb.add_argument("table", nargs="?", help="the table or the triples in any notation, or - to read standard input")
+    verb.add_argument("--article", metavar="FILE", help="summarize the article in this file instead, or - to read standard input")
+    verb.add_argument("--run", help="the run to use (default: the frozen model)")
+    verb.add_argument(
+        "--text-prefix", metavar="TEXT", help="instead of a run: use this text, read by the frozen model, as prefix"
+    )
+    verb.add_argument(
+        "--alpha",
+        type=float,
+        default=1.0,
+        help="multiply the odds of attending to the prefix by this: 0 hides the prefix (default 1)",
+    )
+    verb.add_argument("--raw", action="store_true", help="print the model's text as it is tokenized")
+    verb.add_argument(
+        "--input-format", choices=FORMS, help="what the input is: a table, triples or any text (default: as the run learned)"
+    )
+    hidden_alias(verb, "--form", "input_format", FORMS)
+    add_model_options(verb)
+    add_config_options(verb, DecodeConfig, default="see below")
+    verb.epilog = """Decoding defaults: tables greedy, at most 80 new tokens, no repeated 6-token phrase; articles beam 6,
+11 to 62 new tokens, no repeated 3-token phrase. Otherwise 5 beams, length penalty 1.5
+(1 for triples and texts), temperature 1, top-p 1, all tokens, seed 0."""
 
-    Raises BadInput for no text, two, or a file that cannot be read; BadTable, BadInput for what is none of that form.
+
+def generate(args: argparse.Namespace) -> int:
+    """Print one text; greedy and sampled text as it is written, beam search at its end."""
+    from core.generation.generate import check_fits, request_of, stream
+    from core.generation.generate import generate as generate_all
+    from core.models.inputs import task_for
+    from core.prefix.interventions import Intervention
+
+    changes = overrides(args, DecodeConfig)
+    intervention = Intervention(args.alpha)
+    if args.run is not None and args.text_prefix is not None:
+        raise BadInput("A run and a text prefix were given, and a model takes one prefix: give either --run or --text-prefix.")
+    run = store().get(args.run) if args.run is not None else None
+    form, source = read_input(args, run)  # a bad table is reported before the model is loaded
+    defaults = usual_decoding(form)
+    decode = defaults.but(**{"min_new": min(defaults.min_new, changes.get("max_new", defaults.max_new))} | changes)
+    backbone, loaded = load_backbone_and_run(args, form)
+    learned = loaded.task if loaded else task_for(backbone, SUMMARIZATION if form == "article" else "e2e")
+    model, prefix = (loaded.model, loaded.prefix) if loaded else (backbone.model, None)
+    if prefix is None and not intervention.idle:
+        raise BadInput(f"--alpha {args.alpha:g} needs a prefix: give a prefix run, or a text with --text-prefix.")
+    request = replace(request_of(backbone, learned, source, prefix, decode.seed), intervention=intervention)
+    check_fits(backbone, len(request.prompt_ids), prefix.length if prefix else 0, decode.max_new)
+    warnings = input_warnings(backbone, form, source, learned)
+    for sentence in warnings:
+        say(args, sentence)
+    clean = str if args.raw or form == "article" else detokenise
+    if args.json or decode.mode == "beam":
+        result = generate_all(model, backbone, [request], decode)[0]
+        record = {"run": args.run, "source": source, "text": clean(result.text), "raw": result.text, "tokens": len(result.ids)}
+        record |= {"notes": warnings} if warnings else {}
+        record |= {"alpha": intervention.alpha} if prefix is not None else {}
+        record |= {"finish": result.finish, "seconds": round(result.seconds, 3)}
+        print(json.dumps(record) if args.json else clean(result.text))
+        return 0
+    texts = (step[0].text_so_far for step in stream(model, backbone, [request], decode) if step[0] is not None)
+    for part in printable_parts(texts, clean):
+        print(part, end="", flush=True)
+    print()
+    return 0
+
+
+def printable_parts(texts: Iterable[str], clean: Callable[[str], str], held: int = 3) -> Iterator[str]:
+    """Yield what to print of a growing text.
+
+    The last words are held back: what follows may still be joined to them ("£ 20 - 25").
+    """
+    text, printed = "", ""
+    for text in texts:
+        ready = " ".join(clean(text).split(" ")[:-held])
+        if ready.startswith(printed):
+            yield ready[len(printed) :]
+            printed = ready
+    whole = clean(text)
+    yield whole[len(printed) :] if whole.startswith(printed) else "\n" + whole
+
+
+def read_input(args: argparse.Namespace, run: Run | None) -> tuple[str, str]:
+    """Return (form, source): the form of the input (see Task), and the input as a source of that form.
+
+    Raises BadInput for no input, two inputs, or an unreadable file; BadTable or BadInput where it is not of that form.
     """
     if (args.article is None) == (args.table is None):
-        raise BadInput("Say what to tell, once: a table in quotes, or an article with --article FILE (- for standard input).")
+        raise BadInput("Give one input: a table in quotes, or an article with --article FILE (- for standard input).")
     learned = run.task.form if run else task("e2e" if args.article is None else SUMMARIZATION).form
     if args.article is not None and learned not in ("article", "text"):
+        inputs = "tables" if learned == "table" else "triples"
         raise BadInput(
-            f"The run {args.run!r} learned to tell {'tables' if learned == 'table' else 'triples'}, and an article was given. "
-            "Choose a run of the task summarization."
+            f"The run {args.run!r} was trained on {inputs}, and an article was given. Choose a run of the task summarization."
         )
-    form = args.form or learned
+    form = args.input_format or learned
     if "-" in (args.article, args.table):
         return form, source_of(form, _standard_input())
     return form, source_of(form, args.table if args.article is None else _file(Path(args.article)))
@@ -48,19 +143,23 @@ def _file(path: Path) -> str:
         raise BadInput(f"{path.name} is not UTF-8 text (see byte {error.start}). Save the article as plain text.") from error
     except (OSError, ValueError) as error:  # ValueError: a null character in the name
         reason = getattr(error, "strerror", None) or error
-        raise BadInput(f"{path} cannot be read: {reason}. Give a file that is there, or - for standard input.") from error
+        raise BadInput(f"{path} cannot be read: {reason}. Give a file that exists, or - for standard input.") from error
 
 
-def remarks(backbone: Backbone, form: str, text: str, learned: Task) -> list[str]:
-    """What a reader should know of an article: that its end is not read, that it is not English. A sentence each."""
+def input_warnings(backbone: "Backbone", form: str, text: str, learned: Task) -> list[str]:
+    """What a reader should know of an article, a sentence each: that its end is cut off, that it is not in English."""
+    from core.models.inputs import read_source
+
     if form != "article":
         return []
-    source, said = read_source(backbone, learned, text), []
+    source, warnings = read_source(backbone, learned, text), []
     if source.is_cut:
-        said.append(
+        warnings.append(
             f"The article has {source.tokens:,} tokens, and the first {source.kept} are read, up to "
             f"“…{' '.join(text[: source.end].split()[-6:])}”; the rest is left out."
         )
     if not looks_english(text):
-        said.append(f"The article does not look like English, which is what models like {backbone.spec.name} were trained on.")
-    return said
+        warnings.append(
+            f"The article does not look like English, the language that models like {backbone.spec.name} were trained on."
+        )
+    return warnings

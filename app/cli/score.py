@@ -16,35 +16,40 @@ def score(args: argparse.Namespace) -> int:
     if not args.hyps_in or not args.refs:
         raise BadInput("Give both: --hyps-in with the outputs, one a line, and --refs with the references.")
     other = Path(args.against) if args.against else None
-    found = score_files(Path(args.hyps_in), [Path(file) for file in args.refs], args.score, args.split, other)
+    scored = score_files(Path(args.hyps_in), [Path(file) for file in args.refs], args.score, args.split, other)
     if args.json:
-        record: dict[str, Any] = {"outputs": args.hyps_in, "n": found.n, "scores": _records(found.scores)}
+        record: dict[str, Any] = {"outputs": args.hyps_in, "n": scored.n, "scores": _records(scored.scores)}
         if other:
-            record |= {"against": args.against, "their_scores": _records(found.other)}
-            record["differences"] = [vars(one) | {"better": one.better} for one in found.differences]
+            record |= {"against": args.against, "their_scores": _records(scored.other)}
+            record["differences"] = [vars(difference) | {"better": difference.better} for difference in scored.differences]
         print(json.dumps(record))
         return 0
-    for one in found.scores:
-        print(_line(one))
+    for result in scored.scores:
+        print(_line(result))
     if other:
         print(f"\nAgainst {args.against}:")
-        for difference in found.differences:
+        for difference in scored.differences:
             print(difference.sentence(Path(args.hyps_in).name, other.name))
     return 0
 
 
-def _line(one: Result) -> str:
-    if isinstance(one, NotComputed):
-        return f"{one.name:14} {'–':>9}   {one.reason}"
-    arrow = "higher" if one.higher_is_better else "lower"
-    return f"{one.name:14} {one.value:9.4f}   {arrow} is better   n={one.n}   {one.signature}"
+def _line(result: Result) -> str:
+    if isinstance(result, NotComputed):
+        return f"{result.name:14} {'–':>9}   {result.reason}"
+    arrow = "higher" if result.higher_is_better else "lower"
+    return f"{result.name:14} {result.value:9.4f}   {arrow} is better   n={result.n}   {result.signature}"
 
 
 def _records(results: list[Result]) -> dict[str, dict[str, Any]]:
-    return {one.name: _record(one) for one in results}
+    return {result.name: _record(result) for result in results}
 
 
-def _record(one: Result) -> dict[str, Any]:
-    if isinstance(one, NotComputed):
-        return {"value": None, "reason": one.reason}
-    return {"value": one.value, "higher_is_better": one.higher_is_better, "signature": one.signature, "n": one.n}
+def _record(result: Result) -> dict[str, Any]:
+    if isinstance(result, NotComputed):
+        return {"value": None, "reason": result.reason}
+    return {
+        "value": result.value,
+        "higher_is_better": result.higher_is_better,
+        "signature": result.signature,
+        "n": result.n,
+    }

@@ -227,7 +227,7 @@ class Jobs:
 
     def _begin(self, job: Job) -> None:
         device = [] if self.device == "auto" else ["--device", self.device]
-        command = [sys.executable, "-m", "app.cli.main", *job.words, "--json", *device]
+        command = [sys.executable, "-m", "app.cli", *job.words, "--json", *device]
         with open(self.folder / f"{job.run}.log", "wb") as log:
             process = subprocess.Popen(
                 command,

@@ -38,7 +38,7 @@ def test_the_form_and_the_task_can_be_named(folder, tmp_path, capsys):
     main(["export", "--run", "mine", "--to", str(tmp_path / "adapter")])
     capsys.readouterr()
     arguments = ["import", "--from", tmp_path / "adapter", "--run", "again", "--backbone", folder]
-    run = output(capsys, *arguments, "--form", "paper", "--task", "webnlg")
+    run = output(capsys, *arguments, "--layout", "paper", "--task", "webnlg")
     assert run["task"]["separator"] == " <|endoftext|>" and run["task"]["name"] == "webnlg"
     assert main(list(map(str, arguments))) == 1
     assert "There is a run 'again' already" in capsys.readouterr().err

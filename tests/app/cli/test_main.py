@@ -73,12 +73,12 @@ def test_generate_prints_the_text_and_json_says_more(trained, folder, capsys):
 
 
 def test_a_growing_text_is_printed_as_the_whole_text_reads():
-    from app.cli.common import as_it_comes
+    from app.cli.generate import printable_parts
     from core.text.detokenize import detokenise
 
     text = "The Eagle 's price is £ 20 - 25 , and it is family - friendly , in the city centre ."
     words = text.split(" ")
-    parts = list(as_it_comes((" ".join(words[:n]) for n in range(1, len(words) + 1)), detokenise))
+    parts = list(printable_parts((" ".join(words[:n]) for n in range(1, len(words) + 1)), detokenise))
     assert "".join(parts) == detokenise(text)
     assert len([part for part in parts if part]) > 8
 
@@ -144,7 +144,7 @@ def test_every_verb_explains_itself_with_an_example(verb, capsys):
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 def test_ctrl_c_stops_and_keeps(folder, data, home):
-    command = [sys.executable, "-c", "import sys; from app.cli import main; sys.exit(main(sys.argv[1:]))"]
+    command = [sys.executable, "-c", "import sys; from app.cli.main import main; sys.exit(main(sys.argv[1:]))"]
     options = ["train", "--data", data, "--run", "stopped", "--backbone", folder, "--updates", "100000", "--batch", "2"]
     process = subprocess.Popen([*command, *options], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     state = home / "runs" / "stopped" / "state.json"

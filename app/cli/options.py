@@ -1,0 +1,121 @@
+"""Options that several verbs share, and what each setting means in a sentence."""
+
+import argparse
+from collections.abc import Callable, Sequence
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import Any
+
+from core.data.hub import is_hub
+from core.data.source import NAMES, DataSource
+from core.task import FORMS
+
+LAYOUTS = ["newline", "paper"]
+HELP = {
+    "length": "number of virtual tokens",
+    "mlp": "hidden size of the reparametrization MLP; 0 trains keys and values directly",
+    "init": "how a prefix is initialized: random, zeros or words",
+    "init_words": "with --init words: the words whose activations initialize the prefix",
+    "layers": "top_layers: how many of the last blocks are trained",
+    "bottleneck": "adapter: hidden units; 0 derives them from --share",
+    "share": "adapter: share of the backbone's parameters (0.03 is 3 %%); 0 comes close to a prefix of --length",
+    "instruction": "in_context: a sentence before the examples",
+    "shots": "in_context: the largest number of examples; as many as fit are used",
+    "context": "in_context: use exactly this text instead",
+    "rank": "lora: rank of the update matrices",
+    "lora_alpha": "lora: the updates are scaled by lora_alpha / rank",
+    "rate": "peak learning rate",
+    "epochs": "passes over the data",
+    "updates": "stop after this many updates instead",
+    "batch": "examples per batch",
+    "accumulate": "batches per update (gradient accumulation)",
+    "warmup": "updates of linear warm-up",
+    "clip": "clip gradients to this norm; 0 turns clipping off",
+    "reduction": "loss: token (mean over tokens) or sentence (sum per sentence, mean over the batch)",
+    "autocast": "bfloat16 autocast: auto, on or off",
+    "checkpointing": "gradient checkpointing: less memory, more time",
+    "validate_every": "updates between validations",
+    "patience": "stop after this many validations without a lower loss; 0 never stops early",
+    "save_every": "updates between checkpoints",
+    "valid_rows": "number of validation examples used",
+    "watch": "updates between samples of one fixed example (watch.jsonl in the run's folder); 0 samples none",
+    "mode": "greedy, sample or beam",
+    "beams": "number of beams",
+    "max_new": "largest number of new tokens",
+    "min_new": "smallest number of new tokens",
+    "temperature": "sampling: below 1 is safer, above 1 is wilder",
+    "top_k": "sampling: only the k likeliest tokens; 0 keeps all",
+    "top_p": "sampling: only the likeliest tokens that together reach probability p",
+    "length_penalty": "beam search: above 0 favors longer texts",
+    "no_repeat": "never repeat a phrase of this many tokens; 0 allows it",
+    "seed": "seed of every random choice",
+}
+
+Job = Callable[[argparse.Namespace], int]
+
+
+def add_parser(verbs: Any, name: str, about: str, example: str, job: Job) -> argparse.ArgumentParser:
+    """Add a verb; `job` runs it and returns the exit code."""
+    description = f"{about[0].upper()}{about[1:]}.\n\nExample:\n  {example}"
+    verb = verbs.add_parser(name, help=about, description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    verb.add_argument("--json", action="store_true", help="print JSON (one object, or one a line) instead of text")
+    verb.set_defaults(job=job)
+    return verb
+
+
+def hidden_alias(verb: argparse.ArgumentParser, old: str, dest: str, choices: Sequence[str] | None = None) -> None:
+    """Keep an option's former name working, without listing it in the help."""
+    verb.add_argument(old, dest=dest, choices=choices, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+
+
+def add_model_options(verb: argparse.ArgumentParser, backbone: str | None = None, default: str = "the run's own") -> None:
+    """Which backbone, and on which device."""
+    help_ = f"a bundled model, a folder, or a name on the model hub (default: {backbone or default})"
+    verb.add_argument("--backbone", default=backbone, help=help_)
+    verb.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+
+
+def add_config_options(verb: argparse.ArgumentParser, config: type, skip: Sequence[str] = (), default: str = "") -> None:
+    """Add an option for each field of a configuration class, so that the command line never lags behind it."""
+    for field in fields(config):
+        if field.name in skip:
+            continue
+        assert field.default is not MISSING
+        option, kind = "--" + field.name.replace("_", "-"), type(field.default)
+        value = f"default: {default}" if default else f"default {field.default}"
+        help_ = f"{HELP[field.name]} ({value})" if field.name in HELP else value
+        if kind is bool:
+            verb.add_argument(option, action="store_true", default=None, help=help_)
+        else:
+            verb.add_argument(option, type=kind, default=None, help=help_, metavar=kind.__name__.upper())
+
+
+def overrides(args: argparse.Namespace, config: type) -> dict[str, Any]:
+    """Return the fields of a configuration that were given on the command line."""
+    values = {field.name: getattr(args, field.name, None) for field in fields(config)}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def add_data_options(verb: argparse.ArgumentParser, data: str) -> None:
+    """Which data: the fields of `core.data.source.DataSource`."""
+    verb.add_argument("--data", metavar="PATH", help=f"{data}; with --set columns also hub:NAME, a data set of the model hub")
+    verb.add_argument("--set", choices=NAMES, help="which data set this is (default: the run's own, or e2e)")
+    verb.add_argument(
+        "--source", action="append", metavar="COLUMN", help="with --set columns: the input column; several make a table"
+    )
+    verb.add_argument("--target", action="append", metavar="COLUMN", help="with --set columns: the text column; may be repeated")
+    verb.add_argument("--source-form", choices=FORMS, help="with --set columns: what the one source column holds (default table)")
+    verb.add_argument("--topic-column", metavar="COLUMN", help="with --set summarization: the topic column (default: topic)")
+    verb.add_argument(
+        "--topics", metavar="SPLIT", help="with --set summarization: news-to-sports or within-news, the paper's splits by topic"
+    )
+    verb.add_argument("--skip-bad", action="store_true", help="skip rows that cannot be used, and say how many there are")
+
+
+def data_source(args: argparse.Namespace, **more: Any) -> DataSource:
+    """Return the data source that the options name."""
+    options = {"set": args.set, "source": args.source, "target": args.target, "form": args.source_form}
+    options |= {"group": args.topic_column, "topics": args.topics}
+    options = {name: value for name, value in options.items() if value}
+    data = args.data if not args.data or is_hub(args.data) else str(Path(args.data).resolve())
+    return DataSource.of(options | {"data": data or "", "skip_bad": args.skip_bad} | more)

@@ -1,0 +1,151 @@
+"""The verb `train`: train a prefix, or another method, into the store."""
+
+import argparse
+import json
+import threading
+from typing import TYPE_CHECKING, Any
+
+from app.cli.common import command_of, run_record, say, say_skipped, stop_on_ctrl_c
+from app.cli.options import (
+    LAYOUTS,
+    add_config_options,
+    add_data_options,
+    add_model_options,
+    add_parser,
+    data_source,
+    hidden_alias,
+    overrides,
+)
+from core.config.methods import METHODS
+from core.config.presets import PRESETS, preset
+from core.config.train import TrainConfig
+from core.data.source import DataSource
+from core.runs.store import Run, store
+from core.task import SUMMARIZATION, Example
+
+if TYPE_CHECKING:
+    from core.training.trainer import Training
+
+SAMPLED = "animal-018"  # a bundled table whose topic is held out of training
+
+EPILOG = """
+
+Your own data, with columns by name (CSV, TSV or JSON lines; rows with the same source count as one, with several targets):
+  --set columns --data mine.csv --source table --target text
+  --set columns --data mine.csv --source name --source city --target text    several columns make a table
+  --set columns --data mine.jsonl --source triples --target text --source-form webnlg
+
+Articles and summaries (JSON lines, CSV, text files), on an encoder-decoder model such as mini-bart:
+  --task summarization --data news_folder
+  --task summarization --data news_folder --topics news-to-sports            tested on topics that are not trained on
+  --task summarization --data mine.csv --source body --target abstract --topic-column desk"""
+
+
+def add_verb(verbs: Any) -> None:
+    """Add the verb and its arguments."""
+    example = "python launch.py train --data e2e_folder --run my-prefix --method prefix --preset mini"
+    verb = add_parser(verbs, "train", "train a prefix, or another method, on tables or articles with their texts", example, train)
+    add_data_options(verb, "a folder with a file per split, or a file (default: the bundled tables)")
+    verb.add_argument(
+        "--task",
+        help="name of the task under which the app lists the run (default: the data set's); summarization also chooses articles",
+    )
+    verb.add_argument(
+        "--cut", type=int, help="largest number of source tokens; 0 for no limit (default: 512 for articles, else no limit)"
+    )
+    verb.add_argument("--run", required=True, help="name of the new run")
+    verb.add_argument("--resume", action="store_true", help="resume a run that was stopped or killed, with the run's settings")
+    verb.add_argument("--method", default="prefix", choices=list(METHODS))
+    verb.add_argument("--preset", default="mini", choices=sorted(PRESETS), help="paper is meant for GPT-2-medium")
+    verb.add_argument("--layout", choices=LAYOUTS, help="the separator between table and text (default: the preset's)")
+    hidden_alias(verb, "--form", "layout", LAYOUTS)
+    verb.add_argument(
+        "--rows", type=int, default=0, help="train on this many rows only: the first; of WebNLG and DART, evenly spaced entries"
+    )
+    verb.add_argument("--half", action="store_true", help="store the weights as fp16")
+    add_model_options(verb, default="mini-gpt2; mini-bart for articles")
+    add_config_options(verb, TrainConfig, ("method", "preset"), "the preset's")
+    verb.epilog = "Learning rates of the presets:\n" + "\n".join(f"  {name:11} {_rates(name)}" for name in METHODS) + EPILOG
+
+
+def _rates(method: str) -> str:
+    return ", ".join(f"{name} {preset(name, method).rate:g}" for name in PRESETS)
+
+
+def train(args: argparse.Namespace) -> int:
+    """Train into the store; Ctrl-C stops and saves, `--resume` continues."""
+    from tqdm import tqdm
+
+    from analysis.experiments.training_sampler import looker
+
+    training, examples, valid = _resumed(args) if args.resume else _new(args)
+    sampled = _sampled_example(DataSource.of(training.source), examples, valid)
+    training.look = looker(training.backbone, training.task, sampled)
+    stop = threading.Event()
+    stop_on_ctrl_c(stop, args)
+    with tqdm(disable=args.json, unit="update", smoothing=0.05) as bar:
+        for step in training.steps(examples, valid, stop.is_set):
+            bar.total, bar.n = step.total, step.index
+            losses = {"loss": f"{step.loss:.3f}"} | ({"valid": f"{step.valid_loss:.3f}"} if step.valid_loss is not None else {})
+            bar.set_postfix(losses, refresh=False)
+            bar.update(0)
+            if args.json and (step.valid_loss is not None):
+                record = {"update": step.index, "total": step.total, "loss": step.loss, "valid_loss": step.valid_loss}
+                print(json.dumps(record), flush=True)
+    run = training.run
+    assert run is not None
+    print(json.dumps(run_record(run)) if args.json else _sentence(run))
+    return 0
+
+
+def _resumed(args: argparse.Namespace) -> "tuple[Training, list[Example], list[Example]]":
+    """A training that continues from its last checkpoint, with its training and validation examples."""
+    from core.models.backbone import load_backbone
+    from core.training.trainer import resumed
+
+    training = resumed(store(), args.run, lambda name: load_backbone(name, args.device))
+    return training, *_examples(args, DataSource.of(training.source))
+
+
+def _new(args: argparse.Namespace) -> "tuple[Training, list[Example], list[Example]]":
+    """A training that has not begun, with its training and validation examples."""
+    from core.models.backbone import DEFAULT, DEFAULTS, load_backbone
+    from core.models.inputs import task_for
+    from core.training.trainer import Training
+
+    changes = overrides(args, TrainConfig)
+    store().check_free(args.run)
+    args.set = args.set or (SUMMARIZATION if args.task == SUMMARIZATION or args.topics else None)
+    source = data_source(args, rows=args.rows)
+    config = preset(changes.pop("preset"), changes.pop("method"), args.task or source.name, **changes)
+    examples, valid = _examples(args, source)  # a bad file is reported before the model is loaded
+    if args.preset == "paper":
+        advice = "a small model learns faster with 'mini' or 'fast'"
+        say(args, f"The preset 'paper' is meant for GPT-2-medium and BART-large; {advice}.")
+    layout = args.layout or ("paper" if args.preset == "paper" else "newline")
+    backbone = load_backbone(args.backbone or DEFAULTS.get(source.task_form, DEFAULT), args.device)
+    task = task_for(backbone, args.task or source.name, layout, source.task_form, args.cut)
+    return Training(backbone, task, config, store(), args.run, command_of(args), args.half, source.to_dict()), examples, valid
+
+
+def _examples(args: argparse.Namespace, source: DataSource) -> tuple[list[Example], list[Example]]:
+    """Training and validation examples; skipped rows are reported."""
+    skipped: list[str] = []
+    examples, valid = source.training(skipped)
+    say_skipped(args, skipped)
+    return examples, valid
+
+
+def _sampled_example(source: DataSource, examples: list[Example], valid: list[Example]) -> Example:
+    """The example sampled while training: of the bundled tables one with a held-out topic, else the first not trained on."""
+    if source.name == "records":
+        return next((example for example in source.read("example", []) if example.id == SAMPLED), examples[0])
+    return (valid or examples)[0]
+
+
+def _sentence(run: Run) -> str:
+    loss = f", validation loss {run.valid_loss:.3f}" if run.valid_loss is not None else ""
+    return (
+        f"{run.id}: {run.status} after {run.updates} updates in {run.seconds:.0f} s{loss}. Trained {run.trained:,} parameters, "
+        f"stored {run.stored:,} ({run.bytes / 1e6:.2f} MB) in {run.folder}"
+    )
