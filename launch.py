@@ -3,6 +3,8 @@
     python launch.py                open the app in a browser
                                     (--host --port --device --backbone --no-browser --allow-network)
     python launch.py train ...      and generate, evaluate, runs, import, export, pretrain: each explains itself with --help
+    python launch.py bundle FOLDER  download everything that the set-up needs into FOLDER/wheels; with a copy of that folder
+                                    beside launch.py, a machine like this one is set up without a network
     python launch.py test           run the linters, mypy and pytest (--fast: a quick check without slow and browser tests;
                                     --no-browser: all but the browser tests; other options go to pytest)
 
@@ -35,6 +37,8 @@ HERE = os.path.dirname(SCRIPT)
 REQUIREMENTS = os.path.join(HERE, "requirements.txt")
 VENV = os.path.join(HERE, ".venv")
 PYTHON = os.path.join(VENV, "Scripts", "python.exe") if os.name == "nt" else os.path.join(VENV, "bin", "python")
+WHEELS = os.path.join(HERE, "wheels")  # written by `bundle` on another machine; where it exists, nothing else is installed from
+CPU_BUILDS = "https://download.pytorch.org/whl/cpu"  # as PyTorch's site describes: builds without CUDA, a tenth of the size
 # Stands in .venv, holding a process id, from before it is made until everything is installed.
 UNFINISHED = os.path.join(VENV, "set-up-unfinished")
 
@@ -53,12 +57,16 @@ def fail(sentence: str) -> NoReturn:
     sys.exit("launch.py: " + sentence)
 
 
+def pins() -> list[tuple[str, str]]:
+    """Names and versions in requirements.txt."""
+    with open(REQUIREMENTS, encoding="utf-8") as lines:
+        return re.findall(r"^([\w.-]+)==([^\s;#+]+)", lines.read(), re.MULTILINE)
+
+
 def missing() -> list[str]:
     """The lines of requirements.txt that this interpreter lacks; local version parts (2.13.0+cpu) do not count."""
     lacking = []
-    with open(REQUIREMENTS, encoding="utf-8") as lines:
-        pins = re.findall(r"^([\w.-]+)==([^\s;#+]+)", lines.read(), re.MULTILINE)
-    for name, version in pins:
+    for name, version in pins():
         try:
             installed = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
@@ -108,16 +116,67 @@ def make_venv() -> None:
         fail("making .venv failed, see above: check the disk space and your system's python3-venv, then run launch.py again.")
 
 
+def without_cuda() -> bool:
+    """Whether this is Linux without an NVIDIA driver, where the plain PyTorch would bring CUDA's gigabytes for nothing."""
+    return sys.platform.startswith("linux") and not (os.path.exists("/proc/driver/nvidia") or shutil.which("nvidia-smi"))
+
+
+def pip(python: str, verb: str, *arguments: str) -> int:
+    """Run pip, which shows its progress; its exit code."""
+    return subprocess.call([python, "-m", "pip", verb, "--disable-pip-version-check", *arguments])
+
+
+def fetch(python: str, verb: str, *options: str) -> int:
+    """Have pip install or download everything in requirements.txt; the exit code.
+
+    PyTorch comes first, without CUDA, where this machine has no use for CUDA and PyTorch's own index can be reached.
+    """
+    torch = [f"torch=={version}" for name, version in pins() if name == "torch"]
+    if torch and without_cuda():
+        print("No NVIDIA GPU: installing PyTorch's CPU build, about 1 GB in all.", flush=True)
+        if pip(python, verb, *options, "--no-deps", "--retries", "1", "--timeout", "10", "--index-url", CPU_BUILDS, *torch) != 0:
+            print("PyTorch's own index cannot be reached: taking the build with CUDA, several GB.", flush=True)
+        elif verb == "download":  # pip would fetch the other build beside it
+            options = (*options, "--find-links", options[-1])
+    return pip(python, verb, *options, "-r", REQUIREMENTS)
+
+
 def install(python: str, fresh: bool) -> None:
-    """Everything in requirements.txt into the environment of `python`; pip shows its progress."""
+    """Everything in requirements.txt into the environment of `python`, from the folder `wheels` where there is one."""
     if subprocess.call([python, "-c", "import pip"], stderr=subprocess.DEVNULL) != 0:
         fail(f"{python} has no pip: run '{python} -m ensurepip', or delete the folder .venv, then run launch.py again.")
     mark_unfinished()
-    code = subprocess.call([python, "-m", "pip", "install", "--disable-pip-version-check", "-r", REQUIREMENTS])
+    offline = os.path.isdir(WHEELS)
+    if offline:
+        print("Installing from the folder wheels beside launch.py; the network is not used.", flush=True)
+        code = pip(python, "install", "--no-index", "--find-links", WHEELS, "-r", REQUIREMENTS)
+    else:
+        code = fetch(python, "install")
     if code == 0 or not fresh:  # pip that gives up in an environment at work leaves it as it was
         os.remove(UNFINISHED)
+    if code != 0 and offline:
+        fail(
+            "installing from the folder wheels failed, see above: create it anew with 'launch.py bundle' on a machine with the "
+            "same system and Python, or delete the folder to use the network."
+        )
     if code != 0:
         fail("installing failed, see above: check the network and the disk space (several GB), then run launch.py again.")
+
+
+def bundle(arguments: list[str]) -> int:
+    """Download what the set-up needs on a machine like this one into a folder; the exit code."""
+    if len(arguments) != 1 or arguments[0].startswith("-"):
+        fail("bundle takes one folder: python launch.py bundle FOLDER")
+    wheels = os.path.join(os.path.abspath(arguments[0]), "wheels")
+    try:
+        os.makedirs(wheels, exist_ok=True)
+    except OSError as error:
+        fail(f"cannot create {wheels} ({error.strerror or error}): name a folder in which you may write.")
+    if fetch(sys.executable, "download", "--dest", wheels) != 0:
+        fail("downloading failed, see above: check the network and the disk space (several GB), then run bundle again.")
+    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    print(f"Copy {wheels} beside launch.py on a machine with the same system and Python {version}.")
+    return 0
 
 
 def usable(python: str) -> bool:
@@ -189,6 +248,12 @@ def main(argv: list[str]) -> int:
     if argv in (["-h"], ["--help"]) and not os.path.exists(VENV) and missing():
         print(__doc__)
         return 0
+    if argv[:1] == ["bundle"]:
+        return bundle(argv[1:])
+    if argv[:1] != ["test"] and ({"-h", "--help"} & set(argv)):  # needs nothing installed
+        from app.cli.main import main as command_line
+
+        return command_line(argv) or 0
     python = find_python()
     new = {name: value for name, value in SETTINGS.items() if name not in os.environ}
     os.environ.update(new)

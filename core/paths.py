@@ -3,8 +3,6 @@
 import os
 from pathlib import Path
 
-import platformdirs
-
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 MODELS = ASSETS / "models"
 BUNDLED_RUNS = ASSETS / "runs"
@@ -13,6 +11,8 @@ DATA = ASSETS / "data"
 
 def home() -> Path:
     """The user's folder: $PREFIX_LAB_HOME where set, else the platform's own place for application data."""
+    import platformdirs  # late: the command line's --help works before anything is installed
+
     override = os.environ.get("PREFIX_LAB_HOME")
     return Path(override).expanduser() if override else platformdirs.user_data_path("prefix-lab", appauthor=False)
 

@@ -44,7 +44,7 @@ class Checkout:
     """A folder holding launch.py, an app that reports what it was handed, and requirements.txt."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.wheels = folder, folder / "wheels"
+        self.folder, self.wheels = folder, folder / "index"
         (folder / "app" / "cli").mkdir(parents=True)
         (folder / "app" / "cli" / "main.py").write_text(COMMAND_LINE)
         shutil.copy(LAUNCH, folder)
@@ -118,6 +118,65 @@ def test_first_use_from_failure_to_upgrade(checkout):
     assert nowhere.returncode == 1 and "installing failed" in nowhere.stderr
     checkout.require("1.1")
     assert report(checkout.run())["thing"] == "1.1"  # a failed update does not cost the environment that works
+
+
+def test_a_bundle_sets_up_a_machine_without_a_network(checkout, tmp_path):
+    make_wheel(checkout.wheels, "1.0")
+    made = checkout.run("bundle", str(tmp_path / "a stick"))
+    assert made.returncode == 0, made.stderr
+    assert f"Copy {tmp_path / 'a stick' / 'wheels'} beside launch.py" in made.stdout
+    assert not (checkout.folder / ".venv").exists()
+
+    offline = Checkout(tmp_path / "laptop")
+    shutil.copytree(tmp_path / "a stick" / "wheels", offline.folder / "wheels")
+    done = offline.run("runs", PIP_FIND_LINKS="")
+    assert done.returncode == 0, done.stderr
+    assert "the network is not used" in done.stdout and report(done)["thing"] == "1.0"
+
+    offline.require("2.0")
+    old = offline.run("runs")
+    assert old.returncode == 1 and "the folder wheels failed" in old.stderr and "launch.py bundle" in old.stderr
+
+
+@pytest.mark.parametrize("arguments", [(), ("one", "two"), ("--help-me",)])
+def test_bundle_asks_for_one_folder(checkout, arguments):
+    done = checkout.run("bundle", *arguments)
+    assert done.returncode == 1 and "python launch.py bundle FOLDER" in done.stderr
+
+
+def test_bundle_says_where_it_may_not_write(checkout, tmp_path):
+    (tmp_path / "file").touch()
+    done = checkout.run("bundle", str(tmp_path / "file"))
+    assert done.returncode == 1 and "cannot create" in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("reachable", [True, False])
+@pytest.mark.parametrize("verb", ["install", "download"])
+def test_without_a_gpu_pytorch_comes_without_cuda(checkout, launch, monkeypatch, capsys, verb, reachable):
+    Path(launch.REQUIREMENTS).write_text("torch==2.13.0\nnumpy==2.4.6\n")
+    calls = []
+
+    def call(command):
+        calls.append(command)
+        return 0 if reachable or len(calls) > 1 else 1
+
+    monkeypatch.setattr(launch, "without_cuda", lambda: True)
+    monkeypatch.setattr(launch.subprocess, "call", call)
+    options = ["--dest", "wheels"] if verb == "download" else []
+    assert launch.fetch("python", verb, *options) == 0
+    first, second = calls
+    assert first[-3:] == ["--index-url", launch.CPU_BUILDS, "torch==2.13.0"] and second[-2:] == ["-r", launch.REQUIREMENTS]
+    assert ("--find-links" in second) == (verb == "download" and reachable)
+    assert ("taking the build with CUDA" in capsys.readouterr().out) == (not reachable)
+
+
+def test_with_a_gpu_pytorch_is_what_the_requirements_say(checkout, launch, monkeypatch):
+    Path(launch.REQUIREMENTS).write_text("torch==2.13.0\n")
+    calls = []
+    monkeypatch.setattr(launch, "without_cuda", lambda: False)
+    monkeypatch.setattr(launch.subprocess, "call", lambda command: calls.append(command) or 0)
+    assert launch.fetch("python", "install") == 0
+    assert [command[-2:] for command in calls] == [["-r", launch.REQUIREMENTS]]
 
 
 def test_an_interrupted_set_up_is_not_used_from_inside(checkout, launch, monkeypatch):
@@ -196,6 +255,17 @@ def test_help_needs_no_set_up(checkout):
     done = checkout.run("--help")
     assert done.returncode == 0 and "python launch.py test" in done.stdout
     assert not (checkout.folder / ".venv").exists()
+
+
+@pytest.mark.parametrize(
+    "verb", ["train", "generate", "evaluate", "methods", "runs", "many", "bench", "import", "export", "pretrain"]
+)
+def test_every_verb_explains_itself_before_anything_is_installed(verb):
+    """With the standard library alone (-S leaves out all that is installed)."""
+    command = [sys.executable, "-S", str(LAUNCH), *verb.split(), "--help"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert f"usage: launch.py {verb}".rstrip() in done.stdout
 
 
 def test_an_old_python_is_told_so(checkout):
