@@ -11,12 +11,11 @@ from collections.abc import Sequence
 from app.cli import bench, compare_methods, evaluate, exchange, generate, many, open_app, pretrain, runs, train
 from core.errors import PrefixLabError
 
-DESCRIPTION = """Open Prefix Lab in the browser, or do one job from the command line.
+DESCRIPTION = """Open Prefix Lab in the browser, or do one job from the command line. --help after a verb describes it.
 
-  python launch.py                        open the app
+  python launch.py                        # open the app
   python launch.py generate --run e2e-prefix "name : The Eagle | Type : coffee shop | food : Chinese"
-  python launch.py runs                   list the runs
-  python launch.py VERB --help            describe one job
+  python launch.py runs                   # list the runs
 """
 
 
