@@ -9,7 +9,7 @@ from app.compare.comparison import Ask
 from app.compare.comparison import compare as stream_comparison
 from app.shared.model_pool import MODEL, PAGES, Lab
 from core.config.decoding_defaults import usual_decoding
-from core.data.registry import source_of
+from core.data.registry import parse_input
 from core.errors import PrefixLabError
 from core.text.detokenize import detokenise
 
@@ -34,7 +34,7 @@ def publish(lab: Lab) -> None:
         try:
             name, used = backbone or lab.default, (prefix_run, finetuned_run)
             form = next((run.task.form for run in lab.store.runs() if run.id in used), "table")
-            source, shown = source_of(form, table), str.strip if form == "article" else detokenise
+            source, shown = parse_input(form, table), str.strip if form == "article" else detokenise
             ask = Ask(source, prefix_run, finetuned_run, name, usual_decoding(form).but(mode=mode, seed=seed), form)
             for seen in stream_comparison(lab, lab.backbone(name), ask, lambda: False, str(request and request.session_hash)):
                 texts = {kind: shown(column.text) for kind, column in seen.columns.items()}

@@ -104,7 +104,7 @@ def test_the_texts_of_triples_tell_all_of_them_and_nothing_else(triples: list[di
         assert 1 <= len(parts) <= 4 and parse_triples(webnlg_source(parts)) == parts and dart_source(parts)
         for text in row["texts"]:
             found = cover(table_of(parts), text)
-            assert (found.missing, found.beyond) == ([], []), text
+            assert (found.missing, found.unsupported) == ([], []), text
 
 
 @pytest.fixture(scope="module")

@@ -83,8 +83,8 @@ def evaluate(
     suite: str = "",
     form: str = "",
 ) -> Evaluation:
-    """Generate for every distinct source and score as the task's set is scored (`analysis.suites`): raw output against the
-    references as they were trained on, and detokenised output against the originals where there are any.
+    """Generate for every distinct source and score as the task's set is scored (`analysis.evaluation.suites`): raw output
+    against the references as they were trained on, and detokenised output against the originals where there are any.
 
     suite, form: the set that the examples are of, and what its sources are, where that is another than the task's.
     """

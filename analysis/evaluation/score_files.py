@@ -52,14 +52,14 @@ def score_files(
     """
     named_suite(suite)
     texts, sources = read_outputs(outputs)
-    examples, as_given = _examples(references, suite, split, sources)
-    scores = score_examples(suite, _as_many(outputs, texts, examples), examples, as_given)
+    examples, pretokenized = _examples(references, suite, split, sources)
+    scores = score_examples(suite, _as_many(outputs, texts, examples), examples, pretokenized)
     if against is None:
         return FileScores(len(texts), scores, [], [])
     others, own_sources = read_outputs(against)
     if sources and own_sources and sources != own_sources:
         raise BadInput(f"{outputs.name} and {against.name} have not the same inputs in the same order: give them in one order.")
-    other = score_examples(suite, _as_many(against, others, examples), examples, as_given)
+    other = score_examples(suite, _as_many(against, others, examples), examples, pretokenized)
     known = {score.name: score for score in other if isinstance(score, Score)}
     pairs = [(score, known[score.name]) for score in scores if isinstance(score, Score) and score.name in known]
     return FileScores(len(texts), scores, other, [compare(one, two, resamples, seed) for one, two in pairs])

@@ -3,18 +3,17 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from analysis.metrics.base import NotComputed, Score, part
+from analysis.metrics.base import NotComputed, Score, subset
 from analysis.metrics.bleu import dart_bleu, e2e_bleu, original_bleu, webnlg_bleu
 from analysis.metrics.coco import cider, rouge_l
+from analysis.metrics.coverage import coverage_scores
 from analysis.metrics.learned import learned
 from analysis.metrics.meteor import meteor
 from analysis.metrics.nist import nist
 from analysis.metrics.rouge import rouge
 from analysis.metrics.ter import dart_ter, webnlg_ter
 from analysis.metrics.tokenizers import split_punctuation, webnlg_output, webnlg_reference
-from analysis.metrics.told import coverage_scores
-from core.data.e2e import grouped
-from core.data.registry import table_of_source
+from core.data.registry import group_by_source, table_of_source
 from core.errors import BadInput, BadTable
 from core.task import Example, task
 
@@ -34,30 +33,30 @@ class Suite:
     blocks: bool = False
 
 
-def _e2e(hyps: list[str], refs: list[list[str]], _as_given: bool) -> list[Result]:
+def _e2e(hyps: list[str], refs: list[list[str]], _pretokenized: bool) -> list[Result]:
     return [e2e_bleu(hyps, refs), nist(hyps, refs), meteor(hyps, refs), rouge_l(hyps, refs), cider(hyps, refs),
             nist(hyps, refs, perl=True)]  # fmt: skip
 
 
-def _webnlg(hyps: list[str], refs: list[list[str]], as_given: bool) -> list[Result]:
+def _webnlg(hyps: list[str], refs: list[list[str]], pretokenized: bool) -> list[Result]:
     outputs = [webnlg_output(hyp) for hyp in hyps]
-    firsts = [[ref if as_given else webnlg_reference(ref) for ref in own] for own in _some([own[:3] for own in refs])]
-    return [webnlg_bleu(hyps, refs, as_given), webnlg_ter(hyps, refs, as_given),
+    firsts = [[ref if pretokenized else webnlg_reference(ref) for ref in own] for own in _some([own[:3] for own in refs])]
+    return [webnlg_bleu(hyps, refs, pretokenized), webnlg_ter(hyps, refs, pretokenized),
             meteor(outputs, firsts, str, "text:webnlg|refs:first 3")]  # fmt: skip
 
 
-def _dart(hyps: list[str], refs: list[list[str]], as_given: bool) -> list[Result]:
-    how = str if as_given else split_punctuation
-    return [dart_bleu(hyps, refs, as_given), dart_ter(hyps, refs, as_given),
-            meteor(hyps, [own[:1] for own in refs], how, f"text:{'as given' if as_given else 'dart'}|refs:first"),
+def _dart(hyps: list[str], refs: list[list[str]], pretokenized: bool) -> list[Result]:
+    how = str if pretokenized else split_punctuation
+    return [dart_bleu(hyps, refs, pretokenized), dart_ter(hyps, refs, pretokenized),
+            meteor(hyps, [own[:1] for own in refs], how, f"text:{'as given' if pretokenized else 'dart'}|refs:first"),
             *learned(hyps, _some(refs))]  # fmt: skip
 
 
-def _rouge(hyps: list[str], refs: list[list[str]], _as_given: bool) -> list[Result]:
+def _rouge(hyps: list[str], refs: list[list[str]], _pretokenized: bool) -> list[Result]:
     return [*rouge(hyps, _some(refs))]
 
 
-def _plain(hyps: list[str], refs: list[list[str]], _as_given: bool) -> list[Result]:
+def _plain(hyps: list[str], refs: list[list[str]], _pretokenized: bool) -> list[Result]:
     refs = _some(refs)
     return [e2e_bleu(hyps, refs), rouge_l(hyps, refs), *rouge(hyps, refs)[:2]]
 
@@ -94,21 +93,21 @@ def named_suite(name: str) -> Suite:
 
 def entries(name: str, examples: Sequence[Example]) -> list[Example]:
     """The examples as they are scored: rows of one source together where the set has a row a reference."""
-    return grouped(list(examples)) if suite(name).gather else list(examples)
+    return group_by_source(list(examples)) if suite(name).gather else list(examples)
 
 
 def score_examples(
-    name: str, texts: list[str], examples: Sequence[Example], as_given: bool = False, form: str = ""
+    name: str, texts: list[str], examples: Sequence[Example], pretokenized: bool = False, form: str = ""
 ) -> list[Result]:
     """Every score of a set for one text an example, in the order in which the paper's tables have them.
 
-    form: what the sources are (see `core.tasks.Task`); by default the set's own.
+    form: what the sources are (see `core.task.Task`); by default the set's own.
 
     Where some examples are seen and others not: the official scores again as "BLEU-seen", "BLEU-unseen" and so on. Where there
     are untokenised references: "BLEU-original" too. Raises BadInput where texts and examples do not match.
     """
     refs = [list(example.targets) for example in examples]
-    found = suite(name).metrics(texts, refs, as_given)
+    found = suite(name).metrics(texts, refs, pretokenized)
     scores = [score for score in found if isinstance(score, Score)]
     if all(example.originals for example in examples) and any(example.originals != example.targets for example in examples):
         found.append(original_bleu(texts, [list(example.originals) for example in examples]))
@@ -124,7 +123,7 @@ def score_examples(
 
 
 def _of_parts(scores: Sequence[Score], examples: Sequence[Example]) -> list[Score]:
-    return [part(score, places, f"{score.name}-{word}") for word, places in _parts(examples) for score in scores]
+    return [subset(score, places, f"{score.name}-{word}") for word, places in _parts(examples) for score in scores]
 
 
 def _parts(examples: Sequence[Example]) -> list[tuple[str, list[int]]]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from analysis.evaluation.evaluate import Evaluation, evaluate
 from analysis.experiments.learning_rates import Rows, best_of, has_rate, trained
+from analysis.metrics.base import metric_label
 from core.config.decode import DecodeConfig
 from core.config.train import TrainConfig
 from core.methods.loading import LoadedRun, load_run
@@ -111,7 +112,8 @@ def markdown(found: Sequence[Trial], rates: Sequence[float] = ()) -> str:
     """The comparison as a table, a line a method; shares are of what is stored, measured. Of several seeds, the mean and the
     standard deviation."""
     names = [name for name in SHOWN if any(name in trial.result.scores for trial in found)]
-    lines = ["| method | trained | stored | share | file | rate | validation loss | " + " | ".join(names) + " | training |"]
+    columns = " | ".join(map(metric_label, names))
+    lines = [f"| method | trained | stored | share | file | rate | validation loss | {columns} | training |"]
     lines.append("|---" * (lines[0].count("|") - 1) + "|")
     lines += [_line(group, names, rates) for group in by_method(found)]
     return "\n".join([*lines, "", _recipe(found, rates)])

@@ -28,6 +28,16 @@ class Score:
     value_of: Callable[[np.ndarray], float] | None = field(default=None, repr=False, compare=False)
 
 
+# Keys of run.json whose names a person reads differently.
+_LABELS = {"Told": "Coverage", "Beyond": "Unsupported"}
+
+
+def metric_label(name: str) -> str:
+    """A score's key in run.json as it is printed: "Told-seen" is "Coverage-seen"."""
+    metric, dash, subset_name = name.partition("-")
+    return _LABELS.get(metric, metric) + dash + subset_name
+
+
 class NotComputed(NamedTuple):
     """A score that cannot be had on this machine, and why; it stands where the Score would."""
 
@@ -46,7 +56,7 @@ def mean_score(name: str, each: Sequence[float], higher_is_better: bool, signatu
     return Score(name, ratio(sums.sum(axis=0)), higher_is_better, signature, len(each), tuple(map(float, each)), sums, ratio)
 
 
-def part(score: Score, places: Sequence[int], name: str) -> Score:
+def subset(score: Score, places: Sequence[int], name: str) -> Score:
     """The same score of some of its examples, under another name."""
     assert score.sums is not None and score.value_of is not None
     sums, each = score.sums[list(places)], tuple(score.per_example[place] for place in places)

@@ -11,11 +11,17 @@ sentence is taken for a name where a verb such as "is" follows; other sentence o
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
+from analysis.metrics.base import Score, mean_score, ratio
 from analysis.metrics.normalize import DIGITS, NUMBER, Forms, Word, forms_of, vocabulary, words_of
+from core.errors import BadInput
 from core.text.tables import Fields
+
+_SIGNATURE = "strings|prefixlab-cover-2"  # change the name with the rules below
 
 Places = list[tuple[int, int]]  # half-open ranges of word indices
 
@@ -57,14 +63,14 @@ _NUMBER_PHRASE = re.compile(
 
 @dataclass(frozen=True)
 class Coverage:
-    """`present`, `missing`: keys in the table's order, and `told` says the same of each field; `beyond`: pieces of the text;
-    `spans`: (start, end, key) in characters."""
+    """`present`, `missing`: keys in the table's order, and `covered` says the same of each field; `unsupported`: pieces of
+    the text; `spans`: (start, end, key) in characters."""
 
     present: list[str]
     missing: list[str]
-    beyond: list[str]
+    unsupported: list[str]
     spans: list[tuple[int, int, str]]
-    told: tuple[bool, ...] = ()
+    covered: tuple[bool, ...] = ()
 
 
 def cover(fields: Fields, text: str) -> Coverage:
@@ -75,9 +81,9 @@ def cover(fields: Fields, text: str) -> Coverage:
     return Coverage(
         present=[key for (key, _), places in zip(fields, found, strict=True) if places],
         missing=[key for (key, _), places in zip(fields, found, strict=True) if not places],
-        beyond=_beyond(fields, text, words, [(start, end) for start, end, _ in spans]),
+        unsupported=_unsupported(fields, text, words, [(start, end) for start, end, _ in spans]),
         spans=sorted(spans),
-        told=tuple(map(bool, found)),
+        covered=tuple(map(bool, found)),
     )
 
 
@@ -222,7 +228,7 @@ def _kin(one: str, other: str) -> bool:
 # --- what is said beyond the table -------------------------------------------------------------------------------------------
 
 
-def _beyond(fields: Fields, text: str, words: list[Word], spans: list[tuple[int, int]]) -> list[str]:
+def _unsupported(fields: Fields, text: str, words: list[Word], spans: list[tuple[int, int]]) -> list[str]:
     pieces = [*_unknown_numbers(fields, words, text, spans), *_unknown_names(fields, text, words, spans)]
     return list(dict.fromkeys(text[start:end] for start, end in sorted(pieces)))
 
@@ -271,3 +277,23 @@ def _capitalised(text: str, words: list[Word]) -> Iterator[tuple[int, int]]:
 
 def _joined(text: str, one: Word, other: Word) -> bool:
     return one.sentence == other.sentence and re.fullmatch(r"[\s.'’-]*(?:s\s)?", text[one.end : other.start]) is not None
+
+
+# --- scores --------------------------------------------------------------------------------------------------------------
+
+
+def coverage_scores(tables: Sequence[Fields], texts: Sequence[str]) -> list[Score]:
+    """Told: the share of all fields that the texts tell (0 to 100). Beyond: names and numbers not in the table, a text.
+
+    Raises BadInput where tables and texts do not match, or there are none.
+    """
+    if not texts or len(tables) != len(texts):
+        raise BadInput(f"{len(texts)} texts and {len(tables)} tables: give one table a text.")
+    found = [cover(fields, text) for fields, text in zip(tables, texts, strict=True)]
+    sums = np.array([[100 * len(one.present), len(one.present) + len(one.missing)] for one in found], dtype=float)
+    each, signature = tuple(map(ratio, sums)), f"fields told|{_SIGNATURE}"
+    coverage = Score("Told", ratio(sums.sum(axis=0)), True, signature, len(texts), each, sums, ratio)
+    return [
+        coverage,
+        mean_score("Beyond", [len(one.unsupported) for one in found], False, f"names and numbers a text|{_SIGNATURE}"),
+    ]

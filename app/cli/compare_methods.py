@@ -19,7 +19,7 @@ from core.config.decoding_defaults import paper_decoding
 from core.config.methods import METHODS
 from core.config.presets import PRESETS, preset
 from core.config.train import TrainConfig
-from core.data.registry import spread
+from core.data.registry import sample_evenly
 from core.errors import BadInput
 from core.runs.store import check_id, store
 
@@ -63,10 +63,10 @@ def methods(args: argparse.Namespace) -> int:
     chosen, rates = list(dict.fromkeys(args.method or METHODS)), args.rates or []
     skipped: list[str] = []
     source = data_source(args, rows=args.rows)
-    (examples, valid), test = source.training(skipped), source.read(args.split, skipped)
+    (examples, valid), test = source.load_train_valid(skipped), source.load_split(args.split, skipped)
     say_skipped(args, skipped)
     check_rates(rates, valid)
-    test = spread(test, args.tables) if args.tables else test
+    test = sample_evenly(test, args.tables) if args.tables else test
     if not test:
         raise BadInput(f"The split {args.split!r} holds no row to score on. Give another --split.")
     backbone = load_backbone(args.backbone or DEFAULT, args.device)

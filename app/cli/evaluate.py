@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from analysis.metrics.base import metric_label
 from app.cli.common import load_backbone_and_run, say_skipped
 from app.cli.options import (
     add_config_options,
@@ -16,7 +17,7 @@ from app.cli.options import (
 )
 from core.config.decode import DecodeConfig
 from core.config.decoding_defaults import paper_decoding
-from core.data.registry import spread
+from core.data.registry import sample_evenly
 from core.data.source import COLUMNS, DataSource
 from core.errors import BadInput
 from core.runs.store import store
@@ -85,9 +86,9 @@ def evaluate(args: argparse.Namespace) -> int:
         print(json.dumps(record | {"not_computed": result.not_computed, "seconds": round(result.seconds, 1)}))
         return 0
     for name, value in result.records().items():
-        print(f"{name:14} {value['value']:6.2f}   n={value['n']}   {value['signature']}")
+        print(f"{metric_label(name):18} {value['value']:6.2f}   n={value['n']}   {value['signature']}")
     for name, reason in result.not_computed.items():
-        print(f"{name:14} {'–':>6}   {reason}")
+        print(f"{metric_label(name):18} {'–':>6}   {reason}")
     return 0
 
 
@@ -104,9 +105,9 @@ def _source(args: argparse.Namespace) -> DataSource:
 
 def _examples(args: argparse.Namespace, source: DataSource) -> list[Example]:
     skipped: list[str] = []
-    examples = source.read(args.split, skipped)
+    examples = source.load_split(args.split, skipped)
     say_skipped(args, skipped)
-    return spread(examples, args.tables) if args.tables else examples
+    return sample_evenly(examples, args.tables) if args.tables else examples
 
 
 def _evaluated(args: argparse.Namespace, source: DataSource, examples: list[Example], decode: DecodeConfig) -> "Evaluation":

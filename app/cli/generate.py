@@ -12,7 +12,7 @@ from app.cli.common import load_backbone_and_run, say
 from app.cli.options import add_config_options, add_model_options, add_parser, hidden_alias, overrides
 from core.config.decode import DecodeConfig
 from core.config.decoding_defaults import usual_decoding
-from core.data.registry import source_of
+from core.data.registry import parse_input
 from core.errors import BadInput
 from core.runs.store import Run, store
 from core.task import FORMS, SUMMARIZATION, Task, task
@@ -123,8 +123,8 @@ def read_input(args: argparse.Namespace, run: Run | None) -> tuple[str, str]:
         )
     form = args.input_format or learned
     if "-" in (args.article, args.table):
-        return form, source_of(form, _standard_input())
-    return form, source_of(form, args.table if args.article is None else _file(Path(args.article)))
+        return form, parse_input(form, _standard_input())
+    return form, parse_input(form, args.table if args.article is None else _file(Path(args.article)))
 
 
 def _standard_input() -> str:

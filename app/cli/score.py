@@ -7,7 +7,7 @@ from typing import Any
 
 from analysis.evaluation.score_files import score_files
 from analysis.evaluation.suites import Result
-from analysis.metrics.base import NotComputed
+from analysis.metrics.base import NotComputed, metric_label
 from core.errors import BadInput
 
 
@@ -35,9 +35,9 @@ def score(args: argparse.Namespace) -> int:
 
 def _line(result: Result) -> str:
     if isinstance(result, NotComputed):
-        return f"{result.name:14} {'–':>9}   {result.reason}"
+        return f"{metric_label(result.name):18} {'–':>9}   {result.reason}"
     arrow = "higher" if result.higher_is_better else "lower"
-    return f"{result.name:14} {result.value:9.4f}   {arrow} is better   n={result.n}   {result.signature}"
+    return f"{metric_label(result.name):18} {result.value:9.4f}   {arrow} is better   n={result.n}   {result.signature}"
 
 
 def _records(results: list[Result]) -> dict[str, dict[str, Any]]:

@@ -131,7 +131,7 @@ def _new(args: argparse.Namespace) -> "tuple[Training, list[Example], list[Examp
 def _examples(args: argparse.Namespace, source: DataSource) -> tuple[list[Example], list[Example]]:
     """Training and validation examples; skipped rows are reported."""
     skipped: list[str] = []
-    examples, valid = source.training(skipped)
+    examples, valid = source.load_train_valid(skipped)
     say_skipped(args, skipped)
     return examples, valid
 
@@ -139,7 +139,7 @@ def _examples(args: argparse.Namespace, source: DataSource) -> tuple[list[Exampl
 def _sampled_example(source: DataSource, examples: list[Example], valid: list[Example]) -> Example:
     """The example sampled while training: of the bundled tables one with a held-out topic, else the first not trained on."""
     if source.name == "records":
-        return next((example for example in source.read("example", []) if example.id == SAMPLED), examples[0])
+        return next((example for example in source.load_split("example", []) if example.id == SAMPLED), examples[0])
     return (valid or examples)[0]
 
 

@@ -124,13 +124,13 @@ def missing(kind: str, backbone: str, form: str) -> str:
 
 
 def chips(coverage: Coverage, fields: Fields) -> str:
-    """Which values are said, which are not, and what is said beyond the table."""
-    left_out = [f"{key}: {value}" for (key, value), told in zip(fields, coverage.told, strict=True) if not told]
+    """Which values are said, which are not, and what the table does not support."""
+    left_out = [f"{key}: {value}" for (key, value), covered in zip(fields, coverage.covered, strict=True) if not covered]
     total = len(coverage.present) + len(coverage.missing)
     rows = [
-        _chips(f"told, {len(coverage.present)} of {total}", "present", coverage.present),
+        _chips(f"covered, {len(coverage.present)} of {total}", "present", coverage.present),
         _chips("left out", "missing", left_out),
-        _chips("beyond the table", "beyond", coverage.beyond),
+        _chips("unsupported", "beyond", coverage.unsupported),
     ]
     return tag("div", "".join(rows), cls="chips", title="A check of strings: paraphrases may count as left out")
 

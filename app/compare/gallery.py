@@ -7,8 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from analysis.metrics.base import Score
-from analysis.metrics.coverage import Coverage, cover
-from analysis.metrics.told import coverage_scores
+from analysis.metrics.coverage import Coverage, cover, coverage_scores
 from app.compare import source_editor
 from app.shared.examples import Sample, samples
 from app.shared.html import METHODS
@@ -49,7 +48,7 @@ class Gallery:
         return sum(told.text is not None for told in self.texts.values())
 
     def scores(self, kind: str, among: list[Sample]) -> list[Score]:
-        """Told and Beyond (see `coverage_scores`) of a kind of column, over those samples whose text is whole; [] for none."""
+        """Coverage and unsupported statements (see `coverage_scores`) of a kind of column, over finished texts; [] for none."""
         whole = [(list(one.fields), self.texts[one.id, kind].text) for one in among if self.texts[one.id, kind].text is not None]
         return coverage_scores([fields for fields, _ in whole], [text or "" for _, text in whole]) if whole else []
 

@@ -52,21 +52,22 @@ def progress(seen: Gallery) -> tuple[str, str]:
 def _summary(seen: Gallery) -> str:
     kinds = {kind: mark(kind, run) + text(title(kind, run)) for kind, run in seen.runs.items()}
     over = tag("th", "") + "".join(tag("th", name, cls=kind, colspan="2", scope="col") for kind, name in kinds.items())
-    under = tag("th", "") + "".join(tag("th", "told", scope="col") + tag("th", "made up a text", scope="col") for _ in kinds)
+    heads = tag("th", "coverage", scope="col") + tag("th", "unsupported a text", scope="col")
+    under = tag("th", "") + heads * len(kinds)
     rows = ""
     for name, among in parts(seen.form):
         cells = "".join(_cells(seen.scores(kind, among)) for kind in kinds)
         rows += tag("tr", tag("th", f"{text(name)}, n={len(among)}", scope="row") + cells)
-    note = "Told: the share of the tables' values; made up: names and numbers that a table lacks. A string check; few examples."
+    note = "Coverage: the share of the tables' values in the texts. Unsupported: what a table lacks. A string check, few texts."
     return tag("table", tag("thead", tag("tr", over) + tag("tr", under)) + tag("tbody", rows)) + tag("p", note, cls="meta")
 
 
 def _cells(scores: list[Score]) -> str:
     if not scores:
         return tag("td", "–") * 2
-    told, beyond = scores
-    recipe = f"n={told.n}; {told.signature}"
-    return tag("td", f"{told.value:.0f} %", title=recipe) + tag("td", f"{beyond.value:.1f}", title=recipe)
+    coverage, unsupported = scores
+    recipe = f"n={coverage.n}; {coverage.signature}"
+    return tag("td", f"{coverage.value:.0f} %", title=recipe) + tag("td", f"{unsupported.value:.1f}", title=recipe)
 
 
 def _row(seen: Gallery, sample: Sample) -> str:

@@ -1,6 +1,6 @@
 """The grid and the linearised text as two views of one table, checked both ways.
 
-They share one component, whose value is {"form": what the task's sources are (see `core.tasks.Task`), "rows": [[key, value], …]
+They share one component, whose value is {"form": what the task's sources are (see `core.task.Task`), "rows": [[key, value], …]
 or [[subject, relation, object], …], "text": …, "newer": "rows" or "text", "bad": the offending row or 0, "version": counted up
 with every edit in the page and handed back, so that an answer to an older edit does not overwrite a newer one}.
 """
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.shared.html import tag, text
-from core.data.registry import source_of, table_of_source
+from core.data.registry import parse_input, table_of_source
 from core.errors import BadInput, BadTable
 from core.text.tables import Fields, canonical, clean, linearise, parse
 from core.text.triples import SOURCES, clean_triples, is_triples, parse_triples
@@ -58,7 +58,7 @@ def of_text(form: str, source: str) -> Given:
         return of_rows(form, parse(source))
     if form != "article" and not source.strip():
         raise BadTable("There is no text: write or paste one.")
-    return Given(form, [], source_of(form, source), [])
+    return Given(form, [], parse_input(form, source), [])
 
 
 def of_article(text: str) -> tuple[Given, Table]:

@@ -42,7 +42,7 @@ class Sample:
 
 
 def samples(form: str = "table") -> tuple[Sample, ...]:
-    """The samples for tasks of a form (see `core.tasks.Task`), E2E's kind first; () for texts. BadData for a damaged file."""
+    """The samples for tasks of a form (see `core.task.Task`), E2E's kind first; () for texts. BadData for a damaged file."""
     return _read("triples" if form in SOURCES else form) if form in ("table", "article", *SOURCES) else ()
 
 

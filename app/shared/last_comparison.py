@@ -30,7 +30,7 @@ class Written:
 @dataclass(frozen=True)
 class Subject:
     """A finished comparison. `name`: the backbone as it was asked for; `columns`: by kind, those that wrote something; `form`: of
-    the source (see `core.tasks.Task`)."""
+    the source (see `core.task.Task`)."""
 
     name: str
     source: str

@@ -66,7 +66,7 @@ def fields_of(method: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Data:
-    """What is bundled where `file` is empty, else a file of one's own with its columns. `form`: see core.tasks.Task."""
+    """What is bundled where `file` is empty, else a file of one's own with its columns. `form`: see core.task.Task."""
 
     file: str = ""
     source: tuple[str, ...] = ()

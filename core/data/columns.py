@@ -24,14 +24,14 @@ def read_columns(
     group: str | None = None,
     skipped: list[str] | None = None,
 ) -> list[Example]:
-    """One Example per row, in the file's order; `grouped` gathers rows of one source.
+    """One Example per row, in the file's order; `group_by_source` gathers rows of one source.
 
-    path: a file, a folder that holds one file a split, or a set of the hub (see `core.reading.hub`). source: the column of the
+    path: a file, a folder that holds one file a split, or a set of the hub (see `core.data.hub`). source: the column of the
     input, or several: these are then the fields of a table, under their names, empty ones left out. target: the columns of the
     references; those after the first may be empty, and in JSON lines a column may hold a list. group: a column to score
     separately by, if there is one.
-    form: what one source column holds: "table" (any notation of `core.tables`, or a JSON object), "webnlg" or "dart" (triples, in
-    any form of `core.triples`, written as the paper does for that set), or "text" (taken as it is).
+    form: what one source column holds: "table" (any notation of `core.text.tables`, or a JSON object), "webnlg" or "dart"
+    (triples, in any form of `core.text.triples`, written as the paper does for that set), or "text" (taken as it is).
     Raises BadData naming file, line and reason, or fills `skipped`; BadInput where columns or form make no sense.
     """
     _check(source, target, form)

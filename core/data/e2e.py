@@ -1,11 +1,10 @@
-"""E2E and the bundled tables as lists of examples; the readers of other sets stand in `core.reading`.
+"""E2E and the bundled tables as lists of examples; the readers of other sets stand in `core.data`.
 
 E2E comes in two forms: JSON lines (rows with "table" or "mr", "text", and where known "text_orig"; gzipped or not) and the
 official CSV (columns mr, ref), whose references are tokenised here as the training text is. A row that cannot be used is
 refused by file, line and reason, or passed over and noted where `skipped` is a list.
 """
 
-from dataclasses import replace
 from pathlib import Path
 
 from core.data.rows import BadRow, Row, collect, csv_rows, json_rows, split_file, text_in
@@ -18,7 +17,7 @@ _STEMS = {"train": ("train", "trainset"), "dev": ("dev", "valid", "devset"), "te
 
 
 def read_e2e(path: Path, split: str | None = None, skipped: list[str] | None = None) -> list[Example]:
-    """One Example per row, in the file's order; `grouped` gathers the references of one table.
+    """One Example per row, in the file's order; `group_by_source` gathers the references of one table.
 
     path: a file, or a folder that holds one file a split (then `split` is "train", "dev" or "test").
     Raises BadData naming file, line and reason; a list in `skipped` takes the messages instead, and the other rows are read.
@@ -37,17 +36,6 @@ def read_bundled(path: Path, split: str | None = None, skipped: list[str] | None
     path, split = Path(path), "valid" if split == "dev" else split
     rows = collect([(path, json_rows(path))], lambda row, number: (row.get("split"), _bundled_example(row)), skipped)
     return [example for name, example in rows if split in (None, name)]
-
-
-def grouped(examples: list[Example]) -> list[Example]:
-    """One Example for each source, in order of first appearance, with the references of all its rows."""
-    merged: dict[str, Example] = {}
-    for example in examples:
-        first = merged.get(example.source)
-        if first is not None:
-            example = replace(first, targets=first.targets + example.targets, originals=first.originals + example.originals)
-        merged[example.source] = example
-    return list(merged.values())
 
 
 def _e2e_example(row: Row, name: str) -> Example:

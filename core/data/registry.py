@@ -1,6 +1,7 @@
 """The data sets by name: how each is read, and how what a person types becomes a source of a task."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from core.data.e2e import read_bundled, read_e2e
@@ -26,7 +27,18 @@ def read_set(name: str, path: Path, split: str | None = None, skipped: list[str]
     return readers[name](path, split, skipped)
 
 
-def spread(examples: Sequence[Example], count: int) -> list[Example]:
+def group_by_source(examples: list[Example]) -> list[Example]:
+    """One Example for each source, in order of first appearance, with the references of all its rows."""
+    merged: dict[str, Example] = {}
+    for example in examples:
+        first = merged.get(example.source)
+        if first is not None:
+            example = replace(first, targets=first.targets + example.targets, originals=first.originals + example.originals)
+        merged[example.source] = example
+    return list(merged.values())
+
+
+def sample_evenly(examples: Sequence[Example], count: int) -> list[Example]:
     """The examples of `count` sources, evenly spread over the set in its order, and over its seen and unseen part alike.
 
     A set's file goes category by category: its first rows would be of one kind. Raises BadInput for less than one.
@@ -40,7 +52,7 @@ def spread(examples: Sequence[Example], count: int) -> list[Example]:
     return [example for example in examples if example.source in wanted]
 
 
-def source_of(form: str, text: str) -> str:
+def parse_input(form: str, text: str) -> str:
     """What a person types or pastes as a source of a form (see Task): triples for "webnlg" and "dart", an article, else a table,
     or text as it is but for blanks. Raises BadTable, or BadInput for what cannot be an article."""
     if form == "article":

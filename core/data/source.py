@@ -7,7 +7,7 @@ from core import paths
 from core.config.base import Config
 from core.data.columns import read_columns
 from core.data.hub import has_split, is_hub
-from core.data.registry import SETS, read_set, spread
+from core.data.registry import SETS, read_set, sample_evenly
 from core.data.summarization import read_articles, read_bundled_articles
 from core.errors import BadInput
 from core.task import FORMS, SUMMARIZATION, Example
@@ -88,7 +88,7 @@ class DataSource(Config):
             return "article" if self.name == SUMMARIZATION else self.form or "table"
         return self.name if self.name in FORMS else "table"
 
-    def read(self, split: str, skipped: list[str]) -> list[Example]:
+    def load_split(self, split: str, skipped: list[str]) -> list[Example]:
         """The examples of a split, or all of a file that has no splits; messages about rows passed over go to `skipped`.
 
         Raises BadData with file, line and reason.
@@ -106,15 +106,15 @@ class DataSource(Config):
             return read_articles(path, split, bad, named, self.group, self.topics)
         return read_set(self.name, path, split, bad)
 
-    def training(self, skipped: list[str]) -> tuple[list[Example], list[Example]]:
+    def load_train_valid(self, skipped: list[str]) -> tuple[list[Example], list[Example]]:
         """Training and validation examples; a single file has none to validate on. Raises BadData."""
-        examples = self.read("train", skipped)
+        examples = self.load_split("train", skipped)
         if not examples:
             raise BadInput(f"{Path(self.data).name} holds no row to train on: give a file with rows of the split train.")
         has_splits = not self.data or Path(self.data).is_dir()
         if is_hub(self.data):
             has_splits = has_split(self.data, "dev")
-        valid = self.read("dev", skipped) if has_splits else []
+        valid = self.load_split("dev", skipped) if has_splits else []
         if self.rows:
-            examples = spread(examples, self.rows) if self.name in _BY_ENTRY else examples[: self.rows]
+            examples = sample_evenly(examples, self.rows) if self.name in _BY_ENTRY else examples[: self.rows]
         return examples, valid

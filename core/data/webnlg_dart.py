@@ -1,8 +1,8 @@
 """WebNLG 2017 and DART v1.1.1 as lists of examples, one an entry with all its references.
 
-Sources are the paper's linearisations (`core.triples`). Both official XML files and ours (JSON lines with "triples" and "texts")
-are read, and DART's official JSON. On WebNLG's seen categories: the paper says 9, the training data has the 10 below; the test
-set holds these and 5 more.
+Sources are the linearisations of the paper (`core.text.triples`). Both official XML files and ours (JSON lines with "triples" and
+"texts") are read, and the official JSON of DART. On the seen categories of WebNLG: the paper says 9, the training data has the 10
+below; the test set holds these and 5 more.
 """
 
 from collections.abc import Callable

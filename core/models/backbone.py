@@ -20,7 +20,7 @@ from core.models.architectures import CAUSAL, MODELS, SEQ2SEQ, SITES, USE, famil
 from core.prefix.attention import NAME, prepare
 
 DEFAULT = "mini-gpt2"
-DEFAULTS = {"article": "mini-bart"}  # for other forms of source than tables (see core.tasks.Task)
+DEFAULTS = {"article": "mini-bart"}  # for other forms of source than tables (see core.task.Task)
 OWN = {"mini-gpt2": "such as gpt2", "mini-bart": "such as facebook/bart-base"}  # the project's own, which no hub has
 SAMPLES = 512  # values hashed of each tensor
 transformers_logging.set_verbosity_error()

@@ -82,7 +82,7 @@ def test_one_mention_does_not_tell_two_fields_by_chance() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "beyond"),
+    ("text", "unsupported"),
     [
         ("Ivy House is a pub near the Crown Inn.", ["Crown Inn"]),
         ("Ivy House charges £20-30 and opened in 1999.", ["£20-30", "1999"]),
@@ -95,11 +95,11 @@ def test_one_mention_does_not_tell_two_fields_by_chance() -> None:
         ("", []),
     ],
 )
-def test_what_the_table_does_not_hold(text: str, beyond: list[str]) -> None:
-    assert cover(parse("name : Ivy House | Type : pub | rating : 1 out of 5"), text).beyond == beyond
+def test_what_the_table_does_not_hold(text: str, unsupported: list[str]) -> None:
+    assert cover(parse("name : Ivy House | Type : pub | rating : 1 out of 5"), text).unsupported == unsupported
 
 
 def test_other_topics() -> None:
     table = parse("name : Nia Corvell | sport : football | goals : 54 | assists : 54 | number : 11")
     found = cover(table, "Footballer Nia Corvell, number 11, has 54 goals for Seaford United.")
-    assert found.missing == ["assists"] and found.beyond == ["Seaford United"]
+    assert found.missing == ["assists"] and found.unsupported == ["Seaford United"]

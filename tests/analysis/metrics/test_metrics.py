@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 
 from analysis.metrics import meteor as meteor_module
-from analysis.metrics.base import NotComputed, Score, part
+from analysis.metrics.base import NotComputed, Score, subset
 from analysis.metrics.bleu import dart_bleu, e2e_bleu, webnlg_bleu
 from analysis.metrics.coco import cider, lcs, rouge_l
+from analysis.metrics.coverage import coverage_scores
 from analysis.metrics.meteor import meteor
 from analysis.metrics.nist import nist
 from analysis.metrics.rouge import rouge, rouge_words
 from analysis.metrics.ter import dart_ter, webnlg_ter
 from analysis.metrics.tokenizers import coco_tokens, mteval_tokens, webnlg_output, webnlg_reference
-from analysis.metrics.told import coverage_scores
 from core.errors import BadInput
 
 # --- tokens ------------------------------------------------------------------------------------------------------------------
@@ -191,9 +191,9 @@ def test_meteor_without_java_or_jar_says_so(tmp_path, monkeypatch):
 def test_coverage_over_all_tables():
     elm = [("name", "Elm"), ("area", "riverside"), ("price", "cheap"), ("food", "fish")]
     tables = [[("name", "Ivy House"), ("food", "Thai")], elm]
-    told, beyond = coverage_scores(tables, ["Ivy House serves Thai food in Leeds.", "Elm is cheap."])
-    assert told.value == pytest.approx(100 * 4 / 6) and told.per_example == pytest.approx((100, 50))
-    assert beyond.value == pytest.approx(0.5) and beyond.per_example == (1, 0) and not beyond.higher_is_better
+    coverage, unsupported = coverage_scores(tables, ["Ivy House serves Thai food in Leeds.", "Elm is cheap."])
+    assert coverage.value == pytest.approx(100 * 4 / 6) and coverage.per_example == pytest.approx((100, 50))
+    assert unsupported.value == pytest.approx(0.5) and unsupported.per_example == (1, 0) and not unsupported.higher_is_better
     with pytest.raises(BadInput):
         coverage_scores(tables, ["one"])
 
@@ -215,7 +215,7 @@ def test_the_sums_of_the_examples_give_the_value(metric):
     score = metric(HYPS, REFS)
     assert score.n == len(score.per_example) == len(score.sums) == 3 and score.signature
     assert score.value_of(score.sums.sum(axis=0)) == pytest.approx(score.value)
-    some = part(score, [0, 2], "some")
+    some = subset(score, [0, 2], "some")
     assert (some.name, some.n, some.per_example) == ("some", 2, (score.per_example[0], score.per_example[2]))
     if metric in (e2e_bleu, rouge_l, webnlg_ter, dart_ter):
         assert some.value == pytest.approx(metric([HYPS[0], HYPS[2]], [REFS[0], REFS[2]]).value)

@@ -53,6 +53,6 @@ def test_seen_and_unseen_are_summed_up_apart_and_all_is_escaped(lab):
     (_, known), (_, unknown) = parts("webnlg")
     assert seen.scores("prefix", known)[0].value == 100 and seen.scores("prefix", unknown)[0].value == 0
     assert "Categories seen in training, n=11" in html and "Categories not seen in training, n=7" in html
-    assert "<b>Nobody</b>" not in html and "Paris" in html and "made up" in html
+    assert "<b>Nobody</b>" not in html and "Paris" in html and "unsupported" in html
     assert "Fine-tuned" not in html  # there is no such run
     assert [len(among) for _, among in parts("table")] == [2, 16]  # a run on E2E knows cafés only

@@ -66,7 +66,7 @@ def test_a_model_that_reads_and_writes_apart_is_trained_on_articles(lab, house, 
     args = parser().parse_args(bundled.words())
     assert (args.task, args.data, args.backbone) == ("summarization", None, house.bart)
     source = DataSource(set="summarization")
-    assert [len(rows) for rows in source.training([])] == [9, 3] and source.task_form == "article"
+    assert [len(rows) for rows in source.load_train_valid([])] == [9, 3] and source.task_form == "article"
 
     rows = [json.dumps({"document": one.source, "summary": one.targets[0], "id": 1}) for one in ARTICLES]
     (tmp_path / "own.jsonl").write_text("\n".join([*rows, '{"document": "word", "summary": "No article."}']) + "\n")

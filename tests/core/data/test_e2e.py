@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from core.data.e2e import grouped, read_bundled, read_e2e
+from core.data.e2e import read_bundled, read_e2e
+from core.data.registry import group_by_source
 from core.errors import BadData
 from core.task import Example
 
@@ -38,7 +39,7 @@ def test_official_csv_is_tokenised_like_the_training_text(tmp_path: Path) -> Non
 def test_grouped_gathers_references_in_order() -> None:
     other = Example("b", ("2",))
     rows = [Example("a", ("1",), originals=("I",), id="x-1"), other, Example("a", ("3",), originals=("III",), id="x-3")]
-    assert grouped(rows) == [Example("a", ("1", "3"), originals=("I", "III"), id="x-1"), other]
+    assert group_by_source(rows) == [Example("a", ("1", "3"), originals=("I", "III"), id="x-1"), other]
 
 
 @pytest.mark.parametrize(

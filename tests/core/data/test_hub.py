@@ -31,12 +31,12 @@ def package(monkeypatch):
 
 def test_a_set_is_read_by_its_columns_with_its_own_validation_split(package):
     skipped: list[str] = []
-    examples, valid = GIVEN.training(skipped)
+    examples, valid = GIVEN.load_train_valid(skipped)
     assert [one.source for one in examples + valid] == ["name : Alda", "a : b"]
     assert package.asked == [("owner/tables", "small", "train"), ("owner/tables", "small", "validation")]
     assert len(skipped) == 1 and "tables:small, line 2" in skipped[0]
     with pytest.raises(BadData, match="no split 'test', only train, validation"):
-        GIVEN.read("test", [])
+        GIVEN.load_split("test", [])
 
 
 def test_without_network_or_package_one_sentence_says_what_to_do(package, monkeypatch):
@@ -45,7 +45,7 @@ def test_without_network_or_package_one_sentence_says_what_to_do(package, monkey
 
     package.get_dataset_split_names = refuse
     with pytest.raises(BadData, match=r"ConnectionError: no route to host\)\. Check the name and the network"):
-        GIVEN.training([])
+        GIVEN.load_train_valid([])
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(BadInput, match="pip install datasets"):
-        GIVEN.training([])
+        GIVEN.load_train_valid([])

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from core.data.columns import read_columns
-from core.data.e2e import grouped, read_e2e
-from core.data.registry import read_set, source_of, spread, table_of_source
+from core.data.e2e import read_e2e
+from core.data.registry import group_by_source, parse_input, read_set, sample_evenly, table_of_source
 from core.data.source import DataSource
 from core.data.webnlg_dart import SEEN_CATEGORIES, read_dart, read_webnlg
 from core.errors import BadData, BadInput, BadTable
@@ -178,7 +178,7 @@ def test_own_json_lines(tmp_path: Path) -> None:
     table = {"name": "Ivy", "open": True}
     file.write_text(jsonl({"in": table, "out": ["It is Ivy.", "Ivy."]}, {"in": table, "out": "Ivy!"}), encoding="utf-8")
     found = read_columns(file, ["in"], ["out"])
-    assert grouped(found) == [Example("name : Ivy | open : yes", ("It is Ivy.", "Ivy.", "Ivy!"), id="mine-1")]
+    assert group_by_source(found) == [Example("name : Ivy | open : yes", ("It is Ivy.", "Ivy.", "Ivy!"), id="mine-1")]
     rows = [{"in": [["Ivy", "IN", "Leeds"]], "out": "Ivy."}, {"in": "[Elm | IN | Leeds]", "out": "Elm."}]
     file.write_text(jsonl(*rows), encoding="utf-8")
     assert [one.source for one in read_columns(file, ["in"], ["out"], form="dart")] == ["Ivy : in : Leeds", "Elm : in : Leeds"]
@@ -225,21 +225,21 @@ def test_sets_by_name(tmp_path: Path, webnlg: Path) -> None:
     assert read_set("webnlg", webnlg, "dev") == read_webnlg(webnlg, "dev")
     with pytest.raises(BadInput, match="say e2e, webnlg, dart, records or summarization"):
         read_set("xsum", tmp_path)
-    assert source_of("webnlg", "[Ivy | in | Leeds]") == " | Ivy : in : Leeds"
-    assert source_of("e2e", "name[Ivy] eatType[pub]") == "name : Ivy | Type : pub"
+    assert parse_input("webnlg", "[Ivy | in | Leeds]") == " | Ivy : in : Leeds"
+    assert parse_input("e2e", "name[Ivy] eatType[pub]") == "name : Ivy | Type : pub"
     assert table_of_source("webnlg", " | Ivy : in : Leeds") == [("subject", "Ivy"), ("in", "Leeds")]
     with pytest.raises(BadTable):
-        source_of("dart", "name : Ivy")
+        parse_input("dart", "name : Ivy")
 
 
 def test_a_sample_is_spread_over_the_set_and_over_seen_and_unseen() -> None:
     rows = [Example(str(n), ("t",), seen=n % 3 > 0) for n in range(30) for _ in range(2)]
-    found = spread(rows, 6)
+    found = sample_evenly(rows, 6)
     assert [row.source for row in found[::2]] == sorted({row.source for row in found}, key=int) and len(found) == 12
     assert sum(row.seen for row in found) == 8 and int(found[-1].source) > 20
-    assert spread(rows, 99) == rows
+    assert sample_evenly(rows, 99) == rows
     with pytest.raises(BadInput, match="at least 1"):
-        spread(rows, 0)
+        sample_evenly(rows, 0)
 
 
 def test_a_source_of_data_comes_back_from_plain_values(tmp_path: Path) -> None:
@@ -248,9 +248,9 @@ def test_a_source_of_data_comes_back_from_plain_values(tmp_path: Path) -> None:
     given = DataSource("webnlg", str(tmp_path), rows=3, skip_bad=True)
     again = DataSource.of(json.loads(json.dumps(given.to_dict())))
     skipped: list[str] = []
-    examples, valid = again.training(skipped)
+    examples, valid = again.load_train_valid(skipped)
     assert again == given and again.task_form == "webnlg"
     assert [row.source for row in examples] == [f" | {n} : is : x" for n in (0, 3, 6)]
     assert valid[0].targets == TEXTS and len(skipped) == 1 and "line 10" in skipped[0]
     bundled = DataSource.of({"data": "", "rows": 0})  # as runs that were begun before sets had names
-    assert bundled.name == "records" and all(bundled.training([]))
+    assert bundled.name == "records" and all(bundled.load_train_valid([]))

@@ -57,7 +57,7 @@ def test_kept_rows_train_and_validate_on_different_tables_and_read_the_same(tmp_
     folder = keep(examples, "../Mine & more", tmp_path)
     assert folder.parent == tmp_path and keep(examples, "../Mine & more", tmp_path) == folder
     source = DataSource(set="columns", data=str(folder), source=(SOURCE,), target=(TARGET,))
-    train, valid = source.training([])
+    train, valid = source.load_train_valid([])
     assert len(train) + len(valid) == len(examples)
     assert valid and not {one.source for one in train} & {one.source for one in valid}
     assert {one.source for one in [*train, *valid]} == {one.source for one in EXAMPLES}
@@ -65,7 +65,7 @@ def test_kept_rows_train_and_validate_on_different_tables_and_read_the_same(tmp_
 
 def test_too_few_tables_to_keep_any_back(tmp_path):
     source = DataSource(set="columns", data=str(keep(EXAMPLES[:3], "few", tmp_path)), source=(SOURCE,), target=(TARGET,))
-    train, valid = source.training([])
+    train, valid = source.load_train_valid([])
     assert len(train) == 3 and valid == []
 
 

@@ -160,9 +160,9 @@ def test_topic_splits_train_and_test_on_other_topics(tmp_path, name, train, test
     for split in ("train", "valid"):
         put(tmp_path / f"{split}.jsonl", rows(6))
     source = DataSource("summarization", str(tmp_path), topics=name)
-    made, valid = source.training([])
+    made, valid = source.load_train_valid([])
     assert {one.group for one in made} == {one.group for one in valid} == train and all(one.seen for one in made)
-    held_out = source.read("test", [])
+    held_out = source.load_split("test", [])
     assert {one.group for one in held_out} == test and not any(one.seen for one in held_out)
     assert len(held_out) == 2 * len(test)  # of both splits: neither was trained on
 
