@@ -6,12 +6,12 @@ from statistics import mean, stdev
 from typing import Any
 
 from analysis.evaluation.evaluate import Evaluation, evaluate
-from analysis.experiments.learning_rates import Rows, best_of, has_rate, trained
+from analysis.experiments.learning_rates import Rows, best_of, trained
 from analysis.metrics.base import metric_label
 from core.config.decode import DecodeConfig
+from core.config.methods import method_info
 from core.config.train import TrainConfig
 from core.methods.loading import LoadedRun, load_run
-from core.methods.registry import TITLES
 from core.models.backbone import Backbone
 from core.runs.store import Run
 from core.task import Example
@@ -59,7 +59,7 @@ def trials(
     yield _scored(None, backbone, plan, test, decode)
     for method in methods:
         first = replace(plan, run_id=f"{plan.run_id}-{method}", config=config(method))
-        for run in _runs(first, rows, rates if has_rate(method) else (), seeds):
+        for run in _runs(first, rows, rates if method_info(method).trained else (), seeds):
             if run is None or run.status == "failed":
                 continue
             if rows.cancelled:
@@ -128,13 +128,14 @@ def _line(group: Sequence[Trial], names: Sequence[str], rates: Sequence[float]) 
     cost = f"{run.trained:,} | {run.stored:,} | {f'{share:.0f}' if share >= 10 else f'{share:.2g}'} % | {run.bytes / 1e6:.2f} MB"
     seconds = mean(trial.run.seconds for trial in group if trial.run)
     time = f"{run.updates} updates, {seconds:.0f} s" if run.updates else "–"
-    return f"| {TITLES[run.method]} | {cost} | {_rate(run, rates)} | {_with_sd(told, 'valid_loss', '.2f')} | {scores} | {time} |"
+    title = method_info(run.method).title
+    return f"| {title} | {cost} | {_rate(run, rates)} | {_with_sd(told, 'valid_loss', '.2f')} | {scores} | {time} |"
 
 
 def _rate(run: Run, rates: Sequence[float]) -> str:
     """The rate; one at the end of the grid says so, for a better one may lie beyond."""
     rate = run.config.get("rate")
-    if not has_rate(run.method) or not isinstance(rate, float):
+    if not method_info(run.method).trained or not isinstance(rate, float):
         return "–"
     edge = {min(rates): ", the lowest tried", max(rates): ", the highest tried"} if len(set(rates)) > 1 else {}
     return f"{rate:g}{edge.get(rate, '')}"

@@ -6,10 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from core.config.methods import OF_METHOD, UNTRAINED
+from core.config.methods import METHODS
 from core.config.train import TrainConfig
 from core.errors import BadInput, StoreError, TrainingFailed
-from core.methods.registry import METHOD_CLASSES
 from core.runs.manage import take
 from core.runs.status import standing
 from core.runs.store import Run, Store, check_id
@@ -62,7 +61,7 @@ def trained(plan: Training, rows: Rows, free: Sequence[str] = ()) -> Run:
 
 
 def _check_same(run_id: str, there: dict[str, Any], wanted: dict[str, Any], free: Sequence[str]) -> None:
-    others = {name for names in OF_METHOD.values() for name in names} - set(OF_METHOD[wanted["method"]])
+    others = {name for info in METHODS.values() for name in info.settings} - set(METHODS[wanted["method"]].settings)
     for name, value in wanted.items():
         if name not in (*free, *others, "context") and there.get(name) != value:
             raise StoreError(
@@ -111,8 +110,3 @@ def told(losses: dict[float, float], seed: int) -> str:
     """The trials as a sentence."""
     each = ", ".join(f"{rate:g}: {loss:.3f}" if math.isfinite(loss) else f"{rate:g}: ran away" for rate, loss in losses.items())
     return f"Rate chosen by validation loss with seed {seed}. {each}."
-
-
-def has_rate(method: str) -> bool:
-    """Whether a rate can be chosen for a method."""
-    return method in METHOD_CLASSES and method != UNTRAINED

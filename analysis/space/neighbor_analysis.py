@@ -17,6 +17,7 @@ from analysis.space.spaces import EMBEDDINGS, WHERE, Space, embedding_space, spa
 from analysis.space.trajectory import history, input_history
 from analysis.space.vocabulary_kv import KEYS, KINDS, SITE, VALUES, Table, table_parts
 from analysis.tensor_cache import TensorCache
+from core.config.methods import TEXT_PREFIX, method_info
 from core.errors import BadInput
 from core.methods.loading import TEXT_RUN, LoadedRun, end_line
 from core.models.backbone import Backbone
@@ -108,19 +109,18 @@ def shown(loaded: LoadedRun, backbone: Backbone) -> Shown:
             "nothing to set among the words. Choose a run with a prefix, or type a text prefix."
         )
     run = loaded.run
-    if run.method == "text":
-        return Shown(run.id, loaded.prefix, embeddings=_at_the_input(run, backbone))
     path, embedded = history(run, backbone), input_history(run, backbone)
     return Shown(run.id, loaded.prefix, path, _at_the_input(run, backbone), embedded)
 
 
 def _at_the_input(run: Run, backbone: Backbone) -> Tensor | None:
     """The vectors that a run's virtual tokens are at the model's input; None where it has keys and values only."""
-    if run.method == "embedding":
-        return load_file(run.weights)["embeddings"].float()  # checked when the run was loaded
-    text = end_line(run.id.removeprefix(TEXT_RUN)) if run.method == "text" else run.config.get("context", "")
-    if run.method not in ("text", "in_context"):
+    info = method_info(run.method)
+    if not info.at_input:
         return None
+    if info.trained:
+        return load_file(run.weights)["embeddings"].float()  # checked when the run was loaded
+    text = end_line(run.id.removeprefix(TEXT_RUN)) if info is TEXT_PREFIX else run.config["context"]
     return backbone.model.get_input_embeddings().weight[backbone.encode(text)].detach().float().cpu()
 
 

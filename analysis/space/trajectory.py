@@ -3,6 +3,7 @@
 from safetensors.torch import load_file
 from torch import Tensor
 
+from core.config.methods import method_info
 from core.errors import BadInput
 from core.methods.embedding import fold_embeddings
 from core.models.backbone import Backbone
@@ -18,20 +19,19 @@ def history(run: Run, backbone: Backbone | None = None) -> list[tuple[int, Prefi
     Input vectors are a prefix through the `backbone` that they were trained on; without it there is no path of theirs. Raises
     BadInput where the file is damaged.
     """
-    if run.method == "embedding":
-        return (
-            []
-            if backbone is None
-            else [(update, fold_embeddings(backbone, kept)) for update, kept in input_history(run, backbone)]
-        )
-    if run.method not in ("prefix", "infix"):
+    info = method_info(run.method)
+    if not info.trajectory or (info.at_input and backbone is None):
         return []
+    if info.at_input:
+        assert backbone is not None
+        return [(update, fold_embeddings(backbone, vectors)) for update, vectors in input_history(run, backbone)]
     return [(update, Prefix(past, run.backbone, run.fingerprint, run.id)) for update, past in sorted(_read(run).items())]
 
 
 def input_history(run: Run, backbone: Backbone) -> list[tuple[int, Tensor]]:
     """(update, (P, width)) of a run that trains input vectors; [] of any other. BadInput where the file is damaged."""
-    if run.method != "embedding":
+    info = method_info(run.method)
+    if not (info.trajectory and info.at_input):
         return []
     found = [(update, kept.get(EMBEDDINGS)) for update, kept in sorted(_read(run).items())]
     wide = [(update, kept) for update, kept in found if kept is not None and kept.shape[1:] == (backbone.spec.width,)]

@@ -18,8 +18,8 @@ from app.attention.readings import Looking, Reader
 from app.attention.state import SAME, AttentionState
 from app.compare.comparison import KINDS
 from app.shared import plot_widget, shell, urlstate
-from app.shared.html import KIN
 from app.shared.last_comparison import Written
+from app.shared.method_labels import COLUMN_METHODS, methods_of_column
 from app.shared.model_pool import Lab
 from core.errors import BadInput, PrefixLabError
 from core.methods.loading import TEXT_RUN
@@ -202,7 +202,8 @@ class Handlers:
         found = [(SAME, view.beside_name(SAME))] if not done.idle else []
         if seen.reader.run:
             found.append(("base", view.beside_name("base")))
-        fit = [choice.run.id for methods in KIN.values() for choice in self.lab.choices(methods, backbone) if not choice.reason]
+        listed = [choice for column in COLUMN_METHODS for choice in self.lab.choices(methods_of_column(column), backbone)]
+        fit = [choice.run.id for choice in listed if not choice.reason]
         return found + [(run, run) for run in fit if run != seen.reader.run]
 
     def _reader_beside(self, state: AttentionState, seen: view.Seen, backbone: Backbone) -> Reader | None:

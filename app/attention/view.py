@@ -17,8 +17,9 @@ from app.compare.panels import bars
 from app.compare.run_picker import text_field
 from app.shared import examples
 from app.shared.highlight import render, word_diff
-from app.shared.html import NAMES, tag, text
+from app.shared.html import tag, text
 from app.shared.last_comparison import Subject, Written
+from app.shared.method_labels import COLUMN_TITLES
 from core.data.registry import table_of_source
 from core.errors import BadTable
 from core.methods.loading import TEXT_RUN
@@ -87,7 +88,7 @@ def empty_page() -> str:
 
 def controls(state: AttentionState, seen: Seen) -> str:
     """Which text, who reads it and where, how mass is weighed; the prefix turned up and down, and knocked out."""
-    columns = [(kind, NAMES[kind]) for kind in KINDS if kind in seen.subject.columns]
+    columns = [(kind, COLUMN_TITLES[kind]) for kind in KINDS if kind in seen.subject.columns]
     who = _labelled("Text by", _segment("column", columns, seen.column))
     beside = _labelled("Beside it", _beside(state, seen))
     weigh = _segment("weigh", [("", "Mass"), ("values", "× size of values")], state.weigh)
@@ -180,7 +181,7 @@ def reads(
     """
     mass = next(iter(seen.masses.values()))
     weighted = state.weigh == "values"
-    lead = f"{NAMES[seen.column]}, {text(seen.written.run)}" if seen.written.run else NAMES[seen.column]
+    lead = f"{COLUMN_TITLES[seen.column]}, {text(seen.written.run)}" if seen.written.run else COLUMN_TITLES[seen.column]
     scores = _told(seen, seen.written.text) if again is not None else ""
     cards = [_card(seen.column, lead, "as it was written", underlined(mass, weighted, seen.written.text), scores)]
     if again is not None:

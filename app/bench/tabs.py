@@ -23,13 +23,13 @@ from app.attention.handlers import Handlers, Parts
 from app.attention.state import AttentionState
 from app.compare.comparison import Ask, compare, subject
 from app.shared import examples
-from app.shared.html import KIN
 from app.shared.last_comparison import Subject
 from app.shared.model_pool import Lab, unfit
 from app.space.components import SpacePage
 from app.space.handlers import SpaceHandlers
 from app.space.request import Wish, fit
 from core.config.decode import DecodeConfig
+from core.config.methods import method_info
 from core.errors import NotSupported
 from core.methods.loading import TEXT_RUN
 from core.models.backbone import DEFAULT, Backbone
@@ -140,7 +140,7 @@ def model_name(settings: Settings) -> str:
 def run_of(backbone: Backbone) -> str:
     """The first run that has virtual tokens; else a text. NotSupported where neither fits."""
     for run in store().runs():
-        if run.method in KIN["prefix"] and not unfit(run, backbone):
+        if method_info(run.method).virtual_tokens and not unfit(run, backbone):
             return run.id
     if backbone.opening is not None:
         raise NotSupported(f"No run on {backbone.spec.name} has a prefix to look into. Train one, or name another --backbone.")

@@ -55,7 +55,7 @@ def add_verb(verbs: Any) -> None:
     )
     verb.add_argument("--run", required=True, help="name of the new run")
     verb.add_argument("--resume", action="store_true", help="resume a run that was stopped or killed, with the run's settings")
-    verb.add_argument("--method", default="prefix", choices=list(METHODS))
+    verb.add_argument("--method", default=TrainConfig.method, choices=list(METHODS), help="what is trained; see below")
     verb.add_argument("--preset", default="mini", choices=sorted(PRESETS), help="paper is meant for GPT-2-medium")
     verb.add_argument("--layout", choices=LAYOUTS, help="the separator between table and text (default: the preset's)")
     hidden_alias(verb, "--form", "layout", LAYOUTS)
@@ -65,7 +65,9 @@ def add_verb(verbs: Any) -> None:
     verb.add_argument("--half", action="store_true", help="store the weights as fp16")
     add_model_options(verb, default="mini-gpt2; mini-bart for articles")
     add_config_options(verb, TrainConfig, ("method", "preset"), "the preset's")
-    verb.epilog = "Learning rates of the presets:\n" + "\n".join(f"  {name:11} {_rates(name)}" for name in METHODS) + EPILOG
+    methods = "\n".join(f"  {name:11} {info.description}" for name, info in METHODS.items())
+    rates = "\n".join(f"  {name:11} {_rates(name)}" for name in METHODS)
+    verb.epilog = f"Methods:\n{methods}\n\nLearning rates of the presets:\n{rates}{EPILOG}"
 
 
 def _rates(method: str) -> str:

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from analysis.metrics.coverage import Coverage, cover
 from app.compare.comparison import KINDS, Column, Comparison
 from app.shared.highlight import render, word_diff
-from app.shared.html import METHODS, tag, text
-from app.shared.method_labels import title
+from app.shared.html import tag, text
+from app.shared.method_labels import COLUMN_METHODS, title
 from core.text.detokenize import detokenise
 from core.text.tables import Fields
 from core.text.triples import SOURCES
@@ -100,7 +100,7 @@ def _meta(data: Column) -> str:
 
 def missing(kind: str, backbone: str, form: str) -> str:
     """Why a column has no run for sources of a form, and what makes one."""
-    method, data = METHODS[kind], f" --set {form} --data {form}-folder" if form in SOURCES else ""
+    method, data = COLUMN_METHODS[kind], f" --set {form} --data {form}-folder" if form in SOURCES else ""
     if form == "article":
         data = " --task summarization --data articles-folder"
     task = " for this task" if data else ""

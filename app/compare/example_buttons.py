@@ -4,7 +4,8 @@ import re
 from collections.abc import Sequence
 
 from app.shared.examples import Sample, samples
-from app.shared.html import NAMES, tag, text
+from app.shared.html import tag, text
+from app.shared.method_labels import COLUMN_TITLES
 
 MARKS = [
     ("values", "Values", "Mark the table's values in the texts"),
@@ -16,7 +17,7 @@ MARKS = [
 def view_buttons() -> str:
     """Marks, raw text and, in the presenter's view, which panels are shown. The page's script acts on them."""
     marks = [_button(name, data_marks=mark, title=title) for mark, name, title in MARKS]
-    panels = [_button(name, data_panel=kind, aria_pressed="false") for kind, name in NAMES.items()]
+    panels = [_button(name, data_panel=kind, aria_pressed="false") for kind, name in COLUMN_TITLES.items()]
     raw = _button("Raw", data_act="raw", title="The text exactly as the model wrote it", aria_pressed="false")
     return (
         tag("div", "".join(marks), cls="pl-segment marks", role="group", aria_label="Marks")

@@ -10,7 +10,7 @@ from analysis.metrics.base import Score
 from analysis.metrics.coverage import Coverage, cover, coverage_scores
 from app.compare import source_editor
 from app.shared.examples import Sample, samples
-from app.shared.html import METHODS
+from app.shared.method_labels import COLUMN_METHODS
 from app.shared.model_pool import Lab
 from core.config.decode import DecodeConfig
 from core.errors import BadInput
@@ -57,7 +57,7 @@ def tell_all(
     lab: Lab, backbone: Backbone, form: str, runs: dict[str, str], decode: DecodeConfig, cancel: Cancel, who: str = ""
 ) -> Iterator[Gallery]:
     """The same Gallery again and again as it fills. Raises BadInput without an example or a run, and the errors of `Lab.load`."""
-    loaded = {kind: lab.load(runs[kind], backbone) for kind in METHODS if runs.get(kind)}
+    loaded = {kind: lab.load(runs[kind], backbone) for kind in COLUMN_METHODS if runs.get(kind)}
     if not loaded or form == "article" or not samples(form):
         raise BadInput("There is nothing to tell: choose a task that has examples, and a prefix or a fine-tuned run for it.")
     seen = Gallery(form, {kind: run.run for kind, run in loaded.items()}, decode)

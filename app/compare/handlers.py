@@ -16,14 +16,14 @@ from app.compare.gallery_view import gallery, progress
 from app.compare.panels import panels
 from app.shared import examples, shell, urlstate
 from app.shared.events import TabHandlers, Update, errors_to_status
-from app.shared.html import METHODS, tag
-from app.shared.method_labels import lanes
+from app.shared.html import tag
+from app.shared.method_labels import COLUMN_METHODS, lanes
 from app.shared.model_pool import Choice, Lab, of_task
 from core.config.decode import DecodeConfig
 from core.config.decoding_defaults import usual_decoding
+from core.config.methods import METHODS
 from core.errors import BadInput, BadTable, PrefixLabError
 from core.methods.loading import TEXT_RUN
-from core.methods.registry import METHOD_CLASSES
 from core.models.backbone import Backbone
 from core.models.inputs import task_for
 from core.runs.store import Run
@@ -31,7 +31,6 @@ from core.task import SUMMARIZATION, Task
 from core.text.tables import Fields
 from core.text.triples import SOURCES
 
-ALL = tuple(METHOD_CLASSES)
 EXAMPLES = "examples"  # what the status line calls the gallery; it is asked for, and stopped, apart from the columns
 
 
@@ -53,7 +52,7 @@ class Plan:
 
 def _rank(run: Run, wanted: dict[str, str]) -> tuple[bool, bool, bool]:
     """Whose task is shown first: that of a run asked for, of a prefix, of a fine-tuned model, of any other."""
-    return run.id not in wanted.values(), run.method != METHODS["prefix"], run.method != METHODS["finetuned"]
+    return run.id not in wanted.values(), run.method != COLUMN_METHODS["prefix"], run.method != COLUMN_METHODS["finetuned"]
 
 
 class Handlers(TabHandlers):
@@ -277,14 +276,14 @@ class Handlers(TabHandlers):
 
     def _plan(self, backbone: Backbone, task: str, prefix: str, finetuned: str) -> Plan:
         wanted = {"prefix": prefix, "finetuned": finetuned}
-        there = self.lab.choices(ALL, backbone)
+        there = self.lab.choices(tuple(METHODS), backbone)
         fit = [choice.run for choice in there if not choice.reason]
         own = SUMMARIZATION if backbone.opening is not None else ""  # what a model that reads and writes apart is for
         tasks = sorted({run.task.name for run in fit} | {own} - {""})
         if task not in tasks:
             task = next((run.task.name for run in sorted(fit, key=lambda run: _rank(run, wanted))), own)
         listed = of_task(there, task)
-        chosen = {kind: run_picker.pick(kind, listed, wanted[kind]) for kind in METHODS}
+        chosen = {kind: run_picker.pick(kind, listed, wanted[kind]) for kind in COLUMN_METHODS}
         return Plan(task, tasks, chosen, listed)
 
     def _begun(
@@ -292,12 +291,12 @@ class Handlers(TabHandlers):
     ) -> Update:
         page = self.page
         heads = {page.heads["base"]: run_picker.base_head(backbone)}
-        for kind in METHODS:
+        for kind in COLUMN_METHODS:
             heads[page.heads[kind]] = run_picker.run_head(kind, plan.listed, plan.chosen[kind], wanted[kind], backbone)
         return heads | {
             page.prefix: plan.chosen["prefix"],
             page.finetuned: plan.chosen["finetuned"],
-            page.lanes: lanes(*(plan.method(kind) for kind in METHODS)),
+            page.lanes: lanes(*(plan.method(kind) for kind in COLUMN_METHODS)),
             page.glance: example_buttons.source_table(given.rows) if given.rows else article_panels.glance(given.source),
             page.samples: example_buttons.sample_buttons(sample.id if sample else "", given.form),
             page.stop: gr.update(interactive=True),

@@ -8,8 +8,9 @@ from app.compare.columns import marked
 from app.compare.comparison import KINDS, Column, Comparison
 from app.shared.examples import Sample
 from app.shared.html import count, percent, size, tag, text
-from app.shared.method_labels import MANY, mark
+from app.shared.method_labels import mark
 from app.shared.method_labels import title as method_title
+from core.config.methods import method_info
 from core.runs.store import Run
 from core.text.tables import Fields
 
@@ -125,5 +126,5 @@ def _many(seen: Comparison) -> str:
     prefix, tuned = seen.columns["prefix"].run, seen.columns["finetuned"].run
     if prefix is None or tuned is None:
         return ""
-    sums = ", ".join(f"{TASKS} {MANY[run.method]} {size(TASKS * run.bytes)}" for run in (prefix, tuned))
+    sums = ", ".join(f"{TASKS} {method_info(run.method).plural} {size(TASKS * run.bytes)}" for run in (prefix, tuned))
     return tag("p", f"For {TASKS} tasks, beside the backbone: {text(sums)}.", cls="meta")

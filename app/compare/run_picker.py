@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
-from app.shared.html import KIN, METHODS, NAMES, count, tag, text
-from app.shared.method_labels import label, mark, title, trained
+from app.shared.html import count, tag, text
+from app.shared.method_labels import COLUMN_METHODS, COLUMN_TITLES, label, mark, methods_of_column, title, trained
 from app.shared.model_pool import Choice
+from core.config.methods import TEXT_PREFIX
 from core.methods.loading import TEXT_RUN
 from core.models.backbone import Backbone
 from core.runs.store import Run
@@ -16,7 +17,8 @@ def pick(kind: str, choices: Sequence[Choice], wanted: str) -> str:
     if wanted.startswith(TEXT_RUN):
         return wanted
     fit = [choice.run for choice in choices if not choice.reason]
-    first = sorted((run for run in fit if run.method in KIN[kind]), key=lambda run: run.method != METHODS[kind])
+    methods = methods_of_column(kind)
+    first = sorted((run for run in fit if run.method in methods), key=lambda run: run.method != COLUMN_METHODS[kind])
     return wanted if wanted in [run.id for run in fit] else next((run.id for run in first), "")
 
 
@@ -36,7 +38,7 @@ def run_head(kind: str, choices: Sequence[Choice], chosen: str, wanted: str, bac
     run = next((choice.run for choice in choices if choice.run.id == chosen), None)
     sub = text(trained(run, backbone)) if run else f"no run on {text(backbone.spec.name)}"
     if typed := chosen.startswith(TEXT_RUN):
-        sub = "a text in front, nothing trained"
+        sub = TEXT_PREFIX.summary
     select = _select(kind, choices, chosen, backbone)
     note = ""
     if wanted and wanted != chosen:
@@ -68,8 +70,9 @@ def _head(kind: str, sub: str, content: str, run: Run | None = None) -> str:
 
 
 def _select(kind: str, choices: Sequence[Choice], chosen: str, backbone: Backbone) -> str:
-    near = [_option(kind, choice, chosen, backbone) for choice in choices if choice.run.method in KIN[kind]]
-    others = [_option(kind, choice, chosen, backbone) for choice in choices if choice.run.method not in KIN[kind]]
+    methods = methods_of_column(kind)
+    near = [_option(kind, choice, chosen, backbone) for choice in choices if choice.run.method in methods]
+    others = [_option(kind, choice, chosen, backbone) for choice in choices if choice.run.method not in methods]
     options = "".join(near)
     if kind == "prefix":
         options += tag("option", "text prefix…", value=TEXT_RUN, selected="selected" if chosen.startswith(TEXT_RUN) else None)
@@ -80,10 +83,10 @@ def _select(kind: str, choices: Sequence[Choice], chosen: str, backbone: Backbon
     return tag(
         "select",
         options,
-        aria_label=f"Run of the column {NAMES[kind]}",
+        aria_label=f"Run of the column {COLUMN_TITLES[kind]}",
         data_chosen=TEXT_RUN if chosen.startswith(TEXT_RUN) else chosen,
         cls="pl-run",
-        name=METHODS[kind],
+        name=COLUMN_METHODS[kind],
     )
 
 

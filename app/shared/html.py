@@ -6,11 +6,6 @@ from typing import Any
 
 import gradio as gr
 
-NAMES = {"base": "Base", "prefix": "Prefix", "finetuned": "Fine-tuned"}
-METHODS = {"prefix": "prefix", "finetuned": "finetune"}  # column -> the method that it is named after
-# column -> methods that it shows unless asked: virtual tokens before a frozen model, or weights of the run's own
-KIN = {"prefix": ("prefix", "embedding", "infix", "in_context"), "finetuned": ("finetune", "top_layers", "adapter", "lora")}
-LAYERS = 4  # drawn in the mark of a column; a picture, not a count
 area = partial(gr.HTML, apply_default_css=False)  # a place for HTML in the page, without Gradio's own type styles
 
 

@@ -12,12 +12,11 @@ from analysis.space.neighbor_analysis import EMBEDDINGS, RANKS, SITE, AnySpace, 
 from analysis.space.neighbors import Control, random_control
 from analysis.space.projection import Cloud, Projection, pca, umap
 from app.shared.model_pool import Lab, unfit
+from core.config.methods import method_info
 from core.methods.loading import TEXT_RUN
 from core.models.backbone import Backbone
 from core.runs.store import Run
 
-WITH_PREFIX = ("prefix", "embedding", "infix", "in_context")  # methods whose runs have virtual tokens at every layer
-EMBEDDED = ("embedding", "in_context")  # … and vectors at the input
 SPACES_KEPT = 512 * 2**20  # bytes of words' vectors; the space that is looked at is kept however large it is
 SCENES_KEPT = 12  # and as many maps by PCA
 QUICK = 50_000_000  # parameters of a model whose words are computed at a layer within a few seconds
@@ -65,7 +64,7 @@ class Studio:
     def runs(self, backbone: Backbone) -> list[Run]:
         """Runs that stand on a backbone, those with virtual tokens first."""
         fit = [run for run in self.lab.store.runs() if not unfit(run, backbone)]
-        return sorted(fit, key=lambda run: run.method not in WITH_PREFIX)
+        return sorted(fit, key=lambda run: not method_info(run.method).virtual_tokens)
 
     def look(self, backbone: Backbone, view: View) -> Iterator[tuple[Scene | None, int, int]]:
         """(None, words done, words in all) while the words' vectors are computed, then (scene, all, all)."""

@@ -21,10 +21,11 @@ from app.shared import plot_widget, shell, urlstate
 from app.shared.html import tag, text
 from app.shared.model_pool import Lab
 from app.space import view
-from app.space.analyses import WITH_PREFIX, Key, Studio
+from app.space.analyses import Key, Studio
 from app.space.components import SpacePage
 from app.space.request import Fitted, Wish, fit
 from app.space.state import SpaceState, parted
+from core.config.methods import method_info
 from core.errors import BadInput, PrefixLabError
 from core.methods.loading import TEXT_RUN
 from core.models.backbone import Backbone
@@ -167,7 +168,10 @@ class SpaceHandlers:
     def _controls(self, backbone: Backbone, fitted: Fitted) -> Update:
         """The controls as the backbone has them."""
         page, spec, wish = self.page, backbone.spec, fitted.wish
-        runs = [(run.id if run.method in WITH_PREFIX else f"{run.id} (no virtual tokens)", run.id) for run in fitted.listed]
+        runs = [
+            (run.id if method_info(run.method).virtual_tokens else f"{run.id} (no virtual tokens)", run.id)
+            for run in fitted.listed
+        ]
         depth, heads = spec.depth(wish.site), [ALL, *range(1, spec.kv_heads + 1)]
         deep = wish.space != EMBEDDINGS
         return {

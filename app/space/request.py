@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 
 from analysis.space.neighbor_analysis import EMBEDDINGS, SITE, WRITES
 from app.space import view
-from app.space.analyses import EMBEDDED, WITH_PREFIX, Studio, View
+from app.space.analyses import Studio, View
 from app.space.state import MOST, SpaceState, joined
+from core.config.methods import method_info
 from core.methods.loading import TEXT_RUN
 from core.models.backbone import Backbone
 from core.runs.store import Run
@@ -71,7 +72,7 @@ def fit(studio: Studio, backbone: Backbone, wish: Wish) -> Fitted:
     known = {run.id: run for run in listed}
     asked = [run for run in wish.runs if run in known or run.startswith(TEXT_RUN)][:MOST]
     said = [_lost(spec.name, [run for run in wish.runs if run not in asked])] if len(asked) < len(wish.runs) else []
-    asked = asked or [run.id for run in listed if run.method in WITH_PREFIX][:1]
+    asked = asked or [run.id for run in listed if method_info(run.method).virtual_tokens][:1]
     site = wish.site if wish.site in spec.sites else SITE
     depth = spec.depth(site)
     wish = replace(
@@ -81,7 +82,7 @@ def fit(studio: Studio, backbone: Backbone, wish: Wish) -> Fitted:
         layer=wish.layer if 1 <= wish.layer <= depth else depth,
         head=wish.head if wish.head <= spec.kv_heads else 0,
     )
-    drawn = tuple(run for run in asked if run.startswith(TEXT_RUN) or known[run].method in WITH_PREFIX)
+    drawn = tuple(run for run in asked if run.startswith(TEXT_RUN) or method_info(known[run].method).virtual_tokens)
     tuned = [known[run] for run in asked if run not in drawn]
     said += [f"{run.id} has no virtual tokens (its method is {run.method}), so it is not on the map." for run in tuned]
     if not drawn:
@@ -89,7 +90,7 @@ def fit(studio: Studio, backbone: Backbone, wish: Wish) -> Fitted:
     if wish.space == WRITES and site == "encoder":
         return Fitted(wish, (), listed, said, view.no_lens(spec.name))
     if wish.space == EMBEDDINGS:
-        embedded = tuple(run for run in drawn if run.startswith(TEXT_RUN) or known[run].method in EMBEDDED)
+        embedded = tuple(run for run in drawn if run.startswith(TEXT_RUN) or method_info(known[run].method).at_input)
         said += [f"{run} has no input embeddings, so it is not on the map." for run in drawn if run not in embedded]
         return Fitted(wish, embedded, listed, said if embedded else (), "" if embedded else view.no_embeddings())
     return Fitted(wish, drawn, listed, said)

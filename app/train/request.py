@@ -11,7 +11,7 @@ from typing import Any
 from app.shared.model_pool import Lab
 from app.train.uploads import FOLDER
 from core import paths
-from core.config.methods import OF_METHOD, UNTRAINED
+from core.config.methods import METHODS
 from core.config.presets import PRESETS, preset
 from core.config.train import TrainConfig
 from core.data.columns import read_columns
@@ -60,8 +60,8 @@ TRAINED = ("rate", "updates", "batch", "warmup")
 
 def fields_of(method: str) -> tuple[str, ...]:
     """Which of these settings a method has."""
-    own = [name for name in OWN if name in OF_METHOD[method]]
-    return (*own, *(() if method == UNTRAINED else TRAINED), "seed")
+    info = METHODS[method]
+    return (*(name for name in OWN if name in info.settings), *(TRAINED if info.trained else ()), "seed")
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Wish:
 
     run: str
     preset: str = "demo"
-    method: str = "prefix"
+    method: str = TrainConfig.method
     backbone: str = DEFAULT
     rows: int = 0
     data: Data = Data()
@@ -109,13 +109,13 @@ class Wish:
     def changes(self) -> dict[str, Any]:
         """What differs from the preset."""
         plain, often = preset(self.base, self.method, self.task).to_dict(), self.preset in ("paper", "own")
-        given = {"watch": 25, "save_every": 50, "validate_every": 25} if often and self.method != UNTRAINED else {}
+        given = {"watch": 25, "save_every": 50, "validate_every": 25} if often and METHODS[self.method].trained else {}
         return {name: value for name, value in (given | self.own).items() if plain[name] != value}
 
     def words(self, folder: str = "") -> list[str]:
         """The command line after `launch.py`; `folder`: where the data of one's own were kept."""
         line = ["train", "--run", check_id(self.run), "--preset", self.base]
-        line += ["--method", self.method] if self.method != "prefix" else []
+        line += ["--method", self.method] if self.method != TrainConfig.method else []
         line += ["--backbone", self.backbone] if self.backbone != DEFAULTS.get(self.data.form, DEFAULT) else []
         if self.on_articles:
             line += ["--task", SUMMARIZATION]

@@ -15,8 +15,9 @@ from app.train.handlers import WHERE, TrainHandlers
 from app.train.jobs import Jobs
 from app.train.progress import RunAddress
 from app.train.request import LOW, OWN, SHOWN, fields_of
+from core.config.methods import METHODS
 from core.config.presets import preset
-from core.methods.registry import TITLES
+from core.config.train import TrainConfig
 
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 SECONDS = 1.5  # between looks at what trains
@@ -66,8 +67,8 @@ def _what() -> dict[str, Any]:
         "lead": area("", elem_id="pl-train-lead"),
     }
     with gr.Row(elem_classes="pl-pair"):
-        methods = [(shown, name) for name, shown in TITLES.items()]
-        made["method"] = gr.Dropdown(methods, value="prefix", label="Method", elem_id="pl-train-method", min_width=120)
+        methods = [(info.title, name) for name, info in METHODS.items()]
+        made["method"] = gr.Dropdown(methods, value=TrainConfig.method, label="Method", elem_id="pl-train-method", min_width=120)
         made["name"] = gr.Textbox("", label="Name of the run", elem_id="pl-train-name", min_width=120)
     made["rows"] = gr.Radio(list(LOW), value=LOW[0], label="Examples to train on", visible=False, elem_id="pl-train-rows")
     with gr.Group(visible=False, elem_id="pl-train-own") as made["own_box"]:
@@ -76,7 +77,7 @@ def _what() -> dict[str, Any]:
 
 
 def _setting(name: str, shown: str, value: Any) -> gr.Number | gr.Textbox:
-    has: dict[str, Any] = {"label": shown, "visible": name in fields_of("prefix"), "elem_id": f"pl-own-{name}"}
+    has: dict[str, Any] = {"label": shown, "visible": name in fields_of(TrainConfig.method), "elem_id": f"pl-own-{name}"}
     if isinstance(value, str):
         return gr.Textbox(value, **has)
     return gr.Number(value, precision=0 if isinstance(value, int) else None, minimum=0, min_width=90, **has)

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
 
-from app.shared.html import KIN, count, percent, size, tag, text
+from app.shared.html import count, percent, size, tag, text
+from app.shared.method_labels import column_of
+from core.config.methods import method_info
 from core.data.uploads import Peek
-from core.methods.registry import TITLES
 from core.models.backbone import Backbone
 from core.runs.manage import Deleted
 from core.runs.status import Standing, Steps
@@ -153,10 +154,10 @@ def finished(run: Run, whole: int | None) -> str:
     """What a run cost and what came of it."""
     if not run.trained:
         valid = f" Validation loss {run.valid_loss:.3f}." if run.valid_loss is not None else ""
-        return f"{text(TITLES.get(run.method, run.method))} on {text(run.backbone)}: nothing is trained.{valid}"
+        return f"{text(method_info(run.method).title)} on {text(run.backbone)}: nothing is trained.{valid}"
     share = f" ({percent(run.stored / whole)} of {text(run.backbone)})" if whole else ""
     valid = f", validation loss {run.valid_loss:.3f}" if run.valid_loss is not None else ""
-    title = text(TITLES.get(run.method, run.method))
+    title = text(method_info(run.method).title)
     return (
         f"{title} on {text(run.backbone)}: {run.updates:,} updates in {took(run.seconds)}{valid}. "
         f"Trained {count(run.trained)} parameters, keeps {count(run.stored)}{share}, {size(run.bytes)}."
@@ -165,7 +166,7 @@ def finished(run: Run, whole: int | None) -> str:
 
 def links(run: Run, example: str, backbone: str) -> str:
     """One click to the tabs that show a run; a method without virtual tokens has nothing to show in two of them."""
-    column = next((kind for kind, methods in KIN.items() if run.method in methods), "prefix")
+    column = column_of(run.method)
     here = {column: run.id, "task": run.task.name} | ({"example": example} if example else {})
     here |= {"backbone": backbone} if backbone else {}
     tabs: list[tuple[str, dict[str, str]]] = [("Compare", {})]
@@ -263,7 +264,7 @@ def _listed(run_id: str, state: str, stands: Standing, run: Run | None, chosen: 
     loss = f"{run.valid_loss:.2f}" if run and run.valid_loss is not None else ""
     when = ("bundled" if run.bundled else run.created[:16].replace("T", " ")) if run else ""
     shown = tag("span", STATES.get(state, state) + progress, cls=f"pl-state {state}")
-    cells = [name, text(TITLES.get(method, method)), shown, kept, loss, text(when)]
+    cells = [name, text(method_info(method).title), shown, kept, loss, text(when)]
     return tag("tr", "".join(tag("td", cell) for cell in cells), aria_selected="true" if chosen else None)
 
 

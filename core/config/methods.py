@@ -1,43 +1,217 @@
-"""What is known of each method, without torch."""
+"""What is known of each method: its names, what it trains, its settings and its learning rates. Needs no torch.
 
-from typing import Any
+The command line, the Train page, Compare, the estimate of a training and the reports ask these records, so a new method is one
+record here, one class in core/methods and one line in core/methods/registry.py (docs/adding-a-method.md).
+"""
 
-UNTRAINED = "in_context"  # the method that trains nothing: its text is made, and is a run
-# What each method has otherwise. `paper`: Table 5 (E2E; adapters those of 0.1 %), and Hu et al. (2021) for LoRA, which is later.
-# `fast` and `mini`: the better of two rates by validation loss after 40 updates on the bundled tables.
-METHODS: dict[str, dict[str, dict[str, Any]]] = {
-    "prefix": {"paper": {}, "fast": {}, "mini": {}},
-    "finetune": {"paper": dict(rate=5e-5, reduction="token"), "fast": dict(rate=5e-4), "mini": dict(rate=5e-4)},
-    "top_layers": {"paper": dict(rate=5e-5, reduction="token"), "fast": dict(rate=1.5e-3), "mini": dict(rate=1.5e-3)},
-    "adapter": {
-        "paper": dict(rate=8e-5, epochs=10.0, batch=5, reduction="token"),
-        "fast": dict(rate=1e-2),
-        "mini": dict(rate=1e-2),
-    },
-    "embedding": {"paper": {}, "fast": dict(rate=4e-2), "mini": dict(mlp=0, init="words", rate=4e-2)},
-    "infix": {"paper": {}, "fast": {}, "mini": {}},
-    "in_context": {"paper": {}, "fast": {}, "mini": {}},
-    "lora": {"paper": dict(rate=2e-4, reduction="token"), "fast": dict(rate=6e-3), "mini": dict(rate=6e-3)},
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+VIRTUAL_TOKENS = ("length", "mlp", "init", "init_words")  # settings of the methods that train virtual tokens
+
+
+@dataclass(frozen=True)
+class MethodInfo:
+    """One method.
+
+    Names: `id` on the command line and in run.json; `title` in full; `short_title` at the head of a column; `plural` of what a
+    run keeps ("100 prefixes"); `description`, a sentence for the help.
+
+    `kind`: "virtual" methods train virtual tokens for the frozen model, "weights" methods change or add weights, "text" puts text
+    before the input and trains nothing. "unknown" is a run of a method that this version does not have.
+
+    `settings`: the fields of TrainConfig that not every method has. `presets`: what differs from a preset, by its name.
+    `at_input`: the virtual tokens are vectors at the model's input, trained (stored as "embeddings") or those of words.
+    `backward_cost`: work of a backward pass, in forward passes: 1 through frozen weights, 2 with the gradients of all weights.
+
+    `summary`: what was trained; a format string of the settings, `share` (of the backbone, stored) and `stored` (parameters).
+    `own_weights`: which weights are the run's own, beside columns that share the frozen ones.
+    `mark`: the picture at the head of a column: trained parts "before" the text, at its "input" or "within" it, text that is
+    "read"; weights of "all" layers or the "top" ones, or something "beside" or "after" each; "": frozen layers only.
+    """
+
+    id: str
+    title: str
+    short_title: str
+    plural: str
+    description: str
+    kind: Literal["virtual", "weights", "text", "unknown"]
+    settings: tuple[str, ...] = ()
+    presets: dict[str, dict[str, Any]] = field(default_factory=dict)
+    at_input: bool = False
+    backward_cost: float = 1.0
+    summary: str = "{share}"
+    own_weights: str = ""
+    mark: Literal["before", "input", "within", "read", "all", "top", "beside", "after", ""] = ""
+
+    @property
+    def trained(self) -> bool:
+        """Whether anything is trained, so that there is a learning rate."""
+        return self.kind in ("virtual", "weights")
+
+    @property
+    def virtual_tokens(self) -> bool:
+        """Whether a run is a prefix of the frozen model, in any form, so that runs share its weights and a batch."""
+        return self.kind in ("virtual", "text")
+
+    @property
+    def trajectory(self) -> bool:
+        """Whether a run keeps the path of its virtual tokens through the training."""
+        return self.kind == "virtual"
+
+
+# Presets. `paper`: Table 5 (E2E; adapters those of 0.1 %), and Hu et al. (2021) for LoRA, which is later. `fast` and `mini`: the
+# better of two rates by validation loss after 40 updates on the bundled tables. `demo`: the rates of the comparison of the
+# methods in docs/results.md. What is not said here is as for the prefix.
+METHODS: dict[str, MethodInfo] = {
+    info.id: info
+    for info in (
+        MethodInfo(
+            id="prefix",
+            title="Prefix-tuning",
+            short_title="Prefix",
+            plural="prefixes",
+            description="keys and values of virtual tokens at every layer, before the input (paper, section 4)",
+            kind="virtual",
+            settings=VIRTUAL_TOKENS,
+            summary="{length} virtual tokens, {share}",
+            mark="before",
+        ),
+        MethodInfo(
+            id="finetune",
+            title="Fine-tuning",
+            short_title="Fine-tuned",
+            plural="fine-tuned models",
+            description="all weights, in a copy of the model",
+            kind="weights",
+            presets={
+                "paper": dict(rate=5e-5, reduction="token"),
+                "fast": dict(rate=5e-4),
+                "mini": dict(rate=5e-4),
+                "demo": dict(rate=3e-4),
+                "low": dict(rate=3e-4),
+            },
+            backward_cost=2.0,
+            summary="{stored} weights of its own",
+            own_weights="its own copy of all weights",
+            mark="all",
+        ),
+        MethodInfo(
+            id="top_layers",
+            title="Fine-tuning of the top layers",
+            short_title="Top layers",
+            plural="sets of top layers",
+            description="the last blocks, the final norm and the embeddings (FT-top2; paper, section 5.2)",
+            kind="weights",
+            settings=("layers",),
+            presets={
+                "paper": dict(rate=5e-5, reduction="token"),
+                "fast": dict(rate=1.5e-3),
+                "mini": dict(rate=1.5e-3),
+                "demo": dict(rate=3e-4),
+                "low": dict(rate=3e-4),
+            },
+            summary="the last {layers} layers, {share}",
+            own_weights="its own top layers",
+            mark="top",
+        ),
+        MethodInfo(
+            id="adapter",
+            title="Adapter",
+            short_title="Adapter",
+            plural="sets of adapters",
+            description="a small residual module after every block (paper, section 5.2)",
+            kind="weights",
+            settings=("bottleneck", "share", "length"),
+            presets={
+                "paper": dict(rate=8e-5, epochs=10.0, batch=5, reduction="token"),
+                "fast": dict(rate=1e-2),
+                "mini": dict(rate=1e-2),
+                "demo": dict(rate=3e-2),
+                "low": dict(rate=3e-3),
+            },
+            summary="adapters, {share}",
+            own_weights="frozen weights, its adapters",
+            mark="after",
+        ),
+        MethodInfo(
+            id="embedding",
+            title="Embedding-only",
+            short_title="Embedding-only",
+            plural="embedding-only prompts",
+            description="input vectors before the input, nothing above them (paper, section 7.2)",
+            kind="virtual",
+            settings=VIRTUAL_TOKENS,
+            presets={
+                "fast": dict(rate=4e-2),
+                "mini": dict(mlp=0, init="words", rate=4e-2),
+                "demo": dict(rate=3e-2),
+                "low": dict(rate=2e-2),
+            },
+            at_input=True,
+            summary="{length} input vectors, {share}",
+            mark="input",
+        ),
+        MethodInfo(
+            id="infix",
+            title="Infix-tuning",
+            short_title="Infix",
+            plural="infixes",
+            description="virtual tokens between the input and the text to write (paper, section 7.3)",
+            kind="virtual",
+            settings=VIRTUAL_TOKENS,
+            summary="{length} virtual tokens, {share}",
+            mark="within",
+        ),
+        MethodInfo(
+            id="lora",
+            title="LoRA",
+            short_title="LoRA",
+            plural="sets of LoRA updates",
+            description="low-rank updates of the attention's projections (Hu et al., 2021)",
+            kind="weights",
+            settings=("rank", "lora_alpha"),
+            presets={
+                "paper": dict(rate=2e-4, reduction="token"),
+                "fast": dict(rate=6e-3),
+                "mini": dict(rate=6e-3),
+                "demo": dict(rate=1e-2),
+                "low": dict(rate=2e-3),
+            },
+            summary="updates of rank {rank}, {share}",
+            own_weights="frozen weights, its updates",
+            mark="beside",
+        ),
+        MethodInfo(
+            id="in_context",
+            title="In-context",
+            short_title="In-context",
+            plural="texts",
+            description="an instruction and examples as text before the input; nothing is trained (paper, section 1)",
+            kind="text",
+            settings=("instruction", "shots", "context"),
+            at_input=True,
+            summary="text in front, nothing trained",
+            mark="read",
+        ),
+    )
 }
-_VIRTUAL = ("length", "mlp", "init", "init_words")
-# Settings that not every method has: whose they are.
-OF_METHOD: dict[str, tuple[str, ...]] = {
-    "prefix": _VIRTUAL,
-    "infix": _VIRTUAL,
-    "embedding": _VIRTUAL,
-    "adapter": ("bottleneck", "share", "length"),
-    "lora": ("rank", "lora_alpha"),
-    "top_layers": ("layers",),
-    "finetune": (),
-    "in_context": ("instruction", "shots", "context"),
-}
-# Rates of `demo` and `low` where they are not the prefix's; those of `demo` are the ones of README's comparison of the methods.
-QUICK = {
-    "finetune": (3e-4, 3e-4),
-    "top_layers": (3e-4, 3e-4),
-    "adapter": (3e-2, 3e-3),
-    "embedding": (3e-2, 2e-2),
-    "lora": (1e-2, 2e-3),
-}
-for _method, (_demo, _low) in QUICK.items():
-    METHODS[_method] |= {"demo": dict(rate=_demo), "low": dict(rate=_low)}
+# A typed text as a prefix: shown as a run is, but not trained, nor stored.
+TEXT_PREFIX = MethodInfo(
+    id="text",
+    title="Text prefix",
+    short_title="Text prefix",
+    plural="texts",
+    description="any text, read by the frozen model before the input",
+    kind="text",
+    at_input=True,
+    summary="a text in front, nothing trained",
+    mark="read",
+)
+
+
+def method_info(name: str) -> MethodInfo:
+    """The record of a run's method; one of the kind "unknown" for a method that this version does not have."""
+    if name == TEXT_PREFIX.id:
+        return TEXT_PREFIX
+    return METHODS.get(name) or MethodInfo(name, name, name, name, "", "unknown")

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from core.config.methods import METHODS
+from core.config.methods import method_info
 from core.config.train import TrainConfig
 from core.errors import BadConfig
 
@@ -19,7 +19,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "low": dict(length=10, rate=2e-2, updates=400, warmup=100, batch=10, validate_every=20, save_every=50, watch=40),
 }
 # What each task has otherwise. `paper`: Table 5, XSUM (its MLP is the official code's), for BART-large.
-TASKS: dict[str, dict[str, dict[str, Any]]] = {
+TASK_PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "summarization": {
         "paper": dict(length=200, mlp=800, rate=5e-5, epochs=30.0, batch=14),
         "fast": dict(length=20, init_words="summarize the article in a sentence", batch=16, epochs=3.0),
@@ -31,9 +31,12 @@ TASKS: dict[str, dict[str, dict[str, Any]]] = {
 
 
 def preset(name: str, method: str = "prefix", task: str = "", **changes: Any) -> TrainConfig:
-    """The settings of a preset for a method and a task, with some fields changed (None leaves a field as it is)."""
+    """The settings of a preset for a method and a task, with some fields changed (None leaves a field as it is).
+
+    BadConfig for an unknown preset, a bad field or a bad value.
+    """
     if name not in PRESETS:
         raise BadConfig(f"There is no preset {name!r}. Known: {', '.join(PRESETS)}.")
-    values = PRESETS[name] | TASKS.get(task, {}).get(name, {}) | METHODS.get(method, {}).get(name, {})
+    values = PRESETS[name] | TASK_PRESETS.get(task, {}).get(name, {}) | method_info(method).presets.get(name, {})
     values |= {key: value for key, value in changes.items() if value is not None}
     return TrainConfig.of({"method": method, "preset": name} | values)

@@ -14,6 +14,7 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
+from core.config.methods import method_info
 from core.errors import BadInput, StoreError
 from core.methods.registry import method_class
 from core.prefix.prefix import Prefix
@@ -165,7 +166,8 @@ def _copy(given: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path) -> None:
 def _check_run(run: Run) -> None:
     """What can be told without the backbone: a known method, tensors that can be read, a prefix that is one."""
     method_class(run)
-    if run.method == "prefix":
+    info = method_info(run.method)
+    if info.trajectory and not info.at_input:  # keys and values
         Prefix.load(run.weights)
     for path in (run.weights, run.folder / HISTORY):
         if path.exists():

@@ -1,4 +1,4 @@
-"""The one list of methods."""
+"""The class of each method. What else is known of them stands in core/config/methods.py, under the same names."""
 
 from core.config.train import TrainConfig
 from core.errors import NotSupported
@@ -23,16 +23,6 @@ METHOD_CLASSES: dict[str, type[Method]] = {
     "infix": InfixMethod,
     "lora": LoraMethod,
     "in_context": InContextMethod,
-}
-TITLES = {
-    "prefix": "Prefix-tuning",
-    "finetune": "Fine-tuning",
-    "top_layers": "Fine-tuning of the top layers",
-    "adapter": "Adapter",
-    "embedding": "Embedding-only",
-    "infix": "Infix-tuning",
-    "lora": "LoRA",
-    "in_context": "In-context",
 }
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
+from core.config.methods import method_info
 from core.config.train import TrainConfig
 from core.methods.base import Method
 from core.methods.parameter_counts import parameter_counts
@@ -33,15 +34,13 @@ class Plan:
 def plan(backbone: Backbone, config: TrainConfig, sample: Sequence[Row], rows: int, valid: int) -> Plan:
     """What a training on so many rows, like those of the sample, will take, with so many others to validate on.
 
-    The time is that of one batch through the model, times what a backward pass costs more: prefix-tuning goes back through the
-    model (twice the work of going forward), fine-tuning also makes weight gradients (three times). One short step of the device.
-    In-context learning makes no updates.
+    The time is that of one batch through the model, with the method's cost of a backward pass added for each update. One short
+    step of the device. In-context learning makes no updates.
     """
     counted = parameter_counts(backbone, config)
     updates = total_updates(config, rows) if counted.trained else 0
     forward = _seconds_of_a_batch(backbone, config, sample)
-    factor = 3.0 if config.method == "finetune" else 2.0
-    batches = updates * config.accumulate * factor
+    batches = updates * config.accumulate * (1 + method_info(config.method).backward_cost)
     validations = updates // config.validate_every + 1 if valid else 0
     batches += validations * min(valid, config.valid_rows) / config.batch
     return Plan(counted.trained, counted.stored, 4 * counted.stored + HEADER, rows, updates, START + batches * forward)

@@ -17,6 +17,7 @@ import torch
 from filelock import FileLock, Timeout
 from torch import Tensor
 
+from core.config.methods import method_info
 from core.config.train import TrainConfig
 from core.errors import BadInput, StoreError, TrainingFailed, WrongBackbone
 from core.methods.base import Method
@@ -31,7 +32,6 @@ from core.training.loop import Progress, Step, evaluate_loss, new_progress, tota
 from core.training.sample_log import Look, Watching
 
 HISTORY_BYTES = 1_000_000  # the path of virtual tokens is kept within this
-WITH_HISTORY = ("prefix", "infix", "embedding")  # methods that train virtual tokens
 COLUMNS = ["update", "loss", "valid_loss", "rate", "rows", "seconds"]
 STOP = "stop"  # a file of this name in the run's folder stops the training from outside
 
@@ -181,7 +181,7 @@ class _Writer:
 
     def _history_marks(self) -> set[int]:
         size = sum(kv.numel() for kv in self.method.tensors().values()) * 2
-        count = min(10, HISTORY_BYTES // size - 1) if self.method.name in WITH_HISTORY else -1
+        count = min(10, HISTORY_BYTES // size - 1) if method_info(self.method.name).trajectory else -1
         return {round(self.total * part / count) for part in range(1, count + 1)} | {0} if count > 0 else set()
 
     def _keep(self, index: int) -> None:

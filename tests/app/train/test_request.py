@@ -8,7 +8,7 @@ import pytest
 from app.cli.main import main, parser
 from app.train.components import wish
 from app.train.request import OWN, SHOWN, Data, Wish, free_name, guessed, kept, planned, reads_apart
-from core.config.methods import OF_METHOD
+from core.config.methods import METHODS
 from core.config.presets import PRESETS
 from core.data.source import DataSource
 from core.errors import BadConfig, BadInput
@@ -85,7 +85,7 @@ def test_a_model_that_reads_and_writes_apart_is_trained_on_articles(lab, house, 
 
 
 def test_each_method_asks_for_its_own_settings_and_in_context_for_no_training(lab, house):
-    assert set(OF_METHOD) == set(METHOD_CLASSES)
+    assert set(METHODS) == set(METHOD_CLASSES)
     asked = [house.backbone, False, "own", "in_context", "told", None, "bundled", "", [], [], "table"]
     told = wish(*asked, *({"instruction": "Tell it.", "shots": 2.0, "rate": 9.0, "length": 0}.get(name) for name in OWN))
     assert told.changes() == {"instruction": "Tell it.", "shots": 2}
