@@ -8,7 +8,8 @@ from analysis.attention.ablation import Influence, influence, influence_parts
 from analysis.attention.maps import AttentionMap, AttentionMass, attention_map, attention_mass
 from core.config.decode import DecodeConfig
 from core.config.decoding_defaults import usual_decoding
-from core.generation.generate import Generation, Request, generate, request_of
+from core.generation.generate import generate
+from core.generation.types import Generation, Request, make_request
 from core.methods.loading import LoadedRun, load_run
 from core.models.backbone import Backbone, load_backbone
 from core.runs.store import store
@@ -43,6 +44,6 @@ def look(run: str, source: str, decode: DecodeConfig | None = None, device: str 
     found = store().get(run)
     backbone = load_backbone(found.backbone, device)
     loaded: LoadedRun = load_run(found, backbone)
-    request = request_of(backbone, loaded.task, source, loaded.prefix)
+    request = make_request(backbone, loaded.task, source, loaded.prefix)
     written = generate(loaded.model, backbone, [request], decode or usual_decoding(loaded.task.form))[0]
     return Look(run, backbone, loaded.model, request, written, attention_mass(loaded.model, backbone, request, written.ids))

@@ -13,7 +13,7 @@ from core.models.backbone import bundled, load_backbone
 from core.prefix.attention import PrefixState, attach
 from core.runs.store import store
 from core.task import Example, Task
-from core.training.batches import collate, rows_of
+from core.training.batches import collate, encode_rows
 from core.training.loop import batch_loss
 
 RUNS = [run for run in store().runs() if run.bundled]
@@ -39,7 +39,7 @@ def example_of(sample: Sample, task: Task) -> Example:
 def loss(backbone, task, told, model, prefix):
     """Nats a token of the references."""
     length = prefix.length if prefix else 0
-    batch = collate(rows_of(backbone, task, told, length), backbone.device)
+    batch = collate(encode_rows(backbone, task, told, length), backbone.device)
     with attach(model, PrefixState.of([prefix] * len(told), backbone.device, backbone.dtype)):
         summed = batch_loss(SimpleNamespace(model=model, length=length), batch, TrainConfig(autocast="off"))
     return summed.item() / batch.targets

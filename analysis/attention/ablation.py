@@ -13,7 +13,7 @@ from torch import Tensor
 
 from analysis.attention.maps import SITE, teacher_forced
 from core.errors import BadInput
-from core.generation.generate import Request
+from core.generation.types import Request
 from core.models.architectures import unembed
 from core.models.backbone import Backbone
 from core.prefix.attention import PrefixState, attach

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 from core.errors import BadInput, TooLong
-from core.generation.generate import Request, check_fits
+from core.generation.limits import check_length
+from core.generation.types import Request
 from core.models.backbone import Backbone
 from core.prefix.attention import PrefixState, attach
 
@@ -206,7 +207,7 @@ def teacher_forced(
     virtual, layers = request.prefix.length if request.prefix else 0, tuple(range(backbone.spec.depth(site)))
     prompt = list(request.prompt_ids if backbone.opening is None else backbone.opening)
     whole = [*prompt, *ids]
-    check_fits(backbone, len(request.prompt_ids), virtual, len(ids))
+    check_length(backbone, len(request.prompt_ids), virtual, len(ids))
     reading = Reading(tokens=pieces(backbone, whole), virtual=virtual, source=len(prompt), layers=layers, site=site)
     text = torch.tensor([whole], device=backbone.device)
     if backbone.opening is None:

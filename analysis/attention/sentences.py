@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from analysis.attention.maps import PREFIX, AttentionMass, Reading, attention_mass, pieces, reread, teacher_forced
 from core.errors import BadInput
-from core.generation.generate import Request
+from core.generation.types import Request
 from core.models.backbone import Backbone
 from core.text.articles import sentences
 

@@ -7,7 +7,8 @@ import torch
 
 from core.config.decode import DecodeConfig
 from core.errors import BadConfig
-from core.generation.generate import Generation, Request, check_fits, request_of
+from core.generation.limits import check_length
+from core.generation.types import Generation, Request, make_request
 from core.models.backbone import Backbone
 from core.prefix.prefix import Prefix
 from core.serving.engine import Engine
@@ -58,8 +59,8 @@ def measure(backbone: Backbone, users: int = 16, length: int = 30, tokens: int =
 
 
 def _requests(backbone: Backbone, users: int, length: int, tokens: int, seed: int) -> list[Request]:
-    plain, draw, spec = request_of(backbone, Task(), TABLE), torch.Generator().manual_seed(seed), backbone.spec
-    check_fits(backbone, len(plain.prompt_ids), length, tokens)
+    plain, draw, spec = make_request(backbone, Task(), TABLE), torch.Generator().manual_seed(seed), backbone.spec
+    check_length(backbone, len(plain.prompt_ids), length, tokens)
     pasts = [{site: torch.randn(spec.shape(site, length), generator=draw) for site in spec.sites} for _ in range(users)]
     return [replace(plain, prefix=Prefix(past, spec.name, spec.fingerprint)) for past in pasts]
 

@@ -12,7 +12,9 @@ from analysis.benchmark.scoring import scoring
 from analysis.benchmark.training import Work, rows_for, trainer
 from core.config.decode import DecodeConfig
 from core.errors import BadConfig, PrefixLabError
-from core.generation.generate import Request, generate, room_for
+from core.generation.generate import generate
+from core.generation.limits import max_new_tokens
+from core.generation.types import Request
 from core.models.backbone import Backbone
 from core.prefix.prefix import Prefix
 
@@ -130,7 +132,7 @@ def lengths(backbone: Backbone, settings: Settings) -> Iterator[Ratio]:
     """Writing with ever longer prefixes, as far as the model has positions, against the bare model."""
     source = Work.of(backbone).source
     for length in LENGTHS:
-        if settings.tokens > room_for(backbone, source, length):
+        if settings.tokens > max_new_tokens(backbone, source, length):
             return
         pair = _writer(backbone, settings, [_prefix(backbone, length, 0)]), _writer(backbone, settings, [None])
         yield _written("lengths", (f"prefix, P = {length}", "no prefix"), pair, backbone, settings)

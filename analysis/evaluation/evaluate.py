@@ -10,7 +10,8 @@ from analysis.evaluation.suites import entries, score_examples
 from analysis.metrics.base import NotComputed, Score
 from core.config.decode import DecodeConfig
 from core.config.decoding_defaults import PAPER_DECODING
-from core.generation.generate import Request, generate, request_of
+from core.generation.generate import generate
+from core.generation.types import Request, make_request
 from core.models.backbone import Backbone
 from core.prefix.prefix import Prefix
 from core.task import Example, Task
@@ -59,7 +60,7 @@ def outputs(
     progress: Callable[[int, int], None] | None = None,
 ) -> list[str]:
     """One text a source, in order. `progress(done, total)` is called after each batch."""
-    asked = [(place, request_of(backbone, task, source, prefix, decode.seed + place)) for place, source in enumerate(sources)]
+    asked = [(place, make_request(backbone, task, source, prefix, decode.seed + place)) for place, source in enumerate(sources)]
     texts, done = [""] * len(sources), 0
     for part in batches(asked, batch):
         requests = [request for _, request in part]

@@ -5,7 +5,9 @@ from typing import Any
 from analysis.attention.maps import PREFIX, attention_mass, by_layer
 from core.config.decode import DecodeConfig
 from core.config.decoding_defaults import usual_decoding
-from core.generation.generate import generate, request_of, room_for
+from core.generation.generate import generate
+from core.generation.limits import max_new_tokens
+from core.generation.types import make_request
 from core.methods.base import Method
 from core.models.backbone import Backbone
 from core.task import Example, Task
@@ -26,14 +28,14 @@ def looker(backbone: Backbone, task: Task, example: Example) -> Look:
 
     def look(method: Method) -> dict[str, Any]:
         prefix = method.prefix()
-        request = request_of(backbone, task, example.source, prefix)
-        room = room_for(backbone, len(request.prompt_ids), prefix.length if prefix else 0)
+        request = make_request(backbone, task, example.source, prefix)
+        room = max_new_tokens(backbone, len(request.prompt_ids), prefix.length if prefix else 0)
         seen: dict[str, Any] = {"source": example.source, "reference": example.targets[0], "text": ""}
         if room < 1:
             return seen
         decode = DecodeConfig(max_new=min(MAX_NEW, room), no_repeat=usual_decoding(task.form).no_repeat)
         if not frozen:
-            alone = request_of(backbone, task, example.source)
+            alone = make_request(backbone, task, example.source)
             frozen.append(generate(backbone.model, backbone, [alone], decode)[0].text)
         made = generate(method.model, backbone, [request], decode)[0]
         seen |= {"frozen": frozen[0], "text": made.text}

@@ -15,7 +15,8 @@ from analysis.attention.maps import SITE, AttentionMap, AttentionMass, attention
 from analysis.attention.sentences import SentenceMap, Sentences, sentence_map, sentences_of
 from app.shared.last_comparison import Subject, Written
 from app.shared.model_pool import Lab
-from core.generation.generate import Cancel, Request, next_word
+from core.generation.generate import next_token_probs
+from core.generation.types import Cancel, Request
 from core.methods.loading import TEXT_RUN
 from core.models.backbone import Backbone
 from core.prefix.interventions import UNTOUCHED, Intervention
@@ -102,7 +103,7 @@ class Looking:
     def words(self, backbone: Backbone, reader: Reader, text: Written, done: Intervention = UNTOUCHED) -> list[tuple[str, float]]:
         """The likeliest next words after the prompt."""
         request = _request(reader, text, done)
-        make = lambda: next_word(reader.model, backbone, request, WORDS)  # noqa: E731
+        make = lambda: next_token_probs(reader.model, backbone, request, WORDS)  # noqa: E731
         return self._once(("words", *_key(backbone, reader, text, done)), make)
 
     def again(

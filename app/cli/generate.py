@@ -54,8 +54,10 @@ def add_verb(verbs: Any) -> None:
 
 def generate(args: argparse.Namespace) -> int:
     """Print one text; greedy and sampled text as it is written, beam search at its end."""
-    from core.generation.generate import check_fits, request_of, stream
     from core.generation.generate import generate as generate_all
+    from core.generation.generate import stream
+    from core.generation.limits import check_length
+    from core.generation.types import make_request
     from core.models.inputs import task_for
     from core.prefix.interventions import Intervention
 
@@ -72,8 +74,8 @@ def generate(args: argparse.Namespace) -> int:
     model, prefix = (loaded.model, loaded.prefix) if loaded else (backbone.model, None)
     if prefix is None and not intervention.idle:
         raise BadInput(f"--alpha {args.alpha:g} needs a prefix: give a prefix run, or a text with --text-prefix.")
-    request = replace(request_of(backbone, learned, source, prefix, decode.seed), intervention=intervention)
-    check_fits(backbone, len(request.prompt_ids), prefix.length if prefix else 0, decode.max_new)
+    request = replace(make_request(backbone, learned, source, prefix, decode.seed), intervention=intervention)
+    check_length(backbone, len(request.prompt_ids), prefix.length if prefix else 0, decode.max_new)
     warnings = input_warnings(backbone, form, source, learned)
     for sentence in warnings:
         say(args, sentence)

@@ -13,7 +13,8 @@ from app.shared.last_comparison import Subject, Written
 from app.shared.model_pool import Lab
 from core.config.decode import DecodeConfig
 from core.errors import PrefixLabError
-from core.generation.generate import Cancel, Request, next_word
+from core.generation.generate import next_token_probs
+from core.generation.types import Cancel, Request
 from core.methods.loading import LoadedRun
 from core.models.backbone import Backbone
 from core.models.inputs import Source, read_source, task_for
@@ -105,7 +106,7 @@ def compare(lab: Lab, backbone: Backbone, ask: Ask, cancel: Cancel, who: str = "
             yield seen
     if not cancel():
         for text in texts:
-            text.column.words = lab.work(next_word, text.model, backbone, text.request, WORDS)
+            text.column.words = lab.work(next_token_probs, text.model, backbone, text.request, WORDS)
             if ask.form == "article" and backbone.opening is not None and text.column.ids:
                 article = ask.source[: text.read.end]
                 asked = (text.request, text.column.ids, article, text.read.lead)
@@ -167,7 +168,7 @@ def _written(lab: Lab, seen: Comparison, going: list[tuple[Column, Stream]], can
         seen.phase, seen.say = "running", _say(lab, seen, still)
         if shown != (shown := (seen.say, [(column.state, column.tokens) for column, _ in going])):
             yield
-        still[0].wait(SHOW_EVERY * max(1, lab.engine.going() / CROWD))
+        still[0].wait(SHOW_EVERY * max(1, lab.engine.running() / CROWD))
         if cancel():
             for stream in still:
                 stream.close()
@@ -194,7 +195,7 @@ def _grow(column: Column, stream: Stream, decode: DecodeConfig) -> None:
 
 
 def _say(lab: Lab, seen: Comparison, still: list[Stream]) -> str:
-    if (others := lab.engine.before(still[0])) and not any(column.tokens for column in seen.columns.values()):
+    if (others := lab.engine.queue_position(still[0])) and not any(column.tokens for column in seen.columns.values()):
         return f"Waiting for the model: {others} text{'s' if others > 1 else ''} of other pages before yours."
     return "Searching; the texts come when they are whole…" if seen.ask.decode.mode == "beam" else "Writing…"
 

@@ -14,7 +14,7 @@ from app.shared.method_labels import COLUMN_METHODS
 from app.shared.model_pool import Lab
 from core.config.decode import DecodeConfig
 from core.errors import BadInput
-from core.generation.generate import Cancel, request_of
+from core.generation.types import Cancel, make_request
 from core.methods.loading import LoadedRun
 from core.models.backbone import Backbone
 from core.runs.store import Run
@@ -78,7 +78,7 @@ def tell_all(
 
 def _asked(lab: Lab, backbone: Backbone, run: LoadedRun, form: str, sample: Sample, decode: DecodeConfig, who: str) -> Stream:
     source = source_editor.of_rows(form, sample.rows).source
-    return lab.engine.submit(run.model, backbone, request_of(backbone, run.task, source, run.prefix, decode.seed), decode, who)
+    return lab.engine.submit(run.model, backbone, make_request(backbone, run.task, source, run.prefix, decode.seed), decode, who)
 
 
 def _take(seen: Gallery, going: dict[tuple[str, str], Stream]) -> bool:

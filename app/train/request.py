@@ -24,7 +24,7 @@ from core.models.backbone import DEFAULT, DEFAULTS, Backbone
 from core.models.inputs import task_for
 from core.runs.store import Store, check_id
 from core.task import SUMMARIZATION, Example
-from core.training.batches import rows_of
+from core.training.batches import encode_rows
 from core.training.estimate import Plan, plan
 
 SAMPLE = 100  # examples whose length stands for all
@@ -161,7 +161,7 @@ def planned(lab: Lab, wish: Wish, examples: list[Example], valid: int) -> tuple[
     pairs = sum(len(one.targets) for one in examples)
 
     def work() -> Plan:
-        return plan(backbone, config, rows_of(backbone, form, examples[::step], config.length), pairs, valid)
+        return plan(backbone, config, encode_rows(backbone, form, examples[::step], config.length), pairs, valid)
 
     return lab.work(work), backbone
 

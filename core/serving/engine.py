@@ -1,14 +1,14 @@
-"""One model, many prefixes (paper §8.1, §8.2): one worker owns the device, and everybody's requests go through it.
+"""One model, many prefixes (paper §8.1, §8.2): one worker thread owns the device, and all requests go through it.
 
-Requests that share a model are written as one batch, each with its own prefix or none and its own decoding
-settings; they join and leave between two steps. Models, beam searches and plain jobs take turns: a step of each, round
-and round, so that nothing waits for ever. What comes out is what each request would give alone.
+Requests that share a model are generated as one batch, each with its own prefix (or none) and its own decoding
+settings; they join and leave between two steps. Models, beam searches and plain jobs take turns, one step each, so
+that nothing waits for ever. Every request gets what it would get alone.
 
     engine = Engine()
     with engine.submit(backbone.model, backbone, request, decode) as stream:
         for token in stream:
             print(token.text_so_far)
-    engine.run(next_word, backbone.model, backbone, request)
+    engine.run(next_token_probs, backbone.model, backbone, request)
 """
 
 import atexit
@@ -21,72 +21,75 @@ from typing import Any, TypeVar
 
 from core.config.decode import DecodeConfig
 from core.errors import Busy
-from core.generation.generate import Generation, Request, Token, check
+from core.generation.limits import check_requests
+from core.generation.types import Generation, Request, Token
 from core.models.backbone import Backbone
-from core.serving.scheduler import Jobs, Lane, Row, Searches, Source
+from core.serving.scheduler import BatchScheduler, BeamQueue, JobQueue, QueuedSequence, WorkQueue
 
-ROWS = 16  # going at once through a model
-WAITING = 128  # that may wait for a place
-CLOSED = "The model is being closed, and nothing more is written. Open the app again."
+ROWS = 16  # sequences that run at once on a model
+WAITING = 128  # requests that may wait for a place
+CLOSED = "The model is being closed, and nothing more is generated. Open the app again."
 
 Result = TypeVar("Result")
 
 
 class Stream:
-    """A request's tokens as they come, and its result. Leaving it (`close`, or the end of a `with`) frees its place.
+    """A request's tokens as they are generated, and its result. Closing it (or leaving its `with`) frees its place.
 
-    Beam search tells no tokens: its result comes when it is whole.
+    Beam search yields no tokens: its result comes when it is complete.
     """
 
-    def __init__(self, row: Row) -> None:
-        self._row = row
+    def __init__(self, sequence: QueuedSequence) -> None:
+        self._sequence = sequence
         self.open = True  # whether more may come
 
     def __iter__(self) -> Iterator[Token]:
-        """Tokens until the end, waiting for each; then the request's own error, where it ended in one."""
+        """Tokens until the end, waiting for each; raises the request's error where it ended in one."""
         while self.open:
             yield from self.ready(None)
         self.result()
 
     def ready(self, seconds: float | None = 0) -> list[Token]:
-        """The tokens that have come since the last call; waits up to `seconds` (None: as long as it takes) for the first."""
-        found: list[Token] = []
+        """The tokens since the last call; waits up to `seconds` (None: without limit) for the first."""
+        tokens: list[Token] = []
+        queue = self._sequence.token_queue
         try:
-            token = self._row.told.get(timeout=seconds) if seconds != 0 else self._row.told.get_nowait()
+            token = queue.get(timeout=seconds) if seconds != 0 else queue.get_nowait()
             while token is not None:
-                found.append(token)
-                token = self._row.told.get_nowait()
+                tokens.append(token)
+                token = queue.get_nowait()
             self.open = False
         except Empty:
             pass
-        return found
+        return tokens
 
     def result(self) -> Generation:
-        """Wait for the end: the whole text, or the error that ended this request. A stream that was left is "cancelled"."""
+        """Wait for the end: the whole text, or raise the request's error. A closed stream's text is "cancelled"."""
         while self.open:
             self.ready(None)
-        if isinstance(self._row.outcome, Exception):
-            raise self._row.outcome
-        assert self._row.outcome is not None
-        return self._row.outcome
+        outcome = self._sequence.outcome
+        if isinstance(outcome, Exception):
+            raise outcome
+        assert outcome is not None
+        return outcome
 
     def wait(self, seconds: float) -> bool:
-        """Wait for the end, up to so long; whether it has come."""
-        return self._row.done.wait(seconds)
+        """Wait up to `seconds` for the end; whether it has come."""
+        return self._sequence.done.wait(seconds)
 
     @property
     def seconds(self) -> float:
-        """What its steps have taken so far, those of its neighbours in the batch included, other models' not."""
-        return self._row.seconds
+        """Time of its steps so far; other rows of the same batch count, other models do not."""
+        return self._sequence.seconds
 
     def close(self) -> None:
-        """Ask for no more. Closing twice, or after the end, does nothing."""
-        self._row.left = True
+        """Stop generating. Closing twice, or after the end, does nothing."""
+        self._sequence.cancelled = True
 
     def __enter__(self) -> "Stream":
         return self
 
-    def __exit__(self, *error) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def __del__(self) -> None:
@@ -94,46 +97,46 @@ class Stream:
 
 
 class Engine:
-    """Owns the device through one thread of its own. `prepare` is run there first; `close` ends it."""
+    """Owns the device through a worker thread. `prepare` runs on it first; `close` ends it."""
 
     def __init__(self, rows: int = ROWS, waiting: int = WAITING, prepare: Callable[[], None] | None = None) -> None:
         self.rows, self.limit, self._prepare = rows, waiting, prepare
         self._guard = threading.Lock()
         self._changed = threading.Condition(self._guard)
-        self._sources: OrderedDict[Any, Source] = OrderedDict()  # with work to do, by whose turn is next
+        self._queues: OrderedDict[Any, WorkQueue] = OrderedDict()  # those with work to do, the next one first
         self._numbers = 0
         self._closing = False
-        self._worker = threading.Thread(target=self._serve, name="model", daemon=True)
+        self._worker = threading.Thread(target=self._work, name="model", daemon=True)
         self._worker.start()
         atexit.register(self.close)
 
     def submit(self, model: Any, backbone: Backbone, request: Request, decode: DecodeConfig, caller: str = "") -> Stream:
-        """Have a text written; returns at once. Among those who wait, each `caller` gets its share.
+        """Put a request in line and return its stream at once. Places are shared fairly between callers.
 
-        Raises BadInput and TooLong for a request that cannot be, Busy where too many wait.
+        Raises BadInput and TooLong for a request that cannot be generated, Busy where too many wait.
         """
-        check(backbone, [request], decode)
+        check_requests(backbone, [request], decode)
         with self._changed:
             self._check_open()
             if (waiting := self._waiting()) >= self.limit:
                 raise Busy(f"The model is busy: {waiting} texts wait for it, and no more may. Try again in a moment.")
             self._numbers += 1
-            row = Row(self._numbers, model, backbone, request, decode, caller)
-            source = self._searches() if decode.mode == "beam" else self._lane(model)
-            source.waiting.append(row)
+            sequence = QueuedSequence(self._numbers, model, backbone, request, decode, caller)
+            queue = self._beam_queue() if decode.mode == "beam" else self._scheduler(model)
+            queue.waiting.append(sequence)
             self._changed.notify()
-        return Stream(row)
+        return Stream(sequence)
 
-    def run(self, job: Callable[..., Result], *given) -> Result:
-        """Any other work on the device: wait for its turn, then for its result. Keep it short: others wait meanwhile."""
+    def run(self, function: Callable[..., Result], *arguments: Any) -> Result:
+        """Any other work on the device: wait for its turn and for its result. Keep it short: others wait meanwhile."""
         if threading.current_thread() is self._worker:
-            return job(*given)
+            return function(*arguments)
         future: Future[Result] = Future()
         with self._changed:
             self._check_open()
-            jobs = self._sources.setdefault("jobs", Jobs())
-            assert isinstance(jobs, Jobs)
-            jobs.waiting.append((future, job, given))
+            jobs = self._queues.setdefault("jobs", JobQueue())
+            assert isinstance(jobs, JobQueue)
+            jobs.waiting.append((future, function, arguments))
             self._changed.notify()
         return future.result()
 
@@ -142,20 +145,20 @@ class Engine:
         with self._guard:
             return self._waiting()
 
-    def before(self, stream: Stream) -> int:
-        """How many requests of its model wait and came earlier; 0 where it waits no more."""
-        row = stream._row
+    def queue_position(self, stream: Stream) -> int:
+        """How many requests are ahead of a stream's in its line; 0 once it runs."""
+        sequence = stream._sequence
         with self._guard:
-            lists = [source.waiting for source in self._sources.values() if isinstance(source, Lane | Searches)]
-            return next((sum(other.number < row.number for other in rows) for rows in lists if row in rows), 0)
+            lines = [queue.waiting for queue in self._queues.values() if isinstance(queue, BatchScheduler | BeamQueue)]
+            return next((sum(other.number < sequence.number for other in line) for line in lines if sequence in line), 0)
 
-    def going(self) -> int:
-        """How many requests are being streamed."""
+    def running(self) -> int:
+        """How many streams are running."""
         with self._guard:
-            return sum(len(source.going) for source in self._sources.values() if isinstance(source, Lane))
+            return sum(len(queue.running) for queue in self._queues.values() if isinstance(queue, BatchScheduler))
 
     def close(self) -> None:
-        """End the worker after its present step. Whoever still waits hears that the model is busy."""
+        """End the worker after its present step. Callers that still wait get Busy."""
         with self._changed:
             self._closing = True
             self._changed.notify()
@@ -167,52 +170,52 @@ class Engine:
         if self._closing:
             raise Busy(CLOSED)
 
-    def _lane(self, model: Any) -> Lane:
-        lane = self._sources.setdefault(id(model), Lane(self.rows, self._guard))
-        assert isinstance(lane, Lane)
-        return lane
+    def _scheduler(self, model: Any) -> BatchScheduler:
+        scheduler = self._queues.setdefault(id(model), BatchScheduler(self.rows, self._guard))
+        assert isinstance(scheduler, BatchScheduler)
+        return scheduler
 
-    def _searches(self) -> Searches:
-        searches = self._sources.setdefault("searches", Searches(self.rows, self._guard, self._between))
-        assert isinstance(searches, Searches)
-        return searches
+    def _beam_queue(self) -> BeamQueue:
+        queue = self._queues.setdefault("beams", BeamQueue(self.rows, self._guard, self._step_others))
+        assert isinstance(queue, BeamQueue)
+        return queue
 
     def _waiting(self) -> int:
-        return sum(len(source.waiting) for source in self._sources.values() if isinstance(source, Lane | Searches))
+        return sum(len(queue.waiting) for queue in self._queues.values() if isinstance(queue, BatchScheduler | BeamQueue))
 
-    def _serve(self) -> None:
+    def _work(self) -> None:
         if self._prepare is not None:
             self._prepare()
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._sources or self._closing)
+                self._changed.wait_for(lambda: self._queues or self._closing)
                 if self._closing:
                     break
-                key = next(iter(self._sources))
-            self._turn(key)
-        for source in self._sources.values():
-            source.abandon(Busy(CLOSED))
+                key = next(iter(self._queues))
+            self._step(key)
+        for queue in self._queues.values():
+            queue.fail_all(Busy(CLOSED))
 
-    def _turn(self, key: Any) -> None:
-        """One source's turn; then it is last in line."""
-        source = self._sources[key]
+    def _step(self, key: Any) -> None:
+        """One queue's turn; it is the last in line afterwards."""
+        queue = self._queues[key]
         try:
-            source.turn()
-        except Exception as error:  # a fault of the engine's own: nobody must wait for ever because of it
+            queue.step()
+        except Exception as error:  # a fault of the engine itself: nobody may wait for ever because of it
             with self._guard:
-                del self._sources[key]
-            source.abandon(error)
+                del self._queues[key]
+            queue.fail_all(error)
             return
         with self._guard:
-            self._sources.move_to_end(key)
-            if source.idle:
-                del self._sources[key]
+            self._queues.move_to_end(key)
+            if queue.idle:
+                del self._queues[key]
 
-    def _between(self) -> None:
-        """A turn for every other source while a beam search is under way, which may take many seconds."""
+    def _step_others(self) -> None:
+        """A turn for every other queue during a beam search, which may take many seconds."""
         if self._closing:
             raise Busy(CLOSED)
         with self._guard:
-            others = [key for key in self._sources if key != "searches"]
+            others = [key for key in self._queues if key != "beams"]
         for key in others:
-            self._turn(key)
+            self._step(key)

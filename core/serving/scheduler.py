@@ -1,7 +1,7 @@
-"""What the engine's worker does in turn: the streams of a model, beam searches, plain jobs. A turn is short.
+"""What the engine's worker thread does, in turns: batches of streams, beam searches, plain jobs. A turn is short.
 
-All of it runs on the worker's thread but for two things: whoever asked reads a `Row` while it grows, and puts new
-ones on a list `waiting`, which `guard` keeps.
+Everything here runs on the worker thread, with two exceptions: a caller reads a `QueuedSequence` while it grows, and
+adds new ones to a `waiting` list, which the engine's lock protects.
 """
 
 import threading
@@ -15,62 +15,59 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from core.config.decode import DecodeConfig
-from core.generation import generate
-from core.generation.decoding_batch import Decoder, decoder_of
-from core.generation.generate import Generation, Request, Token
+from core.generation.decoding_batch import DecodingBatch, make_batch
+from core.generation.generate import generate
+from core.generation.sequence import SequenceState
+from core.generation.types import Generation, Request, Token
 from core.models.backbone import Backbone
 
+Job = tuple[Future[Any], Callable[..., Any], tuple[Any, ...]]  # the result, the function, its arguments
 
-class Row(generate.Draft):
-    """One request from its arrival to its end. The worker writes tokens into `told`, then `outcome`, then None."""
+
+class QueuedSequence(SequenceState):
+    """One request from its arrival to its end. The worker puts its tokens in `token_queue`, then sets `outcome`, then puts None."""
 
     def __init__(self, number: int, model: Any, backbone: Backbone, request: Request, decode: DecodeConfig, caller: str) -> None:
-        super().__init__(request, decode)
-        self.number, self.model, self.backbone, self.request, self.caller = number, model, backbone, request, caller
-        self.told: SimpleQueue[Token | None] = SimpleQueue()
+        super().__init__(backbone, request, decode)
+        self.number, self.model, self.caller = number, model, caller
+        self.token_queue: SimpleQueue[Token | None] = SimpleQueue()
         self.done = threading.Event()
         self.outcome: Generation | Exception | None = None
         self.seconds = 0.0  # of the steps that it took part in
-        self.left = False  # whoever asked is gone
-        self.alone = False  # a step that it shared with others failed
+        self.cancelled = False  # set by the caller
+        self.isolated = False  # a step shared with others failed: it is run alone from then on
         self.error: Exception | None = None
         self._sent = 0
 
     @property
-    def over(self) -> bool:
-        """Whether nothing more is to be written."""
-        return self.left or self.full or self.error is not None
+    def complete(self) -> bool:
+        """Whether no further token is to be generated."""
+        return self.cancelled or self.finished or self.error is not None
 
-    def restarted(self) -> "Row":
-        """Back to its beginning; what was told is not told twice."""
-        self.alone = True
-        super().__init__(self.request, self.decode)
-        return self
-
-    def take(self, logprobs: Tensor) -> int:
-        """Choose the next token by log-probabilities (vocabulary,), and hand it out. What goes wrong ends this row only."""
+    def append_next(self, row: int, logprobs: Tensor) -> Token | None:
+        """Choose the next token and send it to the caller. An error ends this sequence only."""
         try:
-            self.advance(0, logprobs, self.backbone)
+            token = super().append_next(0, logprobs)
         except Exception as error:
             self.error = error
-            return 0
-        if len(self.tokens) > self._sent:
+            return None
+        if token is not None and len(self.tokens) > self._sent:  # after a restart, tokens are not sent twice
             self._sent = len(self.tokens)
-            self.told.put(self.tokens[-1])
-        return self.ids[-1]
+            self.token_queue.put(token)
+        return token
 
     def end(self, outcome: Generation | Exception | None = None) -> None:
-        """Hand out the result, or the error that ended it."""
-        self.outcome = outcome or self.error or generate.finished(self.tokens, self.decode, self.seconds, self.left)
-        self.told.put(None)
+        """Send the result, or the error that ended the sequence."""
+        self.outcome = outcome or self.error or self.to_generation(self.seconds, self.cancelled)
+        self.token_queue.put(None)
         self.done.set()
 
 
-class Source(Protocol):
-    """Something that takes turns."""
+class WorkQueue(Protocol):
+    """Work that the engine does in turns."""
 
-    def turn(self) -> None:
-        """One short piece of work; errors go to whoever asked."""
+    def step(self) -> None:
+        """One short piece of work; errors go to the callers concerned."""
         ...
 
     @property
@@ -78,185 +75,193 @@ class Source(Protocol):
         """Whether nothing is left to do."""
         ...
 
-    def abandon(self, error: Exception) -> None:
-        """Tell everybody who waits that nothing more is done."""
+    def fail_all(self, error: Exception) -> None:
+        """End all its work with an error."""
         ...
 
 
-class Lane:
-    """The rows that go through one model together: at most `limit` going, the others waiting for a place.
+class BatchScheduler:
+    """Continuous batching for one model: at most `limit` sequences are running, the others wait for a place.
 
-    Newcomers join between two steps. Among those who wait, callers with fewer rows going come first, then the
-    order of arrival.
+    New sequences join between two steps. Of those that wait, the ones whose caller has fewest running come first,
+    then the order of arrival counts.
     """
 
     def __init__(self, limit: int, guard: threading.Lock) -> None:
         self.limit, self.guard = limit, guard
-        self.waiting: list[Row] = []
-        self.going: list[Row] = []
-        self._decoder: Decoder | None = None
+        self.waiting: list[QueuedSequence] = []
+        self.running: list[QueuedSequence] = []
+        self._batch: DecodingBatch | None = None
 
     @property
     def idle(self) -> bool:
-        return not (self.waiting or self.going)
+        return not (self.waiting or self.running)
 
-    def turn(self) -> None:
-        """A step of those that go, and the first step of those that may join them now."""
+    def step(self) -> None:
+        """One decode step of the running sequences, and the first step of those that may join them."""
         try:
-            if self._decoder is not None:
-                self._step(self._decoder, self.going)
-            self._enter(self._admitted())
-            self._leave()
-        except Exception as error:  # out of memory, or something wrong with a row: its caller is told, not the others
-            rows, self.going, self._decoder = self.going, [], None
-            self._fail(rows, error)
+            if self._batch is not None:
+                self._decode(self._batch, self.running)
+            self._start(self._admit())
+            self._remove_complete()
+        except Exception as error:  # out of memory, or a fault of one sequence: its caller gets it, not the others
+            sequences, self.running, self._batch = self.running, [], None
+            self._fail(sequences, error)
 
-    def _enter(self, rows: list[Row]) -> None:
-        if not rows:
+    def _start(self, sequences: list[QueuedSequence]) -> None:
+        """Take the first step of admitted sequences in a batch of their own, then merge it with the running one."""
+        if not sequences:
             return
+        first = sequences[0]
         try:
-            fresh = decoder_of(rows[0].model, rows[0].backbone, [row.request for row in rows])
-            self._step(fresh, rows)
+            batch = make_batch(first.model, first.backbone, [sequence.request for sequence in sequences])
+            self._decode(batch, sequences)
         except Exception as error:
-            self._fail(rows, error)
+            self._fail(sequences, error)
             return
-        self.going = self.going + rows
-        if self._decoder is None:
-            self._decoder = fresh
+        self.running = self.running + sequences
+        if self._batch is None:
+            self._batch = batch
         else:
-            self._decoder.join(fresh)
+            self._batch.merge(batch)
 
-    def _step(self, decoder: Decoder, rows: list[Row]) -> None:
+    def _decode(self, batch: DecodingBatch, sequences: list[QueuedSequence]) -> None:
         began = time.monotonic()
-        logprobs = decoder.logits().log_softmax(-1).cpu()  # (B, vocabulary)
-        decoder.push([row.take(logprobs[place]) for place, row in enumerate(rows)])
+        batch.step(sequences)
         seconds = time.monotonic() - began
-        for row in rows:
-            row.seconds += seconds
+        for sequence in sequences:
+            sequence.seconds += seconds
 
-    def _leave(self) -> None:
-        """Those who are done, or whose caller left, make place."""
+    def _remove_complete(self) -> None:
+        """End what is complete or cancelled, and free its place."""
         with self.guard:
-            gone = [row for row in self.waiting if row.left]  # a caller may leave at any moment, so each is asked once
-            self.waiting = [row for row in self.waiting if row not in gone]
-        over = [row.over for row in self.going]
-        gone += [row for row, ends in zip(self.going, over, strict=True) if ends]
-        stay = [place for place, ends in enumerate(over) if not ends]
-        if self._decoder is not None and stay and len(stay) < len(over):
-            self._decoder.keep(stay)
-        self.going = [self.going[place] for place in stay]
-        if not self.going:
-            self._decoder = None
-        for row in gone:
-            row.end()
+            ending = [sequence for sequence in self.waiting if sequence.cancelled]  # asked once: it may change at any moment
+            self.waiting = [sequence for sequence in self.waiting if sequence not in ending]
+        complete = [sequence.complete for sequence in self.running]
+        ending += [sequence for sequence, ends in zip(self.running, complete, strict=True) if ends]
+        remaining = [row for row, ends in enumerate(complete) if not ends]
+        if self._batch is not None and remaining and len(remaining) < len(complete):
+            self._batch.select(remaining)
+        self.running = [self.running[row] for row in remaining]
+        if not self.running:
+            self._batch = None
+        for sequence in ending:
+            sequence.end()
 
-    def _admitted(self) -> list[Row]:
-        """Who may join now. A row whose step failed goes alone, so that what is wrong with it meets nobody else."""
+    def _admit(self) -> list[QueuedSequence]:
+        """Take from `waiting` what may start now; an isolated sequence runs alone, so that its fault meets nobody else."""
         with self.guard:
-            alone = next((row for row in self.waiting if row.alone), None)
-            if alone is not None or any(row.alone for row in self.going):
-                chosen = [alone] if alone is not None and not self.going else []
+            isolated = next((sequence for sequence in self.waiting if sequence.isolated), None)
+            if isolated is not None or any(sequence.isolated for sequence in self.running):
+                admitted = [isolated] if isolated is not None and not self.running else []
             else:
-                chosen = self._fairest(self.limit - len(self.going))
-            self.waiting = [row for row in self.waiting if row not in chosen]
-        return chosen
+                admitted = self._fairest(self.limit - len(self.running))
+            self.waiting = [sequence for sequence in self.waiting if sequence not in admitted]
+        return admitted
 
-    def _fairest(self, places: int) -> list[Row]:
-        held, left = Counter(row.caller for row in self.going), list(self.waiting)
-        chosen: list[Row] = []
-        while left and len(chosen) < places:
-            row = min(left, key=lambda row: (held[row.caller], row.number))
-            left.remove(row)
-            chosen.append(row)
-            held[row.caller] += 1
-        return chosen
+    def _fairest(self, places: int) -> list[QueuedSequence]:
+        running, candidates = Counter(sequence.caller for sequence in self.running), list(self.waiting)
+        admitted: list[QueuedSequence] = []
+        while candidates and len(admitted) < places:
+            chosen = min(candidates, key=lambda sequence: (running[sequence.caller], sequence.number))
+            candidates.remove(chosen)
+            admitted.append(chosen)
+            running[chosen.caller] += 1
+        return admitted
 
-    def abandon(self, error: Exception) -> None:
-        for row in [*self.going, *self.waiting]:
-            row.end(error)
+    def fail_all(self, error: Exception) -> None:
+        for sequence in [*self.running, *self.waiting]:
+            sequence.end(error)
 
-    def _fail(self, rows: list[Row], error: Exception) -> None:
-        """Of several rows nobody knows which is to blame: each goes on alone. One alone is."""
-        if len(rows) == 1:
-            rows[0].end(error)
+    def _fail(self, sequences: list[QueuedSequence], error: Exception) -> None:
+        """End a lone sequence with the error; of several, any may be at fault, so each starts again alone."""
+        if len(sequences) == 1:
+            sequences[0].end(error)
             return
+        for sequence in sequences:
+            sequence.isolated = True
+            sequence.restart()
         with self.guard:
-            self.waiting = [row.restarted() for row in rows] + self.waiting
+            self.waiting = sequences + self.waiting
 
 
-class Searches:
-    """Beam searches, one batch of like requests after the other; `between` is called between the steps of a search."""
+class BeamQueue:
+    """Beam searches, one batch of similar requests after another; `between_steps` is called at each step of a search."""
 
-    def __init__(self, limit: int, guard: threading.Lock, between: Callable[[], None]) -> None:
-        self.limit, self.guard, self.between = limit, guard, between
-        self.waiting: list[Row] = []
+    def __init__(self, limit: int, guard: threading.Lock, between_steps: Callable[[], None]) -> None:
+        self.limit, self.guard, self.between_steps = limit, guard, between_steps
+        self.waiting: list[QueuedSequence] = []
 
     @property
     def idle(self) -> bool:
         return not self.waiting
 
-    def abandon(self, error: Exception) -> None:
-        for row in self.waiting:
-            row.end(error)
+    def fail_all(self, error: Exception) -> None:
+        for sequence in self.waiting:
+            sequence.end(error)
 
-    def turn(self) -> None:
-        """One batch to its end."""
+    def step(self) -> None:
+        """Search one batch to its end."""
         with self.guard:
-            rows = self._alike()
-            self.waiting = [row for row in self.waiting if row not in rows]
+            sequences = self._similar()
+            self.waiting = [sequence for sequence in self.waiting if sequence not in sequences]
         try:
-            self._search(rows)
+            self._search(sequences)
         except Exception as error:
-            for row in rows:
-                self._alone(row, len(rows), error)
+            for sequence in sequences:
+                self._retry_alone(sequence, len(sequences), error)
 
-    def _alike(self) -> list[Row]:
-        """The first that waits, and others like it: as many as their beams leave room for."""
+    def _similar(self) -> list[QueuedSequence]:
+        """The first that waits, and others of its model and settings, as many as `limit` beams allow."""
         first = self.waiting[0]
-        like = [row for row in self.waiting if row.model is first.model and row.decode == first.decode.but(seed=row.decode.seed)]
-        return like[: max(1, self.limit // first.decode.beams)]
+        similar = [
+            sequence
+            for sequence in self.waiting
+            if sequence.model is first.model and sequence.decode == first.decode.but(seed=sequence.decode.seed)
+        ]
+        return similar[: max(1, self.limit // first.decode.beams)]
 
-    def _alone(self, row: Row, batch: int, error: Exception) -> None:
-        """After an error of its batch (see Lane): again without the others, so that only the one to blame is told."""
+    def _retry_alone(self, sequence: QueuedSequence, batch: int, error: Exception) -> None:
+        """Search again without the rest of a failed batch, so that only the request at fault gets the error."""
         try:
             if batch == 1:
                 raise error
-            self._search([row])
+            self._search([sequence])
         except Exception as own:
-            row.end(own)
+            sequence.end(own)
 
-    def _search(self, rows: Sequence[Row]) -> None:
+    def _search(self, sequences: Sequence[QueuedSequence]) -> None:
         def cancel() -> bool:
-            self.between()
-            return all(row.left for row in rows)
+            self.between_steps()
+            return all(sequence.cancelled for sequence in sequences)
 
-        first, requests = rows[0], [row.request for row in rows]
-        found = generate.generate(first.model, first.backbone, requests, first.decode, cancel)
-        for row, generation in zip(rows, found, strict=True):
-            row.seconds = generation.seconds
-            row.end(generation)
+        first, requests = sequences[0], [sequence.request for sequence in sequences]
+        generations = generate(first.model, first.backbone, requests, first.decode, cancel)
+        for sequence, generation in zip(sequences, generations, strict=True):
+            sequence.seconds = generation.seconds
+            sequence.end(generation)
 
 
-class Jobs:
+class JobQueue:
     """Any other work on the device, one job a turn, in the order of arrival."""
 
     def __init__(self) -> None:
-        self.waiting: deque[tuple[Future, Callable, tuple]] = deque()
+        self.waiting: deque[Job] = deque()
 
     @property
     def idle(self) -> bool:
         return not self.waiting
 
-    def turn(self) -> None:
-        """The next job; its result or its error goes to the future."""
-        future, job, given = self.waiting.popleft()
+    def step(self) -> None:
+        """Run the next job; its result or its error goes to the future."""
+        future, function, arguments = self.waiting.popleft()
         if not future.set_running_or_notify_cancel():
             return
         try:
-            future.set_result(job(*given))
-        except BaseException as error:  # whoever waits must hear of it, whatever it is
+            future.set_result(function(*arguments))
+        except BaseException as error:  # the caller must hear of it, whatever it is
             future.set_exception(error)
 
-    def abandon(self, error: Exception) -> None:
+    def fail_all(self, error: Exception) -> None:
         for future, _, _ in self.waiting:
             future.set_exception(error)

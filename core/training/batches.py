@@ -10,6 +10,7 @@ from torch import Tensor
 from core.errors import TooLong
 from core.models.backbone import Backbone
 from core.models.inputs import read_source
+from core.models.padding import right_pad
 from core.task import Example, Task
 
 IGNORE = -100
@@ -65,7 +66,9 @@ class Batch:
         return int((self.labels != IGNORE).sum())
 
 
-def rows_of(backbone: Backbone, task: Task, examples: Sequence[Example], prefix_length: int, infix: bool = False) -> list[Row]:
+def encode_rows(
+    backbone: Backbone, task: Task, examples: Sequence[Example], prefix_length: int, infix: bool = False
+) -> list[Row]:
     """One row a target. TooLong names the first example that does not fit beside the prefix, or the infix."""
     rows: list[Row] = []
     seen: dict[str, tuple[tuple[int, ...], int]] = {}
@@ -122,23 +125,3 @@ def epochs(rows: Sequence[Row], batch: int, seed: int) -> Iterator[list[Row]]:
             chunks = [pool[i : i + batch] for i in range(0, len(pool), batch)]
             rng.shuffle(chunks)
             yield from chunks
-
-
-def right_pad(sources: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor | None]:
-    """Sources padded on the right: ids (B, S) and mask (B, S), 1 where a token is real; None where no row is padded."""
-    lengths = torch.tensor([len(source) for source in sources])
-    width = int(lengths.max())
-    ids = torch.tensor([[*source, *[0] * (width - len(source))] for source in sources], dtype=torch.long)
-    mask = (torch.arange(width)[None] < lengths[:, None]).long()
-    return ids.to(device), None if bool(mask.all()) else mask.to(device)
-
-
-def left_pad(prompts: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
-    """Prompts padded on the left: ids (B, T) and mask (B, T), 1 where a token is real."""
-    width = max(len(prompt) for prompt in prompts)
-    ids = torch.zeros(len(prompts), width, dtype=torch.long)
-    mask = torch.zeros(len(prompts), width, dtype=torch.long)
-    for row, prompt in enumerate(prompts):
-        ids[row, width - len(prompt) :] = torch.tensor(prompt, dtype=torch.long)
-        mask[row, width - len(prompt) :] = 1
-    return ids.to(device), mask.to(device)

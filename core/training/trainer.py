@@ -26,7 +26,7 @@ from core.methods.registry import new_method
 from core.models.backbone import Backbone
 from core.runs.store import Run, Store, save_run, write_json, write_text
 from core.task import Example, Task
-from core.training.batches import Row, rows_of
+from core.training.batches import Row, encode_rows
 from core.training.checkpoint import NAME, Kept, load_checkpoint, save_checkpoint, save_tensors
 from core.training.loop import Progress, Step, evaluate_loss, new_progress, total_updates, train
 from core.training.sample_log import Look, Watching
@@ -67,7 +67,7 @@ class Training:
         if isinstance(method, InContextMethod):
             self.run = self._in_context(method, examples, valid)
             return
-        rows = rows_of(self.backbone, self.task, examples, method.length, method.infix)
+        rows = encode_rows(self.backbone, self.task, examples, method.length, method.infix)
         valid_rows = self._valid_rows(valid, method)
         if not rows:
             raise BadInput("There is nothing to train on: the data holds no row. Give a file with at least one.")
@@ -107,7 +107,7 @@ class Training:
         return run
 
     def _valid_rows(self, valid: Sequence[Example], method: Method) -> list[Row]:
-        rows = rows_of(self.backbone, self.task, valid, method.length, method.infix)
+        rows = encode_rows(self.backbone, self.task, valid, method.length, method.infix)
         step = max(1, len(rows) // self.config.valid_rows) if self.config.valid_rows else 0
         return rows[::step][: self.config.valid_rows] if step else []
 

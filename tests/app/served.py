@@ -9,10 +9,10 @@ import analysis.space.projection
 import app.shared.model_pool
 from app.main import serve
 from core.serving.engine import Engine
-from core.serving.scheduler import Lane
+from core.serving.scheduler import BatchScheduler
 
 SLOW = 3
-fast = Lane._step
+fast = BatchScheduler._decode
 
 
 class ToItsFullLength(Engine):
@@ -21,9 +21,9 @@ class ToItsFullLength(Engine):
         return super().submit(model, backbone, request, decode.but(min_new=decode.max_new) if sampled else decode, caller)
 
 
-def slow(lane, decoder, rows):
+def slow(scheduler, batch, rows):
     time.sleep(0.04 if any(row.decode.mode == "sample" and row.request.seed == SLOW for row in rows) else 0)
-    fast(lane, decoder, rows)
+    fast(scheduler, batch, rows)
 
 
 def short_umap(vectors, parameters, cancel=None):
@@ -33,6 +33,6 @@ def short_umap(vectors, parameters, cancel=None):
 
 if __name__ == "__main__":
     app.shared.model_pool.Engine = ToItsFullLength
-    Lane._step = slow
+    BatchScheduler._decode = slow
     analysis.space.projection._umap = short_umap
     serve(backbone=sys.argv[1], device="cpu", port=int(sys.argv[2]), browser=False)

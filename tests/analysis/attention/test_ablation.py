@@ -10,7 +10,8 @@ from analysis.attention.ablation import divergence, influence, influence_parts
 from analysis.attention.maps import pieces
 from core.config.decode import DecodeConfig
 from core.errors import BadInput
-from core.generation.generate import Request, generate
+from core.generation.generate import generate
+from core.generation.types import Request
 from core.models.backbone import load_backbone
 from core.prefix.attention import PrefixState, attach
 from core.prefix.interventions import Intervention

@@ -9,7 +9,8 @@ from analysis.attention.ablation import divergence, influence
 from analysis.attention.maps import attention_map, attention_mass, by_layer, names, sentence
 from core.config.decode import DecodeConfig
 from core.errors import BadInput
-from core.generation.generate import Request, generate
+from core.generation.generate import generate
+from core.generation.types import Request
 from core.models.backbone import load_backbone
 from core.models.inputs import read_source, task_for
 from core.prefix.attention import PrefixState, attach

@@ -6,7 +6,8 @@ from analysis.evaluation.evaluate import evaluate, outputs
 from analysis.evaluation.suites import score_examples
 from core.config.decode import DecodeConfig
 from core.config.decoding_defaults import paper_decoding, usual_decoding
-from core.generation.generate import Request, generate
+from core.generation.generate import generate
+from core.generation.types import Request
 from core.methods.loading import load_run
 from core.models.backbone import load_backbone
 from core.runs.store import store

@@ -6,7 +6,7 @@ import torch
 from analysis.attention.ablation import influence, influence_parts
 from analysis.attention.maps import attention_mass, by_head, by_layer, by_step, by_virtual
 from analysis.figures import attention as figures
-from core.generation.generate import Request
+from core.generation.types import Request
 from core.models.backbone import load_backbone
 from tests.support.tiny_models import make_tiny_backbone, random_prefix
 

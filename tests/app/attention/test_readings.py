@@ -15,7 +15,9 @@ from app.compare.comparison import Ask, compare, subject
 from app.shared.last_comparison import Subject, Subjects
 from core.config.decode import DecodeConfig
 from core.errors import BadInput
-from core.generation.generate import Request, generate, readable
+from core.generation.generate import generate
+from core.generation.sequence import decode_text
+from core.generation.types import Request
 from core.prefix.interventions import Intervention
 from core.prefix.prefix import text_prefix
 
@@ -34,7 +36,7 @@ def test_every_column_is_remembered_with_what_it_read_and_wrote(lab, told):
     assert set(told.columns) == {"base", "prefix", "finetuned"} and told.source == SOURCE
     for written in told.columns.values():
         assert written.prompt_ids == tuple(backbone.encode(SOURCE + "\n")) and len(written.ids) == 8
-        assert readable(backbone, list(written.ids)) == written.text
+        assert decode_text(backbone, list(written.ids)) == written.text
 
 
 def test_the_last_comparisons_are_kept_and_a_new_one_takes_the_old_ones_place():

@@ -23,7 +23,7 @@ from app.cli.main import main
 from app.compare.comparison import Ask, compare
 from app.shared.model_pool import Lab
 from core.config.decode import DecodeConfig
-from core.generation.generate import Request
+from core.generation.types import Request
 from core.models.backbone import load_backbone
 from core.runs.store import Store
 from tests.support.tiny_models import END, EXAMPLES, make_tokenizer

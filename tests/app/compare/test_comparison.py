@@ -3,7 +3,8 @@
 from app.compare.comparison import Ask, compare
 from app.shared.model_pool import Lab, of_task
 from core.config.decode import DecodeConfig
-from core.generation.generate import Request, generate
+from core.generation.generate import generate
+from core.generation.types import Request
 from tests.support.held_engine import held
 
 SOURCE = "name : Alda | Type : pub | area : north"
@@ -57,7 +58,7 @@ def test_a_page_that_goes_away_frees_its_places(lab):
     growing.close()
     lab.work(int)  # a turn of every model
     lab.work(int)
-    assert (lab.engine.going(), lab.engine.waiting()) == (0, 0)
+    assert (lab.engine.running(), lab.engine.waiting()) == (0, 0)
 
 
 def test_a_page_that_waits_is_told_how_many_texts_come_before(lab):

@@ -5,7 +5,8 @@ import pytest
 from app.compare.comparison import Ask, compare
 from app.shared.model_pool import Lab
 from core.config.decode import DecodeConfig
-from core.generation.generate import Request, generate
+from core.generation.generate import generate
+from core.generation.types import Request
 from core.models.inputs import read_source, task_for
 from core.runs.store import Store
 from tests.support.tiny_models import ARTICLES, make_run, make_tiny_bart

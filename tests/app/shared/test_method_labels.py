@@ -8,7 +8,8 @@ from app.compare.panels import cost
 from app.shared.method_labels import lanes, mark, title, trained
 from app.shared.model_pool import Lab
 from core.config.decode import DecodeConfig
-from core.generation.generate import generate, request_of
+from core.generation.generate import generate
+from core.generation.types import make_request
 from core.methods.registry import METHOD_CLASSES
 from core.runs.store import Store
 from tests.support.tiny_models import make_run, make_tiny_backbone
@@ -38,7 +39,7 @@ def test_two_methods_are_told_side_by_side_as_each_alone(many, first, second):
     seen = finished(many, Ask(SOURCE, first, second, decode=DECODE))
     for kind, run_id in (("prefix", first), ("finetuned", second)):
         loaded = many.load(run_id, backbone)
-        alone = generate(loaded.model, backbone, [request_of(backbone, loaded.task, SOURCE, loaded.prefix)], DECODE)[0]
+        alone = generate(loaded.model, backbone, [make_request(backbone, loaded.task, SOURCE, loaded.prefix)], DECODE)[0]
         assert seen.columns[kind].text == alone.text and len(seen.columns[kind].words) == 5
     panel = cost(seen)
     for kind in ("prefix", "finetuned"):

@@ -15,7 +15,8 @@ from core.config.decode import DecodeConfig
 from core.errors import BadInput, NotSupported, StoreError, TooLong, WrongBackbone
 from core.exchange.export_peft import export_peft, keep_foreign
 from core.exchange.import_checkpoint import read_foreign
-from core.generation.generate import Request, generate
+from core.generation.generate import generate
+from core.generation.types import Request
 from core.methods.loading import load_run
 from core.models.backbone import load_backbone
 from core.prefix.attention import PrefixState, attach

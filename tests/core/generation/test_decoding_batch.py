@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from core.generation.decoding_batch import decoder_of
-from core.generation.generate import Request
+from core.generation.decoding_batch import make_batch
+from core.generation.types import Request
 from tests.support.tiny_models import random_prefix
 
 PROMPTS = ["name : Alda", "a much longer prompt than the others have", "x", "name : Brio | Type : inn"]
@@ -21,12 +21,12 @@ def requests(backbone, infix=False):
     return [Request(ids, prefix, split=len(ids) // 2 if infix else 0) for ids, prefix in asked]
 
 
-def steps(decoder, count):
+def steps(batch, count):
     """Greedy steps; each one's logits (B, vocabulary)."""
     made = []
     for _ in range(count):
-        made.append(decoder.logits())
-        decoder.push(made[-1].argmax(-1).tolist())
+        made.append(batch.logits())
+        batch.append(made[-1].argmax(-1).tolist())
     return made
 
 
@@ -34,8 +34,8 @@ def steps(decoder, count):
 def test_rows_leave_and_join_unnoticed(model, request):
     backbone = request.getfixturevalue(model)
     asked = requests(backbone)
-    alone = [torch.cat(steps(decoder_of(backbone.model, backbone, [one]), 12)) for one in asked]  # (12, vocabulary) each
-    batch = decoder_of(backbone.model, backbone, asked[:2])
+    alone = [torch.cat(steps(make_batch(backbone.model, backbone, [one]), 12)) for one in asked]  # (12, vocabulary) each
+    batch = make_batch(backbone.model, backbone, asked[:2])
     seen = [[], [], [], []]
     rows = [0, 1]
 
@@ -45,14 +45,14 @@ def test_rows_leave_and_join_unnoticed(model, request):
                 seen[row].append(step[place])
 
     run(4)
-    late = decoder_of(backbone.model, backbone, asked[2:])
+    late = make_batch(backbone.model, backbone, asked[2:])
     for step in steps(late, 2):
         seen[2].append(step[0])
         seen[3].append(step[1])
-    batch.join(late)
+    batch.merge(late)
     rows = [0, 1, 2, 3]
     run(3)
-    batch.keep([3, 0])  # the longest leaves, and the order changes
+    batch.select([3, 0])  # the longest leaves, and the order changes
     rows = [3, 0]
     first, last = (len(backbone.opening or one.prompt_ids) for one in (asked[0], asked[3]))
     assert batch.mask.shape[1] == max(first + 7, last + 5), "its padding is still there"

@@ -6,7 +6,8 @@ from transformers import AutoModelForCausalLM, GenerationConfig
 
 from core.config.decode import DecodeConfig
 from core.errors import BadConfig, BadInput, TooLong
-from core.generation.generate import Request, generate, next_word, stream
+from core.generation.generate import generate, next_token_probs, stream
+from core.generation.types import Request
 from tests.support.tiny_models import random_prefix
 
 
@@ -122,10 +123,10 @@ def test_empty_prompt_and_streamed_beams_are_refused(tiny):
 
 
 def test_next_word_is_a_distribution_that_a_prefix_changes(tiny):
-    plain = next_word(tiny.model, tiny, request(tiny), k=257)
+    plain = next_token_probs(tiny.model, tiny, request(tiny), k=257)
     assert sum(p for _, p in plain) == pytest.approx(1, abs=1e-4)
     assert plain == sorted(plain, key=lambda pair: -pair[1])
-    assert next_word(tiny.model, tiny, request(tiny, prefix=random_prefix(tiny, 3)), k=257) != plain
+    assert next_token_probs(tiny.model, tiny, request(tiny, prefix=random_prefix(tiny, 3)), k=257) != plain
 
 
 @pytest.mark.parametrize(

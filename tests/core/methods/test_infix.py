@@ -7,13 +7,14 @@ from analysis.attention.maps import attention_map
 from core.config.decode import DecodeConfig
 from core.config.train import TrainConfig
 from core.errors import NotSupported
-from core.generation.decoding_batch import Decoder
-from core.generation.generate import Request, generate, request_of
+from core.generation.decoding_batch import DecodingBatch
+from core.generation.generate import generate
+from core.generation.types import Request, make_request
 from core.methods.registry import new_method
 from core.prefix.attention import PrefixState
 from core.prefix.prefix import Prefix, read_past
 from core.task import task
-from core.training.batches import Row, rows_of
+from core.training.batches import Row, encode_rows
 from core.training.loop import evaluate_loss, train
 from tests.support.tiny_models import EXAMPLES, random_prefix
 
@@ -37,8 +38,8 @@ def test_a_text_as_an_infix_equals_typing_it_after_the_source(model, request):
     pairs = [typed(backbone, source, text) for source, text in zip(SOURCES, ["four", "a", "twelve ones"], strict=True)]
     infixes, plain = [one for one, _ in pairs], [other for _, other in pairs]
     torch.testing.assert_close(
-        Decoder(backbone.model, backbone, infixes).logits(),
-        Decoder(backbone.model, backbone, plain).logits(),
+        DecodingBatch(backbone.model, backbone, infixes).logits(),
+        DecodingBatch(backbone.model, backbone, plain).logits(),
         rtol=1e-4,
         atol=1e-4,
     )
@@ -50,7 +51,7 @@ def test_a_text_as_an_infix_equals_typing_it_after_the_source(model, request):
 def test_it_shares_a_batch_with_prefixes_and_with_none(tiny):
     infix = Prefix(random_prefix(tiny, 5, seed=3).past, infix=True)
     asked = [
-        request_of(tiny, TASK, source, prefix)
+        make_request(tiny, TASK, source, prefix)
         for source, prefix in zip(SOURCES, [infix, random_prefix(tiny, 3), None], strict=True)
     ]
     for decode in (DecodeConfig(max_new=8), DecodeConfig("beam", beams=3, max_new=8)):
@@ -60,7 +61,7 @@ def test_it_shares_a_batch_with_prefixes_and_with_none(tiny):
 
 def test_the_source_does_not_see_it(tiny):
     infix = Prefix(random_prefix(tiny, 3, scale=4).past, infix=True)
-    request = request_of(tiny, TASK, "abc", infix)
+    request = make_request(tiny, TASK, "abc", infix)
     weights = attention_map(tiny.model, tiny, request, []).weights  # (layers, heads, query, virtual + key)
     assert request.split == 3 and weights.shape[-2:] == (4, 7)
     assert weights[..., :3, :3].max() == 0 and weights[..., 3, :3].min() > 0
@@ -73,11 +74,11 @@ def test_training_sees_what_generation_sees(tiny):
     method = new_method(tiny, PLAIN)
     with torch.no_grad():
         method.module.past["decoder"].copy_(with_infix.prefix.past["decoder"])
-    (row,) = rows_of(tiny, TASK, [example], 4, infix=True)
+    (row,) = encode_rows(tiny, TASK, [example], 4, infix=True)
     assert row.split == len(tiny.encode(example.source)) and list(row.prompt) == with_infix.prompt_ids
     whole = new_method(tiny, PLAIN.but(method="finetune"))
     expected = evaluate_loss(whole, [Row(tuple(plain.prompt_ids), row.answer)], PLAIN)
-    short = rows_of(tiny, TASK, EXAMPLES[4:5], 4, infix=True)
+    short = encode_rows(tiny, TASK, EXAMPLES[4:5], 4, infix=True)
     assert evaluate_loss(method, [row], PLAIN) == pytest.approx(expected, rel=1e-5)
     both, alone = evaluate_loss(method, [row, *short], PLAIN), evaluate_loss(method, short, PLAIN)
     counts = [len(row.answer), len(short[0].answer)]
@@ -89,7 +90,7 @@ def test_every_virtual_token_learns(tiny, changes):
     config = PLAIN.but(updates=2, batch=10, rate=1e-2, **changes)
     method = new_method(tiny, config)
     before = method.tensors()["decoder"]
-    list(train(method, rows_of(tiny, TASK, EXAMPLES, 4, infix=True), [], config))
+    list(train(method, encode_rows(tiny, TASK, EXAMPLES, 4, infix=True), [], config))
     assert ((method.tensors()["decoder"] != before).any(-1)).all()
 
 

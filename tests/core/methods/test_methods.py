@@ -9,7 +9,8 @@ from safetensors.torch import load_file
 from core.config.decode import DecodeConfig
 from core.config.train import TrainConfig
 from core.errors import BadConfig, BadInput, NotSupported, TooLong
-from core.generation.generate import Request, generate, request_of
+from core.generation.generate import generate
+from core.generation.types import Request, make_request
 from core.methods.loading import LoadedRun, load_run
 from core.methods.registry import new_method
 from core.models.backbone import Backbone, load_backbone
@@ -18,7 +19,7 @@ from core.prefix.attention import PrefixState, attach
 from core.prefix.prefix import text_prefix
 from core.runs.store import Run, Store
 from core.task import task
-from core.training.batches import rows_of
+from core.training.batches import encode_rows
 from core.training.loop import evaluate_loss, train
 from core.training.trainer import Training
 from tests.support.tiny_models import ARTICLES, EXAMPLES, make_run
@@ -58,7 +59,7 @@ def backbone(tiny_folder) -> Backbone:
 
 
 def told(loaded: LoadedRun, backbone: Backbone, decode: DecodeConfig, count: int = 3) -> list[str]:
-    requests = [request_of(backbone, TASK, example.source, loaded.prefix, 7) for example in EXAMPLES[:count]]
+    requests = [make_request(backbone, TASK, example.source, loaded.prefix, 7) for example in EXAMPLES[:count]]
     return [made.text for made in generate(loaded.model, backbone, requests, decode)]
 
 
@@ -81,7 +82,7 @@ def test_learns_ten_rows_by_heart_and_comes_back_with_the_same_loss(runs, backbo
     if wanted <= 0.1:
         assert told(loaded, backbone, DECODES[0]) == [example.targets[0] for example in EXAMPLES[:3]]
     again = AsMethod(loaded)
-    rows = rows_of(backbone, TASK, EXAMPLES[:4], again.length, again.infix)
+    rows = encode_rows(backbone, TASK, EXAMPLES[:4], again.length, again.infix)
     assert evaluate_loss(again, rows, PLAIN) == pytest.approx(run.valid_loss, rel=1e-5)
 
 
@@ -121,7 +122,7 @@ def test_stores_what_it_trained_and_tells_the_same_when_loaded_again(runs, backb
 def test_a_batch_equals_one_by_one(runs, backbone, method):
     loaded = load_run(runs(method), backbone)
     for decode in DECODES:
-        requests = [request_of(backbone, TASK, example.source, loaded.prefix, at) for at, example in enumerate(EXAMPLES[3:6])]
+        requests = [make_request(backbone, TASK, example.source, loaded.prefix, at) for at, example in enumerate(EXAMPLES[3:6])]
         alone = [generate(loaded.model, backbone, [request], decode)[0].ids for request in requests]
         assert [made.ids for made in generate(loaded.model, backbone, requests, decode)] == alone
 
@@ -193,7 +194,7 @@ def test_top_layers_of_another_family(llama):
 def test_it_begins_at_the_frozen_model_and_every_parameter_of_its_own_learns(model, method, request):
     backbone = request.getfixturevalue(model)
     made = new_method(backbone, TrainConfig(method=method, bottleneck=4, rank=2, autocast="off", updates=2, batch=10, rate=1e-2))
-    rows = rows_of(backbone, task_for(backbone, "e2e"), EXAMPLES, 0)
+    rows = encode_rows(backbone, task_for(backbone, "e2e"), EXAMPLES, 0)
     frozen = new_method(backbone, TrainConfig(method="finetune"))
     assert evaluate_loss(made, rows, PLAIN) == pytest.approx(evaluate_loss(frozen, rows, PLAIN), rel=1e-6)
     before = made.tensors()
@@ -224,7 +225,7 @@ def test_word_embeddings_fold_to_the_prefix_of_the_words(model, request):
 @pytest.mark.parametrize("changes", [{}, {"mlp": 8}, {"checkpointing": True}])
 def test_embeddings_learn_through_the_model(tiny, changes):
     config = TrainConfig(method="embedding", length=3, init="random", autocast="off", updates=3, batch=10, rate=1e-2, **changes)
-    method, rows = new_method(tiny, config), rows_of(tiny, TASK, EXAMPLES, 3)
+    method, rows = new_method(tiny, config), encode_rows(tiny, TASK, EXAMPLES, 3)
     before = method.tensors()["embeddings"]
     list(train(method, rows, [], config))
     assert ((method.tensors()["embeddings"] != before).any(-1)).all()
@@ -235,11 +236,11 @@ def test_embeddings_learn_through_the_model(tiny, changes):
 def test_a_run_on_an_encoder_decoder_comes_back(tmp_path, bart, bart_folder, method):
     run = make_run(bart_folder, tmp_path, method, method, updates=30, rate=2e-2, bottleneck=8, autocast="off")
     loaded = load_run(run, bart)
-    assert evaluate_loss(AsMethod(loaded), rows_of(bart, run.task, ARTICLES[:4], 0), PLAIN) == pytest.approx(
+    assert evaluate_loss(AsMethod(loaded), encode_rows(bart, run.task, ARTICLES[:4], 0), PLAIN) == pytest.approx(
         run.valid_loss, rel=1e-4
     )
     for decode in DECODES[:1] + DECODES[2:]:
-        asked = [request_of(bart, run.task, article.source) for article in ARTICLES[:2]]
+        asked = [make_request(bart, run.task, article.source) for article in ARTICLES[:2]]
         alone = [generate(loaded.model, bart, [one], decode)[0].ids for one in asked]
         assert [made.ids for made in generate(loaded.model, bart, asked, decode)] == alone
 

@@ -5,8 +5,9 @@ import torch
 
 from core.config.decode import DecodeConfig
 from core.errors import BadInput, TooLong
-from core.generation.decoding_batch import Decoder
-from core.generation.generate import Request, generate
+from core.generation.decoding_batch import DecodingBatch
+from core.generation.generate import generate
+from core.generation.types import Request
 from core.prefix.prefix import Prefix, text_prefix
 
 TEXT, PROMPT = "Describe the place. ", "name : Alda | Type : pub"
@@ -20,7 +21,7 @@ def backbone(request, tiny, llama):
 def test_a_text_prefix_equals_typing_the_text_before_the_input(backbone):
     prefixed = Request(backbone.encode(PROMPT), text_prefix(backbone, TEXT))
     typed = Request(backbone.encode(TEXT + PROMPT))
-    logits = [Decoder(backbone.model, backbone, [request]).logits() for request in (prefixed, typed)]
+    logits = [DecodingBatch(backbone.model, backbone, [request]).logits() for request in (prefixed, typed)]
     torch.testing.assert_close(*logits, rtol=1e-4, atol=1e-5)
     decode = DecodeConfig(max_new=12, min_new=12)
     made = [generate(backbone.model, backbone, [request], decode)[0].ids for request in (prefixed, typed)]

@@ -18,13 +18,14 @@ from transformers import (
 
 from core.config.decode import DecodeConfig
 from core.errors import NotSupported, TooLong, WrongBackbone
-from core.generation.generate import Request, generate, next_word, stream
+from core.generation.generate import generate, next_token_probs, stream
+from core.generation.types import Request
 from core.models.backbone import load_backbone
 from core.models.inputs import read_source, task_for
+from core.models.padding import right_pad
 from core.prefix.attention import PrefixState, attach
 from core.prefix.interventions import Intervention
 from core.prefix.prefix import Prefix, check_shape, initial_past, text_past
-from core.training.batches import right_pad
 from tests.support.tiny_models import make_tiny_bart, make_tokenizer, random_prefix
 
 SOURCES = ["The harbour was closed on Monday.", "Rain.", "Two ferries were late"]
@@ -189,9 +190,9 @@ def test_interleaved_streams_do_not_mix(bart):
 
 
 def test_next_word_is_a_distribution_that_a_prefix_changes(bart):
-    plain = next_word(bart.model, bart, Request(ids_of(bart, SOURCES[0])), k=261)
+    plain = next_token_probs(bart.model, bart, Request(ids_of(bart, SOURCES[0])), k=261)
     assert sum(p for _, p in plain) == pytest.approx(1, abs=1e-4)
-    assert next_word(bart.model, bart, Request(ids_of(bart, SOURCES[0]), random_prefix(bart, 3)), k=261) != plain
+    assert next_token_probs(bart.model, bart, Request(ids_of(bart, SOURCES[0]), random_prefix(bart, 3)), k=261) != plain
 
 
 def test_words_begin_the_prefix_at_each_sites_own_activations(bart):

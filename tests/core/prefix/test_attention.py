@@ -7,7 +7,8 @@ import torch
 from transformers import AutoModelForCausalLM, DynamicCache
 
 from core.config.decode import DecodeConfig
-from core.generation.generate import Request, generate, stream
+from core.generation.generate import generate, stream
+from core.generation.types import Request
 from core.prefix.attention import PrefixState, attach
 from core.prefix.prefix import text_past
 from tests.support.tiny_models import random_prefix
@@ -111,12 +112,12 @@ def test_different_prefixes_in_one_batch_equal_one_by_one(backbone, mode):
 
 
 def test_different_prefixes_in_one_batch_have_the_logits_of_one_by_one(backbone):
-    from core.generation.decoding_batch import Decoder
+    from core.generation.decoding_batch import DecodingBatch
 
     requests = mixed_requests(backbone)
-    together = Decoder(backbone.model, backbone, requests).logits()
+    together = DecodingBatch(backbone.model, backbone, requests).logits()
     for row, request in enumerate(requests):
-        alone = Decoder(backbone.model, backbone, [request]).logits()[0]
+        alone = DecodingBatch(backbone.model, backbone, [request]).logits()[0]
         torch.testing.assert_close(together[row], alone, rtol=1e-4, atol=2e-5)
 
 

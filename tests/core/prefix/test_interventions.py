@@ -9,8 +9,9 @@ import torch
 
 from core.config.decode import DecodeConfig
 from core.errors import BadConfig, BadInput
-from core.generation.decoding_batch import Decoder
-from core.generation.generate import Request, generate, next_word, stream
+from core.generation.decoding_batch import DecodingBatch
+from core.generation.generate import generate, next_token_probs, stream
+from core.generation.types import Request
 from core.prefix.attention import PrefixSlot, PrefixState, attach, prefix_attention
 from core.prefix.interventions import Intervention
 from core.prefix.prefix import Prefix
@@ -161,10 +162,10 @@ def test_different_interventions_in_one_batch_equal_one_by_one(backbone, mode):
 
 def test_different_interventions_in_one_batch_have_the_logits_of_one_by_one(backbone):
     requests = mixed(backbone)
-    together = Decoder(backbone.model, backbone, requests).logits()
+    together = DecodingBatch(backbone.model, backbone, requests).logits()
     assert torch.isfinite(together).all()
     for row, request in enumerate(requests):
-        close(together[row], Decoder(backbone.model, backbone, [request]).logits()[0])
+        close(together[row], DecodingBatch(backbone.model, backbone, [request]).logits()[0])
 
 
 def test_one_prefix_shared_by_rows_with_different_interventions(backbone):
@@ -193,7 +194,7 @@ def test_nothing_visible_at_all_gives_no_nan(tiny):
     """Padding on the left sees no real token; with the prefix hidden too, its rows see nothing."""
     hidden = Intervention().without()
     requests = [Request([5], random_prefix(tiny, 3), intervention=hidden), Request(tiny.encode("a longer prompt"), None)]
-    decoder, seen = Decoder(tiny.model, tiny, requests), []
+    decoder, seen = DecodingBatch(tiny.model, tiny, requests), []
     with torch.no_grad(), attach(tiny.model, decoder.state, lambda site, layer, weights: seen.append(weights)):
         recorded = tiny.model(input_ids=decoder.ids, attention_mask=decoder.mask, position_ids=decoder.positions).logits
     assert torch.isfinite(recorded).all() and all(torch.isfinite(weights).all() for weights in seen)
@@ -205,10 +206,12 @@ def test_nothing_visible_at_all_gives_no_nan(tiny):
 
 def test_next_words_follow_the_intervention_and_a_row_without_a_prefix_has_none(tiny):
     ids, prefix = tiny.encode("name : Alda"), random_prefix(tiny, 4)
-    run, half, none = (dict(next_word(tiny.model, tiny, Request(ids, prefix, 0, Intervention(a)), 257)) for a in (1, 0.5, 0))
+    run, half, none = (
+        dict(next_token_probs(tiny.model, tiny, Request(ids, prefix, 0, Intervention(a)), 257)) for a in (1, 0.5, 0)
+    )
     assert run != half != none
-    plain = next_word(tiny.model, tiny, Request(ids))
-    assert next_word(tiny.model, tiny, Request(ids, intervention=Intervention(0).without(99))) == plain
+    plain = next_token_probs(tiny.model, tiny, Request(ids))
+    assert next_token_probs(tiny.model, tiny, Request(ids, intervention=Intervention(0).without(99))) == plain
 
 
 @pytest.mark.parametrize("alpha", [-1, math.nan, math.inf])

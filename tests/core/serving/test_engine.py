@@ -9,11 +9,12 @@ import torch
 
 from core.config.decode import DecodeConfig
 from core.errors import BadInput, Busy, TooLong
-from core.generation.generate import Request, generate, next_word
+from core.generation.generate import generate, next_token_probs
+from core.generation.types import Request
 from core.models.backbone import load_backbone
 from core.prefix.prefix import Prefix
 from core.serving.engine import Engine
-from core.serving.scheduler import Lane, Row
+from core.serving.scheduler import BatchScheduler, QueuedSequence
 from tests.support.held_engine import held
 from tests.support.tiny_models import random_prefix
 
@@ -33,7 +34,7 @@ def queued(engine, *jobs):
     threads = [threading.Thread(target=engine.run, args=(job,)) for job in jobs]
     for thread in threads:
         thread.start()
-    while len(engine._sources["jobs"].waiting) < len(jobs):
+    while len(engine._queues["jobs"].waiting) < len(jobs):
         time.sleep(0.001)
     return threads
 
@@ -107,7 +108,7 @@ def test_streams_and_plain_jobs_take_turns(tiny, tiny_folder, engine):
     with held(engine):
         first = engine.submit(tiny.model, tiny, asked(tiny, 1)[0], LONG)
         second = engine.submit(other.model, other, asked(tiny, 1)[0], LONG)
-        jobs = queued(engine, *[lambda: seen.append((len(first._row.tokens), len(second._row.tokens)))] * 10)
+        jobs = queued(engine, *[lambda: seen.append((len(first._sequence.tokens), len(second._sequence.tokens)))] * 10)
     for job in jobs:
         job.join()
     first.result(), second.result()
@@ -124,7 +125,7 @@ def test_others_go_on_during_a_beam_search(family, request, engine):
         beam = engine.submit(backbone.model, backbone, asked(backbone, 2)[1], search)
         stream = engine.submit(backbone.model, backbone, asked(backbone, 3)[2], LONG)
         told = []
-        (job,) = queued(engine, lambda: told.append(beam._row.outcome))
+        (job,) = queued(engine, lambda: told.append(beam._sequence.outcome))
     same(stream.result(), alone(backbone, asked(backbone, 3)[2], LONG))
     made = beam.result()
     job.join()
@@ -132,33 +133,33 @@ def test_others_go_on_during_a_beam_search(family, request, engine):
     assert made.ids == alone(backbone, asked(backbone, 2)[1], search).ids
 
 
-def lane_of(backbone, requests, limit=16, callers=None, decode=LONG):
-    lane = Lane(limit, threading.Lock())
+def scheduler_of(backbone, requests, limit=16, callers=None, decode=LONG):
+    scheduler = BatchScheduler(limit, threading.Lock())
     callers = callers or [""] * len(requests)
-    rows = [Row(i, backbone.model, backbone, request, decode, callers[i]) for i, request in enumerate(requests)]
-    lane.waiting += rows
-    return lane, rows
+    rows = [QueuedSequence(i, backbone.model, backbone, request, decode, callers[i]) for i, request in enumerate(requests)]
+    scheduler.waiting += rows
+    return scheduler, rows
 
 
 def test_a_newcomer_joins_between_two_steps(tiny):
-    lane, (first, second) = lane_of(tiny, asked(tiny, 2))
-    lane.waiting = [first]
+    scheduler, (first, second) = scheduler_of(tiny, asked(tiny, 2))
+    scheduler.waiting = [first]
     for _ in range(5):
-        lane.turn()
-    lane.waiting = [second]
-    lane.turn()
-    assert (len(first.tokens), len(second.tokens)) == (6, 1) and lane.going == [first, second]
-    while not lane.idle:
-        lane.turn()
+        scheduler.step()
+    scheduler.waiting = [second]
+    scheduler.step()
+    assert (len(first.tokens), len(second.tokens)) == (6, 1) and scheduler.running == [first, second]
+    while not scheduler.idle:
+        scheduler.step()
     same(first.outcome, alone(tiny, first.request, LONG))
     same(second.outcome, alone(tiny, second.request, LONG))
 
 
 def test_a_caller_with_nothing_going_comes_before_another_one_s_second_text(tiny):
-    lane, rows = lane_of(tiny, asked(tiny, 6), limit=2, callers=["a", "a", "a", "a", "b", "c"])
+    scheduler, rows = scheduler_of(tiny, asked(tiny, 6), limit=2, callers=["a", "a", "a", "a", "b", "c"])
     ends = []
-    while not lane.idle:
-        lane.turn()
+    while not scheduler.idle:
+        scheduler.step()
         ends += [row.number for row in rows if row.outcome is not None and row.number not in ends]
     assert ends == [0, 4, 1, 5, 2, 3]
 
@@ -167,17 +168,17 @@ def test_a_caller_with_nothing_going_comes_before_another_one_s_second_text(tiny
 
 
 def test_leaving_frees_the_place_and_keeps_what_came(tiny):
-    lane, (first, second) = lane_of(tiny, asked(tiny, 2), limit=1)
+    scheduler, (first, second) = scheduler_of(tiny, asked(tiny, 2), limit=1)
     for _ in range(3):
-        lane.turn()
-    assert lane.waiting == [second]
-    first.left = True
-    lane.turn()
-    lane.turn()
+        scheduler.step()
+    assert scheduler.waiting == [second]
+    first.cancelled = True
+    scheduler.step()
+    scheduler.step()
     assert first.outcome.finish == "cancelled" and first.outcome.ids == alone(tiny, first.request, LONG).ids[:4]
-    assert lane.going == [second]
-    while not lane.idle:
-        lane.turn()
+    assert scheduler.running == [second]
+    while not scheduler.idle:
+        scheduler.step()
     same(second.outcome, alone(tiny, second.request, LONG))
 
 
@@ -187,11 +188,11 @@ def test_leaving_while_waiting_while_searching_and_by_forgetting(tiny, engine):
         with engine.submit(tiny.model, tiny, asked(tiny, 1)[0], DecodeConfig("beam", max_new=40, min_new=40)) as beam:
             pass
         forgotten = engine.submit(tiny.model, tiny, asked(tiny, 1)[0], LONG)
-        row = forgotten._row
+        row = forgotten._sequence
         del forgotten
         waits.close()
     assert waits.result().finish == beam.result().finish == "cancelled"
-    while row.told.get() is not None:
+    while row.token_queue.get() is not None:
         pass
     assert row.outcome.finish == "cancelled"
     assert engine.waiting() == 0
@@ -212,35 +213,35 @@ def test_an_error_reaches_only_its_own_caller(tiny, engine, decode):
         assert stream.result().ids == alone(tiny, request, decode).ids
     with pytest.raises(ZeroDivisionError):
         engine.run(lambda: 1 / 0)
-    assert engine.run(next_word, tiny.model, tiny, requests[0]) == next_word(tiny.model, tiny, requests[0])
+    assert engine.run(next_token_probs, tiny.model, tiny, requests[0]) == next_token_probs(tiny.model, tiny, requests[0])
 
 
 def test_a_newcomer_that_fails_does_not_disturb_those_who_go(tiny):
-    lane, rows = lane_of(tiny, [*asked(tiny, 2), Request(tiny.encode("x"), misfit(tiny))])
-    lane.waiting = rows[:2]
-    lane.turn()
-    lane.waiting = rows[2:]
-    lane.turn()
+    scheduler, rows = scheduler_of(tiny, [*asked(tiny, 2), Request(tiny.encode("x"), misfit(tiny))])
+    scheduler.waiting = rows[:2]
+    scheduler.step()
+    scheduler.waiting = rows[2:]
+    scheduler.step()
     assert isinstance(rows[2].outcome, RuntimeError) and [len(row.tokens) for row in rows[:2]] == [2, 2]
 
 
 def test_a_step_that_fails_in_company_is_taken_again_alone_and_told_once(tiny, monkeypatch):
     """As where the batch is too large for the memory."""
-    lane, rows = lane_of(tiny, asked(tiny, 3), decode=SAMPLE)
+    scheduler, rows = scheduler_of(tiny, asked(tiny, 3), decode=SAMPLE)
     expected = [alone(tiny, row.request, SAMPLE) for row in rows]
     for _ in range(4):
-        lane.turn()
+        scheduler.step()
 
     def fails():
         raise MemoryError("no room for three")
 
-    monkeypatch.setattr(lane._decoder, "logits", fails)
-    while not lane.idle:
-        lane.turn()
+    monkeypatch.setattr(scheduler._batch, "logits", fails)
+    while not scheduler.idle:
+        scheduler.step()
     for row, made in zip(rows, expected, strict=True):
         same(row.outcome, made)
         told = []
-        while (token := row.told.get()) is not None:
+        while (token := row.token_queue.get()) is not None:
             told.append(token.id)
         assert told == made.ids
 
@@ -292,7 +293,7 @@ def test_closing_tells_those_who_wait(tiny):
 
 
 def test_a_fault_of_the_engine_leaves_nobody_waiting(tiny, engine, monkeypatch):
-    monkeypatch.setattr(Lane, "turn", lambda lane: 1 / 0)
+    monkeypatch.setattr(BatchScheduler, "step", lambda scheduler: 1 / 0)
     stream = engine.submit(tiny.model, tiny, asked(tiny, 1)[0], LONG)
     with pytest.raises(ZeroDivisionError):
         stream.result()

@@ -8,14 +8,15 @@ import torch
 from core.config.decode import DecodeConfig
 from core.config.train import TrainConfig
 from core.errors import TooLong, TrainingFailed
-from core.generation.generate import Request, generate
+from core.generation.generate import generate
+from core.generation.types import Request
 from core.methods.loading import load_run
 from core.methods.registry import new_method
 from core.models.backbone import load_backbone
 from core.prefix.prefix import Prefix
 from core.runs.store import Store
 from core.task import Example, task
-from core.training.batches import collate, rows_of
+from core.training.batches import collate, encode_rows
 from core.training.loop import batch_loss, evaluate_loss, train
 from core.training.trainer import Training
 from tests.support.tiny_models import EXAMPLES, make_run
@@ -36,21 +37,21 @@ def loss_and_grads(method, rows, config):
 @pytest.mark.parametrize("mlp", [0, 16])
 def test_gradients_reach_every_prefix_parameter_and_no_weight_of_the_model(tiny, mlp):
     method = new_method(tiny, PREFIX.but(mlp=mlp))
-    _, grads = loss_and_grads(method, rows_of(tiny, TASK, EXAMPLES, 4), PREFIX)
+    _, grads = loss_and_grads(method, encode_rows(tiny, TASK, EXAMPLES, 4), PREFIX)
     assert all(grad.abs().flatten(1).amax(1).min() > 0 for grad in grads if grad.ndim > 1)
     assert all(weight.grad is None for weight in tiny.model.parameters())
 
 
 def test_every_virtual_token_of_every_layer_gets_a_gradient(tiny):
     method = new_method(tiny, PREFIX)
-    _, (grad,) = loss_and_grads(method, rows_of(tiny, TASK, EXAMPLES, 4), PREFIX)
+    _, (grad,) = loss_and_grads(method, encode_rows(tiny, TASK, EXAMPLES, 4), PREFIX)
     assert (grad.abs().sum(-1) > 0).all()  # (layers, 2, heads, P)
 
 
 def test_loss_counts_the_answer_only_and_equals_the_model_called_plainly(tiny):
     config = PREFIX.but(method="finetune")
     method = new_method(tiny, config)
-    rows = rows_of(tiny, TASK, EXAMPLES[:3], 0)
+    rows = encode_rows(tiny, TASK, EXAMPLES[:3], 0)
     expected = 0.0
     for row in rows:
         ids = torch.tensor([row.prompt + row.answer])
@@ -69,7 +70,7 @@ def test_positions_start_after_the_prefix(tiny):
     method = new_method(tiny, PREFIX)
     with torch.no_grad():
         method.module.past["decoder"].copy_(text_past(tiny, ids)["decoder"])
-    rows = rows_of(tiny, TASK, EXAMPLES[:2], 4)
+    rows = encode_rows(tiny, TASK, EXAMPLES[:2], 4)
     typed = [type(row)(tuple(ids) + row.prompt, row.answer) for row in rows]
     plain = new_method(tiny, PREFIX.but(method="finetune"))
     assert evaluate_loss(method, rows, PREFIX) == pytest.approx(evaluate_loss(plain, typed, PREFIX), rel=1e-5)
@@ -80,7 +81,7 @@ def test_checkpointed_gradients_are_equal(tiny, name):
     from core.training.loop import _modes
 
     config = PREFIX.but(method=name)
-    method, rows = new_method(tiny, config), rows_of(tiny, TASK, EXAMPLES, 4)
+    method, rows = new_method(tiny, config), encode_rows(tiny, TASK, EXAMPLES, 4)
     plain = loss_and_grads(method, rows, config)
     calls = []
     hook = method.model.transformer.h[0].attn.register_forward_hook(lambda *_: calls.append(1))
@@ -100,7 +101,7 @@ def test_what_an_update_puts_in_place_changes_no_gradient_and_is_taken_back(tiny
     from core.training.loop import _backward, _swaps
 
     config, cpu = PREFIX.but(method=name, layers=1, autocast=autocast), torch.device("cpu")
-    method, rows = new_method(tiny, config), rows_of(tiny, TASK, EXAMPLES, 4)
+    method, rows = new_method(tiny, config), encode_rows(tiny, TASK, EXAMPLES, 4)
     swaps, found = _swaps(method.model, config), []
     assert {attribute for _, attribute, _, _ in swaps} == ({"act", "weight"} if autocast == "on" else {"act"})
     for used in ((), swaps):
@@ -118,7 +119,7 @@ def test_what_an_update_puts_in_place_changes_no_gradient_and_is_taken_back(tiny
 def test_accumulation_equals_one_large_batch(tiny, reduction):
     from core.training.loop import _backward
 
-    rows, config = rows_of(tiny, TASK, EXAMPLES, 4), PREFIX.but(reduction=reduction)
+    rows, config = encode_rows(tiny, TASK, EXAMPLES, 4), PREFIX.but(reduction=reduction)
     cpu, results = torch.device("cpu"), []
     for parts in ([rows], [rows[:3], rows[3:]]):
         method = new_method(tiny, config)
@@ -129,7 +130,7 @@ def test_accumulation_equals_one_large_batch(tiny, reduction):
 
 
 def test_padding_changes_nothing(tiny):
-    rows = rows_of(tiny, TASK, EXAMPLES, 4)
+    rows = encode_rows(tiny, TASK, EXAMPLES, 4)
     method = new_method(tiny, PREFIX)
     alone = sum(loss_and_grads(method, [row], PREFIX)[0] for row in rows)
     assert loss_and_grads(method, rows, PREFIX)[0] == pytest.approx(alone, rel=1e-5)
@@ -143,9 +144,9 @@ def test_folded_mlp_equals_the_mlp(tiny, init):
     with method.attach(1), torch.no_grad():
         ids = torch.tensor([request.prompt_ids])
         through = tiny.model(input_ids=ids, position_ids=torch.arange(ids.shape[1])[None] + 4).logits[0, -1]
-    from core.generation.decoding_batch import Decoder
+    from core.generation.decoding_batch import DecodingBatch
 
-    torch.testing.assert_close(Decoder(tiny.model, tiny, [request]).logits()[0], through, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(DecodingBatch(tiny.model, tiny, [request]).logits()[0], through, rtol=1e-4, atol=1e-5)
     assert folded.parameters == 2 * 2 * 4 * 4 * 8
     assert generate(tiny.model, tiny, [request], decode)[0].ids
 
@@ -162,7 +163,7 @@ def test_learns_ten_rows_by_heart(tmp_path, tiny_folder, name, changes):
     run = make_run(tiny_folder, tmp_path, "r", name, updates=400, autocast="off", rate=changes.pop("rate", 3e-2), **changes)
     backbone = load_backbone(str(tiny_folder), "cpu")
     loaded, base = load_run(run, backbone), new_method(backbone, TrainConfig(method="finetune"))
-    rows = rows_of(backbone, TASK, EXAMPLES[:4], 8)
+    rows = encode_rows(backbone, TASK, EXAMPLES[:4], 8)
     frozen = evaluate_loss(base, rows, PREFIX)
     assert run.valid_loss < (0.1 if name == "finetune" else 0.7 * frozen)
     if name == "finetune":
@@ -189,7 +190,7 @@ def test_training_leaves_the_shared_backbone_alone(tiny):
     before = copy.deepcopy(tiny.model.state_dict())
     for name in ("prefix", "finetune"):
         config = PREFIX.but(method=name, updates=3)
-        list(train(new_method(tiny, config), rows_of(tiny, TASK, EXAMPLES, 4), [], config))
+        list(train(new_method(tiny, config), encode_rows(tiny, TASK, EXAMPLES, 4), [], config))
     assert all(torch.equal(before[name], value) for name, value in tiny.model.state_dict().items())
 
 
@@ -197,7 +198,7 @@ def test_same_seed_same_prefix(tiny):
     def trained():
         config = PREFIX.but(updates=4, mlp=8, seed=3)
         method = new_method(tiny, config)
-        list(train(method, rows_of(tiny, TASK, EXAMPLES, 4), [], config))
+        list(train(method, encode_rows(tiny, TASK, EXAMPLES, 4), [], config))
         return method.tensors()["decoder"]
 
     assert torch.equal(trained(), trained())
@@ -221,7 +222,7 @@ def test_the_best_by_validation_is_kept(tmp_path, tiny):
     assert training.run.valid_loss == min(losses)
     method = new_method(tiny, config)
     method.module.past["decoder"].data.copy_(load_run(training.run, tiny).prefix.past["decoder"])
-    assert evaluate_loss(method, rows_of(tiny, TASK, EXAMPLES[:3], 4), config) == pytest.approx(min(losses), rel=1e-4)
+    assert evaluate_loss(method, encode_rows(tiny, TASK, EXAMPLES[:3], 4), config) == pytest.approx(min(losses), rel=1e-4)
 
 
 def test_a_loss_that_is_no_number_ends_the_run_and_says_so(tmp_path, tiny):
@@ -248,4 +249,4 @@ def test_a_loss_that_is_no_number_ends_the_run_and_says_so(tmp_path, tiny):
 
 def test_an_example_too_long_says_how_many_tokens(tiny):
     with pytest.raises(TooLong, match=r"has \d+ tokens, and 252 fit"):
-        rows_of(tiny, TASK, [Example("name : " + "x" * 300, ("y",))], 4)
+        encode_rows(tiny, TASK, [Example("name : " + "x" * 300, ("y",))], 4)

@@ -8,7 +8,8 @@ from transformers import AutoModelForSeq2SeqLM
 from core.config.decode import DecodeConfig
 from core.config.train import TrainConfig
 from core.errors import TooLong, WrongBackbone
-from core.generation.generate import Request, generate
+from core.generation.generate import generate
+from core.generation.types import Request
 from core.methods.loading import load_run
 from core.methods.registry import new_method
 from core.models.backbone import load_backbone
@@ -16,7 +17,7 @@ from core.models.inputs import read_source, task_for
 from core.prefix.prefix import Prefix, text_past
 from core.runs.store import Store
 from core.task import Example
-from core.training.batches import collate, rows_of
+from core.training.batches import collate, encode_rows
 from core.training.loop import _backward, _modes, batch_loss, evaluate_loss
 from core.training.trainer import Training, resumed
 from tests.support.tiny_models import ARTICLES, make_run
@@ -32,7 +33,7 @@ def task(bart):
 
 @pytest.fixture
 def rows(bart, task):
-    return rows_of(bart, task, ARTICLES, 4)
+    return encode_rows(bart, task, ARTICLES, 4)
 
 
 def loss_and_grads(method, rows, config=CONFIG):
@@ -140,7 +141,7 @@ def test_learns_a_few_rows_by_heart(tmp_path, bart_folder, name, changes):
     run = make_run(bart_folder, tmp_path, "r", name, updates=150, autocast="off", rate=rate, batch=6, **changes)
     backbone = load_backbone(str(bart_folder), "cpu")
     loaded, base = load_run(run, backbone), new_method(backbone, CONFIG.but(method="finetune"))
-    frozen = evaluate_loss(base, rows_of(backbone, run.task, ARTICLES[:4], 0), CONFIG)
+    frozen = evaluate_loss(base, encode_rows(backbone, run.task, ARTICLES[:4], 0), CONFIG)
     assert run.valid_loss < (0.1 if name == "finetune" else 0.7 * frozen)
     if name == "finetune":
         request = Request(read_source(backbone, run.task, ARTICLES[0].source).ids)
@@ -182,7 +183,7 @@ def test_a_stopped_run_goes_on_to_the_same_bits(bart, task, tmp_path, changes):
 
 def test_what_does_not_fit_is_told_by_its_part(bart, task):
     with pytest.raises(TooLong, match="target has 151 tokens, and 128 fit"):
-        rows_of(bart, task, [Example("short", ("y" * 149,))], 40)
+        encode_rows(bart, task, [Example("short", ("y" * 149,))], 40)
     with pytest.raises(TooLong, match="input has 152 tokens, and 128 fit"):
-        rows_of(bart, task.but(cut=0), [Example("x" * 150, ("y",))], 40)
-    assert len(rows_of(bart, task, [Example("x" * 150, ("y",))], 40)[0].prompt) == 128  # cut: it fits beside any prefix
+        encode_rows(bart, task.but(cut=0), [Example("x" * 150, ("y",))], 40)
+    assert len(encode_rows(bart, task, [Example("x" * 150, ("y",))], 40)[0].prompt) == 128  # cut: it fits beside any prefix

@@ -1,0 +1,91 @@
+"""Beam search, by transformers' own implementation."""
+
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import (
+    GenerationConfig,
+    LogitsProcessor,
+    LogitsProcessorList,
+    NoRepeatNGramLogitsProcessor,
+    StoppingCriteria,
+    StoppingCriteriaList,
+)
+
+from core.config.decode import DecodeConfig
+from core.generation.decoding_batch import make_batch
+from core.generation.sequence import decode_text
+from core.generation.types import Cancel, Generation, Request
+from core.models.backbone import Backbone
+from core.prefix.attention import attach
+
+
+@torch.no_grad()
+def beam_search(
+    model: Any, backbone: Backbone, requests: Sequence[Request], decode: DecodeConfig, cancel: Cancel | None = None
+) -> list[Generation]:
+    """The best text of each request; `cancel` is asked at every step. Log-probabilities are left empty."""
+    began, batch, stop = time.monotonic(), make_batch(model, backbone, requests), _Cancelled(cancel)
+    width = batch.ids.shape[1]
+    with attach(model, batch.state):  # transformers calls the model itself: attached, under the model's lock, to the end
+        out = model.generate(
+            **batch.generate_inputs(),
+            generation_config=_generation_config(backbone, decode),
+            stopping_criteria=StoppingCriteriaList([stop]),
+            logits_processor=LogitsProcessorList([_NoRepeat(decode.no_repeat, width)] if decode.no_repeat else []),
+        )
+    seconds, results = time.monotonic() - began, []
+    for sequence in out[:, width:].tolist():
+        end = next((place for place, token in enumerate(sequence) if token in backbone.eos), None)
+        ids = sequence if end is None else sequence[: end + 1]
+        finish = "cancelled" if stop.cancelled.is_set() else "length" if end is None else "eos"
+        results.append(Generation(decode_text(backbone, ids), ids, [], finish, seconds))
+    return results
+
+
+class _NoRepeat(LogitsProcessor):
+    """No n-gram is generated twice in a beam; the prompt does not count."""
+
+    def __init__(self, size: int, prompt: int) -> None:
+        self.size, self.prompt = size, prompt
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        generated = input_ids[:, self.prompt :]
+        return NoRepeatNGramLogitsProcessor(self.size)(generated, scores) if generated.shape[1] else scores
+
+
+class _Cancelled(StoppingCriteria):
+    def __init__(self, cancel: Cancel | None) -> None:
+        self.cancel, self.cancelled = cancel, threading.Event()
+
+    def __call__(self, input_ids: Tensor, scores: Tensor, **kwargs: Any) -> Tensor:
+        if self.cancel is not None and self.cancel():
+            self.cancelled.set()
+        return torch.full((len(input_ids),), self.cancelled.is_set(), device=input_ids.device)
+
+
+def _generation_config(backbone: Backbone, decode: DecodeConfig) -> GenerationConfig:
+    """Every setting by name, so that a model's own defaults cannot leak in."""
+    eos = sorted(backbone.eos)
+    return GenerationConfig(
+        max_new_tokens=decode.max_new,
+        min_new_tokens=decode.min_new or None,
+        num_beams=decode.beams,
+        length_penalty=decode.length_penalty,
+        do_sample=False,
+        early_stopping=False,
+        repetition_penalty=1.0,
+        no_repeat_ngram_size=0,  # it would count the prompt: see _NoRepeat
+        temperature=1.0,
+        top_k=50,
+        top_p=1.0,
+        num_return_sequences=1,
+        eos_token_id=eos,
+        decoder_start_token_id=backbone.opening[0] if backbone.opening else None,
+        pad_token_id=eos[0] if eos else 0,
+        use_cache=True,
+    )

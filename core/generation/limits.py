@@ -1,0 +1,46 @@
+"""How many tokens fit a model, and the checks before anything is generated."""
+
+from collections.abc import Sequence
+
+from core.config.decode import DecodeConfig
+from core.errors import BadInput, TooLong
+from core.generation.types import Request
+from core.models.backbone import Backbone
+from core.prefix.prefix import check_shape
+
+
+def max_new_tokens(backbone: Backbone, prompt: int, prefix: int) -> int:
+    """How many new tokens fit after `prompt` and `prefix` tokens; negative where these alone do not fit."""
+    if backbone.opening is None:
+        return backbone.spec.positions - prompt - prefix
+    # the encoder has its own positions, and a prefix takes none
+    return backbone.spec.positions - len(backbone.opening) + 1 if prompt <= backbone.spec.positions else -1
+
+
+def check_length(backbone: Backbone, prompt: int, prefix: int, new: int) -> None:
+    """TooLong where the prompt, the prefix and `new` tokens exceed the model's positions."""
+    positions, name, room = backbone.spec.positions, backbone.spec.name, max_new_tokens(backbone, prompt, prefix)
+    if new <= room:
+        return
+    if backbone.opening is None:
+        virtual = f", {prefix} virtual tokens" if prefix else ""
+        raise TooLong(
+            f"The input has {prompt} tokens, and {max(room + prompt - new, 0)} fit: {name} has {positions} positions{virtual} "
+            f"and {new} are kept for the output. "
+            "Shorten the input, or ask for fewer new tokens."
+        )
+    if prompt > positions:
+        raise TooLong(f"The input has {prompt} tokens, and {positions} fit: {name} has so many positions. Shorten the input.")
+    raise TooLong(f"{new} new tokens are asked for, and {room} fit: {name} has {positions} positions. Give a smaller number.")
+
+
+def check_requests(backbone: Backbone, requests: Sequence[Request], decode: DecodeConfig) -> None:
+    """BadInput where there is nothing to generate from, TooLong where a request does not fit, WrongBackbone for its prefix."""
+    if not requests:
+        raise BadInput("Nothing to generate: no request was given.")
+    for request in requests:
+        if not request.prompt_ids:
+            raise BadInput("The prompt is empty. Give at least one word.")
+        if request.prefix is not None and set(request.prefix.past) != set(backbone.spec.sites):
+            check_shape(request.prefix, backbone.spec, "This prefix")
+        check_length(backbone, len(request.prompt_ids), request.prefix.length if request.prefix else 0, decode.max_new)

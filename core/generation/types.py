@@ -1,0 +1,55 @@
+"""What generation takes and returns: a request, its tokens one by one, and the finished text."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from core.models.backbone import Backbone
+from core.models.inputs import read_source
+from core.prefix.interventions import UNTOUCHED, Intervention
+from core.prefix.prefix import Prefix
+from core.task import Task
+
+Cancel = Callable[[], bool]  # asked between two steps; True ends the generation and keeps what was written
+
+
+@dataclass(frozen=True)
+class Request:
+    """One text to generate: the prompt's ids, a prefix (or none), and the seed of the row's own random generator.
+
+    `intervention` scales the prefix's attention or knocks parts of it out; it has no effect without a prefix.
+    `split`: how many prompt tokens precede an infix (paper §7.3).
+    """
+
+    prompt_ids: list[int]
+    prefix: Prefix | None = None
+    seed: int = 0
+    intervention: Intervention = UNTOUCHED
+    split: int = 0
+
+
+def make_request(backbone: Backbone, task: Task, source: str, prefix: Prefix | None = None, seed: int = 0) -> Request:
+    """A request for one source, laid out as the task says, with a prefix or an infix."""
+    read = read_source(backbone, task, source, prefix is not None and prefix.infix)
+    return Request(read.ids, prefix, seed, split=read.split)
+
+
+@dataclass(frozen=True)
+class Token:
+    """One new token of a row: its log-probability under the model, the row's text so far, and whether it ends the text."""
+
+    row: int
+    id: int
+    logprob: float
+    text_so_far: str
+    ended: bool
+
+
+@dataclass(frozen=True)
+class Generation:
+    """A generated text. `finish` is "eos", "length" or "cancelled"; `seconds` are those of the whole batch."""
+
+    text: str
+    ids: list[int]
+    logprobs: list[float]
+    finish: str
+    seconds: float

@@ -1,0 +1,26 @@
+"""Sequences of token ids as padded tensors. Padding is known by length, never by id: a pad id may be the end's id."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+
+def right_pad(sources: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor | None]:
+    """Sources padded on the right: ids (B, S) and mask (B, S), 1 where a token is real; None where no row is padded."""
+    lengths = torch.tensor([len(source) for source in sources])
+    width = int(lengths.max())
+    ids = torch.tensor([[*source, *[0] * (width - len(source))] for source in sources], dtype=torch.long)
+    mask = (torch.arange(width)[None] < lengths[:, None]).long()
+    return ids.to(device), None if bool(mask.all()) else mask.to(device)
+
+
+def left_pad(prompts: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
+    """Prompts padded on the left: ids (B, T) and mask (B, T), 1 where a token is real."""
+    width = max(len(prompt) for prompt in prompts)
+    ids = torch.zeros(len(prompts), width, dtype=torch.long)
+    mask = torch.zeros(len(prompts), width, dtype=torch.long)
+    for row, prompt in enumerate(prompts):
+        ids[row, width - len(prompt) :] = torch.tensor(prompt, dtype=torch.long)
+        mask[row, width - len(prompt) :] = 1
+    return ids.to(device), mask.to(device)
