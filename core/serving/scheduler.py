@@ -25,7 +25,7 @@ Job = tuple[Future[Any], Callable[..., Any], tuple[Any, ...]]  # the result, the
 
 
 class QueuedSequence(SequenceState):
-    """One request from its arrival to its end. The worker puts its tokens in `token_queue`, then sets `outcome`, then puts None."""
+    """A request from its arrival to its end. The worker puts its tokens in `token_queue`, then sets `outcome` and puts None."""
 
     def __init__(self, number: int, model: Any, backbone: Backbone, request: Request, decode: DecodeConfig, caller: str) -> None:
         super().__init__(backbone, request, decode)

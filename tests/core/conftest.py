@@ -3,7 +3,17 @@
 import pytest
 
 from core.models.backbone import Backbone, load_backbone
-from tests.support.tiny_models import make_tiny_backbone, make_tiny_bart, make_tiny_llama
+from tests.support.tiny_models import lock_is_free, make_tiny_backbone, make_tiny_bart, make_tiny_llama
+
+SHARED = ("tiny", "llama", "bart")  # fixtures below: one model for all tests of a session
+
+
+@pytest.fixture(autouse=True)
+def _no_lock_is_left(request):
+    """A test that keeps a shared model's lock makes a later one, which uses it from another thread, wait for ever."""
+    yield
+    for name in set(SHARED) & set(request.fixturenames):
+        assert lock_is_free(request.getfixturevalue(name).model), f"this test still holds the lock of {name!r}"
 
 
 @pytest.fixture(scope="session")

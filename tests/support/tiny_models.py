@@ -1,6 +1,8 @@
 """Tiny random models and runs in the real on-disk form, made once a test session."""
 
+import threading
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
@@ -146,6 +148,21 @@ def random_prefix(backbone: Backbone, length: int, seed: int = 0, scale: float =
     spec, generator = backbone.spec, torch.Generator().manual_seed(seed)
     past = {site: scale * torch.randn(spec.shape(site, length), generator=generator) for site in spec.sites}
     return Prefix(past, spec.name, spec.fingerprint)
+
+
+def lock_is_free(model: Any) -> bool:
+    """Whether another thread could attach a prefix to a model now."""
+    slot, free = model.prefix_slot, []
+
+    def acquire() -> None:
+        if slot.lock.acquire(blocking=False):
+            free.append(True)
+            slot.lock.release()
+
+    thread = threading.Thread(target=acquire)
+    thread.start()
+    thread.join()
+    return bool(free)
 
 
 TRIPLES = [

@@ -8,7 +8,8 @@ from core.config.decode import DecodeConfig
 from core.errors import BadConfig, BadInput, TooLong
 from core.generation.generate import generate, next_token_probs, stream
 from core.generation.types import Request
-from tests.support.tiny_models import random_prefix
+from core.prefix.attention import attach
+from tests.support.tiny_models import lock_is_free, random_prefix
 
 
 def request(backbone, text="name : Alda", **kwargs):
@@ -95,11 +96,14 @@ def test_a_beam_search_can_be_cancelled(tiny):
 
 
 def test_closing_a_stream_early_frees_the_model(tiny):
-    going = stream(tiny.model, tiny, [request(tiny, prefix=random_prefix(tiny, 3))], DecodeConfig(max_new=30, min_new=30))
-    next(going)
-    going.close()
+    tokens = stream(tiny.model, tiny, [request(tiny, prefix=random_prefix(tiny, 3))], DecodeConfig(max_new=30, min_new=30))
+    next(tokens)
+    assert lock_is_free(tiny.model), "between two steps other threads may use the model"
+    tokens.close()
     assert tiny.model.prefix_slot.state is None
-    assert tiny.model.prefix_slot.lock.acquire(blocking=False)
+    assert lock_is_free(tiny.model)
+    with attach(tiny.model, None):
+        assert not lock_is_free(tiny.model), "seen from another thread: the lock is re-entrant"
 
 
 def test_too_long_says_how_many_tokens_there_are_and_how_many_fit(tiny):
