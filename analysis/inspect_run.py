@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.attention.ablation import Influence, influence, influence_parts
+from analysis.attention.ablation import AblationEffect, ablation_effect, iter_ablations
 from analysis.attention.maps import AttentionMap, AttentionMass, attention_map, attention_mass
 from core.config.decode import DecodeConfig
 from core.config.decoding_defaults import usual_decoding
@@ -16,34 +16,36 @@ from core.runs.store import store
 
 
 @dataclass(frozen=True, eq=False)
-class Look:
+class RunInspection:
     """A text that a run wrote, read again. `name` is the run's."""
 
     name: str
     backbone: Backbone
     model: Any
     request: Request
-    written: Generation
+    generation: Generation
     mass: AttentionMass
 
     def map(self, *layers: int) -> AttentionMap:
         """Every weight of these layers, from 0; of all without any."""
-        return attention_map(self.model, self.backbone, self.request, self.written.ids, layers or None)
+        return attention_map(self.model, self.backbone, self.request, self.generation.ids, layers or None)
 
-    def influence(self) -> Influence:
+    def ablation_effect(self) -> AblationEffect:
         """What each virtual token changes in each layer."""
-        return influence(self.model, self.backbone, self.request, self.written.ids)
+        return ablation_effect(self.model, self.backbone, self.request, self.generation.ids)
 
-    def influence_parts(self) -> Iterator[tuple[Influence, int, int]]:
+    def iter_ablations(self) -> Iterator[tuple[AblationEffect, int, int]]:
         """The same as it fills."""
-        return influence_parts(self.model, self.backbone, self.request, self.written.ids)
+        return iter_ablations(self.model, self.backbone, self.request, self.generation.ids)
 
 
-def look(run: str, source: str, decode: DecodeConfig | None = None, device: str = "auto") -> Look:
+def inspect_run(run: str, source: str, decode: DecodeConfig | None = None, device: str = "auto") -> RunInspection:
     """Load a run with its backbone, have it write, and read attention while it re-reads the text."""
     found = store().get(run)
     backbone = load_backbone(found.backbone, device)
     loaded: LoadedRun = load_run(found, backbone)
     request = make_request(backbone, loaded.task, source, loaded.prefix)
-    written = generate(loaded.model, backbone, [request], decode or usual_decoding(loaded.task.form))[0]
-    return Look(run, backbone, loaded.model, request, written, attention_mass(loaded.model, backbone, request, written.ids))
+    generation = generate(loaded.model, backbone, [request], decode or usual_decoding(loaded.task.form))[0]
+    return RunInspection(
+        run, backbone, loaded.model, request, generation, attention_mass(loaded.model, backbone, request, generation.ids)
+    )

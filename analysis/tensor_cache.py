@@ -18,15 +18,15 @@ from torch import Tensor
 
 from core import paths
 
-LIMIT = 2 * 2**30  # bytes of all files together
-HEADER = 4096  # bytes a file may have beside its tensors
-ABANDONED = 3600  # seconds after which a half-written file belongs to nobody
+MAX_BYTES = 2 * 2**30  # bytes of all files together
+HEADER_BYTES = 4096  # bytes a file may have beside its tensors
+STALE_SECONDS = 3600  # seconds after which a half-written file belongs to nobody
 
 
 class TensorCache:
     """Named sets of tensors in `folder` (home()/"cache" unless given), at most `limit` bytes; the longest unused go first."""
 
-    def __init__(self, folder: Path | None = None, limit: int = LIMIT) -> None:
+    def __init__(self, folder: Path | None = None, limit: int = MAX_BYTES) -> None:
         self.folder, self.limit = folder or paths.home() / "cache", limit
 
     def load(self, name: str, about: Mapping[str, str]) -> dict[str, Tensor] | None:
@@ -49,7 +49,7 @@ class TensorCache:
     def save(self, name: str, tensors: Mapping[str, Tensor], about: Mapping[str, str]) -> bool:
         """Keep tensors, by rename; False where they do not fit in the limit or cannot be written."""
         kept = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
-        size = sum(tensor.nbytes for tensor in kept.values()) + HEADER
+        size = sum(tensor.nbytes for tensor in kept.values()) + HEADER_BYTES
         path = self._path(name)
         spare = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")  # two processes may write at once
         try:
@@ -69,7 +69,7 @@ class TensorCache:
     def _make_room(self, size: int, replaced: Path) -> bool:
         """Remove the longest unused files until `size` bytes more fit; `replaced` does not count."""
         for spare in self.folder.glob("*.tmp"):
-            if _stat(spare)[0] < time.time() - ABANDONED:
+            if _stat(spare)[0] < time.time() - STALE_SECONDS:
                 _remove(spare)
         if size > self.limit:
             return False

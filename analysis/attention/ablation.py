@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from analysis.attention.maps import SITE, teacher_forced
+from analysis.attention.maps import SITE, teacher_forced_inputs
 from core.errors import BadInput
 from core.generation.types import Request
 from core.models.architectures import unembed
@@ -23,15 +23,15 @@ MEMORY = 64 * 2**20  # bytes a chunk may take, roughly: larger is no faster on a
 
 
 @dataclass(frozen=True, eq=False)
-class Influence:
+class AblationEffect:
     """`kl`: (virtual, layers, steps) fp32, KL(with || without) of the next-word distribution, in nats.
 
-    `queries`: the query of each step; `words`: the token that was written there ("" where none is yet).
+    `queries`: the query of each step; `tokens`: the token written there ("" where none is yet).
     """
 
     kl: Tensor
     queries: tuple[int, ...]
-    words: tuple[str, ...]
+    tokens: tuple[str, ...]
 
     @property
     def mean(self) -> Tensor:
@@ -39,17 +39,17 @@ class Influence:
         return self.kl.mean(-1)
 
 
-def influence(
+def ablation_effect(
     model, backbone: Backbone, request: Request, ids: Sequence[int], queries: Sequence[int] | None = None, site: str = SITE
-) -> Influence:
+) -> AblationEffect:
     """The map for the generated `ids`; see `influence_parts`."""
-    *_, (found, _, _) = influence_parts(model, backbone, request, ids, queries, site)
+    *_, (found, _, _) = iter_ablations(model, backbone, request, ids, queries, site)
     return found
 
 
-def influence_parts(
+def iter_ablations(
     model, backbone: Backbone, request: Request, ids: Sequence[int], queries: Sequence[int] | None = None, site: str = SITE
-) -> Iterator[tuple[Influence, int, int]]:
+) -> Iterator[tuple[AblationEffect, int, int]]:
     """The map as it fills: (map so far, knock-outs done, knock-outs in all) after every chunk; what is not done is NaN.
 
     `queries`: positions in prompt + ids whose next word is looked at; those that wrote `ids` unless given. `site`: whose
@@ -58,20 +58,20 @@ def influence_parts(
     """
     if request.prefix is None:
         raise BadInput("There is no prefix to knock out. Choose a run that has one, or a text prefix.")
-    hidden, _ = teacher_forced(backbone, request, ids, site)  # where virtual tokens are hidden
-    reading, inputs = teacher_forced(backbone, request, ids)
-    chosen = tuple(reading.steps if queries is None else queries)
+    hidden, _ = teacher_forced_inputs(backbone, request, ids, site)  # where virtual tokens are hidden
+    reading, inputs = teacher_forced_inputs(backbone, request, ids)
+    chosen = tuple(reading.step_queries if queries is None else queries)
     length, layers = reading.virtual, len(hidden.layers)
     places = [request.intervention.without(token, layer, site) for token in range(length) for layer in range(layers)]
     filled = torch.full((length * layers, len(chosen)), torch.nan)
     words = tuple((*reading.tokens, "")[query + 1] for query in chosen)
-    encoded = _encoded(model, backbone, request, inputs) if backbone.opening is not None and site != "encoder" else None
+    encoded = _encode_source(model, backbone, request, inputs) if backbone.opening is not None and site != "encoder" else None
     size = chunk_rows(backbone, max(len(reading.tokens), len(request.prompt_ids)), length, len(chosen))
     for start in range(0, len(places), size):
         done = [request.intervention, *places[start : start + size]]  # the unchanged row goes along: rounded alike
-        plain, *rows = _logits(model, backbone, request, inputs, done, chosen, encoded)
-        filled[start : start + size] = torch.stack([divergence(plain, row) for row in rows]).cpu()
-        yield Influence(filled.clone().view(length, layers, -1), chosen, words), start + len(rows), len(places)
+        plain, *rows = _ablated_logits(model, backbone, request, inputs, done, chosen, encoded)
+        filled[start : start + size] = torch.stack([kl_divergence(plain, row) for row in rows]).cpu()
+        yield AblationEffect(filled.clone().view(length, layers, -1), chosen, words), start + len(rows), len(places)
 
 
 def chunk_rows(backbone: Backbone, tokens: int, virtual: int, steps: int) -> int:
@@ -84,27 +84,27 @@ def chunk_rows(backbone: Backbone, tokens: int, virtual: int, steps: int) -> int
     return max(1, memory // (4 * each))
 
 
-def divergence(plain: Tensor, changed: Tensor) -> Tensor:
+def kl_divergence(plain: Tensor, changed: Tensor) -> Tensor:
     """KL(plain || changed) of logits over the last dimension, in nats; rounding never takes it below 0."""
     p, q = plain.float().log_softmax(-1), changed.float().log_softmax(-1)
     return (p.exp() * (p - q)).sum(-1).clamp(min=0)
 
 
 @torch.no_grad()
-def _encoded(model, backbone: Backbone, request: Request, inputs: dict[str, Tensor]) -> Tensor:
+def _encode_source(model, backbone: Backbone, request: Request, inputs: dict[str, Tensor]) -> Tensor:
     """What the encoder makes of the source, (1, S, width): once for all knock-outs, where these are not its own."""
-    with attach(model, _state(model, backbone, request, [request.intervention])):
+    with attach(model, _prefix_state(model, backbone, request, [request.intervention])):
         return model.get_encoder()(input_ids=inputs["input_ids"]).last_hidden_state
 
 
-def _state(model, backbone: Backbone, request: Request, done: list[Intervention]) -> PrefixState | None:
+def _prefix_state(model, backbone: Backbone, request: Request, done: list[Intervention]) -> PrefixState | None:
     """The request's prefix, a row for each intervention."""
     dtype, start = next(model.parameters()).dtype, torch.tensor([request.split] * len(done), device=backbone.device)
     return PrefixState.of([request.prefix] * len(done), backbone.device, dtype, done, start)
 
 
 @torch.no_grad()
-def _logits(
+def _ablated_logits(
     model,
     backbone: Backbone,
     request: Request,
@@ -114,7 +114,7 @@ def _logits(
     encoded: Tensor | None,
 ) -> Tensor:
     """Logits of the next word under each intervention: (rows, queries, vocabulary). `encoded`: in place of what is encoded."""
-    count, state = len(done), _state(model, backbone, request, done)
+    count, state = len(done), _prefix_state(model, backbone, request, done)
     repeated = {name: tensor.expand(count, -1) for name, tensor in inputs.items()}
     places = torch.tensor(queries, device=backbone.device)
     with attach(model, state):

@@ -2,7 +2,7 @@
 
 The text is re-read teacher-forced: prefix, prompt and generated tokens in one forward call, through the same
 attention function that generated it. A query is the token being read; what it attends to decides the next
-one, so the t-th generated token belongs to the query before it (`Reading.steps`). Attention is not
+one, so the t-th generated token belongs to the query before it (`AttentionReading.step_queries`). Attention is not
 explanation: a large mass says where values were taken from, not what they changed (see ablation.py).
 
 An encoder-decoder model has three sites. "encoder": the source reads itself. "decoder": what is written reads itself, after
@@ -25,26 +25,28 @@ SITE = "decoder"
 PREFIX, SOURCE, GENERATED = 0, 1, 2  # groups of keys, in the order they stand
 SITES = {"encoder": "the encoder", "decoder": "the decoder's own attention", "cross": "the cross-attention"}
 MEMORY = 512 * 2**20  # bytes an AttentionMap may take
-Take = Callable[[int, Tensor, Tensor], None]  # layer, weights (heads, query, virtual + key), norms (heads, virtual + key)
+WeightsCallback = Callable[
+    [int, Tensor, Tensor], None
+]  # layer, weights (heads, query, virtual + key), norms (heads, virtual + key)
 
 
 @dataclass(frozen=True)
-class Names:
-    """How figures and sentences call what is shown: the groups of keys, and `where`, empty where a model has one site."""
+class AttentionLabels:
+    """How figures and sentences call what is shown: the groups of keys, and `site_name`, empty where a model has one site."""
 
     groups: tuple[str, str, str] = ("prefix", "the input", "written so far")
-    where: str = ""
+    site_name: str = ""
 
 
-def names(backbone: Backbone, site: str, source: str = "the input") -> Names:
+def attention_labels(backbone: Backbone, site: str, source: str = "the input") -> AttentionLabels:
     """Those of a site, where what a model reads is called `source`. Of a decoder beside an encoder it is the opening."""
     if backbone.opening is None:
-        return Names(("prefix", source, "written so far"))
-    return Names(("prefix", "its opening" if site == SITE else source, "written so far"), SITES[site])
+        return AttentionLabels(("prefix", source, "written so far"))
+    return AttentionLabels(("prefix", "its opening" if site == SITE else source, "written so far"), SITES[site])
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Reading:
+class AttentionReading:
     """What was read. `tokens`: the texts of prompt and generated tokens; `virtual`: P; `source`: tokens in the prompt.
 
     `layers`: which layers are here, numbered from 0. `keys`: the texts that are attended to where they are others than the
@@ -69,23 +71,23 @@ class Reading:
         return tuple(f"P{i + 1}" for i in range(self.virtual)) + (self.tokens if self.keys is None else self.keys)
 
     @property
-    def sizes(self) -> list[int]:
+    def group_sizes(self) -> list[int]:
         """How many keys each group has: virtual tokens, source, generated."""
         source = self.source if self.keys is None else len(self.keys)
         return [self.virtual, source, len(self.key_tokens) - self.virtual - source]
 
     @property
-    def written(self) -> tuple[str, ...]:
+    def generated_tokens(self) -> tuple[str, ...]:
         """The generated tokens; none where an encoder reads."""
         return self.tokens[self.source :]
 
     @property
-    def stepped(self) -> tuple[str, ...]:
+    def step_tokens(self) -> tuple[str, ...]:
         """The token of each step: the one written then; of an encoder, the one read. None for a next token that is not there."""
-        return self.tokens if self.site == "encoder" else self.written
+        return self.tokens if self.site == "encoder" else self.generated_tokens
 
     @property
-    def steps(self) -> range:
+    def step_queries(self) -> range:
         """The queries that decided the generated tokens; the last token of the prompt where there are none yet.
 
         An encoder decides none: all its queries.
@@ -96,23 +98,23 @@ class Reading:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class AttentionMass(Reading):
+class AttentionMass(AttentionReading):
     """Attention summed over the virtual tokens, the prompt and the generated tokens; the three sum to 1.
 
     `mass`: (layers, heads, query, 3) fp32; `weighted`: the same after each key's weight is multiplied by the norm of
     its value vector, so that a token that is looked at and says little (often the first one) counts for little.
-    `drawn`: (layers, heads, virtual), the mean weight on each virtual token while the text was written (`steps`).
+    `per_virtual_token`: (layers, heads, virtual), the mean weight on each virtual token over `step_queries`.
     `parts`: (layers, heads, query, parts), the mass on parts of the source, such as its sentences, where these were asked for.
     """
 
     mass: Tensor
     weighted: Tensor
-    drawn: Tensor
+    per_virtual_token: Tensor
     parts: Tensor | None = None
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class AttentionMap(Reading):
+class AttentionMap(AttentionReading):
     """Every weight. `weights`: (layers, heads, query, virtual + key) fp32, rows sum to 1.
 
     `norms`: (layers, heads, virtual + key), the norm of each key's value vector.
@@ -123,10 +125,10 @@ class AttentionMap(Reading):
 
     def mass(self) -> AttentionMass:
         """Summed over the three groups of keys."""
-        parts = [_summed(w, n, self) for w, n in zip(self.weights, self.norms, strict=True)]
-        mass, weighted, drawn = (torch.stack(part) for part in zip(*parts, strict=True))
+        parts = [_group_sums(w, n, self) for w, n in zip(self.weights, self.norms, strict=True)]
+        mass, weighted, per_virtual_token = (torch.stack(part) for part in zip(*parts, strict=True))
         whole = {name: value for name, value in vars(self).items() if name not in ("weights", "norms")}
-        return AttentionMass(**whole, mass=mass, weighted=weighted, drawn=drawn)
+        return AttentionMass(**whole, mass=mass, weighted=weighted, per_virtual_token=per_virtual_token)
 
 
 def attention_map(
@@ -136,7 +138,7 @@ def attention_map(
 
     `layers`: only these, from 0. Raises TooLong where text or weights would not fit; `attention_mass` always fits.
     """
-    reading, inputs = teacher_forced(backbone, request, ids, site)
+    reading, inputs = teacher_forced_inputs(backbone, request, ids, site)
     chosen = reading.layers if layers is None else tuple(layers)
     if unknown := set(chosen) - set(reading.layers):
         raise BadInput(f"There is no layer {min(unknown)}: {backbone.spec.name} has layers 0 to {reading.layers[-1]}.")
@@ -154,7 +156,7 @@ def attention_map(
         if layer in chosen:
             weights[chosen.index(layer)], norms[chosen.index(layer)] = found, sizes
 
-    reread(model, backbone, request, inputs, site, take)
+    record_attention(model, backbone, request, inputs, site, take)
     return AttentionMap(**vars(replace(reading, layers=chosen)), weights=weights, norms=norms)
 
 
@@ -165,24 +167,24 @@ def attention_mass(
 
     `parts`: the number of the part that each token of the source belongs to, from 0 (see sentences.py); -1 for none.
     """
-    reading, inputs = teacher_forced(backbone, request, ids, site)
+    reading, inputs = teacher_forced_inputs(backbone, request, ids, site)
     found: dict[int, tuple[Tensor, Tensor, Tensor]] = {}
     shares: dict[int, Tensor] = {}
-    members = None if parts is None else _members(parts, reading.sizes[SOURCE])
+    members = None if parts is None else _part_membership(parts, reading.group_sizes[SOURCE])
 
     def take(layer: int, weights: Tensor, norms: Tensor) -> None:
-        found[layer] = _summed(weights, norms, reading)
+        found[layer] = _group_sums(weights, norms, reading)
         if members is not None:
-            source = weights.float().split(reading.sizes, -1)[SOURCE]  # (heads, query, source)
+            source = weights.float().split(reading.group_sizes, -1)[SOURCE]  # (heads, query, source)
             shares[layer] = source @ members.to(source)
 
-    reread(model, backbone, request, inputs, site, take)
-    mass, weighted, drawn = (torch.stack([found[layer][part] for layer in reading.layers]).cpu() for part in range(3))
+    record_attention(model, backbone, request, inputs, site, take)
+    mass, weighted, per_virtual_token = (torch.stack([found[layer][part] for layer in reading.layers]).cpu() for part in range(3))
     told = torch.stack([shares[layer] for layer in reading.layers]).cpu() if shares else None
-    return AttentionMass(**vars(reading), mass=mass, weighted=weighted, drawn=drawn, parts=told)
+    return AttentionMass(**vars(reading), mass=mass, weighted=weighted, per_virtual_token=per_virtual_token, parts=told)
 
 
-def _members(parts: Sequence[int], source: int) -> Tensor:
+def _part_membership(parts: Sequence[int], source: int) -> Tensor:
     """Which token belongs to which part: (source, parts), 1 where it does."""
     if len(parts) != source:
         raise BadInput(f"{len(parts)} parts were given for {source} tokens of the source. Give one number a token.")
@@ -190,9 +192,9 @@ def _members(parts: Sequence[int], source: int) -> Tensor:
     return (numbers[:, None] == torch.arange(max(parts, default=0) + 1)[None]).float()
 
 
-def teacher_forced(
+def teacher_forced_inputs(
     backbone: Backbone, request: Request, ids: Sequence[int], site: str = SITE
-) -> tuple[Reading, dict[str, Tensor]]:
+) -> tuple[AttentionReading, dict[str, Tensor]]:
     """The text that is read at a site and the model's inputs for it, one row.
 
     Of a decoder-only model: ids and positions, which count the virtual tokens. Of an encoder-decoder model: what the encoder
@@ -208,14 +210,14 @@ def teacher_forced(
     prompt = list(request.prompt_ids if backbone.opening is None else backbone.opening)
     whole = [*prompt, *ids]
     check_length(backbone, len(request.prompt_ids), virtual, len(ids))
-    reading = Reading(tokens=pieces(backbone, whole), virtual=virtual, source=len(prompt), layers=layers, site=site)
+    reading = AttentionReading(tokens=token_texts(backbone, whole), virtual=virtual, source=len(prompt), layers=layers, site=site)
     text = torch.tensor([whole], device=backbone.device)
     if backbone.opening is None:
         columns = torch.arange(len(whole), device=backbone.device)
         places = (columns + virtual * (columns >= request.split))[None]
         # a mask, for without one transformers takes the gap before an infix for the end of a text
         return reading, {"input_ids": text, "position_ids": places, "attention_mask": torch.ones_like(text)}
-    source = pieces(backbone, request.prompt_ids)
+    source = token_texts(backbone, request.prompt_ids)
     if site == "encoder":
         reading = replace(reading, tokens=source, source=len(source))
     elif site == "cross":
@@ -223,7 +225,7 @@ def teacher_forced(
     return reading, {"input_ids": torch.tensor([request.prompt_ids], device=backbone.device), "decoder_input_ids": text}
 
 
-def pieces(backbone: Backbone, ids: Sequence[int]) -> tuple[str, ...]:
+def token_texts(backbone: Backbone, ids: Sequence[int]) -> tuple[str, ...]:
     """The text of each token, special ones included; together they are the whole text.
 
     A token that ends inside a character is "", and the one that completes the character has all of it.
@@ -244,7 +246,9 @@ def pieces(backbone: Backbone, ids: Sequence[int]) -> tuple[str, ...]:
 
 
 @torch.no_grad()
-def reread(model, backbone: Backbone, request: Request, inputs: dict[str, Tensor], site: str, take: Take) -> None:
+def record_attention(
+    model, backbone: Backbone, request: Request, inputs: dict[str, Tensor], site: str, take: WeightsCallback
+) -> None:
     """One forward call, which hands every layer of a site to `take`."""
     dtype, start = next(model.parameters()).dtype, torch.tensor([request.split], device=backbone.device)
     state = PrefixState.of([request.prefix], backbone.device, dtype, [request.intervention], start)
@@ -263,9 +267,9 @@ def reread(model, backbone: Backbone, request: Request, inputs: dict[str, Tensor
         model.base_model(**inputs, use_cache=False)
 
 
-def _summed(weights: Tensor, norms: Tensor, reading: Reading) -> tuple[Tensor, Tensor, Tensor]:
+def _group_sums(weights: Tensor, norms: Tensor, reading: AttentionReading) -> tuple[Tensor, Tensor, Tensor]:
     """Mass and norm-weighted mass of one layer, (heads, query, 3) each, and the mean on each virtual token, (heads, virtual)."""
-    virtual, steps, sizes = reading.virtual, list(reading.steps), reading.sizes
+    virtual, steps, sizes = reading.virtual, list(reading.step_queries), reading.group_sizes
     mass = torch.stack([part.sum(-1) for part in weights.split(sizes, -1)], -1)
     parts = zip(weights.split(sizes, -1), norms.split(sizes, -1), strict=True)
     weighted = torch.stack([(part @ norm[..., None])[..., 0] for part, norm in parts], -1)
@@ -276,40 +280,40 @@ def by_layer(
     mass: AttentionMass, queries: Sequence[int] | None = None, head: int | None = None, weighted: bool = False
 ) -> Tensor:
     """Mean mass of each layer: (layers, 3). `queries`: those that wrote the text unless given; all heads unless one is given."""
-    return _chosen(mass, None, head, queries, weighted).mean((1, 2))
+    return _select(mass, None, head, queries, weighted).mean((1, 2))
 
 
 def by_head(mass: AttentionMass, queries: Sequence[int] | None = None, group: int = PREFIX, weighted: bool = False) -> Tensor:
     """Mean mass on one group of keys in every head: (layers, heads)."""
-    return _chosen(mass, None, None, queries, weighted)[..., group].mean(2)
+    return _select(mass, None, None, queries, weighted)[..., group].mean(2)
 
 
 def by_step(mass: AttentionMass, layer: int | None = None, head: int | None = None, weighted: bool = False) -> Tensor:
     """Mean mass while each token was written: (steps, 3), over all layers and heads unless one is given."""
-    return _chosen(mass, layer, head, None, weighted).mean((0, 1))
+    return _select(mass, layer, head, None, weighted).mean((0, 1))
 
 
-def by_virtual(mass: AttentionMass) -> Tensor:
-    """Mean weight on each virtual token in every layer, over all heads: (virtual, layers), as Influence.mean is laid out."""
-    return mass.drawn.mean(1).T
+def by_virtual_token(mass: AttentionMass) -> Tensor:
+    """Mean weight on each virtual token in every layer, over all heads: (virtual, layers), as AblationEffect.mean is laid out."""
+    return mass.per_virtual_token.mean(1).T
 
 
 def token_mass(mass: AttentionMass, group: int = PREFIX, weighted: bool = False) -> list[tuple[str, float]]:
     """Each generated token with the mass on one group of keys while it was written."""
-    return list(zip(mass.written, by_step(mass, weighted=weighted)[:, group].tolist(), strict=False))
+    return list(zip(mass.generated_tokens, by_step(mass, weighted=weighted)[:, group].tolist(), strict=False))
 
 
-def _chosen(mass: AttentionMass, layer: int | None, head: int | None, queries: Sequence[int] | None, weighted: bool) -> Tensor:
+def _select(mass: AttentionMass, layer: int | None, head: int | None, queries: Sequence[int] | None, weighted: bool) -> Tensor:
     """(layers or 1, heads or 1, queries, 3)."""
     found = mass.weighted if weighted else mass.mass
     if layer is not None:
         found = found[[mass.layers.index(layer)]]
     if head is not None:
         found = found[:, [head]]
-    return found[:, :, list(mass.steps if queries is None else queries)]
+    return found[:, :, list(mass.step_queries if queries is None else queries)]
 
 
-def sentence(mass: AttentionMass, source: str = "the input", weighted: bool = False, where: str = "") -> str:
+def describe_mass(mass: AttentionMass, source: str = "the input", weighted: bool = False, where: str = "") -> str:
     """The picture read out: who drew how much while the text was written, and which layer looked at the prefix most.
 
     Layers are numbered from 1 here. `where`: the site, where a model has several (see `names`).
@@ -317,7 +321,7 @@ def sentence(mass: AttentionMass, source: str = "the input", weighted: bool = Fa
     layers = by_layer(mass, weighted=weighted)
     prefix, read, written = (f"{100 * share:.0f} %" for share in layers.mean(0).tolist())
     kind = "attention (weighted by the size of the values)" if weighted else "attention"
-    when, rest = _when(mass, where), f" and the text written so far {written}" if mass.site == SITE else ""
+    when, rest = _opening_words(mass, where), f" and the text written so far {written}" if mass.site == SITE else ""
     found = layers[:, PREFIX]
     if found.max() == 0:
         why = "the prefix is hidden and drew none" if mass.virtual else "there is no prefix here"
@@ -329,9 +333,13 @@ def sentence(mass: AttentionMass, source: str = "the input", weighted: bool = Fa
     return f"{text}; it drew most in {most} and least in {least}."
 
 
-def _when(mass: AttentionMass, where: str = "") -> str:
+def _opening_words(mass: AttentionMass, where: str = "") -> str:
     if mass.site == "encoder":
         said = f"While these {len(mass.tokens)} tokens were read"
     else:
-        said = f"While these {len(mass.written)} tokens were written" if len(mass.written) > 1 else "For the next token"
+        said = (
+            f"While these {len(mass.generated_tokens)} tokens were written"
+            if len(mass.generated_tokens) > 1
+            else "For the next token"
+        )
     return f"In {where}, {said[0].lower()}{said[1:]}" if where else said

@@ -18,7 +18,7 @@ import torch
 from core.errors import NotSupported
 
 ROOT = Path(__file__).resolve().parents[2]
-LEAST = 0.5  # seconds of a measurement: a shorter one says little
+MIN_SECONDS = 0.5  # seconds of a measurement: a shorter one says little
 Step = Callable[[], int]  # does a piece of work, and says how many examples or tokens it was
 
 
@@ -100,15 +100,15 @@ class Failure:
         return asdict(self)
 
 
-Measured = Ratio | Timing | Failure
+Measurement = Ratio | Timing | Failure
 
 
-def timing_of(row: str, what: str, times: Sequence[float], target: float | None = None) -> Timing:
+def summarize_times(row: str, what: str, times: Sequence[float], target: float | None = None) -> Timing:
     """A row, from one time or several."""
     return Timing(row, what, len(times), statistics.median(times), (min(times), max(times)), target)
 
 
-def seconds(job: Callable[[], Any]) -> float:
+def time_call(job: Callable[[], Any]) -> float:
     """How long a job takes."""
     began = time.perf_counter()
     job()
@@ -126,31 +126,31 @@ def alternate(first: Step, second: Step, repeats: int, device: torch.device) -> 
     speeds: tuple[list[float], list[float]] = ([], [])
     for step in sides:
         step()
-    steps = math.ceil(LEAST / min(_timed(step, 1, device)[1] for step in sides))
+    steps = math.ceil(MIN_SECONDS / min(_time_steps(step, 1, device)[1] for step in sides))
     for turn in range(repeats):
         for side in (0, 1) if turn % 2 == 0 else (1, 0):
-            done, seconds = _timed(sides[side], steps, device)
+            done, seconds = _time_steps(sides[side], steps, device)
             speeds[side].append(done / seconds)
     return speeds
 
 
-def ratio_of(row: str, names: tuple[str, str], unit: str, speeds: tuple[list[float], list[float]]) -> Ratio:
+def summarize_speeds(row: str, names: tuple[str, str], unit: str, speeds: tuple[list[float], list[float]]) -> Ratio:
     """A row, from the speeds of both sides in the order they were measured in."""
     pairs = [one / other for one, other in zip(*speeds, strict=True)]
     medians = statistics.median(speeds[0]), statistics.median(speeds[1])
     return Ratio(row, *names, unit, len(pairs), medians, statistics.median(pairs), (min(pairs), max(pairs)))
 
 
-def _timed(step: Step, times: int, device: torch.device) -> tuple[int, float]:
+def _time_steps(step: Step, times: int, device: torch.device) -> tuple[int, float]:
     """What was done in so many steps, and the seconds it took."""
-    _wait(device)
+    _synchronize(device)
     began = time.perf_counter()
     done = sum(step() for _ in range(times))
-    _wait(device)
+    _synchronize(device)
     return done, time.perf_counter() - began
 
 
-def _wait(device: torch.device) -> None:
+def _synchronize(device: torch.device) -> None:
     """Until the device has done what it was given."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
@@ -178,11 +178,11 @@ def peak_of(step: Step, device: torch.device) -> int:
         torch.cuda.reset_peak_memory_stats(device)
     for _ in range(2):
         step()
-    _wait(device)
-    return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else _resident()
+    _synchronize(device)
+    return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else _peak_resident()
 
 
-def _resident() -> int:
+def _peak_resident() -> int:
     """The most memory that this process has held."""
     try:  # not getrusage on Linux: there a process begins with the peak of the one that started it
         lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()

@@ -19,7 +19,7 @@ AUTO = {CAUSAL: AutoModelForCausalLM, SEQ2SEQ: AutoModelForSeq2SeqLM}
 TOKENIZER = "mini-gpt2"  # any would do: what is read and written are random ids
 
 
-def model_of(name: str, device: str = "auto") -> Backbone:
+def benchmark_model(name: str, device: str = "auto") -> Backbone:
     """A shape by its name, or any backbone that `load_backbone` finds; its errors. The random weights are the same each time."""
     if name not in SIZES:
         return load_backbone("mini-gpt2" if name == "mini" else name, device)

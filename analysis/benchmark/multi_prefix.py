@@ -18,7 +18,7 @@ TABLE = "name : The Eagle | Type : coffee shop | food : Chinese | area : riversi
 
 
 @dataclass(frozen=True)
-class Many:
+class MultiPrefixTiming:
     """Seconds for all texts; `same` counts those whose tokens are the same both ways."""
 
     users: int
@@ -34,7 +34,9 @@ class Many:
         return self.one_by_one / self.together
 
 
-def measure(backbone: Backbone, users: int = 16, length: int = 30, tokens: int = 40, seed: int = 0) -> Many:
+def measure_multi_prefix(
+    backbone: Backbone, users: int = 16, length: int = 30, tokens: int = 40, seed: int = 0
+) -> MultiPrefixTiming:
     """Greedy texts of `tokens` tokens for one table, by `users` different prefixes of `length` virtual tokens.
 
     The prefixes are random keys and values: how fast it goes does not depend on what they say.
@@ -46,16 +48,16 @@ def measure(backbone: Backbone, users: int = 16, length: int = 30, tokens: int =
     decode, requests = DecodeConfig(max_new=tokens, min_new=tokens), _requests(backbone, users, length, tokens, seed)
     engine = Engine(rows=users, waiting=users)
     try:
-        _written(engine, backbone, requests[:1], decode)  # the first text pays for what is made once
+        _generate(engine, backbone, requests[:1], decode)  # the first text pays for what is made once
         began = time.monotonic()
-        together = _written(engine, backbone, requests, decode)
+        together = _generate(engine, backbone, requests, decode)
         middle = time.monotonic()
-        alone = [_written(engine, backbone, [request], decode)[0] for request in requests]
+        alone = [_generate(engine, backbone, [request], decode)[0] for request in requests]
         ended = time.monotonic()
     finally:
         engine.close()
     same = sum(one.ids == other.ids for one, other in zip(together, alone, strict=True))
-    return Many(users, length, tokens, middle - began, ended - middle, same)
+    return MultiPrefixTiming(users, length, tokens, middle - began, ended - middle, same)
 
 
 def _requests(backbone: Backbone, users: int, length: int, tokens: int, seed: int) -> list[Request]:
@@ -65,6 +67,6 @@ def _requests(backbone: Backbone, users: int, length: int, tokens: int, seed: in
     return [replace(plain, prefix=Prefix(past, spec.name, spec.fingerprint)) for past in pasts]
 
 
-def _written(engine: Engine, backbone: Backbone, requests: list[Request], decode: DecodeConfig) -> list[Generation]:
+def _generate(engine: Engine, backbone: Backbone, requests: list[Request], decode: DecodeConfig) -> list[Generation]:
     streams = [engine.submit(backbone.model, backbone, request, decode) for request in requests]
     return [stream.result() for stream in streams]

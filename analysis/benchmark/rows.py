@@ -6,10 +6,10 @@ from dataclasses import asdict, dataclass, replace
 
 import torch
 
-from analysis.benchmark.measure import Failure, Measured, Ratio, Step, alternate, peak_memory, ratio_of
-from analysis.benchmark.models import model_of
+from analysis.benchmark.measure import Failure, Measurement, Ratio, Step, alternate, peak_memory, summarize_speeds
+from analysis.benchmark.models import benchmark_model
 from analysis.benchmark.scoring import scoring
-from analysis.benchmark.training import Work, rows_for, trainer
+from analysis.benchmark.training import Workload, random_rows, training_step
 from core.config.decode import DecodeConfig
 from core.errors import BadConfig, PrefixLabError
 from core.generation.generate import generate
@@ -18,9 +18,9 @@ from core.generation.types import Request
 from core.models.backbone import Backbone
 from core.prefix.prefix import Prefix
 
-AIMS = {"gpt2-medium": (1.5, 0.5), "bart-large": (1.2, 0.6)}  # of prefix-tuning to fine-tuning: speed at least, memory at most
+TARGETS = {"gpt2-medium": (1.5, 0.5), "bart-large": (1.2, 0.6)}  # of prefix-tuning to fine-tuning: speed at least, memory at most
 LENGTHS = (1, 10, 50, 100, 200)  # virtual tokens (paper §7.1 says that they cost next to nothing)
-TOGETHER = 16  # texts in a mixed batch
+BATCH_SIZE = 16  # texts in a mixed batch
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Settings:
                 raise BadConfig(f"{name} must be at least {lowest}; given: {getattr(self, name)}.")
 
 
-def check_rows(names: Sequence[str], known: "Mapping[str, Row]") -> list[str]:
+def select_rows(names: Sequence[str], known: "Mapping[str, Row]") -> list[str]:
     """The rows by these names, all that are known where there are none; BadConfig for one that is not."""
     for name in names:
         if name not in known:
@@ -48,13 +48,13 @@ def check_rows(names: Sequence[str], known: "Mapping[str, Row]") -> list[str]:
     return list(dict.fromkeys(names)) or list(known)
 
 
-def benchmark(names: Sequence[str], settings: Settings, known: "Mapping[str, Row] | None" = None) -> Iterator[Measured]:
+def benchmark(names: Sequence[str], settings: Settings, known: "Mapping[str, Row] | None" = None) -> Iterator[Measurement]:
     """Each row when it is measured, of those `known` (ROWS); one that cannot be is told as a Failure, and the others go on.
 
     Raises BadConfig for a row that is not known, and the errors of `model_of`.
     """
     known = ROWS if known is None else known
-    wanted, backbone = check_rows(names, known), model_of(settings.model, settings.device)
+    wanted, backbone = select_rows(names, known), benchmark_model(settings.model, settings.device)
     for name in wanted:
         try:
             yield from known[name](backbone, settings)
@@ -65,7 +65,7 @@ def benchmark(names: Sequence[str], settings: Settings, known: "Mapping[str, Row
         gc.collect()  # a model of fine-tuning must not stand beside the next row's
 
 
-def _trained(
+def _compare_training(
     row: str,
     sides: Sequence[tuple[str, str]],
     backbone: Backbone,
@@ -78,7 +78,7 @@ def _trained(
     `least`: what the ratio of speeds should be, `most`: that of memory. Memory comes first, while nothing else of a large model
     stands beside the processes; where it cannot be measured, the speeds are told all the same.
     """
-    work, (one, other) = Work.of(backbone, settings.batch), (side for side, _ in sides)
+    work, (one, other) = Workload.of(backbone, settings.batch), (side for side, _ in sides)
     peaks: tuple[int, int] | None = None
     problem: PrefixLabError | None = None
     if settings.memory:
@@ -87,8 +87,10 @@ def _trained(
             peaks = peak_memory(job | {"side": one}), peak_memory(job | {"side": other})
         except PrefixLabError as error:
             problem = error
-    speeds = alternate(trainer(one, backbone, work), trainer(other, backbone, work), settings.repeats, backbone.device)
-    found = ratio_of(row, (sides[0][1], sides[1][1]), "examples", speeds)
+    speeds = alternate(
+        training_step(one, backbone, work), training_step(other, backbone, work), settings.repeats, backbone.device
+    )
+    found = summarize_speeds(row, (sides[0][1], sides[1][1]), "examples", speeds)
     yield replace(found, peaks=peaks, target=least, memory_target=most)
     if problem is not None:
         raise problem
@@ -96,8 +98,10 @@ def _trained(
 
 def training(backbone: Backbone, settings: Settings) -> Iterator[Ratio]:
     """Prefix-tuning, the MLP included, against fine-tuning (paper §8); what it should be is said of the size that is meant."""
-    least, most = AIMS.get(settings.model, (None, None))
-    yield from _trained("training", [("prefix-mlp", "prefix, MLP"), ("finetune", "fine-tuning")], backbone, settings, least, most)
+    least, most = TARGETS.get(settings.model, (None, None))
+    yield from _compare_training(
+        "training", [("prefix-mlp", "prefix, MLP"), ("finetune", "fine-tuning")], backbone, settings, least, most
+    )
 
 
 def peft(backbone: Backbone, settings: Settings) -> Iterator[Ratio]:
@@ -106,57 +110,65 @@ def peft(backbone: Backbone, settings: Settings) -> Iterator[Ratio]:
         theirs = (f"peft{mlp}", f"PEFT, {told}")
         ours = f"prefix{mlp}", f"prefix, {told}"
         if len(backbone.spec.sites) == 1:
-            yield from _trained("peft", [ours, theirs], backbone, settings)
+            yield from _compare_training("peft", [ours, theirs], backbone, settings)
         else:
-            yield from _trained("peft", [(f"decoder{mlp}", f"decoder only, {told}"), theirs], backbone, settings)
-            yield from _trained("peft", [ours, theirs], backbone, settings, None, None)
+            yield from _compare_training("peft", [(f"decoder{mlp}", f"decoder only, {told}"), theirs], backbone, settings)
+            yield from _compare_training("peft", [ours, theirs], backbone, settings, None, None)
 
 
 def decoding(backbone: Backbone, settings: Settings) -> Iterator[Ratio]:
     """Writing with a prefix against the bare model, one text at a time."""
     length, cpu, cuda = (10, 0.9, 0.97) if backbone.opening is None else (200, 0.85, 0.95)
-    pair = _writer(backbone, settings, [_prefix(backbone, length, 0)]), _writer(backbone, settings, [None])
+    pair = (
+        _generation_step(backbone, settings, [_random_prefix(backbone, length, 0)]),
+        _generation_step(backbone, settings, [None]),
+    )
     least = cuda if backbone.device.type == "cuda" else cpu
-    yield replace(_written("decoding", (f"prefix, P = {length}", "no prefix"), pair, backbone, settings), target=least)
+    yield replace(_compare_generation("decoding", (f"prefix, P = {length}", "no prefix"), pair, backbone, settings), target=least)
 
 
 def batch(backbone: Backbone, settings: Settings) -> Iterator[Ratio]:
     """A batch of different prefixes against one prefix for all (paper §8.2)."""
-    prefixes = [_prefix(backbone, 10, seed) for seed in range(TOGETHER)]
-    pair = _writer(backbone, settings, prefixes), _writer(backbone, settings, prefixes[:1] * TOGETHER)
-    names = f"{TOGETHER} prefixes", f"one prefix for {TOGETHER}"
-    yield replace(_written("batch", names, pair, backbone, settings), target=0.95)
+    prefixes = [_random_prefix(backbone, 10, seed) for seed in range(BATCH_SIZE)]
+    pair = _generation_step(backbone, settings, prefixes), _generation_step(backbone, settings, prefixes[:1] * BATCH_SIZE)
+    names = f"{BATCH_SIZE} prefixes", f"one prefix for {BATCH_SIZE}"
+    yield replace(_compare_generation("batch", names, pair, backbone, settings), target=0.95)
 
 
 def lengths(backbone: Backbone, settings: Settings) -> Iterator[Ratio]:
     """Writing with ever longer prefixes, as far as the model has positions, against the bare model."""
-    source = Work.of(backbone).source
+    source = Workload.of(backbone).source
     for length in LENGTHS:
         if settings.tokens > max_new_tokens(backbone, source, length):
             return
-        pair = _writer(backbone, settings, [_prefix(backbone, length, 0)]), _writer(backbone, settings, [None])
-        yield _written("lengths", (f"prefix, P = {length}", "no prefix"), pair, backbone, settings)
+        pair = (
+            _generation_step(backbone, settings, [_random_prefix(backbone, length, 0)]),
+            _generation_step(backbone, settings, [None]),
+        )
+        yield _compare_generation("lengths", (f"prefix, P = {length}", "no prefix"), pair, backbone, settings)
 
 
-def _written(row: str, names: tuple[str, str], pair: tuple[Step, Step], backbone: Backbone, settings: Settings) -> Ratio:
-    return ratio_of(row, names, "tokens", alternate(*pair, settings.repeats, backbone.device))
+def _compare_generation(
+    row: str, names: tuple[str, str], pair: tuple[Step, Step], backbone: Backbone, settings: Settings
+) -> Ratio:
+    return summarize_speeds(row, names, "tokens", alternate(*pair, settings.repeats, backbone.device))
 
 
-def _prefix(backbone: Backbone, length: int, seed: int) -> Prefix:
+def _random_prefix(backbone: Backbone, length: int, seed: int) -> Prefix:
     """Random keys and values: how fast it goes does not depend on what they say."""
     spec, draw = backbone.spec, torch.Generator().manual_seed(seed)
     return Prefix({site: torch.randn(spec.shape(site, length), generator=draw) for site in spec.sites}, spec.name)
 
 
-def _writer(backbone: Backbone, settings: Settings, prefixes: Sequence[Prefix | None]) -> Step:
+def _generation_step(backbone: Backbone, settings: Settings, prefixes: Sequence[Prefix | None]) -> Step:
     """Write a text a prefix, together, each of exactly so many tokens."""
-    rows = rows_for(backbone, Work.of(backbone), len(prefixes))
+    rows = random_rows(backbone, Workload.of(backbone), len(prefixes))
     requests = [Request(list(row.prompt), prefix) for row, prefix in zip(rows, prefixes, strict=True)]
     decode = DecodeConfig(max_new=settings.tokens, min_new=settings.tokens)
     return lambda: sum(len(made.ids) for made in generate(backbone.model, backbone, requests, decode))
 
 
-Row = Callable[[Backbone, Settings], Iterator[Measured]]
+Row = Callable[[Backbone, Settings], Iterator[Measurement]]
 ROWS: dict[str, Row] = {
     "training": training,
     "peft": peft,

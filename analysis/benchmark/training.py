@@ -21,7 +21,7 @@ from core.training.loop import train, uses_bf16
 
 
 @dataclass(frozen=True)
-class Work:
+class Workload:
     """What is trained on: rows of random ids. `source` and `target`: the longest, in tokens; the shortest are half as long.
 
     `length`: virtual tokens; `mlp`: hidden size of the reparametrisation, where a side has one.
@@ -34,7 +34,7 @@ class Work:
     target: int
 
     @classmethod
-    def of(cls, backbone: Backbone, batch: int = 0) -> "Work":
+    def of(cls, backbone: Backbone, batch: int = 0) -> "Workload":
         """As in the paper: tables of E2E with P = 5 (§5.3), or articles of 512 tokens with P = 200; no longer than fits.
 
         `batch`: 0 for 10 tables, or 4 articles.
@@ -46,7 +46,7 @@ class Work:
         return cls(length, 800, batch or 4, min(512, positions), target)
 
 
-def rows_for(backbone: Backbone, work: Work, count: int) -> list[Row]:
+def random_rows(backbone: Backbone, work: Workload, count: int) -> list[Row]:
     """So many rows; the same each time. Every article of an encoder is of full length."""
     draw, rows, vocabulary = random.Random(0), [], backbone.spec.vocabulary
     for _ in range(count):
@@ -57,36 +57,36 @@ def rows_for(backbone: Backbone, work: Work, count: int) -> list[Row]:
     return rows
 
 
-def config_for(work: Work, method: str = "prefix", mlp: int = 0) -> TrainConfig:
+def endless_config(work: Workload, method: str = "prefix", mlp: int = 0) -> TrainConfig:
     """Settings that train on without an end; the rate is low, so that random weights stay sane."""
     return TrainConfig(method=method, length=work.length, mlp=mlp, init="random", batch=work.batch, rate=1e-5, updates=10_000_000)
 
 
-def trainer(side: str, backbone: Backbone, work: Work) -> Step:
+def training_step(side: str, backbone: Backbone, work: Workload) -> Step:
     """One update of a side. Known: finetune, prefix, prefix-mlp, decoder, decoder-mlp, peft, peft-mlp.
 
     "decoder" is a prefix at the decoder's own site only, as PEFT has it.
     """
     name, mlp = side.removesuffix("-mlp"), work.mlp if side.endswith("-mlp") else 0
-    rows = rows_for(backbone, work, 8 * work.batch)
+    rows = random_rows(backbone, work, 8 * work.batch)
     if name == "peft":
-        return _peft(backbone, work, rows, mlp)
-    method = new_method(backbone, config_for(work, "finetune" if name == "finetune" else "prefix", mlp))
+        return _peft_step(backbone, work, rows, mlp)
+    method = new_method(backbone, endless_config(work, "finetune" if name == "finetune" else "prefix", mlp))
     if name == "decoder":
         assert isinstance(method, PrefixMethod)
-        _only_decoder(method.module)
-    steps = train(method, rows, [], config_for(work))
+        _drop_other_sites(method.module)
+    steps = train(method, rows, [], endless_config(work))
     return lambda: next(steps).rows
 
 
-def _only_decoder(module: Any) -> None:
+def _drop_other_sites(module: Any) -> None:
     """Leave out the other sites of a prefix in training."""
     for parts in (module.past,) if hasattr(module, "past") else (module.inputs, module.mlps):
         for site in [site for site in parts if site != "decoder"]:
             del parts[site]
 
 
-def _peft(backbone: Backbone, work: Work, rows: list[Row], mlp: int) -> Step:
+def _peft_step(backbone: Backbone, work: Workload, rows: list[Row], mlp: int) -> Step:
     """PEFT as its users train it: the model's own loss, AdamW, and the precision and clipping that ours has."""
     try:
         from peft import PrefixTuningConfig, get_peft_model  # late: it is slow to import
@@ -104,7 +104,7 @@ def _peft(backbone: Backbone, work: Work, rows: list[Row], mlp: int) -> Step:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # PEFT asks transformers for something by its old name
         adapted = get_peft_model(model, wanted)
-    config = config_for(work, mlp=mlp)
+    config = endless_config(work, mlp=mlp)
     weights = [weight for weight in adapted.parameters() if weight.requires_grad]
     optimiser = torch.optim.AdamW(weights, lr=config.rate)
     batches = epochs(rows, config.batch, config.seed)

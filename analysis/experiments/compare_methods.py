@@ -6,7 +6,7 @@ from statistics import mean, stdev
 from typing import Any
 
 from analysis.evaluation.evaluate import Evaluation, evaluate
-from analysis.experiments.learning_rates import Rows, best_of, trained
+from analysis.experiments.learning_rates import TrainingData, train_or_resume, tune_learning_rate
 from analysis.metrics.base import metric_label
 from core.config.decode import DecodeConfig
 from core.config.methods import method_info
@@ -18,11 +18,11 @@ from core.task import Example
 from core.training.trainer import Training
 
 FROZEN = "frozen"
-SHOWN = ("BLEU", "BLEU-seen", "BLEU-unseen", "ROUGE-L", "Told")  # of the scores, where they were computed
+SCORE_COLUMNS = ("BLEU", "BLEU-seen", "BLEU-unseen", "ROUGE-L", "Told")  # of the scores, where they were computed
 
 
 @dataclass(frozen=True)
-class Trial:
+class MethodResult:
     """One line of the comparison; `run` is None for the frozen model. `backbone`: how many parameters that has."""
 
     run: Run | None
@@ -39,16 +39,16 @@ class Trial:
         return found | {"share": found["stored"] / self.backbone, "scores": self.result.records()}
 
 
-def trials(
+def run_comparison(
     plan: Training,
     methods: Sequence[str],
     config: Callable[[str], TrainConfig],
-    rows: Rows,
+    rows: TrainingData,
     test: Sequence[Example],
     decode: DecodeConfig,
     rates: Sequence[float] = (),
     seeds: int = 1,
-) -> Iterator[Trial]:
+) -> Iterator[MethodResult]:
     """The frozen model, then each method with each seed, trained into the store as `<plan.run_id>-<method>` with the settings
     `config(method)`; later seeds add `-seed<n>`.
 
@@ -56,46 +56,48 @@ def trials(
     there already is scored as it is; one that broke off goes on.
     """
     backbone = plan.backbone
-    yield _scored(None, backbone, plan, test, decode)
+    yield _evaluate(None, backbone, plan, test, decode)
     for method in methods:
         first = replace(plan, run_id=f"{plan.run_id}-{method}", config=config(method))
-        for run in _runs(first, rows, rates if method_info(method).trained else (), seeds):
+        for run in _train_seeds(first, rows, rates if method_info(method).trained else (), seeds):
             if run is None or run.status == "failed":
                 continue
             if rows.cancelled:
                 return
-            yield _scored(load_run(run, backbone), backbone, plan, test, decode)
+            yield _evaluate(load_run(run, backbone), backbone, plan, test, decode)
         if rows.cancelled:
             return
 
 
-def _runs(first: Training, rows: Rows, rates: Sequence[float], seeds: int) -> Iterator[Run | None]:
+def _train_seeds(first: Training, rows: TrainingData, rates: Sequence[float], seeds: int) -> Iterator[Run | None]:
     """A method's runs, one a seed; None where none of the rates would do."""
-    run = best_of(first, rates, rows) if rates else trained(first, rows)
+    run = tune_learning_rate(first, rates, rows) if rates else train_or_resume(first, rows)
     yield run
     if run is None:
         return
     begin = first.config.seed
     for seed in range(begin + 1, begin + seeds):
         config = first.config.but(rate=run.config["rate"], seed=seed)
-        yield trained(replace(first, run_id=f"{first.run_id}-seed{seed}", config=config), rows)
+        yield train_or_resume(replace(first, run_id=f"{first.run_id}-seed{seed}", config=config), rows)
 
 
-def _scored(loaded: LoadedRun | None, backbone: Backbone, plan: Training, test: Sequence[Example], decode: DecodeConfig) -> Trial:
+def _evaluate(
+    loaded: LoadedRun | None, backbone: Backbone, plan: Training, test: Sequence[Example], decode: DecodeConfig
+) -> MethodResult:
     model, prefix = (loaded.model, loaded.prefix) if loaded else (backbone.model, None)
     result = evaluate(model, backbone, plan.task, prefix, test, decode)
-    return Trial(loaded.run if loaded else None, result, backbone.spec.parameters)
+    return MethodResult(loaded.run if loaded else None, result, backbone.spec.parameters)
 
 
-def by_method(found: Sequence[Trial]) -> list[list[Trial]]:
+def by_method(found: Sequence[MethodResult]) -> list[list[MethodResult]]:
     """The trials of each method, one a seed."""
-    groups: dict[str, list[Trial]] = {}
+    groups: dict[str, list[MethodResult]] = {}
     for trial in found:
         groups.setdefault(trial.run.method if trial.run else FROZEN, []).append(trial)
     return list(groups.values())
 
 
-def spread_of(group: Sequence[Trial]) -> dict[str, Any]:
+def summarize_seeds(group: Sequence[MethodResult]) -> dict[str, Any]:
     """Plain values for JSON: what the seeds of a method came to, as (mean, standard deviation, how many)."""
     scores = {name: [trial.result.scores[name].value for trial in group] for name in group[0].result.scores}
     losses = [trial.run.valid_loss for trial in group if trial.run and trial.run.valid_loss is not None]
@@ -108,19 +110,19 @@ def spread_of(group: Sequence[Trial]) -> dict[str, Any]:
     }
 
 
-def markdown(found: Sequence[Trial], rates: Sequence[float] = ()) -> str:
+def markdown(found: Sequence[MethodResult], rates: Sequence[float] = ()) -> str:
     """The comparison as a table, a line a method; shares are of what is stored, measured. Of several seeds, the mean and the
     standard deviation."""
-    names = [name for name in SHOWN if any(name in trial.result.scores for trial in found)]
+    names = [name for name in SCORE_COLUMNS if any(name in trial.result.scores for trial in found)]
     columns = " | ".join(map(metric_label, names))
     lines = [f"| method | trained | stored | share | file | rate | validation loss | {columns} | training |"]
     lines.append("|---" * (lines[0].count("|") - 1) + "|")
-    lines += [_line(group, names, rates) for group in by_method(found)]
+    lines += [_method_row(group, names, rates) for group in by_method(found)]
     return "\n".join([*lines, "", _recipe(found, rates)])
 
 
-def _line(group: Sequence[Trial], names: Sequence[str], rates: Sequence[float]) -> str:
-    run, told = group[0].run, spread_of(group)
+def _method_row(group: Sequence[MethodResult], names: Sequence[str], rates: Sequence[float]) -> str:
+    run, told = group[0].run, summarize_seeds(group)
     scores = " | ".join(_with_sd(told, name, ".1f") for name in names)
     if run is None:
         return f"| frozen model | 0 | 0 | – | – | – | – | {scores} | – |"
@@ -148,7 +150,7 @@ def _with_sd(told: dict[str, Any], name: str, form: str) -> str:
     return f"{told['mean'][name]:{form}}" + (f" ± {sd:{form}}" if sd is not None else "")
 
 
-def _recipe(found: Sequence[Trial], rates: Sequence[float]) -> str:
+def _recipe(found: Sequence[MethodResult], rates: Sequence[float]) -> str:
     """How the numbers came about."""
     seeds = sorted({trial.run.seed for trial in found if trial.run})
     tried = f" Rates tried: {', '.join(f'{rate:g}' for rate in sorted(set(rates)))}; chosen by validation loss." if rates else ""

@@ -15,11 +15,11 @@ from core.runs.store import Run, Store, check_id
 from core.task import Example
 from core.training.trainer import Training
 
-TRIALS = ".trials"  # in the store's folder: trainings of a grid that is not yet through
+SEARCH_FOLDER = ".trials"  # in the store's folder: trainings of a grid that is not yet through
 
 
 @dataclass(frozen=True)
-class Rows:
+class TrainingData:
     """What is trained and validated on. `cancel` ends the training that goes on; `progress(what, update, total)` is told."""
 
     examples: Sequence[Example]
@@ -33,7 +33,7 @@ class Rows:
         return self.cancel is not None and self.cancel()
 
 
-def trained(plan: Training, rows: Rows, free: Sequence[str] = ()) -> Run:
+def train_or_resume(plan: Training, rows: TrainingData, free: Sequence[str] = ()) -> Run:
     """The run of a plan: as it is where it is whole, taken up again where it broke off, else trained.
 
     StoreError where one of that name has other settings, those in `free` and of other methods left aside. A run whose loss ran
@@ -44,10 +44,12 @@ def trained(plan: Training, rows: Rows, free: Sequence[str] = ()) -> Run:
     if stands.state in ("done", "failed"):
         run = plan.store.get(plan.run_id)
         pairs = sum(len(one.targets) for one in rows.examples)
-        _check_same(run.id, run.config | {"rows": run.rows}, plan.config.to_dict() | ({"rows": pairs} if run.rows else {}), free)
+        _check_settings(
+            run.id, run.config | {"rows": run.rows}, plan.config.to_dict() | ({"rows": pairs} if run.rows else {}), free
+        )
         return run
     if stands.goes_on:
-        _check_same(plan.run_id, stands.config, plan.config.to_dict(), free)
+        _check_settings(plan.run_id, stands.config, plan.config.to_dict(), free)
         plan = replace(plan, resume=True)
     what = f"{plan.config.method}, rate {plan.config.rate:g}, seed {plan.config.seed}"
     try:
@@ -60,7 +62,7 @@ def trained(plan: Training, rows: Rows, free: Sequence[str] = ()) -> Run:
     return plan.run
 
 
-def _check_same(run_id: str, there: dict[str, Any], wanted: dict[str, Any], free: Sequence[str]) -> None:
+def _check_settings(run_id: str, there: dict[str, Any], wanted: dict[str, Any], free: Sequence[str]) -> None:
     others = {name for info in METHODS.values() for name in info.settings} - set(METHODS[wanted["method"]].settings)
     for name, value in wanted.items():
         if name not in (*free, *others, "context") and there.get(name) != value:
@@ -78,7 +80,7 @@ def check_rates(rates: Sequence[float], valid: Sequence[Example]) -> None:
         raise BadInput("A rate is chosen by validation loss, and the data has no split to validate on. Leave --rates out.")
 
 
-def best_of(plan: Training, rates: Sequence[float], rows: Rows) -> Run | None:
+def tune_learning_rate(plan: Training, rates: Sequence[float], rows: TrainingData) -> Run | None:
     """The run of a plan at the rate of the lowest validation loss; None where it was cancelled, or every rate ran away.
 
     Every rate is tried with the plan's other settings, seed and updates; the best of these trainings is the run, and what the
@@ -86,18 +88,18 @@ def best_of(plan: Training, rates: Sequence[float], rows: Rows) -> Run | None:
     """
     check_id(plan.run_id)
     if standing(plan.store.folder / plan.run_id).state == "done":
-        return trained(plan, rows, ("rate",))
-    place = Store(plan.store.folder / TRIALS / plan.run_id)
+        return train_or_resume(plan, rows, ("rate",))
+    place = Store(plan.store.folder / SEARCH_FOLDER / plan.run_id)
     tried: dict[float, Run] = {}
     for rate in sorted(set(rates)):
-        tried[rate] = trained(replace(plan, store=place, run_id=f"{rate:g}", config=plan.config.but(rate=rate)), rows)
+        tried[rate] = train_or_resume(replace(plan, store=place, run_id=f"{rate:g}", config=plan.config.but(rate=rate)), rows)
         if rows.cancelled:
             return None
     losses = {rate: _loss(run) for rate, run in tried.items()}
     best = min(losses, key=lambda rate: losses[rate])
     if math.isinf(losses[best]):
         return None
-    run = take(tried[best], plan.store, plan.run_id, told(losses, plan.config.seed))
+    run = take(tried[best], plan.store, plan.run_id, describe_search(losses, plan.config.seed))
     shutil.rmtree(place.folder, ignore_errors=True)
     return run
 
@@ -106,7 +108,7 @@ def _loss(run: Run) -> float:
     return run.valid_loss if run.status == "done" and run.valid_loss is not None else math.inf
 
 
-def told(losses: dict[float, float], seed: int) -> str:
+def describe_search(losses: dict[float, float], seed: int) -> str:
     """The trials as a sentence."""
     each = ", ".join(f"{rate:g}: {loss:.3f}" if math.isfinite(loss) else f"{rate:g}: ran away" for rate, loss in losses.items())
     return f"Rate chosen by validation loss with seed {seed}. {each}."

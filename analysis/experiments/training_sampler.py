@@ -16,7 +16,7 @@ from core.training.sample_log import Look
 MAX_NEW = 60
 
 
-def looker(backbone: Backbone, task: Task, example: Example) -> Look:
+def make_sampler(backbone: Backbone, task: Task, example: Example) -> Look:
     """A look at an example: {"source", "reference", "frozen", "text"}, and for a prefix "mass", its share by layer.
 
     "frozen" is what the backbone alone makes of it, told once; "mass" the mean attention on the virtual tokens. Of a model with

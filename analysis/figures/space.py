@@ -11,28 +11,37 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from analysis.figures.style import COLOURS, SIZE, figure, plain, shown
-from analysis.space.neighbor_analysis import CLEAR, WRITES, Scene
+from analysis.figures.style import COLORS, SIZE, escape, figure, visible_token
+from analysis.space.neighbor_analysis import LOGIT_LENS, Z_THRESHOLD, NeighborAnalysis
 from analysis.space.projection import NEAR, PATH, PREFIX, SAMPLE, Point, Projection
 
-RUNS = (("prefix", "diamond"), ("green", "square"), ("purple", "triangle-up"), ("base", "cross"))  # colour, symbol of each run
-WIDE, HIGH = 700, 380  # px of the map's inside, about: what labels have to keep clear of one another in
-LETTER, LINE, DOT = 8, 16, 5  # px of a label's letter and line, and half a point's width
-SHORT = 24  # letters of a run's name in the legend
-SMALL, WRAP = 12, 116  # px of type and letters in a line, for the recipe
-PLACES = (("top center", 0, 1), ("middle right", 1, 0), ("bottom center", 0, -1), ("middle left", -1, 0))
+RUN_STYLES = (
+    ("prefix", "diamond"),
+    ("green", "square"),
+    ("purple", "triangle-up"),
+    ("base", "cross"),
+)  # colour, symbol of each run
+MAP_WIDTH, MAP_HEIGHT = 700, 380  # px of the map's inside, about: what labels have to keep clear of one another in
+LETTER_WIDTH, LINE_HEIGHT, POINT_RADIUS = 8, 16, 5  # px of a label's letter and line, and half a point's width
+MAX_LEGEND_LETTERS = 24  # letters of a run's name in the legend
+RECIPE_SIZE, RECIPE_LETTERS = 12, 116  # px of type and letters in a line, for the recipe
+LABEL_POSITIONS = (("top center", 0, 1), ("middle right", 1, 0), ("bottom center", 0, -1), ("middle left", -1, 0))
 
 
 def prefix_map(
-    scene: Scene, projection: Projection, token: tuple[str, int] | None = None, paths: bool = False, found: Sequence[int] = ()
+    scene: NeighborAnalysis,
+    projection: Projection,
+    token: tuple[str, int] | None = None,
+    paths: bool = False,
+    found: Sequence[int] = (),
 ) -> go.Figure:
     """Virtual tokens of all runs, their nearest words, and a sample of the vocabulary behind them.
 
     `token`: the (run, number from 0) whose words are written out and whose path is drawn; `paths`: draw those of all tokens;
     `found`: ids of words to ring.
     """
-    own = {one.id for one in scene.near + scene.far if token and (one.run, one.token) == token}
-    drawn = _Drawn(projection, {one.run: place for place, one in enumerate(scene.placed)})
+    own = {one.id for one in scene.nearest + scene.pushed_down if token and (one.run, one.token) == token}
+    drawn = _MapTraces(projection, {one.run: place for place, one in enumerate(scene.runs)})
     traces = [
         drawn.words("other words, sampled", SAMPLE, lambda point: point.number not in own, "circle", 4, "base", 0.35),
         drawn.words("nearest words", NEAR, lambda point: point.number not in own, "circle-open", 7, "muted", 0.8),
@@ -41,7 +50,7 @@ def prefix_map(
     for run in drawn.runs:
         traces.append(drawn.tokens(run, token))
     if token is not None:
-        name = f"{'' if scene.space.kind == WRITES else 'nearest '}words of P{token[1] + 1}"
+        name = f"{'' if scene.space.kind == LOGIT_LENS else 'nearest '}words of P{token[1] + 1}"
         traces.append(drawn.words(name, "", lambda point: point.number in own, "circle-open", 10, "ink", 1.0, 2))
     if found:
         traces.append(
@@ -52,12 +61,12 @@ def prefix_map(
     axes = [{"title": {"text": f"{projection.method} {at + 1}" + (f" ({by[at]:.1%})" if by else "")}} for at in (0, 1)]
     plainly = {"showticklabels": False, "zeroline": False, "showgrid": False, "ticks": ""}
     title = f"{scene.title}: virtual tokens among words ({projection.method})"
-    made = _recipe(traces, title, projection.caption, scene.space.recipe)
+    made = _with_recipe(traces, title, projection.caption, scene.space.recipe)
     made.update_layout(xaxis=axes[0] | plainly, yaxis=axes[1] | plainly, dragmode="lasso")
     return made
 
 
-class _Drawn:
+class _MapTraces:
     """The points of a projection as traces."""
 
     def __init__(self, projection: Projection, runs: dict[str, int]) -> None:
@@ -83,20 +92,20 @@ class _Drawn:
         """Words of a kind (empty: any)."""
         kinds = (kind,) if kind else (NEAR, SAMPLE)
         places = [at for at, point in enumerate(self.points) if point.kind in kinds and wanted(point)]
-        marker = {"symbol": symbol, "size": size, "color": COLOURS[colour], "opacity": opacity, "line": {"width": line}}
+        marker = {"symbol": symbol, "size": size, "color": COLORS[colour], "opacity": opacity, "line": {"width": line}}
         if symbol == "circle":
             marker["line"] = {"width": 0}
-        return self.scatter(places, [shown(self.points[at].label) for at in places], name=name, marker=marker)
+        return self.scatter(places, [visible_token(self.points[at].label) for at in places], name=name, marker=marker)
 
     def tokens(self, run: str, token: tuple[str, int] | None) -> go.Scatter:
         """A run's virtual tokens, as they ended; the chosen one is larger."""
         places = [at for at, point in enumerate(self.points) if point.kind == PREFIX and point.run == run]
-        colour, symbol = _look(self.runs[run])
+        colour, symbol = _run_style(self.runs[run])
         sizes = [17 if (run, self.points[at].number) == token else 10 for at in places]
-        marker = {"symbol": symbol, "size": sizes, "color": COLOURS[colour], "opacity": 1}
-        marker["line"] = {"width": 1, "color": COLOURS["sheet"]}
-        text = [f"{self.points[at].label} of {plain(run)}" for at in places]
-        return self.scatter(places, text, name=_short(run), marker=marker)
+        marker = {"symbol": symbol, "size": sizes, "color": COLORS[colour], "opacity": 1}
+        marker["line"] = {"width": 1, "color": COLORS["sheet"]}
+        text = [f"{self.points[at].label} of {escape(run)}" for at in places]
+        return self.scatter(places, text, name=_short_name(run), marker=marker)
 
     def paths(self, token: tuple[str, int] | None, every: bool) -> Iterator[go.Scatter]:
         """From the beginning to the end, a line for each virtual token; the chosen one's is thick."""
@@ -110,18 +119,18 @@ class _Drawn:
                 continue
             places, (colour, _) = (
                 [*sorted(places, key=lambda at: self.points[at].update or 0), ends[key]],
-                _look(self.runs[key[0]]),
+                _run_style(self.runs[key[0]]),
             )
             thick = key == token
-            text = [f"P{key[1] + 1} of {plain(key[0])}, {_when(self.points[at].update)}" for at in places]
+            text = [f"P{key[1] + 1} of {escape(key[0])}, {_update_phrase(self.points[at].update)}" for at in places]
             yield self.scatter(
                 places,
                 text,
                 name=f"path of P{key[1] + 1}",
                 mode="lines+markers",
                 showlegend=False,
-                line={"width": 2 if thick else 1, "color": COLOURS[colour], "dash": "solid" if thick else "dot"},
-                marker={"symbol": "circle", "size": 6 if thick else 3, "color": COLOURS[colour]},
+                line={"width": 2 if thick else 1, "color": COLORS[colour], "dash": "solid" if thick else "dot"},
+                marker={"symbol": "circle", "size": 6 if thick else 3, "color": COLORS[colour]},
                 opacity=1.0 if thick else 0.5,
             )
 
@@ -134,16 +143,16 @@ class _Drawn:
 
         named = [at for at, point in enumerate(self.points) if point.kind == PREFIX or self._is(point, words)]
         named.sort(key=rank)
-        texts = [shown(self.points[at].label) for at in named]
-        where = _clear(self._pixels(), named, texts, token is not None)
+        texts = [visible_token(self.points[at].label) for at in named]
+        where = _place_labels(self._pixels(), named, texts, token is not None)
         seen = [(at, text, place) for at, text, place in zip(named, texts, where, strict=True) if place]
-        inks = [_look(self.runs[point.run])[0] if point.run else "ink" for point in (self.points[at] for at, _, _ in seen)]
+        inks = [_run_style(self.runs[point.run])[0] if point.run else "ink" for point in (self.points[at] for at, _, _ in seen)]
         return self.scatter(
             [at for at, _, _ in seen],
             [f"<b>{text}</b>" if rank(at) == 0 else text for at, text, _ in seen],
             mode="text",
             textposition=[place for _, _, place in seen],
-            textfont={"color": [COLOURS[ink] for ink in inks]},
+            textfont={"color": [COLORS[ink] for ink in inks]},
             customdata=None,
             hoverinfo="skip",
             hovertemplate=None,
@@ -154,36 +163,36 @@ class _Drawn:
     def _pixels(self) -> np.ndarray:
         """Where the points stand in the figure, about."""
         span = np.ptp(self.xy, axis=0).clip(min=1e-9)
-        return (self.xy - self.xy.min(0)) / span * (WIDE, HIGH)
+        return (self.xy - self.xy.min(0)) / span * (MAP_WIDTH, MAP_HEIGHT)
 
     @staticmethod
     def _is(point: Point, words: set[int]) -> bool:
         return point.kind in (NEAR, SAMPLE) and point.number in words
 
 
-def _short(run: str) -> str:
+def _short_name(run: str) -> str:
     """A run's name, or the beginning of a text, for the legend."""
-    return plain(run if len(run) <= SHORT else run[: SHORT - 1] + "…")
+    return escape(run if len(run) <= MAX_LEGEND_LETTERS else run[: MAX_LEGEND_LETTERS - 1] + "…")
 
 
-def _look(place: int) -> tuple[str, str]:
-    return RUNS[place % len(RUNS)]
+def _run_style(place: int) -> tuple[str, str]:
+    return RUN_STYLES[place % len(RUN_STYLES)]
 
 
-def _when(update: int | None) -> str:
+def _update_phrase(update: int | None) -> str:
     return "at the end" if update is None else "before training" if update == 0 else f"update {update:,}"
 
 
-def _clear(px: np.ndarray, places: Sequence[int], texts: Sequence[str], first: bool) -> list[str | None]:
+def _place_labels(px: np.ndarray, places: Sequence[int], texts: Sequence[str], first: bool) -> list[str | None]:
     """For each label the first position beside its point that keeps clear of what is named before, and of all named points;
     None where there is none. `first`: the first one is named in any case."""
-    taken = [_box(px[at], 0, DOT, 0, 0) for at in places]
+    taken = [_box(px[at], 0, POINT_RADIUS, 0, 0) for at in places]
     chosen: list[str | None] = []
     for at, text in zip(places, texts, strict=True):
-        half, found = len(text) * LETTER / 2, PLACES[0][0] if first and not chosen else None
-        for name, right, up in PLACES:
-            box = _box(px[at], half, LINE / 2, right * (half + DOT + 2), up * LINE)
-            if not any(_meet(box, other) for other in taken):
+        half, found = len(text) * LETTER_WIDTH / 2, LABEL_POSITIONS[0][0] if first and not chosen else None
+        for name, right, up in LABEL_POSITIONS:
+            box = _box(px[at], half, LINE_HEIGHT / 2, right * (half + POINT_RADIUS + 2), up * LINE_HEIGHT)
+            if not any(_overlap(box, other) for other in taken):
                 taken.append(box)
                 found = name
                 break
@@ -194,30 +203,30 @@ def _clear(px: np.ndarray, places: Sequence[int], texts: Sequence[str], first: b
 def _box(at: np.ndarray, half: float, high: float, right: float, up: float) -> tuple[float, float, float, float]:
     """Left, right, bottom and top of a box around a place, moved."""
     x, y = at[0] + right, at[1] + up
-    return x - max(half, DOT), x + max(half, DOT), y - high, y + high
+    return x - max(half, POINT_RADIUS), x + max(half, POINT_RADIUS), y - high, y + high
 
 
-def _meet(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
+def _overlap(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
     return a[1] > b[0] and a[0] < b[1] and a[3] > b[2] and a[2] < b[3]
 
 
-def first_words(scene: Scene, run: str, token: int | None = None) -> go.Figure:
+def first_words(scene: NeighborAnalysis, run: str, token: int | None = None) -> go.Figure:
     """How near each virtual token's first word is, beside what random vectors reach and what the token reached before.
 
     The band holds the first word of random vectors, mean and twice the standard deviation; `token` is marked.
     """
-    place = next(at for at, one in enumerate(scene.placed) if one.run == run)
-    (colour, symbol), measure = _look(place), scene.space.measure
-    now = [one for one in scene.near if one.run == run and one.rank == 1]
-    before = [one for one in scene.began if one.run == run]
-    mean, spread = (part[0].item() for part in scene.random.near)
+    place = next(at for at, one in enumerate(scene.runs) if one.run == run)
+    (colour, symbol), measure = _run_style(place), scene.space.measure
+    now = [one for one in scene.nearest if one.run == run and one.rank == 1]
+    before = [one for one in scene.initial_nearest if one.run == run]
+    mean, spread = (part[0].item() for part in scene.random.top)
     x = [one.token + 1 for one in now]
     edge = [0.5, len(now) + 0.5]
     sizes = [15 if one.token == token else 9 for one in now]
     traces = [
         go.Scatter(
             x=edge,
-            y=[mean + CLEAR * spread] * 2,
+            y=[mean + Z_THRESHOLD * spread] * 2,
             mode="lines",
             line={"width": 0},
             meta="decoration",
@@ -226,38 +235,38 @@ def first_words(scene: Scene, run: str, token: int | None = None) -> go.Figure:
         ),
         go.Scatter(
             x=edge,
-            y=[mean - CLEAR * spread] * 2,
+            y=[mean - Z_THRESHOLD * spread] * 2,
             mode="lines",
             line={"width": 0},
             fill="tonexty",
-            fillcolor=COLOURS["base-wash"],
+            fillcolor=COLORS["base-wash"],
             meta="decoration",
             hoverinfo="skip",
-            name=f"random vectors, mean ± {CLEAR:g} sd",
+            name=f"random vectors, mean ± {Z_THRESHOLD:g} sd",
         ),
         go.Scatter(
             x=[one.token + 1 for one in before],
             y=[one.score for one in before],
-            text=[shown(one.word) for one in before],
+            text=[visible_token(one.word) for one in before],
             customdata=[f"t:{run}:{one.token}" for one in before],
             mode="markers",
             name="before training",
-            marker={"symbol": f"{symbol}-open", "size": 8, "color": COLOURS["muted"]},
+            marker={"symbol": f"{symbol}-open", "size": 8, "color": COLORS["muted"]},
             hovertemplate="P%{x} before training: %{text}, %{y:.3f}<extra></extra>",
         ),
         go.Scatter(
             x=x,
             y=[one.score for one in now],
-            text=[shown(one.word) for one in now],
+            text=[visible_token(one.word) for one in now],
             customdata=[f"t:{run}:{one.token}" for one in now],
             mode="markers",
-            name=_short(run),
+            name=_short_name(run),
             marker={
                 "symbol": symbol,
                 "size": sizes,
-                "color": COLOURS[colour],
+                "color": COLORS[colour],
                 "opacity": 1,
-                "line": {"width": 1, "color": COLOURS["sheet"]},
+                "line": {"width": 1, "color": COLORS["sheet"]},
             },
             hovertemplate="P%{x}: %{text}, %{y:.3f}<extra></extra>",
         ),
@@ -272,12 +281,12 @@ def first_words(scene: Scene, run: str, token: int | None = None) -> go.Figure:
     return made
 
 
-def _recipe(traces: Sequence[Any], title: str, *told: str) -> go.Figure:
+def _with_recipe(traces: Sequence[Any], title: str, *told: str) -> go.Figure:
     """A figure with its recipe at its foot."""
-    lines = [line for text in told for line in wrap(plain(text), WRAP)]
-    made = figure(traces, plain(title))
+    lines = [line for text in told for line in wrap(escape(text), RECIPE_LETTERS)]
+    made = figure(traces, escape(title))
     foot = {"text": "<br>".join(lines), "x": 0, "xref": "paper", "xanchor": "left", "y": 0, "yref": "paper", "yanchor": "top"}
-    look = {"showarrow": False, "align": "left", "font": {"size": SMALL, "color": COLOURS["muted"]}, "yshift": -28}
+    look = {"showarrow": False, "align": "left", "font": {"size": RECIPE_SIZE, "color": COLORS["muted"]}, "yshift": -28}
     made.add_annotation(foot | look)
     made.update_layout(legend={"font": {"size": SIZE}}, margin={"t": 84, "b": 40 + 16 * len(lines)})
     return made

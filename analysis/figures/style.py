@@ -34,7 +34,7 @@ PALETTE = {
     "ink": ("#1a1e23", "#eef0f2"),
     "muted": ("#5b636c", "#a4acb5"),
 }
-COLOURS = {name: light for name, (light, _) in PALETTE.items()}
+COLORS = {name: light for name, (light, _) in PALETTE.items()}
 DARK = dict(PALETTE.values())
 SEQUENTIAL = "Cividis"
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', 'DejaVu Sans', sans-serif"
@@ -98,45 +98,45 @@ def figure(traces: Iterable[Any], title: str, recipe: str = "", **layout: Any) -
 
     Both are plotly's markup (`<br>` breaks a line): text of models and people goes through `plain` first.
     """
-    return finish(go.Figure(list(traces)), title, recipe, **layout)
+    return apply_style(go.Figure(list(traces)), title, recipe, **layout)
 
 
-def finish(made: go.Figure, title: str, recipe: str = "", **layout: Any) -> go.Figure:
+def apply_style(made: go.Figure, title: str, recipe: str = "", **layout: Any) -> go.Figure:
     """Put a figure that was begun elsewhere (subplots, say) into the house's style; see `figure`."""
     return made.update_layout(template=template(), title={"text": title, "subtitle": {"text": recipe or None}}, **layout)
 
 
-def plain(text: str) -> str:
+def escape(text: str) -> str:
     """Any text, safe where plotly reads markup (titles, labels, hover)."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def shown(token: str) -> str:
+def visible_token(token: str) -> str:
     """A token so that it is seen: blanks and line breaks drawn, no markup."""
     if re.fullmatch(r"<\|.+\|>|</?s>", token.strip()):  # the model's own mark of an end
         return "∎"
     blank = token.replace("\n", "↵")
-    return plain(blank.strip() or blank.replace(" ", "␣")) or "∅"
+    return escape(blank.strip() or blank.replace(" ", "␣")) or "∅"
 
 
-def label(x: Any, y: Any, text: str, colour: str, **more: Any) -> dict[str, Any]:
+def text_label(x: Any, y: Any, text: str, colour: str, **more: Any) -> dict[str, Any]:
     """An annotation that names a line or an area where it is, in place of a legend. `colour`: a name of the palette."""
-    return {"x": x, "y": y, "text": text, "showarrow": False, "xanchor": "left", "font": {"color": COLOURS[colour]}} | more
+    return {"x": x, "y": y, "text": text, "showarrow": False, "xanchor": "left", "font": {"color": COLORS[colour]}} | more
 
 
 def dark(light: go.Figure) -> go.Figure:
     """The same figure on dark paper."""
     bare = light.to_plotly_json()
     bare["layout"].pop("template", None)
-    found = go.Figure(_recoloured(bare))
+    found = go.Figure(_recolor(bare))
     return found.update_layout(template=template("dark"))
 
 
-def _recoloured(part: Any) -> Any:
+def _recolor(part: Any) -> Any:
     if isinstance(part, dict):
-        return {name: _recoloured(value) for name, value in part.items()}
+        return {name: _recolor(value) for name, value in part.items()}
     if isinstance(part, list | tuple):
-        return [_recoloured(value) for value in part]
+        return [_recolor(value) for value in part]
     return DARK.get(part.lower(), part) if isinstance(part, str) else part
 
 
@@ -156,15 +156,15 @@ def csv_text(what: go.Figure) -> str:
     writer.writerow(["series", _axis(what, "x"), _axis(what, "y"), "value", "text"])
     for trace in what.data:
         if trace.visible is not False and not (trace.meta and trace.meta == "decoration"):
-            writer.writerows([_bare(trace.name), *row] for row in _rows(trace))
+            writer.writerows([_unescape(trace.name), *row] for row in _rows(trace))
     return kept.getvalue()
 
 
 def _axis(what: go.Figure, name: str) -> str:
-    return _bare(getattr(what.layout, f"{name}axis").title.text) or name
+    return _unescape(getattr(what.layout, f"{name}axis").title.text) or name
 
 
-def _bare(text: Any) -> str:
+def _unescape(text: Any) -> str:
     told = str(text or "")
     if "<" not in told and "&" not in told:
         return told
@@ -178,13 +178,13 @@ def _rows(trace: Any) -> Iterator[list[Any]]:
         texts = np.asarray(trace.text, dtype=object) if trace.text is not None else np.full(cells.shape, "")
         for i, row in enumerate(rows):
             for j, column in enumerate(columns):
-                yield [_bare(column), _bare(row), cells[i, j], _bare(texts[i, j])]
+                yield [_unescape(column), _unescape(row), cells[i, j], _unescape(texts[i, j])]
         return
     length = max((len(part) for part in (trace.x, trace.y) if part is not None), default=0)
     single = not isinstance(trace.text, list | tuple | np.ndarray)
     noted = [trace.text or ""] * length if single else trace.text
     for x, y, text in zip(_values(trace.x, length), _values(trace.y, length), noted, strict=False):
-        yield [_bare(x) if isinstance(x, str) else x, _bare(y) if isinstance(y, str) else y, "", _bare(text)]
+        yield [_unescape(x) if isinstance(x, str) else x, _unescape(y) if isinstance(y, str) else y, "", _unescape(text)]
 
 
 def _values(given: Sequence[Any] | None, count: int) -> Sequence[Any]:

@@ -5,30 +5,30 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from analysis.figures.style import COLOURS, SEQUENTIAL, figure, label, plain
+from analysis.figures.style import COLORS, SEQUENTIAL, escape, figure, text_label
 from core.runs.status import Steps
 
 POINTS = 600  # drawn of a line; more cannot be told apart on a screen
 
 
-def losses(steps: Steps, name: str, total: int = 0) -> go.Figure:
+def loss_curves(steps: Steps, name: str, total: int = 0) -> go.Figure:
     """Training loss of each update with its running mean, and the validation loss, in nats a target token."""
-    at, loss, mean = _thinned(steps.update, steps.loss, _running_mean(steps.loss))
+    at, loss, mean = _thin(steps.update, steps.loss, _running_mean(steps.loss))
     traces: list[Any] = [
-        go.Scatter(x=at, y=loss, mode="lines", name="training", line={"color": COLOURS["line"], "width": 1}, hoverinfo="skip"),
-        go.Scatter(x=at, y=mean, mode="lines", name="training, running mean", line={"color": COLOURS["base"], "width": 2}),
+        go.Scatter(x=at, y=loss, mode="lines", name="training", line={"color": COLORS["line"], "width": 1}, hoverinfo="skip"),
+        go.Scatter(x=at, y=mean, mode="lines", name="training, running mean", line={"color": COLORS["base"], "width": 2}),
     ]
-    notes = [label(at[-1], mean[-1], "training", "base", xshift=6)] if at else []
+    notes = [text_label(at[-1], mean[-1], "training", "base", xshift=6)] if at else []
     if steps.valid:
         where, valid = zip(*steps.valid, strict=True)
-        line = {"color": COLOURS["prefix"], "width": 2, "dash": "dot"}
+        line = {"color": COLORS["prefix"], "width": 2, "dash": "dot"}
         traces.append(go.Scatter(x=where, y=valid, mode="lines+markers", name="validation", line=line, marker={"size": 7}))
         apart = 10 if not at or valid[-1] >= mean[-1] else -10
-        notes.append(label(where[-1], valid[-1], "validation", "prefix", xshift=8, yshift=apart))
+        notes.append(text_label(where[-1], valid[-1], "validation", "prefix", xshift=8, yshift=apart))
     width = max(total, at[-1] if at else 1)
     return figure(
         traces,
-        f"Loss of {plain(name)}",
+        f"Loss of {escape(name)}",
         f"nats a target token; {len(steps.update):,} updates, {sum(steps.rows):,} pairs read",
         xaxis={"title": {"text": "update"}, "range": [0, width * 1.32]},
         yaxis={"title": {"text": "loss"}, "rangemode": "normal"},
@@ -37,21 +37,21 @@ def losses(steps: Steps, name: str, total: int = 0) -> go.Figure:
     )
 
 
-def rates(steps: Steps, name: str, total: int = 0) -> go.Figure:
+def learning_rate_curve(steps: Steps, name: str, total: int = 0) -> go.Figure:
     """The learning rate of each update."""
-    at, rate = _thinned(steps.update, steps.rate)
+    at, rate = _thin(steps.update, steps.rate)
     width = max(total, at[-1] if at else 1)
     return figure(
-        [go.Scatter(x=at, y=rate, mode="lines", name="rate", line={"color": COLOURS["base"], "width": 2})],
+        [go.Scatter(x=at, y=rate, mode="lines", name="rate", line={"color": COLORS["base"], "width": 2})],
         "Learning rate",
-        plain(name),
+        escape(name),
         xaxis={"title": {"text": "update"}, "range": [0, width * 1.02]},
         yaxis={"title": {"text": "rate"}, "rangemode": "tozero", "exponentformat": "e"},
         showlegend=False,
     )
 
 
-def masses(looks: Sequence[Mapping[str, Any]], name: str) -> go.Figure | None:
+def mass_over_training(looks: Sequence[Mapping[str, Any]], name: str) -> go.Figure | None:
     """The share of the attention on the virtual tokens, layer by layer, at each look; None where no look has it."""
     seen = [look for look in looks if isinstance(look.get("mass"), list) and look["mass"]]
     if not seen:
@@ -62,7 +62,7 @@ def masses(looks: Sequence[Mapping[str, Any]], name: str) -> go.Figure | None:
     heat = go.Heatmap(
         z=cells,
         x=[str(look["update"]) for look in seen],
-        y=[plain(str(one)) for one in names],
+        y=[escape(str(one)) for one in names],
         colorscale=SEQUENTIAL,
         zmin=0,
         zmax=100,
@@ -88,7 +88,7 @@ def _running_mean(values: Sequence[float]) -> list[float]:
     return [(sums[i + 1] - sums[max(0, i + 1 - window)]) / min(i + 1, window) for i in range(len(values))]
 
 
-def _thinned(*columns: Sequence[Any]) -> list[list[Any]]:
+def _thin(*columns: Sequence[Any]) -> list[list[Any]]:
     step = max(1, len(columns[0]) // POINTS)
     kept = [list(column[::step]) for column in columns]
     if columns[0] and (len(columns[0]) - 1) % step:

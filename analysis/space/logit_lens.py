@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from analysis.space.spaces import WHERE, space, take
+from analysis.space.spaces import SITE_PHRASES, prefix_vectors, vocabulary_space
 from analysis.space.vocabulary import Vocabulary
-from analysis.space.vocabulary_kv import SITE, VALUES, Table
+from analysis.space.vocabulary_kv import SITE, VALUES, VocabularyKV
 from core.errors import BadInput, NotSupported
 from core.models.backbone import Backbone
 from core.prefix.prefix import Prefix
@@ -26,7 +26,7 @@ NORMS = ("ln_f", "norm", "final_layer_norm", "final_layernorm")  # … and the f
 
 
 @dataclass(frozen=True, eq=False)
-class WriteSpace:
+class LogitLensSpace:
     """The lens at one layer. `mean`, `std`: (d,), of the words' values there, for random controls; d as in `space`."""
 
     layer: int
@@ -41,9 +41,9 @@ class WriteSpace:
     measure: str = "logit"
     site: str = SITE
 
-    def take(self, prefix: Prefix) -> Tensor:
+    def vectors_of(self, prefix: Prefix) -> Tensor:
         """A prefix's values at the layer: (P, d). WrongBackbone where it belongs to another model."""
-        return take(prefix, VALUES, self.layer, self.head, self.fingerprint, self.site)
+        return prefix_vectors(prefix, VALUES, self.layer, self.head, self.fingerprint, self.site)
 
     @torch.no_grad()
     def scores(self, vectors: Tensor) -> Tensor:
@@ -60,7 +60,7 @@ class WriteSpace:
         rows = self.backbone.model.get_output_embeddings().weight[: len(self.vocabulary)].detach().float().cpu()
         return F.normalize(rows - rows.mean(0), dim=-1)
 
-    def place(self, vectors: Tensor) -> Tensor:
+    def normalize(self, vectors: Tensor) -> Tensor:
         """Where what is written points, of length 1: (n, d) -> (n, width). Its product with a word's row is the logit."""
         return F.normalize(self._written(vectors), dim=-1)
 
@@ -78,7 +78,7 @@ class WriteSpace:
         return read.float().cpu()
 
 
-def write_space(backbone: Backbone, values: Table, head: int | None = None) -> WriteSpace:
+def logit_lens_space(backbone: Backbone, values: VocabularyKV, head: int | None = None) -> LogitLensSpace:
     """The lens at the layer of a table of values; `head` of keys and values, from 0, or all.
 
     Raises NotSupported where the model's modules for it are not found, and names them.
@@ -88,7 +88,7 @@ def write_space(backbone: Backbone, values: Table, head: int | None = None) -> W
             f"The lens needs the table of values of {backbone.spec.name}; given: {values.kind} of {values.fingerprint}."
         )
     _, norm, _ = lens_parts(backbone, values.layer, values.site)  # where it does not fit, say so now
-    base = space(values, head)
+    base = vocabulary_space(values, head)
     spec = backbone.spec
     group = f" (kept once for {spec.heads // spec.kv_heads} heads)" if spec.kv_heads < spec.heads else ""
     which = f"head {head + 1} of {spec.kv_heads}{group} attends" if head is not None else f"all heads{group} attend"
@@ -96,12 +96,12 @@ def write_space(backbone: Backbone, values: Table, head: int | None = None) -> W
     if isinstance(norm, nn.Identity):
         through = f"{spec.name}'s unembedding (it has no final norm), both without their biases"
     recipe = (
-        f"What a virtual token writes at layer {values.layer + 1}{WHERE[values.site]}, as if {which} to it alone: its value "
-        f"through the layer's output projection{',' if 'norm and' in through else ' and'} {through}. "
+        f"What a virtual token writes at layer {values.layer + 1}{SITE_PHRASES[values.site]}, as if {which} to it alone: "
+        f"its value through the layer's output projection{',' if 'norm and' in through else ' and'} {through}. "
         "Logits, less their mean over the vocabulary; later layers are left out. A map sets the directions that are written "
         "beside the words' rows of the unembedding, centred on their mean."
     )
-    return WriteSpace(
+    return LogitLensSpace(
         values.layer, head, base.mean, base.std, values.vocabulary, values.fingerprint, recipe, backbone, site=values.site
     )
 

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from safetensors.torch import load_file
 from torch import Tensor
 
-from analysis.space.logit_lens import WriteSpace, write_space
-from analysis.space.neighbors import Control, Neighbour, initial_control, nearest, random_control, recipe, search
-from analysis.space.projection import Cloud, Placed, gather
-from analysis.space.spaces import EMBEDDINGS, WHERE, Space, embedding_space, space
-from analysis.space.trajectory import history, input_history
-from analysis.space.vocabulary_kv import KEYS, KINDS, SITE, VALUES, Table, table_parts
+from analysis.space.logit_lens import LogitLensSpace, logit_lens_space
+from analysis.space.neighbors import Control, Neighbor, describe_controls, initial_control, nearest, random_control, search
+from analysis.space.projection import PlacedRun, PointCloud, build_cloud
+from analysis.space.spaces import EMBEDDINGS, SITE_PHRASES, Space, embedding_space, vocabulary_space
+from analysis.space.trajectory import embedding_trajectory, prefix_trajectory
+from analysis.space.vocabulary_kv import KEYS, KINDS, SITE, VALUES, VocabularyKV, iter_vocabulary_kv
 from analysis.tensor_cache import TensorCache
 from core.config.methods import TEXT_PREFIX, method_info
 from core.errors import BadInput
@@ -24,17 +24,17 @@ from core.models.backbone import Backbone
 from core.prefix.prefix import Prefix
 from core.runs.store import Run
 
-WRITES = "writes"
-SPACES = (KEYS, VALUES, WRITES, EMBEDDINGS)
+LOGIT_LENS = "writes"
+SPACES = (KEYS, VALUES, LOGIT_LENS, EMBEDDINGS)
 RANKS = 10  # words a virtual token, in the table and on the map
 PATH_POINTS = 1200  # that a map has room for
-CLEAR = 2.0  # a z-score above it is worth a look
-SAME = 0.005  # of their length: vectors no further apart are the same, kept in fp16 and in fp32
-AnySpace = Space | WriteSpace
+Z_THRESHOLD = 2.0  # a z-score above it is worth a look
+SAME_RATIO = 0.005  # of their length: vectors no further apart are the same, kept in fp16 and in fp32
+AnySpace = Space | LogitLensSpace
 
 
 @dataclass(frozen=True, eq=False)
-class Shown:
+class RunVectors:
     """A run to set among words: its prefix, its `path` [(update, prefix)] from the beginning on, where it was kept.
 
     `embeddings`: (P, width), the vectors that stand for the virtual tokens at the model's input, where it has such, and
@@ -49,21 +49,21 @@ class Shown:
 
 
 @dataclass(frozen=True, eq=False)
-class Scene:
-    """Runs in a space. `near`: the first words of every virtual token, run by run; `far`: what it pushes down (writes only).
+class NeighborAnalysis:
+    """Runs in a space. `nearest`: the first words of each virtual token, by run; `pushed_down`: its last (logit lens only).
 
-    `began`: the first word of each of its tokens before training. `random` and `initial` (by run; none for what has no
-    path) are the controls of the z-scores.
+    `initial_nearest`: the first word of each token before training. `random` and `initial` (by run; only runs with a path)
+    are the controls of the z-scores. `whole`: whether only whole words were ranked.
     """
 
     space: AnySpace
-    placed: tuple[Placed, ...]
+    runs: tuple[PlacedRun, ...]
     random: Control
     initial: dict[str, Control]
-    near: list[Neighbour]
-    far: list[Neighbour]
-    began: list[Neighbour]
-    cloud: Cloud
+    nearest: list[Neighbor]
+    pushed_down: list[Neighbor]
+    initial_nearest: list[Neighbor]
+    cloud: PointCloud
     whole: bool
 
     @property
@@ -71,37 +71,37 @@ class Scene:
         """The space in a few words."""
         if self.space.layer is None:
             return "Input embeddings"
-        name = "What is written" if self.space.kind == WRITES else self.space.kind.capitalize()
+        name = "What is written" if self.space.kind == LOGIT_LENS else self.space.kind.capitalize()
         head = "all heads" if self.space.head is None else f"head {self.space.head + 1}"
-        return f"{name} at layer {self.space.layer + 1}{WHERE[self.space.site]}, {head}"
+        return f"{name} at layer {self.space.layer + 1}{SITE_PHRASES[self.space.site]}, {head}"
 
     @property
     def recipe(self) -> str:
         """The space and the controls, in words."""
-        return recipe(self.space, self.random, next(iter(self.initial.values()), None))
+        return describe_controls(self.space, self.random, next(iter(self.initial.values()), None))
 
-    def search(self, word: str) -> list[Neighbour]:
+    def search(self, word: str) -> list[Neighbor]:
         """The virtual tokens of all runs near a word, best first. BadInput where no token is the word."""
         found = [
             one
-            for each in self.placed
+            for each in self.runs
             for one in search(self.space, each.vectors, word, self.random, self.initial.get(each.run), each.run)
         ]
         return sorted(found, key=lambda neighbour: -neighbour.score)
 
     def verdict(self, run: str) -> str:
         """How much to believe of a run's first words, in a sentence."""
-        first = [one for one in self.near if one.run == run and one.rank == 1]
-        clear = sum((one.z_random or 0) > CLEAR for one in first)
-        does = "push their first word further up" if self.space.kind == WRITES else "lie nearer to their first word"
-        told = f"{clear} of {len(first)} virtual tokens of {run} {does} than random vectors do (z above {CLEAR:g})"
+        first = [one for one in self.nearest if one.run == run and one.rank == 1]
+        clear = sum((one.z_random or 0) > Z_THRESHOLD for one in first)
+        does = "push their first word further up" if self.space.kind == LOGIT_LENS else "lie nearer to their first word"
+        told = f"{clear} of {len(first)} virtual tokens of {run} {does} than random vectors do (z above {Z_THRESHOLD:g})"
         began = [one.z_initial for one in first if one.z_initial is not None]
         if not began:
             return f"{told}."
-        return f"{told}, and {sum(z > CLEAR for z in began)} than its own tokens did before training."
+        return f"{told}, and {sum(z > Z_THRESHOLD for z in began)} than its own tokens did before training."
 
 
-def shown(loaded: LoadedRun, backbone: Backbone) -> Shown:
+def run_vectors(loaded: LoadedRun, backbone: Backbone) -> RunVectors:
     """A loaded run with its path. BadInput where the run has no virtual tokens, and says what it has instead."""
     if loaded.prefix is None:
         raise BadInput(
@@ -109,11 +109,11 @@ def shown(loaded: LoadedRun, backbone: Backbone) -> Shown:
             "nothing to set among the words. Choose a run with a prefix, or type a text prefix."
         )
     run = loaded.run
-    path, embedded = history(run, backbone), input_history(run, backbone)
-    return Shown(run.id, loaded.prefix, path, _at_the_input(run, backbone), embedded)
+    path, embedded = prefix_trajectory(run, backbone), embedding_trajectory(run, backbone)
+    return RunVectors(run.id, loaded.prefix, path, _embeddings_of(run, backbone), embedded)
 
 
-def _at_the_input(run: Run, backbone: Backbone) -> Tensor | None:
+def _embeddings_of(run: Run, backbone: Backbone) -> Tensor | None:
     """The vectors that a run's virtual tokens are at the model's input; None where it has keys and values only."""
     info = method_info(run.method)
     if not info.at_input:
@@ -135,14 +135,14 @@ def open_space(
 ) -> AnySpace:
     """A space by its name ("keys", "values", "writes" or "embeddings"); layer and head from 0, head None for all; a site's."""
     made: AnySpace | None = None
-    for made, done, total in open_parts(backbone, kind, layer, head, cache, site):  # noqa: B007 (the last one counts)
+    for made, done, total in iter_open_space(backbone, kind, layer, head, cache, site):  # noqa: B007 (the last one counts)
         if progress is not None:
             progress(done, total)
     assert made is not None
     return made
 
 
-def open_parts(
+def iter_open_space(
     backbone: Backbone,
     kind: str,
     layer: int = 0,
@@ -160,29 +160,29 @@ def open_parts(
         found = embedding_space(backbone)
         yield found, len(found.vocabulary), len(found.vocabulary)
         return
-    for made, done, total in table_parts(backbone, kind if kind in KINDS else VALUES, layer, cache, site):
-        yield None if made is None else _space(backbone, kind, made, head), done, total
+    for made, done, total in iter_vocabulary_kv(backbone, kind if kind in KINDS else VALUES, layer, cache, site):
+        yield None if made is None else _build_space(backbone, kind, made, head), done, total
 
 
-def _space(backbone: Backbone, kind: str, words: Table, head: int | None) -> AnySpace:
-    return write_space(backbone, words, head) if kind == WRITES else space(words, head)
+def _build_space(backbone: Backbone, kind: str, words: VocabularyKV, head: int | None) -> AnySpace:
+    return logit_lens_space(backbone, words, head) if kind == LOGIT_LENS else vocabulary_space(words, head)
 
 
-def scene(
+def analyze(
     found: AnySpace,
-    runs: Sequence[Shown],
+    runs: Sequence[RunVectors],
     k: int = RANKS,
     whole: bool = False,
     sample: int = 2000,
     seed: int = 0,
     random: Control | None = None,
-) -> Scene:
+) -> NeighborAnalysis:
     """Set runs into a space: their first k words with controls, and the points of a map.
 
     `whole`: whole words only; `random`: a control of this space that was measured before. Raises BadInput where a run has
     no place in the space, WrongBackbone where it belongs to another model.
     """
-    placed = tuple(_placed(found, one, len(runs)) for one in runs)
+    placed = tuple(_place_run(found, one, len(runs)) for one in runs)
     random = random or random_control(found, k, seed=seed, whole=whole)
     initial = {one.run: initial_control(found, one.path[0][1], k, whole) for one in placed if one.path}
     near, far, began = [], [], []
@@ -191,27 +191,27 @@ def scene(
         near += nearest(found, one.vectors, k, *held, whole=whole, run=one.run)
         if one.path:
             began += nearest(found, one.path[0][1], 1, whole=whole, run=one.run)
-        if found.kind == WRITES:
+        if found.kind == LOGIT_LENS:
             far += nearest(found, one.vectors, k, *held, down=True, whole=whole, run=one.run)
-    cloud = gather(found, placed, k, sample, seed, whole)
-    return Scene(found, placed, random, initial, near, far, began, cloud, whole)
+    cloud = build_cloud(found, placed, k, sample, seed, whole)
+    return NeighborAnalysis(found, placed, random, initial, near, far, began, cloud, whole)
 
 
-def _placed(found: AnySpace, one: Shown, runs: int) -> Placed:
+def _place_run(found: AnySpace, one: RunVectors, runs: int) -> PlacedRun:
     """A run's vectors in a space, and its path, of which no more is kept than a map has room for; the end comes once."""
     if found.kind == EMBEDDINGS:
-        vectors, path = _embeddings(one), list(one.embedded)
+        vectors, path = _input_vectors(one), list(one.embedded)
     else:
-        vectors = found.take(one.prefix)
-        path = [(update, found.take(prefix)) for update, prefix in one.path]
-    if path and (path[-1][1] - vectors).norm() < SAME * vectors.norm():
+        vectors = found.vectors_of(one.prefix)
+        path = [(update, found.vectors_of(prefix)) for update, prefix in one.path]
+    if path and (path[-1][1] - vectors).norm() < SAME_RATIO * vectors.norm():
         path.pop()
     room = max(1, PATH_POINTS // (runs * len(vectors)))
     kept = {round(place * (len(path) - 1) / max(1, room - 1)) for place in range(room)} if len(path) > room else range(len(path))
-    return Placed(one.run, vectors, tuple(path[place] for place in sorted(kept)))
+    return PlacedRun(one.run, vectors, tuple(path[place] for place in sorted(kept)))
 
 
-def _embeddings(one: Shown) -> Tensor:
+def _input_vectors(one: RunVectors) -> Tensor:
     if one.embeddings is None:
         raise BadInput(
             f"{one.run} holds keys and values, no input embeddings: nothing of it lies in this space. Choose a run of the "

@@ -16,8 +16,8 @@ from torch import Tensor
 from analysis.space.vocabulary import Vocabulary
 from core.errors import BadInput
 
-LEVEL = 1e-4  # a spread of scores below this is rounding: vectors that are words themselves all score 1
-RANDOM = 200  # random vectors
+MIN_SPREAD = 1e-4  # a spread of scores below this is rounding: vectors that are words themselves all score 1
+RANDOM_VECTORS = 200  # random vectors
 CHUNK = 64  # vectors scored together: (64, words) fp32
 WARNING = (
     "Nearest words are no translation: prefixes that work equally well can lie near arbitrary, even contradictory words "
@@ -25,8 +25,8 @@ WARNING = (
 )
 
 
-class Scored(Protocol):
-    """A space that gives every word a score: `Space` (cosines) or `WriteSpace` (logits)."""
+class ScoredSpace(Protocol):
+    """A space that gives every word a score: `Space` (cosines) or `LogitLensSpace` (logits)."""
 
     @property
     def vocabulary(self) -> Vocabulary: ...
@@ -45,7 +45,7 @@ class Scored(Protocol):
 
 
 @dataclass(frozen=True)
-class Neighbour:
+class Neighbor:
     """A word beside a virtual token. `token`: from 0; `rank`: 1 is the nearest (or the most pushed down).
 
     `z_random`, `z_initial`: how many standard deviations the score lies above the controls'; None where the control is
@@ -71,53 +71,53 @@ class Neighbour:
 
 @dataclass(frozen=True, eq=False)
 class Control:
-    """Scores of n vectors that stand for nothing. Each of `near`, `far`: (2, ranks), `words`: (2, words); mean and std.
+    """Scores of n vectors that stand for nothing. Each of `top`, `bottom`: (2, ranks), `words`: (2, words); mean and std.
 
-    `near` and `far` are of the first-ranked, second-ranked … word from the top and from the bottom; `whole`: whether they
+    `top` and `bottom` are of the first-ranked, second-ranked … word from the top and from the bottom; `whole`: whether they
     were ranked among the whole words only. `vectors`: (n, d), those that were measured.
     """
 
     n: int
-    near: Tensor
-    far: Tensor
+    top: Tensor
+    bottom: Tensor
     words: Tensor
     whole: bool
     vectors: Tensor
     recipe: str
 
 
-def random_control(space: Scored, k: int = 10, n: int = RANDOM, seed: int = 0, whole: bool = False) -> Control:
+def random_control(space: ScoredSpace, k: int = 10, n: int = RANDOM_VECTORS, seed: int = 0, whole: bool = False) -> Control:
     """Random vectors for the first k ranks. Depends on the space alone: worth keeping while it is looked at."""
     recipe = f"{n} random vectors, each number Gaussian with the mean and variance of the words' own (seed {seed})"
-    return control(space, random_vectors(space, n, seed), recipe, k, whole)
+    return measure_control(space, random_vectors(space, n, seed), recipe, k, whole)
 
 
-def random_vectors(space: Scored, n: int = RANDOM, seed: int = 0) -> Tensor:
+def random_vectors(space: ScoredSpace, n: int = RANDOM_VECTORS, seed: int = 0) -> Tensor:
     """(n, d), Gaussian with the table's mean and variance in every dimension."""
     generator = torch.Generator().manual_seed(seed)
     return space.mean + space.std * torch.randn(n, len(space.mean), generator=generator)
 
 
-def initial_control(space: Scored, vectors: Tensor, k: int = 10, whole: bool = False) -> Control:
+def initial_control(space: ScoredSpace, vectors: Tensor, k: int = 10, whole: bool = False) -> Control:
     """A run's virtual tokens before training (history step 0), (P, d), for the first k ranks."""
-    return control(space, vectors, f"the run's {len(vectors)} virtual tokens before training", k, whole)
+    return measure_control(space, vectors, f"the run's {len(vectors)} virtual tokens before training", k, whole)
 
 
-def control(space: Scored, vectors: Tensor, recipe: str, k: int = 10, whole: bool = False) -> Control:
+def measure_control(space: ScoredSpace, vectors: Tensor, recipe: str, k: int = 10, whole: bool = False) -> Control:
     """Measure vectors (n, d) that others are to be held against."""
-    among, near, far = _among(space, whole), [], []
+    among, near, far = _ranked_ids(space, whole), [], []
     k, sums = min(k, len(among)), torch.zeros(2, len(space.vocabulary), dtype=torch.float64)
-    for _, scores in _scored(space, vectors):
+    for _, scores in _iter_scores(space, vectors):
         sums += torch.stack([scores.double().sum(0), scores.double().square().sum(0)])
         near.append(scores[:, among].topk(k).values)
         far.append(scores[:, among].topk(k, largest=False).values)
     mean, n = sums[0] / len(vectors), len(vectors)
     spread = ((sums[1] - n * mean.square()).clamp(min=0) / max(1, n - 1)).sqrt()
-    return Control(n, _moments(near), _moments(far), torch.stack([mean, spread]).float(), whole, vectors, recipe)
+    return Control(n, _mean_and_std(near), _mean_and_std(far), torch.stack([mean, spread]).float(), whole, vectors, recipe)
 
 
 def nearest(
-    space: Scored,
+    space: ScoredSpace,
     vectors: Tensor,
     k: int = 10,
     random: Control | None = None,
@@ -125,48 +125,48 @@ def nearest(
     down: bool = False,
     whole: bool = False,
     run: str = "",
-) -> list[Neighbour]:
+) -> list[Neighbor]:
     """The k best words of every virtual token, (P, d), token by token.
 
     `down`: the k worst instead (what a token pushes down); `whole`: ranked among the whole words only. Raises BadInput
     where a control was measured otherwise, or there is no whole word.
     """
-    among = _among(space, whole)
+    among = _ranked_ids(space, whole)
     k = min(k, len(among))
     for held in (random, initial):
-        if held is not None and (held.whole != whole or held.near.shape[1] < k):
+        if held is not None and (held.whole != whole or held.top.shape[1] < k):
             raise BadInput(f"The control was not measured for {k} ranks{' of whole words' if whole else ''}: measure it again.")
-    before, found = _before(space, vectors, initial), []
-    for start, scores in _scored(space, vectors):
+    before, found = _initial_scores(space, vectors, initial), []
+    for start, scores in _iter_scores(space, vectors):
         best = scores[:, among].topk(k, largest=not down)
         for row, (values, places) in enumerate(zip(best.values, best.indices, strict=True)):
-            z = [_z(values, held, held.far if down else held.near) if held else [None] * k for held in (random, initial)]
+            z = [_z_scores(values, held, held.bottom if down else held.top) if held else [None] * k for held in (random, initial)]
             for rank, (score, word) in enumerate(zip(values.tolist(), among[places].tolist(), strict=True)):
                 old = before[start + row, word].item() if before is not None else None
-                found.append(_neighbour(space, run, start + row, rank + 1, word, score, z[0][rank], z[1][rank], old))
+                found.append(_neighbor(space, run, start + row, rank + 1, word, score, z[0][rank], z[1][rank], old))
     return found
 
 
 def search(
-    space: Scored, vectors: Tensor, word: str, random: Control | None = None, initial: Control | None = None, run: str = ""
-) -> list[Neighbour]:
+    space: ScoredSpace, vectors: Tensor, word: str, random: Control | None = None, initial: Control | None = None, run: str = ""
+) -> list[Neighbor]:
     """The virtual tokens, (P, d), near a word, best first: a row for each of them and each token that is the word.
 
     Ranks are among all words, and the z-scores hold the word against itself: its scores with the control's vectors.
     Raises BadInput where no token is the word.
     """
-    ids, before, found = space.vocabulary.find(word), _before(space, vectors, initial), []
-    for start, scores in _scored(space, vectors):
+    ids, before, found = space.vocabulary.find(word), _initial_scores(space, vectors, initial), []
+    for start, scores in _iter_scores(space, vectors):
         for row, values in enumerate(scores):
             for one in ids:
                 score, rank = values[one].item(), int((values > values[one]).sum()) + 1
-                z = [_z(values[[one]], held, held.words[:, [one]])[0] if held else None for held in (random, initial)]
+                z = [_z_scores(values[[one]], held, held.words[:, [one]])[0] if held else None for held in (random, initial)]
                 old = before[start + row, one].item() if before is not None else None
-                found.append(_neighbour(space, run, start + row, rank, one, score, z[0], z[1], old))
+                found.append(_neighbor(space, run, start + row, rank, one, score, z[0], z[1], old))
     return sorted(found, key=lambda neighbour: -neighbour.score)
 
 
-def rows(space: Scored, found: Sequence[Neighbour]) -> list[dict[str, str | int | float | bool | None]]:
+def neighbor_rows(space: ScoredSpace, found: Sequence[Neighbor]) -> list[dict[str, str | int | float | bool | None]]:
     """For a table or a CSV file; the score's column has the name of what it is, "cosine" or "logit"."""
     made = []
     for neighbour in found:
@@ -175,7 +175,7 @@ def rows(space: Scored, found: Sequence[Neighbour]) -> list[dict[str, str | int 
     return made
 
 
-def recipe(space: Scored, random: Control | None = None, initial: Control | None = None) -> str:
+def describe_controls(space: ScoredSpace, random: Control | None = None, initial: Control | None = None) -> str:
     """The space and the controls of `nearest` in words."""
     held = [f"{name}: {made.recipe}" for name, made in (("z_random", random), ("z_initial", initial)) if made is not None]
     if not held:
@@ -185,12 +185,12 @@ def recipe(space: Scored, random: Control | None = None, initial: Control | None
     )
 
 
-def _neighbour(space: Scored, run, token, rank, word, score, z_random, z_initial, before) -> Neighbour:
+def _neighbor(space: ScoredSpace, run, token, rank, word, score, z_random, z_initial, before) -> Neighbor:
     words = space.vocabulary
-    return Neighbour(run, token, rank, words.texts[word], word, words.whole(word), score, z_random, z_initial, before)
+    return Neighbor(run, token, rank, words.texts[word], word, words.whole(word), score, z_random, z_initial, before)
 
 
-def _among(space: Scored, whole: bool) -> Tensor:
+def _ranked_ids(space: ScoredSpace, whole: bool) -> Tensor:
     """Ids of the words that are ranked, ascending."""
     ids = space.vocabulary.whole_ids if whole else torch.arange(len(space.vocabulary))
     if not len(ids):
@@ -198,25 +198,25 @@ def _among(space: Scored, whole: bool) -> Tensor:
     return ids
 
 
-def _scored(space: Scored, vectors: Tensor) -> Iterator[tuple[int, Tensor]]:
+def _iter_scores(space: ScoredSpace, vectors: Tensor) -> Iterator[tuple[int, Tensor]]:
     """(place of the first one, scores (chunk, words)) for CHUNK vectors at a time."""
     for start in range(0, len(vectors), CHUNK):
         yield start, space.scores(vectors[start : start + CHUNK])
 
 
-def _before(space: Scored, vectors: Tensor, initial: Control | None) -> Tensor | None:
+def _initial_scores(space: ScoredSpace, vectors: Tensor, initial: Control | None) -> Tensor | None:
     """Scores of the tokens before training, (P, words), where each token has its own beginning."""
     return space.scores(initial.vectors) if initial is not None and initial.vectors.shape == vectors.shape else None
 
 
-def _moments(parts: list[Tensor]) -> Tensor:
+def _mean_and_std(parts: list[Tensor]) -> Tensor:
     """Mean and standard deviation of each rank: (2, ranks). The latter is 0 for one vector."""
     whole = torch.cat(parts)
     return torch.stack([whole.mean(0), whole.std(0) if len(whole) > 1 else torch.zeros(whole.shape[1])])
 
 
-def _z(values: Tensor, held: Control, moments: Tensor) -> list[float | None]:
+def _z_scores(values: Tensor, held: Control, moments: Tensor) -> list[float | None]:
     """Standard deviations above a control, one a value; None where the control's scores are level up to rounding."""
     spread = moments[1, : len(values)]
     z = (values - moments[0, : len(values)]) / spread
-    return [one if held.n >= 3 and size > LEVEL else None for one, size in zip(z.tolist(), spread.tolist(), strict=True)]
+    return [one if held.n >= 3 and size > MIN_SPREAD else None for one, size in zip(z.tolist(), spread.tolist(), strict=True)]

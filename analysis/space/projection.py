@@ -27,13 +27,13 @@ from analysis.tensor_cache import TensorCache
 from core.errors import BadInput, NotSupported
 
 PREFIX, PATH, NEAR, SAMPLE = "prefix", "path", "near", "sample"  # kinds of points
-FEWEST = 5  # points that make a map
-ASK = 0.2  # seconds between two looks at whether a map is still wanted
-_one = threading.Lock()  # one UMAP at a time: each takes a core and half a gigabyte
+MIN_POINTS = 5  # points that make a map
+POLL_SECONDS = 0.2  # seconds between two looks at whether a map is still wanted
+_umap_lock = threading.Lock()  # one UMAP at a time: each takes a core and half a gigabyte
 
 
-class Mapped(Protocol):
-    """A space that words and virtual tokens have a place in: `Space` or `WriteSpace`."""
+class MappableSpace(Protocol):
+    """A space that words and virtual tokens have a place in: `Space` or `LogitLensSpace`."""
 
     @property
     def vocabulary(self) -> Vocabulary: ...
@@ -42,7 +42,7 @@ class Mapped(Protocol):
     @property
     def unit(self) -> Tensor: ...
 
-    def place(self, vectors: Tensor) -> Tensor:
+    def normalize(self, vectors: Tensor) -> Tensor:
         """(n, d) -> (n, D) of length 1, comparable with `unit`, (words, D)."""
         ...
 
@@ -52,7 +52,7 @@ class Mapped(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Placed:
+class PlacedRun:
     """A run's virtual tokens, (P, d) in a space, and where they were: `path`, (update, (P, d)) from its beginning on."""
 
     run: str
@@ -72,7 +72,7 @@ class Point:
 
 
 @dataclass(frozen=True, eq=False)
-class Cloud:
+class PointCloud:
     """The points of a map. `vectors`: (N, d) fp32 of length 1; `sampled` of `words` words stand for the vocabulary."""
 
     points: tuple[Point, ...]
@@ -91,7 +91,7 @@ class Cloud:
 class Projection:
     """A map. `xy`: (N, 2); `explained`: the share of the variance on each axis, for PCA; `parameters` as they were used."""
 
-    cloud: Cloud
+    cloud: PointCloud
     xy: np.ndarray
     method: str
     parameters: dict[str, str | int | float]
@@ -114,9 +114,9 @@ class Projection:
         return [asdict(point) | {"x": x, "y": y} for point, (x, y) in zip(self.cloud.points, places, strict=True)]
 
 
-def gather(
-    space: Mapped, placed: Sequence[Placed], near: int = 5, sample: int = 2000, seed: int = 0, whole: bool = False
-) -> Cloud:
+def build_cloud(
+    space: MappableSpace, placed: Sequence[PlacedRun], near: int = 5, sample: int = 2000, seed: int = 0, whole: bool = False
+) -> PointCloud:
     """The points of a map: every run's virtual tokens, their paths, the nearest words of either end, and other words at random.
 
     `near`: how many words a virtual token, where it ended and where it began; a word is one point however many it is near to.
@@ -128,24 +128,24 @@ def gather(
     among = space.vocabulary.whole_ids if whole else torch.arange(len(space.vocabulary))
     for one in placed:
         points += [Point(PREFIX, f"P{i + 1}", i, one.run) for i in range(len(one.vectors))]
-        parts.append(space.place(one.vectors))
+        parts.append(space.normalize(one.vectors))
         for vectors in (one.vectors, *(began for _, began in one.path[:1])):
             best = space.scores(vectors)[:, among].topk(min(near, len(among))).indices
             closest |= dict.fromkeys(among[best].flatten().tolist())
         for update, vectors in one.path:
             points += [Point(PATH, f"P{i + 1}", i, one.run, update) for i in range(len(vectors))]
-            parts.append(space.place(vectors))
+            parts.append(space.normalize(vectors))
     words = np.random.default_rng(seed).permutation(len(space.vocabulary))[:sample].tolist()
     others = [word for word in words if word not in closest]
     for kind, ids in ((NEAR, list(closest)), (SAMPLE, others)):
         points += [Point(kind, space.vocabulary.texts[word], word) for word in ids]
         parts.append(space.unit[ids])
-    return Cloud(tuple(points), torch.cat(parts), len(others), len(space.vocabulary), seed, space.recipe)
+    return PointCloud(tuple(points), torch.cat(parts), len(others), len(space.vocabulary), seed, space.recipe)
 
 
-def pca(cloud: Cloud) -> Projection:
+def pca(cloud: PointCloud) -> Projection:
     """The two directions along which the points differ most; fitted to all points. There is no chance in it, so no seed."""
-    _check(cloud)
+    _check_size(cloud)
     centred = cloud.vectors.double().numpy()
     centred = centred - centred.mean(0)
     sizes, axes = np.linalg.eigh(centred.T @ centred)  # ascending
@@ -156,7 +156,7 @@ def pca(cloud: Cloud) -> Projection:
 
 
 def umap(
-    cloud: Cloud,
+    cloud: PointCloud,
     neighbours: int = 15,
     min_dist: float = 0.1,
     seed: int = 0,
@@ -167,7 +167,7 @@ def umap(
 
     None where `cancel` said, before it was ready, that it is no longer wanted.
     """
-    _check(cloud)
+    _check_size(cloud)
     parameters: dict[str, str | int | float] = {
         "metric": "cosine",
         "neighbours": min(neighbours, len(cloud.points) - 1),
@@ -181,7 +181,7 @@ def umap(
     name = "umap-" + hashlib.sha256(repr(sorted(about.items())).encode()).hexdigest()[:24]
     kept = cache.load(name, about)
     if kept is None:
-        xy = _umap(cloud.vectors.numpy(), parameters, cancel)
+        xy = _run_umap(cloud.vectors.numpy(), parameters, cancel)
         if xy is None:
             return None
         kept = {"xy": torch.from_numpy(xy)}
@@ -189,11 +189,11 @@ def umap(
     return Projection(cloud, kept["xy"].numpy(), "UMAP", parameters)
 
 
-def _umap(vectors: np.ndarray, parameters: dict, cancel: Callable[[], bool] | None = None) -> np.ndarray | None:
+def _run_umap(vectors: np.ndarray, parameters: dict, cancel: Callable[[], bool] | None = None) -> np.ndarray | None:
     """(N, d) -> (N, 2) fp32, in a process of its own: its import and compilation would stop everything else for seconds."""
     root = str(Path(__file__).parents[2])
     command = [sys.executable, "-m", "analysis.space.umap_worker", json.dumps(parameters)]
-    with _one, tempfile.TemporaryFile() as given:  # a file: a pipe would have to be fed while the process starts
+    with _umap_lock, tempfile.TemporaryFile() as given:  # a file: a pipe would have to be fed while the process starts
         if cancel is not None and cancel():
             return None
         np.save(given, vectors)
@@ -221,7 +221,7 @@ def _communicate(process: subprocess.Popen, cancel: Callable[[], bool] | None) -
     try:
         while True:
             try:
-                return process.communicate(timeout=ASK)
+                return process.communicate(timeout=POLL_SECONDS)
             except subprocess.TimeoutExpired:
                 if cancel is not None and cancel():
                     return None
@@ -231,6 +231,6 @@ def _communicate(process: subprocess.Popen, cancel: Callable[[], bool] | None) -
             process.communicate()
 
 
-def _check(cloud: Cloud) -> None:
-    if len(cloud.points) < FEWEST:
-        raise BadInput(f"A map needs at least {FEWEST} points; there are {len(cloud.points)}. Sample more words.")
+def _check_size(cloud: PointCloud) -> None:
+    if len(cloud.points) < MIN_POINTS:
+        raise BadInput(f"A map needs at least {MIN_POINTS} points; there are {len(cloud.points)}. Sample more words.")

@@ -11,13 +11,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from analysis.space.vocabulary import Vocabulary, vocabulary
-from analysis.space.vocabulary_kv import KINDS, SITE, Table
+from analysis.space.vocabulary_kv import KINDS, SITE, VocabularyKV
 from core.errors import BadInput, WrongBackbone
 from core.models.backbone import Backbone
 from core.prefix.prefix import Prefix
 
 EMBEDDINGS = "embeddings"
-WHERE = {"decoder": "", "encoder": " of the encoder", "cross": " of the cross-attention"}
+SITE_PHRASES = {"decoder": "", "encoder": " of the encoder", "cross": " of the cross-attention"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,22 +39,22 @@ class Space:
     measure: str = "cosine"
     site: str = SITE
 
-    def place(self, vectors: Tensor) -> Tensor:
+    def normalize(self, vectors: Tensor) -> Tensor:
         """Vectors (n, d) as the words are: centred on the vocabulary's mean, then of length 1."""
         return F.normalize(vectors.float().cpu() - self.mean, dim=-1)
 
     def scores(self, vectors: Tensor) -> Tensor:
         """Cosine with every word: (n, d) -> (n, words)."""
-        return self.place(vectors) @ self.unit.T
+        return self.normalize(vectors) @ self.unit.T
 
-    def take(self, prefix: Prefix) -> Tensor:
+    def vectors_of(self, prefix: Prefix) -> Tensor:
         """A prefix's vectors in this space: (P, d). WrongBackbone where it belongs to another model."""
         if self.layer is None:
             raise BadInput("A prefix holds keys and values, no embeddings. Choose the space of keys or of values at a layer.")
-        return take(prefix, self.kind, self.layer, self.head, self.fingerprint, self.site)
+        return prefix_vectors(prefix, self.kind, self.layer, self.head, self.fingerprint, self.site)
 
 
-def take(prefix: Prefix, kind: str, layer: int, head: int | None, fingerprint: str, site: str = SITE) -> Tensor:
+def prefix_vectors(prefix: Prefix, kind: str, layer: int, head: int | None, fingerprint: str, site: str = SITE) -> Tensor:
     """Keys or values of a prefix at a layer of a site: (P, kv_heads * head_dim), or (P, head_dim) of one head."""
     if prefix.fingerprint and prefix.fingerprint != fingerprint:
         raise WrongBackbone(
@@ -65,7 +65,7 @@ def take(prefix: Prefix, kind: str, layer: int, head: int | None, fingerprint: s
     return kept.transpose(0, 1).flatten(1) if head is None else kept[head]
 
 
-def space(found: Table, head: int | None = None) -> Space:
+def vocabulary_space(found: VocabularyKV, head: int | None = None) -> Space:
     """A table as a space: of all heads concatenated, or of one head of keys and values, from 0."""
     _, heads, dim = found.vectors.shape
     if head is not None and not 0 <= head < heads:
@@ -73,10 +73,10 @@ def space(found: Table, head: int | None = None) -> Space:
     vectors = found.vectors.flatten(1) if head is None else found.vectors[:, head]
     which = f"all {heads} heads, {heads * dim} numbers" if head is None else f"head {head + 1} of {heads}, {dim} numbers"
     recipe = (
-        f"{found.kind.capitalize()} of layer {found.layer + 1}{WHERE[found.site]} ({which}): each virtual token's against "
+        f"{found.kind.capitalize()} of layer {found.layer + 1}{SITE_PHRASES[found.site]} ({which}): each virtual token's against "
         f"{found.context} Both are centred on the mean of the vocabulary; nearness is the cosine."
     )
-    return Space(found.kind, found.layer, head, *_centred(vectors), found.vocabulary, found.fingerprint, recipe, site=found.site)
+    return Space(found.kind, found.layer, head, *_center(vectors), found.vocabulary, found.fingerprint, recipe, site=found.site)
 
 
 def embedding_space(backbone: Backbone) -> Space:
@@ -87,10 +87,10 @@ def embedding_space(backbone: Backbone) -> Space:
         f"Input embeddings ({weight.shape[1]} numbers, no position added): each vector of the prompt against the embedding of "
         f"each of {words.owner}'s {len(words):,} tokens. Both are centred on the mean of the vocabulary; nearness is the cosine."
     )
-    return Space(EMBEDDINGS, None, None, *_centred(weight), words, backbone.spec.fingerprint, recipe)
+    return Space(EMBEDDINGS, None, None, *_center(weight), words, backbone.spec.fingerprint, recipe)
 
 
-def _centred(vectors: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _center(vectors: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """(words, d) -> unit vectors (words, d), mean (d,) and standard deviation (d,)."""
     vectors = vectors.float()
     std, mean = torch.std_mean(vectors, 0)

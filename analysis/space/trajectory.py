@@ -13,7 +13,7 @@ from core.runs.store import Run
 EMBEDDINGS = "embeddings"  # the tensor of a run that trains input vectors; those of others are named after their sites
 
 
-def history(run: Run, backbone: Backbone | None = None) -> list[tuple[int, Prefix]]:
+def prefix_trajectory(run: Run, backbone: Backbone | None = None) -> list[tuple[int, Prefix]]:
     """(update, prefix), in order; [] where the run has no virtual tokens or kept no path.
 
     Input vectors are a prefix through the `backbone` that they were trained on; without it there is no path of theirs. Raises
@@ -24,23 +24,23 @@ def history(run: Run, backbone: Backbone | None = None) -> list[tuple[int, Prefi
         return []
     if info.at_input:
         assert backbone is not None
-        return [(update, fold_embeddings(backbone, vectors)) for update, vectors in input_history(run, backbone)]
-    return [(update, Prefix(past, run.backbone, run.fingerprint, run.id)) for update, past in sorted(_read(run).items())]
+        return [(update, fold_embeddings(backbone, vectors)) for update, vectors in embedding_trajectory(run, backbone)]
+    return [(update, Prefix(past, run.backbone, run.fingerprint, run.id)) for update, past in sorted(_read_history(run).items())]
 
 
-def input_history(run: Run, backbone: Backbone) -> list[tuple[int, Tensor]]:
+def embedding_trajectory(run: Run, backbone: Backbone) -> list[tuple[int, Tensor]]:
     """(update, (P, width)) of a run that trains input vectors; [] of any other. BadInput where the file is damaged."""
     info = method_info(run.method)
     if not (info.trajectory and info.at_input):
         return []
-    found = [(update, kept.get(EMBEDDINGS)) for update, kept in sorted(_read(run).items())]
+    found = [(update, kept.get(EMBEDDINGS)) for update, kept in sorted(_read_history(run).items())]
     wide = [(update, kept) for update, kept in found if kept is not None and kept.shape[1:] == (backbone.spec.width,)]
     if len(wide) < len(found):
         raise _damaged(run, f"it holds no vectors of width {backbone.spec.width}")
     return wide
 
 
-def _read(run: Run) -> dict[int, dict[str, Tensor]]:
+def _read_history(run: Run) -> dict[int, dict[str, Tensor]]:
     """update -> name -> fp32; empty where there is no file."""
     path = run.folder / "history.safetensors"
     found: dict[int, dict[str, Tensor]] = {}

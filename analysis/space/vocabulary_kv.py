@@ -30,7 +30,7 @@ Progress = Callable[[int, int], None]  # words done, words in all
 
 
 @dataclass(frozen=True, eq=False)
-class Table:
+class VocabularyKV:
     """What the frozen model computes for each word. `vectors`: (words, kv_heads, head_dim), fp16 unless that overflows."""
 
     kind: str
@@ -42,26 +42,26 @@ class Table:
     site: str = SITE
 
 
-def table(
+def vocabulary_kv(
     backbone: Backbone,
     kind: str,
     layer: int,
     cache: TensorCache | None = None,
     progress: Progress | None = None,
     site: str = SITE,
-) -> Table:
+) -> VocabularyKV:
     """The keys or values of every word at a layer of a site; see `table_parts`."""
-    made: Table | None = None
-    for made, done, total in table_parts(backbone, kind, layer, cache, site):  # noqa: B007 (the last one counts)
+    made: VocabularyKV | None = None
+    for made, done, total in iter_vocabulary_kv(backbone, kind, layer, cache, site):  # noqa: B007 (the last one counts)
         if progress is not None:
             progress(done, total)
     assert made is not None
     return made
 
 
-def table_parts(
+def iter_vocabulary_kv(
     backbone: Backbone, kind: str, layer: int, cache: TensorCache | None = None, site: str = SITE
-) -> Iterator[tuple[Table | None, int, int]]:
+) -> Iterator[tuple[VocabularyKV | None, int, int]]:
     """(None, words done, words in all) after every batch; (table, all, all) at last, and at once where it is cached.
 
     `kind`: "keys" or "values" (both are computed, and cached); `layer`: from 0. Raises BadInput where there is no such one.
@@ -74,20 +74,26 @@ def table_parts(
         raise BadInput(f"There is no layer {layer}: {backbone.spec.name} has layers 0 to {backbone.spec.depth(site) - 1}.")
     cache, words = cache or TensorCache(), vocabulary(backbone)
     total = len(words)
-    kept = cache.load(_name(backbone, kind, layer, site), _about(backbone, kind, layer, site))
+    kept = cache.load(_cache_name(backbone, kind, layer, site), _cache_metadata(backbone, kind, layer, site))
     if kept is None:
         parts: dict[str, list[Tensor]] = {name: [] for name in KINDS}
-        for batch in _computed(backbone, layer, total) if backbone.opening is None else _at_site(backbone, layer, total, site):
+        for batch in (
+            _iter_decoder_only(backbone, layer, total)
+            if backbone.opening is None
+            else _iter_at_site(backbone, layer, total, site)
+        ):
             for name, vectors in zip(KINDS, batch, strict=True):
-                parts[name].append(_halved(vectors))
+                parts[name].append(_to_half(vectors))
             yield None, sum(map(len, parts[kind])), total
         for name in KINDS:
             vectors = torch.cat(parts.pop(name))  # fp32 where any batch is
-            cache.save(_name(backbone, name, layer, site), {"vectors": vectors}, _about(backbone, name, layer, site))
+            cache.save(
+                _cache_name(backbone, name, layer, site), {"vectors": vectors}, _cache_metadata(backbone, name, layer, site)
+            )
             kept = {"vectors": vectors} if name == kind else kept
     assert kept is not None
-    context = _context(backbone, kind) if backbone.opening is None else _site_context(backbone, site)
-    yield Table(kind, layer, kept["vectors"], words, backbone.spec.fingerprint, context, site), total, total
+    context = _describe_context(backbone, kind) if backbone.opening is None else _describe_site_context(backbone, site)
+    yield VocabularyKV(kind, layer, kept["vectors"], words, backbone.spec.fingerprint, context, site), total, total
 
 
 def first_token(backbone: Backbone) -> int:
@@ -99,11 +105,11 @@ def first_token(backbone: Backbone) -> int:
     raise NotSupported(f"The tokenizer of {backbone.spec.name} names no token that begins or ends a text.")
 
 
-class _Reached(Exception):
+class _LayerReached(Exception):
     """The layer that was asked for is computed; the rest of the model is not needed."""
 
 
-class _Tap(DynamicCache):
+class _LayerTap(DynamicCache):
     """Takes one layer's keys and values, (rows, kv_heads, 1, head_dim) each, and ends the forward call there."""
 
     def __init__(self, layer: int) -> None:
@@ -114,11 +120,11 @@ class _Tap(DynamicCache):
     def update(self, key_states, value_states, layer_idx, *args, **kwargs):
         if layer_idx == self.layer:
             self.found = (key_states, value_states)
-            raise _Reached
+            raise _LayerReached
         return key_states, value_states
 
 
-def _computed(backbone: Backbone, layer: int, total: int) -> Iterator[tuple[Tensor, Tensor]]:
+def _iter_decoder_only(backbone: Backbone, layer: int, total: int) -> Iterator[tuple[Tensor, Tensor]]:
     """Keys and values of the words, batch by batch: (batch, kv_heads, head_dim) each, on the CPU.
 
     The first token of the context is read once and stands before every word as a prefix of one virtual token.
@@ -126,12 +132,12 @@ def _computed(backbone: Backbone, layer: int, total: int) -> Iterator[tuple[Tens
     first = text_past(backbone, [first_token(backbone)])
     for start in range(0, total, BATCH):
         ids = torch.arange(start, min(start + BATCH, total), device=backbone.device)[:, None]
-        tap = _Tap(layer)
+        tap = _LayerTap(layer)
         with torch.no_grad(), attach(backbone.model, PrefixState.shared(first, len(ids))):
             try:
                 positions = torch.full_like(ids, POSITION)
                 backbone.model.base_model(input_ids=ids, position_ids=positions, past_key_values=tap, use_cache=True)
-            except _Reached:
+            except _LayerReached:
                 pass
         if tap.found is None:
             raise NotSupported(f"{type(backbone.model).__name__} keeps no keys and values at layer {layer}.")
@@ -139,7 +145,7 @@ def _computed(backbone: Backbone, layer: int, total: int) -> Iterator[tuple[Tens
         yield keys[:, :, 0].cpu(), values[:, :, 0].cpu()
 
 
-def _contexts(backbone: Backbone, ids: Tensor, site: str) -> tuple[Tensor, Tensor, int]:
+def _site_inputs(backbone: Backbone, ids: Tensor, site: str) -> tuple[Tensor, Tensor, int]:
     """What an encoder and a decoder read for words (n,) of a site, (n, S) and (n, T), and the place of the word there.
 
     The encoder reads the word in the form of a whole text; for the decoder's own site an empty one, and the decoder the word.
@@ -155,52 +161,52 @@ def _contexts(backbone: Backbone, ids: Tensor, site: str) -> tuple[Tensor, Tenso
     return around(before, after, not own), around(opening, [], own), len(opening if own else before)
 
 
-def _at_site(backbone: Backbone, layer: int, total: int, site: str) -> Iterator[tuple[Tensor, Tensor]]:
+def _iter_at_site(backbone: Backbone, layer: int, total: int, site: str) -> Iterator[tuple[Tensor, Tensor]]:
     """As `_computed`, of an encoder-decoder model."""
     found: dict[str, tuple[Tensor, Tensor]] = {}
 
     def read(where: str, at: int, keys: Tensor, values: Tensor) -> None:
         if (where, at) == (site, layer):
             found[site] = keys[:, :, place], values[:, :, place]
-            raise _Reached
+            raise _LayerReached
 
     for start in range(0, total, BATCH):
-        source, text, place = _contexts(backbone, torch.arange(start, min(start + BATCH, total), device=backbone.device), site)
+        source, text, place = _site_inputs(backbone, torch.arange(start, min(start + BATCH, total), device=backbone.device), site)
         with torch.no_grad(), attach(backbone.model, None, reader=read):
             try:
                 backbone.model.base_model(input_ids=source, decoder_input_ids=text, use_cache=False)
-            except _Reached:
+            except _LayerReached:
                 pass
         keys, values = found.pop(site)
         yield keys.cpu(), values.cpu()
 
 
-def _halved(vectors: Tensor) -> Tensor:
+def _to_half(vectors: Tensor) -> Tensor:
     """As fp16 where it holds them (cosines keep six digits), else fp32."""
     return vectors.half() if vectors.abs().max() < torch.finfo(torch.float16).max else vectors.float()
 
 
-def _name(backbone: Backbone, kind: str, layer: int, site: str) -> str:
+def _cache_name(backbone: Backbone, kind: str, layer: int, site: str) -> str:
     where = "" if backbone.opening is None else f"-{site}"
     return f"{kind}-{backbone.spec.fingerprint}{where}-{layer:03d}"
 
 
-def _about(backbone: Backbone, kind: str, layer: int, site: str) -> dict[str, str]:
+def _cache_metadata(backbone: Backbone, kind: str, layer: int, site: str) -> dict[str, str]:
     return {
         "fingerprint": backbone.spec.fingerprint,
         "kind": kind,
         "layer": str(layer),
         "words": str(len(vocabulary(backbone))),
-        "context": f"{first_token(backbone)} w" if backbone.opening is None else _site_context(backbone, site),
+        "context": f"{first_token(backbone)} w" if backbone.opening is None else _describe_site_context(backbone, site),
         "dtype": str(backbone.dtype),
         "version": VERSION,
     }
 
 
-def _site_context(backbone: Backbone, site: str) -> str:
+def _describe_site_context(backbone: Backbone, site: str) -> str:
     """Where the words' vectors of an encoder-decoder model come from, in words."""
     spec, count = backbone.spec, len(vocabulary(backbone))
-    source, text, place = _contexts(backbone, torch.zeros(1, dtype=torch.long), site)
+    source, text, place = _site_inputs(backbone, torch.zeros(1, dtype=torch.long), site)
 
     def shown(ids: list[int], at: int) -> str:
         parts = [backbone.tokenizer.decode([token], skip_special_tokens=False) for token in ids]
@@ -213,7 +219,7 @@ def _site_context(backbone: Backbone, site: str) -> str:
     return f"{told}, {reads}" if site == "encoder" else f"{told} where its decoder reads the encoder, {reads}"
 
 
-def _context(backbone: Backbone, kind: str) -> str:
+def _describe_context(backbone: Backbone, kind: str) -> str:
     """Where the words' vectors come from, in words."""
     words, spec = vocabulary(backbone), backbone.spec
     told = (

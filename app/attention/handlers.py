@@ -10,7 +10,7 @@ from typing import Any
 
 import gradio as gr
 
-from analysis.attention.maps import names
+from analysis.attention.maps import attention_labels
 from analysis.attention.sentences import SentenceMap
 from analysis.figures import attention as figures
 from app.attention import token_view, view
@@ -176,7 +176,7 @@ class Handlers:
             seen.notes.append(f"Left out, as the address has no usable value for: {', '.join(state.ignored)}.")
         layers, heads = seen.depths[seen.site], backbone.spec.heads
         if state.layer > layers or state.head > heads:
-            where = f", {seen.named.where}," if seen.named.where else ""
+            where = f", {seen.named.site_name}," if seen.named.site_name else ""
             asked = f"layer {state.layer}" + (f", head {state.head}" if state.head else "")
             seen.notes.append(f"There is no {asked}: {backbone.spec.name}{where} has {layers} layers of {heads} heads.")
         seen.beside_choices = self._beside(backbone, seen, done)
@@ -187,7 +187,7 @@ class Handlers:
         """With the site that is shown: the one asked for, else the last, where an encoder's text is read."""
         site = state.site if state.site in seen.depths else list(seen.depths)[-1]
         article = seen.subject.form == "article"
-        seen.site, seen.named = site, names(backbone, site, "the article" if article else "the input")
+        seen.site, seen.named = site, attention_labels(backbone, site, "the article" if article else "the input")
         if backbone.opening is not None and article:
             seen.parts = self.looking.sentences(backbone, seen.subject.source, seen.written)
             seen.notes.append(view.AT[site])
@@ -287,7 +287,7 @@ class Handlers:
             if self._filling.get(page) != key or self.lab.subjects.get(page) is not subject:
                 return
             yield {
-                self.parts.influence: plot_widget.value(figures.influence_map(mass, found, count, total, seen.named), "influence")
+                self.parts.influence: plot_widget.value(figures.ablation_map(mass, found, count, total, seen.named), "influence")
             }
 
 

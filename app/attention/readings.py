@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 
 from torch import Tensor
 
-from analysis.attention.ablation import Influence, influence_parts
+from analysis.attention.ablation import AblationEffect, iter_ablations
 from analysis.attention.maps import SITE, AttentionMap, AttentionMass, attention_map, attention_mass
-from analysis.attention.sentences import SentenceMap, Sentences, sentence_map, sentences_of
+from analysis.attention.sentences import ArticleSentences, SentenceMap, sentence_map, split_article
 from app.shared.last_comparison import Subject, Written
 from app.shared.model_pool import Lab
 from core.generation.generate import next_token_probs
@@ -87,9 +87,9 @@ class Looking:
         make = lambda: attention_map(reader.model, backbone, request, text.ids, [layer], site)  # noqa: E731
         return self._once(("map", layer, site, *_key(backbone, reader, text, done)), make)
 
-    def sentences(self, backbone: Backbone, article: str, text: Written) -> Sentences:
+    def sentences(self, backbone: Backbone, article: str, text: Written) -> ArticleSentences:
         """The sentences of an article as far as it is read, and the tokens of each."""
-        make = lambda: sentences_of(backbone, article[: text.end], text.prompt_ids, text.lead)  # noqa: E731
+        make = lambda: split_article(backbone, article[: text.end], text.prompt_ids, text.lead)  # noqa: E731
         return self._once(("sentences", backbone.spec.fingerprint, article, text.end, text.prompt_ids), make)
 
     def by_sentence(
@@ -138,13 +138,13 @@ class Looking:
 
     def influence(
         self, backbone: Backbone, reader: Reader, text: Written, done: Intervention = UNTOUCHED, site: str = SITE
-    ) -> Iterator[tuple[Influence, int, int]]:
+    ) -> Iterator[tuple[AblationEffect, int, int]]:
         """The map of knock-outs at a site as it fills: (map so far, done, in all)."""
         key = ("influence", site, *_key(backbone, reader, text, done))
         if key in self._kept:
             yield self._kept[key]
             return
-        parts = influence_parts(reader.model, backbone, _request(reader, text, done), text.ids, site=site)
+        parts = iter_ablations(reader.model, backbone, _request(reader, text, done), text.ids, site=site)
         while (part := self.lab.work(next, parts, None)) is not None:
             if part[1] == part[2]:
                 self._keep(key, part)

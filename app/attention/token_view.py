@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from analysis.attention.maps import SITE, AttentionMap, Names, Reading
-from analysis.attention.sentences import SentenceMap, Sentences
+from analysis.attention.maps import SITE, AttentionLabels, AttentionMap, AttentionReading
+from analysis.attention.sentences import ArticleSentences, SentenceMap
 from app.attention.state import AttentionState
 
 CELLS = 60_000  # weights sent to the page for one head; beyond them only those of some tokens
@@ -22,7 +22,11 @@ READ = "Hover a {unit}: what {what} looked at while it was read. A click keeps i
 
 
 def tokens(
-    state: AttentionState, maps: Mapping[str, AttentionMap], kinds: Sequence[str], named: Names, found: Sentences | None
+    state: AttentionState,
+    maps: Mapping[str, AttentionMap],
+    kinds: Sequence[str],
+    named: AttentionLabels,
+    found: ArticleSentences | None,
 ) -> str:
     """One head of one layer. Where there are too many weights: the rows of what was written, or of a chosen sentence."""
     first = next(iter(maps.values()))
@@ -32,7 +36,7 @@ def tokens(
         rows = _of_sentence(found, state.sentence)
         part = "The article is long: the tokens of one sentence can be chosen. A number chooses another sentence."
     elif sent > CELLS:
-        rows, part = first.steps, "The text is long: only written tokens can be chosen."
+        rows, part = first.step_queries, "The text is long: only written tokens can be chosen."
     weights = {name: one.weights[0, state.head - 1] for name, one in maps.items()}
     about = {"title": f"Layer {state.layer}, head {state.head}", "part": part, "whole": not part, "unit": "tokens"}
     if found is not None and first.site != SITE:
@@ -40,7 +44,7 @@ def tokens(
     return _told(first, weights, maps, kinds, named, rows, about, "this head")
 
 
-def sentences(state: AttentionState, maps: Mapping[str, SentenceMap], kinds: Sequence[str], named: Names) -> str:
+def sentences(state: AttentionState, maps: Mapping[str, SentenceMap], kinds: Sequence[str], named: AttentionLabels) -> str:
     """An article by its sentences: in the chosen head, or the mean of all layers and heads."""
     chosen, first = bool(state.layer and state.head), next(iter(maps.values()))
     weights = {
@@ -53,11 +57,11 @@ def sentences(state: AttentionState, maps: Mapping[str, SentenceMap], kinds: Seq
 
 
 def _told(
-    first: Reading,
+    first: AttentionReading,
     weights: Mapping[str, Tensor],
-    maps: Mapping[str, Reading],
+    maps: Mapping[str, AttentionReading],
     kinds: Sequence[str],
-    named: Names,
+    named: AttentionLabels,
     rows: range,
     about: dict[str, Any],
     what: str,
@@ -68,7 +72,7 @@ def _told(
     data = about | {
         "keys": list(keys),
         "queries": list(first.tokens) if apart else None,
-        "source": first.sizes[1],
+        "source": first.group_sizes[1],
         "opening": first.source if apart else 0,
         "first": rows.start,
         "lag": 0 if reads else 1,
@@ -82,21 +86,21 @@ def _told(
     return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
 
 
-def _reader(name: str, kind: str, found: Reading, weights: Tensor, rows: range) -> dict[str, Any]:
+def _reader(name: str, kind: str, found: AttentionReading, weights: Tensor, rows: range) -> dict[str, Any]:
     """`weights`: (query, virtual + key). `sums`: of each row the shares of the groups of keys, the mean's last."""
-    shown = torch.cat([weights[list(rows)], weights[list(found.steps)].mean(0, keepdim=True)])
+    shown = torch.cat([weights[list(rows)], weights[list(found.step_queries)].mean(0, keepdim=True)])
     *thousandths, mean = (1000 * shown).round().int().tolist()
-    sums = (100 * torch.stack([part.sum(-1) for part in shown.split(found.sizes, -1)], -1)).round().int().tolist()
+    sums = (100 * torch.stack([part.sum(-1) for part in shown.split(found.group_sizes, -1)], -1)).round().int().tolist()
     return {"name": name, "kind": kind, "virtual": found.virtual, "rows": thousandths, "mean": mean, "sums": sums}
 
 
-def _of_sentence(found: Sentences, number: int) -> range:
+def _of_sentence(found: ArticleSentences, number: int) -> range:
     """The places of a sentence's tokens, from 1; of the first one where there is no such sentence."""
-    wanted = number - 1 if number - 1 in found.parts else 0
-    places = [place for place, part in enumerate(found.parts) if part == wanted]
-    return range(places[0], places[-1] + 1) if places else range(len(found.parts))
+    wanted = number - 1 if number - 1 in found.sentence_of_token else 0
+    places = [place for place, part in enumerate(found.sentence_of_token) if part == wanted]
+    return range(places[0], places[-1] + 1) if places else range(len(found.sentence_of_token))
 
 
-def _starts(found: Sentences) -> list[int]:
+def _starts(found: ArticleSentences) -> list[int]:
     """The place of the first token of each sentence; sentences without a token of their own have none."""
-    return sorted({part: place for place, part in reversed(list(enumerate(found.parts))) if part >= 0}.values())
+    return sorted({part: place for place, part in reversed(list(enumerate(found.sentence_of_token))) if part >= 0}.values())

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from analysis.attention.maps import PREFIX, SITE, SITES, SOURCE, AttentionMass, Names, sentence, token_mass
-from analysis.attention.sentences import SentenceMap, Sentences, told
-from analysis.figures.style import shown
+from analysis.attention.maps import PREFIX, SITE, SITES, SOURCE, AttentionLabels, AttentionMass, describe_mass, token_mass
+from analysis.attention.sentences import ArticleSentences, SentenceMap, describe_sentences
+from analysis.figures.style import visible_token
 from analysis.metrics.bleu import original_bleu
 from analysis.metrics.coverage import cover
 from analysis.metrics.rouge import rouge
@@ -57,8 +57,8 @@ class Seen:
     written: Written
     depths: dict[str, int]
     site: str = SITE
-    named: Names = field(default_factory=Names)
-    parts: Sentences | None = None
+    named: AttentionLabels = field(default_factory=AttentionLabels)
+    parts: ArticleSentences | None = None
     beside: Reader | None = None
     masses: dict[str, AttentionMass] = field(default_factory=dict)
     beside_choices: list[tuple[str, str]] = field(default_factory=list)
@@ -126,7 +126,7 @@ def _turning(state: AttentionState, seen: Seen) -> str:
     tokens = "".join(_place(f"P{i + 1}", at, out) for i in range(seen.reader.length))
     layers = "".join(_place(f"L{i + 1}", at, out) for i in range(seen.depths[seen.site]))
     which = tag("div", tokens, cls="pl-places") + tag("div", layers, cls="pl-places layers")
-    where = f", at {seen.named.where}" if several else ""
+    where = f", at {seen.named.site_name}" if several else ""
     knock = _labelled("Knock out", which, f"A click hides a virtual token everywhere, or the whole prefix in one layer{where}")
     undo = "" if _idle(state, seen) else _button("As it was", "reset", "", "Undo α and all knock-outs")
     return turn + knock + undo
@@ -186,12 +186,12 @@ def reads(
     cards = [_card(seen.column, lead, "as it was written", underlined(mass, weighted, seen.written.text), scores)]
     if again is not None:
         cards.append(_again(state, seen, again))
-    said = sentence(turned or mass, seen.named.groups[1], weighted, seen.named.where)
+    said = describe_mass(turned or mass, seen.named.groups[1], weighted, seen.named.site_name)
     if turned is not None:
         said = f"The first text read again, {name_of(state, seen)}: {said[0].lower()}{said[1:]}"
     if leaning is not None and seen.parts is not None:
-        shares = leaning.weights[:, :, list(leaning.steps), leaning.virtual : -1].mean((0, 1, 2))
-        said += f" {told(seen.parts.spans, seen.article, shares)}"
+        shares = leaning.weights[:, :, list(leaning.step_queries), leaning.virtual : -1].mean((0, 1, 2))
+        said += f" {describe_sentences(seen.parts.spans, seen.article, shares)}"
     notes = "".join(tag("p", text(note), cls="meta") for note in seen.notes)
     return tag("div", "".join(cards), cls="pl-reads") + tag("p", text(said.replace(" %", "\u00a0%")), cls="pl-sentence") + notes
 
@@ -219,7 +219,7 @@ def underlined(mass: AttentionMass, weighted: bool, written: str = "") -> str:
 
 def shown_end(word: str) -> str:
     """A token inside a text; the model's own mark of an end as a small square."""
-    return " ∎" if shown(word) == "∎" else text(word)
+    return " ∎" if visible_token(word) == "∎" else text(word)
 
 
 def name_of(state: AttentionState, seen: Seen) -> str:

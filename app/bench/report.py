@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 import torch
 
-from analysis.benchmark.measure import Failure, Measured, Ratio, Timing
+from analysis.benchmark.measure import Failure, Measurement, Ratio, Timing
 from analysis.benchmark.rows import Settings
 
 RATIOS = f"{'row':9} {'what':52} {'n':>2} {'a second':>25} {'ratio':>6} {'lowest-highest':>15}"
 TIMINGS = f"{'row':9} {'what':52} {'n':>2} {'seconds':>9} {'lowest-highest':>15}"
 
 
-def print_table(measured: Iterator[Measured]) -> int:
+def print_table(measured: Iterator[Measurement]) -> int:
     """Print a line per row as it comes, under a heading of its kind; what could not be measured goes to stderr."""
     failed, printed = 0, ""
     for row in measured:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from analysis.benchmark.measure import Timing, timing_of
+from analysis.benchmark.measure import Timing, summarize_times
 from analysis.benchmark.rows import Settings
 from app.bench.tabs import elsewhere, model_name, run_of, source_of
 from core.errors import NotSupported
@@ -27,12 +27,12 @@ def app(backbone: Backbone, settings: Settings) -> Iterator[Timing]:
     """From `python launch.py` to the whole page; then from a table to the first word of its text."""
     name = model_name(settings)
     with elsewhere() as folder, _opened(name, settings.device, Path(folder)) as (address, opened):
-        yield timing_of("app", "from launch.py to the whole answer of the page", [opened], OPEN)
+        yield summarize_times("app", "from launch.py to the whole answer of the page", [opened], OPEN)
         run = run_of(backbone) if backbone.opening is None else ""
         asked = source_of(backbone), run, "", name, "greedy", 0
-        yield timing_of("app", "the first word, the model still to be loaded", [_first_word(address, asked)])
+        yield summarize_times("app", "the first word, the model still to be loaded", [_first_word(address, asked)])
         times = [_first_word(address, asked) for _ in range(settings.repeats)]
-        yield timing_of("app", "the first word of a text", times, FIRST)
+        yield summarize_times("app", "the first word of a text", times, FIRST)
 
 
 @contextmanager

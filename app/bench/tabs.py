@@ -14,7 +14,7 @@ from dataclasses import fields
 from types import SimpleNamespace
 from typing import Any
 
-from analysis.benchmark.measure import Timing, seconds, timing_of
+from analysis.benchmark.measure import Timing, summarize_times, time_call
 from analysis.benchmark.rows import Settings
 from analysis.space.neighbor_analysis import KEYS
 from analysis.space.projection import pca, umap
@@ -51,16 +51,16 @@ def attention(backbone: Backbone, settings: Settings) -> Iterator[Timing]:
 
 def _attention(lab: Lab, backbone: Backbone, settings: Settings) -> Iterator[Timing]:
     spec, first = backbone.spec, _looks(lab, [AttentionState()])
-    yield timing_of("attention", "filled, the first time in a process", first, FILL)
-    yield timing_of("attention", "filled", [_looks(lab, [AttentionState()])[0] for _ in range(settings.repeats)], FILL)
+    yield summarize_times("attention", "filled, the first time in a process", first, FILL)
+    yield summarize_times("attention", "filled", [_looks(lab, [AttentionState()])[0] for _ in range(settings.repeats)], FILL)
     layers = [AttentionState(layer=layer + 1, head=1) for layer in range(min(spec.layers, settings.repeats + 1))]
-    yield timing_of("attention", "another layer", _looks(lab, layers)[1:] or first, SWITCH)
+    yield summarize_times("attention", "another layer", _looks(lab, layers)[1:] or first, SWITCH)
     heads = [AttentionState(layer=1, head=head + 1) for head in range(min(spec.heads, settings.repeats + 1))]
-    yield timing_of("attention", "another head", _looks(lab, heads)[1:] or first, SWITCH)
+    yield summarize_times("attention", "another head", _looks(lab, heads)[1:] or first, SWITCH)
     do = _attention_handlers(lab)
     ticket = do.come("attention", PAGE)
     filled = _shown(do.fill(ticket, AttentionState(), PAGE), "influence")
-    yield timing_of("attention", "the map of knock-outs, whole", [filled])
+    yield summarize_times("attention", "the map of knock-outs, whole", [filled])
 
 
 def _looks(lab: Lab, states: Iterable[AttentionState]) -> list[float]:
@@ -83,13 +83,13 @@ def space(backbone: Backbone, settings: Settings) -> Iterator[Timing]:
     with elsewhere(), closing(lab.engine):
         prefix = lab.load(run, backbone).prefix
         what = f"nearest words of {prefix.length if prefix else 0} virtual tokens"
-        yield timing_of("space", f"{what}, the first time", [_words(_space_handlers(lab), settings, run, last)], FIRST)
+        yield summarize_times("space", f"{what}, the first time", [_words(_space_handlers(lab), settings, run, last)], FIRST)
         cached = [_words(_space_handlers(lab), settings, run, last) for _ in range(settings.repeats)]
-        yield timing_of("space", f"{what}, from the cache", cached, NEAREST)
+        yield summarize_times("space", f"{what}, from the cache", cached, NEAREST)
         do = _space_handlers(lab)
         _words(do, settings, run, last)
         beside = range(last - 1, max(0, last - 1 - settings.repeats), -1) or [last]
-        yield timing_of("space", "the layer beside", [_words(do, settings, run, layer) for layer in beside], SWITCH)
+        yield summarize_times("space", "the layer beside", [_words(do, settings, run, layer) for layer in beside], SWITCH)
         yield from _maps(do, backbone, settings, run)
 
 
@@ -97,8 +97,8 @@ def _maps(do: SpaceHandlers, backbone: Backbone, settings: Settings, run: str) -
     found = do.studio.look(backbone, fit(do.studio, backbone, Wish.of(*_chosen(do, run, backbone.spec.layers))).view)
     cloud = next(scene for scene, _, _ in found if scene is not None).cloud
     points = f"{len(cloud.points):,} points"
-    yield timing_of("space", f"PCA of {points}", [seconds(lambda: pca(cloud)) for _ in range(settings.repeats)], MAP)
-    yield timing_of("space", f"UMAP of {points}, in a process of its own", [seconds(lambda: umap(cloud))])
+    yield summarize_times("space", f"PCA of {points}", [time_call(lambda: pca(cloud)) for _ in range(settings.repeats)], MAP)
+    yield summarize_times("space", f"UMAP of {points}, in a process of its own", [time_call(lambda: umap(cloud))])
 
 
 def _words(do: SpaceHandlers, settings: Settings, run: str, layer: int) -> float:

@@ -24,7 +24,7 @@ from core.errors import BadInput
 from core.runs.store import check_id, store
 
 if TYPE_CHECKING:
-    from analysis.experiments.compare_methods import Trial
+    from analysis.experiments.compare_methods import MethodResult
 
 
 def add_verb(verbs: Any) -> None:
@@ -51,8 +51,8 @@ def methods(args: argparse.Namespace) -> int:
     """Train and score one method after the other; print a table at the end, or with --json one object a line at once."""
     from tqdm import tqdm
 
-    from analysis.experiments.compare_methods import trials
-    from analysis.experiments.learning_rates import Rows, check_rates
+    from analysis.experiments.compare_methods import run_comparison
+    from analysis.experiments.learning_rates import TrainingData, check_rates
     from core.models.backbone import DEFAULT, load_backbone
     from core.models.inputs import task_for
     from core.training.trainer import Training
@@ -88,30 +88,30 @@ def methods(args: argparse.Namespace) -> int:
         def config(method: str) -> TrainConfig:
             return preset(name, method, source.name, **changes)
 
-        rows = Rows(examples, valid, stop.is_set, progress)
+        rows = TrainingData(examples, valid, stop.is_set, progress)
         results = []
-        for result in trials(plan, chosen, config, rows, test, decode, rates, args.seeds):
+        for result in run_comparison(plan, chosen, config, rows, test, decode, rates, args.seeds):
             results.append(result)
             _print_result(args, result)
     _print_summary(args, results)
     return 0
 
 
-def _print_summary(args: argparse.Namespace, results: "list[Trial]") -> None:
-    from analysis.experiments.compare_methods import by_method, markdown, spread_of
+def _print_summary(args: argparse.Namespace, results: "list[MethodResult]") -> None:
+    from analysis.experiments.compare_methods import by_method, markdown, summarize_seeds
 
     if not args.json:
         print(markdown(results, args.rates or []))
     elif args.seeds > 1:
         for group in by_method(results):
-            print(json.dumps(spread_of(group)), flush=True)
+            print(json.dumps(summarize_seeds(group)), flush=True)
 
 
-def _print_result(args: argparse.Namespace, result: "Trial") -> None:
-    from analysis.experiments.compare_methods import SHOWN
+def _print_result(args: argparse.Namespace, result: "MethodResult") -> None:
+    from analysis.experiments.compare_methods import SCORE_COLUMNS
 
     if args.json:
         print(json.dumps(result.values()), flush=True)
         return
-    scores = ", ".join(f"{name} {score.value:.1f}" for name, score in result.result.scores.items() if name in SHOWN)
+    scores = ", ".join(f"{name} {score.value:.1f}" for name, score in result.result.scores.items() if name in SCORE_COLUMNS)
     say(args, f"{result.run.id if result.run else 'the frozen model'}: {scores}")

@@ -21,10 +21,10 @@ def add_verb(verbs: Any) -> None:
 
 def many(args: argparse.Namespace) -> int:
     """Generate texts with a prefix each, in one batch and one by one, and print both times."""
-    from analysis.benchmark.multi_prefix import measure
+    from analysis.benchmark.multi_prefix import measure_multi_prefix
     from core.models.backbone import load_backbone
 
-    timing = measure(load_backbone(args.backbone, args.device), args.users, args.length, args.tokens, args.seed)
+    timing = measure_multi_prefix(load_backbone(args.backbone, args.device), args.users, args.length, args.tokens, args.seed)
     if args.json:
         print(json.dumps(asdict(timing) | {"ratio": round(timing.ratio, 2)}))
         return 0

@@ -78,11 +78,11 @@ def train(args: argparse.Namespace) -> int:
     """Train into the store; Ctrl-C stops and saves, `--resume` continues."""
     from tqdm import tqdm
 
-    from analysis.experiments.training_sampler import looker
+    from analysis.experiments.training_sampler import make_sampler
 
     training, examples, valid = _resumed(args) if args.resume else _new(args)
     sampled = _sampled_example(DataSource.of(training.source), examples, valid)
-    training.look = looker(training.backbone, training.task, sampled)
+    training.look = make_sampler(training.backbone, training.task, sampled)
     stop = threading.Event()
     stop_on_ctrl_c(stop, args)
     with tqdm(disable=args.json, unit="update", smoothing=0.05) as bar:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
-from analysis.attention.sentences import Leaning, leaning
+from analysis.attention.sentences import SentenceAttention, sentence_attention
 from app.shared.last_comparison import Subject, Written
 from app.shared.model_pool import Lab
 from core.config.decode import DecodeConfig
@@ -59,7 +59,7 @@ class Column:
     split: int = 0  # how many of the prompt's tokens stand before the separator
     read: Source | None = None  # the source as it is read
     words: list[tuple[str, float]] = field(default_factory=list)
-    leaning: Leaning | None = None  # of a summary: the sentences that it leans on
+    leaning: SentenceAttention | None = None  # of a summary: the sentences that it leans on
 
     @property
     def is_open(self) -> bool:
@@ -110,7 +110,7 @@ def compare(lab: Lab, backbone: Backbone, ask: Ask, cancel: Cancel, who: str = "
             if ask.form == "article" and backbone.opening is not None and text.column.ids:
                 article = ask.source[: text.read.end]
                 asked = (text.request, text.column.ids, article, text.read.lead)
-                text.column.leaning = lab.work(leaning, text.model, backbone, *asked)
+                text.column.leaning = lab.work(sentence_attention, text.model, backbone, *asked)
     _close(seen, time.monotonic() - began)
     yield seen
 

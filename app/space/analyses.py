@@ -8,9 +8,19 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
-from analysis.space.neighbor_analysis import EMBEDDINGS, RANKS, SITE, AnySpace, Scene, Shown, open_parts, scene, shown
+from analysis.space.neighbor_analysis import (
+    EMBEDDINGS,
+    RANKS,
+    SITE,
+    AnySpace,
+    NeighborAnalysis,
+    RunVectors,
+    analyze,
+    iter_open_space,
+    run_vectors,
+)
 from analysis.space.neighbors import Control, random_control
-from analysis.space.projection import Cloud, Projection, pca, umap
+from analysis.space.projection import PointCloud, Projection, pca, umap
 from app.shared.model_pool import Lab, unfit
 from core.config.methods import method_info
 from core.methods.loading import TEXT_RUN
@@ -49,7 +59,7 @@ class Studio:
     def __init__(self, lab: Lab) -> None:
         self.lab, self.maps = lab, Maps()
         self._spaces: OrderedDict[Key, _Kept] = OrderedDict()
-        self._scenes: OrderedDict[Key, Scene] = OrderedDict()
+        self._scenes: OrderedDict[Key, NeighborAnalysis] = OrderedDict()
         self._flat: OrderedDict[Key, Projection] = OrderedDict()
         self._guard = threading.Lock()
         lab.on_drop.append(self._forget)
@@ -66,7 +76,7 @@ class Studio:
         fit = [run for run in self.lab.store.runs() if not unfit(run, backbone)]
         return sorted(fit, key=lambda run: not method_info(run.method).virtual_tokens)
 
-    def look(self, backbone: Backbone, view: View) -> Iterator[tuple[Scene | None, int, int]]:
+    def look(self, backbone: Backbone, view: View) -> Iterator[tuple[NeighborAnalysis | None, int, int]]:
         """(None, words done, words in all) while the words' vectors are computed, then (scene, all, all)."""
         key = self.key(backbone, view)
         found = self._scenes.get(key)
@@ -78,7 +88,7 @@ class Studio:
         words = len(found.space.vocabulary)
         yield found, words, words
 
-    def flat(self, key: Key, cloud: Cloud) -> Projection:
+    def flat(self, key: Key, cloud: PointCloud) -> Projection:
         """The map by PCA of the scene of a key."""
         found = self._flat.get(key) or self.lab.work(pca, cloud)
         self._keep(self._flat, key, found)
@@ -109,7 +119,7 @@ class Studio:
         place = (backbone.spec.fingerprint, view.space, view.layer, view.head, view.site)
         kept = self._spaces.get(place)
         if kept is None:
-            parts = open_parts(backbone, view.space, view.layer, view.head, site=view.site)
+            parts = iter_open_space(backbone, view.space, view.layer, view.head, site=view.site)
             found: AnySpace | None = None
             while found is None:
                 found, done, total = self.lab.work(next, parts)
@@ -130,14 +140,14 @@ class Studio:
                 self._spaces.popitem(last=False)
 
     @staticmethod
-    def _scene(kept: _Kept, runs: Sequence[Shown], whole: bool) -> Scene:
+    def _scene(kept: _Kept, runs: Sequence[RunVectors], whole: bool) -> NeighborAnalysis:
         if whole not in kept.controls:
             kept.controls[whole] = random_control(kept.space, RANKS, whole=whole)
-        return scene(kept.space, runs, whole=whole, random=kept.controls[whole])
+        return analyze(kept.space, runs, whole=whole, random=kept.controls[whole])
 
-    def _run(self, run_id: str, backbone: Backbone) -> Shown:
+    def _run(self, run_id: str, backbone: Backbone) -> RunVectors:
         """A run as it is set among words."""
-        return self.lab.work(shown, self.lab.load(run_id, backbone), backbone)
+        return self.lab.work(run_vectors, self.lab.load(run_id, backbone), backbone)
 
 
 def _size(space: AnySpace) -> int:
@@ -157,7 +167,7 @@ class Maps:
         self._pool = ThreadPoolExecutor(1, "umap")
         self.jobs: OrderedDict[Key, _Job] = OrderedDict()
 
-    def ask(self, key: Key, cloud: Cloud) -> Projection | None:
+    def ask(self, key: Key, cloud: PointCloud) -> Projection | None:
         """The map, or None while it is computed: ask again soon. Raises what went wrong in it."""
         job = self.jobs.setdefault(key, _Job())
         job.wanted = time.monotonic()

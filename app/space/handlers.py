@@ -12,10 +12,10 @@ from typing import Any
 import gradio as gr
 
 from analysis.figures import space as figures
-from analysis.space.neighbor_analysis import EMBEDDINGS, SITE, Scene
-from analysis.space.neighbors import Neighbour, rows
+from analysis.space.neighbor_analysis import EMBEDDINGS, SITE, NeighborAnalysis
+from analysis.space.neighbors import Neighbor, neighbor_rows
 from analysis.space.projection import PREFIX, Projection
-from analysis.space.spaces import WHERE
+from analysis.space.spaces import SITE_PHRASES
 from analysis.space.vocabulary import vocabulary
 from app.shared import plot_widget, shell, urlstate
 from app.shared.html import tag, text
@@ -40,13 +40,13 @@ Update = dict[Any, Any]
 class Seen:
     """A scene with what is chosen in it. `words`: what a search found; `wanted`: the word; `key` names the scene's map."""
 
-    scene: Scene
+    scene: NeighborAnalysis
     key: Key
     fitted: Fitted
     run: str
     number: int
     wanted: str = ""
-    words: tuple[Neighbour, ...] = ()
+    words: tuple[Neighbor, ...] = ()
     note: str = ""
 
     @property
@@ -151,7 +151,7 @@ class SpaceHandlers:
             if stale():
                 return
             if scene is None:
-                where = f"layer {fitted.wish.layer}{WHERE[fitted.wish.site]}"
+                where = f"layer {fitted.wish.layer}{SITE_PHRASES[fitted.wish.site]}"
                 said = f"What {backbone.spec.name} computes for each word at {where}: {done:,} of {total:,}…"
                 yield {self.shell.status: shell.say("running", said)}
             else:
@@ -243,18 +243,18 @@ class SpaceHandlers:
         wish, kept = fitted.wish, io.StringIO()
         where = [backbone.spec.name, wish.space, wish.site, wish.layer, wish.head or "all"]
         writer = csv.writer(kept)
-        for direction, words in (("near", scene.near), ("far", scene.far)):
-            for row in rows(scene.space, words):
+        for direction, words in (("near", scene.nearest), ("far", scene.pushed_down)):
+            for row in neighbor_rows(scene.space, words):
                 if not kept.tell():
                     writer.writerow(["backbone", "space", "site", "layer", "head", "direction", *row])
                 writer.writerow([*where, direction, *row.values()])
         return kept.getvalue()
 
 
-def _seen(scene: Scene, key: Key, fitted: Fitted) -> Seen:
+def _seen(scene: NeighborAnalysis, key: Key, fitted: Fitted) -> Seen:
     """The chosen virtual token where it is in the scene, else the first; what the search finds."""
-    token, lengths = fitted.wish.token, {one.run: len(one.vectors) for one in scene.placed}
-    run = token[0] if token and token[0] in lengths else scene.placed[0].run
+    token, lengths = fitted.wish.token, {one.run: len(one.vectors) for one in scene.runs}
+    run = token[0] if token and token[0] in lengths else scene.runs[0].run
     number = int(token[1]) if token and 0 <= int(token[1]) < lengths[run] else 0
     plain, word = Seen(scene, key, fitted, run, number), fitted.wish.word
     if not word:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from analysis.space.neighbor_analysis import EMBEDDINGS, SITE, WRITES
+from analysis.space.neighbor_analysis import EMBEDDINGS, LOGIT_LENS, SITE
 from app.space import view
 from app.space.analyses import Studio, View
 from app.space.state import MOST, SpaceState, joined
@@ -87,7 +87,7 @@ def fit(studio: Studio, backbone: Backbone, wish: Wish) -> Fitted:
     said += [f"{run.id} has no virtual tokens (its method is {run.method}), so it is not on the map." for run in tuned]
     if not drawn:
         return Fitted(wish, (), listed, (), view.no_tokens(tuned) if tuned else view.no_runs(backbone))
-    if wish.space == WRITES and site == "encoder":
+    if wish.space == LOGIT_LENS and site == "encoder":
         return Fitted(wish, (), listed, said, view.no_lens(spec.name))
     if wish.space == EMBEDDINGS:
         embedded = tuple(run for run in drawn if run.startswith(TEXT_RUN) or method_info(known[run].method).at_input)

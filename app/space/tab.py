@@ -6,7 +6,7 @@ from typing import Any
 import gradio as gr
 
 from analysis.attention.maps import SITE, SITES
-from analysis.space.neighbor_analysis import EMBEDDINGS, KEYS, VALUES, WRITES
+from analysis.space.neighbor_analysis import EMBEDDINGS, KEYS, LOGIT_LENS, VALUES
 from app.shared import plot_widget, urlstate
 from app.shared.html import area
 from app.shared.model_pool import Lab
@@ -16,7 +16,7 @@ from app.space.components import SpacePage
 from app.space.handlers import SpaceHandlers
 from app.space.state import MAPS, MOST, SpaceState
 
-NAMES = {KEYS: "Keys", VALUES: "Values", WRITES: "Writes", EMBEDDINGS: "Embeddings"}
+NAMES = {KEYS: "Keys", VALUES: "Values", LOGIT_LENS: "Writes", EMBEDDINGS: "Embeddings"}
 SHOWN = {"pca": "PCA", "umap": "UMAP"}
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 LINE: dict[str, Any] = {"concurrency_id": "space", "concurrency_limit": 8, "trigger_mode": "multiple"}

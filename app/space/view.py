@@ -6,9 +6,9 @@ Rows carry data-point, the id that the map's points have (analysis/figures/space
 import shlex
 from collections.abc import Sequence
 
-from analysis.figures.style import shown
-from analysis.space.neighbor_analysis import CLEAR, EMBEDDINGS, WRITES, Scene
-from analysis.space.neighbors import WARNING, Neighbour
+from analysis.figures.style import visible_token
+from analysis.space.neighbor_analysis import EMBEDDINGS, LOGIT_LENS, Z_THRESHOLD, NeighborAnalysis
+from analysis.space.neighbors import WARNING, Neighbor
 from app.shared.html import tag, text
 from core.models.backbone import Backbone
 from core.runs.store import Run
@@ -19,7 +19,7 @@ UP, DOWN = "pushed up", "pushed down"
 TOLD = {
     "keys": "Keys: what decides how much a virtual token is attended to.",
     "values": "Values: what is read from a virtual token where it is attended to.",
-    WRITES: "Writes: what the value adds to the text's own vectors, read off as words pushed up and down.",
+    LOGIT_LENS: "Writes: what the value adds to the text's own vectors, read off as words pushed up and down.",
     EMBEDDINGS: "Embeddings: vectors that are trained at the model's input, where words stand too.",
 }
 AT = {
@@ -40,7 +40,7 @@ def warning() -> str:
 def told(space: str, site: str = "") -> str:
     """The space in a sentence, and of a model with several sites (see `AT`) what its virtual tokens do there."""
     more = f" {AT[site]}" if site and space != EMBEDDINGS else ""
-    lens = f" {NO_NORM}" if site and space == WRITES else ""
+    lens = f" {NO_NORM}" if site and space == LOGIT_LENS else ""
     return tag("p", text(TOLD[space] + more + lens), cls="meta")
 
 
@@ -49,15 +49,15 @@ def name(run: str) -> str:
     return text(run if len(run) <= SHORT else run[: SHORT - 1] + "…")
 
 
-def verdict(scene: Scene) -> str:
+def verdict(scene: NeighborAnalysis) -> str:
     """How much to believe, a sentence for each run."""
-    return "".join(tag("p", text(scene.verdict(one.run)), cls="pl-verdict") for one in scene.placed)
+    return "".join(tag("p", text(scene.verdict(one.run)), cls="pl-verdict") for one in scene.runs)
 
 
-def detail(scene: Scene, run: str, number: int) -> str:
+def detail(scene: NeighborAnalysis, run: str, number: int) -> str:
     """The words of one virtual token, with buttons for the one before and after."""
-    place = next(at for at, one in enumerate(scene.placed) if one.run == run)
-    count = len(scene.placed[place].vectors)
+    place = next(at for at, one in enumerate(scene.runs) if one.run == run)
+    count = len(scene.runs[place].vectors)
     steps = "".join(
         tag(
             "button",
@@ -71,15 +71,15 @@ def detail(scene: Scene, run: str, number: int) -> str:
         for sign, to, title in (("‹", number - 1, "The one before"), ("›", number + 1, "The next one"))
     )
     head = tag("h3", f"P{number + 1} " + tag("small", f"of {count}, {name(run)}")) + tag("span", steps, cls="steps")
-    near = [one for one in scene.near if (one.run, one.token) == (run, number)]
-    far = [one for one in scene.far if (one.run, one.token) == (run, number)]
+    near = [one for one in scene.nearest if (one.run, one.token) == (run, number)]
+    far = [one for one in scene.pushed_down if (one.run, one.token) == (run, number)]
     body = _table(scene, near, UP if far else "nearest words")
     if far:
         body += _table(scene, far, DOWN)
     return tag("section", tag("header", head) + body + _legend(scene), cls="pl-near")
 
 
-def _table(scene: Scene, words: Sequence[Neighbour], caption: str) -> str:
+def _table(scene: NeighborAnalysis, words: Sequence[Neighbor], caption: str) -> str:
     began = any(one.before is not None for one in words)
     heads = [("", ""), (caption, ""), (scene.space.measure, ""), ("z random", Z)]
     heads += [("z initial", Z0), ("before", "The same word's score before training")] if began else []
@@ -91,7 +91,7 @@ def _table(scene: Scene, words: Sequence[Neighbour], caption: str) -> str:
     )
 
 
-def _row(one: Neighbour, began: bool, down: bool) -> str:
+def _row(one: Neighbor, began: bool, down: bool) -> str:
     score = f"{one.score:.3f}" if abs(one.score) < 2 else f"{one.score:.2f}"
     cells = tag("td", str(one.rank), cls="n") + tag("td", word(one)) + tag("td", score.replace("-", "−"), cls="n")
     cells += _z(one.z_random, down)
@@ -101,29 +101,29 @@ def _row(one: Neighbour, began: bool, down: bool) -> str:
     return tag("tr", cells, data_point=f"w:{one.id}")
 
 
-def word(one: Neighbour) -> str:
+def word(one: Neighbor) -> str:
     """A word as it is seen; whole words are marked, by more than type."""
     kind, told = ("whole", "A whole word") if one.whole else ("piece", "Part of a word, a sign or a number")
-    return tag("span", shown(one.word), cls=f"w {kind}", title=f"{told}: {one.word!r}")
+    return tag("span", visible_token(one.word), cls=f"w {kind}", title=f"{told}: {one.word!r}")
 
 
 def _z(value: float | None, down: bool = False) -> str:
     if value is None:
         return tag("td", "–", cls="n soft")
-    clear = (-value if down else value) > CLEAR  # a word that is pushed down is a surprise far below
+    clear = (-value if down else value) > Z_THRESHOLD  # a word that is pushed down is a surprise far below
     return tag("td", f"{value:+.1f}".replace("-", "−"), cls="n clear" if clear else "n soft")
 
 
-def _legend(scene: Scene) -> str:
+def _legend(scene: NeighborAnalysis) -> str:
     whole = "Ranked among whole words only. " if scene.whole else ""
     return tag(
-        "p", f"{whole}● a whole word; the others are parts of words, signs or numbers. Bold z: above {CLEAR:g}.", cls="meta"
+        "p", f"{whole}● a whole word; the others are parts of words, signs or numbers. Bold z: above {Z_THRESHOLD:g}.", cls="meta"
     )
 
 
-def found(scene: Scene, wanted: str, words: Sequence[Neighbour]) -> str:
+def found(scene: NeighborAnalysis, wanted: str, words: Sequence[Neighbor]) -> str:
     """The virtual tokens near a word that was searched for."""
-    places = {one.run: at for at, one in enumerate(scene.placed)}
+    places = {one.run: at for at, one in enumerate(scene.runs)}
     many = len(places) > 1
     heads = ["", "word", scene.space.measure, "rank", "z random"]
     rows = "".join(
@@ -147,24 +147,24 @@ def found(scene: Scene, wanted: str, words: Sequence[Neighbour]) -> str:
     return tag("section", tag("header", head) + table + tag("p", note, cls="meta"), cls="pl-near")
 
 
-def overview(scene: Scene, run: str, number: int) -> str:
+def overview(scene: NeighborAnalysis, run: str, number: int) -> str:
     """All virtual tokens with their first words. The lasso on the map leaves those that it holds, or that are near its words."""
-    rows, count = [], WORDS - 2 if scene.far else WORDS
-    for place, one in enumerate(scene.placed):
-        near, far = (_grouped(words, one.run) for words in (scene.near, scene.far))
+    rows, count = [], WORDS - 2 if scene.pushed_down else WORDS
+    for place, one in enumerate(scene.runs):
+        near, far = (_grouped(words, one.run) for words in (scene.nearest, scene.pushed_down))
         for token in range(len(one.vectors)):
             first = near[token][0]
             cells = tag(
                 "td",
-                tag("b", f"P{token + 1}") + (tag("small", " " + name(one.run)) if len(scene.placed) > 1 else ""),
+                tag("b", f"P{token + 1}") + (tag("small", " " + name(one.run)) if len(scene.runs) > 1 else ""),
                 cls=f"run{place}",
             )
             cells += _z(first.z_random) + _z(first.z_initial) + tag("td", _chips(near[token][:count]))
             cells += tag("td", _chips(far[token][:count])) if far else ""
             now = "true" if (one.run, token) == (run, number) else None
             rows.append(tag("tr", cells, data_point=f"t:{one.run}:{token}", aria_current=now))
-    heads = [("", ""), ("z random", Z), ("z initial", Z0), (UP if scene.far else "nearest words", "")]
-    heads += [(DOWN, "")] if scene.far else []
+    heads = [("", ""), ("z random", Z), ("z initial", Z0), (UP if scene.pushed_down else "nearest words", "")]
+    heads += [(DOWN, "")] if scene.pushed_down else []
     head = tag("thead", tag("tr", "".join(tag("th", title, title=why or None) for title, why in heads)))
     lasso = tag(
         "p", tag("span", "") + tag("button", "Show all", type="button", cls="pl-btn", data_clear="1"), cls="lasso", hidden=""
@@ -172,15 +172,15 @@ def overview(scene: Scene, run: str, number: int) -> str:
     return lasso + tag("div", tag("table", head + tag("tbody", "".join(rows))), cls="pl-all")
 
 
-def _grouped(words: Sequence[Neighbour], run: str) -> dict[int, list[Neighbour]]:
-    made: dict[int, list[Neighbour]] = {}
+def _grouped(words: Sequence[Neighbor], run: str) -> dict[int, list[Neighbor]]:
+    made: dict[int, list[Neighbor]] = {}
     for one in words:
         if one.run == run:
             made.setdefault(one.token, []).append(one)
     return made
 
 
-def _chips(words: Sequence[Neighbour]) -> str:
+def _chips(words: Sequence[Neighbor]) -> str:
     return " ".join(
         tag("span", word(one) + tag("i", f"{one.score:.2f}"), data_point=f"w:{one.id}", cls="near") for one in words[:WORDS]
     )

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from analysis.figures.training import losses, masses, rates
+from analysis.figures.training import learning_rate_curve, loss_curves, mass_over_training
 from app.shared import examples, plot_widget
 from app.shared.model_pool import Lab
 from app.shared.urlstate import State, write
@@ -95,11 +95,13 @@ class Shown:
         return pieces.head(run_id, state, stands, steps, run, self._said(run_id, state, stands, steps, run), links)
 
     def _charts(self, steps: Steps, looked: list[dict[str, Any]], name: str, total: int) -> Update:
-        page, mass = self.page, masses(looked, name)
+        page, mass = self.page, mass_over_training(looked, name)
         drawn = len(steps.update) > 1
         return {
-            page.loss: plot_widget.value(losses(steps, name, total), f"{name}-loss") if drawn else plot_widget.NOTHING,
-            page.rate: plot_widget.value(rates(steps, name, total), f"{name}-rate") if drawn else plot_widget.NOTHING,
+            page.loss: plot_widget.value(loss_curves(steps, name, total), f"{name}-loss") if drawn else plot_widget.NOTHING,
+            page.rate: plot_widget.value(learning_rate_curve(steps, name, total), f"{name}-rate")
+            if drawn
+            else plot_widget.NOTHING,
             page.mass: plot_widget.value(mass, f"{name}-attention") if mass is not None else plot_widget.NOTHING,
         }
 

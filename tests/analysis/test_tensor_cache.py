@@ -5,7 +5,7 @@ import os
 import pytest
 import torch
 
-from analysis.tensor_cache import HEADER, TensorCache
+from analysis.tensor_cache import HEADER_BYTES, TensorCache
 
 ABOUT = {"fingerprint": "abc", "layer": "1"}
 
@@ -44,7 +44,7 @@ def test_a_damaged_file_counts_as_absent_and_is_replaced(cache, damage):
 
 
 def test_the_longest_unused_go_first_and_the_limit_holds(cache):
-    cache.limit = 3 * 40_300 + HEADER  # three files
+    cache.limit = 3 * 40_300 + HEADER_BYTES  # three files
     for age, name in enumerate(["a", "b", "c"]):
         cache.save(name, some(size=10_000), ABOUT)
         os.utime(cache.folder / f"{name}.safetensors", (age, age))

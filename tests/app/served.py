@@ -34,5 +34,5 @@ def short_umap(vectors, parameters, cancel=None):
 if __name__ == "__main__":
     app.shared.model_pool.Engine = ToItsFullLength
     BatchScheduler._decode = slow
-    analysis.space.projection._umap = short_umap
+    analysis.space.projection._run_umap = short_umap
     serve(backbone=sys.argv[1], device="cpu", port=int(sys.argv[2]), browser=False)

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from analysis.attention import ablation as module
-from analysis.attention.ablation import divergence, influence, influence_parts
-from analysis.attention.maps import pieces
+from analysis.attention.ablation import ablation_effect, iter_ablations, kl_divergence
+from analysis.attention.maps import token_texts
 from core.config.decode import DecodeConfig
 from core.errors import BadInput
 from core.generation.generate import generate
@@ -42,8 +42,8 @@ def next_word(backbone, request, text, intervention):
 @pytest.mark.parametrize("own", [Intervention(), Intervention(0.5).without(1, 0)])
 def test_the_map_is_the_divergence_of_one_knock_out_at_a_time(backbone, own):
     request, ids = written(backbone, own)
-    found = influence(backbone.model, backbone, request, ids)
-    assert found.kl.shape == (P, LAYERS, WRITTEN) and found.words == pieces(backbone, request.prompt_ids + ids)[-WRITTEN:]
+    found = ablation_effect(backbone.model, backbone, request, ids)
+    assert found.kl.shape == (P, LAYERS, WRITTEN) and found.tokens == token_texts(backbone, request.prompt_ids + ids)[-WRITTEN:]
     for step in range(WRITTEN):
         text = request.prompt_ids + ids[:step]
         plain = next_word(backbone, request, text, own)
@@ -58,16 +58,16 @@ def test_the_map_is_the_divergence_of_one_knock_out_at_a_time(backbone, own):
 
 def test_what_is_out_already_changes_nothing(backbone):
     request, ids = written(backbone, Intervention().without(token=2))
-    found = influence(backbone.model, backbone, request, ids).kl
+    found = ablation_effect(backbone.model, backbone, request, ids).kl
     assert found[2].max() < 1e-6 and found[:2].mean(-1).min() > 1e-5
 
 
 def test_chunks_give_the_map_of_one_batch_and_say_how_far_they_are(backbone, monkeypatch):
     request, ids = written(backbone)
-    ((whole, done, total),) = influence_parts(backbone.model, backbone, request, ids)  # fits: one batch
+    ((whole, done, total),) = iter_ablations(backbone.model, backbone, request, ids)  # fits: one batch
     assert (done, total) == (P * LAYERS, P * LAYERS)
     monkeypatch.setattr(module, "MEMORY", 1)
-    parts = list(influence_parts(backbone.model, backbone, request, ids))
+    parts = list(iter_ablations(backbone.model, backbone, request, ids))
     assert [part[1:] for part in parts] == [(count + 1, total) for count in range(total)]
     assert int(parts[1][0].kl.isnan().all(-1).sum()) == total - 2 and not parts[-1][0].kl.isnan().any()
     torch.testing.assert_close(parts[-1][0].kl, whole.kl, rtol=1e-3, atol=1e-5)
@@ -75,20 +75,20 @@ def test_chunks_give_the_map_of_one_batch_and_say_how_far_they_are(backbone, mon
 
 def test_chosen_queries_and_a_text_with_nothing_written_yet(backbone):
     request, ids = written(backbone)
-    whole = influence(backbone.model, backbone, request, ids)
-    one = influence(backbone.model, backbone, request, ids, [whole.queries[2]])
+    whole = ablation_effect(backbone.model, backbone, request, ids)
+    one = ablation_effect(backbone.model, backbone, request, ids, [whole.queries[2]])
     torch.testing.assert_close(one.kl[..., 0], whole.kl[..., 2], rtol=1e-3, atol=1e-5)
-    ahead = influence(backbone.model, backbone, request, [])
+    ahead = ablation_effect(backbone.model, backbone, request, [])
     torch.testing.assert_close(ahead.kl[..., 0], whole.kl[..., 0], rtol=1e-3, atol=1e-5)
-    assert ahead.words == ("",)
+    assert ahead.tokens == ("",)
 
 
 def test_a_request_without_a_prefix_says_what_to_choose(backbone):
     with pytest.raises(BadInput, match="no prefix to knock out"):
-        influence(backbone.model, backbone, Request([5]), [6])
+        ablation_effect(backbone.model, backbone, Request([5]), [6])
 
 
 def test_divergence_is_that_of_the_definition():
     p, q = torch.tensor([0.5, 0.25, 0.25]), torch.tensor([0.25, 0.25, 0.5])
-    assert divergence(p.log(), q.log()).item() == pytest.approx(0.5 * math.log(2) - 0.25 * math.log(2))
-    assert divergence(p.log() + 3, p.log()).item() == 0  # logits, up to a constant
+    assert kl_divergence(p.log(), q.log()).item() == pytest.approx(0.5 * math.log(2) - 0.25 * math.log(2))
+    assert kl_divergence(p.log() + 3, p.log()).item() == 0  # logits, up to a constant

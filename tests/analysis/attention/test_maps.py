@@ -14,10 +14,10 @@ from analysis.attention.maps import (
     by_head,
     by_layer,
     by_step,
-    by_virtual,
-    pieces,
-    sentence,
+    by_virtual_token,
+    describe_mass,
     token_mass,
+    token_texts,
 )
 from core.config.decode import DecodeConfig
 from core.errors import BadInput, TooLong
@@ -91,7 +91,7 @@ def test_tokens_are_named_and_virtual_ones_are_no_words(tiny):
     request, ids = written(tiny)
     found = attention_map(tiny.model, tiny, request, ids)
     assert found.key_tokens[:P] == ("P1", "P2", "P3", "P4") and found.key_tokens[P:] == found.query_tokens
-    assert "".join(found.tokens[: found.source]) == "name : Alda" and len(found.written) == WRITTEN
+    assert "".join(found.tokens[: found.source]) == "name : Alda" and len(found.generated_tokens) == WRITTEN
     assert (found.virtual, found.source, found.site, found.layers) == (P, 11, "decoder", (0, 1))
 
 
@@ -120,9 +120,9 @@ def test_masses_equal_plain_loops_over_the_map(backbone):
     torch.testing.assert_close(again.weighted, mass.weighted)
     for layer in range(layers):
         for token in range(P):
-            plain = [found.weights[layer, head, step, token].item() for head in range(heads) for step in found.steps]
-            assert by_virtual(mass)[token, layer].item() == pytest.approx(sum(plain) / len(plain), abs=1e-6)
-    torch.testing.assert_close(again.drawn, mass.drawn)
+            plain = [found.weights[layer, head, step, token].item() for head in range(heads) for step in found.step_queries]
+            assert by_virtual_token(mass)[token, layer].item() == pytest.approx(sum(plain) / len(plain), abs=1e-6)
+    torch.testing.assert_close(again.per_virtual_token, mass.per_virtual_token)
 
 
 def test_each_step_is_the_attention_that_the_token_was_generated_with(backbone):
@@ -142,13 +142,15 @@ def test_each_step_is_the_attention_that_the_token_was_generated_with(backbone):
         plain = torch.stack(seen)[..., :P].sum(-1).mean()
         assert steps[step, PREFIX].item() == pytest.approx(plain.item(), abs=1e-5)
     named = token_mass(mass)
-    assert [share for _, share in named] == steps[:, PREFIX].tolist() and tuple(word for word, _ in named) == mass.written
+    assert [share for _, share in named] == steps[:, PREFIX].tolist() and tuple(
+        word for word, _ in named
+    ) == mass.generated_tokens
 
 
 def test_views_are_means_over_what_was_chosen(tiny):
     request, ids = written(tiny)
     mass = attention_mass(tiny.model, tiny, request, ids)
-    steps = list(mass.steps)
+    steps = list(mass.step_queries)
     assert steps == list(range(mass.source - 1, mass.source - 1 + WRITTEN))
     torch.testing.assert_close(by_layer(mass), mass.mass[:, :, steps].mean((1, 2)))
     torch.testing.assert_close(by_layer(mass, [3, 5], head=2), mass.mass[:, 2, [3, 5]].mean(1))
@@ -163,7 +165,7 @@ def test_a_map_of_some_layers_is_that_part_of_the_whole(tiny):
     whole, part = (attention_map(tiny.model, tiny, request, ids, layers) for layers in (None, [1]))
     assert part.layers == (1,) and torch.equal(part.weights[0], whole.weights[1])
     torch.testing.assert_close(by_step(part.mass(), layer=1), by_step(whole.mass(), layer=1))
-    assert "layer" not in sentence(part.mass())
+    assert "layer" not in describe_mass(part.mass())
     with pytest.raises(BadInput, match=r"no layer 2: .* layers 0 to 1"):
         attention_map(tiny.model, tiny, request, ids, [2])
 
@@ -194,21 +196,21 @@ def test_the_picture_is_read_out_in_one_sentence(tiny):
     shares = [f"{100 * share:.0f} %" for share in layers.mean(0)]
     most, least = int(layers[:, PREFIX].argmax()), int(layers[:, PREFIX].argmin())
     assert most != least
-    assert sentence(mass, "the table") == (
+    assert describe_mass(mass, "the table") == (
         f"While these 6 tokens were written, the prefix drew {shares[0]} of the attention, the table {shares[1]} and the text "
         f"written so far {shares[2]}; it drew most in layer {most + 1} ({100 * layers[most, PREFIX]:.0f} %) and least in "
         f"layer {least + 1} ({100 * layers[least, PREFIX]:.0f} %)."
     )
     hidden = Request(request.prompt_ids, request.prefix, 0, Intervention(0))
-    assert "the prefix is hidden" in sentence(attention_mass(tiny.model, tiny, hidden, ids))
+    assert "the prefix is hidden" in describe_mass(attention_mass(tiny.model, tiny, hidden, ids))
     none = Request(request.prompt_ids)
-    assert "there is no prefix here" in sentence(attention_mass(tiny.model, tiny, none, ids))
+    assert "there is no prefix here" in describe_mass(attention_mass(tiny.model, tiny, none, ids))
 
 
 def test_before_anything_is_written_the_next_word_is_looked_at(tiny):
     request, _ = written(tiny)
     mass = attention_mass(tiny.model, tiny, request, [])
-    assert list(mass.steps) == [10] and token_mass(mass) == [] and sentence(mass).startswith("For the next token")
+    assert list(mass.step_queries) == [10] and token_mass(mass) == [] and describe_mass(mass).startswith("For the next token")
     assert by_layer(mass)[:, GENERATED].tolist() == [0, 0]
 
 
@@ -216,9 +218,9 @@ def test_before_anything_is_written_the_next_word_is_looked_at(tiny):
 def test_pieces_are_the_whole_text_when_put_together(tiny, text):
     """A byte-level tokenizer cuts characters into pieces that mean nothing alone."""
     ids = tiny.encode(text)
-    found = pieces(tiny, ids)
+    found = token_texts(tiny, ids)
     assert "".join(found) == text and len(found) == len(ids)
-    assert pieces(tiny, [0, *ids])[0] == "<|endoftext|>"
+    assert token_texts(tiny, [0, *ids])[0] == "<|endoftext|>"
 
 
 def test_nothing_to_read_and_too_much_to_read_are_refused(tiny):

@@ -5,8 +5,8 @@ import torch
 from transformers import AutoModelForSeq2SeqLM
 
 from analysis.attention import sentences
-from analysis.attention.ablation import divergence, influence
-from analysis.attention.maps import attention_map, attention_mass, by_layer, names, sentence
+from analysis.attention.ablation import ablation_effect, kl_divergence
+from analysis.attention.maps import attention_labels, attention_map, attention_mass, by_layer, describe_mass, token_texts
 from core.config.decode import DecodeConfig
 from core.errors import BadInput
 from core.generation.generate import generate
@@ -62,13 +62,13 @@ def test_each_site_has_its_own_tokens_and_virtual_ones(bart, site):
     assert keys.startswith(target if site == "decoder" else source)
     assert found.weights.shape[-2:] == (len(found.query_tokens), len(found.key_tokens))
     torch.testing.assert_close(found.weights.sum(-1), torch.ones(found.weights.shape[:-1]), rtol=0, atol=1e-5)
-    assert len(found.written) == (0 if site == "encoder" else WRITTEN)
+    assert len(found.generated_tokens) == (0 if site == "encoder" else WRITTEN)
     torch.testing.assert_close(mass.mass[..., 0], found.weights[..., :P].sum(-1))
     torch.testing.assert_close(found.mass().weighted, mass.weighted)
     assert (mass.mass[..., 2] == 0).all() == (site != "decoder")
     assert by_layer(mass)[:, 0].min() > 0
-    assert ("read" if site == "encoder" else "written") in sentence(mass, "the article")
-    assert ("written so far" in sentence(mass, "the article")) == (site == "decoder")
+    assert ("read" if site == "encoder" else "written") in describe_mass(mass, "the article")
+    assert ("written so far" in describe_mass(mass, "the article")) == (site == "decoder")
 
 
 def test_a_site_that_a_model_does_not_have_is_refused(bart):
@@ -79,41 +79,43 @@ def test_a_site_that_a_model_does_not_have_is_refused(bart):
 @pytest.mark.parametrize("site", SITES)
 def test_influence_is_the_divergence_when_one_virtual_token_is_hidden(bart, site):
     request, ids, _ = written(bart)
-    found = influence(bart.model, bart, request, ids, site=site)
-    assert found.kl.shape == (P, bart.spec.depth(site), WRITTEN) and "".join(found.words) == "".join(sentences.pieces(bart, ids))
+    found = ablation_effect(bart.model, bart, request, ids, site=site)
+    assert found.kl.shape == (P, bart.spec.depth(site), WRITTEN) and "".join(found.tokens) == "".join(token_texts(bart, ids))
     given = {"input_ids": torch.tensor([request.prompt_ids]), "decoder_input_ids": torch.tensor([[*bart.opening, *ids]])}
     logits = []
     for done in (Intervention(), Intervention().without(2, 1, site)):
         with torch.no_grad(), attach(bart.model, PrefixState.of([request.prefix], bart.device, bart.dtype, [done])):
             logits.append(bart.model(**given, use_cache=False).logits[0, 1:-1])
-    torch.testing.assert_close(found.kl[2, 1], divergence(*logits), rtol=1e-3, atol=1e-5)
+    torch.testing.assert_close(found.kl[2, 1], kl_divergence(*logits), rtol=1e-3, atol=1e-5)
     assert found.kl.max() > 1e-4
 
 
 def test_sentences_take_the_attention_of_their_tokens(bart):
     request, ids, read = written(bart)
-    found = sentences.sentences_of(bart, TEXT, request.prompt_ids, read.lead)
+    found = sentences.split_article(bart, TEXT, request.prompt_ids, read.lead)
     assert [TEXT[start:end] for start, end in found.spans] == ["Aldby was flooded.", "Mr. Ash left by boat!", "Nobody was hurt."]
-    assert found.parts[0] == found.parts[-1] == -1  # <s> and </s>
-    texts = ["".join(TEXT[place - 1] for place, part in enumerate(found.parts) if part == number) for number in range(3)]
+    assert found.sentence_of_token[0] == found.sentence_of_token[-1] == -1  # <s> and </s>
+    texts = [
+        "".join(TEXT[place - 1] for place, part in enumerate(found.sentence_of_token) if part == number) for number in range(3)
+    ]
     assert texts == ["Aldby was flooded. ", "Mr. Ash left by boat!\n", "Nobody was hurt."]  # one token a byte here
-    mass = attention_mass(bart.model, bart, request, ids, "cross", found.parts)
+    mass = attention_mass(bart.model, bart, request, ids, "cross", found.sentence_of_token)
     weights = attention_map(bart.model, bart, request, ids, site="cross").weights[..., P:]
     for number in range(3):
-        own = [place for place, part in enumerate(found.parts) if part == number]
+        own = [place for place, part in enumerate(found.sentence_of_token) if part == number]
         torch.testing.assert_close(mass.parts[..., number], weights[..., own].sum(-1), rtol=1e-4, atol=1e-6)
     shares = sentences.by_sentence(mass)
     torch.testing.assert_close(shares, sentences.by_step(mass).mean(0))
-    rest = weights[:, :, list(mass.steps)][..., [0, -1]].sum(-1).mean() + by_layer(mass)[:, 0].mean()
+    rest = weights[:, :, list(mass.step_queries)][..., [0, -1]].sum(-1).mean() + by_layer(mass)[:, 0].mean()
     assert shares.sum().item() + rest.item() == pytest.approx(1, abs=1e-5)
     most = int(shares.argmax())
-    assert TEXT[slice(*found.spans[most])] in sentences.told(found.spans, TEXT, shares)
+    assert TEXT[slice(*found.spans[most])] in sentences.describe_sentences(found.spans, TEXT, shares)
 
 
 def test_sentences_that_are_cut_off_are_left_out(bart):
     read = read_source(bart, task_for(bart, "summarization", cut=24), TEXT)
-    found = sentences.sentences_of(bart, TEXT, read.ids, read.lead)
-    assert len(found.spans) == 2 and len(found.parts) == 24 and set(found.parts) == {-1, 0, 1}
+    found = sentences.split_article(bart, TEXT, read.ids, read.lead)
+    assert len(found.spans) == 2 and len(found.sentence_of_token) == 24 and set(found.sentence_of_token) == {-1, 0, 1}
 
 
 def test_parts_must_be_of_every_token(bart):
@@ -124,11 +126,11 @@ def test_parts_must_be_of_every_token(bart):
 @pytest.mark.parametrize("site", ["encoder", "cross"])
 def test_the_map_by_sentence_is_the_map_of_tokens_put_together(bart, site):
     request, ids, read = written(bart)
-    found = sentences.sentences_of(bart, TEXT, request.prompt_ids, read.lead)
+    found = sentences.split_article(bart, TEXT, request.prompt_ids, read.lead)
     made = sentences.sentence_map(bart.model, bart, request, ids, found, TEXT, site)
     whole = attention_map(bart.model, bart, request, ids, site=site).weights
     assert made.keys == ("Aldby was flooded.", "Mr. Ash left by boat!", "Nobody was hurt.", sentences.AROUND)
-    own = [[place for place, part in enumerate(found.parts) if part == number] for number in (0, 1, 2, -1)]
+    own = [[place for place, part in enumerate(found.sentence_of_token) if part == number] for number in (0, 1, 2, -1)]
     summed = torch.cat([whole[..., :P], torch.stack([whole[..., P:][..., places].sum(-1) for places in own], -1)], -1)
     expected = summed if site == "cross" else torch.stack([summed[:, :, places].mean(2) for places in own[:3]], 2)
     torch.testing.assert_close(made.weights, expected, rtol=1e-4, atol=1e-6)
@@ -144,6 +146,6 @@ def test_a_sentence_says_which_site_it_reads_out(bart):
         ("decoder", "In the decoder's own attention, while these 6 tokens were written, the prefix drew", "its opening"),
         ("cross", "In the cross-attention, while these 6 tokens were written, the prefix drew", "and the article"),
     ]:
-        named = names(bart, site, "the article")
-        said = sentence(attention_mass(bart.model, bart, request, ids, site), named.groups[1], where=named.where)
+        named = attention_labels(bart, site, "the article")
+        said = describe_mass(attention_mass(bart.model, bart, request, ids, site), named.groups[1], where=named.site_name)
         assert said.startswith(begin) and of in said

@@ -2,7 +2,7 @@
 
 import pytest
 
-from analysis.benchmark.multi_prefix import measure
+from analysis.benchmark.multi_prefix import measure_multi_prefix
 from core.errors import BadConfig, TooLong
 from core.models.backbone import load_backbone
 from tests.support.tiny_models import make_tiny_backbone, make_tiny_bart
@@ -10,7 +10,7 @@ from tests.support.tiny_models import make_tiny_backbone, make_tiny_bart
 
 @pytest.mark.parametrize("make", [make_tiny_backbone, make_tiny_bart])
 def test_every_text_is_the_same_both_ways(make, tmp_path):
-    found = measure(load_backbone(str(make(tmp_path / "tiny")), "cpu"), users=5, length=4, tokens=6)
+    found = measure_multi_prefix(load_backbone(str(make(tmp_path / "tiny")), "cpu"), users=5, length=4, tokens=6)
     assert found.same == found.users == 5
     assert found.ratio == found.one_by_one / found.together > 0
 
@@ -18,6 +18,6 @@ def test_every_text_is_the_same_both_ways(make, tmp_path):
 def test_numbers_that_cannot_be_are_named(tmp_path):
     tiny = load_backbone(str(make_tiny_backbone(tmp_path / "tiny-gpt2")), "cpu")
     with pytest.raises(BadConfig, match="users must be at least 1; given: 0"):
-        measure(tiny, users=0)
+        measure_multi_prefix(tiny, users=0)
     with pytest.raises(TooLong, match="tiny-gpt2 has 256 positions"):
-        measure(tiny, users=2, length=2500)
+        measure_multi_prefix(tiny, users=2, length=2500)

@@ -4,8 +4,8 @@ from itertools import count
 
 import pytest
 
-from analysis.experiments.compare_methods import trials
-from analysis.experiments.learning_rates import TRIALS, Rows, best_of, check_rates, trained
+from analysis.experiments.compare_methods import run_comparison
+from analysis.experiments.learning_rates import SEARCH_FOLDER, TrainingData, check_rates, train_or_resume, tune_learning_rate
 from core.config.decode import DecodeConfig
 from core.config.train import TrainConfig
 from core.errors import BadConfig, BadInput, StoreError
@@ -15,7 +15,7 @@ from core.runs.store import Store
 from core.training.trainer import Training
 from tests.support.tiny_models import EXAMPLES, make_tiny_backbone
 
-ROWS = Rows(EXAMPLES[:6], EXAMPLES[6:])
+ROWS = TrainingData(EXAMPLES[:6], EXAMPLES[6:])
 RATES = (1e-4, 3e-2)
 
 
@@ -28,26 +28,29 @@ def plan(tmp_path):
 
 def test_a_grid_that_was_stopped_goes_on_and_its_best_is_the_run(plan):
     asked = count()
-    stopped = Rows(ROWS.examples, ROWS.valid, cancel=lambda: next(asked) > 6)  # within the second rate
-    assert best_of(plan, RATES, stopped) is None
-    place = Store(plan.store.folder / TRIALS / "mine")
+    stopped = TrainingData(ROWS.examples, ROWS.valid, cancel=lambda: next(asked) > 6)  # within the second rate
+    assert tune_learning_rate(plan, RATES, stopped) is None
+    place = Store(plan.store.folder / SEARCH_FOLDER / "mine")
     first, second = place.get("0.0001"), place.get("0.03")
     assert (first.status, second.status) == ("done", "cancelled") and plan.store.runs() == []
-    run = best_of(plan, RATES, ROWS)
+    run = tune_learning_rate(plan, RATES, ROWS)
     assert run.id == "mine" and run.status == "done" and run.updates == 4 and not place.folder.exists()
     assert run.config["rate"] == 3e-2 and run.valid_loss < first.valid_loss
     assert run.notes == f"Rate chosen by validation loss with seed 0. 0.0001: {first.valid_loss:.3f}, 0.03: {run.valid_loss:.3f}."
-    assert best_of(plan, RATES, ROWS).created == run.created and trained(plan, ROWS, ("rate",)).created == run.created
+    assert (
+        tune_learning_rate(plan, RATES, ROWS).created == run.created
+        and train_or_resume(plan, ROWS, ("rate",)).created == run.created
+    )
     for other in (plan.config.but(updates=5), plan.config.but(length=3)):
         with pytest.raises(StoreError, match="other settings"):
-            best_of(Training(plan.backbone, plan.task, other, plan.store, "mine"), RATES, ROWS)
+            tune_learning_rate(Training(plan.backbone, plan.task, other, plan.store, "mine"), RATES, ROWS)
     with pytest.raises(StoreError, match="rows is 6, asked for is 5"):
-        best_of(plan, RATES, Rows(EXAMPLES[:5], ROWS.valid))
+        tune_learning_rate(plan, RATES, TrainingData(EXAMPLES[:5], ROWS.valid))
 
 
 def test_every_seed_takes_the_chosen_rate_and_a_rate_that_runs_away_is_not_chosen(plan):
     made = list(
-        trials(plan, ["finetune", "in_context"], lambda method: plan.config.but(method=method), ROWS, EXAMPLES[:1],
+        run_comparison(plan, ["finetune", "in_context"], lambda method: plan.config.but(method=method), ROWS, EXAMPLES[:1],
                DecodeConfig(max_new=2), (1e-3, 9.0), 2)
     )  # fmt: skip
     runs = [trial.run for trial in made[1:]]

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from analysis.attention.ablation import influence, influence_parts
-from analysis.attention.maps import attention_mass, by_head, by_layer, by_step, by_virtual
+from analysis.attention.ablation import ablation_effect, iter_ablations
+from analysis.attention.maps import attention_mass, by_head, by_layer, by_step, by_virtual_token
 from analysis.figures import attention as figures
 from core.generation.types import Request
 from core.models.backbone import load_backbone
@@ -51,12 +51,12 @@ def test_tiles_are_the_heads_and_the_chosen_one_is_framed(read):
 
 def test_the_map_of_influence_stands_beside_that_of_attention_and_says_how_far_it_is(backbone, read):
     request, ids, mass, _ = read
-    found, done, total = next(influence_parts(backbone.model, backbone, request, ids))
-    whole = influence(backbone.model, backbone, request, ids)
-    begun, ended = figures.influence_map(mass, found, 1, total), figures.influence_map(mass, whole, total, total)
+    found, done, total = next(iter_ablations(backbone.model, backbone, request, ids))
+    whole = ablation_effect(backbone.model, backbone, request, ids)
+    begun, ended = figures.ablation_map(mass, found, 1, total), figures.ablation_map(mass, whole, total, total)
     assert f"1 of {total} knock-outs" in begun.layout.title.subtitle.text
     assert "knock-outs done" not in ended.layout.title.subtitle.text and done <= total == P * 2
-    torch.testing.assert_close(cells(ended.data[0]), 100 * by_virtual(mass).T)
+    torch.testing.assert_close(cells(ended.data[0]), 100 * by_virtual_token(mass).T)
     torch.testing.assert_close(cells(ended.data[1]), whole.mean.T)
 
 

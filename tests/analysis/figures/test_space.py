@@ -8,7 +8,7 @@ import torch
 
 from analysis.figures import style
 from analysis.figures.space import first_words, prefix_map
-from analysis.space.neighbor_analysis import CLEAR, KEYS, RANKS, WRITES, Shown, open_space, scene
+from analysis.space.neighbor_analysis import KEYS, LOGIT_LENS, RANKS, Z_THRESHOLD, RunVectors, analyze, open_space
 from analysis.space.projection import pca
 from analysis.tensor_cache import TensorCache
 from core.models.backbone import load_backbone
@@ -17,14 +17,16 @@ from tests.support.tiny_models import make_tiny_backbone, random_prefix
 RUN = "one <b>"
 
 
-@pytest.fixture(scope="module", params=[KEYS, WRITES])
+@pytest.fixture(scope="module", params=[KEYS, LOGIT_LENS])
 def made(request, tmp_path_factory):
     place = tmp_path_factory.mktemp("figures")
     backbone = load_backbone(str(make_tiny_backbone(place / "tiny")), "cpu")
     found = open_space(backbone, request.param, 1, 2, TensorCache(place))
     path = [(update, random_prefix(backbone, 6, update)) for update in (0, 10)]
-    return scene(
-        found, [Shown(RUN, random_prefix(backbone, 6, 9), path), Shown("two", random_prefix(backbone, 3, 4))], sample=100
+    return analyze(
+        found,
+        [RunVectors(RUN, random_prefix(backbone, 6, 9), path), RunVectors("two", random_prefix(backbone, 3, 4))],
+        sample=100,
     )
 
 
@@ -39,7 +41,7 @@ def test_the_map_shows_every_point_once_with_its_id(made):
     assert list(traces["one &lt;b&gt;"].customdata) == [f"t:{RUN}:{i}" for i in range(6)] and len(traces["two"].x) == 3
     words = [name for trace in figure.data if trace.mode == "markers" for name in trace.customdata if name.startswith("w:")]
     assert len(words) == len(set(words)) == made.cloud.count("near") + made.cloud.sampled
-    own = {f"w:{one.id}" for one in made.near + made.far if (one.run, one.token) == (RUN, 3)}
+    own = {f"w:{one.id}" for one in made.nearest + made.pushed_down if (one.run, one.token) == (RUN, 3)}
     chosen = next(trace for name, trace in traces.items() if name.endswith("words of P4"))
     assert set(chosen.customdata) <= own and len(chosen.customdata) >= RANKS  # what is pushed down may not be near anything
     at = [point.label for point in made.cloud.points].index("P4")
@@ -78,12 +80,12 @@ def test_the_chosen_token_is_named_and_labels_keep_clear(made):
 def test_first_words_beside_chance_and_the_beginning(made):
     figure = first_words(made, RUN, 3)
     now = named(figure)["one &lt;b&gt;"]
-    best = [one for one in made.near if one.run == RUN and one.rank == 1]
+    best = [one for one in made.nearest if one.run == RUN and one.rank == 1]
     torch.testing.assert_close(torch.tensor(now.y), torch.tensor([one.score for one in best]))
-    mean, spread = (part[0].item() for part in made.random.near)
+    mean, spread = (part[0].item() for part in made.random.top)
     band = [trace.y[0] for trace in figure.data if trace.mode == "lines"]
-    assert band == pytest.approx([mean + CLEAR * spread, mean - CLEAR * spread])
+    assert band == pytest.approx([mean + Z_THRESHOLD * spread, mean - Z_THRESHOLD * spread])
     began = named(figure)["before training"]
-    vectors = made.placed[0].path[0][1]
+    vectors = made.runs[0].path[0][1]
     torch.testing.assert_close(torch.tensor(began.y), made.space.scores(vectors).max(-1).values, rtol=1e-4, atol=1e-5)
     assert "before training" not in named(first_words(made, "two"))

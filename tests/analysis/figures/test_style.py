@@ -9,8 +9,8 @@ from analysis.figures import style
 
 
 def a_figure() -> go.Figure:
-    cells = go.Heatmap(z=[[1.0, None], [3.0, 4.5]], x=["1", "2"], y=["low", style.plain("<b>high</b>")], name="tiles")
-    line = go.Scatter(x=[1, 2], y=[3.0, 4.0], text=["one", "two"], name="line", line={"color": style.COLOURS["prefix"]})
+    cells = go.Heatmap(z=[[1.0, None], [3.0, 4.5]], x=["1", "2"], y=["low", style.escape("<b>high</b>")], name="tiles")
+    line = go.Scatter(x=[1, 2], y=[3.0, 4.0], text=["one", "two"], name="line", line={"color": style.COLORS["prefix"]})
     return style.figure([cells, line], "A title", "n=2", xaxis_title="layer", yaxis_title="KL,<br>nats")
 
 
@@ -40,7 +40,7 @@ def test_a_saved_page_holds_plotly_itself_and_offers_no_upload(tmp_path):
 
 
 def test_tokens_are_seen_and_never_read_as_markup():
-    assert [style.shown(token) for token in (" ", "\n", " pub", "<b>", "<|endoftext|>", "")] == [
+    assert [style.visible_token(token) for token in (" ", "\n", " pub", "<b>", "<|endoftext|>", "")] == [
         "␣",
         "↵",
         "pub",

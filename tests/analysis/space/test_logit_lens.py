@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from analysis.space.logit_lens import write_space
+from analysis.space.logit_lens import logit_lens_space
 from analysis.space.neighbors import nearest, random_control
-from analysis.space.vocabulary_kv import table
+from analysis.space.vocabulary_kv import vocabulary_kv
 from analysis.tensor_cache import TensorCache
 from core.errors import BadInput, NotSupported
 from core.models.backbone import load_backbone
@@ -34,14 +34,14 @@ def llama(tmp_path_factory):
 
 
 def lens(backbone, cache, head=None):
-    return write_space(backbone, table(backbone, "values", LAYER, TensorCache(cache)), head)
+    return logit_lens_space(backbone, vocabulary_kv(backbone, "values", LAYER, TensorCache(cache)), head)
 
 
 @pytest.mark.parametrize("head", [None, 2])
 def test_gpt2_value_projection_norm_unembedding_without_biases(gpt2, tmp_path, head):
     found, prefix = lens(gpt2, tmp_path, head), random_prefix(gpt2, 3)
     model, values = gpt2.model.transformer, prefix.past["decoder"][LAYER, 1]  # (heads, P, head_dim)
-    scores = found.scores(found.take(prefix))
+    scores = found.scores(found.vectors_of(prefix))
     for token in range(3):
         read = torch.zeros(4, 8)
         read[slice(None) if head is None else head] = values[:, token] if head is None else values[head, token]
@@ -55,7 +55,7 @@ def test_gpt2_value_projection_norm_unembedding_without_biases(gpt2, tmp_path, h
 def test_llama_one_head_of_values_serves_a_group(llama, tmp_path, head):
     found, prefix = lens(llama, tmp_path, head), random_prefix(llama, 3)
     model, values = llama.model.model, prefix.past["decoder"][LAYER, 1]  # (2, P, head_dim)
-    scores = found.scores(found.take(prefix))
+    scores = found.scores(found.vectors_of(prefix))
     for token in range(3):
         written = torch.zeros(32)
         for query in range(4):  # heads 0 and 1 read the first head of values, 2 and 3 the second
@@ -68,7 +68,7 @@ def test_llama_one_head_of_values_serves_a_group(llama, tmp_path, head):
 
 def test_pushed_up_and_down_are_the_two_ends(gpt2, tmp_path):
     found = lens(gpt2, tmp_path)
-    vectors = found.take(random_prefix(gpt2, 2))
+    vectors = found.vectors_of(random_prefix(gpt2, 2))
     held = random_control(found, k=3, n=50)
     up, down = nearest(found, vectors, 3, held), nearest(found, vectors, 3, held, down=True)
     scores = found.scores(vectors)
@@ -78,10 +78,10 @@ def test_pushed_up_and_down_are_the_two_ends(gpt2, tmp_path):
 
 def test_on_the_map_directions_stand_beside_the_unembedding(gpt2, tmp_path):
     found, prefix = lens(gpt2, tmp_path), random_prefix(gpt2, 3)
-    vectors, rows = found.take(prefix), gpt2.model.transformer.wte.weight.detach()
+    vectors, rows = found.vectors_of(prefix), gpt2.model.transformer.wte.weight.detach()
     spread = rows - rows.mean(0)
     torch.testing.assert_close(found.unit, spread / spread.norm(dim=-1, keepdim=True))
-    cosine, logits = found.place(vectors) @ found.unit.T, found.scores(vectors)
+    cosine, logits = found.normalize(vectors) @ found.unit.T, found.scores(vectors)
     for token in range(3):  # the logit is the product of the lengths and the cosine
         ratio = logits[token] / (cosine[token] * spread.norm(dim=-1))
         torch.testing.assert_close(ratio, ratio[:1].expand(len(ratio)), rtol=1e-2, atol=0)
@@ -93,22 +93,25 @@ def test_the_recipe_says_what_is_left_out(gpt2, llama, tmp_path):
 
 
 def test_a_model_that_does_not_fit_is_named(llama, tmp_path, monkeypatch):
-    values = table(llama, "values", LAYER, TensorCache(tmp_path))
+    values = vocabulary_kv(llama, "values", LAYER, TensorCache(tmp_path))
     with monkeypatch.context() as patch:
         patch.delattr(llama.model.model, "norm")
         with pytest.raises(NotSupported, match="final norm of LlamaForCausalLM"):
-            write_space(llama, values)
+            logit_lens_space(llama, values)
     with monkeypatch.context() as patch:
         patch.delattr(llama.model.model.layers[LAYER].self_attn, "o_proj")
         with pytest.raises(NotSupported, match="output projection of LlamaForCausalLM's layer 1"):
-            write_space(llama, values)
+            logit_lens_space(llama, values)
     with monkeypatch.context() as patch:  # Gemma's kind of block
         patch.setattr(llama.model.model.layers[LAYER], "post_feedforward_layernorm", torch.nn.Identity(), raising=False)
         with pytest.raises(NotSupported, match="does not fit"):
-            write_space(llama, values)
+            logit_lens_space(llama, values)
 
 
 def test_it_needs_this_models_values(gpt2, llama, tmp_path):
-    for given in (table(gpt2, "keys", LAYER, TensorCache(tmp_path)), table(llama, "values", LAYER, TensorCache(tmp_path))):
+    for given in (
+        vocabulary_kv(gpt2, "keys", LAYER, TensorCache(tmp_path)),
+        vocabulary_kv(llama, "values", LAYER, TensorCache(tmp_path)),
+    ):
         with pytest.raises(BadInput, match="table of values of gpt2"):
-            write_space(gpt2, given)
+            logit_lens_space(gpt2, given)

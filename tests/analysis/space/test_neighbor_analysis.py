@@ -3,7 +3,17 @@
 import pytest
 import torch
 
-from analysis.space.neighbor_analysis import EMBEDDINGS, KEYS, PATH_POINTS, SPACES, WRITES, Shown, open_space, scene, shown
+from analysis.space.neighbor_analysis import (
+    EMBEDDINGS,
+    KEYS,
+    LOGIT_LENS,
+    PATH_POINTS,
+    SPACES,
+    RunVectors,
+    analyze,
+    open_space,
+    run_vectors,
+)
 from analysis.space.projection import NEAR, PATH, PREFIX
 from analysis.tensor_cache import TensorCache
 from core.errors import BadInput
@@ -34,15 +44,15 @@ def opened(backbone, place, kind, layer=1, head=None):
 
 @pytest.mark.parametrize("kind", [kind for kind in SPACES if kind != EMBEDDINGS])
 def test_words_controls_and_points_of_two_runs(backbone, place, run, kind):
-    text = Shown("text", text_prefix(backbone, "tell it "))
-    made = scene(opened(backbone, place, kind), [shown(run, backbone), text], k=3, sample=50)
-    assert {(one.run, one.token) for one in made.near} == {("mine", i) for i in range(5)} | {("text", i) for i in range(8)}
-    assert len(made.near) == 3 * 13 and len(made.far) == (3 * 13 if kind == WRITES else 0)
-    for one in made.near:  # a text was never trained, so it has no beginning to be held against
+    text = RunVectors("text", text_prefix(backbone, "tell it "))
+    made = analyze(opened(backbone, place, kind), [run_vectors(run, backbone), text], k=3, sample=50)
+    assert {(one.run, one.token) for one in made.nearest} == {("mine", i) for i in range(5)} | {("text", i) for i in range(8)}
+    assert len(made.nearest) == 3 * 13 and len(made.pushed_down) == (3 * 13 if kind == LOGIT_LENS else 0)
+    for one in made.nearest:  # a text was never trained, so it has no beginning to be held against
         assert one.z_random is not None and (one.z_initial is None) == (one.run == "text")
     assert made.cloud.count(PREFIX) == 13
     words = {point.number for point in made.cloud.points if point.kind == NEAR}
-    assert {one.id for one in made.near} <= words
+    assert {one.id for one in made.nearest} <= words
     assert "of 5 virtual tokens of mine" in made.verdict("mine") and "before training" in made.verdict("mine")
     assert "before training" not in made.verdict("text") and "random" in made.recipe
 
@@ -50,20 +60,20 @@ def test_words_controls_and_points_of_two_runs(backbone, place, run, kind):
 def test_whole_words_alone_in_the_table_and_on_the_map(backbone, place, run):
     found = opened(backbone, place, KEYS)
     with pytest.raises(BadInput, match="whole word"):  # the tiny model's tokens are bytes
-        scene(found, [shown(run, backbone)], whole=True)
+        analyze(found, [run_vectors(run, backbone)], whole=True)
     words = found.vocabulary
     object.__setattr__(words, "texts", tuple(f" w{chr(97 + i % 26)}" if i % 3 else text for i, text in enumerate(words.texts)))
-    made = scene(found, [shown(run, backbone)], k=4, whole=True)
-    assert all(one.whole and one.id % 3 for one in made.near)
+    made = analyze(found, [run_vectors(run, backbone)], k=4, whole=True)
+    assert all(one.whole and one.id % 3 for one in made.nearest)
     assert all(point.number % 3 for point in made.cloud.points if point.kind == NEAR)
 
 
 def test_a_words_own_activations_are_found_again_on_the_map_and_by_a_search(backbone, place):
-    text = Shown("text", text_prefix(backbone, "pq"))  # read after nothing, so not the word's own
+    text = RunVectors("text", text_prefix(backbone, "pq"))  # read after nothing, so not the word's own
     own = Prefix({"decoder": text_past(backbone, [0, 77])["decoder"][:, :, :, 1:]}, backbone.spec.name, backbone.spec.fingerprint)
     for kind in ("keys", "values"):
-        made = scene(opened(backbone, place, kind), [text, Shown("own", own)], k=2)
-        best = next(one for one in made.near if one.run == "own")
+        made = analyze(opened(backbone, place, kind), [text, RunVectors("own", own)], k=2)
+        best = next(one for one in made.nearest if one.run == "own")
         assert (best.id, best.rank) == (77, 1) and best.score == pytest.approx(1, abs=1e-5)
         found = made.search(made.space.vocabulary.texts[77])[0]
         assert (found.run, found.id, found.rank) == ("own", 77, 1)
@@ -73,20 +83,20 @@ def test_a_words_own_activations_are_found_again_on_the_map_and_by_a_search(back
 
 
 def test_the_path_begins_at_the_start_and_its_end_is_not_told_twice(backbone, place, run):
-    mine = shown(run, backbone)
+    mine = run_vectors(run, backbone)
     assert mine.path[0][0] == 0 and len(mine.path) >= 2
-    made = scene(opened(backbone, place, KEYS), [mine])
+    made = analyze(opened(backbone, place, KEYS), [mine])
     updates = sorted({point.update for point in made.cloud.points if point.kind == PATH})
     assert updates == [update for update, _ in mine.path][:-1]
     start = next(prefix for update, prefix in mine.path if update == 0)
-    torch.testing.assert_close(made.placed[0].path[0][1], made.space.take(start))
+    torch.testing.assert_close(made.runs[0].path[0][1], made.space.vectors_of(start))
 
 
 def test_a_long_path_is_thinned_and_keeps_its_beginning(backbone, place):
     prefix, steps = random_prefix(backbone, 100), 60
     path = [(update, random_prefix(backbone, 100, update)) for update in range(1, steps + 1)]
-    made = scene(opened(backbone, place, KEYS), [Shown("long", prefix, path)], sample=10)
-    updates = [update for update, _ in made.placed[0].path]
+    made = analyze(opened(backbone, place, KEYS), [RunVectors("long", prefix, path)], sample=10)
+    updates = [update for update, _ in made.runs[0].path]
     assert updates[0] == 1 and updates[-1] == steps and len(updates) == PATH_POINTS // 100
     assert made.cloud.count(PATH) == len(updates) * 100
 
@@ -94,10 +104,10 @@ def test_a_long_path_is_thinned_and_keeps_its_beginning(backbone, place):
 def test_embeddings_take_what_has_embeddings(backbone, place, run):
     found = opened(backbone, place, EMBEDDINGS)
     weight = backbone.model.get_input_embeddings().weight.detach()
-    made = scene(found, [Shown("prompt", random_prefix(backbone, 2), (), weight[[7, 9]])], k=1)
-    assert [(one.id, round(one.score, 4)) for one in made.near] == [(7, 1.0), (9, 1.0)]
+    made = analyze(found, [RunVectors("prompt", random_prefix(backbone, 2), (), weight[[7, 9]])], k=1)
+    assert [(one.id, round(one.score, 4)) for one in made.nearest] == [(7, 1.0), (9, 1.0)]
     with pytest.raises(BadInput, match="mine holds keys and values"):
-        scene(found, [shown(run, backbone)])
+        analyze(found, [run_vectors(run, backbone)])
 
 
 @pytest.mark.parametrize("kind", [EMBEDDINGS, KEYS])
@@ -105,18 +115,18 @@ def test_a_run_of_input_vectors_is_held_against_the_words_it_began_with(backbone
     run = make_run(
         place / "tiny", place / "runs", f"inputs-{kind}", "embedding", rate=0.05, mlp=0, init="words", init_words="pub"
     )
-    made = scene(opened(backbone, place, kind), [shown(load_run(run, backbone), backbone)], k=2)
-    assert any(one.z_initial is not None for one in made.near)
-    assert [update for update, _ in made.placed[0].path] == [0, 1, 2]
+    made = analyze(opened(backbone, place, kind), [run_vectors(load_run(run, backbone), backbone)], k=2)
+    assert any(one.z_initial is not None for one in made.nearest)
+    assert [update for update, _ in made.runs[0].path] == [0, 1, 2]
     if kind == EMBEDDINGS:  # what it began with are words themselves, all at cosine 1: nothing to be so many deviations from
-        assert all(one.z_initial is None for one in made.near if one.rank == 1)
-        assert [one.id for one in made.began] == backbone.encode("pubp")
+        assert all(one.z_initial is None for one in made.nearest if one.rank == 1)
+        assert [one.id for one in made.initial_nearest] == backbone.encode("pubp")
 
 
 def test_a_fine_tuned_run_is_explained(backbone, place):
     tuned = load_run(make_run(place / "tiny", place / "runs", "tuned", method="finetune", updates=1), backbone)
     with pytest.raises(BadInput, match="tuned has no virtual tokens"):
-        shown(tuned, backbone)
+        run_vectors(tuned, backbone)
 
 
 def test_a_space_that_is_not_there_is_refused(backbone, place):

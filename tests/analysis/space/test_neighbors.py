@@ -10,18 +10,18 @@ from torch.nn import functional as F
 
 from analysis.space.neighbors import (
     CHUNK,
-    control,
+    describe_controls,
     initial_control,
+    measure_control,
     nearest,
+    neighbor_rows,
     random_control,
     random_vectors,
-    recipe,
-    rows,
     search,
 )
-from analysis.space.spaces import Space, space
+from analysis.space.spaces import Space, vocabulary_space
 from analysis.space.vocabulary import Vocabulary
-from analysis.space.vocabulary_kv import KINDS, table
+from analysis.space.vocabulary_kv import KINDS, vocabulary_kv
 from analysis.tensor_cache import TensorCache
 from core.errors import BadInput
 from core.models.backbone import load_backbone
@@ -95,7 +95,7 @@ def test_a_search_ranks_virtual_tokens_by_their_nearness_to_a_word():
 @pytest.mark.parametrize("head", [None, 1])
 def test_random_prefixes_lie_at_z_0(tmp_path, kind, head):
     backbone = load_backbone(str(make_tiny_backbone(tmp_path / "tiny")), "cpu")
-    found = space(table(backbone, kind, 1, TensorCache(tmp_path)), head)
+    found = vocabulary_space(vocabulary_kv(backbone, kind, 1, TensorCache(tmp_path)), head)
     meaningless = random_vectors(found, 200, seed=77)
     random = random_control(found, 5)
     got = nearest(found, meaningless, 5, random)
@@ -121,7 +121,10 @@ def test_many_vectors_go_in_chunks():
     got = nearest(found, vectors, 2)
     assert [(row.token, row.rank) for row in got] == [(token, rank) for token in range(CHUNK + 6) for rank in (1, 2)]
     assert got[-2].id == nearest(found, vectors[-1:], 2)[0].id
-    whole, parts = control(found, vectors, ""), [control(found, part, "").words[0] for part in vectors.split(CHUNK)]
+    whole, parts = (
+        measure_control(found, vectors, ""),
+        [measure_control(found, part, "").words[0] for part in vectors.split(CHUNK)],
+    )
     mean = (parts[0] * CHUNK + parts[1] * 6) / (CHUNK + 6)
     torch.testing.assert_close(whole.words[0], mean)
 
@@ -155,7 +158,7 @@ def test_more_ranks_than_words_are_all_the_words():
 def test_rows_are_ready_for_csv_and_the_recipe_names_the_controls():
     found, vectors = small(), some()
     random, initial = random_control(found, 2, 7, seed=4), initial_control(found, vectors, 2)
-    made = rows(found, nearest(found, vectors, 2, random, initial, run="mine"))
+    made = neighbor_rows(found, nearest(found, vectors, 2, random, initial, run="mine"))
     assert list(made[0]) == ["run", "token", "rank", "word", "id", "whole", "cosine", "z_random", "z_initial", "before"]
     text = io.StringIO()
     writer = csv.DictWriter(text, made[0])
@@ -163,7 +166,7 @@ def test_rows_are_ready_for_csv_and_the_recipe_names_the_controls():
     writer.writerows(made)
     back = list(csv.DictReader(io.StringIO(text.getvalue())))
     assert back[2]["token"] == "P2" and back[2]["word"] == made[2]["word"]
-    told = recipe(found, random, initial)
+    told = describe_controls(found, random, initial)
     for part in ("Keys of layer 1.", "7 random vectors", "seed 4", "mean and variance", "4 virtual tokens before training"):
         assert part in told
-    assert recipe(found) == "Keys of layer 1."
+    assert describe_controls(found) == "Keys of layer 1."

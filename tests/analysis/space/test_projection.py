@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from analysis.space import projection
-from analysis.space.projection import FEWEST, NEAR, PATH, PREFIX, SAMPLE, Placed, gather, pca, umap
+from analysis.space.projection import MIN_POINTS, NEAR, PATH, PREFIX, SAMPLE, PlacedRun, build_cloud, pca, umap
 from analysis.space.spaces import Space
 from analysis.space.vocabulary import Vocabulary
 from analysis.tensor_cache import TensorCache
@@ -30,7 +30,7 @@ def some(n=3, seed=9):
 
 def test_a_map_holds_tokens_paths_nearest_words_and_a_sample():
     space, path = small(), [(0, some(seed=1)), (10, some(seed=2))]
-    cloud = gather(space, [Placed("one", some(), path), Placed("two", some(2, 3))], near=2, sample=20)
+    cloud = build_cloud(space, [PlacedRun("one", some(), path), PlacedRun("two", some(2, 3))], near=2, sample=20)
     kinds = [point.kind for point in cloud.points]
     assert (kinds.count(PREFIX), kinds.count(PATH), kinds.count(SAMPLE)) == (5, 6, cloud.sampled) and len(kinds) == len(
         cloud.vectors
@@ -54,7 +54,9 @@ def test_the_sample_is_the_seeds_and_the_same_for_every_run():
 
     def sampled(seed, vectors):
         return {
-            point.number for point in gather(space, [Placed("r", vectors)], 1, 20, seed).points if point.kind in (NEAR, SAMPLE)
+            point.number
+            for point in build_cloud(space, [PlacedRun("r", vectors)], 1, 20, seed).points
+            if point.kind in (NEAR, SAMPLE)
         }
 
     assert sampled(0, some()) == sampled(0, some()) != sampled(1, some())
@@ -62,7 +64,7 @@ def test_the_sample_is_the_seeds_and_the_same_for_every_run():
 
 
 def test_pca_is_the_singular_value_decomposition():
-    cloud = gather(small(), [Placed("one", some())], near=2, sample=30)
+    cloud = build_cloud(small(), [PlacedRun("one", some())], near=2, sample=30)
     found, x = pca(cloud), cloud.vectors.double().numpy()
     x = x - x.mean(0)
     _, sizes, axes = np.linalg.svd(x)
@@ -74,7 +76,7 @@ def test_pca_is_the_singular_value_decomposition():
 
 
 def test_the_caption_and_rows_say_everything():
-    cloud = gather(small(), [Placed("one", some(), [(0, some(seed=1))])], near=2, sample=30, seed=5)
+    cloud = build_cloud(small(), [PlacedRun("one", some(), [(0, some(seed=1))])], near=2, sample=30, seed=5)
     found = pca(cloud)
     for told in ("PCA (metric cosine)", f"of {len(cloud.points)} points", "3 virtual tokens", "3 on their path", "nearest words"):
         assert told in found.caption
@@ -85,13 +87,13 @@ def test_the_caption_and_rows_say_everything():
 
 
 def test_a_map_of_words_alone():
-    cloud = gather(small(), [], sample=20)
+    cloud = build_cloud(small(), [], sample=20)
     assert [point.kind for point in cloud.points] == [SAMPLE] * 20 and "20 points: 20 sampled" in pca(cloud).caption
 
 
 def test_too_few_points_are_no_map(tmp_path):
-    cloud = gather(small(3), [Placed("one", some(1))], near=1, sample=3)
-    assert len(cloud.points) < FEWEST
+    cloud = build_cloud(small(3), [PlacedRun("one", some(1))], near=1, sample=3)
+    assert len(cloud.points) < MIN_POINTS
     for make in (pca, lambda cloud: umap(cloud, cache=TensorCache(tmp_path))):
         with pytest.raises(BadInput, match="at least 5 points; there are 4"):
             make(cloud)
@@ -99,9 +101,9 @@ def test_too_few_points_are_no_map(tmp_path):
 
 def test_umap_is_made_once_for_the_same_points_and_parameters(tmp_path, monkeypatch):
     """The one test that runs umap-learn, which is slow, in its process."""
-    assert umap(gather(small(), [Placed("one", some())]), cache=TensorCache(tmp_path), cancel=lambda: True) is None
+    assert umap(build_cloud(small(), [PlacedRun("one", some())]), cache=TensorCache(tmp_path), cancel=lambda: True) is None
     assert list(tmp_path.iterdir()) == []  # not wanted any more: not begun, and nothing is kept
-    cache, cloud = TensorCache(tmp_path), gather(small(), [Placed("one", some(12))], near=2, sample=50)
+    cache, cloud = TensorCache(tmp_path), build_cloud(small(), [PlacedRun("one", some(12))], near=2, sample=50)
     wide = torch.randn(len(cloud.points), 500, generator=torch.Generator().manual_seed(1))  # more than a pipe holds
     cloud = replace(cloud, vectors=torch.cat([cloud.vectors, wide], -1))
     made = umap(cloud, neighbours=10, seed=3, cache=cache)
@@ -110,12 +112,12 @@ def test_umap_is_made_once_for_the_same_points_and_parameters(tmp_path, monkeypa
         assert told in made.caption
 
     calls = []
-    monkeypatch.setattr(projection, "_umap", lambda vectors, *_: calls.append(1) or np.zeros((len(vectors), 2), np.float32))
+    monkeypatch.setattr(projection, "_run_umap", lambda vectors, *_: calls.append(1) or np.zeros((len(vectors), 2), np.float32))
     again = umap(cloud, neighbours=10, seed=3, cache=cache)
     np.testing.assert_array_equal(again.xy, made.xy)
     assert not calls
     umap(cloud, neighbours=10, seed=4, cache=cache)
-    umap(gather(small(), [Placed("one", some(12, 1))], near=2, sample=50), neighbours=10, seed=3, cache=cache)
+    umap(build_cloud(small(), [PlacedRun("one", some(12, 1))], near=2, sample=50), neighbours=10, seed=3, cache=cache)
     assert len(calls) == 2  # another seed, other points
     for path in tmp_path.iterdir():
         path.write_bytes(b"damaged")

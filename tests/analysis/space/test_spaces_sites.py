@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from analysis.space.neighbor_analysis import open_space
-from analysis.space.spaces import space
-from analysis.space.vocabulary_kv import KINDS, table
+from analysis.space.spaces import vocabulary_space
+from analysis.space.vocabulary_kv import KINDS, vocabulary_kv
 from analysis.tensor_cache import TensorCache
 from core.errors import BadInput, NotSupported
 from core.models.backbone import load_backbone
@@ -40,21 +40,21 @@ def own(bart, site):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("site", SITES)
 def test_a_words_own_activations_are_nearest_to_the_word(bart, cache, site, kind):
-    found = space(table(bart, kind, LAYER, cache, site=site))
-    scores = found.scores(found.take(own(bart, site)))[0]
+    found = vocabulary_space(vocabulary_kv(bart, kind, LAYER, cache, site=site))
+    scores = found.scores(found.vectors_of(own(bart, site)))[0]
     assert int(scores.argmax()) == WORD and scores[WORD].item() == pytest.approx(1, abs=1e-3)
     assert found.site == site and len(scores) == 261
 
 
 def test_the_context_is_stated_for_each_site(bart, cache):
-    told = {site: space(table(bart, "keys", LAYER, cache, site=site)).recipe for site in SITES}
+    told = {site: vocabulary_space(vocabulary_kv(bart, "keys", LAYER, cache, site=site)).recipe for site in SITES}
     assert "of the encoder (all" in told["encoder"] and "its encoder reading `<s> w </s>`, w at position 1" in told["encoder"]
     assert "its decoder reading `</s> <s> w` of an empty article, w at position 2" in told["decoder"]
     assert "of the cross-attention (all" in told["cross"] and "where its decoder reads the encoder" in told["cross"]
 
 
 def test_tables_of_different_sites_are_kept_apart(bart, cache):
-    made = [table(bart, "values", LAYER, cache, site=site).vectors for site in (*SITES, *SITES)]
+    made = [vocabulary_kv(bart, "values", LAYER, cache, site=site).vectors for site in (*SITES, *SITES)]
     assert all(torch.equal(made[at], made[at + 3]) for at in range(3))
     assert not torch.allclose(made[0], made[1]) and not torch.allclose(made[0], made[2])
 
@@ -69,7 +69,7 @@ def test_the_lens_is_the_value_through_projection_and_unembedding(bart, cache, s
     with torch.no_grad():
         expected = values @ module.out_proj.weight.T @ bart.model.lm_head.weight.T
     expected -= expected.mean(-1, keepdim=True)
-    torch.testing.assert_close(found.scores(found.take(prefix)), expected, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(found.scores(found.vectors_of(prefix)), expected, rtol=1e-3, atol=1e-3)
     assert "no final norm" in found.recipe
 
 
@@ -80,4 +80,4 @@ def test_an_encoder_has_no_lens_and_says_why(bart, cache):
 
 def test_a_site_that_is_not_there(bart, cache):
     with pytest.raises(BadInput, match="no site 'middle'"):
-        table(bart, "keys", 0, cache, site="middle")
+        vocabulary_kv(bart, "keys", 0, cache, site="middle")

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from analysis.space import vocabulary_kv as module
-from analysis.space.spaces import embedding_space, space
-from analysis.space.vocabulary_kv import KINDS, table, table_parts
+from analysis.space.spaces import embedding_space, vocabulary_space
+from analysis.space.vocabulary_kv import KINDS, iter_vocabulary_kv, vocabulary_kv
 from analysis.tensor_cache import TensorCache
 from core.errors import BadInput, WrongBackbone
 from core.models.backbone import load_backbone
@@ -48,7 +48,7 @@ def counted(backbone, monkeypatch):
 def test_a_table_holds_what_the_model_computes_word_by_word(backbone, cache, layer):
     slow = {word: own(backbone, word).past["decoder"][layer, :, :, 0] for word in (0, WORD, WORDS - 1)}
     for place, kind in enumerate(KINDS):
-        found = table(backbone, kind, layer, cache)
+        found = vocabulary_kv(backbone, kind, layer, cache)
         assert found.vectors.shape == (WORDS, backbone.spec.kv_heads, backbone.spec.head_dim)
         for word, vectors in slow.items():
             torch.testing.assert_close(found.vectors[word].float(), vectors[place], rtol=2e-3, atol=1e-3)
@@ -57,17 +57,17 @@ def test_a_table_holds_what_the_model_computes_word_by_word(backbone, cache, lay
 @pytest.mark.parametrize("head", [None, 1])
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_words_own_activations_lie_at_the_word_itself(backbone, cache, kind, head):
-    found = space(table(backbone, kind, 1, cache), head)
-    vectors = found.take(own(backbone, WORD))
+    found = vocabulary_space(vocabulary_kv(backbone, kind, 1, cache), head)
+    vectors = found.vectors_of(own(backbone, WORD))
     scores = found.scores(vectors)[0]
     assert scores.argmax() == WORD and scores[WORD].item() == pytest.approx(1, abs=1e-5)
 
 
 @pytest.mark.parametrize("head", [None, 0])
 def test_cosines_are_taken_after_centring_on_the_vocabularys_mean(backbone, cache, head):
-    made = table(backbone, "keys", 1, cache)
-    found, prefix = space(made, head), random_prefix(backbone, 3)
-    vectors = found.take(prefix)
+    made = vocabulary_kv(backbone, "keys", 1, cache)
+    found, prefix = vocabulary_space(made, head), random_prefix(backbone, 3)
+    vectors = found.vectors_of(prefix)
     heads = range(backbone.spec.kv_heads) if head is None else [head]
     words = torch.cat([made.vectors[:, one].float() for one in heads], -1)
     mean = words.mean(0)
@@ -86,11 +86,11 @@ def test_embeddings_are_a_space_for_vectors_of_the_models_width(backbone):
     assert scores.argmax() == WORD and "embedding" in found.recipe
     assert scores[3].item() == pytest.approx(cosine(weight[WORD] - weight.mean(0), weight[3] - weight.mean(0)), abs=1e-5)
     with pytest.raises(BadInput, match="no embeddings"):
-        found.take(random_prefix(backbone, 3))
+        found.vectors_of(random_prefix(backbone, 3))
 
 
 def test_recipes_say_layer_heads_context_and_position(backbone, cache):
-    keys, values = (space(table(backbone, kind, 1, cache)) for kind in KINDS)
+    keys, values = (vocabulary_space(vocabulary_kv(backbone, kind, 1, cache)) for kind in KINDS)
     heads = backbone.spec.kv_heads
     for told in (
         f"Keys of layer 2 (all {heads} heads, ",
@@ -100,72 +100,72 @@ def test_recipes_say_layer_heads_context_and_position(backbone, cache):
         "cosine",
     ):
         assert told in keys.recipe
-    assert f"head 2 of {heads}" in space(table(backbone, "keys", 1, cache), 1).recipe
+    assert f"head 2 of {heads}" in vocabulary_space(vocabulary_kv(backbone, "keys", 1, cache), 1).recipe
     turned = "turned to position 1" in keys.recipe
     assert turned == (backbone.model.config.model_type == "llama") and "turned" not in values.recipe
 
 
 def test_one_pass_makes_both_tables_and_the_second_time_the_model_rests(backbone, cache, monkeypatch):
     calls = counted(backbone, monkeypatch)
-    first = table(backbone, "keys", 0, cache)
+    first = vocabulary_kv(backbone, "keys", 0, cache)
     made = len(calls)
-    again = table(backbone, "keys", 0, cache)
-    table(backbone, "values", 0, cache)
+    again = vocabulary_kv(backbone, "keys", 0, cache)
+    vocabulary_kv(backbone, "values", 0, cache)
     assert made > 0 and len(calls) == made and torch.equal(first.vectors, again.vectors)
 
 
 def test_progress_counts_the_words(backbone, cache, monkeypatch):
     monkeypatch.setattr(module, "BATCH", 100)
     seen = []
-    whole = table(backbone, "values", 1, cache, lambda done, total: seen.append((done, total)))
+    whole = vocabulary_kv(backbone, "values", 1, cache, lambda done, total: seen.append((done, total)))
     assert seen == [(100, WORDS), (200, WORDS), (WORDS, WORDS), (WORDS, WORDS)]
     monkeypatch.setattr(module, "BATCH", 512)
-    torch.testing.assert_close(table(backbone, "values", 1, TensorCache(cache.folder / "2")).vectors, whole.vectors)
+    torch.testing.assert_close(vocabulary_kv(backbone, "values", 1, TensorCache(cache.folder / "2")).vectors, whole.vectors)
 
 
 def test_stopping_halfway_keeps_nothing_and_leaves_the_model_as_it_was(backbone, cache, monkeypatch):
     monkeypatch.setattr(module, "BATCH", 100)
-    parts = table_parts(backbone, "keys", 0, cache)
+    parts = iter_vocabulary_kv(backbone, "keys", 0, cache)
     next(parts)
     parts.close()
     assert not cache.folder.exists() and backbone.model.prefix_slot.state is None
 
 
 def test_a_damaged_table_is_computed_again(backbone, cache, monkeypatch):
-    first = table(backbone, "keys", 0, cache)
+    first = vocabulary_kv(backbone, "keys", 0, cache)
     for path in cache.folder.iterdir():
         path.write_bytes(path.read_bytes()[:-50])
     calls = counted(backbone, monkeypatch)
-    assert torch.equal(table(backbone, "keys", 0, cache).vectors, first.vectors) and calls
+    assert torch.equal(vocabulary_kv(backbone, "keys", 0, cache).vectors, first.vectors) and calls
 
 
 def test_a_table_is_never_given_to_another_backbone(tmp_path, cache, monkeypatch):
     one, two = (load_backbone(str(make_tiny_backbone(tmp_path / str(seed), seed)), "cpu") for seed in (0, 1))
-    first = table(one, "keys", 0, cache)
+    first = vocabulary_kv(one, "keys", 0, cache)
     for path in cache.folder.iterdir():  # not even under the other's name
         path.rename(path.with_name(path.name.replace(one.spec.fingerprint, two.spec.fingerprint)))
     calls = counted(two, monkeypatch)
-    second = table(two, "keys", 0, cache)
+    second = vocabulary_kv(two, "keys", 0, cache)
     assert calls and second.fingerprint == two.spec.fingerprint and not torch.allclose(first.vectors, second.vectors)
 
 
 def test_without_a_cache_to_write_to_the_table_still_comes(backbone, tmp_path):
-    assert len(table(backbone, "keys", 0, TensorCache(tmp_path, limit=10)).vectors) == WORDS
+    assert len(vocabulary_kv(backbone, "keys", 0, TensorCache(tmp_path, limit=10)).vectors) == WORDS
     assert list(tmp_path.iterdir()) == []
 
 
 def test_numbers_beyond_half_precision_are_kept_whole(backbone):
-    assert module._halved(torch.tensor([1.0, 70000.0])).tolist() == [1.0, 70000.0]
-    assert module._halved(torch.tensor([1.0])).dtype == torch.float16
+    assert module._to_half(torch.tensor([1.0, 70000.0])).tolist() == [1.0, 70000.0]
+    assert module._to_half(torch.tensor([1.0])).dtype == torch.float16
 
 
 def test_what_is_not_there_is_refused(backbone, cache):
     with pytest.raises(BadInput, match=r"no layer 2: tiny has layers 0 to 1"):
-        table(backbone, "keys", 2, cache)
+        vocabulary_kv(backbone, "keys", 2, cache)
     with pytest.raises(BadInput, match="queries"):
-        table(backbone, "queries", 0, cache)
-    found = table(backbone, "keys", 0, cache)
+        vocabulary_kv(backbone, "queries", 0, cache)
+    found = vocabulary_kv(backbone, "keys", 0, cache)
     with pytest.raises(BadInput, match="no head 9"):
-        space(found, 9)
+        vocabulary_space(found, 9)
     with pytest.raises(WrongBackbone, match="belongs to other"):
-        space(found).take(Prefix(random_prefix(backbone, 2).past, "other", "0" * 16))
+        vocabulary_space(found).vectors_of(Prefix(random_prefix(backbone, 2).past, "other", "0" * 16))

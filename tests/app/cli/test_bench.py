@@ -11,10 +11,10 @@ import pytest
 import torch
 from transformers import BartConfig, GPT2Config
 
-from analysis.benchmark.measure import alternate, ratio_of
-from analysis.benchmark.models import SIZES, model_of
+from analysis.benchmark.measure import alternate, summarize_speeds
+from analysis.benchmark.models import SIZES, benchmark_model
 from analysis.benchmark.rows import LENGTHS, ROWS
-from analysis.benchmark.scoring import texts_of_a_test_set
+from analysis.benchmark.scoring import synthetic_test_set
 from app.cli.main import main
 from tests.support.tiny_models import make_tiny_backbone, make_tiny_bart
 
@@ -36,7 +36,7 @@ def wide(tmp_path_factory) -> str:
 @pytest.fixture(autouse=True)
 def short(monkeypatch):
     """A step is a measurement: how long it takes does not matter here."""
-    monkeypatch.setattr("analysis.benchmark.measure.LEAST", 1e-9)
+    monkeypatch.setattr("analysis.benchmark.measure.MIN_SECONDS", 1e-9)
 
 
 def rows_of(capsys) -> list[dict]:
@@ -63,7 +63,7 @@ def timings_of(capsys) -> dict[str, dict]:
 
 def test_the_tabs_that_look_inside_are_timed_and_the_users_folder_stays_as_it_is(wide, capsys, monkeypatch, tmp_path):
     monkeypatch.setenv("PREFIX_LAB_HOME", str(tmp_path))
-    monkeypatch.setattr("analysis.space.projection._umap", lambda vectors, *_: vectors[:, :2].copy())  # which takes half a minute
+    monkeypatch.setattr("analysis.space.projection._run_umap", lambda vectors, *_: vectors[:, :2].copy())  # it takes 30 s
     assert main(["bench", "attention", "space", "--backbone", wide, "--json", *QUICK]) == 0
     told = timings_of(capsys)
     nearest = f"nearest words of {len('Tell the table in a sentence:') + 1} virtual tokens"  # no run fits: a text is the prefix
@@ -86,7 +86,7 @@ def test_a_test_set_of_texts_is_scored(gpt2, capsys):
     assert main(["bench", "scoring", "--backbone", gpt2, "--json", *QUICK]) == 0
     ((what, row),) = timings_of(capsys).items()
     assert "630 texts" in what and all(name in what for name in ("BLEU", "NIST", "ROUGE-L", "CIDEr")) and row["n"] == 1
-    texts, references = texts_of_a_test_set()
+    texts, references = synthetic_test_set()
     assert (len(texts), sum(map(len, references))) == (630, 4693)
 
 
@@ -163,7 +163,7 @@ def test_memory_of_a_side_that_is_killed_is_an_error(gpt2, capsys, monkeypatch):
 )
 def test_a_shape_is_made_with_the_same_random_weights_each_time(shape, small, capsys, monkeypatch):
     monkeypatch.setitem(SIZES, shape, lambda: small)
-    assert model_of(shape, "cpu").spec.fingerprint == model_of(shape, "cpu").spec.fingerprint
+    assert benchmark_model(shape, "cpu").spec.fingerprint == benchmark_model(shape, "cpu").spec.fingerprint
     assert main(["bench", "peft", "batch", "--shape", shape, "--json", "--no-memory", *QUICK]) == 0
     assert json.loads(capsys.readouterr().out)["model"] == shape
 
@@ -174,6 +174,8 @@ def test_the_ratio_is_the_median_of_neighbours_that_did_the_same_work():
     def side(name: str, seconds: float):
         return lambda: done.append(name) or time.sleep(seconds) or 1
 
-    found = ratio_of("row", ("one", "other"), "examples", alternate(side("a", 0), side("b", 0.02), 3, torch.device("cpu")))
+    found = summarize_speeds(
+        "row", ("one", "other"), "examples", alternate(side("a", 0), side("b", 0.02), 3, torch.device("cpu"))
+    )
     assert found.n == 3 and found.spread[0] <= found.ratio <= found.spread[1] and found.ratio > 1
     assert "".join(done) == "ab" + "ab" + "ab" + "ba" + "ab"

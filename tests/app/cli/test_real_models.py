@@ -16,8 +16,8 @@ from transformers import GPT2Config, GPT2LMHeadModel, Qwen2Config, Qwen2ForCausa
 
 from analysis.attention.maps import attention_mass
 from analysis.space.neighbors import nearest
-from analysis.space.spaces import space, take
-from analysis.space.vocabulary_kv import KINDS, table
+from analysis.space.spaces import prefix_vectors, vocabulary_space
+from analysis.space.vocabulary_kv import KINDS, vocabulary_kv
 from analysis.tensor_cache import TensorCache
 from app.cli.main import main
 from app.compare.comparison import Ask, compare
@@ -148,8 +148,8 @@ def test_the_app_compares_with_it_and_looks_into_its_prefix(model, home):
         assert mass.mass.shape[:2] == (spec.layers, spec.heads) and mass.virtual == 3
         assert torch.allclose(mass.mass.sum(-1), torch.ones(()), atol=1e-4)
         for kind in KINDS:
-            words = space(lab.work(table, backbone, kind, spec.layers - 1, TensorCache(home / "cache")))
-            found = nearest(words, take(loaded.prefix, kind, spec.layers - 1, None, spec.fingerprint), 4)
+            words = vocabulary_space(lab.work(vocabulary_kv, backbone, kind, spec.layers - 1, TensorCache(home / "cache")))
+            found = nearest(words, prefix_vectors(loaded.prefix, kind, spec.layers - 1, None, spec.fingerprint), 4)
             assert len(found) == 3 * 4 and all(abs(one.score) <= 1.001 for one in found)
     finally:
         lab.engine.close()

@@ -28,14 +28,14 @@ def test_each_site_has_its_own_layers_and_words(rooms):
     scenes = {site: looked(rooms, "keys", 0, site) for site in ("encoder", "decoder", "cross")}
     assert [scene.space.layer for scene in scenes.values()] == [2, 1, 1]  # three layers in the encoder, two in the decoder
     assert scenes["encoder"].title.startswith("Keys at layer 3 of the encoder") and "cross-attention" in scenes["cross"].title
-    firsts = [[one.word for one in scene.near] for scene in scenes.values()]
+    firsts = [[one.word for one in scene.nearest] for scene in scenes.values()]
     assert firsts[0] != firsts[1] != firsts[2] and len(scenes["cross"].placed[0].vectors) == 4
     assert fitted(rooms, "keys", 3, "cross").wish.layer == 2
     assert fitted(rooms, "keys", 0, "middle").wish.site == "decoder"
 
 
 def test_what_is_written_is_read_where_an_unembedding_stands_behind_it(rooms):
-    assert looked(rooms, "writes", 0, "decoder").far and looked(rooms, "writes", 0, "cross").far
+    assert looked(rooms, "writes", 0, "decoder").pushed_down and looked(rooms, "writes", 0, "cross").pushed_down
     reason = fitted(rooms, "writes", 0, "encoder").reason
     assert "feeds no unembedding" in reason and "keys or values" in reason
     assert "no final norm" in view.told("writes", "decoder") and "no final norm" not in view.told("writes")

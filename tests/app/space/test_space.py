@@ -61,14 +61,14 @@ def test_a_fine_tuned_run_alone_and_a_space_without_runs_are_explained(rooms, ba
 
 def test_a_text_is_a_prefix_and_its_embeddings_are_those_of_its_tokens(rooms, backbone):
     made = looked(rooms, backbone, wish(["text:p, q<i>", "tiny-prefix"], "embeddings"))
-    assert [one.word for one in made.near if one.rank == 1] == [*"p, q<i>", "\n"]
-    assert all(one.score == pytest.approx(1, abs=1e-5) for one in made.near if one.rank == 1)
+    assert [one.word for one in made.nearest if one.rank == 1] == [*"p, q<i>", "\n"]
+    assert all(one.score == pytest.approx(1, abs=1e-5) for one in made.nearest if one.rank == 1)
 
 
 def test_a_second_look_computes_nothing_again(rooms, backbone, monkeypatch):
     first = looked(rooms, backbone, wish(head=2))
     with monkeypatch.context() as patch:
-        patch.setattr(analyses, "scene", None)
+        patch.setattr(analyses, "analyze", None)
         assert looked(rooms, backbone, wish(head=2)) is first
     other = looked(rooms, backbone, wish(head=1))
     assert other is not first and other.space.head == 0 and first.space.head == 1
@@ -81,7 +81,7 @@ def test_the_layers_beside_are_read_ahead_unless_something_newer_is_asked_for(la
     rooms.ahead(backbone, view, lambda: True)
     assert not rooms._scenes
     rooms.ahead(backbone, view, lambda: False)
-    monkeypatch.setattr(analyses, "scene", None)
+    monkeypatch.setattr(analyses, "analyze", None)
     monkeypatch.setattr(analyses, "pca", None)
     beside = fit(rooms, backbone, wish(layer=2)).view
     (made,) = [made for made, _, _ in rooms.look(backbone, beside)]
@@ -143,7 +143,7 @@ def test_a_model_that_cannot_be_loaded_is_told(lab):
 def test_words_and_texts_cannot_write_html(backbone, rooms):
     run = "text:<img src=x onerror=alert(1)>"
     made = looked(rooms, backbone, wish([run]))
-    first = made.near[0]
+    first = made.nearest[0]
     object.__setattr__(first, "word", '"><script>')
     for html in (view.detail(made, run, 0), view.overview(made, run, 0), view.verdict(made)):
         assert "<img" not in html and "<script" not in html

@@ -2,7 +2,7 @@
 
 import json
 
-from analysis.experiments.training_sampler import looker
+from analysis.experiments.training_sampler import make_sampler
 from core.config.train import TrainConfig
 from core.methods.registry import new_method
 from core.models.inputs import task_for
@@ -16,7 +16,7 @@ CONFIG = TrainConfig(length=3, batch=4, updates=10, watch=4, init="random", rate
 
 
 def train(tiny, folder, run_id, config=CONFIG, stop_after=None):
-    training = Training(tiny, task("e2e"), config, Store(folder), run_id, look=looker(tiny, task("e2e"), EXAMPLES[9]))
+    training = Training(tiny, task("e2e"), config, Store(folder), run_id, look=make_sampler(tiny, task("e2e"), EXAMPLES[9]))
     for step in training.steps(EXAMPLES[:6], []):
         if step.index == stop_after:
             (folder / run_id / STOP).touch()
@@ -45,7 +45,7 @@ def test_a_fine_tuned_copy_is_watched_too_with_checkpointing(tiny, tmp_path):
 
 def test_of_a_model_with_several_sites_the_layers_of_all_are_told_by_name(bart):
     form = task_for(bart, "summarization")
-    seen = looker(bart, form, ARTICLES[0])(new_method(bart, CONFIG))
+    seen = make_sampler(bart, form, ARTICLES[0])(new_method(bart, CONFIG))
     names = [f"{site} {layer}" for site, depth in (("encoder", 3), ("decoder", 2), ("cross", 2)) for layer in range(1, depth + 1)]
     assert seen["layers"] == names and len(seen["mass"]) == 7 and all(0 < share < 1 for share in seen["mass"])
 
@@ -55,7 +55,7 @@ def test_a_stop_from_outside_keeps_the_run_and_it_goes_on(tiny, tmp_path):
     assert (run.status, run.updates) == ("cancelled", 5) and not (run.folder / STOP).exists()
     assert json.loads((run.folder / "state.json").read_text())["pid"] is None
     training = resumed(Store(tmp_path), "r", lambda name: tiny)
-    training.look = looker(tiny, task("e2e"), EXAMPLES[9])
+    training.look = make_sampler(tiny, task("e2e"), EXAMPLES[9])
     assert [step.index for step in training.steps(EXAMPLES[:6], [])] == [6, 7, 8, 9, 10]
     assert training.run.status == "done" and [one["update"] for one in looks(run.folder)] == [0, 4, 8, 10]
 
