@@ -13,6 +13,7 @@ from app.cli.options import (
     add_model_options,
     add_parser,
     data_source,
+    describe_decoding,
     overrides,
 )
 from core.config.decode import DecodeConfig
@@ -53,8 +54,9 @@ def add_verb(verbs: Any) -> None:
     verb.add_argument("--batch", type=int, default=32, help="tables generated in one batch (default 32)")
     add_model_options(verb)
     add_config_options(verb, DecodeConfig, default="the paper's")
-    verb.epilog = """Decoding defaults are the paper's: beam 5, 5 to 100 new tokens, length penalty 1; for articles beam 6,
-11 to 62 new tokens, length penalty 0.8, no repeated 3-token phrase.
+    defaults = {"tables": paper_decoding(""), "articles": paper_decoding(SUMMARIZATION)}
+    verb.epilog = f"""Decoding defaults, the paper's:
+{describe_decoding(defaults)}
 
 Outputs of any system, in the official scripts' formats:
   --hyps-in out.txt --refs devel-conc.txt                         E2E: references in blocks with an empty line between

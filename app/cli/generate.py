@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from app.cli.common import load_backbone_and_run, say
-from app.cli.options import add_config_options, add_model_options, add_parser, hidden_alias, overrides
+from app.cli.options import add_config_options, add_model_options, add_parser, describe_decoding, hidden_alias, overrides
 from core.config.decode import DecodeConfig
 from core.config.decoding_defaults import usual_decoding
 from core.data.registry import parse_input
@@ -47,9 +47,9 @@ def add_verb(verbs: Any) -> None:
     hidden_alias(verb, "--form", "input_format", FORMS)
     add_model_options(verb)
     add_config_options(verb, DecodeConfig, default="see below")
-    verb.epilog = """Decoding defaults: tables greedy, at most 80 new tokens, no repeated 6-token phrase; articles beam 6,
-11 to 62 new tokens, no repeated 3-token phrase. Otherwise 5 beams, length penalty 1.5
-(1 for triples and texts), temperature 1, top-p 1, all tokens, seed 0."""
+    names = {"tables": "table", "triples and texts": "text", "articles": "article"}
+    defaults = {name: usual_decoding(form) for name, form in names.items()}
+    verb.epilog = f"Decoding defaults:\n{describe_decoding(defaults)}\nSampling: temperature 1, top-p 1, all tokens, seed 0."
 
 
 def generate(args: argparse.Namespace) -> int:

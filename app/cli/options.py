@@ -1,11 +1,13 @@
 """Options that several verbs share, and what each setting means in a sentence."""
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
+from core.config.decode import DecodeConfig
+from core.config.methods import METHODS
 from core.data.hub import is_hub
 from core.data.source import NAMES, DataSource
 from core.task import FORMS
@@ -16,14 +18,14 @@ HELP = {
     "mlp": "hidden size of the reparametrization MLP; 0 trains keys and values directly",
     "init": "how a prefix is initialized: random, zeros or words",
     "init_words": "with --init words: the words whose activations initialize the prefix",
-    "layers": "top_layers: how many of the last blocks are trained",
-    "bottleneck": "adapter: hidden units; 0 derives them from --share",
-    "share": "adapter: share of the backbone's parameters (0.03 is 3 %%); 0 comes close to a prefix of --length",
-    "instruction": "in_context: a sentence before the examples",
-    "shots": "in_context: the largest number of examples; as many as fit are used",
-    "context": "in_context: use exactly this text instead",
-    "rank": "lora: rank of the update matrices",
-    "lora_alpha": "lora: the updates are scaled by lora_alpha / rank",
+    "layers": "how many of the last blocks are trained",
+    "bottleneck": "hidden units; 0 derives them from --share",
+    "share": "share of the backbone's parameters (0.03 is 3 %%); 0 comes close to a prefix of --length",
+    "instruction": "a sentence before the examples",
+    "shots": "the largest number of examples; as many as fit are used",
+    "context": "use exactly this text instead",
+    "rank": "rank of the update matrices",
+    "lora_alpha": "the updates are scaled by lora_alpha / rank",
     "rate": "peak learning rate",
     "epochs": "passes over the data",
     "updates": "stop after this many updates instead",
@@ -83,11 +85,25 @@ def add_config_options(verb: argparse.ArgumentParser, config: type, skip: Sequen
         assert field.default is not MISSING
         option, kind = "--" + field.name.replace("_", "-"), type(field.default)
         value = f"default: {default}" if default else f"default {field.default}"
-        help_ = f"{HELP[field.name]} ({value})" if field.name in HELP else value
+        methods = [name for name, info in METHODS.items() if field.name in info.settings]
+        owners = f"{', '.join(methods)}: " if methods else ""
+        help_ = f"{owners}{HELP[field.name]} ({value})" if field.name in HELP else value
         if kind is bool:
             verb.add_argument(option, action="store_true", default=None, help=help_)
         else:
             verb.add_argument(option, type=kind, default=None, help=help_, metavar=kind.__name__.upper())
+
+
+def describe_decoding(defaults: Mapping[str, DecodeConfig]) -> str:
+    """Return the decoding of each kind of input, for a verb's epilog."""
+    return "\n".join(f"  {name:18} {_in_words(decode)}" for name, decode in defaults.items())
+
+
+def _in_words(decode: DecodeConfig) -> str:
+    line = f"{decode.describe()}, {decode.min_new} to {decode.max_new} new tokens"
+    if decode.mode == "beam":
+        return line
+    return f"{line}\n{'':20} (with --mode beam: {decode.beams} beams, length penalty {decode.length_penalty:g})"
 
 
 def overrides(args: argparse.Namespace, config: type) -> dict[str, Any]:

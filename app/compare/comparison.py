@@ -204,7 +204,7 @@ def _close(seen: Comparison, seconds: float) -> None:
     if any(column.state == "cancelled" for column in seen.columns.values()):
         seen.phase, seen.say = "cancelled", f"after {seconds:.1f} s. What was written so far is kept and marked."
     else:
-        seen.phase, seen.say = "done", f"in {seconds:.1f} s: {describe(seen.ask.decode)}, the same for every column."
+        seen.phase, seen.say = "done", f"in {seconds:.1f} s: {seen.ask.decode.describe()}, the same for every column."
 
 
 def subject(seen: Comparison) -> Subject:
@@ -224,13 +224,3 @@ def subject(seen: Comparison) -> Subject:
         if column.ids
     }
     return Subject(seen.ask.name, seen.ask.source, seen.ask.decode, columns, seen.ask.form)
-
-
-def describe(decode: DecodeConfig) -> str:
-    """The decoding in words."""
-    once = f", never {decode.no_repeat} tokens in a row twice" if decode.no_repeat else ""
-    if decode.mode == "beam":
-        return f"beam search with {decode.beams} beams, length penalty {decode.length_penalty:g}{once}"
-    if decode.mode == "sample":
-        return f"sampled with seed {decode.seed}, temperature {decode.temperature:g}, top-p {decode.top_p:g}{once}"
-    return f"greedy, the likeliest token each time{once}"

@@ -2,7 +2,6 @@
 
 from analysis.metrics.base import Score
 from app.compare.columns import chips
-from app.compare.comparison import describe
 from app.compare.example_buttons import words_of_topic
 from app.compare.gallery import Gallery, Told
 from app.shared.examples import Sample, samples
@@ -37,7 +36,7 @@ def _state(seen: Gallery) -> str:
     runs = " and ".join(run.id for run in seen.runs.values())
     state = f"{seen.done} of {len(seen.texts)} texts" if seen.open or seen.done < len(seen.texts) else f"{seen.done} texts"
     ended = "" if seen.open or seen.done == len(seen.texts) else "; stopped"
-    return f"{runs}, {describe(seen.decode)}: {state}{ended}."
+    return f"{runs}, {seen.decode.describe()}: {state}{ended}."
 
 
 def progress(seen: Gallery) -> tuple[str, str]:

@@ -7,11 +7,12 @@ from core.config.base import Config
 
 @dataclass(frozen=True)
 class DecodeConfig(Config):
-    """How text is generated. Every field is set here, so that a model's own defaults cannot leak in.
+    """How text is generated. Every field is set here, so that a model's own generation defaults cannot leak in.
 
-    `mode`: "greedy", "sample" (temperature, top_k, top_p; one generator per row, from its seed) or
-    "beam" (`beams`, `length_penalty`). `min_new` and `max_new` count generated tokens, the end included.
-    `no_repeat` > 0: no so many tokens in a row are written twice (Paulus et al. 2018, §2.5; 3 in BART's summaries).
+    `mode`: "greedy", "sample" (`temperature`, `top_k`, `top_p`; one random generator per text, seeded with `seed`) or
+    "beam" (`beams`, `length_penalty`). `min_new` and `max_new` count generated tokens, the end token included.
+    `no_repeat`: n-grams of this size are not repeated (Paulus et al., 2018, section 2.5; 3 in BART's summaries); 0 allows them.
+    Raises BadConfig for a value out of range.
     """
 
     mode: str = "greedy"
@@ -36,3 +37,12 @@ class DecodeConfig(Config):
         self._check_number("length_penalty", -10, 10)
         self._check_number("no_repeat", 0, 1000, whole=True)
         self._check_number("seed", 0, 2**63 - 1, whole=True)
+
+    def describe(self) -> str:
+        """The decoding in words, without the lengths."""
+        phrases = f", no phrase of {self.no_repeat} tokens repeated" if self.no_repeat else ""
+        if self.mode == "beam":
+            return f"beam search with {self.beams} beams, length penalty {self.length_penalty:g}{phrases}"
+        if self.mode == "sample":
+            return f"sampled with seed {self.seed}, temperature {self.temperature:g}, top-p {self.top_p:g}{phrases}"
+        return f"greedy, the likeliest token each time{phrases}"
