@@ -2,12 +2,13 @@
 
 import argparse
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from app.cli.common import say
 from app.cli.options import add_parser
+from core.errors import BadInput
 from core.pretraining.config import PRESETS, PretrainConfig
 
 
@@ -17,7 +18,7 @@ def add_verb(verbs: Any) -> None:
     about = "train a small backbone from plain text; resumes where it was stopped"
     verb = add_parser(verbs, "pretrain", about, example, pretrain)
     verb.add_argument("--preset", default="mini-gpt2", choices=list(PRESETS))
-    verb.add_argument("--corpus", required=True, help="folder of .txt or .txt.gz files; documents end with a line <|endoftext|>")
+    verb.add_argument("--corpus", help="folder of .txt or .txt.gz files; documents end with a line <|endoftext|>")
     verb.add_argument("--records", help="folder of structured records (see the model card)")
     verb.add_argument(
         "--withhold", help="folder of summarization sets whose validation and test rows, and news openings, are excluded"
@@ -26,27 +27,77 @@ def add_verb(verbs: Any) -> None:
     verb.add_argument("--tokens", type=float, help="number of training tokens (default: the preset's)")
     verb.add_argument("--minutes", type=float, help="training time, instead of a number of tokens")
     verb.add_argument("--start", help="folder of a small GPT-2: start from its tokenizer and word embeddings, with copying heads")
+    verb.add_argument("--continue-from", metavar="FOLDER", help="a model of the preset's shape: start from all its weights")
     verb.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
+    verb.add_argument("--speed", action="store_true", help="only measure tokens a second, beside plain autocast, and stop")
+    far = verb.add_argument_group("on another machine")
+    far.add_argument("--pack", metavar="FILE", help="only write the prepared corpus to one small file, and stop")
+    far.add_argument("--without", nargs="+", default=[], metavar="STREAM", help="texts to leave out of --pack")
+    far.add_argument("--packed", metavar="FILE", help="train on a file of --pack, instead of --corpus")
+    far.add_argument("--workers", type=int, default=0, help="processes that draw batches ahead (for a GPU: its cores less two)")
+    far.add_argument("--batch-tokens", type=int, help="tokens of an update (default: the preset's)")
+    far.add_argument("--pass-tokens", type=int, help="tokens of one forward pass (default 6144)")
+    far.add_argument("--muon-rate", type=float, help="learning rate of the matrices (default: the preset's)")
+    far.add_argument("--adam-rate", type=float, help="learning rate of the rest (default: the preset's)")
+    far.add_argument("--compiled", action="store_true", help="use torch.compile, on CUDA")
+    far.add_argument("--pieces", metavar="FOLDER", help="at each checkpoint, write the model here in files under 16 MB")
+    far.add_argument("--join", metavar="FOLDER", help="only join such files to a model in --out, and stop")
 
 
 def pretrain(args: argparse.Namespace) -> int:
-    """Prepare the corpus once, then train and export."""
+    """Prepare the corpus once, then train and export; or do one of the steps alone."""
+    from core.models.backbone import pick_device
+    from core.pretraining.pack import join_pieces, pack_corpus
+    from core.pretraining.speed import compare_speed
+
+    out = Path(args.out)
+    if args.join:
+        join_pieces(Path(args.join), out)
+        print(json.dumps({"model": str(out)}) if args.json else f"The model is in {out}.")
+        return 0
+    config, device = _config(args), pick_device(args.device)
+    _prepare(args, config, out)
+    if args.pack:
+        size = pack_corpus(out / "corpus", Path(args.pack), args.without)
+        print(json.dumps({"file": args.pack, "bytes": size}) if args.json else f"{args.pack} has {size / 1e6:.1f} MB.")
+        return 0
+    if args.speed:
+        speed = compare_speed(config, out / "corpus")
+        sentence = (
+            f"Tokens a second: {speed.plain:,.0f} with plain autocast, {speed.fast:,.0f} as trained ({speed.ratio:.2f} times)."
+        )
+        print(json.dumps(asdict(speed) | {"ratio": round(speed.ratio, 2)}) if args.json else sentence)
+        return 0
+    return _train(args, config, out, device)
+
+
+def _prepare(args: argparse.Namespace, config: PretrainConfig, out: Path) -> None:
+    from core.pretraining.corpus import prepare
+    from core.pretraining.pack import unpack_corpus
+    from core.pretraining.withheld import Withheld
+
+    say(args, "Preparing the corpus (once) …")
+    if args.packed:
+        unpack_corpus(Path(args.packed), out / "corpus")
+        return
+    if not args.corpus:
+        raise BadInput("There is no text to train on. Give a folder with --corpus, or a packed one with --packed.")
+    records = Path(args.records) if args.records else None
+    withheld = Withheld(Path(args.withhold)) if args.withhold else None
+    words = config.start or config.continue_from
+    prepare(Path(args.corpus), records, out / "corpus", config.vocabulary, config.seed, words, withheld)
+
+
+def _train(args: argparse.Namespace, config: PretrainConfig, out: Path, device: Any) -> int:
     from tqdm import tqdm
 
-    from core.models.backbone import pick_device
-    from core.pretraining.corpus import prepare
     from core.pretraining.export import export
     from core.pretraining.loop import pretrain as steps
     from core.pretraining.model_card import hardware
-    from core.pretraining.withheld import Withheld
+    from core.pretraining.pack import write_pieces
 
-    config, out, device = _config(args), Path(args.out), pick_device(args.device)
-    say(args, "Preparing the corpus (once) …")
-    records = Path(args.records) if args.records else None
-    withheld = Withheld(Path(args.withhold)) if args.withhold else None
-    prepare(Path(args.corpus), records, out / "corpus", config.vocabulary, config.seed, config.start, withheld)
     with tqdm(disable=args.json, unit="update", smoothing=0.05) as bar:
-        for step in steps(config, out / "corpus", out, device):
+        for step in steps(config, out / "corpus", out, device, args.workers):
             bar.total, bar.n = step.total, step.index
             losses = {"loss": f"{step.loss:.3f}"} | {name: f"{loss:.3f}" for name, loss in step.valid.items()}
             bar.set_postfix(losses, refresh=False)
@@ -54,6 +105,8 @@ def pretrain(args: argparse.Namespace) -> int:
             if args.json and step.valid:
                 record = {"update": step.index, "tokens": step.tokens, "loss": step.loss, "valid": step.valid}
                 print(json.dumps(record), flush=True)
+            if args.pieces and step.saved:
+                write_pieces(export(out, out / args.preset, hardware(device)), Path(args.pieces))
     folder = export(out, out / args.preset, hardware(device))
     sentence = f"The model is in {folder}; open it with: python launch.py --backbone {folder}"
     print(json.dumps({"model": str(folder)}) if args.json else sentence)
@@ -62,8 +115,9 @@ def pretrain(args: argparse.Namespace) -> int:
 
 def _config(args: argparse.Namespace) -> PretrainConfig:
     config = PRESETS[args.preset]
-    if args.tokens:
-        config = replace(config, tokens=int(args.tokens))
-    if args.minutes:
-        config = replace(config, minutes=args.minutes)
-    return replace(config, start=str(Path(args.start).resolve())) if args.start else config
+    given = {
+        name: getattr(args, name) for name in ("batch_tokens", "pass_tokens", "muon_rate", "adam_rate", "compiled", "minutes")
+    }
+    given |= {"tokens": int(args.tokens) if args.tokens else None}
+    given |= {name: str(Path(getattr(args, name)).resolve()) for name in ("start", "continue_from") if getattr(args, name)}
+    return replace(config, **{name: value for name, value in given.items() if value})

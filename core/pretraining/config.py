@@ -23,13 +23,17 @@ class PretrainConfig:
     positions: int = 512
     vocabulary: int = 8192
     start: str = ""  # a bundled GPT-2, or a folder's absolute path: its words and embeddings begin the run, which can copy
+    continue_from: str = ""  # a folder's absolute path: a model of this shape whose weights and tokenizer the run goes on from
     batch_tokens: int = 6144
+    pass_tokens: int = 6144  # that one forward pass of next_token takes, at most
+    compiled: bool = False  # torch.compile, on CUDA
     muon_rate: float = 0.02
     adam_rate: float = 3e-3
     decay_share: float = 0.5
     warmup: int = 0  # updates over which the rates rise
     full_length_share: float = 0.3
     record_share: float = 1 / 6
+    span_share: float = 0.0  # of the rows; next_token only
     news_share: float = 0.0  # denoising: of the rows; the rest is drawn from the other texts in proportion to their size
     summary_every: int = 5  # denoising: one step in so many is of pseudo-summaries
     validate_every: int = 250
@@ -38,7 +42,19 @@ class PretrainConfig:
 
 
 PRESETS = {
-    "mini-gpt2": PretrainConfig(tokens=30_000_000, decay_share=0.8, warmup=10, save_every=240, validate_every=240),
+    "mini-gpt2": PretrainConfig(
+        tokens=150_000_000,
+        batch_tokens=24_576,
+        muon_rate=0.01,
+        adam_rate=1.5e-3,
+        decay_share=0.25,
+        warmup=20,
+        full_length_share=0.1,
+        record_share=0.15,
+        span_share=0.4,
+        save_every=40,
+        validate_every=40,
+    ),
     "mini-bart": PretrainConfig(
         tokens=30_000_000,
         objective="denoising",

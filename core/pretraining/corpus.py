@@ -81,7 +81,7 @@ def tokenizer_of(name: str) -> Tokenizer | None:
     """The tokenizer of a bundled model, or of one in a folder given by its absolute path; None without a name."""
     if not name:
         return None
-    path = paths.MODELS / name / "tokenizer.json"
+    path = paths.MODELS / name / "tokenizer.json"  # an absolute path stays itself
     if not path.is_file():
         raise BadInput(f"A run can begin with a model's words where its folder has a tokenizer.json; {path.parent} has none.")
     return Tokenizer.from_file(str(path))

@@ -60,6 +60,8 @@ class Denoising:
 
     valid_names = ("mix", "denoising", "summaries")
 
+    autocast = True
+
     def __init__(self, config: PretrainConfig, folder: Path) -> None:
         self.config, self.folder = config, folder
         self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
@@ -101,6 +103,9 @@ class Denoising:
         """Give a new model what the run starts with, if anything; BadInput where that cannot be had."""
         if self.config.start:
             start_bart(model, trained(self.config.start, self.config.width))
+
+    def optimise(self, model: Any) -> None:
+        """Leave a model as it is: autocast serves it well."""
 
     def loss(self, model: Any, batch: Pairs) -> torch.Tensor:
         """Mean loss in nats a target token; logits are computed where a target stands and nowhere else."""

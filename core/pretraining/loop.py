@@ -1,13 +1,12 @@
 """The one pre-training loop: `launch.py pretrain --preset mini-gpt2` or `mini-bart`.
 
 Muon on the blocks' matrices, AdamW on embeddings, biases and norms; a constant rate, then linear
-decay; bf16 autocast. What the model is, what a batch is and what its loss is belong to the recipes
-(causal.py, denoising.py). Resumable: the checkpoint holds weights, optimiser state, the step and the
-data generator's state.
+decay; bf16. What the model is, what a batch is and what its loss is belong to the recipes
+(causal.py, denoising.py). Resumable: the checkpoint holds weights, optimiser state and the step, which
+the batches of an update are drawn from.
 """
 
 import csv
-import json
 import os
 import re
 import time
@@ -23,6 +22,7 @@ from torch import nn
 from core.pretraining.config import PretrainConfig
 from core.pretraining.denoising import Denoising
 from core.pretraining.next_token import NextToken
+from core.pretraining.prefetch import Batches
 
 
 class Batch(Protocol):
@@ -39,10 +39,13 @@ class Recipe(Protocol):
     """One way to pre-train; see `NextToken` for what each part does."""
 
     valid_names: tuple[str, ...]
+    autocast: bool
 
     def new_model(self, device: torch.device) -> Any: ...
 
     def initialise(self, model: Any) -> None: ...
+
+    def optimise(self, model: Any) -> None: ...
 
     def open(self) -> None: ...
 
@@ -66,6 +69,7 @@ class PretrainStep:
     rate: float
     seconds: float
     valid: dict[str, float]
+    saved: bool = False  # whether a checkpoint was written after it
 
 
 def recipe_of(config: PretrainConfig, folder: Path) -> Recipe:
@@ -97,7 +101,7 @@ def done_share(config: PretrainConfig, tokens: int, seconds: float) -> float:
 
 
 def _loss(recipe: Recipe, model, batch) -> torch.Tensor:
-    with torch.autocast(model.device.type, dtype=torch.bfloat16):
+    with torch.autocast(model.device.type, dtype=torch.bfloat16, enabled=recipe.autocast):
         return recipe.loss(model, batch)
 
 
@@ -111,11 +115,11 @@ def validate(recipe: Recipe, model, sets: dict[str, list[Any]]) -> dict[str, flo
     return recipe.mixed(losses)
 
 
-def pretrain(config: PretrainConfig, folder: Path, out: Path, device: torch.device) -> Iterator[PretrainStep]:
+def pretrain(config: PretrainConfig, folder: Path, out: Path, device: torch.device, workers: int = 0) -> Iterator[PretrainStep]:
     """Train on the prepared corpus in `folder`, with checkpoints and `loss.csv` in `out`; go on where a checkpoint stands.
 
     A changed budget on resuming moves the end (and the start of the decay) of the run. A line of `loss.csv` holds the
-    mean training loss since the line before.
+    mean training loss since the line before. With `workers`, that many processes draw the batches ahead.
     """
     out.mkdir(parents=True, exist_ok=True)
     recipe = recipe_of(config, folder)
@@ -123,15 +127,16 @@ def pretrain(config: PretrainConfig, folder: Path, out: Path, device: torch.devi
     if not resumed:  # else what the run began with may be gone, and is not needed any more
         recipe.initialise(model)
     model = model.to(device).train()
+    recipe.optimise(model)
     opts = optimisers(model, config)
-    rng = np.random.default_rng(config.seed)
     step, tokens, before = 0, 0, 0.0
     if resumed:
-        state = _resume(out, model, opts, rng)
+        state = _resume(out, model, opts)
         step, tokens, before = state["step"], state["tokens"], state["seconds"]
-        config = replace(config, start=state["config"].get("start", ""))
-    recipe.open()
-    held_out = recipe.validation()
+        config = replace(config, **{name: state["config"].get(name, "") for name in ("start", "continue_from")})
+    if not workers:
+        recipe.open()
+    draw, held_out = Batches(recipe, workers), recipe.validation()
     began, new_log = time.monotonic() - before, not (out / "loss.csv").exists()
     done = done_share(config, tokens, before)
     with open(out / "loss.csv", "a", newline="") as handle:
@@ -141,24 +146,26 @@ def pretrain(config: PretrainConfig, folder: Path, out: Path, device: torch.devi
         recent: list[float] = []
         while done < 1:
             factor = rate_factor(done, config.decay_share) * min(1.0, (step + 1) / (config.warmup + 1))
-            loss, used = _update(recipe, model, opts, recipe.batches(step, done, rng), config, factor)
+            loss, used = train_update(recipe, model, opts, draw(step, done), config, factor)
             step, tokens, seconds = step + 1, tokens + used, time.monotonic() - began
             done = done_share(config, tokens, seconds)
             last = done >= 1
             valid = validate(recipe, model, held_out) if last or step % config.validate_every == 0 else {}
             recent.append(loss)
-            report = PretrainStep(step, max(step, round(step / done)), tokens, loss, factor, seconds, valid)
+            saved = last or step % config.save_every == 0
+            report = PretrainStep(step, max(step, round(step / done)), tokens, loss, factor, seconds, valid, saved)
             if valid or step % 20 == 0:
                 marks = [f"{valid[key]:.4f}" if key in valid else "" for key in recipe.valid_names]
                 log.writerow([step, tokens, f"{sum(recent) / len(recent):.4f}", f"{factor:.4f}", f"{seconds:.1f}", *marks])
                 handle.flush()
                 recent.clear()
-            if last or step % config.save_every == 0:
-                _save(out, model, opts, rng, {"step": step, "tokens": tokens, "seconds": seconds, "config": asdict(config)})
+            if saved:
+                _save(out, model, opts, {"step": step, "tokens": tokens, "seconds": seconds, "config": asdict(config)})
             yield report
+    draw.close()
 
 
-def _update(recipe: Recipe, model, opts, batches: list[Any], config: PretrainConfig, factor: float) -> tuple[float, int]:
+def train_update(recipe: Recipe, model, opts, batches: list[Any], config: PretrainConfig, factor: float) -> tuple[float, int]:
     """One update over all of `batches`: the mean loss over their targets, and the tokens read."""
     for opt, peak in zip(opts, (config.muon_rate, config.adam_rate), strict=True):
         opt.zero_grad(set_to_none=True)
@@ -175,21 +182,16 @@ def _update(recipe: Recipe, model, opts, batches: list[Any], config: PretrainCon
     return mean, sum(batch.tokens for batch in batches)
 
 
-def _save(out: Path, model, opts, rng, state: dict) -> None:
-    state = state | {
-        "model": model.state_dict(),
-        "optimisers": [opt.state_dict() for opt in opts],
-        "rng": json.dumps(rng.bit_generator.state),
-    }
+def _save(out: Path, model, opts, state: dict) -> None:
+    state = state | {"model": model.state_dict(), "optimisers": [opt.state_dict() for opt in opts]}
     torch.save(state, out / "checkpoint.tmp")
     os.replace(out / "checkpoint.tmp", out / "checkpoint.pt")
 
 
-def _resume(out: Path, model, opts, rng) -> dict[str, Any]:
+def _resume(out: Path, model, opts) -> dict[str, Any]:
     """Put everything back as the checkpoint has it, which is returned."""
     state = torch.load(out / "checkpoint.pt", map_location=model.device, weights_only=True)
     model.load_state_dict(state["model"])
     for opt, saved in zip(opts, state["optimisers"], strict=True):
         opt.load_state_dict(saved)
-    rng.bit_generator.state = json.loads(state["rng"])
     return state

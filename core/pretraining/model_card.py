@@ -29,7 +29,11 @@ def hardware(device: torch.device) -> str:
 def card(name: str, config: PretrainConfig, state: dict[str, Any], parameters: int, corpus: dict[str, Any], ran_on: str) -> str:
     """The card's text, from a checkpoint's `state` (step, tokens, seconds) and what `corpus.json` holds."""
     layers = f"{config.layers} + {config.decoder_layers} layers" if config.decoder_layers else f"{config.layers} layers"
-    begun = f"tokenizer and word embeddings of {Path(config.start).name}, heads that copy" if config.start else "random numbers"
+    begun = "random numbers"
+    if config.start:
+        begun = f"tokenizer and word embeddings of {Path(config.start).name}, heads that copy"
+    if config.continue_from:
+        begun = f"all weights and the tokenizer of a model in a folder named {Path(config.continue_from).name}"
     facts = {
         "parameters": f"{parameters:,}: {layers}, width {config.width}, {config.heads} heads, {config.positions} positions, "
         f"{config.vocabulary:,} words, tied embeddings",
@@ -46,8 +50,25 @@ def card(name: str, config: PretrainConfig, state: dict[str, Any], parameters: i
     return "\n".join(
         [f"# {name}", "", "| | |", "|---|---|", *rows, "", "## Text it was drawn from", ""]
         + ["| text | documents | tokens |", "|---|---|---|", *read, ""]
+        + ([_shares(config), ""] if config.objective == "next_token" else [])
         + ["One document in 200 is held out; `loss.csv` has the losses along the way, in nats a target token.", ""]
     )
+
+
+def _shares(config: PretrainConfig) -> str:
+    """What the windows of a next-token run hold, so that nobody takes table-to-text for new to the model."""
+    text = 1 - config.record_share - config.span_share
+    sentences = [
+        f"{text:.0%} of the windows are running text, and {config.record_share:.0%} are tables, most of them with sentences."
+    ]
+    if config.span_share:
+        sentences.append(
+            f"{config.span_share:.0%} are span records: sentences of the running text, each after a table of its names, dates, "
+            "quantities and phrases that was made without labels (`core/pretraining/spans.py`); in some, all names are made up. "
+            "In these only the sentences are learned."
+        )
+    sentences.append("So the model has learned to write sentences from records before any prefix is trained for it.")
+    return " ".join(sentences)
 
 
 def last_losses(log: Path) -> dict[str, float]:

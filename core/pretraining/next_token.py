@@ -4,6 +4,7 @@ Windows of half the positions first (cheaper attention), all positions at the en
 offsets on the short ones so that every position is trained.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,19 +12,22 @@ from typing import Any
 import numpy as np
 import torch
 from torch.nn import functional as F
-from transformers import AttentionInterface, GPT2Config, GPT2LMHeadModel
+from transformers import GPT2Config, GPT2LMHeadModel
 
+from core.pretraining.bf16 import train_in_bf16
 from core.pretraining.config import PretrainConfig
 from core.pretraining.corpus import Windows
 from core.pretraining.induction_init import start_gpt2, trained
+from core.pretraining.span_windows import SpanWindows
 
 
 @dataclass(frozen=True)
 class Window:
-    """Token ids (B, T + 1) whose first stands at position `offset`."""
+    """Token ids (B, T + 1) whose first stands at position `offset`, and which of them (B, T) are targets (None: all)."""
 
     ids: torch.Tensor
     offset: int = 0
+    scored: torch.Tensor | None = None
 
     @property
     def tokens(self) -> int:
@@ -31,28 +35,19 @@ class Window:
 
     @property
     def targets(self) -> int:
-        return self.ids[:, 1:].numel()
-
-
-def _causal_matmul_attention(module, query, key, value, attention_mask, scaling=None, dropout=0.0, **kwargs):
-    """Plain matrix products: on a CPU a fifth faster to train than the fused kernel at these lengths."""
-    length = query.shape[-2]
-    future = torch.ones(length, length, dtype=torch.bool, device=query.device).triu(1)
-    scores = (query * (scaling or query.shape[-1] ** -0.5)) @ key.transpose(-1, -2)  # (B, H, T, T)
-    weights = scores.masked_fill(future, float("-inf")).softmax(-1)
-    return (weights @ value).transpose(1, 2), weights  # (B, T, H, D)
-
-
-AttentionInterface.register("causal_matmul", _causal_matmul_attention)
+        return self.ids[:, 1:].numel() if self.scored is None else int(self.scored.sum())
 
 
 class NextToken:
     """The recipe's parts that the loop calls: the model, the batches, the loss, what is validated on."""
 
-    valid_names = ("mix", "text", "records")
+    valid_names: tuple[str, ...] = ("mix", "text", "records", "spans")
+
+    autocast = True
 
     def __init__(self, config: PretrainConfig, folder: Path) -> None:
         self.config, self.folder = config, folder
+        self.cross_entropy: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] | None = None
 
     def new_model(self, device: torch.device) -> GPT2LMHeadModel:
         """A GPT-2 of the configured shape for a device, on the CPU still, randomly initialised from the seed."""
@@ -72,18 +67,28 @@ class NextToken:
             bos_token_id=0,
             eos_token_id=0,
             pad_token_id=0,
-            attn_implementation="sdpa" if device.type == "cuda" else "causal_matmul",
+            attn_implementation="sdpa",
         )
         return GPT2LMHeadModel(shape)
 
     def initialise(self, model: Any) -> None:
         """Give a new model what the run starts with, if anything; BadInput where that cannot be had."""
-        if self.config.start:
+        if self.config.continue_from:
+            model.load_state_dict(trained(self.config.continue_from, self.config.width).state_dict())
+        elif self.config.start:
             start_gpt2(model, trained(self.config.start, self.config.width))
+
+    def optimise(self, model: Any) -> None:
+        """Make a model on its device fast to train."""
+        if model.device.type == "cpu":
+            self.cross_entropy, self.autocast = train_in_bf16(model), False
+        elif self.config.compiled:
+            model.transformer.compile()
 
     def open(self) -> None:
         """Open the training text."""
-        self.windows = Windows(self.folder, "train", self.config.record_share)
+        self.windows = Windows(self.folder, "train", self.config.record_share / (1 - self.config.span_share))
+        self.spans = SpanWindows(self.folder, "train") if self.config.span_share else None
 
     def batches(self, step: int, done: float, rng: np.random.Generator) -> list[Window]:
         """One update's windows, at `done` (0 to 1) of the run."""
@@ -94,14 +99,28 @@ class NextToken:
         if not full and rng.random() < 0.5:
             offset = int(rng.integers(0, config.positions - length + 1))
         length = min(length, config.positions - offset)
-        return [Window(torch.from_numpy(self.windows.batch(config.batch_tokens // length, length + 1, rng)), offset)]
+        rows, most = config.batch_tokens // length, max(1, config.pass_tokens // length)
+        return [self._window(min(most, rows - first), length, offset, rng) for first in range(0, rows, most)]
+
+    def _window(self, rows: int, length: int, offset: int, rng: np.random.Generator) -> Window:
+        """Rows of text and real records, then rows of span records."""
+        count = int(rng.binomial(rows, self.config.span_share)) if self.spans else 0
+        ids = self.windows.batch(rows - count, length + 1, rng)
+        if self.spans is None:
+            return Window(torch.from_numpy(ids), offset)
+        span_ids, told = self.spans.batch(count, length + 1, rng)
+        scored = np.concatenate([np.ones(ids.shape, dtype=bool), told])[:, 1:]
+        return Window(torch.from_numpy(np.concatenate([ids, span_ids])), offset, torch.from_numpy(scored))
 
     def loss(self, model: Any, batch: Window) -> torch.Tensor:
-        """Mean loss in nats a token."""
+        """Mean loss in nats a target token; logits are computed where a target stands and nowhere else."""
         ids = batch.ids.to(model.device)
         positions = torch.arange(batch.offset, batch.offset + ids.shape[1] - 1, device=ids.device)[None]
-        logits = model(input_ids=ids[:, :-1], position_ids=positions, use_cache=False).logits
-        return F.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten())
+        hidden = model.transformer(input_ids=ids[:, :-1], position_ids=positions, use_cache=False).last_hidden_state
+        scored = torch.ones_like(ids[:, 1:], dtype=torch.bool) if batch.scored is None else batch.scored.to(ids.device)
+        if self.cross_entropy is None:
+            return F.cross_entropy(model.lm_head(hidden[scored]), ids[:, 1:][scored])
+        return self.cross_entropy(hidden[scored], ids[:, 1:][scored])
 
     def validation(self) -> dict[str, list[Window]]:
         """Fixed held-out windows: of text alone and, where the corpus has them, of records alone."""
@@ -113,9 +132,15 @@ class NextToken:
             rng = np.random.default_rng(1)
             rows = [windows.batch(8, self.config.positions + 1, rng) for _ in range(6)]
             sets[name] = [Window(torch.from_numpy(ids)) for ids in rows]
+        if self.config.span_share:
+            spans, rng = SpanWindows(self.folder, "valid"), np.random.default_rng(1)
+            pairs = [spans.batch(8, self.config.positions + 1, rng) for _ in range(6)]
+            sets["spans"] = [Window(torch.from_numpy(ids), 0, torch.from_numpy(told[:, 1:])) for ids, told in pairs]
         return sets
 
     def mixed(self, losses: dict[str, float]) -> dict[str, float]:
         """The validation losses with that of the training mix."""
-        share = self.config.record_share if "records" in losses else 0.0
-        return losses | {"mix": (1 - share) * losses["text"] + share * losses.get("records", 0.0)}
+        shares = {"records": self.config.record_share, "spans": self.config.span_share}
+        shares = {name: share for name, share in shares.items() if name in losses}
+        mix = (1 - sum(shares.values())) * losses["text"] + sum(share * losses[name] for name, share in shares.items())
+        return losses | {"mix": mix}

@@ -33,10 +33,14 @@ STATING_ACTS = ("inform", "recommend", "give_opinion", "suggest")
 
 @dataclass(frozen=True)
 class Record:
-    """Fields in their source order, and the sentence that tells them ("" for a bare table)."""
+    """Fields in their source order, and the sentence that says them ("" for a bare table).
+
+    `subjects`, where given, are those of the fields, one each; else all are about the first field's value.
+    """
 
     fields: tuple[tuple[str, str], ...]
     sentence: str
+    subjects: tuple[str, ...] = ()
 
 
 def read_set(path: Path) -> Iterator[Record]:
@@ -156,6 +160,11 @@ JOINTS = ("\n", "\n", "\n", " -> ", "\nText: ", "\n\n", "\nDescription: ")
 
 def documents(records: list[Record], rng: random.Random) -> Iterator[str]:
     """Render one set's records as documents: one record each, or (a third of the records) 2 to 6 in one style."""
+    return ("".join(text for text, _ in parts) for parts in render(records, rng))
+
+
+def render(records: list[Record], rng: random.Random) -> Iterator[list[tuple[str, bool]]]:
+    """The same documents in parts: (text, whether it is a sentence)."""
     order = list(records)
     rng.shuffle(order)
     start = 0
@@ -165,13 +174,49 @@ def documents(records: list[Record], rng: random.Random) -> Iterator[str]:
         start += count
 
 
-def _document(records: list[Record], rng: random.Random) -> str:
+def _document(records: list[Record], rng: random.Random) -> list[tuple[str, bool]]:
     layout, joint, shuffled = rng.choice(LAYOUTS), rng.choice(JOINTS), rng.random() < 0.3
-    underscores = rng.random() < 0.5
-    parts = []
+    style = rng.choice(KEY_STYLES)
+    underscores = layout is _triples and rng.random() < 0.5  # as in WebNLG's names
+    parts: list[tuple[str, bool]] = []
     for record in records:
-        fields = [(key if underscores else key.replace("_", " "), value) for key, value in record.fields]
+        order = list(range(len(record.fields)))
         if shuffled:
-            rng.shuffle(fields)
-        parts.append(layout(fields) + (joint + record.sentence if record.sentence else ""))
-    return "\n\n".join(parts)
+            rng.shuffle(order)
+        fields = [(style(record.fields[place][0]), record.fields[place][1]) for place in order]
+        table = layout(fields)
+        if layout is _triples and record.subjects:
+            triples = [(record.subjects[place] or fields[0][1], *field) for place, field in zip(order, fields, strict=True)]
+            table = " | ".join(f"{subject} : {key} : {value}" for subject, key, value in triples if subject != value) or table
+        table = ("\n\n" if parts else "") + (re.sub(r"(?<=\w) (?=\w)", "_", table) if underscores else table)
+        if not record.sentence:
+            parts.append((table, False))
+        elif joint.endswith(" "):  # a space is part of the word after it, as tokenizers see it
+            parts += [(table + joint[:-1], False), (" " + record.sentence, True)]
+        else:
+            parts += [(table + joint, False), (record.sentence, True)]
+    return parts
+
+
+def _plain(key: str) -> str:
+    return key.replace("_", " ")
+
+
+def _as_it_is(key: str) -> str:
+    return key
+
+
+def _snake_case(key: str) -> str:
+    return key.replace(" ", "_")
+
+
+def _camel_case(key: str) -> str:
+    first, *others = _plain(key).split(" ")
+    return first + "".join(word.capitalize() for word in others)
+
+
+def _title_case(key: str) -> str:
+    return _plain(key).title()
+
+
+KEY_STYLES: tuple[Callable[[str], str], ...] = (*[_plain] * 5, *[_as_it_is] * 3, _snake_case, _camel_case, _title_case)

@@ -1,0 +1,79 @@
+"""Names that no text holds, in place of the names in a record and its sentence: they can only be copied."""
+
+import random
+import re
+from collections.abc import Iterable
+
+from core.pretraining.field_names import FUNCTION_WORDS, HEADS, MONTHS
+from core.pretraining.records import Record
+
+NAMES, NUMBERS = 0.4, 0.25  # shares of the records with other names, and with other numbers
+_SYLLABLE = re.compile(r"[^aeiouyà-ÿ]*[aeiouyà-ÿ]+(?:[^aeiouyà-ÿ]+$)?")
+_NAME = re.compile(r"\b[A-ZÀ-ÖØ-Þ][a-zß-ÿ]{2,}\b")
+_NOUN = re.compile(r"(?<=\b(?:of|in|by|an|is) )(?:the |a )?([a-z]{4,9})\b")
+_SPECIAL = re.compile(rf"(?:{MONTHS})$")
+
+
+class MadeUpNames:
+    """Makes up names from the syllables of the names, and from the words, of a sample of text."""
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        names, words = set(), set()
+        for text in texts:
+            names |= set(_NAME.findall(text))
+            words |= {word for word in _NOUN.findall(text) if word not in FUNCTION_WORDS}
+        parts = [_SYLLABLE.findall(name.lower()) for name in sorted(names)]
+        self.first = [syllables[0] for syllables in parts if syllables]
+        self.rest = [part for syllables in parts for part in syllables[1:]]
+        self.words = [word.capitalize() for word in sorted(words)]
+
+    def word(self, rng: random.Random) -> str:
+        """A single name, as "Keldora"."""
+        return "".join([rng.choice(self.first), *(rng.choice(self.rest) for _ in range(rng.choice((1, 1, 2))))]).capitalize()
+
+    def title(self, rng: random.Random) -> str:
+        """A name as of a place or a work, as "The Copper Orbit"."""
+        one, other, name = rng.choice(self.words), rng.choice(self.words), self.word(rng)
+        forms = (
+            f"The {one} {other}",
+            f"{one} {other}",
+            f"{one} & {other}",
+            f"The {one}",
+            f"{name}'s {one}",
+            f"{name} {one}",
+            name,
+        )
+        return rng.choice(forms)
+
+    def renamed(self, record: Record, rng: random.Random) -> Record:
+        """The record with, in some, other names or other numbers in its values, and the same ones in its sentence."""
+        other: dict[str, str] = {}
+        values = [value for _, value in record.fields]
+        if rng.random() < NAMES:
+            if values[0][:1].isupper() and rng.random() < 0.4:
+                other[values[0]] = self.title(rng)
+            for value in values:
+                words = [
+                    word for word in _NAME.findall(value) if word not in HEADS and not _SPECIAL.match(word) and word != "The"
+                ]
+                other |= {word: self.word(rng) for word in words if word not in other and rng.random() < 0.8}
+        if rng.random() < NUMBERS:
+            other |= {number: _number_like(number, rng) for value in values for number in re.findall(r"\d+", value)}
+        if not other:
+            return record
+        pattern = re.compile("|".join(rf"(?<!\w){re.escape(old)}(?!\w)" for old in sorted(other, key=len, reverse=True)))
+
+        def change(text: str) -> str:
+            return pattern.sub(lambda match: other[match.group()], text)
+
+        fields = tuple((name, change(value)) for name, value in record.fields)
+        return Record(fields, change(record.sentence), tuple(change(subject) for subject in record.subjects))
+
+
+def _number_like(number: str, rng: random.Random) -> str:
+    """Another number of as many digits; another year for what may be a year."""
+    if len(number) == 4 and number[:2] in ("17", "18", "19", "20"):
+        return str(rng.randint(1700, 2029))
+    if len(number) <= 2 and number[0] != "0":
+        return str(rng.randint(1, 28) if len(number) == 2 else rng.randint(1, 9))
+    return "".join(rng.choice("123456789" if place == 0 and digit != "0" else "0123456789") for place, digit in enumerate(number))

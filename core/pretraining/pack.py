@@ -1,0 +1,90 @@
+"""Files to carry to another machine and back: a prepared corpus as one small file, a model's folder in pieces."""
+
+import hashlib
+import io
+import json
+import lzma
+import tarfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from core.errors import BadData, BadInput
+
+PIECE = 15 * 2**20  # bytes
+_TOKENS = [{"id": lzma.FILTER_LZMA2, "preset": 9, "lc": 2, "lp": 1, "pb": 1, "dict_size": 2**26}]  # for 16-bit numbers
+_SUFFIX = ".piece"
+
+
+def pack_corpus(folder: Path, file: Path, without: Sequence[str] = ()) -> int:
+    """Write a prepared corpus, less the streams `without`, to a tar of xz-compressed tokens; returns its size in bytes."""
+    report = json.loads((folder / "corpus.json").read_text())
+    unknown = set(without) - set(report["streams"])
+    if unknown:
+        raise BadInput(f"The corpus has no stream {', '.join(sorted(unknown))}. It has {', '.join(report['streams'])}.")
+    report["streams"] = {name: counts for name, counts in report["streams"].items() if name not in without}
+    with tarfile.open(file, "w") as tar:
+        _add(tar, "corpus.json", json.dumps(report, indent=1).encode())
+        _add(tar, "tokenizer.json", (folder / "tokenizer.json").read_bytes())
+        for name in report["streams"]:
+            for part in (f"{name}.train.bin", f"{name}.valid.bin"):
+                _add(tar, part + ".xz", lzma.compress((folder / part).read_bytes(), filters=_TOKENS))
+    return file.stat().st_size
+
+
+def unpack_corpus(file: Path, folder: Path) -> None:
+    """Lay a packed corpus out as a prepared one; nothing is done where `folder` holds one already."""
+    if (folder / "corpus.json").exists():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with tarfile.open(file) as tar:
+            contents = {member.name: _read(tar, member) for member in tar if member.isfile() and "/" not in member.name}
+        report = contents.pop("corpus.json")
+        for name, data in contents.items():
+            (folder / name.removesuffix(".xz")).write_bytes(lzma.decompress(data) if name.endswith(".xz") else data)
+    except (OSError, tarfile.TarError, lzma.LZMAError, KeyError) as error:
+        raise BadData(f"{file} is not a packed corpus ({error}). Make one with `pretrain --pack`.") from error
+    (folder / "corpus.json").write_bytes(report)  # last: it says that the folder is complete
+
+
+def write_pieces(model: Path, folder: Path) -> list[Path]:
+    """Write a model's folder to files of at most `PIECE` bytes, in place of those that were there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for path in sorted(model.iterdir()):
+            _add(tar, path.name, path.read_bytes())
+    data = buffer.getvalue()
+    digest = hashlib.sha256(data).hexdigest()[:12]
+    for old in folder.glob(f"*{_SUFFIX}"):
+        old.unlink()
+    count = -(-len(data) // PIECE)
+    paths = [folder / f"{digest}-{index + 1}-of-{count}{_SUFFIX}" for index in range(count)]
+    for index, path in enumerate(paths):
+        path.write_bytes(data[index * PIECE : (index + 1) * PIECE])
+    return paths
+
+
+def join_pieces(folder: Path, model: Path) -> None:
+    """Put a model's folder together from its pieces; BadData where one is missing or damaged."""
+    paths = sorted(folder.glob(f"*{_SUFFIX}"), key=lambda path: int(path.name.split("-")[1]))
+    if not paths:
+        raise BadInput(f"{folder} holds no pieces of a model (*{_SUFFIX}).")
+    data = b"".join(path.read_bytes() for path in paths)
+    if hashlib.sha256(data).hexdigest()[:12] != paths[0].name.split("-")[0]:
+        raise BadData(f"The pieces in {folder} do not make a whole model: one is missing or damaged. Copy them again.")
+    model.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        for member in tar:
+            (model / Path(member.name).name).write_bytes(_read(tar, member))
+
+
+def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
+    member = tarfile.TarInfo(name)
+    member.size = len(data)
+    tar.addfile(member, io.BytesIO(data))
+
+
+def _read(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    handle = tar.extractfile(member)
+    return handle.read() if handle else b""

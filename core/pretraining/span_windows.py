@@ -1,0 +1,66 @@
+"""Windows of span records, drawn from a prepared corpus's text while a model trains on it."""
+
+import random
+from pathlib import Path
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from core.pretraining.corpus import END, Documents
+from core.pretraining.made_up_names import MadeUpNames
+from core.pretraining.records import render
+from core.pretraining.spans import records
+
+OPENINGS = 0.5  # share of the draws that read a document's opening; the others read anywhere
+READ = 320  # tokens of a document that a draw reads
+SAMPLE = 1000  # passages whose names and words made-up names are put together from
+MARGIN = 32  # tokens within which a title ends
+
+
+class SpanWindows:
+    """Windows of documents of span records, each beginning with a whole one.
+
+    New places of the text, spans, keys and layouts at every draw; the same ones from the same generator state.
+    """
+
+    def __init__(self, folder: Path, split: str) -> None:
+        self.documents = Documents(folder, split)
+        self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        rng = np.random.default_rng(0)
+        self.names = MadeUpNames(" ".join(self._passage(rng)) for _ in range(SAMPLE))
+
+    def batch(self, rows: int, length: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Token ids (rows, length), int64, and which of them are of a sentence or end one, bool."""
+        ids, told = np.empty((rows, length), dtype=np.int64), np.zeros((rows, length), dtype=bool)
+        for row in range(rows):
+            place = 0
+            while place < length:
+                for part_ids, in_sentence in self._parts(rng):
+                    stop = min(length, place + len(part_ids))
+                    ids[row, place:stop] = part_ids[: stop - place]
+                    told[row, place:stop] = in_sentence
+                    place = stop
+        return ids, told
+
+    def _parts(self, rng: np.random.Generator) -> list[tuple[list[int], bool]]:
+        """Documents made of one passage: (token ids, whether a sentence) in turn; none where the passage has no record."""
+        title, text = self._passage(rng)
+        draw = random.Random(int(rng.integers(2**62)))
+        drawn = [self.names.renamed(record, draw) for record in records(title, text, draw)]
+        parts = [part for document in render(drawn, draw) for part in (*document, (END, True))]
+        encodings = self.tokenizer.encode_batch_fast([text for text, _ in parts])
+        return [(encoding.ids, told) for encoding, (_, told) in zip(encodings, parts, strict=True)]
+
+    def _passage(self, rng: np.random.Generator) -> tuple[str, str]:
+        """A document's title ("" where it has none), and a part of its text that begins with a sentence."""
+        opening = rng.random() < OPENINGS
+        ids = self.documents.by_document(rng) if opening else self.documents.by_token(rng)
+        title, line_break, text = self.tokenizer.decode(ids[:READ].tolist()).partition("\n")
+        if not line_break or len(title) > 80 or title.endswith((".", "!", "?")):
+            title, text = "", f"{title}\n{text}"
+        if not opening and len(ids) > READ:
+            start = int(rng.integers(0, len(ids) - READ))
+            if start > MARGIN:
+                text = self.tokenizer.decode(ids[start : start + READ].tolist())
+                text = text[text.find(". ") + 2 :]
+        return title, text

@@ -1,0 +1,121 @@
+"""A pre-training carried to another machine and back, at a tiny size."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+from core.errors import BadData, BadInput
+from core.pretraining import pack
+from core.pretraining.config import PretrainConfig
+from core.pretraining.corpus import END, prepare
+from core.pretraining.export import export
+from core.pretraining.loop import pretrain
+from core.pretraining.next_token import NextToken
+from core.pretraining.pack import join_pieces, pack_corpus, unpack_corpus, write_pieces
+from core.pretraining.prefetch import Batches, update_rng
+
+CPU = torch.device("cpu")
+CONFIG = PretrainConfig(
+    tokens=6_000, layers=1, width=32, heads=2, positions=64, vocabulary=330, batch_tokens=512, pass_tokens=256, span_share=0.5,
+    record_share=0.0, save_every=4, validate_every=8,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    """A prepared corpus of made-up places."""
+    folder = tmp_path_factory.mktemp("text")
+    texts = [
+        f"Vik {n}\nVik {n} is a small village in Northern Norway. It has a population of {n + 10} people." for n in range(450)
+    ]
+    for name in ("towns", "others"):
+        (folder / f"{name}.txt").write_text("".join(f"{text}\n{END}\n" for text in texts))
+    prepare(folder, None, folder / "corpus", CONFIG.vocabulary)
+    return folder / "corpus"
+
+
+def test_a_packed_corpus_comes_back_without_what_was_left_out(corpus, tmp_path):
+    assert pack_corpus(corpus, tmp_path / "small.tar", ["others"]) == (tmp_path / "small.tar").stat().st_size
+    unpack_corpus(tmp_path / "small.tar", tmp_path / "corpus")
+    assert list(json.loads((tmp_path / "corpus" / "corpus.json").read_text())["streams"]) == ["towns"]
+    for name in ("tokenizer.json", "towns.train.bin", "towns.valid.bin"):
+        assert (tmp_path / "corpus" / name).read_bytes() == (corpus / name).read_bytes()
+    assert not (tmp_path / "corpus" / "others.train.bin").exists()
+
+
+def test_what_cannot_be_packed_or_unpacked_is_named(corpus, tmp_path):
+    with pytest.raises(BadInput, match="no stream cities"):
+        pack_corpus(corpus, tmp_path / "x.tar", ["cities"])
+    (tmp_path / "y.tar").write_bytes(b"no tar at all")
+    with pytest.raises(BadData, match=r"y\.tar is not a packed corpus"):
+        unpack_corpus(tmp_path / "y.tar", tmp_path / "y")
+
+
+def test_a_model_comes_back_from_its_pieces(corpus, tmp_path, monkeypatch):
+    monkeypatch.setattr(pack, "PIECE", 20_000)
+    out = tmp_path / "out"
+    unpack_corpus_of(corpus, out)
+    steps = list(pretrain(CONFIG, out / "corpus", out, CPU))
+    assert [step.index for step in steps if step.saved] == [*range(4, len(steps), 4), len(steps)]
+    folder = export(out, out / "tiny", "a CPU")
+    paths = write_pieces(folder, tmp_path / "pieces")
+    assert len(paths) > 2 and all(path.stat().st_size <= 20_000 for path in paths)
+    assert sorted((tmp_path / "pieces").iterdir()) == sorted(paths)
+    join_pieces(tmp_path / "pieces", tmp_path / "joined")
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "joined", local_files_only=True)
+    state = torch.load(out / "checkpoint.pt", weights_only=True)["model"]
+    assert torch.equal(model.transformer.wte.weight.half(), state["transformer.wte.weight"].half())
+    assert "50% are span records" in (tmp_path / "joined" / "README.md").read_text()
+    paths[1].write_bytes(paths[1].read_bytes()[:-1])
+    with pytest.raises(BadData, match="missing or damaged"):
+        join_pieces(tmp_path / "pieces", tmp_path / "again")
+
+
+def unpack_corpus_of(corpus, out):
+    out.mkdir()
+    pack_corpus(corpus, out / "corpus.tar")
+    unpack_corpus(out / "corpus.tar", out / "corpus")
+
+
+def test_a_resumed_run_reads_what_it_would_have_read(corpus, tmp_path):
+    out = tmp_path / "out"
+    unpack_corpus_of(corpus, out)
+    whole = [step.loss for step in pretrain(CONFIG, out / "corpus", out / "whole", CPU)]
+    first = list(pretrain(replace(CONFIG, decay_share=0.0, tokens=2_000), out / "corpus", out / "two", CPU))
+    assert len(first) < len(whole)
+    state = torch.load(out / "two" / "checkpoint.pt", weights_only=True)
+    assert state["step"] == len(first) and "rng" not in state
+    rest = list(pretrain(CONFIG, out / "corpus", out / "two", CPU))
+    assert first[0].loss == whole[0] and len(first) + len(rest) == len(whole)
+
+
+def test_a_run_can_go_on_from_a_model_of_its_shape(corpus, tmp_path):
+    out = tmp_path / "out"
+    unpack_corpus_of(corpus, out)
+    list(pretrain(replace(CONFIG, tokens=1_000), out / "corpus", out, CPU))
+    folder = export(out, tmp_path / "first", "a CPU")
+    recipe = NextToken(replace(CONFIG, continue_from=str(folder)), out / "corpus")
+    model = recipe.new_model(CPU)
+    recipe.initialise(model)
+    saved = torch.load(out / "checkpoint.pt", weights_only=True)["model"]
+    assert all(torch.equal(value.half(), saved[name].half()) for name, value in model.state_dict().items())
+
+
+def test_batches_drawn_ahead_are_those_drawn_here(corpus):
+    recipe = NextToken(CONFIG, corpus)
+    recipe.open()
+    ahead = Batches(recipe, workers=1)
+    try:
+        for step in (0, 1):
+            here, there = recipe.batches(step, 0.0, update_rng(CONFIG.seed, step)), ahead(step, 0.0)
+            assert len(here) == len(there) == 2
+            assert all(
+                np.array_equal(one.ids, other.ids) and one.offset == other.offset for one, other in zip(here, there, strict=True)
+            )
+            assert all(one.scored.sum() == other.targets for one, other in zip(here, there, strict=True))
+    finally:
+        ahead.close()
