@@ -7,14 +7,15 @@ import gradio as gr
 
 from app.compare.comparison import Ask
 from app.compare.comparison import compare as stream_comparison
-from app.shared.model_pool import MODEL, PAGES, Lab
+from app.shared.context import AppContext
+from app.shared.model_pool import MODEL, PAGES
 from core.config.decoding_defaults import usual_decoding
 from core.data.registry import parse_input
 from core.errors import PrefixLabError
 from core.text.detokenize import detokenise
 
 
-def publish(lab: Lab) -> None:
+def publish(context: AppContext) -> None:
     """Add the endpoint; call inside gr.Blocks."""
 
     def compare(
@@ -32,11 +33,13 @@ def publish(lab: Lab) -> None:
         Streams what there is so far.
         """
         try:
-            name, used = backbone or lab.default, (prefix_run, finetuned_run)
-            form = next((run.task.form for run in lab.store.runs() if run.id in used), "table")
+            name, used = backbone or context.models.default, (prefix_run, finetuned_run)
+            form = next((run.task.form for run in context.store.runs() if run.id in used), "table")
             source, shown = parse_input(form, table), str.strip if form == "article" else detokenise
             ask = Ask(source, prefix_run, finetuned_run, name, usual_decoding(form).but(mode=mode, seed=seed), form)
-            for seen in stream_comparison(lab, lab.backbone(name), ask, lambda: False, str(request and request.session_hash)):
+            for seen in stream_comparison(
+                context, context.models.backbone(name), ask, lambda: False, str(request and request.session_hash)
+            ):
                 texts = {kind: shown(column.text) for kind, column in seen.columns.items()}
                 states = {kind: column.note or column.state for kind, column in seen.columns.items()}
                 yield {"phase": seen.phase, "texts": texts, "states": states}

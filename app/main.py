@@ -12,7 +12,7 @@ from app import api
 from app.attention import tab as attention_tab
 from app.compare import tab as compare_tab
 from app.shared import shell, theme
-from app.shared.model_pool import Lab
+from app.shared.context import AppContext
 from app.shared.streaming import WholeUpdates
 from app.space import tab as space_tab
 from app.train import tab as train_tab
@@ -22,22 +22,22 @@ from core.models.backbone import DEFAULT
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
-def build(lab: Lab | None = None) -> gr.Blocks:
+def build(context: AppContext | None = None) -> gr.Blocks:
     """The page with all its tabs."""
-    lab = lab or Lab()
+    context = context or AppContext()
     with WholeUpdates(title="Prefix Lab", fill_width=True, analytics_enabled=False) as page:
-        frame = shell.header(lab, page)
+        frame = shell.header(context, page)
         with gr.Tabs(elem_id="pl-tabs"):
             with gr.Tab("Compare", id="compare", elem_id="pl-tab-compare"):
-                compare_tab.build(lab, frame)
+                compare_tab.build(context, frame)
             # The scripts of a tab's widgets need them to be there; a tab not shown is otherwise not in the page.
             with gr.Tab("Attention", id="attention", elem_id="pl-tab-attention", render_children=True) as tab:
-                attention_tab.build(lab, frame, tab)
+                attention_tab.build(context, frame, tab)
             with gr.Tab("Prefix space", id="space", elem_id="pl-tab-space", render_children=True) as tab:
-                space_tab.build(lab, frame, tab)
+                space_tab.build(context, frame, tab)
             with gr.Tab("Train", id="train", elem_id="pl-tab-train") as tab:
-                train_tab.build(lab, frame, tab)
-        api.publish(lab)
+                train_tab.build(context, frame, tab)
+        api.publish(context)
     return page
 
 
@@ -58,7 +58,7 @@ def serve(
         raise PrefixLabError(
             f"Others on the network can reach the host {host}. Add --allow-network if that is meant, or leave --host out."
         )
-    page = build(Lab(backbone, device))
+    page = build(AppContext(backbone, device))
     try:
         _, address, _ = page.queue(max_size=64).launch(
             server_name=host,

@@ -18,9 +18,9 @@ from app.attention.readings import Looking, Reader
 from app.attention.state import SAME, AttentionState
 from app.compare.comparison import KINDS
 from app.shared import plot_widget, shell, urlstate
-from app.shared.last_comparison import Written
+from app.shared.context import AppContext
+from app.shared.last_comparison import ColumnRecord
 from app.shared.method_labels import COLUMN_METHODS, methods_of_column
-from app.shared.model_pool import Lab
 from core.errors import BadInput, PrefixLabError
 from core.methods.loading import TEXT_RUN
 from core.models.backbone import Backbone
@@ -58,9 +58,9 @@ class Parts:
 class Handlers:
     """Bound to the components they write."""
 
-    def __init__(self, lab: Lab, frame: shell.Shell, parts: Parts) -> None:
-        self.lab, self.shell, self.parts = lab, frame, parts
-        self.looking = Looking(lab)
+    def __init__(self, context: AppContext, frame: shell.Shell, parts: Parts) -> None:
+        self.context, self.shell, self.parts = context, frame, parts
+        self.looking = Looking(context)
         self._filling: dict[str, object] = {}  # page -> the influence map that is being filled
 
     # ---- what is asked for
@@ -68,7 +68,7 @@ class Handlers:
     def restore(self, search: str) -> AttentionState:
         """What the address says, on opening the page; what it says in vain is told with the text."""
         state, runs = urlstate.read(search or "", AttentionState), urlstate.read(search or "", urlstate.Address)
-        known = {run.id for run in self.lab.store.runs()}
+        known = {run.id for run in self.context.store.runs()}
         asked = {"prefix": runs.prefix, "finetuned": runs.finetuned}
         lost = [name for name, run in asked.items() if run and not run.startswith(TEXT_RUN) and run not in known]
         return replace(state, ignored=(*state.ignored, *lost))
@@ -80,7 +80,7 @@ class Handlers:
         it may be restored at the same moment.
         """
         page = request.session_hash or ""
-        if tab != TAB and self.lab.subjects.get(page) is not None:
+        if tab != TAB and self.context.comparisons.get(page) is not None:
             threading.Thread(target=self._ahead, args=(page,), name="ahead", daemon=True).start()
         return self._ask(request) if tab == TAB else 0
 
@@ -101,14 +101,14 @@ class Handlers:
         return replace(state, layer=int(points[0]["y"]), head=int(points[0]["x"]), ignored=()), self._ask(request)
 
     def _ask(self, request: gr.Request) -> int:
-        return self.lab.tickets.take(request.session_hash or "", TAB)
+        return self.context.tickets.take(request.session_hash or "", TAB)
 
     # ---- what is shown
 
     def refresh(self, ticket: int, state: AttentionState, request: gr.Request) -> Iterator[Update]:
         """Everything the tab shows, the quickest first; ends at once when something newer is asked for."""
         page = request.session_hash or ""
-        stale = lambda: self.lab.tickets.is_stale(page, ticket, TAB)  # noqa: E731
+        stale = lambda: self.context.tickets.is_stale(page, ticket, TAB)  # noqa: E731
         if not ticket or stale():
             yield {self.shell.status: gr.skip()}
             return
@@ -125,11 +125,11 @@ class Handlers:
             yield {self.shell.status: shell.say("error", sentence)}
 
     def _refresh(self, page: str, state: AttentionState) -> Iterator[Update]:
-        parts, subject = self.parts, self.lab.subjects.get(page)
+        parts, subject = self.parts, self.context.comparisons.get(page)
         if subject is None or not subject.columns:
             yield self._nothing()
             return
-        backbone = self.lab.backbone(subject.name or self.lab.default)
+        backbone = self.context.models.backbone(subject.name or self.context.models.default)
         seen, done = self._seen(backbone, state, page)
         state = self._within(state, seen, backbone)
         pairs, looking, named = self._readers(seen, state, done), self.looking, seen.named
@@ -162,7 +162,7 @@ class Handlers:
         return blank | {parts.nothing: view.empty_page()}
 
     def _seen(self, backbone: Backbone, state: AttentionState, page: str) -> tuple[view.Seen, Intervention]:
-        subject = self.lab.subjects.get(page)
+        subject = self.context.comparisons.get(page)
         if subject is None:
             raise BadInput("The text is gone: a new one is being written. Wait for it.")
         column = state.column if state.column in subject.columns else _first(list(subject.columns))
@@ -202,7 +202,9 @@ class Handlers:
         found = [(SAME, view.beside_name(SAME))] if not done.idle else []
         if seen.reader.run:
             found.append(("base", view.beside_name("base")))
-        listed = [choice for column in COLUMN_METHODS for choice in self.lab.choices(methods_of_column(column), backbone)]
+        listed = [
+            choice for column in COLUMN_METHODS for choice in self.context.catalog.choices(methods_of_column(column), backbone)
+        ]
         fit = [choice.run.id for choice in listed if not choice.reason]
         return found + [(run, run) for run in fit if run != seen.reader.run]
 
@@ -251,7 +253,7 @@ class Handlers:
             return
         before, after = (looking.words(backbone, seen.reader, seen.written, how) for how in (UNTOUCHED, done))
         yield {parts.effect: view.effect(state, seen, before, after)}
-        gone = lambda: self.lab.subjects.get(page) is not seen.subject  # noqa: E731
+        gone = lambda: self.context.comparisons.get(page) is not seen.subject  # noqa: E731
         for again in looking.again(backbone, seen.reader, seen.subject, seen.written, done, gone, page):
             yield {parts.reads: view.reads(state, seen, again, *turned)}
 
@@ -260,7 +262,7 @@ class Handlers:
     def fill(self, ticket: int, state: AttentionState, request: gr.Request) -> Iterator[Update]:
         """The map of knock-outs as it fills; it goes on while only the view of the same reading changes."""
         page = request.session_hash or ""
-        subject = self.lab.subjects.get(page)
+        subject = self.context.comparisons.get(page)
         if not ticket or subject is None or not subject.columns:
             yield {self.shell.status: gr.skip()}
             return
@@ -270,9 +272,9 @@ class Handlers:
             yield {self.shell.status: shell.say("error", str(error))}
 
     def _fill(self, page: str, state: AttentionState) -> Iterator[Update]:
-        subject = self.lab.subjects.get(page)
+        subject = self.context.comparisons.get(page)
         assert subject is not None
-        backbone = self.lab.backbone(subject.name or self.lab.default)
+        backbone = self.context.models.backbone(subject.name or self.context.models.default)
         seen, done = self._seen(backbone, state, page)
         key = _key(seen, done)
         if self._filling.get(page) == key:  # shown, or being filled by an earlier call
@@ -284,7 +286,7 @@ class Handlers:
             return
         mass = self.looking.mass(backbone, seen.reader, seen.written, done, seen.site)
         for found, count, total in self.looking.influence(backbone, seen.reader, seen.written, done, seen.site):
-            if self._filling.get(page) != key or self.lab.subjects.get(page) is not subject:
+            if self._filling.get(page) != key or self.context.comparisons.get(page) is not subject:
                 return
             yield {
                 self.parts.influence: plot_widget.value(figures.ablation_map(mass, found, count, total, seen.named), "influence")
@@ -306,5 +308,5 @@ def _key(seen: view.Seen, done: Intervention) -> tuple:
     return seen.subject.number, seen.column, done, seen.site
 
 
-def _begun(seen: view.Seen) -> Written:
+def _begun(seen: view.Seen) -> ColumnRecord:
     return replace(seen.written, ids=(), text="", state="streaming")

@@ -13,8 +13,8 @@ from torch import Tensor
 from analysis.attention.ablation import AblationEffect, iter_ablations
 from analysis.attention.maps import SITE, AttentionMap, AttentionMass, attention_map, attention_mass
 from analysis.attention.sentences import ArticleSentences, SentenceMap, sentence_map, split_article
-from app.shared.last_comparison import Subject, Written
-from app.shared.model_pool import Lab
+from app.shared.context import AppContext
+from app.shared.last_comparison import ColumnRecord, ComparisonRecord
 from core.generation.generate import next_token_probs
 from core.generation.types import Cancel, Request
 from core.methods.loading import TEXT_RUN
@@ -57,22 +57,22 @@ def _short(text: str) -> str:
 
 
 class Looking:
-    """Readings of one Lab's runs; safe to ask again: what was read is not read twice."""
+    """Readings of one AppContext's runs; safe to ask again: what was read is not read twice."""
 
-    def __init__(self, lab: Lab) -> None:
-        self.lab = lab
+    def __init__(self, context: AppContext) -> None:
+        self.context = context
         self._kept: OrderedDict[Hashable, Any] = OrderedDict()
-        lab.on_drop.append(self._forget)
+        context.models.on_unload.append(self._forget)
 
     def reader(self, run: str, backbone: Backbone, kind: str = "") -> Reader:
-        """A run, ready to read; empty for the frozen model. Errors of Lab.load."""
+        """A run, ready to read; empty for the frozen model. Errors of context.models.load."""
         if not run:
             return Reader("base", "", backbone.model, None)
-        loaded = self.lab.load(run, backbone)
+        loaded = self.context.models.load(run, backbone)
         return Reader(kind or ("prefix" if loaded.prefix else "finetuned"), run, loaded.model, loaded.prefix, loaded.run.created)
 
     def mass(
-        self, backbone: Backbone, reader: Reader, text: Written, done: Intervention = UNTOUCHED, site: str = SITE
+        self, backbone: Backbone, reader: Reader, text: ColumnRecord, done: Intervention = UNTOUCHED, site: str = SITE
     ) -> AttentionMass:
         """The masses of a text at a site."""
         request = _request(reader, text, done)
@@ -80,27 +80,29 @@ class Looking:
         return self._once(("mass", site, *_key(backbone, reader, text, done)), make)
 
     def layer(
-        self, backbone: Backbone, reader: Reader, text: Written, layer: int, done: Intervention, site: str = SITE
+        self, backbone: Backbone, reader: Reader, text: ColumnRecord, layer: int, done: Intervention, site: str = SITE
     ) -> AttentionMap:
         """Every weight of one layer of a site, from 0."""
         request = _request(reader, text, done)
         make = lambda: attention_map(reader.model, backbone, request, text.ids, [layer], site)  # noqa: E731
         return self._once(("map", layer, site, *_key(backbone, reader, text, done)), make)
 
-    def sentences(self, backbone: Backbone, article: str, text: Written) -> ArticleSentences:
+    def sentences(self, backbone: Backbone, article: str, text: ColumnRecord) -> ArticleSentences:
         """The sentences of an article as far as it is read, and the tokens of each."""
         make = lambda: split_article(backbone, article[: text.end], text.prompt_ids, text.lead)  # noqa: E731
         return self._once(("sentences", backbone.spec.fingerprint, article, text.end, text.prompt_ids), make)
 
     def by_sentence(
-        self, backbone: Backbone, reader: Reader, text: Written, article: str, done: Intervention, site: str
+        self, backbone: Backbone, reader: Reader, text: ColumnRecord, article: str, done: Intervention, site: str
     ) -> SentenceMap:
         """All layers and heads of a site that reads an article, by its sentences."""
         request, found = _request(reader, text, done), self.sentences(backbone, article, text)
         make = lambda: sentence_map(reader.model, backbone, request, text.ids, found, article, site)  # noqa: E731
         return self._once(("by sentence", site, *_key(backbone, reader, text, done)), make)
 
-    def words(self, backbone: Backbone, reader: Reader, text: Written, done: Intervention = UNTOUCHED) -> list[tuple[str, float]]:
+    def words(
+        self, backbone: Backbone, reader: Reader, text: ColumnRecord, done: Intervention = UNTOUCHED
+    ) -> list[tuple[str, float]]:
         """The likeliest next words after the prompt."""
         request = _request(reader, text, done)
         make = lambda: next_token_probs(reader.model, backbone, request, WORDS)  # noqa: E731
@@ -110,19 +112,19 @@ class Looking:
         self,
         backbone: Backbone,
         reader: Reader,
-        subject: Subject,
-        text: Written,
+        subject: ComparisonRecord,
+        text: ColumnRecord,
         done: Intervention,
         cancel: Cancel,
         who: str = "",
-    ) -> Iterator[Written]:
+    ) -> Iterator[ColumnRecord]:
         """The text written again under an intervention, with the same seed and decoding, as it grows."""
         key = ("again", subject.decode, *_key(backbone, reader, text, done))
         if key in self._kept:
             yield self._kept[key]
             return
         request, written = _request(reader, text, done, subject.decode.seed), replace(text, ids=(), text="", state="streaming")
-        with self.lab.engine.submit(reader.model, backbone, request, subject.decode, who) as stream:
+        with self.context.models.engine.submit(reader.model, backbone, request, subject.decode, who) as stream:
             yield written
             while stream.open and not cancel():
                 if tokens := stream.ready(WAIT):
@@ -137,7 +139,7 @@ class Looking:
         yield written
 
     def influence(
-        self, backbone: Backbone, reader: Reader, text: Written, done: Intervention = UNTOUCHED, site: str = SITE
+        self, backbone: Backbone, reader: Reader, text: ColumnRecord, done: Intervention = UNTOUCHED, site: str = SITE
     ) -> Iterator[tuple[AblationEffect, int, int]]:
         """The map of knock-outs at a site as it fills: (map so far, done, in all)."""
         key = ("influence", site, *_key(backbone, reader, text, done))
@@ -145,14 +147,14 @@ class Looking:
             yield self._kept[key]
             return
         parts = iter_ablations(reader.model, backbone, _request(reader, text, done), text.ids, site=site)
-        while (part := self.lab.work(next, parts, None)) is not None:
+        while (part := self.context.models.run_job(next, parts, None)) is not None:
             if part[1] == part[2]:
                 self._keep(key, part)
             yield part
 
     def _once(self, key: Hashable, make: Callable[[], Found]) -> Found:
         if key not in self._kept:
-            self._keep(key, self.lab.work(make))
+            self._keep(key, self.context.models.run_job(make))
         self._kept.move_to_end(key)
         return self._kept[key]
 
@@ -175,12 +177,12 @@ def _size(found: Any) -> int:
     return 4096 + sum(value.nbytes for value in values if isinstance(value, Tensor))
 
 
-def _request(reader: Reader, text: Written, done: Intervention, seed: int = 0) -> Request:
+def _request(reader: Reader, text: ColumnRecord, done: Intervention, seed: int = 0) -> Request:
     if reader.prefix is None:
         return Request(list(text.prompt_ids), None, seed)
     return Request(list(text.prompt_ids), reader.prefix, seed, done, text.split if reader.prefix.infix else 0)
 
 
-def _key(backbone: Backbone, reader: Reader, text: Written, done: Intervention) -> tuple[Hashable, ...]:
+def _key(backbone: Backbone, reader: Reader, text: ColumnRecord, done: Intervention) -> tuple[Hashable, ...]:
     own = done if reader.prefix else UNTOUCHED
     return (backbone.spec.fingerprint, reader.run, reader.stamp, text.prompt_ids, text.ids, own)

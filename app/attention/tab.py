@@ -8,19 +8,19 @@ from app.attention import view
 from app.attention.handlers import Handlers, Parts
 from app.attention.state import AttentionState
 from app.shared import plot_widget, urlstate
+from app.shared.context import AppContext
 from app.shared.html import area, tag
-from app.shared.model_pool import Lab
 from app.shared.shell import Shell
 
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 LOOKING = "looking"  # readings are short steps on the one thread that owns the device, so several pages may look at once
 
 
-def build(lab: Lab, shell: Shell, tab: gr.Tab) -> None:
+def build(context: AppContext, shell: Shell, tab: gr.Tab) -> None:
     """Draw the tab and wire it; call inside its gr.Tab."""
     with gr.Column(elem_id="pl-attention"):
         parts = _draw()
-    _wire(Handlers(lab, shell, parts), shell, parts, tab)
+    _wire(Handlers(context, shell, parts), shell, parts, tab)
 
 
 def _draw() -> Parts:

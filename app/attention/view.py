@@ -18,7 +18,7 @@ from app.compare.run_picker import text_field
 from app.shared import examples
 from app.shared.highlight import render, word_diff
 from app.shared.html import tag, text
-from app.shared.last_comparison import Subject, Written
+from app.shared.last_comparison import ColumnRecord, ComparisonRecord
 from app.shared.method_labels import COLUMN_TITLES
 from core.data.registry import table_of_source
 from core.errors import BadTable
@@ -51,10 +51,10 @@ class Seen:
     `depths`: layers a site; `site`: the one shown, `named` what it is called. `parts`: the sentences of an article that is read.
     """
 
-    subject: Subject
+    subject: ComparisonRecord
     column: str
     reader: Reader
-    written: Written
+    written: ColumnRecord
     depths: dict[str, int]
     site: str = SITE
     named: AttentionLabels = field(default_factory=AttentionLabels)
@@ -173,7 +173,11 @@ def _beside(state: AttentionState, seen: Seen) -> str:
 
 
 def reads(
-    state: AttentionState, seen: Seen, again: Written | None, turned: AttentionMass | None, leaning: SentenceMap | None = None
+    state: AttentionState,
+    seen: Seen,
+    again: ColumnRecord | None,
+    turned: AttentionMass | None,
+    leaning: SentenceMap | None = None,
 ) -> str:
     """The text, each token underlined by the mass on the prefix, beside what an intervention makes of it; and the sentence.
 
@@ -234,7 +238,7 @@ def name_of(state: AttentionState, seen: Seen) -> str:
     return " and ".join(parts + ([f"without {state.out.replace('-', ' ').replace('.', ', ')}"] if state.out else []))
 
 
-def _again(state: AttentionState, seen: Seen, again: Written) -> str:
+def _again(state: AttentionState, seen: Seen, again: ColumnRecord) -> str:
     """What the run writes now, with the words that differ marked."""
     shown = str.strip if seen.subject.form == "article" else detokenise
     old, new = shown(seen.written.text), shown(again.text)

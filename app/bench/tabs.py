@@ -23,8 +23,9 @@ from app.attention.handlers import Handlers, Parts
 from app.attention.state import AttentionState
 from app.compare.comparison import Ask, compare, subject
 from app.shared import examples
-from app.shared.last_comparison import Subject
-from app.shared.model_pool import Lab, unfit
+from app.shared.catalog import mismatch
+from app.shared.context import AppContext
+from app.shared.last_comparison import ComparisonRecord
 from app.space.components import SpacePage
 from app.space.handlers import SpaceHandlers
 from app.space.request import Wish, fit
@@ -43,50 +44,50 @@ FILL, SWITCH, FIRST, NEAREST, MAP = 1.5, 0.3, 20.0, 1.0, 1.0  # seconds that are
 
 def attention(backbone: Backbone, settings: Settings) -> Iterator[Timing]:
     """The Attention tab of one text: filled, another layer, another head, and the map of knock-outs."""
-    lab = Lab(model_name(settings), settings.device)
-    with closing(lab.engine):
-        lab.subjects.put(PAGE.session_hash, _told(lab, backbone, settings.tokens))
-        yield from _attention(lab, backbone, settings)
+    context = AppContext(model_name(settings), settings.device)
+    with closing(context.models.engine):
+        context.comparisons.put(PAGE.session_hash, _told(context, backbone, settings.tokens))
+        yield from _attention(context, backbone, settings)
 
 
-def _attention(lab: Lab, backbone: Backbone, settings: Settings) -> Iterator[Timing]:
-    spec, first = backbone.spec, _looks(lab, [AttentionState()])
+def _attention(context: AppContext, backbone: Backbone, settings: Settings) -> Iterator[Timing]:
+    spec, first = backbone.spec, _looks(context, [AttentionState()])
     yield summarize_times("attention", "filled, the first time in a process", first, FILL)
-    yield summarize_times("attention", "filled", [_looks(lab, [AttentionState()])[0] for _ in range(settings.repeats)], FILL)
+    yield summarize_times("attention", "filled", [_looks(context, [AttentionState()])[0] for _ in range(settings.repeats)], FILL)
     layers = [AttentionState(layer=layer + 1, head=1) for layer in range(min(spec.layers, settings.repeats + 1))]
-    yield summarize_times("attention", "another layer", _looks(lab, layers)[1:] or first, SWITCH)
+    yield summarize_times("attention", "another layer", _looks(context, layers)[1:] or first, SWITCH)
     heads = [AttentionState(layer=1, head=head + 1) for head in range(min(spec.heads, settings.repeats + 1))]
-    yield summarize_times("attention", "another head", _looks(lab, heads)[1:] or first, SWITCH)
-    do = _attention_handlers(lab)
+    yield summarize_times("attention", "another head", _looks(context, heads)[1:] or first, SWITCH)
+    do = _attention_handlers(context)
     ticket = do.come("attention", PAGE)
     filled = _shown(do.fill(ticket, AttentionState(), PAGE), "influence")
     yield summarize_times("attention", "the map of knock-outs, whole", [filled])
 
 
-def _looks(lab: Lab, states: Iterable[AttentionState]) -> list[float]:
+def _looks(context: AppContext, states: Iterable[AttentionState]) -> list[float]:
     """How long a page takes for each, one after another; nothing was read before."""
-    do, times = _attention_handlers(lab), []
+    do, times = _attention_handlers(context), []
     for state in states:
         ticket = do.come("attention", PAGE)
         times.append(_shown(do.refresh(ticket, state, PAGE), "steps"))
     return times
 
 
-def _attention_handlers(lab: Lab) -> Handlers:
+def _attention_handlers(context: AppContext) -> Handlers:
     parts: dict[str, Any] = {part.name: part.name for part in fields(Parts)}
-    return Handlers(lab, FRAME, Parts(**parts))
+    return Handlers(context, FRAME, Parts(**parts))
 
 
 def space(backbone: Backbone, settings: Settings) -> Iterator[Timing]:
     """The Prefix space tab with one run: nearest words, first and from the cache, another layer, and both maps."""
-    lab, last, run = Lab(model_name(settings), settings.device), backbone.spec.layers, run_of(backbone)
-    with elsewhere(), closing(lab.engine):
-        prefix = lab.load(run, backbone).prefix
+    context, last, run = AppContext(model_name(settings), settings.device), backbone.spec.layers, run_of(backbone)
+    with elsewhere(), closing(context.models.engine):
+        prefix = context.models.load(run, backbone).prefix
         what = f"nearest words of {prefix.length if prefix else 0} virtual tokens"
-        yield summarize_times("space", f"{what}, the first time", [_words(_space_handlers(lab), settings, run, last)], FIRST)
-        cached = [_words(_space_handlers(lab), settings, run, last) for _ in range(settings.repeats)]
+        yield summarize_times("space", f"{what}, the first time", [_words(_space_handlers(context), settings, run, last)], FIRST)
+        cached = [_words(_space_handlers(context), settings, run, last) for _ in range(settings.repeats)]
         yield summarize_times("space", f"{what}, from the cache", cached, NEAREST)
-        do = _space_handlers(lab)
+        do = _space_handlers(context)
         _words(do, settings, run, last)
         beside = range(last - 1, max(0, last - 1 - settings.repeats), -1) or [last]
         yield summarize_times("space", "the layer beside", [_words(do, settings, run, layer) for layer in beside], SWITCH)
@@ -112,9 +113,9 @@ def _chosen(do: SpaceHandlers, run: str, layer: int) -> list[Any]:
     return [said.get(name, 0) for name in do.page.controls]  # 0: all heads, and switches that are off
 
 
-def _space_handlers(lab: Lab) -> SpaceHandlers:
+def _space_handlers(context: AppContext) -> SpaceHandlers:
     parts: dict[str, Any] = {part.name: part.name for part in fields(SpacePage)}
-    return SpaceHandlers(lab, FRAME, SpacePage(**parts))
+    return SpaceHandlers(context, FRAME, SpacePage(**parts))
 
 
 def _shown(updates: Iterable[dict[Any, Any]], part: str) -> float:
@@ -140,7 +141,7 @@ def model_name(settings: Settings) -> str:
 def run_of(backbone: Backbone) -> str:
     """The first run that has virtual tokens; else a text. NotSupported where neither fits."""
     for run in store().runs():
-        if method_info(run.method).virtual_tokens and not unfit(run, backbone):
+        if method_info(run.method).virtual_tokens and not mismatch(run, backbone):
             return run.id
     if backbone.opening is not None:
         raise NotSupported(f"No run on {backbone.spec.name} has a prefix to look into. Train one, or name another --backbone.")
@@ -153,11 +154,11 @@ def source_of(backbone: Backbone) -> str:
     return sample.text or linearise(list(sample.fields))
 
 
-def _told(lab: Lab, backbone: Backbone, tokens: int) -> Subject:
+def _told(context: AppContext, backbone: Backbone, tokens: int) -> ComparisonRecord:
     """The first example, told by the run and by the frozen model, as Compare leaves it."""
     form = "table" if backbone.opening is None else "article"
-    ask = Ask(source_of(backbone), run_of(backbone), "", lab.default, DecodeConfig(max_new=tokens), form)
-    *_, last = compare(lab, lab.backbone(lab.default), ask, lambda: False)
+    ask = Ask(source_of(backbone), run_of(backbone), "", context.models.default, DecodeConfig(max_new=tokens), form)
+    *_, last = compare(context, context.models.backbone(context.models.default), ask, lambda: False)
     return subject(last)
 
 

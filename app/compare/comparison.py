@@ -9,8 +9,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from analysis.attention.sentences import SentenceAttention, sentence_attention
-from app.shared.last_comparison import Subject, Written
-from app.shared.model_pool import Lab
+from app.shared.context import AppContext
+from app.shared.last_comparison import ColumnRecord, ComparisonRecord
 from core.config.decode import DecodeConfig
 from core.errors import PrefixLabError
 from core.generation.generate import next_token_probs
@@ -88,37 +88,37 @@ class _Text:
     read: Source
 
 
-def compare(lab: Lab, backbone: Backbone, ask: Ask, cancel: Cancel, who: str = "") -> Iterator[Comparison]:
+def compare(context: AppContext, backbone: Backbone, ask: Ask, cancel: Cancel, who: str = "") -> Iterator[Comparison]:
     """Load the runs, then write all columns side by side. `who` asks: each gets a fair share where many do.
 
     A table that does not fit raises TooLong, too many at once Busy; a run that cannot be used is told in its own column.
     """
     seen = Comparison(ask, backbone)
     yield seen
-    texts = _texts(lab, seen)
+    texts = _texts(context, seen)
     began = time.monotonic()
     with ExitStack() as left:  # a page that goes away frees its places
         going = [
-            (text.column, left.enter_context(lab.engine.submit(text.model, backbone, text.request, ask.decode, who)))
+            (text.column, left.enter_context(context.models.engine.submit(text.model, backbone, text.request, ask.decode, who)))
             for text in texts
         ]
-        for _ in _written(lab, seen, going, cancel):
+        for _ in _written(context, seen, going, cancel):
             yield seen
     if not cancel():
         for text in texts:
-            text.column.words = lab.work(next_token_probs, text.model, backbone, text.request, WORDS)
+            text.column.words = context.models.run_job(next_token_probs, text.model, backbone, text.request, WORDS)
             if ask.form == "article" and backbone.opening is not None and text.column.ids:
                 article = ask.source[: text.read.end]
                 asked = (text.request, text.column.ids, article, text.read.lead)
-                text.column.leaning = lab.work(sentence_attention, text.model, backbone, *asked)
+                text.column.leaning = context.models.run_job(sentence_attention, text.model, backbone, *asked)
     _close(seen, time.monotonic() - began)
     yield seen
 
 
-def _texts(lab: Lab, seen: Comparison) -> list[_Text]:
+def _texts(context: AppContext, seen: Comparison) -> list[_Text]:
     backbone, columns = seen.backbone, seen.columns
-    prefix = _load(lab, columns["prefix"], seen.ask.prefix, backbone)
-    tuned = _load(lab, columns["finetuned"], seen.ask.finetuned, backbone)
+    prefix = _load(context, columns["prefix"], seen.ask.prefix, backbone)
+    tuned = _load(context, columns["finetuned"], seen.ask.finetuned, backbone)
     article = seen.ask.form == "article"  # which a text in front, whose task is on tables, takes as the others do
     task = next((loaded.task for loaded in (prefix, tuned) if loaded and (not article or loaded.task.form == "article")), None)
     task = task or task_for(backbone, SUMMARIZATION if article else "e2e")
@@ -131,12 +131,12 @@ def _texts(lab: Lab, seen: Comparison) -> list[_Text]:
     return texts
 
 
-def _load(lab: Lab, column: Column, run_id: str, backbone: Backbone) -> LoadedRun | None:
+def _load(context: AppContext, column: Column, run_id: str, backbone: Backbone) -> LoadedRun | None:
     if not run_id:
         column.state = "missing"
         return None
     try:
-        loaded = lab.load(run_id, backbone)
+        loaded = context.models.load(run_id, backbone)
     except PrefixLabError as error:
         column.state, column.note = "error", str(error)
         return None
@@ -157,7 +157,7 @@ def _text(backbone: Backbone, task: Task, ask: Ask, column: Column, loaded: Load
     return _Text(column, loaded.model if loaded else backbone.model, request, read)
 
 
-def _written(lab: Lab, seen: Comparison, going: list[tuple[Column, Stream]], cancel: Cancel) -> Iterator[None]:
+def _written(context: AppContext, seen: Comparison, going: list[tuple[Column, Stream]], cancel: Cancel) -> Iterator[None]:
     """Take what has come, a picture every so often, until all texts are whole or the caller has had enough.
 
     No picture where nothing has changed, and fewer of them the more pages there are: drawing them all would take the
@@ -165,10 +165,10 @@ def _written(lab: Lab, seen: Comparison, going: list[tuple[Column, Stream]], can
     """
     shown = None
     while still := [stream for _, stream in going if stream.open]:
-        seen.phase, seen.say = "running", _say(lab, seen, still)
+        seen.phase, seen.say = "running", _say(context, seen, still)
         if shown != (shown := (seen.say, [(column.state, column.tokens) for column, _ in going])):
             yield
-        still[0].wait(SHOW_EVERY * max(1, lab.engine.running() / CROWD))
+        still[0].wait(SHOW_EVERY * max(1, context.models.engine.running() / CROWD))
         if cancel():
             for stream in still:
                 stream.close()
@@ -194,8 +194,8 @@ def _grow(column: Column, stream: Stream, decode: DecodeConfig) -> None:
         column.ids = made.ids
 
 
-def _say(lab: Lab, seen: Comparison, still: list[Stream]) -> str:
-    if (others := lab.engine.queue_position(still[0])) and not any(column.tokens for column in seen.columns.values()):
+def _say(context: AppContext, seen: Comparison, still: list[Stream]) -> str:
+    if (others := context.models.engine.queue_position(still[0])) and not any(column.tokens for column in seen.columns.values()):
         return f"Waiting for the model: {others} text{'s' if others > 1 else ''} of other pages before yours."
     return "Searching; the texts come when they are whole…" if seen.ask.decode.mode == "beam" else "Writing…"
 
@@ -207,10 +207,10 @@ def _close(seen: Comparison, seconds: float) -> None:
         seen.phase, seen.say = "done", f"in {seconds:.1f} s: {seen.ask.decode.describe()}, the same for every column."
 
 
-def subject(seen: Comparison) -> Subject:
+def subject(seen: Comparison) -> ComparisonRecord:
     """What was written, for the other tabs."""
     columns = {
-        kind: Written(
+        kind: ColumnRecord(
             run=column.run.id if column.run else "",
             prompt_ids=tuple(column.prompt_ids),
             ids=tuple(column.ids),
@@ -223,4 +223,4 @@ def subject(seen: Comparison) -> Subject:
         for kind, column in seen.columns.items()
         if column.ids
     }
-    return Subject(seen.ask.name, seen.ask.source, seen.ask.decode, columns, seen.ask.form)
+    return ComparisonRecord(seen.ask.name, seen.ask.source, seen.ask.decode, columns, seen.ask.form)

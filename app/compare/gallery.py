@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from analysis.metrics.base import Score
 from analysis.metrics.coverage import Coverage, cover, coverage_scores
 from app.compare import source_editor
+from app.shared.context import AppContext
 from app.shared.examples import Sample, samples
 from app.shared.method_labels import COLUMN_METHODS
-from app.shared.model_pool import Lab
 from core.config.decode import DecodeConfig
 from core.errors import BadInput
 from core.generation.types import Cancel, make_request
@@ -54,10 +54,10 @@ class Gallery:
 
 
 def tell_all(
-    lab: Lab, backbone: Backbone, form: str, runs: dict[str, str], decode: DecodeConfig, cancel: Cancel, who: str = ""
+    context: AppContext, backbone: Backbone, form: str, runs: dict[str, str], decode: DecodeConfig, cancel: Cancel, who: str = ""
 ) -> Iterator[Gallery]:
-    """The same Gallery again and again as it fills. Raises BadInput without an example or a run, and the errors of `Lab.load`."""
-    loaded = {kind: lab.load(runs[kind], backbone) for kind in COLUMN_METHODS if runs.get(kind)}
+    """Yield the same Gallery as it fills. BadInput without an example or a run; errors of `ModelPool.load`."""
+    loaded = {kind: context.models.load(runs[kind], backbone) for kind in COLUMN_METHODS if runs.get(kind)}
     if not loaded or form == "article" or not samples(form):
         raise BadInput("There is nothing to tell: choose a task that has examples, and a prefix or a fine-tuned run for it.")
     seen = Gallery(form, {kind: run.run for kind, run in loaded.items()}, decode)
@@ -66,7 +66,7 @@ def tell_all(
         for sample in samples(form):
             for kind, run in loaded.items():
                 seen.texts[sample.id, kind] = Told()
-                going[sample.id, kind] = left.enter_context(_asked(lab, backbone, run, form, sample, decode, who))
+                going[sample.id, kind] = left.enter_context(_asked(context, backbone, run, form, sample, decode, who))
         yield seen
         while going and not cancel():
             next(iter(going.values())).wait(SHOW_EVERY)
@@ -76,9 +76,13 @@ def tell_all(
     yield seen
 
 
-def _asked(lab: Lab, backbone: Backbone, run: LoadedRun, form: str, sample: Sample, decode: DecodeConfig, who: str) -> Stream:
+def _asked(
+    context: AppContext, backbone: Backbone, run: LoadedRun, form: str, sample: Sample, decode: DecodeConfig, who: str
+) -> Stream:
     source = source_editor.of_rows(form, sample.rows).source
-    return lab.engine.submit(run.model, backbone, make_request(backbone, run.task, source, run.prefix, decode.seed), decode, who)
+    return context.models.engine.submit(
+        run.model, backbone, make_request(backbone, run.task, source, run.prefix, decode.seed), decode, who
+    )
 
 
 def _take(seen: Gallery, going: dict[tuple[str, str], Stream]) -> bool:

@@ -15,10 +15,11 @@ from app.compare.gallery import tell_all
 from app.compare.gallery_view import gallery, progress
 from app.compare.panels import panels
 from app.shared import examples, shell, urlstate
+from app.shared.catalog import RunChoice, for_task
+from app.shared.context import AppContext
 from app.shared.events import TabHandlers, Update, errors_to_status
 from app.shared.html import tag
 from app.shared.method_labels import COLUMN_METHODS, lanes
-from app.shared.model_pool import Choice, Lab, of_task
 from core.config.decode import DecodeConfig
 from core.config.decoding_defaults import usual_decoding
 from core.config.methods import METHODS
@@ -41,7 +42,7 @@ class Plan:
     task: str
     tasks: list[str]
     chosen: dict[str, str]
-    listed: list[Choice]
+    listed: list[RunChoice]
 
     def method(self, kind: str) -> str:
         """The method of a column's run; "" where it has none."""
@@ -60,8 +61,8 @@ class Handlers(TabHandlers):
 
     activity = "comparison"
 
-    def __init__(self, lab: Lab, frame: shell.Shell, page: Page) -> None:
-        super().__init__(lab, frame)
+    def __init__(self, context: AppContext, frame: shell.Shell, page: Page) -> None:
+        super().__init__(context, frame)
         self.page = page
 
     # ---- the table
@@ -81,8 +82,8 @@ class Handlers(TabHandlers):
         answer, note = source_editor.read(table)
         if answer["form"] != "article":
             return answer, note
-        if not note and self.lab.is_loaded(name):
-            backbone = self.lab.backbone(name)
+        if not note and self.context.models.is_loaded(name):
+            backbone = self.context.models.backbone(name)
             note = article_panels.note(backbone, self._learned(backbone, prefix), source_editor.current(table).source)
         return gr.skip(), note  # an article has no other view, and a long one is not sent back
 
@@ -92,7 +93,7 @@ class Handlers(TabHandlers):
 
     def _learned(self, backbone: Backbone, prefix: str) -> Task:
         """The task of the prefix shown, where it is one on articles; it says how much of them is read."""
-        run = next((run for run in self.lab.store.runs() if run.id == prefix and run.task.form == "article"), None)
+        run = next((run for run in self.context.store.runs() if run.id == prefix and run.task.form == "article"), None)
         return run.task if run and run.fingerprint == backbone.spec.fingerprint else task_for(backbone, SUMMARIZATION)
 
     # ---- choosing
@@ -109,14 +110,15 @@ class Handlers(TabHandlers):
         """What the address says, on opening the page; the first example where it says nothing."""
         page, address = self.page, urlstate.read(search or "", urlstate.Address)
         task = address.task or (SUMMARIZATION if address.article else "")
-        name = address.backbone or self.lab.home(task, self.lab.default)
+        name = address.backbone or self.context.catalog.backbone_for(task, self.context.models.default)
         shown = address.task or self._usual(name, {"prefix": address.prefix, "finetuned": address.finetuned})
         update: Update = {
             self.shell.backbone: name,
             self.shell.task: gr.update(choices=[shown] if shown else [], value=shown or None),
             page.prefix: address.prefix,
             page.finetuned: address.finetuned,
-            page.mode: address.mode or usual_decoding("article" if address.article else self.lab.form(address.task)).mode,
+            page.mode: address.mode
+            or usual_decoding("article" if address.article else self.context.catalog.input_format(address.task)).mode,
             page.seed: gr.update(value=address.seed, visible=address.mode == "sample"),
             page.temperature: gr.update(value=address.temperature, visible=address.mode == "sample"),
             page.top_p: gr.update(value=address.top_p, visible=address.mode == "sample"),
@@ -132,10 +134,12 @@ class Handlers(TabHandlers):
 
         It is sent at once: a chooser that is emptied while another tab than Compare opens stays empty.
         """
-        return next((run.task.name for run in sorted(self.lab.on(name), key=lambda run: _rank(run, wanted))), "")
+        return next(
+            (run.task.name for run in sorted(self.context.catalog.trained_on(name), key=lambda run: _rank(run, wanted))), ""
+        )
 
     def _first_table(self, address: urlstate.Address) -> Update:
-        form = "article" if address.article else self.lab.form(address.task)
+        form = "article" if address.article else self.context.catalog.input_format(address.task)
         source = address.article or address.source
         known = {sample.id: sample for sample in examples.samples(form)}
         if not source and known:
@@ -148,7 +152,7 @@ class Handlers(TabHandlers):
     def ask(self, request: gr.Request) -> tuple[int, str]:
         """Something is to be run: take a number, and say so at once."""
         page = request.session_hash or ""
-        return self.lab.tickets.take(page), self.lab.status.report(page, self.activity, "loading", "Asked the model…")
+        return self.context.tickets.take(page), self.context.status.report(page, self.activity, "loading", "Asked the model…")
 
     def ask_if_new(self, name: str, task: str, shown: list, request: gr.Request) -> tuple:
         """The backbone or the task may have been changed: run if so, else number 0, which runs nothing."""
@@ -157,23 +161,23 @@ class Handlers(TabHandlers):
     def stop(self, request: gr.Request) -> None:
         """Stop what this page asked for; the run itself says so, as the last to write the status."""
         for what in ("", EXAMPLES):
-            self.lab.tickets.stop(request.session_hash or "", what)
+            self.context.tickets.stop(request.session_hash or "", what)
 
     def leave(self, request: gr.Request) -> None:
         """The page was closed."""
-        self.lab.leave(request.session_hash or "")
+        self.context.models.release(request.session_hash or "")
 
     @errors_to_status
     def tell_all(self, shown, prefix, finetuned, mode, seed, temperature, top_p, request: gr.Request) -> Iterator[Update]:
         """Every example of the task on the page, told by both runs; a newer request ends an older one."""
-        page, who, tickets = self.page, request.session_hash or "", self.lab.tickets
+        page, who, tickets = self.page, request.session_hash or "", self.context.tickets
         ticket = tickets.take(who, EXAMPLES)
-        name, task = shown or (self.lab.default, "")
-        runs, form = {"prefix": prefix, "finetuned": finetuned}, self.lab.form(task or "")
+        name, task = shown or (self.context.models.default, "")
+        runs, form = {"prefix": prefix, "finetuned": finetuned}, self.context.catalog.input_format(task or "")
         decode = usual_decoding(form).but(**_chosen(mode, seed, temperature, top_p))
         yield {page.stop: gr.update(interactive=True)} | self.report(who, "running", "Running all examples…", EXAMPLES)
         stopped = lambda: tickets.is_stopped(who, ticket, EXAMPLES)  # noqa: E731
-        galleries = tell_all(self.lab, self.lab.backbone(name), form, runs, decode, stopped, f"{who} {EXAMPLES}")
+        galleries = tell_all(self.context, self.context.models.backbone(name), form, runs, decode, stopped, f"{who} {EXAMPLES}")
         for seen in tickets.while_newest(who, ticket, galleries, EXAMPLES):
             yield {page.gallery: gallery(seen)} | self.report(who, *progress(seen), EXAMPLES)
         if not tickets.is_stale(who, ticket, EXAMPLES):
@@ -184,7 +188,7 @@ class Handlers(TabHandlers):
         self, ticket, table, name, task, prefix, finetuned, mode, seed, temperature, top_p, shown, request: gr.Request
     ) -> Iterator[Update]:
         """Compare, and say what went wrong where it did."""
-        who, tickets = request.session_hash or "", self.lab.tickets
+        who, tickets = request.session_hash or "", self.context.tickets
         if not ticket or tickets.is_stale(who, ticket):
             yield self.no_update()
             return
@@ -195,29 +199,29 @@ class Handlers(TabHandlers):
         return super().failed(page, sentence) | {self.page.stop: gr.update(interactive=False)}
 
     def _run(self, ticket: int, who: str, table, name, task, prefix, finetuned, settings, shown) -> Iterator[Update]:
-        name, chosen = name or self.lab.default, _chosen(*settings)
+        name, chosen = name or self.context.models.default, _chosen(*settings)
         DecodeConfig(**chosen)  # a bad number is told before a model is loaded
         if shown and name == shown[0] and task != shown[1]:  # another task was chosen, which may need another backbone
-            name = self.lab.home(task or "", name)
+            name = self.context.catalog.backbone_for(task or "", name)
         if shown and [name, task] != shown:  # runs of before are not asked for any more
             prefix, finetuned = (run if run.startswith(TEXT_RUN) else "" for run in (prefix, finetuned))
-        if table["form"] == self.lab.form(task or "") and (not shown or shown[0] == name):
+        if table["form"] == self.context.catalog.input_format(task or "") and (not shown or shown[0] == name):
             source_editor.current(table)  # a bad table is told before a model is loaded
-        if not self.lab.is_loaded(name):
+        if not self.context.models.is_loaded(name):
             yield self.report(who, "loading", self._loading(name, task or "", shown))
         try:
-            backbone = self.lab.show(who, name)
+            backbone = self.context.models.assign(who, name)
         except PrefixLabError:
             if shown and task != shown[1]:  # the page keeps its task
                 yield {self.shell.task: shown[1]}
             raise
         plan = self._plan(backbone, task or "", prefix, finetuned)
-        given, switched = self._given(table, self.lab.form(plan.task))
+        given, switched = self._given(table, self.context.catalog.input_format(plan.task))
         usual = usual_decoding(given.form)
         if chosen["mode"] == usual_decoding(table["form"]).mode != usual.mode:
             switched[self.page.mode] = chosen["mode"] = usual.mode
         if [name, plan.task or None] != shown:  # gallery and panels are another task's
-            self.lab.tickets.take(who, EXAMPLES)
+            self.context.tickets.take(who, EXAMPLES)
             switched |= {self.page.gallery: "", self.page.panels: ""}
         if given.form == "article":
             switched[self.page.note] = article_panels.note(backbone, self._learned(backbone, plan.chosen["prefix"]), given.source)
@@ -234,16 +238,16 @@ class Handlers(TabHandlers):
                 self.shell.subject: "",
             }
         )
-        self.lab.subjects.forget(who)
+        self.context.comparisons.forget(who)
         try:
-            for seen in compare(self.lab, backbone, ask, lambda: self.lab.tickets.is_stopped(who, ticket), who):
+            for seen in compare(self.context, backbone, ask, lambda: self.context.tickets.is_stopped(who, ticket), who):
                 yield self._shown(seen, given.fields) | self.report(who, seen.phase, seen.say)
         except Exception:  # told by `run`; no half-begun column and no panel of an older table stays beside it
             yield {self.page.panels: ""} | {self.page.outputs[kind]: empty(kind) for kind in KINDS}
             raise
-        if not self.lab.tickets.is_stale(who, ticket):
+        if not self.context.tickets.is_stale(who, ticket):
             found = subject(seen)
-            self.lab.subjects.put(who, found)
+            self.context.comparisons.put(who, found)
             yield {
                 self.page.panels: panels(seen, given.fields, sample),
                 self.page.stop: gr.update(interactive=False),
@@ -252,7 +256,7 @@ class Handlers(TabHandlers):
 
     def _loading(self, name: str, task: str, shown: list) -> str:
         """What is being loaded, and why where the page changes to it for a task."""
-        fetched = "" if self.lab.is_here(name) else " It may have to be fetched first, which can take minutes."
+        fetched = "" if self.context.models.is_local(name) else " It may have to be fetched first, which can take minutes."
         why = f", for the task {task}, in place of {shown[0]}" if shown and shown[0] != name and task != shown[1] else ""
         return f"Loading the model {name}{why}…{fetched}"
 
@@ -276,13 +280,13 @@ class Handlers(TabHandlers):
 
     def _plan(self, backbone: Backbone, task: str, prefix: str, finetuned: str) -> Plan:
         wanted = {"prefix": prefix, "finetuned": finetuned}
-        there = self.lab.choices(tuple(METHODS), backbone)
+        there = self.context.catalog.choices(tuple(METHODS), backbone)
         fit = [choice.run for choice in there if not choice.reason]
         own = SUMMARIZATION if backbone.opening is not None else ""  # what a model that reads and writes apart is for
         tasks = sorted({run.task.name for run in fit} | {own} - {""})
         if task not in tasks:
             task = next((run.task.name for run in sorted(fit, key=lambda run: _rank(run, wanted))), own)
-        listed = of_task(there, task)
+        listed = for_task(there, task)
         chosen = {kind: run_picker.pick(kind, listed, wanted[kind]) for kind in COLUMN_METHODS}
         return Plan(task, tasks, chosen, listed)
 
@@ -306,16 +310,16 @@ class Handlers(TabHandlers):
     def _tasks(self, name: str, plan: Plan) -> list[tuple[str, str]]:
         """What the chooser of tasks offers, as (shown, task): those of other backbones say which, and whether it is missing."""
         shown = [(task, task) for task in plan.tasks]
-        for task, other in self.lab.elsewhere(name).items():
+        for task, other in self.context.catalog.tasks_elsewhere(name).items():
             called = Path(other).name
-            shown.append((f"{task} ({called})" if self.lab.is_here(other) else f"{task} ({called} is missing)", task))
+            shown.append((f"{task} ({called})" if self.context.models.is_local(other) else f"{task} ({called} is missing)", task))
         return shown
 
     def _address(self, name: str, plan: Plan, ask: Ask, sample_id: str) -> str:
         decode = ask.decode
         return urlstate.write(
             urlstate.Address(
-                backbone="" if name == self.lab.default else name,
+                backbone="" if name == self.context.models.default else name,
                 task=plan.task,
                 prefix=plan.chosen["prefix"],
                 finetuned=plan.chosen["finetuned"],

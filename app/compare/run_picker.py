@@ -2,16 +2,16 @@
 
 from collections.abc import Sequence
 
+from app.shared.catalog import RunChoice
 from app.shared.html import count, tag, text
 from app.shared.method_labels import COLUMN_METHODS, COLUMN_TITLES, label, mark, methods_of_column, title, trained
-from app.shared.model_pool import Choice
 from core.config.methods import TEXT_PREFIX
 from core.methods.loading import TEXT_RUN
 from core.models.backbone import Backbone
 from core.runs.store import Run
 
 
-def pick(kind: str, choices: Sequence[Choice], wanted: str) -> str:
+def pick(kind: str, choices: Sequence[RunChoice], wanted: str) -> str:
     """The id of the run to show: the wanted one where it fits or is a text; else the first that does of the method that the
     column is named after, else of its kin, else none."""
     if wanted.startswith(TEXT_RUN):
@@ -33,7 +33,7 @@ def blank_head(kind: str) -> str:
     return _head(kind, "…", "")
 
 
-def run_head(kind: str, choices: Sequence[Choice], chosen: str, wanted: str, backbone: Backbone) -> str:
+def run_head(kind: str, choices: Sequence[RunChoice], chosen: str, wanted: str, backbone: Backbone) -> str:
     """Name, what was trained, and the select of runs; those that do not fit are listed with the reason."""
     run = next((choice.run for choice in choices if choice.run.id == chosen), None)
     sub = text(trained(run, backbone)) if run else f"no run on {text(backbone.spec.name)}"
@@ -69,7 +69,7 @@ def _head(kind: str, sub: str, content: str, run: Run | None = None) -> str:
     return tag("header", mark(kind, run) + tag("div", titles) + content, cls=f"pl-head {kind}")
 
 
-def _select(kind: str, choices: Sequence[Choice], chosen: str, backbone: Backbone) -> str:
+def _select(kind: str, choices: Sequence[RunChoice], chosen: str, backbone: Backbone) -> str:
     methods = methods_of_column(kind)
     near = [_option(kind, choice, chosen, backbone) for choice in choices if choice.run.method in methods]
     others = [_option(kind, choice, chosen, backbone) for choice in choices if choice.run.method not in methods]
@@ -90,7 +90,7 @@ def _select(kind: str, choices: Sequence[Choice], chosen: str, backbone: Backbon
     )
 
 
-def _option(kind: str, choice: Choice, chosen: str, backbone: Backbone) -> str:
+def _option(kind: str, choice: RunChoice, chosen: str, backbone: Backbone) -> str:
     run = choice.run
     off = "disabled" if choice.reason else None
     name = run.id if choice.reason else label(run, backbone, kind)

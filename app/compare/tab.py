@@ -8,10 +8,11 @@ from app.compare import columns, example_buttons, run_picker, source_editor
 from app.compare.comparison import KINDS
 from app.compare.components import Page
 from app.compare.handlers import Handlers
+from app.shared.context import AppContext
 from app.shared.events import LATEST, QUIET
 from app.shared.html import area, tag
 from app.shared.method_labels import lanes
-from app.shared.model_pool import MODEL, PAGES, Lab
+from app.shared.model_pool import MODEL, PAGES
 from app.shared.shell import Shell
 from app.shared.urlstate import MODES
 
@@ -21,7 +22,7 @@ TABLE = """<div class="pl-grid"><div class="rows"></div><button type="button" cl
 <textarea id="pl-source" rows="3" spellcheck="false" placeholder="Paste a table in any notation"></textarea></label>"""
 
 
-def build(lab: Lab, shell: Shell) -> Page:
+def build(context: AppContext, shell: Shell) -> Page:
     """Draw the tab and wire it; call inside gr.Tab."""
     with gr.Row(elem_id="pl-compare"):
         with gr.Column(elem_id="pl-left", min_width=300):
@@ -29,7 +30,7 @@ def build(lab: Lab, shell: Shell) -> Page:
         with gr.Column(elem_id="pl-right", min_width=600):
             right = _right()
     page = Page(**left, **right, prefix=gr.State(""), finetuned=gr.State(""), ticket=gr.State(0), shown=gr.State([]))
-    _wire(Handlers(lab, shell, page), shell, page)
+    _wire(Handlers(context, shell, page), shell, page)
     return page
 
 

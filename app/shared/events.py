@@ -19,17 +19,17 @@ log = logging.getLogger(__name__)
 class TabHandlers:
     """What the handlers of a tab start from. `activity` names what the tab does for the status line.
 
-    `frame` is the shell (`app.shared.shell.Shell`), whose `status` component shows the status line of `lab.status`.
+    `frame` is the shell (`app.shared.shell.Shell`), whose `status` component shows the status line of `context.status`.
     """
 
     activity = ""
 
-    def __init__(self, lab: Any, frame: Any) -> None:
-        self.lab, self.shell = lab, frame
+    def __init__(self, context: Any, frame: Any) -> None:
+        self.context, self.shell = context, frame
 
     def report(self, page: str, phase: str, sentence: str, activity: str = "") -> Update:
         """Say in the status line how an activity of a page (the session hash of its requests) is getting on."""
-        return {self.shell.status: self.lab.status.report(page, activity or self.activity, phase, sentence)}
+        return {self.shell.status: self.context.status.report(page, activity or self.activity, phase, sentence)}
 
     def no_update(self) -> Update:
         """An update of nothing; Gradio takes an empty dictionary for missing outputs."""

@@ -10,7 +10,7 @@ PAGES = 64  # whose last comparison is kept
 
 
 @dataclass(frozen=True)
-class Written:
+class ColumnRecord:
     """One column: the run (empty: the frozen model), the prompt's ids and those written, and the text.
 
     `split`: how many of the prompt's tokens stand before the separator, where an infix goes; `lead`: how many before the source;
@@ -28,29 +28,29 @@ class Written:
 
 
 @dataclass(frozen=True)
-class Subject:
+class ComparisonRecord:
     """A finished comparison. `name`: the backbone as it was asked for; `columns`: by kind, those that wrote something; `form`: of
     the source (see `core.task.Task`)."""
 
     name: str
     source: str
     decode: DecodeConfig
-    columns: dict[str, Written]
+    columns: dict[str, ColumnRecord]
     form: str = "table"
     number: int = field(default_factory=count(1).__next__)
 
 
-class Subjects:
+class LastComparisons:
     """The last finished comparison of each page; the pages that were used last are kept."""
 
     def __init__(self, pages: int = PAGES) -> None:
-        self._comparisons: Cache[str, Subject] = Cache(pages)
+        self._comparisons: Cache[str, ComparisonRecord] = Cache(pages)
 
-    def get(self, page: str) -> Subject | None:
+    def get(self, page: str) -> ComparisonRecord | None:
         """None where the page has none, or a new one is being written."""
         return self._comparisons.get(page)
 
-    def put(self, page: str, subject: Subject) -> None:
+    def put(self, page: str, subject: ComparisonRecord) -> None:
         """A comparison was finished."""
         self._comparisons.put(page, subject)
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import gradio as gr
 
 from app.shared import urlstate
+from app.shared.context import AppContext
 from app.shared.html import area, count, tag
-from app.shared.model_pool import Lab
 from app.shared.status import line as say
 from core.models.backbone import Backbone
 
@@ -25,15 +25,20 @@ class Shell:
     search: gr.Textbox
     address: gr.Textbox
     offer: gr.HTML  # trainings that were interrupted, to go on with
-    subject: gr.Textbox  # the number of the page's last finished comparison (Lab.subject); empty while there is none
+    subject: gr.Textbox  # the number of the page's last finished comparison (AppContext.subject); empty while there is none
 
 
-def header(lab: Lab, page: gr.Blocks) -> Shell:
+def header(context: AppContext, page: gr.Blocks) -> Shell:
     """Draw the header and the status bar; call inside gr.Blocks, before the tabs."""
     with gr.Row(elem_id="pl-header"):
         area(tag("h1", "Prefix Lab"), elem_id="pl-brand")
         backbone = gr.Dropdown(
-            lab.names(), value=lab.default, label="Backbone", allow_custom_value=True, elem_id="pl-backbone", min_width=120
+            context.catalog.backbone_names(),
+            value=context.models.default,
+            label="Backbone",
+            allow_custom_value=True,
+            elem_id="pl-backbone",
+            min_width=120,
         )
         task = gr.Dropdown([], value=None, label="Task", elem_id="pl-task", min_width=80)
         facts = area("", elem_id="pl-facts")

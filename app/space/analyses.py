@@ -21,7 +21,8 @@ from analysis.space.neighbor_analysis import (
 )
 from analysis.space.neighbors import Control, random_control
 from analysis.space.projection import PointCloud, Projection, pca, umap
-from app.shared.model_pool import Lab, unfit
+from app.shared.catalog import mismatch
+from app.shared.context import AppContext
 from core.config.methods import method_info
 from core.methods.loading import TEXT_RUN
 from core.models.backbone import Backbone
@@ -54,15 +55,15 @@ class _Kept:
 
 
 class Studio:
-    """One for all pages. Every step of a model goes through `lab.work`."""
+    """One for all pages. Every step of a model goes through `context.models.run_job`."""
 
-    def __init__(self, lab: Lab) -> None:
-        self.lab, self.maps = lab, Maps()
+    def __init__(self, context: AppContext) -> None:
+        self.context, self.maps = context, Maps()
         self._spaces: OrderedDict[Key, _Kept] = OrderedDict()
         self._scenes: OrderedDict[Key, NeighborAnalysis] = OrderedDict()
         self._flat: OrderedDict[Key, Projection] = OrderedDict()
         self._guard = threading.Lock()
-        lab.on_drop.append(self._forget)
+        context.models.on_unload.append(self._forget)
 
     def _forget(self, fingerprint: str) -> None:
         """What was computed on a backbone that is gone; every key begins with its fingerprint."""
@@ -73,7 +74,7 @@ class Studio:
 
     def runs(self, backbone: Backbone) -> list[Run]:
         """Runs that stand on a backbone, those with virtual tokens first."""
-        fit = [run for run in self.lab.store.runs() if not unfit(run, backbone)]
+        fit = [run for run in self.context.store.runs() if not mismatch(run, backbone)]
         return sorted(fit, key=lambda run: not method_info(run.method).virtual_tokens)
 
     def look(self, backbone: Backbone, view: View) -> Iterator[tuple[NeighborAnalysis | None, int, int]]:
@@ -83,14 +84,14 @@ class Studio:
         if found is None:
             runs = [self._run(run_id, backbone) for run_id in view.runs]
             kept = yield from self._open(backbone, view)
-            found = self.lab.work(self._scene, kept, runs, view.whole)
+            found = self.context.models.run_job(self._scene, kept, runs, view.whole)
         self._keep(self._scenes, key, found)
         words = len(found.space.vocabulary)
         yield found, words, words
 
     def flat(self, key: Key, cloud: PointCloud) -> Projection:
         """The map by PCA of the scene of a key."""
-        found = self._flat.get(key) or self.lab.work(pca, cloud)
+        found = self._flat.get(key) or self.context.models.run_job(pca, cloud)
         self._keep(self._flat, key, found)
         return found
 
@@ -112,7 +113,7 @@ class Studio:
 
     def key(self, backbone: Backbone, view: View) -> Key:
         """Names a scene: what is looked at, and when each run was made (one may be trained anew under the same name)."""
-        made = tuple(run_id if run_id.startswith(TEXT_RUN) else self.lab.store.get(run_id).created for run_id in view.runs)
+        made = tuple(run_id if run_id.startswith(TEXT_RUN) else self.context.store.get(run_id).created for run_id in view.runs)
         return backbone.spec.fingerprint, view, made
 
     def _open(self, backbone: Backbone, view: View) -> Generator[tuple[None, int, int], None, _Kept]:
@@ -122,7 +123,7 @@ class Studio:
             parts = iter_open_space(backbone, view.space, view.layer, view.head, site=view.site)
             found: AnySpace | None = None
             while found is None:
-                found, done, total = self.lab.work(next, parts)
+                found, done, total = self.context.models.run_job(next, parts)
                 if found is None:
                     yield None, done, total
             kept = _Kept(found, {})
@@ -147,7 +148,7 @@ class Studio:
 
     def _run(self, run_id: str, backbone: Backbone) -> RunVectors:
         """A run as it is set among words."""
-        return self.lab.work(run_vectors, self.lab.load(run_id, backbone), backbone)
+        return self.context.models.run_job(run_vectors, self.context.models.load(run_id, backbone), backbone)
 
 
 def _size(space: AnySpace) -> int:

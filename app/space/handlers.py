@@ -18,8 +18,8 @@ from analysis.space.projection import PREFIX, Projection
 from analysis.space.spaces import SITE_PHRASES
 from analysis.space.vocabulary import vocabulary
 from app.shared import plot_widget, shell, urlstate
+from app.shared.context import AppContext
 from app.shared.html import tag, text
-from app.shared.model_pool import Lab
 from app.space import view
 from app.space.analyses import Key, Studio
 from app.space.components import SpacePage
@@ -57,8 +57,8 @@ class Seen:
 class SpaceHandlers:
     """Bound to the components they write."""
 
-    def __init__(self, lab: Lab, frame: shell.Shell, page: SpacePage) -> None:
-        self.lab, self.shell, self.page, self.studio = lab, frame, page, Studio(lab)
+    def __init__(self, context: AppContext, frame: shell.Shell, page: SpacePage) -> None:
+        self.context, self.shell, self.page, self.studio = context, frame, page, Studio(context)
         self._newest: dict[str, int] = {}
 
     # ---- choosing
@@ -93,13 +93,13 @@ class SpaceHandlers:
             run, _, number = rest.rpartition(":")
             return {self.page.token: [run, int(number)], self.page.word: ""}
         if kind == "w":
-            word = vocabulary(self.lab.backbone(name or self.lab.default)).texts[int(rest)].strip()
+            word = vocabulary(self.context.models.backbone(name or self.context.models.default)).texts[int(rest)].strip()
             return {self.page.word: word or f"#{int(rest)}"}
         return {self.page.word: ""}
 
     def step(self, by: int, name: str, layer: int, site: str = SITE) -> int:
         """The layer before or after, as the keys [ and ] ask for it; where there is none, it stays."""
-        spec = self.lab.backbone(name or self.lab.default).spec
+        spec = self.context.models.backbone(name or self.context.models.default).spec
         return min(max(1, int(layer) + by), spec.depth(site if site in spec.sites else SITE))
 
     # ---- looking
@@ -112,7 +112,7 @@ class SpaceHandlers:
         who = request.session_hash or ""
         ticket = self._newest[who] = self._newest.get(who, 0) + 1
         try:
-            for update in self._look(name or self.lab.default, Wish.of(*chosen), lambda: self._newest[who] > ticket):
+            for update in self._look(name or self.context.models.default, Wish.of(*chosen), lambda: self._newest[who] > ticket):
                 if self._newest[who] > ticket:
                     return
                 yield update
@@ -138,9 +138,9 @@ class SpaceHandlers:
 
     def _look(self, name: str, wish: Wish, stale: Callable[[], bool]) -> Iterator[Update]:
         began = time.monotonic()
-        if not self.lab.is_loaded(name):
+        if not self.context.models.is_loaded(name):
             yield {self.shell.status: shell.say("loading", f"Loading the model {name}…")}
-        backbone = self.lab.backbone(name)
+        backbone = self.context.models.backbone(name)
         fitted = fit(self.studio, backbone, wish)
         yield self._controls(backbone, fitted)
         if fitted.reason:
@@ -235,7 +235,7 @@ class SpaceHandlers:
 
     def table(self, name, *chosen) -> str:
         """The words of all virtual tokens as CSV; each row says which space it is from."""
-        backbone = self.lab.backbone(name or self.lab.default)
+        backbone = self.context.models.backbone(name or self.context.models.default)
         fitted = fit(self.studio, backbone, Wish.of(*chosen))
         if fitted.reason:
             return ""

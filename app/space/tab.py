@@ -8,8 +8,8 @@ import gradio as gr
 from analysis.attention.maps import SITE, SITES
 from analysis.space.neighbor_analysis import EMBEDDINGS, KEYS, LOGIT_LENS, VALUES
 from app.shared import plot_widget, urlstate
+from app.shared.context import AppContext
 from app.shared.html import area
-from app.shared.model_pool import Lab
 from app.shared.shell import Shell
 from app.space import view
 from app.space.components import SpacePage
@@ -25,7 +25,7 @@ SAVE = "(text) => text && PrefixLab.plots.give('prefix-lab-nearest-words.csv', n
 LINKED = "PrefixLab.space.{part}(element, trigger, watch) /* 'select' */"
 
 
-def build(lab: Lab, shell: Shell, tab: gr.Tab) -> SpacePage:
+def build(context: AppContext, shell: Shell, tab: gr.Tab) -> SpacePage:
     """Draw the tab and wire it; call inside gr.Tab."""
     area(view.warning())
     made = _controls()
@@ -42,7 +42,7 @@ def build(lab: Lab, shell: Shell, tab: gr.Tab) -> SpacePage:
     made |= {"table": gr.Textbox(elem_id="pl-space-csv", **hidden), "address": gr.Textbox(elem_id="pl-space-address", **hidden)}
     made |= {name: gr.Button("", elem_id=f"pl-space-{name}", elem_classes="pl-key") for name in ("down", "up")}  # keys [ and ]
     page = SpacePage(**made, token=gr.State([]), ready=gr.Textbox(**hidden))
-    _wire(SpaceHandlers(lab, shell, page), shell, page, tab)
+    _wire(SpaceHandlers(context, shell, page), shell, page, tab)
     return page
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 
 from app.shared import shell
-from app.shared.model_pool import Lab
+from app.shared.context import AppContext
 from app.shared.urlstate import read as read_address
 from app.train import view as pieces
 from app.train.components import TrainPage, wish
@@ -32,8 +32,8 @@ log = logging.getLogger(__name__)
 class TrainHandlers(Shown):
     """Bound to the components they write."""
 
-    def __init__(self, lab: Lab, frame: shell.Shell, page: TrainPage, jobs: Jobs) -> None:
-        super().__init__(lab, page, jobs)
+    def __init__(self, context: AppContext, frame: shell.Shell, page: TrainPage, jobs: Jobs) -> None:
+        super().__init__(context, page, jobs)
         self.shell = frame
         self.spare = tempfile.TemporaryDirectory(prefix="prefix-lab-", ignore_cleanup_errors=True)  # goes when the app does
 
@@ -51,7 +51,7 @@ class TrainHandlers(Shown):
             page.lead: self._lead(kind, backbone),
             page.rows: gr.update(visible=kind == "low"),
             page.own_box: gr.update(visible=kind == "own"),
-            page.name: free_name(self.lab.store, self._taken(), kind),
+            page.name: free_name(self.context.store, self._taken(), kind),
         }
         for key, field in page.own.items():
             value = 200 if key == "updates" and not plain[key] else plain[key]
@@ -90,14 +90,14 @@ class TrainHandlers(Shown):
         return pieces.tag("p", FEW if kind == "demo" and self._apart(backbone) else LEADS[kind], cls="meta")
 
     def _apart(self, backbone: str) -> bool:
-        return reads_apart(self.lab, backbone or self.lab.default)
+        return reads_apart(self.context, backbone or self.context.models.default)
 
     def _task(self, backbone: str) -> str:
         """What a backbone is bundled data for, where that is not tables."""
         return SUMMARIZATION if self._apart(backbone) else ""
 
     def _wish(self, backbone: str, *asked) -> Wish:
-        return wish(backbone or self.lab.default, self._apart(backbone), *asked)
+        return wish(backbone or self.context.models.default, self._apart(backbone), *asked)
 
     def uploaded(self, file: str | None) -> Update:
         """A file came: its columns, to be named, and its first rows."""
@@ -145,9 +145,9 @@ class TrainHandlers(Shown):
             found, valid, bad = want.examples()
             shown |= self._checked(want, bad, len(found))
             self._free(want)
-            if not self.lab.is_loaded(want.backbone) and not self.lab.is_here(want.backbone):
+            if not self.context.models.is_loaded(want.backbone) and not self.context.models.is_local(want.backbone):
                 raise BadInput(f"The model {want.backbone} is not loaded yet. Generate with it on Compare first.")
-            took, model = planned(self.lab, want, found, valid)
+            took, model = planned(self.context, want, found, valid)
         except PrefixLabError as error:
             return shown | {page.facts: pieces.problem(str(error))}
         except Exception as error:
@@ -164,7 +164,7 @@ class TrainHandlers(Shown):
         return {self.page.preview: pieces.preview(peek(Path(want.data.file)), bad, good)} if want.data.file else {}
 
     def _free(self, want: Wish) -> None:
-        self.lab.store.check_free(want.run)
+        self.context.store.check_free(want.run)
         if want.run in self._taken():
             raise BadInput(f"There is a training {want.run!r} already. Give another name.")
 
@@ -181,11 +181,11 @@ class TrainHandlers(Shown):
             want.config()
             want.examples()
             with self.jobs.alone():  # kept rows that no training names yet are not to be swept away
-                ahead = self.jobs.start(want.run, want.words(kept(self.lab.store, want)))
+                ahead = self.jobs.start(want.run, want.words(kept(self.context.store, want)))
         except PrefixLabError as error:
             return {self.shell.status: shell.say("error", str(error))}
         said = f"{want.run} waits behind {', '.join(ahead)}." if ahead else f"{want.run} begins in a process of its own."
-        named = free_name(self.lab.store, self._taken() | {want.run}, want.preset)
+        named = free_name(self.context.store, self._taken() | {want.run}, want.preset)
         return {page.name: named, self.shell.status: shell.say("done", said)} | self.show(want.run)
 
     def act(self, chosen: str, event: gr.EventData) -> Update:
@@ -222,32 +222,32 @@ class TrainHandlers(Shown):
         return self._say("done", f"{run_id} goes on. {waits}", run_id)
 
     def _delete(self, run_id: str, given: dict[str, Any]) -> Update:
-        if self.jobs.state(run_id) == "failed" and not (self.lab.store.folder / run_id).exists():
+        if self.jobs.state(run_id) == "failed" and not (self.context.store.folder / run_id).exists():
             self.jobs.forget(run_id)  # it never began: there is nothing to keep
             self.jobs.sweep()
             return self._say("done", f"{run_id} is off the list.", "")
-        delete(self.lab.store, run_id)
+        delete(self.context.store, run_id)
         self.jobs.forget(run_id)
         self.jobs.sweep()
         return self._say("done", f"{run_id} is in the trash. Bring it back from below the runs.", "")
 
     def _restore(self, run_id: str, given: dict[str, Any]) -> Update:
-        return self._say("done", f"{restore(self.lab.store, run_id)} is back.", run_id)
+        return self._say("done", f"{restore(self.context.store, run_id)} is back.", run_id)
 
     def _empty(self, run_id: str, given: dict[str, Any]) -> Update:
-        gone = empty_trash(self.lab.store)
+        gone = empty_trash(self.context.store)
         self.jobs.sweep()
         return self._say("done", f"Runs deleted for good: {gone}.", run_id)
 
     def _save(self, run_id: str, given: dict[str, Any]) -> Update:
-        run = annotate(self.lab.store, run_id, str(given.get("notes", "")))
+        run = annotate(self.context.store, run_id, str(given.get("notes", "")))
         name = str(given.get("name", "")).strip()
         if name and name != run_id:
-            run = rename(self.lab.store, run_id, name)
+            run = rename(self.context.store, run_id, name)
         return self._say("done", f"The name and the notes of {run.id} are kept.", run.id)
 
     def _export(self, run_id: str, given: dict[str, Any]) -> Update:
-        file = export_zip(self.lab.store.get(run_id), self._spare() / f"{run_id}.zip")
+        file = export_zip(self.context.store.get(run_id), self._spare() / f"{run_id}.zip")
         ready: Update = {self.page.zip: gr.update(value=str(file), visible=True)}
         return ready | {self.shell.status: shell.say("done", f"{file.name} is ready: click its size to save it.")}
 
@@ -256,7 +256,7 @@ class TrainHandlers(Shown):
         if not file:
             return gr.skip()
         try:
-            run = import_zip(Path(file), self.lab.store)
+            run = import_zip(Path(file), self.context.store)
         except PrefixLabError as error:
             return {self.shell.status: shell.say("error", str(error))}
         finally:

@@ -6,7 +6,7 @@ from typing import Any
 
 from analysis.figures.training import learning_rate_curve, loss_curves, mass_over_training
 from app.shared import examples, plot_widget
-from app.shared.model_pool import Lab
+from app.shared.context import AppContext
 from app.shared.urlstate import State, write
 from app.shared.urlstate import kept as in_address
 from app.train import view as pieces
@@ -31,15 +31,15 @@ class RunAddress(State):
 class Shown:
     """A run, live or whole, and the list of all, as updates of the page's components."""
 
-    def __init__(self, lab: Lab, page: TrainPage, jobs: Jobs) -> None:
-        self.lab, self.page, self.jobs = lab, page, jobs
+    def __init__(self, context: AppContext, page: TrainPage, jobs: Jobs) -> None:
+        self.context, self.page, self.jobs = context, page, jobs
 
     def _mark(self, run_id: str) -> str:
         """A text that changes with anything the tab shows, save that a training has gone on by less than one part in PARTS.
 
         Pictures drawn anew each second would take from the training, which shares the machine with the page.
         """
-        store, parts = self.lab.store.folder, []
+        store, parts = self.context.store.folder, []
         for run in dict.fromkeys([run_id, *self.jobs.training()]):
             stands = standing(store / run) if run else Standing()
             kept = [path.stat().st_mtime_ns for path in self._files(run) if path.exists()]
@@ -48,13 +48,13 @@ class Shown:
         return f"{parts} {places} {[(job.run, job.begun, job.alive) for job in self.jobs.jobs()]}"
 
     def _files(self, run_id: str) -> list[Path]:
-        return [self.lab.store.folder / run_id / name for name in ("run.json", "watch.jsonl")] if run_id else []
+        return [self.context.store.folder / run_id / name for name in ("run.json", "watch.jsonl")] if run_id else []
 
     def _state(self, run_id: str) -> str:
         if not run_id:
             return ""
         state = self.jobs.state(run_id)
-        bundled = self.lab.store.bundled
+        bundled = self.context.store.bundled
         return state or (standing(bundled / run_id).state if bundled else "")
 
     def show(self, run_id: str) -> Update:
@@ -66,7 +66,7 @@ class Shown:
             page.chosen: run_id,
             page.address: write(RunAddress(run=run_id)),
             page.runs: pieces.listing(rows, run_id, len(listed) - pieces.LISTED),
-            page.bin: pieces.bin_(trash(self.lab.store)),
+            page.bin: pieces.bin_(trash(self.context.store)),
             page.offer: self.offered(),
         }
         state = self._state(run_id)
@@ -74,7 +74,7 @@ class Shown:
             empty = pieces.tag("p", "Start a training on the left, or choose a run below.", cls="pl-empty")
             return shown | {page.head: empty, page.details: "", page.watch: ""} | self._charts(Steps(), [], "", 0)
         run = whole.get(run_id)
-        folder = run.folder if run else self.lab.store.folder / run_id
+        folder = run.folder if run else self.context.store.folder / run_id
         steps, looked, ended = read_steps(folder), looks(folder), state in ("done", "cancelled", "failed")
         shown[page.head] = self._head(run_id, run)
         said = run.config.get("context") if run else None  # of an in-context run
@@ -84,10 +84,10 @@ class Shown:
 
     def offered(self) -> str:
         """What was interrupted, as by a crash, and can go on: offered on every tab."""
-        return pieces.offer([(run, standing(self.lab.store.folder / run)) for run in self.jobs.interrupted()])
+        return pieces.offer([(run, standing(self.context.store.folder / run)) for run in self.jobs.interrupted()])
 
     def _head(self, run_id: str, run: Run | None) -> str:
-        state, folder = self._state(run_id), run.folder if run else self.lab.store.folder / run_id
+        state, folder = self._state(run_id), run.folder if run else self.context.store.folder / run_id
         stands, steps = standing(folder), read_steps(folder)
         links = ""
         if run is not None and state in ("done", "cancelled"):
@@ -122,13 +122,13 @@ class Shown:
 
     def _whole(self, run: Run) -> int | None:
         """The backbone's parameters, where it is loaded: it is not loaded for this."""
-        name = self._backbone(run) or self.lab.default
-        return self.lab.backbone(name).spec.parameters if self.lab.is_loaded(name) else None
+        name = self._backbone(run) or self.context.models.default
+        return self.context.models.backbone(name).spec.parameters if self.context.models.is_loaded(name) else None
 
     def _backbone(self, run: Run) -> str:
         """What the page calls the run's backbone; empty for its default."""
-        names = [name for _, name in self.lab.names() if Path(name).name == run.backbone]
-        return "" if not names or names[0] == self.lab.default else names[0]
+        names = [name for _, name in self.context.catalog.backbone_names() if Path(name).name == run.backbone]
+        return "" if not names or names[0] == self.context.models.default else names[0]
 
     def _example(self, looked: list[dict[str, Any]]) -> str:
         """The bundled table or article that was watched."""
@@ -138,7 +138,7 @@ class Shown:
 
     def _listed(self) -> tuple[list[str], dict[str, Run]]:
         """What trains, what waits, what broke off, then whole runs, the newest first and the bundled last; and the whole runs."""
-        store, whole = self.lab.store, {run.id: run for run in self.lab.store.runs()}
+        store, whole = self.context.store, {run.id: run for run in self.context.store.runs()}
         waiting, training = self.jobs.waiting(), self.jobs.training()
         begun = [job.run for job in self.jobs.jobs() if job.begun]
         broken = [path.parent.name for path in sorted(store.folder.glob("[!.]*/state.json"))]
@@ -148,7 +148,7 @@ class Shown:
         return [*first, *own, *bundled], whole
 
     def _stands(self, run_id: str, run: Run | None) -> Standing:
-        return standing(run.folder if run else self.lab.store.folder / run_id)
+        return standing(run.folder if run else self.context.store.folder / run_id)
 
 
 def _linear(sample: examples.Sample) -> str:

@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from app.shared.model_pool import Lab
+from app.shared.context import AppContext
 from app.train.uploads import FOLDER
 from core import paths
 from core.config.methods import METHODS
@@ -148,9 +148,9 @@ def command(words: list[str]) -> str:
     return "python launch.py " + shlex.join(words)
 
 
-def planned(lab: Lab, wish: Wish, examples: list[Example], valid: int) -> tuple[Plan, Backbone]:
+def planned(context: AppContext, wish: Wish, examples: list[Example], valid: int) -> tuple[Plan, Backbone]:
     """What it will take; loads the backbone where it is not. Errors of core.plan."""
-    backbone, config = lab.backbone(wish.backbone), wish.config()
+    backbone, config = context.models.backbone(wish.backbone), wish.config()
     if wish.on_articles and backbone.opening is None:
         raise BadInput(
             f"Articles are summed up by a model that reads and writes apart, and {backbone.spec.name} does not. "
@@ -163,7 +163,7 @@ def planned(lab: Lab, wish: Wish, examples: list[Example], valid: int) -> tuple[
     def work() -> Plan:
         return plan(backbone, config, encode_rows(backbone, form, examples[::step], config.length), pairs, valid)
 
-    return lab.work(work), backbone
+    return context.models.run_job(work), backbone
 
 
 def kept(store: Store, wish: Wish) -> str:
@@ -174,10 +174,10 @@ def kept(store: Store, wish: Wish) -> str:
     return str(keep(list(read), wish.data.name or Path(wish.data.file).name.split(".")[0], store.folder / FOLDER))
 
 
-def reads_apart(lab: Lab, name: str) -> bool:
+def reads_apart(context: AppContext, name: str) -> bool:
     """Whether a backbone is an encoder-decoder, told without loading it; False where that cannot be told."""
-    if lab.is_loaded(name):
-        return lab.backbone(name).opening is not None
+    if context.models.is_loaded(name):
+        return context.models.backbone(name).opening is not None
     for folder in (paths.MODELS / name, Path(name).expanduser()):
         try:
             return json.loads((folder / "config.json").read_text(encoding="utf-8")).get("is_encoder_decoder") is True

@@ -5,8 +5,8 @@ from typing import Any
 import gradio as gr
 
 from app.shared import plot_widget
+from app.shared.context import AppContext
 from app.shared.html import area, tag
-from app.shared.model_pool import Lab
 from app.shared.shell import ACTS, Shell
 from app.shared.urlstate import remember
 from app.train import view as pieces
@@ -31,7 +31,7 @@ INPUTS = {
 PASTE = "name,food,area,text\nThe Eagle,Chinese,riverside,The Eagle by the river serves Chinese food."
 
 
-def build(lab: Lab, shell: Shell, tab: gr.Tab) -> TrainPage:
+def build(context: AppContext, shell: Shell, tab: gr.Tab) -> TrainPage:
     """Draw the tab and wire it; call inside gr.Tab."""
     with gr.Row(elem_id="pl-train"):
         with gr.Column(elem_id="pl-train-left", min_width=300):
@@ -47,9 +47,9 @@ def build(lab: Lab, shell: Shell, tab: gr.Tab) -> TrainPage:
     address = gr.Textbox(visible="hidden", elem_id="pl-train-address")
     page = TrainPage(**made, **states, address=address, offer=shell.offer)
     address.change(None, address, None, js=remember(RunAddress))
-    jobs = Jobs(lab.store, lab.device)
+    jobs = Jobs(context.store, context.models.device)
     jobs.wake()
-    _wire(TrainHandlers(lab, shell, page, jobs), shell, page, tab)
+    _wire(TrainHandlers(context, shell, page, jobs), shell, page, tab)
     return page
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from app.shared.model_pool import Lab
+from app.shared.context import AppContext
 from core.runs.store import Store
 from tests.support.tiny_models import make_run, make_tiny_backbone, make_tiny_bart
 
@@ -55,17 +55,17 @@ def house(tmp_path_factory) -> House:
 
 
 @pytest.fixture(scope="session")
-def lab(house) -> Lab:
-    return Lab(house.backbone, "cpu", house.store)
+def context(house) -> AppContext:
+    return AppContext(house.backbone, "cpu", house.store)
 
 
 @pytest.fixture(scope="session")
-def newsroom(tmp_path_factory) -> Lab:
-    """A lab whose backbone takes articles, with a prefix on it."""
+def newsroom(tmp_path_factory) -> AppContext:
+    """A context whose backbone takes articles, with a prefix on it."""
     place = tmp_path_factory.mktemp("newsroom")
     folder = make_tiny_bart(place / "tiny-bart")
     make_run(folder, place / "runs", "news-prefix", updates=2)
-    return Lab(str(folder), "cpu", Store(place / "runs"))
+    return AppContext(str(folder), "cpu", Store(place / "runs"))
 
 
 @pytest.fixture(scope="session")

@@ -12,8 +12,8 @@ from safetensors.torch import load_file
 from app.cli.main import main, parser
 from app.compare import run_picker
 from app.main import build
+from app.shared.context import AppContext
 from app.shared.method_labels import mark
-from app.shared.model_pool import Lab
 from app.train.request import fields_of
 from core.config.methods import METHODS, MethodInfo
 from core.config.train import TrainConfig
@@ -65,14 +65,14 @@ def test_a_new_method_trains_and_is_found_everywhere(scale, folder, tmp_path, ca
     stored = load_file(run.weights)
     assert len(stored) == 2 and all(not torch.equal(factors, torch.ones(32)) for factors in stored.values())
 
-    lab = Lab(str(folder), "cpu", store())
-    backbone = lab.backbone(lab.default)
-    loaded = lab.load(run.id, backbone)
+    context = AppContext(str(folder), "cpu", store())
+    backbone = context.models.backbone(context.models.default)
+    loaded = context.models.load(run.id, backbone)
     assert loaded.prefix is None and loaded.model is not backbone.model
     counts = parameter_counts(backbone, TrainConfig.of(run.config))
     assert (counts.trained, counts.stored) == (STORED, STORED)
 
-    choices = lab.choices(tuple(METHODS), backbone)
+    choices = context.catalog.choices(tuple(METHODS), backbone)
     assert run_picker.pick("finetuned", choices, "") == run.id and run_picker.pick("prefix", choices, "") == ""
     head = run_picker.run_head("finetuned", choices, run.id, run.id, backbone)
     assert "<h2>Scaled</h2>" in head and "factors, 0.15 %" in head and f'value="{run.id}"' in head
@@ -89,7 +89,7 @@ def test_a_new_method_is_in_the_help_and_on_the_train_page(scale, folder, capsys
     assert re.search(rf"scale +{re.escape(scale.description)}", capsys.readouterr().out)
     assert parser().parse_args(["train", "--run", "mine", "--method", "scale"]).method == "scale"
 
-    page = build(Lab(str(folder), "cpu", store()))
+    page = build(AppContext(str(folder), "cpu", store()))
     (dropdown,) = [block for block in page.blocks.values() if getattr(block, "elem_id", "") == "pl-train-method"]
     assert isinstance(dropdown, gr.Dropdown) and ("Scaling", "scale") in dropdown.choices
     assert fields_of("scale") == ("rate", "updates", "batch", "warmup", "seed")

@@ -24,7 +24,7 @@ def test_streams_partial_texts_then_the_end(client):
     assert last == client.predict(TABLE, "tiny-prefix", "tiny-finetuned", "", "sample", 4, api_name="/compare")
 
 
-def test_clients_at_once_get_their_own_answers(served, lab):
+def test_clients_at_once_get_their_own_answers(served, context):
     tables = [f"name[Alda {index}] eatType[{kind}]" for index, kind in enumerate(["pub", "inn", "bar", "cafe", "den"])]
     clients = [gradio_client.Client(served, verbose=False) for _ in range(2)]
     jobs = [
@@ -33,7 +33,7 @@ def test_clients_at_once_get_their_own_answers(served, lab):
     ]
     for index, (table, job) in enumerate(zip(tables, jobs, strict=True)):
         ask = Ask(linearise(canonical(parse(table))), "tiny-prefix" if index % 3 else "", decode=usual_decoding("table"))
-        *_, alone = compare(lab, lab.backbone(lab.default), ask, lambda: False)
+        *_, alone = compare(context, context.models.backbone(context.models.default), ask, lambda: False)
         assert job.result()["texts"] == {kind: detokenise(column.text) for kind, column in alone.columns.items()}
 
 

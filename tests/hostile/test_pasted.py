@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from app.compare.handlers import Handlers
-from app.shared.model_pool import Lab
+from app.shared.context import AppContext
 from core.runs.store import Store
 from tests.support.tiny_models import make_tiny_bart
 
@@ -44,13 +44,13 @@ class Named:
 @pytest.fixture(scope="module")
 def do(tmp_path_factory):
     root = tmp_path_factory.mktemp("pasted")
-    return Handlers(Lab(str(make_tiny_bart(root / "tiny-bart")), "cpu", Store(root / "runs")), Named(), Named())
+    return Handlers(AppContext(str(make_tiny_bart(root / "tiny-bart")), "cpu", Store(root / "runs")), Named(), Named())
 
 
 def pasted(do, text):
     """The note under the article while it is typed, and all that Generate writes."""
-    name = do.lab.default
-    do.lab.backbone(name)
+    name = do.context.models.default
+    do.context.models.backbone(name)
     table = {"form": "article", "rows": [], "text": text, "newer": "text", "bad": 0, "version": 1}
     _, note = do.read(table, name, "")
     ticket, _ = do.ask(REQUEST)

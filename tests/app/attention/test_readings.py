@@ -12,7 +12,7 @@ from app.attention.handlers import Handlers, Parts
 from app.attention.readings import Looking
 from app.attention.state import AttentionState
 from app.compare.comparison import Ask, compare, subject
-from app.shared.last_comparison import Subject, Subjects
+from app.shared.last_comparison import ComparisonRecord, LastComparisons
 from core.config.decode import DecodeConfig
 from core.errors import BadInput
 from core.generation.generate import generate
@@ -25,14 +25,14 @@ SOURCE, DECODE = "name : Alda | Type : pub", DecodeConfig(max_new=8, min_new=8)
 
 
 @pytest.fixture(scope="module")
-def told(lab):
+def told(context):
     ask = Ask(SOURCE, "tiny-prefix", "tiny-finetuned", decode=DECODE)
-    *_, last = compare(lab, lab.backbone(lab.default), ask, lambda: False)
+    *_, last = compare(context, context.models.backbone(context.models.default), ask, lambda: False)
     return subject(last)
 
 
-def test_every_column_is_remembered_with_what_it_read_and_wrote(lab, told):
-    backbone = lab.backbone(lab.default)
+def test_every_column_is_remembered_with_what_it_read_and_wrote(context, told):
+    backbone = context.models.backbone(context.models.default)
     assert set(told.columns) == {"base", "prefix", "finetuned"} and told.source == SOURCE
     for written in told.columns.values():
         assert written.prompt_ids == tuple(backbone.encode(SOURCE + "\n")) and len(written.ids) == 8
@@ -40,7 +40,7 @@ def test_every_column_is_remembered_with_what_it_read_and_wrote(lab, told):
 
 
 def test_the_last_comparisons_are_kept_and_a_new_one_takes_the_old_ones_place():
-    kept, made = Subjects(2), [Subject("", str(i), DECODE, {}) for i in range(3)]
+    kept, made = LastComparisons(2), [ComparisonRecord("", str(i), DECODE, {}) for i in range(3)]
     for page, one in zip("abc", made, strict=True):
         kept.put(page, one)
     assert kept.get("a") is None and kept.get("c") is made[2] and len({one.number for one in made}) == 3
@@ -48,8 +48,8 @@ def test_the_last_comparisons_are_kept_and_a_new_one_takes_the_old_ones_place():
     assert kept.get("c") is None and kept.get("b") is made[1]
 
 
-def test_a_text_is_read_by_the_run_that_wrote_it_and_by_others(lab, told):
-    backbone, looking = lab.backbone(lab.default), Looking(lab)
+def test_a_text_is_read_by_the_run_that_wrote_it_and_by_others(context, told):
+    backbone, looking = context.models.backbone(context.models.default), Looking(context)
     text = told.columns["prefix"]
     for run in ("tiny-prefix", "tiny-finetuned", "", "text:Describe it."):
         reader = looking.reader(run, backbone)
@@ -60,8 +60,8 @@ def test_a_text_is_read_by_the_run_that_wrote_it_and_by_others(lab, told):
         assert looking.layer(backbone, reader, text, 1, Intervention()).layers == (1,)
 
 
-def test_written_again_at_one_is_the_same_and_at_another_is_what_generate_gives(lab, told):
-    backbone, looking = lab.backbone(lab.default), Looking(lab)
+def test_written_again_at_one_is_the_same_and_at_another_is_what_generate_gives(context, told):
+    backbone, looking = context.models.backbone(context.models.default), Looking(context)
     text, reader = told.columns["prefix"], looking.reader("tiny-prefix", backbone)
     for done in (Intervention(), Intervention(0.25).without(token=1)):
         *_, last = looking.again(backbone, reader, told, text, done, lambda: False)
@@ -72,10 +72,10 @@ def test_written_again_at_one_is_the_same_and_at_another_is_what_generate_gives(
         assert list(looking.again(backbone, reader, told, text, done, lambda: False)) == [last]
 
 
-def test_a_finished_text_is_read_ahead_while_another_tab_is_shown(lab, told, monkeypatch):
-    do = Handlers(lab, SimpleNamespace(status="status"), Parts(**{name: name for name in Parts.__dataclass_fields__}))
+def test_a_finished_text_is_read_ahead_while_another_tab_is_shown(context, told, monkeypatch):
+    do = Handlers(context, SimpleNamespace(status="status"), Parts(**{name: name for name in Parts.__dataclass_fields__}))
     page = SimpleNamespace(session_hash="ahead")
-    lab.subjects.put("ahead", told)
+    context.comparisons.put("ahead", told)
     assert do.come("compare", page) == 0
     for thread in threading.enumerate():
         if thread.name == "ahead":
@@ -85,10 +85,10 @@ def test_a_finished_text_is_read_ahead_while_another_tab_is_shown(lab, told, mon
     assert "the prefix drew" in made["reads"]
 
 
-def test_what_an_address_asks_for_in_vain_is_named_and_the_tab_shows_what_it_shows_without(lab, told):
-    do = Handlers(lab, SimpleNamespace(status="status"), Parts(**{name: name for name in Parts.__dataclass_fields__}))
+def test_what_an_address_asks_for_in_vain_is_named_and_the_tab_shows_what_it_shows_without(context, told):
+    do = Handlers(context, SimpleNamespace(status="status"), Parts(**{name: name for name in Parts.__dataclass_fields__}))
     page = SimpleNamespace(session_hash="vain")
-    lab.subjects.put("vain", told)
+    context.comparisons.put("vain", told)
     state = do.restore("?layer=99&head=x&alpha=7&beside=nobody&prefix=ghost&finetuned=tiny-finetuned")
     made = next(do.refresh(do.come("attention", page), state, page))
     assert "no usable value for: head, alpha, prefix." in made["reads"]
@@ -98,29 +98,29 @@ def test_what_an_address_asks_for_in_vain_is_named_and_the_tab_shows_what_it_sho
     assert "usable" not in next(do.refresh(ticket, state, page))["reads"]
 
 
-def test_a_stopped_rewriting_is_not_kept(lab, told):
-    backbone, looking = lab.backbone(lab.default), Looking(lab)
+def test_a_stopped_rewriting_is_not_kept(context, told):
+    backbone, looking = context.models.backbone(context.models.default), Looking(context)
     text, reader, done = told.columns["prefix"], looking.reader("tiny-prefix", backbone), Intervention(0.5)
     assert [one.state for one in looking.again(backbone, reader, told, text, done, lambda: True)] == ["streaming"]
     *_, whole = looking.again(backbone, reader, told, text, done, lambda: False)
     assert len(whole.ids) == 8 and whole.state == "length"
 
 
-def test_influence_fills_once(lab, told):
-    backbone, looking = lab.backbone(lab.default), Looking(lab)
+def test_influence_fills_once(context, told):
+    backbone, looking = context.models.backbone(context.models.default), Looking(context)
     text, reader = told.columns["prefix"], looking.reader("tiny-prefix", backbone)
     *_, (found, done, total) = looking.influence(backbone, reader, text)
     assert done == total == 8 and bool(found.kl.isfinite().all())
     assert [part[0] for part in looking.influence(backbone, reader, text)] == [found]
 
 
-def test_any_text_is_a_run_on_a_line_of_its_own(lab):
-    backbone = lab.backbone(lab.default)
-    loaded = lab.load("text:Describe it.", backbone)
+def test_any_text_is_a_run_on_a_line_of_its_own(context):
+    backbone = context.models.backbone(context.models.default)
+    loaded = context.models.load("text:Describe it.", backbone)
     plain = text_prefix(backbone, "Describe it.\n")
     torch.testing.assert_close(loaded.prefix.past["decoder"], plain.past["decoder"])
     assert loaded.run.trained == 0 and loaded.run.stored == plain.parameters
-    assert lab.load("text:Describe it.", backbone) is loaded
-    assert lab.load("text:It is ", backbone).prefix.length == len("It is ")
+    assert context.models.load("text:Describe it.", backbone) is loaded
+    assert context.models.load("text:It is ", backbone).prefix.length == len("It is ")
     with pytest.raises(BadInput, match="empty"):
-        lab.load("text: ", backbone)
+        context.models.load("text: ", backbone)

@@ -19,11 +19,11 @@ REQUEST = SimpleNamespace(session_hash="a")
 @pytest.fixture(scope="module")
 def do(newsroom):
     """The tab's handlers, with names in place of components, on a page that has told an article."""
-    lab = newsroom
+    context = newsroom
     ask = Ask(ARTICLES[0].source, "news-prefix", decode=DECODE, form="article")
-    *_, last = compare(lab, lab.backbone(lab.default), ask, lambda: False)
-    lab.subjects.put("a", subject(last))
-    return Handlers(lab, SimpleNamespace(status="status"), Parts(**{name: name for name in Parts.__dataclass_fields__}))
+    *_, last = compare(context, context.models.backbone(context.models.default), ask, lambda: False)
+    context.comparisons.put("a", subject(last))
+    return Handlers(context, SimpleNamespace(status="status"), Parts(**{name: name for name in Parts.__dataclass_fields__}))
 
 
 def shown(do, **state):
@@ -76,7 +76,7 @@ def test_a_prefix_is_turned_down_at_one_site_only(do):
     assert "1 at every site" in other["bar"]
     base = shown(do, cross=0.0, encoder=0.0, alpha=0.0)
     assert "the prefix is hidden: the frozen model" in base["reads"] and "positions" not in base["reads"]
-    texts = {column: one.text for column, one in do.lab.subjects.get("a").columns.items()}
+    texts = {column: one.text for column, one in do.context.comparisons.get("a").columns.items()}
     again = base["reads"].split('cls="told marked"')[-1]
     assert texts["base"].strip()[:3] in again or "Word for word" in again
 

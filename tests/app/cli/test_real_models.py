@@ -21,7 +21,7 @@ from analysis.space.vocabulary_kv import KINDS, vocabulary_kv
 from analysis.tensor_cache import TensorCache
 from app.cli.main import main
 from app.compare.comparison import Ask, compare
-from app.shared.model_pool import Lab
+from app.shared.context import AppContext
 from core.config.decode import DecodeConfig
 from core.generation.types import Request
 from core.models.backbone import load_backbone
@@ -136,20 +136,24 @@ def test_the_command_line_trains_tells_and_scores(model, home, monkeypatch, caps
 
 
 def test_the_app_compares_with_it_and_looks_into_its_prefix(model, home):
-    lab = Lab(str(model), "cpu", Store(home / "runs"))
+    context = AppContext(str(model), "cpu", Store(home / "runs"))
     try:
-        backbone = lab.backbone(lab.default)
-        *_, seen = compare(lab, backbone, Ask(SOURCE, "mine", decode=DecodeConfig(max_new=6, min_new=6)), lambda: False)
+        backbone = context.models.backbone(context.models.default)
+        *_, seen = compare(context, backbone, Ask(SOURCE, "mine", decode=DecodeConfig(max_new=6, min_new=6)), lambda: False)
         assert seen.phase == "done" and [seen.columns[kind].tokens for kind in ("base", "prefix")] == [6, 6]
-        loaded = lab.load("mine", backbone)
+        loaded = context.models.load("mine", backbone)
         written = seen.columns["prefix"]
-        mass = lab.work(attention_mass, loaded.model, backbone, Request(written.prompt_ids, loaded.prefix), written.ids)
+        mass = context.models.run_job(
+            attention_mass, loaded.model, backbone, Request(written.prompt_ids, loaded.prefix), written.ids
+        )
         spec = backbone.spec
         assert mass.mass.shape[:2] == (spec.layers, spec.heads) and mass.virtual == 3
         assert torch.allclose(mass.mass.sum(-1), torch.ones(()), atol=1e-4)
         for kind in KINDS:
-            words = vocabulary_space(lab.work(vocabulary_kv, backbone, kind, spec.layers - 1, TensorCache(home / "cache")))
+            words = vocabulary_space(
+                context.models.run_job(vocabulary_kv, backbone, kind, spec.layers - 1, TensorCache(home / "cache"))
+            )
             found = nearest(words, prefix_vectors(loaded.prefix, kind, spec.layers - 1, None, spec.fingerprint), 4)
             assert len(found) == 3 * 4 and all(abs(one.score) <= 1.001 for one in found)
     finally:
-        lab.engine.close()
+        context.models.engine.close()

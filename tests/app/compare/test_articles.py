@@ -8,7 +8,7 @@ from app.compare.comparison import Ask, compare
 from app.compare.handlers import Handlers
 from app.compare.panels import panels
 from app.shared import examples
-from app.shared.model_pool import Lab
+from app.shared.context import AppContext
 from app.shared.urlstate import Address, write
 from app.shared.urlstate import read as read_address
 from core.config.decode import DecodeConfig
@@ -22,17 +22,22 @@ DECODE = DecodeConfig(max_new=8, min_new=3)
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory):
+def context(tmp_path_factory):
     root = tmp_path_factory.mktemp("articles-page")
     folder = make_tiny_bart(root / "tiny-bart")
     make_run(folder, root / "runs", "news-prefix", updates=2)
     make_run(make_tiny_backbone(root / "tiny-gpt2"), root / "runs", "table-prefix", updates=2)
-    return Lab(str(folder), "cpu", Store(root / "runs"))
+    return AppContext(str(folder), "cpu", Store(root / "runs"))
 
 
 @pytest.fixture(scope="module")
-def seen(lab):
-    *_, last = compare(lab, lab.backbone(lab.default), Ask(LONG, "news-prefix", decode=DECODE, form="article"), lambda: False)
+def seen(context):
+    *_, last = compare(
+        context,
+        context.models.backbone(context.models.default),
+        Ask(LONG, "news-prefix", decode=DECODE, form="article"),
+        lambda: False,
+    )
     return last
 
 
@@ -53,14 +58,14 @@ def test_the_panel_shows_shares_and_what_is_not_read_escaped(seen):
     assert "train --task summarization --data articles-folder" in missing
 
 
-def test_a_text_in_front_of_an_article_is_read_with_the_same_article(lab):
+def test_a_text_in_front_of_an_article_is_read_with_the_same_article(context):
     ask = Ask(LONG, "text:Sum up.", decode=DECODE, form="article")
-    *_, last = compare(lab, lab.backbone(lab.default), ask, lambda: False)
+    *_, last = compare(context, context.models.backbone(context.models.default), ask, lambda: False)
     assert last.columns["prefix"].prompt_ids == last.columns["base"].prompt_ids and last.columns["prefix"].leaning
 
 
-def test_the_note_counts_tokens_and_shows_the_cut(lab):
-    backbone = lab.backbone(lab.default)
+def test_the_note_counts_tokens_and_shows_the_cut(context):
+    backbone = context.models.backbone(context.models.default)
     task = task_for(backbone, "summarization")
     assert "12 tokens, all of them read." in article_panels.note(backbone, task, "It did rain.")
     html = article_panels.note(backbone, task, LONG)
@@ -68,7 +73,7 @@ def test_the_note_counts_tokens_and_shows_the_cut(lab):
     assert "does not look like English" in article_panels.note(backbone, task, "Дождь шёл весь день и всю ночь в старом городе.")
 
 
-def test_examples_come_with_a_reference_and_their_scores(lab, seen):
+def test_examples_come_with_a_reference_and_their_scores(context, seen):
     sample = examples.samples("article")[0]
     assert len(examples.samples("article")) == 12 and examples.find(sample.id) is sample
     assert examples.matching([], "article", sample.text) is sample and examples.matching([], "article", LONG) is None
@@ -84,10 +89,10 @@ def test_what_cannot_be_an_article_is_told_and_kept(bad, why):
         source_editor.current(table)
 
 
-def test_the_backbone_says_what_the_page_takes(lab):
-    do = Handlers(lab, None, None)
-    assert do._plan(lab.backbone(lab.default), "e2e", "", "").task == "summarization"
-    gpt2 = lab.backbone(lab.default.replace("tiny-bart", "tiny-gpt2"))
+def test_the_backbone_says_what_the_page_takes(context):
+    do = Handlers(context, None, None)
+    assert do._plan(context.models.backbone(context.models.default), "e2e", "", "").task == "summarization"
+    gpt2 = context.models.backbone(context.models.default.replace("tiny-bart", "tiny-gpt2"))
     assert do._plan(gpt2, "summarization", "", "").tasks == ["e2e"]
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from app.compare.comparison import Ask, compare
-from app.shared.model_pool import Lab
+from app.shared.context import AppContext
 from core.config.decode import DecodeConfig
 from core.generation.generate import generate
 from core.generation.types import Request
@@ -15,20 +15,20 @@ ARTICLE = ARTICLES[0].source * 3  # longer than the model reads
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory):
+def context(tmp_path_factory):
     root = tmp_path_factory.mktemp("articles")
     folder = make_tiny_bart(root / "tiny-bart")
     for name, method in (("news-prefix", "prefix"), ("news-finetuned", "finetune")):
         make_run(folder, root / "runs", name, method, updates=2)
-    return Lab(str(folder), "cpu", Store(root / "runs"))
+    return AppContext(str(folder), "cpu", Store(root / "runs"))
 
 
 @pytest.mark.parametrize("mode", ["greedy", "beam"])
-def test_columns_are_what_each_method_writes_alone(lab, mode):
-    backbone = lab.backbone(lab.default)
+def test_columns_are_what_each_method_writes_alone(context, mode):
+    backbone = context.models.backbone(context.models.default)
     ask = Ask(ARTICLE, "news-prefix", "news-finetuned", decode=DecodeConfig(mode, beams=3, max_new=8, min_new=3), form="article")
-    *_, seen = compare(lab, backbone, ask, lambda: False)
-    prefix, tuned = lab.load("news-prefix", backbone), lab.load("news-finetuned", backbone)
+    *_, seen = compare(context, backbone, ask, lambda: False)
+    prefix, tuned = context.models.load("news-prefix", backbone), context.models.load("news-finetuned", backbone)
     ids = read_source(backbone, prefix.task, ARTICLE).ids
     assert len(ids) == 128  # cut to what the encoder has room for
     for kind, model, past in (
@@ -42,7 +42,7 @@ def test_columns_are_what_each_method_writes_alone(lab, mode):
     assert seen.phase == "done"
 
 
-def test_the_frozen_model_alone_reads_an_article_in_its_own_form(lab):
-    backbone = lab.backbone(lab.default)
-    *_, seen = compare(lab, backbone, Ask(ARTICLE, decode=DecodeConfig(max_new=4), form="article"), lambda: False)
+def test_the_frozen_model_alone_reads_an_article_in_its_own_form(context):
+    backbone = context.models.backbone(context.models.default)
+    *_, seen = compare(context, backbone, Ask(ARTICLE, decode=DecodeConfig(max_new=4), form="article"), lambda: False)
     assert seen.columns["base"].prompt_ids == read_source(backbone, task_for(backbone, "summarization"), ARTICLE).ids

@@ -94,10 +94,10 @@ def test_address_comes_back_and_bad_values_are_named():
     assert read_address("?table=" + "x" * 30_000, Address) == Address()
 
 
-def test_cost_card_gives_sizes_and_the_score_of_the_whole_set(lab):
-    backbone = lab.backbone(lab.default)
+def test_cost_card_gives_sizes_and_the_score_of_the_whole_set(context):
+    backbone = context.models.backbone(context.models.default)
     seen = Comparison(Ask("name : Alda"), backbone)
-    run = lab.load("tiny-prefix", backbone).run
+    run = context.models.load("tiny-prefix", backbone).run
     score = {"value": 61.27, "n": 630, "signature": "tok:13a", "decoding": {"mode": "beam"}}
     seen.columns["prefix"].run = replace(run, scores={"test": {"BLEU": score}})
     html = cost(seen)
@@ -105,10 +105,10 @@ def test_cost_card_gives_sizes_and_the_score_of_the_whole_set(lab):
     assert percent(run.stored / backbone.spec.parameters) in html and "No run." in html
 
 
-def test_references_only_for_a_table_that_was_not_edited(lab):
+def test_references_only_for_a_table_that_was_not_edited(context):
     sample = samples()[0]
     fields = list(sample.fields)
-    seen = Comparison(Ask("x"), lab.backbone(lab.default))
+    seen = Comparison(Ask("x"), context.models.backbone(context.models.default))
     seen.columns["base"].text = sample.references[0]
     assert matching(fields) is sample and matching(fields[1:]) is None
     html = references(seen, fields, sample)

@@ -14,23 +14,23 @@ DECODE = DecodeConfig(max_new=8)
 RUNS = {"prefix": "triples-prefix", "finetuned": "triples-finetuned"}
 
 
-def test_every_example_is_told_by_both_runs_as_it_would_be_alone(lab):
+def test_every_example_is_told_by_both_runs_as_it_would_be_alone(context):
     from app.compare.comparison import Ask, compare
     from app.compare.source_editor import of_rows
 
-    backbone = lab.backbone(lab.default)
-    *_, last = tell_all(lab, backbone, "webnlg", RUNS, DECODE, lambda: False)
+    backbone = context.models.backbone(context.models.default)
+    *_, last = tell_all(context, backbone, "webnlg", RUNS, DECODE, lambda: False)
     assert not last.open and last.done == len(last.texts) == 2 * len(samples("webnlg"))
     one = samples("webnlg")[3]
     ask = Ask(of_rows("webnlg", one.rows).source, *RUNS.values(), decode=DECODE, form="webnlg")
-    *_, seen = compare(lab, backbone, ask, lambda: False)
+    *_, seen = compare(context, backbone, ask, lambda: False)
     for kind in RUNS:
         assert last.texts[one.id, kind].text == detokenise(seen.columns[kind].text)
 
 
-def test_stopped_it_keeps_what_is_whole_and_says_so(lab):
+def test_stopped_it_keeps_what_is_whole_and_says_so(context):
     stop, endless = [False], DecodeConfig(max_new=200, min_new=200)
-    growing = tell_all(lab, lab.backbone(lab.default), "webnlg", RUNS, endless, lambda: stop[0])
+    growing = tell_all(context, context.models.backbone(context.models.default), "webnlg", RUNS, endless, lambda: stop[0])
     next(growing)
     stop[0] = True
     *_, seen = growing
@@ -38,14 +38,14 @@ def test_stopped_it_keeps_what_is_whole_and_says_so(lab):
     assert "stopped" in gallery(seen)
 
 
-def test_without_a_run_or_examples_it_says_what_to_do(lab):
+def test_without_a_run_or_examples_it_says_what_to_do(context):
     for form, runs in (("webnlg", {}), ("text", RUNS)):
         with pytest.raises(BadInput, match="choose a task that has examples"):
-            list(tell_all(lab, lab.backbone(lab.default), form, runs, DECODE, lambda: False))
+            list(tell_all(context, context.models.backbone(context.models.default), form, runs, DECODE, lambda: False))
 
 
-def test_seen_and_unseen_are_summed_up_apart_and_all_is_escaped(lab):
-    seen = Gallery("webnlg", {"prefix": lab.store.get("triples-prefix")}, DECODE)
+def test_seen_and_unseen_are_summed_up_apart_and_all_is_escaped(context):
+    seen = Gallery("webnlg", {"prefix": context.store.get("triples-prefix")}, DECODE)
     for sample in samples("webnlg"):
         told = sample.references[0] if sample.seen else "<b>Nobody</b> lives in Paris."
         seen.texts[sample.id, "prefix"] = Told(told, cover(list(sample.fields), told))

@@ -11,7 +11,7 @@ from app.attention.readings import Looking
 from app.compare.comparison import KINDS
 from app.compare.handlers import Handlers
 from app.compare.source_editor import table_of
-from app.shared.model_pool import Lab
+from app.shared.context import AppContext
 from app.space.analyses import Studio, View
 from core import paths
 from core.errors import BackboneNotFound
@@ -33,11 +33,11 @@ def place(tmp_path_factory):
 
 
 @pytest.fixture
-def lab(place, monkeypatch):
+def context(place, monkeypatch):
     monkeypatch.setattr(paths, "MODELS", place / "models")
     monkeypatch.setattr(paths, "BUNDLED_RUNS", place / "none")
     monkeypatch.setenv("PREFIX_LAB_HOME", str(place))
-    return Lab("mini-gpt2", "cpu", Store(place / "runs"))
+    return AppContext("mini-gpt2", "cpu", Store(place / "runs"))
 
 
 class Named:
@@ -47,9 +47,9 @@ class Named:
         return {kind: f"{name} {kind}" for kind in KINDS} if name in ("heads", "outputs") else name
 
 
-def told(lab, task, shown, name="mini-gpt2", who=REQUEST):
+def told(context, task, shown, name="mini-gpt2", who=REQUEST):
     """All updates of a run, in their order."""
-    do, table = Handlers(lab, Named(), Named()), table_of([("name", "Alda"), ("Type", "pub")])
+    do, table = Handlers(context, Named(), Named()), table_of([("name", "Alda"), ("Type", "pub")])
     given = (do.ask(who)[0], table, name, task, "", "", "greedy", 0, 1.0, 1.0, shown, who)
     return list(do.run(*given))
 
@@ -58,86 +58,86 @@ def last(updates, name):
     return next(update[name] for update in reversed(updates) if name in update)
 
 
-def test_a_task_brings_its_backbone_and_says_so_and_another_brings_the_first_one_back(lab):
-    first = told(lab, "e2e", [])
+def test_a_task_brings_its_backbone_and_says_so_and_another_brings_the_first_one_back(context):
+    first = told(context, "e2e", [])
     assert last(first, "shown") == ["mini-gpt2", "e2e"] and last(first, "backbone") == "mini-gpt2"
     assert last(first, "task")["choices"] == [("e2e", "e2e"), ("summarization (mini-bart)", "summarization")]
-    news = told(lab, "summarization", ["mini-gpt2", "e2e"])
+    news = told(context, "summarization", ["mini-gpt2", "e2e"])
     assert "Loading the model mini-bart, for the task summarization, in place of mini-gpt2" in news[0]["status"]
     assert last(news, "shown") == ["mini-bart", "summarization"] and last(news, "backbone") == "mini-bart"
     assert last(news, "prefix") == "news-prefix" and last(news, "table")["form"] == "article" and "Done" in last(news, "status")
-    back = told(lab, "e2e", ["mini-bart", "summarization"], "mini-bart")
+    back = told(context, "e2e", ["mini-bart", "summarization"], "mini-bart")
     assert last(back, "shown") == ["mini-gpt2", "e2e"] and last(back, "prefix") == "table-prefix"
 
 
-def test_a_backbone_that_is_chosen_brings_its_own_task(lab):
-    news = told(lab, "e2e", ["mini-gpt2", "e2e"], "mini-bart")
+def test_a_backbone_that_is_chosen_brings_its_own_task(context):
+    news = told(context, "e2e", ["mini-gpt2", "e2e"], "mini-bart")
     assert last(news, "shown") == ["mini-bart", "summarization"]
 
 
-def test_a_link_with_a_task_or_an_article_opens_its_backbone(lab):
-    do = Handlers(lab, Named(), Named())
+def test_a_link_with_a_task_or_an_article_opens_its_backbone(context):
+    do = Handlers(context, Named(), Named())
     assert do.restore("?task=summarization")["backbone"] == "mini-bart"
     assert do.restore("?article=Aldby+was+flooded.")["backbone"] == "mini-bart"
     assert do.restore("?task=e2e")["backbone"] == do.restore("")["backbone"] == "mini-gpt2"
     assert do.restore("?task=summarization&backbone=mini-gpt2")["backbone"] == "mini-gpt2"
 
 
-def test_summaries_begin_with_beam_search_and_tables_with_a_stream_unless_a_mode_is_chosen(lab):
-    do = Handlers(lab, Named(), Named())
+def test_summaries_begin_with_beam_search_and_tables_with_a_stream_unless_a_mode_is_chosen(context):
+    do = Handlers(context, Named(), Named())
     assert [do.restore(link)["mode"] for link in ("", "?task=summarization", "?task=summarization&mode=greedy")] == [
         "greedy",
         "beam",
         "greedy",
     ]
-    news = told(lab, "summarization", ["mini-gpt2", "e2e"])
+    news = told(context, "summarization", ["mini-gpt2", "e2e"])
     assert last(news, "mode") == "beam" and "mode" not in last(news, "address") and "beam search" in last(news, "status")
-    assert all("mode" not in update for update in told(lab, "e2e", []))
+    assert all("mode" not in update for update in told(context, "e2e", []))
 
 
-def test_what_is_missing_is_named_before_and_after_the_choice(lab, place, monkeypatch, tmp_path):
+def test_what_is_missing_is_named_before_and_after_the_choice(context, place, monkeypatch, tmp_path):
     (tmp_path / "mini-gpt2").symlink_to(place / "models" / "mini-gpt2")
     monkeypatch.setattr(paths, "MODELS", tmp_path)
-    assert ("summarization (mini-bart is missing)", "summarization") in last(told(lab, "e2e", []), "task")["choices"]
+    assert ("summarization (mini-bart is missing)", "summarization") in last(told(context, "e2e", []), "task")["choices"]
     monkeypatch.setattr(core_backbone, "snapshot_download", None)  # no hub is asked for it
-    updates = told(lab, "summarization", ["mini-gpt2", "e2e"])
+    updates = told(context, "summarization", ["mini-gpt2", "e2e"])
     assert "assets/models/mini-bart was looked for" in last(updates, "status") and last(updates, "task") == "e2e"
     with pytest.raises(BackboneNotFound, match="facebook/bart-base"):
-        lab.backbone("mini-bart")
+        context.models.backbone("mini-bart")
 
 
-def test_the_backbone_that_no_page_shows_is_given_back_with_all_that_was_computed_on_it(lab):
-    looking, studio = Looking(lab), Studio(lab)
-    old = weakref.ref(lab.show("a", "mini-gpt2"))
-    tuned = weakref.ref(lab.load("table-prefix", old()))
-    told(lab, "e2e", ["mini-gpt2", "e2e"])
-    written = lab.subjects.get("a").columns["prefix"]
+def test_the_backbone_that_no_page_shows_is_given_back_with_all_that_was_computed_on_it(context):
+    looking, studio = Looking(context), Studio(context)
+    old = weakref.ref(context.models.assign("a", "mini-gpt2"))
+    tuned = weakref.ref(context.models.load("table-prefix", old()))
+    told(context, "e2e", ["mini-gpt2", "e2e"])
+    written = context.comparisons.get("a").columns["prefix"]
     looking.mass(old(), looking.reader("table-prefix", old()), written)
     deque(studio.look(old(), View("writes", 1, None, ("table-prefix",))), 0)
     assert looking._kept and studio._spaces and studio._scenes
-    lab.show("b", "mini-gpt2")
-    lab.show("a", "mini-bart")
-    assert lab.is_loaded("mini-gpt2")  # the other page shows it
-    lab.leave("b")
-    assert lab.is_loaded("mini-gpt2")  # it may be reloading
-    lab.show("a", "mini-bart")
-    assert not lab.is_loaded("mini-gpt2") and not looking._kept and not studio._spaces and not studio._scenes
+    context.models.assign("b", "mini-gpt2")
+    context.models.assign("a", "mini-bart")
+    assert context.models.is_loaded("mini-gpt2")  # the other page shows it
+    context.models.release("b")
+    assert context.models.is_loaded("mini-gpt2")  # it may be reloading
+    context.models.assign("a", "mini-bart")
+    assert not context.models.is_loaded("mini-gpt2") and not looking._kept and not studio._spaces and not studio._scenes
     gc.collect()
     assert old() is None and tuned() is None
 
 
-def test_a_backbone_that_cannot_be_loaded_leaves_the_page_its_own(lab):
-    lab.show("a", "mini-gpt2")
+def test_a_backbone_that_cannot_be_loaded_leaves_the_page_its_own(context):
+    context.models.assign("a", "mini-gpt2")
     with pytest.raises(BackboneNotFound):
-        lab.show("a", "/no/such/folder")
-    lab.show("b", "mini-bart")
-    assert lab.is_loaded("mini-gpt2")
+        context.models.assign("a", "/no/such/folder")
+    context.models.assign("b", "mini-bart")
+    assert context.models.is_loaded("mini-gpt2")
 
 
-def test_readings_are_kept_by_their_size(lab, monkeypatch):
-    looking, backbone = Looking(lab), lab.show("a", "mini-gpt2")
-    told(lab, "e2e", ["mini-gpt2", "e2e"])
-    written = lab.subjects.get("a").columns["prefix"]
+def test_readings_are_kept_by_their_size(context, monkeypatch):
+    looking, backbone = Looking(context), context.models.assign("a", "mini-gpt2")
+    told(context, "e2e", ["mini-gpt2", "e2e"])
+    written = context.comparisons.get("a").columns["prefix"]
     reader = looking.reader("table-prefix", backbone)
     monkeypatch.setattr("app.attention.readings.KEPT", 2 * 4096)
     for layer in (0, 1):

@@ -33,7 +33,7 @@ def test_errors_become_sentences_of_their_page(caplog):
     assert "ZeroDivisionError" in do.returns(0, request)["status"] and len(caplog.records) == 1
     first, second = do.streams(2, request)
     assert first == {"value": 2} and "No more." in second["status"]
-    assert "No more." in do.lab.status.clear("page", "another")  # the page's status line knows
+    assert "No more." in do.context.status.clear("page", "another")  # the page's status line knows
 
 
 def test_gradio_sees_the_handler_through_the_decorator():

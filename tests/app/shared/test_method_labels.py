@@ -5,8 +5,8 @@ import pytest
 from app.compare import run_picker
 from app.compare.comparison import Ask, compare
 from app.compare.panels import cost
+from app.shared.context import AppContext
 from app.shared.method_labels import lanes, mark, title, trained
-from app.shared.model_pool import Lab
 from core.config.decode import DecodeConfig
 from core.generation.generate import generate
 from core.generation.types import make_request
@@ -19,26 +19,26 @@ DECODE = DecodeConfig(max_new=8)
 
 
 @pytest.fixture(scope="module")
-def many(tmp_path_factory) -> Lab:
+def many(tmp_path_factory) -> AppContext:
     """A run of every method, called by its name."""
     place = tmp_path_factory.mktemp("many")
     folder = make_tiny_backbone(place / "tiny-gpt2")
     for method in METHOD_CLASSES:
         make_run(folder, place / "runs", method, method, updates=2, layers=1, rank=2, shots=1, rate=1e-2)
-    return Lab(str(folder), "cpu", Store(place / "runs"))
+    return AppContext(str(folder), "cpu", Store(place / "runs"))
 
 
-def finished(lab: Lab, ask: Ask):
-    *_, last = compare(lab, lab.backbone(lab.default), ask, lambda: False)
+def finished(context: AppContext, ask: Ask):
+    *_, last = compare(context, context.models.backbone(context.models.default), ask, lambda: False)
     return last
 
 
 @pytest.mark.parametrize(("first", "second"), [("adapter", "infix"), ("in_context", "lora"), ("embedding", "top_layers")])
 def test_two_methods_are_told_side_by_side_as_each_alone(many, first, second):
-    backbone = many.backbone(many.default)
+    backbone = many.models.backbone(many.models.default)
     seen = finished(many, Ask(SOURCE, first, second, decode=DECODE))
     for kind, run_id in (("prefix", first), ("finetuned", second)):
-        loaded = many.load(run_id, backbone)
+        loaded = many.models.load(run_id, backbone)
         alone = generate(loaded.model, backbone, [make_request(backbone, loaded.task, SOURCE, loaded.prefix)], DECODE)[0]
         assert seen.columns[kind].text == alone.text and len(seen.columns[kind].words) == 5
     panel = cost(seen)
@@ -47,8 +47,8 @@ def test_two_methods_are_told_side_by_side_as_each_alone(many, first, second):
 
 
 def test_a_column_begins_with_the_method_it_is_named_after_and_lists_the_others(many):
-    backbone = many.backbone(many.default)
-    listed = many.choices(tuple(METHOD_CLASSES), backbone)
+    backbone = many.models.backbone(many.models.default)
+    listed = many.catalog.choices(tuple(METHOD_CLASSES), backbone)
     assert [run_picker.pick(kind, listed, "") for kind in ("prefix", "finetuned")] == ["prefix", "finetune"]
     assert run_picker.pick("prefix", listed, "lora") == "lora"
     head = run_picker.run_head("prefix", listed, "lora", "lora", backbone)
@@ -61,13 +61,15 @@ def test_a_column_begins_with_the_method_it_is_named_after_and_lists_the_others(
 
 def test_without_a_prefix_the_column_stays_empty_rather_than_show_another_kind(many):
     listed = [
-        choice for choice in many.choices(tuple(METHOD_CLASSES), many.backbone(many.default)) if choice.run.method == "adapter"
+        choice
+        for choice in many.catalog.choices(tuple(METHOD_CLASSES), many.models.backbone(many.models.default))
+        if choice.run.method == "adapter"
     ]
     assert run_picker.pick("prefix", listed, "") == "" and run_picker.pick("finetuned", listed, "") == "adapter"
 
 
 def test_what_was_trained_is_told_with_the_measured_share(many):
-    backbone = many.backbone(many.default)
+    backbone = many.models.backbone(many.models.default)
     told = {run.id: trained(run, backbone) for run in many.store.runs()}
     assert told["prefix"] == "4 virtual tokens, 1.2 %"  # 512 of 41,888
     assert told["embedding"] == "4 input vectors, 0.31 %"

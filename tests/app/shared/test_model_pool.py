@@ -1,14 +1,14 @@
 """What stays loaded: prefixes by the memory they take, whole models by their number."""
 
 from app.shared import model_pool
-from app.shared.model_pool import Lab
+from app.shared.context import AppContext
 
 
-def test_prefixes_are_kept_by_their_memory_and_do_not_push_out_a_model(house, lab, monkeypatch):
-    backbone = lab.backbone(lab.default)
-    size = 4 * lab.load("text:one text", backbone).prefix.parameters
+def test_prefixes_are_kept_by_their_memory_and_do_not_push_out_a_model(house, context, monkeypatch):
+    backbone = context.models.backbone(context.models.default)
+    size = 4 * context.models.load("text:one text", backbone).prefix.parameters
     monkeypatch.setattr(model_pool, "PREFIX_BYTES", 2 * size)
-    small = Lab(house.backbone, "cpu", house.store)
+    small = AppContext(house.backbone, "cpu", house.store).models
     tuned = small.load("tiny-finetuned", backbone)
     first = small.load("text:one text", backbone)
     second, third = small.load("text:two text", backbone), small.load("text:six text", backbone)
@@ -17,9 +17,9 @@ def test_prefixes_are_kept_by_their_memory_and_do_not_push_out_a_model(house, la
     assert small.load("tiny-finetuned", backbone) is tuned
 
 
-def test_few_whole_models_are_kept(house, lab, monkeypatch):
+def test_few_whole_models_are_kept(house, context, monkeypatch):
     monkeypatch.setattr(model_pool, "MODELS_KEPT", 1)
-    backbone, small = lab.backbone(lab.default), Lab(house.backbone, "cpu", house.store)
+    backbone, small = context.models.backbone(context.models.default), AppContext(house.backbone, "cpu", house.store).models
     prefix, tuned = small.load("tiny-prefix", backbone), small.load("tiny-finetuned", backbone)
     assert small.load("tiny-finetuned", backbone) is tuned
     small.load("triples-finetuned", backbone)

@@ -8,8 +8,8 @@ import gradio as gr
 from app.main import build
 
 
-def test_no_answer_of_a_stream_changes_the_one_before(lab):
-    page, fn = build(lab), SimpleNamespace(outputs=[None] * 3)
+def test_no_answer_of_a_stream_changes_the_one_before(context):
+    page, fn = build(context), SimpleNamespace(outputs=[None] * 3)
     chosen = gr.update(choices=["e2e", "news"], value="news")
     answers = [
         [chosen, {"rows": [["name", "Aldby"]], "text": ""}, "one"],

@@ -15,12 +15,12 @@ def rooms(newsroom, tmp_path_factory):
 
 
 def fitted(rooms, space="keys", layer=0, site=""):
-    backbone = rooms.lab.backbone(rooms.lab.default)
+    backbone = rooms.context.models.backbone(rooms.context.models.default)
     return fit(rooms, backbone, Wish.of([], space, layer, 0, "pca", False, False, "", [], site))
 
 
 def looked(rooms, *given):
-    backbone = rooms.lab.backbone(rooms.lab.default)
+    backbone = rooms.context.models.backbone(rooms.context.models.default)
     return next(made for made, _, _ in rooms.look(backbone, fitted(rooms, *given).view) if made is not None)
 
 

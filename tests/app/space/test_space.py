@@ -25,13 +25,13 @@ def home(house, monkeypatch):
 
 
 @pytest.fixture
-def backbone(lab, house):
-    return lab.backbone(house.backbone)
+def backbone(context, house):
+    return context.models.backbone(house.backbone)
 
 
 @pytest.fixture(scope="module")
-def rooms(lab):
-    return Studio(lab)
+def rooms(context):
+    return Studio(context)
 
 
 def wish(runs=(), space="keys", layer=0, head=0, map_="pca", whole=False, paths=False, word="", token=()):
@@ -72,11 +72,11 @@ def test_a_second_look_computes_nothing_again(rooms, backbone, monkeypatch):
         assert looked(rooms, backbone, wish(head=2)) is first
     other = looked(rooms, backbone, wish(head=1))
     assert other is not first and other.space.head == 0 and first.space.head == 1
-    assert looked(Studio(rooms.lab), backbone, wish(head=2)) is not first
+    assert looked(Studio(rooms.context), backbone, wish(head=2)) is not first
 
 
-def test_the_layers_beside_are_read_ahead_unless_something_newer_is_asked_for(lab, backbone, monkeypatch):
-    rooms = Studio(lab)
+def test_the_layers_beside_are_read_ahead_unless_something_newer_is_asked_for(context, backbone, monkeypatch):
+    rooms = Studio(context)
     view = fit(rooms, backbone, wish(layer=1)).view
     rooms.ahead(backbone, view, lambda: True)
     assert not rooms._scenes
@@ -88,7 +88,7 @@ def test_the_layers_beside_are_read_ahead_unless_something_newer_is_asked_for(la
     assert made is not None and made.space.layer == 1
     assert rooms.flat(rooms.key(backbone, beside), made.cloud).cloud is made.cloud
     monkeypatch.setattr(analyses, "QUICK", 0)  # a large model: nothing is computed unasked
-    large = Studio(lab)
+    large = Studio(context)
     large.ahead(backbone, view, lambda: False)
     assert not large._scenes
 
@@ -101,42 +101,42 @@ def test_few_scenes_are_kept(rooms, backbone):
 
 def test_the_space_that_is_looked_at_is_kept_however_large(rooms, backbone, monkeypatch):
     monkeypatch.setattr(analyses, "SPACES_KEPT", 1)
-    fresh = Studio(rooms.lab)
+    fresh = Studio(rooms.context)
     for layer in (1, 2):
         looked(fresh, backbone, wish(layer=layer))
         assert [place[2] for place in fresh._spaces] == [layer - 1]
 
 
-def handlers(lab):
+def handlers(context):
     names = ["picture", "detail", "verdict", "first", "all", "empty", "csv", "note", "told", "runs", "layer", "head"]
     names += ["token", "address", "site"]
-    return SpaceHandlers(lab, SimpleNamespace(status="status"), SimpleNamespace(**{name: name for name in names}))
+    return SpaceHandlers(context, SimpleNamespace(status="status"), SimpleNamespace(**{name: name for name in names}))
 
 
-def test_the_table_as_csv_says_where_each_row_is_from(lab, house):
-    text = handlers(lab).table(house.backbone, ["tiny-prefix"], "writes", 1, 0, "pca", False, False, "", [])
+def test_the_table_as_csv_says_where_each_row_is_from(context, house):
+    text = handlers(context).table(house.backbone, ["tiny-prefix"], "writes", 1, 0, "pca", False, False, "", [])
     rows = list(csv.DictReader(io.StringIO(text, newline="")))
     assert len(rows) == 2 * 4 * RANKS and {row["direction"] for row in rows} == {"near", "far"}
     assert (rows[0]["backbone"], rows[0]["space"], rows[0]["layer"], rows[0]["head"]) == ("tiny-gpt2", "writes", "1", "all")
     assert (rows[0]["run"], rows[0]["token"], rows[0]["rank"]) == ("tiny-prefix", "P1", "1") and float(rows[0]["logit"]) > 0
 
 
-def test_a_word_that_is_no_token_is_told_beside_the_map(lab, house):
+def test_a_word_that_is_no_token_is_told_beside_the_map(context, house):
     asked = [["tiny-prefix"], "keys", 1, 0, "pca", False, False, "restaurant", []]
-    *_, last = handlers(lab).refresh(SimpleNamespace(session_hash="a"), house.backbone, "yes", "space", *asked)
+    *_, last = handlers(context).refresh(SimpleNamespace(session_hash="a"), house.backbone, "yes", "space", *asked)
     assert "no single token" in last["note"] and last["picture"] and "P1" in last["detail"]
 
 
-def test_nothing_is_computed_while_another_tab_is_on_show(lab, house):
+def test_nothing_is_computed_while_another_tab_is_on_show(context, house):
     given = (SimpleNamespace(session_hash="a"), house.backbone)
     asked = [["tiny-prefix"], "keys", 1, 0, "pca", False, False, "", []]
     for ready, shown in (("yes", "compare"), ("", "space")):  # another tab; before the address is read
-        (update,) = handlers(lab).refresh(*given, ready, shown, *asked)
+        (update,) = handlers(context).refresh(*given, ready, shown, *asked)
         assert update == {"status": gr.skip()}
 
 
-def test_a_model_that_cannot_be_loaded_is_told(lab):
-    *_, last = handlers(lab).refresh(SimpleNamespace(session_hash="a"), "/no/such", "yes", "space", *[None] * 9)
+def test_a_model_that_cannot_be_loaded_is_told(context):
+    *_, last = handlers(context).refresh(SimpleNamespace(session_hash="a"), "/no/such", "yes", "space", *[None] * 9)
     assert "There is no folder" in last["status"] and last["picture"] == ""
 
 

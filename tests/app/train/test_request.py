@@ -45,24 +45,24 @@ def test_a_bad_setting_or_name_is_told_before_anything_starts():
         Wish("mine", data=Data("file.csv")).examples()
 
 
-def test_the_plan_counts_what_will_be_trained(lab, house):
+def test_the_plan_counts_what_will_be_trained(context, house):
     wish = Wish("mine", "own", backbone=house.backbone, own={"length": 3, "mlp": 8, "updates": 5})
     examples, valid, _ = wish.examples()
-    took, backbone = planned(lab, wish, examples, valid)
+    took, backbone = planned(context, wish, examples, valid)
     counted = parameter_counts(backbone, wish.config())
     assert (took.trained, took.stored, took.updates) == (counted.trained, counted.stored, 5)
     assert took.stored == 2 * 2 * 4 * 3 * 8 and took.bytes > 4 * took.stored and took.seconds > 0
 
 
-def test_a_model_that_reads_and_writes_apart_is_trained_on_articles(lab, house, tmp_path, monkeypatch):
-    assert reads_apart(lab, house.bart) and not reads_apart(lab, house.backbone) and not reads_apart(lab, "hub-name")
+def test_a_model_that_reads_and_writes_apart_is_trained_on_articles(context, house, tmp_path, monkeypatch):
+    assert reads_apart(context, house.bart) and not reads_apart(context, house.backbone) and not reads_apart(context, "hub-name")
     monkeypatch.setenv("PREFIX_LAB_HOME", str(tmp_path / "home"))
     store = Store(tmp_path / "home" / "runs")
     given = {"length": 2, "updates": 2, "batch": 2}
     bundled = Wish("bundled", "own", backbone=house.bart, data=Data(form="article"), own=given)
     examples, valid, _ = bundled.examples()
     assert len(examples) == 9 and valid == 3 and {one.group for one in examples} == {"news", "science", "local"}
-    assert planned(lab, bundled, examples, valid)[0].stored == (3 + 2 + 2) * 2 * 4 * 2 * 8
+    assert planned(context, bundled, examples, valid)[0].stored == (3 + 2 + 2) * 2 * 4 * 2 * 8
     args = parser().parse_args(bundled.words())
     assert (args.task, args.data, args.backbone) == ("summarization", None, house.bart)
     source = DataSource(set="summarization")
@@ -81,15 +81,15 @@ def test_a_model_that_reads_and_writes_apart_is_trained_on_articles(lab, house, 
     run = store.get("own")
     assert (run.task.name, run.rows) == ("summarization", 5) and "summarize" in run.config["init_words"]
     with pytest.raises(BadInput, match="mini-bart at the head of the page"):
-        planned(lab, replace(own, backbone=house.backbone), examples, 0)
+        planned(context, replace(own, backbone=house.backbone), examples, 0)
 
 
-def test_each_method_asks_for_its_own_settings_and_in_context_for_no_training(lab, house):
+def test_each_method_asks_for_its_own_settings_and_in_context_for_no_training(context, house):
     assert set(METHODS) == set(METHOD_CLASSES)
     asked = [house.backbone, False, "own", "in_context", "told", None, "bundled", "", [], [], "table"]
     told = wish(*asked, *({"instruction": "Tell it.", "shots": 2.0, "rate": 9.0, "length": 0}.get(name) for name in OWN))
     assert told.changes() == {"instruction": "Tell it.", "shots": 2}
-    took, _ = planned(lab, told, *told.examples()[:2])
+    took, _ = planned(context, told, *told.examples()[:2])
     assert (took.trained, took.stored, took.updates) == (0, 0, 0) and took.seconds > 0
 
 

@@ -1,0 +1,95 @@
+"""Which runs and tasks the page offers for a backbone, and why others do not fit."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.shared.model_pool import ModelPool
+from core.models.backbone import DEFAULTS, Backbone, bundled
+from core.runs.store import Run, Store
+from core.task import SUMMARIZATION, task
+
+HUB = ("distilgpt2", "gpt2", "gpt2-medium", "gpt2-large")  # fetched on demand; offered so that it is seen that names work
+USABLE = ("done", "cancelled")  # the status of a run that can be used
+
+
+@dataclass(frozen=True)
+class RunChoice:
+    """A run as a column lists it; `reason` says why it cannot be chosen, and is empty where it can."""
+
+    run: Run
+    reason: str = ""
+
+
+class RunCatalog:
+    """The runs of a store, seen from the backbones of a pool."""
+
+    def __init__(self, store: Store, models: ModelPool) -> None:
+        self.store, self._models = store, models
+
+    def backbone_names(self) -> list[tuple[str, str]]:
+        """Backbones to offer as (shown, name): the default, bundled, loaded and some hub names; a folder shows its last part."""
+        here = dict.fromkeys([self._models.default, *bundled(), *self._models.loaded()])
+        shown = [(Path(name).name if Path(name).is_dir() else name, name) for name in here]
+        return shown + [(f"{name} (hub)", name) for name in HUB if name not in here]
+
+    def _tasks(self, name: str, runs: Sequence[Run]) -> set[str]:
+        """What a backbone can be shown with: the tasks of its runs, and its family's own. If it is not loaded, by its name."""
+        if loaded := self._models.get(name):
+            own = {SUMMARIZATION} if loaded.opening is not None else set()
+            return own | {run.task.name for run in runs if not mismatch(run, loaded)}
+        own = {SUMMARIZATION} if name == DEFAULTS["article"] and name in bundled() else set()
+        return own | {run.task.name for run in self.trained_on(name, runs)}
+
+    def trained_on(self, name: str, runs: Sequence[Run] | None = None) -> list[Run]:
+        """The runs (of the store) that can be shown and say that they were trained on a backbone, which need not be loaded."""
+        called = Path(name).name if Path(name).is_dir() else name
+        return [run for run in (self.store.runs() if runs is None else runs) if run.backbone == called and run.status in USABLE]
+
+    def tasks_elsewhere(self, name: str) -> dict[str, str]:
+        """Tasks that a backbone cannot be shown with, and one that can: loaded, the page's first, or bundled.
+
+        Summarization is always among them, though its backbone may be missing.
+        """
+        found: dict[str, str] = {}
+        runs = self.store.runs()
+        for other in dict.fromkeys([*reversed(self._models.loaded()), self._models.default, *bundled()]):
+            for one in self._tasks(other, runs) if other != name else ():
+                found.setdefault(one, other)
+        found.setdefault(SUMMARIZATION, DEFAULTS["article"])
+        own = self._tasks(name, runs)
+        return {one: other for one, other in sorted(found.items()) if one not in own}
+
+    def backbone_for(self, task: str, name: str) -> str:
+        """The backbone to show a task with: `name` where it can, or where none else can."""
+        return self.tasks_elsewhere(name).get(task, name)
+
+    def choices(self, methods: Sequence[str], backbone: Backbone, task: str = "") -> list[RunChoice]:
+        """Runs of some methods, those that fit first; the others say why they do not."""
+        listed = [RunChoice(run, mismatch(run, backbone)) for run in self.store.runs() if run.method in methods]
+        return for_task(listed, task)
+
+    def input_format(self, name: str) -> str:
+        """What the sources of a task are: as its first run says, else as its name does."""
+        run = next((run for run in self.store.runs() if run.task.name == name), None)
+        return run.task.form if run else task(name).form
+
+
+def for_task(listed: Sequence[RunChoice], task: str) -> list[RunChoice]:
+    """The same choices for a task ("" for any), those that fit first; runs of other tasks say so."""
+    told = []
+    for choice in listed:
+        other = task and not choice.reason and choice.run.task.name != task
+        told.append(RunChoice(choice.run, f"its task is {choice.run.task.name}") if other else choice)
+    return sorted(told, key=lambda choice: bool(choice.reason))
+
+
+def mismatch(run: Run, backbone: Backbone) -> str:
+    """Why a run cannot stand on a backbone, in a few words; empty where it can."""
+    spec = backbone.spec
+    if run.fingerprint != spec.fingerprint:
+        same = run.backbone == spec.name
+        return f"trained on other weights of {run.backbone}" if same else f"trained on {run.backbone}, not on {spec.name}"
+    if run.status not in USABLE:
+        return f"its training {run.status}"
+    return ""
