@@ -1,4 +1,4 @@
-"""Adapter-tuning (paper §5.2, in the form of Lin et al., 2020): a small residual module after every block.
+"""Adapter-tuning (paper §5.2, as in Lin et al., 2020): a small residual module after every block.
 
 y = x + up(ReLU(down(norm(x)))); the model's own weights stay frozen and are shared with the backbone.
 """
@@ -17,7 +17,7 @@ from core.prefix.prefix import stored_count
 
 
 class Adapter(nn.Module):
-    """norm, down, ReLU, up, residual. `up` begins at zero, so that training begins at the frozen model."""
+    """norm, down, ReLU, up, residual. `up` is initialized to zero, so that training starts at the frozen model."""
 
     def __init__(self, width: int, bottleneck: int) -> None:
         super().__init__()
@@ -28,19 +28,19 @@ class Adapter(nn.Module):
         nn.init.zeros_(self.up.bias)
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """(B, T, width) to the same."""
+        """Map (B, T, width) to the same shape."""
         inner = self.norm(hidden.to(self.norm.weight.dtype))
         return hidden + self.up(torch.relu(self.down(inner))).to(hidden.dtype)
 
 
 class AdapterMethod(WeightMethod):
-    """One adapter a block; its size is given, or found by `bottleneck`."""
+    """One adapter per block, of the size that `bottleneck_size` gives."""
 
     name = "adapter"
 
     @classmethod
     def build(cls, backbone: Backbone, config: TrainConfig) -> Any:
-        """The backbone's own tensors, with adapters between."""
+        """Return the model with the backbone's own tensors and an adapter after each block."""
         size = bottleneck_size(config, backbone.spec, sum(map(len, stacks(backbone))))
         model = share_weights_copy(backbone.model, lambda name: False)
         for stack in stacks(Backbone(backbone.spec, model, backbone.tokenizer, backbone.device)):
@@ -51,29 +51,29 @@ class AdapterMethod(WeightMethod):
 
     @classmethod
     def config_from_tensors(cls, config: TrainConfig, tensors: dict[str, Tensor]) -> TrainConfig:
-        """The bottleneck of the file's adapters."""
-        found = next((tensor for name, tensor in tensors.items() if name.endswith(".adapter.down.bias")), None)
-        if found is None or not found.numel():
+        """Take the bottleneck from the adapters in the file."""
+        bias = next((tensor for name, tensor in tensors.items() if name.endswith(".adapter.down.bias")), None)
+        if bias is None or not bias.numel():
             raise BadInput(f"The file of weights holds no adapter. {HINT}")
-        return config.but(bottleneck=found.numel())
+        return config.but(bottleneck=bias.numel())
 
 
 def _adapter_hook(block: nn.Module, inputs: Any, output: Any) -> Any:
-    """What a block gives, through its adapter; some blocks give more than the hidden states."""
+    """Pass a block's hidden states through its adapter; some blocks return a tuple that begins with them."""
     adapter: Any = block.adapter
     return (adapter(output[0]), *output[1:]) if isinstance(output, tuple) else adapter(output)
 
 
 def adapter_parameters(width: int, blocks: int, size: int) -> int:
-    """Parameters of all adapters: two for each unit of the norm, two matrices, two biases."""
+    """Return the number of parameters of all adapters: a norm, two matrices and two biases each."""
     return blocks * (2 * width + 2 * width * size + size + width)
 
 
 def bottleneck_size(config: TrainConfig, spec: BackboneSpec, blocks: int) -> int:
-    """`config.bottleneck`; else the one that comes nearest to `config.share` of the backbone's parameters; else to what a
-    prefix of `config.length` would store. At least 1."""
+    """Return the bottleneck: `config.bottleneck` where it is set, otherwise the size that comes closest to `config.share` of the
+    backbone's parameters, or without a share to what a prefix of `config.length` stores. At least 1."""
     if config.bottleneck:
         return config.bottleneck
-    wanted = config.share * spec.parameters if config.share else stored_count(spec, config.length)
-    least, each = adapter_parameters(spec.width, blocks, 0), blocks * (2 * spec.width + 1)
-    return max(1, round((wanted - least) / each))
+    target = config.share * spec.parameters if config.share else stored_count(spec, config.length)
+    fixed, per_unit = adapter_parameters(spec.width, blocks, 0), blocks * (2 * spec.width + 1)
+    return max(1, round((target - fixed) / per_unit))

@@ -1,4 +1,4 @@
-"""What every method offers: something to train, something to attach, something to keep, and a way back from the file."""
+"""What every method offers: parameters to train, a way to attach them, tensors to store, and a way to load them again."""
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from torch import Tensor, nn
 
 from core.config.train import TrainConfig
+from core.errors import NotSupported
 from core.models.backbone import Backbone
 from core.prefix.prefix import Prefix
 from core.runs.store import Run
@@ -14,9 +15,9 @@ from core.runs.store import Run
 
 @dataclass(frozen=True, eq=False)
 class LoadedMethod:
-    """What generates: the model to call and its virtual tokens, if it has any.
+    """A run ready to generate: the model to call, and its prefix where it has one.
 
-    Where `model` is the backbone's own, requests of different runs share a batch; otherwise the run brings its own.
+    Where `model` is the backbone's own, requests of different runs share a batch.
     """
 
     model: Any
@@ -26,8 +27,8 @@ class LoadedMethod:
 class Method(Protocol):
     """One way to adapt a backbone.
 
-    `model` is what runs the forward call; `length` how many virtual tokens it takes in, and `infix` whether
-    they stand after the source, not before it.
+    `name`: its id, as in core/config/methods.py. `model`: the model that the forward call runs. `length`: its number of virtual
+    tokens; `infix`: whether they stand after the source instead of before it.
     """
 
     name: str
@@ -36,26 +37,37 @@ class Method(Protocol):
     infix: bool
 
     def __init__(self, backbone: Backbone, config: TrainConfig) -> None:
-        """Ready to train; NotSupported where the method does not fit the backbone."""
+        """Initialize the parameters; NotSupported where the method does not fit the backbone."""
         ...
 
     def parameters(self) -> list[nn.Parameter]:
-        """What the optimiser changes."""
+        """Return what the optimizer updates."""
         ...
 
     def attach(self, rows: int, split: Tensor | None = None) -> AbstractContextManager[None]:
-        """In force for the forward calls inside; gradients reach `parameters()`. `split`: that of the batch."""
+        """Apply the method to the forward calls inside, on a batch of `rows`; gradients reach `parameters()`.
+
+        split: (rows,) where an infix stands in each row.
+        """
         ...
 
     def tensors(self) -> dict[str, Tensor]:
-        """What is stored, and nothing else."""
+        """Return what is stored, by name."""
         ...
 
     def prefix(self) -> Prefix | None:
-        """The virtual tokens as they are now, as generation takes them; None where the method has none."""
+        """Return the current virtual tokens as generation takes them; None where the method has none."""
         ...
 
     @classmethod
     def load(cls, run: Run, backbone: Backbone) -> LoadedMethod:
-        """A finished run on its backbone; BadInput where its file is damaged or not what this method stores."""
+        """Load a finished run on its backbone; BadInput where its file is damaged or not what this method stores."""
         ...
+
+
+def check_decoder_only(backbone: Backbone, method: str, why: str = "") -> None:
+    """Raise NotSupported for an encoder-decoder model."""
+    if backbone.opening is not None:
+        raise NotSupported(
+            f"{method} does not fit {backbone.spec.name}, an encoder-decoder model{why}. Use prefix-tuning, or GPT-2."
+        )

@@ -1,4 +1,4 @@
-"""Fine-tuning (paper §3.3): every weight is trained, in a copy of its own; the shared backbone is not touched."""
+"""Fine-tuning (paper §3.3): all weights are trained, in a copy; the shared backbone is not touched."""
 
 from typing import Any
 
@@ -14,5 +14,5 @@ class FinetuneMethod(WeightMethod):
 
     @classmethod
     def build(cls, backbone: Backbone, config: TrainConfig) -> Any:
-        """A whole copy."""
+        """Return a full copy."""
         return share_weights_copy(backbone.model, lambda name: True)

@@ -1,4 +1,4 @@
-"""Load a run back onto its backbone; note its scores."""
+"""Load a run on its backbone; record its scores."""
 
 import json
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from pathlib import Path
 
 from torch import nn
 
+from core.config.methods import TEXT_PREFIX
 from core.errors import WrongBackbone
 from core.methods.registry import method_class
 from core.models.backbone import Backbone
@@ -18,7 +19,7 @@ TEXT_RUN = "text:"  # begins the id of a run that is a typed text
 
 @dataclass(frozen=True, eq=False)
 class LoadedRun:
-    """A run ready to generate: the model to call (the shared backbone, or its own copy) and its prefix, if it has one."""
+    """A run ready to generate: the model to call (the shared backbone, or its own copy), and its prefix where it has one."""
 
     run: Run
     model: nn.Module
@@ -27,7 +28,10 @@ class LoadedRun:
 
 
 def load_run(run: Run, backbone: Backbone) -> LoadedRun:
-    """Put a run on its backbone; WrongBackbone names both where the weights' fingerprints differ."""
+    """Load a run on its backbone.
+
+    WrongBackbone where the weights' fingerprints differ, NotSupported for an unknown method, BadInput for a damaged file.
+    """
     if run.fingerprint != backbone.spec.fingerprint:
         raise WrongBackbone(
             f"The run {run.id!r} was trained on {run.backbone} ({run.fingerprint}); "
@@ -39,27 +43,27 @@ def load_run(run: Run, backbone: Backbone) -> LoadedRun:
 
 
 def text_run(text: str, backbone: Backbone) -> LoadedRun:
-    """Any text as a run: a prefix that nobody trained (core/prefix.text_prefix). Its id is TEXT_RUN + the text.
+    """Return any text as a run: an untrained prefix (`text_prefix`). Its id is TEXT_RUN + the text.
 
-    Where the text does not end with a blank, it stands on a line of its own before the input.
+    A text that does not end with white space gets a line of its own before the input.
     """
     prefix = text_prefix(backbone, end_line(text))
-    spec, about = backbone.spec, {"length": prefix.length}
+    spec, config = backbone.spec, {"length": prefix.length}
     run = Run(
         id=TEXT_RUN + text, folder=Path(), bundled=False, status="done", backbone=spec.name, fingerprint=spec.fingerprint,
-        method="text", task=Task(), config=about, trained=0, stored=prefix.parameters, bytes=4 * prefix.parameters,
+        method=TEXT_PREFIX.id, task=Task(), config=config, trained=0, stored=prefix.parameters, bytes=4 * prefix.parameters,
         seconds=0.0, created="", device=backbone.device.type, seed=0, command="",
     )  # fmt: skip
     return LoadedRun(run, backbone.model, prefix, run.task)
 
 
 def end_line(text: str) -> str:
-    """A typed text as it stands before the input."""
+    """Add a line break to a text that does not end with white space."""
     return text if not text.strip() or text[-1].isspace() else text + "\n"
 
 
 def add_scores(run: Run, split: str, scores: dict[str, dict]) -> Run:
-    """Note scores under `scores.<split>.<METRIC>` in run.json."""
+    """Record scores under `scores.<split>.<METRIC>` in run.json; returns the run with them."""
     path = run.folder / "run.json"
     values = json.loads(path.read_text(encoding="utf-8"))
     values.setdefault("scores", {}).setdefault(split, {}).update(scores)

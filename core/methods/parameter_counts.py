@@ -1,4 +1,4 @@
-"""What a method will train and store, known before anything is trained: the method is built without its numbers."""
+"""How many parameters a method trains and stores, counted on the meta device before anything is trained."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from core.prefix.attention import prepare
 
 @dataclass(frozen=True)
 class ParameterCounts:
-    """Parameters that the optimiser changes, that the file holds, and that the backbone has; tied ones once."""
+    """Parameters that the optimizer updates, that the file stores, and that the backbone has; tied ones count once."""
 
     trained: int
     stored: int
@@ -20,17 +20,17 @@ class ParameterCounts:
 
     @property
     def share(self) -> float:
-        """What is stored, in parts of the backbone."""
+        """The stored parameters as a share of the backbone's."""
         return self.stored / self.backbone
 
 
 def parameter_counts(backbone: Backbone, config: TrainConfig) -> ParameterCounts:
-    """Count the parameters of a method on a backbone; errors of `new_method`. It takes no memory, however large either is."""
+    """Count the parameters of a method on a backbone; errors of `new_method`. It needs no memory, however large they are."""
     with torch.device("meta"):
         model = type(backbone.model)(backbone.model.config)
         prepare(model)
         bare = Backbone(backbone.spec, model.requires_grad_(False), backbone.tokenizer, torch.device("meta"))
-        method = new_method(bare, config.but(init="random"))  # how it begins changes no count
+        method = new_method(bare, config.but(init="random"))  # the initialization changes no count
         trained = sum(weight.numel() for weight in method.parameters())
         stored = sum(tensor.numel() for tensor in method.tensors().values())
     return ParameterCounts(trained, stored, backbone.spec.parameters)

@@ -16,7 +16,7 @@ from core.runs.store import Run
 
 
 class PrefixMethod:
-    """Direct, or through an MLP that `tensors()` folds away (paper §4.3)."""
+    """Keys and values trained directly, or through an MLP whose output alone is stored (paper §4.3)."""
 
     name = "prefix"
     infix = False
@@ -38,27 +38,27 @@ class PrefixMethod:
                 nn.init.zeros_(mlp[-1].bias)  # type: ignore[index]
 
     def parameters(self) -> list[nn.Parameter]:
-        """The prefix's own parameters, the MLP's among them where there is one."""
+        """Return the parameters of the prefix, the MLP's included where there is one."""
         return list(self.module.parameters())
 
     @contextmanager
     def attach(self, rows: int, split: Tensor | None = None) -> Iterator[None]:
-        """The prefix as it is now, the same for all rows; the MLP is computed once."""
+        """Put the current prefix before every row; the MLP runs once for all of them."""
         with attach(self.model, PrefixState.shared(self.module(), rows, start=split)):
             yield
 
     @torch.no_grad()
     def tensors(self) -> dict[str, Tensor]:
-        """site -> (layers, 2, kv_heads, P, head_dim): the MLP's output, not the MLP."""
+        """Return site -> (layers, 2, kv_heads, P, head_dim), the MLP's output where there is one."""
         return {site: kv.detach().clone().contiguous() for site, kv in self.module().items()}
 
     def prefix(self) -> Prefix:
-        """The prefix as it is now."""
+        """Return the current prefix."""
         return Prefix(self.tensors(), infix=self.infix)
 
     @classmethod
     def load(cls, run: Run, backbone: Backbone) -> LoadedMethod:
-        """The shared model and the prefix."""
+        """Return the shared model and the prefix."""
         prefix = Prefix.load(run.weights, run.backbone, run.fingerprint)
         check_shape(prefix, backbone.spec, f"The run {run.id!r}")
         return LoadedMethod(backbone.model, replace(prefix, infix=cls.infix))

@@ -27,14 +27,14 @@ METHOD_CLASSES: dict[str, type[Method]] = {
 
 
 def new_method(backbone: Backbone, config: TrainConfig) -> Method:
-    """A method of the configured name, ready to train; NotSupported lists the known ones."""
+    """Create the configured method, ready to train; NotSupported lists the known names."""
     if config.method not in METHOD_CLASSES:
         raise NotSupported(f"There is no method {config.method!r}. Known: {', '.join(METHOD_CLASSES)}.")
     return METHOD_CLASSES[config.method](backbone, config)
 
 
 def method_class(run: Run) -> type[Method]:
-    """The class of a run's method; NotSupported lists the known ones."""
+    """Return the class of a run's method; NotSupported lists the known names."""
     if run.method not in METHOD_CLASSES:
         known = ", ".join(METHOD_CLASSES)
         raise NotSupported(f"The run {run.id!r} is of the method {run.method!r}. Known: {known}. Give one of those.")

@@ -13,13 +13,13 @@ from core.models.blocks import stacks
 
 
 class TopLayersMethod(WeightMethod):
-    """The last `config.layers` blocks by the model's depth, what follows them, and the token embeddings (tied ones once)."""
+    """The last `config.layers` blocks, the final norm, and the token embeddings (tied ones once)."""
 
     name = "top_layers"
 
     def __init__(self, backbone: Backbone, config: TrainConfig) -> None:
         super().__init__(backbone, config)
-        if backbone.dtype != torch.float32:  # its embeddings learn in fp32, so fp32 flows into the lower blocks: they need it too
+        if backbone.dtype != torch.float32:  # fp32 embeddings feed fp32 into the frozen lower blocks, so these must be fp32 too
             ours = {name for name, weight in self.model.named_parameters() if weight.requires_grad}
             self.model = share_weights_copy(self.model, lambda name: True).float()
             for name, weight in self.model.named_parameters():
@@ -27,12 +27,12 @@ class TopLayersMethod(WeightMethod):
 
     @classmethod
     def build(cls, backbone: Backbone, config: TrainConfig) -> Any:
-        """A copy that shares the lower blocks with the backbone."""
+        """Return a copy that shares the lower blocks with the backbone."""
         return share_weights_copy(backbone.model, trained_names(backbone, config.layers).__contains__)
 
 
 def trained_names(backbone: Backbone, count: int) -> set[str]:
-    """The names of the weights that are trained; BadConfig where the model has fewer blocks."""
+    """Return the names of the trained weights; BadConfig where the model has fewer blocks."""
     model, spec = backbone.model, backbone.spec
     if count > spec.layers:
         raise BadConfig(f"layers must be at most {spec.layers}, the blocks of {spec.name}; given: {count}.")

@@ -1,4 +1,4 @@
-"""Methods that change the model itself. Each works on a copy that shares every tensor it does not train."""
+"""Base of the methods that change or add weights: a copy of the model shares every tensor that is not trained."""
 
 import copy
 from collections.abc import Callable, Iterator
@@ -20,21 +20,21 @@ HINT = "Train the run again, or restore the file."
 
 
 def share_weights_copy(model: nn.Module, trained: Callable[[str], bool]) -> Any:
-    """A model of its own whose weights are the very tensors of `model`, but for those named by `trained`, which are copied.
+    """Copy a model but share its tensors, except the weights whose names satisfy `trained`, which are copied.
 
-    The copies alone require a gradient. A tied weight stays tied.
+    Only the copies require a gradient. Tied weights stay tied.
     """
     named = dict(model.named_parameters())
     shared: dict[int, Any] = {id(weight): weight for name, weight in named.items() if not trained(name)}
     shared |= {id(buffer): buffer for buffer in model.buffers()}
-    made = copy.deepcopy(model, shared)
-    for name, weight in made.named_parameters():
+    result = copy.deepcopy(model, shared)
+    for name, weight in result.named_parameters():
         weight.requires_grad_(trained(name))
-    return made
+    return result
 
 
 class WeightMethod:
-    """What these methods have in common; each says in `build` what is its own: the weights that require a gradient."""
+    """A method that trains weights of its model: those that require a gradient in what `build` returns."""
 
     name = ""
     length = 0
@@ -48,36 +48,36 @@ class WeightMethod:
 
     @classmethod
     def build(cls, backbone: Backbone, config: TrainConfig) -> Any:
-        """The method's model, in the backbone's dtype."""
+        """Return the method's model, in the backbone's dtype."""
         raise NotImplementedError
 
     @classmethod
     def config_from_tensors(cls, config: TrainConfig, tensors: dict[str, Tensor]) -> TrainConfig:
-        """The settings to load a file with: sizes are those of its tensors, so that it cannot ask for more than it holds."""
+        """Return the settings with sizes taken from a file's tensors, so that a file cannot claim sizes that it does not hold."""
         return config
 
     def parameters(self) -> list[nn.Parameter]:
-        """The weights of its own, tied ones once."""
+        """Return the trained weights, tied ones once."""
         return [weight for weight in self.model.parameters() if weight.requires_grad]
 
     @contextmanager
     def attach(self, rows: int, split: Tensor | None = None) -> Iterator[None]:
-        """Nothing to put in force: the copy's weights are the method."""
+        """Only remove what is attached: the model itself is the method."""
         with attach(self.model, None):
             yield
 
     @torch.no_grad()
     def tensors(self) -> dict[str, Tensor]:
-        """The weights of its own by name; a tied weight is stored once."""
+        """Return the trained weights by name, tied ones once."""
         return {name: weight.detach().clone() for name, weight in self.model.named_parameters() if weight.requires_grad}
 
     def prefix(self) -> None:
-        """No virtual tokens."""
+        """Return None: there are no virtual tokens."""
         return None
 
     @classmethod
     def load(cls, run: Run, backbone: Backbone) -> LoadedMethod:
-        """The model with the run's weights, frozen; BadInput where they are damaged or not those of such a model."""
+        """Return the model with the run's weights, frozen; BadInput where they are damaged or do not fit."""
         tensors = read_weights(run)
         model = cls.build(backbone, cls.config_from_tensors(TrainConfig.of(run.config), tensors))
         _fill({name: weight for name, weight in model.named_parameters() if weight.requires_grad}, tensors, run.id)
@@ -85,7 +85,7 @@ class WeightMethod:
 
 
 def read_weights(run: Run) -> dict[str, Tensor]:
-    """What a run's file holds; BadInput where it cannot be read."""
+    """Read a run's tensors by name; BadInput where the file cannot be read."""
     try:
         return load_file(run.weights)
     except Exception as error:  # safetensors raises its own class, OSError or ValueError
@@ -93,16 +93,16 @@ def read_weights(run: Run) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def _fill(weights: dict[str, nn.Parameter], tensors: dict[str, Tensor], whose: str) -> None:
+def _fill(weights: dict[str, nn.Parameter], tensors: dict[str, Tensor], run_id: str) -> None:
     """Copy a file's tensors into a model's weights; both must have the same names and shapes."""
     for name, weight in weights.items():
         if name not in tensors:
-            raise BadInput(f"The weights of {whose!r} lack {name!r}. {HINT}")
+            raise BadInput(f"The weights of {run_id!r} lack {name!r}. {HINT}")
         if tensors[name].shape != weight.shape:
             sizes = f"{tuple(tensors[name].shape)}, and the model takes {tuple(weight.shape)}"
-            raise BadInput(f"The weights of {whose!r} do not fit: size mismatch, {name!r} is {sizes}. {HINT}")
+            raise BadInput(f"The weights of {run_id!r} do not fit: size mismatch, {name!r} is {sizes}. {HINT}")
         if not tensors[name].isfinite().all():
-            raise BadInput(f"The weights of {whose!r} hold NaN or infinity. {HINT}")
+            raise BadInput(f"The weights of {run_id!r} hold NaN or infinity. {HINT}")
         weight.copy_(tensors[name])
     if unknown := sorted(set(tensors) - set(weights)):
-        raise BadInput(f"The weights of {whose!r} hold {unknown[0]!r}, which this method does not store. {HINT}")
+        raise BadInput(f"The weights of {run_id!r} hold {unknown[0]!r}, which this method does not store. {HINT}")

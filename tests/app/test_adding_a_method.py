@@ -32,7 +32,7 @@ def scale(monkeypatch):
     module, record, line = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.S)
     names: dict = {"MethodInfo": MethodInfo}
     exec(module, names)
-    (info,) = eval(f"({record})", names)
+    info = eval(record, names)
     for name, method in eval(f"{{{line}}}", names).items():
         monkeypatch.setitem(METHOD_CLASSES, name, method)
     monkeypatch.setitem(METHODS, info.id, info)
