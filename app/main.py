@@ -11,6 +11,7 @@ import gradio as gr
 from app import api
 from app.attention import tab as attention_tab
 from app.compare import tab as compare_tab
+from app.learn import tab as learn_tab
 from app.shared import shell, theme
 from app.shared.context import AppContext
 from app.shared.streaming import WholeUpdates
@@ -27,6 +28,7 @@ def build(context: AppContext | None = None) -> gr.Blocks:
     context = context or AppContext()
     with WholeUpdates(title="Prefix Lab", fill_width=True, analytics_enabled=False) as page:
         frame = shell.header(context, page)
+        lessons = learn_tab.strip()
         with gr.Tabs(elem_id="pl-tabs"):
             with gr.Tab("Compare", id="compare", elem_id="pl-tab-compare"):
                 compare_tab.build(context, frame)
@@ -37,6 +39,8 @@ def build(context: AppContext | None = None) -> gr.Blocks:
                 space_tab.build(context, frame, tab)
             with gr.Tab("Train", id="train", elem_id="pl-tab-train") as tab:
                 train_tab.build(context, frame, tab)
+            with gr.Tab("Learn", id="learn", elem_id="pl-tab-learn"):
+                learn_tab.build(frame, lessons)
         api.publish(context)
     return page
 

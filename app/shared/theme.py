@@ -23,6 +23,7 @@ STYLES = (
     "attention/attention.css",
     "space/space.css",
     "train/train.css",
+    "learn/learn.css",
     "shared/present.css",
 )
 SCRIPTS = (
@@ -34,6 +35,7 @@ SCRIPTS = (
     "attention/attention.js",
     "space/space.js",
     "train/train.js",
+    "learn/learn.js",
 )
 APP = Path(__file__).resolve().parents[1]
 

@@ -1,0 +1,190 @@
+// Lessons: a strip at the page's foot that opens one step after the other and puts a ring around what it talks about.
+(() => {
+  const LESSON = "lesson";
+  const CARRIED = ["present", "theme"]; // a step's address leaves these as they are, unless it names them
+  const PROGRESS = "prefix-lab-lessons";
+  let lessons = {};
+  let strip = null;
+  let now = null; // { name, index, answer }
+  let ringed = "";
+
+  const make = (name, attributes = {}, ...children) => {
+    const node = document.createElement(name);
+    for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+    node.append(...children);
+    return node;
+  };
+  const progress = () => { try { return JSON.parse(localStorage.getItem(PROGRESS)) || {}; } catch { return {}; } };
+  const keep = (name, index) => {
+    try { localStorage.setItem(PROGRESS, JSON.stringify({ ...progress(), [name]: index })); } catch { /* a private window */ }
+  };
+  const step = () => lessons[now.name].steps[now.index];
+  const parse = (value) => {
+    const match = /^(.+)\.(\d+)$/.exec(value || "");
+    return match && { name: match[1], index: Number(match[2]) - 1 };
+  };
+
+  // The address of a step: its own values, what is carried over, and which step it is.
+  const address = (name, index) => {
+    const query = new URLSearchParams(lessons[name].steps[index].open);
+    const here = new URLSearchParams(location.search);
+    for (const key of CARRIED) if (!query.has(key) && here.has(key)) query.set(key, here.get(key));
+    query.set(LESSON, `${name}.${index + 1}`);
+    return `?${query}`;
+  };
+  // Whether the page shows what a step needs already.
+  const isOpen = (name, index) => {
+    const here = new URLSearchParams(location.search);
+    return [...new URLSearchParams(lessons[name].steps[index].open)].every(([key, value]) => (key === "tab" ? PrefixLab.tabs.now() : here.get(key)) === value);
+  };
+
+  const go = (index) => {
+    const { name } = now;
+    if (index < 0) return;
+    if (index >= lessons[name].steps.length) { keep(name, 0); leave(); return; }
+    if (isOpen(name, index)) {
+      now = { name, index, answer: null };
+      PrefixLab.address({ [LESSON]: `${name}.${index + 1}` });
+      draw();
+    } else {
+      keep(name, index);
+      location.assign(address(name, index));
+    }
+  };
+  const leave = () => {
+    now = null;
+    PrefixLab.address({ [LESSON]: "" });
+    draw();
+  };
+  const next = () => {
+    if (step().ask && now.answer === null) answer(-1); // a clicker has no keys for answers: the first press shows the right one
+    else go(now.index + 1);
+  };
+  const answer = (choice) => { now.answer = choice; draw(); };
+
+  // ---- drawing
+  const control = (label, act, off, key) => {
+    const button = make("button", { type: "button", class: "pl-btn", title: key }, label);
+    button.disabled = off;
+    button.addEventListener("click", act);
+    return button;
+  };
+  const question = (ask) => {
+    const open = now.answer === null;
+    const answers = ask.answers.map((text, place) => {
+      const button = make("button", { type: "button", class: "pl-btn answer" }, `${place + 1}  ${text}`);
+      if (!open) {
+        button.disabled = true;
+        if (place === ask.right) button.append(" ✓");
+        else if (place === now.answer) button.append(" ✗");
+        button.classList.toggle("right", place === ask.right);
+      }
+      button.addEventListener("click", () => answer(place));
+      return button;
+    });
+    const because = make("p", { class: "because", role: "status" }, open ? "" : ask.because);
+    return make("div", { class: "ask" }, make("p", {}, ask.text), make("div", { class: "answers" }, ...answers), because);
+  };
+  const draw = () => {
+    ringed = now ? step().ring : "";
+    document.body.classList.toggle("in-lesson", Boolean(now));
+    strip.hidden = !now;
+    ring();
+    if (!now) return;
+    keep(now.name, now.index);
+    const lesson = lessons[now.name];
+    const at = step();
+    const text = make("div", { class: "text" });
+    text.innerHTML = at.html; // rendered on the server, where HTML in a lesson is escaped
+    if (at.try) text.append(make("p", { class: "try" }, make("b", {}, "Try: "), at.try));
+    if (at.ask) text.append(question(at.ask));
+    const last = now.index + 1 === lesson.steps.length;
+    strip.replaceChildren(
+      make("p", { class: "where" }, make("b", {}, lesson.title), ` ${now.index + 1} of ${lesson.steps.length}`),
+      text,
+      make(
+        "div",
+        { class: "controls" },
+        control("Back", () => go(now.index - 1), now.index === 0, "Page Up or ←"),
+        control(at.ask && now.answer === null ? "Show" : last ? "Finish" : "Next", next, false, "Page Down or →"),
+        control("End", leave, false, "Esc"),
+      ),
+    );
+    document.body.style.setProperty("--lesson", `${strip.offsetHeight}px`);
+  };
+
+  // The ring follows its element, which a tab may draw anew at any time.
+  const frame = make("div", { id: "pl-ring", "aria-hidden": "true", hidden: "" });
+  let seen = "";
+  const ring = () => {
+    const target = ringed ? document.querySelector(ringed) : null;
+    const box = target ? target.getBoundingClientRect() : null;
+    frame.hidden = !box || !box.width;
+    if (frame.hidden) return;
+    const place = `${ringed} ${now.name}.${now.index}`;
+    if (seen !== place) {
+      seen = place;
+      if (box.top < 0 || box.bottom > innerHeight - strip.offsetHeight) target.scrollIntoView({ block: box.height < innerHeight / 2 ? "center" : "start" });
+      ring();
+      return;
+    }
+    Object.assign(frame.style, { left: `${box.left - 5}px`, top: `${box.top - 5}px`, width: `${box.width + 10}px`, height: `${box.height + 10}px` });
+  };
+
+  const read = (value) => {
+    lessons = value ? JSON.parse(value) : {};
+    const wanted = new URLSearchParams(location.search).get(LESSON);
+    if (!value || !wanted || now) return;
+    const asked = parse(wanted);
+    if (!asked || !lessons[asked.name]?.steps[asked.index]) {
+      PrefixLab.address({ [LESSON]: "" });
+      strip.replaceChildren(make("p", { class: "where", role: "alert" }, `There is no lesson step "${wanted.slice(0, 40)}".`), make("p", {}, "The Learn tab lists all lessons."), control("Close", leave, false, "Close"));
+      strip.hidden = false;
+      return;
+    }
+    if (isOpen(asked.name, asked.index)) {
+      now = { ...asked, answer: null };
+      draw();
+    } else {
+      location.replace(address(asked.name, asked.index));
+    }
+  };
+
+  PrefixLab.lesson = {
+    start: (element, props, watch) => {
+      strip = element.querySelector("#pl-lesson");
+      document.body.append(frame);
+      setInterval(ring, 250);
+      addEventListener("scroll", ring, { passive: true, capture: true });
+      addEventListener("resize", ring);
+      watch("value", () => read(props.value));
+      read(props.value);
+    },
+    list: (element, watch) => {
+      const mark = () => {
+        const kept = progress();
+        for (const link of element.querySelectorAll("[data-lesson]")) {
+          const index = kept[link.dataset.lesson];
+          if (!index) continue;
+          link.href = `?lesson=${link.dataset.lesson}.${index + 1}`;
+          link.parentElement.querySelector(".progress").textContent = `go on at step ${index + 1}`;
+        }
+      };
+      watch("value", () => setTimeout(mark));
+      setTimeout(mark);
+    },
+  };
+
+  const field = (target) => target.closest?.("input, textarea, select, [contenteditable=true]");
+  addEventListener("keydown", (event) => {
+    if (!now || event.ctrlKey || event.metaKey || event.altKey || field(event.target)) return;
+    const choice = Number(event.key) - 1;
+    const acts = { PageDown: next, ArrowRight: next, PageUp: () => go(now.index - 1), ArrowLeft: () => go(now.index - 1), Escape: leave };
+    const at = step();
+    if (at.ask && now.answer === null && choice >= 0 && choice < at.ask.answers.length) answer(choice);
+    else if (acts[event.key]) acts[event.key]();
+    else return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+  }, true);
+})();

@@ -1,0 +1,53 @@
+"""The Learn tab: lessons that operate the page, and the strip at the page's foot that leads through one."""
+
+import gradio as gr
+
+from app.attention.state import AttentionState
+from app.learn import view
+from app.learn.lesson import read_lessons
+from app.shared.html import area, tag
+from app.shared.shell import Shell
+from app.shared.urlstate import Address, keys
+from app.space.state import SpaceState
+from app.train.progress import RunAddress
+from core import paths
+
+PAGE_KEYS = frozenset({"tab", "theme", "present", "panels", "marks"})  # what the page's own scripts keep in the address
+LEAD = (
+    "Each lesson leads through the app step by step: it opens the page that it talks about, asks for a prediction, and shows "
+    "what happens. Page Up, Page Down, the arrow keys or a clicker go back and on; 1 to 4 answer; Esc ends the lesson and leaves "
+    "the page as it is."
+)
+OWN = (
+    "Lessons of your own are Markdown files in the folder lessons/LANGUAGE of Prefix Lab's data folder; docs/lessons.md "
+    "describes them."
+)
+
+
+def address_keys() -> frozenset[str]:
+    """Every name that the page's address may hold: those of all tabs' states, and the page's own."""
+    return PAGE_KEYS.union(*(keys(state).values() for state in (Address, AttentionState, SpaceState, RunAddress)))
+
+
+def read() -> tuple[str, str]:
+    """The strip's data and the tab's list, from the files as they are now."""
+    lessons, faults = read_lessons([paths.LESSONS, paths.home() / "lessons"], address_keys())
+    return view.strip_data(lessons), view.lesson_list(lessons, faults)
+
+
+def strip() -> gr.HTML:
+    """The strip at the page's foot; call inside gr.Blocks, outside the tabs."""
+    return area(
+        "",
+        html_template=tag("section", "", id="pl-lesson", hidden="", aria_label="Lesson"),
+        js_on_load="PrefixLab.lesson.start(element, props, watch)",
+        elem_id="pl-lesson-place",
+    )
+
+
+def build(shell: Shell, data: gr.HTML) -> None:
+    """Draw the tab and wire it; call inside its gr.Tab."""
+    area(tag("h2", "Learn") + tag("p", LEAD), elem_id="pl-learn-lead")
+    lessons = area("", js_on_load="PrefixLab.lesson.list(element, watch)", elem_id="pl-learn-list")
+    area(tag("p", OWN), elem_id="pl-learn-own")
+    shell.page.load(read, None, [data, lessons], queue=False, show_progress="hidden", api_visibility="private")

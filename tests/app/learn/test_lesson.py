@@ -1,0 +1,106 @@
+"""Lesson files: what a teacher writes is read, and a broken step is named and left out."""
+
+import json
+import re
+
+import pytest
+
+from app.learn.lesson import Fault, parse_lesson, read_lessons
+from app.learn.tab import address_keys, read
+from app.learn.view import lesson_list, strip_data
+from core import paths
+from core.runs.store import store
+
+KEYS = frozenset({"tab", "example", "alpha"})
+HEADER = "title: Mine\nminutes: 3\n---\n"
+
+
+def lesson(body: str):
+    return parse_lesson("en/mine", HEADER + body, KEYS)
+
+
+def test_a_step_has_a_text_and_settings():
+    (step,) = lesson(
+        "One **thought**.\n\nopen: ?tab=compare&example=a\nring: #pl-x\ntry: This.\nask: Q? | a | *b\nbecause: So.\n"
+    ).steps
+    assert (step.text, step.open, step.ring, step.hint) == ("One **thought**.", "tab=compare&example=a", "#pl-x", "This.")
+    assert step.question.answers == ("a", "b") and step.question.right == 1 and step.question.because == "So."
+
+
+def test_a_whole_copied_link_is_an_address_too():
+    (step,) = lesson("Text.\nopen: http://127.0.0.1:7860/?tab=compare\n").steps
+    assert step.open == "tab=compare"
+
+
+@pytest.mark.parametrize(
+    "step, message",
+    [
+        ("open: tab=compare", "needs a text"),
+        ("x" * 601, "this one has 601"),
+        ("Text.\nopen: colour=red", "'colour'"),
+        ("Text.\nopen: compare", "holds no address"),
+        ("Text.\nring: .pl-x div", "not the id"),
+        ("Text.\nring: #a\nring: #b", "twice"),
+        ("Text.\nring: #a\nMore text.", "comes after them"),
+        ("Text.\nask: Q? | a | b", "marked with"),
+        ("Text.\nask: Q? | *a", "two to four"),
+        ("Text.\nask: Q? | *a | ", "two to four"),
+        ("Text.\nbecause: So.", "no 'ask'"),
+    ],
+)
+def test_a_broken_step_is_left_out_and_named(step, message):
+    good = lesson(f"First.\n---\n{step}\n---\nLast.\n")
+    assert [one.text for one in good.steps] == ["First.", "Last."]
+    (fault,) = good.faults
+    assert fault.startswith("en/mine, step 2 is left out: ") and message in fault
+
+
+@pytest.mark.parametrize(
+    "text", ["", "Text only", "title: x\n---\nText.", "title: x\nminutes: soon\n---\nText.", HEADER, HEADER + "ring: #x"]
+)
+def test_a_file_without_a_lesson_is_refused(text):
+    with pytest.raises(Fault, match="en/mine"):
+        parse_lesson("en/mine", text, KEYS)
+
+
+def test_lessons_of_ones_own_come_beside_and_replace_bundled_ones(tmp_path):
+    bundled, own = tmp_path / "bundled", tmp_path / "own"
+    for folder, name, title in ((bundled, "a", "A"), (bundled, "b", "B"), (own, "b", "Mine"), (own, "bad name", "C")):
+        (folder / "en").mkdir(parents=True, exist_ok=True)
+        (folder / "en" / f"{name}.md").write_text(f"title: {title}\nminutes: 1\n---\nText.\n")
+    (own / "en" / "c.md").write_bytes(b"\xff\xfe\x00")
+    lessons, faults = read_lessons([bundled, own], KEYS)
+    assert [(one.name, one.title) for one in lessons] == [("en/a", "A"), ("en/b", "Mine")]
+    assert len(faults) == 2 and "en/bad name" in faults[0] and "en/c" in faults[1]
+
+
+def test_html_in_a_lesson_is_text():
+    evil = parse_lesson(
+        "en/evil", "title: <img src=x onerror=a()>\nminutes: 1\n---\n<script>a()</script> [x](javascript:a())\n", KEYS
+    )
+    html = json.loads(strip_data([evil]))["en/evil"]["steps"][0]["html"] + lesson_list([evil], ["<b>"])
+    assert "<script" not in html and "<img" not in html and "<b>" not in html and 'href="javascript' not in html
+
+
+def test_the_bundled_lessons_have_no_fault():
+    lessons, faults = read_lessons([paths.LESSONS], address_keys())
+    assert faults == [] and len(lessons) >= 5
+    assert all(step.ring or step.question or step.open for one in lessons for step in one.steps)
+
+
+def test_numbers_in_a_lesson_are_those_of_the_bundled_run():
+    (lesson,) = (one for one in read_lessons([paths.LESSONS], address_keys())[0] if one.name.endswith("one-model-many-tasks"))
+    because = next(step.question.because for step in lesson.steps if step.question)
+    prefix, tuned = store().get("e2e-prefix"), store().get("e2e-finetuned")
+    assert re.search(
+        rf"{prefix.stored:,} numbers instead of {tuned.stored:,}: {prefix.stored / tuned.stored:.2%}", because.replace(" %", "%")
+    )
+
+
+def test_the_page_gets_the_lessons_as_they_are_now(tmp_path, monkeypatch):
+    monkeypatch.setenv("PREFIX_LAB_HOME", str(tmp_path))
+    assert "en/new" not in read()[0]
+    (tmp_path / "lessons" / "en").mkdir(parents=True)
+    (tmp_path / "lessons" / "en" / "new.md").write_text(HEADER + "Text.\n---\nring: no\n")
+    data, page = read()
+    assert json.loads(data)["en/new"]["title"] == "Mine" and "step 2 is left out" in page

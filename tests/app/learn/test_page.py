@@ -1,0 +1,68 @@
+"""Lessons in a real browser: every step opens, what it rings is there, and the keyboard alone leads through."""
+
+import re
+
+import pytest
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+
+def open_step(page, served, step):
+    page.goto(f"{served}?lesson={step}")
+    page.locator("#pl-lesson").wait_for(state="visible")
+
+
+def test_every_step_opens_and_its_ringed_element_exists(page, served):
+    from playwright.sync_api import expect
+
+    from app.learn.lesson import read_lessons
+    from app.learn.tab import address_keys
+    from core import paths
+
+    opened = None
+    for lesson in read_lessons([paths.LESSONS], address_keys())[0]:
+        for number, step in enumerate(lesson.steps, 1):
+            if (lesson.name, step.open) != opened:
+                open_step(page, served, f"{lesson.name}.{number}")
+                opened = (lesson.name, step.open)
+            if step.ring:
+                expect(page.locator(step.ring)).to_have_count(1)
+
+
+def test_the_keyboard_leads_through_a_lesson(page, served):
+    from playwright.sync_api import expect
+
+    strip = page.locator("#pl-lesson")
+    open_step(page, served, "en/08-what-the-vectors-are-near.1")
+    expect(page.locator("#pl-tab-space-button")).to_have_attribute("aria-selected", "true")
+    expect(strip).to_contain_text("1 of 3")
+    page.keyboard.press("PageDown")
+    expect(strip).to_contain_text("2 of 3")
+    expect(page).to_have_url(re.compile(r"lesson=en%2F08-what-the-vectors-are-near\.2(&|$)"))
+    page.keyboard.press("1")
+    expect(strip.locator(".because")).to_contain_text("Khashabi")
+    expect(strip.locator(".answer.right")).to_contain_text("Not necessarily ✓")
+    page.keyboard.press("ArrowRight")
+    expect(strip).to_contain_text("3 of 3")
+    expect(page.locator("#pl-ring")).to_be_visible()
+    page.keyboard.press("PageUp")
+    expect(strip).to_contain_text("2 of 3")
+    page.keyboard.press("PageDown")  # a clicker cannot answer: the first press shows the answer
+    expect(strip).to_contain_text("2 of 3")
+    expect(strip.locator(".answer.right")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(strip).to_be_hidden()
+    expect(page.locator("#pl-ring")).to_be_hidden()
+    expect(page).not_to_have_url(re.compile("lesson="))
+    page.locator("#pl-tab-learn-button").click()
+    expect(page.locator(".pl-lessons li", has_text="What the vectors are near")).to_contain_text("go on at step 2")
+
+
+def test_a_step_that_does_not_exist_is_named(page, served):
+    from playwright.sync_api import expect
+
+    page.goto(f"{served}?lesson=en/nothing.1")
+    strip = page.locator("#pl-lesson")
+    expect(strip).to_contain_text('no lesson step "en/nothing.1"')
+    strip.get_by_role("button", name="Close").click()
+    expect(strip).to_be_hidden()
