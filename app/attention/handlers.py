@@ -1,12 +1,10 @@
-"""What the Attention tab's events do. Errors become sentences in the status bar; a newer request ends an older one."""
+"""What the Attention tab's events do: read inputs, one call below, draw."""
 
-import logging
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import gradio as gr
 
@@ -14,11 +12,14 @@ from analysis.attention.maps import attention_labels
 from analysis.attention.sentences import SentenceMap
 from analysis.figures import attention as figures
 from app.attention import token_view, view
-from app.attention.readings import Looking, Reader
+from app.attention.components import AttentionPage
+from app.attention.readings import AttentionSource, ReadingCache
 from app.attention.state import SAME, AttentionState
 from app.compare.comparison import KINDS
 from app.shared import plot_widget, shell, urlstate
+from app.shared.cache import Cache
 from app.shared.context import AppContext
+from app.shared.events import TabHandlers, Update, errors_to_status
 from app.shared.last_comparison import ColumnRecord
 from app.shared.method_labels import COLUMN_METHODS, methods_of_column
 from core.errors import BadInput, PrefixLabError
@@ -26,271 +27,237 @@ from core.methods.loading import TEXT_RUN
 from core.models.backbone import Backbone
 from core.prefix.interventions import UNTOUCHED, Intervention
 
-log = logging.getLogger(__name__)
-Update = dict[Any, Any]
-Pairs = list[tuple[str, Reader, Intervention]]
+Sources = list[tuple[str, AttentionSource, Intervention]]
 TAB = "attention"
+KNOCKOUTS = "knock-outs"  # what the status line calls the map of knock-outs
+PAGES = 256
 
 
-@dataclass
-class Parts:
-    """The tab's components by name."""
-
-    state: gr.State
-    ticket: gr.State
-    address: gr.Textbox
-    nothing: gr.HTML
-    bar: gr.HTML
-    reads: gr.HTML
-    layers: gr.HTML
-    heads: gr.HTML
-    tokens: gr.HTML
-    steps: gr.HTML
-    effect: gr.HTML
-    influence: gr.HTML
-
-    @property
-    def written(self) -> list:
-        """What a refresh writes."""
-        return [value for name, value in vars(self).items() if name not in ("state", "ticket")]
-
-
-class Handlers:
+class AttentionHandlers(TabHandlers):
     """Bound to the components they write."""
 
-    def __init__(self, context: AppContext, frame: shell.Shell, parts: Parts) -> None:
-        self.context, self.shell, self.parts = context, frame, parts
-        self.looking = Looking(context)
-        self._filling: dict[str, object] = {}  # page -> the influence map that is being filled
+    activity = "attention"
+
+    def __init__(self, context: AppContext, frame: shell.Shell, components: AttentionPage) -> None:
+        super().__init__(context, frame)
+        self.components, self.readings = components, ReadingCache(context)
+        self._filling: Cache[str, tuple] = Cache(PAGES)  # page -> key of the influence map that is shown or being filled
 
     # ---- what is asked for
 
     def restore(self, search: str) -> AttentionState:
-        """What the address says, on opening the page; what it says in vain is told with the text."""
+        """Read the address when the page is opened; values that cannot be used are named beside the text."""
         state, runs = urlstate.read(search or "", AttentionState), urlstate.read(search or "", urlstate.Address)
         known = {run.id for run in self.context.store.runs()}
-        asked = {"prefix": runs.prefix, "finetuned": runs.finetuned}
-        lost = [name for name, run in asked.items() if run and not run.startswith(TEXT_RUN) and run not in known]
+        named = {"prefix": runs.prefix, "finetuned": runs.finetuned}
+        lost = [name for name, run in named.items() if run and not run.startswith(TEXT_RUN) and run not in known]
         return replace(state, ignored=(*state.ignored, *lost))
 
-    def come(self, tab: str, request: gr.Request) -> int:
-        """The tab is opened, or a comparison was begun or finished: number 0, which does nothing, where another tab is shown.
+    def enter(self, tab: str, request: gr.Request) -> int:
+        """The tab is opened, or a comparison has begun or finished. Returns 0, which refreshes nothing, on another tab.
 
-        Then what this one shows first is read ahead, so that it is there at a click. The state is left alone: on opening a link
+        Then what this tab shows first is read ahead, so that it is ready at a click. The state is left alone: on opening a link
         it may be restored at the same moment.
         """
         page = request.session_hash or ""
         if tab != TAB and self.context.comparisons.get(page) is not None:
-            threading.Thread(target=self._ahead, args=(page,), name="ahead", daemon=True).start()
-        return self._ask(request) if tab == TAB else 0
+            threading.Thread(target=self._read_ahead, args=(page,), name="ahead", daemon=True).start()
+        return self.take_ticket(request) if tab == TAB else 0
 
-    def _ahead(self, page: str) -> None:
-        """The readings are kept, and what draws figures is loaded. What goes wrong is told when the tab is opened."""
+    def _read_ahead(self, page: str) -> None:
+        """Fill the cache, and load what draws figures. Errors are reported when the tab is opened."""
         with suppress(Exception):
             next(self._refresh(page, AttentionState()))
 
-    def turn(self, state: AttentionState, event: gr.EventData, request: gr.Request) -> tuple[AttentionState, int]:
+    def change(self, state: AttentionState, event: gr.EventData, request: gr.Request) -> tuple[AttentionState, int]:
         """A control was used."""
-        return replace(state.turned(str(event.name), event.value), ignored=()), self._ask(request)
+        return replace(state.turned(str(event.name), event.value), ignored=()), self.take_ticket(request)
 
-    def tile(self, state: AttentionState, event: gr.EventData, request: gr.Request) -> tuple[AttentionState, int]:
-        """A tile of the heads was clicked."""
+    def select_head(self, state: AttentionState, event: gr.EventData, request: gr.Request) -> tuple[AttentionState, int]:
+        """A tile of the grid of heads was clicked."""
         points = event.points
         if not points:
             return state, 0
-        return replace(state, layer=int(points[0]["y"]), head=int(points[0]["x"]), ignored=()), self._ask(request)
+        layer, head = int(points[0]["y"]), int(points[0]["x"])
+        return replace(state, layer=layer, head=head, ignored=()), self.take_ticket(request)
 
-    def _ask(self, request: gr.Request) -> int:
+    def take_ticket(self, request: gr.Request) -> int:
+        """The number of a new request of this tab, which ends the page's earlier ones."""
         return self.context.tickets.take(request.session_hash or "", TAB)
 
     # ---- what is shown
 
+    @errors_to_status
     def refresh(self, ticket: int, state: AttentionState, request: gr.Request) -> Iterator[Update]:
-        """Everything the tab shows, the quickest first; ends at once when something newer is asked for."""
+        """Everything the tab shows, the quickest first; ends as soon as something newer is asked for."""
         page = request.session_hash or ""
-        stale = lambda: self.context.tickets.is_stale(page, ticket, TAB)  # noqa: E731
-        if not ticket or stale():
-            yield {self.shell.status: gr.skip()}
+        if not ticket or self.context.tickets.is_stale(page, ticket, TAB):
+            yield self.no_update()
             return
-        try:
-            for update in self._refresh(page, state):
-                if stale():
-                    return
-                yield update
-        except PrefixLabError as error:
-            yield {self.shell.status: shell.say("error", str(error))}
-        except Exception as error:
-            log.exception("the Attention tab failed")
-            sentence = f"Something unexpected went wrong ({type(error).__name__}: {error}). The terminal has the details."
-            yield {self.shell.status: shell.say("error", sentence)}
+        yield from self.context.tickets.while_newest(page, ticket, self._refresh(page, state), TAB)
 
     def _refresh(self, page: str, state: AttentionState) -> Iterator[Update]:
-        parts, subject = self.parts, self.context.comparisons.get(page)
-        if subject is None or not subject.columns:
-            yield self._nothing()
+        components, record = self.components, self.context.comparisons.get(page)
+        if record is None or not record.columns:
+            yield {components.nothing: view.waiting()}  # what was shown before stays, dimmed
             return
-        backbone = self.context.models.backbone(subject.name or self.context.models.default)
-        seen, done = self._seen(backbone, state, page)
-        state = self._within(state, seen, backbone)
-        pairs, looking, named = self._readers(seen, state, done), self.looking, seen.named
-        seen.masses = {name: looking.mass(backbone, reader, seen.written, how, seen.site) for name, reader, how in pairs}
-        weighted, masses = state.weigh == "values", seen.masses
-        turned = masses[pairs[0][0]] if not done.idle else None
-        plain = looking.mass(backbone, seen.reader, seen.written, site=seen.site)
-        leaning = self._sentences(backbone, seen, pairs[:1])[pairs[0][0]] if seen.site == "cross" and seen.parts else None
+        backbone = self.context.models.backbone(record.name or self.context.models.default)
+        vm, intervention = self._view_model(backbone, state, page)
+        state = self._within(state, vm, backbone)
+        sources, named, weighted = self._sources(vm, state, intervention), vm.named, state.weigh == "values"
+        masses = {name: self.readings.mass(backbone, source, vm.written, how, vm.site) for name, source, how in sources}
+        vm.masses = masses
+        vm.plain = self.readings.mass(backbone, vm.reader, vm.written, site=vm.site)
+        vm.changed = None if intervention.idle else masses[sources[0][0]]
+        if vm.site == "cross" and vm.parts:
+            vm.sentence_map = self._sentences(backbone, vm, sources[:1])[sources[0][0]]
         group = view.group_of(state, list(masses.values()))
         chosen = (state.layer - 1, state.head - 1) if state.layer and state.head else None
         at: tuple[int | None, int | None] = chosen or (None, None)
-        emptied: Update = {} if self._filling.get(page) == _key(seen, done) else {parts.influence: plot_widget.NOTHING}
+        cleared: Update = {} if self._filling.get(page) == _key(vm, intervention) else {components.influence: plot_widget.NOTHING}
         yield {
-            parts.nothing: "",
-            parts.bar: view.controls(state, seen),
-            parts.reads: view.reads(
-                state, replace(seen, masses={"": plain}), None if done.idle else _begun(seen), turned, leaning
-            ),
-            parts.layers: plot_widget.value(figures.mass_by_layer(masses, weighted, named), "attention-by-layer"),
-            parts.heads: plot_widget.value(figures.heads(masses, group, chosen, weighted, named), "attention-by-head"),
-            parts.steps: plot_widget.value(figures.mass_by_step(masses, *at, weighted, named), "attention-by-step"),
-            parts.tokens: self._tokens(backbone, state, seen, pairs),
-            parts.address: urlstate.write(state),
-        } | emptied
-        yield from self._effect(backbone, state, replace(seen, masses={"": plain}), done, (turned, leaning), page)
+            components.nothing: "",
+            components.headline: view.headline(state, vm),
+            components.bar: view.controls(state, vm),
+            components.reads: view.reads(state, vm, None if intervention.idle else _empty_text(vm)),
+            components.layers: plot_widget.value(figures.mass_by_layer(masses, weighted, named), "attention-by-layer"),
+            components.heads: plot_widget.value(figures.heads(masses, group, chosen, weighted, named), "attention-by-head"),
+            components.steps: plot_widget.value(figures.mass_by_step(masses, *at, weighted, named), "attention-by-step"),
+            components.tokens: self._tokens(backbone, state, vm, sources),
+            components.address: urlstate.write(state),
+        } | cleared
+        yield from self._effect(backbone, state, vm, intervention, page)
 
-    def _nothing(self) -> Update:
-        parts = self.parts
-        blank = {part: "" for part in parts.written if part is not parts.address}
-        return blank | {parts.nothing: view.empty_page()}
-
-    def _seen(self, backbone: Backbone, state: AttentionState, page: str) -> tuple[view.Seen, Intervention]:
-        subject = self.context.comparisons.get(page)
-        if subject is None:
+    def _view_model(self, backbone: Backbone, state: AttentionState, page: str) -> tuple[view.AttentionViewModel, Intervention]:
+        record = self.context.comparisons.get(page)
+        if record is None:
             raise BadInput("The text is gone: a new one is being written. Wait for it.")
-        column = state.column if state.column in subject.columns else _first(list(subject.columns))
-        written = subject.columns[column]
-        reader = self.looking.reader(written.run, backbone, column)
-        seen = self._at(backbone, state, view.Seen(subject, column, reader, written, _depths(backbone)))
-        done = state.intervention(reader.length, seen.depths) if reader.length else UNTOUCHED
-        if reader.length and (gone := state.missing(reader.length, seen.depths)):
-            seen.notes.append(f"Not knocked out, as this prefix has none of that name: {', '.join(gone)}.")
+        column = state.column if state.column in record.columns else _first(list(record.columns))
+        written = record.columns[column]
+        reader = self.readings.reader(written.run, backbone, column)
+        vm = self._at(backbone, state, view.AttentionViewModel(record, column, reader, written, _depths(backbone)))
+        intervention = state.intervention(reader.length, vm.depths) if reader.length else UNTOUCHED
+        if reader.length and (missing := state.missing(reader.length, vm.depths)):
+            vm.notes.append(f"Not knocked out, as this prefix has none of that name: {', '.join(missing)}.")
         if state.ignored:
-            seen.notes.append(f"Left out, as the address has no usable value for: {', '.join(state.ignored)}.")
-        layers, heads = seen.depths[seen.site], backbone.spec.heads
+            vm.notes.append(f"Left out, as the address has no usable value for: {', '.join(state.ignored)}.")
+        layers, heads = vm.depths[vm.site], backbone.spec.heads
         if state.layer > layers or state.head > heads:
-            where = f", {seen.named.site_name}," if seen.named.site_name else ""
+            where = f", {vm.named.site_name}," if vm.named.site_name else ""
             asked = f"layer {state.layer}" + (f", head {state.head}" if state.head else "")
-            seen.notes.append(f"There is no {asked}: {backbone.spec.name}{where} has {layers} layers of {heads} heads.")
-        seen.beside_choices = self._beside(backbone, seen, done)
-        seen.beside = self._reader_beside(state, seen, backbone)
-        return seen, done
+            vm.notes.append(f"There is no {asked}: {backbone.spec.name}{where} has {layers} layers of {heads} heads.")
+        vm.beside_choices = self._beside_choices(backbone, vm, intervention)
+        vm.beside = self._beside(state, vm, backbone)
+        return vm, intervention
 
-    def _at(self, backbone: Backbone, state: AttentionState, seen: view.Seen) -> view.Seen:
+    def _at(self, backbone: Backbone, state: AttentionState, vm: view.AttentionViewModel) -> view.AttentionViewModel:
         """With the site that is shown: the one asked for, else the last, where an encoder's text is read."""
-        site = state.site if state.site in seen.depths else list(seen.depths)[-1]
-        article = seen.subject.form == "article"
-        seen.site, seen.named = site, attention_labels(backbone, site, "the article" if article else "the input")
+        site = state.site if state.site in vm.depths else list(vm.depths)[-1]
+        article = vm.record.form == "article"
+        vm.site, vm.named = site, attention_labels(backbone, site, "the article" if article else "the input")
         if backbone.opening is not None and article:
-            seen.parts = self.looking.sentences(backbone, seen.subject.source, seen.written)
-            seen.notes.append(view.AT[site])
-        return seen
+            vm.parts = self.readings.sentences(backbone, vm.record.source, vm.written)
+            vm.notes.append(view.AT[site])
+        return vm
 
-    def _within(self, state: AttentionState, seen: view.Seen, backbone: Backbone) -> AttentionState:
-        """As much of it as the model has."""
-        return replace(state, layer=min(state.layer, seen.depths[seen.site]), head=min(state.head, backbone.spec.heads))
+    def _within(self, state: AttentionState, vm: view.AttentionViewModel, backbone: Backbone) -> AttentionState:
+        """The state with layer and head limited to those of the model."""
+        return replace(state, layer=min(state.layer, vm.depths[vm.site]), head=min(state.head, backbone.spec.heads))
 
-    def _beside(self, backbone: Backbone, seen: view.Seen, done: Intervention) -> list[tuple[str, str]]:
+    def _beside_choices(
+        self, backbone: Backbone, vm: view.AttentionViewModel, intervention: Intervention
+    ) -> list[tuple[str, str]]:
         """Who else can read the text: (value, name)."""
-        found = [(SAME, view.beside_name(SAME))] if not done.idle else []
-        if seen.reader.run:
-            found.append(("base", view.beside_name("base")))
+        choices = [(SAME, view.beside_name(SAME))] if not intervention.idle else []
+        if vm.reader.run:
+            choices.append(("base", view.beside_name("base")))
         listed = [
             choice for column in COLUMN_METHODS for choice in self.context.catalog.choices(methods_of_column(column), backbone)
         ]
-        fit = [choice.run.id for choice in listed if not choice.reason]
-        return found + [(run, run) for run in fit if run != seen.reader.run]
+        runs = [choice.run.id for choice in listed if not choice.reason]
+        return choices + [(run, run) for run in runs if run != vm.reader.run]
 
-    def _reader_beside(self, state: AttentionState, seen: view.Seen, backbone: Backbone) -> Reader | None:
-        if not state.beside or (state.beside == SAME and (SAME, view.beside_name(SAME)) not in seen.beside_choices):
+    def _beside(self, state: AttentionState, vm: view.AttentionViewModel, backbone: Backbone) -> AttentionSource | None:
+        if not state.beside or (state.beside == SAME and (SAME, view.beside_name(SAME)) not in vm.beside_choices):
             return None
         try:
-            run = {SAME: seen.reader.run, "base": ""}.get(state.beside, state.beside)
-            return self.looking.reader(run, backbone)
+            run = {SAME: vm.reader.run, "base": ""}.get(state.beside, state.beside)
+            return self.readings.reader(run, backbone)
         except PrefixLabError as error:
-            seen.notes.append(f"Nothing stands beside it: {error}")
+            vm.notes.append(f"Nothing stands beside it: {error}")
             return None
 
-    def _readers(self, seen: view.Seen, state: AttentionState, done: Intervention) -> Pairs:
-        """(name, reader, what is done to it): the text's own, with the intervention; and the one beside it, as it is."""
-        name = seen.reader.title if done.idle else f"{seen.reader.title}, {view.name_of(state, seen)}"
-        found = [(name, seen.reader, done)]
-        if seen.beside is not None:
-            found.append(
-                (f"{seen.beside.title}, untouched" if state.beside == SAME else seen.beside.title, seen.beside, UNTOUCHED)
-            )
-        return found
+    def _sources(self, vm: view.AttentionViewModel, state: AttentionState, intervention: Intervention) -> Sources:
+        """(name, source, intervention): the text's own, then the one beside it, which is left as it is."""
+        name = vm.reader.title if intervention.idle else f"{vm.reader.title}, {view.name_of(state, vm)}"
+        sources = [(name, vm.reader, intervention)]
+        if vm.beside is not None:
+            title = f"{vm.beside.title}, unchanged" if state.beside == SAME else vm.beside.title
+            sources.append((title, vm.beside, UNTOUCHED))
+        return sources
 
-    def _tokens(self, backbone: Backbone, state: AttentionState, seen: view.Seen, pairs: Pairs) -> str:
+    def _tokens(self, backbone: Backbone, state: AttentionState, vm: view.AttentionViewModel, sources: Sources) -> str:
         """The chosen head token by token; an article by its sentences unless tokens are asked for."""
-        kinds = [reader.kind for _, reader, _ in pairs]
-        if seen.by_sentence and state.unit != "tokens":
-            return token_view.sentences(state, self._sentences(backbone, seen, pairs), kinds, seen.named)
+        kinds = [source.kind for _, source, _ in sources]
+        if vm.by_sentence and state.unit != "tokens":
+            return token_view.sentences(state, self._sentences(backbone, vm, sources), kinds, vm.named)
         if not (state.layer and state.head):
             return ""
-        read = partial(self.looking.layer, backbone, text=seen.written, layer=state.layer - 1, site=seen.site)
-        maps = {name: read(reader, done=how) for name, reader, how in pairs}
-        return token_view.tokens(state, maps, kinds, seen.named, seen.parts)
+        read = partial(self.readings.layer, backbone, text=vm.written, layer=state.layer - 1, site=vm.site)
+        maps = {name: read(source, done=how) for name, source, how in sources}
+        return token_view.tokens(state, maps, kinds, vm.named, vm.parts)
 
-    def _sentences(self, backbone: Backbone, seen: view.Seen, pairs: Pairs) -> dict[str, SentenceMap]:
-        read = partial(self.looking.by_sentence, backbone, text=seen.written, article=seen.article, site=seen.site)
-        return {name: read(reader, done=how) for name, reader, how in pairs}
+    def _sentences(self, backbone: Backbone, vm: view.AttentionViewModel, sources: Sources) -> dict[str, SentenceMap]:
+        read = partial(self.readings.by_sentence, backbone, text=vm.written, article=vm.article, site=vm.site)
+        return {name: read(source, done=how) for name, source, how in sources}
 
     def _effect(
-        self, backbone: Backbone, state: AttentionState, seen: view.Seen, done: Intervention, turned: tuple, page: str
+        self, backbone: Backbone, state: AttentionState, vm: view.AttentionViewModel, intervention: Intervention, page: str
     ) -> Iterator[Update]:
-        """The next word, and the text written again under the intervention, as it grows."""
-        parts, looking = self.parts, self.looking
-        if done.idle:
-            yield {parts.effect: ""}
+        """The next word, and the text generated again under the intervention, as it grows."""
+        components, readings = self.components, self.readings
+        if intervention.idle:
+            yield {components.effect: ""}
             return
-        before, after = (looking.words(backbone, seen.reader, seen.written, how) for how in (UNTOUCHED, done))
-        yield {parts.effect: view.effect(state, seen, before, after)}
-        gone = lambda: self.context.comparisons.get(page) is not seen.subject  # noqa: E731
-        for again in looking.again(backbone, seen.reader, seen.subject, seen.written, done, gone, page):
-            yield {parts.reads: view.reads(state, seen, again, *turned)}
+        before, after = (readings.words(backbone, vm.reader, vm.written, how) for how in (UNTOUCHED, intervention))
+        yield {components.effect: view.effect(state, vm, before, after)}
+        gone = lambda: self.context.comparisons.get(page) is not vm.record  # noqa: E731
+        for text in readings.regenerate(backbone, vm.reader, vm.record, vm.written, intervention, gone, page):
+            yield {components.reads: view.reads(state, vm, text)}
 
     # ---- knock-outs
 
+    @errors_to_status
     def fill(self, ticket: int, state: AttentionState, request: gr.Request) -> Iterator[Update]:
         """The map of knock-outs as it fills; it goes on while only the view of the same reading changes."""
         page = request.session_hash or ""
-        subject = self.context.comparisons.get(page)
-        if not ticket or subject is None or not subject.columns:
-            yield {self.shell.status: gr.skip()}
+        record = self.context.comparisons.get(page)
+        if not ticket or record is None or not record.columns:
+            yield self.no_update()
             return
-        try:
-            yield from self._fill(page, state)
-        except PrefixLabError as error:
-            yield {self.shell.status: shell.say("error", str(error))}
-
-    def _fill(self, page: str, state: AttentionState) -> Iterator[Update]:
-        subject = self.context.comparisons.get(page)
-        assert subject is not None
-        backbone = self.context.models.backbone(subject.name or self.context.models.default)
-        seen, done = self._seen(backbone, state, page)
-        key = _key(seen, done)
-        if self._filling.get(page) == key:  # shown, or being filled by an earlier call
-            yield {self.shell.status: gr.skip()}
+        backbone = self.context.models.backbone(record.name or self.context.models.default)
+        vm, intervention = self._view_model(backbone, state, page)
+        key = _key(vm, intervention)
+        if self._filling.get(page) == key:  # complete, or being filled by an earlier call
+            yield self.no_update()
             return
-        self._filling[page] = key
-        if not seen.reader.length:
-            yield {self.parts.influence: plot_widget.NOTHING}
+        self._filling.put(page, key)
+        if not vm.reader.length:
+            yield {self.components.influence: plot_widget.NOTHING}
             return
-        mass = self.looking.mass(backbone, seen.reader, seen.written, done, seen.site)
-        for found, count, total in self.looking.influence(backbone, seen.reader, seen.written, done, seen.site):
-            if self._filling.get(page) != key or self.context.comparisons.get(page) is not subject:
+        mass = self.readings.mass(backbone, vm.reader, vm.written, intervention, vm.site)
+        yield self.report(page, "running", "Knocking out each virtual token in each layer…", KNOCKOUTS)
+        for influence, count, total in self.readings.influence(backbone, vm.reader, vm.written, intervention, vm.site):
+            if self._filling.get(page) != key:  # a later call fills another map, and reports
                 return
-            yield {
-                self.parts.influence: plot_widget.value(figures.ablation_map(mass, found, count, total, seen.named), "influence")
-            }
+            if self.context.comparisons.get(page) is not record:
+                break
+            figure = figures.ablation_map(mass, influence, count, total, vm.named)
+            finished = {self.shell.status: self.context.status.clear(page, KNOCKOUTS)} if count == total else {}
+            yield {self.components.influence: plot_widget.value(figure, "influence")} | finished
+        else:
+            return
+        yield {self.shell.status: self.context.status.clear(page, KNOCKOUTS)}
 
 
 def _first(kinds: list[str]) -> str:
@@ -299,14 +266,14 @@ def _first(kinds: list[str]) -> str:
 
 
 def _depths(backbone: Backbone) -> dict[str, int]:
-    """Layers of each site."""
+    """The number of layers of each site."""
     return {site: backbone.spec.depth(site) for site in backbone.spec.sites}
 
 
-def _key(seen: view.Seen, done: Intervention) -> tuple:
+def _key(vm: view.AttentionViewModel, intervention: Intervention) -> tuple:
     """What a map of knock-outs is of."""
-    return seen.subject.number, seen.column, done, seen.site
+    return vm.record.number, vm.column, intervention, vm.site
 
 
-def _begun(seen: view.Seen) -> ColumnRecord:
-    return replace(seen.written, ids=(), text="", state="streaming")
+def _empty_text(vm: view.AttentionViewModel) -> ColumnRecord:
+    return replace(vm.written, ids=(), text="", state="streaming")

@@ -3,13 +3,23 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from analysis.attention.maps import PREFIX, SITE, SITES, SOURCE, AttentionLabels, AttentionMass, describe_mass, token_mass
+from analysis.attention.maps import (
+    PREFIX,
+    SITE,
+    SITES,
+    SOURCE,
+    AttentionLabels,
+    AttentionMass,
+    by_layer,
+    describe_mass,
+    token_mass,
+)
 from analysis.attention.sentences import ArticleSentences, SentenceMap, describe_sentences
 from analysis.figures.style import visible_token
 from analysis.metrics.bleu import original_bleu
 from analysis.metrics.coverage import cover
 from analysis.metrics.rouge import rouge
-from app.attention.readings import Reader
+from app.attention.readings import AttentionSource
 from app.attention.state import ALPHAS, GROUPS, SAME, AttentionState
 from app.compare.columns import chips
 from app.compare.comparison import KINDS, Column
@@ -26,14 +36,13 @@ from core.methods.loading import TEXT_RUN
 from core.text.detokenize import detokenise
 from core.text.tables import Fields
 
-NOT_AN_EXPLANATION = (
-    "<b>Attention is not explanation.</b> A large mass says where values were taken from, not what they changed, and a model "
-    "can look at something and make nothing of it; the map of knock-outs shows what each virtual token does change, "
-    "here and for this text only."
+NOT_INFLUENCE = (
+    "<b>Attention is not influence.</b> A large share says where values were read from, not what they changed: a model can look "
+    "at something and make no use of it. The map of knock-outs shows what each virtual token does change, for this text only."
 )
-AT = {  # what is seen at each site of a model that has several
-    "encoder": "The encoder reads the article, its own virtual tokens before it.",
-    "decoder": "The decoder reads what it has written itself, its own virtual tokens before it.",
+AT = {  # what happens at each site of a model that has several
+    "encoder": "The encoder reads the article, with its own virtual tokens before it.",
+    "decoder": "The decoder reads what it has written itself, with its own virtual tokens before it.",
     "cross": "The decoder reads the article as the encoder hands it over, with virtual tokens of its own before it.",
 }
 NO_PREFIX = {
@@ -42,32 +51,45 @@ NO_PREFIX = {
     "base": "The frozen model has no prefix, so there is nothing to turn up, hide or knock out. Its attention on the input and "
     "on its own text is shown; set it beside a prefix to see what the prefix draws away.",
 }
+ODDS = {  # what α does to the odds of looking at the prefix
+    0.0: "the prefix is hidden",
+    0.25: "the odds of looking at the prefix are a quarter of what was learned",
+    0.5: "the odds of looking at the prefix are halved",
+    1.0: "the prefix is as it was learned",
+    2.0: "the odds of looking at the prefix are doubled",
+    4.0: "the odds of looking at the prefix are four times as high",
+}
 
 
 @dataclass
-class Seen:
-    """What one refresh found, piece by piece. `masses`: the reader's first, then the one beside it.
+class AttentionViewModel:
+    """What one refresh shows, filled piece by piece.
 
-    `depths`: layers a site; `site`: the one shown, `named` what it is called. `parts`: the sentences of an article that is read.
+    `depths`: the number of layers of each site; `site`: the one shown, `named` its names; `parts`: the sentences of an article.
+    `masses`: the reader's first, under the intervention, then the one beside it. `plain`: the reader's without an intervention;
+    `changed`: the reader's under it, None where there is none. `sentence_map`: cross-attention by sentence.
     """
 
-    subject: ComparisonRecord
+    record: ComparisonRecord
     column: str
-    reader: Reader
+    reader: AttentionSource
     written: ColumnRecord
     depths: dict[str, int]
     site: str = SITE
     named: AttentionLabels = field(default_factory=AttentionLabels)
     parts: ArticleSentences | None = None
-    beside: Reader | None = None
+    beside: AttentionSource | None = None
     masses: dict[str, AttentionMass] = field(default_factory=dict)
+    plain: AttentionMass | None = None
+    changed: AttentionMass | None = None
+    sentence_map: SentenceMap | None = None
     beside_choices: list[tuple[str, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     @property
     def article(self) -> str:
-        """As far as it is read."""
-        return self.subject.source[: self.written.end]
+        """The article as far as it is read."""
+        return self.record.source[: self.written.end]
 
     @property
     def by_sentence(self) -> bool:
@@ -75,66 +97,93 @@ class Seen:
         return self.parts is not None and self.site != SITE
 
 
-def empty_page() -> str:
-    """Before there is a text to look at."""
+def waiting() -> str:
+    """While no text is there, or a new one is being written: what was shown before is dimmed, else grey boxes stand for it."""
     button = tag("button", "Generate the default example", type="button", cls="pl-btn pl-first", data_press="#pl-generate")
-    lead = "Attention is read from a text, so one has to be there. What Compare is writing now shows up here by itself."
-    told = tag("h3", "There is no text to look into yet.") + tag("p", lead, cls="meta")
-    return tag("div", told + button, cls="pl-nothing")
+    lead = tag("p", "Attention is read from a finished text. This page fills as soon as Compare has written one.", role="status")
+    boxes = tag("div", tag("i", "") + tag("i", "") + tag("i", "") + tag("i", ""), cls="pl-skeleton", aria_hidden="true")
+    return tag("div", tag("div", lead + button, cls="pl-wait-said") + boxes, cls="pl-waiting")
+
+
+def headline(state: AttentionState, vm: AttentionViewModel) -> str:
+    """What the class should see now, in a sentence computed from what is shown."""
+    mass = vm.changed or vm.plain
+    assert mass is not None
+    said = describe_mass(mass, vm.named.groups[1], state.weigh == "values", vm.named.site_name)
+    if vm.changed is not None:
+        said = f"The first text read again, {name_of(state, vm)}: {said[0].lower()}{said[1:]}"
+    if vm.sentence_map is not None and vm.parts is not None:
+        by_sentence = vm.sentence_map
+        shares = by_sentence.weights[:, :, list(by_sentence.step_queries), by_sentence.virtual : -1].mean((0, 1, 2))
+        said += f" {describe_sentences(vm.parts.spans, vm.article, shares)}"
+    return tag("p", text(said.replace(" %", "\u00a0%")), cls="pl-sentence")
 
 
 # ---- controls
 
 
-def controls(state: AttentionState, seen: Seen) -> str:
+def controls(state: AttentionState, vm: AttentionViewModel) -> str:
     """Which text, who reads it and where, how mass is weighed; the prefix turned up and down, and knocked out."""
-    columns = [(kind, COLUMN_TITLES[kind]) for kind in KINDS if kind in seen.subject.columns]
-    who = _labelled("Text by", _segment("column", columns, seen.column))
-    beside = _labelled("Beside it", _beside(state, seen))
+    columns = [(kind, COLUMN_TITLES[kind]) for kind in KINDS if kind in vm.record.columns]
+    who = _labelled("Text by", _segment("column", columns, vm.column))
+    beside = _labelled("Beside it", _beside(state, vm))
     weigh = _segment("weigh", [("", "Mass"), ("values", "× size of values")], state.weigh)
-    shown_group = GROUPS[group_of(state, list(seen.masses.values()))]
-    groups = [("prefix", "prefix"), ("source", seen.named.groups[1].removeprefix("the ")), ("written", "written")]
-    tiles = _segment("group", groups if seen.site == SITE else groups[:2], shown_group)
-    first = who + _site(seen) + beside + _labelled("Weigh", weigh) + _labelled("Tiles", tiles) + _unit(state, seen)
-    return tag("div", first, cls="pl-look-row") + tag("div", _turning(state, seen), cls="pl-look-row turning")
+    shown_group = GROUPS[group_of(state, list(vm.masses.values()))]
+    groups = [("prefix", "prefix"), ("source", vm.named.groups[1].removeprefix("the ")), ("written", "written")]
+    tiles = _segment("group", groups if vm.site == SITE else groups[:2], shown_group)
+    first = who + _site(vm) + beside + _labelled("Weigh", weigh) + _labelled("Tiles", tiles) + _unit(state, vm)
+    return tag("div", first, cls="pl-look-row") + tag("div", _turning(state, vm), cls="pl-look-row turning")
 
 
-def _site(seen: Seen) -> str:
+def _site(vm: AttentionViewModel) -> str:
     """Which of several sites is shown."""
-    if len(seen.depths) == 1:
+    if len(vm.depths) == 1:
         return ""
-    return _labelled("Look at", _segment("site", [(site, site) for site in seen.depths], seen.site), AT[seen.site])
+    return _labelled("Look at", _segment("site", [(site, site) for site in vm.depths], vm.site), AT[vm.site])
 
 
-def _unit(state: AttentionState, seen: Seen) -> str:
-    if not seen.by_sentence:
+def _unit(state: AttentionState, vm: AttentionViewModel) -> str:
+    if not vm.by_sentence:
         return ""
     return _labelled("Article by", _segment("unit", [("", "sentences"), ("tokens", "tokens")], state.unit))
 
 
-def _turning(state: AttentionState, seen: Seen) -> str:
-    if not seen.reader.length:
-        return tag("p", NO_PREFIX["base" if seen.reader.kind == "base" else "finetuned"], cls="meta")
+def _turning(state: AttentionState, vm: AttentionViewModel) -> str:
+    if not vm.reader.length:
+        return tag("p", NO_PREFIX["base" if vm.reader.kind == "base" else "finetuned"], cls="meta")
     alphas = [(f"{value:g}", shown) for value, shown in ALPHAS.items()]
-    several, level = len(seen.depths) > 1, state.level(seen.site)
-    own = f"{seen.site.capitalize()} prefix × α" if several else "Prefix × α"
-    name = "alpha" if seen.site == SITE else seen.site  # the field of the state
-    turn = _labelled(own, _segment(name, alphas, f"{level:g}"), "The odds of attending to the prefix, times α")
-    if several and any(state.level(site) != level for site in seen.depths):
-        turn += _button(f"{ALPHAS[level]} at every site", "everywhere", seen.site, "The same α for all three prefixes")
-    out, at = set(state.out.split(".")), f"{seen.site}-" if several else ""
-    tokens = "".join(_place(f"P{i + 1}", at, out) for i in range(seen.reader.length))
-    layers = "".join(_place(f"L{i + 1}", at, out) for i in range(seen.depths[seen.site]))
+    several, level = len(vm.depths) > 1, state.level(vm.site)
+    own = f"{vm.site.capitalize()} prefix × α" if several else "Prefix × α"
+    name = "alpha" if vm.site == SITE else vm.site  # the field of the state
+    turn = _labelled(
+        own, _segment(name, alphas, f"{level:g}") + _alpha_effect(vm, level), "The odds of looking at the prefix, times α"
+    )
+    if several and any(state.level(site) != level for site in vm.depths):
+        turn += _button(f"{ALPHAS[level]} at every site", "everywhere", vm.site, "The same α for all three prefixes")
+    out, at = set(state.out.split(".")), f"{vm.site}-" if several else ""
+    tokens = "".join(_place(f"P{i + 1}", at, out) for i in range(vm.reader.length))
+    layers = "".join(_place(f"L{i + 1}", at, out) for i in range(vm.depths[vm.site]))
     which = tag("div", tokens, cls="pl-places") + tag("div", layers, cls="pl-places layers")
-    where = f", at {seen.named.site_name}" if several else ""
+    where = f", at {vm.named.site_name}" if several else ""
     knock = _labelled("Knock out", which, f"A click hides a virtual token everywhere, or the whole prefix in one layer{where}")
-    undo = "" if _idle(state, seen) else _button("As it was", "reset", "", "Undo α and all knock-outs")
+    undo = "" if _idle(state, vm) else _button("As it was", "reset", "", "Undo α and all knock-outs")
     return turn + knock + undo
 
 
-def _idle(state: AttentionState, seen: Seen) -> bool:
+def _alpha_effect(vm: AttentionViewModel, level: float) -> str:
+    """What α does, in words, and the prefix's share of the attention that results."""
+    if vm.plain is None:
+        return ""
+    before = float(by_layer(vm.plain)[:, PREFIX].mean())
+    share = f"its share is {_percent(before)}"
+    if vm.changed is not None and level != 1:
+        share = f"its share goes from {_percent(before)} to {_percent(float(by_layer(vm.changed)[:, PREFIX].mean()))}"
+    return tag("span", f"{ODDS[level]}; {share}", cls="meta pl-odds")
+
+
+def _idle(state: AttentionState, vm: AttentionViewModel) -> bool:
     """Whether nothing is asked for that `reset` would undo."""
-    return not state.out and all(state.level(site) == 1 for site in seen.depths)
+    return not state.out and all(state.level(site) == 1 for site in vm.depths)
 
 
 def _labelled(name: str, content: str, title: str | None = None) -> str:
@@ -160,9 +209,9 @@ def _place(name: str, at: str, out: set[str]) -> str:
     return tag("button", name, type="button", cls="pl-place", **attributes)
 
 
-def _beside(state: AttentionState, seen: Seen) -> str:
+def _beside(state: AttentionState, vm: AttentionViewModel) -> str:
     typed = state.beside.startswith(TEXT_RUN)
-    options = [("", "nothing"), *seen.beside_choices, (TEXT_RUN, "text prefix…")]
+    options = [("", "nothing"), *vm.beside_choices, (TEXT_RUN, "text prefix…")]
     chosen = TEXT_RUN if typed else state.beside if state.beside in dict(options) else ""
     shown = [tag("option", text(name), value=value, selected="" if value == chosen else None) for value, name in options]
     select = tag("select", "".join(shown), aria_label="Beside it", data_set="beside", data_chosen=chosen)
@@ -172,53 +221,64 @@ def _beside(state: AttentionState, seen: Seen) -> str:
 # ---- the text
 
 
-def reads(
-    state: AttentionState,
-    seen: Seen,
-    again: ColumnRecord | None,
-    turned: AttentionMass | None,
-    leaning: SentenceMap | None = None,
-) -> str:
-    """The text, each token underlined by the mass on the prefix, beside what an intervention makes of it; and the sentence.
-
-    `leaning`: the cross-attention by sentence, to be read out too.
-    """
-    mass = next(iter(seen.masses.values()))
+def reads(state: AttentionState, vm: AttentionViewModel, regenerated: ColumnRecord | None) -> str:
+    """The text, each token underlined by its attention on the prefix, beside what an intervention makes of it."""
+    assert vm.plain is not None
     weighted = state.weigh == "values"
-    lead = f"{COLUMN_TITLES[seen.column]}, {text(seen.written.run)}" if seen.written.run else COLUMN_TITLES[seen.column]
-    scores = _told(seen, seen.written.text) if again is not None else ""
-    cards = [_card(seen.column, lead, "as it was written", underlined(mass, weighted, seen.written.text), scores)]
-    if again is not None:
-        cards.append(_again(state, seen, again))
-    said = describe_mass(turned or mass, seen.named.groups[1], weighted, seen.named.site_name)
-    if turned is not None:
-        said = f"The first text read again, {name_of(state, seen)}: {said[0].lower()}{said[1:]}"
-    if leaning is not None and seen.parts is not None:
-        shares = leaning.weights[:, :, list(leaning.step_queries), leaning.virtual : -1].mean((0, 1, 2))
-        said += f" {describe_sentences(seen.parts.spans, seen.article, shares)}"
-    notes = "".join(tag("p", text(note), cls="meta") for note in seen.notes)
-    return tag("div", "".join(cards), cls="pl-reads") + tag("p", text(said.replace(" %", "\u00a0%")), cls="pl-sentence") + notes
+    title = f"{COLUMN_TITLES[vm.column]}, {text(vm.written.run)}" if vm.written.run else COLUMN_TITLES[vm.column]
+    scores = _scores(vm, vm.written.text) if regenerated is not None else ""
+    cards = [_card(vm.column, title, "as it was written", underlined(vm.plain, weighted, vm.written.text), scores)]
+    if regenerated is not None:
+        cards.append(_regenerated(state, vm, regenerated))
+    notes = "".join(tag("p", text(note), cls="meta") for note in vm.notes)
+    return tag("div", "".join(cards), cls="pl-reads") + notes
 
 
-def _card(kind: str, title: str, sub: str, told: str, more: str = "") -> str:
+def _card(kind: str, title: str, sub: str, body: str, more: str = "") -> str:
     head = tag("header", tag("h3", title) + tag("span", text(sub), cls="meta"))
-    return tag("article", head + told + more, cls=f"pl-card {kind}")
+    return tag("article", head + body + more, cls=f"pl-card {kind}")
 
 
 def underlined(mass: AttentionMass, weighted: bool, written: str = "") -> str:
-    """The written tokens, each with a line as thick as the prefix's mass while it was written; plain where an encoder reads."""
+    """The generated tokens, each underlined as thickly as it attended to the prefix, and the scale; plain where an encoder reads.
+
+    The scale runs from the lowest to the highest share of this text, so that differences are seen.
+    """
     if mass.site == "encoder":
-        return tag("p", text(written), cls="told marked") if written else tag("p", "Not a word was written.", cls="meta")
-    found = token_mass(mass, PREFIX, weighted)
-    if not found:
-        return tag("p", "Not a word was written.", cls="meta")
+        return tag("p", text(written), cls="told marked") if written else tag("p", "No token was generated.", cls="meta")
+    shares = token_mass(mass, PREFIX, weighted)
+    if not shares:
+        return tag("p", "No token was generated.", cls="meta")
+    if not mass.virtual or mass.mass[..., PREFIX].max() == 0:
+        return tag("p", "".join(tag("span", shown_end(token)) for token, _ in shares), cls="told marked")
+    low, high = min(share for _, share in shares), max(share for _, share in shares)
     spans = [
-        tag("span", shown_end(word), cls="u", style=f"--m:{share:.3f}", title=f"{100 * share:.0f} % on the prefix")
-        if mass.virtual
-        else tag("span", shown_end(word))
-        for word, share in found
-    ]  # fmt: skip
-    return tag("p", "".join(spans), cls="told marked")
+        tag(
+            "span",
+            shown_end(token),
+            cls="u",
+            style=f"--m:{_scaled(share, low, high):.3f}",
+            title=f"{_percent(share)} on the prefix",
+        )
+        for token, share in shares
+    ]
+    return tag("p", "".join(spans), cls="told marked") + _scale(low, high)
+
+
+def _scaled(share: float, low: float, high: float) -> float:
+    """A share on the scale, 0 for the lowest and 1 for the highest; in the middle where all are alike."""
+    return (share - low) / (high - low) if high - low > 0.005 else 0.5
+
+
+def _scale(low: float, high: float) -> str:
+    """The legend of the underlines."""
+    thin, thick = (tag("i", "", cls="u", style=f"--m:{value}") for value in (0, 1))
+    ends = f"{thin} {_percent(low)} {thick} {_percent(high)}" if high - low > 0.005 else f"{_percent(low)} throughout"
+    return tag("p", f"Underlined: attention on the prefix while the token was written, {ends}", cls="meta pl-scale")
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f}\u00a0%"
 
 
 def shown_end(word: str) -> str:
@@ -226,9 +286,9 @@ def shown_end(word: str) -> str:
     return " ∎" if visible_token(word) == "∎" else text(word)
 
 
-def name_of(state: AttentionState, seen: Seen) -> str:
+def name_of(state: AttentionState, vm: AttentionViewModel) -> str:
     """What was done to the prefix, in words."""
-    levels = {site: state.level(site) for site in seen.depths}
+    levels = {site: state.level(site) for site in vm.depths}
     if not any(levels.values()):
         return "base, shifted" if len(levels) == 1 else "base"
     if len(set(levels.values())) == 1:
@@ -238,53 +298,53 @@ def name_of(state: AttentionState, seen: Seen) -> str:
     return " and ".join(parts + ([f"without {state.out.replace('-', ' ').replace('.', ', ')}"] if state.out else []))
 
 
-def _again(state: AttentionState, seen: Seen, again: ColumnRecord) -> str:
+def _regenerated(state: AttentionState, vm: AttentionViewModel, written: ColumnRecord) -> str:
     """What the run writes now, with the words that differ marked."""
-    shown = str.strip if seen.subject.form == "article" else detokenise
-    old, new = shown(seen.written.text), shown(again.text)
-    done = again.state != "streaming"
-    different = word_diff(old, new)[1] if done else []
-    caret = "" if done else tag("i", "", cls="caret")
-    name, sub = name_of(state, seen), "the same seed and decoding"
+    clean = str.strip if vm.record.form == "article" else detokenise
+    before, after = clean(vm.written.text), clean(written.text)
+    finished = written.state != "streaming"
+    different = word_diff(before, after)[1] if finished else []
+    caret = "" if finished else tag("i", "", cls="caret")
+    name, sub = name_of(state, vm), "the same seed and decoding"
     if name.startswith("base"):
-        sub = "the prefix is hidden: the frozen model" + (", with positions that start after it" if len(seen.depths) == 1 else "")
-    same = tag("p", "Word for word the same.", cls="meta") if done and old == new else ""
-    told = tag("p", render(new, different) + caret, cls="told marked")
-    return _card("turned", text(name), sub, told, same + (_told(seen, again.text) if done else ""))
+        sub = "the prefix is hidden: the frozen model" + (", with positions that start after it" if len(vm.depths) == 1 else "")
+    same = tag("p", "Word for word the same.", cls="meta") if finished and before == after else ""
+    body = tag("p", render(after, different) + caret, cls="told marked")
+    return _card("turned", text(name), sub, body, same + (_scores(vm, written.text) if finished else ""))
 
 
-def _fields(seen: Seen) -> Fields:
+def _fields(vm: AttentionViewModel) -> Fields:
     try:
-        return table_of_source(seen.subject.form, seen.subject.source)
+        return table_of_source(vm.record.form, vm.record.source)
     except BadTable:
         return []
 
 
-def _told(seen: Seen, written: str) -> str:
+def _scores(vm: AttentionViewModel, written: str) -> str:
     """Which values a text says, and its sentence BLEU where there are references; of a summary its ROUGE."""
-    if seen.subject.form == "article":
-        return _rouge(seen, written)
-    fields = _fields(seen)
+    if vm.record.form == "article":
+        return _rouge(vm, written)
+    fields = _fields(vm)
     if not fields or not written:
         return ""
-    sample = examples.matching(fields, seen.subject.form)
+    sample = examples.matching(fields, vm.record.form)
     score = original_bleu([written], [list(sample.references)]) if sample else None
     bleu = f"BLEU {score.per_example[0]:.1f} (n=1: one sentence, not a system score)" if score else ""
     return chips(cover(fields, detokenise(written)), fields) + (tag("p", bleu, cls="meta") if bleu else "")
 
 
-def _rouge(seen: Seen, written: str) -> str:
-    sample = examples.matching([], "article", seen.subject.source)
+def _rouge(vm: AttentionViewModel, written: str) -> str:
+    sample = examples.matching([], "article", vm.record.source)
     if sample is None or not written.strip():
         return ""
     scores = ", ".join(f"{score.name} {score.value:.1f}" for score in rouge([written], [list(sample.references)]))
     return tag("p", f"{scores} (n=1: one summary, not a system score)", cls="meta")
 
 
-def effect(state: AttentionState, seen: Seen, before: list[tuple[str, float]], after: list[tuple[str, float]]) -> str:
+def effect(state: AttentionState, vm: AttentionViewModel, before: list[tuple[str, float]], after: list[tuple[str, float]]) -> str:
     """The first word's probabilities, as the run is and as it was turned."""
-    named = {"as it was written": before, name_of(state, seen): after}
-    cells = [bars(Column(seen.column, words=words), name) for name, words in named.items()]
+    named = {"as it was written": before, name_of(state, vm): after}
+    cells = [bars(Column(vm.column, words=words), name) for name, words in named.items()]
     lead = "How likely each token is to begin the answer, right after the input."
     head = tag("header", tag("h3", "The next word") + tag("p", lead, cls="lead"))
     return tag("section", head + tag("div", "".join(cells), cls="three"), cls="pl-panel words")
@@ -301,4 +361,4 @@ def group_of(state: AttentionState, masses: Sequence[AttentionMass]) -> int:
 
 def beside_name(value: str) -> str:
     """How a choice of "beside it" is called."""
-    return {SAME: "the same run, untouched", "base": "the frozen model"}.get(value, value)
+    return {SAME: "the same run, unchanged", "base": "the frozen model"}.get(value, value)

@@ -19,7 +19,8 @@ from analysis.benchmark.rows import Settings
 from analysis.space.neighbor_analysis import KEYS
 from analysis.space.projection import pca, umap
 from analysis.space.vocabulary_kv import SITE
-from app.attention.handlers import Handlers, Parts
+from app.attention.components import AttentionPage
+from app.attention.handlers import AttentionHandlers
 from app.attention.state import AttentionState
 from app.compare.comparison import Ask, compare, subject
 from app.shared import examples
@@ -28,7 +29,7 @@ from app.shared.context import AppContext
 from app.shared.last_comparison import ComparisonRecord
 from app.space.components import SpacePage
 from app.space.handlers import SpaceHandlers
-from app.space.request import Wish, fit
+from app.space.request import SpaceRequest, resolve
 from core.config.decode import DecodeConfig
 from core.config.methods import method_info
 from core.errors import NotSupported
@@ -59,7 +60,7 @@ def _attention(context: AppContext, backbone: Backbone, settings: Settings) -> I
     heads = [AttentionState(layer=1, head=head + 1) for head in range(min(spec.heads, settings.repeats + 1))]
     yield summarize_times("attention", "another head", _looks(context, heads)[1:] or first, SWITCH)
     do = _attention_handlers(context)
-    ticket = do.come("attention", PAGE)
+    ticket = do.enter("attention", PAGE)
     filled = _shown(do.fill(ticket, AttentionState(), PAGE), "influence")
     yield summarize_times("attention", "the map of knock-outs, whole", [filled])
 
@@ -68,14 +69,14 @@ def _looks(context: AppContext, states: Iterable[AttentionState]) -> list[float]
     """How long a page takes for each, one after another; nothing was read before."""
     do, times = _attention_handlers(context), []
     for state in states:
-        ticket = do.come("attention", PAGE)
+        ticket = do.enter("attention", PAGE)
         times.append(_shown(do.refresh(ticket, state, PAGE), "steps"))
     return times
 
 
-def _attention_handlers(context: AppContext) -> Handlers:
-    parts: dict[str, Any] = {part.name: part.name for part in fields(Parts)}
-    return Handlers(context, FRAME, Parts(**parts))
+def _attention_handlers(context: AppContext) -> AttentionHandlers:
+    parts: dict[str, Any] = {part.name: part.name for part in fields(AttentionPage)}
+    return AttentionHandlers(context, FRAME, AttentionPage(**parts))
 
 
 def space(backbone: Backbone, settings: Settings) -> Iterator[Timing]:
@@ -95,7 +96,9 @@ def space(backbone: Backbone, settings: Settings) -> Iterator[Timing]:
 
 
 def _maps(do: SpaceHandlers, backbone: Backbone, settings: Settings, run: str) -> Iterator[Timing]:
-    found = do.studio.look(backbone, fit(do.studio, backbone, Wish.of(*_chosen(do, run, backbone.spec.layers))).view)
+    found = do.analyses.look(
+        backbone, resolve(do.analyses, backbone, SpaceRequest.of(*_chosen(do, run, backbone.spec.layers))).view
+    )
     cloud = next(scene for scene, _, _ in found if scene is not None).cloud
     points = f"{len(cloud.points):,} points"
     yield summarize_times("space", f"PCA of {points}", [time_call(lambda: pca(cloud)) for _ in range(settings.repeats)], MAP)

@@ -37,7 +37,7 @@ FORGET = 5.0  # seconds after which a map that nobody asks for any more is not c
 
 
 @dataclass(frozen=True)
-class View:
+class SpaceQuery:
     """What is looked at. `layer` and `head` from 0, head None for all; `runs`: ids, also of text prefixes; `site`: whose."""
 
     space: str
@@ -54,7 +54,7 @@ class _Kept:
     controls: dict[bool, Control]
 
 
-class Studio:
+class AnalysisCache:
     """One for all pages. Every step of a model goes through `context.models.run_job`."""
 
     def __init__(self, context: AppContext) -> None:
@@ -74,10 +74,10 @@ class Studio:
 
     def runs(self, backbone: Backbone) -> list[Run]:
         """Runs that stand on a backbone, those with virtual tokens first."""
-        fit = [run for run in self.context.store.runs() if not mismatch(run, backbone)]
-        return sorted(fit, key=lambda run: not method_info(run.method).virtual_tokens)
+        fitting = [run for run in self.context.store.runs() if not mismatch(run, backbone)]
+        return sorted(fitting, key=lambda run: not method_info(run.method).virtual_tokens)
 
-    def look(self, backbone: Backbone, view: View) -> Iterator[tuple[NeighborAnalysis | None, int, int]]:
+    def look(self, backbone: Backbone, view: SpaceQuery) -> Iterator[tuple[NeighborAnalysis | None, int, int]]:
         """(None, words done, words in all) while the words' vectors are computed, then (scene, all, all)."""
         key = self.key(backbone, view)
         found = self._scenes.get(key)
@@ -95,7 +95,7 @@ class Studio:
         self._keep(self._flat, key, found)
         return found
 
-    def ahead(self, backbone: Backbone, view: View, stale: Callable[[], bool]) -> None:
+    def ahead(self, backbone: Backbone, view: SpaceQuery, stale: Callable[[], bool]) -> None:
         """The layers beside this one, while nothing newer is asked for, so that a step to them finds everything ready.
 
         Nothing where a layer's words would take long.
@@ -111,12 +111,12 @@ class Studio:
                     if found is not None:
                         self.flat(self.key(backbone, beside), found.cloud)
 
-    def key(self, backbone: Backbone, view: View) -> Key:
+    def key(self, backbone: Backbone, view: SpaceQuery) -> Key:
         """Names a scene: what is looked at, and when each run was made (one may be trained anew under the same name)."""
         made = tuple(run_id if run_id.startswith(TEXT_RUN) else self.context.store.get(run_id).created for run_id in view.runs)
         return backbone.spec.fingerprint, view, made
 
-    def _open(self, backbone: Backbone, view: View) -> Generator[tuple[None, int, int], None, _Kept]:
+    def _open(self, backbone: Backbone, view: SpaceQuery) -> Generator[tuple[None, int, int], None, _Kept]:
         place = (backbone.spec.fingerprint, view.space, view.layer, view.head, view.site)
         kept = self._spaces.get(place)
         if kept is None:

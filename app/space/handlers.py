@@ -21,9 +21,9 @@ from app.shared import plot_widget, shell, urlstate
 from app.shared.context import AppContext
 from app.shared.html import tag, text
 from app.space import view
-from app.space.analyses import Key, Studio
+from app.space.analyses import AnalysisCache, Key
 from app.space.components import SpacePage
-from app.space.request import Fitted, Wish, fit
+from app.space.request import ResolvedRequest, SpaceRequest, resolve
 from app.space.state import SpaceState, parted
 from core.config.methods import method_info
 from core.errors import BadInput, PrefixLabError
@@ -42,7 +42,7 @@ class Seen:
 
     scene: NeighborAnalysis
     key: Key
-    fitted: Fitted
+    resolved: ResolvedRequest
     run: str
     number: int
     wanted: str = ""
@@ -50,15 +50,15 @@ class Seen:
     note: str = ""
 
     @property
-    def wish(self) -> Wish:
-        return self.fitted.wish
+    def request(self) -> SpaceRequest:
+        return self.resolved.request
 
 
 class SpaceHandlers:
     """Bound to the components they write."""
 
     def __init__(self, context: AppContext, frame: shell.Shell, page: SpacePage) -> None:
-        self.context, self.shell, self.page, self.studio = context, frame, page, Studio(context)
+        self.context, self.shell, self.page, self.analyses = context, frame, page, AnalysisCache(context)
         self._newest: dict[str, int] = {}
 
     # ---- choosing
@@ -112,7 +112,9 @@ class SpaceHandlers:
         who = request.session_hash or ""
         ticket = self._newest[who] = self._newest.get(who, 0) + 1
         try:
-            for update in self._look(name or self.context.models.default, Wish.of(*chosen), lambda: self._newest[who] > ticket):
+            for update in self._look(
+                name or self.context.models.default, SpaceRequest.of(*chosen), lambda: self._newest[who] > ticket
+            ):
                 if self._newest[who] > ticket:
                     return
                 yield update
@@ -136,75 +138,75 @@ class SpaceHandlers:
             page.csv: gr.update(interactive=False),
         }
 
-    def _look(self, name: str, wish: Wish, stale: Callable[[], bool]) -> Iterator[Update]:
+    def _look(self, name: str, request: SpaceRequest, stale: Callable[[], bool]) -> Iterator[Update]:
         began = time.monotonic()
         if not self.context.models.is_loaded(name):
             yield {self.shell.status: shell.say("loading", f"Loading the model {name}…")}
         backbone = self.context.models.backbone(name)
-        fitted = fit(self.studio, backbone, wish)
-        yield self._controls(backbone, fitted)
-        if fitted.reason:
+        resolved = resolve(self.analyses, backbone, request)
+        yield self._controls(backbone, resolved)
+        if resolved.reason:
             said = shell.say("done", "There is nothing to set among the words.")
-            yield self._cleared() | {self.page.empty: fitted.reason, self.page.told: "", self.shell.status: said}
+            yield self._cleared() | {self.page.empty: resolved.reason, self.page.told: "", self.shell.status: said}
             return
-        for scene, done, total in self.studio.look(backbone, fitted.view):
+        for scene, done, total in self.analyses.look(backbone, resolved.view):
             if stale():
                 return
             if scene is None:
-                where = f"layer {fitted.wish.layer}{SITE_PHRASES[fitted.wish.site]}"
+                where = f"layer {resolved.request.layer}{SITE_PHRASES[resolved.request.site]}"
                 said = f"What {backbone.spec.name} computes for each word at {where}: {done:,} of {total:,}…"
                 yield {self.shell.status: shell.say("running", said)}
             else:
-                yield from self._shown(_seen(scene, self.studio.key(backbone, fitted.view), fitted), began, stale)
-        self._ahead(backbone, fitted, stale)
+                yield from self._shown(_seen(scene, self.analyses.key(backbone, resolved.view), resolved), began, stale)
+        self._ahead(backbone, resolved, stale)
 
-    def _ahead(self, backbone: Backbone, fitted: Fitted, stale: Callable[[], bool]) -> None:
+    def _ahead(self, backbone: Backbone, resolved: ResolvedRequest, stale: Callable[[], bool]) -> None:
         """Once the page has everything. What goes wrong here was not asked for; where it is, it is told."""
         time.sleep(PAUSE)  # the page draws first
         if not stale():
             with suppress(PrefixLabError):
-                self.studio.ahead(backbone, fitted.view, stale)
+                self.analyses.ahead(backbone, resolved.view, stale)
 
-    def _controls(self, backbone: Backbone, fitted: Fitted) -> Update:
+    def _controls(self, backbone: Backbone, resolved: ResolvedRequest) -> Update:
         """The controls as the backbone has them."""
-        page, spec, wish = self.page, backbone.spec, fitted.wish
+        page, spec, request = self.page, backbone.spec, resolved.request
         runs = [
             (run.id if method_info(run.method).virtual_tokens else f"{run.id} (no virtual tokens)", run.id)
-            for run in fitted.listed
+            for run in resolved.listed
         ]
-        depth, heads = spec.depth(wish.site), [ALL, *range(1, spec.kv_heads + 1)]
-        deep = wish.space != EMBEDDINGS
+        depth, heads = spec.depth(request.site), [ALL, *range(1, spec.kv_heads + 1)]
+        deep = request.space != EMBEDDINGS
         return {
             page.runs: gr.update(
-                choices=runs + [(run, run) for run in wish.runs if run.startswith(TEXT_RUN)], value=list(wish.runs)
+                choices=runs + [(run, run) for run in request.runs if run.startswith(TEXT_RUN)], value=list(request.runs)
             ),
-            page.site: gr.update(value=wish.site, visible=len(spec.sites) > 1, interactive=deep),
+            page.site: gr.update(value=request.site, visible=len(spec.sites) > 1, interactive=deep),
             page.layer: gr.update(
-                choices=list(range(1, depth + 1)), value=wish.layer, interactive=deep, label=f"Layer (1–{depth})"
+                choices=list(range(1, depth + 1)), value=request.layer, interactive=deep, label=f"Layer (1–{depth})"
             ),
-            page.head: gr.update(choices=heads, value=wish.head, interactive=deep, label=f"Head (1–{spec.kv_heads})"),
-            page.told: view.told(wish.space, wish.site if len(spec.sites) > 1 else ""),
-            page.note: _notes(fitted),
+            page.head: gr.update(choices=heads, value=request.head, interactive=deep, label=f"Head (1–{spec.kv_heads})"),
+            page.told: view.told(request.space, request.site if len(spec.sites) > 1 else ""),
+            page.note: _notes(resolved),
         }
 
     def _shown(self, seen: Seen, began: float, stale: Callable[[], bool]) -> Iterator[Update]:
-        page, scene, wish = self.page, seen.scene, seen.wish
-        ready = self.studio.maps.ask(seen.key, scene.cloud) if wish.map == "umap" else None
-        waiting = wish.map == "umap" and ready is None
+        page, scene, request = self.page, seen.scene, seen.request
+        ready = self.analyses.maps.ask(seen.key, scene.cloud) if request.map == "umap" else None
+        waiting = request.map == "umap" and ready is None
         found = view.found(scene, seen.wanted, seen.words)
         soon = _note("UMAP is being computed in the background: up to a minute. Until then this is PCA.", "wait")
         said = f"{scene.title}: {scene.cloud.count(PREFIX)} virtual tokens among {scene.cloud.words:,} words"
         yield {
             page.empty: "",
             page.token: [seen.run, seen.number],
-            page.picture: self._picture(seen, ready or self.studio.flat(seen.key, scene.cloud)),
-            page.note: _notes(seen.fitted) + seen.note + (soon if waiting else ""),
+            page.picture: self._picture(seen, ready or self.analyses.flat(seen.key, scene.cloud)),
+            page.note: _notes(seen.resolved) + seen.note + (soon if waiting else ""),
             page.detail: found if seen.words else view.detail(scene, seen.run, seen.number),
             page.verdict: view.verdict(scene),
             page.first: plot_widget.value(figures.first_words(scene, seen.run, seen.number), "first-words"),
             page.all: view.overview(scene, seen.run, seen.number),
             page.csv: gr.update(interactive=True),
-            page.address: urlstate.write(wish.state(seen.run, seen.number)),
+            page.address: urlstate.write(request.state(seen.run, seen.number)),
             self.shell.status: shell.say("done", f"{said}, in {time.monotonic() - began:.1f} s."),
         }
         if waiting:
@@ -218,17 +220,17 @@ class SpaceHandlers:
             if stale():
                 return
             try:
-                made = self.studio.maps.ask(seen.key, seen.scene.cloud)
+                made = self.analyses.maps.ask(seen.key, seen.scene.cloud)
             except PrefixLabError as error:
-                yield {self.page.note: _notes(seen.fitted) + _note(str(error), "pl-problem")}
+                yield {self.page.note: _notes(seen.resolved) + _note(str(error), "pl-problem")}
                 return
         note = _note(f"UMAP is ready: it took {time.monotonic() - began:.0f} s, and is kept for the next time.", "meta")
-        yield {self.page.picture: self._picture(seen, made), self.page.note: _notes(seen.fitted) + seen.note + note}
+        yield {self.page.picture: self._picture(seen, made), self.page.note: _notes(seen.resolved) + seen.note + note}
 
     @staticmethod
     def _picture(seen: Seen, made: Projection) -> str:
         words = sorted({one.id for one in seen.words})
-        drawn = figures.prefix_map(seen.scene, made, (seen.run, seen.number), seen.wish.paths, words)
+        drawn = figures.prefix_map(seen.scene, made, (seen.run, seen.number), seen.request.paths, words)
         return plot_widget.value(drawn, f"prefix-space-{made.method.lower()}")
 
     # ---- taking away
@@ -236,12 +238,12 @@ class SpaceHandlers:
     def table(self, name, *chosen) -> str:
         """The words of all virtual tokens as CSV; each row says which space it is from."""
         backbone = self.context.models.backbone(name or self.context.models.default)
-        fitted = fit(self.studio, backbone, Wish.of(*chosen))
-        if fitted.reason:
+        resolved = resolve(self.analyses, backbone, SpaceRequest.of(*chosen))
+        if resolved.reason:
             return ""
-        scene = next(scene for scene, _, _ in self.studio.look(backbone, fitted.view) if scene is not None)
-        wish, kept = fitted.wish, io.StringIO()
-        where = [backbone.spec.name, wish.space, wish.site, wish.layer, wish.head or "all"]
+        scene = next(scene for scene, _, _ in self.analyses.look(backbone, resolved.view) if scene is not None)
+        request, kept = resolved.request, io.StringIO()
+        where = [backbone.spec.name, request.space, request.site, request.layer, request.head or "all"]
         writer = csv.writer(kept)
         for direction, words in (("near", scene.nearest), ("far", scene.pushed_down)):
             for row in neighbor_rows(scene.space, words):
@@ -251,24 +253,24 @@ class SpaceHandlers:
         return kept.getvalue()
 
 
-def _seen(scene: NeighborAnalysis, key: Key, fitted: Fitted) -> Seen:
+def _seen(scene: NeighborAnalysis, key: Key, resolved: ResolvedRequest) -> Seen:
     """The chosen virtual token where it is in the scene, else the first; what the search finds."""
-    token, lengths = fitted.wish.token, {one.run: len(one.vectors) for one in scene.runs}
+    token, lengths = resolved.request.token, {one.run: len(one.vectors) for one in scene.runs}
     run = token[0] if token and token[0] in lengths else scene.runs[0].run
     number = int(token[1]) if token and 0 <= int(token[1]) < lengths[run] else 0
-    plain, word = Seen(scene, key, fitted, run, number), fitted.wish.word
+    plain, word = Seen(scene, key, resolved, run, number), resolved.request.word
     if not word:
         return plain
     if word.startswith("#") and word[1:].isdigit() and int(word[1:]) < len(scene.space.vocabulary):
         word = scene.space.vocabulary.texts[int(word[1:])]
     try:
-        return Seen(scene, key, fitted, run, number, word, tuple(scene.search(word)))
+        return Seen(scene, key, resolved, run, number, word, tuple(scene.search(word)))
     except BadInput as error:
-        return Seen(scene, key, fitted, run, number, note=_note(str(error), "pl-problem"))
+        return Seen(scene, key, resolved, run, number, note=_note(str(error), "pl-problem"))
 
 
-def _notes(fitted: Fitted) -> str:
-    return "".join(_note(sentence, "meta") for sentence in fitted.said)
+def _notes(resolved: ResolvedRequest) -> str:
+    return "".join(_note(sentence, "meta") for sentence in resolved.said)
 
 
 def _note(sentence: str, look: str) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from analysis.space.neighbor_analysis import EMBEDDINGS, LOGIT_LENS, SITE
 from app.space import view
-from app.space.analyses import Studio, View
+from app.space.analyses import AnalysisCache, SpaceQuery
 from app.space.state import MOST, SpaceState, joined
 from core.config.methods import method_info
 from core.methods.loading import TEXT_RUN
@@ -14,7 +14,7 @@ from core.runs.store import Run
 
 
 @dataclass(frozen=True)
-class Wish:
+class SpaceRequest:
     """The controls as they stand. `layer` and `head` as they are shown: from 1, 0 for the last and for all.
 
     `token`: [run, number from 0], empty for the first; `site`: whose virtual tokens, of a model with several.
@@ -32,7 +32,7 @@ class Wish:
     site: str = SITE
 
     @classmethod
-    def of(cls, runs, space, layer, head, map_, whole, paths, word, token, site=SITE) -> "Wish":
+    def of(cls, runs, space, layer, head, map_, whole, paths, word, token, site=SITE) -> "SpaceRequest":
         """From the values of the page's controls, in their order."""
         asked, at = tuple(dict.fromkeys(runs or ())), tuple(token or ())
         word = (word or "").strip()
@@ -47,53 +47,55 @@ class Wish:
 
 
 @dataclass(frozen=True)
-class Fitted:
-    """A wish as it can be met. `drawn`: the runs that have a place in the space; `reason`: HTML, why there is nothing to show.
+class ResolvedRequest:
+    """A request as it can be met. `drawn`: the runs that have a place in the space; `reason`: HTML, why there is nothing to show.
 
     `listed`: the runs of the backbone; `said`: what was left out, in sentences.
     """
 
-    wish: Wish
+    request: SpaceRequest
     drawn: tuple[str, ...]
     listed: Sequence[Run]
     said: Sequence[str]
     reason: str = ""
 
     @property
-    def view(self) -> View:
+    def view(self) -> SpaceQuery:
         """What is computed for it."""
-        wish = self.wish
-        return View(wish.space, wish.layer - 1, wish.head - 1 if wish.head else None, self.drawn, wish.whole, wish.site)
+        request = self.request
+        return SpaceQuery(
+            request.space, request.layer - 1, request.head - 1 if request.head else None, self.drawn, request.whole, request.site
+        )
 
 
-def fit(studio: Studio, backbone: Backbone, wish: Wish) -> Fitted:
+def resolve(analyses: AnalysisCache, backbone: Backbone, request: SpaceRequest) -> ResolvedRequest:
     """Layer, head and runs that are there; the first run with virtual tokens where none is asked for."""
-    spec, listed = backbone.spec, studio.runs(backbone)
+    spec, listed = backbone.spec, analyses.runs(backbone)
     known = {run.id: run for run in listed}
-    asked = [run for run in wish.runs if run in known or run.startswith(TEXT_RUN)][:MOST]
-    said = [_lost(spec.name, [run for run in wish.runs if run not in asked])] if len(asked) < len(wish.runs) else []
+    asked = [run for run in request.runs if run in known or run.startswith(TEXT_RUN)][:MOST]
+    said = [_lost(spec.name, [run for run in request.runs if run not in asked])] if len(asked) < len(request.runs) else []
     asked = asked or [run.id for run in listed if method_info(run.method).virtual_tokens][:1]
-    site = wish.site if wish.site in spec.sites else SITE
+    site = request.site if request.site in spec.sites else SITE
     depth = spec.depth(site)
-    wish = replace(
-        wish,
+    request = replace(
+        request,
         runs=tuple(asked),
         site=site,
-        layer=wish.layer if 1 <= wish.layer <= depth else depth,
-        head=wish.head if wish.head <= spec.kv_heads else 0,
+        layer=request.layer if 1 <= request.layer <= depth else depth,
+        head=request.head if request.head <= spec.kv_heads else 0,
     )
     drawn = tuple(run for run in asked if run.startswith(TEXT_RUN) or method_info(known[run].method).virtual_tokens)
     tuned = [known[run] for run in asked if run not in drawn]
     said += [f"{run.id} has no virtual tokens (its method is {run.method}), so it is not on the map." for run in tuned]
     if not drawn:
-        return Fitted(wish, (), listed, (), view.no_tokens(tuned) if tuned else view.no_runs(backbone))
-    if wish.space == LOGIT_LENS and site == "encoder":
-        return Fitted(wish, (), listed, said, view.no_lens(spec.name))
-    if wish.space == EMBEDDINGS:
+        return ResolvedRequest(request, (), listed, (), view.no_tokens(tuned) if tuned else view.no_runs(backbone))
+    if request.space == LOGIT_LENS and site == "encoder":
+        return ResolvedRequest(request, (), listed, said, view.no_lens(spec.name))
+    if request.space == EMBEDDINGS:
         embedded = tuple(run for run in drawn if run.startswith(TEXT_RUN) or method_info(known[run].method).at_input)
         said += [f"{run} has no input embeddings, so it is not on the map." for run in drawn if run not in embedded]
-        return Fitted(wish, embedded, listed, said if embedded else (), "" if embedded else view.no_embeddings())
-    return Fitted(wish, drawn, listed, said)
+        return ResolvedRequest(request, embedded, listed, said if embedded else (), "" if embedded else view.no_embeddings())
+    return ResolvedRequest(request, drawn, listed, said)
 
 
 def _number(value: object) -> int:

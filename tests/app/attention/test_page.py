@@ -28,7 +28,7 @@ def tile(page: Page, row: int, column: int) -> None:
 def test_a_text_fills_the_tab_and_a_tile_opens_its_tokens(page, served):
     page.goto(served)
     page.locator("#pl-tab-attention-button").click()
-    expect(page.locator(f"{LOOK}reads .pl-sentence")).to_contain_text("the prefix drew")
+    expect(page.locator(f"{LOOK}headline .pl-sentence")).to_contain_text("the prefix drew")
     assert "tab=attention" in page.url
     expect(page.locator(f"{LOOK}influence .pl-plot")).to_have_attribute("data-drawn", "influence")
     expect(page.locator(f"{LOOK}reads .u").first).to_have_attribute("title", re.compile("% on the prefix"))
@@ -62,7 +62,7 @@ def test_the_prefix_is_turned_down_and_a_link_brings_it_all_back(page, served):
     expect(page.locator(f"{LOOK}reads")).not_to_contain_text("no usable value")
     turned = page.locator(f"{LOOK}reads .turned")
     expect(turned.locator("h3")).to_have_text("base, shifted")
-    expect(page.locator(f"{LOOK}reads .pl-sentence")).to_contain_text("the prefix is hidden")
+    expect(page.locator(f"{LOOK}headline .pl-sentence")).to_contain_text("the prefix is hidden")
     expect(page.locator(f"{LOOK}effect h4")).to_have_text(["as it was written", "base, shifted"])
     expect(turned.locator(".caret")).to_have_count(0)
     page.locator("select[data-set=beside]").select_option("same")

@@ -1,5 +1,6 @@
 """Readings without a page: who reads what, text prefixes as runs, and what is kept for the other tabs."""
 
+import sys
 import threading
 from types import SimpleNamespace
 
@@ -8,11 +9,12 @@ import torch
 
 from analysis.attention.maps import attention_mass
 from app.attention import readings
-from app.attention.handlers import Handlers, Parts
-from app.attention.readings import Looking
+from app.attention.components import AttentionPage
+from app.attention.handlers import AttentionHandlers
+from app.attention.readings import ReadingCache
 from app.attention.state import AttentionState
 from app.compare.comparison import Ask, compare, subject
-from app.shared.last_comparison import ComparisonRecord, LastComparisons
+from app.shared.last_comparison import ColumnRecord, ComparisonRecord, LastComparisons
 from core.config.decode import DecodeConfig
 from core.errors import BadInput
 from core.generation.generate import generate
@@ -21,6 +23,7 @@ from core.generation.types import Request
 from core.prefix.interventions import Intervention
 from core.prefix.prefix import text_prefix
 
+COMPONENTS = AttentionPage(**{name: name for name in AttentionPage.__dataclass_fields__})  # names in place of components
 SOURCE, DECODE = "name : Alda | Type : pub", DecodeConfig(max_new=8, min_new=8)
 
 
@@ -49,69 +52,69 @@ def test_the_last_comparisons_are_kept_and_a_new_one_takes_the_old_ones_place():
 
 
 def test_a_text_is_read_by_the_run_that_wrote_it_and_by_others(context, told):
-    backbone, looking = context.models.backbone(context.models.default), Looking(context)
+    backbone, cache = context.models.backbone(context.models.default), ReadingCache(context)
     text = told.columns["prefix"]
     for run in ("tiny-prefix", "tiny-finetuned", "", "text:Describe it."):
-        reader = looking.reader(run, backbone)
-        found = looking.mass(backbone, reader, text)
+        reader = cache.reader(run, backbone)
+        found = cache.mass(backbone, reader, text)
         alone = attention_mass(reader.model, backbone, Request(list(text.prompt_ids), reader.prefix), text.ids)
         assert found.mass.equal(alone.mass) and found.virtual == reader.length
-        assert looking.mass(backbone, reader, text) is found  # not read twice
-        assert looking.layer(backbone, reader, text, 1, Intervention()).layers == (1,)
+        assert cache.mass(backbone, reader, text) is found  # not read twice
+        assert cache.layer(backbone, reader, text, 1, Intervention()).layers == (1,)
 
 
 def test_written_again_at_one_is_the_same_and_at_another_is_what_generate_gives(context, told):
-    backbone, looking = context.models.backbone(context.models.default), Looking(context)
-    text, reader = told.columns["prefix"], looking.reader("tiny-prefix", backbone)
+    backbone, cache = context.models.backbone(context.models.default), ReadingCache(context)
+    text, reader = told.columns["prefix"], cache.reader("tiny-prefix", backbone)
     for done in (Intervention(), Intervention(0.25).without(token=1)):
-        *_, last = looking.again(backbone, reader, told, text, done, lambda: False)
+        *_, last = cache.regenerate(backbone, reader, told, text, done, lambda: False)
         request = Request(list(text.prompt_ids), reader.prefix, 0, done)
         alone = generate(backbone.model, backbone, [request], DECODE)[0]
         assert (list(last.ids), last.text, last.state) == (alone.ids, alone.text, alone.finish)
         assert (last.ids == text.ids) == done.idle
-        assert list(looking.again(backbone, reader, told, text, done, lambda: False)) == [last]
+        assert list(cache.regenerate(backbone, reader, told, text, done, lambda: False)) == [last]
 
 
 def test_a_finished_text_is_read_ahead_while_another_tab_is_shown(context, told, monkeypatch):
-    do = Handlers(context, SimpleNamespace(status="status"), Parts(**{name: name for name in Parts.__dataclass_fields__}))
+    do = AttentionHandlers(context, SimpleNamespace(status="status"), COMPONENTS)
     page = SimpleNamespace(session_hash="ahead")
     context.comparisons.put("ahead", told)
-    assert do.come("compare", page) == 0
+    assert do.enter("compare", page) == 0
     for thread in threading.enumerate():
         if thread.name == "ahead":
             thread.join()
     monkeypatch.setattr(readings, "attention_mass", None)
-    made = next(do.refresh(do.come("attention", page), AttentionState(), page))
-    assert "the prefix drew" in made["reads"]
+    made = next(do.refresh(do.enter("attention", page), AttentionState(), page))
+    assert "the prefix drew" in made["headline"]
 
 
 def test_what_an_address_asks_for_in_vain_is_named_and_the_tab_shows_what_it_shows_without(context, told):
-    do = Handlers(context, SimpleNamespace(status="status"), Parts(**{name: name for name in Parts.__dataclass_fields__}))
+    do = AttentionHandlers(context, SimpleNamespace(status="status"), COMPONENTS)
     page = SimpleNamespace(session_hash="vain")
     context.comparisons.put("vain", told)
     state = do.restore("?layer=99&head=x&alpha=7&beside=nobody&prefix=ghost&finetuned=tiny-finetuned")
-    made = next(do.refresh(do.come("attention", page), state, page))
+    made = next(do.refresh(do.enter("attention", page), state, page))
     assert "no usable value for: head, alpha, prefix." in made["reads"]
     assert "There is no layer 99: tiny-gpt2 has 2 layers of 4 heads." in made["reads"] and not made["tokens"]
     assert "There is no run" in made["reads"] and "nobody" in made["reads"] and 'value="" selected' in made["bar"]
-    state, ticket = do.turn(state, SimpleNamespace(name="layer", value=1), page)
+    state, ticket = do.change(state, SimpleNamespace(name="layer", value=1), page)
     assert "usable" not in next(do.refresh(ticket, state, page))["reads"]
 
 
 def test_a_stopped_rewriting_is_not_kept(context, told):
-    backbone, looking = context.models.backbone(context.models.default), Looking(context)
-    text, reader, done = told.columns["prefix"], looking.reader("tiny-prefix", backbone), Intervention(0.5)
-    assert [one.state for one in looking.again(backbone, reader, told, text, done, lambda: True)] == ["streaming"]
-    *_, whole = looking.again(backbone, reader, told, text, done, lambda: False)
+    backbone, cache = context.models.backbone(context.models.default), ReadingCache(context)
+    text, reader, done = told.columns["prefix"], cache.reader("tiny-prefix", backbone), Intervention(0.5)
+    assert [one.state for one in cache.regenerate(backbone, reader, told, text, done, lambda: True)] == ["streaming"]
+    *_, whole = cache.regenerate(backbone, reader, told, text, done, lambda: False)
     assert len(whole.ids) == 8 and whole.state == "length"
 
 
 def test_influence_fills_once(context, told):
-    backbone, looking = context.models.backbone(context.models.default), Looking(context)
-    text, reader = told.columns["prefix"], looking.reader("tiny-prefix", backbone)
-    *_, (found, done, total) = looking.influence(backbone, reader, text)
+    backbone, cache = context.models.backbone(context.models.default), ReadingCache(context)
+    text, reader = told.columns["prefix"], cache.reader("tiny-prefix", backbone)
+    *_, (found, done, total) = cache.influence(backbone, reader, text)
     assert done == total == 8 and bool(found.kl.isfinite().all())
-    assert [part[0] for part in looking.influence(backbone, reader, text)] == [found]
+    assert [part[0] for part in cache.influence(backbone, reader, text)] == [found]
 
 
 def test_any_text_is_a_run_on_a_line_of_its_own(context):
@@ -124,3 +127,35 @@ def test_any_text_is_a_run_on_a_line_of_its_own(context):
     assert context.models.load("text:It is ", backbone).prefix.length == len("It is ")
     with pytest.raises(BadInput, match="empty"):
         context.models.load("text: ", backbone)
+
+
+def test_readings_stay_whole_while_pages_read_evict_and_forget_at_once(monkeypatch):
+    """Once KeyError, and "OrderedDict mutated during iteration", where several pages read and the cache was full."""
+    monkeypatch.setattr(readings, "CACHE_BYTES", 8 * 4096)
+    monkeypatch.setattr(readings, "attention_mass", lambda model, backbone, request, ids, site: SimpleNamespace(ids=ids))
+    models = SimpleNamespace(on_unload=[], run_job=lambda job, *given: job(*given))
+    cache, errors = ReadingCache(SimpleNamespace(models=models)), []
+    source = readings.AttentionSource("base", "", None, None)
+
+    def read(page: int) -> None:
+        backbone = SimpleNamespace(spec=SimpleNamespace(fingerprint=str(page % 2)))
+        try:
+            for number in range(1500):
+                text = ColumnRecord("", (page,), (number % 11,), "", "done")
+                assert cache.mass(backbone, source, text).ids == text.ids
+                if number % 50 == 0:
+                    models.on_unload[0](str(page % 2))
+        except Exception as error:
+            errors.append(error)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=read, args=(page,)) for page in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert errors == []

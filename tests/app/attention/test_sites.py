@@ -5,13 +5,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from app.attention.handlers import Handlers, Parts
+from app.attention.components import AttentionPage
+from app.attention.handlers import AttentionHandlers
 from app.attention.state import AttentionState
 from app.compare.comparison import Ask, compare, subject
 from core.config.decode import DecodeConfig
 from tests.support.tiny_models import ARTICLES
 
 SENTENCES = 2
+COMPONENTS = AttentionPage(**{name: name for name in AttentionPage.__dataclass_fields__})  # names in place of components
 DECODE = DecodeConfig(max_new=6, min_new=6)
 REQUEST = SimpleNamespace(session_hash="a")
 
@@ -23,13 +25,13 @@ def do(newsroom):
     ask = Ask(ARTICLES[0].source, "news-prefix", decode=DECODE, form="article")
     *_, last = compare(context, context.models.backbone(context.models.default), ask, lambda: False)
     context.comparisons.put("a", subject(last))
-    return Handlers(context, SimpleNamespace(status="status"), Parts(**{name: name for name in Parts.__dataclass_fields__}))
+    return AttentionHandlers(context, SimpleNamespace(status="status"), COMPONENTS)
 
 
 def shown(do, **state):
     """All that one refresh wrote, by name."""
     made: dict = {}
-    for update in do.refresh(do._ask(REQUEST), AttentionState(**state), REQUEST):
+    for update in do.refresh(do.take_ticket(REQUEST), AttentionState(**state), REQUEST):
         made |= update
     return made
 
@@ -37,7 +39,7 @@ def shown(do, **state):
 def test_each_site_has_its_own_pictures_and_sentence(do):
     for site, where in [("encoder", "the encoder"), ("decoder", "the decoder's own attention"), ("cross", "the cross-attention")]:
         made = shown(do, site=site)
-        assert f"In {where.replace(chr(39), '&#x27;')}, " in made["reads"] and "the prefix drew" in made["reads"]
+        assert f"In {where.replace(chr(39), '&#x27;')}, " in made["headline"] and "the prefix drew" in made["headline"]
         assert f"Where each layer of {where} looked" in made["layers"] and f"site={site}" in made["address"]
         assert f'data-value="{site}-P4"' in made["bar"] and 'data-value="P4"' not in made["bar"]
         depth = 3 if site == "encoder" else 2  # layers
@@ -70,9 +72,9 @@ def test_of_a_long_article_the_tokens_of_one_sentence_can_be_chosen(do, monkeypa
 
 def test_a_prefix_is_turned_down_at_one_site_only(do):
     made = shown(do, cross=0.0)
-    assert "α = 0 at the cross-attention" in made["reads"] and "the prefix is hidden and drew none" in made["reads"]
+    assert "α = 0 at the cross-attention" in made["reads"] and "the prefix is hidden and drew none" in made["headline"]
     other = shown(do, site="encoder", cross=0.0)
-    assert "the prefix drew" in other["reads"] and "0 at every site" not in other["bar"]
+    assert "the prefix drew" in other["headline"] and "0 at every site" not in other["bar"]
     assert "1 at every site" in other["bar"]
     base = shown(do, cross=0.0, encoder=0.0, alpha=0.0)
     assert "the prefix is hidden: the frozen model" in base["reads"] and "positions" not in base["reads"]
@@ -90,7 +92,7 @@ def test_knock_outs_are_the_sites_own_and_what_is_not_there_is_said(do):
 
 def test_the_map_of_knock_outs_is_the_sites(do):
     for site, layers in (("encoder", 3), ("cross", 2)):
-        *_, made = do.fill(do._ask(REQUEST), AttentionState(site=site), REQUEST)
+        *_, made = do.fill(do.take_ticket(REQUEST), AttentionState(site=site), REQUEST)
         drawn = json.loads(made["influence"])
         assert len(drawn["data"][1]["z"]) == layers and len(drawn["data"][1]["x"]) == 4
         assert site in str(drawn["layout"]["title"])

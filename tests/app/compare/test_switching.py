@@ -7,12 +7,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from app.attention.readings import Looking
+from app.attention.readings import ReadingCache
 from app.compare.comparison import KINDS
 from app.compare.handlers import Handlers
 from app.compare.source_editor import table_of
 from app.shared.context import AppContext
-from app.space.analyses import Studio, View
+from app.space.analyses import AnalysisCache, SpaceQuery
 from core import paths
 from core.errors import BackboneNotFound
 from core.models import backbone as core_backbone
@@ -107,21 +107,21 @@ def test_what_is_missing_is_named_before_and_after_the_choice(context, place, mo
 
 
 def test_the_backbone_that_no_page_shows_is_given_back_with_all_that_was_computed_on_it(context):
-    looking, studio = Looking(context), Studio(context)
+    cache, analyses = ReadingCache(context), AnalysisCache(context)
     old = weakref.ref(context.models.assign("a", "mini-gpt2"))
     tuned = weakref.ref(context.models.load("table-prefix", old()))
     told(context, "e2e", ["mini-gpt2", "e2e"])
     written = context.comparisons.get("a").columns["prefix"]
-    looking.mass(old(), looking.reader("table-prefix", old()), written)
-    deque(studio.look(old(), View("writes", 1, None, ("table-prefix",))), 0)
-    assert looking._kept and studio._spaces and studio._scenes
+    cache.mass(old(), cache.reader("table-prefix", old()), written)
+    deque(analyses.look(old(), SpaceQuery("writes", 1, None, ("table-prefix",))), 0)
+    assert cache._readings and analyses._spaces and analyses._scenes
     context.models.assign("b", "mini-gpt2")
     context.models.assign("a", "mini-bart")
     assert context.models.is_loaded("mini-gpt2")  # the other page shows it
     context.models.release("b")
     assert context.models.is_loaded("mini-gpt2")  # it may be reloading
     context.models.assign("a", "mini-bart")
-    assert not context.models.is_loaded("mini-gpt2") and not looking._kept and not studio._spaces and not studio._scenes
+    assert not context.models.is_loaded("mini-gpt2") and not cache._readings and not analyses._spaces and not analyses._scenes
     gc.collect()
     assert old() is None and tuned() is None
 
@@ -135,11 +135,11 @@ def test_a_backbone_that_cannot_be_loaded_leaves_the_page_its_own(context):
 
 
 def test_readings_are_kept_by_their_size(context, monkeypatch):
-    looking, backbone = Looking(context), context.models.assign("a", "mini-gpt2")
+    monkeypatch.setattr("app.attention.readings.CACHE_BYTES", 2 * 4096)
+    cache, backbone = ReadingCache(context), context.models.assign("a", "mini-gpt2")
     told(context, "e2e", ["mini-gpt2", "e2e"])
     written = context.comparisons.get("a").columns["prefix"]
-    reader = looking.reader("table-prefix", backbone)
-    monkeypatch.setattr("app.attention.readings.KEPT", 2 * 4096)
+    reader = cache.reader("table-prefix", backbone)
     for layer in (0, 1):
-        looking.layer(backbone, reader, written, layer, UNTOUCHED)
-    assert len(looking._kept) == 1
+        cache.layer(backbone, reader, written, layer, UNTOUCHED)
+    assert len(cache._readings) == 1

@@ -3,25 +3,25 @@
 import pytest
 
 from app.space import view
-from app.space.analyses import Studio
-from app.space.request import Wish, fit
+from app.space.analyses import AnalysisCache
+from app.space.request import SpaceRequest, resolve
 
 
 @pytest.fixture(scope="module")
 def rooms(newsroom, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PREFIX_LAB_HOME", str(tmp_path_factory.mktemp("home")))
-        yield Studio(newsroom)
+        yield AnalysisCache(newsroom)
 
 
-def fitted(rooms, space="keys", layer=0, site=""):
+def resolved(rooms, space="keys", layer=0, site=""):
     backbone = rooms.context.models.backbone(rooms.context.models.default)
-    return fit(rooms, backbone, Wish.of([], space, layer, 0, "pca", False, False, "", [], site))
+    return resolve(rooms, backbone, SpaceRequest.of([], space, layer, 0, "pca", False, False, "", [], site))
 
 
 def looked(rooms, *given):
     backbone = rooms.context.models.backbone(rooms.context.models.default)
-    return next(made for made, _, _ in rooms.look(backbone, fitted(rooms, *given).view) if made is not None)
+    return next(made for made, _, _ in rooms.look(backbone, resolved(rooms, *given).view) if made is not None)
 
 
 def test_each_site_has_its_own_layers_and_words(rooms):
@@ -29,14 +29,14 @@ def test_each_site_has_its_own_layers_and_words(rooms):
     assert [scene.space.layer for scene in scenes.values()] == [2, 1, 1]  # three layers in the encoder, two in the decoder
     assert scenes["encoder"].title.startswith("Keys at layer 3 of the encoder") and "cross-attention" in scenes["cross"].title
     firsts = [[one.word for one in scene.nearest] for scene in scenes.values()]
-    assert firsts[0] != firsts[1] != firsts[2] and len(scenes["cross"].placed[0].vectors) == 4
-    assert fitted(rooms, "keys", 3, "cross").wish.layer == 2
-    assert fitted(rooms, "keys", 0, "middle").wish.site == "decoder"
+    assert firsts[0] != firsts[1] != firsts[2] and len(scenes["cross"].runs[0].vectors) == 4
+    assert resolved(rooms, "keys", 3, "cross").request.layer == 2
+    assert resolved(rooms, "keys", 0, "middle").request.site == "decoder"
 
 
 def test_what_is_written_is_read_where_an_unembedding_stands_behind_it(rooms):
     assert looked(rooms, "writes", 0, "decoder").pushed_down and looked(rooms, "writes", 0, "cross").pushed_down
-    reason = fitted(rooms, "writes", 0, "encoder").reason
+    reason = resolved(rooms, "writes", 0, "encoder").reason
     assert "feeds no unembedding" in reason and "keys or values" in reason
     assert "no final norm" in view.told("writes", "decoder") and "no final norm" not in view.told("writes")
-    assert fitted(rooms, "values", 0, "encoder").reason == ""
+    assert resolved(rooms, "values", 0, "encoder").reason == ""

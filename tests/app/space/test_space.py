@@ -1,4 +1,4 @@
-"""The Prefix space tab below the page: what is asked is fitted to the backbone, computed once, and written safely."""
+"""The Prefix space tab below the page: what is asked is resolved to the backbone, computed once, and written safely."""
 
 import csv
 import io
@@ -12,9 +12,9 @@ from analysis.space.neighbor_analysis import RANKS
 from analysis.space.projection import Projection
 from app.shared.urlstate import read, write
 from app.space import analyses, view
-from app.space.analyses import Maps, Studio, View
+from app.space.analyses import AnalysisCache, Maps, SpaceQuery
 from app.space.handlers import SpaceHandlers
-from app.space.request import Wish, fit
+from app.space.request import SpaceRequest, resolve
 from app.space.state import SpaceState, joined, parted
 from core.errors import BadInput
 
@@ -31,79 +31,83 @@ def backbone(context, house):
 
 @pytest.fixture(scope="module")
 def rooms(context):
-    return Studio(context)
+    return AnalysisCache(context)
 
 
-def wish(runs=(), space="keys", layer=0, head=0, map_="pca", whole=False, paths=False, word="", token=()):
-    return Wish.of(list(runs), space, layer, head, map_, whole, paths, word, list(token))
+def request(runs=(), space="keys", layer=0, head=0, map_="pca", whole=False, paths=False, word="", token=()):
+    return SpaceRequest.of(list(runs), space, layer, head, map_, whole, paths, word, list(token))
 
 
 def looked(rooms, backbone, asked):
-    return next(made for made, _, _ in rooms.look(backbone, fit(rooms, backbone, asked).view) if made is not None)
+    return next(made for made, _, _ in rooms.look(backbone, resolve(rooms, backbone, asked).view) if made is not None)
 
 
 def test_without_a_wish_it_is_the_first_prefix_at_the_last_layer(rooms, backbone):
-    fitted = fit(rooms, backbone, wish())
-    assert fitted.drawn == ("tiny-prefix",) and fitted.view == View("keys", 1, None, ("tiny-prefix",)) and not fitted.said
+    resolved = resolve(rooms, backbone, request())
+    assert (
+        resolved.drawn == ("tiny-prefix",)
+        and resolved.view == SpaceQuery("keys", 1, None, ("tiny-prefix",))
+        and not resolved.said
+    )
 
 
 def test_what_is_not_there_is_left_out_and_said(rooms, backbone):
-    fitted = fit(rooms, backbone, wish(["other-prefix", "tiny-prefix", "tiny-finetuned"], layer=9, head=7))
-    assert fitted.drawn == ("tiny-prefix",) and (fitted.wish.layer, fitted.wish.head) == (2, 0)
-    assert "other-prefix" in fitted.said[0] and "tiny-finetuned has no virtual tokens" in fitted.said[1]
-    assert fit(rooms, backbone, wish(layer="first", head="</b>")).wish.layer == 2  # typed into the field
+    resolved = resolve(rooms, backbone, request(["other-prefix", "tiny-prefix", "tiny-finetuned"], layer=9, head=7))
+    assert resolved.drawn == ("tiny-prefix",) and (resolved.request.layer, resolved.request.head) == (2, 0)
+    assert "other-prefix" in resolved.said[0] and "tiny-finetuned has no virtual tokens" in resolved.said[1]
+    assert resolve(rooms, backbone, request(layer="first", head="</b>")).request.layer == 2  # typed into the field
 
 
 def test_a_fine_tuned_run_alone_and_a_space_without_runs_are_explained(rooms, backbone):
-    assert "adds no virtual tokens" in fit(rooms, backbone, wish(["tiny-finetuned"])).reason
-    assert "Embedding-only tuning" in fit(rooms, backbone, wish(["tiny-prefix"], "embeddings")).reason
+    assert "adds no virtual tokens" in resolve(rooms, backbone, request(["tiny-finetuned"])).reason
+    assert "Embedding-only tuning" in resolve(rooms, backbone, request(["tiny-prefix"], "embeddings")).reason
 
 
 def test_a_text_is_a_prefix_and_its_embeddings_are_those_of_its_tokens(rooms, backbone):
-    made = looked(rooms, backbone, wish(["text:p, q<i>", "tiny-prefix"], "embeddings"))
+    made = looked(rooms, backbone, request(["text:p, q<i>", "tiny-prefix"], "embeddings"))
     assert [one.word for one in made.nearest if one.rank == 1] == [*"p, q<i>", "\n"]
     assert all(one.score == pytest.approx(1, abs=1e-5) for one in made.nearest if one.rank == 1)
 
 
 def test_a_second_look_computes_nothing_again(rooms, backbone, monkeypatch):
-    first = looked(rooms, backbone, wish(head=2))
+    first = looked(rooms, backbone, request(head=2))
     with monkeypatch.context() as patch:
         patch.setattr(analyses, "analyze", None)
-        assert looked(rooms, backbone, wish(head=2)) is first
-    other = looked(rooms, backbone, wish(head=1))
+        assert looked(rooms, backbone, request(head=2)) is first
+    other = looked(rooms, backbone, request(head=1))
     assert other is not first and other.space.head == 0 and first.space.head == 1
-    assert looked(Studio(rooms.context), backbone, wish(head=2)) is not first
+    assert looked(AnalysisCache(rooms.context), backbone, request(head=2)) is not first
 
 
 def test_the_layers_beside_are_read_ahead_unless_something_newer_is_asked_for(context, backbone, monkeypatch):
-    rooms = Studio(context)
-    view = fit(rooms, backbone, wish(layer=1)).view
+    rooms = AnalysisCache(context)
+    view = resolve(rooms, backbone, request(layer=1)).view
     rooms.ahead(backbone, view, lambda: True)
     assert not rooms._scenes
     rooms.ahead(backbone, view, lambda: False)
     monkeypatch.setattr(analyses, "analyze", None)
     monkeypatch.setattr(analyses, "pca", None)
-    beside = fit(rooms, backbone, wish(layer=2)).view
+    beside = resolve(rooms, backbone, request(layer=2)).view
     (made,) = [made for made, _, _ in rooms.look(backbone, beside)]
     assert made is not None and made.space.layer == 1
     assert rooms.flat(rooms.key(backbone, beside), made.cloud).cloud is made.cloud
     monkeypatch.setattr(analyses, "QUICK", 0)  # a large model: nothing is computed unasked
-    large = Studio(context)
+    large = AnalysisCache(context)
     large.ahead(backbone, view, lambda: False)
     assert not large._scenes
 
 
 def test_few_scenes_are_kept(rooms, backbone):
     for letter in "abcdefghijklm":
-        looked(rooms, backbone, wish([f"text:{letter}"]))
+        looked(rooms, backbone, request([f"text:{letter}"]))
     assert len(rooms._scenes) == analyses.SCENES_KEPT
 
 
 def test_the_space_that_is_looked_at_is_kept_however_large(rooms, backbone, monkeypatch):
     monkeypatch.setattr(analyses, "SPACES_KEPT", 1)
-    fresh = Studio(rooms.context)
+    fresh = AnalysisCache(rooms.context)
     for layer in (1, 2):
-        looked(fresh, backbone, wish(layer=layer))
+        looked(fresh, backbone, request(layer=layer))
         assert [place[2] for place in fresh._spaces] == [layer - 1]
 
 
@@ -142,7 +146,7 @@ def test_a_model_that_cannot_be_loaded_is_told(context):
 
 def test_words_and_texts_cannot_write_html(backbone, rooms):
     run = "text:<img src=x onerror=alert(1)>"
-    made = looked(rooms, backbone, wish([run]))
+    made = looked(rooms, backbone, request([run]))
     first = made.nearest[0]
     object.__setattr__(first, "word", '"><script>')
     for html in (view.detail(made, run, 0), view.overview(made, run, 0), view.verdict(made)):
@@ -159,7 +163,7 @@ def test_the_address_brings_everything_back():
 
 
 def test_maps_are_made_in_the_background_kept_and_given_up(rooms, backbone, monkeypatch):
-    made = looked(rooms, backbone, wish())
+    made = looked(rooms, backbone, request())
     calls, leave = [], []
 
     def slow(cloud, cancel):
@@ -187,7 +191,7 @@ def test_maps_are_made_in_the_background_kept_and_given_up(rooms, backbone, monk
 
 
 def test_a_map_that_fails_says_so_and_can_be_asked_for_again(rooms, backbone, monkeypatch):
-    made = looked(rooms, backbone, wish())
+    made = looked(rooms, backbone, request())
 
     def broken(cloud, cancel):
         raise BadInput("no UMAP today")
