@@ -31,6 +31,6 @@ def scoring(repeats: int) -> Iterator[Timing]:
     """The scores that the official script of E2E gives, as far as they can be had here."""
     texts, references = synthetic_test_set()
     metrics = suite("e2e").metrics
-    names = dict.fromkeys(one.name for one in metrics(texts[:2], references[:2], False) if isinstance(one, Score))
-    times = [time_call(lambda: metrics(texts, references, False)) for _ in range(min(repeats, 3))]
+    names = dict.fromkeys(one.name for one in metrics(texts[:2], references[:2], False, None) if isinstance(one, Score))
+    times = [time_call(lambda: metrics(texts, references, False, None)) for _ in range(min(repeats, 3))]
     yield summarize_times("scoring", f"{TABLES} texts put together, by {', '.join(names)}", times, TARGET_SECONDS)

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from torch import nn
 
 from analysis.evaluation.suites import entries, score_examples
-from analysis.metrics.base import NotComputed, Score
+from analysis.metrics.base import NotComputed, Progress, Score
 from core.config.decode import DecodeConfig
 from core.config.decoding_defaults import PAPER_DECODING
 from core.generation.generate import generate
@@ -83,24 +83,28 @@ def evaluate(
     progress: Callable[[int, int], None] | None = None,
     suite: str = "",
     form: str = "",
+    scoring: Progress | None = None,
 ) -> Evaluation:
     """Generate for every distinct source and score as the task's set is scored (`analysis.evaluation.suites`): raw output
     against the references as they were trained on, and detokenised output against the originals where there are any.
 
     suite, form: the set that the examples are of, and what its sources are, where that is another than the task's.
+    scoring: called as the slow scores go on (see `Progress`).
     """
     began, suite = time.monotonic(), suite or task.name
     gathered = entries(suite, examples)
     sources = [example.source for example in gathered]
     distinct = list(dict.fromkeys(sources))
-    told = dict(zip(distinct, outputs(model, backbone, task, prefix, distinct, decode, batch, progress), strict=True))
-    found = scored(suite, [told[source] for source in sources], gathered, form or task.form)
-    return replace(found, decoding=decode, seconds=time.monotonic() - began)
+    texts = dict(zip(distinct, outputs(model, backbone, task, prefix, distinct, decode, batch, progress), strict=True))
+    evaluation = scored(suite, [texts[source] for source in sources], gathered, form or task.form, scoring)
+    return replace(evaluation, decoding=decode, seconds=time.monotonic() - began)
 
 
-def scored(suite: str, texts: Sequence[str], examples: Sequence[Example], form: str = "") -> Evaluation:
+def scored(
+    suite: str, texts: Sequence[str], examples: Sequence[Example], form: str = "", progress: Progress | None = None
+) -> Evaluation:
     """The scores of one text an example, wherever the texts come from. Raises BadInput where texts and examples do not match."""
-    found = score_examples(suite, list(texts), examples, form=form)
-    scores = {one.name: one for one in found if isinstance(one, Score)}
-    missing = {one.name: one.reason for one in found if isinstance(one, NotComputed)}
+    results = score_examples(suite, list(texts), examples, form=form, progress=progress)
+    scores = {one.name: one for one in results if isinstance(one, Score)}
+    missing = {one.name: one.reason for one in results if isinstance(one, NotComputed)}
     return Evaluation([example.source for example in examples], list(texts), scores, None, 0.0, missing)

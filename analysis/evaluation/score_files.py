@@ -14,7 +14,7 @@ from pathlib import Path
 
 from analysis.evaluation.significance import RESAMPLES, Difference, compare
 from analysis.evaluation.suites import Result, entries, named_suite, score_examples
-from analysis.metrics.base import Score
+from analysis.metrics.base import Progress, Score
 from core.data.registry import SETS, read_set
 from core.data.rows import bad_data, lines
 from core.errors import BadData, BadInput
@@ -45,21 +45,24 @@ def score_files(
     against: Path | None = None,
     resamples: int = RESAMPLES,
     seed: int = 0,
+    skipped: list[str] | None = None,
+    progress: Progress | None = None,
 ) -> FileScores:
     """The scores of a suite (e2e, webnlg, dart, rouge, plain) for a file of outputs, and against a second system's if given.
 
-    split: of a data folder in `references`. Raises BadInput and BadData, with file and line where there is one.
+    split: of a data folder in `references`. skipped: takes the messages about entries of the set that cannot be used, which
+    are then left out with their outputs (see `collect`). Raises BadInput and BadData, with file and line where there is one.
     """
     named_suite(suite)
     texts, sources = read_outputs(outputs)
-    examples, pretokenized = _examples(references, suite, split, sources)
-    scores = score_examples(suite, _as_many(outputs, texts, examples), examples, pretokenized)
+    examples, pretokenized = _examples(references, suite, split, sources, skipped)
+    scores = score_examples(suite, _as_many(outputs, texts, examples, skipped), examples, pretokenized, progress=progress)
     if against is None:
         return FileScores(len(texts), scores, [], [])
     others, own_sources = read_outputs(against)
     if sources and own_sources and sources != own_sources:
         raise BadInput(f"{outputs.name} and {against.name} have not the same inputs in the same order: give them in one order.")
-    other = score_examples(suite, _as_many(against, others, examples), examples, pretokenized)
+    other = score_examples(suite, _as_many(against, others, examples, skipped), examples, pretokenized, progress=progress)
     known = {score.name: score for score in other if isinstance(score, Score)}
     pairs = [(score, known[score.name]) for score in scores if isinstance(score, Score) and score.name in known]
     return FileScores(len(texts), scores, other, [compare(one, two, resamples, seed) for one, two in pairs])
@@ -96,14 +99,16 @@ def read_references(files: Sequence[Path], blocks: bool = True, sources: Sequenc
 # --- examples ----------------------------------------------------------------------------------------------------------------
 
 
-def _examples(files: Sequence[Path], suite: str, split: str | None, sources: list[str]) -> tuple[list[Example], bool]:
+def _examples(
+    files: Sequence[Path], suite: str, split: str | None, sources: list[str], skipped: list[str] | None
+) -> tuple[list[Example], bool]:
     """What the outputs are scored against, and whether texts are tokenised as the set's script wants them."""
     if not files:
         raise BadInput("There are no references: give a file, or several with one reference a line in each.")
     if len(files) == 1 and _is_data(files[0], suite):
         if suite not in SETS:
             raise BadInput(f"{files[0]} is data, and the scores named {suite!r} belong to no set: give text files of references.")
-        return entries(suite, read_set(suite, files[0], split)), False
+        return entries(suite, read_set(suite, files[0], split, skipped)), False
     rows = read_references(files, named_suite(suite).blocks, sources)
     every = [text for row in rows for text in row]
     normalised = all(text.isascii() and text == text.lower() for text in every)  # WebNLG's gold-*.lex, not its raw references
@@ -116,7 +121,11 @@ def _is_data(path: Path, suite: str) -> bool:
     return path.is_dir() or endings[-1:] in ([".jsonl"], [".json"], [".xml"])
 
 
-def _as_many(file: Path, texts: list[str], examples: list[Example]) -> list[str]:
+def _as_many(file: Path, texts: list[str], examples: list[Example], skipped: list[str] | None) -> list[str]:
+    """One output an example. Those of entries that were passed over are left out, where the file has them."""
+    if skipped and len(texts) == len(examples) + len(skipped):
+        numbers = [int(example.id.rpartition("-")[2]) for example in examples]  # of the entries, see `collect`
+        texts = [texts[number - 1] for number in numbers]
     if len(texts) != len(examples):
         given = f"{file.name} has {len(texts)} outputs, and there are references for {len(examples)} inputs"
         raise BadInput(f"{given}: give one output an input, in the same order.")

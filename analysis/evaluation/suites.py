@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from analysis.metrics.base import NotComputed, Score, subset
+from analysis.metrics.base import NotComputed, Progress, Score, subset
 from analysis.metrics.bleu import dart_bleu, e2e_bleu, original_bleu, webnlg_bleu
 from analysis.metrics.coco import cider, rouge_l
 from analysis.metrics.coverage import coverage_scores
@@ -11,7 +11,7 @@ from analysis.metrics.learned import learned
 from analysis.metrics.meteor import meteor
 from analysis.metrics.nist import nist
 from analysis.metrics.rouge import rouge
-from analysis.metrics.ter import dart_ter, webnlg_ter
+from analysis.metrics.ter import dart_ter, first_references, webnlg_ter
 from analysis.metrics.tokenizers import split_punctuation, webnlg_output, webnlg_reference
 from core.data.registry import group_by_source, table_of_source
 from core.errors import BadInput, BadTable
@@ -19,8 +19,8 @@ from core.task import Example, task
 
 Result = Score | NotComputed
 _SEEN = (("seen", True), ("unseen", False))
-# outputs, references, whether the texts are as the official script wants them already -> scores
-Metrics = Callable[[list[str], list[list[str]], bool], list[Result]]
+# outputs, references, whether the texts are as the official script wants them already, who is told how far it is -> scores
+Metrics = Callable[[list[str], list[list[str]], bool, Progress | None], list[Result]]
 
 
 @dataclass(frozen=True)
@@ -33,30 +33,30 @@ class Suite:
     blocks: bool = False
 
 
-def _e2e(hyps: list[str], refs: list[list[str]], _pretokenized: bool) -> list[Result]:
-    return [e2e_bleu(hyps, refs), nist(hyps, refs), meteor(hyps, refs), rouge_l(hyps, refs), cider(hyps, refs),
+def _e2e(hyps: list[str], refs: list[list[str]], _pretokenized: bool, progress: Progress | None) -> list[Result]:
+    return [e2e_bleu(hyps, refs), nist(hyps, refs), meteor(hyps, refs, progress=progress), rouge_l(hyps, refs), cider(hyps, refs),
             nist(hyps, refs, perl=True)]  # fmt: skip
 
 
-def _webnlg(hyps: list[str], refs: list[list[str]], pretokenized: bool) -> list[Result]:
+def _webnlg(hyps: list[str], refs: list[list[str]], pretokenized: bool, progress: Progress | None) -> list[Result]:
     outputs = [webnlg_output(hyp) for hyp in hyps]
-    firsts = [[ref if pretokenized else webnlg_reference(ref) for ref in own] for own in _some([own[:3] for own in refs])]
-    return [webnlg_bleu(hyps, refs, pretokenized), webnlg_ter(hyps, refs, pretokenized),
-            meteor(outputs, firsts, str, "text:webnlg|refs:first 3")]  # fmt: skip
+    firsts = [[ref if pretokenized else webnlg_reference(ref) for ref in own] for own in first_references(refs)]
+    return [webnlg_bleu(hyps, refs, pretokenized), webnlg_ter(hyps, refs, pretokenized, progress),
+            meteor(outputs, firsts, str, "text:webnlg|refs:first 3", progress)]  # fmt: skip
 
 
-def _dart(hyps: list[str], refs: list[list[str]], pretokenized: bool) -> list[Result]:
+def _dart(hyps: list[str], refs: list[list[str]], pretokenized: bool, progress: Progress | None) -> list[Result]:
     how = str if pretokenized else split_punctuation
-    return [dart_bleu(hyps, refs, pretokenized), dart_ter(hyps, refs, pretokenized),
-            meteor(hyps, [own[:1] for own in refs], how, f"text:{'as given' if pretokenized else 'dart'}|refs:first"),
+    return [dart_bleu(hyps, refs, pretokenized), dart_ter(hyps, refs, pretokenized, progress),
+            meteor(hyps, first_references(refs), how, f"text:{'as given' if pretokenized else 'dart'}|refs:first 3", progress),
             *learned(hyps, _some(refs))]  # fmt: skip
 
 
-def _rouge(hyps: list[str], refs: list[list[str]], _pretokenized: bool) -> list[Result]:
+def _rouge(hyps: list[str], refs: list[list[str]], _pretokenized: bool, progress: Progress | None) -> list[Result]:
     return [*rouge(hyps, _some(refs))]
 
 
-def _plain(hyps: list[str], refs: list[list[str]], _pretokenized: bool) -> list[Result]:
+def _plain(hyps: list[str], refs: list[list[str]], _pretokenized: bool, progress: Progress | None) -> list[Result]:
     refs = _some(refs)
     return [e2e_bleu(hyps, refs), rouge_l(hyps, refs), *rouge(hyps, refs)[:2]]
 
@@ -97,7 +97,12 @@ def entries(name: str, examples: Sequence[Example]) -> list[Example]:
 
 
 def score_examples(
-    name: str, texts: list[str], examples: Sequence[Example], pretokenized: bool = False, form: str = ""
+    name: str,
+    texts: list[str],
+    examples: Sequence[Example],
+    pretokenized: bool = False,
+    form: str = "",
+    progress: Progress | None = None,
 ) -> list[Result]:
     """Every score of a set for one text an example, in the order in which the paper's tables have them.
 
@@ -107,7 +112,7 @@ def score_examples(
     are untokenised references: "BLEU-original" too. Raises BadInput where texts and examples do not match.
     """
     refs = [list(example.targets) for example in examples]
-    found = suite(name).metrics(texts, refs, pretokenized)
+    found = suite(name).metrics(texts, refs, pretokenized, progress)
     scores = [score for score in found if isinstance(score, Score)]
     if all(example.originals for example in examples) and any(example.originals != example.targets for example in examples):
         found.append(original_bleu(texts, [list(example.originals) for example in examples]))

@@ -1,12 +1,15 @@
 """What every metric returns."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from core.errors import BadInput
+
+T = TypeVar("T")
+Progress = Callable[[str, int, int], None]  # a score's name, how many texts it has counted, of how many
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,14 @@ class NotComputed(NamedTuple):
 
     name: str
     reason: str
+
+
+def tracked(items: Sequence[T], name: str, progress: Progress | None) -> Iterator[T]:
+    """The items, with `progress` called after each."""
+    for done, item in enumerate(items, 1):
+        yield item
+        if progress is not None:
+            progress(name, done, len(items))
 
 
 def ratio(sums: np.ndarray) -> float:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from analysis.metrics.base import NotComputed, Score, check
+from analysis.metrics.base import NotComputed, Progress, Score, check, tracked
 from analysis.metrics.tokenizers import COCO, coco_tokens
 
 JAR = "PREFIX_LAB_METEOR_JAR"
@@ -30,7 +30,11 @@ def coco_text(text: str) -> str:
 
 
 def meteor(
-    hyps: list[str], refs: list[list[str]], text: Callable[[str], str] = coco_text, how: str = f"case:lc|tok:{COCO}"
+    hyps: list[str],
+    refs: list[list[str]],
+    text: Callable[[str], str] = coco_text,
+    how: str = f"case:lc|tok:{COCO}",
+    progress: Progress | None = None,
 ) -> Score | NotComputed:
     """METEOR (0 to 100); `text` is what is done to outputs and references first, and `how` says so in the signature.
 
@@ -45,7 +49,7 @@ def meteor(
     outputs = [_one_line(text(hyp)) for hyp in hyps]
     references = [[_one_line(text(ref)) for ref in own] for own in refs]
     try:
-        sums = np.array([_counts(line) for line in _align(java, jar, outputs, references)])
+        sums = np.array([_counts(line) for line in _align(java, jar, outputs, references, progress)])
     except (OSError, ValueError) as error:
         return NotComputed("METEOR", f"not computed, java could not run {jar.name}: {error}")
     signature = f"METEOR-1.5|l:en|norm|{how}"
@@ -67,7 +71,7 @@ def _one_line(text: str) -> str:
     return " ".join(text.replace("|||", " ").split())  # three bars part the jar's fields
 
 
-def _align(java: str, jar: Path, outputs: list[str], references: list[list[str]]) -> list[str]:
+def _align(java: str, jar: Path, outputs: list[str], references: list[list[str]], progress: Progress | None) -> list[str]:
     """The jar's line of counts for each example: those against the reference that the output does best on."""
     command = [java, "-Xmx2G", "-Dfile.encoding=UTF-8", "-Duser.language=en", "-jar", str(jar.resolve())]
     command += ["-", "-", "-stdio", "-l", "en", "-norm"]
@@ -77,7 +81,7 @@ def _align(java: str, jar: Path, outputs: list[str], references: list[list[str]]
     ) as process:
         assert process.stdin is not None and process.stdout is not None
         try:
-            for output, own in zip(outputs, references, strict=True):
+            for output, own in tracked(list(zip(outputs, references, strict=True)), "METEOR", progress):
                 process.stdin.write(" ||| ".join(["SCORE", *own, output]) + "\n")
                 process.stdin.flush()
                 if not (line := process.stdout.readline()):

@@ -1,35 +1,54 @@
 """TER: the edits (insertions, deletions, substitutions, shifts of words) that make an output a reference, over its words.
 
-Through sacrebleu, which does what tercom does. In percent, and lower is better; the official scripts print it as a fraction.
+As sacrebleu counts it, which does what tercom does. In percent, and lower is better; the official scripts print it as a fraction.
+Of several references the one with the fewest edits counts, over the mean length of all.
 """
 
 import numpy as np
 from sacrebleu.metrics.ter import TER
+from sacrebleu.tokenizers.tokenizer_ter import TercomTokenizer
 
-from analysis.metrics.base import Score, check, ratio
+from analysis.metrics.base import Progress, Score, check, ratio, tracked
+from analysis.metrics.ter_edits import edit_count
 from analysis.metrics.tokenizers import split_punctuation, webnlg_output, webnlg_reference
 
+_tercom = TercomTokenizer()
 
-def webnlg_ter(hyps: list[str], refs: list[list[str]], normalised: bool = False) -> Score:
+
+def webnlg_ter(hyps: list[str], refs: list[list[str]], normalised: bool = False, progress: Progress | None = None) -> Score:
     """WebNLG's TER: texts as for `webnlg_bleu`, up to three references, empty ones left out. Raises BadInput."""
     check(hyps, refs)
-    kept = [[ref for ref in own[:3] if ref.strip()] or [""] for own in refs]
+    kept = first_references(refs)
     kept = kept if normalised else [[webnlg_reference(ref) for ref in own] for own in kept]
-    return _ter([webnlg_output(hyp) for hyp in hyps], kept, "text:webnlg|refs:first 3")
+    return _ter([webnlg_output(hyp) for hyp in hyps], kept, "text:webnlg|refs:first 3", progress)
 
 
-def dart_ter(hyps: list[str], refs: list[list[str]], tokenised: bool = False) -> Score:
-    """DART's TER: against the first reference only, as its script does. Raises BadInput; `tokenised` as for `dart_bleu`."""
+def dart_ter(hyps: list[str], refs: list[list[str]], tokenised: bool = False, progress: Progress | None = None) -> Score:
+    """DART's TER: up to three references, empty ones left out, as its script does. Raises BadInput; `tokenised` as for
+    `dart_bleu`."""
     check(hyps, refs)
-    firsts = [own[0] for own in refs]
+    kept = first_references(refs)
     if not tokenised:
-        hyps, firsts = [split_punctuation(hyp) for hyp in hyps], [split_punctuation(ref) for ref in firsts]
-    return _ter(hyps, [[first] for first in firsts], f"text:{'as given' if tokenised else 'dart'}|refs:first")
+        hyps, kept = [split_punctuation(hyp) for hyp in hyps], [[split_punctuation(ref) for ref in own] for own in kept]
+    return _ter(hyps, kept, f"text:{'as given' if tokenised else 'dart'}|refs:first 3", progress)
 
 
-def _ter(hyps: list[str], refs: list[list[str]], note: str) -> Score:
+def first_references(refs: list[list[str]]) -> list[list[str]]:
+    """Of the first three references those that are not empty: the lines that the scripts of WebNLG and DART compare with."""
+    return [[ref for ref in own[:3] if ref.strip()] or [""] for own in refs]
+
+
+def _ter(hyps: list[str], refs: list[list[str]], note: str, progress: Progress | None) -> Score:
+    pairs = list(zip(hyps, refs, strict=True))
+    sums = np.array([_edits_and_length(hyp, own) for hyp, own in tracked(pairs, "TER", progress)], dtype=float)
+    each = tuple(100.0 * bool(edits) if not length else edits / length for edits, length in sums)
     metric = TER()
-    found = [metric.sentence_score(hyp, own) for hyp, own in zip(hyps, refs, strict=True)]
-    sums = np.array([[100 * one.num_edits, one.ref_length] for one in found], dtype=float)
-    each = tuple(one.score for one in found)
+    metric.sentence_score("", refs[-1])  # sacrebleu's signature needs a score
     return Score("TER", ratio(sums.sum(axis=0)), False, f"{metric.get_signature()}|{note}", len(hyps), each, sums, ratio)
+
+
+def _edits_and_length(hyp: str, refs: list[str]) -> tuple[float, float]:
+    """The edits to the nearest reference in percent, and the mean number of words of the references."""
+    output, *references = (_tercom(text.rstrip()).split() for text in (hyp, *refs))
+    edits = min(edit_count(output, reference) for reference in references)
+    return 100 * edits, sum(map(len, references)) / len(references)

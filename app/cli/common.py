@@ -1,11 +1,13 @@
 """What several verbs do: load a run, report on stderr, stop at Ctrl-C."""
 
 import argparse
+import contextlib
 import json
 import shlex
 import signal
 import sys
 import threading
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from core.runs.store import Run, store
@@ -24,6 +26,22 @@ def say_skipped(args: argparse.Namespace, skipped: list[str]) -> None:
     elif skipped:
         rows = "1 row was" if len(skipped) == 1 else f"{len(skipped)} rows were"
         say(args, f"{rows} left out; the first: {skipped[0]}")
+
+
+@contextlib.contextmanager
+def score_bar(hidden: bool) -> Iterator[Callable[[str, int, int], None]]:
+    """A bar on stderr for the scores that take long (see `analysis.metrics.base.Progress`); none where `hidden`."""
+    from tqdm import tqdm
+
+    with tqdm(disable=hidden, unit="text", leave=False, delay=1) as bar:
+
+        def progress(name: str, done: int, total: int) -> None:
+            if bar.desc != f"{name}: ":
+                bar.reset(total)
+                bar.set_description(name, refresh=False)
+            bar.update(done - bar.n)
+
+        yield progress
 
 
 def load_backbone_and_run(args: argparse.Namespace, form: str = "table") -> tuple[Any, Any]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.metrics.base import metric_label
-from app.cli.common import load_backbone_and_run, say_skipped
+from app.cli.common import load_backbone_and_run, say_skipped, score_bar
 from app.cli.options import (
     add_config_options,
     add_data_options,
@@ -129,7 +129,10 @@ def _evaluated(args: argparse.Namespace, source: DataSource, examples: list[Exam
             bar.total = total
             bar.update(done - bar.n)
 
-        return evaluate_run(model, backbone, task, prefix, examples, decode, args.batch, progress, source.name, source.task_form)
+        with score_bar(args.json) as scoring:
+            return evaluate_run(
+                model, backbone, task, prefix, examples, decode, args.batch, progress, source.name, source.task_form, scoring
+            )
 
 
 def _lead_baseline(args: argparse.Namespace, source: DataSource, examples: list[Example]) -> "Evaluation":

@@ -8,6 +8,7 @@ from typing import Any
 from analysis.evaluation.score_files import score_files
 from analysis.evaluation.suites import Result
 from analysis.metrics.base import NotComputed, metric_label
+from app.cli.common import say_skipped, score_bar
 from core.errors import BadInput
 
 
@@ -16,7 +17,11 @@ def score(args: argparse.Namespace) -> int:
     if not args.hyps_in or not args.refs:
         raise BadInput("Give both: --hyps-in with the outputs, one a line, and --refs with the references.")
     other = Path(args.against) if args.against else None
-    scored = score_files(Path(args.hyps_in), [Path(file) for file in args.refs], args.score, args.split, other)
+    skipped: list[str] | None = [] if args.skip_bad else None
+    with score_bar(args.json) as progress:
+        references = [Path(file) for file in args.refs]
+        scored = score_files(Path(args.hyps_in), references, args.score, args.split, other, skipped=skipped, progress=progress)
+    say_skipped(args, skipped or [])
     if args.json:
         record: dict[str, Any] = {"outputs": args.hyps_in, "n": scored.n, "scores": _records(scored.scores)}
         if other:

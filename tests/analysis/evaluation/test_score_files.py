@@ -146,3 +146,26 @@ def test_the_command_says_what_it_lacks(files, capsys):
     hyps = files(hyp__txt="a\n")
     assert main(["evaluate", "--hyps-in", str(hyps)]) == 1 and "--refs" in capsys.readouterr().err
     assert main(["evaluate"]) == 1 and "--data" in capsys.readouterr().err
+
+
+def test_dart_scores_against_all_of_its_references(files):
+    """The official script gives TER and METEOR every reference that is there; an output equal to the second has no edits."""
+    hyps, *refs = files(
+        hyp__txt="the mill is in leeds .\n", r0__lex="leeds has a mill .\n", r1__lex="the mill is in leeds .\n", r2__lex="\n"
+    )
+    scores = by_name(score_files(hyps, refs, "dart").scores)
+    assert scores["TER"].value == 0.0 and "refs:first 3" in scores["TER"].signature
+
+
+def test_outputs_of_entries_that_cannot_be_used_are_left_out_with_them(files):
+    row = {"category": "City", "triples": [["Ivy", "in", "Leeds"]], "texts": ["Ivy is in Leeds."]}
+    rows = "".join(json.dumps(entry) + "\n" for entry in (row, {**row, "triples": []}, {**row, "texts": ["It is."]}))
+    whole, short, data = files(
+        hyp__txt="Ivy is in Leeds.\nbad\nIt is.\n", short__txt="Ivy is in Leeds.\nIt is.\n", test__jsonl=rows
+    )
+    with pytest.raises(BadData, match="line 2"):
+        score_files(whole, [data], "webnlg")
+    for hyps in (whole, short):
+        skipped: list[str] = []
+        found = score_files(hyps, [data], "webnlg", skipped=skipped)
+        assert len(skipped) == 1 and by_name(found.scores)["TER"].value == 0 and by_name(found.scores)["BLEU"].n == 2

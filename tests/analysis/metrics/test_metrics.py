@@ -7,6 +7,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+from sacrebleu.metrics.lib_ter import translation_edit_rate
 
 from analysis.metrics import meteor as meteor_module
 from analysis.metrics.base import NotComputed, Score, subset
@@ -17,6 +18,7 @@ from analysis.metrics.meteor import meteor
 from analysis.metrics.nist import nist
 from analysis.metrics.rouge import rouge, rouge_words
 from analysis.metrics.ter import dart_ter, webnlg_ter
+from analysis.metrics.ter_edits import edit_count
 from analysis.metrics.tokenizers import coco_tokens, mteval_tokens, webnlg_output, webnlg_reference
 from core.errors import BadInput
 
@@ -135,8 +137,9 @@ def test_dart_bleu_is_cased_and_parts_punctuation():
 
 
 def test_ter_by_hand():
-    """One shift makes "c a b" "a b c": 1 of 3 words. Over two references: the fewest edits over their mean length."""
-    assert dart_ter(["c a b"], [["a b c", "ignored"]]).value == pytest.approx(100 / 3)
+    """One shift makes "c a b" "a b c": 1 of 3 words. Over several references: the fewest edits over their mean length."""
+    assert dart_ter(["c a b"], [["a b c"]]).value == pytest.approx(100 / 3)
+    assert dart_ter(["c a b"], [["a b c", "x", "", "c a b"]]).value == pytest.approx(100 / 2)  # the first three that are there
     score = webnlg_ter(["The cat!"], [["A dog sat down here", "the cat !", "", "exactly this is the fourth"]])
     assert score.value == 0 and not score.higher_is_better
     score = webnlg_ter(["The cat", "b"], [["The cat sat.", "The cat sat down"], ["c"]])
@@ -226,3 +229,30 @@ def test_the_sums_of_the_examples_give_the_value(metric):
 def test_lists_that_do_not_match_are_refused(metric, hyps, refs):
     with pytest.raises(BadInput):
         metric(hyps, refs)
+
+
+def test_ter_counts_the_edits_that_sacrebleu_counts():
+    """Written sentences and drawn ones: shifts, repeated words, unlike lengths, more words than the band is wide."""
+    old = "the inn by the river serves thai food and the pub by the mill serves tea to the people of the town"
+    words = [
+        old.split(),
+        ["thai", "food", "the", "inn", "serves", "by", "the", "river"],
+        ["tea"],
+        (old + " " + old).split()[::-1],
+    ]
+    draws = np.random.default_rng(0)
+    for _ in range(60):
+        text = [str(word) for word in draws.integers(0, draws.choice([3, 8, 30]), draws.integers(1, 45))]
+        start = draws.integers(0, len(text))
+        moved = text[:start] + text[start + 3 :]
+        place = draws.integers(0, len(moved) + 1)
+        words += [text, moved[:place] + text[start : start + 3] + moved[place:]]
+    pairs = list(zip(words, words[1:] + words[:1], strict=True))
+    assert [edit_count(*pair) for pair in pairs] == [translation_edit_rate(*pair)[0] for pair in pairs]
+    assert edit_count([], ["a"]) == edit_count(["a"], []) == 1 and edit_count([], []) == 0
+
+
+def test_slow_scores_say_how_far_they_are():
+    seen = []
+    dart_ter(["a", "b"], [["a"], ["c"]], progress=lambda *step: seen.append(step))
+    assert seen == [("TER", 1, 2), ("TER", 2, 2)]
