@@ -5,8 +5,6 @@ does the same in the browser, by the same table (`PALETTE`), so that a change of
 takes its colours from `COLOURS` and is told apart without hue too: by a pattern, a dash, a symbol or a label of its own.
 """
 
-import csv
-import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
@@ -14,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 from plotly.io import to_html
 
@@ -151,13 +150,10 @@ def save(what: go.Figure, path: Path | str) -> None:
 
 def csv_text(what: go.Figure) -> str:
     """The numbers of a figure as CSV, one row a point or cell; columns are named after the axes."""
-    kept = io.StringIO()
-    writer = csv.writer(kept, lineterminator="\n")
-    writer.writerow(["series", _axis(what, "x"), _axis(what, "y"), "value", "text"])
-    for trace in what.data:
-        if trace.visible is not False and not (trace.meta and trace.meta == "decoration"):
-            writer.writerows([_unescape(trace.name), *row] for row in _rows(trace))
-    return kept.getvalue()
+    drawn = [trace for trace in what.data if trace.visible is not False and trace.meta != "decoration"]
+    rows = [[_unescape(trace.name), *row] for trace in drawn for row in _rows(trace)]
+    columns = ["series", _axis(what, "x"), _axis(what, "y"), "value", "text"]
+    return pd.DataFrame(rows, columns=columns, dtype=object).to_csv(index=False, lineterminator="\n")
 
 
 def _axis(what: go.Figure, name: str) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import pandas as pd
 import plotly.graph_objects as go
 
 from analysis.figures.style import COLORS, SEQUENTIAL, escape, figure, text_label
@@ -82,10 +83,7 @@ def mass_over_training(looks: Sequence[Mapping[str, Any]], name: str) -> go.Figu
 def _running_mean(values: Sequence[float]) -> list[float]:
     """Over the last 2 to 50 updates, more of them the longer the line is."""
     window = min(50, max(2, len(values) // 10))
-    sums = [0.0]
-    for value in values:
-        sums.append(sums[-1] + value)
-    return [(sums[i + 1] - sums[max(0, i + 1 - window)]) / min(i + 1, window) for i in range(len(values))]
+    return pd.Series(values, dtype=float).rolling(window, min_periods=1).mean().tolist()
 
 
 def _thin(*columns: Sequence[Any]) -> list[list[Any]]:

@@ -144,15 +144,15 @@ def build_cloud(
 
 
 def pca(cloud: PointCloud) -> Projection:
-    """The two directions along which the points differ most; fitted to all points. There is no chance in it, so no seed."""
+    """Project on the two directions of largest variance, fitted to all points. Deterministic, so there is no seed."""
+    from sklearn.decomposition import PCA  # late: the import takes seconds
+
     _check_size(cloud)
-    centred = cloud.vectors.double().numpy()
-    centred = centred - centred.mean(0)
-    sizes, axes = np.linalg.eigh(centred.T @ centred)  # ascending
-    sizes, axes = sizes[::-1].clip(min=0), axes[:, ::-1][:, :2]
-    axes = axes * np.sign(axes[np.abs(axes).argmax(0), [0, 1]])  # the same way up every time
-    first, second = (sizes[:2] / max(sizes.sum(), 1e-12)).tolist()
-    return Projection(cloud, centred @ axes, "PCA", {"metric": "cosine"}, (first, second))
+    fitted = PCA(2, svd_solver="covariance_eigh")
+    with np.errstate(invalid="ignore"):  # no variance where all points coincide
+        xy = fitted.fit_transform(cloud.vectors.double().numpy())
+    first, second = np.nan_to_num(fitted.explained_variance_ratio_).tolist()
+    return Projection(cloud, xy, "PCA", {"metric": "cosine"}, (first, second))
 
 
 def umap(
