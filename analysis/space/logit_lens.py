@@ -9,6 +9,7 @@ BART has no final norm: there what is written is read as it is. What its encoder
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -115,7 +116,7 @@ def lens_parts(backbone: Backbone, layer: int, site: str = SITE) -> tuple[nn.Mod
     unembedding = backbone.model.get_output_embeddings()
     if unembedding is None:
         raise NotSupported(f"{type(backbone.model).__name__} has no output embeddings to read words from.")
-    norm = final_norm(backbone) if backbone.opening is None else nn.Identity()
+    norm = final_norm(backbone.model) if backbone.opening is None else nn.Identity()
     return output_projection(backbone, layer, site), norm, unembedding
 
 
@@ -136,10 +137,9 @@ def output_projection(backbone: Backbone, layer: int, site: str = SITE) -> nn.Mo
     )
 
 
-def final_norm(backbone: Backbone) -> nn.Module:
-    """The norm before the unembedding."""
-    base = backbone.model.base_model
+def final_norm(model: Any) -> nn.Module:
+    """The norm between the last layer and the unembedding; NotSupported where it is not found."""
     for name in NORMS:
-        if isinstance(found := getattr(base, name, None), nn.Module):
-            return found
-    raise NotSupported(f"The final norm of {type(backbone.model).__name__} was not found (looked for {', '.join(NORMS)}).")
+        if isinstance(norm := getattr(model.base_model, name, None), nn.Module):
+            return norm
+    raise NotSupported(f"The final norm of {type(model).__name__} was not found (looked for {', '.join(NORMS)}).")

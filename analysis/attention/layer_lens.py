@@ -1,0 +1,119 @@
+"""Where a prefix takes hold: a logit lens on every layer's hidden state, with the prefix and without it.
+
+The final norm and the unembedding are applied to the hidden state after each layer, as if the model stopped there
+(nostalgebraist 2020). The last layer's row is the model's own next-token distribution. The rows before it are a reading
+aid: lower layers were never trained to be read this way, so their words can mislead (Belrose et al. 2023).
+
+A BART decoder has no final norm: each layer ends with a norm of its own, and its state is unembedded as it is.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from analysis.attention.ablation import kl_divergence
+from analysis.attention.maps import teacher_forced_inputs
+from analysis.space.logit_lens import final_norm
+from core.generation.types import Request
+from core.models.architectures import unembed
+from core.models.backbone import Backbone
+from core.prefix.attention import PrefixState, attach
+
+CAVEAT = (
+    "A logit lens reads each layer as if the model stopped there. Lower layers were not trained to be read this way, so "
+    "their words are a hint at what is on its way, not a prediction that the model makes."
+)
+TopTokens = tuple[tuple[str, float], ...]  # the most likely next tokens with their probabilities, best first
+
+
+@dataclass(frozen=True, eq=False)
+class LayerLens:
+    """What two models would say next after each layer, layers × steps.
+
+    `kl`: (layers, steps) fp32, KL(prefix || frozen) of the next-token distributions, in nats. `prefix` and `frozen`: the top
+    tokens of each, indexed [layer][step]. `tokens`: the generated token that each step decided ("" where none is there yet).
+    """
+
+    kl: Tensor
+    prefix: tuple[tuple[TopTokens, ...], ...]
+    frozen: tuple[tuple[TopTokens, ...], ...]
+    tokens: tuple[str, ...]
+
+    @property
+    def settled(self) -> list[int]:
+        """The layer, from 0, from which on the prefix's top token is its last layer's: one a step."""
+        return [_settled([row[step][0][0] for row in self.prefix]) for step in range(len(self.tokens))]
+
+    def describe(self) -> str:
+        """A sentence on where the models part and where the text is decided. Layers are numbered from 1."""
+        mean, settled = self.kl.mean(1), sorted(self.settled)
+        if not bool((self.kl > 0).any()):
+            return "With and without the prefix, every layer says the same."
+        half = int((mean >= mean.max() / 2).nonzero()[0])
+        return (
+            f"The two differ most after layer {int(mean.argmax()) + 1} (mean KL {mean.max():.2g} nats), and by half as much for "
+            f"the first time after layer {half + 1}. Half of the tokens stand first from layer "
+            f"{settled[len(settled) // 2] + 1} of {len(mean)} on."
+        )
+
+
+def layer_lens(
+    model: Any, backbone: Backbone, request: Request, ids: Sequence[int], queries: Sequence[int] | None = None, k: int = 5
+) -> LayerLens:
+    """Read generated `ids` layer by layer: `model` with the request's prefix against the frozen backbone without one.
+
+    `queries`: positions in prompt + ids, or in an encoder-decoder model's decoder; those that decided `ids` unless given.
+    `k`: top tokens a cell. One layer's logits are in memory at a time: 2 × (steps, vocabulary). Raises NotSupported where
+    the model's final norm is not found, and the errors of `teacher_forced_inputs`.
+    """
+    reading, _ = teacher_forced_inputs(backbone, request, ids)
+    steps = tuple(reading.step_queries if queries is None else queries)
+    alone = Request(request.prompt_ids, seed=request.seed)
+    pairs = zip(
+        layer_logits(model, backbone, request, ids, steps), layer_logits(backbone.model, backbone, alone, ids, steps), strict=True
+    )
+    kl, prefix, frozen = [], [], []
+    for ours, theirs in pairs:
+        kl.append(kl_divergence(ours, theirs).cpu())
+        prefix.append(_top_tokens(backbone, ours, k))
+        frozen.append(_top_tokens(backbone, theirs, k))
+    tokens = tuple((*reading.tokens, "")[query + 1] for query in steps)
+    return LayerLens(torch.stack(kl), tuple(prefix), tuple(frozen), tokens)
+
+
+@torch.no_grad()
+def layer_logits(
+    model: Any, backbone: Backbone, request: Request, ids: Sequence[int], queries: Sequence[int]
+) -> Iterator[Tensor]:
+    """Logits of the lens after each layer of the decoder, first to last: (queries, vocabulary) each."""
+    _, inputs = teacher_forced_inputs(backbone, request, ids)
+    split = torch.tensor([request.split], device=backbone.device)
+    dtype = next(model.parameters()).dtype
+    state = PrefixState.of([request.prefix], backbone.device, dtype, [request.intervention], split)
+    with attach(model, state):
+        output = model.base_model(**inputs, use_cache=False, output_hidden_states=True)
+    states = output.hidden_states if backbone.opening is None else output.decoder_hidden_states
+    norm = final_norm(model) if backbone.opening is None else torch.nn.Identity()
+    places = torch.tensor(queries, device=backbone.device)
+    for state in states[1:-1]:  # the first is the embeddings
+        yield unembed(model, norm(state[0, places]))
+    yield unembed(model, states[-1][0, places])  # transformers' last state is already normed
+
+
+def _top_tokens(backbone: Backbone, logits: Tensor, k: int) -> tuple[TopTokens, ...]:
+    best = logits.float().softmax(-1).topk(min(k, logits.shape[-1]))
+    return tuple(
+        tuple((backbone.tokenizer.decode([token]), share) for token, share in zip(row, shares, strict=True))
+        for row, shares in zip(best.indices.tolist(), best.values.tolist(), strict=True)
+    )
+
+
+def _settled(tops: Sequence[str]) -> int:
+    """The first place from which on all are the last one."""
+    layer = len(tops) - 1
+    while layer > 0 and tops[layer - 1] == tops[-1]:
+        layer -= 1
+    return layer

@@ -1,0 +1,76 @@
+"""What a prefix says on its own: texts sampled with it and with the frozen model, both without any input."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from core.config.decode import DecodeConfig
+from core.generation.generate import generate
+from core.generation.types import Request, make_request
+from core.models.backbone import Backbone
+from core.prefix.interventions import UNTOUCHED, Intervention
+from core.prefix.prefix import Prefix
+from core.task import Task
+
+TEXTS = 20
+SAMPLING = DecodeConfig(mode="sample", max_new=40)
+NO_WORD = "(nothing)"  # in place of the first word of an empty text
+
+
+@dataclass(frozen=True)
+class PrefixAlone:
+    """Texts sampled without an input. `prompt`: what the models did read, the task's own separators."""
+
+    prefix: tuple[str, ...]
+    frozen: tuple[str, ...]
+    prompt: str
+    decode: DecodeConfig
+    seed: int
+
+    def first_words(self, top: int = 10) -> list[tuple[str, float, float]]:
+        """(word, share of the prefix's texts, share of the frozen model's texts), the most frequent first words of either.
+
+        Ordered by the share of the prefix's texts, then of the frozen model's, then by the alphabet.
+        """
+        ours, theirs = (Counter(map(_first_word, texts)) for texts in (self.prefix, self.frozen))
+        shares = [(word, ours[word] / len(self.prefix), theirs[word] / len(self.frozen)) for word in ours | theirs]
+        return sorted(shares, key=lambda row: (-row[1], -row[2], row[0]))[:top]
+
+
+def sample_alone(
+    model: Any,
+    backbone: Backbone,
+    task: Task,
+    prefix: Prefix | None,
+    n: int = TEXTS,
+    decode: DecodeConfig = SAMPLING,
+    seed: int = 0,
+    intervention: Intervention = UNTOUCHED,
+    cancel: Callable[[], bool] | None = None,
+) -> PrefixAlone:
+    """Sample `n` texts from `model` with a prefix, and `n` from the frozen backbone without one, from the same seeds.
+
+    The source is empty, so the models read only what the task puts around one. Text i of both has the seed `seed + i`. Where
+    `cancel` ends the sampling, the texts are what was written until then. Raises BadInput where the task puts nothing around
+    a source, TooLong where the texts do not fit the model.
+    """
+    ours = [replace(make_request(backbone, task, "", prefix, seed + i), intervention=intervention) for i in range(n)]
+    theirs = [make_request(backbone, task, "", None, seed + i) for i in range(n)]
+    return PrefixAlone(
+        _texts(model, backbone, ours, decode, cancel),
+        _texts(backbone.model, backbone, theirs, decode, cancel),
+        backbone.tokenizer.decode(theirs[0].prompt_ids),
+        decode,
+        seed,
+    )
+
+
+def _texts(
+    model: Any, backbone: Backbone, requests: Sequence[Request], decode: DecodeConfig, cancel: Callable[[], bool] | None
+) -> tuple[str, ...]:
+    return tuple(generation.text.strip() for generation in generate(model, backbone, requests, decode, cancel))
+
+
+def _first_word(text: str) -> str:
+    return text.split(maxsplit=1)[0] if text.split() else NO_WORD

@@ -1,0 +1,64 @@
+"""The layer lens as a grid of layers × generated tokens, colored by how far prefix and frozen model differ."""
+
+import plotly.graph_objects as go
+
+from analysis.attention.layer_lens import LayerLens, TopTokens
+from analysis.figures.style import SEQUENTIAL, escape, figure, visible_token
+
+MAX_WORDED_STEPS = 16  # columns beyond which two words a cell no longer fit
+MAX_LETTERS = 9  # of a word in a cell
+NEXT = "(next)"  # in place of a token that is not generated yet
+
+
+def layer_lens_grid(lens: LayerLens, name: str = "the prefix") -> go.Figure:
+    """A cell a layer and generated token, layers from 1 at the top. `name`: what the run is called.
+
+    Cells carry [layer, step], from 0, as customdata. Words are written into the cells where they fit; hover has the top tokens
+    of both models in any case.
+    """
+    layers, steps = lens.kl.shape
+    columns, rows = list(range(1, steps + 1)), [str(layer + 1) for layer in range(layers)]
+    cells = [[(layer, step) for step in range(steps)] for layer in range(layers)]
+    words = [[f"{_word(lens.frozen[i][j])}<br>{_word(lens.prefix[i][j])}" for i, j in row] for row in cells]
+    hover = [
+        [f"frozen: {_listed(lens.frozen[i][j])}<br>{escape(name)}: {_listed(lens.prefix[i][j])}" for i, j in row] for row in cells
+    ]
+    heat = go.Heatmap(
+        z=lens.kl.tolist(),
+        x=columns,
+        y=rows,
+        text=words,
+        texttemplate="%{text}" if steps <= MAX_WORDED_STEPS else None,
+        textfont={"size": 10},
+        hovertext=hover,
+        customdata=[[list(cell) for cell in row] for row in cells],
+        hovertemplate="after layer %{y}: KL %{z:.3g} nats<br>%{hovertext}<extra></extra>",
+        colorscale=SEQUENTIAL,
+        colorbar={"title": {"text": "KL, nats"}, "thickness": 12, "outlinewidth": 0},
+        xgap=1,
+        ygap=1,
+        name="KL(prefix || frozen), nats",
+    )
+    tokens = [visible_token(token) if token else NEXT for token in lens.tokens]
+    return figure(
+        [heat],
+        f"Where {escape(name)} takes hold",
+        "logit lens after each layer: the frozen model's word above, the prefix's below; last row: the models' own next token",
+        xaxis={
+            "title": {"text": "generated token"},
+            "tickvals": columns,
+            "ticktext": tokens,
+            "tickangle": -60,
+            "showgrid": False,
+        },
+        yaxis={"title": {"text": "layer"}, "type": "category", "autorange": "reversed", "showgrid": False},
+    )
+
+
+def _word(top: TopTokens) -> str:
+    word = top[0][0]
+    return visible_token(word if len(word) <= MAX_LETTERS else word[: MAX_LETTERS - 1] + "…")
+
+
+def _listed(top: TopTokens) -> str:
+    return ", ".join(f"{visible_token(word)} {100 * share:.0f} %" for word, share in top)

@@ -1,0 +1,239 @@
+"""Mixes of prefixes: cross-fade, join, average, interpolation, keys of one with values of another, strength by layer.
+
+A mix is a prefix and, for "fade" and "layers", an intervention that scales the attention to its virtual tokens; a `Request`
+takes both. Average, interpolation, swap and join are plain prefixes, so they can be saved and exported like any other;
+a fade and a strength by layer act on the attention's logits, which keys and values alone cannot express.
+
+A mix has a name, such as `mix:fade:0.3,0.7:e2e-prefix,webnlg-prefix`: kind, weights, members. Members are percent-encoded,
+so that a text prefix (`text:Be brief.`) can be one.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from urllib.parse import quote, unquote
+
+import torch
+from torch import Tensor
+
+from core.errors import BadInput, WrongBackbone
+from core.prefix.interventions import UNTOUCHED, Intervention
+from core.prefix.prefix import Prefix
+
+MIX = "mix:"
+KINDS = {
+    "fade": "cross-fade: all prefixes stand side by side, the odds of attending to each multiplied by its weight",
+    "join": "join: all prefixes stand side by side at full strength",
+    "average": "average: the weighted mean of keys and values, virtual token by virtual token",
+    "path": "interpolate: from the start of one training (0) to its end (1)",
+    "swap": "swap: the keys of the first prefix with the values of the second",
+    "layers": "strength by layer: the odds of attending to one prefix, multiplied by a weight in each layer",
+}
+ONE_MEMBER = ("path", "layers")
+MOST = 3  # members of a mix
+
+
+@dataclass(frozen=True)
+class Mix:
+    """A mix by name. `weights`: one a member for "fade" and "average", one for "path", one a layer for "layers", else none.
+
+    Raises BadInput where kind, members and weights do not go together.
+    """
+
+    kind: str
+    members: tuple[str, ...]
+    weights: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise BadInput(f"There is no mix of the kind {self.kind!r}. Choose one of: {', '.join(KINDS)}.")
+        low, high = (1, 1) if self.kind in ONE_MEMBER else (2, 2) if self.kind == "swap" else (2, MOST)
+        if not low <= len(self.members) <= high or not all(self.members):
+            count = _count(low, "prefix", "prefixes") if low == high else f"{low} or {high} prefixes"
+            raise BadInput(f"A mix of the kind {self.kind!r} takes {count}; given: {len(self.members)}.")
+        self._check_weights()
+
+    def _check_weights(self) -> None:
+        count, given = len(self.weights), f"given: {', '.join(map(_number, self.weights)) or 'none'}"
+        wanted = {"fade": len(self.members), "average": len(self.members), "path": 1, "layers": max(count, 1)}.get(self.kind, 0)
+        if count != wanted:
+            raise BadInput(f"A mix of the kind {self.kind!r} takes {_count(wanted, 'weight')}; {given}.")
+        if not all(math.isfinite(weight) and weight >= 0 for weight in self.weights):
+            raise BadInput(f"The weights of a mix are 0 or positive numbers; {given}.")
+        if self.kind in ("fade", "average") and not math.isclose(sum(self.weights), 1, abs_tol=1e-6):
+            raise BadInput(f"The weights of a mix of the kind {self.kind!r} sum to 1; {given}.")
+        if self.kind == "path" and self.weights[0] > 1:
+            raise BadInput(f"The place on a training's path lies between 0, its start, and 1, its end; {given}.")
+
+    @property
+    def name(self) -> str:
+        """The mix in a link; `parse_mix` reads it."""
+        weights, members = ",".join(map(_number, self.weights)), ",".join(quote(member, safe="") for member in self.members)
+        return f"{MIX}{self.kind}:{weights}:{members}"
+
+
+@dataclass(frozen=True)
+class MixIntervention(Intervention):
+    """An intervention that also multiplies the odds of attending to each virtual token, or in each layer.
+
+    `token_alphas`: one a virtual token; `layer_alphas`: one a layer, for every site; empty where nothing is multiplied.
+    """
+
+    token_alphas: tuple[float, ...] = ()
+    layer_alphas: tuple[float, ...] = ()
+
+    @property
+    def idle(self) -> bool:
+        """Whether it changes nothing."""
+        return super().idle and all(alpha == 1 for alpha in (*self.token_alphas, *self.layer_alphas))
+
+    def bias(self, site: str, layers: int, length: int) -> Tensor:
+        """What is added to the attention logits of one site's virtual tokens: (layers, length) fp32, -inf where hidden."""
+        added = super().bias(site, layers, length)
+        if self.layer_alphas:
+            added = added + torch.tensor(self.layer_alphas).log()[:, None]
+        return added + torch.tensor(self.token_alphas).log() if self.token_alphas else added
+
+    def check(self, prefix: Prefix) -> None:
+        """BadInput unless there is one α a virtual token and one a layer of each site."""
+        super().check(prefix)
+        if self.token_alphas and len(self.token_alphas) != prefix.length:
+            raise BadInput(f"The prefix has {prefix.length} virtual tokens; weights given: {len(self.token_alphas)}.")
+        for site, kv in prefix.past.items():
+            if self.layer_alphas and len(self.layer_alphas) != kv.shape[0]:
+                raise BadInput(
+                    f"The prefix has {kv.shape[0]} layers at the site {site!r}; weights given: {len(self.layer_alphas)}. "
+                    "Give one for each layer."
+                )
+
+
+def parse_mix(name: str) -> Mix:
+    """A mix from its name; BadInput where it is none."""
+    parts = name.split(":")
+    if len(parts) != 4 or f"{parts[0]}:" != MIX:
+        raise BadInput(f"{name!r} does not name a mix. Write mix:KIND:WEIGHTS:PREFIXES, such as mix:fade:0.5,0.5:one,two.")
+    try:
+        weights = tuple(float(weight) for weight in parts[2].split(",") if weight)
+    except ValueError as error:
+        raise BadInput(f"The weights of {name!r} are not numbers separated by commas: {parts[2]!r}.") from error
+    return Mix(parts[1], tuple(unquote(member) for member in parts[3].split(",")), weights)
+
+
+def mix_prefixes(mix: Mix, prefixes: Sequence[Prefix], path: Sequence[tuple[int, Prefix]] = ()) -> tuple[Prefix, Intervention]:
+    """The prefix of a mix and the intervention that goes with it, UNTOUCHED where it is a plain prefix.
+
+    `prefixes`: one a member, in order; `path`: of "path", the (update, prefix) that the training kept, from its start on.
+    Where one weight is 1 and the others are 0, the result is that prefix itself. Raises BadInput where the prefixes cannot be
+    mixed in this way, WrongBackbone where they belong to different models.
+    """
+    _check_alike(mix, prefixes)
+    return BUILDERS[mix.kind](mix, prefixes, path)
+
+
+def _fade(mix: Mix, prefixes: Sequence[Prefix], _path: Sequence[tuple[int, Prefix]]) -> tuple[Prefix, Intervention]:
+    parts = [(prefix, weight) for prefix, weight in zip(prefixes, mix.weights, strict=True) if weight > 0]
+    if len(parts) == 1:
+        return parts[0][0], UNTOUCHED
+    alphas = tuple(weight for prefix, weight in parts for _ in range(prefix.length))
+    return concatenate([prefix for prefix, _ in parts]), MixIntervention(token_alphas=alphas)
+
+
+def _join(_mix: Mix, prefixes: Sequence[Prefix], _path: Sequence[tuple[int, Prefix]]) -> tuple[Prefix, Intervention]:
+    return concatenate(prefixes), UNTOUCHED
+
+
+def _average(mix: Mix, prefixes: Sequence[Prefix], _path: Sequence[tuple[int, Prefix]]) -> tuple[Prefix, Intervention]:
+    _check_lengths(prefixes)
+    if 1 in mix.weights:
+        return prefixes[mix.weights.index(1)], UNTOUCHED
+    return _weighted_sum(list(zip(prefixes, mix.weights, strict=True))), UNTOUCHED
+
+
+def _interpolate(mix: Mix, prefixes: Sequence[Prefix], path: Sequence[tuple[int, Prefix]]) -> tuple[Prefix, Intervention]:
+    """Linear between the two kept updates around the place; the end is the run's own prefix, not the path's copy in fp16."""
+    if len(path) < 2:
+        raise BadInput(f"{mix.members[0]} kept no path through its training, so there is nothing to interpolate along.")
+    steps = sorted(path, key=lambda step: step[0])
+    prefixes_on_path = [prefix for _, prefix in steps[:-1]] + [prefixes[0]]
+    _check_lengths(prefixes_on_path)
+    updates, place = [update for update, _ in steps], mix.weights[0]
+    at = updates[0] + place * (updates[-1] - updates[0])
+    before = max(i for i, update in enumerate(updates) if update <= at)
+    if updates[before] == at:
+        return prefixes_on_path[before], UNTOUCHED
+    share = (at - updates[before]) / (updates[before + 1] - updates[before])
+    return _weighted_sum([(prefixes_on_path[before], 1 - share), (prefixes_on_path[before + 1], share)]), UNTOUCHED
+
+
+def _swap(_mix: Mix, prefixes: Sequence[Prefix], _path: Sequence[tuple[int, Prefix]]) -> tuple[Prefix, Intervention]:
+    _check_lengths(prefixes)
+    keys, values = prefixes
+    past = {site: torch.stack([kv[:, 0], values.past[site][:, 1]], 1) for site, kv in keys.past.items()}
+    return replace(keys, past=past), UNTOUCHED
+
+
+def _layers(mix: Mix, prefixes: Sequence[Prefix], _path: Sequence[tuple[int, Prefix]]) -> tuple[Prefix, Intervention]:
+    if all(weight == 1 for weight in mix.weights):
+        return prefixes[0], UNTOUCHED
+    intervention = MixIntervention(layer_alphas=mix.weights)
+    intervention.check(prefixes[0])
+    return prefixes[0], intervention
+
+
+BUILDERS: dict[str, Callable[[Mix, Sequence[Prefix], Sequence[tuple[int, Prefix]]], tuple[Prefix, Intervention]]] = {
+    "fade": _fade,
+    "join": _join,
+    "average": _average,
+    "path": _interpolate,
+    "swap": _swap,
+    "layers": _layers,
+}
+
+
+def concatenate(prefixes: Sequence[Prefix]) -> Prefix:
+    """The virtual tokens of all prefixes, one after another. A decoder-only model's text then begins after all of them."""
+    past = {site: torch.cat([prefix.past[site] for prefix in prefixes], 3) for site in prefixes[0].past}
+    return replace(prefixes[0], past=past)
+
+
+def _weighted_sum(parts: Sequence[tuple[Prefix, float]]) -> Prefix:
+    first = parts[0][0]
+    past = {site: torch.stack([weight * prefix.past[site] for prefix, weight in parts]).sum(0) for site in first.past}
+    return replace(first, past=past)
+
+
+def _check_alike(mix: Mix, prefixes: Sequence[Prefix]) -> None:
+    """One prefix a member, all of one model and all prefixes or all infixes."""
+    if len(prefixes) != len(mix.members):
+        raise BadInput(f"{mix.name} has {_count(len(mix.members), 'member')}; prefixes given: {len(prefixes)}.")
+    first = prefixes[0]
+    for name, prefix in zip(mix.members[1:], prefixes[1:], strict=True):
+        if prefix.fingerprint != first.fingerprint or _sizes(prefix) != _sizes(first):
+            raise WrongBackbone(
+                f"{mix.members[0]} belongs to {first.backbone}, and {name} to {prefix.backbone}. Mix prefixes of one model."
+            )
+        if prefix.infix != first.infix:
+            raise BadInput(f"{mix.members[0]} and {name} stand at different places of the input: one is an infix.")
+
+
+def _check_lengths(prefixes: Sequence[Prefix]) -> None:
+    lengths = [prefix.length for prefix in prefixes]
+    if len(set(lengths)) > 1:
+        raise BadInput(
+            f"The prefixes have {' and '.join(map(str, lengths))} virtual tokens, and this mix pairs them one by one. "
+            "Choose prefixes of one length, or cross-fade or join them."
+        )
+
+
+def _sizes(prefix: Prefix) -> dict[str, tuple[int, ...]]:
+    """Everything but the length: site -> (layers, kv_heads, head_dim)."""
+    return {site: (kv.shape[0], kv.shape[2], kv.shape[4]) for site, kv in prefix.past.items()}
+
+
+def _number(value: float) -> str:
+    """The shortest text that reads back as the number."""
+    return repr(float(value)).removesuffix(".0").replace("e+", "e")  # a plus is a space in a link
+
+
+def _count(number: int, one: str, several: str = "") -> str:
+    return f"{number} {one if number == 1 else several or one + 's'}"
