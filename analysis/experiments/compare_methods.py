@@ -77,7 +77,7 @@ def _train_seeds(first: Training, rows: TrainingData, rates: Sequence[float], se
         return
     begin = first.config.seed
     for seed in range(begin + 1, begin + seeds):
-        config = first.config.but(rate=run.config["rate"], seed=seed)
+        config = first.config.replace(rate=run.config["rate"], seed=seed)
         yield train_or_resume(replace(first, run_id=f"{first.run_id}-seed{seed}", config=config), rows)
 
 

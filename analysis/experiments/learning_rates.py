@@ -92,7 +92,7 @@ def tune_learning_rate(plan: Training, rates: Sequence[float], rows: TrainingDat
     place = Store(plan.store.folder / SEARCH_FOLDER / plan.run_id)
     tried: dict[float, Run] = {}
     for rate in sorted(set(rates)):
-        tried[rate] = train_or_resume(replace(plan, store=place, run_id=f"{rate:g}", config=plan.config.but(rate=rate)), rows)
+        tried[rate] = train_or_resume(replace(plan, store=place, run_id=f"{rate:g}", config=plan.config.replace(rate=rate)), rows)
         if rows.cancelled:
             return None
     losses = {rate: _loss(run) for rate, run in tried.items()}

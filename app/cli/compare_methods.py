@@ -75,7 +75,7 @@ def methods(args: argparse.Namespace) -> int:
     changes.pop("method", None)
     name = changes.pop("preset")
     plan = Training(backbone, task, TrainConfig(), store(), args.run, command_of(args), source=source.to_dict())
-    decode = paper_decoding(source.name).but(**overrides(args, DecodeConfig))
+    decode = paper_decoding(source.name).replace(**overrides(args, DecodeConfig))
     stop = threading.Event()
     stop_on_ctrl_c(stop, args)
     with tqdm(disable=args.json, unit="update", smoothing=0.05) as bar:

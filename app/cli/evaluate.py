@@ -77,7 +77,7 @@ def evaluate(args: argparse.Namespace) -> int:
             f"Cannot write {args.hyps}: it is a folder, or its folder does not exist. Give a file in a folder that does."
         )
     source = _source(args)
-    decode = paper_decoding(source.name).but(**overrides(args, DecodeConfig))
+    decode = paper_decoding(source.name).replace(**overrides(args, DecodeConfig))
     examples = _examples(args, source)
     result = _evaluated(args, source, examples, decode)
     if args.hyps:

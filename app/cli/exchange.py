@@ -54,7 +54,7 @@ def import_run(args: argparse.Namespace) -> int:
     store().check_free(args.run)
     backbone = load_backbone(args.backbone, args.device)
     checkpoint = read_foreign(Path(args.folder), backbone.spec)
-    learned = checkpoint.task.but(name=args.task, form=task(args.task).form) if args.task else checkpoint.task
+    learned = checkpoint.task.replace(name=args.task, form=task(args.task).form) if args.task else checkpoint.task
     learned = task(learned.name, args.layout, learned.form) if args.layout else learned
     run = keep_foreign(checkpoint, args.run, backbone, store(), learned, command_of(args))
     if args.json:

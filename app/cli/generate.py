@@ -68,7 +68,7 @@ def generate(args: argparse.Namespace) -> int:
     run = store().get(args.run) if args.run is not None else None
     form, source = read_input(args, run)  # a bad table is reported before the model is loaded
     defaults = usual_decoding(form)
-    decode = defaults.but(**{"min_new": min(defaults.min_new, changes.get("max_new", defaults.max_new))} | changes)
+    decode = defaults.replace(**{"min_new": min(defaults.min_new, changes.get("max_new", defaults.max_new))} | changes)
     backbone, loaded = load_backbone_and_run(args, form)
     learned = loaded.task if loaded else task_for(backbone, SUMMARIZATION if form == "article" else "e2e")
     model, prefix = (loaded.model, loaded.prefix) if loaded else (backbone.model, None)

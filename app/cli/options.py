@@ -134,4 +134,4 @@ def data_source(args: argparse.Namespace, **more: Any) -> DataSource:
     options |= {"group": args.topic_column, "topics": args.topics}
     options = {name: value for name, value in options.items() if value}
     data = args.data if not args.data or is_hub(args.data) else str(Path(args.data).resolve())
-    return DataSource.of(options | {"data": data or "", "skip_bad": args.skip_bad} | more)
+    return DataSource.from_dict(options | {"data": data or "", "skip_bad": args.skip_bad} | more)

@@ -81,7 +81,7 @@ def train(args: argparse.Namespace) -> int:
     from analysis.experiments.training_sampler import make_sampler
 
     training, examples, valid = _resumed(args) if args.resume else _new(args)
-    sampled = _sampled_example(DataSource.of(training.source), examples, valid)
+    sampled = _sampled_example(DataSource.from_dict(training.source), examples, valid)
     training.look = make_sampler(training.backbone, training.task, sampled)
     stop = threading.Event()
     stop_on_ctrl_c(stop, args)
@@ -106,7 +106,7 @@ def _resumed(args: argparse.Namespace) -> "tuple[Training, list[Example], list[E
     from core.training.trainer import resumed
 
     training = resumed(store(), args.run, lambda name: load_backbone(name, args.device))
-    return training, *_examples(args, DataSource.of(training.source))
+    return training, *_examples(args, DataSource.from_dict(training.source))
 
 
 def _new(args: argparse.Namespace) -> "tuple[Training, list[Example], list[Example]]":

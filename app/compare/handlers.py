@@ -174,7 +174,7 @@ class Handlers(TabHandlers):
         ticket = tickets.take(who, EXAMPLES)
         name, task = shown or (self.context.models.default, "")
         runs, form = {"prefix": prefix, "finetuned": finetuned}, self.context.catalog.input_format(task or "")
-        decode = usual_decoding(form).but(**_chosen(mode, seed, temperature, top_p))
+        decode = usual_decoding(form).replace(**_chosen(mode, seed, temperature, top_p))
         yield {page.stop: gr.update(interactive=True)} | self.report(who, "running", "Running all examples…", EXAMPLES)
         stopped = lambda: tickets.is_stopped(who, ticket, EXAMPLES)  # noqa: E731
         galleries = tell_all(self.context, self.context.models.backbone(name), form, runs, decode, stopped, f"{who} {EXAMPLES}")
@@ -226,7 +226,7 @@ class Handlers(TabHandlers):
         if given.form == "article":
             switched[self.page.note] = article_panels.note(backbone, self._learned(backbone, plan.chosen["prefix"]), given.source)
         sample = examples.matching(given.fields, given.form, given.source)
-        ask = Ask(given.source, plan.chosen["prefix"], plan.chosen["finetuned"], name, usual.but(**chosen), given.form)
+        ask = Ask(given.source, plan.chosen["prefix"], plan.chosen["finetuned"], name, usual.replace(**chosen), given.form)
         yield (
             self._begun(backbone, plan, {"prefix": prefix, "finetuned": finetuned}, given, sample)
             | switched

@@ -1,19 +1,19 @@
-"""Base of the settings classes. Unknown or bad fields are refused with a sentence that names them."""
+"""Base of the settings classes: an unknown field or a bad value raises BadConfig, in a sentence that names it."""
 
+import dataclasses
 import difflib
-from dataclasses import asdict, fields, replace
 from typing import Any, Self
 
 from core.errors import BadConfig
 
 
 class Config:
-    """Base of the settings classes: made from plain values, checked, turned back into plain values."""
+    """Base of the frozen settings classes: built from plain values, checked, and turned back into plain values."""
 
     @classmethod
-    def of(cls, values: dict[str, Any]) -> Self:
+    def from_dict(cls, values: dict[str, Any]) -> Self:
         """Build from a dict; BadConfig names an unknown field and the nearest known one."""
-        known = [field.name for field in fields(cls)]  # type: ignore[arg-type]
+        known = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
         for name in values:
             if name not in known:
                 near = difflib.get_close_matches(name, known, 1)
@@ -22,12 +22,12 @@ class Config:
         return cls(**values)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON."""
-        return asdict(self)  # type: ignore[call-overload]
+        """Return plain values, ready for JSON."""
+        return dataclasses.asdict(self)  # type: ignore[call-overload]
 
-    def but(self, **changes: Any) -> Self:
-        """A copy with some fields changed, checked again."""
-        return replace(self, **changes)  # type: ignore[type-var]
+    def replace(self, **changes: Any) -> Self:
+        """Return a copy with some fields changed; it is checked like a new one."""
+        return dataclasses.replace(self, **changes)  # type: ignore[type-var]
 
     def _check(self, ok: bool, name: str, rule: str) -> None:
         if not ok:

@@ -12,8 +12,8 @@ SUMMARY_DECODING = DecodeConfig(mode="beam", beams=6, min_new=11, max_new=62, le
 # makes its texts about as long as the references. (Texts from triples grow too long with it.)
 LONGER = 1.5
 TRIPLES_DECODING = DecodeConfig(no_repeat=6)
-TABLE_DECODING = TRIPLES_DECODING.but(length_penalty=LONGER)
-ARTICLE_DECODING = SUMMARY_DECODING.but(length_penalty=LONGER)
+TABLE_DECODING = TRIPLES_DECODING.replace(length_penalty=LONGER)
+ARTICLE_DECODING = SUMMARY_DECODING.replace(length_penalty=LONGER)
 
 
 def paper_decoding(task: str) -> DecodeConfig:

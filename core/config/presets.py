@@ -1,4 +1,4 @@
-"""Named settings: those of the paper, and those that serve smaller models and less time."""
+"""Named settings: those of the paper, and others for smaller models and less time."""
 
 from typing import Any
 
@@ -7,10 +7,10 @@ from core.config.train import TrainConfig
 from core.errors import BadConfig
 
 # `paper`: Table 5 of the paper (E2E row), meant for GPT-2-medium; its MLP of 512 is the official code's.
-# `fast`: what later work found quicker: direct parameters from real activations at a high rate.
-# `mini`: what was chosen on validation for the bundled backbone.
-# `demo`: half a minute on the bundled tables; so few updates want a high rate.
-# `low`: low data (paper §6.3 and A.1): 400 updates at most, 100 of them warm-up, the best by validation kept; begins with words.
+# `fast`: what later work found faster: direct parameters, initialized with real activations, at a high rate.
+# `mini`: chosen on validation data for the bundled backbone.
+# `demo`: half a minute on the bundled tables; so few updates need a high rate.
+# `low`: low data (paper §6.3 and A.1): at most 400 updates, 100 of them warm-up, initialized with words; the best by validation.
 PRESETS: dict[str, dict[str, Any]] = {
     "paper": dict(length=5, mlp=512, init="random", rate=8e-5, epochs=5.0, batch=10, reduction="sentence"),
     "fast": dict(length=10, mlp=0, init="words", rate=5e-3, epochs=5.0, batch=10, reduction="token"),
@@ -18,7 +18,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "demo": dict(length=10, rate=3e-2, updates=100, batch=10, validate_every=20, save_every=25, watch=10),
     "low": dict(length=10, rate=2e-2, updates=400, warmup=100, batch=10, validate_every=20, save_every=50, watch=40),
 }
-# What each task has otherwise. `paper`: Table 5, XSUM (its MLP is the official code's), for BART-large.
+# What differs for a task. `paper`: Table 5, XSUM (its MLP is the official code's), for BART-large.
 TASK_PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "summarization": {
         "paper": dict(length=200, mlp=800, rate=5e-5, epochs=30.0, batch=14),
@@ -39,4 +39,4 @@ def preset(name: str, method: str = "prefix", task: str = "", **changes: Any) ->
         raise BadConfig(f"There is no preset {name!r}. Known: {', '.join(PRESETS)}.")
     values = PRESETS[name] | TASK_PRESETS.get(task, {}).get(name, {}) | method_info(method).presets.get(name, {})
     values |= {key: value for key, value in changes.items() if value is not None}
-    return TrainConfig.of({"method": method, "preset": name} | values)
+    return TrainConfig.from_dict({"method": method, "preset": name} | values)

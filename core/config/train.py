@@ -7,20 +7,21 @@ from core.config.base import Config
 
 @dataclass(frozen=True)
 class TrainConfig(Config):
-    """How a method is trained.
+    """How a method is trained. Raises BadConfig for a value out of range.
 
-    Fields of prefix-tuning: `length` (virtual tokens P), `mlp` (hidden size of the reparametrisation,
-    paper §4.3; 0 trains the keys and values directly), `init` ("random", "zeros" or "words") and
-    `init_words`. Embedding-only tuning and infix-tuning have the same. Of fine-tuning the top layers: `layers`, how many blocks.
-    Of adapters: `bottleneck`, or `share` of the backbone's parameters (0.03 for 3 %), or neither, and they come near to
-    what a prefix of `length` stores. Of LoRA: `rank` and `lora_alpha`. In-context learning trains nothing: `instruction` and
-    up to `shots` examples stand before the input, or the text `context`.
+    Of methods that train virtual tokens: `length`, how many (P); `mlp`, the hidden size of the reparametrization (paper §4.3; 0
+    trains the keys and values directly); `init`, "random", "zeros" or "words", and `init_words`.
+    Of the top layers: `layers`, how many blocks.
+    Of adapters: `bottleneck`, or `share` of the backbone's parameters (0.03 for 3 %); with neither, as large as a prefix of
+    `length`. Of LoRA: `rank` and `lora_alpha`.
+    Of in-context learning: `instruction` and up to `shots` examples, or the whole text, `context`.
+    core/config/methods.py says which method has which.
 
-    `reduction`: "token" is the mean over target tokens, "sentence" the sum per sentence,
-    averaged over the batch. `updates` > 0 ends after so many updates, whatever `epochs` says.
-    `patience` > 0 ends after so many validations without a lower loss; `save_every` updates a checkpoint is written.
-    Every `watch` updates one fixed example is told and noted beside the losses (0: never).
-    `autocast`: "auto" uses bf16 where the device is fast in it.
+    `rate`: peak learning rate. `updates` > 0 ends the training after that many updates, whatever `epochs` says. `batch`: examples
+    per batch; `accumulate` batches make an update. `reduction`: "token" is the mean over target tokens, "sentence" the sum per
+    sentence, averaged over the batch. `autocast`: "auto" uses bf16 where the device is fast in it. `checkpointing`: of gradients.
+    `patience` > 0 ends the training after that many validations without a lower loss. A checkpoint is written every `save_every`
+    updates, and one fixed example is generated every `watch` updates (0: never).
     """
 
     method: str = "prefix"

@@ -127,7 +127,7 @@ def _lora_adapter(run: Run) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The same of LoRA: PEFT puts its own name before a module's, and leaves out the adapter's ("default")."""
     stored = read_weights(run)
     modules = {name.split(".lora_")[0].rsplit(".", 1)[-1] for name in stored}
-    config = LoraMethod.config_from_tensors(TrainConfig.of(run.config), stored)
+    config = LoraMethod.config_from_tensors(TrainConfig.from_dict(run.config), stored)
     tensors = {f"base_model.model.{name.replace('.default.', '.')}": tensor for name, tensor in stored.items()}
     return tensors, {
         "peft_type": "LORA",

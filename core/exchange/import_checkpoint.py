@@ -127,7 +127,7 @@ def _our_note(folder: Path, spec: BackboneSpec) -> Task | None:
             f"({spec.fingerprint}). Give the model that it was trained on with --backbone."
         )
     try:
-        return Task.of(form)  # type: ignore[arg-type]  # it checks what it is given
+        return Task.from_dict(form)  # type: ignore[arg-type]  # it checks what it is given
     except (BadConfig, TypeError) as error:
         raise BadInput(
             f'The "task" in {path} is not one that an export writes ({_line(error)}). Delete the file, or export the run again.'

@@ -55,7 +55,7 @@ class AdapterMethod(WeightMethod):
         bias = next((tensor for name, tensor in tensors.items() if name.endswith(".adapter.down.bias")), None)
         if bias is None or not bias.numel():
             raise BadInput(f"The file of weights holds no adapter. {HINT}")
-        return config.but(bottleneck=bias.numel())
+        return config.replace(bottleneck=bias.numel())
 
 
 def _adapter_hook(block: nn.Module, inputs: Any, output: Any) -> Any:

@@ -39,7 +39,7 @@ class LoraMethod(WeightMethod):
         matrix = next((tensor for name, tensor in tensors.items() if ".lora_A." in name and tensor.ndim == 2), None)
         if matrix is None or not matrix.numel():
             raise BadInput(f"The file of weights holds no LoRA matrices. {HINT}")
-        return config.but(rank=len(matrix))
+        return config.replace(rank=len(matrix))
 
 
 def lora_targets(backbone: Backbone) -> list[str]:

@@ -30,7 +30,7 @@ def parameter_counts(backbone: Backbone, config: TrainConfig) -> ParameterCounts
         model = type(backbone.model)(backbone.model.config)
         prepare(model)
         bare = Backbone(backbone.spec, model.requires_grad_(False), backbone.tokenizer, torch.device("meta"))
-        method = new_method(bare, config.but(init="random"))  # the initialization changes no count
+        method = new_method(bare, config.replace(init="random"))  # the initialization changes no count
         trained = sum(weight.numel() for weight in method.parameters())
         stored = sum(tensor.numel() for tensor in method.tensors().values())
     return ParameterCounts(trained, stored, backbone.spec.parameters)

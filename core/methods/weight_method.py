@@ -79,7 +79,7 @@ class WeightMethod:
     def load(cls, run: Run, backbone: Backbone) -> LoadedMethod:
         """Return the model with the run's weights, frozen; BadInput where they are damaged or do not fit."""
         tensors = read_weights(run)
-        model = cls.build(backbone, cls.config_from_tensors(TrainConfig.of(run.config), tensors))
+        model = cls.build(backbone, cls.config_from_tensors(TrainConfig.from_dict(run.config), tensors))
         _fill({name: weight for name, weight in model.named_parameters() if weight.requires_grad}, tensors, run.id)
         return LoadedMethod(model.requires_grad_(False).eval())
 

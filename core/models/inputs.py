@@ -36,11 +36,11 @@ def task_for(backbone: Backbone, name: str, layout: str = "newline", form: str =
     `cut`: see Task; unless given, articles are cut at 512 tokens and nothing else is.
     """
     plain = task(name, layout, form)
-    plain = plain.but(cut=cut if cut is not None else CUT if plain.form == "article" else 0)
+    plain = plain.replace(cut=cut if cut is not None else CUT if plain.form == "article" else 0)
     if backbone.opening is None:
         return plain
     before, after = (backbone.tokenizer.decode(ids, skip_special_tokens=False) for ids in special_form(backbone.tokenizer))
-    return plain.but(lead=before, separator=after, target_lead="", end=backbone.tokenizer.eos_token)
+    return plain.replace(lead=before, separator=after, target_lead="", end=backbone.tokenizer.eos_token)
 
 
 def read_source(backbone: Backbone, task: Task, source: str, infix: bool = False) -> Source:

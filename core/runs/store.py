@@ -171,7 +171,7 @@ class Store:
             values = json.loads(path.read_text(encoding="utf-8"))
             if not isinstance(values, dict):
                 raise ValueError("it is no JSON object")
-            task = Task.of(values.pop("task"))
+            task = Task.from_dict(values.pop("task"))
             if values.pop("id") != folder.name:
                 raise ValueError("the id inside is another one")
             _check_kinds(values)

@@ -217,7 +217,7 @@ class BeamQueue:
         similar = [
             sequence
             for sequence in self.waiting
-            if sequence.model is first.model and sequence.decode == first.decode.but(seed=sequence.decode.seed)
+            if sequence.model is first.model and sequence.decode == first.decode.replace(seed=sequence.decode.seed)
         ]
         return similar[: max(1, self.limit // first.decode.beams)]
 

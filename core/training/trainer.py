@@ -101,7 +101,7 @@ class Training:
         loss = evaluate_loss(method, rows, self.config) if rows else None
         seconds = time.monotonic() - began
         run = described(self, self.store.new_folder(self.run_id), "done", method, {}, seconds=seconds, valid_loss=loss)
-        run = replace(run, config=self.config.but(context=text).to_dict(), bytes=len(text.encode()))
+        run = replace(run, config=self.config.replace(context=text).to_dict(), bytes=len(text.encode()))
         save_tensors({}, run.weights)
         save_run(run)
         return run
@@ -136,7 +136,7 @@ def resumed(store: Store, run_id: str, backbone: Callable[[str], Backbone]) -> T
     store.check_own(run_id)
     try:
         state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
-        config, form = TrainConfig.of(state["config"]), Task.of(state["task"])
+        config, form = TrainConfig.from_dict(state["config"]), Task.from_dict(state["task"])
         name, fingerprint = state["backbone"], state["fingerprint"]
         rest = {key: state[key] for key in ("command", "half", "source")}
     except FileNotFoundError as error:

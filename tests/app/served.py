@@ -18,7 +18,7 @@ fast = BatchScheduler._decode
 class ToItsFullLength(Engine):
     def submit(self, model, backbone, request, decode, caller=""):
         sampled = decode.mode == "sample"
-        return super().submit(model, backbone, request, decode.but(min_new=decode.max_new) if sampled else decode, caller)
+        return super().submit(model, backbone, request, decode.replace(min_new=decode.max_new) if sampled else decode, caller)
 
 
 def slow(scheduler, batch, rows):

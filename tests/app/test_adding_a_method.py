@@ -69,7 +69,7 @@ def test_a_new_method_trains_and_is_found_everywhere(scale, folder, tmp_path, ca
     backbone = context.models.backbone(context.models.default)
     loaded = context.models.load(run.id, backbone)
     assert loaded.prefix is None and loaded.model is not backbone.model
-    counts = parameter_counts(backbone, TrainConfig.of(run.config))
+    counts = parameter_counts(backbone, TrainConfig.from_dict(run.config))
     assert (counts.trained, counts.stored) == (STORED, STORED)
 
     choices = context.catalog.choices(tuple(METHODS), backbone)

@@ -60,7 +60,7 @@ def test_a_person_reads_a_table_told_without_a_phrase_twice():
     request = Request(small.encode("name : The Eagle | near : The Mill\n"))
 
     def said_again(decode: DecodeConfig) -> int:
-        ids = generate(small.model, small, [request], decode.but(max_new=60, min_new=60))[0].ids
+        ids = generate(small.model, small, [request], decode.replace(max_new=60, min_new=60))[0].ids
         phrases = [tuple(ids[start : start + 6]) for start in range(len(ids) - 5)]
         return len(phrases) - len(set(phrases))
 
@@ -74,7 +74,7 @@ def test_beams_for_a_person_do_not_end_early():
     tables = [f"name : {name} | Type : pub | food : Indian | price : cheap | area : riverside | near : Cotto" for name in names]
 
     def written(decode: DecodeConfig) -> int:
-        return sum(map(len, outputs(run.model, small, run.task, run.prefix, tables, decode.but(mode="beam"))))
+        return sum(map(len, outputs(run.model, small, run.task, run.prefix, tables, decode.replace(mode="beam"))))
 
     usual = usual_decoding("table")
-    assert written(usual) > written(usual.but(length_penalty=1.0))
+    assert written(usual) > written(usual.replace(length_penalty=1.0))

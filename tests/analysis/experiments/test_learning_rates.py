@@ -41,7 +41,7 @@ def test_a_grid_that_was_stopped_goes_on_and_its_best_is_the_run(plan):
         tune_learning_rate(plan, RATES, ROWS).created == run.created
         and train_or_resume(plan, ROWS, ("rate",)).created == run.created
     )
-    for other in (plan.config.but(updates=5), plan.config.but(length=3)):
+    for other in (plan.config.replace(updates=5), plan.config.replace(length=3)):
         with pytest.raises(StoreError, match="other settings"):
             tune_learning_rate(Training(plan.backbone, plan.task, other, plan.store, "mine"), RATES, ROWS)
     with pytest.raises(StoreError, match="rows is 6, asked for is 5"):
@@ -50,7 +50,7 @@ def test_a_grid_that_was_stopped_goes_on_and_its_best_is_the_run(plan):
 
 def test_every_seed_takes_the_chosen_rate_and_a_rate_that_runs_away_is_not_chosen(plan):
     made = list(
-        run_comparison(plan, ["finetune", "in_context"], lambda method: plan.config.but(method=method), ROWS, EXAMPLES[:1],
+        run_comparison(plan, ["finetune", "in_context"], lambda method: plan.config.replace(method=method), ROWS, EXAMPLES[:1],
                DecodeConfig(max_new=2), (1e-3, 9.0), 2)
     )  # fmt: skip
     runs = [trial.run for trial in made[1:]]

@@ -246,11 +246,11 @@ def test_a_source_of_data_comes_back_from_plain_values(tmp_path: Path) -> None:
     (tmp_path / "train.jsonl").write_text(jsonl(*[ROW | {"triples": [[str(n), "is", "x"]]} for n in range(9)], {"triples": []}))
     (tmp_path / "dev.jsonl").write_text(jsonl(ROW))
     given = DataSource("webnlg", str(tmp_path), rows=3, skip_bad=True)
-    again = DataSource.of(json.loads(json.dumps(given.to_dict())))
+    again = DataSource.from_dict(json.loads(json.dumps(given.to_dict())))
     skipped: list[str] = []
     examples, valid = again.load_train_valid(skipped)
     assert again == given and again.task_form == "webnlg"
     assert [row.source for row in examples] == [f" | {n} : is : x" for n in (0, 3, 6)]
     assert valid[0].targets == TEXTS and len(skipped) == 1 and "line 10" in skipped[0]
-    bundled = DataSource.of({"data": "", "rows": 0})  # as runs that were begun before sets had names
+    bundled = DataSource.from_dict({"data": "", "rows": 0})  # as runs that were begun before sets had names
     assert bundled.name == "records" and all(bundled.load_train_valid([]))

@@ -49,11 +49,13 @@ def test_no_repeat_writes_no_so_many_tokens_twice(tiny, mode):
     decode = DecodeConfig(mode=mode, max_new=40, min_new=40)
     plain = generate(tiny.model, tiny, [request(tiny)], decode)[0].ids
     assert len(set(plain)) < 40
-    once = generate(tiny.model, tiny, [request(tiny)], decode.but(no_repeat=1))[0].ids
+    once = generate(tiny.model, tiny, [request(tiny)], decode.replace(no_repeat=1))[0].ids
     assert len(set(once)) == len(once) == 40
-    first = decode.but(max_new=1, min_new=1)
+    first = decode.replace(max_new=1, min_new=1)
     said = Request([*tiny.encode("name : Alda"), *range(40, 240)])  # what stands before the text does not count
-    assert generate(tiny.model, tiny, [said], first.but(no_repeat=1))[0].ids == generate(tiny.model, tiny, [said], first)[0].ids
+    assert (
+        generate(tiny.model, tiny, [said], first.replace(no_repeat=1))[0].ids == generate(tiny.model, tiny, [said], first)[0].ids
+    )
 
 
 def test_stream_is_what_generate_returns(tiny):
@@ -148,9 +150,9 @@ def test_next_word_is_a_distribution_that_a_prefix_changes(tiny):
 )
 def test_bad_settings_are_named(field, value):
     with pytest.raises(BadConfig, match=field):
-        DecodeConfig.of({field: value})
+        DecodeConfig.from_dict({field: value})
 
 
 def test_an_unknown_setting_is_refused_with_the_nearest_known():
     with pytest.raises(BadConfig, match=r"'temprature'.*Did you mean 'temperature'"):
-        DecodeConfig.of({"temprature": 1})
+        DecodeConfig.from_dict({"temprature": 1})

@@ -76,7 +76,7 @@ def test_training_sees_what_generation_sees(tiny):
         method.module.past["decoder"].copy_(with_infix.prefix.past["decoder"])
     (row,) = encode_rows(tiny, TASK, [example], 4, infix=True)
     assert row.split == len(tiny.encode(example.source)) and list(row.prompt) == with_infix.prompt_ids
-    whole = new_method(tiny, PLAIN.but(method="finetune"))
+    whole = new_method(tiny, PLAIN.replace(method="finetune"))
     expected = evaluate_loss(whole, [Row(tuple(plain.prompt_ids), row.answer)], PLAIN)
     short = encode_rows(tiny, TASK, EXAMPLES[4:5], 4, infix=True)
     assert evaluate_loss(method, [row], PLAIN) == pytest.approx(expected, rel=1e-5)
@@ -87,7 +87,7 @@ def test_training_sees_what_generation_sees(tiny):
 
 @pytest.mark.parametrize("changes", [{"mlp": 8}, {"checkpointing": True}])
 def test_every_virtual_token_learns(tiny, changes):
-    config = PLAIN.but(updates=2, batch=10, rate=1e-2, **changes)
+    config = PLAIN.replace(updates=2, batch=10, rate=1e-2, **changes)
     method = new_method(tiny, config)
     before = method.tensors()["decoder"]
     list(train(method, encode_rows(tiny, TASK, EXAMPLES, 4, infix=True), [], config))
@@ -99,4 +99,4 @@ def test_it_is_refused_where_it_would_be_taken_for_a_prefix(tiny, bart):
         PrefixState.of([Prefix(random_prefix(tiny, 2).past, infix=True)], tiny.device, tiny.dtype)
     for method, said in (("infix", "Infix-tuning"), ("embedding", "Embedding-only")):
         with pytest.raises(NotSupported, match=f"{said}.* does not fit tiny-bart, an encoder-decoder"):
-            new_method(bart, PLAIN.but(method=method))
+            new_method(bart, PLAIN.replace(method=method))

@@ -175,7 +175,7 @@ def test_a_model_in_bf16_is_trained_in_fp32_and_served_in_bf16(tmp_path, tiny_fo
     assert {weight.dtype for weight in served.model.parameters()} <= {torch.bfloat16} | (
         {torch.float32} if method == "lora" else set()
     )
-    assert told(served, half, DECODES[0].but(max_new=3), 1)
+    assert told(served, half, DECODES[0].replace(max_new=3), 1)
 
 
 def test_more_layers_than_there_are_is_refused(backbone):
@@ -198,7 +198,7 @@ def test_it_begins_at_the_frozen_model_and_every_parameter_of_its_own_learns(mod
     frozen = new_method(backbone, TrainConfig(method="finetune"))
     assert evaluate_loss(made, rows, PLAIN) == pytest.approx(evaluate_loss(frozen, rows, PLAIN), rel=1e-6)
     before = made.tensors()
-    list(train(made, rows, [], PLAIN.but(updates=2, batch=10, rate=1e-2)))
+    list(train(made, rows, [], PLAIN.replace(updates=2, batch=10, rate=1e-2)))
     assert all((before[name] != tensor).any() for name, tensor in made.tensors().items())
 
 

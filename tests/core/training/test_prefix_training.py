@@ -36,7 +36,7 @@ def loss_and_grads(method, rows, config):
 
 @pytest.mark.parametrize("mlp", [0, 16])
 def test_gradients_reach_every_prefix_parameter_and_no_weight_of_the_model(tiny, mlp):
-    method = new_method(tiny, PREFIX.but(mlp=mlp))
+    method = new_method(tiny, PREFIX.replace(mlp=mlp))
     _, grads = loss_and_grads(method, encode_rows(tiny, TASK, EXAMPLES, 4), PREFIX)
     assert all(grad.abs().flatten(1).amax(1).min() > 0 for grad in grads if grad.ndim > 1)
     assert all(weight.grad is None for weight in tiny.model.parameters())
@@ -49,7 +49,7 @@ def test_every_virtual_token_of_every_layer_gets_a_gradient(tiny):
 
 
 def test_loss_counts_the_answer_only_and_equals_the_model_called_plainly(tiny):
-    config = PREFIX.but(method="finetune")
+    config = PREFIX.replace(method="finetune")
     method = new_method(tiny, config)
     rows = encode_rows(tiny, TASK, EXAMPLES[:3], 0)
     expected = 0.0
@@ -72,7 +72,7 @@ def test_positions_start_after_the_prefix(tiny):
         method.module.past["decoder"].copy_(text_past(tiny, ids)["decoder"])
     rows = encode_rows(tiny, TASK, EXAMPLES[:2], 4)
     typed = [type(row)(tuple(ids) + row.prompt, row.answer) for row in rows]
-    plain = new_method(tiny, PREFIX.but(method="finetune"))
+    plain = new_method(tiny, PREFIX.replace(method="finetune"))
     assert evaluate_loss(method, rows, PREFIX) == pytest.approx(evaluate_loss(plain, typed, PREFIX), rel=1e-5)
 
 
@@ -80,7 +80,7 @@ def test_positions_start_after_the_prefix(tiny):
 def test_checkpointed_gradients_are_equal(tiny, name):
     from core.training.loop import _modes
 
-    config = PREFIX.but(method=name)
+    config = PREFIX.replace(method=name)
     method, rows = new_method(tiny, config), encode_rows(tiny, TASK, EXAMPLES, 4)
     plain = loss_and_grads(method, rows, config)
     calls = []
@@ -100,7 +100,7 @@ def test_checkpointed_gradients_are_equal(tiny, name):
 def test_what_an_update_puts_in_place_changes_no_gradient_and_is_taken_back(tiny, name, autocast):
     from core.training.loop import _backward, _swaps
 
-    config, cpu = PREFIX.but(method=name, layers=1, autocast=autocast), torch.device("cpu")
+    config, cpu = PREFIX.replace(method=name, layers=1, autocast=autocast), torch.device("cpu")
     method, rows = new_method(tiny, config), encode_rows(tiny, TASK, EXAMPLES, 4)
     swaps, found = _swaps(method.model, config), []
     assert {attribute for _, attribute, _, _ in swaps} == ({"act", "weight"} if autocast == "on" else {"act"})
@@ -119,7 +119,7 @@ def test_what_an_update_puts_in_place_changes_no_gradient_and_is_taken_back(tiny
 def test_accumulation_equals_one_large_batch(tiny, reduction):
     from core.training.loop import _backward
 
-    rows, config = encode_rows(tiny, TASK, EXAMPLES, 4), PREFIX.but(reduction=reduction)
+    rows, config = encode_rows(tiny, TASK, EXAMPLES, 4), PREFIX.replace(reduction=reduction)
     cpu, results = torch.device("cpu"), []
     for parts in ([rows], [rows[:3], rows[3:]]):
         method = new_method(tiny, config)
@@ -138,7 +138,7 @@ def test_padding_changes_nothing(tiny):
 
 @pytest.mark.parametrize("init", ["random", "words"])
 def test_folded_mlp_equals_the_mlp(tiny, init):
-    method = new_method(tiny, PREFIX.but(mlp=16, init=init, init_words="table"))
+    method = new_method(tiny, PREFIX.replace(mlp=16, init=init, init_words="table"))
     folded = Prefix({site: kv.clone() for site, kv in method.tensors().items()})
     request, decode = Request(tiny.encode("name : Alda\n"), folded), DecodeConfig(max_new=8)
     with method.attach(1), torch.no_grad():
@@ -154,7 +154,7 @@ def test_folded_mlp_equals_the_mlp(tiny, init):
 def test_words_start_the_prefix_at_the_models_own_activations(tiny):
     from core.prefix.prefix import text_past
 
-    method = new_method(tiny, PREFIX.but(init="words", init_words="ab", length=5))
+    method = new_method(tiny, PREFIX.replace(init="words", init_words="ab", length=5))
     assert torch.equal(method.tensors()["decoder"], text_past(tiny, tiny.encode("ababa"))["decoder"])
 
 
@@ -189,14 +189,14 @@ def test_saved_equals_loaded(tmp_path, tiny_folder):
 def test_training_leaves_the_shared_backbone_alone(tiny):
     before = copy.deepcopy(tiny.model.state_dict())
     for name in ("prefix", "finetune"):
-        config = PREFIX.but(method=name, updates=3)
+        config = PREFIX.replace(method=name, updates=3)
         list(train(new_method(tiny, config), encode_rows(tiny, TASK, EXAMPLES, 4), [], config))
     assert all(torch.equal(before[name], value) for name, value in tiny.model.state_dict().items())
 
 
 def test_same_seed_same_prefix(tiny):
     def trained():
-        config = PREFIX.but(updates=4, mlp=8, seed=3)
+        config = PREFIX.replace(updates=4, mlp=8, seed=3)
         method = new_method(tiny, config)
         list(train(method, encode_rows(tiny, TASK, EXAMPLES, 4), [], config))
         return method.tensors()["decoder"]
@@ -205,7 +205,7 @@ def test_same_seed_same_prefix(tiny):
 
 
 def test_stop_keeps_what_there_is(tmp_path, tiny):
-    config = PREFIX.but(updates=50, validate_every=5)
+    config = PREFIX.replace(updates=50, validate_every=5)
     training, seen = Training(tiny, TASK, config, Store(tmp_path), "stopped"), []
     for step in training.steps(EXAMPLES, EXAMPLES[:2], lambda: len(seen) >= 12):
         seen.append(step)
@@ -216,7 +216,7 @@ def test_stop_keeps_what_there_is(tmp_path, tiny):
 
 
 def test_the_best_by_validation_is_kept(tmp_path, tiny):
-    config = PREFIX.but(updates=20, validate_every=5, rate=0.5)
+    config = PREFIX.replace(updates=20, validate_every=5, rate=0.5)
     training = Training(tiny, TASK, config, Store(tmp_path), "best")
     losses = [step.valid_loss for step in training.steps(EXAMPLES, EXAMPLES[:3]) if step.valid_loss is not None]
     assert training.run.valid_loss == min(losses)
@@ -226,7 +226,7 @@ def test_the_best_by_validation_is_kept(tmp_path, tiny):
 
 
 def test_a_loss_that_is_no_number_ends_the_run_and_says_so(tmp_path, tiny):
-    training = Training(tiny, TASK, PREFIX.but(rate=10, clip=0, updates=200, length=4), Store(tmp_path), "wild")
+    training = Training(tiny, TASK, PREFIX.replace(rate=10, clip=0, updates=200, length=4), Store(tmp_path), "wild")
     method_rows = EXAMPLES
     original = torch.nn.functional.cross_entropy
     calls = []

@@ -39,7 +39,7 @@ def gone_on(tiny, store, run_id):
 
 @pytest.mark.parametrize("changes", [{"mlp": 8}, {"mlp": 0}, {"method": "finetune"}, {"accumulate": 2}])
 def test_a_stopped_run_goes_on_to_the_same_bits(tiny, tmp_path, changes):
-    config = CONFIG.but(**changes)
+    config = CONFIG.replace(**changes)
     whole = trained(tiny, tmp_path, "whole", config)
     assert trained(tiny, tmp_path, "parts", config, stop_after=7).status == "cancelled"
     training, steps = gone_on(tiny, tmp_path, "parts")
@@ -64,7 +64,7 @@ from core.training.trainer import Training
 from core.config.train import TrainConfig
 from tests.support.tiny_models import EXAMPLES
 from pathlib import Path
-config = TrainConfig.of({CONFIG.but(updates=20000).to_dict()!r})
+config = TrainConfig.from_dict({CONFIG.replace(updates=20000).to_dict()!r})
 data = EXAMPLES, EXAMPLES[:3]
 store = Store(Path({str(tmp_path / "store")!r}))
 training = Training(load_backbone({str(folder)!r}, "cpu"), task("e2e"), config, store, "killed")
@@ -121,7 +121,7 @@ def test_a_full_disk_is_one_sentence_and_the_store_stays_readable(tiny, tmp_path
 
 
 def test_early_stopping_ends_after_patience_runs_out(tiny, tmp_path):
-    config = CONFIG.but(updates=400, rate=5.0, clip=0, validate_every=2, patience=3)
+    config = CONFIG.replace(updates=400, rate=5.0, clip=0, validate_every=2, patience=3)
     run = trained(tiny, tmp_path, "patient", config)
     losses = [line.split(",")[2] for line in (run.folder / "steps.csv").read_text().splitlines()[1:]]
     losses = [float(loss) for loss in losses if loss]
@@ -140,9 +140,9 @@ def test_a_gradient_that_is_no_number_changes_nothing(tiny, tmp_path, monkeypatc
 
     monkeypatch.setattr(core.train.nn.utils, "clip_grad_norm_", broken)
     with pytest.raises(TrainingFailed, match="What was learned before is kept"):
-        trained(tiny, tmp_path, "nan", CONFIG.but(validate_every=100))
+        trained(tiny, tmp_path, "nan", CONFIG.replace(validate_every=100))
     monkeypatch.undo()
-    five = trained(tiny, tmp_path, "five", CONFIG.but(validate_every=100), stop_after=5)
+    five = trained(tiny, tmp_path, "five", CONFIG.replace(validate_every=100), stop_after=5)
     failed = Store(tmp_path).get("nan")
     assert failed.status == "failed"
     assert torch.equal(load_run(failed, tiny).prefix.past["decoder"], load_run(five, tiny).prefix.past["decoder"])

@@ -32,13 +32,13 @@ def test_one_example_is_told_at_the_start_on_the_way_and_at_the_end(tiny, tmp_pa
 
 
 def test_watching_changes_nothing_of_what_is_learned(tiny, tmp_path):
-    watched, blind = train(tiny, tmp_path, "watched"), train(tiny, tmp_path, "blind", CONFIG.but(watch=0))
+    watched, blind = train(tiny, tmp_path, "watched"), train(tiny, tmp_path, "blind", CONFIG.replace(watch=0))
     assert watched.weights.read_bytes() == blind.weights.read_bytes()
     assert not (blind.folder / NAME).exists()
 
 
 def test_a_fine_tuned_copy_is_watched_too_with_checkpointing(tiny, tmp_path):
-    run = train(tiny, tmp_path, "f", CONFIG.but(method="finetune", checkpointing=True))
+    run = train(tiny, tmp_path, "f", CONFIG.replace(method="finetune", checkpointing=True))
     assert len(looks(run.folder)) == 4 and "mass" not in looks(run.folder)[0]
     assert tiny.model.training is False
 

@@ -55,7 +55,7 @@ def test_what_looks_like_a_special_token_in_an_article_is_text(bart, task):
 
 
 def test_a_long_article_is_cut_and_says_where(bart, task):
-    source = read_source(bart, task.but(cut=20), "Zürich " * 10)
+    source = read_source(bart, task.replace(cut=20), "Zürich " * 10)
     assert (len(source.ids), source.tokens, source.kept, source.is_cut) == (20, 80, 18, True)
     assert ("Zürich " * 10)[: source.end] == "Zürich Zürich Zü"  # the last letter in part
     assert not read_source(bart, task, "short").is_cut
@@ -64,7 +64,7 @@ def test_a_long_article_is_cut_and_says_where(bart, task):
 
 @pytest.mark.parametrize("mlp", [0, 16])
 def test_gradients_reach_every_prefix_parameter_at_every_site(bart, rows, mlp):
-    method = new_method(bart, CONFIG.but(mlp=mlp))
+    method = new_method(bart, CONFIG.replace(mlp=mlp))
     _, grads = loss_and_grads(method, rows)
     assert len(grads) == (3 if not mlp else 3 * 5)
     assert all(grad.abs().flatten(1).amax(1).min() > 0 for grad in grads if grad.ndim > 1)
@@ -82,7 +82,7 @@ def test_the_loss_is_the_models_own(bart, bart_folder, rows):
             logits = plain(input_ids=torch.tensor([row.prompt]), labels=labels).logits
         picked = logits.log_softmax(-1).gather(-1, labels[..., None])[0, len(row.opening) - 1 :]
         expected -= picked.sum().item()
-    method = new_method(bart, CONFIG.but(method="finetune"))
+    method = new_method(bart, CONFIG.replace(method="finetune"))
     assert loss_and_grads(method, rows)[0] == pytest.approx(expected, rel=1e-5)
 
 
@@ -94,7 +94,7 @@ def test_padding_changes_nothing(bart, rows):
 
 @pytest.mark.parametrize("name", ["prefix", "finetune"])
 def test_checkpointed_gradients_are_equal(bart, rows, name):
-    config = CONFIG.but(method=name)
+    config = CONFIG.replace(method=name)
     method, calls = new_method(bart, config), []
     plain = loss_and_grads(method, rows, config)
     hook = method.model.model.encoder.layers[0].self_attn.register_forward_hook(lambda *_: calls.append(1))
@@ -120,7 +120,7 @@ def test_accumulation_equals_one_large_batch(bart, rows):
 
 @pytest.mark.parametrize("init", ["random", "words", "zeros"])
 def test_folded_mlp_equals_the_mlp(bart, rows, init):
-    method = new_method(bart, CONFIG.but(mlp=16, init=init, init_words="news"))
+    method = new_method(bart, CONFIG.replace(mlp=16, init=init, init_words="news"))
     direct = new_method(bart, CONFIG)
     with torch.no_grad():
         for site, kv in method.tensors().items():
@@ -130,7 +130,7 @@ def test_folded_mlp_equals_the_mlp(bart, rows, init):
 
 
 def test_words_begin_all_three_sites(bart):
-    tensors = new_method(bart, CONFIG.but(init="words", init_words="ab", length=5)).tensors()
+    tensors = new_method(bart, CONFIG.replace(init="words", init_words="ab", length=5)).tensors()
     expected = text_past(bart, bart.encode("ababa"))
     assert set(tensors) == set(SITES) and all(torch.equal(tensors[site], expected[site]) for site in SITES)
 
@@ -140,7 +140,7 @@ def test_learns_a_few_rows_by_heart(tmp_path, bart_folder, name, changes):
     rate = changes.pop("rate", 3e-2)
     run = make_run(bart_folder, tmp_path, "r", name, updates=150, autocast="off", rate=rate, batch=6, **changes)
     backbone = load_backbone(str(bart_folder), "cpu")
-    loaded, base = load_run(run, backbone), new_method(backbone, CONFIG.but(method="finetune"))
+    loaded, base = load_run(run, backbone), new_method(backbone, CONFIG.replace(method="finetune"))
     frozen = evaluate_loss(base, encode_rows(backbone, run.task, ARTICLES[:4], 0), CONFIG)
     assert run.valid_loss < (0.1 if name == "finetune" else 0.7 * frozen)
     if name == "finetune":
@@ -168,7 +168,7 @@ def test_a_run_of_another_family_is_refused(tmp_path, bart_folder, tiny):
 
 @pytest.mark.parametrize("changes", [{"mlp": 8}, {"init": "words", "init_words": "news"}])
 def test_a_stopped_run_goes_on_to_the_same_bits(bart, task, tmp_path, changes):
-    config = CONFIG.but(updates=8, validate_every=3, save_every=4, **changes)
+    config = CONFIG.replace(updates=8, validate_every=3, save_every=4, **changes)
 
     whole, seen = Training(bart, task, config, Store(tmp_path), "whole"), []
     list(whole.steps(ARTICLES, ARTICLES[:2]))
@@ -185,5 +185,5 @@ def test_what_does_not_fit_is_told_by_its_part(bart, task):
     with pytest.raises(TooLong, match="target has 151 tokens, and 128 fit"):
         encode_rows(bart, task, [Example("short", ("y" * 149,))], 40)
     with pytest.raises(TooLong, match="input has 152 tokens, and 128 fit"):
-        encode_rows(bart, task.but(cut=0), [Example("x" * 150, ("y",))], 40)
+        encode_rows(bart, task.replace(cut=0), [Example("x" * 150, ("y",))], 40)
     assert len(encode_rows(bart, task, [Example("x" * 150, ("y",))], 40)[0].prompt) == 128  # cut: it fits beside any prefix
