@@ -11,7 +11,8 @@ from core.config.decoding_defaults import usual_decoding
 from core.generation.generate import generate
 from core.generation.types import Generation, Request, make_request
 from core.methods.loading import LoadedRun, load_run
-from core.models.backbone import Backbone, load_backbone
+from core.models.backbone import Backbone
+from core.models.loading import load_backbone
 from core.runs.store import store
 
 

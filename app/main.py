@@ -18,7 +18,7 @@ from app.shared.streaming import WholeUpdates
 from app.space import tab as space_tab
 from app.train import tab as train_tab
 from core.errors import PrefixLabError
-from core.models.backbone import DEFAULT
+from core.models.loading import DEFAULT
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 

@@ -13,7 +13,7 @@ from app.shared.urlstate import read as read_address
 from core.config.train import TrainConfig
 from core.errors import PrefixLabError
 from core.exchange.export_peft import export_peft
-from core.models.backbone import load_backbone
+from core.models.loading import load_backbone
 from core.runs.store import Store
 from core.task import task
 from core.training.trainer import Training

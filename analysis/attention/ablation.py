@@ -65,7 +65,7 @@ def iter_ablations(
     places = [request.intervention.without(token, layer, site) for token in range(length) for layer in range(layers)]
     filled = torch.full((length * layers, len(chosen)), torch.nan)
     words = tuple((*reading.tokens, "")[query + 1] for query in chosen)
-    encoded = _encode_source(model, backbone, request, inputs) if backbone.opening is not None and site != "encoder" else None
+    encoded = _encode_source(model, backbone, request, inputs) if backbone.is_encoder_decoder and site != "encoder" else None
     size = chunk_rows(backbone, max(len(reading.tokens), len(request.prompt_ids)), length, len(chosen))
     for start in range(0, len(places), size):
         done = [request.intervention, *places[start : start + size]]  # the unchanged row goes along: rounded alike
@@ -118,7 +118,7 @@ def _ablated_logits(
     repeated = {name: tensor.expand(count, -1) for name, tensor in inputs.items()}
     places = torch.tensor(queries, device=backbone.device)
     with attach(model, state):
-        if backbone.opening is None:
+        if not backbone.is_encoder_decoder:
             return model(**repeated, use_cache=False, logits_to_keep=places).logits
         read = None if encoded is None else (encoded.expand(count, -1, -1),)
         source = repeated["input_ids"] if encoded is None else None

@@ -16,9 +16,8 @@ from torch import Tensor
 
 from analysis.attention.ablation import kl_divergence
 from analysis.attention.maps import teacher_forced_inputs
-from analysis.space.logit_lens import final_norm
 from core.generation.types import Request
-from core.models.architectures import unembed
+from core.models.architectures import final_norm, unembed
 from core.models.backbone import Backbone
 from core.prefix.attention import PrefixState, attach
 
@@ -95,8 +94,8 @@ def layer_logits(
     state = PrefixState.of([request.prefix], backbone.device, dtype, [request.intervention], split)
     with attach(model, state):
         output = model.base_model(**inputs, use_cache=False, output_hidden_states=True)
-    states = output.hidden_states if backbone.opening is None else output.decoder_hidden_states
-    norm = final_norm(model) if backbone.opening is None else torch.nn.Identity()
+    states = output.decoder_hidden_states if backbone.is_encoder_decoder else output.hidden_states
+    norm = final_norm(model)
     places = torch.tensor(queries, device=backbone.device)
     for state in states[1:-1]:  # the first is the embeddings
         yield unembed(model, norm(state[0, places]))

@@ -40,7 +40,7 @@ class AttentionLabels:
 
 def attention_labels(backbone: Backbone, site: str, source: str = "the input") -> AttentionLabels:
     """Those of a site, where what a model reads is called `source`. Of a decoder beside an encoder it is the opening."""
-    if backbone.opening is None:
+    if not backbone.is_encoder_decoder:
         return AttentionLabels(("prefix", source, "written so far"))
     return AttentionLabels(("prefix", "its opening" if site == SITE else source, "written so far"), SITES[site])
 
@@ -207,12 +207,12 @@ def teacher_forced_inputs(
     if not request.prompt_ids:
         raise BadInput("The prompt is empty. Give at least one word.")
     virtual, layers = request.prefix.length if request.prefix else 0, tuple(range(backbone.spec.depth(site)))
-    prompt = list(request.prompt_ids if backbone.opening is None else backbone.opening)
+    prompt = list(backbone.decoder_start_ids if backbone.is_encoder_decoder else request.prompt_ids)
     whole = [*prompt, *ids]
     check_length(backbone, len(request.prompt_ids), virtual, len(ids))
     reading = AttentionReading(tokens=token_texts(backbone, whole), virtual=virtual, source=len(prompt), layers=layers, site=site)
     text = torch.tensor([whole], device=backbone.device)
-    if backbone.opening is None:
+    if not backbone.is_encoder_decoder:
         columns = torch.arange(len(whole), device=backbone.device)
         places = (columns + virtual * (columns >= request.split))[None]
         # a mask, for without one transformers takes the gap before an infix for the end of a text

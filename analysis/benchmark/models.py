@@ -1,11 +1,12 @@
 """Models to measure with: a bundled one, a folder, or a published size with random weights, for speed does not depend on them."""
 
 import torch
-from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer, BartConfig, GPT2Config
+from transformers import AutoTokenizer, BartConfig, GPT2Config
 
 from core import paths
-from core.models.architectures import CAUSAL, SEQ2SEQ, family_of
-from core.models.backbone import Backbone, freeze, load_backbone, pick_device, pick_dtype
+from core.models.architectures import architecture_for
+from core.models.backbone import Backbone
+from core.models.loading import freeze, load_backbone, pick_device, pick_dtype
 from core.prefix.attention import NAME
 
 # The sizes that were published; everything else is the family's default.
@@ -15,7 +16,6 @@ SIZES = {
     "bart-large": lambda: BartConfig(),
 }
 SHAPES = ("mini", *SIZES)
-AUTO = {CAUSAL: AutoModelForCausalLM, SEQ2SEQ: AutoModelForSeq2SeqLM}
 TOKENIZER = "mini-gpt2"  # any would do: what is read and written are random ids
 
 
@@ -26,6 +26,6 @@ def benchmark_model(name: str, device: str = "auto") -> Backbone:
     config, target = SIZES[name](), pick_device(device)
     torch.manual_seed(0)
     with target:  # the weights are drawn where they stay
-        model = AUTO[family_of(name, config)].from_config(config, attn_implementation=NAME, dtype=pick_dtype(target))
+        model = architecture_for(config, name).auto_class.from_config(config, attn_implementation=NAME, dtype=pick_dtype(target))
     tokenizer = AutoTokenizer.from_pretrained(paths.MODELS / TOKENIZER)
     return freeze(name, "random", name, model, tokenizer, target)

@@ -118,7 +118,7 @@ def peft(backbone: Backbone, settings: Settings) -> Iterator[Ratio]:
 
 def decoding(backbone: Backbone, settings: Settings) -> Iterator[Ratio]:
     """Writing with a prefix against the bare model, one text at a time."""
-    length, cpu, cuda = (10, 0.9, 0.97) if backbone.opening is None else (200, 0.85, 0.95)
+    length, cpu, cuda = (200, 0.85, 0.95) if backbone.is_encoder_decoder else (10, 0.9, 0.97)
     pair = (
         _generation_step(backbone, settings, [_random_prefix(backbone, length, 0)]),
         _generation_step(backbone, settings, [None]),

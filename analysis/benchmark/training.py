@@ -39,10 +39,12 @@ class Workload:
 
         `batch`: 0 for 10 tables, or 4 articles.
         """
-        if backbone.opening is None:
+        if not backbone.is_encoder_decoder:
             return cls(5, 512, batch or 10, 60, 40)
         positions, target = backbone.spec.positions, 40
-        length = min(200, positions - target - len(backbone.opening))  # PEFT gives virtual tokens positions of the decoder's
+        length = min(
+            200, positions - target - len(backbone.decoder_start_ids)
+        )  # PEFT gives virtual tokens positions of the decoder's
         return cls(length, 800, batch or 4, min(512, positions), target)
 
 
@@ -50,10 +52,10 @@ def random_rows(backbone: Backbone, work: Workload, count: int) -> list[Row]:
     """So many rows; the same each time. Every article of an encoder is of full length."""
     draw, rows, vocabulary = random.Random(0), [], backbone.spec.vocabulary
     for _ in range(count):
-        source = draw.randint(work.source // 2, work.source) if backbone.opening is None else work.source
+        source = work.source if backbone.is_encoder_decoder else draw.randint(work.source // 2, work.source)
         lengths = source, draw.randint(work.target // 2, work.target)
         prompt, answer = (tuple(draw.randrange(vocabulary) for _ in range(length)) for length in lengths)
-        rows.append(Row(prompt, answer, backbone.opening))
+        rows.append(Row(prompt, answer, backbone.decoder_start_ids))
     return rows
 
 
@@ -94,7 +96,7 @@ def _peft_step(backbone: Backbone, work: Workload, rows: list[Row], mlp: int) ->
         raise NotSupported("The row 'peft' needs PEFT. Install what requirements.txt asks for, or choose other rows.") from error
     model, device = share_weights_copy(backbone.model, lambda name: False), backbone.device
     model.set_attn_implementation("sdpa")  # transformers' own attention, not ours
-    kind = "CAUSAL_LM" if backbone.opening is None else "SEQ_2_SEQ_LM"
+    kind = "SEQ_2_SEQ_LM" if backbone.is_encoder_decoder else "CAUSAL_LM"
     wanted = PrefixTuningConfig(
         task_type=kind,
         num_virtual_tokens=work.length,

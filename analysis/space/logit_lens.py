@@ -9,7 +9,6 @@ BART has no final norm: there what is written is read as it is. What its encoder
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,11 +18,9 @@ from analysis.space.spaces import SITE_PHRASES, prefix_vectors, vocabulary_space
 from analysis.space.vocabulary import Vocabulary
 from analysis.space.vocabulary_kv import SITE, VALUES, VocabularyKV
 from core.errors import BadInput, NotSupported
+from core.models.architectures import final_norm, output_projection
 from core.models.backbone import Backbone
 from core.prefix.prefix import Prefix
-
-PROJECTIONS = ("o_proj", "c_proj", "out_proj", "dense")  # the usual names, attention's output projection …
-NORMS = ("ln_f", "norm", "final_layer_norm", "final_layernorm")  # … and the final norm
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,30 +113,4 @@ def lens_parts(backbone: Backbone, layer: int, site: str = SITE) -> tuple[nn.Mod
     unembedding = backbone.model.get_output_embeddings()
     if unembedding is None:
         raise NotSupported(f"{type(backbone.model).__name__} has no output embeddings to read words from.")
-    norm = final_norm(backbone.model) if backbone.opening is None else nn.Identity()
-    return output_projection(backbone, layer, site), norm, unembedding
-
-
-def output_projection(backbone: Backbone, layer: int, site: str = SITE) -> nn.Module:
-    """The projection that takes a layer's heads, concatenated, to the model's width."""
-    spec, model = backbone.spec, backbone.model
-    for name, module in model.named_modules():
-        if getattr(module, "prefix_place", None) != (site, layer):
-            continue
-        if hasattr(model.get_submodule(name.rpartition(".")[0]), "post_feedforward_layernorm"):
-            raise NotSupported(f"{type(model).__name__} norms what attention writes before adding it, so the lens does not fit.")
-        for known in PROJECTIONS:
-            found = getattr(module, known, None)
-            if found is not None and found.weight.numel() == spec.heads * spec.head_dim * spec.width:
-                return found
-    raise NotSupported(
-        f"The output projection of {type(model).__name__}'s layer {layer} was not found (looked for {', '.join(PROJECTIONS)})."
-    )
-
-
-def final_norm(model: Any) -> nn.Module:
-    """The norm between the last layer and the unembedding; NotSupported where it is not found."""
-    for name in NORMS:
-        if isinstance(norm := getattr(model.base_model, name, None), nn.Module):
-            return norm
-    raise NotSupported(f"The final norm of {type(model).__name__} was not found (looked for {', '.join(NORMS)}).")
+    return output_projection(backbone.model, layer, site), final_norm(backbone.model), unembedding

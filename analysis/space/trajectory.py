@@ -25,7 +25,7 @@ def prefix_trajectory(run: Run, backbone: Backbone | None = None) -> list[tuple[
     if info.at_input:
         assert backbone is not None
         return [(update, fold_embeddings(backbone, vectors)) for update, vectors in embedding_trajectory(run, backbone)]
-    return [(update, Prefix(past, run.backbone, run.fingerprint, run.id)) for update, past in sorted(_read_history(run).items())]
+    return [(update, Prefix(past, run.backbone, run.fingerprint)) for update, past in sorted(_read_history(run).items())]
 
 
 def embedding_trajectory(run: Run, backbone: Backbone) -> list[tuple[int, Tensor]]:

@@ -15,10 +15,10 @@ from transformers import DynamicCache
 from analysis.space.vocabulary import Vocabulary, vocabulary
 from analysis.tensor_cache import TensorCache
 from core.errors import BadInput, NotSupported
-from core.models.architectures import special_form
+from core.models.activations import text_past
+from core.models.architectures import is_rotary, special_form
 from core.models.backbone import Backbone
 from core.prefix.attention import PrefixState, attach
-from core.prefix.prefix import text_past
 
 KEYS, VALUES = "keys", "values"
 KINDS = (KEYS, VALUES)  # as they stand in a prefix: past[site][layer, 0] and [layer, 1]
@@ -79,7 +79,7 @@ def iter_vocabulary_kv(
         parts: dict[str, list[Tensor]] = {name: [] for name in KINDS}
         for batch in (
             _iter_decoder_only(backbone, layer, total)
-            if backbone.opening is None
+            if not backbone.is_encoder_decoder
             else _iter_at_site(backbone, layer, total, site)
         ):
             for name, vectors in zip(KINDS, batch, strict=True):
@@ -92,7 +92,7 @@ def iter_vocabulary_kv(
             )
             kept = {"vectors": vectors} if name == kind else kept
     assert kept is not None
-    context = _describe_context(backbone, kind) if backbone.opening is None else _describe_site_context(backbone, site)
+    context = _describe_site_context(backbone, site) if backbone.is_encoder_decoder else _describe_context(backbone, kind)
     yield VocabularyKV(kind, layer, kept["vectors"], words, backbone.spec.fingerprint, context, site), total, total
 
 
@@ -151,7 +151,7 @@ def _site_inputs(backbone: Backbone, ids: Tensor, site: str) -> tuple[Tensor, Te
     The encoder reads the word in the form of a whole text; for the decoder's own site an empty one, and the decoder the word.
     """
     before, after = special_form(backbone.tokenizer)
-    opening = list(backbone.opening or ())
+    opening = list(backbone.decoder_start_ids)
 
     def around(start: list[int], end: list[int], word: bool) -> Tensor:
         sides = [torch.tensor(some, dtype=torch.long, device=ids.device).expand(len(ids), -1) for some in (start, end)]
@@ -187,7 +187,7 @@ def _to_half(vectors: Tensor) -> Tensor:
 
 
 def _cache_name(backbone: Backbone, kind: str, layer: int, site: str) -> str:
-    where = "" if backbone.opening is None else f"-{site}"
+    where = f"-{site}" if backbone.is_encoder_decoder else ""
     return f"{kind}-{backbone.spec.fingerprint}{where}-{layer:03d}"
 
 
@@ -197,7 +197,7 @@ def _cache_metadata(backbone: Backbone, kind: str, layer: int, site: str) -> dic
         "kind": kind,
         "layer": str(layer),
         "words": str(len(vocabulary(backbone))),
-        "context": f"{first_token(backbone)} w" if backbone.opening is None else _describe_site_context(backbone, site),
+        "context": _describe_site_context(backbone, site) if backbone.is_encoder_decoder else f"{first_token(backbone)} w",
         "dtype": str(backbone.dtype),
         "version": VERSION,
     }
@@ -226,15 +226,9 @@ def _describe_context(backbone: Backbone, kind: str) -> str:
         f"the one that {spec.name} itself computes there for each of its {len(words):,} tokens w "
         f"in the context `{words.texts[first_token(backbone)]} w`, w at position {POSITION}."
     )
-    if kind == KEYS and rotary(backbone):
+    if kind == KEYS and is_rotary(backbone.model):
         told += (
             f" This model turns keys by their position: the words' are turned to position {POSITION}, "
             "the virtual tokens' are taken as attention meets them."
         )
     return told
-
-
-def rotary(backbone: Backbone) -> bool:
-    """Whether the model turns keys by their position (RoPE)."""
-    named = any("rotary" in type(module).__name__.lower() for module in backbone.model.modules())
-    return named or getattr(backbone.model.config, "rotary_dim", None) is not None

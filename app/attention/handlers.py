@@ -155,7 +155,7 @@ class AttentionHandlers(TabHandlers):
         site = state.site if state.site in vm.depths else list(vm.depths)[-1]
         article = vm.record.form == "article"
         vm.site, vm.named = site, attention_labels(backbone, site, "the article" if article else "the input")
-        if backbone.opening is not None and article:
+        if backbone.is_encoder_decoder and article:
             vm.parts = self.readings.sentences(backbone, vm.record.source, vm.written)
             vm.notes.append(view.AT[site])
         return vm

@@ -28,7 +28,7 @@ def app(backbone: Backbone, settings: Settings) -> Iterator[Timing]:
     name = model_name(settings)
     with elsewhere() as folder, _opened(name, settings.device, Path(folder)) as (address, opened):
         yield summarize_times("app", "from launch.py to the whole answer of the page", [opened], OPEN)
-        run = run_of(backbone) if backbone.opening is None else ""
+        run = "" if backbone.is_encoder_decoder else run_of(backbone)
         asked = source_of(backbone), run, "", name, "greedy", 0
         yield summarize_times("app", "the first word, the model still to be loaded", [_first_word(address, asked)])
         times = [_first_word(address, asked) for _ in range(settings.repeats)]

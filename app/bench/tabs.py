@@ -34,7 +34,8 @@ from core.config.decode import DecodeConfig
 from core.config.methods import method_info
 from core.errors import NotSupported
 from core.methods.loading import TEXT_RUN
-from core.models.backbone import DEFAULT, Backbone
+from core.models.backbone import Backbone
+from core.models.loading import DEFAULT
 from core.runs.store import store
 from core.text.tables import linearise
 
@@ -146,20 +147,20 @@ def run_of(backbone: Backbone) -> str:
     for run in store().runs():
         if method_info(run.method).virtual_tokens and not mismatch(run, backbone):
             return run.id
-    if backbone.opening is not None:
+    if backbone.is_encoder_decoder:
         raise NotSupported(f"No run on {backbone.spec.name} has a prefix to look into. Train one, or name another --backbone.")
     return f"{TEXT_RUN}Tell the table in a sentence:"
 
 
 def source_of(backbone: Backbone) -> str:
     """The first example, as the model reads it."""
-    sample = examples.samples("table" if backbone.opening is None else "article")[0]
+    sample = examples.samples("article" if backbone.is_encoder_decoder else "table")[0]
     return sample.text or linearise(list(sample.fields))
 
 
 def _told(context: AppContext, backbone: Backbone, tokens: int) -> ComparisonRecord:
     """The first example, told by the run and by the frozen model, as Compare leaves it."""
-    form = "table" if backbone.opening is None else "article"
+    form = "table" if not backbone.is_encoder_decoder else "article"
     ask = Ask(source_of(backbone), run_of(backbone), "", context.models.default, DecodeConfig(max_new=tokens), form)
     *_, last = compare(context, context.models.backbone(context.models.default), ask, lambda: False)
     return subject(last)

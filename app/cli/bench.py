@@ -46,7 +46,7 @@ def bench(args: argparse.Namespace) -> int:
     from analysis.benchmark.rows import ROWS as MEASURES
     from analysis.benchmark.rows import Settings, benchmark
     from app.bench.report import environment, print_table
-    from core.models.backbone import pick_device
+    from core.models.loading import pick_device
 
     if args.backbone and args.shape:
         both = f"--shape {args.shape} and --backbone {args.backbone}"

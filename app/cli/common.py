@@ -50,7 +50,7 @@ def load_backbone_and_run(args: argparse.Namespace, form: str = "table") -> tupl
     Without --backbone and --run this is the bundled backbone for inputs of that form.
     """
     from core.methods.loading import load_run, text_run
-    from core.models.backbone import DEFAULT, DEFAULTS, load_backbone
+    from core.models.loading import DEFAULT, DEFAULTS, load_backbone
 
     run = store().get(args.run) if args.run is not None else None
     backbone = load_backbone(args.backbone or (run.backbone if run else DEFAULTS.get(form, DEFAULT)), args.device)

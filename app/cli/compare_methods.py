@@ -53,8 +53,8 @@ def methods(args: argparse.Namespace) -> int:
 
     from analysis.experiments.compare_methods import run_comparison
     from analysis.experiments.learning_rates import TrainingData, check_rates
-    from core.models.backbone import DEFAULT, load_backbone
     from core.models.inputs import task_for
+    from core.models.loading import DEFAULT, load_backbone
     from core.training.trainer import Training
 
     check_id(args.run)

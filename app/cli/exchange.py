@@ -49,7 +49,7 @@ def import_run(args: argparse.Namespace) -> int:
         raise BadInput("The new run needs a name. Give one with --run.")
     from core.exchange.export_peft import keep_foreign
     from core.exchange.import_checkpoint import read_foreign
-    from core.models.backbone import load_backbone
+    from core.models.loading import load_backbone
 
     store().check_free(args.run)
     backbone = load_backbone(args.backbone, args.device)

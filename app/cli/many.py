@@ -22,7 +22,7 @@ def add_verb(verbs: Any) -> None:
 def many(args: argparse.Namespace) -> int:
     """Generate texts with a prefix each, in one batch and one by one, and print both times."""
     from analysis.benchmark.multi_prefix import measure_multi_prefix
-    from core.models.backbone import load_backbone
+    from core.models.loading import load_backbone
 
     timing = measure_multi_prefix(load_backbone(args.backbone, args.device), args.users, args.length, args.tokens, args.seed)
     if args.json:

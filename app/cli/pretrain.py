@@ -46,7 +46,7 @@ def add_verb(verbs: Any) -> None:
 
 def pretrain(args: argparse.Namespace) -> int:
     """Prepare the corpus once, then train and export; or do one of the steps alone."""
-    from core.models.backbone import pick_device
+    from core.models.loading import pick_device
     from core.pretraining.pack import join_pieces, pack_corpus
     from core.pretraining.speed import compare_speed
 

@@ -102,7 +102,7 @@ def train(args: argparse.Namespace) -> int:
 
 def _resumed(args: argparse.Namespace) -> "tuple[Training, list[Example], list[Example]]":
     """A training that continues from its last checkpoint, with its training and validation examples."""
-    from core.models.backbone import load_backbone
+    from core.models.loading import load_backbone
     from core.training.trainer import resumed
 
     training = resumed(store(), args.run, lambda name: load_backbone(name, args.device))
@@ -111,8 +111,8 @@ def _resumed(args: argparse.Namespace) -> "tuple[Training, list[Example], list[E
 
 def _new(args: argparse.Namespace) -> "tuple[Training, list[Example], list[Example]]":
     """A training that has not begun, with its training and validation examples."""
-    from core.models.backbone import DEFAULT, DEFAULTS, load_backbone
     from core.models.inputs import task_for
+    from core.models.loading import DEFAULT, DEFAULTS, load_backbone
     from core.training.trainer import Training
 
     changes = overrides(args, TrainConfig)

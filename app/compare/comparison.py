@@ -107,7 +107,7 @@ def compare(context: AppContext, backbone: Backbone, ask: Ask, cancel: Cancel, w
     if not cancel():
         for text in texts:
             text.column.words = context.models.run_job(next_token_probs, text.model, backbone, text.request, WORDS)
-            if ask.form == "article" and backbone.opening is not None and text.column.ids:
+            if ask.form == "article" and backbone.is_encoder_decoder and text.column.ids:
                 article = ask.source[: text.read.end]
                 asked = (text.request, text.column.ids, article, text.read.lead)
                 text.column.leaning = context.models.run_job(sentence_attention, text.model, backbone, *asked)

@@ -282,7 +282,7 @@ class Handlers(TabHandlers):
         wanted = {"prefix": prefix, "finetuned": finetuned}
         there = self.context.catalog.choices(tuple(METHODS), backbone)
         fit = [choice.run for choice in there if not choice.reason]
-        own = SUMMARIZATION if backbone.opening is not None else ""  # what a model that reads and writes apart is for
+        own = SUMMARIZATION if backbone.is_encoder_decoder else ""  # what a model that reads and writes apart is for
         tasks = sorted({run.task.name for run in fit} | {own} - {""})
         if task not in tasks:
             task = next((run.task.name for run in sorted(fit, key=lambda run: _rank(run, wanted))), own)

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.shared.model_pool import ModelPool
-from core.models.backbone import DEFAULTS, Backbone, bundled
+from core.models.backbone import Backbone
+from core.models.loading import DEFAULTS, bundled
 from core.runs.store import Run, Store
 from core.task import SUMMARIZATION, task
 
@@ -36,7 +37,7 @@ class RunCatalog:
     def _tasks(self, name: str, runs: Sequence[Run]) -> set[str]:
         """What a backbone can be shown with: the tasks of its runs, and its family's own. If it is not loaded, by its name."""
         if loaded := self._models.get(name):
-            own = {SUMMARIZATION} if loaded.opening is not None else set()
+            own = {SUMMARIZATION} if loaded.is_encoder_decoder else set()
             return own | {run.task.name for run in runs if not mismatch(run, loaded)}
         own = {SUMMARIZATION} if name == DEFAULTS["article"] and name in bundled() else set()
         return own | {run.task.name for run in self.trained_on(name, runs)}

@@ -13,7 +13,8 @@ import torch
 from app.shared.cache import Cache
 from core.errors import PrefixLabError
 from core.methods.loading import TEXT_RUN, LoadedRun, load_run, text_run
-from core.models.backbone import Backbone, bundled, fetch, load_backbone
+from core.models.backbone import Backbone
+from core.models.loading import bundled, fetch, load_backbone
 from core.runs.store import Store
 from core.serving.engine import Engine
 

@@ -10,6 +10,7 @@ from analysis.figures.style import visible_token
 from analysis.space.neighbor_analysis import EMBEDDINGS, LOGIT_LENS, Z_THRESHOLD, NeighborAnalysis
 from analysis.space.neighbors import WARNING, Neighbor
 from app.shared.html import tag, text
+from core.models.architectures import BART
 from core.models.backbone import Backbone
 from core.runs.store import Run
 
@@ -27,7 +28,6 @@ AT = {
     "decoder": "Here: what the decoder reads before the text that it has written.",
     "cross": "Here: what the decoder reads before the article, as the encoder hands it over.",
 }
-NO_NORM = "A model like BART has no final norm, so what is written is read through the unembedding alone."
 Z = "Standard deviations above random vectors' word of the same rank; above 2 it is a surprise"
 Z0 = "Standard deviations above the run's own tokens before training"
 
@@ -40,7 +40,7 @@ def warning() -> str:
 def told(space: str, site: str = "") -> str:
     """The space in a sentence, and of a model with several sites (see `AT`) what its virtual tokens do there."""
     more = f" {AT[site]}" if site and space != EMBEDDINGS else ""
-    lens = f" {NO_NORM}" if site and space == LOGIT_LENS else ""
+    lens = f" {BART.lens_note}" if site and space == LOGIT_LENS else ""
     return tag("p", text(TOLD[space] + more + lens), cls="meta")
 
 

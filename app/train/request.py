@@ -20,8 +20,9 @@ from core.data.summarization import COLUMNS as ARTICLES
 from core.data.summarization import read_articles, read_bundled_articles
 from core.data.uploads import SOURCE, TARGET, keep, peek
 from core.errors import BadInput
-from core.models.backbone import DEFAULT, DEFAULTS, Backbone
+from core.models.backbone import Backbone
 from core.models.inputs import task_for
+from core.models.loading import DEFAULT, DEFAULTS
 from core.runs.store import Store, check_id
 from core.task import SUMMARIZATION, Example
 from core.training.batches import encode_rows
@@ -151,7 +152,7 @@ def command(words: list[str]) -> str:
 def planned(context: AppContext, wish: Wish, examples: list[Example], valid: int) -> tuple[Plan, Backbone]:
     """What it will take; loads the backbone where it is not. Errors of core.plan."""
     backbone, config = context.models.backbone(wish.backbone), wish.config()
-    if wish.on_articles and backbone.opening is None:
+    if wish.on_articles and not backbone.is_encoder_decoder:
         raise BadInput(
             f"Articles are summed up by a model that reads and writes apart, and {backbone.spec.name} does not. "
             "Choose one such as mini-bart at the head of the page."
@@ -177,7 +178,7 @@ def kept(store: Store, wish: Wish) -> str:
 def reads_apart(context: AppContext, name: str) -> bool:
     """Whether a backbone is an encoder-decoder, told without loading it; False where that cannot be told."""
     if context.models.is_loaded(name):
-        return context.models.backbone(name).opening is not None
+        return context.models.backbone(name).is_encoder_decoder
     for folder in (paths.MODELS / name, Path(name).expanduser()):
         try:
             return json.loads((folder / "config.json").read_text(encoding="utf-8")).get("is_encoder_decoder") is True

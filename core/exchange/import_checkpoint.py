@@ -21,8 +21,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from core.backbone_spec import BackboneSpec
 from core.errors import BadConfig, BadInput, NotSupported, PrefixLabError, TooLong, WrongBackbone
-from core.models.backbone import BackboneSpec
 from core.prefix.prefix import Prefix
 from core.task import Task, task
 
@@ -217,7 +217,7 @@ def _folded(
     past = flat.view(length, spec.layers, 2, spec.kv_heads, spec.head_dim).permute(1, 2, 3, 0, 4).contiguous()
     if not past.isfinite().all():
         raise BadInput(f"The prefix in {folder} holds NaN or infinity. Give a checkpoint from before its training ran away.")
-    prefix = Prefix({"decoder": past}, spec.name, spec.fingerprint, made_by)
+    prefix = Prefix({"decoder": past}, spec.name, spec.fingerprint)
     trained = sum(tensor.numel() for tensor in [inputs, *(part for layer in mlp for part in layer)])
     return Foreign(prefix, trained, mlp[0][0].shape[0] if mlp else 0, made_by, base, form)
 

@@ -85,7 +85,7 @@ def _generation_config(backbone: Backbone, decode: DecodeConfig) -> GenerationCo
         top_p=1.0,
         num_return_sequences=1,
         eos_token_id=eos,
-        decoder_start_token_id=backbone.opening[0] if backbone.opening else None,
+        decoder_start_token_id=backbone.decoder_start_ids[0] if backbone.decoder_start_ids else None,
         pad_token_id=eos[0] if eos else 0,
         use_cache=True,
     )

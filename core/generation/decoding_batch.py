@@ -117,7 +117,7 @@ class EncoderDecoderBatch(DecodingBatch):
         self.source, mask = right_pad(prompts, self.device)
         self.source_mask = torch.ones_like(self.source) if mask is None else mask
         self.encoded: Tensor | None = None
-        self.ids = torch.tensor([backbone.opening] * len(prompts), device=self.device)  # (B, opening)
+        self.ids = torch.tensor([backbone.decoder_start_ids] * len(prompts), device=self.device)  # (B, start tokens)
         self.mask = torch.ones_like(self.ids)
         self.positions = self.mask.cumsum(-1) - 1
         self.cache = EncoderDecoderCache(DynamicCache(), DynamicCache())
@@ -168,7 +168,7 @@ class EncoderDecoderBatch(DecodingBatch):
 
 def make_batch(model: Any, backbone: Backbone, requests: Sequence[Request]) -> DecodingBatch:
     """A batch of the class that the backbone's architecture needs."""
-    return (DecodingBatch if backbone.opening is None else EncoderDecoderBatch)(model, backbone, requests)
+    return (EncoderDecoderBatch if backbone.is_encoder_decoder else DecodingBatch)(model, backbone, requests)
 
 
 def _pad_left(first: Tensor, second: Tensor, width: int) -> Tensor:

@@ -11,10 +11,10 @@ from core.prefix.prefix import check_shape
 
 def max_new_tokens(backbone: Backbone, prompt: int, prefix: int) -> int:
     """How many new tokens fit after `prompt` and `prefix` tokens; negative where these alone do not fit."""
-    if backbone.opening is None:
+    if not backbone.is_encoder_decoder:
         return backbone.spec.positions - prompt - prefix
     # the encoder has its own positions, and a prefix takes none
-    return backbone.spec.positions - len(backbone.opening) + 1 if prompt <= backbone.spec.positions else -1
+    return backbone.spec.positions - len(backbone.decoder_start_ids) + 1 if prompt <= backbone.spec.positions else -1
 
 
 def check_length(backbone: Backbone, prompt: int, prefix: int, new: int) -> None:
@@ -22,7 +22,7 @@ def check_length(backbone: Backbone, prompt: int, prefix: int, new: int) -> None
     positions, name, room = backbone.spec.positions, backbone.spec.name, max_new_tokens(backbone, prompt, prefix)
     if new <= room:
         return
-    if backbone.opening is None:
+    if not backbone.is_encoder_decoder:
         virtual = f", {prefix} virtual tokens" if prefix else ""
         raise TooLong(
             f"The input has {prompt} tokens, and {max(room + prompt - new, 0)} fit: {name} has {positions} positions{virtual} "

@@ -8,11 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from core.backbone_spec import BackboneSpec
 from core.config.train import TrainConfig
 from core.errors import BadInput
 from core.methods.weight_method import HINT, WeightMethod, share_weights_copy
-from core.models.backbone import Backbone, BackboneSpec
-from core.models.blocks import stacks
+from core.models.architectures import transformer_blocks
+from core.models.backbone import Backbone
 from core.prefix.prefix import stored_count
 
 
@@ -41,9 +42,9 @@ class AdapterMethod(WeightMethod):
     @classmethod
     def build(cls, backbone: Backbone, config: TrainConfig) -> Any:
         """Return the model with the backbone's own tensors and an adapter after each block."""
-        size = bottleneck_size(config, backbone.spec, sum(map(len, stacks(backbone))))
+        size = bottleneck_size(config, backbone.spec, sum(map(len, transformer_blocks(backbone.model))))
         model = share_weights_copy(backbone.model, lambda name: False)
-        for stack in stacks(Backbone(backbone.spec, model, backbone.tokenizer, backbone.device)):
+        for stack in transformer_blocks(model):
             for block in stack:
                 block.adapter = Adapter(backbone.spec.width, size).to(backbone.device, backbone.dtype)
                 block.register_forward_hook(_adapter_hook)

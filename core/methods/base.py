@@ -67,7 +67,7 @@ class Method(Protocol):
 
 def check_decoder_only(backbone: Backbone, method: str, why: str = "") -> None:
     """Raise NotSupported for an encoder-decoder model."""
-    if backbone.opening is not None:
+    if backbone.is_encoder_decoder:
         raise NotSupported(
             f"{method} does not fit {backbone.spec.name}, an encoder-decoder model{why}. Use prefix-tuning, or GPT-2."
         )

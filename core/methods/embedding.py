@@ -14,9 +14,10 @@ from core.config.train import TrainConfig
 from core.errors import BadConfig, BadInput, WrongBackbone
 from core.methods.base import LoadedMethod, check_decoder_only
 from core.methods.weight_method import HINT, read_weights
+from core.models.activations import read_past
 from core.models.backbone import Backbone
-from core.prefix.attention import Past, PrefixState, attach
-from core.prefix.prefix import Prefix, read_past
+from core.prefix.attention import PrefixState, attach
+from core.prefix.prefix import Past, Prefix
 from core.runs.store import Run
 
 METHOD = "Embedding-only tuning"
@@ -94,7 +95,7 @@ def fold_embeddings(backbone: Backbone, vectors: Tensor) -> Prefix:
     """Turn input vectors (P, width) into an ordinary prefix."""
     with torch.no_grad():
         past = embedding_key_values(backbone, vectors)
-    return Prefix(past, backbone.spec.name, backbone.spec.fingerprint, "embedding")
+    return Prefix(past, backbone.spec.name, backbone.spec.fingerprint)
 
 
 def embedding_key_values(backbone: Backbone, vectors: Tensor) -> Past:

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from core.config.train import TrainConfig
 from core.errors import BadInput, TooLong
 from core.methods.base import LoadedMethod, check_decoder_only
+from core.models.activations import text_prefix
 from core.models.backbone import Backbone
 from core.prefix.attention import PrefixState, attach
-from core.prefix.prefix import Prefix, text_prefix
+from core.prefix.prefix import Prefix
 from core.runs.store import Run
 from core.task import Example, Task
 

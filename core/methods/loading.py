@@ -9,8 +9,9 @@ from torch import nn
 from core.config.methods import TEXT_PREFIX
 from core.errors import WrongBackbone
 from core.methods.registry import method_class
+from core.models.activations import text_prefix
 from core.models.backbone import Backbone
-from core.prefix.prefix import Prefix, text_prefix
+from core.prefix.prefix import Prefix
 from core.runs.store import Run, write_json
 from core.task import Task
 

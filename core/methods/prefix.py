@@ -9,9 +9,11 @@ from torch import Tensor, nn
 
 from core.config.train import TrainConfig
 from core.methods.base import LoadedMethod
+from core.models.activations import initial_past
 from core.models.backbone import Backbone
 from core.prefix.attention import PrefixState, attach
-from core.prefix.prefix import DirectPrefix, Prefix, PrefixEncoder, check_shape, initial_past
+from core.prefix.modules import DirectPrefix, PrefixEncoder
+from core.prefix.prefix import Prefix, check_shape
 from core.runs.store import Run
 
 

@@ -8,8 +8,8 @@ from torch import nn
 from core.config.train import TrainConfig
 from core.errors import BadConfig, NotSupported
 from core.methods.weight_method import WeightMethod, share_weights_copy
+from core.models.architectures import final_norm, transformer_blocks
 from core.models.backbone import Backbone
-from core.models.blocks import stacks
 
 
 class TopLayersMethod(WeightMethod):
@@ -36,16 +36,11 @@ def trained_names(backbone: Backbone, count: int) -> set[str]:
     model, spec = backbone.model, backbone.spec
     if count > spec.layers:
         raise BadConfig(f"layers must be at most {spec.layers}, the blocks of {spec.name}; given: {count}.")
-    chosen: list[nn.Module] = [*stacks(backbone)[-1][-count:], model.get_input_embeddings(), model.get_output_embeddings()]
-    ours = {id(weight) for module in [*chosen, final_norm(backbone)] for weight in module.parameters()}
+    if isinstance(norm := final_norm(model), nn.Identity):
+        raise NotSupported(
+            f"Fine-tuning the top layers does not fit {spec.name}: no norm follows its last block. Use GPT-2, Llama or Qwen."
+        )
+    top: list[nn.Module] = [*transformer_blocks(model)[-1][-count:], norm]
+    top += [model.get_input_embeddings(), model.get_output_embeddings()]
+    ours = {id(weight) for module in top for weight in module.parameters()}
     return {name for name, weight in model.named_parameters() if id(weight) in ours}
-
-
-def final_norm(backbone: Backbone) -> nn.Module:
-    """The norm after the last block: GPT-2 calls it ln_f, most others norm."""
-    for name in ("ln_f", "norm", "final_layer_norm", "final_layernorm"):
-        if (found := getattr(backbone.model.base_model, name, None)) is not None:
-            return found
-    raise NotSupported(
-        f"Fine-tuning the top layers does not fit {backbone.spec.name}: no norm follows its last block. Use GPT-2, Llama or Qwen."
-    )

@@ -1,7 +1,7 @@
-"""What differs between model families, and nothing else: decoder-only models (GPT-2 and its like) and BART's encoder-decoder.
+"""What differs between model families: one small class a family, and nothing of it anywhere else.
 
 A decoder-only model reads a prompt and goes on writing; its virtual tokens take positions 0 to P-1, and the text
-begins at P (paper §4.2). BART's encoder reads the source, and its decoder writes from an opening of its own; both
+begins at P (paper §4.2). BART's encoder reads the source, and its decoder writes, beginning with tokens of its own; both
 count positions from 0 whatever the prefix, which stands at three sites: before the encoder's keys, before the
 decoder's, and before those that the decoder reads of the encoder (cross).
 """
@@ -9,21 +9,107 @@ decoder's, and before those that the decoder reads of the encoder (cross).
 from typing import Any
 
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM, BartForConditionalGeneration
+from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
+from core.backbone_spec import CAUSAL, SEQ2SEQ, BackboneSpec
 from core.errors import NotSupported
 
-CAUSAL, SEQ2SEQ = "causal", "seq2seq"
-SITES = {CAUSAL: ("decoder",), SEQ2SEQ: ("encoder", "decoder", "cross")}
-MODELS: dict[str, Any] = {CAUSAL: AutoModelForCausalLM, SEQ2SEQ: BartForConditionalGeneration}
 RATES = ("dropout", "attention_dropout", "activation_dropout", "layerdrop")
 USE = "Use a GPT-2, Llama or Qwen-like model, or BART (facebook/bart-base)."
+PROJECTIONS = ("o_proj", "c_proj", "out_proj", "dense")  # the usual names of attention's output projection
+NORMS = ("ln_f", "norm", "final_layer_norm", "final_layernorm")  # and of the norm after the last block
 
 
-def family_of(name: str, config: Any) -> str:
-    """The family of a model's configuration; NotSupported names an encoder-decoder type that is none of ours."""
+class Architecture:
+    """What a family answers about its models; the defaults are a decoder-only model's."""
+
+    family = CAUSAL
+    sites: tuple[str, ...] = ("decoder",)
+    auto_class: Any = AutoModelForCausalLM
+    lens_note = ""  # what the logit lens leaves out here
+
+    def depths(self, config: Any) -> tuple[int, int]:
+        """Number of layers of the decoder and of the encoder."""
+        return config.num_hidden_layers, 0
+
+    def spec(self, model: Any, name: str, origin: str, where: str, fingerprint: str) -> BackboneSpec:
+        """The sizes of a model; NotSupported where its configuration does not name one of them."""
+        config = model.config
+        for needed in ("num_attention_heads", "hidden_size", "num_hidden_layers", "vocab_size", "max_position_embeddings"):
+            if not isinstance(getattr(config, needed, None), int):
+                raise NotSupported(f"{name} ({config.model_type}) has no {needed}, which a prefix must fit. {USE}")
+        heads, kv_heads, head_dim = attention_sizes(config)
+        layers, encoder_layers = self.depths(config)
+        return BackboneSpec(
+            name=name,
+            origin=origin,
+            family=self.family,
+            layers=layers,
+            heads=heads,
+            kv_heads=kv_heads,
+            head_dim=head_dim,
+            width=config.hidden_size,
+            vocabulary=config.vocab_size,
+            positions=config.max_position_embeddings,
+            parameters=sum(weight.numel() for weight in model.parameters()),
+            fingerprint=fingerprint,
+            sites=self.sites,
+            where=where,
+            encoder_layers=encoder_layers,
+        )
+
+    def decoder_start_ids(self, model: Any, tokenizer: Any) -> tuple[int, ...]:
+        """What a decoder is given before its first own token; empty where prompt and answer are one text."""
+        return ()
+
+    def unembed(self, model: Any, hidden: Tensor) -> Tensor:
+        """Logits (..., vocabulary) of last hidden states (..., width), as the model's own forward call makes them."""
+        return model.get_output_embeddings()(hidden)
+
+    def final_norm(self, model: Any) -> nn.Module:
+        """The norm between the last block and the unembedding; the identity in a family without one. Raises NotSupported."""
+        for name in NORMS:
+            if isinstance(norm := getattr(model.base_model, name, None), nn.Module):
+                return norm
+        raise NotSupported(f"The final norm of {type(model).__name__} was not found (looked for {', '.join(NORMS)}).")
+
+
+class DecoderOnly(Architecture):
+    """GPT-2, Llama, Qwen and their like: whatever transformers loads as a causal language model."""
+
+
+class Bart(Architecture):
+    """BART: prefixes at three sites, positions from 0."""
+
+    family = SEQ2SEQ
+    sites = ("encoder", "decoder", "cross")
+    auto_class = AutoModelForSeq2SeqLM
+    lens_note = "A model like BART has no final norm, so what is written is read through the unembedding alone."
+
+    def depths(self, config: Any) -> tuple[int, int]:
+        return config.decoder_layers, config.encoder_layers
+
+    def decoder_start_ids(self, model: Any, tokenizer: Any) -> tuple[int, ...]:
+        """The start token, and the token that begins every text where the tokenizer has one."""
+        start = model.config.decoder_start_token_id
+        if start is None:
+            raise NotSupported(f"The config.json of this {model.config.model_type} model names no decoder_start_token_id. {USE}")
+        return (start, *special_form(tokenizer)[0])
+
+    def unembed(self, model: Any, hidden: Tensor) -> Tensor:
+        return super().unembed(model, hidden) + model.final_logits_bias[0]  # zeros in the models that are published
+
+    def final_norm(self, model: Any) -> nn.Module:
+        return nn.Identity()
+
+
+DECODER_ONLY, BART = DecoderOnly(), Bart()
+
+
+def architecture_for(config: Any, name: str = "The model") -> Architecture:
+    """The family of a configuration; NotSupported names an encoder-decoder type other than BART."""
     if not config.is_encoder_decoder:
-        return CAUSAL
+        return DECODER_ONLY
     if config.model_type != "bart":
         raise NotSupported(
             f"{name} is an encoder-decoder model of the type {config.model_type!r}, and BART is the only one here. {USE}"
@@ -34,7 +120,14 @@ def family_of(name: str, config: Any) -> str:
             f"{name} has {above} heads in its encoder and {below} in its decoder; a prefix needs the same in both. "
             "Use facebook/bart-base or facebook/bart-large."
         )
-    return SEQ2SEQ
+    return BART
+
+
+def attention_sizes(config: Any) -> tuple[int, int, int]:
+    """Query heads, key/value heads, and the size of a head."""
+    heads = config.num_attention_heads
+    head_dim = getattr(config, "head_dim", None) or config.hidden_size // heads
+    return heads, getattr(config, "num_key_value_heads", None) or heads, head_dim
 
 
 def special_form(tokenizer: Any) -> tuple[list[int], list[int]]:
@@ -44,19 +137,6 @@ def special_form(tokenizer: Any) -> tuple[list[int], list[int]]:
     at = next(starts, 0)
     after = whole[at + len(plain) :]
     return whole[:at], after or [token for token in [tokenizer.eos_token_id] if token is not None]
-
-
-def opening_of(model: Any, tokenizer: Any) -> tuple[int, ...] | None:
-    """What a decoder is given before its first own token; None where prompt and answer are one text.
-
-    BART's is its start token, and the token that begins every text where its tokenizer has one.
-    """
-    if not model.config.is_encoder_decoder:
-        return None
-    start = model.config.decoder_start_token_id
-    if start is None:
-        raise NotSupported(f"The config.json of this {model.config.model_type} model names no decoder_start_token_id. {USE}")
-    return (start, *special_form(tokenizer)[0])
 
 
 def no_dropout(model: nn.Module) -> None:
@@ -71,6 +151,48 @@ def no_dropout(model: nn.Module) -> None:
 
 def unembed(model: Any, hidden: Tensor) -> Tensor:
     """Logits (..., vocabulary) of last hidden states (..., width), as the model's own forward call makes them."""
-    logits = model.get_output_embeddings()(hidden)
-    bias = getattr(model, "final_logits_bias", None)  # BART's; zeros in the models that are published
-    return logits if bias is None else logits + bias[0]
+    return architecture_for(model.config).unembed(model, hidden)
+
+
+def transformer_blocks(model: nn.Module) -> list[list[nn.Module]]:
+    """The decoder's blocks; the encoder's before them where there is one. NotSupported where there are no such lists."""
+    lists = [list(module) for module in model.modules() if isinstance(module, nn.ModuleList) and len(module)]
+    stacks = [blocks for blocks in lists if all(map(_attends, blocks))]
+    if not stacks:
+        raise NotSupported(
+            f"The blocks of {type(model).__name__} were not found, so this method cannot change them. Use GPT-2, Llama or Qwen."
+        )
+    return stacks
+
+
+def _attends(block: nn.Module) -> bool:
+    """Whether a module holds attention that a prefix could reach; lists of experts do not."""
+    return any(hasattr(module, "prefix_place") for module in block.modules())
+
+
+def final_norm(model: Any) -> nn.Module:
+    """The norm between the last block and the unembedding; the identity in BART. NotSupported where it is not found."""
+    return architecture_for(model.config).final_norm(model)
+
+
+def output_projection(model: Any, layer: int, site: str = "decoder") -> nn.Module:
+    """The projection that takes a layer's heads, concatenated, to the model's width. NotSupported where it is not found."""
+    heads, _, head_dim = attention_sizes(model.config)
+    for name, module in model.named_modules():
+        if getattr(module, "prefix_place", None) != (site, layer):
+            continue
+        if hasattr(model.get_submodule(name.rpartition(".")[0]), "post_feedforward_layernorm"):
+            raise NotSupported(f"{type(model).__name__} norms what attention writes before adding it, so the lens does not fit.")
+        for known in PROJECTIONS:
+            projection = getattr(module, known, None)
+            if projection is not None and projection.weight.numel() == heads * head_dim * model.config.hidden_size:
+                return projection
+    raise NotSupported(
+        f"The output projection of {type(model).__name__}'s layer {layer} was not found (looked for {', '.join(PROJECTIONS)})."
+    )
+
+
+def is_rotary(model: Any) -> bool:
+    """Whether the model turns keys by their position (RoPE)."""
+    named = any("rotary" in type(module).__name__.lower() for module in model.modules())
+    return named or getattr(model.config, "rotary_dim", None) is not None

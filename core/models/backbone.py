@@ -1,67 +1,12 @@
-"""Load a frozen language model: bundled, from a folder, or by its hub name."""
+"""A frozen language model with its tokenizer."""
 
-import hashlib
-import os
-import socket
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import torch
-from huggingface_hub import constants, snapshot_download
-from torch import nn
-from transformers import AutoConfig, AutoTokenizer, GenerationConfig
-from transformers.utils import logging as transformers_logging
 
-from core import paths
-from core.errors import BackboneNotFound, BadConfig, BadInput, NotSupported
-from core.models.architectures import CAUSAL, MODELS, SEQ2SEQ, SITES, USE, family_of, no_dropout, opening_of
-from core.prefix.attention import NAME, prepare
-
-DEFAULT = "mini-gpt2"
-DEFAULTS = {"article": "mini-bart"}  # for other forms of source than tables (see core.task.Task)
-OWN = {"mini-gpt2": "such as gpt2", "mini-bart": "such as facebook/bart-base"}  # the project's own, which no hub has
-SAMPLES = 512  # values hashed of each tensor
-transformers_logging.set_verbosity_error()
-transformers_logging.disable_progress_bar()
-
-
-@dataclass(frozen=True)
-class BackboneSpec:
-    """What a prefix must fit. `fingerprint` ties runs to the weights; `sites` are where virtual tokens can stand.
-
-    `layers`: of the decoder; `encoder_layers`: of the encoder, 0 where there is none.
-    """
-
-    name: str
-    origin: str  # "bundled", "folder" or "hub"
-    family: str  # "causal" or "seq2seq" (core/models/architectures.py)
-    layers: int
-    heads: int
-    kv_heads: int
-    head_dim: int
-    width: int
-    vocabulary: int
-    positions: int
-    parameters: int
-    fingerprint: str
-    sites: tuple[str, ...] = ("decoder",)
-    where: str = ""  # what `load_backbone` finds it by again
-    encoder_layers: int = 0
-
-    def depth(self, site: str) -> int:
-        """How many layers have virtual tokens of a site."""
-        return self.encoder_layers if site == "encoder" else self.layers
-
-    def shape(self, site: str, length: int) -> tuple[int, int, int, int, int]:
-        """Of a prefix of so many virtual tokens at a site: (layers, 2, kv_heads, length, head_dim)."""
-        return self.depth(site), 2, self.kv_heads, length, self.head_dim
-
-    @property
-    def shifted(self) -> bool:
-        """Whether a prefix takes positions, so that the text begins after it."""
-        return self.family == CAUSAL
+from core.backbone_spec import BackboneSpec
+from core.errors import BadInput
+from core.models.architectures import architecture_for
 
 
 class Backbone:
@@ -71,7 +16,13 @@ class Backbone:
         self.spec, self.model, self.tokenizer, self.device = spec, model, tokenizer, device
         self.dtype = next(model.parameters()).dtype
         self.eos = eos_ids(model, tokenizer)
-        self.opening = opening_of(model, tokenizer)
+        self.architecture = architecture_for(model.config, spec.name)
+        self.decoder_start_ids = self.architecture.decoder_start_ids(model, tokenizer)
+
+    @property
+    def is_encoder_decoder(self) -> bool:
+        """Whether an encoder reads the input and a decoder writes the output."""
+        return self.spec.is_encoder_decoder
 
     def encode(self, text: str, literal: bool = False) -> list[int]:
         """Token ids of a text; no special tokens are added. BadInput where the model has no such ids.
@@ -96,197 +47,3 @@ def eos_ids(model: Any, tokenizer: Any) -> set[int]:
     named = model.config.eos_token_id
     listed = named if isinstance(named, list) else [named]
     return {token for token in [*listed, tokenizer.eos_token_id] if token is not None}
-
-
-def bundled() -> list[str]:
-    """Names of the models that come with the project."""
-    return sorted(path.parent.name for path in paths.MODELS.glob("*/config.json"))
-
-
-def load_backbone(name: str = DEFAULT, device: str = "auto") -> Backbone:
-    """Load a model, frozen and in evaluation mode.
-
-    `name`: a bundled model, a folder in the transformers form, or a hub name (fetched where there is a
-    network, unless it is cached already). Raises BackboneNotFound with what was tried, NotSupported for a
-    family that does not fit.
-    """
-    where, origin = _locate(name)
-    target = pick_device(device)
-    if origin == "hub":
-        where = _fetch(name)
-    config = _open(name, lambda: AutoConfig.from_pretrained(where, trust_remote_code=False))
-    family = family_of(name, config)
-    tokenizer = _open(name, lambda: AutoTokenizer.from_pretrained(where, trust_remote_code=False))
-    model = _open(
-        name,
-        lambda: MODELS[family].from_pretrained(
-            where, dtype=pick_dtype(target), attn_implementation=NAME, use_safetensors=True, trust_remote_code=False
-        ),
-    )
-    if not tokenizer("a b")["input_ids"]:  # transformers makes an empty one where its files are missing
-        raise BackboneNotFound(
-            f"{name} has no tokenizer. A model folder needs the tokenizer's files (tokenizer.json) beside the weights."
-        )
-    shown = Path(name).resolve().name if origin == "folder" else name
-    again = str(Path(name).resolve()) if origin == "folder" else name
-    return freeze(shown, origin, again, model, tokenizer, target)
-
-
-def freeze(name: str, origin: str, where: str, model: Any, tokenizer: Any, device: torch.device) -> Backbone:
-    """A model that was made with our attention as a backbone: on the device, frozen, without dropout, in evaluation mode."""
-    model = model.to(device).eval().requires_grad_(False)
-    no_dropout(model)
-    model.generation_config = GenerationConfig()  # a published model's own would fill in whatever DecodeConfig leaves out
-    prepare(model)
-    return Backbone(_spec(name, origin, where, family_of(name, model.config), model), model, tokenizer, device)
-
-
-def _locate(name: str) -> tuple[str, str]:
-    if not name or not name.strip():
-        raise BackboneNotFound(f"No model name given. Bundled: {', '.join(bundled()) or 'none'}; or give a folder or a hub name.")
-    if name in bundled():
-        return str(paths.MODELS / name), "bundled"
-    path = Path(name).expanduser()
-    if name in OWN and not path.is_dir():
-        raise BackboneNotFound(
-            f"There is no model {name} here: assets/models/{name} was looked for. Give another model, by its folder or its hub "
-            f"name, {OWN[name]}, or make one with `python launch.py pretrain --preset {name}`."
-        )
-    if path.is_dir():
-        if not (path / "config.json").exists():
-            raise BackboneNotFound(
-                f"The folder {name} holds no config.json, so it is not a saved transformers model. Give the folder that holds it."
-            )
-        return str(path), "folder"
-    if path.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1:
-        raise BackboneNotFound(
-            f"There is no folder {name}. Give the folder of a saved model, a bundled name ({', '.join(bundled()) or 'none'}) "
-            "or a hub name."
-        )
-    return name, "hub"
-
-
-def fetch(name: str) -> None:
-    """Bring a hub model to this machine, so that `load_backbone` needs no network; nothing to do for others. Its errors."""
-    if _locate(name)[1] == "hub":
-        _fetch(name)
-
-
-def _fetch(name: str) -> str:
-    """The folder of a hub model: the cache's where it is whole, else downloaded (weights as safetensors, never pickles)."""
-    wanted = ["*.json", "*.safetensors", "*.txt", "*.model"]
-    try:
-        folder = snapshot_download(name, allow_patterns=wanted, local_files_only=True)
-        if list(Path(folder).glob("*.safetensors")):
-            return folder
-    except (OSError, ValueError):
-        pass
-    ours = ", ".join(bundled()) or "none"
-    tried = f"Cannot load {name!r}. Tried: the bundled models ({ours}), a folder of that name, and the model hub"
-    advice = "With no network, give the folder of a saved model instead."
-    if not _hub_answers():
-        raise BackboneNotFound(f"{tried} (no connection to it). {advice}")
-    try:
-        return snapshot_download(name, allow_patterns=wanted)
-    except (OSError, ValueError, RuntimeError) as error:
-        raise BackboneNotFound(f"{tried} ({str(error).strip().splitlines()[0]}). {advice}") from error
-
-
-def _hub_answers() -> bool:
-    """A quick look whether the hub can be reached: its client would try for half a minute where there is no network."""
-    if constants.HF_HUB_OFFLINE:
-        return False
-    if any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")):
-        return True
-    address = urlsplit(constants.ENDPOINT)
-    try:
-        socket.create_connection((address.hostname or "", address.port or 443), timeout=4).close()
-    except OSError:
-        return False
-    return True
-
-
-def _open(name: str, load):
-    try:
-        return load()
-    except Exception as error:  # anything may stand in a damaged or hostile folder, and transformers meets it first
-        raise BackboneNotFound(
-            f"Cannot load the model in {name}: {_reason(error)}. "
-            "A model folder needs config.json, a safetensors file and the tokenizer's files, all of one model."
-        ) from error
-
-
-def _reason(error: Exception) -> str:
-    """The first line of an error, where it says enough."""
-    said = str(error).strip()
-    if "ignore_mismatched_sizes" in said:
-        return "its weights have other sizes than its config.json says"
-    if isinstance(error, KeyError) and NAME in said:
-        return "its attention does not go through transformers' attention interface"
-    if "custom code" in said:
-        return "it needs code of its own, which is never run here"
-    return said.splitlines()[0][:300].rstrip(".") if said else type(error).__name__
-
-
-def pick_device(name: str = "auto") -> torch.device:
-    """ "auto": CUDA, else Apple's MPS, else the CPU; or a device by name. BadConfig where it is not there."""
-    if name == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise BadConfig(f"There is no device {name!r}. Use auto, cpu, cuda or mps.") from error
-    missing = (device.type == "cuda" and not torch.cuda.is_available()) or (
-        device.type == "mps" and not torch.backends.mps.is_available()
-    )
-    if missing or device.type not in ("cpu", "cuda", "mps"):
-        raise BadConfig(f"The device {name!r} is not available on this machine. Use auto or cpu.")
-    return device
-
-
-def pick_dtype(device: torch.device) -> torch.dtype:
-    """bf16 on a CUDA device that has it, fp32 elsewhere."""
-    return torch.bfloat16 if device.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float32
-
-
-def fingerprint(model: nn.Module) -> str:
-    """16 hex digits from every tensor's name, shape and up to 512 of its values.
-
-    They are rounded to bf16, so that the dtype a model is loaded in does not matter, and their places are worked
-    out in whole numbers: a float32 cannot tell neighbours in gpt2's embeddings apart, and is not rounded alike everywhere.
-    """
-    digest = hashlib.sha256()
-    for name, tensor in sorted(model.named_parameters()):
-        flat = tensor.detach().flatten()
-        count = min(SAMPLES, flat.numel())
-        chosen = flat[(torch.arange(count) * (flat.numel() - 1) // max(count - 1, 1)).to(flat.device)]
-        digest.update(f"{name}{tuple(tensor.shape)}".encode())
-        digest.update(chosen.to(torch.bfloat16).view(torch.int16).cpu().numpy().tobytes())
-    return digest.hexdigest()[:16]
-
-
-def _spec(name: str, origin: str, where: str, family: str, model: Any) -> BackboneSpec:
-    config = model.config
-    for needed in ("num_attention_heads", "hidden_size", "num_hidden_layers", "vocab_size", "max_position_embeddings"):
-        if not isinstance(getattr(config, needed, None), int):
-            raise NotSupported(f"{name} ({config.model_type}) has no {needed}, which a prefix must fit. {USE}")
-    heads, width = config.num_attention_heads, config.hidden_size
-    return BackboneSpec(
-        name=name,
-        origin=origin,
-        family=family,
-        layers=config.decoder_layers if family == SEQ2SEQ else config.num_hidden_layers,
-        heads=heads,
-        kv_heads=getattr(config, "num_key_value_heads", None) or heads,
-        head_dim=getattr(config, "head_dim", None) or width // heads,
-        width=width,
-        vocabulary=config.vocab_size,
-        positions=config.max_position_embeddings,
-        parameters=sum(p.numel() for p in model.parameters()),
-        fingerprint=fingerprint(model),
-        sites=SITES[family],
-        where=where,
-        encoder_layers=config.encoder_layers if family == SEQ2SEQ else 0,
-    )

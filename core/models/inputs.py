@@ -37,7 +37,7 @@ def task_for(backbone: Backbone, name: str, layout: str = "newline", form: str =
     """
     plain = task(name, layout, form)
     plain = plain.replace(cut=cut if cut is not None else CUT if plain.form == "article" else 0)
-    if backbone.opening is None:
+    if not backbone.is_encoder_decoder:
         return plain
     before, after = (backbone.tokenizer.decode(ids, skip_special_tokens=False) for ids in special_form(backbone.tokenizer))
     return plain.replace(lead=before, separator=after, target_lead="", end=backbone.tokenizer.eos_token)
@@ -51,7 +51,7 @@ def read_source(backbone: Backbone, task: Task, source: str, infix: bool = False
     if infix and not task.cut:
         before, after = backbone.encode(task.lead + source), backbone.encode(task.separator)
         return Source([*before, *after], len(before), len(before), len(source), len(before))
-    if not task.cut and backbone.opening is None:
+    if not task.cut and not backbone.is_encoder_decoder:
         ids = backbone.encode(task.prompt(source))
         return Source(ids, len(ids), len(ids), len(source))
     before, after = backbone.encode(task.lead), backbone.encode(task.separator)

@@ -10,7 +10,6 @@ prefixes, or none, in one batch.
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -21,12 +20,9 @@ from transformers.masking_utils import sdpa_mask
 
 from core.errors import NotSupported
 from core.prefix.interventions import Intervention, biases
-
-if TYPE_CHECKING:
-    from core.prefix.prefix import Prefix
+from core.prefix.prefix import Past, Prefix
 
 NAME = "prefix_lab"
-Past = dict[str, Tensor]  # site -> (layers, 2, kv_heads, length, head_dim)
 Recorder = Callable[[str, int, Tensor], None]  # site, layer, weights (B, heads, query, virtual + key)
 Reader = Callable[[str, int, Tensor, Tensor], None]  # site, layer, keys and values (B, kv_heads, virtual + key, head_dim)
 
@@ -59,7 +55,7 @@ class PrefixState:
     @classmethod
     def of(
         cls,
-        prefixes: "Sequence[Prefix | None]",
+        prefixes: Sequence[Prefix | None],
         device: torch.device,
         dtype: torch.dtype,
         interventions: Sequence[Intervention] | None = None,
@@ -81,7 +77,7 @@ class PrefixState:
         return state
 
     @classmethod
-    def _stacked(cls, prefixes: "Sequence[Prefix | None]", real: "list[Prefix]", device, dtype) -> "PrefixState":
+    def _stacked(cls, prefixes: Sequence[Prefix | None], real: list[Prefix], device, dtype) -> "PrefixState":
         if all(prefix is real[0] for prefix in prefixes):
             return cls.shared({site: kv.to(device, dtype) for site, kv in real[0].past.items()}, len(prefixes))
         longest, past = max(prefix.length for prefix in real), {}

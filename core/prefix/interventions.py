@@ -9,15 +9,12 @@ on ("base, shifted").
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from core.errors import BadConfig, BadInput
-
-if TYPE_CHECKING:
-    from core.prefix.prefix import Prefix
+from core.prefix.prefix import Prefix
 
 Place = tuple[str | None, int | None, int | None]  # site, layer, virtual token, from 0; None stands for all of them
 
@@ -52,7 +49,7 @@ class Intervention:
         """The same, and one place more knocked out: a token everywhere, a layer's whole prefix, or one token in one layer."""
         return replace(self, out=self.out | {(site, layer, token)})
 
-    def check(self, prefix: "Prefix") -> None:
+    def check(self, prefix: Prefix) -> None:
         """BadInput names the first place that the prefix does not have."""
         length = prefix.length
         for name, _ in sorted(self.apart):
@@ -84,7 +81,7 @@ UNTOUCHED = Intervention()
 
 
 def biases(
-    prefixes: "Sequence[Prefix | None]", interventions: Sequence[Intervention], device: torch.device, dtype: torch.dtype
+    prefixes: Sequence[Prefix | None], interventions: Sequence[Intervention], device: torch.device, dtype: torch.dtype
 ) -> dict[str, Tensor] | None:
     """The biases of a batch, for prefixes padded on the left to the longest; None where nothing is changed.
 

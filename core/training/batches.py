@@ -21,13 +21,13 @@ POOL = 64  # batches sorted by length together
 class Row:
     """One training pair as token ids: what is read, and what is to be written (its end included).
 
-    `opening`: what an encoder-decoder's decoder is given before the answer; None where prompt and answer are one text.
+    `decoder_start_ids`: what an encoder-decoder's decoder is given before the answer; empty where prompt and answer are one text.
     `split`: how much of the prompt stands before an infix, and does not see it; 0 where there is none.
     """
 
     prompt: tuple[int, ...]
     answer: tuple[int, ...]
-    opening: tuple[int, ...] | None = None
+    decoder_start_ids: tuple[int, ...] = ()
     split: int = 0
 
     def __len__(self) -> int:
@@ -78,7 +78,7 @@ def encode_rows(
             seen[example.source] = tuple(read.ids), read.split
         prompt, split = seen[example.source]
         for target in example.targets:
-            row = Row(prompt, tuple(backbone.encode(task.answer(target))), backbone.opening, split)
+            row = Row(prompt, tuple(backbone.encode(task.answer(target))), backbone.decoder_start_ids, split)
             _check_room(backbone, row, prefix_length, example.source)
             rows.append(row)
     return rows
@@ -86,10 +86,10 @@ def encode_rows(
 
 def _check_room(backbone: Backbone, row: Row, virtual: int, source: str) -> None:
     positions = backbone.spec.positions
-    if row.opening is None:
+    if not row.decoder_start_ids:
         parts, beside = [("An example", len(row), positions - virtual)], f" beside {virtual} virtual tokens"
     else:
-        answers = len(row.opening) + len(row.answer) - 1
+        answers = len(row.decoder_start_ids) + len(row.answer) - 1
         parts, beside = [("An example's input", len(row.prompt), positions), ("An example's target", answers, positions)], ""
     for what, tokens, room in parts:
         if tokens > room:
@@ -101,7 +101,7 @@ def _check_room(backbone: Backbone, row: Row, virtual: int, source: str) -> None
 
 def collate(rows: Sequence[Row], device: torch.device) -> Batch:
     """Pad rows on the right to the longest."""
-    before = [row.prompt if row.opening is None else row.opening for row in rows]  # what stands before the answer
+    before = [row.decoder_start_ids or row.prompt for row in rows]  # what stands before the answer
     width = max(len(given) + len(row.answer) for given, row in zip(before, rows, strict=True)) - 1  # the last is only predicted
     ids = torch.zeros(len(rows), width, dtype=torch.long)
     labels = torch.full((len(rows), width), IGNORE)
@@ -109,7 +109,7 @@ def collate(rows: Sequence[Row], device: torch.device) -> Batch:
         tokens = torch.tensor(given + row.answer)
         ids[index, : len(tokens) - 1] = tokens[:-1]
         labels[index, len(given) - 1 : len(tokens) - 1] = tokens[len(given) :]
-    source, mask = (None, None) if rows[0].opening is None else right_pad([row.prompt for row in rows], device)
+    source, mask = right_pad([row.prompt for row in rows], device) if rows[0].decoder_start_ids else (None, None)
     split = torch.tensor([row.split for row in rows]) if any(row.split for row in rows) else None
     return Batch(ids.to(device), labels.to(device), source, mask, None if split is None else split.to(device))
 

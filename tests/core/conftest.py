@@ -2,7 +2,8 @@
 
 import pytest
 
-from core.models.backbone import Backbone, load_backbone
+from core.models.backbone import Backbone
+from core.models.loading import load_backbone
 from tests.support.tiny_models import lock_is_free, make_tiny_backbone, make_tiny_bart, make_tiny_llama
 
 SHARED = ("tiny", "llama", "bart")  # fixtures below: one model for all tests of a session

@@ -15,7 +15,7 @@ from core.data.hub import hub_rows
 from core.data.source import DataSource
 from core.data.webnlg_dart import read_dart, read_webnlg
 from core.methods.registry import new_method
-from core.models.backbone import load_backbone
+from core.models.loading import load_backbone
 from core.task import Task
 from core.text.triples import parse_triples
 from tests.hostile.place import Made, Place, cases

@@ -17,8 +17,9 @@ from transformers import (
 )
 
 from core.config.train import TrainConfig
-from core.models.backbone import Backbone, load_backbone
+from core.models.backbone import Backbone
 from core.models.inputs import task_for
+from core.models.loading import load_backbone
 from core.prefix.prefix import Prefix
 from core.runs.store import Run, Store
 from core.task import Example
@@ -178,7 +179,7 @@ def make_run(
     """Train a run of a few updates on ROWS into a store; a BART is trained on ARTICLES."""
     backbone = load_backbone(str(folder), "cpu")
     values = {"length": 4, "batch": 5, "updates": updates, "init_words": "table", "validate_every": 1000} | changes
-    name = name if backbone.opening is None else "summarization"
+    name = "summarization" if backbone.is_encoder_decoder else name
     examples = ROWS[name]
     training = Training(backbone, task_for(backbone, name), TrainConfig(method=method, **values), Store(store), run_id)
     list(training.steps(examples, examples[:4]))

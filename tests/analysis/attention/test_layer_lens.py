@@ -9,7 +9,7 @@ from analysis.attention.layer_lens import layer_lens, layer_logits
 from core.config.decode import DecodeConfig
 from core.generation.generate import generate, next_token_probs
 from core.generation.types import Request
-from core.models.backbone import load_backbone
+from core.models.loading import load_backbone
 from core.prefix.attention import PrefixState, attach
 from core.prefix.interventions import Intervention
 from tests.support.tiny_models import make_tiny_backbone, make_tiny_bart, make_tiny_llama, random_prefix
@@ -31,15 +31,15 @@ def written(backbone, **changes):
 def hidden_after_each_block(backbone, request, ids):
     """(tokens, width) a layer of the decoder, caught at the blocks themselves."""
     base, caught = backbone.model.base_model, []
-    blocks = base.decoder.layers if backbone.opening else getattr(base, "h", None) or base.layers
+    blocks = base.decoder.layers if backbone.decoder_start_ids else getattr(base, "h", None) or base.layers
     hooks = [
         block.register_forward_hook(lambda _m, _i, out: caught.append(out[0] if isinstance(out, tuple) else out))
         for block in blocks
     ]
     state = PrefixState.of([request.prefix], backbone.device, backbone.dtype, [request.intervention])
     prompt = torch.tensor([request.prompt_ids])
-    if backbone.opening:
-        inputs = {"input_ids": prompt, "decoder_input_ids": torch.tensor([[*backbone.opening, *ids]])}
+    if backbone.decoder_start_ids:
+        inputs = {"input_ids": prompt, "decoder_input_ids": torch.tensor([[*backbone.decoder_start_ids, *ids]])}
     else:
         text = torch.tensor([request.prompt_ids + ids])
         start = request.prefix.length if request.prefix else 0
@@ -55,7 +55,7 @@ def hidden_after_each_block(backbone, request, ids):
 
 def lens_by_hand(backbone, hidden):
     base, head = backbone.model.base_model, backbone.model.get_output_embeddings()
-    if backbone.opening:
+    if backbone.decoder_start_ids:
         return head(hidden) + backbone.model.final_logits_bias[0]
     return head((base.ln_f if hasattr(base, "ln_f") else base.norm)(hidden))
 
@@ -63,7 +63,7 @@ def lens_by_hand(backbone, hidden):
 @pytest.mark.parametrize("own", [Intervention(), Intervention(0.5).without(1, 0)])
 def test_each_layer_is_read_through_the_final_norm_and_the_unembedding(backbone, own):
     request, ids = written(backbone, intervention=own)
-    first = len(backbone.opening or request.prompt_ids) - 1
+    first = len(backbone.decoder_start_ids or request.prompt_ids) - 1
     queries = range(first, first + WRITTEN)
     got = list(layer_logits(backbone.model, backbone, request, ids, queries))
     hidden, logits = hidden_after_each_block(backbone, request, ids)
@@ -89,7 +89,7 @@ def test_a_cell_is_the_divergence_of_the_two_distributions_in_plain_python(backb
     request, ids = written(backbone)
     found = layer_lens(backbone.model, backbone, request, ids)
     pair = [hidden_after_each_block(backbone, asked, ids)[0] for asked in (request, Request(request.prompt_ids))]
-    first = len(backbone.opening or request.prompt_ids) - 1
+    first = len(backbone.decoder_start_ids or request.prompt_ids) - 1
     assert found.kl.shape == (LAYERS, WRITTEN) and len(found.tokens) == WRITTEN
     for layer in range(LAYERS):
         for step in range(WRITTEN):
@@ -112,6 +112,6 @@ def test_without_a_prefix_both_say_the_same_and_a_token_settles_where_its_top_wo
 
 def test_a_chosen_query_and_the_next_token_that_is_not_there_yet(backbone):
     request, ids = written(backbone)
-    last = len(backbone.opening or request.prompt_ids) + WRITTEN - 1
+    last = len(backbone.decoder_start_ids or request.prompt_ids) + WRITTEN - 1
     found = layer_lens(backbone.model, backbone, request, ids, queries=[last], k=3)
     assert found.tokens == ("",) and found.kl.shape == (LAYERS, 1) and len(found.prefix[0][0]) == 3

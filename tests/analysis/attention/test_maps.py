@@ -23,7 +23,7 @@ from core.config.decode import DecodeConfig
 from core.errors import BadInput, TooLong
 from core.generation.generate import generate
 from core.generation.types import Request
-from core.models.backbone import load_backbone
+from core.models.loading import load_backbone
 from core.prefix.attention import PrefixState, attach
 from core.prefix.interventions import Intervention
 from tests.support.tiny_models import make_tiny_backbone, make_tiny_llama, random_prefix

@@ -11,8 +11,8 @@ from core.config.decode import DecodeConfig
 from core.errors import BadInput
 from core.generation.generate import generate
 from core.generation.types import Request
-from core.models.backbone import load_backbone
 from core.models.inputs import read_source, task_for
+from core.models.loading import load_backbone
 from core.prefix.attention import PrefixState, attach
 from core.prefix.interventions import Intervention
 from tests.support.tiny_models import make_tiny_bart, random_prefix
@@ -43,7 +43,7 @@ def test_the_map_is_what_eager_attention_says(bart, folder):
     request, ids, _ = written(bart, prefixed=False)
     model = AutoModelForSeq2SeqLM.from_pretrained(folder, attn_implementation="eager").eval()
     with torch.no_grad():
-        text = torch.tensor([[*bart.opening, *ids]])
+        text = torch.tensor([[*bart.decoder_start_ids, *ids]])
         out = model(input_ids=torch.tensor([request.prompt_ids]), decoder_input_ids=text, output_attentions=True)
     eager = {"encoder": out.encoder_attentions, "decoder": out.decoder_attentions, "cross": out.cross_attentions}
     for site in SITES:
@@ -81,7 +81,10 @@ def test_influence_is_the_divergence_when_one_virtual_token_is_hidden(bart, site
     request, ids, _ = written(bart)
     found = ablation_effect(bart.model, bart, request, ids, site=site)
     assert found.kl.shape == (P, bart.spec.depth(site), WRITTEN) and "".join(found.tokens) == "".join(token_texts(bart, ids))
-    given = {"input_ids": torch.tensor([request.prompt_ids]), "decoder_input_ids": torch.tensor([[*bart.opening, *ids]])}
+    given = {
+        "input_ids": torch.tensor([request.prompt_ids]),
+        "decoder_input_ids": torch.tensor([[*bart.decoder_start_ids, *ids]]),
+    }
     logits = []
     for done in (Intervention(), Intervention().without(2, 1, site)):
         with torch.no_grad(), attach(bart.model, PrefixState.of([request.prefix], bart.device, bart.dtype, [done])):

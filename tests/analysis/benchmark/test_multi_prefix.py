@@ -4,7 +4,7 @@ import pytest
 
 from analysis.benchmark.multi_prefix import measure_multi_prefix
 from core.errors import BadConfig, TooLong
-from core.models.backbone import load_backbone
+from core.models.loading import load_backbone
 from tests.support.tiny_models import make_tiny_backbone, make_tiny_bart
 
 

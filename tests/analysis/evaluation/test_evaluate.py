@@ -9,7 +9,7 @@ from core.config.decoding_defaults import paper_decoding, usual_decoding
 from core.generation.generate import generate
 from core.generation.types import Request
 from core.methods.loading import load_run
-from core.models.backbone import load_backbone
+from core.models.loading import load_backbone
 from core.runs.store import store
 from core.task import Example, task
 from tests.support.tiny_models import EXAMPLES, make_tiny_backbone, random_prefix

@@ -9,8 +9,8 @@ from analysis.experiments.learning_rates import SEARCH_FOLDER, TrainingData, che
 from core.config.decode import DecodeConfig
 from core.config.train import TrainConfig
 from core.errors import BadConfig, BadInput, StoreError
-from core.models.backbone import load_backbone
 from core.models.inputs import task_for
+from core.models.loading import load_backbone
 from core.runs.store import Store
 from core.training.trainer import Training
 from tests.support.tiny_models import EXAMPLES, make_tiny_backbone

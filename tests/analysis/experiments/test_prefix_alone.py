@@ -6,8 +6,8 @@ from analysis.experiments.prefix_alone import NO_WORD, PrefixAlone, sample_alone
 from core.config.decode import DecodeConfig
 from core.generation.generate import generate
 from core.generation.types import Request
-from core.models.backbone import load_backbone
 from core.models.inputs import task_for
+from core.models.loading import load_backbone
 from core.prefix.interventions import Intervention
 from tests.support.tiny_models import make_tiny_backbone, make_tiny_bart, random_prefix
 

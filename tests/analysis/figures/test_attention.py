@@ -7,7 +7,7 @@ from analysis.attention.ablation import ablation_effect, iter_ablations
 from analysis.attention.maps import attention_mass, by_head, by_layer, by_step, by_virtual_token
 from analysis.figures import attention as figures
 from core.generation.types import Request
-from core.models.backbone import load_backbone
+from core.models.loading import load_backbone
 from tests.support.tiny_models import make_tiny_backbone, random_prefix
 
 P = 3

@@ -11,7 +11,7 @@ from analysis.figures.space import first_words, prefix_map
 from analysis.space.neighbor_analysis import KEYS, LOGIT_LENS, RANKS, Z_THRESHOLD, RunVectors, analyze, open_space
 from analysis.space.projection import pca
 from analysis.tensor_cache import TensorCache
-from core.models.backbone import load_backbone
+from core.models.loading import load_backbone
 from tests.support.tiny_models import make_tiny_backbone, random_prefix
 
 RUN = "one <b>"

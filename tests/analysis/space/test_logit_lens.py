@@ -8,7 +8,7 @@ from analysis.space.neighbors import nearest, random_control
 from analysis.space.vocabulary_kv import vocabulary_kv
 from analysis.tensor_cache import TensorCache
 from core.errors import BadInput, NotSupported
-from core.models.backbone import load_backbone
+from core.models.loading import load_backbone
 from tests.support.tiny_models import make_tiny_backbone, make_tiny_llama, random_prefix
 
 LAYER = 1

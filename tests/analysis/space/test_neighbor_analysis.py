@@ -18,8 +18,9 @@ from analysis.space.projection import NEAR, PATH, PREFIX
 from analysis.tensor_cache import TensorCache
 from core.errors import BadInput
 from core.methods.loading import load_run
-from core.models.backbone import load_backbone
-from core.prefix.prefix import Prefix, text_past, text_prefix
+from core.models.activations import text_past, text_prefix
+from core.models.loading import load_backbone
+from core.prefix.prefix import Prefix
 from tests.support.tiny_models import make_run, make_tiny_backbone, random_prefix
 
 

@@ -24,7 +24,7 @@ from analysis.space.vocabulary import Vocabulary
 from analysis.space.vocabulary_kv import KINDS, vocabulary_kv
 from analysis.tensor_cache import TensorCache
 from core.errors import BadInput
-from core.models.backbone import load_backbone
+from core.models.loading import load_backbone
 from tests.support.tiny_models import make_tiny_backbone
 
 TEXTS = (" pub", "pub", " inn", "ing", " bar", " 20", " cafe", "s", ".", " north")

@@ -8,8 +8,9 @@ from analysis.space.spaces import vocabulary_space
 from analysis.space.vocabulary_kv import KINDS, vocabulary_kv
 from analysis.tensor_cache import TensorCache
 from core.errors import BadInput, NotSupported
-from core.models.backbone import load_backbone
-from core.prefix.prefix import Prefix, read_past
+from core.models.activations import read_past
+from core.models.loading import load_backbone
+from core.prefix.prefix import Prefix
 from tests.support.tiny_models import make_tiny_bart, random_prefix
 
 WORD, LAYER = 77, 1
@@ -30,7 +31,7 @@ def own(bart, site):
     """A prefix of one virtual token: what the model computes for WORD, read alone in the context that is stated."""
     begin, end = 257, 258
     source = [begin, end] if site == "decoder" else [begin, WORD, end]
-    text = [*bart.opening, WORD] if site == "decoder" else list(bart.opening)
+    text = [*bart.decoder_start_ids, WORD] if site == "decoder" else list(bart.decoder_start_ids)
     with torch.no_grad():
         past = read_past(bart, input_ids=torch.tensor([source]), decoder_input_ids=torch.tensor([text]))
     at, spec = SITES[site], bart.spec

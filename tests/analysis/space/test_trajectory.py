@@ -9,8 +9,10 @@ from analysis.space.spaces import SITE
 from analysis.space.trajectory import embedding_trajectory, prefix_trajectory
 from core.errors import BadInput
 from core.methods.loading import load_run
-from core.models.backbone import Backbone, load_backbone
-from core.prefix.prefix import Prefix, words_past
+from core.models.activations import words_past
+from core.models.backbone import Backbone
+from core.models.loading import load_backbone
+from core.prefix.prefix import Prefix
 from tests.support.tiny_models import make_run, make_tiny_backbone
 
 

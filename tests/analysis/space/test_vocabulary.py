@@ -6,7 +6,7 @@ from transformers import PreTrainedTokenizerFast
 
 from analysis.space.vocabulary import Vocabulary, vocabulary
 from core.errors import BadInput
-from core.models.backbone import load_backbone
+from core.models.loading import load_backbone
 from tests.support.tiny_models import END, make_tiny_backbone
 
 WORDS = Vocabulary((END, " pub", "pub", " Pub", "s", " 20", " don't", " "), "tiny")

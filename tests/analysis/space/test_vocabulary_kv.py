@@ -8,8 +8,9 @@ from analysis.space.spaces import embedding_space, vocabulary_space
 from analysis.space.vocabulary_kv import KINDS, iter_vocabulary_kv, vocabulary_kv
 from analysis.tensor_cache import TensorCache
 from core.errors import BadInput, WrongBackbone
-from core.models.backbone import load_backbone
-from core.prefix.prefix import Prefix, text_past
+from core.models.activations import text_past
+from core.models.loading import load_backbone
+from core.prefix.prefix import Prefix
 from tests.support.tiny_models import make_tiny_backbone, make_tiny_llama, random_prefix
 
 LAYERS, WORDS, WORD = 2, 257, 77

@@ -20,8 +20,8 @@ from core.errors import BadInput
 from core.generation.generate import generate
 from core.generation.sequence import decode_text
 from core.generation.types import Request
+from core.models.activations import text_prefix
 from core.prefix.interventions import Intervention
-from core.prefix.prefix import text_prefix
 
 COMPONENTS = AttentionPage(**{name: name for name in AttentionPage.__dataclass_fields__})  # names in place of components
 SOURCE, DECODE = "name : Alda | Type : pub", DecodeConfig(max_new=8, min_new=8)

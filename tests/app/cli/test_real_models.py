@@ -24,7 +24,7 @@ from app.compare.comparison import Ask, compare
 from app.shared.context import AppContext
 from core.config.decode import DecodeConfig
 from core.generation.types import Request
-from core.models.backbone import load_backbone
+from core.models.loading import load_backbone
 from core.runs.store import Store
 from tests.support.tiny_models import END, EXAMPLES, make_tokenizer
 

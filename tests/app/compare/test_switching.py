@@ -15,7 +15,7 @@ from app.shared.context import AppContext
 from app.space.analyses import AnalysisCache, SpaceQuery
 from core import paths
 from core.errors import BackboneNotFound
-from core.models import backbone as core_backbone
+from core.models import loading
 from core.prefix.interventions import UNTOUCHED
 from core.runs.store import Store
 from tests.support.tiny_models import make_run, make_tiny_backbone, make_tiny_bart
@@ -99,7 +99,7 @@ def test_what_is_missing_is_named_before_and_after_the_choice(context, place, mo
     (tmp_path / "mini-gpt2").symlink_to(place / "models" / "mini-gpt2")
     monkeypatch.setattr(paths, "MODELS", tmp_path)
     assert ("summarization (mini-bart is missing)", "summarization") in last(told(context, "e2e", []), "task")["choices"]
-    monkeypatch.setattr(core_backbone, "snapshot_download", None)  # no hub is asked for it
+    monkeypatch.setattr(loading, "snapshot_download", None)  # no hub is asked for it
     updates = told(context, "summarization", ["mini-gpt2", "e2e"])
     assert "assets/models/mini-bart was looked for" in last(updates, "status") and last(updates, "task") == "e2e"
     with pytest.raises(BackboneNotFound, match="facebook/bart-base"):

@@ -18,7 +18,7 @@ from core.exchange.import_checkpoint import read_foreign
 from core.generation.generate import generate
 from core.generation.types import Request
 from core.methods.loading import load_run
-from core.models.backbone import load_backbone
+from core.models.loading import load_backbone
 from core.prefix.attention import PrefixState, attach
 from core.runs.store import Store
 from core.task import task
@@ -120,8 +120,8 @@ def test_an_exported_lora_gives_the_same_logits_in_peft(tmp_path, make, rank):
     backbone = load_backbone(str(folder), "cpu")
     run = make_run(folder, tmp_path / "store", "mine", method="lora", rank=rank, lora_alpha=5, rate=0.1)
     export_peft(run, tmp_path / "adapter")
-    model = PeftModel.from_pretrained(plain(folder, backbone.opening is not None), tmp_path / "adapter")
-    given = {"decoder_input_ids": IDS} if backbone.opening is not None else {}
+    model = PeftModel.from_pretrained(plain(folder, backbone.is_encoder_decoder), tmp_path / "adapter")
+    given = {"decoder_input_ids": IDS} if backbone.is_encoder_decoder else {}
     with torch.no_grad():
         wanted = load_run(run, backbone).model(IDS, **given).logits
         same(model.eval()(IDS, **given).logits, wanted)

@@ -54,7 +54,7 @@ def test_rows_leave_and_join_unnoticed(model, request):
     run(3)
     batch.select([3, 0])  # the longest leaves, and the order changes
     rows = [3, 0]
-    first, last = (len(backbone.opening or one.prompt_ids) for one in (asked[0], asked[3]))
+    first, last = (len(backbone.decoder_start_ids or one.prompt_ids) for one in (asked[0], asked[3]))
     assert batch.mask.shape[1] == max(first + 7, last + 5), "its padding is still there"
     run(5)
     for row, made in enumerate(seen):

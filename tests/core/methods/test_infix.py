@@ -11,8 +11,9 @@ from core.generation.decoding_batch import DecodingBatch
 from core.generation.generate import generate
 from core.generation.types import Request, make_request
 from core.methods.registry import new_method
+from core.models.activations import read_past
 from core.prefix.attention import PrefixState
-from core.prefix.prefix import Prefix, read_past
+from core.prefix.prefix import Prefix
 from core.task import task
 from core.training.batches import Row, encode_rows
 from core.training.loop import evaluate_loss, train

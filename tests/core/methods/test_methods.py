@@ -13,10 +13,11 @@ from core.generation.generate import generate
 from core.generation.types import Request, make_request
 from core.methods.loading import LoadedRun, load_run
 from core.methods.registry import new_method
-from core.models.backbone import Backbone, load_backbone
+from core.models.activations import text_prefix
+from core.models.backbone import Backbone
 from core.models.inputs import task_for
+from core.models.loading import load_backbone
 from core.prefix.attention import PrefixState, attach
-from core.prefix.prefix import text_prefix
 from core.runs.store import Run, Store
 from core.task import task
 from core.training.batches import encode_rows

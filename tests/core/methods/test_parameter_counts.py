@@ -9,12 +9,14 @@ import pytest
 import torch
 from transformers import BartConfig, BartForConditionalGeneration, GPT2Config, GPT2LMHeadModel
 
+from core.backbone_spec import BackboneSpec
 from core.config.methods import METHODS
 from core.config.presets import preset
 from core.config.train import TrainConfig
 from core.methods.parameter_counts import parameter_counts
 from core.methods.registry import METHOD_CLASSES, new_method
-from core.models.backbone import Backbone, BackboneSpec, load_backbone
+from core.models.backbone import Backbone
+from core.models.loading import load_backbone
 from core.prefix.attention import prepare
 
 WIDTH, BLOCK, EMBEDDINGS = 1024, 12_596_224, 50_257 * 1024

@@ -8,7 +8,8 @@ from core.errors import BadInput, TooLong
 from core.generation.decoding_batch import DecodingBatch
 from core.generation.generate import generate
 from core.generation.types import Request
-from core.prefix.prefix import Prefix, text_prefix
+from core.models.activations import text_prefix
+from core.prefix.prefix import Prefix
 
 TEXT, PROMPT = "Describe the place. ", "name : Alda | Type : pub"
 

@@ -11,7 +11,7 @@ from torch import nn
 from transformers import AutoModelForCausalLM
 
 from core.errors import BackboneNotFound, BadConfig
-from core.models.backbone import bundled, fingerprint, load_backbone
+from core.models.loading import bundled, fingerprint, load_backbone
 from tests.support.tiny_models import make_tiny_backbone
 
 
@@ -40,7 +40,7 @@ def test_fingerprint_of_embeddings_as_large_as_those_of_gpt2_medium():
 
 
 def test_fingerprint_is_the_same_on_another_kind_of_processor():
-    code = "from core.models.backbone import load_backbone; print(load_backbone('mini-gpt2', 'cpu').spec.fingerprint)"
+    code = "from core.models.loading import load_backbone; print(load_backbone('mini-gpt2', 'cpu').spec.fingerprint)"
     plain = os.environ | {"ATEN_CPU_CAPABILITY": "default"}  # torch without this processor's vector instructions
     told = subprocess.run([sys.executable, "-c", code], env=plain, capture_output=True, text=True, check=True)
     assert told.stdout.strip() == load_backbone("mini-gpt2", "cpu").spec.fingerprint

@@ -20,12 +20,13 @@ from core.config.decode import DecodeConfig
 from core.errors import NotSupported, TooLong, WrongBackbone
 from core.generation.generate import generate, next_token_probs, stream
 from core.generation.types import Request
-from core.models.backbone import load_backbone
+from core.models.activations import initial_past, text_past
 from core.models.inputs import read_source, task_for
+from core.models.loading import load_backbone
 from core.models.padding import right_pad
 from core.prefix.attention import PrefixState, attach
 from core.prefix.interventions import Intervention
-from core.prefix.prefix import Prefix, check_shape, initial_past, text_past
+from core.prefix.prefix import Prefix, check_shape
 from tests.support.tiny_models import make_tiny_bart, make_tokenizer, random_prefix
 
 SOURCES = ["The harbour was closed on Monday.", "Rain.", "Two ferries were late"]
@@ -41,7 +42,7 @@ def forward(backbone, sources, prefixes=None, interventions=None, model=None):
     model = model or backbone.model
     ids, mask = right_pad([ids_of(backbone, text) for text in sources], backbone.device)
     state = PrefixState.of(prefixes, backbone.device, backbone.dtype, interventions) if prefixes else None
-    written = torch.tensor([[*backbone.opening, *backbone.encode("It did")]] * len(sources))
+    written = torch.tensor([[*backbone.decoder_start_ids, *backbone.encode("It did")]] * len(sources))
     with torch.no_grad(), attach(model, state):
         return model(input_ids=ids, attention_mask=mask, decoder_input_ids=written, use_cache=False).logits
 
@@ -53,9 +54,9 @@ def only(prefix, site):
 
 
 def test_spec_says_family_and_sites(bart):
-    assert (bart.spec.family, bart.spec.sites, bart.spec.layers, bart.spec.shifted) == ("seq2seq", SITES, 2, False)
+    assert (bart.spec.family, bart.spec.sites, bart.spec.layers, bart.spec.is_encoder_decoder) == ("seq2seq", SITES, 2, True)
     assert [bart.spec.depth(site) for site in SITES] == [3, 2, 2]
-    assert bart.opening == (258, 257)  # </s> <s>, as BART's decoder begins
+    assert bart.decoder_start_ids == (258, 257)  # </s> <s>, as BART's decoder begins
 
 
 def test_no_prefix_is_the_plain_model(bart, bart_folder):
@@ -94,7 +95,7 @@ def test_cross_prefix_equals_a_cache_with_the_same_keys_and_values(bart):
     """The reference: transformers' own cache of what the decoder reads, with the virtual tokens put before it."""
     prefix, intervention = only(random_prefix(bart, 5), "cross")
     ids = torch.tensor([ids_of(bart, SOURCES[0])])
-    written = torch.tensor([[*bart.opening, *bart.encode("It did")]])
+    written = torch.tensor([[*bart.decoder_start_ids, *bart.encode("It did")]])
     with torch.no_grad():
         encoded = bart.model.get_encoder()(input_ids=ids).last_hidden_state
         cache = EncoderDecoderCache(DynamicCache(), DynamicCache())
@@ -156,7 +157,7 @@ def test_equals_transformers_own_generation_on_the_plain_model(bart, bart_folder
         num_beams=beams, do_sample=False, max_new_tokens=15, min_new_tokens=4, length_penalty=0.8, eos_token_id=258,
         pad_token_id=259, decoder_start_token_id=258, no_repeat_ngram_size=no_repeat,
     )  # fmt: skip
-    start = torch.tensor([bart.opening])
+    start = torch.tensor([bart.decoder_start_ids])
     expected = plain.generate(torch.tensor([ids]), decoder_input_ids=start, generation_config=config)[0, 2:].tolist()
     decode = DecodeConfig(mode=mode, beams=beams, max_new=15, min_new=4, length_penalty=0.8, no_repeat=no_repeat)
     made = generate(bart.model, bart, [Request(ids)], decode)[0].ids
@@ -169,7 +170,7 @@ def test_cached_decoding_equals_uncached(bart):
     slow: list[int] = []
     for _ in range(10):
         with torch.no_grad(), attach(bart.model, PrefixState.of([prefix], bart.device, bart.dtype)):
-            written = torch.tensor([[*bart.opening, *slow]])
+            written = torch.tensor([[*bart.decoder_start_ids, *slow]])
             logits = bart.model(input_ids=torch.tensor([ids]), decoder_input_ids=written, use_cache=False).logits[0, -1]
         logits[258] = -torch.inf
         slow.append(int(logits.argmax()))
@@ -286,7 +287,7 @@ def published(tmp_path_factory):
 
 
 def test_a_model_in_the_published_form_opens_as_bart_does(published):
-    assert published.opening == (2, 0) and published.eos == {2}
+    assert published.decoder_start_ids == (2, 0) and published.eos == {2}
     task = task_for(published, "summarization")
     assert (task.lead, task.separator, task.end) == ("<s>", "</s>", "</s>")
     ids = read_source(published, task, "a </s> b").ids

@@ -9,8 +9,9 @@ from transformers import AutoModelForCausalLM, DynamicCache
 from core.config.decode import DecodeConfig
 from core.generation.generate import generate, stream
 from core.generation.types import Request
+from core.models.activations import text_past
 from core.prefix.attention import PrefixState, attach
-from core.prefix.prefix import text_past
+from core.prefix.prefix import Prefix
 from tests.support.tiny_models import random_prefix
 
 PROMPTS = ["name : Alda", "Type : pub | area : north", "x"]
@@ -64,7 +65,6 @@ def test_prefix_equals_the_cache_it_stands_for(backbone):
 
 
 def test_text_run_through_the_model_is_a_prefix(backbone):
-    from core.prefix.prefix import Prefix
 
     whole = backbone.encode("a short text before the input")
     past = text_past(backbone, whole[:12])

@@ -10,7 +10,7 @@ from core.errors import BadInput, WrongBackbone
 from core.generation.decoding_batch import make_batch
 from core.generation.generate import generate
 from core.generation.types import Request
-from core.models.backbone import load_backbone
+from core.models.loading import load_backbone
 from core.prefix.attention import PrefixState, attach
 from core.prefix.interventions import UNTOUCHED, Intervention
 from core.prefix.mix import KINDS, Mix, MixIntervention, concatenate, mix_prefixes, parse_mix
@@ -47,8 +47,8 @@ def weights_of(backbone, prefix, intervention):
 
     ids = torch.tensor([backbone.encode("name : Alda")])
     state = PrefixState.of([prefix], backbone.device, backbone.dtype, [intervention])
-    inputs = {"position_ids": torch.arange(ids.shape[1])[None] + prefix.length} if backbone.opening is None else {}
-    inputs |= {} if backbone.opening is None else {"decoder_input_ids": torch.tensor([backbone.opening])}
+    inputs = {"position_ids": torch.arange(ids.shape[1])[None] + prefix.length} if not backbone.is_encoder_decoder else {}
+    inputs |= {} if not backbone.is_encoder_decoder else {"decoder_input_ids": torch.tensor([backbone.decoder_start_ids])}
     with torch.no_grad(), attach(backbone.model, state, record):
         backbone.model.base_model(input_ids=ids, use_cache=False, **inputs)
     return seen
@@ -84,7 +84,7 @@ def test_a_cross_fade_multiplies_the_odds_of_each_prefix(backbone):
     one, other, share = random_prefix(backbone, 3, 1), random_prefix(backbone, 5, 2), 0.3
     mixed, intervention = mix_prefixes(Mix("fade", ("a", "b"), (share, 1 - share)), [one, other])
     joined, faded = weights_of(backbone, concatenate([one, other]), UNTOUCHED), weights_of(backbone, mixed, intervention)
-    for site in ("encoder", "decoder") if backbone.opening else ("decoder",):
+    for site in ("encoder", "decoder") if backbone.decoder_start_ids else ("decoder",):
         factors = torch.ones(joined[site].shape[-1])
         factors[:3], factors[3:8] = share, 1 - share
         expected = joined[site] * factors

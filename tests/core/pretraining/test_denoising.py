@@ -10,7 +10,7 @@ import torch
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
 from core.errors import BadData, BadInput
-from core.models.backbone import load_backbone
+from core.models.loading import load_backbone
 from core.pretraining import denoising
 from core.pretraining.config import PretrainConfig
 from core.pretraining.corpus import END, END_ID, Documents, prepare, tokenizer_of

@@ -8,7 +8,7 @@ import torch
 
 from core.errors import BadInput, RunNotFound, StoreError, WrongBackbone
 from core.methods.loading import add_scores, load_run
-from core.models.backbone import load_backbone
+from core.models.loading import load_backbone
 from core.runs.store import Store, save_run
 from tests.support.tiny_models import make_run, make_tiny_backbone
 
@@ -32,7 +32,7 @@ def test_a_run_is_listed_with_what_it_cost(root, tiny):
 def test_the_path_of_a_prefix_is_kept_from_its_start(root, tiny):
     from safetensors.torch import load_file
 
-    from core.prefix.prefix import words_past
+    from core.models.activations import words_past
 
     history = load_file(root / "one" / "history.safetensors")
     assert torch.equal(history["0000000.decoder"], words_past(tiny, "table", 3)["decoder"].half())

@@ -11,7 +11,7 @@ from core.config.decode import DecodeConfig
 from core.errors import BadInput, Busy, TooLong
 from core.generation.generate import generate, next_token_probs
 from core.generation.types import Request
-from core.models.backbone import load_backbone
+from core.models.loading import load_backbone
 from core.prefix.prefix import Prefix
 from core.serving.engine import Engine
 from core.serving.scheduler import BatchScheduler, QueuedSequence

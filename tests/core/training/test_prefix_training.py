@@ -12,7 +12,7 @@ from core.generation.generate import generate
 from core.generation.types import Request
 from core.methods.loading import load_run
 from core.methods.registry import new_method
-from core.models.backbone import load_backbone
+from core.models.loading import load_backbone
 from core.prefix.prefix import Prefix
 from core.runs.store import Store
 from core.task import Example, task
@@ -64,7 +64,7 @@ def test_loss_counts_the_answer_only_and_equals_the_model_called_plainly(tiny):
 
 def test_positions_start_after_the_prefix(tiny):
     """A prefix taken from text gives the loss of the text itself in front."""
-    from core.prefix.prefix import text_past
+    from core.models.activations import text_past
 
     ids = tiny.encode("four")
     method = new_method(tiny, PREFIX)
@@ -152,7 +152,7 @@ def test_folded_mlp_equals_the_mlp(tiny, init):
 
 
 def test_words_start_the_prefix_at_the_models_own_activations(tiny):
-    from core.prefix.prefix import text_past
+    from core.models.activations import text_past
 
     method = new_method(tiny, PREFIX.replace(init="words", init_words="ab", length=5))
     assert torch.equal(method.tensors()["decoder"], text_past(tiny, tiny.encode("ababa"))["decoder"])

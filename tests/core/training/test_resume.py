@@ -15,7 +15,7 @@ import core.training.checkpoint
 from core.config.train import TrainConfig
 from core.errors import RunNotFound, StoreError, TrainingFailed
 from core.methods.loading import load_run
-from core.models.backbone import load_backbone
+from core.models.loading import load_backbone
 from core.runs.store import Store
 from core.task import task
 from core.training.trainer import Training, locked, resumed
@@ -57,7 +57,7 @@ def test_a_stopped_run_goes_on_to_the_same_bits(tiny, tmp_path, changes):
 def test_killed_outright_it_says_so_and_goes_on_from_the_last_checkpoint(tmp_path):
     folder = make_tiny_backbone(tmp_path / "tiny")
     script = f"""
-from core.models.backbone import load_backbone
+from core.models.loading import load_backbone
 from core.runs.store import Store
 from core.task import task
 from core.training.trainer import Training

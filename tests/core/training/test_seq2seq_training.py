@@ -12,9 +12,10 @@ from core.generation.generate import generate
 from core.generation.types import Request
 from core.methods.loading import load_run
 from core.methods.registry import new_method
-from core.models.backbone import load_backbone
+from core.models.activations import text_past
 from core.models.inputs import read_source, task_for
-from core.prefix.prefix import Prefix, text_past
+from core.models.loading import load_backbone
+from core.prefix.prefix import Prefix
 from core.runs.store import Store
 from core.task import Example
 from core.training.batches import collate, encode_rows
@@ -77,10 +78,10 @@ def test_the_loss_is_the_models_own(bart, bart_folder, rows):
     plain = AutoModelForSeq2SeqLM.from_pretrained(bart_folder).eval()
     expected = 0.0
     for row in rows:
-        labels = torch.tensor([[*row.opening[1:], *row.answer]])  # transformers puts </s> before these itself
+        labels = torch.tensor([[*row.decoder_start_ids[1:], *row.answer]])  # transformers puts </s> before these itself
         with torch.no_grad():
             logits = plain(input_ids=torch.tensor([row.prompt]), labels=labels).logits
-        picked = logits.log_softmax(-1).gather(-1, labels[..., None])[0, len(row.opening) - 1 :]
+        picked = logits.log_softmax(-1).gather(-1, labels[..., None])[0, len(row.decoder_start_ids) - 1 :]
         expected -= picked.sum().item()
     method = new_method(bart, CONFIG.replace(method="finetune"))
     assert loss_and_grads(method, rows)[0] == pytest.approx(expected, rel=1e-5)

@@ -1,0 +1,197 @@
+"""Load a frozen language model: bundled, from a folder, or by its hub name."""
+
+import hashlib
+import os
+import socket
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import torch
+from huggingface_hub import constants, snapshot_download
+from torch import nn
+from transformers import AutoConfig, AutoTokenizer, GenerationConfig
+from transformers.utils import logging as transformers_logging
+
+from core import paths
+from core.errors import BackboneNotFound, BadConfig
+from core.models.architectures import architecture_for, no_dropout
+from core.models.backbone import Backbone
+from core.prefix.attention import NAME, prepare
+
+DEFAULT = "mini-gpt2"
+DEFAULTS = {"article": "mini-bart"}  # for other forms of source than tables (see core/task.py)
+OWN = {"mini-gpt2": "such as gpt2", "mini-bart": "such as facebook/bart-base"}  # the project's own, which no hub has
+SAMPLES = 512  # values hashed of each tensor
+transformers_logging.set_verbosity_error()
+transformers_logging.disable_progress_bar()
+
+
+def bundled() -> list[str]:
+    """Names of the models that come with the project."""
+    return sorted(path.parent.name for path in paths.MODELS.glob("*/config.json"))
+
+
+def load_backbone(name: str = DEFAULT, device: str = "auto") -> Backbone:
+    """Load a model, frozen and in evaluation mode.
+
+    `name`: a bundled model, a folder in the transformers form, or a hub name (fetched where there is a
+    network, unless it is cached already). Raises BackboneNotFound with what was tried, NotSupported for a
+    family that does not fit.
+    """
+    where, origin = _locate(name)
+    target = pick_device(device)
+    if origin == "hub":
+        where = _fetch(name)
+    config = _open(name, lambda: AutoConfig.from_pretrained(where, trust_remote_code=False))
+    architecture = architecture_for(config, name)
+    tokenizer = _open(name, lambda: AutoTokenizer.from_pretrained(where, trust_remote_code=False))
+    model = _open(
+        name,
+        lambda: architecture.auto_class.from_pretrained(
+            where, dtype=pick_dtype(target), attn_implementation=NAME, use_safetensors=True, trust_remote_code=False
+        ),
+    )
+    if not tokenizer("a b")["input_ids"]:  # transformers makes an empty one where its files are missing
+        raise BackboneNotFound(
+            f"{name} has no tokenizer. A model folder needs the tokenizer's files (tokenizer.json) beside the weights."
+        )
+    shown = Path(name).resolve().name if origin == "folder" else name
+    again = str(Path(name).resolve()) if origin == "folder" else name
+    return freeze(shown, origin, again, model, tokenizer, target)
+
+
+def freeze(name: str, origin: str, where: str, model: Any, tokenizer: Any, device: torch.device) -> Backbone:
+    """A model that was made with our attention as a backbone: on the device, frozen, without dropout, in evaluation mode."""
+    model = model.to(device).eval().requires_grad_(False)
+    no_dropout(model)
+    model.generation_config = GenerationConfig()  # a published model's own would fill in whatever DecodeConfig leaves out
+    prepare(model)
+    spec = architecture_for(model.config, name).spec(model, name, origin, where, fingerprint(model))
+    return Backbone(spec, model, tokenizer, device)
+
+
+def _locate(name: str) -> tuple[str, str]:
+    if not name or not name.strip():
+        raise BackboneNotFound(f"No model name given. Bundled: {', '.join(bundled()) or 'none'}; or give a folder or a hub name.")
+    if name in bundled():
+        return str(paths.MODELS / name), "bundled"
+    path = Path(name).expanduser()
+    if name in OWN and not path.is_dir():
+        raise BackboneNotFound(
+            f"There is no model {name} here: assets/models/{name} was looked for. Give another model, by its folder or its hub "
+            f"name, {OWN[name]}, or make one with `python launch.py pretrain --preset {name}`."
+        )
+    if path.is_dir():
+        if not (path / "config.json").exists():
+            raise BackboneNotFound(
+                f"The folder {name} holds no config.json, so it is not a saved transformers model. Give the folder that holds it."
+            )
+        return str(path), "folder"
+    if path.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1:
+        raise BackboneNotFound(
+            f"There is no folder {name}. Give the folder of a saved model, a bundled name ({', '.join(bundled()) or 'none'}) "
+            "or a hub name."
+        )
+    return name, "hub"
+
+
+def fetch(name: str) -> None:
+    """Bring a hub model to this machine, so that `load_backbone` needs no network; nothing to do for others. Its errors."""
+    if _locate(name)[1] == "hub":
+        _fetch(name)
+
+
+def _fetch(name: str) -> str:
+    """The folder of a hub model: the cache's where it is whole, else downloaded (weights as safetensors, never pickles)."""
+    wanted = ["*.json", "*.safetensors", "*.txt", "*.model"]
+    try:
+        folder = snapshot_download(name, allow_patterns=wanted, local_files_only=True)
+        if list(Path(folder).glob("*.safetensors")):
+            return folder
+    except (OSError, ValueError):
+        pass
+    ours = ", ".join(bundled()) or "none"
+    tried = f"Cannot load {name!r}. Tried: the bundled models ({ours}), a folder of that name, and the model hub"
+    advice = "With no network, give the folder of a saved model instead."
+    if not _hub_answers():
+        raise BackboneNotFound(f"{tried} (no connection to it). {advice}")
+    try:
+        return snapshot_download(name, allow_patterns=wanted)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise BackboneNotFound(f"{tried} ({str(error).strip().splitlines()[0]}). {advice}") from error
+
+
+def _hub_answers() -> bool:
+    """A quick look whether the hub can be reached: its client would try for half a minute where there is no network."""
+    if constants.HF_HUB_OFFLINE:
+        return False
+    if any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")):
+        return True
+    address = urlsplit(constants.ENDPOINT)
+    try:
+        socket.create_connection((address.hostname or "", address.port or 443), timeout=4).close()
+    except OSError:
+        return False
+    return True
+
+
+def _open(name: str, load):
+    try:
+        return load()
+    except Exception as error:  # anything may stand in a damaged or hostile folder, and transformers meets it first
+        raise BackboneNotFound(
+            f"Cannot load the model in {name}: {_reason(error)}. "
+            "A model folder needs config.json, a safetensors file and the tokenizer's files, all of one model."
+        ) from error
+
+
+def _reason(error: Exception) -> str:
+    """The first line of an error, where it says enough."""
+    said = str(error).strip()
+    if "ignore_mismatched_sizes" in said:
+        return "its weights have other sizes than its config.json says"
+    if isinstance(error, KeyError) and NAME in said:
+        return "its attention does not go through transformers' attention interface"
+    if "custom code" in said:
+        return "it needs code of its own, which is never run here"
+    return said.splitlines()[0][:300].rstrip(".") if said else type(error).__name__
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """ "auto": CUDA, else Apple's MPS, else the CPU; or a device by name. BadConfig where it is not there."""
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise BadConfig(f"There is no device {name!r}. Use auto, cpu, cuda or mps.") from error
+    missing = (device.type == "cuda" and not torch.cuda.is_available()) or (
+        device.type == "mps" and not torch.backends.mps.is_available()
+    )
+    if missing or device.type not in ("cpu", "cuda", "mps"):
+        raise BadConfig(f"The device {name!r} is not available on this machine. Use auto or cpu.")
+    return device
+
+
+def pick_dtype(device: torch.device) -> torch.dtype:
+    """bf16 on a CUDA device that has it, fp32 elsewhere."""
+    return torch.bfloat16 if device.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float32
+
+
+def fingerprint(model: nn.Module) -> str:
+    """16 hex digits from every tensor's name, shape and up to 512 of its values.
+
+    They are rounded to bf16, so that the dtype a model is loaded in does not matter, and their places are worked
+    out in whole numbers: a float32 cannot tell neighbours in gpt2's embeddings apart, and is not rounded alike everywhere.
+    """
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.named_parameters()):
+        flat = tensor.detach().flatten()
+        count = min(SAMPLES, flat.numel())
+        chosen = flat[(torch.arange(count) * (flat.numel() - 1) // max(count - 1, 1)).to(flat.device)]
+        digest.update(f"{name}{tuple(tensor.shape)}".encode())
+        digest.update(chosen.to(torch.bfloat16).view(torch.int16).cpu().numpy().tobytes())
+    return digest.hexdigest()[:16]
