@@ -9,6 +9,7 @@ import json
 import random
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +17,14 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from core import paths
 from core.errors import BadData, BadInput
+from core.pretraining.made_up_names import MadeUpNames
 from core.pretraining.records import RECORD_SETS, documents, read_set
 from core.pretraining.withheld import Withheld
 
 END = "<|endoftext|>"
 END_ID = 0
 VALID_ONE_IN = 200  # documents
+NAMED_DOCUMENTS = 300  # of each text, whose names and words made-up names are put together from
 CHUNK = 2048  # documents encoded at a time
 
 
@@ -51,15 +54,21 @@ def text_files(folder: Path) -> list[Path]:
     return files
 
 
-def record_documents(folder: Path, rng: random.Random) -> Iterator[str]:
-    """Rendered record documents of every known set found under `folder`."""
+def record_documents(folder: Path, rng: random.Random, names: MadeUpNames | None = None) -> Iterator[str]:
+    """Rendered record documents of every known set found under `folder`.
+
+    With `names`, the records that have sentences come a second time, with made-up names in many.
+    """
     found = [path for name in RECORD_SETS for path in sorted(folder.glob(name + ".jsonl*"))]
     if not found:
         raise BadInput(
             f"No records to train on: {folder} holds none of {', '.join(RECORD_SETS)}. Leave --records out, or mend it."
         )
     for path in found:
-        yield from documents(list(read_set(path)), rng)
+        read = list(read_set(path))
+        yield from documents(read, rng)
+        if names:
+            yield from documents([names.renamed(record, rng) for record in read if record.sentence], rng)
 
 
 def train_tokenizer(texts: Iterable[str], size: int) -> Tokenizer:
@@ -112,7 +121,8 @@ def prepare(
         return json.loads(done.read_text())
     tokenizer = tokenizer_of(start)
     files = text_files(corpus)
-    record_docs = list(record_documents(records, random.Random(seed))) if records else []
+    made_up = MadeUpNames(text for path in files for text in islice(text_documents(path), NAMED_DOCUMENTS)) if records else None
+    record_docs = list(record_documents(records, random.Random(seed), made_up)) if records else []
     random.Random(seed).shuffle(record_docs)
 
     def tokenizer_texts() -> Iterator[str]:

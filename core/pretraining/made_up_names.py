@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from core.pretraining.field_names import FUNCTION_WORDS, HEADS, MONTHS
 from core.pretraining.records import Record
 
+SOME_NAMES, SOME_WORDS = ("Kalden", "Mirova"), ("copper", "garden", "orbit")  # for texts that have none
 NAMES, NUMBERS = 0.4, 0.25  # shares of the records with other names, and with other numbers
 _SYLLABLE = re.compile(r"[^aeiouyà-ÿ]*[aeiouyà-ÿ]+(?:[^aeiouyà-ÿ]+$)?")
 _NAME = re.compile(r"\b[A-ZÀ-ÖØ-Þ][a-zß-ÿ]{2,}\b")
@@ -18,7 +19,7 @@ class MadeUpNames:
     """Makes up names from the syllables of the names, and from the words, of a sample of text."""
 
     def __init__(self, texts: Iterable[str]) -> None:
-        names, words = set(), set()
+        names, words = set(SOME_NAMES), set(SOME_WORDS)
         for text in texts:
             names |= set(_NAME.findall(text))
             words |= {word for word in _NOUN.findall(text) if word not in FUNCTION_WORDS}
@@ -48,26 +49,38 @@ class MadeUpNames:
     def renamed(self, record: Record, rng: random.Random) -> Record:
         """The record with, in some, other names or other numbers in its values, and the same ones in its sentence."""
         other: dict[str, str] = {}
-        values = [value for _, value in record.fields]
         if rng.random() < NAMES:
-            if values[0][:1].isupper() and rng.random() < 0.4:
-                other[values[0]] = self.title(rng)
-            for value in values:
-                words = [
-                    word for word in _NAME.findall(value) if word not in HEADS and not _SPECIAL.match(word) and word != "The"
-                ]
-                other |= {word: self.word(rng) for word in words if word not in other and rng.random() < 0.8}
+            other |= self._titles(record, rng)
+            for _, value in record.fields:
+                words = [word for word in _NAME.findall(value) if word not in HEADS and not _SPECIAL.match(word)]
+                other |= {word: self.word(rng) for word in words if word not in other and word != "The" and rng.random() < 0.8}
         if rng.random() < NUMBERS:
-            other |= {number: _number_like(number, rng) for value in values for number in re.findall(r"\d+", value)}
+            numbers = [number for _, value in record.fields for number in re.findall(r"\d+", value)]
+            other |= {number: _number_like(number, rng) for number in numbers}
+        other = {old: new for old, new in other.items() if re.search(_whole(old), record.sentence)}
         if not other:
             return record
-        pattern = re.compile("|".join(rf"(?<!\w){re.escape(old)}(?!\w)" for old in sorted(other, key=len, reverse=True)))
+        pattern = re.compile("|".join(_whole(old) for old in sorted(other, key=len, reverse=True)))
 
         def change(text: str) -> str:
             return pattern.sub(lambda match: other[match.group()], text)
 
         fields = tuple((name, change(value)) for name, value in record.fields)
         return Record(fields, change(record.sentence), tuple(change(subject) for subject in record.subjects))
+
+    def _titles(self, record: Record, rng: random.Random) -> dict[str, str]:
+        """Other names as a whole: in some, for the first value, and for what is a name in lower case."""
+        other = {}
+        for place, (key, value) in enumerate(record.fields):
+            if value[:1].isupper() and place == 0 and rng.random() < 0.4:
+                other[value] = self.title(rng)
+            elif value.islower() and key.split()[-1].split("_")[-1] in ("name", "near", "title"):
+                other[value] = self.title(rng).lower()
+        return other
+
+
+def _whole(text: str) -> str:
+    return rf"(?<!\w){re.escape(text)}(?!\w)"
 
 
 def _number_like(number: str, rng: random.Random) -> str:

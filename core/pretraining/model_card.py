@@ -39,7 +39,8 @@ def card(name: str, config: PretrainConfig, state: dict[str, Any], parameters: i
         f"{config.vocabulary:,} words, tied embeddings",
         "objective": OBJECTIVES[config.objective],
         "begun with": begun,
-        "tokens read": f"{state['tokens']:,} in {state['step']:,} updates of about {config.batch_tokens:,}; seed {config.seed}",
+        "tokens read": f"{state['tokens']:,} in {state['step']:,} updates, the last of {config.batch_tokens:,}",
+        "seed": str(config.seed),
         "time": f"{state['seconds'] / 60:.0f} minutes on {ran_on}, bf16",
         "optimiser": f"Muon {config.muon_rate} on the blocks' matrices, AdamW {config.adam_rate} on the rest; "
         + (f"warm-up over {config.warmup} updates, " if config.warmup else "")
@@ -64,9 +65,11 @@ def _shares(config: PretrainConfig) -> str:
     if config.span_share:
         sentences.append(
             f"{config.span_share:.0%} are span records: sentences of the running text, each after a table of its names, dates, "
-            "quantities and phrases that was made without labels (`core/pretraining/spans.py`); in some, all names are made up. "
+            "quantities and phrases that was made without labels (`core/pretraining/spans.py`). "
             "In these only the sentences are learned."
         )
+    if config.record_share or config.span_share:
+        sentences.append("In many records the names or numbers are made up, the same in table and sentence.")
     sentences.append("So the model has learned to write sentences from records before any prefix is trained for it.")
     return " ".join(sentences)
 

@@ -9,6 +9,7 @@ import pytest
 from core.errors import BadData, BadInput
 from core.pretraining.corpus import END, Windows, prepare, record_documents, text_documents
 from core.pretraining.loop import rate_factor
+from core.pretraining.made_up_names import MadeUpNames
 from core.pretraining.records import LAYOUTS, RECORD_SETS, Record, documents, read_set
 
 FIELDS = (("name", "Ada"), ("price range", "low"), ("area", "old town"))
@@ -93,3 +94,13 @@ def test_an_empty_corpus_says_so(tmp_path):
 def test_the_rate_is_constant_and_then_falls_to_two_percent():
     assert [rate_factor(done, 0.5) for done in (0.0, 0.49)] == [1.0, 1.0]
     assert rate_factor(0.75, 0.5) == pytest.approx(0.51) and rate_factor(1.0, 0.5) == pytest.approx(0.02)
+
+
+def test_records_with_sentences_come_again_with_made_up_names(tmp_path):
+    rows = [{"table": "name : Zorba Inn | area : north", "text": "Zorba Inn is in the north."} for _ in range(40)]
+    write(tmp_path / "viggo" / "train.jsonl", rows)
+    names = MadeUpNames(["Marta Oliveira met Sven Halvorsen in a garden by the river in autumn."])
+    once = "".join(record_documents(tmp_path, random.Random(0)))
+    twice = "".join(record_documents(tmp_path, random.Random(0), names))
+    assert once.count(" is in the north.") == 40 == once.count("Zorba Inn is") and twice.count(" is in the north.") == 80
+    assert 40 < twice.count("Zorba Inn is") < 75

@@ -136,3 +136,18 @@ def test_made_up_names_and_numbers_are_the_same_in_record_and_sentence():
         assert other.sentence.endswith(".") and " was born in " in other.sentence
     assert sum(other == record for other in made) > 50
     assert sum("Nora" not in other.sentence for other in made) > 40 and sum("1954" not in other.sentence for other in made) > 25
+
+
+def test_a_name_in_lower_case_is_made_up_as_a_whole():
+    names = MadeUpNames([TEXT, FERRY, "In a garden by the river of an island in autumn"])
+    record = Record((("hotel name", "red door inn"), ("area", "north")), "the red door inn is in the north .")
+    made = [names.renamed(record, random.Random(seed)) for seed in range(100)]
+    assert {other.fields[1] for other in made} == {("area", "north")}
+    assert sum(other.fields[0][1] != "red door inn" for other in made) > 25
+    assert all(other.sentence == f"the {other.fields[0][1]} is in the north ." for other in made)
+
+
+def test_a_name_that_the_sentence_lacks_stays():
+    names = MadeUpNames([TEXT, FERRY])
+    record = Record((("name", "Nora Vik"), ("place", "Tromsø")), "She was born in Tromsø.")
+    assert {names.renamed(record, random.Random(seed)).fields[0] for seed in range(60)} == {("name", "Nora Vik")}
