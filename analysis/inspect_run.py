@@ -7,7 +7,7 @@ from typing import Any
 from analysis.attention.ablation import AblationEffect, ablation_effect, iter_ablations
 from analysis.attention.maps import AttentionMap, AttentionMass, attention_map, attention_mass
 from core.config.decode import DecodeConfig
-from core.config.decoding_defaults import usual_decoding
+from core.config.decoding_defaults import default_decoding
 from core.generation.generate import generate
 from core.generation.types import Generation, Request, make_request
 from core.methods.loading import LoadedRun, load_run
@@ -46,7 +46,7 @@ def inspect_run(run: str, source: str, decode: DecodeConfig | None = None, devic
     backbone = load_backbone(found.backbone, device)
     loaded: LoadedRun = load_run(found, backbone)
     request = make_request(backbone, loaded.task, source, loaded.prefix)
-    generation = generate(loaded.model, backbone, [request], decode or usual_decoding(loaded.task.form))[0]
+    generation = generate(loaded.model, backbone, [request], decode or default_decoding(loaded.task.form))[0]
     return RunInspection(
         run, backbone, loaded.model, request, generation, attention_mass(loaded.model, backbone, request, generation.ids)
     )

@@ -9,7 +9,7 @@ from app.compare.comparison import Ask
 from app.compare.comparison import compare as stream_comparison
 from app.shared.context import AppContext
 from app.shared.model_pool import MODEL, PAGES
-from core.config.decoding_defaults import usual_decoding
+from core.config.decoding_defaults import default_decoding
 from core.data.registry import parse_input
 from core.errors import PrefixLabError
 from core.text.detokenize import detokenise
@@ -36,7 +36,7 @@ def publish(context: AppContext) -> None:
             name, used = backbone or context.models.default, (prefix_run, finetuned_run)
             form = next((run.task.form for run in context.store.runs() if run.id in used), "table")
             source, shown = parse_input(form, table), str.strip if form == "article" else detokenise
-            ask = Ask(source, prefix_run, finetuned_run, name, usual_decoding(form).replace(mode=mode, seed=seed), form)
+            ask = Ask(source, prefix_run, finetuned_run, name, default_decoding(form).replace(mode=mode, seed=seed), form)
             for seen in stream_comparison(
                 context, context.models.backbone(name), ask, lambda: False, str(request and request.session_hash)
             ):

@@ -4,7 +4,7 @@ from typing import Any
 
 from analysis.attention.maps import PREFIX, attention_mass, by_layer
 from core.config.decode import DecodeConfig
-from core.config.decoding_defaults import usual_decoding
+from core.config.decoding_defaults import default_decoding
 from core.generation.generate import generate
 from core.generation.limits import max_new_tokens
 from core.generation.types import make_request
@@ -33,7 +33,7 @@ def make_sampler(backbone: Backbone, task: Task, example: Example) -> Look:
         seen: dict[str, Any] = {"source": example.source, "reference": example.targets[0], "text": ""}
         if room < 1:
             return seen
-        decode = DecodeConfig(max_new=min(MAX_NEW, room), no_repeat=usual_decoding(task.form).no_repeat)
+        decode = DecodeConfig(max_new=min(MAX_NEW, room), no_repeat=default_decoding(task.form).no_repeat)
         if not frozen:
             alone = make_request(backbone, task, example.source)
             frozen.append(generate(backbone.model, backbone, [alone], decode)[0].text)

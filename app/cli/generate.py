@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from app.cli.common import load_backbone_and_run, say
 from app.cli.options import add_config_options, add_model_options, add_parser, describe_decoding, hidden_alias, overrides
 from core.config.decode import DecodeConfig
-from core.config.decoding_defaults import usual_decoding
+from core.config.decoding_defaults import default_decoding
 from core.data.registry import parse_input
 from core.errors import BadInput
 from core.runs.store import Run, store
@@ -48,7 +48,7 @@ def add_verb(verbs: Any) -> None:
     add_model_options(verb)
     add_config_options(verb, DecodeConfig, default="see below")
     names = {"tables": "table", "triples and texts": "text", "articles": "article"}
-    defaults = {name: usual_decoding(form) for name, form in names.items()}
+    defaults = {name: default_decoding(form) for name, form in names.items()}
     verb.epilog = f"Decoding defaults:\n{describe_decoding(defaults)}\nSampling: temperature 1, top-p 1, all tokens, seed 0."
 
 
@@ -67,7 +67,7 @@ def generate(args: argparse.Namespace) -> int:
         raise BadInput("A run and a text prefix were given, and a model takes one prefix: give either --run or --text-prefix.")
     run = store().get(args.run) if args.run is not None else None
     form, source = read_input(args, run)  # a bad table is reported before the model is loaded
-    defaults = usual_decoding(form)
+    defaults = default_decoding(form)
     decode = defaults.replace(**{"min_new": min(defaults.min_new, changes.get("max_new", defaults.max_new))} | changes)
     backbone, loaded = load_backbone_and_run(args, form)
     learned = loaded.task if loaded else task_for(backbone, SUMMARIZATION if form == "article" else "e2e")

@@ -104,7 +104,7 @@ def missing(kind: str, backbone: str, form: str) -> str:
     if form == "article":
         data = " --task summarization --data articles-folder"
     task = " for this task" if data else ""
-    why = {"prefix": f"This backbone has no prefix{task} yet.", "finetune": f"This backbone has no fine-tuned copy{task} yet."}
+    lacks = {"prefix": "prefix", "finetuned": "fine-tuned copy"}[kind]
     where = (
         "on articles with their summaries:"
         if form == "article"
@@ -115,7 +115,7 @@ def missing(kind: str, backbone: str, form: str) -> str:
     command = f"python launch.py train{data} --run my-{method} --method {method} --backbone {shlex.quote(backbone)}"
     return tag(
         "div",
-        tag("p", why[method])
+        tag("p", f"This backbone has no {lacks}{task} yet.")
         + tag("p", f"Train one from the command line, {where}", cls="meta")
         + tag("code", text(command))
         + tag("p", "Generate again when it is done: it appears above.", cls="meta"),

@@ -21,8 +21,8 @@ from app.shared.events import TabHandlers, Update, errors_to_status
 from app.shared.html import tag
 from app.shared.method_labels import COLUMN_METHODS, lanes
 from core.config.decode import DecodeConfig
-from core.config.decoding_defaults import usual_decoding
-from core.config.methods import METHODS
+from core.config.decoding_defaults import default_decoding
+from core.config.methods import METHODS, TEXT_PREFIX
 from core.errors import BadInput, BadTable, PrefixLabError
 from core.methods.loading import TEXT_RUN
 from core.models.backbone import Backbone
@@ -47,7 +47,7 @@ class Plan:
     def method(self, kind: str) -> str:
         """The method of a column's run; "" where it has none."""
         if self.chosen[kind].startswith(TEXT_RUN):
-            return "text"
+            return TEXT_PREFIX.id
         return next((choice.run.method for choice in self.listed if choice.run.id == self.chosen[kind]), "")
 
 
@@ -118,7 +118,7 @@ class Handlers(TabHandlers):
             page.prefix: address.prefix,
             page.finetuned: address.finetuned,
             page.mode: address.mode
-            or usual_decoding("article" if address.article else self.context.catalog.input_format(address.task)).mode,
+            or default_decoding("article" if address.article else self.context.catalog.input_format(address.task)).mode,
             page.seed: gr.update(value=address.seed, visible=address.mode == "sample"),
             page.temperature: gr.update(value=address.temperature, visible=address.mode == "sample"),
             page.top_p: gr.update(value=address.top_p, visible=address.mode == "sample"),
@@ -174,7 +174,7 @@ class Handlers(TabHandlers):
         ticket = tickets.take(who, EXAMPLES)
         name, task = shown or (self.context.models.default, "")
         runs, form = {"prefix": prefix, "finetuned": finetuned}, self.context.catalog.input_format(task or "")
-        decode = usual_decoding(form).replace(**_chosen(mode, seed, temperature, top_p))
+        decode = default_decoding(form).replace(**_chosen(mode, seed, temperature, top_p))
         yield {page.stop: gr.update(interactive=True)} | self.report(who, "running", "Running all examples…", EXAMPLES)
         stopped = lambda: tickets.is_stopped(who, ticket, EXAMPLES)  # noqa: E731
         galleries = tell_all(self.context, self.context.models.backbone(name), form, runs, decode, stopped, f"{who} {EXAMPLES}")
@@ -217,8 +217,8 @@ class Handlers(TabHandlers):
             raise
         plan = self._plan(backbone, task or "", prefix, finetuned)
         given, switched = self._given(table, self.context.catalog.input_format(plan.task))
-        usual = usual_decoding(given.form)
-        if chosen["mode"] == usual_decoding(table["form"]).mode != usual.mode:
+        usual = default_decoding(given.form)
+        if chosen["mode"] == default_decoding(table["form"]).mode != usual.mode:
             switched[self.page.mode] = chosen["mode"] = usual.mode
         if [name, plan.task or None] != shown:  # gallery and panels are another task's
             self.context.tickets.take(who, EXAMPLES)
@@ -326,7 +326,7 @@ class Handlers(TabHandlers):
                 example=sample_id,
                 source="" if sample_id or ask.form == "article" else ask.source,
                 article="" if sample_id or ask.form != "article" else ask.source,
-                mode="" if decode.mode == usual_decoding(ask.form).mode else decode.mode,
+                mode="" if decode.mode == default_decoding(ask.form).mode else decode.mode,
                 seed=decode.seed,
                 temperature=decode.temperature,
                 top_p=decode.top_p,

@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import math
 from typing import Any, Self
 
 from core.errors import BadConfig
@@ -33,9 +34,13 @@ class Config:
         if not ok:
             raise BadConfig(f"{name} must be {rule}; given: {getattr(self, name)!r}.")
 
-    def _check_number(self, name: str, low: float, high: float = float("inf"), whole: bool = False) -> None:
+    def _check_number(self, name: str, low: float, high: float = math.inf, whole: bool = False) -> None:
         value = getattr(self, name)
         number = isinstance(value, int | float) and not isinstance(value, bool)
         kind = "a whole number" if whole else "a number"
-        rule = f"{kind} of at least {low:g}" if high == float("inf") else f"{kind} from {low:g} to {high:g}"
+        rule = f"{kind} of at least {_digits(low)}" if high == math.inf else f"{kind} from {_digits(low)} to {_digits(high)}"
         self._check(number and low <= value <= high and (not whole or value == int(value)), name, rule)
+
+
+def _digits(number: float) -> str:
+    return f"{number:,}" if isinstance(number, int) else f"{number:,.10g}"

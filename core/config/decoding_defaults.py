@@ -10,10 +10,10 @@ SUMMARY_DECODING = DecodeConfig(mode="beam", beams=6, min_new=11, max_new=62, le
 # What a person reads. A frozen model that has learned to copy tends to repeat phrases, and a prefix does not cure it of
 # that; a name of five tokens may be repeated. A small model's beams end too early: this length penalty, chosen on validation,
 # makes its texts about as long as the references. (Texts from triples grow too long with it.)
-LONGER = 1.5
+LENGTH_PENALTY = 1.5
 TRIPLES_DECODING = DecodeConfig(no_repeat=6)
-TABLE_DECODING = TRIPLES_DECODING.replace(length_penalty=LONGER)
-ARTICLE_DECODING = SUMMARY_DECODING.replace(length_penalty=LONGER)
+TABLE_DECODING = TRIPLES_DECODING.replace(length_penalty=LENGTH_PENALTY)
+ARTICLE_DECODING = SUMMARY_DECODING.replace(length_penalty=LENGTH_PENALTY)
 
 
 def paper_decoding(task: str) -> DecodeConfig:
@@ -21,6 +21,6 @@ def paper_decoding(task: str) -> DecodeConfig:
     return SUMMARY_DECODING if task == "summarization" else PAPER_DECODING
 
 
-def usual_decoding(form: str) -> DecodeConfig:
+def default_decoding(form: str) -> DecodeConfig:
     """The decoding of a text that a person reads, by input format: summaries by beam search, all else as a stream."""
     return {"article": ARTICLE_DECODING, "table": TABLE_DECODING}.get(form, TRIPLES_DECODING)

@@ -5,7 +5,7 @@ import pytest
 from analysis.evaluation.evaluate import evaluate, outputs
 from analysis.evaluation.suites import score_examples
 from core.config.decode import DecodeConfig
-from core.config.decoding_defaults import paper_decoding, usual_decoding
+from core.config.decoding_defaults import default_decoding, paper_decoding
 from core.generation.generate import generate
 from core.generation.types import Request
 from core.methods.loading import load_run
@@ -64,7 +64,7 @@ def test_a_person_reads_a_table_told_without_a_phrase_twice():
         phrases = [tuple(ids[start : start + 6]) for start in range(len(ids) - 5)]
         return len(phrases) - len(set(phrases))
 
-    assert said_again(DecodeConfig()) > 0 == said_again(usual_decoding("table")) == said_again(usual_decoding("webnlg"))
+    assert said_again(DecodeConfig()) > 0 == said_again(default_decoding("table")) == said_again(default_decoding("webnlg"))
 
 
 def test_beams_for_a_person_do_not_end_early():
@@ -76,5 +76,5 @@ def test_beams_for_a_person_do_not_end_early():
     def written(decode: DecodeConfig) -> int:
         return sum(map(len, outputs(run.model, small, run.task, run.prefix, tables, decode.replace(mode="beam"))))
 
-    usual = usual_decoding("table")
+    usual = default_decoding("table")
     assert written(usual) > written(usual.replace(length_penalty=1.0))
