@@ -9,7 +9,7 @@ from core.config.decode import DecodeConfig
 from core.generation.generate import generate
 from core.generation.types import Request, make_request
 from core.models.backbone import Backbone
-from core.prefix.interventions import UNTOUCHED, Intervention
+from core.prefix.interventions import NO_INTERVENTION, Intervention
 from core.prefix.prefix import Prefix
 from core.task import Task
 
@@ -46,7 +46,7 @@ def sample_alone(
     n: int = TEXTS,
     decode: DecodeConfig = SAMPLING,
     seed: int = 0,
-    intervention: Intervention = UNTOUCHED,
+    intervention: Intervention = NO_INTERVENTION,
     cancel: Callable[[], bool] | None = None,
 ) -> PrefixAlone:
     """Sample `n` texts from `model` with a prefix, and `n` from the frozen backbone without one, from the same seeds.

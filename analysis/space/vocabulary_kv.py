@@ -15,7 +15,7 @@ from transformers import DynamicCache
 from analysis.space.vocabulary import Vocabulary, vocabulary
 from analysis.tensor_cache import TensorCache
 from core.errors import BadInput, NotSupported
-from core.models.activations import text_past
+from core.models.activations import text_key_values
 from core.models.architectures import is_rotary, special_form
 from core.models.backbone import Backbone
 from core.prefix.attention import PrefixState, attach
@@ -129,7 +129,7 @@ def _iter_decoder_only(backbone: Backbone, layer: int, total: int) -> Iterator[t
 
     The first token of the context is read once and stands before every word as a prefix of one virtual token.
     """
-    first = text_past(backbone, [first_token(backbone)])
+    first = text_key_values(backbone, [first_token(backbone)])
     for start in range(0, total, BATCH):
         ids = torch.arange(start, min(start + BATCH, total), device=backbone.device)[:, None]
         tap = _LayerTap(layer)
@@ -172,7 +172,7 @@ def _iter_at_site(backbone: Backbone, layer: int, total: int, site: str) -> Iter
 
     for start in range(0, total, BATCH):
         source, text, place = _site_inputs(backbone, torch.arange(start, min(start + BATCH, total), device=backbone.device), site)
-        with torch.no_grad(), attach(backbone.model, None, reader=read):
+        with torch.no_grad(), attach(backbone.model, None, key_value_hook=read):
             try:
                 backbone.model.base_model(input_ids=source, decoder_input_ids=text, use_cache=False)
             except _LayerReached:

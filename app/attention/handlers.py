@@ -25,7 +25,7 @@ from app.shared.method_labels import COLUMN_METHODS, methods_of_column
 from core.errors import BadInput, PrefixLabError
 from core.methods.loading import TEXT_RUN
 from core.models.backbone import Backbone
-from core.prefix.interventions import UNTOUCHED, Intervention
+from core.prefix.interventions import NO_INTERVENTION, Intervention
 
 Sources = list[tuple[str, AttentionSource, Intervention]]
 TAB = "attention"
@@ -108,7 +108,7 @@ class AttentionHandlers(TabHandlers):
         masses = {name: self.readings.mass(backbone, source, vm.written, how, vm.site) for name, source, how in sources}
         vm.masses = masses
         vm.plain = self.readings.mass(backbone, vm.reader, vm.written, site=vm.site)
-        vm.changed = None if intervention.idle else masses[sources[0][0]]
+        vm.changed = None if intervention.is_identity else masses[sources[0][0]]
         if vm.site == "cross" and vm.parts:
             vm.sentence_map = self._sentences(backbone, vm, sources[:1])[sources[0][0]]
         group = view.group_of(state, list(masses.values()))
@@ -119,7 +119,7 @@ class AttentionHandlers(TabHandlers):
             components.nothing: "",
             components.headline: view.headline(state, vm),
             components.bar: view.controls(state, vm),
-            components.reads: view.reads(state, vm, None if intervention.idle else _empty_text(vm)),
+            components.reads: view.reads(state, vm, None if intervention.is_identity else _empty_text(vm)),
             components.layers: plot_widget.value(figures.mass_by_layer(masses, weighted, named), "attention-by-layer"),
             components.heads: plot_widget.value(figures.heads(masses, group, chosen, weighted, named), "attention-by-head"),
             components.steps: plot_widget.value(figures.mass_by_step(masses, *at, weighted, named), "attention-by-step"),
@@ -136,7 +136,7 @@ class AttentionHandlers(TabHandlers):
         written = record.columns[column]
         reader = self.readings.reader(written.run, backbone, column)
         vm = self._at(backbone, state, view.AttentionViewModel(record, column, reader, written, _depths(backbone)))
-        intervention = state.intervention(reader.length, vm.depths) if reader.length else UNTOUCHED
+        intervention = state.intervention(reader.length, vm.depths) if reader.length else NO_INTERVENTION
         if reader.length and (missing := state.missing(reader.length, vm.depths)):
             vm.notes.append(f"Not knocked out, as this prefix has none of that name: {', '.join(missing)}.")
         if state.ignored:
@@ -168,7 +168,7 @@ class AttentionHandlers(TabHandlers):
         self, backbone: Backbone, vm: view.AttentionViewModel, intervention: Intervention
     ) -> list[tuple[str, str]]:
         """Who else can read the text: (value, name)."""
-        choices = [(SAME, view.beside_name(SAME))] if not intervention.idle else []
+        choices = [(SAME, view.beside_name(SAME))] if not intervention.is_identity else []
         if vm.reader.run:
             choices.append(("base", view.beside_name("base")))
         listed = [
@@ -189,11 +189,11 @@ class AttentionHandlers(TabHandlers):
 
     def _sources(self, vm: view.AttentionViewModel, state: AttentionState, intervention: Intervention) -> Sources:
         """(name, source, intervention): the text's own, then the one beside it, which is left as it is."""
-        name = vm.reader.title if intervention.idle else f"{vm.reader.title}, {view.name_of(state, vm)}"
+        name = vm.reader.title if intervention.is_identity else f"{vm.reader.title}, {view.name_of(state, vm)}"
         sources = [(name, vm.reader, intervention)]
         if vm.beside is not None:
             title = f"{vm.beside.title}, unchanged" if state.beside == SAME else vm.beside.title
-            sources.append((title, vm.beside, UNTOUCHED))
+            sources.append((title, vm.beside, NO_INTERVENTION))
         return sources
 
     def _tokens(self, backbone: Backbone, state: AttentionState, vm: view.AttentionViewModel, sources: Sources) -> str:
@@ -216,10 +216,10 @@ class AttentionHandlers(TabHandlers):
     ) -> Iterator[Update]:
         """The next word, and the text generated again under the intervention, as it grows."""
         components, readings = self.components, self.readings
-        if intervention.idle:
+        if intervention.is_identity:
             yield {components.effect: ""}
             return
-        before, after = (readings.words(backbone, vm.reader, vm.written, how) for how in (UNTOUCHED, intervention))
+        before, after = (readings.words(backbone, vm.reader, vm.written, how) for how in (NO_INTERVENTION, intervention))
         yield {components.effect: view.effect(state, vm, before, after)}
         gone = lambda: self.context.comparisons.get(page) is not vm.record  # noqa: E731
         for text in readings.regenerate(backbone, vm.reader, vm.record, vm.written, intervention, gone, page):

@@ -19,7 +19,7 @@ from core.generation.generate import next_token_probs
 from core.generation.types import Cancel, Request
 from core.methods.loading import TEXT_RUN
 from core.models.backbone import Backbone
-from core.prefix.interventions import UNTOUCHED, Intervention
+from core.prefix.interventions import NO_INTERVENTION, Intervention
 from core.prefix.prefix import Prefix
 
 CACHE_BYTES = 128 * 2**20
@@ -73,7 +73,12 @@ class ReadingCache:
         return AttentionSource(kind, run, loaded.model, loaded.prefix, loaded.run.created)
 
     def mass(
-        self, backbone: Backbone, reader: AttentionSource, text: ColumnRecord, done: Intervention = UNTOUCHED, site: str = SITE
+        self,
+        backbone: Backbone,
+        reader: AttentionSource,
+        text: ColumnRecord,
+        done: Intervention = NO_INTERVENTION,
+        site: str = SITE,
     ) -> AttentionMass:
         """The attention masses of a text at a site."""
         request = _request(reader, text, done)
@@ -103,7 +108,7 @@ class ReadingCache:
         return self._get_or_compute(("by sentence", site, *_key(backbone, reader, text, done)), compute)
 
     def words(
-        self, backbone: Backbone, reader: AttentionSource, text: ColumnRecord, done: Intervention = UNTOUCHED
+        self, backbone: Backbone, reader: AttentionSource, text: ColumnRecord, done: Intervention = NO_INTERVENTION
     ) -> list[tuple[str, float]]:
         """The likeliest next words after the prompt, with their probabilities."""
         request = _request(reader, text, done)
@@ -141,7 +146,12 @@ class ReadingCache:
         yield written
 
     def influence(
-        self, backbone: Backbone, reader: AttentionSource, text: ColumnRecord, done: Intervention = UNTOUCHED, site: str = SITE
+        self,
+        backbone: Backbone,
+        reader: AttentionSource,
+        text: ColumnRecord,
+        done: Intervention = NO_INTERVENTION,
+        site: str = SITE,
     ) -> Iterator[tuple[AblationEffect, int, int]]:
         """The map of knock-outs at a site as it fills: (map so far, knock-outs done, all knock-outs)."""
         key = ("influence", site, *_key(backbone, reader, text, done))
@@ -176,5 +186,5 @@ def _request(reader: AttentionSource, text: ColumnRecord, done: Intervention, se
 
 
 def _key(backbone: Backbone, reader: AttentionSource, text: ColumnRecord, done: Intervention) -> tuple[Hashable, ...]:
-    own = done if reader.prefix else UNTOUCHED
+    own = done if reader.prefix else NO_INTERVENTION
     return (backbone.spec.fingerprint, reader.run, reader.stamp, text.prompt_ids, text.ids, own)

@@ -8,7 +8,7 @@ from typing import Any
 from analysis.attention.maps import SITE, SITES
 from app.compare.comparison import KINDS
 from app.shared.urlstate import State, kept
-from core.prefix.interventions import Intervention, Place
+from core.prefix.interventions import Intervention, Location
 
 ALPHAS = {0.0: "0", 0.25: "¼", 0.5: "½", 1.0: "1", 2.0: "2", 4.0: "4"}
 GROUPS = ("prefix", "source", "written")  # as analysis/attention/maps.py numbers them
@@ -16,7 +16,7 @@ SAME = "same"  # beside a run that is turned up or down: the same run, untouched
 _PLACE = re.compile(r"(?:(encoder|decoder|cross)-)?(?=[PL])(?:P(\d{1,4}))?(?:L(\d{1,3}))?")
 
 
-def places(out: str) -> list[Place]:
+def places(out: str) -> list[Location]:
     """The knock-outs in "P3.L2.P1L4.cross-P3" as (site, layer, virtual token) from 0, None for all of them.
 
     ValueError where it is no such list.
@@ -94,7 +94,7 @@ class AttentionState(State):
     def intervention(self, length: int, depths: Mapping[str, int]) -> Intervention:
         """What is done to a prefix of so many virtual tokens, and layers a site; places that it does not have are left out."""
         apart = {(site, self.level(site)) for site in depths if self.level(site) != self.alpha}
-        done = Intervention(self.alpha, apart=frozenset(apart))
+        done = Intervention(self.alpha, site_alphas=frozenset(apart))
         for place in places(self.out):
             if _is_there(place, length, depths):
                 done = done.without(place[2], place[1], place[0])
@@ -106,7 +106,7 @@ class AttentionState(State):
         return [part for part, place in zip(parts, places(self.out), strict=True) if not _is_there(place, length, depths)]
 
 
-def _is_there(place: Place, length: int, depths: Mapping[str, int]) -> bool:
+def _is_there(place: Location, length: int, depths: Mapping[str, int]) -> bool:
     site, layer, token = place
     layers = max(depths.values()) if site is None else depths.get(site, 0)
     return layers > 0 and (token is None or token < length) and (layer is None or layer < layers)

@@ -53,7 +53,7 @@ def methods(args: argparse.Namespace) -> int:
 
     from analysis.experiments.compare_methods import run_comparison
     from analysis.experiments.learning_rates import TrainingData, check_rates
-    from core.models.inputs import task_for
+    from core.models.inputs import task_for_backbone
     from core.models.loading import DEFAULT, load_backbone
     from core.training.trainer import Training
 
@@ -70,7 +70,7 @@ def methods(args: argparse.Namespace) -> int:
     if not test:
         raise BadInput(f"The split {args.split!r} holds no row to score on. Give another --split.")
     backbone = load_backbone(args.backbone or DEFAULT, args.device)
-    task = task_for(backbone, source.name, form=source.task_form)
+    task = task_for_backbone(backbone, source.name, form=source.task_form)
     changes = overrides(args, TrainConfig)
     changes.pop("method", None)
     name = changes.pop("preset")

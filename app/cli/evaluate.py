@@ -116,12 +116,14 @@ def _evaluated(args: argparse.Namespace, source: DataSource, examples: list[Exam
     from tqdm import tqdm
 
     from analysis.evaluation.evaluate import evaluate as evaluate_run
-    from core.models.inputs import task_for
+    from core.models.inputs import task_for_backbone
 
     if args.lead:
         return _lead_baseline(args, source, examples)
     backbone, loaded = load_backbone_and_run(args, source.task_form)
-    task, prefix = (loaded.task, loaded.prefix) if loaded else (task_for(backbone, source.name, form=source.task_form), None)
+    task, prefix = (
+        (loaded.task, loaded.prefix) if loaded else (task_for_backbone(backbone, source.name, form=source.task_form), None)
+    )
     model = loaded.model if loaded else backbone.model
     with tqdm(disable=args.json, unit="table") as bar:
 

@@ -58,7 +58,7 @@ def generate(args: argparse.Namespace) -> int:
     from core.generation.generate import stream
     from core.generation.limits import check_length
     from core.generation.types import make_request
-    from core.models.inputs import task_for
+    from core.models.inputs import task_for_backbone
     from core.prefix.interventions import Intervention
 
     changes = overrides(args, DecodeConfig)
@@ -70,9 +70,9 @@ def generate(args: argparse.Namespace) -> int:
     defaults = default_decoding(form)
     decode = defaults.replace(**{"min_new": min(defaults.min_new, changes.get("max_new", defaults.max_new))} | changes)
     backbone, loaded = load_backbone_and_run(args, form)
-    learned = loaded.task if loaded else task_for(backbone, SUMMARIZATION if form == "article" else "e2e")
+    learned = loaded.task if loaded else task_for_backbone(backbone, SUMMARIZATION if form == "article" else "e2e")
     model, prefix = (loaded.model, loaded.prefix) if loaded else (backbone.model, None)
-    if prefix is None and not intervention.idle:
+    if prefix is None and not intervention.is_identity:
         raise BadInput(f"--alpha {args.alpha:g} needs a prefix: give a prefix run, or a text with --text-prefix.")
     request = replace(make_request(backbone, learned, source, prefix, decode.seed), intervention=intervention)
     check_length(backbone, len(request.prompt_ids), prefix.length if prefix else 0, decode.max_new)
@@ -150,11 +150,11 @@ def _file(path: Path) -> str:
 
 def input_warnings(backbone: "Backbone", form: str, text: str, learned: Task) -> list[str]:
     """What a reader should know of an article, a sentence each: that its end is cut off, that it is not in English."""
-    from core.models.inputs import read_source
+    from core.models.inputs import encode_input
 
     if form != "article":
         return []
-    source, warnings = read_source(backbone, learned, text), []
+    source, warnings = encode_input(backbone, learned, text), []
     if source.is_cut:
         warnings.append(
             f"The article has {source.tokens:,} tokens, and the first {source.kept} are read, up to "

@@ -111,7 +111,7 @@ def _resumed(args: argparse.Namespace) -> "tuple[Training, list[Example], list[E
 
 def _new(args: argparse.Namespace) -> "tuple[Training, list[Example], list[Example]]":
     """A training that has not begun, with its training and validation examples."""
-    from core.models.inputs import task_for
+    from core.models.inputs import task_for_backbone
     from core.models.loading import DEFAULT, DEFAULTS, load_backbone
     from core.training.trainer import Training
 
@@ -126,7 +126,7 @@ def _new(args: argparse.Namespace) -> "tuple[Training, list[Example], list[Examp
         say(args, f"The preset 'paper' is meant for GPT-2-medium and BART-large; {advice}.")
     layout = args.layout or ("paper" if args.preset == "paper" else "newline")
     backbone = load_backbone(args.backbone or DEFAULTS.get(source.task_form, DEFAULT), args.device)
-    task = task_for(backbone, args.task or source.name, layout, source.task_form, args.cut)
+    task = task_for_backbone(backbone, args.task or source.name, layout, source.task_form, args.cut)
     return Training(backbone, task, config, store(), args.run, command_of(args), args.half, source.to_dict()), examples, valid
 
 

@@ -6,7 +6,7 @@ from app.shared.examples import Sample
 from app.shared.html import tag, text
 from app.shared.method_labels import title
 from core.models.backbone import Backbone
-from core.models.inputs import Source, read_source
+from core.models.inputs import EncodedInput, encode_input
 from core.task import Task
 from core.text.articles import looks_english
 
@@ -20,7 +20,7 @@ LEAD = (
 
 def note(backbone: Backbone, learned: Task, source: str) -> str:
     """Under the article: its tokens, and where a model of a task stops reading."""
-    read = read_source(backbone, learned, source)
+    read = encode_input(backbone, learned, source)
     said = tag("p", _count(read), cls="meta", role="status")
     if read.is_cut:
         before, after = source[max(0, read.end - AROUND) : read.end], source[read.end : read.end + AROUND]
@@ -33,7 +33,7 @@ def note(backbone: Backbone, learned: Task, source: str) -> str:
     return said
 
 
-def _count(read: Source) -> str:
+def _count(read: EncodedInput) -> str:
     if read.is_cut:
         return f"{read.tokens:,} tokens; the first {read.kept:,} are read, the rest is left out."
     return f"{read.tokens:,} tokens, all of them read."

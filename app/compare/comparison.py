@@ -17,7 +17,7 @@ from core.generation.generate import next_token_probs
 from core.generation.types import Cancel, Request
 from core.methods.loading import LoadedRun
 from core.models.backbone import Backbone
-from core.models.inputs import Source, read_source, task_for
+from core.models.inputs import EncodedInput, encode_input, task_for_backbone
 from core.runs.store import Run
 from core.serving.engine import Stream
 from core.task import SUMMARIZATION, Task
@@ -27,7 +27,7 @@ SHOW_EVERY = 0.06  # seconds between two pictures of a growing text
 CROWD = 6  # texts written at once; with more of them, pictures come less often
 LEAVING = 10.0  # seconds that a stream which is stopped may take to say what it had
 WORDS = 5  # next words shown a column
-Reads = dict[tuple[Task, bool], Source]  # by task, and whether an infix stands in it
+Reads = dict[tuple[Task, bool], EncodedInput]  # by task, and whether an infix stands in it
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Column:
     prompt_ids: list[int] = field(default_factory=list)
     ids: list[int] = field(default_factory=list)
     split: int = 0  # how many of the prompt's tokens stand before the separator
-    read: Source | None = None  # the source as it is read
+    read: EncodedInput | None = None  # the source as it is read
     words: list[tuple[str, float]] = field(default_factory=list)
     leaning: SentenceAttention | None = None  # of a summary: the sentences that it leans on
 
@@ -85,7 +85,7 @@ class _Text:
     column: Column
     model: object
     request: Request
-    read: Source
+    read: EncodedInput
 
 
 def compare(context: AppContext, backbone: Backbone, ask: Ask, cancel: Cancel, who: str = "") -> Iterator[Comparison]:
@@ -121,7 +121,7 @@ def _texts(context: AppContext, seen: Comparison) -> list[_Text]:
     tuned = _load(context, columns["finetuned"], seen.ask.finetuned, backbone)
     article = seen.ask.form == "article"  # which a text in front, whose task is on tables, takes as the others do
     task = next((loaded.task for loaded in (prefix, tuned) if loaded and (not article or loaded.task.form == "article")), None)
-    task = task or task_for(backbone, SUMMARIZATION if article else "e2e")
+    task = task or task_for_backbone(backbone, SUMMARIZATION if article else "e2e")
     reads: Reads = {}
     texts = [_text(backbone, task, seen.ask, columns["base"], None, reads)]
     for kind, loaded in (("prefix", prefix), ("finetuned", tuned)):
@@ -149,11 +149,11 @@ def _text(backbone: Backbone, task: Task, ask: Ask, column: Column, loaded: Load
     prefix = loaded.prefix if loaded else None
     infix = prefix is not None and prefix.infix
     if (task, infix) not in reads:
-        reads[task, infix] = read_source(backbone, task, ask.source, infix)
+        reads[task, infix] = encode_input(backbone, task, ask.source, infix)
     read = reads[task, infix]
     request = Request(read.ids, prefix, ask.decode.seed, split=read.split)
     column.prompt_ids, column.read = read.ids, read
-    column.split = read.lead + read.kept if task.cut else read_source(backbone, task, ask.source, infix=True).split
+    column.split = read.lead + read.kept if task.cut else encode_input(backbone, task, ask.source, infix=True).split
     return _Text(column, loaded.model if loaded else backbone.model, request, read)
 
 

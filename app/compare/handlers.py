@@ -26,7 +26,7 @@ from core.config.methods import METHODS, TEXT_PREFIX
 from core.errors import BadInput, BadTable, PrefixLabError
 from core.methods.loading import TEXT_RUN
 from core.models.backbone import Backbone
-from core.models.inputs import task_for
+from core.models.inputs import task_for_backbone
 from core.runs.store import Run
 from core.task import SUMMARIZATION, Task
 from core.text.tables import Fields
@@ -94,7 +94,7 @@ class Handlers(TabHandlers):
     def _learned(self, backbone: Backbone, prefix: str) -> Task:
         """The task of the prefix shown, where it is one on articles; it says how much of them is read."""
         run = next((run for run in self.context.store.runs() if run.id == prefix and run.task.form == "article"), None)
-        return run.task if run and run.fingerprint == backbone.spec.fingerprint else task_for(backbone, SUMMARIZATION)
+        return run.task if run and run.fingerprint == backbone.spec.fingerprint else task_for_backbone(backbone, SUMMARIZATION)
 
     # ---- choosing
 

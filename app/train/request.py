@@ -21,7 +21,7 @@ from core.data.summarization import read_articles, read_bundled_articles
 from core.data.uploads import SOURCE, TARGET, keep, peek
 from core.errors import BadInput
 from core.models.backbone import Backbone
-from core.models.inputs import task_for
+from core.models.inputs import task_for_backbone
 from core.models.loading import DEFAULT, DEFAULTS
 from core.runs.store import Store, check_id
 from core.task import SUMMARIZATION, Example
@@ -157,7 +157,7 @@ def planned(context: AppContext, wish: Wish, examples: list[Example], valid: int
             f"Articles are summed up by a model that reads and writes apart, and {backbone.spec.name} does not. "
             "Choose one such as mini-bart at the head of the page."
         )
-    form = task_for(backbone, wish.task, "paper" if wish.base == "paper" else "newline", wish.data.form)
+    form = task_for_backbone(backbone, wish.task, "paper" if wish.base == "paper" else "newline", wish.data.form)
     step = max(1, len(examples) // SAMPLE)
     pairs = sum(len(one.targets) for one in examples)
 

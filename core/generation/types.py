@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from core.models.backbone import Backbone
-from core.models.inputs import read_source
-from core.prefix.interventions import UNTOUCHED, Intervention
+from core.models.inputs import encode_input
+from core.prefix.interventions import NO_INTERVENTION, Intervention
 from core.prefix.prefix import Prefix
 from core.task import Task
 
@@ -23,13 +23,13 @@ class Request:
     prompt_ids: list[int]
     prefix: Prefix | None = None
     seed: int = 0
-    intervention: Intervention = UNTOUCHED
+    intervention: Intervention = NO_INTERVENTION
     split: int = 0
 
 
 def make_request(backbone: Backbone, task: Task, source: str, prefix: Prefix | None = None, seed: int = 0) -> Request:
     """A request for one source, laid out as the task says, with a prefix or an infix."""
-    read = read_source(backbone, task, source, prefix is not None and prefix.infix)
+    read = encode_input(backbone, task, source, prefix is not None and prefix.infix)
     return Request(read.ids, prefix, seed, split=read.split)
 
 

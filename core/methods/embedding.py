@@ -14,10 +14,10 @@ from core.config.train import TrainConfig
 from core.errors import BadConfig, BadInput, WrongBackbone
 from core.methods.base import LoadedMethod, check_decoder_only
 from core.methods.weight_method import HINT, read_weights
-from core.models.activations import read_past
+from core.models.activations import read_key_values
 from core.models.backbone import Backbone
 from core.prefix.attention import PrefixState, attach
-from core.prefix.prefix import Past, Prefix
+from core.prefix.prefix import KeyValues, Prefix
 from core.runs.store import Run
 
 METHOD = "Embedding-only tuning"
@@ -98,11 +98,11 @@ def fold_embeddings(backbone: Backbone, vectors: Tensor) -> Prefix:
     return Prefix(past, backbone.spec.name, backbone.spec.fingerprint)
 
 
-def embedding_key_values(backbone: Backbone, vectors: Tensor) -> Past:
+def embedding_key_values(backbone: Backbone, vectors: Tensor) -> KeyValues:
     """Compute the model's keys and values for input vectors (P, width) at positions 0 to P-1; gradients flow to `vectors`."""
     was = backbone.model.training
     backbone.model.eval()  # a checkpointed layer would be computed again later, with other virtual tokens in force
     try:
-        return read_past(backbone, inputs_embeds=vectors.to(backbone.dtype)[None])
+        return read_key_values(backbone, inputs_embeds=vectors.to(backbone.dtype)[None])
     finally:
         backbone.model.train(was)

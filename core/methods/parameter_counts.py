@@ -7,7 +7,7 @@ import torch
 from core.config.train import TrainConfig
 from core.methods.registry import new_method
 from core.models.backbone import Backbone
-from core.prefix.attention import prepare
+from core.prefix.attention import install_prefix_attention
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ def parameter_counts(backbone: Backbone, config: TrainConfig) -> ParameterCounts
     """Count the parameters of a method on a backbone; errors of `new_method`. It needs no memory, however large they are."""
     with torch.device("meta"):
         model = type(backbone.model)(backbone.model.config)
-        prepare(model)
+        install_prefix_attention(model)
         bare = Backbone(backbone.spec, model.requires_grad_(False), backbone.tokenizer, torch.device("meta"))
         method = new_method(bare, config.replace(init="random"))  # the initialization changes no count
         trained = sum(weight.numel() for weight in method.parameters())

@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from core.config.train import TrainConfig
 from core.methods.base import LoadedMethod
-from core.models.activations import initial_past
+from core.models.activations import initial_key_values
 from core.models.backbone import Backbone
 from core.prefix.attention import PrefixState, attach
-from core.prefix.modules import DirectPrefix, PrefixEncoder
+from core.prefix.modules import DirectPrefix, PrefixMLP
 from core.prefix.prefix import Prefix, check_shape
 from core.runs.store import Run
 
@@ -26,14 +26,14 @@ class PrefixMethod:
     def __init__(self, backbone: Backbone, config: TrainConfig) -> None:
         torch.manual_seed(config.seed)
         self.model, self.length, device = backbone.model, config.length, backbone.device
-        self.module: DirectPrefix | PrefixEncoder
+        self.module: DirectPrefix | PrefixMLP
         if not config.mlp:
-            start = initial_past(backbone, config.init, config.length, config.init_words)
+            start = initial_key_values(backbone, config.init, config.length, config.init_words)
             self.module = DirectPrefix(start).to(device)
             return
-        self.module = PrefixEncoder(backbone.spec, config.length, config.mlp).to(device)
+        self.module = PrefixMLP(backbone.spec, config.length, config.mlp).to(device)
         if config.init == "words":
-            self.module.fit(initial_past(backbone, "words", config.length, config.init_words))
+            self.module.fit(initial_key_values(backbone, "words", config.length, config.init_words))
         elif config.init == "zeros":
             for mlp in self.module.mlps.values():
                 nn.init.zeros_(mlp[-1].weight)  # type: ignore[index]

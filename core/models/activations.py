@@ -5,28 +5,28 @@ import torch
 from core.errors import BadConfig, BadInput, TooLong
 from core.models.backbone import Backbone
 from core.prefix.attention import attach
-from core.prefix.prefix import Past, Prefix
+from core.prefix.prefix import KeyValues, Prefix
 
 
 @torch.no_grad()
-def text_past(backbone: Backbone, ids: list[int]) -> Past:
+def text_key_values(backbone: Backbone, ids: list[int]) -> KeyValues:
     """The frozen model's own keys and values for a text of P tokens at positions 0 to P-1, at each of its sites.
 
     An encoder-decoder model reads the text with its encoder, and its decoder reads the same text once more:
     "cross" is what the decoder's layers make of the encoded text.
     """
     text = torch.tensor([ids], device=backbone.device)
-    return read_past(backbone, input_ids=text, **({"decoder_input_ids": text} if backbone.is_encoder_decoder else {}))
+    return read_key_values(backbone, input_ids=text, **({"decoder_input_ids": text} if backbone.is_encoder_decoder else {}))
 
 
-def read_past(backbone: Backbone, **given: torch.Tensor) -> Past:
+def read_key_values(backbone: Backbone, **given: torch.Tensor) -> KeyValues:
     """The keys and values that the frozen model makes of one row of inputs; gradients flow to the inputs."""
     found: dict[tuple[str, int], torch.Tensor] = {}
 
     def read(site: str, layer: int, keys: torch.Tensor, values: torch.Tensor) -> None:
         found[site, layer] = torch.stack([keys[0], values[0]])  # (2, kv_heads, P, head_dim)
 
-    with attach(backbone.model, None, reader=read):
+    with attach(backbone.model, None, key_value_hook=read):
         backbone.model.base_model(use_cache=False, **given)
     spec = backbone.spec
     return {site: torch.stack([found[site, layer] for layer in range(spec.depth(site))]).float() for site in spec.sites}
@@ -48,21 +48,21 @@ def text_prefix(backbone: Backbone, text: str) -> Prefix:
             f"The text prefix has {len(ids)} tokens, and at most {limit} are taken: half of {backbone.spec.name}'s "
             f"{backbone.spec.positions} positions, so that the input and the output have room. Shorten the text."
         )
-    return Prefix(text_past(backbone, ids), backbone.spec.name, backbone.spec.fingerprint)
+    return Prefix(text_key_values(backbone, ids), backbone.spec.name, backbone.spec.fingerprint)
 
 
-def words_past(backbone: Backbone, words: str, length: int) -> Past:
+def words_key_values(backbone: Backbone, words: str, length: int) -> KeyValues:
     """Activations of given words (paper §7.4), repeated or cut to `length` tokens."""
     ids = backbone.encode(words)
     if not ids:
         raise BadConfig(f"init_words must hold at least one word; given: {words!r}.")
-    return text_past(backbone, (ids * (length // len(ids) + 1))[:length])
+    return text_key_values(backbone, (ids * (length // len(ids) + 1))[:length])
 
 
-def initial_past(backbone: Backbone, init: str, length: int, words: str = "") -> Past:
+def initial_key_values(backbone: Backbone, init: str, length: int, words: str = "") -> KeyValues:
     """Where a directly trained prefix begins: "random" (uniform 0 to 1, as the paper's ablation), "zeros" or "words"."""
     if init == "words":
-        return words_past(backbone, words, length)
+        return words_key_values(backbone, words, length)
     spec = backbone.spec
     make = torch.rand if init == "random" else torch.zeros
     return {site: make(spec.shape(site, length), device=backbone.device) for site in spec.sites}

@@ -167,7 +167,7 @@ def transformer_blocks(model: nn.Module) -> list[list[nn.Module]]:
 
 def _attends(block: nn.Module) -> bool:
     """Whether a module holds attention that a prefix could reach; lists of experts do not."""
-    return any(hasattr(module, "prefix_place") for module in block.modules())
+    return any(hasattr(module, "prefix_location") for module in block.modules())
 
 
 def final_norm(model: Any) -> nn.Module:
@@ -179,7 +179,7 @@ def output_projection(model: Any, layer: int, site: str = "decoder") -> nn.Modul
     """The projection that takes a layer's heads, concatenated, to the model's width. NotSupported where it is not found."""
     heads, _, head_dim = attention_sizes(model.config)
     for name, module in model.named_modules():
-        if getattr(module, "prefix_place", None) != (site, layer):
+        if getattr(module, "prefix_location", None) != (site, layer):
             continue
         if hasattr(model.get_submodule(name.rpartition(".")[0]), "post_feedforward_layernorm"):
             raise NotSupported(f"{type(model).__name__} norms what attention writes before adding it, so the lens does not fit.")

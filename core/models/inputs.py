@@ -10,7 +10,7 @@ CUT = 512  # tokens of an article that are read, as in the official code
 
 
 @dataclass(frozen=True)
-class Source:
+class EncodedInput:
     """What the model reads. `tokens`: of the whole source without what the task puts around it; `kept`: how many are read.
 
     `end`: how many characters of the source are read, at least in part; `split`: how many ids stand before an infix;
@@ -30,7 +30,7 @@ class Source:
         return self.kept < self.tokens
 
 
-def task_for(backbone: Backbone, name: str, layout: str = "newline", form: str = "", cut: int | None = None) -> Task:
+def task_for_backbone(backbone: Backbone, name: str, layout: str = "newline", form: str = "", cut: int | None = None) -> Task:
     """A task on a backbone: laid out as an encoder-decoder model's own texts are, else as asked for (see `core.tasks.task`).
 
     `cut`: see Task; unless given, articles are cut at 512 tokens and nothing else is.
@@ -43,20 +43,20 @@ def task_for(backbone: Backbone, name: str, layout: str = "newline", form: str =
     return plain.replace(lead=before, separator=after, target_lead="", end=backbone.tokenizer.eos_token)
 
 
-def read_source(backbone: Backbone, task: Task, source: str, infix: bool = False) -> Source:
+def encode_input(backbone: Backbone, task: Task, source: str, infix: bool = False) -> EncodedInput:
     """A source as the model reads it. Where the task cuts, all that is read has at most `task.cut` tokens, and fits the model.
 
     `infix`: `split` is asked for, so no token may reach over the place between the source and its separator.
     """
     if infix and not task.cut:
         before, after = backbone.encode(task.lead + source), backbone.encode(task.separator)
-        return Source([*before, *after], len(before), len(before), len(source), len(before))
+        return EncodedInput([*before, *after], len(before), len(before), len(source), len(before))
     if not task.cut and not backbone.is_encoder_decoder:
         ids = backbone.encode(task.prompt(source))
-        return Source(ids, len(ids), len(ids), len(source))
+        return EncodedInput(ids, len(ids), len(ids), len(source))
     before, after = backbone.encode(task.lead), backbone.encode(task.separator)
     ids = backbone.encode(source, literal=True)
     most = min(task.cut, backbone.spec.positions) - len(before) - len(after) if task.cut else len(ids)
     kept = ids[: max(1, most)]
     end = len(source) if len(kept) == len(ids) else min(len(source), len(backbone.decode(kept)))
-    return Source([*before, *kept, *after], len(ids), len(kept), end, len(before) + len(kept) if infix else 0, len(before))
+    return EncodedInput([*before, *kept, *after], len(ids), len(kept), end, len(before) + len(kept) if infix else 0, len(before))

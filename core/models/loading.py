@@ -17,7 +17,7 @@ from core import paths
 from core.errors import BackboneNotFound, BadConfig
 from core.models.architectures import architecture_for, no_dropout
 from core.models.backbone import Backbone
-from core.prefix.attention import NAME, prepare
+from core.prefix.attention import NAME, install_prefix_attention
 
 DEFAULT = "mini-gpt2"
 DEFAULTS = {"article": "mini-bart"}  # for other forms of source than tables (see core/task.py)
@@ -66,7 +66,7 @@ def freeze(name: str, origin: str, where: str, model: Any, tokenizer: Any, devic
     model = model.to(device).eval().requires_grad_(False)
     no_dropout(model)
     model.generation_config = GenerationConfig()  # a published model's own would fill in whatever DecodeConfig leaves out
-    prepare(model)
+    install_prefix_attention(model)
     spec = architecture_for(model.config, name).spec(model, name, origin, where, fingerprint(model))
     return Backbone(spec, model, tokenizer, device)
 

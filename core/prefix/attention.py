@@ -20,11 +20,11 @@ from transformers.masking_utils import sdpa_mask
 
 from core.errors import NotSupported
 from core.prefix.interventions import Intervention, biases
-from core.prefix.prefix import Past, Prefix
+from core.prefix.prefix import KeyValues, Prefix
 
 NAME = "prefix_lab"
-Recorder = Callable[[str, int, Tensor], None]  # site, layer, weights (B, heads, query, virtual + key)
-Reader = Callable[[str, int, Tensor, Tensor], None]  # site, layer, keys and values (B, kv_heads, virtual + key, head_dim)
+WeightsHook = Callable[[str, int, Tensor], None]  # site, layer, weights (B, heads, query, virtual + key)
+KeyValueHook = Callable[[str, int, Tensor, Tensor], None]  # site, layer, keys and values (B, kv_heads, virtual + key, head_dim)
 
 
 class PrefixState:
@@ -46,7 +46,7 @@ class PrefixState:
         self._widened: dict[str, tuple[Tensor | None, tuple[int, ...], Tensor | None]] = {}
 
     @classmethod
-    def shared(cls, past: Past, rows: int, positions: bool = True, start: Tensor | None = None) -> "PrefixState":
+    def shared(cls, past: KeyValues, rows: int, positions: bool = True, start: Tensor | None = None) -> "PrefixState":
         """One prefix for all rows of a batch; gradients flow to `past`."""
         first = next(iter(past.values()))
         shift = torch.full((rows,), first.shape[3] if positions else 0, device=first.device)
@@ -169,8 +169,8 @@ class PrefixSlot:
 
     def __init__(self) -> None:
         self.state: PrefixState | None = None
-        self.recorder: Recorder | None = None
-        self.reader: Reader | None = None
+        self.weights_hook: WeightsHook | None = None
+        self.key_value_hook: KeyValueHook | None = None
         self.positions: Tensor | None = None
         self.lock = threading.RLock()
 
@@ -192,7 +192,7 @@ def prefix_attention(
 ) -> tuple[Tensor, Tensor | None]:
     """Attention over [virtual tokens; keys]; plain attention where no prefix is attached."""
     slot: PrefixSlot = module.prefix_slot  # type: ignore[assignment]
-    site, layer = module.prefix_place  # type: ignore[misc]
+    site, layer = module.prefix_location  # type: ignore[misc]
     rows, _, queries, _ = query.shape
     causal = bool(getattr(module, "is_causal", True)) if is_causal is None else is_causal
     state = slot.state
@@ -203,18 +203,18 @@ def prefix_attention(
         attention_mask = state.biased(attention_mask, site, layer, rows, keys)
         key, value = torch.cat([found[0], key], -2), torch.cat([found[1], value], -2)
         causal = False
-    if slot.reader is not None:
-        slot.reader(site, layer, key, value)
+    if slot.key_value_hook is not None:
+        slot.key_value_hook(site, layer, key, value)
     # On a CPU, plain matrix products train a fifth faster than the fused kernel at these lengths.
-    if slot.recorder is None and (query.device.type != "cpu" or not torch.is_grad_enabled()):
+    if slot.weights_hook is None and (query.device.type != "cpu" or not torch.is_grad_enabled()):
         hidden = causal and attention_mask is None and queries > 1
         return sdpa_attention_forward(
             module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, is_causal=hidden, **kwargs
         )
-    recorded = slot.recorder is not None
+    recorded = slot.weights_hook is not None
     output, weights = _matmul_attention(module, query, key, value, attention_mask, scaling, causal, recorded)
-    if slot.recorder is not None:
-        slot.recorder(site, layer, weights)
+    if slot.weights_hook is not None:
+        slot.weights_hook(site, layer, weights)
     return output, weights
 
 
@@ -235,7 +235,7 @@ AttentionInterface.register(NAME, prefix_attention)
 AttentionMaskInterface.register(NAME, sdpa_mask)
 
 
-def prepare(model: nn.Module) -> PrefixSlot:
+def install_prefix_attention(model: nn.Module) -> PrefixSlot:
     """Give each attention layer of a model (loaded with `attn_implementation=NAME`) its slot and its place.
 
     Raises NotSupported where no layer goes through transformers' attention interface.
@@ -244,7 +244,7 @@ def prepare(model: nn.Module) -> PrefixSlot:
     for name, module in model.named_modules():
         last = name.rsplit(".", 1)[-1]
         if getattr(module, "layer_idx", None) is not None and ("attn" in last or "attention" in last):
-            module.prefix_slot, module.prefix_place = slot, (_site(name), module.layer_idx)
+            module.prefix_slot, module.prefix_location = slot, (_site(name), module.layer_idx)
             count += 1
     if count == 0:
         raise NotSupported(
@@ -255,11 +255,11 @@ def prepare(model: nn.Module) -> PrefixSlot:
     for name, module in model.named_modules():
         if name.endswith("decoder.embed_positions"):
             module.prefix_slot = slot
-            module.register_forward_hook(_placed)
+            module.register_forward_hook(_decoder_positions_hook)
     return slot
 
 
-def _placed(module, _given, made: Tensor) -> Tensor:
+def _decoder_positions_hook(module, _given, made: Tensor) -> Tensor:
     """The position embeddings of the rows' own positions, where those are in force: (B, T, width)."""
     slot: PrefixSlot = module.prefix_slot
     return made if slot.positions is None else nn.Embedding.forward(module, slot.positions + module.offset)
@@ -275,21 +275,21 @@ def _site(name: str) -> str:
 def attach(
     model: nn.Module,
     state: PrefixState | None,
-    recorder: Recorder | None = None,
-    reader: Reader | None = None,
+    weights_hook: WeightsHook | None = None,
+    key_value_hook: KeyValueHook | None = None,
     positions: Tensor | None = None,
 ) -> Iterator[None]:
     """Put a batch's prefixes in force for the forward calls inside, and take them out again whatever happens.
 
-    `recorder` is handed every layer's weights, `reader` the keys and values that it attends to. `positions`:
+    `weights_hook` is handed every layer's weights, `key_value_hook` the keys and values that it attends to. `positions`:
     (B, T), of a decoder that takes none from its caller (BART's counts its cache, as if all rows were of one age).
     Not to be held across a `yield` of a stream: the slot has one owner at a time.
     """
     slot: PrefixSlot = model.prefix_slot  # type: ignore[assignment]
     with slot.lock:
-        before = (slot.state, slot.recorder, slot.reader, slot.positions)
-        slot.state, slot.recorder, slot.reader, slot.positions = state, recorder, reader, positions
+        before = (slot.state, slot.weights_hook, slot.key_value_hook, slot.positions)
+        slot.state, slot.weights_hook, slot.key_value_hook, slot.positions = state, weights_hook, key_value_hook, positions
         try:
             yield
         finally:
-            slot.state, slot.recorder, slot.reader, slot.positions = before
+            slot.state, slot.weights_hook, slot.key_value_hook, slot.positions = before

@@ -16,46 +16,46 @@ from torch import Tensor
 from core.errors import BadConfig, BadInput
 from core.prefix.prefix import Prefix
 
-Place = tuple[str | None, int | None, int | None]  # site, layer, virtual token, from 0; None stands for all of them
+Location = tuple[str | None, int | None, int | None]  # site, layer, virtual token, from 0; None stands for all of them
 
 
 @dataclass(frozen=True)
 class Intervention:
-    """What is done to one row's prefix; a row without one is left as it is.
+    """A change to one row's prefix.
 
-    `alpha`: the odds of attending to the prefix are multiplied by it; `apart`: (site, alpha) of sites that have one of their own;
-    `out`: places where virtual tokens are hidden. Raises BadConfig where an alpha is negative or no number.
+    `alpha` multiplies the odds of attending to the prefix; `site_alphas`: pairs (site, alpha) that replace it at a site;
+    `knockouts`: locations whose virtual tokens are hidden. Raises BadConfig for an alpha that is negative or not finite.
     """
 
     alpha: float = 1.0
-    out: frozenset[Place] = frozenset()
-    apart: frozenset[tuple[str, float]] = frozenset()
+    knockouts: frozenset[Location] = frozenset()
+    site_alphas: frozenset[tuple[str, float]] = frozenset()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "out", frozenset(self.out))
-        object.__setattr__(self, "apart", frozenset(self.apart))
-        for alpha in (self.alpha, *(alpha for _, alpha in self.apart)):
+        object.__setattr__(self, "knockouts", frozenset(self.knockouts))
+        object.__setattr__(self, "site_alphas", frozenset(self.site_alphas))
+        for alpha in (self.alpha, *(alpha for _, alpha in self.site_alphas)):
             if not (math.isfinite(alpha) and alpha >= 0):
                 raise BadConfig(
                     f"alpha must be 0 (hides the prefix), 1 (leaves it as it is) or another positive number; given: {alpha}."
                 )
 
     @property
-    def idle(self) -> bool:
-        """Whether it changes nothing."""
-        return self.alpha == 1 and not self.out and all(alpha == 1 for _, alpha in self.apart)
+    def is_identity(self) -> bool:
+        """Whether nothing is changed."""
+        return self.alpha == 1 and not self.knockouts and all(alpha == 1 for _, alpha in self.site_alphas)
 
     def without(self, token: int | None = None, layer: int | None = None, site: str | None = None) -> "Intervention":
         """The same, and one place more knocked out: a token everywhere, a layer's whole prefix, or one token in one layer."""
-        return replace(self, out=self.out | {(site, layer, token)})
+        return replace(self, knockouts=self.knockouts | {(site, layer, token)})
 
     def check(self, prefix: Prefix) -> None:
         """BadInput names the first place that the prefix does not have."""
         length = prefix.length
-        for name, _ in sorted(self.apart):
+        for name, _ in sorted(self.site_alphas):
             if name not in prefix.past:
                 raise BadInput(f"The prefix has no site {name!r} to turn up or down. It has: {', '.join(prefix.past)}.")
-        for site, layer, token in sorted(self.out, key=str):
+        for site, layer, token in sorted(self.knockouts, key=str):
             if site is not None and site not in prefix.past:
                 raise BadInput(f"The prefix has no site {site!r} to knock out. It has: {', '.join(prefix.past)}.")
             layers = max(kv.shape[0] for name, kv in prefix.past.items() if site in (None, name))
@@ -66,10 +66,10 @@ class Intervention:
 
     def bias(self, site: str, layers: int, length: int) -> Tensor:
         """What is added to the attention logits of one site's virtual tokens: (layers, length) fp32, -inf where hidden."""
-        alpha = dict(self.apart).get(site, self.alpha)
+        alpha = dict(self.site_alphas).get(site, self.alpha)
         level = math.log(alpha) if alpha > 0 else -math.inf
         added = torch.full((layers, length), level)
-        for where, layer, token in self.out:
+        for where, layer, token in self.knockouts:
             if where in (None, site):
                 rows = slice(None) if layer is None else slice(layer, layer + 1)
                 columns = slice(None) if token is None else slice(token, token + 1)
@@ -77,7 +77,7 @@ class Intervention:
         return added
 
 
-UNTOUCHED = Intervention()
+NO_INTERVENTION = Intervention()
 
 
 def biases(
@@ -92,7 +92,7 @@ def biases(
     for prefix, intervention in pairs:
         if prefix is not None:
             intervention.check(prefix)
-    if all(prefix is None or intervention.idle for prefix, intervention in pairs):
+    if all(prefix is None or intervention.is_identity for prefix, intervention in pairs):
         return None
     real = [prefix for prefix in prefixes if prefix is not None]
     longest, found = max(prefix.length for prefix in real), {}

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from core.errors import BadInput, WrongBackbone
-from core.prefix.interventions import UNTOUCHED, Intervention
+from core.prefix.interventions import NO_INTERVENTION, Intervention
 from core.prefix.prefix import Prefix
 
 MIX = "mix:"
@@ -83,9 +83,9 @@ class MixIntervention(Intervention):
     layer_alphas: tuple[float, ...] = ()
 
     @property
-    def idle(self) -> bool:
+    def is_identity(self) -> bool:
         """Whether it changes nothing."""
-        return super().idle and all(alpha == 1 for alpha in (*self.token_alphas, *self.layer_alphas))
+        return super().is_identity and all(alpha == 1 for alpha in (*self.token_alphas, *self.layer_alphas))
 
     def bias(self, site: str, layers: int, length: int) -> Tensor:
         """What is added to the attention logits of one site's virtual tokens: (layers, length) fp32, -inf where hidden."""
@@ -120,7 +120,7 @@ def parse_mix(name: str) -> Mix:
 
 
 def mix_prefixes(mix: Mix, prefixes: Sequence[Prefix], path: Sequence[tuple[int, Prefix]] = ()) -> tuple[Prefix, Intervention]:
-    """The prefix of a mix and the intervention that goes with it, UNTOUCHED where it is a plain prefix.
+    """The prefix of a mix and the intervention that goes with it, NO_INTERVENTION where it is a plain prefix.
 
     `prefixes`: one a member, in order; `path`: of "path", the (update, prefix) that the training kept, from its start on.
     Where one weight is 1 and the others are 0, the result is that prefix itself. Raises BadInput where the prefixes cannot be
@@ -133,20 +133,20 @@ def mix_prefixes(mix: Mix, prefixes: Sequence[Prefix], path: Sequence[tuple[int,
 def _fade(mix: Mix, prefixes: Sequence[Prefix], _path: Sequence[tuple[int, Prefix]]) -> tuple[Prefix, Intervention]:
     parts = [(prefix, weight) for prefix, weight in zip(prefixes, mix.weights, strict=True) if weight > 0]
     if len(parts) == 1:
-        return parts[0][0], UNTOUCHED
+        return parts[0][0], NO_INTERVENTION
     alphas = tuple(weight for prefix, weight in parts for _ in range(prefix.length))
     return concatenate([prefix for prefix, _ in parts]), MixIntervention(token_alphas=alphas)
 
 
 def _join(_mix: Mix, prefixes: Sequence[Prefix], _path: Sequence[tuple[int, Prefix]]) -> tuple[Prefix, Intervention]:
-    return concatenate(prefixes), UNTOUCHED
+    return concatenate(prefixes), NO_INTERVENTION
 
 
 def _average(mix: Mix, prefixes: Sequence[Prefix], _path: Sequence[tuple[int, Prefix]]) -> tuple[Prefix, Intervention]:
     _check_lengths(prefixes)
     if 1 in mix.weights:
-        return prefixes[mix.weights.index(1)], UNTOUCHED
-    return _weighted_sum(list(zip(prefixes, mix.weights, strict=True))), UNTOUCHED
+        return prefixes[mix.weights.index(1)], NO_INTERVENTION
+    return _weighted_sum(list(zip(prefixes, mix.weights, strict=True))), NO_INTERVENTION
 
 
 def _interpolate(mix: Mix, prefixes: Sequence[Prefix], path: Sequence[tuple[int, Prefix]]) -> tuple[Prefix, Intervention]:
@@ -160,21 +160,21 @@ def _interpolate(mix: Mix, prefixes: Sequence[Prefix], path: Sequence[tuple[int,
     at = updates[0] + place * (updates[-1] - updates[0])
     before = max(i for i, update in enumerate(updates) if update <= at)
     if updates[before] == at:
-        return prefixes_on_path[before], UNTOUCHED
+        return prefixes_on_path[before], NO_INTERVENTION
     share = (at - updates[before]) / (updates[before + 1] - updates[before])
-    return _weighted_sum([(prefixes_on_path[before], 1 - share), (prefixes_on_path[before + 1], share)]), UNTOUCHED
+    return _weighted_sum([(prefixes_on_path[before], 1 - share), (prefixes_on_path[before + 1], share)]), NO_INTERVENTION
 
 
 def _swap(_mix: Mix, prefixes: Sequence[Prefix], _path: Sequence[tuple[int, Prefix]]) -> tuple[Prefix, Intervention]:
     _check_lengths(prefixes)
     keys, values = prefixes
     past = {site: torch.stack([kv[:, 0], values.past[site][:, 1]], 1) for site, kv in keys.past.items()}
-    return replace(keys, past=past), UNTOUCHED
+    return replace(keys, past=past), NO_INTERVENTION
 
 
 def _layers(mix: Mix, prefixes: Sequence[Prefix], _path: Sequence[tuple[int, Prefix]]) -> tuple[Prefix, Intervention]:
     if all(weight == 1 for weight in mix.weights):
-        return prefixes[0], UNTOUCHED
+        return prefixes[0], NO_INTERVENTION
     intervention = MixIntervention(layer_alphas=mix.weights)
     intervention.check(prefixes[0])
     return prefixes[0], intervention

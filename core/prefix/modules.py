@@ -7,22 +7,22 @@ from torch import nn
 from torch.nn import functional as F
 
 from core.backbone_spec import BackboneSpec
-from core.prefix.prefix import Past
+from core.prefix.prefix import KeyValues
 
 
 class DirectPrefix(nn.Module):
     """Trains the keys and values themselves."""
 
-    def __init__(self, start: Past) -> None:
+    def __init__(self, start: KeyValues) -> None:
         super().__init__()
         self.past = nn.ParameterDict({site: nn.Parameter(kv.clone().float()) for site, kv in start.items()})
 
-    def forward(self) -> Past:
+    def forward(self) -> KeyValues:
         """site -> (layers, 2, kv_heads, P, head_dim)."""
         return dict(self.past.items())
 
 
-class PrefixEncoder(nn.Module):
+class PrefixMLP(nn.Module):
     """The reparametrisation of paper §4.3: P'[i] of the model's width, through an MLP, gives all keys and values.
 
     One embedding and MLP a site, in the official code's form: Embedding, Linear, tanh, Linear.
@@ -37,7 +37,7 @@ class PrefixEncoder(nn.Module):
             {site: nn.Sequential(nn.Linear(spec.width, hidden), nn.Tanh(), nn.Linear(hidden, out)) for site, out in outs.items()}
         )
 
-    def forward(self) -> Past:
+    def forward(self) -> KeyValues:
         """site -> (layers, 2, kv_heads, P, head_dim); computed once a step, whatever the batch."""
         past = {}
         for site, mlp in self.mlps.items():
@@ -45,7 +45,7 @@ class PrefixEncoder(nn.Module):
             past[site] = flat.view(-1, *self.shapes[site]).permute(1, 2, 3, 0, 4)
         return past
 
-    def fit(self, target: Past, steps: int = 500, rate: float = 1e-4) -> None:
+    def fit(self, target: KeyValues, steps: int = 500, rate: float = 1e-4) -> None:
         """Bring the output near `target` by squared error (the official code's way to start the MLP from words)."""
         optimiser = torch.optim.Adam(self.parameters(), lr=rate)
         for _ in range(steps):

@@ -12,7 +12,7 @@ from torch import Tensor
 from core.backbone_spec import BackboneSpec
 from core.errors import BadInput, WrongBackbone
 
-Past = dict[str, Tensor]  # site -> (layers, 2, kv_heads, length, head_dim)
+KeyValues = dict[str, Tensor]  # site -> (layers, 2, kv_heads, length, head_dim)
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +22,7 @@ class Prefix:
     `infix`: they stand between the source and its separator (paper §7.3), not before the source.
     """
 
-    past: Past
+    past: KeyValues
     backbone: str = ""
     fingerprint: str = ""
     infix: bool = False

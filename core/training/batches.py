@@ -9,7 +9,7 @@ from torch import Tensor
 
 from core.errors import TooLong
 from core.models.backbone import Backbone
-from core.models.inputs import read_source
+from core.models.inputs import encode_input
 from core.models.padding import right_pad
 from core.task import Example, Task
 
@@ -74,7 +74,7 @@ def encode_rows(
     seen: dict[str, tuple[tuple[int, ...], int]] = {}
     for example in examples:
         if example.source not in seen:
-            read = read_source(backbone, task, example.source, infix)
+            read = encode_input(backbone, task, example.source, infix)
             seen[example.source] = tuple(read.ids), read.split
         prompt, split = seen[example.source]
         for target in example.targets:

@@ -11,7 +11,7 @@ from core.config.decode import DecodeConfig
 from core.errors import BadInput
 from core.generation.generate import generate
 from core.generation.types import Request
-from core.models.inputs import read_source, task_for
+from core.models.inputs import encode_input, task_for_backbone
 from core.models.loading import load_backbone
 from core.prefix.attention import PrefixState, attach
 from core.prefix.interventions import Intervention
@@ -33,7 +33,7 @@ def bart(folder):
 
 
 def written(bart, prefixed=True):
-    read = read_source(bart, task_for(bart, "summarization"), TEXT)
+    read = encode_input(bart, task_for_backbone(bart, "summarization"), TEXT)
     request = Request(read.ids, random_prefix(bart, P) if prefixed else None)
     made = generate(bart.model, bart, [request], DecodeConfig(max_new=WRITTEN, min_new=WRITTEN))[0]
     return request, made.ids, read
@@ -116,7 +116,7 @@ def test_sentences_take_the_attention_of_their_tokens(bart):
 
 
 def test_sentences_that_are_cut_off_are_left_out(bart):
-    read = read_source(bart, task_for(bart, "summarization", cut=24), TEXT)
+    read = encode_input(bart, task_for_backbone(bart, "summarization", cut=24), TEXT)
     found = sentences.split_article(bart, TEXT, read.ids, read.lead)
     assert len(found.spans) == 2 and len(found.sentence_of_token) == 24 and set(found.sentence_of_token) == {-1, 0, 1}
 

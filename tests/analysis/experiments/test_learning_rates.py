@@ -9,7 +9,7 @@ from analysis.experiments.learning_rates import SEARCH_FOLDER, TrainingData, che
 from core.config.decode import DecodeConfig
 from core.config.train import TrainConfig
 from core.errors import BadConfig, BadInput, StoreError
-from core.models.inputs import task_for
+from core.models.inputs import task_for_backbone
 from core.models.loading import load_backbone
 from core.runs.store import Store
 from core.training.trainer import Training
@@ -23,7 +23,7 @@ RATES = (1e-4, 3e-2)
 def plan(tmp_path):
     backbone = load_backbone(str(make_tiny_backbone(tmp_path / "tiny-gpt2")), "cpu")
     config = TrainConfig(length=2, updates=4, batch=3, init_words="table")
-    return Training(backbone, task_for(backbone, "e2e"), config, Store(tmp_path / "runs"), "mine")
+    return Training(backbone, task_for_backbone(backbone, "e2e"), config, Store(tmp_path / "runs"), "mine")
 
 
 def test_a_grid_that_was_stopped_goes_on_and_its_best_is_the_run(plan):

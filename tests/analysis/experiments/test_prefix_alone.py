@@ -6,7 +6,7 @@ from analysis.experiments.prefix_alone import NO_WORD, PrefixAlone, sample_alone
 from core.config.decode import DecodeConfig
 from core.generation.generate import generate
 from core.generation.types import Request
-from core.models.inputs import task_for
+from core.models.inputs import task_for_backbone
 from core.models.loading import load_backbone
 from core.prefix.interventions import Intervention
 from tests.support.tiny_models import make_tiny_backbone, make_tiny_bart, random_prefix
@@ -17,7 +17,7 @@ SAMPLING = DecodeConfig(mode="sample", max_new=12)
 @pytest.mark.parametrize(("make", "task"), [(make_tiny_backbone, "e2e"), (make_tiny_bart, "summarization")])
 def test_texts_are_sampled_from_what_the_task_puts_around_nothing(tmp_path, make, task):
     backbone = load_backbone(str(make(tmp_path / "tiny")), "cpu")
-    task, prefix = task_for(backbone, task), random_prefix(backbone, 3)
+    task, prefix = task_for_backbone(backbone, task), random_prefix(backbone, 3)
     found = sample_alone(backbone.model, backbone, task, prefix, n=4, decode=SAMPLING, seed=7)
     assert found.prompt == task.prompt("") != "" and len(found.prefix) == len(found.frozen) == 4
     for texts, own in ((found.prefix, prefix), (found.frozen, None)):
@@ -43,5 +43,5 @@ def test_first_words_are_shares_of_either_side():
 
 def test_cancelling_keeps_what_was_written(tmp_path):
     backbone = load_backbone(str(make_tiny_backbone(tmp_path / "tiny")), "cpu")
-    found = sample_alone(backbone.model, backbone, task_for(backbone, "e2e"), None, 3, SAMPLING, cancel=lambda: True)
+    found = sample_alone(backbone.model, backbone, task_for_backbone(backbone, "e2e"), None, 3, SAMPLING, cancel=lambda: True)
     assert found.prefix == found.frozen == ("", "", "")

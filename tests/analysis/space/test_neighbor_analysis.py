@@ -18,7 +18,7 @@ from analysis.space.projection import NEAR, PATH, PREFIX
 from analysis.tensor_cache import TensorCache
 from core.errors import BadInput
 from core.methods.loading import load_run
-from core.models.activations import text_past, text_prefix
+from core.models.activations import text_key_values, text_prefix
 from core.models.loading import load_backbone
 from core.prefix.prefix import Prefix
 from tests.support.tiny_models import make_run, make_tiny_backbone, random_prefix
@@ -71,7 +71,9 @@ def test_whole_words_alone_in_the_table_and_on_the_map(backbone, place, run):
 
 def test_a_words_own_activations_are_found_again_on_the_map_and_by_a_search(backbone, place):
     text = RunVectors("text", text_prefix(backbone, "pq"))  # read after nothing, so not the word's own
-    own = Prefix({"decoder": text_past(backbone, [0, 77])["decoder"][:, :, :, 1:]}, backbone.spec.name, backbone.spec.fingerprint)
+    own = Prefix(
+        {"decoder": text_key_values(backbone, [0, 77])["decoder"][:, :, :, 1:]}, backbone.spec.name, backbone.spec.fingerprint
+    )
     for kind in ("keys", "values"):
         made = analyze(opened(backbone, place, kind), [text, RunVectors("own", own)], k=2)
         best = next(one for one in made.nearest if one.run == "own")

@@ -8,7 +8,7 @@ from analysis.space.spaces import vocabulary_space
 from analysis.space.vocabulary_kv import KINDS, vocabulary_kv
 from analysis.tensor_cache import TensorCache
 from core.errors import BadInput, NotSupported
-from core.models.activations import read_past
+from core.models.activations import read_key_values
 from core.models.loading import load_backbone
 from core.prefix.prefix import Prefix
 from tests.support.tiny_models import make_tiny_bart, random_prefix
@@ -33,7 +33,7 @@ def own(bart, site):
     source = [begin, end] if site == "decoder" else [begin, WORD, end]
     text = [*bart.decoder_start_ids, WORD] if site == "decoder" else list(bart.decoder_start_ids)
     with torch.no_grad():
-        past = read_past(bart, input_ids=torch.tensor([source]), decoder_input_ids=torch.tensor([text]))
+        past = read_key_values(bart, input_ids=torch.tensor([source]), decoder_input_ids=torch.tensor([text]))
     at, spec = SITES[site], bart.spec
     return Prefix({name: kv[..., at : at + 1, :] for name, kv in past.items()}, spec.name, spec.fingerprint)
 

@@ -9,7 +9,7 @@ from analysis.space.spaces import SITE
 from analysis.space.trajectory import embedding_trajectory, prefix_trajectory
 from core.errors import BadInput
 from core.methods.loading import load_run
-from core.models.activations import words_past
+from core.models.activations import words_key_values
 from core.models.backbone import Backbone
 from core.models.loading import load_backbone
 from core.prefix.prefix import Prefix
@@ -22,7 +22,7 @@ def test_a_path_goes_from_its_words_to_the_run(tmp_path):
     path, backbone = prefix_trajectory(run), load_backbone(str(folder), "cpu")
     assert [update for update, _ in path] == sorted({update for update, _ in path}) and path[0][0] == 0 and path[-1][0] == 3
     began, ended = path[0][1], path[-1][1]
-    torch.testing.assert_close(began.past[SITE], words_past(backbone, "table", 4)[SITE], rtol=1e-2, atol=1e-2)
+    torch.testing.assert_close(began.past[SITE], words_key_values(backbone, "table", 4)[SITE], rtol=1e-2, atol=1e-2)
     torch.testing.assert_close(ended.past[SITE], Prefix.load(run.weights).past[SITE], rtol=1e-2, atol=1e-2)
     assert {prefix.fingerprint for _, prefix in path} == {run.fingerprint} and began.past[SITE].dtype == torch.float32
     assert prefix_trajectory(replace(run, method="finetune")) == []

@@ -8,7 +8,7 @@ from analysis.space.spaces import embedding_space, vocabulary_space
 from analysis.space.vocabulary_kv import KINDS, iter_vocabulary_kv, vocabulary_kv
 from analysis.tensor_cache import TensorCache
 from core.errors import BadInput, WrongBackbone
-from core.models.activations import text_past
+from core.models.activations import text_key_values
 from core.models.loading import load_backbone
 from core.prefix.prefix import Prefix
 from tests.support.tiny_models import make_tiny_backbone, make_tiny_llama, random_prefix
@@ -28,7 +28,7 @@ def cache(tmp_path):
 
 def own(backbone, word):
     """A prefix of one virtual token: what the model computes for a word after <|endoftext|>."""
-    past = {site: kv[:, :, :, 1:] for site, kv in text_past(backbone, [0, word]).items()}
+    past = {site: kv[:, :, :, 1:] for site, kv in text_key_values(backbone, [0, word]).items()}
     return Prefix(past, backbone.spec.name, backbone.spec.fingerprint)
 
 

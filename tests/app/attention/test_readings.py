@@ -71,7 +71,7 @@ def test_written_again_at_one_is_the_same_and_at_another_is_what_generate_gives(
         request = Request(list(text.prompt_ids), reader.prefix, 0, done)
         alone = generate(backbone.model, backbone, [request], DECODE)[0]
         assert (list(last.ids), last.text, last.state) == (alone.ids, alone.text, alone.finish)
-        assert (last.ids == text.ids) == done.idle
+        assert (last.ids == text.ids) == done.is_identity
         assert list(cache.regenerate(backbone, reader, told, text, done, lambda: False)) == [last]
 
 

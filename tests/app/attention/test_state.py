@@ -38,9 +38,9 @@ def test_each_site_has_an_alpha_and_knock_outs_of_its_own():
     depths = {"encoder": 4, "decoder": 3, "cross": 3}
     state = AttentionState(cross=0.0).turned("out", "encoder-P2L4").turned("out", "cross-L4").turned("encoder", "0.5")
     done = state.intervention(2, depths)
-    assert done == Intervention(1, apart=frozenset({("encoder", 0.5), ("cross", 0.0)})).without(1, 3, "encoder")
+    assert done == Intervention(1, site_alphas=frozenset({("encoder", 0.5), ("cross", 0.0)})).without(1, 3, "encoder")
     assert state.missing(2, depths) == ["cross-L4"] and state.missing(2, {"decoder": 9}) == ["encoder-P2L4", "cross-L4"]
-    assert state.intervention(2, {"decoder": 3}).idle  # of a model with one site its own counts
+    assert state.intervention(2, {"decoder": 3}).is_identity  # of a model with one site its own counts
     assert state.turned("everywhere", "encoder").intervention(2, {"encoder": 1, "decoder": 1}).alpha == 0.5
     assert state.turned("reset", "") == AttentionState()
     assert AttentionState(out="P1").turned("out", "cross-P1").out == ""  # one that is out everywhere comes back

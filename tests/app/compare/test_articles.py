@@ -13,7 +13,7 @@ from app.shared.urlstate import Address, write
 from app.shared.urlstate import read as read_address
 from core.config.decode import DecodeConfig
 from core.errors import BadInput
-from core.models.inputs import task_for
+from core.models.inputs import task_for_backbone
 from core.runs.store import Store
 from tests.support.tiny_models import ARTICLES, make_run, make_tiny_backbone, make_tiny_bart
 
@@ -66,7 +66,7 @@ def test_a_text_in_front_of_an_article_is_read_with_the_same_article(context):
 
 def test_the_note_counts_tokens_and_shows_the_cut(context):
     backbone = context.models.backbone(context.models.default)
-    task = task_for(backbone, "summarization")
+    task = task_for_backbone(backbone, "summarization")
     assert "12 tokens, all of them read." in article_panels.note(backbone, task, "It did rain.")
     html = article_panels.note(backbone, task, LONG)
     assert f"{len(LONG)} tokens; the first 126 are read" in html and "cut here" in html

@@ -7,7 +7,7 @@ from app.shared.context import AppContext
 from core.config.decode import DecodeConfig
 from core.generation.generate import generate
 from core.generation.types import Request
-from core.models.inputs import read_source, task_for
+from core.models.inputs import encode_input, task_for_backbone
 from core.runs.store import Store
 from tests.support.tiny_models import ARTICLES, make_run, make_tiny_bart
 
@@ -29,7 +29,7 @@ def test_columns_are_what_each_method_writes_alone(context, mode):
     ask = Ask(ARTICLE, "news-prefix", "news-finetuned", decode=DecodeConfig(mode, beams=3, max_new=8, min_new=3), form="article")
     *_, seen = compare(context, backbone, ask, lambda: False)
     prefix, tuned = context.models.load("news-prefix", backbone), context.models.load("news-finetuned", backbone)
-    ids = read_source(backbone, prefix.task, ARTICLE).ids
+    ids = encode_input(backbone, prefix.task, ARTICLE).ids
     assert len(ids) == 128  # cut to what the encoder has room for
     for kind, model, past in (
         ("base", backbone.model, None),
@@ -45,4 +45,4 @@ def test_columns_are_what_each_method_writes_alone(context, mode):
 def test_the_frozen_model_alone_reads_an_article_in_its_own_form(context):
     backbone = context.models.backbone(context.models.default)
     *_, seen = compare(context, backbone, Ask(ARTICLE, decode=DecodeConfig(max_new=4), form="article"), lambda: False)
-    assert seen.columns["base"].prompt_ids == read_source(backbone, task_for(backbone, "summarization"), ARTICLE).ids
+    assert seen.columns["base"].prompt_ids == encode_input(backbone, task_for_backbone(backbone, "summarization"), ARTICLE).ids

@@ -16,7 +16,7 @@ from app.space.analyses import AnalysisCache, SpaceQuery
 from core import paths
 from core.errors import BackboneNotFound
 from core.models import loading
-from core.prefix.interventions import UNTOUCHED
+from core.prefix.interventions import NO_INTERVENTION
 from core.runs.store import Store
 from tests.support.tiny_models import make_run, make_tiny_backbone, make_tiny_bart
 
@@ -141,5 +141,5 @@ def test_readings_are_kept_by_their_size(context, monkeypatch):
     written = context.comparisons.get("a").columns["prefix"]
     reader = cache.reader("table-prefix", backbone)
     for layer in (0, 1):
-        cache.layer(backbone, reader, written, layer, UNTOUCHED)
+        cache.layer(backbone, reader, written, layer, NO_INTERVENTION)
     assert len(cache._readings) == 1

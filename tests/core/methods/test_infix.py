@@ -11,7 +11,7 @@ from core.generation.decoding_batch import DecodingBatch
 from core.generation.generate import generate
 from core.generation.types import Request, make_request
 from core.methods.registry import new_method
-from core.models.activations import read_past
+from core.models.activations import read_key_values
 from core.prefix.attention import PrefixState
 from core.prefix.prefix import Prefix
 from core.task import task
@@ -28,7 +28,7 @@ def typed(backbone, source: str, text: str) -> tuple[Request, Request]:
     """A text as an infix, with what the model makes of it after the source; and the same text typed there."""
     before, words, after = backbone.encode(source), backbone.encode(text), backbone.encode(TASK.separator)
     with torch.no_grad():
-        past = read_past(backbone, input_ids=torch.tensor([before + words]))["decoder"]
+        past = read_key_values(backbone, input_ids=torch.tensor([before + words]))["decoder"]
     infix = Prefix({"decoder": past[:, :, :, len(before) :]}, infix=True)
     return Request(before + after, infix, split=len(before)), Request(before + words + after)
 

@@ -15,7 +15,7 @@ from core.methods.loading import LoadedRun, load_run
 from core.methods.registry import new_method
 from core.models.activations import text_prefix
 from core.models.backbone import Backbone
-from core.models.inputs import task_for
+from core.models.inputs import task_for_backbone
 from core.models.loading import load_backbone
 from core.prefix.attention import PrefixState, attach
 from core.runs.store import Run, Store
@@ -195,7 +195,7 @@ def test_top_layers_of_another_family(llama):
 def test_it_begins_at_the_frozen_model_and_every_parameter_of_its_own_learns(model, method, request):
     backbone = request.getfixturevalue(model)
     made = new_method(backbone, TrainConfig(method=method, bottleneck=4, rank=2, autocast="off", updates=2, batch=10, rate=1e-2))
-    rows = encode_rows(backbone, task_for(backbone, "e2e"), EXAMPLES, 0)
+    rows = encode_rows(backbone, task_for_backbone(backbone, "e2e"), EXAMPLES, 0)
     frozen = new_method(backbone, TrainConfig(method="finetune"))
     assert evaluate_loss(made, rows, PLAIN) == pytest.approx(evaluate_loss(frozen, rows, PLAIN), rel=1e-6)
     before = made.tensors()

@@ -17,7 +17,7 @@ from core.methods.parameter_counts import parameter_counts
 from core.methods.registry import METHOD_CLASSES, new_method
 from core.models.backbone import Backbone
 from core.models.loading import load_backbone
-from core.prefix.attention import prepare
+from core.prefix.attention import install_prefix_attention
 
 WIDTH, BLOCK, EMBEDDINGS = 1024, 12_596_224, 50_257 * 1024
 
@@ -26,7 +26,7 @@ def meta(name: str, family: str, sites: tuple[str, ...], model, tokenizer, layer
     size = sum(weight.numel() for weight in model.parameters())
     encoder = layers if "encoder" in sites else 0
     spec = BackboneSpec(name, "hub", family, layers, 16, 16, 64, WIDTH, 50_257, 1024, size, "", sites, "", encoder)
-    prepare(model)
+    install_prefix_attention(model)
     return Backbone(spec, model, tokenizer, torch.device("meta"))
 
 

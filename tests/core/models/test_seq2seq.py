@@ -20,8 +20,8 @@ from core.config.decode import DecodeConfig
 from core.errors import NotSupported, TooLong, WrongBackbone
 from core.generation.generate import generate, next_token_probs, stream
 from core.generation.types import Request
-from core.models.activations import initial_past, text_past
-from core.models.inputs import read_source, task_for
+from core.models.activations import initial_key_values, text_key_values
+from core.models.inputs import encode_input, task_for_backbone
 from core.models.loading import load_backbone
 from core.models.padding import right_pad
 from core.prefix.attention import PrefixState, attach
@@ -86,7 +86,7 @@ def test_a_hidden_prefix_is_the_plain_model_for_no_position_has_moved(bart):
 
 def test_alpha_can_be_one_sites_own(bart):
     prefix = random_prefix(bart, 5)
-    quiet = forward(bart, SOURCES[:1], [prefix], [Intervention(apart=frozenset({("cross", 0.0)}))])
+    quiet = forward(bart, SOURCES[:1], [prefix], [Intervention(site_alphas=frozenset({("cross", 0.0)}))])
     out = forward(bart, SOURCES[:1], [prefix], [Intervention(1.0, frozenset({("cross", None, None)}))])
     torch.testing.assert_close(quiet, out, rtol=1e-4, atol=1e-5)
 
@@ -197,7 +197,7 @@ def test_next_word_is_a_distribution_that_a_prefix_changes(bart):
 
 
 def test_words_begin_the_prefix_at_each_sites_own_activations(bart):
-    past = initial_past(bart, "words", 4, "ab")
+    past = initial_key_values(bart, "words", 4, "ab")
     ids = bart.encode("abab")
     assert {site: tuple(kv.shape) for site, kv in past.items()} == {
         "encoder": (3, 2, 4, 4, 8),
@@ -214,7 +214,7 @@ def test_words_begin_the_prefix_at_each_sites_own_activations(bart):
             torch.testing.assert_close(past[site][layer, 0], kept.keys[0])
             torch.testing.assert_close(past[site][layer, 1], kept.values[0])
     torch.testing.assert_close(past["encoder"][0, 0], keys)
-    assert torch.equal(past["encoder"], text_past(bart, ids)["encoder"])
+    assert torch.equal(past["encoder"], text_key_values(bart, ids)["encoder"])
 
 
 def test_too_long_tells_the_inputs_limit_from_the_outputs(bart):
@@ -288,15 +288,15 @@ def published(tmp_path_factory):
 
 def test_a_model_in_the_published_form_opens_as_bart_does(published):
     assert published.decoder_start_ids == (2, 0) and published.eos == {2}
-    task = task_for(published, "summarization")
+    task = task_for_backbone(published, "summarization")
     assert (task.lead, task.separator, task.end) == ("<s>", "</s>", "</s>")
-    ids = read_source(published, task, "a </s> b").ids
+    ids = encode_input(published, task, "a </s> b").ids
     assert ids[0] == 0 and ids[-1] == 2 and not {0, 1, 2, 3} & set(ids[1:-1])
 
 
 def test_a_published_models_own_decoding_does_not_leak_in(published):
     """One beam is greedy: no repetition is barred, no end forced, no length kept."""
-    request = Request(read_source(published, task_for(published, "summarization"), "Hi you there").ids)
+    request = Request(encode_input(published, task_for_backbone(published, "summarization"), "Hi you there").ids)
     beam, greedy = (
         generate(published.model, published, [request], DecodeConfig(mode=mode, beams=1, max_new=20))[0].ids
         for mode in ("beam", "greedy")

@@ -9,7 +9,7 @@ from transformers import AutoModelForCausalLM, DynamicCache
 from core.config.decode import DecodeConfig
 from core.generation.generate import generate, stream
 from core.generation.types import Request
-from core.models.activations import text_past
+from core.models.activations import text_key_values
 from core.prefix.attention import PrefixState, attach
 from core.prefix.prefix import Prefix
 from tests.support.tiny_models import random_prefix
@@ -67,7 +67,7 @@ def test_prefix_equals_the_cache_it_stands_for(backbone):
 def test_text_run_through_the_model_is_a_prefix(backbone):
 
     whole = backbone.encode("a short text before the input")
-    past = text_past(backbone, whole[:12])
+    past = text_key_values(backbone, whole[:12])
     typed = forward(backbone, torch.tensor([whole]))[:, 12:]
     torch.testing.assert_close(forward(backbone, torch.tensor([whole[12:]]), Prefix(past)), typed, rtol=1e-4, atol=1e-5)
 

@@ -78,7 +78,7 @@ def test_attention_with_interventions_equals_a_plain_loop(tiny, path):
     hidden = {(0, 1), (1, 0), (1, 1)}  # (row, virtual token) that layer 1 must not see
     generator = torch.Generator().manual_seed(5)
     query, key, value = (torch.randn(rows, heads, tokens, dim, generator=generator) for _ in range(3))
-    module = SimpleNamespace(prefix_slot=PrefixSlot(), prefix_place=("decoder", layer), training=False, is_causal=True)
+    module = SimpleNamespace(prefix_slot=PrefixSlot(), prefix_location=("decoder", layer), training=False, is_causal=True)
     module.prefix_slot.state = PrefixState.of(prefixes, tiny.device, tiny.dtype, done)
     module.prefix_slot.recorder = None if path == "sdpa" else lambda *seen: None
     with torch.no_grad():

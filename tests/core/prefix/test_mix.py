@@ -12,7 +12,7 @@ from core.generation.generate import generate
 from core.generation.types import Request
 from core.models.loading import load_backbone
 from core.prefix.attention import PrefixState, attach
-from core.prefix.interventions import UNTOUCHED, Intervention
+from core.prefix.interventions import NO_INTERVENTION, Intervention
 from core.prefix.mix import KINDS, Mix, MixIntervention, concatenate, mix_prefixes, parse_mix
 from core.prefix.prefix import Prefix
 from tests.support.tiny_models import make_tiny_backbone, make_tiny_bart, make_tiny_llama, random_prefix
@@ -28,7 +28,7 @@ def bart(tmp_path_factory):
     return load_backbone(str(make_tiny_bart(tmp_path_factory.mktemp("models") / "tiny-bart")), "cpu")
 
 
-def logits(backbone, prefix, intervention=UNTOUCHED):
+def logits(backbone, prefix, intervention=NO_INTERVENTION):
     request = Request(backbone.encode("name : Alda"), prefix, intervention=intervention)
     return make_batch(backbone.model, backbone, [request]).logits()
 
@@ -66,7 +66,7 @@ def test_the_ends_of_every_slider_are_the_runs_to_the_bit(backbone):
         mixed, intervention = mix_prefixes(Mix("path", ("a",), (place,)), runs[:1], path)
         assert equal(mixed, run) and logits(backbone, mixed, intervention).equal(logits(backbone, run))
     mixed, intervention = mix_prefixes(Mix("swap", ("a", "a")), [runs[0], runs[0]])
-    assert equal(mixed, runs[0]) and intervention == UNTOUCHED
+    assert equal(mixed, runs[0]) and intervention == NO_INTERVENTION
     mixed, intervention = mix_prefixes(Mix("layers", ("a",), (1.0, 1.0)), runs[:1])
     assert mixed is runs[0] and logits(backbone, mixed, intervention).equal(logits(backbone, runs[0]))
 
@@ -83,7 +83,7 @@ def test_a_cross_fade_multiplies_the_odds_of_each_prefix(backbone):
     """At the first layer nothing but the weights changes: those of the joined prefixes, multiplied and renormalized."""
     one, other, share = random_prefix(backbone, 3, 1), random_prefix(backbone, 5, 2), 0.3
     mixed, intervention = mix_prefixes(Mix("fade", ("a", "b"), (share, 1 - share)), [one, other])
-    joined, faded = weights_of(backbone, concatenate([one, other]), UNTOUCHED), weights_of(backbone, mixed, intervention)
+    joined, faded = weights_of(backbone, concatenate([one, other]), NO_INTERVENTION), weights_of(backbone, mixed, intervention)
     for site in ("encoder", "decoder") if backbone.decoder_start_ids else ("decoder",):
         factors = torch.ones(joined[site].shape[-1])
         factors[:3], factors[3:8] = share, 1 - share
@@ -103,7 +103,7 @@ def test_average_interpolation_and_swap_number_by_number(backbone):
     mixed, intervention = mix_prefixes(Mix("average", ("a", "b"), (0.25, 0.75)), [one, other])
     for site, kv in mixed.past.items():
         torch.testing.assert_close(kv, 0.25 * one.past[site] + 0.75 * other.past[site])
-    assert intervention == UNTOUCHED
+    assert intervention == NO_INTERVENTION
     path = [(update, random_prefix(backbone, 4, update)) for update in (30, 0, 10)]  # in any order
     mixed, _ = mix_prefixes(Mix("path", ("a",), (0.5,)), [one], path)  # update 15, a quarter of the way from 10 to the end
     for site, kv in mixed.past.items():

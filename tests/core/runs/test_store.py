@@ -32,10 +32,10 @@ def test_a_run_is_listed_with_what_it_cost(root, tiny):
 def test_the_path_of_a_prefix_is_kept_from_its_start(root, tiny):
     from safetensors.torch import load_file
 
-    from core.models.activations import words_past
+    from core.models.activations import words_key_values
 
     history = load_file(root / "one" / "history.safetensors")
-    assert torch.equal(history["0000000.decoder"], words_past(tiny, "table", 3)["decoder"].half())
+    assert torch.equal(history["0000000.decoder"], words_key_values(tiny, "table", 3)["decoder"].half())
     assert len(history) >= 3 and (root / "one" / "history.safetensors").stat().st_size < 1_000_000
 
 

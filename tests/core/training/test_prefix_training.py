@@ -64,12 +64,12 @@ def test_loss_counts_the_answer_only_and_equals_the_model_called_plainly(tiny):
 
 def test_positions_start_after_the_prefix(tiny):
     """A prefix taken from text gives the loss of the text itself in front."""
-    from core.models.activations import text_past
+    from core.models.activations import text_key_values
 
     ids = tiny.encode("four")
     method = new_method(tiny, PREFIX)
     with torch.no_grad():
-        method.module.past["decoder"].copy_(text_past(tiny, ids)["decoder"])
+        method.module.past["decoder"].copy_(text_key_values(tiny, ids)["decoder"])
     rows = encode_rows(tiny, TASK, EXAMPLES[:2], 4)
     typed = [type(row)(tuple(ids) + row.prompt, row.answer) for row in rows]
     plain = new_method(tiny, PREFIX.replace(method="finetune"))
@@ -152,10 +152,10 @@ def test_folded_mlp_equals_the_mlp(tiny, init):
 
 
 def test_words_start_the_prefix_at_the_models_own_activations(tiny):
-    from core.models.activations import text_past
+    from core.models.activations import text_key_values
 
     method = new_method(tiny, PREFIX.replace(init="words", init_words="ab", length=5))
-    assert torch.equal(method.tensors()["decoder"], text_past(tiny, tiny.encode("ababa"))["decoder"])
+    assert torch.equal(method.tensors()["decoder"], text_key_values(tiny, tiny.encode("ababa"))["decoder"])
 
 
 @pytest.mark.parametrize(("name", "changes"), [("prefix", {"length": 8}), ("prefix", {"mlp": 64}), ("finetune", {"rate": 1e-2})])

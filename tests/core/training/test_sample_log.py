@@ -5,7 +5,7 @@ import json
 from analysis.experiments.training_sampler import make_sampler
 from core.config.train import TrainConfig
 from core.methods.registry import new_method
-from core.models.inputs import task_for
+from core.models.inputs import task_for_backbone
 from core.runs.store import Store
 from core.task import task
 from core.training.sample_log import NAME, looks
@@ -44,7 +44,7 @@ def test_a_fine_tuned_copy_is_watched_too_with_checkpointing(tiny, tmp_path):
 
 
 def test_of_a_model_with_several_sites_the_layers_of_all_are_told_by_name(bart):
-    form = task_for(bart, "summarization")
+    form = task_for_backbone(bart, "summarization")
     seen = make_sampler(bart, form, ARTICLES[0])(new_method(bart, CONFIG))
     names = [f"{site} {layer}" for site, depth in (("encoder", 3), ("decoder", 2), ("cross", 2)) for layer in range(1, depth + 1)]
     assert seen["layers"] == names and len(seen["mass"]) == 7 and all(0 < share < 1 for share in seen["mass"])

@@ -12,8 +12,8 @@ from core.generation.generate import generate
 from core.generation.types import Request
 from core.methods.loading import load_run
 from core.methods.registry import new_method
-from core.models.activations import text_past
-from core.models.inputs import read_source, task_for
+from core.models.activations import text_key_values
+from core.models.inputs import encode_input, task_for_backbone
 from core.models.loading import load_backbone
 from core.prefix.prefix import Prefix
 from core.runs.store import Store
@@ -29,7 +29,7 @@ SITES = ("encoder", "decoder", "cross")
 
 @pytest.fixture
 def task(bart):
-    return task_for(bart, "summarization")
+    return task_for_backbone(bart, "summarization")
 
 
 @pytest.fixture
@@ -48,19 +48,19 @@ def loss_and_grads(method, rows, config=CONFIG):
 
 def test_the_task_has_the_models_own_form(bart, task):
     assert (task.lead, task.separator, task.end, task.cut) == ("<s>", "</s>", "</s>", 512)
-    assert read_source(bart, task, "a").ids == [257, *bart.encode("a"), 258]
+    assert encode_input(bart, task, "a").ids == [257, *bart.encode("a"), 258]
 
 
 def test_what_looks_like_a_special_token_in_an_article_is_text(bart, task):
-    assert read_source(bart, task, "</s>").ids == [257, *bart.encode("<"), *bart.encode("/s>"), 258]
+    assert encode_input(bart, task, "</s>").ids == [257, *bart.encode("<"), *bart.encode("/s>"), 258]
 
 
 def test_a_long_article_is_cut_and_says_where(bart, task):
-    source = read_source(bart, task.replace(cut=20), "Zürich " * 10)
+    source = encode_input(bart, task.replace(cut=20), "Zürich " * 10)
     assert (len(source.ids), source.tokens, source.kept, source.is_cut) == (20, 80, 18, True)
     assert ("Zürich " * 10)[: source.end] == "Zürich Zürich Zü"  # the last letter in part
-    assert not read_source(bart, task, "short").is_cut
-    assert len(read_source(bart, task, "x" * 500).ids) == 128  # the model has no more positions
+    assert not encode_input(bart, task, "short").is_cut
+    assert len(encode_input(bart, task, "x" * 500).ids) == 128  # the model has no more positions
 
 
 @pytest.mark.parametrize("mlp", [0, 16])
@@ -132,7 +132,7 @@ def test_folded_mlp_equals_the_mlp(bart, rows, init):
 
 def test_words_begin_all_three_sites(bart):
     tensors = new_method(bart, CONFIG.replace(init="words", init_words="ab", length=5)).tensors()
-    expected = text_past(bart, bart.encode("ababa"))
+    expected = text_key_values(bart, bart.encode("ababa"))
     assert set(tensors) == set(SITES) and all(torch.equal(tensors[site], expected[site]) for site in SITES)
 
 
@@ -145,7 +145,7 @@ def test_learns_a_few_rows_by_heart(tmp_path, bart_folder, name, changes):
     frozen = evaluate_loss(base, encode_rows(backbone, run.task, ARTICLES[:4], 0), CONFIG)
     assert run.valid_loss < (0.1 if name == "finetune" else 0.7 * frozen)
     if name == "finetune":
-        request = Request(read_source(backbone, run.task, ARTICLES[0].source).ids)
+        request = Request(encode_input(backbone, run.task, ARTICLES[0].source).ids)
         decode = DecodeConfig(mode="beam", beams=6, max_new=62, length_penalty=0.8)
         assert generate(loaded.model, backbone, [request], decode)[0].text == ARTICLES[0].targets[0]
 
