@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from analysis.metrics.coverage import cover
-from core.data.webnlg_dart import SEEN_CATEGORIES
+from core.data.webnlg_files import SEEN_CATEGORIES
 from core.text.articles import article, sentences
 from core.text.triples import dart_source, parse_triples, table_of, webnlg_source
 

@@ -125,7 +125,7 @@ def _as_many(file: Path, texts: list[str], examples: list[Example], skipped: lis
     """One output an example. Those of entries that were passed over are left out, where the file has them."""
     if skipped and len(texts) == len(examples) + len(skipped):
         numbers = [int(example.id.rpartition("-")[2]) for example in examples]  # of the entries, see `collect`
-        texts = [texts[number - 1] for number in numbers]
+        texts = [texts[number - 1] for number in numbers if number <= len(texts)]
     if len(texts) != len(examples):
         given = f"{file.name} has {len(texts)} outputs, and there are references for {len(examples)} inputs"
         raise BadInput(f"{given}: give one output an input, in the same order.")

@@ -7,8 +7,10 @@ refuses the file by it or, where the caller asked for that, passes it over and k
 import csv
 import gzip
 import json
+import logging
 import re
 import zlib
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -23,6 +25,11 @@ SPLIT_NAMES = {"valid": "dev", "validation": "dev"}
 ENDINGS = (".jsonl.gz", ".jsonl", ".csv")
 _ESCAPED_BYTE = re.compile("[\udc80-\udcff]")  # what a byte that is not UTF-8 decodes to under "surrogateescape"
 _DELIMITERS = ",;\t"
+_MOST_LINES = 2000  # of one cell
+# What "£", "é" and "’" become where their bytes in UTF-8 are taken for Latin-1 or Windows-1252.
+_MOJIBAKE = re.compile("Â[\u00a0-¿]|Ã[\u0080-¿\u0152-\u0192\u2013-\u2122]|â€[\u0080-¿\u0152-\u0192\u02dc\u2013-\u2122]?")
+
+log = logging.getLogger(__name__)
 
 
 class BadRow(Exception):
@@ -146,23 +153,89 @@ def json_list_rows(file: Path) -> Rows:
 def csv_rows(file: Path, needed: Sequence[str]) -> Rows:
     """The rows of a CSV file under the names of its header; commas, semicolons or tabs, whichever gives the needed columns.
 
-    A name that is not there as written is looked for without regard to case, and comes under the name that was asked for.
-    Raises BadData where the header lacks a needed column.
+    A name that is not there as written is looked for without regard to case, and comes under the name that was asked for. A
+    quote that opens a cell and never closes it is a character like others; how many rows hold one, and how many run over several
+    lines, is logged. Raises BadData where the header lacks a needed column, or has it twice.
     """
     header, delimiter = _header(file, needed)
-    reader = csv.reader((line for _, line in lines(file)), delimiter=delimiter, strict=True)
-    next(reader)
-    while True:
-        line = reader.line_num + 1  # where the row begins: a quoted cell may run over several lines
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            yield line, BadRow(f"not CSV ({error}): check the quotes")
-            continue
-        if len(cells) > 1 or (cells and cells[0].strip()):
+    records = _Records(delimiter, len(header), lines(file))
+    next(records.lines)
+    for line, cells in records:
+        if isinstance(cells, BadRow):
+            yield line, cells
+        elif len(cells) > 1 or (cells and cells[0].strip()):
             yield line, _csv_row(header, cells)
+    records.log(file)
+
+
+class _Records:
+    """Lines of a CSV file as records: (the line that it begins on, its cells)."""
+
+    def __init__(self, delimiter: str, width: int, numbered: Iterator[tuple[int, str]]) -> None:
+        self.delimiter, self.width, self.lines = delimiter, width, numbered
+        self.back: deque[tuple[int, str]] = deque()  # lines read ahead in vain
+        self.stray = self.long = self.quoted = 0  # records with a stray quote, over several lines, with a quoted cell
+
+    def __iter__(self) -> Iterator[tuple[int, list[str] | BadRow]]:
+        while (numbered := self._next()) is not None:
+            number, line = numbered
+            yield number, self._record(line)
+
+    def _next(self) -> tuple[int, str] | None:
+        return self.back.popleft() if self.back else next(self.lines, None)
+
+    def _record(self, line: str) -> list[str] | BadRow:
+        ahead: list[tuple[int, str]] = []
+
+        def more() -> Iterator[str]:
+            yield line
+            while len(ahead) < _MOST_LINES and (numbered := self._next()) is not None:
+                ahead.append(numbered)
+                yield numbered[1]
+
+        try:
+            cells, problem = next(_reader(more(), self.delimiter)), ""
+        except (csv.Error, StopIteration) as error:
+            cells, problem = [], str(error) or "no cells"
+        never_closed = bool(ahead) or problem.startswith("unexpected end")
+        if never_closed and self._is_row(line) and (problem or self._stands_alone(ahead)):
+            self.back.extendleft(reversed(ahead))
+            self.stray += 1
+            return line.rstrip("\r\n").split(self.delimiter)
+        if problem:
+            return BadRow(f"not CSV ({problem}): check the quotes")
+        self.long += bool(ahead)
+        self.quoted += line.count('"') > 1
+        return cells
+
+    def _is_row(self, line: str) -> bool:
+        return line.count(self.delimiter) == self.width - 1
+
+    def _stands_alone(self, ahead: list[tuple[int, str]]) -> bool:
+        """Whether lines taken for the rest of a cell are rows themselves. Prose has commas too, but with a blank after them."""
+        if self.delimiter == "\t":
+            return any(self._is_row(line) for _, line in ahead)
+        return not self.quoted and all(self._is_row(line) and f"{self.delimiter} " not in line for _, line in ahead)
+
+    def log(self, file: Path) -> None:
+        if self.stray:
+            log.warning("%s: %s with a quote that is never closed; it was read as a character.", file.name, _count(self.stray))
+        if self.long:
+            log.warning("%s: %s with a quoted cell over several lines.", file.name, _count(self.long))
+
+
+def _count(rows: int) -> str:
+    return "1 row" if rows == 1 else f"{rows:,} rows"
+
+
+def _reader(source: Iterable[str], delimiter: str) -> Iterator[list[str]]:
+    """Blanks after a delimiter are left out, so that a quote after them opens a cell as well (`a, "b, c"`)."""
+    return csv.reader(source, delimiter=delimiter, strict=True, skipinitialspace=True)
+
+
+def header_names(line: str, delimiter: str) -> list[str]:
+    """The column names of a header line. Raises csv.Error."""
+    return [name.strip() for name in next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), [])]
 
 
 def _header(file: Path, needed: Sequence[str]) -> tuple[list[str], str]:
@@ -170,12 +243,14 @@ def _header(file: Path, needed: Sequence[str]) -> tuple[list[str], str]:
     found: list[str] = []
     for delimiter in _DELIMITERS:
         try:
-            names = [name.strip() for name in next(csv.reader([first], delimiter=delimiter), [])]
+            names = header_names(first, delimiter)
         except csv.Error as error:  # a header longer than any field may be
             raise bad_data(file, 1, f"not CSV ({error}): give a file with a header") from error
         known = {name.lower(): name for name in reversed(names)}
         asked = {known[name.lower()]: name for name in needed if name not in names and name.lower() in known}
         names = [asked.get(name, name) for name in names]
+        if twice := next((name for name in needed if names.count(name) > 1), None):
+            raise bad_data(file, 1, f"{names.count(twice)} columns are called {twice!r}: give each a name of its own")
         if set(needed) <= set(names):
             return names, delimiter
         found = names if len(names) > len(found) else found
@@ -196,11 +271,25 @@ def _csv_row(header: list[str], cells: list[str]) -> Row | BadRow:
 
 
 def lines(file: Path) -> Iterator[tuple[int, str]]:
-    """The lines with their numbers from 1. A byte that is not UTF-8 comes as a lone surrogate, for the row reader to refuse."""
+    """The lines with their numbers from 1. A byte that is not UTF-8 comes as a lone surrogate, for the row reader to refuse.
+
+    Raises BadData for a file that cannot be read, or is in UTF-16. Text that was once read as Latin-1 is logged.
+    """
+    garbled: list[tuple[int, str]] = []
     try:
         with gzip.open(file) if file.suffix == ".gz" else open(file, "rb") as stream:
             for number, line in enumerate(stream, 1):
-                yield number, line.decode("utf-8-sig" if number == 1 else "utf-8", "surrogateescape")
+                if number == 1 and line.startswith((b"\xff\xfe", b"\xfe\xff")) and b"\0" in line:
+                    raise BadData(f"{file.name} is UTF-16 text, of which no rows are read: save it as UTF-8.")
+                text = line.decode("utf-8-sig" if number == 1 else "utf-8", "surrogateescape")
+                if not text.isascii() and (match := _MOJIBAKE.search(text)):
+                    garbled.append((number, match[0]))
+                yield number, text
     except (OSError, EOFError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or error
         raise BadData(f"{file} cannot be read: {reason}. Give a file that is there and whole.") from error
+    if garbled:
+        log.warning(
+            "%s: %d lines hold text such as %r (line %d), which is UTF-8 once read in another encoding: export the file anew.",
+            file.name, len(garbled), garbled[0][1], garbled[0][0],
+        )  # fmt: skip

@@ -1,7 +1,8 @@
 """Articles with their summaries: JSON lines, CSV, or plain text files, from a file or from a folder that holds one a split.
 
-A folder of plain text holds either train.source and train.target, line by line (as the official code reads them), or a folder
-a split with articles/NAME.txt and summaries/NAME.txt; without splits these two stand in the folder itself.
+A folder of plain text holds either train.source and train.target, line by line (as the official code reads them; XSUM also comes
+as train.document and train.summary), or a folder a split with articles/NAME.txt and summaries/NAME.txt; without splits these two
+stand in the folder itself, and folders in them are topics. XSUM's original release is read as well (see `core.data.xsum`).
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -10,6 +11,7 @@ from itertools import chain
 from pathlib import Path
 
 from core import paths
+from core.data import xsum
 from core.data.rows import SPLIT_NAMES, BadRow, Row, Rows, collect, csv_rows, json_rows, lines, split_file, text_in
 from core.errors import BadData, BadInput
 from core.task import Example
@@ -19,7 +21,8 @@ from core.text.articles import article, plain
 COLUMNS = (("article", "summary"), ("document", "summary"), ("article", "highlights"), ("text", "summary"))
 GROUPS = ("topic", "section", "category", "group")
 _SPLITS = {"train": ("train",), "dev": ("dev", "valid", "validation", "val"), "test": ("test",)}
-_ENDINGS = (".jsonl.gz", ".jsonl", ".csv", ".tsv", ".csv.gz", ".tsv.gz", ".source")
+_PAIRS = {".source": ".target", ".document": ".summary"}  # line by line
+_ENDINGS = (".jsonl.gz", ".jsonl", ".csv", ".tsv", ".csv.gz", ".tsv.gz", *_PAIRS)
 _SPORT, _NEWS = frozenset({"sport", "sports"}), frozenset({"world", "uk", "business"})
 
 
@@ -96,6 +99,10 @@ def _of_topics(rows: list[Example], wanted: Callable[[str], bool], topics: str, 
 
 
 def _read(path: Path, split: str | None, skipped: list[str] | None, columns: tuple[str, str] | None, group: str) -> list[Example]:
+    if xsum.is_release(path):
+        return collect(
+            xsum.split_rows(path, split), lambda row, number: _example(row, "article", "summary", "", row["name"]), skipped
+        )
     file = _files(path, split) if path.is_dir() else path
     stem = file.name.split(".")[0]
     if file.is_dir():
@@ -120,7 +127,7 @@ def _files(folder: Path, split: str | None) -> Path:
 
 def _rows(file: Path, columns: tuple[str, str] | None) -> tuple[Rows, str, str]:
     """The rows of a file and the names of their columns of article and summary."""
-    if file.suffix == ".source":
+    if file.suffix in _PAIRS:
         return _line_by_line(file), "article", "summary"
     pairs = [columns] if columns else list(COLUMNS)
     if file.name.removesuffix(".gz").endswith((".csv", ".tsv")):
@@ -138,7 +145,7 @@ def _rows(file: Path, columns: tuple[str, str] | None) -> tuple[Rows, str, str]:
 
 
 def _line_by_line(file: Path) -> Rows:
-    target = file.with_suffix(".target")
+    target = file.with_suffix(_PAIRS[file.suffix])
     if not target.is_file():
         raise BadData(f"There is no {target.name} beside {file.name}: give the summaries in it, one a line.")
     texts = [[text for _, text in lines(one)] for one in (file, target)]
@@ -149,19 +156,26 @@ def _line_by_line(file: Path) -> Rows:
 
 
 def _text_files(folder: Path) -> Iterator[tuple[Path, Rows]]:
-    """A row a pair of files, in the order of their names."""
-    for file in sorted((folder / "articles").iterdir()):
-        if file.is_file() and not file.name.startswith("."):
-            yield file, _pair(file, folder / "summaries" / file.name)
+    """A row a pair of files, in the order of their names; the folder that a file is in, if any, is its topic."""
+    articles = folder / "articles"
+    files = [file for file in sorted(articles.rglob("*")) if file.is_file() and not file.name.startswith(".")]
+    if not files:
+        there = ", ".join(sorted(child.name for child in articles.iterdir())[:10]) or "nothing"
+        raise BadData(f"No article in {articles}, which holds {there}: put one text file an article there.")
+    for file in files:
+        yield file, _pair(file, articles, folder / "summaries")
 
 
-def _pair(file: Path, summary: Path) -> Rows:
+def _pair(file: Path, articles: Path, summaries: Path) -> Rows:
+    inner = file.relative_to(articles)
+    summary = summaries / inner
     if not summary.is_file():
-        yield 1, BadRow(f"there is no summaries/{summary.name}: write its summary there")
+        yield 1, BadRow(f"there is no summaries/{inner.as_posix()}: write its summary there")
         return
     texts = {"article": file, "summary": summary}
     row: Row = {name: "".join(text for _, text in lines(one)) for name, one in texts.items()}
-    yield 1, row | {"name": file.stem}
+    topic = "" if inner.parent == Path() else inner.parent.name
+    yield 1, row | {"name": inner.with_suffix("").as_posix(), "topic": topic}
 
 
 def _example(row: Row, article_column: str, summary_column: str, group: str, name: object) -> Example:

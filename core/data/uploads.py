@@ -9,7 +9,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.data.rows import BadRow, csv_rows, json_rows, lines
+from core.data.rows import BadRow, csv_rows, header_names, json_rows, lines
 from core.errors import BadData, BadInput, StoreError
 from core.task import Example
 
@@ -99,10 +99,10 @@ def _peek_json(file: Path, most: int) -> Peek:
 def _peek_csv(file: Path, most: int) -> Peek:
     first = next((line for _, line in lines(file)), "")
     try:
-        headers = [next(csv.reader([first], delimiter=mark), []) for mark in ",;\t"]
+        headers = [header_names(first, mark) for mark in ",;\t"]
     except csv.Error as error:
         raise BadData(f"{file.name}, line 1: not CSV ({error}). Give a file with a header.") from error
-    names = [name.strip() for name in max(headers, key=len)]
+    names = max(headers, key=len)
     if not all(name.isprintable() for name in names) or len(names) > 100:
         raise BadData(f"{file.name}, line 1 is no header of a table. Give CSV with a header, or one JSON object a line.")
     columns, rows = tuple(dict.fromkeys(filter(None, names))), []

@@ -1,4 +1,4 @@
-"""WebNLG 2017 and DART v1.1.1 as lists of examples, one an entry with all its references.
+"""WebNLG and DART v1.1.1 as lists of examples, one an entry with all its references.
 
 Sources are the linearisations of the paper (`core.text.triples`). Both official XML files and ours (JSON lines with "triples" and
 "texts") are read, and the official JSON of DART. On the seen categories of WebNLG: the paper says 9, the training data has the 10
@@ -9,18 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from core.data.rows import SPLIT_NAMES, BadRow, Row, Rows, collect, json_list_rows, json_rows, split_file
+from core.data.webnlg_files import ENDINGS, has_part, language_of, seen_categories, split_files
 from core.data.webnlg_xml import entry_rows
 from core.errors import BadData
 from core.task import Example
 from core.text.triples import Triple, dart_source, webnlg_source
 
-SEEN_CATEGORIES = frozenset({"Airport", "Astronaut", "Building", "City", "ComicsCharacter", "Food", "Monument", "SportsTeam",
-                             "University", "WrittenWork"})  # fmt: skip
-
-_ENDINGS = (".jsonl.gz", ".jsonl", ".json", ".xml")
-_WEBNLG = {"train": ("train",), "dev": ("dev", "valid"), "test": ("test", "testdata_with_lex"), "test_seen": ("test_seen",),
-           "test_unseen": ("test_unseen", "testdata_unseen_with_lex")}  # fmt: skip
 _DART: dict[str, tuple[str, ...]] = {split: (split, f"dart-v1.1.1-full-{split}") for split in ("train", "dev", "test")}
+_SEEN = {"test_seen": True, "test_unseen": False}
 _ROW = '{"triples": [["s", "p", "o"]], "texts": ["…"]}'
 
 Make = Callable[[Row, str], Example | None]
@@ -29,9 +25,11 @@ Make = Callable[[Row, str], Example | None]
 def read_webnlg(
     path: Path, split: str | None = None, skipped: list[str] | None = None, good_only: bool | None = None
 ) -> list[Example]:
-    """WebNLG 2017: group is the category, `seen` says whether that category is in the training data.
+    """WebNLG: group is the category, `seen` says whether that category is in the release's training data.
 
-    path: a file, the official folder (train/, dev/, test/), one of these, or a folder of JSON lines, one file a split.
+    path: a file, the folder of a release (2017, 2.x, 3.0), one of its splits' folders, or a folder of JSON lines, one file a
+    split. One language is read: Russian from a folder ru or a file …-ru.xml, else English.
+    split: also "test_seen" and "test_unseen", the test entries by their category.
     good_only: leave out references that are marked otherwise than "good", and entries that then have none; by default so in
     training data only, as the official code trains and as the official scores count all. Raises BadData (see `collect`).
     """
@@ -39,8 +37,11 @@ def read_webnlg(
     name = SPLIT_NAMES.get(split or "", split or "")
     if good_only is None:
         good_only = "train" in (name or path.name)
-    files = _webnlg_files(path, split) if path.is_dir() else [path]
-    return _read(files, lambda row, id: _webnlg_example(row, id, good_only), name, skipped)
+    if name in _SEEN and path.is_dir() and not has_part(path, name):
+        return [example for example in read_webnlg(path, "test", skipped, good_only) if example.seen is _SEEN[name]]
+    files = split_files(path, split) if path.is_dir() else [path]
+    seen, language = seen_categories(files[0]), language_of(files[0].absolute())
+    return _read(files, lambda row, id: _webnlg_example(row, id, good_only, seen, language), name, skipped)
 
 
 def read_dart(path: Path, split: str | None = None, skipped: list[str] | None = None) -> list[Example]:
@@ -49,24 +50,11 @@ def read_dart(path: Path, split: str | None = None, skipped: list[str] | None = 
     path: a file, or a folder that holds one file a split, under the official names or ours. Raises BadData (see `collect`).
     """
     path = Path(path)
-    files = [split_file(path, split, _DART, _ENDINGS)] if path.is_dir() else [path]
+    files = [split_file(path, split, _DART, ENDINGS)] if path.is_dir() else [path]
     return _read(files, _dart_example, SPLIT_NAMES.get(split or "", split or ""), skipped)
 
 
 # --- files -------------------------------------------------------------------------------------------------------------------
-
-
-def _webnlg_files(folder: Path, split: str | None) -> list[Path]:
-    """The XML files of a split's folder or the one file of that split; the test folder's own parts are not read twice."""
-    inner = folder / SPLIT_NAMES.get(split or "", split or "")
-    if split is not None and not inner.is_dir():
-        test = folder / "test"  # the official folder keeps the unseen part beside the whole
-        return [split_file(test if split.startswith("test") and test.is_dir() else folder, split, _WEBNLG, _ENDINGS)]
-    whole = inner / "testdata_with_lex.xml"
-    files = [whole] if whole.is_file() else sorted(inner.rglob("*.xml"))
-    if not files:
-        raise BadData(f"No XML file in {inner}: give the folder that holds train, dev and test, or a file.")
-    return files
 
 
 def _rows(file: Path) -> Rows:
@@ -83,22 +71,28 @@ def _read(files: list[Path], make: Make, split: str, skipped: list[str] | None) 
     made = collect(((file, _rows(file)) for file in files), example, skipped)
     found = [example for example in made if example is not None]
     if not found:
-        raise BadData(f"No entry of {files[0].name} has a reference that can be used.")
+        raise BadData(f"No entry of {files[0].name} has a reference that can be used: give one with references.")
     return found
 
 
 # --- rows to examples --------------------------------------------------------------------------------------------------------
 
 
-def _webnlg_example(row: Row, id: str, good_only: bool) -> Example | None:
+def _webnlg_example(row: Row, id: str, good_only: bool, seen: frozenset[str], language: str) -> Example | None:
     texts, comments = _texts(row.get("texts")), row.get("comments", row.get("lex_comments"))
+    languages = row.get("languages")
+    keep = [True] * len(texts)
+    if isinstance(languages, list) and len(languages) == len(texts):
+        keep = [one in ("", language) for one in languages]
     if good_only and isinstance(comments, list) and len(comments) == len(texts):
-        texts = [text for text, comment in zip(texts, comments, strict=True) if comment in ("good", "", None)]
+        keep = [kept and comment in ("good", "", None) for kept, comment in zip(keep, comments, strict=True)]
+    if not all(keep):
+        texts = [text for text, kept in zip(texts, keep, strict=True) if kept]
         if not texts:
             return None
     category = str(row.get("category") or "")
-    seen = row.get("seen", not category or category in SEEN_CATEGORIES)
-    return Example(webnlg_source(_triples(row)), _non_empty(texts), category, bool(seen), id)
+    is_seen = row.get("seen", not category or category in seen)
+    return Example(webnlg_source(_triples(row)), _non_empty(texts), category, bool(is_seen), id)
 
 
 def _dart_example(row: Row, id: str) -> Example:

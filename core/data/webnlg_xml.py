@@ -3,7 +3,8 @@
     <entry category="Airport" eid="Id1"><modifiedtripleset><mtriple>s | p | o</mtriple></modifiedtripleset>
         <lex comment="good" lid="Id1">A sentence.</lex></entry>
 
-A row has "category", "eid", "triples" (lists of three), "texts" and "comments" (as long as "texts").
+A row has "category", "eid", "triples" (lists of three), "texts", and as many "comments" and
+"languages" ("" where none is given).
 """
 
 import re
@@ -47,11 +48,12 @@ class _Entries:
         self.path.append(name)
         if name == "entry":
             self.line, self.attributes = line, attributes
-            self.entry = {"triples": [], "texts": [], "comments": []}
+            self.entry = {"triples": [], "texts": [], "comments": [], "languages": []}
         elif self.entry is not None and name in ("mtriple", "lex"):
             self.texts = []
             if name == "lex":
                 self.entry["comments"].append(attributes.get("comment", ""))
+                self.entry["languages"].append(attributes.get("lang", ""))
 
     def text(self, data: str) -> None:
         # Later releases put elements inside <lex>; its sentence stands in its own text, or in a <text> of its own.

@@ -10,7 +10,8 @@ from core.data.columns import read_columns
 from core.data.e2e import read_e2e
 from core.data.registry import group_by_source, parse_input, read_set, sample_evenly, table_of_source
 from core.data.source import DataSource
-from core.data.webnlg_dart import SEEN_CATEGORIES, read_dart, read_webnlg
+from core.data.webnlg_dart import read_dart, read_webnlg
+from core.data.webnlg_files import SEEN_CATEGORIES
 from core.errors import BadData, BadInput, BadTable
 from core.task import Example
 

@@ -177,3 +177,38 @@ def test_a_topic_split_needs_topics(tmp_path):
         read_articles(tmp_path, "train", topics="news-to-sports")
     with pytest.raises(BadInput, match="'sport-to-news'"):
         read_articles(tmp_path, "train", topics="sport-to-news")
+
+
+def test_xsum_as_its_authors_released_it(tmp_path):
+    splits = tmp_path / "XSum-TRAINING-DEV-TEST-SPLIT-90-5-5.json"
+    for folder, ending, tag, first in (
+        ("bbc-summary-data", "summary", "SN", "FIRST-SENTENCE"),
+        ("", "data", "XSUM", "INTRODUCTION"),
+    ):
+        place = tmp_path / (folder or ending)
+        for number in (11, 12):
+            parts = {"URL": "a.b/c", "TITLE": "Bridge", first: f"Bridge {number} opens.", "RESTBODY": f"{TEXT}\n{TEXT}"}
+            put(place / f"{number}.{ending}", "\n\n".join(f"[{tag}]{name}[{tag}]\n{text}" for name, text in parts.items()))
+        root = tmp_path if folder else place
+        put(splits if folder else place / splits.name, json.dumps({"train": ["12"], "validation": ["11", "13"], "test": []}))
+        (found,) = read_articles(root, "train")
+        assert (found.id, found.targets) == ("12", ("Bridge 12 opens.",)) and found.source == f"{TEXT}\n{TEXT}"
+        with pytest.raises(BadData, match="names this file, and it is not there"):
+            read_articles(root, "dev")
+    splits.unlink()
+    with pytest.raises(BadData, match="no list of the splits"):
+        read_articles(tmp_path / "bbc-summary-data", "train")
+
+
+def test_xsum_line_by_line_and_topics_in_folders(tmp_path):
+    put(tmp_path / "a" / "validation.document", f"{TEXT}\n{TEXT}\n")
+    put(tmp_path / "a" / "validation.summary", "Bridge opens\nOnce more\n")
+    assert [one.targets for one in read_articles(tmp_path / "a", "dev")] == [("Bridge opens",), ("Once more",)]
+    put(tmp_path / "b" / "articles" / "sport" / "001.txt", TEXT)
+    put(tmp_path / "b" / "summaries" / "sport" / "001.txt", "Bridge opens")
+    (found,) = read_articles(tmp_path / "b")
+    assert (found.id, found.group, found.targets) == ("sport/001", "sport", ("Bridge opens",))
+    (tmp_path / "c" / "articles" / "empty").mkdir(parents=True)
+    (tmp_path / "c" / "summaries").mkdir()
+    with pytest.raises(BadData, match="which holds empty"):
+        read_articles(tmp_path / "c")

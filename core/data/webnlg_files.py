@@ -1,0 +1,96 @@
+"""Which files of a WebNLG release hold a split, in which language, and which categories its training data has.
+
+The releases differ: 2017 has test/testdata_with_lex.xml; 2.x (release_v2.1/xml) has a folder a split; 3.0 has such folders in en/
+and ru/, and test files for two tasks, with and without references.
+"""
+
+import re
+from functools import cache
+from pathlib import Path
+
+from core.data.rows import SPLIT_NAMES, lines, split_file
+from core.errors import BadData
+
+# What the training data holds where it does not stand beside the test file: 2017's categories, and those that 3.0 added.
+SEEN_CATEGORIES = frozenset({"Airport", "Astronaut", "Building", "City", "ComicsCharacter", "Food", "Monument", "SportsTeam",
+                             "University", "WrittenWork"})  # fmt: skip
+_SEEN_3 = SEEN_CATEGORIES | {"Artist", "Athlete", "CelestialBody", "Company", "MeanOfTransportation", "Politician"}
+_SEEN_3_RU = frozenset({"Airport", "Astronaut", "Building", "CelestialBody", "ComicsCharacter", "Food", "Monument", "SportsTeam",
+                        "University"})  # fmt: skip
+
+ENDINGS = (".jsonl.gz", ".jsonl", ".json", ".xml")
+_STEMS = {"train": ("train",), "dev": ("dev", "valid"), "test": ("test", "testdata_with_lex"), "test_seen": ("test_seen",),
+          "test_unseen": ("test_unseen", "testdata_unseen_with_lex")}  # fmt: skip
+_TEST_2017, _TASK_3 = "testdata_with_lex.xml", "rdf-to-text-generation-test-data-with-refs"
+_PARTS = ("train", "dev", "test")
+
+
+def split_files(folder: Path, split: str | None) -> list[Path]:
+    """The files of a split: those of its folder, or its one file. Raises BadData, naming what is there."""
+    root = _root(folder)
+    inner = root / SPLIT_NAMES.get(split or "", split or "")
+    if split is None and any((root / part).is_dir() for part in _PARTS):
+        raise BadData(f"{folder} holds {', '.join(part for part in _PARTS if (root / part).is_dir())}: say which split.")
+    if split is not None and not inner.is_dir():
+        test = root / "test"  # the official folder keeps the unseen part beside the whole
+        return [split_file(test if split.startswith("test") and test.is_dir() else root, split, _STEMS, ENDINGS)]
+    whole = inner / _TEST_2017
+    files = [whole] if whole.is_file() else _of_this_task(sorted(inner.rglob("*.xml")), inner)
+    if not files:
+        raise BadData(f"No XML file in {inner}: give the folder that holds train, dev and test, or a file.")
+    return files
+
+
+def has_part(folder: Path, split: str) -> bool:
+    """Whether a part of the test set ("test_seen", "test_unseen") has a file of its own."""
+    try:
+        return bool(split_files(folder, split))
+    except BadData:
+        return False
+
+
+def _root(folder: Path) -> Path:
+    """The folder of the splits: the given one, or the English or the XML part in it."""
+    for place in (folder, folder / "en", folder / "xml", folder / "en" / "xml"):
+        if any((place / part).is_dir() for part in _PARTS):
+            return place
+    if releases := sorted(child.name for child in folder.glob("release_v*") if child.is_dir()):
+        raise BadData(f"{folder} holds the releases {', '.join(releases)}: give the folder of one of them.")
+    return folder
+
+
+def _of_this_task(files: list[Path], folder: Path) -> list[Path]:
+    """Release 3.0 keeps the test files of text to triples, and of inputs without references, beside the one that counts."""
+    named = [file for file in files if file.name.startswith(("rdf-to-text", "semantic-parsing"))]
+    if not named:
+        return files
+    wanted = [file for file in named if file.name.startswith(_TASK_3)]
+    if len(wanted) != 1:
+        there = ", ".join(file.name for file in named)
+        raise BadData(f"{folder} holds {there}, and one {_TASK_3}-….xml is needed: give the file to read.")
+    return wanted
+
+
+def language_of(path: Path) -> str:
+    """The language that is read: Russian in a folder ru or from a file …-ru.xml, else English."""
+    return "ru" if "ru" in path.parts or path.stem.endswith(("-ru", "_ru")) else "en"
+
+
+def seen_categories(file: Path) -> frozenset[str]:
+    """The categories of the release's own training data, where it is beside the file, else as it was published."""
+    folder = next((place for place in file.parents[:4] if (place / "train").is_dir()), None)
+    if file.name.startswith("testdata") or file.suffix != ".xml":
+        return SEEN_CATEGORIES
+    if folder is not None:
+        return _categories(folder / "train")
+    if file.name.startswith(_TASK_3):
+        return _SEEN_3_RU if language_of(file) == "ru" else _SEEN_3
+    return SEEN_CATEGORIES
+
+
+@cache
+def _categories(train: Path) -> frozenset[str]:
+    named = re.compile(r"""<entry\b[^>]*\bcategory\s*=\s*["']([^"']+)""")
+    return frozenset(
+        match[1] for file in sorted(train.rglob("*.xml")) for _, line in lines(file) for match in named.finditer(line)
+    )

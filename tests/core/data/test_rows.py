@@ -1,0 +1,51 @@
+"""CSV as people really save it: no row disappears unsaid."""
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from core.data.columns import read_columns
+from core.errors import BadData
+
+
+def read(folder: Path, text: str, ending: str = "csv") -> list[str]:
+    (folder / f"own.{ending}").write_text(text, encoding="utf-8")
+    return [one.targets[0] for one in read_columns(folder / f"own.{ending}", ["in"], ["out"], form="text")]
+
+
+def test_a_quote_that_is_never_closed_is_a_character(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    rows = ['a\t"Lovely place, A', "b\tB is a pub.", 'c\tcalled lovely"', "d\tD."]
+    expected = [row.split("\t")[1] for row in rows]
+    assert read(tmp_path, "in\tout\n" + "\n".join(rows), "tsv") == expected
+    rows[2], expected[2] = 'c\tC is "so good" for all', 'C is "so good" for all'
+    assert read(tmp_path, "in\tout\n" + "\n".join(rows), "tsv") == expected
+    assert read(tmp_path, 'in\tout\na\t"only\n', "tsv") == ['"only']
+    assert read(tmp_path, 'in,out\na,"lovely\nb,B.\nc,called lovely"\n') == ['"lovely', "B.", 'called lovely"']
+    assert "own.tsv: 1 row with a quote that is never closed" in caplog.text
+
+
+def test_a_cell_over_several_lines_is_one_cell_and_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert read(tmp_path, 'in,out\na,"one\nand, of course, two"\nb,B.\n') == ["one and, of course, two", "B."]
+    assert read(tmp_path, 'in\tout\na\t"one\ntwo"\nb\tB.\n', "tsv") == ["one two", "B."]
+    assert read(tmp_path, 'in,out\n"x","y"\na,"one\nb,two"\n') == ["y", "one b,two"]  # quotes are in use here
+    assert caplog.text.count("1 row with a quoted cell over several lines") == 3
+
+
+def test_a_blank_before_a_quote_does_no_harm(tmp_path: Path) -> None:
+    assert read(tmp_path, 'in, "out"\na, "A, b and ""c""."\n') == ['A, b and "c".']
+
+
+def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadData, match="line 1: 2 columns are called 'out'"):
+        read(tmp_path, "in,out,out\na,b,c\n")
+
+
+def test_other_encodings_get_a_sentence(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING)
+    assert len(read(tmp_path, "in,out\na,café £5 – naïve “Ångström”\n")) == 1 and not caplog.text
+    assert read(tmp_path, "in,out\na,costs Â£5\nb,itâ€™s\n") == ["costs Â£5", "itâ€™s"]
+    assert "2 lines hold text such as 'Â£' (line 2)" in caplog.text
+    (tmp_path / "wide.csv").write_bytes("in,out\na,b\n".encode("utf-16"))
+    with pytest.raises(BadData, match=r"wide\.csv is UTF-16 text"):
+        read_columns(tmp_path / "wide.csv", ["in"], ["out"])

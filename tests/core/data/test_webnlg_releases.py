@@ -1,0 +1,77 @@
+"""WebNLG after 2017: the right test file, one language, and what the release's own training data has seen."""
+
+from pathlib import Path
+
+import pytest
+
+from core.data.webnlg_dart import read_webnlg
+from core.errors import BadData
+
+ENTRY = """<entry category="{category}" eid="Id1" size="1">
+<modifiedtripleset><mtriple>Ivy | in | Leeds</mtriple></modifiedtripleset>
+{lexes}</entry>"""
+LEX = '<lex comment="good" lid="Id1"{lang}>{text}</lex>'
+
+
+def write(file: Path, *entries: tuple[str, str]) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    inner = "".join(ENTRY.format(category=category, lexes=lexes) for category, lexes in entries)
+    file.write_text(f"<benchmark><entries>{inner}</entries></benchmark>", encoding="utf-8")
+
+
+def lex(text: str, lang: str = "") -> str:
+    return LEX.format(text=text, lang=f' lang="{lang}"' if lang else "")
+
+
+@pytest.fixture
+def release(tmp_path: Path) -> Path:
+    """Release 3.0 in small."""
+    test = "rdf-to-text-generation-test-data-{}-refs-{}.xml"
+    write(tmp_path / "en/train/1triples/Artist.xml", ("Artist", lex("Ivy is in Leeds.")))
+    write(tmp_path / "en/test" / test.format("with", "en"), ("Film", lex("Ivy!")), ("Artist", lex("Ivy?", "en")))
+    write(tmp_path / "en/test" / test.format("without", "en"), ("Film", ""))
+    write(tmp_path / "en/test/semantic-parsing-test-data-with-refs-en.xml", ("Artist", lex("Another task.")))
+    write(tmp_path / "ru/train/1triples/City.xml", ("City", lex("Ivy is in Leeds.", "en") + lex("Айви в Лидсе.", "ru")))
+    write(tmp_path / "ru/train/1triples/Food.xml", ("Food", lex("English only.", "en")))
+    return tmp_path
+
+
+def test_the_tasks_own_file_is_read_and_unseen_is_what_this_training_data_lacks(release: Path) -> None:
+    for folder in (release, release / "en", release / "en" / "test"):
+        found = read_webnlg(folder, None if folder.name == "test" else "test")
+        assert [(one.targets, one.group, one.seen) for one in found] == [(("Ivy!",), "Film", False), (("Ivy?",), "Artist", True)]
+    assert [one.group for one in read_webnlg(release, "test_seen")] == ["Artist"]
+    assert [one.group for one in read_webnlg(release, "test_unseen")] == ["Film"]
+
+
+def test_one_language_is_read(release: Path) -> None:
+    (found,) = read_webnlg(release / "ru", "train")  # the entry without a Russian text is left out
+    assert found.targets == ("Айви в Лидсе.",)
+    assert read_webnlg(release, "train")[0].targets == ("Ivy is in Leeds.",)
+    with pytest.raises(BadData, match="give one with references"):
+        read_webnlg(release / "ru/train/1triples/Food.xml")
+
+
+def test_a_test_file_alone_goes_by_what_was_published(release: Path, tmp_path: Path) -> None:
+    alone = tmp_path / "alone" / "rdf-to-text-generation-test-data-with-refs-en.xml"
+    alone.parent.mkdir()
+    alone.write_bytes((release / "en/test" / alone.name).read_bytes())
+    assert [one.seen for one in read_webnlg(alone)] == [False, True]
+
+
+def test_releases_2_have_a_folder_of_xml(tmp_path: Path) -> None:
+    write(tmp_path / "xml/train/1triples/City.xml", ("City", lex("Ivy is in Leeds.")))
+    write(tmp_path / "xml/test/1triples/City.xml", ("City", lex("Ivy.")), ("Airport", lex("Leeds.")))
+    assert [one.seen for one in read_webnlg(tmp_path, "test")] == [True, False]
+
+
+def test_what_cannot_be_chosen_is_named(release: Path, tmp_path: Path) -> None:
+    with pytest.raises(BadData, match="say which split"):
+        read_webnlg(release)
+    (release / "en/test/rdf-to-text-generation-test-data-with-refs-en.xml").unlink()
+    with pytest.raises(BadData, match=r"semantic-parsing-test-data-with-refs-en\.xml, and one rdf-to-text"):
+        read_webnlg(release, "test")
+    for name in ("release_v2.1", "release_v3.0"):
+        (tmp_path / "all" / name).mkdir(parents=True)
+    with pytest.raises(BadData, match=r"the releases release_v2\.1, release_v3\.0: give the folder of one"):
+        read_webnlg(tmp_path / "all", "test")
