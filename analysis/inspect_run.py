@@ -1,4 +1,4 @@
-"""One call from a run's name and an input to what the figures need: for notebooks and scripts."""
+"""Everything that the attention figures need, from a run's name and an input: for notebooks and scripts."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from core.runs.store import store
 
 @dataclass(frozen=True, eq=False)
 class RunInspection:
-    """A text that a run wrote, read again. `name` is the run's."""
+    """A generated text with the attention while it is re-read. `name` is the run's."""
 
     name: str
     backbone: Backbone
@@ -28,23 +28,23 @@ class RunInspection:
     mass: AttentionMass
 
     def map(self, *layers: int) -> AttentionMap:
-        """Every weight of these layers, from 0; of all without any."""
+        """All attention weights of these layers (from 0), or of every layer if none is given."""
         return attention_map(self.model, self.backbone, self.request, self.generation.ids, layers or None)
 
     def ablation_effect(self) -> AblationEffect:
-        """What each virtual token changes in each layer."""
+        """The effect of knocking out each virtual token in each layer."""
         return ablation_effect(self.model, self.backbone, self.request, self.generation.ids)
 
     def iter_ablations(self) -> Iterator[tuple[AblationEffect, int, int]]:
-        """The same as it fills."""
+        """Yield the ablation effects as they are computed; see `analysis.attention.ablation.iter_ablations`."""
         return iter_ablations(self.model, self.backbone, self.request, self.generation.ids)
 
 
 def inspect_run(run: str, source: str, decode: DecodeConfig | None = None, device: str = "auto") -> RunInspection:
-    """Load a run with its backbone, have it write, and read attention while it re-reads the text."""
-    found = store().get(run)
-    backbone = load_backbone(found.backbone, device)
-    loaded: LoadedRun = load_run(found, backbone)
+    """Load a run with its backbone, generate a text, and record the attention while the model re-reads it."""
+    stored = store().get(run)
+    backbone = load_backbone(stored.backbone, device)
+    loaded: LoadedRun = load_run(stored, backbone)
     request = make_request(backbone, loaded.task, source, loaded.prefix)
     generation = generate(loaded.model, backbone, [request], decode or default_decoding(loaded.task.form))[0]
     return RunInspection(

@@ -1,7 +1,7 @@
-"""Tensors that are slow to compute, kept on disk within a size limit. What cannot be trusted is computed again.
+"""A disk cache for tensors that are slow to compute, limited in size and evicted by last use.
 
-A file belongs to what `about` says of it (backbone, layer, parameters …): asked for with anything else, it counts as
-absent. A cache never fails its caller: what cannot be read or written is left out.
+`about` identifies an entry (backbone, layer, parameters …): loading it with any other value is a miss, as is a damaged
+file. The cache never raises for a file that it cannot read or write.
 """
 
 import os
@@ -18,48 +18,48 @@ from torch import Tensor
 
 from core import paths
 
-MAX_BYTES = 2 * 2**30  # bytes of all files together
-HEADER_BYTES = 4096  # bytes a file may have beside its tensors
-STALE_SECONDS = 3600  # seconds after which a half-written file belongs to nobody
+MAX_BYTES = 2 * 2**30  # of all files together
+HEADER_BYTES = 4096  # allowed for a file beside its tensors
+STALE_SECONDS = 3600  # age after which a half-written file is removed
 
 
 class TensorCache:
-    """Named sets of tensors in `folder` (home()/"cache" unless given), at most `limit` bytes; the longest unused go first."""
+    """Named sets of tensors in `folder` (default: home()/"cache"), at most `limit` bytes; least recently used go first."""
 
     def __init__(self, folder: Path | None = None, limit: int = MAX_BYTES) -> None:
         self.folder, self.limit = folder or paths.home() / "cache", limit
 
     def load(self, name: str, about: Mapping[str, str]) -> dict[str, Tensor] | None:
-        """The tensors kept under a name; None where there are none, they are damaged, or they belong to something else."""
+        """The tensors stored under a name, or None if they are absent, damaged, or stored with another `about`."""
         path = self._path(name)
         try:
             with safe_open(path, "pt") as file:
-                found = dict(file.metadata() or {})
-                check = found.pop("check", "")
-                if found != dict(about):
+                metadata = dict(file.metadata() or {})
+                check = metadata.pop("check", "")
+                if metadata != dict(about):
                     return None
                 tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
             if check != checksum(tensors):
                 return None
-            os.utime(path)  # used just now
+            os.utime(path)  # the time of last use
         except (OSError, SafetensorError):
             return None
         return tensors
 
     def save(self, name: str, tensors: Mapping[str, Tensor], about: Mapping[str, str]) -> bool:
-        """Keep tensors, by rename; False where they do not fit in the limit or cannot be written."""
-        kept = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
-        size = sum(tensor.nbytes for tensor in kept.values()) + HEADER_BYTES
+        """Store tensors atomically; False if they exceed the limit or cannot be written."""
+        stored = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
+        size = sum(tensor.nbytes for tensor in stored.values()) + HEADER_BYTES
         path = self._path(name)
-        spare = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")  # two processes may write at once
+        temporary = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")  # two processes may write at once
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             if not self._make_room(size, path):
                 return False
-            save_file(kept, spare, {**about, "check": checksum(kept)})
-            os.replace(spare, path)
+            save_file(stored, temporary, {**about, "check": checksum(stored)})
+            os.replace(temporary, path)
         except (OSError, SafetensorError):
-            _remove(spare)
+            _remove(temporary)
             return False
         return True
 
@@ -67,10 +67,10 @@ class TensorCache:
         return self.folder / f"{name}.safetensors"
 
     def _make_room(self, size: int, replaced: Path) -> bool:
-        """Remove the longest unused files until `size` bytes more fit; `replaced` does not count."""
-        for spare in self.folder.glob("*.tmp"):
-            if _stat(spare)[0] < time.time() - STALE_SECONDS:
-                _remove(spare)
+        """Remove the least recently used files until `size` more bytes fit, not counting the file to be replaced."""
+        for temporary in self.folder.glob("*.tmp"):
+            if _stat(temporary)[0] < time.time() - STALE_SECONDS:
+                _remove(temporary)
         if size > self.limit:
             return False
         files = [path for path in self.folder.glob("*.safetensors") if path != replaced]
@@ -86,24 +86,24 @@ class TensorCache:
 
 def checksum(tensors: Mapping[str, Tensor]) -> str:
     """CRC-32 of names and bytes, in hex."""
-    found = 0
+    crc = 0
     for name, tensor in sorted(tensors.items()):
-        found = zlib.crc32(name.encode(), found)
-        found = zlib.crc32(tensor.contiguous().flatten().view(torch.uint8).numpy().data, found)
-    return f"{found:08x}"
+        crc = zlib.crc32(name.encode(), crc)
+        crc = zlib.crc32(tensor.contiguous().flatten().view(torch.uint8).numpy().data, crc)
+    return f"{crc:08x}"
 
 
 def _stat(path: Path) -> tuple[float, int]:
-    """When last used and how long in bytes; (0, 0) where another process has just removed it."""
+    """Time of last use and size in bytes; (0, 0) if another process has just removed the file."""
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return 0.0, 0
-    return found.st_mtime, found.st_size
+    return status.st_mtime, status.st_size
 
 
 def _remove(path: Path) -> None:
     try:
         path.unlink(missing_ok=True)
-    except OSError:  # in use elsewhere (Windows); the next one removes it
+    except OSError:  # in use elsewhere (Windows); the next call removes it
         pass

@@ -30,7 +30,7 @@ TopTokens = tuple[tuple[str, float], ...]  # the most likely next tokens with th
 
 @dataclass(frozen=True, eq=False)
 class LayerLens:
-    """What two models would say next after each layer, layers × steps.
+    """The next-token predictions of two models after each layer.
 
     `kl`: (layers, steps) fp32, KL(prefix || frozen) of the next-token distributions, in nats. `prefix` and `frozen`: the top
     tokens of each, indexed [layer][step]. `tokens`: the generated token that each step decided ("" where none is there yet).
@@ -43,19 +43,20 @@ class LayerLens:
 
     @property
     def settled(self) -> list[int]:
-        """The layer, from 0, from which on the prefix's top token is its last layer's: one a step."""
+        """For each step, the layer (from 0) from which on the prefix's top token stays the final one."""
         return [_settled([row[step][0][0] for row in self.prefix]) for step in range(len(self.tokens))]
 
     def describe(self) -> str:
-        """A sentence on where the models part and where the text is decided. Layers are numbered from 1."""
+        """Summarize where the two models diverge and where the text is decided. Layers are numbered from 1."""
         mean, settled = self.kl.mean(1), sorted(self.settled)
         if not bool((self.kl > 0).any()):
-            return "With and without the prefix, every layer says the same."
-        half = int((mean >= mean.max() / 2).nonzero()[0])
+            return "With and without the prefix, every layer predicts the same."
+        half, most = int((mean >= mean.max() / 2).nonzero()[0]), int(mean.argmax())
+        earlier = f"; half of that is reached after layer {half + 1}" if half < most else ""
         return (
-            f"The two differ most after layer {int(mean.argmax()) + 1} (mean KL {mean.max():.2g} nats), and by half as much for "
-            f"the first time after layer {half + 1}. Half of the tokens stand first from layer "
-            f"{settled[len(settled) // 2] + 1} of {len(mean)} on."
+            f"With and without the prefix, the models differ most after layer {most + 1} of {len(mean)} (mean KL "
+            f"{mean.max():.2g} nats){earlier}. For half of the tokens, the prefix's final word is on top from layer "
+            f"{settled[(len(settled) - 1) // 2] + 1} on."
         )
 
 
@@ -65,7 +66,7 @@ def layer_lens(
     """Read generated `ids` layer by layer: `model` with the request's prefix against the frozen backbone without one.
 
     `queries`: positions in prompt + ids, or in an encoder-decoder model's decoder; those that decided `ids` unless given.
-    `k`: top tokens a cell. One layer's logits are in memory at a time: 2 × (steps, vocabulary). Raises NotSupported where
+    `k`: top tokens per cell. One layer's logits are in memory at a time: 2 × (steps, vocabulary). Raises NotSupported where
     the model's final norm is not found, and the errors of `teacher_forced_inputs`.
     """
     reading, _ = teacher_forced_inputs(backbone, request, ids)
@@ -111,7 +112,7 @@ def _top_tokens(backbone: Backbone, logits: Tensor, k: int) -> tuple[TopTokens, 
 
 
 def _settled(tops: Sequence[str]) -> int:
-    """The first place from which on all are the last one."""
+    """The first index from which on all elements equal the last one."""
     layer = len(tops) - 1
     while layer > 0 and tops[layer - 1] == tops[-1]:
         layer -= 1

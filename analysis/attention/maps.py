@@ -1,16 +1,18 @@
-"""Where a model looked: the exact attention weights of a text, read again with its prefix, and sums of them.
+"""Attention maps: the exact weights while a model re-reads a text with its prefix, and their sums by group of keys.
 
-The text is re-read teacher-forced: prefix, prompt and generated tokens in one forward call, through the same
-attention function that generated it. A query is the token being read; what it attends to decides the next
-one, so the t-th generated token belongs to the query before it (`AttentionReading.step_queries`). Attention is not
-explanation: a large mass says where values were taken from, not what they changed (see ablation.py).
+The text is re-read teacher-forced: prefix, prompt and generated tokens in one forward call, through the same attention
+function that generated it. A query is the token being read; it decides the next token, so the t-th generated token
+belongs to the query before it (`AttentionReading.step_queries`). Attention is not explanation: a large mass shows where
+values were taken from, not what they changed (see ablation.py).
 
-An encoder-decoder model has three sites. "encoder": the source reads itself. "decoder": what is written reads itself, after
-the decoder's opening. "cross": what is written reads the source. Each has virtual tokens of its own.
+An encoder-decoder model has three sites: "encoder" (the source attends to itself), "decoder" (the generated text attends
+to itself, after the decoder's start tokens) and "cross" (the generated text attends to the source). Each has virtual
+tokens of its own.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,7 +24,7 @@ from core.models.backbone import Backbone
 from core.prefix.attention import PrefixState, attach
 
 SITE = "decoder"
-PREFIX, SOURCE, GENERATED = 0, 1, 2  # groups of keys, in the order they stand
+PREFIX, SOURCE, GENERATED = 0, 1, 2  # groups of keys, in order of position
 SITES = {"encoder": "the encoder", "decoder": "the decoder's own attention", "cross": "the cross-attention"}
 MEMORY = 512 * 2**20  # bytes an AttentionMap may take
 WeightsCallback = Callable[
@@ -32,14 +34,14 @@ WeightsCallback = Callable[
 
 @dataclass(frozen=True)
 class AttentionLabels:
-    """How figures and sentences call what is shown: the groups of keys, and `site_name`, empty where a model has one site."""
+    """The words for the groups of keys and for the site in figures and sentences; no `site_name` if there is only one site."""
 
     groups: tuple[str, str, str] = ("prefix", "the input", "written so far")
     site_name: str = ""
 
 
 def attention_labels(backbone: Backbone, site: str, source: str = "the input") -> AttentionLabels:
-    """Those of a site, where what a model reads is called `source`. Of a decoder beside an encoder it is the opening."""
+    """The labels of a site. `source`: the word for the model's input; a decoder beside an encoder has its start tokens there."""
     if not backbone.is_encoder_decoder:
         return AttentionLabels(("prefix", source, "written so far"))
     return AttentionLabels(("prefix", "its opening" if site == SITE else source, "written so far"), SITES[site])
@@ -47,10 +49,11 @@ def attention_labels(backbone: Backbone, site: str, source: str = "the input") -
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class AttentionReading:
-    """What was read. `tokens`: the texts of prompt and generated tokens; `virtual`: P; `source`: tokens in the prompt.
+    """A text as one site reads it.
 
-    `layers`: which layers are here, numbered from 0. `keys`: the texts that are attended to where they are others than the
-    `tokens` that attend: of "cross" the encoder's; there the prompt is the decoder's opening.
+    `tokens`: the texts of the prompt's and the generated tokens; `virtual`: P; `source`: the number of tokens in the prompt.
+    `layers`: the layers included, from 0. `keys`: the tokens attended to, where they differ from the `tokens` that attend: for
+    "cross", those of the encoder. In an encoder-decoder model the prompt is the decoder's start tokens.
     """
 
     tokens: tuple[str, ...]
@@ -62,35 +65,35 @@ class AttentionReading:
 
     @property
     def query_tokens(self) -> tuple[str, ...]:
-        """One a query."""
+        """The text of each query."""
         return self.tokens
 
     @property
     def key_tokens(self) -> tuple[str, ...]:
-        """One a key: P1 … Pn for the virtual tokens, which are no words, then the texts."""
+        """The text of each key: P1 … Pn for the virtual tokens, which are not words, then the tokens."""
         return tuple(f"P{i + 1}" for i in range(self.virtual)) + (self.tokens if self.keys is None else self.keys)
 
     @property
     def group_sizes(self) -> list[int]:
-        """How many keys each group has: virtual tokens, source, generated."""
+        """The number of keys in each group: virtual tokens, source, generated tokens."""
         source = self.source if self.keys is None else len(self.keys)
         return [self.virtual, source, len(self.key_tokens) - self.virtual - source]
 
     @property
     def generated_tokens(self) -> tuple[str, ...]:
-        """The generated tokens; none where an encoder reads."""
+        """The generated tokens; empty for an encoder."""
         return self.tokens[self.source :]
 
     @property
     def step_tokens(self) -> tuple[str, ...]:
-        """The token of each step: the one written then; of an encoder, the one read. None for a next token that is not there."""
+        """The token of each step: the one generated, or in an encoder the one read. Empty before the first token."""
         return self.tokens if self.site == "encoder" else self.generated_tokens
 
     @property
     def step_queries(self) -> range:
-        """The queries that decided the generated tokens; the last token of the prompt where there are none yet.
+        """The queries that decided the generated tokens; the last token of the prompt if there are none yet.
 
-        An encoder decides none: all its queries.
+        An encoder decides none: all its queries count.
         """
         if self.site == "encoder":
             return range(len(self.tokens))
@@ -101,10 +104,10 @@ class AttentionReading:
 class AttentionMass(AttentionReading):
     """Attention summed over the virtual tokens, the prompt and the generated tokens; the three sum to 1.
 
-    `mass`: (layers, heads, query, 3) fp32; `weighted`: the same after each key's weight is multiplied by the norm of
-    its value vector, so that a token that is looked at and says little (often the first one) counts for little.
+    `mass`: (layers, heads, query, 3) fp32; `weighted`: the same with each key's weight multiplied by the norm of its
+    value vector, so that a token that draws attention but adds little (often the first one) counts for little.
     `per_virtual_token`: (layers, heads, virtual), the mean weight on each virtual token over `step_queries`.
-    `parts`: (layers, heads, query, parts), the mass on parts of the source, such as its sentences, where these were asked for.
+    `parts`: (layers, heads, query, parts), the mass on parts of the source, such as its sentences, if requested.
     """
 
     mass: Tensor
@@ -115,7 +118,7 @@ class AttentionMass(AttentionReading):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class AttentionMap(AttentionReading):
-    """Every weight. `weights`: (layers, heads, query, virtual + key) fp32, rows sum to 1.
+    """All attention weights. `weights`: (layers, heads, query, virtual + key) fp32, rows sum to 1.
 
     `norms`: (layers, heads, virtual + key), the norm of each key's value vector.
     """
@@ -124,19 +127,19 @@ class AttentionMap(AttentionReading):
     norms: Tensor
 
     def mass(self) -> AttentionMass:
-        """Summed over the three groups of keys."""
+        """Sum over the three groups of keys."""
         parts = [_group_sums(w, n, self) for w, n in zip(self.weights, self.norms, strict=True)]
         mass, weighted, per_virtual_token = (torch.stack(part) for part in zip(*parts, strict=True))
-        whole = {name: value for name, value in vars(self).items() if name not in ("weights", "norms")}
-        return AttentionMass(**whole, mass=mass, weighted=weighted, per_virtual_token=per_virtual_token)
+        reading = {name: value for name, value in vars(self).items() if name not in ("weights", "norms")}
+        return AttentionMass(**reading, mass=mass, weighted=weighted, per_virtual_token=per_virtual_token)
 
 
 def attention_map(
-    model, backbone: Backbone, request: Request, ids: Sequence[int], layers: Sequence[int] | None = None, site: str = SITE
+    model: Any, backbone: Backbone, request: Request, ids: Sequence[int], layers: Sequence[int] | None = None, site: str = SITE
 ) -> AttentionMap:
-    """Every weight of a site while `model` reads the request's prefix, its prompt and the generated `ids`.
+    """All attention weights of a site while `model` reads the request's prefix, its prompt and the generated `ids`.
 
-    `layers`: only these, from 0. Raises TooLong where text or weights would not fit; `attention_mass` always fits.
+    `layers`: only these, from 0. Raises TooLong if the text or the weights do not fit; `attention_mass` needs one layer's.
     """
     reading, inputs = teacher_forced_inputs(backbone, request, ids, site)
     chosen = reading.layers if layers is None else tuple(layers)
@@ -161,11 +164,11 @@ def attention_map(
 
 
 def attention_mass(
-    model, backbone: Backbone, request: Request, ids: Sequence[int], site: str = SITE, parts: Sequence[int] | None = None
+    model: Any, backbone: Backbone, request: Request, ids: Sequence[int], site: str = SITE, parts: Sequence[int] | None = None
 ) -> AttentionMass:
-    """The sums of all layers and heads of a site; each layer's weights are dropped once summed, so memory is one layer's.
+    """The sums of all layers and heads of a site; holds one layer's weights at a time.
 
-    `parts`: the number of the part that each token of the source belongs to, from 0 (see sentences.py); -1 for none.
+    `parts`: the part that each token of the source belongs to, from 0 (see sentences.py); -1 for none.
     """
     reading, inputs = teacher_forced_inputs(backbone, request, ids, site)
     found: dict[int, tuple[Tensor, Tensor, Tensor]] = {}
@@ -180,14 +183,14 @@ def attention_mass(
 
     record_attention(model, backbone, request, inputs, site, take)
     mass, weighted, per_virtual_token = (torch.stack([found[layer][part] for layer in reading.layers]).cpu() for part in range(3))
-    told = torch.stack([shares[layer] for layer in reading.layers]).cpu() if shares else None
-    return AttentionMass(**vars(reading), mass=mass, weighted=weighted, per_virtual_token=per_virtual_token, parts=told)
+    part_shares = torch.stack([shares[layer] for layer in reading.layers]).cpu() if shares else None
+    return AttentionMass(**vars(reading), mass=mass, weighted=weighted, per_virtual_token=per_virtual_token, parts=part_shares)
 
 
 def _part_membership(parts: Sequence[int], source: int) -> Tensor:
-    """Which token belongs to which part: (source, parts), 1 where it does."""
+    """One-hot membership of tokens in parts: (source, parts)."""
     if len(parts) != source:
-        raise BadInput(f"{len(parts)} parts were given for {source} tokens of the source. Give one number a token.")
+        raise BadInput(f"{len(parts)} parts were given for {source} tokens of the source. Give one number for each token.")
     numbers = torch.tensor(parts)
     return (numbers[:, None] == torch.arange(max(parts, default=0) + 1)[None]).float()
 
@@ -195,10 +198,10 @@ def _part_membership(parts: Sequence[int], source: int) -> Tensor:
 def teacher_forced_inputs(
     backbone: Backbone, request: Request, ids: Sequence[int], site: str = SITE
 ) -> tuple[AttentionReading, dict[str, Tensor]]:
-    """The text that is read at a site and the model's inputs for it, one row.
+    """The text as a site reads it, and the model's inputs for it, one row.
 
-    Of a decoder-only model: ids and positions, which count the virtual tokens. Of an encoder-decoder model: what the encoder
-    reads, and what the decoder does.
+    For a decoder-only model these are ids, positions (which count the virtual tokens) and a mask; for an encoder-decoder
+    model, the encoder's and the decoder's ids.
     """
     if site not in backbone.spec.sites:
         raise BadInput(
@@ -215,7 +218,7 @@ def teacher_forced_inputs(
     if not backbone.is_encoder_decoder:
         columns = torch.arange(len(whole), device=backbone.device)
         places = (columns + virtual * (columns >= request.split))[None]
-        # a mask, for without one transformers takes the gap before an infix for the end of a text
+        # with a mask: without one, transformers takes the gap before an infix for the end of a text
         return reading, {"input_ids": text, "position_ids": places, "attention_mask": torch.ones_like(text)}
     source = token_texts(backbone, request.prompt_ids)
     if site == "encoder":
@@ -226,30 +229,30 @@ def teacher_forced_inputs(
 
 
 def token_texts(backbone: Backbone, ids: Sequence[int]) -> tuple[str, ...]:
-    """The text of each token, special ones included; together they are the whole text.
+    """The text of each token, special tokens included; concatenated, they are the whole text.
 
     A token that ends inside a character is "", and the one that completes the character has all of it.
     """
 
-    def text(some: Sequence[int]) -> str:
-        return backbone.tokenizer.decode(list(some), skip_special_tokens=False, clean_up_tokenization_spaces=False)
+    def decode(part: Sequence[int]) -> str:
+        return backbone.tokenizer.decode(list(part), skip_special_tokens=False, clean_up_tokenization_spaces=False)
 
-    found, start, shown = [], 0, ""  # token by token, decoded with the one before: alone, some lose their leading space
+    texts, start, previous = [], 0, ""  # each token is decoded with the one before: alone, some lose their leading space
     for end in range(1, len(ids) + 1):
-        whole = text(ids[start:end])
-        if whole.endswith("\ufffd") and end < len(ids):
-            found.append("")
+        text = decode(ids[start:end])
+        if text.endswith("\ufffd") and end < len(ids):
+            texts.append("")
         else:
-            found.append(whole[len(shown) :])
-            start, shown = end - 1, text(ids[end - 1 : end])
-    return tuple(found)
+            texts.append(text[len(previous) :])
+            start, previous = end - 1, decode(ids[end - 1 : end])
+    return tuple(texts)
 
 
 @torch.no_grad()
 def record_attention(
-    model, backbone: Backbone, request: Request, inputs: dict[str, Tensor], site: str, take: WeightsCallback
+    model: Any, backbone: Backbone, request: Request, inputs: dict[str, Tensor], site: str, take: WeightsCallback
 ) -> None:
-    """One forward call, which hands every layer of a site to `take`."""
+    """Run one forward call that passes the weights of every layer of a site to `take`."""
     dtype, start = next(model.parameters()).dtype, torch.tensor([request.split], device=backbone.device)
     state = PrefixState.of([request.prefix], backbone.device, dtype, [request.intervention], start)
     sizes: dict[int, Tensor] = {}
@@ -268,7 +271,7 @@ def record_attention(
 
 
 def _group_sums(weights: Tensor, norms: Tensor, reading: AttentionReading) -> tuple[Tensor, Tensor, Tensor]:
-    """Mass and norm-weighted mass of one layer, (heads, query, 3) each, and the mean on each virtual token, (heads, virtual)."""
+    """Mass and norm-weighted mass of a layer, (heads, query, 3) each, and the mean per virtual token, (heads, virtual)."""
     virtual, steps, sizes = reading.virtual, list(reading.step_queries), reading.group_sizes
     mass = torch.stack([part.sum(-1) for part in weights.split(sizes, -1)], -1)
     parts = zip(weights.split(sizes, -1), norms.split(sizes, -1), strict=True)
@@ -279,67 +282,68 @@ def _group_sums(weights: Tensor, norms: Tensor, reading: AttentionReading) -> tu
 def by_layer(
     mass: AttentionMass, queries: Sequence[int] | None = None, head: int | None = None, weighted: bool = False
 ) -> Tensor:
-    """Mean mass of each layer: (layers, 3). `queries`: those that wrote the text unless given; all heads unless one is given."""
+    """Mean mass of each layer: (layers, 3), by default over all heads and over the queries that generated the text."""
     return _select(mass, None, head, queries, weighted).mean((1, 2))
 
 
 def by_head(mass: AttentionMass, queries: Sequence[int] | None = None, group: int = PREFIX, weighted: bool = False) -> Tensor:
-    """Mean mass on one group of keys in every head: (layers, heads)."""
+    """Mean mass on one group of keys for every head: (layers, heads)."""
     return _select(mass, None, None, queries, weighted)[..., group].mean(2)
 
 
 def by_step(mass: AttentionMass, layer: int | None = None, head: int | None = None, weighted: bool = False) -> Tensor:
-    """Mean mass while each token was written: (steps, 3), over all layers and heads unless one is given."""
+    """Mean mass while each token was generated: (steps, 3), by default over all layers and heads."""
     return _select(mass, layer, head, None, weighted).mean((0, 1))
 
 
 def by_virtual_token(mass: AttentionMass) -> Tensor:
-    """Mean weight on each virtual token in every layer, over all heads: (virtual, layers), as AblationEffect.mean is laid out."""
+    """Mean weight on each virtual token over all heads: (virtual, layers), the layout of AblationEffect.mean."""
     return mass.per_virtual_token.mean(1).T
 
 
 def token_mass(mass: AttentionMass, group: int = PREFIX, weighted: bool = False) -> list[tuple[str, float]]:
-    """Each generated token with the mass on one group of keys while it was written."""
+    """Each generated token with the mass on one group of keys while it was generated."""
     return list(zip(mass.generated_tokens, by_step(mass, weighted=weighted)[:, group].tolist(), strict=False))
 
 
 def _select(mass: AttentionMass, layer: int | None, head: int | None, queries: Sequence[int] | None, weighted: bool) -> Tensor:
     """(layers or 1, heads or 1, queries, 3)."""
-    found = mass.weighted if weighted else mass.mass
+    values = mass.weighted if weighted else mass.mass
     if layer is not None:
-        found = found[[mass.layers.index(layer)]]
+        values = values[[mass.layers.index(layer)]]
     if head is not None:
-        found = found[:, [head]]
-    return found[:, :, list(mass.step_queries if queries is None else queries)]
+        values = values[:, [head]]
+    return values[:, :, list(mass.step_queries if queries is None else queries)]
 
 
 def describe_mass(mass: AttentionMass, source: str = "the input", weighted: bool = False, where: str = "") -> str:
-    """The picture read out: who drew how much while the text was written, and which layer looked at the prefix most.
+    """Say how the attention was divided while the text was generated, and which layer looked at the prefix most.
 
-    Layers are numbered from 1 here. `where`: the site, where a model has several (see `names`).
+    Layers are numbered from 1. `where`: the site, if the model has several (see `attention_labels`).
     """
     layers = by_layer(mass, weighted=weighted)
     prefix, read, written = (f"{100 * share:.0f} %" for share in layers.mean(0).tolist())
     kind = "attention (weighted by the size of the values)" if weighted else "attention"
     when, rest = _opening_words(mass, where), f" and the text written so far {written}" if mass.site == SITE else ""
-    found = layers[:, PREFIX]
-    if found.max() == 0:
+    prefix_mass = layers[:, PREFIX]
+    if prefix_mass.max() == 0:
         why = "the prefix is hidden and drew none" if mass.virtual else "there is no prefix here"
         return f"{when}, {source} drew {read} of the {kind}{rest}; {why}."
     text = f"{when}, the prefix drew {prefix} of the {kind}{',' if rest else ' and'} {source} {read}{rest}"
     if len(layers) == 1:
         return f"{text}."
-    most, least = (f"layer {mass.layers[at] + 1} ({100 * found[at]:.0f} %)" for at in (int(found.argmax()), int(found.argmin())))
+    most, least = (
+        f"layer {mass.layers[at] + 1} ({100 * prefix_mass[at]:.0f} %)"
+        for at in (int(prefix_mass.argmax()), int(prefix_mass.argmin()))
+    )
     return f"{text}; it drew most in {most} and least in {least}."
 
 
 def _opening_words(mass: AttentionMass, where: str = "") -> str:
     if mass.site == "encoder":
-        said = f"While these {len(mass.tokens)} tokens were read"
+        when = f"While these {len(mass.tokens)} tokens were read"
+    elif len(mass.generated_tokens) > 1:
+        when = f"While these {len(mass.generated_tokens)} tokens were written"
     else:
-        said = (
-            f"While these {len(mass.generated_tokens)} tokens were written"
-            if len(mass.generated_tokens) > 1
-            else "For the next token"
-        )
-    return f"In {where}, {said[0].lower()}{said[1:]}" if where else said
+        when = "For the next token"
+    return f"In {where}, {when[0].lower()}{when[1:]}" if where else when

@@ -1,7 +1,8 @@
-"""Which sentences of an article a text leans on: attention summed over each sentence instead of over tokens."""
+"""Attention by sentence: which sentences of an article a summary draws on."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,14 +22,15 @@ from core.generation.types import Request
 from core.models.backbone import Backbone
 from core.text.articles import sentences
 
-AROUND = "around the article"  # the tokens that a task puts before and after it
+AROUND = "around the article"  # the tokens that the task adds before and after it
 
 
 @dataclass(frozen=True)
 class ArticleSentences:
-    """The sentences of an article that a model reads. `spans`: characters, [start, end), of the article's text.
+    """The sentences of the part of an article that the model reads.
 
-    `sentence_of_token`: of each token of the prompt the sentence it belongs to, from 0; -1 for tokens that the task puts around.
+    `spans`: character ranges [start, end) in the article. `sentence_of_token`: the sentence that each prompt token belongs
+    to, from 0; -1 for the tokens that the task adds.
     """
 
     spans: tuple[tuple[int, int], ...]
@@ -37,10 +39,10 @@ class ArticleSentences:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class SentenceMap(AttentionReading):
-    """Attention with the source's tokens put together by sentence: the sum over a sentence's keys, the mean over its queries.
+    """Attention with the source's tokens grouped by sentence: the sum over a sentence's keys, the mean over its queries.
 
-    `weights`: (layers, heads, query, virtual + sentences + 1) fp32, rows sum to 1; the last key is what stands around it.
-    `tokens` are the queries: what is written, or an encoder's sentences; `keys` the sentences and AROUND.
+    `weights`: (layers, heads, query, virtual + sentences + 1) fp32, rows sum to 1; the last key is AROUND. `tokens` are the
+    queries: generated tokens, or an encoder's sentences; `keys` are the sentences and AROUND.
     """
 
     weights: Tensor
@@ -48,10 +50,10 @@ class SentenceMap(AttentionReading):
 
 @dataclass(frozen=True)
 class SentenceAttention:
-    """Where the cross-attention went while a text was written, all layers and heads alike.
+    """Mean cross-attention over all layers and heads while a text was generated.
 
-    `spans`: characters, [start, end), of each sentence that was read, and `shares` the attention on it; `virtual`: on the virtual
-    tokens. What is left of 1 went to the tokens around the article.
+    `spans`: character ranges [start, end) of the sentences, `shares`: the attention on each; `virtual`: on the virtual
+    tokens. The rest of 1 went to the tokens around the article.
     """
 
     spans: tuple[tuple[int, int], ...]
@@ -60,19 +62,20 @@ class SentenceAttention:
 
 
 def sentence_attention(
-    model, backbone: Backbone, request: Request, ids: Sequence[int], article: str, lead: int
+    model: Any, backbone: Backbone, request: Request, ids: Sequence[int], article: str, lead: int
 ) -> SentenceAttention:
-    """What a summary of generated `ids` leans on. `article`: the part that is read; `lead`: as in `sentences_of`."""
-    found = split_article(backbone, article, request.prompt_ids, lead)
-    mass = attention_mass(model, backbone, request, ids, "cross", found.sentence_of_token)
+    """The attention on each sentence while `ids` were generated. `article`, `lead`: see `split_article`."""
+    split = split_article(backbone, article, request.prompt_ids, lead)
+    mass = attention_mass(model, backbone, request, ids, "cross", split.sentence_of_token)
     virtual = mass.mass[:, :, list(mass.step_queries), PREFIX].mean()
-    return SentenceAttention(found.spans, tuple(by_sentence(mass).tolist()), float(virtual))
+    return SentenceAttention(split.spans, tuple(by_sentence(mass).tolist()), float(virtual))
 
 
 def split_article(backbone: Backbone, article: str, prompt_ids: Sequence[int], lead: int) -> ArticleSentences:
-    """Tokens to sentences. `lead`: how many of the prompt's tokens stand before the article's own (see `Source`).
+    """Assign prompt tokens to sentences. `article`: the part that is read; `lead`: the number of prompt
+    tokens before its own (see `Source`).
 
-    A token belongs to the sentence that it ends in, so that a blank before a word is the word's.
+    A token belongs to the sentence in which it ends, so that the space before a word belongs to the word.
     """
     spans = sentences(article)
     texts, at, parts, current = token_texts(backbone, prompt_ids), 0, [-1] * lead, 0
@@ -86,50 +89,56 @@ def split_article(backbone: Backbone, article: str, prompt_ids: Sequence[int], l
 
 
 def sentence_map(
-    model, backbone: Backbone, request: Request, ids: Sequence[int], found: ArticleSentences, article: str, site: str = "cross"
+    model: Any,
+    backbone: Backbone,
+    request: Request,
+    ids: Sequence[int],
+    split: ArticleSentences,
+    article: str,
+    site: str = "cross",
 ) -> SentenceMap:
-    """All layers and heads of the encoder or the cross-attention by sentence; each layer's weights are dropped once put together.
+    """All layers and heads of the encoder or the cross-attention by sentence; holds one layer's full weights at a time.
 
-    `found` and `article`: as in `sentences_of`. BadInput where the site does not read the article.
+    `split` and `article`: see `split_article`. Raises BadInput for a site that does not read the article.
     """
     if site not in ("encoder", "cross"):
         raise BadInput(f"The site {site!r} does not read the article. Choose encoder or cross.")
     reading, inputs = teacher_forced_inputs(backbone, request, ids, site)
-    count = len(found.spans) + 1
-    members = F.one_hot(torch.tensor(found.sentence_of_token) % count, count).float()  # -1: the last column
-    made: dict[int, Tensor] = {}
+    count = len(split.spans) + 1
+    members = F.one_hot(torch.tensor(split.sentence_of_token) % count, count).float()  # -1: the last column
+    by_layer: dict[int, Tensor] = {}
 
     def take(layer: int, weights: Tensor, _norms: Tensor) -> None:
         virtual, source, _ = weights.float().cpu().split(reading.group_sizes, -1)
-        put = torch.cat([virtual, source @ members], -1)  # (heads, query, virtual + sentences + 1)
-        made[layer] = put if site == "cross" else (members / members.sum(0).clamp(min=1)).T[:-1] @ put
+        grouped = torch.cat([virtual, source @ members], -1)  # (heads, query, virtual + sentences + 1)
+        by_layer[layer] = grouped if site == "cross" else (members / members.sum(0).clamp(min=1)).T[:-1] @ grouped
 
     record_attention(model, backbone, request, inputs, site, take)
-    texts = tuple(article[start:end] for start, end in found.spans)
+    texts = tuple(article[start:end] for start, end in split.spans)
     about = replace(reading, keys=(*texts, AROUND))
     if site == "encoder":
         about = replace(about, tokens=texts, source=len(texts))
-    return SentenceMap(**vars(about), weights=torch.stack([made[layer] for layer in reading.layers]))
+    return SentenceMap(**vars(about), weights=torch.stack([by_layer[layer] for layer in reading.layers]))
 
 
 def by_sentence(mass: AttentionMass, layer: int | None = None, head: int | None = None) -> Tensor:
-    """Mean attention on each sentence while the text was written: (sentences,), over all layers and heads unless one is given.
+    """Mean attention on each sentence while the text was generated: (sentences,), over all layers and heads by default.
 
-    With the virtual tokens' mass and that of the tokens around the article it sums to 1 at the site "cross".
+    At the site "cross", it sums to 1 with the mass on the virtual tokens and on the tokens around the article.
     """
     return by_step(mass, layer, head).mean(0)
 
 
 def by_step(mass: AttentionMass, layer: int | None = None, head: int | None = None) -> Tensor:
-    """Attention on each sentence while each token was written: (steps, sentences)."""
-    assert mass.parts is not None, "ask attention_mass for parts"
+    """Attention on each sentence while each token was generated: (steps, sentences)."""
+    assert mass.parts is not None, "call attention_mass with `parts`"
     found = mass.parts if layer is None else mass.parts[[mass.layers.index(layer)]]
     found = found if head is None else found[:, [head]]
     return found[:, :, list(mass.step_queries)].mean((0, 1))
 
 
 def describe_sentences(spans: Sequence[tuple[int, int]], article: str, shares: Tensor, count: int = 3) -> str:
-    """The picture read out: the sentences that drew most, in order of their place."""
+    """Name the sentences that drew most attention, in the order of the article."""
     whole = shares.sum().clamp(min=1e-30)
     best = sorted(torch.topk(shares, min(count, len(spans))).indices.tolist())
     named = [f"sentence {at + 1} ({100 * shares[at] / whole:.0f} %)" for at in best]

@@ -1,7 +1,7 @@
-"""Pictures of attention: who drew how much, in which layer and head, at which step; and what a knock-out changes.
+"""Figures of attention: its mass by layer, head and step, and the effect of knock-outs.
 
-Each takes what analysis/attention/maps.py and analysis/attention/ablation.py computed, for one run or for several side by side as
-{name: mass}, and `named`: what the groups of keys and the site are called. Layers and heads are numbered from 1 here.
+Each draws results of analysis/attention/maps.py and ablation.py, for one run or for several side by side as {name: mass}.
+`named` holds the words for the groups of keys and the site. Layers and heads are numbered from 1 here.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,12 +29,12 @@ _BAR_STYLES: tuple[dict[str, Any], ...] = (
 
 def mass_by_layer(masses: MassByName, weighted: bool = False, named: AttentionLabels = DEFAULT_LABELS) -> go.Figure:
     """Stacked bars: the share of each layer's attention that went to the prefix, the input and the text written so far."""
-    made = _side_by_side(masses)
+    fig = _side_by_side(masses)
     for column, mass in enumerate(masses.values(), 1):
         layers = [str(layer + 1) for layer in mass.layers]
-        _add_stacked_bars(made, by_layer(mass, weighted=weighted), layers, column, "layer", named)
+        _add_stacked_bars(fig, by_layer(mass, weighted=weighted), layers, column, "layer", named)
     recipe = f"{_attention_kind(weighted)}, mean over heads and {_steps_phrase(masses)}"
-    return _finish_stacked(made, masses, f"Where each layer{_site_genitive(named)} looked", recipe, "layer", named)
+    return _finish_stacked(fig, masses, f"Where each layer{_site_genitive(named)} looked", recipe, "layer", named)
 
 
 def mass_by_step(
@@ -44,17 +44,17 @@ def mass_by_step(
     weighted: bool = False,
     named: AttentionLabels = DEFAULT_LABELS,
 ) -> go.Figure:
-    """Stacked bars: the same while each token was written, in one layer (from 0) and head, or over all of them."""
-    made, did = _side_by_side(masses), "written"
+    """Stacked bars: the same while each token was generated, in one layer (from 0) and head, or over all of them."""
+    fig, verb = _side_by_side(masses), "written"
     for column, mass in enumerate(masses.values(), 1):
         found, tokens = by_step(mass, layer, head, weighted), [visible_token(token) for token in mass.step_tokens]
-        _add_stacked_bars(made, found, list(range(1, len(found) + 1)), column, "token", named, tokens)
-        did = "read" if mass.site == "encoder" else did
+        _add_stacked_bars(fig, found, list(range(1, len(found) + 1)), column, "token", named, tokens)
+        verb = "read" if mass.site == "encoder" else verb
         if 0 < len(found) <= MAX_LABELED_STEPS // len(masses):
-            made.update_xaxes(tickangle=-60, tickvals=list(range(1, len(found) + 1)), ticktext=tokens, row=1, col=column)
-    title = f"While each token was {did}{_site_suffix(named)}"
+            fig.update_xaxes(tickangle=-60, tickvals=list(range(1, len(found) + 1)), ticktext=tokens, row=1, col=column)
+    title = f"While each token was {verb}{_site_suffix(named)}"
     drawn = _finish_stacked(
-        made, masses, title, f"{_attention_kind(weighted)}, {_scope_phrase(layer, head)}", "token, in order", named
+        fig, masses, title, f"{_attention_kind(weighted)}, {_scope_phrase(layer, head)}", "token, in order", named
     )
     crowded = any(len(mass.step_tokens) > MAX_GAPPED_BARS // len(masses) for mass in masses.values())
     return drawn.update_layout(bargap=0) if crowded else drawn
@@ -67,8 +67,8 @@ def heads(
     weighted: bool = False,
     named: AttentionLabels = DEFAULT_LABELS,
 ) -> go.Figure:
-    """One tile a head: the mean mass on one group of keys. `chosen`: (layer, head) from 0, drawn with a frame."""
-    made = _side_by_side(masses, gap=0.06)
+    """One tile per head: the mean mass on one group of keys. `chosen`: the (layer, head), from 0, to frame."""
+    fig = _side_by_side(masses, gap=0.06)
     for column, (name, mass) in enumerate(masses.items(), 1):
         found = 100 * by_head(mass, group=group, weighted=weighted)
         rows, columns = [str(layer + 1) for layer in mass.layers], [str(head + 1) for head in range(found.shape[1])]
@@ -81,12 +81,12 @@ def heads(
             z=found.tolist(), x=columns, y=rows, text=text, texttemplate="%{text}" if text else None, coloraxis="coloraxis",
             name=escape(name), xgap=2, ygap=2, hovertemplate="layer %{y}, head %{x}: %{z:.1f} %<extra></extra>",
         )  # fmt: skip
-        made.add_trace(tiles, row=1, col=column)
-        made.update_xaxes(title_text="head", type="category", showline=False, row=1, col=column)
-        made.update_yaxes(type="category", showgrid=False, showline=False, row=1, col=column)
+        fig.add_trace(tiles, row=1, col=column)
+        fig.update_xaxes(title_text="head", type="category", showline=False, row=1, col=column)
+        fig.update_yaxes(type="category", showgrid=False, showline=False, row=1, col=column)
         if chosen is not None and chosen[0] < len(rows) and chosen[1] < len(columns):
-            _add_frame(made, chosen[1], chosen[0], column)
-    made.update_yaxes(title_text="layer", row=1, col=1)
+            _add_frame(fig, chosen[1], chosen[0], column)
+    fig.update_yaxes(title_text="layer", row=1, col=1)
     axis = {
         "cmin": 0,
         "cmax": 100,
@@ -95,14 +95,14 @@ def heads(
     }
     recipe = f"{_attention_kind(weighted)}, mean over {_steps_phrase(masses)}; click a tile for its head"
     title = f"Attention on {'the prefix' if group == PREFIX else named.groups[group]}, head by head{_site_suffix(named)}"
-    return apply_style(made, title, recipe, coloraxis=axis, margin={"t": 84 if len(masses) > 1 else 62})
+    return apply_style(fig, title, recipe, coloraxis=axis, margin={"t": 84 if len(masses) > 1 else 62})
 
 
 def ablation_map(
     mass: AttentionMass, found: AblationEffect | None, done: int = 0, total: int = 0, named: AttentionLabels = DEFAULT_LABELS
 ) -> go.Figure:
-    """Two maps of virtual token x layer: the attention each drew, and how much its knock-out changes the next word."""
-    made = make_subplots(1, 2, horizontal_spacing=0.16, subplot_titles=["looked at: mean attention", "changes: mean KL, in nats"])
+    """Two maps of virtual token × layer: the attention it drew, and how much its knock-out changes the next token."""
+    fig = make_subplots(1, 2, horizontal_spacing=0.16, subplot_titles=["looked at: mean attention", "changes: mean KL, in nats"])
     tokens, layers = [f"P{i + 1}" for i in range(mass.virtual)], [str(layer + 1) for layer in mass.layers]
     looked = (100 * by_virtual_token(mass)).T.tolist()  # (layers, virtual)
     changed = found.mean.T.tolist() if found is not None else [[float("nan")] * len(tokens) for _ in layers]
@@ -111,14 +111,14 @@ def ablation_map(
         bar = {"x": (0.42, 1.0)[column - 1], "ticksuffix": unit, "thickness": 10, "outlinewidth": 0}
         name = ("attention, %", "KL, nats")[column - 1]
         tiles = go.Heatmap(z=cells, x=tokens, y=layers, name=name, xgap=1, ygap=1, hovertemplate=hover, colorbar=bar)
-        made.add_trace(tiles, row=1, col=column)
-    made.update_xaxes(type="category", showline=False, title_text="virtual token")
-    made.update_yaxes(type="category", showgrid=False, showline=False, title_text="layer")
+        fig.add_trace(tiles, row=1, col=column)
+    fig.update_xaxes(type="category", showline=False, title_text="virtual token")
+    fig.update_yaxes(type="category", showgrid=False, showline=False, title_text="layer")
     going = f"{done} of {total} knock-outs done; " if done < total else ""
     over = f"mean over {_steps_phrase({'': mass})}" + (", KL over the text written" if mass.site == "encoder" else "")
     recipe = f"{going}{over}; each virtual token hidden in one layer at a time, positions unchanged"
     title = f"Looked at, and what it changes, are not the same{_site_suffix(named)}"
-    return apply_style(made, title, recipe, margin={"t": 88})
+    return apply_style(fig, title, recipe, margin={"t": 88})
 
 
 def _side_by_side(masses: MassByName, gap: float = 0.04) -> go.Figure:
@@ -127,7 +127,7 @@ def _side_by_side(masses: MassByName, gap: float = 0.04) -> go.Figure:
 
 
 def _add_stacked_bars(
-    made: go.Figure,
+    fig: go.Figure,
     shares: Tensor,
     places: Sequence[Any],
     column: int,
@@ -135,7 +135,7 @@ def _add_stacked_bars(
     named: AttentionLabels,
     tokens: Sequence[str] | None = None,
 ) -> None:
-    """Three bars on each place, from shares (places, 3); a group that drew nothing at all is left out."""
+    """Three bars at each position, from shares (positions, 3); a group that drew no attention is left out."""
     for group, look in enumerate(_BAR_STYLES):
         drawn = (100 * shares[:, group]).tolist()
         if not any(drawn):
@@ -144,33 +144,33 @@ def _add_stacked_bars(
         hover = f"{place}<br>{name}: %{{y:.1f}} %<extra></extra>"
         text = list(tokens) if tokens else None
         bar = go.Bar(x=list(places), y=drawn, name=name, marker=look, text=text, textposition="none", hovertemplate=hover)
-        made.add_trace(bar, row=1, col=column)
+        fig.add_trace(bar, row=1, col=column)
 
 
-def _finish_stacked(made: go.Figure, masses: MassByName, title: str, recipe: str, axis: str, named: AttentionLabels) -> go.Figure:
-    made.update_yaxes(range=[0, 100], ticksuffix=" %", dtick=25)
-    made.update_xaxes(title_text=axis)
-    made.update_layout(barmode="stack", bargap=0.12, showlegend=False)
-    _name_groups(made, len(masses), named)
+def _finish_stacked(fig: go.Figure, masses: MassByName, title: str, recipe: str, axis: str, named: AttentionLabels) -> go.Figure:
+    fig.update_yaxes(range=[0, 100], ticksuffix=" %", dtick=25)
+    fig.update_xaxes(title_text=axis)
+    fig.update_layout(barmode="stack", bargap=0.12, showlegend=False)
+    _name_groups(fig, len(masses), named)
     top, right = (84 if len(masses) > 1 else 62), 118
-    return apply_style(made, title, recipe, margin={"t": top, "r": right})
+    return apply_style(fig, title, recipe, margin={"t": top, "r": right})
 
 
-def _name_groups(made: go.Figure, columns: int, named: AttentionLabels) -> None:
-    """The groups by name, at the right, where the last bar of each stands."""
-    bars = [bar for bar in made.data if (bar.xaxis or "x") == ("x" if columns == 1 else f"x{columns}")]
+def _name_groups(fig: go.Figure, columns: int, named: AttentionLabels) -> None:
+    """Name the groups at the right, at the height of their last bars."""
+    bars = [bar for bar in fig.data if (bar.xaxis or "x") == ("x" if columns == 1 else f"x{columns}")]
     base, placed = 0.0, -100.0
     for bar in bars:
         height = bar.y[-1] or 0.0
-        middle = max(base + height / 2, placed + 9)  # names of thin groups must not lie on each other
-        colour = "prefix" if bar.name == named.groups[PREFIX] else "muted"
-        made.add_annotation(text_label(1.01, middle, bar.name, colour, xref="paper", yref="y"))
+        middle = max(base + height / 2, placed + 9)  # the names of thin groups must not overlap
+        color = "prefix" if bar.name == named.groups[PREFIX] else "muted"
+        fig.add_annotation(text_label(1.01, middle, bar.name, color, xref="paper", yref="y"))
         base, placed = base + height, middle
 
 
-def _add_frame(made: go.Figure, x: int, y: int, column: int) -> None:
+def _add_frame(fig: go.Figure, x: int, y: int, column: int) -> None:
     box = {"x0": x - 0.5, "x1": x + 0.5, "y0": y - 0.5, "y1": y + 0.5}
-    made.add_shape(type="rect", **box, line={"color": COLORS["finetuned"], "width": 3}, row=1, col=column)
+    fig.add_shape(type="rect", **box, line={"color": COLORS["finetuned"], "width": 3}, row=1, col=column)
 
 
 def _attention_kind(weighted: bool) -> str:
@@ -178,7 +178,7 @@ def _attention_kind(weighted: bool) -> str:
 
 
 def _site_suffix(named: AttentionLabels) -> str:
-    """The site at the end of a title."""
+    """The site as the end of a title."""
     return f": {named.site_name}" if named.site_name else ""
 
 

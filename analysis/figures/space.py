@@ -1,7 +1,7 @@
-"""Figures of virtual tokens among words: the map, and how much of their nearness chance would explain.
+"""Figures of virtual tokens among words: the map, and the scores of first words beside those of random vectors.
 
-Points carry an id as customdata: "t:RUN:NUMBER" for a virtual token (from 0), also along
-its path, and "w:ID" for a word. The page links maps and tables by it.
+Points carry an id as customdata, by which the page links maps and tables: "t:RUN:NUMBER" for a virtual token (from 0) and
+its path, "w:ID" for a word.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,9 +20,9 @@ RUN_STYLES = (
     ("green", "square"),
     ("purple", "triangle-up"),
     ("base", "cross"),
-)  # colour, symbol of each run
-MAP_WIDTH, MAP_HEIGHT = 700, 380  # px of the map's inside, about: what labels have to keep clear of one another in
-LETTER_WIDTH, LINE_HEIGHT, POINT_RADIUS = 8, 16, 5  # px of a label's letter and line, and half a point's width
+)  # color and symbol of each run
+MAP_WIDTH, MAP_HEIGHT = 700, 380  # px of the plot area, approximately, for placing labels
+LETTER_WIDTH, LINE_HEIGHT, POINT_RADIUS = 8, 16, 5  # px
 MAX_LEGEND_LETTERS = 24  # letters of a run's name in the legend
 RECIPE_SIZE, RECIPE_LETTERS = 12, 116  # px of type and letters in a line, for the recipe
 LABEL_POSITIONS = (("top center", 0, 1), ("middle right", 1, 0), ("bottom center", 0, -1), ("middle left", -1, 0))
@@ -35,9 +35,9 @@ def prefix_map(
     paths: bool = False,
     found: Sequence[int] = (),
 ) -> go.Figure:
-    """Virtual tokens of all runs, their nearest words, and a sample of the vocabulary behind them.
+    """Map the virtual tokens of all runs, their nearest words, and a sample of the vocabulary.
 
-    `token`: the (run, number from 0) whose words are written out and whose path is drawn; `paths`: draw those of all tokens;
+    `token`: the (run, number from 0) whose words are labeled and whose path is drawn; `paths`: draw all tokens' paths;
     `found`: ids of words to ring.
     """
     own = {one.id for one in scene.nearest + scene.pushed_down if token and (one.run, one.token) == token}
@@ -61,9 +61,9 @@ def prefix_map(
     axes = [{"title": {"text": f"{projection.method} {at + 1}" + (f" ({by[at]:.1%})" if by else "")}} for at in (0, 1)]
     plainly = {"showticklabels": False, "zeroline": False, "showgrid": False, "ticks": ""}
     title = f"{scene.title}: virtual tokens among words ({projection.method})"
-    made = _with_recipe(traces, title, projection.caption, scene.space.recipe)
-    made.update_layout(xaxis=axes[0] | plainly, yaxis=axes[1] | plainly, dragmode="lasso")
-    return made
+    fig = _with_recipe(traces, title, projection.caption, scene.space.recipe)
+    fig.update_layout(xaxis=axes[0] | plainly, yaxis=axes[1] | plainly, dragmode="lasso")
+    return fig
 
 
 class _MapTraces:
@@ -76,7 +76,7 @@ class _MapTraces:
         return f"w:{point.number}" if point.kind in (NEAR, SAMPLE) else f"t:{point.run}:{point.number}"
 
     def scatter(self, places: Sequence[int], text: Sequence[str], **more: Any) -> go.Scatter:
-        """A trace of some points; what stands in `text` is shown on hover."""
+        """A trace of some points with `text` on hover."""
         xy = self.xy[list(places)].round(5)
         ids = [self.id(self.points[at]) for at in places]
         return go.Scatter(
@@ -87,28 +87,28 @@ class _MapTraces:
         )
 
     def words(
-        self, name: str, kind: str, wanted, symbol: str, size: int, colour: str, opacity: float, line: int = 1
+        self, name: str, kind: str, wanted, symbol: str, size: int, color: str, opacity: float, line: int = 1
     ) -> go.Scatter:
-        """Words of a kind (empty: any)."""
+        """The words of a kind (empty: any) that `wanted` accepts."""
         kinds = (kind,) if kind else (NEAR, SAMPLE)
         places = [at for at, point in enumerate(self.points) if point.kind in kinds and wanted(point)]
-        marker = {"symbol": symbol, "size": size, "color": COLORS[colour], "opacity": opacity, "line": {"width": line}}
+        marker = {"symbol": symbol, "size": size, "color": COLORS[color], "opacity": opacity, "line": {"width": line}}
         if symbol == "circle":
             marker["line"] = {"width": 0}
         return self.scatter(places, [visible_token(self.points[at].label) for at in places], name=name, marker=marker)
 
     def tokens(self, run: str, token: tuple[str, int] | None) -> go.Scatter:
-        """A run's virtual tokens, as they ended; the chosen one is larger."""
+        """A run's virtual tokens after training; the chosen one is larger."""
         places = [at for at, point in enumerate(self.points) if point.kind == PREFIX and point.run == run]
-        colour, symbol = _run_style(self.runs[run])
+        color, symbol = _run_style(self.runs[run])
         sizes = [17 if (run, self.points[at].number) == token else 10 for at in places]
-        marker = {"symbol": symbol, "size": sizes, "color": COLORS[colour], "opacity": 1}
+        marker = {"symbol": symbol, "size": sizes, "color": COLORS[color], "opacity": 1}
         marker["line"] = {"width": 1, "color": COLORS["sheet"]}
         text = [f"{self.points[at].label} of {escape(run)}" for at in places]
         return self.scatter(places, text, name=_short_name(run), marker=marker)
 
     def paths(self, token: tuple[str, int] | None, every: bool) -> Iterator[go.Scatter]:
-        """From the beginning to the end, a line for each virtual token; the chosen one's is thick."""
+        """A line from start to end of training for each virtual token; the chosen one's is thick."""
         steps: dict[tuple[str, int], list[int]] = {}
         for at, point in enumerate(self.points):
             if point.kind == PATH:
@@ -117,7 +117,7 @@ class _MapTraces:
         for key, places in steps.items():
             if not every and key != token:
                 continue
-            places, (colour, _) = (
+            places, (color, _) = (
                 [*sorted(places, key=lambda at: self.points[at].update or 0), ends[key]],
                 _run_style(self.runs[key[0]]),
             )
@@ -129,13 +129,13 @@ class _MapTraces:
                 name=f"path of P{key[1] + 1}",
                 mode="lines+markers",
                 showlegend=False,
-                line={"width": 2 if thick else 1, "color": COLORS[colour], "dash": "solid" if thick else "dot"},
-                marker={"symbol": "circle", "size": 6 if thick else 3, "color": COLORS[colour]},
+                line={"width": 2 if thick else 1, "color": COLORS[color], "dash": "solid" if thick else "dot"},
+                marker={"symbol": "circle", "size": 6 if thick else 3, "color": COLORS[color]},
                 opacity=1.0 if thick else 0.5,
             )
 
     def labels(self, token: tuple[str, int] | None, words: set[int]) -> go.Scatter:
-        """Names of the virtual tokens and of some words, as far as they do not overlap; the chosen token's come first."""
+        """Labels of the virtual tokens and of some words, where they do not overlap; the chosen token's come first."""
 
         def rank(at: int) -> int:
             point = self.points[at]
@@ -161,7 +161,7 @@ class _MapTraces:
         )
 
     def _pixels(self) -> np.ndarray:
-        """Where the points stand in the figure, about."""
+        """Approximate positions of the points in the figure, in px."""
         span = np.ptp(self.xy, axis=0).clip(min=1e-9)
         return (self.xy - self.xy.min(0)) / span * (MAP_WIDTH, MAP_HEIGHT)
 
@@ -171,7 +171,7 @@ class _MapTraces:
 
 
 def _short_name(run: str) -> str:
-    """A run's name, or the beginning of a text, for the legend."""
+    """A run's name, or the start of a text prefix, for the legend."""
     return escape(run if len(run) <= MAX_LEGEND_LETTERS else run[: MAX_LEGEND_LETTERS - 1] + "…")
 
 
@@ -184,8 +184,10 @@ def _update_phrase(update: int | None) -> str:
 
 
 def _place_labels(px: np.ndarray, places: Sequence[int], texts: Sequence[str], first: bool) -> list[str | None]:
-    """For each label the first position beside its point that keeps clear of what is named before, and of all named points;
-    None where there is none. `first`: the first one is named in any case."""
+    """Choose for each label the first position that overlaps no earlier label and no labeled point, or None.
+
+    `first`: place the first label in any case.
+    """
     taken = [_box(px[at], 0, POINT_RADIUS, 0, 0) for at in places]
     chosen: list[str | None] = []
     for at, text in zip(places, texts, strict=True):
@@ -201,7 +203,7 @@ def _place_labels(px: np.ndarray, places: Sequence[int], texts: Sequence[str], f
 
 
 def _box(at: np.ndarray, half: float, high: float, right: float, up: float) -> tuple[float, float, float, float]:
-    """Left, right, bottom and top of a box around a place, moved."""
+    """Left, right, bottom and top of a box around a point, shifted."""
     x, y = at[0] + right, at[1] + up
     return x - max(half, POINT_RADIUS), x + max(half, POINT_RADIUS), y - high, y + high
 
@@ -211,12 +213,12 @@ def _overlap(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
 
 
 def first_words(scene: NeighborAnalysis, run: str, token: int | None = None) -> go.Figure:
-    """How near each virtual token's first word is, beside what random vectors reach and what the token reached before.
+    """The score of each virtual token's first word, beside random vectors' and the token's own before training.
 
-    The band holds the first word of random vectors, mean and twice the standard deviation; `token` is marked.
+    The band is the mean ± 2 standard deviations of random vectors' first words; `token` is drawn larger.
     """
     place = next(at for at, one in enumerate(scene.runs) if one.run == run)
-    (colour, symbol), measure = _run_style(place), scene.space.measure
+    (color, symbol), measure = _run_style(place), scene.space.measure
     now = [one for one in scene.nearest if one.run == run and one.rank == 1]
     before = [one for one in scene.initial_nearest if one.run == run]
     mean, spread = (part[0].item() for part in scene.random.top)
@@ -264,7 +266,7 @@ def first_words(scene: NeighborAnalysis, run: str, token: int | None = None) -> 
             marker={
                 "symbol": symbol,
                 "size": sizes,
-                "color": COLORS[colour],
+                "color": COLORS[color],
                 "opacity": 1,
                 "line": {"width": 1, "color": COLORS["sheet"]},
             },
@@ -272,21 +274,21 @@ def first_words(scene: NeighborAnalysis, run: str, token: int | None = None) -> 
         ),
     ]
     title = f"{scene.title}: the first word of each virtual token, and what chance gives"
-    made = figure([trace for trace in traces if len(trace.x)], title)
-    made.update_layout(
+    fig = figure([trace for trace in traces if len(trace.x)], title)
+    fig.update_layout(
         xaxis={"title": {"text": "virtual token"}, "tickprefix": "P", "range": edge, "zeroline": False},
         yaxis={"title": {"text": f"{measure} of the first word"}},
         margin={"t": 66},
     )
-    return made
+    return fig
 
 
-def _with_recipe(traces: Sequence[Any], title: str, *told: str) -> go.Figure:
-    """A figure with its recipe at its foot."""
-    lines = [line for text in told for line in wrap(escape(text), RECIPE_LETTERS)]
-    made = figure(traces, escape(title))
+def _with_recipe(traces: Sequence[Any], title: str, *recipe: str) -> go.Figure:
+    """A figure with its recipe below it."""
+    lines = [line for text in recipe for line in wrap(escape(text), RECIPE_LETTERS)]
+    fig = figure(traces, escape(title))
     foot = {"text": "<br>".join(lines), "x": 0, "xref": "paper", "xanchor": "left", "y": 0, "yref": "paper", "yanchor": "top"}
     look = {"showarrow": False, "align": "left", "font": {"size": RECIPE_SIZE, "color": COLORS["muted"]}, "yshift": -28}
-    made.add_annotation(foot | look)
-    made.update_layout(legend={"font": {"size": SIZE}}, margin={"t": 84, "b": 40 + 16 * len(lines)})
-    return made
+    fig.add_annotation(foot | look)
+    fig.update_layout(legend={"font": {"size": SIZE}}, margin={"t": 84, "b": 40 + 16 * len(lines)})
+    return fig

@@ -1,8 +1,8 @@
-"""How figures look, light and dark, and how they leave the program: stand-alone HTML and CSV.
+"""The style of figures, light and dark, and their export as stand-alone HTML and CSV.
 
-Every figure is made by `figure` in light colours. `dark` gives the same figure for a dark page; the app's plot widget
-does the same in the browser, by the same table (`PALETTE`), so that a change of theme needs no new figure. A trace
-takes its colours from `COLOURS` and is told apart without hue too: by a pattern, a dash, a symbol or a label of its own.
+`figure` makes every figure in light colors. `dark` converts one for a dark page; the app's plot widget does the same in
+the browser from the same table (`PALETTE`), so that a change of theme needs no new figure. A trace takes its colors from
+`COLORS` and differs from others without hue, too: by pattern, dash, symbol or label.
 """
 
 import re
@@ -16,7 +16,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from plotly.io import to_html
 
-# Okabe-Ito for the methods; the rest are the page's inks (app/shared/app.css): name -> (light, dark).
+# Okabe–Ito colors for the methods, then the colors of the page (app/shared/app.css): name -> (light, dark).
 PALETTE = {
     "prefix": ("#0072b2", "#6cbcf0"),
     "finetuned": ("#d55e00", "#ff9d57"),
@@ -37,11 +37,11 @@ COLORS = {name: light for name, (light, _) in PALETTE.items()}
 DARK = dict(PALETTE.values())
 SEQUENTIAL = "Cividis"
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', 'DejaVu Sans', sans-serif"
-SIZE, LARGE = 14, 20  # px of type: on a desk, and in the presenter's view
+SIZE, LARGE = 14, 20  # font size in px: on a desk, and in the presenter's view
 CONFIG: dict[str, Any] = {
     "displaylogo": False,
     "responsive": True,
-    # A list of our own: the standard bar offers an upload to another machine.
+    # An explicit list: the standard bar offers an upload to another machine.
     "modeBarButtons": [["zoom2d", "pan2d", "select2d", "lasso2d", "resetScale2d"]],
     "displayModeBar": False,
 }
@@ -93,38 +93,38 @@ def template(theme: str = "light", size: int = SIZE) -> go.layout.Template:
 
 
 def figure(traces: Iterable[Any], title: str, recipe: str = "", **layout: Any) -> go.Figure:
-    """A figure in the house's style. `title` says what is seen, `recipe` how it was made (n, seed, parameters).
+    """Make a figure in the app's style. `title` says what it shows, `recipe` how it was computed (n, seed, parameters).
 
-    Both are plotly's markup (`<br>` breaks a line): text of models and people goes through `plain` first.
+    Both are Plotly markup (`<br>` breaks a line): pass text of models and users through `escape` first.
     """
     return apply_style(go.Figure(list(traces)), title, recipe, **layout)
 
 
-def apply_style(made: go.Figure, title: str, recipe: str = "", **layout: Any) -> go.Figure:
-    """Put a figure that was begun elsewhere (subplots, say) into the house's style; see `figure`."""
-    return made.update_layout(template=template(), title={"text": title, "subtitle": {"text": recipe or None}}, **layout)
+def apply_style(fig: go.Figure, title: str, recipe: str = "", **layout: Any) -> go.Figure:
+    """Apply the app's style to an existing figure, such as subplots; see `figure`."""
+    return fig.update_layout(template=template(), title={"text": title, "subtitle": {"text": recipe or None}}, **layout)
 
 
 def escape(text: str) -> str:
-    """Any text, safe where plotly reads markup (titles, labels, hover)."""
+    """Escape text for places where Plotly reads markup (titles, labels, hover)."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def visible_token(token: str) -> str:
-    """A token so that it is seen: blanks and line breaks drawn, no markup."""
-    if re.fullmatch(r"<\|.+\|>|</?s>", token.strip()):  # the model's own mark of an end
+    """A token in visible form: spaces and line breaks as symbols, markup escaped."""
+    if re.fullmatch(r"<\|.+\|>|</?s>", token.strip()):  # the model's end-of-text token
         return "∎"
     blank = token.replace("\n", "↵")
     return escape(blank.strip() or blank.replace(" ", "␣")) or "∅"
 
 
-def text_label(x: Any, y: Any, text: str, colour: str, **more: Any) -> dict[str, Any]:
-    """An annotation that names a line or an area where it is, in place of a legend. `colour`: a name of the palette."""
-    return {"x": x, "y": y, "text": text, "showarrow": False, "xanchor": "left", "font": {"color": COLORS[colour]}} | more
+def text_label(x: Any, y: Any, text: str, color: str, **more: Any) -> dict[str, Any]:
+    """An annotation that names a line or an area directly, in place of a legend. `color`: a name of the palette."""
+    return {"x": x, "y": y, "text": text, "showarrow": False, "xanchor": "left", "font": {"color": COLORS[color]}} | more
 
 
 def dark(light: go.Figure) -> go.Figure:
-    """The same figure on dark paper."""
+    """The same figure in dark colors."""
     bare = light.to_plotly_json()
     bare["layout"].pop("template", None)
     found = go.Figure(_recolor(bare))
@@ -140,7 +140,7 @@ def _recolor(part: Any) -> Any:
 
 
 def save(what: go.Figure, path: Path | str) -> None:
-    """Write a figure by the file's ending: .html (stand-alone: opens with the network off) or .csv (its numbers)."""
+    """Save a figure by file extension: .html (stand-alone, works offline) or .csv (its numbers)."""
     path = Path(path)
     if path.suffix == ".csv":
         path.write_text(csv_text(what), encoding="utf-8", newline="")
@@ -149,7 +149,7 @@ def save(what: go.Figure, path: Path | str) -> None:
 
 
 def csv_text(what: go.Figure) -> str:
-    """The numbers of a figure as CSV, one row a point or cell; columns are named after the axes."""
+    """The numbers of a figure as CSV, one row per point or cell; columns are named after the axes."""
     drawn = [trace for trace in what.data if trace.visible is not False and trace.meta != "decoration"]
     rows = [[_unescape(trace.name), *row] for trace in drawn for row in _rows(trace)]
     columns = ["series", _axis(what, "x"), _axis(what, "y"), "value", "text"]

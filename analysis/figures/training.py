@@ -1,4 +1,4 @@
-"""A training as it goes: the losses, the rate, and the attention that the virtual tokens draw as they learn."""
+"""Figures of a training: losses, learning rate, and the attention that the virtual tokens draw as they learn."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,11 +9,11 @@ import plotly.graph_objects as go
 from analysis.figures.style import COLORS, SEQUENTIAL, escape, figure, text_label
 from core.runs.status import Steps
 
-POINTS = 600  # drawn of a line; more cannot be told apart on a screen
+MAX_POINTS = 600  # per line; more cannot be distinguished on a screen
 
 
 def loss_curves(steps: Steps, name: str, total: int = 0) -> go.Figure:
-    """Training loss of each update with its running mean, and the validation loss, in nats a target token."""
+    """Training loss per update with its running mean, and the validation loss, in nats per target token."""
     at, loss, mean = _thin(steps.update, steps.loss, _running_mean(steps.loss))
     traces: list[Any] = [
         go.Scatter(x=at, y=loss, mode="lines", name="training", line={"color": COLORS["line"], "width": 1}, hoverinfo="skip"),
@@ -30,7 +30,7 @@ def loss_curves(steps: Steps, name: str, total: int = 0) -> go.Figure:
     return figure(
         traces,
         f"Loss of {escape(name)}",
-        f"nats a target token; {len(steps.update):,} updates, {sum(steps.rows):,} pairs read",
+        f"nats per target token; {len(steps.update):,} updates, {sum(steps.rows):,} pairs read",
         xaxis={"title": {"text": "update"}, "range": [0, width * 1.32]},
         yaxis={"title": {"text": "loss"}, "rangemode": "normal"},
         annotations=notes,
@@ -39,7 +39,7 @@ def loss_curves(steps: Steps, name: str, total: int = 0) -> go.Figure:
 
 
 def learning_rate_curve(steps: Steps, name: str, total: int = 0) -> go.Figure:
-    """The learning rate of each update."""
+    """The learning rate per update."""
     at, rate = _thin(steps.update, steps.rate)
     width = max(total, at[-1] if at else 1)
     return figure(
@@ -52,22 +52,22 @@ def learning_rate_curve(steps: Steps, name: str, total: int = 0) -> go.Figure:
     )
 
 
-def mass_over_training(looks: Sequence[Mapping[str, Any]], name: str) -> go.Figure | None:
-    """The share of the attention on the virtual tokens, layer by layer, at each look; None where no look has it."""
-    seen = [look for look in looks if isinstance(look.get("mass"), list) and look["mass"]]
-    if not seen:
+def mass_over_training(samples: Sequence[Mapping[str, Any]], name: str) -> go.Figure | None:
+    """The share of attention on the virtual tokens, by layer, in each sample of a training; None if no sample has it."""
+    sampled = [sample for sample in samples if isinstance(sample.get("mass"), list) and sample["mass"]]
+    if not sampled:
         return None
-    layers, named = min(len(look["mass"]) for look in seen), seen[-1].get("layers")
+    layers, named = min(len(sample["mass"]) for sample in sampled), sampled[-1].get("layers")
     names = named if isinstance(named, list) and len(named) == layers else [f"layer {layer + 1}" for layer in range(layers)]
-    cells = [[100 * look["mass"][layer] for look in seen] for layer in range(layers)]
+    cells = [[100 * sample["mass"][layer] for sample in sampled] for layer in range(layers)]
     heat = go.Heatmap(
         z=cells,
-        x=[str(look["update"]) for look in seen],
+        x=[str(sample["update"]) for sample in sampled],
         y=[escape(str(one)) for one in names],
         colorscale=SEQUENTIAL,
         zmin=0,
         zmax=100,
-        texttemplate="%{z:.0f}" if len(seen) <= 12 else None,
+        texttemplate="%{z:.0f}" if len(sampled) <= 12 else None,
         hovertemplate="update %{x}, %{y}: %{z:.1f} %<extra></extra>",
         showscale=False,
     )
@@ -81,13 +81,13 @@ def mass_over_training(looks: Sequence[Mapping[str, Any]], name: str) -> go.Figu
 
 
 def _running_mean(values: Sequence[float]) -> list[float]:
-    """Over the last 2 to 50 updates, more of them the longer the line is."""
+    """The mean of the last 2 to 50 updates, a tenth of the line."""
     window = min(50, max(2, len(values) // 10))
     return pd.Series(values, dtype=float).rolling(window, min_periods=1).mean().tolist()
 
 
 def _thin(*columns: Sequence[Any]) -> list[list[Any]]:
-    step = max(1, len(columns[0]) // POINTS)
+    step = max(1, len(columns[0]) // MAX_POINTS)
     kept = [list(column[::step]) for column in columns]
     if columns[0] and (len(columns[0]) - 1) % step:
         kept = [some + [column[-1]] for some, column in zip(kept, columns, strict=True)]

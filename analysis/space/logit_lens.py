@@ -1,10 +1,10 @@
-"""What a virtual token writes: the words that its value pushes up and down, read off the model's own output (a logit lens).
+"""A logit lens on virtual tokens: the words whose logits a virtual token's value raises and lowers.
 
-A head that attends to a virtual token adds the token's value, times its attention, to the text's own vectors, through the
-layer's output projection. Read at once through the final norm and the unembedding, that gives one number a word. Later
-layers can change everything; the lens shows what is written, not what becomes of it.
+A head that attends to a virtual token adds the token's value, times its attention, to the residual stream, through the
+layer's output projection. The final norm and the unembedding turn that into one logit per word. Later layers can still
+change everything: the lens shows what is written, not what becomes of it.
 
-BART has no final norm: there what is written is read as it is. What its encoder writes feeds no unembedding, so it has no lens.
+BART has no final norm, so the lens leaves it out. Its encoder feeds no unembedding, so it has no lens.
 """
 
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ from core.prefix.prefix import Prefix
 
 @dataclass(frozen=True, eq=False)
 class LogitLensSpace:
-    """The lens at one layer. `mean`, `std`: (d,), of the words' values there, for random controls; d as in `space`."""
+    """The lens at one layer. `mean`, `std`: (d,), of the words' values there, for random controls; d as in `Space`."""
 
     layer: int
     head: int | None
@@ -40,13 +40,13 @@ class LogitLensSpace:
     site: str = SITE
 
     def vectors_of(self, prefix: Prefix) -> Tensor:
-        """A prefix's values at the layer: (P, d). WrongBackbone where it belongs to another model."""
+        """A prefix's values at the layer: (P, d). Raises WrongBackbone if it belongs to another model."""
         return prefix_vectors(prefix, VALUES, self.layer, self.head, self.fingerprint, self.site)
 
     @torch.no_grad()
     def scores(self, vectors: Tensor) -> Tensor:
-        """Logits of every word, less their mean: (n, d) -> (n, words) fp32."""
-        read = self._written(vectors).to(self.backbone.device, self.backbone.dtype)
+        """Logits of every word, minus their mean: (n, d) -> (n, words) fp32."""
+        read = self._residual_update(vectors).to(self.backbone.device, self.backbone.dtype)
         unembedding = lens_parts(self.backbone, self.layer, self.site)[2]
         read = unembedding(read) - unembedding(torch.zeros_like(read[:1]))
         logits = read[:, : len(self.vocabulary)].float().cpu()
@@ -54,16 +54,16 @@ class LogitLensSpace:
 
     @cached_property
     def unit(self) -> Tensor:
-        """The words' rows of the unembedding, centred on their mean and of length 1: (words, width) fp32."""
+        """The words' rows of the unembedding, centered on their mean and of length 1: (words, width) fp32."""
         rows = self.backbone.model.get_output_embeddings().weight[: len(self.vocabulary)].detach().float().cpu()
         return F.normalize(rows - rows.mean(0), dim=-1)
 
     def normalize(self, vectors: Tensor) -> Tensor:
-        """Where what is written points, of length 1: (n, d) -> (n, width). Its product with a word's row is the logit."""
-        return F.normalize(self._written(vectors), dim=-1)
+        """The directions that are written, of length 1: (n, d) -> (n, width). The product with a word's row is its logit."""
+        return F.normalize(self._residual_update(vectors), dim=-1)
 
     @torch.no_grad()
-    def _written(self, vectors: Tensor) -> Tensor:
+    def _residual_update(self, vectors: Tensor) -> Tensor:
         """Values through the output projection and the final norm, without their biases: (n, d) -> (n, width) fp32."""
         spec = self.backbone.spec
         values = torch.zeros(len(vectors), spec.kv_heads, spec.head_dim)
@@ -72,20 +72,20 @@ class LogitLensSpace:
         heads = values.repeat_interleave(spec.heads // spec.kv_heads, 1)  # (n, heads, head_dim)
         read = heads.flatten(1).to(self.backbone.device, self.backbone.dtype)
         for part in lens_parts(self.backbone, self.layer, self.site)[:2]:
-            read = part(read) - part(torch.zeros_like(read[:1]))  # less what it adds whatever comes in: its bias
+            read = part(read) - part(torch.zeros_like(read[:1]))  # minus its output for zeros, which is its bias
         return read.float().cpu()
 
 
 def logit_lens_space(backbone: Backbone, values: VocabularyKV, head: int | None = None) -> LogitLensSpace:
-    """The lens at the layer of a table of values; `head` of keys and values, from 0, or all.
+    """The lens at the layer of the vocabulary's values; `head` of keys and values, from 0, or all.
 
-    Raises NotSupported where the model's modules for it are not found, and names them.
+    Raises NotSupported, naming the module, if one that the lens needs is not found.
     """
     if values.kind != VALUES or values.fingerprint != backbone.spec.fingerprint:
         raise BadInput(
             f"The lens needs the table of values of {backbone.spec.name}; given: {values.kind} of {values.fingerprint}."
         )
-    _, norm, _ = lens_parts(backbone, values.layer, values.site)  # where it does not fit, say so now
+    _, norm, _ = lens_parts(backbone, values.layer, values.site)  # raises early if the model has no lens
     base = vocabulary_space(values, head)
     spec = backbone.spec
     group = f" (kept once for {spec.heads // spec.kv_heads} heads)" if spec.kv_heads < spec.heads else ""
@@ -96,8 +96,8 @@ def logit_lens_space(backbone: Backbone, values: VocabularyKV, head: int | None 
     recipe = (
         f"What a virtual token writes at layer {values.layer + 1}{SITE_PHRASES[values.site]}, as if {which} to it alone: "
         f"its value through the layer's output projection{',' if 'norm and' in through else ' and'} {through}. "
-        "Logits, less their mean over the vocabulary; later layers are left out. A map sets the directions that are written "
-        "beside the words' rows of the unembedding, centred on their mean."
+        "Logits, minus their mean over the vocabulary; later layers are left out. A map sets the directions that are written "
+        "beside the words' rows of the unembedding, centered on their mean."
     )
     return LogitLensSpace(
         values.layer, head, base.mean, base.std, values.vocabulary, values.fingerprint, recipe, backbone, site=values.site
@@ -105,7 +105,7 @@ def logit_lens_space(backbone: Backbone, values: VocabularyKV, head: int | None 
 
 
 def lens_parts(backbone: Backbone, layer: int, site: str = SITE) -> tuple[nn.Module, nn.Module, nn.Module]:
-    """Output projection, final norm (the identity in BART) and unembedding; NotSupported names the one that is not found."""
+    """Output projection, final norm (the identity in BART) and unembedding; NotSupported names one that is not found."""
     if site == "encoder":
         raise NotSupported(
             "What an encoder's virtual tokens write feeds no unembedding. Choose the decoder, or the cross-attention."

@@ -1,7 +1,7 @@
-"""Virtual tokens of one or several runs among words, at one place: what the table, the map and the page show together.
+"""The virtual tokens of one or several runs among words, in one space: the data of the table, the map and the page.
 
-`open_space` (or `open_parts`, with progress) makes the space, `scene` sets the runs into it. Both are computed once
-and then drawn in several ways (analysis/figures/space.py).
+`open_space` (or `iter_open_space`, with progress) builds the space, `analyze` compares the runs with it. Both are computed
+once and drawn in several ways (analysis/figures/space.py).
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -26,19 +26,18 @@ from core.runs.store import Run
 
 LOGIT_LENS = "writes"
 SPACES = (KEYS, VALUES, LOGIT_LENS, EMBEDDINGS)
-RANKS = 10  # words a virtual token, in the table and on the map
-PATH_POINTS = 1200  # that a map has room for
-Z_THRESHOLD = 2.0  # a z-score above it is worth a look
-SAME_RATIO = 0.005  # of their length: vectors no further apart are the same, kept in fp16 and in fp32
+RANKS = 10  # words per virtual token, in the table and on the map
+PATH_POINTS = 1200  # a map has room for
+Z_THRESHOLD = 2.0  # a z-score above it is worth attention
+SAME_RATIO = 0.005  # of their norm: vectors this close are the same, stored in fp16 and in fp32
 AnySpace = Space | LogitLensSpace
 
 
 @dataclass(frozen=True, eq=False)
 class RunVectors:
-    """A run to set among words: its prefix, its `path` [(update, prefix)] from the beginning on, where it was kept.
+    """A run to compare with words: its prefix, and its `path` [(update, prefix)] through training, if stored.
 
-    `embeddings`: (P, width), the vectors that stand for the virtual tokens at the model's input, where it has such, and
-    `embedded`, their path.
+    `embeddings`: (P, width), the virtual tokens as vectors at the model's input, if they have such; `embedded`: their path.
     """
 
     run: str
@@ -68,7 +67,7 @@ class NeighborAnalysis:
 
     @property
     def title(self) -> str:
-        """The space in a few words."""
+        """The name of the space."""
         if self.space.layer is None:
             return "Input embeddings"
         name = "What is written" if self.space.kind == LOGIT_LENS else self.space.kind.capitalize()
@@ -77,36 +76,36 @@ class NeighborAnalysis:
 
     @property
     def recipe(self) -> str:
-        """The space and the controls, in words."""
+        """How the space and the controls were computed."""
         return describe_controls(self.space, self.random, next(iter(self.initial.values()), None))
 
     def search(self, word: str) -> list[Neighbor]:
-        """The virtual tokens of all runs near a word, best first. BadInput where no token is the word."""
-        found = [
+        """The virtual tokens of all runs nearest to a word, best first. Raises BadInput if no token is the word."""
+        neighbors = [
             one
             for each in self.runs
             for one in search(self.space, each.vectors, word, self.random, self.initial.get(each.run), each.run)
         ]
-        return sorted(found, key=lambda neighbour: -neighbour.score)
+        return sorted(neighbors, key=lambda neighbour: -neighbour.score)
 
     def verdict(self, run: str) -> str:
-        """How much to believe of a run's first words, in a sentence."""
+        """Say in a sentence how much to believe of a run's nearest words."""
         first = [one for one in self.nearest if one.run == run and one.rank == 1]
         clear = sum((one.z_random or 0) > Z_THRESHOLD for one in first)
         does = "push their first word further up" if self.space.kind == LOGIT_LENS else "lie nearer to their first word"
-        told = f"{clear} of {len(first)} virtual tokens of {run} {does} than random vectors do (z above {Z_THRESHOLD:g})"
-        began = [one.z_initial for one in first if one.z_initial is not None]
-        if not began:
-            return f"{told}."
-        return f"{told}, and {sum(z > Z_THRESHOLD for z in began)} than its own tokens did before training."
+        verdict = f"{clear} of {len(first)} virtual tokens of {run} {does} than random vectors do (z above {Z_THRESHOLD:g})"
+        initial = [one.z_initial for one in first if one.z_initial is not None]
+        if not initial:
+            return f"{verdict}."
+        return f"{verdict}, and {sum(z > Z_THRESHOLD for z in initial)} than its own tokens did before training."
 
 
 def run_vectors(loaded: LoadedRun, backbone: Backbone) -> RunVectors:
-    """A loaded run with its path. BadInput where the run has no virtual tokens, and says what it has instead."""
+    """A loaded run's vectors and path. Raises BadInput if the run has no virtual tokens, and says what it has instead."""
     if loaded.prefix is None:
         raise BadInput(
             f"{loaded.run.id} has no virtual tokens: its method ({loaded.run.method}) changes or adds weights, so there is "
-            "nothing to set among the words. Choose a run with a prefix, or type a text prefix."
+            "nothing to compare with words. Choose a run with a prefix, or type a text prefix."
         )
     run = loaded.run
     path, embedded = prefix_trajectory(run, backbone), embedding_trajectory(run, backbone)
@@ -114,7 +113,7 @@ def run_vectors(loaded: LoadedRun, backbone: Backbone) -> RunVectors:
 
 
 def _embeddings_of(run: Run, backbone: Backbone) -> Tensor | None:
-    """The vectors that a run's virtual tokens are at the model's input; None where it has keys and values only."""
+    """A run's virtual tokens as input embeddings; None if it has keys and values only."""
     info = method_info(run.method)
     if not info.at_input:
         return None
@@ -133,13 +132,13 @@ def open_space(
     progress: Callable[[int, int], None] | None = None,
     site: str = SITE,
 ) -> AnySpace:
-    """A space by its name ("keys", "values", "writes" or "embeddings"); layer and head from 0, head None for all; a site's."""
-    made: AnySpace | None = None
-    for made, done, total in iter_open_space(backbone, kind, layer, head, cache, site):  # noqa: B007 (the last one counts)
+    """Build a space by name ("keys", "values", "writes" or "embeddings"); layer and head from 0, head None for all."""
+    space: AnySpace | None = None
+    for space, done, total in iter_open_space(backbone, kind, layer, head, cache, site):  # noqa: B007 (the last one counts)
         if progress is not None:
             progress(done, total)
-    assert made is not None
-    return made
+    assert space is not None
+    return space
 
 
 def iter_open_space(
@@ -150,18 +149,18 @@ def iter_open_space(
     cache: TensorCache | None = None,
     site: str = SITE,
 ) -> Iterator[tuple[AnySpace | None, int, int]]:
-    """(None, words done, words in all) while the words are computed, then (space, all, all).
+    """Yield (None, words done, words in total) while the words are computed, then (space, total, total).
 
-    Raises BadInput where there is no such space, layer or head, NotSupported where the model does not fit.
+    Raises BadInput for an unknown space, layer or head, and NotSupported for a model that has no such space.
     """
     if kind not in SPACES:
         raise BadInput(f"There is no space of {kind!r}. Choose one of: {', '.join(SPACES)}.")
     if kind == EMBEDDINGS:
-        found = embedding_space(backbone)
-        yield found, len(found.vocabulary), len(found.vocabulary)
+        embeddings = embedding_space(backbone)
+        yield embeddings, len(embeddings.vocabulary), len(embeddings.vocabulary)
         return
-    for made, done, total in iter_vocabulary_kv(backbone, kind if kind in KINDS else VALUES, layer, cache, site):
-        yield None if made is None else _build_space(backbone, kind, made, head), done, total
+    for words, done, total in iter_vocabulary_kv(backbone, kind if kind in KINDS else VALUES, layer, cache, site):
+        yield None if words is None else _build_space(backbone, kind, words, head), done, total
 
 
 def _build_space(backbone: Backbone, kind: str, words: VocabularyKV, head: int | None) -> AnySpace:
@@ -169,7 +168,7 @@ def _build_space(backbone: Backbone, kind: str, words: VocabularyKV, head: int |
 
 
 def analyze(
-    found: AnySpace,
+    space: AnySpace,
     runs: Sequence[RunVectors],
     k: int = RANKS,
     whole: bool = False,
@@ -177,33 +176,33 @@ def analyze(
     seed: int = 0,
     random: Control | None = None,
 ) -> NeighborAnalysis:
-    """Set runs into a space: their first k words with controls, and the points of a map.
+    """Compare runs with the words of a space: their k nearest words with controls, and the points of a map.
 
-    `whole`: whole words only; `random`: a control of this space that was measured before. Raises BadInput where a run has
-    no place in the space, WrongBackbone where it belongs to another model.
+    `whole`: whole words only; `random`: an earlier control of this space, to reuse. Raises BadInput if a run has no vectors
+    in the space, WrongBackbone if it belongs to another model.
     """
-    placed = tuple(_place_run(found, one, len(runs)) for one in runs)
-    random = random or random_control(found, k, seed=seed, whole=whole)
-    initial = {one.run: initial_control(found, one.path[0][1], k, whole) for one in placed if one.path}
-    near, far, began = [], [], []
+    placed = tuple(_place_run(space, one, len(runs)) for one in runs)
+    random = random or random_control(space, k, seed=seed, whole=whole)
+    initial = {one.run: initial_control(space, one.path[0][1], k, whole) for one in placed if one.path}
+    near, far, initial_words = [], [], []
     for one in placed:
         held = (random, initial.get(one.run))
-        near += nearest(found, one.vectors, k, *held, whole=whole, run=one.run)
+        near += nearest(space, one.vectors, k, *held, whole=whole, run=one.run)
         if one.path:
-            began += nearest(found, one.path[0][1], 1, whole=whole, run=one.run)
-        if found.kind == LOGIT_LENS:
-            far += nearest(found, one.vectors, k, *held, down=True, whole=whole, run=one.run)
-    cloud = build_cloud(found, placed, k, sample, seed, whole)
-    return NeighborAnalysis(found, placed, random, initial, near, far, began, cloud, whole)
+            initial_words += nearest(space, one.path[0][1], 1, whole=whole, run=one.run)
+        if space.kind == LOGIT_LENS:
+            far += nearest(space, one.vectors, k, *held, down=True, whole=whole, run=one.run)
+    cloud = build_cloud(space, placed, k, sample, seed, whole)
+    return NeighborAnalysis(space, placed, random, initial, near, far, initial_words, cloud, whole)
 
 
-def _place_run(found: AnySpace, one: RunVectors, runs: int) -> PlacedRun:
-    """A run's vectors in a space, and its path, of which no more is kept than a map has room for; the end comes once."""
-    if found.kind == EMBEDDINGS:
+def _place_run(space: AnySpace, one: RunVectors, runs: int) -> PlacedRun:
+    """A run's vectors in a space, and its path, thinned to what a map has room for and without a second copy of its end."""
+    if space.kind == EMBEDDINGS:
         vectors, path = _input_vectors(one), list(one.embedded)
     else:
-        vectors = found.vectors_of(one.prefix)
-        path = [(update, found.vectors_of(prefix)) for update, prefix in one.path]
+        vectors = space.vectors_of(one.prefix)
+        path = [(update, space.vectors_of(prefix)) for update, prefix in one.path]
     if path and (path[-1][1] - vectors).norm() < SAME_RATIO * vectors.norm():
         path.pop()
     room = max(1, PATH_POINTS // (runs * len(vectors)))

@@ -1,9 +1,9 @@
-"""The words nearest to each virtual token, with controls that say how much to believe.
+"""The words nearest to each virtual token, with controls that show how much to believe.
 
-Two controls stand beside every score. Random vectors (Gaussian, with the mean and variance of the words' table) and the
-run's own tokens before training are measured in the same way, rank for rank: the nearest of thousands of words is always
-rather near, so a first-ranked word is held against first-ranked words. A z-score near 0 says: a vector that means nothing
-does as well.
+Every score is compared with two controls: random vectors (Gaussian, with the mean and variance of the words' vectors) and
+the run's own tokens before training. Both are scored in the same way, rank for rank: the nearest of thousands of words is
+always rather near, so a first-ranked word is compared with first-ranked words. A z-score near 0 means that a meaningless
+vector does as well.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,12 +16,12 @@ from torch import Tensor
 from analysis.space.vocabulary import Vocabulary
 from core.errors import BadInput
 
-MIN_SPREAD = 1e-4  # a spread of scores below this is rounding: vectors that are words themselves all score 1
+MIN_SPREAD = 1e-4  # a smaller spread of scores is rounding: vectors that are words themselves all score 1
 RANDOM_VECTORS = 200  # random vectors
-CHUNK = 64  # vectors scored together: (64, words) fp32
+CHUNK = 64  # vectors scored at a time: (64, words) fp32
 WARNING = (
-    "Nearest words are no translation: prefixes that work equally well can lie near arbitrary, even contradictory words "
-    "(Khashabi et al. 2022). A score that vectors without a meaning reach as well (z near 0, or below) says nothing."
+    "Nearest words are not a translation: prefixes that work equally well can lie near arbitrary, even contradictory words "
+    "(Khashabi et al. 2022). A score that meaningless vectors reach as well (z near 0, or below) says nothing."
 )
 
 
@@ -46,9 +46,9 @@ class ScoredSpace(Protocol):
 
 @dataclass(frozen=True)
 class Neighbor:
-    """A word beside a virtual token. `token`: from 0; `rank`: 1 is the nearest (or the most pushed down).
+    """A word near a virtual token. `token`: from 0; `rank`: 1 is the nearest (or the most pushed down).
 
-    `z_random`, `z_initial`: how many standard deviations the score lies above the controls'; None where the control is
+    `z_random`, `z_initial`: how many standard deviations the score lies above the controls'; None if the control is
     absent or has fewer than 3 vectors. `before`: the score of the same word with the same virtual token before training.
     """
 
@@ -71,10 +71,10 @@ class Neighbor:
 
 @dataclass(frozen=True, eq=False)
 class Control:
-    """Scores of n vectors that stand for nothing. Each of `top`, `bottom`: (2, ranks), `words`: (2, words); mean and std.
+    """Scores of n control vectors. Each of `top`, `bottom`: (2, ranks), `words`: (2, words); mean and std.
 
-    `top` and `bottom` are of the first-ranked, second-ranked … word from the top and from the bottom; `whole`: whether they
-    were ranked among the whole words only. `vectors`: (n, d), those that were measured.
+    `top` and `bottom` are of the first-ranked, second-ranked … word from the top and from the bottom; `whole`: whether only
+    whole words were ranked. `vectors`: (n, d), the controls themselves.
     """
 
     n: int
@@ -87,24 +87,24 @@ class Control:
 
 
 def random_control(space: ScoredSpace, k: int = 10, n: int = RANDOM_VECTORS, seed: int = 0, whole: bool = False) -> Control:
-    """Random vectors for the first k ranks. Depends on the space alone: worth keeping while it is looked at."""
+    """Random vectors for the first k ranks. Depends on the space alone, so it can be reused for all runs."""
     recipe = f"{n} random vectors, each number Gaussian with the mean and variance of the words' own (seed {seed})"
     return measure_control(space, random_vectors(space, n, seed), recipe, k, whole)
 
 
 def random_vectors(space: ScoredSpace, n: int = RANDOM_VECTORS, seed: int = 0) -> Tensor:
-    """(n, d), Gaussian with the table's mean and variance in every dimension."""
+    """(n, d), Gaussian with the words' mean and variance in every dimension."""
     generator = torch.Generator().manual_seed(seed)
     return space.mean + space.std * torch.randn(n, len(space.mean), generator=generator)
 
 
 def initial_control(space: ScoredSpace, vectors: Tensor, k: int = 10, whole: bool = False) -> Control:
-    """A run's virtual tokens before training (history step 0), (P, d), for the first k ranks."""
+    """A run's virtual tokens before training (update 0), (P, d), for the first k ranks."""
     return measure_control(space, vectors, f"the run's {len(vectors)} virtual tokens before training", k, whole)
 
 
 def measure_control(space: ScoredSpace, vectors: Tensor, recipe: str, k: int = 10, whole: bool = False) -> Control:
-    """Measure vectors (n, d) that others are to be held against."""
+    """Score control vectors (n, d) for the first k ranks."""
     among, near, far = _ranked_ids(space, whole), [], []
     k, sums = min(k, len(among)), torch.zeros(2, len(space.vocabulary), dtype=torch.float64)
     for _, scores in _iter_scores(space, vectors):
@@ -126,10 +126,10 @@ def nearest(
     whole: bool = False,
     run: str = "",
 ) -> list[Neighbor]:
-    """The k best words of every virtual token, (P, d), token by token.
+    """The k nearest words of every virtual token, (P, d), token by token.
 
-    `down`: the k worst instead (what a token pushes down); `whole`: ranked among the whole words only. Raises BadInput
-    where a control was measured otherwise, or there is no whole word.
+    `down`: the k last words instead (those that a token pushes down); `whole`: rank whole words only. Raises BadInput if a
+    control was measured with other settings, or if there is no whole word.
     """
     among = _ranked_ids(space, whole)
     k = min(k, len(among))
@@ -150,10 +150,10 @@ def nearest(
 def search(
     space: ScoredSpace, vectors: Tensor, word: str, random: Control | None = None, initial: Control | None = None, run: str = ""
 ) -> list[Neighbor]:
-    """The virtual tokens, (P, d), near a word, best first: a row for each of them and each token that is the word.
+    """The virtual tokens, (P, d), nearest to a word, best first: a row for each of them and each token that is the word.
 
-    Ranks are among all words, and the z-scores hold the word against itself: its scores with the control's vectors.
-    Raises BadInput where no token is the word.
+    Ranks are among all words; z-scores compare with the same word's scores for the control vectors. Raises BadInput if no
+    token is the word.
     """
     ids, before, found = space.vocabulary.find(word), _initial_scores(space, vectors, initial), []
     for start, scores in _iter_scores(space, vectors):
@@ -167,22 +167,21 @@ def search(
 
 
 def neighbor_rows(space: ScoredSpace, found: Sequence[Neighbor]) -> list[dict[str, str | int | float | bool | None]]:
-    """For a table or a CSV file; the score's column has the name of what it is, "cosine" or "logit"."""
-    made = []
+    """Rows for a table or a CSV file; the score's column is named "cosine" or "logit"."""
+    table = []
     for neighbour in found:
         values = asdict(neighbour) | {"token": neighbour.label}
-        made.append({(space.measure if name == "score" else name): value for name, value in values.items()})
-    return made
+        table.append({(space.measure if name == "score" else name): value for name, value in values.items()})
+    return table
 
 
 def describe_controls(space: ScoredSpace, random: Control | None = None, initial: Control | None = None) -> str:
-    """The space and the controls of `nearest` in words."""
-    held = [f"{name}: {made.recipe}" for name, made in (("z_random", random), ("z_initial", initial)) if made is not None]
-    if not held:
+    """Describe the space and the controls of `nearest`."""
+    controls = [f"{name}: {held.recipe}" for name, held in (("z_random", random), ("z_initial", initial)) if held is not None]
+    if not controls:
         return space.recipe
-    return (
-        f"{space.recipe} z-scores: standard deviations above the mean of a control's scores at the same rank ({'; '.join(held)})."
-    )
+    how = "standard deviations above the mean of a control's scores at the same rank"
+    return f"{space.recipe} z-scores: {how} ({'; '.join(controls)})."
 
 
 def _neighbor(space: ScoredSpace, run, token, rank, word, score, z_random, z_initial, before) -> Neighbor:
@@ -199,24 +198,24 @@ def _ranked_ids(space: ScoredSpace, whole: bool) -> Tensor:
 
 
 def _iter_scores(space: ScoredSpace, vectors: Tensor) -> Iterator[tuple[int, Tensor]]:
-    """(place of the first one, scores (chunk, words)) for CHUNK vectors at a time."""
+    """Yield (index of the first vector, scores (chunk, words)) for CHUNK vectors at a time."""
     for start in range(0, len(vectors), CHUNK):
         yield start, space.scores(vectors[start : start + CHUNK])
 
 
 def _initial_scores(space: ScoredSpace, vectors: Tensor, initial: Control | None) -> Tensor | None:
-    """Scores of the tokens before training, (P, words), where each token has its own beginning."""
+    """Scores of the tokens before training, (P, words), or None unless they correspond one to one."""
     return space.scores(initial.vectors) if initial is not None and initial.vectors.shape == vectors.shape else None
 
 
 def _mean_and_std(parts: list[Tensor]) -> Tensor:
-    """Mean and standard deviation of each rank: (2, ranks). The latter is 0 for one vector."""
+    """Mean and standard deviation for each rank: (2, ranks). The latter is 0 for one vector."""
     whole = torch.cat(parts)
     return torch.stack([whole.mean(0), whole.std(0) if len(whole) > 1 else torch.zeros(whole.shape[1])])
 
 
 def _z_scores(values: Tensor, held: Control, moments: Tensor) -> list[float | None]:
-    """Standard deviations above a control, one a value; None where the control's scores are level up to rounding."""
+    """Standard deviations above a control for each value; None if the control's scores differ by rounding only."""
     spread = moments[1, : len(values)]
     z = (values - moments[0, : len(values)]) / spread
     return [one if held.n >= 3 and size > MIN_SPREAD else None for one, size in zip(z.tolist(), spread.tolist(), strict=True)]

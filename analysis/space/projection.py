@@ -1,7 +1,7 @@
-"""Maps: virtual tokens among words, in two dimensions. PCA is there at once; UMAP takes seconds and is kept on disk.
+"""Two-dimensional maps of virtual tokens among words. PCA is immediate; UMAP takes seconds and is cached on disk.
 
-Both see the points as the space places them (centred, of length 1), so that near on the map stands for near by cosine,
-as far as two dimensions can show it.
+Both project normalized vectors (centered, of length 1), so that nearness on the map stands for cosine similarity, as far
+as two dimensions can show it.
 """
 
 import hashlib
@@ -27,13 +27,13 @@ from analysis.tensor_cache import TensorCache
 from core.errors import BadInput, NotSupported
 
 PREFIX, PATH, NEAR, SAMPLE = "prefix", "path", "near", "sample"  # kinds of points
-MIN_POINTS = 5  # points that make a map
-POLL_SECONDS = 0.2  # seconds between two looks at whether a map is still wanted
+MIN_POINTS = 5  # a map needs
+POLL_SECONDS = 0.2  # between two checks whether a map is still wanted
 _umap_lock = threading.Lock()  # one UMAP at a time: each takes a core and half a gigabyte
 
 
 class MappableSpace(Protocol):
-    """A space that words and virtual tokens have a place in: `Space` or `LogitLensSpace`."""
+    """A space with vectors of words and virtual tokens: `Space` or `LogitLensSpace`."""
 
     @property
     def vocabulary(self) -> Vocabulary: ...
@@ -53,7 +53,7 @@ class MappableSpace(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class PlacedRun:
-    """A run's virtual tokens, (P, d) in a space, and where they were: `path`, (update, (P, d)) from its beginning on."""
+    """A run's virtual tokens in a space, (P, d), and their `path` through training: (update, (P, d)) from the start on."""
 
     run: str
     vectors: Tensor
@@ -62,7 +62,7 @@ class PlacedRun:
 
 @dataclass(frozen=True)
 class Point:
-    """One point. `number`: the virtual token, from 0, or the word's id; `update`: where on its path, None where it ended."""
+    """One point. `number`: the virtual token, from 0, or the word's id; `update`: on its path, None after training."""
 
     kind: str
     label: str
@@ -83,13 +83,13 @@ class PointCloud:
     recipe: str
 
     def count(self, kind: str) -> int:
-        """How many points are of a kind."""
+        """The number of points of a kind."""
         return sum(point.kind == kind for point in self.points)
 
 
 @dataclass(frozen=True, eq=False)
 class Projection:
-    """A map. `xy`: (N, 2); `explained`: the share of the variance on each axis, for PCA; `parameters` as they were used."""
+    """A map. `xy`: (N, 2); `explained`: for PCA, the share of variance on each axis; `parameters`: those used."""
 
     cloud: PointCloud
     xy: np.ndarray
@@ -99,17 +99,17 @@ class Projection:
 
     @property
     def caption(self) -> str:
-        """Everything that made the map, in words."""
+        """How the map was computed."""
         cloud = self.cloud
-        told = {PREFIX: "virtual tokens", PATH: "on their path", NEAR: "nearest words"}
-        shown = [f"{cloud.count(kind):,} {name}" for kind, name in told.items() if cloud.count(kind)]
-        shown.append(f"{cloud.sampled:,} sampled from {cloud.words:,} words (seed {cloud.seed})")
+        names = {PREFIX: "virtual tokens", PATH: "on their path", NEAR: "nearest words"}
+        counts = [f"{cloud.count(kind):,} {name}" for kind, name in names.items() if cloud.count(kind)]
+        counts.append(f"{cloud.sampled:,} sampled from {cloud.words:,} words (seed {cloud.seed})")
         settings = ", ".join(f"{name} {value}" for name, value in self.parameters.items())
         kept = f"; the axes keep {self.explained[0]:.1%} and {self.explained[1]:.1%} of the variance" if self.explained else ""
-        return f"{self.method} ({settings}) of {len(cloud.points):,} points: {', '.join(shown)}{kept}."
+        return f"{self.method} ({settings}) of {len(cloud.points):,} points: {', '.join(counts)}{kept}."
 
     def rows(self) -> list[dict[str, str | int | float | None]]:
-        """For a table or a CSV file."""
+        """Rows for a table or a CSV file."""
         places = self.xy.tolist()
         return [asdict(point) | {"x": x, "y": y} for point, (x, y) in zip(self.cloud.points, places, strict=True)]
 
@@ -117,14 +117,13 @@ class Projection:
 def build_cloud(
     space: MappableSpace, placed: Sequence[PlacedRun], near: int = 5, sample: int = 2000, seed: int = 0, whole: bool = False
 ) -> PointCloud:
-    """The points of a map: every run's virtual tokens, their paths, the nearest words of either end, and other words at random.
+    """Collect the points of a map: all runs' virtual tokens, their paths, their nearest words, and a random sample of words.
 
-    `near`: how many words a virtual token, where it ended and where it began; a word is one point however many it is near to.
-    `whole`: those are the nearest whole words. The sample depends on the seed and the vocabulary alone, but for words that
-    are near ones already.
+    `near`: nearest words per virtual token, after and before training; a word near several is one point. `whole`: whole
+    words only. The sample depends on the seed and the vocabulary alone, except that nearest words are not repeated.
     """
     points, parts = [], []
-    closest: dict[int, None] = {}  # in order of appearance
+    closest: dict[int, None] = {}  # an ordered set
     among = space.vocabulary.whole_ids if whole else torch.arange(len(space.vocabulary))
     for one in placed:
         points += [Point(PREFIX, f"P{i + 1}", i, one.run) for i in range(len(one.vectors))]
@@ -157,20 +156,20 @@ def pca(cloud: PointCloud) -> Projection:
 
 def umap(
     cloud: PointCloud,
-    neighbours: int = 15,
+    neighbors: int = 15,
     min_dist: float = 0.1,
     seed: int = 0,
     cache: TensorCache | None = None,
     cancel: Callable[[], bool] | None = None,
 ) -> Projection | None:
-    """UMAP by cosine, kept on disk: the same points and parameters give the same map at once. Otherwise seconds to minutes.
+    """Project with UMAP by cosine: seconds to minutes, or at once if the same points and parameters are cached on disk.
 
-    None where `cancel` said, before it was ready, that it is no longer wanted.
+    Returns None if `cancel` returned true before the map was ready.
     """
     _check_size(cloud)
     parameters: dict[str, str | int | float] = {
         "metric": "cosine",
-        "neighbours": min(neighbours, len(cloud.points) - 1),
+        "neighbors": min(neighbors, len(cloud.points) - 1),
         "min_dist": min_dist,
         "seed": seed,
         "umap-learn": version("umap-learn"),
@@ -190,34 +189,34 @@ def umap(
 
 
 def _run_umap(vectors: np.ndarray, parameters: dict, cancel: Callable[[], bool] | None = None) -> np.ndarray | None:
-    """(N, d) -> (N, 2) fp32, in a process of its own: its import and compilation would stop everything else for seconds."""
+    """(N, d) -> (N, 2) fp32, in a separate process: its import and compilation would block everything else for seconds."""
     root = str(Path(__file__).parents[2])
     command = [sys.executable, "-m", "analysis.space.umap_worker", json.dumps(parameters)]
-    with _umap_lock, tempfile.TemporaryFile() as given:  # a file: a pipe would have to be fed while the process starts
+    with _umap_lock, tempfile.TemporaryFile() as stdin:  # a file: a pipe would have to be fed while the process starts
         if cancel is not None and cancel():
             return None
-        np.save(given, vectors)
-        given.seek(0)
+        np.save(stdin, vectors)
+        stdin.seek(0)
         process = subprocess.Popen(
             command,
             cwd=root,
             env=os.environ | {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"},
-            stdin=given,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
-        done = _communicate(process, cancel)
-    if done is None:
+        streams = _communicate(process, cancel)
+    if streams is None:
         return None
-    out, said = done
+    out, err = streams
     if process.returncode:
-        last = said.decode(errors="replace").strip().splitlines()[-1:] or ["no reason given"]
+        last = err.decode(errors="replace").strip().splitlines()[-1:] or ["no reason given"]
         raise NotSupported(f"UMAP could not be computed here ({last[0][:200]}). PCA shows the same points.")
     return np.load(io.BytesIO(out))
 
 
 def _communicate(process: subprocess.Popen, cancel: Callable[[], bool] | None) -> tuple[bytes, bytes] | None:
-    """What a process writes and what it complains of; None, and the process ended, where it is no longer wanted."""
+    """The stdout and stderr of a process; kills it and returns None if `cancel` returns true."""
     try:
         while True:
             try:

@@ -1,7 +1,7 @@
-"""Spaces in which virtual tokens can be set beside words, each with its recipe in words.
+"""Spaces in which virtual tokens are compared with words, each with a description of how it was computed.
 
-Keys, values (vocabulary_kv.py) and embeddings are centred on the vocabulary's mean, since without that any two words look
-alike (cosines of 0.7 to 0.97). What a virtual token writes into the text's own vectors is in logit_lens.py.
+Keys, values (vocabulary_kv.py) and embeddings are centered on the vocabulary's mean, since without that any two words look
+alike (cosines of 0.7 to 0.97). What a virtual token adds to the residual stream is in logit_lens.py.
 """
 
 from dataclasses import dataclass
@@ -22,9 +22,9 @@ SITE_PHRASES = {"decoder": "", "encoder": " of the encoder", "cross": " of the c
 
 @dataclass(frozen=True, eq=False)
 class Space:
-    """Words as unit vectors after centring. `unit`: (words, d) fp32; `mean`, `std`: (d,), of the table before that.
+    """Words as centered unit vectors. `unit`: (words, d) fp32; `mean`, `std`: (d,), of the words before centering.
 
-    `head`: of keys and values, from 0; None where all heads are concatenated, or in the space of embeddings.
+    `head`: of keys and values, from 0; None if all heads are concatenated, and for embeddings.
     """
 
     kind: str
@@ -40,7 +40,7 @@ class Space:
     site: str = SITE
 
     def normalize(self, vectors: Tensor) -> Tensor:
-        """Vectors (n, d) as the words are: centred on the vocabulary's mean, then of length 1."""
+        """Center vectors (n, d) on the vocabulary's mean and scale them to length 1, as the words are."""
         return F.normalize(vectors.float().cpu() - self.mean, dim=-1)
 
     def scores(self, vectors: Tensor) -> Tensor:
@@ -48,7 +48,7 @@ class Space:
         return self.normalize(vectors) @ self.unit.T
 
     def vectors_of(self, prefix: Prefix) -> Tensor:
-        """A prefix's vectors in this space: (P, d). WrongBackbone where it belongs to another model."""
+        """A prefix's vectors in this space: (P, d). Raises WrongBackbone if it belongs to another model."""
         if self.layer is None:
             raise BadInput("A prefix holds keys and values, no embeddings. Choose the space of keys or of values at a layer.")
         return prefix_vectors(prefix, self.kind, self.layer, self.head, self.fingerprint, self.site)
@@ -61,31 +61,40 @@ def prefix_vectors(prefix: Prefix, kind: str, layer: int, head: int | None, fing
             f"This prefix belongs to {prefix.backbone} ({prefix.fingerprint}); the words are those of a model with fingerprint "
             f"{fingerprint}. Choose a run that was trained on the model that is loaded."
         )
-    kept = prefix.past[site][layer, KINDS.index(kind)].float().cpu()  # (kv_heads, P, head_dim)
-    return kept.transpose(0, 1).flatten(1) if head is None else kept[head]
+    vectors = prefix.past[site][layer, KINDS.index(kind)].float().cpu()  # (kv_heads, P, head_dim)
+    return vectors.transpose(0, 1).flatten(1) if head is None else vectors[head]
 
 
-def vocabulary_space(found: VocabularyKV, head: int | None = None) -> Space:
-    """A table as a space: of all heads concatenated, or of one head of keys and values, from 0."""
-    _, heads, dim = found.vectors.shape
+def vocabulary_space(words: VocabularyKV, head: int | None = None) -> Space:
+    """The space of a vocabulary's keys or values: of all heads concatenated, or of one head, from 0."""
+    _, heads, dim = words.vectors.shape
     if head is not None and not 0 <= head < heads:
         raise BadInput(f"There is no head {head} of keys and values: give 0 to {heads - 1}, counted from 0.")
-    vectors = found.vectors.flatten(1) if head is None else found.vectors[:, head]
+    vectors = words.vectors.flatten(1) if head is None else words.vectors[:, head]
     which = f"all {heads} heads, {heads * dim} numbers" if head is None else f"head {head + 1} of {heads}, {dim} numbers"
     recipe = (
-        f"{found.kind.capitalize()} of layer {found.layer + 1}{SITE_PHRASES[found.site]} ({which}): each virtual token's against "
-        f"{found.context} Both are centred on the mean of the vocabulary; nearness is the cosine."
+        f"{words.kind.capitalize()} of layer {words.layer + 1}{SITE_PHRASES[words.site]} ({which}): each virtual token's against "
+        f"{words.context} Both are centered on the mean of the vocabulary; nearness is the cosine."
     )
-    return Space(found.kind, found.layer, head, *_center(vectors), found.vocabulary, found.fingerprint, recipe, site=found.site)
+    return Space(
+        words.kind,
+        words.layer,
+        head,
+        *_center(vectors),
+        words.vocabulary,
+        words.fingerprint,
+        recipe,
+        site=words.site,
+    )
 
 
 def embedding_space(backbone: Backbone) -> Space:
-    """The input embeddings, for prompts that are trained as such: vectors (P, width)."""
+    """The space of input embeddings, for embedding-only prompts: vectors (P, width)."""
     words = vocabulary(backbone)
     weight = backbone.model.get_input_embeddings().weight[: len(words)].detach().cpu()
     recipe = (
         f"Input embeddings ({weight.shape[1]} numbers, no position added): each vector of the prompt against the embedding of "
-        f"each of {words.owner}'s {len(words):,} tokens. Both are centred on the mean of the vocabulary; nearness is the cosine."
+        f"each of {words.owner}'s {len(words):,} tokens. Both are centered on the mean of the vocabulary; nearness is the cosine."
     )
     return Space(EMBEDDINGS, None, None, *_center(weight), words, backbone.spec.fingerprint, recipe)
 

@@ -1,4 +1,4 @@
-"""The path of virtual tokens through their training, as the run kept it: in fp16, from update 0, how they began, to the last."""
+"""The trajectory of virtual tokens through training, as stored with a run: in fp16, from initialization to the last update."""
 
 from safetensors.torch import load_file
 from torch import Tensor

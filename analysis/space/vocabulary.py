@@ -1,4 +1,4 @@
-"""The words of a backbone: the text of every token, and which tokens are whole words."""
+"""The vocabulary of a backbone: the text of every token, and which tokens are whole words."""
 
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
@@ -14,7 +14,10 @@ _known: "WeakKeyDictionary[Backbone, Vocabulary]" = WeakKeyDictionary()
 
 @dataclass(frozen=True, eq=False)
 class Vocabulary:
-    """`texts`: of each token id, as it stands inside a text (most words begin with a space); `owner`: whose words they are."""
+    """Tokens as text.
+
+    `texts`: each token id's text as it appears inside a text (most words begin with a space); `owner`: the model's name.
+    """
 
     texts: tuple[str, ...]
     owner: str = ""
@@ -23,7 +26,7 @@ class Vocabulary:
         return len(self.texts)
 
     def whole(self, token: int) -> bool:
-        """Whether a token is a word by itself: a space, then letters only. The others are pieces, digits or signs."""
+        """Whether a token is a whole word: a space, then letters only. The others are word pieces, digits or punctuation."""
         text = self.texts[token]
         return text[:1] == " " and text[1:].isalpha()
 
@@ -33,29 +36,29 @@ class Vocabulary:
         return torch.tensor([token for token in range(len(self)) if self.whole(token)], dtype=torch.long)
 
     def find(self, word: str) -> list[int]:
-        """Ids of the tokens that are this word, with or without a leading space or capitals; the whole ones first.
+        """Ids of the tokens that equal a word up to a leading space and case, whole words first.
 
-        Raises BadInput where there are none: most words are several tokens.
+        Raises BadInput if there is none: many words are several tokens.
         """
-        wanted = word.strip().casefold()
-        if not wanted:
+        target = word.strip().casefold()
+        if not target:
             raise BadInput("No word to search for. Type one, such as: pub.")
-        found = [token for token, text in enumerate(self.texts) if text.strip().casefold() == wanted]
-        if not found:
+        ids = [token for token, text in enumerate(self.texts) if text.strip().casefold() == target]
+        if not ids:
             raise BadInput(
                 f"{word.strip()!r} is no single token of {self.owner or 'this model'}: it is read in pieces. "
                 "Search for a shorter or more frequent word."
             )
-        return sorted(found, key=lambda token: (not self.whole(token), token))
+        return sorted(ids, key=lambda token: (not self.whole(token), token))
 
 
 def vocabulary(backbone: Backbone) -> Vocabulary:
-    """The words of a backbone; rows of its embedding that its tokenizer never gives (padding) are left out."""
+    """The vocabulary of a backbone, without rows of its embedding that its tokenizer never produces (padding)."""
     if backbone not in _known:
         tokenizer = backbone.tokenizer
         count = min(backbone.spec.vocabulary, max(tokenizer.get_vocab().values()) + 1)
         before = backbone.encode("a")[-1:]  # decoded alone, some tokens lose their leading space
-        shown = tokenizer.decode(before, clean_up_tokenization_spaces=False)
+        context = tokenizer.decode(before, clean_up_tokenization_spaces=False)
         texts = tokenizer.batch_decode([before + [token] for token in range(count)], clean_up_tokenization_spaces=False)
-        _known[backbone] = Vocabulary(tuple(text.removeprefix(shown) for text in texts), backbone.spec.name)
+        _known[backbone] = Vocabulary(tuple(text.removeprefix(context) for text in texts), backbone.spec.name)
     return _known[backbone]

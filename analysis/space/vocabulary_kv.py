@@ -1,8 +1,8 @@
-"""What the frozen model computes for each word of its vocabulary: the tables that virtual tokens are set beside.
+"""The keys and values that the frozen model computes for each word of its vocabulary, to compare virtual tokens with.
 
-A virtual token is no word: it is a key and a value at every layer. So the frozen model is asked what key and value it
-computes itself at a layer for every word, in one stated context: `<|endoftext|> w`. That is one batched pass through the
-layers below, kept on disk. An encoder-decoder model is asked at each of its sites, in contexts of its own form.
+A virtual token is not a word but a key and a value at every layer. So the frozen model computes its own key and value at
+a layer for every word, in one fixed context: `<|endoftext|> w`. That is one batched pass through the layers below, cached
+on disk. An encoder-decoder model does so at each of its sites, in contexts of its own form.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,24 +21,24 @@ from core.models.backbone import Backbone
 from core.prefix.attention import PrefixState, attach
 
 KEYS, VALUES = "keys", "values"
-KINDS = (KEYS, VALUES)  # as they stand in a prefix: past[site][layer, 0] and [layer, 1]
-POSITION = 1  # of w in the context
-BATCH = 512  # words that go through the model together
+KINDS = (KEYS, VALUES)  # in the order of a prefix: past[site][layer, 0] and [layer, 1]
+POSITION = 1  # of the word in its context
+BATCH = 512  # words per forward call
 SITE = "decoder"
-VERSION = "1"  # of the tables on disk: raise it when they are computed in another way
-Progress = Callable[[int, int], None]  # words done, words in all
+VERSION = "1"  # of the cache entries: raise it when the computation changes
+Progress = Callable[[int, int], None]  # words done, words in total
 
 
 @dataclass(frozen=True, eq=False)
 class VocabularyKV:
-    """What the frozen model computes for each word. `vectors`: (words, kv_heads, head_dim), fp16 unless that overflows."""
+    """The frozen model's keys or values at one layer. `vectors`: (words, kv_heads, head_dim), fp16 unless that overflows."""
 
     kind: str
     layer: int
     vectors: Tensor
     vocabulary: Vocabulary
     fingerprint: str
-    context: str  # in words
+    context: str  # described in words
     site: str = SITE
 
 
@@ -50,21 +50,22 @@ def vocabulary_kv(
     progress: Progress | None = None,
     site: str = SITE,
 ) -> VocabularyKV:
-    """The keys or values of every word at a layer of a site; see `table_parts`."""
-    made: VocabularyKV | None = None
-    for made, done, total in iter_vocabulary_kv(backbone, kind, layer, cache, site):  # noqa: B007 (the last one counts)
+    """The keys or values of every word at a layer of a site; see `iter_vocabulary_kv`."""
+    result: VocabularyKV | None = None
+    for result, done, total in iter_vocabulary_kv(backbone, kind, layer, cache, site):  # noqa: B007 (the last one counts)
         if progress is not None:
             progress(done, total)
-    assert made is not None
-    return made
+    assert result is not None
+    return result
 
 
 def iter_vocabulary_kv(
     backbone: Backbone, kind: str, layer: int, cache: TensorCache | None = None, site: str = SITE
 ) -> Iterator[tuple[VocabularyKV | None, int, int]]:
-    """(None, words done, words in all) after every batch; (table, all, all) at last, and at once where it is cached.
+    """Yield (None, words done, words in total) after each batch, then (result, total, total); at once if cached.
 
-    `kind`: "keys" or "values" (both are computed, and cached); `layer`: from 0. Raises BadInput where there is no such one.
+    `kind`: "keys" or "values" (both are computed and cached); `layer`: from 0. Raises BadInput for an unknown kind, site or
+    layer.
     """
     if kind not in KINDS:
         raise BadInput(f"There is no table of {kind!r}. Choose one of: {', '.join(KINDS)}.")
@@ -86,7 +87,7 @@ def iter_vocabulary_kv(
                 parts[name].append(_to_half(vectors))
             yield None, sum(map(len, parts[kind])), total
         for name in KINDS:
-            vectors = torch.cat(parts.pop(name))  # fp32 where any batch is
+            vectors = torch.cat(parts.pop(name))  # fp32 if any batch is
             cache.save(
                 _cache_name(backbone, name, layer, site), {"vectors": vectors}, _cache_metadata(backbone, name, layer, site)
             )
@@ -97,7 +98,7 @@ def iter_vocabulary_kv(
 
 
 def first_token(backbone: Backbone) -> int:
-    """Id of the token that the context begins with: the tokenizer's beginning of text, else its end."""
+    """Id of the token that the context begins with: the tokenizer's beginning-of-text token, else its end-of-text token."""
     tokenizer = backbone.tokenizer
     for token in (tokenizer.bos_token_id, tokenizer.eos_token_id, *sorted(backbone.eos)):
         if token is not None:
@@ -106,28 +107,28 @@ def first_token(backbone: Backbone) -> int:
 
 
 class _LayerReached(Exception):
-    """The layer that was asked for is computed; the rest of the model is not needed."""
+    """Raised once the requested layer is computed, to skip the rest of the model."""
 
 
 class _LayerTap(DynamicCache):
-    """Takes one layer's keys and values, (rows, kv_heads, 1, head_dim) each, and ends the forward call there."""
+    """Keeps one layer's keys and values, (rows, kv_heads, 1, head_dim) each, and ends the forward call there."""
 
     def __init__(self, layer: int) -> None:
         super().__init__()
         self.layer = layer
-        self.found: tuple[Tensor, Tensor] | None = None
+        self.key_values: tuple[Tensor, Tensor] | None = None
 
     def update(self, key_states, value_states, layer_idx, *args, **kwargs):
         if layer_idx == self.layer:
-            self.found = (key_states, value_states)
+            self.key_values = (key_states, value_states)
             raise _LayerReached
         return key_states, value_states
 
 
 def _iter_decoder_only(backbone: Backbone, layer: int, total: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Keys and values of the words, batch by batch: (batch, kv_heads, head_dim) each, on the CPU.
+    """Yield keys and values of the words by batch: (batch, kv_heads, head_dim) each, on the CPU.
 
-    The first token of the context is read once and stands before every word as a prefix of one virtual token.
+    The first token of the context is computed once and precedes every word as a prefix of one virtual token.
     """
     first = text_key_values(backbone, [first_token(backbone)])
     for start in range(0, total, BATCH):
@@ -139,16 +140,17 @@ def _iter_decoder_only(backbone: Backbone, layer: int, total: int) -> Iterator[t
                 backbone.model.base_model(input_ids=ids, position_ids=positions, past_key_values=tap, use_cache=True)
             except _LayerReached:
                 pass
-        if tap.found is None:
+        if tap.key_values is None:
             raise NotSupported(f"{type(backbone.model).__name__} keeps no keys and values at layer {layer}.")
-        keys, values = tap.found
+        keys, values = tap.key_values
         yield keys[:, :, 0].cpu(), values[:, :, 0].cpu()
 
 
 def _site_inputs(backbone: Backbone, ids: Tensor, site: str) -> tuple[Tensor, Tensor, int]:
-    """What an encoder and a decoder read for words (n,) of a site, (n, S) and (n, T), and the place of the word there.
+    """Encoder and decoder inputs for words (n,) at a site, (n, S) and (n, T), and the position of the word.
 
-    The encoder reads the word in the form of a whole text; for the decoder's own site an empty one, and the decoder the word.
+    The encoder reads the word as a whole text; at the decoder's own site the encoder's text is empty and the decoder reads
+    the word.
     """
     before, after = special_form(backbone.tokenizer)
     opening = list(backbone.decoder_start_ids)
@@ -162,7 +164,7 @@ def _site_inputs(backbone: Backbone, ids: Tensor, site: str) -> tuple[Tensor, Te
 
 
 def _iter_at_site(backbone: Backbone, layer: int, total: int, site: str) -> Iterator[tuple[Tensor, Tensor]]:
-    """As `_computed`, of an encoder-decoder model."""
+    """As `_iter_decoder_only`, for an encoder-decoder model."""
     found: dict[str, tuple[Tensor, Tensor]] = {}
 
     def read(where: str, at: int, keys: Tensor, values: Tensor) -> None:
@@ -182,7 +184,7 @@ def _iter_at_site(backbone: Backbone, layer: int, total: int, site: str) -> Iter
 
 
 def _to_half(vectors: Tensor) -> Tensor:
-    """As fp16 where it holds them (cosines keep six digits), else fp32."""
+    """Convert to fp16 unless that overflows (cosines keep six digits), else to fp32."""
     return vectors.half() if vectors.abs().max() < torch.finfo(torch.float16).max else vectors.float()
 
 
@@ -204,7 +206,7 @@ def _cache_metadata(backbone: Backbone, kind: str, layer: int, site: str) -> dic
 
 
 def _describe_site_context(backbone: Backbone, site: str) -> str:
-    """Where the words' vectors of an encoder-decoder model come from, in words."""
+    """Describe where an encoder-decoder model's word vectors come from."""
     spec, count = backbone.spec, len(vocabulary(backbone))
     source, text, place = _site_inputs(backbone, torch.zeros(1, dtype=torch.long), site)
 
@@ -212,23 +214,25 @@ def _describe_site_context(backbone: Backbone, site: str) -> str:
         parts = [backbone.tokenizer.decode([token], skip_special_tokens=False) for token in ids]
         return " ".join([*parts[:at], "w", *parts[at + 1 :]])
 
-    told = f"the one that {spec.name} itself computes there for each of its {count:,} tokens w"
+    description = f"the one that {spec.name} itself computes there for each of its {count:,} tokens w"
     if site == SITE:
-        return f"{told}, its decoder reading `{shown(text[0].tolist(), place)}` of an empty article, w at position {place}."
+        return (
+            f"{description}, its decoder reading `{shown(text[0].tolist(), place)}` of an empty article, w at position {place}."
+        )
     reads = f"its encoder reading `{shown(source[0].tolist(), place)}`, w at position {place}."
-    return f"{told}, {reads}" if site == "encoder" else f"{told} where its decoder reads the encoder, {reads}"
+    return f"{description}, {reads}" if site == "encoder" else f"{description} where its decoder reads the encoder, {reads}"
 
 
 def _describe_context(backbone: Backbone, kind: str) -> str:
-    """Where the words' vectors come from, in words."""
+    """Describe where the word vectors come from."""
     words, spec = vocabulary(backbone), backbone.spec
-    told = (
+    description = (
         f"the one that {spec.name} itself computes there for each of its {len(words):,} tokens w "
         f"in the context `{words.texts[first_token(backbone)]} w`, w at position {POSITION}."
     )
     if kind == KEYS and is_rotary(backbone.model):
-        told += (
+        description += (
             f" This model turns keys by their position: the words' are turned to position {POSITION}, "
             "the virtual tokens' are taken as attention meets them."
         )
-    return told
+    return description

@@ -105,7 +105,7 @@ def test_without_a_prefix_both_say_the_same_and_a_token_settles_where_its_top_wo
     request, ids = written(backbone)
     found = layer_lens(backbone.model, backbone, Request(request.prompt_ids), ids)
     assert not found.kl.any() and found.prefix == found.frozen
-    assert found.describe() == "With and without the prefix, every layer says the same."
+    assert found.describe() == "With and without the prefix, every layer predicts the same."
     for step, settled in enumerate(layer_lens(backbone.model, backbone, request, ids).settled):
         assert 0 <= settled < LAYERS and isinstance(step, int)
 

@@ -106,20 +106,20 @@ def test_umap_is_made_once_for_the_same_points_and_parameters(tmp_path, monkeypa
     cache, cloud = TensorCache(tmp_path), build_cloud(small(), [PlacedRun("one", some(12))], near=2, sample=50)
     wide = torch.randn(len(cloud.points), 500, generator=torch.Generator().manual_seed(1))  # more than a pipe holds
     cloud = replace(cloud, vectors=torch.cat([cloud.vectors, wide], -1))
-    made = umap(cloud, neighbours=10, seed=3, cache=cache)
+    made = umap(cloud, neighbors=10, seed=3, cache=cache)
     assert made.xy.shape == (len(cloud.points), 2) and np.isfinite(made.xy).all() and made.explained is None
-    for told in ("metric cosine", "neighbours 10", "min_dist 0.1", "seed 3", "umap-learn 0."):
+    for told in ("metric cosine", "neighbors 10", "min_dist 0.1", "seed 3", "umap-learn 0."):
         assert told in made.caption
 
     calls = []
     monkeypatch.setattr(projection, "_run_umap", lambda vectors, *_: calls.append(1) or np.zeros((len(vectors), 2), np.float32))
-    again = umap(cloud, neighbours=10, seed=3, cache=cache)
+    again = umap(cloud, neighbors=10, seed=3, cache=cache)
     np.testing.assert_array_equal(again.xy, made.xy)
     assert not calls
-    umap(cloud, neighbours=10, seed=4, cache=cache)
-    umap(build_cloud(small(), [PlacedRun("one", some(12, 1))], near=2, sample=50), neighbours=10, seed=3, cache=cache)
+    umap(cloud, neighbors=10, seed=4, cache=cache)
+    umap(build_cloud(small(), [PlacedRun("one", some(12, 1))], near=2, sample=50), neighbors=10, seed=3, cache=cache)
     assert len(calls) == 2  # another seed, other points
     for path in tmp_path.iterdir():
         path.write_bytes(b"damaged")
-    umap(cloud, neighbours=10, seed=3, cache=cache)
+    umap(cloud, neighbors=10, seed=3, cache=cache)
     assert len(calls) == 3

@@ -97,7 +97,7 @@ def test_recipes_say_layer_heads_context_and_position(backbone, cache):
         f"Keys of layer 2 (all {heads} heads, ",
         "257 tokens",
         "`<|endoftext|> w`, w at position 1",
-        "centred",
+        "centered",
         "cosine",
     ):
         assert told in keys.recipe
