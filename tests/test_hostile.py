@@ -16,7 +16,7 @@ from core.exchange.export_peft import export_peft
 from core.models.loading import load_backbone
 from core.runs.store import Store
 from core.task import task
-from core.training.trainer import Training
+from core.training.trainer import Trainer
 from tests.hostile.archives import ARCHIVES
 from tests.hostile.articles import ARTICLES
 from tests.hostile.files import FOREIGN, MODELS, STORE
@@ -50,7 +50,7 @@ def good(tmp_path_factory):
         (root / "data" / f"{split}.jsonl").write_text("".join(rows))
     config = TrainConfig(length=4, batch=5, updates=4, init="random")
     source = {"data": str(root / "data"), "rows": 0}
-    training = Training(load_backbone(str(folder), "cpu"), task("e2e"), config, Store(runs), "stopped", source=source)
+    training = Trainer(load_backbone(str(folder), "cpu"), task("e2e"), config, Store(runs), "stopped", source=source)
     made = []
     for step in training.steps(EXAMPLES, [], lambda: len(made) == 2):
         made.append(step)

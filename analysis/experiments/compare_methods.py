@@ -13,9 +13,9 @@ from core.config.methods import method_info
 from core.config.train import TrainConfig
 from core.methods.loading import LoadedRun, load_run
 from core.models.backbone import Backbone
-from core.runs.store import Run
+from core.runs.run import Run
 from core.task import Example
-from core.training.trainer import Training
+from core.training.trainer import Trainer
 
 FROZEN = "frozen"
 SCORE_COLUMNS = ("BLEU", "BLEU-seen", "BLEU-unseen", "ROUGE-L", "Told")  # of the scores, where they were computed
@@ -40,7 +40,7 @@ class MethodResult:
 
 
 def run_comparison(
-    plan: Training,
+    plan: Trainer,
     methods: Sequence[str],
     config: Callable[[str], TrainConfig],
     rows: TrainingData,
@@ -69,7 +69,7 @@ def run_comparison(
             return
 
 
-def _train_seeds(first: Training, rows: TrainingData, rates: Sequence[float], seeds: int) -> Iterator[Run | None]:
+def _train_seeds(first: Trainer, rows: TrainingData, rates: Sequence[float], seeds: int) -> Iterator[Run | None]:
     """A method's runs, one a seed; None where none of the rates would do."""
     run = tune_learning_rate(first, rates, rows) if rates else train_or_resume(first, rows)
     yield run
@@ -82,7 +82,7 @@ def _train_seeds(first: Training, rows: TrainingData, rates: Sequence[float], se
 
 
 def _evaluate(
-    loaded: LoadedRun | None, backbone: Backbone, plan: Training, test: Sequence[Example], decode: DecodeConfig
+    loaded: LoadedRun | None, backbone: Backbone, plan: Trainer, test: Sequence[Example], decode: DecodeConfig
 ) -> MethodResult:
     model, prefix = (loaded.model, loaded.prefix) if loaded else (backbone.model, None)
     result = evaluate(model, backbone, plan.task, prefix, test, decode)

@@ -9,11 +9,13 @@ from typing import Any
 from core.config.methods import METHODS
 from core.config.train import TrainConfig
 from core.errors import BadInput, StoreError, TrainingFailed
-from core.runs.manage import take
-from core.runs.status import standing
-from core.runs.store import Run, Store, check_id
+from core.runs.layout import check_id
+from core.runs.manage import adopt
+from core.runs.run import Run
+from core.runs.status import read_status
+from core.runs.store import Store
 from core.task import Example
-from core.training.trainer import Training
+from core.training.trainer import Trainer
 
 SEARCH_FOLDER = ".trials"  # in the store's folder: trainings of a grid that is not yet through
 
@@ -33,14 +35,14 @@ class TrainingData:
         return self.cancel is not None and self.cancel()
 
 
-def train_or_resume(plan: Training, rows: TrainingData, free: Sequence[str] = ()) -> Run:
+def train_or_resume(plan: Trainer, rows: TrainingData, free: Sequence[str] = ()) -> Run:
     """The run of a plan: as it is where it is whole, taken up again where it broke off, else trained.
 
     StoreError where one of that name has other settings, those in `free` and of other methods left aside. A run whose loss ran
     away is "failed".
     """
     folder = plan.store.folder / plan.run_id
-    stands = standing(folder)
+    stands = read_status(folder)
     if stands.state in ("done", "failed"):
         run = plan.store.get(plan.run_id)
         pairs = sum(len(one.targets) for one in rows.examples)
@@ -48,7 +50,7 @@ def train_or_resume(plan: Training, rows: TrainingData, free: Sequence[str] = ()
             run.id, run.config | {"rows": run.rows}, plan.config.to_dict() | ({"rows": pairs} if run.rows else {}), free
         )
         return run
-    if stands.goes_on:
+    if stands.resumable:
         _check_settings(plan.run_id, stands.config, plan.config.to_dict(), free)
         plan = replace(plan, resume=True)
     what = f"{plan.config.method}, rate {plan.config.rate:g}, seed {plan.config.seed}"
@@ -80,14 +82,14 @@ def check_rates(rates: Sequence[float], valid: Sequence[Example]) -> None:
         raise BadInput("A rate is chosen by validation loss, and the data has no split to validate on. Leave --rates out.")
 
 
-def tune_learning_rate(plan: Training, rates: Sequence[float], rows: TrainingData) -> Run | None:
+def tune_learning_rate(plan: Trainer, rates: Sequence[float], rows: TrainingData) -> Run | None:
     """The run of a plan at the rate of the lowest validation loss; None where it was cancelled, or every rate ran away.
 
     Every rate is tried with the plan's other settings, seed and updates; the best of these trainings is the run, and what the
     others came to stands in its notes. Trainings that are there already are not made again.
     """
     check_id(plan.run_id)
-    if standing(plan.store.folder / plan.run_id).state == "done":
+    if read_status(plan.store.folder / plan.run_id).state == "done":
         return train_or_resume(plan, rows, ("rate",))
     place = Store(plan.store.folder / SEARCH_FOLDER / plan.run_id)
     tried: dict[float, Run] = {}
@@ -99,7 +101,7 @@ def tune_learning_rate(plan: Training, rates: Sequence[float], rows: TrainingDat
     best = min(losses, key=lambda rate: losses[rate])
     if math.isinf(losses[best]):
         return None
-    run = take(tried[best], plan.store, plan.run_id, describe_search(losses, plan.config.seed))
+    run = adopt(tried[best], plan.store, plan.run_id, describe_search(losses, plan.config.seed))
     shutil.rmtree(place.folder, ignore_errors=True)
     return run
 

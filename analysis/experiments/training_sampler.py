@@ -11,12 +11,12 @@ from core.generation.types import make_request
 from core.methods.base import Method
 from core.models.backbone import Backbone
 from core.task import Example, Task
-from core.training.sample_log import Look
+from core.training.sample_log import Sampler
 
 MAX_NEW = 60
 
 
-def make_sampler(backbone: Backbone, task: Task, example: Example) -> Look:
+def make_sampler(backbone: Backbone, task: Task, example: Example) -> Sampler:
     """A look at an example: {"source", "reference", "frozen", "text"}, and for a prefix "mass", its share by layer.
 
     "frozen" is what the backbone alone makes of it, told once; "mass" the mean attention on the virtual tokens. Of a model with

@@ -7,12 +7,12 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from analysis.figures.style import COLORS, SEQUENTIAL, escape, figure, text_label
-from core.runs.status import Steps
+from core.runs.status import TrainingLog
 
 MAX_POINTS = 600  # per line; more cannot be distinguished on a screen
 
 
-def loss_curves(steps: Steps, name: str, total: int = 0) -> go.Figure:
+def loss_curves(steps: TrainingLog, name: str, total: int = 0) -> go.Figure:
     """Training loss per update with its running mean, and the validation loss, in nats per target token."""
     at, loss, mean = _thin(steps.update, steps.loss, _running_mean(steps.loss))
     traces: list[Any] = [
@@ -38,7 +38,7 @@ def loss_curves(steps: Steps, name: str, total: int = 0) -> go.Figure:
     )
 
 
-def learning_rate_curve(steps: Steps, name: str, total: int = 0) -> go.Figure:
+def learning_rate_curve(steps: TrainingLog, name: str, total: int = 0) -> go.Figure:
     """The learning rate per update."""
     at, rate = _thin(steps.update, steps.rate)
     width = max(total, at[-1] if at else 1)

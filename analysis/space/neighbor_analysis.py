@@ -22,7 +22,7 @@ from core.errors import BadInput
 from core.methods.loading import TEXT_RUN, LoadedRun, end_line
 from core.models.backbone import Backbone
 from core.prefix.prefix import Prefix
-from core.runs.store import Run
+from core.runs.run import Run
 
 LOGIT_LENS = "writes"
 SPACES = (KEYS, VALUES, LOGIT_LENS, EMBEDDINGS)

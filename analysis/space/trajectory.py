@@ -8,7 +8,7 @@ from core.errors import BadInput
 from core.methods.embedding import fold_embeddings
 from core.models.backbone import Backbone
 from core.prefix.prefix import Prefix
-from core.runs.store import Run
+from core.runs.run import Run
 
 EMBEDDINGS = "embeddings"  # the tensor of a run that trains input vectors; those of others are named after their sites
 
@@ -42,7 +42,7 @@ def embedding_trajectory(run: Run, backbone: Backbone) -> list[tuple[int, Tensor
 
 def _read_history(run: Run) -> dict[int, dict[str, Tensor]]:
     """update -> name -> fp32; empty where there is no file."""
-    path = run.folder / "history.safetensors"
+    path = run.files.history
     found: dict[int, dict[str, Tensor]] = {}
     if not path.exists():
         return found

@@ -10,7 +10,8 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from core.runs.store import Run, store
+from core.runs.run import Run
+from core.runs.store import store
 
 
 def say(args: argparse.Namespace, text: str) -> None:

@@ -21,7 +21,8 @@ from core.config.presets import PRESETS, preset
 from core.config.train import TrainConfig
 from core.data.registry import sample_evenly
 from core.errors import BadInput
-from core.runs.store import check_id, store
+from core.runs.layout import check_id
+from core.runs.store import store
 
 if TYPE_CHECKING:
     from analysis.experiments.compare_methods import MethodResult
@@ -55,7 +56,7 @@ def methods(args: argparse.Namespace) -> int:
     from analysis.experiments.learning_rates import TrainingData, check_rates
     from core.models.inputs import task_for_backbone
     from core.models.loading import DEFAULT, load_backbone
-    from core.training.trainer import Training
+    from core.training.trainer import Trainer
 
     check_id(args.run)
     if args.seeds < 1:
@@ -74,7 +75,7 @@ def methods(args: argparse.Namespace) -> int:
     changes = overrides(args, TrainConfig)
     changes.pop("method", None)
     name = changes.pop("preset")
-    plan = Training(backbone, task, TrainConfig(), store(), args.run, command_of(args), source=source.to_dict())
+    plan = Trainer(backbone, task, TrainConfig(), store(), args.run, command_of(args), source=source.to_dict())
     decode = paper_decoding(source.name).replace(**overrides(args, DecodeConfig))
     stop = threading.Event()
     stop_on_ctrl_c(stop, args)

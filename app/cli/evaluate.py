@@ -151,7 +151,7 @@ def _lead_baseline(args: argparse.Namespace, source: DataSource, examples: list[
 
 def _store_scores(args: argparse.Namespace, source: DataSource, result: "Evaluation") -> None:
     """Store the scores with the run; those of another set than the run's own under that set's name."""
-    from core.methods.loading import add_scores
+    from core.runs.run import add_scores
 
     run = store().get(args.run) if args.run is not None else None
     if run and not run.bundled and not args.tables:

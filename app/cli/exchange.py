@@ -47,16 +47,15 @@ def import_run(args: argparse.Namespace) -> int:
         return _import_zip(args)
     if not args.run:
         raise BadInput("The new run needs a name. Give one with --run.")
-    from core.exchange.export_peft import keep_foreign
-    from core.exchange.import_checkpoint import read_foreign
+    from core.exchange.import_checkpoint import read_checkpoint, store_imported
     from core.models.loading import load_backbone
 
     store().check_free(args.run)
     backbone = load_backbone(args.backbone, args.device)
-    checkpoint = read_foreign(Path(args.folder), backbone.spec)
+    checkpoint = read_checkpoint(Path(args.folder), backbone.spec)
     learned = checkpoint.task.replace(name=args.task, form=task(args.task).form) if args.task else checkpoint.task
     learned = task(learned.name, args.layout, learned.form) if args.layout else learned
-    run = keep_foreign(checkpoint, args.run, backbone, store(), learned, command_of(args))
+    run = store_imported(checkpoint, args.run, backbone, store(), learned, command_of(args))
     if args.json:
         print(json.dumps(run_record(run)))
         return 0

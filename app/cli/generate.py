@@ -14,7 +14,8 @@ from core.config.decode import DecodeConfig
 from core.config.decoding_defaults import default_decoding
 from core.data.registry import parse_input
 from core.errors import BadInput
-from core.runs.store import Run, store
+from core.runs.run import Run
+from core.runs.store import store
 from core.task import FORMS, SUMMARIZATION, Task, task
 from core.text.articles import looks_english
 from core.text.detokenize import detokenise

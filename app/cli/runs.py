@@ -7,7 +7,8 @@ from typing import Any
 
 from app.cli.common import run_record
 from app.cli.options import add_parser
-from core.runs.store import Run, store
+from core.runs.run import Run
+from core.runs.store import store
 
 
 def add_verb(verbs: Any) -> None:

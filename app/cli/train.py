@@ -20,11 +20,12 @@ from core.config.methods import METHODS
 from core.config.presets import PRESETS, preset
 from core.config.train import TrainConfig
 from core.data.source import DataSource
-from core.runs.store import Run, store
+from core.runs.run import Run
+from core.runs.store import store
 from core.task import SUMMARIZATION, Example
 
 if TYPE_CHECKING:
-    from core.training.trainer import Training
+    from core.training.trainer import Trainer
 
 SAMPLED = "animal-018"  # a bundled table whose topic is held out of training
 
@@ -82,7 +83,7 @@ def train(args: argparse.Namespace) -> int:
 
     training, examples, valid = _resumed(args) if args.resume else _new(args)
     sampled = _sampled_example(DataSource.from_dict(training.source), examples, valid)
-    training.look = make_sampler(training.backbone, training.task, sampled)
+    training.sampler = make_sampler(training.backbone, training.task, sampled)
     stop = threading.Event()
     stop_on_ctrl_c(stop, args)
     with tqdm(disable=args.json, unit="update", smoothing=0.05) as bar:
@@ -100,20 +101,19 @@ def train(args: argparse.Namespace) -> int:
     return 0
 
 
-def _resumed(args: argparse.Namespace) -> "tuple[Training, list[Example], list[Example]]":
+def _resumed(args: argparse.Namespace) -> "tuple[Trainer, list[Example], list[Example]]":
     """A training that continues from its last checkpoint, with its training and validation examples."""
     from core.models.loading import load_backbone
-    from core.training.trainer import resumed
+    from core.training.trainer import resume_training
 
-    training = resumed(store(), args.run, lambda name: load_backbone(name, args.device))
+    training = resume_training(store(), args.run, lambda name: load_backbone(name, args.device))
     return training, *_examples(args, DataSource.from_dict(training.source))
 
 
-def _new(args: argparse.Namespace) -> "tuple[Training, list[Example], list[Example]]":
+def _new(args: argparse.Namespace) -> "tuple[Trainer, list[Example], list[Example]]":
     """A training that has not begun, with its training and validation examples."""
     from core.models.inputs import task_for_backbone
     from core.models.loading import DEFAULT, DEFAULTS, load_backbone
-    from core.training.trainer import Training
 
     changes = overrides(args, TrainConfig)
     store().check_free(args.run)
@@ -127,7 +127,7 @@ def _new(args: argparse.Namespace) -> "tuple[Training, list[Example], list[Examp
     layout = args.layout or ("paper" if args.preset == "paper" else "newline")
     backbone = load_backbone(args.backbone or DEFAULTS.get(source.task_form, DEFAULT), args.device)
     task = task_for_backbone(backbone, args.task or source.name, layout, source.task_form, args.cut)
-    return Training(backbone, task, config, store(), args.run, command_of(args), args.half, source.to_dict()), examples, valid
+    return Trainer(backbone, task, config, store(), args.run, command_of(args), args.half, source.to_dict()), examples, valid
 
 
 def _examples(args: argparse.Namespace, source: DataSource) -> tuple[list[Example], list[Example]]:

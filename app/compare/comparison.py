@@ -18,7 +18,7 @@ from core.generation.types import Cancel, Request
 from core.methods.loading import LoadedRun
 from core.models.backbone import Backbone
 from core.models.inputs import EncodedInput, encode_input, task_for_backbone
-from core.runs.store import Run
+from core.runs.run import Run
 from core.serving.engine import Stream
 from core.task import SUMMARIZATION, Task
 

@@ -17,7 +17,7 @@ from core.errors import BadInput
 from core.generation.types import Cancel, make_request
 from core.methods.loading import LoadedRun
 from core.models.backbone import Backbone
-from core.runs.store import Run
+from core.runs.run import Run
 from core.serving.engine import Stream
 from core.text.detokenize import detokenise
 

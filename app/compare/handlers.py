@@ -27,7 +27,7 @@ from core.errors import BadInput, BadTable, PrefixLabError
 from core.methods.loading import TEXT_RUN
 from core.models.backbone import Backbone
 from core.models.inputs import task_for_backbone
-from core.runs.store import Run
+from core.runs.run import Run
 from core.task import SUMMARIZATION, Task
 from core.text.tables import Fields
 from core.text.triples import SOURCES

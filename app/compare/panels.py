@@ -11,7 +11,7 @@ from app.shared.html import count, percent, size, tag, text
 from app.shared.method_labels import mark
 from app.shared.method_labels import title as method_title
 from core.config.methods import method_info
-from core.runs.store import Run
+from core.runs.run import Run
 from core.text.tables import Fields
 
 TASKS = 100  # of the sum at the foot of the cost card

@@ -8,7 +8,7 @@ from app.shared.method_labels import COLUMN_METHODS, COLUMN_TITLES, label, mark,
 from core.config.methods import TEXT_PREFIX
 from core.methods.loading import TEXT_RUN
 from core.models.backbone import Backbone
-from core.runs.store import Run
+from core.runs.run import Run
 
 
 def pick(kind: str, choices: Sequence[RunChoice], wanted: str) -> str:

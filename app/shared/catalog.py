@@ -7,7 +7,8 @@ from pathlib import Path
 from app.shared.model_pool import ModelPool
 from core.models.backbone import Backbone
 from core.models.loading import DEFAULTS, bundled
-from core.runs.store import Run, Store
+from core.runs.run import Run
+from core.runs.store import Store
 from core.task import SUMMARIZATION, task
 
 HUB = ("distilgpt2", "gpt2", "gpt2-medium", "gpt2-large")  # fetched on demand; offered so that it is seen that names work

@@ -5,7 +5,7 @@ from collections import defaultdict
 from app.shared.html import count, percent
 from core.config.methods import METHODS, MethodInfo, method_info
 from core.models.backbone import Backbone
-from core.runs.store import Run
+from core.runs.run import Run
 
 COLUMN_TITLES = {"base": "Base", "prefix": "Prefix", "finetuned": "Fine-tuned"}
 COLUMN_METHODS = {"prefix": "prefix", "finetuned": "finetune"}  # column of runs -> the method that it is named after

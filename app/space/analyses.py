@@ -26,7 +26,7 @@ from app.shared.context import AppContext
 from core.config.methods import method_info
 from core.methods.loading import TEXT_RUN
 from core.models.backbone import Backbone
-from core.runs.store import Run
+from core.runs.run import Run
 
 SPACES_KEPT = 512 * 2**20  # bytes of words' vectors; the space that is looked at is kept however large it is
 SCENES_KEPT = 12  # and as many maps by PCA

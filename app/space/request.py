@@ -10,7 +10,7 @@ from app.space.state import MOST, SpaceState, joined
 from core.config.methods import method_info
 from core.methods.loading import TEXT_RUN
 from core.models.backbone import Backbone
-from core.runs.store import Run
+from core.runs.run import Run
 
 
 @dataclass(frozen=True)

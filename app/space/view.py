@@ -12,7 +12,7 @@ from analysis.space.neighbors import WARNING, Neighbor
 from app.shared.html import tag, text
 from core.models.architectures import BART
 from core.models.backbone import Backbone
-from core.runs.store import Run
+from core.runs.run import Run
 
 SHORT = 28  # letters of a run's name in a heading
 WORDS = 6  # words of each virtual token in the table of all; fewer where there are two columns

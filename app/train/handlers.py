@@ -21,8 +21,8 @@ from core.config.presets import preset
 from core.data.uploads import pasted, peek
 from core.errors import BadInput, PrefixLabError
 from core.exchange.archive import export_zip, import_zip
+from core.runs.layout import ID
 from core.runs.manage import annotate, delete, empty_trash, rename, restore
-from core.runs.store import ID
 from core.task import SUMMARIZATION
 
 WHERE = [("A file", "file"), ("Pasted rows", "paste")]  # data of one's own

@@ -22,9 +22,9 @@ from filelock import FileLock, Timeout
 from app.train import uploads
 from core import paths
 from core.errors import PrefixLabError, StoreError
-from core.runs.status import is_alive, standing
-from core.runs.store import Store, check_id, write_json
-from core.training.trainer import STOP
+from core.runs.layout import RunFiles, check_id, unfinished, write_json
+from core.runs.status import is_alive, read_status
+from core.runs.store import Store
 
 FOLDER = ".jobs"
 TICK = 0.5  # seconds between looks at the line
@@ -72,7 +72,7 @@ class Jobs:
 
     def state(self, run_id: str) -> str:
         """queued, loading (the process has not yet begun to train), or what core.follow says; failed where it never began."""
-        job, stands = self._job(run_id), standing(self.store.folder / run_id)
+        job, stands = self._job(run_id), read_status(self.store.folder / run_id)
         if job is None or stands.state == "running":
             return stands.state
         if not job.begun:
@@ -84,8 +84,8 @@ class Jobs:
     def training(self) -> list[str]:
         """Runs that a process trains now, by whomever it was started."""
         begun = [job.run for job in self.jobs() if job.alive]
-        runs = [path.parent.name for path in self.store.folder.glob("[!.]*/state.json")]
-        return list(dict.fromkeys(begun + [run for run in runs if standing(self.store.folder / run).state == "running"]))
+        runs = unfinished(self.store.folder)
+        return list(dict.fromkeys(begun + [run for run in runs if read_status(self.store.folder / run).state == "running"]))
 
     def waiting(self) -> list[str]:
         """Runs in line, the next one first."""
@@ -93,9 +93,9 @@ class Jobs:
 
     def interrupted(self) -> list[str]:
         """Runs whose process was ended from outside, as by a crash, and that can go on from a checkpoint."""
-        found = [path.parent.name for path in sorted(self.store.folder.glob("[!.]*/state.json"))]
-        stands = {run: standing(self.store.folder / run) for run in found}
-        return [run for run in found if stands[run].goes_on and self.state(run) == "interrupted"]
+        found = unfinished(self.store.folder)
+        stands = {run: read_status(self.store.folder / run) for run in found}
+        return [run for run in found if stands[run].resumable and self.state(run) == "interrupted"]
 
     def ahead(self, run_id: str) -> list[str]:
         """What a run in line waits for: those that train, then those before it."""
@@ -135,7 +135,7 @@ class Jobs:
         self.store.check_own(run_id)
         if run_id in self.training() or run_id in self.waiting():
             raise StoreError(f"The run {run_id!r} is being trained, or waits for it. Stop it first.")
-        if not standing(self.store.folder / run_id).goes_on:
+        if not read_status(self.store.folder / run_id).resumable:
             raise StoreError(f"The run {run_id!r} has no checkpoint to go on from. Train again under another name.")
         return self._queue(run_id, ["train", "--resume", "--run", run_id])
 
@@ -144,8 +144,8 @@ class Jobs:
         job = self._job(run_id)
         if job is not None and not job.begun:
             self.forget(run_id)
-        elif standing(self.store.folder / check_id(run_id)).state == "running":
-            (self.store.folder / run_id / STOP).touch()
+        elif read_status(self.store.folder / check_id(run_id)).state == "running":
+            RunFiles(self.store.folder / run_id).stop.touch()
         elif job is not None and job.alive:  # it still loads: there is nothing to keep
             psutil.Process(job.pid).terminate()
 
@@ -165,7 +165,7 @@ class Jobs:
         try:
             with self._lock.acquire(timeout=0):
                 for job in self.jobs():
-                    if job.begun and not job.alive and standing(self.store.folder / job.run).state in ("done", "cancelled"):
+                    if job.begun and not job.alive and read_status(self.store.folder / job.run).state in ("done", "cancelled"):
                         self.forget(job.run)
                 if not self.training() and (line := [job for job in self.jobs() if not job.begun]):
                     self._begin(line[0])

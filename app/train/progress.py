@@ -12,10 +12,11 @@ from app.shared.urlstate import kept as in_address
 from app.train import view as pieces
 from app.train.components import TrainPage
 from app.train.jobs import Jobs
-from core.runs.manage import TRASH, trash
-from core.runs.status import Standing, Steps, read_steps, standing
-from core.runs.store import Run
-from core.training.sample_log import looks
+from core.runs.layout import RunFiles, unfinished
+from core.runs.manage import TRASH, list_trash
+from core.runs.run import Run
+from core.runs.status import RunStatus, TrainingLog, read_status, read_training_log
+from core.training.sample_log import read_samples
 
 PARTS = 25  # pictures of a training, from its first update to its last
 Update = dict[Any, Any]
@@ -41,21 +42,22 @@ class Shown:
         """
         store, parts = self.context.store.folder, []
         for run in dict.fromkeys([run_id, *self.jobs.training()]):
-            stands = standing(store / run) if run else Standing()
+            stands = read_status(store / run) if run else RunStatus()
             kept = [path.stat().st_mtime_ns for path in self._files(run) if path.exists()]
-            parts.append(f"{run} {self._state(run)} {int(stands.share * PARTS)} {kept}")
+            parts.append(f"{run} {self._state(run)} {int(stands.fraction * PARTS)} {kept}")
         places = [path.stat().st_mtime_ns for path in (store, self.jobs.folder, store / TRASH) if path.exists()]
         return f"{parts} {places} {[(job.run, job.begun, job.alive) for job in self.jobs.jobs()]}"
 
     def _files(self, run_id: str) -> list[Path]:
-        return [self.context.store.folder / run_id / name for name in ("run.json", "watch.jsonl")] if run_id else []
+        files = RunFiles(self.context.store.folder / run_id)
+        return [files.run_json, files.samples] if run_id else []
 
     def _state(self, run_id: str) -> str:
         if not run_id:
             return ""
         state = self.jobs.state(run_id)
         bundled = self.context.store.bundled
-        return state or (standing(bundled / run_id).state if bundled else "")
+        return state or (read_status(bundled / run_id).state if bundled else "")
 
     def show(self, run_id: str) -> Update:
         """One run, live or whole, and the list of all."""
@@ -66,35 +68,35 @@ class Shown:
             page.chosen: run_id,
             page.address: write(RunAddress(run=run_id)),
             page.runs: pieces.listing(rows, run_id, len(listed) - pieces.LISTED),
-            page.bin: pieces.bin_(trash(self.context.store)),
+            page.bin: pieces.bin_(list_trash(self.context.store)),
             page.offer: self.offered(),
         }
         state = self._state(run_id)
         if not state:
             empty = pieces.tag("p", "Start a training on the left, or choose a run below.", cls="pl-empty")
-            return shown | {page.head: empty, page.details: "", page.watch: ""} | self._charts(Steps(), [], "", 0)
+            return shown | {page.head: empty, page.details: "", page.watch: ""} | self._charts(TrainingLog(), [], "", 0)
         run = whole.get(run_id)
         folder = run.folder if run else self.context.store.folder / run_id
-        steps, looked, ended = read_steps(folder), looks(folder), state in ("done", "cancelled", "failed")
+        steps, looked, ended = read_training_log(folder), read_samples(folder), state in ("done", "cancelled", "failed")
         shown[page.head] = self._head(run_id, run)
         said = run.config.get("context") if run else None  # of an in-context run
         shown[page.watch] = pieces.context(said) if said and isinstance(said, str) else pieces.watched(looked)
         shown[page.details] = pieces.details(run) if run and ended else ""
-        return shown | self._charts(steps, looked, run_id, standing(folder).total)
+        return shown | self._charts(steps, looked, run_id, read_status(folder).total)
 
     def offered(self) -> str:
         """What was interrupted, as by a crash, and can go on: offered on every tab."""
-        return pieces.offer([(run, standing(self.context.store.folder / run)) for run in self.jobs.interrupted()])
+        return pieces.offer([(run, read_status(self.context.store.folder / run)) for run in self.jobs.interrupted()])
 
     def _head(self, run_id: str, run: Run | None) -> str:
         state, folder = self._state(run_id), run.folder if run else self.context.store.folder / run_id
-        stands, steps = standing(folder), read_steps(folder)
+        stands, steps = read_status(folder), read_training_log(folder)
         links = ""
         if run is not None and state in ("done", "cancelled"):
-            links = pieces.links(run, self._example(looks(folder)), self._backbone(run))
+            links = pieces.links(run, self._example(read_samples(folder)), self._backbone(run))
         return pieces.head(run_id, state, stands, steps, run, self._said(run_id, state, stands, steps, run), links)
 
-    def _charts(self, steps: Steps, looked: list[dict[str, Any]], name: str, total: int) -> Update:
+    def _charts(self, steps: TrainingLog, looked: list[dict[str, Any]], name: str, total: int) -> Update:
         page, mass = self.page, mass_over_training(looked, name)
         drawn = len(steps.update) > 1
         return {
@@ -105,7 +107,7 @@ class Shown:
             page.mass: plot_widget.value(mass, f"{name}-attention") if mass is not None else plot_widget.NOTHING,
         }
 
-    def _said(self, run_id: str, state: str, stands: Standing, steps: Steps, run: Run | None) -> str:
+    def _said(self, run_id: str, state: str, stands: RunStatus, steps: TrainingLog, run: Run | None) -> str:
         if state == "queued":
             return pieces.text(f"Waits behind {', '.join(self.jobs.ahead(run_id)) or 'nothing: it begins in a moment'}.")
         if state == "loading":
@@ -114,7 +116,7 @@ class Shown:
             return pieces.running(stands, steps) if stands.update else "The first update is being made."
         problem = self.jobs.problem(run_id)
         if state == "interrupted":
-            how = "It can go on from its last checkpoint." if stands.goes_on else "It has no checkpoint: start again."
+            how = "It can go on from its last checkpoint." if stands.resumable else "It has no checkpoint: start again."
             where = f"Interrupted at update {stands.update:,} of {stands.total:,}."
             return pieces.text(f"{where} {problem} {how}")
         told = pieces.finished(run, self._whole(run)) if run else ""
@@ -141,14 +143,14 @@ class Shown:
         store, whole = self.context.store, {run.id: run for run in self.context.store.runs()}
         waiting, training = self.jobs.waiting(), self.jobs.training()
         begun = [job.run for job in self.jobs.jobs() if job.begun]
-        broken = [path.parent.name for path in sorted(store.folder.glob("[!.]*/state.json"))]
+        broken = unfinished(store.folder)
         first = dict.fromkeys([*training, *waiting, *begun, *broken])
         own = [run_id for run_id in whole if not whole[run_id].bundled and run_id not in first]
         bundled = [run_id for run_id in whole if whole[run_id].bundled]
         return [*first, *own, *bundled], whole
 
-    def _stands(self, run_id: str, run: Run | None) -> Standing:
-        return standing(run.folder if run else self.context.store.folder / run_id)
+    def _stands(self, run_id: str, run: Run | None) -> RunStatus:
+        return read_status(run.folder if run else self.context.store.folder / run_id)
 
 
 def _linear(sample: examples.Sample) -> str:

@@ -23,10 +23,11 @@ from core.errors import BadInput
 from core.models.backbone import Backbone
 from core.models.inputs import task_for_backbone
 from core.models.loading import DEFAULT, DEFAULTS
-from core.runs.store import Store, check_id
+from core.runs.layout import check_id
+from core.runs.store import Store
 from core.task import SUMMARIZATION, Example
 from core.training.batches import encode_rows
-from core.training.estimate import Plan, plan
+from core.training.estimate import TrainingEstimate, estimate
 
 SAMPLE = 100  # examples whose length stands for all
 LOW = (50, 100, 200, 500)  # paper, Figure 3
@@ -149,7 +150,7 @@ def command(words: list[str]) -> str:
     return "python launch.py " + shlex.join(words)
 
 
-def planned(context: AppContext, wish: Wish, examples: list[Example], valid: int) -> tuple[Plan, Backbone]:
+def planned(context: AppContext, wish: Wish, examples: list[Example], valid: int) -> tuple[TrainingEstimate, Backbone]:
     """What it will take; loads the backbone where it is not. Errors of core.plan."""
     backbone, config = context.models.backbone(wish.backbone), wish.config()
     if wish.on_articles and not backbone.is_encoder_decoder:
@@ -161,8 +162,8 @@ def planned(context: AppContext, wish: Wish, examples: list[Example], valid: int
     step = max(1, len(examples) // SAMPLE)
     pairs = sum(len(one.targets) for one in examples)
 
-    def work() -> Plan:
-        return plan(backbone, config, encode_rows(backbone, form, examples[::step], config.length), pairs, valid)
+    def work() -> TrainingEstimate:
+        return estimate(backbone, config, encode_rows(backbone, form, examples[::step], config.length), pairs, valid)
 
     return context.models.run_job(work), backbone
 

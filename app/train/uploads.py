@@ -4,11 +4,12 @@ import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from core.runs.layout import RUN_JSON, STATE_JSON
 from core.runs.manage import TRASH
 from core.runs.store import Store
 
 FOLDER = ".data"  # in the store's folder
-TOLD = ("state.json", "run.json")  # where a run says what it is trained on
+TOLD = (STATE_JSON, RUN_JSON)  # where a run says what it is trained on
 
 
 def sweep(store: Store, waiting: Iterable[Sequence[str]]) -> list[str]:

@@ -11,10 +11,10 @@ from core.config.methods import method_info
 from core.data.uploads import Peek
 from core.models.backbone import Backbone
 from core.runs.manage import Deleted
-from core.runs.status import Standing, Steps
-from core.runs.store import Run
+from core.runs.run import Run
+from core.runs.status import RunStatus, TrainingLog
 from core.text.detokenize import detokenise
-from core.training.estimate import Plan
+from core.training.estimate import TrainingEstimate
 
 STATES = {
     "queued": "Waiting",
@@ -42,7 +42,7 @@ def took(seconds: float) -> str:
 # ---- before starting
 
 
-def facts(found: Plan, backbone: Backbone, data: str) -> str:
+def facts(found: TrainingEstimate, backbone: Backbone, data: str) -> str:
     """Parameters, file size and time, before anything is started."""
     whole = backbone.spec.parameters
     trains = f"{count(found.trained)} parameters, {percent(found.trained / whole)} of {text(backbone.spec.name)}"
@@ -83,7 +83,7 @@ def preview(found: Peek, bad: Sequence[str] = (), good: int | None = None) -> st
 # ---- one training
 
 
-def head(run_id: str, state: str, stands: Standing, steps: Steps, run: Run | None, said: str, links: str = "") -> str:
+def head(run_id: str, state: str, stands: RunStatus, steps: TrainingLog, run: Run | None, said: str, links: str = "") -> str:
     """Name, state, progress and what can be done with it."""
     title = tag("h2", text(run_id)) + tag("span", STATES.get(state, "No such run"), cls=f"pl-state {state}", data_state=state)
     parts = [tag("div", title + tag("div", _actions(run_id, state, stands, run), cls="pl-acts"), cls="pl-run-title")]
@@ -93,21 +93,21 @@ def head(run_id: str, state: str, stands: Standing, steps: Steps, run: Run | Non
     return tag("section", "".join(parts) + links, cls="pl-run-head")
 
 
-def _bar(stands: Standing) -> str:
-    filled = tag("i", "", style=f"width:{100 * stands.share:.1f}%")
+def _bar(stands: RunStatus) -> str:
+    filled = tag("i", "", style=f"width:{100 * stands.fraction:.1f}%")
     return tag(
-        "div", filled, cls="pl-progress", role="progressbar", aria_valuenow=f"{100 * stands.share:.0f}", aria_label="Progress"
+        "div", filled, cls="pl-progress", role="progressbar", aria_valuenow=f"{100 * stands.fraction:.0f}", aria_label="Progress"
     )
 
 
-def _actions(run_id: str, state: str, stands: Standing, run: Run | None) -> str:
+def _actions(run_id: str, state: str, stands: RunStatus, run: Run | None) -> str:
     acts: list[tuple[str, str, str]] = []
     if state in ("running", "loading"):
         acts.append(("stop", "Stop and keep", "End after this update; what is learned is kept"))
     elif state == "queued":
         acts.append(("stop", "Take out of the line", "It has not begun"))
     elif state:
-        if stands.goes_on and state in ("interrupted", "cancelled"):
+        if stands.resumable and state in ("interrupted", "cancelled"):
             acts.append(("go", "Go on", "From the last checkpoint"))
         if run is not None:
             acts.append(("export", "Export", "As a zip"))
@@ -116,7 +116,7 @@ def _actions(run_id: str, state: str, stands: Standing, run: Run | None) -> str:
     return "".join(_button(name, act, run_id, title) for act, name, title in acts)
 
 
-def offer(found: Sequence[tuple[str, Standing]]) -> str:
+def offer(found: Sequence[tuple[str, RunStatus]]) -> str:
     """Trainings that were interrupted, each with what can be done now."""
     rows = []
     for run_id, stands in found[:OFFERED]:
@@ -132,7 +132,7 @@ def _button(name: str, act: str, run_id: str, title: str = "", tab: str | None =
     return tag("button", name, type="button", data_do=act, data_run=run_id, title=title, data_tab=tab, cls="pl-btn pl-act")
 
 
-def running(stands: Standing, steps: Steps) -> str:
+def running(stands: RunStatus, steps: TrainingLog) -> str:
     """Where a training stands, in one line."""
     pace = steps.rows_per_second()
     parts = [f"Update {stands.update:,} of {stands.total:,}"]
@@ -246,7 +246,7 @@ def _look(when: str, said: str, note: str, kind: str | None) -> str:
 # ---- all runs
 
 
-def listing(rows: Sequence[tuple[str, str, Standing, Run | None]], chosen: str, more: int) -> str:
+def listing(rows: Sequence[tuple[str, str, RunStatus, Run | None]], chosen: str, more: int) -> str:
     """Runs, trainings and what waits: id, state, standing and, where it is whole, the run."""
     if not rows:
         return tag("p", "No runs yet.", cls="meta")
@@ -256,10 +256,10 @@ def listing(rows: Sequence[tuple[str, str, Standing, Run | None]], chosen: str, 
     return table + (tag("p", f"and {more:,} older ones: python launch.py runs", cls="meta") if more > 0 else "")
 
 
-def _listed(run_id: str, state: str, stands: Standing, run: Run | None, chosen: bool) -> str:
+def _listed(run_id: str, state: str, stands: RunStatus, run: Run | None, chosen: bool) -> str:
     name = tag("button", text(run_id), type="button", data_do="open", data_run=run_id, cls="pl-open", title="Show this run")
     method = run.method if run else str(stands.config.get("method", ""))
-    progress = f" {100 * stands.share:.0f} %" if state in ("running", "interrupted") else ""
+    progress = f" {100 * stands.fraction:.0f} %" if state in ("running", "interrupted") else ""
     kept = size(run.bytes) if run else ""
     loss = f"{run.valid_loss:.2f}" if run and run.valid_loss is not None else ""
     when = ("bundled" if run.bundled else run.created[:16].replace("T", " ")) if run else ""

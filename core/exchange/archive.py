@@ -1,6 +1,6 @@
-"""A run as one zip file: written, and read back as what anyone may have made.
+"""Export a run as a zip file, and import one.
 
-Of a zip nothing is trusted: names, kinds, sizes and contents are checked, and nothing is left behind where one is wrong.
+An imported zip is not trusted: names, types, sizes and contents are checked, and nothing is left behind where one is wrong.
 """
 
 import json
@@ -18,77 +18,78 @@ from core.config.methods import method_info
 from core.errors import BadInput, StoreError
 from core.methods.registry import method_class
 from core.prefix.prefix import Prefix
-from core.runs.store import Run, Store, check_id, write_json
+from core.runs.layout import HISTORY, RUN_JSON, SAMPLES, STEPS_CSV, WEIGHTS, RunFiles, check_id, write_json
+from core.runs.run import Run
+from core.runs.store import Store
 
-WEIGHTS, HISTORY = "weights.safetensors", "history.safetensors"
-# File -> the most bytes it may have. Weights are as large as the model; they are limited by the disk and by the ratio below.
-FILES = {"run.json": 1_000_000, "steps.csv": 100_000_000, "watch.jsonl": 20_000_000, HISTORY: 50_000_000, WEIGHTS: 20_000_000_000}
-RATIO = 100  # how many times larger than the zip its content may be; weights hardly shrink at all
+# File -> its largest size in bytes. Weights are as large as the model; the disk and the ratio below limit them.
+FILES = {RUN_JSON: 1_000_000, STEPS_CSV: 100_000_000, SAMPLES: 20_000_000, HISTORY: 50_000_000, WEIGHTS: 20_000_000_000}
+RATIO = 100  # largest size of the content, in sizes of the zip; weights hardly compress at all
 CHUNK = 1 << 20
 
 
 def export_zip(run: Run, file: Path) -> Path:
-    """Write a whole run to a new zip file. BadInput where the file is there already or cannot be written."""
+    """Write a run to a new zip file. BadInput where the file exists or cannot be written."""
     if file.exists():
         raise BadInput(f"{file} exists already. Give a new file, so that nothing is overwritten.")
-    spare = file.with_name(file.name + ".tmp")
+    temporary = file.with_name(file.name + ".tmp")
     try:
-        with zipfile.ZipFile(spare, "w") as made:
+        with zipfile.ZipFile(temporary, "w") as archive:
             for name in FILES:
                 if (run.folder / name).is_file():
-                    kind = zipfile.ZIP_STORED if name.endswith(".safetensors") else zipfile.ZIP_DEFLATED
-                    made.write(run.folder / name, f"{run.id}/{name}", kind)
-        os.replace(spare, file)
+                    compression = zipfile.ZIP_STORED if name.endswith(".safetensors") else zipfile.ZIP_DEFLATED
+                    archive.write(run.folder / name, f"{run.id}/{name}", compression)
+        os.replace(temporary, file)
     except OSError as error:
-        spare.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise BadInput(f"Cannot write {file}: {error.strerror or error}. Give a file in a folder that can be written.") from error
     return file
 
 
 def import_zip(file: Path, store: Store, run_id: str = "") -> Run:
-    """A run out of a zip that `export_zip` wrote, or anyone else; `run_id`: another name than its own.
+    """Import a run from a zip file, under its own id or `run_id`.
 
-    Raises BadInput for whatever is not such a zip, StoreError where the name is taken or the store cannot be written.
+    Raises BadInput for anything but an exported run, StoreError where the name is taken or the store cannot be written.
     """
     try:
-        with zipfile.ZipFile(file) as given:
-            entries = _entries(given, file)
-            values = _described(given, entries["run.json"], file)
+        with zipfile.ZipFile(file) as archive:
+            entries = _entries(archive, file)
+            values = _run_values(archive, entries[RUN_JSON], file)
             run_id = check_id(run_id or str(values["id"]))
             store.check_free(run_id)
-            return _unpacked(given, entries, values | {"id": run_id}, store)
+            return _unpack(archive, entries, values | {"id": run_id}, store)
     except (OSError, zipfile.BadZipFile, NotImplementedError, EOFError, RuntimeError, ValueError) as error:
         raise BadInput(f"{file.name} cannot be read as a zip file ({error}). Give a zip that Prefix Lab exported.") from error
 
 
-def _entries(given: zipfile.ZipFile, file: Path) -> dict[str, zipfile.ZipInfo]:
-    """File name -> entry; BadInput for anything that a run does not hold."""
+def _entries(archive: zipfile.ZipFile, file: Path) -> dict[str, zipfile.ZipInfo]:
+    """File name -> entry; BadInput for anything that is not a file of a run."""
     do = "Give a zip that Prefix Lab exported."
-    found: dict[str, zipfile.ZipInfo] = {}
+    entries: dict[str, zipfile.ZipInfo] = {}
     folders: set[str] = set()
-    if len(given.infolist()) > 2 * len(FILES):
-        raise BadInput(f"{file.name} holds {len(given.infolist()):,} files, and a run has {len(FILES)} at most. {do}")
-    for entry in given.infolist():
+    if len(archive.infolist()) > 2 * len(FILES):
+        raise BadInput(f"{file.name} holds {len(archive.infolist()):,} files, and a run has {len(FILES)} at most. {do}")
+    for entry in archive.infolist():
         path = PurePosixPath(entry.filename)
         if entry.is_dir() and len(path.parts) == 1 and ".." not in path.parts:
             continue
         mode = entry.external_attr >> 16
         if mode and not stat.S_ISREG(mode) and stat.S_IFMT(mode):
-            raise BadInput(f"{file.name} holds {entry.filename[:80]!r}, which is a link or no plain file. {do}")
+            raise BadInput(f"{file.name} holds {entry.filename[:80]!r}, which is a link or not a plain file. {do}")
         plain = "\\" not in entry.filename and ".." not in path.parts and not path.is_absolute() and len(path.parts) <= 2
         if not plain or path.name not in FILES:
-            raise BadInput(f"{file.name} holds {entry.filename[:80]!r}, which is no file of a run. {do}")
-        if path.name in found:
+            raise BadInput(f"{file.name} holds {entry.filename[:80]!r}, which is not a file of a run. {do}")
+        if path.name in entries:
             raise BadInput(f"{file.name} holds {path.name} twice. {do}")
-        found[path.name] = entry
+        entries[path.name] = entry
         folders.add(str(path.parent))
-    for name in ("run.json", WEIGHTS):
-        if name not in found:
-            raise BadInput(f"{file.name} holds no {name}, so it is no run. {do}")
+    for name in (RUN_JSON, WEIGHTS):
+        if name not in entries:
+            raise BadInput(f"{file.name} holds no {name}, so it is not a run. {do}")
     if len(folders) > 1:
         raise BadInput(f"The files of {file.name} lie in several folders: {', '.join(sorted(folders))[:200]}. {do}")
-    _check_sizes(found, file)
-    return found
+    _check_sizes(entries, file)
+    return entries
 
 
 def _check_sizes(entries: dict[str, zipfile.ZipInfo], file: Path) -> None:
@@ -105,18 +106,18 @@ def _check_sizes(entries: dict[str, zipfile.ZipInfo], file: Path) -> None:
         )
 
 
-def _described(given: zipfile.ZipFile, entry: zipfile.ZipInfo, file: Path) -> dict[str, Any]:
+def _run_values(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, file: Path) -> dict[str, Any]:
     try:
-        values = json.loads(given.read(entry).decode("utf-8"))
+        values = json.loads(archive.read(entry).decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise BadInput(f"The run.json in {file.name} cannot be read ({str(error)[:100]}). Export the run again.") from error
     if not isinstance(values, dict) or not isinstance(values.get("id"), str):
-        raise BadInput(f"The run.json in {file.name} describes no run: it has no id. Export the run again.")
+        raise BadInput(f"The run.json in {file.name} does not describe a run: it has no id. Export the run again.")
     return values
 
 
-def _unpacked(given: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo], values: dict[str, Any], store: Store) -> Run:
-    """Unpack beside the runs, check it as a run there, then put it among them by rename."""
+def _unpack(archive: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo], values: dict[str, Any], store: Store) -> Run:
+    """Unpack into a temporary folder of the store, check the run there, then move it into place."""
     needed = sum(entry.file_size for entry in entries.values())
     try:
         store.folder.mkdir(parents=True, exist_ok=True)
@@ -131,10 +132,10 @@ def _unpacked(given: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo], value
         folder = place / values["id"]
         folder.mkdir()
         for name, entry in entries.items():
-            if name != "run.json":
-                _copy(given, entry, folder / name)
-        write_json(folder / "run.json", values | {"bytes": (folder / WEIGHTS).stat().st_size})
-        _check_run(_read(Store(place), values["id"]))
+            if name != RUN_JSON:
+                _copy(archive, entry, folder / name)
+        write_json(RunFiles(folder).run_json, values | {"bytes": RunFiles(folder).weights.stat().st_size})
+        _check_run(_read_unpacked(Store(place), values["id"]))
         store.check_free(values["id"])
         os.rename(folder, store.folder / values["id"])
     finally:
@@ -142,20 +143,20 @@ def _unpacked(given: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo], value
     return store.get(values["id"])
 
 
-def _read(place: Store, run_id: str) -> Run:
+def _read_unpacked(store: Store, run_id: str) -> Run:
     try:
-        run = place.get(run_id)
-    except StoreError as error:  # names the folder it was unpacked in, which nobody knows
+        run = store.get(run_id)
+    except StoreError as error:  # its message names the temporary folder
         raise BadInput(f"The run.json in the zip is not a run's ({error.__cause__ or error}). Export the run again.") from error
     if run.status not in ("done", "cancelled", "failed"):
         raise BadInput(f"The run.json in the zip says that its training is {run.status[:40]!r}. Export the run again.")
     return run
 
 
-def _copy(given: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path) -> None:
-    """At most as many bytes as the entry says: a zip's own word on its sizes is not taken."""
+def _copy(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path) -> None:
+    """Copy at most as many bytes as the entry says, which may be wrong."""
     left = entry.file_size
-    with given.open(entry) as packed, open(target, "wb") as out:
+    with archive.open(entry) as packed, open(target, "wb") as out:
         while chunk := packed.read(CHUNK):
             left -= len(chunk)
             if left < 0:
@@ -164,12 +165,12 @@ def _copy(given: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path) -> None:
 
 
 def _check_run(run: Run) -> None:
-    """What can be told without the backbone: a known method, tensors that can be read, a prefix that is one."""
+    """Check what can be checked without the backbone: the method, the tensors, the prefix's shape."""
     method_class(run)
     info = method_info(run.method)
     if info.trajectory and not info.at_input:  # keys and values
         Prefix.load(run.weights)
-    for path in (run.weights, run.folder / HISTORY):
+    for path in (run.weights, run.files.history):
         if path.exists():
             try:
                 with safe_open(path, "pt") as tensors:

@@ -1,9 +1,7 @@
-"""Prefixes from elsewhere into the store, and prefixes and LoRA runs from the store to PEFT; logits stay what they were."""
+"""Export prefixes and LoRA runs as PEFT adapters; the model's logits stay the same."""
 
 import json
 import shutil
-import time
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -13,67 +11,19 @@ from torch import Tensor
 
 from core.config.train import TrainConfig
 from core.errors import BadInput, NotSupported
-from core.exchange.import_checkpoint import OUR_NOTE, PEFT_CONFIG, PEFT_WEIGHTS, Foreign
+from core.exchange.import_checkpoint import OUR_NOTE, PEFT_CONFIG, PEFT_WEIGHTS
 from core.methods.lora import LoraMethod
 from core.methods.weight_method import read_weights
-from core.models.backbone import Backbone
 from core.prefix.prefix import Prefix
-from core.runs.store import Run, Store, save_run
-from core.task import Task
-from core.training.checkpoint import save_tensors
-
-
-def keep_foreign(
-    found: Foreign, run_id: str, backbone: Backbone, store: Store, task: Task | None = None, command: str = ""
-) -> Run:
-    """A prefix from elsewhere as a run of the store, like one that was trained here; `task` where it is not the checkpoint's.
-
-    Raises StoreError where the id is taken or the store cannot be written; nothing is left behind then.
-    """
-    spec, prefix = backbone.spec, found.prefix
-    folder = store.new_folder(run_id)
-    try:
-        save_tensors(dict(prefix.past), folder / "weights.safetensors")
-        run = Run(
-            id=run_id,
-            folder=folder,
-            bundled=False,
-            status="done",
-            backbone=spec.name,
-            fingerprint=spec.fingerprint,
-            method="prefix",
-            task=task or found.task,
-            config={"method": "prefix", "length": prefix.length, "mlp": found.mlp},  # what is known of its training
-            trained=found.trained,
-            stored=prefix.parameters,
-            bytes=(folder / "weights.safetensors").stat().st_size,
-            seconds=0.0,
-            created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            device=str(backbone.device),
-            seed=0,
-            command=command,
-            versions={name: version(name) for name in ("torch", "transformers")},
-            notes=_provenance(found),
-        )
-        save_run(run)
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-    return run
-
-
-def _provenance(found: Foreign) -> str:
-    base = f", trained on {found.base}" if found.base else ""
-    folded = f"; its MLP of {found.mlp} is folded" if found.mlp else ""
-    return f"Imported from a checkpoint of {found.made_by}{base}{folded}."
+from core.runs.run import Run
 
 
 def export_peft(run: Run, folder: Path, base: str = "") -> Path:
     """Write a prefix or a LoRA run as a PEFT adapter folder: PeftModel.from_pretrained(model, folder) gives the same logits.
 
-    base: what PEFT is to call the model (default: the run's backbone). The task and the backbone's fingerprint are noted beside
-    it, for an import to read. Raises NotSupported for another method, BadInput where the folder holds something or cannot be
-    written; nothing is left behind then.
+    base: the model's name in PEFT's configuration (default: the run's backbone). The task and the backbone's fingerprint are
+    written beside it, for an import to read. Raises NotSupported for another method, BadInput where the folder is not empty
+    or cannot be written; nothing is left behind then.
     """
     if run.method not in _ADAPTERS:
         raise NotSupported(
@@ -83,14 +33,14 @@ def export_peft(run: Run, folder: Path, base: str = "") -> Path:
     try:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise BadInput(f"{folder} exists and is not an empty folder. Give a new folder, so that nothing is overwritten.")
-        made = [parent for parent in (folder, *folder.parents) if not parent.exists()]
+        created = [parent for parent in (folder, *folder.parents) if not parent.exists()]
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise BadInput(f"Cannot make {folder}: {error.strerror or error}. Give a folder that can be written.") from error
     try:
         _write(run, tensors, config | {"base_model_name_or_path": base or run.backbone}, folder)
     except (OSError, SafetensorError) as error:
-        shutil.rmtree(made[-1] if made else folder, ignore_errors=True)
+        shutil.rmtree(created[-1] if created else folder, ignore_errors=True)
         raise BadInput(f"Cannot write {folder} ({error}). Free some space, or give another folder.") from error
     return folder
 
@@ -103,10 +53,10 @@ def _write(run: Run, tensors: dict[str, Tensor], config: dict[str, Any], folder:
 
 
 def _prefix_adapter(run: Run) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The tensors and the configuration that PEFT keeps of a prefix."""
+    """PEFT's tensors and configuration of a prefix."""
     prefix = Prefix.load(run.weights)
     if set(prefix.past) != {"decoder"}:
-        raise NotSupported(f"The run {run.id!r} has the sites {', '.join(prefix.past)}, and PEFT keeps one. Give a GPT-2 run.")
+        raise NotSupported(f"The run {run.id!r} has the sites {', '.join(prefix.past)}, and PEFT stores one. Give a GPT-2 run.")
     past = prefix.past["decoder"]
     layers, _, heads, length, dim = past.shape
     flat = past.permute(3, 0, 1, 2, 4).reshape(length, -1).contiguous()  # (P, layers * 2 * heads * head_dim)
@@ -124,7 +74,7 @@ def _prefix_adapter(run: Run) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def _lora_adapter(run: Run) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The same of LoRA: PEFT puts its own name before a module's, and leaves out the adapter's ("default")."""
+    """PEFT's tensors and configuration of LoRA: module names get PEFT's prefix, and lose the adapter's name ("default")."""
     stored = read_weights(run)
     modules = {name.split(".lora_")[0].rsplit(".", 1)[-1] for name in stored}
     config = LoraMethod.config_from_tensors(TrainConfig.from_dict(run.config), stored)

@@ -1,17 +1,18 @@
-"""Prefixes that were trained elsewhere, read and checked against a backbone: PEFT's, and those of the paper's own code.
+"""Import prefixes that were trained elsewhere, by PEFT or by the paper's own code, after checking them against a backbone.
 
 PEFT's        adapter_config.json, adapter_model.safetensors with "prompt_embeddings" (P, layers * 2 * heads * head_dim), or
               with the MLP that makes them ("embedding", "transform.0", "transform.2")
 the authors'  config.json, pytorch_model.bin with "wte" (P, width) and the MLP "control_trans.0", "control_trans.2" (one more
               linear layer in their deep form), or without an MLP "control_trans" itself
 
-The MLP is folded: it is computed once, and its output kept. Every number of a checkpoint is doubted: shapes are checked before
+The MLP is folded: it is computed once, and its output stored. Nothing in a checkpoint is trusted: shapes are checked before
 anything is computed, and a pickle is only read with `weights_only`, which builds tensors and runs no code.
 """
 
 import json
 import pickle
 import re
+import shutil
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,11 @@ from torch import Tensor
 
 from core.backbone_spec import BackboneSpec
 from core.errors import BadConfig, BadInput, NotSupported, PrefixLabError, TooLong, WrongBackbone
+from core.models.backbone import Backbone
 from core.prefix.prefix import Prefix
+from core.runs.layout import RunFiles, save_tensors
+from core.runs.run import Run
+from core.runs.store import Store
 from core.task import Task, task
 
 PEFT_CONFIG, PEFT_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
@@ -36,8 +41,8 @@ Tensors = dict[str, Tensor]
 
 
 @dataclass(frozen=True, eq=False)
-class Foreign:
-    """A prefix from elsewhere. `trained` counts the MLP's parameters too, `mlp` is its hidden size (0: there was none)."""
+class ImportedPrefix:
+    """A prefix trained elsewhere. `trained` counts the MLP's parameters too, `mlp` is its hidden size (0: there was none)."""
 
     prefix: Prefix
     trained: int
@@ -47,7 +52,7 @@ class Foreign:
     task: Task
 
 
-def read_foreign(folder: Path, spec: BackboneSpec) -> Foreign:
+def read_checkpoint(folder: Path, spec: BackboneSpec) -> ImportedPrefix:
     """The prefix in a checkpoint folder of either form, folded, as fp32.
 
     Raises BadInput for what is missing, damaged or a pickle that holds more than tensors, NotSupported for another method or
@@ -69,10 +74,48 @@ def read_foreign(folder: Path, spec: BackboneSpec) -> Foreign:
     )
 
 
+def store_imported(
+    imported: ImportedPrefix, run_id: str, backbone: Backbone, store: Store, task: Task | None = None, command: str = ""
+) -> Run:
+    """Save an imported prefix as a run of the store; `task` replaces the checkpoint's.
+
+    Raises StoreError where the id is taken or the store cannot be written; nothing is left behind then.
+    """
+    prefix, folder = imported.prefix, store.new_folder(run_id)
+    config = {"method": "prefix", "length": prefix.length, "mlp": imported.mlp}  # what is known of its training
+    weights = RunFiles(folder).weights
+    try:
+        save_tensors(prefix.past, weights)
+        run = Run.new(
+            folder,
+            backbone.spec,
+            "prefix",
+            task or imported.task,
+            config,
+            trained=imported.trained,
+            stored=prefix.parameters,
+            bytes=weights.stat().st_size,
+            device=str(backbone.device),
+            command=command,
+            notes=_provenance(imported),
+        )
+        run.save()
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return run
+
+
+def _provenance(imported: ImportedPrefix) -> str:
+    base = f", trained on {imported.base}" if imported.base else ""
+    folded = f"; its MLP of {imported.mlp} is folded" if imported.mlp else ""
+    return f"Imported from a checkpoint of {imported.made_by}{base}{folded}."
+
+
 # --- PEFT --------------------------------------------------------------------------------------------------------------------
 
 
-def _read_peft(folder: Path, spec: BackboneSpec) -> Foreign:
+def _read_peft(folder: Path, spec: BackboneSpec) -> ImportedPrefix:
     config = _json(folder / PEFT_CONFIG)
     kind, use = config.get("peft_type"), config.get("task_type")
     if kind != "PREFIX_TUNING":
@@ -80,11 +123,11 @@ def _read_peft(folder: Path, spec: BackboneSpec) -> Foreign:
     if use not in ("CAUSAL_LM", None) or config.get("num_transformer_submodules") not in (1, None):
         raise NotSupported(f"The prefix in {folder} is for {use!r}. Give one for 'CAUSAL_LM', such as GPT-2.")
     width = spec.kv_heads * spec.head_dim
-    _same(folder, config, spec, {"num_layers": spec.layers, "num_attention_heads": spec.kv_heads, "token_dim": width})
+    _check_sizes(folder, config, spec, {"num_layers": spec.layers, "num_attention_heads": spec.kv_heads, "token_dim": width})
     tensors = _safetensors(folder)
     inputs, mlp = _peft_parts(folder, tensors)
     note = _our_note(folder, spec)
-    return _folded(folder, spec, inputs, mlp, "PEFT", _text(config, "base_model_name_or_path"), note or task("e2e"))
+    return _build(folder, spec, inputs, mlp, "PEFT", _text(config, "base_model_name_or_path"), note or task("e2e"))
 
 
 def _safetensors(folder: Path) -> Tensors:
@@ -101,11 +144,13 @@ def _safetensors(folder: Path) -> Tensors:
     except PrefixLabError:
         raise
     except Exception as error:  # safetensors raises its own class, OSError or ValueError
-        raise BadInput(f"{path} is not a readable safetensors file ({_line(error)}). Save or copy the adapter again.") from error
+        raise BadInput(
+            f"{path} is not a readable safetensors file ({_reason(error)}). Save or copy the adapter again."
+        ) from error
 
 
 def _peft_parts(folder: Path, tensors: Tensors) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
-    """What the virtual tokens are made from, and the MLP's layers; none where the prefix is kept as it is."""
+    """The MLP's inputs and its layers; where there is no MLP, the prefix itself and no layers."""
     if set(tensors) == {"prompt_embeddings"}:
         return tensors["prompt_embeddings"], []
     bare = {re.sub(r"^(?:.*\.)?(?=embedding\.|transform\.)", "", name): tensor for name, tensor in tensors.items()}
@@ -130,24 +175,24 @@ def _our_note(folder: Path, spec: BackboneSpec) -> Task | None:
         return Task.from_dict(form)  # type: ignore[arg-type]  # it checks what it is given
     except (BadConfig, TypeError) as error:
         raise BadInput(
-            f'The "task" in {path} is not one that an export writes ({_line(error)}). Delete the file, or export the run again.'
+            f'The "task" in {path} is not one that an export writes ({_reason(error)}). Delete the file, or export the run again.'
         ) from error
 
 
 # --- the authors' code -------------------------------------------------------------------------------------------------------
 
 
-def _read_authors(folder: Path, spec: BackboneSpec) -> Foreign:
+def _read_authors(folder: Path, spec: BackboneSpec) -> ImportedPrefix:
     path, config = folder / AUTHORS_WEIGHTS, _json(folder / AUTHORS_CONFIG)
     if config.get("model_type", "gpt2") != "gpt2":
         raise NotSupported(f"The checkpoint in {folder} is for {config['model_type']!r}. Give one for GPT-2.")
     if config.get("use_infix") or config.get("format_mode", "cat") == "infix":
         raise NotSupported(f"The checkpoint in {folder} is an infix, which depends on its input. Give a prefix.")
-    _same(folder, config, spec, {"n_layer": spec.layers, "n_head": spec.kv_heads, "n_embd": spec.width})
+    _check_sizes(folder, config, spec, {"n_layer": spec.layers, "n_head": spec.kv_heads, "n_embd": spec.width})
     tensors = _checked(path, _unpickled(path))
     name = _TASKS.get(_text(config, "_my_arg_task_mode"), "e2e")
     inputs, mlp = _authors_parts(path, tensors, spec)
-    return _folded(folder, spec, inputs, mlp, "the authors' code", _text(config, "_name_or_path"), task(name, "paper"))
+    return _build(folder, spec, inputs, mlp, "the authors' code", _text(config, "_name_or_path"), task(name, "paper"))
 
 
 def _unpickled(path: Path) -> Any:
@@ -157,7 +202,7 @@ def _unpickled(path: Path) -> Any:
     except pickle.UnpicklingError as error:
         raise BadInput(f"{path} holds more than tensors, and a pickle can run code. Save its state_dict alone.") from error
     except Exception as error:  # whatever a damaged file may do to its reader
-        raise BadInput(f"{path} is not a PyTorch file ({_line(error)}). Save or copy the checkpoint again.") from error
+        raise BadInput(f"{path} is not a PyTorch file ({_reason(error)}). Save or copy the checkpoint again.") from error
 
 
 def _authors_parts(path: Path, tensors: Tensors, spec: BackboneSpec) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
@@ -177,7 +222,7 @@ def _authors_parts(path: Path, tensors: Tensors, spec: BackboneSpec) -> tuple[Te
 
 
 def _authors_direct(path: Path, kept: Tensor, spec: BackboneSpec) -> Tensor:
-    """Begun at random it is a flat list, token by token; from words it is their past, (layers * 2, 1, heads, P, head_dim)."""
+    """(P, layers * 2 * heads * head_dim); begun from words it is stored as (layers * 2, 1, heads, P, head_dim), else flat."""
     if kept.ndim == 1 and kept.numel() % (spec.layers * 2 * spec.width) == 0:
         return kept.view(-1, spec.layers * 2 * spec.width)
     if kept.ndim == 5 and kept.shape[1] == 1 and kept.shape[:1] + kept.shape[2:3] == (spec.layers * 2, spec.kv_heads):
@@ -191,9 +236,9 @@ def _authors_direct(path: Path, kept: Tensor, spec: BackboneSpec) -> Tensor:
 # --- both --------------------------------------------------------------------------------------------------------------------
 
 
-def _folded(
+def _build(
     folder: Path, spec: BackboneSpec, inputs: Tensor, mlp: list[tuple[Tensor, Tensor]], made_by: str, base: str, form: Task
-) -> Foreign:
+) -> ImportedPrefix:
     """The MLP's output as keys and values; every shape is checked before it is used."""
     numbers, width = spec.layers * 2 * spec.kv_heads * spec.head_dim, inputs.shape[-1] if inputs.ndim == 2 else 0
     for weight, bias in mlp:
@@ -219,30 +264,31 @@ def _folded(
         raise BadInput(f"The prefix in {folder} holds NaN or infinity. Give a checkpoint from before its training ran away.")
     prefix = Prefix({"decoder": past}, spec.name, spec.fingerprint)
     trained = sum(tensor.numel() for tensor in [inputs, *(part for layer in mlp for part in layer)])
-    return Foreign(prefix, trained, mlp[0][0].shape[0] if mlp else 0, made_by, base, form)
+    return ImportedPrefix(prefix, trained, mlp[0][0].shape[0] if mlp else 0, made_by, base, form)
 
 
 def _layers(path: Path, tensors: Tensors, stem: str) -> list[tuple[Tensor, Tensor]]:
     """`stem.0`, `stem.2`, …: the linear layers of an MLP; there is a tanh between any two."""
-    found: list[tuple[Tensor, Tensor]] = []
-    while f"{stem}.{2 * len(found)}.weight" in tensors:
-        at = f"{stem}.{2 * len(found)}"
-        found.append((tensors[f"{at}.weight"], tensors.get(f"{at}.bias", torch.zeros(0))))
-    if 2 * len(found) != len(tensors):
+    layers: list[tuple[Tensor, Tensor]] = []
+    while f"{stem}.{2 * len(layers)}.weight" in tensors:
+        at = f"{stem}.{2 * len(layers)}"
+        layers.append((tensors[f"{at}.weight"], tensors.get(f"{at}.bias", torch.zeros(0))))
+    if 2 * len(layers) != len(tensors):
         raise BadInput(f"{path} holds {_names(tensors)}, which is not a whole MLP. Save or copy the checkpoint again.")
-    return found
+    return layers
 
 
 def _checked(path: Path, tensors: Any) -> Tensors:
     """Named floating-point tensors that are no larger than the file they came from (a stride of 0 makes a giant of nothing)."""
-    if not isinstance(tensors, dict) or not all(isinstance(name, str) and _is_plain(tensor) for name, tensor in tensors.items()):
+    named = isinstance(tensors, dict) and all(isinstance(name, str) for name in tensors)
+    if not named or not all(map(_is_float_tensor, tensors.values())):
         raise BadInput(f"{path} is not a state_dict of floating-point tensors. Give a prefix checkpoint.")
     if sum(tensor.numel() * tensor.element_size() for tensor in tensors.values()) > path.stat().st_size:
         raise BadInput(f"{path} declares more numbers than it holds. Save or copy the checkpoint again.")
     return tensors
 
 
-def _is_plain(tensor: Any) -> bool:
+def _is_float_tensor(tensor: Any) -> bool:
     return isinstance(tensor, Tensor) and tensor.layout == torch.strided and tensor.is_floating_point()
 
 
@@ -255,13 +301,13 @@ def _json(path: Path) -> dict[str, Any]:
             raise BadInput(f"{path} has {size:,} bytes, and a configuration has {_CONFIG_BYTES:,} at most. Give another folder.")
         values = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise BadInput(f"{path} is not readable JSON ({_line(error)}). Save or copy the checkpoint again.") from error
+        raise BadInput(f"{path} is not readable JSON ({_reason(error)}). Save or copy the checkpoint again.") from error
     if not isinstance(values, dict):
         raise BadInput(f"{path} is not a JSON object. Save or copy the checkpoint again.")
     return values
 
 
-def _same(folder: Path, config: dict[str, Any], spec: BackboneSpec, wanted: dict[str, int]) -> None:
+def _check_sizes(folder: Path, config: dict[str, Any], spec: BackboneSpec, wanted: dict[str, int]) -> None:
     """WrongBackbone where the configuration names other sizes than the backbone's."""
     for name, value in wanted.items():
         if config.get(name, value) not in (value, None):
@@ -281,6 +327,6 @@ def _names(tensors: Tensors) -> str:
     return (listed[:120] + (", …" if len(tensors) > 4 else "")) or "no such tensor"
 
 
-def _line(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     """The first line of an error, short."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:160].rstrip(". ")

@@ -10,7 +10,7 @@ from core.config.train import TrainConfig
 from core.errors import NotSupported
 from core.models.backbone import Backbone
 from core.prefix.prefix import Prefix
-from core.runs.store import Run
+from core.runs.run import Run
 
 
 @dataclass(frozen=True, eq=False)

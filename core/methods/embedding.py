@@ -18,7 +18,7 @@ from core.models.activations import read_key_values
 from core.models.backbone import Backbone
 from core.prefix.attention import PrefixState, attach
 from core.prefix.prefix import KeyValues, Prefix
-from core.runs.store import Run
+from core.runs.run import Run
 
 METHOD = "Embedding-only tuning"
 

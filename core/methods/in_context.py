@@ -16,7 +16,7 @@ from core.models.activations import text_prefix
 from core.models.backbone import Backbone
 from core.prefix.attention import PrefixState, attach
 from core.prefix.prefix import Prefix
-from core.runs.store import Run
+from core.runs.run import Run
 from core.task import Example, Task
 
 METHOD = "In-context learning"

@@ -7,7 +7,7 @@ from core.config.train import TrainConfig
 from core.methods.base import LoadedMethod, check_decoder_only
 from core.methods.prefix import PrefixMethod
 from core.models.backbone import Backbone
-from core.runs.store import Run
+from core.runs.run import Run
 
 METHOD = "Infix-tuning", ": nothing stands between its source and its target"
 

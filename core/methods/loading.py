@@ -1,6 +1,5 @@
-"""Load a run on its backbone; record its scores."""
+"""Load a run on its backbone."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from core.methods.registry import method_class
 from core.models.activations import text_prefix
 from core.models.backbone import Backbone
 from core.prefix.prefix import Prefix
-from core.runs.store import Run, write_json
+from core.runs.run import Run
 from core.task import Task
 
 TEXT_RUN = "text:"  # begins the id of a run that is a typed text
@@ -61,13 +60,3 @@ def text_run(text: str, backbone: Backbone) -> LoadedRun:
 def end_line(text: str) -> str:
     """Add a line break to a text that does not end with white space."""
     return text if not text.strip() or text[-1].isspace() else text + "\n"
-
-
-def add_scores(run: Run, split: str, scores: dict[str, dict]) -> Run:
-    """Record scores under `scores.<split>.<METRIC>` in run.json; returns the run with them."""
-    path = run.folder / "run.json"
-    values = json.loads(path.read_text(encoding="utf-8"))
-    values.setdefault("scores", {}).setdefault(split, {}).update(scores)
-    write_json(path, values)
-    run.scores.setdefault(split, {}).update(scores)
-    return run

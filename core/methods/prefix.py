@@ -14,7 +14,7 @@ from core.models.backbone import Backbone
 from core.prefix.attention import PrefixState, attach
 from core.prefix.modules import DirectPrefix, PrefixMLP
 from core.prefix.prefix import Prefix, check_shape
-from core.runs.store import Run
+from core.runs.run import Run
 
 
 class PrefixMethod:

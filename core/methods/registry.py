@@ -12,7 +12,7 @@ from core.methods.lora import LoraMethod
 from core.methods.prefix import PrefixMethod
 from core.methods.top_layers import TopLayersMethod
 from core.models.backbone import Backbone
-from core.runs.store import Run
+from core.runs.run import Run
 
 METHOD_CLASSES: dict[str, type[Method]] = {
     "prefix": PrefixMethod,

@@ -14,7 +14,7 @@ from core.errors import BadInput
 from core.methods.base import LoadedMethod
 from core.models.backbone import Backbone
 from core.prefix.attention import attach
-from core.runs.store import Run
+from core.runs.run import Run
 
 HINT = "Train the run again, or restore the file."
 

@@ -1,9 +1,8 @@
-"""The user's own runs put in order: renamed, given notes, deleted with a way back.
+"""Manage the user's own runs: rename, annotate, delete, restore.
 
-A deleted run is moved to `.trash` in the store, whole, and stays there until the trash is emptied.
+A deleted run is moved to `.trash` in the store and stays there until the trash is emptied.
 """
 
-import json
 import os
 import re
 import shutil
@@ -12,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import BadInput, RunNotFound, StoreError
-from core.runs.store import Run, Store, check_id, write_json
-from core.training.trainer import locked
+from core.runs.layout import RunFiles, check_id, locked
+from core.runs.run import Run, update_run_json
+from core.runs.store import Store
 
 TRASH = ".trash"
 NOTE_LIMIT = 2000  # characters
@@ -33,80 +33,80 @@ def rename(store: Store, run_id: str, new: str) -> Run:
     """Give a run another id. StoreError where that one is taken, or the run is being trained."""
     store.check_own(run_id)
     store.check_free(new)
-    run = store.get(run_id)  # a run that is not whole keeps its name: what would go on with it knows it by that
+    run = store.get(run_id)  # an unfinished run keeps its name, by which it is resumed
     folder = store.folder / new
-    _idle(run.folder)
+    _check_idle(run.folder)
     _move(run.folder, folder)
-    _change(folder, id=new)
+    update_run_json(folder, id=new)
     return store.get(new)
 
 
 def annotate(store: Store, run_id: str, notes: str) -> Run:
-    """Write a run's notes anew. BadInput where they are too long."""
+    """Replace a run's notes. BadInput where they are too long."""
     store.check_own(run_id)
     if len(notes) > NOTE_LIMIT:
         raise BadInput(f"The notes have {len(notes):,} characters, and {NOTE_LIMIT:,} are kept. Shorten them.")
-    _change(store.get(run_id).folder, notes=notes.strip())
+    update_run_json(store.get(run_id).folder, notes=notes.strip())
     return store.get(run_id)
 
 
 def delete(store: Store, run_id: str) -> Deleted:
-    """Move a run, whole or not, to the trash. StoreError where it is being trained."""
+    """Move a run, finished or not, to the trash. StoreError where it is being trained."""
     store.check_own(run_id)
-    _idle(store.folder / run_id)
+    _check_idle(store.folder / run_id)
     when = time.time()
-    place = store.folder / TRASH
+    trash = store.folder / TRASH
     try:
-        place.mkdir(exist_ok=True)
+        trash.mkdir(exist_ok=True)
     except OSError as error:
-        raise StoreError(f"Cannot make {place}: {error.strerror}. Make the store writable.") from error
-    folder = place / f"{time.strftime('%Y%m%d%H%M%S', time.gmtime(when))}-{run_id}"
+        raise StoreError(f"Cannot make {trash}: {error.strerror}. Make the store writable.") from error
+    folder = trash / f"{time.strftime('%Y%m%d%H%M%S', time.gmtime(when))}-{run_id}"
     if folder.exists():  # the same name deleted twice within a second
         shutil.rmtree(folder)
     _move(store.folder / run_id, folder)
     return Deleted(run_id, folder, when)
 
 
-def trash(store: Store) -> list[Deleted]:
-    """What is in the trash, the last deleted first."""
-    found = []
+def list_trash(store: Store) -> list[Deleted]:
+    """The runs in the trash, the last deleted first."""
+    runs = []
     for folder in (store.folder / TRASH).glob("*-*"):
-        named = _NAME.fullmatch(folder.name)
-        if named and folder.is_dir() and not folder.is_symlink():
-            found.append(Deleted(named[2], folder, _seconds(named[1])))
-    return sorted(found, key=lambda one: one.folder.name, reverse=True)
+        match = _NAME.fullmatch(folder.name)
+        if match and folder.is_dir() and not folder.is_symlink():
+            runs.append(Deleted(match[2], folder, _seconds(match[1])))
+    return sorted(runs, key=lambda run: run.folder.name, reverse=True)
 
 
 def restore(store: Store, run_id: str) -> str:
-    """Bring a run back, the last deleted of that name. StoreError where another one has its name by now."""
+    """Move a run back from the trash, the last deleted of that name. StoreError where the name is taken by now."""
     check_id(run_id)
-    found = next((one for one in trash(store) if one.id == run_id), None)
-    if found is None:
-        known = ", ".join(dict.fromkeys(one.id for one in trash(store))) or "nothing"
+    deleted = next((run for run in list_trash(store) if run.id == run_id), None)
+    if deleted is None:
+        known = ", ".join(dict.fromkeys(run.id for run in list_trash(store))) or "nothing"
         raise RunNotFound(f"There is no run {run_id!r} in the trash. It holds {known}. Give one of these.")
     store.check_free(run_id)
-    _move(found.folder, store.folder / run_id)
+    _move(deleted.folder, store.folder / run_id)
     return run_id
 
 
 def empty_trash(store: Store) -> int:
-    """Delete for good; how many runs that were."""
-    found = trash(store)
-    for one in found:
+    """Delete the runs in the trash for good; returns how many there were."""
+    runs = list_trash(store)
+    for run in runs:
         try:
-            shutil.rmtree(one.folder)
+            shutil.rmtree(run.folder)
         except OSError as error:
-            raise StoreError(f"Cannot delete {one.folder}: {error.strerror}. Make it writable, then try again.") from error
-    return len(found)
+            raise StoreError(f"Cannot delete {run.folder}: {error.strerror}. Make it writable, then try again.") from error
+    return len(runs)
 
 
-def take(run: Run, store: Store, new: str, notes: str) -> Run:
+def adopt(run: Run, store: Store, new: str, notes: str) -> Run:
     """Move a run from another store on the same disk into this one, under a name of its own. StoreError where that is taken."""
     store.check_free(new)
-    _idle(run.folder)
+    _check_idle(run.folder)
     folder = store.folder / new
     _move(run.folder, folder)
-    _change(folder, id=new, notes=notes)
+    update_run_json(folder, id=new, notes=notes)
     return store.get(new)
 
 
@@ -117,10 +117,10 @@ def _seconds(stamp: str) -> float:
         return 0.0
 
 
-def _idle(folder: Path) -> None:
+def _check_idle(folder: Path) -> None:
     """StoreError while a process trains the run."""
     with locked(folder):
-        (folder / ".lock").unlink(missing_ok=True)  # some systems cannot move a folder with an open file in it
+        RunFiles(folder).lock.unlink(missing_ok=True)  # some systems cannot move a folder with an open file in it
 
 
 def _move(old: Path, new: Path) -> None:
@@ -128,8 +128,3 @@ def _move(old: Path, new: Path) -> None:
         os.rename(old, new)
     except OSError as error:
         raise StoreError(f"Cannot move {old} to {new}: {error.strerror}. Make the store writable.") from error
-
-
-def _change(folder: Path, **values: str) -> None:
-    path = folder / "run.json"
-    write_json(path, json.loads(path.read_text(encoding="utf-8")) | values)

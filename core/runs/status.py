@@ -1,20 +1,24 @@
-"""How a training stands, told from its folder alone: by any process, while it runs, after a kill, and when it is over."""
+"""The state of a training, read from its folder alone: by any process, while it runs, after a kill, and when it is over."""
 
 import csv
 import json
 import math
+import socket
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from core.training.checkpoint import NAME as CHECKPOINT
+from core.runs.layout import RunFiles
+
+HEARTBEAT = 600  # seconds without a new state.json after which a training on another host counts as interrupted
 
 
 @dataclass(frozen=True)
-class Steps:
-    """The columns of steps.csv; `valid` holds (update, loss) where it was validated."""
+class TrainingLog:
+    """The columns of steps.csv; `valid` holds (update, loss) of each validation."""
 
     update: list[int] = field(default_factory=list)
     loss: list[float] = field(default_factory=list)
@@ -24,15 +28,19 @@ class Steps:
     valid: list[tuple[int, float]] = field(default_factory=list)
 
     def rows_per_second(self, last: int = 20) -> float:
-        """Training pairs a second over the last updates; 0 where that cannot be told yet."""
-        some = slice(-last, None)
-        took = self.seconds[-1] - self.seconds[some][0] if len(self.seconds) > 1 else 0.0
-        return sum(self.rows[some][1:]) / took if took > 0 else 0.0
+        """Training pairs a second over the last updates; 0 after fewer than two."""
+        window = slice(-last, None)
+        seconds = self.seconds[-1] - self.seconds[window][0] if len(self.seconds) > 1 else 0.0
+        return sum(self.rows[window][1:]) / seconds if seconds > 0 else 0.0
 
 
 @dataclass(frozen=True)
-class Standing:
-    """`state`: running, interrupted (its process is gone, it can go on), cancelled, done or failed; "" for no training."""
+class RunStatus:
+    """How far a training is.
+
+    `state`: "running", "interrupted" (its process is gone), "cancelled", "done" or "failed"; "" where nothing was trained.
+    `resumable`: whether it can be resumed; `error`: why it failed, where the model or its code raised an error.
+    """
 
     state: str = ""
     update: int = 0
@@ -40,33 +48,56 @@ class Standing:
     config: dict[str, Any] = field(default_factory=dict)
     backbone: str = ""
     command: str = ""
-    goes_on: bool = False  # whether `resume` would find all it needs
+    resumable: bool = False
+    error: str = ""
 
     @property
-    def share(self) -> float:
-        """How much of it is done, 0 to 1."""
+    def fraction(self) -> float:
+        """The part of its updates that is done, 0 to 1."""
         return min(1.0, self.update / self.total) if self.total else 0.0
 
 
-def standing(folder: Path) -> Standing:
-    """How the training in a folder stands. Whatever may stand in its files, this raises nothing."""
-    state, run = _values(folder / "state.json"), _values(folder / "run.json")
+def read_status(folder: Path) -> RunStatus:
+    """The status of the training in a folder. Raises nothing, whatever its files hold."""
+    files = RunFiles(folder)
+    state, run = _read_json(files.state), _read_json(files.run_json)
     if state:
-        update, total = _whole(state.get("update")), _whole(state.get("total"))
-        running = is_alive(state.get("pid"), state.get("born"))
-        told = "running" if running else _text(run.get("status")) or "interrupted"
-        config, goes_on = state.get("config"), not running and (folder / CHECKPOINT).is_file()
-        made = config if isinstance(config, dict) else {}
-        return Standing(told, update, total, made, _text(state.get("backbone")), _text(state.get("command")), goes_on)
+        return _unfinished(files, state, _text(run.get("status")))
     if run:
-        config, update = run.get("config"), _whole(run.get("updates"))
-        made = config if isinstance(config, dict) else {}
-        return Standing(_text(run.get("status")), update, update, made, _text(run.get("backbone")), _text(run.get("command")))
-    return Standing()
+        updates = _integer(run.get("updates"))
+        settings = _settings(run.get("config")), _text(run.get("backbone")), _text(run.get("command"))
+        return RunStatus(_text(run.get("status")), updates, updates, *settings)
+    return RunStatus()
+
+
+def _unfinished(files: RunFiles, state: dict[str, Any], status: str) -> RunStatus:
+    """The status of a run that has a state.json; `status`: that of its run.json, where it was stopped."""
+    error, running = _text(state.get("error")), _is_running(files, state)
+    name = "running" if running else "failed" if error else status or "interrupted"
+    return RunStatus(
+        state=name,
+        update=_integer(state.get("update")),
+        total=_integer(state.get("total")),
+        config=_settings(state.get("config")),
+        backbone=_text(state.get("backbone")),
+        command=_text(state.get("command")),
+        resumable=not running and not error and files.checkpoint.is_file(),
+        error=error,
+    )
+
+
+def _is_running(files: RunFiles, state: dict[str, Any]) -> bool:
+    """Whether a process trains the run. Another host's processes cannot be seen: its state.json must be recent."""
+    if state.get("pid") is None or state.get("host") in (None, socket.gethostname()):
+        return is_alive(state.get("pid"), state.get("born"))
+    try:
+        return time.time() - files.state.stat().st_mtime < HEARTBEAT
+    except OSError:
+        return False
 
 
 def is_alive(pid: Any, born: Any) -> bool:
-    """Whether the process that was born then still runs: a process id alone may be another's by now."""
+    """Whether the process of this id and creation time still runs: an id alone may be another process's by now."""
     if not isinstance(pid, int) or isinstance(pid, bool) or pid <= 0 or not isinstance(born, int | float):
         return False
     try:
@@ -76,19 +107,19 @@ def is_alive(pid: Any, born: Any) -> bool:
         return False
 
 
-def read_steps(folder: Path) -> Steps:
-    """What steps.csv holds so far. Lines that cannot be read, as the last one of a killed process, are left out."""
-    found = Steps()
+def read_training_log(folder: Path) -> TrainingLog:
+    """The content of steps.csv so far. Lines that cannot be read, such as the last one of a killed process, are left out."""
+    log = TrainingLog()
     try:
-        with open(folder / "steps.csv", newline="", encoding="utf-8") as file:
+        with open(RunFiles(folder).steps, newline="", encoding="utf-8") as file:
             for cells in csv.reader(file):
-                _take(cells, found)
+                _add_line(cells, log)
     except (OSError, ValueError, csv.Error):
-        return found
-    return found
+        return log
+    return log
 
 
-def _take(cells: list[str], found: Steps) -> None:
+def _add_line(cells: list[str], log: TrainingLog) -> None:
     try:
         update, loss, valid, rate, rows, seconds = cells
         numbers = int(update), float(loss), float(rate), int(rows), float(seconds), float(valid or 0)
@@ -96,13 +127,13 @@ def _take(cells: list[str], found: Steps) -> None:
         return
     if not all(map(math.isfinite, numbers)):
         return
-    for column, number in zip((found.update, found.loss, found.rate, found.rows, found.seconds), numbers, strict=False):
+    for column, number in zip((log.update, log.loss, log.rate, log.rows, log.seconds), numbers, strict=False):
         column.append(number)  # type: ignore[attr-defined]
     if valid:
-        found.valid.append((numbers[0], numbers[5]))
+        log.valid.append((numbers[0], numbers[5]))
 
 
-def _values(path: Path) -> dict[str, Any]:
+def _read_json(path: Path) -> dict[str, Any]:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -110,9 +141,13 @@ def _values(path: Path) -> dict[str, Any]:
     return values if isinstance(values, dict) else {}
 
 
-def _whole(value: Any) -> int:
+def _integer(value: Any) -> int:
     return int(value) if isinstance(value, int | float) and math.isfinite(value) else 0
 
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
+
+
+def _settings(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}

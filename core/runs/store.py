@@ -1,94 +1,16 @@
-"""Runs on disk. A run is a folder:
-
-weights.safetensors   what was trained, and nothing else
-steps.csv             one line an update
-resume.safetensors    while it can go on: the last checkpoint
-history.safetensors   a prefix at its start and along the way, where it has one
-state.json            while it runs
-run.json              last, by rename: its presence says the run is whole
-
-Bundled runs are read-only and listed first. Nothing here is ever unpickled.
-"""
+"""The store: the runs in a folder of the user's, beside the bundled ones, which are read-only. Nothing is ever unpickled."""
 
 import json
 import os
-import re
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from core import paths
-from core.errors import BadInput, RunNotFound, StoreError
+from core.errors import RunNotFound, StoreError
+from core.runs.layout import RunFiles, check_id
+from core.runs.run import Run
+from core.runs.status import read_status
 from core.task import Task
-
-ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
-
-
-@dataclass(frozen=True)
-class Run:
-    """What run.json says. `trained` and `stored` count parameters, `bytes` is the size of weights.safetensors."""
-
-    id: str
-    folder: Path
-    bundled: bool
-    status: str
-    backbone: str
-    fingerprint: str
-    method: str
-    task: Task
-    config: dict[str, Any]
-    trained: int
-    stored: int
-    bytes: int
-    seconds: float
-    created: str
-    device: str
-    seed: int
-    command: str
-    updates: int = 0
-    rows: int = 0
-    valid_loss: float | None = None
-    versions: dict[str, str] = field(default_factory=dict)
-    scores: dict[str, Any] = field(default_factory=dict)
-    notes: str = ""
-
-    @property
-    def weights(self) -> Path:
-        """The file of trained tensors."""
-        return self.folder / "weights.safetensors"
-
-    def to_json(self) -> dict[str, Any]:
-        """What is written to run.json."""
-        values = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in ("folder", "bundled")}
-        return values | {"task": self.task.to_dict()}
-
-
-def check_id(run_id: str) -> str:
-    """The id as it is; BadInput unless it is a plain file name."""
-    if not ID.fullmatch(run_id) or ".." in run_id:
-        raise BadInput(
-            f"{run_id[:90]!r} is not a run id. Use letters, digits, '-', '_' and '.', up to 80 of them, "
-            "beginning with a letter or digit."
-        )
-    return run_id
-
-
-def write_json(path: Path, values: dict[str, Any]) -> None:
-    """Write as JSON, by rename; see `write_text`."""
-    write_text(path, json.dumps(values, indent=1, ensure_ascii=False) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write by rename, so that a reader never sees half a file, line ends as given; StoreError where it cannot be written."""
-    spare = path.with_suffix(".tmp")
-    try:
-        spare.write_text(text, encoding="utf-8", newline="")
-        os.replace(spare, path)
-    except OSError as error:
-        raise StoreError(
-            f"Cannot write {path}: {error.strerror or error}. Free some space, or choose another folder with PREFIX_LAB_HOME."
-        ) from error
-
 
 Stamp = tuple[tuple[int, int, int], ...] | None
 
@@ -98,20 +20,20 @@ class Store:
 
     def __init__(self, folder: Path, bundled: Path | None = None) -> None:
         self.folder, self.bundled = folder, bundled
-        self._known: dict[Path, tuple[Stamp, Run]] = {}  # what was read before, for as long as its folder does not change
+        self._cache: dict[Path, tuple[Stamp, Run]] = {}  # valid as long as the folder does not change
 
     def runs(self) -> list[Run]:
-        """Whole runs: bundled first, then the newest; folders that cannot be read are left out (see `broken`)."""
+        """Complete runs: the bundled ones, then the newest first. Folders that cannot be read are left out (see `broken`)."""
         runs = [run for run in map(self._try, self._folders()) if isinstance(run, Run)]
         own = [run for run in runs if not run.bundled]
         return [run for run in runs if run.bundled] + sorted(own, key=lambda run: run.created, reverse=True)
 
     def broken(self) -> list[str]:
-        """One sentence for every folder that is no whole run: unfinished, or damaged."""
+        """One sentence for each folder that is not a complete run: unfinished, or damaged."""
         return [str(result) for result in map(self._try, self._folders()) if isinstance(result, StoreError)]
 
     def get(self, run_id: str) -> Run:
-        """One run; RunNotFound lists what there is."""
+        """One run; RunNotFound lists those that exist."""
         check_id(run_id)
         for root in self._roots():
             if (root / run_id).is_dir():
@@ -120,7 +42,7 @@ class Store:
         raise RunNotFound(f"There is no run {run_id!r}. Runs: {known}. Give one of these, or train it first.")
 
     def check_own(self, run_id: str) -> None:
-        """RunNotFound where the id is not a folder of the user's own."""
+        """RunNotFound unless the id names a folder of the user's own."""
         if not (self.folder / check_id(run_id)).is_dir():
             own = ", ".join(path.name for path in self._folders() if path.parent == self.folder) or "none yet"
             raise RunNotFound(f"There is no run {run_id!r} of your own. Yours: {own}. Give one of these.")
@@ -155,26 +77,26 @@ class Store:
             return error
 
     def _read(self, folder: Path) -> Run:
-        """The run of a folder; read once, and again where something in it has changed."""
+        """The run of a folder; read again only when something in the folder has changed."""
         stamp = _stamp(folder)
-        known = self._known.get(folder)
-        if known is None or stamp is None or known[0] != stamp:
-            known = self._known[folder] = (stamp, self._read_anew(folder))
-        return known[1]
+        cached = self._cache.get(folder)
+        if cached is None or stamp is None or cached[0] != stamp:
+            cached = self._cache[folder] = (stamp, self._load(folder))
+        return cached[1]
 
-    def _read_anew(self, folder: Path) -> Run:
+    def _load(self, folder: Path) -> Run:
         _check_links(folder)
-        path = folder / "run.json"
+        path = RunFiles(folder).run_json
         if not path.exists():
             raise StoreError(_unfinished(folder))
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
             if not isinstance(values, dict):
-                raise ValueError("it is no JSON object")
+                raise ValueError("it is not a JSON object")
             task = Task.from_dict(values.pop("task"))
             if values.pop("id") != folder.name:
                 raise ValueError("the id inside is another one")
-            _check_kinds(values)
+            _check_types(values)
             return Run(id=folder.name, folder=folder, bundled=folder.parent == self.bundled, task=task, **values)
         except Exception as error:  # anything may stand in a damaged file
             raise StoreError(
@@ -184,22 +106,22 @@ class Store:
 
 
 def _names(root: Path) -> list[str]:
-    """Folders that may be runs; those that begin with a dot are not: see manage.py."""
+    """Folders that may be runs; those that begin with a dot are not (see manage.py)."""
     with os.scandir(root) as entries:
         return [entry.name for entry in entries if entry.is_dir(follow_symlinks=False) and not entry.name.startswith(".")]
 
 
 def _stamp(folder: Path) -> Stamp:
-    """Another one whenever a file comes to a folder or leaves it, or run.json is written; None where it cannot be known."""
+    """Changes when a file is added to or removed from the folder, or run.json is written; None where it cannot be read."""
     try:
-        places = (os.lstat(folder), os.lstat(folder / "run.json"))
+        places = (os.lstat(folder), os.lstat(RunFiles(folder).run_json))
     except OSError:
         return None
     return tuple((place.st_mtime_ns, place.st_size, place.st_ino) for place in places)
 
 
 def _check_links(folder: Path) -> None:
-    """StoreError where a run, or a file of it, is a link: it may lead out of the store."""
+    """StoreError where a run or one of its files is a link, which may lead out of the store."""
     try:
         link = next((path for path in (folder, *folder.iterdir()) if path.is_symlink()), None)
     except OSError as error:
@@ -208,7 +130,7 @@ def _check_links(folder: Path) -> None:
         raise StoreError(f"The run {folder.name!r} is not read: {link} is a link. Copy what it leads to into the store.")
 
 
-_KINDS: tuple[tuple[Any, str], ...] = (
+_TYPES: tuple[tuple[Any, str], ...] = (
     (str, "status backbone fingerprint method created device command notes"),
     (int | float, "trained stored bytes seconds seed updates rows"),
     (int | float | None, "valid_loss"),
@@ -216,11 +138,11 @@ _KINDS: tuple[tuple[Any, str], ...] = (
 )
 
 
-def _check_kinds(values: dict[str, Any]) -> None:
-    """ValueError names what no run.json says; fields that are missing or unknown come out where the Run is made."""
-    for kind, names in _KINDS:
+def _check_types(values: dict[str, Any]) -> None:
+    """ValueError names a field of the wrong type; missing and unknown fields are found when the Run is made."""
+    for type_, names in _TYPES:
         for name in names.split():
-            if name in values and not isinstance(values[name], kind):
+            if name in values and not isinstance(values[name], type_):
                 raise ValueError(f"{name} is {values[name]!r}")
     for split, scores in values.get("scores", {}).items():
         if not isinstance(scores, dict) or not all(isinstance(score, dict) and "value" in score for score in scores.values()):
@@ -228,22 +150,20 @@ def _check_kinds(values: dict[str, Any]) -> None:
 
 
 def _unfinished(folder: Path) -> str:
-    try:
-        state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
-        where = f"it stands at update {int(state['update'])} of {int(state['total'])}"
-    except Exception:  # anything may stand in a damaged file
+    status = read_status(folder)
+    if status.error:
+        return (
+            f"The run {folder.name!r} failed at update {status.update} of {status.total}: {status.error} "
+            f"Train it again under another name, or delete {folder}."
+        )
+    if not status.state:
         return (
             f"The run {folder.name!r} is not finished: it has no run.json. Train it again under another name, or delete {folder}."
         )
     return (
-        f"The run {folder.name!r} is not finished: {where}. If nothing is training it now, go on with: "
-        f"python launch.py train --resume --run {folder.name}"
+        f"The run {folder.name!r} is not finished: it stands at update {status.update} of {status.total}. "
+        f"If nothing is training it now, go on with: python launch.py train --resume --run {folder.name}"
     )
-
-
-def save_run(run: Run) -> None:
-    """Write run.json, by rename."""
-    write_json(run.folder / "run.json", run.to_json())
 
 
 def store() -> Store:

@@ -1,4 +1,4 @@
-"""What a training will take, told before it begins: parameters, the size of its file, and an estimate of its time."""
+"""Estimate a training before it starts: parameters, file size and time."""
 
 import time
 from collections.abc import Sequence
@@ -6,21 +6,37 @@ from dataclasses import dataclass
 
 import torch
 
+from core.config.decode import DecodeConfig
 from core.config.methods import method_info
 from core.config.train import TrainConfig
+from core.generation.generate import generate
+from core.generation.limits import max_new_tokens
+from core.generation.types import Request
 from core.methods.base import Method
 from core.methods.parameter_counts import parameter_counts
 from core.methods.registry import new_method
 from core.models.backbone import Backbone
-from core.training.batches import Row, collate, epochs
-from core.training.loop import batch_loss, total_updates
+from core.training.batches import Row
+from core.training.loop import evaluate_loss, total_updates, train
 
 START = 6.0  # seconds until a process has loaded its libraries and the model
 HEADER = 2_000  # bytes of a safetensors file beside its numbers
+UPDATES = 4  # that are measured; the first one is slower, so it counts only where it is the only one
+ENOUGH = 2.0  # seconds after which no further update is measured
+TOKENS = 8  # generated to measure the time of a sample
 
 
 @dataclass(frozen=True)
-class Plan:
+class Costs:
+    """Measured seconds: of one batch's forward and backward pass, of one validation row, of one sample."""
+
+    batch: float
+    valid_row: float
+    sample: float
+
+
+@dataclass(frozen=True)
+class TrainingEstimate:
     """Parameters trained and stored, bytes of the file (fp32), training pairs, updates, and seconds on this machine."""
 
     trained: int
@@ -31,29 +47,63 @@ class Plan:
     seconds: float
 
 
-def plan(backbone: Backbone, config: TrainConfig, sample: Sequence[Row], rows: int, valid: int) -> Plan:
-    """What a training on so many rows, like those of the sample, will take, with so many others to validate on.
+def estimate(backbone: Backbone, config: TrainConfig, sample: Sequence[Row], rows: int, valid: int) -> TrainingEstimate:
+    """Estimate a training on `rows` pairs like those of `sample`, validated on `valid` others.
 
-    The time is that of one batch through the model, with the method's cost of a backward pass added for each update. One short
-    step of the device. In-context learning makes no updates.
+    A few updates are made and measured, which the device does meanwhile; the backbone does not change.
     """
-    counted = parameter_counts(backbone, config)
-    updates = total_updates(config, rows) if counted.trained else 0
-    forward = _seconds_of_a_batch(backbone, config, sample)
-    batches = updates * config.accumulate * (1 + method_info(config.method).backward_cost)
-    validations = updates // config.validate_every + 1 if valid else 0
-    batches += validations * min(valid, config.valid_rows) / config.batch
-    return Plan(counted.trained, counted.stored, 4 * counted.stored + HEADER, rows, updates, START + batches * forward)
+    counts = parameter_counts(backbone, config)
+    if not counts.trained:
+        return TrainingEstimate(0, counts.stored, 4 * counts.stored + HEADER, rows, 0, START)
+    updates = total_updates(config, rows)
+    seconds = total_seconds(config, updates, valid, measure_costs(backbone, config, sample))
+    return TrainingEstimate(counts.trained, counts.stored, 4 * counts.stored + HEADER, rows, updates, seconds)
+
+
+def total_seconds(config: TrainConfig, updates: int, valid: int, costs: Costs) -> float:
+    """The time of a training: its start, its batches, its validations and its samples."""
+    validations = -(-updates // config.validate_every) if valid else 0  # every so many updates, and at the end
+    samples = 1 + -(-updates // config.watch) if config.watch else 0  # before the first update as well
+    validation = validations * min(valid, config.valid_rows) * costs.valid_row
+    return START + updates * config.accumulate * costs.batch + validation + samples * costs.sample
+
+
+def measure_costs(backbone: Backbone, config: TrainConfig, sample: Sequence[Row]) -> Costs:
+    """Measure a few updates, a validation and a short generation.
+
+    A method that trains all weights is not built for this, since it copies them: a short prefix is measured in its place,
+    and its time scaled by what the backward pass costs more.
+    """
+    info, plain = method_info(config.method), method_info("prefix")
+    own = info.backward_cost <= plain.backward_cost
+    measured = config.replace(method=info.id if own else plain.id, length=config.length if own else 1, init="zeros", mlp=0)
+    method = new_method(backbone, measured)
+    scale = (1 + info.backward_cost) / (1 + min(info.backward_cost, plain.backward_cost))
+    few, batch = sample[: config.batch], scale * _seconds_of_a_batch(method, measured, sample)
+    began = time.perf_counter()
+    evaluate_loss(method, few, config)
+    valid_row = (time.perf_counter() - began) / len(few)
+    return Costs(batch, valid_row, _seconds_of_a_sample(backbone, method, sample))
+
+
+def _seconds_of_a_batch(method: Method, config: TrainConfig, sample: Sequence[Row]) -> float:
+    size = min(config.batch, len(sample))
+    few = config.replace(batch=size, accumulate=1, updates=UPDATES, warmup=0, patience=0)
+    seconds: list[float] = []
+    for step in train(method, sample, [], few, lambda: bool(seconds) and seconds[-1] > ENOUGH):
+        seconds.append(step.seconds)
+    update = (seconds[-1] - seconds[0]) / (len(seconds) - 1) if len(seconds) > 1 else seconds[0]
+    return update * config.batch / size
 
 
 @torch.no_grad()
-def _seconds_of_a_batch(backbone: Backbone, config: TrainConfig, sample: Sequence[Row]) -> float:
-    """One batch forward, the second time: the first one also fills caches."""
-    chosen = next(epochs(sample, min(config.batch, len(sample)), config.seed))
-    method: Method = new_method(backbone, TrainConfig(method="prefix", length=min(config.length, 20), init="zeros"))
-    batch = collate(chosen, backbone.device)
-    for _ in range(2):
-        began = time.perf_counter()
-        with method.attach(len(chosen)):
-            batch_loss(method, batch, config).item()
-    return (time.perf_counter() - began) * config.batch / len(chosen)
+def _seconds_of_a_sample(backbone: Backbone, method: Method, sample: Sequence[Row]) -> float:
+    """The time to generate a text as long as the training texts are on average."""
+    prefix, prompt = method.prefix(), list(sample[0].prompt)
+    tokens = min(TOKENS, max_new_tokens(backbone, len(prompt), prefix.length if prefix else 0))
+    if tokens < 1:
+        return 0.0
+    request = Request(prompt, prefix, split=sample[0].split)
+    done = generate(method.model, backbone, [request], DecodeConfig(max_new=tokens, min_new=tokens if backbone.eos else 0))[0]
+    length = sum(len(row.answer) for row in sample) / len(sample)
+    return done.seconds / max(1, len(done.ids)) * length

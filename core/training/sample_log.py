@@ -1,4 +1,4 @@
-"""Watching a training learn: what one fixed example becomes, noted in watch.jsonl as the updates go by."""
+"""Sample one fixed example while a method trains, into watch.jsonl."""
 
 import json
 from collections.abc import Callable
@@ -6,56 +6,56 @@ from pathlib import Path
 from typing import Any
 
 from core.methods.base import Method
+from core.runs.layout import RunFiles
 
-NAME = "watch.jsonl"
-Look = Callable[[Method], dict[str, Any]]  # tells the example with the method as it is now; plain values
+Sample = dict[str, Any]  # plain values: "update", "text" and whatever else the sampler reports
+Sampler = Callable[[Method], Sample]  # generates the example with the method as it is now
 
 
-class Watching:
-    """Takes a look at the beginning, every so many updates and at the end; one JSON object a line, with the update."""
+class SampleLogger:
+    """Calls the sampler at the start, every `every` updates and at the end, and appends a JSON line each time."""
 
-    def __init__(self, look: Look | None, folder: Path, method: Method, every: int, index: int) -> None:
-        self.look, self.path, self.method, self.every = look, folder / NAME, method, every
-        if self.look is None or not every:
-            self.look = None
+    def __init__(self, sampler: Sampler | None, folder: Path, method: Method, every: int, index: int) -> None:
+        self.sampler, self.path, self.method, self.every = sampler if every else None, RunFiles(folder).samples, method, every
+        if self.sampler is None:
             return
         before = [line for line in _lines(self.path) if json.loads(line)["update"] <= index] if index else []
         self.path.write_text("".join(line + "\n" for line in before), encoding="utf-8")
         if not before:
-            self._note(index)
+            self._sample(index)
 
-    def note(self, index: int, last: bool) -> None:
-        """Look, where an update is due."""
-        if self.look is not None and (index % self.every == 0 or last):
-            self._note(index)
+    def after_update(self, index: int, last: bool) -> None:
+        """Sample if it is due after this update."""
+        if self.sampler is not None and (index % self.every == 0 or last):
+            self._sample(index)
 
-    def _note(self, index: int) -> None:
-        assert self.look is not None
+    def _sample(self, index: int) -> None:
+        assert self.sampler is not None
         model = self.method.model
-        was, _ = model.training, model.eval()  # gradient checkpointing trains in train mode, where there is no cache
+        training, _ = model.training, model.eval()  # gradient checkpointing needs train mode, which has no cache
         try:
-            seen = {"update": index} | self.look(self.method)
+            sample = {"update": index} | self.sampler(self.method)
         finally:
-            model.train(was)
+            model.train(training)
         with open(self.path, "a", encoding="utf-8") as file:
-            file.write(json.dumps(seen, ensure_ascii=False) + "\n")
+            file.write(json.dumps(sample, ensure_ascii=False) + "\n")
 
 
 def _lines(path: Path) -> list[str]:
-    """Whole lines: a kill may have left half of the last one."""
+    """Complete lines: a killed process may have left half of the last one."""
     if not path.exists():
         return []
     return [line for line in path.read_text(encoding="utf-8").split("\n")[:-1] if line.endswith("}")]
 
 
-def looks(folder: Path) -> list[dict[str, Any]]:
-    """What was noted so far, in order; lines that cannot be read are left out."""
-    found = []
+def read_samples(folder: Path) -> list[Sample]:
+    """The samples so far, in order; lines that cannot be read are left out."""
+    samples: list[Sample] = []
     try:
-        for line in _lines(folder / NAME):
-            seen = json.loads(line)
-            if isinstance(seen, dict) and isinstance(seen.get("update"), int) and isinstance(seen.get("text"), str):
-                found.append(seen)
+        for line in _lines(RunFiles(folder).samples):
+            sample = json.loads(line)
+            if isinstance(sample, dict) and isinstance(sample.get("update"), int) and isinstance(sample.get("text"), str):
+                samples.append(sample)
     except (OSError, ValueError, RecursionError):
-        return found
-    return found
+        return samples
+    return samples

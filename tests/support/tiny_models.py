@@ -21,9 +21,10 @@ from core.models.backbone import Backbone
 from core.models.inputs import task_for_backbone
 from core.models.loading import load_backbone
 from core.prefix.prefix import Prefix
-from core.runs.store import Run, Store
+from core.runs.run import Run
+from core.runs.store import Store
 from core.task import Example
-from core.training.trainer import Training
+from core.training.trainer import Trainer
 
 END = "<|endoftext|>"
 
@@ -181,7 +182,7 @@ def make_run(
     values = {"length": 4, "batch": 5, "updates": updates, "init_words": "table", "validate_every": 1000} | changes
     name = "summarization" if backbone.is_encoder_decoder else name
     examples = ROWS[name]
-    training = Training(backbone, task_for_backbone(backbone, name), TrainConfig(method=method, **values), Store(store), run_id)
+    training = Trainer(backbone, task_for_backbone(backbone, name), TrainConfig(method=method, **values), Store(store), run_id)
     list(training.steps(examples, examples[:4]))
     assert training.run is not None
     return training.run

@@ -12,7 +12,7 @@ from core.errors import BadConfig, BadInput, StoreError
 from core.models.inputs import task_for_backbone
 from core.models.loading import load_backbone
 from core.runs.store import Store
-from core.training.trainer import Training
+from core.training.trainer import Trainer
 from tests.support.tiny_models import EXAMPLES, make_tiny_backbone
 
 ROWS = TrainingData(EXAMPLES[:6], EXAMPLES[6:])
@@ -23,7 +23,7 @@ RATES = (1e-4, 3e-2)
 def plan(tmp_path):
     backbone = load_backbone(str(make_tiny_backbone(tmp_path / "tiny-gpt2")), "cpu")
     config = TrainConfig(length=2, updates=4, batch=3, init_words="table")
-    return Training(backbone, task_for_backbone(backbone, "e2e"), config, Store(tmp_path / "runs"), "mine")
+    return Trainer(backbone, task_for_backbone(backbone, "e2e"), config, Store(tmp_path / "runs"), "mine")
 
 
 def test_a_grid_that_was_stopped_goes_on_and_its_best_is_the_run(plan):
@@ -43,7 +43,7 @@ def test_a_grid_that_was_stopped_goes_on_and_its_best_is_the_run(plan):
     )
     for other in (plan.config.replace(updates=5), plan.config.replace(length=3)):
         with pytest.raises(StoreError, match="other settings"):
-            tune_learning_rate(Training(plan.backbone, plan.task, other, plan.store, "mine"), RATES, ROWS)
+            tune_learning_rate(Trainer(plan.backbone, plan.task, other, plan.store, "mine"), RATES, ROWS)
     with pytest.raises(StoreError, match="rows is 6, asked for is 5"):
         tune_learning_rate(plan, RATES, TrainingData(EXAMPLES[:5], ROWS.valid))
 

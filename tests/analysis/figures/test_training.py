@@ -1,9 +1,9 @@
 """Figures of a training: every line is labelled, and half a training can be drawn."""
 
 from analysis.figures.training import learning_rate_curve, loss_curves, mass_over_training
-from core.runs.status import Steps
+from core.runs.status import TrainingLog
 
-STEPS = Steps([1, 2, 3], [3.0, 2.0, 1.0], [0.1, 0.2, 0.1], [5, 5, 5], [1.0, 2.0, 3.0], [(2, 2.5)])
+STEPS = TrainingLog([1, 2, 3], [3.0, 2.0, 1.0], [0.1, 0.2, 0.1], [5, 5, 5], [1.0, 2.0, 3.0], [(2, 2.5)])
 
 
 def test_losses_name_their_lines_and_say_how_much_was_read():
@@ -15,9 +15,9 @@ def test_losses_name_their_lines_and_say_how_much_was_read():
 
 def test_a_long_training_is_thinned_to_its_last_point():
     many = list(range(1, 5001))
-    made = loss_curves(Steps(many, [1.0] * 5000, [0.1] * 5000, [1] * 5000, [float(i) for i in many]), "r")
+    made = loss_curves(TrainingLog(many, [1.0] * 5000, [0.1] * 5000, [1] * 5000, [float(i) for i in many]), "r")
     assert len(made.data[0].x) < 700 and made.data[0].x[-1] == 5000
-    assert learning_rate_curve(Steps(), "r").data[0].x == () and loss_curves(Steps(), "r").layout.annotations == ()
+    assert learning_rate_curve(TrainingLog(), "r").data[0].x == () and loss_curves(TrainingLog(), "r").layout.annotations == ()
 
 
 def test_masses_are_percent_by_layer_and_none_without_a_prefix():

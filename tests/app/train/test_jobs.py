@@ -9,7 +9,7 @@ import pytest
 from app.train.jobs import Jobs
 from core.errors import StoreError
 from core.runs.manage import delete
-from core.runs.status import read_steps, standing
+from core.runs.status import read_status, read_training_log
 from core.runs.store import Store
 from tests.support.tiny_models import make_tiny_backbone
 
@@ -49,7 +49,7 @@ def test_killed_outright_it_is_offered_again_and_the_next_in_line_begins(jobs, b
     with pytest.raises(StoreError, match="already"):
         jobs.start("second", words("second", backbone))
     assert jobs.state("second") == "queued"
-    until(lambda: standing(folder).update > 8)
+    until(lambda: read_status(folder).update > 8)
     again = Jobs(Store(jobs.store.folder), "cpu")  # the app closed and opened again
     assert again.state("first") == "running" and again.ahead("second") == ["first"]
     with pytest.raises(StoreError, match="Another process"):
@@ -60,15 +60,15 @@ def test_killed_outright_it_is_offered_again_and_the_next_in_line_begins(jobs, b
     again.tick()
     until(lambda: again.state("second") == "done")
     assert again.store.get("second").updates == 2
-    reached = len(read_steps(folder).update)
+    reached = len(read_training_log(folder).update)
     again.go_on("first")
     assert again.interrupted() == []
-    until(lambda: standing(folder).state == "running" and standing(folder).update > 10)
-    assert read_steps(folder).update[:3] == [1, 2, 3] and reached > 5
+    until(lambda: read_status(folder).state == "running" and read_status(folder).update > 10)
+    assert read_training_log(folder).update[:3] == [1, 2, 3] and reached > 5
     again.stop("first")
     until(lambda: again.state("first") == "cancelled" and not again.training())
     run = again.store.get("first")
-    assert run.updates >= 10 and read_steps(folder).update == list(range(1, run.updates + 1))
+    assert run.updates >= 10 and read_training_log(folder).update == list(range(1, run.updates + 1))
     again.tick()
     assert again.jobs() == []
 
@@ -89,7 +89,7 @@ def test_a_process_id_of_another_time_is_not_taken_for_ours(jobs, tmp_path):
     folder = jobs.store.folder / "old"
     folder.mkdir(parents=True)
     (folder / "state.json").write_text(f'{{"pid": {os.getpid()}, "born": 1000.0, "update": 3, "total": 9}}')
-    assert jobs.training() == [] and jobs.state("old") == "interrupted" and standing(folder).share == pytest.approx(1 / 3)
+    assert jobs.training() == [] and jobs.state("old") == "interrupted" and read_status(folder).fraction == pytest.approx(1 / 3)
     (jobs.folder).mkdir()
     for name, content in {"a.json": "{", "b.json": '{"run": "../b", "words": [], "asked": 1}', "c.json": "[1]"}.items():
         (jobs.folder / name).write_text(content)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from app.train import view as pieces
 from core.data.uploads import Peek
-from core.runs.status import Standing
+from core.runs.status import RunStatus
 
 EVIL = "<img src=x onerror=alert(1)>"
 
@@ -27,7 +27,7 @@ def test_nothing_that_was_written_becomes_part_of_the_page(house):
         pieces.preview(Peek((EVIL,), ((EVIL,),)), [EVIL], 1),
         pieces.problem(EVIL),
         pieces.context(EVIL),
-        pieces.offer([(EVIL, Standing("interrupted", 3, 9))]),
+        pieces.offer([(EVIL, RunStatus("interrupted", 3, 9))]),
     ]
     assert all("<img" not in part and "&lt;img" in part for part in shown)
 

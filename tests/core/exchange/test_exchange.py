@@ -13,8 +13,8 @@ from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, DynamicCac
 
 from core.config.decode import DecodeConfig
 from core.errors import BadInput, NotSupported, StoreError, TooLong, WrongBackbone
-from core.exchange.export_peft import export_peft, keep_foreign
-from core.exchange.import_checkpoint import read_foreign
+from core.exchange.export_peft import export_peft
+from core.exchange.import_checkpoint import read_checkpoint, store_imported
 from core.generation.generate import generate
 from core.generation.types import Request
 from core.methods.loading import load_run
@@ -88,8 +88,8 @@ def with_cache(model, stack):
 @pytest.mark.parametrize("mlp", [0, 16])
 def test_a_prefix_that_peft_trained_gives_the_same_logits_here(tiny, tiny_folder, tmp_path, mlp):
     model = peft_adapter(tiny_folder, tmp_path / "adapter", mlp)
-    found = read_foreign(tmp_path / "adapter", tiny.spec)
-    run = keep_foreign(found, "theirs", tiny, Store(tmp_path / "store"), command="python launch.py import")
+    found = read_checkpoint(tmp_path / "adapter", tiny.spec)
+    run = store_imported(found, "theirs", tiny, Store(tmp_path / "store"), command="python launch.py import")
     same(ours(tiny, load_run(run, tiny).prefix), theirs(model))
 
 
@@ -97,7 +97,7 @@ def test_peft_weights_with_their_mlp_are_folded(tiny, tiny_folder, tmp_path):
     model = peft_adapter(tiny_folder, tmp_path, mlp=16)
     encoder = model.prompt_encoder["default"].state_dict()
     save_file({f"prompt_encoder.default.{name}": kv for name, kv in encoder.items()}, tmp_path / "adapter_model.safetensors")
-    found = read_foreign(tmp_path, tiny.spec)
+    found = read_checkpoint(tmp_path, tiny.spec)
     assert found.mlp == 16 and found.trained == sum(kv.numel() for kv in encoder.values())
     same(ours(tiny, found.prefix), theirs(model))
 
@@ -110,7 +110,7 @@ def test_what_we_export_gives_the_same_logits_in_peft(tiny_folder, tmp_path, lla
     export_peft(run, tmp_path / "out" / "adapter")
     prefix = load_run(run, backbone).prefix
     same(theirs(PeftModel.from_pretrained(plain(folder), tmp_path / "out" / "adapter")), ours(backbone, prefix))
-    again = read_foreign(tmp_path / "out" / "adapter", backbone.spec)
+    again = read_checkpoint(tmp_path / "out" / "adapter", backbone.spec)
     assert torch.equal(again.prefix.past["decoder"], prefix.past["decoder"]) and again.task == run.task
 
 
@@ -142,7 +142,7 @@ def test_peft_generates_with_an_exported_prefix_what_we_generate(tiny, tiny_fold
 @pytest.mark.parametrize("hidden", [(16,), (16, 24)])
 def test_the_authors_mlp_is_folded(tiny, tiny_folder, tmp_path, hidden):
     tensors = mlp_tensors(hidden)
-    found = read_foreign(authors_checkpoint(tmp_path / "theirs", tensors), tiny.spec)
+    found = read_checkpoint(authors_checkpoint(tmp_path / "theirs", tensors), tiny.spec)
     flat = tensors["wte.weight"]
     for place in range(len(hidden) + 1):
         flat = nn.functional.linear(
@@ -160,29 +160,29 @@ def test_the_authors_prefix_without_an_mlp(tiny, tiny_folder, tmp_path):
     shallow = {"control_trans": stack[:, None]}
     flat = {"control_trans": stack.permute(2, 0, 1, 3).flatten()}  # as if begun at random
     for name, tensors in {"words": shallow, "random": flat}.items():
-        found = read_foreign(authors_checkpoint(tmp_path / name, tensors), tiny.spec)
+        found = read_checkpoint(authors_checkpoint(tmp_path / name, tensors), tiny.spec)
         same(ours(tiny, found.prefix), with_cache(plain(tiny_folder), stack))
 
 
 def test_an_import_is_a_run_like_any_other_and_says_where_it_is_from(tiny, tmp_path):
-    found = read_foreign(authors_checkpoint(tmp_path / "theirs", mlp_tensors(), _name_or_path="gpt2-medium"), tiny.spec)
+    found = read_checkpoint(authors_checkpoint(tmp_path / "theirs", mlp_tensors(), _name_or_path="gpt2-medium"), tiny.spec)
     store = Store(tmp_path / "store")
-    keep_foreign(found, "theirs", tiny, store)
+    store_imported(found, "theirs", tiny, store)
     run = store.get("theirs")
     assert (run.status, run.method, run.stored, run.config["length"]) == ("done", "prefix", 5 * 2 * 2 * 32, 5)
     assert run.trained == sum(kv.numel() for kv in mlp_tensors().values()) and run.bytes == run.weights.stat().st_size
     assert run.notes == "Imported from a checkpoint of the authors' code, trained on gpt2-medium; its MLP of 16 is folded."
     with pytest.raises(StoreError, match="already"):
-        keep_foreign(found, "theirs", tiny, store)
+        store_imported(found, "theirs", tiny, store)
 
 
 def test_an_exported_prefix_is_not_taken_to_another_model(tiny, llama, tiny_folder, tmp_path):
     export_peft(make_run(tiny_folder, tmp_path / "store", "mine"), tmp_path / "adapter")
     other = load_backbone(str(make_tiny_backbone(tmp_path / "other", seed=9)), "cpu")
     with pytest.raises(WrongBackbone, match=r"trained on tiny-gpt2 .*loaded is other"):
-        read_foreign(tmp_path / "adapter", other.spec)
+        read_checkpoint(tmp_path / "adapter", other.spec)
     with pytest.raises(WrongBackbone, match="num_attention_heads = 4, and tiny-llama has 2"):
-        read_foreign(tmp_path / "adapter", llama.spec)
+        read_checkpoint(tmp_path / "adapter", llama.spec)
 
 
 def test_a_fine_tuned_run_and_a_used_folder_are_not_exported_to(tiny_folder, tmp_path):
@@ -197,16 +197,16 @@ def test_a_fine_tuned_run_and_a_used_folder_are_not_exported_to(tiny_folder, tmp
 
 
 def test_a_full_disk_leaves_nothing_behind(tiny, tiny_folder, tmp_path, monkeypatch):
-    found = read_foreign(authors_checkpoint(tmp_path / "theirs", mlp_tensors()), tiny.spec)
+    found = read_checkpoint(authors_checkpoint(tmp_path / "theirs", mlp_tensors()), tiny.spec)
     run = make_run(tiny_folder, tmp_path / "store", "mine")
 
     def full(*args, **kwargs):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("core.training.checkpoint.save_file", full)
+    monkeypatch.setattr("core.runs.layout.save_file", full)
     monkeypatch.setattr("core.exchange.export_peft.save_file", full)
     with pytest.raises(StoreError, match="No space left"):
-        keep_foreign(found, "theirs", tiny, Store(tmp_path / "store"))
+        store_imported(found, "theirs", tiny, Store(tmp_path / "store"))
     with pytest.raises(BadInput, match="No space left"):
         export_peft(run, tmp_path / "new" / "adapter")
     assert not (tmp_path / "store" / "theirs").exists() and not (tmp_path / "new").exists()
@@ -225,10 +225,10 @@ class Evil:
 def test_a_pickle_runs_no_code(tiny, tmp_path):
     folder = authors_checkpoint(tmp_path / "theirs", mlp_tensors() | {"wte.weight": Evil(tmp_path / "ran")})
     with pytest.raises(BadInput, match="a pickle can run code"):
-        read_foreign(folder, tiny.spec)
+        read_checkpoint(folder, tiny.spec)
     (folder / "pytorch_model.bin").write_bytes(pickle.dumps(Evil(tmp_path / "ran")))
     with pytest.raises(BadInput, match="a pickle can run code"):
-        read_foreign(folder, tiny.spec)
+        read_checkpoint(folder, tiny.spec)
     assert not (tmp_path / "ran").exists()
 
 
@@ -253,7 +253,7 @@ def test_a_pickle_runs_no_code(tiny, tmp_path):
 )
 def test_what_does_not_fit_is_refused_before_it_is_computed(tiny, tmp_path, tensors, changes, error, said):
     with pytest.raises(error, match=said):
-        read_foreign(authors_checkpoint(tmp_path / "theirs", tensors, **changes), tiny.spec)
+        read_checkpoint(authors_checkpoint(tmp_path / "theirs", tensors, **changes), tiny.spec)
 
 
 @pytest.mark.parametrize(
@@ -270,7 +270,7 @@ def test_another_adapter_is_refused_by_name(tiny, tiny_folder, tmp_path, changes
     path = tmp_path / "adapter_config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
     with pytest.raises(error, match=said):
-        read_foreign(tmp_path, tiny.spec)
+        read_checkpoint(tmp_path, tiny.spec)
 
 
 def test_half_precision_is_read_too(tiny, tiny_folder, tmp_path):
@@ -278,5 +278,5 @@ def test_half_precision_is_read_too(tiny, tiny_folder, tmp_path):
     path = tmp_path / "adapter_model.safetensors"
     tensors = {name: kv.half() for name, kv in load_file(path).items()}
     save_file(tensors, path)
-    found = read_foreign(tmp_path, tiny.spec)
+    found = read_checkpoint(tmp_path, tiny.spec)
     assert found.prefix.past["decoder"].dtype == torch.float32

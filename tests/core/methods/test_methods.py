@@ -18,11 +18,12 @@ from core.models.backbone import Backbone
 from core.models.inputs import task_for_backbone
 from core.models.loading import load_backbone
 from core.prefix.attention import PrefixState, attach
-from core.runs.store import Run, Store
+from core.runs.run import Run
+from core.runs.store import Store
 from core.task import task
 from core.training.batches import encode_rows
 from core.training.loop import evaluate_loss, train
-from core.training.trainer import Training
+from core.training.trainer import Trainer
 from tests.support.tiny_models import ARTICLES, EXAMPLES, make_run
 
 TASK = task("e2e")
@@ -167,7 +168,7 @@ def test_a_model_in_bf16_is_trained_in_fp32_and_served_in_bf16(tmp_path, tiny_fo
     loaded = load_backbone(str(tiny_folder), "cpu")
     half = Backbone(loaded.spec, loaded.model.bfloat16(), loaded.tokenizer, loaded.device)
     config = TrainConfig(method=method, length=3, layers=1, updates=2, batch=5, autocast="off", init_words="a")
-    training = Training(half, TASK, config, Store(tmp_path), "half")
+    training = Trainer(half, TASK, config, Store(tmp_path), "half")
     for step in training.steps(EXAMPLES, []):
         assert step.loss > 0
     learned = load_file(training.run.weights)

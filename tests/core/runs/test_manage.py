@@ -8,9 +8,9 @@ import pytest
 from core.errors import BadInput, RunNotFound, StoreError
 from core.exchange.archive import export_zip, import_zip
 from core.methods.loading import load_run
-from core.runs.manage import annotate, delete, empty_trash, rename, restore, trash
+from core.runs.layout import locked
+from core.runs.manage import annotate, delete, empty_trash, list_trash, rename, restore
 from core.runs.store import Store
-from core.training.trainer import locked
 from tests.support.tiny_models import make_run
 
 
@@ -30,9 +30,9 @@ def test_a_renamed_run_is_the_same_run(store, tiny):
 def test_a_deleted_run_comes_back_whole(store):
     before = sorted(path.name for path in (store.folder / "one").iterdir())
     delete(store, "one")
-    assert store.runs() == [] and store.broken() == [] and [one.id for one in trash(store)] == ["one"]
+    assert store.runs() == [] and store.broken() == [] and [one.id for one in list_trash(store)] == ["one"]
     assert restore(store, "one") == "one"
-    assert [run.id for run in store.runs()] == ["one"] and trash(store) == []
+    assert [run.id for run in store.runs()] == ["one"] and list_trash(store) == []
     assert set(path.name for path in (store.folder / "one").iterdir()) <= set(before)
 
 

@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from core.errors import BadInput, RunNotFound, StoreError, WrongBackbone
-from core.methods.loading import add_scores, load_run
+from core.methods.loading import load_run
 from core.models.loading import load_backbone
-from core.runs.store import Store, save_run
+from core.runs.run import add_scores
+from core.runs.store import Store
 from tests.support.tiny_models import make_run, make_tiny_backbone
 
 
@@ -115,7 +116,7 @@ def test_bundled_runs_come_first_and_are_marked(root, tmp_path, tiny_folder):
 
 def test_run_json_holds_plain_values_only(root):
     run = Store(root).get("one")
-    save_run(run)
+    run.save()
     values = json.loads((run.folder / "run.json").read_text())
     assert values["task"]["separator"] == "\n" and values["config"]["length"] == 3
 

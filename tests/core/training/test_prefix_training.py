@@ -18,7 +18,7 @@ from core.runs.store import Store
 from core.task import Example, task
 from core.training.batches import collate, encode_rows
 from core.training.loop import batch_loss, evaluate_loss, train
-from core.training.trainer import Training
+from core.training.trainer import Trainer
 from tests.support.tiny_models import EXAMPLES, make_run
 
 TASK = task("e2e")
@@ -78,14 +78,14 @@ def test_positions_start_after_the_prefix(tiny):
 
 @pytest.mark.parametrize("name", ["prefix", "finetune"])
 def test_checkpointed_gradients_are_equal(tiny, name):
-    from core.training.loop import _modes
+    from core.training.loop import _CheckpointingMode
 
     config = PREFIX.replace(method=name)
     method, rows = new_method(tiny, config), encode_rows(tiny, TASK, EXAMPLES, 4)
     plain = loss_and_grads(method, rows, config)
     calls = []
     hook = method.model.transformer.h[0].attn.register_forward_hook(lambda *_: calls.append(1))
-    with _modes(method.model, True):
+    with _CheckpointingMode(method.model, True):
         checkpointed = loss_and_grads(method, rows, config)
     hook.remove()
     assert len(calls) == 2  # once forward, once again on the way back: it was really on
@@ -206,7 +206,7 @@ def test_same_seed_same_prefix(tiny):
 
 def test_stop_keeps_what_there_is(tmp_path, tiny):
     config = PREFIX.replace(updates=50, validate_every=5)
-    training, seen = Training(tiny, TASK, config, Store(tmp_path), "stopped"), []
+    training, seen = Trainer(tiny, TASK, config, Store(tmp_path), "stopped"), []
     for step in training.steps(EXAMPLES, EXAMPLES[:2], lambda: len(seen) >= 12):
         seen.append(step)
     run = Store(tmp_path).get("stopped")
@@ -217,7 +217,7 @@ def test_stop_keeps_what_there_is(tmp_path, tiny):
 
 def test_the_best_by_validation_is_kept(tmp_path, tiny):
     config = PREFIX.replace(updates=20, validate_every=5, rate=0.5)
-    training = Training(tiny, TASK, config, Store(tmp_path), "best")
+    training = Trainer(tiny, TASK, config, Store(tmp_path), "best")
     losses = [step.valid_loss for step in training.steps(EXAMPLES, EXAMPLES[:3]) if step.valid_loss is not None]
     assert training.run.valid_loss == min(losses)
     method = new_method(tiny, config)
@@ -226,7 +226,7 @@ def test_the_best_by_validation_is_kept(tmp_path, tiny):
 
 
 def test_a_loss_that_is_no_number_ends_the_run_and_says_so(tmp_path, tiny):
-    training = Training(tiny, TASK, PREFIX.replace(rate=10, clip=0, updates=200, length=4), Store(tmp_path), "wild")
+    training = Trainer(tiny, TASK, PREFIX.replace(rate=10, clip=0, updates=200, length=4), Store(tmp_path), "wild")
     method_rows = EXAMPLES
     original = torch.nn.functional.cross_entropy
     calls = []

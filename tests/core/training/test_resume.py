@@ -11,14 +11,16 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-import core.training.checkpoint
+import core.runs.layout
 from core.config.train import TrainConfig
 from core.errors import RunNotFound, StoreError, TrainingFailed
 from core.methods.loading import load_run
 from core.models.loading import load_backbone
+from core.runs.layout import locked
+from core.runs.status import read_status
 from core.runs.store import Store
 from core.task import task
-from core.training.trainer import Training, locked, resumed
+from core.training.trainer import Trainer, resume_training
 from tests.support.tiny_models import EXAMPLES, make_tiny_backbone
 
 ROOT = Path(__file__).parents[3]
@@ -26,14 +28,14 @@ CONFIG = TrainConfig(length=3, batch=4, updates=12, validate_every=3, save_every
 
 
 def trained(tiny, store, run_id, config, stop_after=None):
-    training, made = Training(tiny, task("e2e"), config, Store(store), run_id), []
+    training, made = Trainer(tiny, task("e2e"), config, Store(store), run_id), []
     for step in training.steps(EXAMPLES, EXAMPLES[:3], lambda: len(made) == stop_after):
         made.append(step)
     return training.run
 
 
 def gone_on(tiny, store, run_id):
-    training = resumed(Store(store), run_id, lambda name: tiny)
+    training = resume_training(Store(store), run_id, lambda name: tiny)
     return training, list(training.steps(EXAMPLES, EXAMPLES[:3]))
 
 
@@ -58,16 +60,18 @@ def test_killed_outright_it_says_so_and_goes_on_from_the_last_checkpoint(tmp_pat
     folder = make_tiny_backbone(tmp_path / "tiny")
     script = f"""
 from core.models.loading import load_backbone
+from core.runs.layout import locked
+from core.runs.status import read_status
 from core.runs.store import Store
 from core.task import task
-from core.training.trainer import Training
+from core.training.trainer import Trainer
 from core.config.train import TrainConfig
 from tests.support.tiny_models import EXAMPLES
 from pathlib import Path
 config = TrainConfig.from_dict({CONFIG.replace(updates=20000).to_dict()!r})
 data = EXAMPLES, EXAMPLES[:3]
 store = Store(Path({str(tmp_path / "store")!r}))
-training = Training(load_backbone({str(folder)!r}, "cpu"), task("e2e"), config, store, "killed")
+training = Trainer(load_backbone({str(folder)!r}, "cpu"), task("e2e"), config, store, "killed")
 list(training.steps(*data))
 """
     process = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT)
@@ -80,14 +84,14 @@ list(training.steps(*data))
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert store.runs() == [] and "--resume --run killed" in store.broken()[0]
-    training = resumed(store, "killed", lambda name: load_backbone(name, "cpu"))
+    training = resume_training(store, "killed", lambda name: load_backbone(name, "cpu"))
     step = next(training.steps(EXAMPLES, EXAMPLES[:3]))
     assert step.index > 4 and step.index % CONFIG.save_every == 1
 
 
 def test_other_rows_are_refused(tiny, tmp_path):
     trained(tiny, tmp_path, "r", CONFIG, stop_after=5)
-    training = resumed(Store(tmp_path), "r", lambda name: tiny)
+    training = resume_training(Store(tmp_path), "r", lambda name: tiny)
     with pytest.raises(StoreError, match="other rows"):
         list(training.steps(EXAMPLES[:5], []))
 
@@ -95,14 +99,14 @@ def test_other_rows_are_refused(tiny, tmp_path):
 def test_a_finished_run_and_an_unknown_one_cannot_go_on(tiny, tmp_path):
     trained(tiny, tmp_path, "r", CONFIG)
     with pytest.raises(StoreError, match="is finished"):
-        resumed(Store(tmp_path), "r", lambda name: tiny)
+        resume_training(Store(tmp_path), "r", lambda name: tiny)
     with pytest.raises(RunNotFound, match="Yours: r"):
-        resumed(Store(tmp_path), "s", lambda name: tiny)
+        resume_training(Store(tmp_path), "s", lambda name: tiny)
 
 
 def test_a_full_disk_is_one_sentence_and_the_store_stays_readable(tiny, tmp_path, monkeypatch):
     trained(tiny, tmp_path, "before", CONFIG)
-    save, calls = core.checkpoint.save_file, []
+    save, calls = core.runs.layout.save_file, []
 
     def full(*args, **kwargs):
         calls.append(1)
@@ -110,10 +114,10 @@ def test_a_full_disk_is_one_sentence_and_the_store_stays_readable(tiny, tmp_path
             raise OSError(28, "No space left on device")
         return save(*args, **kwargs)
 
-    monkeypatch.setattr(core.checkpoint, "save_file", full)
+    monkeypatch.setattr(core.runs.layout, "save_file", full)
     with pytest.raises(StoreError, match=r"No space left on device.*Free some space"):
         trained(tiny, tmp_path, "full", CONFIG)
-    monkeypatch.setattr(core.checkpoint, "save_file", save)
+    monkeypatch.setattr(core.runs.layout, "save_file", save)
     store = Store(tmp_path)
     assert [run.id for run in store.runs()] == ["before"] and "'full' is not finished" in store.broken()[0]
     training, steps = gone_on(tiny, tmp_path, "full")
@@ -132,13 +136,13 @@ def test_early_stopping_ends_after_patience_runs_out(tiny, tmp_path):
 def test_a_gradient_that_is_no_number_changes_nothing(tiny, tmp_path, monkeypatch):
     import core.training.loop
 
-    clip, calls = core.train.nn.utils.clip_grad_norm_, []
+    clip, calls = core.training.loop.nn.utils.clip_grad_norm_, []
 
     def broken(*args):
         calls.append(1)
         return torch.tensor(float("nan")) if len(calls) == 6 else clip(*args)
 
-    monkeypatch.setattr(core.train.nn.utils, "clip_grad_norm_", broken)
+    monkeypatch.setattr(core.training.loop.nn.utils, "clip_grad_norm_", broken)
     with pytest.raises(TrainingFailed, match="What was learned before is kept"):
         trained(tiny, tmp_path, "nan", CONFIG.replace(validate_every=100))
     monkeypatch.undo()
@@ -153,3 +157,39 @@ def test_the_lock_goes_with_its_owner(tmp_path):
         pass
     with locked(tmp_path):
         pass
+
+
+def test_an_error_of_the_model_is_noted_and_the_run_is_not_offered_again(tiny, tmp_path):
+    def broken(method):
+        if len(method.tensors()) and (tmp_path / "r" / "steps.csv").read_text().count("\n") > 1:
+            raise RuntimeError("this family has no such cache")
+        return {"text": ""}
+
+    training = Trainer(tiny, task("e2e"), CONFIG.replace(watch=5), Store(tmp_path), "r", sampler=broken)
+    with pytest.raises(RuntimeError, match="no such cache"):
+        list(training.steps(EXAMPLES, EXAMPLES[:3]))
+    status = read_status(tmp_path / "r")
+    assert (status.state, status.resumable, status.update) == ("failed", False, 5)
+    assert status.error == "RuntimeError: this family has no such cache"
+    assert "failed at update 5 of 12: RuntimeError" in Store(tmp_path).broken()[0]
+    with pytest.raises(StoreError, match="would fail again"):
+        resume_training(Store(tmp_path), "r", lambda name: tiny)
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"), OSError(5, "broken disk")]
+)
+def test_an_error_of_the_machine_leaves_the_run_to_be_resumed(tiny, tmp_path, error):
+    def broken(method):
+        if (tmp_path / "r" / "steps.csv").read_text().count("\n") > 1:
+            raise error
+        return {"text": ""}
+
+    training = Trainer(tiny, task("e2e"), CONFIG.replace(watch=5), Store(tmp_path), "r", sampler=broken)
+    with pytest.raises((MemoryError, RuntimeError, StoreError)):
+        list(training.steps(EXAMPLES, EXAMPLES[:3]))
+    state = json.loads((tmp_path / "r" / "state.json").read_text())
+    (tmp_path / "r" / "state.json").write_text(json.dumps(state | {"pid": None}))  # as if this process had ended
+    assert (read_status(tmp_path / "r").state, read_status(tmp_path / "r").resumable) == ("interrupted", True)
+    training, steps = gone_on(tiny, tmp_path, "r")
+    assert steps[0].index == 5 and training.run.status == "done"

@@ -19,8 +19,8 @@ from core.prefix.prefix import Prefix
 from core.runs.store import Store
 from core.task import Example
 from core.training.batches import collate, encode_rows
-from core.training.loop import _backward, _modes, batch_loss, evaluate_loss
-from core.training.trainer import Training, resumed
+from core.training.loop import _backward, _CheckpointingMode, batch_loss, evaluate_loss
+from core.training.trainer import Trainer, resume_training
 from tests.support.tiny_models import ARTICLES, make_run
 
 CONFIG = TrainConfig(method="prefix", length=4, init="random", autocast="off", batch=3, rate=1e-2, validate_every=1000)
@@ -99,7 +99,7 @@ def test_checkpointed_gradients_are_equal(bart, rows, name):
     method, calls = new_method(bart, config), []
     plain = loss_and_grads(method, rows, config)
     hook = method.model.model.encoder.layers[0].self_attn.register_forward_hook(lambda *_: calls.append(1))
-    with _modes(method.model, True):
+    with _CheckpointingMode(method.model, True):
         checkpointed = loss_and_grads(method, rows, config)
     hook.remove()
     assert len(calls) == 2  # once forward, once again on the way back: it was really on
@@ -171,12 +171,12 @@ def test_a_run_of_another_family_is_refused(tmp_path, bart_folder, tiny):
 def test_a_stopped_run_goes_on_to_the_same_bits(bart, task, tmp_path, changes):
     config = CONFIG.replace(updates=8, validate_every=3, save_every=4, **changes)
 
-    whole, seen = Training(bart, task, config, Store(tmp_path), "whole"), []
+    whole, seen = Trainer(bart, task, config, Store(tmp_path), "whole"), []
     list(whole.steps(ARTICLES, ARTICLES[:2]))
-    stopped = Training(bart, task, config, Store(tmp_path), "parts")
+    stopped = Trainer(bart, task, config, Store(tmp_path), "parts")
     for _ in stopped.steps(ARTICLES, ARTICLES[:2], lambda: len(seen) == 5):
         seen.append(1)
-    training = resumed(Store(tmp_path), "parts", lambda name: bart)
+    training = resume_training(Store(tmp_path), "parts", lambda name: bart)
     assert len(list(training.steps(ARTICLES, ARTICLES[:2]))) == 3
     one, other = load_file(whole.run.weights), load_file(training.run.weights)
     assert all(torch.equal(one[site], other[site]) for site in SITES) and training.task == task

@@ -1,0 +1,150 @@
+"""A run on disk: the name of each file, atomic writes, and the lock of the process that trains it.
+
+run.json              written last, by rename: its presence says that the run is complete
+weights.safetensors   the trained tensors, and nothing else
+history.safetensors   a prefix at its start and along the way
+steps.csv             one line an update
+watch.jsonl           the sampled example along the way, one JSON object a line
+state.json            while it trains, or can be resumed
+resume.safetensors    the last checkpoint
+stop                  stops the training from outside
+.lock                 held by the process that trains
+"""
+
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+from torch import Tensor
+
+from core.errors import BadInput, StoreError
+
+ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
+RUN_JSON = "run.json"
+WEIGHTS = "weights.safetensors"
+HISTORY = "history.safetensors"
+STEPS_CSV = "steps.csv"
+SAMPLES = "watch.jsonl"
+STATE_JSON = "state.json"
+CHECKPOINT = "resume.safetensors"
+STOP = "stop"
+LOCK = ".lock"
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """The paths of one run's files, whether they exist or not."""
+
+    folder: Path
+
+    @property
+    def run_json(self) -> Path:
+        """What the finished run says of itself."""
+        return self.folder / RUN_JSON
+
+    @property
+    def weights(self) -> Path:
+        """The trained tensors."""
+        return self.folder / WEIGHTS
+
+    @property
+    def history(self) -> Path:
+        """The prefix along its training."""
+        return self.folder / HISTORY
+
+    @property
+    def steps(self) -> Path:
+        """Loss, learning rate and time of each update."""
+        return self.folder / STEPS_CSV
+
+    @property
+    def samples(self) -> Path:
+        """The sampled example along the training."""
+        return self.folder / SAMPLES
+
+    @property
+    def state(self) -> Path:
+        """The state of a training that is not finished."""
+        return self.folder / STATE_JSON
+
+    @property
+    def checkpoint(self) -> Path:
+        """What a training is resumed from."""
+        return self.folder / CHECKPOINT
+
+    @property
+    def stop(self) -> Path:
+        """Its presence stops the training after the present update."""
+        return self.folder / STOP
+
+    @property
+    def lock(self) -> Path:
+        """Locked by the process that trains the run."""
+        return self.folder / LOCK
+
+
+def unfinished(store: Path) -> list[str]:
+    """Ids of the runs in a store's folder that are being trained, or were interrupted, sorted."""
+    return sorted(path.parent.name for path in store.glob(f"[!.]*/{STATE_JSON}"))
+
+
+def check_id(run_id: str) -> str:
+    """Return the id; BadInput unless it is a plain file name."""
+    if not ID.fullmatch(run_id) or ".." in run_id:
+        raise BadInput(
+            f"{run_id[:90]!r} is not a run id. Use letters, digits, '-', '_' and '.', up to 80 of them, "
+            "beginning with a letter or digit."
+        )
+    return run_id
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a run's lock; StoreError where another process trains it. The system releases it when the process ends."""
+    lock = FileLock(RunFiles(folder).lock)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise StoreError(f"Another process is training {folder.name!r}. Wait for it, or stop it first.") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def write_json(path: Path, values: Mapping[str, Any]) -> None:
+    """Write as JSON, atomically; see `write_text`."""
+    write_text(path, json.dumps(values, indent=1, ensure_ascii=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write by rename, so that a reader never sees half a file. StoreError where it cannot be written."""
+    temporary = path.with_suffix(".tmp")
+    try:
+        temporary.write_text(text, encoding="utf-8", newline="")
+        os.replace(temporary, path)
+    except OSError as error:
+        raise _not_written(path, error.strerror or error) from error
+
+
+def save_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: dict[str, str] | None = None) -> None:
+    """Write a safetensors file by rename; StoreError where it cannot be written, as on a full disk."""
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, temporary, metadata)
+        os.replace(temporary, path)
+    except (OSError, SafetensorError) as error:
+        temporary.unlink(missing_ok=True)
+        raise _not_written(path, error) from error
+
+
+def _not_written(path: Path, reason: object) -> StoreError:
+    return StoreError(f"Cannot write {path}: {reason}. Free some space, or choose another folder with PREFIX_LAB_HOME.")

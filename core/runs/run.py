@@ -1,0 +1,99 @@
+"""A finished run: what its run.json says."""
+
+import json
+import time
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Self
+
+from core.backbone_spec import BackboneSpec
+from core.runs.layout import RunFiles, write_json
+from core.task import Task
+
+Scores = dict[str, Any]  # metric -> value, n, signature …
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run. `trained` and `stored` count parameters, `bytes` is the size of weights.safetensors, `seconds` those of training.
+
+    `status`: "done", "cancelled" or "failed"; `scores[split][metric]`: see `add_scores`.
+    """
+
+    id: str
+    folder: Path
+    bundled: bool
+    status: str
+    backbone: str
+    fingerprint: str
+    method: str
+    task: Task
+    config: dict[str, Any]
+    trained: int
+    stored: int
+    bytes: int
+    seconds: float
+    created: str
+    device: str
+    seed: int
+    command: str
+    updates: int = 0
+    rows: int = 0
+    valid_loss: float | None = None
+    versions: dict[str, str] = field(default_factory=dict)
+    scores: dict[str, Scores] = field(default_factory=dict)
+    notes: str = ""
+
+    @classmethod
+    def new(cls, folder: Path, spec: BackboneSpec, method: str, task: Task, config: dict[str, Any], **values: Any) -> Self:
+        """A run that was made now, on this machine; its id is the folder's name. `values`: the fields that differ from these."""
+        defaults: dict[str, Any] = {
+            "id": folder.name,
+            "bundled": False,
+            "status": "done",
+            "trained": 0,
+            "stored": 0,
+            "bytes": 0,
+            "seconds": 0.0,
+            "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "device": "cpu",
+            "seed": 0,
+            "command": "",
+            "versions": {name: version(name) for name in ("torch", "transformers")},
+        }
+        of_model = {"backbone": spec.name, "fingerprint": spec.fingerprint}
+        return cls(**defaults | of_model | {"folder": folder, "method": method, "task": task, "config": config} | values)
+
+    @property
+    def files(self) -> RunFiles:
+        """The paths of its files."""
+        return RunFiles(self.folder)
+
+    @property
+    def weights(self) -> Path:
+        """The file of trained tensors."""
+        return self.files.weights
+
+    def to_json(self) -> dict[str, Any]:
+        """The content of run.json."""
+        values = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in ("folder", "bundled")}
+        return values | {"task": self.task.to_dict()}
+
+    def save(self) -> None:
+        """Write run.json, which makes the run complete."""
+        write_json(self.files.run_json, self.to_json())
+
+
+def update_run_json(folder: Path, **values: Any) -> None:
+    """Change some fields of a run.json."""
+    path = RunFiles(folder).run_json
+    write_json(path, json.loads(path.read_text(encoding="utf-8")) | values)
+
+
+def add_scores(run: Run, split: str, scores: Scores) -> Run:
+    """Add scores to `scores.<split>.<METRIC>` in run.json."""
+    scored = json.loads(run.files.run_json.read_text(encoding="utf-8")).get("scores", {})
+    update_run_json(run.folder, scores=scored | {split: scored.get(split, {}) | scores})
+    run.scores.setdefault(split, {}).update(scores)
+    return run

@@ -1,0 +1,190 @@
+"""Write a run while it trains: its log, its state, its checkpoints, and in the end the run."""
+
+import csv
+import hashlib
+import os
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TextIO
+
+import psutil
+import torch
+
+from core.backbone_spec import BackboneSpec
+from core.config.methods import method_info
+from core.config.train import TrainConfig
+from core.errors import StoreError
+from core.methods.base import Method
+from core.runs.layout import RunFiles, save_tensors, write_json, write_text
+from core.runs.run import Run
+from core.task import Task
+from core.training.batches import Row
+from core.training.checkpoint import CheckpointExtras, load_checkpoint, save_checkpoint
+from core.training.loop import Step, TrainerState, total_updates
+from core.training.sample_log import SampleLogger, Sampler
+
+HISTORY_BYTES = 1_000_000  # limit on history.safetensors
+COLUMNS = ["update", "loss", "valid_loss", "rate", "rows", "seconds"]
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """What a run is trained from, beside its rows: all that state.json needs to resume it."""
+
+    spec: BackboneSpec
+    task: Task
+    config: TrainConfig
+    device: str
+    command: str = ""
+    half: bool = False
+    source: dict[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Its part of state.json."""
+        return {
+            "config": self.config.to_dict(),
+            "task": self.task.to_dict(),
+            "backbone": self.spec.where,
+            "fingerprint": self.spec.fingerprint,
+            "command": self.command,
+            "half": self.half,
+            "source": self.source,
+        }
+
+    def new_run(self, folder: Path, method: Method, **values: Any) -> Run:
+        """The run that these settings made."""
+        config, seed = self.config.to_dict(), self.config.seed
+        trained = sum(parameter.numel() for parameter in method.parameters())
+        fields = {"trained": trained, "device": self.device, "seed": seed, "command": self.command} | values
+        return Run.new(folder, self.spec, method.name, self.task, config, **fields)
+
+
+class RunWriter:
+    """Writes a run's files; `finish` makes it complete."""
+
+    def __init__(
+        self,
+        info: RunInfo,
+        folder: Path,
+        method: Method,
+        rows: Sequence[Row],
+        state: TrainerState,
+        resume: bool = False,
+        sampler: Sampler | None = None,
+    ) -> None:
+        self.info, self.files, self.method, self.state = info, RunFiles(folder), method, state
+        self.total, self.rows = total_updates(info.config, len(rows)), len(rows)
+        self.data = hashlib.sha256(repr([(row.prompt, row.answer) for row in rows]).encode()).hexdigest()[:16]
+        self.extras = load_checkpoint(folder, method, state, self.data) if resume else CheckpointExtras(None, {})
+        self._history_updates = self._choose_history_updates()
+        self._log = self._open_log(state.index)
+        self._csv, self._written = csv.writer(self._log), 0.0
+        self._write_state(None)
+        if not resume:
+            self._add_history(0)
+            self._save_checkpoint()
+        self._samples = SampleLogger(sampler, folder, method, info.config.watch, state.index)
+
+    def _open_log(self, index: int) -> TextIO:
+        """steps.csv up to the checkpoint, open for appending; rewritten by rename, so that it is complete at any moment."""
+        before: list[str] = []
+        if index and self.files.steps.exists():
+            lines = self.files.steps.read_text(encoding="utf-8").splitlines()
+            before = [line for line in lines if line[:1].isdigit()][:index]
+        write_text(self.files.steps, "\r\n".join([",".join(COLUMNS), *before]) + "\r\n")
+        return open(self.files.steps, "a", newline="", encoding="utf-8")  # open for the length of the training
+
+    def _choose_history_updates(self) -> set[int]:
+        """The updates after which the prefix is added to its history: at most eleven, evenly spaced, as the size allows."""
+        size = sum(kv.numel() for kv in self.method.tensors().values()) * 2
+        count = min(10, HISTORY_BYTES // size - 1) if method_info(self.method.name).trajectory else -1
+        return {round(self.total * part / count) for part in range(1, count + 1)} | {0} if count > 0 else set()
+
+    def _add_history(self, index: int) -> None:
+        if index in self._history_updates:
+            tensors = self.method.tensors()
+            self.extras.history |= {f"{index:07d}.{site}": kv.to("cpu", torch.float16) for site, kv in tensors.items()}
+
+    def after_update(self, step: Step) -> None:
+        """Log one update; sample, checkpoint and rewrite state.json where they are due."""
+        valid_loss = "" if step.valid_loss is None else f"{step.valid_loss:.5f}"
+        try:
+            self._csv.writerow([step.index, f"{step.loss:.5f}", valid_loss, f"{step.rate:.3e}", step.rows, f"{step.seconds:.2f}"])
+            if step.seconds - self._written > 1 or step.index == step.total:
+                self._written = step.seconds
+                self._log.flush()
+                self._write_state(step)
+            self._samples.after_update(step.index, step.index == step.total)
+        except OSError as error:
+            raise StoreError(
+                f"Cannot write {self.files.folder} ({error.strerror}). Free some space, then go on with --resume."
+            ) from error
+        self._add_history(step.index)
+        if step.best:
+            self.extras.best = self.method.tensors()
+        if step.index % self.info.config.save_every == 0 and step.index < step.total:
+            self._log.flush()
+            self._save_checkpoint()
+
+    def _save_checkpoint(self) -> None:
+        save_checkpoint(self.files.folder, self.method, self.state, self.extras, self.data)
+
+    def _write_state(self, step: Step | None, ended: bool = False, **values: Any) -> None:
+        process = {
+            "pid": None if ended else os.getpid(),
+            "born": psutil.Process().create_time(),  # a process id alone may be another process's by now
+            "host": socket.gethostname(),
+            "update": self.state.index,
+            "total": self.total,
+            "loss": step.loss if step else None,
+            "seconds": self.state.seconds,
+        }
+        write_json(self.files.state, process | self.info.to_json() | values)
+
+    def close(self) -> None:
+        """Leave everything as it is, to be resumed."""
+        try:
+            self._log.close()
+        except OSError:  # the disk is full, and the caller says so
+            pass
+
+    def fail(self, error: Exception) -> None:
+        """Note an error of the model or its code, which would come again: the run cannot be resumed."""
+        self.close()
+        self._write_state(None, ended=True, error=f"{type(error).__name__}: {str(error).strip()[:500]}")
+
+    def finish(self, status: str) -> Run:
+        """Write the weights (the best by validation loss, else the last), then run.json. A cancelled run can be resumed."""
+        self._log.close()
+        self.files.stop.unlink(missing_ok=True)
+        if status == "cancelled":
+            self._save_checkpoint()
+            self._write_state(None, ended=True)
+        run = self._save_run(status)
+        if status != "cancelled":
+            self.files.checkpoint.unlink(missing_ok=True)
+            self.files.state.unlink(missing_ok=True)
+        return run
+
+    def _save_run(self, status: str) -> Run:
+        tensors = self.extras.best if self.extras.best is not None else self.method.tensors()
+        lowest = self.state.lowest
+        run = self.info.new_run(
+            self.files.folder,
+            self.method,
+            status=status,
+            stored=sum(kv.numel() for kv in tensors.values()),
+            seconds=round(self.state.seconds, 1),
+            updates=self.state.index,
+            rows=self.rows,
+            valid_loss=lowest if lowest < float("inf") else None,
+        )
+        dtype = torch.float16 if self.info.half else torch.float32
+        save_tensors({name: kv.to("cpu", dtype) for name, kv in tensors.items()}, run.weights)
+        if self.extras.history:
+            save_tensors(self.extras.history, self.files.history)
+        run = replace(run, bytes=run.weights.stat().st_size)
+        run.save()
+        return run
