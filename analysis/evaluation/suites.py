@@ -1,4 +1,4 @@
-"""Which scores go with which data set: what its official scripts give, and what is told of the tables."""
+"""Which scores go with which data set: those of its official scripts, coverage, and unsupported statements."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from analysis.metrics.base import NotComputed, Progress, Score, subset
 from analysis.metrics.bleu import dart_bleu, e2e_bleu, original_bleu, webnlg_bleu
 from analysis.metrics.coco import cider, rouge_l
-from analysis.metrics.coverage import coverage_scores
+from analysis.metrics.coverage import article_scores, coverage_scores
 from analysis.metrics.learned import learned
 from analysis.metrics.meteor import meteor
 from analysis.metrics.nist import nist
@@ -117,14 +117,19 @@ def score_examples(
     if all(example.originals for example in examples) and any(example.originals != example.targets for example in examples):
         found.append(original_bleu(texts, [list(example.originals) for example in examples]))
     found += _of_parts(scores, examples)
+    checked = _checked(form or task(name).form, texts, examples)
+    return [*found, *checked, *_of_parts(checked, examples)]
+
+
+def _checked(form: str, texts: list[str], examples: Sequence[Example]) -> list[Score]:
+    """Coverage of tables and what texts say without support; none where the sources are lines of a file or plain texts."""
+    if form == "article":
+        return article_scores([example.source for example in examples], texts)
     try:
-        tables = [table_of_source(form or task(name).form, example.source) for example in examples]
+        tables = [table_of_source(form, example.source) for example in examples]
     except BadTable:
-        return found  # sources that are no tables: a line of a file
-    if not all(tables):
-        return found  # an article
-    told = coverage_scores(tables, texts)
-    return [*found, *told, *_of_parts(told, examples)]
+        return []
+    return coverage_scores(tables, texts) if all(tables) else []
 
 
 def _of_parts(scores: Sequence[Score], examples: Sequence[Example]) -> list[Score]:

@@ -1,28 +1,30 @@
-"""Which values of a table a text tells, which it leaves out, and what it says beyond the table. A string check.
+"""Which values of a table a text has, which it leaves out, and what it says without support. A string check.
 
 Both sides are cut into words, numbers and currency signs, without case, accents and punctuation, so spacing and hyphens do not
-matter ("£20-25" is "£ 20 - 25"). A value counts as told where its words stand together, plain endings aside ("moderately" is
+matter ("£20-25" is "£ 20 - 25"). A value counts as present where its words stand together, plain endings aside ("moderately" is
 "moderate"), or one of a few fixed other wordings does: "5 out of 5" as "5 stars", "less than £ 20" as "under £20", "cheap" as
 "low-priced", "Canada" as "Canadian", a date in another order or in words, a name without its brackets, a list item by item;
-yes/no by the words of its key and a "not" near them. Any other paraphrase counts as missing, and a value used in another sense
-counts as told.
-What is said beyond the table is looked for in capitalised names and numbers only. A single capitalised word that opens a
-sentence is taken for a name where a verb such as "is" follows; other sentence openers and lower-case claims go unseen.
+yes/no by the words of its key and a "not" near them. A number of one or two digits has to stand by its field's own words or by
+none of a strange kind ("1-star restaurant" is not volume 1), and a demonym not before food ("Japanese restaurant" is not country
+Japan). Any other paraphrase counts as missing. What a text says without support: see `analysis.metrics.unsupported`.
 """
 
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
 from analysis.metrics.base import Score, mean_score, ratio
-from analysis.metrics.normalize import DIGITS, NUMBER, Forms, Word, forms_of, vocabulary, words_of
+from analysis.metrics.normalize import NUMBER, Forms, Word, forms_of, vocabulary, words_of
+from analysis.metrics.unsupported import FUNCTION, LINKING, kin, unsupported_spans, words_of_keys
 from core.errors import BadInput
 from core.text.tables import Fields
 
-_SIGNATURE = "strings|prefixlab-cover-2"  # change the name with the rules below
+_SIGNATURE = "strings|prefixlab-cover-3"  # change the name with the rules below
 
+T = TypeVar("T")
 Places = list[tuple[int, int]]  # half-open ranges of word indices
 
 _MONTH_NAMES = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
@@ -34,12 +36,6 @@ _AUDIENCE = vocabulary("family child children kid")
 _NOT = vocabulary("not no non never t without neither nor unsuitable")  # t: the end of "isn't"
 _YES = {"yes", "true", "included", "allowed", "available"}
 _NO = {"no", "false", "none", "not included", "not allowed", "not available"}
-_VERBS = vocabulary("is was has serves offers provides")
-_FUNCTION = vocabulary(
-    "a an the it its this that these those there here he she they we you i his her their our your my and or but nor so yet if as "
-    "at by for from in of on to with near not no yes what which who where when while although though also both without after "
-    "before because since until located situated found one m t d re ve ll"
-)
 _REWORDED = {
     "less than": ("under", "below"),
     "more than": ("over", "above"),
@@ -48,59 +44,100 @@ _REWORDED = {
     "city centre": ("centre of the city", "centre of town"),
     "united states": ("USA", "US", "U.S.", "American"),
     "united kingdom": ("UK", "U.K.", "British"),
+    "wales": ("Welsh",),
+    "france": ("French",),
+    "netherlands": ("Dutch",),
+    "greece": ("Greek",),
+    "switzerland": ("Swiss",),
+    "ireland": ("Irish",),
+    "denmark": ("Danish",),
     "deceased": ("died", "dead", "death", "passed away"),
 }
 # Endings of a value's only word and what may stand for them: Canada, Canadian; football, footballer; cycling, cyclist.
 _DERIVED = [("", "n"), ("", "ese"), ("", "er"), ("a", "ian"), ("y", "ian"), ("y", ""), ("en", "ish"), ("al", "uese"),
             ("ing", "er"), ("ing", "ist")]  # fmt: skip
 
-_COUNT = rf"(?:{NUMBER}(?::\d\d)*|\b(?:{'|'.join(DIGITS)})\b)"  # 1,250, 10:30, five
-_NUMBER_PHRASE = re.compile(
-    rf"[£$€]?\s?{_COUNT}(?:(?:\s?[-–]\s?|\sto\s)[£$€]?\s?{_COUNT})?(?P<rating>\s(?:out\s)?of\s{_COUNT}|\s?/\s?{_COUNT}|[\s-]+stars?\b)?",
-    re.IGNORECASE,
-)
+# A demonym before one of these says what is served, not where something is from.
+_MEALS = vocabulary("restaurant food cuisine pub bar cafe dish meal menu place")
 
 
 @dataclass(frozen=True)
 class Coverage:
-    """`present`, `missing`: keys in the table's order, and `covered` says the same of each field; `unsupported`: pieces of
-    the text; `spans`: (start, end, key) in characters."""
+    """What `cover` finds.
+
+    present, missing: keys in the table's order; `covered` says the same of each field. spans: (start, end, key) in characters,
+    where values stand. unsupported: pieces of the text, each once; `unsupported_spans` are all of their places.
+    """
 
     present: list[str]
     missing: list[str]
     unsupported: list[str]
     spans: list[tuple[int, int, str]]
     covered: tuple[bool, ...] = ()
+    unsupported_spans: tuple[tuple[int, int], ...] = ()
 
 
 def cover(fields: Fields, text: str) -> Coverage:
-    """Compare a table with a text, tokenised or not; `spans` hold every place where a value is told."""
+    """Compare a table with a text, tokenised or not; `spans` hold every place where a value stands."""
     words = words_of(text)
-    found = _share_out(fields, words, _place(fields, words))
+    own = frozenset(form for key, value in fields for form in forms_of(f"{key} {value}")) | words_of_keys(fields)
+    found = _share_out(fields, words, _place(fields, words, own))
     spans = {(words[a].start, words[b - 1].end, key) for (key, _), places in zip(fields, found, strict=True) for a, b in places}
+    strange = unsupported_spans(text, words, own, [(start, end) for start, end, _ in spans])
     return Coverage(
         present=[key for (key, _), places in zip(fields, found, strict=True) if places],
         missing=[key for (key, _), places in zip(fields, found, strict=True) if not places],
-        unsupported=_unsupported(fields, text, words, [(start, end) for start, end, _ in spans]),
+        unsupported=list(dict.fromkeys(text[start:end] for start, end in strange)),
         spans=sorted(spans),
         covered=tuple(map(bool, found)),
+        unsupported_spans=tuple(strange),
     )
 
 
-# --- where a value is told ---------------------------------------------------------------------------------------------------
+def cover_article(article: str, summary: str) -> Coverage:
+    """What a summary says that its article does not hold: names, numbers and content words. It has no fields."""
+    words = words_of(summary)
+    strange = unsupported_spans(summary, words, frozenset(forms_of(article)), [])
+    pieces = list(dict.fromkeys(summary[start:end] for start, end in strange))
+    return Coverage([], [], pieces, [], unsupported_spans=tuple(strange))
 
 
-def _place(fields: Fields, words: list[Word]) -> list[Places]:
-    """The places of each field. Longer ones first: "Riverside" inside "Riverside Café" does not tell another field's value."""
+# --- where a value stands ---------------------------------------------------------------------------------------------------
+
+
+def _place(fields: Fields, words: list[Word], own: frozenset[str]) -> list[Places]:
+    """The places of each field. Longer ones first: "Riverside" inside "Riverside Café" is not another field's value.
+
+    own: the words that the table supports.
+    """
     found: list[Places] = [[] for _ in fields]
-    owner: dict[int, Forms] = {}  # word index -> value told there
-    wanted = [(place, n) for n, (key, value) in enumerate(fields) for place in _find(key, value, words)]
+    owner: dict[int, Forms] = {}  # word index -> value that stands there
+    wanted = [
+        (place, n)
+        for n, (key, value) in enumerate(fields)
+        for place in _find(key, value, words)
+        if _is_meant(key, value, words, place, own)
+    ]
     for (start, end), n in sorted(wanted, key=lambda item: item[0][0] - item[0][1]):
         value = forms_of(fields[n][1])
         if all(owner.get(i, value) == value for i in range(start, end)):
             owner.update(dict.fromkeys(range(start, end), value))
             found[n].append((start, end))
     return found
+
+
+def _is_meant(key: str, value: str, words: list[Word], place: tuple[int, int], own: frozenset[str]) -> bool:
+    """Whether a small number or a demonym is used for this field, going by the words around it."""
+    start, end = place
+    follows = words[end].form if end < len(words) and words[end].clause == words[start].clause else ""
+    if re.fullmatch(r"\d{1,2}", forms_of(value)[0]) and len(forms_of(value)) == 1:
+        near = words[max(0, start - 4) : end + 3]
+        hints = vocabulary(key) | words_of_keys([(key, value)])
+        if any(kin(hint, word.form) for hint in hints for word in near if word.clause == words[start].clause):
+            return True
+        return not follows or follows in own | FUNCTION | LINKING or not follows[0].isalpha()
+    is_demonym = value.isalpha() and end == start + 1 and words[start].form not in forms_of(value)
+    return not (is_demonym and follows in _MEALS and follows not in own)
 
 
 def _find(key: str, value: str, words: list[Word]) -> Places:
@@ -216,84 +253,35 @@ def _share_out(fields: Fields, words: list[Word], found: list[Places]) -> list[P
 
 def _hinted(key: str, words: list[Word], places: Places) -> bool:
     sentences = {words[start].sentence for start, _ in places}
-    return any(_kin(hint, word.form) for hint in forms_of(key) for word in words if word.sentence in sentences)
-
-
-def _kin(one: str, other: str) -> bool:
-    """ "price" and "priced", "rating" and "rated", "director" and "directed"."""
-    common = max(3, min(len(one), len(other)) - 2)
-    return one == other or (min(len(one), len(other)) > 3 and one[:common] == other[:common])
-
-
-# --- what is said beyond the table -------------------------------------------------------------------------------------------
-
-
-def _unsupported(fields: Fields, text: str, words: list[Word], spans: list[tuple[int, int]]) -> list[str]:
-    pieces = [*_unknown_numbers(fields, words, text, spans), *_unknown_names(fields, text, words, spans)]
-    return list(dict.fromkeys(text[start:end] for start, end in sorted(pieces)))
-
-
-def _told(start: int, end: int, spans: list[tuple[int, int]]) -> bool:
-    return any(start < last and end > first for first, last in spans)
-
-
-def _unknown_numbers(fields: Fields, words: list[Word], text: str, spans: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """Numbers and prices that the table lacks in part; ratings that it lacks as a whole ("5 out of 5" is not "3 out of 5")."""
-    known = {form for key, value in fields for form in forms_of(f"{key} {value}")}
-    for match in _NUMBER_PHRASE.finditer(text):
-        start, end = match.end() - len(match[0].lstrip()), match.end()
-        numbers = [word for word in words if start <= word.start < end and word.form[0].isdigit()]
-        numbers = [word for word in numbers if word.surface.lower() != "one"]  # mostly no number
-        strange = [word for word in numbers if word.form not in known and not _told(word.start, word.end, spans)]
-        if strange if match["rating"] is None else not _told(start, end, spans):
-            yield start, end
-
-
-def _unknown_names(fields: Fields, text: str, words: list[Word], spans: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    known = {form for key, value in fields for form in forms_of(f"{key} {value}")} | _FUNCTION | _AUDIENCE
-    for start, end in _capitalised(text, words):
-        strange = [i for i in range(start, end) if words[i].form not in known and not _told(words[i].start, words[i].end, spans)]
-        opener = start == 0 or words[start].sentence != words[start - 1].sentence
-        if opener and strange == [start]:  # "Great food …" or "Clowns is …": only a verb after it tells
-            follows = words[end].form if end < len(words) else ""
-            strange = strange if end == start + 1 and follows in _VERBS else []
-        if strange:
-            while words[start].form in _FUNCTION:
-                start += 1
-            yield words[start].start, words[end - 1].end
-
-
-def _capitalised(text: str, words: list[Word]) -> Iterator[tuple[int, int]]:
-    """Runs of capitalised words of one sentence with only blanks, hyphens or apostrophes between them."""
-    start = 0
-    while start < len(words):
-        end = start
-        while end < len(words) and words[end].surface[0].isupper() and (end == start or _joined(text, *words[end - 1 : end + 1])):
-            end += 1
-        if end > start:
-            yield start, end
-        start = max(end, start + 1)
-
-
-def _joined(text: str, one: Word, other: Word) -> bool:
-    return one.sentence == other.sentence and re.fullmatch(r"[\s.'’-]*(?:s\s)?", text[one.end : other.start]) is not None
+    return any(kin(hint, word.form) for hint in forms_of(key) for word in words if word.sentence in sentences)
 
 
 # --- scores --------------------------------------------------------------------------------------------------------------
 
 
 def coverage_scores(tables: Sequence[Fields], texts: Sequence[str]) -> list[Score]:
-    """Told: the share of all fields that the texts tell (0 to 100). Beyond: names and numbers not in the table, a text.
+    """Coverage: the share of all fields that the texts have (0 to 100). Unsupported: names, numbers and words that the tables
+    lack, in pieces a text. They go by the names "Told" and "Beyond", under which run.json has always had them.
 
     Raises BadInput where tables and texts do not match, or there are none.
     """
-    if not texts or len(tables) != len(texts):
-        raise BadInput(f"{len(texts)} texts and {len(tables)} tables: give one table a text.")
-    found = [cover(fields, text) for fields, text in zip(tables, texts, strict=True)]
+    found = [cover(fields, text) for fields, text in _pairs(tables, texts, "tables")]
     sums = np.array([[100 * len(one.present), len(one.present) + len(one.missing)] for one in found], dtype=float)
     each, signature = tuple(map(ratio, sums)), f"fields told|{_SIGNATURE}"
     coverage = Score("Told", ratio(sums.sum(axis=0)), True, signature, len(texts), each, sums, ratio)
-    return [
-        coverage,
-        mean_score("Beyond", [len(one.unsupported) for one in found], False, f"names and numbers a text|{_SIGNATURE}"),
-    ]
+    return [coverage, _unsupported_score(found)]
+
+
+def article_scores(articles: Sequence[str], texts: Sequence[str]) -> list[Score]:
+    """Unsupported of summaries: names, numbers and words that their articles lack, in pieces a text. Raises BadInput."""
+    return [_unsupported_score([cover_article(article, text) for article, text in _pairs(articles, texts, "articles")])]
+
+
+def _pairs(sources: Sequence[T], texts: Sequence[str], what: str) -> list[tuple[T, str]]:
+    if not texts or len(sources) != len(texts):
+        raise BadInput(f"{len(texts)} texts and {len(sources)} {what}: give one of the {what} a text.")
+    return list(zip(sources, texts, strict=True))
+
+
+def _unsupported_score(found: Sequence[Coverage]) -> Score:
+    return mean_score("Beyond", [len(one.unsupported) for one in found], False, f"names, numbers, words a text|{_SIGNATURE}")

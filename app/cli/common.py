@@ -37,10 +37,10 @@ def score_bar(hidden: bool) -> Iterator[Callable[[str, int, int], None]]:
     with tqdm(disable=hidden, unit="text", leave=False, delay=1) as bar:
 
         def progress(name: str, done: int, total: int) -> None:
-            if bar.desc != f"{name}: ":
+            if done == 1:  # another score begins
                 bar.reset(total)
                 bar.set_description(name, refresh=False)
-            bar.update(done - bar.n)
+            bar.update(1)
 
         yield progress
 
