@@ -40,7 +40,7 @@ class AdapterMethod(WeightMethod):
     name = "adapter"
 
     @classmethod
-    def build(cls, backbone: Backbone, config: TrainConfig) -> Any:
+    def build(cls, backbone: Backbone, config: TrainConfig) -> nn.Module:
         """Return the model with the backbone's own tensors and an adapter after each block."""
         size = bottleneck_size(config, backbone.spec, sum(map(len, transformer_blocks(backbone.model))))
         model = share_weights_copy(backbone.model, lambda name: False)

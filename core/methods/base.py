@@ -20,7 +20,7 @@ class LoadedMethod:
     Where `model` is the backbone's own, requests of different runs share a batch.
     """
 
-    model: Any
+    model: nn.Module
     prefix: Prefix | None = None
 
 

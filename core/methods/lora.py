@@ -1,8 +1,6 @@
 """LoRA through PEFT (Hu et al., 2021; not in the paper): low-rank updates beside the attention's projections."""
 
-from typing import Any
-
-from torch import Tensor
+from torch import Tensor, nn
 
 from core.config.train import TrainConfig
 from core.errors import BadInput, NotSupported
@@ -18,7 +16,7 @@ class LoraMethod(WeightMethod):
     name = "lora"
 
     @classmethod
-    def build(cls, backbone: Backbone, config: TrainConfig) -> Any:
+    def build(cls, backbone: Backbone, config: TrainConfig) -> nn.Module:
         """Return the model with the backbone's own tensors and PEFT's layers around the projections."""
         from peft import LoraConfig, inject_adapter_in_model  # imported here because it is slow
         from transformers.pytorch_utils import Conv1D

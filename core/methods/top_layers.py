@@ -1,7 +1,5 @@
 """Fine-tuning the top layers only (FT-top2, paper §5.2): the last blocks, the final norm and the embeddings."""
 
-from typing import Any
-
 import torch
 from torch import nn
 
@@ -26,7 +24,7 @@ class TopLayersMethod(WeightMethod):
                 weight.requires_grad_(name in ours)
 
     @classmethod
-    def build(cls, backbone: Backbone, config: TrainConfig) -> Any:
+    def build(cls, backbone: Backbone, config: TrainConfig) -> nn.Module:
         """Return a copy that shares the lower blocks with the backbone."""
         return share_weights_copy(backbone.model, trained_names(backbone, config.layers).__contains__)
 

@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors.torch import load_file
@@ -16,10 +16,11 @@ from core.models.backbone import Backbone
 from core.prefix.attention import attach
 from core.runs.run import Run
 
+M = TypeVar("M", bound=nn.Module)
 HINT = "Train the run again, or restore the file."
 
 
-def share_weights_copy(model: nn.Module, trained: Callable[[str], bool]) -> Any:
+def share_weights_copy(model: M, trained: Callable[[str], bool]) -> M:
     """Copy a model but share its tensors, except the weights whose names satisfy `trained`, which are copied.
 
     Only the copies require a gradient. Tied weights stay tied.
@@ -47,7 +48,7 @@ class WeightMethod:
             weight.data = weight.data.float()
 
     @classmethod
-    def build(cls, backbone: Backbone, config: TrainConfig) -> Any:
+    def build(cls, backbone: Backbone, config: TrainConfig) -> nn.Module:
         """Return the method's model, in the backbone's dtype."""
         raise NotImplementedError
 
