@@ -14,7 +14,6 @@ from app.cli.options import (
     add_parser,
     data_source,
     hidden_alias,
-    overrides,
 )
 from core.config.methods import METHODS
 from core.config.presets import PRESETS, preset
@@ -114,20 +113,21 @@ def _new(args: argparse.Namespace) -> "tuple[Trainer, list[Example], list[Exampl
     """A training that has not begun, with its training and validation examples."""
     from core.models.inputs import task_for_backbone
     from core.models.loading import DEFAULT, DEFAULTS, load_backbone
+    from core.training.spec import TrainSpec
+    from core.training.trainer import Trainer
 
-    changes = overrides(args, TrainConfig)
     store().check_free(args.run)
     args.set = args.set or (SUMMARIZATION if args.task == SUMMARIZATION or args.topics else None)
     source = data_source(args, rows=args.rows)
-    config = preset(changes.pop("preset"), changes.pop("method"), args.task or source.name, **changes)
+    spec = TrainSpec.from_args(args, source)
+    config = spec.config()
     examples, valid = _examples(args, source)  # a bad file is reported before the model is loaded
     if args.preset == "paper":
         advice = "a small model learns faster with 'mini' or 'fast'"
         say(args, f"The preset 'paper' is meant for GPT-2-medium and BART-large; {advice}.")
-    layout = args.layout or ("paper" if args.preset == "paper" else "newline")
-    backbone = load_backbone(args.backbone or DEFAULTS.get(source.task_form, DEFAULT), args.device)
-    task = task_for_backbone(backbone, args.task or source.name, layout, source.task_form, args.cut)
-    return Trainer(backbone, task, config, store(), args.run, command_of(args), args.half, source.to_dict()), examples, valid
+    backbone = load_backbone(spec.backbone or DEFAULTS.get(source.task_form, DEFAULT), args.device)
+    task = task_for_backbone(backbone, spec.task_name, spec.task_layout, source.task_form, spec.cut)
+    return Trainer(backbone, task, config, store(), spec.run, command_of(args), spec.half, source.to_dict()), examples, valid
 
 
 def _examples(args: argparse.Namespace, source: DataSource) -> tuple[list[Example], list[Example]]:

@@ -16,6 +16,7 @@ from core.config.presets import PRESETS, preset
 from core.config.train import TrainConfig
 from core.data.columns import read_columns
 from core.data.e2e import read_bundled
+from core.data.source import DataSource
 from core.data.summarization import COLUMNS as ARTICLES
 from core.data.summarization import read_articles, read_bundled_articles
 from core.data.uploads import SOURCE, TARGET, keep, peek
@@ -23,11 +24,11 @@ from core.errors import BadInput
 from core.models.backbone import Backbone
 from core.models.inputs import task_for_backbone
 from core.models.loading import DEFAULT, DEFAULTS
-from core.runs.layout import check_id
 from core.runs.store import Store
 from core.task import SUMMARIZATION, Example
 from core.training.batches import encode_rows
 from core.training.estimate import TrainingEstimate, estimate
+from core.training.spec import TrainSpec
 
 SAMPLE = 100  # examples whose length stands for all
 LOW = (50, 100, 200, 500)  # paper, Figure 3
@@ -116,20 +117,18 @@ class Wish:
 
     def words(self, folder: str = "") -> list[str]:
         """The command line after `launch.py`; `folder`: where the data of one's own were kept."""
-        line = ["train", "--run", check_id(self.run), "--preset", self.base]
-        line += ["--method", self.method] if self.method != TrainConfig.method else []
-        line += ["--backbone", self.backbone] if self.backbone != DEFAULTS.get(self.data.form, DEFAULT) else []
-        if self.on_articles:
-            line += ["--task", SUMMARIZATION]
-            line += ["--data", folder or self.data.file, "--source", SOURCE, "--target", TARGET] if self.data.file else []
-        elif self.data.file:
-            line += ["--set", "columns", "--data", folder or self.data.file, "--source", SOURCE, "--target", TARGET]
-            line += ["--source-form", self.data.form] if self.data.form != "table" else []
-            line += ["--task", self.data.name] if self.data.name else []
-        line += ["--rows", str(self.rows)] if self.rows else []
-        for name, value in self.changes().items():
-            line += [f"--{name.replace('_', '-')}", f"{value:g}" if isinstance(value, float) else str(value)]
-        return line
+        return self.spec(folder).to_argv()
+
+    def spec(self, folder: str = "") -> TrainSpec:
+        """The training that this asks for; `folder`: where the data of one's own were kept."""
+        source = DataSource(SUMMARIZATION if self.on_articles else "", rows=self.rows)
+        if self.data.file:
+            form = self.data.form if self.data.form not in ("table", "article") else ""
+            columns = {"data": folder or self.data.file, "source": (SOURCE,), "target": (TARGET,), "form": form}
+            source = source.replace(set=source.set or "columns", **columns)
+        backbone = self.backbone if self.backbone != DEFAULTS.get(self.data.form, DEFAULT) else ""
+        task = SUMMARIZATION if self.on_articles else self.data.name if self.data.file else ""
+        return TrainSpec(self.run, self.base, self.method, backbone, task, source, changes=self.changes())
 
     def examples(self) -> tuple[list[Example], int, list[str]]:
         """Training examples, how many there are to validate on, and sentences about rows that cannot be used."""

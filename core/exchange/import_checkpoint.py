@@ -26,9 +26,10 @@ from core.backbone_spec import BackboneSpec
 from core.errors import BadConfig, BadInput, NotSupported, PrefixLabError, TooLong, WrongBackbone
 from core.models.backbone import Backbone
 from core.prefix.prefix import Prefix
-from core.runs.layout import RunFiles, save_tensors
+from core.runs.layout import RunFiles
 from core.runs.run import Run
 from core.runs.store import Store
+from core.runs.tensors import save_tensors
 from core.task import Task, task
 
 PEFT_CONFIG, PEFT_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"

@@ -21,9 +21,6 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
-from safetensors import SafetensorError
-from safetensors.torch import save_file
-from torch import Tensor
 
 from core.errors import BadInput, StoreError
 
@@ -132,19 +129,9 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8", newline="")
         os.replace(temporary, path)
     except OSError as error:
-        raise _not_written(path, error.strerror or error) from error
+        raise not_written(path, error.strerror or error) from error
 
 
-def save_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: dict[str, str] | None = None) -> None:
-    """Write a safetensors file by rename; StoreError where it cannot be written, as on a full disk."""
-    temporary = path.with_name(path.name + ".tmp")
-    try:
-        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, temporary, metadata)
-        os.replace(temporary, path)
-    except (OSError, SafetensorError) as error:
-        temporary.unlink(missing_ok=True)
-        raise _not_written(path, error) from error
-
-
-def _not_written(path: Path, reason: object) -> StoreError:
+def not_written(path: Path, reason: object) -> StoreError:
+    """The error of a file that cannot be written."""
     return StoreError(f"Cannot write {path}: {reason}. Free some space, or choose another folder with PREFIX_LAB_HOME.")

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from core.errors import StoreError
 from core.methods.base import Method
-from core.runs.layout import RunFiles, save_tensors
+from core.runs.layout import RunFiles
+from core.runs.tensors import save_tensors
 from core.training.loop import TrainerState
 
 

@@ -17,8 +17,9 @@ from core.config.methods import method_info
 from core.config.train import TrainConfig
 from core.errors import StoreError
 from core.methods.base import Method
-from core.runs.layout import RunFiles, save_tensors, write_json, write_text
+from core.runs.layout import RunFiles, write_json, write_text
 from core.runs.run import Run
+from core.runs.tensors import save_tensors
 from core.task import Task
 from core.training.batches import Row
 from core.training.checkpoint import CheckpointExtras, load_checkpoint, save_checkpoint

@@ -13,9 +13,10 @@ from core.methods.base import Method
 from core.methods.in_context import InContextMethod, build_context
 from core.methods.registry import new_method
 from core.models.backbone import Backbone
-from core.runs.layout import RunFiles, locked, save_tensors
+from core.runs.layout import RunFiles, locked
 from core.runs.run import Run
 from core.runs.store import Store
+from core.runs.tensors import save_tensors
 from core.task import Example, Task
 from core.training.batches import Row, encode_rows
 from core.training.loop import Step, evaluate_loss, initial_state, train

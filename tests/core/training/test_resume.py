@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-import core.runs.layout
+import core.runs.tensors
 from core.config.train import TrainConfig
 from core.errors import RunNotFound, StoreError, TrainingFailed
 from core.methods.loading import load_run
@@ -106,7 +106,7 @@ def test_a_finished_run_and_an_unknown_one_cannot_go_on(tiny, tmp_path):
 
 def test_a_full_disk_is_one_sentence_and_the_store_stays_readable(tiny, tmp_path, monkeypatch):
     trained(tiny, tmp_path, "before", CONFIG)
-    save, calls = core.runs.layout.save_file, []
+    save, calls = core.runs.tensors.save_file, []
 
     def full(*args, **kwargs):
         calls.append(1)
@@ -114,10 +114,10 @@ def test_a_full_disk_is_one_sentence_and_the_store_stays_readable(tiny, tmp_path
             raise OSError(28, "No space left on device")
         return save(*args, **kwargs)
 
-    monkeypatch.setattr(core.runs.layout, "save_file", full)
+    monkeypatch.setattr(core.runs.tensors, "save_file", full)
     with pytest.raises(StoreError, match=r"No space left on device.*Free some space"):
         trained(tiny, tmp_path, "full", CONFIG)
-    monkeypatch.setattr(core.runs.layout, "save_file", save)
+    monkeypatch.setattr(core.runs.tensors, "save_file", save)
     store = Store(tmp_path)
     assert [run.id for run in store.runs()] == ["before"] and "'full' is not finished" in store.broken()[0]
     training, steps = gone_on(tiny, tmp_path, "full")
