@@ -56,10 +56,9 @@ class RunInfo:
 
     def new_run(self, folder: Path, method: Method, **values: Any) -> Run:
         """The run that these settings made."""
-        config, seed = self.config.to_dict(), self.config.seed
         trained = sum(parameter.numel() for parameter in method.parameters())
-        fields = {"trained": trained, "device": self.device, "seed": seed, "command": self.command} | values
-        return Run.new(folder, self.spec, method.name, self.task, config, **fields)
+        fields: dict[str, Any] = {"config": self.config.to_dict(), "trained": trained, "seed": self.config.seed} | values
+        return Run.new(folder, self.spec, method.name, self.task, device=self.device, command=self.command, **fields)
 
 
 class RunWriter:
