@@ -1,6 +1,7 @@
 """What is trained on and asked for: examples, and the text form of a task."""
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 from core.config.base import Config
 
@@ -21,6 +22,7 @@ class Example:
     originals: tuple[str, ...] = ()
 
 
+END = "<|endoftext|>"  # GPT-2's end of text; `task_for_backbone` puts the backbone's own in its place
 FORMS = ("table", "webnlg", "dart", "text", "article")
 SUMMARIZATION = "summarization"
 
@@ -32,7 +34,7 @@ class Task(Config):
     The loss counts the target and its end only. `paper` is the official code's form. `form` says what a source is: a "table"
     (`key : value | …`), triples as the paper writes them for "webnlg" or "dart", an "article" of several lines, or any "text".
     `cut`: most tokens that are read of a source with its lead and separator, the rest is left out; 0 for no cut, where a
-    source that is too long is refused.
+    source that is too long is refused. `bos`: what the tokenizer itself puts in front of a text stands before all of it.
     """
 
     name: str = "e2e"
@@ -40,15 +42,21 @@ class Task(Config):
     lead: str = ""
     separator: str = "\n"
     target_lead: str = ""
-    end: str = "<|endoftext|>"
+    end: str = END
     cut: int = 0
+    bos: bool = False
 
     def __post_init__(self) -> None:
         for field in fields(self):
-            if field.name != "cut":
+            if field.name not in ("cut", "bos"):
                 self._check(isinstance(getattr(self, field.name), str), field.name, "a text")
         self._check_number("cut", 0, whole=True)
+        self._check(isinstance(self.bos, bool), "bos", "true or false")
         self._check(self.form in FORMS, "form", f"one of {', '.join(FORMS)}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values; `bos` only where it is set, so that other versions read the rest."""
+        return {name: value for name, value in super().to_dict().items() if name != "bos" or value}
 
     def prompt(self, source: str) -> str:
         """What the model reads before it writes."""
@@ -67,5 +75,5 @@ def task(name: str, layout: str = "newline", form: str = "") -> Task:
     """
     form = form or ("article" if name == SUMMARIZATION else name if name in ("webnlg", "dart") else "table")
     if layout == "paper":
-        return Task(name, form, lead=" ", separator=" <|endoftext|>", target_lead=" ", end=" <|endoftext|>")
+        return Task(name, form, lead=" ", separator=f" {END}", target_lead=" ", end=f" {END}")
     return Task(name, form)

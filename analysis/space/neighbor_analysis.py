@@ -20,6 +20,7 @@ from analysis.tensor_cache import TensorCache
 from core.config.methods import TEXT_PREFIX, method_info
 from core.errors import BadInput
 from core.methods.loading import TEXT_RUN, LoadedRun, end_line
+from core.models.architectures import input_embeddings
 from core.models.backbone import Backbone
 from core.prefix.prefix import Prefix
 from core.runs.run import Run
@@ -120,7 +121,7 @@ def _embeddings_of(run: Run, backbone: Backbone) -> Tensor | None:
     if info.trained:
         return load_file(run.weights)["embeddings"].float()  # checked when the run was loaded
     text = end_line(run.id.removeprefix(TEXT_RUN)) if info is TEXT_PREFIX else run.config["context"]
-    return backbone.model.get_input_embeddings().weight[backbone.encode(text)].detach().float().cpu()
+    return input_embeddings(backbone.model, [*backbone.bos_ids, *backbone.encode(text)]).cpu()
 
 
 def open_space(

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from analysis.space.vocabulary import Vocabulary, vocabulary
 from analysis.space.vocabulary_kv import KINDS, SITE, VocabularyKV
 from core.errors import BadInput, WrongBackbone
+from core.models.architectures import input_embeddings
 from core.models.backbone import Backbone
 from core.prefix.prefix import Prefix
 
@@ -91,7 +92,7 @@ def vocabulary_space(words: VocabularyKV, head: int | None = None) -> Space:
 def embedding_space(backbone: Backbone) -> Space:
     """The space of input embeddings, for embedding-only prompts: vectors (P, width)."""
     words = vocabulary(backbone)
-    weight = backbone.model.get_input_embeddings().weight[: len(words)].detach().cpu()
+    weight = input_embeddings(backbone.model, range(len(words))).cpu()
     recipe = (
         f"Input embeddings ({weight.shape[1]} numbers, no position added): each vector of the prompt against the embedding of "
         f"each of {words.owner}'s {len(words):,} tokens. Both are centered on the mean of the vocabulary; nearness is the cosine."

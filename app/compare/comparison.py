@@ -14,7 +14,7 @@ from app.shared.last_comparison import ColumnRecord, ComparisonRecord
 from core.config.decode import DecodeConfig
 from core.errors import PrefixLabError
 from core.generation.generate import next_token_probs
-from core.generation.types import Cancel, Request
+from core.generation.types import Cancel, Request, request_for
 from core.methods.loading import LoadedRun
 from core.models.backbone import Backbone
 from core.models.inputs import EncodedInput, encode_input, task_for_backbone
@@ -151,7 +151,7 @@ def _text(backbone: Backbone, task: Task, ask: Ask, column: Column, loaded: Load
     if (task, infix) not in reads:
         reads[task, infix] = encode_input(backbone, task, ask.source, infix)
     read = reads[task, infix]
-    request = Request(read.ids, prefix, ask.decode.seed, split=read.split)
+    request = request_for(read, task, prefix, ask.decode.seed)
     column.prompt_ids, column.read = read.ids, read
     column.split = read.lead + read.kept if task.cut else encode_input(backbone, task, ask.source, infix=True).split
     return _Text(column, loaded.model if loaded else backbone.model, request, read)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from core.models.backbone import Backbone
-from core.models.inputs import encode_input
+from core.models.inputs import EncodedInput, encode_input
 from core.prefix.interventions import NO_INTERVENTION, Intervention
 from core.prefix.prefix import Prefix
 from core.task import Task
@@ -29,8 +29,13 @@ class Request:
 
 def make_request(backbone: Backbone, task: Task, source: str, prefix: Prefix | None = None, seed: int = 0) -> Request:
     """A request for one source, laid out as the task says, with a prefix or an infix."""
-    read = encode_input(backbone, task, source, prefix is not None and prefix.infix)
-    return Request(read.ids, prefix, seed, split=read.split)
+    return request_for(encode_input(backbone, task, source, prefix is not None and prefix.infix), task, prefix, seed)
+
+
+def request_for(encoded: EncodedInput, task: Task, prefix: Prefix | None = None, seed: int = 0) -> Request:
+    """A request for an encoded source. A text as prefix begins with what begins a text, so the source then does not."""
+    skipped = prefix.bos if prefix is not None and task.bos else 0
+    return Request(encoded.ids[skipped:], prefix, seed, split=max(0, encoded.split - skipped))
 
 
 @dataclass(frozen=True)

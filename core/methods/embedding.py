@@ -15,6 +15,7 @@ from core.errors import BadConfig, BadInput, WrongBackbone
 from core.methods.base import LoadedMethod, check_decoder_only
 from core.methods.weight_method import HINT, read_weights
 from core.models.activations import read_key_values
+from core.models.architectures import input_embeddings
 from core.models.backbone import Backbone
 from core.prefix.attention import PrefixState, attach
 from core.prefix.prefix import KeyValues, Prefix
@@ -79,7 +80,7 @@ class EmbeddingMethod:
 
 def initial_vectors(backbone: Backbone, config: TrainConfig) -> Tensor:
     """Return (P, width) in fp32: embeddings of `init_words`, repeated or cut; zeros; or random with the vocabulary's moments."""
-    table = backbone.model.get_input_embeddings().weight.detach().float()
+    table = input_embeddings(backbone.model, range(backbone.spec.vocabulary))
     shape = (config.length, backbone.spec.width)
     if config.init == "zeros":
         return torch.zeros(shape, device=table.device)

@@ -36,19 +36,19 @@ def text_prefix(backbone: Backbone, text: str) -> Prefix:
     """Any text as a prefix: what the frozen model makes of it, with no training. It equals typing the text before the input.
 
     In an encoder-decoder model it comes near that only: there the text has not seen the input, nor moved its positions on.
-    Virtual token i is the text's token i. The text is taken as it is: end it with a space or a new line where
-    the input should not run on from it. Raises BadInput for an empty text, TooLong where it takes more than half
-    of the model's positions, which would leave too little room for the input and the output.
+    Virtual token i is the text's token i, after what the tokenizer puts in front of every text. The text is taken as it is:
+    end it with a space or a new line where the input should not run on from it. Raises BadInput for an empty text, TooLong
+    where it takes more than half of the model's positions, which would leave too little room for the input and the output.
     """
-    ids, limit = backbone.encode(text) if text.strip() else [], backbone.spec.positions // 2
-    if not ids:
+    ids, limit = [*backbone.bos_ids, *backbone.encode(text)], backbone.spec.positions // 2
+    if not text.strip() or len(ids) == len(backbone.bos_ids):
         raise BadInput("The text prefix is empty. Type an instruction or an example.")
     if len(ids) > limit:
         raise TooLong(
             f"The text prefix has {len(ids)} tokens, and at most {limit} are taken: half of {backbone.spec.name}'s "
             f"{backbone.spec.positions} positions, so that the input and the output have room. Shorten the text."
         )
-    return Prefix(text_key_values(backbone, ids), backbone.spec.name, backbone.spec.fingerprint)
+    return Prefix(text_key_values(backbone, ids), backbone.spec.name, backbone.spec.fingerprint, bos=len(backbone.bos_ids))
 
 
 def words_key_values(backbone: Backbone, words: str, length: int) -> KeyValues:
@@ -56,7 +56,7 @@ def words_key_values(backbone: Backbone, words: str, length: int) -> KeyValues:
     ids = backbone.encode(words)
     if not ids:
         raise BadConfig(f"init_words must hold at least one word; given: {words!r}.")
-    return text_key_values(backbone, (ids * (length // len(ids) + 1))[:length])
+    return text_key_values(backbone, [*backbone.bos_ids, *ids * (length // len(ids) + 1)][:length])
 
 
 def initial_key_values(backbone: Backbone, init: str, length: int, words: str = "") -> KeyValues:

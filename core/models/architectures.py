@@ -6,8 +6,11 @@ count positions from 0 whatever the prefix, which stands at three sites: before 
 decoder's, and before those that the decoder reads of the encoder (cross).
 """
 
+import copy
+from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
@@ -62,9 +65,9 @@ class Architecture:
         """What a decoder is given before its first own token; empty where prompt and answer are one text."""
         return ()
 
-    def unembed(self, model: Any, hidden: Tensor) -> Tensor:
-        """Logits (..., vocabulary) of last hidden states (..., width), as the model's own forward call makes them."""
-        return model.get_output_embeddings()(hidden)
+    def bos_ids(self, tokenizer: Any) -> list[int]:
+        """The ids that the tokenizer itself puts in front of a prompt."""
+        return special_form(tokenizer)[0]
 
     def final_norm(self, model: Any) -> nn.Module:
         """The norm between the last block and the unembedding; the identity in a family without one. Raises NotSupported."""
@@ -96,8 +99,9 @@ class Bart(Architecture):
             raise NotSupported(f"The config.json of this {model.config.model_type} model names no decoder_start_token_id. {USE}")
         return (start, *special_form(tokenizer)[0])
 
-    def unembed(self, model: Any, hidden: Tensor) -> Tensor:
-        return super().unembed(model, hidden) + model.final_logits_bias[0]  # zeros in the models that are published
+    def bos_ids(self, tokenizer: Any) -> list[int]:
+        """None: what stands around a source is part of its task's layout (core/models/inputs.py)."""
+        return []
 
     def final_norm(self, model: Any) -> nn.Module:
         return nn.Identity()
@@ -149,9 +153,50 @@ def no_dropout(model: nn.Module) -> None:
                 setattr(module, rate, 0.0)
 
 
+class _HiddenStates(tuple):
+    """A base model's output that holds last hidden states and nothing else."""
+
+    @property
+    def last_hidden_state(self) -> Tensor:
+        return self[0]
+
+    def __getattr__(self, name: str) -> None:
+        return None
+
+
+class _Given(nn.Module):
+    """Stands in a base model's place and returns hidden states that are there already."""
+
+    def __init__(self, hidden: Tensor) -> None:
+        super().__init__()
+        self.hidden = hidden
+
+    @property
+    def decoder(self) -> "_Given":
+        """Itself: OPT's forward call goes past its base model."""
+        return self
+
+    def forward(self, *args: Any, **kwargs: Any) -> _HiddenStates:
+        return _HiddenStates([self.hidden])
+
+
 def unembed(model: Any, hidden: Tensor) -> Tensor:
-    """Logits (..., vocabulary) of last hidden states (..., width), as the model's own forward call makes them."""
-    return architecture_for(model.config).unembed(model, hidden)
+    """Logits (..., vocabulary) of last hidden states (..., width), by the model's own forward call.
+
+    Its base model alone is replaced, in a shallow copy, so that whatever a family does after the last block (a bias,
+    scaling, a softcap) is done here too. Safe beside other threads: the model itself is not changed.
+    """
+    head = copy.copy(model)
+    head._modules = {**model._modules, model.base_model_prefix: _Given(hidden.reshape(1, -1, hidden.shape[-1]))}
+    ids = torch.zeros(1, 1, dtype=torch.long, device=hidden.device)
+    inputs = {"input_ids": ids, "decoder_input_ids": ids} if model.config.is_encoder_decoder else {"input_ids": ids}
+    logits = head(**inputs, use_cache=False, return_dict=True).logits
+    return logits.reshape(*hidden.shape[:-1], -1)
+
+
+def input_embeddings(model: Any, ids: Sequence[int]) -> Tensor:
+    """Vectors of n tokens as the model takes them for its input, its own scaling included: (n, width) fp32."""
+    return model.get_input_embeddings()(torch.tensor(ids, device=model.device)).detach().float()
 
 
 def transformer_blocks(model: nn.Module) -> list[list[nn.Module]]:
@@ -163,6 +208,31 @@ def transformer_blocks(model: nn.Module) -> list[list[nn.Module]]:
             f"The blocks of {type(model).__name__} were not found, so this method cannot change them. Use GPT-2, Llama or Qwen."
         )
     return stacks
+
+
+def kind_of(model: Any) -> str:
+    """The class and the type of a model, for messages."""
+    return f"{type(model).__name__} ({model.config.model_type})"
+
+
+def sliding_window(config: Any) -> int | None:
+    """How many tokens back a windowed layer sees; None where every layer sees all. Virtual tokens are always seen."""
+    layers = getattr(config, "layer_types", None)
+    if layers is not None and "sliding_attention" not in layers:
+        return None
+    return getattr(config, "sliding_window", None) if getattr(config, "use_sliding_window", True) else None
+
+
+def check_layers(spec: BackboneSpec, model: Any) -> None:
+    """NotSupported where some layers have no attention that a prefix could reach (linear attention, state spaces)."""
+    reached = {module.prefix_location for module in model.modules() if hasattr(module, "prefix_location")}
+    layers = [(site, layer) for site in spec.sites for layer in range(spec.depth(site))]
+    missing = [place for place in layers if place not in reached]
+    if missing:
+        raise NotSupported(
+            f"{spec.name} is a {kind_of(model)}, and a prefix would not reach {len(missing)} of its {len(layers)} layers: "
+            f"they have no attention, or attention of another kind. {USE}"
+        )
 
 
 def _attends(block: nn.Module) -> bool:

@@ -5,24 +5,35 @@ from typing import Any
 import torch
 
 from core.backbone_spec import BackboneSpec
-from core.errors import BadInput
+from core.errors import BadInput, NotSupported
 from core.models.architectures import architecture_for
 
 
 class Backbone:
-    """A frozen model with its tokenizer. Shared by all its prefixes: nothing but `attach` changes what it computes."""
+    """A frozen model with its tokenizer. Shared by all its prefixes: nothing but `attach` changes what it computes.
+
+    `eos`: every id that ends a text; `eos_id`: the one that training ends a target with; `bos_ids`: what the tokenizer
+    itself puts in front of a prompt.
+    """
 
     def __init__(self, spec: BackboneSpec, model: Any, tokenizer: Any, device: torch.device) -> None:
         self.spec, self.model, self.tokenizer, self.device = spec, model, tokenizer, device
         self.dtype = next(model.parameters()).dtype
-        self.eos = eos_ids(model, tokenizer)
+        ending = eos_ids(model, tokenizer)
+        self.eos, self.eos_id = set(ending), ending[0]
         self.architecture = architecture_for(model.config, spec.name)
+        self.bos_ids = self.architecture.bos_ids(tokenizer)
         self.decoder_start_ids = self.architecture.decoder_start_ids(model, tokenizer)
 
     @property
     def is_encoder_decoder(self) -> bool:
         """Whether an encoder reads the input and a decoder writes the output."""
         return self.spec.is_encoder_decoder
+
+    @property
+    def eos_text(self) -> str:
+        """The token that ends a text, as text."""
+        return self.tokenizer.decode([self.eos_id], skip_special_tokens=False)
 
     def encode(self, text: str, literal: bool = False) -> list[int]:
         """Token ids of a text; no special tokens are added. BadInput where the model has no such ids.
@@ -42,8 +53,22 @@ class Backbone:
         return self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
 
 
-def eos_ids(model: Any, tokenizer: Any) -> set[int]:
-    """Ids that end a text: the tokenizer's, and those the model's configuration names."""
-    named = model.config.eos_token_id
-    listed = named if isinstance(named, list) else [named]
-    return {token for token in [*listed, tokenizer.eos_token_id] if token is not None}
+def eos_ids(model: Any, tokenizer: Any) -> list[int]:
+    """Ids that end a text: the tokenizer's first, then the special tokens that the model's configurations name.
+
+    A configuration's id counts if it is a special token: one that was left at its class's default is any word in another
+    tokenizer. NotSupported where there is none at all.
+    """
+    vocabulary, special = model.config.vocab_size, tokenizer.added_tokens_decoder
+    ids = [tokenizer.eos_token_id] if tokenizer.eos_token_id is not None else []
+    for config in (model.config, getattr(model, "generation_config", None)):
+        named = getattr(config, "eos_token_id", None)
+        listed = named if isinstance(named, list) else [named]
+        ids += [token for token in listed if token is not None and (not ids or token in special)]
+    ids = [token for token in dict.fromkeys(ids) if token < vocabulary]
+    if not ids:
+        raise NotSupported(
+            f"No token ends a text in this {model.config.model_type} model: neither its tokenizer nor its configuration names an "
+            'eos token, so nothing could be learned to end. Name one as "eos_token" in tokenizer_config.json.'
+        )
+    return ids

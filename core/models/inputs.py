@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from core.models.architectures import special_form
 from core.models.backbone import Backbone
-from core.task import Task, task
+from core.task import END, Task, task
 
 CUT = 512  # tokens of an article that are read, as in the official code
 
@@ -38,9 +38,10 @@ def task_for_backbone(backbone: Backbone, name: str, layout: str = "newline", fo
     plain = task(name, layout, form)
     plain = plain.replace(cut=cut if cut is not None else CUT if plain.form == "article" else 0)
     if not backbone.is_encoder_decoder:
-        return plain
+        own = {name: getattr(plain, name).replace(END, backbone.eos_text) for name in ("separator", "end")}
+        return plain.replace(**own, bos=bool(backbone.bos_ids))
     before, after = (backbone.tokenizer.decode(ids, skip_special_tokens=False) for ids in special_form(backbone.tokenizer))
-    return plain.replace(lead=before, separator=after, target_lead="", end=backbone.tokenizer.eos_token)
+    return plain.replace(lead=before, separator=after, target_lead="", end=backbone.eos_text)
 
 
 def encode_input(backbone: Backbone, task: Task, source: str, infix: bool = False) -> EncodedInput:
@@ -48,15 +49,25 @@ def encode_input(backbone: Backbone, task: Task, source: str, infix: bool = Fals
 
     `infix`: `split` is asked for, so no token may reach over the place between the source and its separator.
     """
+    bos = backbone.bos_ids if task.bos else []
     if infix and not task.cut:
-        before, after = backbone.encode(task.lead + source), backbone.encode(task.separator)
+        before, after = [*bos, *backbone.encode(task.lead + source)], backbone.encode(task.separator)
         return EncodedInput([*before, *after], len(before), len(before), len(source), len(before))
     if not task.cut and not backbone.is_encoder_decoder:
-        ids = backbone.encode(task.prompt(source))
+        ids = [*bos, *backbone.encode(task.prompt(source))]
         return EncodedInput(ids, len(ids), len(ids), len(source))
-    before, after = backbone.encode(task.lead), backbone.encode(task.separator)
+    before, after = [*bos, *backbone.encode(task.lead)], backbone.encode(task.separator)
     ids = backbone.encode(source, literal=True)
     most = min(task.cut, backbone.spec.positions) - len(before) - len(after) if task.cut else len(ids)
     kept = ids[: max(1, most)]
     end = len(source) if len(kept) == len(ids) else min(len(source), len(backbone.decode(kept)))
     return EncodedInput([*before, *kept, *after], len(ids), len(kept), end, len(before) + len(kept) if infix else 0, len(before))
+
+
+def encode_answer(backbone: Backbone, task: Task, target: str) -> list[int]:
+    """A target as the model is to generate it. The last id ends the text, whatever its tokenizer calls it."""
+    text = task.answer(target)
+    if text.endswith(backbone.eos_text):
+        return [*backbone.encode(text.removesuffix(backbone.eos_text)), backbone.eos_id]
+    ids = backbone.encode(text)
+    return ids if ids and ids[-1] in backbone.eos else [*ids, backbone.eos_id]

@@ -2,27 +2,33 @@
 
 import hashlib
 import os
+import re
 import socket
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import torch
 from huggingface_hub import constants, snapshot_download
+from safetensors import safe_open
 from torch import nn
 from transformers import AutoConfig, AutoTokenizer, GenerationConfig
 from transformers.utils import logging as transformers_logging
 
 from core import paths
-from core.errors import BackboneNotFound, BadConfig
-from core.models.architectures import architecture_for, no_dropout
+from core.errors import BackboneNotFound, BadConfig, NotSupported, PrefixLabError
+from core.models.architectures import USE, architecture_for, check_layers, kind_of, no_dropout
 from core.models.backbone import Backbone
+from core.models.probe import check_model
 from core.prefix.attention import NAME, install_prefix_attention
 
 DEFAULT = "mini-gpt2"
 DEFAULTS = {"article": "mini-bart"}  # for other forms of source than tables (see core/task.py)
 OWN = {"mini-gpt2": "such as gpt2", "mini-bart": "such as facebook/bart-base"}  # the project's own, which no hub has
 SAMPLES = 512  # values hashed of each tensor
+WRAPPER = r"^(?:_orig_mod\.|module\.)+"  # what torch.compile and DataParallel put before the names of weights
+SHOWN = 3  # names of weights in a message
 transformers_logging.set_verbosity_error()
 transformers_logging.disable_progress_bar()
 
@@ -46,28 +52,77 @@ def load_backbone(name: str = DEFAULT, device: str = "auto") -> Backbone:
     config = _open(name, lambda: AutoConfig.from_pretrained(where, trust_remote_code=False))
     architecture = architecture_for(config, name)
     tokenizer = _open(name, lambda: AutoTokenizer.from_pretrained(where, trust_remote_code=False))
-    model = _open(
-        name,
-        lambda: architecture.auto_class.from_pretrained(
-            where, dtype=pick_dtype(target), attn_implementation=NAME, use_safetensors=True, trust_remote_code=False
-        ),
-    )
+    model = _load_weights(name, where, architecture.auto_class, pick_dtype(target))
     if not tokenizer("a b")["input_ids"]:  # transformers makes an empty one where its files are missing
         raise BackboneNotFound(
             f"{name} has no tokenizer. A model folder needs the tokenizer's files (tokenizer.json) beside the weights."
         )
     shown = Path(name).resolve().name if origin == "folder" else name
     again = str(Path(name).resolve()) if origin == "folder" else name
-    return freeze(shown, origin, again, model, tokenizer, target)
+    try:
+        backbone = freeze(shown, origin, again, model, tokenizer, target)
+        if origin != "bundled":  # tests hold those
+            check_model(backbone)
+    except PrefixLabError:
+        raise
+    except Exception as error:  # whatever a family does otherwise than those this was made for
+        reason = f"{type(error).__name__}: {_reason(error)}"
+        raise NotSupported(f"{name} is a {kind_of(model)}, which does not run with prefixes ({reason}). {USE}") from error
+    return backbone
+
+
+def _load_weights(name: str, where: str, auto_class: Any, dtype: torch.dtype) -> Any:
+    """The model of a folder; BackboneNotFound where the file does not hold its weights, all of them and no other."""
+    wrapped = any(re.match(WRAPPER, key) for key in _open(name, lambda: _weight_names(where)))
+    model, report = _open(
+        name,
+        lambda: auto_class.from_pretrained(
+            where,
+            dtype=dtype,
+            attn_implementation=NAME,
+            use_safetensors=True,
+            trust_remote_code=False,
+            key_mapping={WRAPPER: ""} if wrapped else None,
+            ignore_mismatched_sizes=True,
+            output_loading_info=True,
+        ),
+    )
+    sizes = [key if isinstance(key, str) else key[0] for key in report["mismatched_keys"]]
+    faults = [("lack", report["missing_keys"]), ("have, beyond what config.json describes,", report["unexpected_keys"])]
+    faults += [("have in other sizes than its config.json says", sizes)]
+    parts = [f"{what} {_first(keys)}" for what, keys in faults if keys]
+    if parts:
+        raise BackboneNotFound(
+            f"Cannot load the model in {name}: its weights {'; they '.join(parts)}. Parts of it would be random numbers. "
+            "A model folder needs config.json, a safetensors file and the tokenizer's files, all of one model."
+        )
+    return model
+
+
+def _weight_names(where: str) -> list[str]:
+    names: list[str] = []
+    for path in Path(where).glob("*.safetensors"):
+        with safe_open(path, "pt") as file:
+            names += file.keys()
+    return names
+
+
+def _first(keys: Iterable[str]) -> str:
+    """The first few names, and how many there are."""
+    names = sorted(keys)
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
 
 
 def freeze(name: str, origin: str, where: str, model: Any, tokenizer: Any, device: torch.device) -> Backbone:
     """A model that was made with our attention as a backbone: on the device, frozen, without dropout, in evaluation mode."""
     model = model.to(device).eval().requires_grad_(False)
     no_dropout(model)
-    model.generation_config = GenerationConfig()  # a published model's own would fill in whatever DecodeConfig leaves out
+    own = getattr(model, "generation_config", None)  # a published model's would fill in whatever DecodeConfig leaves out
+    model.generation_config = GenerationConfig(eos_token_id=getattr(own, "eos_token_id", None))
     install_prefix_attention(model)
     spec = architecture_for(model.config, name).spec(model, name, origin, where, fingerprint(model))
+    check_layers(spec, model)
     return Backbone(spec, model, tokenizer, device)
 
 

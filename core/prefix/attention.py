@@ -188,9 +188,14 @@ def prefix_attention(
     dropout: float = 0.0,
     scaling: float | None = None,
     is_causal: bool | None = None,
+    softcap: float | None = None,
+    s_aux: Tensor | None = None,
     **kwargs,
 ) -> tuple[Tensor, Tensor | None]:
-    """Attention over [virtual tokens; keys]; plain attention where no prefix is attached."""
+    """Attention over [virtual tokens; keys]; plain attention where no prefix is attached.
+
+    `softcap`: bounds the logits (Gemma 2); `s_aux`: (heads,) logits of attention sinks, which take weight and give no value.
+    """
     slot: PrefixSlot = module.prefix_slot  # type: ignore[assignment]
     site, layer = module.prefix_location  # type: ignore[misc]
     rows, _, queries, _ = query.shape
@@ -205,29 +210,47 @@ def prefix_attention(
         causal = False
     if slot.key_value_hook is not None:
         slot.key_value_hook(site, layer, key, value)
+    plain = softcap is None and s_aux is None and slot.weights_hook is None  # what the fused kernel can compute
     # On a CPU, plain matrix products train a fifth faster than the fused kernel at these lengths.
-    if slot.weights_hook is None and (query.device.type != "cpu" or not torch.is_grad_enabled()):
+    if plain and (query.device.type != "cpu" or not torch.is_grad_enabled()):
         hidden = causal and attention_mask is None and queries > 1
         return sdpa_attention_forward(
             module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, is_causal=hidden, **kwargs
         )
     recorded = slot.weights_hook is not None
-    output, weights = _matmul_attention(module, query, key, value, attention_mask, scaling, causal, recorded)
+    output, weights = _matmul_attention(module, query, key, value, attention_mask, scaling, causal, recorded, softcap, s_aux)
     if slot.weights_hook is not None:
         slot.weights_hook(site, layer, weights)
     return output, weights
 
 
-def _matmul_attention(module, query, key, value, mask, scaling, causal, recorded) -> tuple[Tensor, Tensor]:
+def _matmul_attention(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: Tensor | None,
+    scaling: float | None,
+    causal: bool,
+    recorded: bool,
+    softcap: float | None,
+    sinks: Tensor | None,
+) -> tuple[Tensor, Tensor]:
     groups = getattr(module, "num_key_value_groups", 1)
     key, value = repeat_kv(key, groups), repeat_kv(value, groups)
     scores = (query * (scaling if scaling is not None else query.shape[-1] ** -0.5)) @ key.transpose(-1, -2)  # (B, H, q, k)
+    if softcap is not None:
+        scores = torch.tanh(scores / softcap) * softcap
     if mask is None and causal and scores.shape[-2] > 1:
         mask = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).tril(scores.shape[-1] - scores.shape[-2])
     if mask is not None:
         low = torch.finfo(scores.dtype).min  # not -inf: a row with nothing to see must not become NaN
         scores = scores.masked_fill(~mask, low) if mask.dtype == torch.bool else scores + mask
+    if sinks is not None:
+        scores = torch.cat([scores, sinks.to(scores.dtype).reshape(1, -1, 1, 1).expand(*scores.shape[:-1], 1)], -1)
     weights = scores.softmax(-1, dtype=torch.float32 if recorded else None)  # what is shown sums to 1 in a bf16 model too
+    if sinks is not None:
+        weights = weights[..., :-1]
     return (weights.to(value.dtype) @ value).transpose(1, 2), weights  # (B, q, H, D), (B, H, q, k)
 
 

@@ -20,12 +20,14 @@ class Prefix:
     """Virtual tokens as keys and values at every layer. `past[site]`: (layers, 2, kv_heads, length, head_dim).
 
     `infix`: they stand between the source and its separator (paper §7.3), not before the source.
+    `bos`: how many virtual tokens are what the tokenizer puts in front of a text, so that the input brings none of its own.
     """
 
     past: KeyValues
     backbone: str = ""
     fingerprint: str = ""
     infix: bool = False
+    bos: int = 0
 
     @property
     def length(self) -> int:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from core.errors import TooLong
 from core.models.backbone import Backbone
-from core.models.inputs import encode_input
+from core.models.inputs import encode_answer, encode_input
 from core.models.padding import right_pad
 from core.task import Example, Task
 
@@ -78,7 +78,7 @@ def encode_rows(
             seen[example.source] = tuple(read.ids), read.split
         prompt, split = seen[example.source]
         for target in example.targets:
-            row = Row(prompt, tuple(backbone.encode(task.answer(target))), backbone.decoder_start_ids, split)
+            row = Row(prompt, tuple(encode_answer(backbone, task, target)), backbone.decoder_start_ids, split)
             _check_room(backbone, row, prefix_length, example.source)
             rows.append(row)
     return rows

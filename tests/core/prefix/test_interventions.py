@@ -236,4 +236,4 @@ def test_a_place_the_prefix_does_not_have_is_named(tiny, place, message):
 
 def test_interventions_are_compared_by_what_they_do():
     assert Intervention(2).without(1).without(0) == Intervention(2, [(None, None, 0), (None, None, 1)])
-    assert len({Intervention(), Intervention(1.0), Intervention(1, frozenset())}) == 1 and Intervention().idle
+    assert len({Intervention(), Intervention(1.0), Intervention(1, frozenset())}) == 1 and Intervention().is_identity

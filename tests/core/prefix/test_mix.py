@@ -204,4 +204,4 @@ def test_prefixes_that_do_not_go_together_are_refused(backbone):
         mix_prefixes(Mix("path", ("a",), (0.5,)), [one], [(0, one)])
     with pytest.raises(BadInput, match="has 2 members; prefixes given: 1"):
         mix_prefixes(Mix("join", ("a", "b")), [one])
-    assert not MixIntervention(token_alphas=(1.0, 0.5)).idle and MixIntervention(token_alphas=(1.0,)).idle
+    assert not MixIntervention(token_alphas=(1.0, 0.5)).is_identity and MixIntervention(token_alphas=(1.0,)).is_identity

@@ -1,0 +1,150 @@
+"""A short check of a model when it is loaded: with our attention in place it must compute what its own code computes.
+
+A family that transformers loads may still keep part of its attention, or of its way from hidden states to logits, where
+a prefix or our training loss does not see it. Two short texts show that: logits, also from a cache, the training loss
+and one gradient are compared with the model's own ("eager") attention, and a text read as a prefix with the same text
+typed. A family that passed once under these versions is not checked again.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+import transformers
+from torch import Tensor
+from torch.nn import functional as F
+from transformers import DynamicCache
+
+from core import paths
+from core.errors import NotSupported
+from core.models.activations import text_key_values
+from core.models.architectures import USE, kind_of, sliding_window, transformer_blocks, unembed
+from core.models.backbone import Backbone
+from core.models.padding import left_pad
+from core.prefix.attention import PrefixState, attach
+from core.prefix.prefix import Prefix, check_shape
+
+LENGTHS = (8, 5)  # tokens of the two texts
+SPLIT = 3  # tokens of the first that are read first: into the cache, or as a prefix
+VERSION = "1"  # of this check: another one has every family checked again
+_passed: set[str] = set()  # keys of this process
+
+
+def check_model(backbone: Backbone) -> None:
+    """NotSupported names the family and what differs, where a loaded model does not compute what its own code computes."""
+    key = _key(backbone)
+    if key in _passed or _note(key).exists():
+        return
+    differing = [what for what, ours, own in _comparisons(backbone) if not _equal(ours, own)]
+    if differing:
+        name, what = backbone.spec.name, " and ".join(differing)
+        raise NotSupported(
+            f"{name} is a {kind_of(backbone.model)}, and with a prefix's attention its {what} would not be the model's own. {USE}"
+        )
+    _passed.add(key)
+    try:
+        _note(key).parent.mkdir(parents=True, exist_ok=True)
+        _note(key).touch()
+    except OSError:
+        pass  # checked again next time
+
+
+def _key(backbone: Backbone) -> str:
+    model = backbone.model
+    parts = (VERSION, transformers.__version__, torch.__version__, str(backbone.dtype), type(model).__name__)
+    return hashlib.sha256("\n".join([*parts, model.config.to_json_string()]).encode()).hexdigest()[:24]
+
+
+def _note(key: str) -> Any:
+    return paths.home() / "checked-models" / key
+
+
+def _equal(ours: Tensor, own: Tensor) -> bool:
+    """Whether the difference is rounding: relative to how far the model's own numbers spread."""
+    limit = 1e-3 if own.dtype == torch.float32 else 0.1
+    ours, own = ours.double(), own.double()
+    spread = (own - own.mean()).norm() if own.numel() > 1 else own.norm()
+    return bool((ours - own).norm() <= limit * spread.clamp(min=1e-6))
+
+
+def _comparisons(backbone: Backbone) -> Iterator[tuple[str, Tensor, Tensor]]:
+    """(what, as computed here, as the model itself computes it)."""
+    model = backbone.model
+    texts = [[(7 * place + 11) % backbone.spec.vocabulary for place in range(length)] for length in LENGTHS]
+    ids, mask = left_pad(texts, backbone.device)
+    if backbone.is_encoder_decoder:
+        inputs: dict[str, Any] = {"input_ids": ids, "attention_mask": mask, "decoder_input_ids": ids}
+        real = torch.ones_like(mask, dtype=torch.bool)
+    else:
+        inputs = {"input_ids": ids, "attention_mask": mask, "position_ids": (mask.cumsum(-1) - 1).clamp(min=0)}
+        real = mask.bool()
+    with torch.no_grad():
+        with _own_attention(model):
+            own = model(**inputs, use_cache=False).logits
+        with attach(model, None):
+            yield "logits", model(**inputs, use_cache=False).logits[real], own[real]
+            if not backbone.is_encoder_decoder:
+                yield "logits after a cached text", _cached_logits(model, inputs), own[:, SPLIT:][real[:, SPLIT:]]
+    with _own_attention(model):
+        own_loss, own_gradient = _loss(backbone, inputs, lambda: model(**inputs, use_cache=False).logits)
+    with attach(model, None):
+        loss, gradient = _loss(
+            backbone, inputs, lambda: unembed(model, model.base_model(**inputs, use_cache=False).last_hidden_state)
+        )
+    yield "training loss", loss, own_loss
+    yield "gradients", gradient, own_gradient
+    if not backbone.is_encoder_decoder:
+        end = sliding_window(model.config) or LENGTHS[0]  # virtual tokens never leave a window, typed ones do
+        yield "logits after a text prefix", _logits_after_prefix(backbone, texts[0])[: end - SPLIT], own[0, SPLIT:end]
+
+
+def _cached_logits(model: Any, inputs: dict[str, Tensor]) -> Tensor:
+    """Logits of the real tokens after the first SPLIT columns, which are read into a cache first."""
+    cache, mask = DynamicCache(), inputs["attention_mask"]
+    for columns in (slice(0, SPLIT), slice(SPLIT, None)):
+        logits = model(
+            input_ids=inputs["input_ids"][:, columns],
+            attention_mask=mask[:, : columns.stop],
+            position_ids=inputs["position_ids"][:, columns],
+            past_key_values=cache,
+            use_cache=True,
+        ).logits
+    return logits[mask[:, SPLIT:].bool()]
+
+
+def _loss(backbone: Backbone, inputs: dict[str, Tensor], logits_of: Any) -> tuple[Tensor, Tensor]:
+    """Next-token loss of the longer text, and its gradient to the first weight of the decoder's first block."""
+    weight = next(transformer_blocks(backbone.model)[-1][0].parameters())
+    weight.requires_grad_(True)
+    try:
+        loss = F.cross_entropy(logits_of()[0, :-1].float(), inputs["input_ids"][0, 1:])
+        return loss.detach(), torch.autograd.grad(loss, weight)[0]
+    finally:
+        weight.requires_grad_(False)
+
+
+@torch.no_grad()
+def _logits_after_prefix(backbone: Backbone, ids: list[int]) -> Tensor:
+    """Logits of a text's tokens after the first SPLIT, those being virtual tokens with the model's own keys and values."""
+    prefix = Prefix(text_key_values(backbone, ids[:SPLIT]))
+    check_shape(prefix, backbone.spec, f"A prefix for {backbone.spec.name}")
+    rest = torch.tensor([ids[SPLIT:]], device=backbone.device)
+    positions = torch.arange(SPLIT, len(ids), device=backbone.device)[None]
+    with attach(backbone.model, PrefixState.of([prefix], backbone.device, backbone.dtype)):
+        return backbone.model(input_ids=rest, position_ids=positions, use_cache=False).logits[0]
+
+
+@contextmanager
+def _own_attention(model: Any) -> Iterator[None]:
+    """The model's own attention, without ours, for the forward calls inside."""
+    configs = {id(module.config): module.config for module in model.modules() if hasattr(module, "config")}
+    before = [(config, config._attn_implementation) for config in configs.values()]
+    try:
+        for config in configs.values():
+            config._attn_implementation = "eager"
+        yield
+    finally:
+        for config, name in before:
+            config._attn_implementation = name
