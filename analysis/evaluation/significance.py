@@ -53,14 +53,16 @@ def compare(first: Score, second: Score, resamples: int = RESAMPLES, seed: int =
         raise BadInput(f"{first.name} was taken over {first.n} rows and over {second.n}: compare systems on the same rows.")
     draws = np.random.default_rng(seed)
     values = [_resampler(score) for score in (first, second)]
-    found = np.empty(resamples)
+    differences = np.empty(resamples)
     for number in range(resamples):
         times = np.bincount(draws.integers(0, first.n, first.n), minlength=first.n).astype(float)
-        found[number] = values[0](times) - values[1](times)
-    low, high = np.percentile(found, (2.5, 97.5))
+        differences[number] = values[0](times) - values[1](times)
+    low, high = np.percentile(differences, (2.5, 97.5))
     interval = (float(low), float(high))
-    apart = first.value - second.value
-    return Difference(first.name, first.value, second.value, apart, *interval, first.higher_is_better, first.n, resamples, seed)
+    difference = first.value - second.value
+    return Difference(
+        first.name, first.value, second.value, difference, *interval, first.higher_is_better, first.n, resamples, seed
+    )
 
 
 def _resampler(score: Score) -> Callable[[np.ndarray], float]:

@@ -7,6 +7,7 @@ WebNLG's and DART's: Moses' multi-bleu on three references, where a missing refe
 
 from functools import partial
 from itertools import zip_longest
+from typing import Any
 
 import numpy as np
 from sacrebleu.metrics.bleu import BLEU
@@ -62,17 +63,17 @@ def _multi_bleu(name: str, hyps: list[str], refs: list[list[str]], how: str) -> 
     return _bleu(name, hyps, refs, note, tokenize="none", smooth_method="none", force=True)
 
 
-def _bleu(name: str, hyps: list[str], refs: list[list[str]], note: str, **options) -> Score:
+def _bleu(name: str, hyps: list[str], refs: list[list[str]], note: str, **options: Any) -> Score:
     check(hyps, refs)
     metric = BLEU(**options)
     streams = [list(stream) for stream in zip_longest(*refs)]  # (most references, n), None where an example has fewer
     value = metric.corpus_score(hyps, streams).score
     sentence = BLEU(**options, effective_order=True)
-    found = [sentence.sentence_score(hyp, own) for hyp, own in zip(hyps, refs, strict=True)]
-    sums = np.array([[*one.counts, *one.totals, one.sys_len, one.ref_len] for one in found], dtype=float)
+    scores = [sentence.sentence_score(hyp, own) for hyp, own in zip(hyps, refs, strict=True)]
+    sums = np.array([[*one.counts, *one.totals, one.sys_len, one.ref_len] for one in scores], dtype=float)
     value_of = partial(_of_counts, smooth=options["smooth_method"])
     signature = str(metric.get_signature()) + note
-    return Score(name, value, True, signature, len(hyps), tuple(one.score for one in found), sums, value_of)
+    return Score(name, value, True, signature, len(hyps), tuple(one.score for one in scores), sums, value_of)
 
 
 def _of_counts(sums: np.ndarray, smooth: str) -> float:

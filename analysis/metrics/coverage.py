@@ -212,16 +212,16 @@ def _find_yes_no(key: str, yes: bool, words: list[Word]) -> Places:
     any_of = bool(wanted & _AUDIENCE)
     wanted = wanted | _AUDIENCE if any_of else wanted
     size = 1 if any_of else len(wanted) + 3
-    told: Places = []
+    affirmed: Places = []
     denied: Places = []
     adults: Places = []
     for start, word in enumerate(words):
         near = [i for i in range(start, min(start + size, len(words))) if words[i].form in wanted]
         if word.form in wanted and (any_of or {words[i].form for i in near} == wanted):
-            (denied if _denied(words, start, near[-1] + 1) else told).append((start, near[-1] + 1))
+            (denied if _denied(words, start, near[-1] + 1) else affirmed).append((start, near[-1] + 1))
         elif any_of and word.form == "adult":
             adults.append((start, start + 1))
-    return (told if not denied else []) if yes else denied or adults
+    return (affirmed if not denied else []) if yes else denied or adults
 
 
 def _denied(words: list[Word], start: int, end: int) -> bool:
@@ -241,7 +241,7 @@ def _denied(words: list[Word], start: int, end: int) -> bool:
 
 
 def _share_out(fields: Fields, words: list[Word], found: list[Places]) -> list[Places]:
-    """Fields of one value told in fewer places than there are fields: those whose key is hinted at in the sentence count."""
+    """Fields of one value that has fewer places than fields: those count whose key the sentence hints at."""
     shared = [forms_of(value) for _, value in fields]
     kept = list(found)
     for n, (key, _) in enumerate(fields):

@@ -22,13 +22,13 @@ def learned(hyps: list[str], refs: References) -> list[Score | NotComputed]:
     """All three, each a Score (0 to 100, higher is better) or why there is none. Raises BadInput as the other scores do."""
     check(hyps, refs)
     return [
-        _made("BERTScore", "bert_score", _cached(BERT), lambda: _bert(hyps, refs), f"{BERT}|F1|refs:best"),
-        _made("MoverScore", "moverscore_v2", _cached(MOVER), lambda: _mover(hyps, refs), f"{MOVER}|1-gram|refs:mean"),
-        _made("BLEURT", "bleurt", _checkpoint(), lambda: _bleurt(hyps, refs), f"{_folder().name}|refs:best"),
+        _score("BERTScore", "bert_score", _cached(BERT), lambda: _bert(hyps, refs), f"{BERT}|F1|refs:best"),
+        _score("MoverScore", "moverscore_v2", _cached(MOVER), lambda: _mover(hyps, refs), f"{MOVER}|1-gram|refs:mean"),
+        _score("BLEURT", "bleurt", _checkpoint(), lambda: _bleurt(hyps, refs), f"{_folder().name}|refs:best"),
     ]
 
 
-def _made(name: str, package: str, lacking: str, each: Callable[[], Sequence[float]], how: str) -> Score | NotComputed:
+def _score(name: str, package: str, lacking: str, each: Callable[[], Sequence[float]], how: str) -> Score | NotComputed:
     if importlib.util.find_spec(package) is None:
         return NotComputed(name, f"not computed, needs the package {package} and its weights")
     if lacking:
@@ -36,8 +36,8 @@ def _made(name: str, package: str, lacking: str, each: Callable[[], Sequence[flo
     try:
         values = [100 * float(value) for value in each()]
     except Exception as error:  # packages of others, made for other versions
-        said = " ".join(str(error).split())[:120]
-        return NotComputed(name, f"not computed, {package} failed ({type(error).__name__}: {said})")
+        message = " ".join(str(error).split())[:120]
+        return NotComputed(name, f"not computed, {package} failed ({type(error).__name__}: {message})")
     return mean_score(name, values, True, f"{package}|{how}")
 
 

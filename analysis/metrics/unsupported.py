@@ -15,6 +15,11 @@ from core.text.tables import Fields
 
 Span = tuple[int, int]  # characters [start, end)
 
+LIMITS = (
+    "A check of strings. It sees names, numbers and words that are not in the input; it cannot see a wrong claim made of the "
+    "input's own words, and a paraphrase may count as left out or as unsupported."
+)
+
 FUNCTION = vocabulary(
     "a an the it its this that these those there here he she they we you i his her their our your my him them me us who whom "
     "whose which what when where why how and or but nor so yet if as than at by for from in of on to with near not no yes "

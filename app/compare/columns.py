@@ -4,6 +4,7 @@ import shlex
 from dataclasses import dataclass, field
 
 from analysis.metrics.coverage import Coverage, cover
+from analysis.metrics.unsupported import LIMITS
 from app.compare.comparison import KINDS, Column, Comparison
 from app.shared.highlight import render, word_diff
 from app.shared.html import tag, text
@@ -132,7 +133,7 @@ def chips(coverage: Coverage, fields: Fields) -> str:
         _chips("left out", "missing", left_out),
         _chips("unsupported", "beyond", coverage.unsupported),
     ]
-    return tag("div", "".join(rows), cls="chips", title="A check of strings: paraphrases may count as left out")
+    return tag("div", "".join(rows), cls="chips", title=LIMITS)
 
 
 def _chips(label: str, name: str, items: list[str]) -> str:

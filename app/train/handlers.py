@@ -18,7 +18,7 @@ from app.train.jobs import Jobs
 from app.train.progress import RunAddress, Shown, Update
 from app.train.request import FEW, LEADS, Wish, command, fields_of, free_name, guessed, kept, planned, reads_apart
 from core.config.presets import preset
-from core.data.uploads import pasted, peek
+from core.data.uploads import preview_file, write_pasted
 from core.errors import BadInput, PrefixLabError
 from core.exchange.archive import export_zip, import_zip
 from core.runs.layout import ID
@@ -108,7 +108,7 @@ class TrainHandlers(Shown):
         if not (text or "").strip():
             return self._no_data()
         try:
-            return self._peeked(pasted(text, self._spare()))
+            return self._peeked(write_pasted(text, self._spare()))
         except PrefixLabError as error:
             return self._no_data(str(error))
 
@@ -120,7 +120,7 @@ class TrainHandlers(Shown):
     def _peeked(self, file: Path) -> Update:
         page = self.page
         try:
-            found = peek(file)
+            found = preview_file(file)
         except (PrefixLabError, OSError) as error:
             return self._no_data(str(error))
         source, target, form = guessed(found.columns)
@@ -161,7 +161,7 @@ class TrainHandlers(Shown):
         return shown | {page.start: gr.update(interactive=True, value="Start training" if took.trained else "Make it a run")}
 
     def _checked(self, want: Wish, bad: list[str], good: int) -> Update:
-        return {self.page.preview: pieces.preview(peek(Path(want.data.file)), bad, good)} if want.data.file else {}
+        return {self.page.preview: pieces.preview(preview_file(Path(want.data.file)), bad, good)} if want.data.file else {}
 
     def _free(self, want: Wish) -> None:
         self.context.store.check_free(want.run)

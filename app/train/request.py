@@ -19,7 +19,7 @@ from core.data.e2e import read_bundled
 from core.data.source import DataSource
 from core.data.summarization import COLUMNS as ARTICLES
 from core.data.summarization import read_articles, read_bundled_articles
-from core.data.uploads import SOURCE, TARGET, keep, peek
+from core.data.uploads import SOURCE, TARGET, preview_file, save_split
 from core.errors import BadInput
 from core.models.backbone import Backbone
 from core.models.inputs import task_for_backbone
@@ -172,7 +172,7 @@ def kept(store: Store, wish: Wish) -> str:
     if not wish.data.file:
         return ""
     read, _ = own_examples(wish.data.file, wish.data.source, wish.data.target, wish.data.form)
-    return str(keep(list(read), wish.data.name or Path(wish.data.file).name.split(".")[0], store.folder / FOLDER))
+    return str(save_split(list(read), wish.data.name or Path(wish.data.file).name.split(".")[0], store.folder / FOLDER))
 
 
 def reads_apart(context: AppContext, name: str) -> bool:
@@ -211,7 +211,7 @@ def guessed(columns: Sequence[str]) -> tuple[list[str], list[str], str]:
 def own_examples(file: str, source: tuple[str, ...], target: tuple[str, ...], form: str) -> tuple[tuple[Example, ...], list[str]]:
     """The rows of an uploaded file, which never changes; read once for each choice of columns. Raises BadData, BadInput."""
     bad: list[str] = []
-    peek(Path(file))  # refuses by size and kind
+    preview_file(Path(file))  # refuses by size and kind
     if form == "article":
         if len(source) != 1 or len(target) != 1:
             raise BadInput("Of articles, name one column that holds them and one of their summaries.")

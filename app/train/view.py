@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from app.shared.html import count, percent, size, tag, text
 from app.shared.method_labels import column_of
 from core.config.methods import method_info
-from core.data.uploads import Peek
+from core.data.uploads import FilePreview
 from core.models.backbone import Backbone
 from core.runs.manage import Deleted
 from core.runs.run import Run
@@ -67,7 +67,7 @@ def problem(sentence: str) -> str:
     return tag("p", text(sentence), cls="pl-problem", role="alert")
 
 
-def preview(found: Peek, bad: Sequence[str] = (), good: int | None = None) -> str:
+def preview(found: FilePreview, bad: Sequence[str] = (), good: int | None = None) -> str:
     """The first rows of a file, and the rows that cannot be used."""
     head = tag("tr", "".join(tag("th", text(name)) for name in found.columns))
     rows = "".join(tag("tr", "".join(tag("td", text(cell)) for cell in row)) for row in found.rows)

@@ -1,7 +1,7 @@
 """Data sets of the Hugging Face hub by name, through the package `datasets`.
 
 That package is not among the requirements: it brings Arrow and a network client for what one downloaded file does as well. Where
-it is installed, and there is a network or a copy in its cache, `hub:NAME` or `hub:NAME:CONFIGURATION` stands for a file.
+it is installed, and there is a network or a copy in its cache, `hub:NAME` or `hub:NAME:CONFIGURATION` can be given for a file.
 """
 
 import importlib
@@ -23,19 +23,19 @@ def is_hub(data: str) -> bool:
 
 def hub_rows(data: str, split: str) -> Rows:
     """The rows of a split, numbered from 1. BadInput without the package, BadData where set or split cannot be had."""
-    (name, configuration), package = _named(data), _package()
-    there = _asked(data, lambda: package.get_dataset_split_names(name, configuration))
-    wanted = next((one for one in _SPLITS.get(split, (split,)) if one in there), None)
-    if wanted is None:
-        raise BadData(f"{data} has no split {split!r}, only {', '.join(map(str, there))}: say one of these, or give a file.")
-    return _numbered(_asked(data, lambda: package.load_dataset(name, configuration, split=wanted)))
+    (name, configuration), package = _parse_name(data), _package()
+    splits = _query(data, lambda: package.get_dataset_split_names(name, configuration))
+    own_name = next((one for one in _SPLITS.get(split, (split,)) if one in splits), None)
+    if own_name is None:
+        raise BadData(f"{data} has no split {split!r}, only {', '.join(map(str, splits))}: say one of these, or give a file.")
+    return _numbered(_query(data, lambda: package.load_dataset(name, configuration, split=own_name)))
 
 
 def has_split(data: str, split: str) -> bool:
     """Whether a set has a split. Raises as `hub_rows` does."""
-    name, configuration = _named(data)
-    there = _asked(data, lambda: _package().get_dataset_split_names(name, configuration))
-    return any(one in there for one in _SPLITS.get(split, (split,)))
+    name, configuration = _parse_name(data)
+    splits = _query(data, lambda: _package().get_dataset_split_names(name, configuration))
+    return any(one in splits for one in _SPLITS.get(split, (split,)))
 
 
 def _package() -> Any:
@@ -47,22 +47,23 @@ def _package() -> Any:
     return importlib.import_module("datasets")
 
 
-def _named(data: str) -> tuple[str, str | None]:
+def _parse_name(data: str) -> tuple[str, str | None]:
     name, _, configuration = data.removeprefix(HUB).partition(":")
     if not name.strip():
         raise BadInput(f"{data!r} names no data set: write hub:NAME or hub:NAME:CONFIGURATION.")
     return name, configuration or None
 
 
-def _asked(data: str, ask: Any) -> Any:
+def _query(data: str, ask: Any) -> Any:
     try:
         return ask()
     except BadInput:
         raise
     except Exception as error:  # the package raises its own classes, and those of its network client
-        said = " ".join(str(error).split())[:200]
+        message = " ".join(str(error).split())[:200]
         raise BadData(
-            f"{data} cannot be had ({type(error).__name__}: {said}). Check the name and the network, or give a file with --data."
+            f"{data} cannot be had ({type(error).__name__}: {message}). "
+            "Check the name and the network, or give a file with --data."
         ) from error
 
 

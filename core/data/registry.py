@@ -44,7 +44,7 @@ def sample_evenly(examples: Sequence[Example], count: int) -> list[Example]:
     A set's file goes category by category: its first rows would be of one kind. Raises BadInput for less than one.
     """
     if count < 1:
-        raise BadInput(f"{count} rows or tables were asked for: say at least 1, or leave the number out for all of them.")
+        raise BadInput(f"{count} rows or tables are too few: say at least 1, or leave the number out for all of them.")
     seen = {example.source: example.seen for example in examples}
     ordered = sorted(seen, key=lambda source: not seen[source])  # the seen part first, each in the set's order
     count = min(count, len(ordered))
@@ -63,7 +63,7 @@ def parse_input(form: str, text: str) -> str:
 
 
 def table_of_source(form: str, source: str) -> Fields:
-    """The fields of a source, for a check of what a text tells; a text has none. Raises BadTable."""
+    """The fields of a source, for checks of coverage; texts and articles have none. Raises BadTable."""
     if form in ("text", "article"):
         return []
     return table_of(parse_triples(source)) if form in SOURCES else parse(source)

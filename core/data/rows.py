@@ -42,7 +42,7 @@ def collect(files: Iterable[tuple[Path, Rows]], make: Callable[[Row, int], T], s
     skipped: None to raise BadData (file, line, reason) for the first row that cannot be used; a list to go on, with a message
     for each such row added to it. Files without any usable row are a BadData either way.
     """
-    made: list[T] = []
+    results: list[T] = []
     bad: list[str] = []
     number = 0
     file = Path()
@@ -52,7 +52,7 @@ def collect(files: Iterable[tuple[Path, Rows]], make: Callable[[Row, int], T], s
             try:
                 if isinstance(row, BadRow):
                     raise row
-                made.append(make(row, number))
+                results.append(make(row, number))
             except (BadRow, BadTable) as error:
                 refused = bad_data(file, line, str(error))
                 if skipped is None:
@@ -60,11 +60,11 @@ def collect(files: Iterable[tuple[Path, Rows]], make: Callable[[Row, int], T], s
                 bad.append(str(refused))
     if skipped is not None:
         skipped += bad
-    if not made:
+    if not results:
         if bad:
             raise BadData(f"None of {number} rows can be used; the first: {bad[0]} Mend the file.")
         raise BadData(f"{file.name} has no rows: give a file that has some.")
-    return made
+    return results
 
 
 def bad_data(file: Path, line: int, reason: str) -> BadData:

@@ -1,4 +1,4 @@
-"""A file of the user's own, on its way to a training: its columns, its first rows, and its rows kept for good."""
+"""A file of the user's own, before training on it: its columns, its first rows, and its rows as training and validation files."""
 
 import csv
 import hashlib
@@ -15,27 +15,27 @@ from core.task import Example
 
 LIMIT = 100_000_000  # bytes of an uploaded file
 SHARE, MOST = 10, 500  # one source in so many is kept to validate on, and no more than so many
-SOURCE, TARGET = "source", "text"  # columns of the kept files
+SOURCE, TARGET = "source", "text"  # columns of the files that are written
 
 
 @dataclass(frozen=True)
-class Peek:
+class FilePreview:
     """The columns of a file and its first rows, as text."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
 
 
-def peek(file: Path, most: int = 4) -> Peek:
+def preview_file(file: Path, most: int = 4) -> FilePreview:
     """Columns and first rows of a CSV (commas, semicolons, tabs) or JSON lines file. Raises BadData."""
     if file.stat().st_size > LIMIT:
         raise BadData(f"{file.name} has {file.stat().st_size:,} bytes, and {LIMIT:,} are read. Give a part of it.")
     if not file.name.removesuffix(".gz").endswith((".csv", ".tsv", ".jsonl")):
         raise BadData(f"{file.name} is of no kind that is read. Give .csv, .tsv or .jsonl, gzipped (.gz) or not.")
-    found = _peek_json(file, most) if is_json(file) else _peek_csv(file, most)
-    if not found.columns or not found.rows:
+    preview = _preview_json(file, most) if is_json(file) else _preview_csv(file, most)
+    if not preview.columns or not preview.rows:
         raise BadData(f"{file.name} has no rows that can be read. Give CSV with a header, or one JSON object a line.")
-    return found
+    return preview
 
 
 def is_json(file: Path) -> bool:
@@ -43,7 +43,7 @@ def is_json(file: Path) -> bool:
     return file.name.removesuffix(".gz").endswith(".jsonl")
 
 
-def pasted(text: str, folder: Path) -> Path:
+def write_pasted(text: str, folder: Path) -> Path:
     """Pasted rows as a file: JSON lines where they begin with {, else CSV with a header. Raises BadInput where there is none."""
     if len(text.strip().splitlines()) < 2 and not text.strip().startswith("{"):
         raise BadInput("Nothing to train on was pasted. Paste a header and rows (CSV), or one JSON object a line.")
@@ -55,37 +55,37 @@ def pasted(text: str, folder: Path) -> Path:
     return file
 
 
-def keep(examples: list[Example], name: str, place: Path, seed: int = 0) -> Path:
+def save_split(examples: list[Example], name: str, place: Path, seed: int = 0) -> Path:
     """Write examples to a folder in `place` with files train and dev, no source in both; the same examples give the same folder.
 
     Fewer than four sources are too few to keep any back: then it is a file. Raises StoreError where it cannot be written.
     """
-    told = [one.targets[0] if len(one.targets) == 1 else list(one.targets) for one in examples]
-    rows = [json.dumps({SOURCE: one.source, TARGET: text}, ensure_ascii=False) for one, text in zip(examples, told, strict=True)]
-    mark = hashlib.sha256("\n".join(rows).encode()).hexdigest()[:8]
+    texts = [one.targets[0] if len(one.targets) == 1 else list(one.targets) for one in examples]
+    rows = [json.dumps({SOURCE: one.source, TARGET: text}, ensure_ascii=False) for one, text in zip(examples, texts, strict=True)]
+    digest = hashlib.sha256("\n".join(rows).encode()).hexdigest()[:8]
     stem = re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-")[:40] or "data"
-    folder = place / f"{stem}-{mark}"
+    folder = place / f"{stem}-{digest}"
     sources = list(dict.fromkeys(one.source for one in examples))
     random.Random(seed).shuffle(sources)
-    held = set(sources[: min(MOST, max(1, len(sources) // SHARE))]) if len(sources) > 3 else set()
-    target = folder if held else folder / "train.jsonl"
+    validation = set(sources[: min(MOST, max(1, len(sources) // SHARE))]) if len(sources) > 3 else set()
+    target = folder if validation else folder / "train.jsonl"
     if target.exists():
         return target
-    spare = folder.with_name(folder.name + ".tmp")
+    temporary = folder.with_name(folder.name + ".tmp")
     try:
-        spare.mkdir(parents=True, exist_ok=True)
-        for split, wanted in (("train", False), ("dev", True)):
-            kept = [row for row, one in zip(rows, examples, strict=True) if (one.source in held) == wanted]
-            if kept:
-                (spare / f"{split}.jsonl").write_text("\n".join(kept) + "\n", encoding="utf-8")
-        spare.rename(folder)
+        temporary.mkdir(parents=True, exist_ok=True)
+        for split, is_validation in (("train", False), ("dev", True)):
+            lines_of_split = [row for row, one in zip(rows, examples, strict=True) if (one.source in validation) == is_validation]
+            if lines_of_split:
+                (temporary / f"{split}.jsonl").write_text("\n".join(lines_of_split) + "\n", encoding="utf-8")
+        temporary.rename(folder)
     except OSError as error:
-        shutil.rmtree(spare, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
         raise StoreError(f"Cannot write {folder}: {error.strerror}. Free some space, or make the store writable.") from error
     return target
 
 
-def _peek_json(file: Path, most: int) -> Peek:
+def _preview_json(file: Path, most: int) -> FilePreview:
     rows = []
     for _, row in json_rows(file):
         if not isinstance(row, BadRow):
@@ -93,10 +93,10 @@ def _peek_json(file: Path, most: int) -> Peek:
         if len(rows) >= 50:  # later rows may have columns that the first lack
             break
     columns = tuple(dict.fromkeys(str(name) for row in rows for name in row))[:100]
-    return Peek(columns, tuple(tuple(_cell(row.get(name)) for name in columns) for row in rows[:most]))
+    return FilePreview(columns, tuple(tuple(_cell(row.get(name)) for name in columns) for row in rows[:most]))
 
 
-def _peek_csv(file: Path, most: int) -> Peek:
+def _preview_csv(file: Path, most: int) -> FilePreview:
     first = next((line for _, line in lines(file)), "")
     try:
         headers = [header_names(first, mark) for mark in ",;\t"]
@@ -111,9 +111,9 @@ def _peek_csv(file: Path, most: int) -> Peek:
             rows.append(tuple(_cell(row.get(name)) for name in columns))
         if len(rows) >= most:
             break
-    return Peek(columns, tuple(rows))
+    return FilePreview(columns, tuple(rows))
 
 
 def _cell(value: object) -> str:
-    shown = value if isinstance(value, str) else "" if value is None else json.dumps(value, ensure_ascii=False)
-    return shown if len(shown) <= 200 else shown[:199] + "…"
+    text = value if isinstance(value, str) else "" if value is None else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 200 else text[:199] + "…"

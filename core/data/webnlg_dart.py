@@ -68,11 +68,11 @@ def _read(files: list[Path], make: Make, split: str, skipped: list[str] | None) 
     def example(row: Row, number: int) -> Example | None:
         return make(row, f"{split or files[0].name.split('.')[0]}-{number}")
 
-    made = collect(((file, _rows(file)) for file in files), example, skipped)
-    found = [example for example in made if example is not None]
-    if not found:
+    results = collect(((file, _rows(file)) for file in files), example, skipped)
+    examples = [example for example in results if example is not None]
+    if not examples:
         raise BadData(f"No entry of {files[0].name} has a reference that can be used: give one with references.")
-    return found
+    return examples
 
 
 # --- rows to examples --------------------------------------------------------------------------------------------------------

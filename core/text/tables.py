@@ -12,16 +12,14 @@ sentence names the field.
 
 import json
 import re
-import unicodedata
 from collections.abc import Sequence
 from typing import NoReturn
 
 from core.errors import BadTable
+from core.text.checks import MAX_CHARS, MAX_FIELDS, normalize_lines, odd_character, quoted
 
 Fields = list[tuple[str, str]]
 
-MAX_CHARS = 10_000
-MAX_FIELDS = 64
 _EXAMPLE = "name : The Eagle | Type : coffee shop"
 _DASHES = re.compile(r"\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?")  # Markdown's |---|---|
 # key[value], where a value may hold [one] more pair of brackets
@@ -130,7 +128,7 @@ def _split_pair(number: int, piece: str) -> tuple[str, str]:
         raise BadTable(f"Field {number} is empty: write key : value between the pipes, or delete one pipe.")
     colon = re.search(r":(?=\s|$)", piece) or re.search(r":", piece)  # "opens 10:30 : yes" has its colon after the time's
     if colon is None:
-        raise BadTable(f"Field {number}, {_short(piece)}, has no colon: write key : value, for example {_EXAMPLE}")
+        raise BadTable(f"Field {number}, {quoted(piece)}, has no colon: write key : value, for example {_EXAMPLE}")
     return piece[: colon.start()].strip(), piece[colon.end() :].strip()
 
 
@@ -156,7 +154,7 @@ def _parse_brackets(text: str) -> Fields:
     fields, rest = _scan_brackets(text)
     if rest:
         what = "is not closed: add ']'" if rest.count("[") > rest.count("]") else "is not of the form key[value]"
-        raise BadTable(f"Field {len(fields) + 1}, {_short(rest.split('[')[0].strip() or rest)}, {what}, given {_short(rest)}.")
+        raise BadTable(f"Field {len(fields) + 1}, {quoted(rest.split('[')[0].strip() or rest)}, {what}, given {quoted(rest)}.")
     return fields
 
 
@@ -223,20 +221,12 @@ def _readable(text: str) -> str:
         raise BadTable(f"A table is given as text, and this is {type(text).__name__}.")
     if len(text) > MAX_CHARS:
         raise BadTable(f"The table is {len(text):,} characters long, and {MAX_CHARS:,} are read at most: give one table only.")
-    text = re.sub(r"\r\n?|[\u2028\u2029]", "\n", text.lstrip("\ufeff")).replace("\t", " ").strip()
+    text = normalize_lines(text)
     if not text:
         raise BadTable(f"The table is empty: write key : value fields, for example {_EXAMPLE}")
-    if (odd := _odd_character(text.replace("\n", ""))) is not None:
+    if (odd := odd_character(text.replace("\n", ""))) is not None:
         raise BadTable(f"The table holds {odd}, so it is not plain text: paste the text itself.")
     return text
-
-
-def _odd_character(text: str) -> str | None:
-    """The first character that has no place in a line of text (controls, line breaks, lone surrogates), named."""
-    found = next((char for char in text if unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp")), None)
-    if found is None:
-        return None
-    return "a line break or tab" if found in "\n\r\t\u2028\u2029" else f"the control character U+{ord(found):04X}"
 
 
 def _checked(fields: Fields, tidy: bool = True) -> Fields:
@@ -247,10 +237,10 @@ def _checked(fields: Fields, tidy: bool = True) -> Fields:
         raise BadTable(f"The table has {len(fields)} fields, and {MAX_FIELDS} are read at most: leave some out.")
     for number, (key, value) in enumerate(fields, 1):
         if not key.strip():
-            raise BadTable(f"Field {number} has no key before its value {_short(value)}: write key : value.")
+            raise BadTable(f"Field {number} has no key before its value {quoted(value)}: write key : value.")
         if not value.strip():
             _refuse(number, key, "has no value", "write one, or delete the field")
-        if (odd := _odd_character(key + value)) is not None:
+        if (odd := odd_character(key + value)) is not None:
             _refuse(number, key, f"holds {odd}", "keep it on one line of plain text")
         if not tidy and (key != key.strip() or value != value.strip()):
             _refuse(number, key, "has blanks around its key or value", "delete them")
@@ -278,10 +268,4 @@ def _tidy(text: str) -> str:
 
 
 def _refuse(number: int, key: str, what: str, do: str) -> NoReturn:
-    raise BadTable(f"Field {number}, {_short(key)}, {what}: {do}.")
-
-
-def _short(text: str, most: int = 40) -> str:
-    """The text quoted for a message: on one line, cut where long."""
-    text = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
-    return f"'{text if len(text) <= most else text[: most - 1].rstrip() + '…'}'"
+    raise BadTable(f"Field {number}, {quoted(key)}, {what}: {do}.")

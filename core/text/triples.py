@@ -17,7 +17,8 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from core.errors import BadTable
-from core.text.tables import MAX_CHARS, MAX_FIELDS, Fields
+from core.text.checks import MAX_CHARS, MAX_FIELDS, normalize_lines
+from core.text.tables import Fields
 
 Triple = tuple[str, str, str]
 
@@ -72,7 +73,7 @@ SOURCES = {"webnlg": webnlg_source, "dart": dart_source}
 
 
 def table_of(triples: Sequence[Triple]) -> Fields:
-    """The triples as fields for a check of what a text tells: what the subjects are called, then relation and object.
+    """The triples as fields for checks of coverage: the subjects by name, then relation and object.
 
     Underscores become blanks, quotes and language tags go, `birthPlace` becomes `birth place`; a subject that is also an object
     is named once.
@@ -190,7 +191,7 @@ def _readable(text: str) -> str:
         raise BadTable(f"There are no triples: write subject : relation : object, for example {_EXAMPLE}")
     if len(text) > MAX_CHARS:
         raise BadTable(f"The triples are {len(text):,} characters long, and {MAX_CHARS:,} are read at most: give one set only.")
-    text = re.sub(r"\r\n?|[\u2028\u2029]", "\n", text.lstrip("\ufeff")).replace("\t", " ").strip()
+    text = normalize_lines(text)
     if odd := _CONTROL.search(text.replace("\n", "")):
         raise BadTable(f"The triples hold the control character U+{ord(odd[0]):04X}, so this is not plain text: paste the text.")
     return re.sub(r"^x:\s+(?=\[)", "", text)  # the slides write "x:" before the input

@@ -8,7 +8,7 @@ from filelock import Timeout
 
 from app.train.jobs import Jobs
 from app.train.uploads import FOLDER
-from core.data.uploads import keep
+from core.data.uploads import save_split
 from core.runs.manage import delete, empty_trash
 from core.runs.store import Store
 from tests.support.tiny_models import EXAMPLES
@@ -21,7 +21,7 @@ def store(tmp_path):
 
 def rows(store, name):
     """Kept rows, and how a run or a command line names them."""
-    return str(keep(EXAMPLES, name, store.folder / FOLDER))
+    return str(save_split(EXAMPLES, name, store.folder / FOLDER))
 
 
 def left(store):

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from app.train import view as pieces
-from core.data.uploads import Peek
+from core.data.uploads import FilePreview
 from core.runs.status import RunStatus
 
 EVIL = "<img src=x onerror=alert(1)>"
@@ -24,7 +24,7 @@ def test_nothing_that_was_written_becomes_part_of_the_page(house):
         pieces.watched(looks),
         pieces.details(run),
         pieces.finished(run, 100),
-        pieces.preview(Peek((EVIL,), ((EVIL,),)), [EVIL], 1),
+        pieces.preview(FilePreview((EVIL,), ((EVIL,),)), [EVIL], 1),
         pieces.problem(EVIL),
         pieces.context(EVIL),
         pieces.offer([(EVIL, RunStatus("interrupted", 3, 9))]),

@@ -7,7 +7,7 @@ import pytest
 
 from core.data.columns import read_columns
 from core.data.source import DataSource
-from core.data.uploads import SOURCE, TARGET, keep, pasted, peek
+from core.data.uploads import SOURCE, TARGET, preview_file, save_split, write_pasted
 from core.errors import BadData, BadInput
 from tests.support.tiny_models import EXAMPLES
 
@@ -17,12 +17,12 @@ CSV = 'name;food;text\nAlda;fish;"Alda, by the sea; serves fish."\nBrio;;Brio is
 def test_columns_and_first_rows_are_shown_whatever_parts_them(tmp_path):
     for mark in ",;\t":
         (tmp_path / "own.csv").write_text(f"name{mark}food{mark}text\nAlda{mark}fish{mark}Alda serves fish.\n")
-        assert peek(tmp_path / "own.csv").columns == ("name", "food", "text")
+        assert preview_file(tmp_path / "own.csv").columns == ("name", "food", "text")
     (tmp_path / "semi.csv").write_text(CSV)
-    assert peek(tmp_path / "semi.csv").rows[0] == ("Alda", "fish", "Alda, by the sea; serves fish.")
+    assert preview_file(tmp_path / "semi.csv").rows[0] == ("Alda", "fish", "Alda, by the sea; serves fish.")
     lines = [{"mr": "name[Alda]", "ref": ["One.", "Two."]}, {"mr": "name[B]", "ref": "B.", "more": 1}]
     (tmp_path / "own.jsonl.gz").write_bytes(gzip.compress("\n".join(map(json.dumps, lines)).encode()))
-    found = peek(tmp_path / "own.jsonl.gz")
+    found = preview_file(tmp_path / "own.jsonl.gz")
     assert found.columns == ("mr", "ref", "more") and found.rows[0] == ("name[Alda]", '["One.", "Two."]', "")
 
 
@@ -42,20 +42,20 @@ def test_columns_and_first_rows_are_shown_whatever_parts_them(tmp_path):
 def test_a_bad_upload_is_one_sentence(tmp_path, name, content, said):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(BadData, match=said):
-        peek(tmp_path / name)
+        preview_file(tmp_path / name)
 
 
 def test_pasted_rows_are_read_as_what_they_are(tmp_path):
-    assert pasted('{"a": "b"}', tmp_path).name == "pasted.jsonl"
-    assert peek(pasted("name,text\nAlda,Alda is here.", tmp_path)).rows == (("Alda", "Alda is here."),)
+    assert write_pasted('{"a": "b"}', tmp_path).name == "pasted.jsonl"
+    assert preview_file(write_pasted("name,text\nAlda,Alda is here.", tmp_path)).rows == (("Alda", "Alda is here."),)
     with pytest.raises(BadInput, match="Paste a header"):
-        pasted("only one line", tmp_path)
+        write_pasted("only one line", tmp_path)
 
 
 def test_kept_rows_train_and_validate_on_different_tables_and_read_the_same(tmp_path):
     examples = [*EXAMPLES, *EXAMPLES]
-    folder = keep(examples, "../Mine & more", tmp_path)
-    assert folder.parent == tmp_path and keep(examples, "../Mine & more", tmp_path) == folder
+    folder = save_split(examples, "../Mine & more", tmp_path)
+    assert folder.parent == tmp_path and save_split(examples, "../Mine & more", tmp_path) == folder
     source = DataSource(set="columns", data=str(folder), source=(SOURCE,), target=(TARGET,))
     train, valid = source.load_train_valid([])
     assert len(train) + len(valid) == len(examples)
@@ -64,7 +64,7 @@ def test_kept_rows_train_and_validate_on_different_tables_and_read_the_same(tmp_
 
 
 def test_too_few_tables_to_keep_any_back(tmp_path):
-    source = DataSource(set="columns", data=str(keep(EXAMPLES[:3], "few", tmp_path)), source=(SOURCE,), target=(TARGET,))
+    source = DataSource(set="columns", data=str(save_split(EXAMPLES[:3], "few", tmp_path)), source=(SOURCE,), target=(TARGET,))
     train, valid = source.load_train_valid([])
     assert len(train) == 3 and valid == []
 
