@@ -5,7 +5,6 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analysis.metrics.base import metric_label
 from app.cli.common import load_backbone_and_run, say_skipped, score_bar
 from app.cli.options import (
     add_config_options,
@@ -66,6 +65,8 @@ Outputs of any system, in the official scripts' formats:
 
 def evaluate(args: argparse.Namespace) -> int:
     """Generate, score and print; store the scores with the user's own run where every table was scored."""
+    from analysis.metrics.base import metric_label  # late: --help works before anything is installed
+
     if args.hyps_in or args.refs:
         from app.cli.score import score
 

@@ -20,8 +20,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from core.errors import BadInput, StoreError
 
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
@@ -106,6 +104,8 @@ def check_id(run_id: str) -> str:
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold a run's lock; StoreError where another process trains it. The system releases it when the process ends."""
+    from filelock import FileLock, Timeout  # late: --help works before anything is installed
+
     lock = FileLock(RunFiles(folder).lock)
     try:
         lock.acquire(timeout=0)

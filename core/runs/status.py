@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from core.runs.layout import RunFiles
 
 HEARTBEAT = 600  # seconds without a new state.json after which a training on another host counts as interrupted
@@ -100,6 +98,8 @@ def is_alive(pid: Any, born: Any) -> bool:
     """Whether the process of this id and creation time still runs: an id alone may be another process's by now."""
     if not isinstance(pid, int) or isinstance(pid, bool) or pid <= 0 or not isinstance(born, int | float):
         return False
+    import psutil  # late: --help works before anything is installed
+
     try:
         process = psutil.Process(pid)
         return abs(process.create_time() - born) < 2 and process.status() != psutil.STATUS_ZOMBIE

@@ -66,8 +66,8 @@ TABLES = cases(
 # --- settings ----------------------------------------------------------------------------------------------------------------
 
 SETTINGS = cases(
-    ("alpha without a prefix", "no prefix", lambda place: place.tell(None, "--alpha", "0.5")),
-    ("alpha on a fine-tuned run", "no prefix", lambda place: place.tell("tuned", "--alpha", "0")),
+    ("alpha without a prefix", "needs a prefix", lambda place: place.tell(None, "--alpha", "0.5")),
+    ("alpha on a fine-tuned run", "needs a prefix", lambda place: place.tell("tuned", "--alpha", "0")),
     ("a negative alpha", "-1", lambda place: place.tell("mine", "--alpha", "-1")),
     ("an alpha that is no number", "nan", lambda place: place.tell("mine", "--alpha", "nan")),
     ("a run and a text prefix", "--text-prefix", lambda place: place.tell("mine", "--text-prefix", "Tell it.")),
@@ -138,7 +138,7 @@ DATA = cases(
     rows("an empty CSV file", "mine.csv", b"", "mine.csv"),
     rows("a binary file", "line 1", bytes(range(256)) * 20),
     rows("a binary CSV file", "mine.csv", b"mr,ref\x00\n" + bytes(range(128)), "mine.csv"),
-    rows("UTF-16", "not UTF-8", (ROW * 3).encode("utf-16")),
+    rows("UTF-16", "UTF-16 text", (ROW * 3).encode("utf-16")),
     rows("Latin-1 in the second line", "line 2", ROW.encode() + '{"mr": "name[Café]", "text": "Café ."}'.encode("latin-1")),
     rows("half a JSON line", "line 3", ROW * 2 + ROW[:40]),
     rows("a JSON line that is a list", "line 2", ROW + "[1, 2]\n"),

@@ -233,5 +233,5 @@ def test_nothing_to_read_and_too_much_to_read_are_refused(tiny):
 def test_reading_leaves_the_model_as_it_was(tiny):
     request, ids = written(tiny)
     attention_mass(tiny.model, tiny, request, ids)
-    assert tiny.model.prefix_slot.state is None and tiny.model.prefix_slot.recorder is None
+    assert tiny.model.prefix_slot.state is None and tiny.model.prefix_slot.weights_hook is None
     assert written(tiny)[1] == ids
