@@ -38,7 +38,7 @@ def score_bar(hidden: bool) -> Iterator[Callable[[str, int, int], None]]:
 
         def progress(name: str, done: int, total: int) -> None:
             if done == 1:  # another score begins
-                bar.reset(total)
+                bar.n, bar.total = 0, total
                 bar.set_description(name, refresh=False)
             bar.update(1)
 
