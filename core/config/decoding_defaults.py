@@ -1,4 +1,4 @@
-"""How text is decoded unless told otherwise: as the paper does for scores, and for a person to read."""
+"""Default decoding: the paper's for scores, and another for texts that a person reads."""
 
 from core.config.decode import DecodeConfig
 
