@@ -1,4 +1,4 @@
-"""Train one side of a row for two steps and print the memory that it took; started by `measure.peak_memory`."""
+"""Train one side of a benchmark row for two steps and print its peak memory; started by `measure.peak_memory`."""
 
 import json
 import sys
@@ -9,11 +9,11 @@ from analysis.benchmark.training import Workload, training_step
 
 
 def main(job: str) -> None:
-    """`job`: JSON of the model, the device, the side and the work."""
-    told = json.loads(job)
-    backbone, work = benchmark_model(told["model"], told["device"]), Workload(**told["work"])
-    device, step = backbone.device, training_step(told["side"], backbone, work)
-    del backbone  # fine-tuning has a copy of its own: what it leaves behind is not its memory
+    """`job`: JSON with the model, the device, the side and the workload."""
+    settings = json.loads(job)
+    backbone, work = benchmark_model(settings["model"], settings["device"]), Workload(**settings["work"])
+    device, step = backbone.device, training_step(settings["side"], backbone, work)
+    del backbone  # fine-tuning has its own copy; the original must not count
     print(json.dumps({"peak": peak_of(step, device)}))
 
 

@@ -1,5 +1,7 @@
-"""What a benchmark says: two sides against one another, taken alternately in one run for speed and in a process each for peak
-memory; or how long something takes, against the time that it may take."""
+"""Benchmark measurements: ratios of two sides, or times against a target.
+
+Speed is measured alternately in one process, peak memory in a process per side.
+"""
 
 import gc
 import json
@@ -18,18 +20,17 @@ import torch
 from core.errors import NotSupported
 
 ROOT = Path(__file__).resolve().parents[2]
-MIN_SECONDS = 0.5  # seconds of a measurement: a shorter one says little
-Step = Callable[[], int]  # does a piece of work, and says how many examples or tokens it was
+MIN_SECONDS = 0.5  # of a measurement: a shorter one is unreliable
+Step = Callable[[], int]  # does a unit of work and returns its number of examples or tokens
 
 
 @dataclass(frozen=True)
 class Ratio:
     """One row: `first` against `second`.
 
-    `speeds`: the median of each, `unit` a second; `ratio`: the median of the ratios of neighbouring measurements,
-    of which there are `n`, and `spread` the lowest and the highest of them. `peaks`: bytes of each at their highest,
-    None where they were not measured. `target`: the least that the ratio should be, `memory_target`: the most that memory's
-    should be; None where nothing is asked of it.
+    `speeds`: the median of each, in `unit` per second; `ratio`: the median of the ratios of the `n` neighboring
+    measurements, and `spread` their lowest and highest. `peaks`: peak memory of each in bytes, None if not measured.
+    `target`: the lowest ratio to reach, `memory_target`: the highest ratio of memory to keep; None for no target.
     """
 
     row: str
@@ -46,17 +47,17 @@ class Ratio:
 
     @property
     def memory(self) -> float | None:
-        """Peak memory of the first against the second."""
+        """Ratio of peak memory, first to second."""
         return self.peaks[0] / self.peaks[1] if self.peaks else None
 
     @property
     def met(self) -> bool | None:
-        """Whether the ratio is what it should be; None where nothing is asked of it."""
+        """Whether the ratio reaches its target; None without one."""
         return None if self.target is None else self.ratio >= self.target
 
     @property
     def memory_met(self) -> bool | None:
-        """The same of memory; None also where it was not measured."""
+        """Whether memory keeps its target; None without one, or if it was not measured."""
         return None if self.memory_target is None or self.memory is None else self.memory <= self.memory_target
 
     def to_dict(self) -> dict[str, Any]:
@@ -68,7 +69,7 @@ class Ratio:
 class Timing:
     """One row: how long `what` takes. `seconds`: the median of `n` times, `spread` the shortest and the longest.
 
-    `target`: the most it may take; None where nothing is asked of it.
+    `target`: the longest it may take; None for no target.
     """
 
     row: str
@@ -80,7 +81,7 @@ class Timing:
 
     @property
     def met(self) -> bool | None:
-        """Whether it is quick enough; None where nothing is asked of it."""
+        """Whether it keeps its target; None without one."""
         return None if self.target is None else self.seconds <= self.target
 
     def to_dict(self) -> dict[str, Any]:
@@ -90,7 +91,7 @@ class Timing:
 
 @dataclass(frozen=True)
 class Failure:
-    """A row, or what was left of it, that could not be measured, and why."""
+    """A row, or the rest of one, that could not be measured, and why."""
 
     row: str
     error: str
@@ -104,23 +105,22 @@ Measurement = Ratio | Timing | Failure
 
 
 def summarize_times(row: str, what: str, times: Sequence[float], target: float | None = None) -> Timing:
-    """A row, from one time or several."""
+    """A row from one or several times."""
     return Timing(row, what, len(times), statistics.median(times), (min(times), max(times)), target)
 
 
 def time_call(job: Callable[[], Any]) -> float:
-    """How long a job takes."""
+    """The seconds that a job takes."""
     began = time.perf_counter()
     job()
     return time.perf_counter() - began
 
 
 def alternate(first: Step, second: Step, repeats: int, device: torch.device) -> tuple[list[float], list[float]]:
-    """The speeds of each, measured `repeats` times by turns, so that what else the machine does falls on both.
+    """Measure the speed of each side `repeats` times in turn, so that other load on the machine affects both.
 
-    A measurement is the same number of steps on both sides, so that both work on the same batches: as many as take the
-    quicker side half a second. Before, unmeasured, each takes two: the first pays for what is made once.
-    Who goes first changes each time.
+    A measurement is the same number of steps on both sides, so that both process the same batches: as many as take the
+    faster side half a second. Two warm-up steps per side come before. The side that goes first alternates.
     """
     sides = (first, second)
     speeds: tuple[list[float], list[float]] = ([], [])
@@ -135,14 +135,14 @@ def alternate(first: Step, second: Step, repeats: int, device: torch.device) -> 
 
 
 def summarize_speeds(row: str, names: tuple[str, str], unit: str, speeds: tuple[list[float], list[float]]) -> Ratio:
-    """A row, from the speeds of both sides in the order they were measured in."""
+    """A row from the speeds of both sides in measuring order."""
     pairs = [one / other for one, other in zip(*speeds, strict=True)]
     medians = statistics.median(speeds[0]), statistics.median(speeds[1])
     return Ratio(row, *names, unit, len(pairs), medians, statistics.median(pairs), (min(pairs), max(pairs)))
 
 
 def _time_steps(step: Step, times: int, device: torch.device) -> tuple[int, float]:
-    """What was done in so many steps, and the seconds it took."""
+    """The work done in a number of steps, and the seconds it took."""
     _synchronize(device)
     began = time.perf_counter()
     done = sum(step() for _ in range(times))
@@ -151,16 +151,16 @@ def _time_steps(step: Step, times: int, device: torch.device) -> tuple[int, floa
 
 
 def _synchronize(device: torch.device) -> None:
-    """Until the device has done what it was given."""
+    """Wait until the device has finished its work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
 
 def peak_memory(job: dict[str, Any]) -> int:
-    """Bytes at the highest while a process of its own makes two steps of training (see `child.py`).
+    """Peak bytes of a separate process that makes two training steps (see `child.py`).
 
-    The first step makes the optimiser's state, and the second has it beside the gradients. On CUDA what the training
-    allocates there; else the whole process, the libraries included. NotSupported where the process does not end well.
+    The first step creates the optimizer state, the second holds it beside the gradients. On CUDA, the training's
+    allocations; else the whole process, libraries included. Raises NotSupported if the process fails.
     """
     command = [sys.executable, "-m", "analysis.benchmark.child", json.dumps(job)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
@@ -171,7 +171,7 @@ def peak_memory(job: dict[str, Any]) -> int:
 
 
 def peak_of(step: Step, device: torch.device) -> int:
-    """Bytes at the highest in this process, once the work has been done twice."""
+    """Peak bytes of this process after two steps."""
     if device.type == "cuda":
         gc.collect()
         torch.cuda.empty_cache()
@@ -183,7 +183,7 @@ def peak_of(step: Step, device: torch.device) -> int:
 
 
 def _peak_resident() -> int:
-    """The most memory that this process has held."""
+    """The peak resident memory of this process."""
     try:  # not getrusage on Linux: there a process begins with the peak of the one that started it
         lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
         return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))

@@ -1,4 +1,4 @@
-"""Models to measure with: a bundled one, a folder, or a published size with random weights, for speed does not depend on them."""
+"""Models to benchmark: a bundled one, a folder, or a published size with random weights, since speed does not depend on them."""
 
 import torch
 from transformers import AutoTokenizer, BartConfig, GPT2Config
@@ -9,18 +9,18 @@ from core.models.backbone import Backbone
 from core.models.loading import freeze, load_backbone, pick_device, pick_dtype
 from core.prefix.attention import NAME
 
-# The sizes that were published; everything else is the family's default.
+# The published sizes; all other values are the family's defaults.
 SIZES = {
     "gpt2-medium": lambda: GPT2Config(n_embd=1024, n_layer=24, n_head=16),
     "gpt2-large": lambda: GPT2Config(n_embd=1280, n_layer=36, n_head=20),
     "bart-large": lambda: BartConfig(),
 }
 SHAPES = ("mini", *SIZES)
-TOKENIZER = "mini-gpt2"  # any would do: what is read and written are random ids
+TOKENIZER = "mini-gpt2"  # any will do: inputs and outputs are random ids
 
 
 def benchmark_model(name: str, device: str = "auto") -> Backbone:
-    """A shape by its name, or any backbone that `load_backbone` finds; its errors. The random weights are the same each time."""
+    """A size by name, with the same random weights each time, or any backbone that `load_backbone` finds."""
     if name not in SIZES:
         return load_backbone("mini-gpt2" if name == "mini" else name, device)
     config, target = SIZES[name](), pick_device(device)

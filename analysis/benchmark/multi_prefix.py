@@ -1,4 +1,4 @@
-"""One model, many prefixes (paper §8.2), measured: texts with a prefix each, written together and one by one."""
+"""Timing of one model with many prefixes (paper §8.2): texts with a prefix each, generated together and one by one."""
 
 import time
 from dataclasses import dataclass, replace
@@ -19,7 +19,7 @@ TABLE = "name : The Eagle | Type : coffee shop | food : Chinese | area : riversi
 
 @dataclass(frozen=True)
 class MultiPrefixTiming:
-    """Seconds for all texts; `same` counts those whose tokens are the same both ways."""
+    """Seconds for all texts; `same`: the number of texts whose tokens agree both ways."""
 
     users: int
     length: int
@@ -30,17 +30,17 @@ class MultiPrefixTiming:
 
     @property
     def ratio(self) -> float:
-        """How many times faster together is."""
+        """The speed-up of generating together."""
         return self.one_by_one / self.together
 
 
 def measure_multi_prefix(
     backbone: Backbone, users: int = 16, length: int = 30, tokens: int = 40, seed: int = 0
 ) -> MultiPrefixTiming:
-    """Greedy texts of `tokens` tokens for one table, by `users` different prefixes of `length` virtual tokens.
+    """Generate greedy texts of `tokens` tokens for one table, with `users` different prefixes of `length` virtual tokens.
 
-    The prefixes are random keys and values: how fast it goes does not depend on what they say.
-    BadConfig where a number is not positive; TooLong where they do not fit the model.
+    The prefixes are random keys and values: speed does not depend on their values. Raises BadConfig for a number that is not
+    positive, TooLong if the texts do not fit the model.
     """
     for name, value in {"users": users, "length": length, "tokens": tokens}.items():
         if value < 1:
@@ -48,7 +48,7 @@ def measure_multi_prefix(
     decode, requests = DecodeConfig(max_new=tokens, min_new=tokens), _requests(backbone, users, length, tokens, seed)
     engine = Engine(rows=users, waiting=users)
     try:
-        _generate(engine, backbone, requests[:1], decode)  # the first text pays for what is made once
+        _generate(engine, backbone, requests[:1], decode)  # warm-up
         began = time.monotonic()
         together = _generate(engine, backbone, requests, decode)
         middle = time.monotonic()

@@ -1,4 +1,4 @@
-"""What is measured against what, row by row."""
+"""The rows of the benchmark: what is compared with what."""
 
 import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,7 +25,7 @@ BATCH_SIZE = 16  # texts in a mixed batch
 
 @dataclass(frozen=True)
 class Settings:
-    """How a benchmark is run. `model`: a shape or a backbone; `tokens`: new tokens of a text; `batch`: 0 for the row's own."""
+    """Benchmark settings. `model`: a size or a backbone; `tokens`: new tokens per text; `batch`: 0 for the row's default."""
 
     model: str = "mini"
     device: str = "auto"
@@ -41,7 +41,7 @@ class Settings:
 
 
 def select_rows(names: Sequence[str], known: "Mapping[str, Row]") -> list[str]:
-    """The rows by these names, all that are known where there are none; BadConfig for one that is not."""
+    """The rows by name, all known ones by default; BadConfig for an unknown one."""
     for name in names:
         if name not in known:
             raise BadConfig(f"There is no row {name!r}. Known: {', '.join(known)}.")
@@ -49,7 +49,7 @@ def select_rows(names: Sequence[str], known: "Mapping[str, Row]") -> list[str]:
 
 
 def benchmark(names: Sequence[str], settings: Settings, known: "Mapping[str, Row] | None" = None) -> Iterator[Measurement]:
-    """Each row when it is measured, of those `known` (ROWS); one that cannot be is told as a Failure, and the others go on.
+    """Yield each row of `known` (default: ROWS) once measured; one that fails becomes a Failure, and the others continue.
 
     Raises BadConfig for a row that is not known, and the errors of `model_of`.
     """
@@ -62,7 +62,7 @@ def benchmark(names: Sequence[str], settings: Settings, known: "Mapping[str, Row
             yield Failure(name, str(error))
         except Exception as error:  # such as memory that runs out: what else can be measured still is
             yield Failure(name, f"{type(error).__name__}: {error}")
-        gc.collect()  # a model of fine-tuning must not stand beside the next row's
+        gc.collect()  # a fine-tuned model must be gone before the next row
 
 
 def _compare_training(
@@ -73,10 +73,10 @@ def _compare_training(
     least: float | None = 1.0,
     most: float | None = 1.0,
 ) -> Iterator[Ratio]:
-    """Two sides of training, each given as what `trainer` calls it and what it is called in the table.
+    """Compare two sides of training, each given as (name for `training_step`, title).
 
-    `least`: what the ratio of speeds should be, `most`: that of memory. Memory comes first, while nothing else of a large model
-    stands beside the processes; where it cannot be measured, the speeds are told all the same.
+    `least`: the target for the ratio of speeds, `most`: for that of memory. Memory is measured first, while no other large
+    model is loaded; if it cannot be measured, the speeds still are.
     """
     work, (one, other) = Workload.of(backbone, settings.batch), (side for side, _ in sides)
     peaks: tuple[int, int] | None = None
@@ -97,7 +97,7 @@ def _compare_training(
 
 
 def training(backbone: Backbone, settings: Settings) -> Iterator[Ratio]:
-    """Prefix-tuning, the MLP included, against fine-tuning (paper §8); what it should be is said of the size that is meant."""
+    """Prefix-tuning with the MLP against fine-tuning (paper §8); the published sizes have targets."""
     least, most = TARGETS.get(settings.model, (None, None))
     yield from _compare_training(
         "training", [("prefix-mlp", "prefix, MLP"), ("finetune", "fine-tuning")], backbone, settings, least, most
@@ -105,7 +105,7 @@ def training(backbone: Backbone, settings: Settings) -> Iterator[Ratio]:
 
 
 def peft(backbone: Backbone, settings: Settings) -> Iterator[Ratio]:
-    """Our prefix-tuning against PEFT's, which has the decoder's own site only: that alone, then all, which is more work."""
+    """Our prefix-tuning against PEFT's: with the decoder's own site only, as PEFT, then with all sites, which is more work."""
     for mlp, told in (("", "direct"), ("-mlp", "MLP")):
         theirs = (f"peft{mlp}", f"PEFT, {told}")
         ours = f"prefix{mlp}", f"prefix, {told}"
@@ -117,7 +117,7 @@ def peft(backbone: Backbone, settings: Settings) -> Iterator[Ratio]:
 
 
 def decoding(backbone: Backbone, settings: Settings) -> Iterator[Ratio]:
-    """Writing with a prefix against the bare model, one text at a time."""
+    """Generation with a prefix against the bare model, one text at a time."""
     length, cpu, cuda = (200, 0.85, 0.95) if backbone.is_encoder_decoder else (10, 0.9, 0.97)
     pair = (
         _generation_step(backbone, settings, [_random_prefix(backbone, length, 0)]),
@@ -136,7 +136,7 @@ def batch(backbone: Backbone, settings: Settings) -> Iterator[Ratio]:
 
 
 def lengths(backbone: Backbone, settings: Settings) -> Iterator[Ratio]:
-    """Writing with ever longer prefixes, as far as the model has positions, against the bare model."""
+    """Generation with longer and longer prefixes, as far as the model has positions, against the bare model."""
     source = Workload.of(backbone).source
     for length in LENGTHS:
         if settings.tokens > max_new_tokens(backbone, source, length):
@@ -155,13 +155,13 @@ def _compare_generation(
 
 
 def _random_prefix(backbone: Backbone, length: int, seed: int) -> Prefix:
-    """Random keys and values: how fast it goes does not depend on what they say."""
+    """Random keys and values: speed does not depend on their values."""
     spec, draw = backbone.spec, torch.Generator().manual_seed(seed)
     return Prefix({site: torch.randn(spec.shape(site, length), generator=draw) for site in spec.sites}, spec.name)
 
 
 def _generation_step(backbone: Backbone, settings: Settings, prefixes: Sequence[Prefix | None]) -> Step:
-    """Write a text a prefix, together, each of exactly so many tokens."""
+    """Generate one text per prefix in one batch, each with exactly `settings.tokens` tokens."""
     rows = random_rows(backbone, Workload.of(backbone), len(prefixes))
     requests = [Request(list(row.prompt), prefix) for row, prefix in zip(rows, prefixes, strict=True)]
     decode = DecodeConfig(max_new=settings.tokens, min_new=settings.tokens)

@@ -1,4 +1,4 @@
-"""How long the scores of a test set take. Its texts are put together from the bundled tables: the set itself is not here."""
+"""The time to score a test set. Its texts come from the bundled tables, since the set itself is not included."""
 
 import random
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ TARGET_SECONDS = 60.0  # seconds
 
 
 def synthetic_test_set(seed: int = 0) -> tuple[list[str], list[list[str]]]:
-    """A text for each of TABLES tables and REFERENCES references in all; text and references of a table are of one topic."""
+    """Texts for TABLES tables and REFERENCES references in total; a table's text and references share a topic."""
     topics: dict[str, list[str]] = {}
     for example in read_bundled(paths.DATA / "records.jsonl"):
         topics.setdefault(example.group, []).extend(example.targets)

@@ -1,4 +1,4 @@
-"""Training to measure: ours, and PEFT's prefix-tuning on the same model and the same batches."""
+"""Training steps to benchmark: ours, and PEFT's prefix-tuning on the same model and the same batches."""
 
 import random
 import warnings
@@ -22,9 +22,9 @@ from core.training.loop import train, uses_bf16
 
 @dataclass(frozen=True)
 class Workload:
-    """What is trained on: rows of random ids. `source` and `target`: the longest, in tokens; the shortest are half as long.
+    """Rows of random ids to train on. `source` and `target`: the longest, in tokens; the shortest are half as long.
 
-    `length`: virtual tokens; `mlp`: hidden size of the reparametrisation, where a side has one.
+    `length`: virtual tokens; `mlp`: hidden size of the reparametrization, for sides that have one.
     """
 
     length: int
@@ -35,7 +35,7 @@ class Workload:
 
     @classmethod
     def of(cls, backbone: Backbone, batch: int = 0) -> "Workload":
-        """As in the paper: tables of E2E with P = 5 (§5.3), or articles of 512 tokens with P = 200; no longer than fits.
+        """The paper's sizes, as far as they fit: tables of E2E with P = 5 (§5.3), or articles of 512 tokens with P = 200.
 
         `batch`: 0 for 10 tables, or 4 articles.
         """
@@ -49,7 +49,7 @@ class Workload:
 
 
 def random_rows(backbone: Backbone, work: Workload, count: int) -> list[Row]:
-    """So many rows; the same each time. Every article of an encoder is of full length."""
+    """A number of rows, the same each time. An encoder's articles all have full length."""
     draw, rows, vocabulary = random.Random(0), [], backbone.spec.vocabulary
     for _ in range(count):
         source = work.source if backbone.is_encoder_decoder else draw.randint(work.source // 2, work.source)
@@ -60,12 +60,12 @@ def random_rows(backbone: Backbone, work: Workload, count: int) -> list[Row]:
 
 
 def endless_config(work: Workload, method: str = "prefix", mlp: int = 0) -> TrainConfig:
-    """Settings that train on without an end; the rate is low, so that random weights stay sane."""
+    """Settings for a training without end; the learning rate is low, so that random weights do not diverge."""
     return TrainConfig(method=method, length=work.length, mlp=mlp, init="random", batch=work.batch, rate=1e-5, updates=10_000_000)
 
 
 def training_step(side: str, backbone: Backbone, work: Workload) -> Step:
-    """One update of a side. Known: finetune, prefix, prefix-mlp, decoder, decoder-mlp, peft, peft-mlp.
+    """One update of a side: finetune, prefix, prefix-mlp, decoder, decoder-mlp, peft, peft-mlp.
 
     "decoder" is a prefix at the decoder's own site only, as PEFT has it.
     """
@@ -82,14 +82,14 @@ def training_step(side: str, backbone: Backbone, work: Workload) -> Step:
 
 
 def _drop_other_sites(module: Any) -> None:
-    """Leave out the other sites of a prefix in training."""
+    """Remove the other sites of a prefix in training."""
     for parts in (module.past,) if hasattr(module, "past") else (module.inputs, module.mlps):
         for site in [site for site in parts if site != "decoder"]:
             del parts[site]
 
 
 def _peft_step(backbone: Backbone, work: Workload, rows: list[Row], mlp: int) -> Step:
-    """PEFT as its users train it: the model's own loss, AdamW, and the precision and clipping that ours has."""
+    """PEFT as its users train it: the model's own loss and AdamW, with our precision and clipping."""
     try:
         from peft import PrefixTuningConfig, get_peft_model  # late: it is slow to import
     except ImportError as error:
@@ -126,7 +126,7 @@ def _peft_step(backbone: Backbone, work: Workload, rows: list[Row], mlp: int) ->
 
 
 def _peft_inputs(rows: list[Row], batch: Batch) -> dict[str, Any]:
-    """A batch as transformers takes it: where prompt and answer are one text, its loss shifts the labels by one itself."""
+    """A batch in transformers' form: where prompt and answer are one text, its loss shifts the labels itself."""
     if batch.source is not None:
         mask = torch.ones_like(batch.source) if batch.mask is None else batch.mask
         return {"input_ids": batch.source, "attention_mask": mask, "decoder_input_ids": batch.ids, "labels": batch.labels}

@@ -1,4 +1,4 @@
-"""Methods side by side: trained on the same rows for the same number of updates, scored on the same tables."""
+"""Compare methods: trained on the same examples for the same number of updates, scored on the same inputs."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -18,12 +18,12 @@ from core.task import Example
 from core.training.trainer import Trainer
 
 FROZEN = "frozen"
-SCORE_COLUMNS = ("BLEU", "BLEU-seen", "BLEU-unseen", "ROUGE-L", "Told")  # of the scores, where they were computed
+SCORE_COLUMNS = ("BLEU", "BLEU-seen", "BLEU-unseen", "ROUGE-L", "Told")  # those computed are shown
 
 
 @dataclass(frozen=True)
 class MethodResult:
-    """One line of the comparison; `run` is None for the frozen model. `backbone`: how many parameters that has."""
+    """One row of the comparison; `run` is None for the frozen model. `backbone`: its number of parameters."""
 
     run: Run | None
     result: Evaluation
@@ -32,11 +32,11 @@ class MethodResult:
     def values(self) -> dict[str, Any]:
         """Plain values for JSON."""
         run = self.run
-        found: dict[str, Any] = {"method": run.method if run else FROZEN, "run": run.id if run else None}
+        values: dict[str, Any] = {"method": run.method if run else FROZEN, "run": run.id if run else None}
         for name in ("trained", "stored", "bytes", "updates", "seconds", "valid_loss"):
-            found[name] = getattr(run, name) if run else 0 if name != "valid_loss" else None
-        found |= {"seed": run.seed, "rate": run.config.get("rate"), "notes": run.notes} if run else {}
-        return found | {"share": found["stored"] / self.backbone, "scores": self.result.records()}
+            values[name] = getattr(run, name) if run else 0 if name != "valid_loss" else None
+        values |= {"seed": run.seed, "rate": run.config.get("rate"), "notes": run.notes} if run else {}
+        return values | {"share": values["stored"] / self.backbone, "scores": self.result.records()}
 
 
 def run_comparison(
@@ -49,11 +49,11 @@ def run_comparison(
     rates: Sequence[float] = (),
     seeds: int = 1,
 ) -> Iterator[MethodResult]:
-    """The frozen model, then each method with each seed, trained into the store as `<plan.run_id>-<method>` with the settings
-    `config(method)`; later seeds add `-seed<n>`.
+    """Yield the result of the frozen model, then of each method with each seed.
 
-    rates: where given, a method's rate is the one of these with the lowest validation loss, with the first seed. A run that is
-    there already is scored as it is; one that broke off goes on.
+    Runs are stored as `<plan.run_id>-<method>`, with `-seed<n>` for later seeds, and trained with the settings
+    `config(method)`. `rates`: the learning rates to choose from, by validation loss with the first seed. A finished run is
+    scored as it is; an interrupted one is resumed.
     """
     backbone = plan.backbone
     yield _evaluate(None, backbone, plan, test, decode)
@@ -70,7 +70,7 @@ def run_comparison(
 
 
 def _train_seeds(first: Trainer, rows: TrainingData, rates: Sequence[float], seeds: int) -> Iterator[Run | None]:
-    """A method's runs, one a seed; None where none of the rates would do."""
+    """A method's runs, one per seed; None if every learning rate diverged."""
     run = tune_learning_rate(first, rates, rows) if rates else train_or_resume(first, rows)
     yield run
     if run is None:
@@ -89,53 +89,55 @@ def _evaluate(
     return MethodResult(loaded.run if loaded else None, result, backbone.spec.parameters)
 
 
-def by_method(found: Sequence[MethodResult]) -> list[list[MethodResult]]:
-    """The trials of each method, one a seed."""
+def by_method(results: Sequence[MethodResult]) -> list[list[MethodResult]]:
+    """Group the results by method, one result per seed."""
     groups: dict[str, list[MethodResult]] = {}
-    for trial in found:
-        groups.setdefault(trial.run.method if trial.run else FROZEN, []).append(trial)
+    for each in results:
+        groups.setdefault(each.run.method if each.run else FROZEN, []).append(each)
     return list(groups.values())
 
 
 def summarize_seeds(group: Sequence[MethodResult]) -> dict[str, Any]:
-    """Plain values for JSON: what the seeds of a method came to, as (mean, standard deviation, how many)."""
-    scores = {name: [trial.result.scores[name].value for trial in group] for name in group[0].result.scores}
-    losses = [trial.run.valid_loss for trial in group if trial.run and trial.run.valid_loss is not None]
-    values = {name: many for name, many in (scores | {"valid_loss": losses}).items() if many}
+    """Mean and standard deviation over a method's seeds, as plain values for JSON."""
+    scores = {name: [each.result.scores[name].value for each in group] for name in group[0].result.scores}
+    losses = [each.run.valid_loss for each in group if each.run and each.run.valid_loss is not None]
+    values = {name: numbers for name, numbers in (scores | {"valid_loss": losses}).items() if numbers}
     return {
         "method": group[0].run.method if group[0].run else FROZEN,
-        "seeds": [trial.run.seed for trial in group if trial.run],
-        "mean": {name: round(mean(many), 4) for name, many in values.items()},
-        "sd": {name: round(stdev(many), 4) if len(many) > 1 else None for name, many in values.items()},
+        "seeds": [each.run.seed for each in group if each.run],
+        "mean": {name: round(mean(numbers), 4) for name, numbers in values.items()},
+        "sd": {name: round(stdev(numbers), 4) if len(numbers) > 1 else None for name, numbers in values.items()},
     }
 
 
-def markdown(found: Sequence[MethodResult], rates: Sequence[float] = ()) -> str:
-    """The comparison as a table, a line a method; shares are of what is stored, measured. Of several seeds, the mean and the
-    standard deviation."""
-    names = [name for name in SCORE_COLUMNS if any(name in trial.result.scores for trial in found)]
+def markdown(results: Sequence[MethodResult], rates: Sequence[float] = ()) -> str:
+    """The comparison as a Markdown table, one line per method, with mean ± standard deviation over seeds.
+
+    The share is that of the stored parameters in the backbone's.
+    """
+    names = [name for name in SCORE_COLUMNS if any(name in each.result.scores for each in results)]
     columns = " | ".join(map(metric_label, names))
     lines = [f"| method | trained | stored | share | file | rate | validation loss | {columns} | training |"]
     lines.append("|---" * (lines[0].count("|") - 1) + "|")
-    lines += [_method_row(group, names, rates) for group in by_method(found)]
-    return "\n".join([*lines, "", _recipe(found, rates)])
+    lines += [_method_row(group, names, rates) for group in by_method(results)]
+    return "\n".join([*lines, "", _recipe(results, rates)])
 
 
 def _method_row(group: Sequence[MethodResult], names: Sequence[str], rates: Sequence[float]) -> str:
-    run, told = group[0].run, summarize_seeds(group)
-    scores = " | ".join(_with_sd(told, name, ".1f") for name in names)
+    run, summary = group[0].run, summarize_seeds(group)
+    scores = " | ".join(_with_sd(summary, name, ".1f") for name in names)
     if run is None:
         return f"| frozen model | 0 | 0 | – | – | – | – | {scores} | – |"
     share = 100 * run.stored / group[0].backbone
     cost = f"{run.trained:,} | {run.stored:,} | {f'{share:.0f}' if share >= 10 else f'{share:.2g}'} % | {run.bytes / 1e6:.2f} MB"
-    seconds = mean(trial.run.seconds for trial in group if trial.run)
+    seconds = mean(each.run.seconds for each in group if each.run)
     time = f"{run.updates} updates, {seconds:.0f} s" if run.updates else "–"
     title = method_info(run.method).title
-    return f"| {title} | {cost} | {_rate(run, rates)} | {_with_sd(told, 'valid_loss', '.2f')} | {scores} | {time} |"
+    return f"| {title} | {cost} | {_rate(run, rates)} | {_with_sd(summary, 'valid_loss', '.2f')} | {scores} | {time} |"
 
 
 def _rate(run: Run, rates: Sequence[float]) -> str:
-    """The rate; one at the end of the grid says so, for a better one may lie beyond."""
+    """The learning rate, marked if it is the lowest or highest tried, since a better one may lie outside."""
     rate = run.config.get("rate")
     if not method_info(run.method).trained or not isinstance(rate, float):
         return "–"
@@ -143,18 +145,18 @@ def _rate(run: Run, rates: Sequence[float]) -> str:
     return f"{rate:g}{edge.get(rate, '')}"
 
 
-def _with_sd(told: dict[str, Any], name: str, form: str) -> str:
-    if name not in told["mean"]:
+def _with_sd(summary: dict[str, Any], name: str, form: str) -> str:
+    if name not in summary["mean"]:
         return "–"
-    sd = told["sd"][name]
-    return f"{told['mean'][name]:{form}}" + (f" ± {sd:{form}}" if sd is not None else "")
+    sd = summary["sd"][name]
+    return f"{summary['mean'][name]:{form}}" + (f" ± {sd:{form}}" if sd is not None else "")
 
 
-def _recipe(found: Sequence[MethodResult], rates: Sequence[float]) -> str:
-    """How the numbers came about."""
-    seeds = sorted({trial.run.seed for trial in found if trial.run})
+def _recipe(results: Sequence[MethodResult], rates: Sequence[float]) -> str:
+    """How the numbers were computed."""
+    seeds = sorted({each.run.seed for each in results if each.run})
     tried = f" Rates tried: {', '.join(f'{rate:g}' for rate in sorted(set(rates)))}; chosen by validation loss." if rates else ""
-    tables = len(found[0].result.sources) if found else 0
+    tables = len(results[0].result.sources) if results else 0
     listed = ", ".join(map(str, seeds)) or "none"
     more = " (mean ± standard deviation)" if len(seeds) > 1 else ""
     return f"{tables} tables; {'seeds' if len(seeds) > 1 else 'seed'} {listed}{more}.{tried}"

@@ -1,4 +1,4 @@
-"""Trainings of a comparison: each made once, taken up again where it broke off, at a rate that validation chose."""
+"""The trainings of a comparison: each run once, resumed if interrupted, at a learning rate chosen by validation loss."""
 
 import math
 import shutil
@@ -17,12 +17,12 @@ from core.runs.store import Store
 from core.task import Example
 from core.training.trainer import Trainer
 
-SEARCH_FOLDER = ".trials"  # in the store's folder: trainings of a grid that is not yet through
+SEARCH_FOLDER = ".trials"  # in the store's folder: the trainings of an unfinished search
 
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What is trained and validated on. `cancel` ends the training that goes on; `progress(what, update, total)` is told."""
+    """Training and validation examples. `cancel` ends the current training; `progress(name, update, total)` reports it."""
 
     examples: Sequence[Example]
     valid: Sequence[Example]
@@ -31,15 +31,15 @@ class TrainingData:
 
     @property
     def cancelled(self) -> bool:
-        """Whether to end."""
+        """Whether `cancel` says to stop."""
         return self.cancel is not None and self.cancel()
 
 
 def train_or_resume(plan: Trainer, rows: TrainingData, free: Sequence[str] = ()) -> Run:
-    """The run of a plan: as it is where it is whole, taken up again where it broke off, else trained.
+    """Return the run of a plan if it is finished, resume it if it was interrupted, or train it.
 
-    StoreError where one of that name has other settings, those in `free` and of other methods left aside. A run whose loss ran
-    away is "failed".
+    Raises StoreError if a run of that name has other settings, ignoring those in `free` and those of other methods. A run
+    whose loss diverged has the status "failed".
     """
     folder = plan.store.folder / plan.run_id
     stands = read_status(folder)
@@ -64,18 +64,18 @@ def train_or_resume(plan: Trainer, rows: TrainingData, free: Sequence[str] = ())
     return plan.run
 
 
-def _check_settings(run_id: str, there: dict[str, Any], wanted: dict[str, Any], free: Sequence[str]) -> None:
-    others = {name for info in METHODS.values() for name in info.settings} - set(METHODS[wanted["method"]].settings)
-    for name, value in wanted.items():
-        if name not in (*free, *others, "context") and there.get(name) != value:
+def _check_settings(run_id: str, existing: dict[str, Any], requested: dict[str, Any], free: Sequence[str]) -> None:
+    others = {name for info in METHODS.values() for name in info.settings} - set(METHODS[requested["method"]].settings)
+    for name, value in requested.items():
+        if name not in (*free, *others, "context") and existing.get(name) != value:
             raise StoreError(
-                f"The run {run_id!r} is there with other settings: {name} is {there.get(name)!r}, asked for is {value!r}. "
+                f"The run {run_id!r} exists with other settings: {name} is {existing.get(name)!r}, requested is {value!r}. "
                 "Give another --run, or delete that one."
             )
 
 
 def check_rates(rates: Sequence[float], valid: Sequence[Example]) -> None:
-    """BadConfig for a rate that is none, BadInput where there is nothing to choose one by."""
+    """Raise BadConfig for an invalid learning rate, BadInput if there is no validation split to choose one by."""
     for rate in rates:
         TrainConfig(rate=rate)
     if rates and not valid:
@@ -83,26 +83,26 @@ def check_rates(rates: Sequence[float], valid: Sequence[Example]) -> None:
 
 
 def tune_learning_rate(plan: Trainer, rates: Sequence[float], rows: TrainingData) -> Run | None:
-    """The run of a plan at the rate of the lowest validation loss; None where it was cancelled, or every rate ran away.
+    """The run of a plan at the learning rate with the lowest validation loss; None if cancelled or if every rate diverged.
 
-    Every rate is tried with the plan's other settings, seed and updates; the best of these trainings is the run, and what the
-    others came to stands in its notes. Trainings that are there already are not made again.
+    Every rate is tried with the plan's other settings, seed and updates. The best of these trainings becomes the run, and
+    the losses of all go into its notes. Finished trainings are not repeated.
     """
     check_id(plan.run_id)
     if read_status(plan.store.folder / plan.run_id).state == "done":
         return train_or_resume(plan, rows, ("rate",))
-    place = Store(plan.store.folder / SEARCH_FOLDER / plan.run_id)
-    tried: dict[float, Run] = {}
+    search = Store(plan.store.folder / SEARCH_FOLDER / plan.run_id)
+    runs: dict[float, Run] = {}
     for rate in sorted(set(rates)):
-        tried[rate] = train_or_resume(replace(plan, store=place, run_id=f"{rate:g}", config=plan.config.replace(rate=rate)), rows)
+        runs[rate] = train_or_resume(replace(plan, store=search, run_id=f"{rate:g}", config=plan.config.replace(rate=rate)), rows)
         if rows.cancelled:
             return None
-    losses = {rate: _loss(run) for rate, run in tried.items()}
+    losses = {rate: _loss(run) for rate, run in runs.items()}
     best = min(losses, key=lambda rate: losses[rate])
     if math.isinf(losses[best]):
         return None
-    run = adopt(tried[best], plan.store, plan.run_id, describe_search(losses, plan.config.seed))
-    shutil.rmtree(place.folder, ignore_errors=True)
+    run = adopt(runs[best], plan.store, plan.run_id, describe_search(losses, plan.config.seed))
+    shutil.rmtree(search.folder, ignore_errors=True)
     return run
 
 
@@ -111,6 +111,6 @@ def _loss(run: Run) -> float:
 
 
 def describe_search(losses: dict[float, float], seed: int) -> str:
-    """The trials as a sentence."""
-    each = ", ".join(f"{rate:g}: {loss:.3f}" if math.isfinite(loss) else f"{rate:g}: ran away" for rate, loss in losses.items())
+    """Summarize the search in a sentence."""
+    each = ", ".join(f"{rate:g}: {loss:.3f}" if math.isfinite(loss) else f"{rate:g}: diverged" for rate, loss in losses.items())
     return f"Rate chosen by validation loss with seed {seed}. {each}."

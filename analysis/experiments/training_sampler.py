@@ -1,4 +1,4 @@
-"""What one fixed example becomes while a method learns: its text, and how much attention the virtual tokens draw."""
+"""Samples during training: the text generated for one fixed example, and the attention that the virtual tokens draw."""
 
 from typing import Any
 
@@ -17,32 +17,32 @@ MAX_NEW = 60
 
 
 def make_sampler(backbone: Backbone, task: Task, example: Example) -> Sampler:
-    """A look at an example: {"source", "reference", "frozen", "text"}, and for a prefix "mass", its share by layer.
+    """A function that samples an example: {"source", "reference", "frozen", "text"}, and "mass" for a prefix.
 
-    "frozen" is what the backbone alone makes of it, told once; "mass" the mean attention on the virtual tokens. Of a model with
-    several sites the layers of all, with "layers" to say which is which.
+    "frozen" is the frozen model's text, generated once; "mass" is the mean attention on the virtual tokens by layer. For a
+    model with several sites, "mass" has the layers of all, and "layers" names them.
     """
     frozen: list[str] = []
     spec = backbone.spec
     layers = [f"{site} {layer + 1}" for site in spec.sites for layer in range(spec.depth(site))]
 
-    def look(method: Method) -> dict[str, Any]:
+    def sample(method: Method) -> dict[str, Any]:
         prefix = method.prefix()
         request = make_request(backbone, task, example.source, prefix)
         room = max_new_tokens(backbone, len(request.prompt_ids), prefix.length if prefix else 0)
-        seen: dict[str, Any] = {"source": example.source, "reference": example.targets[0], "text": ""}
+        values: dict[str, Any] = {"source": example.source, "reference": example.targets[0], "text": ""}
         if room < 1:
-            return seen
+            return values
         decode = DecodeConfig(max_new=min(MAX_NEW, room), no_repeat=default_decoding(task.form).no_repeat)
         if not frozen:
             alone = make_request(backbone, task, example.source)
             frozen.append(generate(backbone.model, backbone, [alone], decode)[0].text)
-        made = generate(method.model, backbone, [request], decode)[0]
-        seen |= {"frozen": frozen[0], "text": made.text}
+        generation = generate(method.model, backbone, [request], decode)[0]
+        values |= {"frozen": frozen[0], "text": generation.text}
         if prefix is not None:
-            found = [attention_mass(method.model, backbone, request, made.ids, site) for site in spec.sites]
-            seen["mass"] = [round(share, 4) for mass in found for share in by_layer(mass)[:, PREFIX].tolist()]
-            seen |= {"layers": layers} if len(spec.sites) > 1 else {}
-        return seen
+            masses = [attention_mass(method.model, backbone, request, generation.ids, site) for site in spec.sites]
+            values["mass"] = [round(share, 4) for mass in masses for share in by_layer(mass)[:, PREFIX].tolist()]
+            values |= {"layers": layers} if len(spec.sites) > 1 else {}
+        return values
 
-    return look
+    return sample
