@@ -9,7 +9,7 @@ from app.shared.html import area, tag
 from app.shared.shell import Shell
 from app.shared.urlstate import Address, keys
 from app.space.state import SpaceState
-from app.train.progress import RunAddress
+from app.train.state import RunAddress
 from core import paths
 
 PAGE_KEYS = frozenset({"tab", "theme", "present", "panels", "marks"})  # what the page's own scripts keep in the address

@@ -1,11 +1,12 @@
 """The Train tab's components by name, so that handlers of many outputs return {component: value}."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
-from app.train.request import OWN, Data, Wish, fields_of
+from app.train.request import TrainRequest, UploadedData, settings_of
 from core.config.train import TrainConfig
 
 
@@ -43,38 +44,40 @@ class TrainPage:
     bin: gr.HTML
     offer: gr.HTML
     upload: gr.UploadButton
-    given: gr.State  # path of the uploaded or pasted rows
+    upload_path: gr.State  # path of the uploaded or pasted rows
     chosen: gr.State  # the run that is shown
-    seen: gr.State  # what of it the page shows already
+    change_token: gr.State  # what of it the page shows already
     address: gr.Textbox
     timer: gr.Timer
 
     @property
-    def asked(self) -> list:
-        """What `wish` reads, in its order, after the backbone."""
-        fixed = [self.preset, self.method, self.name, self.rows, self.where, self.given, self.source, self.target, self.form]
-        return fixed + [self.own[name] for name in OWN]
+    def request_inputs(self) -> dict[str, Any]:
+        """What `train_request` reads, by name."""
+        names = ("preset", "method", "name", "rows", "where", "upload_path", "source", "target", "form")
+        return {name: getattr(self, name) for name in names} | self.own
 
     @property
-    def live(self) -> list:
+    def live(self) -> list[Any]:
         """What a tick of the clock may write."""
-        return [self.head, self.loss, self.rate, self.mass, self.watch, self.details, self.runs, self.bin, self.offer, self.seen]
+        charts = [self.loss, self.rate, self.mass]
+        return [self.head, *charts, self.watch, self.details, self.runs, self.bin, self.offer, self.change_token]
 
     @property
-    def shown(self) -> list:
+    def run_outputs(self) -> list[Any]:
         """What choosing a run writes."""
         return [*self.live, self.chosen, self.address]
 
 
-def wish(backbone: str, apart: bool, preset, method, name, rows, where, given, source, target, form, *own) -> Wish:
-    """What the page asks for, as it stands. `apart`: the backbone reads and writes apart; what is bundled are articles then."""
-    named, values = (name or "").strip(), dict(zip(OWN, own, strict=True))
-    data = Data(form="article" if apart else "table")
-    if where != "bundled":
-        data = Data(given or "", tuple(source or ()), tuple(target or ()), form or "table", named)
-    own_settings = fields_of(method) if preset == "own" else ()
-    changed = {key: _typed(key, values[key]) for key in own_settings if values[key] is not None}
-    return Wish(named, preset, method, backbone, int(rows or 0) if preset == "low" else 0, data, changed)
+def train_request(values: Mapping[str, Any], backbone: str, encoder_decoder: bool) -> TrainRequest:
+    """What the page asks for. `values`: see `TrainPage.request_inputs`; the data bundled for an encoder-decoder are articles."""
+    name, preset, method = (values["name"] or "").strip(), values["preset"], values["method"]
+    data = UploadedData(form="article" if encoder_decoder else "table")
+    if values["where"] != "bundled":
+        columns = tuple(values["source"] or ()), tuple(values["target"] or ())
+        data = UploadedData(values["upload_path"] or "", *columns, values["form"] or "table", name)
+    settings = settings_of(method) if preset == "own" else ()
+    changed = {key: _typed(key, values[key]) for key in settings if values[key] is not None}
+    return TrainRequest(name, preset, method, backbone, int(values["rows"] or 0) if preset == "low" else 0, data, changed)
 
 
 def _typed(name: str, value: Any) -> Any:

@@ -1,6 +1,5 @@
-"""What the Train tab's events do: read inputs, one call below, format. Errors become sentences in the status bar."""
+"""What the Train tab's events do: read inputs, one call below, format."""
 
-import logging
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -11,12 +10,25 @@ import gradio as gr
 
 from app.shared import shell
 from app.shared.context import AppContext
+from app.shared.events import TabHandlers, Update, errors_to_status, sentence_of
 from app.shared.urlstate import read as read_address
-from app.train import view as pieces
-from app.train.components import TrainPage, wish
+from app.train import view
+from app.train.components import TrainPage, train_request
 from app.train.jobs import Jobs
-from app.train.progress import RunAddress, Shown, Update
-from app.train.request import FEW, LEADS, Wish, command, fields_of, free_name, guessed, kept, planned, reads_apart
+from app.train.progress import RunProgressView
+from app.train.request import (
+    FEW_ARTICLES,
+    PRESET_DESCRIPTIONS,
+    TrainRequest,
+    command,
+    estimate_request,
+    free_name,
+    guess_columns,
+    is_encoder_decoder,
+    settings_of,
+    store_upload,
+)
+from app.train.state import RunAddress
 from core.config.presets import preset
 from core.data.uploads import preview_file, write_pasted
 from core.errors import BadInput, PrefixLabError
@@ -25,42 +37,44 @@ from core.runs.layout import ID
 from core.runs.manage import annotate, delete, empty_trash, rename, restore
 from core.task import SUMMARIZATION
 
-WHERE = [("A file", "file"), ("Pasted rows", "paste")]  # data of one's own
-log = logging.getLogger(__name__)
+WHERE = [("A file", "file"), ("Pasted rows", "paste")]  # the user's own data
 
 
-class TrainHandlers(Shown):
-    """Bound to the components they write."""
+class TrainHandlers(RunProgressView, TabHandlers):
+    """Bound to the components they write. `inputs` of a handler: the values of its components."""
+
+    activity = "training"
 
     def __init__(self, context: AppContext, frame: shell.Shell, page: TrainPage, jobs: Jobs) -> None:
-        super().__init__(context, page, jobs)
+        RunProgressView.__init__(self, context, page, jobs)
         self.shell = frame
-        self.spare = tempfile.TemporaryDirectory(prefix="prefix-lab-", ignore_cleanup_errors=True)  # goes when the app does
+        self.temporary = tempfile.TemporaryDirectory(prefix="prefix-lab-", ignore_cleanup_errors=True)  # goes when the app does
 
-    def _spare(self) -> Path:
-        """A new folder for what a page pastes or takes away."""
-        return Path(tempfile.mkdtemp(dir=self.spare.name))
+    def _new_folder(self) -> Path:
+        """A new folder for what a page pastes or downloads."""
+        return Path(tempfile.mkdtemp(dir=self.temporary.name))
 
     # ---- what is to be trained
 
-    def preset(self, kind: str, method: str, name: str, backbone: str) -> Update:
-        """A preset was chosen: its lead, its name for the run, and the settings that can be changed."""
-        page, has = self.page, fields_of(method)
-        plain = preset("fast" if kind == "own" else kind, method, self._task(backbone)).to_dict()
+    def choose_preset(self, inputs: dict[Any, Any]) -> Update:
+        """A preset or a method was chosen: its description, a name for the run, and the settings that can be changed."""
+        page, kind, backbone = self.page, inputs[self.page.preset], inputs[self.shell.backbone]
+        shown = settings_of(inputs[page.method])
+        values = preset("fast" if kind == "own" else kind, inputs[page.method], self._task(backbone)).to_dict()
         update: Update = {
-            page.lead: self._lead(kind, backbone),
+            page.lead: self._description(kind, backbone),
             page.rows: gr.update(visible=kind == "low"),
             page.own_box: gr.update(visible=kind == "own"),
             page.name: free_name(self.context.store, self._taken(), kind),
         }
         for key, field in page.own.items():
-            value = 200 if key == "updates" and not plain[key] else plain[key]
-            update[field] = gr.update(value=value, visible=key in has)
+            value = 200 if key == "updates" and not values[key] else values[key]
+            update[field] = gr.update(value=value, visible=key in shown)
         return update
 
-    def begin(self, kind: str, method: str, name: str, backbone: str) -> Update:
+    def enter(self, inputs: dict[Any, Any]) -> Update:
         """The tab was opened: what was typed into it stays."""
-        return gr.skip() if name else self.preset(kind, method, name, backbone)
+        return gr.skip() if inputs[self.page.name] else self.choose_preset(inputs)
 
     def where(self, where: str) -> Update:
         """Bundled tables, a file, or pasted rows."""
@@ -71,33 +85,38 @@ class TrainHandlers(Shown):
             page.paste: gr.update(visible=where == "paste"),
             page.mapping: gr.update(visible=False),
             page.preview: "",
-            page.given: "",
+            page.upload_path: "",
         }
 
-    def kind(self, backbone: str) -> Update:
-        """Another backbone was chosen: what is bundled for it, and the words that a prefix begins with."""
+    def bundled_data(self, backbone: str) -> Update:
+        """Another backbone was chosen: what is bundled for it, and the words that initialize a prefix."""
         page, task = self.page, self._task(backbone)
         bundled = ("Bundled articles" if task else "Bundled tables", "bundled")
         return {page.where: gr.update(choices=[bundled, *WHERE]), page.own["init_words"]: preset("fast", task=task).init_words}
 
-    def moved(self, seen: str, backbone: str, *asked) -> Update:
-        """The same while the tab may be open; before it was ever opened there is nothing to tell."""
-        if not seen:
+    def change_backbone(self, inputs: dict[Any, Any]) -> Update:
+        """The same while the tab may be open; before it was ever opened there is nothing to update."""
+        if not inputs[self.page.change_token]:
             return gr.skip()
-        return self.kind(backbone) | {self.page.lead: self._lead(asked[0], backbone)} | self.plan(backbone, *asked)
+        backbone = inputs[self.shell.backbone]
+        lead = {self.page.lead: self._description(inputs[self.page.preset], backbone)}
+        return self.bundled_data(backbone) | lead | self.estimate(inputs)
 
-    def _lead(self, kind: str, backbone: str) -> str:
-        return pieces.tag("p", FEW if kind == "demo" and self._apart(backbone) else LEADS[kind], cls="meta")
+    def _description(self, kind: str, backbone: str) -> str:
+        few = kind == "demo" and self._encoder_decoder(backbone)
+        return view.tag("p", FEW_ARTICLES if few else PRESET_DESCRIPTIONS[kind], cls="meta")
 
-    def _apart(self, backbone: str) -> bool:
-        return reads_apart(self.context, backbone or self.context.models.default)
+    def _encoder_decoder(self, backbone: str) -> bool:
+        return is_encoder_decoder(self.context, backbone or self.context.models.default)
 
     def _task(self, backbone: str) -> str:
-        """What a backbone is bundled data for, where that is not tables."""
-        return SUMMARIZATION if self._apart(backbone) else ""
+        """The task whose data is bundled for a backbone; empty for tables."""
+        return SUMMARIZATION if self._encoder_decoder(backbone) else ""
 
-    def _wish(self, backbone: str, *asked) -> Wish:
-        return wish(backbone or self.context.models.default, self._apart(backbone), *asked)
+    def _request(self, inputs: dict[Any, Any]) -> TrainRequest:
+        backbone = inputs[self.shell.backbone] or self.context.models.default
+        values = {name: inputs[component] for name, component in self.page.request_inputs.items()}
+        return train_request(values, backbone, self._encoder_decoder(backbone))
 
     def uploaded(self, file: str | None) -> Update:
         """A file came: its columns, to be named, and its first rows."""
@@ -108,14 +127,14 @@ class TrainHandlers(Shown):
         if not (text or "").strip():
             return self._no_data()
         try:
-            return self._peeked(write_pasted(text, self._spare()))
+            return self._peeked(write_pasted(text, self._new_folder()))
         except PrefixLabError as error:
             return self._no_data(str(error))
 
     def _no_data(self, sentence: str = "") -> Update:
         page = self.page
-        said = pieces.problem(sentence) if sentence else ""
-        return {page.given: "", page.preview: said, page.mapping: gr.update(visible=False)}
+        said = view.problem(sentence) if sentence else ""
+        return {page.upload_path: "", page.preview: said, page.mapping: gr.update(visible=False)}
 
     def _peeked(self, file: Path) -> Update:
         page = self.page
@@ -123,145 +142,141 @@ class TrainHandlers(Shown):
             found = preview_file(file)
         except (PrefixLabError, OSError) as error:
             return self._no_data(str(error))
-        source, target, form = guessed(found.columns)
+        source, target, form = guess_columns(found.columns)
         return {
-            page.given: str(file),
+            page.upload_path: str(file),
             page.source: gr.update(choices=list(found.columns), value=source),
             page.target: gr.update(choices=list(found.columns), value=target),
             page.form: form,
             page.mapping: gr.update(visible=True),
-            page.preview: pieces.preview(found),
+            page.preview: view.preview(found),
         }
 
     # ---- before starting
 
-    def plan(self, backbone: str, *asked) -> Update:
-        """What it will take, and the command line; what is wrong, where something is."""
-        page, want = self.page, self._wish(backbone, *asked)
-        shown: Update = {page.facts: "", page.command: "", page.start: gr.update(interactive=False)}
-        if not want.data.file and asked[4] != "bundled":
-            return shown | {page.facts: pieces.tag("p", "Give a file, or paste rows.", cls="meta")}
+    def estimate(self, inputs: dict[Any, Any]) -> Update:
+        """What the training will take, and its command line; or what is wrong."""
+        page, request = self.page, self._request(inputs)
+        update: Update = {page.facts: "", page.command: "", page.start: gr.update(interactive=False)}
+        if not request.data.file and inputs[page.where] != "bundled":
+            return update | {page.facts: view.tag("p", "Choose a file, or paste rows.", cls="meta")}
         try:
-            found, valid, bad = want.examples()
-            shown |= self._checked(want, bad, len(found))
-            self._free(want)
-            if not self.context.models.is_loaded(want.backbone) and not self.context.models.is_local(want.backbone):
-                raise BadInput(f"The model {want.backbone} is not loaded yet. Generate with it on Compare first.")
-            took, model = planned(self.context, want, found, valid)
-        except PrefixLabError as error:
-            return shown | {page.facts: pieces.problem(str(error))}
+            examples, valid, bad = request.examples()
+            if request.data.file:
+                update[page.preview] = view.preview(preview_file(Path(request.data.file)), bad, len(examples))
+            self._check_free(request)
+            models = self.context.models
+            if not models.is_loaded(request.backbone) and not models.is_local(request.backbone):
+                raise BadInput(f"The model {request.backbone} is not loaded yet. Generate with it on Compare first.")
+            estimate, model = estimate_request(self.context, request, examples, valid)
         except Exception as error:
-            log.exception("a plan failed")
-            return shown | {page.facts: pieces.problem(f"Something unexpected went wrong ({type(error).__name__}: {error}).")}
-        few = f", all there are: fewer than {want.rows}" if want.rows > len(found) else ""
-        noun = "articles" if want.on_articles else "rows" if want.data.file else "tables"
-        data = f"{len(found):,} {noun}{few}, {took.rows:,} texts; {valid:,} to validate on"
-        shown[page.facts] = pieces.facts(took, model, data)
-        shown[page.command] = pieces.command_box(command(want.words("your-data")))
-        return shown | {page.start: gr.update(interactive=True, value="Start training" if took.trained else "Make it a run")}
+            return update | {page.facts: view.problem(sentence_of(error))}
+        fewer = f", all there are: fewer than {request.rows}" if request.rows > len(examples) else ""
+        noun = "articles" if request.on_articles else "rows" if request.data.file else "tables"
+        data = f"{len(examples):,} {noun}{fewer}, {estimate.rows:,} texts; {valid:,} to validate on"
+        update[page.facts] = view.facts(estimate, model, data)
+        update[page.command] = view.command_box(command(request.to_argv()))
+        label = "Start training" if estimate.trained else "Make it a run"
+        return update | {page.start: gr.update(interactive=True, value=label)}
 
-    def _checked(self, want: Wish, bad: list[str], good: int) -> Update:
-        return {self.page.preview: pieces.preview(preview_file(Path(want.data.file)), bad, good)} if want.data.file else {}
-
-    def _free(self, want: Wish) -> None:
-        self.context.store.check_free(want.run)
-        if want.run in self._taken():
-            raise BadInput(f"There is a training {want.run!r} already. Give another name.")
+    def _check_free(self, request: TrainRequest) -> None:
+        self.context.store.check_free(request.run)
+        if request.run in self._taken():
+            raise BadInput(f"There is a training {request.run!r} already. Give another name.")
 
     def _taken(self) -> set[str]:
         return {job.run for job in self.jobs.jobs()}
 
     # ---- starting, and what can be done with a run
 
-    def start(self, backbone: str, *asked) -> Update:
+    @errors_to_status
+    def start(self, inputs: dict[Any, Any], request: gr.Request) -> Update:
         """Start, or wait in line; the page shows the new training."""
-        page, want = self.page, self._wish(backbone, *asked)
-        try:
-            self._free(want)
-            want.config()
-            want.examples()
-            with self.jobs.alone():  # kept rows that no training names yet are not to be swept away
-                ahead = self.jobs.start(want.run, want.words(kept(self.context.store, want)))
-        except PrefixLabError as error:
-            return {self.shell.status: shell.say("error", str(error))}
-        said = f"{want.run} waits behind {', '.join(ahead)}." if ahead else f"{want.run} begins in a process of its own."
-        named = free_name(self.context.store, self._taken() | {want.run}, want.preset)
-        return {page.name: named, self.shell.status: shell.say("done", said)} | self.show(want.run)
+        page, wanted = self.page, self._request(inputs)
+        self._check_free(wanted)
+        wanted.config()
+        wanted.examples()
+        with self.jobs.alone():  # uploaded rows that no training names yet must not be swept away
+            ahead = self.jobs.start(wanted.run, wanted.to_argv(store_upload(self.context.store, wanted)))
+        sentence = f"{wanted.run} waits behind {', '.join(ahead)}." if ahead else f"{wanted.run} starts in a process of its own."
+        name = free_name(self.context.store, self._taken() | {wanted.run}, wanted.preset)
+        return {page.name: name} | self._done(request, sentence, wanted.run)
 
-    def act(self, chosen: str, event: gr.EventData) -> Update:
+    def act(self, chosen: str, event: gr.EventData, request: gr.Request) -> Update:
         """A button of a run was pressed."""
-        given: dict[str, Any] = event._data if isinstance(event._data, dict) else {}
-        what, run_id = str(given.get("do", "")), str(given.get("run", ""))
-        acts: dict[str, Callable[[str, dict[str, Any]], Update]] = {
-            "open": lambda run, _: self.show(run),
+        fields: dict[str, Any] = event._data if isinstance(event._data, dict) else {}
+        what, run_id = str(fields.get("do", "")), str(fields.get("run", ""))
+        if what == "open":
+            return self.show(run_id) | {self.page.zip: gr.update(visible=False)}
+        acts: dict[str, Callable[[str, dict[str, Any]], tuple[str, Update]]] = {
             "stop": self._stop,
-            "go": self._go,
+            "go": self._resume,
             "delete": self._delete,
             "restore": self._restore,
-            "empty": self._empty,
+            "empty": self._empty_trash,
             "save": self._save,
             "export": self._export,
         }
         if what not in acts:
             return gr.skip()
         try:
-            return {self.page.zip: gr.update(visible=False)} | acts[what](run_id, given)
+            sentence, update = acts[what](run_id, fields)
         except PrefixLabError as error:
-            return {self.shell.status: shell.say("error", str(error))} | self.show(chosen)
+            return self.failed(request.session_hash or "", str(error)) | self.show(chosen)
+        return {self.page.zip: gr.update(visible=False)} | self.report(request.session_hash or "", "done", sentence) | update
 
-    def _say(self, phase: str, sentence: str, run_id: str) -> Update:
-        return {self.shell.status: shell.say(phase, sentence)} | self.show(run_id)
+    def _done(self, request: gr.Request, sentence: str, run_id: str) -> Update:
+        return self.report(request.session_hash or "", "done", sentence) | self.show(run_id)
 
-    def _stop(self, run_id: str, given: dict[str, Any]) -> Update:
+    def _stop(self, run_id: str, fields: dict[str, Any]) -> tuple[str, Update]:
         self.jobs.stop(run_id)
-        return self._say("done", f"{run_id} stops after this update; what it has learned is kept.", run_id)
+        return f"{run_id} stops after this update; what it has learned is saved.", self.show(run_id)
 
-    def _go(self, run_id: str, given: dict[str, Any]) -> Update:
+    def _resume(self, run_id: str, fields: dict[str, Any]) -> tuple[str, Update]:
         ahead = self.jobs.go_on(run_id)
-        waits = f"It waits behind {', '.join(ahead)}." if ahead else "Its last checkpoint is read."
-        return self._say("done", f"{run_id} goes on. {waits}", run_id)
+        waits = f"It waits behind {', '.join(ahead)}." if ahead else "Its last checkpoint is being read."
+        return f"{run_id} resumes. {waits}", self.show(run_id)
 
-    def _delete(self, run_id: str, given: dict[str, Any]) -> Update:
-        if self.jobs.state(run_id) == "failed" and not (self.context.store.folder / run_id).exists():
-            self.jobs.forget(run_id)  # it never began: there is nothing to keep
-            self.jobs.sweep()
-            return self._say("done", f"{run_id} is off the list.", "")
-        delete(self.context.store, run_id)
+    def _delete(self, run_id: str, fields: dict[str, Any]) -> tuple[str, Update]:
+        never_began = self.jobs.state(run_id) == "failed" and not (self.context.store.folder / run_id).exists()
+        if not never_began:
+            delete(self.context.store, run_id)
         self.jobs.forget(run_id)
         self.jobs.sweep()
-        return self._say("done", f"{run_id} is in the trash. Bring it back from below the runs.", "")
+        if never_began:  # there is nothing to keep
+            return f"{run_id} is off the list.", self.show("")
+        return f"{run_id} was moved to the trash.", self.show("") | {self.page.head: view.deleted(run_id)}
 
-    def _restore(self, run_id: str, given: dict[str, Any]) -> Update:
-        return self._say("done", f"{restore(self.context.store, run_id)} is back.", run_id)
+    def _restore(self, run_id: str, fields: dict[str, Any]) -> tuple[str, Update]:
+        restored = restore(self.context.store, run_id)
+        return f"{restored} is restored.", self.show(run_id)
 
-    def _empty(self, run_id: str, given: dict[str, Any]) -> Update:
-        gone = empty_trash(self.context.store)
+    def _empty_trash(self, run_id: str, fields: dict[str, Any]) -> tuple[str, Update]:
+        count = empty_trash(self.context.store)
         self.jobs.sweep()
-        return self._say("done", f"Runs deleted for good: {gone}.", run_id)
+        return f"Runs deleted for good: {count}.", self.show(run_id)
 
-    def _save(self, run_id: str, given: dict[str, Any]) -> Update:
-        run = annotate(self.context.store, run_id, str(given.get("notes", "")))
-        name = str(given.get("name", "")).strip()
+    def _save(self, run_id: str, fields: dict[str, Any]) -> tuple[str, Update]:
+        run = annotate(self.context.store, run_id, str(fields.get("notes", "")))
+        name = str(fields.get("name", "")).strip()
         if name and name != run_id:
             run = rename(self.context.store, run_id, name)
-        return self._say("done", f"The name and the notes of {run.id} are kept.", run.id)
+        return f"The name and the notes of {run.id} are saved.", self.show(run.id)
 
-    def _export(self, run_id: str, given: dict[str, Any]) -> Update:
-        file = export_zip(self.context.store.get(run_id), self._spare() / f"{run_id}.zip")
-        ready: Update = {self.page.zip: gr.update(value=str(file), visible=True)}
-        return ready | {self.shell.status: shell.say("done", f"{file.name} is ready: click its size to save it.")}
+    def _export(self, run_id: str, fields: dict[str, Any]) -> tuple[str, Update]:
+        file = export_zip(self.context.store.get(run_id), self._new_folder() / f"{run_id}.zip")
+        return f"Your browser saves {file.name}.", {self.page.zip: gr.update(value=str(file), visible=True)}
 
-    def imported(self, file: str | None) -> Update:
+    @errors_to_status
+    def imported(self, file: str | None, request: gr.Request) -> Update:
         """A zip was uploaded."""
         if not file:
             return gr.skip()
         try:
             run = import_zip(Path(file), self.context.store)
-        except PrefixLabError as error:
-            return {self.shell.status: shell.say("error", str(error))}
         finally:
             shutil.rmtree(Path(file).parent, ignore_errors=True)
-        return self._say("done", f"{run.id} is among your runs.", run.id)
+        return self._done(request, f"{run.id} is among your runs.", run.id)
 
     # ---- what is shown
 
@@ -275,13 +290,13 @@ class TrainHandlers(Shown):
             wanted = next(iter([*self.jobs.training(), *self.jobs.interrupted(), *self.jobs.waiting()]), "")
         return self.show(wanted) | {self.page.timer: gr.update(active=True)}
 
-    def tick(self, chosen: str, seen: str) -> Update:
-        """Every few seconds: all that the tab shows where it has changed; of a training that only goes on, its head line.
+    def tick(self, chosen: str, change_token: str) -> Update:
+        """Every few seconds: all that has changed; of a training that has only made more updates, its head line.
 
         Which run is chosen is not written: another may have been chosen since, and the next tick then shows that one.
         """
         self.jobs.tick()
-        if self._mark(chosen) != seen:
-            shown = self.show(chosen)
-            return {part: value for part, value in shown.items() if part not in (self.page.chosen, self.page.address)}
+        if self._change_token(chosen) != change_token:
+            update = self.show(chosen)
+            return {part: value for part, value in update.items() if part not in (self.page.chosen, self.page.address)}
         return {self.page.head: self._head(chosen, None)} if self._state(chosen) == "running" else gr.skip()

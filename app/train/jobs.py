@@ -71,15 +71,25 @@ class Jobs:
         return sorted(found, key=lambda job: (job.asked, job.run))
 
     def state(self, run_id: str) -> str:
-        """queued, loading (the process has not yet begun to train), or what core.follow says; failed where it never began."""
+        """queued, loading (the process does not train yet), finishing (it has trained, and ends), or what core.runs.status says.
+
+        failed where it never began.
+        """
         job, stands = self._job(run_id), read_status(self.store.folder / run_id)
         if job is None or stands.state == "running":
             return stands.state
         if not job.begun:
             return "queued"
         if job.alive:
-            return "loading"
+            return "finishing" if self._is_written(job) else "loading"
         return stands.state or "failed"
+
+    def _is_written(self, job: Job) -> bool:
+        """Whether the job's process has written its run: before it has, a resumed run has an older one."""
+        try:
+            return (self.store.folder / job.run / "run.json").stat().st_mtime >= (job.born or 0.0)
+        except OSError:
+            return False
 
     def training(self) -> list[str]:
         """Runs that a process trains now, by whomever it was started."""
@@ -146,7 +156,7 @@ class Jobs:
             self.forget(run_id)
         elif read_status(self.store.folder / check_id(run_id)).state == "running":
             RunFiles(self.store.folder / run_id).stop.touch()
-        elif job is not None and job.alive:  # it still loads: there is nothing to keep
+        elif job is not None and job.alive and not self._is_written(job):  # it still loads: there is nothing to keep
             psutil.Process(job.pid).terminate()
 
     def forget(self, run_id: str) -> None:

@@ -1,17 +1,17 @@
 """What the Train tab shows of a training and of all runs, read from disk each time."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from analysis.figures.training import learning_rate_curve, loss_curves, mass_over_training
 from app.shared import examples, plot_widget
 from app.shared.context import AppContext
-from app.shared.urlstate import State, write
-from app.shared.urlstate import kept as in_address
-from app.train import view as pieces
+from app.shared.events import Update
+from app.shared.urlstate import write
+from app.train import view
 from app.train.components import TrainPage
 from app.train.jobs import Jobs
+from app.train.state import RunAddress
 from core.runs.layout import RunFiles, unfinished
 from core.runs.manage import TRASH, list_trash
 from core.runs.run import Run
@@ -19,23 +19,15 @@ from core.runs.status import RunStatus, TrainingLog, read_status, read_training_
 from core.training.sample_log import read_samples
 
 PARTS = 25  # pictures of a training, from its first update to its last
-Update = dict[Any, Any]
 
 
-@dataclass(frozen=True)
-class RunAddress(State):
-    """What the Train tab keeps in the address: the run that is shown."""
-
-    run: str = in_address("", key="job")
-
-
-class Shown:
+class RunProgressView:
     """A run, live or whole, and the list of all, as updates of the page's components."""
 
     def __init__(self, context: AppContext, page: TrainPage, jobs: Jobs) -> None:
         self.context, self.page, self.jobs = context, page, jobs
 
-    def _mark(self, run_id: str) -> str:
+    def _change_token(self, run_id: str) -> str:
         """A text that changes with anything the tab shows, save that a training has gone on by less than one part in PARTS.
 
         Pictures drawn anew each second would take from the training, which shares the machine with the page.
@@ -62,39 +54,39 @@ class Shown:
     def show(self, run_id: str) -> Update:
         """One run, live or whole, and the list of all."""
         page, (listed, whole) = self.page, self._listed()
-        rows = [(one, self._state(one), self._stands(one, whole.get(one)), whole.get(one)) for one in listed[: pieces.LISTED]]
+        rows = [(one, self._state(one), self._stands(one, whole.get(one)), whole.get(one)) for one in listed[: view.LISTED]]
         shown: Update = {
-            page.seen: self._mark(run_id),
+            page.change_token: self._change_token(run_id),
             page.chosen: run_id,
             page.address: write(RunAddress(run=run_id)),
-            page.runs: pieces.listing(rows, run_id, len(listed) - pieces.LISTED),
-            page.bin: pieces.bin_(list_trash(self.context.store)),
+            page.runs: view.run_list(rows, run_id, len(listed) - view.LISTED),
+            page.bin: view.trash_view(list_trash(self.context.store)),
             page.offer: self.offered(),
         }
         state = self._state(run_id)
         if not state:
-            empty = pieces.tag("p", "Start a training on the left, or choose a run below.", cls="pl-empty")
+            empty = view.no_run(sum(not run.bundled for run in whole.values()), sum(run.bundled for run in whole.values()))
             return shown | {page.head: empty, page.details: "", page.watch: ""} | self._charts(TrainingLog(), [], "", 0)
         run = whole.get(run_id)
         folder = run.folder if run else self.context.store.folder / run_id
         steps, looked, ended = read_training_log(folder), read_samples(folder), state in ("done", "cancelled", "failed")
         shown[page.head] = self._head(run_id, run)
         said = run.config.get("context") if run else None  # of an in-context run
-        shown[page.watch] = pieces.context(said) if said and isinstance(said, str) else pieces.watched(looked)
-        shown[page.details] = pieces.details(run) if run and ended else ""
+        shown[page.watch] = view.context_view(said) if said and isinstance(said, str) else view.samples_view(looked)
+        shown[page.details] = view.details(run) if run and ended else ""
         return shown | self._charts(steps, looked, run_id, read_status(folder).total)
 
     def offered(self) -> str:
         """What was interrupted, as by a crash, and can go on: offered on every tab."""
-        return pieces.offer([(run, read_status(self.context.store.folder / run)) for run in self.jobs.interrupted()])
+        return view.interrupted_view([(run, read_status(self.context.store.folder / run)) for run in self.jobs.interrupted()])
 
     def _head(self, run_id: str, run: Run | None) -> str:
         state, folder = self._state(run_id), run.folder if run else self.context.store.folder / run_id
         stands, steps = read_status(folder), read_training_log(folder)
         links = ""
         if run is not None and state in ("done", "cancelled"):
-            links = pieces.links(run, self._example(read_samples(folder)), self._backbone(run))
-        return pieces.head(run_id, state, stands, steps, run, self._said(run_id, state, stands, steps, run), links)
+            links = view.links(run, self._example(read_samples(folder)), self._backbone(run))
+        return view.run_head(run_id, state, stands, run, self._status_text(run_id, state, stands, steps, run), links)
 
     def _charts(self, steps: TrainingLog, looked: list[dict[str, Any]], name: str, total: int) -> Update:
         page, mass = self.page, mass_over_training(looked, name)
@@ -107,20 +99,22 @@ class Shown:
             page.mass: plot_widget.value(mass, f"{name}-attention") if mass is not None else plot_widget.NOTHING,
         }
 
-    def _said(self, run_id: str, state: str, stands: RunStatus, steps: TrainingLog, run: Run | None) -> str:
+    def _status_text(self, run_id: str, state: str, stands: RunStatus, steps: TrainingLog, run: Run | None) -> str:
         if state == "queued":
-            return pieces.text(f"Waits behind {', '.join(self.jobs.ahead(run_id)) or 'nothing: it begins in a moment'}.")
+            return view.text(f"Waits behind {', '.join(self.jobs.ahead(run_id)) or 'nothing: it starts in a moment'}.")
         if state == "loading":
             return "Its process is loading the model."
+        if state == "finishing":
+            return "The last update is done; the run is being saved."
         if state == "running":
-            return pieces.running(stands, steps) if stands.update else "The first update is being made."
+            return view.progress_text(stands, steps) if stands.update else "The first update is being computed."
         problem = self.jobs.problem(run_id)
         if state == "interrupted":
-            how = "It can go on from its last checkpoint." if stands.resumable else "It has no checkpoint: start again."
+            how = "It can resume from its last checkpoint." if stands.resumable else "It has no checkpoint: start again."
             where = f"Interrupted at update {stands.update:,} of {stands.total:,}."
-            return pieces.text(f"{where} {problem} {how}")
-        told = pieces.finished(run, self._whole(run)) if run else ""
-        return " ".join(part for part in (pieces.text(problem), told) if part)
+            return view.text(f"{where} {problem} {how}")
+        result = view.result_text(run, self._whole(run), steps) if run else ""
+        return " ".join(part for part in (view.text(problem), result) if part)
 
     def _whole(self, run: Run) -> int | None:
         """The backbone's parameters, where it is loaded: it is not loaded for this."""

@@ -32,21 +32,21 @@ from core.training.spec import TrainSpec
 
 SAMPLE = 100  # examples whose length stands for all
 LOW = (50, 100, 200, 500)  # paper, Figure 3
-SHOWN = {"demo": "30-second demo", "low": "Low data", "paper": "Paper", "own": "Own"}
-LEADS = {
-    "demo": "A few virtual tokens, a high rate and bundled data: see a prefix learn while you watch.",
-    "low": "Few rows, begun from real words, at most 400 updates (paper, section 6.3).",
-    "paper": "Table 5 of the paper. Its low rate is meant for GPT-2-medium and large data.",
-    "own": "Every setting as you like it.",
+PRESET_LABELS = {"demo": "30-second demo", "low": "Low data", "paper": "Paper", "own": "Own"}
+PRESET_DESCRIPTIONS = {
+    "demo": "A few virtual tokens, a high learning rate and bundled data: watch a prefix learn.",
+    "low": "Few rows, initialized from real words, at most 400 updates (paper, section 6.3).",
+    "paper": "Table 5 of the paper. Its low learning rate is meant for GPT-2-medium and large data.",
+    "own": "Choose every setting yourself.",
 }
-FEW = "Nine articles are soon known by heart and teach no summarizing: watch the two losses part. For more, bring a file."
+FEW_ARTICLES = "Nine articles are soon memorized and teach no summarizing: watch the two losses part. For more, upload a file."
 # Fields of TrainConfig that "own settings" shows -> what the page calls them.
-OWN = {
+SETTING_LABELS = {
     "bottleneck": "Hidden units, 0: by share",
     "share": "Share, 0: as a prefix of",
     "length": "Virtual tokens",
     "mlp": "MLP width, 0: none",
-    "init_words": "Begin with the words",
+    "init_words": "Initialize with the words",
     "layers": "Last layers",
     "rank": "Rank",
     "lora_alpha": "Scale, by rank",
@@ -54,21 +54,21 @@ OWN = {
     "shots": "Examples, as many as fit",
     "rate": "Learning rate",
     "updates": "Updates",
-    "batch": "Rows a batch",
+    "batch": "Batch size",
     "warmup": "Warm-up updates",
     "seed": "Seed",
 }
-TRAINED = ("rate", "updates", "batch", "warmup")
+TRAINING_SETTINGS = ("rate", "updates", "batch", "warmup")
 
 
-def fields_of(method: str) -> tuple[str, ...]:
+def settings_of(method: str) -> tuple[str, ...]:
     """Which of these settings a method has."""
     info = METHODS[method]
-    return (*(name for name in OWN if name in info.settings), *(TRAINED if info.trained else ()), "seed")
+    return (*(name for name in SETTING_LABELS if name in info.settings), *(TRAINING_SETTINGS if info.trained else ()), "seed")
 
 
 @dataclass(frozen=True)
-class Data:
+class UploadedData:
     """What is bundled where `file` is empty, else a file of one's own with its columns. `form`: see core.task.Task."""
 
     file: str = ""
@@ -79,7 +79,7 @@ class Data:
 
 
 @dataclass(frozen=True)
-class Wish:
+class TrainRequest:
     """What is to be trained. `rows`: 0 for all; `own`: settings that differ from the preset's."""
 
     run: str
@@ -87,7 +87,7 @@ class Wish:
     method: str = TrainConfig.method
     backbone: str = DEFAULT
     rows: int = 0
-    data: Data = Data()
+    data: UploadedData = UploadedData()
     own: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -115,17 +115,21 @@ class Wish:
         given = {"watch": 25, "save_every": 50, "validate_every": 25} if often and METHODS[self.method].trained else {}
         return {name: value for name, value in (given | self.own).items() if plain[name] != value}
 
-    def words(self, folder: str = "") -> list[str]:
-        """The command line after `launch.py`; `folder`: where the data of one's own were kept."""
+    def to_argv(self, folder: str = "") -> list[str]:
+        """The command line after `launch.py`; see `spec`."""
         return self.spec(folder).to_argv()
 
     def spec(self, folder: str = "") -> TrainSpec:
-        """The training that this asks for; `folder`: where the data of one's own were kept."""
+        """The training that this asks for. `folder`: where the uploaded rows were stored, with columns of fixed names.
+
+        Without it the uploaded file and its own columns are named, as a person would type it.
+        """
         source = DataSource(SUMMARIZATION if self.on_articles else "", rows=self.rows)
         if self.data.file:
             form = self.data.form if self.data.form not in ("table", "article") else ""
-            columns = {"data": folder or self.data.file, "source": (SOURCE,), "target": (TARGET,), "form": form}
-            source = source.replace(set=source.set or "columns", **columns)
+            stored = {"data": folder, "source": (SOURCE,), "target": (TARGET,)}
+            typed = {"data": Path(self.data.file).name, "source": self.data.source, "target": self.data.target}
+            source = source.replace(set=source.set or "columns", form=form, **(stored if folder else typed))
         backbone = self.backbone if self.backbone != DEFAULTS.get(self.data.form, DEFAULT) else ""
         task = SUMMARIZATION if self.on_articles else self.data.name if self.data.file else ""
         return TrainSpec(self.run, self.base, self.method, backbone, task, source, changes=self.changes())
@@ -138,8 +142,8 @@ class Wish:
             valid = sum(len(one.targets) for one in held)
         else:
             if not (self.data.source and self.data.target):
-                raise BadInput("Say which columns are the input and which is the text to write.")
-            read, bad = own_examples(self.data.file, self.data.source, self.data.target, self.data.form)
+                raise BadInput("Choose which columns are the input and which is the text to write.")
+            read, bad = uploaded_examples(self.data.file, self.data.source, self.data.target, self.data.form)
             found, valid = list(read), len(read) // 10
         return (found[: self.rows] if self.rows else found), valid, bad
 
@@ -149,15 +153,17 @@ def command(words: list[str]) -> str:
     return "python launch.py " + shlex.join(words)
 
 
-def planned(context: AppContext, wish: Wish, examples: list[Example], valid: int) -> tuple[TrainingEstimate, Backbone]:
+def estimate_request(
+    context: AppContext, request: TrainRequest, examples: list[Example], valid: int
+) -> tuple[TrainingEstimate, Backbone]:
     """What it will take; loads the backbone where it is not. Errors of core.plan."""
-    backbone, config = context.models.backbone(wish.backbone), wish.config()
-    if wish.on_articles and not backbone.is_encoder_decoder:
+    backbone, config = context.models.backbone(request.backbone), request.config()
+    if request.on_articles and not backbone.is_encoder_decoder:
         raise BadInput(
-            f"Articles are summed up by a model that reads and writes apart, and {backbone.spec.name} does not. "
+            f"Articles are summarized by an encoder-decoder model, and {backbone.spec.name} is none. "
             "Choose one such as mini-bart at the head of the page."
         )
-    form = task_for_backbone(backbone, wish.task, "paper" if wish.base == "paper" else "newline", wish.data.form)
+    form = task_for_backbone(backbone, request.task, "paper" if request.base == "paper" else "newline", request.data.form)
     step = max(1, len(examples) // SAMPLE)
     pairs = sum(len(one.targets) for one in examples)
 
@@ -167,15 +173,15 @@ def planned(context: AppContext, wish: Wish, examples: list[Example], valid: int
     return context.models.run_job(work), backbone
 
 
-def kept(store: Store, wish: Wish) -> str:
-    """Where the rows of one's own are kept for the training; empty for the bundled ones."""
-    if not wish.data.file:
+def store_upload(store: Store, request: TrainRequest) -> str:
+    """Store the uploaded rows for the training, and return where; empty for the bundled ones."""
+    if not request.data.file:
         return ""
-    read, _ = own_examples(wish.data.file, wish.data.source, wish.data.target, wish.data.form)
-    return str(save_split(list(read), wish.data.name or Path(wish.data.file).name.split(".")[0], store.folder / FOLDER))
+    read, _ = uploaded_examples(request.data.file, request.data.source, request.data.target, request.data.form)
+    return str(save_split(list(read), request.data.name or Path(request.data.file).name.split(".")[0], store.folder / FOLDER))
 
 
-def reads_apart(context: AppContext, name: str) -> bool:
+def is_encoder_decoder(context: AppContext, name: str) -> bool:
     """Whether a backbone is an encoder-decoder, told without loading it; False where that cannot be told."""
     if context.models.is_loaded(name):
         return context.models.backbone(name).is_encoder_decoder
@@ -195,7 +201,7 @@ def free_name(store: Store, taken: set[str], kind: str) -> str:
     return f"{kind}-{number}"
 
 
-def guessed(columns: Sequence[str]) -> tuple[list[str], list[str], str]:
+def guess_columns(columns: Sequence[str]) -> tuple[list[str], list[str], str]:
     """What the columns of a file are likely to be: those of the input, that of the text, and the input's form."""
     articles = next((pair for pair in ARTICLES if set(pair) <= set(columns)), None)
     if articles:
@@ -208,7 +214,9 @@ def guessed(columns: Sequence[str]) -> tuple[list[str], list[str], str]:
 
 
 @lru_cache(maxsize=4)
-def own_examples(file: str, source: tuple[str, ...], target: tuple[str, ...], form: str) -> tuple[tuple[Example, ...], list[str]]:
+def uploaded_examples(
+    file: str, source: tuple[str, ...], target: tuple[str, ...], form: str
+) -> tuple[tuple[Example, ...], list[str]]:
     """The rows of an uploaded file, which never changes; read once for each choice of columns. Raises BadData, BadInput."""
     bad: list[str] = []
     preview_file(Path(file))  # refuses by size and kind
@@ -224,4 +232,4 @@ def _bundled(split: str, articles: bool = False) -> tuple[Example, ...]:
     return tuple(read_bundled_articles(split) if articles else read_bundled(paths.DATA / "records.jsonl", split))
 
 
-assert set(SHOWN) - {"own"} <= set(PRESETS)
+assert set(PRESET_LABELS) - {"own"} <= set(PRESETS)

@@ -1,29 +1,30 @@
-"""The Train tab: what to train on the left; on the right a training as it goes, and all runs."""
+"""The Train tab: what to train on the left; on the right a training as it runs, and all runs."""
 
 from typing import Any
 
 import gradio as gr
+from gradio.blocks import Block
 
 from app.shared import plot_widget
 from app.shared.context import AppContext
+from app.shared.events import LATEST
 from app.shared.html import area, tag
 from app.shared.shell import ACTS, Shell
 from app.shared.urlstate import remember
-from app.train import view as pieces
+from app.train import view
 from app.train.components import TrainPage
 from app.train.handlers import WHERE, TrainHandlers
 from app.train.jobs import Jobs
-from app.train.progress import RunAddress
-from app.train.request import LOW, OWN, SHOWN, fields_of
+from app.train.request import LOW, PRESET_LABELS, SETTING_LABELS, settings_of
+from app.train.state import RunAddress
 from core.config.methods import METHODS
 from core.config.presets import preset
 from core.config.train import TrainConfig
 
-QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-SECONDS = 1.5  # between looks at what trains
+SECONDS = 1.5  # between two checks of what trains
 INPUTS = {
     "table": "a table, in any notation",
-    "article": "an article to sum up",
+    "article": "an article to summarize",
     "webnlg": "triples",
     "dart": "triples, as DART",
     "text": "any text",
@@ -35,17 +36,17 @@ def build(context: AppContext, shell: Shell, tab: gr.Tab) -> TrainPage:
     """Draw the tab and wire it; call inside gr.Tab."""
     with gr.Row(elem_id="pl-train"):
         with gr.Column(elem_id="pl-train-left", min_width=300):
-            made = _what() | _data() | _before()
+            drawn = _what() | _data() | _before()
         with gr.Column(elem_id="pl-train-right", min_width=600):
-            made |= _live() | _runs()
+            drawn |= _live() | _runs()
     states: dict[str, Any] = {
-        "given": gr.State(""),
+        "upload_path": gr.State(""),
         "chosen": gr.State(""),
-        "seen": gr.State(""),
+        "change_token": gr.State(""),
         "timer": gr.Timer(SECONDS, active=False),
     }
     address = gr.Textbox(visible="hidden", elem_id="pl-train-address")
-    page = TrainPage(**made, **states, address=address, offer=shell.offer)
+    page = TrainPage(**drawn, **states, address=address, offer=shell.offer)
     address.change(None, address, None, js=remember(RunAddress))
     jobs = Jobs(context.store, context.models.device)
     jobs.wake()
@@ -56,9 +57,9 @@ def build(context: AppContext, shell: Shell, tab: gr.Tab) -> TrainPage:
 def _what() -> dict[str, Any]:
     area(tag("h3", "What to train"), elem_classes="pl-title")
     plain = preset("fast").to_dict()
-    made: dict[str, Any] = {
+    drawn: dict[str, Any] = {
         "preset": gr.Radio(
-            [(shown, name) for name, shown in SHOWN.items()],
+            [(shown, name) for name, shown in PRESET_LABELS.items()],
             value="demo",
             show_label=False,
             container=False,
@@ -68,16 +69,16 @@ def _what() -> dict[str, Any]:
     }
     with gr.Row(elem_classes="pl-pair"):
         methods = [(info.title, name) for name, info in METHODS.items()]
-        made["method"] = gr.Dropdown(methods, value=TrainConfig.method, label="Method", elem_id="pl-train-method", min_width=120)
-        made["name"] = gr.Textbox("", label="Name of the run", elem_id="pl-train-name", min_width=120)
-    made["rows"] = gr.Radio(list(LOW), value=LOW[0], label="Examples to train on", visible=False, elem_id="pl-train-rows")
-    with gr.Group(visible=False, elem_id="pl-train-own") as made["own_box"]:
-        made["own"] = {name: _setting(name, shown, plain[name]) for name, shown in OWN.items()}
-    return made
+        drawn["method"] = gr.Dropdown(methods, value=TrainConfig.method, label="Method", elem_id="pl-train-method", min_width=120)
+        drawn["name"] = gr.Textbox("", label="Name of the run", elem_id="pl-train-name", min_width=120)
+    drawn["rows"] = gr.Radio(list(LOW), value=LOW[0], label="Examples to train on", visible=False, elem_id="pl-train-rows")
+    with gr.Group(visible=False, elem_id="pl-train-own") as drawn["own_box"]:
+        drawn["own"] = {name: _setting(name, shown, plain[name]) for name, shown in SETTING_LABELS.items()}
+    return drawn
 
 
 def _setting(name: str, shown: str, value: Any) -> gr.Number | gr.Textbox:
-    has: dict[str, Any] = {"label": shown, "visible": name in fields_of(TrainConfig.method), "elem_id": f"pl-own-{name}"}
+    has: dict[str, Any] = {"label": shown, "visible": name in settings_of(TrainConfig.method), "elem_id": f"pl-own-{name}"}
     if isinstance(value, str):
         return gr.Textbox(value, **has)
     return gr.Number(value, precision=0 if isinstance(value, int) else None, minimum=0, min_width=90, **has)
@@ -86,22 +87,22 @@ def _setting(name: str, shown: str, value: Any) -> gr.Number | gr.Textbox:
 def _data() -> dict[str, Any]:
     area(tag("h3", "Data"), elem_classes="pl-title")
     choices = [("Bundled tables", "bundled"), *WHERE]
-    made: dict[str, Any] = {
+    drawn: dict[str, Any] = {
         "where": gr.Radio(choices, value="bundled", show_label=False, container=False, elem_id="pl-train-where")
     }
-    with gr.Group(visible=False, elem_id="pl-train-data") as made["own_data"]:
+    with gr.Group(visible=False, elem_id="pl-train-data") as drawn["own_data"]:
         kinds = [".csv", ".tsv", ".jsonl", ".gz"]
-        made["file"] = gr.File(label="CSV, TSV or JSON lines", file_types=kinds, height=110, elem_id="pl-train-file")
-        made["paste"] = gr.Textbox(
+        drawn["file"] = gr.File(label="CSV, TSV or JSON lines", file_types=kinds, height=110, elem_id="pl-train-file")
+        drawn["paste"] = gr.Textbox(
             "", label="CSV with a header, or JSON lines", lines=5, placeholder=PASTE, elem_id="pl-train-paste"
         )
-        with gr.Group(visible=False) as made["mapping"]:
-            made["source"] = gr.Dropdown([], multiselect=True, label="Columns of the input", elem_id="pl-train-source")
-            made["target"] = gr.Dropdown([], multiselect=True, label="The text to write", elem_id="pl-train-target")
+        with gr.Group(visible=False) as drawn["mapping"]:
+            drawn["source"] = gr.Dropdown([], multiselect=True, label="Columns of the input", elem_id="pl-train-source")
+            drawn["target"] = gr.Dropdown([], multiselect=True, label="The text to write", elem_id="pl-train-target")
             forms = [(shown, name) for name, shown in INPUTS.items()]
-            made["form"] = gr.Dropdown(forms, value="table", label="One input column holds", elem_id="pl-train-form")
-        made["preview"] = area("", elem_id="pl-train-preview")
-    return made
+            drawn["form"] = gr.Dropdown(forms, value="table", label="One input column holds", elem_id="pl-train-form")
+        drawn["preview"] = area("", elem_id="pl-train-preview")
+    return drawn
 
 
 def _before() -> dict[str, Any]:
@@ -114,17 +115,17 @@ def _before() -> dict[str, Any]:
 
 
 def _live() -> dict[str, Any]:
-    made: dict[str, Any] = {
+    drawn: dict[str, Any] = {
         "head": area("", js_on_load=ACTS, elem_id="pl-train-head"),
         "zip": gr.File(visible=False, label="The run as a zip", interactive=False, elem_id="pl-train-zip", height=70),
     }
-    made["watch"] = area("", elem_id="pl-train-watch")
+    drawn["watch"] = area("", elem_id="pl-train-watch")
     with gr.Row(elem_classes="pl-charts"):
-        made["loss"] = plot_widget.plot("pl-train-loss", 280, name="Training and validation loss")
-        made["mass"] = plot_widget.plot("pl-train-mass", 280, name="Attention on the virtual tokens, by layer and update")
-    made["rate"] = plot_widget.plot("pl-train-rate", 190, name="Learning rate")
-    made["details"] = area("", js_on_load=ACTS + "; PrefixLab.copying(element)", elem_id="pl-train-details")
-    return made
+        drawn["loss"] = plot_widget.plot("pl-train-loss", 280, name="Training and validation loss")
+        drawn["mass"] = plot_widget.plot("pl-train-mass", 280, name="Attention on the virtual tokens, by layer and update")
+    drawn["rate"] = plot_widget.plot("pl-train-rate", 190, name="Learning rate")
+    drawn["details"] = area("", js_on_load=ACTS + "; PrefixLab.copying(element)", elem_id="pl-train-details")
+    return drawn
 
 
 def _runs() -> dict[str, Any]:
@@ -133,42 +134,46 @@ def _runs() -> dict[str, Any]:
         upload = gr.UploadButton("Import a zip", file_types=[".zip"], size="sm", elem_id="pl-train-import")
     return {
         "upload": upload,
-        "runs": area(pieces.listing([], "", 0), js_on_load=ACTS, elem_id="pl-train-runs"),
+        "runs": area(view.run_list([], "", 0), js_on_load=ACTS, elem_id="pl-train-runs"),
         "bin": area("", js_on_load=ACTS, elem_id="pl-train-bin"),
     }
 
 
 def _wire(do: TrainHandlers, shell: Shell, page: TrainPage, tab: gr.Tab) -> None:
-    latest: dict[str, Any] = {"queue": False, "trigger_mode": "always_last", **QUIET}
-    asked, told = [shell.backbone, *page.asked], [page.facts, page.command, page.start, page.preview]
-    found = [page.given, page.preview, page.mapping, page.source, page.target, page.form]
-    changed = [page.lead, page.rows, page.own_box, page.name, *page.own.values()]
-    what, kind = [page.preset, page.method, page.name, shell.backbone], [page.where, page.own["init_words"]]
-    after = [*page.shown, page.zip, shell.status, page.name]
+    asked: set[Block] = {shell.backbone, *page.request_inputs.values()}
+    estimated = [page.facts, page.command, page.start, page.preview]
+    uploaded = [page.upload_path, page.preview, page.mapping, page.source, page.target, page.form]
+    settings = [page.lead, page.rows, page.own_box, page.name, *page.own.values()]
+    chosen: set[Block] = {page.preset, page.method, page.name, shell.backbone}
+    bundled = [page.where, page.own["init_words"]]
+    after = [*page.run_outputs, page.zip, shell.status, page.name]
 
-    def then_plan(event: gr.events.Dependency) -> None:
-        event.then(do.plan, asked, told, **latest)
+    def then_estimate(event: gr.events.Dependency) -> None:
+        event.then(do.estimate, asked, estimated, **LATEST)
 
-    shell.backbone.change(do.moved, [page.seen, *asked], [page.lead, *kind, *told], **latest)
-    then_plan(page.preset.change(do.preset, what, changed, **latest))
-    then_plan(page.method.change(do.preset, what, changed, **latest))
-    gone = [page.own_data, page.file, page.paste, page.mapping, page.preview, page.given]
-    then_plan(page.where.change(do.where, page.where, gone, **latest))
-    then_plan(page.file.change(do.uploaded, page.file, found, **latest))
-    then_plan(page.paste.change(do.pasted, page.paste, found, **latest))
+    changed = [page.lead, *bundled, *estimated]
+    shell.backbone.change(do.change_backbone, {page.change_token, *asked}, changed, **LATEST)
+    then_estimate(page.preset.change(do.choose_preset, chosen, settings, **LATEST))
+    then_estimate(page.method.change(do.choose_preset, chosen, settings, **LATEST))
+    data = [page.own_data, page.file, page.paste, page.mapping, page.preview, page.upload_path]
+    then_estimate(page.where.change(do.where, page.where, data, **LATEST))
+    then_estimate(page.file.change(do.uploaded, page.file, uploaded, **LATEST))
+    then_estimate(page.paste.change(do.pasted, page.paste, uploaded, **LATEST))
     for choice in (page.rows, page.source, page.target, page.form):
-        choice.input(do.plan, asked, told, **latest)
+        choice.input(do.estimate, asked, estimated, **LATEST)
     for typed in (page.name, *page.own.values()):
-        typed.blur(do.plan, asked, told, **latest)
-    page.start.click(do.start, asked, after, **latest).then(do.plan, asked, told, **latest)
-    shell.page.load(do.offered, None, page.offer, **latest)
+        typed.blur(do.estimate, asked, estimated, **LATEST)
+    then_estimate(page.start.click(do.start, asked, after, **LATEST))
+    shell.page.load(do.offered, None, page.offer, **LATEST)
     for part in (page.offer, page.head, page.details, page.runs, page.bin):
-        part.select(do.act, page.chosen, after, **latest)
-    page.upload.upload(do.imported, page.upload, after, **latest)
-    page.timer.tick(do.tick, [page.chosen, page.seen], page.live, **latest)
-    shown = tab.select(do.open, [shell.search, page.chosen], [*page.shown, page.timer], js=SEARCH, **latest)
-    first = shown.then(do.begin, what, changed, **latest).then(do.kind, shell.backbone, kind, **latest)
-    first.then(do.plan, asked, told, **latest)
+        part.select(do.act, page.chosen, after, **LATEST)
+    page.zip.change(None, page.zip, None, js=DOWNLOAD)
+    page.upload.upload(do.imported, page.upload, after, **LATEST)
+    page.timer.tick(do.tick, [page.chosen, page.change_token], page.live, **LATEST)
+    opened = tab.select(do.open, [shell.search, page.chosen], [*page.run_outputs, page.timer], js=SEARCH, **LATEST)
+    entered = opened.then(do.enter, chosen, settings, **LATEST)
+    then_estimate(entered.then(do.bundled_data, shell.backbone, bundled, **LATEST))
 
 
 SEARCH = "(search, chosen) => [location.search, chosen]"
+DOWNLOAD = "(file) => PrefixLab.download(file)"

@@ -21,6 +21,43 @@
     });
   };
 
+  // The file that the server has made ready is saved at once; its link stays, for browsers that ask first.
+  PrefixLab.download = (file) => {
+    const made = Array.isArray(file) ? file[0] : file;
+    if (!made?.url) return;
+    const link = Object.assign(document.createElement("a"), { href: made.url, download: made.orig_name || "" });
+    link.click();
+  };
+
+  // The timeline of a training's samples: the slider shows one of them in the latest row, Replay plays them all.
+  const FRAME = 700; // ms
+  let playing = 0;
+  const show = (timeline, at) => {
+    const frames = JSON.parse(timeline.dataset.frames);
+    const row = timeline.closest(".pl-watch").querySelector("li.latest");
+    const [when, told, note] = frames[at];
+    row.querySelector("b").textContent = when;
+    row.querySelector(".told").textContent = told;
+    const small = row.querySelector("small");
+    if (small) small.textContent = note;
+    timeline.querySelector("input").value = at;
+    return at < frames.length - 1;
+  };
+  document.addEventListener("input", (event) => {
+    const timeline = event.target.closest?.(".pl-timeline");
+    if (!timeline) return;
+    clearInterval(playing);
+    show(timeline, Number(event.target.value));
+  });
+  document.addEventListener("click", (event) => {
+    const timeline = event.target.closest?.("[data-replay]")?.closest(".pl-timeline");
+    if (!timeline) return;
+    clearInterval(playing);
+    let at = 0;
+    show(timeline, at);
+    playing = setInterval(() => { if (!timeline.isConnected || !show(timeline, ++at)) clearInterval(playing); }, FRAME);
+  });
+
   PrefixLab.copying = (element) => {
     element.addEventListener("click", async (event) => {
       const button = event.target.closest("[data-copy]");

@@ -1,5 +1,6 @@
-"""The HTML of the Train tab: what it will take, a training as it goes, what its example becomes, and the list of runs."""
+"""The HTML of the Train tab: what a training will take, its progress, its samples, and the list of runs."""
 
+import json
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -20,6 +21,7 @@ STATES = {
     "queued": "Waiting",
     "loading": "Loading",
     "running": "Training",
+    "finishing": "Saving",
     "done": "Done",
     "cancelled": "Stopped",
     "failed": "Failed",
@@ -30,7 +32,7 @@ OFFERED = 3  # interrupted trainings above the tabs
 BAD_SHOWN = 5  # rows that cannot be used
 
 
-def took(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """A time for people: 42 s, 3 min, 2 h 5 min."""
     if seconds < 90:
         return f"{seconds:.0f} s"
@@ -51,7 +53,10 @@ def facts(found: TrainingEstimate, backbone: Backbone, data: str) -> str:
         ("Trains", trains if found.trained else "nothing: examples stand as text before every input"),
         ("Keeps", keeps if found.trained else "that text"),
         ("Data", data),
-        ("Takes", tag("b", f"about {took(found.seconds)}") + " here" + (f", {found.updates:,} updates" if found.updates else "")),
+        (
+            "Takes",
+            tag("b", f"about {duration(found.seconds)}") + " here" + (f", {found.updates:,} updates" if found.updates else ""),
+        ),
     ]
     return tag("dl", "".join(tag("dt", name) + tag("dd", value) for name, value in rows), cls="pl-facts-list")
 
@@ -83,45 +88,72 @@ def preview(found: FilePreview, bad: Sequence[str] = (), good: int | None = None
 # ---- one training
 
 
-def head(run_id: str, state: str, stands: RunStatus, steps: TrainingLog, run: Run | None, said: str, links: str = "") -> str:
-    """Name, state, progress and what can be done with it."""
+def run_head(run_id: str, state: str, stands: RunStatus, run: Run | None, status: str, links: str = "") -> str:
+    """Name, state, progress and what can be done with a run."""
     title = tag("h2", text(run_id)) + tag("span", STATES.get(state, "No such run"), cls=f"pl-state {state}", data_state=state)
     parts = [tag("div", title + tag("div", _actions(run_id, state, stands, run), cls="pl-acts"), cls="pl-run-title")]
-    if stands.total and state in ("running", "interrupted", "cancelled", "queued", "loading"):
+    if _has_bar(state, stands):
         parts.append(_bar(stands))
-    parts.append(tag("p", said, cls="pl-run-said", role="status"))
-    return tag("section", "".join(parts) + links, cls="pl-run-head")
+    parts.append(tag("p", status, cls="pl-run-said", role="status"))
+    return tag("section", "".join(parts) + links + _delete(run_id, state, run), cls="pl-run-head")
+
+
+def _has_bar(state: str, stands: RunStatus) -> bool:
+    """Whether it is known how much is done. Of a whole run only the updates made are known, not how many were planned."""
+    if state in ("running", "finishing"):
+        return stands.total > 0
+    return state in ("interrupted", "cancelled", "queued", "loading") and stands.update < stands.total
 
 
 def _bar(stands: RunStatus) -> str:
-    filled = tag("i", "", style=f"width:{100 * stands.fraction:.1f}%")
-    return tag(
-        "div", filled, cls="pl-progress", role="progressbar", aria_valuenow=f"{100 * stands.fraction:.0f}", aria_label="Progress"
-    )
+    filled, done = tag("i", "", style=f"width:{100 * stands.fraction:.1f}%"), f"{100 * stands.fraction:.0f}"
+    limits = {"aria_valuemin": "0", "aria_valuemax": "100", "aria_valuenow": done}
+    return tag("div", filled, cls="pl-progress", role="progressbar", aria_label="Progress", **limits)
 
 
 def _actions(run_id: str, state: str, stands: RunStatus, run: Run | None) -> str:
     acts: list[tuple[str, str, str]] = []
     if state in ("running", "loading"):
-        acts.append(("stop", "Stop and keep", "End after this update; what is learned is kept"))
+        acts.append(("stop", "Stop and keep", "Stop after this update; what was learned is saved"))
     elif state == "queued":
-        acts.append(("stop", "Take out of the line", "It has not begun"))
-    elif state:
+        acts.append(("stop", "Take out of the line", "It has not started"))
+    elif state != "finishing":
         if stands.resumable and state in ("interrupted", "cancelled"):
-            acts.append(("go", "Go on", "From the last checkpoint"))
+            acts.append(("go", "Resume", "From the last checkpoint"))
         if run is not None:
-            acts.append(("export", "Export", "As a zip"))
-        if run is None or not run.bundled:
-            acts.append(("delete", "Delete", "To the trash; it can be brought back"))
+            acts.append(("export", "Export", "Save as a zip"))
     return "".join(_button(name, act, run_id, title) for act, name, title in acts)
 
 
-def offer(found: Sequence[tuple[str, RunStatus]]) -> str:
+def _delete(run_id: str, state: str, run: Run | None) -> str:
+    """At the foot of the card, never where a press meant for Stop could meet it."""
+    if state in ("", "running", "loading", "queued", "finishing") or (run is not None and run.bundled):
+        return ""
+    return tag("footer", _button("Delete", "delete", run_id, "To the trash; it can be restored"), cls="pl-run-foot")
+
+
+def deleted(run_id: str) -> str:
+    """In place of a run that was moved to the trash."""
+    sentence = f"{tag('b', text(run_id))} was moved to the trash. "
+    return tag("section", tag("p", sentence + _button("Undo", "restore", run_id)), cls="pl-empty")
+
+
+def no_run(own: int, bundled: int) -> str:
+    """Where no run is chosen: what there is, and what can be done."""
+    there = f"{_runs(own)} of your own and {_runs(bundled)} that come with the project are listed below."
+    return tag("p", f"Nothing is being trained. {there} Choose one to see how it learned, or start a training.", cls="pl-empty")
+
+
+def _runs(number: int) -> str:
+    return "1 run" if number == 1 else f"{number or 'No'} runs"
+
+
+def interrupted_view(found: Sequence[tuple[str, RunStatus]]) -> str:
     """Trainings that were interrupted, each with what can be done now."""
     rows = []
     for run_id, stands in found[:OFFERED]:
-        said = f"was interrupted at update {stands.update:,} of {stands.total:,}. It can go on from its last checkpoint."
-        acts = _button("Go on", "go", run_id, tab="train") + _button("See it", "open", run_id, tab="train")
+        said = f"was interrupted at update {stands.update:,} of {stands.total:,}. It can resume from its last checkpoint."
+        acts = _button("Resume", "go", run_id, tab="train") + _button("Show", "open", run_id, tab="train")
         rows.append(tag("li", tag("span", f"The training {tag('b', text(run_id))} {said}") + acts))
     more = tag("li", f"and {len(found) - OFFERED:,} more, on the tab Train") if len(found) > OFFERED else ""
     return tag("ul", "".join(rows) + more, role="status") if rows else ""
@@ -132,7 +164,7 @@ def _button(name: str, act: str, run_id: str, title: str = "", tab: str | None =
     return tag("button", name, type="button", data_do=act, data_run=run_id, title=title, data_tab=tab, cls="pl-btn pl-act")
 
 
-def running(stands: RunStatus, steps: TrainingLog) -> str:
+def progress_text(stands: RunStatus, steps: TrainingLog) -> str:
     """Where a training stands, in one line."""
     pace = steps.rows_per_second()
     parts = [f"Update {stands.update:,} of {stands.total:,}"]
@@ -146,22 +178,32 @@ def running(stands: RunStatus, steps: TrainingLog) -> str:
         parts.append(f"{pace:.1f} examples/s")
     if len(steps.seconds) > 1 and stands.update:
         each = steps.seconds[-1] / len(steps.seconds)
-        parts.append(f"about {took(each * (stands.total - stands.update))} left")
+        parts.append(f"about {duration(each * (stands.total - stands.update))} left")
     return " · ".join(parts)
 
 
-def finished(run: Run, whole: int | None) -> str:
-    """What a run cost and what came of it."""
+def result_text(run: Run, whole: int | None, steps: TrainingLog | None = None) -> str:
+    """What a run learned, and what it cost."""
+    title = text(method_info(run.method).title)
     if not run.trained:
         valid = f" Validation loss {run.valid_loss:.3f}." if run.valid_loss is not None else ""
-        return f"{text(method_info(run.method).title)} on {text(run.backbone)}: nothing is trained.{valid}"
+        return f"{title} on {text(run.backbone)}: nothing is trained.{valid}"
     share = f" ({percent(run.stored / whole)} of {text(run.backbone)})" if whole else ""
     valid = f", validation loss {run.valid_loss:.3f}" if run.valid_loss is not None else ""
-    title = text(method_info(run.method).title)
     return (
-        f"{title} on {text(run.backbone)}: {run.updates:,} updates in {took(run.seconds)}{valid}. "
+        f"{_learned(steps)}{title} on {text(run.backbone)}: {run.updates:,} updates in {duration(run.seconds)}{valid}. "
         f"Trained {count(run.trained)} parameters, keeps {count(run.stored)}{share}, {size(run.bytes)}."
     )
+
+
+def _learned(steps: TrainingLog | None) -> str:
+    """The learning curve in a sentence."""
+    if steps is None or len(steps.valid) < 2:
+        return ""
+    first, last, best = steps.valid[0][1], steps.valid[-1][1], min(steps.valid, key=lambda pair: pair[1])
+    verb = "fell" if last < first else "rose"
+    turn = f", with its lowest, {best[1]:.2f}, at update {best[0]:,}" if last > best[1] + 0.01 else ""
+    return f"The validation loss {verb} from {first:.2f} to {last:.2f}{turn}. "
 
 
 def links(run: Run, example: str, backbone: str) -> str:
@@ -191,54 +233,66 @@ def details(run: Run) -> str:
 # ---- what the example becomes
 
 
-def watched(looks: Sequence[dict[str, Any]]) -> str:
-    """The fixed example: its table, what the frozen model makes of it, its text now and at each look before."""
-    if not looks:
+def samples_view(samples: Sequence[dict[str, Any]]) -> str:
+    """The sampled example: its source, the frozen model's text, its text now, and a timeline of its earlier texts."""
+    if not samples:
         return ""
-    last, told = looks[-1], _stretches(looks)
-    lead = "One example that is not trained on, written again and again."
+    last, stretches = samples[-1], _stretches(samples)
+    lead = "One example that is not trained on, generated again as the training goes on."
     heading = tag("header", tag("h3", "Watch it learn") + tag("p", lead, cls="lead"))
     source = tag("p", text(last.get("source", "")), cls="pl-watch-source")
-    rows = [_look("Frozen model", str(last["frozen"]), "", "frozen")] if isinstance(last.get("frozen"), str) else []
-    rows.append(_look(f"Update {last['update']:,}", last["text"], _mass(last), "latest"))
-    rows.append(_look("A person", str(last.get("reference", "")), "", "person"))
-    earlier = "".join(_look(when, said, _mass(look), None) for when, said, look in reversed(told[:-1]))
-    title = f"Its {len(told) - 1} earlier texts" if len(told) > 2 else "Its earlier text"
+    rows = [_sample("Frozen model", str(last["frozen"]), "", "frozen")] if isinstance(last.get("frozen"), str) else []
+    rows.append(_sample(f"Update {last['update']:,}", last["text"], _mass(last), "latest"))
+    rows.append(_sample("A person", str(last.get("reference", "")), "", "person"))
+    earlier = "".join(_sample(when, generated, _mass(sample), None) for when, generated, sample in reversed(stretches[:-1]))
+    title = f"Its {len(stretches) - 1} earlier texts" if len(stretches) > 2 else "Its earlier text"
     more = tag("details", tag("summary", title) + tag("ol", earlier)) if earlier else ""
-    return tag("section", heading + source + tag("ol", "".join(rows)) + more, cls="pl-panel pl-watch")
+    body = heading + source + tag("ol", "".join(rows)) + (_timeline(stretches) if earlier else "") + more
+    return tag("section", body, cls="pl-panel pl-watch")
 
 
-def context(said: str) -> str:
+def _timeline(stretches: Sequence[tuple[str, str, dict[str, Any]]]) -> str:
+    """A slider over the texts so far, and a button that plays them; app/train/train.js moves them into the latest row."""
+    frames = [[f"Update {when}", detokenise(generated) or "(nothing)", _mass(sample)] for when, generated, sample in stretches]
+    last = str(len(frames) - 1)
+    replay = tag(
+        "button", "Replay", type="button", data_replay="", cls="pl-btn", title="Play the texts from the first to the last"
+    )
+    slider = tag("input", "", type="range", min="0", max=last, value=last, step="1", aria_label="Which of its texts is shown")
+    return tag("div", replay + slider, cls="pl-timeline", data_frames=json.dumps(frames, ensure_ascii=False))
+
+
+def context_view(said: str) -> str:
     """The text of an in-context run."""
     lead = tag("p", "What the frozen model reads before every input.", cls="lead")
     heading = tag("header", tag("h3", "Its text") + lead)
     return tag("section", heading + tag("pre", text(said), tabindex="0"), cls="pl-panel pl-context")
 
 
-def _stretches(looks: Sequence[dict[str, Any]]) -> list[tuple[str, str, dict[str, Any]]]:
-    """Looks with the same text one after the other as one: when, text, the last look of them."""
-    found: list[list[dict[str, Any]]] = []
-    for look in looks:
-        if found and found[-1][0]["text"] == look["text"]:
-            found[-1].append(look)
+def _stretches(samples: Sequence[dict[str, Any]]) -> list[tuple[str, str, dict[str, Any]]]:
+    """Consecutive samples with the same text as one: (updates, text, the last sample of them)."""
+    stretches: list[list[dict[str, Any]]] = []
+    for sample in samples:
+        if stretches and stretches[-1][0]["text"] == sample["text"]:
+            stretches[-1].append(sample)
         else:
-            found.append([look])
-    return [(_when(some[0]["update"], some[-1]["update"]), some[0]["text"], some[-1]) for some in found]
+            stretches.append([sample])
+    return [(_when(some[0]["update"], some[-1]["update"]), some[0]["text"], some[-1]) for some in stretches]
 
 
 def _when(first: int, last: int) -> str:
     return f"{first:,} to {last:,}" if last > first else f"{first:,}"
 
 
-def _mass(look: dict[str, Any]) -> str:
-    mass = look.get("mass")
+def _mass(sample: dict[str, Any]) -> str:
+    mass = sample.get("mass")
     if not isinstance(mass, list) or not mass:
         return ""
     return f"{100 * sum(mass) / len(mass):.0f} % of the attention on the prefix"
 
 
-def _look(when: str, said: str, note: str, kind: str | None) -> str:
-    told = tag("span", text(detokenise(said) or "(nothing)"), cls="told")
+def _sample(when: str, generated: str, note: str, kind: str | None) -> str:
+    told = tag("span", text(detokenise(generated) or "(nothing)"), cls="told")
     small = tag("small", note, title="Mean of all layers and heads, while the text was written") if note else ""
     return tag("li", tag("b", when) + tag("div", told + small), cls=kind)
 
@@ -246,7 +300,7 @@ def _look(when: str, said: str, note: str, kind: str | None) -> str:
 # ---- all runs
 
 
-def listing(rows: Sequence[tuple[str, str, RunStatus, Run | None]], chosen: str, more: int) -> str:
+def run_list(rows: Sequence[tuple[str, str, RunStatus, Run | None]], chosen: str, more: int) -> str:
     """Runs, trainings and what waits: id, state, standing and, where it is whole, the run."""
     if not rows:
         return tag("p", "No runs yet.", cls="meta")
@@ -259,7 +313,9 @@ def listing(rows: Sequence[tuple[str, str, RunStatus, Run | None]], chosen: str,
 def _listed(run_id: str, state: str, stands: RunStatus, run: Run | None, chosen: bool) -> str:
     name = tag("button", text(run_id), type="button", data_do="open", data_run=run_id, cls="pl-open", title="Show this run")
     method = run.method if run else str(stands.config.get("method", ""))
-    progress = f" {100 * stands.fraction:.0f} %" if state in ("running", "interrupted") else ""
+    progress = (
+        f" {100 * stands.fraction:.0f} %" if state in ("running", "interrupted", "cancelled") and _has_bar(state, stands) else ""
+    )
     kept = size(run.bytes) if run else ""
     loss = f"{run.valid_loss:.2f}" if run and run.valid_loss is not None else ""
     when = ("bundled" if run.bundled else run.created[:16].replace("T", " ")) if run else ""
@@ -268,12 +324,12 @@ def _listed(run_id: str, state: str, stands: RunStatus, run: Run | None, chosen:
     return tag("tr", "".join(tag("td", cell) for cell in cells), aria_selected="true" if chosen else None)
 
 
-def bin_(found: Sequence[Deleted]) -> str:
+def trash_view(found: Sequence[Deleted]) -> str:
     """What was deleted and can be brought back."""
     if not found:
         return ""
     rows = [
-        tag("li", tag("span", text(one.id)) + tag("small", _ago(one.when)) + _button("Bring back", "restore", one.id))
+        tag("li", tag("span", text(one.id)) + tag("small", _ago(one.when)) + _button("Restore", "restore", one.id))
         for one in found[:5]
     ]
     empty = tag("button", "Empty the trash", type="button", data_do="empty", data_sure="Delete for good", cls="pl-btn pl-act")
@@ -282,4 +338,4 @@ def bin_(found: Sequence[Deleted]) -> str:
 
 
 def _ago(when: float) -> str:
-    return f"deleted {took(max(0.0, time.time() - when))} ago"
+    return f"deleted {duration(max(0.0, time.time() - when))} ago"

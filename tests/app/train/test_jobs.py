@@ -1,9 +1,11 @@
 """Trainings in processes of their own: they outlive the app, wait in line, and are found again."""
 
+import json
 import os
 import signal
 import time
 
+import psutil
 import pytest
 
 from app.train.jobs import Jobs
@@ -94,3 +96,17 @@ def test_a_process_id_of_another_time_is_not_taken_for_ours(jobs, tmp_path):
     for name, content in {"a.json": "{", "b.json": '{"run": "../b", "words": [], "asked": 1}', "c.json": "[1]"}.items():
         (jobs.folder / name).write_text(content)
     assert jobs.jobs() == []
+
+
+def test_a_process_that_has_written_its_run_is_finishing_and_one_that_resumes_is_loading(jobs, tmp_path):
+    folder, now = jobs.store.folder / "run", time.time()
+    folder.mkdir(parents=True)
+    (folder / "run.json").write_text('{"status": "done", "updates": 9}')
+    jobs.folder.mkdir()
+    me = psutil.Process(os.getpid()).create_time()
+    job = {"run": "run", "words": [], "asked": now, "pid": os.getpid(), "born": me}
+    (jobs.folder / "run.json").write_text(json.dumps(job))
+    assert jobs.state("run") == "finishing"
+    os.utime(folder / "run.json", (me - 60, me - 60))
+    assert jobs.state("run") == "loading"
+    (jobs.folder / "run.json").unlink()  # else the fixture ends this process

@@ -6,8 +6,19 @@ from dataclasses import replace
 import pytest
 
 from app.cli.main import main, parser
-from app.train.components import wish
-from app.train.request import OWN, SHOWN, Data, Wish, free_name, guessed, kept, planned, reads_apart
+from app.train.components import train_request
+from app.train.request import (
+    PRESET_LABELS,
+    SETTING_LABELS,
+    TrainRequest,
+    UploadedData,
+    command,
+    estimate_request,
+    free_name,
+    guess_columns,
+    is_encoder_decoder,
+    store_upload,
+)
 from core.config.methods import METHODS
 from core.config.presets import PRESETS
 from core.data.source import DataSource
@@ -22,86 +33,102 @@ from tests.support.tiny_models import ARTICLES, EXAMPLES
 def own(tmp_path):
     lines = "".join(f'"{one.source}","{one.targets[0]}"\n' for one in EXAMPLES)
     (tmp_path / "own.csv").write_text("table,text\n" + lines + "no table at all,Bad.\n")
-    return Data(str(tmp_path / "own.csv"), ("table",), ("text",), "table", "pubs")
+    return UploadedData(str(tmp_path / "own.csv"), ("table",), ("text",), "table", "pubs")
 
 
 def test_every_preset_is_a_command_line_that_is_understood():
-    assert set(SHOWN) - {"own"} <= set(PRESETS)
-    for kind in SHOWN:
-        wish = Wish("mine", kind, own={"length": 7, "rate": 0.02} if kind == "own" else {})
-        args = parser().parse_args(wish.words())
-        assert (args.run, args.preset) == ("mine", wish.base)
-        for name, value in wish.changes().items():
+    assert set(PRESET_LABELS) - {"own"} <= set(PRESETS)
+    for kind in PRESET_LABELS:
+        request = TrainRequest("mine", kind, own={"length": 7, "rate": 0.02} if kind == "own" else {})
+        args = parser().parse_args(request.to_argv())
+        assert (args.run, args.preset) == ("mine", request.base)
+        for name, value in request.changes().items():
             assert getattr(args, name) == value
-    assert Wish("mine", "demo").words() == ["train", "--run", "mine", "--preset", "demo"]
+    assert TrainRequest("mine", "demo").to_argv() == ["train", "--run", "mine", "--preset", "demo"]
 
 
 def test_a_bad_setting_or_name_is_told_before_anything_starts():
     with pytest.raises(BadConfig, match="length"):
-        Wish("mine", "own", own={"length": 0}).config()
+        TrainRequest("mine", "own", own={"length": 0}).config()
     with pytest.raises(BadInput, match="not a run id"):
-        Wish("../mine").words()
+        TrainRequest("../mine").to_argv()
     with pytest.raises(BadInput, match="which columns"):
-        Wish("mine", data=Data("file.csv")).examples()
+        TrainRequest("mine", data=UploadedData("file.csv")).examples()
 
 
 def test_the_plan_counts_what_will_be_trained(context, house):
-    wish = Wish("mine", "own", backbone=house.backbone, own={"length": 3, "mlp": 8, "updates": 5})
-    examples, valid, _ = wish.examples()
-    took, backbone = planned(context, wish, examples, valid)
-    counted = parameter_counts(backbone, wish.config())
+    request = TrainRequest("mine", "own", backbone=house.backbone, own={"length": 3, "mlp": 8, "updates": 5})
+    examples, valid, _ = request.examples()
+    took, backbone = estimate_request(context, request, examples, valid)
+    counted = parameter_counts(backbone, request.config())
     assert (took.trained, took.stored, took.updates) == (counted.trained, counted.stored, 5)
     assert took.stored == 2 * 2 * 4 * 3 * 8 and took.bytes > 4 * took.stored and took.seconds > 0
 
 
 def test_a_model_that_reads_and_writes_apart_is_trained_on_articles(context, house, tmp_path, monkeypatch):
-    assert reads_apart(context, house.bart) and not reads_apart(context, house.backbone) and not reads_apart(context, "hub-name")
+    assert (
+        is_encoder_decoder(context, house.bart)
+        and not is_encoder_decoder(context, house.backbone)
+        and not is_encoder_decoder(context, "hub-name")
+    )
     monkeypatch.setenv("PREFIX_LAB_HOME", str(tmp_path / "home"))
     store = Store(tmp_path / "home" / "runs")
     given = {"length": 2, "updates": 2, "batch": 2}
-    bundled = Wish("bundled", "own", backbone=house.bart, data=Data(form="article"), own=given)
+    bundled = TrainRequest("bundled", "own", backbone=house.bart, data=UploadedData(form="article"), own=given)
     examples, valid, _ = bundled.examples()
     assert len(examples) == 9 and valid == 3 and {one.group for one in examples} == {"news", "science", "local"}
-    assert planned(context, bundled, examples, valid)[0].stored == (3 + 2 + 2) * 2 * 4 * 2 * 8
-    args = parser().parse_args(bundled.words())
+    assert estimate_request(context, bundled, examples, valid)[0].stored == (3 + 2 + 2) * 2 * 4 * 2 * 8
+    args = parser().parse_args(bundled.to_argv())
     assert (args.task, args.data, args.backbone) == ("summarization", None, house.bart)
     source = DataSource(set="summarization")
     assert [len(rows) for rows in source.load_train_valid([])] == [9, 3] and source.task_form == "article"
 
     rows = [json.dumps({"document": one.source, "summary": one.targets[0], "id": 1}) for one in ARTICLES]
     (tmp_path / "own.jsonl").write_text("\n".join([*rows, '{"document": "word", "summary": "No article."}']) + "\n")
-    source, target, form = guessed(["id", "document", "summary"])
-    own = Wish(
-        "own", "low", backbone=house.bart, data=Data(str(tmp_path / "own.jsonl"), tuple(source), tuple(target), form, "own")
+    source, target, form = guess_columns(["id", "document", "summary"])
+    own = TrainRequest(
+        "own",
+        "low",
+        backbone=house.bart,
+        data=UploadedData(str(tmp_path / "own.jsonl"), tuple(source), tuple(target), form, "own"),
     )
     examples, _, bad = own.examples()
     assert (source, target, form, len(examples), len(bad)) == (["document"], ["summary"], "article", 6, 1)
     few = ["--updates", "1", "--warmup", "0", "--watch", "0", "--device", "cpu"]
-    assert main([*own.words(kept(store, own)), *few]) == 0
+    assert main([*own.to_argv(store_upload(store, own)), *few]) == 0
     run = store.get("own")
     assert (run.task.name, run.rows) == ("summarization", 5) and "summarize" in run.config["init_words"]
     with pytest.raises(BadInput, match="mini-bart at the head of the page"):
-        planned(context, replace(own, backbone=house.backbone), examples, 0)
+        estimate_request(context, replace(own, backbone=house.backbone), examples, 0)
 
 
 def test_each_method_asks_for_its_own_settings_and_in_context_for_no_training(context, house):
     assert set(METHODS) == set(METHOD_CLASSES)
-    asked = [house.backbone, False, "own", "in_context", "told", None, "bundled", "", [], [], "table"]
-    told = wish(*asked, *({"instruction": "Tell it.", "shots": 2.0, "rate": 9.0, "length": 0}.get(name) for name in OWN))
+    values = dict.fromkeys(SETTING_LABELS) | {"instruction": "Tell it.", "shots": 2.0, "rate": 9.0, "length": 0}
+    values |= {"preset": "own", "method": "in_context", "name": "told", "rows": None, "where": "bundled"}
+    told = train_request(values, house.backbone, False)
     assert told.changes() == {"instruction": "Tell it.", "shots": 2}
-    took, _ = planned(context, told, *told.examples()[:2])
+    took, _ = estimate_request(context, told, *told.examples()[:2])
     assert (took.trained, took.stored, took.updates) == (0, 0, 0) and took.seconds > 0
 
 
 def test_rows_of_ones_own_are_kept_and_train_from_the_shown_command(own, house, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("PREFIX_LAB_HOME", str(tmp_path / "home"))
     store = Store(tmp_path / "home" / "runs")
-    wish = Wish("mine", "own", backbone=house.backbone, data=own, own={"length": 2, "updates": 2, "batch": 2})
-    examples, _, bad = wish.examples()
+    request = TrainRequest("mine", "own", backbone=house.backbone, data=own, own={"length": 2, "updates": 2, "batch": 2})
+    examples, _, bad = request.examples()
     assert len(examples) == len(EXAMPLES) and len(bad) == 1 and "line 12" in bad[0]
     store.folder.mkdir(parents=True)
-    assert main([*wish.words(kept(store, wish)), "--device", "cpu"]) == 0
+    assert main([*request.to_argv(store_upload(store, request)), "--device", "cpu"]) == 0
     run = store.get("mine")
     assert (run.task.name, run.updates, run.rows) == ("pubs", 2, 9) and run.valid_loss is not None
     assert [found.id for found in store.runs()] == ["mine"]
     assert free_name(store, {"mine-1"}, "mine") == "mine-2"
+
+
+def test_the_shown_command_names_the_users_own_columns_and_file(own, house):
+    request = TrainRequest("mine", backbone=house.backbone, data=replace(own, source=("name", "my city"), target=("text",)))
+    line = command(request.to_argv())
+    assert "--data own.csv --source name --source 'my city' --target text" in line
+    args = parser().parse_args(request.to_argv())
+    assert (args.source, args.target, args.set) == (["name", "my city"], ["text"], "columns")
