@@ -129,7 +129,7 @@ def _delete(run_id: str, state: str, run: Run | None) -> str:
     """At the foot of the card, never where a press meant for Stop could meet it."""
     if state in ("", "running", "loading", "queued", "finishing") or (run is not None and run.bundled):
         return ""
-    return tag("footer", _button("Delete", "delete", run_id, "To the trash; it can be restored"), cls="pl-run-foot")
+    return tag("div", _button("Delete", "delete", run_id, "To the trash; it can be restored"), cls="pl-run-foot")
 
 
 def deleted(run_id: str) -> str:
