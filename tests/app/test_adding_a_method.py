@@ -14,7 +14,7 @@ from app.compare import run_picker
 from app.main import build
 from app.shared.context import AppContext
 from app.shared.method_labels import mark
-from app.train.request import fields_of
+from app.train.request import settings_of
 from core.config.methods import METHODS, MethodInfo
 from core.config.train import TrainConfig
 from core.methods.parameter_counts import parameter_counts
@@ -92,4 +92,4 @@ def test_a_new_method_is_in_the_help_and_on_the_train_page(scale, folder, capsys
     page = build(AppContext(str(folder), "cpu", store()))
     (dropdown,) = [block for block in page.blocks.values() if getattr(block, "elem_id", "") == "pl-train-method"]
     assert isinstance(dropdown, gr.Dropdown) and ("Scaling", "scale") in dropdown.choices
-    assert fields_of("scale") == ("rate", "updates", "batch", "warmup", "seed")
+    assert settings_of("scale") == ("rate", "updates", "batch", "warmup", "seed")
