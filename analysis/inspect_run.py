@@ -40,10 +40,15 @@ class RunInspection:
         return iter_ablations(self.model, self.backbone, self.request, self.generation.ids)
 
 
-def inspect_run(run: str, source: str, decode: DecodeConfig | None = None, device: str = "auto") -> RunInspection:
-    """Load a run with its backbone, generate a text, and record the attention while the model re-reads it."""
+def inspect_run(
+    run: str, source: str, decode: DecodeConfig | None = None, device: str = "auto", backbone_name: str = ""
+) -> RunInspection:
+    """Load a run with its backbone, generate a text, and record the attention while the model re-reads it.
+
+    `backbone_name`: a folder or hub name to load in place of the backbone that the run remembers.
+    """
     stored = store().get(run)
-    backbone = load_backbone(stored.backbone, device)
+    backbone = load_backbone(backbone_name or stored.backbone_source, device)
     loaded: LoadedRun = load_run(stored, backbone)
     request = make_request(backbone, loaded.task, source, loaded.prefix)
     generation = generate(loaded.model, backbone, [request], decode or default_decoding(loaded.task.form))[0]

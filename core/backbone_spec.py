@@ -27,6 +27,7 @@ class BackboneSpec:
     sites: tuple[str, ...] = ("decoder",)
     where: str = ""  # what `load_backbone` finds it by again
     encoder_layers: int = 0
+    revision: str = ""  # the commit of a hub model
 
     @property
     def is_encoder_decoder(self) -> bool:

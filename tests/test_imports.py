@@ -55,3 +55,55 @@ def test_relative_imports_stay_in_their_package():
 
 def test_launch_needs_the_standard_library_only():
     assert imports(ROOT / "launch.py").keys() - set(sys.stdlib_module_names) == {"app"}
+
+
+# core from its base to its top: a package may import what stands in a row above its own, never one in its own row or below.
+LAYERS = [
+    ["errors", "paths"],
+    ["config", "text", "backbone_spec"],
+    ["task"],
+    ["prefix"],
+    ["models", "runs"],
+    ["data", "methods", "generation"],
+    ["serving", "training"],
+    ["exchange", "pretraining"],
+]
+
+
+def modules() -> dict[str, set[str]]:
+    """Every module of the three packages, and the modules that it imports: TYPE_CHECKING and inside functions included."""
+    files = {
+        ".".join(file.relative_to(ROOT).with_suffix("").parts): file for name in FORBIDDEN for file in (ROOT / name).rglob("*.py")
+    }
+    graph = {}
+    for name, file in files.items():
+        nodes = [node for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))) if isinstance(node, ast.ImportFrom)]
+        named = {f"{node.module}.{alias.name}" for node in nodes for alias in node.names} | {str(node.module) for node in nodes}
+        graph[name] = (named & files.keys()) - {name}
+    return graph
+
+
+def test_core_is_built_in_layers():
+    level = {part: number for number, row in enumerate(LAYERS) for part in row}
+    wrong = [
+        f"{name} imports {other}"
+        for name, others in modules().items()
+        for other in others
+        if name.startswith("core.") and other.startswith("core.") and name.split(".")[1] != other.split(".")[1]
+        if "__init__" not in name and level[other.split(".")[1]] >= level[name.split(".")[1]]
+    ]
+    assert wrong == []
+
+
+def test_no_module_imports_itself_through_others():
+    graph, done = modules(), set()
+
+    def walk(name: str, way: tuple[str, ...]) -> None:
+        assert name not in way, " -> ".join([*way[way.index(name) :], name])
+        if name not in done:
+            for other in sorted(graph[name]):
+                walk(other, (*way, name))
+            done.add(name)
+
+    for name in graph:
+        walk(name, ())

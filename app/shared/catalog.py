@@ -45,8 +45,8 @@ class RunCatalog:
 
     def trained_on(self, name: str, runs: Sequence[Run] | None = None) -> list[Run]:
         """The runs (of the store) that can be shown and say that they were trained on a backbone, which need not be loaded."""
-        called = Path(name).name if Path(name).is_dir() else name
-        return [run for run in (self.store.runs() if runs is None else runs) if run.backbone == called and run.status in USABLE]
+        runs = self.store.runs() if runs is None else runs
+        return [run for run in runs if is_trained_on(run, name) and run.status in USABLE]
 
     def tasks_elsewhere(self, name: str) -> dict[str, str]:
         """Tasks that a backbone cannot be shown with, and one that can: loaded, the page's first, or bundled.
@@ -84,6 +84,13 @@ def for_task(listed: Sequence[RunChoice], task: str) -> list[RunChoice]:
         other = task and not choice.reason and choice.run.task.name != task
         told.append(RunChoice(choice.run, f"its task is {choice.run.task.name}") if other else choice)
     return sorted(told, key=lambda choice: bool(choice.reason))
+
+
+def is_trained_on(run: Run, name: str) -> bool:
+    """Whether a run names a backbone as its own; of two folders with one last name the whole path decides, where it is known."""
+    if not Path(name).is_dir():
+        return run.backbone == name
+    return run.backbone_path == str(Path(name).resolve()) if run.backbone_path else run.backbone == Path(name).name
 
 
 def mismatch(run: Run, backbone: Backbone) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 from analysis.figures.training import learning_rate_curve, loss_curves, mass_over_training
 from app.shared import examples, plot_widget
+from app.shared.catalog import is_trained_on
 from app.shared.context import AppContext
 from app.shared.events import Update
 from app.shared.urlstate import write
@@ -123,7 +124,7 @@ class RunProgressView:
 
     def _backbone(self, run: Run) -> str:
         """What the page calls the run's backbone; empty for its default."""
-        names = [name for _, name in self.context.catalog.backbone_names() if Path(name).name == run.backbone]
+        names = [name for _, name in self.context.catalog.backbone_names() if is_trained_on(run, name)]
         return "" if not names or names[0] == self.context.models.default else names[0]
 
     def _example(self, looked: list[dict[str, Any]]) -> str:

@@ -5,6 +5,7 @@ import os
 import re
 import socket
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -41,14 +42,16 @@ def bundled() -> list[str]:
 def load_backbone(name: str = DEFAULT, device: str = "auto") -> Backbone:
     """Load a model, frozen and in evaluation mode.
 
-    `name`: a bundled model, a folder in the transformers form, or a hub name (fetched where there is a
-    network, unless it is cached already). Raises BackboneNotFound with what was tried, NotSupported for a
+    `name`: a bundled model, a folder in the transformers form, or a hub name, also as name@revision (fetched where there
+    is a network, unless it is cached already). Raises BackboneNotFound with what was tried, NotSupported for a
     family that does not fit.
     """
     where, origin = _locate(name)
     target = pick_device(device)
+    revision = ""
     if origin == "hub":
         where = _fetch(name)
+        name, revision = name.partition("@")[0], Path(where).name
     config = _open(name, lambda: AutoConfig.from_pretrained(where, trust_remote_code=False))
     architecture = architecture_for(config, name)
     tokenizer = _open(name, lambda: AutoTokenizer.from_pretrained(where, trust_remote_code=False))
@@ -60,7 +63,7 @@ def load_backbone(name: str = DEFAULT, device: str = "auto") -> Backbone:
     shown = Path(name).resolve().name if origin == "folder" else name
     again = str(Path(name).resolve()) if origin == "folder" else name
     try:
-        backbone = freeze(shown, origin, again, model, tokenizer, target)
+        backbone = freeze(shown, origin, again, model, tokenizer, target, revision)
         if origin != "bundled":  # tests hold those
             check_model(backbone)
     except PrefixLabError:
@@ -114,7 +117,7 @@ def _first(keys: Iterable[str]) -> str:
     return ", ".join(names[:SHOWN]) + more
 
 
-def freeze(name: str, origin: str, where: str, model: Any, tokenizer: Any, device: torch.device) -> Backbone:
+def freeze(name: str, origin: str, where: str, model: Any, tokenizer: Any, device: torch.device, revision: str = "") -> Backbone:
     """A model that was made with our attention as a backbone: on the device, frozen, without dropout, in evaluation mode."""
     model = model.to(device).eval().requires_grad_(False)
     no_dropout(model)
@@ -122,6 +125,7 @@ def freeze(name: str, origin: str, where: str, model: Any, tokenizer: Any, devic
     model.generation_config = GenerationConfig(eos_token_id=getattr(own, "eos_token_id", None))
     install_prefix_attention(model)
     spec = architecture_for(model.config, name).spec(model, name, origin, where, fingerprint(model))
+    spec = replace(spec, revision=revision)
     check_layers(spec, model)
     return Backbone(spec, model, tokenizer, device)
 
@@ -160,8 +164,9 @@ def fetch(name: str) -> None:
 def _fetch(name: str) -> str:
     """The folder of a hub model: the cache's where it is whole, else downloaded (weights as safetensors, never pickles)."""
     wanted = ["*.json", "*.safetensors", "*.txt", "*.model"]
+    hub_name, _, revision = name.partition("@")
     try:
-        folder = snapshot_download(name, allow_patterns=wanted, local_files_only=True)
+        folder = snapshot_download(hub_name, revision=revision or None, allow_patterns=wanted, local_files_only=True)
         if list(Path(folder).glob("*.safetensors")):
             return folder
     except (OSError, ValueError):
@@ -172,7 +177,7 @@ def _fetch(name: str) -> str:
     if not _hub_answers():
         raise BackboneNotFound(f"{tried} (no connection to it). {advice}")
     try:
-        return snapshot_download(name, allow_patterns=wanted)
+        return snapshot_download(hub_name, revision=revision or None, allow_patterns=wanted)
     except (OSError, ValueError, RuntimeError) as error:
         raise BackboneNotFound(f"{tried} ({str(error).strip().splitlines()[0]}). {advice}") from error
 

@@ -18,7 +18,8 @@ Scores = dict[str, Any]  # metric -> value, n, signature …
 class Run:
     """A run. `trained` and `stored` count parameters, `bytes` is the size of weights.safetensors, `seconds` those of training.
 
-    `status`: "done", "cancelled" or "failed"; `scores[split][metric]`: see `add_scores`.
+    `status`: "done", "cancelled" or "failed"; `scores[split][metric]`: see `add_scores`. `backbone_path`:
+    a folder's whole path or a hub name, whose commit is `backbone_revision`; both empty in runs of older versions.
     """
 
     id: str
@@ -44,6 +45,8 @@ class Run:
     versions: dict[str, str] = field(default_factory=dict)
     scores: dict[str, Scores] = field(default_factory=dict)
     notes: str = ""
+    backbone_path: str = ""
+    backbone_revision: str = ""
 
     @classmethod
     def new(cls, folder: Path, spec: BackboneSpec, method: str, task: Task, config: dict[str, Any], **values: Any) -> Self:
@@ -63,6 +66,7 @@ class Run:
             "versions": {name: version(name) for name in ("torch", "transformers")},
         }
         of_model = {"backbone": spec.name, "fingerprint": spec.fingerprint}
+        of_model |= {"backbone_path": spec.where, "backbone_revision": spec.revision}
         return cls(**defaults | of_model | {"folder": folder, "method": method, "task": task, "config": config} | values)
 
     @property
@@ -74,6 +78,12 @@ class Run:
     def weights(self) -> Path:
         """The file of trained tensors."""
         return self.files.weights
+
+    @property
+    def backbone_source(self) -> str:
+        """What `load_backbone` finds the run's backbone by: whole path, or hub name with its revision."""
+        revision = f"@{self.backbone_revision}" if self.backbone_revision else ""
+        return (self.backbone_path or self.backbone) + revision
 
     def to_json(self) -> dict[str, Any]:
         """The content of run.json."""

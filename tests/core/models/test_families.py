@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from analysis.benchmark.families import save_tiny, try_family
+from app.shared.catalog import is_trained_on
 from core.config.train import TrainConfig
 from core.errors import BackboneNotFound, NotSupported
 from core.generation.types import make_request
@@ -19,7 +20,10 @@ from core.models.architectures import input_embeddings, unembed
 from core.models.inputs import encode_answer, encode_input, task_for_backbone
 from core.models.loading import load_backbone
 from core.prefix.attention import attach
+from core.runs.run import Run
+from core.runs.store import Store
 from core.task import Task
+from tests.support.tiny_models import make_run, make_tiny_backbone
 
 IDS = torch.tensor([[5, 9, 2, 7, 30, 11, 4, 8]])
 
@@ -169,3 +173,30 @@ def test_copies_of_a_folder_load_alike(tmp_path):
     folder = make_llama(tmp_path / "llama")
     copied = shutil.copytree(folder, tmp_path / "copy")
     assert load_backbone(str(folder), "cpu").spec.fingerprint == load_backbone(str(copied), "cpu").spec.fingerprint
+
+
+def test_a_run_remembers_where_its_backbone_lies(tmp_path):
+    one, other = (make_tiny_backbone(tmp_path / place / "tiny", seed) for seed, place in enumerate("ab"))
+    runs = [make_run(folder, tmp_path / "runs", folder.parent.name) for folder in (one, other)]
+    assert [run.backbone for run in runs] == ["tiny", "tiny"]
+    stored = Store(tmp_path / "runs").get("b")
+    assert stored.backbone_source == str(other.resolve())
+    assert load_backbone(stored.backbone_source, "cpu").spec.fingerprint == stored.fingerprint != runs[0].fingerprint
+    assert [is_trained_on(run, str(other)) for run in runs] == [False, True]
+
+
+def test_a_run_on_a_hub_model_remembers_the_revision(tmp_path, monkeypatch):
+    old, new = "a" * 40, "b" * 40
+    for revision, seed in ((old, 0), (new, 1)):
+        make_tiny_backbone(tmp_path / "models--somebody--tiny" / "snapshots" / revision, seed)
+    refs = tmp_path / "models--somebody--tiny" / "refs"
+    refs.mkdir()
+    (refs / "main").write_text(old)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
+    first = load_backbone("somebody/tiny", "cpu").spec
+    run = Run.new(tmp_path / "run", first, "prefix", Task(), {})
+    assert (run.backbone, run.backbone_source) == ("somebody/tiny", f"somebody/tiny@{old}")
+    (refs / "main").write_text(new)
+    assert load_backbone(run.backbone_source, "cpu").spec.fingerprint == first.fingerprint
+    assert load_backbone("somebody/tiny", "cpu").spec.fingerprint != first.fingerprint
