@@ -24,6 +24,8 @@ from tests.hostile.given import DATA, SETTINGS, TABLES
 from tests.hostile.place import Place
 from tests.support.tiny_models import EXAMPLES, make_run, make_tiny_backbone, make_tiny_bart, make_tiny_llama
 
+pytestmark = pytest.mark.slow
+
 CASES = TABLES + SETTINGS + DATA + MODELS + STORE + FOREIGN + ARCHIVES + ARTICLES
 # A sentence says what to do: one of these begins the advice.
 ADVICE = re.compile(

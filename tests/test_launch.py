@@ -81,6 +81,7 @@ def launch(checkout):
     return module
 
 
+@pytest.mark.slow
 def test_first_use_from_failure_to_upgrade(checkout):
     """One .venv through its whole life; in one test because making one takes seconds."""
     failed = checkout.run()
@@ -120,6 +121,7 @@ def test_first_use_from_failure_to_upgrade(checkout):
     assert report(checkout.run())["thing"] == "1.1"  # a failed update does not cost the environment that works
 
 
+@pytest.mark.slow
 def test_a_bundle_sets_up_a_machine_without_a_network(checkout, tmp_path):
     make_wheel(checkout.wheels, "1.0")
     made = checkout.run("bundle", str(tmp_path / "a stick"))
@@ -257,6 +259,7 @@ def test_help_needs_no_set_up(checkout):
     assert not (checkout.folder / ".venv").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "verb", ["train", "generate", "evaluate", "methods", "runs", "many", "bench", "import", "export", "pretrain"]
 )

@@ -55,6 +55,7 @@ def test_the_default_decoding_is_the_papers():
     assert (decode.mode, decode.beams, decode.min_new, decode.length_penalty, decode.no_repeat) == ("beam", 5, 5, 1.0, 0)
 
 
+@pytest.mark.slow
 def test_a_person_reads_a_table_told_without_a_phrase_twice():
     small = load_backbone("mini-gpt2", "cpu")
     request = Request(small.encode("name : The Eagle | near : The Mill\n"))
@@ -67,6 +68,7 @@ def test_a_person_reads_a_table_told_without_a_phrase_twice():
     assert said_again(DecodeConfig()) > 0 == said_again(default_decoding("table")) == said_again(default_decoding("webnlg"))
 
 
+@pytest.mark.slow
 def test_beams_for_a_person_do_not_end_early():
     small = load_backbone("mini-gpt2", "cpu")
     run = load_run(store().get("e2e-prefix"), small)

@@ -99,6 +99,7 @@ def test_too_few_points_are_no_map(tmp_path):
             make(cloud)
 
 
+@pytest.mark.slow
 def test_umap_is_made_once_for_the_same_points_and_parameters(tmp_path, monkeypatch):
     """The one test that runs umap-learn, which is slow, in its process."""
     assert umap(build_cloud(small(), [PlacedRun("one", some())]), cache=TensorCache(tmp_path), cancel=lambda: True) is None

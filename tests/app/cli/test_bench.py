@@ -18,6 +18,8 @@ from analysis.benchmark.scoring import synthetic_test_set
 from app.cli.main import main
 from tests.support.tiny_models import make_tiny_backbone, make_tiny_bart
 
+pytestmark = pytest.mark.slow
+
 RATIOS = ["training", "peft", "decoding", "batch", "lengths"]
 QUICK = ["--device", "cpu", "--repeats", "1", "--tokens", "3", "--batch", "2"]
 

@@ -15,6 +15,8 @@ from core.runs.status import read_status, read_training_log
 from core.runs.store import Store
 from tests.support.tiny_models import make_tiny_backbone
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def jobs(tmp_path):
