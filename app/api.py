@@ -5,13 +5,13 @@ from typing import Any
 
 import gradio as gr
 
-from app.compare.comparison import Ask
+from app.compare.comparison import CompareRequest
 from app.compare.comparison import compare as stream_comparison
 from app.shared.context import AppContext
+from app.shared.events import sentence_of
 from app.shared.model_pool import MODEL, PAGES
 from core.config.decoding_defaults import default_decoding
 from core.data.registry import parse_input
-from core.errors import PrefixLabError
 from core.text.detokenize import detokenise
 
 
@@ -27,8 +27,8 @@ def publish(context: AppContext) -> None:
         seed: int = 0,
         request: gr.Request | None = None,
     ) -> Iterator[dict[str, Any]]:
-        """Tell a table (any notation; triples or an article for a run on these) with the frozen model, a prefix run and a
-        fine-tuned run.
+        """Generate a text from a table (any notation; triples or an article for a run on these) with the frozen model, a prefix
+        run and a fine-tuned run.
 
         Streams what there is so far.
         """
@@ -36,14 +36,16 @@ def publish(context: AppContext) -> None:
             name, used = backbone or context.models.default, (prefix_run, finetuned_run)
             form = next((run.task.form for run in context.store.runs() if run.id in used), "table")
             source, shown = parse_input(form, table), str.strip if form == "article" else detokenise
-            ask = Ask(source, prefix_run, finetuned_run, name, default_decoding(form).replace(mode=mode, seed=seed), form)
-            for seen in stream_comparison(
-                context, context.models.backbone(name), ask, lambda: False, str(request and request.session_hash)
+            asked = CompareRequest(
+                source, prefix_run, finetuned_run, name, default_decoding(form).replace(mode=mode, seed=seed), form
+            )
+            for comparison in stream_comparison(
+                context, context.models.backbone(name), asked, lambda: False, str(request and request.session_hash)
             ):
-                texts = {kind: shown(column.text) for kind, column in seen.columns.items()}
-                states = {kind: column.note or column.state for kind, column in seen.columns.items()}
-                yield {"phase": seen.phase, "texts": texts, "states": states}
-        except PrefixLabError as error:
-            raise gr.Error(str(error), print_exception=False) from error
+                texts = {kind: shown(column.text) for kind, column in comparison.columns.items()}
+                states = {kind: column.note or column.state for kind, column in comparison.columns.items()}
+                yield {"phase": comparison.phase, "texts": texts, "states": states}
+        except Exception as error:
+            raise gr.Error(sentence_of(error), print_exception=False) from error
 
     gr.api(compare, api_name="compare", concurrency_id=MODEL, concurrency_limit=PAGES)

@@ -31,7 +31,7 @@ def fitting(form: str) -> list[Sample]:
 
 
 def example_of(sample: Sample, task: Task) -> Example:
-    source = sample.text or source_editor.of_rows(task.form, sample.rows).source
+    source = sample.text or source_editor.parse_rows(task.form, sample.rows).source
     return Example(source, sample.references[:1])
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.cli.main import main
-from app.shared.urlstate import Address
+from app.compare.state import CompareState
 from app.shared.urlstate import read as read_address
 from core.config.train import TrainConfig
 from core.errors import PrefixLabError
@@ -118,4 +118,4 @@ MANY = "?" + "&".join(f"x{number}=1" for number in range(99))
 
 @pytest.mark.parametrize("query", [MANY, "?seed=9e9&top_p=nan", "?%ff=%00", "?seed=" + "9" * 9999], ids=str.__len__)
 def test_a_hostile_address_is_left_aside(query):
-    assert read_address(query, Address) == read_address("", Address)
+    assert read_address(query, CompareState) == read_address("", CompareState)

@@ -15,7 +15,8 @@ from app.attention import token_view, view
 from app.attention.components import AttentionPage
 from app.attention.readings import AttentionSource, ReadingCache
 from app.attention.state import SAME, AttentionState
-from app.compare.comparison import KINDS
+from app.compare.comparison import SLOTS
+from app.compare.state import CompareState
 from app.shared import plot_widget, shell, urlstate
 from app.shared.cache import Cache
 from app.shared.context import AppContext
@@ -47,7 +48,7 @@ class AttentionHandlers(TabHandlers):
 
     def restore(self, search: str) -> AttentionState:
         """Read the address when the page is opened; values that cannot be used are named beside the text."""
-        state, runs = urlstate.read(search or "", AttentionState), urlstate.read(search or "", urlstate.Address)
+        state, runs = urlstate.read(search or "", AttentionState), urlstate.read(search or "", CompareState)
         known = {run.id for run in self.context.store.runs()}
         named = {"prefix": runs.prefix, "finetuned": runs.finetuned}
         lost = [name for name, run in named.items() if run and not run.startswith(TEXT_RUN) and run not in known]
@@ -262,7 +263,7 @@ class AttentionHandlers(TabHandlers):
 
 def _first(kinds: list[str]) -> str:
     """The column that is shown unless one is chosen."""
-    return next(kind for kind in ("prefix", "finetuned", *KINDS) if kind in kinds)
+    return next(kind for kind in ("prefix", "finetuned", *SLOTS) if kind in kinds)
 
 
 def _depths(backbone: Backbone) -> dict[str, int]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from analysis.attention.maps import SITE, SITES
-from app.compare.comparison import KINDS
+from app.compare.comparison import SLOTS
 from app.shared.urlstate import State, kept
 from core.prefix.interventions import Intervention, Location
 
@@ -47,7 +47,7 @@ class AttentionState(State):
     from 1: whose tokens can be chosen where not all can.
     """
 
-    column: str = kept("", lambda value: value in KINDS, key="text")
+    column: str = kept("", lambda value: value in SLOTS, key="text")
     beside: str = kept("", lambda value: len(value) <= 2000)
     layer: int = kept(0, lambda value: 0 <= value <= 1000)
     head: int = kept(0, lambda value: 0 <= value <= 1000)

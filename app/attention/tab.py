@@ -57,7 +57,7 @@ def _wire(do: AttentionHandlers, shell: Shell, page: AttentionPage, tab: gr.Tab)
 
     here: dict[str, Any] = {"js": "() => [PrefixLab.tabs.now()]", **latest}
     then_refresh(tab.select(do.enter, shell.search, page.ticket, **here))
-    then_refresh(shell.subject.change(do.enter, shell.search, page.ticket, **here))
+    then_refresh(shell.comparison.change(do.enter, shell.search, page.ticket, **here))
     then_refresh(page.bar.select(do.change, page.state, asked, **latest))
     then_refresh(page.heads.click(do.select_head, page.state, asked, **latest))
     page.address.change(None, page.address, None, js=urlstate.remember(AttentionState))

@@ -21,8 +21,8 @@ from analysis.metrics.coverage import cover
 from analysis.metrics.rouge import rouge
 from app.attention.readings import AttentionSource
 from app.attention.state import ALPHAS, GROUPS, SAME, AttentionState
-from app.compare.columns import chips
-from app.compare.comparison import KINDS, Column
+from app.compare.columns import coverage_chips
+from app.compare.comparison import SLOTS, Column
 from app.compare.panels import bars
 from app.compare.run_picker import text_field
 from app.shared import examples
@@ -124,7 +124,7 @@ def headline(state: AttentionState, vm: AttentionViewModel) -> str:
 
 def controls(state: AttentionState, vm: AttentionViewModel) -> str:
     """Which text, who reads it and where, how mass is weighed; the prefix turned up and down, and knocked out."""
-    columns = [(kind, COLUMN_TITLES[kind]) for kind in KINDS if kind in vm.record.columns]
+    columns = [(kind, COLUMN_TITLES[kind]) for kind in SLOTS if kind in vm.record.columns]
     who = _labelled("Text by", _segment("column", columns, vm.column))
     beside = _labelled("Beside it", _beside(state, vm))
     weigh = _segment("weigh", [("", "Mass"), ("values", "× size of values")], state.weigh)
@@ -330,7 +330,7 @@ def _scores(vm: AttentionViewModel, written: str) -> str:
     sample = examples.matching(fields, vm.record.form)
     score = original_bleu([written], [list(sample.references)]) if sample else None
     bleu = f"BLEU {score.per_example[0]:.1f} (n=1: one sentence, not a system score)" if score else ""
-    return chips(cover(fields, detokenise(written)), fields) + (tag("p", bleu, cls="meta") if bleu else "")
+    return coverage_chips(cover(fields, detokenise(written)), fields) + (tag("p", bleu, cls="meta") if bleu else "")
 
 
 def _rouge(vm: AttentionViewModel, written: str) -> str:

@@ -22,7 +22,7 @@ from analysis.space.vocabulary_kv import SITE
 from app.attention.components import AttentionPage
 from app.attention.handlers import AttentionHandlers
 from app.attention.state import AttentionState
-from app.compare.comparison import Ask, compare, subject
+from app.compare.comparison import CompareRequest, compare, record_of
 from app.shared import examples
 from app.shared.catalog import mismatch
 from app.shared.context import AppContext
@@ -161,9 +161,9 @@ def source_of(backbone: Backbone) -> str:
 def _told(context: AppContext, backbone: Backbone, tokens: int) -> ComparisonRecord:
     """The first example, told by the run and by the frozen model, as Compare leaves it."""
     form = "table" if not backbone.is_encoder_decoder else "article"
-    ask = Ask(source_of(backbone), run_of(backbone), "", context.models.default, DecodeConfig(max_new=tokens), form)
+    ask = CompareRequest(source_of(backbone), run_of(backbone), "", context.models.default, DecodeConfig(max_new=tokens), form)
     *_, last = compare(context, context.models.backbone(context.models.default), ask, lambda: False)
-    return subject(last)
+    return record_of(last)
 
 
 @contextmanager

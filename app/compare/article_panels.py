@@ -1,10 +1,10 @@
 """What the Compare tab shows of an article: how much of it is read, the sentences that summaries lean on, and ROUGE."""
 
 from analysis.metrics.rouge import rouge
-from app.compare.comparison import KINDS, Column, Comparison
+from app.compare.comparison import Column, Comparison
 from app.shared.examples import Sample
 from app.shared.html import tag, text
-from app.shared.method_labels import title
+from app.shared.method_labels import title, titles
 from core.models.backbone import Backbone
 from core.models.inputs import EncodedInput, encode_input
 from core.task import Task
@@ -39,25 +39,29 @@ def _count(read: EncodedInput) -> str:
     return f"{read.tokens:,} tokens, all of them read."
 
 
-def leaning(seen: Comparison) -> str:
+def leaning(comparison: Comparison) -> str:
     """The article by sentences, with the share of attention that each drew in each column; empty where nothing was written."""
-    found = {kind: column.leaning for kind, column in seen.columns.items() if column.leaning}
+    found = {kind: column.leaning for kind, column in comparison.columns.items() if column.leaning}
     if not found:
         return ""
     spans = max((one.spans for one in found.values()), key=len)
     most = {kind: max(one.shares, default=0) or 1 for kind, one in found.items()}
-    rows = [_row("", [title(kind, seen.columns[kind].run) for kind in KINDS], "Sentence", "th")]
+    rows = [_row("", list(titles({kind: column.run for kind, column in comparison.columns.items()}).values()), "Sentence", "th")]
     for place, (start, end) in enumerate(spans):
         cells = []
-        for kind in KINDS:
+        for kind in comparison.columns:
             shares = found[kind].shares if kind in found else ()
             cells.append(_share(kind, shares[place], most[kind]) if place < len(shares) else tag("td", "–"))
-        rows.append(tag("tr", "".join(cells) + tag("td", str(place + 1), cls="no") + tag("td", text(seen.ask.source[start:end]))))
-    virtual = [f"{100 * found[kind].virtual:.0f} %" if kind in found else "–" for kind in KINDS]
+        rows.append(
+            tag(
+                "tr", "".join(cells) + tag("td", str(place + 1), cls="no") + tag("td", text(comparison.request.source[start:end]))
+            )
+        )
+    virtual = [f"{100 * found[kind].virtual:.0f} %" if kind in found else "–" for kind in comparison.columns]
     rows.append(_row("meta", virtual, "went to virtual tokens", "td"))
     table = tag("table", "".join(rows), cls="leaning")
     heading = tag("header", tag("h3", "What each summary leans on") + tag("p", LEAD, cls="lead"))
-    return tag("section", heading + table + _unread(seen, spans), cls="pl-panel leans")
+    return tag("section", heading + table + _unread(comparison, spans), cls="pl-panel leans")
 
 
 def _row(name: str, cells: list[str], last: str, kind: str) -> str:
@@ -70,25 +74,25 @@ def _share(kind: str, share: float, most: float) -> str:
     return tag("td", f"{100 * share:.1f} %", cls=f"share {kind}" + (" most" if share == most else ""), style=shade)
 
 
-def _unread(seen: Comparison, spans: tuple[tuple[int, int], ...]) -> str:
+def _unread(comparison: Comparison, spans: tuple[tuple[int, int], ...]) -> str:
     """What comes after the cut."""
-    rest = seen.ask.source[spans[-1][1] :].strip() if spans else ""
+    rest = comparison.request.source[spans[-1][1] :].strip() if spans else ""
     if not rest:
         return ""
     more = "…" if len(rest) > REST else ""
     return tag("p", tag("i", "cut here, not read", cls="cut") + tag("s", text(rest[:REST]) + more), cls="pl-cut")
 
 
-def references(seen: Comparison, sample: Sample | None) -> str:
+def references(comparison: Comparison, sample: Sample | None) -> str:
     """The reference summary of an example with ROUGE of each text; why there is none otherwise."""
     if sample is None:
         lead = "This article is your own, so there is no reference summary to score against."
         return tag("section", tag("header", tag("h3", "References") + tag("p", lead, cls="lead")), cls="pl-panel references")
     told = tag("ul", "".join(tag("li", text(reference)) for reference in sample.references))
-    cells = "".join(_scores(seen.columns[kind], list(sample.references)) for kind in KINDS)
+    cells = "".join(_scores(comparison.columns[kind], list(sample.references)) for kind in comparison.columns)
     recipe = "R-1, R-2 and R-L: ROUGE F1 with stemming, higher is better. n=1: one summary, not a system score."
     heading = tag("header", tag("h3", "References") + tag("p", "A summary written for this article.", cls="lead"))
-    body = told + tag("div", cells, cls="three") + tag("p", recipe, cls="meta")
+    body = told + tag("div", cells, cls="pl-cells", style=f"--columns:{len(comparison.columns)}") + tag("p", recipe, cls="meta")
     return tag("section", heading + body, cls="pl-panel references")
 
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 
 from analysis.metrics.coverage import Coverage, cover
 from analysis.metrics.unsupported import LIMITS
-from app.compare.comparison import KINDS, Column, Comparison
+from app.compare.comparison import Column, Comparison
+from app.compare.model_card import card_texts, listing
 from app.shared.highlight import render, word_diff
 from app.shared.html import tag, text
 from app.shared.method_labels import COLUMN_METHODS, title
@@ -21,20 +22,10 @@ ENDS = {
     "searching": "searching; beams show when done",
     "waiting": "waiting…",
 }
-WHY = (
-    "Why it wanders: these weights only learned to continue text, and nothing tells them to retell the table, all of it "
-    "and nothing else; the prefix tells them, and changes none of them."
-)
-
-
-WHY_ARTICLE = (
-    "Why this is no summary: these weights mostly learned to restore damaged text, and nothing asks them for the gist; the "
-    "prefix does, and changes none of them."
-)
 
 
 @dataclass
-class Marked:
+class MarkedText:
     """A column's text for people, with where it differs and which values it says."""
 
     shown: str
@@ -43,30 +34,30 @@ class Marked:
     fields: Fields = field(default_factory=list)
 
 
-def marked(seen: Comparison, fields: Fields) -> dict[str, Marked]:
+def mark_texts(comparison: Comparison, fields: Fields) -> dict[str, MarkedText]:
     """Detokenised texts; coverage for all that ended, the word diff once prefix and fine-tuned both have."""
-    shown = str.strip if seen.ask.form == "article" else detokenise  # summaries are written as people write
-    found = {kind: Marked(shown(column.text)) for kind, column in seen.columns.items()}
-    for kind, column in seen.columns.items():
+    shown = str.strip if comparison.request.form == "article" else detokenise  # summaries are written as people write
+    found = {kind: MarkedText(shown(column.text)) for kind, column in comparison.columns.items()}
+    for kind, column in comparison.columns.items():
         if fields and column.text and not column.is_open:
             found[kind].coverage, found[kind].fields = cover(fields, found[kind].shown), fields
-    pair = [seen.columns[kind] for kind in ("prefix", "finetuned")]
-    if all(column.text and not column.is_open for column in pair):
-        left, right = found["prefix"], found["finetuned"]
+    pair = [slot for slot in comparison.columns if slot != "base"][:2]  # the first two runs are set against each other
+    if len(pair) == 2 and all(comparison.columns[slot].text and not comparison.columns[slot].is_open for slot in pair):
+        left, right = (found[slot] for slot in pair)
         left.different, right.different = word_diff(left.shown, right.shown)
     return found
 
 
-def columns(seen: Comparison, fields: Fields) -> list[str]:
-    """The HTML of the three columns, in their order."""
-    found = marked(seen, fields)
-    return [column(seen.columns[kind], found[kind], seen) for kind in KINDS]
+def columns(comparison: Comparison, fields: Fields) -> dict[str, str]:
+    """The HTML of the columns by slot."""
+    texts = mark_texts(comparison, fields)
+    return {slot: column(data, texts[slot], comparison) for slot, data in comparison.columns.items()}
 
 
-def column(data: Column, marks: Marked, seen: Comparison) -> str:
+def column(data: Column, marks: MarkedText, comparison: Comparison) -> str:
     """One column."""
     if data.state == "missing":
-        return _frame(data, missing(data.kind, seen.ask.name, seen.ask.form))
+        return _frame(data, missing(data.kind, comparison.request.name, comparison.request.form))
     if data.state == "error":
         return _frame(data, tag("p", text(data.note), cls="pl-problem"))
     values = marks.coverage.spans if marks.coverage else []
@@ -76,12 +67,37 @@ def column(data: Column, marks: Marked, seen: Comparison) -> str:
         tag("div", text(data.text) + caret, cls="told raw"),
         tag("p", "Not a word was written.", cls="meta") if not (data.text or data.is_open) else "",
         tag("p", _meta(data), cls="meta"),
-        chips(marks.coverage, marks.fields) if marks.coverage else "",
-        tag("p", WHY_ARTICLE if seen.ask.form == "article" else WHY, cls="why")
-        if data.kind == "base" and not data.is_open
-        else "",
+        coverage_chips(marks.coverage, marks.fields) if marks.coverage else "",
+        as_read(data, comparison),
+        why(comparison) if data.kind == "base" and not data.is_open else "",
     ]
     return _frame(data, "".join(parts))
+
+
+def as_read(data: Column, comparison: Comparison) -> str:
+    """What the model reads, whole: virtual tokens, what stands before the input, the input, and the separator."""
+    if data.task is None or data.read is None:
+        return ""
+    source = comparison.request.source if data.kind != "base" else comparison.request.source.strip()
+    virtual = tag("b", f"[{data.virtual} virtual token{'s' if data.virtual > 1 else ''}]") + " " if data.virtual else ""
+    around = [tag("mark", _visible(part)) if part else "" for part in (data.task.lead, data.task.separator)]
+    cut = tag("i", " … cut here") if data.read.is_cut else ""
+    content = tag("code", virtual + around[0] + text(source[: data.read.end]) + cut + around[1])
+    return tag("details", tag("summary", f"As the model reads it: {len(data.prompt_ids)} tokens") + content, cls="pl-read")
+
+
+def _visible(part: str) -> str:
+    """Blanks and line ends that are part of a layout, as signs."""
+    lines = text(part).replace(" ", "␣") if not part.strip() else text(part)
+    return lines.replace("\n", "⏎\n")
+
+
+def why(comparison: Comparison) -> str:
+    """What the frozen model can and cannot know, from its card."""
+    known = card_texts(comparison.backbone.spec.name)
+    read = f"Its card says that it has read {listing(known)}. " if known else ""
+    what = "Nothing asks it for a summary" if comparison.request.form == "article" else "Nothing tells it which text is wanted"
+    return tag("p", text(f"{read}{what} but the input itself; a prefix does, and changes none of its weights."), cls="why")
 
 
 def _frame(data: Column, content: str) -> str:
@@ -101,30 +117,30 @@ def _meta(data: Column) -> str:
 
 def missing(kind: str, backbone: str, form: str) -> str:
     """Why a column has no run for sources of a form, and what makes one."""
-    method, data = COLUMN_METHODS[kind], f" --set {form} --data {form}-folder" if form in SOURCES else ""
+    method, data = COLUMN_METHODS.get(kind, "prefix"), f" --set {form} --data {form}-folder" if form in SOURCES else ""
     if form == "article":
         data = " --task summarization --data articles-folder"
     task = " for this task" if data else ""
-    lacks = {"prefix": "prefix", "finetuned": "fine-tuned copy"}[kind]
+    reason = f"This backbone has no {'fine-tuned copy' if method == 'finetune' else 'prefix'}{task} yet."
     where = (
-        "on articles with their summaries:"
+        "on articles with their summaries"
         if form == "article"
-        else "on the set's own files:"
+        else "on the set's own files"
         if data
-        else "on E2E with --data and its folder, or on the bundled rows:"
+        else "on E2E with its folder"
     )
     command = f"python launch.py train{data} --run my-{method} --method {method} --backbone {shlex.quote(backbone)}"
     return tag(
         "div",
-        tag("p", f"This backbone has no {lacks}{task} yet.")
-        + tag("p", f"Train one from the command line, {where}", cls="meta")
-        + tag("code", text(command))
-        + tag("p", "Generate again when it is done: it appears above.", cls="meta"),
+        tag("p", reason)
+        + tag("p", "Train one on the Train tab, or choose another run above. It appears here when it is done.")
+        + tag("p", f"From the command line, {where}:", cls="meta")
+        + tag("code", text(command)),
         cls="pl-missing",
     )
 
 
-def chips(coverage: Coverage, fields: Fields) -> str:
+def coverage_chips(coverage: Coverage, fields: Fields) -> str:
     """Which values are said, which are not, and what the table does not support."""
     left_out = [f"{key}: {value}" for (key, value), covered in zip(fields, coverage.covered, strict=True) if not covered]
     total = len(coverage.present) + len(coverage.missing)
@@ -144,4 +160,4 @@ def _chips(label: str, name: str, items: list[str]) -> str:
 
 def empty(kind: str) -> str:
     """A column before anything was asked."""
-    return tag("article", tag("p", "Nothing written yet.", cls="meta"), cls=f"pl-col {kind}", data_state="idle")
+    return tag("article", tag("p", "Nothing generated yet.", cls="meta"), cls=f"pl-col {kind}", data_state="idle")

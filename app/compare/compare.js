@@ -94,7 +94,9 @@
   PrefixLab.samples = (element, trigger) => {
     element.addEventListener("click", (event) => {
       const button = event.target.closest("[data-sample]");
-      if (button) trigger("select", { id: button.dataset.sample });
+      if (!button) return;
+      PrefixLab.stale(false);
+      trigger("select", { id: button.dataset.sample });
     });
   };
 
@@ -123,5 +125,26 @@
     watch("value", settle);
     settle();
   };
-  PrefixLab.chooser = (element, trigger, watch) => PrefixLab.selects(element, watch, (_, id) => trigger("select", { id }));
+  // The head of a column: its run, and buttons that move the column or take it away.
+  PrefixLab.chooser = (element, trigger, watch) => {
+    PrefixLab.selects(element, watch, (_, id) => trigger("select", { id }));
+    element.addEventListener("click", (event) => {
+      const button = event.target.closest("[data-move]");
+      if (button) trigger("select", { move: button.dataset.move });
+    });
+  };
+
+  // Which columns are shown, in which order: "base-prefix-finetuned".
+  PrefixLab.columns = (order) => {
+    const slots = (order || "base-prefix-finetuned").split("-");
+    for (const slot of ["base", "prefix", "finetuned", "other"]) {
+      const column = document.getElementById(`pl-${slot}`);
+      if (!column) continue;
+      column.hidden = !slots.includes(slot);
+      column.style.order = slots.indexOf(slot);
+      for (const button of document.querySelectorAll(`[data-panel="${slot}"]`)) button.hidden = column.hidden;
+    }
+    document.getElementById("pl-columns")?.style.setProperty("--columns", slots.length);
+    document.body.dataset.columns = slots.length;
+  };
 })();

@@ -1,4 +1,4 @@
-"""One table, told three times: by the frozen model, by a prefix on it, and by a fine-tuned model, through the one engine.
+"""One input, two to four columns: the frozen model and runs on it, side by side through the one engine.
 
 Knows nothing of pages: `compare` yields the same `Comparison` again and again as it grows.
 """
@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from analysis.attention.sentences import SentenceAttention, sentence_attention
+from app.compare.prompting import base_task
 from app.shared.context import AppContext
 from app.shared.last_comparison import ColumnRecord, ComparisonRecord
 from core.config.decode import DecodeConfig
@@ -17,23 +18,29 @@ from core.generation.generate import next_token_probs
 from core.generation.types import Cancel, Request, request_for
 from core.methods.loading import LoadedRun
 from core.models.backbone import Backbone
-from core.models.inputs import EncodedInput, encode_input, task_for_backbone
+from core.models.inputs import EncodedInput, encode_input
 from core.runs.run import Run
 from core.serving.engine import Stream
-from core.task import SUMMARIZATION, Task
+from core.task import Task
 
-KINDS = ("base", "prefix", "finetuned")
+RUN_SLOTS = ("prefix", "finetuned", "other")  # each may hold any run on the backbone; named after what it holds by default
+SLOTS = ("base", *RUN_SLOTS)  # base: the frozen model
+ORDER = ("base", "prefix", "finetuned")  # of the columns that are shown by default
+LEAST, MOST = 2, 4  # columns
 SHOW_EVERY = 0.06  # seconds between two pictures of a growing text
 CROWD = 6  # texts written at once; with more of them, pictures come less often
 LEAVING = 10.0  # seconds that a stream which is stopped may take to say what it had
 WORDS = 5  # next words shown a column
-Reads = dict[tuple[Task, bool], EncodedInput]  # by task, and whether an infix stands in it
+Encoded = dict[tuple[Task, str, bool], EncodedInput]  # by task and text, and whether an infix stands in it
 
 
 @dataclass(frozen=True)
-class Ask:
-    """What to tell, with what: a linearised `source` of a `form` (see Task), run ids (empty: none), and the `name` that the
-    backbone was asked for by."""
+class CompareRequest:
+    """What to compare: a linearised `source` of a `form` (see Task), run ids by slot (empty: none), and the `name` that the
+    backbone was asked for by.
+
+    `order`: the slots that are shown, from left to right; `prompt`: how the frozen model is prompted, see `base_task`.
+    """
 
     source: str
     prefix: str = ""
@@ -41,11 +48,18 @@ class Ask:
     name: str = ""
     decode: DecodeConfig = field(default_factory=DecodeConfig)
     form: str = "table"
+    other: str = ""
+    order: tuple[str, ...] = ORDER
+    prompt: str = ""
+
+    def run(self, slot: str) -> str:
+        """The id of the run in a slot; "" for none, and for the frozen model."""
+        return "" if slot == "base" else getattr(self, slot)
 
 
 @dataclass
 class Column:
-    """One method's text as it grows. `state`: waiting, streaming, searching, eos, length, cancelled, missing or error."""
+    """One column's text as it grows. `state`: waiting, streaming, searching, eos, length, cancelled, missing or error."""
 
     kind: str
     state: str = "waiting"
@@ -54,12 +68,14 @@ class Column:
     seconds: float = 0.0
     note: str = ""
     run: Run | None = None
+    task: Task | None = None  # the layout of what is read
+    virtual: int = 0  # virtual tokens in front of it
     prompt_ids: list[int] = field(default_factory=list)
     ids: list[int] = field(default_factory=list)
     split: int = 0  # how many of the prompt's tokens stand before the separator
-    read: EncodedInput | None = None  # the source as it is read
+    read: EncodedInput | None = None
     words: list[tuple[str, float]] = field(default_factory=list)
-    leaning: SentenceAttention | None = None  # of a summary: the sentences that it leans on
+    leaning: SentenceAttention | None = None  # of a summary: the sentences that it attended to
 
     @property
     def is_open(self) -> bool:
@@ -69,17 +85,20 @@ class Column:
 
 @dataclass
 class Comparison:
-    """`phase`: loading, running, done or cancelled; `say` is the sentence for the status line."""
+    """`phase`: loading, running, done or cancelled; `sentence` is for the status line."""
 
-    ask: Ask
+    request: CompareRequest
     backbone: Backbone
     phase: str = "loading"
-    say: str = "Loading the runs…"
-    columns: dict[str, Column] = field(default_factory=lambda: {kind: Column(kind) for kind in KINDS})
+    sentence: str = "Loading the runs…"
+    columns: dict[str, Column] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.columns = {slot: Column(slot) for slot in self.request.order}
 
 
 @dataclass
-class _Text:
+class PendingText:
     """What a column asks of which model."""
 
     column: Column
@@ -88,46 +107,54 @@ class _Text:
     read: EncodedInput
 
 
-def compare(context: AppContext, backbone: Backbone, ask: Ask, cancel: Cancel, who: str = "") -> Iterator[Comparison]:
+def compare(
+    context: AppContext, backbone: Backbone, request: CompareRequest, cancel: Cancel, who: str = ""
+) -> Iterator[Comparison]:
     """Load the runs, then write all columns side by side. `who` asks: each gets a fair share where many do.
 
     A table that does not fit raises TooLong, too many at once Busy; a run that cannot be used is told in its own column.
     """
-    seen = Comparison(ask, backbone)
-    yield seen
-    texts = _texts(context, seen)
+    comparison = Comparison(request, backbone)
+    yield comparison
+    texts = _texts(context, comparison)
     began = time.monotonic()
     with ExitStack() as left:  # a page that goes away frees its places
         going = [
-            (text.column, left.enter_context(context.models.engine.submit(text.model, backbone, text.request, ask.decode, who)))
+            (
+                text.column,
+                left.enter_context(context.models.engine.submit(text.model, backbone, text.request, request.decode, who)),
+            )
             for text in texts
         ]
-        for _ in _written(context, seen, going, cancel):
-            yield seen
+        for _ in _written(context, comparison, going, cancel):
+            yield comparison
     if not cancel():
         for text in texts:
             text.column.words = context.models.run_job(next_token_probs, text.model, backbone, text.request, WORDS)
-            if ask.form == "article" and backbone.is_encoder_decoder and text.column.ids:
-                article = ask.source[: text.read.end]
+            if request.form == "article" and backbone.is_encoder_decoder and text.column.ids:
+                article = request.source[: text.read.end]
                 asked = (text.request, text.column.ids, article, text.read.lead)
                 text.column.leaning = context.models.run_job(sentence_attention, text.model, backbone, *asked)
-    _close(seen, time.monotonic() - began)
-    yield seen
+    _close(comparison, time.monotonic() - began)
+    yield comparison
 
 
-def _texts(context: AppContext, seen: Comparison) -> list[_Text]:
-    backbone, columns = seen.backbone, seen.columns
-    prefix = _load(context, columns["prefix"], seen.ask.prefix, backbone)
-    tuned = _load(context, columns["finetuned"], seen.ask.finetuned, backbone)
-    article = seen.ask.form == "article"  # which a text in front, whose task is on tables, takes as the others do
-    task = next((loaded.task for loaded in (prefix, tuned) if loaded and (not article or loaded.task.form == "article")), None)
-    task = task or task_for_backbone(backbone, SUMMARIZATION if article else "e2e")
-    reads: Reads = {}
-    texts = [_text(backbone, task, seen.ask, columns["base"], None, reads)]
-    for kind, loaded in (("prefix", prefix), ("finetuned", tuned)):
-        if loaded:
-            own = task if article and loaded.task.form != "article" else loaded.task
-            texts.append(_text(backbone, own, seen.ask, columns[kind], loaded, reads))
+def _texts(context: AppContext, comparison: Comparison) -> list[PendingText]:
+    """What each column asks of which model. The frozen model has a layout of its own, whatever runs stand beside it."""
+    backbone, request = comparison.backbone, comparison.request
+    texts: list[PendingText] = []
+    encoded: Encoded = {}
+    for slot, column in comparison.columns.items():
+        loaded = None if slot == "base" else _load(context, column, request.run(slot), backbone)
+        if slot == "base":
+            task = base_task(backbone, request.form, request.source, request.prompt)
+        elif loaded is None:
+            continue
+        elif request.form == "article" and loaded.task.form != "article":  # a text in front, whose own task is on tables
+            task = base_task(backbone, request.form, request.source)
+        else:
+            task = loaded.task
+        texts.append(_text(backbone, task, request, column, loaded, encoded))
     return texts
 
 
@@ -144,20 +171,23 @@ def _load(context: AppContext, column: Column, run_id: str, backbone: Backbone) 
     return loaded
 
 
-def _text(backbone: Backbone, task: Task, ask: Ask, column: Column, loaded: LoadedRun | None, reads: Reads) -> _Text:
-    """`reads`: what was read for other columns; a long article is not read again for each."""
+def _text(
+    backbone: Backbone, task: Task, asked: CompareRequest, column: Column, loaded: LoadedRun | None, encoded: Encoded
+) -> PendingText:
+    """`encoded`: the input as other columns read it; a long article is not encoded again for each."""
     prefix = loaded.prefix if loaded else None
     infix = prefix is not None and prefix.infix
-    if (task, infix) not in reads:
-        reads[task, infix] = encode_input(backbone, task, ask.source, infix)
-    read = reads[task, infix]
-    request = request_for(read, task, prefix, ask.decode.seed)
-    column.prompt_ids, column.read = read.ids, read
-    column.split = read.lead + read.kept if task.cut else encode_input(backbone, task, ask.source, infix=True).split
-    return _Text(column, loaded.model if loaded else backbone.model, request, read)
+    source = asked.source if loaded else asked.source.strip()  # nobody types the blank that the paper's triples begin with
+    if (task, source, infix) not in encoded:
+        encoded[task, source, infix] = encode_input(backbone, task, source, infix)
+    read = encoded[task, source, infix]
+    column.task, column.virtual, column.prompt_ids, column.read = task, prefix.length if prefix else 0, read.ids, read
+    column.split = read.lead + read.kept if task.cut else encode_input(backbone, task, source, infix=True).split
+    request = request_for(read, task, prefix, asked.decode.seed)
+    return PendingText(column, loaded.model if loaded else backbone.model, request, read)
 
 
-def _written(context: AppContext, seen: Comparison, going: list[tuple[Column, Stream]], cancel: Cancel) -> Iterator[None]:
+def _written(context: AppContext, comparison: Comparison, going: list[tuple[Column, Stream]], cancel: Cancel) -> Iterator[None]:
     """Take what has come, a picture every so often, until all texts are whole or the caller has had enough.
 
     No picture where nothing has changed, and fewer of them the more pages there are: drawing them all would take the
@@ -165,8 +195,8 @@ def _written(context: AppContext, seen: Comparison, going: list[tuple[Column, St
     """
     shown = None
     while still := [stream for _, stream in going if stream.open]:
-        seen.phase, seen.say = "running", _say(context, seen, still)
-        if shown != (shown := (seen.say, [(column.state, column.tokens) for column, _ in going])):
+        comparison.phase, comparison.sentence = "running", _say(context, comparison, still)
+        if shown != (shown := (comparison.sentence, [(column.state, column.tokens) for column, _ in going])):
             yield
         still[0].wait(SHOW_EVERY * max(1, context.models.engine.running() / CROWD))
         if cancel():
@@ -175,7 +205,7 @@ def _written(context: AppContext, seen: Comparison, going: list[tuple[Column, St
             for stream in still:
                 stream.wait(LEAVING)
         for column, stream in going:
-            _grow(column, stream, seen.ask.decode)
+            _grow(column, stream, comparison.request.decode)
 
 
 def _grow(column: Column, stream: Stream, decode: DecodeConfig) -> None:
@@ -194,20 +224,25 @@ def _grow(column: Column, stream: Stream, decode: DecodeConfig) -> None:
         column.ids = made.ids
 
 
-def _say(context: AppContext, seen: Comparison, still: list[Stream]) -> str:
-    if (others := context.models.engine.queue_position(still[0])) and not any(column.tokens for column in seen.columns.values()):
+def _say(context: AppContext, comparison: Comparison, still: list[Stream]) -> str:
+    if (others := context.models.engine.queue_position(still[0])) and not any(
+        column.tokens for column in comparison.columns.values()
+    ):
         return f"Waiting for the model: {others} text{'s' if others > 1 else ''} of other pages before yours."
-    return "Searching; the texts come when they are whole…" if seen.ask.decode.mode == "beam" else "Writing…"
+    return "Searching; the texts come when they are whole…" if comparison.request.decode.mode == "beam" else "Writing…"
 
 
-def _close(seen: Comparison, seconds: float) -> None:
-    if any(column.state == "cancelled" for column in seen.columns.values()):
-        seen.phase, seen.say = "cancelled", f"after {seconds:.1f} s. What was written so far is kept and marked."
+def _close(comparison: Comparison, seconds: float) -> None:
+    if any(column.state == "cancelled" for column in comparison.columns.values()):
+        comparison.phase, comparison.sentence = "cancelled", f"after {seconds:.1f} s. What was written so far is kept and marked."
     else:
-        seen.phase, seen.say = "done", f"in {seconds:.1f} s: {seen.ask.decode.describe()}, the same for every column."
+        comparison.phase, comparison.sentence = (
+            "done",
+            f"in {seconds:.1f} s: {comparison.request.decode.describe()}, the same for every column.",
+        )
 
 
-def subject(seen: Comparison) -> ComparisonRecord:
+def record_of(comparison: Comparison) -> ComparisonRecord:
     """What was written, for the other tabs."""
     columns = {
         kind: ColumnRecord(
@@ -220,7 +255,9 @@ def subject(seen: Comparison) -> ComparisonRecord:
             lead=column.read.lead if column.read else 0,
             end=column.read.end if column.read else 0,
         )
-        for kind, column in seen.columns.items()
+        for kind, column in comparison.columns.items()
         if column.ids
     }
-    return ComparisonRecord(seen.ask.name, seen.ask.source, seen.ask.decode, columns, seen.ask.form)
+    return ComparisonRecord(
+        comparison.request.name, comparison.request.source, comparison.request.decode, columns, comparison.request.form
+    )

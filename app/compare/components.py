@@ -6,7 +6,7 @@ import gradio as gr
 
 
 @dataclass
-class Page:
+class CompareComponents:
     """What handlers read and write."""
 
     table: gr.HTML
@@ -19,14 +19,19 @@ class Page:
     temperature: gr.Number
     top_p: gr.Number
     glance: gr.HTML
-    lanes: gr.HTML
+    braces: gr.HTML
+    headline: gr.HTML
+    add_column: gr.Button
     heads: dict[str, gr.HTML]
     outputs: dict[str, gr.HTML]
     panels: gr.HTML
-    tell_all: gr.Button
+    run_all_examples: gr.Button
     gallery: gr.HTML
     prefix: gr.State
     finetuned: gr.State
+    other: gr.State
+    prompt: gr.State  # how the frozen model is prompted
+    order: gr.Textbox  # the slots shown, joined by "-"; the page's script follows it
     ticket: gr.State
     shown: gr.State  # [backbone, task] of what stands on the page
 
@@ -36,6 +41,16 @@ class Page:
         return [self.table, self.note, self.samples]
 
     @property
-    def settings(self) -> list:
-        """What changes with the decoding."""
+    def decoding(self) -> list:
+        """The settings of the decoding."""
         return [self.mode, self.seed, self.temperature, self.top_p]
+
+    @property
+    def runs(self) -> dict[str, gr.State]:
+        """The run of each slot."""
+        return {"prefix": self.prefix, "finetuned": self.finetuned, "other": self.other}
+
+    @property
+    def choices(self) -> set:
+        """What a comparison depends on, beside the input."""
+        return {*self.runs.values(), self.prompt, self.order, *self.decoding, self.shown}

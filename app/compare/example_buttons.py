@@ -13,6 +13,8 @@ MARKS = [
     ("none", "Plain", "No marks"),
 ]
 
+OUTSIDE = {"table": "Topics that E2E does not have", "triples": "Topics not trained on"}
+
 
 def view_buttons() -> str:
     """Marks, raw text and, in the presenter's view, which panels are shown. The page's script acts on them."""
@@ -27,15 +29,28 @@ def view_buttons() -> str:
 
 
 def sample_buttons(current: str, form: str = "table") -> str:
-    """The examples of a form by topic; the one in the table is pressed."""
+    """The examples of a form by topic, those of the paper's sets first; the one in the table is pressed."""
+    inside = [sample for sample in samples(form) if in_domain(sample)]
+    outside = [sample for sample in samples(form) if not in_domain(sample)]
+    other = OUTSIDE["table" if form == "table" else "triples"]
+    return _topics(inside, current) + (tag("h4", other, cls="pl-outside") + _topics(outside, current) if outside else "")
+
+
+def in_domain(sample: Sample) -> bool:
+    """Whether the paper's set of the sample's kind has its topic among its training rows: restaurants in E2E, the categories seen
+    in WebNLG's training. Articles have no such set."""
+    return sample.seen is not False and (not sample.fields or sample.seen is True or sample.topic == samples("table")[0].topic)
+
+
+def _topics(listed: Sequence[Sample], current: str) -> str:
     rows = []
-    for topic in dict.fromkeys(sample.topic for sample in samples(form)):
-        listed = [sample for sample in samples(form) if sample.topic == topic]
+    for topic in dict.fromkeys(sample.topic for sample in listed):
+        ones = [sample for sample in listed if sample.topic == topic]
         buttons = [
             _button(sample.title, data_sample=sample.id, aria_pressed="true" if sample.id == current else "false")
-            for sample in listed
+            for sample in ones
         ]
-        rows.append(tag("dt", text(words_of_topic(topic)) + _apart(listed[0])) + tag("dd", "".join(buttons)))
+        rows.append(tag("dt", text(words_of_topic(topic)) + _apart(ones[0])) + tag("dd", "".join(buttons)))
     return tag("dl", "".join(rows), cls="pl-samples")
 
 

@@ -11,7 +11,6 @@ from analysis.metrics.coverage import Coverage, cover, coverage_scores
 from app.compare import source_editor
 from app.shared.context import AppContext
 from app.shared.examples import Sample, samples
-from app.shared.method_labels import COLUMN_METHODS
 from core.config.decode import DecodeConfig
 from core.errors import BadInput
 from core.generation.types import Cancel, make_request
@@ -25,7 +24,7 @@ SHOW_EVERY = 0.5  # seconds between two pictures
 
 
 @dataclass
-class Told:
+class GalleryText:
     """One text: None while it is being written, or was stopped."""
 
     text: str | None = None
@@ -34,12 +33,12 @@ class Told:
 
 @dataclass
 class Gallery:
-    """`texts`: one Told a sample and kind of column; `runs`: the run of each kind; `open`: whether more is to come."""
+    """`texts`: one GalleryText a sample and kind of column; `runs`: the run of each kind; `open`: whether more is to come."""
 
     form: str
     runs: dict[str, Run]
     decode: DecodeConfig
-    texts: dict[tuple[str, str], Told] = field(default_factory=dict)
+    texts: dict[tuple[str, str], GalleryText] = field(default_factory=dict)
     open: bool = True
 
     @property
@@ -53,43 +52,43 @@ class Gallery:
         return coverage_scores([fields for fields, _ in whole], [text or "" for _, text in whole]) if whole else []
 
 
-def tell_all(
+def run_all_examples(
     context: AppContext, backbone: Backbone, form: str, runs: dict[str, str], decode: DecodeConfig, cancel: Cancel, who: str = ""
 ) -> Iterator[Gallery]:
     """Yield the same Gallery as it fills. BadInput without an example or a run; errors of `ModelPool.load`."""
-    loaded = {kind: context.models.load(runs[kind], backbone) for kind in COLUMN_METHODS if runs.get(kind)}
+    loaded = {kind: context.models.load(runs[kind], backbone) for kind in runs if runs[kind]}
     if not loaded or form == "article" or not samples(form):
-        raise BadInput("There is nothing to tell: choose a task that has examples, and a prefix or a fine-tuned run for it.")
-    seen = Gallery(form, {kind: run.run for kind, run in loaded.items()}, decode)
+        raise BadInput("There is nothing to run: choose a task that has examples, and a prefix or a fine-tuned run for it.")
+    result = Gallery(form, {kind: run.run for kind, run in loaded.items()}, decode)
     with ExitStack() as left:  # a page that goes away frees its places
         going = {}
         for sample in samples(form):
             for kind, run in loaded.items():
-                seen.texts[sample.id, kind] = Told()
+                result.texts[sample.id, kind] = GalleryText()
                 going[sample.id, kind] = left.enter_context(_asked(context, backbone, run, form, sample, decode, who))
-        yield seen
+        yield result
         while going and not cancel():
             next(iter(going.values())).wait(SHOW_EVERY)
-            if _take(seen, going):
-                yield seen
-    seen.open = False
-    yield seen
+            if _take(result, going):
+                yield result
+    result.open = False
+    yield result
 
 
 def _asked(
     context: AppContext, backbone: Backbone, run: LoadedRun, form: str, sample: Sample, decode: DecodeConfig, who: str
 ) -> Stream:
-    source = source_editor.of_rows(form, sample.rows).source
+    source = source_editor.parse_rows(form, sample.rows).source
     return context.models.engine.submit(
         run.model, backbone, make_request(backbone, run.task, source, run.prefix, decode.seed), decode, who
     )
 
 
-def _take(seen: Gallery, going: dict[tuple[str, str], Stream]) -> bool:
+def _take(result: Gallery, going: dict[tuple[str, str], Stream]) -> bool:
     """Move what is whole from the streams to the gallery; whether anything was."""
-    fields = {sample.id: list(sample.fields) for sample in samples(seen.form)}
+    fields = {sample.id: list(sample.fields) for sample in samples(result.form)}
     whole = [place for place, stream in going.items() if stream.wait(0)]
     for place in whole:
         told = detokenise(going.pop(place).result().text)
-        seen.texts[place] = Told(told, cover(fields[place[0]], told))
+        result.texts[place] = GalleryText(told, cover(fields[place[0]], told))
     return bool(whole)

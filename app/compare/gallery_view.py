@@ -1,24 +1,24 @@
 """The gallery of examples as HTML: a summary for what was seen in training and what was not, then text beside text."""
 
 from analysis.metrics.base import Score
-from app.compare.columns import chips
+from app.compare.columns import coverage_chips
 from app.compare.example_buttons import words_of_topic
-from app.compare.gallery import Gallery, Told
+from app.compare.gallery import Gallery, GalleryText
 from app.shared.examples import Sample, samples
 from app.shared.highlight import render
 from app.shared.html import tag, text
-from app.shared.method_labels import mark, title
+from app.shared.method_labels import mark, titles
 
 LEAD = "What each model leaves out of the table and what it makes up, example by example."
 
 
-def gallery(seen: Gallery) -> str:
+def gallery(result: Gallery) -> str:
     """The whole panel."""
-    heading = tag("h3", "Every example") + tag("p", LEAD, cls="lead")
-    body = tag("p", text(_state(seen)), cls="meta", role="status") + _summary(seen)
-    for name, among in parts(seen.form):
-        body += tag("h4", text(name)) + "".join(_row(seen, sample) for sample in among)
-    return tag("section", tag("header", heading) + body, cls="pl-panel gallery", data_state="open" if seen.open else "done")
+    heading = tag("h3", "All examples") + tag("p", LEAD, cls="lead")
+    body = tag("p", text(_state(result)), cls="meta", role="status") + _summary(result)
+    for name, among in parts(result.form):
+        body += tag("h4", text(name)) + "".join(_row(result, sample) for sample in among)
+    return tag("section", tag("header", heading) + body, cls="pl-panel gallery", data_state="open" if result.open else "done")
 
 
 def parts(form: str) -> list[tuple[str, list[Sample]]]:
@@ -32,30 +32,35 @@ def parts(form: str) -> list[tuple[str, list[Sample]]]:
     return [(name, [one for one in every if one.seen is seen]) for seen, name in named.items()]
 
 
-def _state(seen: Gallery) -> str:
-    runs = " and ".join(run.id for run in seen.runs.values())
-    state = f"{seen.done} of {len(seen.texts)} texts" if seen.open or seen.done < len(seen.texts) else f"{seen.done} texts"
-    ended = "" if seen.open or seen.done == len(seen.texts) else "; stopped"
-    return f"{runs}, {seen.decode.describe()}: {state}{ended}."
+def _state(result: Gallery) -> str:
+    runs = " and ".join(run.id for run in result.runs.values())
+    state = (
+        f"{result.done} of {len(result.texts)} texts"
+        if result.open or result.done < len(result.texts)
+        else f"{result.done} texts"
+    )
+    ended = "" if result.open or result.done == len(result.texts) else "; stopped"
+    return f"{runs}, {result.decode.describe()}: {state}{ended}."
 
 
-def progress(seen: Gallery) -> tuple[str, str]:
+def progress(result: Gallery) -> tuple[str, str]:
     """(phase, sentence) for the status line."""
-    if seen.open:
-        return "running", f"Running all examples: {seen.done} of {len(seen.texts)} texts."
-    if seen.done < len(seen.texts):
-        return "cancelled", f"All examples: stopped after {seen.done} of {len(seen.texts)} texts."
-    return "done", f"All examples: {seen.done} texts."
+    if result.open:
+        return "running", f"Running all examples: {result.done} of {len(result.texts)} texts."
+    if result.done < len(result.texts):
+        return "cancelled", f"All examples: stopped after {result.done} of {len(result.texts)} texts."
+    return "done", f"All examples: {result.done} texts."
 
 
-def _summary(seen: Gallery) -> str:
-    kinds = {kind: mark(kind, run) + text(title(kind, run)) for kind, run in seen.runs.items()}
+def _summary(result: Gallery) -> str:
+    names = titles(result.runs)
+    kinds = {kind: mark(kind, run) + text(names[kind]) for kind, run in result.runs.items()}
     over = tag("th", "") + "".join(tag("th", name, cls=kind, colspan="2", scope="col") for kind, name in kinds.items())
     heads = tag("th", "coverage", scope="col") + tag("th", "unsupported a text", scope="col")
     under = tag("th", "") + heads * len(kinds)
     rows = ""
-    for name, among in parts(seen.form):
-        cells = "".join(_cells(seen.scores(kind, among)) for kind in kinds)
+    for name, among in parts(result.form):
+        cells = "".join(_cells(result.scores(kind, among)) for kind in kinds)
         rows += tag("tr", tag("th", f"{text(name)}, n={len(among)}", scope="row") + cells)
     note = "Coverage: the share of the tables' values in the texts. Unsupported: what a table lacks. A string check, few texts."
     return tag("table", tag("thead", tag("tr", over) + tag("tr", under)) + tag("tbody", rows)) + tag("p", note, cls="meta")
@@ -69,16 +74,16 @@ def _cells(scores: list[Score]) -> str:
     return tag("td", f"{coverage.value:.0f} %", title=recipe) + tag("td", f"{unsupported.value:.1f}", title=recipe)
 
 
-def _row(seen: Gallery, sample: Sample) -> str:
+def _row(result: Gallery, sample: Sample) -> str:
     source = "".join(tag("li", text(": ".join(row) if len(row) == 2 else " · ".join(row))) for row in sample.rows)
     about = tag("div", tag("b", text(words_of_topic(sample.topic))) + tag("ul", source), cls="source")
-    cells = [_cell(kind, title(kind, run), seen.texts[sample.id, kind], sample, seen.open) for kind, run in seen.runs.items()]
+    cells = [_cell(kind, name, result.texts[sample.id, kind], sample, result.open) for kind, name in titles(result.runs).items()]
     return tag("article", about + "".join(cells), cls="row", data_sample=sample.id)
 
 
-def _cell(kind: str, named: str, told: Told, sample: Sample, is_open: bool) -> str:
+def _cell(kind: str, named: str, told: GalleryText, sample: Sample, is_open: bool) -> str:
     name = tag("span", text(named), cls="kind")
     if told.text is None or told.coverage is None:
         return tag("div", name + tag("p", "writing…" if is_open else "stopped", cls="meta"), cls=f"pl-col {kind}")
     shown = tag("p", render(told.text, [], told.coverage.spans), cls="text")
-    return tag("div", name + shown + chips(told.coverage, list(sample.fields)), cls=f"pl-col {kind}")
+    return tag("div", name + shown + coverage_chips(told.coverage, list(sample.fields)), cls=f"pl-col {kind}")

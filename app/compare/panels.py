@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from analysis.metrics.bleu import original_bleu
 from app.compare import article_panels
-from app.compare.columns import marked
-from app.compare.comparison import KINDS, Column, Comparison
+from app.compare.columns import mark_texts
+from app.compare.comparison import Column, Comparison
 from app.shared.examples import Sample
 from app.shared.html import count, percent, size, tag, text
-from app.shared.method_labels import mark
+from app.shared.method_labels import mark, titles
 from app.shared.method_labels import title as method_title
 from core.config.methods import method_info
 from core.runs.run import Run
@@ -17,11 +17,16 @@ from core.text.tables import Fields
 TASKS = 100  # of the sum at the foot of the cost card
 
 
-def panels(seen: Comparison, fields: Fields, sample: Sample | None) -> str:
+def panels(comparison: Comparison, fields: Fields, sample: Sample | None) -> str:
     """All panels of a finished comparison."""
-    if seen.ask.form == "article":
-        return words(seen) + article_panels.leaning(seen) + article_panels.references(seen, sample) + cost(seen)
-    return words(seen) + references(seen, fields, sample) + cost(seen)
+    if comparison.request.form == "article":
+        return (
+            words(comparison)
+            + article_panels.leaning(comparison)
+            + article_panels.references(comparison, sample)
+            + cost(comparison)
+        )
+    return words(comparison) + references(comparison, fields, sample) + cost(comparison)
 
 
 def _panel(title: str, lead: str, content: str, name: str) -> str:
@@ -29,16 +34,19 @@ def _panel(title: str, lead: str, content: str, name: str) -> str:
     return tag("section", tag("header", heading) + content, cls=f"pl-panel {name}")
 
 
-def _three(cells: Sequence[str]) -> str:
-    return tag("div", "".join(cells), cls="three")
+def _side_by_side(cells: Sequence[str]) -> str:
+    return tag("div", "".join(cells), cls="pl-cells", style=f"--columns:{len(cells)}")
 
 
-def words(seen: Comparison) -> str:
+def words(comparison: Comparison) -> str:
     """The likeliest next tokens after the table, under each method, as bars."""
-    if not any(column.words for column in seen.columns.values()):
+    if not any(column.words for column in comparison.columns.values()):
         return ""
+    names = column_titles(comparison)
     lead = "How likely each model finds the first token of its answer, right after the input."
-    return _panel("The next word", lead, _three([bars(seen.columns[kind]) for kind in KINDS]), "words")
+    return _panel(
+        "The next word", lead, _side_by_side([bars(column, names[kind]) for kind, column in comparison.columns.items()]), "words"
+    )
 
 
 def bars(column: Column, title: str = "") -> str:
@@ -53,40 +61,39 @@ def bars(column: Column, title: str = "") -> str:
     return tag("div", tag("h4", text(title or method_title(column.kind, column.run))) + content, cls=f"cell {column.kind}")
 
 
-def references(seen: Comparison, fields: Fields, sample: Sample | None) -> str:
+def references(comparison: Comparison, fields: Fields, sample: Sample | None) -> str:
     """Reference texts of a bundled table with a sentence's BLEU; why there are none otherwise."""
     if sample is None:
         lead = "This table is your own, so there is no reference text to score against."
         return _panel("References", lead, "", "references")
-    found = marked(seen, fields)
+    found = mark_texts(comparison, fields)
     told = tag("ul", "".join(tag("li", text(reference)) for reference in sample.references))
     if not any(marks.shown for marks in found.values()):
         return _panel("References", "Texts written for this table.", told, "references")
-    cells, signature = [], ""
-    for kind in KINDS:
-        score = original_bleu([seen.columns[kind].text], [list(sample.references)]) if found[kind].shown else None
+    cells, signature, names = [], "", column_titles(comparison)
+    for kind in comparison.columns:
+        score = original_bleu([comparison.columns[kind].text], [list(sample.references)]) if found[kind].shown else None
         signature = score.signature if score else signature
         shown = f"{score.per_example[0]:.1f}" if score else "–"
-        cells.append(
-            tag("div", tag("h4", text(method_title(kind, seen.columns[kind].run))) + tag("b", shown), cls=f"cell {kind}")
-        )
+        cells.append(tag("div", tag("h4", text(names[kind])) + tag("b", shown), cls=f"cell {kind}"))
     recipe = signature.replace("eff:no", "eff:yes")  # per sentence, the effective order is used
     note = tag("p", f"BLEU, higher is better. n=1: one sentence, not a system score. {text(recipe)}", cls="meta")
     held = " Its topic is held out of the project's own training rows." if sample.held_out else ""
-    return _panel("References", f"Texts written for this table.{held}", told + _three(cells) + note, "references")
+    return _panel("References", f"Texts written for this table.{held}", told + _side_by_side(cells) + note, "references")
 
 
-def cost(seen: Comparison) -> str:
+def cost(comparison: Comparison) -> str:
     """What was trained, what is kept, and how large that is."""
-    whole = seen.backbone.spec.parameters
-    cells = [_cost(seen.columns[kind], seen.backbone.spec.name, whole) for kind in KINDS]
-    name = f"{text(seen.backbone.spec.name)} with {count(whole)} parameters"
+    whole = comparison.backbone.spec.parameters
+    names = column_titles(comparison)
+    cells = [_cost(column, names[kind], whole) for kind, column in comparison.columns.items()]
+    name = f"{text(comparison.backbone.spec.name)} with {count(whole)} parameters"
     lead = f"One backbone, {name}, serves every prefix; each fine-tuned task is a model of its own."
-    return _panel("What it costs", lead, _three(cells) + _many(seen), "cost")
+    return _panel("What it costs", lead, _side_by_side(cells) + _many(comparison), "cost")
 
 
-def _cost(column: Column, backbone: str, whole: int) -> str:
-    title = mark(column.kind, column.run) + tag("h4", text(method_title(column.kind, column.run)))
+def _cost(column: Column, name: str, whole: int) -> str:
+    title = mark(column.kind, column.run) + tag("h4", text(name))
     if column.kind == "base":
         rows = [("Trained for this task", "nothing"), ("Kept for this task", "nothing"), ("Shared by all", count(whole))]
         return tag("div", title + _rows(rows) + _share(0), cls="cell base")
@@ -122,9 +129,14 @@ def _share(share: float) -> str:
     return tag("div", bar + tag("em", f"{percent(share)} of the backbone"), cls="share")
 
 
-def _many(seen: Comparison) -> str:
-    prefix, tuned = seen.columns["prefix"].run, seen.columns["finetuned"].run
-    if prefix is None or tuned is None:
+def _many(comparison: Comparison) -> str:
+    runs = {column.run.method: column.run for column in comparison.columns.values() if column.run}
+    if len(runs) < 2:
         return ""
-    sums = ", ".join(f"{TASKS} {method_info(run.method).plural} {size(TASKS * run.bytes)}" for run in (prefix, tuned))
+    sums = ", ".join(f"{TASKS} {method_info(run.method).plural} {size(TASKS * run.bytes)}" for run in runs.values())
     return tag("p", f"For {TASKS} tasks, beside the backbone: {text(sums)}.", cls="meta")
+
+
+def column_titles(comparison: Comparison) -> dict[str, str]:
+    """The columns' names, told apart where methods are the same."""
+    return titles({kind: column.run for kind, column in comparison.columns.items()})

@@ -1,31 +1,100 @@
 """The head of each column: its mark, its name, what was trained, and which run it shows."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from app.shared.catalog import RunChoice
+from app.compare.prompting import prompts_for
+from app.shared.catalog import RunCatalog, RunChoice, domain, for_task
 from app.shared.html import count, tag, text
 from app.shared.method_labels import COLUMN_METHODS, COLUMN_TITLES, label, mark, methods_of_column, title, trained
-from core.config.methods import TEXT_PREFIX
+from core.config.methods import METHODS, TEXT_PREFIX
 from core.methods.loading import TEXT_RUN
 from core.models.backbone import Backbone
 from core.runs.run import Run
+from core.task import SUMMARIZATION
+
+TEXT_SLOTS = ("prefix", "other")  # where a text can be typed in place of a run
 
 
-def pick(kind: str, choices: Sequence[RunChoice], wanted: str) -> str:
-    """The id of the run to show: the wanted one where it fits or is a text; else the first that does of the method that the
-    column is named after, else of its kin, else none."""
+@dataclass(frozen=True)
+class RunSelection:
+    """The runs of a comparison by slot ("" where there is none), and what its task is and could be."""
+
+    task: str
+    tasks: list[str]
+    chosen: dict[str, str]
+    listed: list[RunChoice]
+
+    def method(self, slot: str) -> str:
+        """The method of a slot's run; "" where it has none."""
+        run_id = self.chosen.get(slot, "")
+        if run_id.startswith(TEXT_RUN):
+            return TEXT_PREFIX.id
+        return next((choice.run.method for choice in self.listed if choice.run.id == run_id), "")
+
+    def methods(self, order: Sequence[str]) -> list[str]:
+        """The methods of the columns, "" for the frozen model; an empty column counts as the method that it is named after."""
+        return [self.method(slot) or COLUMN_METHODS.get(slot, "") for slot in order]
+
+
+def select_runs(
+    catalog: RunCatalog, backbone: Backbone, task: str, wanted: Mapping[str, str], order: Sequence[str] = ()
+) -> RunSelection:
+    """The runs to compare on a backbone: those wanted where they fit, else the first that do. The task is the one asked for where
+    the backbone has it, else that of a wanted run, of a prefix, of a fine-tuned model, of any other."""
+    choices = catalog.choices(tuple(METHODS), backbone)
+    fit = [choice.run for choice in choices if not choice.reason]
+    own = SUMMARIZATION if backbone.is_encoder_decoder else ""  # what an encoder-decoder model is for
+    tasks = sorted({run.task.name for run in fit} | {own} - {""})
+    if task not in tasks:
+        task = next((run.task.name for run in sorted(fit, key=lambda run: rank(run, wanted))), own)
+    listed = for_task(choices, task)
+    chosen = {slot: pick(slot, listed, wanted.get(slot, "")) for slot in COLUMN_METHODS}
+    if "other" in order or wanted.get("other"):
+        chosen["other"] = pick(
+            "other", [choice for choice in listed if choice.run.id not in chosen.values()], wanted.get("other", "")
+        )
+    return RunSelection(task, tasks, {"other": ""} | chosen, listed)
+
+
+def off_topic(choice: RunChoice) -> RunChoice:
+    """A choice for an input of another topic than E2E's: runs that were trained on that set say so."""
+    on_e2e = choice.run.task.name == "e2e" and "--data" in choice.run.command
+    return replace(choice, domain=domain(choice.run)) if on_e2e and not choice.reason else choice
+
+
+def rank(run: Run, wanted: Mapping[str, str]) -> tuple[bool, bool, bool]:
+    """Sorts runs by whose task is shown first."""
+    return run.id not in wanted.values(), run.method != COLUMN_METHODS["prefix"], run.method != COLUMN_METHODS["finetuned"]
+
+
+def pick(slot: str, choices: Sequence[RunChoice], wanted: str) -> str:
+    """The id of the run to show: the wanted one where it fits or is a text; else the first of the page's task of the method that
+    the slot is named after, else of the methods that it shows by default, else none. The slot "other" takes any run."""
     if wanted.startswith(TEXT_RUN):
         return wanted
     fit = [choice.run for choice in choices if not choice.reason]
-    methods = methods_of_column(kind)
-    first = sorted((run for run in fit if run.method in methods), key=lambda run: run.method != COLUMN_METHODS[kind])
-    return wanted if wanted in [run.id for run in fit] else next((run.id for run in first), "")
+    if wanted in [run.id for run in fit]:
+        return wanted
+    if slot == "other":
+        return next((run.id for run in fit), "")
+    methods = methods_of_column(slot)
+    of_domain = [choice.run for choice in choices if not choice.reason and not choice.domain and choice.run.method in methods]
+    return next((run.id for run in sorted(of_domain, key=lambda run: run.method != COLUMN_METHODS[slot])), "")
 
 
-def base_head(backbone: Backbone | None) -> str:
-    """The base column has nothing to choose: it is the backbone."""
-    sub = f"{count(backbone.spec.parameters)} weights, all frozen" if backbone else "the frozen model"
-    return _head("base", sub, tag("p", f"{text(backbone.spec.name)} as it is" if backbone else "", cls="pl-run"))
+def base_head(backbone: Backbone | None, form: str = "table", prompt: str = "") -> str:
+    """The frozen model has no run to choose, but ways to be prompted."""
+    if backbone is None:
+        return _head("base", "the frozen model", "")
+    options = "".join(
+        tag("option", label, value=value, selected="selected" if value == prompt else None)
+        for value, label in prompts_for(backbone, form).items()
+    )
+    select = tag(
+        "select", options, aria_label="How the frozen model is prompted", data_chosen=prompt, cls="pl-run", name="prompt"
+    )
+    return _head("base", f"the frozen model, {count(backbone.spec.parameters)} weights", select)
 
 
 def blank_head(kind: str) -> str:
@@ -33,20 +102,21 @@ def blank_head(kind: str) -> str:
     return _head(kind, "…", "")
 
 
-def run_head(kind: str, choices: Sequence[RunChoice], chosen: str, wanted: str, backbone: Backbone) -> str:
+def run_head(slot: str, choices: Sequence[RunChoice], chosen: str, wanted: str, backbone: Backbone) -> str:
     """Name, what was trained, and the select of runs; those that do not fit are listed with the reason."""
-    run = next((choice.run for choice in choices if choice.run.id == chosen), None)
+    choice = next((choice for choice in choices if choice.run.id == chosen), None)
+    run = choice.run if choice else None
     sub = text(trained(run, backbone)) if run else f"no run on {text(backbone.spec.name)}"
     if typed := chosen.startswith(TEXT_RUN):
-        sub = TEXT_PREFIX.summary
-    select = _select(kind, choices, chosen, backbone)
-    note = ""
+        sub = "a text in front, nothing trained"
+    select = _select(slot, choices, chosen, backbone)
+    note = tag("p", text(choice.domain), cls="pl-note pl-domain meta") if choice and choice.domain else ""
     if wanted and wanted != chosen:
         why = next((choice.reason for choice in choices if choice.run.id == wanted), "there is no such run")
-        note = tag("p", f"{text(wanted)}: {text(why)}.", cls="pl-note meta")
-    if kind == "prefix":  # a text will do where there is no run
-        return _head(kind, sub, select + text_field(chosen, "prefix", hidden=not typed) + note, run)
-    return _head(kind, sub, (select if choices else "") + note, run)
+        note += tag("p", f"{text(wanted)}: {text(why)}.", cls="pl-note meta")
+    if slot in TEXT_SLOTS:  # a text will do where there is no run
+        return _head(slot, sub, select + text_field(chosen, slot, hidden=not typed) + note, run)
+    return _head(slot, sub, (select if choices else "") + note, run)
 
 
 def text_field(run_id: str, name: str, hidden: bool) -> str:
@@ -66,15 +136,31 @@ def text_field(run_id: str, name: str, hidden: bool) -> str:
 
 def _head(kind: str, sub: str, content: str, run: Run | None = None) -> str:
     titles = tag("h2", text(title(kind, run))) + tag("p", sub, cls="sub")
-    return tag("header", mark(kind, run) + tag("div", titles) + content, cls=f"pl-head {kind}")
+    return tag("header", mark(kind, run) + tag("div", titles) + _arrange(kind) + content, cls=f"pl-head {kind}")
+
+
+def _arrange(slot: str) -> str:
+    """Buttons that move a column and take it away."""
+    name = COLUMN_TITLES[slot]
+    moves = [
+        ("left", "‹", f"Move {name} to the left"),
+        ("right", "›", f"Move {name} to the right"),
+        ("remove", "×", f"Remove {name}"),
+    ]
+    buttons = [
+        tag("button", sign, type="button", cls="pl-btn", data_move=move, title=title, aria_label=title)
+        for move, sign, title in moves
+    ]
+    return tag("span", "".join(buttons), cls="pl-arrange")
 
 
 def _select(kind: str, choices: Sequence[RunChoice], chosen: str, backbone: Backbone) -> str:
     methods = methods_of_column(kind)
+    methods = methods if kind != "other" else tuple(METHODS)
     near = [_option(kind, choice, chosen, backbone) for choice in choices if choice.run.method in methods]
     others = [_option(kind, choice, chosen, backbone) for choice in choices if choice.run.method not in methods]
     options = "".join(near)
-    if kind == "prefix":
+    if kind in TEXT_SLOTS:
         options += tag("option", "text prefix…", value=TEXT_RUN, selected="selected" if chosen.startswith(TEXT_RUN) else None)
     if others:
         options += tag("optgroup", "".join(others), label="Other methods")
@@ -86,13 +172,13 @@ def _select(kind: str, choices: Sequence[RunChoice], chosen: str, backbone: Back
         aria_label=f"Run of the column {COLUMN_TITLES[kind]}",
         data_chosen=TEXT_RUN if chosen.startswith(TEXT_RUN) else chosen,
         cls="pl-run",
-        name=COLUMN_METHODS[kind],
+        name=COLUMN_METHODS.get(kind, kind),
     )
 
 
 def _option(kind: str, choice: RunChoice, chosen: str, backbone: Backbone) -> str:
     run = choice.run
     off = "disabled" if choice.reason else None
-    name = run.id if choice.reason else label(run, backbone, kind)
+    name = run.id if choice.reason else label(run, backbone, kind) + (f", {choice.domain}" if choice.domain else "")
     shown = f"{name} ({choice.reason})" if choice.reason else name + ("" if run.status == "done" else " (stopped early)")
     return tag("option", text(shown), value=run.id, disabled=off, selected="selected" if run.id == chosen else None)

@@ -16,12 +16,12 @@ from core.errors import BadInput, BadTable
 from core.text.tables import Fields, canonical, clean, linearise, parse
 from core.text.triples import SOURCES, clean_triples, is_triples, parse_triples
 
-Table = dict[str, Any]
+EditorValue = dict[str, Any]
 Rows = Sequence[Sequence[str]]
 
 
 @dataclass(frozen=True)
-class Given:
+class ParsedInput:
     """What is on the page, readable. `rows` as the grid has them, none for a text; `source`: what a model reads; `fields`: what a
     text that tells it is checked for."""
 
@@ -31,56 +31,56 @@ class Given:
     fields: Fields
 
 
-def table_of(rows: Rows, form: str = "table") -> Table:
+def editor_value(rows: Rows, form: str = "table") -> EditorValue:
     """The component's value for rows that can be read."""
     return {
-        "form": form, "rows": [list(row) for row in rows], "text": of_rows(form, rows).source.strip(),
+        "form": form, "rows": [list(row) for row in rows], "text": parse_rows(form, rows).source.strip(),
         "newer": "text", "bad": 0, "version": 0,
     }  # fmt: skip
 
 
-def table_of_text(source: str, form: str = "table") -> tuple[Table, str]:
+def editor_value_of_text(source: str, form: str = "table") -> tuple[EditorValue, str]:
     """(value, note) for a text from elsewhere, which may be unreadable."""
     return read({"form": form, "rows": [], "text": source, "newer": "text", "bad": 0, "version": 0})
 
 
-def current(table: Table) -> Given:
+def parse_value(table: EditorValue) -> ParsedInput:
     """Whichever view was edited last, as a model is to read it. BadTable names the offending field or triple; BadInput: what
     cannot be an article."""
-    return of_rows(table["form"], table["rows"]) if table["newer"] == "rows" else of_text(table["form"], table["text"])
+    return parse_rows(table["form"], table["rows"]) if table["newer"] == "rows" else parse_text(table["form"], table["text"])
 
 
-def of_text(form: str, source: str) -> Given:
+def parse_text(form: str, source: str) -> ParsedInput:
     """A text in any notation of a form. Raises BadTable, or BadInput for what cannot be an article."""
     if form in SOURCES:
-        return of_rows(form, parse_triples(source))
+        return parse_rows(form, parse_triples(source))
     if form == "table":
-        return of_rows(form, parse(source))
+        return parse_rows(form, parse(source))
     if form != "article" and not source.strip():
         raise BadTable("There is no text: write or paste one.")
-    return Given(form, [], parse_input(form, source), [])
+    return ParsedInput(form, [], parse_input(form, source), [])
 
 
-def of_article(text: str) -> tuple[Given, Table]:
+def parse_article(text: str) -> tuple[ParsedInput, EditorValue]:
     """An article that can be read, and the component's value for it. Raises BadInput."""
-    given = of_text("article", text)
+    given = parse_text("article", text)
     return given, {"form": "article", "rows": [], "text": given.source, "newer": "text", "bad": 0, "version": 0}
 
 
-def of_rows(form: str, rows: Rows) -> Given:
+def parse_rows(form: str, rows: Rows) -> ParsedInput:
     """Rows of the grid, of a form that has some. Raises BadTable."""
     if form in SOURCES:
         triples = clean_triples(rows)
         source = SOURCES[form](triples)
-        return Given(form, [list(triple) for triple in parse_triples(source)], source, table_of_source(form, source))
+        return ParsedInput(form, [list(triple) for triple in parse_triples(source)], source, table_of_source(form, source))
     fields = canonical(clean(rows))
-    return Given(form, [list(field) for field in fields], linearise(fields), fields)
+    return ParsedInput(form, [list(field) for field in fields], linearise(fields), fields)
 
 
-def read(table: Table) -> tuple[Table, str]:
+def read(table: EditorValue) -> tuple[EditorValue, str]:
     """(value, note) after an edit: the other view follows; where the table cannot be read it stays, and the row is marked."""
     try:
-        given = current(table)
+        given = parse_value(table)
     except BadInput as error:
         named = re.match(r"(?:Field|Triple) (\d+)", str(error)) if table["newer"] == "rows" else None
         return table | {"bad": int(named[1]) if named else 0}, problem(error) + _other_form(table)
@@ -89,10 +89,10 @@ def read(table: Table) -> tuple[Table, str]:
     return table | {"rows": given.rows, "bad": 0}, "" if table["form"] == "article" else _as_read(table["text"], given.source)
 
 
-def settled(table: Table) -> Table:
+def normalize_text(table: EditorValue) -> EditorValue:
     """After the text was left: the paper's form where it can be read, else as it is."""
     try:
-        return table | {"text": current(table).source.strip()}
+        return table | {"text": parse_value(table).source.strip()}
     except BadInput:
         return table
 
@@ -102,7 +102,7 @@ def problem(error: Exception) -> str:
     return tag("p", text(error), cls="pl-problem", role="alert")
 
 
-def _other_form(table: Table) -> str:
+def _other_form(table: EditorValue) -> str:
     """Advice where the text is of the other kind of task."""
     if table["newer"] == "text" and table["form"] == "table" and is_triples(table["text"]):
         return tag("p", "These are triples: choose a task on triples, such as webnlg, in the head of the page.", cls="meta")

@@ -1,35 +1,40 @@
-"""The Compare tab: a table or an article on the left, told by three models on the right."""
+"""The Compare tab: a table or an article on the left, and on the right what the frozen model and runs on it write from it."""
 
+from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
 
-from app.compare import columns, example_buttons, run_picker, source_editor
-from app.compare.comparison import KINDS
-from app.compare.components import Page
+from app.compare import columns, example_buttons, headline, run_picker, source_editor
+from app.compare.comparison import ORDER, SLOTS
+from app.compare.components import CompareComponents
 from app.compare.handlers import Handlers
+from app.compare.state import CompareState
+from app.shared import urlstate
 from app.shared.context import AppContext
 from app.shared.events import LATEST, QUIET
 from app.shared.html import area, tag
-from app.shared.method_labels import lanes
+from app.shared.method_labels import column_braces
 from app.shared.model_pool import MODEL, PAGES
 from app.shared.shell import Shell
 from app.shared.urlstate import MODES
 
-SHOWN = {"greedy": "Greedy", "sample": "Sample", "beam": "Beam"}
+MODE_LABELS = {"greedy": "Greedy", "sample": "Sample", "beam": "Beam"}
 TABLE = """<div class="pl-grid"><div class="rows"></div><button type="button" class="pl-btn add">+ field</button></div>
 <label class="pl-source"><span class="of-table">As the model reads it</span><span class="of-article">Article</span>
 <textarea id="pl-source" rows="3" spellcheck="false" placeholder="Paste a table in any notation"></textarea></label>"""
 
 
-def build(context: AppContext, shell: Shell) -> Page:
+def build(context: AppContext, shell: Shell) -> CompareComponents:
     """Draw the tab and wire it; call inside gr.Tab."""
     with gr.Row(elem_id="pl-compare"):
         with gr.Column(elem_id="pl-left", min_width=300):
             left = _left()
         with gr.Column(elem_id="pl-right", min_width=600):
             right = _right()
-    page = Page(**left, **right, prefix=gr.State(""), finetuned=gr.State(""), ticket=gr.State(0), shown=gr.State([]))
+    states: dict[str, Any] = {name: gr.State("") for name in ("prefix", "finetuned", "other", "prompt")}
+    order = gr.Textbox("-".join(ORDER), visible="hidden", elem_id="pl-order", elem_classes="pl-hidden")
+    page = CompareComponents(**left, **right, **states, order=order, ticket=gr.State(0), shown=gr.State([]))
     _wire(Handlers(context, shell, page), shell, page)
     return page
 
@@ -37,7 +42,7 @@ def build(context: AppContext, shell: Shell) -> Page:
 def _left() -> dict[str, Any]:
     area(tag("h3", "Table"), elem_classes=["pl-title", "of-table"])
     table = area(
-        source_editor.table_of([("name", "…")]),
+        source_editor.editor_value([("name", "…")]),
         html_template=TABLE,
         js_on_load="PrefixLab.table(element, props, trigger, watch) /* 'input' 'blur' */",
         elem_id="pl-table",
@@ -49,21 +54,22 @@ def _left() -> dict[str, Any]:
 
 
 def _right() -> dict[str, Any]:
-    made: dict[str, Any] = {}
+    drawn: dict[str, Any] = {"headline": area(headline.skeleton(), elem_id="pl-headline")}
     with gr.Row(elem_id="pl-bar"):
-        made["generate"] = gr.Button("Generate", variant="primary", elem_id="pl-generate", min_width=110)
-        made["stop"] = gr.Button("Stop", elem_id="pl-stop", interactive=False, min_width=70)
-        choices = [(SHOWN[mode], mode) for mode in MODES]
-        made["mode"] = gr.Radio(choices, value="greedy", show_label=False, container=False, elem_id="pl-mode")
-        made |= _numbers()
+        drawn["generate"] = gr.Button("Generate", variant="primary", elem_id="pl-generate", min_width=110)
+        drawn["stop"] = gr.Button("Stop", elem_id="pl-stop", interactive=False, min_width=70)
+        choices = [(MODE_LABELS[mode], mode) for mode in MODES]
+        drawn["mode"] = gr.Radio(choices, value="greedy", label="Decoding", show_label=False, container=False, elem_id="pl-mode")
+        drawn |= _numbers()
+        drawn["add_column"] = gr.Button("+ Run", size="sm", elem_id="pl-add-column", min_width=60)
         area(example_buttons.view_buttons(), elem_id="pl-view")
-    made["glance"] = area("", elem_id="pl-glance")
-    made["lanes"] = area(lanes("prefix", "finetune"), elem_id="pl-lanes")
-    made |= _columns()
-    made["panels"] = area("", elem_id="pl-panels")
-    made["tell_all"] = gr.Button("Tell every example", elem_id="pl-tell-all", min_width=160)
-    made["gallery"] = area("", elem_id="pl-gallery")
-    return made
+    drawn["glance"] = area("", elem_id="pl-glance")
+    drawn["braces"] = area(column_braces(["", "prefix", "finetune"]), elem_id="pl-braces")
+    drawn |= _columns()
+    drawn["panels"] = area("", elem_id="pl-panels")
+    drawn["run_all_examples"] = gr.Button("Run all examples", elem_id="pl-tell-all", min_width=160)
+    drawn["gallery"] = area("", elem_id="pl-gallery")
+    return drawn
 
 
 def _numbers() -> dict[str, gr.Number]:
@@ -79,7 +85,7 @@ def _numbers() -> dict[str, gr.Number]:
 def _columns() -> dict[str, dict[str, gr.HTML]]:
     heads, outputs = {}, {}
     with gr.Row(elem_id="pl-columns"):
-        for kind in KINDS:
+        for kind in SLOTS:
             with gr.Column(elem_id=f"pl-{kind}", elem_classes=["pl-column"], min_width=200):
                 first = run_picker.base_head(None) if kind == "base" else run_picker.blank_head(kind)
                 heads[kind] = area(first, js_on_load="PrefixLab.chooser(element, trigger, watch)", elem_id=f"pl-head-{kind}")
@@ -87,40 +93,52 @@ def _columns() -> dict[str, dict[str, gr.HTML]]:
     return {"heads": heads, "outputs": outputs}
 
 
-def _wire(do: Handlers, shell: Shell, page: Page) -> None:
-    asked = [page.ticket, page.table, shell.backbone, shell.task, page.prefix, page.finetuned, *page.settings, page.shown]
-    written = [
+def _wire(do: Handlers, shell: Shell, page: CompareComponents) -> None:
+    inputs = {page.ticket, page.table, shell.backbone, shell.task, *page.choices}
+    outputs = [
         *page.heads.values(),
         *page.outputs.values(),
+        *page.runs.values(),
+        *page.table_parts,
+        page.prompt,
+        page.order,
+        page.headline,
         page.panels,
         page.glance,
-        page.lanes,
+        page.braces,
         page.stop,
-        page.prefix,
-        page.finetuned,
         page.shown,
-        page.table,
-        page.note,
+        page.mode,
         page.gallery,
+        shell.status,
+        shell.facts,
+        shell.backbone,
+        shell.task,
+        shell.address,
+        shell.comparison,
     ]
-    written += [page.samples, page.mode, shell.status, shell.facts, shell.backbone, shell.task, shell.address, shell.subject]
 
-    def then_run(event: gr.events.Dependency, ask=do.ask, given: list | None = None) -> None:
+    def then_run(event: gr.events.Dependency, ask: Callable = do.ask, given: list | None = None) -> None:
         ticket = event.then(ask, given, [page.ticket, shell.status], queue=False, trigger_mode="multiple", **QUIET)
-        ticket.then(do.run, asked, written, concurrency_id=MODEL, concurrency_limit=PAGES, trigger_mode="multiple", **QUIET)
+        ticket.then(do.run, inputs, outputs, concurrency_id=MODEL, concurrency_limit=PAGES, trigger_mode="multiple", **QUIET)
 
-    told = [page.shown, page.prefix, page.finetuned, *page.settings]
-    page.tell_all.click(do.tell_all, told, [page.gallery, page.stop, shell.status], concurrency_limit=PAGES, **QUIET)
+    results = [page.gallery, page.stop, shell.status]
+    page.run_all_examples.click(do.run_all_examples, page.choices, results, concurrency_limit=PAGES, **QUIET)
     page.table.input(do.read, [page.table, shell.backbone, page.prefix], [page.table, page.note], **LATEST)
     page.table.blur(do.settled, page.table, page.table, **LATEST)
     page.mode.change(do.show_settings, page.mode, [page.seed, page.temperature, page.top_p], **LATEST)
     page.stop.click(do.stop, None, None, js="() => PrefixLab.note('Stopping…')", **LATEST)
     then_run(page.generate.click(None, **QUIET))
     then_run(page.samples.select(do.sample, page.table, page.table_parts, **LATEST))
-    then_run(page.heads["prefix"].select(do.choose, None, page.prefix, **LATEST))
-    then_run(page.heads["finetuned"].select(do.choose, None, page.finetuned, **LATEST))
+    for slot in SLOTS:
+        chosen = page.prompt if slot == "base" else page.runs[slot]
+        then_run(page.heads[slot].select(do.chooser(slot), page.order, [chosen, page.order], **LATEST))
+    then_run(page.add_column.click(do.add_column, page.order, page.order, **LATEST))
     for choice in (shell.backbone, shell.task):  # these report a choice when they are merely left, too
         then_run(choice.input(None, **QUIET), do.ask_if_new, [shell.backbone, shell.task, page.shown])
+    page.order.change(None, page.order, None, js="(order) => PrefixLab.columns(order)")
+    shell.address.change(None, shell.address, None, js=urlstate.remember(CompareState))
     shell.page.unload(do.leave)
-    restored = [*page.table_parts, *page.settings, shell.backbone, shell.task, page.prefix, page.finetuned, shell.status]
+    restored = [*page.table_parts, *page.decoding, *page.runs.values(), page.prompt, page.order]
+    restored += [shell.backbone, shell.task, shell.status]
     then_run(shell.page.load(do.restore, shell.search, restored, js="() => [location.search]", **LATEST))

@@ -3,11 +3,12 @@
 import gradio as gr
 
 from app.attention.state import AttentionState
+from app.compare.state import CompareState
 from app.learn import view
 from app.learn.lesson import read_lessons
 from app.shared.html import area, tag
 from app.shared.shell import Shell
-from app.shared.urlstate import Address, keys
+from app.shared.urlstate import keys
 from app.space.state import SpaceState
 from app.train.state import RunAddress
 from core import paths
@@ -26,7 +27,7 @@ OWN = (
 
 def address_keys() -> frozenset[str]:
     """Every name that the page's address may hold: those of all tabs' states, and the page's own."""
-    return PAGE_KEYS.union(*(keys(state).values() for state in (Address, AttentionState, SpaceState, RunAddress)))
+    return PAGE_KEYS.union(*(keys(state).values() for state in (CompareState, AttentionState, SpaceState, RunAddress)))
 
 
 def read() -> tuple[str, str]:

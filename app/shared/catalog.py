@@ -1,7 +1,7 @@
 """Which runs and tasks the page offers for a backbone, and why others do not fit."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from app.shared.model_pool import ModelPool
@@ -12,15 +12,18 @@ from core.runs.store import Store
 from core.task import SUMMARIZATION, task
 
 HUB = ("distilgpt2", "gpt2", "gpt2-medium", "gpt2-large")  # fetched on demand; offered so that it is seen that names work
+DOMAINS = {"e2e": "restaurants", "webnlg": "WebNLG's facts", "dart": "DART's facts", "summarization": "news articles"}
 USABLE = ("done", "cancelled")  # the status of a run that can be used
 
 
 @dataclass(frozen=True)
 class RunChoice:
-    """A run as a column lists it; `reason` says why it cannot be chosen, and is empty where it can."""
+    """A run as a column lists it. `reason` says why it cannot be chosen; `domain` what it was trained on, where it can be
+    chosen but that is something else than what is on the page. Both are empty for a run that fits."""
 
     run: Run
     reason: str = ""
+    domain: str = ""
 
 
 class RunCatalog:
@@ -78,12 +81,18 @@ class RunCatalog:
 
 
 def for_task(listed: Sequence[RunChoice], task: str) -> list[RunChoice]:
-    """The same choices for a task ("" for any), those that fit first; runs of other tasks say so."""
-    told = []
-    for choice in listed:
-        other = task and not choice.reason and choice.run.task.name != task
-        told.append(RunChoice(choice.run, f"its task is {choice.run.task.name}") if other else choice)
-    return sorted(told, key=lambda choice: bool(choice.reason))
+    """The same choices for a task ("" for any): those trained on it first, then those of other tasks, then those that cannot be
+    chosen."""
+    choices = [
+        replace(choice, domain=domain(choice.run)) if task and not choice.reason and choice.run.task.name != task else choice
+        for choice in listed
+    ]
+    return sorted(choices, key=lambda choice: (bool(choice.reason), bool(choice.domain)))
+
+
+def domain(run: Run) -> str:
+    """What a run was trained on, in a few words."""
+    return f"trained on {DOMAINS.get(run.task.name, f'the task {run.task.name}')}"
 
 
 def is_trained_on(run: Run, name: str) -> bool:

@@ -3,7 +3,7 @@
 import inspect
 import logging
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 
 import gradio as gr
@@ -35,35 +35,39 @@ class TabHandlers:
         """An update of nothing; Gradio takes an empty dictionary for missing outputs."""
         return {self.shell.status: gr.skip()}
 
-    def failed(self, page: str, sentence: str) -> Update:
+    def failed(self, page: str, sentence: str, activity: str = "") -> Update:
         """What is shown after an error. Extend it where a tab must also be cleared."""
-        return self.report(page, "error", sentence)
+        return self.report(page, "error", sentence, activity)
 
 
-def errors_to_status(handler: Callable) -> Callable:
+def errors_to_status(handler: Callable | None = None, *, activity: str = "") -> Callable:
     """Decorate a method of TabHandlers that returns or yields updates: what it raises becomes a sentence (see `failed`).
 
-    The page is taken from the method's `gr.Request`; give every method that can fail one.
+    The page is taken from the method's `gr.Request`; give every method that can fail one. `activity`: whose report it is in the
+    status line, where that is not the tab's own.
     """
-    if inspect.isgeneratorfunction(handler):
+    if handler is None:
+        return partial(errors_to_status, activity=activity)
+    named = {"activity": activity} if activity else {}
 
-        @wraps(handler)
-        def streaming(self: TabHandlers, *args: Any, **kwargs: Any) -> Any:
-            try:
-                yield from handler(self, *args, **kwargs)
-            except Exception as error:
-                yield self.failed(_page_of(*args, *kwargs.values()), sentence_of(error))
+    def failed(self: TabHandlers, error: Exception, *args: Any) -> Update:
+        return self.failed(_page_of(*args), sentence_of(error), **named)
 
-        return streaming
+    @wraps(handler)
+    def streaming(self: TabHandlers, *args: Any, **kwargs: Any) -> Any:
+        try:
+            yield from handler(self, *args, **kwargs)
+        except Exception as error:
+            yield failed(self, error, *args, *kwargs.values())
 
     @wraps(handler)
     def returning(self: TabHandlers, *args: Any, **kwargs: Any) -> Any:
         try:
             return handler(self, *args, **kwargs)
         except Exception as error:
-            return self.failed(_page_of(*args, *kwargs.values()), sentence_of(error))
+            return failed(self, error, *args, *kwargs.values())
 
-    return returning
+    return streaming if inspect.isgeneratorfunction(handler) else returning
 
 
 def sentence_of(error: Exception) -> str:

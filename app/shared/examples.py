@@ -13,6 +13,8 @@ from core.text.triples import SOURCES, table_of
 
 FILES = {"table": "records.jsonl", "triples": "triples.jsonl", "article": "articles.jsonl"}
 
+OPENING = ("cafe-021",)
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -46,8 +48,20 @@ def samples(form: str = "table") -> tuple[Sample, ...]:
     return _read("triples" if form in SOURCES else form) if form in ("table", "article", *SOURCES) else ()
 
 
+def opening(form: str = "table") -> Sample:
+    """The sample to open the page with: one that the bundled runs get right, else the first of its form."""
+    every = samples(form)
+    return next((sample for sample in every if sample.id in OPENING), every[0])
+
+
 @cache
-def _read(kind: str) -> tuple[Sample, ...]:
+def training_samples() -> tuple[Sample, ...]:
+    """The bundled tables that runs are trained on, with their texts. BadData for a damaged file."""
+    return _read("table", "train")
+
+
+@cache
+def _read(kind: str, split: str = "example") -> tuple[Sample, ...]:
     path = paths.DATA / FILES[kind]
     try:
         rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
@@ -55,7 +69,7 @@ def _read(kind: str) -> tuple[Sample, ...]:
             return tuple(_of_triples(row) for row in rows)
         if kind == "article":
             return tuple(_of_article(row) for row in rows)
-        return tuple(_of_fields(row) for row in rows if row["split"] == "example")
+        return tuple(_of_fields(row) for row in rows if row["split"] == split)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadData(f"The bundled examples in {path.name} cannot be read ({error}). Restore that file.") from error
 

@@ -1,13 +1,15 @@
 """How methods are named, described and drawn in the columns: the two columns of runs may show any of them."""
 
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from itertools import groupby
 
-from app.shared.html import count, percent
+from app.shared.html import count, percent, tag
 from core.config.methods import METHODS, MethodInfo, method_info
 from core.models.backbone import Backbone
 from core.runs.run import Run
 
-COLUMN_TITLES = {"base": "Base", "prefix": "Prefix", "finetuned": "Fine-tuned"}
+COLUMN_TITLES = {"base": "Base", "prefix": "Prefix", "finetuned": "Fine-tuned", "other": "Another run"}
 COLUMN_METHODS = {"prefix": "prefix", "finetuned": "finetune"}  # column of runs -> the method that it is named after
 LAYERS = 4  # drawn in the mark of a column; a picture, not a count
 
@@ -27,6 +29,19 @@ def title(kind: str, run: Run | None) -> str:
     return method_info(run.method).short_title if run else COLUMN_TITLES[kind]
 
 
+def titles(runs: Mapping[str, Run | None]) -> dict[str, str]:
+    """What columns beside each other are called: by their methods, and by their runs where methods are the same."""
+    plain = {kind: title(kind, run) for kind, run in runs.items()}
+    twice = {name for name in plain.values() if list(plain.values()).count(name) > 1}
+    return {
+        kind: f"{name} {_short(run.id)}" if run and (name := plain[kind]) in twice else plain[kind] for kind, run in runs.items()
+    }
+
+
+def _short(run_id: str) -> str:
+    return run_id if len(run_id) <= 24 else run_id[:23] + "…"
+
+
 def trained(run: Run, backbone: Backbone) -> str:
     """What was trained, in a few words, and the share of the backbone that is kept for it, as measured."""
     values = run.config | {"share": percent(run.stored / backbone.spec.parameters), "stored": count(run.stored)}
@@ -36,7 +51,7 @@ def trained(run: Run, backbone: Backbone) -> str:
 def label(run: Run, backbone: Backbone, kind: str) -> str:
     """A run in a list: its id, its method unless the column is named after that, and its measured share."""
     info = method_info(run.method)
-    own = [run.id] if run.method == COLUMN_METHODS[kind] else [run.id, info.short_title]
+    own = [run.id] if run.method == COLUMN_METHODS.get(kind) else [run.id, info.short_title]
     share = [percent(run.stored / backbone.spec.parameters)] if "{share}" in info.summary else []
     return ", ".join([*own, *share])
 
@@ -66,19 +81,24 @@ def _bar(x: float, y: float, width: float, height: float, name: str) -> str:
     return f'<rect class="{name}" x="{x}" y="{y}" width="{width}" height="{height}" rx="1"/>'
 
 
-def lanes(prefix: str, finetuned: str) -> str:
-    """What the columns share, as braces above them; given the methods of the two columns of runs ("" for none)."""
-    first, second = (not method or method_info(method).virtual_tokens for method in (prefix, finetuned))
-    together = "one batch, one set of frozen weights: only "
-    if first and second:
-        return _brace(3, together + "the virtual tokens differ", "shared")
-    if first:
-        differs = "the prefix differs" if prefix in ("", "prefix") else "the virtual tokens differ"
-        return _brace(2, together + differs, "shared") + _brace(1, method_info(finetuned).own_weights, "own")
-    last = "the frozen weights, in the first column's batch" if second else method_info(finetuned).own_weights
-    left = _brace(1, "the frozen weights", "shared") + _brace(1, method_info(prefix).own_weights, "own")
-    return left + _brace(1, last, "shared" if second else "own")
+def column_braces(methods: Sequence[str]) -> str:
+    """What the columns share, as braces above them. Given each column's method from left to right, "" for the frozen model."""
+    columns = [(method, not method or method_info(method).virtual_tokens) for method in methods]
+    prefixes = {method for method, shared in columns if shared and method}
+    differs = "the prefix differs" if prefixes <= {"prefix"} else "the virtual tokens differ"
+    braces, shown = [], False
+    for shared, run in groupby(columns, key=lambda column: column[1]):
+        group = [method for method, _ in run]
+        if not shared:
+            braces += [_brace(1, method_info(method).own_weights, "own") for method in group]
+        elif len(group) > 1 or not shown:
+            says = f"one batch, one set of frozen weights: only {differs}" if len(group) > 1 else "the frozen weights"
+            braces.append(_brace(len(group), says, "shared"))
+        else:
+            braces.append(_brace(1, "the frozen weights, in the first column's batch", "shared"))
+        shown = shown or shared
+    return tag("div", "".join(braces), cls="pl-braces", style=f"--columns:{len(methods)}")
 
 
 def _brace(columns: int, says: str, name: str) -> str:
-    return f'<span class="lane {name}" style="grid-column: span {columns}" title="{says}">{says}</span>'
+    return f'<span class="brace {name}" style="grid-column: span {columns}" title="{says}">{says}</span>'

@@ -6,12 +6,12 @@ window.PrefixLab = (() => {
 
   // ---- notes: things the page does by itself; what the server says stands beside them
   let timer = 0;
-  lab.note = (text) => {
+  lab.note = (text, stays = false) => {
     const place = find("#pl-note .note");
     if (!place) return;
     place.textContent = text;
     clearTimeout(timer);
-    timer = setTimeout(() => { place.textContent = ""; }, 4000);
+    if (!stays) timer = setTimeout(() => { place.textContent = ""; }, 4000);
   };
 
   // ---- dark and light: the address wins, then what was chosen last, then the system
@@ -33,14 +33,15 @@ window.PrefixLab = (() => {
   };
 
   // ---- presenter's view: large type, two panels at most
-  const PANELS = ["base", "prefix", "finetuned"];
+  const PANELS = ["base", "prefix", "finetuned", "other"];
+  const FIRST_PANELS = "base-prefix"; // what a prefix does is seen beside the frozen model
   lab.panels = (names) => {
     const shown = names.filter((name) => PANELS.includes(name)).slice(-2);
     body().dataset.panels = shown.join(" ");
     for (const button of document.querySelectorAll("[data-panel]")) {
       button.setAttribute("aria-pressed", String(shown.includes(button.dataset.panel)));
     }
-    lab.address({ panels: shown.join("-") === "prefix-finetuned" ? "" : shown.join("-") });
+    lab.address({ panels: shown.join("-") === FIRST_PANELS ? "" : shown.join("-") });
   };
   const panel = (name) => {
     const shown = (body().dataset.panels || "").split(" ").filter(Boolean);
@@ -85,14 +86,16 @@ window.PrefixLab = (() => {
     }
   };
 
-  // ---- texts that tell an older table than the one on the left are dimmed until new ones come
-  lab.stale = () => {
+  // ---- texts of an earlier input are dimmed until new ones come, also when there is an error in between
+  lab.stale = (edited = true) => {
+    const what = body().dataset.form === "article" ? "article" : "table";
+    if (edited && find(".told")) lab.note(`Press Generate to update: these texts are for the previous ${what}.`, true);
     if (body().classList.contains("stale") || !find(".told")) return;
     body().classList.add("stale");
-    const what = body().dataset.form === "article" ? "article" : "table";
-    lab.note(`The texts tell the ${what} as it was: Generate (Ctrl+Enter) tells this one.`);
-    const watcher = new MutationObserver(() => { body().classList.remove("stale"); watcher.disconnect(); });
-    watcher.observe(find("#pl-columns"), { subtree: true, childList: true, characterData: true, attributes: true });
+    const watcher = new MutationObserver(() => { body().classList.remove("stale"); lab.note(""); watcher.disconnect(); });
+    for (const output of document.querySelectorAll("[id^=pl-out-]")) {
+      watcher.observe(output, { subtree: true, childList: true, characterData: true });
+    }
   };
 
   // ---- clicks and keys
@@ -111,7 +114,25 @@ window.PrefixLab = (() => {
     const next = now < 0 ? (step > 0 ? 0 : all.length - 1) : (now + step + all.length) % all.length;
     all[next].click();
   };
-  const inField = (target) => target.closest?.("input, textarea, select, [contenteditable=true]");
+  const inField = (target) => target.closest?.("input:not([type=radio], [type=checkbox], [type=button]), textarea, select, [contenteditable=true]");
+  // A focused tab: the arrow keys go to the tab beside it, as the pattern for tabs has it.
+  const besideTab = (tab, key) => {
+    const all = [...tab.closest("[role=tablist]").querySelectorAll("[role=tab]:not([disabled])")];
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[key];
+    const next = key === "Home" ? all[0] : key === "End" ? all.at(-1) : step && all[(all.indexOf(tab) + step + all.length) % all.length];
+    if (!next) return false;
+    next.click();
+    next.focus();
+    return true;
+  };
+  const GROUPS = { "pl-mode": "Decoding", "pl-train-preset": "Preset", "pl-train-where": "Data", "pl-train-rows": "Examples to train on", "pl-space-site": "Site" };
+  lab.nameGroups = () => {
+    for (const [id, name] of Object.entries(GROUPS)) {
+      const group = find(`#${id} .wrap:has(input[type=radio])`);
+      group?.setAttribute("role", "radiogroup");
+      group?.setAttribute("aria-label", name);
+    }
+  };
   document.addEventListener("click", (event) => {
     const button = event.target.closest?.("[data-act], [data-panel], [data-marks]:not(body)");
     if (!button) return;
@@ -125,7 +146,10 @@ window.PrefixLab = (() => {
       press("#pl-generate");
     } else if (event.key === "Escape") {
       press("#pl-stop");
+    } else if (event.target.matches?.("[role=tab]") && besideTab(event.target, event.key)) {
+      event.preventDefault();
     } else if (!event.ctrlKey && !event.metaKey && !event.altKey && !inField(event.target)) {
+      if (event.target.matches?.("input") && event.key.startsWith("Arrow")) return; // they choose within its group
       const keys = { p: acts.present, ArrowRight: () => example(1), ArrowLeft: () => example(-1) };
       const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
       if (keys[key]) { event.preventDefault(); keys[key](); }
@@ -136,13 +160,15 @@ window.PrefixLab = (() => {
   lab.start = () => {
     const query = new URLSearchParams(location.search);
     lab.theme(firstTheme(), false);
-    lab.panels((query.get("panels") || "prefix-finetuned").split("-"));
+    lab.panels((query.get("panels") || FIRST_PANELS).split("-"));
     lab.marks(["values", "difference", "none"].includes(query.get("marks")) ? query.get("marks") : "values");
     lab.present(query.get("present") === "1");
+    lab.columns(query.get("columns") || "");
+    lab.nameGroups();
     lab.tabs.start(query.get("tab") || "");
     // What the server says now ends what the page had to say about before.
     const follow = () => body().toggleAttribute("data-busy", Boolean(find("#pl-status :is(.running, .loading)")));
-    const said = new MutationObserver(() => { lab.note(""); follow(); });
+    const said = new MutationObserver(() => { if (!body().classList.contains("stale")) lab.note(""); follow(); });
     said.observe(find("#pl-status"), { subtree: true, childList: true, characterData: true, attributes: true, attributeFilter: ["class"] });
     follow();
   };

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import gradio as gr
 
-from app.shared import urlstate
 from app.shared.context import AppContext
 from app.shared.html import area, count, tag
 from app.shared.status import line as say
@@ -25,11 +24,12 @@ class Shell:
     search: gr.Textbox
     address: gr.Textbox
     offer: gr.HTML  # trainings that were interrupted, to go on with
-    subject: gr.Textbox  # the number of the page's last finished comparison (AppContext.subject); empty while there is none
+    comparison: gr.Textbox  # the number of the page's last finished comparison; empty while there is none
 
 
 def header(context: AppContext, page: gr.Blocks) -> Shell:
     """Draw the header and the status bar; call inside gr.Blocks, before the tabs."""
+    area(tag("a", "Skip to Generate", href="#pl-generate", cls="pl-skip"), elem_id="pl-skip-link")
     with gr.Row(elem_id="pl-header"):
         area(tag("h1", "Prefix Lab"), elem_id="pl-brand")
         backbone = gr.Dropdown(
@@ -48,9 +48,8 @@ def header(context: AppContext, page: gr.Blocks) -> Shell:
     offer = area("", js_on_load=ACTS, elem_id="pl-offer")
     search = gr.Textbox(visible="hidden", elem_id="pl-search")
     address = gr.Textbox(visible="hidden", elem_id="pl-address")
-    address.change(None, address, None, js=urlstate.remember(urlstate.Address))
-    subject = gr.Textbox(visible="hidden", elem_id="pl-subject")
-    return Shell(page, backbone, task, facts, status, search, address, offer, subject)
+    comparison = gr.Textbox(visible="hidden", elem_id="pl-subject")
+    return Shell(page, backbone, task, facts, status, search, address, offer, comparison)
 
 
 def _buttons() -> str:

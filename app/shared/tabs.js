@@ -18,6 +18,7 @@
     const follow = () => {
       document.body.dataset.tab = now();
       PrefixLab.address({ tab: now() === FIRST ? "" : now() });
+      PrefixLab.nameGroups();
     };
     new MutationObserver(follow).observe(document.querySelector("#pl-tabs [role=tablist]"), { subtree: true, attributes: true, attributeFilter: ["aria-selected"] });
     document.body.dataset.tab = now();

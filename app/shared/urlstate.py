@@ -25,24 +25,6 @@ class State:
     ignored: tuple[str, ...] = field(default=(), compare=False, kw_only=True)
 
 
-@dataclass(frozen=True)
-class Address(State):
-    """The Compare tab. `example` is the id of a bundled table or article; `source` a table of one's own,
-    or `article` an article, and then `example` is empty."""
-
-    backbone: str = kept("")
-    task: str = kept("")
-    prefix: str = kept("")
-    finetuned: str = kept("")
-    example: str = kept("")
-    source: str = kept("", key="table")
-    article: str = kept("")
-    mode: str = kept("", lambda value: value in MODES)  # "": what is usual for the task
-    seed: int = kept(0, lambda value: 0 <= value < 2**53)
-    temperature: float = kept(1.0, lambda value: 0.01 <= value <= 100)
-    top_p: float = kept(1.0, lambda value: 0.001 <= value <= 1)
-
-
 Kind = TypeVar("Kind", bound=State)
 
 

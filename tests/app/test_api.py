@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.compare.comparison import Ask, compare
+from app.compare.comparison import CompareRequest, compare
 from core.config.decoding_defaults import default_decoding
 from core.text.detokenize import detokenise
 from core.text.tables import canonical, linearise, parse
@@ -32,7 +32,9 @@ def test_clients_at_once_get_their_own_answers(served, context):
         for index, table in enumerate(tables)
     ]
     for index, (table, job) in enumerate(zip(tables, jobs, strict=True)):
-        ask = Ask(linearise(canonical(parse(table))), "tiny-prefix" if index % 3 else "", decode=default_decoding("table"))
+        ask = CompareRequest(
+            linearise(canonical(parse(table))), "tiny-prefix" if index % 3 else "", decode=default_decoding("table")
+        )
         *_, alone = compare(context, context.models.backbone(context.models.default), ask, lambda: False)
         assert job.result()["texts"] == {kind: detokenise(column.text) for kind, column in alone.columns.items()}
 

@@ -4,13 +4,14 @@ from types import SimpleNamespace
 
 import pytest
 
+from app.compare.comparison import SLOTS
 from app.compare.handlers import Handlers
 from app.shared.context import AppContext
 from core.runs.store import Store
 from tests.support.tiny_models import make_tiny_bart
 
 REQUEST = SimpleNamespace(session_hash="a")
-KINDS = ("base", "prefix", "finetuned")
+
 WORDS = 100_000
 REFUSED = {
     "nothing": ("", "article is empty"),
@@ -38,7 +39,9 @@ class Named:
     """Stands for a page's components: each is its name."""
 
     def __getattr__(self, name):
-        return {kind: f"{name} {kind}" for kind in KINDS} if name in ("heads", "outputs") else name
+        if name == "runs":
+            return {slot: slot for slot in SLOTS if slot != "base"}
+        return {slot: f"{name} {slot}" for slot in SLOTS} if name in ("heads", "outputs") else name
 
 
 @pytest.fixture(scope="module")
@@ -54,8 +57,9 @@ def pasted(do, text):
     table = {"form": "article", "rows": [], "text": text, "newer": "text", "bad": 0, "version": 1}
     _, note = do.read(table, name, "")
     ticket, _ = do.ask(REQUEST)
-    given = (ticket, table, name, "summarization", "", "", "greedy", 0, 1.0, 1.0, [name, "summarization"], REQUEST)
-    return note, list(do.run(*given))
+    inputs = {"ticket": ticket, "table": table, "backbone": name, "task": "summarization", "shown": [name, "summarization"]}
+    inputs |= {"prefix": "", "finetuned": "", "other": "", "prompt": "", "order": "base-prefix-finetuned"}
+    return note, list(do.run(inputs | {"mode": "greedy", "seed": 0, "temperature": 1.0, "top_p": 1.0}, REQUEST))
 
 
 @pytest.mark.parametrize(("text", "why"), REFUSED.values(), ids=REFUSED)

@@ -13,7 +13,7 @@ from app.attention.components import AttentionPage
 from app.attention.handlers import AttentionHandlers
 from app.attention.readings import ReadingCache
 from app.attention.state import AttentionState
-from app.compare.comparison import Ask, compare, subject
+from app.compare.comparison import CompareRequest, compare, record_of
 from app.shared.last_comparison import ColumnRecord, ComparisonRecord, LastComparisons
 from core.config.decode import DecodeConfig
 from core.errors import BadInput
@@ -29,9 +29,9 @@ SOURCE, DECODE = "name : Alda | Type : pub", DecodeConfig(max_new=8, min_new=8)
 
 @pytest.fixture(scope="module")
 def told(context):
-    ask = Ask(SOURCE, "tiny-prefix", "tiny-finetuned", decode=DECODE)
+    ask = CompareRequest(SOURCE, "tiny-prefix", "tiny-finetuned", decode=DECODE)
     *_, last = compare(context, context.models.backbone(context.models.default), ask, lambda: False)
-    return subject(last)
+    return record_of(last)
 
 
 def test_every_column_is_remembered_with_what_it_read_and_wrote(context, told):

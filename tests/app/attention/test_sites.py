@@ -8,7 +8,7 @@ import pytest
 from app.attention.components import AttentionPage
 from app.attention.handlers import AttentionHandlers
 from app.attention.state import AttentionState
-from app.compare.comparison import Ask, compare, subject
+from app.compare.comparison import CompareRequest, compare, record_of
 from core.config.decode import DecodeConfig
 from tests.support.tiny_models import ARTICLES
 
@@ -22,9 +22,9 @@ REQUEST = SimpleNamespace(session_hash="a")
 def do(newsroom):
     """The tab's handlers, with names in place of components, on a page that has told an article."""
     context = newsroom
-    ask = Ask(ARTICLES[0].source, "news-prefix", decode=DECODE, form="article")
+    ask = CompareRequest(ARTICLES[0].source, "news-prefix", decode=DECODE, form="article")
     *_, last = compare(context, context.models.backbone(context.models.default), ask, lambda: False)
-    context.comparisons.put("a", subject(last))
+    context.comparisons.put("a", record_of(last))
     return AttentionHandlers(context, SimpleNamespace(status="status"), COMPONENTS)
 
 

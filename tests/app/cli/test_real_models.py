@@ -17,10 +17,10 @@ from transformers import GPT2Config, GPT2LMHeadModel, Qwen2Config, Qwen2ForCausa
 from analysis.attention.maps import attention_mass
 from analysis.space.neighbors import nearest
 from analysis.space.spaces import prefix_vectors, vocabulary_space
-from analysis.space.vocabulary_kv import KINDS, vocabulary_kv
+from analysis.space.vocabulary_kv import SLOTS, vocabulary_kv
 from analysis.tensor_cache import TensorCache
 from app.cli.main import main
-from app.compare.comparison import Ask, compare
+from app.compare.comparison import CompareRequest, compare
 from app.shared.context import AppContext
 from core.config.decode import DecodeConfig
 from core.generation.types import Request
@@ -139,7 +139,9 @@ def test_the_app_compares_with_it_and_looks_into_its_prefix(model, home):
     context = AppContext(str(model), "cpu", Store(home / "runs"))
     try:
         backbone = context.models.backbone(context.models.default)
-        *_, seen = compare(context, backbone, Ask(SOURCE, "mine", decode=DecodeConfig(max_new=6, min_new=6)), lambda: False)
+        *_, seen = compare(
+            context, backbone, CompareRequest(SOURCE, "mine", decode=DecodeConfig(max_new=6, min_new=6)), lambda: False
+        )
         assert seen.phase == "done" and [seen.columns[kind].tokens for kind in ("base", "prefix")] == [6, 6]
         loaded = context.models.load("mine", backbone)
         written = seen.columns["prefix"]
@@ -149,7 +151,7 @@ def test_the_app_compares_with_it_and_looks_into_its_prefix(model, home):
         spec = backbone.spec
         assert mass.mass.shape[:2] == (spec.layers, spec.heads) and mass.virtual == 3
         assert torch.allclose(mass.mass.sum(-1), torch.ones(()), atol=1e-4)
-        for kind in KINDS:
+        for kind in SLOTS:
             words = vocabulary_space(
                 context.models.run_job(vocabulary_kv, backbone, kind, spec.layers - 1, TensorCache(home / "cache"))
             )

@@ -4,13 +4,14 @@ import pytest
 
 from app.compare import article_panels, source_editor
 from app.compare.columns import columns
-from app.compare.comparison import Ask, compare
-from app.compare.handlers import Handlers
+from app.compare.comparison import CompareRequest, compare
 from app.compare.panels import panels
+from app.compare.run_picker import select_runs
+from app.compare.state import CompareState
 from app.shared import examples
 from app.shared.context import AppContext
-from app.shared.urlstate import Address, write
 from app.shared.urlstate import read as read_address
+from app.shared.urlstate import write
 from core.config.decode import DecodeConfig
 from core.errors import BadInput
 from core.models.inputs import task_for_backbone
@@ -35,7 +36,7 @@ def seen(context):
     *_, last = compare(
         context,
         context.models.backbone(context.models.default),
-        Ask(LONG, "news-prefix", decode=DECODE, form="article"),
+        CompareRequest(LONG, "news-prefix", decode=DECODE, form="article"),
         lambda: False,
     )
     return last
@@ -54,12 +55,12 @@ def test_the_panel_shows_shares_and_what_is_not_read_escaped(seen):
     html = panels(seen, [], None)
     assert "What each summary leans on" in html and "cut here, not read" in html and "&lt;b&gt;Aldby" in html
     assert "<b>Aldby" not in html and "no reference summary" in html
-    missing = columns(seen, [])[2]
+    missing = columns(seen, [])["finetuned"]
     assert "train --task summarization --data articles-folder" in missing
 
 
 def test_a_text_in_front_of_an_article_is_read_with_the_same_article(context):
-    ask = Ask(LONG, "text:Sum up.", decode=DECODE, form="article")
+    ask = CompareRequest(LONG, "text:Sum up.", decode=DECODE, form="article")
     *_, last = compare(context, context.models.backbone(context.models.default), ask, lambda: False)
     assert last.columns["prefix"].prompt_ids == last.columns["base"].prompt_ids and last.columns["prefix"].leaning
 
@@ -83,29 +84,29 @@ def test_examples_come_with_a_reference_and_their_scores(context, seen):
 
 @pytest.mark.parametrize("bad, why", [("", "empty"), ("word", "one word"), ("a\0b c", "control"), ("<p>a<p>b<br>c", "web page")])
 def test_what_cannot_be_an_article_is_told_and_kept(bad, why):
-    table, note = source_editor.table_of_text(bad, "article")
+    table, note = source_editor.editor_value_of_text(bad, "article")
     assert why in note and table["text"] == bad
     with pytest.raises(BadInput, match=why):
-        source_editor.current(table)
+        source_editor.parse_value(table)
 
 
 def test_the_backbone_says_what_the_page_takes(context):
-    do = Handlers(context, None, None)
-    assert do._plan(context.models.backbone(context.models.default), "e2e", "", "").task == "summarization"
+    bart = context.models.backbone(context.models.default)
+    assert select_runs(context.catalog, bart, "e2e", {}).task == "summarization"
     gpt2 = context.models.backbone(context.models.default.replace("tiny-bart", "tiny-gpt2"))
-    assert do._plan(gpt2, "summarization", "", "").tasks == ["e2e"]
+    assert select_runs(context.catalog, gpt2, "summarization", {}).tasks == ["e2e"]
 
 
 def test_an_article_pasted_for_a_table_is_taken_when_the_model_takes_articles():
     from app.compare.handlers import _article_in
 
-    pasted, _ = source_editor.table_of_text("Aldby was flooded.\nNobody was hurt.")
+    pasted, _ = source_editor.editor_value_of_text("Aldby was flooded.\nNobody was hurt.")
     given, table = _article_in(pasted)
     assert given.source == table["text"] == "Aldby was flooded.\nNobody was hurt."
-    assert _article_in(source_editor.table_of([("name", "Alda")])) is None
+    assert _article_in(source_editor.editor_value([("name", "Alda")])) is None
 
 
 def test_the_address_keeps_an_article_that_is_not_too_long():
-    address = Address(task="summarization", article="Aldby was flooded.\nNobody was hurt.")
-    assert read_address("?" + write(address), Address) == address
-    assert "article" not in write(Address(article=LONG * 40))
+    address = CompareState(task="summarization", article="Aldby was flooded.\nNobody was hurt.")
+    assert read_address("?" + write(address), CompareState) == address
+    assert "article" not in write(CompareState(article=LONG * 40))

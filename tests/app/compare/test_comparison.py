@@ -1,6 +1,6 @@
 """Three columns from one table, without a page."""
 
-from app.compare.comparison import Ask, compare
+from app.compare.comparison import CompareRequest, compare
 from app.shared.catalog import for_task
 from app.shared.context import AppContext
 from core.config.decode import DecodeConfig
@@ -13,14 +13,14 @@ DECODE = DecodeConfig(max_new=12)
 LONG = DecodeConfig(max_new=400, min_new=400)
 
 
-def finished(context: AppContext, ask: Ask, cancel=lambda: False):
+def finished(context: AppContext, ask: CompareRequest, cancel=lambda: False):
     *_, last = compare(context, context.models.backbone(context.models.default), ask, cancel)
     return last
 
 
 def test_columns_are_what_each_method_writes_alone(context):
     for decode in (DECODE, DecodeConfig("sample", max_new=12, seed=3), DecodeConfig("beam", max_new=12)):
-        seen = finished(context, Ask(SOURCE, "tiny-prefix", "tiny-finetuned", decode=decode))
+        seen = finished(context, CompareRequest(SOURCE, "tiny-prefix", "tiny-finetuned", decode=decode))
         backbone = context.models.backbone(context.models.default)
         prefix, tuned = context.models.load("tiny-prefix", backbone), context.models.load("tiny-finetuned", backbone)
         ids = backbone.encode(prefix.task.prompt(SOURCE))
@@ -36,7 +36,7 @@ def test_columns_are_what_each_method_writes_alone(context):
 
 
 def test_a_run_that_cannot_be_used_is_told_in_its_column(context):
-    seen = finished(context, Ask(SOURCE, "other-prefix", "", decode=DECODE))
+    seen = finished(context, CompareRequest(SOURCE, "other-prefix", "", decode=DECODE))
     assert seen.columns["base"].text and seen.phase == "done"
     assert seen.columns["prefix"].state == "error" and "other-gpt2" in seen.columns["prefix"].note
     assert seen.columns["finetuned"].state == "missing"
@@ -46,13 +46,13 @@ def test_stop_keeps_the_text_and_says_so(context):
     growing = compare(
         context,
         context.models.backbone(context.models.default),
-        Ask(SOURCE, "tiny-prefix", "tiny-finetuned", decode=LONG),
+        CompareRequest(SOURCE, "tiny-prefix", "tiny-finetuned", decode=LONG),
         lambda: stop,
     )
     stop = False
     for seen in growing:
         stop = stop or all(column.text for column in seen.columns.values())
-    assert seen.phase == "cancelled" and "What was written so far is kept" in seen.say
+    assert seen.phase == "cancelled" and "What was written so far is kept" in seen.sentence
     for column in seen.columns.values():
         assert column.state == "cancelled" and 0 < column.tokens == len(column.ids) < 400 and not column.words
 
@@ -61,7 +61,7 @@ def test_a_page_that_goes_away_frees_its_places(context):
     growing = compare(
         context,
         context.models.backbone(context.models.default),
-        Ask(SOURCE, "tiny-prefix", "tiny-finetuned", decode=LONG),
+        CompareRequest(SOURCE, "tiny-prefix", "tiny-finetuned", decode=LONG),
         lambda: False,
     )
     while next(growing).phase != "running":
@@ -73,12 +73,12 @@ def test_a_page_that_goes_away_frees_its_places(context):
 
 
 def test_a_page_that_waits_is_told_how_many_texts_come_before(context):
-    ask, backbone = Ask(SOURCE, decode=DECODE), context.models.backbone(context.models.default)
+    ask, backbone = CompareRequest(SOURCE, decode=DECODE), context.models.backbone(context.models.default)
     with held(context.models.engine):
         first, second = (compare(context, backbone, ask, lambda: False, who) for who in ("first", "second"))
-        assert [next(page).say for page in (first, second)] == ["Loading the runs…"] * 2
-        assert next(first).say == "Writing…"
-        assert next(second).say == "Waiting for the model: 1 text of other pages before yours."
+        assert [next(page).sentence for page in (first, second)] == ["Loading the runs…"] * 2
+        assert next(first).sentence == "Writing…"
+        assert next(second).sentence == "Waiting for the model: 1 text of other pages before yours."
     *_, seen = second
     assert seen.phase == "done"
     first.close()
@@ -91,8 +91,12 @@ def test_runs_that_do_not_fit_say_why(context):
     assert choices == {"tiny-prefix": "", "triples-prefix": "", "other-prefix": other}
     listed = context.catalog.choices(["prefix"], backbone)
     assert for_task(listed, "webnlg")[0].run.id == "triples-prefix" and not for_task(listed, "webnlg")[0].reason
-    told = {choice.run.id: choice.reason for choice in for_task(listed, "another")}
-    assert told == {"tiny-prefix": "its task is e2e", "triples-prefix": "its task is webnlg", "other-prefix": other}
+    domains = {choice.run.id: choice.domain or choice.reason for choice in for_task(listed, "another")}
+    assert domains == {
+        "tiny-prefix": "trained on restaurants",
+        "triples-prefix": "trained on WebNLG's facts",
+        "other-prefix": other,
+    }
 
 
 def test_a_newer_request_or_a_stop_ends_those_before_it(context):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.compare.comparison import Ask, compare
+from app.compare.comparison import CompareRequest, compare
 from app.shared.context import AppContext
 from core.config.decode import DecodeConfig
 from core.generation.generate import generate
@@ -26,7 +26,9 @@ def context(tmp_path_factory):
 @pytest.mark.parametrize("mode", ["greedy", "beam"])
 def test_columns_are_what_each_method_writes_alone(context, mode):
     backbone = context.models.backbone(context.models.default)
-    ask = Ask(ARTICLE, "news-prefix", "news-finetuned", decode=DecodeConfig(mode, beams=3, max_new=8, min_new=3), form="article")
+    ask = CompareRequest(
+        ARTICLE, "news-prefix", "news-finetuned", decode=DecodeConfig(mode, beams=3, max_new=8, min_new=3), form="article"
+    )
     *_, seen = compare(context, backbone, ask, lambda: False)
     prefix, tuned = context.models.load("news-prefix", backbone), context.models.load("news-finetuned", backbone)
     ids = encode_input(backbone, prefix.task, ARTICLE).ids
@@ -44,5 +46,5 @@ def test_columns_are_what_each_method_writes_alone(context, mode):
 
 def test_the_frozen_model_alone_reads_an_article_in_its_own_form(context):
     backbone = context.models.backbone(context.models.default)
-    *_, seen = compare(context, backbone, Ask(ARTICLE, decode=DecodeConfig(max_new=4), form="article"), lambda: False)
+    *_, seen = compare(context, backbone, CompareRequest(ARTICLE, decode=DecodeConfig(max_new=4), form="article"), lambda: False)
     assert seen.columns["base"].prompt_ids == encode_input(backbone, task_for_backbone(backbone, "summarization"), ARTICLE).ids

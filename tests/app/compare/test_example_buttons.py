@@ -2,14 +2,14 @@
 
 from dataclasses import replace
 
-from app.compare.comparison import Ask, Comparison
+from app.compare.comparison import CompareRequest, Comparison
 from app.compare.example_buttons import sample_buttons
 from app.compare.panels import cost, references
-from app.compare.source_editor import current, read, settled, table_of, table_of_text
+from app.compare.source_editor import editor_value, editor_value_of_text, normalize_text, parse_value, read
+from app.compare.state import CompareState
 from app.shared.examples import matching, samples
 from app.shared.highlight import render, word_diff
 from app.shared.html import count, percent, size, tag, text
-from app.shared.urlstate import Address
 from app.shared.urlstate import read as read_address
 from app.shared.urlstate import write as write_address
 
@@ -19,7 +19,7 @@ EVIL = '<img src=x onerror="alert(1)">'
 def test_text_of_models_and_people_is_escaped_everywhere():
     assert "<img" not in text(EVIL) and "<img" not in tag("p", text(EVIL), title=EVIL)
     assert "<img" not in render(EVIL, [(0, 5)], [(2, 9, EVIL)])
-    assert "<img" not in table_of_text(f"name : {EVIL}")[1]
+    assert "<img" not in editor_value_of_text(f"name : {EVIL}")[1]
 
 
 def test_numbers_for_people():
@@ -41,41 +41,41 @@ def test_marks_of_both_kinds_overlap():
 
 
 def test_grid_and_text_follow_the_newer_one():
-    table = table_of([("name", "Alda"), ("Type", "pub")])
+    table = editor_value([("name", "Alda"), ("Type", "pub")])
     grid = table | {"rows": [["name", "Brio"], ["", ""], ["Type", "inn"]], "newer": "rows", "version": 4}
     answer, note = read(grid)
     assert (answer["text"], answer["version"], note) == ("name : Brio | Type : inn", 4, "")
     written, note = read(grid | {"text": "name[Cato] priceRange[£20-25]", "newer": "text"})
     assert written["rows"] == [["name", "Cato"], ["price", "£ 20 - 25"]] and "price : £ 20 - 25" in note
-    assert settled(written)["text"] == "name : Cato | price : £ 20 - 25"
+    assert normalize_text(written)["text"] == "name : Cato | price : £ 20 - 25"
 
 
 def test_a_bad_field_is_named_and_the_other_view_kept():
-    table = table_of([("name", "Alda"), ("Type", "pub")])
+    table = editor_value([("name", "Alda"), ("Type", "pub")])
     answer, note = read(table | {"rows": [["name", "Alda"], ["Type", ""]], "newer": "rows"})
     assert answer["bad"] == 2 and "Type" in note and answer["text"] == table["text"]
     answer, note = read(table | {"text": "name : Alda | Type :"})
     assert answer["rows"] == table["rows"] and "Type" in note
-    assert settled(table | {"text": "nonsense"})["text"] == "nonsense"
-    assert current(table).fields == [("name", "Alda"), ("Type", "pub")]
+    assert normalize_text(table | {"text": "nonsense"})["text"] == "nonsense"
+    assert parse_value(table).fields == [("name", "Alda"), ("Type", "pub")]
 
 
 def test_triples_in_grid_and_text_follow_each_other_in_the_form_of_the_task():
-    table = table_of([("Ivy_House", "locatedIn", "Leeds")], "webnlg")
+    table = editor_value([("Ivy_House", "locatedIn", "Leeds")], "webnlg")
     assert table["text"] == "| Ivy_House : locatedIn : Leeds"
     written, note = read(table | {"text": "[Ivy_House | locatedIn | Leeds] [Leeds | country | England]"})
     assert written["rows"][1] == ["Leeds", "country", "England"] and "Leeds : country : England" in note
-    given = current(written | {"rows": [["Ivy", "in", "York"], ["", "", ""]], "newer": "rows"})
+    given = parse_value(written | {"rows": [["Ivy", "in", "York"], ["", "", ""]], "newer": "rows"})
     assert given.source == " | Ivy : in : York" and given.fields == [("subject", "Ivy"), ("in", "York")]
     answer, note = read(table | {"rows": [["Ivy", "in", "York"], ["Ivy", "in", ""]], "newer": "rows"})
     assert answer["bad"] == 2 and "object" in note
-    assert current(table_of([("Ivy", "locatedIn", "Leeds")], "dart")).source == "Ivy : locatedin : Leeds"
+    assert parse_value(editor_value([("Ivy", "locatedIn", "Leeds")], "dart")).source == "Ivy : locatedin : Leeds"
 
 
 def test_what_belongs_to_another_task_is_told():
-    assert "such as webnlg" in table_of_text("[Ivy_House | locatedIn | Leeds]")[1]
-    assert "such as e2e" in table_of_text("name : Alda | Type : pub", "webnlg")[1]
-    assert current(table_of_text("An  article.", "text")[0]).source == "An article."
+    assert "such as webnlg" in editor_value_of_text("[Ivy_House | locatedIn | Leeds]")[1]
+    assert "such as e2e" in editor_value_of_text("name : Alda | Type : pub", "webnlg")[1]
+    assert parse_value(editor_value_of_text("An  article.", "text")[0]).source == "An article."
 
 
 def test_examples_of_triples_stand_by_category_seen_and_unseen():
@@ -86,17 +86,19 @@ def test_examples_of_triples_stand_by_category_seen_and_unseen():
 
 
 def test_address_comes_back_and_bad_values_are_named():
-    address = Address(backbone="gpt2", prefix="a", source="name : Alda | price : £ 20 - 25", mode="sample", seed=7, top_p=0.9)
-    assert read_address("?" + write_address(address), Address) == address
-    assert write_address(Address()) == ""
-    bad = read_address("?seed=x&mode=loud&top_p=3&example=cafe-019&unknown=1", Address)
-    assert bad == Address(example="cafe-019") and set(bad.ignored) == {"seed", "mode", "top_p"}
-    assert read_address("?table=" + "x" * 30_000, Address) == Address()
+    address = CompareState(
+        backbone="gpt2", prefix="a", source="name : Alda | price : £ 20 - 25", mode="sample", seed=7, top_p=0.9
+    )
+    assert read_address("?" + write_address(address), CompareState) == address
+    assert write_address(CompareState()) == ""
+    bad = read_address("?seed=x&mode=loud&top_p=3&example=cafe-019&unknown=1", CompareState)
+    assert bad == CompareState(example="cafe-019") and set(bad.ignored) == {"seed", "mode", "top_p"}
+    assert read_address("?table=" + "x" * 30_000, CompareState) == CompareState()
 
 
 def test_cost_card_gives_sizes_and_the_score_of_the_whole_set(context):
     backbone = context.models.backbone(context.models.default)
-    seen = Comparison(Ask("name : Alda"), backbone)
+    seen = Comparison(CompareRequest("name : Alda"), backbone)
     run = context.models.load("tiny-prefix", backbone).run
     score = {"value": 61.27, "n": 630, "signature": "tok:13a", "decoding": {"mode": "beam"}}
     seen.columns["prefix"].run = replace(run, scores={"test": {"BLEU": score}})
@@ -108,7 +110,7 @@ def test_cost_card_gives_sizes_and_the_score_of_the_whole_set(context):
 def test_references_only_for_a_table_that_was_not_edited(context):
     sample = samples()[0]
     fields = list(sample.fields)
-    seen = Comparison(Ask("x"), context.models.backbone(context.models.default))
+    seen = Comparison(CompareRequest("x"), context.models.backbone(context.models.default))
     seen.columns["base"].text = sample.references[0]
     assert matching(fields) is sample and matching(fields[1:]) is None
     html = references(seen, fields, sample)

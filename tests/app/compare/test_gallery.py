@@ -3,7 +3,7 @@
 import pytest
 
 from analysis.metrics.coverage import cover
-from app.compare.gallery import Gallery, Told, tell_all
+from app.compare.gallery import Gallery, GalleryText, run_all_examples
 from app.compare.gallery_view import gallery, parts
 from app.shared.examples import samples
 from core.config.decode import DecodeConfig
@@ -15,14 +15,14 @@ RUNS = {"prefix": "triples-prefix", "finetuned": "triples-finetuned"}
 
 
 def test_every_example_is_told_by_both_runs_as_it_would_be_alone(context):
-    from app.compare.comparison import Ask, compare
-    from app.compare.source_editor import of_rows
+    from app.compare.comparison import CompareRequest, compare
+    from app.compare.source_editor import parse_rows
 
     backbone = context.models.backbone(context.models.default)
-    *_, last = tell_all(context, backbone, "webnlg", RUNS, DECODE, lambda: False)
+    *_, last = run_all_examples(context, backbone, "webnlg", RUNS, DECODE, lambda: False)
     assert not last.open and last.done == len(last.texts) == 2 * len(samples("webnlg"))
     one = samples("webnlg")[3]
-    ask = Ask(of_rows("webnlg", one.rows).source, *RUNS.values(), decode=DECODE, form="webnlg")
+    ask = CompareRequest(parse_rows("webnlg", one.rows).source, *RUNS.values(), decode=DECODE, form="webnlg")
     *_, seen = compare(context, backbone, ask, lambda: False)
     for kind in RUNS:
         assert last.texts[one.id, kind].text == detokenise(seen.columns[kind].text)
@@ -30,7 +30,7 @@ def test_every_example_is_told_by_both_runs_as_it_would_be_alone(context):
 
 def test_stopped_it_keeps_what_is_whole_and_says_so(context):
     stop, endless = [False], DecodeConfig(max_new=200, min_new=200)
-    growing = tell_all(context, context.models.backbone(context.models.default), "webnlg", RUNS, endless, lambda: stop[0])
+    growing = run_all_examples(context, context.models.backbone(context.models.default), "webnlg", RUNS, endless, lambda: stop[0])
     next(growing)
     stop[0] = True
     *_, seen = growing
@@ -41,18 +41,18 @@ def test_stopped_it_keeps_what_is_whole_and_says_so(context):
 def test_without_a_run_or_examples_it_says_what_to_do(context):
     for form, runs in (("webnlg", {}), ("text", RUNS)):
         with pytest.raises(BadInput, match="choose a task that has examples"):
-            list(tell_all(context, context.models.backbone(context.models.default), form, runs, DECODE, lambda: False))
+            list(run_all_examples(context, context.models.backbone(context.models.default), form, runs, DECODE, lambda: False))
 
 
 def test_seen_and_unseen_are_summed_up_apart_and_all_is_escaped(context):
     seen = Gallery("webnlg", {"prefix": context.store.get("triples-prefix")}, DECODE)
     for sample in samples("webnlg"):
         told = sample.references[0] if sample.seen else "<b>Nobody</b> lives in Paris."
-        seen.texts[sample.id, "prefix"] = Told(told, cover(list(sample.fields), told))
+        seen.texts[sample.id, "prefix"] = GalleryText(told, cover(list(sample.fields), told))
     html = gallery(seen)
     (_, known), (_, unknown) = parts("webnlg")
     assert seen.scores("prefix", known)[0].value == 100 and seen.scores("prefix", unknown)[0].value == 0
     assert "Categories seen in training, n=11" in html and "Categories not seen in training, n=7" in html
     assert "<b>Nobody</b>" not in html and "Paris" in html and "unsupported" in html
     assert "Fine-tuned" not in html  # there is no such run
-    assert [len(among) for _, among in parts("table")] == [2, 16]  # a run on E2E knows cafés only
+    assert [len(among) for _, among in parts("table")] == [3, 16]  # a run on E2E knows cafés only

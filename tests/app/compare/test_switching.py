@@ -8,9 +8,9 @@ from types import SimpleNamespace
 import pytest
 
 from app.attention.readings import ReadingCache
-from app.compare.comparison import KINDS
+from app.compare.comparison import SLOTS
 from app.compare.handlers import Handlers
-from app.compare.source_editor import table_of
+from app.compare.source_editor import editor_value
 from app.shared.context import AppContext
 from app.space.analyses import AnalysisCache, SpaceQuery
 from core import paths
@@ -44,14 +44,17 @@ class Named:
     """Stands for a page's components: each is its name."""
 
     def __getattr__(self, name):
-        return {kind: f"{name} {kind}" for kind in KINDS} if name in ("heads", "outputs") else name
+        if name == "runs":
+            return {slot: slot for slot in SLOTS if slot != "base"}
+        return {slot: f"{name} {slot}" for slot in SLOTS} if name in ("heads", "outputs") else name
 
 
 def told(context, task, shown, name="mini-gpt2", who=REQUEST):
     """All updates of a run, in their order."""
-    do, table = Handlers(context, Named(), Named()), table_of([("name", "Alda"), ("Type", "pub")])
-    given = (do.ask(who)[0], table, name, task, "", "", "greedy", 0, 1.0, 1.0, shown, who)
-    return list(do.run(*given))
+    do, table = Handlers(context, Named(), Named()), editor_value([("name", "Alda"), ("Type", "pub")])
+    inputs = {"ticket": do.ask(who)[0], "table": table, "backbone": name, "task": task, "shown": shown, "prompt": ""}
+    inputs |= {"prefix": "", "finetuned": "", "other": "", "order": "base-prefix-finetuned"}
+    return list(do.run(inputs | {"mode": "greedy", "seed": 0, "temperature": 1.0, "top_p": 1.0}, who))
 
 
 def last(updates, name):

@@ -3,10 +3,10 @@
 import pytest
 
 from app.compare import run_picker
-from app.compare.comparison import Ask, compare
+from app.compare.comparison import CompareRequest, compare
 from app.compare.panels import cost
 from app.shared.context import AppContext
-from app.shared.method_labels import lanes, mark, title, trained
+from app.shared.method_labels import column_braces, mark, title, trained
 from core.config.decode import DecodeConfig
 from core.generation.generate import generate
 from core.generation.types import make_request
@@ -28,7 +28,7 @@ def many(tmp_path_factory) -> AppContext:
     return AppContext(str(folder), "cpu", Store(place / "runs"))
 
 
-def finished(context: AppContext, ask: Ask):
+def finished(context: AppContext, ask: CompareRequest):
     *_, last = compare(context, context.models.backbone(context.models.default), ask, lambda: False)
     return last
 
@@ -36,7 +36,7 @@ def finished(context: AppContext, ask: Ask):
 @pytest.mark.parametrize(("first", "second"), [("adapter", "infix"), ("in_context", "lora"), ("embedding", "top_layers")])
 def test_two_methods_are_told_side_by_side_as_each_alone(many, first, second):
     backbone = many.models.backbone(many.models.default)
-    seen = finished(many, Ask(SOURCE, first, second, decode=DECODE))
+    seen = finished(many, CompareRequest(SOURCE, first, second, decode=DECODE))
     for kind, run_id in (("prefix", first), ("finetuned", second)):
         loaded = many.models.load(run_id, backbone)
         alone = generate(loaded.model, backbone, [make_request(backbone, loaded.task, SOURCE, loaded.prefix)], DECODE)[0]
@@ -80,6 +80,10 @@ def test_what_was_trained_is_told_with_the_measured_share(many):
 
 
 def test_the_braces_say_what_is_shared():
-    assert lanes("prefix", "finetune").count("<span") == 2 and "only the prefix differs" in lanes("prefix", "finetune")
-    assert lanes("prefix", "infix").count("<span") == 1 and "span 3" in lanes("prefix", "infix")
-    assert lanes("lora", "adapter").count("lane own") == 2 and lanes("lora", "prefix").count("lane own") == 1
+    def braces(*methods):
+        return column_braces(["", *methods])
+
+    assert braces("prefix", "finetune").count("<span") == 2 and "only the prefix differs" in braces("prefix", "finetune")
+    assert braces("prefix", "infix").count("<span") == 1 and "span 3" in braces("prefix", "infix")
+    assert braces("lora", "adapter").count("brace own") == 2 and braces("lora", "prefix").count("brace own") == 1
+    assert "the first column" in braces("lora", "prefix") and braces("prefix", "lora", "infix").count("brace shared") == 2

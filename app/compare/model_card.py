@@ -1,0 +1,32 @@
+"""What a bundled backbone has read, as its model card says."""
+
+import re
+from functools import cache
+
+from core import paths
+
+HEADINGS = ("What it has read", "Text it was drawn from")
+
+
+@cache
+def card_texts(backbone: str) -> tuple[str, ...]:
+    """The texts that the card of a bundled backbone lists, such as ("English Wikipedia", "Wikinews"); () without a card."""
+    try:
+        card = (paths.MODELS / backbone / "README.md").read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return ()
+    section = next((part for part in re.split(r"^## ", card, flags=re.MULTILINE) if part.startswith(HEADINGS)), "")
+    rows = [
+        [cell.strip() for cell in line.strip().strip("|").split("|")] for line in section.splitlines() if line.startswith("|")
+    ]
+    if not rows or "text" not in rows[0]:
+        return ()
+    column = rows[0].index("text")
+    names = [re.sub(r"\s*\([^)]*\)", "", row[column]) for row in rows[2:] if len(row) > column]
+    parts = [part.strip() for name in names for part in re.split(r", (?:in proportion|below|without)", name)[0].split(", ")]
+    return tuple(dict.fromkeys(part for part in parts if part))
+
+
+def listing(names: tuple[str, ...]) -> str:
+    """Names as a sentence has them: "a, b and c"."""
+    return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)

@@ -1,0 +1,65 @@
+"""How the frozen model is prompted: as a person would do it, in one layout whatever runs stand beside it."""
+
+from functools import cache
+
+from app.compare.source_editor import parse_rows
+from app.shared.examples import Sample, samples, training_samples
+from core.errors import BadConfig
+from core.models.backbone import Backbone
+from core.models.inputs import task_for_backbone
+from core.task import SUMMARIZATION, Task
+from core.text.triples import SOURCES
+
+INSTRUCTION = "instruction"
+PROMPTS = {"": "as it is", INSTRUCTION: "with an instruction", "1": "with 1 example", "3": "with 3 examples"}
+INSTRUCTIONS = {
+    "table": "Say all of this in one sentence:",
+    "triples": "Say all of these facts in a short text:",
+    "article": "Summarize this article:",
+    "text": "Answer:",
+}
+CONTEXT_SHARE = 0.5  # of the model's positions is the most that examples take
+
+
+def prompts_for(backbone: Backbone, form: str) -> dict[str, str]:
+    """The ways to prompt a backbone for inputs of a form, as value -> label. Examples need inputs that have some, and a decoder:
+    an encoder would read them as part of the input."""
+    few_shot = not backbone.is_encoder_decoder and bool(_pool(form))
+    return {value: label for value, label in PROMPTS.items() if few_shot or not value.isdigit()}
+
+
+def base_task(backbone: Backbone, form: str, source: str, prompt: str = "") -> Task:
+    """The layout of the frozen model's input: `source` on a line of its own, after an instruction or examples if asked for.
+
+    Raises BadConfig for a way of prompting that this backbone or form does not have.
+    """
+    task = task_for_backbone(backbone, SUMMARIZATION if form == "article" else "e2e", form=form)
+    if prompt not in prompts_for(backbone, form):
+        name = PROMPTS.get(prompt, prompt)
+        raise BadConfig(f"The frozen model cannot be prompted {name!r} for this input. Choose another way under Base.")
+    if prompt == INSTRUCTION:
+        return task.replace(lead=f"{task.lead}{INSTRUCTIONS['triples' if form in SOURCES else form]}\n")
+    return task.replace(lead=task.lead + _examples(backbone, task, source, int(prompt))) if prompt else task
+
+
+def _examples(backbone: Backbone, task: Task, source: str, shots: int) -> str:
+    """So many inputs with their texts in the task's layout, those that share most keys with `source` last, next to it."""
+    nearest = sorted(_pool(task.form), key=lambda pair: -len(_keys(pair[0]) & _keys(source)))
+    room, context, taken = int(CONTEXT_SHARE * backbone.spec.positions), "", 0
+    for example, text in nearest:
+        longer = f"{example}{task.separator}{text}\n\n" + context
+        if taken < shots and example != source.strip() and len(backbone.encode(longer)) <= room:
+            context, taken = longer, taken + 1
+    return context
+
+
+@cache
+def _pool(form: str) -> tuple[tuple[str, str], ...]:
+    """(linearised input, text) of the bundled rows that examples are taken from."""
+    rows: tuple[Sample, ...] = training_samples() if form == "table" else samples(form) if form in SOURCES else ()
+    return tuple((parse_rows(form, row.rows).source.strip(), row.references[0]) for row in rows)
+
+
+def _keys(source: str) -> set[str]:
+    """The keys of a linearised table, or the relations of triples."""
+    return {part.split(" : ")[-2].strip() for part in source.split("|") if " : " in part}

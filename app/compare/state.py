@@ -1,0 +1,38 @@
+"""What the Compare tab keeps in the page's address."""
+
+from dataclasses import dataclass
+
+from app.compare.comparison import LEAST, ORDER, SLOTS
+from app.compare.prompting import PROMPTS
+from app.shared.urlstate import MODES, State, kept
+
+
+def _is_order(value: str) -> bool:
+    slots = value.split("-")
+    return not value or (len(set(slots)) == len(slots) >= LEAST and set(slots) <= set(SLOTS))
+
+
+@dataclass(frozen=True)
+class CompareState(State):
+    """`example` is the id of a bundled table or article; `source` a table of one's own, or `article` an article, and then
+    `example` is empty. `columns`: the slots shown, in their order; `prompt`: how the frozen model is prompted."""
+
+    backbone: str = kept("")
+    task: str = kept("")
+    prefix: str = kept("")
+    finetuned: str = kept("")
+    other: str = kept("")
+    columns: str = kept("", _is_order)
+    prompt: str = kept("", lambda value: value in PROMPTS, key="base")
+    example: str = kept("")
+    source: str = kept("", key="table")
+    article: str = kept("")
+    mode: str = kept("", lambda value: value in MODES)  # "": what is usual for the task
+    seed: int = kept(0, lambda value: 0 <= value < 2**53)
+    temperature: float = kept(1.0, lambda value: 0.01 <= value <= 100)
+    top_p: float = kept(1.0, lambda value: 0.001 <= value <= 1)
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """The slots shown, from left to right."""
+        return tuple(self.columns.split("-")) if self.columns else ORDER
