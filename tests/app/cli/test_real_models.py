@@ -17,7 +17,7 @@ from transformers import GPT2Config, GPT2LMHeadModel, Qwen2Config, Qwen2ForCausa
 from analysis.attention.maps import attention_mass
 from analysis.space.neighbors import nearest
 from analysis.space.spaces import prefix_vectors, vocabulary_space
-from analysis.space.vocabulary_kv import SLOTS, vocabulary_kv
+from analysis.space.vocabulary_kv import KINDS, vocabulary_kv
 from analysis.tensor_cache import TensorCache
 from app.cli.main import main
 from app.compare.comparison import CompareRequest, compare
@@ -151,7 +151,7 @@ def test_the_app_compares_with_it_and_looks_into_its_prefix(model, home):
         spec = backbone.spec
         assert mass.mass.shape[:2] == (spec.layers, spec.heads) and mass.virtual == 3
         assert torch.allclose(mass.mass.sum(-1), torch.ones(()), atol=1e-4)
-        for kind in SLOTS:
+        for kind in KINDS:
             words = vocabulary_space(
                 context.models.run_job(vocabulary_kv, backbone, kind, spec.layers - 1, TensorCache(home / "cache"))
             )
