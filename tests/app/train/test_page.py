@@ -82,7 +82,8 @@ def test_a_training_is_seen_and_stopped_from_any_browser_and_comes_back_from_the
 
     page.locator("[data-do=delete]").click()
     expect(page.locator("#pl-train-bin")).to_contain_text("seen")
-    page.locator("[data-do=restore]").click()
+    expect(page.locator("#pl-train-bin [data-do=restore]")).to_be_visible()
+    page.locator("#pl-train-head [data-do=restore]").click()  # Undo
     expect(page.locator(STATE)).to_have_attribute("data-state", "cancelled")
     page.locator("#pl-train-details input[name=name]").fill("tiny-prefix")
     page.locator("[data-do=save]").click()
