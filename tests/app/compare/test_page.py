@@ -188,13 +188,13 @@ def test_dark_and_light_are_readable_and_remembered(page, served):
 
 def test_presenter_shows_two_panels_in_large_type(page, served):
     open_page(page, served, "?present=1")
-    expect(page.locator("#pl-base")).to_be_hidden()
+    expect(page.locator("#pl-finetuned")).to_be_hidden()
     size = "(node) => parseFloat(getComputedStyle(node).fontSize)"
     assert page.locator("#pl-out-prefix .told:not(.raw)").evaluate(size) >= 32
     assert page.locator("#pl-glance dd").first.evaluate(size) >= 24
-    page.locator("[data-panel=base]").click()
+    page.locator("[data-panel=finetuned]").click()
     shown = [kind for kind in KINDS if page.locator(f"#pl-{kind}").is_visible()]
-    assert shown == ["base", "finetuned"]
+    assert shown == ["prefix", "finetuned"]
     expect(page.locator("#pl-mode")).to_be_hidden()
     page.locator("[data-act=controls]").click()  # what large type leaves no room for comes back when it is needed
     expect(page.locator("#pl-mode")).to_be_visible()
