@@ -25,7 +25,7 @@ def _sentence(comparison: Comparison, fields: Fields) -> str:
         return f"Words written: {', '.join(words)}." if words else "No text was written; the columns say why."
     parts = []
     for slot, coverage in counts.items():
-        extra = f" and adds {len(coverage.unsupported)} that is not there" if coverage.unsupported else ""
+        extra = f" ({len(coverage.unsupported)} unsupported)" if coverage.unsupported else ""
         parts.append(f"{names[slot]} says {len(coverage.present)}{extra}")
     return f"Of {len(fields)} values in the table, {'; '.join(parts)}."
 
