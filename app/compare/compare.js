@@ -37,7 +37,7 @@
       const row = make("div", { className: `row of-${width()}` }, host.querySelector(".rows"));
       for (const [place, [className, name, placeholder]] of CELLS[width()].entries()) {
         const ariaLabel = place ? `${name} of ${given[0] || CELLS[width()][0][2]}` : name;
-        make("input", { className, value: given[place] || "", placeholder, spellcheck: false, ariaLabel }, row);
+        make("input", { className, value: given[place] || "", title: given[place] || "", placeholder, spellcheck: false, ariaLabel }, row);
       }
       make("button", { className: "drop", type: "button", textContent: "×", title: "Delete this row", ariaLabel: "Delete this row" }, row);
       return row;
@@ -67,7 +67,7 @@
       if (now.bad) filled[now.bad - 1]?.classList.add("bad");
     };
 
-    host.addEventListener("input", () => edited("rows"));
+    host.addEventListener("input", (event) => { event.target.title = event.target.value; edited("rows"); });
     text.addEventListener("input", () => { fit(); edited("text"); });
     text.addEventListener("blur", () => { if (props.value?.newer === "text") trigger("blur"); });
     host.addEventListener("keydown", (event) => {

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from analysis.attention.sentences import SentenceAttention, sentence_attention
-from app.compare.prompting import base_task
+from app.compare.prompting import BETWEEN_EXAMPLES, base_task
 from app.shared.context import AppContext
 from app.shared.last_comparison import ColumnRecord, ComparisonRecord
 from core.config.decode import DecodeConfig
@@ -69,6 +69,7 @@ class Column:
     note: str = ""
     run: Run | None = None
     task: Task | None = None  # the layout of what is read
+    stop: str = ""  # ends the text, as the model's own end does: with examples in front, a model goes on to write more of them
     virtual: int = 0  # virtual tokens in front of it
     prompt_ids: list[int] = field(default_factory=list)
     ids: list[int] = field(default_factory=list)
@@ -148,6 +149,7 @@ def _texts(context: AppContext, comparison: Comparison) -> list[PendingText]:
         loaded = None if slot == "base" else _load(context, column, request.run(slot), backbone)
         if slot == "base":
             task = base_task(backbone, request.form, request.source, request.prompt)
+            column.stop = BETWEEN_EXAMPLES if request.prompt.isdigit() else ""
         elif loaded is None:
             continue
         elif request.form == "article" and loaded.task.form != "article":  # a text in front, whose own task is on tables
@@ -209,19 +211,36 @@ def _written(context: AppContext, comparison: Comparison, going: list[tuple[Colu
 
 
 def _grow(column: Column, stream: Stream, decode: DecodeConfig) -> None:
+    """Add what a stream has generated since the last call; the text ends where its `stop` begins."""
     if not stream.open:
         return
-    for token in stream.ready():
+    tokens = stream.ready()
+    if column.state == "eos":  # at its `stop`; the stream has still to come to its end
+        return
+    column.seconds = stream.seconds
+    for token in tokens:
         column.tokens += 1
         column.ids.append(token.id)
         column.text, column.state = token.text_so_far, "streaming"
-    column.seconds = stream.seconds
+        if _ends_at_stop(column):
+            stream.close()
+            return
     if decode.mode == "beam":
         column.state = "searching"
     if not stream.open:
-        made = stream.result()
-        column.text, column.tokens, column.seconds, column.state = made.text, len(made.ids), made.seconds, made.finish
-        column.ids = made.ids
+        result = stream.result()
+        column.text, column.tokens, column.seconds, column.state = result.text, len(result.ids), result.seconds, result.finish
+        column.ids = result.ids
+        _ends_at_stop(column)
+
+
+def _ends_at_stop(column: Column) -> bool:
+    """Cut a text where its `stop` begins, blank lines in front of the text aside; whether it has one."""
+    blanks = len(column.text) - len(column.text.lstrip())
+    place = column.text.find(column.stop, blanks) if column.stop else -1
+    if place >= 0:
+        column.text, column.state = column.text[:place], "eos"
+    return place >= 0
 
 
 def _say(context: AppContext, comparison: Comparison, still: list[Stream]) -> str:

@@ -18,6 +18,7 @@ INSTRUCTIONS = {
     "article": "Summarize this article:",
     "text": "Answer:",
 }
+BETWEEN_EXAMPLES = "\n\n"
 CONTEXT_SHARE = 0.5  # of the model's positions is the most that examples take
 
 
@@ -47,7 +48,7 @@ def _examples(backbone: Backbone, task: Task, source: str, shots: int) -> str:
     nearest = sorted(_pool(task.form), key=lambda pair: -len(_keys(pair[0]) & _keys(source)))
     room, context, taken = int(CONTEXT_SHARE * backbone.spec.positions), "", 0
     for example, text in nearest:
-        longer = f"{example}{task.separator}{text}\n\n" + context
+        longer = f"{example}{task.separator}{text}{BETWEEN_EXAMPLES}" + context
         if taken < shots and example != source.strip() and len(backbone.encode(longer)) <= room:
             context, taken = longer, taken + 1
     return context

@@ -1,5 +1,7 @@
 """Three columns from one table, without a page."""
 
+import pytest
+
 from app.compare.comparison import CompareRequest, compare
 from app.shared.catalog import for_task
 from app.shared.context import AppContext
@@ -106,3 +108,16 @@ def test_a_newer_request_or_a_stop_ends_those_before_it(context):
     tickets.stop("page")
     assert tickets.is_stopped("page", second) and not tickets.is_stale("page", second)
     assert not tickets.is_stopped("page", tickets.take("page"))
+
+
+@pytest.mark.parametrize("mode", ["greedy", "beam"])
+def test_the_frozen_model_with_examples_stops_where_the_next_example_would_begin(context, monkeypatch, mode):
+    decode = DecodeConfig(mode, beams=2, max_new=12)
+    whole = finished(context, CompareRequest(SOURCE, "tiny-prefix", decode=decode, prompt="1")).columns["base"]
+    stop = whole.text.lstrip()[4:6]  # stands for the blank line, which a model of random weights does not write
+    monkeypatch.setattr("app.compare.comparison.BETWEEN_EXAMPLES", stop)
+    cut = finished(context, CompareRequest(SOURCE, "tiny-prefix", decode=decode, prompt="1")).columns
+    assert cut["base"].text == whole.text[: whole.text.index(stop, len(whole.text) - len(whole.text.lstrip()))]
+    assert cut["base"].state == "eos" and cut["base"].text
+    asis = finished(context, CompareRequest(SOURCE, "tiny-prefix", decode=decode)).columns
+    assert asis["base"].stop == asis["prefix"].stop == cut["prefix"].stop == ""
