@@ -217,7 +217,8 @@ def teacher_forced_inputs(
     text = torch.tensor([whole], device=backbone.device)
     if not backbone.is_encoder_decoder:
         columns = torch.arange(len(whole), device=backbone.device)
-        places = (columns + virtual * (columns >= request.split))[None]
+        shift = request.prefix.shift if request.prefix else 0
+        places = (columns + shift * (columns >= request.split))[None]
         # with a mask: without one, transformers takes the gap before an infix for the end of a text
         return reading, {"input_ids": text, "position_ids": places, "attention_mask": torch.ones_like(text)}
     source = token_texts(backbone, request.prompt_ids)

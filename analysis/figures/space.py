@@ -4,7 +4,7 @@ Points carry an id as customdata, by which the page links maps and tables: "t:RU
 its path, "w:ID" for a word.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from textwrap import wrap
 from typing import Any
 
@@ -87,7 +87,15 @@ class _MapTraces:
         )
 
     def words(
-        self, name: str, kind: str, wanted, symbol: str, size: int, color: str, opacity: float, line: int = 1
+        self,
+        name: str,
+        kind: str,
+        wanted: Callable[[Point], bool],
+        symbol: str,
+        size: int,
+        color: str,
+        opacity: float,
+        line: int = 1,
     ) -> go.Scatter:
         """The words of a kind (empty: any) that `wanted` accepts."""
         kinds = (kind,) if kind else (NEAR, SAMPLE)

@@ -184,7 +184,17 @@ def describe_controls(space: ScoredSpace, random: Control | None = None, initial
     return f"{space.recipe} z-scores: {how} ({'; '.join(controls)})."
 
 
-def _neighbor(space: ScoredSpace, run, token, rank, word, score, z_random, z_initial, before) -> Neighbor:
+def _neighbor(
+    space: ScoredSpace,
+    run: str,
+    token: int,
+    rank: int,
+    word: int,
+    score: float,
+    z_random: float | None,
+    z_initial: float | None,
+    before: float | None,
+) -> Neighbor:
     words = space.vocabulary
     return Neighbor(run, token, rank, words.texts[word], word, words.whole(word), score, z_random, z_initial, before)
 

@@ -7,6 +7,7 @@ on disk. An encoder-decoder model does so at each of its sites, in contexts of i
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -118,7 +119,9 @@ class _LayerTap(DynamicCache):
         self.layer = layer
         self.key_values: tuple[Tensor, Tensor] | None = None
 
-    def update(self, key_states, value_states, layer_idx, *args, **kwargs):
+    def update(
+        self, key_states: Tensor, value_states: Tensor, layer_idx: int, *args: Any, **kwargs: Any
+    ) -> tuple[Tensor, Tensor]:
         if layer_idx == self.layer:
             self.key_values = (key_states, value_states)
             raise _LayerReached

@@ -79,7 +79,9 @@ class PrefixState:
     @classmethod
     def _stacked(cls, prefixes: Sequence[Prefix | None], real: list[Prefix], device, dtype) -> "PrefixState":
         if all(prefix is real[0] for prefix in prefixes):
-            return cls.shared({site: kv.to(device, dtype) for site, kv in real[0].past.items()}, len(prefixes))
+            state = cls.shared({site: kv.to(device, dtype) for site, kv in real[0].past.items()}, len(prefixes))
+            state.shift = torch.full_like(state.shift, real[0].shift)
+            return state
         longest, past = max(prefix.length for prefix in real), {}
         for site, example in real[0].past.items():
             layers, two, heads, _, dim = example.shape
@@ -90,7 +92,8 @@ class PrefixState:
             past[site] = stacked
         lengths = torch.tensor([prefix.length if prefix else 0 for prefix in prefixes], device=device)
         mask = torch.arange(longest, device=device)[None] >= (longest - lengths)[:, None]  # (rows, P)
-        return cls(past, None if bool(mask.all()) else mask, lengths)
+        shift = torch.tensor([prefix.shift if prefix else 0 for prefix in prefixes], device=device)
+        return cls(past, None if bool(mask.all()) else mask, shift)
 
     def shifts(self, columns: int) -> Tensor:
         """What the virtual tokens add to the positions of a text: (rows, columns)."""

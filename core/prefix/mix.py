@@ -131,11 +131,13 @@ def mix_prefixes(mix: Mix, prefixes: Sequence[Prefix], path: Sequence[tuple[int,
 
 
 def _fade(mix: Mix, prefixes: Sequence[Prefix], _path: Sequence[tuple[int, Prefix]]) -> tuple[Prefix, Intervention]:
+    """Side by side, at the positions of the longest alone: prefixes of one length fade without a jump at the ends."""
     parts = [(prefix, weight) for prefix, weight in zip(prefixes, mix.weights, strict=True) if weight > 0]
     if len(parts) == 1:
         return parts[0][0], NO_INTERVENTION
     alphas = tuple(weight for prefix, weight in parts for _ in range(prefix.length))
-    return concatenate([prefix for prefix, _ in parts]), MixIntervention(token_alphas=alphas)
+    joined = concatenate([prefix for prefix, _ in parts])
+    return replace(joined, positions=max(prefix.shift for prefix, _ in parts)), MixIntervention(token_alphas=alphas)
 
 
 def _join(_mix: Mix, prefixes: Sequence[Prefix], _path: Sequence[tuple[int, Prefix]]) -> tuple[Prefix, Intervention]:
@@ -193,7 +195,7 @@ BUILDERS: dict[str, Callable[[Mix, Sequence[Prefix], Sequence[tuple[int, Prefix]
 def concatenate(prefixes: Sequence[Prefix]) -> Prefix:
     """The virtual tokens of all prefixes, one after another. A decoder-only model's text then begins after all of them."""
     past = {site: torch.cat([prefix.past[site] for prefix in prefixes], 3) for site in prefixes[0].past}
-    return replace(prefixes[0], past=past)
+    return replace(prefixes[0], past=past, bos=max(prefix.bos for prefix in prefixes), positions=None)
 
 
 def _weighted_sum(parts: Sequence[tuple[Prefix, float]]) -> Prefix:

@@ -21,6 +21,7 @@ class Prefix:
 
     `infix`: they stand between the source and its separator (paper §7.3), not before the source.
     `bos`: how many virtual tokens are what the tokenizer puts in front of a text, so that the input brings none of its own.
+    `positions`: how many positions the virtual tokens take in a model that counts them; by default one each.
     """
 
     past: KeyValues
@@ -28,11 +29,17 @@ class Prefix:
     fingerprint: str = ""
     infix: bool = False
     bos: int = 0
+    positions: int | None = None
 
     @property
     def length(self) -> int:
         """P, the number of virtual tokens."""
         return next(iter(self.past.values())).shape[3]
+
+    @property
+    def shift(self) -> int:
+        """The position at which the text begins after the virtual tokens, in a model that counts them."""
+        return self.length if self.positions is None else self.positions
 
     @property
     def parameters(self) -> int:

@@ -37,7 +37,7 @@ def equal(one, other):
     return all(kv.equal(other.past[site]) for site, kv in one.past.items()) and one.past.keys() == other.past.keys()
 
 
-def weights_of(backbone, prefix, intervention):
+def weights_of(backbone, prefix, intervention, shift):
     """Each site's first layer: (heads, query, virtual + key)."""
     seen = {}
 
@@ -47,7 +47,7 @@ def weights_of(backbone, prefix, intervention):
 
     ids = torch.tensor([backbone.encode("name : Alda")])
     state = PrefixState.of([prefix], backbone.device, backbone.dtype, [intervention])
-    inputs = {"position_ids": torch.arange(ids.shape[1])[None] + prefix.length} if not backbone.is_encoder_decoder else {}
+    inputs = {"position_ids": torch.arange(ids.shape[1])[None] + shift} if not backbone.is_encoder_decoder else {}
     inputs |= {} if not backbone.is_encoder_decoder else {"decoder_input_ids": torch.tensor([backbone.decoder_start_ids])}
     with torch.no_grad(), attach(backbone.model, state, record):
         backbone.model.base_model(input_ids=ids, use_cache=False, **inputs)
@@ -83,7 +83,10 @@ def test_a_cross_fade_multiplies_the_odds_of_each_prefix(backbone):
     """At the first layer nothing but the weights changes: those of the joined prefixes, multiplied and renormalized."""
     one, other, share = random_prefix(backbone, 3, 1), random_prefix(backbone, 5, 2), 0.3
     mixed, intervention = mix_prefixes(Mix("fade", ("a", "b"), (share, 1 - share)), [one, other])
-    joined, faded = weights_of(backbone, concatenate([one, other]), NO_INTERVENTION), weights_of(backbone, mixed, intervention)
+    joined, faded = (
+        weights_of(backbone, *pair, 5) for pair in ((concatenate([one, other]), NO_INTERVENTION), (mixed, intervention))
+    )
+    assert mixed.shift == 5  # the longer one's positions
     for site in ("encoder", "decoder") if backbone.decoder_start_ids else ("decoder",):
         factors = torch.ones(joined[site].shape[-1])
         factors[:3], factors[3:8] = share, 1 - share
@@ -91,11 +94,24 @@ def test_a_cross_fade_multiplies_the_odds_of_each_prefix(backbone):
         torch.testing.assert_close(faded[site], expected / expected.sum(-1, keepdim=True), rtol=1e-4, atol=1e-6)
 
 
-def test_a_prefix_cross_faded_with_itself_is_itself(bart):
-    """Where positions are not moved by a prefix: half the odds, twice."""
-    run = random_prefix(bart, 4, 1)
+def test_a_prefix_cross_faded_with_itself_is_itself(backbone):
+    """Half the odds, twice, and no position moved."""
+    run = random_prefix(backbone, 4, 1)
     mixed, intervention = mix_prefixes(Mix("fade", ("a", "a"), (0.25, 0.75)), [run, run])
-    torch.testing.assert_close(logits(bart, mixed, intervention), logits(bart, run), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(logits(backbone, mixed, intervention), logits(backbone, run), rtol=1e-4, atol=1e-4)
+
+
+def test_a_cross_fade_has_no_jump_at_its_ends(backbone):
+    """Once, the text began after both prefixes between the ends, and after one at either end."""
+    runs = [random_prefix(backbone, 4, 1), random_prefix(backbone, 4, 2)]
+    near, intervention = mix_prefixes(Mix("fade", ("a", "b"), (1 - 1e-7, 1e-7)), runs)
+    assert near.length == 8 and near.shift == 4
+    torch.testing.assert_close(logits(backbone, near, intervention), logits(backbone, runs[0]), rtol=1e-3, atol=1e-3)
+    rows = [Request(backbone.encode("name"), near, intervention=intervention), Request(backbone.encode("name : Alda"), runs[1])]
+    together = make_batch(backbone.model, backbone, rows).logits()
+    for row, request in enumerate(rows):
+        alone = make_batch(backbone.model, backbone, [request]).logits()[0]
+        torch.testing.assert_close(together[row], alone, rtol=1e-4, atol=1e-4)
 
 
 def test_average_interpolation_and_swap_number_by_number(backbone):
