@@ -35,7 +35,7 @@
       host.classList.toggle("by-sentence", data.unit === "sentences");
       const about = make("span", { className: "meta about", textContent: lost + data.hint });
       const part = make("span", { className: "meta", textContent: data.part });
-      host.append(make("header", {}, make("h3", { textContent: data.title }), about, part));
+      host.append(make("header", {}, make("h3", { textContent: data.title, ariaLive: "polite" }), about, part));
       const sides = make("div", { className: "sides" });
       for (const reader of data.readers) sides.append(side(reader));
       host.append(sides);
@@ -141,6 +141,8 @@
     };
     watch("value", read);
     read();
+    const grid = find("#pl-look-heads .pl-plot");
+    if (grid) Object.assign(grid, { tabIndex: 0, role: "application" }); // the arrow keys choose a tile
   };
 
   PrefixLab.look = { controls, tokens, tell: () => {} };
@@ -152,5 +154,10 @@
     const field = event.target.closest?.("input, textarea, select, [contenteditable=true]");
     if (field || event.ctrlKey || event.metaKey || event.altKey || document.body.dataset.tab !== "attention") return;
     if (event.key === "[" || event.key === "]") PrefixLab.look.tell("step", event.key === "]" ? 1 : -1);
+    const move = { ArrowUp: ["step", 1], ArrowDown: ["step", -1], ArrowRight: ["head-step", 1], ArrowLeft: ["head-step", -1] }[event.key];
+    if (!move || !event.target.closest?.("#pl-look-heads")) return; // the grid of heads has the focus: one tile further
+    event.preventDefault();
+    event.stopPropagation();
+    PrefixLab.look.tell(...move);
   });
 })();

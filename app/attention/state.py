@@ -74,6 +74,8 @@ class AttentionState(State):
                 return replace(self, alpha=1.0, encoder=1.0, cross=1.0, out="")
             if name == "step":
                 return replace(self, layer=max(1, self.layer + int(value)), head=self.head or 1)
+            if name == "head-step":
+                return replace(self, head=max(1, self.head + int(value)), layer=self.layer or 1)
             if name == "everywhere":  # a site's α at every site
                 level = self.level(value) if value in SITES else 1.0
                 return replace(self, alpha=level, encoder=level, cross=level)

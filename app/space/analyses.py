@@ -1,12 +1,12 @@
-"""What the Prefix space tab computes, kept for the next look: spaces, scenes in them, and UMAP in the background."""
+"""What the Prefix space tab computes, cached: spaces, analyses of neighbors in them, and UMAP in the background."""
 
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any
+
+import torch
 
 from analysis.space.neighbor_analysis import (
     EMBEDDINGS,
@@ -20,7 +20,8 @@ from analysis.space.neighbor_analysis import (
     run_vectors,
 )
 from analysis.space.neighbors import Control, random_control
-from analysis.space.projection import PointCloud, Projection, pca, umap
+from analysis.space.projection import NEAR, SAMPLE, Point, PointCloud, Projection, pca, umap
+from app.shared.cache import Cache
 from app.shared.catalog import mismatch
 from app.shared.context import AppContext
 from core.config.methods import method_info
@@ -28,8 +29,8 @@ from core.methods.loading import TEXT_RUN
 from core.models.backbone import Backbone
 from core.runs.run import Run
 
-SPACES_KEPT = 512 * 2**20  # bytes of words' vectors; the space that is looked at is kept however large it is
-SCENES_KEPT = 12  # and as many maps by PCA
+SPACES_KEPT = 512 * 2**20  # bytes of words' vectors; the space in use stays however large it is
+ANALYSES_KEPT = 12  # and as many maps by PCA
 QUICK = 50_000_000  # parameters of a model whose words are computed at a layer within a few seconds
 MAPS_KEPT = 16
 Key = tuple[Hashable, ...]
@@ -49,9 +50,9 @@ class SpaceQuery:
 
 
 @dataclass
-class _Kept:
+class _SpaceEntry:
     space: AnySpace
-    controls: dict[bool, Control]
+    controls: dict[bool, Control]  # random vectors' scores, among whole words only or not
 
 
 class AnalysisCache:
@@ -59,96 +60,92 @@ class AnalysisCache:
 
     def __init__(self, context: AppContext) -> None:
         self.context, self.maps = context, Maps()
-        self._spaces: OrderedDict[Key, _Kept] = OrderedDict()
-        self._scenes: OrderedDict[Key, NeighborAnalysis] = OrderedDict()
-        self._flat: OrderedDict[Key, Projection] = OrderedDict()
-        self._guard = threading.Lock()
+        self._spaces: Cache[Key, _SpaceEntry] = Cache(SPACES_KEPT, getsizeof=lambda entry: _size(entry.space))
+        self._analyses: Cache[Key, NeighborAnalysis] = Cache(ANALYSES_KEPT)
+        self._pca: Cache[Key, Projection] = Cache(ANALYSES_KEPT)
         context.models.on_unload.append(self._forget)
 
     def _forget(self, fingerprint: str) -> None:
-        """What was computed on a backbone that is gone; every key begins with its fingerprint."""
-        with self._guard:
-            for kept in (self._spaces, self._scenes, self._flat, self.maps.jobs):
-                for key in [key for key in list(kept) if key[0] == fingerprint]:
-                    kept.pop(key, None)
+        """Drop what was computed on a backbone that is no longer loaded; every key begins with its fingerprint."""
+        for cache in (self._spaces, self._analyses, self._pca, self.maps.jobs):
+            cache.remove_if(lambda key: key[0] == fingerprint)
 
     def runs(self, backbone: Backbone) -> list[Run]:
         """Runs that stand on a backbone, those with virtual tokens first."""
         fitting = [run for run in self.context.store.runs() if not mismatch(run, backbone)]
         return sorted(fitting, key=lambda run: not method_info(run.method).virtual_tokens)
 
-    def look(self, backbone: Backbone, view: SpaceQuery) -> Iterator[tuple[NeighborAnalysis | None, int, int]]:
-        """(None, words done, words in all) while the words' vectors are computed, then (scene, all, all)."""
-        key = self.key(backbone, view)
-        found = self._scenes.get(key)
-        if found is None:
-            runs = [self._run(run_id, backbone) for run_id in view.runs]
-            kept = yield from self._open(backbone, view)
-            found = self.context.models.run_job(self._scene, kept, runs, view.whole)
-        self._keep(self._scenes, key, found)
-        words = len(found.space.vocabulary)
-        yield found, words, words
+    def look(self, backbone: Backbone, query: SpaceQuery) -> Iterator[tuple[NeighborAnalysis | None, int, int]]:
+        """Yield (None, words done, all words) while the words' vectors are computed, then (analysis, all words, all words)."""
+        key = self.key(backbone, query)
+        analysis = self._analyses.get(key)
+        if analysis is None:
+            runs = [self._vectors(run_id, backbone) for run_id in query.runs]
+            entry = yield from self._open(backbone, query)
+            analysis = self.context.models.run_job(self._analyze, entry, runs, query.whole)
+            self._analyses.put(key, analysis)
+        words = len(analysis.space.vocabulary)
+        yield analysis, words, words
 
     def flat(self, key: Key, cloud: PointCloud) -> Projection:
-        """The map by PCA of the scene of a key."""
-        found = self._flat.get(key) or self.context.models.run_job(pca, cloud)
-        self._keep(self._flat, key, found)
-        return found
+        """The map by PCA of the analysis of a key."""
+        return self._pca.get_or_compute(key, lambda: self.context.models.run_job(pca, cloud))
 
-    def ahead(self, backbone: Backbone, view: SpaceQuery, stale: Callable[[], bool]) -> None:
+    def ahead(self, backbone: Backbone, query: SpaceQuery, stale: Callable[[], bool]) -> None:
         """The layers beside this one, while nothing newer is asked for, so that a step to them finds everything ready.
 
         Nothing where a layer's words would take long.
         """
-        if view.space == EMBEDDINGS or backbone.spec.parameters > QUICK:
+        if query.space == EMBEDDINGS or backbone.spec.parameters > QUICK:
             return
-        for layer in (view.layer - 1, view.layer + 1):
-            if 0 <= layer < backbone.spec.depth(view.site) and not stale():
-                beside = replace(view, layer=layer)
-                for found, _, _ in self.look(backbone, beside):
+        for layer in (query.layer - 1, query.layer + 1):
+            if 0 <= layer < backbone.spec.depth(query.site) and not stale():
+                beside = replace(query, layer=layer)
+                for analysis, _, _ in self.look(backbone, beside):
                     if stale():
                         return
-                    if found is not None:
-                        self.flat(self.key(backbone, beside), found.cloud)
+                    if analysis is not None:
+                        self.flat(self.key(backbone, beside), analysis.cloud)
 
-    def key(self, backbone: Backbone, view: SpaceQuery) -> Key:
-        """Names a scene: what is looked at, and when each run was made (one may be trained anew under the same name)."""
-        made = tuple(run_id if run_id.startswith(TEXT_RUN) else self.context.store.get(run_id).created for run_id in view.runs)
-        return backbone.spec.fingerprint, view, made
+    def key(self, backbone: Backbone, query: SpaceQuery) -> Key:
+        """Names an analysis: what is asked for, and when each run was made (one may be trained anew under the same name)."""
+        get = self.context.store.get
+        created = tuple(run_id if run_id.startswith(TEXT_RUN) else get(run_id).created for run_id in query.runs)
+        return backbone.spec.fingerprint, query, created
 
-    def _open(self, backbone: Backbone, view: SpaceQuery) -> Generator[tuple[None, int, int], None, _Kept]:
-        place = (backbone.spec.fingerprint, view.space, view.layer, view.head, view.site)
-        kept = self._spaces.get(place)
-        if kept is None:
-            parts = iter_open_space(backbone, view.space, view.layer, view.head, site=view.site)
-            found: AnySpace | None = None
-            while found is None:
-                found, done, total = self.context.models.run_job(next, parts)
-                if found is None:
+    def _open(self, backbone: Backbone, query: SpaceQuery) -> Generator[tuple[None, int, int], None, _SpaceEntry]:
+        key = (backbone.spec.fingerprint, query.space, query.layer, query.head, query.site)
+        entry = self._spaces.get(key)
+        if entry is None:
+            parts = iter_open_space(backbone, query.space, query.layer, query.head, site=query.site)
+            space: AnySpace | None = None
+            while space is None:
+                space, done, total = self.context.models.run_job(next, parts)
+                if space is None:
                     yield None, done, total
-            kept = _Kept(found, {})
-        self._keep(self._spaces, place, kept)
-        return kept
-
-    def _keep(self, place: "OrderedDict[Key, Any]", key: Key, found: Any) -> None:
-        """Keep what was used last: so many scenes and maps, and spaces up to some memory. Several pages may do so at once."""
-        with self._guard:
-            place[key] = found
-            place.move_to_end(key)
-            while place is not self._spaces and len(place) > SCENES_KEPT:
-                place.popitem(last=False)
-            while len(self._spaces) > 1 and sum(_size(kept.space) for kept in self._spaces.values()) > SPACES_KEPT:
-                self._spaces.popitem(last=False)
+            entry = _SpaceEntry(space, {})
+            self._spaces.put(key, entry)
+        return entry
 
     @staticmethod
-    def _scene(kept: _Kept, runs: Sequence[RunVectors], whole: bool) -> NeighborAnalysis:
-        if whole not in kept.controls:
-            kept.controls[whole] = random_control(kept.space, RANKS, whole=whole)
-        return analyze(kept.space, runs, whole=whole, random=kept.controls[whole])
+    def _analyze(entry: _SpaceEntry, runs: Sequence[RunVectors], whole: bool) -> NeighborAnalysis:
+        if whole not in entry.controls:
+            entry.controls[whole] = random_control(entry.space, RANKS, whole=whole)
+        return analyze(entry.space, runs, whole=whole, random=entry.controls[whole])
 
-    def _run(self, run_id: str, backbone: Backbone) -> RunVectors:
-        """A run as it is set among words."""
-        return self.context.models.run_job(run_vectors, self.context.models.load(run_id, backbone), backbone)
+    def _vectors(self, run_id: str, backbone: Backbone) -> RunVectors:
+        models = self.context.models
+        return models.run_job(run_vectors, models.load(run_id, backbone), backbone)
+
+
+def with_words(cloud: PointCloud, space: AnySpace, words: Sequence[int]) -> PointCloud:
+    """The cloud with these words (ids) among its points, for a map on which they are marked."""
+    there = {point.number for point in cloud.points if point.kind in (NEAR, SAMPLE)}
+    missing = [word for word in words if word not in there]
+    if not missing:
+        return cloud
+    points = tuple(Point(SAMPLE, space.vocabulary.texts[word], word) for word in missing)
+    return replace(cloud, points=cloud.points + points, vectors=torch.cat([cloud.vectors, space.unit[missing]]))
 
 
 def _size(space: AnySpace) -> int:
@@ -165,24 +162,23 @@ class Maps:
     """UMAP, one at a time, in a process of its own. A map that no page asks for any more is given up."""
 
     def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(1, "umap")
-        self.jobs: OrderedDict[Key, _Job] = OrderedDict()
+        self._pool, self._lock = ThreadPoolExecutor(1, "umap"), threading.Lock()
+        self.jobs: Cache[Key, _Job] = Cache(MAPS_KEPT)
 
     def ask(self, key: Key, cloud: PointCloud) -> Projection | None:
         """The map, or None while it is computed: ask again soon. Raises what went wrong in it."""
-        job = self.jobs.setdefault(key, _Job())
-        job.wanted = time.monotonic()
-        self.jobs.move_to_end(key)
-        if job.future is None:
-            job.future = self._pool.submit(umap, cloud, cancel=lambda: time.monotonic() - job.wanted > FORGET)
-            while len(self.jobs) > MAPS_KEPT:
-                self.jobs.popitem(last=False)
-        if not job.future.done():
+        with self._lock:
+            job = self.jobs.get_or_compute(key, _Job)
+            job.wanted = time.monotonic()
+            if job.future is None:
+                job.future = self._pool.submit(umap, cloud, cancel=lambda: time.monotonic() - job.wanted > FORGET)
+            future = job.future
+        if not future.done():
             return None
-        future, found = job.future, None
+        projection = None
         try:
-            found = future.result()
+            projection = future.result()
         finally:
-            if found is None:  # given up, or failed: begun anew when it is asked for again
-                self.jobs.pop(key, None)
-        return found
+            if projection is None:  # given up, or failed: begun anew when it is asked for again
+                self.jobs.pop(key)
+        return projection

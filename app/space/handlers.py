@@ -2,11 +2,10 @@
 
 import csv
 import io
-import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import gradio as gr
@@ -19,9 +18,10 @@ from analysis.space.spaces import SITE_PHRASES
 from analysis.space.vocabulary import vocabulary
 from app.shared import plot_widget, shell, urlstate
 from app.shared.context import AppContext
+from app.shared.events import TabHandlers, Update, errors_to_status
 from app.shared.html import tag, text
 from app.space import view
-from app.space.analyses import AnalysisCache, Key
+from app.space.analyses import AnalysisCache, Key, with_words
 from app.space.components import SpacePage
 from app.space.request import ResolvedRequest, SpaceRequest, resolve
 from app.space.state import SpaceState, parted
@@ -31,43 +31,48 @@ from core.methods.loading import TEXT_RUN
 from core.models.backbone import Backbone
 
 ALL = ("all", 0)  # the choice of all heads
-PAUSE = 0.3  # seconds between two looks at whether a map is ready
-log = logging.getLogger(__name__)
-Update = dict[Any, Any]
+PAUSE = 0.3  # seconds between two checks whether a map is ready
 
 
 @dataclass(frozen=True)
-class Seen:
-    """A scene with what is chosen in it. `words`: what a search found; `wanted`: the word; `key` names the scene's map."""
+class SpaceViewModel:
+    """An analysis with what is chosen in it. `key` names its map; `word`: what is searched for, `matches`: what was found."""
 
-    scene: NeighborAnalysis
+    analysis: NeighborAnalysis
     key: Key
     resolved: ResolvedRequest
     run: str
     number: int
-    wanted: str = ""
-    words: tuple[Neighbor, ...] = ()
+    word: str = ""
+    matches: tuple[Neighbor, ...] = ()
     note: str = ""
 
     @property
     def request(self) -> SpaceRequest:
         return self.resolved.request
 
+    @property
+    def word_ids(self) -> list[int]:
+        """The words that are marked on the map."""
+        return sorted({match.id for match in self.matches})
 
-class SpaceHandlers:
+
+class SpaceHandlers(TabHandlers):
     """Bound to the components they write."""
 
+    activity = "prefix space"
+
     def __init__(self, context: AppContext, frame: shell.Shell, page: SpacePage) -> None:
-        self.context, self.shell, self.page, self.analyses = context, frame, page, AnalysisCache(context)
-        self._newest: dict[str, int] = {}
+        super().__init__(context, frame)
+        self.page, self.analyses = page, AnalysisCache(context)
 
     # ---- choosing
 
     def restore(self, search: str) -> Update:
-        """What the address says, on opening the page."""
+        """Read the address when the page is opened."""
         page, state = self.page, urlstate.read(search or "", SpaceState)
         runs = parted(state.runs)
-        said = f"Left out, as the address has no readable value for: {', '.join(state.ignored)}."
+        ignored = f"Left out, as the address has no readable value for: {', '.join(state.ignored)}."
         return {
             page.runs: gr.update(choices=runs, value=runs),
             page.space: state.space,
@@ -80,7 +85,7 @@ class SpaceHandlers:
             page.paths: bool(state.paths),
             page.word: state.word,
             page.token: [state.of, state.token - 1],
-            page.lost: _note(said, "meta") if state.ignored else "",
+            page.lost: _note(ignored, "meta") if state.ignored else "",
             page.ready: "yes",
         }
 
@@ -102,32 +107,22 @@ class SpaceHandlers:
         spec = self.context.models.backbone(name or self.context.models.default).spec
         return min(max(1, int(layer) + by), spec.depth(site if site in spec.sites else SITE))
 
-    # ---- looking
+    # ---- what is shown
 
-    def refresh(self, request: gr.Request, name, ready, active, *chosen) -> Iterator[Update]:
-        """Look again, and say what went wrong where it did. Nothing where the tab is not on show."""
+    @errors_to_status
+    def refresh(self, request: gr.Request, name: str, ready: str, active: str, *controls: Any) -> Iterator[Update]:
+        """Show what the controls say (`SpacePage.controls`, in their order). Nothing while another tab is shown."""
         if not ready or active != "space":
-            yield {self.shell.status: gr.skip()}  # an empty update is taken for a missing one
+            yield self.no_update()
             return
-        who = request.session_hash or ""
-        ticket = self._newest[who] = self._newest.get(who, 0) + 1
-        try:
-            for update in self._look(
-                name or self.context.models.default, SpaceRequest.of(*chosen), lambda: self._newest[who] > ticket
-            ):
-                if self._newest[who] > ticket:
-                    return
-                yield update
-        except PrefixLabError as error:
-            yield self._failed(str(error))
-        except Exception as error:
-            log.exception("a look at a prefix failed")
-            yield self._failed(
-                f"Something unexpected went wrong ({type(error).__name__}: {error}). The terminal has the details."
-            )
+        page, tickets = request.session_hash or "", self.context.tickets
+        ticket = tickets.take(page, self.activity)
+        stale = lambda: tickets.is_stale(page, ticket, self.activity)  # noqa: E731
+        updates = self._refresh(page, name or self.context.models.default, SpaceRequest.of(*controls), stale)
+        yield from tickets.while_newest(page, ticket, updates, self.activity)
 
-    def _failed(self, sentence: str) -> Update:
-        return self._cleared() | {self.shell.status: shell.say("error", sentence)}
+    def failed(self, page: str, sentence: str) -> Update:
+        return self._cleared() | super().failed(page, sentence)
 
     def _cleared(self) -> Update:
         page = self.page
@@ -138,30 +133,31 @@ class SpaceHandlers:
             page.csv: gr.update(interactive=False),
         }
 
-    def _look(self, name: str, request: SpaceRequest, stale: Callable[[], bool]) -> Iterator[Update]:
+    def _refresh(self, page: str, name: str, request: SpaceRequest, stale: Callable[[], bool]) -> Iterator[Update]:
         began = time.monotonic()
         if not self.context.models.is_loaded(name):
-            yield {self.shell.status: shell.say("loading", f"Loading the model {name}…")}
+            yield self.report(page, "loading", f"Loading the model {name}…")
         backbone = self.context.models.backbone(name)
         resolved = resolve(self.analyses, backbone, request)
         yield self._controls(backbone, resolved)
         if resolved.reason:
-            said = shell.say("done", "There is nothing to set among the words.")
-            yield self._cleared() | {self.page.empty: resolved.reason, self.page.told: "", self.shell.status: said}
+            done = self.report(page, "done", "There is nothing to compare with the words.")
+            yield self._cleared() | {self.page.empty: resolved.reason, self.page.told: ""} | done
             return
-        for scene, done, total in self.analyses.look(backbone, resolved.view):
+        for analysis, count, total in self.analyses.look(backbone, resolved.view):
             if stale():
                 return
-            if scene is None:
+            if analysis is None:
                 where = f"layer {resolved.request.layer}{SITE_PHRASES[resolved.request.site]}"
-                said = f"What {backbone.spec.name} computes for each word at {where}: {done:,} of {total:,}…"
-                yield {self.shell.status: shell.say("running", said)}
+                progress = f"What {backbone.spec.name} computes for each word at {where}: {count:,} of {total:,}…"
+                yield self.report(page, "running", progress)
             else:
-                yield from self._shown(_seen(scene, self.analyses.key(backbone, resolved.view), resolved), began, stale)
+                vm = _view_model(analysis, self.analyses.key(backbone, resolved.view), resolved)
+                yield from self._shown(page, vm, began, stale)
         self._ahead(backbone, resolved, stale)
 
     def _ahead(self, backbone: Backbone, resolved: ResolvedRequest, stale: Callable[[], bool]) -> None:
-        """Once the page has everything. What goes wrong here was not asked for; where it is, it is told."""
+        """Compute the layers beside, once the page has everything. Errors are reported when they are asked for."""
         time.sleep(PAUSE)  # the page draws first
         if not stale():
             with suppress(PrefixLabError):
@@ -189,89 +185,92 @@ class SpaceHandlers:
             page.note: _notes(resolved),
         }
 
-    def _shown(self, seen: Seen, began: float, stale: Callable[[], bool]) -> Iterator[Update]:
-        page, scene, request = self.page, seen.scene, seen.request
-        ready = self.analyses.maps.ask(seen.key, scene.cloud) if request.map == "umap" else None
+    def _shown(self, session: str, vm: SpaceViewModel, began: float, stale: Callable[[], bool]) -> Iterator[Update]:
+        page, analysis, request = self.page, vm.analysis, vm.request
+        ready = self.analyses.maps.ask(vm.key, analysis.cloud) if request.map == "umap" else None
         waiting = request.map == "umap" and ready is None
-        found = view.found(scene, seen.wanted, seen.words)
         soon = _note("UMAP is being computed in the background: up to a minute. Until then this is PCA.", "wait")
-        said = f"{scene.title}: {scene.cloud.count(PREFIX)} virtual tokens among {scene.cloud.words:,} words"
+        what = f"{analysis.title}: {analysis.cloud.count(PREFIX)} virtual tokens among {analysis.cloud.words:,} words"
         yield {
             page.empty: "",
-            page.token: [seen.run, seen.number],
-            page.picture: self._picture(seen, ready or self.analyses.flat(seen.key, scene.cloud)),
-            page.note: _notes(seen.resolved) + seen.note + (soon if waiting else ""),
-            page.detail: found if seen.words else view.detail(scene, seen.run, seen.number),
-            page.verdict: view.verdict(scene),
-            page.first: plot_widget.value(figures.first_words(scene, seen.run, seen.number), "first-words"),
-            page.all: view.overview(scene, seen.run, seen.number),
+            page.token: [vm.run, vm.number],
+            page.picture: self._picture(vm, ready or self._pca(vm)),
+            page.note: _notes(vm.resolved) + vm.note + (soon if waiting else ""),
+            page.detail: view.found(analysis, vm.word, vm.matches) if vm.matches else view.detail(analysis, vm.run, vm.number),
+            page.verdict: view.verdict(analysis),
+            page.first: plot_widget.value(figures.first_words(analysis, vm.run, vm.number), "first-words"),
+            page.all: view.overview(analysis, vm.run, vm.number),
             page.csv: gr.update(interactive=True),
-            page.address: urlstate.write(request.state(seen.run, seen.number)),
-            self.shell.status: shell.say("done", f"{said}, in {time.monotonic() - began:.1f} s."),
-        }
+            page.address: urlstate.write(request.state(vm.run, vm.number)),
+        } | self.report(session, "done", f"{what}, in {time.monotonic() - began:.1f} s.")
         if waiting:
-            yield from self._later(seen, stale)
+            yield from self._umap_later(vm, stale)
 
-    def _later(self, seen: Seen, stale: Callable[[], bool]) -> Iterator[Update]:
+    def _umap_later(self, vm: SpaceViewModel, stale: Callable[[], bool]) -> Iterator[Update]:
         """UMAP takes over when it is ready."""
-        began, made = time.monotonic(), None
-        while made is None:
+        began, projection = time.monotonic(), None
+        while projection is None:
             time.sleep(PAUSE)
             if stale():
                 return
             try:
-                made = self.analyses.maps.ask(seen.key, seen.scene.cloud)
+                projection = self.analyses.maps.ask(vm.key, vm.analysis.cloud)
             except PrefixLabError as error:
-                yield {self.page.note: _notes(seen.resolved) + _note(str(error), "pl-problem")}
+                yield {self.page.note: _notes(vm.resolved) + _note(str(error), "pl-problem")}
                 return
         note = _note(f"UMAP is ready: it took {time.monotonic() - began:.0f} s, and is kept for the next time.", "meta")
-        yield {self.page.picture: self._picture(seen, made), self.page.note: _notes(seen.resolved) + seen.note + note}
+        yield {self.page.picture: self._picture(vm, projection), self.page.note: _notes(vm.resolved) + vm.note + note}
+
+    def _pca(self, vm: SpaceViewModel) -> Projection:
+        """The map by PCA, on which the searched word has a point."""
+        cloud = with_words(vm.analysis.cloud, vm.analysis.space, vm.word_ids)
+        key = vm.key if cloud is vm.analysis.cloud else (*vm.key, *vm.word_ids)
+        return self.analyses.flat(key, cloud)
 
     @staticmethod
-    def _picture(seen: Seen, made: Projection) -> str:
-        words = sorted({one.id for one in seen.words})
-        drawn = figures.prefix_map(seen.scene, made, (seen.run, seen.number), seen.request.paths, words)
-        return plot_widget.value(drawn, f"prefix-space-{made.method.lower()}")
+    def _picture(vm: SpaceViewModel, projection: Projection) -> str:
+        drawn = figures.prefix_map(vm.analysis, projection, (vm.run, vm.number), vm.request.paths, vm.word_ids)
+        return plot_widget.value(drawn, f"prefix-space-{projection.method.lower()}")
 
-    # ---- taking away
+    # ---- download
 
-    def table(self, name, *chosen) -> str:
-        """The words of all virtual tokens as CSV; each row says which space it is from."""
+    def table(self, name: str, *controls: Any) -> str:
+        """The words of all virtual tokens as CSV; each row names the space it is from."""
         backbone = self.context.models.backbone(name or self.context.models.default)
-        resolved = resolve(self.analyses, backbone, SpaceRequest.of(*chosen))
+        resolved = resolve(self.analyses, backbone, SpaceRequest.of(*controls))
         if resolved.reason:
             return ""
-        scene = next(scene for scene, _, _ in self.analyses.look(backbone, resolved.view) if scene is not None)
-        request, kept = resolved.request, io.StringIO()
+        analysis = next(found for found, _, _ in self.analyses.look(backbone, resolved.view) if found is not None)
+        request, file = resolved.request, io.StringIO()
         where = [backbone.spec.name, request.space, request.site, request.layer, request.head or "all"]
-        writer = csv.writer(kept)
-        for direction, words in (("near", scene.nearest), ("far", scene.pushed_down)):
-            for row in neighbor_rows(scene.space, words):
-                if not kept.tell():
+        writer = csv.writer(file)
+        for direction, words in (("near", analysis.nearest), ("far", analysis.pushed_down)):
+            for row in neighbor_rows(analysis.space, words):
+                if not file.tell():
                     writer.writerow(["backbone", "space", "site", "layer", "head", "direction", *row])
                 writer.writerow([*where, direction, *row.values()])
-        return kept.getvalue()
+        return file.getvalue()
 
 
-def _seen(scene: NeighborAnalysis, key: Key, resolved: ResolvedRequest) -> Seen:
-    """The chosen virtual token where it is in the scene, else the first; what the search finds."""
-    token, lengths = resolved.request.token, {one.run: len(one.vectors) for one in scene.runs}
-    run = token[0] if token and token[0] in lengths else scene.runs[0].run
+def _view_model(analysis: NeighborAnalysis, key: Key, resolved: ResolvedRequest) -> SpaceViewModel:
+    """The chosen virtual token if the analysis has it, else the first one; and what the search finds."""
+    token, lengths = resolved.request.token, {one.run: len(one.vectors) for one in analysis.runs}
+    run = token[0] if token and token[0] in lengths else analysis.runs[0].run
     number = int(token[1]) if token and 0 <= int(token[1]) < lengths[run] else 0
-    plain, word = Seen(scene, key, resolved, run, number), resolved.request.word
+    plain, word = SpaceViewModel(analysis, key, resolved, run, number), resolved.request.word
     if not word:
         return plain
-    if word.startswith("#") and word[1:].isdigit() and int(word[1:]) < len(scene.space.vocabulary):
-        word = scene.space.vocabulary.texts[int(word[1:])]
+    if word.startswith("#") and word[1:].isdigit() and int(word[1:]) < len(analysis.space.vocabulary):
+        word = analysis.space.vocabulary.texts[int(word[1:])]
     try:
-        return Seen(scene, key, resolved, run, number, word, tuple(scene.search(word)))
+        return replace(plain, word=word, matches=tuple(analysis.search(word)))
     except BadInput as error:
-        return Seen(scene, key, resolved, run, number, note=_note(str(error), "pl-problem"))
+        return replace(plain, note=_note(str(error), "pl-problem"))
 
 
 def _notes(resolved: ResolvedRequest) -> str:
     return "".join(_note(sentence, "meta") for sentence in resolved.said)
 
 
-def _note(sentence: str, look: str) -> str:
-    return tag("p", text(sentence), cls=look)
+def _note(sentence: str, cls: str) -> str:
+    return tag("p", text(sentence), cls=cls)

@@ -9,6 +9,7 @@ from analysis.attention.maps import SITE, SITES
 from analysis.space.neighbor_analysis import EMBEDDINGS, KEYS, LOGIT_LENS, VALUES
 from app.shared import plot_widget, urlstate
 from app.shared.context import AppContext
+from app.shared.events import QUIET
 from app.shared.html import area
 from app.shared.shell import Shell
 from app.space import view
@@ -16,9 +17,8 @@ from app.space.components import SpacePage
 from app.space.handlers import SpaceHandlers
 from app.space.state import MAPS, MOST, SpaceState
 
-NAMES = {KEYS: "Keys", VALUES: "Values", LOGIT_LENS: "Writes", EMBEDDINGS: "Embeddings"}
-SHOWN = {"pca": "PCA", "umap": "UMAP"}
-QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+SPACE_LABELS = {KEYS: "Keys", VALUES: "Values", LOGIT_LENS: "Writes", EMBEDDINGS: "Embeddings"}
+MAP_LABELS = {"pca": "PCA", "umap": "UMAP"}
 LINE: dict[str, Any] = {"concurrency_id": "space", "concurrency_limit": 8, "trigger_mode": "multiple"}
 HIGH, LOW = 560, 300  # px
 SAVE = "(text) => text && PrefixLab.plots.give('prefix-lab-nearest-words.csv', new Blob([text], { type: 'text/csv' }))"
@@ -27,45 +27,46 @@ LINKED = "PrefixLab.space.{part}(element, trigger, watch) /* 'select' */"
 
 def build(context: AppContext, shell: Shell, tab: gr.Tab) -> SpacePage:
     """Draw the tab and wire it; call inside gr.Tab."""
+    drawn: dict[str, Any] = {"verdict": area(view.skeleton(), elem_id="pl-space-verdict", elem_classes="pl-maybe")}
     area(view.warning())
-    made = _controls()
-    made |= {name: area("", elem_id=f"pl-space-{name}", elem_classes="pl-maybe") for name in ("lost", "note", "empty")}
+    drawn |= _controls()
+    drawn |= {name: area("", elem_id=f"pl-space-{name}", elem_classes="pl-maybe") for name in ("lost", "note", "empty")}
     with gr.Row(elem_id="pl-space"):
         with gr.Column(elem_id="pl-space-left", min_width=500):
-            made["picture"] = plot_widget.plot("pl-space-map", HIGH, bar=True, name="Map of virtual tokens among words")
+            drawn["picture"] = plot_widget.plot("pl-space-map", HIGH, bar=True, name="Map of virtual tokens among words")
         with gr.Column(elem_id="pl-space-right", min_width=300):
-            made["detail"] = area("", js_on_load=LINKED.format(part="rows"), elem_id="pl-space-detail")
-            made |= {name: area("", elem_id=f"pl-space-{name}", elem_classes="pl-maybe") for name in ("verdict", "told")}
-    made["first"] = plot_widget.plot("pl-space-first", LOW, name="The first word of each virtual token, and what chance gives")
-    made["all"] = area("", js_on_load=LINKED.format(part="table"), elem_id="pl-space-all")
+            drawn["detail"] = area("", js_on_load=LINKED.format(part="rows"), elem_id="pl-space-detail")
+            drawn["told"] = area("", elem_id="pl-space-told", elem_classes="pl-maybe")
+    drawn["first"] = plot_widget.plot("pl-space-first", LOW, name="The first word of each virtual token, and what chance gives")
+    drawn["all"] = area("", js_on_load=LINKED.format(part="table"), elem_id="pl-space-all")
     hidden: dict[str, Any] = {"visible": "hidden"}
-    made |= {"table": gr.Textbox(elem_id="pl-space-csv", **hidden), "address": gr.Textbox(elem_id="pl-space-address", **hidden)}
-    made |= {name: gr.Button("", elem_id=f"pl-space-{name}", elem_classes="pl-key") for name in ("down", "up")}  # keys [ and ]
-    page = SpacePage(**made, token=gr.State([]), ready=gr.Textbox(**hidden))
+    drawn |= {"table": gr.Textbox(elem_id="pl-space-csv", **hidden), "address": gr.Textbox(elem_id="pl-space-address", **hidden)}
+    drawn |= {name: gr.Button("", elem_id=f"pl-space-{name}", elem_classes="pl-key") for name in ("down", "up")}  # keys [ and ]
+    page = SpacePage(**drawn, token=gr.State([]), ready=gr.Textbox(**hidden))
     _wire(SpaceHandlers(context, shell, page), shell, page, tab)
     return page
 
 
 def _controls() -> dict[str, Any]:
-    made: dict[str, Any] = {}
+    drawn: dict[str, Any] = {}
     # Custom values: a choice that the server has just replaced by others must not be refused.
     small: dict[str, Any] = {"container": True, "min_width": 80, "allow_custom_value": True}
     plain: dict[str, Any] = {"show_label": False, "container": False}
     with gr.Row(elem_id="pl-space-bar"):
-        made["space"] = gr.Radio([(name, kind) for kind, name in NAMES.items()], value=KEYS, **plain)
-        made["site"] = gr.Radio(list(SITES), value=SITE, visible=False, elem_id="pl-space-site", **plain)
-        made["layer"] = gr.Dropdown([0], value=0, label="Layer", elem_id="pl-space-layer", **small)
-        made["head"] = gr.Dropdown([("all", 0)], value=0, label="Head", elem_id="pl-space-head", **small)
-        made["map"] = gr.Radio([(SHOWN[kind], kind) for kind in MAPS], value="pca", **plain)
-        made["paths"] = gr.Checkbox(False, label="All paths", container=False, min_width=90)
-        made["whole"] = gr.Checkbox(False, label="Whole words", container=False, min_width=110)
+        drawn["space"] = gr.Radio([(name, kind) for kind, name in SPACE_LABELS.items()], value=KEYS, **plain)
+        drawn["site"] = gr.Radio(list(SITES), value=SITE, visible=False, elem_id="pl-space-site", **plain)
+        drawn["layer"] = gr.Dropdown([0], value=0, label="Layer", elem_id="pl-space-layer", **small)
+        drawn["head"] = gr.Dropdown([("all", 0)], value=0, label="Head", elem_id="pl-space-head", **small)
+        drawn["map"] = gr.Radio([(MAP_LABELS[kind], kind) for kind in MAPS], value="pca", **plain)
+        drawn["paths"] = gr.Checkbox(False, label="All paths", container=False, min_width=90)
+        drawn["whole"] = gr.Checkbox(False, label="Whole words", container=False, min_width=110)
     with gr.Row(elem_id="pl-space-more"):
-        made["runs"] = gr.Dropdown(
+        drawn["runs"] = gr.Dropdown(
             [], value=[], multiselect=True, max_choices=MOST, allow_custom_value=True, label="Runs", elem_id="pl-space-runs"
         )
-        made["word"] = gr.Textbox(label="Find a word", placeholder="pub", elem_id="pl-space-word", max_lines=1, min_width=120)
-        made["csv"] = gr.Button("CSV", elem_id="pl-space-save", min_width=60, interactive=False)
-    return made
+        drawn["word"] = gr.Textbox(label="Find a word", placeholder="pub", elem_id="pl-space-word", max_lines=1, min_width=120)
+        drawn["csv"] = gr.Button("CSV", elem_id="pl-space-save", min_width=60, interactive=False)
+    return drawn
 
 
 def _wire(do: SpaceHandlers, shell: Shell, page: SpacePage, tab: gr.Tab) -> None:
@@ -73,7 +74,7 @@ def _wire(do: SpaceHandlers, shell: Shell, page: SpacePage, tab: gr.Tab) -> None
     asked = [shell.backbone, page.ready, page.address, *page.controls]  # in place of the third: which tab is on show
     outputs = [*page.outputs, shell.status]
 
-    def then_look(event: gr.events.Dependency) -> None:
+    def then_refresh(event: gr.events.Dependency) -> None:
         event.then(do.refresh, asked, outputs, js=on_show, **LINE, **QUIET)
 
     for control in (page.space, page.site, page.layer, page.head, page.map, page.paths, page.whole, page.runs):
@@ -83,14 +84,14 @@ def _wire(do: SpaceHandlers, shell: Shell, page: SpacePage, tab: gr.Tab) -> None
     tab.select(do.refresh, asked, outputs, js=on_show, **LINE, **QUIET)
     for key, step in ((page.down, -1), (page.up, 1)):
         moved = key.click(partial(do.step, step), [shell.backbone, page.layer, page.site], page.layer, queue=False, **QUIET)
-        then_look(moved)
+        then_refresh(moved)
     clicked: dict[str, Any] = {"inputs": [shell.backbone], "outputs": [page.token, page.word], "queue": False, **QUIET}
     for place in (page.picture, page.first):
-        then_look(place.click(do.choose, **clicked))
+        then_refresh(place.click(do.choose, **clicked))
     for place in (page.detail, page.all):
-        then_look(place.select(do.choose, **clicked))
+        then_refresh(place.select(do.choose, **clicked))
     restored = [*page.controls, page.lost, page.ready]
-    then_look(shell.page.load(do.restore, shell.search, restored, js="() => [location.search]", queue=False, **QUIET))
+    then_refresh(shell.page.load(do.restore, shell.search, restored, js="() => [location.search]", queue=False, **QUIET))
     page.address.change(None, page.address, None, js=urlstate.remember(SpaceState))
     written = page.csv.click(do.table, [shell.backbone, *page.controls], page.table, **LINE, **QUIET)
     written.then(None, page.table, None, js=SAVE)

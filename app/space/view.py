@@ -28,8 +28,8 @@ AT = {
     "decoder": "Here: what the decoder reads before the text that it has written.",
     "cross": "Here: what the decoder reads before the article, as the encoder hands it over.",
 }
-Z = "Standard deviations above random vectors' word of the same rank; above 2 it is a surprise"
-Z0 = "Standard deviations above the run's own tokens before training"
+Z = "z: standard deviations above random vectors' word of the same rank. Up to 2 is chance, up to 4 weak, more is clear"
+Z0 = "z: standard deviations above the run's own tokens before training"
 
 
 def warning() -> str:
@@ -49,9 +49,28 @@ def name(run: str) -> str:
     return text(run if len(run) <= SHORT else run[: SHORT - 1] + "…")
 
 
+def skeleton() -> str:
+    """Before the first analysis is ready."""
+    said = tag("p", "The words' vectors are being computed.", cls="pl-sentence", role="status")
+    return said + tag("div", tag("i", "") * 3, cls="pl-skeleton", aria_hidden="true")
+
+
 def verdict(scene: NeighborAnalysis) -> str:
-    """How much to believe, a sentence for each run."""
-    return "".join(tag("p", text(scene.verdict(one.run)), cls="pl-verdict") for one in scene.runs)
+    """The map read out, a sentence or two for each run: how much to believe, and the clearest words."""
+    return "".join(tag("p", text(scene.verdict(one.run)) + _clearest(scene, one.run), cls="pl-sentence") for one in scene.runs)
+
+
+def _clearest(scene: NeighborAnalysis, run: str) -> str:
+    """The virtual tokens whose first words are furthest above chance."""
+    first = [one for one in scene.nearest if one.run == run and one.rank == 1 and (one.z_random or 0) > Z_THRESHOLD]
+    best = sorted(first, key=lambda one: -(one.z_random or 0))[:3]
+    return f" Clearest: {', '.join(f'P{one.token + 1} and “{shown_word(one)}”' for one in best)}." if best else ""
+
+
+def shown_word(one: Neighbor) -> str:
+    """A word in visible form. One that goes on another, without a space before it, begins with “…”: "check" is not " check"."""
+    shown = visible_token(one.word)
+    return f"…{shown}" if not one.whole and one.word[:1].isalnum() else shown
 
 
 def detail(scene: NeighborAnalysis, run: str, number: int) -> str:
@@ -81,8 +100,8 @@ def detail(scene: NeighborAnalysis, run: str, number: int) -> str:
 
 def _table(scene: NeighborAnalysis, words: Sequence[Neighbor], caption: str) -> str:
     began = any(one.before is not None for one in words)
-    heads = [("", ""), (caption, ""), (scene.space.measure, ""), ("z random", Z)]
-    heads += [("z initial", Z0), ("before", "The same word's score before training")] if began else []
+    heads = [("", ""), (caption, ""), (scene.space.measure, ""), ("vs. random", Z)]
+    heads += [("vs. start", Z0), ("before", "The same word's score before training")] if began else []
     down = caption == DOWN
     rows = "".join(_row(one, began, down) for one in words)
     return tag(
@@ -104,28 +123,29 @@ def _row(one: Neighbor, began: bool, down: bool) -> str:
 def word(one: Neighbor) -> str:
     """A word as it is seen; whole words are marked, by more than type."""
     kind, told = ("whole", "A whole word") if one.whole else ("piece", "Part of a word, a sign or a number")
-    return tag("span", visible_token(one.word), cls=f"w {kind}", title=f"{told}: {one.word!r}")
+    return tag("span", shown_word(one), cls=f"w {kind}", title=f"{told}: {one.word!r}")
 
 
 def _z(value: float | None, down: bool = False) -> str:
+    """A z-score in a word, then the number."""
     if value is None:
         return tag("td", "–", cls="n soft")
-    clear = (-value if down else value) > Z_THRESHOLD  # a word that is pushed down is a surprise far below
-    return tag("td", f"{value:+.1f}".replace("-", "−"), cls="n clear" if clear else "n soft")
+    above = -value if down else value  # a word that is pushed down is a surprise far below
+    word_ = "clear" if above > 2 * Z_THRESHOLD else "weak" if above > Z_THRESHOLD else "chance"
+    number = tag("small", f"{value:+.1f}".replace("-", "−"))
+    return tag("td", f"{word_} {number}", cls="n soft" if word_ == "chance" else "n clear")
 
 
 def _legend(scene: NeighborAnalysis) -> str:
     whole = "Ranked among whole words only. " if scene.whole else ""
-    return tag(
-        "p", f"{whole}● a whole word; the others are parts of words, signs or numbers. Bold z: above {Z_THRESHOLD:g}.", cls="meta"
-    )
+    return tag("p", f"{whole}● a whole word; “…” goes on a word; others are signs or numbers. Bold: above chance.", cls="meta")
 
 
 def found(scene: NeighborAnalysis, wanted: str, words: Sequence[Neighbor]) -> str:
     """The virtual tokens near a word that was searched for."""
     places = {one.run: at for at, one in enumerate(scene.runs)}
     many = len(places) > 1
-    heads = ["", "word", scene.space.measure, "rank", "z random"]
+    heads = ["", "word", scene.space.measure, "rank", "vs. random"]
     rows = "".join(
         tag(
             "tr",
@@ -143,7 +163,7 @@ def found(scene: NeighborAnalysis, wanted: str, words: Sequence[Neighbor]) -> st
     )
     table = tag("table", tag("thead", tag("tr", "".join(tag("th", title) for title in heads))) + tag("tbody", rows))
     more = f"The best 20 of {len(words)}. " if len(words) > 20 else ""
-    note = f"{more}Rank: among all words of that virtual token. z: against the same word's scores with random vectors."
+    note = f"{more}Rank: among all words of that virtual token. The word is ringed on the map."
     return tag("section", tag("header", head) + table + tag("p", note, cls="meta"), cls="pl-near")
 
 
@@ -163,7 +183,7 @@ def overview(scene: NeighborAnalysis, run: str, number: int) -> str:
             cells += tag("td", _chips(far[token][:count])) if far else ""
             now = "true" if (one.run, token) == (run, number) else None
             rows.append(tag("tr", cells, data_point=f"t:{one.run}:{token}", aria_current=now))
-    heads = [("", ""), ("z random", Z), ("z initial", Z0), (UP if scene.pushed_down else "nearest words", "")]
+    heads = [("", ""), ("vs. random", Z), ("vs. start", Z0), (UP if scene.pushed_down else "nearest words", "")]
     heads += [(DOWN, "")] if scene.pushed_down else []
     head = tag("thead", tag("tr", "".join(tag("th", title, title=why or None) for title, why in heads)))
     lasso = tag(
@@ -173,11 +193,11 @@ def overview(scene: NeighborAnalysis, run: str, number: int) -> str:
 
 
 def _grouped(words: Sequence[Neighbor], run: str) -> dict[int, list[Neighbor]]:
-    made: dict[int, list[Neighbor]] = {}
+    grouped: dict[int, list[Neighbor]] = {}
     for one in words:
         if one.run == run:
-            made.setdefault(one.token, []).append(one)
-    return made
+            grouped.setdefault(one.token, []).append(one)
+    return grouped
 
 
 def _chips(words: Sequence[Neighbor]) -> str:

@@ -51,6 +51,13 @@ def test_a_text_fills_the_tab_and_a_tile_opens_its_tokens(page, served):
     assert re.search(r"token=\d+", page.url)
     page.keyboard.press("[")
     expect(page.locator(f"{LOOK}tokens h3")).to_have_text("Layer 1, head 3")
+    page.locator(f"{LOOK}heads .pl-plot").focus()  # tiles without a mouse
+    page.keyboard.press("ArrowRight")
+    expect(page.locator(f"{LOOK}tokens h3")).to_have_text("Layer 1, head 4")
+    tiles, detail = (page.locator(f"{LOOK}{part}").bounding_box() for part in ("heads", "tokens"))
+    assert tiles is not None and detail is not None
+    assert detail["x"] > tiles["x"] + 100 and abs(detail["y"] - tiles["y"]) < 40  # beside the grid
+    expect(page.locator(f"{LOOK}reads .pl-scale")).to_contain_text("attention on the prefix")
 
 
 def test_the_prefix_is_turned_down_and_a_link_brings_it_all_back(page, served):

@@ -70,3 +70,10 @@ def test_places_are_read_or_refused():
     for bad in ("P1.Q", "cross-", "middle-P1", "P0"):
         with pytest.raises(ValueError, match=bad[-1]):
             places(bad)
+
+
+def test_the_arrow_keys_move_from_tile_to_tile():
+    state = AttentionState().turned("head-step", 1)
+    assert (state.layer, state.head) == (1, 1)
+    assert state.turned("head-step", 1).head == 2 and state.turned("head-step", -1).head == 1
+    assert state.turned("step", 1).layer == 2

@@ -117,14 +117,14 @@ def test_the_backbone_that_no_page_shows_is_given_back_with_all_that_was_compute
     written = context.comparisons.get("a").columns["prefix"]
     cache.mass(old(), cache.reader("table-prefix", old()), written)
     deque(analyses.look(old(), SpaceQuery("writes", 1, None, ("table-prefix",))), 0)
-    assert cache._readings and analyses._spaces and analyses._scenes
+    assert cache._readings and analyses._spaces and analyses._analyses
     context.models.assign("b", "mini-gpt2")
     context.models.assign("a", "mini-bart")
     assert context.models.is_loaded("mini-gpt2")  # the other page shows it
     context.models.release("b")
     assert context.models.is_loaded("mini-gpt2")  # it may be reloading
     context.models.assign("a", "mini-bart")
-    assert not context.models.is_loaded("mini-gpt2") and not cache._readings and not analyses._spaces and not analyses._scenes
+    assert not context.models.is_loaded("mini-gpt2") and not cache._readings and not analyses._spaces and not analyses._analyses
     gc.collect()
     assert old() is None and tuned() is None
 

@@ -3,10 +3,12 @@
 import csv
 import io
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import gradio as gr
 import pytest
+import torch
 
 from analysis.space.neighbor_analysis import RANKS
 from analysis.space.projection import Projection
@@ -83,7 +85,7 @@ def test_the_layers_beside_are_read_ahead_unless_something_newer_is_asked_for(co
     rooms = AnalysisCache(context)
     view = resolve(rooms, backbone, request(layer=1)).view
     rooms.ahead(backbone, view, lambda: True)
-    assert not rooms._scenes
+    assert not rooms._analyses
     rooms.ahead(backbone, view, lambda: False)
     monkeypatch.setattr(analyses, "analyze", None)
     monkeypatch.setattr(analyses, "pca", None)
@@ -94,13 +96,13 @@ def test_the_layers_beside_are_read_ahead_unless_something_newer_is_asked_for(co
     monkeypatch.setattr(analyses, "QUICK", 0)  # a large model: nothing is computed unasked
     large = AnalysisCache(context)
     large.ahead(backbone, view, lambda: False)
-    assert not large._scenes
+    assert not large._analyses
 
 
 def test_few_scenes_are_kept(rooms, backbone):
     for letter in "abcdefghijklm":
         looked(rooms, backbone, request([f"text:{letter}"]))
-    assert len(rooms._scenes) == analyses.SCENES_KEPT
+    assert len(rooms._analyses) == analyses.ANALYSES_KEPT
 
 
 def test_the_space_that_is_looked_at_is_kept_however_large(rooms, backbone, monkeypatch):
@@ -108,7 +110,7 @@ def test_the_space_that_is_looked_at_is_kept_however_large(rooms, backbone, monk
     fresh = AnalysisCache(rooms.context)
     for layer in (1, 2):
         looked(fresh, backbone, request(layer=layer))
-        assert [place[2] for place in fresh._spaces] == [layer - 1]
+        assert [place[2] for place, _ in fresh._spaces.items()] == [layer - 1]
 
 
 def handlers(context):
@@ -184,7 +186,7 @@ def test_maps_are_made_in_the_background_kept_and_given_up(rooms, backbone, monk
         return found
 
     assert maps.ask("key", made.cloud) is None
-    maps.jobs["key"].future.result(60)  # nobody asks any more, so it ends by itself
+    maps.jobs.get("key").future.result(60)  # nobody asks any more, so it ends by itself
     leave.append(1)
     found = asked_until_ready()
     assert found.method == "UMAP" and maps.ask("key", made.cloud) is found and len(calls) == 2
@@ -202,3 +204,24 @@ def test_a_map_that_fails_says_so_and_can_be_asked_for_again(rooms, backbone, mo
         with pytest.raises(BadInput, match="today"):
             while maps.ask("key", made.cloud) is None:
                 time.sleep(0.01)
+
+
+def test_a_searched_word_has_a_point_on_the_map_though_the_sample_left_it_out(rooms, backbone):
+    made = looked(rooms, backbone, request())
+    cloud = replace(made.cloud, points=made.cloud.points[:1], vectors=made.cloud.vectors[:1])
+    marked = analyses.with_words(cloud, made.space, [5])
+    assert [point.number for point in marked.points[1:]] == [5] and marked.vectors.shape[0] == 2
+    torch.testing.assert_close(marked.vectors[1], made.space.unit[5])
+    assert analyses.with_words(marked, made.space, [5]) is marked
+
+
+def test_a_word_and_the_same_letters_inside_a_word_are_told_apart(rooms, backbone):
+    first = looked(rooms, backbone, request()).nearest[0]
+    whole, inside = replace(first, word=" check", whole=True), replace(first, word="check", whole=False)
+    assert (view.shown_word(whole), view.shown_word(inside)) == ("check", "…check")
+    assert view.shown_word(replace(first, word=",", whole=False)) == ","
+
+
+def test_a_z_score_is_a_word_first():
+    assert "clear" in view._z(5.0) and "weak" in view._z(3.0) and "chance" in view._z(1.0)
+    assert "clear" in view._z(-5.0, down=True) and "chance" in view._z(-5.0)
