@@ -116,7 +116,7 @@ def _row(one: Neighbor, began: bool, down: bool) -> str:
     cells += _z(one.z_random, down)
     if began:
         before = "–" if one.before is None else f"{one.before:.2f}".replace("-", "−")
-        cells += _z(one.z_initial, down) + tag("td", before, cls="n soft")
+        cells += _z(one.z_initial, down, in_words=False) + tag("td", before, cls="n soft")
     return tag("tr", cells, data_point=f"w:{one.id}")
 
 
@@ -126,14 +126,14 @@ def word(one: Neighbor) -> str:
     return tag("span", shown_word(one), cls=f"w {kind}", title=f"{told}: {one.word!r}")
 
 
-def _z(value: float | None, down: bool = False) -> str:
-    """A z-score in a word, then the number."""
+def _z(value: float | None, down: bool = False, in_words: bool = True) -> str:
+    """A z-score, in a word first where there is room for one."""
     if value is None:
         return tag("td", "–", cls="n soft")
     above = -value if down else value  # a word that is pushed down is a surprise far below
     word_ = "clear" if above > 2 * Z_THRESHOLD else "weak" if above > Z_THRESHOLD else "chance"
     number = tag("small", f"{value:+.1f}".replace("-", "−"))
-    return tag("td", f"{word_} {number}", cls="n soft" if word_ == "chance" else "n clear")
+    return tag("td", f"{word_} {number}" if in_words else number, cls="n soft" if word_ == "chance" else "n clear")
 
 
 def _legend(scene: NeighborAnalysis) -> str:
@@ -179,7 +179,7 @@ def overview(scene: NeighborAnalysis, run: str, number: int) -> str:
                 tag("b", f"P{token + 1}") + (tag("small", " " + name(one.run)) if len(scene.runs) > 1 else ""),
                 cls=f"run{place}",
             )
-            cells += _z(first.z_random) + _z(first.z_initial) + tag("td", _chips(near[token][:count]))
+            cells += _z(first.z_random) + _z(first.z_initial, in_words=False) + tag("td", _chips(near[token][:count]))
             cells += tag("td", _chips(far[token][:count])) if far else ""
             now = "true" if (one.run, token) == (run, number) else None
             rows.append(tag("tr", cells, data_point=f"t:{one.run}:{token}", aria_current=now))
