@@ -1,6 +1,7 @@
 """The Prefix space tab's components by name, so that handlers of many outputs return {component: value}."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import gradio as gr
 
@@ -18,12 +19,12 @@ class SpacePage:
     whole: gr.Checkbox
     paths: gr.Checkbox
     word: gr.Textbox
-    told: gr.HTML
+    lead: gr.HTML
     lost: gr.HTML
     note: gr.HTML
     picture: gr.HTML
     detail: gr.HTML
-    verdict: gr.HTML
+    headline: gr.HTML
     first: gr.HTML
     all: gr.HTML
     empty: gr.HTML
@@ -34,14 +35,21 @@ class SpacePage:
     address: gr.Textbox
     token: gr.State  # [run, number from 0]; [] for the first
     ready: gr.Textbox  # not empty once the page has the controls as the address says
+    active: gr.Textbox  # the name of the tab that is shown, which the page's script fills in
 
     @property
-    def controls(self) -> list:
-        """What is chosen, in the order of `Handlers.refresh`."""
-        return [self.runs, self.space, self.layer, self.head, self.map, self.whole, self.paths, self.word, self.token, self.site]
+    def request_inputs(self) -> dict[str, Any]:
+        """What `SpaceRequest.of` reads, by name."""
+        names = ("runs", "space", "layer", "head", "map", "whole", "paths", "word", "token", "site")
+        return {name: getattr(self, name) for name in names}
 
     @property
-    def outputs(self) -> list:
+    def controls(self) -> list[Any]:
+        """The components of `request_inputs`."""
+        return list(self.request_inputs.values())
+
+    @property
+    def outputs(self) -> list[Any]:
         """What a refresh may write."""
-        shown = [self.told, self.note, self.picture, self.detail, self.verdict, self.first, self.all, self.empty, self.csv]
-        return [*self.controls, *shown, self.address]
+        views = [self.lead, self.note, self.picture, self.detail, self.headline, self.first, self.all, self.empty, self.csv]
+        return [*self.controls, *views, self.address]

@@ -102,31 +102,40 @@ class SpaceHandlers(TabHandlers):
             return {self.page.word: word or f"#{int(rest)}"}
         return {self.page.word: ""}
 
-    def step(self, by: int, name: str, layer: int, site: str = SITE) -> int:
-        """The layer before or after, as the keys [ and ] ask for it; where there is none, it stays."""
-        spec = self.context.models.backbone(name or self.context.models.default).spec
-        return min(max(1, int(layer) + by), spec.depth(site if site in spec.sites else SITE))
+    def step(self, by: int, inputs: dict[Any, Any]) -> int:
+        """The layer before or after, for the keys [ and ]; the first and the last layer stay."""
+        spec, site = self.context.models.backbone(self._backbone_name(inputs)).spec, inputs[self.page.site]
+        return min(max(1, int(inputs[self.page.layer]) + by), spec.depth(site if site in spec.sites else SITE))
 
     # ---- what is shown
 
     @errors_to_status
-    def refresh(self, request: gr.Request, name: str, ready: str, active: str, *controls: Any) -> Iterator[Update]:
-        """Show what the controls say (`SpacePage.controls`, in their order). Nothing while another tab is shown."""
-        if not ready or active != "space":
+    def refresh(self, inputs: dict[Any, Any], request: gr.Request) -> Iterator[Update]:
+        """Show what the controls say. Nothing while another tab is shown, or before the address is read."""
+        if not inputs[self.page.ready] or inputs[self.page.active] != "space":
             yield self.no_update()
             return
         page, tickets = request.session_hash or "", self.context.tickets
         ticket = tickets.take(page, self.activity)
-        stale = lambda: tickets.is_stale(page, ticket, self.activity)  # noqa: E731
-        updates = self._refresh(page, name or self.context.models.default, SpaceRequest.of(*controls), stale)
+
+        def stale() -> bool:
+            return tickets.is_stale(page, ticket, self.activity)
+
+        updates = self._refresh(page, self._backbone_name(inputs), self._request(inputs), stale)
         yield from tickets.while_newest(page, ticket, updates, self.activity)
 
-    def failed(self, page: str, sentence: str) -> Update:
-        return self._cleared() | super().failed(page, sentence)
+    def _backbone_name(self, inputs: dict[Any, Any]) -> str:
+        return inputs[self.shell.backbone] or self.context.models.default
+
+    def _request(self, inputs: dict[Any, Any]) -> SpaceRequest:
+        return SpaceRequest.of({name: inputs[component] for name, component in self.page.request_inputs.items()})
+
+    def failed(self, page: str, sentence: str, activity: str = "") -> Update:
+        return self._cleared() | super().failed(page, sentence, activity)
 
     def _cleared(self) -> Update:
         page = self.page
-        empty: Update = dict.fromkeys((page.detail, page.verdict, page.all, page.empty), "")
+        empty: Update = dict.fromkeys((page.detail, page.headline, page.all, page.empty), "")
         return empty | {
             page.picture: plot_widget.NOTHING,
             page.first: plot_widget.NOTHING,
@@ -142,7 +151,7 @@ class SpaceHandlers(TabHandlers):
         yield self._controls(backbone, resolved)
         if resolved.reason:
             done = self.report(page, "done", "There is nothing to compare with the words.")
-            yield self._cleared() | {self.page.empty: resolved.reason, self.page.told: ""} | done
+            yield self._cleared() | {self.page.empty: resolved.reason, self.page.lead: ""} | done
             return
         for analysis, count, total in self.analyses.look(backbone, resolved.view):
             if stale():
@@ -181,7 +190,7 @@ class SpaceHandlers(TabHandlers):
                 choices=list(range(1, depth + 1)), value=request.layer, interactive=deep, label=f"Layer (1–{depth})"
             ),
             page.head: gr.update(choices=heads, value=request.head, interactive=deep, label=f"Head (1–{spec.kv_heads})"),
-            page.told: view.told(request.space, request.site if len(spec.sites) > 1 else ""),
+            page.lead: view.lead(request.space, request.site if len(spec.sites) > 1 else ""),
             page.note: _notes(resolved),
         }
 
@@ -197,7 +206,7 @@ class SpaceHandlers(TabHandlers):
             page.picture: self._picture(vm, ready or self._pca(vm)),
             page.note: _notes(vm.resolved) + vm.note + (soon if waiting else ""),
             page.detail: view.found(analysis, vm.word, vm.matches) if vm.matches else view.detail(analysis, vm.run, vm.number),
-            page.verdict: view.verdict(analysis),
+            page.headline: view.headline(analysis),
             page.first: plot_widget.value(figures.first_words(analysis, vm.run, vm.number), "first-words"),
             page.all: view.overview(analysis, vm.run, vm.number),
             page.csv: gr.update(interactive=True),
@@ -234,10 +243,10 @@ class SpaceHandlers(TabHandlers):
 
     # ---- download
 
-    def table(self, name: str, *controls: Any) -> str:
+    def table(self, inputs: dict[Any, Any]) -> str:
         """The words of all virtual tokens as CSV; each row names the space it is from."""
-        backbone = self.context.models.backbone(name or self.context.models.default)
-        resolved = resolve(self.analyses, backbone, SpaceRequest.of(*controls))
+        backbone = self.context.models.backbone(self._backbone_name(inputs))
+        resolved = resolve(self.analyses, backbone, self._request(inputs))
         if resolved.reason:
             return ""
         analysis = next(found for found, _, _ in self.analyses.look(backbone, resolved.view) if found is not None)

@@ -1,7 +1,8 @@
 """What is asked of the Prefix space tab, and as much of it as can be met on a backbone."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from analysis.space.neighbor_analysis import EMBEDDINGS, LOGIT_LENS, SITE
 from app.space import view
@@ -28,15 +29,24 @@ class SpaceRequest:
     whole: bool
     paths: bool
     word: str
-    token: tuple
+    token: tuple[Any, ...]
     site: str = SITE
 
     @classmethod
-    def of(cls, runs, space, layer, head, map_, whole, paths, word, token, site=SITE) -> "SpaceRequest":
-        """From the values of the page's controls, in their order."""
-        asked, at = tuple(dict.fromkeys(runs or ())), tuple(token or ())
-        word = (word or "").strip()
-        return cls(asked, space, _number(layer), _number(head), map_, bool(whole), bool(paths), word, at, site or SITE)
+    def of(cls, values: Mapping[str, Any]) -> "SpaceRequest":
+        """From the values of the page's controls by name (`SpacePage.request_inputs`)."""
+        return cls(
+            runs=tuple(dict.fromkeys(values["runs"] or ())),
+            space=values["space"],
+            layer=_number(values["layer"]),
+            head=_number(values["head"]),
+            map=values["map"],
+            whole=bool(values["whole"]),
+            paths=bool(values["paths"]),
+            word=(values["word"] or "").strip(),
+            token=tuple(values["token"] or ()),
+            site=values["site"] or SITE,
+        )
 
     def state(self, run: str, number: int) -> SpaceState:
         """For the address, with the virtual token that is looked at."""

@@ -4,6 +4,7 @@ from functools import partial
 from typing import Any
 
 import gradio as gr
+from gradio.blocks import Block
 
 from analysis.attention.maps import SITE, SITES
 from analysis.space.neighbor_analysis import EMBEDDINGS, KEYS, LOGIT_LENS, VALUES
@@ -22,12 +23,14 @@ MAP_LABELS = {"pca": "PCA", "umap": "UMAP"}
 LINE: dict[str, Any] = {"concurrency_id": "space", "concurrency_limit": 8, "trigger_mode": "multiple"}
 HIGH, LOW = 560, 300  # px
 SAVE = "(text) => text && PrefixLab.plots.give('prefix-lab-nearest-words.csv', new Blob([text], { type: 'text/csv' }))"
+SEARCH = "() => [location.search]"
+ACTIVE_TAB = "(...inputs) => [...inputs.slice(0, -1), PrefixLab.tabs.now()]"
 LINKED = "PrefixLab.space.{part}(element, trigger, watch) /* 'select' */"
 
 
 def build(context: AppContext, shell: Shell, tab: gr.Tab) -> SpacePage:
     """Draw the tab and wire it; call inside gr.Tab."""
-    drawn: dict[str, Any] = {"verdict": area(view.skeleton(), elem_id="pl-space-verdict", elem_classes="pl-maybe")}
+    drawn: dict[str, Any] = {"headline": area(view.skeleton(), elem_id="pl-space-verdict", elem_classes="pl-maybe")}
     area(view.warning())
     drawn |= _controls()
     drawn |= {name: area("", elem_id=f"pl-space-{name}", elem_classes="pl-maybe") for name in ("lost", "note", "empty")}
@@ -36,13 +39,14 @@ def build(context: AppContext, shell: Shell, tab: gr.Tab) -> SpacePage:
             drawn["picture"] = plot_widget.plot("pl-space-map", HIGH, bar=True, name="Map of virtual tokens among words")
         with gr.Column(elem_id="pl-space-right", min_width=300):
             drawn["detail"] = area("", js_on_load=LINKED.format(part="rows"), elem_id="pl-space-detail")
-            drawn["told"] = area("", elem_id="pl-space-told", elem_classes="pl-maybe")
+            drawn["lead"] = area("", elem_id="pl-space-told", elem_classes="pl-maybe")
     drawn["first"] = plot_widget.plot("pl-space-first", LOW, name="The first word of each virtual token, and what chance gives")
     drawn["all"] = area("", js_on_load=LINKED.format(part="table"), elem_id="pl-space-all")
     hidden: dict[str, Any] = {"visible": "hidden"}
     drawn |= {"table": gr.Textbox(elem_id="pl-space-csv", **hidden), "address": gr.Textbox(elem_id="pl-space-address", **hidden)}
     drawn |= {name: gr.Button("", elem_id=f"pl-space-{name}", elem_classes="pl-key") for name in ("down", "up")}  # keys [ and ]
-    page = SpacePage(**drawn, token=gr.State([]), ready=gr.Textbox(**hidden))
+    # `active` is made last: Gradio sorts a set of inputs by age, so its value is the last argument of ACTIVE_TAB.
+    page = SpacePage(**drawn, token=gr.State([]), ready=gr.Textbox(**hidden), active=gr.Textbox(**hidden))
     _wire(SpaceHandlers(context, shell, page), shell, page, tab)
     return page
 
@@ -70,28 +74,28 @@ def _controls() -> dict[str, Any]:
 
 
 def _wire(do: SpaceHandlers, shell: Shell, page: SpacePage, tab: gr.Tab) -> None:
-    on_show = "(...given) => [given[0], given[1], PrefixLab.tabs.now(), ...given.slice(3)]"
-    asked = [shell.backbone, page.ready, page.address, *page.controls]  # in place of the third: which tab is on show
-    outputs = [*page.outputs, shell.status]
-
-    def then_refresh(event: gr.events.Dependency) -> None:
-        event.then(do.refresh, asked, outputs, js=on_show, **LINE, **QUIET)
-
+    controls: set[Block] = {shell.backbone, *page.controls}
+    refresh: dict[str, Any] = {
+        "fn": do.refresh,
+        "inputs": controls | {page.ready, page.active},
+        "outputs": [*page.outputs, shell.status],
+        "js": ACTIVE_TAB,
+        **LINE,
+        **QUIET,
+    }
     for control in (page.space, page.site, page.layer, page.head, page.map, page.paths, page.whole, page.runs):
-        control.input(do.refresh, asked, outputs, js=on_show, **LINE, **QUIET)
-    shell.backbone.change(do.refresh, asked, outputs, js=on_show, **LINE, **QUIET)  # also where the address names one
-    page.word.submit(do.refresh, asked, outputs, js=on_show, **LINE, **QUIET)
-    tab.select(do.refresh, asked, outputs, js=on_show, **LINE, **QUIET)
+        control.input(**refresh)
+    shell.backbone.change(**refresh)  # also where the address names one
+    page.word.submit(**refresh)
+    tab.select(**refresh)
     for key, step in ((page.down, -1), (page.up, 1)):
-        moved = key.click(partial(do.step, step), [shell.backbone, page.layer, page.site], page.layer, queue=False, **QUIET)
-        then_refresh(moved)
-    clicked: dict[str, Any] = {"inputs": [shell.backbone], "outputs": [page.token, page.word], "queue": False, **QUIET}
+        key.click(partial(do.step, step), controls, page.layer, queue=False, **QUIET).then(**refresh)
+    chosen: dict[str, Any] = {"inputs": [shell.backbone], "outputs": [page.token, page.word], "queue": False, **QUIET}
     for place in (page.picture, page.first):
-        then_refresh(place.click(do.choose, **clicked))
+        place.click(do.choose, **chosen).then(**refresh)
     for place in (page.detail, page.all):
-        then_refresh(place.select(do.choose, **clicked))
+        place.select(do.choose, **chosen).then(**refresh)
     restored = [*page.controls, page.lost, page.ready]
-    then_refresh(shell.page.load(do.restore, shell.search, restored, js="() => [location.search]", queue=False, **QUIET))
+    shell.page.load(do.restore, shell.search, restored, js=SEARCH, queue=False, **QUIET).then(**refresh)
     page.address.change(None, page.address, None, js=urlstate.remember(SpaceState))
-    written = page.csv.click(do.table, [shell.backbone, *page.controls], page.table, **LINE, **QUIET)
-    written.then(None, page.table, None, js=SAVE)
+    page.csv.click(do.table, controls, page.table, **LINE, **QUIET).then(None, page.table, None, js=SAVE)

@@ -37,7 +37,7 @@ def warning() -> str:
     return tag("p", tag("b", "Read with care. ") + text(WARNING), cls="pl-warning", role="note")
 
 
-def told(space: str, site: str = "") -> str:
+def lead(space: str, site: str = "") -> str:
     """The space in a sentence, and of a model with several sites (see `AT`) what its virtual tokens do there."""
     more = f" {AT[site]}" if site and space != EMBEDDINGS else ""
     lens = f" {BART.lens_note}" if site and space == LOGIT_LENS else ""
@@ -55,7 +55,7 @@ def skeleton() -> str:
     return said + tag("div", tag("i", "") * 3, cls="pl-skeleton", aria_hidden="true")
 
 
-def verdict(scene: NeighborAnalysis) -> str:
+def headline(scene: NeighborAnalysis) -> str:
     """The map read out, a sentence or two for each run: how much to believe, and the clearest words."""
     return "".join(tag("p", text(scene.verdict(one.run)) + _clearest(scene, one.run), cls="pl-sentence") for one in scene.runs)
 

@@ -16,7 +16,8 @@ def rooms(newsroom, tmp_path_factory):
 
 def resolved(rooms, space="keys", layer=0, site=""):
     backbone = rooms.context.models.backbone(rooms.context.models.default)
-    return resolve(rooms, backbone, SpaceRequest.of([], space, layer, 0, "pca", False, False, "", [], site))
+    values = {"runs": [], "space": space, "layer": layer, "head": 0, "map": "pca", "whole": False, "paths": False, "word": ""}
+    return resolve(rooms, backbone, SpaceRequest.of(values | {"token": [], "site": site}))
 
 
 def looked(rooms, *given):
@@ -38,5 +39,5 @@ def test_what_is_written_is_read_where_an_unembedding_stands_behind_it(rooms):
     assert looked(rooms, "writes", 0, "decoder").pushed_down and looked(rooms, "writes", 0, "cross").pushed_down
     reason = resolved(rooms, "writes", 0, "encoder").reason
     assert "feeds no unembedding" in reason and "keys or values" in reason
-    assert "no final norm" in view.told("writes", "decoder") and "no final norm" not in view.told("writes")
+    assert "no final norm" in view.lead("writes", "decoder") and "no final norm" not in view.lead("writes")
     assert resolved(rooms, "values", 0, "encoder").reason == ""

@@ -3,7 +3,7 @@
 import csv
 import io
 import time
-from dataclasses import replace
+from dataclasses import fields, replace
 from types import SimpleNamespace
 
 import gradio as gr
@@ -15,6 +15,7 @@ from analysis.space.projection import Projection
 from app.shared.urlstate import read, write
 from app.space import analyses, view
 from app.space.analyses import AnalysisCache, Maps, SpaceQuery
+from app.space.components import SpacePage
 from app.space.handlers import SpaceHandlers
 from app.space.request import SpaceRequest, resolve
 from app.space.state import SpaceState, joined, parted
@@ -36,8 +37,13 @@ def rooms(context):
     return AnalysisCache(context)
 
 
-def request(runs=(), space="keys", layer=0, head=0, map_="pca", whole=False, paths=False, word="", token=()):
-    return SpaceRequest.of(list(runs), space, layer, head, map_, whole, paths, word, list(token))
+def controls(runs=(), space="keys", layer=0, head=0, word=""):
+    plain = {"map": "pca", "whole": False, "paths": False, "token": [], "site": "decoder"}
+    return plain | {"runs": list(runs), "space": space, "layer": layer, "head": head, "word": word}
+
+
+def request(runs=(), space="keys", layer=0, head=0, word=""):
+    return SpaceRequest.of(controls(runs, space, layer, head, word))
 
 
 def looked(rooms, backbone, asked):
@@ -114,13 +120,18 @@ def test_the_space_that_is_looked_at_is_kept_however_large(rooms, backbone, monk
 
 
 def handlers(context):
-    names = ["picture", "detail", "verdict", "first", "all", "empty", "csv", "note", "told", "runs", "layer", "head"]
-    names += ["token", "address", "site"]
-    return SpaceHandlers(context, SimpleNamespace(status="status"), SimpleNamespace(**{name: name for name in names}))
+    names = [field.name for field in fields(SpacePage)]
+    return SpaceHandlers(
+        context, SimpleNamespace(status="status", backbone="backbone"), SpacePage(**{name: name for name in names})
+    )
+
+
+def inputs(backbone, *, ready="yes", active="space", **changed):
+    return {"backbone": backbone, "ready": ready, "active": active} | controls(**changed)
 
 
 def test_the_table_as_csv_says_where_each_row_is_from(context, house):
-    text = handlers(context).table(house.backbone, ["tiny-prefix"], "writes", 1, 0, "pca", False, False, "", [])
+    text = handlers(context).table(inputs(house.backbone, runs=["tiny-prefix"], space="writes", layer=1))
     rows = list(csv.DictReader(io.StringIO(text, newline="")))
     assert len(rows) == 2 * 4 * RANKS and {row["direction"] for row in rows} == {"near", "far"}
     assert (rows[0]["backbone"], rows[0]["space"], rows[0]["layer"], rows[0]["head"]) == ("tiny-gpt2", "writes", "1", "all")
@@ -128,21 +139,20 @@ def test_the_table_as_csv_says_where_each_row_is_from(context, house):
 
 
 def test_a_word_that_is_no_token_is_told_beside_the_map(context, house):
-    asked = [["tiny-prefix"], "keys", 1, 0, "pca", False, False, "restaurant", []]
-    *_, last = handlers(context).refresh(SimpleNamespace(session_hash="a"), house.backbone, "yes", "space", *asked)
+    asked = inputs(house.backbone, runs=["tiny-prefix"], layer=1, word="restaurant")
+    *_, last = handlers(context).refresh(asked, SimpleNamespace(session_hash="a"))
     assert "no single token" in last["note"] and last["picture"] and "P1" in last["detail"]
 
 
 def test_nothing_is_computed_while_another_tab_is_on_show(context, house):
-    given = (SimpleNamespace(session_hash="a"), house.backbone)
-    asked = [["tiny-prefix"], "keys", 1, 0, "pca", False, False, "", []]
-    for ready, shown in (("yes", "compare"), ("", "space")):  # another tab; before the address is read
-        (update,) = handlers(context).refresh(*given, ready, shown, *asked)
+    for ready, active in (("yes", "compare"), ("", "space")):  # another tab; before the address is read
+        asked = inputs(house.backbone, runs=["tiny-prefix"], ready=ready, active=active)
+        (update,) = handlers(context).refresh(asked, SimpleNamespace(session_hash="a"))
         assert update == {"status": gr.skip()}
 
 
 def test_a_model_that_cannot_be_loaded_is_told(context):
-    *_, last = handlers(context).refresh(SimpleNamespace(session_hash="a"), "/no/such", "yes", "space", *[None] * 9)
+    *_, last = handlers(context).refresh(inputs("/no/such"), SimpleNamespace(session_hash="a"))
     assert "There is no folder" in last["status"] and last["picture"] == ""
 
 
@@ -151,7 +161,7 @@ def test_words_and_texts_cannot_write_html(backbone, rooms):
     made = looked(rooms, backbone, request([run]))
     first = made.nearest[0]
     object.__setattr__(first, "word", '"><script>')
-    for html in (view.detail(made, run, 0), view.overview(made, run, 0), view.verdict(made)):
+    for html in (view.detail(made, run, 0), view.overview(made, run, 0), view.headline(made)):
         assert "<img" not in html and "<script" not in html
     assert "<script" not in view.found(made, "<script>", made.search("x")[:1])
 
