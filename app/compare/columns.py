@@ -7,6 +7,7 @@ from analysis.metrics.coverage import Coverage, cover
 from analysis.metrics.unsupported import LIMITS
 from app.compare.comparison import Column, Comparison
 from app.compare.model_card import card_texts, listing
+from app.compare.prompting import INSTRUCTION
 from app.shared.highlight import render, word_diff
 from app.shared.html import tag, text
 from app.shared.method_labels import COLUMN_METHODS, title
@@ -93,11 +94,15 @@ def _visible(part: str) -> str:
 
 
 def why(comparison: Comparison) -> str:
-    """What the frozen model can and cannot know, from its card."""
-    known = card_texts(comparison.backbone.spec.name)
-    read = f"Its card says that it has read {listing(known)}. " if known else ""
-    what = "Nothing asks it for a summary" if comparison.request.form == "article" else "Nothing tells it which text is wanted"
-    return tag("p", text(f"{read}{what} but the input itself; a prefix does, and changes none of its weights."), cls="why")
+    """What the frozen model has read, and what says to it which text is wanted."""
+    backbone, prompt = comparison.backbone.spec, comparison.request.prompt
+    texts = card_texts(backbone.name) if backbone.origin == "bundled" else ()  # a folder of that name is another model
+    read = f"Its card says that it has read {listing(texts)}. " if texts else ""
+    asks = {"": "Only the input", INSTRUCTION: "The instruction"}.get(prompt, "The example" if prompt == "1" else "The examples")
+    verb = "say" if asks.endswith("s") else "says"
+    article = "a summary" if comparison.request.form == "article" else "a text"
+    sentence = f"{read}{asks} {verb} that {article} is wanted; a prefix does so by trained vectors, and no weight changes."
+    return tag("p", text(sentence), cls="why")
 
 
 def _frame(data: Column, content: str) -> str:

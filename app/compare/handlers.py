@@ -8,14 +8,14 @@ import gradio as gr
 
 from app.compare import article_panels, example_buttons, headline, run_picker, source_editor
 from app.compare.columns import columns, empty
-from app.compare.comparison import LEAST, ORDER, RUN_SLOTS, SLOTS, CompareRequest, compare, record_of
+from app.compare.comparison import ORDER, RUN_SLOTS, CompareRequest, compare, record_of
 from app.compare.components import CompareComponents
 from app.compare.gallery import run_all_examples
 from app.compare.gallery_view import gallery, progress
 from app.compare.panels import panels
 from app.compare.prompting import prompts_for
 from app.compare.run_picker import RunSelection, select_runs
-from app.compare.state import CompareState
+from app.compare.state import CompareState, add_column, move_column
 from app.shared import examples, shell, urlstate
 from app.shared.context import AppContext
 from app.shared.events import TabHandlers, Update, errors_to_status
@@ -83,15 +83,14 @@ class Handlers(TabHandlers):
 
         def choose(order: str, event: gr.EventData) -> Update:
             if move := str(getattr(event, "move", "")):
-                return {self.page.order: rearranged(order, slot, move)}
+                return {self.page.order: move_column(order, slot, move)}
             return {self.page.prompt if slot == "base" else self.page.runs[slot]: str(event.id)}
 
         return choose
 
     def add_column(self, order: str) -> str:
-        """The next column that is not shown yet."""
-        free = [slot for slot in SLOTS if slot not in order.split("-")]
-        return "-".join([*order.split("-"), *free[:1]])
+        """ "+ Run" was clicked."""
+        return add_column(order)
 
     def show_settings(self, mode: str) -> list:
         """Seed, temperature and top-p matter to sampled text only."""
@@ -344,20 +343,6 @@ class Handlers(TabHandlers):
                 top_p=decode.top_p,
             )
         )
-
-
-def rearranged(order: str, slot: str, move: str) -> str:
-    """The order of columns after one was moved to the "left" or "right", or removed; as it is where that cannot be."""
-    slots = order.split("-")
-    if slot not in slots:
-        return order
-    place = slots.index(slot)
-    if move == "remove":
-        return "-".join(other for other in slots if other != slot) if len(slots) > LEAST else order
-    there = place + (1 if move == "right" else -1)
-    if 0 <= there < len(slots):
-        slots[place], slots[there] = slots[there], slots[place]
-    return "-".join(slots)
 
 
 def _article_in(table) -> tuple[source_editor.ParsedInput, source_editor.EditorValue] | None:

@@ -2,6 +2,7 @@
 
 import re
 from functools import cache
+from itertools import dropwhile, takewhile
 
 from core import paths
 
@@ -10,15 +11,17 @@ HEADINGS = ("What it has read", "Text it was drawn from")
 
 @cache
 def card_texts(backbone: str) -> tuple[str, ...]:
-    """The texts that the card of a bundled backbone lists, such as ("English Wikipedia", "Wikinews"); () without a card."""
+    """The texts that the card of a bundled backbone lists, such as ("English Wikipedia", "Wikinews"); () without a card.
+
+    They stand in the first table of the section, in the column "text"; other tables there are about details.
+    """
     try:
         card = (paths.MODELS / backbone / "README.md").read_text(encoding="utf-8")
     except (OSError, ValueError):
         return ()
     section = next((part for part in re.split(r"^## ", card, flags=re.MULTILINE) if part.startswith(HEADINGS)), "")
-    rows = [
-        [cell.strip() for cell in line.strip().strip("|").split("|")] for line in section.splitlines() if line.startswith("|")
-    ]
+    table = takewhile(lambda line: line.startswith("|"), dropwhile(lambda line: not line.startswith("|"), section.splitlines()))
+    rows = [[cell.strip() for cell in line.strip().strip("|").split("|")] for line in table]
     if not rows or "text" not in rows[0]:
         return ()
     column = rows[0].index("text")

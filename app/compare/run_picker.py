@@ -70,14 +70,15 @@ def rank(run: Run, wanted: Mapping[str, str]) -> tuple[bool, bool, bool]:
 
 def pick(slot: str, choices: Sequence[RunChoice], wanted: str) -> str:
     """The id of the run to show: the wanted one where it fits or is a text; else the first of the page's task of the method that
-    the slot is named after, else of the methods that it shows by default, else none. The slot "other" takes any run."""
+    the slot is named after, else of the methods that it shows by default, else none. The slot "other" takes any run, best a
+    prefix."""
     if wanted.startswith(TEXT_RUN):
         return wanted
     fit = [choice.run for choice in choices if not choice.reason]
     if wanted in [run.id for run in fit]:
         return wanted
-    if slot == "other":
-        return next((run.id for run in fit), "")
+    if slot == "other":  # several prefixes on one model are what prefix-tuning is for
+        return next((run.id for run in sorted(fit, key=lambda run: run.method != COLUMN_METHODS["prefix"])), "")
     methods = methods_of_column(slot)
     of_domain = [choice.run for choice in choices if not choice.reason and not choice.domain and choice.run.method in methods]
     return next((run.id for run in sorted(of_domain, key=lambda run: run.method != COLUMN_METHODS[slot])), "")

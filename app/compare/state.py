@@ -36,3 +36,23 @@ class CompareState(State):
     def order(self) -> tuple[str, ...]:
         """The slots shown, from left to right."""
         return tuple(self.columns.split("-")) if self.columns else ORDER
+
+
+def move_column(columns: str, slot: str, move: str) -> str:
+    """The columns ("base-prefix") after one has moved "left" or "right" or is gone ("remove"); the same where that cannot be."""
+    slots = columns.split("-")
+    if slot not in slots:
+        return columns
+    place = slots.index(slot)
+    if move == "remove":
+        return "-".join(other for other in slots if other != slot) if len(slots) > LEAST else columns
+    neighbor = place + (1 if move == "right" else -1)
+    if 0 <= neighbor < len(slots):
+        slots[place], slots[neighbor] = slots[neighbor], slots[place]
+    return "-".join(slots)
+
+
+def add_column(columns: str) -> str:
+    """The columns with the first slot that is not among them at the end."""
+    slots = columns.split("-")
+    return "-".join([*slots, *[slot for slot in SLOTS if slot not in slots][:1]])

@@ -220,3 +220,60 @@ def test_marks_and_raw_text_are_switched_in_the_page(page, served):
     page.locator("[data-act=raw]").click()
     expect(page.locator("#pl-out-base .told.raw")).to_be_visible()
     expect(page.locator("#pl-out-base .told:not(.raw)")).to_be_hidden()
+
+
+def columns_shown(page: Page) -> list[str]:
+    """The columns from left to right."""
+    places = {kind: page.locator(f"#pl-{kind}").bounding_box() for kind in (*KINDS, "other")}
+    return sorted((kind for kind, box in places.items() if box), key=lambda kind: places[kind]["x"])
+
+
+def test_columns_are_added_moved_and_removed_and_the_link_holds_them(page, served):
+    open_page(page, served)
+    assert columns_shown(page) == list(KINDS)
+    page.locator("#pl-add-column").click()
+    expect(page).to_have_url(re.compile("columns=base-prefix-finetuned-other"))
+    settle(page)
+    expect(page.locator("#pl-head-other select")).to_have_value("triples-prefix")
+    expect(page.locator("#pl-head-other .pl-domain")).to_have_text("trained on WebNLG's facts")
+    expect(page.locator("#pl-out-other article")).to_have_attribute("data-state", re.compile("eos|length"))
+    expect(page.locator("#pl-add-column")).to_be_hidden()
+    page.locator("#pl-head-other").hover()
+    page.locator("#pl-head-other [data-move=left]").click()
+    expect(page).to_have_url(re.compile("columns=base-prefix-other-finetuned"))
+    settle(page)
+    page.locator("#pl-head-base").hover()
+    page.locator("#pl-head-base [data-move=remove]").click()
+    expect(page).to_have_url(re.compile("columns=prefix-other-finetuned"))
+    settle(page)
+    assert columns_shown(page) == ["prefix", "other", "finetuned"]
+    page.reload()
+    settle(page)
+    assert columns_shown(page) == ["prefix", "other", "finetuned"]
+    expect(page.locator("#pl-panels .words h4")).to_have_text(["Prefix tiny-prefix", "Prefix triples-prefix", "Fine-tuned"])
+    page.locator("#pl-head-other").hover()
+    page.locator("#pl-head-other [data-move=remove]").click()
+    settle(page)
+    expect(page.locator("#pl-other")).to_be_hidden()
+    expect(page.locator("#pl-head-prefix [data-move=remove]")).to_be_hidden()  # two are the least
+
+
+def test_how_the_frozen_model_is_prompted_is_chosen_under_base_and_changes_no_other_column(page, served):
+    open_page(page, served)
+    before = {kind: told(page, kind) for kind in KINDS}
+    read = page.locator("#pl-out-base .pl-read")
+    expect(read.locator("mark")).to_have_text(["⏎\n"])
+    page.locator("#pl-head-base select").select_option("instruction")
+    expect(page).to_have_url(re.compile("base=instruction"))
+    settle(page)
+    read.locator("summary").click()
+    expect(read).to_contain_text("Say all of this in one sentence:")
+    expect(page.locator("#pl-out-base .why")).to_contain_text("The instruction says that a text is wanted")
+    page.locator("#pl-head-base select").select_option("1")
+    expect(page).to_have_url(re.compile("base=1"))
+    settle(page)
+    expect(page.locator("#pl-head-base select")).to_have_value("1")
+    assert {kind: told(page, kind) for kind in KINDS[1:]} == {kind: before[kind] for kind in KINDS[1:]}
+    page.locator("#pl-head-base select").select_option("")
+    settle(page)
+    expect(page.locator("#pl-out-base .told:not(.raw)")).to_have_text(before["base"])
