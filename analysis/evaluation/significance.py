@@ -4,7 +4,7 @@ The rows are drawn again with replacement, the same ones for both systems, and b
 difference over many draws is its interval.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,18 +51,28 @@ def compare(first: Score, second: Score, resamples: int = RESAMPLES, seed: int =
         raise BadInput(f"{first.name} ({first.signature}) and {second.name} ({second.signature}) are not the same measure.")
     if first.n != second.n or first.n == 0:
         raise BadInput(f"{first.name} was taken over {first.n} rows and over {second.n}: compare systems on the same rows.")
-    draws = np.random.default_rng(seed)
     values = [_resampler(score) for score in (first, second)]
-    differences = np.empty(resamples)
-    for number in range(resamples):
-        times = np.bincount(draws.integers(0, first.n, first.n), minlength=first.n).astype(float)
-        differences[number] = values[0](times) - values[1](times)
+    differences = [values[0](times) - values[1](times) for times in _draws(first.n, resamples, seed)]
     low, high = np.percentile(differences, (2.5, 97.5))
     interval = (float(low), float(high))
     difference = first.value - second.value
     return Difference(
         first.name, first.value, second.value, difference, *interval, first.higher_is_better, first.n, resamples, seed
     )
+
+
+def interval(score: Score, resamples: int = RESAMPLES, seed: int = 0) -> tuple[float, float]:
+    """The 95 % interval of one score over resampled rows. Raises BadInput where the score cannot be resampled."""
+    value = _resampler(score)
+    low, high = np.percentile([value(times) for times in _draws(score.n, resamples, seed)], (2.5, 97.5))
+    return float(low), float(high)
+
+
+def _draws(n: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
+    """How often each of n rows is drawn, (n,), for every resample."""
+    draws = np.random.default_rng(seed)
+    for _ in range(resamples):
+        yield np.bincount(draws.integers(0, n, n), minlength=n).astype(float)
 
 
 def _resampler(score: Score) -> Callable[[np.ndarray], float]:

@@ -1,0 +1,305 @@
+"""Run one cell: train it or take the run that exists, score it, write its result. Several processes may share one folder."""
+
+import json
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from analysis.evaluation.evaluate import Evaluation, evaluate
+from analysis.evaluation.significance import interval
+from analysis.experiments.forgetting import default_name, forgetting, neutral_text
+from analysis.experiments.grid import FROZEN, SETS, Cell
+from analysis.experiments.learning_rates import TrainingData, train_or_resume, tune_learning_rate
+from analysis.experiments.result import Result, read_file
+from analysis.metrics.base import Score
+from core.config.decoding_defaults import paper_decoding
+from core.data.registry import sample_evenly
+from core.data.source import DataSource
+from core.errors import BadData, BadInput, StoreError
+from core.methods.loading import load_run
+from core.models.backbone import Backbone
+from core.models.inputs import task_for_backbone
+from core.runs.layout import not_written, write_text
+from core.runs.run import Run
+from core.runs.status import read_status
+from core.runs.store import Store
+from core.task import Example, Task
+from core.training.trainer import Trainer
+
+EACH = ("BLEU", "ROUGE-L", "ROUGE-1", "Told", "Beyond")  # scores that are stored for every text
+DEV_SHARE = 0.3  # of a small training set, for its validation set (footnote 11)
+
+
+@dataclass
+class Workplace:
+    """Where cells of one backbone run: its data, its folder, and what is told of a training on the way.
+
+    `sources`: the data sets by name (see grid.SETS). `command(cell)`: the command line that runs the cell; `places(cell)`: see
+    Result. `neutral`: the text that forgetting is measured on.
+    """
+
+    backbone: Backbone
+    root: Path
+    sources: dict[str, DataSource]
+    command: Callable[[Cell], str] = lambda cell: ""
+    places: Callable[[Cell], dict[str, Any]] = lambda cell: {}
+    neutral: Path | None = None
+    cancel: Callable[[], bool] | None = None
+    progress: Callable[[str, int, int], None] | None = None
+    _examples: dict[tuple[str, str, str], list[Example]] = field(default_factory=dict)
+
+    @property
+    def folder(self) -> Path:
+        """Of this backbone's results: another fingerprint has another folder."""
+        return self.root / f"{self.backbone.spec.name}-{self.backbone.spec.fingerprint}"
+
+    @property
+    def store(self) -> Store:
+        """The trainings of the cells."""
+        return Store(self.folder / "runs")
+
+    @cached_property
+    def _neutral_texts(self) -> list[str]:
+        return neutral_text(self.neutral)
+
+    def result_file(self, cell: Cell) -> Path:
+        """The file of a cell's result."""
+        return self.folder / "cells" / f"{cell.id}.json"
+
+    def texts_file(self, cell: Cell) -> Path:
+        """The texts behind a result, one JSON object a line; they stay on this machine."""
+        return self.folder / "texts" / f"{cell.id}.jsonl"
+
+    def result(self, cell: Cell) -> Result | None:
+        """The result of a cell that was run on this backbone. A damaged file, or one of other weights, counts as none."""
+        try:
+            results = read_file(self.result_file(cell))
+        except BadData:
+            return None
+        return next((one for one in results if one.id == cell.id and one.fingerprint == self.backbone.spec.fingerprint), None)
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the work is to end."""
+        return self.cancel is not None and self.cancel()
+
+    # ---- one cell
+
+    def try_run(self, cell: Cell) -> Result | None:
+        """The cell's result; None where another process has it in hand, or the work was cancelled.
+
+        What was interrupted goes on from its last checkpoint. Raises StoreError on a full disk, BadInput and BadData for data
+        that cannot be used.
+        """
+        if result := self.result(cell):
+            return result
+        first = cell.first
+        needed = [cell] if first == cell or not cell.rates or self._is_trained(first) else [cell, first]
+        with ExitStack() as stack:
+            if not all(stack.enter_context(self._lock(one)) for one in needed):
+                return None
+            return self.result(cell) or self._run(cell)
+
+    def _run(self, cell: Cell) -> Result | None:
+        run = None if cell.method == FROZEN else self._train(cell)
+        if self.cancelled or (run is not None and run.status == "cancelled"):
+            return None
+        result = (
+            self._failed(cell) if cell.method != FROZEN and (run is None or run.status == "failed") else self._score(cell, run)
+        )
+        result.save(self.result_file(cell))
+        return result
+
+    def _train(self, cell: Cell) -> Run | None:
+        """The run of a cell, trained or resumed; None if it was cancelled or diverged at every rate."""
+        rows, task = self.rows(cell), self.task(cell)
+        source = self._source(cell).to_dict()
+        plan = Trainer(self.backbone, task, cell.config(), self.store, cell.id, self.command(cell), half=True, source=source)
+        if not cell.rates:
+            return train_or_resume(plan, rows)
+        if cell == cell.first:
+            return tune_learning_rate(plan, cell.rates, rows)
+        first = self._train(cell.first)
+        if first is None or first.status != "done":
+            return None
+        return train_or_resume(replace(plan, config=cell.config(first.config["rate"])), rows)
+
+    def _is_trained(self, cell: Cell) -> bool:
+        return read_status(self.store.folder / cell.id).state == "done"
+
+    @contextmanager
+    def _lock(self, cell: Cell) -> Iterator[bool]:
+        """Whether the cell is this process's for now. The system releases the lock of a process that was killed."""
+        from filelock import FileLock, Timeout
+
+        folder = self.folder / "locks"
+        try:
+            for place in (folder, self.folder / "cells", self.folder / "texts"):
+                place.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(folder / f"{cell.id}.lock")
+            lock.acquire(timeout=0)
+        except Timeout:
+            yield False
+            return
+        except OSError as error:
+            raise not_written(folder, error.strerror or error) from error
+        try:
+            yield True
+        finally:
+            lock.release()
+
+    # ---- its data
+
+    def _source(self, cell: Cell) -> DataSource:
+        source = self.sources.get(cell.data)
+        if source is None:
+            raise BadInput(f"The data set {cell.data} is not given: add --data {cell.data}=FOLDER.")
+        return replace(source, topics=cell.topics) if cell.topics else source
+
+    def task(self, cell: Cell) -> Task:
+        """The text form of a cell's examples."""
+        source = self._source(cell)
+        layout = "paper" if cell.preset == "paper" else "newline"
+        return task_for_backbone(self.backbone, SETS[cell.data], layout, source.task_form)
+
+    def _split(self, cell: Cell, split: str) -> list[Example]:
+        """The examples of a split, read once a process."""
+        key = (cell.data, cell.topics, split)
+        if key not in self._examples:
+            self._examples[key] = self._source(cell).load_split(split, [])
+        return self._examples[key]
+
+    def rows(self, cell: Cell) -> TrainingData:
+        """What a cell is trained and validated on."""
+        examples, valid = self._split(cell, "train"), self._split(cell, "dev")
+        if cell.rows:
+            wanted = cell.valid or max(1, round(DEV_SHARE * cell.rows))
+            examples, valid = draw(examples, cell.rows, cell.sample), draw(valid, wanted, cell.sample)
+        return TrainingData(examples, valid, self.cancel, self.progress)
+
+    def test_examples(self, cell: Cell) -> list[Example]:
+        """What a cell is scored on."""
+        examples = self._split(cell, "test")
+        return sample_evenly(examples, cell.tables) if cell.tables else examples
+
+    # ---- its scores
+
+    def _score(self, cell: Cell, run: Run | None) -> Result:
+        loaded = load_run(run, self.backbone) if run else None
+        model, prefix = (loaded.model, loaded.prefix) if loaded else (self.backbone.model, None)
+        task, source, name = loaded.task if loaded else self.task(cell), self._source(cell), SETS[cell.data]
+
+        def progress(done: int, total: int) -> None:
+            if self.progress is not None:
+                self.progress("scoring", done, total)
+
+        evaluation = evaluate(
+            model,
+            self.backbone,
+            task,
+            prefix,
+            self.test_examples(cell),
+            paper_decoding(name),
+            32,
+            progress,
+            name,
+            source.task_form,
+        )
+        self._write_texts(cell, evaluation, self.test_examples(cell))
+        return self._result(cell, run, evaluation, forgetting(self.backbone, loaded, self._neutral_texts))
+
+    def _result(self, cell: Cell, run: Run | None, evaluation: Evaluation, forgot: dict[str, Any]) -> Result:
+        decoding: dict[str, Any] = next(
+            (record["decoding"] for record in evaluation.records().values() if "decoding" in record), {}
+        )
+        of_run: dict[str, Any] = {}
+        if run is not None:
+            fields = ("valid_loss", "updates", "rows", "trained", "stored", "notes")
+            of_run = {name: getattr(run, name) for name in fields} | {"versions": run.versions, "rate": run.config.get("rate")}
+            of_run["share"] = run.stored / self.backbone.spec.parameters
+        return replace(
+            self._bare(cell, "done"),
+            scores={name: _score_record(score) for name, score in evaluation.scores.items()},
+            n=len(evaluation.sources),
+            rates=self._rate_losses(cell) if cell.rates else {},
+            seconds={"training": run.seconds if run else 0.0, "scoring": round(evaluation.seconds, 1)},
+            decoding=decoding,
+            forgetting=forgot | {"text": default_name(self.neutral)} if forgot else {},
+            not_computed=evaluation.not_computed,
+            **of_run,
+        )
+
+    def _bare(self, cell: Cell, status: str) -> Result:
+        spec = self.backbone.spec
+        return Result(
+            cell.id,
+            cell,
+            spec.name,
+            spec.fingerprint,
+            status,
+            self.places(cell),
+            seeds=(cell.seed,),
+            device=str(self.backbone.device),
+            command=self.command(cell),
+            created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        )
+
+    def _failed(self, cell: Cell) -> Result:
+        """The result of a training whose loss was not a number at every rate."""
+        return replace(self._bare(cell, "failed"), notes="The loss was not a number at any of the learning rates.")
+
+    def _rate_losses(self, cell: Cell) -> dict[str, float | None]:
+        """Validation loss of each rate that was tried for the line (see `describe_search`); None where it diverged."""
+        notes = self.store.get(cell.first.id).notes.partition(". ")[2]
+        pairs = [part.split(": ") for part in notes.rstrip(".").split(", ") if ": " in part]
+        return {rate: None if loss == "diverged" else float(loss) for rate, loss in pairs}
+
+    def _write_texts(self, cell: Cell, evaluation: Evaluation, examples: Sequence[Example]) -> None:
+        """One line a text, with its references and its own scores."""
+        references: dict[str, list[str]] = {}
+        seen: dict[str, bool] = {}
+        for example in examples:
+            references.setdefault(example.source, []).extend(example.targets)
+            seen[example.source] = example.seen
+        scores = {name: score.per_example for name, score in evaluation.scores.items() if name in EACH}
+        lines = [
+            json.dumps(
+                {
+                    "source": source,
+                    "text": output,
+                    "references": list(dict.fromkeys(references[source])),
+                    "seen": seen[source],
+                    "scores": {name: round(each[place], 3) for name, each in scores.items()},
+                },
+                ensure_ascii=False,
+            )
+            for place, (source, output) in enumerate(zip(evaluation.sources, evaluation.outputs, strict=True))
+        ]
+        write_text(self.texts_file(cell), "\n".join(lines) + "\n")
+
+
+def draw(examples: Sequence[Example], count: int, sample: int) -> list[Example]:
+    """A random sample of the examples, in their order; all of them where there are no more."""
+    chosen = sorted(random.Random(sample).sample(range(len(examples)), min(count, len(examples))))
+    return [examples[place] for place in chosen]
+
+
+def _score_record(score: Score) -> dict[str, Any]:
+    record: dict[str, Any] = {"value": round(score.value, 4), "n": score.n, "signature": score.signature}
+    record["higher_is_better"] = score.higher_is_better
+    if score.sums is not None and score.n > 1:
+        record["low"], record["high"] = (round(end, 4) for end in interval(score))
+    return record
+
+
+def read_texts(path: Path) -> list[dict[str, Any]]:
+    """The texts behind a result. Raises StoreError where there are none on this machine."""
+    try:
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    except (OSError, ValueError) as error:
+        raise StoreError(f"The texts of {path.stem} are not on this machine: run its command to have them.") from error

@@ -1,0 +1,322 @@
+"""The verb `experiments`: the paper's tables and figures, run again. What was stopped goes on; processes share the work."""
+
+import argparse
+import json
+import os
+import shlex
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from analysis.experiments.grid import SETS, Cell, Grid, places_of, unique_cells
+from analysis.experiments.papers import NAMES, SCALES, named_grids, paper_grids, scale
+from app.cli.common import say, stop_on_ctrl_c
+from app.cli.options import add_model_options, add_parser
+from core import paths
+from core.data.source import DataSource
+from core.errors import BadInput
+
+if TYPE_CHECKING:
+    from analysis.experiments.cell import Workplace
+    from analysis.experiments.result import Result
+    from analysis.experiments.run_grid import Estimate
+
+EPILOG = f"""Names: {", ".join(NAMES)}, all.
+
+Data sets (docs/data-formats.md); the bundled tables stand in for E2E in figures 3 to 5 and Table 4:
+  --data e2e=FOLDER --data webnlg=FOLDER --data dart=FOLDER     Table 1, figures 3 to 5, Table 4
+  --data news=FOLDER                                            Table 2: articles with summaries
+  --data topics=FOLDER                                          Table 3: articles with topics
+
+Many machines, one cell each (a shared PREFIX_LAB_HOME, or gather the folders experiments/*/cells afterwards):
+  python launch.py experiments all --list | parallel -j 4
+  sbatch --array=1-80 --wrap 'eval "$(python launch.py experiments all --list | sed -n "$SLURM_ARRAY_TASK_ID"p)"'"""
+OPTIONS = ("updates", "tables", "seeds", "rates", "lengths")  # that change what a cell is
+
+
+def add_verb(verbs: Any) -> None:
+    """Add the verb and its arguments."""
+    about = "run the paper's tables and figures again: train, score and sum up; goes on where it was stopped"
+    verb = add_parser(verbs, "experiments", about, "python launch.py experiments figure4 --jobs 2", experiments)
+    verb.add_argument("name", metavar="NAME", help="a table or figure of the paper, or all; see below")
+    verb.add_argument("--data", action="append", default=[], metavar="NAME=PATH", help=f"a data set: {', '.join(SETS)}")
+    verb.add_argument("--scale", default="small", help=f"{' or '.join(SCALES)}: sizes for two cores, or the paper's settings")
+    verb.add_argument("--jobs", type=int, default=1, help="processes that share the work on this machine (default 1)")
+    verb.add_argument("--list", action="store_true", help="print each cell as the command line that makes it, and run nothing")
+    verb.add_argument("--cell", metavar="ID", help="run this cell only, as --list names it")
+    verb.add_argument(
+        "--only", action="append", metavar="TEXT", help="run the cells whose id contains this text; may be repeated"
+    )
+    verb.add_argument("--updates", type=int, help="updates of every training (default: the scale's)")
+    verb.add_argument("--tables", type=int, help="test inputs that are scored, evenly spaced; 0 for all (default: the scale's)")
+    verb.add_argument("--seeds", type=int, help="seeds of every training (default: the scale's)")
+    verb.add_argument("--rates", nargs="+", type=float, metavar="RATE", help="learning rates that validation loss chooses from")
+    verb.add_argument("--lengths", nargs="+", type=int, metavar="P", help="lengths of Figure 4")
+    verb.add_argument("--neutral", type=Path, metavar="FILE", help="text that forgetting is measured on, a paragraph a line")
+    verb.add_argument("--export", type=Path, metavar="FILE", help="write the finished results, without texts, into one file")
+    verb.add_argument("--article-backbone", default="mini-bart", help="the backbone of tables 2 and 3 (default: mini-bart)")
+    verb.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
+    add_model_options(verb, "mini-gpt2")
+    verb.epilog = EPILOG
+
+
+def experiments(args: argparse.Namespace) -> int:
+    """List, run or export the cells of the named grids."""
+    _check(args)
+    sources = data_sources(args.data)
+    size = scale(args.scale, **_changes(args))
+    grids = named_grids(args.name, size, sources)
+    cells = _chosen(args, unique_cells(grids))
+    if args.list:
+        for cell in cells:
+            print(cell_command(args, cell, grids))
+        return 0
+    work = _Work(args, sources, paper_grids(size, sources))
+    if args.export:
+        return _export(args, cells, work)
+    if not args.worker:
+        _announce_missing(args, grids, sources)
+    return _share(args, cells, work) if args.jobs > 1 else _run(args, grids, cells, work)
+
+
+def _check(args: argparse.Namespace) -> None:
+    for name, least in (("jobs", 1), ("seeds", 1), ("updates", 1), ("tables", 0)):
+        value = getattr(args, name)
+        if value is not None and value < least:
+            raise BadInput(f"--{name} is {value}: give {least} or more.")
+    if args.neutral and not args.neutral.is_file():
+        raise BadInput(f"There is no file {args.neutral}: give --neutral a text file, or leave it out.")
+
+
+def data_sources(given: Sequence[str]) -> dict[str, DataSource]:
+    """The data sets of `--data NAME=PATH`, with the bundled tables. Raises BadInput."""
+    sources = {"records": DataSource(set="records")}
+    for one in given:
+        name, equals, path = one.partition("=")
+        if not equals or name not in SETS or name == "records":
+            raise BadInput(f"--data {one} is not NAME=PATH with a name of {', '.join(list(SETS)[1:])}.")
+        if not Path(path).expanduser().exists():
+            raise BadInput(f"The data set {name} is missing: there is no file or folder {path}.")
+        sources[name] = DataSource(set=SETS[name], data=str(Path(path).expanduser().resolve()))
+    return sources
+
+
+def _changes(args: argparse.Namespace) -> dict[str, Any]:
+    """What of the scale the options change."""
+    rates, lengths = (tuple(given) if given else None for given in (args.rates, args.lengths))
+    return {"only_updates": args.updates, "tables": args.tables, "seeds": args.seeds, "rates": rates, "lengths": lengths}
+
+
+def _chosen(args: argparse.Namespace, cells: list[Cell]) -> list[Cell]:
+    if args.cell is not None:
+        chosen = [cell for cell in cells if cell.id == args.cell]
+    else:
+        chosen = [cell for cell in cells if not args.only or any(text in cell.id for text in args.only)]
+    if not chosen:
+        what = f"the id {args.cell!r}" if args.cell is not None else f"{' or '.join(map(repr, args.only or []))} in its id"
+        raise BadInput(f"No cell of {args.name} has {what}: --list prints those that there are, with these options.")
+    return chosen
+
+
+def cell_command(args: argparse.Namespace, cell: Cell, grids: Sequence[Grid], paths_as_given: bool = True) -> str:
+    """The command line that makes a cell. Without the paths as given, for a result that leaves this machine."""
+    name = next((name for name, _ in places_of(cell, grids)), args.name)
+    words = ["python", "launch.py", "experiments", name, "--cell", cell.id]
+    words += ["--scale", args.scale] if args.scale != "small" else []
+    for option in OPTIONS:
+        value = getattr(args, option)
+        if value is not None:
+            words += [f"--{option}", *map("{:g}".format, value if isinstance(value, list) else [value])]
+    backbone = ("--article-backbone", args.article_backbone) if cell.is_article else ("--backbone", args.backbone)
+    words += backbone if backbone[1] not in ("mini-gpt2", "mini-bart") else ()
+    if args.neutral:
+        words += ["--neutral", str(args.neutral) if paths_as_given else f"path/to/{args.neutral.name}"]
+    given = dict(one.split("=", 1) for one in args.data)
+    words += [
+        part for set_, path in given.items() for part in ("--data", f"{set_}={path if paths_as_given else f'path/to/{set_}'}")
+    ]
+    return shlex.join(words)
+
+
+class _Work:
+    """The workplaces of tables and of articles, whose backbones are loaded when the first cell asks for one."""
+
+    def __init__(self, args: argparse.Namespace, sources: dict[str, DataSource], grids: list[Grid]) -> None:
+        self.args, self.sources, self.grids = args, sources, grids
+        self.stop = threading.Event()
+        self.progress: Callable[[str, int, int], None] | None = None
+        self._places: dict[bool, Workplace] = {}
+
+    def __call__(self, cell: Cell) -> "Workplace":
+        if cell.is_article not in self._places:
+            self._places[cell.is_article] = self._open(cell.is_article)
+        return self._places[cell.is_article]
+
+    def _open(self, articles: bool) -> "Workplace":
+        from analysis.experiments.cell import Workplace
+        from analysis.experiments.result import home
+        from core.models.loading import load_backbone
+
+        backbone = load_backbone(self.args.article_backbone if articles else self.args.backbone, self.args.device)
+        if backbone.is_encoder_decoder != articles:
+            kind = "an encoder-decoder" if articles else "a decoder-only"
+            raise BadInput(f"{backbone.spec.name} is not {kind} model, as these cells need. Name another backbone.")
+
+        def told(what: str, done: int, total: int) -> None:
+            if self.progress is not None:
+                self.progress(what, done, total)
+
+        return Workplace(
+            backbone,
+            home(),
+            self.sources,
+            lambda cell: cell_command(self.args, cell, self.grids, paths_as_given=False),
+            lambda cell: {name: {"label": line.label, "x": line.x} for name, line in places_of(cell, self.grids)},
+            self.args.neutral,
+            self.stop.is_set,
+            told,
+        )
+
+
+def _announce_missing(args: argparse.Namespace, grids: Sequence[Grid], sources: dict[str, DataSource]) -> None:
+    """Say which parts of the grids are left out, as their data set was not given."""
+    missing = sorted({need for grid in grids for need in grid.needs} - set(sources))
+    if args.name == "all":
+        missing = sorted(set(SETS) - set(sources))
+    if missing:
+        say(args, f"Left out, as no --data gives them: {', '.join(missing)}.")
+
+
+def _run(args: argparse.Namespace, grids: Sequence[Grid], cells: list[Cell], work: _Work) -> int:
+    """Run cells in this process, one after the other."""
+    from tqdm import tqdm
+
+    from analysis.experiments.run_grid import Estimate, estimate_cells, run_cells, unfinished
+
+    stop_on_ctrl_c(work.stop, args)
+    left = unfinished(cells, work)
+    estimate = Estimate({}) if args.worker else _say_estimate(args, cells, left, estimate_cells(left, work))
+    done = len(cells) - len(left)
+    with tqdm(disable=args.json or args.worker, unit="update", smoothing=0.05, leave=False) as bar:
+
+        def progress(what: str, update: int, total: int) -> None:
+            bar.total, bar.n = total, update
+            bar.set_description(what, refresh=False)
+            bar.update(0)
+
+        work.progress = progress
+        for result in run_cells(left, work):
+            done += 1
+            if not args.worker:
+                _say_result(args, result, done, len(cells), estimate.remaining(result.cell))
+    if work.stop.is_set():
+        say(args, f"Stopped: {done} of {len(cells)} cells are done. The same command goes on.")
+        return 130
+    if not args.worker and args.cell is None:
+        _say_tables(args, grids, work)
+    return 0
+
+
+def _share(args: argparse.Namespace, cells: list[Cell], work: _Work) -> int:
+    """Run cells in several processes, and report what they finish."""
+    from analysis.experiments.run_grid import estimate_cells, unfinished
+
+    left = unfinished(cells, work)
+    estimate = _say_estimate(args, cells, left, estimate_cells(left, work))
+    workers = [
+        subprocess.Popen(_worker_command(args), env=_worker_environment(args.jobs)) for _ in range(min(args.jobs, len(left)))
+    ]
+    done = len(cells) - len(left)
+    try:
+        while left:
+            running = any(worker.poll() is None for worker in workers)
+            for cell in list(left):
+                if (result := work(cell).result(cell)) is not None:
+                    left.remove(cell)
+                    done += 1
+                    _say_result(args, result, done, len(cells), estimate.remaining(cell))
+            if not running:
+                break
+            time.sleep(1)
+    finally:
+        for worker in workers:  # Ctrl-C has reached them too: they save what they have
+            worker.wait()
+    if left:
+        say(args, f"{len(left)} of {len(cells)} cells are not done. The same command goes on.")
+        return 1
+    _say_tables(args, named_grids(args.name, scale(args.scale, **_changes(args)), work.sources), work)
+    return 0
+
+
+def _worker_command(args: argparse.Namespace) -> list[str]:
+    words = [word for word in args.argv if word != "--json"]
+    return [sys.executable, "-m", "app.cli", *words, "--jobs", "1", "--worker"]
+
+
+def _worker_environment(jobs: int) -> dict[str, str]:
+    """Several processes share the cores."""
+    threads = str(max(1, (os.cpu_count() or 1) // jobs))
+    return {"OMP_NUM_THREADS": threads} | dict(os.environ) | {"PYTHONPATH": str(paths.ASSETS.parent)}
+
+
+def _export(args: argparse.Namespace, cells: list[Cell], work: _Work) -> int:
+    """Write the finished results into one file, which holds no text of any data set."""
+    from core.runs.layout import write_text
+
+    results = [result for cell in cells if (result := work(cell).result(cell)) is not None]
+    write_text(args.export, json.dumps([result.to_json() for result in results], indent=1, ensure_ascii=False) + "\n")
+    print(f"{len(results)} of {len(cells)} results are in {args.export}.")
+    return 0
+
+
+def _say_estimate(args: argparse.Namespace, cells: Sequence[Cell], left: Sequence[Cell], estimate: "Estimate") -> "Estimate":
+    done = f" {len(cells) - len(left)} are done already." if len(left) < len(cells) else ""
+    if left:
+        shared = f" in {args.jobs} processes" if args.jobs > 1 else ""
+        text = f"{len(left)} cells to run, {duration(estimate.total / args.jobs)} by a measured guess{shared}."
+    else:
+        text = "Nothing to run."
+    say(args, text + done)
+    return estimate
+
+
+def _say_result(args: argparse.Namespace, result: "Result", done: int, total: int, seconds: float) -> None:
+    if args.json:
+        print(json.dumps(result.to_json()), flush=True)
+        return
+    score = next(
+        (f"{name} {result.scores[name]['value']:.1f}" for name in ("BLEU", "ROUGE-L") if name in result.scores), result.status
+    )
+    left = f" About {duration(seconds / args.jobs)} left." if done < total else ""
+    say(args, f"[{done}/{total}] {result.id}: {score}.{left}")
+
+
+def _say_tables(args: argparse.Namespace, grids: Sequence[Grid], work: _Work) -> None:
+    """The grids as Markdown tables, and the comparisons on the same rows."""
+    from analysis.experiments.summary import comparisons, grid_frame
+
+    if args.json:
+        return
+    for grid in grids:
+        place = work(grid.cells[0])
+        how = f"{place.backbone.spec.name}; mean ± standard error over seeds; ↓ ↑ an end of the rates"
+        print(f"\n{grid.name}: {grid.title} ({how})\n")
+        print(grid_frame(grid, place).to_markdown(index=False, disable_numparse=True))
+        for first, second, difference in comparisons(grid, place):
+            print(f"- {difference.sentence(_name(first), _name(second))}")
+
+
+def _name(line: Any) -> str:
+    return line.label if line.x in (None, line.label) else f"{line.label} ({line.x})"
+
+
+def duration(seconds: float) -> str:
+    """A time for people: "40 s", "12 min", "3 h 20 min"."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

@@ -1,0 +1,142 @@
+"""A cell is trained once, scored once and goes on after a stop; results of other weights are not taken."""
+
+import json
+import math
+from dataclasses import replace
+from itertools import count
+
+import pytest
+
+from analysis.evaluation.significance import interval
+from analysis.experiments.cell import Workplace, draw, read_texts
+from analysis.experiments.grid import FROZEN, Cell, Grid, Line, expand
+from analysis.experiments.result import Result, own_files, read_results
+from analysis.experiments.run_grid import estimate_cells, run_cells, unfinished
+from analysis.experiments.summary import comparisons, grid_frame, summarize
+from analysis.metrics.bleu import e2e_bleu
+from core.config.decode import DecodeConfig
+from core.data.source import DataSource
+from core.errors import BadInput, StoreError
+from core.models.loading import load_backbone
+from tests.support.tiny_models import EXAMPLES, make_tiny_backbone
+
+SETTINGS = (("batch", 3), ("init_words", "table"), ("length", 2), ("save_every", 2), ("updates", 4))
+CELL = Cell("e2e", settings=SETTINGS, rates=(1e-4, 3e-2))
+
+
+@pytest.fixture(autouse=True)
+def short_texts(monkeypatch):
+    monkeypatch.setattr("analysis.experiments.cell.paper_decoding", lambda name: DecodeConfig(max_new=6))
+
+
+@pytest.fixture(scope="module")
+def backbone(tmp_path_factory):
+    return load_backbone(str(make_tiny_backbone(tmp_path_factory.mktemp("models") / "tiny-gpt2")), "cpu")
+
+
+@pytest.fixture
+def place(tmp_path, backbone):
+    for split, rows in (("train", EXAMPLES), ("dev", EXAMPLES[:2]), ("test", EXAMPLES[:4])):
+        lines = [json.dumps({"table": one.source, "text": one.targets[0]}) for one in rows]
+        (tmp_path / f"{split}.jsonl").write_text("\n".join(lines) + "\n")
+    neutral = tmp_path / "neutral.txt"
+    neutral.write_text("a table is a text\n" * 20)
+    source = DataSource(set="e2e", data=str(tmp_path))
+    return Workplace(backbone, tmp_path / "experiments", {"e2e": source}, lambda cell: f"run {cell.id}", neutral=neutral)
+
+
+def test_a_cell_says_what_was_measured_and_how(place):
+    cell = replace(CELL, seed=1)
+    (result,) = run_cells([cell], lambda _: place)
+    assert Result.from_json(json.loads(place.result_file(cell).read_text())) == result
+    assert result.status == "done" and result.seeds == (1,) and result.n == 4 and result.updates == 4
+    assert set(result.rates) == {"0.0001", "0.03"} and result.rate in (1e-4, 3e-2)
+    assert result.rate_at_end in ("lowest", "highest")
+    score = result.scores["BLEU"]
+    assert score["low"] <= score["value"] <= score["high"] and score["signature"] and score["n"] == 4
+    assert result.command == f"run {cell.id}" and result.versions["torch"] and result.device == "cpu"
+    frozen, on, off = (result.forgetting[name] for name in ("frozen", "on", "off"))
+    assert off == frozen != on and 0 < on < math.inf and result.forgetting["text"] == "neutral.txt"
+    texts = read_texts(place.texts_file(cell))
+    assert len(texts) == 4 and texts[0]["references"] and "BLEU" in texts[0]["scores"]
+    # The seed that chose the rate is a run of its own, and its cell takes it as it is.
+    assert {run.id for run in place.store.runs()} == {cell.id, CELL.id}
+    created = place.store.get(CELL.id).created
+    (first,) = run_cells([CELL], lambda _: place)
+    assert first.rate == result.rate and place.store.get(CELL.id).created == created
+
+
+def test_a_stopped_cell_goes_on_and_ends_as_if_it_had_not_been_stopped(place, tmp_path):
+    (whole,) = run_cells([CELL], lambda _: replace(place, root=tmp_path / "whole"))
+    asked = count()
+    stopped = replace(place, cancel=lambda: next(asked) > 6)
+    assert list(run_cells([CELL], lambda _: stopped)) == [] and unfinished([CELL], lambda _: place) == [CELL]
+    (result,) = run_cells([CELL], lambda _: place)
+    assert result.scores == whole.scores and result.rates == whole.rates and result.forgetting == whole.forgetting
+
+
+def test_a_result_of_other_weights_or_of_another_program_is_not_taken(place, tmp_path):
+    frozen = Cell("e2e", FROZEN, tables=2)
+    (result,) = run_cells([frozen], lambda _: place)
+    assert result.n == 2 and result.trained == 0 and unfinished([frozen], lambda _: place) == []
+    other = load_backbone(str(make_tiny_backbone(tmp_path / "other" / "tiny-gpt2", seed=5)), "cpu")
+    assert unfinished([frozen], lambda _: replace(place, backbone=other)) == [frozen]
+    file = place.result_file(frozen)
+    replace(result, fingerprint="another").save(file)
+    assert unfinished([frozen], lambda _: place) == [frozen]
+    faults: list[str] = []
+    for content in ("[1, 2]", '{"format": 7}', "not JSON", '{"format": 1, "id": "x"}'):
+        file.write_text(content)
+        assert read_results(own_files(place.root), faults) == [] and unfinished([frozen], lambda _: place) == [frozen]
+    assert len(faults) == 4 and all(fault.startswith(f"{file.name} is left out: ") for fault in faults)
+
+
+def test_what_another_process_has_in_hand_is_passed_over(place):
+    with place._lock(CELL) as mine:
+        assert mine
+        assert place.try_run(CELL) is None
+        assert place.try_run(replace(CELL, seed=1)) is None  # it needs the rate that the first seed chooses
+        assert list(run_cells([CELL], lambda _: place, wait=False)) == []
+    assert place.try_run(CELL) is not None
+
+
+def test_a_full_disk_and_a_data_set_that_is_not_given_are_one_sentence(place, monkeypatch):
+    with pytest.raises(BadInput, match="The data set dart is not given: add --data dart=FOLDER"):
+        place.try_run(replace(CELL, data="dart"))
+
+    def full(path, *args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.write_text", full)
+    with pytest.raises(StoreError, match="No space left on device"):
+        place.try_run(Cell("e2e", FROZEN))
+
+
+def test_lines_are_summed_up_over_seeds_and_compared_on_the_same_rows(place):
+    prefix = Line("Prefix", expand(CELL, 2))
+    frozen = Line("Frozen", (Cell("e2e", FROZEN),))
+    grid = Grid("table1", "all methods", (frozen, prefix))
+    assert estimate_cells(grid.cells, lambda _: place).total > 0
+    results = list(run_cells(grid.cells, lambda _: place))
+    summary = summarize(results[1:])["BLEU"]
+    values = [result.scores["BLEU"]["value"] for result in results[1:]]
+    assert summary.seeds == 2 and summary.value == pytest.approx(sum(values) / 2)
+    assert summary.error == pytest.approx(abs(values[0] - values[1]) / 2)  # sd / sqrt(2)
+    frame = grid_frame(grid, place)
+    assert list(frame["line"]) == ["Frozen", "Prefix"] and list(frame["seeds"]) == [1, 2] and "±" in frame["BLEU"][1]
+    ((first, second, difference),) = comparisons(grid, place)
+    assert (first.label, second.label) == ("Prefix", "Frozen") and difference.n == 4
+    assert difference.low <= difference.difference <= difference.high
+
+
+def test_a_small_training_set_is_a_random_sample(place):
+    small = replace(CELL, rows=6, sample=3, preset="low")
+    rows = place.rows(small)
+    assert len(rows.examples) == 6 and len(rows.valid) == 2  # 30 % of six
+    assert draw(EXAMPLES, 6, 3) == draw(EXAMPLES, 6, 3) != draw(EXAMPLES, 6, 4)
+    assert "rows6" in small.id and "d3" in small.id
+
+
+def test_the_interval_of_a_score_that_does_not_vary_is_its_value():
+    score = e2e_bleu(["a b c d e"] * 5, [["a b c d e"]] * 5)
+    assert interval(score, 20) == pytest.approx((100, 100))
