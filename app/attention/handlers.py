@@ -24,7 +24,7 @@ from app.shared.events import TabHandlers, Update, errors_to_status
 from app.shared.last_comparison import ColumnRecord
 from app.shared.method_labels import COLUMN_METHODS, methods_of_column
 from core.errors import BadInput, PrefixLabError
-from core.methods.loading import TEXT_RUN
+from core.methods.loading import UNSTORED
 from core.models.backbone import Backbone
 from core.prefix.interventions import NO_INTERVENTION, Intervention
 
@@ -51,7 +51,7 @@ class AttentionHandlers(TabHandlers):
         state, runs = urlstate.read(search or "", AttentionState), urlstate.read(search or "", CompareState)
         known = {run.id for run in self.context.store.runs()}
         named = {"prefix": runs.prefix, "finetuned": runs.finetuned}
-        lost = [name for name, run in named.items() if run and not run.startswith(TEXT_RUN) and run not in known]
+        lost = [name for name, run in named.items() if run and not run.startswith(UNSTORED) and run not in known]
         return replace(state, ignored=(*state.ignored, *lost))
 
     def enter(self, tab: str, request: gr.Request) -> int:

@@ -15,11 +15,13 @@ from analysis.attention.sentences import ArticleSentences, SentenceMap, sentence
 from app.shared.cache import Cache
 from app.shared.context import AppContext
 from app.shared.last_comparison import ColumnRecord, ComparisonRecord
+from app.shared.method_labels import mix_label
 from core.generation.generate import next_token_probs
 from core.generation.types import Cancel, Request
 from core.methods.loading import TEXT_RUN
 from core.models.backbone import Backbone
 from core.prefix.interventions import NO_INTERVENTION, Intervention
+from core.prefix.mix import MIX
 from core.prefix.prefix import Prefix
 
 CACHE_BYTES = 128 * 2**20
@@ -49,7 +51,7 @@ class AttentionSource:
         """Its name on the page and in figures."""
         if self.run.startswith(TEXT_RUN):
             return f"text prefix “{_short(self.run.removeprefix(TEXT_RUN))}”"
-        return self.run or "base"
+        return mix_label(self.run) if self.run.startswith(MIX) else self.run or "base"
 
 
 def _short(text: str) -> str:

@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from app.compare.prompting import prompts_for
 from app.shared.catalog import RunCatalog, RunChoice, domain, for_task
 from app.shared.html import count, tag, text
-from app.shared.method_labels import COLUMN_METHODS, COLUMN_TITLES, label, mark, methods_of_column, title, trained
-from core.config.methods import METHODS, TEXT_PREFIX
-from core.methods.loading import TEXT_RUN
+from app.shared.method_labels import COLUMN_METHODS, COLUMN_TITLES, label, mark, methods_of_column, mix_label, title, trained
+from core.config.methods import METHODS, MIX_RUN, TEXT_PREFIX
+from core.methods.loading import TEXT_RUN, UNSTORED
 from core.models.backbone import Backbone
+from core.prefix.mix import MIX
 from core.runs.run import Run
 from core.task import SUMMARIZATION
 
@@ -30,6 +31,8 @@ class RunSelection:
         run_id = self.chosen.get(slot, "")
         if run_id.startswith(TEXT_RUN):
             return TEXT_PREFIX.id
+        if run_id.startswith(MIX):
+            return MIX_RUN.id
         return next((choice.run.method for choice in self.listed if choice.run.id == run_id), "")
 
     def methods(self, order: Sequence[str]) -> list[str]:
@@ -72,7 +75,7 @@ def pick(slot: str, choices: Sequence[RunChoice], wanted: str) -> str:
     """The id of the run to show: the wanted one where it fits or is a text; else the first of the page's task of the method that
     the slot is named after, else of the methods that it shows by default, else none. The slot "other" takes any run, best a
     prefix."""
-    if wanted.startswith(TEXT_RUN):
+    if wanted.startswith(UNSTORED):
         return wanted
     fit = [choice.run for choice in choices if not choice.reason]
     if wanted in [run.id for run in fit]:
@@ -110,6 +113,8 @@ def run_head(slot: str, choices: Sequence[RunChoice], chosen: str, wanted: str, 
     sub = text(trained(run, backbone)) if run else f"no run on {text(backbone.spec.name)}"
     if typed := chosen.startswith(TEXT_RUN):
         sub = "a text in front, nothing trained"
+    elif chosen.startswith(MIX):
+        sub = "mixed on the tab Mix, nothing trained"
     select = _select(slot, choices, chosen, backbone)
     note = tag("p", text(choice.domain), cls="pl-note pl-domain meta") if choice and choice.domain else ""
     if wanted and wanted != chosen:
@@ -163,6 +168,8 @@ def _select(kind: str, choices: Sequence[RunChoice], chosen: str, backbone: Back
     options = "".join(near)
     if kind in TEXT_SLOTS:
         options += tag("option", "text prefix…", value=TEXT_RUN, selected="selected" if chosen.startswith(TEXT_RUN) else None)
+    if chosen.startswith(MIX):
+        options += tag("option", text(mix_label(chosen)), value=chosen, selected="selected")
     if others:
         options += tag("optgroup", "".join(others), label="Other methods")
     if not chosen:

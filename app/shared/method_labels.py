@@ -6,7 +6,9 @@ from itertools import groupby
 
 from app.shared.html import count, percent, tag
 from core.config.methods import METHODS, MethodInfo, method_info
+from core.errors import BadInput
 from core.models.backbone import Backbone
+from core.prefix.mix import parse_mix
 from core.runs.run import Run
 
 COLUMN_TITLES = {"base": "Base", "prefix": "Prefix", "finetuned": "Fine-tuned", "other": "Another run"}
@@ -40,6 +42,25 @@ def titles(runs: Mapping[str, Run | None]) -> dict[str, str]:
 
 def _short(run_id: str) -> str:
     return run_id if len(run_id) <= 24 else run_id[:23] + "…"
+
+
+def mix_label(run_id: str) -> str:
+    """The name of a mix for people, such as "cross-fade 70 % e2e-prefix, 30 % webnlg-prefix"; as it is where it is none."""
+    try:
+        mix = parse_mix(run_id)
+    except BadInput:
+        return _short(run_id)
+    members = [_short(member.removeprefix("text:")) for member in mix.members]
+    shares = [f"{100 * weight:.3g} %" for weight in mix.weights]
+    if mix.kind == "path":
+        return f"{members[0]}, {shares[0]} of its training"
+    if mix.kind == "swap":
+        return f"keys of {members[0]}, values of {members[1]}"
+    if mix.kind == "layers":
+        return f"{members[0]}, strength by layer {', '.join(f'{weight:g}' for weight in mix.weights)}"
+    kind = {"fade": "cross-fade", "join": "joined"}.get(mix.kind, mix.kind)
+    parts = [" ".join(part) for part in zip(shares, members, strict=True)] if shares else members
+    return f"{kind}: {', '.join(parts)}"
 
 
 def trained(run: Run, backbone: Backbone) -> str:

@@ -10,11 +10,13 @@ from typing import Any, TypeVar
 
 import torch
 
+from analysis.space.trajectory import prefix_trajectory
 from app.shared.cache import Cache
-from core.errors import PrefixLabError
-from core.methods.loading import TEXT_RUN, LoadedRun, load_run, text_run
+from core.errors import BadInput, PrefixLabError
+from core.methods.loading import TEXT_RUN, LoadedRun, load_run, mix_run, text_run
 from core.models.backbone import Backbone
 from core.models.loading import bundled, fetch, load_backbone
+from core.prefix.mix import MIX, parse_mix
 from core.runs.store import Store
 from core.serving.engine import Engine
 
@@ -129,12 +131,25 @@ class ModelPool:
         loaded = self._prefixes.get(key) or self._models.get(key)
         if run_id.startswith(TEXT_RUN):
             loaded = loaded or text_run(run_id.removeprefix(TEXT_RUN), backbone)
+        elif run_id.startswith(MIX):
+            loaded = self._mix(run_id, backbone, loaded)
         else:
             run = self._store.get(run_id)
             if loaded is None or loaded.run.created != run.created:  # trained anew under the same name
                 loaded = load_run(run, backbone)
         (self._models if loaded.prefix is None else self._prefixes).put(key, loaded)
         return loaded
+
+    def _mix(self, run_id: str, backbone: Backbone, loaded: LoadedRun | None) -> LoadedRun:
+        """A mix, computed again where one of its members was trained anew."""
+        mix = parse_mix(run_id)
+        if any(member.startswith(MIX) for member in mix.members):
+            raise BadInput(f"{run_id} holds another mix. Keep that one as a run, and mix it under its name.")
+        members = [self._load(member, backbone) for member in mix.members]
+        if loaded and loaded.run.created == " ".join(member.run.created for member in members):
+            return loaded
+        path = prefix_trajectory(members[0].run, backbone) if mix.kind == "path" else []
+        return mix_run(mix, members, backbone, path)
 
 
 def _prefix_bytes(loaded: LoadedRun) -> int:

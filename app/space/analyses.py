@@ -27,6 +27,7 @@ from app.shared.context import AppContext
 from core.config.methods import method_info
 from core.methods.loading import TEXT_RUN
 from core.models.backbone import Backbone
+from core.prefix.mix import MIX
 from core.runs.run import Run
 
 SPACES_KEPT = 512 * 2**20  # bytes of words' vectors; the space in use stays however large it is
@@ -109,9 +110,13 @@ class AnalysisCache:
 
     def key(self, backbone: Backbone, query: SpaceQuery) -> Key:
         """Names an analysis: what is asked for, and when each run was made (one may be trained anew under the same name)."""
-        get = self.context.store.get
-        created = tuple(run_id if run_id.startswith(TEXT_RUN) else get(run_id).created for run_id in query.runs)
-        return backbone.spec.fingerprint, query, created
+        return backbone.spec.fingerprint, query, tuple(self._stamp(run_id, backbone) for run_id in query.runs)
+
+    def _stamp(self, run_id: str, backbone: Backbone) -> str:
+        if run_id.startswith(TEXT_RUN):
+            return run_id
+        mixed = run_id.startswith(MIX)
+        return (self.context.models.load(run_id, backbone).run if mixed else self.context.store.get(run_id)).created
 
     def _open(self, backbone: Backbone, query: SpaceQuery) -> Generator[tuple[None, int, int], None, _SpaceEntry]:
         key = (backbone.spec.fingerprint, query.space, query.layer, query.head, query.site)

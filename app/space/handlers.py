@@ -27,7 +27,7 @@ from app.space.request import ResolvedRequest, SpaceRequest, resolve
 from app.space.state import SpaceState, parted
 from core.config.methods import method_info
 from core.errors import BadInput, PrefixLabError
-from core.methods.loading import TEXT_RUN
+from core.methods.loading import UNSTORED
 from core.models.backbone import Backbone
 
 ALL = ("all", 0)  # the choice of all heads
@@ -183,7 +183,7 @@ class SpaceHandlers(TabHandlers):
         deep = request.space != EMBEDDINGS
         return {
             page.runs: gr.update(
-                choices=runs + [(run, run) for run in request.runs if run.startswith(TEXT_RUN)], value=list(request.runs)
+                choices=runs + [(run, run) for run in request.runs if run.startswith(UNSTORED)], value=list(request.runs)
             ),
             page.site: gr.update(value=request.site, visible=len(spec.sites) > 1, interactive=deep),
             page.layer: gr.update(

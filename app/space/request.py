@@ -9,7 +9,7 @@ from app.space import view
 from app.space.analyses import AnalysisCache, SpaceQuery
 from app.space.state import MOST, SpaceState, joined
 from core.config.methods import method_info
-from core.methods.loading import TEXT_RUN
+from core.methods.loading import TEXT_RUN, UNSTORED
 from core.models.backbone import Backbone
 from core.runs.run import Run
 
@@ -82,7 +82,7 @@ def resolve(analyses: AnalysisCache, backbone: Backbone, request: SpaceRequest) 
     """Layer, head and runs that are there; the first run with virtual tokens where none is asked for."""
     spec, listed = backbone.spec, analyses.runs(backbone)
     known = {run.id: run for run in listed}
-    asked = [run for run in request.runs if run in known or run.startswith(TEXT_RUN)][:MOST]
+    asked = [run for run in request.runs if run in known or run.startswith(UNSTORED)][:MOST]
     said = [_lost(spec.name, [run for run in request.runs if run not in asked])] if len(asked) < len(request.runs) else []
     asked = asked or [run.id for run in listed if method_info(run.method).virtual_tokens][:1]
     site = request.site if request.site in spec.sites else SITE
@@ -94,7 +94,7 @@ def resolve(analyses: AnalysisCache, backbone: Backbone, request: SpaceRequest) 
         layer=request.layer if 1 <= request.layer <= depth else depth,
         head=request.head if request.head <= spec.kv_heads else 0,
     )
-    drawn = tuple(run for run in asked if run.startswith(TEXT_RUN) or method_info(known[run].method).virtual_tokens)
+    drawn = tuple(run for run in asked if run.startswith(UNSTORED) or method_info(known[run].method).virtual_tokens)
     tuned = [known[run] for run in asked if run not in drawn]
     said += [f"{run.id} has no virtual tokens (its method is {run.method}), so it is not on the map." for run in tuned]
     if not drawn:
@@ -102,7 +102,9 @@ def resolve(analyses: AnalysisCache, backbone: Backbone, request: SpaceRequest) 
     if request.space == LOGIT_LENS and site == "encoder":
         return ResolvedRequest(request, (), listed, said, view.no_lens(spec.name))
     if request.space == EMBEDDINGS:
-        embedded = tuple(run for run in drawn if run.startswith(TEXT_RUN) or method_info(known[run].method).at_input)
+        embedded = tuple(
+            run for run in drawn if run.startswith(TEXT_RUN) or (run in known and method_info(known[run].method).at_input)
+        )
         said += [f"{run} has no input embeddings, so it is not on the map." for run in drawn if run not in embedded]
         return ResolvedRequest(request, embedded, listed, said if embedded else (), "" if embedded else view.no_embeddings())
     return ResolvedRequest(request, drawn, listed, said)

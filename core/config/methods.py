@@ -18,7 +18,8 @@ class MethodInfo:
     run keeps ("100 prefixes"); `description`, a sentence for the help.
 
     `kind`: "virtual" methods train virtual tokens for the frozen model, "weights" methods change or add weights, "text" puts text
-    before the input and trains nothing. "unknown" is a run of a method that this version does not have.
+    before the input and trains nothing; a "mix" combines the virtual tokens of other runs. "unknown" is a run of a method that
+    this version does not have.
 
     `settings`: the fields of TrainConfig that not every method has. `presets`: what differs from a preset, by its name.
     `at_input`: the virtual tokens are vectors at the model's input, trained (stored as "embeddings") or those of words.
@@ -35,7 +36,7 @@ class MethodInfo:
     short_title: str
     plural: str
     description: str
-    kind: Literal["virtual", "weights", "text", "unknown"]
+    kind: Literal["virtual", "weights", "text", "mix", "unknown"]
     settings: tuple[str, ...] = ()
     presets: dict[str, dict[str, Any]] = field(default_factory=dict)
     at_input: bool = False
@@ -52,7 +53,7 @@ class MethodInfo:
     @property
     def virtual_tokens(self) -> bool:
         """Whether a run is a prefix of the frozen model, in any form, so that runs share its weights and a batch."""
-        return self.kind in ("virtual", "text")
+        return self.kind in ("virtual", "text", "mix")
 
     @property
     def trajectory(self) -> bool:
@@ -209,9 +210,19 @@ TEXT_PREFIX = MethodInfo(
     mark="read",
 )
 
+MIX_RUN = MethodInfo(
+    id="mix",
+    title="Mix of prefixes",
+    short_title="Mix",
+    plural="mixes",
+    description="the virtual tokens of several runs, combined without training",
+    kind="mix",
+    summary="{length} virtual tokens, mixed",
+    mark="before",
+)
+_UNSTORED = {info.id: info for info in (TEXT_PREFIX, MIX_RUN)}
+
 
 def method_info(name: str) -> MethodInfo:
     """The record of a run's method; one of the kind "unknown" for a method that this version does not have."""
-    if name == TEXT_PREFIX.id:
-        return TEXT_PREFIX
-    return METHODS.get(name) or MethodInfo(name, name, name, name, "", "unknown")
+    return METHODS.get(name) or _UNSTORED.get(name) or MethodInfo(name, name, name, name, "", "unknown")

@@ -57,6 +57,11 @@ def _prefix_adapter(run: Run) -> tuple[dict[str, Tensor], dict[str, Any]]:
     prefix = Prefix.load(run.weights)
     if set(prefix.past) != {"decoder"}:
         raise NotSupported(f"The run {run.id!r} has the sites {', '.join(prefix.past)}, and PEFT stores one. Give a GPT-2 run.")
+    if prefix.bias or prefix.shift != prefix.length:
+        raise NotSupported(
+            f"The run {run.id!r} is a mix with weights of its own for each virtual token, which PEFT cannot store. "
+            "Export it as a zip, or export the runs that it is made of."
+        )
     past = prefix.past["decoder"]
     layers, _, heads, length, dim = past.shape
     flat = past.permute(3, 0, 1, 2, 4).reshape(length, -1).contiguous()  # (P, layers * 2 * heads * head_dim)

@@ -82,24 +82,25 @@ def store_imported(
 
     Raises StoreError where the id is taken or the store cannot be written; nothing is left behind then.
     """
-    prefix, folder = imported.prefix, store.new_folder(run_id)
-    config = {"method": "prefix", "length": prefix.length, "mlp": imported.mlp}  # what is known of its training
+    values = {"trained": imported.trained, "command": command, "notes": _provenance(imported)}
+    config = {"mlp": imported.mlp}  # what is known of its training
+    return store_prefix(imported.prefix, run_id, backbone, store, task or imported.task, config, **values)
+
+
+def store_prefix(
+    prefix: Prefix, run_id: str, backbone: Backbone, store: Store, task: Task, config: dict[str, Any], **values: Any
+) -> Run:
+    """Save a prefix as a run of the store. `config` is added to its method and length, `values` to the run's fields.
+
+    Raises StoreError where the id is taken or the store cannot be written; nothing is left behind then.
+    """
+    method, folder = "infix" if prefix.infix else "prefix", store.new_folder(run_id)
     weights = RunFiles(folder).weights
     try:
-        save_tensors(prefix.past, weights)
-        run = Run.new(
-            folder,
-            backbone.spec,
-            "prefix",
-            task or imported.task,
-            config,
-            trained=imported.trained,
-            stored=prefix.parameters,
-            bytes=weights.stat().st_size,
-            device=str(backbone.device),
-            command=command,
-            notes=_provenance(imported),
-        )
+        save_tensors(prefix.tensors(), weights)
+        facts = {"stored": prefix.parameters, "bytes": weights.stat().st_size, "device": str(backbone.device)}
+        config = {"method": method, "length": prefix.length} | config
+        run = Run.new(folder, backbone.spec, method, task, config, **facts, **values)
         run.save()
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)

@@ -43,4 +43,4 @@ def check_requests(backbone: Backbone, requests: Sequence[Request], decode: Deco
             raise BadInput("The prompt is empty. Give at least one word.")
         if request.prefix is not None and set(request.prefix.past) != set(backbone.spec.sites):
             check_shape(request.prefix, backbone.spec, "This prefix")
-        check_length(backbone, len(request.prompt_ids), request.prefix.length if request.prefix else 0, decode.max_new)
+        check_length(backbone, len(request.prompt_ids), request.prefix.shift if request.prefix else 0, decode.max_new)

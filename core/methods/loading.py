@@ -1,20 +1,23 @@
 """Load a run on its backbone."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from torch import nn
 
-from core.config.methods import TEXT_PREFIX
-from core.errors import WrongBackbone
+from core.config.methods import MIX_RUN, TEXT_PREFIX
+from core.errors import BadInput, WrongBackbone
 from core.methods.registry import method_class
 from core.models.activations import text_prefix
 from core.models.backbone import Backbone
+from core.prefix.mix import MIX, Mix, apply_to, mix_prefixes
 from core.prefix.prefix import Prefix
 from core.runs.run import Run
 from core.task import Task
 
 TEXT_RUN = "text:"  # begins the id of a run that is a typed text
+UNSTORED = (TEXT_RUN, MIX)  # begin the ids of runs that no store holds
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +58,30 @@ def text_run(text: str, backbone: Backbone) -> LoadedRun:
         seconds=0.0, created="", device=backbone.device.type, seed=0, command="",
     )  # fmt: skip
     return LoadedRun(run, backbone.model, prefix, run.task)
+
+
+def mix_run(mix: Mix, members: Sequence[LoadedRun], backbone: Backbone, path: Sequence[tuple[int, Prefix]] = ()) -> LoadedRun:
+    """Return a mix of loaded runs as a run; its id is the mix's name. `path`: see `mix_prefixes`, whose errors it raises.
+
+    It reads its input as the member with the greatest weight does; of equals, as the first that was trained.
+    """
+    prefixes = [member.prefix for member in members if member.prefix is not None]
+    if len(prefixes) < len(members):
+        names = ", ".join(member.run.id for member in members if member.prefix is None)
+        raise BadInput(f"{names} has no virtual tokens to mix. Choose runs that are prefixes.")
+    steps = [(update, replace(prefix, infix=prefixes[0].infix)) for update, prefix in path]
+    prefix = apply_to(*mix_prefixes(mix, prefixes, steps))
+    weights = mix.weights if len(mix.weights) == len(members) else (1.0,) * len(members)
+    first = max(range(len(members)), key=lambda i: (weights[i], members[i].run.method != TEXT_PREFIX.id))
+    task = members[first].task
+    spec, tensors = backbone.spec, prefix.tensors().values()
+    run = Run(
+        id=mix.name, folder=Path(), bundled=False, status="done", backbone=spec.name, fingerprint=spec.fingerprint,
+        method=MIX_RUN.id, task=task, config={"length": prefix.length}, trained=0, stored=sum(each.numel() for each in tensors),
+        bytes=sum(each.nbytes for each in tensors), seconds=0.0, created=" ".join(member.run.created for member in members),
+        device=backbone.device.type, seed=0, command="",
+    )  # fmt: skip
+    return LoadedRun(run, backbone.model, prefix, task)
 
 
 def end_line(text: str) -> str:

@@ -19,7 +19,7 @@ from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_f
 from transformers.masking_utils import sdpa_mask
 
 from core.errors import NotSupported
-from core.prefix.interventions import Intervention, biases
+from core.prefix.interventions import NO_INTERVENTION, Intervention, biases
 from core.prefix.prefix import KeyValues, Prefix
 
 NAME = "prefix_lab"
@@ -73,7 +73,7 @@ class PrefixState:
             if start is None:
                 raise NotSupported("An infix stands between a source and its separator. Choose a prefix here.")
             state.start = start
-        state.bias = biases(prefixes, interventions, device, dtype) if interventions is not None else None
+        state.bias = biases(prefixes, interventions or [NO_INTERVENTION] * len(prefixes), device, dtype)
         return state
 
     @classmethod

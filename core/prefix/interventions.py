@@ -92,7 +92,7 @@ def biases(
     for prefix, intervention in pairs:
         if prefix is not None:
             intervention.check(prefix)
-    if all(prefix is None or intervention.is_identity for prefix, intervention in pairs):
+    if all(prefix is None or (intervention.is_identity and not prefix.bias) for prefix, intervention in pairs):
         return None
     real = [prefix for prefix in prefixes if prefix is not None]
     longest, found = max(prefix.length for prefix in real), {}
@@ -101,5 +101,7 @@ def biases(
         for row, (prefix, intervention) in enumerate(pairs):
             if prefix is not None:
                 added[row, :, longest - prefix.length :] = intervention.bias(site, kv.shape[0], prefix.length)
+                if site in prefix.bias:
+                    added[row, :, longest - prefix.length :] += prefix.bias[site].cpu()
         found[site] = added.to(device, dtype).clamp(min=torch.finfo(dtype).min)
     return found

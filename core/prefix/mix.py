@@ -1,8 +1,9 @@
 """Mixes of prefixes: cross-fade, join, average, interpolation, keys of one with values of another, strength by layer.
 
 A mix is a prefix and, for "fade" and "layers", an intervention that scales the attention to its virtual tokens; a `Request`
-takes both. Average, interpolation, swap and join are plain prefixes, so they can be saved and exported like any other;
-a fade and a strength by layer act on the attention's logits, which keys and values alone cannot express.
+takes both. Average, interpolation, swap and join are plain prefixes; a fade and a strength by layer act on the attention's
+logits, which keys and values alone cannot express. `apply_to` makes the intervention part of the prefix, so that a mix can be
+loaded, saved and read as one prefix.
 
 A mix has a name, such as `mix:fade:0.3,0.7:e2e-prefix,webnlg-prefix`: kind, weights, members. Members are percent-encoded,
 so that a text prefix (`text:Be brief.`) can be one.
@@ -30,6 +31,7 @@ KINDS = {
     "layers": "strength by layer: the odds of attending to one prefix, multiplied by a weight in each layer",
 }
 ONE_MEMBER = ("path", "layers")
+PAIRED = ("average", "path", "swap")  # kinds that pair virtual tokens one by one
 MOST = 3  # members of a mix
 
 
@@ -127,6 +129,10 @@ def mix_prefixes(mix: Mix, prefixes: Sequence[Prefix], path: Sequence[tuple[int,
     mixed in this way, WrongBackbone where they belong to different models.
     """
     _check_alike(mix, prefixes)
+    if mix.kind in PAIRED and any(prefix.bias for prefix in prefixes):
+        raise BadInput(
+            f"One of {', '.join(mix.members)} is a mix itself, with weights of its own. It can be cross-faded or joined."
+        )
     return BUILDERS[mix.kind](mix, prefixes, path)
 
 
@@ -195,7 +201,21 @@ BUILDERS: dict[str, Callable[[Mix, Sequence[Prefix], Sequence[tuple[int, Prefix]
 def concatenate(prefixes: Sequence[Prefix]) -> Prefix:
     """The virtual tokens of all prefixes, one after another. A decoder-only model's text then begins after all of them."""
     past = {site: torch.cat([prefix.past[site] for prefix in prefixes], 3) for site in prefixes[0].past}
-    return replace(prefixes[0], past=past, bos=max(prefix.bos for prefix in prefixes), positions=None)
+    bias = {site: torch.cat([_bias(prefix, site) for prefix in prefixes], 1) for site in past if any(p.bias for p in prefixes)}
+    return replace(prefixes[0], past=past, bos=max(prefix.bos for prefix in prefixes), positions=None, bias=bias)
+
+
+def apply_to(prefix: Prefix, intervention: Intervention) -> Prefix:
+    """The prefix with an intervention made part of it, for whatever takes a prefix alone. Knock-outs and α can still be set."""
+    if intervention.is_identity:
+        return prefix
+    bias = {site: intervention.bias(site, kv.shape[0], prefix.length) + _bias(prefix, site) for site, kv in prefix.past.items()}
+    return replace(prefix, bias=bias)
+
+
+def _bias(prefix: Prefix, site: str) -> Tensor:
+    kv = prefix.past[site]
+    return prefix.bias.get(site, torch.zeros(kv.shape[0], kv.shape[3]))  # (layers, length)
 
 
 def _weighted_sum(parts: Sequence[tuple[Prefix, float]]) -> Prefix:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -13,6 +13,8 @@ from core.backbone_spec import BackboneSpec
 from core.errors import BadInput, WrongBackbone
 
 KeyValues = dict[str, Tensor]  # site -> (layers, 2, kv_heads, length, head_dim)
+BIAS, POSITIONS = "bias.", "positions"  # names of stored tensors, beside those of the sites
+MOST_POSITIONS = 1_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,7 +23,8 @@ class Prefix:
 
     `infix`: they stand between the source and its separator (paper §7.3), not before the source.
     `bos`: how many virtual tokens are what the tokenizer puts in front of a text, so that the input brings none of its own.
-    `positions`: how many positions the virtual tokens take in a model that counts them; by default one each.
+    `positions`: how many positions the virtual tokens take in a model that counts them; by default one each. `bias[site]`:
+    (layers, length), added to the attention logits of the virtual tokens, as in a mix; empty where nothing is.
     """
 
     past: KeyValues
@@ -30,6 +33,7 @@ class Prefix:
     infix: bool = False
     bos: int = 0
     positions: int | None = None
+    bias: dict[str, Tensor] = field(default_factory=dict)
 
     @property
     def length(self) -> int:
@@ -46,9 +50,15 @@ class Prefix:
         """How many numbers are stored."""
         return sum(kv.numel() for kv in self.past.values())
 
+    def tensors(self) -> dict[str, Tensor]:
+        """What is stored: keys and values by site, and of a mix "bias.SITE" and "positions" where it has them."""
+        places = {} if self.positions is None else {POSITIONS: torch.tensor([self.positions])}
+        return self.past | {BIAS + site: bias for site, bias in self.bias.items()} | places
+
     def save(self, path: Path, dtype: torch.dtype = torch.float32) -> None:
-        """Write the tensors, and nothing else, as safetensors."""
-        save_file({site: kv.detach().to("cpu", dtype).contiguous() for site, kv in self.past.items()}, path)
+        """Write the tensors, and nothing else, as safetensors; keys and values in `dtype`."""
+        cast = {name: tensor.to(dtype) if tensor.ndim == 5 else tensor for name, tensor in self.tensors().items()}
+        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in cast.items()}, path)
 
     @classmethod
     def load(cls, path: Path, backbone: str = "", fingerprint: str = "") -> "Prefix":
@@ -58,6 +68,8 @@ class Prefix:
             tensors = load_file(path)
         except Exception as error:  # safetensors raises its own class, OSError or ValueError
             raise BadInput(f"{name} is not a readable safetensors file ({error}). {do}") from error
+        bias = {key.removeprefix(BIAS): tensors.pop(key).float() for key in list(tensors) if key.startswith(BIAS)}
+        positions = tensors.pop(POSITIONS, None)
         past = {site: kv.float() for site, kv in tensors.items()}
         if not past or any(kv.ndim != 5 or kv.shape[1] != 2 for kv in past.values()):
             raise BadInput(f"{name} does not hold a prefix, of the shape (layers, 2, heads, length, head_dim). {do}")
@@ -65,7 +77,12 @@ class Prefix:
             raise BadInput(f"{name} holds no virtual token. {do}")
         if not all(kv.isfinite().all() for kv in past.values()):
             raise BadInput(f"{name} holds NaN or infinity. {do}")
-        return cls(past, backbone, fingerprint)
+        fits = all(site in past and added.shape == past[site].shape[::3] for site, added in bias.items())
+        if not fits or any(added.isnan().any() for added in bias.values()):
+            raise BadInput(f"{name} holds weights that do not go with its virtual tokens, one a layer and token. {do}")
+        if positions is not None and (positions.numel() != 1 or not 0 <= positions.item() <= MOST_POSITIONS):
+            raise BadInput(f"{name} does not say how many positions its virtual tokens take. {do}")
+        return cls(past, backbone, fingerprint, positions=None if positions is None else int(positions), bias=bias)
 
 
 def stored_count(spec: BackboneSpec, length: int) -> int:

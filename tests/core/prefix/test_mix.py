@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from core.config.decode import DecodeConfig
 from core.errors import BadInput, WrongBackbone
@@ -13,7 +14,7 @@ from core.generation.types import Request
 from core.models.loading import load_backbone
 from core.prefix.attention import PrefixState, attach
 from core.prefix.interventions import NO_INTERVENTION, Intervention
-from core.prefix.mix import KINDS, Mix, MixIntervention, concatenate, mix_prefixes, parse_mix
+from core.prefix.mix import KINDS, Mix, MixIntervention, apply_to, concatenate, mix_prefixes, parse_mix
 from core.prefix.prefix import Prefix
 from tests.support.tiny_models import make_tiny_backbone, make_tiny_bart, make_tiny_llama, random_prefix
 
@@ -149,6 +150,36 @@ def test_alpha_and_knock_outs_still_work_on_a_mix(backbone):
     assert bias.exp().tolist() == [pytest.approx([0.125, 0.125, 0.375, 0.0])] * 2
     with pytest.raises(BadInput, match="no virtual token 4"):
         intervention.without(token=4).check(concatenate([one, other]))
+
+
+def test_a_mix_as_one_prefix_is_the_mix_also_after_it_was_stored(backbone, tmp_path):
+    one, other = random_prefix(backbone, 3, 1), random_prefix(backbone, 5, 2)
+    mixed, intervention = mix_prefixes(Mix("fade", ("a", "b"), (0.3, 0.7)), [one, other])
+    whole = apply_to(mixed, intervention)
+    assert logits(backbone, whole).equal(logits(backbone, mixed, intervention))
+    turned = replace(intervention, alpha=0.5).without(token=4)
+    expected = logits(backbone, mixed, turned)
+    torch.testing.assert_close(logits(backbone, whole, Intervention(0.5).without(token=4)), expected)
+    whole.save(tmp_path / "mix.safetensors")
+    stored = Prefix.load(tmp_path / "mix.safetensors", one.backbone, one.fingerprint)
+    assert stored.shift == 5 and logits(backbone, stored).equal(logits(backbone, whole))
+    faded, again = mix_prefixes(Mix("fade", ("mixed", "c"), (0.5, 0.5)), [stored, random_prefix(backbone, 4, 3)])
+    weights = again.bias("decoder", 2, 12) + faded.bias["decoder"]
+    assert weights.exp()[0].tolist() == pytest.approx([0.15] * 3 + [0.35] * 5 + [0.5] * 4)
+    with pytest.raises(BadInput, match="is a mix itself"):
+        mix_prefixes(Mix("average", ("mixed", "mixed"), (0.5, 0.5)), [stored, stored])
+
+
+def test_a_stored_mix_that_is_damaged_is_refused(backbone, tmp_path):
+    path, prefix = tmp_path / "mix.safetensors", random_prefix(backbone, 3)
+    for name, tensor in (
+        ("bias.decoder", torch.zeros(2, 7)),
+        ("bias.nowhere", torch.zeros(2, 3)),
+        ("positions", torch.tensor([-1])),
+    ):
+        save_file(prefix.past | {name: tensor}, path)
+        with pytest.raises(BadInput, match=r"do not go with|how many positions"):
+            Prefix.load(path)
 
 
 def test_rows_of_one_batch_may_have_mixes_and_plain_prefixes(backbone):
