@@ -2,8 +2,9 @@
 
 import shlex
 from dataclasses import dataclass, field
+from functools import lru_cache
 
-from analysis.metrics.coverage import Coverage, cover
+from analysis.metrics.coverage import Coverage, cover, cover_article
 from analysis.metrics.unsupported import LIMITS
 from app.compare.comparison import Column, Comparison
 from app.compare.model_card import card_texts, listing
@@ -25,9 +26,12 @@ ENDS = {
 }
 
 
+_cover_article = lru_cache(maxsize=32)(cover_article)  # an article is long, and a text is drawn several times
+
+
 @dataclass
 class MarkedText:
-    """A column's text for people, with where it differs and which values it says."""
+    """A column's text for people, with where it differs, which values it has, and what the input does not support."""
 
     shown: str
     coverage: Coverage | None = None
@@ -36,17 +40,21 @@ class MarkedText:
 
 
 def mark_texts(comparison: Comparison, fields: Fields) -> dict[str, MarkedText]:
-    """Detokenised texts; coverage for all that ended, the word diff once prefix and fine-tuned both have."""
-    shown = str.strip if comparison.request.form == "article" else detokenise  # summaries are written as people write
-    found = {kind: MarkedText(shown(column.text)) for kind, column in comparison.columns.items()}
-    for kind, column in comparison.columns.items():
-        if fields and column.text and not column.is_open:
-            found[kind].coverage, found[kind].fields = cover(fields, found[kind].shown), fields
+    """Detokenised texts by slot; coverage for all that ended, the word diff once both of the first two runs have."""
+    article = comparison.request.source if comparison.request.form == "article" else ""
+    plain = str.strip if article else detokenise  # summaries are written as people write
+    texts = {kind: MarkedText(plain(column.text)) for kind, column in comparison.columns.items()}
+    whole = [slot for slot, column in comparison.columns.items() if column.text and not column.is_open]
+    for slot in whole:
+        if fields:
+            texts[slot].coverage, texts[slot].fields = cover(fields, texts[slot].shown), fields
+        elif article:
+            texts[slot].coverage = _cover_article(article, texts[slot].shown)
     pair = [slot for slot in comparison.columns if slot != "base"][:2]  # the first two runs are set against each other
-    if len(pair) == 2 and all(comparison.columns[slot].text and not comparison.columns[slot].is_open for slot in pair):
-        left, right = (found[slot] for slot in pair)
+    if len(pair) == 2 and set(pair) <= set(whole):
+        left, right = (texts[slot] for slot in pair)
         left.different, right.different = word_diff(left.shown, right.shown)
-    return found
+    return texts
 
 
 def columns(comparison: Comparison, fields: Fields) -> dict[str, str]:
@@ -61,10 +69,10 @@ def column(data: Column, marks: MarkedText, comparison: Comparison) -> str:
         return _frame(data, missing(data.kind, comparison.request.name, comparison.request.form))
     if data.state == "error":
         return _frame(data, tag("p", text(data.note), cls="pl-problem"))
-    values = marks.coverage.spans if marks.coverage else []
+    values, unsupported = (marks.coverage.spans, marks.coverage.unsupported_spans) if marks.coverage else ([], ())
     caret = tag("i", "", cls="caret") if data.is_open else ""
     parts = [
-        tag("div", render(marks.shown, marks.different, values) + caret, cls="told", title=f"As the model wrote it: {data.text}"),
+        tag("div", render(marks.shown, marks.different, values, unsupported) + caret, cls="told"),
         tag("div", text(data.text) + caret, cls="told raw"),
         tag("p", "Not a word was written.", cls="meta") if not (data.text or data.is_open) else "",
         tag("p", _meta(data), cls="meta"),
@@ -161,6 +169,14 @@ def _chips(label: str, name: str, items: list[str]) -> str:
     if not items:
         return ""
     return tag("p", tag("span", label, cls="lead") + "".join(tag("span", text(item), cls=f"chip {name}") for item in items))
+
+
+def legend() -> str:
+    """What the marks in the texts mean, one line for each way of marking; the page shows the one that is on."""
+    value = tag("span", tag("span", "a value of the table", cls="v"), cls="of-table")
+    support = value + tag("span", tag("span", "unsupported", cls="u") + ": not in the input") + tag("span", LIMITS, cls="limits")
+    differs = tag("span", tag("span", "a word", cls="d") + " that the first two runs do not share")
+    return tag("p", support, cls="pl-legend", data_of="values") + tag("p", differs, cls="pl-legend", data_of="difference")
 
 
 def empty(kind: str) -> str:

@@ -8,8 +8,8 @@ from app.shared.html import tag, text
 from app.shared.method_labels import COLUMN_TITLES
 
 MARKS = [
-    ("values", "Values", "Mark the table's values in the texts"),
-    ("difference", "Difference", "Mark the words that prefix and fine-tuned do not share"),
+    ("values", "Support", "Mark what the input supports in the texts, and what it does not"),
+    ("difference", "Difference", "Mark the words that the first two runs do not share"),
     ("none", "Plain", "No marks"),
 ]
 

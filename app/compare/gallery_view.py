@@ -85,5 +85,5 @@ def _cell(kind: str, named: str, told: GalleryText, sample: Sample, is_open: boo
     name = tag("span", text(named), cls="kind")
     if told.text is None or told.coverage is None:
         return tag("div", name + tag("p", "writing…" if is_open else "stopped", cls="meta"), cls=f"pl-col {kind}")
-    shown = tag("p", render(told.text, [], told.coverage.spans), cls="text")
+    shown = tag("p", render(told.text, (), told.coverage.spans, told.coverage.unsupported_spans), cls="text")
     return tag("div", name + shown + coverage_chips(told.coverage, list(sample.fields)), cls=f"pl-col {kind}")

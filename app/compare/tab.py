@@ -66,6 +66,7 @@ def _right() -> dict[str, Any]:
     drawn["glance"] = area("", elem_id="pl-glance")
     drawn["braces"] = area(column_braces(["", "prefix", "finetune"]), elem_id="pl-braces")
     drawn |= _columns()
+    area(columns.legend(), elem_id="pl-legend")
     drawn["panels"] = area("", elem_id="pl-panels")
     drawn["run_all_examples"] = gr.Button("Run all examples", elem_id="pl-tell-all", min_width=160)
     drawn["gallery"] = area("", elem_id="pl-gallery")

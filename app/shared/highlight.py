@@ -1,4 +1,7 @@
-"""Marks in a text: the words two texts do not share, and the table's values. Spans are (start, end) in characters."""
+"""Marks in a text: the words two texts do not share, the table's values, and what the input does not support.
+
+Spans are (start, end) in characters.
+"""
 
 import difflib
 import re
@@ -34,15 +37,28 @@ def _joined(spans: list[Span], value: str) -> list[Span]:
     return joined
 
 
-def render(value: str, different: Iterable[Span] = (), values: Iterable[tuple[int, int, str]] = ()) -> str:
-    """A text as HTML: `.d` where it differs, `.v` where it says a value of the table (its key as the title)."""
-    different, values = list(different), list(values)
-    edges = sorted({0, len(value), *(e for s in different for e in s), *(e for s in values for e in s[:2])})
+def render(
+    value: str,
+    different: Iterable[Span] = (),
+    values: Iterable[tuple[int, int, str]] = (),
+    unsupported: Iterable[Span] = (),
+) -> str:
+    """A text as HTML: `.d` where it differs, `.v` for a value of the table (its key as the title), `.u` where it is unsupported
+    (the reason as the title)."""
+    titled = [("v", start, end, key) for start, end, key in values]
+    titled += [("u", start, end, unsupported_reason(value[start:end])) for start, end in unsupported]
+    marks = [("d", start, end, "") for start, end in different] + titled
+    edges = sorted({0, len(value), *(edge for _, start, end, _ in marks for edge in (start, end))})
     parts = []
     for start, end in pairwise(edges):
         piece = text(value[start:end])
-        key = next((key for left, right, key in values if left <= start and end <= right), None)
-        apart = any(left <= start and end <= right for left, right in different)
-        classes = " ".join(name for name, on in (("d", apart), ("v", key is not None)) if on)
-        parts.append(tag("span", piece, cls=classes, title=key) if classes else piece)
+        here = {name: title for name, left, right, title in reversed(marks) if left <= start and end <= right}
+        title = here.get("u") or here.get("v")
+        parts.append(tag("span", piece, cls=" ".join(sorted(here)), title=title) if here else piece)
     return "".join(parts)
+
+
+def unsupported_reason(piece: str) -> str:
+    """Why a piece of a text counts as unsupported, in a few words."""
+    kind = "number" if re.search(r"\d", piece) else "name" if piece[:1].isupper() else "word"
+    return f"Unsupported: no such {kind} in the input"
