@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+
+from transformers import PreTrainedModel
 
 from analysis.attention.ablation import AblationEffect, ablation_effect, iter_ablations
 from analysis.attention.maps import AttentionMap, AttentionMass, attention_map, attention_mass
@@ -22,7 +23,7 @@ class RunInspection:
 
     name: str
     backbone: Backbone
-    model: Any
+    model: PreTrainedModel
     request: Request
     generation: Generation
     mass: AttentionMass

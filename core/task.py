@@ -1,7 +1,6 @@
 """What is trained on and asked for: examples, and the text form of a task."""
 
 from dataclasses import dataclass, fields
-from typing import Any
 
 from core.config.base import Config
 
@@ -54,7 +53,7 @@ class Task(Config):
         self._check(isinstance(self.bos, bool), "bos", "true or false")
         self._check(self.form in FORMS, "form", f"one of {', '.join(FORMS)}")
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Plain values; `bos` only where it is set, so that other versions read the rest."""
         return {name: value for name, value in super().to_dict().items() if name != "bos" or value}
 

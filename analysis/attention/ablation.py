@@ -7,10 +7,10 @@ is one batch, cut into chunks that fit in memory.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
+from transformers import PreTrainedModel
 
 from analysis.attention.maps import SITE, teacher_forced_inputs
 from core.errors import BadInput
@@ -42,7 +42,12 @@ class AblationEffect:
 
 
 def ablation_effect(
-    model: Any, backbone: Backbone, request: Request, ids: Sequence[int], queries: Sequence[int] | None = None, site: str = SITE
+    model: PreTrainedModel,
+    backbone: Backbone,
+    request: Request,
+    ids: Sequence[int],
+    queries: Sequence[int] | None = None,
+    site: str = SITE,
 ) -> AblationEffect:
     """The ablation effects on the generated `ids`; see `iter_ablations`."""
     *_, (effect, _, _) = iter_ablations(model, backbone, request, ids, queries, site)
@@ -50,7 +55,12 @@ def ablation_effect(
 
 
 def iter_ablations(
-    model: Any, backbone: Backbone, request: Request, ids: Sequence[int], queries: Sequence[int] | None = None, site: str = SITE
+    model: PreTrainedModel,
+    backbone: Backbone,
+    request: Request,
+    ids: Sequence[int],
+    queries: Sequence[int] | None = None,
+    site: str = SITE,
 ) -> Iterator[tuple[AblationEffect, int, int]]:
     """Yield (effects so far, knock-outs done, knock-outs in total) after each chunk; pending entries are NaN.
 
@@ -90,13 +100,15 @@ def kl_divergence(plain: Tensor, changed: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def _encode_source(model: Any, backbone: Backbone, request: Request, inputs: dict[str, Tensor]) -> Tensor:
+def _encode_source(model: PreTrainedModel, backbone: Backbone, request: Request, inputs: dict[str, Tensor]) -> Tensor:
     """The encoded source, (1, S, width), computed once for all knock-outs outside the encoder."""
     with attach(model, _prefix_state(model, backbone, request, [request.intervention])):
         return model.get_encoder()(input_ids=inputs["input_ids"]).last_hidden_state
 
 
-def _prefix_state(model: Any, backbone: Backbone, request: Request, interventions: list[Intervention]) -> PrefixState | None:
+def _prefix_state(
+    model: PreTrainedModel, backbone: Backbone, request: Request, interventions: list[Intervention]
+) -> PrefixState | None:
     """The request's prefix, one row per intervention."""
     dtype, start = next(model.parameters()).dtype, torch.tensor([request.split] * len(interventions), device=backbone.device)
     return PrefixState.of([request.prefix] * len(interventions), backbone.device, dtype, interventions, start)
@@ -104,7 +116,7 @@ def _prefix_state(model: Any, backbone: Backbone, request: Request, intervention
 
 @torch.no_grad()
 def _ablated_logits(
-    model: Any,
+    model: PreTrainedModel,
     backbone: Backbone,
     request: Request,
     inputs: dict[str, Tensor],

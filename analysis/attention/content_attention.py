@@ -8,10 +8,10 @@ that the prefix has changed.
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import torch
 from torch import Tensor
+from transformers import PreTrainedModel
 
 from analysis.attention.maps import SITE, AttentionMap, teacher_forced_inputs
 from core.errors import BadInput
@@ -31,7 +31,9 @@ def set_prefix_aside(attention: AttentionMap) -> AttentionMap:
 
 
 @torch.no_grad()
-def content_differences(model: Any, backbone: Backbone, request: Request, ids: Sequence[int], site: str = SITE) -> Tensor:
+def content_differences(
+    model: PreTrainedModel, backbone: Backbone, request: Request, ids: Sequence[int], site: str = SITE
+) -> Tensor:
     """How far the prefix moves attention among content tokens: the largest difference of a weight, (layers,) fp32.
 
     Compares the map with the prefix set aside to the map without it, over all heads, queries and keys of a layer. Both are

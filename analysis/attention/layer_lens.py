@@ -9,10 +9,10 @@ A BART decoder has no final norm: each layer ends with a norm of its own, and it
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
+from transformers import PreTrainedModel
 
 from analysis.attention.ablation import kl_divergence
 from analysis.attention.maps import teacher_forced_inputs
@@ -61,7 +61,12 @@ class LayerLens:
 
 
 def layer_lens(
-    model: Any, backbone: Backbone, request: Request, ids: Sequence[int], queries: Sequence[int] | None = None, k: int = 5
+    model: PreTrainedModel,
+    backbone: Backbone,
+    request: Request,
+    ids: Sequence[int],
+    queries: Sequence[int] | None = None,
+    k: int = 5,
 ) -> LayerLens:
     """Read generated `ids` layer by layer: `model` with the request's prefix against the frozen backbone without one.
 
@@ -86,7 +91,7 @@ def layer_lens(
 
 @torch.no_grad()
 def layer_logits(
-    model: Any, backbone: Backbone, request: Request, ids: Sequence[int], queries: Sequence[int]
+    model: PreTrainedModel, backbone: Backbone, request: Request, ids: Sequence[int], queries: Sequence[int]
 ) -> Iterator[Tensor]:
     """Logits of the lens after each layer of the decoder, first to last: (queries, vocabulary) each."""
     _, inputs = teacher_forced_inputs(backbone, request, ids)
@@ -106,7 +111,7 @@ def layer_logits(
 def _top_tokens(backbone: Backbone, logits: Tensor, k: int) -> tuple[TopTokens, ...]:
     best = logits.float().softmax(-1).topk(min(k, logits.shape[-1]))
     return tuple(
-        tuple((backbone.tokenizer.decode([token]), share) for token, share in zip(row, shares, strict=True))
+        tuple((backbone.decode([token], special=True), share) for token, share in zip(row, shares, strict=True))
         for row, shares in zip(best.indices.tolist(), best.values.tolist(), strict=True)
     )
 

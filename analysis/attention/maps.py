@@ -12,10 +12,10 @@ tokens of its own.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from torch import Tensor
+from transformers import PreTrainedModel
 
 from core.errors import BadInput, TooLong
 from core.generation.limits import check_length
@@ -135,7 +135,12 @@ class AttentionMap(AttentionReading):
 
 
 def attention_map(
-    model: Any, backbone: Backbone, request: Request, ids: Sequence[int], layers: Sequence[int] | None = None, site: str = SITE
+    model: PreTrainedModel,
+    backbone: Backbone,
+    request: Request,
+    ids: Sequence[int],
+    layers: Sequence[int] | None = None,
+    site: str = SITE,
 ) -> AttentionMap:
     """All attention weights of a site while `model` reads the request's prefix, its prompt and the generated `ids`.
 
@@ -164,7 +169,12 @@ def attention_map(
 
 
 def attention_mass(
-    model: Any, backbone: Backbone, request: Request, ids: Sequence[int], site: str = SITE, parts: Sequence[int] | None = None
+    model: PreTrainedModel,
+    backbone: Backbone,
+    request: Request,
+    ids: Sequence[int],
+    site: str = SITE,
+    parts: Sequence[int] | None = None,
 ) -> AttentionMass:
     """The sums of all layers and heads of a site; holds one layer's weights at a time.
 
@@ -236,7 +246,7 @@ def token_texts(backbone: Backbone, ids: Sequence[int]) -> tuple[str, ...]:
     """
 
     def decode(part: Sequence[int]) -> str:
-        return backbone.tokenizer.decode(list(part), skip_special_tokens=False, clean_up_tokenization_spaces=False)
+        return backbone.decode(part, special=True)
 
     texts, start, previous = [], 0, ""  # each token is decoded with the one before: alone, some lose their leading space
     for end in range(1, len(ids) + 1):
@@ -251,7 +261,7 @@ def token_texts(backbone: Backbone, ids: Sequence[int]) -> tuple[str, ...]:
 
 @torch.no_grad()
 def record_attention(
-    model: Any, backbone: Backbone, request: Request, inputs: dict[str, Tensor], site: str, take: WeightsCallback
+    model: PreTrainedModel, backbone: Backbone, request: Request, inputs: dict[str, Tensor], site: str, take: WeightsCallback
 ) -> None:
     """Run one forward call that passes the weights of every layer of a site to `take`."""
     dtype, start = next(model.parameters()).dtype, torch.tensor([request.split], device=backbone.device)

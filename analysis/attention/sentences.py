@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from transformers import PreTrainedModel
 
 from analysis.attention.maps import (
     PREFIX,
@@ -62,7 +62,7 @@ class SentenceAttention:
 
 
 def sentence_attention(
-    model: Any, backbone: Backbone, request: Request, ids: Sequence[int], article: str, lead: int
+    model: PreTrainedModel, backbone: Backbone, request: Request, ids: Sequence[int], article: str, lead: int
 ) -> SentenceAttention:
     """The attention on each sentence while `ids` were generated. `article`, `lead`: see `split_article`."""
     split = split_article(backbone, article, request.prompt_ids, lead)
@@ -89,7 +89,7 @@ def split_article(backbone: Backbone, article: str, prompt_ids: Sequence[int], l
 
 
 def sentence_map(
-    model: Any,
+    model: PreTrainedModel,
     backbone: Backbone,
     request: Request,
     ids: Sequence[int],

@@ -24,7 +24,7 @@ from core.models.loading import load_backbone
 from core.prefix.prefix import Prefix
 
 # Sizes under the names that most configurations give them; what a family calls otherwise, or needs beside them.
-SIZES: dict[str, Any] = dict(
+SIZES: dict[str, object] = dict(
     hidden_size=64, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2, intermediate_size=96,
     max_position_embeddings=256, initializer_range=0.2,
 )  # fmt: skip

@@ -10,10 +10,9 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -60,7 +59,7 @@ class Ratio:
         """Whether memory keeps its target; None without one, or if it was not measured."""
         return None if self.memory_target is None or self.memory is None else self.memory <= self.memory_target
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Plain values, ready for JSON."""
         return asdict(self) | {"memory_ratio": self.memory, "met": self.met, "memory_met": self.memory_met}
 
@@ -84,7 +83,7 @@ class Timing:
         """Whether it keeps its target; None without one."""
         return None if self.target is None else self.seconds <= self.target
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Plain values, ready for JSON."""
         return asdict(self) | {"met": self.met}
 
@@ -96,7 +95,7 @@ class Failure:
     row: str
     error: str
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Plain values, ready for JSON."""
         return asdict(self)
 
@@ -109,7 +108,7 @@ def summarize_times(row: str, what: str, times: Sequence[float], target: float |
     return Timing(row, what, len(times), statistics.median(times), (min(times), max(times)), target)
 
 
-def time_call(job: Callable[[], Any]) -> float:
+def time_call(job: Callable[[], object]) -> float:
     """The seconds that a job takes."""
     began = time.perf_counter()
     job()
@@ -156,7 +155,7 @@ def _synchronize(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def peak_memory(job: dict[str, Any]) -> int:
+def peak_memory(job: Mapping[str, object]) -> int:
     """Peak bytes of a separate process that makes two training steps (see `child.py`).
 
     The first step creates the optimizer state, the second holds it beside the gradients. On CUDA, the training's

@@ -125,7 +125,7 @@ def _peft_step(backbone: Backbone, work: Workload, rows: list[Row], mlp: int) ->
     return step
 
 
-def _peft_inputs(rows: list[Row], batch: Batch) -> dict[str, Any]:
+def _peft_inputs(rows: list[Row], batch: Batch) -> dict[str, object]:
     """A batch in transformers' form: where prompt and answer are one text, its loss shifts the labels itself."""
     if batch.source is not None:
         mask = torch.ones_like(batch.source) if batch.mask is None else batch.mask

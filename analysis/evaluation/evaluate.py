@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
-from torch import nn
+from transformers import PreTrainedModel
 
 from analysis.evaluation.suites import entries, score_examples
 from analysis.metrics.base import NotComputed, Progress, Score
@@ -50,7 +50,7 @@ def batches(asked: Sequence[tuple[int, Request]], size: int) -> Iterator[list[tu
 
 
 def outputs(
-    model: nn.Module,
+    model: PreTrainedModel,
     backbone: Backbone,
     task: Task,
     prefix: Prefix | None,
@@ -73,7 +73,7 @@ def outputs(
 
 
 def evaluate(
-    model: nn.Module,
+    model: PreTrainedModel,
     backbone: Backbone,
     task: Task,
     prefix: Prefix | None,

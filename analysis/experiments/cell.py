@@ -18,6 +18,7 @@ from analysis.experiments.learning_rates import TrainingData, train_or_resume, t
 from analysis.experiments.result import Result, read_file
 from analysis.metrics.base import Score
 from core.config.decoding_defaults import paper_decoding
+from core.config.train import TrainConfig
 from core.data.registry import sample_evenly
 from core.data.source import DataSource
 from core.errors import BadData, BadInput, StoreError
@@ -127,7 +128,7 @@ class Workplace:
         first = self._train(cell.first)
         if first is None or first.status != "done":
             return None
-        return train_or_resume(replace(plan, config=cell.config(first.config["rate"])), rows)
+        return train_or_resume(replace(plan, config=cell.config(TrainConfig.from_dict(first.config).rate)), rows)
 
     def _is_trained(self, cell: Cell) -> bool:
         return read_status(self.store.folder / cell.id).state == "done"

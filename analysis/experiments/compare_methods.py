@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from statistics import mean, stdev
-from typing import Any
+from typing import TypedDict
 
 from analysis.evaluation.evaluate import Evaluation, evaluate
 from analysis.experiments.learning_rates import TrainingData, train_or_resume, tune_learning_rate
@@ -29,14 +29,14 @@ class MethodResult:
     result: Evaluation
     backbone: int
 
-    def values(self) -> dict[str, Any]:
+    def values(self) -> dict[str, object]:
         """Plain values for JSON."""
         run = self.run
-        values: dict[str, Any] = {"method": run.method if run else FROZEN, "run": run.id if run else None}
+        values: dict[str, object] = {"method": run.method if run else FROZEN, "run": run.id if run else None}
         for name in ("trained", "stored", "bytes", "updates", "seconds", "valid_loss"):
             values[name] = getattr(run, name) if run else 0 if name != "valid_loss" else None
         values |= {"seed": run.seed, "rate": run.config.get("rate"), "notes": run.notes} if run else {}
-        return values | {"share": values["stored"] / self.backbone, "scores": self.result.records()}
+        return values | {"share": run.stored / self.backbone if run else 0.0, "scores": self.result.records()}
 
 
 def run_comparison(
@@ -97,7 +97,16 @@ def by_method(results: Sequence[MethodResult]) -> list[list[MethodResult]]:
     return list(groups.values())
 
 
-def summarize_seeds(group: Sequence[MethodResult]) -> dict[str, Any]:
+class SeedSummary(TypedDict):
+    """A method's scores over its seeds; `sd` is None for one seed."""
+
+    method: str
+    seeds: list[int]
+    mean: dict[str, float]
+    sd: dict[str, float | None]
+
+
+def summarize_seeds(group: Sequence[MethodResult]) -> SeedSummary:
     """Mean and standard deviation over a method's seeds, as plain values for JSON."""
     scores = {name: [each.result.scores[name].value for each in group] for name in group[0].result.scores}
     losses = [each.run.valid_loss for each in group if each.run and each.run.valid_loss is not None]
@@ -145,7 +154,7 @@ def _rate(run: Run, rates: Sequence[float]) -> str:
     return f"{rate:g}{edge.get(rate, '')}"
 
 
-def _with_sd(summary: dict[str, Any], name: str, form: str) -> str:
+def _with_sd(summary: SeedSummary, name: str, form: str) -> str:
     if name not in summary["mean"]:
         return "–"
     sd = summary["sd"][name]

@@ -2,11 +2,10 @@
 
 import math
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
-from core.config.methods import METHODS
+from core.config.methods import METHODS, method_info
 from core.config.train import TrainConfig
 from core.errors import BadInput, StoreError, TrainingFailed
 from core.runs.layout import check_id
@@ -64,8 +63,8 @@ def train_or_resume(plan: Trainer, rows: TrainingData, free: Sequence[str] = ())
     return plan.run
 
 
-def _check_settings(run_id: str, existing: dict[str, Any], requested: dict[str, Any], free: Sequence[str]) -> None:
-    others = {name for info in METHODS.values() for name in info.settings} - set(METHODS[requested["method"]].settings)
+def _check_settings(run_id: str, existing: Mapping[str, object], requested: Mapping[str, object], free: Sequence[str]) -> None:
+    others = {name for info in METHODS.values() for name in info.settings} - set(method_info(str(requested["method"])).settings)
     for name, value in requested.items():
         if name not in (*free, *others, "context") and existing.get(name) != value:
             raise StoreError(

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
+from transformers import PreTrainedModel
 
 from analysis.attention.maps import teacher_forced_inputs
 from analysis.metrics.coverage import Coverage, cover
@@ -77,7 +77,7 @@ def mix_curve(
 
 
 @torch.no_grad()
-def mean_loss(model: Any, backbone: Backbone, requests: Sequence[Request], answers: Sequence[Sequence[int]]) -> float:
+def mean_loss(model: PreTrainedModel, backbone: Backbone, requests: Sequence[Request], answers: Sequence[Sequence[int]]) -> float:
     """Cross-entropy of answers given their requests, in nats per token, the mean over all tokens."""
     total, count = 0.0, 0
     for request, answer in zip(requests, answers, strict=True):

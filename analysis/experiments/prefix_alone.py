@@ -3,7 +3,8 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+
+from transformers import PreTrainedModel
 
 from core.config.decode import DecodeConfig
 from core.generation.generate import generate
@@ -39,7 +40,7 @@ class PrefixAlone:
 
 
 def sample_alone(
-    model: Any,
+    model: PreTrainedModel,
     backbone: Backbone,
     task: Task,
     prefix: Prefix | None,
@@ -60,14 +61,18 @@ def sample_alone(
     return PrefixAlone(
         _texts(model, backbone, ours, decode, cancel),
         _texts(backbone.model, backbone, theirs, decode, cancel),
-        backbone.tokenizer.decode(theirs[0].prompt_ids),
+        backbone.decode(theirs[0].prompt_ids, special=True),
         decode,
         seed,
     )
 
 
 def _texts(
-    model: Any, backbone: Backbone, requests: Sequence[Request], decode: DecodeConfig, cancel: Callable[[], bool] | None
+    model: PreTrainedModel,
+    backbone: Backbone,
+    requests: Sequence[Request],
+    decode: DecodeConfig,
+    cancel: Callable[[], bool] | None,
 ) -> tuple[str, ...]:
     return tuple(generation.text.strip() for generation in generate(model, backbone, requests, decode, cancel))
 

@@ -1,7 +1,5 @@
 """Samples during training: the text generated for one fixed example, and the attention that the virtual tokens draw."""
 
-from typing import Any
-
 from analysis.attention.maps import PREFIX, attention_mass, by_layer
 from core.config.decode import DecodeConfig
 from core.config.decoding_defaults import default_decoding
@@ -11,7 +9,7 @@ from core.generation.types import make_request
 from core.methods.base import Method
 from core.models.backbone import Backbone
 from core.task import Example, Task
-from core.training.sample_log import Sampler
+from core.training.sample_log import Sample, Sampler
 
 MAX_NEW = 60
 
@@ -26,11 +24,11 @@ def make_sampler(backbone: Backbone, task: Task, example: Example) -> Sampler:
     spec = backbone.spec
     layers = [f"{site} {layer + 1}" for site in spec.sites for layer in range(spec.depth(site))]
 
-    def sample(method: Method) -> dict[str, Any]:
+    def sample(method: Method) -> Sample:
         prefix = method.prefix()
         request = make_request(backbone, task, example.source, prefix)
         room = max_new_tokens(backbone, len(request.prompt_ids), prefix.length if prefix else 0)
-        values: dict[str, Any] = {"source": example.source, "reference": example.targets[0], "text": ""}
+        values: Sample = {"source": example.source, "reference": example.targets[0], "text": ""}
         if room < 1:
             return values
         decode = DecodeConfig(max_new=min(MAX_NEW, room), no_repeat=default_decoding(task.form).no_repeat)

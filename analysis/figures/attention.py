@@ -5,7 +5,6 @@ Each draws results of analysis/attention/maps.py and ablation.py, for one run or
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
@@ -20,7 +19,7 @@ DEFAULT_LABELS = AttentionLabels()
 MAX_NUMBERED_TILES = 150  # tiles of a heatmap that still have room for their numbers
 MAX_LABELED_STEPS = 48  # steps whose tokens still fit under the bars
 MAX_GAPPED_BARS = 150  # steps beyond which bars have no room for gaps
-_BAR_STYLES: tuple[dict[str, Any], ...] = (
+_BAR_STYLES: tuple[dict[str, object], ...] = (
     {"color": COLORS["prefix"], "line": {"width": 0}},
     {"pattern": {"shape": "/", "fgcolor": COLORS["muted"], "bgcolor": COLORS["mid"], "size": 7, "solidity": 0.2}},
     {"pattern": {"shape": ".", "fgcolor": COLORS["mid"], "bgcolor": COLORS["wash"], "size": 7, "solidity": 0.2}},
@@ -129,7 +128,7 @@ def _side_by_side(masses: MassByName, gap: float = 0.04) -> go.Figure:
 def _add_stacked_bars(
     fig: go.Figure,
     shares: Tensor,
-    places: Sequence[Any],
+    places: Sequence[object],
     column: int,
     unit: str,
     named: AttentionLabels,

@@ -6,10 +6,10 @@ its path, "w:ID" for a word.
 
 from collections.abc import Callable, Iterator, Sequence
 from textwrap import wrap
-from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
+from plotly.basedatatypes import BaseTraceType
 
 from analysis.figures.style import COLORS, SIZE, escape, figure, visible_token
 from analysis.space.neighbor_analysis import LOGIT_LENS, Z_THRESHOLD, NeighborAnalysis
@@ -75,7 +75,7 @@ class _MapTraces:
     def id(self, point: Point) -> str:
         return f"w:{point.number}" if point.kind in (NEAR, SAMPLE) else f"t:{point.run}:{point.number}"
 
-    def scatter(self, places: Sequence[int], text: Sequence[str], **more: Any) -> go.Scatter:
+    def scatter(self, places: Sequence[int], text: Sequence[str], **more: object) -> go.Scatter:
         """A trace of some points with `text` on hover."""
         xy = self.xy[list(places)].round(5)
         ids = [self.id(self.points[at]) for at in places]
@@ -90,16 +90,16 @@ class _MapTraces:
         self,
         name: str,
         kind: str,
-        wanted: Callable[[Point], bool],
+        accepts: Callable[[Point], bool],
         symbol: str,
         size: int,
         color: str,
         opacity: float,
         line: int = 1,
     ) -> go.Scatter:
-        """The words of a kind (empty: any) that `wanted` accepts."""
+        """The words of a kind (empty: any) that `accepts` selects."""
         kinds = (kind,) if kind else (NEAR, SAMPLE)
-        places = [at for at, point in enumerate(self.points) if point.kind in kinds and wanted(point)]
+        places = [at for at, point in enumerate(self.points) if point.kind in kinds and accepts(point)]
         marker = {"symbol": symbol, "size": size, "color": COLORS[color], "opacity": opacity, "line": {"width": line}}
         if symbol == "circle":
             marker["line"] = {"width": 0}
@@ -291,7 +291,7 @@ def first_words(scene: NeighborAnalysis, run: str, token: int | None = None) -> 
     return fig
 
 
-def _with_recipe(traces: Sequence[Any], title: str, *recipe: str) -> go.Figure:
+def _with_recipe(traces: Sequence[BaseTraceType], title: str, *recipe: str) -> go.Figure:
     """A figure with its recipe below it."""
     lines = [line for text in recipe for line in wrap(escape(text), RECIPE_LETTERS)]
     fig = figure(traces, escape(title))

@@ -9,11 +9,11 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+from plotly.basedatatypes import BaseTraceType
 from plotly.io import to_html
 
 # Okabe–Ito colors for the methods, then the colors of the page (app/shared/app.css): name -> (light, dark).
@@ -38,7 +38,7 @@ DARK = dict(PALETTE.values())
 SEQUENTIAL = "Cividis"
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', 'DejaVu Sans', sans-serif"
 SIZE, LARGE = 14, 20  # font size in px: on a desk, and in the presenter's view
-CONFIG: dict[str, Any] = {
+CONFIG: dict[str, object] = {
     "displaylogo": False,
     "responsive": True,
     # An explicit list: the standard bar offers an upload to another machine.
@@ -92,7 +92,7 @@ def template(theme: str = "light", size: int = SIZE) -> go.layout.Template:
     )
 
 
-def figure(traces: Iterable[Any], title: str, recipe: str = "", **layout: Any) -> go.Figure:
+def figure(traces: Iterable[BaseTraceType], title: str, recipe: str = "", **layout: object) -> go.Figure:
     """Make a figure in the app's style. `title` says what it shows, `recipe` how it was computed (n, seed, parameters).
 
     Both are Plotly markup (`<br>` breaks a line): pass text of models and users through `escape` first.
@@ -100,7 +100,7 @@ def figure(traces: Iterable[Any], title: str, recipe: str = "", **layout: Any) -
     return apply_style(go.Figure(list(traces)), title, recipe, **layout)
 
 
-def apply_style(fig: go.Figure, title: str, recipe: str = "", **layout: Any) -> go.Figure:
+def apply_style(fig: go.Figure, title: str, recipe: str = "", **layout: object) -> go.Figure:
     """Apply the app's style to an existing figure, such as subplots; see `figure`."""
     return fig.update_layout(template=template(), title={"text": title, "subtitle": {"text": recipe or None}}, **layout)
 
@@ -118,7 +118,7 @@ def visible_token(token: str) -> str:
     return escape(blank.strip() or blank.replace(" ", "␣")) or "∅"
 
 
-def text_label(x: Any, y: Any, text: str, color: str, **more: Any) -> dict[str, Any]:
+def text_label(x: object, y: object, text: str, color: str, **more: object) -> dict[str, object]:
     """An annotation that names a line or an area directly, in place of a legend. `color`: a name of the palette."""
     return {"x": x, "y": y, "text": text, "showarrow": False, "xanchor": "left", "font": {"color": COLORS[color]}} | more
 
@@ -131,7 +131,7 @@ def dark(light: go.Figure) -> go.Figure:
     return found.update_layout(template=template("dark"))
 
 
-def _recolor(part: Any) -> Any:
+def _recolor(part: object) -> object:
     if isinstance(part, dict):
         return {name: _recolor(value) for name, value in part.items()}
     if isinstance(part, list | tuple):
@@ -160,14 +160,14 @@ def _axis(what: go.Figure, name: str) -> str:
     return _unescape(getattr(what.layout, f"{name}axis").title.text) or name
 
 
-def _unescape(text: Any) -> str:
+def _unescape(text: object) -> str:
     told = str(text or "")
     if "<" not in told and "&" not in told:
         return told
     return told.replace("<br>", " ").replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 
 
-def _rows(trace: Any) -> Iterator[list[Any]]:
+def _rows(trace: BaseTraceType) -> Iterator[list[object]]:
     if trace.type == "heatmap":
         cells = np.asarray(trace.z, dtype=object)
         columns, rows = _values(trace.x, cells.shape[1]), _values(trace.y, cells.shape[0])
@@ -183,5 +183,5 @@ def _rows(trace: Any) -> Iterator[list[Any]]:
         yield [_unescape(x) if isinstance(x, str) else x, _unescape(y) if isinstance(y, str) else y, "", _unescape(text)]
 
 
-def _values(given: Sequence[Any] | None, count: int) -> Sequence[Any]:
+def _values(given: Sequence[object] | None, count: int) -> Sequence[object]:
     return list(range(count)) if given is None else list(given)

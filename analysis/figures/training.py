@@ -1,13 +1,14 @@
 """Figures of a training: losses, learning rate, and the attention that the virtual tokens draw as they learn."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import pandas as pd
 import plotly.graph_objects as go
+from plotly.basedatatypes import BaseTraceType
 
 from analysis.figures.style import COLORS, SEQUENTIAL, escape, figure, text_label
 from core.runs.status import TrainingLog
+from core.training.sample_log import Sample
 
 MAX_POINTS = 600  # per line; more cannot be distinguished on a screen
 
@@ -15,7 +16,7 @@ MAX_POINTS = 600  # per line; more cannot be distinguished on a screen
 def loss_curves(steps: TrainingLog, name: str, total: int = 0) -> go.Figure:
     """Training loss per update with its running mean, and the validation loss, in nats per target token."""
     at, loss, mean = _thin(steps.update, steps.loss, _running_mean(steps.loss))
-    traces: list[Any] = [
+    traces: list[BaseTraceType] = [
         go.Scatter(x=at, y=loss, mode="lines", name="training", line={"color": COLORS["line"], "width": 1}, hoverinfo="skip"),
         go.Scatter(x=at, y=mean, mode="lines", name="training, running mean", line={"color": COLORS["base"], "width": 2}),
     ]
@@ -52,7 +53,7 @@ def learning_rate_curve(steps: TrainingLog, name: str, total: int = 0) -> go.Fig
     )
 
 
-def mass_over_training(samples: Sequence[Mapping[str, Any]], name: str) -> go.Figure | None:
+def mass_over_training(samples: Sequence[Sample], name: str) -> go.Figure | None:
     """The share of attention on the virtual tokens, by layer, in each sample of a training; None if no sample has it."""
     sampled = [sample for sample in samples if isinstance(sample.get("mass"), list) and sample["mass"]]
     if not sampled:
@@ -86,7 +87,7 @@ def _running_mean(values: Sequence[float]) -> list[float]:
     return pd.Series(values, dtype=float).rolling(window, min_periods=1).mean().tolist()
 
 
-def _thin(*columns: Sequence[Any]) -> list[list[Any]]:
+def _thin(*columns: Sequence[float]) -> list[list[float]]:
     step = max(1, len(columns[0]) // MAX_POINTS)
     kept = [list(column[::step]) for column in columns]
     if columns[0] and (len(columns[0]) - 1) % step:

@@ -6,9 +6,9 @@ Letters a-z and digits only, lower-cased; words of more than three letters are s
 
 import re
 from collections import Counter
+from collections.abc import Callable
 from functools import lru_cache
 from importlib.metadata import version
-from typing import Any
 
 from analysis.metrics.base import Score, check, mean_score
 from analysis.metrics.coco import lcs
@@ -43,11 +43,11 @@ def _f(kind: str, output: list[str], reference: list[str]) -> float:
 
 @lru_cache(maxsize=2**16)
 def _stem(word: str) -> str:
-    return _stemmer().stem(word)
+    return _stemmer()(word)
 
 
 @lru_cache(maxsize=1)
-def _stemmer() -> Any:
+def _stemmer() -> Callable[[str], str]:
     from nltk.stem.porter import PorterStemmer  # late: nltk takes a second to import
 
-    return PorterStemmer()
+    return PorterStemmer().stem

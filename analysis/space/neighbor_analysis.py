@@ -120,7 +120,7 @@ def _embeddings_of(run: Run, backbone: Backbone) -> Tensor | None:
         return None
     if info.trained:
         return load_file(run.weights)["embeddings"].float()  # checked when the run was loaded
-    text = end_line(run.id.removeprefix(TEXT_RUN)) if info is TEXT_PREFIX else run.config["context"]
+    text = end_line(run.id.removeprefix(TEXT_RUN)) if info is TEXT_PREFIX else str(run.config["context"])
     return input_embeddings(backbone.model, [*backbone.bos_ids, *backbone.encode(text)]).cpu()
 
 

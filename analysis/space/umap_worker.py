@@ -8,12 +8,11 @@ import json
 import os
 import sys
 import warnings
-from typing import Any
 
 import numpy as np
 
 
-def layout(vectors: np.ndarray, parameters: dict[str, Any]) -> np.ndarray:
+def layout(vectors: np.ndarray, parameters: dict[str, object]) -> np.ndarray:
     """(N, d) -> (N, 2) fp32."""
     warnings.simplefilter("ignore")
     from umap import UMAP  # takes ten seconds and more to import

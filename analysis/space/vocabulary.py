@@ -58,7 +58,7 @@ def vocabulary(backbone: Backbone) -> Vocabulary:
         tokenizer = backbone.tokenizer
         count = min(backbone.spec.vocabulary, max(tokenizer.get_vocab().values()) + 1)
         before = backbone.encode("a")[-1:]  # decoded alone, some tokens lose their leading space
-        context = tokenizer.decode(before, clean_up_tokenization_spaces=False)
+        context = backbone.decode(before, special=True)
         texts = tokenizer.batch_decode([before + [token] for token in range(count)], clean_up_tokenization_spaces=False)
         _known[backbone] = Vocabulary(tuple(text.removeprefix(context) for text in texts), backbone.spec.name)
     return _known[backbone]

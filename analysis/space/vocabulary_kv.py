@@ -7,7 +7,6 @@ on disk. An encoder-decoder model does so at each of its sites, in contexts of i
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -120,7 +119,7 @@ class _LayerTap(DynamicCache):
         self.key_values: tuple[Tensor, Tensor] | None = None
 
     def update(
-        self, key_states: Tensor, value_states: Tensor, layer_idx: int, *args: Any, **kwargs: Any
+        self, key_states: Tensor, value_states: Tensor, layer_idx: int, *args: object, **kwargs: object
     ) -> tuple[Tensor, Tensor]:
         if layer_idx == self.layer:
             self.key_values = (key_states, value_states)
@@ -214,7 +213,7 @@ def _describe_site_context(backbone: Backbone, site: str) -> str:
     source, text, place = _site_inputs(backbone, torch.zeros(1, dtype=torch.long), site)
 
     def shown(ids: list[int], at: int) -> str:
-        parts = [backbone.tokenizer.decode([token], skip_special_tokens=False) for token in ids]
+        parts = [backbone.decode([token], special=True) for token in ids]
         return " ".join([*parts[:at], "w", *parts[at + 1 :]])
 
     description = f"the one that {spec.name} itself computes there for each of its {count:,} tokens w"

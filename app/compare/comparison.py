@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
+from transformers import PreTrainedModel
+
 from analysis.attention.sentences import SentenceAttention, sentence_attention
 from app.compare.prompting import BETWEEN_EXAMPLES, base_task
 from app.shared.context import AppContext
@@ -103,7 +105,7 @@ class PendingText:
     """What a column asks of which model."""
 
     column: Column
-    model: object
+    model: PreTrainedModel
     request: Request
     read: EncodedInput
 

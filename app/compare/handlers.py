@@ -45,7 +45,7 @@ class Handlers(TabHandlers):
 
     # ---- the input
 
-    def sample(self, table, event: gr.EventData) -> Update:
+    def sample(self, table: source_editor.EditorValue, event: gr.EventData) -> Update:
         """An example was clicked."""
         found = examples.find(str(event.id))
         return self._table(found, table["form"]) if found else {}
@@ -57,7 +57,7 @@ class Handlers(TabHandlers):
         )
         return {page.table: table, page.note: "", page.samples: example_buttons.sample_buttons(sample.id, form)}
 
-    def read(self, table, name: str, prefix: str) -> tuple:
+    def read(self, table: source_editor.EditorValue, name: str, prefix: str) -> tuple[object, str]:
         """The table or the article was edited: its other view, and what there is to say of it."""
         answer, note = source_editor.read(table)
         if answer["form"] != "article":
@@ -67,7 +67,7 @@ class Handlers(TabHandlers):
             note = article_panels.note(backbone, self._learned(backbone, prefix), source_editor.parse_value(table).source)
         return gr.skip(), note  # an article has no other view, and a long one is not sent back
 
-    def settled(self, table) -> Any:
+    def settled(self, table: source_editor.EditorValue) -> object:
         """The text was left. An article stays as it was pasted: an answer could come after another table and undo it."""
         return gr.skip() if table["form"] == "article" else source_editor.normalize_text(table)
 
@@ -269,7 +269,7 @@ class Handlers(TabHandlers):
         why = f", for the task {task}, in place of {shown[0]}" if shown and shown[0] != name and task != shown[1] else ""
         return f"Loading the model {name}{why}…{fetched}"
 
-    def _given(self, table, form: str) -> tuple[source_editor.ParsedInput, Update]:
+    def _given(self, table: source_editor.EditorValue, form: str) -> tuple[source_editor.ParsedInput, Update]:
         """The table; where the task wants another form: what was pasted, if it reads as that, else the task's first example."""
         if table["form"] == form:
             return source_editor.parse_value(table), {}
@@ -345,7 +345,7 @@ class Handlers(TabHandlers):
         )
 
 
-def _article_in(table) -> tuple[source_editor.ParsedInput, source_editor.EditorValue] | None:
+def _article_in(table: source_editor.EditorValue) -> tuple[source_editor.ParsedInput, source_editor.EditorValue] | None:
     """What was pasted, where it is no table but could be an article; None otherwise."""
     try:
         source_editor.parse_value(table)

@@ -1,6 +1,9 @@
 """The page's streamed answers, sent so that none of them can be lost in a busy browser."""
 
+from typing import Any
+
 import gradio as gr
+from gradio.blocks import BlockFunction
 
 Edit = tuple[str, list[str | int], object]  # what is done, where inside the value, with what
 
@@ -13,7 +16,15 @@ class WholeUpdates(gr.Blocks):
     the next answer says nothing about it. Text, which is replaced or added to but never edited, may go on as it is.
     """
 
-    def handle_streaming_diffs(self, block_fn, data, session_hash, run, final, simple_format=False) -> list:
+    def handle_streaming_diffs(
+        self,
+        block_fn: BlockFunction,
+        data: list[Any],
+        session_hash: str | None,
+        run: str | None,
+        final: bool,
+        simple_format: bool = False,
+    ) -> list[Any]:
         """As gr.Blocks does, but an edit inside a value becomes the whole value.
 
         `data`: per output its value in the first and the last message of a run, else the edits that lead to it.

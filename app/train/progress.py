@@ -1,7 +1,6 @@
 """What the Train tab shows of a training and of all runs, read from disk each time."""
 
 from pathlib import Path
-from typing import Any
 
 from analysis.figures.training import learning_rate_curve, loss_curves, mass_over_training
 from app.shared import examples, plot_widget
@@ -17,7 +16,7 @@ from core.runs.layout import RunFiles, unfinished
 from core.runs.manage import TRASH, list_trash
 from core.runs.run import Run
 from core.runs.status import RunStatus, TrainingLog, read_status, read_training_log
-from core.training.sample_log import read_samples
+from core.training.sample_log import Sample, read_samples
 
 PARTS = 25  # pictures of a training, from its first update to its last
 
@@ -89,7 +88,7 @@ class RunProgressView:
             links = view.links(run, self._example(read_samples(folder)), self._backbone(run))
         return view.run_head(run_id, state, stands, run, self._status_text(run_id, state, stands, steps, run), links)
 
-    def _charts(self, steps: TrainingLog, looked: list[dict[str, Any]], name: str, total: int) -> Update:
+    def _charts(self, steps: TrainingLog, looked: list[Sample], name: str, total: int) -> Update:
         page, mass = self.page, mass_over_training(looked, name)
         drawn = len(steps.update) > 1
         return {
@@ -127,7 +126,7 @@ class RunProgressView:
         names = [name for _, name in self.context.catalog.backbone_names() if is_trained_on(run, name)]
         return "" if not names or names[0] == self.context.models.default else names[0]
 
-    def _example(self, looked: list[dict[str, Any]]) -> str:
+    def _example(self, looked: list[Sample]) -> str:
         """The bundled table or article that was watched."""
         source = looked[-1].get("source") if looked else ""
         known = [*examples.samples(), *examples.samples("article")]

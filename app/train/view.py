@@ -3,7 +3,6 @@
 import json
 import time
 from collections.abc import Sequence
-from typing import Any
 from urllib.parse import urlencode
 
 from app.shared.html import count, percent, size, tag, text
@@ -16,6 +15,7 @@ from core.runs.run import Run
 from core.runs.status import RunStatus, TrainingLog
 from core.text.detokenize import detokenise
 from core.training.estimate import TrainingEstimate
+from core.training.sample_log import Sample
 
 STATES = {
     "queued": "Waiting",
@@ -233,7 +233,7 @@ def details(run: Run) -> str:
 # ---- what the example becomes
 
 
-def samples_view(samples: Sequence[dict[str, Any]]) -> str:
+def samples_view(samples: Sequence[Sample]) -> str:
     """The sampled example: its source, the frozen model's text, its text now, and a timeline of its earlier texts."""
     if not samples:
         return ""
@@ -251,7 +251,7 @@ def samples_view(samples: Sequence[dict[str, Any]]) -> str:
     return tag("section", body, cls="pl-panel pl-watch")
 
 
-def _timeline(stretches: Sequence[tuple[str, str, dict[str, Any]]]) -> str:
+def _timeline(stretches: Sequence[tuple[str, str, Sample]]) -> str:
     """A slider over the texts so far, and a button that plays them; app/train/train.js moves them into the latest row."""
     frames = [[f"Update {when}", detokenise(generated) or "(nothing)", _mass(sample)] for when, generated, sample in stretches]
     last = str(len(frames) - 1)
@@ -269,9 +269,9 @@ def context_view(said: str) -> str:
     return tag("section", heading + tag("pre", text(said), tabindex="0"), cls="pl-panel pl-context")
 
 
-def _stretches(samples: Sequence[dict[str, Any]]) -> list[tuple[str, str, dict[str, Any]]]:
+def _stretches(samples: Sequence[Sample]) -> list[tuple[str, str, Sample]]:
     """Consecutive samples with the same text as one: (updates, text, the last sample of them)."""
-    stretches: list[list[dict[str, Any]]] = []
+    stretches: list[list[Sample]] = []
     for sample in samples:
         if stretches and stretches[-1][0]["text"] == sample["text"]:
             stretches[-1].append(sample)
@@ -284,7 +284,7 @@ def _when(first: int, last: int) -> str:
     return f"{first:,} to {last:,}" if last > first else f"{first:,}"
 
 
-def _mass(sample: dict[str, Any]) -> str:
+def _mass(sample: Sample) -> str:
     mass = sample.get("mass")
     if not isinstance(mass, list) or not mass:
         return ""

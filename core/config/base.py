@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 import math
+from collections.abc import Mapping
 from typing import Any, Self
 
 from core.errors import BadConfig
@@ -12,7 +13,7 @@ class Config:
     """Base of the frozen settings classes: built from plain values, checked, and turned back into plain values."""
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Self:
+    def from_dict(cls, values: Mapping[str, object]) -> Self:
         """Build from a dict; BadConfig names an unknown field and the nearest known one."""
         known = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
         for name in values:
@@ -22,7 +23,7 @@ class Config:
                 raise BadConfig(f"{cls.__name__} has no field {name!r}.{hint}")
         return cls(**values)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return plain values, ready for JSON."""
         return dataclasses.asdict(self)  # type: ignore[call-overload]
 

@@ -5,7 +5,7 @@ record here, one class in core/methods and one line in core/methods/registry.py 
 """
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 VIRTUAL_TOKENS = ("length", "mlp", "init", "init_words")  # settings of the methods that train virtual tokens
 
@@ -38,7 +38,7 @@ class MethodInfo:
     description: str
     kind: Literal["virtual", "weights", "text", "mix", "unknown"]
     settings: tuple[str, ...] = ()
-    presets: dict[str, dict[str, Any]] = field(default_factory=dict)
+    presets: dict[str, dict[str, object]] = field(default_factory=dict)
     at_input: bool = False
     backward_cost: float = 1.0
     summary: str = "{share}"

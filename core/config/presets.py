@@ -11,7 +11,7 @@ from core.errors import BadConfig
 # `mini`: chosen on validation data for the bundled backbone.
 # `demo`: half a minute on the bundled tables; so few updates need a high rate.
 # `low`: low data (paper §6.3 and A.1): at most 400 updates, 100 of them warm-up, initialized with words; the best by validation.
-PRESETS: dict[str, dict[str, Any]] = {
+PRESETS: dict[str, dict[str, object]] = {
     "paper": dict(length=5, mlp=512, init="random", rate=8e-5, epochs=5.0, batch=10, reduction="sentence"),
     "fast": dict(length=10, mlp=0, init="words", rate=5e-3, epochs=5.0, batch=10, reduction="token"),
     "mini": dict(length=30, mlp=512, init="random", rate=2e-3, epochs=5.0, batch=20, reduction="token"),
@@ -19,7 +19,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "low": dict(length=10, rate=2e-2, updates=400, warmup=100, batch=10, validate_every=20, save_every=50, watch=40),
 }
 # What differs for a task. `paper`: Table 5, XSUM (its MLP is the official code's), for BART-large.
-TASK_PRESETS: dict[str, dict[str, dict[str, Any]]] = {
+TASK_PRESETS: dict[str, dict[str, dict[str, object]]] = {
     "summarization": {
         "paper": dict(length=200, mlp=800, rate=5e-5, epochs=30.0, batch=14),
         "fast": dict(length=20, init_words="summarize the article in a sentence", batch=16, epochs=3.0),

@@ -6,14 +6,16 @@ it is installed, and there is a network or a copy in its cache, `hub:NAME` or `h
 
 import importlib
 import importlib.util
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import ModuleType
+from typing import TypeVar
 
 from core.data.rows import BadRow, Row, Rows
 from core.errors import BadData, BadInput
 
 HUB = "hub:"
 _SPLITS = {"dev": ("validation", "dev", "valid")}
+Answer = TypeVar("Answer")
 
 
 def is_hub(data: str) -> bool:
@@ -38,7 +40,7 @@ def has_split(data: str, split: str) -> bool:
     return any(one in splits for one in _SPLITS.get(split, (split,)))
 
 
-def _package() -> Any:
+def _package() -> ModuleType:
     if importlib.util.find_spec("datasets") is None:
         raise BadInput(
             "Data sets of the hub are read with the package datasets, which is not installed: add it with pip install datasets, "
@@ -54,7 +56,7 @@ def _parse_name(data: str) -> tuple[str, str | None]:
     return name, configuration or None
 
 
-def _query(data: str, ask: Any) -> Any:
+def _query(data: str, ask: Callable[[], Answer]) -> Answer:
     try:
         return ask()
     except BadInput:
@@ -67,6 +69,6 @@ def _query(data: str, ask: Any) -> Any:
         ) from error
 
 
-def _numbered(rows: Any) -> Iterator[tuple[int, Row | BadRow]]:
+def _numbered(rows: Iterable[Mapping[str, object]]) -> Iterator[tuple[int, Row | BadRow]]:
     for number, row in enumerate(rows, 1):
         yield number, dict(row)

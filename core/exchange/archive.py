@@ -10,7 +10,6 @@ import stat
 import tempfile
 import zipfile
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
@@ -18,7 +17,7 @@ from core.config.methods import method_info
 from core.errors import BadInput, StoreError
 from core.methods.registry import method_class
 from core.prefix.prefix import Prefix
-from core.runs.layout import HISTORY, RUN_JSON, SAMPLES, STEPS_CSV, WEIGHTS, RunFiles, check_id, write_json
+from core.runs.layout import HISTORY, RUN_JSON, SAMPLES, STEPS_CSV, WEIGHTS, JsonObject, RunFiles, check_id, write_json
 from core.runs.run import Run
 from core.runs.store import Store
 
@@ -106,7 +105,7 @@ def _check_sizes(entries: dict[str, zipfile.ZipInfo], file: Path) -> None:
         )
 
 
-def _run_values(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, file: Path) -> dict[str, Any]:
+def _run_values(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, file: Path) -> JsonObject:
     try:
         values = json.loads(archive.read(entry).decode("utf-8"))
     except (ValueError, RecursionError) as error:
@@ -116,7 +115,7 @@ def _run_values(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, file: Path) ->
     return values
 
 
-def _unpack(archive: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo], values: dict[str, Any], store: Store) -> Run:
+def _unpack(archive: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo], values: JsonObject, store: Store) -> Run:
     """Unpack into a temporary folder of the store, check the run there, then move it into place."""
     needed = sum(entry.file_size for entry in entries.values())
     try:

@@ -2,8 +2,8 @@
 
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import save_file
@@ -45,14 +45,14 @@ def export_peft(run: Run, folder: Path, base: str = "") -> Path:
     return folder
 
 
-def _write(run: Run, tensors: dict[str, Tensor], config: dict[str, Any], folder: Path) -> None:
+def _write(run: Run, tensors: dict[str, Tensor], config: dict[str, object], folder: Path) -> None:
     note = {"run": run.id, "backbone": run.backbone, "fingerprint": run.fingerprint, "task": run.task.to_dict()}
     save_file(tensors, folder / PEFT_WEIGHTS, {"format": "pt"})
     _write_json(folder / OUR_NOTE, note)
     _write_json(folder / PEFT_CONFIG, config | {"inference_mode": True})
 
 
-def _prefix_adapter(run: Run) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def _prefix_adapter(run: Run) -> tuple[dict[str, Tensor], dict[str, object]]:
     """PEFT's tensors and configuration of a prefix."""
     prefix = Prefix.load(run.weights)
     if set(prefix.past) != {"decoder"}:
@@ -78,7 +78,7 @@ def _prefix_adapter(run: Run) -> tuple[dict[str, Tensor], dict[str, Any]]:
     }
 
 
-def _lora_adapter(run: Run) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def _lora_adapter(run: Run) -> tuple[dict[str, Tensor], dict[str, object]]:
     """PEFT's tensors and configuration of LoRA: module names get PEFT's prefix, and lose the adapter's name ("default")."""
     stored = read_weights(run)
     modules = {name.split(".lora_")[0].rsplit(".", 1)[-1] for name in stored}
@@ -99,5 +99,5 @@ def _lora_adapter(run: Run) -> tuple[dict[str, Tensor], dict[str, Any]]:
 _ADAPTERS = {"prefix": _prefix_adapter, "lora": _lora_adapter}
 
 
-def _write_json(path: Path, values: dict[str, Any]) -> None:
+def _write_json(path: Path, values: Mapping[str, object]) -> None:
     path.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -83,12 +83,12 @@ def store_imported(
     Raises StoreError where the id is taken or the store cannot be written; nothing is left behind then.
     """
     values = {"trained": imported.trained, "command": command, "notes": _provenance(imported)}
-    config = {"mlp": imported.mlp}  # what is known of its training
+    config: dict[str, object] = {"mlp": imported.mlp}  # what is known of its training
     return store_prefix(imported.prefix, run_id, backbone, store, task or imported.task, config, **values)
 
 
 def store_prefix(
-    prefix: Prefix, run_id: str, backbone: Backbone, store: Store, task: Task, config: dict[str, Any], **values: Any
+    prefix: Prefix, run_id: str, backbone: Backbone, store: Store, task: Task, config: dict[str, object], **values: Any
 ) -> Run:
     """Save a prefix as a run of the store. `config` is added to its method and length, `values` to the run's fields.
 
@@ -197,7 +197,7 @@ def _read_authors(folder: Path, spec: BackboneSpec) -> ImportedPrefix:
     return _build(folder, spec, inputs, mlp, "the authors' code", _text(config, "_name_or_path"), task(name, "paper"))
 
 
-def _unpickled(path: Path) -> Any:
+def _unpickled(path: Path) -> object:
     try:
         with warnings.catch_warnings(action="ignore"):  # on old pickles, which are read or refused all the same
             return torch.load(path, map_location="cpu", weights_only=True)
@@ -280,21 +280,24 @@ def _layers(path: Path, tensors: Tensors, stem: str) -> list[tuple[Tensor, Tenso
     return layers
 
 
-def _checked(path: Path, tensors: Any) -> Tensors:
+def _checked(path: Path, tensors: object) -> Tensors:
     """Named floating-point tensors that are no larger than the file they came from (a stride of 0 makes a giant of nothing)."""
-    named = isinstance(tensors, dict) and all(isinstance(name, str) for name in tensors)
-    if not named or not all(map(_is_float_tensor, tensors.values())):
+    if (
+        not isinstance(tensors, dict)
+        or not all(isinstance(name, str) for name in tensors)
+        or not all(map(_is_float_tensor, tensors.values()))
+    ):
         raise BadInput(f"{path} is not a state_dict of floating-point tensors. Give a prefix checkpoint.")
     if sum(tensor.numel() * tensor.element_size() for tensor in tensors.values()) > path.stat().st_size:
         raise BadInput(f"{path} declares more numbers than it holds. Save or copy the checkpoint again.")
     return tensors
 
 
-def _is_float_tensor(tensor: Any) -> bool:
+def _is_float_tensor(tensor: object) -> bool:
     return isinstance(tensor, Tensor) and tensor.layout == torch.strided and tensor.is_floating_point()
 
 
-def _json(path: Path) -> dict[str, Any]:
+def _json(path: Path) -> dict[str, object]:
     if not path.exists():
         raise BadInput(f"{path.parent} has no {path.name}. Give the whole folder of a checkpoint.")
     try:
@@ -309,7 +312,7 @@ def _json(path: Path) -> dict[str, Any]:
     return values
 
 
-def _check_sizes(folder: Path, config: dict[str, Any], spec: BackboneSpec, wanted: dict[str, int]) -> None:
+def _check_sizes(folder: Path, config: dict[str, object], spec: BackboneSpec, wanted: dict[str, int]) -> None:
     """WrongBackbone where the configuration names other sizes than the backbone's."""
     for name, value in wanted.items():
         if config.get(name, value) not in (value, None):
@@ -319,7 +322,7 @@ def _check_sizes(folder: Path, config: dict[str, Any], spec: BackboneSpec, wante
             )
 
 
-def _text(config: dict[str, Any], name: str) -> str:
+def _text(config: dict[str, object], name: str) -> str:
     value = config.get(name)
     return value[:200] if isinstance(value, str) else ""
 

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -12,6 +12,7 @@ from transformers import (
     LogitsProcessor,
     LogitsProcessorList,
     NoRepeatNGramLogitsProcessor,
+    PreTrainedModel,
     StoppingCriteria,
     StoppingCriteriaList,
 )
@@ -26,13 +27,13 @@ from core.prefix.attention import attach
 
 @torch.no_grad()
 def beam_search(
-    model: Any, backbone: Backbone, requests: Sequence[Request], decode: DecodeConfig, cancel: Cancel | None = None
+    model: PreTrainedModel, backbone: Backbone, requests: Sequence[Request], decode: DecodeConfig, cancel: Cancel | None = None
 ) -> list[Generation]:
     """The best text of each request; `cancel` is asked at every step. Log-probabilities are left empty."""
     began, batch, stop = time.monotonic(), make_batch(model, backbone, requests), _Cancelled(cancel)
     width = batch.ids.shape[1]
     with attach(model, batch.state):  # transformers calls the model itself: attached, under the model's lock, to the end
-        out = model.generate(
+        out: Tensor = cast(Any, model).generate(
             **batch.generate_inputs(),
             generation_config=_generation_config(backbone, decode),
             stopping_criteria=StoppingCriteriaList([stop]),
@@ -62,7 +63,7 @@ class _Cancelled(StoppingCriteria):
     def __init__(self, cancel: Cancel | None) -> None:
         self.cancel, self.cancelled = cancel, threading.Event()
 
-    def __call__(self, input_ids: Tensor, scores: Tensor, **kwargs: Any) -> Tensor:
+    def __call__(self, input_ids: Tensor, scores: Tensor, **kwargs: object) -> Tensor:
         if self.cancel is not None and self.cancel():
             self.cancelled.set()
         return torch.full((len(input_ids),), self.cancelled.is_set(), device=input_ids.device)

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from transformers import DynamicCache, EncoderDecoderCache
+from transformers import DynamicCache, EncoderDecoderCache, PreTrainedModel
 
 from core.generation.sequence import SequenceState
 from core.generation.types import Request, Token
@@ -26,9 +26,9 @@ class DecodingBatch:
     `step` generates one token a row; `select` and `merge` are called between steps.
     """
 
-    def __init__(self, model: Any, backbone: Backbone, requests: Sequence[Request]) -> None:
+    def __init__(self, model: PreTrainedModel, backbone: Backbone, requests: Sequence[Request]) -> None:
         self.model, self.device, self.requests = model, backbone.device, list(requests)
-        self.cache: Any
+        self.cache: Any  # a DynamicCache, or an EncoderDecoderCache of two
         self._begin(backbone, [request.prompt_ids for request in requests])
 
     def _begin(self, backbone: Backbone, prompts: list[list[int]]) -> None:
@@ -166,7 +166,7 @@ class EncoderDecoderBatch(DecodingBatch):
         return self.cache.self_attention_cache.layers
 
 
-def make_batch(model: Any, backbone: Backbone, requests: Sequence[Request]) -> DecodingBatch:
+def make_batch(model: PreTrainedModel, backbone: Backbone, requests: Sequence[Request]) -> DecodingBatch:
     """A batch of the class that the backbone's architecture needs."""
     return (EncoderDecoderBatch if backbone.is_encoder_decoder else DecodingBatch)(model, backbone, requests)
 

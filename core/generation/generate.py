@@ -6,7 +6,8 @@ a time, so interleaved streams cannot affect one another.
 
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any
+
+from transformers import PreTrainedModel
 
 from core.config.decode import DecodeConfig
 from core.errors import BadInput
@@ -19,7 +20,7 @@ from core.models.backbone import Backbone
 
 
 def stream(
-    model: Any, backbone: Backbone, requests: Sequence[Request], decode: DecodeConfig, cancel: Cancel | None = None
+    model: PreTrainedModel, backbone: Backbone, requests: Sequence[Request], decode: DecodeConfig, cancel: Cancel | None = None
 ) -> Iterator[list[Token | None]]:
     """Greedy or sampled text, token by token.
 
@@ -36,7 +37,7 @@ def stream(
 
 
 def generate(
-    model: Any, backbone: Backbone, requests: Sequence[Request], decode: DecodeConfig, cancel: Cancel | None = None
+    model: PreTrainedModel, backbone: Backbone, requests: Sequence[Request], decode: DecodeConfig, cancel: Cancel | None = None
 ) -> list[Generation]:
     """Whole texts, generated as one batch. Raises the errors of `check_requests`."""
     check_requests(backbone, requests, decode)
@@ -49,11 +50,13 @@ def generate(
     return [sequence.to_generation(seconds, cancelled) for sequence in sequences]
 
 
-def next_token_probs(model: Any, backbone: Backbone, request: Request, k: int = 10) -> list[tuple[str, float]]:
+def next_token_probs(model: PreTrainedModel, backbone: Backbone, request: Request, k: int = 10) -> list[tuple[str, float]]:
     """The k most likely next tokens after the prompt, as text, with their probabilities."""
     check_requests(backbone, [request], DecodeConfig(max_new=1))
     top = make_batch(model, backbone, [request]).logits()[0].softmax(-1).topk(k)
-    return [(backbone.tokenizer.decode([token]), p) for token, p in zip(top.indices.tolist(), top.values.tolist(), strict=True)]
+    return [
+        (backbone.decode([token], special=True), p) for token, p in zip(top.indices.tolist(), top.values.tolist(), strict=True)
+    ]
 
 
 def _sequences(backbone: Backbone, requests: Sequence[Request], decode: DecodeConfig) -> list[SequenceState]:
@@ -61,7 +64,7 @@ def _sequences(backbone: Backbone, requests: Sequence[Request], decode: DecodeCo
 
 
 def _steps(
-    model: Any, backbone: Backbone, requests: Sequence[Request], sequences: list[SequenceState], cancel: Cancel | None
+    model: PreTrainedModel, backbone: Backbone, requests: Sequence[Request], sequences: list[SequenceState], cancel: Cancel | None
 ) -> Iterator[list[Token | None]]:
     batch = make_batch(model, backbone, requests)
     while not all(sequence.finished for sequence in sequences):

@@ -3,10 +3,11 @@
 y = x + up(ReLU(down(norm(x)))); the model's own weights stay frozen and are shared with the backbone.
 """
 
-from typing import Any
+from typing import cast
 
 import torch
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
 from core.backbone_spec import BackboneSpec
 from core.config.train import TrainConfig
@@ -40,7 +41,7 @@ class AdapterMethod(WeightMethod):
     name = "adapter"
 
     @classmethod
-    def build(cls, backbone: Backbone, config: TrainConfig) -> nn.Module:
+    def build(cls, backbone: Backbone, config: TrainConfig) -> PreTrainedModel:
         """Return the model with the backbone's own tensors and an adapter after each block."""
         size = bottleneck_size(config, backbone.spec, sum(map(len, transformer_blocks(backbone.model))))
         model = share_weights_copy(backbone.model, lambda name: False)
@@ -59,9 +60,9 @@ class AdapterMethod(WeightMethod):
         return config.replace(bottleneck=bias.numel())
 
 
-def _adapter_hook(block: nn.Module, inputs: Any, output: Any) -> Any:
+def _adapter_hook(block: nn.Module, inputs: object, output: object) -> object:
     """Pass a block's hidden states through its adapter; some blocks return a tuple that begins with them."""
-    adapter: Any = block.adapter
+    adapter = cast(Adapter, block.adapter)
     return (adapter(output[0]), *output[1:]) if isinstance(output, tuple) else adapter(output)
 
 

@@ -2,9 +2,10 @@
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
 from core.config.train import TrainConfig
 from core.errors import NotSupported
@@ -20,7 +21,7 @@ class LoadedMethod:
     Where `model` is the backbone's own, requests of different runs share a batch.
     """
 
-    model: nn.Module
+    model: PreTrainedModel
     prefix: Prefix | None = None
 
 
@@ -32,7 +33,7 @@ class Method(Protocol):
     """
 
     name: str
-    model: Any
+    model: PreTrainedModel
     length: int
     infix: bool
 

@@ -1,6 +1,6 @@
 """Fine-tuning (paper §3.3): all weights are trained, in a copy; the shared backbone is not touched."""
 
-from torch import nn
+from transformers import PreTrainedModel
 
 from core.config.train import TrainConfig
 from core.methods.weight_method import WeightMethod, share_weights_copy
@@ -13,6 +13,6 @@ class FinetuneMethod(WeightMethod):
     name = "finetune"
 
     @classmethod
-    def build(cls, backbone: Backbone, config: TrainConfig) -> nn.Module:
+    def build(cls, backbone: Backbone, config: TrainConfig) -> PreTrainedModel:
         """Return a full copy."""
         return share_weights_copy(backbone.model, lambda name: True)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from torch import nn
+from transformers import PreTrainedModel
 
 from core.config.methods import MIX_RUN, TEXT_PREFIX
 from core.errors import BadInput, WrongBackbone
@@ -25,7 +25,7 @@ class LoadedRun:
     """A run ready to generate: the model to call (the shared backbone, or its own copy), and its prefix where it has one."""
 
     run: Run
-    model: nn.Module
+    model: PreTrainedModel
     prefix: Prefix | None
     task: Task
 
@@ -51,11 +51,11 @@ def text_run(text: str, backbone: Backbone) -> LoadedRun:
     A text that does not end with white space gets a line of its own before the input.
     """
     prefix = text_prefix(backbone, end_line(text))
-    spec, config = backbone.spec, {"length": prefix.length}
+    spec = backbone.spec
     run = Run(
         id=TEXT_RUN + text, folder=Path(), bundled=False, status="done", backbone=spec.name, fingerprint=spec.fingerprint,
-        method=TEXT_PREFIX.id, task=Task(), config=config, trained=0, stored=prefix.parameters, bytes=4 * prefix.parameters,
-        seconds=0.0, created="", device=backbone.device.type, seed=0, command="",
+        method=TEXT_PREFIX.id, task=Task(), config={"length": prefix.length}, trained=0, stored=prefix.parameters,
+        bytes=4 * prefix.parameters, seconds=0.0, created="", device=backbone.device.type, seed=0, command="",
     )  # fmt: skip
     return LoadedRun(run, backbone.model, prefix, run.task)
 

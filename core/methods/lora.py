@@ -1,6 +1,9 @@
 """LoRA through PEFT (Hu et al., 2021; not in the paper): low-rank updates beside the attention's projections."""
 
-from torch import Tensor, nn
+from typing import cast
+
+from torch import Tensor
+from transformers import PreTrainedModel
 
 from core.config.train import TrainConfig
 from core.errors import BadInput, NotSupported
@@ -16,7 +19,7 @@ class LoraMethod(WeightMethod):
     name = "lora"
 
     @classmethod
-    def build(cls, backbone: Backbone, config: TrainConfig) -> nn.Module:
+    def build(cls, backbone: Backbone, config: TrainConfig) -> PreTrainedModel:
         """Return the model with the backbone's own tensors and PEFT's layers around the projections."""
         from peft import LoraConfig, inject_adapter_in_model  # imported here because it is slow
         from transformers.pytorch_utils import Conv1D
@@ -29,7 +32,7 @@ class LoraMethod(WeightMethod):
             )
         transposed = isinstance(modules[0], Conv1D)  # GPT-2 stores its matrices transposed
         settings = LoraConfig(r=config.rank, lora_alpha=config.lora_alpha, target_modules=targets, fan_in_fan_out=transposed)
-        return inject_adapter_in_model(settings, model)
+        return cast(PreTrainedModel, inject_adapter_in_model(settings, model))
 
     @classmethod
     def config_from_tensors(cls, config: TrainConfig, tensors: dict[str, Tensor]) -> TrainConfig:

@@ -2,6 +2,7 @@
 
 import torch
 from torch import nn
+from transformers import PreTrainedModel
 
 from core.config.train import TrainConfig
 from core.errors import BadConfig, NotSupported
@@ -24,7 +25,7 @@ class TopLayersMethod(WeightMethod):
                 weight.requires_grad_(name in ours)
 
     @classmethod
-    def build(cls, backbone: Backbone, config: TrainConfig) -> nn.Module:
+    def build(cls, backbone: Backbone, config: TrainConfig) -> PreTrainedModel:
         """Return a copy that shares the lower blocks with the backbone."""
         return share_weights_copy(backbone.model, trained_names(backbone, config.layers).__contains__)
 

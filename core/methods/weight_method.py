@@ -3,11 +3,12 @@
 import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
 from core.config.train import TrainConfig
 from core.errors import BadInput
@@ -26,7 +27,7 @@ def share_weights_copy(model: M, trained: Callable[[str], bool]) -> M:
     Only the copies require a gradient. Tied weights stay tied.
     """
     named = dict(model.named_parameters())
-    shared: dict[int, Any] = {id(weight): weight for name, weight in named.items() if not trained(name)}
+    shared: dict[int, Tensor] = {id(weight): weight for name, weight in named.items() if not trained(name)}
     shared |= {id(buffer): buffer for buffer in model.buffers()}
     result = copy.deepcopy(model, shared)
     for name, weight in result.named_parameters():
@@ -48,7 +49,7 @@ class WeightMethod:
             weight.data = weight.data.float()
 
     @classmethod
-    def build(cls, backbone: Backbone, config: TrainConfig) -> nn.Module:
+    def build(cls, backbone: Backbone, config: TrainConfig) -> PreTrainedModel:
         """Return the method's model, in the backbone's dtype."""
         raise NotImplementedError
 

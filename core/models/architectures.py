@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
+from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from core.backbone_spec import CAUSAL, SEQ2SEQ, BackboneSpec
 from core.errors import NotSupported
@@ -31,11 +31,11 @@ class Architecture:
     auto_class: Any = AutoModelForCausalLM
     lens_note = ""  # what the logit lens leaves out here
 
-    def depths(self, config: Any) -> tuple[int, int]:
+    def depths(self, config: PreTrainedConfig) -> tuple[int, int]:
         """Number of layers of the decoder and of the encoder."""
         return config.num_hidden_layers, 0
 
-    def spec(self, model: Any, name: str, origin: str, where: str, fingerprint: str) -> BackboneSpec:
+    def spec(self, model: PreTrainedModel, name: str, origin: str, where: str, fingerprint: str) -> BackboneSpec:
         """The sizes of a model; NotSupported where its configuration does not name one of them."""
         config = model.config
         for needed in ("num_attention_heads", "hidden_size", "num_hidden_layers", "vocab_size", "max_position_embeddings"):
@@ -61,15 +61,15 @@ class Architecture:
             encoder_layers=encoder_layers,
         )
 
-    def decoder_start_ids(self, model: Any, tokenizer: Any) -> tuple[int, ...]:
+    def decoder_start_ids(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
         """What a decoder is given before its first own token; empty where prompt and answer are one text."""
         return ()
 
-    def bos_ids(self, tokenizer: Any) -> list[int]:
+    def bos_ids(self, tokenizer: PreTrainedTokenizerBase) -> list[int]:
         """The ids that the tokenizer itself puts in front of a prompt."""
         return special_form(tokenizer)[0]
 
-    def final_norm(self, model: Any) -> nn.Module:
+    def final_norm(self, model: PreTrainedModel) -> nn.Module:
         """The norm between the last block and the unembedding; the identity in a family without one. Raises NotSupported."""
         for name in NORMS:
             if isinstance(norm := getattr(model.base_model, name, None), nn.Module):
@@ -89,28 +89,28 @@ class Bart(Architecture):
     auto_class = AutoModelForSeq2SeqLM
     lens_note = "A model like BART has no final norm, so what is written is read through the unembedding alone."
 
-    def depths(self, config: Any) -> tuple[int, int]:
+    def depths(self, config: PreTrainedConfig) -> tuple[int, int]:
         return config.decoder_layers, config.encoder_layers
 
-    def decoder_start_ids(self, model: Any, tokenizer: Any) -> tuple[int, ...]:
+    def decoder_start_ids(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
         """The start token, and the token that begins every text where the tokenizer has one."""
         start = model.config.decoder_start_token_id
         if start is None:
             raise NotSupported(f"The config.json of this {model.config.model_type} model names no decoder_start_token_id. {USE}")
         return (start, *special_form(tokenizer)[0])
 
-    def bos_ids(self, tokenizer: Any) -> list[int]:
+    def bos_ids(self, tokenizer: PreTrainedTokenizerBase) -> list[int]:
         """None: what stands around a source is part of its task's layout (core/models/inputs.py)."""
         return []
 
-    def final_norm(self, model: Any) -> nn.Module:
+    def final_norm(self, model: PreTrainedModel) -> nn.Module:
         return nn.Identity()
 
 
 DECODER_ONLY, BART = DecoderOnly(), Bart()
 
 
-def architecture_for(config: Any, name: str = "The model") -> Architecture:
+def architecture_for(config: PreTrainedConfig, name: str = "The model") -> Architecture:
     """The family of a configuration; NotSupported names an encoder-decoder type other than BART."""
     if not config.is_encoder_decoder:
         return DECODER_ONLY
@@ -127,14 +127,14 @@ def architecture_for(config: Any, name: str = "The model") -> Architecture:
     return BART
 
 
-def attention_sizes(config: Any) -> tuple[int, int, int]:
+def attention_sizes(config: PreTrainedConfig) -> tuple[int, int, int]:
     """Query heads, key/value heads, and the size of a head."""
     heads = config.num_attention_heads
     head_dim = getattr(config, "head_dim", None) or config.hidden_size // heads
     return heads, getattr(config, "num_key_value_heads", None) or heads, head_dim
 
 
-def special_form(tokenizer: Any) -> tuple[list[int], list[int]]:
+def special_form(tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list[int]]:
     """The ids that the tokenizer itself puts before and after a text that is an encoder's input."""
     plain, whole = (tokenizer("x", add_special_tokens=added)["input_ids"] for added in (False, True))
     starts = (at for at in range(len(whole)) if whole[at : at + len(plain)] == plain)
@@ -176,11 +176,11 @@ class _Given(nn.Module):
         """Itself: OPT's forward call goes past its base model."""
         return self
 
-    def forward(self, *args: Any, **kwargs: Any) -> _HiddenStates:
+    def forward(self, *args: object, **kwargs: object) -> _HiddenStates:
         return _HiddenStates([self.hidden])
 
 
-def unembed(model: Any, hidden: Tensor) -> Tensor:
+def unembed(model: PreTrainedModel, hidden: Tensor) -> Tensor:
     """Logits (..., vocabulary) of last hidden states (..., width), by the model's own forward call.
 
     Its base model alone is replaced, in a shallow copy, so that whatever a family does after the last block (a bias,
@@ -194,7 +194,7 @@ def unembed(model: Any, hidden: Tensor) -> Tensor:
     return logits.reshape(*hidden.shape[:-1], -1)
 
 
-def input_embeddings(model: Any, ids: Sequence[int]) -> Tensor:
+def input_embeddings(model: PreTrainedModel, ids: Sequence[int]) -> Tensor:
     """Vectors of n tokens as the model takes them for its input, its own scaling included: (n, width) fp32."""
     return model.get_input_embeddings()(torch.tensor(ids, device=model.device)).detach().float()
 
@@ -210,12 +210,12 @@ def transformer_blocks(model: nn.Module) -> list[list[nn.Module]]:
     return stacks
 
 
-def kind_of(model: Any) -> str:
+def kind_of(model: PreTrainedModel) -> str:
     """The class and the type of a model, for messages."""
     return f"{type(model).__name__} ({model.config.model_type})"
 
 
-def sliding_window(config: Any) -> int | None:
+def sliding_window(config: PreTrainedConfig) -> int | None:
     """How many tokens back a windowed layer sees; None where every layer sees all. Virtual tokens are always seen."""
     layers = getattr(config, "layer_types", None)
     if layers is not None and "sliding_attention" not in layers:
@@ -223,7 +223,7 @@ def sliding_window(config: Any) -> int | None:
     return getattr(config, "sliding_window", None) if getattr(config, "use_sliding_window", True) else None
 
 
-def check_layers(spec: BackboneSpec, model: Any) -> None:
+def check_layers(spec: BackboneSpec, model: PreTrainedModel) -> None:
     """NotSupported where some layers have no attention that a prefix could reach (linear attention, state spaces)."""
     reached = {module.prefix_location for module in model.modules() if hasattr(module, "prefix_location")}
     layers = [(site, layer) for site in spec.sites for layer in range(spec.depth(site))]
@@ -240,12 +240,12 @@ def _attends(block: nn.Module) -> bool:
     return any(hasattr(module, "prefix_location") for module in block.modules())
 
 
-def final_norm(model: Any) -> nn.Module:
+def final_norm(model: PreTrainedModel) -> nn.Module:
     """The norm between the last block and the unembedding; the identity in BART. NotSupported where it is not found."""
     return architecture_for(model.config).final_norm(model)
 
 
-def output_projection(model: Any, layer: int, site: str = "decoder") -> nn.Module:
+def output_projection(model: PreTrainedModel, layer: int, site: str = "decoder") -> nn.Module:
     """The projection that takes a layer's heads, concatenated, to the model's width. NotSupported where it is not found."""
     heads, _, head_dim = attention_sizes(model.config)
     for name, module in model.named_modules():
@@ -262,7 +262,7 @@ def output_projection(model: Any, layer: int, site: str = "decoder") -> nn.Modul
     )
 
 
-def is_rotary(model: Any) -> bool:
+def is_rotary(model: PreTrainedModel) -> bool:
     """Whether the model turns keys by their position (RoPE)."""
     named = any("rotary" in type(module).__name__.lower() for module in model.modules())
     return named or getattr(model.config, "rotary_dim", None) is not None

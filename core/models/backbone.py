@@ -1,8 +1,10 @@
 """A frozen language model with its tokenizer."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import cast
 
 import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from core.backbone_spec import BackboneSpec
 from core.errors import BadInput, NotSupported
@@ -16,7 +18,9 @@ class Backbone:
     itself puts in front of a prompt.
     """
 
-    def __init__(self, spec: BackboneSpec, model: Any, tokenizer: Any, device: torch.device) -> None:
+    def __init__(
+        self, spec: BackboneSpec, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, device: torch.device
+    ) -> None:
         self.spec, self.model, self.tokenizer, self.device = spec, model, tokenizer, device
         self.dtype = next(model.parameters()).dtype
         ending = eos_ids(model, tokenizer)
@@ -33,7 +37,7 @@ class Backbone:
     @property
     def eos_text(self) -> str:
         """The token that ends a text, as text."""
-        return self.tokenizer.decode([self.eos_id], skip_special_tokens=False)
+        return self.decode([self.eos_id], special=True)
 
     def encode(self, text: str, literal: bool = False) -> list[int]:
         """Token ids of a text; no special tokens are added. BadInput where the model has no such ids.
@@ -48,12 +52,13 @@ class Backbone:
             )
         return ids
 
-    def decode(self, ids: list[int]) -> str:
-        """Text of token ids, special tokens left out, spaces as they are."""
-        return self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    def decode(self, ids: Sequence[int], special: bool = False) -> str:
+        """Text of token ids, spaces as they are; special tokens are left out unless `special`."""
+        text = self.tokenizer.decode(list(ids), skip_special_tokens=not special, clean_up_tokenization_spaces=False)
+        return cast(str, text)  # a batch alone gives a list
 
 
-def eos_ids(model: Any, tokenizer: Any) -> list[int]:
+def eos_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> list[int]:
     """Ids that end a text: the tokenizer's first, then the special tokens that the model's configurations name.
 
     A configuration's id counts if it is a special token: one that was left at its class's default is any word in another

@@ -40,7 +40,7 @@ def task_for_backbone(backbone: Backbone, name: str, layout: str = "newline", fo
     if not backbone.is_encoder_decoder:
         own = {name: getattr(plain, name).replace(END, backbone.eos_text) for name in ("separator", "end")}
         return plain.replace(**own, bos=bool(backbone.bos_ids))
-    before, after = (backbone.tokenizer.decode(ids, skip_special_tokens=False) for ids in special_form(backbone.tokenizer))
+    before, after = (backbone.decode(ids, special=True) for ids in special_form(backbone.tokenizer))
     return plain.replace(lead=before, separator=after, target_lead="", end=backbone.eos_text)
 
 

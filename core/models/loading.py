@@ -4,17 +4,17 @@ import hashlib
 import os
 import re
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import torch
 from huggingface_hub import constants, snapshot_download
 from safetensors import safe_open
 from torch import nn
-from transformers import AutoConfig, AutoTokenizer, GenerationConfig
+from transformers import AutoConfig, AutoTokenizer, GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
 from core import paths
@@ -74,7 +74,7 @@ def load_backbone(name: str = DEFAULT, device: str = "auto") -> Backbone:
     return backbone
 
 
-def _load_weights(name: str, where: str, auto_class: Any, dtype: torch.dtype) -> Any:
+def _load_weights(name: str, where: str, auto_class: Any, dtype: torch.dtype) -> PreTrainedModel:
     """The model of a folder; BackboneNotFound where the file does not hold its weights, all of them and no other."""
     wrapped = any(re.match(WRAPPER, key) for key in _open(name, lambda: _weight_names(where)))
     model, report = _open(
@@ -117,9 +117,17 @@ def _first(keys: Iterable[str]) -> str:
     return ", ".join(names[:SHOWN]) + more
 
 
-def freeze(name: str, origin: str, where: str, model: Any, tokenizer: Any, device: torch.device, revision: str = "") -> Backbone:
+def freeze(
+    name: str,
+    origin: str,
+    where: str,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    device: torch.device,
+    revision: str = "",
+) -> Backbone:
     """A model that was made with our attention as a backbone: on the device, frozen, without dropout, in evaluation mode."""
-    model = model.to(device).eval().requires_grad_(False)
+    model.to(device).eval().requires_grad_(False)  # type: ignore[arg-type]  # transformers' decorator hides what it takes
     no_dropout(model)
     own = getattr(model, "generation_config", None)  # a published model's would fill in whatever DecodeConfig leaves out
     model.generation_config = GenerationConfig(eos_token_id=getattr(own, "eos_token_id", None))
@@ -196,7 +204,10 @@ def _hub_answers() -> bool:
     return True
 
 
-def _open(name: str, load):
+Opened = TypeVar("Opened")
+
+
+def _open(name: str, load: Callable[[], Opened]) -> Opened:
     try:
         return load()
     except Exception as error:  # anything may stand in a damaged or hostile folder, and transformers meets it first

@@ -6,14 +6,13 @@ and one gradient are compared with the model's own ("eager") attention, and a te
 typed. A process checks each configuration once.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from transformers import DynamicCache
+from transformers import DynamicCache, PreTrainedModel
 
 from core.errors import NotSupported
 from core.models.activations import text_key_values
@@ -61,7 +60,7 @@ def _comparisons(backbone: Backbone) -> Iterator[tuple[str, Tensor, Tensor]]:
     texts = [[(7 * place + 11) % backbone.spec.vocabulary for place in range(length)] for length in LENGTHS]
     ids, mask = left_pad(texts, backbone.device)
     if backbone.is_encoder_decoder:
-        inputs: dict[str, Any] = {"input_ids": ids, "attention_mask": mask, "decoder_input_ids": ids}
+        inputs: dict[str, Tensor] = {"input_ids": ids, "attention_mask": mask, "decoder_input_ids": ids}
         real = torch.ones_like(mask, dtype=torch.bool)
     else:
         inputs = {"input_ids": ids, "attention_mask": mask, "position_ids": (mask.cumsum(-1) - 1).clamp(min=0)}
@@ -86,7 +85,7 @@ def _comparisons(backbone: Backbone) -> Iterator[tuple[str, Tensor, Tensor]]:
         yield "logits after a text prefix", _logits_after_prefix(backbone, texts[0])[: end - SPLIT], own[0, SPLIT:end]
 
 
-def _cached_logits(model: Any, inputs: dict[str, Tensor]) -> Tensor:
+def _cached_logits(model: PreTrainedModel, inputs: dict[str, Tensor]) -> Tensor:
     """Logits of the real tokens after the first SPLIT columns, which are read into a cache first."""
     cache, mask = DynamicCache(), inputs["attention_mask"]
     for columns in (slice(0, SPLIT), slice(SPLIT, None)):
@@ -100,7 +99,7 @@ def _cached_logits(model: Any, inputs: dict[str, Tensor]) -> Tensor:
     return logits[mask[:, SPLIT:].bool()]
 
 
-def _loss(backbone: Backbone, inputs: dict[str, Tensor], logits_of: Any) -> tuple[Tensor, Tensor]:
+def _loss(backbone: Backbone, inputs: dict[str, Tensor], logits_of: Callable[[], Tensor]) -> tuple[Tensor, Tensor]:
     """Next-token loss of the longer text, and its gradient to the first weight of the decoder's first block."""
     weight = next(transformer_blocks(backbone.model)[-1][0].parameters())
     weight.requires_grad_(True)
@@ -123,9 +122,9 @@ def _logits_after_prefix(backbone: Backbone, ids: list[int]) -> Tensor:
 
 
 @contextmanager
-def _own_attention(model: Any) -> Iterator[None]:
+def _own_attention(model: PreTrainedModel) -> Iterator[None]:
     """The model's own attention, without ours, for the forward calls inside."""
-    configs = {id(module.config): module.config for module in model.modules() if hasattr(module, "config")}
+    configs = {id(module.config): module.config for module in model.modules() if isinstance(module, PreTrainedModel)}
     before = [(config, config._attn_implementation) for config in configs.values()]
     try:
         for config in configs.values():

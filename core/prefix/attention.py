@@ -10,6 +10,7 @@ prefixes, or none, in one batch.
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -77,7 +78,9 @@ class PrefixState:
         return state
 
     @classmethod
-    def _stacked(cls, prefixes: Sequence[Prefix | None], real: list[Prefix], device, dtype) -> "PrefixState":
+    def _stacked(
+        cls, prefixes: Sequence[Prefix | None], real: list[Prefix], device: torch.device, dtype: torch.dtype
+    ) -> "PrefixState":
         if all(prefix is real[0] for prefix in prefixes):
             state = cls.shared({site: kv.to(device, dtype) for site, kv in real[0].past.items()}, len(prefixes))
             state.shift = torch.full_like(state.shift, real[0].shift)
@@ -133,7 +136,7 @@ class PrefixState:
             kept = self._widened[site] = (mask, shape, self._widen(mask, rows, queries, keys, causal, virtual))
         return kept[2]
 
-    def _widen(self, mask, rows, queries, keys, causal, virtual) -> Tensor | None:
+    def _widen(self, mask: Tensor | None, rows: int, queries: int, keys: int, causal: bool, virtual: int) -> Tensor | None:
         if mask is None and self.mask is None and not (causal and queries > 1):  # one query comes after the virtual tokens
             return None
         device = self.shift.device
@@ -193,7 +196,7 @@ def prefix_attention(
     is_causal: bool | None = None,
     softcap: float | None = None,
     s_aux: Tensor | None = None,
-    **kwargs,
+    **kwargs: Any,
 ) -> tuple[Tensor, Tensor | None]:
     """Attention over [virtual tokens; keys]; plain attention where no prefix is attached.
 
@@ -285,10 +288,10 @@ def install_prefix_attention(model: nn.Module) -> PrefixSlot:
     return slot
 
 
-def _decoder_positions_hook(module, _given, made: Tensor) -> Tensor:
+def _decoder_positions_hook(module: Any, _inputs: object, output: Tensor) -> Tensor:
     """The position embeddings of the rows' own positions, where those are in force: (B, T, width)."""
     slot: PrefixSlot = module.prefix_slot
-    return made if slot.positions is None else nn.Embedding.forward(module, slot.positions + module.offset)
+    return output if slot.positions is None else nn.Embedding.forward(module, slot.positions + module.offset)
 
 
 def _site(name: str) -> str:

@@ -113,7 +113,7 @@ def _linear(layer: Any) -> Callable[[torch.Tensor], torch.Tensor]:
 def _attention(layer: Any) -> Callable[..., tuple[torch.Tensor, None]]:
     masks: dict[int, torch.Tensor] = {}
 
-    def forward(hidden_states: torch.Tensor, *args: Any, **kwargs: Any) -> tuple[torch.Tensor, None]:
+    def forward(hidden_states: torch.Tensor, *args: object, **kwargs: object) -> tuple[torch.Tensor, None]:
         batch, length, width = hidden_states.shape
         if length not in masks:
             masks[length] = torch.full((length, length), float("-inf"), dtype=torch.bfloat16).triu(1)

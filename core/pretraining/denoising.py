@@ -7,7 +7,6 @@ Windows of half the positions in most steps at first, all positions at the end.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -58,7 +57,7 @@ class Pairs:
 class Denoising:
     """The recipe's parts that the loop calls: the model, the batches, the loss, what is validated on."""
 
-    valid_names = ("mix", "denoising", "summaries")
+    valid_names: tuple[str, ...] = ("mix", "denoising", "summaries")
 
     autocast = True
 
@@ -99,15 +98,15 @@ class Denoising:
         )
         return BartForConditionalGeneration(shape)
 
-    def initialise(self, model: Any) -> None:
+    def initialise(self, model: BartForConditionalGeneration) -> None:
         """Give a new model what the run starts with, if anything; BadInput where that cannot be had."""
         if self.config.start:
             start_bart(model, trained(self.config.start, self.config.width))
 
-    def optimise(self, model: Any) -> None:
+    def optimise(self, model: BartForConditionalGeneration) -> None:
         """Leave a model as it is: autocast serves it well."""
 
-    def loss(self, model: Any, batch: Pairs) -> torch.Tensor:
+    def loss(self, model: BartForConditionalGeneration, batch: Pairs) -> torch.Tensor:
         """Mean loss in nats a target token; logits are computed where a target stands and nowhere else."""
         source, target = batch.source.to(model.device), batch.target.to(model.device)
         decoder_input = torch.roll(target, 1, dims=1)

@@ -7,14 +7,17 @@ tokens before are noted, since one, such as "the", stands in many places.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from types import SimpleNamespace
-from typing import Any
+from typing import cast
 
 import torch
 from torch.nn import functional as F
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, BartForConditionalGeneration, GPT2LMHeadModel
+from transformers.models.bart.modeling_bart import BartAttention
+from transformers.models.gpt2.modeling_gpt2 import GPT2Attention, GPT2Block
 
 from core import paths
 from core.errors import BadInput
@@ -28,22 +31,22 @@ NOTE, COPY = 1.6, 6.0  # how strongly the tokens before are noted, and the token
 UNSURE = 0.3  # of the final norm's gain: until a model has learned to tell a word from the next, it is better unsure
 
 
-def trained(start: str, width: int) -> Any:
+def trained(start: str, width: int) -> GPT2LMHeadModel:
     """The GPT-2 that a run begins with: a bundled one by its name, or one in a folder by its absolute path."""
     folder = paths.MODELS / start
     try:
-        model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, local_files_only=True)
+        model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, local_files_only=True)
     except (OSError, ValueError) as error:
         raise BadInput(f"No model could be opened in {folder}: {error}") from error
     shape = model.config
     if shape.model_type != "gpt2" or shape.n_embd != width:
         what = f"a {shape.model_type} of width {getattr(shape, 'hidden_size', 'unknown')}"
         raise BadInput(f"A run of width {width} begins with the words of a GPT-2 of that width; {folder.name} is {what}.")
-    return model
+    return cast(GPT2LMHeadModel, model)
 
 
 @torch.no_grad()
-def start_gpt2(model: Any, given: Any, layer: int = 1) -> None:
+def start_gpt2(model: GPT2LMHeadModel, given: GPT2LMHeadModel, layer: int = 1) -> None:
     """Begin a GPT-2 of at least 384 dimensions with the word embeddings and final norm of a trained one, able to copy.
 
     Blocks write nothing at first, but for the copying heads.
@@ -52,20 +55,21 @@ def start_gpt2(model: Any, given: Any, layer: int = 1) -> None:
     body.wte.weight.copy_(given.transformer.wte.weight)
     body.ln_f.load_state_dict(given.transformer.ln_f.state_dict())
     body.ln_f.weight.mul_(UNSURE)
-    for block in body.h:
+    blocks = cast(list[GPT2Block], list(body.h))
+    for block in blocks:
         block.attn.c_proj.weight.zero_()
         block.mlp.c_proj.weight.zero_()
     axes = _Axes.of(body.wte.weight)
     body.wpe.weight.copy_(axes.places(len(body.wpe.weight)))
     scale = float((body.wte.weight + body.wpe.weight.mean(0)).std(1).mean())  # what is added is not normalised after
-    _note_heads(_joint(body.h[0].attn), axes, axes.notes, CODES, scale)
+    _note_heads(_joint(blocks[0].attn), axes, axes.notes, CODES, scale)
     code, (last, before, _) = axes.code(CODES[0]), axes.notes
     asked = code, last[:, : CODES[1]].T / NOTE, before.T / NOTE
-    _found_heads(_joint(body.h[layer].attn), axes, asked, scale)
+    _found_heads(_joint(blocks[layer].attn), axes, asked, scale)
 
 
 @torch.no_grad()
-def start_bart(model: Any, given: Any, layer: int = 1) -> None:
+def start_bart(model: BartForConditionalGeneration, given: GPT2LMHeadModel, layer: int = 1) -> None:
     """Begin a BART of at least 384 dimensions with the word embeddings of a trained GPT-2, able to copy.
 
     The GPT-2's final norm is the one that fits them to be the unembedding. New words begin as small as the given ones.
@@ -125,7 +129,9 @@ class _Axes:
         return pairs * POSITION_NORM / math.sqrt(HEAD / 2) @ self.place.T
 
 
-def _note_heads(attention: SimpleNamespace, axes: _Axes, notes, counts, scale: float = 1.0) -> None:
+def _note_heads(
+    attention: SimpleNamespace, axes: _Axes, notes: Sequence[torch.Tensor], counts: Sequence[int], scale: float = 1.0
+) -> None:
     """Head h looks h + 1 tokens back and notes the code of the word there."""
     for head, (note, count) in enumerate(zip(notes, counts, strict=True)):
         rows, used = (slice(head * HEAD, head * HEAD + size) for size in (HEAD, count))
@@ -136,7 +142,7 @@ def _note_heads(attention: SimpleNamespace, axes: _Axes, notes, counts, scale: f
         attention.out[:, used] = NOTE * scale * note
 
 
-def _found_heads(attention: SimpleNamespace, axes: _Axes, asked, scale: float = 1.0) -> None:
+def _found_heads(attention: SimpleNamespace, axes: _Axes, asked: Sequence[torch.Tensor], scale: float = 1.0) -> None:
     """Four heads look where the last words are noted; each copies a quarter of the main directions of the word there."""
     parts = [slice(stop - count, stop) for count, stop in zip(CODES, accumulate(CODES), strict=True)]
     for head in range(4):
@@ -151,7 +157,7 @@ def _found_heads(attention: SimpleNamespace, axes: _Axes, asked, scale: float = 
         attention.out[:, rows] = COPY * scale * quarter
 
 
-def _separate(attention: Any) -> SimpleNamespace:
+def _separate(attention: BartAttention) -> SimpleNamespace:
     """An attention's matrices (out, in) and biases, to write into: BART's."""
     return SimpleNamespace(
         q=attention.q_proj.weight,
@@ -163,7 +169,7 @@ def _separate(attention: Any) -> SimpleNamespace:
     )
 
 
-def _joint(attention: Any) -> SimpleNamespace:
+def _joint(attention: GPT2Attention) -> SimpleNamespace:
     """The same of a GPT-2, which keeps them transposed, and three in one."""
     q, k, v = attention.c_attn.weight.T.chunk(3)
     q_bias, _, v_bias = attention.c_attn.bias.chunk(3)

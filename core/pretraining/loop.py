@@ -2,7 +2,7 @@
 
 Muon on the blocks' matrices, AdamW on embeddings, biases and norms; a constant rate, then linear
 decay; bf16. What the model is, what a batch is and what its loss is belong to the recipes
-(causal.py, denoising.py). Resumable: the checkpoint holds weights, optimiser state and the step, which
+(next_token.py, denoising.py). Resumable: the checkpoint holds weights, optimiser state and the step, which
 the batches of an update are drawn from.
 """
 
@@ -13,11 +13,13 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
 from torch import nn
+from torch.optim import Optimizer
+from transformers import PreTrainedModel
 
 from core.pretraining.config import PretrainConfig
 from core.pretraining.denoising import Denoising
@@ -35,25 +37,29 @@ class Batch(Protocol):
     def targets(self) -> int: ...
 
 
-class Recipe(Protocol):
+Model = TypeVar("Model", bound=PreTrainedModel)
+Item = TypeVar("Item", bound=Batch)
+
+
+class Recipe(Protocol[Model, Item]):
     """One way to pre-train; see `NextToken` for what each part does."""
 
     valid_names: tuple[str, ...]
     autocast: bool
 
-    def new_model(self, device: torch.device) -> Any: ...
+    def new_model(self, device: torch.device) -> Model: ...
 
-    def initialise(self, model: Any) -> None: ...
+    def initialise(self, model: Model) -> None: ...
 
-    def optimise(self, model: Any) -> None: ...
+    def optimise(self, model: Model) -> None: ...
 
     def open(self) -> None: ...
 
-    def batches(self, step: int, done: float, rng: np.random.Generator) -> list[Any]: ...
+    def batches(self, step: int, done: float, rng: np.random.Generator) -> list[Item]: ...
 
-    def loss(self, model: Any, batch: Any) -> torch.Tensor: ...
+    def loss(self, model: Model, batch: Item) -> torch.Tensor: ...
 
-    def validation(self) -> dict[str, list[Any]]: ...
+    def validation(self) -> dict[str, list[Item]]: ...
 
     def mixed(self, losses: dict[str, float]) -> dict[str, float]: ...
 
@@ -72,13 +78,12 @@ class PretrainStep:
     saved: bool = False  # whether a checkpoint was written after it
 
 
-def recipe_of(config: PretrainConfig, folder: Path) -> Recipe:
+def recipe_of(config: PretrainConfig, folder: Path) -> Recipe[Any, Any]:
     """The recipe of a configuration, over the prepared corpus in `folder`."""
-    recipes: dict[str, type[Any]] = {"next_token": NextToken, "denoising": Denoising}
-    return recipes[config.objective](config, folder)
+    return NextToken(config, folder) if config.objective == "next_token" else Denoising(config, folder)
 
 
-def optimisers(model: nn.Module, config: PretrainConfig) -> list[torch.optim.Optimizer]:
+def optimisers(model: nn.Module, config: PretrainConfig) -> list[Optimizer]:
     """Muon for the blocks' matrices, AdamW for everything else."""
     matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and re.search(r"\.(h|layers)\.", name)]
     chosen = {id(p) for p in matrices}
@@ -100,13 +105,13 @@ def done_share(config: PretrainConfig, tokens: int, seconds: float) -> float:
     return seconds / (60 * config.minutes) if config.minutes else tokens / config.tokens
 
 
-def _loss(recipe: Recipe, model, batch) -> torch.Tensor:
+def _loss(recipe: Recipe[Model, Item], model: Model, batch: Item) -> torch.Tensor:
     with torch.autocast(model.device.type, dtype=torch.bfloat16, enabled=recipe.autocast):
         return recipe.loss(model, batch)
 
 
 @torch.no_grad()
-def validate(recipe: Recipe, model, sets: dict[str, list[Any]]) -> dict[str, float]:
+def validate(recipe: Recipe[Model, Item], model: Model, sets: dict[str, list[Item]]) -> dict[str, float]:
     """Held-out loss in nats a token on the recipe's fixed batches."""
     losses = {}
     for name, batches in sets.items():
@@ -165,7 +170,9 @@ def pretrain(config: PretrainConfig, folder: Path, out: Path, device: torch.devi
     draw.close()
 
 
-def train_update(recipe: Recipe, model, opts, batches: list[Any], config: PretrainConfig, factor: float) -> tuple[float, int]:
+def train_update(
+    recipe: Recipe[Model, Item], model: Model, opts: list[Optimizer], batches: list[Item], config: PretrainConfig, factor: float
+) -> tuple[float, int]:
     """One update over all of `batches`: the mean loss over their targets, and the tokens read."""
     for opt, peak in zip(opts, (config.muon_rate, config.adam_rate), strict=True):
         opt.zero_grad(set_to_none=True)
@@ -182,13 +189,13 @@ def train_update(recipe: Recipe, model, opts, batches: list[Any], config: Pretra
     return mean, sum(batch.tokens for batch in batches)
 
 
-def _save(out: Path, model, opts, state: dict) -> None:
+def _save(out: Path, model: nn.Module, opts: list[Optimizer], state: dict[str, object]) -> None:
     state = state | {"model": model.state_dict(), "optimisers": [opt.state_dict() for opt in opts]}
     torch.save(state, out / "checkpoint.tmp")
     os.replace(out / "checkpoint.tmp", out / "checkpoint.pt")
 
 
-def _resume(out: Path, model, opts) -> dict[str, Any]:
+def _resume(out: Path, model: PreTrainedModel, opts: list[Optimizer]) -> dict[str, Any]:
     """Put everything back as the checkpoint has it, which is returned."""
     state = torch.load(out / "checkpoint.pt", map_location=model.device, weights_only=True)
     model.load_state_dict(state["model"])

@@ -7,7 +7,6 @@ offsets on the short ones so that every position is trained.
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -71,14 +70,14 @@ class NextToken:
         )
         return GPT2LMHeadModel(shape)
 
-    def initialise(self, model: Any) -> None:
+    def initialise(self, model: GPT2LMHeadModel) -> None:
         """Give a new model what the run starts with, if anything; BadInput where that cannot be had."""
         if self.config.continue_from:
             model.load_state_dict(trained(self.config.continue_from, self.config.width).state_dict())
         elif self.config.start:
             start_gpt2(model, trained(self.config.start, self.config.width))
 
-    def optimise(self, model: Any) -> None:
+    def optimise(self, model: GPT2LMHeadModel) -> None:
         """Make a model on its device fast to train."""
         if model.device.type == "cpu":
             self.cross_entropy, self.autocast = train_in_bf16(model), False
@@ -112,7 +111,7 @@ class NextToken:
         scored = np.concatenate([np.ones(ids.shape, dtype=bool), told])[:, 1:]
         return Window(torch.from_numpy(np.concatenate([ids, span_ids])), offset, torch.from_numpy(scored))
 
-    def loss(self, model: Any, batch: Window) -> torch.Tensor:
+    def loss(self, model: GPT2LMHeadModel, batch: Window) -> torch.Tensor:
         """Mean loss in nats a target token; logits are computed where a target stands and nowhere else."""
         ids = batch.ids.to(model.device)
         positions = torch.arange(batch.offset, batch.offset + ids.shape[1] - 1, device=ids.device)[None]

@@ -9,7 +9,7 @@ import gzip
 import json
 import random
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,7 @@ RECORD_SETS = (
     "wikitabletext/train",
     "tabfact_tables/all",
 )
+Fields = Sequence[tuple[str, str]]
 STATING_ACTS = ("inform", "recommend", "give_opinion", "suggest")
 
 
@@ -106,45 +107,45 @@ def _join_morphology(text: str) -> str:
 # ---------------------------------------------------------------------------------- layouts
 
 
-def _pipes_spaced(fields):
+def _pipes_spaced(fields: Fields) -> str:
     return " | ".join(f"{key} : {value}" for key, value in fields)
 
 
-def _pipes(fields):
+def _pipes(fields: Fields) -> str:
     return " | ".join(f"{key}: {value}" for key, value in fields)
 
 
-def _brackets(fields):
+def _brackets(fields: Fields) -> str:
     return ", ".join(f"{key}[{value}]" for key, value in fields)
 
 
-def _lines(fields):
+def _lines(fields: Fields) -> str:
     return "\n".join(f"{key}: {value}" for key, value in fields)
 
 
-def _json(fields):
+def _json(fields: Fields) -> str:
     return json.dumps(dict(fields), ensure_ascii=False)
 
 
-def _markdown(fields):
+def _markdown(fields: Fields) -> str:
     return "\n".join(f"| {key} | {value} |" for key, value in fields)
 
 
-def _markdown_wide(fields):
+def _markdown_wide(fields: Fields) -> str:
     keys, values = zip(*fields, strict=True)
     return f"| {' | '.join(keys)} |\n| {' | '.join('---' for _ in keys)} |\n| {' | '.join(values)} |"
 
 
-def _triples(fields):
+def _triples(fields: Fields) -> str:
     subject = fields[0][1]
     return "".join(f" | {subject} : {key} : {value}" for key, value in fields[1:]).strip()
 
 
-def _semicolons(fields):
+def _semicolons(fields: Fields) -> str:
     return "; ".join(f"{key} = {value}" for key, value in fields)
 
 
-LAYOUTS: tuple[Callable, ...] = (
+LAYOUTS: tuple[Callable[[Fields], str], ...] = (
     _pipes_spaced,
     _pipes,
     _brackets,

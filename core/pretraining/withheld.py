@@ -8,6 +8,7 @@ as well: those are the summaries of the task.
 import gzip
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from core.errors import BadData, BadInput
@@ -78,7 +79,7 @@ def _traces(text: str) -> set[int]:
     return traces
 
 
-def _rows(path: Path):
+def _rows(path: Path) -> Iterator[dict[str, str]]:
     opener = gzip.open if path.suffix == ".gz" else open
     with opener(path, "rt", encoding="utf-8") as lines:
         for number, line in enumerate(lines, 1):

@@ -32,6 +32,7 @@ STATE_JSON = "state.json"
 CHECKPOINT = "resume.safetensors"
 STOP = "stop"
 LOCK = ".lock"
+JsonObject = dict[str, Any]  # as `json.loads` returns it
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ def locked(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def write_json(path: Path, values: Mapping[str, Any]) -> None:
+def write_json(path: Path, values: Mapping[str, object]) -> None:
     """Write as JSON, atomically; see `write_text`."""
     write_text(path, json.dumps(values, indent=1, ensure_ascii=False) + "\n")
 

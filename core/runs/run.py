@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, Self
 
 from core.backbone_spec import BackboneSpec
-from core.runs.layout import RunFiles, write_json
+from core.runs.layout import JsonObject, RunFiles, write_json
 from core.task import Task
 
-Scores = dict[str, Any]  # metric -> value, n, signature …
+Scores = dict[str, JsonObject]  # metric -> value, n, signature …
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Run:
     fingerprint: str
     method: str
     task: Task
-    config: dict[str, Any]
+    config: dict[str, object]
     trained: int
     stored: int
     bytes: int
@@ -49,9 +49,9 @@ class Run:
     backbone_revision: str = ""
 
     @classmethod
-    def new(cls, folder: Path, spec: BackboneSpec, method: str, task: Task, config: dict[str, Any], **values: Any) -> Self:
+    def new(cls, folder: Path, spec: BackboneSpec, method: str, task: Task, config: dict[str, object], **values: Any) -> Self:
         """A run that was made now, on this machine; its id is the folder's name. `values`: the fields that differ from these."""
-        defaults: dict[str, Any] = {
+        defaults: JsonObject = {
             "id": folder.name,
             "bundled": False,
             "status": "done",
@@ -85,7 +85,7 @@ class Run:
         revision = f"@{self.backbone_revision}" if self.backbone_revision else ""
         return (self.backbone_path or self.backbone) + revision
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """The content of run.json."""
         values = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in ("folder", "bundled")}
         return values | {"task": self.task.to_dict()}
@@ -95,7 +95,7 @@ class Run:
         write_json(self.files.run_json, self.to_json())
 
 
-def update_run_json(folder: Path, **values: Any) -> None:
+def update_run_json(folder: Path, **values: object) -> None:
     """Change some fields of a run.json."""
     path = RunFiles(folder).run_json
     write_json(path, json.loads(path.read_text(encoding="utf-8")) | values)

@@ -7,7 +7,6 @@ import socket
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from core.runs.layout import RunFiles
 
@@ -43,7 +42,7 @@ class RunStatus:
     state: str = ""
     update: int = 0
     total: int = 0
-    config: dict[str, Any] = field(default_factory=dict)
+    config: dict[str, object] = field(default_factory=dict)
     backbone: str = ""
     command: str = ""
     resumable: bool = False
@@ -68,7 +67,7 @@ def read_status(folder: Path) -> RunStatus:
     return RunStatus()
 
 
-def _unfinished(files: RunFiles, state: dict[str, Any], status: str) -> RunStatus:
+def _unfinished(files: RunFiles, state: dict[str, object], status: str) -> RunStatus:
     """The status of a run that has a state.json; `status`: that of its run.json, where it was stopped."""
     error, running = _text(state.get("error")), _is_running(files, state)
     name = "running" if running else "failed" if error else status or "interrupted"
@@ -84,7 +83,7 @@ def _unfinished(files: RunFiles, state: dict[str, Any], status: str) -> RunStatu
     )
 
 
-def _is_running(files: RunFiles, state: dict[str, Any]) -> bool:
+def _is_running(files: RunFiles, state: dict[str, object]) -> bool:
     """Whether a process trains the run. Another host's processes cannot be seen: its state.json must be recent."""
     if state.get("pid") is None or state.get("host") in (None, socket.gethostname()):
         return is_alive(state.get("pid"), state.get("born"))
@@ -94,7 +93,7 @@ def _is_running(files: RunFiles, state: dict[str, Any]) -> bool:
         return False
 
 
-def is_alive(pid: Any, born: Any) -> bool:
+def is_alive(pid: object, born: object) -> bool:
     """Whether the process of this id and creation time still runs: an id alone may be another process's by now."""
     if not isinstance(pid, int) or isinstance(pid, bool) or pid <= 0 or not isinstance(born, int | float):
         return False
@@ -133,7 +132,7 @@ def _add_line(cells: list[str], log: TrainingLog) -> None:
         log.valid.append((numbers[0], numbers[5]))
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def _read_json(path: Path) -> dict[str, object]:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -141,13 +140,13 @@ def _read_json(path: Path) -> dict[str, Any]:
     return values if isinstance(values, dict) else {}
 
 
-def _integer(value: Any) -> int:
+def _integer(value: object) -> int:
     return int(value) if isinstance(value, int | float) and math.isfinite(value) else 0
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _settings(value: Any) -> dict[str, Any]:
+def _settings(value: object) -> dict[str, object]:
     return value if isinstance(value, dict) else {}

@@ -3,11 +3,11 @@
 import json
 import os
 from pathlib import Path
-from typing import Any
+from types import UnionType
 
 from core import paths
 from core.errors import RunNotFound, StoreError
-from core.runs.layout import RunFiles, check_id
+from core.runs.layout import JsonObject, RunFiles, check_id
 from core.runs.run import Run
 from core.runs.status import read_status
 from core.task import Task
@@ -130,7 +130,7 @@ def _check_links(folder: Path) -> None:
         raise StoreError(f"The run {folder.name!r} is not read: {link} is a link. Copy what it leads to into the store.")
 
 
-_TYPES: tuple[tuple[Any, str], ...] = (
+_TYPES: tuple[tuple[type | UnionType, str], ...] = (
     (str, "status backbone fingerprint method created device command notes"),
     (int | float, "trained stored bytes seconds seed updates rows"),
     (int | float | None, "valid_loss"),
@@ -138,7 +138,7 @@ _TYPES: tuple[tuple[Any, str], ...] = (
 )
 
 
-def _check_types(values: dict[str, Any]) -> None:
+def _check_types(values: JsonObject) -> None:
     """ValueError names a field of the wrong type; missing and unknown fields are found when the Run is made."""
     for type_, names in _TYPES:
         for name in names.split():

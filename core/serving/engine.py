@@ -14,10 +14,12 @@ that nothing waits for ever. Every request gets what it would get alone.
 import atexit
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import Future
 from queue import Empty
-from typing import Any, TypeVar
+from typing import TypeVar
+
+from transformers import PreTrainedModel
 
 from core.config.decode import DecodeConfig
 from core.errors import Busy
@@ -103,14 +105,16 @@ class Engine:
         self.rows, self.limit, self._prepare = rows, waiting, prepare
         self._guard = threading.Lock()
         self._changed = threading.Condition(self._guard)
-        self._queues: OrderedDict[Any, WorkQueue] = OrderedDict()  # those with work to do, the next one first
+        self._queues: OrderedDict[Hashable, WorkQueue] = OrderedDict()  # those with work to do, the next one first
         self._numbers = 0
         self._closing = False
         self._worker = threading.Thread(target=self._work, name="model", daemon=True)
         self._worker.start()
         atexit.register(self.close)
 
-    def submit(self, model: Any, backbone: Backbone, request: Request, decode: DecodeConfig, caller: str = "") -> Stream:
+    def submit(
+        self, model: PreTrainedModel, backbone: Backbone, request: Request, decode: DecodeConfig, caller: str = ""
+    ) -> Stream:
         """Put a request in line and return its stream at once. Places are shared fairly between callers.
 
         Raises BadInput and TooLong for a request that cannot be generated, Busy where too many wait.
@@ -127,7 +131,7 @@ class Engine:
             self._changed.notify()
         return Stream(sequence)
 
-    def run(self, function: Callable[..., Result], *arguments: Any) -> Result:
+    def run(self, function: Callable[..., Result], *arguments: object) -> Result:
         """Any other work on the device: wait for its turn and for its result. Keep it short: others wait meanwhile."""
         if threading.current_thread() is self._worker:
             return function(*arguments)
@@ -170,7 +174,7 @@ class Engine:
         if self._closing:
             raise Busy(CLOSED)
 
-    def _scheduler(self, model: Any) -> BatchScheduler:
+    def _scheduler(self, model: PreTrainedModel) -> BatchScheduler:
         scheduler = self._queues.setdefault(id(model), BatchScheduler(self.rows, self._guard))
         assert isinstance(scheduler, BatchScheduler)
         return scheduler
@@ -196,7 +200,7 @@ class Engine:
         for queue in self._queues.values():
             queue.fail_all(Busy(CLOSED))
 
-    def _step(self, key: Any) -> None:
+    def _step(self, key: Hashable) -> None:
         """One queue's turn; it is the last in line afterwards."""
         queue = self._queues[key]
         try:

@@ -13,6 +13,7 @@ from queue import SimpleQueue
 from typing import Any, Protocol
 
 from torch import Tensor
+from transformers import PreTrainedModel
 
 from core.config.decode import DecodeConfig
 from core.generation.decoding_batch import DecodingBatch, make_batch
@@ -27,7 +28,9 @@ Job = tuple[Future[Any], Callable[..., Any], tuple[Any, ...]]  # the result, the
 class QueuedSequence(SequenceState):
     """A request from its arrival to its end. The worker puts its tokens in `token_queue`, then sets `outcome` and puts None."""
 
-    def __init__(self, number: int, model: Any, backbone: Backbone, request: Request, decode: DecodeConfig, caller: str) -> None:
+    def __init__(
+        self, number: int, model: PreTrainedModel, backbone: Backbone, request: Request, decode: DecodeConfig, caller: str
+    ) -> None:
         super().__init__(backbone, request, decode)
         self.number, self.model, self.caller = number, model, caller
         self.token_queue: SimpleQueue[Token | None] = SimpleQueue()

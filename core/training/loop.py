@@ -5,11 +5,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from transformers import PreTrainedModel
 from transformers.activations import NewGELUActivation
 from transformers.pytorch_utils import Conv1D
 
@@ -19,7 +19,7 @@ from core.methods.base import Method
 from core.models.architectures import unembed
 from core.training.batches import IGNORE, Batch, Row, collate, epochs
 
-Swaps = Sequence[tuple[nn.Module, str, Any, Any]]  # see `_swaps`
+Swaps = Sequence[tuple[nn.Module, str, object, object]]  # see `_swaps`
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,7 @@ def _swaps(model: nn.Module, config: TrainConfig) -> Swaps:
     an output layer is tied to them, and so are matrices under checkpointing, whose purpose is to save memory.
     """
     bf16 = uses_bf16(config, next(model.parameters()).device) and not config.checkpointing
-    swaps: list[tuple[nn.Module, str, Any, Any]] = []
+    swaps: list[tuple[nn.Module, str, object, object]] = []
     for module in model.modules():
         for name, child in module.named_children():
             if isinstance(child, NewGELUActivation):
@@ -203,7 +203,7 @@ class _CheckpointingMode:
     transformers ignores it in eval mode; train mode changes nothing else, since every dropout is 0.
     """
 
-    def __init__(self, model: Any, checkpointing: bool) -> None:
+    def __init__(self, model: PreTrainedModel, checkpointing: bool) -> None:
         self.model, self.checkpointing = model, checkpointing
 
     def __enter__(self) -> None:

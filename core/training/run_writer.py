@@ -17,7 +17,7 @@ from core.config.methods import method_info
 from core.config.train import TrainConfig
 from core.errors import StoreError
 from core.methods.base import Method
-from core.runs.layout import RunFiles, write_json, write_text
+from core.runs.layout import JsonObject, RunFiles, write_json, write_text
 from core.runs.run import Run
 from core.runs.tensors import save_tensors
 from core.task import Task
@@ -40,9 +40,9 @@ class RunInfo:
     device: str
     command: str = ""
     half: bool = False
-    source: dict[str, Any] = field(default_factory=dict)
+    source: dict[str, object] = field(default_factory=dict)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Its part of state.json."""
         return {
             "config": self.config.to_dict(),
@@ -57,8 +57,8 @@ class RunInfo:
     def new_run(self, folder: Path, method: Method, **values: Any) -> Run:
         """The run that these settings made."""
         trained = sum(parameter.numel() for parameter in method.parameters())
-        fields: dict[str, Any] = {"config": self.config.to_dict(), "trained": trained, "seed": self.config.seed} | values
-        return Run.new(folder, self.spec, method.name, self.task, device=self.device, command=self.command, **fields)
+        facts: JsonObject = {"device": self.device, "command": self.command, "seed": self.config.seed, "trained": trained}
+        return Run.new(folder, self.spec, method.name, self.task, **{"config": self.config.to_dict()} | facts | values)
 
 
 class RunWriter:
@@ -131,7 +131,7 @@ class RunWriter:
     def _save_checkpoint(self) -> None:
         save_checkpoint(self.files.folder, self.method, self.state, self.extras, self.data)
 
-    def _write_state(self, step: Step | None, ended: bool = False, **values: Any) -> None:
+    def _write_state(self, step: Step | None, ended: bool = False, **values: object) -> None:
         process = {
             "pid": None if ended else os.getpid(),
             "born": psutil.Process().create_time(),  # a process id alone may be another process's by now

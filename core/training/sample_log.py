@@ -3,12 +3,24 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TypedDict, cast
 
 from core.methods.base import Method
 from core.runs.layout import RunFiles
 
-Sample = dict[str, Any]  # plain values: "update", "text" and whatever else the sampler reports
+
+class Sample(TypedDict, total=False):
+    """A line of watch.jsonl, as `analysis.experiments.training_sampler` writes it; `update` and `text` are always there."""
+
+    update: int
+    text: str
+    source: str
+    reference: str
+    frozen: str
+    mass: list[float]
+    layers: list[str]
+
+
 Sampler = Callable[[Method], Sample]  # generates the example with the method as it is now
 
 
@@ -55,7 +67,7 @@ def read_samples(folder: Path) -> list[Sample]:
         for line in _lines(RunFiles(folder).samples):
             sample = json.loads(line)
             if isinstance(sample, dict) and isinstance(sample.get("update"), int) and isinstance(sample.get("text"), str):
-                samples.append(sample)
+                samples.append(cast(Sample, sample))
     except (OSError, ValueError, RecursionError):
         return samples
     return samples

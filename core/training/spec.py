@@ -2,7 +2,7 @@
 
 import argparse
 from dataclasses import dataclass, field, fields
-from typing import Any, Self
+from typing import Self
 
 from core.config.presets import preset
 from core.config.train import TrainConfig
@@ -28,7 +28,7 @@ class TrainSpec:
     layout: str = ""
     cut: int | None = None
     half: bool = False
-    changes: dict[str, Any] = field(default_factory=dict)
+    changes: dict[str, object] = field(default_factory=dict)
 
     @property
     def task_name(self) -> str:
@@ -48,7 +48,7 @@ class TrainSpec:
         """The arguments after `launch.py`; BadInput where the run's name is not an id."""
         source = self.source
         articles = self.task == source.set == SUMMARIZATION  # the task says it
-        options: list[tuple[str, Any]] = [
+        options: list[tuple[str, object]] = [
             ("run", check_id(self.run)),
             ("preset", self.preset),
             ("method", self.method if self.method != TrainConfig.method else ""),
@@ -89,7 +89,7 @@ class TrainSpec:
         )
 
 
-def _arguments(name: str, value: Any) -> list[str]:
+def _arguments(name: str, value: object) -> list[str]:
     """An option with its value; numbers are written so that they read back the same."""
     option = f"--{name.replace('_', '-')}"
     if isinstance(value, bool):

@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from core.config.train import TrainConfig
 from core.errors import BadInput, StoreError, TrainingFailed, WrongBackbone
@@ -38,7 +37,7 @@ class Trainer:
     run_id: str
     command: str = ""
     half: bool = False
-    source: dict[str, Any] = field(default_factory=dict)
+    source: dict[str, object] = field(default_factory=dict)
     resume: bool = False
     run: Run | None = None
     sampler: Sampler | None = None
