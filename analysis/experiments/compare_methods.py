@@ -11,23 +11,30 @@ from analysis.metrics.base import metric_label
 from core.config.decode import DecodeConfig
 from core.config.methods import method_info
 from core.config.train import TrainConfig
+from core.data.registry import sample_evenly
 from core.methods.loading import LoadedRun, load_run
 from core.models.backbone import Backbone
+from core.models.inputs import task_for_backbone, with_instruction
 from core.runs.run import Run
-from core.task import Example
+from core.task import Example, Task
 from core.training.trainer import Trainer
 
 FROZEN = "frozen"
+LAYOUT_ROWS = 50  # validation rows by which the frozen model's layout is chosen
 SCORE_COLUMNS = ("BLEU", "BLEU-seen", "BLEU-unseen", "ROUGE-L", "Told")  # those computed are shown
 
 
 @dataclass(frozen=True)
 class MethodResult:
-    """One row of the comparison; `run` is None for the frozen model. `backbone`: its number of parameters."""
+    """One row of the comparison; `run` is None for the frozen model. `backbone`: its number of parameters.
+
+    `layout`: how the frozen model read its input, and how that was chosen; "" for a run, which reads it as in training.
+    """
 
     run: Run | None
     result: Evaluation
     backbone: int
+    layout: str = ""
 
     def values(self) -> dict[str, object]:
         """Plain values for JSON."""
@@ -35,6 +42,7 @@ class MethodResult:
         values: dict[str, object] = {"method": run.method if run else FROZEN, "run": run.id if run else None}
         for name in ("trained", "stored", "bytes", "updates", "seconds", "valid_loss"):
             values[name] = getattr(run, name) if run else 0 if name != "valid_loss" else None
+        values |= {"layout": self.layout} if run is None else {}
         values |= {"seed": run.seed, "rate": run.config.get("rate"), "notes": run.notes} if run else {}
         return values | {"share": run.stored / self.backbone if run else 0.0, "scores": self.result.records()}
 
@@ -49,14 +57,16 @@ def run_comparison(
     rates: Sequence[float] = (),
     seeds: int = 1,
 ) -> Iterator[MethodResult]:
-    """Yield the result of the frozen model, then of each method with each seed.
+    """Yield the result of the frozen model in its best layout (see `choose_layout`), then of each method with each seed.
 
     Runs are stored as `<plan.run_id>-<method>`, with `-seed<n>` for later seeds, and trained with the settings
     `config(method)`. `rates`: the learning rates to choose from, by validation loss with the first seed. A finished run is
     scored as it is; an interrupted one is resumed.
     """
     backbone = plan.backbone
-    yield _evaluate(None, backbone, plan, test, decode)
+    layout, task = choose_layout(backbone, plan.task, sample_evenly(rows.valid, LAYOUT_ROWS), decode)
+    frozen = evaluate(backbone.model, backbone, task, None, test, decode)
+    yield MethodResult(None, frozen, backbone.spec.parameters, layout)
     for method in methods:
         first = replace(plan, run_id=f"{plan.run_id}-{method}", config=config(method))
         for run in _train_seeds(first, rows, rates if method_info(method).trained else (), seeds):
@@ -82,11 +92,30 @@ def _train_seeds(first: Trainer, rows: TrainingData, rates: Sequence[float], see
 
 
 def _evaluate(
-    loaded: LoadedRun | None, backbone: Backbone, plan: Trainer, test: Sequence[Example], decode: DecodeConfig
+    loaded: LoadedRun, backbone: Backbone, plan: Trainer, test: Sequence[Example], decode: DecodeConfig
 ) -> MethodResult:
-    model, prefix = (loaded.model, loaded.prefix) if loaded else (backbone.model, None)
-    result = evaluate(model, backbone, plan.task, prefix, test, decode)
-    return MethodResult(loaded.run if loaded else None, result, backbone.spec.parameters)
+    result = evaluate(loaded.model, backbone, plan.task, loaded.prefix, test, decode)
+    return MethodResult(loaded.run, result, backbone.spec.parameters)
+
+
+def choose_layout(backbone: Backbone, task: Task, valid: Sequence[Example], decode: DecodeConfig) -> tuple[str, Task]:
+    """The layout in which the frozen model scores best on validation examples, and a sentence on it. It would lose by a layout
+    that only training makes sense of, such as the paper's, whose separator says to it that the document has ended.
+
+    Tried are the layout of the runs, a line of its own, and an instruction. Examples in front are a method, "in_context".
+    """
+    plain = task_for_backbone(backbone, task.name, form=task.form, cut=task.cut)
+    layouts = {"as the runs read it": task, "on a line of its own": plain, "with an instruction": with_instruction(plain)}
+    distinct = {
+        name: layout for place, (name, layout) in enumerate(layouts.items()) if layout not in list(layouts.values())[:place]
+    }
+    if not valid:
+        return "as the runs read it; there are no validation rows to choose another layout by", task
+    results = {name: evaluate(backbone.model, backbone, layout, None, valid, decode).scores for name, layout in distinct.items()}
+    metric = next(metric for metric in SCORE_COLUMNS if metric in next(iter(results.values())))
+    best = max(results, key=lambda name: results[name][metric].value)
+    tried = ", ".join(f"{name} {scores[metric].value:.1f}" for name, scores in results.items())
+    return f"{best}, the best by {metric_label(metric)} on {len(valid)} validation rows ({tried})", distinct[best]
 
 
 def by_method(results: Sequence[MethodResult]) -> list[list[MethodResult]]:
@@ -168,4 +197,5 @@ def _recipe(results: Sequence[MethodResult], rates: Sequence[float]) -> str:
     tables = len(results[0].result.sources) if results else 0
     listed = ", ".join(map(str, seeds)) or "none"
     more = " (mean ± standard deviation)" if len(seeds) > 1 else ""
-    return f"{tables} tables; {'seeds' if len(seeds) > 1 else 'seed'} {listed}{more}.{tried}"
+    layout = next((f" The frozen model reads its input {each.layout}." for each in results if each.layout), "")
+    return f"{tables} tables; {'seeds' if len(seeds) > 1 else 'seed'} {listed}{more}.{tried}{layout}"

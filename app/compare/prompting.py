@@ -6,18 +6,12 @@ from app.compare.source_editor import parse_rows
 from app.shared.examples import Sample, samples, training_samples
 from core.errors import BadConfig
 from core.models.backbone import Backbone
-from core.models.inputs import task_for_backbone
+from core.models.inputs import task_for_backbone, with_instruction
 from core.task import SUMMARIZATION, Task
 from core.text.triples import SOURCES
 
 INSTRUCTION = "instruction"
 PROMPTS = {"": "as it is", INSTRUCTION: "with an instruction", "1": "with 1 example", "3": "with 3 examples"}
-INSTRUCTIONS = {
-    "table": "Say all of this in one sentence:",
-    "triples": "Say all of these facts in a short text:",
-    "article": "Summarize this article:",
-    "text": "Answer:",
-}
 BETWEEN_EXAMPLES = "\n\n"
 CONTEXT_SHARE = 0.5  # of the model's positions is the most that examples take
 
@@ -39,7 +33,7 @@ def base_task(backbone: Backbone, form: str, source: str, prompt: str = "") -> T
         name = PROMPTS.get(prompt, prompt)
         raise BadConfig(f"The frozen model cannot be prompted {name!r} for this input. Choose another way under Base.")
     if prompt == INSTRUCTION:
-        return task.replace(lead=f"{task.lead}{INSTRUCTIONS['triples' if form in SOURCES else form]}\n")
+        return with_instruction(task)
     return task.replace(lead=task.lead + _examples(backbone, task, source, int(prompt))) if prompt else task
 
 

@@ -7,6 +7,14 @@ from core.models.backbone import Backbone
 from core.task import END, Task, task
 
 CUT = 512  # tokens of an article that are read, as in the official code
+# What a person would ask of a model that was not trained for a task, by what the source is.
+INSTRUCTIONS = {
+    "table": "Say all of this in one sentence:",
+    "webnlg": "Say all of these facts in a short text:",
+    "dart": "Say all of these facts in a short text:",
+    "article": "Summarize this article:",
+    "text": "Answer:",
+}
 
 
 @dataclass(frozen=True)
@@ -42,6 +50,11 @@ def task_for_backbone(backbone: Backbone, name: str, layout: str = "newline", fo
         return plain.replace(**own, bos=bool(backbone.bos_ids))
     before, after = (backbone.decode(ids, special=True) for ids in special_form(backbone.tokenizer))
     return plain.replace(lead=before, separator=after, target_lead="", end=backbone.eos_text)
+
+
+def with_instruction(task: Task) -> Task:
+    """A task with an instruction on a line of its own in front of the source."""
+    return task.replace(lead=f"{task.lead}{INSTRUCTIONS[task.form]}\n")
 
 
 def encode_input(backbone: Backbone, task: Task, source: str, infix: bool = False) -> EncodedInput:
