@@ -52,7 +52,7 @@ def inspect_run(
     backbone = load_backbone(backbone_name or stored.backbone_source, device)
     loaded: LoadedRun = load_run(stored, backbone)
     request = make_request(backbone, loaded.task, source, loaded.prefix)
-    generation = generate(loaded.model, backbone, [request], decode or default_decoding(loaded.task.form))[0]
+    generation = generate(loaded.model, backbone, [request], decode or default_decoding(loaded.task.input_format))[0]
     return RunInspection(
         run, backbone, loaded.model, request, generation, attention_mass(loaded.model, backbone, request, generation.ids)
     )

@@ -34,7 +34,7 @@ def publish(context: AppContext) -> None:
         """
         try:
             name, used = backbone or context.models.default, (prefix_run, finetuned_run)
-            form = next((run.task.form for run in context.store.runs() if run.id in used), "table")
+            form = next((run.task.input_format for run in context.store.runs() if run.id in used), "table")
             source, shown = parse_input(form, table), str.strip if form == "article" else detokenise
             asked = CompareRequest(
                 source, prefix_run, finetuned_run, name, default_decoding(form).replace(mode=mode, seed=seed), form

@@ -1,6 +1,8 @@
-"""What is trained on and asked for: examples, and the text form of a task."""
+"""What is trained on and asked for: examples, and how its texts are laid out."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from typing import Self
 
 from core.config.base import Config
 
@@ -22,22 +24,24 @@ class Example:
 
 
 END = "<|endoftext|>"  # GPT-2's end of text; `task_for_backbone` puts the backbone's own in its place
-FORMS = ("table", "webnlg", "dart", "text", "article")
+FORMAT_KEY = "form"  # `Task.input_format` in run.json and state.json, where it keeps the name that it had first
+FORMATS = ("table", "webnlg", "dart", "text", "article")
 SUMMARIZATION = "summarization"
 
 
 @dataclass(frozen=True)
 class Task(Config):
-    """The text form of a task, stored with each run: `lead source separator` then `target_lead target end`.
+    """How the texts of a task are laid out, stored with each run: `lead source separator` then `target_lead target end`.
 
-    The loss counts the target and its end only. `paper` is the official code's form. `form` says what a source is: a "table"
-    (`key : value | …`), triples as the paper writes them for "webnlg" or "dart", an "article" of several lines, or any "text".
+    The loss counts the target and its end only. `paper` is the official code's layout. `input_format` says what a source is: a
+    "table" (`key : value | …`), triples as the paper writes them for "webnlg" or "dart", an "article" of several lines, or any
+    "text".
     `cut`: most tokens that are read of a source with its lead and separator, the rest is left out; 0 for no cut, where a
     source that is too long is refused. `bos`: what the tokenizer itself puts in front of a text stands before all of it.
     """
 
     name: str = "e2e"
-    form: str = "table"
+    input_format: str = "table"
     lead: str = ""
     separator: str = "\n"
     target_lead: str = ""
@@ -51,11 +55,17 @@ class Task(Config):
                 self._check(isinstance(getattr(self, field.name), str), field.name, "a text")
         self._check_number("cut", 0, whole=True)
         self._check(isinstance(self.bos, bool), "bos", "true or false")
-        self._check(self.form in FORMS, "form", f"one of {', '.join(FORMS)}")
+        self._check(self.input_format in FORMATS, "input_format", f"one of {', '.join(FORMATS)}")
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, object]) -> Self:
+        """Build from what `to_dict` returns; BadConfig names an unknown field."""
+        return super().from_dict({"input_format" if name == FORMAT_KEY else name: values[name] for name in values})
 
     def to_dict(self) -> dict[str, object]:
         """Plain values; `bos` only where it is set, so that other versions read the rest."""
-        return {name: value for name, value in super().to_dict().items() if name != "bos" or value}
+        values = {FORMAT_KEY if name == "input_format" else name: value for name, value in super().to_dict().items()}
+        return {name: value for name, value in values.items() if name != "bos" or value}
 
     def prompt(self, source: str) -> str:
         """What the model reads before it writes."""
@@ -66,13 +76,13 @@ class Task(Config):
         return f"{self.target_lead}{target}{self.end}"
 
 
-def task(name: str, layout: str = "newline", form: str = "") -> Task:
+def task(name: str, layout: str = "newline", input_format: str = "") -> Task:
     """A task by name in the "newline" layout or in the paper's (`" {source} <|endoftext|> {target} <|endoftext|>"`).
 
-    form: what its sources are (see Task); by default triples for the tasks "webnlg" and "dart", articles for
+    input_format: what its sources are (see Task); by default triples for the tasks "webnlg" and "dart", articles for
     "summarization", else tables.
     """
-    form = form or ("article" if name == SUMMARIZATION else name if name in ("webnlg", "dart") else "table")
+    input_format = input_format or ("article" if name == SUMMARIZATION else name if name in ("webnlg", "dart") else "table")
     if layout == "paper":
-        return Task(name, form, lead=" ", separator=f" {END}", target_lead=" ", end=f" {END}")
-    return Task(name, form)
+        return Task(name, input_format, lead=" ", separator=f" {END}", target_lead=" ", end=f" {END}")
+    return Task(name, input_format)

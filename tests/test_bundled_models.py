@@ -31,7 +31,7 @@ def fitting(form: str) -> list[Sample]:
 
 
 def example_of(sample: Sample, task: Task) -> Example:
-    source = sample.text or source_editor.parse_rows(task.form, sample.rows).source
+    source = sample.text or source_editor.parse_rows(task.input_format, sample.rows).source
     return Example(source, sample.references[:1])
 
 
@@ -53,6 +53,6 @@ def test_every_bundled_run_has_its_model():
 def test_a_bundled_run_expects_the_references_more_than_its_model_does(run, models):
     """The texts were written for the project: no run was trained on them."""
     backbone, task = models[run.backbone], run.task
-    loaded, told = load_run(run, backbone), [example_of(sample, task) for sample in fitting(task.form)[:8]]
+    loaded, told = load_run(run, backbone), [example_of(sample, task) for sample in fitting(task.input_format)[:8]]
     assert len(told) >= 2
     assert loss(backbone, task, told, loaded.model, loaded.prefix) < loss(backbone, task, told, backbone.model, None)

@@ -82,13 +82,13 @@ def evaluate(
     batch: int = 32,
     progress: Callable[[int, int], None] | None = None,
     suite: str = "",
-    form: str = "",
+    input_format: str = "",
     scoring: Progress | None = None,
 ) -> Evaluation:
     """Generate for every distinct source and score as the task's set is scored (`analysis.evaluation.suites`): raw output
     against the references as they were trained on, and detokenised output against the originals where there are any.
 
-    suite, form: the set that the examples are of, and what its sources are, where that is another than the task's.
+    suite, input_format: the set that the examples are of, and what its sources are, where that is another than the task's.
     scoring: called as the slow scores go on (see `Progress`).
     """
     began, suite = time.monotonic(), suite or task.name
@@ -96,15 +96,15 @@ def evaluate(
     sources = [example.source for example in gathered]
     distinct = list(dict.fromkeys(sources))
     texts = dict(zip(distinct, outputs(model, backbone, task, prefix, distinct, decode, batch, progress), strict=True))
-    evaluation = scored(suite, [texts[source] for source in sources], gathered, form or task.form, scoring)
+    evaluation = scored(suite, [texts[source] for source in sources], gathered, input_format or task.input_format, scoring)
     return replace(evaluation, decoding=decode, seconds=time.monotonic() - began)
 
 
 def scored(
-    suite: str, texts: Sequence[str], examples: Sequence[Example], form: str = "", progress: Progress | None = None
+    suite: str, texts: Sequence[str], examples: Sequence[Example], input_format: str = "", progress: Progress | None = None
 ) -> Evaluation:
     """The scores of one text an example, wherever the texts come from. Raises BadInput where texts and examples do not match."""
-    results = score_examples(suite, list(texts), examples, form=form, progress=progress)
+    results = score_examples(suite, list(texts), examples, input_format=input_format, progress=progress)
     scores = {one.name: one for one in results if isinstance(one, Score)}
     missing = {one.name: one.reason for one in results if isinstance(one, NotComputed)}
     return Evaluation([example.source for example in examples], list(texts), scores, None, 0.0, missing)

@@ -101,12 +101,12 @@ def score_examples(
     texts: list[str],
     examples: Sequence[Example],
     pretokenized: bool = False,
-    form: str = "",
+    input_format: str = "",
     progress: Progress | None = None,
 ) -> list[Result]:
     """Every score of a set for one text an example, in the order in which the paper's tables have them.
 
-    form: what the sources are (see `core.task.Task`); by default the set's own.
+    input_format: what the sources are (see `core.task.Task`); by default the set's own.
 
     Where some examples are seen and others not: the official scores again as "BLEU-seen", "BLEU-unseen" and so on. Where there
     are untokenised references: "BLEU-original" too. Raises BadInput where texts and examples do not match.
@@ -117,16 +117,16 @@ def score_examples(
     if all(example.originals for example in examples) and any(example.originals != example.targets for example in examples):
         found.append(original_bleu(texts, [list(example.originals) for example in examples]))
     found += _of_parts(scores, examples)
-    checked = _checked(form or task(name).form, texts, examples)
+    checked = _checked(input_format or task(name).input_format, texts, examples)
     return [*found, *checked, *_of_parts(checked, examples)]
 
 
-def _checked(form: str, texts: list[str], examples: Sequence[Example]) -> list[Score]:
+def _checked(input_format: str, texts: list[str], examples: Sequence[Example]) -> list[Score]:
     """Coverage of tables and what texts say without support; none where the sources are lines of a file or plain texts."""
-    if form == "article":
+    if input_format == "article":
         return article_scores([example.source for example in examples], texts)
     try:
-        tables = [table_of_source(form, example.source) for example in examples]
+        tables = [table_of_source(input_format, example.source) for example in examples]
     except BadTable:
         return []
     return coverage_scores(tables, texts) if all(tables) else []

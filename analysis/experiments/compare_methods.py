@@ -104,7 +104,7 @@ def choose_layout(backbone: Backbone, task: Task, valid: Sequence[Example], deco
 
     Tried are the layout of the runs, a line of its own, and an instruction. Examples in front are a method, "in_context".
     """
-    plain = task_for_backbone(backbone, task.name, form=task.form, cut=task.cut)
+    plain = task_for_backbone(backbone, task.name, input_format=task.input_format, cut=task.cut)
     layouts = {"as the runs read it": task, "on a line of its own": plain, "with an instruction": with_instruction(plain)}
     distinct = {
         name: layout for place, (name, layout) in enumerate(layouts.items()) if layout not in list(layouts.values())[:place]

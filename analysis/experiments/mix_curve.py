@@ -61,7 +61,9 @@ def mix_curve(
 
     `prefixes`, `path`: see `mix_prefixes`.    Ends early if `cancel` returns true. Raises the errors of `mix_prefixes`.
     """
-    tables = [] if task.form == "article" else [table_of_source(task.form, example.source) for example in examples]
+    tables = (
+        [] if task.input_format == "article" else [table_of_source(task.input_format, example.source) for example in examples]
+    )
     for mix in mixes:
         prefix, intervention = mix_prefixes(mix, prefixes, path)
         requests = [

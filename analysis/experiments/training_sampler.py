@@ -31,7 +31,7 @@ def make_sampler(backbone: Backbone, task: Task, example: Example) -> Sampler:
         values: Sample = {"source": example.source, "reference": example.targets[0], "text": ""}
         if room < 1:
             return values
-        decode = DecodeConfig(max_new=min(MAX_NEW, room), no_repeat=default_decoding(task.form).no_repeat)
+        decode = DecodeConfig(max_new=min(MAX_NEW, room), no_repeat=default_decoding(task.input_format).no_repeat)
         if not frozen:
             alone = make_request(backbone, task, example.source)
             frozen.append(generate(backbone.model, backbone, [alone], decode)[0].text)

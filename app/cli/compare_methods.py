@@ -71,7 +71,7 @@ def methods(args: argparse.Namespace) -> int:
     if not test:
         raise BadInput(f"The split {args.split!r} holds no row to score on. Give another --split.")
     backbone = load_backbone(args.backbone or DEFAULT, args.device)
-    task = task_for_backbone(backbone, source.name, form=source.task_form)
+    task = task_for_backbone(backbone, source.name, input_format=source.task_form)
     changes = overrides(args, TrainConfig)
     changes.pop("method", None)
     name = changes.pop("preset")

@@ -123,7 +123,9 @@ def _evaluated(args: argparse.Namespace, source: DataSource, examples: list[Exam
         return _lead_baseline(args, source, examples)
     backbone, loaded = load_backbone_and_run(args, source.task_form)
     task, prefix = (
-        (loaded.task, loaded.prefix) if loaded else (task_for_backbone(backbone, source.name, form=source.task_form), None)
+        (loaded.task, loaded.prefix)
+        if loaded
+        else (task_for_backbone(backbone, source.name, input_format=source.task_form), None)
     )
     model = loaded.model if loaded else backbone.model
     with tqdm(disable=args.json, unit="table") as bar:

@@ -53,8 +53,8 @@ def import_run(args: argparse.Namespace) -> int:
     store().check_free(args.run)
     backbone = load_backbone(args.backbone, args.device)
     checkpoint = read_checkpoint(Path(args.folder), backbone.spec)
-    learned = checkpoint.task.replace(name=args.task, form=task(args.task).form) if args.task else checkpoint.task
-    learned = task(learned.name, args.layout, learned.form) if args.layout else learned
+    learned = checkpoint.task.replace(name=args.task, input_format=task(args.task).input_format) if args.task else checkpoint.task
+    learned = task(learned.name, args.layout, learned.input_format) if args.layout else learned
     run = store_imported(checkpoint, args.run, backbone, store(), learned, command_of(args))
     if args.json:
         print(json.dumps(run_record(run)))

@@ -16,7 +16,7 @@ from core.data.registry import parse_input
 from core.errors import BadInput
 from core.runs.run import Run
 from core.runs.store import store
-from core.task import FORMS, SUMMARIZATION, Task, task
+from core.task import FORMATS, SUMMARIZATION, Task, task
 from core.text.articles import looks_english
 from core.text.detokenize import detokenise
 
@@ -43,9 +43,9 @@ def add_verb(verbs: Any) -> None:
     )
     verb.add_argument("--raw", action="store_true", help="print the model's text as it is tokenized")
     verb.add_argument(
-        "--input-format", choices=FORMS, help="what the input is: a table, triples or any text (default: as the run learned)"
+        "--input-format", choices=FORMATS, help="what the input is: a table, triples or any text (default: as the run learned)"
     )
-    hidden_alias(verb, "--form", "input_format", FORMS)
+    hidden_alias(verb, "--form", "input_format", FORMATS)
     add_model_options(verb)
     add_config_options(verb, DecodeConfig, default="see below")
     names = {"tables": "table", "triples and texts": "text", "articles": "article"}
@@ -118,7 +118,7 @@ def read_input(args: argparse.Namespace, run: Run | None) -> tuple[str, str]:
     """
     if (args.article is None) == (args.table is None):
         raise BadInput("Give one input: a table in quotes, or an article with --article FILE (- for standard input).")
-    learned = run.task.form if run else task("e2e" if args.article is None else SUMMARIZATION).form
+    learned = run.task.input_format if run else task("e2e" if args.article is None else SUMMARIZATION).input_format
     if args.article is not None and learned not in ("article", "text"):
         inputs = "tables" if learned == "table" else "triples"
         raise BadInput(

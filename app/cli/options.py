@@ -10,7 +10,7 @@ from core.config.decode import DecodeConfig
 from core.config.methods import METHODS
 from core.data.hub import is_hub
 from core.data.source import NAMES, DataSource
-from core.task import FORMS
+from core.task import FORMATS
 
 LAYOUTS = ["newline", "paper"]
 HELP = {
@@ -120,7 +120,9 @@ def add_data_options(verb: argparse.ArgumentParser, data: str) -> None:
         "--source", action="append", metavar="COLUMN", help="with --set columns: the input column; several make a table"
     )
     verb.add_argument("--target", action="append", metavar="COLUMN", help="with --set columns: the text column; may be repeated")
-    verb.add_argument("--source-form", choices=FORMS, help="with --set columns: what the one source column holds (default table)")
+    verb.add_argument(
+        "--source-form", choices=FORMATS, help="with --set columns: what the one source column holds (default table)"
+    )
     verb.add_argument("--topic-column", metavar="COLUMN", help="with --set summarization: the topic column (default: topic)")
     verb.add_argument(
         "--topics", metavar="SPLIT", help="with --set summarization: news-to-sports or within-news, the paper's splits by topic"

@@ -154,7 +154,7 @@ def _texts(context: AppContext, comparison: Comparison) -> list[PendingText]:
             column.stop = BETWEEN_EXAMPLES if request.prompt.isdigit() else ""
         elif loaded is None:
             continue
-        elif request.form == "article" and loaded.task.form != "article":  # a text in front, whose own task is on tables
+        elif request.form == "article" and loaded.task.input_format != "article":  # a text in front, whose own task is on tables
             task = base_task(backbone, request.form, request.source)
         else:
             task = loaded.task

@@ -73,7 +73,7 @@ class Handlers(TabHandlers):
 
     def _learned(self, backbone: Backbone, prefix: str) -> Task:
         """The task of the prefix shown, where it is one on articles; it says how much of them is read."""
-        run = next((run for run in self.context.store.runs() if run.id == prefix and run.task.form == "article"), None)
+        run = next((run for run in self.context.store.runs() if run.id == prefix and run.task.input_format == "article"), None)
         return run.task if run and run.fingerprint == backbone.spec.fingerprint else task_for_backbone(backbone, SUMMARIZATION)
 
     # ---- choosing

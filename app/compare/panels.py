@@ -111,7 +111,7 @@ def _cost(column: Column, name: str, whole: int) -> str:
 
 def _score(run: Run) -> list[tuple[str, str]]:
     """The run's BLEU, or of summaries its ROUGE-L, on a whole set, where it was evaluated."""
-    name = "ROUGE-L" if run.task.form == "article" else "BLEU"
+    name = "ROUGE-L" if run.task.input_format == "article" else "BLEU"
     split = next((split for split in ("test", *run.scores) if name in run.scores.get(split, {})), None)
     if split is None:
         return []

@@ -28,7 +28,7 @@ def base_task(backbone: Backbone, form: str, source: str, prompt: str = "") -> T
 
     Raises BadConfig for a way of prompting that this backbone or form does not have.
     """
-    task = task_for_backbone(backbone, SUMMARIZATION if form == "article" else "e2e", form=form)
+    task = task_for_backbone(backbone, SUMMARIZATION if form == "article" else "e2e", input_format=form)
     if prompt not in prompts_for(backbone, form):
         name = PROMPTS.get(prompt, prompt)
         raise BadConfig(f"The frozen model cannot be prompted {name!r} for this input. Choose another way under Base.")
@@ -39,7 +39,7 @@ def base_task(backbone: Backbone, form: str, source: str, prompt: str = "") -> T
 
 def _examples(backbone: Backbone, task: Task, source: str, shots: int) -> str:
     """So many inputs with their texts in the task's layout, those that share most keys with `source` last, next to it."""
-    nearest = sorted(_pool(task.form), key=lambda pair: -len(_keys(pair[0]) & _keys(source)))
+    nearest = sorted(_pool(task.input_format), key=lambda pair: -len(_keys(pair[0]) & _keys(source)))
     room, context, taken = int(CONTEXT_SHARE * backbone.spec.positions), "", 0
     for example, text in nearest:
         longer = f"{example}{task.separator}{text}{BETWEEN_EXAMPLES}" + context

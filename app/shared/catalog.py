@@ -77,7 +77,7 @@ class RunCatalog:
     def input_format(self, name: str) -> str:
         """What the sources of a task are: as its first run says, else as its name does."""
         run = next((run for run in self.store.runs() if run.task.name == name), None)
-        return run.task.form if run else task(name).form
+        return run.task.input_format if run else task(name).input_format
 
 
 def for_task(listed: Sequence[RunChoice], task: str) -> list[RunChoice]:

@@ -21,6 +21,6 @@ def paper_decoding(task: str) -> DecodeConfig:
     return SUMMARY_DECODING if task == "summarization" else PAPER_DECODING
 
 
-def default_decoding(form: str) -> DecodeConfig:
+def default_decoding(input_format: str) -> DecodeConfig:
     """The decoding of a text that a person reads, by input format: summaries by beam search, all else as a stream."""
-    return {"article": ARTICLE_DECODING, "table": TABLE_DECODING}.get(form, TRIPLES_DECODING)
+    return {"article": ARTICLE_DECODING, "table": TABLE_DECODING}.get(input_format, TRIPLES_DECODING)

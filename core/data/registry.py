@@ -52,18 +52,20 @@ def sample_evenly(examples: Sequence[Example], count: int) -> list[Example]:
     return [example for example in examples if example.source in wanted]
 
 
-def parse_input(form: str, text: str) -> str:
-    """What a person types or pastes as a source of a form (see Task): triples for "webnlg" and "dart", an article, else a table,
-    or text as it is but for blanks. Raises BadTable, or BadInput for what cannot be an article."""
-    if form == "article":
+def parse_input(input_format: str, text: str) -> str:
+    """Read typed or pasted text in an input format (see Task); return it as models read it.
+
+    Raises BadTable, or BadInput for what cannot be an article.
+    """
+    if input_format == "article":
         return article(text)
-    if form == "text":
+    if input_format == "text":
         return " ".join(text.split())
-    return SOURCES[form](parse_triples(text)) if form in SOURCES else linearise(canonical(parse(text)))
+    return SOURCES[input_format](parse_triples(text)) if input_format in SOURCES else linearise(canonical(parse(text)))
 
 
-def table_of_source(form: str, source: str) -> Fields:
+def table_of_source(input_format: str, source: str) -> Fields:
     """The fields of a source, for checks of coverage; texts and articles have none. Raises BadTable."""
-    if form in ("text", "article"):
+    if input_format in ("text", "article"):
         return []
-    return table_of(parse_triples(source)) if form in SOURCES else parse(source)
+    return table_of(parse_triples(source)) if input_format in SOURCES else parse(source)

@@ -10,7 +10,7 @@ from core.data.hub import has_split, is_hub
 from core.data.registry import SETS, read_set, sample_evenly
 from core.data.summarization import read_articles, read_bundled_articles
 from core.errors import BadInput
-from core.task import FORMS, SUMMARIZATION, Example
+from core.task import FORMATS, SUMMARIZATION, Example
 
 COLUMNS = "columns"
 NAMES = (*SETS, COLUMNS)
@@ -46,7 +46,7 @@ class DataSource(Config):
             self._check(isinstance(given, list | tuple) and all(isinstance(one, str) for one in given), name, "column names")
             object.__setattr__(self, name, tuple(given))
         self._check(self.name in NAMES, "set", f"one of {', '.join(NAMES)}")
-        self._check(not self.form or self.form in FORMS, "form", f"one of {', '.join(FORMS)}")
+        self._check(not self.form or self.form in FORMATS, "form", f"one of {', '.join(FORMATS)}")
         self._check_number("rows", 0, whole=True)
         self._check(isinstance(self.skip_bad, bool), "skip_bad", "true or false")
         self._check_columns()
@@ -86,7 +86,7 @@ class DataSource(Config):
         """What its sources are (see Task)."""
         if self.name in (COLUMNS, SUMMARIZATION):
             return "article" if self.name == SUMMARIZATION else self.form or "table"
-        return self.name if self.name in FORMS else "table"
+        return self.name if self.name in FORMATS else "table"
 
     def load_split(self, split: str, skipped: list[str]) -> list[Example]:
         """The examples of a split, or all of a file that has no splits; messages about rows passed over go to `skipped`.

@@ -38,13 +38,15 @@ class EncodedInput:
         return self.kept < self.tokens
 
 
-def task_for_backbone(backbone: Backbone, name: str, layout: str = "newline", form: str = "", cut: int | None = None) -> Task:
-    """A task on a backbone: laid out as an encoder-decoder model's own texts are, else as asked for (see `core.tasks.task`).
+def task_for_backbone(
+    backbone: Backbone, name: str, layout: str = "newline", input_format: str = "", cut: int | None = None
+) -> Task:
+    """A task on a backbone: laid out as an encoder-decoder model's own texts are, else as asked for (see `core.task.task`).
 
     `cut`: see Task; unless given, articles are cut at 512 tokens and nothing else is.
     """
-    plain = task(name, layout, form)
-    plain = plain.replace(cut=cut if cut is not None else CUT if plain.form == "article" else 0)
+    plain = task(name, layout, input_format)
+    plain = plain.replace(cut=cut if cut is not None else CUT if plain.input_format == "article" else 0)
     if not backbone.is_encoder_decoder:
         own = {name: getattr(plain, name).replace(END, backbone.eos_text) for name in ("separator", "end")}
         return plain.replace(**own, bos=bool(backbone.bos_ids))
@@ -54,7 +56,7 @@ def task_for_backbone(backbone: Backbone, name: str, layout: str = "newline", fo
 
 def with_instruction(task: Task) -> Task:
     """A task with an instruction on a line of its own in front of the source."""
-    return task.replace(lead=f"{task.lead}{INSTRUCTIONS[task.form]}\n")
+    return task.replace(lead=f"{task.lead}{INSTRUCTIONS[task.input_format]}\n")
 
 
 def encode_input(backbone: Backbone, task: Task, source: str, infix: bool = False) -> EncodedInput:
