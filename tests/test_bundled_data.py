@@ -25,38 +25,44 @@ def rows() -> list[dict]:
     return [json.loads(line) for line in text.splitlines()]
 
 
+@pytest.fixture(scope="module")
+def tables() -> list[dict]:
+    return [json.loads(line) for line in (FOLDER / "tables.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
 def test_there_are_enough_rows_and_topics(rows: list[dict]) -> None:
     assert len(rows) >= 140
     assert len({row["topic"] for row in rows}) >= 6
 
 
-def test_every_row_has_the_documented_keys_and_a_unique_id(rows: list[dict]) -> None:
-    assert all(set(row) == KEYS for row in rows)
-    assert [identity for identity, n in Counter(row["id"] for row in rows).items() if n > 1] == []
+def test_every_row_has_the_documented_keys_and_a_unique_id(rows: list[dict], tables: list[dict]) -> None:
+    assert all(set(row) == KEYS for row in rows + tables)
+    assert [identity for identity, n in Counter(row["id"] for row in rows + tables).items() if n > 1] == []
 
 
-def test_no_table_and_no_sentence_stands_twice(rows: list[dict]) -> None:
+def test_no_table_and_no_sentence_stands_twice(rows: list[dict], tables: list[dict]) -> None:
     # A table in two splits would let training see what is scored.
-    tables = Counter(json.dumps(row["fields"]) for row in rows)
-    sentences = Counter(target for row in rows for target in row["targets"])
-    assert [item for item, n in (tables + sentences).items() if n > 1] == []
+    sources = Counter(json.dumps(row["fields"]) for row in rows + tables)
+    sentences = Counter(target for row in rows + tables for target in row["targets"])
+    assert [item for item, n in (sources + sentences).items() if n > 1] == []
 
 
-def test_fields_can_be_written_as_one_line(rows: list[dict]) -> None:
-    for row in rows:
+def test_fields_can_be_written_as_one_line(rows: list[dict], tables: list[dict]) -> None:
+    for row in rows + tables:
         keys = [key for key, _ in row["fields"]]
-        assert 3 <= len(keys) <= 8 and len(set(keys)) == len(keys), row["id"]
+        assert 2 + (row in rows) <= len(keys) <= 8 and len(set(keys)) == len(keys), row["id"]
         for part in (part for field in row["fields"] for part in field):
             assert part and part == part.strip(), row["id"]
             assert not any(mark in part for mark in (" | ", " : ", "\n")), row["id"]
 
 
-def test_targets_are_plain_sentences(rows: list[dict]) -> None:
-    for row in rows:
+def test_targets_are_plain_sentences(rows: list[dict], tables: list[dict]) -> None:
+    for row in rows + tables:
         assert 1 <= len(row["targets"]) <= 3, row["id"]
         for target in row["targets"]:
             assert target == target.strip() and target.endswith(".") and "  " not in target, row["id"]
-            assert not any(tokenised in target for tokenised in (" ,", " .", "£ ", "$ ")), row["id"]
+            assert not re.search(r" ,| \.(?!\w)|£ |\$ ", target), row["id"]  # as a tokenizer would leave it; " .bfl" is a value
+        for target in row["targets"] if row in rows else ():
             # The first field names what the table is about: a reference that leaves its value out tells another table.
             assert row["fields"][0][1].casefold() in target.casefold() or row["topic"] == "journeys", row["id"]
 
@@ -82,6 +88,31 @@ def test_the_card_states_the_true_counts(rows: list[dict]) -> None:
         counts = [by_split[split] for split in ("train", "valid", "test", "example")]
         cells = [topic, *counts, len(mine), sum(len(row["targets"]) for row in mine), "yes" if mine[0]["held_out"] else "no"]
         assert "| " + " | ".join(map(str, cells)) + " |" in card, topic
+
+
+def test_the_many_topics_are_as_their_card_says(tables: list[dict]) -> None:
+    card = (FOLDER / "README.md").read_text(encoding="utf-8")
+    held_out = {row["topic"] for row in tables if row["held_out"]}
+    others = {row["topic"] for row in tables} - held_out
+    assert (len(held_out), len(others), len(tables)) == (8, 36, 712)
+    assert all(f"{topic}," in card or f"{topic}." in card for topic in held_out | others)
+    for topic in held_out | others:
+        splits = Counter(row["split"] for row in tables if row["topic"] == topic)
+        expected = {"test": 6, "example": 2} if topic in held_out else {"train": 13, "valid": 2, "test": 2, "example": 1}
+        assert splits == expected, topic
+
+
+def test_sentences_of_the_many_topics_state_what_their_tables_say(tables: list[dict]) -> None:
+    shares = [cover([(key, value) for key, value in row["fields"]], text) for row in tables for text in row["targets"]]
+    fields = sum(len(row["fields"]) for row in tables for _ in row["targets"])
+    assert sum(len(share.missing) for share in shares) <= fields // 10  # "yes" and "Sweden" become other words in a sentence
+
+
+def test_no_name_of_the_held_out_topics_is_trained_on(rows: list[dict], tables: list[dict]) -> None:
+    trained = " ".join(target for row in rows + tables if row["split"] in ("train", "valid") for target in row["targets"])
+    held_out = [row for row in tables if row["held_out"]]
+    names = {value for row in held_out for key, value in row["fields"] if key in ("name", "title", "player", "language", "dance")}
+    assert len(names) > 10 and [name for name in names if name in trained] == []
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,7 @@ from app.cli.options import (
 from core.config.methods import METHODS
 from core.config.presets import PRESETS, preset
 from core.config.train import TrainConfig
+from core.data.registry import BUNDLED_TABLES
 from core.data.source import DataSource
 from core.runs.run import Run
 from core.runs.store import store
@@ -140,7 +141,7 @@ def _examples(args: argparse.Namespace, source: DataSource) -> tuple[list[Exampl
 
 def _sampled_example(source: DataSource, examples: list[Example], valid: list[Example]) -> Example:
     """The example sampled while training: of the bundled tables one with a held-out topic, else the first not trained on."""
-    if source.name == "records":
+    if source.name in BUNDLED_TABLES and not source.data:
         return next((example for example in source.load_split("example", []) if example.id == SAMPLED), examples[0])
     return (valid or examples)[0]
 

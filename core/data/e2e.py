@@ -29,7 +29,7 @@ def read_e2e(path: Path, split: str | None = None, skipped: list[str] | None = N
 
 
 def read_bundled(path: Path, split: str | None = None, skipped: list[str] | None = None) -> list[Example]:
-    """The rows of `records.jsonl` (all, or those of one split): group is the topic, `seen` is false for held-out topics.
+    """The rows of `records.jsonl` or `tables.jsonl`, all or those of one split: group is the topic, `seen` false if held out.
 
     The references are natural text, so they stand in `targets` and `originals` alike. Raises BadData.
     """

@@ -13,12 +13,13 @@ from core.text.articles import article
 from core.text.tables import Fields, canonical, linearise, parse
 from core.text.triples import SOURCES, parse_triples, table_of
 
-SETS = ("e2e", "webnlg", "dart", "records", "summarization")
+SETS = ("e2e", "webnlg", "dart", "records", "tables", "summarization")
+BUNDLED_TABLES = {"records": ("records.jsonl",), "tables": ("records.jsonl", "tables.jsonl")}  # files of assets/data
 
 
 def read_set(name: str, path: Path, split: str | None = None, skipped: list[str] | None = None) -> list[Example]:
     """The examples of a set by its name (see the reader of each). Raises BadInput for another name, BadData for bad rows."""
-    if name == "records":
+    if name in BUNDLED_TABLES:
         return read_bundled(path, split, skipped)
     readers: dict[str, Callable[[Path, str | None, list[str] | None], list[Example]]]
     readers = {"e2e": read_e2e, "webnlg": read_webnlg, "dart": read_dart, "summarization": read_articles}

@@ -7,7 +7,7 @@ from core import paths
 from core.config.base import Config
 from core.data.columns import read_columns
 from core.data.hub import has_split, is_hub
-from core.data.registry import SETS, read_set, sample_evenly
+from core.data.registry import BUNDLED_TABLES, SETS, read_set, sample_evenly
 from core.data.summarization import read_articles, read_bundled_articles
 from core.errors import BadInput
 from core.task import FORMATS, SUMMARIZATION, Example
@@ -22,8 +22,8 @@ class DataSource(Config):
     """Plain values that a run keeps, so that `resume` reads the same rows again.
 
     `set` is a set's name or "columns" (then `source`, `target` and `form` are those of `read_columns`), by default E2E where
-    there are `data`, else the bundled tables. `data`: a file, or a folder with a file a split; without it, "summarization" is the
-    bundled articles. `rows` > 0 limits the training
+    there are `data`, else the bundled tables of nine topics ("records"); "tables" has those and 44 topics more. `data`: a file,
+    or a folder with a file a split; without it, "summarization" is the bundled articles. `rows` > 0 limits the training
     examples. `skip_bad` passes over rows that cannot be used. Of summarization: `source` and `target` may name one column
     each, `group` the topic's, and `topics` a split by topic (see `read_articles`).
     """
@@ -63,7 +63,7 @@ class DataSource(Config):
             raise BadInput("Name the columns of your data: --source COLUMN and --target COLUMN, each once or more often.")
         if is_hub(self.data) and self.name != COLUMNS:
             raise BadInput(f"A set of the hub is read by its columns, not as {self.name!r}: say --set columns and name them.")
-        if self.name not in ("records", "e2e") and not self.data:
+        if self.name not in BUNDLED_TABLES and not self.data:
             raise BadInput(f"There is no data for the set {self.name!r}: give a file or a folder with --data.")
 
     def _check_articles(self) -> None:
@@ -93,8 +93,11 @@ class DataSource(Config):
 
         Raises BadData with file, line and reason.
         """
-        path = Path(self.data) if self.data else paths.DATA / "records.jsonl"
         bad = skipped if self.skip_bad else None
+        if not self.data and self.name in BUNDLED_TABLES:
+            files = [paths.DATA / file for file in BUNDLED_TABLES[self.name]]
+            return [example for file in files for example in read_set(self.name, file, split, bad)]
+        path = Path(self.data)
         if self.name == COLUMNS:
             return read_columns(
                 self.data if is_hub(self.data) else path, self.source, self.target, split, self.task_form, skipped=bad

@@ -224,7 +224,7 @@ def test_a_bad_row_of_own_data(tmp_path: Path, name: str, content: str, said: st
 
 def test_sets_by_name(tmp_path: Path, webnlg: Path) -> None:
     assert read_set("webnlg", webnlg, "dev") == read_webnlg(webnlg, "dev")
-    with pytest.raises(BadInput, match="say e2e, webnlg, dart, records or summarization"):
+    with pytest.raises(BadInput, match="say e2e, webnlg, dart, records, tables or summarization"):
         read_set("xsum", tmp_path)
     assert parse_input("webnlg", "[Ivy | in | Leeds]") == " | Ivy : in : Leeds"
     assert parse_input("e2e", "name[Ivy] eatType[pub]") == "name : Ivy | Type : pub"
@@ -255,3 +255,7 @@ def test_a_source_of_data_comes_back_from_plain_values(tmp_path: Path) -> None:
     assert valid[0].targets == TEXTS and len(skipped) == 1 and "line 10" in skipped[0]
     bundled = DataSource.from_dict({"data": "", "rows": 0})  # as runs that were begun before sets had names
     assert bundled.name == "records" and all(bundled.load_train_valid([]))
+    many = DataSource("tables").load_train_valid([])
+    assert [len(rows) for rows in many] == [86 + 468, 14 + 72] and many[0][:86] == bundled.load_train_valid([])[0]
+    with pytest.raises(BadInput, match="no data for the set 'e2e'"):
+        DataSource("e2e")
