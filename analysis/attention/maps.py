@@ -160,9 +160,9 @@ def attention_map(
     weights = torch.empty(len(chosen), backbone.spec.heads, queries, keys)
     norms = torch.empty(len(chosen), backbone.spec.heads, keys)
 
-    def take(layer: int, found: Tensor, sizes: Tensor) -> None:
+    def take(layer: int, layer_weights: Tensor, layer_norms: Tensor) -> None:
         if layer in chosen:
-            weights[chosen.index(layer)], norms[chosen.index(layer)] = found, sizes
+            weights[chosen.index(layer)], norms[chosen.index(layer)] = layer_weights, layer_norms
 
     record_attention(model, backbone, request, inputs, site, take)
     return AttentionMap(**vars(replace(reading, layers=chosen)), weights=weights, norms=norms)
@@ -181,18 +181,18 @@ def attention_mass(
     `parts`: the part that each token of the source belongs to, from 0 (see sentences.py); -1 for none.
     """
     reading, inputs = teacher_forced_inputs(backbone, request, ids, site)
-    found: dict[int, tuple[Tensor, Tensor, Tensor]] = {}
+    sums: dict[int, tuple[Tensor, Tensor, Tensor]] = {}
     shares: dict[int, Tensor] = {}
     members = None if parts is None else _part_membership(parts, reading.group_sizes[SOURCE])
 
     def take(layer: int, weights: Tensor, norms: Tensor) -> None:
-        found[layer] = _group_sums(weights, norms, reading)
+        sums[layer] = _group_sums(weights, norms, reading)
         if members is not None:
             source = weights.float().split(reading.group_sizes, -1)[SOURCE]  # (heads, query, source)
             shares[layer] = source @ members.to(source)
 
     record_attention(model, backbone, request, inputs, site, take)
-    mass, weighted, per_virtual_token = (torch.stack([found[layer][part] for layer in reading.layers]).cpu() for part in range(3))
+    mass, weighted, per_virtual_token = (torch.stack([sums[layer][part] for layer in reading.layers]).cpu() for part in range(3))
     part_shares = torch.stack([shares[layer] for layer in reading.layers]).cpu() if shares else None
     return AttentionMass(**vars(reading), mass=mass, weighted=weighted, per_virtual_token=per_virtual_token, parts=part_shares)
 
@@ -268,7 +268,7 @@ def record_attention(
     state = PrefixState.of([request.prefix], backbone.device, dtype, [request.intervention], start)
     sizes: dict[int, Tensor] = {}
 
-    def read(where: str, layer: int, _keys: Tensor, values: Tensor) -> None:
+    def store_norms(where: str, layer: int, _keys: Tensor, values: Tensor) -> None:
         if where == site:
             sizes[layer] = values[0].float().norm(dim=-1)  # (kv_heads, virtual + key)
 
@@ -277,7 +277,7 @@ def record_attention(
             norms = sizes.pop(layer)
             take(layer, weights[0], norms.repeat_interleave(weights.shape[1] // len(norms), 0))
 
-    with attach(model, state, record, read):
+    with attach(model, state, record, store_norms):
         model.base_model(**inputs, use_cache=False)
 
 
@@ -333,14 +333,14 @@ def describe_mass(mass: AttentionMass, source: str = "the input", weighted: bool
     Layers are numbered from 1. `where`: the site, if the model has several (see `attention_labels`).
     """
     layers = by_layer(mass, weighted=weighted)
-    prefix, read, written = (f"{100 * share:.0f} %" for share in layers.mean(0).tolist())
+    prefix, on_source, on_text = (f"{100 * share:.0f} %" for share in layers.mean(0).tolist())
     kind = "attention (weighted by the size of the values)" if weighted else "attention"
-    when, rest = _opening_words(mass, where), f" and the text written so far {written}" if mass.site == SITE else ""
+    when, rest = _opening_words(mass, where), f" and the text written so far {on_text}" if mass.site == SITE else ""
     prefix_mass = layers[:, PREFIX]
     if prefix_mass.max() == 0:
         why = "the prefix is hidden and drew none" if mass.virtual else "there is no prefix here"
-        return f"{when}, {source} drew {read} of the {kind}{rest}; {why}."
-    text = f"{when}, the prefix drew {prefix} of the {kind}{',' if rest else ' and'} {source} {read}{rest}"
+        return f"{when}, {source} drew {on_source} of the {kind}{rest}; {why}."
+    text = f"{when}, the prefix drew {prefix} of the {kind}{',' if rest else ' and'} {source} {on_source}{rest}"
     if len(layers) == 1:
         return f"{text}."
     most, least = (

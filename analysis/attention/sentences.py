@@ -84,8 +84,8 @@ def split_article(backbone: Backbone, article: str, prompt_ids: Sequence[int], l
         while current + 1 < len(spans) and at > spans[current + 1][0]:
             current += 1
         parts.append(current if at <= len(article) and spans else -1)
-    read = max(parts, default=-1) + 1
-    return ArticleSentences(tuple(spans[:read]), tuple(parts))
+    count = max(parts, default=-1) + 1
+    return ArticleSentences(tuple(spans[:count]), tuple(parts))
 
 
 def sentence_map(
@@ -132,9 +132,9 @@ def by_sentence(mass: AttentionMass, layer: int | None = None, head: int | None 
 def by_step(mass: AttentionMass, layer: int | None = None, head: int | None = None) -> Tensor:
     """Attention on each sentence while each token was generated: (steps, sentences)."""
     assert mass.parts is not None, "call attention_mass with `parts`"
-    found = mass.parts if layer is None else mass.parts[[mass.layers.index(layer)]]
-    found = found if head is None else found[:, [head]]
-    return found[:, :, list(mass.step_queries)].mean((0, 1))
+    parts = mass.parts if layer is None else mass.parts[[mass.layers.index(layer)]]
+    parts = parts if head is None else parts[:, [head]]
+    return parts[:, :, list(mass.step_queries)].mean((0, 1))
 
 
 def describe_sentences(spans: Sequence[tuple[int, int]], article: str, shares: Tensor, count: int = 3) -> str:

@@ -164,8 +164,12 @@ def peak_memory(job: Mapping[str, object]) -> int:
     command = [sys.executable, "-m", "analysis.benchmark.child", json.dumps(job)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     if done.returncode:
-        said = (done.stderr.strip().splitlines() or [f"it was ended with code {done.returncode}, as where memory runs out"])[-1]
-        raise NotSupported(f"The memory of {job['side']!r} could not be measured: {said}. Take a smaller model, or --no-memory.")
+        message = (done.stderr.strip().splitlines() or [f"it was ended with code {done.returncode}, as where memory runs out"])[
+            -1
+        ]
+        raise NotSupported(
+            f"The memory of {job['side']!r} could not be measured: {message}. Take a smaller model, or --no-memory."
+        )
     return int(json.loads(done.stdout.splitlines()[-1])["peak"])
 
 

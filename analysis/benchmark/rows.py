@@ -54,8 +54,8 @@ def benchmark(names: Sequence[str], settings: Settings, known: "Mapping[str, Row
     Raises BadConfig for a row that is not known, and the errors of `model_of`.
     """
     known = ROWS if known is None else known
-    wanted, backbone = select_rows(names, known), benchmark_model(settings.model, settings.device)
-    for name in wanted:
+    selected, backbone = select_rows(names, known), benchmark_model(settings.model, settings.device)
+    for name in selected:
         try:
             yield from known[name](backbone, settings)
         except PrefixLabError as error:
@@ -90,8 +90,8 @@ def _compare_training(
     speeds = alternate(
         training_step(one, backbone, work), training_step(other, backbone, work), settings.repeats, backbone.device
     )
-    found = summarize_speeds(row, (sides[0][1], sides[1][1]), "examples", speeds)
-    yield replace(found, peaks=peaks, target=least, memory_target=most)
+    ratio = summarize_speeds(row, (sides[0][1], sides[1][1]), "examples", speeds)
+    yield replace(ratio, peaks=peaks, target=least, memory_target=most)
     if problem is not None:
         raise problem
 
@@ -106,13 +106,13 @@ def training(backbone: Backbone, settings: Settings) -> Iterator[Ratio]:
 
 def peft(backbone: Backbone, settings: Settings) -> Iterator[Ratio]:
     """Our prefix-tuning against PEFT's: with the decoder's own site only, as PEFT, then with all sites, which is more work."""
-    for mlp, told in (("", "direct"), ("-mlp", "MLP")):
-        theirs = (f"peft{mlp}", f"PEFT, {told}")
-        ours = f"prefix{mlp}", f"prefix, {told}"
+    for mlp, label in (("", "direct"), ("-mlp", "MLP")):
+        theirs = (f"peft{mlp}", f"PEFT, {label}")
+        ours = f"prefix{mlp}", f"prefix, {label}"
         if len(backbone.spec.sites) == 1:
             yield from _compare_training("peft", [ours, theirs], backbone, settings)
         else:
-            yield from _compare_training("peft", [(f"decoder{mlp}", f"decoder only, {told}"), theirs], backbone, settings)
+            yield from _compare_training("peft", [(f"decoder{mlp}", f"decoder only, {label}"), theirs], backbone, settings)
             yield from _compare_training("peft", [ours, theirs], backbone, settings, None, None)
 
 
@@ -165,7 +165,7 @@ def _generation_step(backbone: Backbone, settings: Settings, prefixes: Sequence[
     rows = random_rows(backbone, Workload.of(backbone), len(prefixes))
     requests = [Request(list(row.prompt), prefix) for row, prefix in zip(rows, prefixes, strict=True)]
     decode = DecodeConfig(max_new=settings.tokens, min_new=settings.tokens)
-    return lambda: sum(len(made.ids) for made in generate(backbone.model, backbone, requests, decode))
+    return lambda: sum(len(generation.ids) for generation in generate(backbone.model, backbone, requests, decode))
 
 
 Row = Callable[[Backbone, Settings], Iterator[Measurement]]

@@ -21,9 +21,9 @@ def synthetic_test_set(seed: int = 0) -> tuple[list[str], list[list[str]]]:
     draw, known = random.Random(seed), sorted(topics)
     texts, references = [], []
     for place in range(TABLES):
-        told, count = topics[draw.choice(known)], REFERENCES // TABLES + (place < REFERENCES % TABLES)
-        texts.append(draw.choice(told))
-        references.append([draw.choice(told) for _ in range(count)])
+        topic_texts, count = topics[draw.choice(known)], REFERENCES // TABLES + (place < REFERENCES % TABLES)
+        texts.append(draw.choice(topic_texts))
+        references.append([draw.choice(topic_texts) for _ in range(count)])
     return texts, references
 
 

@@ -97,7 +97,7 @@ def _peft_step(backbone: Backbone, work: Workload, rows: list[Row], mlp: int) ->
     model, device = share_weights_copy(backbone.model, lambda name: False), backbone.device
     model.set_attn_implementation("sdpa")  # transformers' own attention, not ours
     kind = "SEQ_2_SEQ_LM" if backbone.is_encoder_decoder else "CAUSAL_LM"
-    wanted = PrefixTuningConfig(
+    peft_config = PrefixTuningConfig(
         task_type=kind,
         num_virtual_tokens=work.length,
         prefix_projection=bool(mlp),
@@ -105,7 +105,7 @@ def _peft_step(backbone: Backbone, work: Workload, rows: list[Row], mlp: int) ->
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # PEFT asks transformers for something by its old name
-        adapted = get_peft_model(model, wanted)
+        adapted = get_peft_model(model, peft_config)
     config = endless_config(work, mlp=mlp)
     weights = [weight for weight in adapted.parameters() if weight.requires_grad]
     optimiser = torch.optim.AdamW(weights, lr=config.rate)

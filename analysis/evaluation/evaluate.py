@@ -42,9 +42,9 @@ class Evaluation:
         }
 
 
-def batches(asked: Sequence[tuple[int, Request]], size: int) -> Iterator[list[tuple[int, Request]]]:
+def batches(requests: Sequence[tuple[int, Request]], size: int) -> Iterator[list[tuple[int, Request]]]:
     """(place, request) of like length together."""
-    ordered = sorted(asked, key=lambda item: len(item[1].prompt_ids))
+    ordered = sorted(requests, key=lambda item: len(item[1].prompt_ids))
     for start in range(0, len(ordered), size):
         yield ordered[start : start + size]
 
@@ -60,12 +60,14 @@ def outputs(
     progress: Callable[[int, int], None] | None = None,
 ) -> list[str]:
     """One text a source, in order. `progress(done, total)` is called after each batch."""
-    asked = [(place, make_request(backbone, task, source, prefix, decode.seed + place)) for place, source in enumerate(sources)]
+    numbered = [
+        (place, make_request(backbone, task, source, prefix, decode.seed + place)) for place, source in enumerate(sources)
+    ]
     texts, done = [""] * len(sources), 0
-    for part in batches(asked, batch):
+    for part in batches(numbered, batch):
         requests = [request for _, request in part]
-        for (place, _), made in zip(part, generate(model, backbone, requests, decode), strict=True):
-            texts[place] = made.text
+        for (place, _), generation in zip(part, generate(model, backbone, requests, decode), strict=True):
+            texts[place] = generation.text
         done += len(part)
         if progress is not None:
             progress(done, len(sources))

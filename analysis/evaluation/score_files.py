@@ -24,7 +24,11 @@ from core.task import Example
 _SOURCE = re.compile(r"(mr|src|source|meaning([_ .-]rep(resentation)?)?|da|dial(ogue)?[_ .-]act)s?", re.IGNORECASE)
 _OUTPUT = re.compile(r"(out(put)?|ref(erence)?|sys(tem)?([_ .-](out(put)?|ref(erence)?))?)s?", re.IGNORECASE)
 _REFERENCE = re.compile(r"(trg|tgt|target|ref(erence)?|human([_ .-](ref(erence)?))?)s?", re.IGNORECASE)
-_SHOWN = {_SOURCE: "an input (mr, source)", _OUTPUT: "outputs (output, system output)", _REFERENCE: "references (ref, target)"}
+_COLUMN_NAMES = {
+    _SOURCE: "an input (mr, source)",
+    _OUTPUT: "outputs (output, system output)",
+    _REFERENCE: "references (ref, target)",
+}
 
 
 @dataclass(frozen=True)
@@ -127,8 +131,8 @@ def _as_many(file: Path, texts: list[str], examples: list[Example], skipped: lis
         numbers = [int(example.id.rpartition("-")[2]) for example in examples]  # of the entries, see `collect`
         texts = [texts[number - 1] for number in numbers if number <= len(texts)]
     if len(texts) != len(examples):
-        given = f"{file.name} has {len(texts)} outputs, and there are references for {len(examples)} inputs"
-        raise BadInput(f"{given}: give one output an input, in the same order.")
+        counts = f"{file.name} has {len(texts)} outputs, and there are references for {len(examples)} inputs"
+        raise BadInput(f"{counts}: give one output an input, in the same order.")
     return texts
 
 
@@ -141,24 +145,24 @@ def _is_table(file: Path) -> bool:
 
 def _text_lines(file: Path) -> list[str]:
     """The lines without blanks around them. Raises BadData for what is not UTF-8 text, or an empty file."""
-    found = []
+    texts = []
     for number, line in lines(file):
         if re.search("[\udc80-\udcff\0]", line):
             raise bad_data(file, number, "not UTF-8 text: save the file as UTF-8")
-        found.append(line.strip())
-    if not found:
+        texts.append(line.strip())
+    if not texts:
         raise BadData(f"{file.name} is empty: write one text a line.")
-    return found
+    return texts
 
 
-def _blocks(file: Path, found: list[str]) -> list[list[str]]:
+def _blocks(file: Path, texts: list[str]) -> list[list[str]]:
     blocks: list[list[str]] = [[]]
-    for number, line in enumerate(found, 1):
+    for number, line in enumerate(texts, 1):
         if line:
             blocks[-1].append(line)
         elif not blocks[-1]:
             raise bad_data(file, number, "an empty line where references are to begin: leave one between inputs")
-        elif number < len(found):
+        elif number < len(texts):
             blocks.append([])
     blocks = blocks if blocks[-1] else blocks[:-1]
     return blocks if len(blocks) > 1 else [[line] for line in blocks[0]]  # one block is a file of single references
@@ -184,7 +188,7 @@ def _by_source(file: Path, sources: Sequence[str]) -> list[list[str]]:
     return [known[source] for source in sources]
 
 
-def _table_pairs(file: Path, wanted: re.Pattern[str]) -> list[tuple[str, str]]:
+def _table_pairs(file: Path, text_column: re.Pattern[str]) -> list[tuple[str, str]]:
     """(input, text) of each row; the columns by their names, or without such names the two that there are."""
     text = _text_lines(file)
     reader = csv.reader((line for line in text if line), delimiter="\t" if "\t" in text[0] else ",", strict=True)
@@ -193,11 +197,11 @@ def _table_pairs(file: Path, wanted: re.Pattern[str]) -> list[tuple[str, str]]:
     except csv.Error as error:
         raise bad_data(file, reader.line_num, f"not CSV ({error}): check the quotes") from error
     header = rows[0]
-    places = [[place for place, name in enumerate(header) if kind.fullmatch(name)] for kind in (_SOURCE, wanted)]
+    places = [[place for place, name in enumerate(header) if kind.fullmatch(name)] for kind in (_SOURCE, text_column)]
     if not any(places) and len(header) == 2:
         places, rows = [[0], [1]], [header, *rows]
     if [len(place) for place in places] != [1, 1]:
-        needed = f"one with {_SHOWN[_SOURCE]} and one with {_SHOWN[wanted]}"
+        needed = f"one with {_COLUMN_NAMES[_SOURCE]} and one with {_COLUMN_NAMES[text_column]}"
         raise bad_data(file, 1, f"the columns are {', '.join(header)[:200]}, and {needed} are needed: name them so")
     uneven = next((number for number, row in enumerate(rows, 1) if len(row) != len(header)), None)
     if uneven is not None:

@@ -112,13 +112,13 @@ def score_examples(
     are untokenised references: "BLEU-original" too. Raises BadInput where texts and examples do not match.
     """
     refs = [list(example.targets) for example in examples]
-    found = suite(name).metrics(texts, refs, pretokenized, progress)
-    scores = [score for score in found if isinstance(score, Score)]
+    results = suite(name).metrics(texts, refs, pretokenized, progress)
+    scores = [score for score in results if isinstance(score, Score)]
     if all(example.originals for example in examples) and any(example.originals != example.targets for example in examples):
-        found.append(original_bleu(texts, [list(example.originals) for example in examples]))
-    found += _of_parts(scores, examples)
+        results.append(original_bleu(texts, [list(example.originals) for example in examples]))
+    results += _of_parts(scores, examples)
     checked = _checked(input_format or task(name).input_format, texts, examples)
-    return [*found, *checked, *_of_parts(checked, examples)]
+    return [*results, *checked, *_of_parts(checked, examples)]
 
 
 def _checked(input_format: str, texts: list[str], examples: Sequence[Example]) -> list[Score]:
@@ -138,5 +138,5 @@ def _of_parts(scores: Sequence[Score], examples: Sequence[Example]) -> list[Scor
 
 def _parts(examples: Sequence[Example]) -> list[tuple[str, list[int]]]:
     """The places of the seen and of the unseen examples, where there are both."""
-    found = [(word, [place for place, one in enumerate(examples) if one.seen == seen]) for word, seen in _SEEN]
-    return found if all(places for _, places in found) else []
+    parts = [(word, [place for place, one in enumerate(examples) if one.seen == seen]) for word, seen in _SEEN]
+    return parts if all(places for _, places in parts) else []

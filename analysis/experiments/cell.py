@@ -179,8 +179,8 @@ class Workplace:
         """What a cell is trained and validated on."""
         examples, valid = self._split(cell, "train"), self._split(cell, "dev")
         if cell.rows:
-            wanted = cell.valid or max(1, round(DEV_SHARE * cell.rows))
-            examples, valid = draw(examples, cell.rows, cell.sample), draw(valid, wanted, cell.sample)
+            valid_rows = cell.valid or max(1, round(DEV_SHARE * cell.rows))
+            examples, valid = draw(examples, cell.rows, cell.sample), draw(valid, valid_rows, cell.sample)
         return TrainingData(examples, valid, self.cancel, self.progress)
 
     def test_examples(self, cell: Cell) -> list[Example]:

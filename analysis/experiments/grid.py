@@ -50,8 +50,8 @@ class Cell:
         digest = hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:8]
         varied = [f"{name}{_short(value)}" for name, value in self.settings if name in VARIED]
         rows = [f"rows{self.rows}"] if self.preset in ("low",) else []
-        drawn = [f"d{self.sample}"] if self.sample else []
-        return "-".join([self.data, *filter(None, [self.topics]), self.method, *varied, *rows, *drawn, f"s{self.seed}", digest])
+        sample = [f"d{self.sample}"] if self.sample else []
+        return "-".join([self.data, *filter(None, [self.topics]), self.method, *varied, *rows, *sample, f"s{self.seed}", digest])
 
     @property
     def first(self) -> Self:

@@ -72,7 +72,7 @@ def mix_curve(
         ]
         answers = [encode_answer(backbone, task, example.targets[0]) for example in examples]
         loss = mean_loss(backbone.model, backbone, requests, answers)
-        texts = tuple(made.text for made in generate(backbone.model, backbone, requests, decode, cancel))
+        texts = tuple(generation.text for generation in generate(backbone.model, backbone, requests, decode, cancel))
         if cancel is not None and cancel():
             return
         yield _point(mix, loss, texts, tables)

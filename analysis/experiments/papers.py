@@ -104,8 +104,10 @@ def named_grids(name: str, size: Scale, data: Collection[str] = ()) -> list[Grid
         raise BadInput(f"There is no experiment {name!r}: say {', '.join(NAMES)} or all.")
     grid = next(grid for grid in every if grid.name == name)
     if not grid.lines:
-        wanted = " or ".join(f"--data {need}=FOLDER" for need in grid.needs)
-        raise BadInput(f"{name} needs a data set that is not given: add {wanted} (docs/data-formats.md says what belongs in it).")
+        options = " or ".join(f"--data {need}=FOLDER" for need in grid.needs)
+        raise BadInput(
+            f"{name} needs a data set that is not given: add {options} (docs/data-formats.md says what belongs in it)."
+        )
     return [grid]
 
 

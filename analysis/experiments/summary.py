@@ -108,8 +108,8 @@ def grid_frame(grid: Grid, place: Workplace) -> pd.DataFrame:
         row: dict[str, object] = {"data": line.data, "line": line.label}
         row |= {"x": line.x} if line.x is not None and line.x != line.label else {}
         row |= {"seeds": len(results), "n": first.n, "rate": f"{_rate(first)}", "share": f"{100 * first.share:.2g} %"}
-        shown = [name for name in COLUMNS if name in summaries]
-        row |= {metric_label(name): summaries[name].text(2 if name in ("NIST", "CIDEr", "TER") else 1) for name in shown}
+        names = [name for name in COLUMNS if name in summaries]
+        row |= {metric_label(name): summaries[name].text(2 if name in ("NIST", "CIDEr", "TER") else 1) for name in names}
         rows.append(row)
     return pd.DataFrame(rows).fillna("–")
 

@@ -46,17 +46,17 @@ def mass_by_step(
     """Stacked bars: the same while each token was generated, in one layer (from 0) and head, or over all of them."""
     fig, verb = _side_by_side(masses), "written"
     for column, mass in enumerate(masses.values(), 1):
-        found, tokens = by_step(mass, layer, head, weighted), [visible_token(token) for token in mass.step_tokens]
-        _add_stacked_bars(fig, found, list(range(1, len(found) + 1)), column, "token", named, tokens)
+        shares, tokens = by_step(mass, layer, head, weighted), [visible_token(token) for token in mass.step_tokens]
+        _add_stacked_bars(fig, shares, list(range(1, len(shares) + 1)), column, "token", named, tokens)
         verb = "read" if mass.site == "encoder" else verb
-        if 0 < len(found) <= MAX_LABELED_STEPS // len(masses):
-            fig.update_xaxes(tickangle=-60, tickvals=list(range(1, len(found) + 1)), ticktext=tokens, row=1, col=column)
+        if 0 < len(shares) <= MAX_LABELED_STEPS // len(masses):
+            fig.update_xaxes(tickangle=-60, tickvals=list(range(1, len(shares) + 1)), ticktext=tokens, row=1, col=column)
     title = f"While each token was {verb}{_site_suffix(named)}"
-    drawn = _finish_stacked(
+    bars = _finish_stacked(
         fig, masses, title, f"{_attention_kind(weighted)}, {_scope_phrase(layer, head)}", "token, in order", named
     )
     crowded = any(len(mass.step_tokens) > MAX_GAPPED_BARS // len(masses) for mass in masses.values())
-    return drawn.update_layout(bargap=0) if crowded else drawn
+    return bars.update_layout(bargap=0) if crowded else bars
 
 
 def heads(
@@ -69,15 +69,15 @@ def heads(
     """One tile per head: the mean mass on one group of keys. `chosen`: the (layer, head), from 0, to frame."""
     fig = _side_by_side(masses, gap=0.06)
     for column, (name, mass) in enumerate(masses.items(), 1):
-        found = 100 * by_head(mass, group=group, weighted=weighted)
-        rows, columns = [str(layer + 1) for layer in mass.layers], [str(head + 1) for head in range(found.shape[1])]
+        shares = 100 * by_head(mass, group=group, weighted=weighted)
+        rows, columns = [str(layer + 1) for layer in mass.layers], [str(head + 1) for head in range(shares.shape[1])]
         text = (
-            [[f"{share:.0f}" for share in row] for row in found.tolist()]
-            if found.numel() * len(masses) <= MAX_NUMBERED_TILES
+            [[f"{share:.0f}" for share in row] for row in shares.tolist()]
+            if shares.numel() * len(masses) <= MAX_NUMBERED_TILES
             else None
         )
         tiles = go.Heatmap(
-            z=found.tolist(), x=columns, y=rows, text=text, texttemplate="%{text}" if text else None, coloraxis="coloraxis",
+            z=shares.tolist(), x=columns, y=rows, text=text, texttemplate="%{text}" if text else None, coloraxis="coloraxis",
             name=escape(name), xgap=2, ygap=2, hovertemplate="layer %{y}, head %{x}: %{z:.1f} %<extra></extra>",
         )  # fmt: skip
         fig.add_trace(tiles, row=1, col=column)
@@ -98,14 +98,14 @@ def heads(
 
 
 def ablation_map(
-    mass: AttentionMass, found: AblationEffect | None, done: int = 0, total: int = 0, named: AttentionLabels = DEFAULT_LABELS
+    mass: AttentionMass, effect: AblationEffect | None, done: int = 0, total: int = 0, named: AttentionLabels = DEFAULT_LABELS
 ) -> go.Figure:
     """Two maps of virtual token × layer: the attention it drew, and how much its knock-out changes the next token."""
     fig = make_subplots(1, 2, horizontal_spacing=0.16, subplot_titles=["looked at: mean attention", "changes: mean KL, in nats"])
     tokens, layers = [f"P{i + 1}" for i in range(mass.virtual)], [str(layer + 1) for layer in mass.layers]
-    looked = (100 * by_virtual_token(mass)).T.tolist()  # (layers, virtual)
-    changed = found.mean.T.tolist() if found is not None else [[float("nan")] * len(tokens) for _ in layers]
-    for column, (cells, unit) in enumerate(((looked, " %"), (changed, "")), 1):
+    attention = (100 * by_virtual_token(mass)).T.tolist()  # (layers, virtual)
+    changed = effect.mean.T.tolist() if effect is not None else [[float("nan")] * len(tokens) for _ in layers]
+    for column, (cells, unit) in enumerate(((attention, " %"), (changed, "")), 1):
         hover = f"%{{x}} in layer %{{y}}: %{{z:.3g}}{unit}<extra></extra>"
         bar = {"x": (0.42, 1.0)[column - 1], "ticksuffix": unit, "thickness": 10, "outlinewidth": 0}
         name = ("attention, %", "KL, nats")[column - 1]
@@ -113,9 +113,9 @@ def ablation_map(
         fig.add_trace(tiles, row=1, col=column)
     fig.update_xaxes(type="category", showline=False, title_text="virtual token")
     fig.update_yaxes(type="category", showgrid=False, showline=False, title_text="layer")
-    going = f"{done} of {total} knock-outs done; " if done < total else ""
+    progress = f"{done} of {total} knock-outs done; " if done < total else ""
     over = f"mean over {_steps_phrase({'': mass})}" + (", KL over the text written" if mass.site == "encoder" else "")
-    recipe = f"{going}{over}; each virtual token hidden in one layer at a time, positions unchanged"
+    recipe = f"{progress}{over}; each virtual token hidden in one layer at a time, positions unchanged"
     title = f"Looked at, and what it changes, are not the same{_site_suffix(named)}"
     return apply_style(fig, title, recipe, margin={"t": 88})
 
@@ -136,13 +136,13 @@ def _add_stacked_bars(
 ) -> None:
     """Three bars at each position, from shares (positions, 3); a group that drew no attention is left out."""
     for group, look in enumerate(_BAR_STYLES):
-        drawn = (100 * shares[:, group]).tolist()
-        if not any(drawn):
+        heights = (100 * shares[:, group]).tolist()
+        if not any(heights):
             continue
         place, name = f"{unit} %{{x}}" + (", <b>%{text}</b>" if tokens else ""), named.groups[group]
         hover = f"{place}<br>{name}: %{{y:.1f}} %<extra></extra>"
         text = list(tokens) if tokens else None
-        bar = go.Bar(x=list(places), y=drawn, name=name, marker=look, text=text, textposition="none", hovertemplate=hover)
+        bar = go.Bar(x=list(places), y=heights, name=name, marker=look, text=text, textposition="none", hovertemplate=hover)
         fig.add_trace(bar, row=1, col=column)
 
 

@@ -33,30 +33,32 @@ def prefix_map(
     projection: Projection,
     token: tuple[str, int] | None = None,
     paths: bool = False,
-    found: Sequence[int] = (),
+    highlighted: Sequence[int] = (),
 ) -> go.Figure:
     """Map the virtual tokens of all runs, their nearest words, and a sample of the vocabulary.
 
     `token`: the (run, number from 0) whose words are labeled and whose path is drawn; `paths`: draw all tokens' paths;
-    `found`: ids of words to ring.
+    `highlighted`: ids of words to ring.
     """
     own = {one.id for one in scene.nearest + scene.pushed_down if token and (one.run, one.token) == token}
-    drawn = _MapTraces(projection, {one.run: place for place, one in enumerate(scene.runs)})
+    builder = _MapTraces(projection, {one.run: place for place, one in enumerate(scene.runs)})
     traces = [
-        drawn.words("other words, sampled", SAMPLE, lambda point: point.number not in own, "circle", 4, "base", 0.35),
-        drawn.words("nearest words", NEAR, lambda point: point.number not in own, "circle-open", 7, "muted", 0.8),
-        *drawn.paths(token, paths),
+        builder.words("other words, sampled", SAMPLE, lambda point: point.number not in own, "circle", 4, "base", 0.35),
+        builder.words("nearest words", NEAR, lambda point: point.number not in own, "circle-open", 7, "muted", 0.8),
+        *builder.paths(token, paths),
     ]
-    for run in drawn.runs:
-        traces.append(drawn.tokens(run, token))
+    for run in builder.runs:
+        traces.append(builder.tokens(run, token))
     if token is not None:
         name = f"{'' if scene.space.kind == LOGIT_LENS else 'nearest '}words of P{token[1] + 1}"
-        traces.append(drawn.words(name, "", lambda point: point.number in own, "circle-open", 10, "ink", 1.0, 2))
-    if found:
+        traces.append(builder.words(name, "", lambda point: point.number in own, "circle-open", 10, "ink", 1.0, 2))
+    if highlighted:
         traces.append(
-            drawn.words("searched word", "", lambda point: point.number in set(found), "circle-open", 17, "finetuned", 1, 3)
+            builder.words(
+                "searched word", "", lambda point: point.number in set(highlighted), "circle-open", 17, "finetuned", 1, 3
+            )
         )
-    traces.append(drawn.labels(token, own | set(found)))
+    traces.append(builder.labels(token, own | set(highlighted)))
     by = projection.explained
     axes = [{"title": {"text": f"{projection.method} {at + 1}" + (f" ({by[at]:.1%})" if by else "")}} for at in (0, 1)]
     plainly = {"showticklabels": False, "zeroline": False, "showgrid": False, "ticks": ""}
@@ -153,13 +155,15 @@ class _MapTraces:
         named.sort(key=rank)
         texts = [visible_token(self.points[at].label) for at in named]
         where = _place_labels(self._pixels(), named, texts, token is not None)
-        seen = [(at, text, place) for at, text, place in zip(named, texts, where, strict=True) if place]
-        inks = [_run_style(self.runs[point.run])[0] if point.run else "ink" for point in (self.points[at] for at, _, _ in seen)]
+        visible = [(at, text, place) for at, text, place in zip(named, texts, where, strict=True) if place]
+        inks = [
+            _run_style(self.runs[point.run])[0] if point.run else "ink" for point in (self.points[at] for at, _, _ in visible)
+        ]
         return self.scatter(
-            [at for at, _, _ in seen],
-            [f"<b>{text}</b>" if rank(at) == 0 else text for at, text, _ in seen],
+            [at for at, _, _ in visible],
+            [f"<b>{text}</b>" if rank(at) == 0 else text for at, text, _ in visible],
             mode="text",
-            textposition=[place for _, _, place in seen],
+            textposition=[place for _, _, place in visible],
             textfont={"color": [COLORS[ink] for ink in inks]},
             customdata=None,
             hoverinfo="skip",
@@ -196,18 +200,18 @@ def _place_labels(px: np.ndarray, places: Sequence[int], texts: Sequence[str], f
 
     `first`: place the first label in any case.
     """
-    taken = [_box(px[at], 0, POINT_RADIUS, 0, 0) for at in places]
-    chosen: list[str | None] = []
+    occupied = [_box(px[at], 0, POINT_RADIUS, 0, 0) for at in places]
+    positions: list[str | None] = []
     for at, text in zip(places, texts, strict=True):
-        half, found = len(text) * LETTER_WIDTH / 2, LABEL_POSITIONS[0][0] if first and not chosen else None
+        half, position = len(text) * LETTER_WIDTH / 2, LABEL_POSITIONS[0][0] if first and not positions else None
         for name, right, up in LABEL_POSITIONS:
             box = _box(px[at], half, LINE_HEIGHT / 2, right * (half + POINT_RADIUS + 2), up * LINE_HEIGHT)
-            if not any(_overlap(box, other) for other in taken):
-                taken.append(box)
-                found = name
+            if not any(_overlap(box, other) for other in occupied):
+                occupied.append(box)
+                position = name
                 break
-        chosen.append(found)
-    return chosen
+        positions.append(position)
+    return positions
 
 
 def _box(at: np.ndarray, half: float, high: float, right: float, up: float) -> tuple[float, float, float, float]:

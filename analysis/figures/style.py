@@ -127,8 +127,8 @@ def dark(light: go.Figure) -> go.Figure:
     """The same figure in dark colors."""
     bare = light.to_plotly_json()
     bare["layout"].pop("template", None)
-    found = go.Figure(_recolor(bare))
-    return found.update_layout(template=template("dark"))
+    result = go.Figure(_recolor(bare))
+    return result.update_layout(template=template("dark"))
 
 
 def _recolor(part: object) -> object:
@@ -150,8 +150,8 @@ def save(what: go.Figure, path: Path | str) -> None:
 
 def csv_text(what: go.Figure) -> str:
     """The numbers of a figure as CSV, one row per point or cell; columns are named after the axes."""
-    drawn = [trace for trace in what.data if trace.visible is not False and trace.meta != "decoration"]
-    rows = [[_unescape(trace.name), *row] for trace in drawn for row in _rows(trace)]
+    traces = [trace for trace in what.data if trace.visible is not False and trace.meta != "decoration"]
+    rows = [[_unescape(trace.name), *row] for trace in traces for row in _rows(trace)]
     columns = ["series", _axis(what, "x"), _axis(what, "y"), "value", "text"]
     return pd.DataFrame(rows, columns=columns, dtype=object).to_csv(index=False, lineterminator="\n")
 
@@ -161,10 +161,10 @@ def _axis(what: go.Figure, name: str) -> str:
 
 
 def _unescape(text: object) -> str:
-    told = str(text or "")
-    if "<" not in told and "&" not in told:
-        return told
-    return told.replace("<br>", " ").replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+    plain = str(text or "")
+    if "<" not in plain and "&" not in plain:
+        return plain
+    return plain.replace("<br>", " ").replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 
 
 def _rows(trace: BaseTraceType) -> Iterator[list[object]]:
@@ -183,5 +183,5 @@ def _rows(trace: BaseTraceType) -> Iterator[list[object]]:
         yield [_unescape(x) if isinstance(x, str) else x, _unescape(y) if isinstance(y, str) else y, "", _unescape(text)]
 
 
-def _values(given: Sequence[object] | None, count: int) -> Sequence[object]:
-    return list(range(count)) if given is None else list(given)
+def _values(values: Sequence[object] | None, count: int) -> Sequence[object]:
+    return list(range(count)) if values is None else list(values)

@@ -89,7 +89,7 @@ def _running_mean(values: Sequence[float]) -> list[float]:
 
 def _thin(*columns: Sequence[float]) -> list[list[float]]:
     step = max(1, len(columns[0]) // MAX_POINTS)
-    kept = [list(column[::step]) for column in columns]
+    thinned = [list(column[::step]) for column in columns]
     if columns[0] and (len(columns[0]) - 1) % step:
-        kept = [some + [column[-1]] for some, column in zip(kept, columns, strict=True)]
-    return kept
+        thinned = [some + [column[-1]] for some, column in zip(thinned, columns, strict=True)]
+    return thinned

@@ -56,8 +56,8 @@ def cider(hyps: list[str], refs: list[list[str]]) -> Score:
     check(hyps, refs)
     outputs = [_counts(coco_tokens(hyp)) for hyp in hyps]
     references = [[_counts(coco_tokens(ref)) for ref in own] for own in refs]
-    seen = Counter(ngram for own in references for ngram in {ngram for counts in own for ngram in counts})
-    weight = {ngram: math.log(len(refs) / count) for ngram, count in seen.items()}
+    document_counts = Counter(ngram for own in references for ngram in {ngram for counts in own for ngram in counts})
+    weight = {ngram: math.log(len(refs) / count) for ngram, count in document_counts.items()}
     rare = math.log(len(refs))  # an n-gram of no reference counts as one of a single example's
     each = []
     for output, own in zip(outputs, references, strict=True):

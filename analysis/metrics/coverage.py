@@ -81,15 +81,17 @@ def cover(fields: Fields, text: str) -> Coverage:
     """Compare a table with a text, tokenised or not; `spans` hold every place where a value stands."""
     words = words_of(text)
     own = frozenset(form for key, value in fields for form in forms_of(f"{key} {value}")) | words_of_keys(fields)
-    found = _share_out(fields, words, _place(fields, words, own))
-    spans = {(words[a].start, words[b - 1].end, key) for (key, _), places in zip(fields, found, strict=True) for a, b in places}
+    assigned = _share_out(fields, words, _place(fields, words, own))
+    spans = {
+        (words[a].start, words[b - 1].end, key) for (key, _), places in zip(fields, assigned, strict=True) for a, b in places
+    }
     strange = unsupported_spans(text, words, own, [(start, end) for start, end, _ in spans])
     return Coverage(
-        present=[key for (key, _), places in zip(fields, found, strict=True) if places],
-        missing=[key for (key, _), places in zip(fields, found, strict=True) if not places],
+        present=[key for (key, _), places in zip(fields, assigned, strict=True) if places],
+        missing=[key for (key, _), places in zip(fields, assigned, strict=True) if not places],
         unsupported=list(dict.fromkeys(text[start:end] for start, end in strange)),
         spans=sorted(spans),
-        covered=tuple(map(bool, found)),
+        covered=tuple(map(bool, assigned)),
         unsupported_spans=tuple(strange),
     )
 
@@ -110,20 +112,20 @@ def _place(fields: Fields, words: list[Word], own: frozenset[str]) -> list[Place
 
     own: the words that the table supports.
     """
-    found: list[Places] = [[] for _ in fields]
+    assigned: list[Places] = [[] for _ in fields]
     owner: dict[int, Forms] = {}  # word index -> value that stands there
-    wanted = [
+    candidates = [
         (place, n)
         for n, (key, value) in enumerate(fields)
         for place in _find(key, value, words)
         if _is_meant(key, value, words, place, own)
     ]
-    for (start, end), n in sorted(wanted, key=lambda item: item[0][0] - item[0][1]):
+    for (start, end), n in sorted(candidates, key=lambda item: item[0][0] - item[0][1]):
         value = forms_of(fields[n][1])
         if all(owner.get(i, value) == value for i in range(start, end)):
             owner.update(dict.fromkeys(range(start, end), value))
-            found[n].append((start, end))
-    return found
+            assigned[n].append((start, end))
+    return assigned
 
 
 def _is_meant(key: str, value: str, words: list[Word], place: tuple[int, int], own: frozenset[str]) -> bool:
@@ -177,8 +179,13 @@ def _other_texts(value: str) -> Iterator[str]:
     value = value.strip().lower()
     yield value
     if rating := re.fullmatch(r"([\d.]+)\s*(?:(?:out )?of|/)\s*(\d+)|([\d.]+)[\s-]stars?", value):
-        got, most = rating[1] or rating[3], rating[2] or "5"
-        yield from (f"{got} out of {most}", f"{got} of {most}", f"{got}/{most}", *([f"{got} stars"] if most == "5" else []))
+        stars, most = rating[1] or rating[3], rating[2] or "5"
+        yield from (
+            f"{stars} out of {most}",
+            f"{stars} of {most}",
+            f"{stars}/{most}",
+            *([f"{stars} stars"] if most == "5" else []),
+        )
     for phrase, others in _REWORDED.items():
         if re.search(rf"\b{phrase}\b", value):
             yield from (value.replace(phrase, other) for other in others)
@@ -208,16 +215,16 @@ def _no_article(forms: Forms) -> Forms:
 
 def _find_yes_no(key: str, yes: bool, words: list[Word]) -> Places:
     """Where the key's words stand close together, with a "not" near them or without one, as the value wants it."""
-    wanted = vocabulary(key) - _EMPTY or vocabulary(key)
-    any_of = bool(wanted & _AUDIENCE)
-    wanted = wanted | _AUDIENCE if any_of else wanted
-    size = 1 if any_of else len(wanted) + 3
+    key_words = vocabulary(key) - _EMPTY or vocabulary(key)
+    any_of = bool(key_words & _AUDIENCE)
+    key_words = key_words | _AUDIENCE if any_of else key_words
+    size = 1 if any_of else len(key_words) + 3
     affirmed: Places = []
     denied: Places = []
     adults: Places = []
     for start, word in enumerate(words):
-        near = [i for i in range(start, min(start + size, len(words))) if words[i].form in wanted]
-        if word.form in wanted and (any_of or {words[i].form for i in near} == wanted):
+        near = [i for i in range(start, min(start + size, len(words))) if words[i].form in key_words]
+        if word.form in key_words and (any_of or {words[i].form for i in near} == key_words):
             (denied if _denied(words, start, near[-1] + 1) else affirmed).append((start, near[-1] + 1))
         elif any_of and word.form == "adult":
             adults.append((start, start + 1))
@@ -240,15 +247,15 @@ def _denied(words: list[Word], start: int, end: int) -> bool:
     return scan(before) or scan(after)
 
 
-def _share_out(fields: Fields, words: list[Word], found: list[Places]) -> list[Places]:
+def _share_out(fields: Fields, words: list[Word], assigned: list[Places]) -> list[Places]:
     """Fields of one value that has fewer places than fields: those count whose key the sentence hints at."""
     shared = [forms_of(value) for _, value in fields]
-    kept = list(found)
+    result = list(assigned)
     for n, (key, _) in enumerate(fields):
-        group = [m for m, forms in enumerate(shared) if forms == shared[n] and found[m]]
-        if len(found[n]) < len(group) and any(_hinted(fields[m][0], words, found[m]) for m in group):
-            kept[n] = found[n] if _hinted(key, words, found[n]) else []
-    return kept
+        group = [m for m, forms in enumerate(shared) if forms == shared[n] and assigned[m]]
+        if len(assigned[n]) < len(group) and any(_hinted(fields[m][0], words, assigned[m]) for m in group):
+            result[n] = assigned[n] if _hinted(key, words, assigned[n]) else []
+    return result
 
 
 def _hinted(key: str, words: list[Word], places: Places) -> bool:
@@ -265,11 +272,11 @@ def coverage_scores(tables: Sequence[Fields], texts: Sequence[str]) -> list[Scor
 
     Raises BadInput where tables and texts do not match, or there are none.
     """
-    found = [cover(fields, text) for fields, text in _pairs(tables, texts, "tables")]
-    sums = np.array([[100 * len(one.present), len(one.present) + len(one.missing)] for one in found], dtype=float)
+    coverages = [cover(fields, text) for fields, text in _pairs(tables, texts, "tables")]
+    sums = np.array([[100 * len(one.present), len(one.present) + len(one.missing)] for one in coverages], dtype=float)
     each, signature = tuple(map(ratio, sums)), f"fields told|{_SIGNATURE}"
     coverage = Score("Told", ratio(sums.sum(axis=0)), True, signature, len(texts), each, sums, ratio)
-    return [coverage, _unsupported_score(found)]
+    return [coverage, _unsupported_score(coverages)]
 
 
 def article_scores(articles: Sequence[str], texts: Sequence[str]) -> list[Score]:
@@ -283,5 +290,5 @@ def _pairs(sources: Sequence[T], texts: Sequence[str], what: str) -> list[tuple[
     return list(zip(sources, texts, strict=True))
 
 
-def _unsupported_score(found: Sequence[Coverage]) -> Score:
-    return mean_score("Beyond", [len(one.unsupported) for one in found], False, f"names, numbers, words a text|{_SIGNATURE}")
+def _unsupported_score(coverages: Sequence[Coverage]) -> Score:
+    return mean_score("Beyond", [len(one.unsupported) for one in coverages], False, f"names, numbers, words a text|{_SIGNATURE}")

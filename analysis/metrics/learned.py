@@ -56,8 +56,8 @@ def _checkpoint() -> str:
 
 
 def _bert(hyps: list[str], refs: References) -> Sequence[float]:
-    found = importlib.import_module("bert_score").score(hyps, refs, model_type=BERT)  # precision, recall, F1: (n,) each
-    return found[2].tolist()
+    scores = importlib.import_module("bert_score").score(hyps, refs, model_type=BERT)  # precision, recall, F1: (n,) each
+    return scores[2].tolist()
 
 
 def _mover(hyps: list[str], refs: References) -> Sequence[float]:
@@ -74,5 +74,5 @@ def _mover(hyps: list[str], refs: References) -> Sequence[float]:
 def _bleurt(hyps: list[str], refs: References) -> Sequence[float]:
     scorer = importlib.import_module("bleurt.score").BleurtScorer(str(_folder()))
     pairs = [(hyp, ref) for hyp, own in zip(hyps, refs, strict=True) for ref in own]
-    found = iter(scorer.score(references=[ref for _, ref in pairs], candidates=[hyp for hyp, _ in pairs]))
-    return [max(next(found) for _ in own) for own in refs]
+    scores = iter(scorer.score(references=[ref for _, ref in pairs], candidates=[hyp for hyp, _ in pairs]))
+    return [max(next(scores) for _ in own) for own in refs]

@@ -75,7 +75,7 @@ def _align(java: str, jar: Path, outputs: list[str], references: list[list[str]]
     """The jar's line of counts for each example: those against the reference that the output does best on."""
     command = [java, "-Xmx2G", "-Dfile.encoding=UTF-8", "-Duser.language=en", "-jar", str(jar.resolve())]
     command += ["-", "-", "-stdio", "-l", "en", "-norm"]
-    found = []
+    counts = []
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, encoding="utf-8"
     ) as process:
@@ -86,10 +86,10 @@ def _align(java: str, jar: Path, outputs: list[str], references: list[list[str]]
                 process.stdin.flush()
                 if not (line := process.stdout.readline()):
                     raise OSError("it ended early")
-                found.append(line)
+                counts.append(line)
         finally:
             process.kill()
-    return found
+    return counts
 
 
 def _counts(line: str) -> np.ndarray:

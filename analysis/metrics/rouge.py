@@ -34,11 +34,11 @@ def rouge_words(text: str) -> list[str]:
 
 def _f(kind: str, output: list[str], reference: list[str]) -> float:
     if kind == "L":
-        same, size, wanted = lcs(output, reference), len(output), len(reference)
+        same, size, reference_size = lcs(output, reference), len(output), len(reference)
     else:
         one, other = (Counter(zip(*(words[start:] for start in range(int(kind))), strict=False)) for words in (output, reference))
-        same, size, wanted = (one & other).total(), one.total(), other.total()
-    return 2 * same / (size + wanted) if same else 0.0
+        same, size, reference_size = (one & other).total(), one.total(), other.total()
+    return 2 * same / (size + reference_size) if same else 0.0
 
 
 @lru_cache(maxsize=2**16)

@@ -18,19 +18,22 @@ _tercom = TercomTokenizer()
 def webnlg_ter(hyps: list[str], refs: list[list[str]], normalised: bool = False, progress: Progress | None = None) -> Score:
     """WebNLG's TER: texts as for `webnlg_bleu`, up to three references, empty ones left out. Raises BadInput."""
     check(hyps, refs)
-    kept = first_references(refs)
-    kept = kept if normalised else [[webnlg_reference(ref) for ref in own] for own in kept]
-    return _ter([webnlg_output(hyp) for hyp in hyps], kept, "text:webnlg|refs:first 3", progress)
+    references = first_references(refs)
+    references = references if normalised else [[webnlg_reference(ref) for ref in own] for own in references]
+    return _ter([webnlg_output(hyp) for hyp in hyps], references, "text:webnlg|refs:first 3", progress)
 
 
 def dart_ter(hyps: list[str], refs: list[list[str]], tokenised: bool = False, progress: Progress | None = None) -> Score:
     """DART's TER: up to three references, empty ones left out, as its script does. Raises BadInput; `tokenised` as for
     `dart_bleu`."""
     check(hyps, refs)
-    kept = first_references(refs)
+    references = first_references(refs)
     if not tokenised:
-        hyps, kept = [split_punctuation(hyp) for hyp in hyps], [[split_punctuation(ref) for ref in own] for own in kept]
-    return _ter(hyps, kept, f"text:{'as given' if tokenised else 'dart'}|refs:first 3", progress)
+        hyps, references = (
+            [split_punctuation(hyp) for hyp in hyps],
+            [[split_punctuation(ref) for ref in own] for own in references],
+        )
+    return _ter(hyps, references, f"text:{'as given' if tokenised else 'dart'}|refs:first 3", progress)
 
 
 def first_references(refs: list[list[str]]) -> list[list[str]]:

@@ -21,18 +21,18 @@ def edit_count(output: list[str], reference: list[str]) -> int:
     if not output or not reference or output == reference:
         return abs(len(output) - len(reference))
     letters = {word: chr(number) for number, word in enumerate(dict.fromkeys([*output, *reference]), 0x10000)}
-    text, wanted = ("".join(letters[word] for word in words) for words in (output, reference))
-    rows, shifts, tried = _distances(text, wanted), 0, 0
+    text, goal = ("".join(letters[word] for word in words) for words in (output, reference))
+    rows, shifts, tried = _distances(text, goal), 0, 0
     while True:
-        shifts_here = list(_shifts(text, wanted, rows))
+        shifts_here = list(_shifts(text, goal, rows))
         tried += len(shifts_here)
-        if tried >= _MAX_CANDIDATES or (best := _best(text, wanted, shifts_here, rows[-1][-1])) is None:
+        if tried >= _MAX_CANDIDATES or (best := _best(text, goal, shifts_here, rows[-1][-1])) is None:
             return shifts + rows[-1][-1]
         text, rows = best
         shifts += 1
 
 
-def _best(text: str, wanted: str, shifts: list[Shift], distance: int) -> tuple[str, Rows] | None:
+def _best(text: str, goal: str, shifts: list[Shift], distance: int) -> tuple[str, Rows] | None:
     """The shifted text with the fewest edits and its distances; None where no shift leaves fewer than `distance`.
 
     Of equals, the longest shift counts, then the earliest start, then the earliest target.
@@ -40,25 +40,25 @@ def _best(text: str, wanted: str, shifts: list[Shift], distance: int) -> tuple[s
     ranked = []
     for start, length, target in shifts:
         shifted = _shifted(text, start, length, target)
-        least = Levenshtein.distance(shifted, wanted, score_cutoff=distance - 1)
+        least = Levenshtein.distance(shifted, goal, score_cutoff=distance - 1)
         if least < distance:
             ranked.append((least, -length, start, target, shifted))
-    best, found = (distance, 0, 0, 0), None
+    best, result = (distance, 0, 0, 0), None
     for least, longest, start, target, shifted in sorted(ranked):
         if (least, longest, start, target) >= best:
             break
-        rows = _distances(shifted, wanted)
+        rows = _distances(shifted, goal)
         rank = rows[-1][-1], longest, start, target
         if rank < best and rank[0] < distance:
-            best, found = rank, (shifted, rows)
-    return found
+            best, result = rank, (shifted, rows)
+    return result
 
 
-def _shifts(text: str, wanted: str, rows: Rows) -> Iterator[Shift]:
+def _shifts(text: str, goal: str, rows: Rows) -> Iterator[Shift]:
     """Moves of words that the reference has elsewhere, where the text is wrong so far at both places."""
-    aligned, wrong_there, wrong_here = _alignment(text, wanted, rows)
+    aligned, wrong_there, wrong_here = _alignment(text, goal, rows)
     tried = 0
-    for start, other, length in _matches(text, wanted):
+    for start, other, length in _matches(text, goal):
         if not (any(wrong_here[start : start + length]) and any(wrong_there[other : other + length])):
             continue
         if start <= aligned[other] < start + length:
@@ -74,17 +74,17 @@ def _shifts(text: str, wanted: str, rows: Rows) -> Iterator[Shift]:
             return
 
 
-def _matches(text: str, wanted: str) -> Iterator[Shift]:
+def _matches(text: str, goal: str) -> Iterator[Shift]:
     """(start, start in the reference, length) of every run of words that both have."""
     places: dict[str, list[int]] = {}
-    for place, letter in enumerate(wanted):
+    for place, letter in enumerate(goal):
         places.setdefault(letter, []).append(place)
     for start, letter in enumerate(text):
         for other in places.get(letter, ()):
             if abs(other - start) > _MAX_SHIFT_DISTANCE:
                 continue
-            for length in range(1, min(_MAX_SHIFT_SIZE, len(text) - start, len(wanted) - other) + 1):
-                if text[start + length - 1] != wanted[other + length - 1]:
+            for length in range(1, min(_MAX_SHIFT_SIZE, len(text) - start, len(goal) - other) + 1):
+                if text[start + length - 1] != goal[other + length - 1]:
                     break
                 yield start, other, length
 
@@ -96,39 +96,39 @@ def _shifted(text: str, start: int, length: int, target: int) -> str:
     return rest[:target] + moved + rest[target:]
 
 
-def _distances(text: str, wanted: str) -> Rows:
+def _distances(text: str, goal: str) -> Rows:
     """Edits between every beginning of the text and of the reference, within the band."""
-    ratio = len(wanted) / len(text)
+    ratio = len(goal) / len(text)
     band = math.ceil(ratio / 2 + _BAND) if ratio / 2 > _BAND else _BAND
-    rows = [list(range(len(wanted) + 1))]
+    rows = [list(range(len(goal) + 1))]
     for number, letter in enumerate(text, 1):
         diagonal = math.floor(number * ratio)
         first = max(0, diagonal - band)
-        last = len(wanted) if number == len(text) else min(len(wanted), diagonal + band - 1)
-        above, row = rows[-1], [_FAR] * (len(wanted) + 1)
+        last = len(goal) if number == len(text) else min(len(goal), diagonal + band - 1)
+        above, row = rows[-1], [_FAR] * (len(goal) + 1)
         left = _FAR
         if first == 0:
             row[0] = left = number
         for place in range(max(1, first), last + 1):
-            diagonal_step = above[place - 1] if wanted[place - 1] == letter else above[place - 1] + 1
+            diagonal_step = above[place - 1] if goal[place - 1] == letter else above[place - 1] + 1
             step = above[place] if above[place] < left else left
             row[place] = left = diagonal_step if diagonal_step <= step else step + 1
         rows.append(row)
     return rows
 
 
-def _alignment(text: str, wanted: str, rows: Rows) -> tuple[list[int], list[bool], list[bool]]:
+def _alignment(text: str, goal: str, rows: Rows) -> tuple[list[int], list[bool], list[bool]]:
     """Where each word of the reference stands in the text, and which words of both an edit is spent on.
 
     Of the paths of the fewest edits: match or substitution first, then deletion, then insertion, from the end back.
     """
-    aligned, wrong_there, wrong_here = [0] * len(wanted), [False] * len(wanted), [False] * len(text)
-    i, j = len(text), len(wanted)
+    aligned, wrong_there, wrong_here = [0] * len(goal), [False] * len(goal), [False] * len(text)
+    i, j = len(text), len(goal)
     while i or j:
         here = rows[i][j]
-        if i and j and here == rows[i - 1][j - 1] + (text[i - 1] != wanted[j - 1]):
+        if i and j and here == rows[i - 1][j - 1] + (text[i - 1] != goal[j - 1]):
             i, j = i - 1, j - 1
-            wrong_here[i] = wrong_there[j] = text[i] != wanted[j]
+            wrong_here[i] = wrong_there[j] = text[i] != goal[j]
             aligned[j] = i
         elif i and here == rows[i - 1][j] + 1:
             i -= 1

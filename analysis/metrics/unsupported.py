@@ -89,7 +89,9 @@ _NUMBER_PHRASE = re.compile(
 def words_of_keys(fields: Fields) -> frozenset[str]:
     """The words that may be said because of the table's keys."""
     keys = {form for key, _ in fields for form in forms_of(key)}
-    return frozenset().union(*(said for wanted, said in _LEXICON if any(kin(one, key) for one in wanted for key in keys)))
+    return frozenset().union(
+        *(supported for key_words, supported in _LEXICON if any(kin(one, key) for one in key_words for key in keys))
+    )
 
 
 def kin(one: str, other: str) -> bool:
@@ -128,31 +130,31 @@ def _overlap(span: Span, others: Sequence[Span]) -> bool:
 
 def _joined(text: str, words: Sequence[Word], places: Sequence[int], known: frozenset[str]) -> Iterator[Span]:
     """Neighbouring words as one piece, a name with the words of its own that the table has ("The Crown Inn")."""
-    wanted = set(places)
+    unsupported = set(places)
     start = 0
     while start < len(words):
-        if start not in wanted and not _opens_a_name(words, start, wanted):
+        if start not in unsupported and not _opens_a_name(words, start, unsupported):
             start += 1
             continue
         end = start + 1
-        while end < len(words) and _belongs(text, words, end, wanted):
+        while end < len(words) and _belongs(text, words, end, unsupported):
             end += 1
         yield words[start].start, words[end - 1].end
         start = end
 
 
-def _opens_a_name(words: Sequence[Word], start: int, wanted: set[int]) -> bool:
+def _opens_a_name(words: Sequence[Word], start: int, unsupported: set[int]) -> bool:
     """Whether a known capitalised word stands before a strange one of the same name."""
     word = words[start]
-    if start + 1 not in wanted or word.form in FUNCTION or not word.surface[0].isupper():
+    if start + 1 not in unsupported or word.form in FUNCTION or not word.surface[0].isupper():
         return False
     return words[start + 1].surface[0].isupper() and words[start + 1].clause == word.clause
 
 
-def _belongs(text: str, words: Sequence[Word], place: int, wanted: set[int]) -> bool:
+def _belongs(text: str, words: Sequence[Word], place: int, unsupported: set[int]) -> bool:
     gap = text[words[place - 1].end : words[place].start]
     name = words[place].surface[0].isupper() and words[place - 1].surface[0].isupper() and words[place].form not in FUNCTION
-    return (place in wanted or name) and re.fullmatch(r"[\s.'’-]*(?:s\s)?", gap) is not None
+    return (place in unsupported or name) and re.fullmatch(r"[\s.'’-]*(?:s\s)?", gap) is not None
 
 
 def _numbers(text: str, words: Sequence[Word], known: frozenset[str], covered: Sequence[Span]) -> Iterator[Span]:

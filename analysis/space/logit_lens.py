@@ -46,10 +46,10 @@ class LogitLensSpace:
     @torch.no_grad()
     def scores(self, vectors: Tensor) -> Tensor:
         """Logits of every word, minus their mean: (n, d) -> (n, words) fp32."""
-        read = self._residual_update(vectors).to(self.backbone.device, self.backbone.dtype)
+        hidden = self._residual_update(vectors).to(self.backbone.device, self.backbone.dtype)
         unembedding = lens_parts(self.backbone, self.layer, self.site)[2]
-        read = unembedding(read) - unembedding(torch.zeros_like(read[:1]))
-        logits = read[:, : len(self.vocabulary)].float().cpu()
+        hidden = unembedding(hidden) - unembedding(torch.zeros_like(hidden[:1]))
+        logits = hidden[:, : len(self.vocabulary)].float().cpu()
         return logits - logits.mean(-1, keepdim=True)
 
     @cached_property
@@ -70,10 +70,10 @@ class LogitLensSpace:
         chosen = slice(None) if self.head is None else slice(self.head, self.head + 1)
         values[:, chosen] = vectors.float().cpu().unflatten(-1, (-1, spec.head_dim))
         heads = values.repeat_interleave(spec.heads // spec.kv_heads, 1)  # (n, heads, head_dim)
-        read = heads.flatten(1).to(self.backbone.device, self.backbone.dtype)
+        hidden = heads.flatten(1).to(self.backbone.device, self.backbone.dtype)
         for part in lens_parts(self.backbone, self.layer, self.site)[:2]:
-            read = part(read) - part(torch.zeros_like(read[:1]))  # minus its output for zeros, which is its bias
-        return read.float().cpu()
+            hidden = part(hidden) - part(torch.zeros_like(hidden[:1]))  # minus its output for zeros, which is its bias
+        return hidden.float().cpu()
 
 
 def logit_lens_space(backbone: Backbone, values: VocabularyKV, head: int | None = None) -> LogitLensSpace:

@@ -187,12 +187,12 @@ def analyze(
     initial = {one.run: initial_control(space, one.path[0][1], k, whole) for one in placed if one.path}
     near, far, initial_words = [], [], []
     for one in placed:
-        held = (random, initial.get(one.run))
-        near += nearest(space, one.vectors, k, *held, whole=whole, run=one.run)
+        controls = (random, initial.get(one.run))
+        near += nearest(space, one.vectors, k, *controls, whole=whole, run=one.run)
         if one.path:
             initial_words += nearest(space, one.path[0][1], 1, whole=whole, run=one.run)
         if space.kind == LOGIT_LENS:
-            far += nearest(space, one.vectors, k, *held, down=True, whole=whole, run=one.run)
+            far += nearest(space, one.vectors, k, *controls, down=True, whole=whole, run=one.run)
     cloud = build_cloud(space, placed, k, sample, seed, whole)
     return NeighborAnalysis(space, placed, random, initial, near, far, initial_words, cloud, whole)
 
@@ -207,8 +207,10 @@ def _place_run(space: AnySpace, one: RunVectors, runs: int) -> PlacedRun:
     if path and (path[-1][1] - vectors).norm() < SAME_RATIO * vectors.norm():
         path.pop()
     room = max(1, PATH_POINTS // (runs * len(vectors)))
-    kept = {round(place * (len(path) - 1) / max(1, room - 1)) for place in range(room)} if len(path) > room else range(len(path))
-    return PlacedRun(one.run, vectors, tuple(path[place] for place in sorted(kept)))
+    indices = (
+        {round(place * (len(path) - 1) / max(1, room - 1)) for place in range(room)} if len(path) > room else range(len(path))
+    )
+    return PlacedRun(one.run, vectors, tuple(path[place] for place in sorted(indices)))
 
 
 def _input_vectors(one: RunVectors) -> Tensor:

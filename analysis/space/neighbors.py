@@ -133,18 +133,21 @@ def nearest(
     """
     among = _ranked_ids(space, whole)
     k = min(k, len(among))
-    for held in (random, initial):
-        if held is not None and (held.whole != whole or held.top.shape[1] < k):
+    for control in (random, initial):
+        if control is not None and (control.whole != whole or control.top.shape[1] < k):
             raise BadInput(f"The control was not measured for {k} ranks{' of whole words' if whole else ''}: measure it again.")
-    before, found = _initial_scores(space, vectors, initial), []
+    before, neighbors = _initial_scores(space, vectors, initial), []
     for start, scores in _iter_scores(space, vectors):
         best = scores[:, among].topk(k, largest=not down)
         for row, (values, places) in enumerate(zip(best.values, best.indices, strict=True)):
-            z = [_z_scores(values, held, held.bottom if down else held.top) if held else [None] * k for held in (random, initial)]
+            z = [
+                _z_scores(values, control, control.bottom if down else control.top) if control else [None] * k
+                for control in (random, initial)
+            ]
             for rank, (score, word) in enumerate(zip(values.tolist(), among[places].tolist(), strict=True)):
                 old = before[start + row, word].item() if before is not None else None
-                found.append(_neighbor(space, run, start + row, rank + 1, word, score, z[0][rank], z[1][rank], old))
-    return found
+                neighbors.append(_neighbor(space, run, start + row, rank + 1, word, score, z[0][rank], z[1][rank], old))
+    return neighbors
 
 
 def search(
@@ -155,21 +158,24 @@ def search(
     Ranks are among all words; z-scores compare with the same word's scores for the control vectors. Raises BadInput if no
     token is the word.
     """
-    ids, before, found = space.vocabulary.find(word), _initial_scores(space, vectors, initial), []
+    ids, before, neighbors = space.vocabulary.find(word), _initial_scores(space, vectors, initial), []
     for start, scores in _iter_scores(space, vectors):
         for row, values in enumerate(scores):
             for one in ids:
                 score, rank = values[one].item(), int((values > values[one]).sum()) + 1
-                z = [_z_scores(values[[one]], held, held.words[:, [one]])[0] if held else None for held in (random, initial)]
+                z = [
+                    _z_scores(values[[one]], control, control.words[:, [one]])[0] if control else None
+                    for control in (random, initial)
+                ]
                 old = before[start + row, one].item() if before is not None else None
-                found.append(_neighbor(space, run, start + row, rank, one, score, z[0], z[1], old))
-    return sorted(found, key=lambda neighbour: -neighbour.score)
+                neighbors.append(_neighbor(space, run, start + row, rank, one, score, z[0], z[1], old))
+    return sorted(neighbors, key=lambda neighbour: -neighbour.score)
 
 
-def neighbor_rows(space: ScoredSpace, found: Sequence[Neighbor]) -> list[dict[str, str | int | float | bool | None]]:
+def neighbor_rows(space: ScoredSpace, neighbors: Sequence[Neighbor]) -> list[dict[str, str | int | float | bool | None]]:
     """Rows for a table or a CSV file; the score's column is named "cosine" or "logit"."""
     table = []
-    for neighbour in found:
+    for neighbour in neighbors:
         values = asdict(neighbour) | {"token": neighbour.label}
         table.append({(space.measure if name == "score" else name): value for name, value in values.items()})
     return table
@@ -177,7 +183,9 @@ def neighbor_rows(space: ScoredSpace, found: Sequence[Neighbor]) -> list[dict[st
 
 def describe_controls(space: ScoredSpace, random: Control | None = None, initial: Control | None = None) -> str:
     """Describe the space and the controls of `nearest`."""
-    controls = [f"{name}: {held.recipe}" for name, held in (("z_random", random), ("z_initial", initial)) if held is not None]
+    controls = [
+        f"{name}: {control.recipe}" for name, control in (("z_random", random), ("z_initial", initial)) if control is not None
+    ]
     if not controls:
         return space.recipe
     how = "standard deviations above the mean of a control's scores at the same rank"
@@ -224,8 +232,8 @@ def _mean_and_std(parts: list[Tensor]) -> Tensor:
     return torch.stack([whole.mean(0), whole.std(0) if len(whole) > 1 else torch.zeros(whole.shape[1])])
 
 
-def _z_scores(values: Tensor, held: Control, moments: Tensor) -> list[float | None]:
+def _z_scores(values: Tensor, control: Control, moments: Tensor) -> list[float | None]:
     """Standard deviations above a control for each value; None if the control's scores differ by rounding only."""
     spread = moments[1, : len(values)]
     z = (values - moments[0, : len(values)]) / spread
-    return [one if held.n >= 3 and size > MIN_SPREAD else None for one, size in zip(z.tolist(), spread.tolist(), strict=True)]
+    return [one if control.n >= 3 and size > MIN_SPREAD else None for one, size in zip(z.tolist(), spread.tolist(), strict=True)]

@@ -105,8 +105,10 @@ class Projection:
         counts = [f"{cloud.count(kind):,} {name}" for kind, name in names.items() if cloud.count(kind)]
         counts.append(f"{cloud.sampled:,} sampled from {cloud.words:,} words (seed {cloud.seed})")
         settings = ", ".join(f"{name} {value}" for name, value in self.parameters.items())
-        kept = f"; the axes keep {self.explained[0]:.1%} and {self.explained[1]:.1%} of the variance" if self.explained else ""
-        return f"{self.method} ({settings}) of {len(cloud.points):,} points: {', '.join(counts)}{kept}."
+        variance = (
+            f"; the axes keep {self.explained[0]:.1%} and {self.explained[1]:.1%} of the variance" if self.explained else ""
+        )
+        return f"{self.method} ({settings}) of {len(cloud.points):,} points: {', '.join(counts)}{variance}."
 
     def rows(self) -> list[dict[str, str | int | float | None]]:
         """Rows for a table or a CSV file."""
@@ -178,14 +180,14 @@ def umap(
     digest = hashlib.sha256(cloud.vectors.contiguous().numpy().tobytes()).hexdigest()
     about = {name: str(value) for name, value in parameters.items()} | {"points": digest}
     name = "umap-" + hashlib.sha256(repr(sorted(about.items())).encode()).hexdigest()[:24]
-    kept = cache.load(name, about)
-    if kept is None:
+    cached = cache.load(name, about)
+    if cached is None:
         xy = _run_umap(cloud.vectors.numpy(), parameters, cancel)
         if xy is None:
             return None
-        kept = {"xy": torch.from_numpy(xy)}
-        cache.save(name, kept, about)
-    return Projection(cloud, kept["xy"].numpy(), "UMAP", parameters)
+        cached = {"xy": torch.from_numpy(xy)}
+        cache.save(name, cached, about)
+    return Projection(cloud, cached["xy"].numpy(), "UMAP", parameters)
 
 
 def _run_umap(vectors: np.ndarray, parameters: dict, cancel: Callable[[], bool] | None = None) -> np.ndarray | None:

@@ -33,9 +33,11 @@ def embedding_trajectory(run: Run, backbone: Backbone) -> list[tuple[int, Tensor
     info = method_info(run.method)
     if not (info.trajectory and info.at_input):
         return []
-    found = [(update, kept.get(EMBEDDINGS)) for update, kept in sorted(_read_history(run).items())]
-    wide = [(update, kept) for update, kept in found if kept is not None and kept.shape[1:] == (backbone.spec.width,)]
-    if len(wide) < len(found):
+    history = [(update, vectors.get(EMBEDDINGS)) for update, vectors in sorted(_read_history(run).items())]
+    wide = [
+        (update, vectors) for update, vectors in history if vectors is not None and vectors.shape[1:] == (backbone.spec.width,)
+    ]
+    if len(wide) < len(history):
         raise _damaged(run, f"it holds no vectors of width {backbone.spec.width}")
     return wide
 
@@ -43,16 +45,16 @@ def embedding_trajectory(run: Run, backbone: Backbone) -> list[tuple[int, Tensor
 def _read_history(run: Run) -> dict[int, dict[str, Tensor]]:
     """update -> name -> fp32; empty where there is no file."""
     path = run.files.history
-    found: dict[int, dict[str, Tensor]] = {}
+    history: dict[int, dict[str, Tensor]] = {}
     if not path.exists():
-        return found
+        return history
     try:
-        for name, kept in load_file(path).items():
+        for name, tensor in load_file(path).items():
             update, part = name.split(".", 1)
-            found.setdefault(int(update), {})[part] = kept.float()
+            history.setdefault(int(update), {})[part] = tensor.float()
     except Exception as error:  # safetensors raises its own class, OSError or ValueError
         raise _damaged(run, str(error)) from error
-    return found
+    return history
 
 
 def _damaged(run: Run, why: str) -> BadInput:

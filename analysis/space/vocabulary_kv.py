@@ -75,8 +75,8 @@ def iter_vocabulary_kv(
         raise BadInput(f"There is no layer {layer}: {backbone.spec.name} has layers 0 to {backbone.spec.depth(site) - 1}.")
     cache, words = cache or TensorCache(), vocabulary(backbone)
     total = len(words)
-    kept = cache.load(_cache_name(backbone, kind, layer, site), _cache_metadata(backbone, kind, layer, site))
-    if kept is None:
+    cached = cache.load(_cache_name(backbone, kind, layer, site), _cache_metadata(backbone, kind, layer, site))
+    if cached is None:
         parts: dict[str, list[Tensor]] = {name: [] for name in KINDS}
         for batch in (
             _iter_decoder_only(backbone, layer, total)
@@ -91,10 +91,10 @@ def iter_vocabulary_kv(
             cache.save(
                 _cache_name(backbone, name, layer, site), {"vectors": vectors}, _cache_metadata(backbone, name, layer, site)
             )
-            kept = {"vectors": vectors} if name == kind else kept
-    assert kept is not None
+            cached = {"vectors": vectors} if name == kind else cached
+    assert cached is not None
     context = _describe_site_context(backbone, site) if backbone.is_encoder_decoder else _describe_context(backbone, kind)
-    yield VocabularyKV(kind, layer, kept["vectors"], words, backbone.spec.fingerprint, context, site), total, total
+    yield VocabularyKV(kind, layer, cached["vectors"], words, backbone.spec.fingerprint, context, site), total, total
 
 
 def first_token(backbone: Backbone) -> int:
@@ -167,21 +167,21 @@ def _site_inputs(backbone: Backbone, ids: Tensor, site: str) -> tuple[Tensor, Te
 
 def _iter_at_site(backbone: Backbone, layer: int, total: int, site: str) -> Iterator[tuple[Tensor, Tensor]]:
     """As `_iter_decoder_only`, for an encoder-decoder model."""
-    found: dict[str, tuple[Tensor, Tensor]] = {}
+    captured: dict[str, tuple[Tensor, Tensor]] = {}
 
-    def read(where: str, at: int, keys: Tensor, values: Tensor) -> None:
+    def capture(where: str, at: int, keys: Tensor, values: Tensor) -> None:
         if (where, at) == (site, layer):
-            found[site] = keys[:, :, place], values[:, :, place]
+            captured[site] = keys[:, :, place], values[:, :, place]
             raise _LayerReached
 
     for start in range(0, total, BATCH):
         source, text, place = _site_inputs(backbone, torch.arange(start, min(start + BATCH, total), device=backbone.device), site)
-        with torch.no_grad(), attach(backbone.model, None, key_value_hook=read):
+        with torch.no_grad(), attach(backbone.model, None, key_value_hook=capture):
             try:
                 backbone.model.base_model(input_ids=source, decoder_input_ids=text, use_cache=False)
             except _LayerReached:
                 pass
-        keys, values = found.pop(site)
+        keys, values = captured.pop(site)
         yield keys.cpu(), values.cpu()
 
 
@@ -212,16 +212,14 @@ def _describe_site_context(backbone: Backbone, site: str) -> str:
     spec, count = backbone.spec, len(vocabulary(backbone))
     source, text, place = _site_inputs(backbone, torch.zeros(1, dtype=torch.long), site)
 
-    def shown(ids: list[int], at: int) -> str:
+    def with_word(ids: list[int], at: int) -> str:
         parts = [backbone.decode([token], special=True) for token in ids]
         return " ".join([*parts[:at], "w", *parts[at + 1 :]])
 
     description = f"the one that {spec.name} itself computes there for each of its {count:,} tokens w"
     if site == SITE:
-        return (
-            f"{description}, its decoder reading `{shown(text[0].tolist(), place)}` of an empty article, w at position {place}."
-        )
-    reads = f"its encoder reading `{shown(source[0].tolist(), place)}`, w at position {place}."
+        return f"{description}, its decoder reading `{with_word(text[0].tolist(), place)}` of an empty article, w at position {place}."
+    reads = f"its encoder reading `{with_word(source[0].tolist(), place)}`, w at position {place}."
     return f"{description}, {reads}" if site == "encoder" else f"{description} where its decoder reads the encoder, {reads}"
 
 

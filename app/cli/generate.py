@@ -158,7 +158,7 @@ def input_warnings(backbone: "Backbone", form: str, text: str, learned: Task) ->
     source, warnings = encode_input(backbone, learned, text), []
     if source.is_cut:
         warnings.append(
-            f"The article has {source.tokens:,} tokens, and the first {source.kept} are read, up to "
+            f"The article has {source.tokens:,} tokens, and the first {source.used} are read, up to "
             f"“…{' '.join(text[: source.end].split()[-6:])}”; the rest is left out."
         )
     if not looks_english(text):

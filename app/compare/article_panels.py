@@ -25,7 +25,7 @@ def note(backbone: Backbone, learned: Task, source: str) -> str:
     if read.is_cut:
         before, after = source[max(0, read.end - AROUND) : read.end], source[read.end : read.end + AROUND]
         line = tag("i", "cut here", cls="cut")
-        said += tag("span", tag("i", "", style=f"width:{100 * read.kept / read.tokens:.1f}%"), cls="bar")
+        said += tag("span", tag("i", "", style=f"width:{100 * read.used / read.tokens:.1f}%"), cls="bar")
         said += tag("p", f"…{text(before)}{line}{tag('s', text(after))}…", cls="pl-cut")
     if not looks_english(source):
         named = text(backbone.spec.name)
@@ -35,7 +35,7 @@ def note(backbone: Backbone, learned: Task, source: str) -> str:
 
 def _count(read: EncodedInput) -> str:
     if read.is_cut:
-        return f"{read.tokens:,} tokens; the first {read.kept:,} are read, the rest is left out."
+        return f"{read.tokens:,} tokens; the first {read.used:,} are read, the rest is left out."
     return f"{read.tokens:,} tokens, all of them read."
 
 

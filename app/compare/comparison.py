@@ -186,7 +186,7 @@ def _text(
         encoded[task, source, infix] = encode_input(backbone, task, source, infix)
     read = encoded[task, source, infix]
     column.task, column.virtual, column.prompt_ids, column.read = task, prefix.length if prefix else 0, read.ids, read
-    column.split = read.lead + read.kept if task.cut else encode_input(backbone, task, source, infix=True).split
+    column.split = read.lead + read.used if task.cut else encode_input(backbone, task, source, infix=True).split
     request = request_for(read, task, prefix, asked.decode.seed)
     return PendingText(column, loaded.model if loaded else backbone.model, request, read)
 

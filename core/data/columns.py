@@ -39,7 +39,7 @@ def read_columns(
     file = split_file(Path(path), split, _STEMS, _ENDINGS) if not hub and Path(path).is_dir() else Path(path)
     needed = list(dict.fromkeys([*source, *target, *([group] if group else [])]))
     is_csv = file.name.removesuffix(".gz").endswith((".csv", ".tsv"))
-    shown = json.dumps(dict.fromkeys(needed, "…"), ensure_ascii=False)
+    sample_line = json.dumps(dict.fromkeys(needed, "…"), ensure_ascii=False)
     make_source = _table(source) if len(source) > 1 else _one(source[0], form)
     stem = file.name.split(".")[0]
 
@@ -52,7 +52,7 @@ def read_columns(
     if hub:
         rows = hub_rows(str(path), split or "train")
     else:
-        rows = csv_rows(file, needed) if is_csv else json_rows(file, shown)
+        rows = csv_rows(file, needed) if is_csv else json_rows(file, sample_line)
     return collect([(file, rows)], example, skipped)
 
 

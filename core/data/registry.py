@@ -49,8 +49,8 @@ def sample_evenly(examples: Sequence[Example], count: int) -> list[Example]:
     seen = {example.source: example.seen for example in examples}
     ordered = sorted(seen, key=lambda source: not seen[source])  # the seen part first, each in the set's order
     count = min(count, len(ordered))
-    wanted = {ordered[place * len(ordered) // count] for place in range(count)}
-    return [example for example in examples if example.source in wanted]
+    selected = {ordered[place * len(ordered) // count] for place in range(count)}
+    return [example for example in examples if example.source in selected]
 
 
 def parse_input(input_format: str, text: str) -> str:

@@ -88,10 +88,10 @@ def split_file(folder: Path, split: str | None, stems: Mapping[str, tuple[str, .
     if names is None:
         raise BadData(f"{folder} is a folder and the split is {split!r}: say {_either(stems)}, or give a file.")
     candidates = [folder / (name + ending) for name in names for ending in endings]
-    found = next((file for file in candidates if file.is_file()), None)
-    if found is None:
+    path = next((file for file in candidates if file.is_file()), None)
+    if path is None:
         raise BadData(f"No {split} file in {folder}: looked for {', '.join(file.name for file in candidates)}.")
-    return found
+    return path
 
 
 def _either(names: Iterable[str]) -> str:
@@ -240,23 +240,23 @@ def header_names(line: str, delimiter: str) -> list[str]:
 
 def _header(file: Path, needed: Sequence[str]) -> tuple[list[str], str]:
     first = next((line for _, line in lines(file)), "")
-    found: list[str] = []
+    longest: list[str] = []
     for delimiter in _DELIMITERS:
         try:
             names = header_names(first, delimiter)
         except csv.Error as error:  # a header longer than any field may be
             raise bad_data(file, 1, f"not CSV ({error}): give a file with a header") from error
         known = {name.lower(): name for name in reversed(names)}
-        asked = {known[name.lower()]: name for name in needed if name not in names and name.lower() in known}
-        names = [asked.get(name, name) for name in names]
+        renamed = {known[name.lower()]: name for name in needed if name not in names and name.lower() in known}
+        names = [renamed.get(name, name) for name in names]
         if twice := next((name for name in needed if names.count(name) > 1), None):
             raise bad_data(file, 1, f"{names.count(twice)} columns are called {twice!r}: give each a name of its own")
         if set(needed) <= set(names):
             return names, delimiter
-        found = names if len(names) > len(found) else found
-    shown = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in ", ".join(found)[:200])
-    wanted = f"{' and '.join(needed)} {'is' if len(needed) == 1 else 'are'} needed"
-    raise bad_data(file, 1, f"the columns are {shown if any(found) else 'none'}, and {wanted}: mend the header")
+        longest = names if len(names) > len(longest) else longest
+    printable = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in ", ".join(longest)[:200])
+    need = f"{' and '.join(needed)} {'is' if len(needed) == 1 else 'are'} needed"
+    raise bad_data(file, 1, f"the columns are {printable if any(longest) else 'none'}, and {need}: mend the header")
 
 
 def _csv_row(header: list[str], cells: list[str]) -> Row | BadRow:

@@ -42,9 +42,9 @@ class DataSource(Config):
         for name in ("set", "data", "form", "group", "topics"):
             self._check(isinstance(getattr(self, name), str), name, "a text")
         for name in ("source", "target"):
-            given = getattr(self, name)
-            self._check(isinstance(given, list | tuple) and all(isinstance(one, str) for one in given), name, "column names")
-            object.__setattr__(self, name, tuple(given))
+            value = getattr(self, name)
+            self._check(isinstance(value, list | tuple) and all(isinstance(one, str) for one in value), name, "column names")
+            object.__setattr__(self, name, tuple(value))
         self._check(self.name in NAMES, "set", f"one of {', '.join(NAMES)}")
         self._check(not self.form or self.form in FORMATS, "form", f"one of {', '.join(FORMATS)}")
         self._check_number("rows", 0, whole=True)

@@ -76,22 +76,22 @@ def _splits(path: Path) -> list[str | None]:
     """The splits that a folder holds; a file has none."""
     if not path.is_dir():
         return [None]
-    found: list[str | None] = []
+    splits: list[str | None] = []
     for split in _SPLITS:
         try:
             _files(path, split)
         except BadData:
             continue
-        found.append(split)
-    if not found:
+        splits.append(split)
+    if not splits:
         _files(path, "test")
-    return found
+    return splits
 
 
-def _of_topics(rows: list[Example], wanted: Callable[[str], bool], topics: str, path: Path) -> list[Example]:
+def _of_topics(rows: list[Example], accepts: Callable[[str], bool], topics: str, path: Path) -> list[Example]:
     if not any(row.group for row in rows):
         raise BadData(f"{path.name} names no topics, which {topics} goes by: say which column holds them with --topic-column.")
-    chosen = [row for row in rows if wanted(row.group.lower())]
+    chosen = [row for row in rows if accepts(row.group.lower())]
     if not chosen:
         known = ", ".join(sorted({row.group for row in rows})[:20])
         raise BadData(f"{path.name} has no row of the topics that {topics} wants here. It has: {known}. Use another split.")

@@ -85,9 +85,9 @@ def _webnlg_example(row: Row, id: str, good_only: bool, seen: frozenset[str], la
     if isinstance(languages, list) and len(languages) == len(texts):
         keep = [one in ("", language) for one in languages]
     if good_only and isinstance(comments, list) and len(comments) == len(texts):
-        keep = [kept and comment in ("good", "", None) for kept, comment in zip(keep, comments, strict=True)]
+        keep = [usable and comment in ("good", "", None) for usable, comment in zip(keep, comments, strict=True)]
     if not all(keep):
-        texts = [text for text, kept in zip(texts, keep, strict=True) if kept]
+        texts = [text for text, usable in zip(texts, keep, strict=True) if usable]
         if not texts:
             return None
     category = str(row.get("category") or "")
@@ -124,7 +124,7 @@ def _texts(texts: object) -> list[str]:
 
 
 def _non_empty(texts: list[str]) -> tuple[str, ...]:
-    kept = tuple(text for text in texts if text)
-    if not kept:
+    references = tuple(text for text in texts if text)
+    if not references:
         raise BadRow("there is no reference")
-    return kept
+    return references

@@ -64,11 +64,11 @@ def _of_this_task(files: list[Path], folder: Path) -> list[Path]:
     named = [file for file in files if file.name.startswith(("rdf-to-text", "semantic-parsing"))]
     if not named:
         return files
-    wanted = [file for file in named if file.name.startswith(_TASK_3)]
-    if len(wanted) != 1:
+    matching = [file for file in named if file.name.startswith(_TASK_3)]
+    if len(matching) != 1:
         there = ", ".join(file.name for file in named)
         raise BadData(f"{folder} holds {there}, and one {_TASK_3}-….xml is needed: give the file to read.")
-    return wanted
+    return matching
 
 
 def language_of(path: Path) -> str:

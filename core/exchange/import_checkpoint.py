@@ -48,7 +48,7 @@ class ImportedPrefix:
     prefix: Prefix
     trained: int
     mlp: int
-    made_by: str
+    software: str
     base: str  # the model it says it was trained on
     task: Task
 
@@ -111,7 +111,7 @@ def store_prefix(
 def _provenance(imported: ImportedPrefix) -> str:
     base = f", trained on {imported.base}" if imported.base else ""
     folded = f"; its MLP of {imported.mlp} is folded" if imported.mlp else ""
-    return f"Imported from a checkpoint of {imported.made_by}{base}{folded}."
+    return f"Imported from a checkpoint of {imported.software}{base}{folded}."
 
 
 # --- PEFT --------------------------------------------------------------------------------------------------------------------
@@ -223,14 +223,14 @@ def _authors_parts(path: Path, tensors: Tensors, spec: BackboneSpec) -> tuple[Te
     return inputs, mlp
 
 
-def _authors_direct(path: Path, kept: Tensor, spec: BackboneSpec) -> Tensor:
+def _authors_direct(path: Path, stored: Tensor, spec: BackboneSpec) -> Tensor:
     """(P, layers * 2 * heads * head_dim); begun from words it is stored as (layers * 2, 1, heads, P, head_dim), else flat."""
-    if kept.ndim == 1 and kept.numel() % (spec.layers * 2 * spec.width) == 0:
-        return kept.view(-1, spec.layers * 2 * spec.width)
-    if kept.ndim == 5 and kept.shape[1] == 1 and kept.shape[:1] + kept.shape[2:3] == (spec.layers * 2, spec.kv_heads):
-        return kept[:, 0].permute(2, 0, 1, 3).flatten(1)  # (P, layers * 2 * heads * head_dim)
+    if stored.ndim == 1 and stored.numel() % (spec.layers * 2 * spec.width) == 0:
+        return stored.view(-1, spec.layers * 2 * spec.width)
+    if stored.ndim == 5 and stored.shape[1] == 1 and stored.shape[:1] + stored.shape[2:3] == (spec.layers * 2, spec.kv_heads):
+        return stored[:, 0].permute(2, 0, 1, 3).flatten(1)  # (P, layers * 2 * heads * head_dim)
     raise WrongBackbone(
-        f"control_trans in {path} has the shape {tuple(kept.shape)}, which does not fit {spec.name}'s {spec.layers} layers of "
+        f"control_trans in {path} has the shape {tuple(stored.shape)}, which does not fit {spec.name}'s {spec.layers} layers of "
         f"width {spec.width}. Give the model that it was trained on with --backbone."
     )
 
@@ -239,7 +239,7 @@ def _authors_direct(path: Path, kept: Tensor, spec: BackboneSpec) -> Tensor:
 
 
 def _build(
-    folder: Path, spec: BackboneSpec, inputs: Tensor, mlp: list[tuple[Tensor, Tensor]], made_by: str, base: str, form: Task
+    folder: Path, spec: BackboneSpec, inputs: Tensor, mlp: list[tuple[Tensor, Tensor]], software: str, base: str, form: Task
 ) -> ImportedPrefix:
     """The MLP's output as keys and values; every shape is checked before it is used."""
     numbers, width = spec.layers * 2 * spec.kv_heads * spec.head_dim, inputs.shape[-1] if inputs.ndim == 2 else 0
@@ -266,7 +266,7 @@ def _build(
         raise BadInput(f"The prefix in {folder} holds NaN or infinity. Give a checkpoint from before its training ran away.")
     prefix = Prefix({"decoder": past}, spec.name, spec.fingerprint)
     trained = sum(tensor.numel() for tensor in [inputs, *(part for layer in mlp for part in layer)])
-    return ImportedPrefix(prefix, trained, mlp[0][0].shape[0] if mlp else 0, made_by, base, form)
+    return ImportedPrefix(prefix, trained, mlp[0][0].shape[0] if mlp else 0, software, base, form)
 
 
 def _layers(path: Path, tensors: Tensors, stem: str) -> list[tuple[Tensor, Tensor]]:
@@ -312,9 +312,9 @@ def _json(path: Path) -> dict[str, object]:
     return values
 
 
-def _check_sizes(folder: Path, config: dict[str, object], spec: BackboneSpec, wanted: dict[str, int]) -> None:
+def _check_sizes(folder: Path, config: dict[str, object], spec: BackboneSpec, expected: dict[str, int]) -> None:
     """WrongBackbone where the configuration names other sizes than the backbone's."""
-    for name, value in wanted.items():
+    for name, value in expected.items():
         if config.get(name, value) not in (value, None):
             raise WrongBackbone(
                 f"The prefix in {folder} is for a model with {name} = {config[name]!r}, and {spec.name} has {value}. "

@@ -19,17 +19,17 @@ def text_key_values(backbone: Backbone, ids: list[int]) -> KeyValues:
     return read_key_values(backbone, input_ids=text, **({"decoder_input_ids": text} if backbone.is_encoder_decoder else {}))
 
 
-def read_key_values(backbone: Backbone, **given: torch.Tensor) -> KeyValues:
+def read_key_values(backbone: Backbone, **inputs: torch.Tensor) -> KeyValues:
     """The keys and values that the frozen model makes of one row of inputs; gradients flow to the inputs."""
-    found: dict[tuple[str, int], torch.Tensor] = {}
+    captured: dict[tuple[str, int], torch.Tensor] = {}
 
-    def read(site: str, layer: int, keys: torch.Tensor, values: torch.Tensor) -> None:
-        found[site, layer] = torch.stack([keys[0], values[0]])  # (2, kv_heads, P, head_dim)
+    def capture(site: str, layer: int, keys: torch.Tensor, values: torch.Tensor) -> None:
+        captured[site, layer] = torch.stack([keys[0], values[0]])  # (2, kv_heads, P, head_dim)
 
-    with attach(backbone.model, None, key_value_hook=read):
-        backbone.model.base_model(use_cache=False, **given)
+    with attach(backbone.model, None, key_value_hook=capture):
+        backbone.model.base_model(use_cache=False, **inputs)
     spec = backbone.spec
-    return {site: torch.stack([found[site, layer] for layer in range(spec.depth(site))]).float() for site in spec.sites}
+    return {site: torch.stack([captured[site, layer] for layer in range(spec.depth(site))]).float() for site in spec.sites}
 
 
 def text_prefix(backbone: Backbone, text: str) -> Prefix:

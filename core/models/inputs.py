@@ -19,7 +19,7 @@ INSTRUCTIONS = {
 
 @dataclass(frozen=True)
 class EncodedInput:
-    """What the model reads. `tokens`: of the whole source without what the task puts around it; `kept`: how many are read.
+    """What the model reads. `tokens`: of the whole source without what the task puts around it; `used`: how many are read.
 
     `end`: how many characters of the source are read, at least in part; `split`: how many ids stand before an infix;
     `lead`: how many before the source's own.
@@ -27,7 +27,7 @@ class EncodedInput:
 
     ids: list[int]
     tokens: int
-    kept: int
+    used: int
     end: int
     split: int = 0
     lead: int = 0
@@ -35,7 +35,7 @@ class EncodedInput:
     @property
     def is_cut(self) -> bool:
         """Whether the end of the source is not read."""
-        return self.kept < self.tokens
+        return self.used < self.tokens
 
 
 def task_for_backbone(
@@ -74,9 +74,9 @@ def encode_input(backbone: Backbone, task: Task, source: str, infix: bool = Fals
     before, after = [*bos, *backbone.encode(task.lead)], backbone.encode(task.separator)
     ids = backbone.encode(source, literal=True)
     most = min(task.cut, backbone.spec.positions) - len(before) - len(after) if task.cut else len(ids)
-    kept = ids[: max(1, most)]
-    end = len(source) if len(kept) == len(ids) else min(len(source), len(backbone.decode(kept)))
-    return EncodedInput([*before, *kept, *after], len(ids), len(kept), end, len(before) + len(kept) if infix else 0, len(before))
+    used = ids[: max(1, most)]
+    end = len(source) if len(used) == len(ids) else min(len(source), len(backbone.decode(used)))
+    return EncodedInput([*before, *used, *after], len(ids), len(used), end, len(before) + len(used) if infix else 0, len(before))
 
 
 def encode_answer(backbone: Backbone, task: Task, target: str) -> list[int]:

@@ -29,7 +29,7 @@ DEFAULTS = {"article": "mini-bart"}  # for other forms of source than tables (se
 OWN = {"mini-gpt2": "such as gpt2", "mini-bart": "such as facebook/bart-base"}  # the project's own, which no hub has
 SAMPLES = 512  # values hashed of each tensor
 WRAPPER = r"^(?:_orig_mod\.|module\.)+"  # what torch.compile and DataParallel put before the names of weights
-SHOWN = 3  # names of weights in a message
+MAX_NAMES = 3  # names of weights in a message
 transformers_logging.set_verbosity_error()
 transformers_logging.disable_progress_bar()
 
@@ -60,10 +60,10 @@ def load_backbone(name: str = DEFAULT, device: str = "auto") -> Backbone:
         raise BackboneNotFound(
             f"{name} has no tokenizer. A model folder needs the tokenizer's files (tokenizer.json) beside the weights."
         )
-    shown = Path(name).resolve().name if origin == "folder" else name
+    label = Path(name).resolve().name if origin == "folder" else name
     again = str(Path(name).resolve()) if origin == "folder" else name
     try:
-        backbone = freeze(shown, origin, again, model, tokenizer, target, revision)
+        backbone = freeze(label, origin, again, model, tokenizer, target, revision)
         if origin != "bundled":  # tests hold those
             check_model(backbone)
     except PrefixLabError:
@@ -113,8 +113,8 @@ def _weight_names(where: str) -> list[str]:
 def _first(keys: Iterable[str]) -> str:
     """The first few names, and how many there are."""
     names = sorted(keys)
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more
+    more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
+    return ", ".join(names[:MAX_NAMES]) + more
 
 
 def freeze(
@@ -171,10 +171,10 @@ def fetch(name: str) -> None:
 
 def _fetch(name: str) -> str:
     """The folder of a hub model: the cache's where it is whole, else downloaded (weights as safetensors, never pickles)."""
-    wanted = ["*.json", "*.safetensors", "*.txt", "*.model"]
+    patterns = ["*.json", "*.safetensors", "*.txt", "*.model"]
     hub_name, _, revision = name.partition("@")
     try:
-        folder = snapshot_download(hub_name, revision=revision or None, allow_patterns=wanted, local_files_only=True)
+        folder = snapshot_download(hub_name, revision=revision or None, allow_patterns=patterns, local_files_only=True)
         if list(Path(folder).glob("*.safetensors")):
             return folder
     except (OSError, ValueError):
@@ -185,7 +185,7 @@ def _fetch(name: str) -> str:
     if not _hub_answers():
         raise BackboneNotFound(f"{tried} (no connection to it). {advice}")
     try:
-        return snapshot_download(hub_name, revision=revision or None, allow_patterns=wanted)
+        return snapshot_download(hub_name, revision=revision or None, allow_patterns=patterns)
     except (OSError, ValueError, RuntimeError) as error:
         raise BackboneNotFound(f"{tried} ({str(error).strip().splitlines()[0]}). {advice}") from error
 
@@ -219,14 +219,14 @@ def _open(name: str, load: Callable[[], Opened]) -> Opened:
 
 def _reason(error: Exception) -> str:
     """The first line of an error, where it says enough."""
-    said = str(error).strip()
-    if "ignore_mismatched_sizes" in said:
+    message = str(error).strip()
+    if "ignore_mismatched_sizes" in message:
         return "its weights have other sizes than its config.json says"
-    if isinstance(error, KeyError) and NAME in said:
+    if isinstance(error, KeyError) and NAME in message:
         return "its attention does not go through transformers' attention interface"
-    if "custom code" in said:
+    if "custom code" in message:
         return "it needs code of its own, which is never run here"
-    return said.splitlines()[0][:300].rstrip(".") if said else type(error).__name__
+    return message.splitlines()[0][:300].rstrip(".") if message else type(error).__name__
 
 
 def pick_device(name: str = "auto") -> torch.device:

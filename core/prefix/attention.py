@@ -117,12 +117,12 @@ class PrefixState:
 
     def _expand(self, kv: Tensor, rows: int) -> list[tuple[Tensor, Tensor]]:
         """Keys and values of each layer. Taken apart first, repeated then: the rows' gradients add up in their layer alone."""
-        made = []
+        expanded = []
         for layer in kv.unbind(1):  # (rows or 1, 2, kv_heads, P, head_dim)
             few = len(layer) == 1
             layer = layer.expand(rows, *layer.shape[1:]) if few else layer.repeat_interleave(rows // len(layer), 0)
-            made.append((layer[:, 0], layer[:, 1]))
-        return made
+            expanded.append((layer[:, 0], layer[:, 1]))
+        return expanded
 
     def widen(
         self, mask: Tensor | None, site: str, rows: int, queries: int, keys: int, causal: bool, virtual: int
@@ -131,10 +131,10 @@ class PrefixState:
 
         Computed once per site and forward call: the layers share one mask object.
         """
-        shape, kept = (rows, queries, keys, int(causal)), self._widened.get(site)
-        if kept is None or kept[0] is not mask or kept[1] != shape:
-            kept = self._widened[site] = (mask, shape, self._widen(mask, rows, queries, keys, causal, virtual))
-        return kept[2]
+        shape, cached = (rows, queries, keys, int(causal)), self._widened.get(site)
+        if cached is None or cached[0] is not mask or cached[1] != shape:
+            cached = self._widened[site] = (mask, shape, self._widen(mask, rows, queries, keys, causal, virtual))
+        return cached[2]
 
     def _widen(self, mask: Tensor | None, rows: int, queries: int, keys: int, causal: bool, virtual: int) -> Tensor | None:
         if mask is None and self.mask is None and not (causal and queries > 1):  # one query comes after the virtual tokens
@@ -145,18 +145,18 @@ class PrefixState:
             if causal:
                 mask = mask.tril(keys - queries)
         if self.mask is None:
-            seen = torch.ones(1, 1, 1, virtual, dtype=torch.bool, device=device)
+            visible = torch.ones(1, 1, 1, virtual, dtype=torch.bool, device=device)
         else:
-            seen = self.mask.repeat_interleave(rows // self.mask.shape[0], 0)[:, None, None]
+            visible = self.mask.repeat_interleave(rows // self.mask.shape[0], 0)[:, None, None]
         if self.start is not None:
             after = self._after(torch.arange(keys - queries, keys, device=device))  # (rows or 1, queries)
-            seen = seen & after.repeat_interleave(rows // len(after), 0)[:, None, :, None]
-        high = max(mask.shape[0], seen.shape[0])
-        seen = seen.expand(high, 1, queries, virtual)
+            visible = visible & after.repeat_interleave(rows // len(after), 0)[:, None, :, None]
+        high = max(mask.shape[0], visible.shape[0])
+        visible = visible.expand(high, 1, queries, virtual)
         if mask.dtype != torch.bool:  # an additive mask: 0 where seen
-            hidden = torch.full_like(seen, 0.0, dtype=mask.dtype).masked_fill(~seen, torch.finfo(mask.dtype).min)
+            hidden = torch.full_like(visible, 0.0, dtype=mask.dtype).masked_fill(~visible, torch.finfo(mask.dtype).min)
             return torch.cat([hidden, mask.expand(high, *mask.shape[1:])], -1)
-        return torch.cat([seen, mask.expand(high, *mask.shape[1:])], -1)
+        return torch.cat([visible, mask.expand(high, *mask.shape[1:])], -1)
 
     def biased(self, mask: Tensor | None, site: str, layer: int, rows: int, keys: int) -> Tensor | None:
         """A widened mask with one layer's bias: additive, (rows, 1, 1 or queries, P + keys). As it is where there is none."""
@@ -207,12 +207,12 @@ def prefix_attention(
     rows, _, queries, _ = query.shape
     causal = bool(getattr(module, "is_causal", True)) if is_causal is None else is_causal
     state = slot.state
-    found = state.at(site, layer, rows, key.dtype) if state is not None else None
-    if state is not None and found is not None:
-        keys, virtual = key.shape[-2], found[0].shape[-2]
+    key_values = state.at(site, layer, rows, key.dtype) if state is not None else None
+    if state is not None and key_values is not None:
+        keys, virtual = key.shape[-2], key_values[0].shape[-2]
         attention_mask = state.widen(attention_mask, site, rows, queries, keys, causal, virtual)
         attention_mask = state.biased(attention_mask, site, layer, rows, keys)
-        key, value = torch.cat([found[0], key], -2), torch.cat([found[1], value], -2)
+        key, value = torch.cat([key_values[0], key], -2), torch.cat([key_values[1], value], -2)
         causal = False
     if slot.key_value_hook is not None:
         slot.key_value_hook(site, layer, key, value)

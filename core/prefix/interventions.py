@@ -95,7 +95,7 @@ def biases(
     if all(prefix is None or (intervention.is_identity and not prefix.bias) for prefix, intervention in pairs):
         return None
     real = [prefix for prefix in prefixes if prefix is not None]
-    longest, found = max(prefix.length for prefix in real), {}
+    longest, result = max(prefix.length for prefix in real), {}
     for site, kv in real[0].past.items():
         added = torch.zeros(len(pairs), kv.shape[0], longest)
         for row, (prefix, intervention) in enumerate(pairs):
@@ -103,5 +103,5 @@ def biases(
                 added[row, :, longest - prefix.length :] = intervention.bias(site, kv.shape[0], prefix.length)
                 if site in prefix.bias:
                     added[row, :, longest - prefix.length :] += prefix.bias[site].cpu()
-        found[site] = added.to(device, dtype).clamp(min=torch.finfo(dtype).min)
-    return found
+        result[site] = added.to(device, dtype).clamp(min=torch.finfo(dtype).min)
+    return result

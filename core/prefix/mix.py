@@ -56,16 +56,16 @@ class Mix:
         self._check_weights()
 
     def _check_weights(self) -> None:
-        count, given = len(self.weights), f"given: {', '.join(map(_number, self.weights)) or 'none'}"
-        wanted = {"fade": len(self.members), "average": len(self.members), "path": 1, "layers": max(count, 1)}.get(self.kind, 0)
-        if count != wanted:
-            raise BadInput(f"A mix of the kind {self.kind!r} takes {_count(wanted, 'weight')}; {given}.")
+        count, listing = len(self.weights), f"given: {', '.join(map(_number, self.weights)) or 'none'}"
+        expected = {"fade": len(self.members), "average": len(self.members), "path": 1, "layers": max(count, 1)}.get(self.kind, 0)
+        if count != expected:
+            raise BadInput(f"A mix of the kind {self.kind!r} takes {_count(expected, 'weight')}; {listing}.")
         if not all(math.isfinite(weight) and weight >= 0 for weight in self.weights):
-            raise BadInput(f"The weights of a mix are 0 or positive numbers; {given}.")
+            raise BadInput(f"The weights of a mix are 0 or positive numbers; {listing}.")
         if self.kind in ("fade", "average") and not math.isclose(sum(self.weights), 1, abs_tol=1e-6):
-            raise BadInput(f"The weights of a mix of the kind {self.kind!r} sum to 1; {given}.")
+            raise BadInput(f"The weights of a mix of the kind {self.kind!r} sum to 1; {listing}.")
         if self.kind == "path" and self.weights[0] > 1:
-            raise BadInput(f"The place on a training's path lies between 0, its start, and 1, its end; {given}.")
+            raise BadInput(f"The place on a training's path lies between 0, its start, and 1, its end; {listing}.")
 
     @property
     def name(self) -> str:

@@ -92,14 +92,14 @@ def stored_count(spec: BackboneSpec, length: int) -> int:
 
 def check_shape(prefix: Prefix, spec: BackboneSpec, whose: str) -> None:
     """WrongBackbone unless the prefix has the backbone's sites, layers and heads; `whose` begins the sentence."""
-    wanted = {site: spec.shape(site, prefix.length) for site in spec.sites}
-    if {site: tuple(kv.shape) for site, kv in prefix.past.items()} != wanted:
-        has = _told({site: tuple(kv.shape) for site, kv in prefix.past.items()})
+    expected = {site: spec.shape(site, prefix.length) for site in spec.sites}
+    if {site: tuple(kv.shape) for site, kv in prefix.past.items()} != expected:
+        has = _describe({site: tuple(kv.shape) for site, kv in prefix.past.items()})
         raise WrongBackbone(
-            f"{whose} has keys and values of the shape {has}, and {spec.name} takes {_told(wanted)}. "
+            f"{whose} has keys and values of the shape {has}, and {spec.name} takes {_describe(expected)}. "
             "Load the model that it was trained on, or restore its weights."
         )
 
 
-def _told(shapes: Mapping[str, tuple[int, ...]]) -> str:
+def _describe(shapes: Mapping[str, tuple[int, ...]]) -> str:
     return "; ".join(f"{site} {shape}" for site, shape in shapes.items())

@@ -59,16 +59,16 @@ def record_documents(folder: Path, rng: random.Random, names: MadeUpNames | None
 
     With `names`, the records that have sentences come a second time, with made-up names in many.
     """
-    found = [path for name in RECORD_SETS for path in sorted(folder.glob(name + ".jsonl*"))]
-    if not found:
+    paths = [path for name in RECORD_SETS for path in sorted(folder.glob(name + ".jsonl*"))]
+    if not paths:
         raise BadInput(
             f"No records to train on: {folder} holds none of {', '.join(RECORD_SETS)}. Leave --records out, or mend it."
         )
-    for path in found:
-        read = list(read_set(path))
-        yield from documents(read, rng)
+    for path in paths:
+        read_records = list(read_set(path))
+        yield from documents(read_records, rng)
         if names:
-            yield from documents([names.renamed(record, rng) for record in read if record.sentence], rng)
+            yield from documents([names.renamed(record, rng) for record in read_records if record.sentence], rng)
 
 
 def train_tokenizer(texts: Iterable[str], size: int) -> Tokenizer:
@@ -130,7 +130,7 @@ def prepare(
             yield from _every(text_documents(path), 6)
         yield from _every(record_docs, 3)
 
-    def kept(name: str, path: Path) -> Iterator[str]:
+    def train_texts(name: str, path: Path) -> Iterator[str]:
         texts = text_documents(path)
         return texts if withheld is None else (text for text in (withheld.keep(name, text) for text in texts) if text)
 
@@ -138,7 +138,7 @@ def prepare(
     out.mkdir(parents=True, exist_ok=True)
     tokenizer.save(str(out / "tokenizer.json"))
     names = {path.name.split(".")[0]: path for path in files}
-    streams = {name: _write(out, name, kept(name, path), tokenizer) for name, path in names.items()}
+    streams = {name: _write(out, name, train_texts(name, path), tokenizer) for name, path in names.items()}
     if record_docs:
         streams["records"] = _write(out, "records", record_docs, tokenizer)
     report = {"vocabulary": vocabulary, "seed": seed, "streams": streams}
@@ -172,11 +172,11 @@ def _chunks(items: Iterable[str], size: int) -> Iterator[list[str]]:
 class Documents:
     """The documents of a prepared corpus's text streams, as token ids."""
 
-    def __init__(self, folder: Path, split: str, wanted: Callable[[str], bool] = lambda name: True) -> None:
+    def __init__(self, folder: Path, split: str, accepts: Callable[[str], bool] = lambda name: True) -> None:
         report = json.loads((folder / "corpus.json").read_text())
         names = [name for name, counts in report["streams"].items() if name != "records" and counts[f"{split}_tokens"] > 0]
         self.data, self.ends = [], []
-        for name in filter(wanted, names):
+        for name in filter(accepts, names):
             self.data.append(np.memmap(folder / f"{name}.{split}.bin", dtype=np.uint16, mode="r"))
             self.ends.append(np.flatnonzero(self.data[-1] == END_ID))
         if not self.data:

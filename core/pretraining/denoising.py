@@ -26,7 +26,7 @@ BEGIN, PAD, MASK = "<s>", "<pad>", "<mask>"  # the ids after the tokenizer's own
 LAYOUTS = (("", ""), ("", ""), ("", ""), ("Article:\n", ""), ("", "\nSummary:"), ("In one sentence:\n", ""))
 OPENING_TOKENS = (10, 90)
 REST_TOKENS = 64
-TOLD = 0.5  # share of an opening's different tokens that its article must hold
+MIN_COVERAGE = 0.5  # share of an opening's different tokens that its article must hold
 EARLY_FULL = 0.25  # share of the early steps that take all positions too, lest the later ones fall behind
 TRIES = 10_000
 MICRO_TOKENS = 3072  # padded source and target tokens that one forward pass takes
@@ -144,14 +144,14 @@ class Denoising:
     def passes(self, rows: list[tuple[np.ndarray, np.ndarray]]) -> list[Pairs]:
         """(source, target) rows as padded passes, rows of like length together."""
         rows = sorted(rows, key=lambda row: (len(row[0]), len(row[1])))
-        made, start = [], 0
+        padded, start = [], 0
         for stop in range(1, len(rows) + 1):
             here = rows[start : stop + 1]
             widest = max(len(source) for source, _ in here) + max(len(target) for _, target in here)
             if stop == len(rows) or widest * len(here) > MICRO_TOKENS:
-                made.append(self.collate(rows[start:stop]))
+                padded.append(self.collate(rows[start:stop]))
                 start = stop
-        return made
+        return padded
 
     def collate(self, rows: list[tuple[np.ndarray, np.ndarray]]) -> Pairs:
         """Rows without `<s>` and end, padded."""
@@ -205,8 +205,8 @@ class Denoising:
             return None
         opening, rest = ids[begin : after[0]], ids[after[0] :]
         opening = opening[~self.sentences.breaks[opening]]
-        told = np.isin(np.unique(opening), rest[:512]).mean() if len(opening) else 0.0
-        if not OPENING_TOKENS[0] <= len(opening) <= OPENING_TOKENS[1] or len(rest) < REST_TOKENS or told < TOLD:
+        coverage = np.isin(np.unique(opening), rest[:512]).mean() if len(opening) else 0.0
+        if not OPENING_TOKENS[0] <= len(opening) <= OPENING_TOKENS[1] or len(rest) < REST_TOKENS or coverage < MIN_COVERAGE:
             return None
         return ids[:begin], opening, rest
 

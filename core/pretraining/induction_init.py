@@ -46,14 +46,14 @@ def trained(start: str, width: int) -> GPT2LMHeadModel:
 
 
 @torch.no_grad()
-def start_gpt2(model: GPT2LMHeadModel, given: GPT2LMHeadModel, layer: int = 1) -> None:
+def start_gpt2(model: GPT2LMHeadModel, donor: GPT2LMHeadModel, layer: int = 1) -> None:
     """Begin a GPT-2 of at least 384 dimensions with the word embeddings and final norm of a trained one, able to copy.
 
     Blocks write nothing at first, but for the copying heads.
     """
     body = model.transformer
-    body.wte.weight.copy_(given.transformer.wte.weight)
-    body.ln_f.load_state_dict(given.transformer.ln_f.state_dict())
+    body.wte.weight.copy_(donor.transformer.wte.weight)
+    body.ln_f.load_state_dict(donor.transformer.ln_f.state_dict())
     body.ln_f.weight.mul_(UNSURE)
     blocks = cast(list[GPT2Block], list(body.h))
     for block in blocks:
@@ -64,28 +64,28 @@ def start_gpt2(model: GPT2LMHeadModel, given: GPT2LMHeadModel, layer: int = 1) -
     scale = float((body.wte.weight + body.wpe.weight.mean(0)).std(1).mean())  # what is added is not normalised after
     _note_heads(_joint(blocks[0].attn), axes, axes.notes, CODES, scale)
     code, (last, before, _) = axes.code(CODES[0]), axes.notes
-    asked = code, last[:, : CODES[1]].T / NOTE, before.T / NOTE
-    _found_heads(_joint(blocks[layer].attn), axes, asked, scale)
+    queries = code, last[:, : CODES[1]].T / NOTE, before.T / NOTE
+    _copy_heads(_joint(blocks[layer].attn), axes, queries, scale)
 
 
 @torch.no_grad()
-def start_bart(model: BartForConditionalGeneration, given: GPT2LMHeadModel, layer: int = 1) -> None:
+def start_bart(model: BartForConditionalGeneration, donor: GPT2LMHeadModel, layer: int = 1) -> None:
     """Begin a BART of at least 384 dimensions with the word embeddings of a trained GPT-2, able to copy.
 
     The GPT-2's final norm is the one that fits them to be the unembedding. New words begin as small as the given ones.
     """
-    words, encoder, decoder = given.transformer.wte.weight, model.model.encoder, model.model.decoder
+    words, encoder, decoder = donor.transformer.wte.weight, model.model.encoder, model.model.decoder
     model.model.shared.weight.normal_(std=float(words.std()))
     model.model.shared.weight[: len(words)] = words
-    decoder.layers[-1].final_layer_norm.load_state_dict(given.transformer.ln_f.state_dict())
+    decoder.layers[-1].final_layer_norm.load_state_dict(donor.transformer.ln_f.state_dict())
     decoder.layers[-1].final_layer_norm.weight.mul_(UNSURE)
     axes = _Axes.of(model.model.shared.weight)
     for side in (encoder, decoder):
         side.embed_positions.weight.copy_(axes.places(len(side.embed_positions.weight)))
     _note_heads(_separate(encoder.layers[0].self_attn), axes, axes.notes, CODES)
     _note_heads(_separate(decoder.layers[0].self_attn), axes, axes.notes[1:], CODES[1:])  # its last token stands there itself
-    asked = axes.code(CODES[0]), axes.notes[1].T / NOTE, axes.notes[2].T / NOTE
-    _found_heads(_separate(decoder.layers[layer].encoder_attn), axes, asked)
+    queries = axes.code(CODES[0]), axes.notes[1].T / NOTE, axes.notes[2].T / NOTE
+    _copy_heads(_separate(decoder.layers[layer].encoder_attn), axes, queries)
 
 
 @dataclass(frozen=True)
@@ -142,15 +142,15 @@ def _note_heads(
         attention.out[:, used] = NOTE * scale * note
 
 
-def _found_heads(attention: SimpleNamespace, axes: _Axes, asked: Sequence[torch.Tensor], scale: float = 1.0) -> None:
+def _copy_heads(attention: SimpleNamespace, axes: _Axes, queries: Sequence[torch.Tensor], scale: float = 1.0) -> None:
     """Four heads look where the last words are noted; each copies a quarter of the main directions of the word there."""
     parts = [slice(stop - count, stop) for count, stop in zip(CODES, accumulate(CODES), strict=True)]
     for head in range(4):
         rows = slice(head * HEAD, (head + 1) * HEAD)
-        for index, (question, note, part, sharp) in enumerate(zip(asked, axes.notes, parts, MATCH, strict=True)):
+        for index, (query, note, part, sharp) in enumerate(zip(queries, axes.notes, parts, MATCH, strict=True)):
             here = slice(rows.start + part.start, rows.start + part.stop)
-            attention.q[here] = sharp * question
-            attention.q_bias[here] = -sharp * question @ axes.mean if index == 0 else 0.0
+            attention.q[here] = sharp * query
+            attention.q_bias[here] = -sharp * query @ axes.mean if index == 0 else 0.0
             attention.k[here] = sharp * note.T / NOTE
         quarter = axes.content[:, rows]
         attention.v[rows], attention.v_bias[rows] = quarter.T, -quarter.T @ axes.mean

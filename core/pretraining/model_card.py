@@ -47,10 +47,10 @@ def card(name: str, config: PretrainConfig, state: dict[str, Any], parameters: i
         + f"constant, then linear decay over the last {config.decay_share:.0%}",
     }
     rows = [f"| {key} | {value} |" for key, value in facts.items()]
-    read = [f"| {stream} | {n['documents']:,} | {n['train_tokens']:,} |" for stream, n in corpus["streams"].items()]
+    streams = [f"| {stream} | {n['documents']:,} | {n['train_tokens']:,} |" for stream, n in corpus["streams"].items()]
     return "\n".join(
         [f"# {name}", "", "| | |", "|---|---|", *rows, "", "## Text it was drawn from", ""]
-        + ["| text | documents | tokens |", "|---|---|---|", *read, ""]
+        + ["| text | documents | tokens |", "|---|---|---|", *streams, ""]
         + ([_shares(config), ""] if config.objective == "next_token" else [])
         + ["One document in 200 is held out; `loss.csv` has the losses along the way, in nats a target token.", ""]
     )

@@ -107,8 +107,8 @@ class NextToken:
         ids = self.windows.batch(rows - count, length + 1, rng)
         if self.spans is None:
             return Window(torch.from_numpy(ids), offset)
-        span_ids, told = self.spans.batch(count, length + 1, rng)
-        scored = np.concatenate([np.ones(ids.shape, dtype=bool), told])[:, 1:]
+        span_ids, span_scored = self.spans.batch(count, length + 1, rng)
+        scored = np.concatenate([np.ones(ids.shape, dtype=bool), span_scored])[:, 1:]
         return Window(torch.from_numpy(np.concatenate([ids, span_ids])), offset, torch.from_numpy(scored))
 
     def loss(self, model: GPT2LMHeadModel, batch: Window) -> torch.Tensor:
@@ -134,7 +134,7 @@ class NextToken:
         if self.config.span_share:
             spans, rng = SpanWindows(self.folder, "valid"), np.random.default_rng(1)
             pairs = [spans.batch(8, self.config.positions + 1, rng) for _ in range(6)]
-            sets["spans"] = [Window(torch.from_numpy(ids), 0, torch.from_numpy(told[:, 1:])) for ids, told in pairs]
+            sets["spans"] = [Window(torch.from_numpy(ids), 0, torch.from_numpy(scored[:, 1:])) for ids, scored in pairs]
         return sets
 
     def mixed(self, losses: dict[str, float]) -> dict[str, float]:

@@ -47,9 +47,9 @@ def infill(ids: np.ndarray, mask: int, rng: np.random.Generator, share: float = 
     """
     budget = round(len(ids) * share)
     lengths = _span_lengths(budget, mean, rng)
-    kept = len(ids) - budget
-    lengths = lengths[: kept + 1]  # more spans than gaps: only in texts of a few tokens
-    gaps = np.sort(rng.choice(kept + 1, size=len(lengths), replace=False))  # span i follows this many kept tokens
+    visible = len(ids) - budget
+    lengths = lengths[: visible + 1]  # more spans than gaps: only in texts of a few tokens
+    gaps = np.sort(rng.choice(visible + 1, size=len(lengths), replace=False))  # span i follows this many kept tokens
     before = np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype(int)
     hidden = np.zeros(len(ids), dtype=bool)
     for start, length in zip(gaps + before, lengths, strict=True):

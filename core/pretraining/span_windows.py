@@ -31,25 +31,25 @@ class SpanWindows:
 
     def batch(self, rows: int, length: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Token ids (rows, length), int64, and which of them are of a sentence or end one, bool."""
-        ids, told = np.empty((rows, length), dtype=np.int64), np.zeros((rows, length), dtype=bool)
+        ids, scored = np.empty((rows, length), dtype=np.int64), np.zeros((rows, length), dtype=bool)
         for row in range(rows):
             place = 0
             while place < length:
                 for part_ids, in_sentence in self._parts(rng):
                     stop = min(length, place + len(part_ids))
                     ids[row, place:stop] = part_ids[: stop - place]
-                    told[row, place:stop] = in_sentence
+                    scored[row, place:stop] = in_sentence
                     place = stop
-        return ids, told
+        return ids, scored
 
     def _parts(self, rng: np.random.Generator) -> list[tuple[list[int], bool]]:
         """Documents made of one passage: (token ids, whether a sentence) in turn; none where the passage has no record."""
         title, text = self._passage(rng)
         draw = random.Random(int(rng.integers(2**62)))
-        drawn = [self.names.renamed(record, draw) for record in records(title, text, draw)]
-        parts = [part for document in render(drawn, draw) for part in (*document, (END, True))]
+        renamed = [self.names.renamed(record, draw) for record in records(title, text, draw)]
+        parts = [part for document in render(renamed, draw) for part in (*document, (END, True))]
         encodings = self.tokenizer.encode_batch_fast([text for text, _ in parts])
-        return [(encoding.ids, told) for encoding, (_, told) in zip(encodings, parts, strict=True)]
+        return [(encoding.ids, in_sentence) for encoding, (_, in_sentence) in zip(encodings, parts, strict=True)]
 
     def _passage(self, rng: np.random.Generator) -> tuple[str, str]:
         """A document's title ("" where it has none), and a part of its text that begins with a sentence."""

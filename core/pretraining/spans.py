@@ -238,8 +238,8 @@ def record_of(title: str, parts: Sequence[str], rng: random.Random) -> Record | 
 def _coverage(fields: Sequence[_Field], text: str) -> float:
     """Share of the content words of a text that are in the fields."""
     words = {word for word in _CONTENT.findall(text.lower()) if word not in FUNCTION_WORDS}
-    held = set(_CONTENT.findall(" ".join(f"{field.key} {field.value}" for field in fields).lower()))
-    return len(words & held) / len(words) if words else 0.0
+    field_words = set(_CONTENT.findall(" ".join(f"{field.key} {field.value}" for field in fields).lower()))
+    return len(words & field_words) / len(words) if words else 0.0
 
 
 def _unfit(sentence: str) -> bool:

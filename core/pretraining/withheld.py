@@ -32,12 +32,12 @@ class Withheld:
             raise BadInput(f"No rows to withhold: {folder} holds no <set>/valid.jsonl or the like. Mend --withhold.")
         self.titles: set[str] = set()
         self.held_out: set[int] = set()
-        self.told: set[int] = set()
+        self.summary_traces: set[int] = set()
         self.summaries: set[str] = set()
         for path in files:
             for row in _rows(path):
                 self.summaries.add(_key(row["summary"]))
-                self.told |= _traces(row["summary"])
+                self.summary_traces |= _traces(row["summary"])
                 if path.name.split(".")[0] in HELD_OUT:
                     self.titles |= {_key(row["title"])} - {""}
                     self.held_out |= _traces(row["summary"] + "\n" + row["article"])
@@ -53,7 +53,7 @@ class Withheld:
 
     def _body(self, paragraphs: list[str]) -> str:
         """A news text after its opening sentence, without paragraphs that hold any summary or a part of a held-out row."""
-        kept = []
+        remaining = []
         for index, paragraph in enumerate(paragraphs):
             parts = SENTENCE_END.split(paragraph, maxsplit=1)
             if index == 0 or _key(parts[0]) in self.summaries:
@@ -63,10 +63,10 @@ class Withheld:
                 paragraph
                 and _key(paragraph) not in self.summaries
                 and traces.isdisjoint(self.held_out)
-                and traces.isdisjoint(self.told)
+                and traces.isdisjoint(self.summary_traces)
             ):
-                kept.append(paragraph)
-        return "\n".join(kept)
+                remaining.append(paragraph)
+        return "\n".join(remaining)
 
 
 def _traces(text: str) -> set[int]:

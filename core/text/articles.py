@@ -33,10 +33,10 @@ def plain(text: str, what: str = "article") -> str:
 
     BadInput, naming `what`, for control characters (a binary file), the source of a web page, or more than a book.
     """
-    found = _CONTROL.search(text.replace("\r", "\n"))
-    if found:
+    control = _CONTROL.search(text.replace("\r", "\n"))
+    if control:
         raise BadInput(
-            f"The {what} is no plain text: it holds the control character U+{ord(found[0]):04X}. Paste text, not a file's bytes."
+            f"The {what} is no plain text: it holds the control character U+{ord(control[0]):04X}. Paste text, not a file's bytes."
         )
     if len(text) > CHARACTERS:
         raise TooLong(f"The {what} has {len(text):,} characters, and {CHARACTERS:,} are taken. Give a part of it.")
@@ -70,16 +70,16 @@ def looks_english(text: str) -> bool:
 
 def sentences(text: str) -> list[tuple[int, int]]:
     """Where each sentence begins and ends, as character offsets; none goes over the end of a line, and blanks belong to none."""
-    found = []
+    spans = []
     for line in re.finditer(r"[^\n]+", text):
         start = line.start()
         for end in _END.finditer(text, line.start(), line.end()):
             if end[0][0] == "." and _NO_END.search(text, max(start, end.start() - 20), end.start()):
                 continue
-            found.append((start, end.end()))
+            spans.append((start, end.end()))
             start = end.end()
-        found.append((start, line.end()))
-    trimmed = ((start + len(text[start:end]) - len(text[start:end].lstrip()), end) for start, end in found)
+        spans.append((start, line.end()))
+    trimmed = ((start + len(text[start:end]) - len(text[start:end].lstrip()), end) for start, end in spans)
     return [(start, start + len(text[start:end].rstrip())) for start, end in trimmed if text[start:end].strip()]
 
 

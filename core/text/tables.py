@@ -252,13 +252,13 @@ def _check_reads_back(fields: Fields, text: str) -> None:
     if len(text) > MAX_CHARS:
         raise BadTable(f"The table is {len(text):,} characters long, and {MAX_CHARS:,} fit: shorten its values.")
     try:
-        read = parse(text)
+        parsed = parse(text)
     except BadTable:
-        read = []
-    if read == fields:
+        parsed = []
+    if parsed == fields:
         return
     same = 0
-    while same < len(read) and same < len(fields) - 1 and read[same] == fields[same]:
+    while same < len(parsed) and same < len(fields) - 1 and parsed[same] == fields[same]:
         same += 1
     _refuse(same + 1, fields[same][0], "would be read back as something else", "take brackets, braces and pipes out of it")
 

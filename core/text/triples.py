@@ -61,12 +61,12 @@ def clean_triples(rows: Sequence[Sequence[object]]) -> list[Triple]:
 
 def webnlg_source(triples: Sequence[Triple]) -> str:
     """` | s : p : o | s : p : o`, with the official code's blank in front. Raises BadTable for what reads back otherwise."""
-    return _written(triples, "".join(f" | {s} : {p} : {o}" for s, p, o in triples), lower=False)
+    return _checked_text(triples, "".join(f" | {s} : {p} : {o}" for s, p, o in triples), lower=False)
 
 
 def dart_source(triples: Sequence[Triple]) -> str:
     """`s : p : o | s : p : o`, relations in lower case. Raises BadTable for what would be read back otherwise."""
-    return _written(triples, " | ".join(f"{s} : {p.lower()} : {o}" for s, p, o in triples), lower=True)
+    return _checked_text(triples, " | ".join(f"{s} : {p.lower()} : {o}" for s, p, o in triples), lower=True)
 
 
 SOURCES = {"webnlg": webnlg_source, "dart": dart_source}
@@ -214,7 +214,7 @@ def _checked(parts: Sequence[Sequence[str]]) -> list[Triple]:
     return triples
 
 
-def _written(triples: Sequence[Triple], text: str, lower: bool) -> str:
+def _checked_text(triples: Sequence[Triple], text: str, lower: bool) -> str:
     """The text, if it reads back as the triples."""
     _checked(triples)
     for number, triple in enumerate(triples, 1):
@@ -227,14 +227,14 @@ def _written(triples: Sequence[Triple], text: str, lower: bool) -> str:
                 _refuse(number, f"holds ' | ' in its {name}, which separates triples", "write a comma in its place")
             if name != "object" and _COLON.search(f" {part} "):
                 _refuse(number, f"holds ' : ' in its {name}, which separates parts", "take it out")
-    wanted = [(s, p.lower() if lower else p, o) for s, p, o in triples]
+    expected = [(s, p.lower() if lower else p, o) for s, p, o in triples]
     try:
-        read = parse_triples(text)
+        parsed = parse_triples(text)
     except BadTable:
-        read = []
-    if read != wanted:
-        pairs = enumerate(zip(read, wanted, strict=False), 1)
-        number = next((number for number, (one, other) in pairs if one != other), min(len(read) + 1, len(wanted)))
+        parsed = []
+    if parsed != expected:
+        pairs = enumerate(zip(parsed, expected, strict=False), 1)
+        number = next((number for number, (one, other) in pairs if one != other), min(len(parsed) + 1, len(expected)))
         _refuse(number, "would be read back as something else", "take brackets and pipes out of it")
     return text
 

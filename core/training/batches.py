@@ -71,12 +71,12 @@ def encode_rows(
 ) -> list[Row]:
     """One row a target. TooLong names the first example that does not fit beside the prefix, or the infix."""
     rows: list[Row] = []
-    seen: dict[str, tuple[tuple[int, ...], int]] = {}
+    encoded: dict[str, tuple[tuple[int, ...], int]] = {}
     for example in examples:
-        if example.source not in seen:
-            read = encode_input(backbone, task, example.source, infix)
-            seen[example.source] = tuple(read.ids), read.split
-        prompt, split = seen[example.source]
+        if example.source not in encoded:
+            source = encode_input(backbone, task, example.source, infix)
+            encoded[example.source] = tuple(source.ids), source.split
+        prompt, split = encoded[example.source]
         for target in example.targets:
             row = Row(prompt, tuple(encode_answer(backbone, task, target)), backbone.decoder_start_ids, split)
             _check_room(backbone, row, prefix_length, example.source)
@@ -102,13 +102,15 @@ def _check_room(backbone: Backbone, row: Row, virtual: int, source: str) -> None
 def collate(rows: Sequence[Row], device: torch.device) -> Batch:
     """Pad rows on the right to the longest."""
     before = [row.decoder_start_ids or row.prompt for row in rows]  # what stands before the answer
-    width = max(len(given) + len(row.answer) for given, row in zip(before, rows, strict=True)) - 1  # the last is only predicted
+    width = (
+        max(len(context) + len(row.answer) for context, row in zip(before, rows, strict=True)) - 1
+    )  # the last is only predicted
     ids = torch.zeros(len(rows), width, dtype=torch.long)
     labels = torch.full((len(rows), width), IGNORE)
-    for index, (given, row) in enumerate(zip(before, rows, strict=True)):
-        tokens = torch.tensor(given + row.answer)
+    for index, (context, row) in enumerate(zip(before, rows, strict=True)):
+        tokens = torch.tensor(context + row.answer)
         ids[index, : len(tokens) - 1] = tokens[:-1]
-        labels[index, len(given) - 1 : len(tokens) - 1] = tokens[len(given) :]
+        labels[index, len(context) - 1 : len(tokens) - 1] = tokens[len(context) :]
     source, mask = right_pad([row.prompt for row in rows], device) if rows[0].decoder_start_ids else (None, None)
     split = torch.tensor([row.split for row in rows]) if any(row.split for row in rows) else None
     return Batch(ids.to(device), labels.to(device), source, mask, None if split is None else split.to(device))

@@ -80,7 +80,7 @@ class RunWriter:
         self.extras = load_checkpoint(folder, method, state, self.data) if resume else CheckpointExtras(None, {})
         self._history_updates = self._choose_history_updates()
         self._log = self._open_log(state.index)
-        self._csv, self._written = csv.writer(self._log), 0.0
+        self._csv, self._state_seconds = csv.writer(self._log), 0.0
         self._write_state(None)
         if not resume:
             self._add_history(0)
@@ -112,8 +112,8 @@ class RunWriter:
         valid_loss = "" if step.valid_loss is None else f"{step.valid_loss:.5f}"
         try:
             self._csv.writerow([step.index, f"{step.loss:.5f}", valid_loss, f"{step.rate:.3e}", step.rows, f"{step.seconds:.2f}"])
-            if step.seconds - self._written > 1 or step.index == step.total:
-                self._written = step.seconds
+            if step.seconds - self._state_seconds > 1 or step.index == step.total:
+                self._state_seconds = step.seconds
                 self._log.flush()
                 self._write_state(step)
             self._samples.after_update(step.index, step.index == step.total)

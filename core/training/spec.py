@@ -74,7 +74,7 @@ class TrainSpec:
     def from_args(cls, args: argparse.Namespace, source: DataSource) -> Self:
         """The training that parsed arguments of `train` describe; `source`: the data that they name."""
         names = [setting.name for setting in fields(TrainConfig) if setting.name not in ("method", "preset")]
-        given = {name: getattr(args, name, None) for name in names}
+        values = {name: getattr(args, name, None) for name in names}
         return cls(
             args.run,
             args.preset,
@@ -85,7 +85,7 @@ class TrainSpec:
             args.layout or "",
             args.cut,
             args.half,
-            {name: value for name, value in given.items() if value is not None},
+            {name: value for name, value in values.items() if value is not None},
         )
 
 

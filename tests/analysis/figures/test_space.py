@@ -60,7 +60,7 @@ def test_paths_go_from_the_beginning_to_the_end(made):
 
 
 def test_the_map_carries_its_recipe(made):
-    figure = prefix_map(made, pca(made.cloud), ("two", 0), found=[77])
+    figure = prefix_map(made, pca(made.cloud), ("two", 0), highlighted=[77])
     foot = figure.layout.annotations[0].text.replace("<br>", " ")
     for told in ("PCA (metric cosine)", "sampled from 257 words (seed 0)", "layer 2", "head 3 of 4", "centered"):
         assert told in foot

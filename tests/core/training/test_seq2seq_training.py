@@ -57,7 +57,7 @@ def test_what_looks_like_a_special_token_in_an_article_is_text(bart, task):
 
 def test_a_long_article_is_cut_and_says_where(bart, task):
     source = encode_input(bart, task.replace(cut=20), "Zürich " * 10)
-    assert (len(source.ids), source.tokens, source.kept, source.is_cut) == (20, 80, 18, True)
+    assert (len(source.ids), source.tokens, source.used, source.is_cut) == (20, 80, 18, True)
     assert ("Zürich " * 10)[: source.end] == "Zürich Zürich Zü"  # the last letter in part
     assert not encode_input(bart, task, "short").is_cut
     assert len(encode_input(bart, task, "x" * 500).ids) == 128  # the model has no more positions
