@@ -19,5 +19,5 @@ def home() -> Path:
 
 
 def runs_dir() -> Path:
-    """Where the user's runs are kept; made when the first one is written."""
+    """The folder of the user's runs; created with the first one."""
     return home() / "runs"

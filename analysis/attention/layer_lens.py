@@ -70,7 +70,7 @@ def layer_lens(
 ) -> LayerLens:
     """Read generated `ids` layer by layer: `model` with the request's prefix against the frozen backbone without one.
 
-    `queries`: positions in prompt + ids, or in an encoder-decoder model's decoder; those that decided `ids` unless given.
+    `queries`: positions in prompt + ids, or in an encoder-decoder model's decoder; by default those that produced `ids`.
     `k`: top tokens per cell. One layer's logits are in memory at a time: 2 × (steps, vocabulary). Raises NotSupported where
     the model's final norm is not found, and the errors of `teacher_forced_inputs`.
     """

@@ -75,7 +75,7 @@ def try_family(family: str, folder: Path) -> str:
     try:
         save_tiny(family, folder)
     except Exception as error:
-        return f"no tiny model could be made ({type(error).__name__})"
+        return f"no tiny model could be built ({type(error).__name__})"
     try:
         backbone = load_backbone(str(folder), "cpu")
         _generate(backbone)

@@ -3,7 +3,7 @@
 Outputs: a text file, one output a line (an empty line is an empty output), or CSV/TSV with a column of outputs.
 References: for E2E a text file with the references of one input on lines of their own and an empty line after them, or CSV/TSV
 with an input and a reference a row; for WebNLG, DART and summaries one file a reference, line by line with the outputs, where an
-empty line is a missing reference; for all of them a data file or folder of the set itself, which also tells seen from unseen.
+empty line is a missing reference; for all of them a data file or folder of the set itself, which also separates seen from unseen.
 """
 
 import csv

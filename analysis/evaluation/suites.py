@@ -19,7 +19,7 @@ from core.task import Example, task
 
 Result = Score | NotComputed
 _SEEN = (("seen", True), ("unseen", False))
-# outputs, references, whether the texts are as the official script wants them already, who is told how far it is -> scores
+# outputs, references, whether the texts are tokenized as the official script does it, a progress callback -> scores
 Metrics = Callable[[list[str], list[list[str]], bool, Progress | None], list[Result]]
 
 

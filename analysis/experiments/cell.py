@@ -38,7 +38,7 @@ DEV_SHARE = 0.3  # of a small training set, for its validation set (footnote 11)
 
 @dataclass
 class Workplace:
-    """Where cells of one backbone run: its data, its folder, and what is told of a training on the way.
+    """Where cells of one backbone run: its data, its folder, and how its progress is reported.
 
     `sources`: the data sets by name (see grid.SETS). `command(cell)`: the command line that runs the cell; `places(cell)`: see
     Result. `neutral`: the text that forgetting is measured on.

@@ -21,7 +21,7 @@ from core.training.trainer import Trainer
 
 FROZEN = "frozen"
 LAYOUT_ROWS = 50  # validation rows by which the frozen model's layout is chosen
-SCORE_COLUMNS = ("BLEU", "BLEU-seen", "BLEU-unseen", "ROUGE-L", "Told")  # those computed are shown
+SCORE_COLUMNS = ("BLEU", "BLEU-seen", "BLEU-unseen", "ROUGE-L", "Told")  # those that were computed are printed
 
 
 @dataclass(frozen=True)

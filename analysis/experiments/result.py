@@ -1,4 +1,4 @@
-"""The result of a cell, as its small JSON file holds it; results of other versions and files of other programs are told apart."""
+"""The result of a cell, as its small JSON file holds it, with its format's version."""
 
 import json
 from collections.abc import Iterable

@@ -35,7 +35,7 @@ def _score(name: str, package: str, lacking: str, each: Callable[[], Sequence[fl
         return NotComputed(name, f"not computed, {lacking}")
     try:
         values = [100 * float(value) for value in each()]
-    except Exception as error:  # packages of others, made for other versions
+    except Exception as error:  # third-party packages may raise anything
         message = " ".join(str(error).split())[:120]
         return NotComputed(name, f"not computed, {package} failed ({type(error).__name__}: {message})")
     return mean_score(name, values, True, f"{package}|{how}")

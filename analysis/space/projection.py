@@ -28,7 +28,7 @@ from core.errors import BadInput, NotSupported
 
 PREFIX, PATH, NEAR, SAMPLE = "prefix", "path", "near", "sample"  # kinds of points
 MIN_POINTS = 5  # a map needs
-POLL_SECONDS = 0.2  # between two checks whether a map is still wanted
+POLL_SECONDS = 0.2  # between two checks for cancellation
 _umap_lock = threading.Lock()  # one UMAP at a time: each takes a core and half a gigabyte
 
 

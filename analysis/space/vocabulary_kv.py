@@ -212,14 +212,16 @@ def _describe_site_context(backbone: Backbone, site: str) -> str:
     spec, count = backbone.spec, len(vocabulary(backbone))
     source, text, place = _site_inputs(backbone, torch.zeros(1, dtype=torch.long), site)
 
-    def with_word(ids: list[int], at: int) -> str:
+    def around(ids: list[int], at: int) -> str:
         parts = [backbone.decode([token], special=True) for token in ids]
         return " ".join([*parts[:at], "w", *parts[at + 1 :]])
 
     description = f"the one that {spec.name} itself computes there for each of its {count:,} tokens w"
     if site == SITE:
-        return f"{description}, its decoder reading `{with_word(text[0].tolist(), place)}` of an empty article, w at position {place}."
-    reads = f"its encoder reading `{with_word(source[0].tolist(), place)}`, w at position {place}."
+        return (
+            f"{description}, its decoder reading `{around(text[0].tolist(), place)}` of an empty article, w at position {place}."
+        )
+    reads = f"its encoder reading `{around(source[0].tolist(), place)}`, w at position {place}."
     return f"{description}, {reads}" if site == "encoder" else f"{description} where its decoder reads the encoder, {reads}"
 
 

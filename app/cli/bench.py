@@ -2,14 +2,12 @@
 
 import argparse
 import json
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from app.cli.options import add_parser
 from core.errors import BadInput
 
 if TYPE_CHECKING:
-    from analysis.benchmark.measure import Timing
     from analysis.benchmark.rows import Row, Settings
     from core.models.backbone import Backbone
 
@@ -72,10 +70,9 @@ def _app_measures() -> "dict[str, Row]":
     return {"attention": attention, "space": space, "app": app}
 
 
-def _no_model_for_the_app(backbone: "Backbone", settings: "Settings") -> "Iterator[Timing]":
-    """Stands in for a row that is measured through the app."""
+def _no_model_for_the_app(backbone: "Backbone", settings: "Settings") -> NoReturn:
+    """Refuse a row that is measured through the app."""
     raise BadInput(
         f"{settings.model} is built on the spot with random weights, and the app opens stored models only. Leave --shape out, "
         "or name a model with --backbone."
     )
-    yield

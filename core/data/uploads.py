@@ -14,7 +14,7 @@ from core.errors import BadData, BadInput, StoreError
 from core.task import Example
 
 LIMIT = 100_000_000  # bytes of an uploaded file
-SHARE, MOST = 10, 500  # one source in so many is kept to validate on, and no more than so many
+SHARE, MOST = 10, 500  # one source in SHARE is held out for validation, MOST of them at most
 SOURCE, TARGET = "source", "text"  # columns of the files that are written
 
 

@@ -4,7 +4,7 @@
         <lex comment="good" lid="Id1">A sentence.</lex></entry>
 
 A row has "category", "eid", "triples" (lists of three), "texts", and as many "comments" and
-"languages" ("" where none is given).
+"languages" ("" where there is none).
 """
 
 import re

@@ -33,7 +33,7 @@ class DecodingBatch:
 
     def _begin(self, backbone: Backbone, prompts: list[list[int]]) -> None:
         self.ids, self.mask = left_pad(prompts, self.device)
-        self.cache = DynamicCache()  # every layer keeps all it has seen, also where the model's attention is windowed
+        self.cache = DynamicCache()  # every layer caches all positions, also where the model's attention is windowed
         self._update_state()
         positions = (self.mask.cumsum(-1) - 1).clamp(min=0)  # (B, T)
         self.positions = positions + self.state.shifts(self.mask.shape[1]) if self.state else positions

@@ -20,7 +20,7 @@ def text_key_values(backbone: Backbone, ids: list[int]) -> KeyValues:
 
 
 def read_key_values(backbone: Backbone, **inputs: torch.Tensor) -> KeyValues:
-    """The keys and values that the frozen model makes of one row of inputs; gradients flow to the inputs."""
+    """Keys and values that the frozen model computes for one row of inputs; gradients flow to the inputs."""
     captured: dict[tuple[str, int], torch.Tensor] = {}
 
     def capture(site: str, layer: int, keys: torch.Tensor, values: torch.Tensor) -> None:
@@ -33,9 +33,10 @@ def read_key_values(backbone: Backbone, **inputs: torch.Tensor) -> KeyValues:
 
 
 def text_prefix(backbone: Backbone, text: str) -> Prefix:
-    """Any text as a prefix: what the frozen model makes of it, with no training. It equals typing the text before the input.
+    """Return any text as a prefix: its keys and values in the frozen model, with no training.
 
-    In an encoder-decoder model it comes near that only: there the text has not seen the input, nor moved its positions on.
+    The result equals typing the text before the input.
+    In an encoder-decoder model this is an approximation: the text does not attend to the input, and positions do not move on.
     Virtual token i is the text's token i, after what the tokenizer puts in front of every text. The text is taken as it is:
     end it with a space or a new line where the input should not run on from it. Raises BadInput for an empty text, TooLong
     where it takes more than half of the model's positions, which would leave too little room for the input and the output.

@@ -68,7 +68,7 @@ def load_backbone(name: str = DEFAULT, device: str = "auto") -> Backbone:
             check_model(backbone)
     except PrefixLabError:
         raise
-    except Exception as error:  # whatever a family does otherwise than those this was made for
+    except Exception as error:  # a family may do anything in its own way
         reason = f"{type(error).__name__}: {_reason(error)}"
         raise NotSupported(f"{name} is a {kind_of(model)}, which does not run with prefixes ({reason}). {USE}") from error
     return backbone
@@ -126,7 +126,7 @@ def freeze(
     device: torch.device,
     revision: str = "",
 ) -> Backbone:
-    """A model that was made with our attention as a backbone: on the device, frozen, without dropout, in evaluation mode."""
+    """Turn a model loaded with our attention into a backbone: on the device, frozen, without dropout, in evaluation mode."""
     model.to(device).eval().requires_grad_(False)  # type: ignore[arg-type]  # transformers' decorator hides what it takes
     no_dropout(model)
     own = getattr(model, "generation_config", None)  # a published model's would fill in whatever DecodeConfig leaves out

@@ -111,7 +111,7 @@ class PrefixState:
         if site not in self.past:
             return None
         if self._expanded is None or self._expanded[0] != rows:
-            self.past = {name: kv.to(dtype) for name, kv in self.past.items()}  # what is cast is not kept twice
+            self.past = {name: kv.to(dtype) for name, kv in self.past.items()}  # the tensors before the cast are not kept
             self._expanded = (rows, {name: self._expand(kv, rows) for name, kv in self.past.items()})
         return self._expanded[1][site][layer]
 
@@ -153,7 +153,7 @@ class PrefixState:
             visible = visible & after.repeat_interleave(rows // len(after), 0)[:, None, :, None]
         high = max(mask.shape[0], visible.shape[0])
         visible = visible.expand(high, 1, queries, virtual)
-        if mask.dtype != torch.bool:  # an additive mask: 0 where seen
+        if mask.dtype != torch.bool:  # an additive mask: 0 where visible
             hidden = torch.full_like(visible, 0.0, dtype=mask.dtype).masked_fill(~visible, torch.finfo(mask.dtype).min)
             return torch.cat([hidden, mask.expand(high, *mask.shape[1:])], -1)
         return torch.cat([visible, mask.expand(high, *mask.shape[1:])], -1)
@@ -254,7 +254,7 @@ def _matmul_attention(
         scores = scores.masked_fill(~mask, low) if mask.dtype == torch.bool else scores + mask
     if sinks is not None:
         scores = torch.cat([scores, sinks.to(scores.dtype).reshape(1, -1, 1, 1).expand(*scores.shape[:-1], 1)], -1)
-    weights = scores.softmax(-1, dtype=torch.float32 if recorded else None)  # what is shown sums to 1 in a bf16 model too
+    weights = scores.softmax(-1, dtype=torch.float32 if recorded else None)  # recorded weights sum to 1 in a bf16 model too
     if sinks is not None:
         weights = weights[..., :-1]
     return (weights.to(value.dtype) @ value).transpose(1, 2), weights  # (B, q, H, D), (B, H, q, k)

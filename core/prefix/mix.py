@@ -124,8 +124,8 @@ def parse_mix(name: str) -> Mix:
 def mix_prefixes(mix: Mix, prefixes: Sequence[Prefix], path: Sequence[tuple[int, Prefix]] = ()) -> tuple[Prefix, Intervention]:
     """The prefix of a mix and the intervention that goes with it, NO_INTERVENTION where it is a plain prefix.
 
-    `prefixes`: one a member, in order; `path`: of "path", the (update, prefix) that the training kept, from its start on.
-    Where one weight is 1 and the others are 0, the result is that prefix itself. Raises BadInput where the prefixes cannot be
+    `prefixes`: one a member, in order; `path`: of "path", the (update, prefix) pairs stored during its training, from the start
+    on. Where one weight is 1 and the others are 0, the result is that prefix itself. Raises BadInput where the prefixes cannot be
     mixed in this way, WrongBackbone where they belong to different models.
     """
     _check_alike(mix, prefixes)
@@ -158,7 +158,7 @@ def _average(mix: Mix, prefixes: Sequence[Prefix], _path: Sequence[tuple[int, Pr
 
 
 def _interpolate(mix: Mix, prefixes: Sequence[Prefix], path: Sequence[tuple[int, Prefix]]) -> tuple[Prefix, Intervention]:
-    """Linear between the two kept updates around the place; the end is the run's own prefix, not the path's copy in fp16."""
+    """Interpolate linearly between the two stored updates around the place; at the end is the run's own prefix, in fp32."""
     if len(path) < 2:
         raise BadInput(f"{mix.members[0]} kept no path through its training, so there is nothing to interpolate along.")
     steps = sorted(path, key=lambda step: step[0])
@@ -206,7 +206,7 @@ def concatenate(prefixes: Sequence[Prefix]) -> Prefix:
 
 
 def apply_to(prefix: Prefix, intervention: Intervention) -> Prefix:
-    """The prefix with an intervention made part of it, for whatever takes a prefix alone. Knock-outs and α can still be set."""
+    """Fold an intervention into a prefix, for callers that take a prefix alone. Knock-outs and α can still be set."""
     if intervention.is_identity:
         return prefix
     bias = {site: intervention.bias(site, kv.shape[0], prefix.length) + _bias(prefix, site) for site, kv in prefix.past.items()}

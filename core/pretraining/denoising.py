@@ -186,7 +186,9 @@ class Denoising:
             if parts is not None:
                 break
         else:
-            raise BadInput(f"None of {TRIES} encyclopedia articles has an opening sentence that its rest tells. Give more text.")
+            raise BadInput(
+                f"None of {TRIES} encyclopedia articles has an opening sentence that its rest repeats. Give more text."
+            )
         title, opening, rest = parts
         before, after = self.layouts[rng.integers(len(self.layouts))]
         titled = [title] if rng.random() < 0.25 else []

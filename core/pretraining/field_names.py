@@ -1,4 +1,4 @@
-"""Words that span records are made with: months and units, words that carry no content, and names of fields."""
+"""Words for span records: months and units, words that carry no content, and names of fields."""
 
 
 def _words(text: str) -> frozenset[str]:
@@ -14,7 +14,7 @@ UNITS = (
     "seconds", "days", "weeks", "months", "years", "years old", "dollars", "euros", "degrees",
 )  # fmt: skip
 
-# Words that are no part of a value. What a value begins after, or a key is made of, may be among them.
+# Words that are no part of a value. Words before a value, and words of a key, may be among them.
 FUNCTION_WORDS = _words(
     """a an the of in on at by for to from with and or nor but as than then so if because while although though unless until
     since when where who whom whose which that what why how is was are were be been being am has have had having do does did

@@ -1,8 +1,8 @@
 """Models that can copy before they have learned anything: a start, not a rule; training changes every number of it.
 
-To tell a table or to mend a text is mostly to copy, and a small model takes long to find out how: it has to note at
-each token which ones came before it, and to look where its last tokens are noted. Both are set up here in a few
-heads, as found in trained models (Olsson et al. 2022, "induction heads"), from the word embeddings alone. The three
+To describe a table or to restore a text is mostly to copy, and a small model takes long to learn how: at each token
+it has to note which ones came before it, and to attend to where its last tokens are noted. Both are set up here in a few
+heads, as they occur in trained models (Olsson et al. 2022, "induction heads"), from the word embeddings alone. The three
 tokens before are noted, since one, such as "the", stands in many places.
 """
 
@@ -27,8 +27,8 @@ CODES = 32, 16, 16  # how many numbers note the last token, the one before it, a
 POSITION_NORM = 1.2  # of a position's vector; words have about 2.5
 LOOK_BACK = 1.3  # sharpness of the heads that look so many tokens back
 MATCH = 2.8, 2.2, 2.2  # sharpness of the match of each code: about 30, 10 and 10 logits above the rest
-NOTE, COPY = 1.6, 6.0  # how strongly the tokens before are noted, and the token found is copied
-UNSURE = 0.3  # of the final norm's gain: until a model has learned to tell a word from the next, it is better unsure
+NOTE, COPY = 1.6, 6.0  # how strongly the tokens before are noted, and the matching token is copied
+UNSURE = 0.3  # of the final norm's gain: an untrained model should not be confident
 
 
 def trained(start: str, width: int) -> GPT2LMHeadModel:
@@ -72,7 +72,7 @@ def start_gpt2(model: GPT2LMHeadModel, donor: GPT2LMHeadModel, layer: int = 1) -
 def start_bart(model: BartForConditionalGeneration, donor: GPT2LMHeadModel, layer: int = 1) -> None:
     """Begin a BART of at least 384 dimensions with the word embeddings of a trained GPT-2, able to copy.
 
-    The GPT-2's final norm is the one that fits them to be the unembedding. New words begin as small as the given ones.
+    The GPT-2's final norm is the one that fits them to be the unembedding. New words begin as small as the GPT-2's.
     """
     words, encoder, decoder = donor.transformer.wte.weight, model.model.encoder, model.model.decoder
     model.model.shared.weight.normal_(std=float(words.std()))
@@ -114,7 +114,7 @@ class _Axes:
         return self.axes.flip(1)[:, : 4 * HEAD]
 
     def code(self, count: int) -> torch.Tensor:
-        """(count, W): what a word is told by, numbers of unit variance."""
+        """(count, W): the code that identifies a word: numbers of unit variance."""
         return self.content[:, :count].T / self.spread.flip(0)[:count, None].sqrt()
 
     @property

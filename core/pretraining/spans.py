@@ -81,7 +81,7 @@ class _Field:
 
 
 def sentences(paragraph: str) -> list[str]:
-    """The sentences of a paragraph, as far as full stops before capital letters tell."""
+    """The sentences of a paragraph, split at full stops before capital letters."""
     return _SENTENCE_END.split(paragraph.strip())
 
 

@@ -43,7 +43,7 @@ class Withheld:
                     self.held_out |= _traces(row["summary"] + "\n" + row["article"])
 
     def keep(self, stream: str, text: str) -> str | None:
-        """The document without what is withheld; None where nothing may be kept of it."""
+        """Remove what is withheld from a document; None where nothing is left."""
         title, *paragraphs = text.split("\n")
         if _key(title) in self.titles:
             return None
@@ -70,7 +70,7 @@ class Withheld:
 
 
 def _traces(text: str) -> set[int]:
-    """What tells a text again elsewhere, as hashes: its longer sentences, and every run of `RUN` words."""
+    """Hashes that recognize a text elsewhere: of its longer sentences, and of every run of `RUN` words."""
     traces = set()
     for paragraph in text.split("\n"):
         traces |= {hash(_key(sentence)) for sentence in SENTENCE_END.split(paragraph) if len(sentence.split()) >= LONG}

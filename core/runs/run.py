@@ -50,7 +50,10 @@ class Run:
 
     @classmethod
     def new(cls, folder: Path, spec: BackboneSpec, method: str, task: Task, config: dict[str, object], **values: Any) -> Self:
-        """A run that was made now, on this machine; its id is the folder's name. `values`: the fields that differ from these."""
+        """Build the record of a run made now, on this machine; its id is the folder's name.
+
+        `values`: the fields that differ from the defaults.
+        """
         defaults: JsonObject = {
             "id": folder.name,
             "bundled": False,

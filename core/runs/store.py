@@ -139,7 +139,7 @@ _TYPES: tuple[tuple[type | UnionType, str], ...] = (
 
 
 def _check_types(values: JsonObject) -> None:
-    """ValueError names a field of the wrong type; missing and unknown fields are found when the Run is made."""
+    """ValueError names a field of the wrong type; missing and unknown fields raise in Run's constructor."""
     for type_, names in _TYPES:
         for name in names.split():
             if name in values and not isinstance(values[name], type_):

@@ -36,7 +36,8 @@ def plain(text: str, what: str = "article") -> str:
     control = _CONTROL.search(text.replace("\r", "\n"))
     if control:
         raise BadInput(
-            f"The {what} is no plain text: it holds the control character U+{ord(control[0]):04X}. Paste text, not a file's bytes."
+            f"The {what} is no plain text: it holds the control character U+{ord(control[0]):04X}. "
+            "Paste text, not a file's bytes."
         )
     if len(text) > CHARACTERS:
         raise TooLong(f"The {what} has {len(text):,} characters, and {CHARACTERS:,} are taken. Give a part of it.")

@@ -50,7 +50,7 @@ class TrainingEstimate:
 def estimate(backbone: Backbone, config: TrainConfig, sample: Sequence[Row], rows: int, valid: int) -> TrainingEstimate:
     """Estimate a training on `rows` pairs like those of `sample`, validated on `valid` others.
 
-    A few updates are made and measured, which the device does meanwhile; the backbone does not change.
+    A few updates run and are timed; the backbone does not change.
     """
     counts = parameter_counts(backbone, config)
     if not counts.trained:

@@ -53,7 +53,7 @@ class TrainerState:
     """What the next update depends on besides the parameters and the seed: enough to resume after a kill."""
 
     optimizer: torch.optim.AdamW
-    index: int = 0  # updates made
+    index: int = 0  # updates done
     lowest: float = math.inf  # validation loss
     stale: int = 0  # validations since the lowest
     seconds: float = 0.0

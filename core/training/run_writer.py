@@ -55,7 +55,7 @@ class RunInfo:
         }
 
     def new_run(self, folder: Path, method: Method, **values: Any) -> Run:
-        """The run that these settings made."""
+        """Build the record of the run."""
         trained = sum(parameter.numel() for parameter in method.parameters())
         facts: JsonObject = {"device": self.device, "command": self.command, "seed": self.config.seed, "trained": trained}
         return Run.new(folder, self.spec, method.name, self.task, **{"config": self.config.to_dict()} | facts | values)
