@@ -12,6 +12,7 @@ from app import api
 from app.attention import tab as attention_tab
 from app.compare import tab as compare_tab
 from app.learn import tab as learn_tab
+from app.results import tab as results_tab
 from app.shared import shell, theme
 from app.shared.context import AppContext
 from app.shared.streaming import WholeUpdates
@@ -39,6 +40,8 @@ def build(context: AppContext | None = None) -> gr.Blocks:
                 space_tab.build(context, frame, tab)
             with gr.Tab("Train", id="train", elem_id="pl-tab-train") as tab:
                 train_tab.build(context, frame, tab)
+            with gr.Tab("Results", id="results", elem_id="pl-tab-results", render_children=True) as tab:
+                results_tab.build(context, frame, tab)
             with gr.Tab("Learn", id="learn", elem_id="pl-tab-learn"):
                 learn_tab.build(frame, lessons)
         api.publish(context)

@@ -62,8 +62,8 @@ class Result:
 
     @property
     def family(self) -> tuple[str, ...]:
-        """What results must share to be averaged over seeds: all but seed, sample and backbone's name."""
-        return (self.cell.first.id, self.fingerprint)
+        """What results must share to be averaged over seeds. One that no cell of a grid has stands alone."""
+        return (self.cell.first.id, self.fingerprint) if self.id == self.cell.id else (self.id,)
 
     def to_json(self) -> dict[str, Any]:
         """The content of the file."""

@@ -23,6 +23,7 @@ STYLES = (
     "attention/attention.css",
     "space/space.css",
     "train/train.css",
+    "results/results.css",
     "learn/learn.css",
     "shared/present.css",
 )
@@ -35,6 +36,7 @@ SCRIPTS = (
     "attention/attention.js",
     "space/space.js",
     "train/train.js",
+    "results/results.js",
     "learn/learn.js",
 )
 APP = Path(__file__).resolve().parents[1]

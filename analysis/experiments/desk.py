@@ -1,0 +1,117 @@
+"""All runs as one table, and the numbers of results that can be set against each other."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import mean
+
+import pandas as pd
+
+from analysis.experiments.grid import FROZEN
+from analysis.experiments.result import Result
+from core.config.methods import METHODS, method_info
+from core.runs.run import Run
+
+# Axes of the scatter: name -> (title, whether more is better).
+AXES: dict[str, tuple[str, bool]] = {
+    "stored": ("stored parameters", False),
+    "BLEU": ("BLEU", True),
+    "BLEU-unseen": ("BLEU, unseen categories", True),
+    "Told": ("coverage, %", True),
+    "forgetting": ("forgetting, nats per token", False),
+    "seconds": ("seconds of training", False),
+}
+RUN_COLUMNS = ("run", "method", "task", "backbone", "status", "updates", "rate", "validation loss", "BLEU", "ROUGE-L", "stored",
+               "seconds", "created")  # fmt: skip
+
+
+def runs_frame(runs: Sequence[Run]) -> pd.DataFrame:
+    """A row for each run, in RUN_COLUMNS; scores are those of the test split."""
+    rows = []
+    for run in runs:
+        scores = run.scores.get("test", {})
+        shown = {name: scores[name]["value"] for name in ("BLEU", "ROUGE-L") if name in scores}
+        title = method_info(run.method).short_title
+        rate = run.config.get("rate") if method_info(run.method).trained else None
+        values = [run.id, title, run.task.name, run.backbone, run.status, run.updates, rate, run.valid_loss]
+        values += [shown.get("BLEU"), shown.get("ROUGE-L"), run.stored, run.seconds, run.created[:10]]
+        rows.append(dict(zip(RUN_COLUMNS, values, strict=True)))
+    return pd.DataFrame(rows, columns=list(RUN_COLUMNS))
+
+
+def select_rows(frame: pd.DataFrame, words: str = "", sort: str = "") -> pd.DataFrame:
+    """The rows that hold every word, in any column; sorted by a column, downwards where its name begins with "-"."""
+    if words.strip():
+        texts = [" ".join(map(str, row)).lower() for row in frame.to_numpy().tolist()]
+        frame = frame[[all(word in text for word in words.lower().split()) for text in texts]]
+    column = sort.removeprefix("-")
+    if column in frame.columns:
+        frame = frame.sort_values(column, ascending=not sort.startswith("-"), na_position="last", kind="stable")
+    return frame
+
+
+def differing_settings(runs: Sequence[Run]) -> pd.DataFrame:
+    """The settings in which runs differ, of those that their methods have: a row for each setting, a column for each run."""
+    strange = {name for info in METHODS.values() for name in info.settings}
+    strange -= {name for run in runs for name in method_info(run.method).settings}
+    named = {}
+    for run in runs:
+        values: dict[str, object] = {"method": run.method, "task": run.task.name, "backbone": run.backbone, "rows": run.rows}
+        named[run.id] = values | {name: value for name, value in run.config.items() if name not in strange and name != "method"}
+    frame = pd.DataFrame(named).astype(object).fillna("–")
+    if frame.empty:
+        return frame
+    differ = frame.map(str).nunique(axis=1) > 1
+    return frame[differ].rename_axis("setting").reset_index()
+
+
+@dataclass(frozen=True)
+class Point:
+    """A line of results in the scatter. `best`: no other point is as good in both numbers and better in one."""
+
+    label: str
+    x: float
+    y: float
+    method: str
+    results: tuple[str, ...]
+    best: bool = False
+
+
+def value_of(result: Result, axis: str) -> float | None:
+    """The number that a result has on an axis of AXES, or None."""
+    if axis == "stored":
+        return float(result.stored)
+    if axis == "seconds":
+        return result.seconds.get("training") if result.cell.method != FROZEN else 0.0
+    if axis == "forgetting":
+        forgot = result.forgetting
+        return forgot["on"] - forgot["frozen"] if "on" in forgot and "frozen" in forgot else None
+    score = result.scores.get(axis)
+    return float(score["value"]) if score else None
+
+
+def scatter_points(results: Sequence[Result], x: str, y: str) -> list[Point]:
+    """A point for each line that has both numbers, its seeds averaged; those on the Pareto front are marked."""
+    families: dict[tuple[str, ...], list[Result]] = {}
+    for result in results:
+        if result.status == "done" and value_of(result, x) is not None and value_of(result, y) is not None:
+            families.setdefault(result.family, []).append(result)
+    points = []
+    for family in families.values():
+        place = next(iter(family[0].places.values()), {"label": family[0].cell.method})
+        xs, ys = ([float(value_of(one, axis) or 0.0) for one in family] for axis in (x, y))
+        varied = "" if place.get("x") in (None, place["label"]) else f", {place['x']}"
+        points.append(
+            Point(f"{place['label']}{varied}", mean(xs), mean(ys), family[0].cell.method, tuple(one.id for one in family))
+        )
+    return [Point(*_fields(point), best=not any(_beats(other, point, x, y) for other in points)) for point in points]
+
+
+def _fields(point: Point) -> tuple[str, float, float, str, tuple[str, ...]]:
+    return point.label, point.x, point.y, point.method, point.results
+
+
+def _beats(one: Point, other: Point, x: str, y: str) -> bool:
+    """Whether a point is at least as good in both numbers, and better in one."""
+    signs = [1 if AXES[axis][1] else -1 for axis in (x, y)]
+    gains = [sign * (mine - theirs) for sign, mine, theirs in zip(signs, (one.x, one.y), (other.x, other.y), strict=True)]
+    return min(gains) >= 0 and max(gains) > 0

@@ -1,0 +1,276 @@
+"""The paper's tables with every source's numbers side by side: the paper, two re-runs of it by students, and our own results.
+
+A number belongs to one source and one model, and says where it is from. Results are never put into another source's place.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import pandas as pd
+
+from analysis.experiments.grid import Cell, Line
+from analysis.experiments.papers import NAMES, paper_grids, scale
+from analysis.experiments.result import BUNDLED, Result, own_files, read_results
+from analysis.experiments.summary import Summary, summarize
+from analysis.metrics.base import metric_label
+from core.config.methods import method_info
+from core.runs.run import Run
+
+E2E = ("BLEU", "NIST", "METEOR", "ROUGE-L", "CIDEr")
+THREE = [f"{name}{part}" for name in ("BLEU", "METEOR", "TER") for part in ("-seen", "-unseen", "")]
+METRICS: dict[str, tuple[str, ...]] = {
+    "e2e": E2E,
+    "webnlg": tuple(THREE),
+    "dart": ("BLEU", "METEOR", "TER", "MoverScore", "BERTScore", "BLEURT"),
+    "records": ("BLEU", "BLEU-seen", "BLEU-unseen", "ROUGE-L", "Told"),
+    "news": ("ROUGE-1", "ROUGE-2", "ROUGE-L"),
+    "topics": ("ROUGE-1", "ROUGE-2", "ROUGE-L"),
+}
+DATA_NAMES = {
+    "e2e": "E2E",
+    "webnlg": "WebNLG",
+    "dart": "DART",
+    "records": "Bundled tables",
+    "news": "News summaries",
+    "topics": "Summaries of unseen topics",
+}
+SHORT = {"seen": "S", "unseen": "U"}  # as in the paper's Table 1
+OURS = "ours"
+NOT_RESULTS = ("paper.json", "evidence.json")  # of the files in assets/results
+FRACTIONS = {("webnlg", "METEOR"), ("dart", "METEOR")}  # printed from 0 to 1 in the paper, ours are from 0 to 100
+
+
+@dataclass(frozen=True)
+class Number:
+    """One number as it is shown. `where`: table and page, or n, seeds and interval; `results`: ids of what it is the mean of."""
+
+    text: str
+    value: float
+    where: str
+    results: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Row:
+    """The numbers of one line from one source. `command`: how to make them; `note`: how they were made."""
+
+    label: str
+    source: str
+    model: str
+    numbers: dict[str, Number] = field(default_factory=dict)
+    command: str = ""
+    note: str = ""
+    x: Any = None
+    updates: int = 0
+
+
+@dataclass(frozen=True)
+class ResultTable:
+    """One table or figure on one data set. `findings`: what sources say of it in words, where no number is printed."""
+
+    grid: str
+    data: str
+    title: str
+    metrics: tuple[str, ...]
+    rows: tuple[Row, ...]
+    findings: tuple[dict[str, Any], ...] = ()
+
+    def frame(self, metric: str = "") -> pd.DataFrame:
+        """As a table: a row for each line and source, or for one metric a row for each line and a column for each source."""
+        rows = [row for row in self.rows if row.numbers]
+        if metric:
+            cells = [(self._name(row), source_name(row), row.numbers[metric].text) for row in rows if metric in row.numbers]
+            long = pd.DataFrame(cells, columns=["method", "source", metric_label(metric)])
+            if long.empty:
+                return long
+            wide = long.pivot_table(index="method", columns="source", values=metric_label(metric), aggfunc=" / ".join, sort=False)
+            return wide.fillna("–").reset_index().rename_axis(columns=None)
+        names = {name: column_label(name, self.data) for name in self.metrics}
+        values = [
+            {"method": self._name(row), "source": source_name(row)}
+            | {shown: row.numbers[name].text if name in row.numbers else "–" for name, shown in names.items()}
+            for row in rows
+        ]
+        return pd.DataFrame(values, columns=["method", "source", *names.values()])
+
+    @staticmethod
+    def _name(row: Row) -> str:
+        return row.label if row.x in (None, row.label) else f"{row.label}, {row.x}"
+
+
+@cache
+def printed() -> dict[str, Any]:
+    """The sources' own numbers and findings, as they are printed: assets/results/paper.json."""
+    return json.loads((BUNDLED / "paper.json").read_text(encoding="utf-8"))
+
+
+def source_name(row: Row) -> str:
+    """A source with its model, for exports: "Paper (GPT-2-medium)"."""
+    title = "Ours" if row.source == OURS else printed()["sources"][row.source]["title"]
+    return f"{title} ({row.model})"
+
+
+def column_label(metric: str, data: str = "") -> str:
+    """A metric as a column is headed: "BLEU S" for the seen categories, with an arrow where less is better."""
+    name, _, part = metric_label(metric).partition("-") if metric.split("-")[-1] in SHORT else (metric_label(metric), "", "")
+    return f"{name}{f' {SHORT[part]}' if part else ''}{' ↓' if name in ('TER', 'Unsupported') else ''}"
+
+
+def all_results(faults: list[str] | None = None, runs: Sequence[Run] = ()) -> list[Result]:
+    """Our results: the bundled ones, the scores of runs, and those that were run on this machine."""
+    files = sorted(path for path in BUNDLED.glob("*.json") if path.name not in NOT_RESULTS)
+    return read_results([*files, *own_files()], faults) + [result for run in runs for result in results_of_run(run)]
+
+
+def result_table(grid: str, data: str, results: Sequence[Result]) -> ResultTable:
+    """The table or figure `grid` on a data set: the sources' printed rows, then ours, by the order of the grid's lines."""
+    given = paper_grids(scale("small"), [data])
+    found = next(one for one in given if one.name == grid)
+    lines = [line for line in found.lines if line.data == data]
+    chosen = [result for result in results if grid in result.places and result.cell.data == data and result.status == "done"]
+    rows = _printed_rows(grid, data) + _own_rows(grid, data, chosen) + _missing_rows(grid, data, lines, chosen)
+    order = [*dict.fromkeys(line.label for line in lines)]
+    rank = {label: place for place, label in enumerate(order)}
+    sources = [*printed()["sources"], OURS]
+    rows.sort(key=lambda row: (rank.get(row.label, len(rank)), _number(row.x), sources.index(row.source)))
+    findings = tuple(one for one in printed()["findings"] if one["grid"] == grid)
+    names = METRICS[data] + (("Told",) if data in ("e2e", "webnlg") else ())
+    return ResultTable(grid, data, found.title, names, tuple(rows), findings)
+
+
+def data_of(grid: str, results: Sequence[Result]) -> list[str]:
+    """The data sets that a table or figure has numbers on, the paper's own first; those that it could have for ours."""
+    known = [row["data"] for row in printed()["rows"] if row["grid"] == grid]
+    own = [result.cell.data for result in results if grid in result.places]
+    first = {"table2": ["news"], "table3": ["topics"]}.get(grid, ["e2e"])
+    found = [*dict.fromkeys([*known, *first, *own, *(["records"] if grid not in ("table2", "table3") else [])])]
+    return [name for name in METRICS if name in found]
+
+
+def _number(x: Any) -> float:
+    return float(x) if isinstance(x, int | float) else -1.0
+
+
+def _printed_rows(grid: str, data: str) -> list[Row]:
+    rows = []
+    for one in printed()["rows"]:
+        if (one["grid"], one["data"]) == (grid, data):
+            source = printed()["sources"][one["source"]]
+            model = source["model"].split(", ")[-1 if data in ("news", "topics") else 0]
+            where = f"{source['title']}: {source['detail']}. {one['where']}, row {one['printed']}."
+            numbers = {name: Number(text, float(text), where) for name, text in one["values"].items()}
+            rows.append(Row(one["label"], one["source"], model, numbers))
+    return rows
+
+
+def _own_rows(grid: str, data: str, results: Sequence[Result]) -> list[Row]:
+    """A row for every line of each backbone, its seeds averaged."""
+    families: dict[tuple[str, ...], list[Result]] = {}
+    for result in results:
+        families.setdefault(result.family, []).append(result)
+    rows = []
+    for family in families.values():
+        first, place = family[0], family[0].places[grid]
+        summaries = summarize(family)
+        ids = tuple(one.id for one in family)
+        numbers = {name: own_number(name, one, data, ids) for name, one in summaries.items()}
+        note, x = recipe(family), place.get("x")
+        rows.append(Row(place["label"], OURS, first.backbone, numbers, first.command, note, x, first.updates))
+    return rows
+
+
+def own_number(name: str, summary: Summary, data: str, ids: tuple[str, ...]) -> Number:
+    """One of our scores, in the unit of the paper's table."""
+    plain = name.split("-")[0]
+    factor = 0.01 if (data, plain) in FRACTIONS else 1.0
+    digits = 2 if plain in ("NIST", "CIDEr", "TER") or factor != 1.0 else 1
+    value = summary.value * factor
+    text = f"{value:.{digits}f}" + (f" ± {summary.error * factor:.{digits}f}" if summary.error is not None else "")
+    seeds = f"mean ± standard error of {summary.seeds} seeds" if summary.seeds > 1 else "one seed"
+    between = ""
+    if summary.low is not None and summary.high is not None:
+        between = f"; 95 % interval over rows {summary.low * factor:.{digits}f} to {summary.high * factor:.{digits}f}"
+    rows = f"n = {summary.n}, " if summary.n else ""
+    return Number(text, value, f"Ours: {rows}{seeds}{between}.", ids)
+
+
+def recipe(family: Sequence[Result]) -> str:
+    """How a row of ours was made, in a line."""
+    first = family[0]
+    seeds = sorted({seed for one in family for seed in one.seeds})
+    parts = [f"n = {first.n}", f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"]
+    parts += [f"{first.updates:,} updates"] if first.updates else []
+    if first.rate is not None and method_info(first.cell.method).trained:
+        ends = {"lowest": " (the lowest tried)", "highest": " (the highest tried)"}
+        parts.append(f"rate {first.rate:g}{ends.get(first.rate_at_end, '')}")
+    parts += [f"{first.share:.2%} stored"] if first.share else []
+    return ", ".join([*parts, first.device, *([first.notes.rstrip(".")] if first.notes and len(first.notes) < 60 else [])])
+
+
+def _missing_rows(grid: str, data: str, lines: Sequence[Line], results: Sequence[Result]) -> list[Row]:
+    """What has not been run, with the command that runs it."""
+    there = {(result.places[grid]["label"], result.places[grid].get("x")) for result in results}
+    given = "" if data == "records" else f" --data {data}=path/to/{data}"
+    return [
+        Row(
+            line.label,
+            OURS,
+            "",
+            command=f"python launch.py experiments {grid} --only {_only(line)}{given}",
+            x=line.x,
+        )
+        for line in lines
+        if (line.label, line.x) not in there and (line.label, str(line.x)) not in there
+    ]
+
+
+def _only(line: Line) -> str:
+    """What the ids of a line's cells have in common, and no other line's."""
+    name = line.cells[0].id.rpartition("-s")[0]
+    return f"{name}-" if any(cell.sample for cell in line.cells) else f"{name}-s"
+
+
+# ---- scores of runs
+
+
+def results_of_run(run: Run) -> list[Result]:
+    """The scores that a run's run.json holds, as results; [] for runs of other data."""
+    data = {"e2e": "e2e", "webnlg": "webnlg", "dart": "dart", "summarization": "news"}.get(run.task.name)
+    scores = run.scores.get("test")
+    if data is None or not scores or not any(name in scores for name in ("BLEU", "ROUGE-L")):
+        return []
+    labels = {"prefix": "Prefix-tuning", "finetune": "Fine-tuning", "top_layers": "Top 2 layers"}
+    label = labels.get(run.method, method_info(run.method).title)
+    first = next(iter(scores.values()))
+    return [
+        Result(
+            f"run:{run.id}",
+            Cell(data, run.method, str(run.config.get("preset", "fast")), seed=run.seed),
+            run.backbone,
+            run.fingerprint,
+            "done",
+            {"table2" if data == "news" else "table1": {"label": label, "x": None}},
+            scores,
+            (run.seed,),
+            int(first.get("n", 0)),
+            run.config.get("rate"),
+            valid_loss=run.valid_loss,
+            updates=run.updates,
+            rows=run.rows,
+            trained=run.trained,
+            stored=run.stored,
+            seconds={"training": run.seconds},
+            device=run.device,
+            versions=run.versions,
+            command=run.command,
+            notes=f"the run {run.id}",
+        )
+    ]
+
+
+def grid_names() -> tuple[str, ...]:
+    """The paper's tables and figures, in its order."""
+    return tuple(sorted(NAMES, key=["table1", "table2", "table3", "figure3", "figure4", "table4", "figure5"].index))

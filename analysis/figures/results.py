@@ -1,0 +1,127 @@
+"""Figures of results: curves over one setting, two numbers against each other, and the losses of several runs."""
+
+from collections.abc import Mapping, Sequence
+from itertools import cycle
+from typing import Any
+
+import plotly.graph_objects as go
+
+from analysis.experiments.desk import AXES, Point
+from analysis.experiments.tables import OURS, ResultTable, column_label, source_name
+from analysis.figures.style import COLORS, escape, figure
+from analysis.figures.training import MAX_POINTS
+from core.config.methods import method_info
+from core.runs.status import TrainingLog
+
+SYMBOLS, DASHES = ("circle", "square", "diamond", "triangle-up", "x", "star"), ("solid", "dash", "dot", "dashdot")
+PALETTE = ("prefix", "finetuned", "green", "purple", "base", "ink")
+AXIS_TITLES = {"figure3": "training examples", "figure4": "virtual tokens", "figure5": "initialized with"}
+
+
+def curves(table: ResultTable, metric: str) -> go.Figure | None:
+    """A metric over the figure's axis, a curve for each source, line and backbone; None where there is nothing to draw.
+
+    What a source says without a number is a mark on the axis.
+    """
+    groups: dict[tuple[str, str, str], list[tuple[Any, float]]] = {}
+    for row in table.rows:
+        if metric in row.numbers and row.x is not None:
+            label = "" if row.label == row.x else row.label
+            groups.setdefault((label, row.source, source_name(row)), []).append((row.x, row.numbers[metric].value))
+    if not groups:
+        return None
+    traces: list[Any] = []
+    for ((label, source, shown), points), color, symbol in zip(groups.items(), cycle(PALETTE), cycle(SYMBOLS), strict=False):
+        xs, ys = zip(*points, strict=True)
+        name = escape(", ".join(filter(None, [label, shown])))
+        look = {"color": COLORS[color], "width": 2, "dash": "solid" if source == OURS else "dash"}
+        mode = "lines+markers" if table.grid != "figure5" else "markers"
+        traces.append(go.Scatter(x=xs, y=ys, mode=mode, name=name, line=look, marker={"size": 10, "symbol": symbol}))
+    marks = [one for one in table.findings if "mark" in one and table.data != "news"]
+    shapes = [{"type": "line", "x0": one["mark"], "x1": one["mark"], "yref": "paper", "y0": 0, "y1": 1,
+               "line": {"color": COLORS["muted"], "dash": "dot", "width": 1}} for one in marks]  # fmt: skip
+    notes = [{"x": one["mark"], "y": 1, "yref": "paper", "yanchor": "top", "xanchor": "left", "showarrow": False,
+              "font": {"color": COLORS["muted"]}, "text": _mark_text(one["source"]), "yshift": -18 * place}
+             for place, one in enumerate(marks)]  # fmt: skip
+    xaxis: dict[str, Any] = {"title": {"text": AXIS_TITLES[table.grid]}}
+    return figure(
+        traces,
+        f"{table.title}: {column_label(metric, table.data)}",
+        "mean over seeds; the models differ, and so do the values",
+        xaxis=xaxis | ({"type": "category"} if table.grid in ("figure3", "figure5") else {"rangemode": "tozero"}),
+        yaxis={"title": {"text": column_label(metric, table.data)}, "rangemode": "tozero"},
+        shapes=shapes,
+        annotations=notes,
+        showlegend=True,
+        legend={"orientation": "h", "x": 0, "xanchor": "left", "y": -0.22, "yanchor": "top"},
+        margin={"t": 64, "b": 70, "l": 12, "r": 16},
+    )
+
+
+def _mark_text(source: str) -> str:
+    return {"paper": "paper: best at 10", "reimplementation": "re-implementation: no gain beyond 5"}[source]
+
+
+def scatter(points: Sequence[Point], x: str, y: str, data: str) -> go.Figure | None:
+    """Two numbers of each line; the Pareto front is drawn through those that no other one beats in both."""
+    if not points:
+        return None
+    front = sorted((point for point in points if point.best), key=lambda point: point.x)
+    line = {"color": COLORS["muted"], "width": 1, "dash": "dot"}
+    traces: list[Any] = [
+        go.Scatter(x=[one.x for one in front], y=[one.y for one in front], mode="lines", name="Pareto front", line=line)
+    ]
+    colors = {"virtual": "prefix", "weights": "finetuned", "text": "green", "unknown": "base"}
+    for kind, symbol in (("virtual", "circle"), ("weights", "square"), ("text", "diamond"), ("unknown", "x")):
+        own = [one for one in points if method_info(one.method).kind == kind]
+        if own:
+            traces.append(
+                go.Scatter(
+                    x=[one.x for one in own],
+                    y=[one.y for one in own],
+                    mode="markers+text",
+                    name={"virtual": "virtual tokens", "weights": "weights", "text": "text", "unknown": "frozen"}[kind],
+                    text=[escape(one.label) for one in own],
+                    textposition="top center",
+                    customdata=[one.results[0] for one in own],
+                    marker={"size": 11, "symbol": symbol, "color": COLORS[colors[kind]]},
+                )
+            )
+    logarithmic = x == "stored" and min(one.x for one in points) > 0
+    return figure(
+        traces,
+        f"{AXES[y][0]} against {AXES[x][0]}",
+        f"{escape(data)}; mean over seeds; the dotted line is the Pareto front",
+        xaxis={"title": {"text": AXES[x][0]}, "type": "log" if logarithmic else "linear"},
+        yaxis={"title": {"text": AXES[y][0]}},
+        showlegend=True,
+    )
+
+
+def loss_overlay(logs: Mapping[str, TrainingLog], by: str = "update") -> go.Figure | None:
+    """The validation losses of several runs, and the training losses of those without any. `by`: update or seconds."""
+    traces: list[Any] = []
+    for (name, log), color, dash in zip(logs.items(), cycle(PALETTE), cycle(DASHES), strict=False):
+        at = dict(zip(log.update, log.seconds if by == "seconds" else log.update, strict=True))
+        points = [(at[update], loss) for update, loss in log.valid if update in at]
+        if not points:
+            step = max(1, len(log.update) // MAX_POINTS)
+            points = [(at[update], loss) for update, loss in list(zip(log.update, log.loss, strict=True))[::step]]
+        if points:
+            xs, ys = zip(*points, strict=True)
+            look, kind = {"color": COLORS[color], "dash": dash, "width": 2}, "validation" if log.valid else "training"
+            traces.append(
+                go.Scatter(x=xs, y=ys, mode="lines+markers" if log.valid else "lines", name=f"{escape(name)}, {kind}", line=look)
+            )
+    if not traces:
+        return None
+    return figure(
+        traces,
+        f"Losses of {len(traces)} run{'s' if len(traces) > 1 else ''}",
+        "nats per target token",
+        xaxis={"title": {"text": "seconds" if by == "seconds" else "update"}, "rangemode": "tozero"},
+        yaxis={"title": {"text": "loss"}},
+        showlegend=True,
+        legend={"orientation": "h", "x": 0, "xanchor": "left", "y": -0.22, "yanchor": "top"},
+        margin={"t": 64, "b": 70, "l": 12, "r": 16},
+    )

@@ -1,0 +1,157 @@
+"""What the Results tab's events do: read the state, make one call, format."""
+
+import json
+import time
+from pathlib import Path
+
+import gradio as gr
+
+from analysis.experiments.cell import read_texts
+from analysis.experiments.desk import differing_settings, runs_frame, scatter_points, select_rows
+from analysis.experiments.result import Result, home
+from analysis.experiments.tables import DATA_NAMES, METRICS, ResultTable, all_results, data_of, result_table
+from analysis.figures import results as figures
+from app.results import view
+from app.results.components import ResultsPage
+from app.results.state import ALL, ResultsState
+from app.results.texts import text_rows
+from app.shared import plot_widget, shell, urlstate
+from app.shared.context import AppContext
+from app.shared.events import TabHandlers, Update, errors_to_status
+from core.errors import StoreError
+from core.runs.run import Run
+from core.runs.status import read_training_log
+from core.runs.store import Store
+
+NOT_HERE = (
+    "The texts behind this number are not on this machine: texts of other people's data sets are no part of the project. "
+    "This command makes them here:"
+)
+
+
+class ResultsHandlers(TabHandlers):
+    """Bound to the components they write."""
+
+    activity = "results"
+
+    def __init__(self, context: AppContext, frame: shell.Shell, components: ResultsPage) -> None:
+        super().__init__(context, frame)
+        self.components = components
+
+    def restore(self, search: str) -> ResultsState:
+        """Read the address when the page is opened."""
+        return urlstate.read(search or "", ResultsState)
+
+    def change(self, state: ResultsState, event: gr.EventData) -> tuple:
+        """A control was used. What is to be saved goes to the page as {"name", "text"}; its number makes each one new."""
+        if str(event.name) == "save":
+            return state, json.dumps(self._file(state, str(event.value)) | {"at": time.time()})
+        return state.after(str(event.name), event.value), gr.skip()
+
+    def open_point(self, state: ResultsState, event: gr.EventData) -> ResultsState:
+        """A point of the scatter was clicked."""
+        points = event.points
+        return state.after("number", str(points[0]["data"])) if points and points[0].get("data") else state
+
+    @errors_to_status
+    def refresh(self, state: ResultsState, request: gr.Request) -> Update:
+        """Everything that the tab shows."""
+        page = self.components
+        shown: Update = {page.plot: plot_widget.NOTHING, page.detail: "", page.address: urlstate.write(state)}
+        if state.view == "runs":
+            return shown | self._desk(state)
+        if state.view == "evidence":
+            return shown | {page.bar: view.bar(state, [], ()), page.main: view.evidence()}
+        faults: list[str] = []
+        results = all_results(faults, self.runs())
+        shown |= self._scatter(state, results) if state.view == "scatter" else self._grid(state, results)
+        shown[page.main] += view.notes(state.ignored, faults)
+        if state.number:
+            shown[page.detail] = self._texts(state, results)
+        return shown
+
+    def runs(self) -> list[Run]:
+        """The runs of the store, and the trainings of experiments."""
+        folders = sorted(home().glob("*/runs")) if home().is_dir() else []
+        return [*self.context.store.runs(), *(run for folder in folders for run in Store(folder).runs())]
+
+    # ---- tables and figures
+
+    def _grid(self, state: ResultsState, results: list[Result]) -> Update:
+        page, choices = self.components, data_of(state.view, results)
+        table = self._table(state, results)
+        metric = self._metric(state, table)
+        update: Update = {page.bar: view.bar(state, choices, table.metrics, table.data, metric)}
+        update[page.main] = view.table(table, "" if metric == ALL else metric, state.number)
+        if state.view.startswith("figure"):
+            drawn = figures.curves(table, table.metrics[0] if metric == ALL else metric)
+            update[page.plot] = plot_widget.value(drawn, state.view) if drawn else plot_widget.NOTHING
+        return update
+
+    @staticmethod
+    def _table(state: ResultsState, results: list[Result]) -> ResultTable:
+        choices = data_of(state.view, results)
+        return result_table(state.view, state.data if state.data in choices else choices[0], results)
+
+    @staticmethod
+    def _metric(state: ResultsState, table: ResultTable) -> str:
+        return state.metric if state.metric in table.metrics else ALL
+
+    def _scatter(self, state: ResultsState, results: list[Result]) -> Update:
+        page, found = self.components, {result.cell.data for result in results}
+        choices = [name for name in METRICS if name in found]
+        data = state.data if state.data in choices else choices[0] if choices else "records"
+        points = scatter_points([result for result in results if result.cell.data == data], state.x, state.y)
+        drawn = figures.scatter(points, state.x, state.y, DATA_NAMES[data])
+        return {
+            page.bar: view.bar(state, choices, (), data),
+            page.plot: plot_widget.value(drawn, f"{state.y}-{state.x}") if drawn else plot_widget.NOTHING,
+            page.main: view.points(points, state.x, state.y, data),
+        }
+
+    def _texts(self, state: ResultsState, results: list[Result]) -> str:
+        result = next((one for one in results if one.id == state.number), None)
+        if result is None:
+            return view.texts_missing(f"There is no result {state.number!r} here.", "")
+        try:
+            rows = text_rows(result, results, state.metric, _texts_of)
+        except StoreError:
+            return view.texts_missing(NOT_HERE, result.command)
+        return view.texts(result, rows)
+
+    # ---- runs
+
+    def _desk(self, state: ResultsState) -> Update:
+        page, runs = self.components, self.runs()
+        ticked = [run for name in state.runs for run in runs if run.id == name]
+        drawn = figures.loss_overlay({run.id: read_training_log(run.folder) for run in ticked}, state.by) if ticked else None
+        frame = select_rows(runs_frame(runs), state.words, state.sort)
+        return {
+            page.bar: view.desk_bar(state),
+            page.plot: plot_widget.value(drawn, "losses") if drawn else plot_widget.NOTHING,
+            page.main: view.desk(frame, state) + view.settings(differing_settings(ticked)) + view.notes(state.ignored, ()),
+        }
+
+    # ---- taking away
+
+    def _file(self, state: ResultsState, form: str) -> dict[str, str]:
+        """The table that is shown, as CSV, LaTeX or Markdown."""
+        if state.view == "runs":
+            frame = select_rows(runs_frame(self.runs()), state.words, state.sort)
+        elif state.view == "evidence":
+            frame = view.evidence_frame()
+        elif state.view == "scatter":
+            results = all_results(None, self.runs())
+            frame = view.points_frame(results, state)
+        else:
+            table = self._table(state, all_results(None, self.runs()))
+            metric = self._metric(state, table)
+            frame = table.frame("" if metric == ALL else metric)
+        ending = {"latex": "tex", "markdown": "md"}.get(form, "csv")
+        return {"name": f"prefix-lab-{state.view}.{ending}", "text": view.written(frame, form)}
+
+
+def _texts_of(result: Result) -> list:
+    """The texts of a result that was made on this machine."""
+    files = [path for path in home().glob("*/texts/*.jsonl") if path.stem == result.id and result.fingerprint in path.parts[-3]]
+    return read_texts(files[0] if files else Path(f"{result.id}.jsonl"))

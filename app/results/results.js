@@ -1,0 +1,31 @@
+// The Results tab: buttons with data-set and data-value, and fields with data-text, tell the server; commands are copied; files are saved.
+(() => {
+  PrefixLab.results = (element, trigger, watch) => {
+    let last = null; // the control that was used: a refresh draws it anew, and it keeps the focus
+    const tell = (name, value) => { last = { name, value }; trigger("select", { name, value }); };
+    element.addEventListener("click", (event) => {
+      const copy = event.target.closest("button[data-copy]");
+      if (copy) {
+        navigator.clipboard.writeText(copy.dataset.copy).then(
+          () => PrefixLab.note("The command is copied."),
+          () => PrefixLab.note("The browser does not let the page copy: select the command."),
+        );
+      }
+      const button = event.target.closest("button[data-set]");
+      if (button) tell(button.dataset.set, button.dataset.value);
+    });
+    element.addEventListener("change", (event) => {
+      const field = event.target.closest("[data-text]");
+      if (field) tell(field.dataset.text, field.value);
+    });
+    watch("value", () => requestAnimationFrame(() => {
+      if (!last || document.activeElement !== document.body) return;
+      const quoted = CSS.escape(last.value ?? "");
+      element.querySelector(`[data-set="${last.name}"][data-value="${quoted}"], [data-text="${last.name}"]`)?.focus({ preventScroll: true });
+    }));
+  };
+  PrefixLab.saveFile = (written) => {
+    const { name, text } = JSON.parse(written);
+    PrefixLab.plots.give(name, new Blob([text], { type: "text/plain" }));
+  };
+})();

@@ -1,0 +1,77 @@
+"""The texts behind a number: the worst first, with what is missing or unsupported, and other methods' texts of the same rows."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from analysis.experiments.grid import SETS
+from analysis.experiments.result import Result
+from analysis.metrics.coverage import cover
+from core.data.registry import table_of_source
+from core.errors import BadTable, StoreError
+
+SHOWN = 30  # texts that are shown
+FORMS = {"webnlg": "webnlg", "dart": "dart", "summarization": "article"}
+
+
+@dataclass(frozen=True)
+class TextRow:
+    """One text. `score`: its own, of `metric`; `others`: (line, text) of the same source."""
+
+    source: str
+    text: str
+    references: list[str]
+    metric: str
+    score: float | None
+    missing: list[str] = field(default_factory=list)
+    unsupported: list[str] = field(default_factory=list)
+    others: list[tuple[str, str]] = field(default_factory=list)
+
+
+def text_rows(
+    result: Result, results: Sequence[Result], metric: str, texts_of: Callable[[Result], list[dict[str, Any]]]
+) -> list[TextRow]:
+    """The texts of a result, the worst first. Raises StoreError where they are not on this machine."""
+    rows = texts_of(result)
+    names = rows[0]["scores"] if rows else {}
+    chosen = metric.split("-")[0] if metric.split("-")[0] in names else next(iter(names), "")
+    others = _others(result, results, texts_of)
+    sign = -1 if chosen == "Beyond" else 1
+    rows.sort(key=lambda row: sign * row["scores"].get(chosen, 0.0))
+    return [_row(row, chosen, others, FORMS.get(SETS[result.cell.data], "table")) for row in rows[:SHOWN]]
+
+
+def _row(row: dict[str, Any], metric: str, others: dict[str, dict[str, str]], form: str) -> TextRow:
+    missing, unsupported = _checked(form, row["source"], row["text"])
+    beside = [(label, texts[row["source"]]) for label, texts in others.items() if row["source"] in texts]
+    score = row["scores"].get(metric)
+    return TextRow(row["source"], row["text"], row["references"], metric, score, missing, unsupported, beside)
+
+
+def _checked(form: str, source: str, text: str) -> tuple[list[str], list[str]]:
+    """Values that are missing, and what the source does not support; articles are not checked."""
+    try:
+        table = table_of_source(form, source)
+    except BadTable:
+        return [], []
+    found = cover(table, text) if table else None
+    return (found.missing, found.unsupported) if found else ([], [])
+
+
+def _others(
+    result: Result, results: Sequence[Result], texts_of: Callable[[Result], list[dict[str, Any]]]
+) -> dict[str, dict[str, str]]:
+    """Line -> source -> text, of the other lines with the same data and seed whose texts are here."""
+    found: dict[str, dict[str, str]] = {}
+    for other in results:
+        same = (other.cell.data, other.cell.topics, other.cell.seed, other.fingerprint)
+        if other.id == result.id or same != (result.cell.data, result.cell.topics, result.cell.seed, result.fingerprint):
+            continue
+        place = next((other.places[grid] for grid in result.places if grid in other.places), None)
+        if place is None or place["label"] in found:
+            continue
+        try:
+            found[place["label"]] = {row["source"]: row["text"] for row in texts_of(other)}
+        except StoreError:
+            continue
+    return found

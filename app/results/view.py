@@ -1,0 +1,375 @@
+"""HTML of the Results tab: its controls, tables with a badge for each source, evidence, texts, and the desk of runs."""
+
+import json
+from collections.abc import Iterable, Sequence
+from functools import cache
+from typing import Any
+
+import pandas as pd
+
+from analysis.experiments.desk import AXES, Point, scatter_points
+from analysis.experiments.result import BUNDLED, Result
+from analysis.experiments.tables import DATA_NAMES, OURS, Number, ResultTable, Row, column_label, printed
+from analysis.metrics.base import metric_label
+from app.results.state import ALL, ResultsState
+from app.results.texts import TextRow
+from app.shared.html import count, tag, text
+
+TITLES = {
+    "table1": "Table 1",
+    "table2": "Table 2",
+    "table3": "Table 3",
+    "table4": "Table 4",
+    "figure3": "Figure 3",
+    "figure4": "Figure 4",
+    "figure5": "Figure 5",
+    "evidence": "Evidence",
+    "scatter": "Scatter",
+    "runs": "Runs",
+}
+BADGES = {
+    "paper": "Paper",
+    "paper-large": "Paper",
+    "reimplementation": "Re-implementation",
+    "class": "Class project",
+    OURS: "Ours",
+}
+FORMS = {"csv": "CSV", "latex": "LaTeX", "markdown": "Markdown"}
+HOLDS = {"yes": "holds", "no": "does not hold", "partly": "holds in part", "open": "not tested"}
+
+
+# ---- controls
+
+
+def bar(state: ResultsState, data: Sequence[str], metrics: Sequence[str], chosen: str = "", metric: str = "") -> str:
+    """The views, the data sets, the metrics, and what the table can be saved as."""
+    parts = [_segment("view", TITLES, state.view, "Tables and figures of the paper, and more")]
+    if len(data) > 1:
+        parts.append(_segment("data", {name: DATA_NAMES[name] for name in data}, chosen, "Data set"))
+    if metrics:
+        named = {ALL: "All metrics"} | {name: column_label(name, chosen) for name in metrics}
+        parts.append(_segment("metric", named, metric, "Metric"))
+    if state.view == "scatter":
+        axes = {name: title for name, (title, _) in AXES.items()}
+        parts += [_select("x", "Across", axes, state.x), _select("y", "Up", axes, state.y)]
+    return tag("div", "".join([*parts, _saves()]), cls="pl-results-bar")
+
+
+def desk_bar(state: ResultsState) -> str:
+    """The views, a filter, and what losses are drawn over."""
+    words = tag("input", "", type="search", value=state.words, placeholder="Filter: prefix e2e", data_text="words", cls="pl-text",
+                aria_label="Filter the runs")  # fmt: skip
+    by = _segment("by", {"update": "by update", "seconds": "by seconds"}, state.by, "Losses")
+    views = _segment("view", TITLES, state.view, "Tables and figures of the paper, and more")
+    return tag("div", views + words + by + _saves(), cls="pl-results-bar")
+
+
+def _segment(name: str, choices: dict[str, str], chosen: str, label: str) -> str:
+    buttons = "".join(
+        tag("button", text(shown), type="button", data_set=name, data_value=value, aria_pressed=str(value == chosen).lower())
+        for value, shown in choices.items()
+    )
+    return tag("div", buttons, cls="pl-segment", role="group", aria_label=label)
+
+
+def _select(name: str, label: str, choices: dict[str, str], chosen: str) -> str:
+    options = "".join(
+        tag("option", text(shown), value=value, selected="" if value == chosen else None) for value, shown in choices.items()
+    )
+    return tag("label", tag("span", label, cls="name") + tag("select", options, data_text=name, cls="pl-text"), cls="pl-control")
+
+
+def _saves() -> str:
+    buttons = "".join(
+        tag(
+            "button",
+            shown,
+            type="button",
+            data_set="save",
+            data_value=form,
+            cls="pl-btn pl-act",
+            title=f"Save this table as {shown}",
+        )
+        for form, shown in FORMS.items()
+    )
+    return tag("div", buttons, cls="pl-saves", role="group", aria_label="Save this table")
+
+
+def notes(ignored: Iterable[str], faults: Iterable[str]) -> str:
+    """What was left out: values of the address, and files that are no results."""
+    said = [f"Left out, as the address has no usable value for: {', '.join(ignored)}."] if ignored else []
+    return "".join(tag("p", text(sentence), cls="meta") for sentence in [*said, *faults])
+
+
+# ---- tables
+
+
+def table(found: ResultTable, metric: str, number: str) -> str:
+    """A table of the paper with every source's numbers, and what the sources say in words."""
+    head = tag("h2", text(f"{TITLES[found.grid]}: {found.title}, {DATA_NAMES[found.data]}"))
+    body = _by_source(found, metric, number) if metric else _by_row(found, number)
+    said = "".join(
+        tag("li", _badge(one["source"]) + text(one["text"]) + tag("span", text(f" ({one['where']})"), cls="meta"))
+        for one in found.findings
+    )
+    findings = tag("ul", said, cls="pl-findings") if said else ""
+    return head + findings + tag("div", body, cls="pl-table") + _missing(found)
+
+
+def _by_row(found: ResultTable, number: str) -> str:
+    """All metrics: a row for each line and source."""
+    heads = ["Method", "From", *(column_label(name, found.data) for name in found.metrics)]
+    rows, last = [], None
+    for row in found.rows:
+        if not row.numbers:
+            continue
+        name = _name(row)
+        cells = tag("th", text(name) if name != last else "", scope="row")
+        model = f"{row.model}, {row.updates:,} updates" if row.updates else row.model
+        cells += tag("td", _badge(row.source) + tag("span", text(model), cls="model"), cls="from", title=row.note or None)
+        cells += "".join(tag("td", _number(row.numbers.get(metric), number)) for metric in found.metrics)
+        rows.append(tag("tr", cells, cls=" ".join(filter(None, ["first" if name != last else "", row.source]))))
+        last = name
+    return (
+        _html_table(heads, rows) if rows else tag("p", "No source prints numbers for this, and none of ours have been run yet.")
+    )
+
+
+def _by_source(found: ResultTable, metric: str, number: str) -> str:
+    """One metric: a row for each line, a column for each source and model."""
+    rows = [row for row in found.rows if metric in row.numbers]
+    if not rows:
+        return tag("p", f"No source has {text(column_label(metric))} here.")
+    sources = list(dict.fromkeys((row.source, row.model) for row in rows))
+    sources.sort(key=lambda one: [*printed()["sources"], OURS].index(one[0]))
+    heads = ["Method", *(_badge(source) + tag("span", text(model), cls="model") for source, model in sources)]
+    lines = []
+    for name in dict.fromkeys(map(_name, rows)):
+        own = [row for row in rows if _name(row) == name]
+        cells = [
+            "<br>".join(_number(row.numbers[metric], number) for row in own if (row.source, row.model) == source)
+            or tag("span", "–", cls="none")
+            for source in sources
+        ]
+        lines.append(tag("tr", tag("th", text(name), scope="row") + "".join(tag("td", cell) for cell in cells), cls="first"))
+    return _html_table(heads, lines, ready=True)
+
+
+def _html_table(heads: Sequence[str], rows: Sequence[str], ready: bool = False) -> str:
+    head = tag("thead", tag("tr", "".join(_head(one if ready else text(one)) for one in heads)))
+    return tag("table", head + tag("tbody", "".join(rows)))
+
+
+def _head(shown: str) -> str:
+    return tag("th", shown, scope="col", cls="from" if shown == "From" else None)
+
+
+def _name(row: Row) -> str:
+    return row.label if row.x in (None, row.label) else f"{row.label}, {row.x}"
+
+
+def _badge(source: str) -> str:
+    detail = printed()["sources"].get(source, {}).get("detail", "Measured with this project")
+    return tag("span", text(BADGES[source]), cls=f"pl-badge {source}", title=detail)
+
+
+def _number(number: Number | None, opened: str) -> str:
+    """A number with its origin; one of ours opens its texts."""
+    if number is None:
+        return tag("span", "–", cls="none")
+    if not number.results:
+        return tag("span", text(number.text), title=number.where)
+    pressed = str(opened in number.results).lower()
+    title = f"{number.where} Click for the texts."
+    return tag(
+        "button",
+        text(number.text),
+        type="button",
+        data_set="number",
+        data_value=number.results[0],
+        aria_pressed=pressed,
+        title=title,
+    )
+
+
+def _missing(found: ResultTable) -> str:
+    """What has not been run, each with the command that runs it."""
+    rows = [row for row in found.rows if row.command and not row.numbers]
+    if not rows:
+        return ""
+    items = "".join(tag("li", tag("span", text(_name(row)), cls="line") + command(row.command)) for row in rows)
+    word = "line has" if len(rows) == 1 else "lines have"
+    summary = tag("summary", f"Not run yet with ours: {len(rows)} {word} no number. The commands")
+    return tag("details", summary + tag("ul", items), cls="pl-missing", open="" if len(rows) < 4 else None)
+
+
+def command(words: str) -> str:
+    """A command line with a button that copies it."""
+    return tag("code", text(words)) + tag("button", "Copy", type="button", data_copy=words, cls="pl-btn")
+
+
+# ---- evidence
+
+
+@cache
+def _evidence() -> list[dict[str, Any]]:
+    return json.loads((BUNDLED / "evidence.json").read_text(encoding="utf-8"))["claims"]
+
+
+def evidence_frame() -> pd.DataFrame:
+    """The claims of the abstract, what the paper found, and what was measured here."""
+    rows = [
+        {"claim": one["claim"], "paper": one["paper"], "here": one["here"], "seeds": one["seeds"], "holds": HOLDS[one["holds"]],
+         "why": one["why"]}
+        for one in _evidence()
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def evidence() -> str:
+    """The evidence as a table, with a link to the view that has the numbers."""
+    heads = ["The abstract's claim", "The paper found", "Measured here", "Seeds", "Does it hold here?", "Why, or why not"]
+    rows = []
+    for one in _evidence():
+        mark = tag("span", HOLDS[one["holds"]], cls=f"pl-holds {one['holds']}")
+        link = tag("button", text(TITLES[one["view"]]), type="button", data_set="view", data_value=one["view"], cls="pl-btn")
+        cells = [
+            text(one["claim"]),
+            text(one["paper"]),
+            text(one["here"]) + " " + link,
+            text(one["seeds"]),
+            mark,
+            text(one["why"]),
+        ]
+        rows.append(tag("tr", tag("th", cells[0], scope="row") + "".join(tag("td", cell) for cell in cells[1:]), cls="first"))
+    lead = (
+        "The bundled backbones have 14 and 16 million parameters, the paper's 345 to 774 million. “Here” means the bundled ones."
+    )
+    return tag("h2", "Evidence") + tag("p", lead, cls="meta") + tag("div", _html_table(heads, rows), cls="pl-table words")
+
+
+# ---- scatter
+
+
+def points(found: Sequence[Point], x: str, y: str, data: str) -> str:
+    """The numbers of the scatter."""
+    if not found:
+        return tag(
+            "p",
+            text(f"No result on {DATA_NAMES[data]} has both {AXES[x][0]} and {AXES[y][0]}. Choose others, or run an experiment."),
+        )
+    rows = [
+        tag(
+            "tr",
+            tag("th", text(one.label), scope="row")
+            + "".join(tag("td", _value(value, axis)) for value, axis in ((one.x, x), (one.y, y)))
+            + tag("td", "on the Pareto front" if one.best else ""),
+            cls="first",
+        )
+        for one in found
+    ]
+    return tag("div", _html_table(["Line", AXES[x][0], AXES[y][0], ""], rows), cls="pl-table")
+
+
+def _value(value: float, axis: str) -> str:
+    return f"{value:,.0f}" if axis in ("stored", "seconds") else f"{value:.2f}"
+
+
+def points_frame(results: Sequence[Result], state: ResultsState) -> pd.DataFrame:
+    """The points of all data sets."""
+    rows = []
+    for data in dict.fromkeys(result.cell.data for result in results):
+        for one in scatter_points([result for result in results if result.cell.data == data], state.x, state.y):
+            rows.append(
+                {"data": DATA_NAMES[data], "line": one.label, AXES[state.x][0]: one.x, AXES[state.y][0]: one.y, "front": one.best}
+            )
+    return pd.DataFrame(rows)
+
+
+# ---- texts
+
+
+def texts(result: Result, rows: Sequence[TextRow]) -> str:
+    """The texts behind a number, the worst first."""
+    order = f"; the {len(rows)} with the lowest {metric_label(rows[0].metric)} first" if rows else ""
+    where = f"{result.id}: {result.n} texts, seed {', '.join(map(str, result.seeds))}{order}."
+    close = tag("button", "Close", type="button", data_set="number", data_value=result.id, cls="pl-btn pl-act")
+    return tag("header", tag("h3", "Texts") + tag("span", text(where), cls="meta") + close) + tag("ol", "".join(map(_text, rows)))
+
+
+def _text(row: TextRow) -> str:
+    score = tag("span", f"{metric_label(row.metric)} {row.score:.1f}", cls="score") if row.score is not None else ""
+    facts = [("missing", row.missing), ("unsupported", row.unsupported)]
+    chips = "".join(tag("span", text(f"{name}: {', '.join(found)}"), cls=f"pl-fact {name}") for name, found in facts if found)
+    references = "".join(tag("li", text(one)) for one in row.references[:5])
+    others = "".join(tag("dt", text(label)) + tag("dd", text(other)) for label, other in row.others)
+    more = tag("summary", "Source, references" + (f", {len(row.others)} other lines" if row.others else ""))
+    inside = tag("p", text(row.source), cls="source") + tag("ul", references) + (tag("dl", others) if others else "")
+    return tag(
+        "li",
+        tag("p", score + tag("span", text(row.text) or "(nothing)", cls="told"), cls="text")
+        + chips
+        + tag("details", more + inside),
+    )
+
+
+def texts_missing(sentence: str, words: str) -> str:
+    """Why there are no texts, with the command that makes them."""
+    return tag("p", text(sentence)) + (tag("p", command(words)) if words else "")
+
+
+# ---- runs
+
+
+def desk(frame: pd.DataFrame, state: ResultsState) -> str:
+    """The runs: headings sort, boxes overlay losses."""
+    heads = [""] + [_heading(column, state.sort) for column in frame.columns]
+    rows = []
+    for values in frame.to_dict("records"):
+        run = str(values["run"])
+        box = tag("button", "☑" if run in state.runs else "☐", type="button", data_set="tick", data_value=run, role="checkbox",
+                  aria_checked=str(run in state.runs).lower(), aria_label=f"Losses of {run}")  # fmt: skip
+        cells = [tag("td", _shown(column, values[column])) for column in frame.columns]
+        rows.append(tag("tr", tag("td", box) + "".join(cells), cls="first"))
+    empty = tag("p", "No run has these words." if state.words else "There are no runs yet.") if not rows else ""
+    hint = tag("p", "Tick runs to see their losses together and the settings that differ.", cls="meta") if not state.runs else ""
+    return hint + tag("div", _html_table(heads, rows, ready=True), cls="pl-table desk") + empty
+
+
+def _heading(column: str, sort: str) -> str:
+    arrow = {column: " ▲", f"-{column}": " ▼"}.get(sort, "")
+    value = sort if arrow else column
+    return tag("button", text(column) + arrow, type="button", data_set="sort", data_value=value)
+
+
+def _shown(column: str, value: Any) -> str:
+    if value is None or (isinstance(value, float) and pd.isna(value)):
+        return tag("span", "–", cls="none")
+    if column == "stored":
+        return text(count(float(value)))
+    if isinstance(value, float):
+        return f"{value:g}" if column == "rate" else f"{value:,.0f}" if column == "seconds" else f"{value:.2f}"
+    return text(value)
+
+
+def settings(frame: pd.DataFrame) -> str:
+    """The settings in which the ticked runs differ."""
+    if frame.shape[0] == 0 or frame.shape[1] < 3:
+        return ""
+    rows = [
+        tag("tr", tag("th", text(values[0]), scope="row") + "".join(tag("td", text(value)) for value in values[1:]), cls="first")
+        for values in frame.astype(str).to_numpy().tolist()
+    ]
+    return tag("h3", "Settings that differ") + tag("div", _html_table(list(map(str, frame.columns)), rows), cls="pl-table")
+
+
+# ---- taking away
+
+
+def written(frame: pd.DataFrame, form: str) -> str:
+    """A table as CSV, LaTeX or Markdown."""
+    if form == "latex":
+        return frame.to_latex(index=False, escape=True, float_format="%.4g", na_rep="–")
+    if form == "markdown":
+        return frame.fillna("–").to_markdown(index=False, disable_numparse=True) + "\n"
+    return frame.to_csv(index=False, lineterminator="\n")

@@ -1,0 +1,102 @@
+"""Every figure in the tables of docs/results.md is one that a JSON file holds: a run's scores, or assets/results/."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from analysis.experiments.result import Result
+from analysis.experiments.tables import all_results
+from app.results.view import evidence_frame
+from core import paths
+from core.runs.store import Store
+
+DOCS = Path(__file__).parents[3] / "docs" / "results.md"
+E2E, ROUGE = ["BLEU", "BLEU-original", "NIST", "ROUGE-L", "CIDEr", "Told"], ["ROUGE-1", "ROUGE-2", "ROUGE-L"]
+WEBNLG = ["BLEU", "BLEU-seen", "BLEU-unseen", "TER", "Told", "Told-seen", "Told-unseen", "Beyond"]
+METHODS = ["frozen", "in_context", "embedding", "infix", "prefix", "adapter", "lora", "top_layers", "finetune"]
+KINDS = ["lead", "frozen", "prefix", "finetune"]
+# Section, how the table begins, the result of each row, and the metric of each column from `first` on.
+RUNS = ["e2e-frozen", "e2e-prefix-2-epochs", "e2e-prefix-5-epochs", "run:e2e-prefix", "run:e2e-finetuned"]
+NEWS = ["wikinews-lead", "wikinews-frozen", "run:wikinews-prefix", "run:wikinews-finetuned"]
+LONGER = ["wikinews-lead", *(f"wikinews-{kind}-longer" for kind in KINDS[1:])]
+TABLES = [
+    ("## Tables: E2E", "| | updates", RUNS, 2, E2E),
+    ("## Triples: WebNLG", "| | BLEU", ["webnlg-frozen", "webnlg-prefix", "webnlg-finetuned"], 1, WEBNLG),
+    ("## All methods", "| method", [f"compared-{name}" for name in METHODS], 5, ["BLEU", "BLEU-seen", "BLEU-unseen", "Told"]),
+    ("## Summaries: Wikinews", "| | ROUGE-1 | ROUGE-2 | ROUGE-L | val", NEWS, 1, ROUGE),
+    ("## Summaries: Wikinews", "| | ROUGE-1 | ROUGE-2 | ROUGE-L | words", LONGER, 1, ROUGE),
+]
+
+
+@pytest.fixture(scope="module")
+def results() -> dict[str, Result]:
+    return {result.id: result for result in all_results(None, Store(paths.BUNDLED_RUNS, paths.BUNDLED_RUNS).runs())}
+
+
+@pytest.fixture(autouse=True)
+def no_results_of_ones_own(monkeypatch, tmp_path):
+    monkeypatch.setenv("PREFIX_LAB_HOME", str(tmp_path))
+
+
+def table(section: str, start: str) -> list[list[str]]:
+    """The cells of a table of the page, without its two lines of headings."""
+    text = DOCS.read_text(encoding="utf-8")
+    text = text[text.index(section) :]
+    lines = text[text.index(start) :].splitlines()
+    rows = [[cell.strip(" *`") for cell in line.strip("|").split("|")] for line in lines[: lines.index("")]]
+    return rows[2:]
+
+
+def agree(cell: str, score: dict) -> bool:
+    """Whether a cell says a score, to the digits that it has, with its standard deviation where there is one."""
+    numbers = re.findall(r"[\d.]+", cell.replace(",", ""))
+    values = [score["value"], *([score["sd"]] if "sd" in score else [])]
+    return len(numbers) == len(values) and all(
+        abs(float(number) - value) <= 0.500001 * 10 ** -len(number.partition(".")[2])
+        for number, value in zip(numbers, values, strict=True)
+    )
+
+
+@pytest.mark.parametrize("section, start, ids, first, metrics", TABLES, ids=[f"{row[0][3:]} {row[1][-5:]}" for row in TABLES])
+def test_tables_of_scores(results, section, start, ids, first, metrics):
+    rows = table(section, start)
+    assert len(rows) == len(ids)
+    for name, row in zip(ids, rows, strict=True):
+        for metric, cell in zip(metrics, row[first:], strict=False):
+            assert agree(cell, results[name].scores[metric]), f"{name}, {metric}: the page has {cell}"
+        assert results[name].command.startswith("python launch.py ") and results[name].n and results[name].device == "cpu"
+
+
+def test_the_tables_of_decoding_and_of_unseen_topics(results):
+    for row in table("## Tables: E2E", "| beam 5; never"):
+        name = "e2e-prefix-5-epochs" if "five" in row[0] else row[0]
+        for how, cell in zip(("plain", "no-repeat-3", "no-repeat-3-longer"), row[1:], strict=True):
+            for metric, part in zip(("BLEU", "Told"), cell.replace("*", "").split(", "), strict=True):
+                assert agree(part, results[f"{name}-{how}"].scores[metric]), f"{name}, {how}, {metric}"
+    for kind, row in zip(KINDS, table("## Summaries of other topics", "| | news"), strict=True):
+        for topics, cell in zip(("news-to-sports", "within-news"), row[1:], strict=False):
+            for metric, part in zip(ROUGE, cell.split("/"), strict=True):
+                assert agree(part, results[f"guardian-{topics}-{kind}"].scores[metric]), f"{kind}, {topics}, {metric}"
+
+
+def test_what_was_trained_and_how_is_the_runs_own(results):
+    for name, row in zip(METHODS, table("## All methods", "| method"), strict=True):
+        result = results[f"compared-{name}"]
+        assert int(row[1].replace(",", "")) == result.stored
+        assert {"↑": "highest", "↓": "lowest"}.get(row[3][-1], "") == result.rate_at_end
+        assert result.seeds == ((0,) if name == "frozen" else (0, 1, 2))
+    (prefix,) = [row for row in table("## Tables: E2E", "| | updates") if "eight" in row[0]]
+    assert [int(prefix[place].replace(",", "")) for place in (1, 8, 9)] == [
+        getattr(results["run:e2e-prefix"], name) for name in ("updates", "trained", "stored")
+    ]
+
+
+def test_the_evidence_on_the_page_is_the_tabs_and_its_figures_are_measured():
+    text = DOCS.read_text(encoding="utf-8")
+    for values in evidence_frame().itertuples(index=False):
+        assert f"| {' | '.join(map(str, values))} |" in text
+    before = text[text.index("## Tables: E2E") :]
+    for here in evidence_frame()["here"]:
+        for number in re.findall(r"\d+[.,]\d+", here):
+            assert number in before, number

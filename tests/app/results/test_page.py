@@ -1,0 +1,45 @@
+"""The Results tab in a real browser: both themes, a link that holds the state, and what can be clicked."""
+
+import re
+
+import pytest
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+
+def test_the_tab_in_both_themes(page, served):
+    from playwright.sync_api import expect
+
+    main = page.locator("#pl-results-main")
+    page.goto(f"{served}?tab=results&theme=dark&set=webnlg")
+    expect(main.locator("h2")).to_have_text("Table 1: Table-to-text: all methods, WebNLG")
+    expect(page.locator("body")).to_have_class(re.compile("dark"))
+    expect(main.locator(".pl-badge.class").first).to_have_text("Class project")
+    assert main.locator("tr", has_text="Class project").last.locator("td").nth(1).inner_text() == "62.77"
+
+    page.locator("[data-act=theme]").click()
+    page.get_by_role("button", name="Figure 4").click()
+    expect(main).to_contain_text("up to a threshold (200 for summarization, 10 for table-to-text)")
+    expect(main.locator(".pl-missing code").first).to_contain_text(
+        "python launch.py experiments figure4 --only e2e-prefix-length1-s"
+    )
+    expect(page).to_have_url(re.compile("results=figure4"))
+
+    page.get_by_role("button", name="Runs", exact=True).click()
+    expect(main.locator("tbody tr").first).to_be_visible()
+    page.locator("#pl-results-bar [data-text=words]").fill("tiny- e2e")
+    page.locator("#pl-results-bar [data-text=words]").press("Enter")
+    expect(main.locator("tbody tr")).to_have_count(2)
+    for name in ("tiny-prefix", "tiny-finetuned"):
+        main.get_by_role("checkbox", name=f"Losses of {name}").click()
+        expect(main.get_by_role("checkbox", name=f"Losses of {name}")).to_be_checked()
+    expect(page.locator("#pl-results-plot .pl-plot")).to_have_attribute("data-drawn", "losses")
+    expect(main).to_contain_text("Settings that differ")
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="CSV", exact=True).click()
+    assert saved.value.suggested_filename == "prefix-lab-runs.csv"
+
+    address = page.url  # a link holds the state
+    page.goto(address)
+    expect(main.locator("tbody tr")).to_have_count(2)
+    expect(main.get_by_role("checkbox", name="Losses of tiny-prefix")).to_be_checked()

@@ -1,0 +1,80 @@
+"""The Results tab without a browser: what controls do, what the page shows, and the texts behind a number."""
+
+import json
+
+import pytest
+
+from analysis.experiments.grid import Cell
+from analysis.experiments.result import Result
+from app.results import view
+from app.results.handlers import _texts_of
+from app.results.state import ResultsState
+from app.results.texts import text_rows
+from app.shared import urlstate
+from core.errors import StoreError
+
+
+def result(method="prefix", label="Prefix-tuning"):
+    cell = Cell("e2e", method)
+    return Result(cell.id, cell, "mini", "abc", "done", {"table1": {"label": label, "x": None}}, {}, (0,), 2, command="run it")
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """A home with the texts of two lines."""
+    monkeypatch.setenv("PREFIX_LAB_HOME", str(tmp_path))
+    folder = tmp_path / "experiments" / "mini-abc" / "texts"
+    folder.mkdir(parents=True)
+    for one, second in (
+        (result(), "Brio is in the north of <b>Rome</b> ."),
+        (result("finetune", "Fine-tuning"), "Brio is an inn ."),
+    ):
+        rows = [("name : Alda | Type : pub", "Alda is a pub .", 90.0), ("name : Brio | Type : inn", second, 10.0)]
+        lines = [
+            json.dumps({"source": source, "text": text, "references": [text], "seen": True, "scores": {"BLEU": score}})
+            for source, text, score in rows
+        ]
+        (folder / f"{one.id}.jsonl").write_text("\n".join(lines))
+    return tmp_path
+
+
+def test_texts_come_worst_first_with_what_is_wrong_and_the_other_lines(home):
+    both = [result(), result("finetune", "Fine-tuning")]
+    first, second = text_rows(both[0], both, "BLEU", _texts_of)
+    assert (first.score, second.score) == (10.0, 90.0)
+    assert first.missing == ["Type"] and "Rome" in " ".join(first.unsupported) and second.missing == []
+    assert first.others == [("Fine-tuning", "Brio is an inn .")]
+    shown = view.texts(both[0], [first, second])
+    assert "missing: Type" in shown and "&lt;b&gt;Rome" in shown and "<b>Rome" not in shown
+    with pytest.raises(StoreError, match="not on this machine"):
+        text_rows(result("lora"), both, "BLEU", _texts_of)
+
+
+def test_controls_change_the_state_and_the_address_keeps_it():
+    state = ResultsState().after("view", "figure4").after("data", "records").after("metric", "BLEU")
+    assert (state.view, state.data, state.metric) == ("figure4", "records", "BLEU")
+    assert state.after("view", "table2").metric == ""
+    assert state.after("view", "table9") == state and state.after("nonsense", "x") == state and state.after("sort", 3) == state
+    assert urlstate.read(urlstate.write(state), ResultsState) == state
+    ticked = state.after("tick", "a").after("tick", "b")
+    assert ticked.runs == ["a", "b"] and ticked.after("tick", "a").runs == ["b"]
+    assert state.after("sort", "BLEU").after("sort", "BLEU").sort == "-BLEU"
+    opened = state.after("number", "cell-1")
+    assert opened.number == "cell-1" and opened.after("number", "cell-1").number == ""
+    assert urlstate.read("results=nowhere&set=e2e", ResultsState).ignored == ("results",)
+
+
+def test_evidence_has_a_line_for_each_claim_of_the_abstract():
+    frame = view.evidence_frame()
+    assert len(frame) >= 4 and frame.notna().all().all()
+    assert set(frame["holds"]) <= set(view.HOLDS.values())
+    shown = view.evidence()
+    assert all(view.text(claim) in shown for claim in frame["claim"])
+
+
+@pytest.mark.parametrize("form, sign", [("csv", "method,"), ("latex", r"\begin{tabular}"), ("markdown", "| method")])
+def test_tables_are_saved_in_three_forms(form, sign):
+    from analysis.experiments.tables import result_table
+
+    written = view.written(result_table("table1", "e2e", []).frame(), form)
+    assert sign in written and "69.7" in written and "8.80" in written
