@@ -244,7 +244,7 @@ def results_of_run(run: Run) -> list[Result]:
         return []
     labels = {"prefix": "Prefix-tuning", "finetune": "Fine-tuning", "top_layers": "Top 2 layers"}
     label = labels.get(run.method, method_info(run.method).title)
-    first = next(iter(scores.values()))
+    first, rate = next(iter(scores.values())), run.config.get("rate")
     return [
         Result(
             f"run:{run.id}",
@@ -256,7 +256,7 @@ def results_of_run(run: Run) -> list[Result]:
             scores,
             (run.seed,),
             int(first.get("n", 0)),
-            run.config.get("rate"),
+            rate if isinstance(rate, float) else None,
             valid_loss=run.valid_loss,
             updates=run.updates,
             rows=run.rows,

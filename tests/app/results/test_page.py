@@ -29,7 +29,7 @@ def test_the_tab_in_both_themes(page, served):
     expect(main.locator("tbody tr").first).to_be_visible()
     page.locator("#pl-results-bar [data-text=words]").fill("tiny- e2e")
     page.locator("#pl-results-bar [data-text=words]").press("Enter")
-    expect(main.locator("tbody tr")).to_have_count(2)
+    expect(main.locator(".desk tbody tr")).to_have_count(2)
     for name in ("tiny-prefix", "tiny-finetuned"):
         main.get_by_role("checkbox", name=f"Losses of {name}").click()
         expect(main.get_by_role("checkbox", name=f"Losses of {name}")).to_be_checked()
@@ -41,5 +41,5 @@ def test_the_tab_in_both_themes(page, served):
 
     address = page.url  # a link holds the state
     page.goto(address)
-    expect(main.locator("tbody tr")).to_have_count(2)
+    expect(main.locator(".desk tbody tr")).to_have_count(2)
     expect(main.get_by_role("checkbox", name="Losses of tiny-prefix")).to_be_checked()
