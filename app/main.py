@@ -12,6 +12,7 @@ from app import api
 from app.attention import tab as attention_tab
 from app.compare import tab as compare_tab
 from app.learn import tab as learn_tab
+from app.mix import tab as mix_tab
 from app.results import tab as results_tab
 from app.shared import shell, theme
 from app.shared.context import AppContext
@@ -38,6 +39,8 @@ def build(context: AppContext | None = None) -> gr.Blocks:
                 attention_tab.build(context, frame, tab)
             with gr.Tab("Prefix space", id="space", elem_id="pl-tab-space", render_children=True) as tab:
                 space_tab.build(context, frame, tab)
+            with gr.Tab("Mix", id="mix", elem_id="pl-tab-mix", render_children=True) as tab:
+                mix_tab.build(context, frame, tab)
             with gr.Tab("Train", id="train", elem_id="pl-tab-train") as tab:
                 train_tab.build(context, frame, tab)
             with gr.Tab("Results", id="results", elem_id="pl-tab-results", render_children=True) as tab:

@@ -27,13 +27,14 @@ STOPS = tuple(stop / 10 for stop in range(11))
 
 @dataclass(frozen=True)
 class MixPoint:
-    """One stop of the slider. `loss`: nats per target token, over all tokens of the examples' first references.
+    """One stop of the slider; `mix` is None for a run on its own. `loss`: nats per target token, over all tokens of the examples'
+    first references.
 
     `covered` of `values` table values are in the texts, and `unsupported` statements are not in the tables; both 0 for inputs
     without a table.
     """
 
-    mix: Mix
+    mix: Mix | None
     loss: float
     texts: tuple[str, ...]
     covered: int = 0
@@ -41,10 +42,39 @@ class MixPoint:
     unsupported: int = 0
 
 
+@dataclass(frozen=True)
+class Stop:
+    """A place of the slider: what it is called, and the run there, which may be a mix by its name."""
+
+    label: str
+    run: str
+
+
+def slider(kind: str, members: Sequence[str], layers: int = 0) -> list[Stop]:
+    """The stops of a kind of mix, from one end to the other. BadInput where kind and members do not go together.
+
+    "fade", "average" and "path" have eleven; with three members the second is in the middle. "join" and "swap" have no strength:
+    their stops are the members and the mix, which stands last but one. "layers" (of which there are `layers`) begins without a
+    prefix and adds one layer after the other, from the first.
+    """
+    if kind == "layers":
+        found = [Mix(kind, tuple(members), (1.0,) * on + (0.0,) * (layers - on)) for on in range(layers + 1)]
+        return [Stop(f"layers 1–{on}" if on > 1 else f"layer {on}" if on else "none", mix.name) for on, mix in enumerate(found)]
+    if kind in ("join", "swap"):
+        alone = [Stop(f"{letter} alone", member) for letter, member in zip("ABC", members, strict=False)]
+        return [
+            *alone[:-1],
+            Stop("joined" if kind == "join" else "A’s keys, B’s values", slide(kind, members, 0).name),
+            alone[-1],
+        ]
+    return [Stop(f"{100 * stop:.0f} %", slide(kind, members, stop).name) for stop in STOPS]
+
+
 def slide(kind: str, members: Sequence[str], stop: float) -> Mix:
-    """The mix at a stop between 0 (the first prefix, or a training's start) and 1 (the second, or its end)."""
-    weights = (stop,) if kind == "path" else (1 - stop, stop) if kind in ("fade", "average") else ()
-    return Mix(kind, tuple(members), weights)
+    """The mix at a stop between 0 (the first prefix, or a training's start) and 1 (the last, or its end)."""
+    place = stop * (len(members) - 1)
+    shares = tuple(round(max(0.0, 1 - abs(place - member)), 12) for member in range(len(members)))
+    return Mix(kind, tuple(members), (stop,) if kind == "path" else shares if kind in ("fade", "average") else ())
 
 
 def mix_curve(
@@ -75,7 +105,7 @@ def mix_curve(
         texts = tuple(generation.text for generation in generate(backbone.model, backbone, requests, decode, cancel))
         if cancel is not None and cancel():
             return
-        yield _point(mix, loss, texts, tables)
+        yield point_of(mix, loss, texts, tables)
 
 
 @torch.no_grad()
@@ -94,7 +124,8 @@ def mean_loss(model: PreTrainedModel, backbone: Backbone, requests: Sequence[Req
     return total / count
 
 
-def _point(mix: Mix, loss: float, texts: tuple[str, ...], tables: Sequence[Fields]) -> MixPoint:
+def point_of(mix: Mix | None, loss: float, texts: tuple[str, ...], tables: Sequence[Fields]) -> MixPoint:
+    """The point of a stop whose loss and texts are known; `tables`: one a text, or none."""
     coverage: list[Coverage] = [cover(table, text) for table, text in zip(tables, texts, strict=True)] if tables else []
     covered = sum(len(each.present) for each in coverage)
     values = covered + sum(len(each.missing) for each in coverage)

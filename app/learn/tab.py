@@ -6,6 +6,7 @@ from app.attention.state import AttentionState
 from app.compare.state import CompareState
 from app.learn import view
 from app.learn.lesson import read_lessons
+from app.mix.state import MixState
 from app.results.state import ResultsState
 from app.shared.html import area, tag
 from app.shared.shell import Shell
@@ -28,9 +29,8 @@ OWN = (
 
 def address_keys() -> frozenset[str]:
     """Every name that the page's address may hold: those of all tabs' states, and the page's own."""
-    return PAGE_KEYS.union(
-        *(keys(state).values() for state in (CompareState, AttentionState, SpaceState, RunAddress, ResultsState))
-    )
+    states = (CompareState, AttentionState, SpaceState, MixState, RunAddress, ResultsState)
+    return PAGE_KEYS.union(*(keys(state).values() for state in states))
 
 
 def read() -> tuple[str, str]:

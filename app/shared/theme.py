@@ -22,6 +22,7 @@ STYLES = (
     "shared/plots.css",
     "attention/attention.css",
     "space/space.css",
+    "mix/mix.css",
     "train/train.css",
     "results/results.css",
     "learn/learn.css",
@@ -37,6 +38,7 @@ SCRIPTS = (
     "space/space.js",
     "train/train.js",
     "results/results.js",
+    "mix/mix.js",
     "learn/learn.js",
 )
 APP = Path(__file__).resolve().parents[1]

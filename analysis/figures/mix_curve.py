@@ -1,0 +1,60 @@
+"""Loss and coverage along the slider of a mix."""
+
+from collections.abc import Sequence
+
+import plotly.graph_objects as go
+
+from analysis.experiments.mix_curve import MixPoint, describe_curve
+from analysis.figures.style import COLORS, escape, figure
+
+SPLIT = (0.56, 0.44)  # where the upper panel begins and the lower one ends
+
+
+def mix_curve_figure(points: Sequence[MixPoint], labels: Sequence[str], title: str, examples: int) -> go.Figure:
+    """Loss above, the share of covered values below, one stop after the other; loss alone where there are no tables.
+
+    `labels`: of all stops, measured or not.
+    """
+    places, tables = list(range(len(points))), bool(points and points[0].values)
+    loss = _line(places, [point.loss for point in points], "loss", "prefix", "y", "%{y:.3f} nats")
+    traces, axes = (
+        [loss],
+        {"yaxis": {"title": {"text": "loss, nats"}, "domain": [SPLIT[0] if tables else 0, 1], "rangemode": "normal"}},
+    )
+    if tables:
+        shares = [100 * point.covered / point.values for point in points]
+        counts = [f"{point.covered} of {point.values}" for point in points]
+        traces.append(_line(places, shares, "coverage", "green", "y2", "%{y:.0f} % (%{text})", counts))
+        axes["yaxis2"] = {"title": {"text": "covered, %"}, "domain": [0, SPLIT[1]], "range": [0, 104], "anchor": "x"}
+    at = {
+        "tickvals": list(range(len(labels))),
+        "ticktext": [escape(label) for label in labels],
+        "range": [-0.3, len(labels) - 0.2],
+    }
+    said = describe_curve(points) if len(points) == len(labels) else f"{len(points)} of {len(labels)} stops are measured"
+    count = f"{examples} examples, the decoding of the page, seed 0"
+    return figure(
+        traces,
+        escape(title),
+        f"{said}<br>{count}",
+        xaxis=at | {"anchor": "y2" if tables else "y"},
+        showlegend=False,
+        margin={"l": 12, "r": 16, "t": 78, "b": 12},
+        **axes,
+    )
+
+
+def _line(
+    x: list[int], y: list[float], name: str, color: str, axis: str, hover: str, text: list[str] | None = None
+) -> go.Scatter:
+    return go.Scatter(
+        x=x,
+        y=y,
+        text=text,
+        name=name,
+        yaxis=axis,
+        mode="lines+markers",
+        line={"color": COLORS[color], "width": 2, "dash": "solid" if axis == "y" else "dot"},
+        marker={"size": 8, "symbol": "circle" if axis == "y" else "square"},
+        hovertemplate=f"{hover}<extra>{name}</extra>",
+    )

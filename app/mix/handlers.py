@@ -1,0 +1,238 @@
+"""What the Mix tab's events do: read inputs, one call below, draw."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import gradio as gr
+
+from analysis.experiments.mix_curve import MixPoint, slider
+from analysis.figures.mix_curve import mix_curve_figure
+from app.mix import view
+from app.mix.components import MixPage
+from app.mix.mixing import Mixer, MixInput, bundled_examples, input_of, sample_input
+from app.mix.state import COUNTS, THREE, MixState
+from app.shared import examples, plot_widget, shell, urlstate
+from app.shared.context import AppContext
+from app.shared.events import TabHandlers, Update, errors_to_status
+from app.shared.html import tag, text
+from app.shared.method_labels import mix_label
+from app.space.state import joined
+from core.config.methods import METHODS, method_info
+from core.errors import BadInput
+from core.exchange.import_checkpoint import store_prefix
+from core.methods.loading import TEXT_RUN, LoadedRun
+from core.models.backbone import Backbone
+from core.prefix.mix import MIX
+
+TAB = "mix"
+CURVE, KEEPING = "curve of the mix", "keeping a mix"  # what the status line calls them
+DEFAULT_TEXT = f"{TEXT_RUN}In one short sentence:"  # beside the only prefix of a backbone
+PREFIX_METHODS = tuple(name for name in METHODS if method_info(name).virtual_tokens)
+
+
+class MixHandlers(TabHandlers):
+    """Bound to the components they write."""
+
+    activity = TAB
+
+    def __init__(self, context: AppContext, frame: shell.Shell, page: MixPage) -> None:
+        super().__init__(context, frame)
+        self.page, self.mixer = page, Mixer(context.models)
+
+    # ---- what is asked for
+
+    def restore(self, search: str) -> MixState:
+        """Read the address when the page is opened."""
+        return urlstate.read(search or "", MixState)
+
+    def enter(self, tab: str, request: gr.Request) -> int:
+        """The tab is opened, or the backbone or the text on Compare changed; 0, which refreshes nothing, on another tab."""
+        return self.take_ticket(request) if tab == TAB else 0
+
+    def change(self, state: MixState, event: gr.EventData, request: gr.Request) -> tuple[MixState, int]:
+        """A kind was chosen."""
+        return state.changed(str(event.name), event.value), self.take_ticket(request)
+
+    def choose(self, place: int) -> Callable:
+        """The handler of the chooser of a run."""
+
+        def chosen(state: MixState, event: gr.EventData, request: gr.Request) -> tuple[MixState, int]:
+            return state.with_member(place, str(event.id)), self.take_ticket(request)
+
+        return chosen
+
+    def choose_example(self, state: MixState, event: gr.EventData, request: gr.Request) -> tuple[MixState, int]:
+        """An input was chosen."""
+        return state.changed("example", event.id), self.take_ticket(request)
+
+    def slide(self, state: MixState, event: gr.EventData) -> Update:
+        """The slider was moved: the page shows the stop by itself, and the address names it."""
+        state = state.changed("stop", event.stop)
+        return {self.page.state: state, self.page.address: urlstate.write(state)}
+
+    def take_ticket(self, request: gr.Request) -> int:
+        """The number of a new request of this tab, which ends the page's earlier ones."""
+        return self.context.tickets.take(request.session_hash or "", TAB)
+
+    # ---- what is shown
+
+    @errors_to_status
+    def refresh(self, ticket: int, state: MixState, name: str, request: gr.Request) -> Iterator[Update]:
+        """The text at every stop as it grows; ends as soon as something newer is asked for."""
+        page, tickets = request.session_hash or "", self.context.tickets
+        if not ticket or tickets.is_stale(page, ticket, TAB):
+            yield self.no_update()
+            return
+        cancel = lambda: tickets.is_stale(page, ticket, TAB)  # noqa: E731
+        yield from tickets.while_newest(page, ticket, self._refresh(state, name, page, cancel), TAB)
+
+    def failed(self, page: str, sentence: str, activity: str = "") -> Update:
+        shown = {} if activity else {self.page.headline: view.headline(sentence), self.page.stage: ""}
+        if activity == KEEPING:
+            shown = {self.page.note: tag("p", text(sentence), cls="pl-problem", role="alert")}
+        return super().failed(page, sentence, activity) | shown
+
+    def _refresh(self, state: MixState, name: str, page: str, cancel: Callable[[], bool]) -> Iterator[Update]:
+        name = name or self.context.models.default
+        if not self.context.models.is_loaded(name):
+            yield self.report(page, "loading", f"Loading the model {name}…")
+        backbone = self.context.models.backbone(name)
+        state, listed, notes = self._settled(state, backbone)
+        yield self._controls(state, listed)
+        vm = self._view_model(state, backbone, name, listed, notes, page)
+        yield {
+            self.page.example: view.example(vm),
+            self.page.acts: view.acts(),
+            self.page.note: view.notes(vm),
+            self.page.curve: self._measured(vm, backbone),
+        } | self.report(page, "running", "Writing at every stop…")
+        for texts in self.mixer.texts(backbone, vm.stops, vm.given, cancel, page):
+            sentence = view.verdict(vm, texts)
+            yield {self.page.stage: view.stage(vm, texts), self.page.headline: view.headline(sentence)}
+        yield self.report(page, "done", f"{len(vm.stops)} texts, the same input and decoding.")
+
+    def _controls(self, state: MixState, listed: list[str]) -> Update:
+        choosers = {chooser: view.member(state, place, listed) for place, chooser in enumerate(self.page.members)}
+        return {self.page.state: state, self.page.bar: view.bar(state), self.page.address: urlstate.write(state)} | choosers
+
+    def _settled(self, state: MixState, backbone: Backbone) -> tuple[MixState, list[str], list[str]]:
+        """The state as far as it can be met on a backbone, the prefixes that can be chosen, and what was left out."""
+        choices = self.context.catalog.choices(PREFIX_METHODS, backbone)
+        listed = [choice.run.id for choice in choices if not choice.reason]
+        kind = state.kind or ("fade" if len(listed) > 1 else "path")
+        members = [run for run in state.members if run in listed or run.startswith(TEXT_RUN)]
+        lost = [run for run in state.members if run not in members]
+        notes = [f"Left out, as {backbone.spec.name} has no such prefix: {', '.join(lost)}."] if lost else []
+        if state.ignored:
+            notes.append(f"Left out, as the address has no usable value for: {', '.join(state.ignored)}.")
+        if not (members or listed):
+            raise BadInput(
+                f"No run on {backbone.spec.name} has virtual tokens yet. Train a prefix on the tab Train, or choose another "
+                "backbone."
+            )
+        members += [run for run in listed if run not in members][: max(0, COUNTS[kind] - len(members))]
+        members += [DEFAULT_TEXT] * (COUNTS[kind] - len(members))
+        members = members[: COUNTS[kind] + (kind in THREE)]
+        return replace(state, kind=kind, runs=joined(members), ignored=()), listed, notes
+
+    def _view_model(
+        self, state: MixState, backbone: Backbone, name: str, listed: list[str], notes: list[str], page: str
+    ) -> view.MixViewModel:
+        loaded = [self.context.models.load(run, backbone) for run in state.members]
+        tasks = self._tasks(loaded, backbone)
+        stops = slider(state.kind, state.members, backbone.spec.depth(backbone.spec.sites[-1]))
+        record = self.context.comparisons.get(page)
+        own = record is not None and record.form in tasks
+        shown = "" if name == self.context.models.default else name
+        given = self._input(state, tasks, page)
+        return view.MixViewModel(state, shown, listed, loaded, stops, given, tasks, own, notes)
+
+    @staticmethod
+    def _tasks(loaded: list[LoadedRun], backbone: Backbone) -> dict[str, str]:
+        """Form of input -> name of a task, of the members that were trained; the backbone's own where none was."""
+        trained = [run.run.task for run in loaded if not run.run.id.startswith(TEXT_RUN)]
+        usual = {"article": ""} if backbone.is_encoder_decoder else {"table": ""}
+        names: dict[str, str] = {}
+        for task in trained:
+            names.setdefault(task.input_format, task.name)
+        return names or usual
+
+    def _input(self, state: MixState, tasks: dict[str, str], page: str) -> MixInput:
+        """The example that is chosen, else what stands on Compare, else the example that the page opens with."""
+        record = self.context.comparisons.get(page)
+        for form in tasks:
+            chosen = next((sample for sample in examples.samples(form) if sample.id == state.example), None)
+            if chosen:
+                return sample_input(form, chosen)
+        if record is not None and record.form in tasks:
+            known = input_of(record.form, record.source)
+            same = examples.matching(list(known.fields), record.form, record.source)
+            return sample_input(record.form, same) if same else known
+        form = next((form for form in tasks if examples.samples(form)), "")
+        if not form:
+            raise BadInput("These runs have no bundled example. Enter an input on Compare, generate, and open this tab again.")
+        return sample_input(form, examples.opening(form))
+
+    # ---- loss and coverage
+
+    @errors_to_status(activity=CURVE)
+    def measure(self, state: MixState, name: str, request: gr.Request) -> Iterator[Update]:
+        """Loss and coverage at every stop, on bundled examples, as the curve grows."""
+        page, tickets, name = request.session_hash or "", self.context.tickets, name or self.context.models.default
+        ticket = tickets.take(page, CURVE)
+        backbone = self.context.models.backbone(name)
+        state, listed, notes = self._settled(state, backbone)
+        vm = self._view_model(state, backbone, name, listed, notes, page)
+        measured = bundled_examples(vm.given.form)
+        if not measured:
+            raise BadInput("There are no bundled examples of this kind of input to measure on.")
+        yield {self.page.stop: gr.update(interactive=True)} | self.report(page, "running", "Measuring the first stop…", CURVE)
+        stopped = lambda: tickets.is_stopped(page, ticket, CURVE)  # noqa: E731
+        for points in self.mixer.curve(backbone, vm.stops, vm.given.form, measured, stopped, f"{page} {CURVE}"):
+            if tickets.is_stale(page, ticket, CURVE):
+                return
+            said = f"Loss and coverage: {len(points)} of {len(vm.stops)} stops are measured."
+            phase = "done" if len(points) == len(vm.stops) else "running"
+            yield {self.page.curve: _curve(vm, points, len(measured))} | self.report(page, phase, said, CURVE)
+        ended = {self.shell.status: self.context.status.clear(page, CURVE)} if stopped() else {}
+        yield {self.page.stop: gr.update(interactive=False)} | ended
+
+    def stop_measuring(self, request: gr.Request) -> None:
+        """What is measured so far stays."""
+        self.context.tickets.stop(request.session_hash or "", CURVE)
+
+    def _measured(self, vm: view.MixViewModel, backbone: Backbone) -> str:
+        """The curve where all of it is known already."""
+        measured = bundled_examples(vm.given.form)
+        if not measured or not self.mixer.is_measured(backbone, vm.stops, vm.given.form, measured):
+            return plot_widget.NOTHING
+        *_, points = self.mixer.curve(backbone, vm.stops, vm.given.form, measured, lambda: False)
+        return _curve(vm, points, len(measured))
+
+    # ---- keeping
+
+    @errors_to_status(activity=KEEPING)
+    def keep(self, name: str, state: MixState, event: gr.EventData, request: gr.Request) -> Update:
+        """Save the mix at the stop that is shown as a run of the store."""
+        mix, run_id = str(event.run), str(event.name).strip()
+        if not mix.startswith(MIX):
+            raise BadInput(f"This stop of the slider is the run {mix} itself, which is kept already. Choose another stop.")
+        backbone = self.context.models.backbone(name or self.context.models.default)
+        loaded = self.context.models.load(mix, backbone)
+        if loaded.prefix is None or loaded.prefix.bos:
+            raise BadInput("A mix with a text prefix cannot be kept on this model, whose texts begin with a mark. Copy its link.")
+        if not run_id:
+            raise BadInput("Give the run a name first.")
+        store_prefix(loaded.prefix, run_id, backbone, self.context.store, loaded.task, {}, notes=f"Mixed, not trained: {mix}")
+        page = request.session_hash or ""
+        _, listed, _ = self._settled(state, backbone)
+        sentence = f"{run_id} is kept as a run: {mix_label(mix)}. It can be chosen on every tab."
+        kept = self.report(page, "done", sentence, KEEPING) | {self.page.note: tag("p", text(sentence), cls="meta")}
+        return kept | {chooser: view.member(state, place, listed) for place, chooser in enumerate(self.page.members)}
+
+
+def _curve(vm: view.MixViewModel, points: list[MixPoint], count: int) -> str:
+    names: Any = [view.short(run.run.id) for run in vm.members]
+    title = f"{view.NAMES[vm.state.kind][0]}: {', '.join(names)}"
+    return plot_widget.value(mix_curve_figure(points, [stop.label for stop in vm.stops], title, count), "mix-curve")

@@ -1,0 +1,189 @@
+"""What the Mix tab computes: the text at every stop of the slider, in one batch, and loss and coverage along it. Cached."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+from analysis.experiments.mix_curve import EXAMPLES, MixPoint, Stop, mean_loss, point_of
+from analysis.metrics.coverage import Coverage, cover
+from app.compare.prompting import base_task
+from app.compare.source_editor import parse_article, parse_rows
+from app.shared.cache import Cache
+from app.shared.examples import Sample, samples
+from app.shared.model_pool import ModelPool
+from core.config.decoding_defaults import default_decoding
+from core.data.registry import table_of_source
+from core.errors import BadTable
+from core.generation.types import Request, make_request
+from core.methods.loading import LoadedRun
+from core.models.backbone import Backbone
+from core.models.inputs import encode_answer
+from core.serving.engine import Stream
+from core.task import Example, Task
+from core.text.detokenize import detokenise
+
+WAIT = 0.1  # seconds between two pictures
+TOGETHER = 5  # examples whose loss is computed in one step of the model
+TEXTS, POINTS = 2000, 400  # kept
+Cancel = Callable[[], bool]
+
+
+@dataclass(frozen=True)
+class MixInput:
+    """What is read at every stop. `fields`: what a text is checked for, none of an article; `references` where there are any.
+
+    `example`: the id of a bundled example, empty for an input of one's own.
+    """
+
+    form: str
+    source: str
+    fields: tuple[tuple[str, str], ...] = ()
+    references: tuple[str, ...] = ()
+    example: str = ""
+
+
+@dataclass
+class StopText:
+    """What is written at a stop, as it grows."""
+
+    stop: Stop
+    text: str = ""
+    open: bool = True
+    coverage: Coverage | None = None
+
+
+@dataclass
+class MixTexts:
+    """The texts of a slider."""
+
+    stops: list[StopText] = field(default_factory=list)
+
+    @property
+    def open(self) -> bool:
+        """Whether more is to come."""
+        return any(stop.open for stop in self.stops)
+
+
+def input_of(form: str, source: str, sample: Sample | None = None) -> MixInput:
+    """An input as a model reads it, with what is known of it."""
+    try:
+        fields = tuple(table_of_source(form, source)) if form != "article" else ()
+    except BadTable:
+        fields = ()
+    return MixInput(form, source, fields, sample.references if sample else (), sample.id if sample else "")
+
+
+def sample_input(form: str, sample: Sample) -> MixInput:
+    """A bundled example as a model reads it."""
+    source = parse_article(sample.text)[0].source if form == "article" else parse_rows(form, sample.rows).source
+    return input_of(form, source, sample)
+
+
+def bundled_examples(form: str) -> list[Example]:
+    """The bundled examples of a form to measure on, at most EXAMPLES, those of the paper's sets first."""
+    rows = samples(form)[:EXAMPLES]
+    return [Example(sample_input(form, row).source, row.references) for row in rows]
+
+
+class Mixer:
+    """Writes and measures; one for all pages."""
+
+    def __init__(self, models: ModelPool) -> None:
+        self.models = models
+        self._texts: Cache[tuple, str] = Cache(TEXTS)
+        self._points: Cache[tuple, MixPoint] = Cache(POINTS)
+
+    def texts(
+        self, backbone: Backbone, stops: Sequence[Stop], given: MixInput, cancel: Cancel, who: str = ""
+    ) -> Iterator[MixTexts]:
+        """Yield the same MixTexts as all stops are written together. Raises the errors of `ModelPool.load`."""
+        result, going = MixTexts([StopText(stop) for stop in stops]), []
+        loaded = [self.models.load(stop.run, backbone) for stop in stops]
+        decode = default_decoding(given.form)
+        with ExitStack() as left:  # a page that goes away frees its places
+            for place, run in zip(result.stops, loaded, strict=True):
+                key = (backbone.spec.fingerprint, run.run.id, run.run.created, given)
+                if (text := self._texts.get(key)) is not None:
+                    _finish(place, text, given)
+                    continue
+                request = _request(backbone, run, given.form, given.source)
+                stream = left.enter_context(self.models.engine.submit(run.model, backbone, request, decode, who))
+                going.append((place, key, stream))
+            yield result
+            while going and not cancel():
+                going[0][2].wait(WAIT)
+                for place, key, stream in going:
+                    if _grow(place, stream, given):
+                        self._texts.put(key, stream.result().text)
+                going = [one for one in going if one[0].open]
+                yield result
+
+    def curve(
+        self, backbone: Backbone, stops: Sequence[Stop], form: str, examples: Sequence[Example], cancel: Cancel, who: str = ""
+    ) -> Iterator[list[MixPoint]]:
+        """Yield the points of the stops so far, each measured on all `examples` with the decoding of the page."""
+        points: list[MixPoint] = []
+        for stop in stops:
+            loaded = self.models.load(stop.run, backbone)
+            key = (backbone.spec.fingerprint, stop.run, loaded.run.created, form, tuple(example.source for example in examples))
+            point = self._points.get(key) or self._point(backbone, loaded, form, examples, cancel, who)
+            if point is None:
+                return
+            self._points.put(key, point)
+            points.append(point)
+            yield list(points)
+
+    def is_measured(self, backbone: Backbone, stops: Sequence[Stop], form: str, examples: Sequence[Example]) -> bool:
+        """Whether `curve` has all its points already."""
+        sources = tuple(example.source for example in examples)
+        runs = [self.models.load(stop.run, backbone).run for stop in stops]
+        return all((backbone.spec.fingerprint, run.id, run.created, form, sources) in self._points for run in runs)
+
+    def _point(
+        self, backbone: Backbone, loaded: LoadedRun, form: str, examples: Sequence[Example], cancel: Cancel, who: str
+    ) -> MixPoint | None:
+        """None where it was cancelled."""
+        requests = [_request(backbone, loaded, form, example.source) for example in examples]
+        answers = [encode_answer(backbone, _task(backbone, loaded, form, one.source), one.targets[0]) for one in examples]
+        total, decode = 0.0, default_decoding(form)
+        with ExitStack() as left:
+            submit = self.models.engine.submit
+            streams = [left.enter_context(submit(loaded.model, backbone, one, decode, who)) for one in requests]
+            for first in range(0, len(requests), TOGETHER):
+                part = slice(first, first + TOGETHER)
+                tokens = sum(map(len, answers[part]))
+                total += tokens * self.models.run_job(mean_loss, loaded.model, backbone, requests[part], answers[part])
+            while not all(stream.wait(0) for stream in streams):
+                if cancel():
+                    return None
+                next(stream for stream in streams if not stream.wait(0)).wait(WAIT)
+            texts = tuple(_plain(stream.result().text, form) for stream in streams)
+        tables = [] if form == "article" else [table_of_source(form, example.source) for example in examples]
+        return point_of(None, total / sum(map(len, answers)), texts, tables)
+
+
+def _task(backbone: Backbone, loaded: LoadedRun, form: str, source: str) -> Task:
+    """How a run reads an input: as on Compare, where an article is not read in the layout of tables."""
+    return base_task(backbone, form, source) if form == "article" and loaded.task.input_format != form else loaded.task
+
+
+def _request(backbone: Backbone, loaded: LoadedRun, form: str, source: str) -> Request:
+    return make_request(backbone, _task(backbone, loaded, form, source), source, loaded.prefix)
+
+
+def _plain(text: str, form: str) -> str:
+    return text.strip() if form == "article" else detokenise(text)
+
+
+def _grow(place: StopText, stream: Stream, given: MixInput) -> bool:
+    """Take what has come; whether that was all of it."""
+    if tokens := stream.ready():
+        place.text = _plain(tokens[-1].text_so_far, given.form)
+    if stream.wait(0):
+        _finish(place, stream.result().text, given)
+    return not place.open
+
+
+def _finish(place: StopText, text: str, given: MixInput) -> None:
+    place.text, place.open = _plain(text, given.form), False
+    place.coverage = cover(list(given.fields), place.text) if given.fields else None

@@ -1,0 +1,44 @@
+"""What the Mix tab keeps in the page's address."""
+
+from dataclasses import dataclass, replace
+
+from app.shared.urlstate import State, kept
+from app.space.state import joined, parted
+from core.methods.loading import TEXT_RUN
+from core.prefix.mix import KINDS, MOST, ONE_MEMBER
+
+COUNTS = {kind: 1 if kind in ONE_MEMBER else 2 for kind in KINDS}  # members that a kind takes
+THREE = ("fade", "join", "average")  # kinds that may have a third
+MIDDLE = -1
+
+
+@dataclass(frozen=True)
+class MixState(State):
+    """`runs`: up to three ids in one value, quoted where they hold commas; `stop`: a place of the slider from 0, MIDDLE for its
+    middle; `example`: a bundled example, empty for the input on Compare."""
+
+    kind: str = kept("", lambda value: value in ("", *KINDS), key="mix-kind")
+    runs: str = kept("", key="mix-runs")
+    stop: int = kept(MIDDLE, lambda value: MIDDLE <= value < 1000, key="mix-stop")
+    example: str = kept("", lambda value: len(value) <= 80, key="mix-example")
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """The runs, those that are texts included."""
+        return tuple(parted(self.runs)[:MOST])
+
+    def with_member(self, place: int, run: str) -> "MixState":
+        """Another run at a place from 0; an empty one takes the place away."""
+        members = list(self.members)
+        members[place : place + 1] = [run] if run and run != TEXT_RUN else []
+        return replace(self, runs=joined(members[:MOST]), ignored=())
+
+    def changed(self, name: str, value: object) -> "MixState":
+        """After a control was used; as it is where the page sent nothing usable."""
+        if name == "kind" and value in KINDS:
+            return replace(self, kind=str(value), stop=MIDDLE, ignored=())
+        if name == "example":
+            return replace(self, example=str(value)[:80], ignored=())
+        if name == "stop" and str(value).isdecimal():
+            return replace(self, stop=int(str(value)), ignored=())
+        return self

@@ -1,0 +1,75 @@
+"""The Mix tab: two or three prefixes of one backbone, mixed, and the text written again at every stop of a slider."""
+
+from typing import Any
+
+import gradio as gr
+
+from app.mix import view
+from app.mix.components import MixPage
+from app.mix.handlers import MixHandlers
+from app.mix.state import MixState
+from app.shared import plot_widget, urlstate
+from app.shared.context import AppContext
+from app.shared.events import LATEST, QUIET
+from app.shared.html import area, tag
+from app.shared.shell import Shell
+from core.prefix.mix import MOST
+
+WRITINGS = "mixes"
+STAGE = """<div class="pl-mix-now"><div class="pl-mix-head"><h3></h3><span class="meta said"></span></div>
+<p class="told" aria-live="polite"></p></div>
+<div class="pl-mix-slider"><span class="end first"></span>
+<input type="range" min="0" max="1" step="1" aria-label="Stop of the mix"><span class="end last"></span></div>
+<ol class="pl-mix-rows"></ol>"""
+
+
+def build(context: AppContext, shell: Shell, tab: gr.Tab) -> None:
+    """Draw the tab and wire it; call inside its gr.Tab."""
+    with gr.Column(elem_id="pl-mix"):
+        page = _draw()
+    _wire(MixHandlers(context, shell, page), shell, page, tab)
+
+
+def _draw() -> MixPage:
+    chooser = "PrefixLab.chooser(element, trigger, watch) /* 'select' */"
+    drawn: dict[str, Any] = {"state": gr.State(MixState()), "ticket": gr.State(0)}
+    drawn["address"] = gr.Textbox(visible="hidden", elem_id="pl-mix-address", elem_classes="pl-hidden")
+    drawn["headline"] = area(view.headline(view.WRITING), elem_id="pl-mix-headline")
+    drawn["bar"] = area("", js_on_load="PrefixLab.mix.bar(element, trigger) /* 'select' */", elem_id="pl-mix-bar")
+    with gr.Row(elem_id="pl-mix-choices"):
+        drawn["members"] = [area("", js_on_load=chooser, elem_id=f"pl-mix-run-{place}") for place in range(MOST)]
+        drawn["example"] = area("", js_on_load=chooser, elem_id="pl-mix-example")
+    stage = "PrefixLab.mix.stage(element, props, trigger, watch) /* 'select' */"
+    drawn["stage"] = area("", html_template=STAGE, js_on_load=stage, elem_id="pl-mix-stage")
+    drawn["acts"] = area("", js_on_load="PrefixLab.mix.acts(element, trigger, watch) /* 'select' */", elem_id="pl-mix-acts")
+    drawn["note"] = area("", elem_id="pl-mix-note")
+    with gr.Row(elem_id="pl-mix-measure"):
+        drawn["measure"] = gr.Button("Measure loss and coverage", elem_id="pl-mix-start", min_width=200)
+        drawn["stop"] = gr.Button("Stop", elem_id="pl-mix-stop", interactive=False, min_width=70)
+        area(tag("span", "At every stop, on up to 20 bundled examples.", cls="meta"), elem_id="pl-mix-about")
+    drawn["curve"] = plot_widget.plot("pl-mix-curve", 380, name="Loss and coverage along the slider")
+    return MixPage(**drawn)
+
+
+def _wire(do: MixHandlers, shell: Shell, page: MixPage, tab: gr.Tab) -> None:
+    asked, latest = [page.state, page.ticket], {**LATEST, "trigger_mode": "multiple"}
+    streaming = {"concurrency_id": WRITINGS, "concurrency_limit": 8, "trigger_mode": "multiple", **QUIET}
+
+    def then_refresh(event: gr.events.Dependency) -> None:
+        event.then(do.refresh, [page.ticket, page.state, shell.backbone], [*page.outputs, shell.status], **streaming)
+
+    here: dict[str, Any] = {"js": "() => [PrefixLab.tabs.now()]", **latest}
+    then_refresh(tab.select(do.enter, shell.search, page.ticket, **here))
+    then_refresh(shell.backbone.change(do.enter, shell.search, page.ticket, **here))
+    then_refresh(shell.comparison.change(do.enter, shell.search, page.ticket, **here))
+    then_refresh(page.bar.select(do.change, page.state, asked, **latest))
+    for place, member in enumerate(page.members):
+        then_refresh(member.select(do.choose(place), page.state, asked, **latest))
+    then_refresh(page.example.select(do.choose_example, page.state, asked, **latest))
+    page.stage.select(do.slide, page.state, [page.state, page.address], **LATEST)
+    page.acts.select(do.keep, [shell.backbone, page.state], [*page.members, page.note, shell.status], **LATEST)
+    measured = [page.curve, page.stop, page.headline, page.stage, shell.status]
+    page.measure.click(do.measure, [page.state, shell.backbone], measured, **streaming)
+    page.stop.click(do.stop_measuring, None, None, **LATEST)
+    page.address.change(None, page.address, None, js=urlstate.remember(MixState))
+    shell.page.load(do.restore, shell.search, page.state, js="() => [location.search]", **latest)

@@ -1,0 +1,271 @@
+"""The Mix tab's HTML and the data of its slider."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from analysis.experiments.mix_curve import Stop
+from analysis.metrics.rouge import rouge
+from app.compare.run_picker import text_field
+from app.compare.state import CompareState
+from app.mix.mixing import MixInput, MixTexts, StopText
+from app.mix.state import COUNTS, THREE, MixState
+from app.shared import urlstate
+from app.shared.examples import samples
+from app.shared.highlight import render
+from app.shared.html import tag, text
+from app.shared.method_labels import mix_label
+from app.space.state import SpaceState, joined
+from core.methods.loading import TEXT_RUN, LoadedRun
+from core.prefix.mix import MIX
+
+NAMES = {
+    "fade": ("Cross-fade", "Both prefixes stand side by side; the odds of attending to each are multiplied by its share"),
+    "join": ("Join", "All prefixes stand side by side, at full strength"),
+    "average": ("Average", "The weighted mean of keys and values, virtual token by virtual token"),
+    "path": ("Along its training", "From the start of one training to its end, between the steps that were stored"),
+    "swap": ("A’s keys, B’s values", "Where to attend is decided by one prefix, what is read there by the other"),
+    "layers": ("Layer by layer", "One prefix in force in the first layers only: one more layer at each stop"),
+}
+DOES = {"fade": "Cross-fading", "join": "Joining", "average": "Averaging", "swap": "Taking keys and values of different prefixes"}
+LETTERS = "ABC"
+WRITING = "The same input is being written at every stop of the slider…"
+
+
+@dataclass
+class MixViewModel:
+    """What a refresh shows. `listed`: the prefixes that can be chosen; `tasks`: forms of input with the name of a task;
+    `depends`: whether the members read their input in different layouts."""
+
+    state: MixState
+    backbone: str
+    listed: Sequence[str]
+    members: Sequence[LoadedRun]
+    stops: Sequence[Stop]
+    given: MixInput
+    tasks: dict[str, str]
+    own: bool  # whether Compare has an input that could be read
+    notes: Sequence[str] = ()
+
+    @property
+    def depends(self) -> bool:
+        """Whether the members read their input in different layouts."""
+        return len({(run.task.lead, run.task.separator) for run in self.members if run.prefix}) > 1
+
+    @property
+    def ends(self) -> list[int]:
+        """The stops that are a run on its own, or at an end of the slider."""
+        mixed = len(self.stops) - 2 if self.state.kind in ("join", "swap") else -1
+        return [i for i in range(len(self.stops)) if i != mixed] if mixed > 0 else [0, len(self.stops) - 1]
+
+    @property
+    def at(self) -> int:
+        """The stop that is shown first."""
+        last = len(self.stops) - 1
+        middle = last - 1 if self.state.kind in ("join", "swap") else last // 2
+        return middle if self.state.stop < 0 else min(self.state.stop, last)
+
+
+# ---- controls
+
+
+def bar(state: MixState) -> str:
+    """The kinds of mixes."""
+    buttons = [
+        tag(
+            "button",
+            name,
+            type="button",
+            cls="pl-btn",
+            data_set="kind",
+            data_value=kind,
+            title=title,
+            aria_pressed=str(kind == state.kind).lower(),
+        )
+        for kind, (name, title) in NAMES.items()
+    ]
+    about = tag("span", NAMES[state.kind][1] + ".", cls="meta") if state.kind else ""
+    return tag(
+        "div", tag("div", "".join(buttons), cls="pl-segment", role="group", aria_label="Kind of mix") + about, cls="pl-mix-kinds"
+    )
+
+
+def member(state: MixState, place: int, listed: Sequence[str]) -> str:
+    """The chooser of one run; empty where the kind takes none at this place."""
+    count, members = COUNTS[state.kind], state.members
+    if place >= count + (state.kind in THREE) or place > len(members):
+        return ""
+    chosen = members[place] if place < len(members) else ""
+    options = [("", "no third run")] if place >= count else []
+    options += [(run, run) for run in listed]
+    options.append((TEXT_RUN, "text prefix…"))
+    typed = chosen.startswith(TEXT_RUN)
+    value = TEXT_RUN if typed else chosen
+    shown = "".join(tag("option", text(name), value=run, selected="" if run == value else None) for run, name in options)
+    letter = LETTERS[place] if count > 1 else "Run"
+    select = tag("select", shown, aria_label=f"Run {letter}", data_chosen=value)
+    return tag("label", tag("b", letter) + select, cls="pl-mix-member") + text_field(chosen, f"member-{place}", hidden=not typed)
+
+
+def example(vm: MixViewModel) -> str:
+    """The chooser of the input."""
+    options = [("", "the input on Compare")] if vm.own else []
+    options += [(sample.id, sample.title) for form in vm.tasks for sample in samples(form)]
+    shown = "".join(
+        tag("option", text(name), value=value, selected="" if value == vm.given.example else None) for value, name in options
+    )
+    select = tag("select", shown, aria_label="Input", data_chosen=vm.given.example)
+    return tag("label", tag("b", "Input") + select, cls="pl-mix-member")
+
+
+def acts() -> str:
+    """What can be done with the mix at the stop that is shown; the page's script fills in which that is."""
+    links = "".join(tag("a", name, href="#", data_open=where, cls="pl-btn pl-act") for where, name in LINKS.items())
+    name = tag(
+        "input", name="name", placeholder="name of the run", aria_label="Name of the run", maxlength="80", spellcheck="false"
+    )
+    keep = name.removesuffix("</input>") + tag("button", "Keep as a run", type="submit", data_do="keep", cls="pl-btn pl-act")
+    called = tag("code", "", cls="pl-mix-name", title="The name of this mix: it stands for a run in every address")
+    return (
+        tag("div", tag("span", "Open in", cls="meta") + links, cls="pl-mix-open") + tag("form", keep, cls="pl-mix-keep") + called
+    )
+
+
+LINKS = {"compare": "Compare", "attention": "Attention", "space": "Prefix space"}
+
+
+# ---- the slider
+
+
+def stage(vm: MixViewModel, texts: MixTexts) -> str:
+    """JSON for mix.js: every stop with its text as safe HTML, and where it opens."""
+    ends = [vm.members[0], vm.members[-1]]
+    names = [short(run.run.id) for run in ends]
+    names = {"path": ["start of training", names[0]], "layers": ["no layer", names[0]]}.get(vm.state.kind, names)
+    stops = [_stop(vm, one) for one in texts.stops]
+    return json.dumps({"stops": stops, "at": vm.at, "ends": names, "kind": vm.state.kind})
+
+
+def _stop(vm: MixViewModel, one: StopText) -> dict[str, object]:
+    spans = one.coverage.spans if one.coverage else []
+    caret = tag("i", "", cls="caret") if one.open else ""
+    called = mix_label(one.stop.run) if one.stop.run.startswith(MIX) else short(one.stop.run)
+    return {
+        "label": one.stop.label,
+        "name": called,
+        "run": one.stop.run,
+        "html": render(one.text, values=spans) + caret,
+        "said": _count(one, vm.given),
+        "open": links(vm, one.stop.run),
+    }
+
+
+def _count(one: StopText, given: MixInput) -> str:
+    if one.open or one.coverage is None:
+        return "" if one.open else f"{len(one.text.split())} words"
+    extra = f" · {len(one.coverage.unsupported)} unsupported" if one.coverage.unsupported else ""
+    return f"{len(one.coverage.present)} of {len(given.fields)} values{extra}"
+
+
+def links(vm: MixViewModel, run: str) -> dict[str, str]:
+    """The addresses at which the other tabs show a run on the same input."""
+    given, task = vm.given, vm.tasks.get(vm.given.form, "")
+    own = "" if given.example else given.source.strip()
+    values: dict[str, Any] = {
+        "backbone": vm.backbone,
+        "task": task,
+        "example": given.example,
+        "source": own if given.form != "article" else "",
+        "article": own if given.form == "article" else "",
+    }
+    state = CompareState(prefix=run, **values)
+    beside = [one.run.id for one in vm.members if one.run.id != run]
+    compared = state
+    if len(vm.members) > 1 and len(beside) == len(vm.members):
+        compared = CompareState(prefix=beside[0], other=run, finetuned=beside[-1], columns="prefix-other-finetuned", **values)
+    space = urlstate.write(SpaceState(runs=joined((run, *beside[:2]))))
+    return {
+        "compare": f"?{urlstate.write(compared)}",
+        "attention": f"?tab=attention&{urlstate.write(state)}",
+        "space": f"?tab=space&{urlstate.write(state)}&{space}",
+    }
+
+
+def short(run: str) -> str:
+    """A run's name where there is little room."""
+    name = f"“{run.removeprefix(TEXT_RUN)}”" if run.startswith(TEXT_RUN) else run
+    return name if len(name) <= 30 else name[:29] + "…"
+
+
+# ---- what is measured
+
+
+def headline(sentence: str) -> str:
+    """What the class should see now."""
+    return tag("p", text(sentence), cls="pl-sentence")
+
+
+def verdict(vm: MixViewModel, texts: MixTexts) -> str:
+    """What mixing did to this text, computed from the texts of all stops."""
+    if texts.open:
+        return WRITING
+    kind, stops = vm.state.kind, texts.stops
+    if not all(stop.coverage for stop in stops):
+        return _verdict_without_table(vm, stops)
+    counts = [len(stop.coverage.present) for stop in stops if stop.coverage]
+    total = len(vm.given.fields)
+    if kind in ("path", "layers"):
+        first = next(i for i, count in enumerate(counts) if count >= counts[-1])
+        where = "at the start of its training" if kind == "path" else "with no layer"
+        when = f"{stops[first].stop.label} of the way" if kind == "path" else stops[first].stop.label
+        return (
+            f"The whole prefix covers {counts[-1]} of {total} values; {where} the text covers {counts[0]}. "
+            f"As many as at the end are first covered at: {when}."
+        )
+    inner = [i for i in range(len(stops)) if i not in vm.ends]
+    best, worst = max(vm.ends, key=lambda i: counts[i]), min(inner, key=lambda i: counts[i])
+    lost = counts[best] - counts[worst]
+    name = short(vm.members[_member_at(vm, best)].run.id)
+    label, pair = stops[worst].stop.label, len(vm.members) == 2
+    at = "" if len(inner) == 1 else f" at {label} {short(vm.members[1].run.id)}" if pair else f" at the stop {label}"
+    if lost > 0:
+        sentence = f"{DOES[kind]} lost {lost} of {total} values{at}: {counts[worst]} covered, and {counts[best]} by {name} alone."
+    else:
+        sentence = (
+            f"{DOES[kind]} lost no value: every stop covers at least the {counts[best]} of {total} that {name} covers alone."
+        )
+    return sentence + _unsupported(vm, stops, inner)
+
+
+def _member_at(vm: MixViewModel, stop: int) -> int:
+    return vm.ends.index(stop) if vm.state.kind in ("join", "swap") else (0 if stop == 0 else len(vm.members) - 1)
+
+
+def _unsupported(vm: MixViewModel, stops: Sequence[StopText], inner: Sequence[int]) -> str:
+    counts = [len(stop.coverage.unsupported) for stop in stops if stop.coverage]
+    more = max(counts[i] for i in inner) - max(counts[i] for i in vm.ends)
+    return f" It added {more} unsupported statement{'s' if more > 1 else ''}." if more > 0 else ""
+
+
+def _verdict_without_table(vm: MixViewModel, stops: Sequence[StopText]) -> str:
+    """Of summaries: ROUGE-L where there is a reference, else how many words were written."""
+    if vm.given.references:
+        scores = [rouge([stop.text], [list(vm.given.references)])[-1].value if stop.text else 0.0 for stop in stops]
+        lowest = min(range(len(stops)), key=lambda i: scores[i])
+        return (
+            f"ROUGE-L is {scores[0]:.0f} and {scores[-1]:.0f} at the ends of the slider, and {scores[lowest]:.0f} at its lowest, "
+            f"at {stops[lowest].stop.label} (n=1: one summary, not a system score)."
+        )
+    words = [len(stop.text.split()) for stop in stops]
+    return f"From {min(words)} to {max(words)} words are written along the slider."
+
+
+def notes(vm: MixViewModel) -> str:
+    """What was left out, and how the input is laid out."""
+    said = list(vm.notes)
+    if vm.depends:
+        said.append(
+            "The prefixes were trained on different layouts of the input. Each stop uses that of the one with most weight."
+        )
+    return "".join(tag("p", text(sentence), cls="meta") for sentence in said)

@@ -1,0 +1,204 @@
+"""What the Mix tab does: the text at every stop, its verdict, the curve, what opens elsewhere, and what is kept."""
+
+import json
+from dataclasses import fields
+from types import SimpleNamespace
+from urllib.parse import parse_qs
+
+import pytest
+
+from analysis.experiments.mix_curve import Stop, mix_curve, slide, slider
+from analysis.metrics.coverage import cover
+from app.compare.state import CompareState
+from app.mix import view
+from app.mix.components import MixPage
+from app.mix.handlers import CURVE, TAB, MixHandlers
+from app.mix.mixing import Mixer, MixInput, MixTexts, StopText, bundled_examples, input_of
+from app.mix.state import MixState
+from app.shared import urlstate
+from app.space.state import SpaceState, parted
+from core.config.decoding_defaults import default_decoding
+from core.errors import BadInput
+from core.generation.generate import generate
+from core.generation.types import make_request
+from core.runs.store import Store
+from core.text.detokenize import detokenise
+
+SOURCE = "name : Alda | area : Lahti"
+RUNS = ("tiny-prefix", "triples-prefix")
+
+
+@pytest.fixture
+def backbone(context, house):
+    return context.models.backbone(house.backbone)
+
+
+@pytest.fixture
+def do(context):
+    names = {field.name: field.name for field in fields(MixPage)} | {"members": ["a", "b", "c"]}
+    return MixHandlers(context, SimpleNamespace(status="status"), MixPage(**names))
+
+
+def event(**values):
+    return SimpleNamespace(**values)
+
+
+def page(name="mix-page"):
+    return SimpleNamespace(session_hash=name)
+
+
+def shown(do, state, name="", who="mix-page"):
+    """What the tab shows at the end: component -> value."""
+    result: dict = {}
+    for update in do.refresh(do.take_ticket(page(who)), state, name, page(who)):
+        result |= update
+    return result
+
+
+def test_the_slider_has_stops_and_the_second_of_three_runs_in_its_middle():
+    assert [stop.label for stop in slider("fade", RUNS)][::5] == ["0 %", "50 %", "100 %"]
+    assert slide("fade", ("a", "b", "c"), 0.5).weights == (0, 1, 0) and slide("average", ("a", "b", "c"), 0.25).weights == (
+        0.5,
+        0.5,
+        0,
+    )
+    assert [stop.run for stop in slider("swap", ("a", "b"))] == ["a", "mix:swap::a,b", "b"]
+    assert [stop.run for stop in slider("join", ("a", "b", "c"))] == ["a", "b", "mix:join::a,b,c", "c"]
+    assert [stop.run for stop in slider("layers", ("a",), 2)] == ["mix:layers:0,0:a", "mix:layers:1,0:a", "mix:layers:1,1:a"]
+    with pytest.raises(BadInput, match="takes 1 prefix"):
+        slider("path", ("a", "b"))
+
+
+def test_every_stop_is_written_as_it_would_be_alone_and_only_once(context, backbone, monkeypatch):
+    mixer, stops, given = Mixer(context.models), slider("fade", RUNS), input_of("table", SOURCE)
+    *_, texts = mixer.texts(backbone, stops, given, lambda: False)
+    decode = default_decoding("table")
+    for place, run in ((texts.stops[0], RUNS[0]), (texts.stops[-1], RUNS[1]), (texts.stops[4], stops[4].run)):
+        loaded = context.models.load(run, backbone)
+        alone = generate(backbone.model, backbone, [make_request(backbone, loaded.task, SOURCE, loaded.prefix)], decode)[0]
+        assert place.text == detokenise(alone.text) and not place.open and place.coverage is not None
+    monkeypatch.setattr(context.models.engine, "submit", None)
+    *_, again = mixer.texts(backbone, stops, given, lambda: False)
+    assert [stop.text for stop in again.stops] == [stop.text for stop in texts.stops]
+
+
+def test_a_refresh_fills_the_page_and_the_address_and_names_what_was_left_out(do):
+    state = urlstate.read("?mix-kind=average&mix-runs=ghost,tiny-prefix&mix-stop=x", MixState)
+    result = shown(do, state)
+    stage = json.loads(result["stage"])
+    assert len(stage["stops"]) == 11 and stage["at"] == 5 and not any("caret" in stop["html"] for stop in stage["stops"])
+    assert "no such prefix: ghost" in result["note"] and "no usable value for: mix-stop" in result["note"]
+    assert parse_qs(result["address"])["mix-runs"] == ["tiny-prefix,triples-prefix"]  # the free place is filled
+    assert "Averaging" in result["headline"] and 'data-phase="done"' in result["status"]
+    assert "triples-finetuned" not in result["a"] and "selected" in result["a"]
+
+
+def test_an_older_request_writes_nothing_more(do):
+    old = do.take_ticket(page())
+    do.take_ticket(page())
+    assert list(do.refresh(old, MixState(), "", page())) == [do.no_update()]
+    assert do.enter("compare", page()) == 0 and do.enter(TAB, page()) > 0
+
+
+def test_a_mix_that_cannot_be_made_is_told_in_a_sentence(do):
+    result, says = shown(do, MixState("path", "text%3AHello")), "kept no path"
+    assert says in result["headline"] and says in result["status"] and result["stage"] == ""
+
+
+def test_a_backbone_without_a_prefix_says_what_to_do(do, house):
+    assert "Train a prefix on the tab Train" in shown(do, MixState(), house.bart)["headline"]
+
+
+def test_a_stop_opens_on_the_other_tabs(do):
+    stop = json.loads(shown(do, MixState("fade", "tiny-prefix,triples-prefix", example="cafe-021"))["stage"])["stops"][3]
+    compared = urlstate.read(stop["open"]["compare"], CompareState)
+    assert (compared.prefix, compared.other, compared.finetuned) == ("tiny-prefix", stop["run"], "triples-prefix")
+    assert compared.order == ("prefix", "other", "finetuned") and compared.example == "cafe-021" and not compared.ignored
+    assert urlstate.read(stop["open"]["attention"], CompareState).prefix == stop["run"]
+    assert parted(urlstate.read(stop["open"]["space"], SpaceState).runs) == [stop["run"], *RUNS]
+
+
+def test_the_curve_is_that_of_the_command_and_can_be_stopped(context, backbone, do, monkeypatch):
+    monkeypatch.setattr("app.mix.handlers.bundled_examples", lambda form: bundled_examples(form)[:2])
+    state = MixState("swap", "tiny-prefix,triples-prefix")
+    *_, last = do.measure(state, "", page("curve"))
+    mixer, stops = do.mixer, slider("swap", RUNS)
+    *_, points = mixer.curve(backbone, stops, "table", bundled_examples("table")[:2], lambda: False)
+    runs = [context.models.load(run, backbone).prefix for run in RUNS]
+    mixed = context.models.load(stops[1].run, backbone)
+    (expected,) = mix_curve(
+        backbone, mixed.task, [slide("swap", RUNS, 0)], runs, bundled_examples("table")[:2], default_decoding("table")
+    )
+    assert points[1].loss == pytest.approx(expected.loss, rel=1e-5)
+    assert (points[1].covered, points[1].values) == (expected.covered, expected.values)
+    assert "mix-curve" in shown(do, state)["curve"]  # known now: it is drawn at once
+    assert last["stop"]["interactive"] is False
+    do.context.tickets.take("curve", CURVE)
+    mixer._points = Mixer(context.models)._points
+    going = do.measure(state, "", page("curve"))
+    next(going)
+    do.stop_measuring(page("curve"))
+    assert all("curve" not in update for update in going)
+
+
+def test_a_mix_is_kept_as_a_run_and_a_name_that_is_taken_is_refused(context, house, do, monkeypatch, tmp_path):
+    name = "mix:average:0.5,0.5:tiny-prefix,triples-prefix"
+    own = Store(tmp_path, house.home / "runs")
+    monkeypatch.setattr(context, "store", own)
+    state = MixState("average", "tiny-prefix,triples-prefix")
+    for run, run_id, says in (
+        ("tiny-prefix", "x", "is the run tiny-prefix itself"),
+        (name, "", "Give the run a name"),
+        (name, "a/b", "not a run id"),
+    ):
+        assert says in do.keep("", state, event(run=run, name=run_id), page())["status"]
+    assert "half is kept as a run" in do.keep("", state, event(run=name, name="half"), page())["status"]
+    assert own.get("half").notes.endswith(name) and own.get("half").method == "prefix"
+    assert "There is a run &#x27;half&#x27; already" in do.keep("", state, event(run=name, name="half"), page())["status"]
+
+
+def texts_of(kind, texts, given):
+    runs = {"join": 3, "swap": 3}.get(kind, len(texts))
+    stops = [Stop(f"{number} %", "x") for number in range(runs)]
+    return MixTexts(
+        [StopText(stop, text, False, cover(list(given.fields), text)) for stop, text in zip(stops, texts, strict=True)]
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "texts", "says"),
+    [
+        (
+            "average",
+            ["Alda in Lahti", "nothing", "Alda"],
+            "Averaging lost 2 of 2 values: 0 covered, and 2 by one alone.",
+        ),
+        (
+            "swap",
+            ["Alda", "Alda in Lahti", "Alda"],
+            "lost no value: every stop covers at least the 1 of 2 that one covers alone.",
+        ),
+        ("fade", ["Alda", "Alda in Oslo", "Lahti"], "It added 1 unsupported statement."),
+        ("path", ["nothing", "Alda", "Alda in Lahti"], "As many as at the end are first covered at: 2 % of the way."),
+        ("layers", ["nothing", "Alda in Lahti", "Alda in Lahti"], "with no layer the text covers 0. As many"),
+    ],
+)
+def test_the_verdict_counts_what_was_lost(kind, texts, says):
+    given = MixInput("table", SOURCE, (("name", "Alda"), ("area", "Lahti")))
+    members = [SimpleNamespace(run=SimpleNamespace(id=name)) for name in ("one", "two")]
+    found = texts_of(kind, texts, given)
+    vm = view.MixViewModel(MixState(kind), "", (), members, [one.stop for one in found.stops], given, {}, False)
+    assert says in view.verdict(vm, found)
+
+
+def test_summaries_are_told_by_rouge_or_by_their_words():
+    members = [SimpleNamespace(run=SimpleNamespace(id=name)) for name in ("one", "two")]
+    stops = [StopText(Stop(label, "x"), text, False) for label, text in (("0 %", "a b c"), ("50 %", "x"), ("100 %", "a b"))]
+    for references, says in (
+        (("a b c",), "ROUGE-L is 100 and 80 at the ends of the slider, and 0 at its lowest, at 50 %"),
+        ((), "From 1 to 3 words"),
+    ):
+        vm = view.MixViewModel(
+            MixState("fade"), "", (), members, [one.stop for one in stops], MixInput("article", "x", (), references), {}, False
+        )
+        assert says in view.verdict(vm, MixTexts(stops))

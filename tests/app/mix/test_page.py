@@ -1,0 +1,45 @@
+"""The Mix tab as a person meets it, in a real browser."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+pytestmark = pytest.mark.browser
+PHASE, NOW, ROWS = "#pl-status .status", "#pl-mix-stage .pl-mix-now", "#pl-mix-stage .pl-mix-rows li"
+
+
+def open_tab(page: Page, served: str, query: str = "") -> None:
+    page.goto(f"{served}?tab=mix{query}")
+    expect(page.locator(ROWS).first).to_be_visible()
+    expect(page.locator("#pl-mix-stage .caret")).to_have_count(0)
+    expect(page.locator(PHASE)).to_have_attribute("data-phase", "done")
+
+
+def test_the_slider_shows_each_text_and_the_stop_opens_in_compare_with_the_same_text(page, served):
+    open_tab(page, served, "&mix-kind=blend")
+    expect(page.locator("#pl-mix-note")).to_contain_text("no usable value for: mix-kind")
+    expect(page.locator(ROWS)).to_have_count(11)
+    expect(page.locator(f"{NOW} h3")).to_have_text("cross-fade: 50 % tiny-prefix, 50 % triples-prefix")
+    page.locator("#pl-mix-stage input[type=range]").press("ArrowRight")
+    expect(page.locator(f"{NOW} h3")).to_have_text("cross-fade: 40 % tiny-prefix, 60 % triples-prefix")
+    expect(page).to_have_url(re.compile("mix-stop=6"))
+    page.locator("#pl-mix-bar").get_by_role("button", name="Join").click()
+    expect(page.locator(ROWS)).to_have_count(3)
+    expect(page.locator("#pl-mix-stage .caret")).to_have_count(0)
+    told = page.locator(f"{NOW} .told").inner_text()
+    assert told == page.locator(ROWS).nth(1).locator(".told").inner_text()
+    page.locator("#pl-mix-acts [data-open=compare]").click()
+    expect(page.locator("#pl-other select")).to_have_value(re.compile("mix:join::"))
+    expect(page.locator(PHASE)).to_have_attribute("data-phase", "done")
+    expect(page.locator("#pl-out-other .told").first).to_have_text(told, use_inner_text=True)
+
+
+def test_the_curve_is_measured_and_a_mix_is_kept(page, served):
+    open_tab(page, served, "&mix-kind=swap&mix-runs=tiny-prefix,triples-prefix")
+    page.locator("#pl-mix-start").click()
+    expect(page.locator("#pl-mix-curve .pl-plot")).to_have_attribute("data-drawn", "mix-curve")
+    page.locator("#pl-mix-acts input[name=name]").fill("swapped")
+    page.get_by_role("button", name="Keep as a run").click()
+    expect(page.locator("#pl-mix-note")).to_contain_text("swapped is kept as a run")
+    expect(page.locator("#pl-mix-run-0 option", has_text="swapped")).to_have_count(1)
