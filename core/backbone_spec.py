@@ -28,6 +28,7 @@ class BackboneSpec:
     where: str = ""  # what `load_backbone` finds it by again
     encoder_layers: int = 0
     revision: str = ""  # the commit of a hub model
+    window: int = 0  # how many tokens back its windowed layers see; 0 where every layer sees all
 
     @property
     def is_encoder_decoder(self) -> bool:
@@ -41,3 +42,19 @@ class BackboneSpec:
     def shape(self, site: str, length: int) -> tuple[int, int, int, int, int]:
         """Shape of a prefix of `length` virtual tokens at a site: (layers, 2, kv_heads, length, head_dim)."""
         return self.depth(site), 2, self.kv_heads, length, self.head_dim
+
+    @property
+    def window_note(self) -> str:
+        """See `window_note`."""
+        return window_note(self.name, self.window)
+
+
+def window_note(name: str, window: int) -> str:
+    """What a sliding window means for a prefix, as a sentence; "" without a window. PEFT puts a prefix into the cache, where the
+    window passes over it as over any text."""
+    if not window:
+        return ""
+    return (
+        f"Some layers of {name} see {window:,} tokens back; the virtual tokens stay visible from every position there, too "
+        "(in PEFT they leave the window as text does)."
+    )

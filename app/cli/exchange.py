@@ -7,6 +7,8 @@ from typing import Any
 
 from app.cli.common import command_of, run_record
 from app.cli.options import LAYOUTS, add_model_options, add_parser, hidden_alias
+from core.backbone_spec import window_note
+from core.config.methods import method_info
 from core.errors import BadInput
 from core.runs.store import store
 from core.task import task
@@ -76,14 +78,18 @@ def export_run(args: argparse.Namespace) -> int:
     """Write a run as a PEFT folder, or as a zip."""
     from core.exchange.archive import export_zip
     from core.exchange.export_peft import export_peft
+    from core.models.loading import window_of
 
     if args.zip:
         file = export_zip(store().get(args.run), Path(args.zip))
         print(json.dumps({"run": args.run, "file": str(file)}) if args.json else f"{args.run} is in {file}.")
         return 0
-    folder = export_peft(store().get(args.run), Path(args.to), args.base)
+    run = store().get(args.run)
+    folder = export_peft(run, Path(args.to), args.base)
+    note = window_note(run.backbone, window_of(run.backbone_source)) if method_info(run.method).virtual_tokens else ""
     if args.json:
-        print(json.dumps({"run": args.run, "folder": str(folder), "files": sorted(path.name for path in folder.iterdir())}))
+        files = sorted(path.name for path in folder.iterdir())
+        print(json.dumps({"run": args.run, "folder": str(folder), "files": files} | ({"note": note} if note else {})))
     else:
-        print(f'{args.run} is in {folder}; load it with: PeftModel.from_pretrained(model, "{folder}")')
+        print(f'{args.run} is in {folder}; load it with: PeftModel.from_pretrained(model, "{folder}") {note}'.rstrip())
     return 0

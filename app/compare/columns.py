@@ -92,6 +92,8 @@ def as_read(data: Column, comparison: Comparison) -> str:
     around = [tag("mark", _visible(part)) if part else "" for part in (data.task.lead, data.task.separator)]
     cut = tag("i", " … cut here") if data.read.is_cut else ""
     content = tag("code", virtual + around[0] + text(source[: data.read.end]) + cut + around[1])
+    window = comparison.backbone.spec.window_note if data.virtual else ""
+    content += tag("p", text(window), cls="meta") if window else ""
     return tag("details", tag("summary", f"As the model reads it: {len(data.prompt_ids)} tokens") + content, cls="pl-read")
 
 

@@ -1,10 +1,12 @@
 """Which runs and tasks the page offers for a backbone, and why others do not fit."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from app.shared.model_pool import ModelPool
+from core import paths
 from core.models.backbone import Backbone
 from core.models.loading import DEFAULTS, bundled
 from core.runs.run import Run
@@ -33,10 +35,15 @@ class RunCatalog:
         self.store, self._models = store, models
 
     def backbone_names(self) -> list[tuple[str, str]]:
-        """Backbones to offer as (shown, name): the default, bundled, loaded and some hub names; a folder shows its last part."""
-        here = dict.fromkeys([self._models.default, *bundled(), *self._models.loaded()])
-        shown = [(Path(name).name if Path(name).is_dir() else name, name) for name in here]
-        return shown + [(f"{name} (hub)", name) for name in HUB if name not in here]
+        """Backbones to offer as (label, name): the default, bundled, loaded, those of runs in folders, and some hub names.
+
+        The label of a folder is its last name, or its whole path where another one has that name.
+        """
+        folders = [run.backbone_path for run in self.store.runs() if Path(run.backbone_path).is_absolute()]
+        here = dict.fromkeys([self._models.default, *bundled(), *self._models.loaded(), *filter(os.path.isdir, folders)])
+        last = [Path(name).name for name in here]
+        labels = [(Path(name).name if os.path.isdir(name) and last.count(Path(name).name) == 1 else name, name) for name in here]
+        return labels + [(f"{name} (hub)", name) for name in HUB if name not in here]
 
     def _tasks(self, name: str, runs: Sequence[Run]) -> set[str]:
         """What a backbone can be shown with: the tasks of its runs, and its family's own. If it is not loaded, by its name."""
@@ -96,10 +103,10 @@ def domain(run: Run) -> str:
 
 
 def is_trained_on(run: Run, name: str) -> bool:
-    """Whether a run names a backbone as its own; of two folders with one last name the whole path decides, where it is known."""
-    if not Path(name).is_dir():
-        return run.backbone == name
-    return run.backbone_path == str(Path(name).resolve()) if run.backbone_path else run.backbone == Path(name).name
+    """Whether a run names a backbone as its own: by the folder's whole path where that is known, else by its last name."""
+    if run.backbone_path:
+        return run.backbone_path in (name, str(Path(name).resolve()), str((paths.MODELS / name).resolve()))
+    return run.backbone == (Path(name).name if Path(name).is_dir() else name)
 
 
 def mismatch(run: Run, backbone: Backbone) -> str:

@@ -163,7 +163,7 @@ class TrainHandlers(RunProgressView, TabHandlers):
         try:
             examples, valid, bad = request.examples()
             if request.data.file:
-                update[page.preview] = view.preview(preview_file(Path(request.data.file)), bad, len(examples))
+                update[page.preview] = view.preview(preview_file(Path(request.data.file)), bad, len(examples), request.odd())
             self._check_free(request)
             models = self.context.models
             if not models.is_loaded(request.backbone) and not models.is_local(request.backbone):

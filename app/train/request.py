@@ -16,6 +16,7 @@ from core.config.presets import PRESETS, preset
 from core.config.train import TrainConfig
 from core.data.columns import read_columns
 from core.data.e2e import read_bundled
+from core.data.rows import collect_warnings
 from core.data.source import DataSource
 from core.data.summarization import COLUMNS as ARTICLES
 from core.data.summarization import read_articles, read_bundled_articles
@@ -143,9 +144,14 @@ class TrainRequest:
         else:
             if not (self.data.source and self.data.target):
                 raise BadInput("Choose which columns are the input and which is the text to write.")
-            read, bad = uploaded_examples(self.data.file, self.data.source, self.data.target, self.data.form)
+            read, bad, _ = uploaded_examples(self.data.file, self.data.source, self.data.target, self.data.form)
             found, valid = list(read), len(read) // 10
         return (found[: self.rows] if self.rows else found), valid, bad
+
+    def odd(self) -> list[str]:
+        """Sentences on what is odd about an uploaded file though it is read, such as stray quotes; call `examples` first."""
+        data = self.data
+        return uploaded_examples(data.file, data.source, data.target, data.form)[2] if data.file else []
 
 
 def command(words: list[str]) -> str:
@@ -177,7 +183,7 @@ def store_upload(store: Store, request: TrainRequest) -> str:
     """Store the uploaded rows for the training, and return where; empty for the bundled ones."""
     if not request.data.file:
         return ""
-    read, _ = uploaded_examples(request.data.file, request.data.source, request.data.target, request.data.form)
+    read, _, _ = uploaded_examples(request.data.file, request.data.source, request.data.target, request.data.form)
     return str(save_split(list(read), request.data.name or Path(request.data.file).name.split(".")[0], store.folder / FOLDER))
 
 
@@ -216,15 +222,19 @@ def guess_columns(columns: Sequence[str]) -> tuple[list[str], list[str], str]:
 @lru_cache(maxsize=4)
 def uploaded_examples(
     file: str, source: tuple[str, ...], target: tuple[str, ...], form: str
-) -> tuple[tuple[Example, ...], list[str]]:
-    """The rows of an uploaded file, which never changes; read once for each choice of columns. Raises BadData, BadInput."""
+) -> tuple[tuple[Example, ...], list[str], list[str]]:
+    """The examples of an uploaded file, a sentence for each row that cannot be used, and sentences on what is odd about the file
+    though it is read. It never changes, and is read once for each choice of columns. Raises BadData, BadInput."""
     bad: list[str] = []
     preview_file(Path(file))  # refuses by size and kind
-    if form == "article":
-        if len(source) != 1 or len(target) != 1:
-            raise BadInput("Of articles, name one column that holds them and one of their summaries.")
-        return tuple(read_articles(Path(file), None, bad, (source[0], target[0]))), bad
-    return tuple(read_columns(Path(file), source, target, form=form, skipped=bad)), bad
+    with collect_warnings() as odd:
+        if form == "article":
+            if len(source) != 1 or len(target) != 1:
+                raise BadInput("Of articles, name one column that holds them and one of their summaries.")
+            examples = read_articles(Path(file), None, bad, (source[0], target[0]))
+        else:
+            examples = read_columns(Path(file), source, target, form=form, skipped=bad)
+    return tuple(examples), bad, odd
 
 
 @lru_cache(maxsize=4)

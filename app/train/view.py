@@ -72,13 +72,14 @@ def problem(sentence: str) -> str:
     return tag("p", text(sentence), cls="pl-problem", role="alert")
 
 
-def preview(found: FilePreview, bad: Sequence[str] = (), good: int | None = None) -> str:
-    """The first rows of a file, and the rows that cannot be used."""
+def preview(found: FilePreview, bad: Sequence[str] = (), good: int | None = None, odd: Sequence[str] = ()) -> str:
+    """The first rows of a file, the rows that cannot be used, and what is odd about those that can."""
     head = tag("tr", "".join(tag("th", text(name)) for name in found.columns))
     rows = "".join(tag("tr", "".join(tag("td", text(cell)) for cell in row)) for row in found.rows)
     shown = tag("div", tag("table", head + rows), cls="pl-preview", tabindex="0")
     if good is not None:
         shown += tag("p", f"{good:,} rows can be used" + (f", {len(bad):,} cannot and are left out:" if bad else "."), cls="meta")
+    shown += "".join(tag("p", text(sentence), cls="meta pl-odd", role="status") for sentence in odd)
     if bad:
         more = tag("li", f"and {len(bad) - BAD_SHOWN:,} more") if len(bad) > BAD_SHOWN else ""
         shown += tag("ul", "".join(tag("li", text(sentence)) for sentence in bad[:BAD_SHOWN]) + more, cls="pl-bad meta")

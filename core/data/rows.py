@@ -12,6 +12,8 @@ import re
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TypeVar
 
@@ -219,9 +221,9 @@ class _Records:
 
     def log(self, file: Path) -> None:
         if self.stray:
-            log.warning("%s: %s with a quote that is never closed; it was read as a character.", file.name, _count(self.stray))
+            _warn(f"{file.name}: {_count(self.stray)} with a quote that is never closed; it was read as a character.")
         if self.long:
-            log.warning("%s: %s with a quoted cell over several lines.", file.name, _count(self.long))
+            _warn(f"{file.name}: {_count(self.long)} with a quoted cell over several lines.")
 
 
 def _count(rows: int) -> str:
@@ -289,7 +291,31 @@ def lines(file: Path) -> Iterator[tuple[int, str]]:
         reason = getattr(error, "strerror", None) or error
         raise BadData(f"{file} cannot be read: {reason}. Give a file that is there and whole.") from error
     if garbled:
-        log.warning(
-            "%s: %d lines hold text such as %r (line %d), which is UTF-8 once read in another encoding: export the file anew.",
-            file.name, len(garbled), garbled[0][1], garbled[0][0],
-        )  # fmt: skip
+        number, sign = garbled[0]
+        _warn(
+            f"{file.name}: {len(garbled)} lines hold text such as {sign!r} (line {number}), which is UTF-8 once read in another "
+            "encoding: export the file anew."
+        )
+
+
+# --- what is odd about a file ------------------------------------------------------------------------------------------------
+
+_collected: ContextVar[list[str] | None] = ContextVar("collected", default=None)
+
+
+@contextmanager
+def collect_warnings() -> Iterator[list[str]]:
+    """Sentences on what is odd about the files that are read inside, each once; they are logged as well."""
+    sentences: list[str] = []
+    token = _collected.set(sentences)
+    try:
+        yield sentences
+    finally:
+        _collected.reset(token)
+
+
+def _warn(sentence: str) -> None:
+    log.warning("%s", sentence)
+    sentences = _collected.get()
+    if sentences is not None and sentence not in sentences:
+        sentences.append(sentence)

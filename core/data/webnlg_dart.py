@@ -28,7 +28,7 @@ def read_webnlg(
     """WebNLG: group is the category, `seen` says whether that category is in the release's training data.
 
     path: a file, the folder of a release (2017, 2.x, 3.0), one of its splits' folders, or a folder of JSON lines, one file a
-    split. One language is read: Russian from a folder ru or a file …-ru.xml, else English.
+    split. One language is read, see `language_of`.
     split: also "test_seen" and "test_unseen", the test entries by their category.
     good_only: leave out references that are marked otherwise than "good", and entries that then have none; by default so in
     training data only, as the official code trains and as the official scores count all. Raises BadData (see `collect`).
@@ -40,7 +40,7 @@ def read_webnlg(
     if name in _SEEN and path.is_dir() and not has_part(path, name):
         return [example for example in read_webnlg(path, "test", skipped, good_only) if example.seen is _SEEN[name]]
     files = split_files(path, split) if path.is_dir() else [path]
-    seen, language = seen_categories(files[0]), language_of(files[0].absolute())
+    seen, language = seen_categories(files[0]), language_of(files)
     return _read(files, lambda row, id: _webnlg_example(row, id, good_only, seen, language), name, skipped)
 
 

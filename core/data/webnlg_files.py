@@ -5,6 +5,7 @@ and ru/, and test files for two tasks, with and without references.
 """
 
 import re
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -71,9 +72,20 @@ def _of_this_task(files: list[Path], folder: Path) -> list[Path]:
     return matching
 
 
-def language_of(path: Path) -> str:
-    """The language that is read: Russian in a folder ru or from a file …-ru.xml, else English."""
-    return "ru" if "ru" in path.parts or path.stem.endswith(("-ru", "_ru")) else "en"
+def language_of(files: Sequence[Path]) -> str:
+    """The language that is read, by the `lang` attributes of the references: the one beside English, where there is one, since
+    releases in another language repeat the English texts.
+
+    Files with English references alone may be part of such a release: then those beside them decide, unless the name ends in
+    "-en". Raises BadData for references in several languages beside English.
+    """
+    languages = _attributes(tuple(files), "lex", "lang") - {"en"}
+    if not languages and not files[0].stem.endswith("-en"):
+        languages = _attributes(tuple(sorted(files[0].absolute().parent.glob("*.xml"))), "lex", "lang") - {"en"}
+    if len(languages) > 1:
+        where = files[0].parent if len(files) > 1 else files[0]
+        raise BadData(f"{where} has references in {', '.join(sorted(languages))}: give files of one language beside English.")
+    return next(iter(languages), "en")
 
 
 def seen_categories(file: Path) -> frozenset[str]:
@@ -82,15 +94,15 @@ def seen_categories(file: Path) -> frozenset[str]:
     if file.name.startswith("testdata") or file.suffix != ".xml":
         return SEEN_CATEGORIES
     if folder is not None:
-        return _categories(folder / "train")
+        return _attributes(tuple(sorted((folder / "train").rglob("*.xml"))), "entry", "category")
     if file.name.startswith(_TASK_3):
-        return _SEEN_3_RU if language_of(file) == "ru" else _SEEN_3
+        return _SEEN_3_RU if language_of([file]) == "ru" else _SEEN_3
     return SEEN_CATEGORIES
 
 
 @cache
-def _categories(train: Path) -> frozenset[str]:
-    named = re.compile(r"""<entry\b[^>]*\bcategory\s*=\s*["']([^"']+)""")
-    return frozenset(
-        match[1] for file in sorted(train.rglob("*.xml")) for _, line in lines(file) for match in named.finditer(line)
-    )
+def _attributes(files: tuple[Path, ...], element: str, name: str) -> frozenset[str]:
+    """The values that an attribute of an element has in XML files; none in files of another kind."""
+    attribute = re.compile(rf"""<{element}\b[^>]*\b{name}\s*=\s*["']([^"']+)""")
+    xml = [file for file in files if ".xml" in file.suffixes]
+    return frozenset(match[1] for file in xml for _, line in lines(file) for match in attribute.finditer(line))

@@ -28,7 +28,10 @@ CHUNK = 1 << 20
 
 
 def export_zip(run: Run, file: Path) -> Path:
-    """Write a run to a new zip file. BadInput where the file exists or cannot be written."""
+    """Write a run to a new zip file. BadInput where the file exists or cannot be written.
+
+    Nothing of the backbone's path is written but its last name; the fingerprint identifies its weights.
+    """
     if file.exists():
         raise BadInput(f"{file} exists already. Give a new file, so that nothing is overwritten.")
     temporary = file.with_name(file.name + ".tmp")
@@ -37,7 +40,11 @@ def export_zip(run: Run, file: Path) -> Path:
             for name in FILES:
                 if (run.folder / name).is_file():
                     compression = zipfile.ZIP_STORED if name.endswith(".safetensors") else zipfile.ZIP_DEFLATED
-                    archive.write(run.folder / name, f"{run.id}/{name}", compression)
+                    content = _portable(run.folder / name) if name == RUN_JSON else None
+                    if content is None:
+                        archive.write(run.folder / name, f"{run.id}/{name}", compression)
+                    else:
+                        archive.writestr(f"{run.id}/{name}", content, compression)
         os.replace(temporary, file)
     except OSError as error:
         temporary.unlink(missing_ok=True)
@@ -45,8 +52,18 @@ def export_zip(run: Run, file: Path) -> Path:
     return file
 
 
+def _portable(run_json: Path) -> str:
+    """A run.json without the backbone's folder, of which the last name stays; its command has that name, too."""
+    values = json.loads(run_json.read_text(encoding="utf-8"))
+    path = str(values.get("backbone_path") or "")
+    if Path(path).is_absolute():
+        values |= {"backbone_path": "", "command": str(values.get("command", "")).replace(path, Path(path).name)}
+    return json.dumps(values, indent=1, ensure_ascii=False) + "\n"
+
+
 def import_zip(file: Path, store: Store, run_id: str = "") -> Run:
-    """Import a run from a zip file, under its own id or `run_id`.
+    """Import a run from a zip file, under its own id or `run_id`. Where a run of the store has the same weights as its backbone,
+    the backbone's path is that run's; else it is found by its name.
 
     Raises BadInput for anything but an exported run, StoreError where the name is taken or the store cannot be written.
     """
@@ -56,9 +73,15 @@ def import_zip(file: Path, store: Store, run_id: str = "") -> Run:
             values = _run_values(archive, entries[RUN_JSON], file)
             run_id = check_id(run_id or str(values["id"]))
             store.check_free(run_id)
-            return _unpack(archive, entries, values | {"id": run_id}, store)
+            return _unpack(archive, entries, values | {"id": run_id} | _known_backbone(values, store), store)
     except (OSError, zipfile.BadZipFile, NotImplementedError, EOFError, RuntimeError, ValueError) as error:
         raise BadInput(f"{file.name} cannot be read as a zip file ({error}). Give a zip that Prefix Lab exported.") from error
+
+
+def _known_backbone(values: JsonObject, store: Store) -> dict[str, str]:
+    """Where this machine has the weights of a run's backbone, by their fingerprint; {} where no run says so."""
+    same = [run.backbone_path for run in store.runs() if run.fingerprint == values.get("fingerprint") and run.backbone_path]
+    return {"backbone_path": same[0]} if same else {}
 
 
 def _entries(archive: zipfile.ZipFile, file: Path) -> dict[str, zipfile.ZipInfo]:

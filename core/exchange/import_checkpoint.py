@@ -82,7 +82,11 @@ def store_imported(
 
     Raises StoreError where the id is taken or the store cannot be written; nothing is left behind then.
     """
-    values = {"trained": imported.trained, "command": command, "notes": _provenance(imported)}
+    values = {
+        "trained": imported.trained,
+        "command": command,
+        "notes": f"{_provenance(imported)} {backbone.spec.window_note}".rstrip(),
+    }
     config: dict[str, object] = {"mlp": imported.mlp}  # what is known of its training
     return store_prefix(imported.prefix, run_id, backbone, store, task or imported.task, config, **values)
 

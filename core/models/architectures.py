@@ -59,6 +59,7 @@ class Architecture:
             sites=self.sites,
             where=where,
             encoder_layers=encoder_layers,
+            window=sliding_window(config) or 0,
         )
 
     def decoder_start_ids(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
@@ -216,7 +217,7 @@ def kind_of(model: PreTrainedModel) -> str:
 
 
 def sliding_window(config: PreTrainedConfig) -> int | None:
-    """How many tokens back a windowed layer sees; None where every layer sees all. Virtual tokens are always seen."""
+    """How many tokens back a windowed layer sees; None where every layer sees all. Virtual tokens are visible to all."""
     layers = getattr(config, "layer_types", None)
     if layers is not None and "sliding_attention" not in layers:
         return None

@@ -19,7 +19,7 @@ from transformers.utils import logging as transformers_logging
 
 from core import paths
 from core.errors import BackboneNotFound, BadConfig, NotSupported, PrefixLabError
-from core.models.architectures import USE, architecture_for, check_layers, kind_of, no_dropout
+from core.models.architectures import USE, architecture_for, check_layers, kind_of, no_dropout, sliding_window
 from core.models.backbone import Backbone
 from core.models.probe import check_model
 from core.prefix.attention import NAME, install_prefix_attention
@@ -161,6 +161,17 @@ def _locate(name: str) -> tuple[str, str]:
             "or a hub name."
         )
     return name, "hub"
+
+
+def window_of(name: str) -> int:
+    """How many tokens back the windowed layers of a model on this machine see, by its configuration alone; 0 where all layers see
+    all, and where there is no such model here."""
+    try:
+        where, origin = _locate(name)
+        name, _, revision = where.partition("@") if origin == "hub" else (where, "", "")
+        return sliding_window(AutoConfig.from_pretrained(name, revision=revision or None, local_files_only=True)) or 0
+    except (PrefixLabError, OSError, ValueError):
+        return 0
 
 
 def fetch(name: str) -> None:

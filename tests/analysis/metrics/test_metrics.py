@@ -171,6 +171,23 @@ def test_meteor_is_what_the_jar_makes_of_its_counts(tmp_path, monkeypatch):
     assert score.per_example == pytest.approx((32.68655287497979, 100)) and "METEOR-1.5" in score.signature
 
 
+def test_meteor_of_exact_matches_as_computed_by_hand():
+    """Denkowski and Lavie (2014), equations 1-4, with METEOR 1.5's English parameters; exact matches alone.
+
+    Output "the cat sat on mat", reference "the cat sat on the mat"; "the" and "on" are function words. Of 5 words (2 of them
+    function words) and of 6 (3), matched are 3 content words and 2 function words, in 2 chunks: "the cat sat on", "mat".
+    """
+    content, function, delta = 3, 2, 0.75
+    matched = delta * content + (1 - delta) * function  # 2.75
+    precision = matched / (delta * (5 - 2) + (1 - delta) * 2)  # 2.75 / 2.75 = 1
+    recall = matched / (delta * (6 - 3) + (1 - delta) * 3)  # 2.75 / 3 = 0.9167
+    mean = precision * recall / (0.85 * precision + (1 - 0.85) * recall)  # 0.9167 / 0.9875 = 0.9283
+    penalty = 0.6 * (2 / 5) ** 0.2  # 0.6 * 0.8326 = 0.4995
+    assert 100 * mean * (1 - penalty) == pytest.approx(46.457, abs=1e-3)
+    line = "5 6 2 3  3 3 2 2  0 0 0 0  0 0 0 0  0 0 0 0  2  5 5"
+    assert meteor_module.value_of(meteor_module._counts(line)) == pytest.approx(100 * mean * (1 - penalty))
+
+
 @pytest.mark.skipif(os.name != "posix", reason="a script stands in for java")
 @pytest.mark.parametrize("answer", ["sys.exit(1)", 'print("Error: no paraphrases", flush=True); sys.stdin.read()'])
 def test_meteor_that_fails_is_not_computed(tmp_path, monkeypatch, answer):

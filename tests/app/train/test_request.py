@@ -19,9 +19,11 @@ from app.train.request import (
     is_encoder_decoder,
     store_upload,
 )
+from app.train.view import preview
 from core.config.methods import METHODS
 from core.config.presets import PRESETS
 from core.data.source import DataSource
+from core.data.uploads import preview_file
 from core.errors import BadConfig, BadInput
 from core.methods.parameter_counts import parameter_counts
 from core.methods.registry import METHOD_CLASSES
@@ -132,3 +134,14 @@ def test_the_shown_command_names_the_users_own_columns_and_file(own, house):
     assert "--data own.csv --source name --source 'my city' --target text" in line
     args = parser().parse_args(request.to_argv())
     assert (args.source, args.target, args.set) == (["name", "my city"], ["text"], "columns")
+
+
+def test_faults_of_an_uploaded_file_stand_on_the_page(tmp_path):
+    file = tmp_path / "own.tsv"
+    file.write_text('in\tout\na\t"Lovely place, A\nb\tB costs Â£5.\n', encoding="utf-8")
+    request = TrainRequest("mine", data=UploadedData(str(file), ("in",), ("out",), "text"))
+    examples, _, bad = request.examples()
+    assert len(examples) == 2 and not bad
+    html = preview(preview_file(file), bad, len(examples), request.odd())
+    assert "1 row with a quote that is never closed; it was read as a character." in html and "export the file anew" in html
+    assert TrainRequest("mine").odd() == []

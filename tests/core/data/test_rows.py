@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from core.data.columns import read_columns
+from core.data.rows import collect_warnings
 from core.errors import BadData
 
 
@@ -49,3 +50,13 @@ def test_other_encodings_get_a_sentence(tmp_path: Path, caplog: pytest.LogCaptur
     (tmp_path / "wide.csv").write_bytes("in,out\na,b\n".encode("utf-16"))
     with pytest.raises(BadData, match=r"wide\.csv is UTF-16 text"):
         read_columns(tmp_path / "wide.csv", ["in"], ["out"])
+
+
+def test_what_is_odd_can_be_collected_for_a_page(tmp_path: Path) -> None:
+    with collect_warnings() as odd:
+        read(tmp_path, 'in\tout\na\t"Lovely place, A\nb\tB is a pub.\n', "tsv")
+        read(tmp_path, "in,out\na,costs Â£5\n")
+        read(tmp_path, "in,out\na,costs Â£5\n")
+    assert len(odd) == 2 and "own.tsv: 1 row with a quote that is never closed" in odd[0] and "'Â£' (line 2)" in odd[1]
+    read(tmp_path, "in,out\na,costs Â£5\n")
+    assert len(odd) == 2

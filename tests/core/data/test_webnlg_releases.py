@@ -52,6 +52,19 @@ def test_one_language_is_read(release: Path) -> None:
         read_webnlg(release / "ru/train/1triples/Food.xml")
 
 
+def test_the_language_goes_by_the_attributes_and_not_by_the_folders_name(tmp_path: Path) -> None:
+    write(tmp_path / "russian/train/City.xml", ("City", lex("Ivy is in Leeds.", "en") + lex("Айви в Лидсе.", "ru")))
+    assert read_webnlg(tmp_path / "russian", "train")[0].targets == ("Айви в Лидсе.",)
+    write(tmp_path / "ru/train/City.xml", ("City", lex("Ivy is in Leeds.", "en") + lex("Leeds has Ivy.")))
+    assert read_webnlg(tmp_path / "ru", "train")[0].targets == ("Ivy is in Leeds.", "Leeds has Ivy.")
+    for language in ("en", "ru"):  # two downloads in one folder
+        write(tmp_path / f"both/test-{language}.xml", ("City", lex(f"A text in {language}.", language)))
+        assert read_webnlg(tmp_path / f"both/test-{language}.xml")[0].targets == (f"A text in {language}.",)
+    write(tmp_path / "three/train/City.xml", ("City", lex("a", "en") + lex("b", "ru") + lex("c", "de")))
+    with pytest.raises(BadData, match="references in de, ru: give files of one language"):
+        read_webnlg(tmp_path / "three", "train")
+
+
 def test_a_test_file_alone_goes_by_what_was_published(release: Path, tmp_path: Path) -> None:
     alone = tmp_path / "alone" / "rdf-to-text-generation-test-data-with-refs-en.xml"
     alone.parent.mkdir()
