@@ -12,6 +12,7 @@ from typing import Any
 
 from analysis.evaluation.evaluate import Evaluation, evaluate
 from analysis.evaluation.significance import interval
+from analysis.experiments.compare_methods import LAYOUT_ROWS, choose_layout
 from analysis.experiments.forgetting import default_name, forgetting, neutral_text
 from analysis.experiments.grid import FROZEN, SETS, Cell
 from analysis.experiments.learning_rates import TrainingData, train_or_resume, tune_learning_rate
@@ -199,20 +200,14 @@ class Workplace:
             if self.progress is not None:
                 self.progress("scoring", done, total)
 
-        evaluation = evaluate(
-            model,
-            self.backbone,
-            task,
-            prefix,
-            self.test_examples(cell),
-            paper_decoding(name),
-            32,
-            progress,
-            name,
-            source.task_form,
-        )
-        self._write_texts(cell, evaluation, self.test_examples(cell))
-        return self._result(cell, run, evaluation, forgetting(self.backbone, loaded, self._neutral_texts))
+        examples, decode, layout = self.test_examples(cell), paper_decoding(name), ""
+        if loaded is None and not cell.is_article:  # it would lose by a layout that only training makes sense of
+            layout, task = choose_layout(self.backbone, task, sample_evenly(self._split(cell, "dev"), LAYOUT_ROWS), decode)
+        form = source.task_form
+        evaluation = evaluate(model, self.backbone, task, prefix, examples, decode, 32, progress, name, form)
+        self._write_texts(cell, evaluation, examples)
+        result = self._result(cell, run, evaluation, forgetting(self.backbone, loaded, self._neutral_texts))
+        return replace(result, notes=f"It reads its input {layout}.") if layout else result
 
     def _result(self, cell: Cell, run: Run | None, evaluation: Evaluation, forgot: dict[str, Any]) -> Result:
         decoding: dict[str, Any] = next(

@@ -207,7 +207,7 @@ def recipe(family: Sequence[Result]) -> str:
         ends = {"lowest": " (the lowest tried)", "highest": " (the highest tried)"}
         parts.append(f"rate {first.rate:g}{ends.get(first.rate_at_end, '')}")
     parts += [f"{first.share:.2%} stored"] if first.share else []
-    return ", ".join([*parts, first.device, *([first.notes.rstrip(".")] if first.notes and len(first.notes) < 60 else [])])
+    return ", ".join([*parts, first.device, *([first.notes.rstrip(".")] if len(first.notes) < 60 or not first.trained else [])])
 
 
 def _missing_rows(grid: str, data: str, lines: Sequence[Line], results: Sequence[Result]) -> list[Row]:

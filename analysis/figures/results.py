@@ -66,14 +66,15 @@ def scatter(points: Sequence[Point], x: str, y: str, data: str) -> go.Figure | N
     """Two numbers of each line; the Pareto front is drawn through those that no other one beats in both."""
     if not points:
         return None
-    front = sorted((point for point in points if point.best), key=lambda point: point.x)
+    bare = [one for one in points if x == "stored" and one.x <= 0]  # a logarithmic axis has no place for them: lines across
+    front = sorted((point for point in points if point.best and (x != "stored" or point.x > 0)), key=lambda point: point.x)
     line = {"color": COLORS["muted"], "width": 1, "dash": "dot"}
     traces: list[Any] = [
         go.Scatter(x=[one.x for one in front], y=[one.y for one in front], mode="lines", name="Pareto front", line=line)
     ]
     colors = {"virtual": "prefix", "weights": "finetuned", "text": "green", "unknown": "base"}
     for kind, symbol in (("virtual", "circle"), ("weights", "square"), ("text", "diamond"), ("unknown", "x")):
-        own = [one for one in points if method_info(one.method).kind == kind]
+        own = [one for one in points if method_info(one.method).kind == kind and one not in bare]
         if own:
             traces.append(
                 go.Scatter(
@@ -83,17 +84,31 @@ def scatter(points: Sequence[Point], x: str, y: str, data: str) -> go.Figure | N
                     name={"virtual": "virtual tokens", "weights": "weights", "text": "text", "unknown": "frozen"}[kind],
                     text=[escape(one.label) for one in own],
                     textposition="top center",
+                    cliponaxis=False,
                     customdata=[one.results[0] for one in own],
                     marker={"size": 11, "symbol": symbol, "color": COLORS[colors[kind]]},
                 )
             )
-    logarithmic = x == "stored" and min(one.x for one in points) > 0
     return figure(
         traces,
         f"{AXES[y][0]} against {AXES[x][0]}",
         f"{escape(data)}; mean over seeds; the dotted line is the Pareto front",
-        xaxis={"title": {"text": AXES[x][0]}, "type": "log" if logarithmic else "linear"},
-        yaxis={"title": {"text": AXES[y][0]}},
+        xaxis={"title": {"text": AXES[x][0]}, "type": "log" if x == "stored" else "linear"},
+        yaxis={"title": {"text": AXES[y][0]}, "rangemode": "tozero"},
+        shapes=[{"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": one.y, "y1": one.y, "line": line} for one in bare],
+        annotations=[
+            {
+                "xref": "paper",
+                "x": 1,
+                "xanchor": "right",
+                "y": one.y,
+                "yanchor": "bottom",
+                "showarrow": False,
+                "font": {"color": COLORS["muted"]},
+                "text": f"{escape(one.label)}: nothing stored",
+            }
+            for one in bare
+        ],
         showlegend=True,
     )
 

@@ -78,6 +78,7 @@ def test_a_stopped_cell_goes_on_and_ends_as_if_it_had_not_been_stopped(place, tm
 def test_a_result_of_other_weights_or_of_another_program_is_not_taken(place, tmp_path):
     frozen = Cell("e2e", FROZEN, tables=2)
     (result,) = run_cells([frozen], lambda _: place)
+    assert result.notes.startswith("It reads its input ") and "the best by BLEU on 2 validation rows" in result.notes
     assert result.n == 2 and result.trained == 0 and unfinished([frozen], lambda _: place) == []
     other = load_backbone(str(make_tiny_backbone(tmp_path / "other" / "tiny-gpt2", seed=5)), "cpu")
     assert unfinished([frozen], lambda _: replace(place, backbone=other)) == [frozen]

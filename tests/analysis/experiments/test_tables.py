@@ -115,7 +115,11 @@ def test_the_front_has_the_lines_that_no_other_beats():
     assert {label for label, point in points.items() if point.best} == {"Frozen", "Prefix-tuning", "Fine-tuning"}
     assert (points["LoRA"].x, points["LoRA"].y) == (500, 40)
     assert scatter_points([small], "forgetting", "BLEU") == []
-    assert len(figures.scatter(list(points.values()), "stored", "BLEU", "E2E").data) == 4  # the front, and three kinds
+    drawn = figures.scatter(list(points.values()), "stored", "BLEU", "E2E")
+    assert {trace.name: list(trace.x) for trace in drawn.data} == {
+        "Pareto front": [100, 900], "virtual tokens": [100], "weights": [900, 500],
+    }  # fmt: skip
+    assert [note.text for note in drawn.layout.annotations] == ["Frozen: nothing stored"]  # a line across the logarithmic axis
     assert figures.scatter([], "stored", "BLEU", "E2E") is None
 
 
