@@ -17,7 +17,7 @@ from app.cli.options import (
 )
 from core.config.decode import DecodeConfig
 from core.config.decoding_defaults import paper_decoding
-from core.data.registry import sample_evenly
+from core.data.registry import BUNDLED_TABLES, sample_evenly
 from core.data.source import COLUMNS, DataSource
 from core.errors import BadInput
 from core.runs.store import store
@@ -71,13 +71,11 @@ def evaluate(args: argparse.Namespace) -> int:
         from app.cli.score import score
 
         return score(args)
-    if not args.data:
-        raise BadInput("Nothing to score on: give --data with a set's folder, or --hyps-in with outputs and --refs.")
+    source = _source(args)
     if args.hyps and (not Path(args.hyps).absolute().parent.is_dir() or Path(args.hyps).is_dir()):  # before the work is done
         raise BadInput(
             f"Cannot write {args.hyps}: it is a folder, or its folder does not exist. Give a file in a folder that does."
         )
-    source = _source(args)
     decode = paper_decoding(source.name).replace(**overrides(args, DecodeConfig))
     examples = _examples(args, source)
     result = _evaluated(args, source, examples, decode)
@@ -96,9 +94,15 @@ def evaluate(args: argparse.Namespace) -> int:
 
 
 def _source(args: argparse.Namespace) -> DataSource:
-    """The data: without --set the run's own set where that has files of its own, else E2E's."""
-    if args.set is None and args.run is not None and (own := store().get(args.run).task.name) in OWN_FILES:
-        args.set = own
+    """The data; without --set the run's own set where that has files of its own, else E2E's. Raises BadInput without any."""
+    if args.set is None and args.run is not None:
+        own = store().get(args.run).task.name
+        args.set = own if own in (OWN_FILES if args.data else BUNDLED_TABLES) else None
+    if not args.data and args.set not in BUNDLED_TABLES:
+        raise BadInput(
+            "Nothing to score on: give --data with a set's folder, --set tables for the bundled tables, or --hyps-in with "
+            "outputs and --refs."
+        )
     if args.set is None and args.lead:
         args.set = SUMMARIZATION
     if args.set is None and args.source:
