@@ -33,7 +33,7 @@ class CompareComponents:
     prompt: gr.State  # how the frozen model is prompted
     order: gr.Textbox  # the slots shown, joined by "-"; the page's script follows it
     ticket: gr.State
-    shown: gr.State  # [backbone, task] of what stands on the page
+    current: gr.State  # [backbone, task] of what stands on the page
 
     @property
     def table_parts(self) -> list:
@@ -53,4 +53,4 @@ class CompareComponents:
     @property
     def choices(self) -> set:
         """What a comparison depends on, beside the input."""
-        return {*self.runs.values(), self.prompt, self.order, *self.decoding, self.shown}
+        return {*self.runs.values(), self.prompt, self.order, *self.decoding, self.current}

@@ -34,7 +34,7 @@ def build(context: AppContext, shell: Shell) -> CompareComponents:
             right = _right()
     states: dict[str, Any] = {name: gr.State("") for name in ("prefix", "finetuned", "other", "prompt")}
     order = gr.Textbox("-".join(ORDER), visible="hidden", elem_id="pl-order", elem_classes="pl-hidden")
-    page = CompareComponents(**left, **right, **states, order=order, ticket=gr.State(0), shown=gr.State([]))
+    page = CompareComponents(**left, **right, **states, order=order, ticket=gr.State(0), current=gr.State([]))
     _wire(Handlers(context, shell, page), shell, page)
     return page
 
@@ -108,7 +108,7 @@ def _wire(do: Handlers, shell: Shell, page: CompareComponents) -> None:
         page.glance,
         page.braces,
         page.stop,
-        page.shown,
+        page.current,
         page.mode,
         page.gallery,
         shell.status,
@@ -126,7 +126,7 @@ def _wire(do: Handlers, shell: Shell, page: CompareComponents) -> None:
     results = [page.gallery, page.stop, shell.status]
     page.run_all_examples.click(do.run_all_examples, page.choices, results, concurrency_limit=PAGES, **QUIET)
     page.table.input(do.read, [page.table, shell.backbone, page.prefix], [page.table, page.note], **LATEST)
-    page.table.blur(do.settled, page.table, page.table, **LATEST)
+    page.table.blur(do.text_left, page.table, page.table, **LATEST)
     page.mode.change(do.show_settings, page.mode, [page.seed, page.temperature, page.top_p], **LATEST)
     page.stop.click(do.stop, None, None, js="() => PrefixLab.note('Stopping…')", **LATEST)
     then_run(page.generate.click(None, **QUIET))
@@ -136,7 +136,7 @@ def _wire(do: Handlers, shell: Shell, page: CompareComponents) -> None:
         then_run(page.heads[slot].select(do.chooser(slot), page.order, [chosen, page.order], **LATEST))
     then_run(page.add_column.click(do.add_column, page.order, page.order, **LATEST))
     for choice in (shell.backbone, shell.task):  # these report a choice when they are merely left, too
-        then_run(choice.input(None, **QUIET), do.ask_if_new, [shell.backbone, shell.task, page.shown])
+        then_run(choice.input(None, **QUIET), do.ask_if_new, [shell.backbone, shell.task, page.current])
     page.order.change(None, page.order, None, js="(order) => PrefixLab.columns(order)")
     shell.address.change(None, shell.address, None, js=urlstate.remember(CompareState))
     shell.page.unload(do.leave)

@@ -52,7 +52,7 @@ class Named:
 def told(context, task, shown, name="mini-gpt2", who=REQUEST):
     """All updates of a run, in their order."""
     do, table = Handlers(context, Named(), Named()), editor_value([("name", "Alda"), ("Type", "pub")])
-    inputs = {"ticket": do.ask(who)[0], "table": table, "backbone": name, "task": task, "shown": shown, "prompt": ""}
+    inputs = {"ticket": do.ask(who)[0], "table": table, "backbone": name, "task": task, "current": shown, "prompt": ""}
     inputs |= {"prefix": "", "finetuned": "", "other": "", "order": "base-prefix-finetuned"}
     return list(do.run(inputs | {"mode": "greedy", "seed": 0, "temperature": 1.0, "top_p": 1.0}, who))
 
@@ -63,19 +63,19 @@ def last(updates, name):
 
 def test_a_task_brings_its_backbone_and_says_so_and_another_brings_the_first_one_back(context):
     first = told(context, "e2e", [])
-    assert last(first, "shown") == ["mini-gpt2", "e2e"] and last(first, "backbone") == "mini-gpt2"
+    assert last(first, "current") == ["mini-gpt2", "e2e"] and last(first, "backbone") == "mini-gpt2"
     assert last(first, "task")["choices"] == [("e2e", "e2e"), ("summarization (mini-bart)", "summarization")]
     news = told(context, "summarization", ["mini-gpt2", "e2e"])
     assert "Loading the model mini-bart, for the task summarization, in place of mini-gpt2" in news[0]["status"]
-    assert last(news, "shown") == ["mini-bart", "summarization"] and last(news, "backbone") == "mini-bart"
+    assert last(news, "current") == ["mini-bart", "summarization"] and last(news, "backbone") == "mini-bart"
     assert last(news, "prefix") == "news-prefix" and last(news, "table")["form"] == "article" and "Done" in last(news, "status")
     back = told(context, "e2e", ["mini-bart", "summarization"], "mini-bart")
-    assert last(back, "shown") == ["mini-gpt2", "e2e"] and last(back, "prefix") == "table-prefix"
+    assert last(back, "current") == ["mini-gpt2", "e2e"] and last(back, "prefix") == "table-prefix"
 
 
 def test_a_backbone_that_is_chosen_brings_its_own_task(context):
     news = told(context, "e2e", ["mini-gpt2", "e2e"], "mini-bart")
-    assert last(news, "shown") == ["mini-bart", "summarization"]
+    assert last(news, "current") == ["mini-bart", "summarization"]
 
 
 def test_a_link_with_a_task_or_an_article_opens_its_backbone(context):
