@@ -1,4 +1,4 @@
-"""What the Compare tab shows of an article: how much of it is read, the sentences that summaries lean on, and ROUGE."""
+"""What the Compare tab shows of an article: how much of it is read, the sentences that summaries attend to, and ROUGE."""
 
 from analysis.metrics.rouge import rouge
 from app.compare.comparison import Column, Comparison
@@ -13,24 +13,24 @@ from core.text.articles import looks_english
 AROUND = 60  # characters shown before and after the place where an article is cut
 REST = 400  # characters shown of the part that is not read
 LEAD = (
-    "Cross-attention by sentence while each summary was written, mean of all layers, heads and steps. It says where values were "
-    "taken from, not what they changed."
+    "Cross-attention by sentence while each summary was written, mean of all layers, heads and steps. Attention is not "
+    "influence: it says where values were taken from, not what they changed."
 )
 
 
-def note(backbone: Backbone, learned: Task, source: str) -> str:
+def note(backbone: Backbone, task: Task, source: str) -> str:
     """Under the article: its tokens, and where a model of a task stops reading."""
-    read = encode_input(backbone, learned, source)
-    said = tag("p", _count(read), cls="meta", role="status")
+    read = encode_input(backbone, task, source)
+    html = tag("p", _count(read), cls="meta", role="status")
     if read.is_cut:
         before, after = source[max(0, read.end - AROUND) : read.end], source[read.end : read.end + AROUND]
         line = tag("i", "cut here", cls="cut")
-        said += tag("span", tag("i", "", style=f"width:{100 * read.used / read.tokens:.1f}%"), cls="bar")
-        said += tag("p", f"…{text(before)}{line}{tag('s', text(after))}…", cls="pl-cut")
+        html += tag("span", tag("i", "", style=f"width:{100 * read.used / read.tokens:.1f}%"), cls="bar")
+        html += tag("p", f"…{text(before)}{line}{tag('s', text(after))}…", cls="pl-cut")
     if not looks_english(source):
-        named = text(backbone.spec.name)
-        said += tag("p", f"This does not look like English, which models like {named} were trained on.", cls="meta")
-    return said
+        name = text(backbone.spec.name)
+        html += tag("p", f"This does not look like English, which models like {name} were trained on.", cls="meta")
+    return html
 
 
 def _count(read: EncodedInput) -> str:
@@ -39,29 +39,29 @@ def _count(read: EncodedInput) -> str:
     return f"{read.tokens:,} tokens, all of them read."
 
 
-def leaning(comparison: Comparison) -> str:
+def sentences(comparison: Comparison) -> str:
     """The article by sentences, with the share of attention that each drew in each column; empty where nothing was written."""
-    found = {kind: column.leaning for kind, column in comparison.columns.items() if column.leaning}
-    if not found:
+    attention = {kind: column.sentences for kind, column in comparison.columns.items() if column.sentences}
+    if not attention:
         return ""
-    spans = max((one.spans for one in found.values()), key=len)
-    most = {kind: max(one.shares, default=0) or 1 for kind, one in found.items()}
+    spans = max((one.spans for one in attention.values()), key=len)
+    most = {kind: max(one.shares, default=0) or 1 for kind, one in attention.items()}
     rows = [_row("", list(titles({kind: column.run for kind, column in comparison.columns.items()}).values()), "Sentence", "th")]
     for place, (start, end) in enumerate(spans):
         cells = []
         for kind in comparison.columns:
-            shares = found[kind].shares if kind in found else ()
+            shares = attention[kind].shares if kind in attention else ()
             cells.append(_share(kind, shares[place], most[kind]) if place < len(shares) else tag("td", "–"))
         rows.append(
             tag(
                 "tr", "".join(cells) + tag("td", str(place + 1), cls="no") + tag("td", text(comparison.request.source[start:end]))
             )
         )
-    virtual = [f"{100 * found[kind].virtual:.0f} %" if kind in found else "–" for kind in comparison.columns]
+    virtual = [f"{100 * attention[kind].virtual:.0f} %" if kind in attention else "–" for kind in comparison.columns]
     rows.append(_row("meta", virtual, "went to virtual tokens", "td"))
-    table = tag("table", "".join(rows), cls="leaning")
-    heading = tag("header", tag("h3", "What each summary leans on") + tag("p", LEAD, cls="lead"))
-    return tag("section", heading + table + _unread(comparison, spans), cls="pl-panel leans")
+    table = tag("table", "".join(rows), cls="sentences")
+    heading = tag("header", tag("h3", "What each summary attends to") + tag("p", LEAD, cls="lead"))
+    return tag("section", heading + table + _unread(comparison, spans), cls="pl-panel attended")
 
 
 def _row(name: str, cells: list[str], last: str, kind: str) -> str:
@@ -88,17 +88,17 @@ def references(comparison: Comparison, sample: Sample | None) -> str:
     if sample is None:
         lead = "This article is your own, so there is no reference summary to score against."
         return tag("section", tag("header", tag("h3", "References") + tag("p", lead, cls="lead")), cls="pl-panel references")
-    told = tag("ul", "".join(tag("li", text(reference)) for reference in sample.references))
+    listed = tag("ul", "".join(tag("li", text(reference)) for reference in sample.references))
     cells = "".join(_scores(comparison.columns[kind], list(sample.references)) for kind in comparison.columns)
     recipe = "R-1, R-2 and R-L: ROUGE F1 with stemming, higher is better. n=1: one summary, not a system score."
     heading = tag("header", tag("h3", "References") + tag("p", "A summary written for this article.", cls="lead"))
-    body = told + tag("div", cells, cls="pl-cells", style=f"--columns:{len(comparison.columns)}") + tag("p", recipe, cls="meta")
+    body = listed + tag("div", cells, cls="pl-cells", style=f"--columns:{len(comparison.columns)}") + tag("p", recipe, cls="meta")
     return tag("section", heading + body, cls="pl-panel references")
 
 
-def _scores(column: Column, wanted: list[str]) -> str:
+def _scores(column: Column, references: list[str]) -> str:
     shown = ""
-    for score in rouge([column.text], [wanted]) if column.text.strip() else []:
+    for score in rouge([column.text], [references]) if column.text.strip() else []:
         shown += tag("span", f"{score.name.replace('ROUGE', 'R')} {tag('b', f'{score.value:.1f}')}", title=score.signature)
     return tag("div", tag("h4", text(title(column.kind, column.run))) + (shown or tag("b", "–")), cls=f"cell rouge {column.kind}")
 

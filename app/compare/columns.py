@@ -33,7 +33,7 @@ _cover_article = lru_cache(maxsize=32)(cover_article)  # an article is long, and
 class MarkedText:
     """A column's text for people, with where it differs, which values it has, and what the input does not support."""
 
-    shown: str
+    text: str
     coverage: Coverage | None = None
     different: list[tuple[int, int]] = field(default_factory=list)
     fields: Fields = field(default_factory=list)
@@ -47,13 +47,13 @@ def mark_texts(comparison: Comparison, fields: Fields) -> dict[str, MarkedText]:
     whole = [slot for slot, column in comparison.columns.items() if column.text and not column.is_open]
     for slot in whole:
         if fields:
-            texts[slot].coverage, texts[slot].fields = cover(fields, texts[slot].shown), fields
+            texts[slot].coverage, texts[slot].fields = cover(fields, texts[slot].text), fields
         elif article:
-            texts[slot].coverage = _cover_article(article, texts[slot].shown)
+            texts[slot].coverage = _cover_article(article, texts[slot].text)
     pair = [slot for slot in comparison.columns if slot != "base"][:2]  # the first two runs are set against each other
     if len(pair) == 2 and set(pair) <= set(whole):
         left, right = (texts[slot] for slot in pair)
-        left.different, right.different = word_diff(left.shown, right.shown)
+        left.different, right.different = word_diff(left.text, right.text)
     return texts
 
 
@@ -72,7 +72,7 @@ def column(data: Column, marks: MarkedText, comparison: Comparison) -> str:
     values, unsupported = (marks.coverage.spans, marks.coverage.unsupported_spans) if marks.coverage else ([], ())
     caret = tag("i", "", cls="caret") if data.is_open else ""
     parts = [
-        tag("div", render(marks.shown, marks.different, values, unsupported) + caret, cls="told"),
+        tag("div", render(marks.text, marks.different, values, unsupported) + caret, cls="told"),
         tag("div", text(data.text) + caret, cls="told raw"),
         tag("p", "Not a word was written.", cls="meta") if not (data.text or data.is_open) else "",
         tag("p", _meta(data), cls="meta"),
@@ -104,7 +104,7 @@ def _visible(part: str) -> str:
 
 
 def why(comparison: Comparison) -> str:
-    """What the frozen model has read, and what says to it which text is wanted."""
+    """What the frozen model has read, and what asks for a text."""
     backbone, prompt = comparison.backbone.spec, comparison.request.prompt
     texts = card_texts(backbone.name) if backbone.origin == "bundled" else ()  # a folder of that name is another model
     read = f"Its card says that it has read {listing(texts)}. " if texts else ""
@@ -182,5 +182,12 @@ def legend() -> str:
 
 
 def empty(kind: str) -> str:
-    """A column before anything was asked."""
-    return tag("article", tag("p", "Nothing generated yet.", cls="meta"), cls=f"pl-col {kind}", data_state="idle")
+    """A column without a text, after an error that the status line reports."""
+    sentence = tag("p", "No text: the line at the foot of the page says why.", cls="meta")
+    return tag("article", sentence, cls=f"pl-col {kind}", data_state="idle")
+
+
+def skeleton(kind: str) -> str:
+    """A column while the page loads: grey lines in place of a text."""
+    lines = tag("div", tag("i") * 4, cls="pl-skeleton", role="status", aria_label="Loading")
+    return tag("article", lines, cls=f"pl-col {kind}", data_state="loading")

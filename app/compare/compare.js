@@ -5,7 +5,7 @@
     3: [["subject", "Subject", "subject"], ["relation", "Relation", "relation"], ["value", "Object", "object"]],
   };
 
-  // A table as a grid and as a text: pairs, triples, or no grid for a text. What the value holds is told in app/compare/source_editor.py.
+  // A table as a grid and as a text: pairs, triples, or no grid for a text. app/compare/source_editor.py says what the value holds.
   PrefixLab.table = (element, props, trigger, watch) => {
     const host = element.querySelector(".pl-grid");
     const text = element.querySelector("textarea");
@@ -33,11 +33,11 @@
       clearTimeout(timer);
       timer = setTimeout(() => trigger("input"), 250);
     };
-    const addRow = (given = []) => {
+    const addRow = (values = []) => {
       const row = make("div", { className: `row of-${width()}` }, host.querySelector(".rows"));
       for (const [place, [className, name, placeholder]] of CELLS[width()].entries()) {
-        const ariaLabel = place ? `${name} of ${given[0] || CELLS[width()][0][2]}` : name;
-        make("input", { className, value: given[place] || "", title: given[place] || "", placeholder, spellcheck: false, ariaLabel }, row);
+        const ariaLabel = place ? `${name} of ${values[0] || CELLS[width()][0][2]}` : name;
+        make("input", { className, value: values[place] || "", title: values[place] || "", placeholder, spellcheck: false, ariaLabel }, row);
       }
       make("button", { className: "drop", type: "button", textContent: "×", title: "Delete this row", ariaLabel: "Delete this row" }, row);
       return row;
@@ -127,7 +127,7 @@
   };
   // The head of a column: its run, and buttons that move the column or take it away.
   PrefixLab.chooser = (element, trigger, watch) => {
-    PrefixLab.selects(element, watch, (_, id) => trigger("select", { id }));
+    PrefixLab.selects(element, watch, (_, id) => { PrefixLab.stale(false); trigger("select", { id }); });
     element.addEventListener("click", (event) => {
       const button = event.target.closest("[data-move]");
       if (button) trigger("select", { move: button.dataset.move });

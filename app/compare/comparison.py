@@ -39,7 +39,7 @@ Encoded = dict[tuple[Task, str, bool], EncodedInput]  # by task and text, and wh
 @dataclass(frozen=True)
 class CompareRequest:
     """What to compare: a linearised `source` of a `form` (see Task), run ids by slot (empty: none), and the `name` that the
-    backbone was asked for by.
+    backbone was chosen by.
 
     `order`: the slots that are shown, from left to right; `prompt`: how the frozen model is prompted, see `base_task`.
     """
@@ -78,7 +78,7 @@ class Column:
     split: int = 0  # how many of the prompt's tokens stand before the separator
     read: EncodedInput | None = None
     words: list[tuple[str, float]] = field(default_factory=list)
-    leaning: SentenceAttention | None = None  # of a summary: the sentences that it attended to
+    sentences: SentenceAttention | None = None  # of a summary: how much it attended to each of the article's
 
     @property
     def is_open(self) -> bool:
@@ -115,29 +115,29 @@ def compare(
 ) -> Iterator[Comparison]:
     """Load the runs, then write all columns side by side. `who` asks: each gets a fair share where many do.
 
-    A table that does not fit raises TooLong, too many at once Busy; a run that cannot be used is told in its own column.
+    A table that does not fit raises TooLong, too many at once Busy; of a run that cannot be used its own column says why.
     """
     comparison = Comparison(request, backbone)
     yield comparison
     texts = _texts(context, comparison)
     began = time.monotonic()
     with ExitStack() as left:  # a page that goes away frees its places
-        going = [
+        streams = [
             (
                 text.column,
                 left.enter_context(context.models.engine.submit(text.model, backbone, text.request, request.decode, who)),
             )
             for text in texts
         ]
-        for _ in _written(context, comparison, going, cancel):
+        for _ in _growth(context, comparison, streams, cancel):
             yield comparison
     if not cancel():
         for text in texts:
             text.column.words = context.models.run_job(next_token_probs, text.model, backbone, text.request, WORDS)
             if request.form == "article" and backbone.is_encoder_decoder and text.column.ids:
                 article = request.source[: text.read.end]
-                asked = (text.request, text.column.ids, article, text.read.lead)
-                text.column.leaning = context.models.run_job(sentence_attention, text.model, backbone, *asked)
+                arguments = (text.request, text.column.ids, article, text.read.lead)
+                text.column.sentences = context.models.run_job(sentence_attention, text.model, backbone, *arguments)
     _close(comparison, time.monotonic() - began)
     yield comparison
 
@@ -191,16 +191,16 @@ def _text(
     return PendingText(column, loaded.model if loaded else backbone.model, request, read)
 
 
-def _written(context: AppContext, comparison: Comparison, going: list[tuple[Column, Stream]], cancel: Cancel) -> Iterator[None]:
+def _growth(context: AppContext, comparison: Comparison, streams: list[tuple[Column, Stream]], cancel: Cancel) -> Iterator[None]:
     """Take what has come, a picture every so often, until all texts are whole or the caller has had enough.
 
     No picture where nothing has changed, and fewer of them the more pages there are: drawing them all would take the
     processor from the model.
     """
     shown = None
-    while still := [stream for _, stream in going if stream.open]:
-        comparison.phase, comparison.sentence = "running", _say(context, comparison, still)
-        if shown != (shown := (comparison.sentence, [(column.state, column.tokens) for column, _ in going])):
+    while still := [stream for _, stream in streams if stream.open]:
+        comparison.phase, comparison.sentence = "running", _sentence(context, comparison, still)
+        if shown != (shown := (comparison.sentence, [(column.state, column.tokens) for column, _ in streams])):
             yield
         still[0].wait(SHOW_EVERY * max(1, context.models.engine.running() / CROWD))
         if cancel():
@@ -208,7 +208,7 @@ def _written(context: AppContext, comparison: Comparison, going: list[tuple[Colu
                 stream.close()
             for stream in still:
                 stream.wait(LEAVING)
-        for column, stream in going:
+        for column, stream in streams:
             _grow(column, stream, comparison.request.decode)
 
 
@@ -245,7 +245,7 @@ def _ends_at_stop(column: Column) -> bool:
     return place >= 0
 
 
-def _say(context: AppContext, comparison: Comparison, still: list[Stream]) -> str:
+def _sentence(context: AppContext, comparison: Comparison, still: list[Stream]) -> str:
     if (others := context.models.engine.queue_position(still[0])) and not any(
         column.tokens for column in comparison.columns.values()
     ):

@@ -1,5 +1,5 @@
-"""Every example of a task, told by the prefix and by the fine-tuned model: what each leaves out and what it makes up, as the
-paper's Table 6 sets them side by side. Computes; app/compare/gallery_view.py shows.
+"""Every example of a task in the texts of the chosen runs: what each leaves out and what it adds, side by side as in the
+paper's Table 6. Computes; app/compare/gallery_view.py draws.
 """
 
 from collections.abc import Iterator
@@ -44,7 +44,7 @@ class Gallery:
     @property
     def done(self) -> int:
         """How many texts are whole."""
-        return sum(told.text is not None for told in self.texts.values())
+        return sum(one.text is not None for one in self.texts.values())
 
     def scores(self, kind: str, among: list[Sample]) -> list[Score]:
         """Coverage and unsupported statements (see `coverage_scores`) of a kind of column, over finished texts; [] for none."""
@@ -61,21 +61,21 @@ def run_all_examples(
         raise BadInput("There is nothing to run: choose a task that has examples, and a prefix or a fine-tuned run for it.")
     result = Gallery(form, {kind: run.run for kind, run in loaded.items()}, decode)
     with ExitStack() as left:  # a page that goes away frees its places
-        going = {}
+        streams = {}
         for sample in samples(form):
             for kind, run in loaded.items():
                 result.texts[sample.id, kind] = GalleryText()
-                going[sample.id, kind] = left.enter_context(_asked(context, backbone, run, form, sample, decode, who))
+                streams[sample.id, kind] = left.enter_context(_submit(context, backbone, run, form, sample, decode, who))
         yield result
-        while going and not cancel():
-            next(iter(going.values())).wait(SHOW_EVERY)
-            if _take(result, going):
+        while streams and not cancel():
+            next(iter(streams.values())).wait(SHOW_EVERY)
+            if _take(result, streams):
                 yield result
     result.open = False
     yield result
 
 
-def _asked(
+def _submit(
     context: AppContext, backbone: Backbone, run: LoadedRun, form: str, sample: Sample, decode: DecodeConfig, who: str
 ) -> Stream:
     source = source_editor.parse_rows(form, sample.rows).source
@@ -84,11 +84,11 @@ def _asked(
     )
 
 
-def _take(result: Gallery, going: dict[tuple[str, str], Stream]) -> bool:
+def _take(result: Gallery, streams: dict[tuple[str, str], Stream]) -> bool:
     """Move what is whole from the streams to the gallery; whether anything was."""
     fields = {sample.id: list(sample.fields) for sample in samples(result.form)}
-    whole = [place for place, stream in going.items() if stream.wait(0)]
+    whole = [place for place, stream in streams.items() if stream.wait(0)]
     for place in whole:
-        told = detokenise(going.pop(place).result().text)
-        result.texts[place] = GalleryText(told, cover(fields[place[0]], told))
+        written = detokenise(streams.pop(place).result().text)
+        result.texts[place] = GalleryText(written, cover(fields[place[0]], written))
     return bool(whole)

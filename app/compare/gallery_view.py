@@ -1,4 +1,4 @@
-"""The gallery of examples as HTML: a summary for what was seen in training and what was not, then text beside text."""
+"""The gallery of examples as HTML: a summary for topics of the training data and for others, then text beside text."""
 
 from analysis.metrics.base import Score
 from app.compare.columns import coverage_chips
@@ -9,7 +9,7 @@ from app.shared.highlight import render
 from app.shared.html import tag, text
 from app.shared.method_labels import mark, titles
 
-LEAD = "What each model leaves out of the table and what it makes up, example by example."
+LEAD = "What each run leaves out of the table and what it adds, example by example."
 
 
 def gallery(result: Gallery) -> str:
@@ -28,8 +28,8 @@ def parts(form: str) -> list[tuple[str, list[Sample]]]:
         first = every[0].topic
         cafes, others = [one for one in every if one.topic == first], [one for one in every if one.topic != first]
         return [(f"{first.capitalize()}, tables of E2E's kind", cafes), ("Other topics", others)]
-    named = {True: "Categories seen in training", False: "Categories not seen in training"}
-    return [(name, [one for one in every if one.seen is seen]) for seen, name in named.items()]
+    name_of = {True: "Categories seen in training", False: "Categories not seen in training"}
+    return [(name, [one for one in every if one.seen is seen]) for seen, name in name_of.items()]
 
 
 def _state(result: Gallery) -> str:
@@ -81,9 +81,9 @@ def _row(result: Gallery, sample: Sample) -> str:
     return tag("article", about + "".join(cells), cls="row", data_sample=sample.id)
 
 
-def _cell(kind: str, named: str, told: GalleryText, sample: Sample, is_open: bool) -> str:
-    name = tag("span", text(named), cls="kind")
-    if told.text is None or told.coverage is None:
+def _cell(kind: str, name_of: str, written: GalleryText, sample: Sample, is_open: bool) -> str:
+    name = tag("span", text(name_of), cls="kind")
+    if written.text is None or written.coverage is None:
         return tag("div", name + tag("p", "writing…" if is_open else "stopped", cls="meta"), cls=f"pl-col {kind}")
-    shown = tag("p", render(told.text, (), told.coverage.spans, told.coverage.unsupported_spans), cls="text")
-    return tag("div", name + shown + coverage_chips(told.coverage, list(sample.fields)), cls=f"pl-col {kind}")
+    html = tag("p", render(written.text, (), written.coverage.spans, written.coverage.unsupported_spans), cls="text")
+    return tag("div", name + html + coverage_chips(written.coverage, list(sample.fields)), cls=f"pl-col {kind}")

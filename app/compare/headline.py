@@ -1,5 +1,6 @@
 """One sentence at the head of the tab: what to see in the columns now."""
 
+from analysis.metrics.coverage import Coverage
 from app.compare.columns import mark_texts
 from app.compare.comparison import Comparison
 from app.compare.panels import column_titles
@@ -18,16 +19,21 @@ def _sentence(comparison: Comparison, fields: Fields) -> str:
     columns = comparison.columns.values()
     if any(column.is_open for column in columns):
         return WAITING
-    texts, names = mark_texts(comparison, fields), column_titles(comparison)
+    texts = mark_texts(comparison, fields)
+    names = column_titles(comparison) | {"base": "the frozen model"}
     counts = {slot: marked.coverage for slot, marked in texts.items() if marked.coverage}
-    if not counts:
-        words = [f"{names[column.kind]} {len(column.text.split())}" for column in columns if column.text.strip()]
-        return f"Words written: {', '.join(words)}." if words else "No text was written; the columns say why."
-    parts = []
-    for slot, coverage in counts.items():
-        extra = f" ({len(coverage.unsupported)} unsupported)" if coverage.unsupported else ""
-        parts.append(f"{names[slot]} says {len(coverage.present)}{extra}")
-    return f"Of {len(fields)} values in the table, {'; '.join(parts)}."
+    if not any(column.text.strip() for column in columns):
+        return "No text was written; the columns say why."
+    if not fields:
+        words = [f"{names[slot]} {len(texts[slot].text.split())}{_extra(coverage)}" for slot, coverage in counts.items()]
+        words = words or [f"{names[column.kind]} {len(column.text.split())}" for column in columns if column.text.strip()]
+        return f"Words written: {', '.join(words)}."
+    parts = [f"{names[slot]} covers {len(coverage.present)}{_extra(coverage)}" for slot, coverage in counts.items()]
+    return f"Of the input's {len(fields)} values {'; '.join(parts)}."
+
+
+def _extra(coverage: Coverage) -> str:
+    return f" ({len(coverage.unsupported)} unsupported)" if coverage.unsupported else ""
 
 
 def skeleton() -> str:

@@ -22,7 +22,7 @@ def panels(comparison: Comparison, fields: Fields, sample: Sample | None) -> str
     if comparison.request.form == "article":
         return (
             words(comparison)
-            + article_panels.leaning(comparison)
+            + article_panels.sentences(comparison)
             + article_panels.references(comparison, sample)
             + cost(comparison)
         )
@@ -53,10 +53,10 @@ def bars(column: Column, title: str = "") -> str:
     """The next words of one column as bars, under its name or a title."""
     rows = []
     for word, probability in column.words:
-        shown = word.replace("\n", "↵").replace(" ", "␣") if not word.strip() else word.strip()
+        token = word.replace("\n", "↵").replace(" ", "␣") if not word.strip() else word.strip()
         bar = tag("span", tag("i", "", style=f"width:{max(probability * 100, 0.5):.1f}%"), cls="bar")
         share = tag("em", f"{probability * 100:.1f} %")
-        rows.append(tag("li", tag("b", text(shown or "∅"), title=repr(word)) + bar + share))
+        rows.append(tag("li", tag("b", text(token or "∅"), title=repr(word)) + bar + share))
     content = tag("ol", "".join(rows)) if rows else tag("p", "–", cls="meta")
     return tag("div", tag("h4", text(title or method_title(column.kind, column.run))) + content, cls=f"cell {column.kind}")
 
@@ -66,24 +66,24 @@ def references(comparison: Comparison, fields: Fields, sample: Sample | None) ->
     if sample is None:
         lead = "This table is your own, so there is no reference text to score against."
         return _panel("References", lead, "", "references")
-    found = mark_texts(comparison, fields)
-    told = tag("ul", "".join(tag("li", text(reference)) for reference in sample.references))
-    if not any(marks.shown for marks in found.values()):
-        return _panel("References", "Texts written for this table.", told, "references")
+    marked = mark_texts(comparison, fields)
+    listed = tag("ul", "".join(tag("li", text(reference)) for reference in sample.references))
+    if not any(marks.text for marks in marked.values()):
+        return _panel("References", "Texts written for this table.", listed, "references")
     cells, signature, names = [], "", column_titles(comparison)
     for kind in comparison.columns:
-        score = original_bleu([comparison.columns[kind].text], [list(sample.references)]) if found[kind].shown else None
+        score = original_bleu([comparison.columns[kind].text], [list(sample.references)]) if marked[kind].text else None
         signature = score.signature if score else signature
-        shown = f"{score.per_example[0]:.1f}" if score else "–"
-        cells.append(tag("div", tag("h4", text(names[kind])) + tag("b", shown), cls=f"cell {kind}"))
+        value = f"{score.per_example[0]:.1f}" if score else "–"
+        cells.append(tag("div", tag("h4", text(names[kind])) + tag("b", value), cls=f"cell {kind}"))
     recipe = signature.replace("eff:no", "eff:yes")  # per sentence, the effective order is used
     note = tag("p", f"BLEU, higher is better. n=1: one sentence, not a system score. {text(recipe)}", cls="meta")
     held = " Its topic is held out of the project's own training rows." if sample.held_out else ""
-    return _panel("References", f"Texts written for this table.{held}", told + _side_by_side(cells) + note, "references")
+    return _panel("References", f"Texts written for this table.{held}", listed + _side_by_side(cells) + note, "references")
 
 
 def cost(comparison: Comparison) -> str:
-    """What was trained, what is kept, and how large that is."""
+    """What was trained, what is stored, and how large that is."""
     whole = comparison.backbone.spec.parameters
     names = column_titles(comparison)
     cells = [_cost(column, names[kind], whole) for kind, column in comparison.columns.items()]
@@ -95,14 +95,14 @@ def cost(comparison: Comparison) -> str:
 def _cost(column: Column, name: str, whole: int) -> str:
     title = mark(column.kind, column.run) + tag("h4", text(name))
     if column.kind == "base":
-        rows = [("Trained for this task", "nothing"), ("Kept for this task", "nothing"), ("Shared by all", count(whole))]
+        rows = [("Trained for this task", "nothing"), ("Stored for this task", "nothing"), ("Shared by all", count(whole))]
         return tag("div", title + _rows(rows) + _share(0), cls="cell base")
     run = column.run
     if run is None:
         return tag("div", title + tag("p", "No run.", cls="meta"), cls=f"cell {column.kind}")
     rows = [
         ("Trained", f"{count(run.trained)} parameters"),
-        ("Kept", f"{count(run.stored)} parameters"),
+        ("Stored", f"{count(run.stored)} parameters"),
         ("File", size(run.bytes)),
         *_score(run),
     ]

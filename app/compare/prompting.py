@@ -31,7 +31,7 @@ def base_task(backbone: Backbone, form: str, source: str, prompt: str = "") -> T
     task = task_for_backbone(backbone, SUMMARIZATION if form == "article" else "e2e", input_format=form)
     if prompt not in prompts_for(backbone, form):
         name = PROMPTS.get(prompt, prompt)
-        raise BadConfig(f"The frozen model cannot be prompted {name!r} for this input. Choose another way under Base.")
+        raise BadConfig(f"The frozen model cannot be prompted {name!r} for this input. Choose another way in its column.")
     if prompt == INSTRUCTION:
         return with_instruction(task)
     return task.replace(lead=task.lead + _examples(backbone, task, source, int(prompt))) if prompt else task

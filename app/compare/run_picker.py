@@ -41,21 +41,24 @@ class RunSelection:
 
 
 def select_runs(
-    catalog: RunCatalog, backbone: Backbone, task: str, wanted: Mapping[str, str], order: Sequence[str] = ()
+    catalog: RunCatalog, backbone: Backbone, task: str, requested: Mapping[str, str], order: Sequence[str] = ()
 ) -> RunSelection:
-    """The runs to compare on a backbone: those wanted where they fit, else the first that do. The task is the one asked for where
-    the backbone has it, else that of a wanted run, of a prefix, of a fine-tuned model, of any other."""
+    """The runs to compare on a backbone: those requested where they fit, else the first that do.
+
+    The task is the one requested where the backbone has it, else that of a requested run, of a prefix, of a fine-tuned model, of
+    any other.
+    """
     choices = catalog.choices(tuple(METHODS), backbone)
     fit = [choice.run for choice in choices if not choice.reason]
     own = SUMMARIZATION if backbone.is_encoder_decoder else ""  # what an encoder-decoder model is for
     tasks = sorted({run.task.name for run in fit} | {own} - {""})
     if task not in tasks:
-        task = next((run.task.name for run in sorted(fit, key=lambda run: rank(run, wanted))), own)
+        task = next((run.task.name for run in sorted(fit, key=lambda run: rank(run, requested))), own)
     listed = for_task(choices, task)
-    chosen = {slot: pick(slot, listed, wanted.get(slot, "")) for slot in COLUMN_METHODS}
-    if "other" in order or wanted.get("other"):
+    chosen = {slot: pick(slot, listed, requested.get(slot, "")) for slot in COLUMN_METHODS}
+    if "other" in order or requested.get("other"):
         chosen["other"] = pick(
-            "other", [choice for choice in listed if choice.run.id not in chosen.values()], wanted.get("other", "")
+            "other", [choice for choice in listed if choice.run.id not in chosen.values()], requested.get("other", "")
         )
     return RunSelection(task, tasks, {"other": ""} | chosen, listed)
 
@@ -66,20 +69,20 @@ def off_topic(choice: RunChoice) -> RunChoice:
     return replace(choice, domain=domain(choice.run)) if on_e2e and not choice.reason else choice
 
 
-def rank(run: Run, wanted: Mapping[str, str]) -> tuple[bool, bool, bool]:
+def rank(run: Run, requested: Mapping[str, str]) -> tuple[bool, bool, bool]:
     """Sorts runs by whose task is shown first."""
-    return run.id not in wanted.values(), run.method != COLUMN_METHODS["prefix"], run.method != COLUMN_METHODS["finetuned"]
+    return run.id not in requested.values(), run.method != COLUMN_METHODS["prefix"], run.method != COLUMN_METHODS["finetuned"]
 
 
-def pick(slot: str, choices: Sequence[RunChoice], wanted: str) -> str:
-    """The id of the run to show: the wanted one where it fits or is a text; else the first of the page's task of the method that
-    the slot is named after, else of the methods that it shows by default, else none. The slot "other" takes any run, best a
+def pick(slot: str, choices: Sequence[RunChoice], requested: str) -> str:
+    """The id of the run to show: the requested one where it fits or is a text; else the first of the page's task of the method
+    that the slot is named after, else of the methods that it shows by default, else none. The slot "other" takes any run, best a
     prefix."""
-    if wanted.startswith(UNSTORED):
-        return wanted
+    if requested.startswith(UNSTORED):
+        return requested
     fit = [choice.run for choice in choices if not choice.reason]
-    if wanted in [run.id for run in fit]:
-        return wanted
+    if requested in [run.id for run in fit]:
+        return requested
     if slot == "other":  # several prefixes on one model are what prefix-tuning is for
         return next((run.id for run in sorted(fit, key=lambda run: run.method != COLUMN_METHODS["prefix"])), "")
     methods = methods_of_column(slot)
@@ -90,7 +93,7 @@ def pick(slot: str, choices: Sequence[RunChoice], wanted: str) -> str:
 def base_head(backbone: Backbone | None, form: str = "table", prompt: str = "") -> str:
     """The frozen model has no run to choose, but ways to be prompted."""
     if backbone is None:
-        return _head("base", "the frozen model", "")
+        return _head("base", "…", "")
     options = "".join(
         tag("option", label, value=value, selected="selected" if value == prompt else None)
         for value, label in prompts_for(backbone, form).items()
@@ -98,7 +101,7 @@ def base_head(backbone: Backbone | None, form: str = "table", prompt: str = "") 
     select = tag(
         "select", options, aria_label="How the frozen model is prompted", data_chosen=prompt, cls="pl-run", name="prompt"
     )
-    return _head("base", f"the frozen model, {count(backbone.spec.parameters)} weights", select)
+    return _head("base", f"{text(backbone.spec.name)}, {count(backbone.spec.parameters)} weights", select)
 
 
 def blank_head(kind: str) -> str:
@@ -106,7 +109,7 @@ def blank_head(kind: str) -> str:
     return _head(kind, "…", "")
 
 
-def run_head(slot: str, choices: Sequence[RunChoice], chosen: str, wanted: str, backbone: Backbone) -> str:
+def run_head(slot: str, choices: Sequence[RunChoice], chosen: str, requested: str, backbone: Backbone) -> str:
     """Name, what was trained, and the select of runs; those that do not fit are listed with the reason."""
     choice = next((choice for choice in choices if choice.run.id == chosen), None)
     run = choice.run if choice else None
@@ -117,9 +120,9 @@ def run_head(slot: str, choices: Sequence[RunChoice], chosen: str, wanted: str, 
         sub = "mixed on the tab Mix, nothing trained"
     select = _select(slot, choices, chosen, backbone)
     note = tag("p", text(choice.domain), cls="pl-note pl-domain meta") if choice and choice.domain else ""
-    if wanted and wanted != chosen:
-        why = next((choice.reason for choice in choices if choice.run.id == wanted), "there is no such run")
-        note += tag("p", f"{text(wanted)}: {text(why)}.", cls="pl-note meta")
+    if requested and requested != chosen:
+        why = next((choice.reason for choice in choices if choice.run.id == requested), "there is no such run")
+        note += tag("p", f"{text(requested)}: {text(why)}.", cls="pl-note meta")
     if slot in TEXT_SLOTS:  # a text will do where there is no run
         return _head(slot, sub, select + text_field(chosen, slot, hidden=not typed) + note, run)
     return _head(slot, sub, (select if choices else "") + note, run)

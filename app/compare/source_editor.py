@@ -63,8 +63,8 @@ def parse_text(form: str, source: str) -> ParsedInput:
 
 def parse_article(text: str) -> tuple[ParsedInput, EditorValue]:
     """An article that can be read, and the component's value for it. Raises BadInput."""
-    given = parse_text("article", text)
-    return given, {"form": "article", "rows": [], "text": given.source, "newer": "text", "bad": 0, "version": 0}
+    parsed = parse_text("article", text)
+    return parsed, {"form": "article", "rows": [], "text": parsed.source, "newer": "text", "bad": 0, "version": 0}
 
 
 def parse_rows(form: str, rows: Rows) -> ParsedInput:
@@ -80,13 +80,13 @@ def parse_rows(form: str, rows: Rows) -> ParsedInput:
 def read(table: EditorValue) -> tuple[EditorValue, str]:
     """(value, note) after an edit: the other view follows; where the table cannot be read it stays, and the row is marked."""
     try:
-        given = parse_value(table)
+        parsed = parse_value(table)
     except BadInput as error:
         named = re.match(r"(?:Field|Triple) (\d+)", str(error)) if table["newer"] == "rows" else None
         return table | {"bad": int(named[1]) if named else 0}, problem(error) + _other_form(table)
     if table["newer"] == "rows":
-        return table | {"text": given.source.strip(), "bad": 0}, ""
-    return table | {"rows": given.rows, "bad": 0}, "" if table["form"] == "article" else _as_read(table["text"], given.source)
+        return table | {"text": parsed.source.strip(), "bad": 0}, ""
+    return table | {"rows": parsed.rows, "bad": 0}, "" if table["form"] == "article" else _as_read(table["text"], parsed.source)
 
 
 def normalize_text(table: EditorValue) -> EditorValue:
@@ -118,7 +118,7 @@ def _is_table(source: str) -> bool:
         return False
 
 
-def _as_read(given: str, source: str) -> str:
-    if source.strip() == given.strip():
+def _as_read(typed: str, source: str) -> str:
+    if source.strip() == typed.strip():
         return ""
     return tag("p", "The model reads it as " + tag("code", text(source.strip())), cls="meta")

@@ -90,7 +90,7 @@ def _columns() -> dict[str, dict[str, gr.HTML]]:
             with gr.Column(elem_id=f"pl-{kind}", elem_classes=["pl-column"], min_width=200):
                 first = run_picker.base_head(None) if kind == "base" else run_picker.blank_head(kind)
                 heads[kind] = area(first, js_on_load="PrefixLab.chooser(element, trigger, watch)", elem_id=f"pl-head-{kind}")
-                outputs[kind] = area(columns.empty(kind), elem_id=f"pl-out-{kind}")
+                outputs[kind] = area(columns.skeleton(kind), elem_id=f"pl-out-{kind}")
     return {"heads": heads, "outputs": outputs}
 
 
@@ -119,8 +119,8 @@ def _wire(do: Handlers, shell: Shell, page: CompareComponents) -> None:
         shell.comparison,
     ]
 
-    def then_run(event: gr.events.Dependency, ask: Callable = do.ask, given: list | None = None) -> None:
-        ticket = event.then(ask, given, [page.ticket, shell.status], queue=False, trigger_mode="multiple", **QUIET)
+    def then_run(event: gr.events.Dependency, ask: Callable = do.ask, inputs_of_ask: list | None = None) -> None:
+        ticket = event.then(ask, inputs_of_ask, [page.ticket, shell.status], queue=False, trigger_mode="multiple", **QUIET)
         ticket.then(do.run, inputs, outputs, concurrency_id=MODEL, concurrency_limit=PAGES, trigger_mode="multiple", **QUIET)
 
     results = [page.gallery, page.stop, shell.status]

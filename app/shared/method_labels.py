@@ -11,7 +11,7 @@ from core.models.backbone import Backbone
 from core.prefix.mix import parse_mix
 from core.runs.run import Run
 
-COLUMN_TITLES = {"base": "Base", "prefix": "Prefix", "finetuned": "Fine-tuned", "other": "Another run"}
+COLUMN_TITLES = {"base": "Frozen model", "prefix": "Prefix", "finetuned": "Fine-tuned", "other": "Another run"}
 COLUMN_METHODS = {"prefix": "prefix", "finetuned": "finetune"}  # column of runs -> the method that it is named after
 LAYERS = 4  # drawn in the mark of a column; a picture, not a count
 

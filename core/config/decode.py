@@ -40,9 +40,9 @@ class DecodeConfig(Config):
 
     def describe(self) -> str:
         """The decoding in words, without the lengths."""
-        phrases = f", no phrase of {self.no_repeat} tokens repeated" if self.no_repeat else ""
+        phrases = f"; no repeated {self.no_repeat}-token phrase" if self.no_repeat else ""
         if self.mode == "beam":
             return f"beam search with {self.beams} beams, length penalty {self.length_penalty:g}{phrases}"
         if self.mode == "sample":
             return f"sampled with seed {self.seed}, temperature {self.temperature:g}, top-p {self.top_p:g}{phrases}"
-        return f"greedy, the likeliest token each time{phrases}"
+        return f"greedy decoding{phrases}"

@@ -75,5 +75,5 @@ def test_what_is_odd_is_summed_up_and_said(do, text, said):
     note, updates = pasted(do, text)
     assert said in note and "Done" in updates[-2]["status"]
     shown = updates[-1]["panels"]
-    assert "What each summary leans on" in shown and "<script>" not in shown and "<b>flooded" not in shown
+    assert "What each summary attends to" in shown and "<script>" not in shown and "<b>flooded" not in shown
     assert all(len(part) < 40_000 for update in updates for part in update.values() if isinstance(part, str))  # for any length

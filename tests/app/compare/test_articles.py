@@ -44,16 +44,16 @@ def seen(context):
 
 def test_the_attention_on_the_sentences_that_are_read_adds_up(seen):
     for kind in ("base", "prefix"):
-        found = seen.columns[kind].leaning
+        found = seen.columns[kind].sentences
         assert len(found.spans) == len(found.shares) > 2 and max(end for _, end in found.spans) < len(LONG)
         assert 0.5 < sum(found.shares) + found.virtual < 1.0001  # the rest is on <s> and </s>
-    assert seen.columns["base"].leaning.virtual == 0 < seen.columns["prefix"].leaning.virtual
-    assert seen.columns["finetuned"].leaning is None
+    assert seen.columns["base"].sentences.virtual == 0 < seen.columns["prefix"].sentences.virtual
+    assert seen.columns["finetuned"].sentences is None
 
 
 def test_the_panel_shows_shares_and_what_is_not_read_escaped(seen):
     html = panels(seen, [], None)
-    assert "What each summary leans on" in html and "cut here, not read" in html and "&lt;b&gt;Aldby" in html
+    assert "What each summary attends to" in html and "cut here, not read" in html and "&lt;b&gt;Aldby" in html
     assert "<b>Aldby" not in html and "no reference summary" in html
     missing = columns(seen, [])["finetuned"]
     assert "train --task summarization --data articles-folder" in missing
@@ -62,7 +62,7 @@ def test_the_panel_shows_shares_and_what_is_not_read_escaped(seen):
 def test_a_text_in_front_of_an_article_is_read_with_the_same_article(context):
     ask = CompareRequest(LONG, "text:Sum up.", decode=DECODE, form="article")
     *_, last = compare(context, context.models.backbone(context.models.default), ask, lambda: False)
-    assert last.columns["prefix"].prompt_ids == last.columns["base"].prompt_ids and last.columns["prefix"].leaning
+    assert last.columns["prefix"].prompt_ids == last.columns["base"].prompt_ids and last.columns["prefix"].sentences
 
 
 def test_the_note_counts_tokens_and_shows_the_cut(context):
@@ -98,12 +98,12 @@ def test_the_backbone_says_what_the_page_takes(context):
 
 
 def test_an_article_pasted_for_a_table_is_taken_when_the_model_takes_articles():
-    from app.compare.handlers import _article_in
+    from app.compare.handlers import _pasted_article
 
     pasted, _ = source_editor.editor_value_of_text("Aldby was flooded.\nNobody was hurt.")
-    given, table = _article_in(pasted)
+    given, table = _pasted_article(pasted)
     assert given.source == table["text"] == "Aldby was flooded.\nNobody was hurt."
-    assert _article_in(source_editor.editor_value([("name", "Alda")])) is None
+    assert _pasted_article(source_editor.editor_value([("name", "Alda")])) is None
 
 
 def test_the_address_keeps_an_article_that_is_not_too_long():

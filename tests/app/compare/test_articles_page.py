@@ -16,7 +16,7 @@ def test_a_backbone_for_articles_turns_the_page_to_articles_and_back(page, serve
     field = page.locator("#pl-backbone input")
     field.fill(house.bart)
     field.press("Enter")
-    expect(page.locator("#pl-panels .leans")).to_contain_text("What each summary leans on")
+    expect(page.locator("#pl-panels .attended")).to_contain_text("What each summary attends to")
     expect(page.locator("#pl-task input")).to_have_value("summarization")
     expect(page.locator(".pl-grid")).to_be_hidden()
     expect(page.locator("#pl-table-note")).to_contain_text("cut here")
@@ -31,10 +31,10 @@ def test_a_backbone_for_articles_turns_the_page_to_articles_and_back(page, serve
     expect(page.locator("#pl-table-note")).to_contain_text("all of them read")
     page.keyboard.press("Control+Enter")
     expect(page).to_have_url(re.compile("article=The"))
-    expect(page.locator("#pl-panels .leaning")).to_contain_text("<i>Nobody</i> knows why.")  # escaped: seen as it was typed
+    expect(page.locator("#pl-panels .sentences")).to_contain_text("<i>Nobody</i> knows why.")  # escaped: seen as it was typed
     page.reload()
     expect(page.locator("#pl-source")).to_have_value("The bridge of Aldby is closed. <i>Nobody</i> knows why.")
-    expect(page.locator("#pl-panels .leaning")).to_contain_text("<i>Nobody</i> knows why.")
+    expect(page.locator("#pl-panels .sentences")).to_contain_text("<i>Nobody</i> knows why.")
 
     page.keyboard.press("Control+a")
     page.locator("#pl-source").fill("word")

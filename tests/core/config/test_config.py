@@ -49,6 +49,6 @@ def test_a_run_of_an_unknown_method_has_a_record_that_claims_nothing():
 
 def test_a_decoding_is_described():
     assert paper_decoding("e2e").describe() == "beam search with 5 beams, length penalty 1"
-    assert default_decoding("table").describe() == "greedy, the likeliest token each time, no phrase of 6 tokens repeated"
-    assert default_decoding("article").describe().startswith("beam search with 6 beams, length penalty 1.5, no phrase of 3")
+    assert default_decoding("table").describe() == "greedy decoding; no repeated 6-token phrase"
+    assert default_decoding("article").describe().startswith("beam search with 6 beams, length penalty 1.5; no repeated 3-token")
     assert DecodeConfig("sample", seed=3).describe() == "sampled with seed 3, temperature 1, top-p 1"
