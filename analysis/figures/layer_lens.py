@@ -3,18 +3,18 @@
 import plotly.graph_objects as go
 
 from analysis.attention.layer_lens import LayerLens, TopTokens
-from analysis.figures.style import SEQUENTIAL, escape, figure, visible_token
+from analysis.figures.style import COLORS, SEQUENTIAL, escape, figure, visible_token
 
-MAX_WORDED_STEPS = 16  # columns beyond which two words a cell no longer fit
+MAX_WORDED_STEPS = 64  # columns beyond which two words a cell no longer fit, however wide the figure is drawn
 MAX_LETTERS = 9  # of a word in a cell
 NEXT = "(next)"  # in place of a token that is not generated yet
 
 
-def layer_lens_grid(lens: LayerLens, name: str = "the prefix") -> go.Figure:
+def layer_lens_grid(lens: LayerLens, name: str = "the prefix", chosen: tuple[int, int] | None = None) -> go.Figure:
     """A cell a layer and generated token, layers from 1 at the top. `name`: what the run is called.
 
     Cells carry [layer, step], from 0, as customdata. Words are written into the cells where they fit; hover has the top tokens
-    of both models in any case.
+    of both models in any case. `chosen`: (layer, step) from 0 of a cell that is framed.
     """
     layers, steps = lens.kl.shape
     columns, rows = list(range(1, steps + 1)), [str(layer + 1) for layer in range(layers)]
@@ -29,7 +29,7 @@ def layer_lens_grid(lens: LayerLens, name: str = "the prefix") -> go.Figure:
         y=rows,
         text=words,
         texttemplate="%{text}" if steps <= MAX_WORDED_STEPS else None,
-        textfont={"size": 10},
+        textfont={"size": 12},
         hovertext=hover,
         customdata=[[list(cell) for cell in row] for row in cells],
         hovertemplate="after layer %{y}: KL %{z:.3g} nats<br>%{hovertext}<extra></extra>",
@@ -39,6 +39,8 @@ def layer_lens_grid(lens: LayerLens, name: str = "the prefix") -> go.Figure:
         ygap=1,
         name="KL(prefix || frozen), nats",
     )
+    frame = {"type": "rect", "line": {"color": COLORS["finetuned"], "width": 4}}
+    marks = [frame | dict(x0=chosen[1] + 0.5, x1=chosen[1] + 1.5, y0=chosen[0] - 0.5, y1=chosen[0] + 0.5)] if chosen else []
     tokens = [visible_token(token) if token else NEXT for token in lens.tokens]
     return figure(
         [heat],
@@ -51,6 +53,7 @@ def layer_lens_grid(lens: LayerLens, name: str = "the prefix") -> go.Figure:
             "tickangle": -60,
             "showgrid": False,
         },
+        shapes=marks,
         yaxis={"title": {"text": "layer"}, "type": "category", "autorange": "reversed", "showgrid": False},
     )
 

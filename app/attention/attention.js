@@ -145,7 +145,19 @@
     if (grid) Object.assign(grid, { tabIndex: 0, role: "application" }); // the arrow keys choose a tile
   };
 
-  PrefixLab.look = { controls, tokens, tell: () => {} };
+  // The layer grid: the arrow keys choose a cell where it has the focus.
+  const lens = (trigger) => {
+    const grid = find("#pl-look-lens .pl-plot");
+    if (!grid) return;
+    Object.assign(grid, { tabIndex: 0, role: "application" });
+    grid.addEventListener("keydown", (event) => {
+      if (!event.key.startsWith("Arrow")) return;
+      event.preventDefault();
+      trigger("select", { move: event.key.slice("Arrow".length).toLowerCase() });
+    });
+  };
+
+  PrefixLab.look = { controls, tokens, lens, tell: () => {} };
   document.addEventListener("click", (event) => {
     const button = event.target.closest?.("[data-press]");
     if (button) find(button.dataset.press)?.click();

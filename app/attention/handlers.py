@@ -103,7 +103,7 @@ class AttentionHandlers(TabHandlers):
             yield {components.nothing: view.waiting()}  # what was shown before stays, dimmed
             return
         backbone = self.context.models.backbone(record.name or self.context.models.default)
-        vm, intervention = self._view_model(backbone, state, page)
+        vm, intervention = self.view_model(backbone, state, page)
         state = self._within(state, vm, backbone)
         sources, named, weighted = self._sources(vm, state, intervention), vm.named, state.weigh == "values"
         masses = {name: self.readings.mass(backbone, source, vm.written, how, vm.site) for name, source, how in sources}
@@ -129,7 +129,7 @@ class AttentionHandlers(TabHandlers):
         } | cleared
         yield from self._effect(backbone, state, vm, intervention, page)
 
-    def _view_model(self, backbone: Backbone, state: AttentionState, page: str) -> tuple[view.AttentionViewModel, Intervention]:
+    def view_model(self, backbone: Backbone, state: AttentionState, page: str) -> tuple[view.AttentionViewModel, Intervention]:
         record = self.context.comparisons.get(page)
         if record is None:
             raise BadInput("The text is gone: a new one is being written. Wait for it.")
@@ -237,7 +237,7 @@ class AttentionHandlers(TabHandlers):
             yield self.no_update()
             return
         backbone = self.context.models.backbone(record.name or self.context.models.default)
-        vm, intervention = self._view_model(backbone, state, page)
+        vm, intervention = self.view_model(backbone, state, page)
         key = _key(vm, intervention)
         if self._filling.get(page) == key:  # complete, or being filled by an earlier call
             yield self.no_update()

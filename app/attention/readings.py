@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 from torch import Tensor
 
 from analysis.attention.ablation import AblationEffect, iter_ablations
+from analysis.attention.content_attention import content_differences
+from analysis.attention.layer_lens import LayerLens, layer_lens
 from analysis.attention.maps import SITE, AttentionMap, AttentionMass, attention_map, attention_mass
 from analysis.attention.sentences import ArticleSentences, SentenceMap, sentence_map, split_article
 from app.shared.cache import Cache
@@ -116,6 +118,22 @@ class ReadingCache:
         request = _request(reader, text, done)
         compute = lambda: next_token_probs(reader.model, backbone, request, NEXT_WORDS)  # noqa: E731
         return self._get_or_compute(("words", *_key(backbone, reader, text, done)), compute)
+
+    def lens(
+        self, backbone: Backbone, reader: AttentionSource, text: ColumnRecord, done: Intervention = NO_INTERVENTION
+    ) -> LayerLens:
+        """What reader and frozen model would say after each layer, for each token of a text."""
+        request = _request(reader, text, done)
+        compute = lambda: layer_lens(reader.model, backbone, request, text.ids)  # noqa: E731
+        return self._get_or_compute(("lens", *_key(backbone, reader, text, done)), compute)
+
+    def content_differences(
+        self, backbone: Backbone, reader: AttentionSource, text: ColumnRecord, done: Intervention, site: str
+    ) -> Tensor:
+        """By layer, how far the prefix moves attention among content tokens (see `content_differences`)."""
+        request = _request(reader, text, done)
+        compute = lambda: content_differences(reader.model, backbone, request, text.ids, site)  # noqa: E731
+        return self._get_or_compute(("content", site, *_key(backbone, reader, text, done)), compute)
 
     def regenerate(
         self,

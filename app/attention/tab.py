@@ -4,7 +4,7 @@ from typing import Any
 
 import gradio as gr
 
-from app.attention import view
+from app.attention import lens_section, view
 from app.attention.components import AttentionPage
 from app.attention.handlers import AttentionHandlers
 from app.attention.state import AttentionState
@@ -21,7 +21,10 @@ def build(context: AppContext, shell: Shell, tab: gr.Tab) -> None:
     """Draw the tab and wire it; call inside its gr.Tab."""
     with gr.Column(elem_id="pl-attention"):
         components = _draw()
-    _wire(AttentionHandlers(context, shell, components), shell, components, tab)
+        section = lens_section.draw()
+        area(tag("p", view.NOT_INFLUENCE), elem_id="pl-look-caution")
+    handlers = AttentionHandlers(context, shell, components)
+    lens_section.wire(handlers, shell, section, _wire(handlers, shell, components, tab))
 
 
 def _draw() -> AttentionPage:
@@ -43,16 +46,18 @@ def _draw() -> AttentionPage:
     drawn["steps"] = plot_widget.plot("pl-look-steps", 270, name="Attention by token")
     drawn["effect"] = area("", elem_id="pl-look-effect")
     drawn["influence"] = plot_widget.plot("pl-look-influence", 330, name="Attention and influence of each virtual token")
-    area(tag("p", view.NOT_INFLUENCE), elem_id="pl-look-caution")
     return AttentionPage(**drawn)
 
 
-def _wire(do: AttentionHandlers, shell: Shell, page: AttentionPage, tab: gr.Tab) -> None:
+def _wire(do: AttentionHandlers, shell: Shell, page: AttentionPage, tab: gr.Tab) -> list[gr.events.Dependency]:
+    """Wire the tab's events; the refreshes are returned, for what is shown after them."""
+    refreshes: list[gr.events.Dependency] = []
     asked, latest = [page.state, page.ticket], {**LATEST, "trigger_mode": "multiple"}
     streaming = {"concurrency_id": READINGS, "concurrency_limit": 4, "trigger_mode": "multiple", **QUIET}
 
     def then_refresh(event: gr.events.Dependency) -> None:
         shown = event.then(do.refresh, [page.ticket, page.state], [*page.outputs, shell.status], **streaming)
+        refreshes.append(shown)
         shown.then(do.fill, [page.ticket, page.state], [page.influence, shell.status], **streaming)
 
     here: dict[str, Any] = {"js": "() => [PrefixLab.tabs.now()]", **latest}
@@ -62,3 +67,4 @@ def _wire(do: AttentionHandlers, shell: Shell, page: AttentionPage, tab: gr.Tab)
     then_refresh(page.heads.click(do.select_head, page.state, asked, **latest))
     page.address.change(None, page.address, None, js=urlstate.remember(AttentionState))
     shell.page.load(do.restore, shell.search, page.state, js="() => [location.search]", **latest)
+    return refreshes

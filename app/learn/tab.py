@@ -2,6 +2,7 @@
 
 import gradio as gr
 
+from app.attention.lens_section import LensState
 from app.attention.state import AttentionState
 from app.compare.state import CompareState
 from app.learn import view
@@ -29,7 +30,7 @@ OWN = (
 
 def address_keys() -> frozenset[str]:
     """Every name that the page's address may hold: those of all tabs' states, and the page's own."""
-    states = (CompareState, AttentionState, SpaceState, MixState, RunAddress, ResultsState)
+    states = (CompareState, AttentionState, LensState, SpaceState, MixState, RunAddress, ResultsState)
     return PAGE_KEYS.union(*(keys(state).values() for state in states))
 
 

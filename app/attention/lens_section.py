@@ -1,0 +1,155 @@
+"""The Attention tab's sections on depth: the layer grid (a logit lens), and the prefix set aside. A part of the tab with its own
+components, state and handlers."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import gradio as gr
+
+from analysis.attention.layer_lens import LayerLens
+from analysis.figures.layer_lens import layer_lens_grid
+from app.attention import lens_view
+from app.attention.handlers import TAB, AttentionHandlers
+from app.attention.state import AttentionState
+from app.shared import plot_widget, urlstate
+from app.shared.events import LATEST, TabHandlers, Update, errors_to_status
+from app.shared.html import area
+from app.shared.shell import Shell
+from app.shared.urlstate import State, kept
+
+MOVES = {"up": (-1, 0), "down": (1, 0), "left": (0, -1), "right": (0, 1)}
+
+
+@dataclass(frozen=True)
+class LensState(State):
+    """The chosen cell of the layer grid: `layer` and `step` (the generated token) count from 1, 0 is none."""
+
+    layer: int = kept(0, lambda value: 0 <= value <= 1000, key="lens-layer")
+    step: int = kept(0, lambda value: 0 <= value <= 10_000, key="lens-token")
+
+
+@dataclass
+class LensSection:
+    """What the handlers read and write."""
+
+    state: gr.State
+    address: gr.Textbox
+    head: gr.HTML
+    grid: gr.HTML
+    cell: gr.HTML
+    aside: gr.HTML
+
+    @property
+    def outputs(self) -> list[Any]:
+        """What a fill writes."""
+        return list(vars(self).values())
+
+
+class LensHandlers(TabHandlers):
+    """Bound to the components they write. `attention`: the tab's own handlers, which know the text and who reads it."""
+
+    activity = "layer by layer"
+
+    def __init__(self, attention: AttentionHandlers, section: LensSection) -> None:
+        super().__init__(attention.context, attention.shell)
+        self.attention, self.section = attention, section
+
+    def restore(self, search: str) -> LensState:
+        """Read the address when the page is opened."""
+        return urlstate.read(search or "", LensState)
+
+    @errors_to_status
+    def fill(self, ticket: int, state: AttentionState, cell: LensState, request: gr.Request) -> Iterator[Update]:
+        """Both sections for the text that the tab shows; nothing for an older request."""
+        page, tickets = request.session_hash or "", self.context.tickets
+        if not ticket or tickets.is_stale(page, ticket, TAB) or self.context.comparisons.get(page) is None:
+            yield self.no_update()
+            return
+        yield from tickets.while_newest(page, ticket, self._fill(state, cell, page), TAB)
+
+    def _fill(self, state: AttentionState, cell: LensState, page: str) -> Iterator[Update]:
+        section = self.section
+        found = self._lens(state, page)
+        if found is None:
+            yield dict.fromkeys((section.cell, section.aside), "") | {section.head: "", section.grid: plot_widget.NOTHING}
+            return
+        lens, title, kind = found
+        yield self._shown(lens, title, kind, cell) | {section.head: lens_view.grid_head(lens, title)}
+        yield {section.aside: self._aside(state, page)}
+
+    def _lens(self, state: AttentionState, page: str) -> tuple[LayerLens, str, str] | None:
+        """The lens of the reader that the tab shows, its name, and its kind of column; None for the frozen model."""
+        backbone, vm, intervention = self._shown_text(state, page)
+        if not vm.reader.run or not vm.written.ids:
+            return None
+        return self.attention.readings.lens(backbone, vm.reader, vm.written, intervention), vm.reader.title, vm.column
+
+    def _shown_text(self, state: AttentionState, page: str) -> tuple[Any, Any, Any]:
+        record = self.context.comparisons.get(page)
+        backbone = self.context.models.backbone((record.name if record else "") or self.context.models.default)
+        return backbone, *self.attention.view_model(backbone, state, page)
+
+    def _shown(self, lens: LayerLens, title: str, kind: str, cell: LensState) -> Update:
+        layers, steps = lens.kl.shape
+        chosen = (min(cell.layer, layers) - 1, min(cell.step, steps) - 1) if cell.layer and cell.step else None
+        section = self.section
+        shown = lens_view.cell(lens, *chosen, title, kind) if chosen else ""
+        kept_cell = LensState(chosen[0] + 1, chosen[1] + 1) if chosen else LensState()
+        return {
+            section.grid: plot_widget.value(layer_lens_grid(lens, title, chosen), "layer-by-layer"),
+            section.cell: shown,
+            section.state: kept_cell,
+            section.address: urlstate.write(kept_cell),
+        }
+
+    def _aside(self, state: AttentionState, page: str) -> str:
+        backbone, vm, intervention = self._shown_text(state, page)
+        if not vm.reader.length or intervention.alpha == 0:
+            return ""
+        read = self.attention.readings.content_differences
+        return lens_view.set_aside(read(backbone, vm.reader, vm.written, intervention, vm.site), vm.site)
+
+    @errors_to_status
+    def choose(self, state: AttentionState, event: gr.EventData, request: gr.Request) -> Update:
+        """A cell was clicked."""
+        place = event.points[0].get("data") if event.points else None
+        if not place:
+            return self.no_update()
+        return self._chosen(state, LensState(int(place[0]) + 1, int(place[1]) + 1), request)
+
+    @errors_to_status
+    def move(self, state: AttentionState, cell: LensState, event: gr.EventData, request: gr.Request) -> Update:
+        """An arrow key was pressed on the grid: the cell beside the chosen one, the last of the first token where none is."""
+        down, right = MOVES.get(str(event.move), (0, 0))
+        if not (cell.layer and cell.step):
+            return self._chosen(state, LensState(1000, 1), request)
+        return self._chosen(state, replace(cell, layer=max(1, cell.layer + down), step=max(1, cell.step + right)), request)
+
+    def _chosen(self, state: AttentionState, cell: LensState, request: gr.Request) -> Update:
+        found = self._lens(state, request.session_hash or "")
+        return self._shown(*found, cell) if found else self.no_update()
+
+
+def draw() -> LensSection:
+    """Draw both sections; call inside gr.Blocks."""
+    address = gr.Textbox(visible="hidden", elem_id="pl-lens-address", elem_classes="pl-hidden")
+    head = area("", elem_id="pl-look-lens-head")
+    grid = plot_widget.plot("pl-look-lens", 420, name="Layers by generated tokens. The arrow keys choose a cell")
+    cell = area("", js_on_load="PrefixLab.look.lens(trigger) /* 'select' */", elem_id="pl-look-lens-cell")
+    return LensSection(gr.State(LensState()), address, head, grid, cell, area("", elem_id="pl-look-aside"))
+
+
+def wire(attention: AttentionHandlers, shell: Shell, section: LensSection, shown: list[gr.events.Dependency]) -> None:
+    """Fill the sections after each of the tab's refreshes in `shown`, and let cells be chosen."""
+    do, page = LensHandlers(attention, section), attention.components
+    streaming: dict[str, Any] = {"concurrency_id": "lens", "concurrency_limit": 4, "trigger_mode": "multiple"}
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    outputs = [*section.outputs, shell.status]
+    for event in shown:
+        event.then(do.fill, [page.ticket, page.state, section.state], outputs, **streaming, **quiet)
+    chosen = [section.grid, section.cell, section.state, section.address, shell.status]
+    section.grid.click(do.choose, page.state, chosen, **LATEST)
+    section.cell.select(do.move, [page.state, section.state], chosen, **LATEST)
+    section.address.change(None, section.address, None, js=urlstate.remember(LensState))
+    shell.page.load(do.restore, shell.search, section.state, js="() => [location.search]", **LATEST)

@@ -1,0 +1,98 @@
+"""The layer grid and the prefix set aside, as the Attention tab fills them after a text was written."""
+
+import json
+import re
+from dataclasses import fields
+from types import SimpleNamespace
+
+import pytest
+
+from app.attention.components import AttentionPage
+from app.attention.handlers import AttentionHandlers
+from app.attention.lens_section import LensHandlers, LensSection, LensState
+from app.attention.state import AttentionState
+from app.compare.comparison import CompareRequest, compare, record_of
+from app.shared import urlstate
+from core.config.decode import DecodeConfig
+from core.generation.generate import next_token_probs
+from core.generation.types import Request
+from tests.support.tiny_models import ARTICLES
+
+REQUEST = SimpleNamespace(session_hash="lens")
+DECODE, NONE = DecodeConfig(max_new=6, min_new=6), LensState()
+
+
+def handlers(context, asked):
+    *_, last = compare(context, context.models.backbone(context.models.default), asked, lambda: False)
+    context.comparisons.put("lens", record_of(last))
+    page = AttentionPage(**{name: name for name in AttentionPage.__dataclass_fields__})
+    section = LensSection(**{field.name: field.name for field in fields(LensSection)})
+    return LensHandlers(AttentionHandlers(context, SimpleNamespace(status="status"), page), section)
+
+
+@pytest.fixture
+def do(context):
+    return handlers(context, CompareRequest("name : Alda | Type : pub", "tiny-prefix", "tiny-finetuned", decode=DECODE))
+
+
+def filled(do, cell=NONE, **state):
+    result: dict = {}
+    for update in do.fill(do.attention.take_ticket(REQUEST), AttentionState(**state), cell, REQUEST):
+        result |= update
+    return result
+
+
+def test_the_grid_the_sentence_and_the_caveat_stand_there(do):
+    shown = filled(do)
+    grid = json.loads(shown["grid"])["data"][0]
+    assert len(grid["z"]) == 2 and len(grid["z"][0]) == 6
+    assert "the models differ most after layer" in shown["head"] and "not a prediction that the model makes" in shown["head"]
+    assert shown["cell"] == "" and shown["address"] == ""
+
+
+def test_the_last_layer_of_a_cell_is_the_models_own_next_word(do):
+    shown = do.move(AttentionState(), LensState(), SimpleNamespace(move="right"), REQUEST)  # the last layer, the first token
+    assert shown["state"] == LensState(2, 1) and shown["address"] == "lens-layer=2&lens-token=1"
+    written = do.context.comparisons.get("lens").columns["prefix"]
+    backbone = do.context.models.backbone(do.context.models.default)
+    loaded = do.context.models.load("tiny-prefix", backbone)
+    for prefix in (None, loaded.prefix):
+        best = next_token_probs(backbone.model, backbone, Request(list(written.prompt_ids), prefix), 5)
+        assert all(f"{100 * share:.1f} %" in shown["cell"] for _, share in best)
+    assert "after the last layer" in shown["cell"] and json.loads(shown["grid"])["layout"]["shapes"]
+    shown = do.move(AttentionState(), shown["state"], SimpleNamespace(move="up"), REQUEST)
+    assert shown["state"] == LensState(1, 1) and "stopped after layer 1" in shown["cell"]
+    clicked = SimpleNamespace(points=[{"data": [1, 4]}])
+    assert do.choose(AttentionState(), clicked, REQUEST)["state"] == LensState(2, 5)
+    assert do.choose(AttentionState(), SimpleNamespace(points=[]), REQUEST) == do.no_update()
+
+
+def test_an_address_names_a_cell_and_one_beyond_the_grid_is_the_last(do):
+    assert urlstate.read("?lens-layer=2&lens-token=3", LensState) == LensState(2, 3)
+    assert urlstate.read("?lens-layer=x&lens-token=-1", LensState).ignored == ("lens-layer", "lens-token")
+    assert filled(do, LensState(9, 99))["state"] == LensState(2, 6)
+
+
+def test_the_page_states_that_the_first_layer_is_the_same_without_the_prefix(do):
+    aside = filled(do)["aside"]
+    assert (
+        re.search(r"no weight differs by more than (0|\d × 10⁻[⁶⁷⁸⁹])\. ", aside)
+        and "the first layer attends as it does without it" in aside
+        and "Petrov" in aside
+    )
+    assert filled(do, alpha=0.0)["aside"] == ""  # nothing to set aside
+
+
+def test_there_is_no_grid_of_the_frozen_model_and_no_prefix_of_a_fine_tuned_one(do):
+    assert filled(do, column="base")["head"] == "" and filled(do, column="base")["grid"] == ""
+    shown = filled(do, column="finetuned")
+    assert shown["head"] and shown["aside"] == ""
+    assert list(do.fill(0, AttentionState(), LensState(), REQUEST)) == [do.no_update()]
+
+
+def test_an_encoder_decoder_model_shows_its_decoder_and_says_why_its_cross_attention_differs(newsroom):
+    do = handlers(newsroom, CompareRequest(ARTICLES[0].source, "news-prefix", decode=DECODE, form="article"))
+    shown = filled(do, site="cross")
+    assert len(json.loads(shown["grid"])["data"][0]["z"]) == 2
+    assert "reads an encoder that has a prefix of its own" in shown["aside"]
+    assert "attends as it does without it" in filled(do, site="encoder")["aside"]
