@@ -29,6 +29,14 @@ class PrefixAlone:
     decode: DecodeConfig
     seed: int
 
+    def describe(self, name: str) -> str:
+        """Say how often the most frequent first word begins the texts of either. `name`: what the run is called."""
+        parts = []
+        for who, texts in ((name, self.prefix), ("the frozen model", self.frozen)):
+            word, count = Counter(map(_first_word, texts)).most_common(1)[0]
+            parts.append(f"{count} of {len(texts)} texts of {who} begin with “{word}”")
+        return f"{'; '.join(parts)}."
+
     def first_words(self, top: int = 10) -> list[tuple[str, float, float]]:
         """(word, share of the prefix's texts, share of the frozen model's texts), the most frequent first words of either.
 
@@ -36,7 +44,9 @@ class PrefixAlone:
         """
         ours, theirs = (Counter(map(_first_word, texts)) for texts in (self.prefix, self.frozen))
         shares = [(word, ours[word] / len(self.prefix), theirs[word] / len(self.frozen)) for word in ours | theirs]
-        return sorted(shares, key=lambda row: (-row[1], -row[2], row[0]))[:top]
+        shares.sort(key=lambda row: (-row[1], -row[2], row[0]))
+        chosen = sorted(shares, key=lambda row: -max(row[1:]))[:top]
+        return [row for row in shares if row in chosen]
 
 
 def sample_alone(
@@ -56,8 +66,7 @@ def sample_alone(
     `cancel` ends the sampling, the texts are what was written until then. Raises BadInput where the task puts nothing around
     a source, TooLong where the texts do not fit the model.
     """
-    ours = [replace(make_request(backbone, task, "", prefix, seed + i), intervention=intervention) for i in range(n)]
-    theirs = [make_request(backbone, task, "", None, seed + i) for i in range(n)]
+    ours, theirs = requests_alone(backbone, task, prefix, n, seed, intervention)
     return PrefixAlone(
         _texts(model, backbone, ours, decode, cancel),
         _texts(backbone.model, backbone, theirs, decode, cancel),
@@ -65,6 +74,19 @@ def sample_alone(
         decode,
         seed,
     )
+
+
+def requests_alone(
+    backbone: Backbone,
+    task: Task,
+    prefix: Prefix | None,
+    n: int = TEXTS,
+    seed: int = 0,
+    intervention: Intervention = NO_INTERVENTION,
+) -> tuple[list[Request], list[Request]]:
+    """`n` requests with a prefix and as many without, all of an empty source; request i of both has the seed `seed + i`."""
+    ours = [replace(make_request(backbone, task, "", prefix, seed + i), intervention=intervention) for i in range(n)]
+    return ours, [make_request(backbone, task, "", None, seed + i) for i in range(n)]
 
 
 def _texts(

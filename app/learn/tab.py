@@ -12,6 +12,7 @@ from app.results.state import ResultsState
 from app.shared.html import area, tag
 from app.shared.shell import Shell
 from app.shared.urlstate import keys
+from app.space.alone_section import AloneState
 from app.space.state import SpaceState
 from app.train.state import RunAddress
 from core import paths
@@ -30,7 +31,7 @@ OWN = (
 
 def address_keys() -> frozenset[str]:
     """Every name that the page's address may hold: those of all tabs' states, and the page's own."""
-    states = (CompareState, AttentionState, LensState, SpaceState, MixState, RunAddress, ResultsState)
+    states = (CompareState, AttentionState, LensState, SpaceState, AloneState, MixState, RunAddress, ResultsState)
     return PAGE_KEYS.union(*(keys(state).values() for state in states))
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from analysis.experiments.mix_curve import Stop
 from analysis.metrics.rouge import rouge
-from app.compare.run_picker import text_field
 from app.compare.state import CompareState
 from app.mix.mixing import MixInput, MixTexts, StopText
 from app.mix.state import COUNTS, THREE, MixState
@@ -16,6 +15,7 @@ from app.shared.examples import samples
 from app.shared.highlight import render
 from app.shared.html import tag, text
 from app.shared.method_labels import mix_label
+from app.shared.run_select import run_select
 from app.space.state import SpaceState, joined
 from core.methods.loading import TEXT_RUN, LoadedRun
 from core.prefix.mix import MIX
@@ -97,15 +97,8 @@ def member(state: MixState, place: int, listed: Sequence[str]) -> str:
     if place >= count + (state.kind in THREE) or place > len(members):
         return ""
     chosen = members[place] if place < len(members) else ""
-    options = [("", "no third run")] if place >= count else []
-    options += [(run, run) for run in listed]
-    options.append((TEXT_RUN, "text prefix…"))
-    typed = chosen.startswith(TEXT_RUN)
-    value = TEXT_RUN if typed else chosen
-    shown = "".join(tag("option", text(name), value=run, selected="" if run == value else None) for run, name in options)
-    letter = LETTERS[place] if count > 1 else "Run"
-    select = tag("select", shown, aria_label=f"Run {letter}", data_chosen=value)
-    return tag("label", tag("b", letter) + select, cls="pl-mix-member") + text_field(chosen, f"member-{place}", hidden=not typed)
+    label, none = LETTERS[place] if count > 1 else "Run", "no third run" if place >= count else ""
+    return run_select(listed, chosen, label, f"member-{place}", none)
 
 
 def example(vm: MixViewModel) -> str:
@@ -116,7 +109,7 @@ def example(vm: MixViewModel) -> str:
         tag("option", text(name), value=value, selected="" if value == vm.given.example else None) for value, name in options
     )
     select = tag("select", shown, aria_label="Input", data_chosen=vm.given.example)
-    return tag("label", tag("b", "Input") + select, cls="pl-mix-member")
+    return tag("label", tag("b", "Input") + select, cls="pl-run-select")
 
 
 def acts() -> str:

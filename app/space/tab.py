@@ -13,7 +13,7 @@ from app.shared.context import AppContext
 from app.shared.events import QUIET
 from app.shared.html import area
 from app.shared.shell import Shell
-from app.space import view
+from app.space import alone_section, view
 from app.space.components import SpacePage
 from app.space.handlers import SpaceHandlers
 from app.space.state import MAPS, MOST, SpaceState
@@ -48,6 +48,7 @@ def build(context: AppContext, shell: Shell, tab: gr.Tab) -> SpacePage:
     # `active` is made last: Gradio sorts a set of inputs by age, so its value is the last argument of ACTIVE_TAB.
     page = SpacePage(**drawn, token=gr.State([]), ready=gr.Textbox(**hidden), active=gr.Textbox(**hidden))
     _wire(SpaceHandlers(context, shell, page), shell, page, tab)
+    alone_section.build(context, shell, tab)
     return page
 
 

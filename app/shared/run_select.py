@@ -1,0 +1,23 @@
+"""A chooser of one prefix: the runs of a backbone, or any text in place of one. The page's script is `PrefixLab.chooser`."""
+
+from collections.abc import Sequence
+
+from app.compare.run_picker import text_field
+from app.shared.html import tag, text
+from app.shared.method_labels import mix_label
+from core.methods.loading import TEXT_RUN
+from core.prefix.mix import MIX
+
+
+def run_select(listed: Sequence[str], chosen: str, label: str, name: str, none: str = "") -> str:
+    """A labelled select with a field for a text prefix. `none`: the choice of no run, where that is one; a mix stays a choice
+    where it is chosen."""
+    typed = chosen.startswith(TEXT_RUN)
+    options = [("", none)] if none else []
+    options += [(run, run) for run in listed]
+    options += [(chosen, mix_label(chosen))] if chosen.startswith(MIX) else []
+    options.append((TEXT_RUN, "text prefix…"))
+    value = TEXT_RUN if typed else chosen
+    shown = "".join(tag("option", text(title), value=run, selected="" if run == value else None) for run, title in options)
+    select = tag("select", shown, aria_label=label if len(label) > 1 else f"Run {label}", data_chosen=value)
+    return tag("label", tag("b", label) + select, cls="pl-run-select") + text_field(chosen, name, hidden=not typed)

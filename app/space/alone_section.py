@@ -1,0 +1,211 @@
+"""The Prefix space tab's section on the prefix on its own: texts sampled without an input, with the prefix and without it."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from analysis.experiments.prefix_alone import SAMPLING, TEXTS, PrefixAlone, requests_alone
+from analysis.figures.first_words import first_words_figure
+from app.compare.prompting import base_task
+from app.shared import plot_widget, urlstate
+from app.shared.context import AppContext
+from app.shared.events import LATEST, QUIET, TabHandlers, Update, errors_to_status
+from app.shared.html import area, tag, text
+from app.shared.method_labels import mix_label
+from app.shared.run_select import run_select
+from app.shared.shell import Shell
+from app.shared.urlstate import State, kept
+from core.config.decode import DecodeConfig
+from core.config.methods import METHODS, method_info
+from core.errors import BadInput
+from core.methods.loading import UNSTORED, LoadedRun
+from core.models.backbone import Backbone
+from core.prefix.mix import MIX
+
+ALONE = "prefix alone"
+WAIT = 0.2  # seconds between two pictures
+LEAD = (
+    "No input at all: twenty texts sampled with the prefix alone, and twenty of the frozen model, from the same seeds. What the "
+    "prefix has learned of the task shows without a table or an article."
+)
+
+
+@dataclass(frozen=True)
+class AloneState(State):
+    """`run`: empty where nothing was sampled."""
+
+    run: str = kept("", lambda value: len(value) <= 2000, key="alone-run")
+    seed: int = kept(0, lambda value: 0 <= value < 2**31, key="alone-seed")
+    temperature: float = kept(1.0, lambda value: 0.01 <= value <= 100, key="alone-temperature")
+
+
+@dataclass
+class AloneSection:
+    """What the handlers read and write."""
+
+    state: gr.State
+    address: gr.Textbox
+    run: gr.HTML
+    seed: gr.Number
+    temperature: gr.Number
+    sample: gr.Button
+    verdict: gr.HTML
+    words: gr.HTML
+    texts: gr.HTML
+
+
+class AloneHandlers(TabHandlers):
+    """Bound to the components they write."""
+
+    activity = ALONE
+
+    def __init__(self, context: AppContext, frame: Shell, section: AloneSection) -> None:
+        super().__init__(context, frame)
+        self.section = section
+
+    def restore(self, search: str) -> Update:
+        """Read the address when the page is opened."""
+        state = urlstate.read(search or "", AloneState)
+        lost = f"Left out, as the address has no readable value for: {', '.join(state.ignored)}." if state.ignored else ""
+        section = self.section
+        return {
+            section.state: state,
+            section.seed: state.seed,
+            section.temperature: state.temperature,
+            section.verdict: tag("p", lost, cls="meta") if lost else "",
+        }
+
+    @errors_to_status
+    def choices(self, state: AloneState, tab: str, name: str, request: gr.Request) -> Update:
+        """The prefixes of the backbone, when the tab is opened or the backbone changes."""
+        if tab != "space":
+            return self.no_update()
+        backbone = self.context.models.backbone(name or self.context.models.default)
+        listed = self._listed(backbone)
+        run = state.run if state.run in listed or state.run.startswith(UNSTORED) else (listed or [""])[0]
+        return {self.section.run: run_select(listed, run, "Prefix", "alone")}
+
+    def _listed(self, backbone: Backbone) -> list[str]:
+        methods = tuple(name for name in METHODS if method_info(name).virtual_tokens)
+        return [choice.run.id for choice in self.context.catalog.choices(methods, backbone) if not choice.reason]
+
+    def choose(self, state: AloneState, event: gr.EventData) -> AloneState:
+        """A prefix was chosen, to be sampled from at the next press of the button."""
+        return AloneState(str(event.id), state.seed, state.temperature)
+
+    @errors_to_status
+    def open(self, state: AloneState, name: str, request: gr.Request) -> Iterator[Update]:
+        """Sample at once where the address names a prefix."""
+        if state.run:
+            yield from self._sample(state, name, request)
+        else:
+            yield self.no_update()
+
+    @errors_to_status
+    def sample(
+        self, state: AloneState, seed: float | None, temperature: float | None, name: str, request: gr.Request
+    ) -> Iterator[Update]:
+        """Sample, and say what the address then names."""
+        backbone = self.context.models.backbone(name or self.context.models.default)
+        listed = self._listed(backbone)
+        run = state.run if state.run in listed or state.run.startswith(UNSTORED) else (listed or [""])[0]
+        if not run:
+            raise BadInput(f"No run on {backbone.spec.name} has virtual tokens yet. Train a prefix, or choose “text prefix…”.")
+        asked = AloneState(run, int(seed or 0), 1.0 if temperature is None else float(temperature))
+        yield from self._sample(asked, name, request)
+
+    def _sample(self, state: AloneState, name: str, request: gr.Request) -> Iterator[Update]:
+        page, tickets, section = request.session_hash or "", self.context.tickets, self.section
+        ticket = tickets.take(page, ALONE)
+        decode = SAMPLING.replace(seed=state.seed, temperature=state.temperature)
+        backbone = self.context.models.backbone(name or self.context.models.default)
+        loaded = self.context.models.load(state.run, backbone)
+        if loaded.prefix is None:
+            raise BadInput(f"{state.run} has no virtual tokens, so there is no prefix to sample from alone. Choose a prefix.")
+        yield {section.state: state, section.address: urlstate.write(state)} | self.report(page, "running", "Sampling…")
+        for alone in tickets.while_newest(page, ticket, self._texts(loaded, backbone, decode, page), ALONE):
+            done = sum(bool(one) for one in (*alone.prefix, *alone.frozen))
+            yield {section.texts: shown(alone, title(state.run))} | self.report(
+                page, "running", f"Sampling: {done} of {2 * TEXTS}…"
+            )
+        if not tickets.is_stale(page, ticket, ALONE):
+            figure = first_words_figure(alone, title(state.run))
+            said = f"{2 * TEXTS} texts: {decode.describe()}."
+            drawn = {
+                section.words: plot_widget.value(figure, "first-words-alone"),
+                section.verdict: verdict(alone, title(state.run)),
+            }
+            yield drawn | self.report(page, "done", said)
+
+    def _texts(self, loaded: LoadedRun, backbone: Backbone, decode: DecodeConfig, who: str) -> Iterator[PrefixAlone]:
+        """The texts so far, "" for those that are still being written."""
+        own = loaded.task.input_format == "article" or not backbone.is_encoder_decoder
+        task = loaded.task if own else base_task(backbone, "article", "")
+        ours, theirs = requests_alone(backbone, task, loaded.prefix, TEXTS, decode.seed)
+        prompt = str(backbone.tokenizer.decode(theirs[0].prompt_ids))
+        with ExitStack() as left:
+            submit = self.context.models.engine.submit
+            streams = [left.enter_context(submit(loaded.model, backbone, one, decode, who)) for one in (*ours, *theirs)]
+            while True:
+                waiting = [stream for stream in streams if not stream.wait(0)]
+                texts = ["" if stream in waiting else stream.result().text.strip() for stream in streams]
+                yield PrefixAlone(tuple(texts[:TEXTS]), tuple(texts[TEXTS:]), prompt, decode, decode.seed)
+                if not waiting:
+                    return
+                waiting[0].wait(WAIT)
+
+
+def title(run: str) -> str:
+    """What a run is called beside the frozen model."""
+    return mix_label(run) if run.startswith(MIX) else run
+
+
+def verdict(alone: PrefixAlone, name: str) -> str:
+    """How the texts of either begin, and what was read before them."""
+    reads = f"What both read: {text(repr(alone.prompt))}, the separators of the task and nothing else."
+    return tag("p", text(alone.describe(name)), cls="pl-sentence") + tag("p", reads, cls="meta")
+
+
+def shown(alone: PrefixAlone, name: str) -> str:
+    """The texts in pairs of one seed."""
+    head = tag("tr", tag("th", "seed") + tag("th", text(name)) + tag("th", "frozen model"))
+    rows = "".join(
+        tag("tr", tag("th", str(alone.seed + i)) + tag("td", text(ours)) + tag("td", text(theirs)))
+        for i, (ours, theirs) in enumerate(zip(alone.prefix, alone.frozen, strict=True))
+    )
+    return tag("div", tag("table", tag("thead", head) + tag("tbody", rows)), cls="pl-alone")
+
+
+def build(context: AppContext, shell: Shell, tab: gr.Tab) -> None:
+    """Draw the section and wire it; call inside the tab, below the map and its tables."""
+    area(tag("h3", "The prefix on its own") + tag("p", LEAD, cls="meta"), elem_id="pl-alone-head")
+    chooser = "PrefixLab.chooser(element, trigger, watch) /* 'select' */"
+    with gr.Row(elem_id="pl-alone-bar"):
+        run = area("", js_on_load=chooser, elem_id="pl-alone-run")
+        seed = gr.Number(0, label="Seed", precision=0, minimum=0, elem_id="pl-alone-seed", min_width=80)
+        temperature = gr.Number(1.0, label="Temperature", minimum=0.01, step=0.1, elem_id="pl-alone-temperature", min_width=80)
+        sample = gr.Button(f"Sample {TEXTS} texts", elem_id="pl-alone-start", min_width=140)
+    verdict_area = area("", elem_id="pl-alone-verdict")
+    words = plot_widget.plot("pl-alone-words", 360, name="First words of the texts, with the prefix and without it")
+    texts = area("", elem_id="pl-alone-texts")
+    address = gr.Textbox(visible="hidden", elem_id="pl-alone-address", elem_classes="pl-hidden")
+    section = AloneSection(gr.State(AloneState()), address, run, seed, temperature, sample, verdict_area, words, texts)
+    _wire(AloneHandlers(context, shell, section), shell, section, tab)
+
+
+def _wire(do: AloneHandlers, shell: Shell, section: AloneSection, tab: gr.Tab) -> None:
+    streaming: dict[str, Any] = {"concurrency_id": ALONE, "concurrency_limit": 4, "trigger_mode": "multiple", **QUIET}
+    here = "(state, tab, name) => [state, PrefixLab.tabs.now(), name]"
+    listed: dict[str, Any] = {"inputs": [section.state, section.address, shell.backbone], "outputs": [section.run, shell.status]}
+    for event in (tab.select, shell.backbone.change):
+        event(do.choices, **listed, js=here, **LATEST)
+    section.run.select(do.choose, section.state, section.state, **LATEST)
+    outputs = [section.state, section.address, section.verdict, section.words, section.texts, shell.status]
+    section.sample.click(do.sample, [section.state, section.seed, section.temperature, shell.backbone], outputs, **streaming)
+    section.address.change(None, section.address, None, js=urlstate.remember(AloneState))
+    restored = [section.state, section.seed, section.temperature, section.verdict]
+    load = shell.page.load(do.restore, shell.search, restored, js="() => [location.search]", queue=False, **QUIET)
+    load.then(do.open, [section.state, shell.backbone], outputs, **streaming)
