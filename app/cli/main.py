@@ -8,7 +8,7 @@ import json
 import sys
 from collections.abc import Sequence
 
-from app.cli import bench, compare_methods, evaluate, exchange, experiments, generate, many, open_app, pretrain, runs, train
+from app.cli import bench, compare_methods, evaluate, exchange, experiments, generate, many, mix, open_app, pretrain, runs, train
 from core.errors import PrefixLabError
 
 DESCRIPTION = """Open Prefix Lab in the browser, or do one job from the command line. --help after a verb describes it.
@@ -31,6 +31,7 @@ def parser() -> argparse.ArgumentParser:
         compare_methods.add_verb,
         experiments.add_verb,
         runs.add_verb,
+        mix.add_verb,
         many.add_verb,
         bench.add_verb,
         exchange.add_import,

@@ -46,7 +46,7 @@ def _draw() -> MixPage:
     with gr.Row(elem_id="pl-mix-measure"):
         drawn["measure"] = gr.Button("Measure loss and coverage", elem_id="pl-mix-start", min_width=200)
         drawn["stop"] = gr.Button("Stop", elem_id="pl-mix-stop", interactive=False, min_width=70)
-        area(tag("span", "At every stop, on up to 20 bundled examples.", cls="meta"), elem_id="pl-mix-about")
+        area(tag("span", view.ABOUT_EXAMPLES, cls="meta"), elem_id="pl-mix-about")
     drawn["curve"] = plot_widget.plot("pl-mix-curve", 380, name="Loss and coverage along the slider")
     return MixPage(**drawn)
 

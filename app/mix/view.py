@@ -30,6 +30,10 @@ NAMES = {
 }
 DOES = {"fade": "Cross-fading", "join": "Joining", "average": "Averaging", "swap": "Taking keys and values of different prefixes"}
 LETTERS = "ABC"
+ABOUT_EXAMPLES = (
+    "At every stop, on up to 20 bundled examples; tables are of restaurants. A run that was trained on the bundled tables has "
+    "seen most of them."
+)
 WRITING = "The same input is being written at every stop of the slider…"
 
 

@@ -149,7 +149,7 @@ window.PrefixLab = (() => {
     } else if (event.target.matches?.("[role=tab]") && besideTab(event.target, event.key)) {
       event.preventDefault();
     } else if (!event.ctrlKey && !event.metaKey && !event.altKey && !inField(event.target)) {
-      if (event.target.matches?.("input") && event.key.startsWith("Arrow")) return; // they choose within its group
+      if (event.target.matches?.("input, [role=application]") && event.key.startsWith("Arrow")) return; // they choose within it
       const keys = { p: acts.present, ArrowRight: () => example(1), ArrowLeft: () => example(-1) };
       const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
       if (keys[key]) { event.preventDefault(); keys[key](); }
