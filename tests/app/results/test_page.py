@@ -43,3 +43,15 @@ def test_the_tab_in_both_themes(page, served):
     page.goto(address)
     expect(main.locator(".desk tbody tr")).to_have_count(2)
     expect(main.get_by_role("checkbox", name="Losses of tiny-prefix")).to_be_checked()
+
+
+def test_on_a_phone_a_link_opens_a_tab_that_the_menu_holds(page, served):
+    from playwright.sync_api import expect
+
+    page.set_viewport_size({"width": 390, "height": 800})
+    page.goto(f"{served}?tab=results&metric=BLEU")
+    expect(page.locator("#pl-tab-results-button")).to_have_attribute("aria-selected", "true")
+    expect(page.locator("#pl-results-main h2")).to_be_visible()
+    expect(page.locator("#pl-results-main thead .pl-badge")).to_contain_text(["Paper", "Paper", "Re-implementation"])
+    expect(page).to_have_url(re.compile("tab=results"))
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
