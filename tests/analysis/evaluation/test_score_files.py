@@ -169,3 +169,15 @@ def test_outputs_of_entries_that_cannot_be_used_are_left_out_with_them(files):
         skipped: list[str] = []
         found = score_files(hyps, [data], "webnlg", skipped=skipped)
         assert len(skipped) == 1 and by_name(found.scores)["TER"].value == 0 and by_name(found.scores)["BLEU"].n == 2
+
+
+def test_rows_of_a_set_that_cannot_be_used_are_left_out_where_asked_for(tmp_path):
+    rows = [{"triples": [["Ivy", "in", "Leeds"]], "texts": ["Ivy is in Leeds."]}, {"texts": ["No triples."]}]
+    (tmp_path / "test.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    outputs = tmp_path / "out.txt"
+    outputs.write_text("Ivy is in Leeds.\n", encoding="utf-8")
+    with pytest.raises(BadData, match="line 2"):
+        score_files(outputs, [tmp_path / "test.jsonl"], "webnlg")
+    skipped: list[str] = []
+    scored = score_files(outputs, [tmp_path / "test.jsonl"], "webnlg", skipped=skipped)
+    assert scored.n == 1 and len(skipped) == 1 and "line 2" in skipped[0]
