@@ -34,6 +34,12 @@ ABOUT_EXAMPLES = (
     "At every stop, on up to 20 bundled examples; tables are of restaurants. A run that was trained on the bundled tables has "
     "seen most of them."
 )
+FOUND = (
+    "On the bundled runs e2e-prefix and webnlg-prefix, with 17 tables, mixing does not combine what the two can do: halfway, an "
+    "average covers 17 of 99 values and a cross-fade 9 of 99, where e2e-prefix alone covers 61 of 99; joined they cover 7 of 99, "
+    "and keys of one with values of the other 4 of 99. Along the training of e2e-prefix, coverage jumps from 8 of 99 to 53 of 99 "
+    "between 20 % and 30 % of the way. One pair of runs; others may combine. Source: docs/results.md, Mixing prefixes."
+)
 WRITING = "The same input is being written at every stop of the slider…"
 
 

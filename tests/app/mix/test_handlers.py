@@ -1,7 +1,9 @@
 """What the Mix tab does: the text at every stop, its verdict, the curve, what opens elsewhere, and what is kept."""
 
 import json
+import re
 from dataclasses import fields
+from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import parse_qs
 
@@ -24,6 +26,7 @@ from core.generation.types import make_request
 from core.runs.store import Store
 from core.text.detokenize import detokenise
 
+ROOT = Path(__file__).parents[3]
 SOURCE = "name : Alda | area : Lahti"
 RUNS = ("tiny-prefix", "triples-prefix")
 
@@ -202,3 +205,9 @@ def test_summaries_are_told_by_rouge_or_by_their_words():
             MixState("fade"), "", (), members, [one.stop for one in stops], MixInput("article", "x", (), references), {}, False
         )
         assert says in view.verdict(vm, MixTexts(stops))
+
+
+def test_what_the_page_says_of_the_bundled_runs_is_what_the_results_say():
+    section = (ROOT / "docs" / "results.md").read_text(encoding="utf-8").split("## Mixing prefixes")[1].split("\n## ")[0]
+    counts = re.findall(r"\d+ of 99", view.FOUND)
+    assert len(counts) == 7 and all(count in section for count in counts)
