@@ -46,7 +46,7 @@ def build(context: AppContext | None = None) -> gr.Blocks:
             with gr.Tab("Results", id="results", elem_id="pl-tab-results", render_children=True) as tab:
                 results_tab.build(context, frame, tab)
             with gr.Tab("Learn", id="learn", elem_id="pl-tab-learn"):
-                learn_tab.build(frame, lessons)
+                learn_tab.build(context, frame, lessons)
         api.publish(context)
     return page
 

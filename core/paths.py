@@ -8,6 +8,7 @@ MODELS = ASSETS / "models"
 BUNDLED_RUNS = ASSETS / "runs"
 DATA = ASSETS / "data"
 LESSONS = ASSETS / "lessons"
+TOY = ASSETS / "toy"  # a model of digits, for a lesson
 
 
 def home() -> Path:

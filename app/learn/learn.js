@@ -38,6 +38,13 @@
     return [...new URLSearchParams(lessons[name].steps[index].open)].every(([key, value]) => (key === "tab" ? PrefixLab.tabs.now() : here.get(key)) === value);
   };
 
+  // A demonstration beside the one on the page needs no reload, so that what was computed in another one stays.
+  const opensDemo = (name, index) => {
+    const query = new URLSearchParams(lessons[name].steps[index].open);
+    const others = [...query.keys()].some((key) => !["tab", "demo", "figure"].includes(key));
+    return !others && query.get("tab") === "learn" && query.has("demo") && PrefixLab.tabs.now() === "learn";
+  };
+
   const go = (index) => {
     const { name } = now;
     if (index < 0) return;
@@ -46,6 +53,9 @@
       now = { name, index, answer: null };
       PrefixLab.address({ [LESSON]: `${name}.${index + 1}` });
       draw();
+    } else if (opensDemo(name, index)) {
+      PrefixLab.demos.open(new URLSearchParams(lessons[name].steps[index].open));
+      go(index);
     } else {
       keep(name, index);
       location.assign(address(name, index));
@@ -121,7 +131,7 @@
     const box = target ? target.getBoundingClientRect() : null;
     frame.hidden = !box || !box.width;
     if (frame.hidden) return;
-    const place = `${ringed} ${now.name}.${now.index}`;
+    const place = `${ringed} ${now.name}.${now.index} ${box.height > 80}`; // what is drawn later is scrolled to once more
     if (seen !== place) {
       seen = place;
       if (box.top < 0 || box.bottom > innerHeight - strip.offsetHeight) target.scrollIntoView({ block: box.height < innerHeight / 2 ? "center" : "start" });

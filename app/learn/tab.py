@@ -6,9 +6,13 @@ from app.attention.lens_section import LensState
 from app.attention.state import AttentionState
 from app.compare.state import CompareState
 from app.learn import view
+from app.learn.demos import context as context_demo
+from app.learn.demos import figure1, ladder, search, toy
 from app.learn.lesson import read_lessons
+from app.learn.state import ContextState, FigureState
 from app.mix.state import MixState
 from app.results.state import ResultsState
+from app.shared.context import AppContext
 from app.shared.html import area, tag
 from app.shared.shell import Shell
 from app.shared.urlstate import keys
@@ -17,7 +21,12 @@ from app.space.state import SpaceState
 from app.train.state import RunAddress
 from core import paths
 
-PAGE_KEYS = frozenset({"tab", "theme", "present", "panels", "marks"})  # what the page's own scripts keep in the address
+PAGE_KEYS = frozenset({"tab", "demo", "theme", "present", "panels", "marks"})  # what the page's own scripts keep in the address
+STATES = (
+    *(CompareState, AttentionState, LensState, SpaceState, AloneState, MixState, RunAddress, ResultsState),
+    *(ContextState, FigureState),
+)
+DEMOS = (context_demo.DEMO, search.DEMO, ladder.DEMO, figure1.DEMO, toy.DEMO)
 LEAD = (
     "Each lesson leads through the app step by step: it opens the page that it talks about, asks for a prediction, and shows "
     "what happens. Page Up, Page Down, the arrow keys or a clicker go back and on; 1 to 4 answer; Esc ends the lesson and leaves "
@@ -31,8 +40,7 @@ OWN = (
 
 def address_keys() -> frozenset[str]:
     """Every name that the page's address may hold: those of all tabs' states, and the page's own."""
-    states = (CompareState, AttentionState, LensState, SpaceState, AloneState, MixState, RunAddress, ResultsState)
-    return PAGE_KEYS.union(*(keys(state).values() for state in states))
+    return PAGE_KEYS.union(*(keys(state).values() for state in STATES))
 
 
 def read() -> tuple[str, str]:
@@ -51,8 +59,11 @@ def strip() -> gr.HTML:
     )
 
 
-def build(shell: Shell, data: gr.HTML) -> None:
+def build(context: AppContext, shell: Shell, data: gr.HTML) -> None:
     """Draw the tab and wire it; call inside its gr.Tab."""
+    area(view.demo_buttons(DEMOS), js_on_load="PrefixLab.demos.nav(element)", elem_id="pl-demos")
+    for demo in DEMOS:
+        demo.draw(context, shell)
     area(tag("h2", "Learn") + tag("p", LEAD), elem_id="pl-learn-lead")
     lessons = area("", js_on_load="PrefixLab.lesson.list(element, watch)", elem_id="pl-learn-list")
     area(tag("p", OWN), elem_id="pl-learn-own")

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from markdown_it import MarkdownIt
 
+from app.learn.demos.demo import Demo
 from app.learn.lesson import Lesson, Question
 from app.shared.html import tag, text
 
@@ -35,6 +36,16 @@ def strip_data(lessons: Sequence[Lesson]) -> str:
 
 def _question(question: Question) -> dict[str, object]:
     return {"text": question.text, "answers": question.answers, "right": question.right, "because": question.because}
+
+
+def demo_buttons(demos: Sequence[Demo]) -> str:
+    """The lessons' list and the live demonstrations, as a row of buttons of which one is pressed."""
+    names = [("", "Lessons"), *((demo.name, demo.short_title) for demo in demos)]
+    buttons = (
+        tag("button", text(title), type="button", cls="pl-btn", data_show_demo=name, aria_pressed="false")
+        for name, title in names
+    )
+    return tag("nav", "".join(buttons), cls="pl-choices", aria_label="Lessons and live demonstrations")
 
 
 def lesson_list(lessons: Sequence[Lesson], faults: Sequence[str]) -> str:

@@ -26,6 +26,7 @@ STYLES = (
     "train/train.css",
     "results/results.css",
     "learn/learn.css",
+    "learn/demos/demos.css",
     "shared/present.css",
 )
 SCRIPTS = (
@@ -39,6 +40,7 @@ SCRIPTS = (
     "train/train.js",
     "results/results.js",
     "mix/mix.js",
+    "learn/demos/demos.js",
     "learn/learn.js",
 )
 APP = Path(__file__).resolve().parents[1]

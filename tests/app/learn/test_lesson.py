@@ -2,12 +2,15 @@
 
 import json
 import re
+from urllib.parse import parse_qsl
 
 import pytest
 
 from app.learn.lesson import Fault, parse_lesson, read_lessons
-from app.learn.tab import address_keys, read
+from app.learn.tab import DEMOS, PAGE_KEYS, STATES, address_keys, read
 from app.learn.view import lesson_list, strip_data
+from app.shared import urlstate
+from app.shared.examples import samples
 from core import paths
 from core.runs.store import store
 
@@ -86,6 +89,25 @@ def test_the_bundled_lessons_have_no_fault():
     lessons, faults = read_lessons([paths.LESSONS], address_keys())
     assert faults == [] and len(lessons) >= 5
     assert all(step.ring or step.question or step.open for one in lessons for step in one.steps)
+
+
+def test_every_address_of_a_lesson_says_what_it_is_meant_to_and_round_trips():
+    for lesson in read_lessons([paths.LESSONS], address_keys())[0]:
+        for step in lesson.steps:
+            given, again = dict(parse_qsl(step.open)), {}
+            for kind in STATES:
+                state = urlstate.read(step.open, kind)
+                assert not state.ignored, (lesson.name, step.open)
+                again |= dict(parse_qsl(urlstate.write(state)))
+            assert {name: value for name, value in given.items() if name not in PAGE_KEYS} == again
+            assert given.get("demo", "") in ("", *(demo.name for demo in DEMOS))
+            assert given.get("example", "") in ("", *(sample.id for sample in samples()))
+
+
+def test_every_lesson_asks_for_a_prediction():
+    lessons = read_lessons([paths.LESSONS], address_keys())[0]
+    assert {one.name[3:5] for one in lessons} == {f"{chapter:02}" for chapter in range(1, 12)}
+    assert all(any(step.question for step in one.steps) for one in lessons)
 
 
 def test_numbers_in_a_lesson_are_those_of_the_bundled_run():

@@ -27,6 +27,7 @@ def test_every_step_opens_and_its_ringed_element_exists(page, served):
                 opened = (lesson.name, step.open)
             if step.ring:
                 expect(page.locator(step.ring)).to_have_count(1)
+                expect(page.locator(step.ring)).to_be_visible()
 
 
 def test_the_keyboard_leads_through_a_lesson(page, served):
@@ -56,6 +57,27 @@ def test_the_keyboard_leads_through_a_lesson(page, served):
     expect(page).not_to_have_url(re.compile("lesson="))
     page.locator("#pl-tab-learn-button").click()
     expect(page.locator(".pl-lessons li", has_text="What the vectors are near")).to_contain_text("go on at step 2")
+
+
+def test_a_demonstration_opens_by_its_address_and_answers_what_is_typed(page, served):
+    from playwright.sync_api import expect
+
+    page.goto(f"{served}?tab=learn&demo=context&words=The+pub&watch=is")
+    bars = page.locator("#pl-context-bars")
+    expect(bars).to_contain_text("P(is | … The pub)")
+    page.locator("#pl-context-front textarea, #pl-context-front input").fill("")
+    expect(bars).to_contain_text("P(is | The pub)")
+    expect(page).to_have_url(re.compile("front=(&|$)"))
+    page.get_by_role("button", name="Word search").click()
+    expect(bars).to_be_hidden()
+    page.locator("#pl-search-start").click()
+    expect(page.locator("#pl-search-picture svg")).to_be_visible()
+    page.locator("#pl-search-stop").click()
+    expect(page.locator("#pl-status")).to_contain_text("prompts tried")
+    page.get_by_role("button", name="The method").click()
+    page.get_by_role("button", name="5 What is stored").click()
+    expect(page.locator("#pl-figure1-drawing")).to_contain_text("tiny-prefix")
+    expect(page).to_have_url(re.compile("demo=figure1.*figure=5"))
 
 
 def test_a_step_that_does_not_exist_is_named(page, served):

@@ -1,0 +1,56 @@
+"""Tasks on lists of digits: what the toy model has been trained on, and one that it has never met.
+
+A row is `DIGITS = ANSWER`. Nothing in it says which task is meant: a model that has been trained on all tasks in equal parts can
+do each of them, and does not know which one is wanted. The setting follows Petrov et al. (2024).
+"""
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from core.models.backbone import Backbone
+from core.training.batches import Row
+
+DIGITS = 5  # in a list
+EQUALS = "="
+
+
+@dataclass(frozen=True)
+class DigitTask:
+    """`solve` gives the answer to a list of digits; `seen`: whether the toy model was trained on it."""
+
+    name: str
+    title: str
+    solve: Callable[[Sequence[int]], list[int]]
+    seen: bool = True
+
+    def example(self, digits: Sequence[int]) -> str:
+        """The digits and their answer, as they are shown: "3 1 2 = 1 2 3"."""
+        return " ".join([*map(str, digits), EQUALS, *map(str, self.solve(digits))])
+
+
+TASKS = {
+    task.name: task
+    for task in (
+        DigitTask("copy", "Copy", list),
+        DigitTask("reverse", "Reverse", lambda digits: list(digits)[::-1]),
+        DigitTask("sort", "Sort upwards", sorted),
+        DigitTask("next", "Add one to each", lambda digits: [(digit + 1) % 10 for digit in digits]),
+        DigitTask("triple", "Three times each, plus one", lambda digits: [(3 * digit + 1) % 10 for digit in digits], seen=False),
+    )
+}
+SEEN = tuple(name for name, task in TASKS.items() if task.seen)
+
+
+def rows(backbone: Backbone, names: Sequence[str], count: int, seed: int) -> list[Row]:
+    """`count` random rows, of each of the tasks in turn. Answers end with the model's end of text."""
+    rng = random.Random(seed)
+    words = {str(digit): backbone.encode(str(digit))[0] for digit in range(10)}
+    equals = backbone.encode(EQUALS)[0]
+    result = []
+    for place in range(count):
+        digits = [rng.randrange(10) for _ in range(DIGITS)]
+        answer = TASKS[names[place % len(names)]].solve(digits)
+        prompt = (*(words[str(digit)] for digit in digits), equals)
+        result.append(Row(prompt, (*(words[str(digit)] for digit in answer), backbone.eos_id)))
+    return result

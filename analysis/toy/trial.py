@@ -1,0 +1,84 @@
+"""What a prefix can and cannot teach: a prefix and fine-tuning on the same toy model and task, update by update.
+
+The toy model has met some tasks (analysis/toy/tasks.py) and is not told which one is wanted. A prefix is enough to choose among
+those; a task that it has not met has to be put into the weights (Petrov et al. 2024).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from analysis.toy.tasks import DIGITS, rows
+from core import paths
+from core.config.train import TrainConfig
+from core.methods.base import Method
+from core.methods.registry import new_method
+from core.models.architectures import unembed
+from core.models.backbone import Backbone
+from core.models.loading import load_backbone
+from core.training.batches import IGNORE, Row, collate
+from core.training.loop import train
+
+PREFIX, FINETUNE = METHODS = ("prefix", "finetune")
+RATES = {PREFIX: 3e-2, FINETUNE: 1e-3}
+LENGTH, BATCH = 10, 64  # virtual tokens; rows in an update
+TEST_ROWS, TRAIN_ROWS = 200, 20_000
+
+
+@dataclass(frozen=True)
+class TrialStep:
+    """`right`: the share of digits that are right, given the ones before them; `whole`: of answers without a mistake, which are
+    the answers that greedy decoding gets right. Both on new rows."""
+
+    method: str
+    update: int
+    right: float
+    whole: float
+    trained: int
+
+
+def toy_backbone() -> Backbone:
+    """The bundled toy model, on the CPU."""
+    return load_backbone(str(paths.TOY), "cpu")
+
+
+def trial(backbone: Backbone, task: str, updates: int = 200, every: int = 20, seed: int = 0) -> Iterator[TrialStep]:
+    """Train a prefix and a copy of the model on a task, `every` updates of each in turn; yields both at update 0 too."""
+    data = rows(backbone, [task], TRAIN_ROWS, seed + 1)
+    test = rows(backbone, [task], TEST_ROWS, seed)
+    runs = [_run(backbone, name, data, test, updates, every, seed) for name in METHODS]
+    for _ in range(updates // every + 1):
+        for run in runs:
+            yield next(run)
+
+
+def _run(
+    backbone: Backbone, name: str, data: Sequence[Row], test: Sequence[Row], updates: int, every: int, seed: int
+) -> Iterator[TrialStep]:
+    config = _config(name, updates, seed)
+    method = new_method(backbone, config)
+    trained = sum(parameter.numel() for parameter in method.parameters())
+    yield TrialStep(name, 0, *accuracy(method, test), trained)
+    for step in train(method, data, [], config):
+        if step.index % every == 0:
+            yield TrialStep(name, step.index, *accuracy(method, test), trained)
+
+
+def _config(name: str, updates: int, seed: int) -> TrainConfig:
+    return TrainConfig(
+        method=name, length=LENGTH, init="random", rate=RATES[name], updates=updates, batch=BATCH, autocast="off", seed=seed
+    )
+
+
+@torch.no_grad()
+def accuracy(method: Method, test: Sequence[Row]) -> tuple[float, float]:
+    """The share of digits that are the likeliest token at their place, and of answers whose digits all are, ends left out."""
+    device = next(method.model.parameters()).device
+    batch = collate(test, device)
+    with method.attach(len(test)):
+        hidden = method.model.base_model(**batch.inputs(method.length), use_cache=False).last_hidden_state
+    chosen = batch.labels != IGNORE  # (B, T)
+    likeliest = unembed(method.model, hidden[chosen]).argmax(-1).view(len(test), DIGITS + 1)
+    hits = (likeliest == batch.labels[chosen].view(len(test), DIGITS + 1))[:, :DIGITS]  # (B, digits)
+    return float(hits.float().mean()), float(hits.all(1).float().mean())

@@ -1,0 +1,60 @@
+"""What all live demonstrations share: how one is drawn and opened, and how its steps reach the page."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import gradio as gr
+
+from app.shared.context import AppContext
+from app.shared.events import QUIET, TabHandlers
+from app.shared.html import area, tag
+from app.shared.shell import Shell
+from core.models.backbone import Backbone
+
+LIVE: dict[str, Any] = {"concurrency_id": "demos", "concurrency_limit": 4, "trigger_mode": "multiple", **QUIET}
+Step = TypeVar("Step")
+
+
+@dataclass(frozen=True)
+class Demo:
+    """A demonstration: its name in the address, on its button and as a heading, a paragraph about it, and what draws it."""
+
+    name: str
+    short_title: str
+    title: str
+    lead: str
+    build: Callable[[AppContext, Shell], None]
+
+    def draw(self, context: AppContext, shell: Shell) -> None:
+        """Draw it; call inside the Learn tab."""
+        with gr.Column(elem_id=f"pl-demo-{self.name}", elem_classes="pl-demo"):
+            area(tag("h3", self.title) + tag("p", self.lead, cls="lead"))
+            self.build(context, shell)
+
+
+def opener(name: str) -> gr.HTML:
+    """A component whose `select` event comes once, when the demonstration is first on the page."""
+    return area("", js_on_load=f"PrefixLab.demos.opener('{name}', trigger) /* 'select' */", elem_classes="pl-hidden")
+
+
+class DemoHandlers(TabHandlers):
+    """Handlers of one demonstration; a page's newest request ends its earlier ones."""
+
+    def backbone(self, name: str) -> Backbone:
+        """The page's backbone, loaded."""
+        return self.context.models.backbone(name or self.context.models.default)
+
+    def stop(self, request: gr.Request) -> None:
+        """Stop what runs; what is on the page stays."""
+        self.context.tickets.stop(request.session_hash or "", self.activity)
+
+    def live(self, page: str, steps: Iterator[Step]) -> Iterator[Step]:
+        """Compute steps one at a time on the thread that owns the device, until the last one or until they are stopped."""
+        tickets = self.context.tickets
+        ticket = tickets.take(page, self.activity)
+        while not tickets.is_stopped(page, ticket, self.activity):
+            step = self.context.models.run_job(next, steps, None)
+            if step is None:
+                return
+            yield step

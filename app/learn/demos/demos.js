@@ -1,0 +1,36 @@
+// The demonstrations on the Learn tab: one is shown at a time, and the address says which.
+(() => {
+  const waiting = {}; // name -> fills the demonstration when it is first shown
+  const now = () => document.body.dataset.demo || "";
+  const fill = (name) => { waiting[name]?.(); delete waiting[name]; };
+  const show = (name) => {
+    document.body.dataset.demo = name;
+    for (const button of document.querySelectorAll("[data-show-demo]")) button.setAttribute("aria-pressed", String(button.dataset.showDemo === name));
+    PrefixLab.address({ demo: name });
+    fill(name);
+  };
+  // What a lesson's step asks for, without a reload: a demonstration, and a step of the drawing.
+  const open = (query) => {
+    show(query.get("demo"));
+    if (!query.has("figure")) return;
+    PrefixLab.address({ figure: query.get("figure") });
+    document.querySelector(`#pl-demo-figure1 [data-do="step"][data-run="${CSS.escape(query.get("figure"))}"]`)?.click();
+  };
+  PrefixLab.demos = {
+    open,
+    nav: (element) => {
+      element.addEventListener("click", (event) => {
+        const button = event.target.closest("[data-show-demo]");
+        if (button) show(button.dataset.showDemo);
+      });
+      const wanted = new URLSearchParams(location.search).get("demo") || "";
+      const known = [...element.querySelectorAll("[data-show-demo]")].map((button) => button.dataset.showDemo);
+      if (!known.includes(wanted)) PrefixLab.note(`There is no demonstration "${wanted.slice(0, 20)}": the Learn tab lists them.`);
+      show(known.includes(wanted) ? wanted : "");
+    },
+    opener: (name, trigger) => {
+      waiting[name] = () => trigger("select", { id: name });
+      if (now() === name) fill(name);
+    },
+  };
+})();

@@ -1,0 +1,82 @@
+"""A live search for words to put in front: discrete prompts, chosen by gradient and evaluated exactly (paper §4.1)."""
+
+from collections.abc import Iterator
+
+import gradio as gr
+
+from analysis.experiments.token_search import SearchStep, search_tokens
+from app.learn.demos.chart import Curve, line_chart
+from app.learn.demos.demo import LIVE, Demo, DemoHandlers
+from app.learn.demos.tables import START, check_words, training_rows
+from app.shared.context import AppContext
+from app.shared.events import LATEST, Update, errors_to_status
+from app.shared.html import area, tag, text
+from app.shared.shell import Shell
+
+CANDIDATES, SWEEPS = 6, 2
+
+
+class SearchHandlers(DemoHandlers):
+    """Bound to the place of the search's picture."""
+
+    activity = "word search"
+
+    def __init__(self, context: AppContext, shell: Shell, picture: gr.HTML) -> None:
+        super().__init__(context, shell)
+        self.picture = picture
+
+    @errors_to_status
+    def start(self, words: str, name: str, request: gr.Request) -> Iterator[Update]:
+        """Search from the typed words on; the picture grows with every evaluation."""
+        page = request.session_hash or ""
+        yield self.report(page, "loading", "Loading the model and the tables…")
+        backbone = self.backbone(name)
+        start = check_words(backbone, words)
+        rows = training_rows(backbone, len(backbone.encode(start)))
+        steps: list[SearchStep] = []
+        for step in self.live(page, search_tokens(backbone, rows, start, CANDIDATES, SWEEPS)):
+            steps.append(step)
+            done = "done" if step.finished else "running"
+            yield {self.picture: picture(steps), **self.report(page, done, f"{step.tried} prompts tried.")}
+        if steps and not steps[-1].finished:
+            yield {self.picture: picture(steps), **self.report(page, "cancelled", f"{steps[-1].tried} prompts tried.")}
+
+
+def picture(steps: list[SearchStep]) -> str:
+    """The loss over the evaluations, the words now, and what was tried last."""
+    first, last = steps[0], steps[-1]
+    words = [
+        tag("span", text(word.strip() or "␣"), cls="changed" if word != start else None)
+        for word, start in zip(last.tokens, first.tokens, strict=True)
+    ]
+    chart = line_chart(
+        [Curve("with these words", "other", [(step.tried, step.loss) for step in steps], steps=True)],
+        (1, max(20, last.tried)),
+        (last.loss - 0.35 * max(0.2, first.loss - last.loss), first.loss + 0.05),
+        "prompts tried",
+        "loss, nats a token",
+    )
+    end = "Nothing better was found." if last.finished else f"Trying “{last.candidate.strip()}” at place {last.position + 1}."
+    gain = f"{first.loss:.2f} → {last.loss:.2f} nats a token after {last.tried} prompts. {end}"
+    return tag("p", "".join(words), cls="pl-found") + tag("p", text(gain), cls="watched") + chart
+
+
+def _build(context: AppContext, shell: Shell) -> None:
+    with gr.Row(elem_classes="pl-demo-bar"):
+        words = gr.Textbox(START, label="Begin with these words", elem_id="pl-search-words", max_lines=1, min_width=220)
+        start = gr.Button("Start the search", variant="primary", elem_id="pl-search-start", min_width=120)
+        stop = gr.Button("Stop", elem_id="pl-search-stop", min_width=70)
+    place = area(tag("p", "The words and their loss will stand here.", cls="meta"), elem_id="pl-search-picture")
+    do = SearchHandlers(context, shell, place)
+    start.click(do.start, [words, shell.backbone], [place, shell.status], **LIVE)
+    stop.click(do.stop, None, None, **LATEST)
+
+
+DEMO = Demo(
+    "search",
+    "Word search",
+    "Choosing the words by search",
+    "The words in front of five bundled tables are exchanged one by one. A gradient proposes words, each is then tried, and the "
+    "best one stays if it makes the right sentences likelier. The model stays frozen.",
+    _build,
+)

@@ -1,0 +1,26 @@
+"""What the Learn tab keeps in the page's address, beside the names of the demonstration (`demo`) and the lesson (`lesson`)."""
+
+from dataclasses import dataclass
+
+from app.shared.urlstate import State, kept
+
+
+def _short(value: str) -> bool:
+    return len(value) <= 400
+
+
+@dataclass(frozen=True)
+class ContextState(State):
+    """The demonstration of P(next word | context): words in front, the text, and the word that is watched."""
+
+    front: str = kept("She was a singer.", _short)
+    words: str = kept("She released her first", _short)
+    watch: str = kept("album", _short)
+
+
+@dataclass(frozen=True)
+class FigureState(State):
+    """The drawing of the method: which step of it (0 for the first), and of which run (empty for the first)."""
+
+    figure: int = kept(0, lambda value: 0 <= value <= 6)
+    drawn: str = kept("", _short)

@@ -1,0 +1,53 @@
+"""The demonstrations' pictures: numbers of a run, curves that a page can show, and what is typed stays text."""
+
+import re
+
+import pytest
+
+from analysis.next_words import ContextEffect, WordChange
+from app.learn.demos import context as context_demo
+from app.learn.demos.chart import Curve, line_chart
+from app.learn.demos.figure1_view import STEPS, drawing, numbers_of
+from app.learn.demos.tables import START, check_words, other_rows, training_rows
+from app.learn.tab import DEMOS
+from core.errors import BadInput
+from core.models.loading import load_backbone
+from core.runs.store import store
+
+
+def test_the_drawing_has_the_numbers_of_the_run():
+    prefix, tuned, backbone = store().get("e2e-prefix"), store().get("e2e-finetuned"), load_backbone("mini-gpt2", "cpu")
+    pages = [drawing(numbers_of(prefix, tuned, backbone.spec), step) for step in range(1, len(STEPS) + 1)]
+    assert f"{backbone.spec.parameters:,} numbers" in pages[0]
+    assert f"{tuned.stored:,}, 28 MB" in pages[1] and "finetuned" in pages[1]
+    assert f"30 virtual tokens × 4,608 numbers = {prefix.stored:,}" in pages[2]
+    assert f"{prefix.trained:,} numbers were trained" in pages[3] and "dropped" not in pages[3]
+    assert f"{prefix.stored:,} numbers, 277 kB, 0.99 %" in pages[4] and "The MLP is dropped" in pages[4]
+    assert "2.8 GB as fine-tuned copies; 56 MB as one model" in pages[5]
+
+
+def test_a_chart_shows_every_curve_at_its_place():
+    svg = line_chart([Curve("a", "base", [(0, 1.0), (10, 0.5)]), Curve("none", "other", [])], (0, 10), (0.0, 1.0), "x", "y<")
+    (path,) = re.findall(r'<path d="M(\S+) (\S+?)L(\S+) (\S+)"', svg)
+    left, top, right, middle = map(float, path)
+    assert left < right and top < middle and "y&lt;" in svg and "a 0.50" in svg and "none" not in svg
+
+
+def test_what_is_typed_is_shown_as_text():
+    evil = WordChange("<img src=x>", 0.1, 0.2)
+    page = context_demo.bars(ContextEffect((evil,), evil), "<script>")
+    assert "<img" not in page and "<script" not in page and "2.0 times as likely" in page
+
+
+def test_the_demonstrations_train_on_other_tables_than_they_are_checked_on():
+    backbone = load_backbone("mini-gpt2", "cpu")
+    trained, others = ({row.prompt for row in rows(backbone, 4)} for rows in (training_rows, other_rows))
+    assert len(trained) == 5 and len(others) == 4 and not trained & others
+    assert check_words(backbone, START) == f" {START}"
+    for words in ("", "word " * 30):
+        with pytest.raises(BadInput, match="Shorten"):
+            check_words(backbone, words)
+
+
+def test_every_demonstration_has_a_name_of_its_own():
+    assert len({demo.name for demo in DEMOS}) == len(DEMOS) == 5
