@@ -18,7 +18,7 @@ from core.config.decode import DecodeConfig
 from core.data.source import DataSource
 from core.errors import BadInput, StoreError
 from core.models.loading import load_backbone
-from tests.support.tiny_models import EXAMPLES, make_tiny_backbone
+from tests.support.tiny_models import ARTICLES, EXAMPLES, make_tiny_backbone, make_tiny_bart
 
 SETTINGS = (("batch", 3), ("init_words", "table"), ("length", 2), ("save_every", 2), ("updates", 4))
 CELL = Cell("e2e", settings=SETTINGS, rates=(1e-4, 3e-2))
@@ -141,3 +141,18 @@ def test_a_small_training_set_is_a_random_sample(place):
 def test_the_interval_of_a_score_that_does_not_vary_is_its_value():
     score = e2e_bleu(["a b c d e"] * 5, [["a b c d e"]] * 5)
     assert interval(score, 20) == pytest.approx((100, 100))
+
+
+def test_articles_are_summed_up_on_a_backbone_of_their_own_and_tested_on_other_topics(tmp_path):
+    backbone = load_backbone(str(make_tiny_bart(tmp_path / "tiny-bart")), "cpu")
+    for split in ("train", "valid", "test"):
+        rows = [{"article": one.source, "summary": one.targets[0], "topic": one.group} for one in ARTICLES]
+        (tmp_path / f"{split}.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n")
+    source = DataSource(set="summarization", data=str(tmp_path))
+    place = Workplace(backbone, tmp_path / "experiments", {"news": source, "topics": source})
+    settings = (("batch", 2), ("init_words", "flooded"), ("length", 2), ("updates", 2))
+    cells = [Cell("news", settings=settings, tables=2), Cell("topics", FROZEN, topics="news-to-sports")]
+    news, sport = run_cells(cells, lambda _: place)
+    assert set(news.scores) == {"ROUGE-1", "ROUGE-2", "ROUGE-L"} | {name for name in news.scores if name.startswith("Beyond")}
+    assert news.n == 2 and news.forgetting == {} and news.updates == 2
+    assert sport.n == 9 and sport.notes == ""  # three articles on sport, in each of the three splits
