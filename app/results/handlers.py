@@ -28,7 +28,7 @@ NOT_HERE = (
 )
 MAKES, MADE = (
     "This command makes them here:",
-    "Below is the command that made the number, or the run that it scores; evaluate --hyps FILE keeps the texts of an evaluation.",
+    "Below is the command that made the number, or the run that it scores; evaluate --hyps FILE keeps the texts.",
 )
 
 
