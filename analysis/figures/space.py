@@ -29,7 +29,7 @@ LABEL_POSITIONS = (("top center", 0, 1), ("middle right", 1, 0), ("bottom center
 
 
 def prefix_map(
-    scene: NeighborAnalysis,
+    neighbors: NeighborAnalysis,
     projection: Projection,
     token: tuple[str, int] | None = None,
     paths: bool = False,
@@ -40,8 +40,8 @@ def prefix_map(
     `token`: the (run, number from 0) whose words are labeled and whose path is drawn; `paths`: draw all tokens' paths;
     `highlighted`: ids of words to ring.
     """
-    own = {one.id for one in scene.nearest + scene.pushed_down if token and (one.run, one.token) == token}
-    builder = _MapTraces(projection, {one.run: place for place, one in enumerate(scene.runs)})
+    own = {one.id for one in neighbors.nearest + neighbors.pushed_down if token and (one.run, one.token) == token}
+    builder = _MapTraces(projection, {one.run: place for place, one in enumerate(neighbors.runs)})
     traces = [
         builder.words("other words, sampled", SAMPLE, lambda point: point.number not in own, "circle", 4, "base", 0.35),
         builder.words("nearest words", NEAR, lambda point: point.number not in own, "circle-open", 7, "muted", 0.8),
@@ -50,7 +50,7 @@ def prefix_map(
     for run in builder.runs:
         traces.append(builder.tokens(run, token))
     if token is not None:
-        name = f"{'' if scene.space.kind == LOGIT_LENS else 'nearest '}words of P{token[1] + 1}"
+        name = f"{'' if neighbors.space.kind == LOGIT_LENS else 'nearest '}words of P{token[1] + 1}"
         traces.append(builder.words(name, "", lambda point: point.number in own, "circle-open", 10, "ink", 1.0, 2))
     if highlighted:
         traces.append(
@@ -62,8 +62,8 @@ def prefix_map(
     by = projection.explained
     axes = [{"title": {"text": f"{projection.method} {at + 1}" + (f" ({by[at]:.1%})" if by else "")}} for at in (0, 1)]
     plainly = {"showticklabels": False, "zeroline": False, "showgrid": False, "ticks": ""}
-    title = f"{scene.title}: virtual tokens among words ({projection.method})"
-    fig = _with_recipe(traces, title, projection.caption, scene.space.recipe)
+    title = f"{neighbors.title}: virtual tokens among words ({projection.method})"
+    fig = _with_recipe(traces, title, projection.caption, neighbors.space.recipe)
     fig.update_layout(xaxis=axes[0] | plainly, yaxis=axes[1] | plainly, dragmode="lasso")
     return fig
 
@@ -224,16 +224,16 @@ def _overlap(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
     return a[1] > b[0] and a[0] < b[1] and a[3] > b[2] and a[2] < b[3]
 
 
-def first_words(scene: NeighborAnalysis, run: str, token: int | None = None) -> go.Figure:
+def first_words(neighbors: NeighborAnalysis, run: str, token: int | None = None) -> go.Figure:
     """The score of each virtual token's first word, beside random vectors' and the token's own before training.
 
     The band is the mean ± 2 standard deviations of random vectors' first words; `token` is drawn larger.
     """
-    place = next(at for at, one in enumerate(scene.runs) if one.run == run)
-    (color, symbol), measure = _run_style(place), scene.space.measure
-    now = [one for one in scene.nearest if one.run == run and one.rank == 1]
-    before = [one for one in scene.initial_nearest if one.run == run]
-    mean, spread = (part[0].item() for part in scene.random.top)
+    place = next(at for at, one in enumerate(neighbors.runs) if one.run == run)
+    (color, symbol), measure = _run_style(place), neighbors.space.measure
+    now = [one for one in neighbors.nearest if one.run == run and one.rank == 1]
+    before = [one for one in neighbors.initial_nearest if one.run == run]
+    mean, spread = (part[0].item() for part in neighbors.random.top)
     x = [one.token + 1 for one in now]
     edge = [0.5, len(now) + 0.5]
     sizes = [15 if one.token == token else 9 for one in now]
@@ -285,7 +285,7 @@ def first_words(scene: NeighborAnalysis, run: str, token: int | None = None) -> 
             hovertemplate="P%{x}: %{text}, %{y:.3f}<extra></extra>",
         ),
     ]
-    title = f"{scene.title}: the first word of each virtual token, and what chance gives"
+    title = f"{neighbors.title}: the first word of each virtual token, and what chance gives"
     fig = figure([trace for trace in traces if len(trace.x)], title)
     fig.update_layout(
         xaxis={"title": {"text": "virtual token"}, "tickprefix": "P", "range": edge, "zeroline": False},

@@ -18,7 +18,7 @@ import numpy as np
 
 from analysis.metrics.base import Score, mean_score, ratio
 from analysis.metrics.normalize import NUMBER, Forms, Word, forms_of, vocabulary, words_of
-from analysis.metrics.unsupported import FUNCTION, LINKING, kin, unsupported_spans, words_of_keys
+from analysis.metrics.unsupported import FUNCTION, LINKING, related, unsupported_spans, words_of_keys
 from core.errors import BadInput
 from core.text.tables import Fields
 
@@ -135,7 +135,7 @@ def _is_meant(key: str, value: str, words: list[Word], place: tuple[int, int], o
     if re.fullmatch(r"\d{1,2}", forms_of(value)[0]) and len(forms_of(value)) == 1:
         near = words[max(0, start - 4) : end + 3]
         hints = vocabulary(key) | words_of_keys([(key, value)])
-        if any(kin(hint, word.form) for hint in hints for word in near if word.clause == words[start].clause):
+        if any(related(hint, word.form) for hint in hints for word in near if word.clause == words[start].clause):
             return True
         return not follows or follows in own | FUNCTION | LINKING or not follows[0].isalpha()
     is_demonym = value.isalpha() and end == start + 1 and words[start].form not in forms_of(value)
@@ -260,7 +260,7 @@ def _share_out(fields: Fields, words: list[Word], assigned: list[Places]) -> lis
 
 def _hinted(key: str, words: list[Word], places: Places) -> bool:
     sentences = {words[start].sentence for start, _ in places}
-    return any(kin(hint, word.form) for hint in forms_of(key) for word in words if word.sentence in sentences)
+    return any(related(hint, word.form) for hint in forms_of(key) for word in words if word.sentence in sentences)
 
 
 # --- scores --------------------------------------------------------------------------------------------------------------

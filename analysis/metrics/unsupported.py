@@ -90,11 +90,11 @@ def words_of_keys(fields: Fields) -> frozenset[str]:
     """The words that may be said because of the table's keys."""
     keys = {form for key, _ in fields for form in forms_of(key)}
     return frozenset().union(
-        *(supported for key_words, supported in _LEXICON if any(kin(one, key) for one in key_words for key in keys))
+        *(supported for key_words, supported in _LEXICON if any(related(one, key) for one in key_words for key in keys))
     )
 
 
-def kin(one: str, other: str) -> bool:
+def related(one: str, other: str) -> bool:
     """ "price" and "priced", "rating" and "rated", "director" and "directed"."""
     common = max(3, min(len(one), len(other)) - 2)
     return one == other or (min(len(one), len(other)) > 3 and one[:common] == other[:common])
@@ -114,7 +114,7 @@ def _is_strange(word: Word, opens: bool, known: frozenset[str], covered: Sequenc
         return False
     if _overlap((word.start, word.end), covered):
         return False
-    return (word.surface[0].isupper() and not opens) or not any(kin(word.form, one) for one in known)
+    return (word.surface[0].isupper() and not opens) or not any(related(word.form, one) for one in known)
 
 
 def _opens(words: Sequence[Word], place: int) -> bool:
