@@ -49,6 +49,7 @@ def test_every_bundled_run_has_its_model():
     assert RUNS and {run.backbone for run in RUNS} == set(bundled())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("run", RUNS, ids=lambda run: run.id)
 def test_a_bundled_run_expects_the_references_more_than_its_model_does(run, models):
     """The texts were written for the project: no run was trained on them."""

@@ -16,6 +16,7 @@ def client(served):
     return gradio_client.Client(served, verbose=False)
 
 
+@pytest.mark.slow
 def test_streams_partial_texts_then_the_end(client):
     job = client.submit(TABLE, "tiny-prefix", "tiny-finetuned", "", "sample", 4, api_name="/compare")
     last = job.result()
@@ -24,6 +25,7 @@ def test_streams_partial_texts_then_the_end(client):
     assert last == client.predict(TABLE, "tiny-prefix", "tiny-finetuned", "", "sample", 4, api_name="/compare")
 
 
+@pytest.mark.slow
 def test_clients_at_once_get_their_own_answers(served, context):
     tables = [f"name[Alda {index}] eatType[{kind}]" for index, kind in enumerate(["pub", "inn", "bar", "cafe", "den"])]
     clients = [gradio_client.Client(served, verbose=False) for _ in range(2)]

@@ -125,6 +125,7 @@ def test_bad_references(files, tmp_path):
         read_references([short])
 
 
+@pytest.mark.slow
 def test_the_command_prints_every_score_and_who_is_better(files, capsys):
     hyps, other, refs = files(
         hyp__txt="\n".join(HYPS), other__txt="An inn .\nA room .\n", ref__txt="\n".join([*REFS[0], "", *REFS[1]])

@@ -45,6 +45,7 @@ def place(tmp_path, backbone):
     return Workplace(backbone, tmp_path / "experiments", {"e2e": source}, lambda cell: f"run {cell.id}", neutral=neutral)
 
 
+@pytest.mark.slow
 def test_a_cell_says_what_was_measured_and_how(place):
     cell = replace(CELL, seed=1)
     (result,) = run_cells([cell], lambda _: place)
@@ -66,6 +67,7 @@ def test_a_cell_says_what_was_measured_and_how(place):
     assert first.rate == result.rate and place.store.get(CELL.id).created == created
 
 
+@pytest.mark.slow
 def test_a_stopped_cell_goes_on_and_ends_as_if_it_had_not_been_stopped(place, tmp_path):
     (whole,) = run_cells([CELL], lambda _: replace(place, root=tmp_path / "whole"))
     asked = count()
@@ -113,6 +115,7 @@ def test_a_full_disk_and_a_data_set_that_is_not_given_are_one_sentence(place, mo
         place.try_run(Cell("e2e", FROZEN))
 
 
+@pytest.mark.slow
 def test_lines_are_summed_up_over_seeds_and_compared_on_the_same_rows(place):
     prefix = Line("Prefix", expand(CELL, 2))
     frozen = Line("Frozen", (Cell("e2e", FROZEN),))

@@ -29,6 +29,7 @@ def rows_written_in(backbone, task):
     return [Example(source, (text,)) for source, text in zip(sources, texts, strict=True)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["on a line of its own", "with an instruction", "as the runs read it"])
 def test_the_layout_with_the_best_validation_score_is_chosen(backbone, name):
     paper, plain = (task_for_backbone(backbone, "e2e", layout) for layout in ("paper", "newline"))
@@ -46,6 +47,7 @@ def test_layouts_that_are_the_same_are_tried_once_and_without_validation_rows_no
     assert best == plain and "no validation rows" in sentence
 
 
+@pytest.mark.slow
 def test_the_table_of_results_says_which_layout_it_was(backbone, tmp_path):
     paper = task_for_backbone(backbone, "e2e", "paper")
     valid = rows_written_in(backbone, with_instruction(task_for_backbone(backbone, "e2e")))

@@ -248,6 +248,7 @@ def test_lists_that_do_not_match_are_refused(metric, hyps, refs):
         metric(hyps, refs)
 
 
+@pytest.mark.slow
 def test_ter_counts_the_edits_that_sacrebleu_counts():
     """Written sentences and drawn ones: shifts, repeated words, unlike lengths, more words than the band is wide."""
     old = "the inn by the river serves thai food and the pub by the mill serves tea to the people of the town"

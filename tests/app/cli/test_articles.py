@@ -89,6 +89,7 @@ def test_the_lead_is_a_baseline_without_a_model(news, capsys):
     assert "no --run" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_words_are_cut_and_nothing_else_happens(folder, tmp_path, capsys):
     file = tmp_path / "long.txt"
     file.write_text("The harbour of Aldby was closed to ferries on Monday. " * 10_000)

@@ -33,6 +33,7 @@ def given(tmp_path, monkeypatch):
     ]
 
 
+@pytest.mark.slow
 def test_methods_are_compared_on_the_same_tables_and_their_runs_stay(given, capsys):
     command = ["methods", "--run", "trial", *given]
     assert main([*command, "--method", "prefix", "--method", "in_context", "--method", "lora", "--shots", "1"]) == 0

@@ -38,6 +38,7 @@ def results(tmp_path):
     return {path.stem: json.loads(path.read_text()) for path in tmp_path.glob("home/experiments/*/cells/*.json")}
 
 
+@pytest.mark.slow
 def test_a_listed_command_line_makes_its_cell_and_the_rest_follows(given, tmp_path, capsys):
     command = [*given, "--updates", "2"]
     assert main([*command, "--list"]) == 0

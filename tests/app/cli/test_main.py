@@ -155,6 +155,7 @@ def test_every_verb_explains_itself_with_an_example(verb, capsys):
     assert left.value.code == 0 and f"python launch.py {verb}" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="signals")
 def test_ctrl_c_stops_and_keeps(folder, data, home):
     command = [sys.executable, "-c", "import sys; from app.cli.main import main; sys.exit(main(sys.argv[1:]))"]

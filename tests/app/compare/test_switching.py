@@ -61,6 +61,7 @@ def last(updates, name):
     return next(update[name] for update in reversed(updates) if name in update)
 
 
+@pytest.mark.slow
 def test_a_task_brings_its_backbone_and_says_so_and_another_brings_the_first_one_back(context):
     first = told(context, "e2e", [])
     assert last(first, "current") == ["mini-gpt2", "e2e"] and last(first, "backbone") == "mini-gpt2"
@@ -86,6 +87,7 @@ def test_a_link_with_a_task_or_an_article_opens_its_backbone(context):
     assert do.restore("?task=summarization&backbone=mini-gpt2")["backbone"] == "mini-gpt2"
 
 
+@pytest.mark.slow
 def test_summaries_begin_with_beam_search_and_tables_with_a_stream_unless_a_mode_is_chosen(context):
     do = Handlers(context, Named(), Named())
     assert [do.restore(link)["mode"] for link in ("", "?task=summarization", "?task=summarization&mode=greedy")] == [
@@ -109,6 +111,7 @@ def test_what_is_missing_is_named_before_and_after_the_choice(context, place, mo
         context.models.backbone("mini-bart")
 
 
+@pytest.mark.slow
 def test_the_backbone_that_no_page_shows_is_given_back_with_all_that_was_computed_on_it(context):
     cache, analyses = ReadingCache(context), AnalysisCache(context)
     old = weakref.ref(context.models.assign("a", "mini-gpt2"))

@@ -67,6 +67,7 @@ def test_the_plan_counts_what_will_be_trained(context, house):
     assert took.stored == 2 * 2 * 4 * 3 * 8 and took.bytes > 4 * took.stored and took.seconds > 0
 
 
+@pytest.mark.slow
 def test_a_model_that_reads_and_writes_apart_is_trained_on_articles(context, house, tmp_path, monkeypatch):
     assert (
         is_encoder_decoder(context, house.bart)

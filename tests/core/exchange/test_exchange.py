@@ -114,6 +114,7 @@ def test_what_we_export_gives_the_same_logits_in_peft(tiny_folder, tmp_path, lla
     assert torch.equal(again.prefix.past["decoder"], prefix.past["decoder"]) and again.task == run.task
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("make", "rank"), [(make_tiny_backbone, 3), (make_tiny_llama, 2), (make_tiny_bart, 2)])
 def test_an_exported_lora_gives_the_same_logits_in_peft(tmp_path, make, rank):
     folder = make(tmp_path / "model")

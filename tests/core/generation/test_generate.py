@@ -66,6 +66,7 @@ def test_stream_is_what_generate_returns(tiny):
     assert made.finish == "length" and len(made.logprobs) == 12
 
 
+@pytest.mark.slow
 def test_ended_rows_say_nothing_more(tiny, monkeypatch):
     """The tiny model never says its own end: take a token that one prompt leads to, and the other does not, for it."""
     decode, prompts = DecodeConfig(max_new=20), [Request([token]) for token in range(30, 60)]

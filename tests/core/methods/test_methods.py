@@ -76,6 +76,7 @@ class AsMethod:
         return attach(self.model, PrefixState.of([self.virtual] * rows, torch.device("cpu"), torch.float32, None, split))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_learns_ten_rows_by_heart_and_comes_back_with_the_same_loss(runs, backbone, method):
     run, wanted = runs(method), METHODS[method][1]
@@ -110,6 +111,7 @@ def test_examples_are_cut_to_fit(tmp_path, backbone, tiny_folder):
         make_run(tiny_folder, tmp_path, "empty", "in_context", shots=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_stores_what_it_trained_and_tells_the_same_when_loaded_again(runs, backbone, tiny_folder, method):
     run = runs(method)
@@ -120,6 +122,7 @@ def test_stores_what_it_trained_and_tells_the_same_when_loaded_again(runs, backb
         assert told(one, backbone, decode) == told(other, backbone, decode)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_a_batch_equals_one_by_one(runs, backbone, method):
     loaded = load_run(runs(method), backbone)
@@ -234,6 +237,7 @@ def test_embeddings_learn_through_the_model(tiny, changes):
     assert all(weight.grad is None for weight in tiny.model.parameters())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["adapter", "lora"])
 def test_a_run_on_an_encoder_decoder_comes_back(tmp_path, bart, bart_folder, method):
     run = make_run(bart_folder, tmp_path, method, method, updates=30, rate=2e-2, bottleneck=8, autocast="off")

@@ -71,6 +71,7 @@ LARGE = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("changes", "trained", "stored"), MEDIUM)
 def test_gpt2_medium(medium, changes, trained, stored):
     found = parameter_counts(medium, TrainConfig(**changes))
@@ -95,6 +96,7 @@ def test_shares_of_the_bundled_model():
         assert 100 * parameter_counts(backbone, TrainConfig(**changes)).share == pytest.approx(percent, rel=0.06)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", METHOD_CLASSES)
 def test_counts_are_those_of_the_method_itself(tiny, name):
     config = TrainConfig(method=name, length=3, mlp=8)

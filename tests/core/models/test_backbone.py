@@ -39,6 +39,7 @@ def test_fingerprint_of_embeddings_as_large_as_those_of_gpt2_medium():
     assert len(fingerprint(model)) == 16
 
 
+@pytest.mark.slow
 def test_fingerprint_is_the_same_on_another_kind_of_processor():
     code = "from core.models.loading import load_backbone; print(load_backbone('mini-gpt2', 'cpu').spec.fingerprint)"
     plain = os.environ | {"ATEN_CPU_CAPABILITY": "default"}  # torch without this processor's vector instructions

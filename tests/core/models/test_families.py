@@ -128,6 +128,7 @@ def test_weights_that_are_missing_unexpected_or_of_another_shape_are_refused(tmp
 CAPS = dict(attn_logit_softcapping=2.0, final_logit_softcapping=2.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("family", "changes"), [("granite", {}), ("gemma2", CAPS), ("gpt_oss", {}), ("opt", {}), ("mistral", {}), ("gpt2", {})]
 )
@@ -145,6 +146,7 @@ def test_training_loss_and_generation_are_the_models_own(tmp_path, family, chang
     assert try_family(family, tmp_path / "again") == "works"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["deepseek_v3", "qwen3_next", "gemma4_text", "bloom", "mamba"])
 def test_a_family_that_does_not_fit_is_refused_by_name(tmp_path, family):
     assert try_family(family, tmp_path / family).startswith("refused: ")
@@ -175,6 +177,7 @@ def test_copies_of_a_folder_load_alike(tmp_path):
     assert load_backbone(str(folder), "cpu").spec.fingerprint == load_backbone(str(copied), "cpu").spec.fingerprint
 
 
+@pytest.mark.slow
 def test_a_run_remembers_where_its_backbone_lies(tmp_path):
     one, other = (make_tiny_backbone(tmp_path / place / "tiny", seed) for seed, place in enumerate("ab"))
     runs = [make_run(folder, tmp_path / "runs", folder.parent.name) for folder in (one, other)]

@@ -129,6 +129,7 @@ def mixed_requests(backbone):
     return [Request(ids_of(backbone, text), prefix, seed=7) for text, prefix in zip(SOURCES, prefixes, strict=True)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("mode", "beams"), [("greedy", 1), ("sample", 1), ("beam", 1), ("beam", 5), ("beam", 6)])
 def test_different_prefixes_in_one_batch_equal_one_by_one(bart, mode, beams):
     decode = DecodeConfig(mode=mode, beams=beams, max_new=14, min_new=4, length_penalty=0.8)
@@ -148,6 +149,7 @@ def test_different_prefixes_in_one_batch_have_the_logits_of_one_by_one(bart):
         torch.testing.assert_close(together[row], alone[0], rtol=1e-4, atol=2e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("no_repeat", [0, 2])
 @pytest.mark.parametrize(("mode", "beams"), [("greedy", 1), ("beam", 5), ("beam", 6)])
 def test_equals_transformers_own_generation_on_the_plain_model(bart, bart_folder, mode, beams, no_repeat):
@@ -217,6 +219,7 @@ def test_words_begin_the_prefix_at_each_sites_own_activations(bart):
     assert torch.equal(past["encoder"], text_key_values(bart, ids)["encoder"])
 
 
+@pytest.mark.slow
 def test_too_long_tells_the_inputs_limit_from_the_outputs(bart):
     with pytest.raises(TooLong, match="has 129 tokens, and 128 fit"):
         generate(bart.model, bart, [Request([5] * 129, random_prefix(bart, 40))], DecodeConfig(max_new=20))

@@ -152,6 +152,7 @@ def mixed(backbone):
     return [Request(backbone.encode(text), prefix, 7, intervention) for text, prefix, intervention in rows]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["greedy", "sample", "beam"])
 def test_different_interventions_in_one_batch_equal_one_by_one(backbone, mode):
     decode, requests = DecodeConfig(mode=mode, beams=4, max_new=10, min_new=3), mixed(backbone)

@@ -262,6 +262,7 @@ def test_a_budget_in_minutes_counts_time():
     assert done_share(CONFIG, 750, 10**9) == 0.25
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_goes_on_to_the_same_weights(folder, tmp_path):
     straight = list(pretrain(CONFIG, folder, tmp_path / "a", CPU))
     first = pretrain(CONFIG, folder, tmp_path / "b", CPU)
@@ -275,6 +276,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_weights(folder, tmp_path):
     assert set(straight[-1].valid) == {"mix", "denoising", "summaries"} and straight[-1].loss < straight[0].loss
 
 
+@pytest.mark.slow
 def test_the_exported_folder_is_a_bart_that_transformers_and_the_app_load(folder, tmp_path):
     list(pretrain(replace(CONFIG, tokens=600), folder, tmp_path, CPU))
     (tmp_path / "corpus").symlink_to(folder)

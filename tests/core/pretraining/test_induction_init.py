@@ -80,6 +80,7 @@ def test_mini_bart_starts_able_to_copy(mini_bart, ids):
     assert (places[1:] == torch.arange(len(places) - 1)).float().mean() > 0.9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("start", "width", "told"),
     [

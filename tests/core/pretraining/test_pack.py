@@ -55,6 +55,7 @@ def test_what_cannot_be_packed_or_unpacked_is_named(corpus, tmp_path):
         unpack_corpus(tmp_path / "y.tar", tmp_path / "y")
 
 
+@pytest.mark.slow
 def test_a_model_comes_back_from_its_pieces(corpus, tmp_path, monkeypatch):
     monkeypatch.setattr(pack, "PIECE", 20_000)
     out = tmp_path / "out"
@@ -81,6 +82,7 @@ def unpack_corpus_of(corpus, out):
     unpack_corpus(out / "corpus.tar", out / "corpus")
 
 
+@pytest.mark.slow
 def test_a_resumed_run_reads_what_it_would_have_read(corpus, tmp_path):
     out = tmp_path / "out"
     unpack_corpus_of(corpus, out)
@@ -105,6 +107,7 @@ def test_a_run_can_go_on_from_a_model_of_its_shape(corpus, tmp_path):
     assert all(torch.equal(value.half(), saved[name].half()) for name, value in model.state_dict().items())
 
 
+@pytest.mark.slow
 def test_batches_drawn_ahead_are_those_drawn_here(corpus):
     recipe = NextToken(CONFIG, corpus)
     recipe.open()

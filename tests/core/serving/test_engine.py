@@ -63,6 +63,7 @@ def same(made, expected):
 # ---- many at once
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["tiny", "bart"])
 def test_twenty_clients_at_once_get_what_each_gets_alone(family, request, engine):
     backbone = request.getfixturevalue(family)

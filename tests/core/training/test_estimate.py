@@ -38,6 +38,7 @@ def test_measuring_leaves_the_backbone_as_it_was(tiny, method):
     assert not any(weight.requires_grad for weight in tiny.model.parameters())
 
 
+@pytest.mark.slow
 def test_an_estimate_counts_what_is_trained_and_stored(tiny, bart):
     config = TrainConfig(length=4, batch=20, epochs=2, mlp=0)
     for backbone, examples in ((tiny, EXAMPLES), (bart, ARTICLES)):

@@ -158,6 +158,7 @@ def test_words_start_the_prefix_at_the_models_own_activations(tiny):
     assert torch.equal(method.tensors()["decoder"], text_key_values(tiny, tiny.encode("ababa"))["decoder"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "changes"), [("prefix", {"length": 8}), ("prefix", {"mlp": 64}), ("finetune", {"rate": 1e-2})])
 def test_learns_ten_rows_by_heart(tmp_path, tiny_folder, name, changes):
     run = make_run(tiny_folder, tmp_path, "r", name, updates=400, autocast="off", rate=changes.pop("rate", 3e-2), **changes)

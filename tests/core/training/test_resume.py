@@ -56,6 +56,7 @@ def test_a_stopped_run_goes_on_to_the_same_bits(tiny, tmp_path, changes):
     assert not any((training.run.folder / name).exists() for name in ("state.json", "resume.safetensors"))
 
 
+@pytest.mark.slow
 def test_killed_outright_it_says_so_and_goes_on_from_the_last_checkpoint(tmp_path):
     folder = make_tiny_backbone(tmp_path / "tiny")
     script = f"""

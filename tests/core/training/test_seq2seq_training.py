@@ -136,6 +136,7 @@ def test_words_begin_all_three_sites(bart):
     assert set(tensors) == set(SITES) and all(torch.equal(tensors[site], expected[site]) for site in SITES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "changes"), [("prefix", {"length": 8}), ("finetune", {"rate": 1e-2})])
 def test_learns_a_few_rows_by_heart(tmp_path, bart_folder, name, changes):
     rate = changes.pop("rate", 3e-2)
@@ -167,6 +168,7 @@ def test_a_run_of_another_family_is_refused(tmp_path, bart_folder, tiny):
         load_run(make_run(bart_folder, tmp_path, "p", updates=1), tiny)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changes", [{"mlp": 8}, {"init": "words", "init_words": "news"}])
 def test_a_stopped_run_goes_on_to_the_same_bits(bart, task, tmp_path, changes):
     config = CONFIG.replace(updates=8, validate_every=3, save_every=4, **changes)
