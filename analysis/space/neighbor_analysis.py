@@ -93,12 +93,14 @@ class NeighborAnalysis:
         """Say in a sentence how much to believe of a run's nearest words."""
         first = [one for one in self.nearest if one.run == run and one.rank == 1]
         clear = sum((one.z_random or 0) > Z_THRESHOLD for one in first)
-        does = "push their first word further up" if self.space.kind == LOGIT_LENS else "lie nearer to their first word"
-        verdict = f"{clear} of {len(first)} virtual tokens of {run} {does} than random vectors do (z above {Z_THRESHOLD:g})"
+        lens = self.space.kind == LOGIT_LENS
+        does = "push their first word further up" if lens else "lie nearer to their first word"
+        verdict = f"{clear or 'None'} of {len(first)} virtual tokens of {run} {does} than random vectors do"
         initial = [one.z_initial for one in first if one.z_initial is not None]
         if not initial:
             return f"{verdict}."
-        return f"{verdict}, and {sum(z > Z_THRESHOLD for z in initial)} than its own tokens did before training."
+        since = sum(z > Z_THRESHOLD for z in initial)
+        return f"{verdict}, {since or 'none'} {'further up' if lens else 'nearer'} than before training."
 
 
 def run_vectors(loaded: LoadedRun, backbone: Backbone) -> RunVectors:

@@ -65,6 +65,12 @@ def head() -> str:
     kinds = {"light": ("light", style.SIZE), "dark": ("dark", style.SIZE)}
     kinds |= {"light-large": ("light", style.LARGE), "dark-large": ("dark", style.LARGE)}
     templates = {name: style.template(theme, size).to_plotly_json() for name, (theme, size) in kinds.items()}
-    told = {"templates": templates, "dark": style.DARK, "config": style.CONFIG, "script": f"gradio_api/file={SCRIPT.as_posix()}"}
-    written = to_json_plotly(told).replace("</", "<\\/")
+    look = {
+        "templates": templates,
+        "dark": style.DARK,
+        "config": style.CONFIG,
+        "growth": style.LARGE / style.SIZE,
+        "script": f"gradio_api/file={SCRIPT.as_posix()}",
+    }
+    written = to_json_plotly(look).replace("</", "<\\/")
     return f"<script>\nwindow.PrefixLabPlots = {written};</script>"

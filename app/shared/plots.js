@@ -31,9 +31,25 @@
     if (part && typeof part === "object") return Object.fromEntries(Object.entries(part).map(([name, value]) => [name, recoloured(value)]));
     return part;
   };
-  const dressed = (figure, dark = isDark(), large = document.body.classList.contains("present")) => {
+  // Sizes that a figure sets itself grow as the template's do.
+  const enlarge = (data, layout) => {
+    layout.margin = Object.fromEntries(Object.entries({ t: 62, ...layout.margin }).map(([side, room]) => [side, room * style.growth]));
+    for (const font of [layout.legend?.font, ...data.map((trace) => trace.textfont)]) if (font?.size) font.size *= style.growth;
+  };
+  // A long title goes on in a second line, clear of the menu that saves.
+  const NARROW = 480; // px
+  const breakTitle = (layout, width) => {
+    const title = layout.title;
+    const most = Math.floor((width - 110) / 7); // letters in a line
+    if (!title?.text || title.text.includes("<br>") || title.text.length <= most) return;
+    title.font = { ...title.font, size: 14 };
+    const at = title.text.lastIndexOf(" ", most);
+    if (at > 0) title.text = `${title.text.slice(0, at)}<br>${title.text.slice(at + 1)}`;
+  };
+  const dressed = (figure, { dark = isDark(), large = document.body.classList.contains("present"), width = Infinity } = {}) => {
     const { data, layout } = dark ? recoloured(figure) : structuredClone(figure); // plotly writes into what it is given
-    if (large) layout.margin = Object.fromEntries(Object.entries({ t: 62, ...layout.margin }).map(([side, room]) => [side, room * 1.4]));
+    if (large) enlarge(data, layout);
+    if (width < NARROW) breakTitle(layout, width);
     return { data, layout: { ...layout, template: style.templates[(dark ? "dark" : "light") + (large ? "-large" : "")] } };
   };
 
@@ -86,7 +102,7 @@
       const Plotly = await plotly();
       if (node.getBoundingClientRect().top > innerHeight) await rest(); // out of sight: what is in sight comes first
       if (!figure || mine !== asked || !node.clientWidth) return;
-      const { data, layout } = dressed(figure);
+      const { data, layout } = dressed(figure, { width: node.clientWidth });
       const name = figure.name;
       const first = !node.classList.contains("js-plotly-plot");
       const show = () => Plotly.react(node, data, { ...layout, height: node.clientHeight, autosize: true }, { ...style.config, displayModeBar: bar ? "hover" : false });

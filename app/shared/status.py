@@ -56,4 +56,10 @@ class StatusLine:
 
 def line(phase: str, sentence: str) -> str:
     """The HTML of the status line: a word for the phase, and a sentence."""
-    return tag("div", tag("b", DOTS[phase]) + tag("span", text(sentence)), cls=f"status {phase}", role="status", data_phase=phase)
+    return tag(
+        "div",
+        tag("b", DOTS[phase]) + tag("span", text(sentence), title=sentence or None),
+        cls=f"status {phase}",
+        role="status",
+        data_phase=phase,
+    )

@@ -35,12 +35,12 @@ ANALYSES_KEPT = 12  # and as many maps by PCA
 QUICK = 50_000_000  # parameters of a model whose words are computed at a layer within a few seconds
 MAPS_KEPT = 16
 Key = tuple[Hashable, ...]
-FORGET = 5.0  # seconds after which a map that nobody asks for any more is not computed further
+FORGET = 5.0  # seconds after which a map that no page asks for any longer is cancelled
 
 
 @dataclass(frozen=True)
 class SpaceQuery:
-    """What is looked at. `layer` and `head` from 0, head None for all; `runs`: ids, also of text prefixes; `site`: whose."""
+    """What is computed. `layer` and `head` from 0, head None for all; `runs`: ids, also of text prefixes."""
 
     space: str
     layer: int
@@ -57,7 +57,7 @@ class _SpaceEntry:
 
 
 class AnalysisCache:
-    """One for all pages. Every step of a model goes through `context.models.run_job`."""
+    """Analyses for all pages. Every step of a model goes through `context.models.run_job`."""
 
     def __init__(self, context: AppContext) -> None:
         self.context, self.maps = context, Maps()
@@ -89,11 +89,11 @@ class AnalysisCache:
         yield analysis, words, words
 
     def flat(self, key: Key, cloud: PointCloud) -> Projection:
-        """The map by PCA of the analysis of a key."""
+        """The PCA map of the analysis of a key."""
         return self._pca.get_or_compute(key, lambda: self.context.models.run_job(pca, cloud))
 
     def ahead(self, backbone: Backbone, query: SpaceQuery, stale: Callable[[], bool]) -> None:
-        """The layers beside this one, while nothing newer is asked for, so that a step to them finds everything ready.
+        """Compute the layers beside this one, until `stale`, so that a step to them finds everything ready.
 
         Nothing where a layer's words would take long.
         """
@@ -109,7 +109,7 @@ class AnalysisCache:
                         self.flat(self.key(backbone, beside), analysis.cloud)
 
     def key(self, backbone: Backbone, query: SpaceQuery) -> Key:
-        """Names an analysis: what is asked for, and when each run was made (one may be trained anew under the same name)."""
+        """The cache key of a query; holds when each run was created, as one may be trained anew under the same name."""
         return backbone.spec.fingerprint, query, tuple(self._stamp(run_id, backbone) for run_id in query.runs)
 
     def _stamp(self, run_id: str, backbone: Backbone) -> str:
@@ -160,11 +160,11 @@ def _size(space: AnySpace) -> int:
 @dataclass
 class _Job:
     future: "Future[Projection | None] | None" = None
-    wanted: float = 0.0
+    last_asked: float = 0.0  # time.monotonic()
 
 
 class Maps:
-    """UMAP, one at a time, in a process of its own. A map that no page asks for any more is given up."""
+    """UMAP, one at a time, in a process of its own. A map that no page asks for any longer is cancelled."""
 
     def __init__(self) -> None:
         self._pool, self._lock = ThreadPoolExecutor(1, "umap"), threading.Lock()
@@ -174,9 +174,9 @@ class Maps:
         """The map, or None while it is computed: ask again soon. Raises what went wrong in it."""
         with self._lock:
             job = self.jobs.get_or_compute(key, _Job)
-            job.wanted = time.monotonic()
+            job.last_asked = time.monotonic()
             if job.future is None:
-                job.future = self._pool.submit(umap, cloud, cancel=lambda: time.monotonic() - job.wanted > FORGET)
+                job.future = self._pool.submit(umap, cloud, cancel=lambda: time.monotonic() - job.last_asked > FORGET)
             future = job.future
         if not future.done():
             return None
@@ -184,6 +184,6 @@ class Maps:
         try:
             projection = future.result()
         finally:
-            if projection is None:  # given up, or failed: begun anew when it is asked for again
+            if projection is None:  # cancelled or failed: computed anew when a page asks again
                 self.jobs.pop(key)
         return projection

@@ -23,6 +23,7 @@ from app.shared.html import tag, text
 from app.space import view
 from app.space.analyses import AnalysisCache, Key, with_words
 from app.space.components import SpacePage
+from app.space.headline import headline
 from app.space.request import ResolvedRequest, SpaceRequest, resolve
 from app.space.state import SpaceState, parted
 from core.config.methods import method_info
@@ -36,7 +37,7 @@ PAUSE = 0.3  # seconds between two checks whether a map is ready
 
 @dataclass(frozen=True)
 class SpaceViewModel:
-    """An analysis with what is chosen in it. `key` names its map; `word`: what is searched for, `matches`: what was found."""
+    """An analysis with what is chosen in it. `key` names its map; `matches`: the neighbors that are the searched `word`."""
 
     analysis: NeighborAnalysis
     key: Key
@@ -153,7 +154,7 @@ class SpaceHandlers(TabHandlers):
             done = self.report(page, "done", "There is nothing to compare with the words.")
             yield self._cleared() | {self.page.empty: resolved.reason, self.page.lead: ""} | done
             return
-        for analysis, count, total in self.analyses.look(backbone, resolved.view):
+        for analysis, count, total in self.analyses.look(backbone, resolved.query):
             if stale():
                 return
             if analysis is None:
@@ -161,7 +162,7 @@ class SpaceHandlers(TabHandlers):
                 progress = f"What {backbone.spec.name} computes for each word at {where}: {count:,} of {total:,}…"
                 yield self.report(page, "running", progress)
             else:
-                vm = _view_model(analysis, self.analyses.key(backbone, resolved.view), resolved)
+                vm = _view_model(analysis, self.analyses.key(backbone, resolved.query), resolved)
                 yield from self._shown(page, vm, began, stale)
         self._ahead(backbone, resolved, stale)
 
@@ -170,14 +171,14 @@ class SpaceHandlers(TabHandlers):
         time.sleep(PAUSE)  # the page draws first
         if not stale():
             with suppress(PrefixLabError):
-                self.analyses.ahead(backbone, resolved.view, stale)
+                self.analyses.ahead(backbone, resolved.query, stale)
 
     def _controls(self, backbone: Backbone, resolved: ResolvedRequest) -> Update:
         """The controls as the backbone has them."""
         page, spec, request = self.page, backbone.spec, resolved.request
         runs = [
             (run.id if method_info(run.method).virtual_tokens else f"{run.id} (no virtual tokens)", run.id)
-            for run in resolved.listed
+            for run in resolved.available
         ]
         depth, heads = spec.depth(request.site), [ALL, *range(1, spec.kv_heads + 1)]
         deep = request.space != EMBEDDINGS
@@ -199,19 +200,21 @@ class SpaceHandlers(TabHandlers):
         ready = self.analyses.maps.ask(vm.key, analysis.cloud) if request.map == "umap" else None
         waiting = request.map == "umap" and ready is None
         soon = _note("UMAP is being computed in the background: up to a minute. Until then this is PCA.", "wait")
-        what = f"{analysis.title}: {analysis.cloud.count(PREFIX)} virtual tokens among {analysis.cloud.words:,} words"
+        summary = f"{analysis.title}: {analysis.cloud.count(PREFIX)} virtual tokens among {analysis.cloud.words:,} words"
         yield {
             page.empty: "",
             page.token: [vm.run, vm.number],
             page.picture: self._picture(vm, ready or self._pca(vm)),
             page.note: _notes(vm.resolved) + vm.note + (soon if waiting else ""),
-            page.detail: view.found(analysis, vm.word, vm.matches) if vm.matches else view.detail(analysis, vm.run, vm.number),
-            page.headline: view.headline(analysis),
+            page.detail: view.search_results(analysis, vm.word, vm.matches)
+            if vm.matches
+            else view.detail(analysis, vm.run, vm.number),
+            page.headline: headline(analysis),
             page.first: plot_widget.value(figures.first_words(analysis, vm.run, vm.number), "first-words"),
             page.all: view.overview(analysis, vm.run, vm.number),
             page.csv: gr.update(interactive=True),
             page.address: urlstate.write(request.state(vm.run, vm.number)),
-        } | self.report(session, "done", f"{what}, in {time.monotonic() - began:.1f} s.")
+        } | self.report(session, "done", f"{summary}, in {time.monotonic() - began:.1f} s.")
         if waiting:
             yield from self._umap_later(vm, stale)
 
@@ -249,7 +252,7 @@ class SpaceHandlers(TabHandlers):
         resolved = resolve(self.analyses, backbone, self._request(inputs))
         if resolved.reason:
             return ""
-        analysis = next(found for found, _, _ in self.analyses.look(backbone, resolved.view) if found is not None)
+        analysis = next(done for done, _, _ in self.analyses.look(backbone, resolved.query) if done is not None)
         request, file = resolved.request, io.StringIO()
         where = [backbone.spec.name, request.space, request.site, request.layer, request.head or "all"]
         writer = csv.writer(file)
@@ -278,7 +281,7 @@ def _view_model(analysis: NeighborAnalysis, key: Key, resolved: ResolvedRequest)
 
 
 def _notes(resolved: ResolvedRequest) -> str:
-    return "".join(_note(sentence, "meta") for sentence in resolved.said)
+    return "".join(_note(sentence, "meta") for sentence in resolved.notes)
 
 
 def _note(sentence: str, cls: str) -> str:

@@ -1,4 +1,4 @@
-"""What is asked of the Prefix space tab, and as much of it as can be met on a backbone."""
+"""What the controls of the Prefix space tab say, and which of it a backbone has."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ from core.runs.run import Run
 
 @dataclass(frozen=True)
 class SpaceRequest:
-    """The controls as they stand. `layer` and `head` as they are shown: from 1, 0 for the last and for all.
+    """The values of the controls. `layer` and `head` count from 1; 0 is the last layer, and all heads.
 
     `token`: [run, number from 0], empty for the first; `site`: whose virtual tokens, of a model with several.
     """
@@ -49,7 +49,7 @@ class SpaceRequest:
         )
 
     def state(self, run: str, number: int) -> SpaceState:
-        """For the address, with the virtual token that is looked at."""
+        """For the address, with the chosen virtual token."""
         of = run if self.runs and run != self.runs[0] else ""
         word = "" if self.word.startswith("#") else self.word
         where = (joined(self.runs), self.space, self.layer, self.head, number + 1, of, self.map)
@@ -58,20 +58,20 @@ class SpaceRequest:
 
 @dataclass(frozen=True)
 class ResolvedRequest:
-    """A request as it can be met. `drawn`: the runs that have a place in the space; `reason`: HTML, why there is nothing to show.
+    """A request limited to what the backbone has. `drawn`: runs with vectors in the space; `available`: all runs of the backbone.
 
-    `listed`: the runs of the backbone; `said`: what was left out, in sentences.
+    `notes`: sentences on what is left out; `reason`: HTML, why there is nothing to show.
     """
 
     request: SpaceRequest
     drawn: tuple[str, ...]
-    listed: Sequence[Run]
-    said: Sequence[str]
+    available: Sequence[Run]
+    notes: Sequence[str]
     reason: str = ""
 
     @property
-    def view(self) -> SpaceQuery:
-        """What is computed for it."""
+    def query(self) -> SpaceQuery:
+        """What has to be computed for it."""
         request = self.request
         return SpaceQuery(
             request.space, request.layer - 1, request.head - 1 if request.head else None, self.drawn, request.whole, request.site
@@ -79,41 +79,41 @@ class ResolvedRequest:
 
 
 def resolve(analyses: AnalysisCache, backbone: Backbone, request: SpaceRequest) -> ResolvedRequest:
-    """Layer, head and runs that are there; the first run with virtual tokens where none is asked for."""
-    spec, listed = backbone.spec, analyses.runs(backbone)
-    known = {run.id: run for run in listed}
-    asked = [run for run in request.runs if run in known or run.startswith(UNSTORED)][:MOST]
-    said = [_lost(spec.name, [run for run in request.runs if run not in asked])] if len(asked) < len(request.runs) else []
-    asked = asked or [run.id for run in listed if method_info(run.method).virtual_tokens][:1]
+    """Limit a request to layers, heads and runs that there are; without a run, take the first with virtual tokens."""
+    spec, available = backbone.spec, analyses.runs(backbone)
+    known = {run.id: run for run in available}
+    runs = [run for run in request.runs if run in known or run.startswith(UNSTORED)][:MOST]
+    notes = [_left_out(spec.name, [run for run in request.runs if run not in runs])] if len(runs) < len(request.runs) else []
+    runs = runs or [run.id for run in available if method_info(run.method).virtual_tokens][:1]
     site = request.site if request.site in spec.sites else SITE
     depth = spec.depth(site)
     request = replace(
         request,
-        runs=tuple(asked),
+        runs=tuple(runs),
         site=site,
         layer=request.layer if 1 <= request.layer <= depth else depth,
         head=request.head if request.head <= spec.kv_heads else 0,
     )
-    drawn = tuple(run for run in asked if run.startswith(UNSTORED) or method_info(known[run].method).virtual_tokens)
-    tuned = [known[run] for run in asked if run not in drawn]
-    said += [f"{run.id} has no virtual tokens (its method is {run.method}), so it is not on the map." for run in tuned]
+    drawn = tuple(run for run in runs if run.startswith(UNSTORED) or method_info(known[run].method).virtual_tokens)
+    tuned = [known[run] for run in runs if run not in drawn]
+    notes += [f"{run.id} has no virtual tokens (its method is {run.method}), so it is not on the map." for run in tuned]
     if not drawn:
-        return ResolvedRequest(request, (), listed, (), view.no_tokens(tuned) if tuned else view.no_runs(backbone))
+        return ResolvedRequest(request, (), available, (), view.no_tokens(tuned) if tuned else view.no_runs(backbone))
     if request.space == LOGIT_LENS and site == "encoder":
-        return ResolvedRequest(request, (), listed, said, view.no_lens(spec.name))
+        return ResolvedRequest(request, (), available, notes, view.no_lens(spec.name))
     if request.space == EMBEDDINGS:
         embedded = tuple(
             run for run in drawn if run.startswith(TEXT_RUN) or (run in known and method_info(known[run].method).at_input)
         )
-        said += [f"{run} has no input embeddings, so it is not on the map." for run in drawn if run not in embedded]
-        return ResolvedRequest(request, embedded, listed, said if embedded else (), "" if embedded else view.no_embeddings())
-    return ResolvedRequest(request, drawn, listed, said)
+        notes += [f"{run} has no input embeddings, so it is not on the map." for run in drawn if run not in embedded]
+        return ResolvedRequest(request, embedded, available, notes if embedded else (), "" if embedded else view.no_embeddings())
+    return ResolvedRequest(request, drawn, available, notes)
 
 
 def _number(value: object) -> int:
-    """What was chosen, or typed, as a number; 0, which stands for the usual, where it is none."""
+    """The value of a drop-down, also a typed one, as a number; 0, the default, if it is none."""
     return int(str(value)) if str(value).isdecimal() else 0
 
 
-def _lost(name: str, runs: Sequence[str]) -> str:
+def _left_out(name: str, runs: Sequence[str]) -> str:
     return f"Left out, as there is no such run on {name}, or more than {MOST} were asked for: {', '.join(runs)}."

@@ -1,4 +1,4 @@
-"""HTML of the Prefix space tab: the words of one virtual token, those of all, and what is said where there are none.
+"""HTML of the Prefix space tab: the words of one virtual token, those of all, and the reason where there are none.
 
 Rows carry data-point, the id that the map's points have (analysis/figures/space.py): the page's script links them.
 """
@@ -17,19 +17,19 @@ from core.runs.run import Run
 SHORT = 28  # letters of a run's name in a heading
 WORDS = 6  # words of each virtual token in the table of all; fewer where there are two columns
 UP, DOWN = "pushed up", "pushed down"
-TOLD = {
+LEADS = {
     "keys": "Keys: what decides how much a virtual token is attended to.",
     "values": "Values: what is read from a virtual token where it is attended to.",
     LOGIT_LENS: "Writes: what the value adds to the text's own vectors, read off as words pushed up and down.",
     EMBEDDINGS: "Embeddings: vectors that are trained at the model's input, where words stand too.",
 }
-AT = {
+SITE_LEADS = {  # of a model with several sites
     "encoder": "Here: what the encoder reads before the article.",
     "decoder": "Here: what the decoder reads before the text that it has written.",
     "cross": "Here: what the decoder reads before the article, as the encoder hands it over.",
 }
-Z = "z: standard deviations above random vectors' word of the same rank. Up to 2 is chance, up to 4 weak, more is clear"
-Z0 = "z: standard deviations above the run's own tokens before training"
+Z_RANDOM = "z: standard deviations above random vectors' word of the same rank. Up to 2 is chance, up to 4 weak, more is clear"
+Z_INITIAL = "z: standard deviations above the run's own tokens before training"
 
 
 def warning() -> str:
@@ -38,45 +38,32 @@ def warning() -> str:
 
 
 def lead(space: str, site: str = "") -> str:
-    """The space in a sentence, and of a model with several sites (see `AT`) what its virtual tokens do there."""
-    more = f" {AT[site]}" if site and space != EMBEDDINGS else ""
+    """The space in a sentence, and of a model with several sites what its virtual tokens do there."""
+    more = f" {SITE_LEADS[site]}" if site and space != EMBEDDINGS else ""
     lens = f" {BART.lens_note}" if site and space == LOGIT_LENS else ""
-    return tag("p", text(TOLD[space] + more + lens), cls="meta")
+    return tag("p", text(LEADS[space] + more + lens), cls="meta")
 
 
-def name(run: str) -> str:
+def short_name(run: str) -> str:
     """A run's name where there is little room."""
     return text(run if len(run) <= SHORT else run[: SHORT - 1] + "…")
 
 
 def skeleton() -> str:
     """Before the first analysis is ready."""
-    said = tag("p", "The words' vectors are being computed.", cls="pl-sentence", role="status")
-    return said + tag("div", tag("i", "") * 3, cls="pl-skeleton", aria_hidden="true")
+    lead = tag("p", "The words' vectors are being computed.", cls="pl-sentence", role="status")
+    return lead + tag("div", tag("i", "") * 3, cls="pl-skeleton", aria_hidden="true")
 
 
-def headline(scene: NeighborAnalysis) -> str:
-    """The map read out, a sentence or two for each run: how much to believe, and the clearest words."""
-    return "".join(tag("p", text(scene.verdict(one.run)) + _clearest(scene, one.run), cls="pl-sentence") for one in scene.runs)
+def visible_word(neighbor: Neighbor) -> str:
+    """A word in visible form, escaped for HTML. One that continues a word begins with “…”: "check" is not " check"."""
+    word = visible_token(neighbor.word)
+    return f"…{word}" if not neighbor.whole and neighbor.word[:1].isalnum() else word
 
 
-def _clearest(scene: NeighborAnalysis, run: str) -> str:
-    """The virtual tokens whose first words are furthest above chance."""
-    first = [one for one in scene.nearest if one.run == run and one.rank == 1 and (one.z_random or 0) > Z_THRESHOLD]
-    best = sorted(first, key=lambda one: -(one.z_random or 0))[:3]
-    return f" Clearest: {', '.join(f'P{one.token + 1} and “{shown_word(one)}”' for one in best)}." if best else ""
-
-
-def shown_word(one: Neighbor) -> str:
-    """A word in visible form. One that goes on another, without a space before it, begins with “…”: "check" is not " check"."""
-    shown = visible_token(one.word)
-    return f"…{shown}" if not one.whole and one.word[:1].isalnum() else shown
-
-
-def detail(scene: NeighborAnalysis, run: str, number: int) -> str:
+def detail(analysis: NeighborAnalysis, run: str, number: int) -> str:
     """The words of one virtual token, with buttons for the one before and after."""
-    place = next(at for at, one in enumerate(scene.runs) if one.run == run)
-    count = len(scene.runs[place].vectors)
+    count = next(len(placed.vectors) for placed in analysis.runs if placed.run == run)
     steps = "".join(
         tag(
             "button",
@@ -89,41 +76,41 @@ def detail(scene: NeighborAnalysis, run: str, number: int) -> str:
         )
         for sign, to, title in (("‹", number - 1, "The one before"), ("›", number + 1, "The next one"))
     )
-    head = tag("h3", f"P{number + 1} " + tag("small", f"of {count}, {name(run)}")) + tag("span", steps, cls="steps")
-    near = [one for one in scene.nearest if (one.run, one.token) == (run, number)]
-    far = [one for one in scene.pushed_down if (one.run, one.token) == (run, number)]
-    body = _table(scene, near, UP if far else "nearest words")
+    head = tag("h3", f"P{number + 1} " + tag("small", f"of {count}, {short_name(run)}")) + tag("span", steps, cls="steps")
+    near = [word for word in analysis.nearest if (word.run, word.token) == (run, number)]
+    far = [word for word in analysis.pushed_down if (word.run, word.token) == (run, number)]
+    body = _table(analysis, near, UP if far else "nearest words")
     if far:
-        body += _table(scene, far, DOWN)
-    return tag("section", tag("header", head) + body + _legend(scene), cls="pl-near")
+        body += _table(analysis, far, DOWN)
+    return tag("section", tag("header", head) + body + _legend(analysis), cls="pl-near")
 
 
-def _table(scene: NeighborAnalysis, words: Sequence[Neighbor], caption: str) -> str:
-    began = any(one.before is not None for one in words)
-    heads = [("", ""), (caption, ""), (scene.space.measure, ""), ("vs. random", Z)]
-    heads += [("vs. start", Z0), ("before", "The same word's score before training")] if began else []
+def _table(analysis: NeighborAnalysis, words: Sequence[Neighbor], caption: str) -> str:
+    initial = any(word.before is not None for word in words)
+    heads = [("", ""), (caption, ""), (analysis.space.measure, ""), ("vs. random", Z_RANDOM)]
+    heads += [("vs. start", Z_INITIAL), ("before", "The same word's score before training")] if initial else []
     down = caption == DOWN
-    rows = "".join(_row(one, began, down) for one in words)
+    rows = "".join(_row(word, initial, down) for word in words)
     return tag(
         "table",
         tag("thead", tag("tr", "".join(tag("th", title, title=why or None) for title, why in heads))) + tag("tbody", rows),
     )
 
 
-def _row(one: Neighbor, began: bool, down: bool) -> str:
-    score = f"{one.score:.3f}" if abs(one.score) < 2 else f"{one.score:.2f}"
-    cells = tag("td", str(one.rank), cls="n") + tag("td", word(one)) + tag("td", score.replace("-", "−"), cls="n")
-    cells += _z(one.z_random, down)
-    if began:
-        before = "–" if one.before is None else f"{one.before:.2f}".replace("-", "−")
-        cells += _z(one.z_initial, down, in_words=False) + tag("td", before, cls="n soft")
-    return tag("tr", cells, data_point=f"w:{one.id}")
+def _row(neighbor: Neighbor, initial: bool, down: bool) -> str:
+    score = f"{neighbor.score:.3f}" if abs(neighbor.score) < 2 else f"{neighbor.score:.2f}"
+    cells = tag("td", str(neighbor.rank), cls="n") + tag("td", word(neighbor)) + tag("td", score.replace("-", "−"), cls="n")
+    cells += _z(neighbor.z_random, down)
+    if initial:
+        before = "–" if neighbor.before is None else f"{neighbor.before:.2f}".replace("-", "−")
+        cells += _z(neighbor.z_initial, down, in_words=False) + tag("td", before, cls="n soft")
+    return tag("tr", cells, data_point=f"w:{neighbor.id}")
 
 
-def word(one: Neighbor) -> str:
-    """A word as it is seen; whole words are marked, by more than type."""
-    kind, told = ("whole", "A whole word") if one.whole else ("piece", "Part of a word, a sign or a number")
-    return tag("span", shown_word(one), cls=f"w {kind}", title=f"{told}: {one.word!r}")
+def word(neighbor: Neighbor) -> str:
+    """A word in visible form; whole words are marked with a dot."""
+    kind, title = ("whole", "A whole word") if neighbor.whole else ("piece", "Part of a word, a sign or a number")
+    return tag("span", visible_word(neighbor), cls=f"w {kind}", title=f"{title}: {neighbor.word!r}")
 
 
 def _z(value: float | None, down: bool = False, in_words: bool = True) -> str:
@@ -131,60 +118,59 @@ def _z(value: float | None, down: bool = False, in_words: bool = True) -> str:
     if value is None:
         return tag("td", "–", cls="n soft")
     above = -value if down else value  # a word that is pushed down is a surprise far below
-    word_ = "clear" if above > 2 * Z_THRESHOLD else "weak" if above > Z_THRESHOLD else "chance"
+    verdict = "clear" if above > 2 * Z_THRESHOLD else "weak" if above > Z_THRESHOLD else "chance"
     number = tag("small", f"{value:+.1f}".replace("-", "−"))
-    return tag("td", f"{word_} {number}" if in_words else number, cls="n soft" if word_ == "chance" else "n clear")
+    return tag("td", f"{verdict} {number}" if in_words else number, cls="n soft" if verdict == "chance" else "n clear")
 
 
-def _legend(scene: NeighborAnalysis) -> str:
-    whole = "Ranked among whole words only. " if scene.whole else ""
-    return tag("p", f"{whole}● a whole word; “…” goes on a word; others are signs or numbers. Bold: above chance.", cls="meta")
+def _legend(analysis: NeighborAnalysis) -> str:
+    whole = "Ranked among whole words only. " if analysis.whole else ""
+    return tag(
+        "p", f"{whole}● a whole word; “…” continues a word; the rest are signs or numbers. Bold: above chance.", cls="meta"
+    )
 
 
-def found(scene: NeighborAnalysis, wanted: str, words: Sequence[Neighbor]) -> str:
-    """The virtual tokens near a word that was searched for."""
-    places = {one.run: at for at, one in enumerate(scene.runs)}
-    many = len(places) > 1
-    heads = ["", "word", scene.space.measure, "rank", "vs. random"]
+def search_results(analysis: NeighborAnalysis, query: str, words: Sequence[Neighbor]) -> str:
+    """The virtual tokens nearest to a word, best first."""
+    several = len(analysis.runs) > 1
+    heads = ["", "word", analysis.space.measure, "rank", "vs. random"]
     rows = "".join(
         tag(
             "tr",
-            tag("td", tag("b", f"P{one.token + 1}") + (tag("small", " " + name(one.run)) if many else ""))
-            + tag("td", word(one))
-            + tag("td", f"{one.score:.3f}", cls="n")
-            + tag("td", f"{one.rank:,}", cls="n")
-            + _z(one.z_random),
-            data_point=f"t:{one.run}:{one.token}",
+            tag("td", tag("b", f"P{match.token + 1}") + (tag("small", " " + short_name(match.run)) if several else ""))
+            + tag("td", word(match))
+            + tag("td", f"{match.score:.3f}", cls="n")
+            + tag("td", f"{match.rank:,}", cls="n")
+            + _z(match.z_random),
+            data_point=f"t:{match.run}:{match.token}",
         )
-        for one in words[:20]
+        for match in words[:20]
     )
-    head = tag("h3", f"Virtual tokens near “{text(wanted)}”") + tag(
-        "button", "close", type="button", cls="pl-btn", data_close="1"
-    )
+    head = tag("h3", f"Virtual tokens near “{text(query)}”") + tag("button", "close", type="button", cls="pl-btn", data_close="1")
     table = tag("table", tag("thead", tag("tr", "".join(tag("th", title) for title in heads))) + tag("tbody", rows))
     more = f"The best 20 of {len(words)}. " if len(words) > 20 else ""
     note = f"{more}Rank: among all words of that virtual token. The word is ringed on the map."
     return tag("section", tag("header", head) + table + tag("p", note, cls="meta"), cls="pl-near")
 
 
-def overview(scene: NeighborAnalysis, run: str, number: int) -> str:
-    """All virtual tokens with their first words. The lasso on the map leaves those that it holds, or that are near its words."""
-    rows, count = [], WORDS - 2 if scene.pushed_down else WORDS
-    for place, one in enumerate(scene.runs):
-        near, far = (_grouped(words, one.run) for words in (scene.nearest, scene.pushed_down))
-        for token in range(len(one.vectors)):
+def overview(analysis: NeighborAnalysis, run: str, number: int) -> str:
+    """All virtual tokens with their first words, which a lasso on the map filters."""
+    rows, count = [], WORDS - 2 if analysis.pushed_down else WORDS
+    for place, placed in enumerate(analysis.runs):
+        near, far = (_grouped(words, placed.run) for words in (analysis.nearest, analysis.pushed_down))
+        for token in range(len(placed.vectors)):
             first = near[token][0]
             cells = tag(
                 "td",
-                tag("b", f"P{token + 1}") + (tag("small", " " + name(one.run)) if len(scene.runs) > 1 else ""),
+                tag("b", f"P{token + 1}") + (tag("small", " " + short_name(placed.run)) if len(analysis.runs) > 1 else ""),
                 cls=f"run{place}",
             )
             cells += _z(first.z_random) + _z(first.z_initial, in_words=False) + tag("td", _chips(near[token][:count]))
             cells += tag("td", _chips(far[token][:count])) if far else ""
-            now = "true" if (one.run, token) == (run, number) else None
-            rows.append(tag("tr", cells, data_point=f"t:{one.run}:{token}", aria_current=now))
-    heads = [("", ""), ("vs. random", Z), ("vs. start", Z0), (UP if scene.pushed_down else "nearest words", "")]
-    heads += [(DOWN, "")] if scene.pushed_down else []
+            now = "true" if (placed.run, token) == (run, number) else None
+            rows.append(tag("tr", cells, data_point=f"t:{placed.run}:{token}", aria_current=now))
+    heads = [("", ""), ("vs. random", Z_RANDOM), ("vs. start", Z_INITIAL), (UP if analysis.pushed_down else "nearest words", "")]
+    heads += [(DOWN, "")] if analysis.pushed_down else []
     head = tag("thead", tag("tr", "".join(tag("th", title, title=why or None) for title, why in heads)))
     lasso = tag(
         "p", tag("span", "") + tag("button", "Show all", type="button", cls="pl-btn", data_clear="1"), cls="lasso", hidden=""
@@ -194,15 +180,16 @@ def overview(scene: NeighborAnalysis, run: str, number: int) -> str:
 
 def _grouped(words: Sequence[Neighbor], run: str) -> dict[int, list[Neighbor]]:
     grouped: dict[int, list[Neighbor]] = {}
-    for one in words:
-        if one.run == run:
-            grouped.setdefault(one.token, []).append(one)
+    for neighbor in words:
+        if neighbor.run == run:
+            grouped.setdefault(neighbor.token, []).append(neighbor)
     return grouped
 
 
 def _chips(words: Sequence[Neighbor]) -> str:
     return " ".join(
-        tag("span", word(one) + tag("i", f"{one.score:.2f}"), data_point=f"w:{one.id}", cls="near") for one in words[:WORDS]
+        tag("span", word(neighbor) + tag("i", f"{neighbor.score:.2f}"), data_point=f"w:{neighbor.id}", cls="near")
+        for neighbor in words[:WORDS]
     )
 
 

@@ -22,7 +22,7 @@ def resolved(rooms, space="keys", layer=0, site=""):
 
 def looked(rooms, *given):
     backbone = rooms.context.models.backbone(rooms.context.models.default)
-    return next(made for made, _, _ in rooms.look(backbone, resolved(rooms, *given).view) if made is not None)
+    return next(made for made, _, _ in rooms.look(backbone, resolved(rooms, *given).query) if made is not None)
 
 
 def test_each_site_has_its_own_layers_and_words(rooms):

@@ -17,6 +17,7 @@ from app.space import analyses, view
 from app.space.analyses import AnalysisCache, Maps, SpaceQuery
 from app.space.components import SpacePage
 from app.space.handlers import SpaceHandlers
+from app.space.headline import headline
 from app.space.request import SpaceRequest, resolve
 from app.space.state import SpaceState, joined, parted
 from core.errors import BadInput
@@ -47,22 +48,22 @@ def request(runs=(), space="keys", layer=0, head=0, word=""):
 
 
 def looked(rooms, backbone, asked):
-    return next(made for made, _, _ in rooms.look(backbone, resolve(rooms, backbone, asked).view) if made is not None)
+    return next(made for made, _, _ in rooms.look(backbone, resolve(rooms, backbone, asked).query) if made is not None)
 
 
 def test_without_a_wish_it_is_the_first_prefix_at_the_last_layer(rooms, backbone):
     resolved = resolve(rooms, backbone, request())
     assert (
         resolved.drawn == ("tiny-prefix",)
-        and resolved.view == SpaceQuery("keys", 1, None, ("tiny-prefix",))
-        and not resolved.said
+        and resolved.query == SpaceQuery("keys", 1, None, ("tiny-prefix",))
+        and not resolved.notes
     )
 
 
 def test_what_is_not_there_is_left_out_and_said(rooms, backbone):
     resolved = resolve(rooms, backbone, request(["other-prefix", "tiny-prefix", "tiny-finetuned"], layer=9, head=7))
     assert resolved.drawn == ("tiny-prefix",) and (resolved.request.layer, resolved.request.head) == (2, 0)
-    assert "other-prefix" in resolved.said[0] and "tiny-finetuned has no virtual tokens" in resolved.said[1]
+    assert "other-prefix" in resolved.notes[0] and "tiny-finetuned has no virtual tokens" in resolved.notes[1]
     assert resolve(rooms, backbone, request(layer="first", head="</b>")).request.layer == 2  # typed into the field
 
 
@@ -89,13 +90,13 @@ def test_a_second_look_computes_nothing_again(rooms, backbone, monkeypatch):
 
 def test_the_layers_beside_are_read_ahead_unless_something_newer_is_asked_for(context, backbone, monkeypatch):
     rooms = AnalysisCache(context)
-    view = resolve(rooms, backbone, request(layer=1)).view
+    view = resolve(rooms, backbone, request(layer=1)).query
     rooms.ahead(backbone, view, lambda: True)
     assert not rooms._analyses
     rooms.ahead(backbone, view, lambda: False)
     monkeypatch.setattr(analyses, "analyze", None)
     monkeypatch.setattr(analyses, "pca", None)
-    beside = resolve(rooms, backbone, request(layer=2)).view
+    beside = resolve(rooms, backbone, request(layer=2)).query
     (made,) = [made for made, _, _ in rooms.look(backbone, beside)]
     assert made is not None and made.space.layer == 1
     assert rooms.flat(rooms.key(backbone, beside), made.cloud).cloud is made.cloud
@@ -161,9 +162,9 @@ def test_words_and_texts_cannot_write_html(backbone, rooms):
     made = looked(rooms, backbone, request([run]))
     first = made.nearest[0]
     object.__setattr__(first, "word", '"><script>')
-    for html in (view.detail(made, run, 0), view.overview(made, run, 0), view.headline(made)):
+    for html in (view.detail(made, run, 0), view.overview(made, run, 0), headline(made)):
         assert "<img" not in html and "<script" not in html
-    assert "<script" not in view.found(made, "<script>", made.search("x")[:1])
+    assert "<script" not in view.search_results(made, "<script>", made.search("x")[:1])
 
 
 def test_the_address_brings_everything_back():
@@ -228,8 +229,8 @@ def test_a_searched_word_has_a_point_on_the_map_though_the_sample_left_it_out(ro
 def test_a_word_and_the_same_letters_inside_a_word_are_told_apart(rooms, backbone):
     first = looked(rooms, backbone, request()).nearest[0]
     whole, inside = replace(first, word=" check", whole=True), replace(first, word="check", whole=False)
-    assert (view.shown_word(whole), view.shown_word(inside)) == ("check", "…check")
-    assert view.shown_word(replace(first, word=",", whole=False)) == ","
+    assert (view.visible_word(whole), view.visible_word(inside)) == ("check", "…check")
+    assert view.visible_word(replace(first, word=",", whole=False)) == ","
 
 
 def test_a_z_score_is_a_word_first():
