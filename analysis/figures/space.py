@@ -5,6 +5,7 @@ its path, "w:ID" for a word.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from textwrap import wrap
 
 import numpy as np
@@ -25,6 +26,7 @@ MAP_WIDTH, MAP_HEIGHT = 700, 380  # px of the plot area, approximately, for plac
 LETTER_WIDTH, LINE_HEIGHT, POINT_RADIUS = 8, 16, 5  # px
 MAX_LEGEND_LETTERS = 24  # letters of a run's name in the legend
 RECIPE_SIZE, RECIPE_LETTERS = 12, 116  # px of type and letters in a line, for the recipe
+MIN_CLUSTER, APART = 20, 0.6  # points of a cluster; distance of middles, in sums of standard deviations
 LABEL_POSITIONS = (("top center", 0, 1), ("middle right", 1, 0), ("bottom center", 0, -1), ("middle left", -1, 0))
 
 
@@ -58,7 +60,8 @@ def prefix_map(
                 "searched word", "", lambda point: point.number in set(highlighted), "circle-open", 17, "finetuned", 1, 3
             )
         )
-    traces.append(builder.labels(token, own | set(highlighted)))
+    clusters = builder.clusters()
+    traces += [builder.labels(token, own | set(highlighted), clusters), builder.cluster_labels(clusters)]
     by = projection.explained
     axes = [{"title": {"text": f"{projection.method} {at + 1}" + (f" ({by[at]:.1%})" if by else "")}} for at in (0, 1)]
     plainly = {"showticklabels": False, "zeroline": False, "showgrid": False, "ticks": ""}
@@ -66,6 +69,15 @@ def prefix_map(
     fig = _with_recipe(traces, title, projection.caption, neighbors.space.recipe)
     fig.update_layout(xaxis=axes[0] | plainly, yaxis=axes[1] | plainly, dragmode="lasso")
     return fig
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A label on the map: where its middle stands, and its color."""
+
+    name: str
+    xy: tuple[float, float]
+    color: str
 
 
 class _MapTraces:
@@ -144,8 +156,8 @@ class _MapTraces:
                 opacity=1.0 if thick else 0.5,
             )
 
-    def labels(self, token: tuple[str, int] | None, words: set[int]) -> go.Scatter:
-        """Labels of the virtual tokens and of some words, where they do not overlap; the chosen token's come first."""
+    def labels(self, token: tuple[str, int] | None, words: set[int], clusters: Sequence[Cluster] = ()) -> go.Scatter:
+        """Labels of the virtual tokens and of some words, where nothing overlaps; the chosen token's come first."""
 
         def rank(at: int) -> int:
             point = self.points[at]
@@ -154,7 +166,8 @@ class _MapTraces:
         named = [at for at, point in enumerate(self.points) if point.kind == PREFIX or self._is(point, words)]
         named.sort(key=rank)
         texts = [visible_token(self.points[at].label) for at in named]
-        where = _place_labels(self._pixels(), named, texts, token is not None)
+        reserved = [_box(self._to_pixels(one.xy), len(one.name) * LETTER_WIDTH / 2, LINE_HEIGHT / 2, 0, 0) for one in clusters]
+        where = _place_labels(self._pixels(), named, texts, token is not None, reserved)
         visible = [(at, text, place) for at, text, place in zip(named, texts, where, strict=True) if place]
         inks = [
             _run_style(self.runs[point.run])[0] if point.run else "ink" for point in (self.points[at] for at, _, _ in visible)
@@ -172,10 +185,53 @@ class _MapTraces:
             meta="decoration",
         )
 
+    def clusters(self) -> list[Cluster]:
+        """What the clusters are: each run's virtual tokens, and kinds of words that stand apart from the others."""
+        clusters, above = [], 2.5 * LINE_HEIGHT / MAP_HEIGHT * self._span()[1]
+        for run, number in self.runs.items():
+            xy = self.xy[[at for at, point in enumerate(self.points) if point.kind == PREFIX and point.run == run]]
+            place = float(np.median(xy[:, 0])), float(xy[:, 1].max() + above)
+            clusters.append(Cluster(f"virtual tokens of {_short_name(run)}", place, _run_style(number)[0]))
+        return clusters + [Cluster(kind, place, "ink") for kind, place in self._word_clusters()]
+
+    @staticmethod
+    def cluster_labels(clusters: Sequence[Cluster]) -> go.Scatter:
+        """The names of the clusters, on the map."""
+        return go.Scatter(
+            x=[cluster.xy[0] for cluster in clusters],
+            y=[cluster.xy[1] for cluster in clusters],
+            text=[f"<b><i>{cluster.name}</i></b>" for cluster in clusters],
+            mode="text",
+            textposition="middle center",
+            textfont={"color": [COLORS[cluster.color] for cluster in clusters]},
+            hoverinfo="skip",
+            showlegend=False,
+            meta="decoration",
+            name="clusters",
+        )
+
+    def _word_clusters(self) -> Iterator[tuple[str, tuple[float, float]]]:
+        """Name and middle of each kind of words whose middle lies outside the bulk of the others."""
+        words = [at for at, point in enumerate(self.points) if point.kind in (NEAR, SAMPLE)]
+        kinds = np.array([_word_kind(self.points[at].label) for at in words])
+        for kind in sorted(set(kinds.tolist())):
+            inside, outside = self.xy[words][kinds == kind], self.xy[words][kinds != kind]
+            if min(len(inside), len(outside)) < MIN_CLUSTER:
+                continue
+            middle = np.median(inside, axis=0)
+            distance = np.abs(middle - np.median(outside, axis=0)) / (inside.std(0) + outside.std(0)).clip(min=1e-9)
+            if distance.max() > APART:
+                yield kind, (float(middle[0]), float(middle[1]))
+
     def _pixels(self) -> np.ndarray:
         """Approximate positions of the points in the figure, in px."""
-        span = np.ptp(self.xy, axis=0).clip(min=1e-9)
-        return (self.xy - self.xy.min(0)) / span * (MAP_WIDTH, MAP_HEIGHT)
+        return self._to_pixels(self.xy)
+
+    def _to_pixels(self, xy: np.ndarray | tuple[float, float]) -> np.ndarray:
+        return (np.asarray(xy) - self.xy.min(0)) / self._span() * (MAP_WIDTH, MAP_HEIGHT)
+
+    def _span(self) -> np.ndarray:
+        return np.ptp(self.xy, axis=0).clip(min=1e-9)
 
     @staticmethod
     def _is(point: Point, words: set[int]) -> bool:
@@ -187,6 +243,13 @@ def _short_name(run: str) -> str:
     return escape(run if len(run) <= MAX_LEGEND_LETTERS else run[: MAX_LEGEND_LETTERS - 1] + "…")
 
 
+def _word_kind(label: str) -> str:
+    """What kind of token a word is, as the label of a cluster."""
+    if label[:1] == " " and label[1:].isalpha():
+        return "whole words"
+    return "parts of words" if label.isalpha() else "signs and numbers"
+
+
 def _run_style(place: int) -> tuple[str, str]:
     return RUN_STYLES[place % len(RUN_STYLES)]
 
@@ -195,12 +258,18 @@ def _update_phrase(update: int | None) -> str:
     return "at the end" if update is None else "before training" if update == 0 else f"update {update:,}"
 
 
-def _place_labels(px: np.ndarray, places: Sequence[int], texts: Sequence[str], first: bool) -> list[str | None]:
+def _place_labels(
+    px: np.ndarray,
+    places: Sequence[int],
+    texts: Sequence[str],
+    first: bool,
+    reserved: Sequence[tuple[float, float, float, float]] = (),
+) -> list[str | None]:
     """Choose for each label the first position that overlaps no earlier label and no labeled point, or None.
 
-    `first`: place the first label in any case.
+    `first`: place the first label in any case; `reserved`: boxes to keep clear of.
     """
-    occupied = [_box(px[at], 0, POINT_RADIUS, 0, 0) for at in places]
+    occupied = [*reserved, *(_box(px[at], 0, POINT_RADIUS, 0, 0) for at in places)]
     positions: list[str | None] = []
     for at, text in zip(places, texts, strict=True):
         half, position = len(text) * LETTER_WIDTH / 2, LABEL_POSITIONS[0][0] if first and not positions else None

@@ -256,7 +256,7 @@ def underlined(mass: AttentionMass, weighted: bool, written: str = "") -> str:
         tag(
             "span",
             shown_end(token),
-            cls="u",
+            cls="attended",
             style=f"--m:{_scaled(share, low, high):.3f}",
             title=f"{_percent(share)} on the prefix",
         )
@@ -272,9 +272,9 @@ def _scaled(share: float, low: float, high: float) -> float:
 
 def _scale(low: float, high: float) -> str:
     """The legend of the underlines."""
-    thin, thick = (tag("i", "", cls="u", style=f"--m:{value}") for value in (0, 1))
+    thin, thick = (tag("i", "", cls="attended", style=f"--m:{value}") for value in (0, 1))
     ends = f"{thin} {_percent(low)} {thick} {_percent(high)}" if high - low > 0.005 else f"{_percent(low)} throughout"
-    return tag("p", f"Underlined: attention on the prefix while the token was written, {ends}", cls="meta pl-scale")
+    return tag("p", f"Underline: attention on the prefix, {ends}", cls="meta pl-scale", title="While the token was written")
 
 
 def _percent(share: float) -> str:

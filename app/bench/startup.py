@@ -13,7 +13,7 @@ from typing import Any
 
 from analysis.benchmark.measure import Timing, summarize_times
 from analysis.benchmark.rows import Settings
-from app.bench.tabs import elsewhere, model_name, run_of, source_of
+from app.bench.tabs import empty_home, model_name, run_of, source_of
 from core.errors import NotSupported
 from core.models.backbone import Backbone
 
@@ -26,7 +26,7 @@ PAUSE = 0.02  # seconds between two tries whether it answers
 def app(backbone: Backbone, settings: Settings) -> Iterator[Timing]:
     """From `python launch.py` to the whole page; then from a table to the first word of its text."""
     name = model_name(settings)
-    with elsewhere() as folder, _opened(name, settings.device, Path(folder)) as (address, opened):
+    with empty_home() as folder, _opened(name, settings.device, Path(folder)) as (address, opened):
         yield summarize_times("app", "from launch.py to the whole answer of the page", [opened], OPEN)
         run = "" if backbone.is_encoder_decoder else run_of(backbone)
         asked = source_of(backbone), run, "", name, "greedy", 0

@@ -106,6 +106,7 @@ window.PrefixLab = (() => {
     controls: () => lab.controls(!body().classList.contains("controls")),
     link: () => lab.copyLink(),
     raw: () => lab.raw(!body().classList.contains("raw")),
+    keys: () => { const table = find("#pl-keys"); if (table.open) table.close(); else table.showModal(); },
   };
   const example = (step) => {
     const all = [...document.querySelectorAll("[data-sample]")];
@@ -141,6 +142,7 @@ window.PrefixLab = (() => {
     else lab.marks(button.dataset.marks);
   });
   document.addEventListener("keydown", (event) => {
+    if (find("#pl-keys[open]") && event.key !== "?") return; // the table is in front: Esc closes it
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
       event.preventDefault();
       press("#pl-generate");
@@ -149,8 +151,8 @@ window.PrefixLab = (() => {
     } else if (event.target.matches?.("[role=tab]") && besideTab(event.target, event.key)) {
       event.preventDefault();
     } else if (!event.ctrlKey && !event.metaKey && !event.altKey && !inField(event.target)) {
-      if (event.target.matches?.("input, [role=application]") && event.key.startsWith("Arrow")) return; // they choose within it
-      const keys = { p: acts.present, ArrowRight: () => example(1), ArrowLeft: () => example(-1) };
+      if (event.target.closest?.("input, [role=application]") && event.key.startsWith("Arrow")) return; // they choose within it
+      const keys = { p: acts.present, "?": acts.keys, ArrowRight: () => example(1), ArrowLeft: () => example(-1) };
       const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
       if (keys[key]) { event.preventDefault(); keys[key](); }
     }

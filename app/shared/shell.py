@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import gradio as gr
 
+from app.shared import keys
 from app.shared.context import AppContext
 from app.shared.html import area, count, tag
 from app.shared.status import line as say
@@ -46,6 +47,7 @@ def header(context: AppContext, page: gr.Blocks) -> Shell:
     status = area(say("loading", "Opening the page…"), elem_id="pl-status")
     area(tag("span", "", cls="note", aria_live="polite"), elem_id="pl-note")
     offer = area("", js_on_load=ACTS, elem_id="pl-offer")
+    area(keys.dialog(), elem_id="pl-keys-place")
     search = gr.Textbox(visible="hidden", elem_id="pl-search")
     address = gr.Textbox(visible="hidden", elem_id="pl-address")
     comparison = gr.Textbox(visible="hidden", elem_id="pl-subject")
@@ -58,6 +60,7 @@ def _buttons() -> str:
         ("controls", "Controls", "Show or hide the controls that the large type leaves no room for"),
         ("present", "Present", "Large type for a projector (key P)"),
         ("link", "Copy link", "Copy a link to this comparison"),
+        ("keys", "Keys", "All keys (key ?)"),
     ]
     return "".join(
         tag("button", name, type="button", data_act=act, title=title, cls="pl-btn pl-act") for act, name, title in acts

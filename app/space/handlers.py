@@ -145,8 +145,10 @@ class SpaceHandlers(TabHandlers):
 
     def _refresh(self, page: str, name: str, request: SpaceRequest, stale: Callable[[], bool]) -> Iterator[Update]:
         began = time.monotonic()
-        if not self.context.models.is_loaded(name):
-            yield self.report(page, "loading", f"Loading the model {name}…")
+        loaded = self.context.models.is_loaded(name)
+        yield self.report(
+            page, *(("running", "Comparing with the words…") if loaded else ("loading", f"Loading the model {name}…"))
+        )
         backbone = self.context.models.backbone(name)
         resolved = resolve(self.analyses, backbone, request)
         yield self._controls(backbone, resolved)

@@ -63,5 +63,20 @@
     if (event.target.closest?.("input, textarea, select, [contenteditable=true]")) return;
     document.querySelector(`#pl-space-${step}`)?.click();
   });
-  PrefixLab.space = { rows: linked, table };
+  // What is shown is dimmed from the moment that it is old until the new map is drawn. Returns the tab that is shown.
+  let watched = null;
+  const refreshing = () => {
+    const tab = PrefixLab.tabs.now();
+    const page = document.querySelector("#pl-space");
+    if (tab !== "space" || !page) return tab;
+    page.classList.add("old");
+    watched ||= new MutationObserver((changes) => {
+      const drawn = changes.some((change) => change.attributeName === "data-drawn");
+      if (drawn || document.querySelector("#pl-status [data-phase='done']")) page.classList.remove("old");
+    });
+    watched.observe(document.querySelector("#pl-status"), { subtree: true, childList: true, characterData: true, attributes: true });
+    watched.observe(document.querySelector(`#${MAP} .pl-plot`), { attributes: true, attributeFilter: ["data-drawn"] });
+    return tab;
+  };
+  PrefixLab.space = { rows: linked, table, refreshing };
 })();

@@ -24,7 +24,7 @@ LINE: dict[str, Any] = {"concurrency_id": "space", "concurrency_limit": 8, "trig
 HIGH, LOW = 560, 300  # px
 SAVE = "(text) => text && PrefixLab.plots.give('prefix-lab-nearest-words.csv', new Blob([text], { type: 'text/csv' }))"
 SEARCH = "() => [location.search]"
-ACTIVE_TAB = "(...inputs) => [...inputs.slice(0, -1), PrefixLab.tabs.now()]"
+ACTIVE_TAB = "(...inputs) => [...inputs.slice(0, -1), PrefixLab.space.refreshing()]"
 LINKED = "PrefixLab.space.{part}(element, trigger, watch) /* 'select' */"
 
 

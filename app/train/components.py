@@ -33,6 +33,7 @@ class TrainPage:
     facts: gr.HTML
     start: gr.Button
     command: gr.HTML
+    headline: gr.HTML
     head: gr.HTML
     loss: gr.HTML
     rate: gr.HTML
@@ -60,7 +61,7 @@ class TrainPage:
     def live(self) -> list[Any]:
         """What a tick of the clock may write."""
         charts = [self.loss, self.rate, self.mass]
-        return [self.head, *charts, self.watch, self.details, self.runs, self.bin, self.offer, self.change_token]
+        return [self.headline, self.head, *charts, self.watch, self.details, self.runs, self.bin, self.offer, self.change_token]
 
     @property
     def run_outputs(self) -> list[Any]:

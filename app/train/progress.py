@@ -10,6 +10,7 @@ from app.shared.events import Update
 from app.shared.urlstate import write
 from app.train import view
 from app.train.components import TrainPage
+from app.train.headline import headline, nothing
 from app.train.jobs import Jobs
 from app.train.state import RunAddress
 from core.runs.layout import RunFiles, unfinished
@@ -65,12 +66,16 @@ class RunProgressView:
         }
         state = self._state(run_id)
         if not state:
-            empty = view.no_run(sum(not run.bundled for run in whole.values()), sum(run.bundled for run in whole.values()))
-            return shown | {page.head: empty, page.details: "", page.watch: ""} | self._charts(TrainingLog(), [], "", 0)
+            bundled = sum(run.bundled for run in whole.values())
+            cleared = dict.fromkeys((page.head, page.details, page.watch), "")
+            return (
+                shown | cleared | {page.headline: nothing(len(whole) - bundled, bundled)} | self._charts(TrainingLog(), [], "", 0)
+            )
         run = whole.get(run_id)
         folder = run.folder if run else self.context.store.folder / run_id
         steps, looked, ended = read_training_log(folder), read_samples(folder), state in ("done", "cancelled", "failed")
         shown[page.head] = self._head(run_id, run)
+        shown[page.headline] = headline(run_id, state, read_status(folder), steps, looked, run)
         said = run.config.get("context") if run else None  # of an in-context run
         shown[page.watch] = view.context_view(said) if said and isinstance(said, str) else view.samples_view(looked)
         shown[page.details] = view.details(run) if run and ended else ""
@@ -113,7 +118,7 @@ class RunProgressView:
             how = "It can resume from its last checkpoint." if stands.resumable else "It has no checkpoint: start again."
             where = f"Interrupted at update {stands.update:,} of {stands.total:,}."
             return view.text(f"{where} {problem} {how}")
-        result = view.result_text(run, self._whole(run), steps) if run else ""
+        result = view.result_text(run, self._whole(run)) if run else ""
         return " ".join(part for part in (view.text(problem), result) if part)
 
     def _whole(self, run: Run) -> int | None:

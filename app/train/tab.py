@@ -14,6 +14,7 @@ from app.shared.urlstate import remember
 from app.train import view
 from app.train.components import TrainPage
 from app.train.handlers import WHERE, TrainHandlers
+from app.train.headline import skeleton
 from app.train.jobs import Jobs
 from app.train.request import LOW, PRESET_LABELS, SETTING_LABELS, settings_of
 from app.train.state import RunAddress
@@ -34,6 +35,7 @@ PASTE = "name,food,area,text\nThe Eagle,Chinese,riverside,The Eagle by the river
 
 def build(context: AppContext, shell: Shell, tab: gr.Tab) -> TrainPage:
     """Draw the tab and wire it; call inside gr.Tab."""
+    headline = area(skeleton(), elem_id="pl-train-headline")
     with gr.Row(elem_id="pl-train"):
         with gr.Column(elem_id="pl-train-left", min_width=300):
             drawn = _what() | _data() | _before()
@@ -46,7 +48,7 @@ def build(context: AppContext, shell: Shell, tab: gr.Tab) -> TrainPage:
         "timer": gr.Timer(SECONDS, active=False),
     }
     address = gr.Textbox(visible="hidden", elem_id="pl-train-address")
-    page = TrainPage(**drawn, **states, address=address, offer=shell.offer)
+    page = TrainPage(**drawn, **states, headline=headline, address=address, offer=shell.offer)
     address.change(None, address, None, js=remember(RunAddress))
     jobs = Jobs(context.store, context.models.device)
     jobs.wake()

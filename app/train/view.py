@@ -139,16 +139,6 @@ def deleted(run_id: str) -> str:
     return tag("section", tag("p", sentence + _button("Undo", "restore", run_id)), cls="pl-empty")
 
 
-def no_run(own: int, bundled: int) -> str:
-    """Where no run is chosen: what there is, and what can be done."""
-    there = f"{_runs(own)} of your own and {_runs(bundled)} that come with the project are listed below."
-    return tag("p", f"Nothing is being trained. {there} Choose one to see how it learned, or start a training.", cls="pl-empty")
-
-
-def _runs(number: int) -> str:
-    return "1 run" if number == 1 else f"{number or 'No'} runs"
-
-
 def interrupted_view(found: Sequence[tuple[str, RunStatus]]) -> str:
     """Trainings that were interrupted, each with what can be done now."""
     rows = []
@@ -183,7 +173,7 @@ def progress_text(stands: RunStatus, steps: TrainingLog) -> str:
     return " · ".join(parts)
 
 
-def result_text(run: Run, whole: int | None, steps: TrainingLog | None = None) -> str:
+def result_text(run: Run, whole: int | None) -> str:
     """What a run learned, and what it cost."""
     title = text(method_info(run.method).title)
     if not run.trained:
@@ -192,19 +182,9 @@ def result_text(run: Run, whole: int | None, steps: TrainingLog | None = None) -
     share = f" ({percent(run.stored / whole)} of {text(run.backbone)})" if whole else ""
     valid = f", validation loss {run.valid_loss:.3f}" if run.valid_loss is not None else ""
     return (
-        f"{_learned(steps)}{title} on {text(run.backbone)}: {run.updates:,} updates in {duration(run.seconds)}{valid}. "
+        f"{title} on {text(run.backbone)}: {run.updates:,} updates in {duration(run.seconds)}{valid}. "
         f"Trained {count(run.trained)} parameters, keeps {count(run.stored)}{share}, {size(run.bytes)}."
     )
-
-
-def _learned(steps: TrainingLog | None) -> str:
-    """The learning curve in a sentence."""
-    if steps is None or len(steps.valid) < 2:
-        return ""
-    first, last, best = steps.valid[0][1], steps.valid[-1][1], min(steps.valid, key=lambda pair: pair[1])
-    verb = "fell" if last < first else "rose"
-    turn = f", with its lowest, {best[1]:.2f}, at update {best[0]:,}" if last > best[1] + 0.01 else ""
-    return f"The validation loss {verb} from {first:.2f} to {last:.2f}{turn}. "
 
 
 def links(run: Run, example: str, backbone: str) -> str:

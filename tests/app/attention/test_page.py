@@ -31,7 +31,7 @@ def test_a_text_fills_the_tab_and_a_tile_opens_its_tokens(page, served):
     expect(page.locator(f"{LOOK}headline .pl-sentence")).to_contain_text("the prefix drew")
     assert "tab=attention" in page.url
     expect(page.locator(f"{LOOK}influence .pl-plot")).to_have_attribute("data-drawn", "influence")
-    expect(page.locator(f"{LOOK}reads .u").first).to_have_attribute("title", re.compile("% on the prefix"))
+    expect(page.locator(f"{LOOK}reads .attended").first).to_have_attribute("title", re.compile("% on the prefix"))
     tile(page, 1, 2)
     expect(page.locator(f"{LOOK}tokens h3")).to_have_text("Layer 2, head 3")
     expect(page.locator(f"{LOOK}tokens .p")).to_have_text(["P1", "P2", "P3", "P4"])

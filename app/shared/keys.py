@@ -1,0 +1,48 @@
+"""The keyboard: the one list of keys, from which the page's table of keys is drawn. The scripts of the tabs act on them."""
+
+from dataclasses import dataclass
+
+from app.shared.html import tag, text
+
+DIALOG = "pl-keys"
+
+
+@dataclass(frozen=True)
+class KeyBinding:
+    """`keys`: as printed on a keyboard, alternatives with a space between; `where`: what has to be open or in focus."""
+
+    keys: str
+    where: str
+    action: str
+
+
+KEYS = (
+    KeyBinding("Ctrl+Enter", "anywhere", "generate"),
+    KeyBinding("Esc", "anywhere", "stop, and keep the text so far"),
+    KeyBinding("← →", "anywhere", "previous or next example"),
+    KeyBinding("P", "anywhere", "presenter's view: large type for a projector"),
+    KeyBinding("?", "anywhere", "this table"),
+    KeyBinding("← → Home End", "a tab in focus", "open another tab"),
+    KeyBinding("[ ]", "Attention, Prefix space", "previous or next layer"),
+    KeyBinding("← → ↑ ↓", "Attention, the grid of heads in focus", "choose a head"),
+    KeyBinding("Enter", "Attention, a token in focus", "keep it chosen"),
+    KeyBinding("PageUp PageDown", "a lesson", "one step back or on; so do ← and →"),
+    KeyBinding("1 2 3 4", "a lesson", "answer"),
+    KeyBinding("Esc", "a lesson", "end it"),
+)
+
+
+def dialog() -> str:
+    """The table of keys, which `?` and the button Keys open."""
+    rows = (
+        tag("tr", tag("td", _caps(binding.keys)) + tag("td", text(binding.action)) + tag("td", text(binding.where)))
+        for binding in KEYS
+    )
+    head = tag("thead", tag("tr", "".join(tag("th", name) for name in ("Key", "Action", "Where"))))
+    close = tag("form", tag("button", "Close", cls="pl-btn"), method="dialog")
+    table = tag("table", head + tag("tbody", "".join(rows)))
+    return tag("dialog", tag("h2", "Keys") + table + close, id=DIALOG, aria_label="Keys")
+
+
+def _caps(keys: str) -> str:
+    return " ".join(tag("kbd", text(key)) for key in keys.split())

@@ -1,0 +1,73 @@
+"""One sentence at the head of the Train tab: what to see now, computed from the run that is shown."""
+
+from collections.abc import Sequence
+
+from app.shared.html import tag, text
+from core.runs.run import Run
+from core.runs.status import RunStatus, TrainingLog
+from core.training.sample_log import Sample
+
+SENTENCES = {
+    "queued": "{run} waits for its turn.",
+    "loading": "{run} begins: its process is loading the model.",
+    "failed": "{run} failed; the reason is below.",
+    "interrupted": "{run} was interrupted at update {update:,} of {total:,}.",
+}
+
+
+def headline(run_id: str, state: str, status: RunStatus, log: TrainingLog, samples: Sequence[Sample], run: Run | None) -> str:
+    """What a run is learning or has learned: its validation loss, and how much attention its virtual tokens draw."""
+    if state in SENTENCES:
+        sentence = SENTENCES[state].format(run=run_id, update=status.update, total=status.total)
+    elif run is not None and not run.trained:
+        sentence = f"{run_id} trains nothing: the frozen model reads its examples before every input."
+    else:
+        now = f"After {status.update:,} of {status.total:,} updates, {run_id}" if state == "running" else run_id
+        sentence = f"{now} {_loss(log, run)}{_attention(samples)}."
+    return _paragraph(sentence)
+
+
+def nothing(own: int, bundled: int) -> str:
+    """No run is chosen: what there is, and what can be done."""
+    runs = f"{_runs(own)} of your own and {_runs(bundled)} that come with the project are listed below"
+    return _paragraph(f"Nothing is being trained. {runs}: choose one to see how it learned, or start a training.")
+
+
+def skeleton() -> str:
+    """What stands there while the tab loads."""
+    bars = tag("div", tag("i", "") * 3, cls="pl-skeleton", aria_hidden="true")
+    return _paragraph("The runs are being read.") + bars
+
+
+def _loss(log: TrainingLog, run: Run | None) -> str:
+    if len(log.valid) < 2:
+        final = run.valid_loss if run is not None else None
+        return (
+            "is being trained"
+            if run is None
+            else f"ended at a validation loss of {final:.2f}"
+            if final is not None
+            else "is trained"
+        )
+    first, last = log.valid[0][1], log.valid[-1][1]
+    update, lowest = min(log.valid, key=lambda pair: pair[1])
+    turn = f", with its lowest, {lowest:.2f}, at update {update:,}" if last > lowest + 0.01 else ""
+    return f"has brought the validation loss from {first:.2f} {'down' if last < first else 'up'} to {last:.2f}{turn}"
+
+
+def _attention(samples: Sequence[Sample]) -> str:
+    """How the attention on the virtual tokens has changed while the sampled example was written."""
+    shares = [
+        sum(sample["mass"]) / len(sample["mass"]) for sample in samples if isinstance(sample.get("mass"), list) and sample["mass"]
+    ]
+    if len(shares) < 2:
+        return ""
+    return f"; its virtual tokens now draw {100 * shares[-1]:.0f} % of the attention, {100 * shares[0]:.0f} % at first"
+
+
+def _runs(number: int) -> str:
+    return "1 run" if number == 1 else f"{number or 'No'} runs"
+
+
+def _paragraph(sentence: str) -> str:
+    return tag("p", text(sentence).replace(" %", "\u00a0%"), cls="pl-sentence", role="status")
