@@ -145,8 +145,8 @@ class AttentionHandlers(TabHandlers):
         layers, heads = vm.depths[vm.site], backbone.spec.heads
         if state.layer > layers or state.head > heads:
             where = f", {vm.named.site_name}," if vm.named.site_name else ""
-            asked = f"layer {state.layer}" + (f", head {state.head}" if state.head else "")
-            vm.notes.append(f"There is no {asked}: {backbone.spec.name}{where} has {layers} layers of {heads} heads.")
+            place = f"layer {state.layer}" + (f", head {state.head}" if state.head else "")
+            vm.notes.append(f"There is no {place}: {backbone.spec.name}{where} has {layers} layers of {heads} heads.")
         vm.beside_choices = self._beside_choices(backbone, vm, intervention)
         vm.beside = self._beside(state, vm, backbone)
         return vm, intervention

@@ -7,7 +7,7 @@ from typing import Any
 
 from analysis.attention.maps import SITE, SITES
 from app.compare.comparison import SLOTS
-from app.shared.urlstate import State, kept
+from app.shared.urlstate import State, url_field
 from core.prefix.interventions import Intervention, Location
 
 ALPHAS = {0.0: "0", 0.25: "¼", 0.5: "½", 1.0: "1", 2.0: "2", 4.0: "4"}
@@ -21,7 +21,7 @@ def places(out: str) -> list[Location]:
 
     ValueError where it is no such list.
     """
-    found = []
+    locations = []
     for part in filter(None, out.split(".")):
         match = _PLACE.fullmatch(part)
         if match is None:
@@ -29,8 +29,8 @@ def places(out: str) -> list[Location]:
         token, layer = (int(number) - 1 if number else None for number in match.groups()[1:])
         if token == -1 or layer == -1:
             raise ValueError(part)
-        found.append((match[1], layer, token))
-    return found
+        locations.append((match[1], layer, token))
+    return locations
 
 
 def _readable(out: str) -> bool:
@@ -47,19 +47,19 @@ class AttentionState(State):
     from 1: whose tokens can be chosen where not all can.
     """
 
-    column: str = kept("", lambda value: value in SLOTS, key="text")
-    beside: str = kept("", lambda value: len(value) <= 2000)
-    layer: int = kept(0, lambda value: 0 <= value <= 1000)
-    head: int = kept(0, lambda value: 0 <= value <= 1000)
-    alpha: float = kept(1.0, lambda value: value in ALPHAS)
-    out: str = kept("", _readable)
-    group: str = kept("prefix", lambda value: value in GROUPS, key="on")
-    weigh: str = kept("", lambda value: value in ("", "values"))
-    site: str = kept("", lambda value: value in ("", *SITES))
-    encoder: float = kept(1.0, lambda value: value in ALPHAS, key="alpha-encoder")
-    cross: float = kept(1.0, lambda value: value in ALPHAS, key="alpha-cross")
-    unit: str = kept("", lambda value: value in ("", "tokens"))
-    sentence: int = kept(1, lambda value: 1 <= value <= 10_000)
+    column: str = url_field("", lambda value: value in SLOTS, key="text")
+    beside: str = url_field("", lambda value: len(value) <= 2000)
+    layer: int = url_field(0, lambda value: 0 <= value <= 1000)
+    head: int = url_field(0, lambda value: 0 <= value <= 1000)
+    alpha: float = url_field(1.0, lambda value: value in ALPHAS)
+    out: str = url_field("", _readable)
+    group: str = url_field("prefix", lambda value: value in GROUPS, key="on")
+    weigh: str = url_field("", lambda value: value in ("", "values"))
+    site: str = url_field("", lambda value: value in ("", *SITES))
+    encoder: float = url_field(1.0, lambda value: value in ALPHAS, key="alpha-encoder")
+    cross: float = url_field(1.0, lambda value: value in ALPHAS, key="alpha-cross")
+    unit: str = url_field("", lambda value: value in ("", "tokens"))
+    sentence: int = url_field(1, lambda value: 1 <= value <= 10_000)
 
     def level(self, site: str) -> float:
         """The α of a site."""
@@ -81,9 +81,9 @@ class AttentionState(State):
                 return replace(self, alpha=level, encoder=level, cross=level)
             if name == "unit" and value == "tokens" and not (self.layer and self.head):
                 return replace(self, unit=value, layer=1, head=1)  # tokens are shown of one head
-            found = next(one for one in self.__dataclass_fields__.values() if one.name == name and "key" in one.metadata)
+            attribute = next(one for one in self.__dataclass_fields__.values() if one.name == name and "key" in one.metadata)
             changed = type(getattr(self, name))(value)
-            return replace(self, **{name: changed}) if found.metadata["check"](changed) else self
+            return replace(self, **{name: changed}) if attribute.metadata["check"](changed) else self
         except (ValueError, TypeError, StopIteration):
             return self
 

@@ -52,19 +52,19 @@ def _draw() -> AttentionPage:
 def _wire(do: AttentionHandlers, shell: Shell, page: AttentionPage, tab: gr.Tab) -> list[gr.events.Dependency]:
     """Wire the tab's events; the refreshes are returned, for what is shown after them."""
     refreshes: list[gr.events.Dependency] = []
-    asked, latest = [page.state, page.ticket], {**LATEST, "trigger_mode": "multiple"}
+    changed, latest = [page.state, page.ticket], {**LATEST, "trigger_mode": "multiple"}
     streaming = {"concurrency_id": READINGS, "concurrency_limit": 4, "trigger_mode": "multiple", **QUIET}
 
     def then_refresh(event: gr.events.Dependency) -> None:
-        shown = event.then(do.refresh, [page.ticket, page.state], [*page.outputs, shell.status], **streaming)
-        refreshes.append(shown)
-        shown.then(do.fill, [page.ticket, page.state], [page.influence, shell.status], **streaming)
+        refreshed = event.then(do.refresh, [page.ticket, page.state], [*page.outputs, shell.status], **streaming)
+        refreshes.append(refreshed)
+        refreshed.then(do.fill, [page.ticket, page.state], [page.influence, shell.status], **streaming)
 
     here: dict[str, Any] = {"js": "() => [PrefixLab.tabs.now()]", **latest}
     then_refresh(tab.select(do.enter, shell.search, page.ticket, **here))
     then_refresh(shell.comparison.change(do.enter, shell.search, page.ticket, **here))
-    then_refresh(page.bar.select(do.change, page.state, asked, **latest))
-    then_refresh(page.heads.click(do.select_head, page.state, asked, **latest))
+    then_refresh(page.bar.select(do.change, page.state, changed, **latest))
+    then_refresh(page.heads.click(do.select_head, page.state, changed, **latest))
     page.address.change(None, page.address, None, js=urlstate.remember(AttentionState))
     shell.page.load(do.restore, shell.search, page.state, js="() => [location.search]", **latest)
     return refreshes

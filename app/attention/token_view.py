@@ -86,21 +86,21 @@ def _told(
     return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
 
 
-def _reader(name: str, kind: str, found: AttentionReading, weights: Tensor, rows: range) -> dict[str, Any]:
+def _reader(name: str, kind: str, reading: AttentionReading, weights: Tensor, rows: range) -> dict[str, Any]:
     """`weights`: (query, virtual + key). `sums`: of each row the shares of the groups of keys, the mean's last."""
-    shown = torch.cat([weights[list(rows)], weights[list(found.step_queries)].mean(0, keepdim=True)])
-    *thousandths, mean = (1000 * shown).round().int().tolist()
-    sums = (100 * torch.stack([part.sum(-1) for part in shown.split(found.group_sizes, -1)], -1)).round().int().tolist()
-    return {"name": name, "kind": kind, "virtual": found.virtual, "rows": thousandths, "mean": mean, "sums": sums}
+    rows_and_mean = torch.cat([weights[list(rows)], weights[list(reading.step_queries)].mean(0, keepdim=True)])
+    *thousandths, mean = (1000 * rows_and_mean).round().int().tolist()
+    sums = (100 * torch.stack([part.sum(-1) for part in rows_and_mean.split(reading.group_sizes, -1)], -1)).round().int().tolist()
+    return {"name": name, "kind": kind, "virtual": reading.virtual, "rows": thousandths, "mean": mean, "sums": sums}
 
 
-def _of_sentence(found: ArticleSentences, number: int) -> range:
+def _of_sentence(sentences: ArticleSentences, number: int) -> range:
     """The places of a sentence's tokens, from 1; of the first one where there is no such sentence."""
-    wanted = number - 1 if number - 1 in found.sentence_of_token else 0
-    places = [place for place, part in enumerate(found.sentence_of_token) if part == wanted]
-    return range(places[0], places[-1] + 1) if places else range(len(found.sentence_of_token))
+    index = number - 1 if number - 1 in sentences.sentence_of_token else 0
+    places = [place for place, part in enumerate(sentences.sentence_of_token) if part == index]
+    return range(places[0], places[-1] + 1) if places else range(len(sentences.sentence_of_token))
 
 
-def _starts(found: ArticleSentences) -> list[int]:
+def _starts(sentences: ArticleSentences) -> list[int]:
     """The place of the first token of each sentence; sentences without a token of their own have none."""
-    return sorted({part: place for place, part in reversed(list(enumerate(found.sentence_of_token))) if part >= 0}.values())
+    return sorted({part: place for place, part in reversed(list(enumerate(sentences.sentence_of_token))) if part >= 0}.values())

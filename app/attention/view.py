@@ -109,14 +109,14 @@ def headline(state: AttentionState, vm: AttentionViewModel) -> str:
     """What the class should see now, in a sentence computed from what is shown."""
     mass = vm.changed or vm.plain
     assert mass is not None
-    said = describe_mass(mass, vm.named.groups[1], state.weigh == "values", vm.named.site_name)
+    sentence = describe_mass(mass, vm.named.groups[1], state.weigh == "values", vm.named.site_name)
     if vm.changed is not None:
-        said = f"The first text read again, {name_of(state, vm)}: {said[0].lower()}{said[1:]}"
+        sentence = f"The first text read again, {name_of(state, vm)}: {sentence[0].lower()}{sentence[1:]}"
     if vm.sentence_map is not None and vm.parts is not None:
         by_sentence = vm.sentence_map
         shares = by_sentence.weights[:, :, list(by_sentence.step_queries), by_sentence.virtual : -1].mean((0, 1, 2))
-        said += f" {describe_sentences(vm.parts.spans, vm.article, shares)}"
-    return tag("p", text(said.replace(" %", "\u00a0%")), cls="pl-sentence")
+        sentence += f" {describe_sentences(vm.parts.spans, vm.article, shares)}"
+    return tag("p", text(sentence.replace(" %", "\u00a0%")), cls="pl-sentence")
 
 
 # ---- controls
@@ -151,7 +151,7 @@ def _unit(state: AttentionState, vm: AttentionViewModel) -> str:
 def _turning(state: AttentionState, vm: AttentionViewModel) -> str:
     if not vm.reader.length:
         return tag("p", NO_PREFIX["base" if vm.reader.kind == "base" else "finetuned"], cls="meta")
-    alphas = [(f"{value:g}", shown) for value, shown in ALPHAS.items()]
+    alphas = [(f"{value:g}", label) for value, label in ALPHAS.items()]
     several, level = len(vm.depths) > 1, state.level(vm.site)
     own = f"{vm.site.capitalize()} prefix × α" if several else "Prefix × α"
     name = "alpha" if vm.site == SITE else vm.site  # the field of the state
@@ -191,21 +191,21 @@ def _labelled(name: str, content: str, title: str | None = None) -> str:
 
 
 def _segment(name: str, choices: Sequence[tuple[str, str]], chosen: str) -> str:
-    buttons = [_button(shown, name, value, None, value == chosen) for value, shown in choices]
+    buttons = [_button(label, name, value, None, value == chosen) for value, label in choices]
     return tag("div", "".join(buttons), cls="pl-segment")
 
 
-def _button(shown: str, name: str, value: str, title: str | None = None, pressed: bool | None = None) -> str:
+def _button(label: str, name: str, value: str, title: str | None = None, pressed: bool | None = None) -> str:
     state = None if pressed is None else str(pressed).lower()
     attributes = {"data_set": name, "data_value": value, "aria_pressed": state, "title": title}
-    return tag("button", text(shown), type="button", cls="pl-btn", **attributes)
+    return tag("button", text(label), type="button", cls="pl-btn", **attributes)
 
 
 def _place(name: str, at: str, out: set[str]) -> str:
     """A virtual token or a layer `at` a site ("cross-"), or of a model's only one ("")."""
-    gone = name in out or at + name in out
-    title = f"{name} is hidden: click to bring it back" if gone else f"Hide {name}"
-    attributes = {"data_set": "out", "data_value": at + name, "aria_pressed": str(gone).lower(), "title": title}
+    hidden = name in out or at + name in out
+    title = f"{name} is hidden: click to bring it back" if hidden else f"Hide {name}"
+    attributes = {"data_set": "out", "data_value": at + name, "aria_pressed": str(hidden).lower(), "title": title}
     return tag("button", name, type="button", cls="pl-place", **attributes)
 
 
@@ -213,8 +213,8 @@ def _beside(state: AttentionState, vm: AttentionViewModel) -> str:
     typed = state.beside.startswith(TEXT_RUN)
     options = [("", "nothing"), *vm.beside_choices, (TEXT_RUN, "text prefix…")]
     chosen = TEXT_RUN if typed else state.beside if state.beside in dict(options) else ""
-    shown = [tag("option", text(name), value=value, selected="" if value == chosen else None) for value, name in options]
-    select = tag("select", "".join(shown), aria_label="Beside it", data_set="beside", data_chosen=chosen)
+    choices = [tag("option", text(name), value=value, selected="" if value == chosen else None) for value, name in options]
+    select = tag("select", "".join(choices), aria_label="Beside it", data_set="beside", data_chosen=chosen)
     return select + text_field(state.beside, "beside", hidden=not typed)
 
 
@@ -250,12 +250,12 @@ def underlined(mass: AttentionMass, weighted: bool, written: str = "") -> str:
     if not shares:
         return tag("p", "No token was generated.", cls="meta")
     if not mass.virtual or mass.mass[..., PREFIX].max() == 0:
-        return tag("p", "".join(tag("span", shown_end(token)) for token, _ in shares), cls="told marked")
+        return tag("p", "".join(tag("span", token_text(token)) for token, _ in shares), cls="told marked")
     low, high = min(share for _, share in shares), max(share for _, share in shares)
     spans = [
         tag(
             "span",
-            shown_end(token),
+            token_text(token),
             cls="attended",
             style=f"--m:{_scaled(share, low, high):.3f}",
             title=f"{_percent(share)} on the prefix",
@@ -281,7 +281,7 @@ def _percent(share: float) -> str:
     return f"{100 * share:.0f}\u00a0%"
 
 
-def shown_end(word: str) -> str:
+def token_text(word: str) -> str:
     """A token inside a text; the model's own mark of an end as a small square."""
     return " ∎" if visible_token(word) == "∎" else text(word)
 

@@ -29,9 +29,9 @@ def app(backbone: Backbone, settings: Settings) -> Iterator[Timing]:
     with empty_home() as folder, _opened(name, settings.device, Path(folder)) as (address, opened):
         yield summarize_times("app", "from launch.py to the whole answer of the page", [opened], OPEN)
         run = "" if backbone.is_encoder_decoder else run_of(backbone)
-        asked = source_of(backbone), run, "", name, "greedy", 0
-        yield summarize_times("app", "the first word, the model still to be loaded", [_first_word(address, asked)])
-        times = [_first_word(address, asked) for _ in range(settings.repeats)]
+        arguments = source_of(backbone), run, "", name, "greedy", 0
+        yield summarize_times("app", "the first word, the model still to be loaded", [_first_word(address, arguments)])
+        times = [_first_word(address, arguments) for _ in range(settings.repeats)]
         yield summarize_times("app", "the first word of a text", times, FIRST)
 
 
@@ -41,15 +41,15 @@ def _opened(name: str, device: str, folder: Path) -> Iterator[tuple[str, float]]
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    wanted = ["--port", str(port), "--backbone", name, "--device", device]
-    command = [sys.executable, str(ROOT / "launch.py"), "--no-browser", *wanted]
-    address, said = f"http://127.0.0.1:{port}/", folder / "said.txt"
-    with said.open("w", encoding="utf-8") as out:
+    options = ["--port", str(port), "--backbone", name, "--device", device]
+    command = [sys.executable, str(ROOT / "launch.py"), "--no-browser", *options]
+    address, output = f"http://127.0.0.1:{port}/", folder / "said.txt"
+    with output.open("w", encoding="utf-8") as out:
         began = time.perf_counter()
         process = subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=subprocess.STDOUT)
         try:
             while not _answers(address):
-                _check(process, began, said)
+                _check(process, began, output)
                 time.sleep(PAUSE)
             yield address, time.perf_counter() - began
         finally:
@@ -57,10 +57,10 @@ def _opened(name: str, device: str, folder: Path) -> Iterator[tuple[str, float]]
             process.wait()
 
 
-def _check(process: subprocess.Popen, began: float, said: Path) -> None:
+def _check(process: subprocess.Popen, began: float, output: Path) -> None:
     """NotSupported where the app has ended, or has not answered for too long."""
     if process.poll() is not None:
-        last = (said.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["it said nothing"])[-1]
+        last = (output.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["it said nothing"])[-1]
         raise NotSupported(f"The app did not open: {last}")
     if time.perf_counter() - began > PATIENCE:
         raise NotSupported(f"The app did not answer within {PATIENCE:.0f} s. Try again when the machine is less busy.")
@@ -74,24 +74,24 @@ def _answers(address: str) -> bool:
         return False
 
 
-def _first_word(address: str, asked: tuple) -> float:
+def _first_word(address: str, arguments: tuple) -> float:
     """Seconds from the question to the first text that holds something; the rest is read, so that nothing is left going."""
     place = f"{address}gradio_api/call/compare"
-    began, found = time.perf_counter(), 0.0
-    body = json.dumps({"data": asked}).encode()
+    began, seconds = time.perf_counter(), 0.0
+    body = json.dumps({"data": arguments}).encode()
     question = urllib.request.Request(place, body, {"Content-Type": "application/json"})
     with urllib.request.urlopen(question, timeout=PATIENCE) as answer:
         event = json.load(answer)["event_id"]
     with urllib.request.urlopen(f"{place}/{event}", timeout=PATIENCE) as lines:
-        for told in _told(lines):
-            if not found and any(told["texts"].values()):
-                found = time.perf_counter() - began
-    if not found:
+        for message in _messages(lines):
+            if not seconds and any(message["texts"].values()):
+                seconds = time.perf_counter() - began
+    if not seconds:
         raise NotSupported("The app wrote nothing for its first example. Open it and see what it says there.")
-    return found
+    return seconds
 
 
-def _told(lines: Any) -> Iterator[dict[str, Any]]:
+def _messages(lines: Any) -> Iterator[dict[str, Any]]:
     """What the endpoint streams: pairs of lines, `event: …` and `data: …`. NotSupported where the event is an error."""
     event = ""
     for line in lines:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from app.compare.comparison import LEAST, ORDER, SLOTS
 from app.compare.prompting import PROMPTS
-from app.shared.urlstate import MODES, State, kept
+from app.shared.urlstate import MODES, State, url_field
 
 
 def _is_order(value: str) -> bool:
@@ -17,20 +17,20 @@ class CompareState(State):
     """`example` is the id of a bundled table or article; `source` a table of one's own, or `article` an article, and then
     `example` is empty. `columns`: the slots shown, in their order; `prompt`: how the frozen model is prompted."""
 
-    backbone: str = kept("")
-    task: str = kept("")
-    prefix: str = kept("")
-    finetuned: str = kept("")
-    other: str = kept("")
-    columns: str = kept("", _is_order)
-    prompt: str = kept("", lambda value: value in PROMPTS, key="base")
-    example: str = kept("")
-    source: str = kept("", key="table")
-    article: str = kept("")
-    mode: str = kept("", lambda value: value in MODES)  # "": what is usual for the task
-    seed: int = kept(0, lambda value: 0 <= value < 2**53)
-    temperature: float = kept(1.0, lambda value: 0.01 <= value <= 100)
-    top_p: float = kept(1.0, lambda value: 0.001 <= value <= 1)
+    backbone: str = url_field("")
+    task: str = url_field("")
+    prefix: str = url_field("")
+    finetuned: str = url_field("")
+    other: str = url_field("")
+    columns: str = url_field("", _is_order)
+    prompt: str = url_field("", lambda value: value in PROMPTS, key="base")
+    example: str = url_field("")
+    source: str = url_field("", key="table")
+    article: str = url_field("")
+    mode: str = url_field("", lambda value: value in MODES)  # "": what is usual for the task
+    seed: int = url_field(0, lambda value: 0 <= value < 2**53)
+    temperature: float = url_field(1.0, lambda value: 0.01 <= value <= 100)
+    top_p: float = url_field(1.0, lambda value: 0.001 <= value <= 1)
 
     @property
     def order(self) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from analysis.experiments.desk import AXES, RUN_COLUMNS
 from analysis.experiments.tables import METRICS, grid_names
-from app.shared.urlstate import State, kept
+from app.shared.urlstate import State, url_field
 
 GRIDS = grid_names()
 VIEWS = (*GRIDS, "evidence", "scatter", "runs")
@@ -20,16 +20,16 @@ class ResultsState(State):
     `number`: the result whose texts are open; `sort`: a column of the runs, downwards with "-" before it; `ticked`: ids of runs.
     """
 
-    view: str = kept("table1", lambda value: value in VIEWS, key="results")
-    data: str = kept("", lambda value: value in ("", *METRICS), key="set")
-    metric: str = kept("", lambda value: len(value) <= 30)
-    number: str = kept("", lambda value: len(value) <= 200)
-    x: str = kept("stored", lambda value: value in AXES, key="scatter-x")
-    y: str = kept("BLEU", lambda value: value in AXES, key="scatter-y")
-    ticked: str = kept("", lambda value: len(value) <= 1000)
-    sort: str = kept("", lambda value: value.removeprefix("-") in ("", *RUN_COLUMNS))
-    words: str = kept("", lambda value: len(value) <= 100, key="with")
-    by: str = kept("update", lambda value: value in ("update", "seconds"), key="losses-by")
+    view: str = url_field("table1", lambda value: value in VIEWS, key="results")
+    data: str = url_field("", lambda value: value in ("", *METRICS), key="set")
+    metric: str = url_field("", lambda value: len(value) <= 30)
+    number: str = url_field("", lambda value: len(value) <= 200)
+    x: str = url_field("stored", lambda value: value in AXES, key="scatter-x")
+    y: str = url_field("BLEU", lambda value: value in AXES, key="scatter-y")
+    ticked: str = url_field("", lambda value: len(value) <= 1000)
+    sort: str = url_field("", lambda value: value.removeprefix("-") in ("", *RUN_COLUMNS))
+    words: str = url_field("", lambda value: len(value) <= 100, key="with")
+    by: str = url_field("update", lambda value: value in ("update", "seconds"), key="losses-by")
 
     @property
     def runs(self) -> list[str]:

@@ -87,8 +87,8 @@ def _of_triples(row: dict[str, Any]) -> Sample:
 
 
 def _of_article(row: dict[str, Any]) -> Sample:
-    told, held_out = article(row["article"]), bool(row["held_out"])
-    return Sample(row["id"], row["topic"], (), (), (row["summary"],), held_out, text=told, heading=str(row["title"]))
+    body, held_out = article(row["article"]), bool(row["held_out"])
+    return Sample(row["id"], row["topic"], (), (), (row["summary"],), held_out, text=body, heading=str(row["title"]))
 
 
 def find(sample_id: str) -> Sample | None:

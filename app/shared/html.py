@@ -11,12 +11,12 @@ area = partial(gr.HTML, apply_default_css=False)  # a place for HTML in the page
 
 def tag(name: str, content: str = "", /, **attributes: Any) -> str:
     """An element around ready HTML. Attribute values are escaped; `cls` is class, `_` in a name is `-`; None is left out."""
-    shown = "".join(
+    written = "".join(
         f' {key.removesuffix("_").replace("cls", "class").replace("_", "-")}="{escape(str(value), quote=True)}"'
         for key, value in attributes.items()
         if value is not None
     )
-    return f"<{name}{shown}>{content}</{name}>"
+    return f"<{name}{written}>{content}</{name}>"
 
 
 def text(value: object) -> str:

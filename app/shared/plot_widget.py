@@ -39,7 +39,7 @@ FORMS = [("png", "PNG, 2×"), ("svg", "SVG"), ("html", "HTML, works offline"), (
 def plot(elem_id: str, height: int = 320, bar: bool = False, name: str = "Figure") -> gr.HTML:
     """An empty figure of so many pixels' height. `bar`: plotly's buttons for zoom and lasso are shown; `name` is read out."""
     gr.set_static_paths(SCRIPT)
-    forms = "".join(tag("button", shown, type="button", data_save=form, role="menuitem") for form, shown in FORMS)
+    forms = "".join(tag("button", label, type="button", data_save=form, role="menuitem") for form, label in FORMS)
     menu = tag("details", tag("summary", "Save", title="Save this figure") + tag("div", forms, role="menu"), cls="pl-save")
     drawn = tag("div", "", cls="pl-plot", style=f"height:{height}px", role="img", aria_label=text(name))
     return area(

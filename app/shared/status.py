@@ -49,9 +49,9 @@ class StatusLine:
         if not reports:
             return line("idle", "")
         busy = [activity for activity, report in reports.items() if report.phase in UNDER_WAY]
-        shown = reports[busy[-1] if busy else next(reversed(reports))]
+        report = reports[busy[-1] if busy else next(reversed(reports))]
         others = f" Also under way: {', '.join(busy[:-1])}." if len(busy) > 1 else ""
-        return line(shown.phase, shown.sentence + others)
+        return line(report.phase, report.sentence + others)
 
 
 def line(phase: str, sentence: str) -> str:

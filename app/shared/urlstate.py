@@ -13,7 +13,7 @@ MODES = ("greedy", "sample", "beam")
 LIMIT = 4000  # characters of one value kept in the address; a longer one is left out
 
 
-def kept(default: Any, check: Callable[[Any], bool] | None = None, key: str = "") -> Any:
+def url_field(default: Any, check: Callable[[Any], bool] | None = None, key: str = "") -> Any:
     """A field of a State: its default, what a value read must pass, and its name in the address where that is another."""
     return field(default=default, metadata={"check": check, "key": key})
 
@@ -30,36 +30,38 @@ Kind = TypeVar("Kind", bound=State)
 
 def keys(state: State | type[State]) -> dict[str, str]:
     """Field -> name in the address."""
-    return {found.name: found.metadata["key"] or found.name for found in fields(state) if "key" in found.metadata}
+    return {
+        attribute.name: attribute.metadata["key"] or attribute.name for attribute in fields(state) if "key" in attribute.metadata
+    }
 
 
 def read(query: str, kind: type[Kind]) -> Kind:
     """The state of one tab in an address's query string ("?seed=1&…")."""
     try:
-        given = parse_qs(query.lstrip("?"), max_num_fields=80) if len(query) < 20_000 else {}
+        parameters = parse_qs(query.lstrip("?"), max_num_fields=80) if len(query) < 20_000 else {}
     except ValueError:  # more fields than any address of ours has
-        given = {}
+        parameters = {}
     values: dict[str, Any] = {}
     plain, names, ignored = kind(), keys(kind), []
-    for found in fields(kind):
-        shown = names.get(found.name, "")
-        if shown not in given:
+    for attribute in fields(kind):
+        key = names.get(attribute.name, "")
+        if key not in parameters:
             continue
         try:
-            value = type(getattr(plain, found.name))(given[shown][0])
-            if found.metadata["check"] and not found.metadata["check"](value):
+            value = type(getattr(plain, attribute.name))(parameters[key][0])
+            if attribute.metadata["check"] and not attribute.metadata["check"](value):
                 raise ValueError
-            values[found.name] = value
+            values[attribute.name] = value
         except ValueError:
-            ignored.append(shown)
+            ignored.append(key)
     return kind(**values, ignored=tuple(ignored))
 
 
 def write(state: State) -> str:
     """The query string of a state, defaults left out: "seed=1&example=cafe-001"."""
     plain = type(state)()
-    changed = {shown: getattr(state, name) for name, shown in keys(state).items() if getattr(state, name) != getattr(plain, name)}
-    return urlencode({shown: value for shown, value in changed.items() if len(str(value)) <= LIMIT})
+    changed = {key: getattr(state, name) for name, key in keys(state).items() if getattr(state, name) != getattr(plain, name)}
+    return urlencode({key: value for key, value in changed.items() if len(str(value)) <= LIMIT})
 
 
 def remember(kind: type[State]) -> str:

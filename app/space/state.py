@@ -6,7 +6,7 @@ from urllib.parse import quote, unquote
 
 from analysis.attention.maps import SITES
 from analysis.space.neighbor_analysis import KEYS, SITE, SPACES
-from app.shared.urlstate import State, kept
+from app.shared.urlstate import State, url_field
 
 MAPS = ("pca", "umap")
 MOST = 4  # runs on one map
@@ -24,17 +24,17 @@ def _switch(value: int) -> bool:
 class SpaceState(State):
     """`layer` 0: the last one; `head` 0: all; `of`: the run whose token is chosen, empty for the first; `site` of several."""
 
-    runs: str = kept("", key="among")
-    space: str = kept(KEYS, lambda value: value in SPACES)
-    layer: int = kept(0, _positive, key="space-layer")
-    head: int = kept(0, _positive, key="space-head")
-    token: int = kept(1, lambda value: 1 <= value < 100_000, key="space-token")
-    of: str = kept("", key="space-of")
-    map: str = kept("pca", lambda value: value in MAPS)
-    whole: int = kept(0, _switch)
-    paths: int = kept(0, _switch)
-    word: str = kept("", lambda value: len(value) <= 100)
-    site: str = kept(SITE, lambda value: value in SITES, key="space-site")
+    runs: str = url_field("", key="among")
+    space: str = url_field(KEYS, lambda value: value in SPACES)
+    layer: int = url_field(0, _positive, key="space-layer")
+    head: int = url_field(0, _positive, key="space-head")
+    token: int = url_field(1, lambda value: 1 <= value < 100_000, key="space-token")
+    of: str = url_field("", key="space-of")
+    map: str = url_field("pca", lambda value: value in MAPS)
+    whole: int = url_field(0, _switch)
+    paths: int = url_field(0, _switch)
+    word: str = url_field("", lambda value: len(value) <= 100)
+    site: str = url_field(SITE, lambda value: value in SITES, key="space-site")
 
 
 def joined(runs: Sequence[str]) -> str:

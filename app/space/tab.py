@@ -30,48 +30,57 @@ LINKED = "PrefixLab.space.{part}(element, trigger, watch) /* 'select' */"
 
 def build(context: AppContext, shell: Shell, tab: gr.Tab) -> SpacePage:
     """Draw the tab and wire it; call inside gr.Tab."""
-    drawn: dict[str, Any] = {"headline": area(view.skeleton(), elem_id="pl-space-verdict", elem_classes="pl-maybe")}
+    components: dict[str, Any] = {"headline": area(view.skeleton(), elem_id="pl-space-verdict", elem_classes="pl-maybe")}
     area(view.warning())
-    drawn |= _controls()
-    drawn |= {name: area("", elem_id=f"pl-space-{name}", elem_classes="pl-maybe") for name in ("lost", "note", "empty")}
+    components |= _controls()
+    components |= {name: area("", elem_id=f"pl-space-{name}", elem_classes="pl-maybe") for name in ("lost", "note", "empty")}
     with gr.Row(elem_id="pl-space"):
         with gr.Column(elem_id="pl-space-left", min_width=500):
-            drawn["picture"] = plot_widget.plot("pl-space-map", HIGH, bar=True, name="Map of virtual tokens among words")
+            components["picture"] = plot_widget.plot("pl-space-map", HIGH, bar=True, name="Map of virtual tokens among words")
         with gr.Column(elem_id="pl-space-right", min_width=300):
-            drawn["detail"] = area("", js_on_load=LINKED.format(part="rows"), elem_id="pl-space-detail")
-            drawn["lead"] = area("", elem_id="pl-space-told", elem_classes="pl-maybe")
-    drawn["first"] = plot_widget.plot("pl-space-first", LOW, name="The first word of each virtual token, and what chance gives")
-    drawn["all"] = area("", js_on_load=LINKED.format(part="table"), elem_id="pl-space-all")
+            components["detail"] = area("", js_on_load=LINKED.format(part="rows"), elem_id="pl-space-detail")
+            components["lead"] = area("", elem_id="pl-space-told", elem_classes="pl-maybe")
+    components["first"] = plot_widget.plot(
+        "pl-space-first", LOW, name="The first word of each virtual token, and what chance gives"
+    )
+    components["all"] = area("", js_on_load=LINKED.format(part="table"), elem_id="pl-space-all")
     hidden: dict[str, Any] = {"visible": "hidden"}
-    drawn |= {"table": gr.Textbox(elem_id="pl-space-csv", **hidden), "address": gr.Textbox(elem_id="pl-space-address", **hidden)}
-    drawn |= {name: gr.Button("", elem_id=f"pl-space-{name}", elem_classes="pl-key") for name in ("down", "up")}  # keys [ and ]
+    components |= {
+        "table": gr.Textbox(elem_id="pl-space-csv", **hidden),
+        "address": gr.Textbox(elem_id="pl-space-address", **hidden),
+    }
+    components |= {
+        name: gr.Button("", elem_id=f"pl-space-{name}", elem_classes="pl-key") for name in ("down", "up")
+    }  # keys [ and ]
     # `active` is made last: Gradio sorts a set of inputs by age, so its value is the last argument of ACTIVE_TAB.
-    page = SpacePage(**drawn, token=gr.State([]), ready=gr.Textbox(**hidden), active=gr.Textbox(**hidden))
+    page = SpacePage(**components, token=gr.State([]), ready=gr.Textbox(**hidden), active=gr.Textbox(**hidden))
     _wire(SpaceHandlers(context, shell, page), shell, page, tab)
     alone_section.build(context, shell, tab)
     return page
 
 
 def _controls() -> dict[str, Any]:
-    drawn: dict[str, Any] = {}
+    components: dict[str, Any] = {}
     # Custom values: a choice that the server has just replaced by others must not be refused.
     small: dict[str, Any] = {"container": True, "min_width": 80, "allow_custom_value": True}
     plain: dict[str, Any] = {"show_label": False, "container": False}
     with gr.Row(elem_id="pl-space-bar"):
-        drawn["space"] = gr.Radio([(name, kind) for kind, name in SPACE_LABELS.items()], value=KEYS, **plain)
-        drawn["site"] = gr.Radio(list(SITES), value=SITE, visible=False, elem_id="pl-space-site", **plain)
-        drawn["layer"] = gr.Dropdown([0], value=0, label="Layer", elem_id="pl-space-layer", **small)
-        drawn["head"] = gr.Dropdown([("all", 0)], value=0, label="Head", elem_id="pl-space-head", **small)
-        drawn["map"] = gr.Radio([(MAP_LABELS[kind], kind) for kind in MAPS], value="pca", **plain)
-        drawn["paths"] = gr.Checkbox(False, label="All paths", container=False, min_width=90)
-        drawn["whole"] = gr.Checkbox(False, label="Whole words", container=False, min_width=110)
+        components["space"] = gr.Radio([(name, kind) for kind, name in SPACE_LABELS.items()], value=KEYS, **plain)
+        components["site"] = gr.Radio(list(SITES), value=SITE, visible=False, elem_id="pl-space-site", **plain)
+        components["layer"] = gr.Dropdown([0], value=0, label="Layer", elem_id="pl-space-layer", **small)
+        components["head"] = gr.Dropdown([("all", 0)], value=0, label="Head", elem_id="pl-space-head", **small)
+        components["map"] = gr.Radio([(MAP_LABELS[kind], kind) for kind in MAPS], value="pca", **plain)
+        components["paths"] = gr.Checkbox(False, label="All paths", container=False, min_width=90)
+        components["whole"] = gr.Checkbox(False, label="Whole words", container=False, min_width=110)
     with gr.Row(elem_id="pl-space-more"):
-        drawn["runs"] = gr.Dropdown(
+        components["runs"] = gr.Dropdown(
             [], value=[], multiselect=True, max_choices=MOST, allow_custom_value=True, label="Runs", elem_id="pl-space-runs"
         )
-        drawn["word"] = gr.Textbox(label="Find a word", placeholder="pub", elem_id="pl-space-word", max_lines=1, min_width=120)
-        drawn["csv"] = gr.Button("CSV", elem_id="pl-space-save", min_width=60, interactive=False)
-    return drawn
+        components["word"] = gr.Textbox(
+            label="Find a word", placeholder="pub", elem_id="pl-space-word", max_lines=1, min_width=120
+        )
+        components["csv"] = gr.Button("CSV", elem_id="pl-space-save", min_width=60, interactive=False)
+    return components
 
 
 def _wire(do: SpaceHandlers, shell: Shell, page: SpacePage, tab: gr.Tab) -> None:

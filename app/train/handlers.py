@@ -59,7 +59,7 @@ class TrainHandlers(RunProgressView, TabHandlers):
     def choose_preset(self, inputs: dict[Any, Any]) -> Update:
         """A preset or a method was chosen: its description, a name for the run, and the settings that can be changed."""
         page, kind, backbone = self.page, inputs[self.page.preset], inputs[self.shell.backbone]
-        shown = settings_of(inputs[page.method])
+        settings = settings_of(inputs[page.method])
         values = preset("fast" if kind == "own" else kind, inputs[page.method], self._task(backbone)).to_dict()
         update: Update = {
             page.lead: self._description(kind, backbone),
@@ -69,7 +69,7 @@ class TrainHandlers(RunProgressView, TabHandlers):
         }
         for key, field in page.own.items():
             value = 200 if key == "updates" and not values[key] else values[key]
-            update[field] = gr.update(value=value, visible=key in shown)
+            update[field] = gr.update(value=value, visible=key in settings)
         return update
 
     def enter(self, inputs: dict[Any, Any]) -> Update:
@@ -120,36 +120,36 @@ class TrainHandlers(RunProgressView, TabHandlers):
 
     def uploaded(self, file: str | None) -> Update:
         """A file came: its columns, to be named, and its first rows."""
-        return self._peeked(Path(file)) if file else self._no_data()
+        return self._preview(Path(file)) if file else self._no_data()
 
     def pasted(self, text: str) -> Update:
         """Rows were pasted."""
         if not (text or "").strip():
             return self._no_data()
         try:
-            return self._peeked(write_pasted(text, self._new_folder()))
+            return self._preview(write_pasted(text, self._new_folder()))
         except PrefixLabError as error:
             return self._no_data(str(error))
 
     def _no_data(self, sentence: str = "") -> Update:
         page = self.page
-        said = view.problem(sentence) if sentence else ""
-        return {page.upload_path: "", page.preview: said, page.mapping: gr.update(visible=False)}
+        preview = view.problem(sentence) if sentence else ""
+        return {page.upload_path: "", page.preview: preview, page.mapping: gr.update(visible=False)}
 
-    def _peeked(self, file: Path) -> Update:
+    def _preview(self, file: Path) -> Update:
         page = self.page
         try:
-            found = preview_file(file)
+            preview = preview_file(file)
         except (PrefixLabError, OSError) as error:
             return self._no_data(str(error))
-        source, target, form = guess_columns(found.columns)
+        source, target, form = guess_columns(preview.columns)
         return {
             page.upload_path: str(file),
-            page.source: gr.update(choices=list(found.columns), value=source),
-            page.target: gr.update(choices=list(found.columns), value=target),
+            page.source: gr.update(choices=list(preview.columns), value=source),
+            page.target: gr.update(choices=list(preview.columns), value=target),
             page.form: form,
             page.mapping: gr.update(visible=True),
-            page.preview: view.preview(found),
+            page.preview: view.preview(preview),
         }
 
     # ---- before starting
@@ -192,15 +192,17 @@ class TrainHandlers(RunProgressView, TabHandlers):
     @errors_to_status
     def start(self, inputs: dict[Any, Any], request: gr.Request) -> Update:
         """Start, or wait in line; the page shows the new training."""
-        page, wanted = self.page, self._request(inputs)
-        self._check_free(wanted)
-        wanted.config()
-        wanted.examples()
+        page, training = self.page, self._request(inputs)
+        self._check_free(training)
+        training.config()
+        training.examples()
         with self.jobs.alone():  # uploaded rows that no training names yet must not be swept away
-            ahead = self.jobs.start(wanted.run, wanted.to_argv(store_upload(self.context.store, wanted)))
-        sentence = f"{wanted.run} waits behind {', '.join(ahead)}." if ahead else f"{wanted.run} starts in a process of its own."
-        name = free_name(self.context.store, self._taken() | {wanted.run}, wanted.preset)
-        return {page.name: name} | self._done(request, sentence, wanted.run)
+            ahead = self.jobs.start(training.run, training.to_argv(store_upload(self.context.store, training)))
+        sentence = (
+            f"{training.run} waits behind {', '.join(ahead)}." if ahead else f"{training.run} starts in a process of its own."
+        )
+        name = free_name(self.context.store, self._taken() | {training.run}, training.preset)
+        return {page.name: name} | self._done(request, sentence, training.run)
 
     def act(self, chosen: str, event: gr.EventData, request: gr.Request) -> Update:
         """A button of a run was pressed."""
@@ -285,10 +287,10 @@ class TrainHandlers(RunProgressView, TabHandlers):
         self.jobs.tick()
         if self.jobs.waiting():
             self.jobs.keep_going()
-        wanted = chosen or read_address(search or "", RunAddress).run
-        if not (ID.fullmatch(wanted or "") and ".." not in wanted and self.jobs.state(wanted)):
-            wanted = next(iter([*self.jobs.training(), *self.jobs.interrupted(), *self.jobs.waiting()]), "")
-        return self.show(wanted) | {self.page.timer: gr.update(active=True)}
+        run_id = chosen or read_address(search or "", RunAddress).run
+        if not (ID.fullmatch(run_id or "") and ".." not in run_id and self.jobs.state(run_id)):
+            run_id = next(iter([*self.jobs.training(), *self.jobs.interrupted(), *self.jobs.waiting()]), "")
+        return self.show(run_id) | {self.page.timer: gr.update(active=True)}
 
     def tick(self, chosen: str, change_token: str) -> Update:
         """Every few seconds: all that has changed; of a training that has only made more updates, its head line.

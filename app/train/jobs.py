@@ -67,22 +67,22 @@ class Jobs:
 
     def jobs(self) -> list[Job]:
         """All that were asked for and are not over, in the order of asking."""
-        found = [job for path in self.folder.glob("*.json") if (job := _read(path)) is not None]
-        return sorted(found, key=lambda job: (job.asked, job.run))
+        unfinished_jobs = [job for path in self.folder.glob("*.json") if (job := _read(path)) is not None]
+        return sorted(unfinished_jobs, key=lambda job: (job.asked, job.run))
 
     def state(self, run_id: str) -> str:
         """queued, loading (the process does not train yet), finishing (it has trained, and ends), or what core.runs.status says.
 
         failed where it never began.
         """
-        job, stands = self._job(run_id), read_status(self.store.folder / run_id)
-        if job is None or stands.state == "running":
-            return stands.state
+        job, run_status = self._job(run_id), read_status(self.store.folder / run_id)
+        if job is None or run_status.state == "running":
+            return run_status.state
         if not job.begun:
             return "queued"
         if job.alive:
             return "finishing" if self._is_written(job) else "loading"
-        return stands.state or "failed"
+        return run_status.state or "failed"
 
     def _is_written(self, job: Job) -> bool:
         """Whether the job's process has written its run: before it has, a resumed run has an older one."""
@@ -103,9 +103,9 @@ class Jobs:
 
     def interrupted(self) -> list[str]:
         """Runs whose process was ended from outside, as by a crash, and that can go on from a checkpoint."""
-        found = unfinished(self.store.folder)
-        stands = {run: read_status(self.store.folder / run) for run in found}
-        return [run for run in found if stands[run].resumable and self.state(run) == "interrupted"]
+        runs = unfinished(self.store.folder)
+        statuses = {run: read_status(self.store.folder / run) for run in runs}
+        return [run for run in runs if statuses[run].resumable and self.state(run) == "interrupted"]
 
     def ahead(self, run_id: str) -> list[str]:
         """What a run in line waits for: those that train, then those before it."""
@@ -123,11 +123,11 @@ class Jobs:
             lines = []
         for line in reversed(lines[-50:]):
             try:
-                told = json.loads(line)
+                message = json.loads(line)
             except (ValueError, RecursionError):
                 continue
-            if isinstance(told, dict) and isinstance(told.get("error"), str):
-                return told["error"]
+            if isinstance(message, dict) and isinstance(message.get("error"), str):
+                return message["error"]
         last = lines[-1][:300] if lines and not lines[-1].startswith("{") else FATAL
         return f"The training of {run_id!r} ended before it was done: {last}."
 

@@ -35,9 +35,9 @@ class RunProgressView:
         """
         store, parts = self.context.store.folder, []
         for run in dict.fromkeys([run_id, *self.jobs.training()]):
-            stands = read_status(store / run) if run else RunStatus()
-            kept = [path.stat().st_mtime_ns for path in self._files(run) if path.exists()]
-            parts.append(f"{run} {self._state(run)} {int(stands.fraction * PARTS)} {kept}")
+            run_status = read_status(store / run) if run else RunStatus()
+            times = [path.stat().st_mtime_ns for path in self._files(run) if path.exists()]
+            parts.append(f"{run} {self._state(run)} {int(run_status.fraction * PARTS)} {times}")
         places = [path.stat().st_mtime_ns for path in (store, self.jobs.folder, store / TRASH) if path.exists()]
         return f"{parts} {places} {[(job.run, job.begun, job.alive) for job in self.jobs.jobs()]}"
 
@@ -56,7 +56,7 @@ class RunProgressView:
         """One run, live or whole, and the list of all."""
         page, (listed, whole) = self.page, self._listed()
         rows = [(one, self._state(one), self._stands(one, whole.get(one)), whole.get(one)) for one in listed[: view.LISTED]]
-        shown: Update = {
+        update: Update = {
             page.change_token: self._change_token(run_id),
             page.chosen: run_id,
             page.address: write(RunAddress(run=run_id)),
@@ -69,17 +69,20 @@ class RunProgressView:
             bundled = sum(run.bundled for run in whole.values())
             cleared = dict.fromkeys((page.head, page.details, page.watch), "")
             return (
-                shown | cleared | {page.headline: nothing(len(whole) - bundled, bundled)} | self._charts(TrainingLog(), [], "", 0)
+                update
+                | cleared
+                | {page.headline: nothing(len(whole) - bundled, bundled)}
+                | self._charts(TrainingLog(), [], "", 0)
             )
         run = whole.get(run_id)
         folder = run.folder if run else self.context.store.folder / run_id
-        steps, looked, ended = read_training_log(folder), read_samples(folder), state in ("done", "cancelled", "failed")
-        shown[page.head] = self._head(run_id, run)
-        shown[page.headline] = headline(run_id, state, read_status(folder), steps, looked, run)
-        said = run.config.get("context") if run else None  # of an in-context run
-        shown[page.watch] = view.context_view(said) if said and isinstance(said, str) else view.samples_view(looked)
-        shown[page.details] = view.details(run) if run and ended else ""
-        return shown | self._charts(steps, looked, run_id, read_status(folder).total)
+        log, samples, ended = read_training_log(folder), read_samples(folder), state in ("done", "cancelled", "failed")
+        update[page.head] = self._head(run_id, run)
+        update[page.headline] = headline(run_id, state, read_status(folder), log, samples, run)
+        context = run.config.get("context") if run else None  # of an in-context run
+        update[page.watch] = view.context_view(context) if context and isinstance(context, str) else view.samples_view(samples)
+        update[page.details] = view.details(run) if run and ended else ""
+        return update | self._charts(log, samples, run_id, read_status(folder).total)
 
     def offered(self) -> str:
         """What was interrupted, as by a crash, and can go on: offered on every tab."""
@@ -87,24 +90,24 @@ class RunProgressView:
 
     def _head(self, run_id: str, run: Run | None) -> str:
         state, folder = self._state(run_id), run.folder if run else self.context.store.folder / run_id
-        stands, steps = read_status(folder), read_training_log(folder)
+        run_status, log = read_status(folder), read_training_log(folder)
         links = ""
         if run is not None and state in ("done", "cancelled"):
             links = view.links(run, self._example(read_samples(folder)), self._backbone(run))
-        return view.run_head(run_id, state, stands, run, self._status_text(run_id, state, stands, steps, run), links)
+        return view.run_head(run_id, state, run_status, run, self._status_text(run_id, state, run_status, log, run), links)
 
-    def _charts(self, steps: TrainingLog, looked: list[Sample], name: str, total: int) -> Update:
-        page, mass = self.page, mass_over_training(looked, name)
-        drawn = len(steps.update) > 1
+    def _charts(self, log: TrainingLog, samples: list[Sample], name: str, total: int) -> Update:
+        page, mass = self.page, mass_over_training(samples, name)
+        has_curve = len(log.update) > 1
         return {
-            page.loss: plot_widget.value(loss_curves(steps, name, total), f"{name}-loss") if drawn else plot_widget.NOTHING,
-            page.rate: plot_widget.value(learning_rate_curve(steps, name, total), f"{name}-rate")
-            if drawn
+            page.loss: plot_widget.value(loss_curves(log, name, total), f"{name}-loss") if has_curve else plot_widget.NOTHING,
+            page.rate: plot_widget.value(learning_rate_curve(log, name, total), f"{name}-rate")
+            if has_curve
             else plot_widget.NOTHING,
             page.mass: plot_widget.value(mass, f"{name}-attention") if mass is not None else plot_widget.NOTHING,
         }
 
-    def _status_text(self, run_id: str, state: str, stands: RunStatus, steps: TrainingLog, run: Run | None) -> str:
+    def _status_text(self, run_id: str, state: str, run_status: RunStatus, log: TrainingLog, run: Run | None) -> str:
         if state == "queued":
             return view.text(f"Waits behind {', '.join(self.jobs.ahead(run_id)) or 'nothing: it starts in a moment'}.")
         if state == "loading":
@@ -112,11 +115,11 @@ class RunProgressView:
         if state == "finishing":
             return "The last update is done; the run is being saved."
         if state == "running":
-            return view.progress_text(stands, steps) if stands.update else "The first update is being computed."
+            return view.progress_text(run_status, log) if run_status.update else "The first update is being computed."
         problem = self.jobs.problem(run_id)
         if state == "interrupted":
-            how = "It can resume from its last checkpoint." if stands.resumable else "It has no checkpoint: start again."
-            where = f"Interrupted at update {stands.update:,} of {stands.total:,}."
+            how = "It can resume from its last checkpoint." if run_status.resumable else "It has no checkpoint: start again."
+            where = f"Interrupted at update {run_status.update:,} of {run_status.total:,}."
             return view.text(f"{where} {problem} {how}")
         result = view.result_text(run, self._whole(run)) if run else ""
         return " ".join(part for part in (view.text(problem), result) if part)
@@ -131,9 +134,9 @@ class RunProgressView:
         names = [name for _, name in self.context.catalog.backbone_names() if is_trained_on(run, name)]
         return "" if not names or names[0] == self.context.models.default else names[0]
 
-    def _example(self, looked: list[Sample]) -> str:
+    def _example(self, samples: list[Sample]) -> str:
         """The bundled table or article that was watched."""
-        source = looked[-1].get("source") if looked else ""
+        source = samples[-1].get("source") if samples else ""
         known = [*examples.samples(), *examples.samples("article")]
         return next((one.id for one in known if source and source in (_linear(one), one.text)), "")
 

@@ -113,8 +113,8 @@ class TrainRequest:
     def changes(self) -> dict[str, Any]:
         """What differs from the preset."""
         plain, often = preset(self.base, self.method, self.task).to_dict(), self.preset in ("paper", "own")
-        given = {"watch": 25, "save_every": 50, "validate_every": 25} if often and METHODS[self.method].trained else {}
-        return {name: value for name, value in (given | self.own).items() if plain[name] != value}
+        defaults = {"watch": 25, "save_every": 50, "validate_every": 25} if often and METHODS[self.method].trained else {}
+        return {name: value for name, value in (defaults | self.own).items() if plain[name] != value}
 
     def to_argv(self, folder: str = "") -> list[str]:
         """The command line after `launch.py`; see `spec`."""
@@ -139,14 +139,14 @@ class TrainRequest:
         """Training examples, how many there are to validate on, and sentences about rows that cannot be used."""
         bad: list[str] = []
         if not self.data.file:
-            found, held = (list(_bundled(split, self.on_articles)) for split in ("train", "valid"))
-            valid = sum(len(one.targets) for one in held)
+            train, held_out = (list(_bundled(split, self.on_articles)) for split in ("train", "valid"))
+            valid = sum(len(one.targets) for one in held_out)
         else:
             if not (self.data.source and self.data.target):
                 raise BadInput("Choose which columns are the input and which is the text to write.")
             read, bad, _ = uploaded_examples(self.data.file, self.data.source, self.data.target, self.data.form)
-            found, valid = list(read), len(read) // 10
-        return (found[: self.rows] if self.rows else found), valid, bad
+            train, valid = list(read), len(read) // 10
+        return (train[: self.rows] if self.rows else train), valid, bad
 
     def odd(self) -> list[str]:
         """Sentences on what is odd about an uploaded file though it is read, such as stray quotes; call `examples` first."""

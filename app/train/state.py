@@ -2,12 +2,11 @@
 
 from dataclasses import dataclass
 
-from app.shared.urlstate import State
-from app.shared.urlstate import kept as in_address
+from app.shared.urlstate import State, url_field
 
 
 @dataclass(frozen=True)
 class RunAddress(State):
     """The run that is shown."""
 
-    run: str = in_address("", key="job")
+    run: str = url_field("", key="job")

@@ -38,9 +38,9 @@ def build(context: AppContext, shell: Shell, tab: gr.Tab) -> TrainPage:
     headline = area(skeleton(), elem_id="pl-train-headline")
     with gr.Row(elem_id="pl-train"):
         with gr.Column(elem_id="pl-train-left", min_width=300):
-            drawn = _what() | _data() | _before()
+            components = _what() | _data() | _before()
         with gr.Column(elem_id="pl-train-right", min_width=600):
-            drawn |= _live() | _runs()
+            components |= _live() | _runs()
     states: dict[str, Any] = {
         "upload_path": gr.State(""),
         "chosen": gr.State(""),
@@ -48,7 +48,7 @@ def build(context: AppContext, shell: Shell, tab: gr.Tab) -> TrainPage:
         "timer": gr.Timer(SECONDS, active=False),
     }
     address = gr.Textbox(visible="hidden", elem_id="pl-train-address")
-    page = TrainPage(**drawn, **states, headline=headline, address=address, offer=shell.offer)
+    page = TrainPage(**components, **states, headline=headline, address=address, offer=shell.offer)
     address.change(None, address, None, js=remember(RunAddress))
     jobs = Jobs(context.store, context.models.device)
     jobs.wake()
@@ -59,9 +59,9 @@ def build(context: AppContext, shell: Shell, tab: gr.Tab) -> TrainPage:
 def _what() -> dict[str, Any]:
     area(tag("h3", "What to train"), elem_classes="pl-title")
     plain = preset("fast").to_dict()
-    drawn: dict[str, Any] = {
+    components: dict[str, Any] = {
         "preset": gr.Radio(
-            [(shown, name) for name, shown in PRESET_LABELS.items()],
+            [(label, name) for name, label in PRESET_LABELS.items()],
             value="demo",
             show_label=False,
             container=False,
@@ -71,40 +71,42 @@ def _what() -> dict[str, Any]:
     }
     with gr.Row(elem_classes="pl-pair"):
         methods = [(info.title, name) for name, info in METHODS.items()]
-        drawn["method"] = gr.Dropdown(methods, value=TrainConfig.method, label="Method", elem_id="pl-train-method", min_width=120)
-        drawn["name"] = gr.Textbox("", label="Name of the run", elem_id="pl-train-name", min_width=120)
-    drawn["rows"] = gr.Radio(list(LOW), value=LOW[0], label="Examples to train on", visible=False, elem_id="pl-train-rows")
-    with gr.Group(visible=False, elem_id="pl-train-own") as drawn["own_box"]:
-        drawn["own"] = {name: _setting(name, shown, plain[name]) for name, shown in SETTING_LABELS.items()}
-    return drawn
+        components["method"] = gr.Dropdown(
+            methods, value=TrainConfig.method, label="Method", elem_id="pl-train-method", min_width=120
+        )
+        components["name"] = gr.Textbox("", label="Name of the run", elem_id="pl-train-name", min_width=120)
+    components["rows"] = gr.Radio(list(LOW), value=LOW[0], label="Examples to train on", visible=False, elem_id="pl-train-rows")
+    with gr.Group(visible=False, elem_id="pl-train-own") as components["own_box"]:
+        components["own"] = {name: _setting(name, label, plain[name]) for name, label in SETTING_LABELS.items()}
+    return components
 
 
-def _setting(name: str, shown: str, value: Any) -> gr.Number | gr.Textbox:
-    has: dict[str, Any] = {"label": shown, "visible": name in settings_of(TrainConfig.method), "elem_id": f"pl-own-{name}"}
+def _setting(name: str, label: str, value: Any) -> gr.Number | gr.Textbox:
+    options: dict[str, Any] = {"label": label, "visible": name in settings_of(TrainConfig.method), "elem_id": f"pl-own-{name}"}
     if isinstance(value, str):
-        return gr.Textbox(value, **has)
-    return gr.Number(value, precision=0 if isinstance(value, int) else None, minimum=0, min_width=90, **has)
+        return gr.Textbox(value, **options)
+    return gr.Number(value, precision=0 if isinstance(value, int) else None, minimum=0, min_width=90, **options)
 
 
 def _data() -> dict[str, Any]:
     area(tag("h3", "Data"), elem_classes="pl-title")
     choices = [("Bundled tables", "bundled"), *WHERE]
-    drawn: dict[str, Any] = {
+    components: dict[str, Any] = {
         "where": gr.Radio(choices, value="bundled", show_label=False, container=False, elem_id="pl-train-where")
     }
-    with gr.Group(visible=False, elem_id="pl-train-data") as drawn["own_data"]:
+    with gr.Group(visible=False, elem_id="pl-train-data") as components["own_data"]:
         kinds = [".csv", ".tsv", ".jsonl", ".gz"]
-        drawn["file"] = gr.File(label="CSV, TSV or JSON lines", file_types=kinds, height=110, elem_id="pl-train-file")
-        drawn["paste"] = gr.Textbox(
+        components["file"] = gr.File(label="CSV, TSV or JSON lines", file_types=kinds, height=110, elem_id="pl-train-file")
+        components["paste"] = gr.Textbox(
             "", label="CSV with a header, or JSON lines", lines=5, placeholder=PASTE, elem_id="pl-train-paste"
         )
-        with gr.Group(visible=False) as drawn["mapping"]:
-            drawn["source"] = gr.Dropdown([], multiselect=True, label="Columns of the input", elem_id="pl-train-source")
-            drawn["target"] = gr.Dropdown([], multiselect=True, label="The text to write", elem_id="pl-train-target")
-            forms = [(shown, name) for name, shown in INPUTS.items()]
-            drawn["form"] = gr.Dropdown(forms, value="table", label="One input column holds", elem_id="pl-train-form")
-        drawn["preview"] = area("", elem_id="pl-train-preview")
-    return drawn
+        with gr.Group(visible=False) as components["mapping"]:
+            components["source"] = gr.Dropdown([], multiselect=True, label="Columns of the input", elem_id="pl-train-source")
+            components["target"] = gr.Dropdown([], multiselect=True, label="The text to write", elem_id="pl-train-target")
+            forms = [(label, name) for name, label in INPUTS.items()]
+            components["form"] = gr.Dropdown(forms, value="table", label="One input column holds", elem_id="pl-train-form")
+        components["preview"] = area("", elem_id="pl-train-preview")
+    return components
 
 
 def _before() -> dict[str, Any]:
@@ -117,17 +119,17 @@ def _before() -> dict[str, Any]:
 
 
 def _live() -> dict[str, Any]:
-    drawn: dict[str, Any] = {
+    components: dict[str, Any] = {
         "head": area("", js_on_load=ACTS, elem_id="pl-train-head"),
         "zip": gr.File(visible=False, label="The run as a zip", interactive=False, elem_id="pl-train-zip", height=70),
     }
-    drawn["watch"] = area("", elem_id="pl-train-watch")
+    components["watch"] = area("", elem_id="pl-train-watch")
     with gr.Row(elem_classes="pl-charts"):
-        drawn["loss"] = plot_widget.plot("pl-train-loss", 280, name="Training and validation loss")
-        drawn["mass"] = plot_widget.plot("pl-train-mass", 280, name="Attention on the virtual tokens, by layer and update")
-    drawn["rate"] = plot_widget.plot("pl-train-rate", 190, name="Learning rate")
-    drawn["details"] = area("", js_on_load=ACTS + "; PrefixLab.copying(element)", elem_id="pl-train-details")
-    return drawn
+        components["loss"] = plot_widget.plot("pl-train-loss", 280, name="Training and validation loss")
+        components["mass"] = plot_widget.plot("pl-train-mass", 280, name="Attention on the virtual tokens, by layer and update")
+    components["rate"] = plot_widget.plot("pl-train-rate", 190, name="Learning rate")
+    components["details"] = area("", js_on_load=ACTS + "; PrefixLab.copying(element)", elem_id="pl-train-details")
+    return components
 
 
 def _runs() -> dict[str, Any]:
@@ -142,7 +144,7 @@ def _runs() -> dict[str, Any]:
 
 
 def _wire(do: TrainHandlers, shell: Shell, page: TrainPage, tab: gr.Tab) -> None:
-    asked: set[Block] = {shell.backbone, *page.request_inputs.values()}
+    inputs: set[Block] = {shell.backbone, *page.request_inputs.values()}
     estimated = [page.facts, page.command, page.start, page.preview]
     uploaded = [page.upload_path, page.preview, page.mapping, page.source, page.target, page.form]
     settings = [page.lead, page.rows, page.own_box, page.name, *page.own.values()]
@@ -151,10 +153,10 @@ def _wire(do: TrainHandlers, shell: Shell, page: TrainPage, tab: gr.Tab) -> None
     after = [*page.run_outputs, page.zip, shell.status, page.name]
 
     def then_estimate(event: gr.events.Dependency) -> None:
-        event.then(do.estimate, asked, estimated, **LATEST)
+        event.then(do.estimate, inputs, estimated, **LATEST)
 
     changed = [page.lead, *bundled, *estimated]
-    shell.backbone.change(do.change_backbone, {page.change_token, *asked}, changed, **LATEST)
+    shell.backbone.change(do.change_backbone, {page.change_token, *inputs}, changed, **LATEST)
     then_estimate(page.preset.change(do.choose_preset, chosen, settings, **LATEST))
     then_estimate(page.method.change(do.choose_preset, chosen, settings, **LATEST))
     data = [page.own_data, page.file, page.paste, page.mapping, page.preview, page.upload_path]
@@ -162,10 +164,10 @@ def _wire(do: TrainHandlers, shell: Shell, page: TrainPage, tab: gr.Tab) -> None
     then_estimate(page.file.change(do.uploaded, page.file, uploaded, **LATEST))
     then_estimate(page.paste.change(do.pasted, page.paste, uploaded, **LATEST))
     for choice in (page.rows, page.source, page.target, page.form):
-        choice.input(do.estimate, asked, estimated, **LATEST)
+        choice.input(do.estimate, inputs, estimated, **LATEST)
     for typed in (page.name, *page.own.values()):
-        typed.blur(do.estimate, asked, estimated, **LATEST)
-    then_estimate(page.start.click(do.start, asked, after, **LATEST))
+        typed.blur(do.estimate, inputs, estimated, **LATEST)
+    then_estimate(page.start.click(do.start, inputs, after, **LATEST))
     shell.page.load(do.offered, None, page.offer, **LATEST)
     for part in (page.offer, page.head, page.details, page.runs, page.bin):
         part.select(do.act, page.chosen, after, **LATEST)

@@ -18,8 +18,8 @@ def sweep(store: Store, waiting: Iterable[Sequence[str]]) -> list[str]:
     held = [path for path in place.iterdir() if path.is_dir() and not path.is_symlink()] if place.is_dir() else []
     if not held:
         return []
-    told = [*(" ".join(words) for words in waiting), *_texts(store.folder), *_texts(store.folder / TRASH)]
-    unused = [path for path in held if not any(path.name in text for text in told)]
+    texts = [*(" ".join(words) for words in waiting), *_texts(store.folder), *_texts(store.folder / TRASH)]
+    unused = [path for path in held if not any(path.name in text for text in texts)]
     for path in unused:
         shutil.rmtree(path, ignore_errors=True)  # what cannot be deleted now is tried again at the next start
     return sorted(path.name for path in unused)

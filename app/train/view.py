@@ -44,18 +44,20 @@ def duration(seconds: float) -> str:
 # ---- before starting
 
 
-def facts(found: TrainingEstimate, backbone: Backbone, data: str) -> str:
+def facts(estimate: TrainingEstimate, backbone: Backbone, data: str) -> str:
     """Parameters, file size and time, before anything is started."""
     whole = backbone.spec.parameters
-    trains = f"{count(found.trained)} parameters, {percent(found.trained / whole)} of {text(backbone.spec.name)}"
-    keeps = f"{count(found.stored)} parameters, {size(found.bytes)}"
+    trains = f"{count(estimate.trained)} parameters, {percent(estimate.trained / whole)} of {text(backbone.spec.name)}"
+    keeps = f"{count(estimate.stored)} parameters, {size(estimate.bytes)}"
     rows = [
-        ("Trains", trains if found.trained else "nothing: examples stand as text before every input"),
-        ("Keeps", keeps if found.trained else "that text"),
+        ("Trains", trains if estimate.trained else "nothing: examples stand as text before every input"),
+        ("Keeps", keeps if estimate.trained else "that text"),
         ("Data", data),
         (
             "Takes",
-            tag("b", f"about {duration(found.seconds)}") + " here" + (f", {found.updates:,} updates" if found.updates else ""),
+            tag("b", f"about {duration(estimate.seconds)}")
+            + " here"
+            + (f", {estimate.updates:,} updates" if estimate.updates else ""),
         ),
     ]
     return tag("dl", "".join(tag("dt", name) + tag("dd", value) for name, value in rows), cls="pl-facts-list")
@@ -72,54 +74,54 @@ def problem(sentence: str) -> str:
     return tag("p", text(sentence), cls="pl-problem", role="alert")
 
 
-def preview(found: FilePreview, bad: Sequence[str] = (), good: int | None = None, odd: Sequence[str] = ()) -> str:
+def preview(file: FilePreview, bad: Sequence[str] = (), good: int | None = None, odd: Sequence[str] = ()) -> str:
     """The first rows of a file, the rows that cannot be used, and what is odd about those that can."""
-    head = tag("tr", "".join(tag("th", text(name)) for name in found.columns))
-    rows = "".join(tag("tr", "".join(tag("td", text(cell)) for cell in row)) for row in found.rows)
-    shown = tag("div", tag("table", head + rows), cls="pl-preview", tabindex="0")
+    head = tag("tr", "".join(tag("th", text(name)) for name in file.columns))
+    rows = "".join(tag("tr", "".join(tag("td", text(cell)) for cell in row)) for row in file.rows)
+    html = tag("div", tag("table", head + rows), cls="pl-preview", tabindex="0")
     if good is not None:
-        shown += tag("p", f"{good:,} rows can be used" + (f", {len(bad):,} cannot and are left out:" if bad else "."), cls="meta")
-    shown += "".join(tag("p", text(sentence), cls="meta pl-odd", role="status") for sentence in odd)
+        html += tag("p", f"{good:,} rows can be used" + (f", {len(bad):,} cannot and are left out:" if bad else "."), cls="meta")
+    html += "".join(tag("p", text(sentence), cls="meta pl-odd", role="status") for sentence in odd)
     if bad:
         more = tag("li", f"and {len(bad) - BAD_SHOWN:,} more") if len(bad) > BAD_SHOWN else ""
-        shown += tag("ul", "".join(tag("li", text(sentence)) for sentence in bad[:BAD_SHOWN]) + more, cls="pl-bad meta")
-    return shown
+        html += tag("ul", "".join(tag("li", text(sentence)) for sentence in bad[:BAD_SHOWN]) + more, cls="pl-bad meta")
+    return html
 
 
 # ---- one training
 
 
-def run_head(run_id: str, state: str, stands: RunStatus, run: Run | None, status: str, links: str = "") -> str:
+def run_head(run_id: str, state: str, run_status: RunStatus, run: Run | None, status: str, links: str = "") -> str:
     """Name, state, progress and what can be done with a run."""
     title = tag("h2", text(run_id)) + tag("span", STATES.get(state, "No such run"), cls=f"pl-state {state}", data_state=state)
-    parts = [tag("div", title + tag("div", _actions(run_id, state, stands, run), cls="pl-acts"), cls="pl-run-title")]
-    if _has_bar(state, stands):
-        parts.append(_bar(stands))
+    parts = [tag("div", title + tag("div", _actions(run_id, state, run_status, run), cls="pl-acts"), cls="pl-run-title")]
+    if _has_bar(state, run_status):
+        parts.append(_bar(run_status))
     parts.append(tag("p", status, cls="pl-run-said", role="status"))
     return tag("section", "".join(parts) + links + _delete(run_id, state, run), cls="pl-run-head")
 
 
-def _has_bar(state: str, stands: RunStatus) -> bool:
+def _has_bar(state: str, run_status: RunStatus) -> bool:
     """Whether it is known how much is done. Of a whole run only the updates made are known, not how many were planned."""
     if state in ("running", "finishing"):
-        return stands.total > 0
-    return state in ("interrupted", "cancelled", "queued", "loading") and stands.update < stands.total
+        return run_status.total > 0
+    return state in ("interrupted", "cancelled", "queued", "loading") and run_status.update < run_status.total
 
 
-def _bar(stands: RunStatus) -> str:
-    filled, done = tag("i", "", style=f"width:{100 * stands.fraction:.1f}%"), f"{100 * stands.fraction:.0f}"
+def _bar(run_status: RunStatus) -> str:
+    filled, done = tag("i", "", style=f"width:{100 * run_status.fraction:.1f}%"), f"{100 * run_status.fraction:.0f}"
     limits = {"aria_valuemin": "0", "aria_valuemax": "100", "aria_valuenow": done}
     return tag("div", filled, cls="pl-progress", role="progressbar", aria_label="Progress", **limits)
 
 
-def _actions(run_id: str, state: str, stands: RunStatus, run: Run | None) -> str:
+def _actions(run_id: str, state: str, run_status: RunStatus, run: Run | None) -> str:
     acts: list[tuple[str, str, str]] = []
     if state in ("running", "loading"):
         acts.append(("stop", "Stop and keep", "Stop after this update; what was learned is saved"))
     elif state == "queued":
         acts.append(("stop", "Take out of the line", "It has not started"))
     elif state != "finishing":
-        if stands.resumable and state in ("interrupted", "cancelled"):
+        if run_status.resumable and state in ("interrupted", "cancelled"):
             acts.append(("go", "Resume", "From the last checkpoint"))
         if run is not None:
             acts.append(("export", "Export", "Save as a zip"))
@@ -139,14 +141,16 @@ def deleted(run_id: str) -> str:
     return tag("section", tag("p", sentence + _button("Undo", "restore", run_id)), cls="pl-empty")
 
 
-def interrupted_view(found: Sequence[tuple[str, RunStatus]]) -> str:
+def interrupted_view(trainings: Sequence[tuple[str, RunStatus]]) -> str:
     """Trainings that were interrupted, each with what can be done now."""
     rows = []
-    for run_id, stands in found[:OFFERED]:
-        said = f"was interrupted at update {stands.update:,} of {stands.total:,}. It can resume from its last checkpoint."
+    for run_id, run_status in trainings[:OFFERED]:
+        sentence = (
+            f"was interrupted at update {run_status.update:,} of {run_status.total:,}. It can resume from its last checkpoint."
+        )
         acts = _button("Resume", "go", run_id, tab="train") + _button("Show", "open", run_id, tab="train")
-        rows.append(tag("li", tag("span", f"The training {tag('b', text(run_id))} {said}") + acts))
-    more = tag("li", f"and {len(found) - OFFERED:,} more, on the tab Train") if len(found) > OFFERED else ""
+        rows.append(tag("li", tag("span", f"The training {tag('b', text(run_id))} {sentence}") + acts))
+    more = tag("li", f"and {len(trainings) - OFFERED:,} more, on the tab Train") if len(trainings) > OFFERED else ""
     return tag("ul", "".join(rows) + more, role="status") if rows else ""
 
 
@@ -155,21 +159,21 @@ def _button(name: str, act: str, run_id: str, title: str = "", tab: str | None =
     return tag("button", name, type="button", data_do=act, data_run=run_id, title=title, data_tab=tab, cls="pl-btn pl-act")
 
 
-def progress_text(stands: RunStatus, steps: TrainingLog) -> str:
+def progress_text(run_status: RunStatus, log: TrainingLog) -> str:
     """Where a training stands, in one line."""
-    pace = steps.rows_per_second()
-    parts = [f"Update {stands.update:,} of {stands.total:,}"]
-    if steps.loss:
-        parts.append(f"loss {steps.loss[-1]:.3f}")
-    if steps.valid:
-        parts.append(f"validation {steps.valid[-1][1]:.3f}")
-    if steps.rate:
-        parts.append(f"rate {steps.rate[-1]:.1e}")
+    pace = log.rows_per_second()
+    parts = [f"Update {run_status.update:,} of {run_status.total:,}"]
+    if log.loss:
+        parts.append(f"loss {log.loss[-1]:.3f}")
+    if log.valid:
+        parts.append(f"validation {log.valid[-1][1]:.3f}")
+    if log.rate:
+        parts.append(f"rate {log.rate[-1]:.1e}")
     if pace:
         parts.append(f"{pace:.1f} examples/s")
-    if len(steps.seconds) > 1 and stands.update:
-        each = steps.seconds[-1] / len(steps.seconds)
-        parts.append(f"about {duration(each * (stands.total - stands.update))} left")
+    if len(log.seconds) > 1 and run_status.update:
+        each = log.seconds[-1] / len(log.seconds)
+        parts.append(f"about {duration(each * (run_status.total - run_status.update))} left")
     return " · ".join(parts)
 
 
@@ -195,8 +199,8 @@ def links(run: Run, example: str, backbone: str) -> str:
     tabs: list[tuple[str, dict[str, str]]] = [("Compare", {})]
     if column == "prefix":
         tabs += [("Attention", {"tab": "attention"}), ("Prefix space", {"tab": "space", "among": run.id})]
-    made = [tag("a", f"{name} with it", href="?" + urlencode(here | more), cls="pl-btn pl-link") for name, more in tabs]
-    return tag("nav", "".join(made), cls="pl-links", aria_label="See it in")
+    anchors = [tag("a", f"{name} with it", href="?" + urlencode(here | more), cls="pl-btn pl-link") for name, more in tabs]
+    return tag("nav", "".join(anchors), cls="pl-links", aria_label="See it in")
 
 
 def details(run: Run) -> str:
@@ -243,11 +247,11 @@ def _timeline(stretches: Sequence[tuple[str, str, Sample]]) -> str:
     return tag("div", replay + slider, cls="pl-timeline", data_frames=json.dumps(frames, ensure_ascii=False))
 
 
-def context_view(said: str) -> str:
+def context_view(content: str) -> str:
     """The text of an in-context run."""
     lead = tag("p", "What the frozen model reads before every input.", cls="lead")
     heading = tag("header", tag("h3", "Its text") + lead)
-    return tag("section", heading + tag("pre", text(said), tabindex="0"), cls="pl-panel pl-context")
+    return tag("section", heading + tag("pre", text(content), tabindex="0"), cls="pl-panel pl-context")
 
 
 def _stretches(samples: Sequence[Sample]) -> list[tuple[str, str, Sample]]:
@@ -273,9 +277,9 @@ def _mass(sample: Sample) -> str:
 
 
 def _sample(when: str, generated: str, note: str, kind: str | None) -> str:
-    told = tag("span", text(detokenise(generated) or "(nothing)"), cls="told")
+    body = tag("span", text(detokenise(generated) or "(nothing)"), cls="told")
     small = tag("small", note, title="Mean of all layers and heads, while the text was written") if note else ""
-    return tag("li", tag("b", when) + tag("div", told + small), cls=kind)
+    return tag("li", tag("b", when) + tag("div", body + small), cls=kind)
 
 
 # ---- all runs
@@ -285,36 +289,38 @@ def run_list(rows: Sequence[tuple[str, str, RunStatus, Run | None]], chosen: str
     """Runs, trainings and what waits: id, state, standing and, where it is whole, the run."""
     if not rows:
         return tag("p", "No runs yet.", cls="meta")
-    made = "".join(_listed(*row, chosen=row[0] == chosen) for row in rows[:LISTED])
+    body = "".join(_run_row(*row, chosen=row[0] == chosen) for row in rows[:LISTED])
     names = ("Run", "Method", "State", "Keeps", "Loss", "When")
-    table = tag("table", tag("tr", "".join(tag("th", name) for name in names)) + made)
+    table = tag("table", tag("tr", "".join(tag("th", name) for name in names)) + body)
     return table + (tag("p", f"and {more:,} older ones: python launch.py runs", cls="meta") if more > 0 else "")
 
 
-def _listed(run_id: str, state: str, stands: RunStatus, run: Run | None, chosen: bool) -> str:
+def _run_row(run_id: str, state: str, run_status: RunStatus, run: Run | None, chosen: bool) -> str:
     name = tag("button", text(run_id), type="button", data_do="open", data_run=run_id, cls="pl-open", title="Show this run")
-    method = run.method if run else str(stands.config.get("method", ""))
+    method = run.method if run else str(run_status.config.get("method", ""))
     progress = (
-        f" {100 * stands.fraction:.0f} %" if state in ("running", "interrupted", "cancelled") and _has_bar(state, stands) else ""
+        f" {100 * run_status.fraction:.0f} %"
+        if state in ("running", "interrupted", "cancelled") and _has_bar(state, run_status)
+        else ""
     )
-    kept = size(run.bytes) if run else ""
+    stored = size(run.bytes) if run else ""
     loss = f"{run.valid_loss:.2f}" if run and run.valid_loss is not None else ""
     when = ("bundled" if run.bundled else run.created[:16].replace("T", " ")) if run else ""
-    shown = tag("span", STATES.get(state, state) + progress, cls=f"pl-state {state}")
-    cells = [name, text(method_info(method).title), shown, kept, loss, text(when)]
+    state_html = tag("span", STATES.get(state, state) + progress, cls=f"pl-state {state}")
+    cells = [name, text(method_info(method).title), state_html, stored, loss, text(when)]
     return tag("tr", "".join(tag("td", cell) for cell in cells), aria_selected="true" if chosen else None)
 
 
-def trash_view(found: Sequence[Deleted]) -> str:
+def trash_view(trash: Sequence[Deleted]) -> str:
     """What was deleted and can be brought back."""
-    if not found:
+    if not trash:
         return ""
     rows = [
         tag("li", tag("span", text(one.id)) + tag("small", _ago(one.when)) + _button("Restore", "restore", one.id))
-        for one in found[:5]
+        for one in trash[:5]
     ]
     empty = tag("button", "Empty the trash", type="button", data_do="empty", data_sure="Delete for good", cls="pl-btn pl-act")
-    title = tag("h4", f"In the trash: {len(found)}")
+    title = tag("h4", f"In the trash: {len(trash)}")
     return tag("section", tag("header", title + empty) + tag("ul", "".join(rows)), cls="pl-bin")
 
 
