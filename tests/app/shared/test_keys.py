@@ -19,7 +19,7 @@ def generate_and_stop(page: Page, served: str) -> None:
     expect(page.locator(STATUS)).to_have_attribute("data-phase", "done")
     page.keyboard.press("Control+Enter")
     expect(page.locator(STATUS)).to_have_attribute("data-phase", "running")
-    expect(page.locator("#pl-stop")).to_be_enabled()
+    expect(page.locator("#pl-out-prefix .meta")).to_contain_text(re.compile(r"\b([5-9]|[1-7]\d) tokens"))
     page.keyboard.press("Escape")
     expect(page.locator(STATUS)).to_have_attribute("data-phase", "cancelled")
 

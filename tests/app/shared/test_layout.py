@@ -22,7 +22,7 @@ def open_tab(page: Page, button: str) -> str:
     page.locator(f"#{button}").click()
     expect(page.locator(f"#{button}")).to_have_attribute("aria-selected", "true")
     if tab in READY:
-        page.locator(READY[tab]).first.wait_for()
+        page.locator(READY[tab]).first.wait_for(state="attached")
     page.wait_for_timeout(500)  # what is opened last is laid out
     return tab
 
