@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from app.shared.urlstate import State, kept
+from app.shared.urlstate import State, url_field
 from app.space.state import joined, parted
 from core.methods.loading import TEXT_RUN
 from core.prefix.mix import KINDS, MOST, ONE_MEMBER
@@ -17,10 +17,10 @@ class MixState(State):
     """`runs`: up to three ids in one value, quoted where they hold commas; `stop`: a place of the slider from 0, MIDDLE for its
     middle; `example`: a bundled example, empty for the input on Compare."""
 
-    kind: str = kept("", lambda value: value in ("", *KINDS), key="mix-kind")
-    runs: str = kept("", key="mix-runs")
-    stop: int = kept(MIDDLE, lambda value: MIDDLE <= value < 1000, key="mix-stop")
-    example: str = kept("", lambda value: len(value) <= 80, key="mix-example")
+    kind: str = url_field("", lambda value: value in ("", *KINDS), key="mix-kind")
+    runs: str = url_field("", key="mix-runs")
+    stop: int = url_field(MIDDLE, lambda value: MIDDLE <= value < 1000, key="mix-stop")
+    example: str = url_field("", lambda value: len(value) <= 80, key="mix-example")
 
     @property
     def members(self) -> tuple[str, ...]:
