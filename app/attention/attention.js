@@ -9,22 +9,22 @@
 
   // Buttons with data-set and data-value, selects with data-set, and text fields with data-text: each tells the server its name and value.
   const controls = (element, trigger, watch) => {
-    const tell = (name, value) => trigger("select", { name, value });
+    const send = (name, value) => trigger("select", { name, value });
     element.addEventListener("click", (event) => {
       const button = event.target.closest("button[data-set]");
-      if (button) tell(button.dataset.set, button.dataset.value);
+      if (button) send(button.dataset.set, button.dataset.value);
     });
-    PrefixLab.selects(element, watch, (node, value) => tell(node.dataset.set || node.dataset.text, value));
-    PrefixLab.look.tell = tell;
+    PrefixLab.selects(element, watch, (node, value) => send(node.dataset.set || node.dataset.text, value));
+    PrefixLab.attention.send = send;
   };
 
   // ---- the token view. Hovering a token lights what was looked at when it was about to be written; a click keeps it.
-  const shown = (token) => (/^(<\|.+\|>|<\/?s>)$/.test(token.trim()) ? " ∎" : token.replaceAll("\n", "↵\n"));
+  const visible = (token) => (/^(<\|.+\|>|<\/?s>)$/.test(token.trim()) ? " ∎" : token.replaceAll("\n", "↵\n"));
   const tokens = (element, props, watch) => {
     const host = element.querySelector(".pl-token-view");
     let data = null;
     let pinned = null;
-    let lost = ""; // what the address asked for in vain
+    let problem = ""; // a token of the address that is not there
     const readers = [];
 
     const chip = (cls, text, title) => make("span", { className: cls, textContent: text, title });
@@ -33,7 +33,7 @@
       readers.length = 0;
       if (!data) return;
       host.classList.toggle("by-sentence", data.unit === "sentences");
-      const about = make("span", { className: "meta about", textContent: lost + data.hint });
+      const about = make("span", { className: "meta about", textContent: problem + data.hint });
       const part = make("span", { className: "meta", textContent: data.part });
       host.append(make("header", {}, make("h3", { textContent: data.title, ariaLive: "polite" }), about, part));
       const sides = make("div", { className: "sides" });
@@ -55,10 +55,10 @@
       block.append(...virtual);
       if (!reader.virtual) block.append(make("span", { className: "meta", textContent: "no virtual tokens" }));
       const written = make("p", { className: "text queries", hidden: !data.queries });
-      const queries = (data.queries || []).map((token, i) => looks(chip("key written", shown(token), ""), i, reader));
+      const queries = (data.queries || []).map((token, i) => looks(chip("key written", visible(token), ""), i, reader));
       written.append(...queries.slice(data.opening)); // what a decoder opens with was not written
       const keys = data.keys.map((token, i) => {
-        const node = chip(`key ${i < data.source ? "read" : "written"}`, shown(token), "");
+        const node = chip(`key ${i < data.source ? "read" : "written"}`, visible(token), "");
         if (!data.queries) looks(node, i, reader);
         if (i === data.source) text.append(make("span", { className: "turn", textContent: "→", title: "from here on it was written" }));
         if (data.starts?.includes(i)) text.append(start(data.starts.indexOf(i) + 1));
@@ -81,7 +81,7 @@
       const now = String(number === data.sentence);
       const button = make("button", { type: "button", className: "start", textContent: String(number), title: `Choose sentence ${number}` });
       button.setAttribute("aria-pressed", now);
-      button.addEventListener("click", () => PrefixLab.look.tell("sentence", number));
+      button.addEventListener("click", () => PrefixLab.attention.send("sentence", number));
       return button;
     };
     const light = (token) => {
@@ -103,14 +103,14 @@
         const named = token === null ? "" : data.unit === "sentences" && !data.queries ? String(token + 1) : texts()[token].trim() || "␣";
         const when = token === null ? data.mean : data.one.replace("{}", () => named);
         const there = [reader.virtual, data.source, keys.length - reader.virtual - data.source];
-        const said = data.groups.map((name, i) => (there[i] ? `${name} ${parts[i]} %` : "")).filter(Boolean);
-        sum.textContent = `${when}: ${said.join(", ")}`;
+        const sums = data.groups.map((name, i) => (there[i] ? `${name} ${parts[i]} %` : "")).filter(Boolean);
+        sum.textContent = `${when}: ${sums.join(", ")}`;
       }
     };
     const of = (event) => event.target.closest?.("[data-token]")?.dataset.token;
     const pin = (token) => {
       pinned = pinned === token ? null : token;
-      lost = "";
+      problem = "";
       PrefixLab.address({ token: pinned === null ? "" : String(pinned) });
       light(pinned);
     };
@@ -131,10 +131,10 @@
       if (data && before && before !== JSON.stringify(texts())) pinned = null; // another text
       if (data && pinned !== null && !has(pinned)) pinned = null;
       if (data && !before) { // the address names a token; one that is not there is left out
-        const asked = new URLSearchParams(location.search).get("token") || "";
-        const wanted = /^\d+$/.test(asked) ? Number(asked) : NaN;
-        pinned = has(wanted) ? wanted : null;
-        lost = asked && pinned === null ? `Token “${asked.slice(0, 12)}” of the address cannot be chosen here: none is. ` : "";
+        const inAddress = new URLSearchParams(location.search).get("token") || "";
+        const chosen = /^\d+$/.test(inAddress) ? Number(inAddress) : NaN;
+        pinned = has(chosen) ? chosen : null;
+        problem = inAddress && pinned === null ? `Token “${inAddress.slice(0, 12)}” of the address cannot be chosen here: none is. ` : "";
       }
       if (data) PrefixLab.address({ token: pinned === null ? "" : String(pinned) });
       draw();
@@ -157,7 +157,7 @@
     });
   };
 
-  PrefixLab.look = { controls, tokens, lens, tell: () => {} };
+  PrefixLab.attention = { controls, tokens, lens, send: () => {} };
   document.addEventListener("click", (event) => {
     const button = event.target.closest?.("[data-press]");
     if (button) find(button.dataset.press)?.click();
@@ -165,11 +165,11 @@
   document.addEventListener("keydown", (event) => {
     const field = event.target.closest?.("input, textarea, select, [contenteditable=true]");
     if (field || event.ctrlKey || event.metaKey || event.altKey || document.body.dataset.tab !== "attention") return;
-    if (event.key === "[" || event.key === "]") PrefixLab.look.tell("step", event.key === "]" ? 1 : -1);
+    if (event.key === "[" || event.key === "]") PrefixLab.attention.send("step", event.key === "]" ? 1 : -1);
     const move = { ArrowUp: ["step", 1], ArrowDown: ["step", -1], ArrowRight: ["head-step", 1], ArrowLeft: ["head-step", -1] }[event.key];
     if (!move || !event.target.closest?.("#pl-look-heads")) return; // the grid of heads has the focus: one tile further
     event.preventDefault();
     event.stopPropagation();
-    PrefixLab.look.tell(...move);
+    PrefixLab.attention.send(...move);
   });
 })();

@@ -14,6 +14,7 @@ from app.shared.events import LATEST, QUIET
 from app.shared.html import area, tag
 from app.shared.shell import Shell
 
+CONTROLS = "PrefixLab.attention.controls(element, trigger, watch) /* 'select' */"
 READINGS = "readings"  # short steps on the one thread that owns the device, so several pages may read at once
 
 
@@ -32,14 +33,14 @@ def _draw() -> AttentionPage:
     drawn["address"] = gr.Textbox(visible="hidden", elem_id="pl-attention-address", elem_classes="pl-hidden")
     drawn["nothing"] = area(view.waiting(), elem_id="pl-look-nothing")
     drawn["headline"] = area("", elem_id="pl-look-headline")
-    drawn["bar"] = area("", js_on_load="PrefixLab.look.controls(element, trigger, watch) /* 'select' */", elem_id="pl-look-bar")
+    drawn["bar"] = area("", js_on_load=CONTROLS, elem_id="pl-look-bar")
     drawn["reads"] = area("", elem_id="pl-look-reads")
     with gr.Row(elem_classes="pl-look-figures"):
         drawn["heads"] = plot_widget.plot("pl-look-heads", 300, name="Attention by layer and head. The arrow keys choose a head")
         drawn["tokens"] = area(
             "",
             html_template=tag("div", "", cls="pl-token-view"),
-            js_on_load="PrefixLab.look.tokens(element, props, watch)",
+            js_on_load="PrefixLab.attention.tokens(element, props, watch)",
             elem_id="pl-look-tokens",
         )
         drawn["layers"] = plot_widget.plot("pl-look-layers", 300, name="Attention by layer")

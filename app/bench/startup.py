@@ -1,4 +1,4 @@
-"""The row `app` of `bench`: the app begun as a person begins it, and its first words, asked for through its public endpoint."""
+"""The row `app` of `bench`: start the app as a user does, and time its first words through its public endpoint."""
 
 import json
 import socket
@@ -19,7 +19,7 @@ from core.models.backbone import Backbone
 
 ROOT = Path(__file__).resolve().parents[2]
 OPEN, FIRST = 10.0, 0.3  # seconds that are allowed
-PATIENCE = 300.0  # seconds after which the app is given up
+PATIENCE = 300.0  # seconds to wait for the app
 PAUSE = 0.02  # seconds between two tries whether it answers
 
 
@@ -43,7 +43,7 @@ def _opened(name: str, device: str, folder: Path) -> Iterator[tuple[str, float]]
         port = free.getsockname()[1]
     options = ["--port", str(port), "--backbone", name, "--device", device]
     command = [sys.executable, str(ROOT / "launch.py"), "--no-browser", *options]
-    address, output = f"http://127.0.0.1:{port}/", folder / "said.txt"
+    address, output = f"http://127.0.0.1:{port}/", folder / "output.txt"
     with output.open("w", encoding="utf-8") as out:
         began = time.perf_counter()
         process = subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=subprocess.STDOUT)
@@ -60,7 +60,7 @@ def _opened(name: str, device: str, folder: Path) -> Iterator[tuple[str, float]]
 def _check(process: subprocess.Popen, began: float, output: Path) -> None:
     """NotSupported where the app has ended, or has not answered for too long."""
     if process.poll() is not None:
-        last = (output.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["it said nothing"])[-1]
+        last = (output.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["it printed nothing"])[-1]
         raise NotSupported(f"The app did not open: {last}")
     if time.perf_counter() - began > PATIENCE:
         raise NotSupported(f"The app did not answer within {PATIENCE:.0f} s. Try again when the machine is less busy.")
@@ -99,6 +99,6 @@ def _messages(lines: Any) -> Iterator[dict[str, Any]]:
         if name == "event":
             event = rest
         elif name == "data" and event == "error":
-            raise NotSupported(f"The app could not tell its first example: {rest}")
+            raise NotSupported(f"The app could not write about its first example: {rest}")
         elif name == "data" and event in ("generating", "complete"):
             yield json.loads(rest)[0]

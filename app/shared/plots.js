@@ -68,7 +68,7 @@
   };
 
   // ---- what plotly reports, in plain words
-  const told = (event) => (event?.points || []).map((point) => ({
+  const pointsOf = (event) => (event?.points || []).map((point) => ({
     curve: point.curveNumber,
     index: point.pointIndex ?? point.pointNumber,
     x: point.x,
@@ -83,25 +83,25 @@
     let timer = 0;
     const listen = () => {
       const pass = (name, points) => element.dispatchEvent(new CustomEvent(`plot:${name}`, { bubbles: true, detail: { id, points } }));
-      node.on("plotly_click", (event) => { pass("click", told(event)); trigger("click", { points: told(event) }); });
+      node.on("plotly_click", (event) => { pass("click", pointsOf(event)); trigger("click", { points: pointsOf(event) }); });
       node.on("plotly_hover", (event) => {
-        pass("hover", told(event));
+        pass("hover", pointsOf(event));
         clearTimeout(timer);
-        timer = setTimeout(() => trigger("hover", { points: told(event) }), 120);
+        timer = setTimeout(() => trigger("hover", { points: pointsOf(event) }), 120);
       });
       node.on("plotly_unhover", () => { clearTimeout(timer); pass("unhover", []); });
-      node.on("plotly_selected", (event) => { pass("lasso", told(event)); trigger("lasso", { points: told(event) }); });
+      node.on("plotly_selected", (event) => { pass("lasso", pointsOf(event)); trigger("lasso", { points: pointsOf(event) }); });
       node.on("plotly_deselect", () => { pass("lasso", []); trigger("lasso", { points: [] }); });
     };
-    let asked = 0; // of several wishes to draw only the last is met
+    let newest = 0; // of several draws only the last is finished
     const draw = async () => {
       if (!node.isConnected) return;
       element.classList.toggle("empty", !figure);
       if (!figure || !node.clientWidth) return; // hidden: drawn when it is seen
-      const mine = ++asked;
+      const mine = ++newest;
       const Plotly = await plotly();
       if (node.getBoundingClientRect().top > innerHeight) await rest(); // out of sight: what is in sight comes first
-      if (!figure || mine !== asked || !node.clientWidth) return;
+      if (!figure || mine !== newest || !node.clientWidth) return;
       const { data, layout } = dressed(figure, { width: node.clientWidth });
       const name = figure.name;
       const first = !node.classList.contains("js-plotly-plot");

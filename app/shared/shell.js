@@ -27,8 +27,8 @@ window.PrefixLab = (() => {
     lab.address({ theme: name });
   };
   const firstTheme = () => {
-    const wanted = new URLSearchParams(location.search).get("theme") || remembered();
-    if (wanted === "dark" || wanted === "light") return wanted;
+    const theme = new URLSearchParams(location.search).get("theme") || remembered();
+    if (theme === "dark" || theme === "light") return theme;
     return matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
   };
 
@@ -36,17 +36,17 @@ window.PrefixLab = (() => {
   const PANELS = ["base", "prefix", "finetuned", "other"];
   const FIRST_PANELS = "base-prefix"; // what a prefix does is seen beside the frozen model
   lab.panels = (names) => {
-    const shown = names.filter((name) => PANELS.includes(name)).slice(-2);
-    body().dataset.panels = shown.join(" ");
+    const visible = names.filter((name) => PANELS.includes(name)).slice(-2);
+    body().dataset.panels = visible.join(" ");
     for (const button of document.querySelectorAll("[data-panel]")) {
-      button.setAttribute("aria-pressed", String(shown.includes(button.dataset.panel)));
+      button.setAttribute("aria-pressed", String(visible.includes(button.dataset.panel)));
     }
-    lab.address({ panels: shown.join("-") === FIRST_PANELS ? "" : shown.join("-") });
+    lab.address({ panels: visible.join("-") === FIRST_PANELS ? "" : visible.join("-") });
   };
   const panel = (name) => {
-    const shown = (body().dataset.panels || "").split(" ").filter(Boolean);
-    const rest = shown.filter((other) => other !== name);
-    if (rest.length === shown.length) lab.panels([...shown, name]);
+    const visible = (body().dataset.panels || "").split(" ").filter(Boolean);
+    const rest = visible.filter((other) => other !== name);
+    if (rest.length === visible.length) lab.panels([...visible, name]);
     else if (rest.length) lab.panels(rest);
   };
   lab.present = (on) => {
@@ -170,8 +170,8 @@ window.PrefixLab = (() => {
     lab.tabs.start(query.get("tab") || "");
     // What the server says now ends what the page had to say about before.
     const follow = () => body().toggleAttribute("data-busy", Boolean(find("#pl-status :is(.running, .loading)")));
-    const said = new MutationObserver(() => { if (!body().classList.contains("stale")) lab.note(""); follow(); });
-    said.observe(find("#pl-status"), { subtree: true, childList: true, characterData: true, attributes: true, attributeFilter: ["class"] });
+    const status = new MutationObserver(() => { if (!body().classList.contains("stale")) lab.note(""); follow(); });
+    status.observe(find("#pl-status"), { subtree: true, childList: true, characterData: true, attributes: true, attributeFilter: ["class"] });
     follow();
   };
   return lab;

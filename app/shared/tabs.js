@@ -14,12 +14,12 @@
     return on.startsWith(PREFIX) ? on.slice(PREFIX.length, -"-button".length) : FIRST;
   };
   const show = (name) => button(name)?.click();
-  const start = (wanted) => {
-    if (wanted && !(/^[a-z-]+$/.test(wanted) && button(wanted))) {
-      PrefixLab.note(`There is no tab "${wanted.slice(0, 20)}": the address names none of those above.`);
+  const start = (name) => {
+    if (name && !(/^[a-z-]+$/.test(name) && button(name))) {
+      PrefixLab.note(`There is no tab "${name.slice(0, 20)}": the address names none of those above.`);
       PrefixLab.address({ tab: "" });
-    } else if (wanted) {
-      show(wanted);
+    } else if (name) {
+      show(name);
     }
     const follow = () => {
       document.body.dataset.tab = now();

@@ -18,26 +18,26 @@
   };
 
   // What the lasso holds: those virtual tokens, and those whose first words it holds.
-  let held = null;
+  let inside = null;
   const filter = () => {
     const table = document.querySelector("#pl-space-all");
     const bar = table?.querySelector(".lasso");
     if (!bar) return;
-    let shown = 0;
+    let visible = 0;
     for (const row of table.querySelectorAll("tbody tr")) {
       const ids = [row, ...row.querySelectorAll("[data-point]")].map((node) => node.dataset.point);
-      row.hidden = Boolean(held) && !ids.some((id) => held.has(id));
-      shown += row.hidden ? 0 : 1;
+      row.hidden = Boolean(inside) && !ids.some((id) => inside.has(id));
+      visible += row.hidden ? 0 : 1;
     }
-    bar.hidden = !held;
-    if (!held) return;
-    const tokens = [...held].filter((id) => id.startsWith("t:")).length;
-    bar.querySelector("span").textContent = `The lasso holds ${tokens} virtual tokens and ${held.size - tokens} words; shown are the ${shown} virtual tokens that it holds or that are near its words. `;
+    bar.hidden = !inside;
+    if (!inside) return;
+    const tokens = [...inside].filter((id) => id.startsWith("t:")).length;
+    bar.querySelector("span").textContent = `The lasso holds ${tokens} virtual tokens and ${inside.size - tokens} words; below are the ${visible} virtual tokens that it holds or that are near its words. `;
   };
   document.addEventListener("plot:lasso", (event) => {
     if (event.detail.id !== MAP) return;
     const ids = event.detail.points.map((point) => point.data).filter(Boolean);
-    held = ids.length ? new Set(ids) : null;
+    inside = ids.length ? new Set(ids) : null;
     filter();
   });
   document.addEventListener("plot:hover", (event) => {
@@ -49,11 +49,11 @@
     linked(element, trigger);
     element.addEventListener("click", (event) => {
       if (!event.target.closest("[data-clear]")) return;
-      held = null;
+      inside = null;
       PrefixLab.plots.unselect(MAP);
       filter();
     });
-    watch("value", () => { held = null; filter(); });
+    watch("value", () => { inside = null; filter(); });
   };
 
   // Keys [ and ]: the layer before and after.

@@ -21,11 +21,11 @@
     });
   };
 
-  // The file that the server has made ready is saved at once; its link stays, for browsers that ask first.
+  // The file that the server has ready ready is saved at once; its link stays, for browsers that ask first.
   PrefixLab.download = (file) => {
-    const made = Array.isArray(file) ? file[0] : file;
-    if (!made?.url) return;
-    const link = Object.assign(document.createElement("a"), { href: made.url, download: made.orig_name || "" });
+    const ready = Array.isArray(file) ? file[0] : file;
+    if (!ready?.url) return;
+    const link = Object.assign(document.createElement("a"), { href: ready.url, download: ready.orig_name || "" });
     link.click();
   };
 
@@ -35,9 +35,9 @@
   const show = (timeline, at) => {
     const frames = JSON.parse(timeline.dataset.frames);
     const row = timeline.closest(".pl-watch").querySelector("li.latest");
-    const [when, told, note] = frames[at];
+    const [when, text, note] = frames[at];
     row.querySelector("b").textContent = when;
-    row.querySelector(".told").textContent = told;
+    row.querySelector(".told").textContent = text;
     const small = row.querySelector("small");
     if (small) small.textContent = note;
     timeline.querySelector("input").value = at;
