@@ -31,7 +31,7 @@ def build(context: AppContext | None = None) -> gr.Blocks:
     with WholeUpdates(title="Prefix Lab", fill_width=True, analytics_enabled=False) as page:
         frame = shell.header(context, page)
         lessons = learn_tab.strip()
-        with gr.Tabs(elem_id="pl-tabs"):
+        with gr.Tabs(elem_id="pl-tabs", overflow_behavior="wrap"):
             with gr.Tab("Compare", id="compare", elem_id="pl-tab-compare"):
                 compare_tab.build(context, frame)
             # The scripts of a tab's widgets need them to be there; a tab not shown is otherwise not in the page.

@@ -29,8 +29,10 @@ def headline(run_id: str, state: str, status: RunStatus, log: TrainingLog, sampl
 
 def nothing(own: int, bundled: int) -> str:
     """No run is chosen: what there is, and what can be done."""
-    runs = f"{_runs(own)} of your own and {_runs(bundled)} that come with the project are listed below"
-    return _paragraph(f"Nothing is being trained. {runs}: choose one to see how it learned, or start a training.")
+    counts = {"of your own": own, "that came with the app": bundled}
+    runs = " and ".join(f"{_runs(count)} {whose}" for whose, count in counts.items() if count)
+    look = f"Choose one of {runs} to see how it learned, or start" if runs else "Start"
+    return _paragraph(f"Nothing is being trained. {look} a training.")
 
 
 def skeleton() -> str:
@@ -66,7 +68,7 @@ def _attention(samples: Sequence[Sample]) -> str:
 
 
 def _runs(number: int) -> str:
-    return "1 run" if number == 1 else f"{number or 'No'} runs"
+    return "1 run" if number == 1 else f"{number} runs"
 
 
 def _paragraph(sentence: str) -> str:

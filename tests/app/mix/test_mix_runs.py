@@ -70,7 +70,7 @@ def test_prefix_space_places_a_mix_among_the_words(context, backbone):
     analyses = AnalysisCache(context)
     resolved = resolve(analyses, backbone, SpaceRequest((FADE,), "keys", 0, 0, "pca", False, False, "", ()))
     assert resolved.drawn == (FADE,)
-    (found,) = [scene for scene, _, _ in analyses.look(backbone, resolved.view) if scene is not None]
+    (found,) = [scene for scene, _, _ in analyses.look(backbone, resolved.query) if scene is not None]
     assert len(found.runs[0].vectors) == 8
     resolved = resolve(analyses, backbone, SpaceRequest((FADE,), "embeddings", 0, 0, "pca", False, False, "", ()))
     assert not resolved.drawn and "No chosen run has vectors at the model's input" in resolved.reason.replace("&#x27;", "'")
