@@ -55,7 +55,7 @@ class AttentionHandlers(TabHandlers):
         return replace(state, ignored=(*state.ignored, *lost))
 
     def enter(self, tab: str, request: gr.Request) -> int:
-        """The tab is opened, or a comparison has begun or finished. Returns 0, which refreshes nothing, on another tab.
+        """Refresh when the tab is opened, or a comparison begins or ends. Returns 0, which refreshes nothing, on another tab.
 
         Then what this tab shows first is read ahead, so that it is ready at a click. The state is left alone: on opening a link
         it may be restored at the same moment.
@@ -71,11 +71,11 @@ class AttentionHandlers(TabHandlers):
             next(self._refresh(page, AttentionState()))
 
     def change(self, state: AttentionState, event: gr.EventData, request: gr.Request) -> tuple[AttentionState, int]:
-        """A control was used."""
+        """Apply a control that was used."""
         return replace(state.turned(str(event.name), event.value), ignored=()), self.take_ticket(request)
 
     def select_head(self, state: AttentionState, event: gr.EventData, request: gr.Request) -> tuple[AttentionState, int]:
-        """A tile of the grid of heads was clicked."""
+        """Select the head whose tile was clicked."""
         points = event.points
         if not points:
             return state, 0
@@ -90,7 +90,7 @@ class AttentionHandlers(TabHandlers):
 
     @errors_to_status
     def refresh(self, ticket: int, state: AttentionState, request: gr.Request) -> Iterator[Update]:
-        """Everything the tab shows, the quickest first; ends as soon as something newer is asked for."""
+        """Show everything, the quickest first; stop as soon as there is a newer request."""
         page = request.session_hash or ""
         if not ticket or self.context.tickets.is_stale(page, ticket, TAB):
             yield self.no_update()
@@ -152,7 +152,7 @@ class AttentionHandlers(TabHandlers):
         return vm, intervention
 
     def _at(self, backbone: Backbone, state: AttentionState, vm: view.AttentionViewModel) -> view.AttentionViewModel:
-        """With the site that is shown: the one asked for, else the last, where an encoder's text is read."""
+        """Set the site: the requested one, else the last, where an encoder's text is read."""
         site = state.site if state.site in vm.depths else list(vm.depths)[-1]
         article = vm.record.form == "article"
         vm.site, vm.named = site, attention_labels(backbone, site, "the article" if article else "the input")
@@ -162,7 +162,7 @@ class AttentionHandlers(TabHandlers):
         return vm
 
     def _within(self, state: AttentionState, vm: view.AttentionViewModel, backbone: Backbone) -> AttentionState:
-        """The state with layer and head limited to those of the model."""
+        """Limit layer and head to those of the model."""
         return replace(state, layer=min(state.layer, vm.depths[vm.site]), head=min(state.head, backbone.spec.heads))
 
     def _beside_choices(
@@ -189,7 +189,7 @@ class AttentionHandlers(TabHandlers):
             return None
 
     def _sources(self, vm: view.AttentionViewModel, state: AttentionState, intervention: Intervention) -> Sources:
-        """(name, source, intervention): the text's own, then the one beside it, which is left as it is."""
+        """(name, source, intervention): the text's own model, then the one beside it, on which nothing intervenes."""
         name = vm.reader.title if intervention.is_identity else f"{vm.reader.title}, {view.name_of(state, vm)}"
         sources = [(name, vm.reader, intervention)]
         if vm.beside is not None:
@@ -198,7 +198,7 @@ class AttentionHandlers(TabHandlers):
         return sources
 
     def _tokens(self, backbone: Backbone, state: AttentionState, vm: view.AttentionViewModel, sources: Sources) -> str:
-        """The chosen head token by token; an article by its sentences unless tokens are asked for."""
+        """The chosen head token by token; an article by sentences unless the state says tokens."""
         kinds = [source.kind for _, source, _ in sources]
         if vm.by_sentence and state.unit != "tokens":
             return token_view.sentences(state, self._sentences(backbone, vm, sources), kinds, vm.named)
@@ -230,7 +230,7 @@ class AttentionHandlers(TabHandlers):
 
     @errors_to_status
     def fill(self, ticket: int, state: AttentionState, request: gr.Request) -> Iterator[Update]:
-        """The map of knock-outs as it fills; it goes on while only the view of the same reading changes."""
+        """Show the map of knock-outs as it fills. It goes on while the same text is read in another view."""
         page = request.session_hash or ""
         record = self.context.comparisons.get(page)
         if not ticket or record is None or not record.columns:
@@ -262,7 +262,7 @@ class AttentionHandlers(TabHandlers):
 
 
 def _first(kinds: list[str]) -> str:
-    """The column that is shown unless one is chosen."""
+    """The column to show if none is chosen."""
     return next(kind for kind in ("prefix", "finetuned", *SLOTS) if kind in kinds)
 
 
@@ -272,7 +272,7 @@ def _depths(backbone: Backbone) -> dict[str, int]:
 
 
 def _key(vm: view.AttentionViewModel, intervention: Intervention) -> tuple:
-    """What a map of knock-outs is of."""
+    """The cache key of a map of knock-outs."""
     return vm.record.number, vm.column, intervention, vm.site
 
 

@@ -28,7 +28,7 @@ from core.prefix.prefix import Prefix
 
 CACHE_BYTES = 128 * 2**20
 NEXT_WORDS = 5
-WAIT = 0.2  # seconds between two checks whether the text is still wanted
+WAIT = 0.2  # seconds between two checks whether the page has moved on
 
 Result = TypeVar("Result")
 
@@ -50,7 +50,7 @@ class AttentionSource:
 
     @property
     def title(self) -> str:
-        """Its name on the page and in figures."""
+        """The name on the page and in figures."""
         if self.run.startswith(TEXT_RUN):
             return f"text prefix “{_short(self.run.removeprefix(TEXT_RUN))}”"
         return mix_label(self.run) if self.run.startswith(MIX) else self.run or "base"
@@ -188,12 +188,12 @@ class ReadingCache:
         return self._readings.get_or_compute(key, lambda: self.context.models.run_job(compute))
 
     def _forget(self, fingerprint: str) -> None:
-        """Drop what was read on a backbone that is no longer loaded."""
+        """Drop the readings of a backbone that is no longer loaded."""
         self._readings.remove_if(lambda key: fingerprint in key)
 
 
 def _size(reading: Any) -> int:
-    """Bytes, roughly: of its tensors, and a little for the rest."""
+    """The approximate size in bytes: the tensors, and a little for the rest."""
     parts = reading if isinstance(reading, tuple) else (reading,)
     values = [value for part in parts for value in getattr(part, "__dict__", {}).values()]
     return 4096 + sum(value.nbytes for value in values if isinstance(value, Tensor))

@@ -1,4 +1,4 @@
-"""What the Attention tab shows, as it stands in the address."""
+"""What the Attention tab keeps in the address."""
 
 import re
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ _PLACE = re.compile(r"(?:(encoder|decoder|cross)-)?(?=[PL])(?:P(\d{1,4}))?(?:L(\
 def places(out: str) -> list[Location]:
     """The knock-outs in "P3.L2.P1L4.cross-P3" as (site, layer, virtual token) from 0, None for all of them.
 
-    ValueError where it is no such list.
+    Raises ValueError if the text is no such list.
     """
     locations = []
     for part in filter(None, out.split(".")):
@@ -66,7 +66,7 @@ class AttentionState(State):
         return self.alpha if site == SITE else getattr(self, site)
 
     def turned(self, name: str, value: Any) -> "AttentionState":
-        """After a control was used; as it is where the page sent nothing usable."""
+        """The state after a control was used; unchanged if the value cannot be used."""
         try:
             if name == "out":
                 return self._toggled(str(value))
@@ -94,7 +94,7 @@ class AttentionState(State):
         return replace(self, out=".".join([*kept_out, place] if rest == kept_out else rest))
 
     def intervention(self, length: int, depths: Mapping[str, int]) -> Intervention:
-        """What is done to a prefix of so many virtual tokens, and layers a site; places that it does not have are left out."""
+        """The intervention on a prefix of `length` virtual tokens; places that it does not have are left out."""
         apart = {(site, self.level(site)) for site in depths if self.level(site) != self.alpha}
         done = Intervention(self.alpha, site_alphas=frozenset(apart))
         for place in places(self.out):
@@ -103,7 +103,7 @@ class AttentionState(State):
         return done
 
     def missing(self, length: int, depths: Mapping[str, int]) -> list[str]:
-        """The places of `out` that there are not."""
+        """The places of `out` that the prefix does not have."""
         parts = filter(None, self.out.split("."))
         return [part for part, place in zip(parts, places(self.out), strict=True) if not _is_there(place, length, depths)]
 

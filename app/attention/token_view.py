@@ -95,12 +95,12 @@ def _reader(name: str, kind: str, reading: AttentionReading, weights: Tensor, ro
 
 
 def _of_sentence(sentences: ArticleSentences, number: int) -> range:
-    """The places of a sentence's tokens, from 1; of the first one where there is no such sentence."""
+    """The positions of the tokens of a sentence, counted from 1; of the first sentence if there is no such one."""
     index = number - 1 if number - 1 in sentences.sentence_of_token else 0
     places = [place for place, part in enumerate(sentences.sentence_of_token) if part == index]
     return range(places[0], places[-1] + 1) if places else range(len(sentences.sentence_of_token))
 
 
 def _starts(sentences: ArticleSentences) -> list[int]:
-    """The place of the first token of each sentence; sentences without a token of their own have none."""
+    """The position of the first token of each sentence that has one."""
     return sorted({part: place for place, part in reversed(list(enumerate(sentences.sentence_of_token))) if part >= 0}.values())

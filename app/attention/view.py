@@ -93,12 +93,12 @@ class AttentionViewModel:
 
     @property
     def by_sentence(self) -> bool:
-        """Whether what is read at the site has sentences."""
+        """Whether the site reads an article by sentences."""
         return self.parts is not None and self.site != SITE
 
 
 def waiting() -> str:
-    """While no text is there, or a new one is being written: what was shown before is dimmed, else grey boxes stand for it."""
+    """What stands there until a text is written: the earlier content is dimmed; without any there is a skeleton."""
     button = tag("button", "Generate the default example", type="button", cls="pl-btn pl-first", data_press="#pl-generate")
     lead = tag("p", "Attention is read from a finished text. This page fills as soon as Compare has written one.", role="status")
     boxes = tag("div", tag("i", "") + tag("i", "") + tag("i", "") + tag("i", ""), cls="pl-skeleton", aria_hidden="true")
@@ -106,7 +106,7 @@ def waiting() -> str:
 
 
 def headline(state: AttentionState, vm: AttentionViewModel) -> str:
-    """What the class should see now, in a sentence computed from what is shown."""
+    """What to see now, in one sentence computed from the attention."""
     mass = vm.changed or vm.plain
     assert mass is not None
     sentence = describe_mass(mass, vm.named.groups[1], state.weigh == "values", vm.named.site_name)
@@ -123,7 +123,7 @@ def headline(state: AttentionState, vm: AttentionViewModel) -> str:
 
 
 def controls(state: AttentionState, vm: AttentionViewModel) -> str:
-    """Which text, who reads it and where, how mass is weighed; the prefix turned up and down, and knocked out."""
+    """The controls: text, reader, site and weighting; α, and knock-outs."""
     columns = [(kind, COLUMN_TITLES[kind]) for kind in SLOTS if kind in vm.record.columns]
     who = _labelled("Text by", _segment("column", columns, vm.column))
     beside = _labelled("Beside it", _beside(state, vm))
@@ -136,7 +136,7 @@ def controls(state: AttentionState, vm: AttentionViewModel) -> str:
 
 
 def _site(vm: AttentionViewModel) -> str:
-    """Which of several sites is shown."""
+    """The choice of a site, for models with several."""
     if len(vm.depths) == 1:
         return ""
     return _labelled("Look at", _segment("site", [(site, site) for site in vm.depths], vm.site), AT[vm.site])
@@ -171,7 +171,7 @@ def _turning(state: AttentionState, vm: AttentionViewModel) -> str:
 
 
 def _alpha_effect(vm: AttentionViewModel, level: float) -> str:
-    """What α does, in words, and the prefix's share of the attention that results."""
+    """What α does to the odds, in words, and the share of the attention that results."""
     if vm.plain is None:
         return ""
     before = float(by_layer(vm.plain)[:, PREFIX].mean())
@@ -182,7 +182,7 @@ def _alpha_effect(vm: AttentionViewModel, level: float) -> str:
 
 
 def _idle(state: AttentionState, vm: AttentionViewModel) -> bool:
-    """Whether nothing is asked for that `reset` would undo."""
+    """Whether there is nothing that `reset` would undo."""
     return not state.out and all(state.level(site) == 1 for site in vm.depths)
 
 
@@ -287,7 +287,7 @@ def token_text(word: str) -> str:
 
 
 def name_of(state: AttentionState, vm: AttentionViewModel) -> str:
-    """What was done to the prefix, in words."""
+    """The intervention, in words."""
     levels = {site: state.level(site) for site in vm.depths}
     if not any(levels.values()):
         return "base, shifted" if len(levels) == 1 else "base"
@@ -299,7 +299,7 @@ def name_of(state: AttentionState, vm: AttentionViewModel) -> str:
 
 
 def _regenerated(state: AttentionState, vm: AttentionViewModel, written: ColumnRecord) -> str:
-    """What the run writes now, with the words that differ marked."""
+    """The text that the run writes under the intervention, with the words that differ marked."""
     clean = str.strip if vm.record.form == "article" else detokenise
     before, after = clean(vm.written.text), clean(written.text)
     finished = written.state != "streaming"
@@ -342,7 +342,7 @@ def _rouge(vm: AttentionViewModel, written: str) -> str:
 
 
 def effect(state: AttentionState, vm: AttentionViewModel, before: list[tuple[str, float]], after: list[tuple[str, float]]) -> str:
-    """The first word's probabilities, as the run is and as it was turned."""
+    """The first word's probabilities, with and without the intervention."""
     named = {"as it was written": before, name_of(state, vm): after}
     cells = [bars(Column(vm.column, words=words), name) for name, words in named.items()]
     lead = "How likely each token is to begin the answer, right after the input."
@@ -360,5 +360,5 @@ def group_of(state: AttentionState, masses: Sequence[AttentionMass]) -> int:
 
 
 def beside_name(value: str) -> str:
-    """How a choice of "beside it" is called."""
+    """The name of a choice of "beside it"."""
     return {SAME: "the same run, unchanged", "base": "the frozen model"}.get(value, value)

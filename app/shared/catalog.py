@@ -29,7 +29,7 @@ class RunChoice:
 
 
 class RunCatalog:
-    """The runs of a store, seen from the backbones of a pool."""
+    """The runs of a store, and which backbone of a pool each fits."""
 
     def __init__(self, store: Store, models: ModelPool) -> None:
         self.store, self._models = store, models
@@ -46,7 +46,7 @@ class RunCatalog:
         return labels + [(f"{name} (hub)", name) for name in HUB if name not in here]
 
     def _tasks(self, name: str, runs: Sequence[Run]) -> set[str]:
-        """What a backbone can be shown with: the tasks of its runs, and its family's own. If it is not loaded, by its name."""
+        """The tasks of a backbone: those of its runs, and its family's own. If it is not loaded, by its name."""
         if loaded := self._models.get(name):
             own = {SUMMARIZATION} if loaded.is_encoder_decoder else set()
             return own | {run.task.name for run in runs if not mismatch(run, loaded)}
@@ -54,7 +54,7 @@ class RunCatalog:
         return own | {run.task.name for run in self.trained_on(name, runs)}
 
     def trained_on(self, name: str, runs: Sequence[Run] | None = None) -> list[Run]:
-        """The runs (of the store) that can be shown and say that they were trained on a backbone, which need not be loaded."""
+        """The finished runs of the store that were trained on a backbone, which need not be loaded."""
         runs = self.store.runs() if runs is None else runs
         return [run for run in runs if is_trained_on(run, name) and run.status in USABLE]
 
@@ -110,7 +110,7 @@ def is_trained_on(run: Run, name: str) -> bool:
 
 
 def mismatch(run: Run, backbone: Backbone) -> str:
-    """Why a run cannot stand on a backbone, in a few words; empty where it can."""
+    """Why a run does not fit a backbone, in a few words; empty if it does."""
     spec = backbone.spec
     if run.fingerprint != spec.fingerprint:
         same = run.backbone == spec.name

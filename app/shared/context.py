@@ -1,4 +1,4 @@
-"""What all tabs and pages of one app share; never copied into a page's state."""
+"""What all tabs and pages of one app share. It is never copied into a page's state."""
 
 from app.shared.catalog import RunCatalog
 from app.shared.last_comparison import LastComparisons
@@ -10,7 +10,7 @@ from core.runs.store import Store, store
 
 
 class AppContext:
-    """One per app. `default` names the backbone to open with, `device` is where models run."""
+    """The shared state of one app. `default` names the backbone to open with, `device` is where models run."""
 
     def __init__(self, default: str = DEFAULT, device: str = "auto", runs: Store | None = None) -> None:
         self.store = runs or store()

@@ -1,4 +1,4 @@
-"""What the events of all tabs share: how they are wired, and the one place where an error becomes a sentence."""
+"""What the events of all tabs share: their settings, and the error boundary."""
 
 import inspect
 import logging
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 class TabHandlers:
-    """What the handlers of a tab start from. `activity` names what the tab does for the status line.
+    """Base class of the handlers of a tab. `activity` names what the tab does for the status line.
 
     `frame` is the shell (`app.shared.shell.Shell`), whose `status` component shows the status line of `context.status`.
     """
@@ -32,11 +32,11 @@ class TabHandlers:
         return {self.shell.status: self.context.status.report(page, activity or self.activity, phase, sentence)}
 
     def no_update(self) -> Update:
-        """An update of nothing; Gradio takes an empty dictionary for missing outputs."""
+        """An update that changes nothing; Gradio takes an empty dictionary for missing outputs."""
         return {self.shell.status: gr.skip()}
 
     def failed(self, page: str, sentence: str, activity: str = "") -> Update:
-        """What is shown after an error. Extend it where a tab must also be cleared."""
+        """Show an error. Extend it if the tab must also be cleared."""
         return self.report(page, "error", sentence, activity)
 
 
@@ -71,7 +71,7 @@ def errors_to_status(handler: Callable | None = None, *, activity: str = "") -> 
 
 
 def sentence_of(error: Exception) -> str:
-    """An error for the page. One that the project did not foresee is logged with its traceback."""
+    """An error as a sentence for the page. Unexpected errors are logged with their traceback."""
     if isinstance(error, PrefixLabError):
         return str(error)
     log.error("a handler failed", exc_info=error)

@@ -1,4 +1,4 @@
-"""What a page's last finished comparison wrote: what the tabs that look inside a model look at."""
+"""The last finished comparison of each page, which the tabs Attention and Mix read."""
 
 from dataclasses import dataclass, field
 from itertools import count
@@ -47,13 +47,13 @@ class LastComparisons:
         self._comparisons: Cache[str, ComparisonRecord] = Cache(pages)
 
     def get(self, page: str) -> ComparisonRecord | None:
-        """None where the page has none, or a new one is being written."""
+        """The comparison of a page; None if there is none, or a new one is being written."""
         return self._comparisons.get(page)
 
     def put(self, page: str, subject: ComparisonRecord) -> None:
-        """A comparison was finished."""
+        """Store a finished comparison."""
         self._comparisons.put(page, subject)
 
     def forget(self, page: str) -> None:
-        """A new comparison begins: what the last one wrote must not be shown for it."""
+        """Forget the last comparison when a new one begins."""
         self._comparisons.pop(page)

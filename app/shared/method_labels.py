@@ -27,7 +27,7 @@ def methods_of_column(column: str) -> tuple[str, ...]:
 
 
 def title(kind: str, run: Run | None) -> str:
-    """What a column is called: by the method that it shows."""
+    """The title of a column: the method that it shows."""
     return method_info(run.method).short_title if run else COLUMN_TITLES[kind]
 
 
@@ -64,7 +64,7 @@ def mix_label(run_id: str) -> str:
 
 
 def trained(run: Run, backbone: Backbone) -> str:
-    """What was trained, in a few words, and the share of the backbone that is kept for it, as measured."""
+    """What was trained, in a few words, and the share of the backbone that is stored, as measured."""
     values = run.config | {"share": percent(run.stored / backbone.spec.parameters), "stored": count(run.stored)}
     return method_info(run.method).summary.format_map(defaultdict(lambda: "?", values))
 

@@ -64,7 +64,7 @@ class ModelPool:
         return name in bundled() or Path(name).expanduser().is_dir()
 
     def backbone(self, name: str) -> Backbone:
-        """Load a backbone, or return the one that is there; errors of `load_backbone`.
+        """Load a backbone, or return it if it is loaded; errors of `load_backbone`.
 
         A download takes minutes, and so goes on beside the model's work, not in between.
         """
@@ -86,7 +86,7 @@ class ModelPool:
         return [name for name, _ in self._backbones.items()]
 
     def _unloaded(self, name: str, backbone: Backbone) -> None:
-        """Forget a backbone's runs too, and all that was computed with it."""
+        """Forget the backbone's runs, and all that was computed with it."""
         fingerprint = backbone.spec.fingerprint
         for runs in (self._prefixes, self._models):
             runs.remove_if(lambda key: key[1] == fingerprint)
@@ -107,7 +107,7 @@ class ModelPool:
         return backbone
 
     def release(self, page: str) -> None:
-        """A page was closed. What it showed stays until another backbone is shown: a reload comes back to it."""
+        """Note that a page was closed. Its backbone stays until another one is shown, as a reload comes back to it."""
         self._pages.pop(page)
 
     def _unused(self) -> list[str]:
@@ -123,7 +123,7 @@ class ModelPool:
             torch.cuda.empty_cache()
 
     def load(self, run_id: str, backbone: Backbone) -> LoadedRun:
-        """Put a run on a backbone, or return the one that is there; errors of `load_run` and the store."""
+        """Load a run on a backbone, or return it if it is loaded; errors of `load_run` and the store."""
         return self.run_job(self._load, run_id, backbone)
 
     def _load(self, run_id: str, backbone: Backbone) -> LoadedRun:

@@ -53,7 +53,7 @@ def plot(elem_id: str, height: int = 320, bar: bool = False, name: str = "Figure
 
 
 def value(figure: go.Figure, name: str) -> str:
-    """What the widget draws. A string, so that the page need not watch each number of it."""
+    """A figure as the widget's value: a string, so that the page need not watch each number."""
     bare: dict[str, Any] = figure.to_plotly_json()
     layout = {key: part for key, part in bare["layout"].items() if key != "template"}
     layout.setdefault("uirevision", name)
@@ -61,7 +61,7 @@ def value(figure: go.Figure, name: str) -> str:
 
 
 def head() -> str:
-    """The script that tells the page how figures look: for the page's head, before app/shared/plots.js."""
+    """The script with the templates of figures, for the page's head, before app/shared/plots.js."""
     kinds = {"light": ("light", style.SIZE), "dark": ("dark", style.SIZE)}
     kinds |= {"light-large": ("light", style.LARGE), "dark-large": ("dark", style.LARGE)}
     templates = {name: style.template(theme, size).to_plotly_json() for name, (theme, size) in kinds.items()}

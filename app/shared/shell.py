@@ -1,4 +1,4 @@
-"""The frame around the tabs: header, status bar, and what a page knows of itself."""
+"""The frame around the tabs: header, status bar and the table of keys."""
 
 from dataclasses import dataclass
 
@@ -68,7 +68,7 @@ def _buttons() -> str:
 
 
 def facts(backbone: Backbone) -> str:
-    """What is loaded, for the header."""
+    """The loaded model, for the header."""
     spec = backbone.spec
     device = {"cpu": "CPU", "cuda": "GPU", "mps": "Apple GPU"}.get(backbone.device.type, backbone.device.type)
     shape = f"{spec.layers} layers, width {spec.width}, {spec.heads} heads, {spec.positions} positions"

@@ -1,4 +1,4 @@
-"""The status line. All activities of a page report here, so that it says what is true now and not what was said last."""
+"""The status line. All activities of a page report here, so that it says what is true now, not what was reported last."""
 
 import threading
 from dataclasses import dataclass
@@ -13,21 +13,21 @@ PAGES = 256
 
 @dataclass(frozen=True)
 class Report:
-    """What an activity last said: `phase` is a key of DOTS."""
+    """The last report of an activity. `phase` is a key of DOTS."""
 
     phase: str
     sentence: str
 
 
 class StatusLine:
-    """What each activity of each page last reported."""
+    """The last report of each activity of each page."""
 
     def __init__(self, pages: int = PAGES) -> None:
         self._reports: Cache[str, dict[str, Report]] = Cache(pages)
         self._lock = threading.Lock()
 
     def report(self, page: str, activity: str, phase: str, sentence: str) -> str:
-        """Take a report down, and return the status line: the newest activity under way, or else the newest report.
+        """Store a report, and return the status line: the newest activity under way, or else the newest report.
 
         `activity` is a word for the class, such as "examples": while others are under way, too, their names are added.
         """

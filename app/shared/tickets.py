@@ -1,4 +1,4 @@
-"""Newest request wins: what a page asks for now ends what it asked for before."""
+"""The newest request of a page wins: it ends the earlier ones."""
 
 import threading
 from collections.abc import Iterator
@@ -36,13 +36,13 @@ class Tickets:
             return requests.newest
 
     def stop(self, page: str, what: str = "") -> None:
-        """Stop what the page asked for, begun or still waiting."""
+        """Stop the page's requests, running or waiting."""
         with self._lock:
             requests = self._requests.get_or_compute((page, what), _Requests)
             requests.stopped = requests.newest
 
     def is_stale(self, page: str, ticket: int, what: str = "") -> bool:
-        """Whether the page has asked for something newer."""
+        """Whether the page has made a newer request."""
         requests = self._requests.get((page, what))
         return requests is not None and requests.newest > ticket
 
@@ -52,7 +52,7 @@ class Tickets:
         return requests is not None and (requests.stopped >= ticket or requests.newest > ticket)
 
     def while_newest(self, page: str, ticket: int, results: Iterator[Result], what: str = "") -> Iterator[Result]:
-        """Pass results on until the request is stale; what comes after that is dropped."""
+        """Pass results on until the request is stale, and drop the rest."""
         for result in results:
             if self.is_stale(page, ticket, what):
                 return

@@ -1,4 +1,4 @@
-"""What the page's address says: enough to find the same picture again. Bad values are left out and named, never fatal.
+"""The state in the page's address: enough to show the same again. Bad values are left out and named, never fatal.
 
 Each tab has a small frozen dataclass of its own, a `State`: a field is a value in the address, under the field's name or
 the one given with `key`. `write` leaves defaults out. The tabs share one address, so no two states may use one name.
@@ -14,7 +14,7 @@ LIMIT = 4000  # characters of one value kept in the address; a longer one is lef
 
 
 def url_field(default: Any, check: Callable[[Any], bool] | None = None, key: str = "") -> Any:
-    """A field of a State: its default, what a value read must pass, and its name in the address where that is another."""
+    """A field of a State: its default, the check of a value from the address, and its key there if that differs from its name."""
     return field(default=default, metadata={"check": check, "key": key})
 
 

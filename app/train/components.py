@@ -46,7 +46,7 @@ class TrainPage:
     offer: gr.HTML
     upload: gr.UploadButton
     upload_path: gr.State  # path of the uploaded or pasted rows
-    chosen: gr.State  # the run that is shown
+    chosen: gr.State  # id of the run on the page
     change_token: gr.State  # what of it the page shows already
     address: gr.Textbox
     timer: gr.Timer
@@ -59,18 +59,18 @@ class TrainPage:
 
     @property
     def live(self) -> list[Any]:
-        """What a tick of the clock may write."""
+        """The outputs of a tick."""
         charts = [self.loss, self.rate, self.mass]
         return [self.headline, self.head, *charts, self.watch, self.details, self.runs, self.bin, self.offer, self.change_token]
 
     @property
     def run_outputs(self) -> list[Any]:
-        """What choosing a run writes."""
+        """The outputs of choosing a run."""
         return [*self.live, self.chosen, self.address]
 
 
 def train_request(values: Mapping[str, Any], backbone: str, encoder_decoder: bool) -> TrainRequest:
-    """What the page asks for. `values`: see `TrainPage.request_inputs`; the data bundled for an encoder-decoder are articles."""
+    """The request that the page describes. `values`: `TrainPage.request_inputs`; an encoder-decoder's bundled data are articles."""
     name, preset, method = (values["name"] or "").strip(), values["preset"], values["method"]
     data = UploadedData(form="article" if encoder_decoder else "table")
     if values["where"] != "bundled":
@@ -82,5 +82,5 @@ def train_request(values: Mapping[str, Any], backbone: str, encoder_decoder: boo
 
 
 def _typed(name: str, value: Any) -> Any:
-    """A number field gives 10.0 for 10."""
+    """A value with its type: a number field gives 10.0 for 10."""
     return int(value) if isinstance(getattr(TrainConfig(), name), int) else value

@@ -57,7 +57,7 @@ class TrainHandlers(RunProgressView, TabHandlers):
     # ---- what is to be trained
 
     def choose_preset(self, inputs: dict[Any, Any]) -> Update:
-        """A preset or a method was chosen: its description, a name for the run, and the settings that can be changed."""
+        """Show the chosen preset and method: a description, a name for the run, and the settings that can be changed."""
         page, kind, backbone = self.page, inputs[self.page.preset], inputs[self.shell.backbone]
         settings = settings_of(inputs[page.method])
         values = preset("fast" if kind == "own" else kind, inputs[page.method], self._task(backbone)).to_dict()
@@ -73,11 +73,11 @@ class TrainHandlers(RunProgressView, TabHandlers):
         return update
 
     def enter(self, inputs: dict[Any, Any]) -> Update:
-        """The tab was opened: what was typed into it stays."""
+        """Fill the form when the tab is first opened; keep what was typed."""
         return gr.skip() if inputs[self.page.name] else self.choose_preset(inputs)
 
     def where(self, where: str) -> Update:
-        """Bundled tables, a file, or pasted rows."""
+        """Show the fields for bundled tables, a file, or pasted rows."""
         page = self.page
         return {
             page.own_data: gr.update(visible=where != "bundled"),
@@ -89,13 +89,13 @@ class TrainHandlers(RunProgressView, TabHandlers):
         }
 
     def bundled_data(self, backbone: str) -> Update:
-        """Another backbone was chosen: what is bundled for it, and the words that initialize a prefix."""
+        """Offer the bundled data of a backbone, and the words that initialize a prefix."""
         page, task = self.page, self._task(backbone)
         bundled = ("Bundled articles" if task else "Bundled tables", "bundled")
         return {page.where: gr.update(choices=[bundled, *WHERE]), page.own["init_words"]: preset("fast", task=task).init_words}
 
     def change_backbone(self, inputs: dict[Any, Any]) -> Update:
-        """The same while the tab may be open; before it was ever opened there is nothing to update."""
+        """Follow the choice of a backbone, once the tab has been opened."""
         if not inputs[self.page.change_token]:
             return gr.skip()
         backbone = inputs[self.shell.backbone]
@@ -119,11 +119,11 @@ class TrainHandlers(RunProgressView, TabHandlers):
         return train_request(values, backbone, self._encoder_decoder(backbone))
 
     def uploaded(self, file: str | None) -> Update:
-        """A file came: its columns, to be named, and its first rows."""
+        """Preview an uploaded file, and guess its columns."""
         return self._preview(Path(file)) if file else self._no_data()
 
     def pasted(self, text: str) -> Update:
-        """Rows were pasted."""
+        """Preview pasted rows, and guess their columns."""
         if not (text or "").strip():
             return self._no_data()
         try:
@@ -155,7 +155,7 @@ class TrainHandlers(RunProgressView, TabHandlers):
     # ---- before starting
 
     def estimate(self, inputs: dict[Any, Any]) -> Update:
-        """What the training will take, and its command line; or what is wrong."""
+        """Show parameters, size and time of the training and its command line, or what is wrong."""
         page, request = self.page, self._request(inputs)
         update: Update = {page.facts: "", page.command: "", page.start: gr.update(interactive=False)}
         if not request.data.file and inputs[page.where] != "bundled":
@@ -191,7 +191,7 @@ class TrainHandlers(RunProgressView, TabHandlers):
 
     @errors_to_status
     def start(self, inputs: dict[Any, Any], request: gr.Request) -> Update:
-        """Start, or wait in line; the page shows the new training."""
+        """Start a training, or queue it, and show it."""
         page, training = self.page, self._request(inputs)
         self._check_free(training)
         training.config()
@@ -205,7 +205,7 @@ class TrainHandlers(RunProgressView, TabHandlers):
         return {page.name: name} | self._done(request, sentence, training.run)
 
     def act(self, chosen: str, event: gr.EventData, request: gr.Request) -> Update:
-        """A button of a run was pressed."""
+        """Do what the button of a run says."""
         fields: dict[str, Any] = event._data if isinstance(event._data, dict) else {}
         what, run_id = str(fields.get("do", "")), str(fields.get("run", ""))
         if what == "open":
@@ -271,7 +271,7 @@ class TrainHandlers(RunProgressView, TabHandlers):
 
     @errors_to_status
     def imported(self, file: str | None, request: gr.Request) -> Update:
-        """A zip was uploaded."""
+        """Import an uploaded zip."""
         if not file:
             return gr.skip()
         try:
@@ -283,7 +283,7 @@ class TrainHandlers(RunProgressView, TabHandlers):
     # ---- what is shown
 
     def open(self, search: str, chosen: str) -> Update:
-        """The tab was opened: the run of the address, else what trains, was interrupted or waits."""
+        """Show the run of the address when the tab is opened, else one that trains, was interrupted or waits."""
         self.jobs.tick()
         if self.jobs.waiting():
             self.jobs.keep_going()
@@ -293,9 +293,9 @@ class TrainHandlers(RunProgressView, TabHandlers):
         return self.show(run_id) | {self.page.timer: gr.update(active=True)}
 
     def tick(self, chosen: str, change_token: str) -> Update:
-        """Every few seconds: all that has changed; of a training that has only made more updates, its head line.
+        """Update what has changed, every few seconds; if a training has only made more updates, its heading alone.
 
-        Which run is chosen is not written: another may have been chosen since, and the next tick then shows that one.
+        The chosen run is not an output: the user may have chosen another since, which the next tick then shows.
         """
         self.jobs.tick()
         if self._change_token(chosen) != change_token:

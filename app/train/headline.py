@@ -16,7 +16,7 @@ SENTENCES = {
 
 
 def headline(run_id: str, state: str, status: RunStatus, log: TrainingLog, samples: Sequence[Sample], run: Run | None) -> str:
-    """What a run is learning or has learned: its validation loss, and how much attention its virtual tokens draw."""
+    """What a run has learned so far: its validation loss, and the attention that its virtual tokens draw."""
     if state in SENTENCES:
         sentence = SENTENCES[state].format(run=run_id, update=status.update, total=status.total)
     elif run is not None and not run.trained:
@@ -28,7 +28,7 @@ def headline(run_id: str, state: str, status: RunStatus, log: TrainingLog, sampl
 
 
 def nothing(own: int, bundled: int) -> str:
-    """No run is chosen: what there is, and what can be done."""
+    """The headline if no run is chosen."""
     counts = {"of your own": own, "that came with the app": bundled}
     runs = " and ".join(f"{_runs(count)} {whose}" for whose, count in counts.items() if count)
     look = f"Choose one of {runs} to see how it learned, or start" if runs else "Start"
@@ -36,7 +36,7 @@ def nothing(own: int, bundled: int) -> str:
 
 
 def skeleton() -> str:
-    """What stands there while the tab loads."""
+    """The headline while the tab loads."""
     bars = tag("div", tag("i", "") * 3, cls="pl-skeleton", aria_hidden="true")
     return _paragraph("The runs are being read.") + bars
 

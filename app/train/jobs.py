@@ -33,7 +33,7 @@ FATAL = "the process was ended from outside, or the machine ran out of memory"
 
 @dataclass(frozen=True)
 class Job:
-    """A training that was asked for. `words`: the command line after `launch.py`; `asked`: seconds since 1970."""
+    """A queued or running training. `words`: its command line after `launch.py`; `asked`: when it was queued (Unix time)."""
 
     run: str
     words: tuple[str, ...]
@@ -43,17 +43,17 @@ class Job:
 
     @property
     def begun(self) -> bool:
-        """Whether its process was started."""
+        """Whether the process was started."""
         return self.pid is not None
 
     @property
     def alive(self) -> bool:
-        """Whether its process runs."""
+        """Whether the process is running."""
         return is_alive(self.pid, self.born)
 
 
 class Jobs:
-    """The line of trainings of one store."""
+    """The queue of trainings of one store."""
 
     def __init__(self, store: Store, device: str = "auto") -> None:
         self.store, self.device = store, device
@@ -66,7 +66,7 @@ class Jobs:
     # ---- what there is
 
     def jobs(self) -> list[Job]:
-        """All that were asked for and are not over, in the order of asking."""
+        """The jobs that are not over, oldest first."""
         unfinished_jobs = [job for path in self.folder.glob("*.json") if (job := _read(path)) is not None]
         return sorted(unfinished_jobs, key=lambda job: (job.asked, job.run))
 
@@ -85,20 +85,20 @@ class Jobs:
         return run_status.state or "failed"
 
     def _is_written(self, job: Job) -> bool:
-        """Whether the job's process has written its run: before it has, a resumed run has an older one."""
+        """Whether the job's process has written its run. Until then, a resumed run still has its old files."""
         try:
             return (self.store.folder / job.run / "run.json").stat().st_mtime >= (job.born or 0.0)
         except OSError:
             return False
 
     def training(self) -> list[str]:
-        """Runs that a process trains now, by whomever it was started."""
+        """Runs that are being trained, also from the command line."""
         begun = [job.run for job in self.jobs() if job.alive]
         runs = unfinished(self.store.folder)
         return list(dict.fromkeys(begun + [run for run in runs if read_status(self.store.folder / run).state == "running"]))
 
     def waiting(self) -> list[str]:
-        """Runs in line, the next one first."""
+        """Queued runs, the next one first."""
         return [job.run for job in self.jobs() if not job.begun]
 
     def interrupted(self) -> list[str]:
@@ -108,12 +108,12 @@ class Jobs:
         return [run for run in runs if statuses[run].resumable and self.state(run) == "interrupted"]
 
     def ahead(self, run_id: str) -> list[str]:
-        """What a run in line waits for: those that train, then those before it."""
+        """The runs that a queued run waits for: those in training, then those before it."""
         line = self.waiting()
         return self.training() + (line[: line.index(run_id)] if run_id in line else [])
 
     def problem(self, run_id: str) -> str:
-        """Why a training of ours ended without a result, as a sentence; empty where it did not."""
+        """Why a job ended without a result, as a sentence; empty if it did not."""
         job = self._job(run_id)
         if job is None or not job.begun or job.alive:
             return ""
@@ -134,23 +134,23 @@ class Jobs:
     # ---- what can be asked
 
     def start(self, run_id: str, words: Sequence[str]) -> list[str]:
-        """Put a new run in line; what it waits for, and nothing where it begins at once. StoreError where its name is taken."""
+        """Queue a new run, and return the runs it waits for. Raises StoreError if its name is taken."""
         self.store.check_free(run_id)
         if self._job(run_id) is not None:
             raise StoreError(f"There is a training {run_id!r} already. Give another name.")
         return self._queue(run_id, words)
 
     def go_on(self, run_id: str) -> list[str]:
-        """Put a run that was stopped or killed in line again, from its last checkpoint."""
+        """Queue a stopped or interrupted run again, from its last checkpoint."""
         self.store.check_own(run_id)
         if run_id in self.training() or run_id in self.waiting():
             raise StoreError(f"The run {run_id!r} is being trained, or waits for it. Stop it first.")
         if not read_status(self.store.folder / run_id).resumable:
-            raise StoreError(f"The run {run_id!r} has no checkpoint to go on from. Train again under another name.")
+            raise StoreError(f"The run {run_id!r} has no checkpoint to resume from. Train again under another name.")
         return self._queue(run_id, ["train", "--resume", "--run", run_id])
 
     def stop(self, run_id: str) -> None:
-        """End a training after its update and keep what there is; take one out of the line."""
+        """Stop a training after the current update and save it; remove a queued one from the queue."""
         job = self._job(run_id)
         if job is not None and not job.begun:
             self.forget(run_id)
@@ -168,7 +168,7 @@ class Jobs:
     # ---- the line
 
     def tick(self) -> None:
-        """Drop what is done, and begin the next in line where none trains. Several apps on one store may all do so."""
+        """Remove finished jobs, and start the next one if nothing trains. Several apps on one store may do so."""
         self._processes = [process for process in self._processes if process.poll() is None]  # lets the system forget them
         if not self.folder.is_dir():
             return
@@ -183,7 +183,7 @@ class Jobs:
             return
 
     def wake(self) -> None:
-        """The app begins: what waits goes on in the background, and rows that no training will read again are deleted."""
+        """Resume the queue in the background when the app starts, and delete rows that no training will read again."""
         if self.folder.is_dir():
             self._in_background(self._wake)
 
@@ -192,13 +192,13 @@ class Jobs:
         self._attend()
 
     def sweep(self) -> None:
-        """Delete kept rows that no run and no training in line names."""
+        """Delete stored rows that neither a run nor a queued training names."""
         with self.alone():
             uploads.sweep(self.store, [job.words for job in self.jobs()])
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Meanwhile nothing else changes the line, here or in another app. StoreError where its place cannot be written."""
+        """Hold the queue's lock, also against other apps. Raises StoreError if its folder cannot be written."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._lock.acquire()
@@ -212,7 +212,7 @@ class Jobs:
             self._lock.release()
 
     def keep_going(self) -> None:
-        """Look after the line in the background for as long as something trains or waits."""
+        """Run the queue in the background for as long as something trains or waits."""
         self._in_background(self._attend)
 
     def _in_background(self, job: Callable[[], None]) -> None:
@@ -256,7 +256,7 @@ class Jobs:
         self._write(replace(job, pid=process.pid, born=born))
 
     def _environment(self) -> dict[str, str]:
-        """The same store, and a core left to the app."""
+        """The environment of a training: the same store, and one core left to the app."""
         cores = os.environ.get("OMP_NUM_THREADS") or str(max(1, (psutil.cpu_count(logical=False) or 2) - 1))
         return os.environ | {"PREFIX_LAB_HOME": str(self.store.folder.parent), "OMP_NUM_THREADS": cores}
 
@@ -268,7 +268,7 @@ class Jobs:
 
 
 def _read(path: Path) -> Job | None:
-    """A job, or None where the file is not there or not one of ours."""
+    """Read a job; None if the file is missing or is not a job."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         job = Job(**values | {"words": tuple(map(str, values["words"])), "asked": float(values["asked"])})

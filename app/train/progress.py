@@ -23,15 +23,15 @@ PARTS = 25  # pictures of a training, from its first update to its last
 
 
 class RunProgressView:
-    """A run, live or whole, and the list of all, as updates of the page's components."""
+    """A run, in training or finished, and the list of all runs, as updates of the page's components."""
 
     def __init__(self, context: AppContext, page: TrainPage, jobs: Jobs) -> None:
         self.context, self.page, self.jobs = context, page, jobs
 
     def _change_token(self, run_id: str) -> str:
-        """A text that changes with anything the tab shows, save that a training has gone on by less than one part in PARTS.
+        """A text that changes when the tab has to be drawn again: on any change but less than 1/PARTS of a training.
 
-        Pictures drawn anew each second would take from the training, which shares the machine with the page.
+        Figures that were drawn each second would slow down the training, which shares the machine.
         """
         store, parts = self.context.store.folder, []
         for run in dict.fromkeys([run_id, *self.jobs.training()]):
@@ -53,7 +53,7 @@ class RunProgressView:
         return state or (read_status(bundled / run_id).state if bundled else "")
 
     def show(self, run_id: str) -> Update:
-        """One run, live or whole, and the list of all."""
+        """Show one run and the list of all."""
         page, (listed, whole) = self.page, self._listed()
         rows = [(one, self._state(one), self._stands(one, whole.get(one)), whole.get(one)) for one in listed[: view.LISTED]]
         update: Update = {
@@ -85,7 +85,7 @@ class RunProgressView:
         return update | self._charts(log, samples, run_id, read_status(folder).total)
 
     def offered(self) -> str:
-        """What was interrupted, as by a crash, and can go on: offered on every tab."""
+        """The interrupted trainings that can be resumed, for the bar above the tabs."""
         return view.interrupted_view([(run, read_status(self.context.store.folder / run)) for run in self.jobs.interrupted()])
 
     def _head(self, run_id: str, run: Run | None) -> str:
@@ -125,23 +125,23 @@ class RunProgressView:
         return " ".join(part for part in (view.text(problem), result) if part)
 
     def _whole(self, run: Run) -> int | None:
-        """The backbone's parameters, where it is loaded: it is not loaded for this."""
+        """The number of parameters of the backbone if it is loaded, else None."""
         name = self._backbone(run) or self.context.models.default
         return self.context.models.backbone(name).spec.parameters if self.context.models.is_loaded(name) else None
 
     def _backbone(self, run: Run) -> str:
-        """What the page calls the run's backbone; empty for its default."""
+        """The name of the run's backbone on the page; empty for the default one."""
         names = [name for _, name in self.context.catalog.backbone_names() if is_trained_on(run, name)]
         return "" if not names or names[0] == self.context.models.default else names[0]
 
     def _example(self, samples: list[Sample]) -> str:
-        """The bundled table or article that was watched."""
+        """The id of the bundled table or article that was sampled."""
         source = samples[-1].get("source") if samples else ""
         known = [*examples.samples(), *examples.samples("article")]
         return next((one.id for one in known if source and source in (_linear(one), one.text)), "")
 
     def _listed(self) -> tuple[list[str], dict[str, Run]]:
-        """What trains, what waits, what broke off, then whole runs, the newest first and the bundled last; and the whole runs."""
+        """The ids of all runs (training, waiting, interrupted, finished, bundled), and the finished runs by id."""
         store, whole = self.context.store, {run.id: run for run in self.context.store.runs()}
         waiting, training = self.jobs.waiting(), self.jobs.training()
         begun = [job.run for job in self.jobs.jobs() if job.begun]

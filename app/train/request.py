@@ -1,4 +1,4 @@
-"""What the Train tab asks for: a method, a preset and data, as settings, as a command line, and as a plan."""
+"""The request of the Train tab: method, preset and data, as settings, as a command line, and as an estimate."""
 
 import json
 import shlex
@@ -63,7 +63,7 @@ TRAINING_SETTINGS = ("rate", "updates", "batch", "warmup")
 
 
 def settings_of(method: str) -> tuple[str, ...]:
-    """Which of these settings a method has."""
+    """The settings that a method has."""
     info = METHODS[method]
     return (*(name for name in SETTING_LABELS if name in info.settings), *(TRAINING_SETTINGS if info.trained else ()), "seed")
 
@@ -93,7 +93,7 @@ class TrainRequest:
 
     @property
     def on_articles(self) -> bool:
-        """Whether articles are summed up."""
+        """Whether the task is to summarize articles."""
         return self.data.form == "article"
 
     @property
@@ -162,7 +162,7 @@ def command(words: list[str]) -> str:
 def estimate_request(
     context: AppContext, request: TrainRequest, examples: list[Example], valid: int
 ) -> tuple[TrainingEstimate, Backbone]:
-    """What it will take; loads the backbone where it is not. Errors of core.plan."""
+    """Estimate parameters, size and time; loads the backbone if needed. Errors of `core.training.estimate`."""
     backbone, config = context.models.backbone(request.backbone), request.config()
     if request.on_articles and not backbone.is_encoder_decoder:
         raise BadInput(
@@ -188,7 +188,7 @@ def store_upload(store: Store, request: TrainRequest) -> str:
 
 
 def is_encoder_decoder(context: AppContext, name: str) -> bool:
-    """Whether a backbone is an encoder-decoder, told without loading it; False where that cannot be told."""
+    """Whether a backbone is an encoder-decoder, without loading it; False if that is unknown."""
     if context.models.is_loaded(name):
         return context.models.backbone(name).is_encoder_decoder
     for folder in (paths.MODELS / name, Path(name).expanduser()):
@@ -200,7 +200,7 @@ def is_encoder_decoder(context: AppContext, name: str) -> bool:
 
 
 def free_name(store: Store, taken: set[str], kind: str) -> str:
-    """The first of demo-1, demo-2 … that no run has."""
+    """The first of demo-1, demo-2 … that is free."""
     number = 1
     while f"{kind}-{number}" in taken or (store.folder / f"{kind}-{number}").exists():
         number += 1

@@ -286,7 +286,7 @@ def _sample(when: str, generated: str, note: str, kind: str | None) -> str:
 
 
 def run_list(rows: Sequence[tuple[str, str, RunStatus, Run | None]], chosen: str, more: int) -> str:
-    """Runs, trainings and what waits: id, state, standing and, where it is whole, the run."""
+    """The table of runs. `rows`: id, state, status and, if it is finished, the run."""
     if not rows:
         return tag("p", "No runs yet.", cls="meta")
     body = "".join(_run_row(*row, chosen=row[0] == chosen) for row in rows[:LISTED])
@@ -312,7 +312,7 @@ def _run_row(run_id: str, state: str, run_status: RunStatus, run: Run | None, ch
 
 
 def trash_view(trash: Sequence[Deleted]) -> str:
-    """What was deleted and can be brought back."""
+    """The deleted runs that can be restored."""
     if not trash:
         return ""
     rows = [
