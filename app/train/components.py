@@ -70,7 +70,7 @@ class TrainPage:
 
 
 def train_request(values: Mapping[str, Any], backbone: str, encoder_decoder: bool) -> TrainRequest:
-    """The request that the page describes. `values`: `TrainPage.request_inputs`; an encoder-decoder's bundled data are articles."""
+    """The request that the page describes. `values`: see `TrainPage.request_inputs`."""
     name, preset, method = (values["name"] or "").strip(), values["preset"], values["method"]
     data = UploadedData(form="article" if encoder_decoder else "table")
     if values["where"] != "bundled":

@@ -292,7 +292,8 @@ def run_list(rows: Sequence[tuple[str, str, RunStatus, Run | None]], chosen: str
     body = "".join(_run_row(*row, chosen=row[0] == chosen) for row in rows[:LISTED])
     names = ("Run", "Method", "State", "Keeps", "Loss", "When")
     table = tag("table", tag("tr", "".join(tag("th", name) for name in names)) + body)
-    return table + (tag("p", f"and {more:,} older ones: python launch.py runs", cls="meta") if more > 0 else "")
+    older = tag("p", f"and {more:,} older ones: python launch.py runs", cls="meta") if more > 0 else ""
+    return tag("div", table, cls="pl-scroll") + older
 
 
 def _run_row(run_id: str, state: str, run_status: RunStatus, run: Run | None, chosen: bool) -> str:
