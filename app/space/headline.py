@@ -16,7 +16,8 @@ def headline(analysis: NeighborAnalysis) -> str:
 
 
 def _sentences(analysis: NeighborAnalysis, run: str) -> str:
-    return " ".join(filter(None, (text(analysis.verdict(run)), _clearest(analysis, run), _spread(analysis, run))))
+    more = " ".join(filter(None, (_clearest(analysis, run), _spread(analysis, run))))
+    return text(analysis.verdict(run)) + (" " + tag("span", more, cls="more") if more else "")
 
 
 def _clearest(analysis: NeighborAnalysis, run: str) -> str:
