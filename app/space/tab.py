@@ -31,7 +31,6 @@ LINKED = "PrefixLab.space.{part}(element, trigger, watch) /* 'select' */"
 def build(context: AppContext, shell: Shell, tab: gr.Tab) -> SpacePage:
     """Draw the tab and wire it; call inside gr.Tab."""
     components: dict[str, Any] = {"headline": area(view.skeleton(), elem_id="pl-space-verdict", elem_classes="pl-maybe")}
-    area(view.warning())
     components |= _controls()
     components |= {name: area("", elem_id=f"pl-space-{name}", elem_classes="pl-maybe") for name in ("lost", "note", "empty")}
     with gr.Row(elem_id="pl-space"):
@@ -40,6 +39,7 @@ def build(context: AppContext, shell: Shell, tab: gr.Tab) -> SpacePage:
         with gr.Column(elem_id="pl-space-right", min_width=300):
             components["detail"] = area("", js_on_load=LINKED.format(part="rows"), elem_id="pl-space-detail")
             components["lead"] = area("", elem_id="pl-space-told", elem_classes="pl-maybe")
+            area(view.warning())
     components["first"] = plot_widget.plot(
         "pl-space-first", LOW, name="The first word of each virtual token, and what chance gives"
     )

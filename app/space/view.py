@@ -33,7 +33,7 @@ Z_INITIAL = "z: standard deviations above the run's own tokens before training"
 
 
 def warning() -> str:
-    """What stands at the top."""
+    """How much to believe of nearest words."""
     return tag("p", tag("b", "Read with care. ") + text(WARNING), cls="pl-warning", role="note")
 
 

@@ -20,7 +20,9 @@ def place(page: Page, trace: str, index: int) -> tuple[float, float]:
     """Where a point of the map is on the screen."""
     return page.evaluate(
         """([name, index]) => {
-          const node = PrefixLab.plots.get("pl-space-map"), box = node.getBoundingClientRect();
+          const node = PrefixLab.plots.get("pl-space-map");
+          node.scrollIntoView({ block: "center" });
+          const box = node.getBoundingClientRect();
           const trace = node.data.find((one) => one.name === name), { xaxis, yaxis } = node._fullLayout;
           return [box.x + xaxis._offset + xaxis.l2p(trace.x[index]), box.y + yaxis._offset + yaxis.l2p(trace.y[index])];
         }""",
