@@ -55,7 +55,7 @@
 
   const rest = () => new Promise((done) => { (window.requestIdleCallback || setTimeout)(done, { timeout: 600 }); });
   // Because of the page's <base>, plotly writes the whole address before the names of patterns and gradients, and they are lost
-  // when the address changes. It looks for <base> once, when it first draws in a place, and at once: it must not find it then.
+  // when the address changes. It looks for <base> at the beginning of each draw: it must not find it then.
   const withoutBase = (show) => {
     const base = document.querySelector("base[href]");
     const address = base?.getAttribute("href");
@@ -106,7 +106,7 @@
       const name = figure.name;
       const first = !node.classList.contains("js-plotly-plot");
       const show = () => Plotly.react(node, data, { ...layout, height: node.clientHeight, autosize: true }, { ...style.config, displayModeBar: bar ? "hover" : false });
-      await (first ? withoutBase(show) : show());
+      await withoutBase(show);
       if (first) listen();
       node.dataset.drawn = name;
     };

@@ -141,3 +141,14 @@ def test_figures_are_saved_in_the_page_and_open_offline(page, served, browser, t
     assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
     assert other.locator("[data-title*='loud']").count() == 0
     offline.close()
+
+
+def test_patterns_and_clips_of_figures_do_not_depend_on_the_address(page, served):
+    open_tab(page, served)
+    page.locator("[data-set=weigh][data-value=values]").click()
+    expect(page).to_have_url(re.compile("weigh=values"))
+    references = page.locator(f"{LOOK}layers .pl-plot").evaluate(
+        "(plot) => [...plot.querySelectorAll('*')].flatMap((node) => ['style', 'fill', 'clip-path'].map((name) =>"
+        " node.getAttribute(name) || '')).filter((value) => value.includes('url('))"
+    )
+    assert references and not [one for one in references if "http" in one]
