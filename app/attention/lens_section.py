@@ -16,7 +16,7 @@ from app.shared import plot_widget, urlstate
 from app.shared.events import LATEST, TabHandlers, Update, errors_to_status
 from app.shared.html import area
 from app.shared.shell import Shell
-from app.shared.urlstate import State, kept
+from app.shared.urlstate import State, url_field
 
 MOVES = {"up": (-1, 0), "down": (1, 0), "left": (0, -1), "right": (0, 1)}
 
@@ -25,8 +25,8 @@ MOVES = {"up": (-1, 0), "down": (1, 0), "left": (0, -1), "right": (0, 1)}
 class LensState(State):
     """The chosen cell of the layer grid: `layer` and `step` (the generated token) count from 1, 0 is none."""
 
-    layer: int = kept(0, lambda value: 0 <= value <= 1000, key="lens-layer")
-    step: int = kept(0, lambda value: 0 <= value <= 10_000, key="lens-token")
+    layer: int = url_field(0, lambda value: 0 <= value <= 1000, key="lens-layer")
+    step: int = url_field(0, lambda value: 0 <= value <= 10_000, key="lens-token")
 
 
 @dataclass

@@ -24,7 +24,7 @@ KEYS = (
     KeyBinding("?", "anywhere", "this table"),
     KeyBinding("← → Home End", "a tab in focus", "open another tab"),
     KeyBinding("[ ]", "Attention, Prefix space", "previous or next layer"),
-    KeyBinding("← → ↑ ↓", "Attention, the grid of heads in focus", "choose a head"),
+    KeyBinding("← → ↑ ↓", "Attention, a grid in focus", "choose a tile"),
     KeyBinding("Enter", "Attention, a token in focus", "keep it chosen"),
     KeyBinding("PageUp PageDown", "a lesson", "one step back or on; so do ← and →"),
     KeyBinding("1 2 3 4", "a lesson", "answer"),

@@ -17,7 +17,7 @@ from app.shared.html import area, tag, text
 from app.shared.method_labels import mix_label
 from app.shared.run_select import run_select
 from app.shared.shell import Shell
-from app.shared.urlstate import State, kept
+from app.shared.urlstate import State, url_field
 from core.config.decode import DecodeConfig
 from core.config.methods import METHODS, method_info
 from core.errors import BadInput
@@ -37,9 +37,9 @@ LEAD = (
 class AloneState(State):
     """`run`: empty where nothing was sampled."""
 
-    run: str = kept("", lambda value: len(value) <= 2000, key="alone-run")
-    seed: int = kept(0, lambda value: 0 <= value < 2**31, key="alone-seed")
-    temperature: float = kept(1.0, lambda value: 0.01 <= value <= 100, key="alone-temperature")
+    run: str = url_field("", lambda value: len(value) <= 2000, key="alone-run")
+    seed: int = url_field(0, lambda value: 0 <= value < 2**31, key="alone-seed")
+    temperature: float = url_field(1.0, lambda value: 0.01 <= value <= 100, key="alone-temperature")
 
 
 @dataclass

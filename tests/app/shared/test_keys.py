@@ -121,7 +121,7 @@ CHECKS: dict[tuple[str, str], Callable[[Page, str], None]] = {
     ("?", "anywhere"): table,
     ("← → Home End", "a tab in focus"): tabs,
     ("[ ]", "Attention, Prefix space"): layers,
-    ("← → ↑ ↓", "Attention, the grid of heads in focus"): heads,
+    ("← → ↑ ↓", "Attention, a grid in focus"): heads,
     ("Enter", "Attention, a token in focus"): token,
     ("PageUp PageDown", "a lesson"): lesson,
     ("1 2 3 4", "a lesson"): lesson,
