@@ -2,13 +2,7 @@
 (() => {
   const PREFIX = "pl-tab-"; // elem_id of a tab is "pl-tab-NAME"; Gradio calls its button "pl-tab-NAME-button"
   const FIRST = "compare";
-  // Where there is no room for all, Gradio keeps the others in a menu, as buttons that have a title and no id.
-  const title = (name) => window.gradio_config?.components.find((one) => one.type === "tabitem" && one.props.id === name)?.props.label;
-  const inMenu = (name) => {
-    const wanted = title(name);
-    return wanted && [...document.querySelectorAll("#pl-tabs .overflow-dropdown button")].find((one) => one.textContent.trim() === wanted);
-  };
-  const button = (name) => document.getElementById(`${PREFIX}${name}-button`) || inMenu(name);
+  const button = (name) => document.getElementById(`${PREFIX}${name}-button`);
   const now = () => {
     const on = document.querySelector("#pl-tabs [role=tab][aria-selected=true]")?.id || "";
     return on.startsWith(PREFIX) ? on.slice(PREFIX.length, -"-button".length) : FIRST;
