@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from app.shared.urlstate import State, kept
+from app.shared.urlstate import State, url_field
 
 
 def _short(value: str) -> bool:
@@ -13,14 +13,14 @@ def _short(value: str) -> bool:
 class ContextState(State):
     """The demonstration of P(next word | context): words in front, the text, and the word that is watched."""
 
-    front: str = kept("She was a singer.", _short)
-    words: str = kept("She released her first", _short)
-    watch: str = kept("album", _short)
+    front: str = url_field("She was a singer.", _short)
+    words: str = url_field("She released her first", _short)
+    watch: str = url_field("album", _short)
 
 
 @dataclass(frozen=True)
 class FigureState(State):
     """The drawing of the method: which step of it (0 for the first), and of which run (empty for the first)."""
 
-    figure: int = kept(0, lambda value: 0 <= value <= 6)
-    drawn: str = kept("", _short)
+    figure: int = url_field(0, lambda value: 0 <= value <= 6)
+    drawn: str = url_field("", _short)
