@@ -2,9 +2,9 @@
 
 import argparse
 import json
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-from app.cli.options import add_parser
+from app.cli.options import Verbs, add_parser
 from core.errors import BadInput
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ ROWS = ("training", "peft", "decoding", "batch", "lengths", "scoring")
 SHAPES = ["mini", "gpt2-medium", "gpt2-large", "bart-large"]
 
 
-def add_verb(verbs: Any) -> None:
+def add_verb(verbs: Verbs) -> None:
     """Add the verb and its arguments."""
     about = "measure speed and memory as ratios of two alternating sides, and the waiting times in the app"
     examples = "python launch.py bench decoding batch\n  python launch.py bench attention space scoring app"

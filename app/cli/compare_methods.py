@@ -3,10 +3,11 @@
 import argparse
 import json
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from app.cli.common import command_of, say, say_skipped, stop_on_ctrl_c
 from app.cli.options import (
+    Verbs,
     add_config_options,
     add_data_options,
     add_model_options,
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from analysis.experiments.compare_methods import MethodResult
 
 
-def add_verb(verbs: Any) -> None:
+def add_verb(verbs: Verbs) -> None:
     """Add the verb and its arguments."""
     example = "python launch.py methods --run demo --updates 100"
     verb = add_parser(verbs, "methods", "train every method on the same rows, score all on the same tables", example, methods)

@@ -3,10 +3,11 @@
 import argparse
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from app.cli.common import load_backbone_and_run, say_skipped, score_bar
 from app.cli.options import (
+    Verbs,
     add_config_options,
     add_data_options,
     add_model_options,
@@ -32,7 +33,7 @@ OWN_FILES = (*SOURCES, SUMMARIZATION)  # data sets whose files are not E2E's
 SUITES = ["e2e", "webnlg", "dart", "rouge", "plain"]
 
 
-def add_verb(verbs: Any) -> None:
+def add_verb(verbs: Verbs) -> None:
     """Add the verb and its arguments."""
     example = "python launch.py evaluate --run e2e-prefix --data e2e_folder --split test"
     verb = add_parser(verbs, "evaluate", "score a run, or the frozen model, on a test set", example, evaluate)

@@ -3,10 +3,9 @@
 import argparse
 import json
 from pathlib import Path
-from typing import Any
 
 from app.cli.common import command_of, run_record
-from app.cli.options import LAYOUTS, add_model_options, add_parser, hidden_alias
+from app.cli.options import LAYOUTS, Verbs, add_model_options, add_parser, hidden_alias
 from core.backbone_spec import window_note
 from core.config.methods import method_info
 from core.errors import BadInput
@@ -14,7 +13,7 @@ from core.runs.store import store
 from core.task import task
 
 
-def add_import(verbs: Any) -> None:
+def add_import(verbs: Verbs) -> None:
     """Add `import` and its arguments."""
     example = "python launch.py import --from peft_folder --run theirs --backbone gpt2"
     about = "make a run from a prefix trained by PEFT or by the paper's authors' code, or from a zip"
@@ -32,7 +31,7 @@ def add_import(verbs: Any) -> None:
     verb.epilog = "Only tensors are unpickled; an MLP is folded into the prefix; a prefix of another model is refused."
 
 
-def add_export(verbs: Any) -> None:
+def add_export(verbs: Verbs) -> None:
     """Add `export` and its arguments."""
     example = "python launch.py export --run e2e-prefix --to peft_folder"
     verb = add_parser(verbs, "export", "write a prefix or a LoRA run as a PEFT adapter, or any run as a zip", example, export_run)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from analysis.experiments.grid import SETS, Cell, Grid, places_of, unique_cells
 from analysis.experiments.papers import NAMES, SCALES, named_grids, paper_grids, scale
 from app.cli.common import say, stop_on_ctrl_c
-from app.cli.options import add_model_options, add_parser
+from app.cli.options import Verbs, add_model_options, add_parser
 from core import paths
 from core.data.source import DataSource
 from core.errors import BadInput
@@ -38,7 +38,7 @@ Many machines, one cell each (a shared PREFIX_LAB_HOME, or gather the folders ex
 OPTIONS = ("updates", "tables", "seeds", "rates", "lengths")  # that change what a cell is
 
 
-def add_verb(verbs: Any) -> None:
+def add_verb(verbs: Verbs) -> None:
     """Add the verb and its arguments."""
     about = "run the paper's tables and figures again: train, score and sum up; goes on where it was stopped"
     verb = add_parser(verbs, "experiments", about, "python launch.py experiments figure4 --jobs 2", experiments)

@@ -6,10 +6,10 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from app.cli.common import load_backbone_and_run, say
-from app.cli.options import add_config_options, add_model_options, add_parser, describe_decoding, hidden_alias, overrides
+from app.cli.options import Verbs, add_config_options, add_model_options, add_parser, describe_decoding, hidden_alias, overrides
 from core.config.decode import DecodeConfig
 from core.config.decoding_defaults import default_decoding
 from core.data.registry import parse_input
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from core.models.backbone import Backbone
 
 
-def add_verb(verbs: Any) -> None:
+def add_verb(verbs: Verbs) -> None:
     """Add the verb and its arguments."""
     table = "name : The Eagle | Type : coffee shop | food : Chinese | area : riverside"
     about = "write the text of a table, or summarize an article, with a run or with the frozen model"

@@ -3,12 +3,11 @@
 import argparse
 import json
 from dataclasses import asdict
-from typing import Any
 
-from app.cli.options import add_model_options, add_parser
+from app.cli.options import Verbs, add_model_options, add_parser
 
 
-def add_verb(verbs: Any) -> None:
+def add_verb(verbs: Verbs) -> None:
     """Add the verb and its arguments."""
     about = "time one model with many prefixes: texts with a prefix each, generated in one batch and one by one"
     verb = add_parser(verbs, "many", about, "python launch.py many --users 16", many)

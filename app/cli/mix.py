@@ -3,13 +3,12 @@
 import argparse
 import json
 from dataclasses import asdict
-from typing import Any
 
-from app.cli.options import add_model_options, add_parser
+from app.cli.options import Verbs, add_model_options, add_parser
 from core.runs.store import store
 
 
-def add_verb(verbs: Any) -> None:
+def add_verb(verbs: Verbs) -> None:
     """Add the verb and its arguments."""
     about = "mix prefixes of one backbone: loss and coverage at every stop from one to the other, on the bundled examples"
     example = "python launch.py mix --runs e2e-prefix webnlg-prefix --kind average"

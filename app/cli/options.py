@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from core.config.decode import DecodeConfig
 from core.config.methods import METHODS
@@ -53,10 +53,11 @@ HELP = {
     "seed": "seed of every random choice",
 }
 
+Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # what `add_subparsers` returns
 Job = Callable[[argparse.Namespace], int]
 
 
-def add_parser(verbs: Any, name: str, about: str, example: str, job: Job) -> argparse.ArgumentParser:
+def add_parser(verbs: Verbs, name: str, about: str, example: str, job: Job) -> argparse.ArgumentParser:
     """Add a verb; `job` runs it and returns the exit code."""
     description = f"{about[0].upper()}{about[1:]}.\n\nExample:\n  {example}"
     verb = verbs.add_parser(name, help=about, description=description, formatter_class=argparse.RawDescriptionHelpFormatter)

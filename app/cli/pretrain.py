@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from app.cli.common import say
-from app.cli.options import add_parser
+from app.cli.options import Verbs, add_parser
 from core.errors import BadInput
 from core.pretraining.config import PRESETS, PretrainConfig
 
 
-def add_verb(verbs: Any) -> None:
+def add_verb(verbs: Verbs) -> None:
     """Add the verb and its arguments."""
     example = "python launch.py pretrain --preset mini-gpt2 --corpus text_folder --records records_folder --out my-backbone"
     about = "train a small backbone from plain text; resumes where it was stopped"

@@ -3,15 +3,14 @@
 import argparse
 import json
 import sys
-from typing import Any
 
 from app.cli.common import run_record
-from app.cli.options import add_parser
+from app.cli.options import Verbs, add_parser
 from core.runs.run import Run
 from core.runs.store import store
 
 
-def add_verb(verbs: Any) -> None:
+def add_verb(verbs: Verbs) -> None:
     """Add the verb and its arguments."""
     about = "list the runs, bundled ones first, or rename, annotate, delete and restore them"
     verb = add_parser(verbs, "runs", about, "python launch.py runs --json", runs)

@@ -3,11 +3,12 @@
 import argparse
 import json
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from app.cli.common import command_of, run_record, say, say_skipped, stop_on_ctrl_c
 from app.cli.options import (
     LAYOUTS,
+    Verbs,
     add_config_options,
     add_data_options,
     add_model_options,
@@ -42,7 +43,7 @@ Articles and summaries (JSON lines, CSV, text files), on an encoder-decoder mode
   --task summarization --data mine.csv --source body --target abstract --topic-column desk"""
 
 
-def add_verb(verbs: Any) -> None:
+def add_verb(verbs: Verbs) -> None:
     """Add the verb and its arguments."""
     example = "python launch.py train --data e2e_folder --run my-prefix --method prefix --preset mini"
     verb = add_parser(verbs, "train", "train a prefix, or another method, on tables or articles with their texts", example, train)
