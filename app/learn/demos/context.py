@@ -114,7 +114,7 @@ def _build(context: AppContext, shell: Shell) -> None:
     first.select(do.restore, [shell.search, shell.backbone], outputs, js="() => [location.search, '']", **LATEST)
     examples.select(do.example, shell.backbone, outputs, **LATEST)
     for field in fields:
-        field.input(do.show, [*fields, shell.backbone], outputs, **LATEST)
+        field.change(do.show, [*fields, shell.backbone], outputs, **LATEST)
     address.change(None, address, None, js=urlstate.remember(ContextState))
 
 
