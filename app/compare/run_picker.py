@@ -144,8 +144,10 @@ def text_field(run_id: str, name: str, hidden: bool) -> str:
 
 
 def _head(kind: str, sub: str, content: str, run: Run | None = None) -> str:
-    titles = tag("h2", text(title(kind, run)), title=title(kind, run)) + tag("p", sub, cls="sub")
-    return tag("header", mark(kind, run) + tag("div", titles) + _arrange(kind) + content, cls=f"pl-head {kind}")
+    titles = tag("h2", text(title(kind, run))) + tag("p", sub, cls="sub")
+    return tag(
+        "header", mark(kind, run) + tag("div", titles, title=title(kind, run)) + _arrange(kind) + content, cls=f"pl-head {kind}"
+    )
 
 
 def _arrange(slot: str) -> str:
