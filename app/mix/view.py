@@ -247,8 +247,9 @@ def _member_at(vm: MixViewModel, stop: int) -> int:
 
 def _unsupported(vm: MixViewModel, stops: Sequence[StopText], inner: Sequence[int]) -> str:
     counts = [len(stop.coverage.unsupported) for stop in stops if stop.coverage]
-    more = max(counts[i] for i in inner) - max(counts[i] for i in vm.ends)
-    return f" It added {more} unsupported statement{'s' if more > 1 else ''}." if more > 0 else ""
+    between, ends = max(counts[i] for i in inner), max(counts[i] for i in vm.ends)
+    statements = f"{between} unsupported statement{'s' if between > 1 else ''}"
+    return f" Between the ends a text makes up to {statements}, at the ends {ends or 'none'}." if between > ends else ""
 
 
 def _verdict_without_table(vm: MixViewModel, stops: Sequence[StopText]) -> str:

@@ -181,7 +181,11 @@ def texts_of(kind, texts, given):
             ["Alda", "Alda in Lahti", "Alda"],
             "lost no value: every stop covers at least the 1 of 2 that one covers alone.",
         ),
-        ("fade", ["Alda", "Alda in Oslo", "Lahti"], "It added 1 unsupported statement."),
+        (
+            "fade",
+            ["Alda", "Alda in Oslo", "Lahti"],
+            "Between the ends a text makes up to 1 unsupported statement, at the ends none.",
+        ),
         ("path", ["nothing", "Alda", "Alda in Lahti"], "As many as at the end are first covered at: 2 % of the way."),
         ("layers", ["nothing", "Alda in Lahti", "Alda in Lahti"], "with no layer the text covers 0. As many"),
     ],
