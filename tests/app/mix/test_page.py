@@ -1,6 +1,7 @@
 """The Mix tab as a person meets it, in a real browser."""
 
 import re
+import shutil
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -35,11 +36,18 @@ def test_the_slider_shows_each_text_and_the_stop_opens_in_compare_with_the_same_
     expect(page.locator("#pl-out-other .told").first).to_have_text(told, use_inner_text=True)
 
 
-def test_the_curve_is_measured_and_a_mix_is_kept(page, served):
+@pytest.fixture
+def kept_run(house):
+    """The name of a run that a test keeps in the shared store, where other tests count the runs."""
+    yield "swapped"
+    shutil.rmtree(house.store.folder / "swapped", ignore_errors=True)
+
+
+def test_the_curve_is_measured_and_a_mix_is_kept(page, served, kept_run):
     open_tab(page, served, "&mix-kind=swap&mix-runs=tiny-prefix,triples-prefix")
     page.locator("#pl-mix-start").click()
     expect(page.locator("#pl-mix-curve .pl-plot")).to_have_attribute("data-drawn", "mix-curve")
-    page.locator("#pl-mix-acts input[name=name]").fill("swapped")
+    page.locator("#pl-mix-acts input[name=name]").fill(kept_run)
     page.get_by_role("button", name="Keep as a run").click()
-    expect(page.locator("#pl-mix-note")).to_contain_text("swapped is kept as a run")
-    expect(page.locator("#pl-mix-run-0 option", has_text="swapped")).to_have_count(1)
+    expect(page.locator("#pl-mix-note")).to_contain_text(f"{kept_run} is kept as a run")
+    expect(page.locator("#pl-mix-run-0 option", has_text=kept_run)).to_have_count(1)
