@@ -1,13 +1,13 @@
 """All runs as one table, and the numbers of results that can be set against each other."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import mean
 
 import pandas as pd
 
 from analysis.experiments.grid import FROZEN
-from analysis.experiments.result import Result
+from analysis.experiments.result import Result, families
 from core.config.methods import METHODS, method_info
 from core.runs.run import Run
 
@@ -91,23 +91,16 @@ def value_of(result: Result, axis: str) -> float | None:
 
 def scatter_points(results: Sequence[Result], x: str, y: str) -> list[Point]:
     """A point for each line that has both numbers, its seeds averaged; those on the Pareto front are marked."""
-    families: dict[tuple[str, ...], list[Result]] = {}
-    for result in results:
-        if result.status == "done" and value_of(result, x) is not None and value_of(result, y) is not None:
-            families.setdefault(result.family, []).append(result)
+    measured = (result for result in results if result.status == "done")
     points = []
-    for family in families.values():
+    for family in families(one for one in measured if value_of(one, x) is not None and value_of(one, y) is not None):
         place = next(iter(family[0].places.values()), {"label": family[0].cell.method})
         xs, ys = ([float(value_of(one, axis) or 0.0) for one in family] for axis in (x, y))
         varied = "" if place.get("x") in (None, place["label"]) else f", {place['x']}"
         points.append(
             Point(f"{place['label']}{varied}", mean(xs), mean(ys), family[0].cell.method, tuple(one.id for one in family))
         )
-    return [Point(*_fields(point), best=not any(_beats(other, point, x, y) for other in points)) for point in points]
-
-
-def _fields(point: Point) -> tuple[str, float, float, str, tuple[str, ...]]:
-    return point.label, point.x, point.y, point.method, point.results
+    return [replace(point, best=not any(_beats(other, point, x, y) for other in points)) for point in points]
 
 
 def _beats(one: Point, other: Point, x: str, y: str) -> bool:

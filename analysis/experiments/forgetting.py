@@ -14,7 +14,6 @@ from core.methods.loading import LoadedRun
 from core.models.backbone import Backbone
 
 WINDOW, WINDOWS = 128, 20  # tokens of a window, and how many are read at most
-OWN_WEIGHTS = ("finetune", "top_layers")  # methods that overwrite weights, so that they cannot be switched off
 
 
 def neutral_text(file: Path | None = None) -> list[str]:
@@ -38,11 +37,8 @@ def forgetting(backbone: Backbone, loaded: LoadedRun | None, texts: list[str]) -
     frozen = _loss(backbone.model, backbone, windows)
     values: dict[str, Any] = {"frozen": frozen, "on": frozen, "off": frozen, "tokens": sum(map(len, windows))}
     if loaded is not None:
-        switches = method_info(loaded.run.method).id not in OWN_WEIGHTS
-        values["on"] = _loss(loaded.model, backbone, windows, loaded)
-        values["off"] = (
-            _loss(backbone.model, backbone, windows) if switches else None
-        )  # measured again, after the method was in force
+        values["on"] = _loss(loaded.model, backbone, windows, loaded)  # before "off": the method must leave no trace
+        values["off"] = None if method_info(loaded.run.method).overwrites else _loss(backbone.model, backbone, windows)
     return values
 
 

@@ -89,7 +89,7 @@ def mix_curve(
 ) -> Iterator[MixPoint]:
     """Yield a point for each mix, measured on all `examples` with the frozen backbone.
 
-    `prefixes`, `path`: see `mix_prefixes`.    Ends early if `cancel` returns true. Raises the errors of `mix_prefixes`.
+    `prefixes`, `path`: see `mix_prefixes`. Ends early if `cancel` returns true. Raises the errors of `mix_prefixes`.
     """
     tables = (
         [] if task.input_format == "article" else [table_of_source(task.input_format, example.source) for example in examples]

@@ -89,6 +89,14 @@ class Result:
         return result
 
 
+def families(results: Iterable[Result]) -> list[list[Result]]:
+    """Results that differ in seed and sample only, together."""
+    grouped: dict[tuple[str, ...], list[Result]] = {}
+    for result in results:
+        grouped.setdefault(result.family, []).append(result)
+    return list(grouped.values())
+
+
 def read_results(files: Iterable[Path], faults: list[str] | None = None) -> list[Result]:
     """The results in files that hold one or a list of them; sentences about those that cannot be read go to `faults`."""
     results: list[Result] = []

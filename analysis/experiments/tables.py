@@ -12,8 +12,8 @@ from typing import Any
 import pandas as pd
 
 from analysis.experiments.grid import Cell, Line
-from analysis.experiments.papers import NAMES, paper_grids, scale
-from analysis.experiments.result import BUNDLED, Result, own_files, read_results
+from analysis.experiments.papers import FINETUNED, NAMES, PREFIX, TOP2, paper_grids, scale
+from analysis.experiments.result import BUNDLED, Result, families, own_files, read_results
 from analysis.experiments.summary import Summary, summarize
 from analysis.metrics.base import metric_label
 from core.config.methods import method_info
@@ -168,11 +168,8 @@ def _printed_rows(grid: str, data: str) -> list[Row]:
 
 def _own_rows(grid: str, data: str, results: Sequence[Result]) -> list[Row]:
     """A row for every line of each backbone, its seeds averaged."""
-    families: dict[tuple[str, ...], list[Result]] = {}
-    for result in results:
-        families.setdefault(result.family, []).append(result)
     rows = []
-    for family in families.values():
+    for family in families(results):
         first, place = family[0], family[0].places[grid]
         summaries = summarize(family)
         ids = tuple(one.id for one in family)
@@ -242,7 +239,7 @@ def results_of_run(run: Run) -> list[Result]:
     scores = run.scores.get("test")
     if data is None or not scores or not any(name in scores for name in ("BLEU", "ROUGE-L")):
         return []
-    labels = {"prefix": "Prefix-tuning", "finetune": "Fine-tuning", "top_layers": "Top 2 layers"}
+    labels = {"prefix": PREFIX, "finetune": FINETUNED, "top_layers": TOP2}
     label = labels.get(run.method, method_info(run.method).title)
     first, rate = next(iter(scores.values())), run.config.get("rate")
     return [

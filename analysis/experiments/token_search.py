@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from analysis.space.vocabulary import vocabulary
 from core.config.train import TrainConfig
 from core.methods.embedding import EmbeddingMethod
 from core.models.architectures import input_embeddings
@@ -96,8 +97,9 @@ def search_tokens(
 
 def whole_words(backbone: Backbone) -> Tensor:
     """Which tokens are a space and a word of two letters or more, so that what is found can be read: (vocabulary,) bool."""
-    texts = (backbone.decode([token]) for token in range(backbone.spec.vocabulary))
-    words = torch.tensor([bool(re.fullmatch(r" [A-Za-z]{2,}", text)) for text in texts], device=backbone.device)
+    words = torch.zeros(backbone.spec.vocabulary, dtype=torch.bool, device=backbone.device)
+    for token, text in enumerate(vocabulary(backbone).texts):
+        words[token] = bool(re.fullmatch(r" [A-Za-z]{2,}", text))
     return words if words.any() else torch.ones_like(words)  # a tokenizer of single letters has none
 
 

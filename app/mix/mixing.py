@@ -132,7 +132,7 @@ class Mixer:
         points: list[MixPoint] = []
         for stop in stops:
             loaded = self.models.load(stop.run, backbone)
-            key = (backbone.spec.fingerprint, stop.run, loaded.run.created, form, tuple(example.source for example in examples))
+            key = _point_key(backbone, loaded, form, examples)
             point = self._points.get(key) or self._point(backbone, loaded, form, examples, cancel, who)
             if point is None:
                 return
@@ -142,9 +142,8 @@ class Mixer:
 
     def is_measured(self, backbone: Backbone, stops: Sequence[Stop], form: str, examples: Sequence[Example]) -> bool:
         """Whether `curve` has all its points already."""
-        sources = tuple(example.source for example in examples)
-        runs = [self.models.load(stop.run, backbone).run for stop in stops]
-        return all((backbone.spec.fingerprint, run.id, run.created, form, sources) in self._points for run in runs)
+        runs = [self.models.load(stop.run, backbone) for stop in stops]
+        return all(_point_key(backbone, run, form, examples) in self._points for run in runs)
 
     def _point(
         self, backbone: Backbone, loaded: LoadedRun, form: str, examples: Sequence[Example], cancel: Cancel, who: str
@@ -167,6 +166,10 @@ class Mixer:
             texts = tuple(_plain(stream.result().text, form) for stream in streams)
         tables = [] if form == "article" else [table_of_source(form, example.source) for example in examples]
         return point_of(None, total / sum(map(len, answers)), texts, tables)
+
+
+def _point_key(backbone: Backbone, loaded: LoadedRun, form: str, examples: Sequence[Example]) -> tuple:
+    return backbone.spec.fingerprint, loaded.run.id, loaded.run.created, form, tuple(example.source for example in examples)
 
 
 def _task(backbone: Backbone, loaded: LoadedRun, form: str, source: str) -> Task:

@@ -26,6 +26,7 @@ class MethodInfo:
     `backward_cost`: work of a backward pass, in forward passes: 1 through frozen weights, 2 with the gradients of all weights.
 
     `summary`: what was trained; a format string of the settings, `share` (of the backbone, stored) and `stored` (parameters).
+    `overwrites`: it changes weights of the model in place, so that it cannot be switched off.
     `own_weights`: which weights are the run's own, beside columns that share the frozen ones.
     `mark`: the picture at the head of a column: trained parts "before" the text, at its "input" or "within" it, text that is
     "read"; weights of "all" layers or the "top" ones, or something "beside" or "after" each; "": frozen layers only.
@@ -41,6 +42,7 @@ class MethodInfo:
     presets: dict[str, dict[str, object]] = field(default_factory=dict)
     at_input: bool = False
     backward_cost: float = 1.0
+    overwrites: bool = False
     summary: str = "{share}"
     own_weights: str = ""
     mark: Literal["before", "input", "within", "read", "all", "top", "beside", "after", ""] = ""
@@ -93,6 +95,7 @@ METHODS: dict[str, MethodInfo] = {
                 "low": dict(rate=3e-4),
             },
             backward_cost=2.0,
+            overwrites=True,
             summary="{stored} weights of its own",
             own_weights="its own copy of all weights",
             mark="all",
@@ -112,6 +115,7 @@ METHODS: dict[str, MethodInfo] = {
                 "demo": dict(rate=3e-4),
                 "low": dict(rate=3e-4),
             },
+            overwrites=True,
             summary="the last {layers} layers, {share}",
             own_weights="its own top layers",
             mark="top",

@@ -58,3 +58,11 @@ class DemoHandlers(TabHandlers):
             if step is None:
                 return
             yield step
+
+
+class PictureHandlers(DemoHandlers):
+    """Handlers of a demonstration whose steps draw one picture, bound to its place."""
+
+    def __init__(self, context: AppContext, shell: Shell, picture: gr.HTML) -> None:
+        super().__init__(context, shell)
+        self.picture = picture

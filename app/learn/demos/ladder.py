@@ -6,7 +6,7 @@ import gradio as gr
 
 from analysis.experiments.ladder import DISCRETE, EMBEDDING, PREFIX, RUNGS, TEXT, LadderStep, ladder
 from app.learn.demos.chart import Curve, line_chart
-from app.learn.demos.demo import LIVE, Demo, DemoHandlers
+from app.learn.demos.demo import LIVE, Demo, PictureHandlers
 from app.learn.demos.tables import START, check_words, other_rows, training_rows
 from app.shared.context import AppContext
 from app.shared.events import LATEST, Update, errors_to_status
@@ -17,14 +17,10 @@ NAMES = {TEXT: "text", DISCRETE: "words, searched", EMBEDDING: "embedding-only",
 KINDS = {TEXT: "base", DISCRETE: "other", EMBEDDING: "finetuned", PREFIX: "prefix"}
 
 
-class LadderHandlers(DemoHandlers):
+class LadderHandlers(PictureHandlers):
     """Bound to the place of the picture."""
 
     activity = "ladder"
-
-    def __init__(self, context: AppContext, shell: Shell, picture: gr.HTML) -> None:
-        super().__init__(context, shell)
-        self.picture = picture
 
     @errors_to_status
     def start(self, words: str, name: str, request: gr.Request) -> Iterator[Update]:

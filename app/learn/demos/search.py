@@ -6,7 +6,7 @@ import gradio as gr
 
 from analysis.experiments.token_search import SearchStep, search_tokens
 from app.learn.demos.chart import Curve, line_chart
-from app.learn.demos.demo import LIVE, Demo, DemoHandlers
+from app.learn.demos.demo import LIVE, Demo, PictureHandlers
 from app.learn.demos.tables import START, check_words, training_rows
 from app.shared.context import AppContext
 from app.shared.events import LATEST, Update, errors_to_status
@@ -16,14 +16,10 @@ from app.shared.shell import Shell
 CANDIDATES, SWEEPS = 6, 2
 
 
-class SearchHandlers(DemoHandlers):
+class SearchHandlers(PictureHandlers):
     """Bound to the place of the search's picture."""
 
     activity = "word search"
-
-    def __init__(self, context: AppContext, shell: Shell, picture: gr.HTML) -> None:
-        super().__init__(context, shell)
-        self.picture = picture
 
     @errors_to_status
     def start(self, words: str, name: str, request: gr.Request) -> Iterator[Update]:

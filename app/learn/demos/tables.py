@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from core import paths
-from core.data.e2e import read_bundled
+from core.data.source import DataSource
 from core.errors import BadInput, NotSupported
 from core.models.backbone import Backbone
 from core.models.inputs import task_for_backbone
@@ -36,7 +35,7 @@ def check_words(backbone: Backbone, words: str) -> str:
 
 
 def _rows(backbone: Backbone, splits: Sequence[str], length: int) -> list[Row]:
-    every = [example for split in splits for example in read_bundled(paths.DATA / "records.jsonl", split)]
+    every = [example for split in splits for example in DataSource("records").load_split(split, [])]
     examples = [example for example in every if example.group == TOPIC]
     chosen = sorted(examples, key=lambda example: len(example.source))[:TABLES]
     one_text = [replace(example, targets=example.targets[:1]) for example in chosen]

@@ -7,7 +7,7 @@ import gradio as gr
 from analysis.toy.tasks import TASKS
 from analysis.toy.trial import FINETUNE, METHODS, PREFIX, TrialStep, toy_backbone, trial
 from app.learn.demos.chart import Curve, line_chart
-from app.learn.demos.demo import LIVE, Demo, DemoHandlers
+from app.learn.demos.demo import LIVE, Demo, PictureHandlers
 from app.shared.context import AppContext
 from app.shared.events import LATEST, Update, errors_to_status
 from app.shared.html import area, tag, text
@@ -18,14 +18,10 @@ UPDATES = 200
 EXAMPLE = (3, 1, 4, 1, 5)
 
 
-class ToyHandlers(DemoHandlers):
+class ToyHandlers(PictureHandlers):
     """Bound to the place of the picture."""
 
     activity = "toy model"
-
-    def __init__(self, context: AppContext, shell: Shell, picture: gr.HTML) -> None:
-        super().__init__(context, shell)
-        self.picture = picture
 
     def show(self, task: str) -> Update:
         """A task was chosen: say what it is."""
