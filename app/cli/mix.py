@@ -33,8 +33,9 @@ def mix(args: argparse.Namespace) -> int:
 
     models = ModelPool(args.backbone, args.device, store())
     backbone = models.backbone(args.backbone)
-    form = args.inputs or models.load(args.runs[0], backbone).task.input_format
-    examples = bundled_examples(form)
+    task = models.load(args.runs[0], backbone).task
+    form = args.inputs or task.input_format
+    examples = bundled_examples(form, task.name)
     if not examples:
         raise BadInput(f"There are no bundled examples of the format {form!r}. Give --inputs table, webnlg, dart or article.")
     stops = slider(args.kind, args.runs, backbone.spec.depth(backbone.spec.sites[-1]))

@@ -34,7 +34,7 @@ def restore(context: AppContext, page: CompareComponents, frame: shell.Shell, se
         page.top_p: gr.update(value=address.top_p, visible=is_sampled),
         frame.status: shell.say("loading", "Opening the page…"),
     } | {state: runs[slot] for slot, state in page.runs.items()}
-    update |= _first_input(page, address, form)
+    update |= _first_input(page, address, form, first_task)
     if address.ignored:
         sentence = f"Left out, as the address has no readable value for: {', '.join(address.ignored)}."
         update[page.note] = tag("p", sentence, cls="meta") + update[page.note]
@@ -50,18 +50,18 @@ def _first_task(context: AppContext, name: str, runs: dict[str, str]) -> str:
     return next((run.task.name for run in sorted(listed, key=lambda run: run_picker.rank(run, runs))), "")
 
 
-def _first_input(page: CompareComponents, address: CompareState, form: str) -> Update:
+def _first_input(page: CompareComponents, address: CompareState, form: str, task: str) -> Update:
     source, known = address.article or address.source, {sample.id: sample for sample in examples.samples(form)}
     if not source and known:
-        return show_example(page, known.get(address.example) or examples.opening(form), form)
+        return show_example(page, known.get(address.example) or examples.opening(form, task), form, task)
     table, note = source_editor.editor_value_of_text(source, form)
-    return {page.table: table, page.note: note, page.samples: example_buttons.sample_buttons("", form)}
+    return {page.table: table, page.note: note, page.samples: example_buttons.sample_buttons("", form, task)}
 
 
-def show_example(page: CompareComponents, sample: examples.Sample, form: str) -> Update:
+def show_example(page: CompareComponents, sample: examples.Sample, form: str, task: str) -> Update:
     """An example in the editor, its button pressed."""
     table = source_editor.parse_article(sample.text)[1] if form == "article" else source_editor.editor_value(sample.rows, form)
-    return {page.table: table, page.note: "", page.samples: example_buttons.sample_buttons(sample.id, form)}
+    return {page.table: table, page.note: "", page.samples: example_buttons.sample_buttons(sample.id, form, task)}
 
 
 def address_of(request: CompareRequest, task: str, sample_id: str, default_backbone: str) -> str:

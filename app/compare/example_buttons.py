@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from app.shared.examples import Sample, samples
+from app.shared.examples import Sample, in_domain, samples
 from app.shared.html import tag, text
 from app.shared.method_labels import COLUMN_TITLES
 
@@ -13,7 +13,9 @@ MARKS = [
     ("none", "Plain", "No marks"),
 ]
 
-OUTSIDE = {"table": "Topics that E2E does not have", "triples": "Topics not trained on"}
+NOT_TRAINED_ON = "Topics not trained on"
+OUTSIDE = {"e2e": "Topics that E2E does not have"}  # task -> heading of the examples of other topics
+FEW = 12  # topics of one example each that stand open
 
 
 def view_buttons() -> str:
@@ -28,30 +30,37 @@ def view_buttons() -> str:
     )
 
 
-def sample_buttons(current: str, form: str = "table") -> str:
-    """The examples of a form by topic, those of the paper's sets first; the one in the table is pressed."""
-    inside = [sample for sample in samples(form) if in_domain(sample)]
-    outside = [sample for sample in samples(form) if not in_domain(sample)]
-    other = OUTSIDE["table" if form == "table" else "triples"]
-    return _topics(inside, current) + (tag("h4", other, cls="pl-outside") + _topics(outside, current) if outside else "")
+def sample_buttons(current: str, form: str = "table", task: str = "") -> str:
+    """The examples of a form by topic, those of the task's own topics first; the one in the table is pressed."""
+    inside = [sample for sample in samples(form) if in_domain(sample, task)]
+    outside = [sample for sample in samples(form) if not in_domain(sample, task)]
+    other = tag("h4", OUTSIDE.get(task, NOT_TRAINED_ON), cls="pl-outside")
+    return _topics(inside, current) + (other + _topics(outside, current) if outside else "")
 
 
-def in_domain(sample: Sample) -> bool:
-    """Whether the paper's set of the sample's kind has its topic among its training rows: restaurants in E2E, the categories seen
-    in WebNLG's training. Articles have no such set."""
-    return sample.seen is not False and (not sample.fields or sample.seen is True or sample.topic == samples("table")[0].topic)
+def _topics(samples_of_part: Sequence[Sample], current: str) -> str:
+    """A line a topic; many topics of a single example are buttons that say the topic, folded away."""
+    by_topic: dict[str, list[Sample]] = {}
+    for sample in samples_of_part:
+        by_topic.setdefault(sample.topic, []).append(sample)
+    single = [topic[0] for topic in by_topic.values() if len(topic) == 1]
+    folded = single if len(single) > FEW else []
+    rows = ""
+    for topic, ones in by_topic.items():
+        if ones[0] not in folded:
+            buttons = "".join(_example_button(sample, sample.title, current) for sample in ones)
+            rows += tag("dt", text(words_of_topic(topic)) + _apart(ones[0])) + tag("dd", buttons)
+    lines = tag("dl", rows, cls="pl-samples")
+    if not folded:
+        return lines
+    chips = "".join(_example_button(sample, words_of_topic(sample.topic), current, title=sample.title) for sample in folded)
+    is_open = "open" if current in [sample.id for sample in folded] else None
+    summary = tag("summary", f"{len(folded)} more topics")
+    return lines + tag("details", summary + tag("div", chips, cls="pl-samples chips"), open=is_open, cls="pl-more")
 
 
-def _topics(listed: Sequence[Sample], current: str) -> str:
-    rows = []
-    for topic in dict.fromkeys(sample.topic for sample in listed):
-        ones = [sample for sample in listed if sample.topic == topic]
-        buttons = [
-            _button(sample.title, data_sample=sample.id, aria_pressed="true" if sample.id == current else "false")
-            for sample in ones
-        ]
-        rows.append(tag("dt", text(words_of_topic(topic)) + _apart(ones[0])) + tag("dd", "".join(buttons)))
-    return tag("dl", "".join(rows), cls="pl-samples")
+def _example_button(sample: Sample, label: str, current: str, **attributes: str) -> str:
+    return _button(label, data_sample=sample.id, aria_pressed="true" if sample.id == current else "false", **attributes)
 
 
 def words_of_topic(topic: str) -> str:

@@ -33,13 +33,15 @@ class GalleryText:
 
 @dataclass
 class Gallery:
-    """`texts`: one GalleryText a sample and kind of column; `runs`: the run of each kind; `open`: whether more is to come."""
+    """`texts`: one GalleryText a sample and kind of column; `runs`: the run of each kind; `open`: whether more is to come;
+    `task`: whose topics count as trained on."""
 
     form: str
     runs: dict[str, Run]
     decode: DecodeConfig
     texts: dict[tuple[str, str], GalleryText] = field(default_factory=dict)
     open: bool = True
+    task: str = ""
 
     @property
     def done(self) -> int:
@@ -53,13 +55,20 @@ class Gallery:
 
 
 def run_all_examples(
-    context: AppContext, backbone: Backbone, form: str, runs: dict[str, str], decode: DecodeConfig, cancel: Cancel, who: str = ""
+    context: AppContext,
+    backbone: Backbone,
+    form: str,
+    runs: dict[str, str],
+    decode: DecodeConfig,
+    cancel: Cancel,
+    who: str = "",
+    task: str = "",
 ) -> Iterator[Gallery]:
     """Yield the same Gallery as it fills. BadInput without an example or a run; errors of `ModelPool.load`."""
     loaded = {kind: context.models.load(runs[kind], backbone) for kind in runs if runs[kind]}
     if not loaded or form == "article" or not samples(form):
         raise BadInput("There is nothing to run: choose a task that has examples, and a prefix or a fine-tuned run for it.")
-    result = Gallery(form, {kind: run.run for kind, run in loaded.items()}, decode)
+    result = Gallery(form, {kind: run.run for kind, run in loaded.items()}, decode, task=task)
     with ExitStack() as left:  # a page that goes away frees its places
         streams = {}
         for sample in samples(form):

@@ -2,9 +2,9 @@
 
 from analysis.metrics.base import Score
 from app.compare.columns import coverage_chips
-from app.compare.example_buttons import words_of_topic
+from app.compare.example_buttons import NOT_TRAINED_ON, words_of_topic
 from app.compare.gallery import Gallery, GalleryText
-from app.shared.examples import Sample, samples
+from app.shared.examples import Sample, in_domain, samples
 from app.shared.highlight import render
 from app.shared.html import tag, text
 from app.shared.method_labels import mark, titles
@@ -16,20 +16,21 @@ def gallery(result: Gallery) -> str:
     """The whole panel."""
     heading = tag("h3", "All examples") + tag("p", LEAD, cls="lead")
     body = tag("p", text(_state(result)), cls="meta", role="status") + _summary(result)
-    for name, among in parts(result.form):
+    for name, among in parts(result.form, result.task):
         body += tag("h4", text(name)) + "".join(_row(result, sample) for sample in among)
     return tag("section", tag("header", heading) + body, cls="pl-panel gallery", data_state="open" if result.open else "done")
 
 
-def parts(form: str) -> list[tuple[str, list[Sample]]]:
-    """The samples in two parts: what WebNLG's training data had and what it lacked; of tables, E2E's kind and the others."""
+def parts(form: str, task: str = "") -> list[tuple[str, list[Sample]]]:
+    """The samples in two parts: topics of the task's training rows, and others."""
     every = samples(form)
-    if form == "table":
-        first = every[0].topic
-        cafes, others = [one for one in every if one.topic == first], [one for one in every if one.topic != first]
-        return [(f"{first.capitalize()}, tables of E2E's kind", cafes), ("Other topics", others)]
-    name_of = {True: "Categories seen in training", False: "Categories not seen in training"}
-    return [(name, [one for one in every if one.seen is seen]) for seen, name in name_of.items()]
+    inside = [sample for sample in every if in_domain(sample, task)]
+    outside = [sample for sample in every if not in_domain(sample, task)]
+    if form != "table":
+        return [("Categories seen in training", inside), ("Categories not seen in training", outside)]
+    if len({sample.topic for sample in inside}) == 1:
+        return [(f"{inside[0].topic.capitalize()}, tables of E2E's kind", inside), ("Other topics", outside)]
+    return [("Topics trained on", inside), (NOT_TRAINED_ON, outside)]
 
 
 def _state(result: Gallery) -> str:
@@ -59,7 +60,7 @@ def _summary(result: Gallery) -> str:
     heads = tag("th", "coverage", scope="col") + tag("th", "unsupported a text", scope="col")
     under = tag("th", "") + heads * len(kinds)
     rows = ""
-    for name, among in parts(result.form):
+    for name, among in parts(result.form, result.task):
         cells = "".join(_cells(result.scores(kind, among)) for kind in kinds)
         rows += tag("tr", tag("th", f"{text(name)}, n={len(among)}", scope="row") + cells)
     note = "Coverage: the share of the tables' values in the texts. Unsupported: what a table lacks. A string check, few texts."

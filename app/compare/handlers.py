@@ -57,10 +57,10 @@ class Handlers(TabHandlers):
 
     # ---- the input
 
-    def sample(self, table: source_editor.EditorValue, event: gr.EventData) -> Update:
+    def sample(self, table: source_editor.EditorValue, task: str | None, event: gr.EventData) -> Update:
         """An example was clicked."""
         sample = examples.find(str(event.id))
-        return address.show_example(self.page, sample, table["form"]) if sample else {}
+        return address.show_example(self.page, sample, table["form"], task or "") if sample else {}
 
     def read(self, table: source_editor.EditorValue, name: str, prefix: str) -> tuple[object, str]:
         """The table or the article was edited: its other view, and what there is to say of it."""
@@ -137,7 +137,7 @@ class Handlers(TabHandlers):
         yield {page.stop: gr.update(interactive=True)} | self.report(who, "running", "Running all examples…", EXAMPLES)
         stopped = lambda: tickets.is_stopped(who, ticket, EXAMPLES)  # noqa: E731
         backbone = self.context.models.backbone(name)
-        results = run_all_examples(self.context, backbone, form, runs, decode, stopped, f"{who} {EXAMPLES}")
+        results = run_all_examples(self.context, backbone, form, runs, decode, stopped, f"{who} {EXAMPLES}", task or "")
         for result in tickets.while_newest(who, ticket, results, EXAMPLES):
             yield {page.gallery: gallery(result)} | self.report(who, *progress(result), EXAMPLES)
         if not tickets.is_stale(who, ticket, EXAMPLES):
@@ -255,7 +255,7 @@ class Handlers(TabHandlers):
             page.headline: tag("p", headline.WAITING, cls="pl-headline"),
             page.braces: column_braces(selection.methods(request.order)),
             page.glance: example_buttons.source_table(parsed.rows) if parsed.rows else article_panels.glance(parsed.source),
-            page.samples: example_buttons.sample_buttons(sample_id, parsed.form),
+            page.samples: example_buttons.sample_buttons(sample_id, parsed.form, selection.task),
             page.stop: gr.update(interactive=True),
             self.shell.facts: shell.facts(prepared.backbone),
             self.shell.backbone: request.name,
@@ -267,7 +267,7 @@ class Handlers(TabHandlers):
     def _heads(self, prepared: Prepared, runs: dict[str, str]) -> Update:
         """The heads of the columns."""
         backbone, selection, form = prepared.backbone, prepared.selection, prepared.parsed.form
-        off_topic = prepared.sample is not None and form == "table" and not example_buttons.in_domain(prepared.sample)
+        off_topic = prepared.sample is not None and form == "table" and not examples.in_domain(prepared.sample, "e2e")
         choices = [run_picker.off_topic(choice) for choice in selection.listed] if off_topic else selection.listed
         heads: Update = {self.page.heads["base"]: run_picker.base_head(backbone, form, prepared.request.prompt)}
         for slot in RUN_SLOTS:

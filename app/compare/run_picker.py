@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from app.compare.prompting import prompts_for
 from app.shared.catalog import RunCatalog, RunChoice, domain, for_task
+from app.shared.examples import OPENING_TASK
 from app.shared.html import count, tag, text
 from app.shared.method_labels import COLUMN_METHODS, COLUMN_TITLES, label, mark, methods_of_column, mix_label, title, trained
 from core.config.methods import METHODS, MIX_RUN, TEXT_PREFIX
@@ -69,9 +70,15 @@ def off_topic(choice: RunChoice) -> RunChoice:
     return replace(choice, domain=domain(choice.run)) if on_e2e and not choice.reason else choice
 
 
-def rank(run: Run, requested: Mapping[str, str]) -> tuple[bool, bool, bool]:
+def rank(run: Run, requested: Mapping[str, str]) -> tuple[bool, ...]:
     """Sorts runs by whose task is shown first."""
-    return run.id not in requested.values(), run.method != COLUMN_METHODS["prefix"], run.method != COLUMN_METHODS["finetuned"]
+    opening = run.task.name == OPENING_TASK and run.bundled
+    return (
+        run.id not in requested.values(),
+        not opening,
+        run.method != COLUMN_METHODS["prefix"],
+        run.method != COLUMN_METHODS["finetuned"],
+    )
 
 
 def pick(slot: str, choices: Sequence[RunChoice], requested: str) -> str:

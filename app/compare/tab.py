@@ -130,7 +130,7 @@ def _wire(do: Handlers, shell: Shell, page: CompareComponents) -> None:
     page.mode.change(do.show_settings, page.mode, [page.seed, page.temperature, page.top_p], **LATEST)
     page.stop.click(do.stop, None, None, js="() => PrefixLab.note('Stopping…')", **LATEST)
     then_run(page.generate.click(None, **QUIET))
-    then_run(page.samples.select(do.sample, page.table, page.table_parts, **LATEST))
+    then_run(page.samples.select(do.sample, [page.table, shell.task], page.table_parts, **LATEST))
     for slot in SLOTS:
         chosen = page.prompt if slot == "base" else page.runs[slot]
         then_run(page.heads[slot].select(do.chooser(slot), page.order, [chosen, page.order], **LATEST))

@@ -172,7 +172,7 @@ class MixHandlers(TabHandlers):
         form = next((form for form in tasks if examples.samples(form)), "")
         if not form:
             raise BadInput("These runs have no bundled example. Enter an input on Compare, generate, and open this tab again.")
-        return sample_input(form, examples.opening(form))
+        return sample_input(form, examples.opening(form, tasks[form]))
 
     # ---- loss and coverage
 
@@ -184,7 +184,7 @@ class MixHandlers(TabHandlers):
         backbone = self.context.models.backbone(name)
         state, listed, notes = self._settled(state, backbone)
         vm = self._view_model(state, backbone, name, listed, notes, page)
-        measured = bundled_examples(vm.given.form)
+        measured = bundled_examples(vm.given.form, vm.tasks[vm.given.form])
         if not measured:
             raise BadInput("There are no bundled examples of this kind of input to measure on.")
         yield {self.page.stop: gr.update(interactive=True)} | self.report(page, "running", "Measuring the first stop…", CURVE)
@@ -204,7 +204,7 @@ class MixHandlers(TabHandlers):
 
     def _measured(self, vm: view.MixViewModel, backbone: Backbone) -> str:
         """The curve where all of it is known already."""
-        measured = bundled_examples(vm.given.form)
+        measured = bundled_examples(vm.given.form, vm.tasks[vm.given.form])
         if not measured or not self.mixer.is_measured(backbone, vm.stops, vm.given.form, measured):
             return plot_widget.NOTHING
         *_, points = self.mixer.curve(backbone, vm.stops, vm.given.form, measured, lambda: False)

@@ -6,11 +6,10 @@ from dataclasses import dataclass, field
 
 from analysis.experiments.mix_curve import EXAMPLES, MixPoint, Stop, mean_loss, point_of
 from analysis.metrics.coverage import Coverage, cover
-from app.compare.example_buttons import in_domain
 from app.compare.prompting import base_task
 from app.compare.source_editor import parse_article, parse_rows
 from app.shared.cache import Cache
-from app.shared.examples import Sample, samples, training_samples
+from app.shared.examples import Sample, in_domain, samples, training_samples
 from app.shared.model_pool import ModelPool
 from core.config.decoding_defaults import default_decoding
 from core.data.registry import table_of_source
@@ -80,15 +79,15 @@ def sample_input(form: str, sample: Sample) -> MixInput:
     return input_of(form, source, sample)
 
 
-def bundled_examples(form: str) -> list[Example]:
-    """The bundled examples of a form to measure on, at most EXAMPLES. Tables are of restaurants, as E2E's are, so those that are
-    there to train on are taken too; of triples, those of categories that WebNLG trains on come first."""
-    known = [row for row in samples(form) if in_domain(row)]
-    if form == "table":
-        rows = known + [row for row in training_samples() if in_domain(row)]
-    else:
-        rows = known + [row for row in samples(form) if row not in known]
-    rows = rows[:EXAMPLES]
+def bundled_examples(form: str, task: str = "") -> list[Example]:
+    """The bundled examples of a form to measure on, at most EXAMPLES. Tables of restaurants, E2E's topic, are few, so those that
+    are there to train on are taken too; of triples, those of categories that WebNLG trains on come first."""
+    rows = [row for row in samples(form) if in_domain(row, task)]
+    if form != "table":
+        rows += [row for row in samples(form) if row not in rows]
+    elif len(rows) < EXAMPLES:
+        rows += [row for row in training_samples() if in_domain(row, task)]
+    rows = rows[:: max(1, len(rows) // EXAMPLES)][:EXAMPLES]
     return [Example(sample_input(form, row).source, row.references) for row in rows]
 
 

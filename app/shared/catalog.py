@@ -14,7 +14,13 @@ from core.runs.store import Store
 from core.task import SUMMARIZATION, task
 
 HUB = ("distilgpt2", "gpt2", "gpt2-medium", "gpt2-large")  # fetched on demand; offered so that it is seen that names work
-DOMAINS = {"e2e": "restaurants", "webnlg": "WebNLG's facts", "dart": "DART's facts", "summarization": "news articles"}
+DOMAINS = {
+    "e2e": "restaurants",
+    "tables": "tables of many topics",
+    "webnlg": "WebNLG's facts",
+    "dart": "DART's facts",
+    "summarization": "news articles",
+}
 USABLE = ("done", "cancelled")  # the status of a run that can be used
 
 

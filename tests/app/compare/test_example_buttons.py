@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 from app.compare.comparison import CompareRequest, Comparison
-from app.compare.example_buttons import sample_buttons
+from app.compare.example_buttons import NOT_TRAINED_ON, sample_buttons
 from app.compare.panels import cost, references
 from app.compare.source_editor import editor_value, editor_value_of_text, normalize_text, parse_value, read
 from app.compare.state import CompareState
-from app.shared.examples import matching, samples
+from app.shared.examples import find, in_domain, matching, samples
 from app.shared.highlight import render, word_diff
 from app.shared.html import count, percent, size, tag, text
 from app.shared.urlstate import read as read_address
@@ -83,6 +83,21 @@ def test_examples_of_triples_stand_by_category_seen_and_unseen():
     assert "Comics character" in html and html.count("unseen</small>") == 5 and "Ilka Brandt" in html
     assert 'data-sample="artist-1" aria-pressed="true"' in html and "cafe" not in html
     assert all(matching(sample.fields, "webnlg") is sample for sample in samples("dart")) and samples("text") == ()
+
+
+def test_examples_of_tables_stand_apart_by_the_topics_of_the_task():
+    html = sample_buttons("museum-018", "table", "tables")
+    trained, others = html.split(NOT_TRAINED_ON)
+    assert "36 more topics" in trained and ">museums<" in trained and "chess players" in others and "held out" in others
+    assert '<details open="open"' in trained and 'data-sample="museum-018" aria-pressed="true"' in trained
+    assert "<details class" in sample_buttons("cafe-021", "table", "e2e").split("Topics that E2E does not have")[1]
+    assert [
+        in_domain(find(one), task) for one in ("cafe-021", "museum-018", "chess-007") for task in ("e2e", "records", "tables")
+    ] == [
+        *(True, True, True),
+        *(False, False, True),
+        *(False, False, False),
+    ]
 
 
 def test_address_comes_back_and_bad_values_are_named():

@@ -122,7 +122,7 @@ def test_a_stop_opens_on_the_other_tabs(do):
 
 
 def test_the_curve_is_that_of_the_command_and_can_be_stopped(context, backbone, do, monkeypatch):
-    monkeypatch.setattr("app.mix.handlers.bundled_examples", lambda form: bundled_examples(form)[:2])
+    monkeypatch.setattr("app.mix.handlers.bundled_examples", lambda form, task: bundled_examples(form, task)[:2])
     state = MixState("swap", "tiny-prefix,triples-prefix")
     *_, last = do.measure(state, "", page("curve"))
     mixer, stops = do.mixer, slider("swap", RUNS)
