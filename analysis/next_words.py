@@ -41,7 +41,7 @@ def context_effect(backbone: Backbone, front: str, text: str, word: str = "", co
         raise BadInput("The text is empty. Type the beginning of a sentence, such as: The restaurant serves")
     contexts = [text, f"{front} {text}" if front else text]
     alone, fronted = (_next_token(backbone, context) for context in contexts)
-    top = dict.fromkeys(int(token) for given in (fronted, alone) for token in given.topk(count).indices)
+    top = dict.fromkeys(int(token) for probs in (fronted, alone) for token in probs.topk(count).indices)
     changes = [WordChange(backbone.decode([token]), float(alone[token]), float(fronted[token])) for token in top]
     watched = None
     if word.strip():

@@ -35,14 +35,14 @@ def publish(context: AppContext) -> None:
         try:
             name, used = backbone or context.models.default, (prefix_run, finetuned_run)
             form = next((run.task.input_format for run in context.store.runs() if run.id in used), "table")
-            source, shown = parse_input(form, table), str.strip if form == "article" else detokenise
-            asked = CompareRequest(
+            source, clean = parse_input(form, table), str.strip if form == "article" else detokenise
+            comparison_request = CompareRequest(
                 source, prefix_run, finetuned_run, name, default_decoding(form).replace(mode=mode, seed=seed), form
             )
             for comparison in stream_comparison(
-                context, context.models.backbone(name), asked, lambda: False, str(request and request.session_hash)
+                context, context.models.backbone(name), comparison_request, lambda: False, str(request and request.session_hash)
             ):
-                texts = {kind: shown(column.text) for kind, column in comparison.columns.items()}
+                texts = {kind: clean(column.text) for kind, column in comparison.columns.items()}
                 states = {kind: column.note or column.state for kind, column in comparison.columns.items()}
                 yield {"phase": comparison.phase, "texts": texts, "states": states}
         except Exception as error:

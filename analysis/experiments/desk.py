@@ -29,11 +29,11 @@ def runs_frame(runs: Sequence[Run]) -> pd.DataFrame:
     rows = []
     for run in runs:
         scores = run.scores.get("test", {})
-        shown = {name: scores[name]["value"] for name in ("BLEU", "ROUGE-L") if name in scores}
+        bleu, rouge = (scores[name]["value"] if name in scores else None for name in ("BLEU", "ROUGE-L"))
         title = method_info(run.method).short_title
         rate = run.config.get("rate") if method_info(run.method).trained else None
         values = [run.id, title, run.task.name, run.backbone, run.status, run.updates, rate, run.valid_loss]
-        values += [shown.get("BLEU"), shown.get("ROUGE-L"), run.stored, run.seconds, run.created[:10]]
+        values += [bleu, rouge, run.stored, run.seconds, run.created[:10]]
         rows.append(dict(zip(RUN_COLUMNS, values, strict=True)))
     return pd.DataFrame(rows, columns=list(RUN_COLUMNS))
 

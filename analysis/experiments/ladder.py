@@ -62,7 +62,7 @@ def _config(method: str, words: str, length: int, rows: int, updates: int) -> Tr
 
 def _text(backbone: Backbone, rows: Sequence[Row], others: Sequence[Row], words: str) -> Iterator[LadderStep]:
     ids = backbone.encode(words)
-    loss, other = (TokenPrompt(backbone, given, ids).loss(ids) for given in (rows, others))
+    loss, other = (TokenPrompt(backbone, part, ids).loss(ids) for part in (rows, others))
     yield LadderStep(TEXT, 1.0, loss, 0, other, (words,))
 
 

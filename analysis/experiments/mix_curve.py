@@ -58,8 +58,8 @@ def slider(kind: str, members: Sequence[str], layers: int = 0) -> list[Stop]:
     prefix and adds one layer after the other, from the first.
     """
     if kind == "layers":
-        found = [Mix(kind, tuple(members), (1.0,) * on + (0.0,) * (layers - on)) for on in range(layers + 1)]
-        return [Stop(f"layers 1–{on}" if on > 1 else f"layer {on}" if on else "none", mix.name) for on, mix in enumerate(found)]
+        mixes = [Mix(kind, tuple(members), (1.0,) * on + (0.0,) * (layers - on)) for on in range(layers + 1)]
+        return [Stop(f"layers 1–{on}" if on > 1 else f"layer {on}" if on else "none", mix.name) for on, mix in enumerate(mixes)]
     if kind in ("join", "swap"):
         alone = [Stop(f"{letter} alone", member) for letter, member in zip("ABC", members, strict=False)]
         return [

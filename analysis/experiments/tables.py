@@ -91,7 +91,7 @@ class ResultTable:
         names = {name: column_label(name, self.data) for name in self.metrics}
         values = [
             {"method": self._name(row), "source": source_name(row)}
-            | {shown: row.numbers[name].text if name in row.numbers else "–" for name, shown in names.items()}
+            | {label: row.numbers[name].text if name in row.numbers else "–" for name, label in names.items()}
             for row in rows
         ]
         return pd.DataFrame(values, columns=["method", "source", *names.values()])
@@ -127,9 +127,8 @@ def all_results(faults: list[str] | None = None, runs: Sequence[Run] = ()) -> li
 
 def result_table(grid: str, data: str, results: Sequence[Result]) -> ResultTable:
     """The table or figure `grid` on a data set: the sources' printed rows, then ours, by the order of the grid's lines."""
-    given = paper_grids(scale("small"), [data])
-    found = next(one for one in given if one.name == grid)
-    lines = [line for line in found.lines if line.data == data]
+    spec = next(one for one in paper_grids(scale("small"), [data]) if one.name == grid)
+    lines = [line for line in spec.lines if line.data == data]
     chosen = [result for result in results if grid in result.places and result.cell.data == data and result.status == "done"]
     rows = _printed_rows(grid, data) + _own_rows(grid, data, chosen) + _missing_rows(grid, data, lines, chosen)
     order = [*dict.fromkeys(line.label for line in lines)]
@@ -138,7 +137,7 @@ def result_table(grid: str, data: str, results: Sequence[Result]) -> ResultTable
     rows.sort(key=lambda row: (rank.get(row.label, len(rank)), _number(row.x), sources.index(row.source)))
     findings = tuple(one for one in printed()["findings"] if one["grid"] == grid)
     names = METRICS[data] + (("Told",) if data in ("e2e", "webnlg") else ())
-    return ResultTable(grid, data, found.title, names, tuple(rows), findings)
+    return ResultTable(grid, data, spec.title, names, tuple(rows), findings)
 
 
 def data_of(grid: str, results: Sequence[Result]) -> list[str]:
@@ -146,8 +145,8 @@ def data_of(grid: str, results: Sequence[Result]) -> list[str]:
     known = [row["data"] for row in printed()["rows"] if row["grid"] == grid]
     own = [result.cell.data for result in results if grid in result.places]
     first = {"table2": ["news"], "table3": ["topics"]}.get(grid, ["e2e"])
-    found = [*dict.fromkeys([*known, *first, *own, *(["records"] if grid not in ("table2", "table3") else [])])]
-    return [name for name in METRICS if name in found]
+    names = [*dict.fromkeys([*known, *first, *own, *(["records"] if grid not in ("table2", "table3") else [])])]
+    return [name for name in METRICS if name in names]
 
 
 def _number(x: Any) -> float:
@@ -210,13 +209,13 @@ def recipe(family: Sequence[Result]) -> str:
 def _missing_rows(grid: str, data: str, lines: Sequence[Line], results: Sequence[Result]) -> list[Row]:
     """What has not been run, with the command that runs it."""
     there = {(result.places[grid]["label"], result.places[grid].get("x")) for result in results}
-    given = "" if data == "records" else f" --data {data}=path/to/{data}"
+    option = "" if data == "records" else f" --data {data}=path/to/{data}"
     return [
         Row(
             line.label,
             OURS,
             "",
-            command=f"python launch.py experiments {grid} --only {_only(line)}{given}",
+            command=f"python launch.py experiments {grid} --only {_only(line)}{option}",
             x=line.x,
         )
         for line in lines

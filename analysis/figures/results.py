@@ -31,9 +31,9 @@ def curves(table: ResultTable, metric: str) -> go.Figure | None:
     if not groups:
         return None
     traces: list[Any] = []
-    for ((label, source, shown), points), color, symbol in zip(groups.items(), cycle(PALETTE), cycle(SYMBOLS), strict=False):
+    for ((label, source, title), points), color, symbol in zip(groups.items(), cycle(PALETTE), cycle(SYMBOLS), strict=False):
         xs, ys = zip(*points, strict=True)
-        name = escape(", ".join(filter(None, [label, shown])))
+        name = escape(", ".join(filter(None, [label, title])))
         look = {"color": COLORS[color], "width": 2, "dash": "solid" if source == OURS else "dash"}
         mode = "lines+markers" if table.grid != "figure5" else "markers"
         traces.append(go.Scatter(x=xs, y=ys, mode=mode, name=name, line=look, marker={"size": 10, "symbol": symbol}))

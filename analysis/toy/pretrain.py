@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional as F
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
-from analysis.toy.tasks import DIGITS, EQUALS, SEEN, rows
+from analysis.toy.tasks import DIGITS, EQUALS, PRETRAINED, rows
 from core.models.backbone import Backbone
 from core.models.loading import load_backbone
 from core.training.batches import IGNORE, collate
@@ -54,7 +54,7 @@ def pretrain(model: nn.Module, backbone: Backbone, updates: int, seed: int = 0) 
     for update in range(updates):
         for group in optimizer.param_groups:
             group["lr"] = RATE * min(1, (update + 1) / 100, 2 * (1 - update / updates))
-        batch = collate(rows(backbone, SEEN, BATCH, seed=seed * 1_000_000 + update), device)
+        batch = collate(rows(backbone, PRETRAINED, BATCH, seed=seed * 1_000_000 + update), device)
         shift = torch.randint(0, room, (BATCH, 1), generator=generator).to(device)
         positions = torch.arange(batch.ids.shape[1], device=device)[None] + shift
         logits = model(batch.ids, position_ids=positions, use_cache=False).logits

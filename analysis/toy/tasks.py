@@ -22,7 +22,7 @@ class DigitTask:
     name: str
     title: str
     solve: Callable[[Sequence[int]], list[int]]
-    seen: bool = True
+    pretrained: bool = True
 
     def example(self, digits: Sequence[int]) -> str:
         """The digits and their answer, as they are shown: "3 1 2 = 1 2 3"."""
@@ -36,10 +36,12 @@ TASKS = {
         DigitTask("reverse", "Reverse", lambda digits: list(digits)[::-1]),
         DigitTask("sort", "Sort upwards", sorted),
         DigitTask("next", "Add one to each", lambda digits: [(digit + 1) % 10 for digit in digits]),
-        DigitTask("triple", "Three times each, plus one", lambda digits: [(3 * digit + 1) % 10 for digit in digits], seen=False),
+        DigitTask(
+            "triple", "Three times each, plus one", lambda digits: [(3 * digit + 1) % 10 for digit in digits], pretrained=False
+        ),
     )
 }
-SEEN = tuple(name for name, task in TASKS.items() if task.seen)
+PRETRAINED = tuple(name for name, task in TASKS.items() if task.pretrained)
 
 
 def rows(backbone: Backbone, names: Sequence[str], count: int, seed: int) -> list[Row]:

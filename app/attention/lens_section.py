@@ -70,41 +70,41 @@ class LensHandlers(TabHandlers):
 
     def _fill(self, state: AttentionState, cell: LensState, page: str) -> Iterator[Update]:
         section = self.section
-        found = self._lens(state, page)
-        if found is None:
+        chosen_lens = self._lens(state, page)
+        if chosen_lens is None:
             yield dict.fromkeys((section.cell, section.aside), "") | {section.head: "", section.grid: plot_widget.NOTHING}
             return
-        lens, title, kind = found
-        yield self._shown(lens, title, kind, cell) | {section.head: lens_view.grid_head(lens, title)}
+        lens, title, kind = chosen_lens
+        yield self._cell(lens, title, kind, cell) | {section.head: lens_view.grid_head(lens, title)}
         yield {section.aside: self._aside(state, page)}
 
     def _lens(self, state: AttentionState, page: str) -> tuple[LayerLens, str, str] | None:
         """The lens of the reader that the tab shows, its name, and its kind of column; None for the frozen model."""
-        backbone, vm, intervention = self._shown_text(state, page)
+        backbone, vm, intervention = self._text(state, page)
         if not vm.reader.run or not vm.written.ids:
             return None
         return self.attention.readings.lens(backbone, vm.reader, vm.written, intervention), vm.reader.title, vm.column
 
-    def _shown_text(self, state: AttentionState, page: str) -> tuple[Any, Any, Any]:
+    def _text(self, state: AttentionState, page: str) -> tuple[Any, Any, Any]:
         record = self.context.comparisons.get(page)
         backbone = self.context.models.backbone((record.name if record else "") or self.context.models.default)
         return backbone, *self.attention.view_model(backbone, state, page)
 
-    def _shown(self, lens: LayerLens, title: str, kind: str, cell: LensState) -> Update:
+    def _cell(self, lens: LayerLens, title: str, kind: str, cell: LensState) -> Update:
         layers, steps = lens.kl.shape
         chosen = (min(cell.layer, layers) - 1, min(cell.step, steps) - 1) if cell.layer and cell.step else None
         section = self.section
-        shown = lens_view.cell(lens, *chosen, title, kind) if chosen else ""
-        kept_cell = LensState(chosen[0] + 1, chosen[1] + 1) if chosen else LensState()
+        detail = lens_view.cell(lens, *chosen, title, kind) if chosen else ""
+        position = LensState(chosen[0] + 1, chosen[1] + 1) if chosen else LensState()
         return {
             section.grid: plot_widget.value(layer_lens_grid(lens, title, chosen), "layer-by-layer"),
-            section.cell: shown,
-            section.state: kept_cell,
-            section.address: urlstate.write(kept_cell),
+            section.cell: detail,
+            section.state: position,
+            section.address: urlstate.write(position),
         }
 
     def _aside(self, state: AttentionState, page: str) -> str:
-        backbone, vm, intervention = self._shown_text(state, page)
+        backbone, vm, intervention = self._text(state, page)
         if not vm.reader.length or intervention.alpha == 0:
             return ""
         read = self.attention.readings.content_differences
@@ -127,8 +127,8 @@ class LensHandlers(TabHandlers):
         return self._chosen(state, replace(cell, layer=max(1, cell.layer + down), step=max(1, cell.step + right)), request)
 
     def _chosen(self, state: AttentionState, cell: LensState, request: gr.Request) -> Update:
-        found = self._lens(state, request.session_hash or "")
-        return self._shown(*found, cell) if found else self.no_update()
+        chosen_lens = self._lens(state, request.session_hash or "")
+        return self._cell(*chosen_lens, cell) if chosen_lens else self.no_update()
 
 
 def draw() -> LensSection:
@@ -140,13 +140,13 @@ def draw() -> LensSection:
     return LensSection(gr.State(LensState()), address, head, grid, cell, area("", elem_id="pl-look-aside"))
 
 
-def wire(attention: AttentionHandlers, shell: Shell, section: LensSection, shown: list[gr.events.Dependency]) -> None:
+def wire(attention: AttentionHandlers, shell: Shell, section: LensSection, refreshes: list[gr.events.Dependency]) -> None:
     """Fill the sections after each of the tab's refreshes in `shown`, and let cells be chosen."""
     do, page = LensHandlers(attention, section), attention.components
     streaming: dict[str, Any] = {"concurrency_id": "lens", "concurrency_limit": 4, "trigger_mode": "multiple"}
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     outputs = [*section.outputs, shell.status]
-    for event in shown:
+    for event in refreshes:
         event.then(do.fill, [page.ticket, page.state, section.state], outputs, **streaming, **quiet)
     chosen = [section.grid, section.cell, section.state, section.address, shell.status]
     section.grid.click(do.choose, page.state, chosen, **LATEST)

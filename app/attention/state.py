@@ -89,9 +89,9 @@ class AttentionState(State):
 
     def _toggled(self, place: str) -> "AttentionState":
         places(place)
-        kept_out = [part for part in self.out.split(".") if part]
-        rest = [part for part in kept_out if part not in (place, place.partition("-")[2])]  # or that of every site
-        return replace(self, out=".".join([*kept_out, place] if rest == kept_out else rest))
+        knocked_out = [part for part in self.out.split(".") if part]
+        rest = [part for part in knocked_out if part not in (place, place.partition("-")[2])]  # or that of every site
+        return replace(self, out=".".join([*knocked_out, place] if rest == knocked_out else rest))
 
     def intervention(self, length: int, depths: Mapping[str, int]) -> Intervention:
         """The intervention on a prefix of `length` virtual tokens; places that it does not have are left out."""

@@ -26,22 +26,22 @@ def tokens(
     maps: Mapping[str, AttentionMap],
     kinds: Sequence[str],
     named: AttentionLabels,
-    found: ArticleSentences | None,
+    article: ArticleSentences | None,
 ) -> str:
     """One head of one layer. Where there are too many weights: the rows of what was written, or of a chosen sentence."""
     first = next(iter(maps.values()))
     rows, sent = range(len(first.tokens)), sum(len(one.key_tokens) for one in maps.values()) * len(first.tokens)
     part = ""
-    if sent > CELLS and first.site == "encoder" and found is not None:
-        rows = _of_sentence(found, state.sentence)
+    if sent > CELLS and first.site == "encoder" and article is not None:
+        rows = _of_sentence(article, state.sentence)
         part = "The article is long: the tokens of one sentence can be chosen. A number chooses another sentence."
     elif sent > CELLS:
         rows, part = first.step_queries, "The text is long: only written tokens can be chosen."
     weights = {name: one.weights[0, state.head - 1] for name, one in maps.items()}
     about = {"title": f"Layer {state.layer}, head {state.head}", "part": part, "whole": not part, "unit": "tokens"}
-    if found is not None and first.site != SITE:
-        about |= {"starts": _starts(found), "sentence": state.sentence}
-    return _told(first, weights, maps, kinds, named, rows, about, "this head")
+    if article is not None and first.site != SITE:
+        about |= {"starts": _starts(article), "sentence": state.sentence}
+    return _json(first, weights, maps, kinds, named, rows, about, "this head")
 
 
 def sentences(state: AttentionState, maps: Mapping[str, SentenceMap], kinds: Sequence[str], named: AttentionLabels) -> str:
@@ -53,10 +53,10 @@ def sentences(state: AttentionState, maps: Mapping[str, SentenceMap], kinds: Seq
     which = f"Layer {state.layer}, head {state.head}" if chosen else "All layers and heads"
     about = {"title": f"{which}, by sentence", "part": "", "whole": True, "unit": "sentences"}
     what = "this head" if chosen else "the model"
-    return _told(first, weights, maps, kinds, named, range(len(first.tokens)), about, what)
+    return _json(first, weights, maps, kinds, named, range(len(first.tokens)), about, what)
 
 
-def _told(
+def _json(
     first: AttentionReading,
     weights: Mapping[str, Tensor],
     maps: Mapping[str, AttentionReading],
@@ -82,7 +82,7 @@ def _told(
         "groups": list(named.groups),
     }
     readers = zip(maps.items(), kinds, strict=True)
-    data["readers"] = [_reader(name, kind, found, weights[name], rows) for (name, found), kind in readers]
+    data["readers"] = [_reader(name, kind, reading, weights[name], rows) for (name, reading), kind in readers]
     return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
 
 

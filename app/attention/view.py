@@ -128,9 +128,9 @@ def controls(state: AttentionState, vm: AttentionViewModel) -> str:
     who = _labelled("Text by", _segment("column", columns, vm.column))
     beside = _labelled("Beside it", _beside(state, vm))
     weigh = _segment("weigh", [("", "Mass"), ("values", "× size of values")], state.weigh)
-    shown_group = GROUPS[group_of(state, list(vm.masses.values()))]
+    group = GROUPS[group_of(state, list(vm.masses.values()))]
     groups = [("prefix", "prefix"), ("source", vm.named.groups[1].removeprefix("the ")), ("written", "written")]
-    tiles = _segment("group", groups if vm.site == SITE else groups[:2], shown_group)
+    tiles = _segment("group", groups if vm.site == SITE else groups[:2], group)
     first = who + _site(vm) + beside + _labelled("Weigh", weigh) + _labelled("Tiles", tiles) + _unit(state, vm)
     return tag("div", first, cls="pl-look-row") + tag("div", _turning(state, vm), cls="pl-look-row turning")
 
@@ -245,12 +245,12 @@ def underlined(mass: AttentionMass, weighted: bool, written: str = "") -> str:
     The scale runs from the lowest to the highest share of this text, so that differences are seen.
     """
     if mass.site == "encoder":
-        return tag("p", text(written), cls="told marked") if written else tag("p", "No token was generated.", cls="meta")
+        return tag("p", text(written), cls="generated marked") if written else tag("p", "No token was generated.", cls="meta")
     shares = token_mass(mass, PREFIX, weighted)
     if not shares:
         return tag("p", "No token was generated.", cls="meta")
     if not mass.virtual or mass.mass[..., PREFIX].max() == 0:
-        return tag("p", "".join(tag("span", token_text(token)) for token, _ in shares), cls="told marked")
+        return tag("p", "".join(tag("span", token_text(token)) for token, _ in shares), cls="generated marked")
     low, high = min(share for _, share in shares), max(share for _, share in shares)
     spans = [
         tag(
@@ -262,7 +262,7 @@ def underlined(mass: AttentionMass, weighted: bool, written: str = "") -> str:
         )
         for token, share in shares
     ]
-    return tag("p", "".join(spans), cls="told marked") + _scale(low, high)
+    return tag("p", "".join(spans), cls="generated marked") + _scale(low, high)
 
 
 def _scaled(share: float, low: float, high: float) -> float:
@@ -309,7 +309,7 @@ def _regenerated(state: AttentionState, vm: AttentionViewModel, written: ColumnR
     if name.startswith("base"):
         sub = "the prefix is hidden: the frozen model" + (", with positions that start after it" if len(vm.depths) == 1 else "")
     same = tag("p", "Word for word the same.", cls="meta") if finished and before == after else ""
-    body = tag("p", render(after, different) + caret, cls="told marked")
+    body = tag("p", render(after, different) + caret, cls="generated marked")
     return _card("turned", text(name), sub, body, same + (_scores(vm, written.text) if finished else ""))
 
 

@@ -92,10 +92,10 @@ def _check(args: argparse.Namespace) -> None:
         raise BadInput(f"There is no file {args.neutral}: give --neutral a text file, or leave it out.")
 
 
-def data_sources(given: Sequence[str]) -> dict[str, DataSource]:
+def data_sources(options: Sequence[str]) -> dict[str, DataSource]:
     """The data sets of `--data NAME=PATH`, with the bundled tables. Raises BadInput."""
     sources = {"records": DataSource(set="records")}
-    for one in given:
+    for one in options:
         name, equals, path = one.partition("=")
         if not equals or name not in SETS or name == "records":
             raise BadInput(f"--data {one} is not NAME=PATH with a name of {', '.join(list(SETS)[1:])}.")
@@ -107,7 +107,7 @@ def data_sources(given: Sequence[str]) -> dict[str, DataSource]:
 
 def _changes(args: argparse.Namespace) -> dict[str, Any]:
     """What of the scale the options change."""
-    rates, lengths = (tuple(given) if given else None for given in (args.rates, args.lengths))
+    rates, lengths = (tuple(values) if values else None for values in (args.rates, args.lengths))
     return {"only_updates": args.updates, "tables": args.tables, "seeds": args.seeds, "rates": rates, "lengths": lengths}
 
 
@@ -122,7 +122,7 @@ def _chosen(args: argparse.Namespace, cells: list[Cell]) -> list[Cell]:
     return chosen
 
 
-def cell_command(args: argparse.Namespace, cell: Cell, grids: Sequence[Grid], paths_as_given: bool = True) -> str:
+def cell_command(args: argparse.Namespace, cell: Cell, grids: Sequence[Grid], full_paths: bool = True) -> str:
     """The command line that makes a cell. Without the paths as given, for a result that leaves this machine."""
     name = next((name for name, _ in places_of(cell, grids)), args.name)
     words = ["python", "launch.py", "experiments", name, "--cell", cell.id]
@@ -134,10 +134,10 @@ def cell_command(args: argparse.Namespace, cell: Cell, grids: Sequence[Grid], pa
     backbone = ("--article-backbone", args.article_backbone) if cell.is_article else ("--backbone", args.backbone)
     words += backbone if backbone[1] not in ("mini-gpt2", "mini-bart") else ()
     if args.neutral:
-        words += ["--neutral", str(args.neutral) if paths_as_given else f"path/to/{args.neutral.name}"]
-    given = dict(one.split("=", 1) for one in args.data)
+        words += ["--neutral", str(args.neutral) if full_paths else f"path/to/{args.neutral.name}"]
+    data_paths = dict(one.split("=", 1) for one in args.data)
     words += [
-        part for set_, path in given.items() for part in ("--data", f"{set_}={path if paths_as_given else f'path/to/{set_}'}")
+        part for set_, path in data_paths.items() for part in ("--data", f"{set_}={path if full_paths else f'path/to/{set_}'}")
     ]
     return shlex.join(words)
 
@@ -166,7 +166,7 @@ class _Work:
             kind = "an encoder-decoder" if articles else "a decoder-only"
             raise BadInput(f"{backbone.spec.name} is not {kind} model, as these cells need. Name another backbone.")
 
-        def told(what: str, done: int, total: int) -> None:
+        def report(what: str, done: int, total: int) -> None:
             if self.progress is not None:
                 self.progress(what, done, total)
 
@@ -174,11 +174,11 @@ class _Work:
             backbone,
             home(),
             self.sources,
-            lambda cell: cell_command(self.args, cell, self.grids, paths_as_given=False),
+            lambda cell: cell_command(self.args, cell, self.grids, full_paths=False),
             lambda cell: {name: {"label": line.label, "x": line.x} for name, line in places_of(cell, self.grids)},
             self.args.neutral,
             self.stop.is_set,
-            told,
+            report,
         )
 
 

@@ -115,9 +115,9 @@ def _train(args: argparse.Namespace, config: PretrainConfig, out: Path, device: 
 
 def _config(args: argparse.Namespace) -> PretrainConfig:
     config = PRESETS[args.preset]
-    given = {
+    options = {
         name: getattr(args, name) for name in ("batch_tokens", "pass_tokens", "muon_rate", "adam_rate", "compiled", "minutes")
     }
-    given |= {"tokens": int(args.tokens) if args.tokens else None}
-    given |= {name: str(Path(getattr(args, name)).resolve()) for name in ("start", "continue_from") if getattr(args, name)}
-    return replace(config, **{name: value for name, value in given.items() if value})
+    options |= {"tokens": int(args.tokens) if args.tokens else None}
+    options |= {name: str(Path(getattr(args, name)).resolve()) for name in ("start", "continue_from") if getattr(args, name)}
+    return replace(config, **{name: value for name, value in options.items() if value})

@@ -35,8 +35,8 @@ def _code(text: str) -> str:
 
 
 def _table(verb: argparse.ArgumentParser) -> str:
-    shown = [action for action in verb._actions if action.help != argparse.SUPPRESS and action.dest not in ("help", "verb")]
-    return "\n".join(["| | |", "|---|---|", *(f"| `{_usage(action)}` | {_help(action)} |" for action in shown)])
+    actions = [action for action in verb._actions if action.help != argparse.SUPPRESS and action.dest not in ("help", "verb")]
+    return "\n".join(["| | |", "|---|---|", *(f"| `{_usage(action)}` | {_help(action)} |" for action in actions)])
 
 
 def _usage(action: argparse.Action) -> str:

@@ -97,10 +97,10 @@ def references(comparison: Comparison, sample: Sample | None) -> str:
 
 
 def _scores(column: Column, references: list[str]) -> str:
-    shown = ""
+    items = ""
     for score in rouge([column.text], [references]) if column.text.strip() else []:
-        shown += tag("span", f"{score.name.replace('ROUGE', 'R')} {tag('b', f'{score.value:.1f}')}", title=score.signature)
-    return tag("div", tag("h4", text(title(column.kind, column.run))) + (shown or tag("b", "–")), cls=f"cell rouge {column.kind}")
+        items += tag("span", f"{score.name.replace('ROUGE', 'R')} {tag('b', f'{score.value:.1f}')}", title=score.signature)
+    return tag("div", tag("h4", text(title(column.kind, column.run))) + (items or tag("b", "–")), cls=f"cell rouge {column.kind}")
 
 
 def glance(source: str) -> str:

@@ -72,8 +72,8 @@ def column(data: Column, marks: MarkedText, comparison: Comparison) -> str:
     values, unsupported = (marks.coverage.spans, marks.coverage.unsupported_spans) if marks.coverage else ([], ())
     caret = tag("i", "", cls="caret") if data.is_open else ""
     parts = [
-        tag("div", render(marks.text, marks.different, values, unsupported) + caret, cls="told"),
-        tag("div", text(data.text) + caret, cls="told raw"),
+        tag("div", render(marks.text, marks.different, values, unsupported) + caret, cls="generated"),
+        tag("div", text(data.text) + caret, cls="generated raw"),
         tag("p", "Not a word was written.", cls="meta") if not (data.text or data.is_open) else "",
         tag("p", _meta(data), cls="meta"),
         coverage_chips(marks.coverage, marks.fields) if marks.coverage else "",

@@ -197,10 +197,10 @@ def _growth(context: AppContext, comparison: Comparison, streams: list[tuple[Col
     No picture where nothing has changed, and fewer of them the more pages there are: drawing them all would take the
     processor from the model.
     """
-    shown = None
+    previous = None
     while still := [stream for _, stream in streams if stream.open]:
         comparison.phase, comparison.sentence = "running", _sentence(context, comparison, still)
-        if shown != (shown := (comparison.sentence, [(column.state, column.tokens) for column, _ in streams])):
+        if previous != (previous := (comparison.sentence, [(column.state, column.tokens) for column, _ in streams])):
             yield
         still[0].wait(SHOW_EVERY * max(1, context.models.engine.running() / CROWD))
         if cancel():

@@ -75,8 +75,8 @@ def _apart(sample: Sample) -> str:
     return tag("small", " held out", title="Not among the project's own training rows") if sample.held_out else ""
 
 
-def _button(shown: str, /, **attributes: str) -> str:
-    return tag("button", text(shown), type="button", cls="pl-btn", **attributes)
+def _button(label: str, /, **attributes: str) -> str:
+    return tag("button", text(label), type="button", cls="pl-btn", **attributes)
 
 
 def source_table(rows: Sequence[Sequence[str]]) -> str:

@@ -137,7 +137,7 @@ def run_head(slot: str, choices: Sequence[RunChoice], chosen: str, requested: st
 
 def text_field(run_id: str, name: str, hidden: bool) -> str:
     """Where a text prefix is typed; it shows beside a select whose choice is "text prefix…"."""
-    shown = {
+    attributes = {
         "value": run_id.removeprefix(TEXT_RUN) if run_id.startswith(TEXT_RUN) else "",
         "data_text": name,
         "aria_label": "Text prefix",
@@ -147,7 +147,7 @@ def text_field(run_id: str, name: str, hidden: bool) -> str:
         "spellcheck": "false",
         "hidden": "hidden" if hidden else None,
     }
-    return tag("input", type="text", cls="pl-text", **shown).removesuffix("</input>")
+    return tag("input", type="text", cls="pl-text", **attributes).removesuffix("</input>")
 
 
 def _head(kind: str, sub: str, content: str, run: Run | None = None) -> str:
@@ -200,5 +200,5 @@ def _option(kind: str, choice: RunChoice, chosen: str, backbone: Backbone) -> st
     run = choice.run
     off = "disabled" if choice.reason else None
     name = run.id if choice.reason else label(run, backbone, kind) + (f", {choice.domain}" if choice.domain else "")
-    shown = f"{name} ({choice.reason})" if choice.reason else name + ("" if run.status == "done" else " (stopped early)")
-    return tag("option", text(shown), value=run.id, disabled=off, selected="selected" if run.id == chosen else None)
+    caption = f"{name} ({choice.reason})" if choice.reason else name + ("" if run.status == "done" else " (stopped early)")
+    return tag("option", text(caption), value=run.id, disabled=off, selected="selected" if run.id == chosen else None)

@@ -88,10 +88,10 @@ class MixHandlers(TabHandlers):
         yield from tickets.while_newest(page, ticket, self._refresh(state, name, page, cancel), TAB)
 
     def failed(self, page: str, sentence: str, activity: str = "") -> Update:
-        shown = {} if activity else {self.page.headline: view.headline(sentence), self.page.stage: ""}
+        update = {} if activity else {self.page.headline: view.headline(sentence), self.page.stage: ""}
         if activity == KEEPING:
-            shown = {self.page.note: tag("p", text(sentence), cls="pl-problem", role="alert")}
-        return super().failed(page, sentence, activity) | shown
+            update = {self.page.note: tag("p", text(sentence), cls="pl-problem", role="alert")}
+        return super().failed(page, sentence, activity) | update
 
     def _refresh(self, state: MixState, name: str, page: str, cancel: Callable[[], bool]) -> Iterator[Update]:
         name = name or self.context.models.default
@@ -107,7 +107,7 @@ class MixHandlers(TabHandlers):
             self.page.note: view.notes(vm),
             self.page.curve: self._measured(vm, backbone),
         } | self.report(page, "running", "Writing at every stop…")
-        for texts in self.mixer.texts(backbone, vm.stops, vm.given, cancel, page):
+        for texts in self.mixer.texts(backbone, vm.stops, vm.mix_input, cancel, page):
             sentence = view.verdict(vm, texts)
             yield {self.page.stage: view.stage(vm, texts), self.page.headline: view.headline(sentence)}
         yield self.report(page, "done", f"{len(vm.stops)} texts, the same input and decoding.")
@@ -144,9 +144,9 @@ class MixHandlers(TabHandlers):
         stops = slider(state.kind, state.members, backbone.spec.depth(backbone.spec.sites[-1]))
         record = self.context.comparisons.get(page)
         own = record is not None and record.form in tasks
-        shown = "" if name == self.context.models.default else name
-        given = self._input(state, tasks, page)
-        return view.MixViewModel(state, shown, listed, loaded, stops, given, tasks, own, notes)
+        link_backbone = "" if name == self.context.models.default else name
+        mix_input = self._input(state, tasks, page)
+        return view.MixViewModel(state, link_backbone, listed, loaded, stops, mix_input, tasks, own, notes)
 
     @staticmethod
     def _tasks(loaded: list[LoadedRun], backbone: Backbone) -> dict[str, str]:
@@ -184,12 +184,12 @@ class MixHandlers(TabHandlers):
         backbone = self.context.models.backbone(name)
         state, listed, notes = self._settled(state, backbone)
         vm = self._view_model(state, backbone, name, listed, notes, page)
-        measured = bundled_examples(vm.given.form, vm.tasks[vm.given.form])
+        measured = bundled_examples(vm.mix_input.form, vm.tasks[vm.mix_input.form])
         if not measured:
             raise BadInput("There are no bundled examples of this kind of input to measure on.")
         yield {self.page.stop: gr.update(interactive=True)} | self.report(page, "running", "Measuring the first stop…", CURVE)
         stopped = lambda: tickets.is_stopped(page, ticket, CURVE)  # noqa: E731
-        for points in self.mixer.curve(backbone, vm.stops, vm.given.form, measured, stopped, f"{page} {CURVE}"):
+        for points in self.mixer.curve(backbone, vm.stops, vm.mix_input.form, measured, stopped, f"{page} {CURVE}"):
             if tickets.is_stale(page, ticket, CURVE):
                 return
             said = f"Loss and coverage: {len(points)} of {len(vm.stops)} stops are measured."
@@ -204,10 +204,10 @@ class MixHandlers(TabHandlers):
 
     def _measured(self, vm: view.MixViewModel, backbone: Backbone) -> str:
         """The curve where all of it is known already."""
-        measured = bundled_examples(vm.given.form, vm.tasks[vm.given.form])
-        if not measured or not self.mixer.is_measured(backbone, vm.stops, vm.given.form, measured):
+        measured = bundled_examples(vm.mix_input.form, vm.tasks[vm.mix_input.form])
+        if not measured or not self.mixer.is_measured(backbone, vm.stops, vm.mix_input.form, measured):
             return plot_widget.NOTHING
-        *_, points = self.mixer.curve(backbone, vm.stops, vm.given.form, measured, lambda: False)
+        *_, points = self.mixer.curve(backbone, vm.stops, vm.mix_input.form, measured, lambda: False)
         return _curve(vm, points, len(measured))
 
     # ---- keeping
@@ -228,8 +228,8 @@ class MixHandlers(TabHandlers):
         page = request.session_hash or ""
         _, listed, _ = self._settled(state, backbone)
         sentence = f"{run_id} is kept as a run: {mix_label(mix)}. It can be chosen on every tab."
-        kept = self.report(page, "done", sentence, KEEPING) | {self.page.note: tag("p", text(sentence), cls="meta")}
-        return kept | {chooser: view.member(state, place, listed) for place, chooser in enumerate(self.page.members)}
+        update = self.report(page, "done", sentence, KEEPING) | {self.page.note: tag("p", text(sentence), cls="meta")}
+        return update | {chooser: view.member(state, place, listed) for place, chooser in enumerate(self.page.members)}
 
 
 def _curve(vm: view.MixViewModel, points: list[MixPoint], count: int) -> str:

@@ -19,9 +19,9 @@
       const item = document.createElement("li");
       const button = Object.assign(document.createElement("button"), { type: "button", className: "pl-btn", textContent: stop.label });
       button.dataset.at = i;
-      const told = Object.assign(document.createElement("span"), { className: "told", innerHTML: stop.html });
+      const text = Object.assign(document.createElement("span"), { className: "generated", innerHTML: stop.html });
       const said = Object.assign(document.createElement("span"), { className: "meta", textContent: stop.said });
-      item.append(button, told, said);
+      item.append(button, text, said);
       return item;
     };
     const show = () => {
@@ -29,7 +29,7 @@
       now = stop;
       element.querySelector(".pl-mix-now h3").textContent = stop.name;
       element.querySelector(".pl-mix-now .said").textContent = stop.said;
-      element.querySelector(".pl-mix-now .told").innerHTML = stop.html; // escaped by the server
+      element.querySelector(".pl-mix-now .generated").innerHTML = stop.html; // escaped by the server
       range.value = at;
       range.setAttribute("aria-valuetext", `${stop.label}: ${stop.name}`);
       [...rows.children].forEach((item, i) => item.toggleAttribute("aria-current", i === at));

@@ -100,26 +100,26 @@ class Mixer:
         self._points: Cache[tuple, MixPoint] = Cache(POINTS)
 
     def texts(
-        self, backbone: Backbone, stops: Sequence[Stop], given: MixInput, cancel: Cancel, who: str = ""
+        self, backbone: Backbone, stops: Sequence[Stop], mix_input: MixInput, cancel: Cancel, who: str = ""
     ) -> Iterator[MixTexts]:
         """Yield the same MixTexts as all stops are written together. Raises the errors of `ModelPool.load`."""
         result, going = MixTexts([StopText(stop) for stop in stops]), []
         loaded = [self.models.load(stop.run, backbone) for stop in stops]
-        decode = default_decoding(given.form)
+        decode = default_decoding(mix_input.form)
         with ExitStack() as left:  # a page that goes away frees its places
             for place, run in zip(result.stops, loaded, strict=True):
-                key = (backbone.spec.fingerprint, run.run.id, run.run.created, given)
+                key = (backbone.spec.fingerprint, run.run.id, run.run.created, mix_input)
                 if (text := self._texts.get(key)) is not None:
-                    _finish(place, text, given)
+                    _finish(place, text, mix_input)
                     continue
-                request = _request(backbone, run, given.form, given.source)
+                request = _request(backbone, run, mix_input.form, mix_input.source)
                 stream = left.enter_context(self.models.engine.submit(run.model, backbone, request, decode, who))
                 going.append((place, key, stream))
             yield result
             while going and not cancel():
                 going[0][2].wait(WAIT)
                 for place, key, stream in going:
-                    if _grow(place, stream, given):
+                    if _grow(place, stream, mix_input):
                         self._texts.put(key, stream.result().text)
                 going = [one for one in going if one[0].open]
                 yield result
@@ -184,15 +184,15 @@ def _plain(text: str, form: str) -> str:
     return text.strip() if form == "article" else detokenise(text)
 
 
-def _grow(place: StopText, stream: Stream, given: MixInput) -> bool:
+def _grow(place: StopText, stream: Stream, mix_input: MixInput) -> bool:
     """Take what has come; whether that was all of it."""
     if tokens := stream.ready():
-        place.text = _plain(tokens[-1].text_so_far, given.form)
+        place.text = _plain(tokens[-1].text_so_far, mix_input.form)
     if stream.wait(0):
-        _finish(place, stream.result().text, given)
+        _finish(place, stream.result().text, mix_input)
     return not place.open
 
 
-def _finish(place: StopText, text: str, given: MixInput) -> None:
-    place.text, place.open = _plain(text, given.form), False
-    place.coverage = cover(list(given.fields), place.text) if given.fields else None
+def _finish(place: StopText, text: str, mix_input: MixInput) -> None:
+    place.text, place.open = _plain(text, mix_input.form), False
+    place.coverage = cover(list(mix_input.fields), place.text) if mix_input.fields else None

@@ -17,7 +17,7 @@ from core.prefix.mix import MOST
 
 WRITINGS = "mixes"
 STAGE = """<div class="pl-mix-now"><div class="pl-mix-head"><h3></h3><span class="meta said"></span></div>
-<p class="told" aria-live="polite"></p></div>
+<p class="generated" aria-live="polite"></p></div>
 <div class="pl-mix-slider"><span class="end first"></span>
 <input type="range" min="0" max="1" step="1" aria-label="Stop of the mix"><span class="end last"></span></div>
 <ol class="pl-mix-rows"></ol>"""

@@ -53,7 +53,7 @@ class MixViewModel:
     listed: Sequence[str]
     members: Sequence[LoadedRun]
     stops: Sequence[Stop]
-    given: MixInput
+    mix_input: MixInput
     tasks: dict[str, str]
     own: bool  # whether Compare has an input that could be read
     notes: Sequence[str] = ()
@@ -115,10 +115,10 @@ def example(vm: MixViewModel) -> str:
     """The chooser of the input."""
     options = [("", "the input on Compare")] if vm.own else []
     options += [(sample.id, sample.title) for form in vm.tasks for sample in samples(form)]
-    shown = "".join(
-        tag("option", text(name), value=value, selected="" if value == vm.given.example else None) for value, name in options
+    items = "".join(
+        tag("option", text(name), value=value, selected="" if value == vm.mix_input.example else None) for value, name in options
     )
-    select = tag("select", shown, aria_label="Input", data_chosen=vm.given.example)
+    select = tag("select", items, aria_label="Input", data_chosen=vm.mix_input.example)
     return tag("label", tag("b", "Input") + select, cls="pl-run-select")
 
 
@@ -159,28 +159,28 @@ def _stop(vm: MixViewModel, one: StopText) -> dict[str, object]:
         "name": called,
         "run": one.stop.run,
         "html": render(one.text, values=spans) + caret,
-        "said": _count(one, vm.given),
+        "said": _count(one, vm.mix_input),
         "open": links(vm, one.stop.run),
     }
 
 
-def _count(one: StopText, given: MixInput) -> str:
+def _count(one: StopText, mix_input: MixInput) -> str:
     if one.open or one.coverage is None:
         return "" if one.open else f"{len(one.text.split())} words"
     extra = f" · {len(one.coverage.unsupported)} unsupported" if one.coverage.unsupported else ""
-    return f"{len(one.coverage.present)} of {len(given.fields)} values{extra}"
+    return f"{len(one.coverage.present)} of {len(mix_input.fields)} values{extra}"
 
 
 def links(vm: MixViewModel, run: str) -> dict[str, str]:
     """The addresses at which the other tabs show a run on the same input."""
-    given, task = vm.given, vm.tasks.get(vm.given.form, "")
-    own = "" if given.example else given.source.strip()
+    mix_input, task = vm.mix_input, vm.tasks.get(vm.mix_input.form, "")
+    own = "" if mix_input.example else mix_input.source.strip()
     values: dict[str, Any] = {
         "backbone": vm.backbone,
         "task": task,
-        "example": given.example,
-        "source": own if given.form != "article" else "",
-        "article": own if given.form == "article" else "",
+        "example": mix_input.example,
+        "source": own if mix_input.form != "article" else "",
+        "article": own if mix_input.form == "article" else "",
     }
     state = CompareState(prefix=run, **values)
     beside = [one.run.id for one in vm.members if one.run.id != run]
@@ -217,7 +217,7 @@ def verdict(vm: MixViewModel, texts: MixTexts) -> str:
     if not all(stop.coverage for stop in stops):
         return _verdict_without_table(vm, stops)
     counts = [len(stop.coverage.present) for stop in stops if stop.coverage]
-    total = len(vm.given.fields)
+    total = len(vm.mix_input.fields)
     if kind in ("path", "layers"):
         first = next(i for i, count in enumerate(counts) if count >= counts[-1])
         where = "at the start of its training" if kind == "path" else "with no layer"
@@ -254,8 +254,8 @@ def _unsupported(vm: MixViewModel, stops: Sequence[StopText], inner: Sequence[in
 
 def _verdict_without_table(vm: MixViewModel, stops: Sequence[StopText]) -> str:
     """Of summaries: ROUGE-L where there is a reference, else how many words were written."""
-    if vm.given.references:
-        scores = [rouge([stop.text], [list(vm.given.references)])[-1].value if stop.text else 0.0 for stop in stops]
+    if vm.mix_input.references:
+        scores = [rouge([stop.text], [list(vm.mix_input.references)])[-1].value if stop.text else 0.0 for stop in stops]
         lowest = min(range(len(stops)), key=lambda i: scores[i])
         return (
             f"ROUGE-L is {scores[0]:.0f} and {scores[-1]:.0f} at the ends of the slider, and {scores[lowest]:.0f} at its lowest, "

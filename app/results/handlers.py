@@ -60,18 +60,18 @@ class ResultsHandlers(TabHandlers):
     def refresh(self, state: ResultsState, request: gr.Request) -> Update:
         """Everything that the tab shows."""
         page = self.components
-        shown: Update = {page.plot: plot_widget.NOTHING, page.detail: "", page.address: urlstate.write(state)}
+        update: Update = {page.plot: plot_widget.NOTHING, page.detail: "", page.address: urlstate.write(state)}
         if state.view == "runs":
-            return shown | self._desk(state)
+            return update | self._desk(state)
         if state.view == "evidence":
-            return shown | {page.bar: view.bar(state, [], ()), page.main: view.evidence()}
+            return update | {page.bar: view.bar(state, [], ()), page.main: view.evidence()}
         faults: list[str] = []
         results = all_results(faults, self.runs())
-        shown |= self._scatter(state, results) if state.view == "scatter" else self._grid(state, results)
-        shown[page.main] += view.notes(state.ignored, faults)
+        update |= self._scatter(state, results) if state.view == "scatter" else self._grid(state, results)
+        update[page.main] += view.notes(state.ignored, faults)
         if state.number:
-            shown[page.detail] = self._texts(state, results)
-        return shown
+            update[page.detail] = self._texts(state, results)
+        return update
 
     def runs(self) -> list[Run]:
         """The runs of the store, and the trainings of experiments."""
@@ -101,15 +101,15 @@ class ResultsHandlers(TabHandlers):
         return state.metric if state.metric in table.metrics else ALL
 
     def _scatter(self, state: ResultsState, results: list[Result]) -> Update:
-        page, found = self.components, {result.cell.data for result in results}
-        choices = [name for name in METRICS if name in found]
+        page, present = self.components, {result.cell.data for result in results}
+        choices = [name for name in METRICS if name in present]
         data = state.data if state.data in choices else choices[0] if choices else "records"
         points = scatter_points([result for result in results if result.cell.data == data], state.x, state.y)
         drawn = figures.scatter(points, state.x, state.y, DATA_NAMES[data])
         return {
             page.bar: view.bar(state, choices, (), data),
             page.plot: plot_widget.value(drawn, f"{state.y}-{state.x}") if drawn else plot_widget.NOTHING,
-            page.main: view.points(points, state.x, state.y, data),
+            page.main: view.points_table(points, state.x, state.y, data),
         }
 
     def _texts(self, state: ResultsState, results: list[Result]) -> str:

@@ -54,24 +54,24 @@ def _checked(form: str, source: str, text: str) -> tuple[list[str], list[str]]:
         table = table_of_source(form, source)
     except BadTable:
         return [], []
-    found = cover(table, text) if table else None
-    return (found.missing, found.unsupported) if found else ([], [])
+    coverage = cover(table, text) if table else None
+    return (coverage.missing, coverage.unsupported) if coverage else ([], [])
 
 
 def _others(
     result: Result, results: Sequence[Result], texts_of: Callable[[Result], list[dict[str, Any]]]
 ) -> dict[str, dict[str, str]]:
     """Line -> source -> text, of the other lines with the same data and seed whose texts are here."""
-    found: dict[str, dict[str, str]] = {}
+    texts: dict[str, dict[str, str]] = {}
     for other in results:
         same = (other.cell.data, other.cell.topics, other.cell.seed, other.fingerprint)
         if other.id == result.id or same != (result.cell.data, result.cell.topics, result.cell.seed, result.fingerprint):
             continue
         place = next((other.places[grid] for grid in result.places if grid in other.places), None)
-        if place is None or place["label"] in found:
+        if place is None or place["label"] in texts:
             continue
         try:
-            found[place["label"]] = {row["source"]: row["text"] for row in texts_of(other)}
+            texts[place["label"]] = {row["source"]: row["text"] for row in texts_of(other)}
         except StoreError:
             continue
-    return found
+    return texts

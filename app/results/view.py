@@ -66,15 +66,15 @@ def desk_bar(state: ResultsState) -> str:
 
 def _segment(name: str, choices: dict[str, str], chosen: str, label: str) -> str:
     buttons = "".join(
-        tag("button", text(shown), type="button", data_set=name, data_value=value, aria_pressed=str(value == chosen).lower())
-        for value, shown in choices.items()
+        tag("button", text(title), type="button", data_set=name, data_value=value, aria_pressed=str(value == chosen).lower())
+        for value, title in choices.items()
     )
     return tag("div", buttons, cls="pl-segment", role="group", aria_label=label)
 
 
 def _select(name: str, label: str, choices: dict[str, str], chosen: str) -> str:
     options = "".join(
-        tag("option", text(shown), value=value, selected="" if value == chosen else None) for value, shown in choices.items()
+        tag("option", text(title), value=value, selected="" if value == chosen else None) for value, title in choices.items()
     )
     return tag("label", tag("span", label, cls="name") + tag("select", options, data_text=name, cls="pl-text"), cls="pl-control")
 
@@ -83,14 +83,14 @@ def _saves() -> str:
     buttons = "".join(
         tag(
             "button",
-            shown,
+            title,
             type="button",
             data_set="save",
             data_value=form,
             cls="pl-btn pl-act",
-            title=f"Save this table as {shown}",
+            title=f"Save this table as {title}",
         )
-        for form, shown in FORMS.items()
+        for form, title in FORMS.items()
     )
     return tag("div", buttons, cls="pl-saves", role="group", aria_label="Save this table")
 
@@ -104,30 +104,30 @@ def notes(ignored: Iterable[str], faults: Iterable[str]) -> str:
 # ---- tables
 
 
-def table(found: ResultTable, metric: str, number: str) -> str:
+def table(table: ResultTable, metric: str, number: str) -> str:
     """A table of the paper with every source's numbers, and what the sources say in words."""
-    head = tag("h2", text(f"{TITLES[found.grid]}: {found.title}, {DATA_NAMES[found.data]}"))
-    body = _by_source(found, metric, number) if metric else _by_row(found, number)
+    head = tag("h2", text(f"{TITLES[table.grid]}: {table.title}, {DATA_NAMES[table.data]}"))
+    body = _by_source(table, metric, number) if metric else _by_row(table, number)
     said = "".join(
         tag("li", _badge(one["source"]) + text(one["text"]) + tag("span", text(f" ({one['where']})"), cls="meta"))
-        for one in found.findings
+        for one in table.findings
     )
     findings = tag("ul", said, cls="pl-findings") if said else ""
-    return head + findings + tag("div", body, cls="pl-table") + _missing(found)
+    return head + findings + tag("div", body, cls="pl-table") + _missing(table)
 
 
-def _by_row(found: ResultTable, number: str) -> str:
+def _by_row(table: ResultTable, number: str) -> str:
     """All metrics: a row for each line and source."""
-    heads = ["Method", "From", *(column_label(name, found.data) for name in found.metrics)]
+    heads = ["Method", "From", *(column_label(name, table.data) for name in table.metrics)]
     rows, last = [], None
-    for row in found.rows:
+    for row in table.rows:
         if not row.numbers:
             continue
         name = _name(row)
         cells = tag("th", text(name) if name != last else "", scope="row")
         model = f"{row.model}, {row.updates:,} updates" if row.updates else row.model
         cells += tag("td", _badge(row.source) + tag("span", text(model), cls="model"), cls="from", title=row.note or None)
-        cells += "".join(tag("td", _number(row.numbers.get(metric), number)) for metric in found.metrics)
+        cells += "".join(tag("td", _number(row.numbers.get(metric), number)) for metric in table.metrics)
         rows.append(tag("tr", cells, cls=" ".join(filter(None, ["first" if name != last else "", row.source]))))
         last = name
     return (
@@ -135,9 +135,9 @@ def _by_row(found: ResultTable, number: str) -> str:
     )
 
 
-def _by_source(found: ResultTable, metric: str, number: str) -> str:
+def _by_source(table: ResultTable, metric: str, number: str) -> str:
     """One metric: a row for each line, a column for each source and model."""
-    rows = [row for row in found.rows if metric in row.numbers]
+    rows = [row for row in table.rows if metric in row.numbers]
     if not rows:
         return tag("p", f"No source has {text(column_label(metric))} here.")
     sources = list(dict.fromkeys((row.source, row.model) for row in rows))
@@ -160,8 +160,8 @@ def _html_table(heads: Sequence[str], rows: Sequence[str], ready: bool = False) 
     return tag("table", head + tag("tbody", "".join(rows)))
 
 
-def _head(shown: str) -> str:
-    return tag("th", shown, scope="col", cls="from" if shown == "From" else None)
+def _head(label: str) -> str:
+    return tag("th", label, scope="col", cls="from" if label == "From" else None)
 
 
 def _name(row: Row) -> str:
@@ -192,9 +192,9 @@ def _number(number: Number | None, opened: str) -> str:
     )
 
 
-def _missing(found: ResultTable) -> str:
+def _missing(table: ResultTable) -> str:
     """What has not been run, each with the command that runs it."""
-    rows = [row for row in found.rows if row.command and not row.numbers]
+    rows = [row for row in table.rows if row.command and not row.numbers]
     if not rows:
         return ""
     items = "".join(tag("li", tag("span", text(_name(row)), cls="line") + command(row.command)) for row in rows)
@@ -251,9 +251,9 @@ def evidence() -> str:
 # ---- scatter
 
 
-def points(found: Sequence[Point], x: str, y: str, data: str) -> str:
+def points_table(points: Sequence[Point], x: str, y: str, data: str) -> str:
     """The numbers of the scatter."""
-    if not found:
+    if not points:
         return tag(
             "p",
             text(f"No result on {DATA_NAMES[data]} has both {AXES[x][0]} and {AXES[y][0]}. Choose others, or run an experiment."),
@@ -266,7 +266,7 @@ def points(found: Sequence[Point], x: str, y: str, data: str) -> str:
             + tag("td", "on the Pareto front" if one.best else ""),
             cls="first",
         )
-        for one in found
+        for one in points
     ]
     return tag("div", _html_table(["Line", AXES[x][0], AXES[y][0], ""], rows), cls="pl-table")
 
@@ -300,14 +300,14 @@ def texts(result: Result, rows: Sequence[TextRow]) -> str:
 def _text(row: TextRow) -> str:
     score = tag("span", f"{metric_label(row.metric)} {row.score:.1f}", cls="score") if row.score is not None else ""
     facts = [("missing", row.missing), ("unsupported", row.unsupported)]
-    chips = "".join(tag("span", text(f"{name}: {', '.join(found)}"), cls=f"pl-fact {name}") for name, found in facts if found)
+    chips = "".join(tag("span", text(f"{name}: {', '.join(values)}"), cls=f"pl-fact {name}") for name, values in facts if values)
     references = "".join(tag("li", text(one)) for one in row.references[:5])
     others = "".join(tag("dt", text(label)) + tag("dd", text(other)) for label, other in row.others)
     more = tag("summary", "Source, references" + (f", {len(row.others)} other lines" if row.others else ""))
     inside = tag("p", text(row.source), cls="source") + tag("ul", references) + (tag("dl", others) if others else "")
     return tag(
         "li",
-        tag("p", score + tag("span", text(row.text) or "(nothing)", cls="told"), cls="text")
+        tag("p", score + tag("span", text(row.text) or "(nothing)", cls="generated"), cls="text")
         + chips
         + tag("details", more + inside),
     )
@@ -329,7 +329,7 @@ def desk(frame: pd.DataFrame, state: ResultsState) -> str:
         run = str(values["run"])
         box = tag("button", "☑" if run in state.runs else "☐", type="button", data_set="tick", data_value=run, role="checkbox",
                   aria_checked=str(run in state.runs).lower(), aria_label=f"Losses of {run}")  # fmt: skip
-        cells = [tag("td", _shown(column, values[column])) for column in frame.columns]
+        cells = [tag("td", _desk_value(column, values[column])) for column in frame.columns]
         rows.append(tag("tr", tag("td", box) + "".join(cells), cls="first"))
     empty = tag("p", "No run has these words." if state.words else "There are no runs yet.") if not rows else ""
     hint = tag("p", "Tick runs to see their losses together and the settings that differ.", cls="meta") if not state.runs else ""
@@ -342,7 +342,7 @@ def _heading(column: str, sort: str) -> str:
     return tag("button", text(column) + arrow, type="button", data_set="sort", data_value=value)
 
 
-def _shown(column: str, value: Any) -> str:
+def _desk_value(column: str, value: Any) -> str:
     if value is None or (isinstance(value, float) and pd.isna(value)):
         return tag("span", "–", cls="none")
     if column == "stored":

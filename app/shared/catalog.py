@@ -69,14 +69,14 @@ class RunCatalog:
 
         Summarization is always among them, though its backbone may be missing.
         """
-        found: dict[str, str] = {}
+        backbones: dict[str, str] = {}
         runs = self.store.runs()
         for other in dict.fromkeys([*reversed(self._models.loaded()), self._models.default, *bundled()]):
             for one in self._tasks(other, runs) if other != name else ():
-                found.setdefault(one, other)
-        found.setdefault(SUMMARIZATION, DEFAULTS["article"])
+                backbones.setdefault(one, other)
+        backbones.setdefault(SUMMARIZATION, DEFAULTS["article"])
         own = self._tasks(name, runs)
-        return {one: other for one, other in sorted(found.items()) if one not in own}
+        return {one: other for one, other in sorted(backbones.items()) if one not in own}
 
     def backbone_for(self, task: str, name: str) -> str:
         """The backbone to show a task with: `name` where it can, or where none else can."""

@@ -107,17 +107,17 @@ def column_braces(methods: Sequence[str]) -> str:
     columns = [(method, not method or method_info(method).virtual_tokens) for method in methods]
     prefixes = {method for method, shared in columns if shared and method}
     differs = "the prefix differs" if prefixes <= {"prefix"} else "the virtual tokens differ"
-    braces, shown = [], False
+    braces, has_shared = [], False
     for shared, run in groupby(columns, key=lambda column: column[1]):
         group = [method for method, _ in run]
         if not shared:
             braces += [_brace(1, method_info(method).own_weights, "own") for method in group]
-        elif len(group) > 1 or not shown:
+        elif len(group) > 1 or not has_shared:
             says = f"one batch, one set of frozen weights: only {differs}" if len(group) > 1 else "the frozen weights"
             braces.append(_brace(len(group), says, "shared"))
         else:
             braces.append(_brace(1, "the frozen weights, in the first column's batch", "shared"))
-        shown = shown or shared
+        has_shared = has_shared or shared
     return tag("div", "".join(braces), cls="pl-braces", style=f"--columns:{len(methods)}")
 
 

@@ -111,8 +111,8 @@ class ModelPool:
         self._pages.pop(page)
 
     def _unused(self) -> list[str]:
-        shown = {name for _, name in self._pages.items()}
-        return [name for name in self.loaded() if name not in shown]
+        in_use = {name for _, name in self._pages.items()}
+        return [name for name in self.loaded() if name not in in_use]
 
     def _give_back(self) -> None:
         for name in self._unused():

@@ -18,6 +18,6 @@ def run_select(listed: Sequence[str], chosen: str, label: str, name: str, none: 
     options += [(chosen, mix_label(chosen))] if chosen.startswith(MIX) else []
     options.append((TEXT_RUN, "text prefix…"))
     value = TEXT_RUN if typed else chosen
-    shown = "".join(tag("option", text(title), value=run, selected="" if run == value else None) for run, title in options)
-    select = tag("select", shown, aria_label=label if len(label) > 1 else f"Run {label}", data_chosen=value)
+    items = "".join(tag("option", text(title), value=run, selected="" if run == value else None) for run, title in options)
+    select = tag("select", items, aria_label=label if len(label) > 1 else f"Run {label}", data_chosen=value)
     return tag("label", tag("b", label) + select, cls="pl-run-select") + text_field(chosen, name, hidden=not typed)

@@ -89,8 +89,8 @@ window.PrefixLab = (() => {
   // ---- texts of an earlier input are dimmed until new ones come, also when there is an error in between
   lab.stale = (edited = true) => {
     const what = body().dataset.form === "article" ? "article" : "table";
-    if (edited && find(".told")) lab.note(`Press Generate to update: these texts are for the previous ${what}.`, true);
-    if (body().classList.contains("stale") || !find(".told")) return;
+    if (edited && find(".generated")) lab.note(`Press Generate to update: these texts are for the previous ${what}.`, true);
+    if (body().classList.contains("stale") || !find(".generated")) return;
     body().classList.add("stale");
     const watcher = new MutationObserver(() => { body().classList.remove("stale"); lab.note(""); watcher.disconnect(); });
     for (const output of document.querySelectorAll("[id^=pl-out-]")) {

@@ -128,7 +128,7 @@ class AloneHandlers(TabHandlers):
         yield {section.state: state, section.address: urlstate.write(state)} | self.report(page, "running", "Sampling…")
         for alone in tickets.while_newest(page, ticket, self._texts(loaded, backbone, decode, page), ALONE):
             done = sum(bool(one) for one in (*alone.prefix, *alone.frozen))
-            yield {section.texts: shown(alone, title(state.run))} | self.report(
+            yield {section.texts: texts_table(alone, title(state.run))} | self.report(
                 page, "running", f"Sampling: {done} of {2 * TEXTS}…"
             )
         if not tickets.is_stale(page, ticket, ALONE):
@@ -169,7 +169,7 @@ def verdict(alone: PrefixAlone, name: str) -> str:
     return tag("p", text(alone.describe(name)), cls="pl-sentence") + tag("p", reads, cls="meta")
 
 
-def shown(alone: PrefixAlone, name: str) -> str:
+def texts_table(alone: PrefixAlone, name: str) -> str:
     """The texts in pairs of one seed."""
     head = tag("tr", tag("th", "seed") + tag("th", text(name)) + tag("th", "frozen model"))
     rows = "".join(

@@ -165,7 +165,7 @@ class SpaceHandlers(TabHandlers):
                 yield self.report(page, "running", progress)
             else:
                 vm = _view_model(analysis, self.analyses.key(backbone, resolved.query), resolved)
-                yield from self._shown(page, vm, began, stale)
+                yield from self._render(page, vm, began, stale)
         self._ahead(backbone, resolved, stale)
 
     def _ahead(self, backbone: Backbone, resolved: ResolvedRequest, stale: Callable[[], bool]) -> None:
@@ -197,7 +197,7 @@ class SpaceHandlers(TabHandlers):
             page.note: _notes(resolved),
         }
 
-    def _shown(self, session: str, vm: SpaceViewModel, began: float, stale: Callable[[], bool]) -> Iterator[Update]:
+    def _render(self, session: str, vm: SpaceViewModel, began: float, stale: Callable[[], bool]) -> Iterator[Update]:
         page, analysis, request = self.page, vm.analysis, vm.request
         ready = self.analyses.maps.ask(vm.key, analysis.cloud) if request.map == "umap" else None
         waiting = request.map == "umap" and ready is None

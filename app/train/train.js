@@ -37,7 +37,7 @@
     const row = timeline.closest(".pl-watch").querySelector("li.latest");
     const [when, text, note] = frames[at];
     row.querySelector("b").textContent = when;
-    row.querySelector(".told").textContent = text;
+    row.querySelector(".generated").textContent = text;
     const small = row.querySelector("small");
     if (small) small.textContent = note;
     timeline.querySelector("input").value = at;

@@ -277,7 +277,7 @@ def _mass(sample: Sample) -> str:
 
 
 def _sample(when: str, generated: str, note: str, kind: str | None) -> str:
-    body = tag("span", text(detokenise(generated) or "(nothing)"), cls="told")
+    body = tag("span", text(detokenise(generated) or "(nothing)"), cls="generated")
     small = tag("small", note, title="Mean of all layers and heads, while the text was written") if note else ""
     return tag("li", tag("b", when) + tag("div", body + small), cls=kind)
 

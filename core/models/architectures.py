@@ -165,7 +165,7 @@ class _HiddenStates(tuple):
         return None
 
 
-class _Given(nn.Module):
+class _FixedHidden(nn.Module):
     """Stands in a base model's place and returns hidden states that are there already."""
 
     def __init__(self, hidden: Tensor) -> None:
@@ -173,7 +173,7 @@ class _Given(nn.Module):
         self.hidden = hidden
 
     @property
-    def decoder(self) -> "_Given":
+    def decoder(self) -> "_FixedHidden":
         """Itself: OPT's forward call goes past its base model."""
         return self
 
@@ -188,7 +188,7 @@ def unembed(model: PreTrainedModel, hidden: Tensor) -> Tensor:
     scaling, a softcap) is done here too. Safe beside other threads: the model itself is not changed.
     """
     head = copy.copy(model)
-    head._modules = {**model._modules, model.base_model_prefix: _Given(hidden.reshape(1, -1, hidden.shape[-1]))}
+    head._modules = {**model._modules, model.base_model_prefix: _FixedHidden(hidden.reshape(1, -1, hidden.shape[-1]))}
     ids = torch.zeros(1, 1, dtype=torch.long, device=hidden.device)
     inputs = {"input_ids": ids, "decoder_input_ids": ids} if model.config.is_encoder_decoder else {"input_ids": ids}
     logits = head(**inputs, use_cache=False, return_dict=True).logits

@@ -53,14 +53,14 @@ class FigureHandlers(DemoHandlers):
             self.address: urlstate.write(state),
         }
 
-    def _numbers(self, wanted: str, name: str) -> tuple[Numbers, list[str]]:
+    def _numbers(self, run_id: str, name: str) -> tuple[Numbers, list[str]]:
         backbone, catalog = self.backbone(name), self.context.catalog
         runs = [choice.run for choice in catalog.choices(["prefix"], backbone) if not choice.reason]
         if not runs:
             raise BadInput(
                 f"There is no prefix for {backbone.spec.name} yet. Train one on the Train tab, or choose another backbone."
             )
-        run = next((run for run in runs if run.id == wanted), runs[0])
+        run = next((run for run in runs if run.id == run_id), runs[0])
         copies = [choice.run for choice in catalog.choices(["finetune"], backbone, run.task.name)]
         copy = next((other for other in copies if other.task.name == run.task.name), None)
         return numbers_of(run, copy, backbone.spec), [run.id for run in runs]

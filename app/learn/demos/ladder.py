@@ -70,8 +70,8 @@ def _table(steps: Sequence[LadderStep]) -> str:
         for rung, step in last.items()
     )
     words = last.get(DISCRETE)
-    found = tag("p", f"Words that were found: {text(''.join(words.words).strip())}", cls="meta") if words else ""
-    return tag("table", tag("thead", tag("tr", head)) + tag("tbody", rows), cls="pl-rungs") + found
+    note = tag("p", f"Words that were found: {text(''.join(words.words).strip())}", cls="meta") if words else ""
+    return tag("table", tag("thead", tag("tr", head)) + tag("tbody", rows), cls="pl-rungs") + note
 
 
 def _build(context: AppContext, shell: Shell) -> None:

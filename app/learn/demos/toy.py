@@ -61,12 +61,12 @@ def picture(task: str, steps: Sequence[TrialStep]) -> str:
 
 def _about(name: str) -> str:
     task = TASKS[name]
-    met = "The model has met this task." if task.seen else "The model has never met this task."
+    met = "The model has met this task." if task.pretrained else "The model has never met this task."
     return tag("p", f"{text(task.title)}: {tag('code', task.example(EXAMPLE))}. {met}", cls="watched")
 
 
 def _build(context: AppContext, shell: Shell) -> None:
-    choices = [(f"{task.title}{'' if task.seen else ' (never met)'}", task.name) for task in TASKS.values()]
+    choices = [(f"{task.title}{'' if task.pretrained else ' (never met)'}", task.name) for task in TASKS.values()]
     first = choices[0][1]
     with gr.Row(elem_classes="pl-demo-bar"):
         task = gr.Radio(choices, value=first, label="Task", elem_id="pl-toy-task", min_width=420)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from analysis.toy.tasks import DIGITS, SEEN, TASKS, rows
+from analysis.toy.tasks import DIGITS, PRETRAINED, TASKS, rows
 from analysis.toy.trial import FINETUNE, PREFIX, _config, accuracy, toy_backbone, trial
 from core import paths
 from core.methods.registry import new_method
@@ -33,7 +33,7 @@ def test_a_row_is_the_digits_and_their_answer(backbone, name, answer):
 
 @torch.no_grad()
 def test_an_answer_counts_as_whole_where_greedy_decoding_writes_it(backbone):
-    test = rows(backbone, SEEN, 24, seed=3)
+    test = rows(backbone, PRETRAINED, 24, seed=3)
     right = 0
     for row in test:
         ids = list(row.prompt)

@@ -75,10 +75,10 @@ def test_the_prefix_is_turned_down_and_a_link_brings_it_all_back(page, served):
     page.locator("select[data-set=beside]").select_option("same")
     expect(page.locator(f"{LOOK}tokens .side")).to_have_count(2)
     expect(page).to_have_url(re.compile("beside=same"))
-    told = turned.locator(".told").inner_text()
+    told = turned.locator(".generated").inner_text()
     page.reload()
     expect(turned.locator("h3")).to_have_text("base, shifted")
-    expect(turned.locator(".told")).to_have_text(told, use_inner_text=True)
+    expect(turned.locator(".generated")).to_have_text(told, use_inner_text=True)
     expect(page.locator(f"{LOOK}tokens .side")).to_have_count(2)
     expect(page.locator("[data-value=P2]")).to_have_attribute("aria-pressed", "true")
     page.get_by_role("button", name="As it was").click()
@@ -100,16 +100,16 @@ def test_what_a_fine_tuned_run_has_not_is_told_and_a_text_stands_beside_it(page,
 
 def test_a_new_text_takes_the_place_of_the_old_one(page, served):
     open_tab(page, served)
-    before = page.locator(f"{LOOK}reads .told").inner_text()
+    before = page.locator(f"{LOOK}reads .generated").inner_text()
     page.locator("#pl-tab-compare-button").click()
     sample = page.locator("[data-sample]").nth(1)  # not the one that the page opens with
     sample.click()
     expect(page).to_have_url(re.compile(f"example={sample.get_attribute('data-sample')}"))
     expect(page.locator(PHASE)).to_have_attribute("data-phase", "done")
-    new = page.locator("#pl-out-prefix .told.raw").text_content() or ""
+    new = page.locator("#pl-out-prefix .generated.raw").text_content() or ""
     page.locator("#pl-tab-attention-button").click()
-    expect(page.locator(f"{LOOK}reads .told")).not_to_have_text(before, use_inner_text=True)
-    shown = page.locator(f"{LOOK}reads .told").text_content() or ""
+    expect(page.locator(f"{LOOK}reads .generated")).not_to_have_text(before, use_inner_text=True)
+    shown = page.locator(f"{LOOK}reads .generated").text_content() or ""
     assert new[:10] in shown
 
 

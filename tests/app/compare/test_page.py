@@ -20,7 +20,7 @@ def open_page(page: Page, served: str, query: str = "") -> None:
 
 
 def told(page: Page, kind: str) -> str:
-    return page.locator(f"#pl-out-{kind} .told:not(.raw)").inner_text()
+    return page.locator(f"#pl-out-{kind} .generated:not(.raw)").inner_text()
 
 
 def write(page: Page, text: str) -> None:
@@ -177,7 +177,7 @@ def test_dark_and_light_are_readable_and_remembered(page, served):
     for _ in ("light", "dark"):
         # The names are large and bold, for which 3 suffices; the texts take 4.5.
         assert all(contrast(page, f"#pl-head-{kind} h2") >= 3.5 for kind in KINDS)
-        assert all(contrast(page, f"#pl-out-{kind} {part}") >= 4.5 for kind in KINDS for part in (".told", ".meta"))
+        assert all(contrast(page, f"#pl-out-{kind} {part}") >= 4.5 for kind in KINDS for part in (".generated", ".meta"))
         page.locator("[data-act=theme]").click()
     page.locator("[data-act=theme]").click()
     expect(page.locator("body")).to_have_class(re.compile(r"\bdark\b"))
@@ -190,7 +190,7 @@ def test_presenter_shows_two_panels_in_large_type(page, served):
     open_page(page, served, "?present=1")
     expect(page.locator("#pl-finetuned")).to_be_hidden()
     size = "(node) => parseFloat(getComputedStyle(node).fontSize)"
-    assert page.locator("#pl-out-prefix .told:not(.raw)").evaluate(size) >= 32
+    assert page.locator("#pl-out-prefix .generated:not(.raw)").evaluate(size) >= 32
     assert page.locator("#pl-glance dd").first.evaluate(size) >= 24
     page.locator("[data-panel=finetuned]").click()
     shown = [kind for kind in KINDS if page.locator(f"#pl-{kind}").is_visible()]
@@ -218,8 +218,8 @@ def test_marks_and_raw_text_are_switched_in_the_page(page, served):
     page.locator("[data-marks=difference]:not(body)").click()
     assert "marks=difference" in page.url
     page.locator("[data-act=raw]").click()
-    expect(page.locator("#pl-out-base .told.raw")).to_be_visible()
-    expect(page.locator("#pl-out-base .told:not(.raw)")).to_be_hidden()
+    expect(page.locator("#pl-out-base .generated.raw")).to_be_visible()
+    expect(page.locator("#pl-out-base .generated:not(.raw)")).to_be_hidden()
 
 
 def columns_shown(page: Page) -> list[str]:
@@ -276,4 +276,4 @@ def test_how_the_frozen_model_is_prompted_is_chosen_under_base_and_changes_no_ot
     assert {kind: told(page, kind) for kind in KINDS[1:]} == {kind: before[kind] for kind in KINDS[1:]}
     page.locator("#pl-head-base select").select_option("")
     settle(page)
-    expect(page.locator("#pl-out-base .told:not(.raw)")).to_have_text(before["base"])
+    expect(page.locator("#pl-out-base .generated:not(.raw)")).to_have_text(before["base"])

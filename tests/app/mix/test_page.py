@@ -28,12 +28,12 @@ def test_the_slider_shows_each_text_and_the_stop_opens_in_compare_with_the_same_
     page.locator("#pl-mix-bar").get_by_role("button", name="Join").click()
     expect(page.locator(ROWS)).to_have_count(3)
     expect(page.locator("#pl-mix-stage .caret")).to_have_count(0)
-    told = page.locator(f"{NOW} .told").inner_text()
-    assert told == page.locator(ROWS).nth(1).locator(".told").inner_text()
+    told = page.locator(f"{NOW} .generated").inner_text()
+    assert told == page.locator(ROWS).nth(1).locator(".generated").inner_text()
     page.locator("#pl-mix-acts [data-open=compare]").click()
     expect(page.locator("#pl-other select")).to_have_value(re.compile("mix:join::"))
     expect(page.locator(PHASE)).to_have_attribute("data-phase", "done")
-    expect(page.locator("#pl-out-other .told").first).to_have_text(told, use_inner_text=True)
+    expect(page.locator("#pl-out-other .generated").first).to_have_text(told, use_inner_text=True)
 
 
 @pytest.fixture
