@@ -1,9 +1,9 @@
 """The Attention tab's components by name, so that handlers return {component: value}."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import gradio as gr
+from gradio.blocks import Block
 
 
 @dataclass
@@ -25,6 +25,6 @@ class AttentionPage:
     influence: gr.HTML
 
     @property
-    def outputs(self) -> list[Any]:
+    def outputs(self) -> list[Block]:
         """What a refresh writes."""
         return [component for name, component in vars(self).items() if name not in ("state", "ticket")]

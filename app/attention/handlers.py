@@ -254,8 +254,10 @@ class AttentionHandlers(TabHandlers):
             if self.context.comparisons.get(page) is not record:
                 break
             figure = figures.ablation_map(mass, influence, count, total, vm.named)
-            finished = {self.shell.status: self.context.status.clear(page, KNOCKOUTS)} if count == total else {}
-            yield {self.components.influence: plot_widget.value(figure, "influence")} | finished
+            update: Update = {self.components.influence: plot_widget.value(figure, "influence")}
+            if count == total:
+                update[self.shell.status] = self.context.status.clear(page, KNOCKOUTS)
+            yield update
         else:
             return
         yield {self.shell.status: self.context.status.clear(page, KNOCKOUTS)}

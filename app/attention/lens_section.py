@@ -3,20 +3,23 @@ components, state and handlers."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 import gradio as gr
+from gradio.blocks import Block
 
 from analysis.attention.layer_lens import LayerLens
 from analysis.figures.layer_lens import layer_lens_grid
 from app.attention import lens_view
 from app.attention.handlers import TAB, AttentionHandlers
 from app.attention.state import AttentionState
+from app.attention.view import AttentionViewModel
 from app.shared import plot_widget, urlstate
-from app.shared.events import LATEST, TabHandlers, Update, errors_to_status
+from app.shared.events import LATEST, TabHandlers, Update, errors_to_status, streaming
 from app.shared.html import area
 from app.shared.shell import Shell
 from app.shared.urlstate import State, url_field
+from core.models.backbone import Backbone
+from core.prefix.interventions import Intervention
 
 MOVES = {"up": (-1, 0), "down": (1, 0), "left": (0, -1), "right": (0, 1)}
 
@@ -41,7 +44,7 @@ class LensSection:
     aside: gr.HTML
 
     @property
-    def outputs(self) -> list[Any]:
+    def outputs(self) -> list[Block]:
         """What a fill writes."""
         return list(vars(self).values())
 
@@ -72,7 +75,7 @@ class LensHandlers(TabHandlers):
         section = self.section
         chosen_lens = self._lens(state, page)
         if chosen_lens is None:
-            yield dict.fromkeys((section.cell, section.aside), "") | {section.head: "", section.grid: plot_widget.NOTHING}
+            yield {section.cell: "", section.aside: "", section.head: "", section.grid: plot_widget.NOTHING}
             return
         lens, title, kind = chosen_lens
         yield self._cell(lens, title, kind, cell) | {section.head: lens_view.grid_head(lens, title)}
@@ -85,7 +88,7 @@ class LensHandlers(TabHandlers):
             return None
         return self.attention.readings.lens(backbone, vm.reader, vm.written, intervention), vm.reader.title, vm.column
 
-    def _text(self, state: AttentionState, page: str) -> tuple[Any, Any, Any]:
+    def _text(self, state: AttentionState, page: str) -> tuple[Backbone, AttentionViewModel, Intervention]:
         record = self.context.comparisons.get(page)
         backbone = self.context.models.backbone((record.name if record else "") or self.context.models.default)
         return backbone, *self.attention.view_model(backbone, state, page)
@@ -141,13 +144,11 @@ def draw() -> LensSection:
 
 
 def wire(attention: AttentionHandlers, shell: Shell, section: LensSection, refreshes: list[gr.events.Dependency]) -> None:
-    """Fill the sections after each of the tab's refreshes in `shown`, and let cells be chosen."""
+    """Fill the sections after each of the tab's `refreshes`, and let cells be chosen."""
     do, page = LensHandlers(attention, section), attention.components
-    streaming: dict[str, Any] = {"concurrency_id": "lens", "concurrency_limit": 4, "trigger_mode": "multiple"}
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     outputs = [*section.outputs, shell.status]
     for event in refreshes:
-        event.then(do.fill, [page.ticket, page.state, section.state], outputs, **streaming, **quiet)
+        event.then(do.fill, [page.ticket, page.state, section.state], outputs, **streaming("lens"))
     chosen = [section.grid, section.cell, section.state, section.address, shell.status]
     section.grid.click(do.choose, page.state, chosen, **LATEST)
     section.cell.select(do.move, [page.state, section.state], chosen, **LATEST)

@@ -1,7 +1,5 @@
 """The Attention tab: where the model looked while it wrote the page's last text, and what changes when it cannot look there."""
 
-from typing import Any
-
 import gradio as gr
 
 from app.attention import lens_section, view
@@ -10,7 +8,7 @@ from app.attention.handlers import AttentionHandlers
 from app.attention.state import AttentionState
 from app.shared import plot_widget, urlstate
 from app.shared.context import AppContext
-from app.shared.events import LATEST, QUIET
+from app.shared.events import EVERY, Components, streaming
 from app.shared.html import area, tag
 from app.shared.shell import Shell
 
@@ -29,7 +27,7 @@ def build(context: AppContext, shell: Shell, tab: gr.Tab) -> None:
 
 
 def _draw() -> AttentionPage:
-    drawn: dict[str, Any] = {"state": gr.State(AttentionState()), "ticket": gr.State(0)}
+    drawn: Components = {"state": gr.State(AttentionState()), "ticket": gr.State(0)}
     drawn["address"] = gr.Textbox(visible="hidden", elem_id="pl-attention-address", elem_classes="pl-hidden")
     drawn["nothing"] = area(view.waiting(), elem_id="pl-look-nothing")
     drawn["headline"] = area("", elem_id="pl-look-headline")
@@ -53,19 +51,18 @@ def _draw() -> AttentionPage:
 def _wire(do: AttentionHandlers, shell: Shell, page: AttentionPage, tab: gr.Tab) -> list[gr.events.Dependency]:
     """Wire the tab's events; the refreshes are returned, for what is shown after them."""
     refreshes: list[gr.events.Dependency] = []
-    changed, latest = [page.state, page.ticket], {**LATEST, "trigger_mode": "multiple"}
-    streaming = {"concurrency_id": READINGS, "concurrency_limit": 4, "trigger_mode": "multiple", **QUIET}
+    changed, slow = [page.state, page.ticket], streaming(READINGS)
 
     def then_refresh(event: gr.events.Dependency) -> None:
-        refreshed = event.then(do.refresh, [page.ticket, page.state], [*page.outputs, shell.status], **streaming)
+        refreshed = event.then(do.refresh, [page.ticket, page.state], [*page.outputs, shell.status], **slow)
         refreshes.append(refreshed)
-        refreshed.then(do.fill, [page.ticket, page.state], [page.influence, shell.status], **streaming)
+        refreshed.then(do.fill, [page.ticket, page.state], [page.influence, shell.status], **slow)
 
-    here: dict[str, Any] = {"js": "() => [PrefixLab.tabs.now()]", **latest}
-    then_refresh(tab.select(do.enter, shell.search, page.ticket, **here))
-    then_refresh(shell.comparison.change(do.enter, shell.search, page.ticket, **here))
-    then_refresh(page.bar.select(do.change, page.state, changed, **latest))
-    then_refresh(page.heads.click(do.select_head, page.state, changed, **latest))
+    here = "() => [PrefixLab.tabs.now()]"
+    then_refresh(tab.select(do.enter, shell.search, page.ticket, js=here, **EVERY))
+    then_refresh(shell.comparison.change(do.enter, shell.search, page.ticket, js=here, **EVERY))
+    then_refresh(page.bar.select(do.change, page.state, changed, **EVERY))
+    then_refresh(page.heads.click(do.select_head, page.state, changed, **EVERY))
     page.address.change(None, page.address, None, js=urlstate.remember(AttentionState))
-    shell.page.load(do.restore, shell.search, page.state, js="() => [location.search]", **latest)
+    shell.page.load(do.restore, shell.search, page.state, js="() => [location.search]", **EVERY)
     return refreshes

@@ -37,7 +37,7 @@ def restore(context: AppContext, page: CompareComponents, frame: shell.Shell, se
     update |= _first_input(page, address, form, first_task)
     if address.ignored:
         sentence = f"Left out, as the address has no readable value for: {', '.join(address.ignored)}."
-        update[page.note] = tag("p", sentence, cls="meta") + update[page.note]
+        update[page.note] = tag("p", sentence, cls="meta") + str(update[page.note])
     return update
 
 

@@ -217,7 +217,7 @@ class Handlers(TabHandlers):
                 outputs = {page.outputs[slot]: html for slot, html in columns(comparison, fields).items()}
                 yield outputs | self.report(who, comparison.phase, comparison.sentence)
         except Exception:  # reported by `run`; no half-begun column and no panel of an older table stays beside it
-            yield {page.panels: "", page.headline: ""} | {page.outputs[slot]: empty(slot) for slot in request.order}
+            yield {page.panels: "", page.headline: "", **{page.outputs[slot]: empty(slot) for slot in request.order}}
             raise
         if not tickets.is_stale(who, ticket):
             record = record_of(comparison)
@@ -248,8 +248,9 @@ class Handlers(TabHandlers):
         """What stands around the columns from the beginning; `runs`: those that were requested by slot."""
         page, request, parsed, selection = self.page, prepared.request, prepared.parsed, prepared.selection
         sample_id = prepared.sample.id if prepared.sample else ""
-        return self._heads(prepared, runs) | {
-            **{state: selection.chosen[slot] for slot, state in page.runs.items()},
+        update = self._heads(prepared, runs)
+        update |= {state: selection.chosen[slot] for slot, state in page.runs.items()}
+        return update | {
             page.prompt: request.prompt,
             page.order: "-".join(request.order),
             page.headline: tag("p", headline.WAITING, cls="pl-headline"),

@@ -1,7 +1,7 @@
 """The Compare tab: a table or an article on the left, and on the right what the frozen model and runs on it write from it."""
 
 from collections.abc import Callable
-from typing import Any
+from functools import partial
 
 import gradio as gr
 
@@ -12,7 +12,7 @@ from app.compare.handlers import Handlers
 from app.compare.state import CompareState
 from app.shared import urlstate
 from app.shared.context import AppContext
-from app.shared.events import LATEST, QUIET
+from app.shared.events import LATEST, QUIET, Components
 from app.shared.html import area, tag
 from app.shared.method_labels import column_braces
 from app.shared.model_pool import MODEL, PAGES
@@ -32,14 +32,14 @@ def build(context: AppContext, shell: Shell) -> CompareComponents:
             left = _left()
         with gr.Column(elem_id="pl-right", min_width=600):
             right = _right()
-    states: dict[str, Any] = {name: gr.State("") for name in ("prefix", "finetuned", "other", "prompt")}
+    states: Components = {name: gr.State("") for name in ("prefix", "finetuned", "other", "prompt")}
     order = gr.Textbox("-".join(ORDER), visible="hidden", elem_id="pl-order", elem_classes="pl-hidden")
     page = CompareComponents(**left, **right, **states, order=order, ticket=gr.State(0), current=gr.State([]))
     _wire(Handlers(context, shell, page), shell, page)
     return page
 
 
-def _left() -> dict[str, Any]:
+def _left() -> Components:
     area(tag("h3", "Table"), elem_classes=["pl-title", "of-table"])
     table = area(
         source_editor.editor_value([("name", "…")]),
@@ -53,8 +53,8 @@ def _left() -> dict[str, Any]:
     return {"table": table, "note": note, "samples": samples}
 
 
-def _right() -> dict[str, Any]:
-    drawn: dict[str, Any] = {"headline": area(headline.skeleton(), elem_id="pl-headline")}
+def _right() -> Components:
+    drawn: Components = {"headline": area(headline.skeleton(), elem_id="pl-headline")}
     with gr.Row(elem_id="pl-bar"):
         drawn["generate"] = gr.Button("Generate", variant="primary", elem_id="pl-generate", min_width=110)
         drawn["stop"] = gr.Button("Stop", elem_id="pl-stop", interactive=False, min_width=70)
@@ -75,11 +75,11 @@ def _right() -> dict[str, Any]:
 
 def _numbers() -> dict[str, gr.Number]:
     """What matters to sampled text only, and so begins hidden."""
-    hidden: dict[str, Any] = {"visible": False, "min_width": 64}
+    hidden = partial(gr.Number, visible=False, min_width=64)
     return {
-        "seed": gr.Number(0, label="Seed", precision=0, minimum=0, elem_id="pl-seed", **hidden),
-        "temperature": gr.Number(1.0, label="Temperature", minimum=0.01, step=0.1, elem_id="pl-temperature", **hidden),
-        "top_p": gr.Number(1.0, label="Top-p", minimum=0.001, maximum=1, step=0.05, elem_id="pl-top-p", **hidden),
+        "seed": hidden(0, label="Seed", precision=0, minimum=0, elem_id="pl-seed"),
+        "temperature": hidden(1.0, label="Temperature", minimum=0.01, step=0.1, elem_id="pl-temperature"),
+        "top_p": hidden(1.0, label="Top-p", minimum=0.001, maximum=1, step=0.05, elem_id="pl-top-p"),
     }
 
 

@@ -1,9 +1,9 @@
 """The Mix tab's components by name, so that handlers return {component: value}."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import gradio as gr
+from gradio.blocks import Block
 
 
 @dataclass
@@ -25,7 +25,7 @@ class MixPage:
     curve: gr.HTML
 
     @property
-    def outputs(self) -> list[Any]:
+    def outputs(self) -> list[Block]:
         """What a refresh writes."""
         return [
             self.state,

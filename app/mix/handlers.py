@@ -113,8 +113,8 @@ class MixHandlers(TabHandlers):
         yield self.report(page, "done", f"{len(vm.stops)} texts, the same input and decoding.")
 
     def _controls(self, state: MixState, listed: list[str]) -> Update:
-        choosers = {chooser: view.member(state, place, listed) for place, chooser in enumerate(self.page.members)}
-        return {self.page.state: state, self.page.bar: view.bar(state), self.page.address: urlstate.write(state)} | choosers
+        choosers: Update = {chooser: view.member(state, place, listed) for place, chooser in enumerate(self.page.members)}
+        return choosers | {self.page.state: state, self.page.bar: view.bar(state), self.page.address: urlstate.write(state)}
 
     def _settled(self, state: MixState, backbone: Backbone) -> tuple[MixState, list[str], list[str]]:
         """The state as far as it can be met on a backbone, the prefixes that can be chosen, and what was left out."""
@@ -195,8 +195,9 @@ class MixHandlers(TabHandlers):
             said = f"Loss and coverage: {len(points)} of {len(vm.stops)} stops are measured."
             phase = "done" if len(points) == len(vm.stops) else "running"
             yield {self.page.curve: _curve(vm, points, len(measured))} | self.report(page, phase, said, CURVE)
-        ended = {self.shell.status: self.context.status.clear(page, CURVE)} if stopped() else {}
-        yield {self.page.stop: gr.update(interactive=False)} | ended
+        yield {self.page.stop: gr.update(interactive=False)}
+        if stopped():
+            yield {self.shell.status: self.context.status.clear(page, CURVE)}
 
     def stop_measuring(self, request: gr.Request) -> None:
         """What is measured so far stays."""

@@ -1,7 +1,5 @@
 """The Mix tab: two or three prefixes of one backbone, mixed, and the text written again at every stop of a slider."""
 
-from typing import Any
-
 import gradio as gr
 
 from app.mix import view
@@ -10,7 +8,7 @@ from app.mix.handlers import MixHandlers
 from app.mix.state import MixState
 from app.shared import plot_widget, urlstate
 from app.shared.context import AppContext
-from app.shared.events import LATEST, QUIET
+from app.shared.events import EVERY, LATEST, Components, streaming
 from app.shared.html import area, tag
 from app.shared.shell import Shell
 from core.prefix.mix import MOST
@@ -32,7 +30,7 @@ def build(context: AppContext, shell: Shell, tab: gr.Tab) -> None:
 
 def _draw() -> MixPage:
     chooser = "PrefixLab.chooser(element, trigger, watch) /* 'select' */"
-    drawn: dict[str, Any] = {"state": gr.State(MixState()), "ticket": gr.State(0)}
+    drawn: Components = {"state": gr.State(MixState()), "ticket": gr.State(0)}
     drawn["address"] = gr.Textbox(visible="hidden", elem_id="pl-mix-address", elem_classes="pl-hidden")
     drawn["headline"] = area(view.headline(view.WRITING), elem_id="pl-mix-headline")
     drawn["bar"] = area("", js_on_load="PrefixLab.mix.bar(element, trigger) /* 'select' */", elem_id="pl-mix-bar")
@@ -53,24 +51,23 @@ def _draw() -> MixPage:
 
 
 def _wire(do: MixHandlers, shell: Shell, page: MixPage, tab: gr.Tab) -> None:
-    asked, latest = [page.state, page.ticket], {**LATEST, "trigger_mode": "multiple"}
-    streaming = {"concurrency_id": WRITINGS, "concurrency_limit": 8, "trigger_mode": "multiple", **QUIET}
+    changed, slow = [page.state, page.ticket], streaming(WRITINGS, 8)
 
     def then_refresh(event: gr.events.Dependency) -> None:
-        event.then(do.refresh, [page.ticket, page.state, shell.backbone], [*page.outputs, shell.status], **streaming)
+        event.then(do.refresh, [page.ticket, page.state, shell.backbone], [*page.outputs, shell.status], **slow)
 
-    here: dict[str, Any] = {"js": "() => [PrefixLab.tabs.now()]", **latest}
-    then_refresh(tab.select(do.enter, shell.search, page.ticket, **here))
-    then_refresh(shell.backbone.change(do.enter, shell.search, page.ticket, **here))
-    then_refresh(shell.comparison.change(do.enter, shell.search, page.ticket, **here))
-    then_refresh(page.bar.select(do.change, page.state, asked, **latest))
+    here = "() => [PrefixLab.tabs.now()]"
+    then_refresh(tab.select(do.enter, shell.search, page.ticket, js=here, **EVERY))
+    then_refresh(shell.backbone.change(do.enter, shell.search, page.ticket, js=here, **EVERY))
+    then_refresh(shell.comparison.change(do.enter, shell.search, page.ticket, js=here, **EVERY))
+    then_refresh(page.bar.select(do.change, page.state, changed, **EVERY))
     for place, member in enumerate(page.members):
-        then_refresh(member.select(do.choose(place), page.state, asked, **latest))
-    then_refresh(page.example.select(do.choose_example, page.state, asked, **latest))
+        then_refresh(member.select(do.choose(place), page.state, changed, **EVERY))
+    then_refresh(page.example.select(do.choose_example, page.state, changed, **EVERY))
     page.stage.select(do.slide, page.state, [page.state, page.address], **LATEST)
     page.acts.select(do.keep, [shell.backbone, page.state], [*page.members, page.note, shell.status], **LATEST)
     measured = [page.curve, page.stop, page.headline, page.stage, shell.status]
-    page.measure.click(do.measure, [page.state, shell.backbone], measured, **streaming)
+    page.measure.click(do.measure, [page.state, shell.backbone], measured, **slow)
     page.stop.click(do.stop_measuring, None, None, **LATEST)
     page.address.change(None, page.address, None, js=urlstate.remember(MixState))
-    shell.page.load(do.restore, shell.search, page.state, js="() => [location.search]", **latest)
+    shell.page.load(do.restore, shell.search, page.state, js="() => [location.search]", **EVERY)

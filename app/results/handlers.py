@@ -68,7 +68,7 @@ class ResultsHandlers(TabHandlers):
         faults: list[str] = []
         results = all_results(faults, self.runs())
         update |= self._scatter(state, results) if state.view == "scatter" else self._grid(state, results)
-        update[page.main] += view.notes(state.ignored, faults)
+        update[page.main] = f"{update[page.main]}{view.notes(state.ignored, faults)}"
         if state.number:
             update[page.detail] = self._texts(state, results)
         return update

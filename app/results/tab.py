@@ -1,7 +1,5 @@
 """The Results tab: the paper's tables and figures beside two re-runs of them and ours, the evidence, and all runs."""
 
-from typing import Any
-
 import gradio as gr
 
 from app.results.components import ResultsPage
@@ -9,7 +7,7 @@ from app.results.handlers import ResultsHandlers
 from app.results.state import ResultsState
 from app.shared import plot_widget, urlstate
 from app.shared.context import AppContext
-from app.shared.events import LATEST
+from app.shared.events import EVERY, Components
 from app.shared.html import area
 from app.shared.shell import Shell
 
@@ -20,7 +18,7 @@ SAVE = "(text) => text && PrefixLab.saveFile(text)"
 def build(context: AppContext, shell: Shell, tab: gr.Tab) -> None:
     """Draw the tab and wire it; call inside its gr.Tab."""
     with gr.Column(elem_id="pl-results"):
-        drawn: dict[str, Any] = {"state": gr.State(ResultsState())}
+        drawn: Components = {"state": gr.State(ResultsState())}
         drawn["bar"] = area("", js_on_load=CONTROLS, elem_id="pl-results-bar")
         drawn["plot"] = plot_widget.plot("pl-results-plot", 420, name="Figure of the results")
         drawn["main"] = area("", js_on_load=CONTROLS, elem_id="pl-results-main")
@@ -33,15 +31,14 @@ def build(context: AppContext, shell: Shell, tab: gr.Tab) -> None:
 
 def _wire(do: ResultsHandlers, shell: Shell, page: ResultsPage, tab: gr.Tab) -> None:
     outputs = [*page.outputs, shell.status]
-    latest: dict[str, Any] = {**LATEST, "trigger_mode": "multiple"}
 
     def then_refresh(event: gr.events.Dependency) -> None:
-        event.then(do.refresh, page.state, outputs, **latest)
+        event.then(do.refresh, page.state, outputs, **EVERY)
 
     for place in (page.bar, page.main, page.detail):
-        then_refresh(place.select(do.change, page.state, [page.state, page.file], **latest))
-    then_refresh(page.plot.click(do.open_point, page.state, page.state, **latest))
-    tab.select(do.refresh, page.state, outputs, **latest)
-    then_refresh(shell.page.load(do.restore, shell.search, page.state, js="() => [location.search]", **latest))
+        then_refresh(place.select(do.change, page.state, [page.state, page.file], **EVERY))
+    then_refresh(page.plot.click(do.open_point, page.state, page.state, **EVERY))
+    tab.select(do.refresh, page.state, outputs, **EVERY)
+    then_refresh(shell.page.load(do.restore, shell.search, page.state, js="() => [location.search]", **EVERY))
     page.address.change(None, page.address, None, js=urlstate.remember(ResultsState))
     page.file.change(None, page.file, None, js=SAVE)

@@ -2,29 +2,53 @@
 
 import inspect
 import logging
-from collections.abc import Callable
-from functools import partial, wraps
-from typing import Any
+from collections.abc import Callable, Iterator
+from functools import wraps
+from typing import Any, Literal, TypedDict, TypeVar, cast, overload
 
 import gradio as gr
+from gradio.blocks import Block
 
+from app.shared.context import AppContext
+from app.shared.shell import Shell
 from core.errors import PrefixLabError
 
-QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}  # plumbing: no spinner, no public endpoint
-LATEST: dict[str, Any] = {"queue": False, "trigger_mode": "always_last", **QUIET}  # quick answers; of a burst the last counts
-Update = dict[Any, Any]  # component -> its new value
+
+class Quiet(TypedDict):
+    """Options of a Gradio event listener that is plumbing: no spinner, no public endpoint."""
+
+    show_progress: Literal["hidden"]
+    api_visibility: Literal["private"]
+
+
+class EventOptions(Quiet, total=False):
+    """Options of a Gradio event listener."""
+
+    queue: bool
+    trigger_mode: Literal["once", "multiple", "always_last"]
+    concurrency_id: str
+    concurrency_limit: int
+
+
+QUIET: Quiet = {"show_progress": "hidden", "api_visibility": "private"}
+LATEST: EventOptions = {"queue": False, "trigger_mode": "always_last", **QUIET}  # quick answers; of a burst the last counts
+EVERY: EventOptions = {**LATEST, "trigger_mode": "multiple"}  # quick answers that all count
+Update = dict[Block, object]  # component -> its new value
+Inputs = dict[Block, Any]  # component -> its value, of the type that the component gives
+Components = dict[str, Any]  # field of a tab's dataclass of components -> its component
+Handler = TypeVar("Handler", bound=Callable[..., object])
 log = logging.getLogger(__name__)
 
 
 class TabHandlers:
     """Base class of the handlers of a tab. `activity` names what the tab does for the status line.
 
-    `frame` is the shell (`app.shared.shell.Shell`), whose `status` component shows the status line of `context.status`.
+    `frame` has the component `status`, which shows the status line of `context.status`.
     """
 
     activity = ""
 
-    def __init__(self, context: Any, frame: Any) -> None:
+    def __init__(self, context: AppContext, frame: Shell) -> None:
         self.context, self.shell = context, frame
 
     def report(self, page: str, phase: str, sentence: str, activity: str = "") -> Update:
@@ -40,34 +64,51 @@ class TabHandlers:
         return self.report(page, "error", sentence, activity)
 
 
-def errors_to_status(handler: Callable | None = None, *, activity: str = "") -> Callable:
+def streaming(concurrency_id: str, limit: int = 4) -> EventOptions:
+    """Options of a handler that yields as it works: up to `limit` of them run at once under one `concurrency_id`."""
+    return {"concurrency_id": concurrency_id, "concurrency_limit": limit, "trigger_mode": "multiple", **QUIET}
+
+
+@overload
+def errors_to_status(handler: Handler) -> Handler: ...
+
+
+@overload
+def errors_to_status(*, activity: str) -> Callable[[Handler], Handler]: ...
+
+
+def errors_to_status(handler: Handler | None = None, *, activity: str = "") -> Handler | Callable[[Handler], Handler]:
     """Decorate a method of TabHandlers that returns or yields updates: what it raises becomes a sentence (see `failed`).
 
     The page is taken from the method's `gr.Request`; give every method that can fail one. `activity`: whose report it is in the
     status line, where that is not the tab's own.
     """
     if handler is None:
-        return partial(errors_to_status, activity=activity)
+        return lambda method: _guarded(method, activity)
+    return _guarded(handler, activity)
+
+
+def _guarded(handler: Handler, activity: str) -> Handler:
     named = {"activity": activity} if activity else {}
 
-    def failed(self: TabHandlers, error: Exception, *args: Any) -> Update:
+    def failed(self: TabHandlers, error: Exception, *args: object) -> Update:
         return self.failed(_page_of(*args), sentence_of(error), **named)
 
     @wraps(handler)
-    def streaming(self: TabHandlers, *args: Any, **kwargs: Any) -> Any:
+    def yielding(self: TabHandlers, *args: object, **kwargs: object) -> Iterator[object]:
         try:
-            yield from handler(self, *args, **kwargs)
+            yield from cast(Iterator[object], handler(self, *args, **kwargs))
         except Exception as error:
             yield failed(self, error, *args, *kwargs.values())
 
     @wraps(handler)
-    def returning(self: TabHandlers, *args: Any, **kwargs: Any) -> Any:
+    def returning(self: TabHandlers, *args: object, **kwargs: object) -> object:
         try:
             return handler(self, *args, **kwargs)
         except Exception as error:
             return failed(self, error, *args, *kwargs.values())
 
-    return streaming if inspect.isgeneratorfunction(handler) else returning
+    return cast(Handler, yielding if inspect.isgeneratorfunction(handler) else returning)
 
 
 def sentence_of(error: Exception) -> str:
@@ -78,5 +119,5 @@ def sentence_of(error: Exception) -> str:
     return f"Something unexpected went wrong ({type(error).__name__}: {error}). The terminal has the details."
 
 
-def _page_of(*args: Any) -> str:
+def _page_of(*args: object) -> str:
     return next((str(arg.session_hash or "") for arg in args if hasattr(arg, "session_hash")), "")

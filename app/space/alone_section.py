@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any
 
 import gradio as gr
 
@@ -12,7 +11,7 @@ from analysis.figures.first_words import first_words_figure
 from app.compare.prompting import base_task
 from app.shared import plot_widget, urlstate
 from app.shared.context import AppContext
-from app.shared.events import LATEST, QUIET, TabHandlers, Update, errors_to_status
+from app.shared.events import LATEST, QUIET, TabHandlers, Update, errors_to_status, streaming
 from app.shared.html import area, tag, text
 from app.shared.method_labels import mix_label
 from app.shared.run_select import run_select
@@ -197,15 +196,15 @@ def build(context: AppContext, shell: Shell, tab: gr.Tab) -> None:
 
 
 def _wire(do: AloneHandlers, shell: Shell, section: AloneSection, tab: gr.Tab) -> None:
-    streaming: dict[str, Any] = {"concurrency_id": ALONE, "concurrency_limit": 4, "trigger_mode": "multiple", **QUIET}
+    slow = streaming(ALONE)
     here = "(state, tab, name) => [state, PrefixLab.tabs.now(), name]"
-    listed: dict[str, Any] = {"inputs": [section.state, section.address, shell.backbone], "outputs": [section.run, shell.status]}
     for event in (tab.select, shell.backbone.change):
-        event(do.choices, **listed, js=here, **LATEST)
+        inputs = [section.state, section.address, shell.backbone]
+        event(do.choices, inputs, [section.run, shell.status], js=here, **LATEST)
     section.run.select(do.choose, section.state, section.state, **LATEST)
     outputs = [section.state, section.address, section.verdict, section.words, section.texts, shell.status]
-    section.sample.click(do.sample, [section.state, section.seed, section.temperature, shell.backbone], outputs, **streaming)
+    section.sample.click(do.sample, [section.state, section.seed, section.temperature, shell.backbone], outputs, **slow)
     section.address.change(None, section.address, None, js=urlstate.remember(AloneState))
     restored = [section.state, section.seed, section.temperature, section.verdict]
     load = shell.page.load(do.restore, shell.search, restored, js="() => [location.search]", queue=False, **QUIET)
-    load.then(do.open, [section.state, shell.backbone], outputs, **streaming)
+    load.then(do.open, [section.state, shell.backbone], outputs, **slow)

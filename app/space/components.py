@@ -1,9 +1,9 @@
 """The Prefix space tab's components by name, so that handlers of many outputs return {component: value}."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import gradio as gr
+from gradio.blocks import Block
 
 
 @dataclass
@@ -38,18 +38,18 @@ class SpacePage:
     active: gr.Textbox  # the name of the tab that is shown, which the page's script fills in
 
     @property
-    def request_inputs(self) -> dict[str, Any]:
+    def request_inputs(self) -> dict[str, Block]:
         """What `SpaceRequest.of` reads, by name."""
         names = ("runs", "space", "layer", "head", "map", "whole", "paths", "word", "token", "site")
         return {name: getattr(self, name) for name in names}
 
     @property
-    def controls(self) -> list[Any]:
+    def controls(self) -> list[Block]:
         """The components of `request_inputs`."""
         return list(self.request_inputs.values())
 
     @property
-    def outputs(self) -> list[Any]:
+    def outputs(self) -> list[Block]:
         """What a refresh may write."""
         views = [self.lead, self.note, self.picture, self.detail, self.headline, self.first, self.all, self.empty, self.csv]
         return [*self.controls, *views, self.address]

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any
 
 import gradio as gr
 
@@ -18,7 +17,7 @@ from analysis.space.spaces import SITE_PHRASES
 from analysis.space.vocabulary import vocabulary
 from app.shared import plot_widget, shell, urlstate
 from app.shared.context import AppContext
-from app.shared.events import TabHandlers, Update, errors_to_status
+from app.shared.events import Inputs, TabHandlers, Update, errors_to_status
 from app.shared.html import tag, text
 from app.space import view
 from app.space.analyses import AnalysisCache, Key, with_words
@@ -103,7 +102,7 @@ class SpaceHandlers(TabHandlers):
             return {self.page.word: word or f"#{int(rest)}"}
         return {self.page.word: ""}
 
-    def step(self, by: int, inputs: dict[Any, Any]) -> int:
+    def step(self, by: int, inputs: Inputs) -> int:
         """The layer before or after, for the keys [ and ]; the first and the last layer stay."""
         spec, site = self.context.models.backbone(self._backbone_name(inputs)).spec, inputs[self.page.site]
         return min(max(1, int(inputs[self.page.layer]) + by), spec.depth(site if site in spec.sites else SITE))
@@ -111,7 +110,7 @@ class SpaceHandlers(TabHandlers):
     # ---- what is shown
 
     @errors_to_status
-    def refresh(self, inputs: dict[Any, Any], request: gr.Request) -> Iterator[Update]:
+    def refresh(self, inputs: Inputs, request: gr.Request) -> Iterator[Update]:
         """Show what the controls say. Nothing while another tab is shown, or before the address is read."""
         if not inputs[self.page.ready] or inputs[self.page.active] != "space":
             yield self.no_update()
@@ -125,10 +124,10 @@ class SpaceHandlers(TabHandlers):
         updates = self._refresh(page, self._backbone_name(inputs), self._request(inputs), stale)
         yield from tickets.while_newest(page, ticket, updates, self.activity)
 
-    def _backbone_name(self, inputs: dict[Any, Any]) -> str:
+    def _backbone_name(self, inputs: Inputs) -> str:
         return inputs[self.shell.backbone] or self.context.models.default
 
-    def _request(self, inputs: dict[Any, Any]) -> SpaceRequest:
+    def _request(self, inputs: Inputs) -> SpaceRequest:
         return SpaceRequest.of({name: inputs[component] for name, component in self.page.request_inputs.items()})
 
     def failed(self, page: str, sentence: str, activity: str = "") -> Update:
@@ -248,7 +247,7 @@ class SpaceHandlers(TabHandlers):
 
     # ---- download
 
-    def table(self, inputs: dict[Any, Any]) -> str:
+    def table(self, inputs: Inputs) -> str:
         """The words of all virtual tokens as CSV; each row names the space it is from."""
         backbone = self.context.models.backbone(self._backbone_name(inputs))
         resolved = resolve(self.analyses, backbone, self._request(inputs))

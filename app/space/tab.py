@@ -1,7 +1,7 @@
 """The Prefix space tab: virtual tokens among the words of the frozen model, as a map and as tables."""
 
+from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import gradio as gr
 from gradio.blocks import Block
@@ -10,7 +10,7 @@ from analysis.attention.maps import SITE, SITES
 from analysis.space.neighbor_analysis import EMBEDDINGS, KEYS, LOGIT_LENS, VALUES
 from app.shared import plot_widget, urlstate
 from app.shared.context import AppContext
-from app.shared.events import QUIET
+from app.shared.events import QUIET, Components, streaming
 from app.shared.html import area
 from app.shared.shell import Shell
 from app.space import alone_section, view
@@ -20,7 +20,7 @@ from app.space.state import MAPS, MOST, SpaceState
 
 SPACE_LABELS = {KEYS: "Keys", VALUES: "Values", LOGIT_LENS: "Writes", EMBEDDINGS: "Embeddings"}
 MAP_LABELS = {"pca": "PCA", "umap": "UMAP"}
-LINE: dict[str, Any] = {"concurrency_id": "space", "concurrency_limit": 8, "trigger_mode": "multiple"}
+SLOW = streaming("space", 8)
 HIGH, LOW = 560, 300  # px
 SAVE = "(text) => text && PrefixLab.plots.give('prefix-lab-nearest-words.csv', new Blob([text], { type: 'text/csv' }))"
 SEARCH = "() => [location.search]"
@@ -30,7 +30,7 @@ LINKED = "PrefixLab.space.{part}(element, trigger, watch) /* 'select' */"
 
 def build(context: AppContext, shell: Shell, tab: gr.Tab) -> SpacePage:
     """Draw the tab and wire it; call inside gr.Tab."""
-    components: dict[str, Any] = {"headline": area(view.skeleton(), elem_id="pl-space-verdict", elem_classes="pl-maybe")}
+    components: Components = {"headline": area(view.skeleton(), elem_id="pl-space-verdict", elem_classes="pl-maybe")}
     components |= _controls()
     components |= {name: area("", elem_id=f"pl-space-{name}", elem_classes="pl-maybe") for name in ("lost", "note", "empty")}
     with gr.Row(elem_id="pl-space"):
@@ -44,32 +44,29 @@ def build(context: AppContext, shell: Shell, tab: gr.Tab) -> SpacePage:
         "pl-space-first", LOW, name="The first word of each virtual token, and what chance gives"
     )
     components["all"] = area("", js_on_load=LINKED.format(part="table"), elem_id="pl-space-all")
-    hidden: dict[str, Any] = {"visible": "hidden"}
-    components |= {
-        "table": gr.Textbox(elem_id="pl-space-csv", **hidden),
-        "address": gr.Textbox(elem_id="pl-space-address", **hidden),
-    }
+    hidden = partial(gr.Textbox, visible="hidden")
+    components |= {"table": hidden(elem_id="pl-space-csv"), "address": hidden(elem_id="pl-space-address")}
     components |= {
         name: gr.Button("", elem_id=f"pl-space-{name}", elem_classes="pl-key") for name in ("down", "up")
     }  # keys [ and ]
     # `active` is made last: Gradio sorts a set of inputs by age, so its value is the last argument of ACTIVE_TAB.
-    page = SpacePage(**components, token=gr.State([]), ready=gr.Textbox(**hidden), active=gr.Textbox(**hidden))
+    page = SpacePage(**components, token=gr.State([]), ready=hidden(), active=hidden())
     _wire(SpaceHandlers(context, shell, page), shell, page, tab)
     alone_section.build(context, shell, tab)
     return page
 
 
-def _controls() -> dict[str, Any]:
-    components: dict[str, Any] = {}
+def _controls() -> Components:
+    components: Components = {}
     # Custom values: a choice that the server has just replaced by others must not be refused.
-    small: dict[str, Any] = {"container": True, "min_width": 80, "allow_custom_value": True}
-    plain: dict[str, Any] = {"show_label": False, "container": False}
+    dropdown = partial(gr.Dropdown, container=True, min_width=80, allow_custom_value=True)
+    radio = partial(gr.Radio, show_label=False, container=False)
     with gr.Row(elem_id="pl-space-bar"):
-        components["space"] = gr.Radio([(name, kind) for kind, name in SPACE_LABELS.items()], value=KEYS, **plain)
-        components["site"] = gr.Radio(list(SITES), value=SITE, visible=False, elem_id="pl-space-site", **plain)
-        components["layer"] = gr.Dropdown([0], value=0, label="Layer", elem_id="pl-space-layer", **small)
-        components["head"] = gr.Dropdown([("all", 0)], value=0, label="Head", elem_id="pl-space-head", **small)
-        components["map"] = gr.Radio([(MAP_LABELS[kind], kind) for kind in MAPS], value="pca", **plain)
+        components["space"] = radio([(name, kind) for kind, name in SPACE_LABELS.items()], value=KEYS)
+        components["site"] = radio(list(SITES), value=SITE, visible=False, elem_id="pl-space-site")
+        components["layer"] = dropdown([0], value=0, label="Layer", elem_id="pl-space-layer")
+        components["head"] = dropdown([("all", 0)], value=0, label="Head", elem_id="pl-space-head")
+        components["map"] = radio([(MAP_LABELS[kind], kind) for kind in MAPS], value="pca")
         components["paths"] = gr.Checkbox(False, label="All paths", container=False, min_width=90)
         components["whole"] = gr.Checkbox(False, label="Whole words", container=False, min_width=110)
     with gr.Row(elem_id="pl-space-more"):
@@ -85,27 +82,21 @@ def _controls() -> dict[str, Any]:
 
 def _wire(do: SpaceHandlers, shell: Shell, page: SpacePage, tab: gr.Tab) -> None:
     controls: set[Block] = {shell.backbone, *page.controls}
-    refresh: dict[str, Any] = {
-        "fn": do.refresh,
-        "inputs": controls | {page.ready, page.active},
-        "outputs": [*page.outputs, shell.status],
-        "js": ACTIVE_TAB,
-        **LINE,
-        **QUIET,
-    }
+    inputs, outputs = controls | {page.ready, page.active}, [*page.outputs, shell.status]
+
+    def refresh_on(listen: Callable[..., gr.events.Dependency]) -> None:
+        listen(do.refresh, inputs, outputs, js=ACTIVE_TAB, **SLOW)
+
     for control in (page.space, page.site, page.layer, page.head, page.map, page.paths, page.whole, page.runs):
-        control.input(**refresh)
-    shell.backbone.change(**refresh)  # also where the address names one
-    page.word.submit(**refresh)
-    tab.select(**refresh)
+        refresh_on(control.input)
+    refresh_on(shell.backbone.change)  # also where the address names one
+    refresh_on(page.word.submit)
+    refresh_on(tab.select)
     for key, step in ((page.down, -1), (page.up, 1)):
-        key.click(partial(do.step, step), controls, page.layer, queue=False, **QUIET).then(**refresh)
-    chosen: dict[str, Any] = {"inputs": [shell.backbone], "outputs": [page.token, page.word], "queue": False, **QUIET}
-    for place in (page.picture, page.first):
-        place.click(do.choose, **chosen).then(**refresh)
-    for place in (page.detail, page.all):
-        place.select(do.choose, **chosen).then(**refresh)
+        refresh_on(key.click(partial(do.step, step), controls, page.layer, queue=False, **QUIET).then)
+    for choose in (page.picture.click, page.first.click, page.detail.select, page.all.select):
+        refresh_on(choose(do.choose, shell.backbone, [page.token, page.word], queue=False, **QUIET).then)
     restored = [*page.controls, page.lost, page.ready]
-    shell.page.load(do.restore, shell.search, restored, js=SEARCH, queue=False, **QUIET).then(**refresh)
+    refresh_on(shell.page.load(do.restore, shell.search, restored, js=SEARCH, queue=False, **QUIET).then)
     page.address.change(None, page.address, None, js=urlstate.remember(SpaceState))
-    page.csv.click(do.table, controls, page.table, **LINE, **QUIET).then(None, page.table, None, js=SAVE)
+    page.csv.click(do.table, controls, page.table, **SLOW).then(None, page.table, None, js=SAVE)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
+from gradio.blocks import Block
 
 from app.train.request import TrainRequest, UploadedData, settings_of
 from core.config.train import TrainConfig
@@ -52,19 +53,19 @@ class TrainPage:
     timer: gr.Timer
 
     @property
-    def request_inputs(self) -> dict[str, Any]:
+    def request_inputs(self) -> dict[str, Block]:
         """What `train_request` reads, by name."""
         names = ("preset", "method", "name", "rows", "where", "upload_path", "source", "target", "form")
         return {name: getattr(self, name) for name in names} | self.own
 
     @property
-    def live(self) -> list[Any]:
+    def live(self) -> list[Block]:
         """The outputs of a tick."""
         charts = [self.loss, self.rate, self.mass]
         return [self.headline, self.head, *charts, self.watch, self.details, self.runs, self.bin, self.offer, self.change_token]
 
     @property
-    def run_outputs(self) -> list[Any]:
+    def run_outputs(self) -> list[Block]:
         """The outputs of choosing a run."""
         return [*self.live, self.chosen, self.address]
 

@@ -10,7 +10,7 @@ import gradio as gr
 
 from app.shared import shell
 from app.shared.context import AppContext
-from app.shared.events import TabHandlers, Update, errors_to_status, sentence_of
+from app.shared.events import Inputs, TabHandlers, Update, errors_to_status, sentence_of
 from app.shared.urlstate import read as read_address
 from app.train import view
 from app.train.components import TrainPage, train_request
@@ -56,7 +56,7 @@ class TrainHandlers(RunProgressView, TabHandlers):
 
     # ---- what is to be trained
 
-    def choose_preset(self, inputs: dict[Any, Any]) -> Update:
+    def choose_preset(self, inputs: Inputs) -> Update:
         """Show the chosen preset and method: a description, a name for the run, and the settings that can be changed."""
         page, kind, backbone = self.page, inputs[self.page.preset], inputs[self.shell.backbone]
         settings = settings_of(inputs[page.method])
@@ -72,7 +72,7 @@ class TrainHandlers(RunProgressView, TabHandlers):
             update[field] = gr.update(value=value, visible=key in settings)
         return update
 
-    def enter(self, inputs: dict[Any, Any]) -> Update:
+    def enter(self, inputs: Inputs) -> Update:
         """Fill the form when the tab is first opened; keep what was typed."""
         return gr.skip() if inputs[self.page.name] else self.choose_preset(inputs)
 
@@ -94,7 +94,7 @@ class TrainHandlers(RunProgressView, TabHandlers):
         bundled = ("Bundled articles" if task else "Bundled tables", "bundled")
         return {page.where: gr.update(choices=[bundled, *WHERE]), page.own["init_words"]: preset("fast", task=task).init_words}
 
-    def change_backbone(self, inputs: dict[Any, Any]) -> Update:
+    def change_backbone(self, inputs: Inputs) -> Update:
         """Follow the choice of a backbone, once the tab has been opened."""
         if not inputs[self.page.change_token]:
             return gr.skip()
@@ -113,7 +113,7 @@ class TrainHandlers(RunProgressView, TabHandlers):
         """The task whose data is bundled for a backbone; empty for tables."""
         return SUMMARIZATION if self._encoder_decoder(backbone) else ""
 
-    def _request(self, inputs: dict[Any, Any]) -> TrainRequest:
+    def _request(self, inputs: Inputs) -> TrainRequest:
         backbone = inputs[self.shell.backbone] or self.context.models.default
         values = {name: inputs[component] for name, component in self.page.request_inputs.items()}
         return train_request(values, backbone, self._encoder_decoder(backbone))
@@ -154,7 +154,7 @@ class TrainHandlers(RunProgressView, TabHandlers):
 
     # ---- before starting
 
-    def estimate(self, inputs: dict[Any, Any]) -> Update:
+    def estimate(self, inputs: Inputs) -> Update:
         """Show parameters, size and time of the training and its command line, or what is wrong."""
         page, request = self.page, self._request(inputs)
         update: Update = {page.facts: "", page.command: "", page.start: gr.update(interactive=False)}
@@ -190,7 +190,7 @@ class TrainHandlers(RunProgressView, TabHandlers):
     # ---- starting, and what can be done with a run
 
     @errors_to_status
-    def start(self, inputs: dict[Any, Any], request: gr.Request) -> Update:
+    def start(self, inputs: Inputs, request: gr.Request) -> Update:
         """Start a training, or queue it, and show it."""
         page, training = self.page, self._request(inputs)
         self._check_free(training)

@@ -1,13 +1,11 @@
 """The Train tab: what to train on the left; on the right a training as it runs, and all runs."""
 
-from typing import Any
-
 import gradio as gr
 from gradio.blocks import Block
 
 from app.shared import plot_widget
 from app.shared.context import AppContext
-from app.shared.events import LATEST
+from app.shared.events import LATEST, Components
 from app.shared.html import area, tag
 from app.shared.shell import ACTS, Shell
 from app.shared.urlstate import remember
@@ -41,7 +39,7 @@ def build(context: AppContext, shell: Shell, tab: gr.Tab) -> TrainPage:
             components = _what() | _data() | _before()
         with gr.Column(elem_id="pl-train-right", min_width=600):
             components |= _live() | _runs()
-    states: dict[str, Any] = {
+    states: Components = {
         "upload_path": gr.State(""),
         "chosen": gr.State(""),
         "change_token": gr.State(""),
@@ -56,10 +54,10 @@ def build(context: AppContext, shell: Shell, tab: gr.Tab) -> TrainPage:
     return page
 
 
-def _what() -> dict[str, Any]:
+def _what() -> Components:
     area(tag("h3", "What to train"), elem_classes="pl-title")
     plain = preset("fast").to_dict()
-    components: dict[str, Any] = {
+    components: Components = {
         "preset": gr.Radio(
             [(label, name) for name, label in PRESET_LABELS.items()],
             value="demo",
@@ -81,17 +79,18 @@ def _what() -> dict[str, Any]:
     return components
 
 
-def _setting(name: str, label: str, value: Any) -> gr.Number | gr.Textbox:
-    options: dict[str, Any] = {"label": label, "visible": name in settings_of(TrainConfig.method), "elem_id": f"pl-own-{name}"}
-    if isinstance(value, str):
-        return gr.Textbox(value, **options)
-    return gr.Number(value, precision=0 if isinstance(value, int) else None, minimum=0, min_width=90, **options)
+def _setting(name: str, label: str, value: object) -> gr.Number | gr.Textbox:
+    visible, elem_id = name in settings_of(TrainConfig.method), f"pl-own-{name}"
+    if isinstance(value, int | float):
+        precision = 0 if isinstance(value, int) else None
+        return gr.Number(value, label=label, precision=precision, minimum=0, min_width=90, visible=visible, elem_id=elem_id)
+    return gr.Textbox(str(value), label=label, visible=visible, elem_id=elem_id)
 
 
-def _data() -> dict[str, Any]:
+def _data() -> Components:
     area(tag("h3", "Data"), elem_classes="pl-title")
     choices = [("Bundled tables", "bundled"), *WHERE]
-    components: dict[str, Any] = {
+    components: Components = {
         "where": gr.Radio(choices, value="bundled", show_label=False, container=False, elem_id="pl-train-where")
     }
     with gr.Group(visible=False, elem_id="pl-train-data") as components["own_data"]:
@@ -109,7 +108,7 @@ def _data() -> dict[str, Any]:
     return components
 
 
-def _before() -> dict[str, Any]:
+def _before() -> Components:
     area(tag("h3", "Before it starts"), elem_classes="pl-title")
     return {
         "facts": area("", elem_id="pl-train-facts"),
@@ -118,8 +117,8 @@ def _before() -> dict[str, Any]:
     }
 
 
-def _live() -> dict[str, Any]:
-    components: dict[str, Any] = {
+def _live() -> Components:
+    components: Components = {
         "head": area("", js_on_load=ACTS, elem_id="pl-train-head"),
         "zip": gr.File(visible=False, label="The run as a zip", interactive=False, elem_id="pl-train-zip", height=70),
     }
@@ -132,7 +131,7 @@ def _live() -> dict[str, Any]:
     return components
 
 
-def _runs() -> dict[str, Any]:
+def _runs() -> Components:
     with gr.Row(elem_id="pl-train-runs-head"):
         area(tag("h3", "Runs"), elem_classes="pl-title")
         upload = gr.UploadButton("Import a zip", file_types=[".zip"], size="sm", elem_id="pl-train-import")

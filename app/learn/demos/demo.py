@@ -2,17 +2,17 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import gradio as gr
 
 from app.shared.context import AppContext
-from app.shared.events import QUIET, TabHandlers
+from app.shared.events import TabHandlers, streaming
 from app.shared.html import area, tag
 from app.shared.shell import Shell
 from core.models.backbone import Backbone
 
-LIVE: dict[str, Any] = {"concurrency_id": "demos", "concurrency_limit": 4, "trigger_mode": "multiple", **QUIET}
+LIVE = streaming("demos")
 Step = TypeVar("Step")
 
 
