@@ -1,7 +1,6 @@
 """The one public endpoint: a comparison for programs, `client.submit(table, api_name="/compare")`."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import gradio as gr
 
@@ -12,6 +11,7 @@ from app.shared.events import sentence_of
 from app.shared.model_pool import MODEL, PAGES
 from core.config.decoding_defaults import default_decoding
 from core.data.registry import parse_input
+from core.runs.layout import JsonObject
 from core.text.detokenize import detokenise
 
 
@@ -26,7 +26,7 @@ def publish(context: AppContext) -> None:
         mode: str = "greedy",
         seed: int = 0,
         request: gr.Request | None = None,
-    ) -> Iterator[dict[str, Any]]:
+    ) -> Iterator[JsonObject]:
         """Generate a text from a table (any notation; triples or an article for a run on these) with the frozen model, a prefix
         run and a fine-tuned run.
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from torch import Tensor
+from transformers import PreTrainedModel
 
 from analysis.attention.ablation import AblationEffect, iter_ablations
 from analysis.attention.content_attention import content_differences
@@ -39,7 +40,7 @@ class AttentionSource:
 
     kind: str
     run: str
-    model: Any
+    model: PreTrainedModel
     prefix: Prefix | None
     stamp: str = ""
 
@@ -192,7 +193,7 @@ class ReadingCache:
         self._readings.remove_if(lambda key: fingerprint in key)
 
 
-def _size(reading: Any) -> int:
+def _size(reading: object) -> int:
     """The approximate size in bytes: the tensors, and a little for the rest."""
     parts = reading if isinstance(reading, tuple) else (reading,)
     values = [value for part in parts for value in getattr(part, "__dict__", {}).values()]

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 from analysis.attention.maps import SITE, SITES
 from app.compare.comparison import SLOTS
@@ -65,7 +64,7 @@ class AttentionState(State):
         """The α of a site."""
         return self.alpha if site == SITE else getattr(self, site)
 
-    def turned(self, name: str, value: Any) -> "AttentionState":
+    def turned(self, name: str, value: str) -> "AttentionState":
         """The state after a control was used; unchanged if the value cannot be used."""
         try:
             if name == "out":

@@ -7,7 +7,6 @@ before it, and read by its own.
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,6 +14,7 @@ from torch import Tensor
 from analysis.attention.maps import SITE, AttentionLabels, AttentionMap, AttentionReading
 from analysis.attention.sentences import ArticleSentences, SentenceMap
 from app.attention.state import AttentionState
+from core.runs.layout import JsonObject
 
 CELLS = 60_000  # weights sent to the page for one head; beyond them only those of some tokens
 HINT = "Hover a token: what {what} looked at when that token came next. A click keeps it."
@@ -63,7 +63,7 @@ def _json(
     kinds: Sequence[str],
     named: AttentionLabels,
     rows: range,
-    about: dict[str, Any],
+    about: JsonObject,
     what: str,
 ) -> str:
     reads, sentences = first.site == "encoder", about["unit"] == "sentences"
@@ -86,7 +86,7 @@ def _json(
     return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
 
 
-def _reader(name: str, kind: str, reading: AttentionReading, weights: Tensor, rows: range) -> dict[str, Any]:
+def _reader(name: str, kind: str, reading: AttentionReading, weights: Tensor, rows: range) -> JsonObject:
     """`weights`: (query, virtual + key). `sums`: of each row the shares of the groups of keys, the mean's last."""
     rows_and_mean = torch.cat([weights[list(rows)], weights[list(reading.step_queries)].mean(0, keepdim=True)])
     *thousandths, mean = (1000 * rows_and_mean).round().int().tolist()

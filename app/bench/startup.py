@@ -6,16 +6,16 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from analysis.benchmark.measure import Timing, summarize_times
 from analysis.benchmark.rows import Settings
 from app.bench.tabs import empty_home, model_name, run_of, source_of
 from core.errors import NotSupported
 from core.models.backbone import Backbone
+from core.runs.layout import JsonObject
 
 ROOT = Path(__file__).resolve().parents[2]
 OPEN, FIRST = 10.0, 0.3  # seconds that are allowed
@@ -91,7 +91,7 @@ def _first_word(address: str, arguments: tuple) -> float:
     return seconds
 
 
-def _messages(lines: Any) -> Iterator[dict[str, Any]]:
+def _messages(lines: Iterable[bytes]) -> Iterator[JsonObject]:
     """What the endpoint streams: pairs of lines, `event: …` and `data: …`. NotSupported where the event is an error."""
     event = ""
     for line in lines:

@@ -12,7 +12,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import fields
 from types import SimpleNamespace
-from typing import Any
+from typing import cast
+
+import gradio as gr
 
 from analysis.benchmark.measure import Timing, summarize_times, time_call
 from analysis.benchmark.rows import Settings
@@ -26,7 +28,9 @@ from app.compare.comparison import CompareRequest, compare, record_of
 from app.shared import examples
 from app.shared.catalog import mismatch
 from app.shared.context import AppContext
+from app.shared.events import Components, Inputs, Update
 from app.shared.last_comparison import ComparisonRecord
+from app.shared.shell import Shell
 from app.space.components import SpacePage
 from app.space.handlers import SpaceHandlers
 from app.space.request import SpaceRequest, resolve
@@ -39,8 +43,9 @@ from core.models.loading import DEFAULT
 from core.runs.store import store
 from core.text.tables import linearise
 
-PAGE: Any = SimpleNamespace(session_hash="bench")  # stands for the request of a browser
-FRAME: Any = SimpleNamespace(status="status", backbone="backbone")
+PAGE_ID = "bench"
+PAGE = gr.Request(session_hash=PAGE_ID)  # stands for the request of a browser
+FRAME = cast(Shell, SimpleNamespace(status="status", backbone="backbone"))
 FILL, SWITCH, FIRST, NEAREST, MAP = 1.5, 0.3, 20.0, 1.0, 1.0  # seconds, the aims
 
 
@@ -48,7 +53,7 @@ def attention(backbone: Backbone, settings: Settings) -> Iterator[Timing]:
     """The Attention tab of one text: filled, another layer, another head, and the map of knock-outs."""
     context = AppContext(model_name(settings), settings.device)
     with closing(context.models.engine):
-        context.comparisons.put(PAGE.session_hash, _comparison(context, backbone, settings.tokens))
+        context.comparisons.put(PAGE_ID, _comparison(context, backbone, settings.tokens))
         yield from _attention(context, backbone, settings)
 
 
@@ -77,7 +82,7 @@ def _fill_times(context: AppContext, states: Iterable[AttentionState]) -> list[f
 
 
 def _attention_handlers(context: AppContext) -> AttentionHandlers:
-    parts: dict[str, Any] = {part.name: part.name for part in fields(AttentionPage)}
+    parts: Components = {part.name: part.name for part in fields(AttentionPage)}
     return AttentionHandlers(context, FRAME, AttentionPage(**parts))
 
 
@@ -109,21 +114,21 @@ def _maps(do: SpaceHandlers, backbone: Backbone, settings: Settings, run: str) -
 def _words(do: SpaceHandlers, settings: Settings, run: str, layer: int) -> float:
     """Seconds that the tab takes to show a run at a layer, the PCA map included."""
     inputs = {"backbone": model_name(settings), "ready": "yes", "active": "space"} | _controls(run, layer)
-    return _seconds_until(do.refresh(inputs, PAGE), "picture")
+    return _seconds_until(do.refresh(cast(Inputs, inputs), PAGE), "picture")
 
 
-def _controls(run: str, layer: int) -> dict[str, Any]:
+def _controls(run: str, layer: int) -> Components:
     """Values of the tab's controls, by name: all heads, PCA, and both switches off."""
     values = {"runs": [run], "space": KEYS, "layer": layer, "head": 0, "map": "pca", "site": SITE}
     return values | {"whole": False, "paths": False, "word": "", "token": []}
 
 
 def _space_handlers(context: AppContext) -> SpaceHandlers:
-    parts: dict[str, Any] = {part.name: part.name for part in fields(SpacePage)}
+    parts: Components = {part.name: part.name for part in fields(SpacePage)}
     return SpaceHandlers(context, FRAME, SpacePage(**parts))
 
 
-def _seconds_until(updates: Iterable[dict[Any, Any]], part: str) -> float:
+def _seconds_until(updates: Iterable[Update], part: str) -> float:
     """Seconds until a handler has last sent a part of the page. The handler runs to its end, as it does for a browser.
 
     Raises NotSupported with the handler's message if it reports an error.

@@ -8,10 +8,16 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any
+from types import FrameType
+from typing import TYPE_CHECKING
 
+from core.runs.layout import JsonObject
 from core.runs.run import Run
 from core.runs.store import store
+
+if TYPE_CHECKING:
+    from core.methods.loading import LoadedRun
+    from core.models.backbone import Backbone
 
 
 def say(args: argparse.Namespace, text: str) -> None:
@@ -45,8 +51,8 @@ def score_bar(hidden: bool) -> Iterator[Callable[[str, int, int], None]]:
         yield progress
 
 
-def load_backbone_and_run(args: argparse.Namespace, form: str = "table") -> tuple[Any, Any]:
-    """Return (Backbone, LoadedRun or None).
+def load_backbone_and_run(args: argparse.Namespace, form: str = "table") -> "tuple[Backbone, LoadedRun | None]":
+    """Return the backbone and the run, None where no run is named.
 
     Without --backbone and --run this is the bundled backbone for inputs of that form.
     """
@@ -68,7 +74,7 @@ def command_of(args: argparse.Namespace) -> str:
 def stop_on_ctrl_c(stop: threading.Event, args: argparse.Namespace) -> None:
     """Let the first Ctrl-C set `stop`, and the second one interrupt."""
 
-    def first(_signal: int, _frame: Any) -> None:
+    def first(_signal: int, _frame: FrameType | None) -> None:
         stop.set()
         say(args, "\nStopping after this update; what was learned is saved. Press Ctrl-C again to leave at once.")
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -77,6 +83,6 @@ def stop_on_ctrl_c(stop: threading.Event, args: argparse.Namespace) -> None:
         signal.signal(signal.SIGINT, first)
 
 
-def run_record(run: Run) -> dict[str, Any]:
+def run_record(run: Run) -> JsonObject:
     """Return a run as one JSON object."""
     return run.to_json() | {"folder": str(run.folder), "bundled": run.bundled}

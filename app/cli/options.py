@@ -4,12 +4,13 @@ import argparse
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, fields
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from core.config.decode import DecodeConfig
 from core.config.methods import METHODS
 from core.data.hub import is_hub
 from core.data.source import NAMES, DataSource
+from core.runs.layout import JsonObject
 from core.task import FORMATS
 
 LAYOUTS = ["newline", "paper"]
@@ -107,7 +108,7 @@ def _in_words(decode: DecodeConfig) -> str:
     return f"{line}\n{'':20} (with --mode beam: {decode.beams} beams, length penalty {decode.length_penalty:g})"
 
 
-def overrides(args: argparse.Namespace, config: type) -> dict[str, Any]:
+def overrides(args: argparse.Namespace, config: type) -> JsonObject:
     """Return the fields of a configuration that were given on the command line."""
     values = {field.name: getattr(args, field.name, None) for field in fields(config)}
     return {name: value for name, value in values.items() if value is not None}
@@ -131,7 +132,7 @@ def add_data_options(verb: argparse.ArgumentParser, data: str) -> None:
     verb.add_argument("--skip-bad", action="store_true", help="skip rows that cannot be used, and say how many there are")
 
 
-def data_source(args: argparse.Namespace, **more: Any) -> DataSource:
+def data_source(args: argparse.Namespace, **more: object) -> DataSource:
     """Return the data source that the options name."""
     options = {"set": args.set, "source": args.source, "target": args.target, "form": args.source_form}
     options |= {"group": args.topic_column, "topics": args.topics}

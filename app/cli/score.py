@@ -3,13 +3,13 @@
 import argparse
 import json
 from pathlib import Path
-from typing import Any
 
 from analysis.evaluation.score_files import score_files
 from analysis.evaluation.suites import Result
 from analysis.metrics.base import NotComputed, metric_label
 from app.cli.common import say_skipped, score_bar
 from core.errors import BadInput
+from core.runs.layout import JsonObject
 
 
 def score(args: argparse.Namespace) -> int:
@@ -23,7 +23,7 @@ def score(args: argparse.Namespace) -> int:
         scored = score_files(Path(args.hyps_in), references, args.score, args.split, other, skipped=skipped, progress=progress)
     say_skipped(args, skipped or [])
     if args.json:
-        record: dict[str, Any] = {"outputs": args.hyps_in, "n": scored.n, "scores": _records(scored.scores)}
+        record: JsonObject = {"outputs": args.hyps_in, "n": scored.n, "scores": _records(scored.scores)}
         if other:
             record |= {"against": args.against, "their_scores": _records(scored.other)}
             record["differences"] = [vars(difference) | {"better": difference.better} for difference in scored.differences]
@@ -45,11 +45,11 @@ def _line(result: Result) -> str:
     return f"{metric_label(result.name):18} {result.value:9.4f}   {arrow} is better   n={result.n}   {result.signature}"
 
 
-def _records(results: list[Result]) -> dict[str, dict[str, Any]]:
+def _records(results: list[Result]) -> dict[str, JsonObject]:
     return {result.name: _record(result) for result in results}
 
 
-def _record(result: Result) -> dict[str, Any]:
+def _record(result: Result) -> JsonObject:
     if isinstance(result, NotComputed):
         return {"value": None, "reason": result.reason}
     return {

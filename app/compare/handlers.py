@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
 
@@ -112,7 +111,7 @@ class Handlers(TabHandlers):
         page = request.session_hash or ""
         return self.context.tickets.take(page), self.context.status.report(page, self.activity, "loading", "Asked the model…")
 
-    def ask_if_new(self, name: str, task: str, current: list[str | None], request: gr.Request) -> tuple[int, Any]:
+    def ask_if_new(self, name: str, task: str, current: list[str | None], request: gr.Request) -> tuple[int, object]:
         """The backbone or the task may have been changed: run if so, else number 0, which runs nothing."""
         return (0, gr.skip()) if [name, task] == current else self.ask(request)
 

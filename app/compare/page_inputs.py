@@ -1,17 +1,24 @@
 """What a page's components hold when texts are asked for, as plain values."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict
 
 from app.compare.comparison import ORDER
 from app.compare.components import CompareComponents
 from app.compare.source_editor import EditorValue
+from app.shared.events import Inputs
 from app.shared.shell import Shell
 from core.config.decode import DecodeConfig
 from core.methods.loading import TEXT_RUN
 
-Inputs = Mapping[Any, Any]  # component -> its value
+
+class DecodingChoice(TypedDict, total=False):
+    """The fields of DecodeConfig that the page lets a person choose."""
+
+    mode: str
+    seed: int
+    temperature: float
+    top_p: float
 
 
 @dataclass(frozen=True)
@@ -19,7 +26,7 @@ class PageInputs:
     """What a comparison is made of, as the page has it.
 
     `name`, `task`: the backbone and the task chosen; `current`: those of what stands on the page ([] at first); `runs`: run
-    ids by slot ("" for any); `decoding`: what the page lets a person choose of it.
+    ids by slot ("" for any); `decoding`: what was chosen of it.
     """
 
     table: EditorValue
@@ -29,7 +36,7 @@ class PageInputs:
     runs: dict[str, str]
     order: str
     prompt: str
-    decoding: dict[str, Any]
+    decoding: DecodingChoice
 
     @property
     def is_other_task(self) -> bool:
@@ -59,8 +66,13 @@ def read_inputs(inputs: Inputs, page: CompareComponents, shell: Shell, default: 
     )
 
 
-def read_decoding(inputs: Inputs, page: CompareComponents) -> dict[str, Any]:
+def read_decoding(inputs: Inputs, page: CompareComponents) -> DecodingChoice:
     """The settings of the decoding that a person chooses; the rest goes by the form. A number that was emptied is its default."""
-    seed = inputs[page.seed]
-    values = {"seed": None if seed is None else int(seed), "temperature": inputs[page.temperature], "top_p": inputs[page.top_p]}
-    return {"mode": inputs[page.mode]} | {name: value for name, value in values.items() if value is not None}
+    choice: DecodingChoice = {"mode": inputs[page.mode]}
+    if (seed := inputs[page.seed]) is not None:
+        choice["seed"] = int(seed)
+    if (temperature := inputs[page.temperature]) is not None:
+        choice["temperature"] = temperature
+    if (top_p := inputs[page.top_p]) is not None:
+        choice["top_p"] = top_p
+    return choice

@@ -8,7 +8,7 @@ with every edit in the page and handed back, so that an answer to an older edit 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal, TypedDict
 
 from app.shared.html import tag, text
 from core.data.registry import parse_input, table_of_source
@@ -16,8 +16,18 @@ from core.errors import BadInput, BadTable
 from core.text.tables import Fields, canonical, clean, linearise, parse
 from core.text.triples import SOURCES, clean_triples, is_triples, parse_triples
 
-EditorValue = dict[str, Any]
 Rows = Sequence[Sequence[str]]
+
+
+class EditorValue(TypedDict):
+    """The component's value: see above."""
+
+    form: str
+    rows: list[list[str]]
+    text: str
+    newer: Literal["rows", "text"]
+    bad: int
+    version: int
 
 
 @dataclass(frozen=True)
@@ -83,16 +93,16 @@ def read(table: EditorValue) -> tuple[EditorValue, str]:
         parsed = parse_value(table)
     except BadInput as error:
         named = re.match(r"(?:Field|Triple) (\d+)", str(error)) if table["newer"] == "rows" else None
-        return table | {"bad": int(named[1]) if named else 0}, problem(error) + _other_form(table)
+        return {**table, "bad": int(named[1]) if named else 0}, problem(error) + _other_form(table)
     if table["newer"] == "rows":
-        return table | {"text": parsed.source.strip(), "bad": 0}, ""
-    return table | {"rows": parsed.rows, "bad": 0}, "" if table["form"] == "article" else _as_read(table["text"], parsed.source)
+        return {**table, "text": parsed.source.strip(), "bad": 0}, ""
+    return {**table, "rows": parsed.rows, "bad": 0}, "" if table["form"] == "article" else _as_read(table["text"], parsed.source)
 
 
 def normalize_text(table: EditorValue) -> EditorValue:
     """After the text was left: the paper's form where it can be read, else as it is."""
     try:
-        return table | {"text": parse_value(table).source.strip()}
+        return {**table, "text": parse_value(table).source.strip()}
     except BadInput:
         return table
 

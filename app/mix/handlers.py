@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any
 
 import gradio as gr
 
@@ -234,6 +233,6 @@ class MixHandlers(TabHandlers):
 
 
 def _curve(vm: view.MixViewModel, points: list[MixPoint], count: int) -> str:
-    names: Any = [view.short(run.run.id) for run in vm.members]
+    names = [view.short(run.run.id) for run in vm.members]
     title = f"{view.NAMES[vm.state.kind][0]}: {', '.join(names)}"
     return plot_widget.value(mix_curve_figure(points, [stop.label for stop in vm.stops], title, count), "mix-curve")

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 from analysis.experiments.mix_curve import Stop
 from analysis.metrics.rouge import rouge
@@ -175,18 +175,13 @@ def links(vm: MixViewModel, run: str) -> dict[str, str]:
     """The addresses at which the other tabs show a run on the same input."""
     mix_input, task = vm.mix_input, vm.tasks.get(vm.mix_input.form, "")
     own = "" if mix_input.example else mix_input.source.strip()
-    values: dict[str, Any] = {
-        "backbone": vm.backbone,
-        "task": task,
-        "example": mix_input.example,
-        "source": own if mix_input.form != "article" else "",
-        "article": own if mix_input.form == "article" else "",
-    }
-    state = CompareState(prefix=run, **values)
+    article, source = (own, "") if mix_input.form == "article" else ("", own)
+    link = partial(CompareState, backbone=vm.backbone, task=task, example=mix_input.example, source=source, article=article)
+    state = link(prefix=run)
     beside = [one.run.id for one in vm.members if one.run.id != run]
     compared = state
     if len(vm.members) > 1 and len(beside) == len(vm.members):
-        compared = CompareState(prefix=beside[0], other=run, finetuned=beside[-1], columns="prefix-other-finetuned", **values)
+        compared = link(prefix=beside[0], other=run, finetuned=beside[-1], columns="prefix-other-finetuned")
     space = urlstate.write(SpaceState(runs=joined((run, *beside[:2]))))
     return {
         "compare": f"?{urlstate.write(compared)}",

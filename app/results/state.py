@@ -1,7 +1,6 @@
 """What the Results tab shows, as it stands in the address."""
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 from analysis.experiments.desk import AXES, RUN_COLUMNS
 from analysis.experiments.tables import METRICS, grid_names
@@ -36,7 +35,7 @@ class ResultsState(State):
         """The ticked runs."""
         return [run for run in self.ticked.split(",") if run][:MOST_TICKED]
 
-    def after(self, name: str, value: Any) -> "ResultsState":
+    def after(self, name: str, value: object) -> "ResultsState":
         """After a control was used; as it is where the page sent nothing usable."""
         if name == "tick":
             runs = [run for run in self.runs if run != value] if value in self.runs else [*self.runs, str(value)]

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from analysis.experiments.grid import SETS
 from analysis.experiments.result import Result
 from analysis.metrics.coverage import cover
 from core.data.registry import table_of_source
 from core.errors import BadTable, StoreError
+from core.runs.layout import JsonObject
 
 SHOWN = 30  # texts that are shown
 FORMS = {"webnlg": "webnlg", "dart": "dart", "summarization": "article"}
@@ -29,7 +29,7 @@ class TextRow:
 
 
 def text_rows(
-    result: Result, results: Sequence[Result], metric: str, texts_of: Callable[[Result], list[dict[str, Any]]]
+    result: Result, results: Sequence[Result], metric: str, texts_of: Callable[[Result], list[JsonObject]]
 ) -> list[TextRow]:
     """The texts of a result, the worst first. Raises StoreError where they are not on this machine."""
     rows = texts_of(result)
@@ -41,7 +41,7 @@ def text_rows(
     return [_row(row, chosen, others, FORMS.get(SETS[result.cell.data], "table")) for row in rows[:SHOWN]]
 
 
-def _row(row: dict[str, Any], metric: str, others: dict[str, dict[str, str]], form: str) -> TextRow:
+def _row(row: JsonObject, metric: str, others: dict[str, dict[str, str]], form: str) -> TextRow:
     missing, unsupported = _checked(form, row["source"], row["text"])
     beside = [(label, texts[row["source"]]) for label, texts in others.items() if row["source"] in texts]
     score = row["scores"].get(metric)
@@ -59,7 +59,7 @@ def _checked(form: str, source: str, text: str) -> tuple[list[str], list[str]]:
 
 
 def _others(
-    result: Result, results: Sequence[Result], texts_of: Callable[[Result], list[dict[str, Any]]]
+    result: Result, results: Sequence[Result], texts_of: Callable[[Result], list[JsonObject]]
 ) -> dict[str, dict[str, str]]:
     """Line -> source -> text, of the other lines with the same data and seed whose texts are here."""
     texts: dict[str, dict[str, str]] = {}

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterable, Sequence
 from functools import cache
-from typing import Any
 
 import pandas as pd
 
@@ -14,6 +13,7 @@ from analysis.metrics.base import metric_label
 from app.results.state import ALL, ResultsState
 from app.results.texts import TextRow
 from app.shared.html import count, tag, text
+from core.runs.layout import JsonObject
 
 TITLES = {
     "table1": "Table 1",
@@ -212,7 +212,7 @@ def command(words: str) -> str:
 
 
 @cache
-def _evidence() -> list[dict[str, Any]]:
+def _evidence() -> list[JsonObject]:
     return json.loads((BUNDLED / "evidence.json").read_text(encoding="utf-8"))["claims"]
 
 
@@ -342,11 +342,11 @@ def _heading(column: str, sort: str) -> str:
     return tag("button", text(column) + arrow, type="button", data_set="sort", data_value=value)
 
 
-def _desk_value(column: str, value: Any) -> str:
+def _desk_value(column: str, value: object) -> str:
     if value is None or (isinstance(value, float) and pd.isna(value)):
         return tag("span", "–", cls="none")
-    if column == "stored":
-        return text(count(float(value)))
+    if isinstance(value, int | float) and column == "stored":
+        return text(count(value))
     if isinstance(value, float):
         return f"{value:g}" if column == "rate" else f"{value:,.0f}" if column == "seconds" else f"{value:.2f}"
     return text(value)

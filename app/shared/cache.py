@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Hashable
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from cachetools import Cache as Mapping
 from cachetools import LRUCache
@@ -11,12 +11,12 @@ Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
 
 
-class _LRU(LRUCache):
+class _LRU(LRUCache, Generic[Key, Value]):
     """Reports what it evicts."""
 
-    evicted: Callable[[Any, Any], None]
+    evicted: Callable[[Key, Value], None]
 
-    def popitem(self) -> tuple[Any, Any]:
+    def popitem(self) -> tuple[Key, Value]:
         key, value = super().popitem()
         self.evicted(key, value)
         return key, value
@@ -35,7 +35,7 @@ class Cache(Generic[Key, Value]):
         getsizeof: Callable[[Value], float] | None = None,
         on_evict: Callable[[Key, Value], None] | None = None,
     ) -> None:
-        self._entries = _LRU(maxsize, (lambda value: min(getsizeof(value), maxsize)) if getsizeof else None)
+        self._entries: _LRU[Key, Value] = _LRU(maxsize, (lambda value: min(getsizeof(value), maxsize)) if getsizeof else None)
         self._entries.evicted = on_evict or (lambda key, value: None)
         self._lock = threading.RLock()
 

@@ -3,10 +3,10 @@
 import json
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 from core import paths
 from core.errors import BadData
+from core.runs.layout import JsonObject
 from core.text.articles import article
 from core.text.tables import Fields
 from core.text.triples import SOURCES, table_of
@@ -93,19 +93,19 @@ def _of_file(name: str, kind: str, split: str) -> tuple[Sample, ...]:
         raise BadData(f"The bundled examples in {path.name} cannot be read ({error}). Restore that file.") from error
 
 
-def _of_fields(row: dict[str, Any]) -> Sample:
+def _of_fields(row: JsonObject) -> Sample:
     fields = tuple((str(key), str(value)) for key, value in row["fields"])
     return Sample(row["id"], row["topic"], fields, fields, tuple(row["targets"]), bool(row["held_out"]))
 
 
-def _of_triples(row: dict[str, Any]) -> Sample:
+def _of_triples(row: JsonObject) -> Sample:
     triples = [(str(s), str(p), str(o)) for s, p, o in row["triples"]]
     return Sample(
         row["id"], row["category"], tuple(triples), tuple(table_of(triples)), tuple(row["texts"]), seen=bool(row["seen"])
     )
 
 
-def _of_article(row: dict[str, Any]) -> Sample:
+def _of_article(row: JsonObject) -> Sample:
     body, held_out = article(row["article"]), bool(row["held_out"])
     return Sample(row["id"], row["topic"], (), (), (row["summary"],), held_out, text=body, heading=str(row["title"]))
 

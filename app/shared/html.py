@@ -2,14 +2,13 @@
 
 from functools import partial
 from html import escape
-from typing import Any
 
 import gradio as gr
 
 area = partial(gr.HTML, apply_default_css=False)  # a place for HTML in the page, without Gradio's own type styles
 
 
-def tag(name: str, content: str = "", /, **attributes: Any) -> str:
+def tag(name: str, content: str = "", /, **attributes: object) -> str:
     """An element around ready HTML. Attribute values are escaped; `cls` is class, `_` in a name is `-`; None is left out."""
     written = "".join(
         f' {key.removesuffix("_").replace("cls", "class").replace("_", "-")}="{escape(str(value), quote=True)}"'

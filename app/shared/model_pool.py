@@ -6,7 +6,7 @@ A backbone is shared by all its prefixes. A fine-tuned run is a whole copy of th
 import gc
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 
@@ -47,7 +47,7 @@ class ModelPool:
         self._pages: Cache[str, str] = Cache(PAGES_KNOWN)  # page -> the backbone that it shows
         self.on_unload: list[Callable[[str], None]] = []  # called with the fingerprint of a backbone that is dropped
 
-    def run_job(self, job: Callable[..., Result], *args: Any) -> Result:
+    def run_job(self, job: Callable[..., Result], *args: object) -> Result:
         """Run a job on the one thread that owns the device, and wait for it. Texts are written between jobs: keep each short.
 
         The web server takes any of its threads for each step, and every thread that touches torch starts a team of

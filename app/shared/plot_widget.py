@@ -21,7 +21,6 @@ this machine, and only when the first figure is shown. All four exports are made
 
 import json
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
 import plotly
@@ -30,6 +29,7 @@ from plotly.io.json import to_json_plotly
 
 from analysis.figures import style
 from app.shared.html import area, tag, text
+from core.runs.layout import JsonObject
 
 NOTHING = ""
 SCRIPT = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
@@ -54,7 +54,7 @@ def plot(elem_id: str, height: int = 320, bar: bool = False, name: str = "Figure
 
 def value(figure: go.Figure, name: str) -> str:
     """A figure as the widget's value: a string, so that the page need not watch each number."""
-    bare: dict[str, Any] = figure.to_plotly_json()
+    bare: JsonObject = figure.to_plotly_json()
     layout = {key: part for key, part in bare["layout"].items() if key != "template"}
     layout.setdefault("uirevision", name)
     return to_json_plotly({"data": bare["data"], "layout": layout, "name": name, "csv": style.csv_text(figure)})

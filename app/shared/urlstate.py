@@ -10,10 +10,11 @@ from typing import Any, TypeVar
 from urllib.parse import parse_qs, urlencode
 
 MODES = ("greedy", "sample", "beam")
+Value = TypeVar("Value", str, int, float)
 LIMIT = 4000  # characters of one value kept in the address; a longer one is left out
 
 
-def url_field(default: Any, check: Callable[[Any], bool] | None = None, key: str = "") -> Any:
+def url_field(default: Value, check: Callable[[Value], bool] | None = None, key: str = "") -> Value:
     """A field of a State: its default, the check of a value from the address, and its key there if that differs from its name."""
     return field(default=default, metadata={"check": check, "key": key})
 

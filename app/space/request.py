@@ -29,7 +29,7 @@ class SpaceRequest:
     whole: bool
     paths: bool
     word: str
-    token: tuple[Any, ...]
+    token: tuple[str | int, ...]
     site: str = SITE
 
     @classmethod

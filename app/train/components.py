@@ -78,10 +78,10 @@ def train_request(values: Mapping[str, Any], backbone: str, encoder_decoder: boo
         columns = tuple(values["source"] or ()), tuple(values["target"] or ())
         data = UploadedData(values["upload_path"] or "", *columns, values["form"] or "table", name)
     settings = settings_of(method) if preset == "own" else ()
-    changed = {key: _typed(key, values[key]) for key in settings if values[key] is not None}
+    changed: dict[str, object] = {key: _typed(key, values[key]) for key in settings if values[key] is not None}
     return TrainRequest(name, preset, method, backbone, int(values["rows"] or 0) if preset == "low" else 0, data, changed)
 
 
-def _typed(name: str, value: Any) -> Any:
+def _typed(name: str, value: str | float) -> str | float:
     """A value with its type: a number field gives 10.0 for 10."""
     return int(value) if isinstance(getattr(TrainConfig(), name), int) else value

@@ -4,7 +4,6 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
 
@@ -33,7 +32,7 @@ from core.config.presets import preset
 from core.data.uploads import preview_file, write_pasted
 from core.errors import BadInput, PrefixLabError
 from core.exchange.archive import export_zip, import_zip
-from core.runs.layout import ID
+from core.runs.layout import ID, JsonObject
 from core.runs.manage import annotate, delete, empty_trash, rename, restore
 from core.task import SUMMARIZATION
 
@@ -206,11 +205,11 @@ class TrainHandlers(RunProgressView, TabHandlers):
 
     def act(self, chosen: str, event: gr.EventData, request: gr.Request) -> Update:
         """Do what the button of a run says."""
-        fields: dict[str, Any] = event._data if isinstance(event._data, dict) else {}
+        fields: JsonObject = event._data if isinstance(event._data, dict) else {}
         what, run_id = str(fields.get("do", "")), str(fields.get("run", ""))
         if what == "open":
             return self.show(run_id) | {self.page.zip: gr.update(visible=False)}
-        acts: dict[str, Callable[[str, dict[str, Any]], tuple[str, Update]]] = {
+        acts: dict[str, Callable[[str, JsonObject], tuple[str, Update]]] = {
             "stop": self._stop,
             "go": self._resume,
             "delete": self._delete,
@@ -230,16 +229,16 @@ class TrainHandlers(RunProgressView, TabHandlers):
     def _done(self, request: gr.Request, sentence: str, run_id: str) -> Update:
         return self.report(request.session_hash or "", "done", sentence) | self.show(run_id)
 
-    def _stop(self, run_id: str, fields: dict[str, Any]) -> tuple[str, Update]:
+    def _stop(self, run_id: str, fields: JsonObject) -> tuple[str, Update]:
         self.jobs.stop(run_id)
         return f"{run_id} stops after this update; what it has learned is saved.", self.show(run_id)
 
-    def _resume(self, run_id: str, fields: dict[str, Any]) -> tuple[str, Update]:
+    def _resume(self, run_id: str, fields: JsonObject) -> tuple[str, Update]:
         ahead = self.jobs.go_on(run_id)
         waits = f"It waits behind {', '.join(ahead)}." if ahead else "Its last checkpoint is being read."
         return f"{run_id} resumes. {waits}", self.show(run_id)
 
-    def _delete(self, run_id: str, fields: dict[str, Any]) -> tuple[str, Update]:
+    def _delete(self, run_id: str, fields: JsonObject) -> tuple[str, Update]:
         never_began = self.jobs.state(run_id) == "failed" and not (self.context.store.folder / run_id).exists()
         if not never_began:
             delete(self.context.store, run_id)
@@ -249,23 +248,23 @@ class TrainHandlers(RunProgressView, TabHandlers):
             return f"{run_id} is off the list.", self.show("")
         return f"{run_id} was moved to the trash.", self.show("") | {self.page.head: view.deleted(run_id)}
 
-    def _restore(self, run_id: str, fields: dict[str, Any]) -> tuple[str, Update]:
+    def _restore(self, run_id: str, fields: JsonObject) -> tuple[str, Update]:
         restored = restore(self.context.store, run_id)
         return f"{restored} is restored.", self.show(run_id)
 
-    def _empty_trash(self, run_id: str, fields: dict[str, Any]) -> tuple[str, Update]:
+    def _empty_trash(self, run_id: str, fields: JsonObject) -> tuple[str, Update]:
         count = empty_trash(self.context.store)
         self.jobs.sweep()
         return f"Runs deleted for good: {count}.", self.show(run_id)
 
-    def _save(self, run_id: str, fields: dict[str, Any]) -> tuple[str, Update]:
+    def _save(self, run_id: str, fields: JsonObject) -> tuple[str, Update]:
         run = annotate(self.context.store, run_id, str(fields.get("notes", "")))
         name = str(fields.get("name", "")).strip()
         if name and name != run_id:
             run = rename(self.context.store, run_id, name)
         return f"The name and the notes of {run.id} are saved.", self.show(run.id)
 
-    def _export(self, run_id: str, fields: dict[str, Any]) -> tuple[str, Update]:
+    def _export(self, run_id: str, fields: JsonObject) -> tuple[str, Update]:
         file = export_zip(self.context.store.get(run_id), self._new_folder() / f"{run_id}.zip")
         return f"Your browser saves {file.name}.", {self.page.zip: gr.update(value=str(file), visible=True)}
 

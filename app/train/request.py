@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from app.shared.context import AppContext
 from app.train.uploads import FOLDER
@@ -89,7 +88,7 @@ class TrainRequest:
     backbone: str = DEFAULT
     rows: int = 0
     data: UploadedData = UploadedData()
-    own: dict[str, Any] = field(default_factory=dict)
+    own: dict[str, object] = field(default_factory=dict)
 
     @property
     def on_articles(self) -> bool:
@@ -110,7 +109,7 @@ class TrainRequest:
         """All settings; BadConfig names a bad one."""
         return preset(self.base, self.method, self.task, **self.changes())
 
-    def changes(self) -> dict[str, Any]:
+    def changes(self) -> dict[str, object]:
         """What differs from the preset."""
         plain, often = preset(self.base, self.method, self.task).to_dict(), self.preset in ("paper", "own")
         defaults = {"watch": 25, "save_every": 50, "validate_every": 25} if often and METHODS[self.method].trained else {}

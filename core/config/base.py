@@ -4,7 +4,7 @@ import dataclasses
 import difflib
 import math
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Self
 
 from core.errors import BadConfig
 
@@ -27,7 +27,7 @@ class Config:
         """Return plain values, ready for JSON."""
         return dataclasses.asdict(self)  # type: ignore[call-overload]
 
-    def replace(self, **changes: Any) -> Self:
+    def replace(self, **changes: object) -> Self:
         """Return a copy with some fields changed; it is checked like a new one."""
         return dataclasses.replace(self, **changes)  # type: ignore[type-var]
 

@@ -1,7 +1,5 @@
 """Named settings: those of the paper, and others for smaller models and less time."""
 
-from typing import Any
-
 from core.config.methods import method_info
 from core.config.train import TrainConfig
 from core.errors import BadConfig
@@ -30,7 +28,7 @@ TASK_PRESETS: dict[str, dict[str, dict[str, object]]] = {
 }
 
 
-def preset(name: str, method: str = "prefix", task: str = "", **changes: Any) -> TrainConfig:
+def preset(name: str, method: str = "prefix", task: str = "", **changes: object) -> TrainConfig:
     """The settings of a preset for a method and a task, with some fields changed (None leaves a field as it is).
 
     BadConfig for an unknown preset, a bad field or a bad value.

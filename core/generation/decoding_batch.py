@@ -6,18 +6,25 @@ masked. A row's positions, prefix and text do not depend on the rows beside it.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Protocol, cast
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from transformers import DynamicCache, EncoderDecoderCache, PreTrainedModel
+from transformers import Cache, DynamicCache, EncoderDecoderCache, PreTrainedModel
 
 from core.generation.sequence import SequenceState
 from core.generation.types import Request, Token
 from core.models.backbone import Backbone
 from core.models.padding import left_pad, right_pad
 from core.prefix.attention import PrefixState, attach
+
+
+class CachedLayer(Protocol):
+    """A layer of transformers' cache after the first step: keys and values of (B, kv_heads, T, head_dim)."""
+
+    keys: Tensor
+    values: Tensor
 
 
 class DecodingBatch:
@@ -28,12 +35,11 @@ class DecodingBatch:
 
     def __init__(self, model: PreTrainedModel, backbone: Backbone, requests: Sequence[Request]) -> None:
         self.model, self.device, self.requests = model, backbone.device, list(requests)
-        self.cache: Any  # a DynamicCache, or an EncoderDecoderCache of two
         self._begin(backbone, [request.prompt_ids for request in requests])
 
     def _begin(self, backbone: Backbone, prompts: list[list[int]]) -> None:
         self.ids, self.mask = left_pad(prompts, self.device)
-        self.cache = DynamicCache()  # every layer caches all positions, also where the model's attention is windowed
+        self.cache: Cache = DynamicCache()  # every layer caches all positions, also where the model's attention is windowed
         self._update_state()
         positions = (self.mask.cumsum(-1) - 1).clamp(min=0)  # (B, T)
         self.positions = positions + self.state.shifts(self.mask.shape[1]) if self.state else positions
@@ -102,9 +108,9 @@ class DecodingBatch:
             )
         self._update_state()
 
-    def _layers(self) -> list[Any]:
+    def _layers(self) -> list[CachedLayer]:
         """The cached keys and values of the decoder's own tokens, by layer."""
-        return self.cache.layers
+        return cast(list[CachedLayer], self.cache.layers)
 
 
 class EncoderDecoderBatch(DecodingBatch):
@@ -120,7 +126,8 @@ class EncoderDecoderBatch(DecodingBatch):
         self.ids = torch.tensor([backbone.decoder_start_ids] * len(prompts), device=self.device)  # (B, start tokens)
         self.mask = torch.ones_like(self.ids)
         self.positions = self.mask.cumsum(-1) - 1
-        self.cache = EncoderDecoderCache(DynamicCache(), DynamicCache())
+        self.own, self.cross = DynamicCache(), DynamicCache()
+        self.cache = EncoderDecoderCache(self.own, self.cross)
         self._update_state()
 
     @torch.no_grad()
@@ -147,7 +154,7 @@ class EncoderDecoderBatch(DecodingBatch):
         index, width = torch.tensor(rows, device=self.device), int(self.source_mask[list(rows)].sum(-1).max())
         self.source, self.source_mask = self.source[index, :width], self.source_mask[index, :width]
         self.encoded = self.encoded[index, :width] if self.encoded is not None else None
-        for layer in self.cache.cross_attention_cache.layers:
+        for layer in self._cross_layers():
             layer.keys, layer.values = layer.keys[index, :, :width], layer.values[index, :, :width]
 
     def merge(self, other: "DecodingBatch") -> None:
@@ -158,12 +165,15 @@ class EncoderDecoderBatch(DecodingBatch):
             _pad_right(self.source_mask, other.source_mask, 1),
         )
         self.encoded = _pad_right(self.encoded, other.encoded, 1)
-        theirs = other.cache.cross_attention_cache.layers
-        for layer, their in zip(self.cache.cross_attention_cache.layers, theirs, strict=True):
+        for layer, their in zip(self._cross_layers(), other._cross_layers(), strict=True):
             layer.keys, layer.values = _pad_right(layer.keys, their.keys, 2), _pad_right(layer.values, their.values, 2)
 
-    def _layers(self) -> list[Any]:
-        return self.cache.self_attention_cache.layers
+    def _layers(self) -> list[CachedLayer]:
+        return cast(list[CachedLayer], self.own.layers)
+
+    def _cross_layers(self) -> list[CachedLayer]:
+        """What the decoder reads of the encoded source."""
+        return cast(list[CachedLayer], self.cross.layers)
 
 
 def make_batch(model: PreTrainedModel, backbone: Backbone, requests: Sequence[Request]) -> DecodingBatch:

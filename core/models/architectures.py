@@ -8,7 +8,6 @@ decoder's, and before those that the decoder reads of the encoder (cross).
 
 import copy
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +16,7 @@ from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, PreTrained
 from core.backbone_spec import CAUSAL, SEQ2SEQ, BackboneSpec
 from core.errors import NotSupported
 
+AutoClass = type[AutoModelForCausalLM] | type[AutoModelForSeq2SeqLM]
 RATES = ("dropout", "attention_dropout", "activation_dropout", "layerdrop")
 USE = "Use a GPT-2, Llama or Qwen-like model, or BART (facebook/bart-base)."
 PROJECTIONS = ("o_proj", "c_proj", "out_proj", "dense")  # the usual names of attention's output projection
@@ -28,7 +28,7 @@ class Architecture:
 
     family = CAUSAL
     sites: tuple[str, ...] = ("decoder",)
-    auto_class: Any = AutoModelForCausalLM
+    auto_class: AutoClass = AutoModelForCausalLM
     lens_note = ""  # what the logit lens leaves out here
 
     def depths(self, config: PreTrainedConfig) -> tuple[int, int]:

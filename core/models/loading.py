@@ -6,20 +6,27 @@ import re
 import socket
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar, cast
 from urllib.parse import urlsplit
 
 import torch
 from huggingface_hub import constants, snapshot_download
 from safetensors import safe_open
 from torch import nn
-from transformers import AutoConfig, AutoTokenizer, GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    AutoConfig,
+    AutoTokenizer,
+    GenerationConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 from transformers.utils import logging as transformers_logging
 
 from core import paths
 from core.errors import BackboneNotFound, BadConfig, NotSupported, PrefixLabError
-from core.models.architectures import USE, architecture_for, check_layers, kind_of, no_dropout, sliding_window
+from core.models.architectures import USE, AutoClass, architecture_for, check_layers, kind_of, no_dropout, sliding_window
 from core.models.backbone import Backbone
 from core.models.probe import check_model
 from core.prefix.attention import NAME, install_prefix_attention
@@ -74,22 +81,21 @@ def load_backbone(name: str = DEFAULT, device: str = "auto") -> Backbone:
     return backbone
 
 
-def _load_weights(name: str, where: str, auto_class: Any, dtype: torch.dtype) -> PreTrainedModel:
+def _load_weights(name: str, where: str, auto_class: AutoClass, dtype: torch.dtype) -> PreTrainedModel:
     """The model of a folder; BackboneNotFound where the file does not hold its weights, all of them and no other."""
     wrapped = any(re.match(WRAPPER, key) for key in _open(name, lambda: _weight_names(where)))
-    model, report = _open(
-        name,
-        lambda: auto_class.from_pretrained(
-            where,
-            dtype=dtype,
-            attn_implementation=NAME,
-            use_safetensors=True,
-            trust_remote_code=False,
-            key_mapping={WRAPPER: ""} if wrapped else None,
-            ignore_mismatched_sizes=True,
-            output_loading_info=True,
-        ),
+    load = partial(
+        auto_class.from_pretrained,
+        where,
+        dtype=dtype,
+        attn_implementation=NAME,
+        use_safetensors=True,
+        trust_remote_code=False,
+        key_mapping={WRAPPER: ""} if wrapped else None,
+        ignore_mismatched_sizes=True,
+        output_loading_info=True,
     )
+    model, report = cast(tuple[PreTrainedModel, dict[str, list]], _open(name, load))
     sizes = [key if isinstance(key, str) else key[0] for key in report["mismatched_keys"]]
     faults = [("lack", report["missing_keys"]), ("have, beyond what config.json describes,", report["unexpected_keys"])]
     faults += [("have in other sizes than its config.json says", sizes)]

@@ -10,7 +10,7 @@ prefixes, or none, in one batch.
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -288,10 +288,10 @@ def install_prefix_attention(model: nn.Module) -> PrefixSlot:
     return slot
 
 
-def _decoder_positions_hook(module: Any, _inputs: object, output: Tensor) -> Tensor:
+def _decoder_positions_hook(module: nn.Embedding, _inputs: object, output: Tensor) -> Tensor:
     """The position embeddings of the rows' own positions, where those are in force: (B, T, width)."""
-    slot: PrefixSlot = module.prefix_slot
-    return output if slot.positions is None else nn.Embedding.forward(module, slot.positions + module.offset)
+    slot, offset = cast(PrefixSlot, module.prefix_slot), cast(int, module.offset)
+    return output if slot.positions is None else nn.Embedding.forward(module, slot.positions + offset)
 
 
 def _site(name: str) -> str:

@@ -22,7 +22,7 @@ from core.generation.sequence import SequenceState
 from core.generation.types import Generation, Request, Token
 from core.models.backbone import Backbone
 
-Job = tuple[Future[Any], Callable[..., Any], tuple[Any, ...]]  # the result, the function, its arguments
+Job = tuple[Future[Any], Callable[..., object], tuple[object, ...]]  # the result, the function, its arguments
 
 
 class QueuedSequence(SequenceState):
