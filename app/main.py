@@ -7,21 +7,33 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when gradio i
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 import gradio as gr
+from starlette.middleware import Middleware
 
 from app import api
 from app.attention import tab as attention_tab
 from app.compare import tab as compare_tab
+from app.export import embed, framing, handout
 from app.learn import tab as learn_tab
 from app.mix import tab as mix_tab
 from app.results import tab as results_tab
 from app.shared import shell, theme
 from app.shared.context import AppContext
+from app.shared.html import area
 from app.shared.streaming import WholeUpdates
 from app.space import tab as space_tab
 from app.train import tab as train_tab
 from core.errors import PrefixLabError
 from core.models.loading import DEFAULT
 
+EMBEDDABLE = {
+    "compare": compare_tab.EMBEDDABLE,
+    "attention": attention_tab.EMBEDDABLE,
+    "space": space_tab.EMBEDDABLE,
+    "mix": mix_tab.EMBEDDABLE,
+    "train": train_tab.EMBEDDABLE,
+    "results": results_tab.EMBEDDABLE,
+    "learn": learn_tab.EMBEDDABLE,
+}
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -36,7 +48,7 @@ def build(context: AppContext | None = None) -> gr.Blocks:
                 compare_tab.build(context, frame)
             # The scripts of a tab's widgets need them to be there; a tab not shown is otherwise not in the page.
             with gr.Tab("Attention", id="attention", elem_id="pl-tab-attention", render_children=True) as tab:
-                attention_tab.build(context, frame, tab)
+                readings = attention_tab.build(context, frame, tab)
             with gr.Tab("Prefix space", id="space", elem_id="pl-tab-space", render_children=True) as tab:
                 space_tab.build(context, frame, tab)
             with gr.Tab("Mix", id="mix", elem_id="pl-tab-mix", render_children=True) as tab:
@@ -47,6 +59,8 @@ def build(context: AppContext | None = None) -> gr.Blocks:
                 results_tab.build(context, frame, tab)
             with gr.Tab("Learn", id="learn", elem_id="pl-tab-learn"):
                 learn_tab.build(context, frame, lessons)
+        area(embed.dialog(EMBEDDABLE), js_on_load="PrefixLab.embed.ready(element)", elem_id="pl-embed-place")
+        handout.build(context, readings, frame.search)
         api.publish(context)
     return page
 
@@ -83,6 +97,7 @@ def serve(
             footer_links=[],
             ssr_mode=False,
             mcp_server=False,
+            app_kwargs={"middleware": [Middleware(framing.FrameGuard)]},
             _frontend=False,  # no look at its own page: on a busy machine Gradio gives up on that after three seconds
         )
     except OSError as error:

@@ -5,7 +5,9 @@ import gradio as gr
 from app.attention import lens_section, view
 from app.attention.components import AttentionPage
 from app.attention.handlers import AttentionHandlers
+from app.attention.readings import ReadingCache
 from app.attention.state import AttentionState
+from app.export.embed import Embeddable
 from app.shared import plot_widget, urlstate
 from app.shared.context import AppContext
 from app.shared.events import EVERY, Components, streaming
@@ -13,17 +15,37 @@ from app.shared.html import area, tag
 from app.shared.shell import Shell
 
 CONTROLS = "PrefixLab.attention.controls(element, trigger, watch) /* 'select' */"
+EMBEDDABLE = Embeddable(
+    panels={
+        "look-reads": "The text, and what is written with α or knock-outs",
+        "look-heads": "Layers and heads",
+        "look-layers": "Attention by layer",
+        "look-tokens": "One head, token by token",
+        "look-steps": "Attention by token",
+        "look-effect": "The next word",
+        "look-influence": "Knock-outs",
+        "look-lens": "Layer by layer",
+        "look-aside": "The prefix set aside",
+        "attention": "All of it",
+    },
+    controls={
+        "look-bar": "α, knock-outs and choices",
+        "look-headline": "The sentence above",
+        "look-caution": "The caution below",
+    },
+)
 READINGS = "readings"  # short steps on the one thread that owns the device, so several pages may read at once
 
 
-def build(context: AppContext, shell: Shell, tab: gr.Tab) -> None:
-    """Draw the tab and wire it; call inside its gr.Tab."""
+def build(context: AppContext, shell: Shell, tab: gr.Tab) -> ReadingCache:
+    """Draw the tab and wire it; call inside its gr.Tab. The readings are returned, for a handout."""
     with gr.Column(elem_id="pl-attention"):
         components = _draw()
         section = lens_section.draw()
         area(tag("p", view.NOT_INFLUENCE), elem_id="pl-look-caution")
     handlers = AttentionHandlers(context, shell, components)
     lens_section.wire(handlers, shell, section, _wire(handlers, shell, components, tab))
+    return handlers.readings
 
 
 def _draw() -> AttentionPage:

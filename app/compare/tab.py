@@ -10,16 +10,32 @@ from app.compare.comparison import ORDER, SLOTS
 from app.compare.components import CompareComponents
 from app.compare.handlers import Handlers
 from app.compare.state import CompareState
+from app.export.embed import Embeddable
 from app.shared import urlstate
 from app.shared.context import AppContext
 from app.shared.events import LATEST, QUIET, Components
 from app.shared.html import area, tag
-from app.shared.method_labels import column_braces
+from app.shared.method_labels import COLUMN_TITLES, column_braces
 from app.shared.model_pool import MODEL, PAGES
 from app.shared.shell import Shell
 from app.shared.urlstate import MODES
 
 MODE_LABELS = {"greedy": "Greedy", "sample": "Sample", "beam": "Beam"}
+EMBEDDABLE = Embeddable(
+    panels={
+        "columns": "The texts",
+        **{kind: f"One text: {title}" for kind, title in COLUMN_TITLES.items()},
+        "panels": "Next word, references and costs",
+        "left": "The table and the examples",
+        "compare": "All of it",
+    },
+    controls={
+        "headline": "The sentence above",
+        "bar": "Generate and decoding",
+        "samples": "The examples",
+        "tell-all": "Run all examples",
+    },
+)
 TABLE = """<div class="pl-grid"><div class="rows"></div><button type="button" class="pl-btn add">+ field</button></div>
 <label class="pl-source"><span class="of-table">As the model reads it</span><span class="of-article">Article</span>
 <textarea id="pl-source" rows="3" spellcheck="false" placeholder="Paste a table in any notation"></textarea></label>"""

@@ -32,17 +32,20 @@
     query.set(LESSON, `${name}.${index + 1}`);
     return `?${query}`;
   };
+  // What is hidden comes back with a reload only; a step without an address leaves all as it is.
+  const hidesTheSame = (query) => ![...query].length || query.get("hide") === new URLSearchParams(location.search).get("hide");
   // Whether the page shows what a step needs already.
   const isOpen = (name, index) => {
     const here = new URLSearchParams(location.search);
-    return [...new URLSearchParams(lessons[name].steps[index].open)].every(([key, value]) => (key === "tab" ? PrefixLab.tabs.now() : here.get(key)) === value);
+    const query = new URLSearchParams(lessons[name].steps[index].open);
+    return hidesTheSame(query) && [...query].every(([key, value]) => (key === "tab" ? PrefixLab.tabs.now() : here.get(key)) === value);
   };
 
   // A demonstration beside the one on the page needs no reload, so that what was computed in another one stays.
   const opensDemo = (name, index) => {
     const query = new URLSearchParams(lessons[name].steps[index].open);
     const others = [...query.keys()].some((key) => !["tab", "demo", "figure"].includes(key));
-    return !others && query.get("tab") === "learn" && query.has("demo") && PrefixLab.tabs.now() === "learn";
+    return !others && hidesTheSame(query) && query.get("tab") === "learn" && query.has("demo") && PrefixLab.tabs.now() === "learn";
   };
 
   const go = (index) => {
@@ -187,7 +190,7 @@
 
   const field = (target) => target.closest?.("input, textarea, select, [contenteditable=true]");
   addEventListener("keydown", (event) => {
-    if (!now || event.ctrlKey || event.metaKey || event.altKey || field(event.target)) return;
+    if (!now || document.querySelector("dialog[open]") || event.ctrlKey || event.metaKey || event.altKey || field(event.target)) return;
     const choice = Number(event.key) - 1;
     const acts = { PageDown: next, ArrowRight: next, PageUp: () => go(now.index - 1), ArrowLeft: () => go(now.index - 1), Escape: leave };
     const at = step();

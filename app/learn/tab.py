@@ -5,6 +5,7 @@ import gradio as gr
 from app.attention.lens_section import LensState
 from app.attention.state import AttentionState
 from app.compare.state import CompareState
+from app.export.embed import Embeddable
 from app.learn import view
 from app.learn.demos import context as context_demo
 from app.learn.demos import figure1, ladder, search, toy
@@ -21,12 +22,18 @@ from app.space.state import SpaceState
 from app.train.state import RunAddress
 from core import paths
 
-PAGE_KEYS = frozenset({"tab", "demo", "theme", "present", "panels", "marks"})  # what the page's own scripts keep in the address
+PAGE_KEYS = frozenset(
+    {"tab", "demo", "theme", "present", "panels", "marks", "embed", "show", "hide"}
+)  # what the page's own scripts keep in the address
 STATES = (
     *(CompareState, AttentionState, LensState, SpaceState, AloneState, MixState, RunAddress, ResultsState),
     *(ContextState, FigureState),
 )
 DEMOS = (context_demo.DEMO, search.DEMO, ladder.DEMO, figure1.DEMO, toy.DEMO)
+EMBEDDABLE = Embeddable(
+    panels={f"demo-{demo.name}": demo.title for demo in DEMOS} | {"learn-list": "The lessons"},
+    controls={"demos": "The row of demonstrations", "learn-lead": "The introduction", "learn-own": "How to write lessons"},
+)
 LEAD = (
     "Each lesson leads through the app step by step: it opens the page that it talks about, asks for a prediction, and shows "
     "what happens. Page Up, Page Down, the arrow keys or a clicker go back and on; 1 to 4 answer; Esc ends the lesson and leaves "

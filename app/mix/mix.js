@@ -2,6 +2,9 @@
 (() => {
   const find = (selector) => document.querySelector(selector);
   let now = null; // the stop that is shown
+  let stops = () => null; // of the slider, for a handout
+
+  const escaped = (text) => Object.assign(document.createElement("p"), { textContent: text }).innerHTML;
 
   const bar = (element, trigger) => element.addEventListener("click", (event) => {
     const button = event.target.closest("button[data-set]");
@@ -60,6 +63,8 @@
       const button = event.target.closest("[data-at]");
       if (button) go(Number(button.dataset.at));
     });
+    const part = (stop) => `<p class="meta">${escaped([stop.name, stop.said].filter(Boolean).join(" · "))}</p><p class="told">${stop.html}</p>`;
+    stops = () => data && { title: element.querySelector("[aria-label]").ariaLabel, at, stops: data.stops.map((stop) => ({ label: stop.label, html: part(stop) })) };
     watch("value", read);
     read();
   };
@@ -81,5 +86,5 @@
     point();
   };
 
-  PrefixLab.mix = { bar, stage, acts };
+  PrefixLab.mix = { bar, stage, acts, stops: () => stops() };
 })();

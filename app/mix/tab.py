@@ -2,6 +2,7 @@
 
 import gradio as gr
 
+from app.export.embed import Embeddable
 from app.mix import view
 from app.mix.components import MixPage
 from app.mix.handlers import MixHandlers
@@ -14,6 +15,17 @@ from app.shared.shell import Shell
 from core.prefix.mix import MOST
 
 WRITINGS = "mixes"
+EMBEDDABLE = Embeddable(
+    panels={"mix-stage": "The slider and its texts", "mix-curve": "Loss and coverage", "mix": "All of it"},
+    controls={
+        "mix-headline": "The sentence above",
+        "mix-bar": "The kinds of mixes",
+        "mix-choices": "Runs and input",
+        "mix-acts": "Links and keeping",
+        "mix-measure": "Measuring",
+        "mix-found": "What was found",
+    },
+)
 STAGE = """<div class="pl-mix-now"><div class="pl-mix-head"><h3></h3><span class="meta said"></span></div>
 <p class="generated" aria-live="polite"></p></div>
 <div class="pl-mix-slider"><span class="end first"></span>

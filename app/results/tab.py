@@ -2,6 +2,7 @@
 
 import gradio as gr
 
+from app.export.embed import Embeddable
 from app.results.components import ResultsPage
 from app.results.handlers import ResultsHandlers
 from app.results.state import ResultsState
@@ -12,6 +13,10 @@ from app.shared.html import area
 from app.shared.shell import Shell
 
 CONTROLS = "PrefixLab.results(element, trigger, watch) /* 'select' */"
+EMBEDDABLE = Embeddable(
+    panels={"results-main": "The table", "results-plot": "The figure", "results": "All of it"},
+    controls={"results-bar": "The choices above", "results-texts": "The texts behind a number"},
+)
 SAVE = "(text) => text && PrefixLab.saveFile(text)"
 
 

@@ -33,7 +33,13 @@ from core.runs.layout import JsonObject
 
 NOTHING = ""
 SCRIPT = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
-FORMS = [("png", "PNG, 2×"), ("svg", "SVG"), ("html", "HTML, works offline"), ("csv", "CSV, the numbers")]
+FORMS = [
+    ("png", "PNG, 2×"),
+    ("svg", "SVG"),
+    ("html", "HTML, works offline"),
+    ("csv", "CSV, the numbers"),
+    ("handout", "Handout of this page"),
+]
 
 
 def plot(elem_id: str, height: int = 320, bar: bool = False, name: str = "Figure") -> gr.HTML:

@@ -124,6 +124,7 @@
       const form = event.target.closest("[data-save]")?.dataset.save;
       if (!form || !figure) return;
       menu.open = false;
+      if (form === "handout") return PrefixLab.handout.ask();
       save(figure, node, form).catch((error) => PrefixLab.note(`The figure could not be saved (${error.message}).`));
     });
     let width = 0;
@@ -132,7 +133,7 @@
       width = node.clientWidth;
       draw();
     }).observe(node);
-    widgets.set(id, { node, draw });
+    widgets.set(id, { node, draw, svg: () => image(figure, node, "svg") });
     if (!started) start();
     watch("value", read);
     read();
@@ -146,14 +147,19 @@
     link.click();
     if (content instanceof Blob) setTimeout(() => URL.revokeObjectURL(link.href), 10000);
   };
+  const NOT_XML = /%(0[0-8BCEF]|1[0-9A-F]|EF%BF%B[EF])/gi; // in a token of odd bytes; one of them, and no viewer opens the file
+  const image = async (figure, node, form) => {
+    const Plotly = await plotly();
+    const { data, layout } = dressed(figure);
+    const size = { width: node.clientWidth, height: node.clientHeight };
+    const address = await Plotly.toImage({ data, layout: { ...layout, ...size } }, { ...size, format: form, scale: form === "png" ? 2 : 1 });
+    return form === "svg" ? address.replace(NOT_XML, "") : address;
+  };
   const save = async (figure, node, form) => {
     const name = `prefix-lab-${figure.name}.${form}`;
     if (form === "csv") return give(name, new Blob([figure.csv], { type: "text/csv" }));
     if (form === "html") return give(name, new Blob([await page(figure)], { type: "text/html" }));
-    const Plotly = await plotly();
-    const { data, layout } = dressed(figure);
-    const size = { width: node.clientWidth, height: node.clientHeight };
-    give(name, await Plotly.toImage({ data, layout: { ...layout, ...size } }, { ...size, format: form, scale: form === "png" ? 2 : 1 }));
+    give(name, await image(figure, node, form));
   };
   const page = async (figure) => {
     const source = await (await fetch(style.script)).text();
@@ -189,7 +195,8 @@ ${script(`const [data, layout, config] = ${parts}; Plotly.newPlot("figure", data
   };
   const redraw = () => { for (const widget of widgets.values()) widget.draw(); };
   const get = (id) => (widgets.get(id)?.node.classList.contains("js-plotly-plot") ? widgets.get(id).node : null);
-  PrefixLab.plots = { make, mark, point, unselect, get, give, redraw };
+  const svg = (id) => widgets.get(id).svg(); // its address, which holds the picture
+  PrefixLab.plots = { make, mark, point, unselect, get, svg, give, redraw };
   const start = () => { // with the first widget: these scripts may run after the document was loaded
     started = true;
     const look = () => `${isDark()} ${document.body.classList.contains("present")}`;

@@ -77,12 +77,14 @@ window.PrefixLab = (() => {
     for (const button of document.querySelectorAll('[data-act="raw"]')) button.setAttribute("aria-pressed", String(on));
   };
 
-  lab.copyLink = async () => {
+  // Copies a text; where the browser does not let the page do so, the text is selected in its field.
+  lab.copy = async (text, field) => {
     try {
-      await navigator.clipboard.writeText(location.href);
-      lab.note("The link to this comparison is copied.");
+      await navigator.clipboard.writeText(text);
+      lab.note("Copied.");
     } catch {
-      lab.note("The browser does not let the page copy: take the link from its address bar.");
+      if (field?.select) field.select();
+      lab.note(field ? "The browser does not let the page copy: press Ctrl+C." : "The browser does not let the page copy: take the link from its address bar.");
     }
   };
 
@@ -104,7 +106,9 @@ window.PrefixLab = (() => {
     theme: () => lab.theme(body().classList.contains("dark") ? "light" : "dark"),
     present: () => lab.present(!body().classList.contains("present")),
     controls: () => lab.controls(!body().classList.contains("controls")),
-    link: () => lab.copyLink(),
+    link: () => lab.copy(location.href),
+    embed: () => lab.embed.form(),
+    handout: () => lab.handout.ask(),
     raw: () => lab.raw(!body().classList.contains("raw")),
     keys: () => { const table = find("#pl-keys"); if (table.open) table.close(); else table.showModal(); },
   };
@@ -135,14 +139,18 @@ window.PrefixLab = (() => {
     }
   };
   document.addEventListener("click", (event) => {
+    const menu = find("details.pl-share[open]");
+    if (menu && !menu.contains(event.target)) menu.open = false;
     const button = event.target.closest?.("[data-act], [data-panel], [data-marks]:not(body)");
     if (!button) return;
+    button.closest("details.pl-share")?.removeAttribute("open");
     if (button.dataset.act) acts[button.dataset.act]?.();
     else if (button.dataset.panel) panel(button.dataset.panel);
     else lab.marks(button.dataset.marks);
   });
   document.addEventListener("keydown", (event) => {
-    if (find("#pl-keys[open]") && event.key !== "?") return; // the table is in front: Esc closes it
+    const front = find("dialog[open]"); // Esc closes it
+    if (front && !(front.id === "pl-keys" && event.key === "?")) return;
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
       event.preventDefault();
       press("#pl-generate");
@@ -167,7 +175,8 @@ window.PrefixLab = (() => {
     lab.present(query.get("present") === "1");
     lab.columns(query.get("columns") || "");
     lab.nameGroups();
-    lab.tabs.start(query.get("tab") || "");
+    const opened = lab.embed.start(query);
+    lab.tabs.start(opened || query.get("tab") || "");
     // What the server says now ends what the page had to say about before.
     const follow = () => body().toggleAttribute("data-busy", Boolean(find("#pl-status :is(.running, .loading)")));
     const status = new MutationObserver(() => { if (!body().classList.contains("stale")) lab.note(""); follow(); });

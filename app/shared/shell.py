@@ -59,12 +59,17 @@ def _buttons() -> str:
         ("theme", "Dark", "Dark or light"),
         ("controls", "Controls", "Show or hide the controls that the large type leaves no room for"),
         ("present", "Present", "Large type for a projector (key P)"),
-        ("link", "Copy link", "Copy a link to this comparison"),
         ("keys", "Keys", "All keys (key ?)"),
     ]
-    return "".join(
-        tag("button", name, type="button", data_act=act, title=title, cls="pl-btn pl-act") for act, name, title in acts
-    )
+    shares = [
+        ("link", "Copy link", "to this page as it is"),
+        ("embed", "For slides…", "one panel of this page, live, in a frame"),
+        ("handout", "Handout", "this page as one file, without a network"),
+    ]
+    buttons = [tag("button", name, type="button", data_act=act, title=title, cls="pl-btn pl-act") for act, name, title in acts]
+    items = "".join(tag("button", name + tag("small", about), type="button", data_act=act) for act, name, about in shares)
+    menu = tag("summary", "Share", cls="pl-act", title="Take this page along") + tag("div", items)
+    return "".join([*buttons[:-1], tag("details", menu, cls="pl-share"), buttons[-1]])
 
 
 def facts(backbone: Backbone) -> str:

@@ -27,6 +27,8 @@ STYLES = (
     "results/results.css",
     "learn/learn.css",
     "learn/demos/demos.css",
+    "export/export.css",
+    "export/handout.css",
     "shared/present.css",
 )
 SCRIPTS = (
@@ -42,6 +44,8 @@ SCRIPTS = (
     "mix/mix.js",
     "learn/demos/demos.js",
     "learn/learn.js",
+    "export/embed.js",
+    "export/handout.js",
 )
 APP = Path(__file__).resolve().parents[1]
 
@@ -91,7 +95,7 @@ def head() -> str:
     The style sheets go here and not through `launch(css=…)`: Gradio writes each of those rules out again under its own
     container, which loses shorthands with var() and all that hangs on <body>.
     """
-    styles = [f"<style>\n{_read(name)}</style>" for name in STYLES]
+    styles = [f"<style data-prefix-lab>\n{_read(name)}</style>" for name in STYLES]
     scripts = [f"<script>\n{_read(name)}</script>" for name in SCRIPTS]
     return "\n".join([*styles, plot_widget.head(), *scripts])
 

@@ -8,6 +8,7 @@ from gradio.blocks import Block
 
 from analysis.attention.maps import SITE, SITES
 from analysis.space.neighbor_analysis import EMBEDDINGS, KEYS, LOGIT_LENS, VALUES
+from app.export.embed import Embeddable
 from app.shared import plot_widget, urlstate
 from app.shared.context import AppContext
 from app.shared.events import QUIET, Components, streaming
@@ -18,6 +19,23 @@ from app.space.components import SpacePage
 from app.space.handlers import SpaceHandlers
 from app.space.state import MAPS, MOST, SpaceState
 
+EMBEDDABLE = Embeddable(
+    panels={
+        "space-map": "The map",
+        "space-detail": "One virtual token",
+        "space": "The map and one virtual token",
+        "space-first": "First words against chance",
+        "space-all": "Words of all virtual tokens",
+        "alone-words": "On its own: first words",
+        "alone-texts": "On its own: the texts",
+    },
+    controls={
+        "space-bar": "Space, layer, head and map",
+        "space-more": "Runs and search",
+        "space-verdict": "The sentence above",
+        "alone-bar": "On its own: seed and sampling",
+    },
+)
 SPACE_LABELS = {KEYS: "Keys", VALUES: "Values", LOGIT_LENS: "Writes", EMBEDDINGS: "Embeddings"}
 MAP_LABELS = {"pca": "PCA", "umap": "UMAP"}
 SLOW = streaming("space", 8)

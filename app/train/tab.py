@@ -3,6 +3,7 @@
 import gradio as gr
 from gradio.blocks import Block
 
+from app.export.embed import Embeddable
 from app.shared import plot_widget
 from app.shared.context import AppContext
 from app.shared.events import LATEST, Components
@@ -21,6 +22,17 @@ from core.config.presets import preset
 from core.config.train import TrainConfig
 
 SECONDS = 1.5  # between two checks of what trains
+EMBEDDABLE = Embeddable(
+    panels={
+        "train-watch": "One text as it is learned",
+        "train-loss": "The loss",
+        "train-mass": "Attention on the prefix",
+        "train-right": "The training",
+        "train-left": "What to train",
+        "train-runs": "The runs",
+    },
+    controls={"train-headline": "The sentence above", "train-own": "The settings", "train-command": "The command line"},
+)
 INPUTS = {
     "table": "a table, in any notation",
     "article": "an article to summarize",
