@@ -11,6 +11,7 @@ from app.cli.options import (
     Verbs,
     add_config_options,
     add_data_options,
+    add_device_map,
     add_model_options,
     add_parser,
     data_source,
@@ -26,6 +27,7 @@ from core.runs.store import store
 from core.task import SUMMARIZATION, Example
 
 if TYPE_CHECKING:
+    from core.training.process_group import ProcessGroup
     from core.training.trainer import Trainer
 
 SAMPLED = "animal-018"  # a bundled table whose topic is held out of training
@@ -40,7 +42,10 @@ Your own data, with columns by name (CSV, TSV or JSON lines; rows with the same 
 Articles and summaries (JSON lines, CSV, text files), on an encoder-decoder model such as mini-bart:
   --task summarization --data news_folder
   --task summarization --data news_folder --topics news-to-sports            tested on topics that are not trained on
-  --task summarization --data mine.csv --source body --target abstract --topic-column desk"""
+  --task summarization --data mine.csv --source body --target abstract --topic-column desk
+
+One training on several GPUs: each batch is shared, and the result is that of one process (docs/clusters.md):
+  torchrun --nproc-per-node 2 -- launch.py train --data e2e_folder --run my-prefix"""
 
 
 def add_verb(verbs: Verbs) -> None:
@@ -66,6 +71,7 @@ def add_verb(verbs: Verbs) -> None:
     )
     verb.add_argument("--half", action="store_true", help="store the weights as fp16")
     add_model_options(verb, default="mini-gpt2; mini-bart for articles")
+    add_device_map(verb)
     add_config_options(verb, TrainConfig, ("method", "preset"), "the preset's")
     methods = "\n".join(f"  {name:11} {info.description}" for name, info in METHODS.items())
     rates = "\n".join(f"  {name:11} {_rates(name)}" for name in METHODS)
@@ -77,25 +83,39 @@ def _rates(method: str) -> str:
 
 
 def train(args: argparse.Namespace) -> int:
-    """Train into the store; Ctrl-C stops and saves, `--resume` continues."""
+    """Train into the store; Ctrl-C stops and saves, `--resume` continues. Under torchrun, one of its processes reports."""
+    from core.training.process_group import process_group
+
+    with process_group(args.device) as group:
+        args.device, args.quiet = group.device, group.rank > 0
+        return _train(args, group)
+
+
+def _train(args: argparse.Namespace, group: "ProcessGroup") -> int:
     from tqdm import tqdm
 
     from analysis.experiments.training_sampler import make_sampler
 
     training, examples, valid = _resumed(args) if args.resume else _new(args)
+    training.group = group
+    if group.size > 1:
+        by_torchrun = f"torchrun --nproc-per-node {group.size} -- launch.py"
+        training.command = training.command.replace("python launch.py", by_torchrun, 1)
     sampled = _sampled_example(DataSource.from_dict(training.source), examples, valid)
     training.sampler = make_sampler(training.backbone, training.task, sampled)
     stop = threading.Event()
     stop_on_ctrl_c(stop, args)
-    with tqdm(disable=args.json, unit="update", smoothing=0.05) as bar:
+    with tqdm(disable=args.json or args.quiet, unit="update", smoothing=0.05) as bar:
         for step in training.steps(examples, valid, stop.is_set):
             bar.total, bar.n = step.total, step.index
             losses = {"loss": f"{step.loss:.3f}"} | ({"valid": f"{step.valid_loss:.3f}"} if step.valid_loss is not None else {})
             bar.set_postfix(losses, refresh=False)
             bar.update(0)
-            if args.json and (step.valid_loss is not None):
+            if args.json and not args.quiet and (step.valid_loss is not None):
                 record = {"update": step.index, "total": step.total, "loss": step.loss, "valid_loss": step.valid_loss}
                 print(json.dumps(record), flush=True)
+    if args.quiet:
+        return 0
     run = training.run
     assert run is not None
     print(json.dumps(run_record(run)) if args.json else _sentence(run))
@@ -107,7 +127,7 @@ def _resumed(args: argparse.Namespace) -> "tuple[Trainer, list[Example], list[Ex
     from core.models.loading import load_backbone
     from core.training.trainer import resume_training
 
-    training = resume_training(store(), args.run, lambda name: load_backbone(name, args.device))
+    training = resume_training(store(), args.run, lambda name: load_backbone(name, args.device, args.device_map))
     return training, *_examples(args, DataSource.from_dict(training.source))
 
 
@@ -118,16 +138,17 @@ def _new(args: argparse.Namespace) -> "tuple[Trainer, list[Example], list[Exampl
     from core.training.spec import TrainSpec
     from core.training.trainer import Trainer
 
-    store().check_free(args.run)
+    if not args.quiet:
+        store().check_free(args.run)
     args.set = args.set or (SUMMARIZATION if args.task == SUMMARIZATION or args.topics else None)
     source = data_source(args, rows=args.rows)
     spec = TrainSpec.from_args(args, source)
     config = spec.config()
     examples, valid = _examples(args, source)  # a bad file is reported before the model is loaded
-    if args.preset == "paper":
+    if args.preset == "paper" and not args.quiet:
         advice = "a small model learns faster with 'mini' or 'fast'"
         say(args, f"The preset 'paper' is meant for GPT-2-medium and BART-large; {advice}.")
-    backbone = load_backbone(spec.backbone or DEFAULTS.get(source.task_form, DEFAULT), args.device)
+    backbone = load_backbone(spec.backbone or DEFAULTS.get(source.task_form, DEFAULT), args.device, args.device_map)
     task = task_for_backbone(backbone, spec.task_name, spec.task_layout, source.task_form, spec.cut)
     return Trainer(backbone, task, config, store(), spec.run, command_of(args), spec.half, source.to_dict()), examples, valid
 
@@ -136,7 +157,8 @@ def _examples(args: argparse.Namespace, source: DataSource) -> tuple[list[Exampl
     """Training and validation examples; skipped rows are reported."""
     skipped: list[str] = []
     examples, valid = source.load_train_valid(skipped)
-    say_skipped(args, skipped)
+    if not args.quiet:
+        say_skipped(args, skipped)
     return examples, valid
 
 

@@ -17,7 +17,9 @@ from core.config.train import TrainConfig
 from core.errors import TrainingFailed
 from core.methods.base import Method
 from core.models.architectures import unembed
+from core.models.splitting import input_device, is_split
 from core.training.batches import IGNORE, Batch, Row, collate, epochs
+from core.training.process_group import ALONE, ProcessGroup
 
 Swaps = Sequence[tuple[nn.Module, str, object, object]]  # see `_swaps`
 
@@ -71,29 +73,33 @@ def train(
     config: TrainConfig,
     cancel: Callable[[], bool] | None = None,
     state: TrainerState | None = None,
+    group: ProcessGroup = ALONE,
 ) -> Iterator[Step]:
     """Train a method in place; yields after each update, and ends early, keeping what there is, when `cancel()` turns true.
 
     Validates every `validate_every` updates and at the end; `Step.best` marks the lowest validation loss so far;
     `patience` validations without a lower one end the training. `state` says where to begin, and is updated in place:
-    a resumed training makes the same updates as an uninterrupted one. Raises TrainingFailed where the loss or
+    a resumed training makes the same updates as an uninterrupted one. `group`: the processes that share each batch; all of them
+    take the same steps, whose losses are those of the whole batch. Raises TrainingFailed where the loss or
     its gradient is no longer a number; the parameters are then those of the last good update.
     """
-    device = next(method.model.parameters()).device
+    device = input_device(method.model)
     state = state or initial_state(method, config)
     batches, total = epochs(rows, config.batch, config.seed), total_updates(config, len(rows))
     for _ in range(state.index * config.accumulate):
         next(batches)
     began = time.monotonic() - state.seconds
     swaps = _swaps(method.model, config)
+    group.copy_first(method.parameters())
     with _CheckpointingMode(method.model, config.checkpointing):
-        while state.index < total and not (cancel is not None and cancel()):
+        while state.index < total and not group.any(cancel is not None and cancel()):
             used = [next(batches) for _ in range(config.accumulate)]
             rate = state.optimizer.param_groups[0]["lr"] = learning_rate_at(config, state.index, total)
-            loss = _update(method, [collate(chunk, device) for chunk in used], config, state, swaps)
+            shares = [collate(share, device) for chunk in used if (share := group.share(chunk))]
+            loss = _update(method, shares, config, state, swaps, group)
             state.index += 1
             due = bool(valid) and (state.index % config.validate_every == 0 or state.index == total)
-            valid_loss = evaluate_loss(method, valid, config) if due else None
+            valid_loss = evaluate_loss(method, valid, config, group=group) if due else None
             best = valid_loss is not None and valid_loss < state.lowest
             if valid_loss is not None:
                 state.lowest, state.stale = min(state.lowest, valid_loss), 0 if best else state.stale + 1
@@ -103,10 +109,12 @@ def train(
                 return
 
 
-def _update(method: Method, batches: list[Batch], config: TrainConfig, state: TrainerState, swaps: Swaps) -> float:
+def _update(
+    method: Method, batches: list[Batch], config: TrainConfig, state: TrainerState, swaps: Swaps, group: ProcessGroup
+) -> float:
     """One update; returns the mean loss in nats a token. Changes nothing where the loss or its gradient is not finite."""
     state.optimizer.zero_grad(set_to_none=True)
-    loss = _backward(method, batches, config, swaps)
+    loss = _backward(method, batches, config, swaps, group)
     norm = nn.utils.clip_grad_norm_(method.parameters(), config.clip or math.inf)
     if not (math.isfinite(loss) and math.isfinite(norm)):
         raise TrainingFailed(
@@ -117,13 +125,12 @@ def _update(method: Method, batches: list[Batch], config: TrainConfig, state: Tr
     return loss
 
 
-def _backward(method: Method, batches: list[Batch], config: TrainConfig, swaps: Swaps = ()) -> float:
-    """Accumulate gradients over the batches of one update; returns the mean loss in nats a token.
+def _backward(method: Method, batches: list[Batch], config: TrainConfig, swaps: Swaps = (), group: ProcessGroup = ALONE) -> float:
+    """Accumulate gradients over the batches of one update, in all processes; returns the mean loss in nats a token.
 
     Both reductions weight each batch by its part of the update, so that splitting a batch changes nothing.
     """
-    targets = sum(batch.targets for batch in batches)
-    rows = sum(len(batch.ids) for batch in batches)
+    targets, rows = group.sum_numbers(sum(batch.targets for batch in batches), sum(len(batch.ids) for batch in batches))
     total = 0.0
     for batch in batches:
         # checkpointed layers are recomputed in the backward pass, with the method attached
@@ -131,7 +138,8 @@ def _backward(method: Method, batches: list[Batch], config: TrainConfig, swaps: 
             summed = batch_loss(method, batch, config)
             (summed / (targets if config.reduction == "token" else rows)).backward()
         total += summed.item()
-    return total / targets
+    group.sum_gradients(method.parameters())
+    return group.sum_numbers(total)[0] / targets
 
 
 def batch_loss(method: Method, batch: Batch, config: TrainConfig) -> Tensor:
@@ -140,21 +148,24 @@ def batch_loss(method: Method, batch: Batch, config: TrainConfig) -> Tensor:
     with torch.autocast(device.type, torch.bfloat16, enabled=uses_bf16(config, device)):
         hidden = method.model.base_model(**batch.inputs(method.length), use_cache=False).last_hidden_state
         chosen = batch.labels != IGNORE  # (B, T)
-        logits = unembed(method.model, hidden[chosen])  # (targets, vocabulary)
-        return F.cross_entropy(logits.float(), batch.labels[chosen], reduction="sum")
+        logits = unembed(method.model, hidden[chosen.to(hidden.device)])  # (targets, vocabulary)
+        return F.cross_entropy(logits.float().to(device), batch.labels[chosen], reduction="sum")
 
 
 @torch.no_grad()
-def evaluate_loss(method: Method, rows: Sequence[Row], config: TrainConfig, batch: int = 32) -> float:
+def evaluate_loss(
+    method: Method, rows: Sequence[Row], config: TrainConfig, batch: int = 32, group: ProcessGroup = ALONE
+) -> float:
     """Mean loss in nats a target token."""
-    device = next(method.model.parameters()).device
-    ordered, summed, targets = sorted(rows, key=len), 0.0, 0
+    device = input_device(method.model)
+    ordered, summed, targets = group.share(sorted(rows, key=len)), 0.0, 0
     for start in range(0, len(ordered), batch):
         part = collate(ordered[start : start + batch], device)
         with method.attach(len(part.ids), part.split):
             summed += batch_loss(method, part, config).item()
         targets += part.targets
-    return summed / targets
+    loss, count = group.sum_numbers(summed, targets)
+    return loss / count
 
 
 def uses_bf16(config: TrainConfig, device: torch.device) -> bool:
@@ -173,7 +184,7 @@ def _swaps(model: nn.Module, config: TrainConfig) -> Swaps:
     four. A frozen matrix that autocast would cast to bf16 each time is cast once. Embeddings are left alone, also where
     an output layer is tied to them, and so are matrices under checkpointing, whose purpose is to save memory.
     """
-    bf16 = uses_bf16(config, next(model.parameters()).device) and not config.checkpointing
+    bf16 = uses_bf16(config, input_device(model)) and not config.checkpointing and not is_split(model)
     swaps: list[tuple[nn.Module, str, object, object]] = []
     for module in model.modules():
         for name, child in module.named_children():

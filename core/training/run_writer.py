@@ -61,6 +61,11 @@ class RunInfo:
         return Run.new(folder, self.spec, method.name, self.task, **{"config": self.config.to_dict()} | facts | values)
 
 
+def rows_fingerprint(rows: Sequence[Row]) -> str:
+    """16 hex digits that tell other training rows apart."""
+    return hashlib.sha256(repr([(row.prompt, row.answer) for row in rows]).encode()).hexdigest()[:16]
+
+
 class RunWriter:
     """Writes a run's files; `finish` makes it complete."""
 
@@ -76,7 +81,7 @@ class RunWriter:
     ) -> None:
         self.info, self.files, self.method, self.state = info, RunFiles(folder), method, state
         self.total, self.rows = total_updates(info.config, len(rows)), len(rows)
-        self.data = hashlib.sha256(repr([(row.prompt, row.answer) for row in rows]).encode()).hexdigest()[:16]
+        self.data = rows_fingerprint(rows)
         self.extras = load_checkpoint(folder, method, state, self.data) if resume else CheckpointExtras(None, {})
         self._history_updates = self._choose_history_updates()
         self._log = self._open_log(state.index)

@@ -18,8 +18,10 @@ from core.runs.store import Store
 from core.runs.tensors import save_tensors
 from core.task import Example, Task
 from core.training.batches import Row, encode_rows
+from core.training.checkpoint import load_checkpoint
 from core.training.loop import Step, evaluate_loss, initial_state, train
-from core.training.run_writer import RunInfo, RunWriter
+from core.training.process_group import ALONE, ProcessGroup
+from core.training.run_writer import RunInfo, RunWriter, rows_fingerprint
 from core.training.sample_log import Sampler
 
 
@@ -28,6 +30,7 @@ class Trainer:
     """A training into the store: iterate over `steps()`, then read `run`.
 
     `source` describes the data, for `resume_training`; `sampler` is called every `config.watch` updates (see sample_log.py).
+    Of the processes of a `group` the first one alone writes, and has a `run`.
     """
 
     backbone: Backbone
@@ -41,11 +44,12 @@ class Trainer:
     resume: bool = False
     run: Run | None = None
     sampler: Sampler | None = None
+    group: ProcessGroup = ALONE
 
     @property
     def info(self) -> RunInfo:
         """What the run's files say of this training."""
-        device = str(self.backbone.device)
+        device = str(self.backbone.device) + (f" × {self.group.size}" if self.group.size > 1 else "")
         return RunInfo(self.backbone.spec, self.task, self.config, device, self.command, self.half, self.source)
 
     def steps(
@@ -59,12 +63,17 @@ class Trainer:
         """
         method = new_method(self.backbone, self.config)
         if isinstance(method, InContextMethod):
+            if self.group.rank:
+                return
             self.run = self._save_context(method, examples, valid)
             return
         rows = encode_rows(self.backbone, self.task, examples, method.length, method.infix)
         valid_rows = self._valid_rows(valid, method)
         if not rows:
             raise BadInput("There is nothing to train on: the data holds no row. Give a file with at least one.")
+        if self.group.rank:
+            yield from self._assist(method, rows, valid_rows, cancel)
+            return
         folder = self.store.folder / self.run_id if self.resume else self.store.new_folder(self.run_id)
         with locked(folder):
             yield from self._train(folder, method, rows, valid_rows, cancel)
@@ -81,11 +90,12 @@ class Trainer:
         state = initial_state(method, self.config)
         writer = RunWriter(self.info, folder, method, rows, state, self.resume, self.sampler)
         try:
-            for step in train(method, rows, valid_rows, self.config, stopped, state):
+            for step in train(method, rows, valid_rows, self.config, stopped, state, self.group):
                 writer.after_update(step)
                 yield step
         except TrainingFailed:
             self.run = writer.finish("failed")
+            self.group.wait()
             raise
         except (StoreError, OSError, MemoryError):  # the machine's reasons: the run can be resumed
             writer.close()
@@ -98,6 +108,19 @@ class Trainer:
             raise
         ended = state.index >= writer.total or 0 < self.config.patience <= state.stale
         self.run = writer.finish("done" if ended else "cancelled")
+
+    def _assist(
+        self, method: Method, rows: list[Row], valid_rows: list[Row], cancel: Callable[[], bool] | None
+    ) -> Iterator[Step]:
+        """Compute this process's share of each update; the first process writes the run."""
+        state = initial_state(method, self.config)
+        if self.resume:
+            load_checkpoint(self.store.folder / self.run_id, method, state, rows_fingerprint(rows))
+        try:
+            yield from train(method, rows, valid_rows, self.config, cancel, state, self.group)
+        except TrainingFailed:
+            self.group.wait()  # torchrun ends all processes when one fails, and the first is still writing
+            raise
 
     def _save_context(self, method: InContextMethod, examples: Sequence[Example], valid: Sequence[Example]) -> Run:
         """Save the text of an in-context run: nothing is trained, and its file of weights is empty."""
