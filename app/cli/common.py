@@ -60,7 +60,9 @@ def load_backbone_and_run(args: argparse.Namespace, form: str = "table") -> "tup
     from core.models.loading import DEFAULT, DEFAULTS, load_backbone
 
     run = store().get(args.run) if args.run is not None else None
-    backbone = load_backbone(args.backbone or (run.backbone_source if run else DEFAULTS.get(form, DEFAULT)), args.device)
+    backbone = load_backbone(
+        args.backbone or (run.backbone_source if run else DEFAULTS.get(form, DEFAULT)), args.device, args.device_map
+    )
     if getattr(args, "text_prefix", None) is not None:
         return backbone, text_run(args.text_prefix, backbone)
     return backbone, load_run(run, backbone) if run else None

@@ -10,6 +10,7 @@ from app.cli.options import (
     Verbs,
     add_config_options,
     add_data_options,
+    add_device_map,
     add_model_options,
     add_parser,
     data_source,
@@ -53,6 +54,7 @@ def add_verb(verbs: Verbs) -> None:
     verb.add_argument("--lead", type=int, default=0, metavar="N", help="score the first N sentences of each article instead")
     verb.add_argument("--batch", type=int, default=32, help="tables generated in one batch (default 32)")
     add_model_options(verb)
+    add_device_map(verb)
     add_config_options(verb, DecodeConfig, default="the paper's")
     defaults = {"tables": paper_decoding(""), "articles": paper_decoding(SUMMARIZATION)}
     verb.epilog = f"""Decoding defaults, the paper's:

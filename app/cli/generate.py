@@ -9,7 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.cli.common import load_backbone_and_run, say
-from app.cli.options import Verbs, add_config_options, add_model_options, add_parser, describe_decoding, hidden_alias, overrides
+from app.cli.options import (
+    Verbs,
+    add_config_options,
+    add_device_map,
+    add_model_options,
+    add_parser,
+    describe_decoding,
+    hidden_alias,
+    overrides,
+)
 from core.config.decode import DecodeConfig
 from core.config.decoding_defaults import default_decoding
 from core.data.registry import parse_input
@@ -47,6 +56,7 @@ def add_verb(verbs: Verbs) -> None:
     )
     hidden_alias(verb, "--form", "input_format", FORMATS)
     add_model_options(verb)
+    add_device_map(verb)
     add_config_options(verb, DecodeConfig, default="see below")
     names = {"tables": "table", "triples and texts": "text", "articles": "article"}
     defaults = {name: default_decoding(form) for name, form in names.items()}

@@ -79,6 +79,12 @@ def add_model_options(verb: argparse.ArgumentParser, backbone: str | None = None
     verb.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
 
 
+def add_device_map(verb: argparse.ArgumentParser) -> None:
+    """Whether a decoder-only backbone is split over devices."""
+    help_ = "auto splits a backbone that is larger than one device over GPUs, memory and disk (prefix-tuning, generation)"
+    verb.add_argument("--device-map", choices=["auto"], default="", help=help_)
+
+
 def add_config_options(verb: argparse.ArgumentParser, config: type, skip: Sequence[str] = (), default: str = "") -> None:
     """Add an option for each field of a configuration class, so that the command line never lags behind it."""
     for field in fields(config):

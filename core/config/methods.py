@@ -58,6 +58,11 @@ class MethodInfo:
         return self.kind in ("virtual", "text", "mix")
 
     @property
+    def within_attention(self) -> bool:
+        """Whether it reaches the model through the keys and values of attention alone, and uses none of its weights."""
+        return self.kind == "text" or (self.kind == "virtual" and not self.at_input)
+
+    @property
     def trajectory(self) -> bool:
         """Whether a run keeps the path of its virtual tokens through the training."""
         return self.kind == "virtual"

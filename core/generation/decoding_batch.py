@@ -92,7 +92,8 @@ class DecodingBatch:
         empty = int(self.mask.amax(0).argmax())  # columns before the longest row's first token
         self.mask = self.mask[:, empty:]
         for layer in self._layers():
-            layer.keys, layer.values = layer.keys[index, :, empty:], layer.values[index, :, empty:]
+            chosen = index.to(layer.keys.device)
+            layer.keys, layer.values = layer.keys[chosen, :, empty:], layer.values[chosen, :, empty:]
         self._update_state()
 
     def merge(self, other: "DecodingBatch") -> None:

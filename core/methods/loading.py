@@ -8,7 +8,7 @@ from transformers import PreTrainedModel
 
 from core.config.methods import MIX_RUN, TEXT_PREFIX
 from core.errors import BadInput, WrongBackbone
-from core.methods.registry import method_class
+from core.methods.registry import check_split, method_class
 from core.models.activations import text_prefix
 from core.models.backbone import Backbone
 from core.prefix.mix import MIX, Mix, apply_to, mix_prefixes
@@ -41,6 +41,7 @@ def load_run(run: Run, backbone: Backbone) -> LoadedRun:
             f"loaded is {backbone.spec.name} ({backbone.spec.fingerprint}). "
             f"Load {run.backbone}, or train a run on {backbone.spec.name}."
         )
+    check_split(backbone, run.method)
     loaded = method_class(run).load(run, backbone)
     return LoadedRun(run, loaded.model, loaded.prefix, run.task)
 

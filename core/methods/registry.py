@@ -1,5 +1,6 @@
 """The class of each method. What else is known of them stands in core/config/methods.py, under the same names."""
 
+from core.config.methods import method_info
 from core.config.train import TrainConfig
 from core.errors import NotSupported
 from core.methods.adapter import AdapterMethod
@@ -12,6 +13,7 @@ from core.methods.lora import LoraMethod
 from core.methods.prefix import PrefixMethod
 from core.methods.top_layers import TopLayersMethod
 from core.models.backbone import Backbone
+from core.models.splitting import is_split
 from core.runs.run import Run
 
 METHOD_CLASSES: dict[str, type[Method]] = {
@@ -30,7 +32,17 @@ def new_method(backbone: Backbone, config: TrainConfig) -> Method:
     """Create the configured method, ready to train; NotSupported lists the known names."""
     if config.method not in METHOD_CLASSES:
         raise NotSupported(f"There is no method {config.method!r}. Known: {', '.join(METHOD_CLASSES)}.")
+    check_split(backbone, config.method)
     return METHOD_CLASSES[config.method](backbone, config)
+
+
+def check_split(backbone: Backbone, method: str) -> None:
+    """NotSupported where a backbone is split over devices and the method needs its weights on one."""
+    if is_split(backbone.model) and not method_info(method).within_attention:
+        raise NotSupported(
+            f"{method_info(method).title} needs the weights of {backbone.spec.name} on one device, and --device-map has split "
+            "them. Leave --device-map out, or use prefix-tuning."
+        )
 
 
 def method_class(run: Run) -> type[Method]:

@@ -24,7 +24,7 @@ def read_key_values(backbone: Backbone, **inputs: torch.Tensor) -> KeyValues:
     captured: dict[tuple[str, int], torch.Tensor] = {}
 
     def capture(site: str, layer: int, keys: torch.Tensor, values: torch.Tensor) -> None:
-        captured[site, layer] = torch.stack([keys[0], values[0]])  # (2, kv_heads, P, head_dim)
+        captured[site, layer] = torch.stack([keys[0], values[0]]).to(backbone.device)  # (2, kv_heads, P, head_dim)
 
     with attach(backbone.model, None, key_value_hook=capture):
         backbone.model.base_model(use_cache=False, **inputs)

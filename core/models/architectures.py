@@ -15,6 +15,7 @@ from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, PreTrained
 
 from core.backbone_spec import CAUSAL, SEQ2SEQ, BackboneSpec
 from core.errors import NotSupported
+from core.models.splitting import own_forward
 
 AutoClass = type[AutoModelForCausalLM] | type[AutoModelForSeq2SeqLM]
 RATES = ("dropout", "attention_dropout", "activation_dropout", "layerdrop")
@@ -188,6 +189,7 @@ def unembed(model: PreTrainedModel, hidden: Tensor) -> Tensor:
     scaling, a softcap) is done here too. Safe beside other threads: the model itself is not changed.
     """
     head = copy.copy(model)
+    own_forward(head)
     head._modules = {**model._modules, model.base_model_prefix: _FixedHidden(hidden.reshape(1, -1, hidden.shape[-1]))}
     ids = torch.zeros(1, 1, dtype=torch.long, device=hidden.device)
     inputs = {"input_ids": ids, "decoder_input_ids": ids} if model.config.is_encoder_decoder else {"input_ids": ids}

@@ -25,15 +25,18 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from core import paths
+from core.backbone_spec import SEQ2SEQ
 from core.errors import BackboneNotFound, BadConfig, NotSupported, PrefixLabError
 from core.models.architectures import USE, AutoClass, architecture_for, check_layers, kind_of, no_dropout, sliding_window
 from core.models.backbone import Backbone
 from core.models.probe import check_model
+from core.models.splitting import input_device, is_split, weights
 from core.prefix.attention import NAME, install_prefix_attention
 
 DEFAULT = "mini-gpt2"
 DEFAULTS = {"article": "mini-bart"}  # for other forms of source than tables (see core/task.py)
 OWN = {"mini-gpt2": "such as gpt2", "mini-bart": "such as facebook/bart-base"}  # the project's own, which no hub has
+DeviceMap = str | dict[str, str | int]
 SAMPLES = 512  # values hashed of each tensor
 WRAPPER = r"^(?:_orig_mod\.|module\.)+"  # what torch.compile and DataParallel put before the names of weights
 MAX_NAMES = 3  # names of weights in a message
@@ -46,14 +49,16 @@ def bundled() -> list[str]:
     return sorted(path.parent.name for path in paths.MODELS.glob("*/config.json"))
 
 
-def load_backbone(name: str = DEFAULT, device: str = "auto") -> Backbone:
+def load_backbone(name: str = DEFAULT, device: str = "auto", device_map: DeviceMap = "") -> Backbone:
     """Load a model, frozen and in evaluation mode.
 
     `name`: a bundled model, a folder in the transformers form, or a hub name, also as name@revision (fetched where there
-    is a network, unless it is cached already). Raises BackboneNotFound with what was tried, NotSupported for a
-    family that does not fit.
+    is a network, unless it is cached already). `device_map`: "auto", or a device for each part, splits a decoder-only model
+    over devices, as accelerate does. Raises BackboneNotFound with what was tried, NotSupported for a family that does not fit.
     """
     where, origin = _locate(name)
+    if device_map and device != "auto":
+        raise BadConfig("A device map places the model's parts itself: leave --device out, and start one process only.")
     target = pick_device(device)
     revision = ""
     if origin == "hub":
@@ -61,8 +66,12 @@ def load_backbone(name: str = DEFAULT, device: str = "auto") -> Backbone:
         name, revision = name.partition("@")[0], Path(where).name
     config = _open(name, lambda: AutoConfig.from_pretrained(where, trust_remote_code=False))
     architecture = architecture_for(config, name)
+    if device_map and architecture.family == SEQ2SEQ:
+        raise NotSupported(f"{name} is an encoder-decoder model, which --device-map does not split. Leave the option out.")
     tokenizer = _open(name, lambda: AutoTokenizer.from_pretrained(where, trust_remote_code=False))
-    model = _load_weights(name, where, architecture.auto_class, pick_dtype(target))
+    model = _load_weights(name, where, architecture.auto_class, pick_dtype(target), device_map)
+    if is_split(model):
+        target = _split_device(model, name)
     if not tokenizer("a b")["input_ids"]:  # transformers makes an empty one where its files are missing
         raise BackboneNotFound(
             f"{name} has no tokenizer. A model folder needs the tokenizer's files (tokenizer.json) beside the weights."
@@ -81,7 +90,16 @@ def load_backbone(name: str = DEFAULT, device: str = "auto") -> Backbone:
     return backbone
 
 
-def _load_weights(name: str, where: str, auto_class: AutoClass, dtype: torch.dtype) -> PreTrainedModel:
+def _split_device(model: PreTrainedModel, name: str) -> torch.device:
+    """Where a split model takes its inputs. NotSupported where transformers does not say which of its parts stay whole."""
+    if not model._no_split_modules:
+        raise NotSupported(
+            f"{name} is a {kind_of(model)}, of which transformers does not say where it may be split. Leave --device-map out."
+        )
+    return input_device(model)
+
+
+def _load_weights(name: str, where: str, auto_class: AutoClass, dtype: torch.dtype, device_map: DeviceMap) -> PreTrainedModel:
     """The model of a folder; BackboneNotFound where the file does not hold its weights, all of them and no other."""
     wrapped = any(re.match(WRAPPER, key) for key in _open(name, lambda: _weight_names(where)))
     load = partial(
@@ -94,6 +112,7 @@ def _load_weights(name: str, where: str, auto_class: AutoClass, dtype: torch.dty
         key_mapping={WRAPPER: ""} if wrapped else None,
         ignore_mismatched_sizes=True,
         output_loading_info=True,
+        **({"device_map": device_map} if device_map else {}),
     )
     model, report = cast(tuple[PreTrainedModel, dict[str, list]], _open(name, load))
     sizes = [key if isinstance(key, str) else key[0] for key in report["mismatched_keys"]]
@@ -133,7 +152,9 @@ def freeze(
     revision: str = "",
 ) -> Backbone:
     """Turn a model loaded with our attention into a backbone: on the device, frozen, without dropout, in evaluation mode."""
-    model.to(device).eval().requires_grad_(False)  # type: ignore[arg-type]  # transformers' decorator hides what it takes
+    if not is_split(model):
+        model.to(device)  # type: ignore[arg-type]  # transformers' decorator hides what it takes
+    model.eval().requires_grad_(False)
     no_dropout(model)
     own = getattr(model, "generation_config", None)  # a published model's would fill in whatever DecodeConfig leaves out
     model.generation_config = GenerationConfig(eos_token_id=getattr(own, "eos_token_id", None))
@@ -276,10 +297,15 @@ def fingerprint(model: nn.Module) -> str:
     out in whole numbers: a float32 cannot tell neighbours in gpt2's embeddings apart, and is not rounded alike everywhere.
     """
     digest = hashlib.sha256()
-    for name, tensor in sorted(model.named_parameters()):
-        flat = tensor.detach().flatten()
-        count = min(SAMPLES, flat.numel())
-        chosen = flat[(torch.arange(count) * (flat.numel() - 1) // max(count - 1, 1)).to(flat.device)]
-        digest.update(f"{name}{tuple(tensor.shape)}".encode())
-        digest.update(chosen.to(torch.bfloat16).view(torch.int16).cpu().numpy().tobytes())
+    for _, content in sorted((name, _samples(name, tensor)) for name, tensor in weights(model)):
+        digest.update(content)
     return digest.hexdigest()[:16]
+
+
+def _samples(name: str, tensor: torch.Tensor) -> bytes:
+    """A tensor's name, shape and evenly spaced values."""
+    flat = tensor.detach().flatten()
+    count = min(SAMPLES, flat.numel())
+    chosen = flat[(torch.arange(count) * (flat.numel() - 1) // max(count - 1, 1)).to(flat.device)]
+    values = chosen.to(torch.bfloat16).view(torch.int16).cpu().numpy().tobytes()
+    return f"{name}{tuple(tensor.shape)}".encode() + values

@@ -72,6 +72,11 @@ def _comparisons(backbone: Backbone) -> Iterator[tuple[str, Tensor, Tensor]]:
             yield "logits", model(**inputs, use_cache=False).logits[real], own[real]
             if not backbone.is_encoder_decoder:
                 yield "logits after a cached text", _cached_logits(model, inputs), own[:, SPLIT:][real[:, SPLIT:]]
+    if not backbone.is_encoder_decoder:
+        end = sliding_window(model.config) or LENGTHS[0]  # virtual tokens never leave a window, typed ones do
+        yield "logits after a text prefix", _logits_after_prefix(backbone, texts[0])[: end - SPLIT], own[0, SPLIT:end]
+    if next(transformer_blocks(model)[-1][0].parameters()).is_meta:  # weights that are loaded for each call have no gradient
+        return
     with _own_attention(model):
         own_loss, own_gradient = _loss(backbone, inputs, lambda: model(**inputs, use_cache=False).logits)
     with attach(model, None):
@@ -80,9 +85,6 @@ def _comparisons(backbone: Backbone) -> Iterator[tuple[str, Tensor, Tensor]]:
         )
     yield "training loss", loss, own_loss
     yield "gradients", gradient, own_gradient
-    if not backbone.is_encoder_decoder:
-        end = sliding_window(model.config) or LENGTHS[0]  # virtual tokens never leave a window, typed ones do
-        yield "logits after a text prefix", _logits_after_prefix(backbone, texts[0])[: end - SPLIT], own[0, SPLIT:end]
 
 
 def _cached_logits(model: PreTrainedModel, inputs: dict[str, Tensor]) -> Tensor:
@@ -104,8 +106,9 @@ def _loss(backbone: Backbone, inputs: dict[str, Tensor], logits_of: Callable[[],
     weight = next(transformer_blocks(backbone.model)[-1][0].parameters())
     weight.requires_grad_(True)
     try:
-        loss = F.cross_entropy(logits_of()[0, :-1].float(), inputs["input_ids"][0, 1:])
-        return loss.detach(), torch.autograd.grad(loss, weight)[0]
+        logits = logits_of()[0, :-1].float()
+        loss = F.cross_entropy(logits, inputs["input_ids"][0, 1:].to(logits.device))
+        return loss.detach().to(weight.device), torch.autograd.grad(loss, weight)[0]
     finally:
         weight.requires_grad_(False)
 

@@ -210,9 +210,12 @@ def prefix_attention(
     key_values = state.at(site, layer, rows, key.dtype) if state is not None else None
     if state is not None and key_values is not None:
         keys, virtual = key.shape[-2], key_values[0].shape[-2]
+        here, home = query.device, state.shift.device  # two devices where a model is split over several
+        attention_mask = None if attention_mask is None else attention_mask.to(home)
         attention_mask = state.widen(attention_mask, site, rows, queries, keys, causal, virtual)
         attention_mask = state.biased(attention_mask, site, layer, rows, keys)
-        key, value = torch.cat([key_values[0], key], -2), torch.cat([key_values[1], value], -2)
+        attention_mask = None if attention_mask is None else attention_mask.to(here)
+        key, value = torch.cat([key_values[0].to(here), key], -2), torch.cat([key_values[1].to(here), value], -2)
         causal = False
     if slot.key_value_hook is not None:
         slot.key_value_hook(site, layer, key, value)
