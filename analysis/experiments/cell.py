@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -26,7 +27,7 @@ from core.errors import BadData, BadInput, StoreError
 from core.methods.loading import load_run
 from core.models.backbone import Backbone
 from core.models.inputs import task_for_backbone
-from core.runs.layout import not_written, write_text
+from core.runs.layout import RunFiles, not_written, write_text
 from core.runs.run import Run
 from core.runs.status import read_status
 from core.runs.store import Store
@@ -42,7 +43,9 @@ class Workplace:
     """Where cells of one backbone run: its data, its folder, and how its progress is reported.
 
     `sources`: the data sets by name (see grid.SETS). `command(cell)`: the command line that runs the cell; `places(cell)`: see
-    Result. `neutral`: the text that forgetting is measured on.
+    Result. `neutral`: the text that forgetting is measured on. `examples`: those of (data, topics, split), read when a cell needs
+    them unless they are given. `first_runs`: the run that chose a line's learning rate, by its id, where another machine has
+    it; None where every rate diverged. `keep_weights`: whether a finished cell's run keeps them.
     """
 
     backbone: Backbone
@@ -53,7 +56,9 @@ class Workplace:
     neutral: Path | None = None
     cancel: Callable[[], bool] | None = None
     progress: Callable[[str, int, int], None] | None = None
-    _examples: dict[tuple[str, str, str], list[Example]] = field(default_factory=dict)
+    examples: dict[tuple[str, str, str], list[Example]] = field(default_factory=dict)
+    first_runs: dict[str, Run | None] = field(default_factory=dict)
+    keep_weights: bool = True
 
     @property
     def folder(self) -> Path:
@@ -101,13 +106,22 @@ class Workplace:
         if result := self.result(cell):
             return result
         first = cell.first
-        needed = [cell] if first == cell or not cell.rates or self._is_trained(first) else [cell, first]
+        needed = [cell] if first == cell or not cell.rates or self.is_trained(first) else [cell, first]
         with ExitStack() as stack:
-            if not all(stack.enter_context(self._lock(one)) for one in needed):
+            if not all(stack.enter_context(self.lock(one)) for one in needed):
                 return None
             return self.result(cell) or self._run(cell)
 
+    def drop_weights(self, cell: Cell) -> None:
+        """Delete the weights of a finished cell's run. Its record, its losses, its texts and its result stay."""
+        files = RunFiles(self.store.folder / cell.id)
+        for file in (files.weights, files.history):
+            file.unlink(missing_ok=True)
+
     def _run(self, cell: Cell) -> Result | None:
+        files = RunFiles(self.store.folder / cell.id)
+        if files.run_json.exists() and not files.weights.exists():  # dropped, and the result has gone: it is trained again
+            shutil.rmtree(files.folder)
         run = None if cell.method == FROZEN else self._train(cell)
         if self.cancelled or (run is not None and run.status == "cancelled"):
             return None
@@ -115,6 +129,8 @@ class Workplace:
             self._failed(cell) if cell.method != FROZEN and (run is None or run.status == "failed") else self._score(cell, run)
         )
         result.save(self.result_file(cell))
+        if not self.keep_weights:
+            self.drop_weights(cell)
         return result
 
     def _train(self, cell: Cell) -> Run | None:
@@ -126,16 +142,22 @@ class Workplace:
             return train_or_resume(plan, rows)
         if cell == cell.first:
             return tune_learning_rate(plan, cell.rates, rows)
-        first = self._train(cell.first)
+        first = self._first_run(cell)
         if first is None or first.status != "done":
             return None
         return train_or_resume(replace(plan, config=cell.config(TrainConfig.from_dict(first.config).rate)), rows)
 
-    def _is_trained(self, cell: Cell) -> bool:
-        return read_status(self.store.folder / cell.id).state == "done"
+    def _first_run(self, cell: Cell) -> Run | None:
+        """The run that chooses the rate of a cell's line."""
+        name = cell.first.id
+        return self.first_runs[name] if name in self.first_runs else self._train(cell.first)
+
+    def is_trained(self, cell: Cell) -> bool:
+        """Whether the cell's run is finished, here or on another machine."""
+        return cell.id in self.first_runs or read_status(self.store.folder / cell.id).state == "done"
 
     @contextmanager
-    def _lock(self, cell: Cell) -> Iterator[bool]:
+    def lock(self, cell: Cell) -> Iterator[bool]:
         """Whether the cell is this process's for now. The system releases the lock of a process that was killed."""
         from filelock import FileLock, Timeout
 
@@ -169,16 +191,16 @@ class Workplace:
         layout = "paper" if cell.preset == "paper" else "newline"
         return task_for_backbone(self.backbone, SETS[cell.data], layout, source.task_form)
 
-    def _split(self, cell: Cell, split: str) -> list[Example]:
+    def split(self, cell: Cell, split: str) -> list[Example]:
         """The examples of a split, read once a process."""
         key = (cell.data, cell.topics, split)
-        if key not in self._examples:
-            self._examples[key] = self._source(cell).load_split(split, [])
-        return self._examples[key]
+        if key not in self.examples:
+            self.examples[key] = self._source(cell).load_split(split, [])
+        return self.examples[key]
 
     def rows(self, cell: Cell) -> TrainingData:
         """What a cell is trained and validated on."""
-        examples, valid = self._split(cell, "train"), self._split(cell, "dev")
+        examples, valid = self.split(cell, "train"), self.split(cell, "dev")
         if cell.rows:
             valid_rows = cell.valid or max(1, round(DEV_SHARE * cell.rows))
             examples, valid = draw(examples, cell.rows, cell.sample), draw(valid, valid_rows, cell.sample)
@@ -186,7 +208,7 @@ class Workplace:
 
     def test_examples(self, cell: Cell) -> list[Example]:
         """What a cell is scored on."""
-        examples = self._split(cell, "test")
+        examples = self.split(cell, "test")
         return sample_evenly(examples, cell.tables) if cell.tables else examples
 
     # ---- its scores
@@ -202,7 +224,7 @@ class Workplace:
 
         examples, decode, layout = self.test_examples(cell), paper_decoding(name), ""
         if loaded is None and not cell.is_article:  # it would lose by a layout that only training makes sense of
-            layout, task = choose_layout(self.backbone, task, sample_evenly(self._split(cell, "dev"), LAYOUT_ROWS), decode)
+            layout, task = choose_layout(self.backbone, task, sample_evenly(self.split(cell, "dev"), LAYOUT_ROWS), decode)
         form = source.task_form
         evaluation = evaluate(model, self.backbone, task, prefix, examples, decode, 32, progress, name, form)
         self._write_texts(cell, evaluation, examples)
@@ -251,7 +273,8 @@ class Workplace:
 
     def _rate_losses(self, cell: Cell) -> dict[str, float | None]:
         """Validation loss of each rate that was tried for the line (see `describe_search`); None where it diverged."""
-        notes = self.store.get(cell.first.id).notes.partition(". ")[2]
+        first = self.first_runs.get(cell.first.id) or self.store.get(cell.first.id)
+        notes = first.notes.partition(". ")[2]
         pairs = [part.split(": ") for part in notes.rstrip(".").split(", ") if ": " in part]
         return {rate: None if loss == "diverged" else float(loss) for rate, loss in pairs}
 

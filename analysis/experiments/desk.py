@@ -83,8 +83,7 @@ def value_of(result: Result, axis: str) -> float | None:
     if axis == "seconds":
         return result.seconds.get("training") if result.cell.method != FROZEN else 0.0
     if axis == "forgetting":
-        forgot = result.forgetting
-        return forgot["on"] - forgot["frozen"] if "on" in forgot and "frozen" in forgot else None
+        return result.forgotten
     score = result.scores.get(axis)
     return float(score["value"]) if score else None
 

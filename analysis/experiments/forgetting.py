@@ -1,7 +1,14 @@
-"""Forgetting: how well a method's model still predicts neutral text, with the method in force and switched off."""
+"""Forgetting: how well a method's model still predicts neutral text, with the method in force and switched off.
+
+A decoder-only model predicts the text itself. An encoder-decoder has no loss on text alone: no training taught its decoder to
+write from an empty source. What is measured is its pre-training task: it reads the text with spans masked, as in BART, and
+writes it whole.
+"""
 
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from analysis.experiments.mix_curve import mean_loss
 from core import paths
@@ -11,7 +18,9 @@ from core.data.summarization import read_bundled_articles
 from core.errors import BadInput
 from core.generation.types import Request
 from core.methods.loading import LoadedRun
+from core.models.architectures import special_form
 from core.models.backbone import Backbone
+from core.pretraining.noise import infill
 
 WINDOW, WINDOWS = 128, 20  # tokens of a window, and how many are read at most
 
@@ -29,9 +38,9 @@ def neutral_text(file: Path | None = None) -> list[str]:
 def forgetting(backbone: Backbone, loaded: LoadedRun | None, texts: list[str]) -> dict[str, Any]:
     """Nats per token of neutral text: {"frozen", "on", "off", "tokens"}; "off" is None where a method cannot be switched off.
 
-    An encoder-decoder model has no loss on plain text: {} then.
+    {} for an encoder-decoder whose tokenizer has no mask token, as spans cannot be hidden from it.
     """
-    if backbone.is_encoder_decoder:
+    if backbone.is_encoder_decoder and backbone.tokenizer.mask_token_id is None:
         return {}
     windows = _windows(backbone, texts)
     frozen = _loss(backbone.model, backbone, windows)
@@ -43,18 +52,29 @@ def forgetting(backbone: Backbone, loaded: LoadedRun | None, texts: list[str]) -
 
 
 def _windows(backbone: Backbone, texts: list[str]) -> list[list[int]]:
-    ids = [id_ for text in texts for id_ in [*backbone.encode(text, literal=True), backbone.eos_id]]
     size = min(WINDOW, backbone.spec.positions // 2)
+    if backbone.is_encoder_decoder:  # the beginning of each text, since its encoder reads one text at a time
+        return [[*backbone.encode(text, literal=True)[: size - 1], backbone.eos_id] for text in texts[:WINDOWS]]
+    ids = [id_ for text in texts for id_ in [*backbone.encode(text, literal=True), backbone.eos_id]]
     return [ids[start : start + size] for start in range(0, len(ids) - size + 1, size)][:WINDOWS] or [ids[:size]]
 
 
 def _loss(model: Any, backbone: Backbone, windows: list[list[int]], loaded: LoadedRun | None = None) -> float:
-    """Each window follows what begins a text. An infix stands between the two."""
-    begin = backbone.bos_ids or [backbone.eos_id]
+    """Each window follows what begins a text, an infix between the two; an encoder-decoder's follows its masked form."""
     prefix = loaded.prefix if loaded else None
+    if backbone.is_encoder_decoder:
+        return round(mean_loss(model, backbone, [Request(ids, prefix) for ids in _masked(backbone, windows)], windows), 4)
+    begin = backbone.bos_ids or [backbone.eos_id]
     skipped = len(begin) if prefix is not None and prefix.bos and backbone.bos_ids else 0
     request = Request(begin[skipped:] or begin, prefix, split=len(begin))
     return round(mean_loss(model, backbone, [request] * len(windows), windows), 4)
+
+
+def _masked(backbone: Backbone, windows: list[list[int]]) -> list[list[int]]:
+    """The windows as an encoder reads them, spans of them hidden, always the same ones."""
+    (before, after), rng = special_form(backbone.tokenizer), np.random.default_rng(0)
+    hidden = (infill(np.array(window[:-1]), backbone.tokenizer.mask_token_id, rng) for window in windows)
+    return [[*before, *ids.tolist(), *after] for ids in hidden]
 
 
 def default_name(file: Path | None) -> str:

@@ -61,6 +61,12 @@ class Result:
         return "lowest" if self.rate == min(tried) else "highest" if self.rate == max(tried) else ""
 
     @property
+    def forgotten(self) -> float | None:
+        """Nats per token of neutral text that the method in force costs; None where it was not measured."""
+        frozen, on = self.forgetting.get("frozen"), self.forgetting.get("on")
+        return None if frozen is None or on is None else on - frozen
+
+    @property
     def family(self) -> tuple[str, ...]:
         """What results must share to be averaged over seeds. One that no cell of a grid has stands alone."""
         return (self.cell.first.id, self.fingerprint) if self.id == self.cell.id else (self.id,)

@@ -54,23 +54,24 @@ class Estimate:
     """Seconds of each cell on this machine, as far as a few measured updates and texts say."""
 
     seconds: dict[str, float]
+    jobs: int = 1  # that share the work
     began: float = field(default_factory=time.monotonic)
     done: float = 0.0
 
     @property
     def total(self) -> float:
-        """Of all cells together, one after the other."""
-        return sum(self.seconds.values())
+        """Until all cells are done, as long as none is."""
+        return sum(self.seconds.values()) / self.jobs
 
     def remaining(self, cell: Cell | None = None) -> float:
         """Seconds that are left once a cell is finished; the estimate is corrected by the time that was really taken."""
         if cell is not None:
             self.done += self.seconds.pop(cell.id, 0.0)
-        factor = (time.monotonic() - self.began) / self.done if self.done else 1.0
+        factor = (time.monotonic() - self.began) * self.jobs / self.done if self.done else 1.0
         return self.total * factor
 
 
-def estimate_cells(cells: Sequence[Cell], place: Place) -> Estimate:
+def estimate_cells(cells: Sequence[Cell], place: Place, jobs: int = 1) -> Estimate:
     """Estimate cells before they start; each method is measured once per data set."""
     costs: dict[tuple[str, ...], tuple[Costs, float]] = {}
     seconds: dict[str, float] = {}
@@ -79,7 +80,7 @@ def estimate_cells(cells: Sequence[Cell], place: Place) -> Estimate:
         if key not in costs:
             costs[key] = _measure(cell, here)
         seconds[cell.id] = _seconds(cell, here, *costs[key])
-    return Estimate(seconds)
+    return Estimate(seconds, jobs)
 
 
 def _measure(cell: Cell, place: Workplace) -> tuple[Costs, float]:

@@ -17,7 +17,20 @@ from analysis.metrics.base import Score, metric_label
 from core.errors import BadInput, PrefixLabError
 
 MAIN = ("BLEU", "ROUGE-L")  # the score that lines are compared by: the first that there is
-COLUMNS = ("BLEU", "BLEU-seen", "BLEU-unseen", "NIST", "METEOR", "TER", "ROUGE-1", "ROUGE-2", "ROUGE-L", "CIDEr", "Told")
+COLUMNS = (
+    "BLEU",
+    "BLEU-seen",
+    "BLEU-unseen",
+    "NIST",
+    "METEOR",
+    "TER",
+    "ROUGE-1",
+    "ROUGE-2",
+    "ROUGE-L",
+    "CIDEr",
+    "Told",
+    "Forgetting",
+)
 
 
 @dataclass(frozen=True)
@@ -38,10 +51,18 @@ class Summary:
 
 
 def summarize(results: Sequence[Result]) -> dict[str, Summary]:
-    """Each score of results that differ in seed and sample only. A result that is a mean itself stands alone."""
-    done = [result for result in results if result.status == "done"]
+    """Each score of results that differ in seed and sample only, "Forgetting" included. A result that is a mean stands alone."""
+    done = [_with_forgetting(result) for result in results if result.status == "done"]
     names = list(dict.fromkeys(name for result in done for name in result.scores))
     return {name: _summary([result for result in done if name in result.scores], name) for name in names}
+
+
+def _with_forgetting(result: Result) -> Result:
+    """A result whose forgetting is one of its scores."""
+    if result.forgotten is None:
+        return result
+    score = {"value": result.forgotten, "n": result.forgetting.get("tokens", 0), "higher_is_better": False}
+    return replace(result, scores=result.scores | {"Forgetting": score})
 
 
 def _summary(results: Sequence[Result], name: str) -> Summary:
@@ -109,7 +130,9 @@ def grid_frame(grid: Grid, place: Workplace) -> pd.DataFrame:
         row |= {"x": line.x} if line.x is not None and line.x != line.label else {}
         row |= {"seeds": len(results), "n": first.n, "rate": f"{_rate(first)}", "share": f"{100 * first.share:.2g} %"}
         names = [name for name in COLUMNS if name in summaries]
-        row |= {metric_label(name): summaries[name].text(2 if name in ("NIST", "CIDEr", "TER") else 1) for name in names}
+        row |= {
+            metric_label(name): summaries[name].text(2 if name in ("NIST", "CIDEr", "TER", "Forgetting") else 1) for name in names
+        }
         rows.append(row)
     return pd.DataFrame(rows).fillna("–")
 

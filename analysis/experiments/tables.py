@@ -116,7 +116,7 @@ def source_name(row: Row) -> str:
 def column_label(metric: str, data: str = "") -> str:
     """A metric as a column is headed: "BLEU S" for the seen categories, with an arrow where less is better."""
     name, _, part = metric_label(metric).partition("-") if metric.split("-")[-1] in SHORT else (metric_label(metric), "", "")
-    return f"{name}{f' {SHORT[part]}' if part else ''}{' ↓' if name in ('TER', 'Unsupported') else ''}"
+    return f"{name}{f' {SHORT[part]}' if part else ''}{' ↓' if name in ('TER', 'Unsupported', 'Forgetting') else ''}"
 
 
 def all_results(faults: list[str] | None = None, runs: Sequence[Run] = ()) -> list[Result]:
@@ -137,6 +137,7 @@ def result_table(grid: str, data: str, results: Sequence[Result]) -> ResultTable
     rows.sort(key=lambda row: (rank.get(row.label, len(rank)), _number(row.x), sources.index(row.source)))
     findings = tuple(one for one in printed()["findings"] if one["grid"] == grid)
     names = METRICS[data] + (("Told",) if data in ("e2e", "webnlg") else ())
+    names += ("Forgetting",) if any("Forgetting" in row.numbers for row in rows) else ()
     return ResultTable(grid, data, spec.title, names, tuple(rows), findings)
 
 
@@ -182,14 +183,14 @@ def own_number(name: str, summary: Summary, data: str, ids: tuple[str, ...]) -> 
     """One of our scores, in the unit of the paper's table."""
     plain = name.split("-")[0]
     factor = 0.01 if (data, plain) in FRACTIONS else 1.0
-    digits = 2 if plain in ("NIST", "CIDEr", "TER") or factor != 1.0 else 1
+    digits = 2 if plain in ("NIST", "CIDEr", "TER", "Forgetting") or factor != 1.0 else 1
     value = summary.value * factor
     text = f"{value:.{digits}f}" + (f" ± {summary.error * factor:.{digits}f}" if summary.error is not None else "")
     seeds = f"mean ± standard error of {summary.seeds} seeds" if summary.seeds > 1 else "one seed"
     between = ""
     if summary.low is not None and summary.high is not None:
         between = f"; 95 % interval over rows {summary.low * factor:.{digits}f} to {summary.high * factor:.{digits}f}"
-    rows = f"n = {summary.n}, " if summary.n else ""
+    rows = f"n = {summary.n}{' tokens' if plain == 'Forgetting' else ''}, " if summary.n else ""
     return Number(text, value, f"Ours: {rows}{seeds}{between}.", ids)
 
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,8 +32,9 @@ Data sets (docs/data-formats.md); the bundled tables stand in for E2E in figures
   --data news=FOLDER                                            Table 2: articles with summaries
   --data topics=FOLDER                                          Table 3: articles with topics
 
-Many machines, one cell each (a shared PREFIX_LAB_HOME, or gather the folders experiments/*/cells afterwards):
-  python launch.py experiments all --list | parallel -j 4
+Many machines (docs/clusters.md):
+  python launch.py experiments all --cluster tcp://host:8786       over a Dask cluster; no folder is shared
+  python launch.py experiments all --list | parallel -j 4          over GNU parallel
   sbatch --array=1-80 --wrap 'eval "$(python launch.py experiments all --list | sed -n "$SLURM_ARRAY_TASK_ID"p)"'"""
 OPTIONS = ("updates", "tables", "seeds", "rates", "lengths")  # that change what a cell is
 
@@ -46,6 +47,7 @@ def add_verb(verbs: Verbs) -> None:
     verb.add_argument("--data", action="append", default=[], metavar="NAME=PATH", help=f"a data set: {', '.join(SETS)}")
     verb.add_argument("--scale", default="small", help=f"{' or '.join(SCALES)}: sizes for two cores, or the paper's settings")
     verb.add_argument("--jobs", type=int, default=1, help="processes that share the work on this machine (default 1)")
+    verb.add_argument("--cluster", metavar="ADDRESS", help="run the cells on a Dask cluster, such as tcp://host:8786")
     verb.add_argument("--list", action="store_true", help="print each cell as the command line that makes it, and run nothing")
     verb.add_argument("--cell", metavar="ID", help="run this cell only, as --list names it")
     verb.add_argument(
@@ -57,6 +59,8 @@ def add_verb(verbs: Verbs) -> None:
     verb.add_argument("--rates", nargs="+", type=float, metavar="RATE", help="learning rates that validation loss chooses from")
     verb.add_argument("--lengths", nargs="+", type=int, metavar="P", help="lengths of Figure 4")
     verb.add_argument("--neutral", type=Path, metavar="FILE", help="text that forgetting is measured on, a paragraph a line")
+    drop = "delete the weights of each cell's run once it is scored; results, texts and losses stay"
+    verb.add_argument("--drop-weights", action="store_true", help=drop)
     verb.add_argument("--export", type=Path, metavar="FILE", help="write the finished results, without texts, into one file")
     verb.add_argument("--article-backbone", default="mini-bart", help="the backbone of tables 2 and 3 (default: mini-bart)")
     verb.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
@@ -80,6 +84,10 @@ def experiments(args: argparse.Namespace) -> int:
         return _export(args, cells, work)
     if not args.worker:
         _announce_missing(args, grids, sources)
+    if args.drop_weights:
+        for cell in cells:
+            if work(cell).result(cell) is not None:
+                work(cell).drop_weights(cell)
     return _share(args, cells, work) if args.jobs > 1 else _run(args, grids, cells, work)
 
 
@@ -88,6 +96,8 @@ def _check(args: argparse.Namespace) -> None:
         value = getattr(args, name)
         if value is not None and value < least:
             raise BadInput(f"--{name} is {value}: give {least} or more.")
+    if args.cluster and args.jobs > 1:
+        raise BadInput("--jobs and --cluster are two ways to share the work: give one of them.")
     if args.neutral and not args.neutral.is_file():
         raise BadInput(f"There is no file {args.neutral}: give --neutral a text file, or leave it out.")
 
@@ -135,6 +145,7 @@ def cell_command(args: argparse.Namespace, cell: Cell, grids: Sequence[Grid], fu
     words += backbone if backbone[1] not in ("mini-gpt2", "mini-bart") else ()
     if args.neutral:
         words += ["--neutral", str(args.neutral) if full_paths else f"path/to/{args.neutral.name}"]
+    words += ["--drop-weights"] if args.drop_weights and full_paths else []
     data_paths = dict(one.split("=", 1) for one in args.data)
     words += [
         part for set_, path in data_paths.items() for part in ("--data", f"{set_}={path if full_paths else f'path/to/{set_}'}")
@@ -179,6 +190,7 @@ class _Work:
             self.args.neutral,
             self.stop.is_set,
             report,
+            keep_weights=not self.args.drop_weights,
         )
 
 
@@ -192,14 +204,15 @@ def _announce_missing(args: argparse.Namespace, grids: Sequence[Grid], sources: 
 
 
 def _run(args: argparse.Namespace, grids: Sequence[Grid], cells: list[Cell], work: _Work) -> int:
-    """Run cells in this process, one after the other."""
+    """Run cells in this process, one after the other, or on a cluster."""
     from tqdm import tqdm
 
     from analysis.experiments.run_grid import Estimate, estimate_cells, run_cells, unfinished
 
     stop_on_ctrl_c(work.stop, args)
     left = unfinished(cells, work)
-    estimate = Estimate({}) if args.worker else _say_estimate(args, cells, left, estimate_cells(left, work))
+    results = _on_cluster(args, left, work) if args.cluster else run_cells(left, work)
+    estimate = Estimate({}) if args.worker else _say_estimate(args, cells, left, estimate_cells(left, work, args.jobs))
     done = len(cells) - len(left)
     with tqdm(disable=args.json or args.worker, unit="update", smoothing=0.05, leave=False) as bar:
 
@@ -209,7 +222,7 @@ def _run(args: argparse.Namespace, grids: Sequence[Grid], cells: list[Cell], wor
             bar.update(0)
 
         work.progress = progress
-        for result in run_cells(left, work):
+        for result in results:
             done += 1
             if not args.worker:
                 _say_result(args, result, done, len(cells), estimate.remaining(result.cell))
@@ -221,12 +234,28 @@ def _run(args: argparse.Namespace, grids: Sequence[Grid], cells: list[Cell], wor
     return 0
 
 
+def _on_cluster(args: argparse.Namespace, cells: list[Cell], work: _Work) -> Iterator["Result"]:
+    """Connect to a cluster, and say how many workers share the work; then the results as they come back."""
+    from analysis.experiments.cluster import connect, run_on_cluster
+
+    client = connect(args.cluster)
+    args.jobs = max(1, len(client.nthreads()))
+    if not client.nthreads():
+        say(args, f"{args.cluster} has no workers yet: start some with `dask worker {args.cluster} --nthreads 1`.")
+
+    def results() -> Iterator["Result"]:
+        with client:
+            yield from run_on_cluster(cells, work, client, args.device)
+
+    return results()
+
+
 def _share(args: argparse.Namespace, cells: list[Cell], work: _Work) -> int:
     """Run cells in several processes, and report what they finish."""
     from analysis.experiments.run_grid import estimate_cells, unfinished
 
     left = unfinished(cells, work)
-    estimate = _say_estimate(args, cells, left, estimate_cells(left, work))
+    estimate = _say_estimate(args, cells, left, estimate_cells(left, work, args.jobs))
     workers = [
         subprocess.Popen(_worker_command(args), env=_worker_environment(args.jobs)) for _ in range(min(args.jobs, len(left)))
     ]
@@ -276,8 +305,9 @@ def _export(args: argparse.Namespace, cells: list[Cell], work: _Work) -> int:
 def _say_estimate(args: argparse.Namespace, cells: Sequence[Cell], left: Sequence[Cell], estimate: "Estimate") -> "Estimate":
     done = f" {len(cells) - len(left)} are done already." if len(left) < len(cells) else ""
     if left:
-        shared = f" in {args.jobs} processes" if args.jobs > 1 else ""
-        text = f"{len(left)} cells to run, {duration(estimate.total / args.jobs)} by a measured guess{shared}."
+        what = "workers" if args.cluster else "processes"
+        shared = f" in {args.jobs} {what}" if args.jobs > 1 else ""
+        text = f"{len(left)} cells to run, {duration(estimate.total)} by a measured guess{shared}."
     else:
         text = "Nothing to run."
     say(args, text + done)
@@ -291,7 +321,7 @@ def _say_result(args: argparse.Namespace, result: "Result", done: int, total: in
     score = next(
         (f"{name} {result.scores[name]['value']:.1f}" for name in ("BLEU", "ROUGE-L") if name in result.scores), result.status
     )
-    left = f" About {duration(seconds / args.jobs)} left." if done < total else ""
+    left = f" About {duration(seconds)} left." if done < total else ""
     say(args, f"[{done}/{total}] {result.id}: {score}.{left}")
 
 

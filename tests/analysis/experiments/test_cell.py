@@ -11,7 +11,7 @@ from analysis.evaluation.significance import interval
 from analysis.experiments.cell import Workplace, draw, read_texts
 from analysis.experiments.grid import FROZEN, Cell, Grid, Line, expand
 from analysis.experiments.result import Result, own_files, read_results
-from analysis.experiments.run_grid import estimate_cells, run_cells, unfinished
+from analysis.experiments.run_grid import Estimate, estimate_cells, run_cells, unfinished
 from analysis.experiments.summary import comparisons, grid_frame, summarize
 from analysis.metrics.bleu import e2e_bleu
 from core.config.decode import DecodeConfig
@@ -95,7 +95,7 @@ def test_a_result_of_other_weights_or_of_another_program_is_not_taken(place, tmp
 
 
 def test_what_another_process_has_in_hand_is_passed_over(place):
-    with place._lock(CELL) as mine:
+    with place.lock(CELL) as mine:
         assert mine
         assert place.try_run(CELL) is None
         assert place.try_run(replace(CELL, seed=1)) is None  # it needs the rate that the first seed chooses
@@ -133,6 +133,32 @@ def test_lines_are_summed_up_over_seeds_and_compared_on_the_same_rows(place):
     assert difference.low <= difference.difference <= difference.high
 
 
+def test_what_is_left_is_corrected_by_the_time_that_was_taken(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    cells = expand(CELL, 4)
+    estimate = Estimate({cell.id: 10.0 for cell in cells}, jobs=2, began=100.0)
+    assert estimate.total == 20 and estimate.remaining() == 20
+    now[0] += 15  # two cells at a time, each 15 s instead of 10
+    assert estimate.remaining(cells[0]) == pytest.approx(45) and estimate.remaining(cells[1]) == pytest.approx(15)
+
+
+@pytest.mark.slow
+def test_weights_are_dropped_and_a_lost_result_is_made_again(place):
+    light, second = replace(place, keep_weights=False), replace(CELL, seed=1)
+    before = list(run_cells([CELL, second], lambda _: light))
+    for result in before:
+        run = place.store.get(result.id)
+        assert not run.weights.exists() and not run.files.history.exists() and run.files.steps.exists()
+        assert len(read_texts(place.texts_file(result.cell))) == 4 and place.result(result.cell) == result
+    place.result_file(second).unlink()
+    (again,) = run_cells([second], lambda _: place)
+    assert again.scores == before[1].scores and place.store.get(second.id).weights.exists()
+    assert not place.store.get(CELL.id).weights.exists()  # of the line's first cell the rate is enough
+    place.drop_weights(second)
+    assert not place.store.get(second.id).weights.exists()
+
+
 def test_a_small_training_set_is_a_random_sample(place):
     small = replace(CELL, rows=6, sample=3, preset="low")
     rows = place.rows(small)
@@ -157,5 +183,7 @@ def test_articles_are_summed_up_on_a_backbone_of_their_own_and_tested_on_other_t
     cells = [Cell("news", settings=settings, tables=2), Cell("topics", FROZEN, topics="news-to-sports")]
     news, sport = run_cells(cells, lambda _: place)
     assert set(news.scores) == {"ROUGE-1", "ROUGE-2", "ROUGE-L"} | {name for name in news.scores if name.startswith("Beyond")}
-    assert news.n == 2 and news.forgetting == {} and news.updates == 2
+    assert news.n == 2 and news.updates == 2
+    frozen, on, off = (news.forgetting[name] for name in ("frozen", "on", "off"))  # nats of text that is read with masks
+    assert off == frozen != on and 0 < on < math.inf and sport.forgetting["on"] == sport.forgetting["frozen"] == frozen
     assert sport.n == 9 and sport.notes == ""  # three articles on sport, in each of the three splits

@@ -74,6 +74,16 @@ def test_ours_stand_in_rows_of_their_own_and_what_is_missing_has_its_command():
     assert len(table.frame()) == 9 + 2  # printed: five methods, two of them also of the larger model and of the re-implementation
 
 
+def test_what_was_forgotten_is_a_column_where_it_was_measured():
+    results = [replace(measured(seed=seed), forgetting={"frozen": 3.0, "on": 3.1 + seed / 10, "tokens": 64}) for seed in (0, 1)]
+    table = result_table("table1", "e2e", [*results, measured("finetune", 60, places={"table1": {"label": "Fine-tuning"}})])
+    ours = {row.label: row.numbers for row in table.rows if row.source == OURS and row.numbers}
+    assert ours["Prefix-tuning"]["Forgetting"].text == "0.15 ± 0.05" and "Forgetting" not in ours["Fine-tuning"]
+    assert "n = 64 tokens, mean" in ours["Prefix-tuning"]["Forgetting"].where
+    assert "Forgetting ↓" in table.frame().columns and "Forgetting ↓" not in result_table("table1", "e2e", []).frame().columns
+    assert scatter_points(results, "forgetting", "BLEU")[0].x == pytest.approx(0.15)
+
+
 def test_other_weights_and_other_settings_are_not_averaged_together():
     results = [measured(), replace(measured(seed=1), fingerprint="other", backbone="larger"), measured(seed=2, length=3)]
     rows = [row for row in result_table("table1", "e2e", results).rows if row.source == OURS and row.numbers]
