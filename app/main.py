@@ -35,6 +35,7 @@ EMBEDDABLE = {
     "learn": learn_tab.EMBEDDABLE,
 }
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+EVERYWHERE = "0.0.0.0"
 
 
 def build(context: AppContext | None = None) -> gr.Blocks:
@@ -76,7 +77,7 @@ def serve(
 ) -> gr.Blocks:
     """Open the app; returns when it is closed (`block=False`: at once).
 
-    A host that others can reach needs `allow_network`; a port in use raises PrefixLabError.
+    A host that others can reach needs `allow_network`; a port in use raises PrefixLabError. For a class, see `open_class`.
     """
     if host not in LOOPBACK and not allow_network:
         raise PrefixLabError(
@@ -108,3 +109,15 @@ def serve(
     if block:
         page.block_thread()
     return page
+
+
+def open_class(
+    name: str, backbone: str = DEFAULT, device: str = "auto", host: str = "", port: int = 7860, browser: bool = True
+) -> None:
+    """Open the app with a class that the room reaches; returns when it is closed. `host`: by default every network of this
+    machine. See app/classroom/gate.py for who may do what."""
+    from app.classroom.classroom import Classroom
+    from app.classroom.serving import serve_class
+
+    classroom = Classroom(name, host or EVERYWHERE, port, backbone, device)
+    serve_class(classroom, build(classroom.context), host or EVERYWHERE, port, browser)

@@ -9,6 +9,7 @@ import shutil
 import stat
 import tempfile
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 from safetensors import SafetensorError, safe_open
@@ -61,15 +62,15 @@ def _portable(run_json: Path) -> str:
     return json.dumps(values, indent=1, ensure_ascii=False) + "\n"
 
 
-def import_zip(file: Path, store: Store, run_id: str = "") -> Run:
+def import_zip(file: Path, store: Store, run_id: str = "", limits: Mapping[str, int] | None = None) -> Run:
     """Import a run from a zip file, under its own id or `run_id`. Where a run of the store has the same weights as its backbone,
-    the backbone's path is that run's; else it is found by its name.
+    the backbone's path is that run's; else it is found by its name. `limits`: largest sizes in bytes in place of those in FILES.
 
     Raises BadInput for anything but an exported run, StoreError where the name is taken or the store cannot be written.
     """
     try:
         with zipfile.ZipFile(file) as archive:
-            entries = _entries(archive, file)
+            entries = _entries(archive, file, {**FILES, **(limits or {})})
             values = _run_values(archive, entries[RUN_JSON], file)
             run_id = check_id(run_id or str(values["id"]))
             store.check_free(run_id)
@@ -84,7 +85,7 @@ def _known_backbone(values: JsonObject, store: Store) -> dict[str, str]:
     return {"backbone_path": same[0]} if same else {}
 
 
-def _entries(archive: zipfile.ZipFile, file: Path) -> dict[str, zipfile.ZipInfo]:
+def _entries(archive: zipfile.ZipFile, file: Path, limits: Mapping[str, int]) -> dict[str, zipfile.ZipInfo]:
     """File name -> entry; BadInput for anything that is not a file of a run."""
     do = "Give a zip that Prefix Lab exported."
     entries: dict[str, zipfile.ZipInfo] = {}
@@ -110,15 +111,15 @@ def _entries(archive: zipfile.ZipFile, file: Path) -> dict[str, zipfile.ZipInfo]
             raise BadInput(f"{file.name} holds no {name}, so it is not a run. {do}")
     if len(folders) > 1:
         raise BadInput(f"The files of {file.name} lie in several folders: {', '.join(sorted(folders))[:200]}. {do}")
-    _check_sizes(entries, file)
+    _check_sizes(entries, file, limits)
     return entries
 
 
-def _check_sizes(entries: dict[str, zipfile.ZipInfo], file: Path) -> None:
+def _check_sizes(entries: dict[str, zipfile.ZipInfo], file: Path, limits: Mapping[str, int]) -> None:
     for name, entry in entries.items():
-        if entry.file_size > FILES[name]:
+        if entry.file_size > limits[name]:
             raise BadInput(
-                f"{name} in {file.name} has {entry.file_size:,} bytes, and {FILES[name]:,} are allowed. Give a run's own file."
+                f"{name} in {file.name} has {entry.file_size:,} bytes, and {limits[name]:,} are allowed. Give a run's own file."
             )
     total, packed = sum(entry.file_size for entry in entries.values()), file.stat().st_size
     if total > RATIO * packed:

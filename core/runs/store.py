@@ -1,7 +1,11 @@
-"""The store: the runs in a folder of the user's, beside the bundled ones, which are read-only. Nothing is ever unpickled."""
+"""The store: the runs in a folder of the user's, beside others that are read-only, such as the bundled ones.
+
+Nothing is ever unpickled.
+"""
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from types import UnionType
 
@@ -16,10 +20,10 @@ Stamp = tuple[tuple[int, int, int], ...] | None
 
 
 class Store:
-    """The user's runs in `folder`, beside the bundled ones."""
+    """The user's runs in `folder`, beside the bundled ones and those in `others`, such as a class's, which are only read."""
 
-    def __init__(self, folder: Path, bundled: Path | None = None) -> None:
-        self.folder, self.bundled = folder, bundled
+    def __init__(self, folder: Path, bundled: Path | None = None, others: Sequence[Path] = ()) -> None:
+        self.folder, self.bundled, self._others = folder, bundled, tuple(others)
         self._cache: dict[Path, tuple[Stamp, Run]] = {}  # valid as long as the folder does not change
 
     def runs(self) -> list[Run]:
@@ -65,7 +69,7 @@ class Store:
         return folder
 
     def _roots(self) -> list[Path]:
-        return [root for root in (self.bundled, self.folder) if root is not None]
+        return [root for root in (self.bundled, self.folder, *self._others) if root is not None]
 
     def _folders(self) -> list[Path]:
         return [root / name for root in self._roots() if root.is_dir() for name in sorted(_names(root))]

@@ -1,0 +1,256 @@
+"""What guests hand in: a run's zip, or a short training. Each is checked, trained and scored here, in the class's own store.
+
+A guest's run never enters the user's store and never replaces anything: its name is chosen here, and its zip may hold no more
+than a prefix of this backbone does.
+"""
+
+import re
+import shutil
+import tempfile
+import threading
+import time
+import unicodedata
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from analysis.evaluation.evaluate import scored
+from app.classroom.board import Board, clean
+from app.classroom.records import FAILED, READY, SCORING, TRAINING, Entry, Guest
+from app.classroom.texts import FORM, write_texts
+from app.shared.context import AppContext
+from app.shared.events import sentence_of
+from app.train.jobs import Jobs
+from app.train.request import TrainRequest
+from core.config.methods import method_info
+from core.data.registry import group_by_source, sample_evenly
+from core.data.source import DataSource
+from core.errors import BadInput, Busy, PrefixLabError
+from core.exchange.archive import import_zip
+from core.methods.loading import LoadedRun
+from core.models.backbone import Backbone
+from core.prefix.prefix import stored_count
+from core.runs.layout import HISTORY, RUN_JSON, SAMPLES, STEPS_CSV, WEIGHTS
+from core.runs.manage import delete
+from core.runs.store import Store
+from core.task import Example
+
+LENGTH = 64  # virtual tokens
+LENGTHS, ROWS, UPDATES = (1, 2, 5, 10, 20), (10, 30, 0), (25, 50, 100)  # what a guest can choose; 0: all rows
+WORDS = 60  # characters of the words that a prefix is initialized with
+QUEUE = 40  # trainings in line
+LAYOUT = 400  # characters that a run's task may put around a table
+HIDDEN, HIDDEN_ROWS = "test", 24  # the split that scores are measured on, and how many of its tables
+TICK = 0.5  # seconds between two looks at what is to be done
+PREFIX = "class-"  # begins the name of every run of a class
+UPLOADS = "uploads"  # folder of zips while they arrive
+
+
+@dataclass(frozen=True)
+class TrainingChoice:
+    """A training that a guest asks for. BadInput for anything but the choices above."""
+
+    length: int
+    rows: int
+    updates: int
+    words: str = ""
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> "TrainingChoice":
+        """Read what a page sent."""
+        for name, allowed in (("length", LENGTHS), ("rows", ROWS), ("updates", UPDATES)):
+            if isinstance(values.get(name), bool) or values.get(name) not in allowed:
+                raise BadInput(f"{name} can be {', '.join(map(str, allowed))}.")
+        words = clean(values["words"], WORDS, "The text of words to begin with") if values.get("words") else ""
+        return cls(int(values["length"]), int(values["rows"]), int(values["updates"]), words)
+
+    @property
+    def about(self) -> str:
+        """The choice in a few words."""
+        rows = f"{self.rows} rows" if self.rows else "all rows"
+        begins = f", from “{self.words}”" if self.words else ""
+        return f"{self.length} virtual token{'s' * (self.length > 1)}, {rows}, {self.updates} updates{begins}"
+
+
+class Entries:
+    """Takes in the prefixes of a class in `folder`, on one backbone. `context.store` reads the class's runs, too."""
+
+    def __init__(self, context: AppContext, board: Board, store: Store) -> None:
+        self.context, self.board, self.store = context, board, store
+        self.jobs = Jobs(store, context.models.device)
+        self._taking = threading.Lock()  # one zip is unpacked at a time
+        self._leaving: set[str] = set()  # runs that are to be deleted
+        self._thread: threading.Thread | None = None
+
+    @property
+    def backbone(self) -> Backbone:
+        """The model that all prefixes of the class are of."""
+        return self.context.models.backbone(self.context.models.default)
+
+    # ---- handed in
+
+    def upload_limit(self) -> int:
+        """The largest zip in bytes: a prefix of LENGTH virtual tokens, with its history."""
+        return sum(self._limits().values())
+
+    def _limits(self) -> dict[str, int]:
+        size = 4 * stored_count(self.backbone.spec, LENGTH) + 100_000
+        return {RUN_JSON: 64_000, WEIGHTS: size, HISTORY: 6 * size, STEPS_CSV: 2_000_000, SAMPLES: 1_000_000}
+
+    def new_upload(self) -> Path:
+        """Where a zip may be written while it arrives: a new folder of its own, with nothing in it."""
+        folder = self.store.folder.parent / UPLOADS
+        folder.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(dir=folder)) / "your.zip"  # its name stands in messages
+
+    def take_zip(self, guest: Guest, file: Path) -> Entry:
+        """Put a run's zip on the board. BadInput says what is wrong with it; then nothing is left of it."""
+        with self._taking:
+            self.board.check_room(guest)
+            run_id = self._free_id(guest)
+            import_zip(file, self.store, run_id, self._limits())
+            try:
+                loaded = self._check(run_id)
+                method = method_info(loaded.run.method).title
+                return self.board.add_entry(guest, run_id, about=f"{method}, handed in", **_sizes(loaded))
+            except PrefixLabError:
+                shutil.rmtree(self.store.folder / run_id, ignore_errors=True)
+                raise
+
+    def _check(self, run_id: str) -> LoadedRun:
+        """Load a run that was handed in. BadInput, or WrongBackbone, where it is no prefix for the board."""
+        loaded = self.context.models.load(run_id, self.backbone)
+        if loaded.prefix is None:
+            raise BadInput(f"This run is of the method {loaded.run.method}. The board takes prefixes, which share one batch.")
+        if loaded.prefix.length > LENGTH or loaded.prefix.shift > LENGTH:
+            raise BadInput(f"This prefix has {loaded.prefix.length} virtual tokens, and the board takes up to {LENGTH}.")
+        task = loaded.task
+        if task.input_format != FORM:
+            raise BadInput(f"This run reads inputs of the form {task.input_format!r}. The board compares texts from tables.")
+        if len(task.lead + task.separator + task.target_lead + task.end) > LAYOUT:
+            raise BadInput(f"This run puts more than {LAYOUT} characters around a table. Train one with the usual layout.")
+        return loaded
+
+    def train(self, guest: Guest, choice: TrainingChoice) -> Entry:
+        """Queue a training for a guest. Busy where the line is full; BadInput where the guest already trains one."""
+        with self._taking:
+            self.board.check_room(guest)
+            if any(entry.guest == guest.id and entry.state == TRAINING for entry in self.board.entries()):
+                raise BadInput("Your last training is not over. Wait for it, then train the next one.")
+            if len(self.jobs.waiting()) >= QUEUE:
+                raise Busy(f"{QUEUE} trainings wait already, and no more may. Try again in some minutes.")
+            run_id = self._free_id(guest)
+            own: dict[str, Any] = {"length": choice.length, "updates": choice.updates}
+            own |= {"init_words": choice.words} if choice.words else {}
+            request = TrainRequest(run_id, "demo", backbone=self.context.models.default, rows=choice.rows, own=own)
+            entry = self.board.add_entry(guest, run_id, state=TRAINING, about=choice.about, length=choice.length)
+            try:
+                self.jobs.start(run_id, request.to_argv())
+            except PrefixLabError:
+                self.board.remove_entry(run_id)
+                raise
+            return entry
+
+    def remove(self, run_id: str) -> None:
+        """Take a run off the board, and move it to the class's trash. What is being trained is stopped first."""
+        self.board.remove_entry(run_id)
+        self.discard(run_id)
+
+    def discard(self, run_id: str) -> None:
+        """Stop a run that is not on the board any more, and move it to the class's trash; while it trains, at a later `tick`."""
+        try:
+            self.jobs.stop(run_id)
+            if self.jobs.state(run_id) in ("loading", "running", "finishing"):
+                self._leaving.add(run_id)
+                return
+            if (self.store.folder / run_id).is_dir():
+                delete(self.store, run_id)
+            self.jobs.forget(run_id)
+            self._leaving.discard(run_id)
+        except PrefixLabError:
+            self._leaving.add(run_id)
+
+    def _free_id(self, guest: Guest) -> str:
+        plain = unicodedata.normalize("NFKD", guest.name).encode("ascii", "ignore").decode()
+        name = re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-") or "guest"
+        taken = {run.id for run in self.context.store.runs()} | {entry.id for entry in self.board.entries()}
+        taken |= {path.name for path in self.store.folder.glob("*")} | {job.run for job in self.jobs.jobs()}
+        return next(each for number in range(1, 10_000) if (each := f"{PREFIX}{name}-{number}") not in taken)
+
+    # ---- what goes on in the background
+
+    def start(self) -> None:
+        """Follow trainings and measure scores, until the app ends."""
+        self._thread = threading.Thread(target=self._attend, name="class", daemon=True)
+        self._thread.start()
+        if self.jobs.jobs():
+            self.jobs.keep_going()
+
+    def _attend(self) -> None:
+        while True:
+            self.tick()
+            time.sleep(TICK)
+
+    def tick(self) -> None:
+        """See to every training that has ended, and score one prefix."""
+        for run_id in [*self._leaving]:
+            self.discard(run_id)
+        for entry in self.board.entries():
+            if entry.state == TRAINING:
+                self._follow(entry)
+        waiting = [entry for entry in self.board.entries() if entry.state == SCORING]
+        if waiting:
+            self._score(waiting[0])
+
+    def _follow(self, entry: Entry) -> None:
+        state = self.jobs.state(entry.id)
+        if state == "queued":
+            ahead = len(self.jobs.ahead(entry.id))
+            note = f"waits for {ahead} training{'s' * (ahead != 1)}" if ahead else "is about to begin"
+        elif state in ("loading", "running", "finishing"):
+            note = "trains"
+        elif state in ("done", "cancelled"):
+            self._trained(entry)
+            return
+        else:
+            self.board.update_entry(entry.id, state=FAILED, note="The training failed. Train again, or ask the presenter.")
+            return
+        if note != entry.note:
+            self.board.update_entry(entry.id, note=note)
+
+    def _trained(self, entry: Entry) -> None:
+        try:
+            loaded = self._check(entry.id)
+            self.board.update_entry(entry.id, state=SCORING, note="", **_sizes(loaded))
+        except Exception as error:
+            self.board.update_entry(entry.id, state=FAILED, note=sentence_of(error))
+
+    def _score(self, entry: Entry) -> None:
+        try:
+            self.board.update_entry(entry.id, **self.scores(entry.id), state=READY, note="")
+        except Exception as error:
+            self.board.update_entry(entry.id, state=FAILED, note=sentence_of(error))
+
+    def scores(self, run_id: str) -> dict[str, Any]:
+        """Coverage, BLEU and unsupported statements on the hidden rows, rounded."""
+        examples = hidden_rows()
+        texts = [*write_texts(self.context, self.backbone, [(run_id, each.source) for each in examples], "scores")][
+            -1
+        ]  # the same list each time, complete at the end
+        if failed := next((text for text in texts if text.state != "written"), None):
+            raise BadInput(failed.note)
+        found = scored("records", [text.text for text in texts], examples, FORM).scores
+        values = {"coverage": found["Told"].value, "bleu": found["BLEU"].value, "unsupported": found["Beyond"].value}
+        return {name: round(value, 1) for name, value in values.items()} | {"rows": len(examples)}
+
+
+def _sizes(loaded: LoadedRun) -> dict[str, Any]:
+    assert loaded.prefix is not None
+    return {"length": loaded.prefix.length, "stored": loaded.prefix.parameters, "bytes": loaded.run.bytes}
+
+
+@cache
+def hidden_rows() -> tuple[Example, ...]:
+    """Bundled tables with their references that no training of the app reads, evenly spread over the topics."""
+    return tuple(sample_evenly(group_by_source(DataSource("records").load_split(HIDDEN, [])), HIDDEN_ROWS))

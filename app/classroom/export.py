@@ -1,0 +1,47 @@
+"""The board as files: a table of all entries, and a zip of their runs."""
+
+import csv
+import io
+import tempfile
+import zipfile
+from collections import Counter
+from pathlib import Path
+
+from app.classroom.board import Board
+from core.exchange.archive import export_zip
+from core.runs.store import Store
+
+COLUMNS = ("name", "run", "about", "state", "virtual tokens", "stored numbers", "bytes", "coverage", "BLEU", "unsupported",
+           "hidden rows", "votes")  # fmt: skip
+TABLE = "board.csv"
+
+
+def board_csv(board: Board) -> str:
+    """One row an entry, the best first; `votes`: of all blind rounds together."""
+    votes: Counter[str] = Counter()
+    for one in board.rounds:
+        runs = {line.letter: line.entry for line in one.lines}
+        votes.update(runs[letter] for letter in one.votes.values() if one.blind and letter in runs)
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(COLUMNS)
+    for entry in board.entries():
+        cells = [entry.name, entry.id, entry.about, entry.state, entry.length, entry.stored, entry.bytes, entry.coverage,
+                 entry.bleu, entry.unsupported, entry.rows, votes[entry.id]]  # fmt: skip
+        writer.writerow(map(_plain, cells))
+    return out.getvalue()
+
+
+def _plain(cell: object) -> object:
+    """A cell that no spreadsheet takes for a formula."""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
+
+
+def zip_of_runs(board: Board, store: Store, file: Path) -> None:
+    """Write the table, and one zip a run, each of which can be imported."""
+    present = {run.id: run for run in store.runs()}
+    with zipfile.ZipFile(file, "w") as out, tempfile.TemporaryDirectory() as folder:
+        out.writestr(TABLE, board_csv(board))
+        for entry in board.entries():
+            if entry.id in present:
+                out.write(export_zip(present[entry.id], Path(folder) / f"{entry.id}.zip"), f"{entry.id}.zip")

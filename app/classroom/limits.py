@@ -1,0 +1,82 @@
+"""Bounds on what one browser may ask at once."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from starlette.requests import Request
+
+from app.classroom.roles import Bucket
+from app.shared.cache import Cache
+from core.errors import BadInput, Busy
+
+JSON_BYTES = 16_000
+SECONDS = 60.0  # in which a request's body has to arrive
+BURST, PER_SECOND = 30, 2.0  # requests of one guest
+STREAMS, COMPARISONS = 4, 8  # open streams of one browser; comparisons at once of all guests
+
+
+class TooLarge(Exception):
+    """A request's body is larger than `limit` bytes."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit)
+        self.limit = limit
+
+
+async def receive(request: Request, limit: int, write: Callable[[bytes], object]) -> None:
+    """Pass a request's body on as it arrives. TooLarge past `limit` bytes, whatever its header says; BadInput if it is slow."""
+    said = request.headers.get("content-length", "0")
+    if not said.isdecimal() or int(said) > limit:
+        raise TooLarge(limit)
+    left = limit
+    try:
+        async with asyncio.timeout(SECONDS):
+            async for chunk in request.stream():
+                left -= len(chunk)
+                if left < 0:
+                    raise TooLarge(limit)
+                write(chunk)
+    except TimeoutError as error:
+        raise BadInput(f"The request did not arrive within {SECONDS:.0f} seconds. Try again.") from error
+
+
+class Slots:
+    """Counts what is going on, by who asks and in all."""
+
+    def __init__(self, each: int, most: int) -> None:
+        self.each, self.most, self._taken = each, most, Counter[str]()
+
+    def check(self, who: str) -> None:
+        """Busy where this one has too many places, or all together."""
+        if self._taken[who] >= self.each:
+            raise Busy("You have asked for this already, and it is not done. Wait for it.")
+        if self._taken.total() >= self.most:
+            raise Busy("Too many ask for this at once. Try again in a moment.")
+
+    @contextmanager
+    def take(self, who: str) -> Iterator[None]:
+        """Hold a place. Busy where there is none."""
+        self.check(who)
+        self._taken[who] += 1
+        try:
+            yield
+        finally:
+            self._taken[who] -= 1
+            if not self._taken[who]:
+                del self._taken[who]
+
+
+class Pace:
+    """Bounds how often each guest may ask."""
+
+    def __init__(self) -> None:
+        self._buckets: Cache[str, Bucket] = Cache(1024)
+
+    def check(self, who: str) -> None:
+        """Busy where `who` asks too often."""
+        bucket = self._buckets.get_or_compute(who, lambda: Bucket(BURST, PER_SECOND))
+        if bucket.wait() > 0:
+            raise Busy("That was too often. Wait a moment, then try again.")
+        bucket.take()

@@ -1,0 +1,61 @@
+"""Serve a class: Gradio's app and the class's pages behind one gate."""
+
+import logging
+import socket
+import sys
+import threading
+import webbrowser
+
+import gradio as gr
+import uvicorn
+from fastapi import FastAPI
+from starlette.types import ASGIApp
+
+from app.classroom.classroom import Classroom
+from app.classroom.gate import Gate
+from app.classroom.routes import Routes
+from app.shared import theme
+from core.errors import PrefixLabError
+
+CONNECTIONS = 600  # open at once
+
+
+def behind_the_gate(classroom: Classroom, page: gr.Blocks) -> ASGIApp:
+    """Everything that a class serves, as one ASGI app. `page`: the app's, for this machine only."""
+    outer = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    gr.mount_gradio_app(
+        outer,
+        page.queue(max_size=64),
+        path="/",
+        footer_links=[],
+        theme=theme.theme(),
+        head=theme.head(),
+        js="() => PrefixLab.start()",
+        ssr_mode=False,
+        mcp_server=False,
+    )
+    return Gate(outer, Routes(classroom).app(), classroom.doorkeeper)
+
+
+def serve_class(classroom: Classroom, page: gr.Blocks, host: str, port: int, browser: bool) -> None:
+    """Open a class, and return when it is closed. PrefixLabError for a port in use."""
+    try:
+        listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=256)
+    except OSError as error:
+        raise PrefixLabError(
+            f"Port {port} of {host} cannot be used; another program may have it. Give another one with --port."
+        ) from error
+    config = uvicorn.Config(
+        behind_the_gate(classroom, page),
+        log_level="warning",
+        proxy_headers=False,
+        server_header=False,
+        limit_concurrency=CONNECTIONS,
+        timeout_graceful_shutdown=2,
+    )
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    classroom.entries.start()
+    print(classroom.announcement(), file=sys.stderr, flush=True)
+    if browser:
+        threading.Timer(1.0, webbrowser.open, [classroom.local_address]).start()
+    uvicorn.Server(config).run(sockets=[listener])

@@ -1,0 +1,91 @@
+"""The board as the pages see it: plain values for JSON. Names and texts go out as they are, and the pages write them as text."""
+
+from collections import Counter
+from dataclasses import asdict
+from typing import Any
+
+from app.classroom.board import Board
+from app.classroom.entries import LENGTHS, ROWS, UPDATES
+from app.classroom.records import AFTER, BEFORE, CLOSED, DONE, Entry, Guest, Line, Question, Round
+from app.shared.examples import samples
+from core.text.tables import linearise
+
+Json = dict[str, Any]
+
+
+def shared_view(board: Board, presenter: bool) -> Json:
+    """What all guests see, or all presenters."""
+    view: Json = {
+        "guests": len(board.guests()),
+        "entries": [_entry(entry, presenter) for entry in board.entries()],
+        "round": _round(board.round) if board.round else None,
+        "question": _question(board.question, presenter) if board.question else None,
+    }
+    if presenter:
+        view["people"] = [{"id": guest.id, "name": guest.name} for guest in board.guests()]
+    return view
+
+
+def own_view(board: Board, guest: Guest | None) -> Json:
+    """What only this guest sees: the own name, entries, vote and answers."""
+    if guest is None:
+        return {"presenter": True}
+    round_, question = board.round, board.question
+    return {
+        "name": guest.name,
+        "entries": [entry.id for entry in board.entries() if entry.guest == guest.id],
+        "vote": round_.votes.get(guest.id) if round_ else None,
+        "before": question.before.get(guest.id) if question else None,
+        "after": question.after.get(guest.id) if question else None,
+    }
+
+
+def choices() -> Json:
+    """What a page offers to choose from: tables, and settings of a training."""
+    tables = [{"title": sample.title, "source": linearise(list(sample.fields))} for sample in samples("table")]
+    return {"tables": tables, "lengths": LENGTHS, "rows": ROWS, "updates": UPDATES}
+
+
+def _entry(entry: Entry, presenter: bool) -> Json:
+    values = asdict(entry)
+    if not presenter:  # the id of a guest is what the cookie holds
+        del values["guest"]
+    return values
+
+
+def _round(one: Round) -> Json:
+    """While a blind round is open, nobody sees names, votes or what the texts cover, the presenter's projector included."""
+    hidden = one.blind and one.state != CLOSED
+    lines = one.lines if hidden or one.blind else sorted(one.lines, key=lambda line: line.rank)
+    votes = Counter(one.votes.values())
+    return {
+        "number": one.number,
+        "fields": one.fields,
+        "source": one.source,
+        "blind": one.blind,
+        "state": one.state,
+        "voted": len(one.votes),
+        "lines": [_hidden(line) if hidden else asdict(line) | {"votes": votes[line.letter]} for line in lines],
+    }
+
+
+def _hidden(line: Line) -> Json:
+    failed = {"note": "No text came of this prefix."} if line.note else {}
+    return {"letter": line.letter, "state": line.state, "text": line.text} | failed
+
+
+def _question(question: Question, presenter: bool) -> Json:
+    """The answers' counts are shown at the end; the presenter sees before how many have answered, not what."""
+    done = question.state == DONE
+    view: Json = {
+        "number": question.number,
+        "text": question.text,
+        "options": question.options,
+        "state": question.state,
+        "open": question.state in (BEFORE, AFTER),
+        "answered": len(question.after if question.state in (AFTER, DONE) else question.before),
+    }
+    if done:
+        counts = {"before": question.counts(question.before), "after": question.counts(question.after)}
+        view |= counts | {"right": question.right, "shift": question.shift()}
+    return view
