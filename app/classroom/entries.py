@@ -252,5 +252,7 @@ def _sizes(loaded: LoadedRun) -> dict[str, Any]:
 
 @cache
 def hidden_rows() -> tuple[Example, ...]:
-    """Bundled tables with their references that no training of the app reads, evenly spread over the topics."""
-    return tuple(sample_evenly(group_by_source(DataSource("records").load_split(HIDDEN, [])), HIDDEN_ROWS))
+    """Bundled tables with their references that no training of the app reads: those of the trained topics, then of others."""
+    examples = group_by_source(DataSource("records").load_split(HIDDEN, []))
+    trained, others = ([each for each in examples if each.seen is seen] for seen in (True, False))
+    return (*trained, *sample_evenly(others, max(1, HIDDEN_ROWS - len(trained))))
