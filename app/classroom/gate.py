@@ -6,7 +6,7 @@ with the presenter's key. Everyone else is answered by the class's own pages; `R
 
 import ipaddress
 import socket
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection
@@ -24,7 +24,6 @@ SECURITY = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
 POLICY = "Content-Security-Policy"
-OWN_FRAMES = "frame-ancestors 'self'"
 # Of the class's pages: their own scripts, styles and pictures, and nothing else; no frames around them.
 CLASS_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; "
@@ -34,7 +33,7 @@ ASK_FOR_CODE = "This is open to the presenter's own machine only. Guests find th
 
 
 class Gate:
-    """`app`: Gradio's; `classroom`: the class's own pages."""
+    """`app`: Gradio's, which says itself who may frame it; `classroom`: the class's own pages."""
 
     def __init__(self, app: ASGIApp, classroom: ASGIApp, doorkeeper: Doorkeeper) -> None:
         self.app, self.classroom, self.doorkeeper = app, classroom, doorkeeper
@@ -57,8 +56,7 @@ class Gate:
         elif for_class:
             await self.classroom(scope, receive, with_headers(send, CLASS_POLICY))
         else:
-            embedded = parse_qs(scope["query_string"].decode("latin-1")).get("embed") == ["1"]
-            await self.app(scope, receive, with_headers(send, "" if embedded else OWN_FRAMES))
+            await self.app(scope, receive, with_headers(send))
 
     def _refusal(self, connection: HTTPConnection, for_class: bool) -> Response | None:
         if not is_known_host(connection.headers.get("host", "")):
@@ -76,8 +74,8 @@ def _refused(status: int, sentence: str) -> Response:
     return JSONResponse({"error": sentence}, status_code=status)
 
 
-def with_headers(send: Send, policy: str) -> Send:
-    """Add the security headers to an answer; `policy`: its Content-Security-Policy, empty for none."""
+def with_headers(send: Send, policy: str = "") -> Send:
+    """Add the security headers to an answer; `policy`: its Content-Security-Policy, empty for what it has."""
 
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":

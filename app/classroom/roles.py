@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 
-from itsdangerous import BadSignature, URLSafeTimedSerializer
+from itsdangerous import BadData, URLSafeTimedSerializer
 from starlette.requests import HTTPConnection
 
 from app.classroom.board import Board
@@ -103,7 +103,7 @@ class Doorkeeper:
         """Who sent a request, by its cookie and where it comes from. Without a valid cookie: a stranger, also on this machine."""
         try:
             values = self._signer().loads(connection.cookies.get(COOKIE, ""), max_age=HOURS * 3600)
-        except BadSignature:
+        except BadData:
             return Visitor(Role.STRANGER)
         if isinstance(values, dict) and secrets.compare_digest(str(values.get("key", "")).encode(), self.secrets.key.encode()):
             return Visitor(Role.LOCAL if is_local(connection) else Role.PRESENTER)

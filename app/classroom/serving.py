@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 from app.classroom.classroom import Classroom
 from app.classroom.gate import Gate
 from app.classroom.routes import Routes
+from app.export.framing import FrameGuard
 from app.shared import theme
 from core.errors import PrefixLabError
 
@@ -34,7 +35,7 @@ def behind_the_gate(classroom: Classroom, page: gr.Blocks) -> ASGIApp:
         ssr_mode=False,
         mcp_server=False,
     )
-    return Gate(outer, Routes(classroom).app(), classroom.doorkeeper)
+    return Gate(FrameGuard(outer), Routes(classroom).app(), classroom.doorkeeper)
 
 
 def serve_class(classroom: Classroom, page: gr.Blocks, host: str, port: int, browser: bool) -> None:

@@ -7,6 +7,7 @@ from app.classroom.classroom import Classroom
 from app.classroom.gate import Gate
 from app.classroom.roles import COOKIE
 from app.classroom.routes import Routes
+from app.export.framing import FrameGuard
 from core.exchange.archive import export_zip
 
 LAN, PHONE, HERE = "http://192.168.1.5:7860", "192.168.1.20", "127.0.0.1"
@@ -29,7 +30,7 @@ class Room:
 
     def __init__(self, classroom: Classroom):
         self.classroom, self.reached, self.number = classroom, Reached(), 0
-        self.gate = Gate(self.reached, Routes(classroom).app(), classroom.doorkeeper)
+        self.gate = Gate(FrameGuard(self.reached), Routes(classroom).app(), classroom.doorkeeper)
 
     def client(self, address=PHONE, base=LAN, app=None, **options):
         return TestClient(app or self.gate, base_url=base, client=(address, 5000), follow_redirects=False, **options)

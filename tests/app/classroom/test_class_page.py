@@ -152,4 +152,7 @@ def test_an_entry_opens_in_the_app(device, served_class):
     page.goto(f"{address}/class/present#{secrets['key']}")
     with page.context.expect_page() as opened:
         page.locator("#board").get_by_role("link", name="Attention").first.click()
-    expect(opened.value.locator("#pl-look-headline .pl-sentence")).to_contain_text("class-")
+    expect(opened.value.locator("#pl-tab-attention-button")).to_have_attribute("aria-selected", "true")
+    expect(opened.value.locator("#pl-look-headline .pl-sentence")).not_to_be_empty()
+    opened.value.locator("#pl-tab-compare-button").click()
+    expect(opened.value.locator("#pl-tab-compare")).to_contain_text("class-img-src-x-onerror-a-1")

@@ -58,7 +58,7 @@ def app(room, page):
 
 @pytest.mark.parametrize("role", OUTSIDE)
 def test_no_route_of_gradio_answers(room, app, role):
-    client, tried = room.ask(role, app=app), list(paths_of(app.app))
+    client, tried = room.ask(role, app=app), list(paths_of(app.app.app))
     assert len(tried) > 60 and {"/config", "/gradio_api/upload", "/gradio_api/queue/join"} <= {path for path, _ in tried}
     answers = {(path, method): client.request(method, path).status_code for path, method in tried}
     assert {key: code for key, code in answers.items() if code not in (403, 303)} == {}
@@ -79,7 +79,7 @@ def test_no_function_of_the_page_can_be_called(room, app, page, role):
 @pytest.mark.parametrize("path", FILES)
 def test_no_file_is_read(room, role, path):
     answer = room.ask(role).get(path)
-    assert answer.status_code in (403, 404) and "root:" not in answer.text and "import" not in answer.text
+    assert answer.status_code in (403, 404, 421) and "root:" not in answer.text and "import" not in answer.text
     assert room.reached.paths == []
 
 
