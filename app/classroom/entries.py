@@ -4,6 +4,7 @@ A guest's run never enters the user's store and never replaces anything: its nam
 than a prefix of this backbone does.
 """
 
+import logging
 import re
 import shutil
 import tempfile
@@ -20,7 +21,6 @@ from app.classroom.board import Board, clean
 from app.classroom.records import FAILED, READY, SCORING, TRAINING, Entry, Guest
 from app.classroom.texts import FORM, write_texts
 from app.shared.context import AppContext
-from app.shared.events import sentence_of
 from app.train.jobs import Jobs
 from app.train.request import TrainRequest
 from core.config.methods import method_info
@@ -45,6 +45,7 @@ HIDDEN, HIDDEN_ROWS = "test", 24  # the split that scores are measured on, and h
 TICK = 0.5  # seconds between two looks at what is to be done
 PREFIX = "class-"  # begins the name of every run of a class
 UPLOADS = "uploads"  # folder of zips while they arrive
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -224,13 +225,13 @@ class Entries:
             loaded = self._check(entry.id)
             self.board.update_entry(entry.id, state=SCORING, note="", **_sizes(loaded))
         except Exception as error:
-            self.board.update_entry(entry.id, state=FAILED, note=sentence_of(error))
+            self.board.update_entry(entry.id, state=FAILED, note=_sentence(error))
 
     def _score(self, entry: Entry) -> None:
         try:
             self.board.update_entry(entry.id, **self.scores(entry.id), state=READY, note="")
         except Exception as error:
-            self.board.update_entry(entry.id, state=FAILED, note=sentence_of(error))
+            self.board.update_entry(entry.id, state=FAILED, note=_sentence(error))
 
     def scores(self, run_id: str) -> dict[str, Any]:
         """Coverage, BLEU and unsupported statements on the hidden rows, rounded."""
@@ -243,6 +244,14 @@ class Entries:
         found = scored("records", [text.text for text in texts], examples, FORM).scores
         values = {"coverage": found["Told"].value, "bleu": found["BLEU"].value, "unsupported": found["Beyond"].value}
         return {name: round(value, 1) for name, value in values.items()} | {"rows": len(examples)}
+
+
+def _sentence(error: Exception) -> str:
+    """Why a prefix is not on the board, for everybody to read: what names paths or other runs stays in the log."""
+    if isinstance(error, BadInput):
+        return str(error)
+    log.error("a prefix of the class cannot be used", exc_info=error)
+    return "This prefix could not be used; the presenter's terminal says why."
 
 
 def _sizes(loaded: LoadedRun) -> dict[str, Any]:

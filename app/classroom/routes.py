@@ -322,7 +322,7 @@ async def _json(request: Request) -> dict[str, Any]:
 
 def _column(text: Text, fields: Fields, presenter: bool) -> dict[str, Any]:
     coverage, spans = coverage_of(fields, text.text) if text.state == "written" else (None, [])
-    note = text.note if presenter or not text.note else "No text came of this prefix."
+    note = text.note if presenter or not text.note else view.NO_TEXT
     missing = coverage.missing if coverage else []
     return {"run": text.run, "text": text.text, "state": text.state, "note": note, "spans": spans, "missing": missing}
 

@@ -11,6 +11,7 @@ from app.shared.examples import samples
 from core.text.tables import linearise
 
 Json = dict[str, Any]
+NO_TEXT = "No text came of this prefix."
 
 
 def shared_view(board: Board, presenter: bool) -> Json:
@@ -18,7 +19,7 @@ def shared_view(board: Board, presenter: bool) -> Json:
     view: Json = {
         "guests": len(board.guests()),
         "entries": [_entry(entry, presenter) for entry in board.entries()],
-        "round": _round(board.round) if board.round else None,
+        "round": _round(board.round, presenter) if board.round else None,
         "question": _question(board.question, presenter) if board.question else None,
     }
     if presenter:
@@ -53,8 +54,11 @@ def _entry(entry: Entry, presenter: bool) -> Json:
     return values
 
 
-def _round(one: Round) -> Json:
-    """While a blind round is open, nobody sees names, votes or what the texts cover, the presenter's projector included."""
+def _round(one: Round, presenter: bool) -> Json:
+    """While a blind round is open, nobody sees names, votes or what the texts cover, the presenter's projector included.
+
+    Why a text failed is for the presenter: it may name paths and runs of this machine.
+    """
     hidden = one.blind and one.state != CLOSED
     lines = one.lines if hidden or one.blind else sorted(one.lines, key=lambda line: line.rank)
     votes = Counter(one.votes.values())
@@ -65,13 +69,19 @@ def _round(one: Round) -> Json:
         "blind": one.blind,
         "state": one.state,
         "voted": len(one.votes),
-        "lines": [_hidden(line) if hidden else asdict(line) | {"votes": votes[line.letter]} for line in lines],
+        "lines": [
+            _hidden(line) if hidden else asdict(line) | {"votes": votes[line.letter]} | ({} if presenter else _note(line))
+            for line in lines
+        ],
     }
 
 
 def _hidden(line: Line) -> Json:
-    failed = {"note": "No text came of this prefix."} if line.note else {}
-    return {"letter": line.letter, "state": line.state, "text": line.text} | failed
+    return {"letter": line.letter, "state": line.state, "text": line.text} | _note(line)
+
+
+def _note(line: Line) -> Json:
+    return {"note": NO_TEXT} if line.note else {}
 
 
 def _question(question: Question, presenter: bool) -> Json:

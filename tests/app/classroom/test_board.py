@@ -146,6 +146,16 @@ def test_a_round_that_was_cut_off_is_over_after_a_restart(board, tmp_path):
     again.begin_round(SOURCE, FIELDS, ["class-ada-1"], True, False)
 
 
+def test_why_a_text_failed_is_for_the_presenter(board):
+    filled(board)
+    round_ = board.begin_round(SOURCE, FIELDS, ["class-ada-1"], False, False)
+    round_.lines[0].state, round_.lines[0].note = "failed", "There is no run 'x'. Runs: my-secret-run."
+    board.written(round_.number)
+    assert "my-secret-run" in json.dumps(shared_view(board, True)) and "my-secret-run" not in json.dumps(
+        shared_view(board, False)
+    )
+
+
 def test_a_half_written_file_is_never_the_board(board, tmp_path, monkeypatch):
     filled(board)
     before = board.file.read_bytes()
