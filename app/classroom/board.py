@@ -212,9 +212,9 @@ class Board:
         with self.change():
             if self.round is None or self.round.number != number or self.round.state != VOTING:
                 raise BadInput("This round is not being voted on.")
-            if letter not in {line.letter for line in self.round.lines}:
+            if not isinstance(letter, str) or letter not in {line.letter for line in self.round.lines}:
                 raise BadInput("There is no such column in this round.")
-            self.round.votes[guest.id] = str(letter)
+            self.round.votes[guest.id] = letter
 
     def end_round(self) -> None:
         """Close the round; names and votes are shown."""

@@ -38,6 +38,8 @@ def paths_of(app):
     for route in app.routes:
         if isinstance(route, Mount):
             yield from paths_of(route.app)
+        elif hasattr(route, "original_router"):  # FastAPI's wrapper of a router that was included
+            yield from paths_of(route.original_router)
         else:
             path = re.sub(r"{(\w+)(:\w+)?}", "compare", route.path)
             yield from ((path, method) for method in getattr(route, "methods", None) or ["GET"])
@@ -78,7 +80,8 @@ def test_no_function_of_the_page_can_be_called(room, app, page, role):
 @pytest.mark.parametrize("role", OUTSIDE)
 @pytest.mark.parametrize("path", FILES)
 def test_no_file_is_read(room, role, path):
-    answer = room.ask(role).get(path)
+    client = room.ask(role)
+    answer = client.get(f"{client.base_url}{path}")  # as it stands: "//class" alone would name a host
     assert answer.status_code in (403, 404, 421) and "root:" not in answer.text and "import" not in answer.text
     assert room.reached.paths == []
 
