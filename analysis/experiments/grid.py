@@ -14,6 +14,7 @@ from core.errors import BadInput
 FROZEN = "frozen"  # the method of a cell that trains nothing
 SETS = {
     "records": "records",
+    "tables": "tables",
     "e2e": "e2e",
     "webnlg": "webnlg",
     "dart": "dart",

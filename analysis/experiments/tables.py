@@ -26,6 +26,7 @@ METRICS: dict[str, tuple[str, ...]] = {
     "webnlg": tuple(THREE),
     "dart": ("BLEU", "METEOR", "TER", "MoverScore", "BERTScore", "BLEURT"),
     "records": ("BLEU", "BLEU-seen", "BLEU-unseen", "ROUGE-L", "Told"),
+    "tables": ("BLEU", "BLEU-seen", "BLEU-unseen", "Told", "Told-unseen", "Beyond"),
     "news": ("ROUGE-1", "ROUGE-2", "ROUGE-L"),
     "topics": ("ROUGE-1", "ROUGE-2", "ROUGE-L"),
 }
@@ -34,6 +35,7 @@ DATA_NAMES = {
     "webnlg": "WebNLG",
     "dart": "DART",
     "records": "Bundled tables",
+    "tables": "Tables of many topics",
     "news": "News summaries",
     "topics": "Summaries of unseen topics",
 }

@@ -8,7 +8,21 @@ import json
 import sys
 from collections.abc import Sequence
 
-from app.cli import bench, compare_methods, evaluate, exchange, experiments, generate, many, mix, open_app, pretrain, runs, train
+from app.cli import (
+    bench,
+    compare_methods,
+    evaluate,
+    exchange,
+    experiments,
+    generate,
+    many,
+    mix,
+    names,
+    open_app,
+    pretrain,
+    runs,
+    train,
+)
 from core.errors import PrefixLabError
 
 DESCRIPTION = """Open Prefix Lab in the browser, or do one job from the command line. --help after a verb describes it.
@@ -32,6 +46,7 @@ def parser() -> argparse.ArgumentParser:
         experiments.add_verb,
         runs.add_verb,
         mix.add_verb,
+        names.add_verb,
         many.add_verb,
         bench.add_verb,
         exchange.add_import,

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 
 from app.compare.prompting import prompts_for
 from app.shared.catalog import RunCatalog, RunChoice, domain, for_task
-from app.shared.examples import OPENING_TASK
 from app.shared.html import count, tag, text
 from app.shared.method_labels import COLUMN_METHODS, COLUMN_TITLES, label, mark, methods_of_column, mix_label, title, trained
 from core.config.methods import METHODS, MIX_RUN, TEXT_PREFIX
@@ -71,14 +70,9 @@ def off_topic(choice: RunChoice) -> RunChoice:
 
 
 def rank(run: Run, requested: Mapping[str, str]) -> tuple[bool, ...]:
-    """Sorts runs by whose task is shown first."""
-    opening = run.task.name == OPENING_TASK and run.bundled
-    return (
-        run.id not in requested.values(),
-        not opening,
-        run.method != COLUMN_METHODS["prefix"],
-        run.method != COLUMN_METHODS["finetuned"],
-    )
+    """Sorts runs by whose task is shown first: E2E's, the paper's first, before others of the same method."""
+    methods = run.method != COLUMN_METHODS["prefix"], run.method != COLUMN_METHODS["finetuned"]
+    return run.id not in requested.values(), *methods, run.task.name != "e2e"
 
 
 def pick(slot: str, choices: Sequence[RunChoice], requested: str) -> str:

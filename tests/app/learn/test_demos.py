@@ -1,6 +1,7 @@
 """The demonstrations' pictures: numbers of a run, curves that a page can show, and what is typed stays text."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -17,6 +18,9 @@ from core.runs.store import store
 
 def test_the_drawing_has_the_numbers_of_the_run():
     prefix, tuned, backbone = store().get("e2e-prefix"), store().get("e2e-finetuned"), load_backbone("mini-gpt2", "cpu")
+    direct = drawing(numbers_of(prefix, tuned, backbone.spec), 4)
+    assert f"trained its {prefix.trained:,} numbers directly" in direct and prefix.trained == prefix.stored
+    prefix = replace(prefix, config=prefix.config | {"mlp": 512}, trained=2_572_544)
     pages = [drawing(numbers_of(prefix, tuned, backbone.spec), step) for step in range(1, len(STEPS) + 1)]
     assert f"{backbone.spec.parameters:,} numbers" in pages[0]
     assert f"{tuned.stored:,}, 28 MB" in pages[1] and "finetuned" in pages[1]
