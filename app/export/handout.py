@@ -96,7 +96,7 @@ class HandoutHandlers:
             coverage = cover(fields, plain)
             values, unsupported = coverage.spans, len(coverage.unsupported)
             facts = [f"{len(coverage.present)} of {len(fields)} values", f"{unsupported} unsupported" if unsupported else ""]
-        body = tag("p", render(plain, values=values) or text("(nothing)"), cls="told")
+        body = tag("p", render(plain, values=values) or text("(nothing)"), cls="generated")
         if written.ids:
             shares = by_layer(self.readings.mass(backbone, source, written, level))[:, PREFIX]
             facts.append(f"{percent(float(shares.mean()))} of the attention on the prefix")

@@ -63,7 +63,7 @@
       const button = event.target.closest("[data-at]");
       if (button) go(Number(button.dataset.at));
     });
-    const part = (stop) => `<p class="meta">${escaped([stop.name, stop.said].filter(Boolean).join(" · "))}</p><p class="told">${stop.html}</p>`;
+    const part = (stop) => `<p class="meta">${escaped([stop.name, stop.said].filter(Boolean).join(" · "))}</p><p class="generated">${stop.html}</p>`;
     stops = () => data && { title: element.querySelector("[aria-label]").ariaLabel, at, stops: data.stops.map((stop) => ({ label: stop.label, html: part(stop) })) };
     watch("value", read);
     read();

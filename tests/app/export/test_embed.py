@@ -11,8 +11,8 @@ from app.main import EMBEDDABLE
 pytestmark = pytest.mark.browser
 PHASE = "#pl-status .status"
 SHOWN = {  # a panel of each tab, and what in it shows that it is filled
-    "compare": ("columns", "#pl-out-prefix .told"),
-    "attention": ("look-reads", "#pl-look-reads .told"),
+    "compare": ("columns", "#pl-out-prefix .generated"),
+    "attention": ("look-reads", "#pl-look-reads .generated"),
     "space": ("space-map", "#pl-space-map .pl-plot[data-drawn]"),
     "mix": ("mix-stage", "#pl-mix-stage .pl-mix-rows li"),
     "train": ("train-left", "#pl-train-facts :is(dl, p)"),
@@ -57,13 +57,13 @@ def test_an_embedded_panel_stands_alone_and_is_filled(page, served, tab):
 def test_another_site_frames_what_asks_for_it_and_nothing_else(page, served):
     frames = f'<iframe src="{served}?embed=1&amp;show=columns" width="900" height="500"></iframe><iframe src="{served}"></iframe>'
     page.set_content(frames)
-    expect(page.frame_locator("iframe").first.locator("#pl-out-prefix .told").first).to_be_visible()
+    expect(page.frame_locator("iframe").first.locator("#pl-out-prefix .generated").first).to_be_visible()
     expect(page.frame_locator("iframe").last.locator("#pl-header")).to_have_count(0)
 
 
 def test_hidden_parts_are_gone_and_a_name_that_is_none_is_reported(page, served):
     page.goto(f"{served}?hide=bar,samples,nonsense")
-    expect(page.locator("#pl-out-prefix .told").first).to_be_visible()
+    expect(page.locator("#pl-out-prefix .generated").first).to_be_visible()
     for part in ("#pl-bar", "#pl-samples"):
         expect(page.locator(part)).to_be_hidden()
     expect(page.locator("#pl-header")).to_be_visible()
@@ -85,6 +85,6 @@ def test_the_form_builds_a_link_that_shows_its_panel(page, served):
     written = form.locator("[name=frame]").input_value()
     assert html.unescape(re.search('src="([^"]+)"', written)[1]) == link
     page.goto(link)
-    expect(page.locator("#pl-look-reads .told").nth(1)).to_be_visible()
+    expect(page.locator("#pl-look-reads .generated").nth(1)).to_be_visible()
     expect(page.locator("#pl-look-bar")).to_be_hidden()
     expect(page.locator("body")).to_have_class(re.compile(r"\bdark\b"))

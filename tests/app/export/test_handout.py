@@ -30,7 +30,7 @@ def do(context):
 
 
 def told(html):
-    return re.sub("<[^>]+>", "", re.search('<p class="told">(.*?)</p>', html)[1])
+    return re.sub("<[^>]+>", "", re.search('<p class="generated">(.*?)</p>', html)[1])
 
 
 def test_every_stop_is_the_text_at_its_alpha_written_alone(context, do):
@@ -95,13 +95,13 @@ def take(page, tmp_path, ready):
 def test_compare_opens_without_a_network_and_its_slider_moves(page, served, tmp_path, offline):
     page.goto(f"{served}?table=name+%3A+%3Cimg+src%3Dx+onerror%3Dalert(1)%3E+%7C+Type+%3A+pub")
     path = take(page, tmp_path, "#pl-panels .pl-panel")
-    texts = page.locator("#pl-columns .told:not(.raw)").all_inner_texts()
+    texts = page.locator("#pl-columns .generated:not(.raw)").all_inner_texts()
     assert path.name == "prefix-lab-compare.html" and path.stat().st_size < 400_000
     file = offline(path)
-    assert file.locator("#pl-columns .told").all_inner_texts() == texts
+    assert file.locator("#pl-columns .generated").all_inner_texts() == texts
     stop, slider = file.locator(".pl-stop:visible"), file.locator(".pl-stops input")
     expect(stop).to_have_count(1)
-    expect(stop.locator(".told")).to_have_text(texts[1])
+    expect(stop.locator(".generated")).to_have_text(texts[1])
     before = file.locator(".pl-stops output").inner_text()
     slider.focus()
     file.keyboard.press("Home")
