@@ -11,6 +11,7 @@ from core.methods.loading import LoadedRun
 from core.models.backbone import Backbone
 from core.pretraining.made_up_names import MadeUpNames
 from core.text.detokenize import detokenise
+from core.text.tables import linearise
 
 VALUES = {
     "Type": ("pub", "restaurant", "coffee shop"),
@@ -54,7 +55,7 @@ def restaurants(n: int, seed: int = 0) -> list[NamedTable]:
     for _ in range(n):
         name, keys = names.title(rng), rng.sample(list(VALUES), rng.randint(2, 5))
         fields = [("name", name)] + [(key, rng.choice(VALUES[key])) for key in VALUES if key in keys]
-        tables.append(NamedTable(name, " | ".join(f"{key} : {value}" for key, value in fields)))
+        tables.append(NamedTable(name, linearise(fields)))
     return tables
 
 

@@ -33,7 +33,7 @@ from core.errors import BadInput, Busy, PrefixLabError, StoreError
 from core.text.tables import Fields
 
 ALL = frozenset(Role)
-PRESENTERS = frozenset({Role.LOCAL, Role.PRESENTER})
+PRESENTERS = frozenset(role for role in Role if role.presents)
 GUESTS = frozenset({Role.GUEST})
 MEMBERS = PRESENTERS | GUESTS
 PAGE_EVERY = 0.4  # seconds between two pictures of the board

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from app.shared.examples import Sample, in_domain, samples
+from app.shared.examples import Sample, split_by_domain
 from app.shared.html import tag, text
 from app.shared.method_labels import COLUMN_TITLES
 
@@ -32,8 +32,7 @@ def view_buttons() -> str:
 
 def sample_buttons(current: str, form: str = "table", task: str = "") -> str:
     """The examples of a form by topic, those of the task's own topics first; the one in the table is pressed."""
-    inside = [sample for sample in samples(form) if in_domain(sample, task)]
-    outside = [sample for sample in samples(form) if not in_domain(sample, task)]
+    inside, outside = split_by_domain(form, task)
     other = tag("h4", OUTSIDE.get(task, NOT_TRAINED_ON), cls="pl-outside")
     return _topics(inside, current) + (other + _topics(outside, current) if outside else "")
 

@@ -4,7 +4,7 @@ from analysis.metrics.base import Score
 from app.compare.columns import coverage_chips
 from app.compare.example_buttons import NOT_TRAINED_ON, words_of_topic
 from app.compare.gallery import Gallery, GalleryText
-from app.shared.examples import Sample, in_domain, samples
+from app.shared.examples import Sample, split_by_domain
 from app.shared.highlight import render
 from app.shared.html import tag, text
 from app.shared.method_labels import mark, titles
@@ -23,9 +23,7 @@ def gallery(result: Gallery) -> str:
 
 def parts(form: str, task: str = "") -> list[tuple[str, list[Sample]]]:
     """The samples in two parts: topics of the task's training rows, and others."""
-    every = samples(form)
-    inside = [sample for sample in every if in_domain(sample, task)]
-    outside = [sample for sample in every if not in_domain(sample, task)]
+    inside, outside = split_by_domain(form, task)
     if form != "table":
         return [("Categories seen in training", inside), ("Categories not seen in training", outside)]
     if len({sample.topic for sample in inside}) == 1:

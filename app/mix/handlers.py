@@ -171,7 +171,7 @@ class MixHandlers(TabHandlers):
         form = next((form for form in tasks if examples.samples(form)), "")
         if not form:
             raise BadInput("These runs have no bundled example. Enter an input on Compare, generate, and open this tab again.")
-        return sample_input(form, examples.opening(form, tasks[form]))
+        return sample_input(form, examples.opening(form))
 
     # ---- loss and coverage
 

@@ -9,7 +9,7 @@ from analysis.metrics.coverage import Coverage, cover
 from app.compare.prompting import base_task
 from app.compare.source_editor import parse_article, parse_rows
 from app.shared.cache import Cache
-from app.shared.examples import Sample, in_domain, samples, training_samples
+from app.shared.examples import Sample, in_domain, split_by_domain, training_samples
 from app.shared.model_pool import ModelPool
 from core.config.decoding_defaults import default_decoding
 from core.data.registry import table_of_source
@@ -82,9 +82,9 @@ def sample_input(form: str, sample: Sample) -> MixInput:
 def bundled_examples(form: str, task: str = "") -> list[Example]:
     """The bundled examples of a form to measure on, at most EXAMPLES. Tables of restaurants, E2E's topic, are few, so those that
     are there to train on are taken too; of triples, those of categories that WebNLG trains on come first."""
-    rows = [row for row in samples(form) if in_domain(row, task)]
+    rows, others = split_by_domain(form, task)
     if form != "table":
-        rows += [row for row in samples(form) if row not in rows]
+        rows += others
     elif len(rows) < EXAMPLES:
         rows += [row for row in training_samples() if in_domain(row, task)]
     rows = rows[:: max(1, len(rows) // EXAMPLES)][:EXAMPLES]

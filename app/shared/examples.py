@@ -5,16 +5,16 @@ from dataclasses import dataclass
 from functools import cache
 
 from core import paths
+from core.data.registry import BUNDLED_TABLES
 from core.errors import BadData
 from core.runs.layout import JsonObject
 from core.text.articles import article
 from core.text.tables import Fields
 from core.text.triples import SOURCES, table_of
 
-FILES = {"table": ("records.jsonl", "tables.jsonl"), "triples": ("triples.jsonl",), "article": ("articles.jsonl",)}
-RECORDS = FILES["table"][:1]  # what the task "records" is trained on
+FILES = {"table": BUNDLED_TABLES["tables"], "triples": ("triples.jsonl",), "article": ("articles.jsonl",)}
 
-OPENING = ("cafe-019",)
+OPENING = "cafe-019"
 
 
 @dataclass(frozen=True)
@@ -50,11 +50,16 @@ def samples(form: str = "table") -> tuple[Sample, ...]:
     return _read("triples" if form in SOURCES else form) if form in ("table", "article", *SOURCES) else ()
 
 
-def opening(form: str = "table", task: str = "") -> Sample:
-    """The sample to open the page with: one that the bundled runs of the task get right, else the first of its form."""
+def opening(form: str = "table") -> Sample:
+    """The sample to open the page with: one that the bundled runs get right, else the first of its form."""
     every = samples(form)
-    likely = [sample for sample in every if sample.id in OPENING]
-    return next((sample for sample in likely if in_domain(sample, task)), likely[0] if likely else every[0])
+    return next((sample for sample in every if sample.id == OPENING), every[0])
+
+
+def split_by_domain(form: str, task: str = "") -> tuple[list[Sample], list[Sample]]:
+    """The samples of a form whose topic a task's training rows have, and the others (see `in_domain`)."""
+    inside = [sample for sample in samples(form) if in_domain(sample, task)]
+    return inside, [sample for sample in samples(form) if not in_domain(sample, task)]
 
 
 def in_domain(sample: Sample, task: str = "") -> bool:
@@ -62,10 +67,9 @@ def in_domain(sample: Sample, task: str = "") -> bool:
     those, WebNLG's categories for triples. True of articles, which have no such topics."""
     if sample.seen is not None or not sample.fields:
         return sample.seen is not False
-    if task == "tables":
-        return not sample.held_out
-    topics = [row.topic for row in _of_file(RECORDS[0], "table", "example") if not row.held_out]
-    return sample.topic in (topics if task == "records" else topics[:1])
+    files = BUNDLED_TABLES.get(task, BUNDLED_TABLES["records"])
+    topics = [row.topic for name in files for row in _of_file(name, "table", "example") if not row.held_out]
+    return sample.topic in (topics if task in BUNDLED_TABLES else topics[:1])
 
 
 @cache
