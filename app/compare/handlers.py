@@ -106,14 +106,15 @@ class Handlers(TabHandlers):
 
     # ---- running
 
-    def ask(self, request: gr.Request) -> tuple[int, str]:
-        """Something is to be run: take a number, and say so at once."""
-        page = request.session_hash or ""
-        return self.context.tickets.take(page), self.context.status.report(page, self.activity, "loading", "Asked the model…")
+    def ask(self, request: gr.Request) -> tuple[int, object, object]:
+        """Something is to be run: take a number, say so at once, and let it be stopped."""
+        page, tickets = request.session_hash or "", self.context.tickets
+        status = self.context.status.report(page, self.activity, "loading", "Asked the model…")
+        return tickets.take(page), status, gr.update(interactive=True)
 
-    def ask_if_new(self, name: str, task: str, current: list[str | None], request: gr.Request) -> tuple[int, object]:
+    def ask_if_new(self, name: str, task: str, current: list[str | None], request: gr.Request) -> tuple[int, object, object]:
         """The backbone or the task may have been changed: run if so, else number 0, which runs nothing."""
-        return (0, gr.skip()) if [name, task] == current else self.ask(request)
+        return (0, gr.skip(), gr.skip()) if [name, task] == current else self.ask(request)
 
     def stop(self, request: gr.Request) -> None:
         """Stop what this page asked for; the run itself says so, as the last to write the status."""

@@ -136,7 +136,8 @@ def _wire(do: Handlers, shell: Shell, page: CompareComponents) -> None:
     ]
 
     def then_run(event: gr.events.Dependency, ask: Callable = do.ask, inputs_of_ask: list | None = None) -> None:
-        ticket = event.then(ask, inputs_of_ask, [page.ticket, shell.status], queue=False, trigger_mode="multiple", **QUIET)
+        asked = [page.ticket, shell.status, page.stop]
+        ticket = event.then(ask, inputs_of_ask, asked, queue=False, trigger_mode="multiple", **QUIET)
         ticket.then(do.run, inputs, outputs, concurrency_id=MODEL, concurrency_limit=PAGES, trigger_mode="multiple", **QUIET)
 
     results = [page.gallery, page.stop, shell.status]

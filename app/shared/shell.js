@@ -102,6 +102,15 @@ window.PrefixLab = (() => {
 
   // ---- clicks and keys
   const press = (selector) => { const button = find(selector); if (button && !button.disabled) button.click(); };
+  // Stop; where Generate was pressed a moment ago and Stop is not ready yet, as soon as it is.
+  let generated = -Infinity;
+  const stop = () => {
+    const button = find("#pl-stop");
+    if (!button?.disabled || performance.now() - generated > 3000) { press("#pl-stop"); return; }
+    const ready = new MutationObserver(() => { if (!button.disabled) { ready.disconnect(); button.click(); } });
+    ready.observe(button, { attributes: true, attributeFilter: ["disabled"] });
+    setTimeout(() => ready.disconnect(), 3000);
+  };
   const acts = {
     theme: () => lab.theme(body().classList.contains("dark") ? "light" : "dark"),
     present: () => lab.present(!body().classList.contains("present")),
@@ -139,6 +148,7 @@ window.PrefixLab = (() => {
     }
   };
   document.addEventListener("click", (event) => {
+    if (event.target.closest?.("#pl-generate")) generated = performance.now();
     const menu = find("details.pl-share[open]");
     if (menu && !menu.contains(event.target)) menu.open = false;
     const button = event.target.closest?.("[data-act], [data-panel], [data-marks]:not(body)");
@@ -155,7 +165,7 @@ window.PrefixLab = (() => {
       event.preventDefault();
       press("#pl-generate");
     } else if (event.key === "Escape") {
-      press("#pl-stop");
+      stop();
     } else if (event.target.matches?.("[role=tab]") && besideTab(event.target, event.key)) {
       event.preventDefault();
     } else if (!event.ctrlKey && !event.metaKey && !event.altKey && !inField(event.target)) {

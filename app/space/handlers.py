@@ -131,7 +131,8 @@ class SpaceHandlers(TabHandlers):
         return SpaceRequest.of({name: inputs[component] for name, component in self.page.request_inputs.items()})
 
     def failed(self, page: str, sentence: str, activity: str = "") -> Update:
-        return self._cleared() | super().failed(page, sentence, activity)
+        """What was drawn before stays, dimmed (space.css), and is not to be saved."""
+        return super().failed(page, sentence, activity) | {self.page.csv: gr.update(interactive=False)}
 
     def _cleared(self) -> Update:
         page = self.page

@@ -56,7 +56,7 @@ def pasted(do, text):
     do.context.models.backbone(name)
     table = {"form": "article", "rows": [], "text": text, "newer": "text", "bad": 0, "version": 1}
     _, note = do.read(table, name, "")
-    ticket, _ = do.ask(REQUEST)
+    ticket, *_ = do.ask(REQUEST)
     inputs = {"ticket": ticket, "table": table, "backbone": name, "task": "summarization", "current": [name, "summarization"]}
     inputs |= {"prefix": "", "finetuned": "", "other": "", "prompt": "", "order": "base-prefix-finetuned"}
     return note, list(do.run(inputs | {"mode": "greedy", "seed": 0, "temperature": 1.0, "top_p": 1.0}, REQUEST))

@@ -103,6 +103,14 @@ def test_streams_and_stop_keeps_what_there_is(page, served):
     expect(page.locator("#pl-stop")).to_be_disabled()
 
 
+def test_escape_right_after_generate_stops_it(page, served):
+    open_page(page, served, "?mode=sample&seed=3")
+    page.keyboard.press("Control+Enter")
+    page.keyboard.press("Escape")
+    settle(page, "cancelled")
+    expect(page.locator("#pl-out-prefix article")).to_have_attribute("data-state", "cancelled")
+
+
 def test_an_example_clicked_while_another_is_told_takes_its_place(page, served):
     open_page(page, served, "?mode=sample&seed=3")
     page.locator("[data-sample]").nth(3).click()

@@ -152,9 +152,10 @@ def test_nothing_is_computed_while_another_tab_is_on_show(context, house):
         assert update == {"status": gr.skip()}
 
 
-def test_a_model_that_cannot_be_loaded_is_told(context):
+def test_after_an_error_the_earlier_map_stays_and_is_not_saved(context):
     *_, last = handlers(context).refresh(inputs("/no/such"), SimpleNamespace(session_hash="a"))
-    assert "There is no folder" in last["status"] and last["picture"] == ""
+    assert "There is no folder" in last["status"] and last["csv"]["interactive"] is False
+    assert not {"picture", "detail", "headline"} & set(last)
 
 
 def test_words_and_texts_cannot_write_html(backbone, rooms):
