@@ -46,7 +46,9 @@ class Scale:
 
 # `small`: all of it takes a few hours on two cores with the bundled backbones.
 SCALES = {
-    "small": Scale("small", "fast", 300, 200, 150, 2000, 100, 3, 2, (3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1), (1, 2, 5, 10, 20, 40)),
+    "small": Scale(
+        "small", "fast", 300, 200, 150, 2000, 100, 3, 2, (3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1), (1, 2, 5, 10, 20, 40)
+    ),
     "paper": Scale("paper", "paper", 0, 400, 0, 0, 0, 2, 5, (), (1, 2, 5, 10, 20, 40), summary_lengths=(200, 10)),
 }
 # Table 5 of the paper, where it differs from the preset "paper" (its row E2E).

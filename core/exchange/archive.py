@@ -5,6 +5,7 @@ An imported zip is not trusted: names, types, sizes and contents are checked, an
 
 import json
 import os
+import shlex
 import shutil
 import stat
 import tempfile
@@ -54,12 +55,26 @@ def export_zip(run: Run, file: Path) -> Path:
 
 
 def _portable(run_json: Path) -> str:
-    """A run.json without the backbone's folder, of which the last name stays; its command has that name, too."""
+    """A run.json without absolute paths: the backbone's is left out, and of those in its command the last names stay."""
     values = json.loads(run_json.read_text(encoding="utf-8"))
-    path = str(values.get("backbone_path") or "")
-    if Path(path).is_absolute():
-        values |= {"backbone_path": "", "command": str(values.get("command", "")).replace(path, Path(path).name)}
+    if Path(str(values.get("backbone_path") or "")).is_absolute():
+        values["backbone_path"] = ""
+    values["command"] = _without_folders(str(values.get("command", "")))
     return json.dumps(values, indent=1, ensure_ascii=False) + "\n"
+
+
+def _without_folders(command: str) -> str:
+    """A command in which each absolute path, alone or after NAME=, is its last name."""
+    try:
+        words = shlex.split(command)
+    except ValueError:  # a quotation mark that is not closed: not written by this program
+        words = command.split()
+    shortened = []
+    for word in words:
+        name, equals, path = word.rpartition("=")
+        last = Path(path).name if Path(path).is_absolute() else ""
+        shortened.append(f"{name}{equals}{last}" if last else word)
+    return shlex.join(shortened) if shortened != words else command
 
 
 def import_zip(file: Path, store: Store, run_id: str = "", limits: Mapping[str, int] | None = None) -> Run:

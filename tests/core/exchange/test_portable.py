@@ -20,13 +20,13 @@ def test_an_archive_holds_no_folder_of_this_machine_and_finds_its_backbone_by_th
     make_run(folder, tmp_path / "runs", "mine", updates=1)
     store = Store(tmp_path / "runs")
     mine = store.get("mine")
-    replace(mine, command=f"python launch.py train --backbone {folder} --run mine").save()
+    replace(mine, command=f"python launch.py train --backbone {folder} --data e2e='{tmp_path}/my data' --run mine").save()
     file = export_zip(store.get("mine"), tmp_path / "mine.zip")
     with zipfile.ZipFile(file) as archive:
         text = archive.read("mine/run.json").decode()
     values = json.loads(text)
     assert str(tmp_path) not in text and values["backbone"] == "my-gpt2" and values["fingerprint"] == mine.fingerprint
-    assert values["command"] == "python launch.py train --backbone my-gpt2 --run mine"
+    assert values["command"] == "python launch.py train --backbone my-gpt2 --data 'e2e=my data' --run mine"
 
     assert import_zip(file, store, "again").backbone_path == str(folder)  # a run here was trained on these weights
     elsewhere = import_zip(file, Store(tmp_path / "other"))
