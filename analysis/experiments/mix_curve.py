@@ -22,6 +22,7 @@ from core.task import Example, Task
 from core.text.tables import Fields
 
 EXAMPLES = 20
+TOGETHER = 5  # examples whose loss is computed in one call
 STOPS = tuple(stop / 10 for stop in range(11))
 
 
@@ -101,17 +102,46 @@ def mix_curve(
             for plain in (make_request(backbone, task, example.source, prefix, decode.seed) for example in examples)
         ]
         answers = [encode_answer(backbone, task, example.targets[0]) for example in examples]
-        loss = mean_loss(backbone.model, backbone, requests, answers)
-        texts = tuple(generation.text for generation in generate(backbone.model, backbone, requests, decode, cancel))
+        texts = [generation.text for generation in generate(backbone.model, backbone, requests, decode, cancel)]
         if cancel is not None and cancel():
             return
-        yield point_of(mix, loss, texts, tables)
+        yield measure_point(total_loss, backbone.model, backbone, requests, answers, texts, tables, mix)
+
+
+def measure_point(
+    loss: Callable[..., float],
+    model: PreTrainedModel,
+    backbone: Backbone,
+    requests: Sequence[Request],
+    answers: Sequence[Sequence[int]],
+    texts: Sequence[str],
+    tables: Sequence[Fields],
+    mix: Mix | None = None,
+) -> MixPoint:
+    """The point of a stop from its generated texts, one a request; `tables`: one a text, or none.
+
+    `loss` is `total_loss`, or a function that runs it elsewhere; it is called with a few examples at a time.
+    """
+    parts = [slice(first, first + TOGETHER) for first in range(0, len(requests), TOGETHER)]
+    total = sum(loss(model, backbone, requests[part], answers[part]) for part in parts)
+    coverage: list[Coverage] = [cover(table, text) for table, text in zip(tables, texts, strict=True)] if tables else []
+    covered = sum(len(each.present) for each in coverage)
+    values = covered + sum(len(each.missing) for each in coverage)
+    unsupported = sum(len(each.unsupported) for each in coverage)
+    return MixPoint(mix, total / sum(map(len, answers)), tuple(texts), covered, values, unsupported)
+
+
+def mean_loss(model: PreTrainedModel, backbone: Backbone, requests: Sequence[Request], answers: Sequence[Sequence[int]]) -> float:
+    """Cross-entropy of answers given their requests, in nats per token, the mean over all tokens."""
+    return total_loss(model, backbone, requests, answers) / sum(map(len, answers))
 
 
 @torch.no_grad()
-def mean_loss(model: PreTrainedModel, backbone: Backbone, requests: Sequence[Request], answers: Sequence[Sequence[int]]) -> float:
-    """Cross-entropy of answers given their requests, in nats per token, the mean over all tokens."""
-    total, count = 0.0, 0
+def total_loss(
+    model: PreTrainedModel, backbone: Backbone, requests: Sequence[Request], answers: Sequence[Sequence[int]]
+) -> float:
+    """Cross-entropy of answers given their requests, in nats, summed over all tokens."""
+    total = 0.0
     for request, answer in zip(requests, answers, strict=True):
         reading, inputs = teacher_forced_inputs(backbone, request, answer)
         dtype, split = next(model.parameters()).dtype, torch.tensor([request.split], device=backbone.device)
@@ -120,16 +150,7 @@ def mean_loss(model: PreTrainedModel, backbone: Backbone, requests: Sequence[Req
             hidden = model.base_model(**inputs, use_cache=False).last_hidden_state[0, list(reading.step_queries)]
         targets = torch.tensor(answer, device=backbone.device)
         total += torch.nn.functional.cross_entropy(unembed(model, hidden).float(), targets, reduction="sum").item()
-        count += len(answer)
-    return total / count
-
-
-def point_of(mix: Mix | None, loss: float, texts: tuple[str, ...], tables: Sequence[Fields]) -> MixPoint:
-    """The point of a stop whose loss and texts are known; `tables`: one a text, or none."""
-    coverage: list[Coverage] = [cover(table, text) for table, text in zip(tables, texts, strict=True)] if tables else []
-    covered = sum(len(each.present) for each in coverage)
-    values = covered + sum(len(each.missing) for each in coverage)
-    return MixPoint(mix, loss, texts, covered, values, sum(len(each.unsupported) for each in coverage))
+    return total
 
 
 def describe_curve(points: Sequence[MixPoint]) -> str:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -116,12 +117,18 @@ def read_results(files: Iterable[Path], faults: list[str] | None = None) -> list
 
 
 def read_file(path: Path) -> list[Result]:
-    """The results in a file that holds one or a list of them. Raises BadData, which names the file."""
+    """The results in a file that holds one or a list of them, read again only if it has changed. BadData names the file."""
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        return [Result.from_json(one) for one in (values if isinstance(values, list) else [values])]
+        stat = path.stat()
+        return list(_read(path, (stat.st_mtime_ns, stat.st_size, stat.st_ino)))
     except (OSError, ValueError, RecursionError, BadInput) as error:
         raise BadData(f"{path.name} is left out: {str(error)[:200].rstrip('.')}. Delete it, or move it elsewhere.") from error
+
+
+@lru_cache(maxsize=4096)
+def _read(path: Path, _stamp: tuple[int, int, int]) -> tuple[Result, ...]:
+    values = json.loads(path.read_text(encoding="utf-8"))
+    return tuple(Result.from_json(one) for one in (values if isinstance(values, list) else [values]))
 
 
 def home() -> Path:

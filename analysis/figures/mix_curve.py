@@ -31,12 +31,12 @@ def mix_curve_figure(points: Sequence[MixPoint], labels: Sequence[str], title: s
         "ticktext": [escape(label) for label in labels],
         "range": [-0.3, len(labels) - 0.2],
     }
-    said = describe_curve(points) if len(points) == len(labels) else f"{len(points)} of {len(labels)} stops are measured"
+    caption = describe_curve(points) if len(points) == len(labels) else f"{len(points)} of {len(labels)} stops are measured"
     count = f"{examples} examples, the decoding of the page, seed 0"
     return figure(
         traces,
         escape(title),
-        f"{said}<br>{count}",
+        f"{caption}<br>{count}",
         xaxis=at | {"anchor": "y2" if tables else "y"},
         showlegend=False,
         margin={"l": 12, "r": 16, "t": 78, "b": 12},

@@ -106,9 +106,9 @@ class AttentionHandlers(TabHandlers):
         vm, intervention = self.view_model(backbone, state, page)
         state = self._within(state, vm, backbone)
         sources, named, weighted = self._sources(vm, state, intervention), vm.named, state.weigh == "values"
-        masses = {name: self.readings.mass(backbone, source, vm.written, how, vm.site) for name, source, how in sources}
+        masses = {name: self.readings.mass(backbone, source, vm.text, how, vm.site) for name, source, how in sources}
         vm.masses = masses
-        vm.plain = self.readings.mass(backbone, vm.reader, vm.written, site=vm.site)
+        vm.plain = self.readings.mass(backbone, vm.reader, vm.text, site=vm.site)
         vm.changed = None if intervention.is_identity else masses[sources[0][0]]
         if vm.site == "cross" and vm.parts:
             vm.sentence_map = self._sentences(backbone, vm, sources[:1])[sources[0][0]]
@@ -134,9 +134,9 @@ class AttentionHandlers(TabHandlers):
         if record is None:
             raise BadInput("The text is gone: a new one is being written. Wait for it.")
         column = state.column if state.column in record.columns else _first(list(record.columns))
-        written = record.columns[column]
-        reader = self.readings.reader(written.run, backbone, column)
-        vm = self._at(backbone, state, view.AttentionViewModel(record, column, reader, written, _depths(backbone)))
+        column_record = record.columns[column]
+        reader = self.readings.reader(column_record.run, backbone, column)
+        vm = self._at(backbone, state, view.AttentionViewModel(record, column, reader, column_record, _depths(backbone)))
         intervention = state.intervention(reader.length, vm.depths) if reader.length else NO_INTERVENTION
         if reader.length and (missing := state.missing(reader.length, vm.depths)):
             vm.notes.append(f"Not knocked out, as this prefix has none of that name: {', '.join(missing)}.")
@@ -157,7 +157,7 @@ class AttentionHandlers(TabHandlers):
         article = vm.record.form == "article"
         vm.site, vm.named = site, attention_labels(backbone, site, "the article" if article else "the input")
         if backbone.is_encoder_decoder and article:
-            vm.parts = self.readings.sentences(backbone, vm.record.source, vm.written)
+            vm.parts = self.readings.sentences(backbone, vm.record.source, vm.text)
             vm.notes.append(view.AT[site])
         return vm
 
@@ -204,13 +204,13 @@ class AttentionHandlers(TabHandlers):
             return token_view.sentences(state, self._sentences(backbone, vm, sources), kinds, vm.named)
         if not (state.layer and state.head):
             return ""
-        read = partial(self.readings.layer, backbone, text=vm.written, layer=state.layer - 1, site=vm.site)
-        maps = {name: read(source, done=how) for name, source, how in sources}
+        read = partial(self.readings.layer, backbone, text=vm.text, layer=state.layer - 1, site=vm.site)
+        maps = {name: read(source, intervention=how) for name, source, how in sources}
         return token_view.tokens(state, maps, kinds, vm.named, vm.parts)
 
     def _sentences(self, backbone: Backbone, vm: view.AttentionViewModel, sources: Sources) -> dict[str, SentenceMap]:
-        read = partial(self.readings.by_sentence, backbone, text=vm.written, article=vm.article, site=vm.site)
-        return {name: read(source, done=how) for name, source, how in sources}
+        read = partial(self.readings.by_sentence, backbone, text=vm.text, article=vm.article, site=vm.site)
+        return {name: read(source, intervention=how) for name, source, how in sources}
 
     def _effect(
         self, backbone: Backbone, state: AttentionState, vm: view.AttentionViewModel, intervention: Intervention, page: str
@@ -220,10 +220,10 @@ class AttentionHandlers(TabHandlers):
         if intervention.is_identity:
             yield {components.effect: ""}
             return
-        before, after = (readings.words(backbone, vm.reader, vm.written, how) for how in (NO_INTERVENTION, intervention))
+        before, after = (readings.words(backbone, vm.reader, vm.text, how) for how in (NO_INTERVENTION, intervention))
         yield {components.effect: view.effect(state, vm, before, after)}
-        gone = lambda: self.context.comparisons.get(page) is not vm.record  # noqa: E731
-        for text in readings.regenerate(backbone, vm.reader, vm.record, vm.written, intervention, gone, page):
+        is_stale = lambda: self.context.comparisons.get(page) is not vm.record  # noqa: E731
+        for text in readings.regenerate(backbone, vm.reader, vm.record, vm.text, intervention, is_stale, page):
             yield {components.reads: view.reads(state, vm, text)}
 
     # ---- knock-outs
@@ -246,9 +246,9 @@ class AttentionHandlers(TabHandlers):
         if not vm.reader.length:
             yield {self.components.influence: plot_widget.NOTHING}
             return
-        mass = self.readings.mass(backbone, vm.reader, vm.written, intervention, vm.site)
+        mass = self.readings.mass(backbone, vm.reader, vm.text, intervention, vm.site)
         yield self.report(page, "running", "Knocking out each virtual token in each layer…", KNOCKOUTS)
-        for influence, count, total in self.readings.influence(backbone, vm.reader, vm.written, intervention, vm.site):
+        for influence, count, total in self.readings.influence(backbone, vm.reader, vm.text, intervention, vm.site):
             if self._filling.get(page) != key:  # a later call fills another map, and reports
                 return
             if self.context.comparisons.get(page) is not record:
@@ -279,4 +279,4 @@ def _key(vm: view.AttentionViewModel, intervention: Intervention) -> tuple:
 
 
 def _empty_text(vm: view.AttentionViewModel) -> ColumnRecord:
-    return replace(vm.written, ids=(), text="", state="streaming")
+    return replace(vm.text, ids=(), text="", state="streaming")

@@ -84,9 +84,9 @@ class LensHandlers(TabHandlers):
     def _lens(self, state: AttentionState, page: str) -> tuple[LayerLens, str, str] | None:
         """The lens of the reader that the tab shows, its name, and its kind of column; None for the frozen model."""
         backbone, vm, intervention = self._text(state, page)
-        if not vm.reader.run or not vm.written.ids:
+        if not vm.reader.run or not vm.text.ids:
             return None
-        return self.attention.readings.lens(backbone, vm.reader, vm.written, intervention), vm.reader.title, vm.column
+        return self.attention.readings.lens(backbone, vm.reader, vm.text, intervention), vm.reader.title, vm.column
 
     def _text(self, state: AttentionState, page: str) -> tuple[Backbone, AttentionViewModel, Intervention]:
         record = self.context.comparisons.get(page)
@@ -111,7 +111,7 @@ class LensHandlers(TabHandlers):
         if not vm.reader.length or intervention.alpha == 0:
             return ""
         read = self.attention.readings.content_differences
-        return lens_view.set_aside(read(backbone, vm.reader, vm.written, intervention, vm.site), vm.site)
+        return lens_view.set_aside(read(backbone, vm.reader, vm.text, intervention, vm.site), vm.site)
 
     @errors_to_status
     def choose(self, state: AttentionState, event: gr.EventData, request: gr.Request) -> Update:

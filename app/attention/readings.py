@@ -82,21 +82,27 @@ class ReadingCache:
         backbone: Backbone,
         reader: AttentionSource,
         text: ColumnRecord,
-        done: Intervention = NO_INTERVENTION,
+        intervention: Intervention = NO_INTERVENTION,
         site: str = SITE,
     ) -> AttentionMass:
         """The attention masses of a text at a site."""
-        request = _request(reader, text, done)
+        request = _request(reader, text, intervention)
         compute = lambda: attention_mass(reader.model, backbone, request, text.ids, site)  # noqa: E731
-        return self._get_or_compute(("mass", site, *_key(backbone, reader, text, done)), compute)
+        return self._get_or_compute(("mass", site, *_key(backbone, reader, text, intervention)), compute)
 
     def layer(
-        self, backbone: Backbone, reader: AttentionSource, text: ColumnRecord, layer: int, done: Intervention, site: str = SITE
+        self,
+        backbone: Backbone,
+        reader: AttentionSource,
+        text: ColumnRecord,
+        layer: int,
+        intervention: Intervention,
+        site: str = SITE,
     ) -> AttentionMap:
         """Every attention weight of one layer of a site, counted from 0."""
-        request = _request(reader, text, done)
+        request = _request(reader, text, intervention)
         compute = lambda: attention_map(reader.model, backbone, request, text.ids, [layer], site)  # noqa: E731
-        return self._get_or_compute(("map", layer, site, *_key(backbone, reader, text, done)), compute)
+        return self._get_or_compute(("map", layer, site, *_key(backbone, reader, text, intervention)), compute)
 
     def sentences(self, backbone: Backbone, article: str, text: ColumnRecord) -> ArticleSentences:
         """The sentences of an article as far as it is read, and the tokens of each."""
@@ -105,81 +111,84 @@ class ReadingCache:
         return self._get_or_compute(key, compute)
 
     def by_sentence(
-        self, backbone: Backbone, reader: AttentionSource, text: ColumnRecord, article: str, done: Intervention, site: str
+        self, backbone: Backbone, reader: AttentionSource, text: ColumnRecord, article: str, intervention: Intervention, site: str
     ) -> SentenceMap:
         """All layers and heads of a site that reads an article, by its sentences."""
-        request, sentences = _request(reader, text, done), self.sentences(backbone, article, text)
+        request, sentences = _request(reader, text, intervention), self.sentences(backbone, article, text)
         compute = lambda: sentence_map(reader.model, backbone, request, text.ids, sentences, article, site)  # noqa: E731
-        return self._get_or_compute(("by sentence", site, *_key(backbone, reader, text, done)), compute)
+        return self._get_or_compute(("by sentence", site, *_key(backbone, reader, text, intervention)), compute)
 
     def words(
-        self, backbone: Backbone, reader: AttentionSource, text: ColumnRecord, done: Intervention = NO_INTERVENTION
+        self, backbone: Backbone, reader: AttentionSource, text: ColumnRecord, intervention: Intervention = NO_INTERVENTION
     ) -> list[tuple[str, float]]:
         """The likeliest next words after the prompt, with their probabilities."""
-        request = _request(reader, text, done)
+        request = _request(reader, text, intervention)
         compute = lambda: next_token_probs(reader.model, backbone, request, NEXT_WORDS)  # noqa: E731
-        return self._get_or_compute(("words", *_key(backbone, reader, text, done)), compute)
+        return self._get_or_compute(("words", *_key(backbone, reader, text, intervention)), compute)
 
     def lens(
-        self, backbone: Backbone, reader: AttentionSource, text: ColumnRecord, done: Intervention = NO_INTERVENTION
+        self, backbone: Backbone, reader: AttentionSource, text: ColumnRecord, intervention: Intervention = NO_INTERVENTION
     ) -> LayerLens:
         """What reader and frozen model would say after each layer, for each token of a text."""
-        request = _request(reader, text, done)
+        request = _request(reader, text, intervention)
         compute = lambda: layer_lens(reader.model, backbone, request, text.ids)  # noqa: E731
-        return self._get_or_compute(("lens", *_key(backbone, reader, text, done)), compute)
+        return self._get_or_compute(("lens", *_key(backbone, reader, text, intervention)), compute)
 
     def content_differences(
-        self, backbone: Backbone, reader: AttentionSource, text: ColumnRecord, done: Intervention, site: str
+        self, backbone: Backbone, reader: AttentionSource, text: ColumnRecord, intervention: Intervention, site: str
     ) -> Tensor:
         """By layer, how far the prefix moves attention among content tokens (see `content_differences`)."""
-        request = _request(reader, text, done)
+        request = _request(reader, text, intervention)
         compute = lambda: content_differences(reader.model, backbone, request, text.ids, site)  # noqa: E731
-        return self._get_or_compute(("content", site, *_key(backbone, reader, text, done)), compute)
+        return self._get_or_compute(("content", site, *_key(backbone, reader, text, intervention)), compute)
 
     def regenerate(
         self,
         backbone: Backbone,
         reader: AttentionSource,
-        subject: ComparisonRecord,
+        record: ComparisonRecord,
         text: ColumnRecord,
-        done: Intervention,
+        intervention: Intervention,
         cancel: Cancel,
         who: str = "",
     ) -> Iterator[ColumnRecord]:
         """Generate the text again under an intervention, with the same seed and decoding, and yield it as it grows."""
-        key = ("regenerated", subject.decode, *_key(backbone, reader, text, done))
+        key = ("regenerated", record.decode, *_key(backbone, reader, text, intervention))
         if (cached := self._readings.get(key)) is not None:
             yield cached
             return
-        request, written = _request(reader, text, done, subject.decode.seed), replace(text, ids=(), text="", state="streaming")
-        with self.context.models.engine.submit(reader.model, backbone, request, subject.decode, who) as stream:
-            yield written
+        request, column = (
+            _request(reader, text, intervention, record.decode.seed),
+            replace(text, ids=(), text="", state="streaming"),
+        )
+        with self.context.models.engine.submit(reader.model, backbone, request, record.decode, who) as stream:
+            yield column
             while stream.open and not cancel():
                 if tokens := stream.ready(WAIT):
-                    ids = (*written.ids, *(token.id for token in tokens))
-                    written = replace(written, ids=ids, text=tokens[-1].text_so_far)
-                    yield written
+                    ids = (*column.ids, *(token.id for token in tokens))
+                    column = replace(column, ids=ids, text=tokens[-1].text_so_far)
+                    yield column
             if stream.open:
                 return
             result = stream.result()
-        written = replace(written, ids=tuple(result.ids), text=result.text, state=result.finish)
-        self._readings.put(key, written)
-        yield written
+        column = replace(column, ids=tuple(result.ids), text=result.text, state=result.finish)
+        self._readings.put(key, column)
+        yield column
 
     def influence(
         self,
         backbone: Backbone,
         reader: AttentionSource,
         text: ColumnRecord,
-        done: Intervention = NO_INTERVENTION,
+        intervention: Intervention = NO_INTERVENTION,
         site: str = SITE,
     ) -> Iterator[tuple[AblationEffect, int, int]]:
         """The map of knock-outs at a site as it fills: (map so far, knock-outs done, all knock-outs)."""
-        key = ("influence", site, *_key(backbone, reader, text, done))
+        key = ("influence", site, *_key(backbone, reader, text, intervention))
         if (cached := self._readings.get(key)) is not None:
             yield cached
             return
-        parts = iter_ablations(reader.model, backbone, _request(reader, text, done), text.ids, site=site)
+        parts = iter_ablations(reader.model, backbone, _request(reader, text, intervention), text.ids, site=site)
         while (part := self.context.models.run_job(next, parts, None)) is not None:
             if part[1] == part[2]:
                 self._readings.put(key, part)
@@ -200,12 +209,12 @@ def _size(reading: object) -> int:
     return 4096 + sum(value.nbytes for value in values if isinstance(value, Tensor))
 
 
-def _request(reader: AttentionSource, text: ColumnRecord, done: Intervention, seed: int = 0) -> Request:
+def _request(reader: AttentionSource, text: ColumnRecord, intervention: Intervention, seed: int = 0) -> Request:
     if reader.prefix is None:
         return Request(list(text.prompt_ids), None, seed)
-    return Request(list(text.prompt_ids), reader.prefix, seed, done, text.split if reader.prefix.infix else 0)
+    return Request(list(text.prompt_ids), reader.prefix, seed, intervention, text.split if reader.prefix.infix else 0)
 
 
-def _key(backbone: Backbone, reader: AttentionSource, text: ColumnRecord, done: Intervention) -> tuple[Hashable, ...]:
-    own = done if reader.prefix else NO_INTERVENTION
+def _key(backbone: Backbone, reader: AttentionSource, text: ColumnRecord, intervention: Intervention) -> tuple[Hashable, ...]:
+    own = intervention if reader.prefix else NO_INTERVENTION
     return (backbone.spec.fingerprint, reader.run, reader.stamp, text.prompt_ids, text.ids, own)

@@ -95,11 +95,11 @@ class AttentionState(State):
     def intervention(self, length: int, depths: Mapping[str, int]) -> Intervention:
         """The intervention on a prefix of `length` virtual tokens; places that it does not have are left out."""
         apart = {(site, self.level(site)) for site in depths if self.level(site) != self.alpha}
-        done = Intervention(self.alpha, site_alphas=frozenset(apart))
+        intervention = Intervention(self.alpha, site_alphas=frozenset(apart))
         for place in places(self.out):
             if _is_there(place, length, depths):
-                done = done.without(place[2], place[1], place[0])
-        return done
+                intervention = intervention.without(place[2], place[1], place[0])
+        return intervention
 
     def missing(self, length: int, depths: Mapping[str, int]) -> list[str]:
         """The places of `out` that the prefix does not have."""

@@ -49,25 +49,27 @@ def build(context: AppContext, shell: Shell, tab: gr.Tab) -> ReadingCache:
 
 
 def _draw() -> AttentionPage:
-    drawn: Components = {"state": gr.State(AttentionState()), "ticket": gr.State(0)}
-    drawn["address"] = gr.Textbox(visible="hidden", elem_id="pl-attention-address", elem_classes="pl-hidden")
-    drawn["nothing"] = area(view.waiting(), elem_id="pl-look-nothing")
-    drawn["headline"] = area("", elem_id="pl-look-headline")
-    drawn["bar"] = area("", js_on_load=CONTROLS, elem_id="pl-look-bar")
-    drawn["reads"] = area("", elem_id="pl-look-reads")
+    components: Components = {"state": gr.State(AttentionState()), "ticket": gr.State(0)}
+    components["address"] = gr.Textbox(visible="hidden", elem_id="pl-attention-address", elem_classes="pl-hidden")
+    components["nothing"] = area(view.waiting(), elem_id="pl-look-nothing")
+    components["headline"] = area("", elem_id="pl-look-headline")
+    components["bar"] = area("", js_on_load=CONTROLS, elem_id="pl-look-bar")
+    components["reads"] = area("", elem_id="pl-look-reads")
     with gr.Row(elem_classes="pl-look-figures"):
-        drawn["heads"] = plot_widget.plot("pl-look-heads", 300, name="Attention by layer and head. The arrow keys choose a head")
-        drawn["tokens"] = area(
+        components["heads"] = plot_widget.plot(
+            "pl-look-heads", 300, name="Attention by layer and head. The arrow keys choose a head"
+        )
+        components["tokens"] = area(
             "",
             html_template=tag("div", "", cls="pl-token-view"),
             js_on_load="PrefixLab.attention.tokens(element, props, watch)",
             elem_id="pl-look-tokens",
         )
-        drawn["layers"] = plot_widget.plot("pl-look-layers", 300, name="Attention by layer")
-    drawn["steps"] = plot_widget.plot("pl-look-steps", 270, name="Attention by token")
-    drawn["effect"] = area("", elem_id="pl-look-effect")
-    drawn["influence"] = plot_widget.plot("pl-look-influence", 330, name="Attention and influence of each virtual token")
-    return AttentionPage(**drawn)
+        components["layers"] = plot_widget.plot("pl-look-layers", 300, name="Attention by layer")
+    components["steps"] = plot_widget.plot("pl-look-steps", 270, name="Attention by token")
+    components["effect"] = area("", elem_id="pl-look-effect")
+    components["influence"] = plot_widget.plot("pl-look-influence", 330, name="Attention and influence of each virtual token")
+    return AttentionPage(**components)
 
 
 def _wire(do: AttentionHandlers, shell: Shell, page: AttentionPage, tab: gr.Tab) -> list[gr.events.Dependency]:

@@ -73,7 +73,7 @@ class AttentionViewModel:
     record: ComparisonRecord
     column: str
     reader: AttentionSource
-    written: ColumnRecord
+    text: ColumnRecord
     depths: dict[str, int]
     site: str = SITE
     named: AttentionLabels = field(default_factory=AttentionLabels)
@@ -89,7 +89,7 @@ class AttentionViewModel:
     @property
     def article(self) -> str:
         """The article as far as it is read."""
-        return self.record.source[: self.written.end]
+        return self.record.source[: self.text.end]
 
     @property
     def by_sentence(self) -> bool:
@@ -225,9 +225,9 @@ def reads(state: AttentionState, vm: AttentionViewModel, regenerated: ColumnReco
     """The text, each token underlined by its attention on the prefix, beside what an intervention makes of it."""
     assert vm.plain is not None
     weighted = state.weigh == "values"
-    title = f"{COLUMN_TITLES[vm.column]}, {text(vm.written.run)}" if vm.written.run else COLUMN_TITLES[vm.column]
-    scores = _scores(vm, vm.written.text) if regenerated is not None else ""
-    cards = [_card(vm.column, title, "as it was written", underlined(vm.plain, weighted, vm.written.text), scores)]
+    title = f"{COLUMN_TITLES[vm.column]}, {text(vm.text.run)}" if vm.text.run else COLUMN_TITLES[vm.column]
+    scores = _scores(vm, vm.text.text) if regenerated is not None else ""
+    cards = [_card(vm.column, title, "as it was written", underlined(vm.plain, weighted, vm.text.text), scores)]
     if regenerated is not None:
         cards.append(_regenerated(state, vm, regenerated))
     notes = "".join(tag("p", text(note), cls="meta") for note in vm.notes)
@@ -239,13 +239,17 @@ def _card(kind: str, title: str, sub: str, body: str, more: str = "") -> str:
     return tag("article", head + body + more, cls=f"pl-card {kind}")
 
 
-def underlined(mass: AttentionMass, weighted: bool, written: str = "") -> str:
+def underlined(mass: AttentionMass, weighted: bool, column_text: str = "") -> str:
     """The generated tokens, each underlined as thickly as it attended to the prefix, and the scale; plain where an encoder reads.
 
     The scale runs from the lowest to the highest share of this text, so that differences are seen.
     """
     if mass.site == "encoder":
-        return tag("p", text(written), cls="generated marked") if written else tag("p", "No token was generated.", cls="meta")
+        return (
+            tag("p", text(column_text), cls="generated marked")
+            if column_text
+            else tag("p", "No token was generated.", cls="meta")
+        )
     shares = token_mass(mass, PREFIX, weighted)
     if not shares:
         return tag("p", "No token was generated.", cls="meta")
@@ -298,11 +302,11 @@ def name_of(state: AttentionState, vm: AttentionViewModel) -> str:
     return " and ".join(parts + ([f"without {state.out.replace('-', ' ').replace('.', ', ')}"] if state.out else []))
 
 
-def _regenerated(state: AttentionState, vm: AttentionViewModel, written: ColumnRecord) -> str:
+def _regenerated(state: AttentionState, vm: AttentionViewModel, new: ColumnRecord) -> str:
     """The text that the run writes under the intervention, with the words that differ marked."""
     clean = str.strip if vm.record.form == "article" else detokenise
-    before, after = clean(vm.written.text), clean(written.text)
-    finished = written.state != "streaming"
+    before, after = clean(vm.text.text), clean(new.text)
+    finished = new.state != "streaming"
     different = word_diff(before, after)[1] if finished else []
     caret = "" if finished else tag("i", "", cls="caret")
     name, sub = name_of(state, vm), "the same seed and decoding"
@@ -310,7 +314,7 @@ def _regenerated(state: AttentionState, vm: AttentionViewModel, written: ColumnR
         sub = "the prefix is hidden: the frozen model" + (", with positions that start after it" if len(vm.depths) == 1 else "")
     same = tag("p", "Word for word the same.", cls="meta") if finished and before == after else ""
     body = tag("p", render(after, different) + caret, cls="generated marked")
-    return _card("turned", text(name), sub, body, same + (_scores(vm, written.text) if finished else ""))
+    return _card("turned", text(name), sub, body, same + (_scores(vm, new.text) if finished else ""))
 
 
 def _fields(vm: AttentionViewModel) -> Fields:
@@ -320,24 +324,24 @@ def _fields(vm: AttentionViewModel) -> Fields:
         return []
 
 
-def _scores(vm: AttentionViewModel, written: str) -> str:
+def _scores(vm: AttentionViewModel, generated: str) -> str:
     """Which values a text says, and its sentence BLEU where there are references; of a summary its ROUGE."""
     if vm.record.form == "article":
-        return _rouge(vm, written)
+        return _rouge(vm, generated)
     fields = _fields(vm)
-    if not fields or not written:
+    if not fields or not generated:
         return ""
     sample = examples.matching(fields, vm.record.form)
-    score = original_bleu([written], [list(sample.references)]) if sample else None
+    score = original_bleu([generated], [list(sample.references)]) if sample else None
     bleu = f"BLEU {score.per_example[0]:.1f} (n=1: one sentence, not a system score)" if score else ""
-    return coverage_chips(cover(fields, detokenise(written)), fields) + (tag("p", bleu, cls="meta") if bleu else "")
+    return coverage_chips(cover(fields, detokenise(generated)), fields) + (tag("p", bleu, cls="meta") if bleu else "")
 
 
-def _rouge(vm: AttentionViewModel, written: str) -> str:
+def _rouge(vm: AttentionViewModel, generated: str) -> str:
     sample = examples.matching([], "article", vm.record.source)
-    if sample is None or not written.strip():
+    if sample is None or not generated.strip():
         return ""
-    scores = ", ".join(f"{score.name} {score.value:.1f}" for score in rouge([written], [list(sample.references)]))
+    scores = ", ".join(f"{score.name} {score.value:.1f}" for score in rouge([generated], [list(sample.references)]))
     return tag("p", f"{scores} (n=1: one summary, not a system score)", cls="meta")
 
 

@@ -201,7 +201,7 @@ class Board:
             self.rounds = [*self.rounds, Round(number, source, [list(pair) for pair in fields], blind, lines)][-KEPT:]
             return self.rounds[-1]
 
-    def written(self, number: int) -> None:
+    def finish_writing(self, number: int) -> None:
         """All texts of a round are complete: a blind one is voted on, any other is closed."""
         with self.change():
             if self.round and self.round.number == number and self.round.state == WRITING:

@@ -79,14 +79,14 @@ def reachable(host: str) -> list[str]:
     """The addresses under which others reach a server on `host`, the likeliest first; this machine's own if there is none."""
     if host not in ("0.0.0.0", "::", ""):
         return [f"[{host}]" if ":" in host else host]
-    found = [
+    addresses = [
         each.address
-        for addresses in psutil.net_if_addrs().values()
-        for each in addresses
+        for interface in psutil.net_if_addrs().values()
+        for each in interface
         if each.family is socket.AF_INET and not each.address.startswith(("127.", "169.254."))
     ]
     first = _outgoing()
-    return sorted(dict.fromkeys(found), key=lambda address: address != first) or ["127.0.0.1"]
+    return sorted(dict.fromkeys(addresses), key=lambda address: address != first) or ["127.0.0.1"]
 
 
 def _outgoing() -> str:

@@ -175,9 +175,9 @@ class Entries:
     def _free_id(self, guest: Guest) -> str:
         plain = unicodedata.normalize("NFKD", guest.name).encode("ascii", "ignore").decode()
         name = re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-") or "guest"
-        taken = {run.id for run in self.context.store.runs()} | {entry.id for entry in self.board.entries()}
-        taken |= {path.name for path in self.store.folder.glob("*")} | {job.run for job in self.jobs.jobs()}
-        return next(each for number in range(1, 10_000) if (each := f"{PREFIX}{name}-{number}") not in taken)
+        ids = {run.id for run in self.context.store.runs()} | {entry.id for entry in self.board.entries()}
+        ids |= {path.name for path in self.store.folder.glob("*")} | {job.run for job in self.jobs.jobs()}
+        return next(each for number in range(1, 10_000) if (each := f"{PREFIX}{name}-{number}") not in ids)
 
     # ---- what goes on in the background
 
@@ -236,13 +236,11 @@ class Entries:
     def scores(self, run_id: str) -> dict[str, Any]:
         """Coverage, BLEU and unsupported statements on the hidden rows, rounded."""
         examples = hidden_rows()
-        texts = [*write_texts(self.context, self.backbone, [(run_id, each.source) for each in examples], "scores")][
-            -1
-        ]  # the same list each time, complete at the end
+        *_, texts = write_texts(self.context, self.backbone, [(run_id, each.source) for each in examples], "scores")
         if failed := next((text for text in texts if text.state != "written"), None):
             raise BadInput(failed.note)
-        found = scored("records", [text.text for text in texts], examples, FORM).scores
-        values = {"coverage": found["Told"].value, "bleu": found["BLEU"].value, "unsupported": found["Beyond"].value}
+        scores = scored("records", [text.text for text in texts], examples, FORM).scores
+        values = {"coverage": scores["Told"].value, "bleu": scores["BLEU"].value, "unsupported": scores["Beyond"].value}
         return {name: round(value, 1) for name, value in values.items()} | {"rows": len(examples)}
 
 

@@ -27,15 +27,15 @@ class TooLarge(Exception):
 
 async def receive(request: Request, limit: int, write: Callable[[bytes], object]) -> None:
     """Pass a request's body on as it arrives. TooLarge past `limit` bytes, whatever its header says; BadInput if it is slow."""
-    said = request.headers.get("content-length", "0")
-    if not said.isdecimal() or int(said) > limit:
+    length = request.headers.get("content-length", "0")
+    if not length.isdecimal() or int(length) > limit:
         raise TooLarge(limit)
-    left = limit
+    remaining = limit
     try:
         async with asyncio.timeout(SECONDS):
             async for chunk in request.stream():
-                left -= len(chunk)
-                if left < 0:
+                remaining -= len(chunk)
+                if remaining < 0:
                     raise TooLarge(limit)
                 write(chunk)
     except TimeoutError as error:
@@ -46,26 +46,26 @@ class Slots:
     """Counts what is going on, by who asks and in all."""
 
     def __init__(self, each: int, most: int) -> None:
-        self.each, self.most, self._taken = each, most, Counter[str]()
+        self.each, self.most, self._counts = each, most, Counter[str]()
 
     def check(self, who: str) -> None:
         """Busy where this one has too many places, or all together."""
-        if self._taken[who] >= self.each:
+        if self._counts[who] >= self.each:
             raise Busy("You have asked for this already, and it is not done. Wait for it.")
-        if self._taken.total() >= self.most:
+        if self._counts.total() >= self.most:
             raise Busy("Too many ask for this at once. Try again in a moment.")
 
     @contextmanager
     def take(self, who: str) -> Iterator[None]:
         """Hold a place. Busy where there is none."""
         self.check(who)
-        self._taken[who] += 1
+        self._counts[who] += 1
         try:
             yield
         finally:
-            self._taken[who] -= 1
-            if not self._taken[who]:
-                del self._taken[who]
+            self._counts[who] -= 1
+            if not self._counts[who]:
+                del self._counts[who]
 
 
 class Pace:

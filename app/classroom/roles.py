@@ -75,9 +75,9 @@ def load_secrets(file: Path) -> Secrets:
     try:
         if file.exists():
             return Secrets(**json.loads(file.read_text(encoding="utf-8")))
-        made = Secrets(new_code(), secrets.token_urlsafe(18), secrets.token_urlsafe(32))
-        save_secrets(file, made)
-        return made
+        new = Secrets(new_code(), secrets.token_urlsafe(18), secrets.token_urlsafe(32))
+        save_secrets(file, new)
+        return new
     except (OSError, ValueError, TypeError) as error:
         raise StoreError(f"The secrets of the class, {file}, cannot be read or written ({error}). Move the file away.") from error
 
@@ -118,9 +118,9 @@ class Doorkeeper:
         """Whether this is the presenter's key. Raises TooManyTries."""
         return self._check(str(key).strip(), self.secrets.key, address)
 
-    def _check(self, given: str, expected: str, address: str) -> bool:
+    def _check(self, code: str, expected: str, address: str) -> bool:
         self._tries.check(address)
-        right = secrets.compare_digest(given.encode(), expected.encode())
+        right = secrets.compare_digest(code.encode(), expected.encode())
         if not right:
             self._tries.count(address)
         return right

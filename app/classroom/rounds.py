@@ -31,14 +31,14 @@ class Rounds:
                     if line.state != WRITTEN:
                         line.state, line.note = FAILED, sentence_of(error)
         finally:
-            self.board.written(round_.number)
+            self.board.finish_writing(round_.number)
 
     def write(self, round_: Round) -> None:
         """Generate the texts of a round; ends early when the presenter ends it."""
         backbone, fields = self.entries.backbone, [(key, value) for key, value in round_.fields]
-        wanted = [(line.entry, round_.source) for line in round_.lines]
+        pairs = [(line.entry, round_.source) for line in round_.lines]
         texts: list[Text] = []
-        for texts in write_texts(self.context, backbone, wanted, "round", lambda: round_.state != WRITING):
+        for texts in write_texts(self.context, backbone, pairs, "round", lambda: round_.state != WRITING):
             with self.board.change(save=False):
                 for line, text in zip(round_.lines, texts, strict=True):
                     line.text, line.state, line.note = text.text, text.state, text.note

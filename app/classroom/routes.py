@@ -153,12 +153,12 @@ class Routes:
 
     def _shared_json(self, presenter: bool) -> str:
         """The same text for all, written once a change."""
-        version, written = self._shared.get(presenter, (-1, ""))
+        version, payload = self._shared.get(presenter, (-1, ""))
         if version != self.board.version:
             version = self.board.version
-            written = json.dumps(view.shared_view(self.board, presenter))
-            self._shared[presenter] = version, written
-        return written
+            payload = json.dumps(view.shared_view(self.board, presenter))
+            self._shared[presenter] = version, payload
+        return payload
 
     # ---- guests
 
@@ -201,23 +201,23 @@ class Routes:
         if unknown := [run for run in runs if self.board.entry(run) is None]:
             raise BadInput(f"{unknown[0][:80]!r} is not on the board. Choose another prefix.")
         self._comparisons.check(_who(visitor))
-        wanted = [("", source), *((run, source) for run in dict.fromkeys(runs))]
-        lines = self._compared(visitor, wanted, fields)
+        pairs = [("", source), *((run, source) for run in dict.fromkeys(runs))]
+        lines = self._compared(visitor, pairs, fields)
         return StreamingResponse(lines, media_type="application/x-ndjson", headers={"Cache-Control": "no-store"})
 
-    async def _compared(self, visitor: Visitor, wanted: list[tuple[str, str]], fields: Fields) -> AsyncIterator[str]:
-        gone, who = threading.Event(), _who(visitor)
+    async def _compared(self, visitor: Visitor, pairs: list[tuple[str, str]], fields: Fields) -> AsyncIterator[str]:
+        cancelled, who = threading.Event(), _who(visitor)
         try:
             with self._comparisons.take(who):
                 backbone = await run_in_threadpool(lambda: self.classroom.entries.backbone)
-                growing = write_texts(self.classroom.context, backbone, wanted, who, gone.is_set)
+                growing = write_texts(self.classroom.context, backbone, pairs, who, cancelled.is_set)
                 async for texts in iterate_in_threadpool(growing):
                     columns = [_column(text, fields, visitor.role.presents) for text in texts]
                     yield json.dumps({"columns": columns}) + "\n"
         except Exception as error:
             yield json.dumps({"error": sentence_of(error)}) + "\n"
         finally:
-            gone.set()
+            cancelled.set()
 
     # ---- the presenter
 

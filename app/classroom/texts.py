@@ -57,7 +57,7 @@ def read_table(typed: object) -> tuple[str, Fields]:
 def write_texts(
     context: AppContext,
     backbone: Backbone,
-    wanted: Sequence[tuple[str, str]],
+    pairs: Sequence[tuple[str, str]],
     caller: str,
     cancel: Callable[[], bool] = lambda: False,
 ) -> Iterator[list[Text]]:
@@ -65,7 +65,7 @@ def write_texts(
 
     A run that cannot be used has its own text say why; the others go on. `caller`: who asks, for a fair share.
     """
-    texts = [Text(run, source) for run, source in wanted]
+    texts = [Text(run, source) for run, source in pairs]
     with ExitStack() as open_streams:
         streams: dict[int, Stream] = {}
         for place, text in enumerate(texts):
@@ -76,11 +76,11 @@ def write_texts(
             except PrefixLabError as error:
                 text.state, text.note = "failed", str(error)
         yield texts
-        while going := [place for place, text in enumerate(texts) if text.open]:
+        while unfinished := [place for place, text in enumerate(texts) if text.open]:
             if cancel():
                 return
-            streams[going[0]].wait(SHOW_EVERY)
-            for place in going:
+            streams[unfinished[0]].wait(SHOW_EVERY)
+            for place in unfinished:
                 _grow(texts[place], streams[place])
             yield texts
 

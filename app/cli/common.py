@@ -51,6 +51,20 @@ def score_bar(hidden: bool) -> Iterator[Callable[[str, int, int], None]]:
         yield progress
 
 
+@contextlib.contextmanager
+def table_bar(hidden: bool) -> Iterator[Callable[[int, int], None]]:
+    """A bar on stderr while texts are generated, which `progress(done, total)` moves; none where `hidden`."""
+    from tqdm import tqdm
+
+    with tqdm(disable=hidden, unit="table") as bar:
+
+        def progress(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        yield progress
+
+
 def load_backbone_and_run(args: argparse.Namespace, form: str = "table") -> "tuple[Backbone, LoadedRun | None]":
     """Return the backbone and the run, None where no run is named.
 

@@ -5,12 +5,11 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.cli.common import load_backbone_and_run, say_skipped, score_bar
+from app.cli.common import load_backbone_and_run, say_skipped, score_bar, table_bar
 from app.cli.options import (
     Verbs,
     add_config_options,
     add_data_options,
-    add_device_map,
     add_model_options,
     add_parser,
     data_source,
@@ -53,8 +52,7 @@ def add_verb(verbs: Verbs) -> None:
     verb.add_argument("--score", default="e2e", choices=SUITES, help="with --hyps-in: whose metrics (default e2e)")
     verb.add_argument("--lead", type=int, default=0, metavar="N", help="score the first N sentences of each article instead")
     verb.add_argument("--batch", type=int, default=32, help="tables generated in one batch (default 32)")
-    add_model_options(verb)
-    add_device_map(verb)
+    add_model_options(verb, split=True)
     add_config_options(verb, DecodeConfig, default="the paper's")
     defaults = {"tables": paper_decoding(""), "articles": paper_decoding(SUMMARIZATION)}
     verb.epilog = f"""Decoding defaults, the paper's:
@@ -121,8 +119,6 @@ def _examples(args: argparse.Namespace, source: DataSource) -> list[Example]:
 
 
 def _evaluated(args: argparse.Namespace, source: DataSource, examples: list[Example], decode: DecodeConfig) -> "Evaluation":
-    from tqdm import tqdm
-
     from analysis.evaluation.evaluate import evaluate as evaluate_run
     from core.models.inputs import task_for_backbone
 
@@ -135,16 +131,10 @@ def _evaluated(args: argparse.Namespace, source: DataSource, examples: list[Exam
         else (task_for_backbone(backbone, source.name, input_format=source.task_form), None)
     )
     model = loaded.model if loaded else backbone.model
-    with tqdm(disable=args.json, unit="table") as bar:
-
-        def progress(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        with score_bar(args.json) as scoring:
-            return evaluate_run(
-                model, backbone, task, prefix, examples, decode, args.batch, progress, source.name, source.task_form, scoring
-            )
+    with table_bar(args.json) as progress, score_bar(args.json) as scoring:
+        return evaluate_run(
+            model, backbone, task, prefix, examples, decode, args.batch, progress, source.name, source.task_form, scoring
+        )
 
 
 def _lead_baseline(args: argparse.Namespace, source: DataSource, examples: list[Example]) -> "Evaluation":

@@ -210,10 +210,10 @@ def _run(args: argparse.Namespace, grids: Sequence[Grid], cells: list[Cell], wor
     from analysis.experiments.run_grid import Estimate, estimate_cells, run_cells, unfinished
 
     stop_on_ctrl_c(work.stop, args)
-    left = unfinished(cells, work)
-    results = _on_cluster(args, left, work) if args.cluster else run_cells(left, work)
-    estimate = Estimate({}) if args.worker else _say_estimate(args, cells, left, estimate_cells(left, work, args.jobs))
-    done = len(cells) - len(left)
+    remaining = unfinished(cells, work)
+    results = _on_cluster(args, remaining, work) if args.cluster else run_cells(remaining, work)
+    estimate = Estimate({}) if args.worker else _say_estimate(args, cells, remaining, estimate_cells(remaining, work, args.jobs))
+    done = len(cells) - len(remaining)
     with tqdm(disable=args.json or args.worker, unit="update", smoothing=0.05, leave=False) as bar:
 
         def progress(what: str, update: int, total: int) -> None:
@@ -254,18 +254,18 @@ def _share(args: argparse.Namespace, cells: list[Cell], work: _Work) -> int:
     """Run cells in several processes, and report what they finish."""
     from analysis.experiments.run_grid import estimate_cells, unfinished
 
-    left = unfinished(cells, work)
-    estimate = _say_estimate(args, cells, left, estimate_cells(left, work, args.jobs))
+    remaining = unfinished(cells, work)
+    estimate = _say_estimate(args, cells, remaining, estimate_cells(remaining, work, args.jobs))
     workers = [
-        subprocess.Popen(_worker_command(args), env=_worker_environment(args.jobs)) for _ in range(min(args.jobs, len(left)))
+        subprocess.Popen(_worker_command(args), env=_worker_environment(args.jobs)) for _ in range(min(args.jobs, len(remaining)))
     ]
-    done = len(cells) - len(left)
+    done = len(cells) - len(remaining)
     try:
-        while left:
+        while remaining:
             running = any(worker.poll() is None for worker in workers)
-            for cell in list(left):
+            for cell in list(remaining):
                 if (result := work(cell).result(cell)) is not None:
-                    left.remove(cell)
+                    remaining.remove(cell)
                     done += 1
                     _say_result(args, result, done, len(cells), estimate.remaining(cell))
             if not running:
@@ -274,8 +274,8 @@ def _share(args: argparse.Namespace, cells: list[Cell], work: _Work) -> int:
     finally:
         for worker in workers:  # Ctrl-C has reached them too: they save what they have
             worker.wait()
-    if left:
-        say(args, f"{len(left)} of {len(cells)} cells are not done. The same command goes on.")
+    if remaining:
+        say(args, f"{len(remaining)} of {len(cells)} cells are not done. The same command goes on.")
         return 1
     _say_tables(args, named_grids(args.name, scale(args.scale, **_changes(args)), work.sources), work)
     return 0

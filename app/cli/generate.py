@@ -12,7 +12,6 @@ from app.cli.common import load_backbone_and_run, say
 from app.cli.options import (
     Verbs,
     add_config_options,
-    add_device_map,
     add_model_options,
     add_parser,
     describe_decoding,
@@ -55,8 +54,7 @@ def add_verb(verbs: Verbs) -> None:
         "--input-format", choices=FORMATS, help="what the input is: a table, triples or any text (default: as the run learned)"
     )
     hidden_alias(verb, "--form", "input_format", FORMATS)
-    add_model_options(verb)
-    add_device_map(verb)
+    add_model_options(verb, split=True)
     add_config_options(verb, DecodeConfig, default="see below")
     names = {"tables": "table", "triples and texts": "text", "articles": "article"}
     defaults = {name: default_decoding(form) for name, form in names.items()}

@@ -3,8 +3,8 @@
 import argparse
 import json
 
-from app.cli.common import load_backbone_and_run
-from app.cli.options import Verbs, add_device_map, add_model_options, add_parser
+from app.cli.common import load_backbone_and_run, table_bar
+from app.cli.options import Verbs, add_model_options, add_parser
 
 EXAMPLES = 5  # names that were not copied are printed with their texts, so many
 
@@ -16,8 +16,7 @@ def add_verb(verbs: Verbs) -> None:
     verb.add_argument("--run", required=True, help="a run on tables")
     verb.add_argument("--tables", type=int, default=200, help="number of tables, each with a name of its own (default 200)")
     verb.add_argument("--seed", type=int, default=0, help="seed of the names and tables")
-    add_model_options(verb)
-    add_device_map(verb)
+    add_model_options(verb, split=True)
     verb.epilog = "Greedy decoding without repeated 6-token phrases, as in the app. A name counts in upper or lower case."
 
 
@@ -33,7 +32,8 @@ def names(args: argparse.Namespace) -> int:
     assert run is not None  # --run is required
     if run.task.input_format != "table":
         raise BadInput(f"{args.run} was trained on {run.task.input_format}, not on tables. Give a run on tables.")
-    result = copy_names(run, backbone, restaurants(args.tables, args.seed), default_decoding("table"))
+    with table_bar(args.json) as progress:
+        result = copy_names(run, backbone, restaurants(args.tables, args.seed), default_decoding("table"), progress)
     copied, total = sum(result.copied), len(result.tables)
     rows = list(zip(result.tables, result.texts, result.copied, strict=True))
     if args.json:

@@ -72,17 +72,17 @@ def hidden_alias(verb: argparse.ArgumentParser, old: str, dest: str, choices: Se
     verb.add_argument(old, dest=dest, choices=choices, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
 
 
-def add_model_options(verb: argparse.ArgumentParser, backbone: str | None = None, default: str = "the run's own") -> None:
-    """Which backbone, and on which device."""
+def add_model_options(
+    verb: argparse.ArgumentParser, backbone: str | None = None, default: str = "the run's own", split: bool = False
+) -> None:
+    """Which backbone, and on which device; with `split`, also whether a decoder-only backbone is split over devices."""
     help_ = f"a bundled model, a folder, or a name on the model hub (default: {backbone or default})"
     verb.add_argument("--backbone", default=backbone, help=help_)
     verb.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
-
-
-def add_device_map(verb: argparse.ArgumentParser) -> None:
-    """Whether a decoder-only backbone is split over devices."""
-    help_ = "auto splits a backbone that is larger than one device over GPUs, memory and disk (prefix-tuning, generation)"
-    verb.add_argument("--device-map", choices=["auto"], default="", help=help_)
+    verb.set_defaults(device_map="")
+    if split:
+        help_ = "auto splits a backbone that is larger than one device over GPUs, memory and disk (prefix-tuning, generation)"
+        verb.add_argument("--device-map", choices=["auto"], default="", help=help_)
 
 
 def add_config_options(verb: argparse.ArgumentParser, config: type, skip: Sequence[str] = (), default: str = "") -> None:

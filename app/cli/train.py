@@ -11,7 +11,6 @@ from app.cli.options import (
     Verbs,
     add_config_options,
     add_data_options,
-    add_device_map,
     add_model_options,
     add_parser,
     data_source,
@@ -70,8 +69,7 @@ def add_verb(verbs: Verbs) -> None:
         "--rows", type=int, default=0, help="train on this many rows only: the first; of WebNLG and DART, evenly spaced entries"
     )
     verb.add_argument("--half", action="store_true", help="store the weights as fp16")
-    add_model_options(verb, default="mini-gpt2; mini-bart for articles")
-    add_device_map(verb)
+    add_model_options(verb, default="mini-gpt2; mini-bart for articles", split=True)
     add_config_options(verb, TrainConfig, ("method", "preset"), "the preset's")
     methods = "\n".join(f"  {name:11} {info.description}" for name, info in METHODS.items())
     rates = "\n".join(f"  {name:11} {_rates(name)}" for name in METHODS)

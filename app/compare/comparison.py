@@ -121,11 +121,11 @@ def compare(
     yield comparison
     texts = _texts(context, comparison)
     began = time.monotonic()
-    with ExitStack() as left:  # a page that goes away frees its places
+    with ExitStack() as stack:  # a page that goes away frees its places
         streams = [
             (
                 text.column,
-                left.enter_context(context.models.engine.submit(text.model, backbone, text.request, request.decode, who)),
+                stack.enter_context(context.models.engine.submit(text.model, backbone, text.request, request.decode, who)),
             )
             for text in texts
         ]
@@ -176,18 +176,20 @@ def _load(context: AppContext, column: Column, run_id: str, backbone: Backbone) 
 
 
 def _text(
-    backbone: Backbone, task: Task, asked: CompareRequest, column: Column, loaded: LoadedRun | None, encoded: Encoded
+    backbone: Backbone, task: Task, compare_request: CompareRequest, column: Column, loaded: LoadedRun | None, encoded: Encoded
 ) -> PendingText:
     """`encoded`: the input as other columns read it; a long article is not encoded again for each."""
     prefix = loaded.prefix if loaded else None
     infix = prefix is not None and prefix.infix
-    source = asked.source if loaded else asked.source.strip()  # nobody types the blank that the paper's triples begin with
+    source = (
+        compare_request.source if loaded else compare_request.source.strip()
+    )  # nobody types the blank that the paper's triples begin with
     if (task, source, infix) not in encoded:
         encoded[task, source, infix] = encode_input(backbone, task, source, infix)
     read = encoded[task, source, infix]
     column.task, column.virtual, column.prompt_ids, column.read = task, prefix.length if prefix else 0, read.ids, read
     column.split = read.lead + read.used if task.cut else encode_input(backbone, task, source, infix=True).split
-    request = request_for(read, task, prefix, asked.decode.seed)
+    request = request_for(read, task, prefix, compare_request.decode.seed)
     return PendingText(column, loaded.model if loaded else backbone.model, request, read)
 
 

@@ -69,12 +69,12 @@ def run_all_examples(
     if not loaded or form == "article" or not samples(form):
         raise BadInput("There is nothing to run: choose a task that has examples, and a prefix or a fine-tuned run for it.")
     result = Gallery(form, {kind: run.run for kind, run in loaded.items()}, decode, task=task)
-    with ExitStack() as left:  # a page that goes away frees its places
+    with ExitStack() as stack:  # a page that goes away frees its places
         streams = {}
         for sample in samples(form):
             for kind, run in loaded.items():
                 result.texts[sample.id, kind] = GalleryText()
-                streams[sample.id, kind] = left.enter_context(_submit(context, backbone, run, form, sample, decode, who))
+                streams[sample.id, kind] = stack.enter_context(_submit(context, backbone, run, form, sample, decode, who))
         yield result
         while streams and not cancel():
             next(iter(streams.values())).wait(SHOW_EVERY)
@@ -98,6 +98,6 @@ def _take(result: Gallery, streams: dict[tuple[str, str], Stream]) -> bool:
     fields = {sample.id: list(sample.fields) for sample in samples(result.form)}
     whole = [place for place, stream in streams.items() if stream.wait(0)]
     for place in whole:
-        written = detokenise(streams.pop(place).result().text)
-        result.texts[place] = GalleryText(written, cover(fields[place[0]], written))
+        text = detokenise(streams.pop(place).result().text)
+        result.texts[place] = GalleryText(text, cover(fields[place[0]], text))
     return bool(whole)

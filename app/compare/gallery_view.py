@@ -80,9 +80,9 @@ def _row(result: Gallery, sample: Sample) -> str:
     return tag("article", about + "".join(cells), cls="row", data_sample=sample.id)
 
 
-def _cell(kind: str, name_of: str, written: GalleryText, sample: Sample, is_open: bool) -> str:
+def _cell(kind: str, name_of: str, result: GalleryText, sample: Sample, is_open: bool) -> str:
     name = tag("span", text(name_of), cls="kind")
-    if written.text is None or written.coverage is None:
+    if result.text is None or result.coverage is None:
         return tag("div", name + tag("p", "writing…" if is_open else "stopped", cls="meta"), cls=f"pl-col {kind}")
-    html = tag("p", render(written.text, (), written.coverage.spans, written.coverage.unsupported_spans), cls="text")
-    return tag("div", name + html + coverage_chips(written.coverage, list(sample.fields)), cls=f"pl-col {kind}")
+    html = tag("p", render(result.text, (), result.coverage.spans, result.coverage.unsupported_spans), cls="text")
+    return tag("div", name + html + coverage_chips(result.coverage, list(sample.fields)), cls=f"pl-col {kind}")

@@ -156,42 +156,42 @@ class Handlers(TabHandlers):
         return super().failed(page, sentence, activity) | {self.page.stop: gr.update(interactive=False)}
 
     def _run(self, ticket: int, who: str, inputs: Inputs) -> Iterator[Update]:
-        asked = read_inputs(inputs, self.page, self.shell, self.context.models.default)
-        name = self.context.catalog.backbone_for(asked.task, asked.name) if asked.is_other_task else asked.name
-        if asked.table["form"] == self.context.catalog.input_format(asked.task) and asked.current[:1] in ([], [name]):
-            source_editor.parse_value(asked.table)  # a bad table is reported before a model is loaded
+        values = read_inputs(inputs, self.page, self.shell, self.context.models.default)
+        name = self.context.catalog.backbone_for(values.task, values.name) if values.is_other_task else values.name
+        if values.table["form"] == self.context.catalog.input_format(values.task) and values.current[:1] in ([], [name]):
+            source_editor.parse_value(values.table)  # a bad table is reported before a model is loaded
         if not self.context.models.is_loaded(name):
-            yield self.report(who, "loading", self._loading(name, asked))
+            yield self.report(who, "loading", self._loading(name, values))
         try:
             backbone = self.context.models.assign(who, name)
         except PrefixLabError:
-            if asked.current and asked.task != asked.current[1]:  # the page keeps its task
-                yield {self.shell.task: asked.current[1]}
+            if values.current and values.task != values.current[1]:  # the page keeps its task
+                yield {self.shell.task: values.current[1]}
             raise
-        prepared = self._prepare(backbone, name, asked)
+        prepared = self._prepare(backbone, name, values)
         current = [name, prepared.selection.task or None]
-        if current != asked.current:  # gallery and panels are another task's
+        if current != values.current:  # gallery and panels are another task's
             self.context.tickets.take(who, EXAMPLES)
             self.context.status.clear(who, EXAMPLES)
             prepared.changes.update({self.page.gallery: "", self.page.panels: ""})
-        yield self._begun(prepared, asked.runs_for(name)) | prepared.changes | {self.page.current: current}
+        yield self._frame_update(prepared, values.runs_for(name)) | prepared.changes | {self.page.current: current}
         self.context.comparisons.forget(who)
         yield from self._texts(prepared, ticket, who)
 
-    def _loading(self, name: str, asked: PageInputs) -> str:
+    def _loading(self, name: str, values: PageInputs) -> str:
         """What is being loaded, and why where the page changes to it for a task."""
         fetched = "" if self.context.models.is_local(name) else " It may have to be fetched first, which can take minutes."
-        changes = asked.current and asked.current[0] != name and asked.task != asked.current[1]
-        why = f", for the task {asked.task}, in place of {asked.current[0]}" if changes else ""
+        changes = values.current and values.current[0] != name and values.task != values.current[1]
+        why = f", for the task {values.task}, in place of {values.current[0]}" if changes else ""
         return f"Loading the model {name}{why}…{fetched}"
 
-    def _prepare(self, backbone: Backbone, name: str, asked: PageInputs) -> Prepared:
+    def _prepare(self, backbone: Backbone, name: str, values: PageInputs) -> Prepared:
         """Choose the runs and read the input for them. Raises BadTable, or BadInput for what cannot be an article."""
-        catalog, order = self.context.catalog, asked.order.split("-")
-        selection = select_runs(catalog, backbone, asked.task, asked.runs_for(name), order)
-        parsed, changes = self._input_for(asked.table, catalog.input_format(selection.task))
-        usual, decoding = default_decoding(parsed.form), asked.decoding
-        if decoding["mode"] == default_decoding(asked.table["form"]).mode != usual.mode:
+        catalog, order = self.context.catalog, values.order.split("-")
+        selection = select_runs(catalog, backbone, values.task, values.runs_for(name), order)
+        parsed, changes = self._input_for(values.table, catalog.input_format(selection.task))
+        usual, decoding = default_decoding(parsed.form), values.decoding
+        if decoding["mode"] == default_decoding(values.table["form"]).mode != usual.mode:
             changes[self.page.mode] = usual.mode
             decoding = decoding | {"mode": usual.mode}
         if parsed.form == "article":
@@ -203,7 +203,7 @@ class Handlers(TabHandlers):
             decode=usual.replace(**decoding),
             form=parsed.form,
             order=tuple(order),
-            prompt=asked.prompt if asked.prompt in prompts_for(backbone, parsed.form) else "",
+            prompt=values.prompt if values.prompt in prompts_for(backbone, parsed.form) else "",
             **selection.chosen,
         )
         sample = examples.matching(parsed.fields, parsed.form, parsed.source)
@@ -244,7 +244,7 @@ class Handlers(TabHandlers):
         parsed = pasted or source_editor.parse_rows(form, known[0].rows)
         return parsed, {self.page.table: source_editor.editor_value(parsed.rows, form), self.page.note: ""}
 
-    def _begun(self, prepared: Prepared, runs: dict[str, str]) -> Update:
+    def _frame_update(self, prepared: Prepared, runs: dict[str, str]) -> Update:
         """What stands around the columns from the beginning; `runs`: those that were requested by slot."""
         page, request, parsed, selection = self.page, prepared.request, prepared.parsed, prepared.selection
         sample_id = prepared.sample.id if prepared.sample else ""

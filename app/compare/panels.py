@@ -78,8 +78,8 @@ def references(comparison: Comparison, fields: Fields, sample: Sample | None) ->
         cells.append(tag("div", tag("h4", text(names[kind])) + tag("b", value), cls=f"cell {kind}"))
     recipe = signature.replace("eff:no", "eff:yes")  # per sentence, the effective order is used
     note = tag("p", f"BLEU, higher is better. n=1: one sentence, not a system score. {text(recipe)}", cls="meta")
-    held = " Its topic is held out of the project's own training rows." if sample.held_out else ""
-    return _panel("References", f"Texts written for this table.{held}", listed + _side_by_side(cells) + note, "references")
+    other = " Its topic is held out of the project's own training rows." if sample.held_out else ""
+    return _panel("References", f"Texts written for this table.{other}", listed + _side_by_side(cells) + note, "references")
 
 
 def cost(comparison: Comparison) -> str:

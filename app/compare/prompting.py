@@ -40,11 +40,11 @@ def base_task(backbone: Backbone, form: str, source: str, prompt: str = "") -> T
 def _examples(backbone: Backbone, task: Task, source: str, shots: int) -> str:
     """So many inputs with their texts in the task's layout, those that share most keys with `source` last, next to it."""
     nearest = sorted(_pool(task.input_format), key=lambda pair: -len(_keys(pair[0]) & _keys(source)))
-    room, context, taken = int(CONTEXT_SHARE * backbone.spec.positions), "", 0
+    room, context, count = int(CONTEXT_SHARE * backbone.spec.positions), "", 0
     for example, text in nearest:
         longer = f"{example}{task.separator}{text}{BETWEEN_EXAMPLES}" + context
-        if taken < shots and example != source.strip() and len(backbone.encode(longer)) <= room:
-            context, taken = longer, taken + 1
+        if count < shots and example != source.strip() and len(backbone.encode(longer)) <= room:
+            context, count = longer, count + 1
     return context
 
 

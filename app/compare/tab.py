@@ -70,23 +70,25 @@ def _left() -> Components:
 
 
 def _right() -> Components:
-    drawn: Components = {"headline": area(headline.skeleton(), elem_id="pl-headline")}
+    components: Components = {"headline": area(headline.skeleton(), elem_id="pl-headline")}
     with gr.Row(elem_id="pl-bar"):
-        drawn["generate"] = gr.Button("Generate", variant="primary", elem_id="pl-generate", min_width=110)
-        drawn["stop"] = gr.Button("Stop", elem_id="pl-stop", interactive=False, min_width=70)
+        components["generate"] = gr.Button("Generate", variant="primary", elem_id="pl-generate", min_width=110)
+        components["stop"] = gr.Button("Stop", elem_id="pl-stop", interactive=False, min_width=70)
         choices = [(MODE_LABELS[mode], mode) for mode in MODES]
-        drawn["mode"] = gr.Radio(choices, value="greedy", label="Decoding", show_label=False, container=False, elem_id="pl-mode")
-        drawn |= _numbers()
-        drawn["add_column"] = gr.Button("+ Run", size="sm", elem_id="pl-add-column", min_width=60)
+        components["mode"] = gr.Radio(
+            choices, value="greedy", label="Decoding", show_label=False, container=False, elem_id="pl-mode"
+        )
+        components |= _numbers()
+        components["add_column"] = gr.Button("+ Run", size="sm", elem_id="pl-add-column", min_width=60)
         area(example_buttons.view_buttons(), elem_id="pl-view")
-    drawn["glance"] = area("", elem_id="pl-glance")
-    drawn["braces"] = area(column_braces(["", "prefix", "finetune"]), elem_id="pl-braces")
-    drawn |= _columns()
+    components["glance"] = area("", elem_id="pl-glance")
+    components["braces"] = area(column_braces(["", "prefix", "finetune"]), elem_id="pl-braces")
+    components |= _columns()
     area(columns.legend(), elem_id="pl-legend")
-    drawn["panels"] = area("", elem_id="pl-panels")
-    drawn["run_all_examples"] = gr.Button("Run all examples", elem_id="pl-tell-all", min_width=160)
-    drawn["gallery"] = area("", elem_id="pl-gallery")
-    return drawn
+    components["panels"] = area("", elem_id="pl-panels")
+    components["run_all_examples"] = gr.Button("Run all examples", elem_id="pl-tell-all", min_width=160)
+    components["gallery"] = area("", elem_id="pl-gallery")
+    return components
 
 
 def _numbers() -> dict[str, gr.Number]:

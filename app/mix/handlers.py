@@ -191,9 +191,9 @@ class MixHandlers(TabHandlers):
         for points in self.mixer.curve(backbone, vm.stops, vm.mix_input.form, measured, stopped, f"{page} {CURVE}"):
             if tickets.is_stale(page, ticket, CURVE):
                 return
-            said = f"Loss and coverage: {len(points)} of {len(vm.stops)} stops are measured."
+            message = f"Loss and coverage: {len(points)} of {len(vm.stops)} stops are measured."
             phase = "done" if len(points) == len(vm.stops) else "running"
-            yield {self.page.curve: _curve(vm, points, len(measured))} | self.report(page, phase, said, CURVE)
+            yield {self.page.curve: _curve(vm, points, len(measured))} | self.report(page, phase, message, CURVE)
         yield {self.page.stop: gr.update(interactive=False)}
         if stopped():
             yield {self.shell.status: self.context.status.clear(page, CURVE)}

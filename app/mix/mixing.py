@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 
-from analysis.experiments.mix_curve import EXAMPLES, MixPoint, Stop, mean_loss, point_of
+from analysis.experiments.mix_curve import EXAMPLES, MixPoint, Stop, measure_point, total_loss
 from analysis.metrics.coverage import Coverage, cover
 from app.compare.prompting import base_task
 from app.compare.source_editor import parse_article, parse_rows
@@ -23,7 +24,6 @@ from core.task import Example, Task
 from core.text.detokenize import detokenise
 
 WAIT = 0.1  # seconds between two pictures
-TOGETHER = 5  # examples whose loss is computed in one step of the model
 TEXTS, POINTS = 2000, 400  # kept
 Cancel = Callable[[], bool]
 
@@ -103,25 +103,25 @@ class Mixer:
         self, backbone: Backbone, stops: Sequence[Stop], mix_input: MixInput, cancel: Cancel, who: str = ""
     ) -> Iterator[MixTexts]:
         """Yield the same MixTexts as all stops are written together. Raises the errors of `ModelPool.load`."""
-        result, going = MixTexts([StopText(stop) for stop in stops]), []
+        result, growing = MixTexts([StopText(stop) for stop in stops]), []
         loaded = [self.models.load(stop.run, backbone) for stop in stops]
         decode = default_decoding(mix_input.form)
-        with ExitStack() as left:  # a page that goes away frees its places
+        with ExitStack() as stack:  # a page that goes away frees its places
             for place, run in zip(result.stops, loaded, strict=True):
                 key = (backbone.spec.fingerprint, run.run.id, run.run.created, mix_input)
                 if (text := self._texts.get(key)) is not None:
                     _finish(place, text, mix_input)
                     continue
                 request = _request(backbone, run, mix_input.form, mix_input.source)
-                stream = left.enter_context(self.models.engine.submit(run.model, backbone, request, decode, who))
-                going.append((place, key, stream))
+                stream = stack.enter_context(self.models.engine.submit(run.model, backbone, request, decode, who))
+                growing.append((place, key, stream))
             yield result
-            while going and not cancel():
-                going[0][2].wait(WAIT)
-                for place, key, stream in going:
+            while growing and not cancel():
+                growing[0][2].wait(WAIT)
+                for place, key, stream in growing:
                     if _grow(place, stream, mix_input):
                         self._texts.put(key, stream.result().text)
-                going = [one for one in going if one[0].open]
+                growing = [one for one in growing if one[0].open]
                 yield result
 
     def curve(
@@ -132,7 +132,7 @@ class Mixer:
         for stop in stops:
             loaded = self.models.load(stop.run, backbone)
             key = _point_key(backbone, loaded, form, examples)
-            point = self._points.get(key) or self._point(backbone, loaded, form, examples, cancel, who)
+            point = self._points.get(key) or self._measure(backbone, loaded, form, examples, cancel, who)
             if point is None:
                 return
             self._points.put(key, point)
@@ -144,27 +144,23 @@ class Mixer:
         runs = [self.models.load(stop.run, backbone) for stop in stops]
         return all(_point_key(backbone, run, form, examples) in self._points for run in runs)
 
-    def _point(
+    def _measure(
         self, backbone: Backbone, loaded: LoadedRun, form: str, examples: Sequence[Example], cancel: Cancel, who: str
     ) -> MixPoint | None:
         """None where it was cancelled."""
         requests = [_request(backbone, loaded, form, example.source) for example in examples]
         answers = [encode_answer(backbone, _task(backbone, loaded, form, one.source), one.targets[0]) for one in examples]
-        total, decode = 0.0, default_decoding(form)
-        with ExitStack() as left:
-            submit = self.models.engine.submit
-            streams = [left.enter_context(submit(loaded.model, backbone, one, decode, who)) for one in requests]
-            for first in range(0, len(requests), TOGETHER):
-                part = slice(first, first + TOGETHER)
-                tokens = sum(map(len, answers[part]))
-                total += tokens * self.models.run_job(mean_loss, loaded.model, backbone, requests[part], answers[part])
-            while not all(stream.wait(0) for stream in streams):
+        tables = [] if form == "article" else [table_of_source(form, example.source) for example in examples]
+        with ExitStack() as stack:
+            submit, decode = self.models.engine.submit, default_decoding(form)
+            streams = [stack.enter_context(submit(loaded.model, backbone, one, decode, who)) for one in requests]
+            while waiting := [stream for stream in streams if not stream.wait(0)]:
                 if cancel():
                     return None
-                next(stream for stream in streams if not stream.wait(0)).wait(WAIT)
-            texts = tuple(_plain(stream.result().text, form) for stream in streams)
-        tables = [] if form == "article" else [table_of_source(form, example.source) for example in examples]
-        return point_of(None, total / sum(map(len, answers)), texts, tables)
+                waiting[0].wait(WAIT)
+            texts = [_plain(stream.result().text, form) for stream in streams]
+        loss = partial(self.models.run_job, total_loss)
+        return measure_point(loss, loaded.model, backbone, requests, answers, texts, tables)
 
 
 def _point_key(backbone: Backbone, loaded: LoadedRun, form: str, examples: Sequence[Example]) -> tuple:

@@ -42,24 +42,24 @@ def build(context: AppContext, shell: Shell, tab: gr.Tab) -> None:
 
 def _draw() -> MixPage:
     chooser = "PrefixLab.chooser(element, trigger, watch) /* 'select' */"
-    drawn: Components = {"state": gr.State(MixState()), "ticket": gr.State(0)}
-    drawn["address"] = gr.Textbox(visible="hidden", elem_id="pl-mix-address", elem_classes="pl-hidden")
-    drawn["headline"] = area(view.headline(view.WRITING), elem_id="pl-mix-headline")
-    drawn["bar"] = area("", js_on_load="PrefixLab.mix.bar(element, trigger) /* 'select' */", elem_id="pl-mix-bar")
+    components: Components = {"state": gr.State(MixState()), "ticket": gr.State(0)}
+    components["address"] = gr.Textbox(visible="hidden", elem_id="pl-mix-address", elem_classes="pl-hidden")
+    components["headline"] = area(view.headline(view.WRITING), elem_id="pl-mix-headline")
+    components["bar"] = area("", js_on_load="PrefixLab.mix.bar(element, trigger) /* 'select' */", elem_id="pl-mix-bar")
     with gr.Row(elem_id="pl-mix-choices"):
-        drawn["members"] = [area("", js_on_load=chooser, elem_id=f"pl-mix-run-{place}") for place in range(MOST)]
-        drawn["example"] = area("", js_on_load=chooser, elem_id="pl-mix-example")
+        components["members"] = [area("", js_on_load=chooser, elem_id=f"pl-mix-run-{place}") for place in range(MOST)]
+        components["example"] = area("", js_on_load=chooser, elem_id="pl-mix-example")
     stage = "PrefixLab.mix.stage(element, props, trigger, watch) /* 'select' */"
-    drawn["stage"] = area("", html_template=STAGE, js_on_load=stage, elem_id="pl-mix-stage")
-    drawn["acts"] = area("", js_on_load="PrefixLab.mix.acts(element, trigger, watch) /* 'select' */", elem_id="pl-mix-acts")
-    drawn["note"] = area("", elem_id="pl-mix-note")
+    components["stage"] = area("", html_template=STAGE, js_on_load=stage, elem_id="pl-mix-stage")
+    components["acts"] = area("", js_on_load="PrefixLab.mix.acts(element, trigger, watch) /* 'select' */", elem_id="pl-mix-acts")
+    components["note"] = area("", elem_id="pl-mix-note")
     with gr.Row(elem_id="pl-mix-measure"):
-        drawn["measure"] = gr.Button("Measure loss and coverage", elem_id="pl-mix-start", min_width=200)
-        drawn["stop"] = gr.Button("Stop", elem_id="pl-mix-stop", interactive=False, min_width=70)
+        components["measure"] = gr.Button("Measure loss and coverage", elem_id="pl-mix-start", min_width=200)
+        components["stop"] = gr.Button("Stop", elem_id="pl-mix-stop", interactive=False, min_width=70)
         area(tag("span", view.ABOUT_EXAMPLES, cls="meta"), elem_id="pl-mix-about")
-    drawn["curve"] = plot_widget.plot("pl-mix-curve", 380, name="Loss and coverage along the slider")
+    components["curve"] = plot_widget.plot("pl-mix-curve", 380, name="Loss and coverage along the slider")
     area(tag("p", view.FOUND, cls="meta"), elem_id="pl-mix-found")
-    return MixPage(**drawn)
+    return MixPage(**components)
 
 
 def _wire(do: MixHandlers, shell: Shell, page: MixPage, tab: gr.Tab) -> None:

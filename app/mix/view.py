@@ -263,9 +263,9 @@ def _verdict_without_table(vm: MixViewModel, stops: Sequence[StopText]) -> str:
 
 def notes(vm: MixViewModel) -> str:
     """What was left out, and how the input is laid out."""
-    said = list(vm.notes)
+    sentences = list(vm.notes)
     if vm.depends:
-        said.append(
+        sentences.append(
             "The prefixes were trained on different layouts of the input. Each stop uses that of the one with most weight."
         )
-    return "".join(tag("p", text(sentence), cls="meta") for sentence in said)
+    return "".join(tag("p", text(sentence), cls="meta") for sentence in sentences)

@@ -2,6 +2,7 @@
 
 import json
 import time
+from functools import cache
 from pathlib import Path
 
 import gradio as gr
@@ -40,6 +41,7 @@ class ResultsHandlers(TabHandlers):
     def __init__(self, context: AppContext, frame: shell.Shell, components: ResultsPage) -> None:
         super().__init__(context, frame)
         self.components = components
+        self._store = cache(Store)  # a store reads a run again only if it has changed
 
     def restore(self, search: str) -> ResultsState:
         """Read the address when the page is opened."""
@@ -76,7 +78,7 @@ class ResultsHandlers(TabHandlers):
     def runs(self) -> list[Run]:
         """The runs of the store, and the trainings of experiments."""
         folders = sorted(home().glob("*/runs")) if home().is_dir() else []
-        return [*self.context.store.runs(), *(run for folder in folders for run in Store(folder).runs())]
+        return [*self.context.store.runs(), *(run for folder in folders for run in self._store(folder).runs())]
 
     # ---- tables and figures
 
@@ -87,8 +89,8 @@ class ResultsHandlers(TabHandlers):
         update: Update = {page.bar: view.bar(state, choices, table.metrics, table.data, metric)}
         update[page.main] = view.table(table, "" if metric == ALL else metric, state.number)
         if state.view.startswith("figure"):
-            drawn = figures.curves(table, table.metrics[0] if metric == ALL else metric)
-            update[page.plot] = plot_widget.value(drawn, state.view) if drawn else plot_widget.NOTHING
+            figure = figures.curves(table, table.metrics[0] if metric == ALL else metric)
+            update[page.plot] = plot_widget.value(figure, state.view) if figure else plot_widget.NOTHING
         return update
 
     @staticmethod
@@ -105,10 +107,10 @@ class ResultsHandlers(TabHandlers):
         choices = [name for name in METRICS if name in present]
         data = state.data if state.data in choices else choices[0] if choices else "records"
         points = scatter_points([result for result in results if result.cell.data == data], state.x, state.y)
-        drawn = figures.scatter(points, state.x, state.y, DATA_NAMES[data])
+        figure = figures.scatter(points, state.x, state.y, DATA_NAMES[data])
         return {
             page.bar: view.bar(state, choices, (), data),
-            page.plot: plot_widget.value(drawn, f"{state.y}-{state.x}") if drawn else plot_widget.NOTHING,
+            page.plot: plot_widget.value(figure, f"{state.y}-{state.x}") if figure else plot_widget.NOTHING,
             page.main: view.points_table(points, state.x, state.y, data),
         }
 
@@ -127,11 +129,11 @@ class ResultsHandlers(TabHandlers):
     def _desk(self, state: ResultsState) -> Update:
         page, runs = self.components, self.runs()
         ticked = [run for name in state.runs for run in runs if run.id == name]
-        drawn = figures.loss_overlay({run.id: read_training_log(run.folder) for run in ticked}, state.by) if ticked else None
+        figure = figures.loss_overlay({run.id: read_training_log(run.folder) for run in ticked}, state.by) if ticked else None
         frame = select_rows(runs_frame(runs), state.words, state.sort)
         return {
             page.bar: view.desk_bar(state),
-            page.plot: plot_widget.value(drawn, "losses") if drawn else plot_widget.NOTHING,
+            page.plot: plot_widget.value(figure, "losses") if figure else plot_widget.NOTHING,
             page.main: view.desk(frame, state) + view.settings(differing_settings(ticked)) + view.notes(state.ignored, ()),
         }
 
@@ -151,7 +153,7 @@ class ResultsHandlers(TabHandlers):
             metric = self._metric(state, table)
             frame = table.frame("" if metric == ALL else metric)
         ending = {"latex": "tex", "markdown": "md"}.get(form, "csv")
-        return {"name": f"prefix-lab-{state.view}.{ending}", "text": view.written(frame, form)}
+        return {"name": f"prefix-lab-{state.view}.{ending}", "text": view.format_table(frame, form)}
 
 
 def _texts_of(result: Result) -> list:

@@ -23,14 +23,14 @@ SAVE = "(text) => text && PrefixLab.saveFile(text)"
 def build(context: AppContext, shell: Shell, tab: gr.Tab) -> None:
     """Draw the tab and wire it; call inside its gr.Tab."""
     with gr.Column(elem_id="pl-results"):
-        drawn: Components = {"state": gr.State(ResultsState())}
-        drawn["bar"] = area("", js_on_load=CONTROLS, elem_id="pl-results-bar")
-        drawn["plot"] = plot_widget.plot("pl-results-plot", 420, name="Figure of the results")
-        drawn["main"] = area("", js_on_load=CONTROLS, elem_id="pl-results-main")
-        drawn["detail"] = area("", js_on_load=CONTROLS, elem_id="pl-results-texts")
+        components: Components = {"state": gr.State(ResultsState())}
+        components["bar"] = area("", js_on_load=CONTROLS, elem_id="pl-results-bar")
+        components["plot"] = plot_widget.plot("pl-results-plot", 420, name="Figure of the results")
+        components["main"] = area("", js_on_load=CONTROLS, elem_id="pl-results-main")
+        components["detail"] = area("", js_on_load=CONTROLS, elem_id="pl-results-texts")
         for name in ("address", "file"):
-            drawn[name] = gr.Textbox(visible="hidden", elem_id=f"pl-results-{name}", elem_classes="pl-hidden")
-    page = ResultsPage(**drawn)
+            components[name] = gr.Textbox(visible="hidden", elem_id=f"pl-results-{name}", elem_classes="pl-hidden")
+    page = ResultsPage(**components)
     _wire(ResultsHandlers(context, shell, page), shell, page, tab)
 
 

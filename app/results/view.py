@@ -97,8 +97,8 @@ def _saves() -> str:
 
 def notes(ignored: Iterable[str], faults: Iterable[str]) -> str:
     """What was left out: values of the address, and files that are no results."""
-    said = [f"Left out, as the address has no usable value for: {', '.join(ignored)}."] if ignored else []
-    return "".join(tag("p", text(sentence), cls="meta") for sentence in [*said, *faults])
+    sentences = [f"Left out, as the address has no usable value for: {', '.join(ignored)}."] if ignored else []
+    return "".join(tag("p", text(sentence), cls="meta") for sentence in [*sentences, *faults])
 
 
 # ---- tables
@@ -108,11 +108,11 @@ def table(table: ResultTable, metric: str, number: str) -> str:
     """A table of the paper with every source's numbers, and what the sources say in words."""
     head = tag("h2", text(f"{TITLES[table.grid]}: {table.title}, {DATA_NAMES[table.data]}"))
     body = _by_source(table, metric, number) if metric else _by_row(table, number)
-    said = "".join(
+    items = "".join(
         tag("li", _badge(one["source"]) + text(one["text"]) + tag("span", text(f" ({one['where']})"), cls="meta"))
         for one in table.findings
     )
-    findings = tag("ul", said, cls="pl-findings") if said else ""
+    findings = tag("ul", items, cls="pl-findings") if items else ""
     return head + findings + tag("div", body, cls="pl-table") + _missing(table)
 
 
@@ -366,7 +366,7 @@ def settings(frame: pd.DataFrame) -> str:
 # ---- taking away
 
 
-def written(frame: pd.DataFrame, form: str) -> str:
+def format_table(frame: pd.DataFrame, form: str) -> str:
     """A table as CSV, LaTeX or Markdown."""
     if form == "latex":
         return frame.to_latex(index=False, escape=True, float_format="%.4g", na_rep="–")

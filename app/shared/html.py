@@ -10,12 +10,12 @@ area = partial(gr.HTML, apply_default_css=False)  # a place for HTML in the page
 
 def tag(name: str, content: str = "", /, **attributes: object) -> str:
     """An element around ready HTML. Attribute values are escaped; `cls` is class, `_` in a name is `-`; None is left out."""
-    written = "".join(
+    parts = "".join(
         f' {key.removesuffix("_").replace("cls", "class").replace("_", "-")}="{escape(str(value), quote=True)}"'
         for key, value in attributes.items()
         if value is not None
     )
-    return f"<{name}{written}>{content}</{name}>"
+    return f"<{name}{parts}>{content}</{name}>"
 
 
 def text(value: object) -> str:

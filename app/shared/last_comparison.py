@@ -50,9 +50,9 @@ class LastComparisons:
         """The comparison of a page; None if there is none, or a new one is being written."""
         return self._comparisons.get(page)
 
-    def put(self, page: str, subject: ComparisonRecord) -> None:
+    def put(self, page: str, record: ComparisonRecord) -> None:
         """Store a finished comparison."""
-        self._comparisons.put(page, subject)
+        self._comparisons.put(page, record)
 
     def forget(self, page: str) -> None:
         """Forget the last comparison when a new one begins."""

@@ -47,10 +47,10 @@ def plot(elem_id: str, height: int = 320, bar: bool = False, name: str = "Figure
     gr.set_static_paths(SCRIPT)
     forms = "".join(tag("button", label, type="button", data_save=form, role="menuitem") for form, label in FORMS)
     menu = tag("details", tag("summary", "Save", title="Save this figure") + tag("div", forms, role="menu"), cls="pl-save")
-    drawn = tag("div", "", cls="pl-plot", style=f"height:{height}px", role="img", aria_label=text(name))
+    box = tag("div", "", cls="pl-plot", style=f"height:{height}px", role="img", aria_label=text(name))
     return area(
         NOTHING,
-        html_template=drawn + menu,
+        html_template=box + menu,
         js_on_load=f"PrefixLab.plots.make(element, props, trigger, watch, '{elem_id}', {json.dumps(bar)})"
         " /* 'click' 'hover' 'lasso' */",
         elem_id=elem_id,
@@ -78,5 +78,5 @@ def head() -> str:
         "growth": style.LARGE / style.SIZE,
         "script": f"gradio_api/file={SCRIPT.as_posix()}",
     }
-    written = to_json_plotly(look).replace("</", "<\\/")
-    return f"<script>\nwindow.PrefixLabPlots = {written};</script>"
+    json_text = to_json_plotly(look).replace("</", "<\\/")
+    return f"<script>\nwindow.PrefixLabPlots = {json_text};</script>"

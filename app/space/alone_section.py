@@ -113,8 +113,8 @@ class AloneHandlers(TabHandlers):
         run = state.run if state.run in listed or state.run.startswith(UNSTORED) else (listed or [""])[0]
         if not run:
             raise BadInput(f"No run on {backbone.spec.name} has virtual tokens yet. Train a prefix, or choose “text prefix…”.")
-        asked = AloneState(run, int(seed or 0), 1.0 if temperature is None else float(temperature))
-        yield from self._sample(asked, name, request)
+        state = AloneState(run, int(seed or 0), 1.0 if temperature is None else float(temperature))
+        yield from self._sample(state, name, request)
 
     def _sample(self, state: AloneState, name: str, request: gr.Request) -> Iterator[Update]:
         page, tickets, section = request.session_hash or "", self.context.tickets, self.section
@@ -132,12 +132,12 @@ class AloneHandlers(TabHandlers):
             )
         if not tickets.is_stale(page, ticket, ALONE):
             figure = first_words_figure(alone, title(state.run))
-            said = f"{2 * TEXTS} texts: {decode.describe()}."
-            drawn = {
+            message = f"{2 * TEXTS} texts: {decode.describe()}."
+            update = {
                 section.words: plot_widget.value(figure, "first-words-alone"),
                 section.verdict: verdict(alone, title(state.run)),
             }
-            yield drawn | self.report(page, "done", said)
+            yield update | self.report(page, "done", message)
 
     def _texts(self, loaded: LoadedRun, backbone: Backbone, decode: DecodeConfig, who: str) -> Iterator[PrefixAlone]:
         """The texts so far, "" for those that are still being written."""
@@ -145,9 +145,9 @@ class AloneHandlers(TabHandlers):
         task = loaded.task if own else base_task(backbone, "article", "")
         ours, theirs = requests_alone(backbone, task, loaded.prefix, TEXTS, decode.seed)
         prompt = str(backbone.tokenizer.decode(theirs[0].prompt_ids))
-        with ExitStack() as left:
+        with ExitStack() as stack:
             submit = self.context.models.engine.submit
-            streams = [left.enter_context(submit(loaded.model, backbone, one, decode, who)) for one in (*ours, *theirs)]
+            streams = [stack.enter_context(submit(loaded.model, backbone, one, decode, who)) for one in (*ours, *theirs)]
             while True:
                 waiting = [stream for stream in streams if not stream.wait(0)]
                 texts = ["" if stream in waiting else stream.result().text.strip() for stream in streams]

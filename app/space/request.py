@@ -58,13 +58,13 @@ class SpaceRequest:
 
 @dataclass(frozen=True)
 class ResolvedRequest:
-    """A request limited to what the backbone has. `drawn`: runs with vectors in the space; `available`: all runs of the backbone.
+    """A request limited to what the backbone has. `on_map`: runs with vectors in the space; `available`: all of the backbone.
 
     `notes`: sentences on what is left out; `reason`: HTML, why there is nothing to show.
     """
 
     request: SpaceRequest
-    drawn: tuple[str, ...]
+    on_map: tuple[str, ...]
     available: Sequence[Run]
     notes: Sequence[str]
     reason: str = ""
@@ -74,7 +74,7 @@ class ResolvedRequest:
         """What has to be computed for it."""
         request = self.request
         return SpaceQuery(
-            request.space, request.layer - 1, request.head - 1 if request.head else None, self.drawn, request.whole, request.site
+            request.space, request.layer - 1, request.head - 1 if request.head else None, self.on_map, request.whole, request.site
         )
 
 
@@ -94,20 +94,20 @@ def resolve(analyses: AnalysisCache, backbone: Backbone, request: SpaceRequest) 
         layer=request.layer if 1 <= request.layer <= depth else depth,
         head=request.head if request.head <= spec.kv_heads else 0,
     )
-    drawn = tuple(run for run in runs if run.startswith(UNSTORED) or method_info(known[run].method).virtual_tokens)
-    tuned = [known[run] for run in runs if run not in drawn]
+    on_map = tuple(run for run in runs if run.startswith(UNSTORED) or method_info(known[run].method).virtual_tokens)
+    tuned = [known[run] for run in runs if run not in on_map]
     notes += [f"{run.id} has no virtual tokens (its method is {run.method}), so it is not on the map." for run in tuned]
-    if not drawn:
+    if not on_map:
         return ResolvedRequest(request, (), available, (), view.no_tokens(tuned) if tuned else view.no_runs(backbone))
     if request.space == LOGIT_LENS and site == "encoder":
         return ResolvedRequest(request, (), available, notes, view.no_lens(spec.name))
     if request.space == EMBEDDINGS:
         embedded = tuple(
-            run for run in drawn if run.startswith(TEXT_RUN) or (run in known and method_info(known[run].method).at_input)
+            run for run in on_map if run.startswith(TEXT_RUN) or (run in known and method_info(known[run].method).at_input)
         )
-        notes += [f"{run} has no input embeddings, so it is not on the map." for run in drawn if run not in embedded]
+        notes += [f"{run} has no input embeddings, so it is not on the map." for run in on_map if run not in embedded]
         return ResolvedRequest(request, embedded, available, notes if embedded else (), "" if embedded else view.no_embeddings())
-    return ResolvedRequest(request, drawn, available, notes)
+    return ResolvedRequest(request, on_map, available, notes)
 
 
 def _number(value: object) -> int:

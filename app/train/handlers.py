@@ -64,7 +64,7 @@ class TrainHandlers(RunProgressView, TabHandlers):
             page.lead: self._description(kind, backbone),
             page.rows: gr.update(visible=kind == "low"),
             page.own_box: gr.update(visible=kind == "own"),
-            page.name: free_name(self.context.store, self._taken(), kind),
+            page.name: free_name(self.context.store, self._queued_ids(), kind),
         }
         for key, field in page.own.items():
             value = 200 if key == "updates" and not values[key] else values[key]
@@ -180,10 +180,10 @@ class TrainHandlers(RunProgressView, TabHandlers):
 
     def _check_free(self, request: TrainRequest) -> None:
         self.context.store.check_free(request.run)
-        if request.run in self._taken():
+        if request.run in self._queued_ids():
             raise BadInput(f"There is a training {request.run!r} already. Give another name.")
 
-    def _taken(self) -> set[str]:
+    def _queued_ids(self) -> set[str]:
         return {job.run for job in self.jobs.jobs()}
 
     # ---- starting, and what can be done with a run
@@ -200,7 +200,7 @@ class TrainHandlers(RunProgressView, TabHandlers):
         sentence = (
             f"{training.run} waits behind {', '.join(ahead)}." if ahead else f"{training.run} starts in a process of its own."
         )
-        name = free_name(self.context.store, self._taken() | {training.run}, training.preset)
+        name = free_name(self.context.store, self._queued_ids() | {training.run}, training.preset)
         return {page.name: name} | self._done(request, sentence, training.run)
 
     def act(self, chosen: str, event: gr.EventData, request: gr.Request) -> Update:

@@ -42,8 +42,8 @@ class Job:
     born: float | None = None
 
     @property
-    def begun(self) -> bool:
-        """Whether the process was started."""
+    def started(self) -> bool:
+        """Whether it has a process of its own already."""
         return self.pid is not None
 
     @property
@@ -78,7 +78,7 @@ class Jobs:
         job, run_status = self._job(run_id), read_status(self.store.folder / run_id)
         if job is None or run_status.state == "running":
             return run_status.state
-        if not job.begun:
+        if not job.started:
             return "queued"
         if job.alive:
             return "finishing" if self._is_written(job) else "loading"
@@ -93,13 +93,13 @@ class Jobs:
 
     def training(self) -> list[str]:
         """Runs that are being trained, also from the command line."""
-        begun = [job.run for job in self.jobs() if job.alive]
+        started = [job.run for job in self.jobs() if job.alive]
         runs = unfinished(self.store.folder)
-        return list(dict.fromkeys(begun + [run for run in runs if read_status(self.store.folder / run).state == "running"]))
+        return list(dict.fromkeys(started + [run for run in runs if read_status(self.store.folder / run).state == "running"]))
 
     def waiting(self) -> list[str]:
         """Queued runs, the next one first."""
-        return [job.run for job in self.jobs() if not job.begun]
+        return [job.run for job in self.jobs() if not job.started]
 
     def interrupted(self) -> list[str]:
         """Runs whose process was ended from outside, as by a crash, and that can go on from a checkpoint."""
@@ -115,7 +115,7 @@ class Jobs:
     def problem(self, run_id: str) -> str:
         """Why a job ended without a result, as a sentence; empty if it did not."""
         job = self._job(run_id)
-        if job is None or not job.begun or job.alive:
+        if job is None or not job.started or job.alive:
             return ""
         try:
             lines = (self.folder / f"{run_id}.log").read_text(encoding="utf-8", errors="replace").strip().splitlines()
@@ -152,7 +152,7 @@ class Jobs:
     def stop(self, run_id: str) -> None:
         """Stop a training after the current update and save it; remove a queued one from the queue."""
         job = self._job(run_id)
-        if job is not None and not job.begun:
+        if job is not None and not job.started:
             self.forget(run_id)
         elif read_status(self.store.folder / check_id(run_id)).state == "running":
             RunFiles(self.store.folder / run_id).stop.touch()
@@ -175,9 +175,9 @@ class Jobs:
         try:
             with self._lock.acquire(timeout=0):
                 for job in self.jobs():
-                    if job.begun and not job.alive and read_status(self.store.folder / job.run).state in ("done", "cancelled"):
+                    if job.started and not job.alive and read_status(self.store.folder / job.run).state in ("done", "cancelled"):
                         self.forget(job.run)
-                if not self.training() and (line := [job for job in self.jobs() if not job.begun]):
+                if not self.training() and (line := [job for job in self.jobs() if not job.started]):
                     self._begin(line[0])
         except Timeout:  # another app is at it
             return
@@ -222,7 +222,7 @@ class Jobs:
                 self._thread.start()
 
     def _attend(self) -> None:
-        while any(not job.begun or job.alive for job in self.jobs()):
+        while any(not job.started or job.alive for job in self.jobs()):
             self.tick()
             time.sleep(TICK)
         self.tick()

@@ -39,7 +39,7 @@ class RunProgressView:
             times = [path.stat().st_mtime_ns for path in self._files(run) if path.exists()]
             parts.append(f"{run} {self._state(run)} {int(run_status.fraction * PARTS)} {times}")
         places = [path.stat().st_mtime_ns for path in (store, self.jobs.folder, store / TRASH) if path.exists()]
-        return f"{parts} {places} {[(job.run, job.begun, job.alive) for job in self.jobs.jobs()]}"
+        return f"{parts} {places} {[(job.run, job.started, job.alive) for job in self.jobs.jobs()]}"
 
     def _files(self, run_id: str) -> list[Path]:
         files = RunFiles(self.context.store.folder / run_id)
@@ -144,9 +144,9 @@ class RunProgressView:
         """The ids of all runs (training, waiting, interrupted, finished, bundled), and the finished runs by id."""
         store, whole = self.context.store, {run.id: run for run in self.context.store.runs()}
         waiting, training = self.jobs.waiting(), self.jobs.training()
-        begun = [job.run for job in self.jobs.jobs() if job.begun]
+        started = [job.run for job in self.jobs.jobs() if job.started]
         broken = unfinished(store.folder)
-        first = dict.fromkeys([*training, *waiting, *begun, *broken])
+        first = dict.fromkeys([*training, *waiting, *started, *broken])
         own = [run_id for run_id in whole if not whole[run_id].bundled and run_id not in first]
         bundled = [run_id for run_id in whole if whole[run_id].bundled]
         return [*first, *own, *bundled], whole

@@ -198,10 +198,10 @@ def is_encoder_decoder(context: AppContext, name: str) -> bool:
     return False
 
 
-def free_name(store: Store, taken: set[str], kind: str) -> str:
+def free_name(store: Store, ids: set[str], kind: str) -> str:
     """The first of demo-1, demo-2 … that is free."""
     number = 1
-    while f"{kind}-{number}" in taken or (store.folder / f"{kind}-{number}").exists():
+    while f"{kind}-{number}" in ids or (store.folder / f"{kind}-{number}").exists():
         number += 1
     return f"{kind}-{number}"
 

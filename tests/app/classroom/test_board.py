@@ -33,7 +33,7 @@ def blind_round(board):
     round_ = board.begin_round(SOURCE, FIELDS, ["class-ada-1", "class-ben-1"], True, True)
     for line in round_.lines:
         line.state, line.text, line.present = WRITTEN, f"A text by {line.letter}.", ["name"]
-    board.written(round_.number)
+    board.finish_writing(round_.number)
     return round_
 
 
@@ -63,7 +63,7 @@ def test_an_open_round_is_ranked_by_coverage_then_by_what_is_unsupported(board):
         round_.lines, [(["name"], ["x"]), (["name", "food"], []), (["name"], [])], strict=True
     ):
         line.state, line.present, line.unsupported = WRITTEN, present, unsupported
-    board.written(round_.number)
+    board.finish_writing(round_.number)
     assert round_.state == CLOSED
     assert [line["name"] for line in shared_view(board, False)["round"]["lines"]] == ["Ben", "frozen model", "Ada"]
 
@@ -150,7 +150,7 @@ def test_why_a_text_failed_is_for_the_presenter(board):
     filled(board)
     round_ = board.begin_round(SOURCE, FIELDS, ["class-ada-1"], False, False)
     round_.lines[0].state, round_.lines[0].note = "failed", "There is no run 'x'. Runs: my-secret-run."
-    board.written(round_.number)
+    board.finish_writing(round_.number)
     assert "my-secret-run" in json.dumps(shared_view(board, True)) and "my-secret-run" not in json.dumps(
         shared_view(board, False)
     )
@@ -175,7 +175,7 @@ def test_a_damaged_board_says_so(tmp_path, content):
 def test_the_table_counts_votes_and_holds_no_formulas(board):
     ada, ben = filled(board, ("=cmd()", "Ben"))
     round_ = board.begin_round(SOURCE, FIELDS, [entry.id for entry in board.entries()], True, False)
-    board.written(round_.number)
+    board.finish_writing(round_.number)
     board.vote(ben, round_.number, next(line.letter for line in round_.lines if line.name == "Ben"))
     rows = {row["name"]: row for row in csv.DictReader(io.StringIO(board_csv(board)))}
     assert set(rows) == {"'=cmd()", "Ben"} and rows["Ben"]["votes"] == "1" and ada.name == "=cmd()"

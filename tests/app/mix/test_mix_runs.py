@@ -69,11 +69,11 @@ def test_compare_shows_a_mix_as_a_run_and_a_faulty_one_as_a_sentence(context, ba
 def test_prefix_space_places_a_mix_among_the_words(context, backbone):
     analyses = AnalysisCache(context)
     resolved = resolve(analyses, backbone, SpaceRequest((FADE,), "keys", 0, 0, "pca", False, False, "", ()))
-    assert resolved.drawn == (FADE,)
+    assert resolved.on_map == (FADE,)
     (found,) = [scene for scene, _, _ in analyses.look(backbone, resolved.query) if scene is not None]
     assert len(found.runs[0].vectors) == 8
     resolved = resolve(analyses, backbone, SpaceRequest((FADE,), "embeddings", 0, 0, "pca", False, False, "", ()))
-    assert not resolved.drawn and "No chosen run has vectors at the model's input" in resolved.reason.replace("&#x27;", "'")
+    assert not resolved.on_map and "No chosen run has vectors at the model's input" in resolved.reason.replace("&#x27;", "'")
 
 
 def test_a_mix_that_is_stored_writes_the_same_and_peft_is_refused(context, backbone, tmp_path):

@@ -76,5 +76,5 @@ def test_evidence_has_a_line_for_each_claim_of_the_abstract():
 def test_tables_are_saved_in_three_forms(form, sign):
     from analysis.experiments.tables import result_table
 
-    written = view.written(result_table("table1", "e2e", []).frame(), form)
+    written = view.format_table(result_table("table1", "e2e", []).frame(), form)
     assert sign in written and "69.7" in written and "8.80" in written

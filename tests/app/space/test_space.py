@@ -54,7 +54,7 @@ def looked(rooms, backbone, asked):
 def test_without_a_wish_it_is_the_first_prefix_at_the_last_layer(rooms, backbone):
     resolved = resolve(rooms, backbone, request())
     assert (
-        resolved.drawn == ("tiny-prefix",)
+        resolved.on_map == ("tiny-prefix",)
         and resolved.query == SpaceQuery("keys", 1, None, ("tiny-prefix",))
         and not resolved.notes
     )
@@ -62,7 +62,7 @@ def test_without_a_wish_it_is_the_first_prefix_at_the_last_layer(rooms, backbone
 
 def test_what_is_not_there_is_left_out_and_said(rooms, backbone):
     resolved = resolve(rooms, backbone, request(["other-prefix", "tiny-prefix", "tiny-finetuned"], layer=9, head=7))
-    assert resolved.drawn == ("tiny-prefix",) and (resolved.request.layer, resolved.request.head) == (2, 0)
+    assert resolved.on_map == ("tiny-prefix",) and (resolved.request.layer, resolved.request.head) == (2, 0)
     assert "other-prefix" in resolved.notes[0] and "tiny-finetuned has no virtual tokens" in resolved.notes[1]
     assert resolve(rooms, backbone, request(layer="first", head="</b>")).request.layer == 2  # typed into the field
 
