@@ -92,3 +92,38 @@ def test_a_fine_tuned_run_is_explained(page, served):
     page.goto(f"{served}?tab=space&among=tiny-finetuned")
     expect(page.locator("#pl-space-empty")).to_contain_text("adds no virtual tokens")
     expect(page.locator("#pl-space-map .pl-plot")).to_be_hidden()
+
+
+def test_a_prefix_on_its_own_writes_twenty_texts_beside_the_frozen_models(page, served):
+    open_space(page, served)
+    page.locator("#pl-alone-seed input").fill("5")
+    button = page.locator("#pl-alone-start")
+    expect(button).to_have_text("Sample 20 texts")
+    button.click()
+    expect(page.locator("#pl-status")).to_contain_text("40 texts: sampled")
+    table = page.locator("#pl-alone-texts")
+    assert table.locator("thead th").all_text_contents() == ["seed", "tiny-prefix", "frozen model"]
+    assert table.locator("tbody th").all_text_contents() == [str(seed) for seed in range(5, 25)]
+    ours, theirs = (table.locator(f"tbody td:nth-of-type({place})").all_text_contents() for place in (1, 2))
+    assert len(ours) == len(theirs) == 20 and all(ours + theirs) and ours != theirs
+    expect(page.locator("#pl-alone-verdict")).to_contain_text("of 20 texts of tiny-prefix begin with")
+    expect(page.locator("#pl-alone-words .pl-plot")).to_have_attribute("data-drawn", "first-words-alone")
+    for name, texts in (("tiny-prefix", ours), ("frozen model", theirs)):
+        for word, share in shares(page, name).items():
+            assert share == pytest.approx(100 * sum(text.split()[:1] == [word] for text in texts) / 20), f"{name}: {word}"
+    expect(page).to_have_url(re.compile("alone-run=tiny-prefix.*alone-seed=5"))
+    page.reload()
+    expect(page.locator("#pl-alone-verdict")).to_contain_text("of 20 texts of tiny-prefix begin with")
+    assert table.locator("tbody td:nth-of-type(1)").all_text_contents() == ours
+
+
+def shares(page: Page, name: str) -> dict[str, float]:
+    """The bars of a model's first words, % of its texts by word."""
+    return page.evaluate(
+        """(name) => {
+          const unescape = (text) => new DOMParser().parseFromString(text, "text/html").body.textContent;
+          const bars = PrefixLab.plots.get("pl-alone-words").data.find((one) => one.name === name);
+          return Object.fromEntries(bars.y.map((word, index) => [unescape(word), bars.x[index]]));
+        }""",
+        name,
+    )
