@@ -1,4 +1,4 @@
-"""What a prefix must fit of a frozen model: its sizes, its family and the fingerprint of its weights. Pure data."""
+"""The sizes, family and weight fingerprint of a frozen model, as plain data. A prefix has to match them."""
 
 from dataclasses import dataclass
 
@@ -7,9 +7,10 @@ CAUSAL, SEQ2SEQ = "causal", "seq2seq"
 
 @dataclass(frozen=True)
 class BackboneSpec:
-    """What a prefix must fit. `fingerprint` ties runs to the weights; `sites` are where virtual tokens can stand.
+    """The properties of a model that a prefix has to match.
 
-    `layers`: of the decoder; `encoder_layers`: of the encoder, 0 where there is none.
+    `fingerprint` identifies the weights that a run belongs to; `sites` lists where virtual tokens can be placed. `layers`
+    counts the decoder's layers, `encoder_layers` the encoder's (0 in a model without one).
     """
 
     name: str
@@ -36,22 +37,24 @@ class BackboneSpec:
         return self.family == SEQ2SEQ
 
     def depth(self, site: str) -> int:
-        """Number of layers that have virtual tokens at a site."""
+        """Return the number of layers at a site."""
         return self.encoder_layers if site == "encoder" else self.layers
 
     def shape(self, site: str, length: int) -> tuple[int, int, int, int, int]:
-        """Shape of a prefix of `length` virtual tokens at a site: (layers, 2, kv_heads, length, head_dim)."""
+        """Return the shape of a prefix of `length` virtual tokens at a site: (layers, 2, kv_heads, length, head_dim)."""
         return self.depth(site), 2, self.kv_heads, length, self.head_dim
 
     @property
     def window_note(self) -> str:
-        """See `window_note`."""
+        """Return the `window_note` of this model."""
         return window_note(self.name, self.window)
 
 
 def window_note(name: str, window: int) -> str:
-    """What a sliding window means for a prefix, as a sentence; "" without a window. PEFT puts a prefix into the cache, where the
-    window passes over it as over any text."""
+    """Return a sentence on what a model's sliding window means for a prefix; "" for a model without one.
+
+    PEFT keeps a prefix in the cache, where the window moves past it as it moves past any text.
+    """
     if not window:
         return ""
     return (

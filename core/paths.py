@@ -12,7 +12,7 @@ TOY = ASSETS / "toy"  # a model of digits, for a lesson
 
 
 def home() -> Path:
-    """The user's folder: $PREFIX_LAB_HOME where set, else the platform's own place for application data."""
+    """Return the user's folder: $PREFIX_LAB_HOME if set, else the platform's folder for application data."""
     import platformdirs  # late: the command line's --help works before anything is installed
 
     override = os.environ.get("PREFIX_LAB_HOME")
@@ -20,5 +20,5 @@ def home() -> Path:
 
 
 def runs_dir() -> Path:
-    """The folder of the user's runs; created with the first one."""
+    """Return the folder of the user's runs; it is created with the first run."""
     return home() / "runs"

@@ -1,4 +1,4 @@
-"""How text is generated."""
+"""Settings of text generation."""
 
 from dataclasses import dataclass
 
@@ -39,7 +39,7 @@ class DecodeConfig(Config):
         self._check_number("seed", 0, 2**63 - 1, whole=True)
 
     def describe(self) -> str:
-        """The decoding in words, without the lengths."""
+        """Describe the decoding in words, without the length limits."""
         phrases = f"; no repeated {self.no_repeat}-token phrase" if self.no_repeat else ""
         if self.mode == "beam":
             return f"beam search with {self.beams} beams, length penalty {self.length_penalty:g}{phrases}"

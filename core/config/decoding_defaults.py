@@ -1,4 +1,4 @@
-"""Default decoding: the paper's for scores, and another for texts that a person reads."""
+"""Default decoding: the paper's for scores, and one for texts that people read."""
 
 from core.config.decode import DecodeConfig
 
@@ -17,10 +17,10 @@ ARTICLE_DECODING = SUMMARY_DECODING.replace(length_penalty=LENGTH_PENALTY)
 
 
 def paper_decoding(task: str) -> DecodeConfig:
-    """The paper's decoding for a task."""
+    """Return the paper's decoding for a task."""
     return SUMMARY_DECODING if task == "summarization" else PAPER_DECODING
 
 
 def default_decoding(input_format: str) -> DecodeConfig:
-    """The decoding of a text that a person reads, by input format: summaries by beam search, all else as a stream."""
+    """Return the decoding for texts that people read: beam search for summaries, greedy decoding for every other input format."""
     return {"article": ARTICLE_DECODING, "table": TABLE_DECODING}.get(input_format, TRIPLES_DECODING)

@@ -1,7 +1,7 @@
-"""What is known of each method: its names, what it trains, its settings and its learning rates. Needs no torch.
+"""One record for each method: its names, what it trains, its settings and its learning rates. Needs no torch.
 
-The command line, the Train page, Compare, the estimate of a training and the reports ask these records, so a new method is one
-record here, one class in core/methods and one line in core/methods/registry.py (docs/adding-a-method.md).
+The command line, the Train page, Compare, the training estimate and the reports all read these records, so a new method needs
+one record here, one class in core/methods and one line in core/methods/registry.py (docs/adding-a-method.md).
 """
 
 from dataclasses import dataclass, field
@@ -49,22 +49,22 @@ class MethodInfo:
 
     @property
     def trained(self) -> bool:
-        """Whether anything is trained, so that there is a learning rate."""
+        """Whether the method trains anything, and so has a learning rate."""
         return self.kind in ("virtual", "weights")
 
     @property
     def virtual_tokens(self) -> bool:
-        """Whether a run is a prefix of the frozen model, in any form, so that runs share its weights and a batch."""
+        """Whether a run of the method is a prefix of the frozen model, so that its requests can share a batch with others."""
         return self.kind in ("virtual", "text", "mix")
 
     @property
     def within_attention(self) -> bool:
-        """Whether it reaches the model through the keys and values of attention alone, and uses none of its weights."""
+        """Whether the method changes the model only through the keys and values that attention reads."""
         return self.kind == "text" or (self.kind == "virtual" and not self.at_input)
 
     @property
     def trajectory(self) -> bool:
-        """Whether a run keeps the path of its virtual tokens through the training."""
+        """Whether a run stores how its virtual tokens moved during training."""
         return self.kind == "virtual"
 
 
@@ -233,5 +233,5 @@ _UNSTORED = {info.id: info for info in (TEXT_PREFIX, MIX_RUN)}
 
 
 def method_info(name: str) -> MethodInfo:
-    """The record of a run's method; one of the kind "unknown" for a method that this version does not have."""
+    """Return the record of a method by its id; for an id that this version does not have, a record of the kind "unknown"."""
     return METHODS.get(name) or _UNSTORED.get(name) or MethodInfo(name, name, name, name, "", "unknown")

@@ -1,4 +1,4 @@
-"""Named settings: those of the paper, and others for smaller models and less time."""
+"""Named training settings: the paper's, and others for smaller models and less time."""
 
 from core.config.methods import method_info
 from core.config.train import TrainConfig
@@ -29,9 +29,9 @@ TASK_PRESETS: dict[str, dict[str, dict[str, object]]] = {
 
 
 def preset(name: str, method: str = "prefix", task: str = "", **changes: object) -> TrainConfig:
-    """The settings of a preset for a method and a task, with some fields changed (None leaves a field as it is).
+    """Return a preset's settings for a method and a task, with `changes` applied (None keeps the preset's value).
 
-    BadConfig for an unknown preset, a bad field or a bad value.
+    Raises BadConfig for an unknown preset, an unknown field or a value out of range.
     """
     if name not in PRESETS:
         raise BadConfig(f"There is no preset {name!r}. Known: {', '.join(PRESETS)}.")

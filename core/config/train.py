@@ -1,4 +1,4 @@
-"""How a method is trained."""
+"""Settings of a training."""
 
 from dataclasses import dataclass
 

@@ -24,15 +24,16 @@ def read_columns(
     group: str | None = None,
     skipped: list[str] | None = None,
 ) -> list[Example]:
-    """One Example per row, in the file's order; `group_by_source` gathers rows of one source.
+    """Read one Example from each row, in the file's order; `group_by_source` merges the rows of one source.
 
-    path: a file, a folder that holds one file a split, or a set of the hub (see `core.data.hub`). source: the column of the
-    input, or several: these are then the fields of a table, under their names, empty ones left out. target: the columns of the
-    references; those after the first may be empty, and in JSON lines a column may hold a list. group: a column to score
-    separately by, if there is one.
-    form: what one source column holds: "table" (any notation of `core.text.tables`, or a JSON object), "webnlg" or "dart"
-    (triples, in any form of `core.text.triples`, written as the paper does for that set), or "text" (taken as it is).
-    Raises BadData naming file, line and reason, or fills `skipped`; BadInput where columns or form make no sense.
+    `path`: a file, a folder with one file per split, or a data set of the hub (see `core.data.hub`). `source`: the input
+    column, or several columns that become the fields of a table under their names (empty ones are left out). `target`: the
+    columns of the references; all but the first may be empty, and in JSON lines a column may hold a list. `group`: an optional
+    column to score by.
+
+    `form`: what a single source column holds: "table" (any notation of `core.text.tables`, or a JSON object), "webnlg" or
+    "dart" (triples in any form of `core.text.triples`, rewritten as in the paper's data), or "text" (kept as it is). Raises
+    BadData with file, line and reason, or appends to `skipped`; BadInput if the columns and the form do not go together.
     """
     _check(source, target, form)
     hub = is_hub(str(path))

@@ -1,8 +1,8 @@
-"""E2E and the bundled tables as lists of examples; the readers of other sets stand in `core.data`.
+"""Readers of E2E and of the bundled tables.
 
-E2E comes in two forms: JSON lines (rows with "table" or "mr", "text", and where known "text_orig"; gzipped or not) and the
-official CSV (columns mr, ref), whose references are tokenised here as the training text is. A row that cannot be used is
-refused by file, line and reason, or passed over and noted where `skipped` is a list.
+E2E comes in two forms: JSON lines (rows with "table" or "mr", "text", and optionally "text_orig"; gzipped or not) and the
+official CSV (columns mr, ref), whose references are tokenised here in the same way as the training text. A row that cannot be
+used raises an error with file and line, or is skipped and noted if `skipped` is a list.
 """
 
 from pathlib import Path
@@ -17,10 +17,10 @@ _STEMS = {"train": ("train", "trainset"), "dev": ("dev", "valid", "devset"), "te
 
 
 def read_e2e(path: Path, split: str | None = None, skipped: list[str] | None = None) -> list[Example]:
-    """One Example per row, in the file's order; `group_by_source` gathers the references of one table.
+    """Read one Example from each row, in the file's order; `group_by_source` merges the references of one table.
 
-    path: a file, or a folder that holds one file a split (then `split` is "train", "dev" or "test").
-    Raises BadData naming file, line and reason; a list in `skipped` takes the messages instead, and the other rows are read.
+    `path`: a file, or a folder with one file per split (then `split` is "train", "dev" or "test"). Raises BadData with file,
+    line and reason; if `skipped` is a list, the messages go there and the other rows are read.
     """
     file = split_file(Path(path), split, _STEMS) if Path(path).is_dir() else Path(path)
     stem = file.name.split(".")[0]
@@ -29,9 +29,10 @@ def read_e2e(path: Path, split: str | None = None, skipped: list[str] | None = N
 
 
 def read_bundled(path: Path, split: str | None = None, skipped: list[str] | None = None) -> list[Example]:
-    """The rows of `records.jsonl` or `tables.jsonl`, all or those of one split: group is the topic, `seen` false if held out.
+    """Read the rows of `records.jsonl` or `tables.jsonl`, all or one split. `group` is the topic; `seen` is false for held-out
+    topics.
 
-    The references are natural text, so they stand in `targets` and `originals` alike. Raises BadData.
+    The references are natural text, so `targets` and `originals` are the same. Raises BadData.
     """
     path, split = Path(path), "valid" if split == "dev" else split
     rows = collect([(path, json_rows(path))], lambda row, number: (row.get("split"), _bundled_example(row)), skipped)

@@ -1,7 +1,7 @@
-"""Data sets of the Hugging Face hub by name, through the package `datasets`.
+"""Data sets of the Hugging Face hub by name, read with the package `datasets`.
 
-That package is not among the requirements: it brings Arrow and a network client for what one downloaded file does as well. Where
-it is installed, and there is a network or a copy in its cache, `hub:NAME` or `hub:NAME:CONFIGURATION` can be given for a file.
+The package is not a requirement, since it brings Arrow and a network client. If it is installed and the data set can be
+downloaded or is cached, `hub:NAME` or `hub:NAME:CONFIGURATION` can be used wherever a file can.
 """
 
 import importlib
@@ -19,12 +19,13 @@ Answer = TypeVar("Answer")
 
 
 def is_hub(data: str) -> bool:
-    """Whether data is named rather than given as a path."""
+    """Whether `data` is the name of a hub data set (not a path)."""
     return data.startswith(HUB)
 
 
 def hub_rows(data: str, split: str) -> Rows:
-    """The rows of a split, numbered from 1. BadInput without the package, BadData where set or split cannot be had."""
+    """Yield the rows of a split, numbered from 1. Raises BadInput without the package, BadData if set or split are not
+    available."""
     (name, configuration), package = _parse_name(data), _package()
     splits = _query(data, lambda: package.get_dataset_split_names(name, configuration))
     own_name = next((one for one in _SPLITS.get(split, (split,)) if one in splits), None)
@@ -34,7 +35,7 @@ def hub_rows(data: str, split: str) -> Rows:
 
 
 def has_split(data: str, split: str) -> bool:
-    """Whether a set has a split. Raises as `hub_rows` does."""
+    """Whether a data set has a split. Raises the errors of `hub_rows`."""
     name, configuration = _parse_name(data)
     splits = _query(data, lambda: _package().get_dataset_split_names(name, configuration))
     return any(one in splits for one in _SPLITS.get(split, (split,)))

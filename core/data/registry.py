@@ -1,4 +1,4 @@
-"""The data sets by name: how each is read, and how what a person types becomes a source of a task."""
+"""The data sets by name, and how typed or pasted input becomes the source of an example."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -18,7 +18,7 @@ BUNDLED_TABLES = {"records": ("records.jsonl",), "tables": ("records.jsonl", "ta
 
 
 def read_set(name: str, path: Path, split: str | None = None, skipped: list[str] | None = None) -> list[Example]:
-    """The examples of a set by its name (see the reader of each). Raises BadInput for another name, BadData for bad rows."""
+    """Read the examples of a named data set (see each reader). Raises BadInput for an unknown name, BadData for bad rows."""
     if name in BUNDLED_TABLES:
         return read_bundled(path, split, skipped)
     readers: dict[str, Callable[[Path, str | None, list[str] | None], list[Example]]]
@@ -29,7 +29,7 @@ def read_set(name: str, path: Path, split: str | None = None, skipped: list[str]
 
 
 def group_by_source(examples: list[Example]) -> list[Example]:
-    """One Example for each source, in order of first appearance, with the references of all its rows."""
+    """Merge the rows of each source into one Example with all references, in order of first appearance."""
     merged: dict[str, Example] = {}
     for example in examples:
         first = merged.get(example.source)
@@ -40,9 +40,9 @@ def group_by_source(examples: list[Example]) -> list[Example]:
 
 
 def sample_evenly(examples: Sequence[Example], count: int) -> list[Example]:
-    """The examples of `count` sources, evenly spread over the set in its order, and over its seen and unseen part alike.
+    """Return the examples of `count` sources, evenly spaced over the data set, and over its seen and its unseen part.
 
-    A set's file goes category by category: its first rows would be of one kind. Raises BadInput for less than one.
+    Data sets are sorted by category, so their first rows would all be of one kind. Raises BadInput if `count` is below 1.
     """
     if count < 1:
         raise BadInput(f"{count} rows or tables are too few: say at least 1, or leave the number out for all of them.")
@@ -54,9 +54,9 @@ def sample_evenly(examples: Sequence[Example], count: int) -> list[Example]:
 
 
 def parse_input(input_format: str, text: str) -> str:
-    """Read typed or pasted text in an input format (see Task); return it as models read it.
+    """Parse typed or pasted text in an input format (see Task), and return the source that models read.
 
-    Raises BadTable, or BadInput for what cannot be an article.
+    Raises BadTable, or BadInput for text that cannot be an article.
     """
     if input_format == "article":
         return article(text)
@@ -66,7 +66,7 @@ def parse_input(input_format: str, text: str) -> str:
 
 
 def table_of_source(input_format: str, source: str) -> Fields:
-    """The fields of a source, for checks of coverage; texts and articles have none. Raises BadTable."""
+    """Return the fields of a source, for coverage; an empty list for texts and articles. Raises BadTable."""
     if input_format in ("text", "article"):
         return []
     return table_of(parse_triples(source)) if input_format in SOURCES else parse(source)

@@ -1,7 +1,7 @@
-"""Files as rows, one at a time, with their line numbers: JSON lines, JSON lists, CSV, gzipped or not.
+"""Read files row by row, with line numbers: JSON lines, JSON lists and CSV, gzipped or not.
 
-A row that cannot be read is no reason to give up the file: the row readers yield a BadRow in its place, and `collect` either
-refuses the file by it or, where the caller asked for that, passes it over and keeps the message.
+One unreadable row is no reason to reject a file: readers yield a BadRow in its place, and `collect` either raises an error for
+it or, if the caller asked for that, skips it and keeps the message.
 """
 
 import csv
@@ -35,14 +35,14 @@ log = logging.getLogger(__name__)
 
 
 class BadRow(Exception):
-    """Why a row cannot be used; file and line are added where they are known."""
+    """The reason why a row cannot be used; file and line are added by `collect`."""
 
 
 def collect(files: Iterable[tuple[Path, Rows]], make: Callable[[Row, int], T], skipped: list[str] | None = None) -> list[T]:
-    """`make(row, its number)` for every row of the files, numbered through from 1.
+    """Return `make(row, number)` for every row of the files, numbered from 1 across them.
 
-    skipped: None to raise BadData (file, line, reason) for the first row that cannot be used; a list to go on, with a message
-    for each such row added to it. Files without any usable row are a BadData either way.
+    `skipped`: None raises BadData (file, line, reason) for the first row that cannot be used; a list receives a message for
+    each such row. Files without any usable row raise BadData in either case.
     """
     results: list[T] = []
     bad: list[str] = []
@@ -70,12 +70,12 @@ def collect(files: Iterable[tuple[Path, Rows]], make: Callable[[Row, int], T], s
 
 
 def bad_data(file: Path, line: int, reason: str) -> BadData:
-    """The error that names file, line and reason."""
+    """Return a BadData error that names the file, the line and the reason."""
     return BadData(f"{file.name}, line {line}: {reason.rstrip('.')}.")
 
 
 def text_in(row: Row, key: str) -> str:
-    """The non-empty text under a key, without blanks around it. Raises BadRow."""
+    """Return the non-empty text under a key, without surrounding spaces. Raises BadRow."""
     value = row.get(key)
     if not isinstance(value, str | None):
         raise BadRow(f'"{key}" is not a text')
@@ -85,7 +85,7 @@ def text_in(row: Row, key: str) -> str:
 
 
 def split_file(folder: Path, split: str | None, stems: Mapping[str, tuple[str, ...]], endings: Sequence[str] = ENDINGS) -> Path:
-    """The file of a split in a folder: the first of `stems[split]` with the first ending that is there. Raises BadData."""
+    """Return the file of a split in a folder: the first of `stems[split]` that exists with one of the endings. Raises BadData."""
     names = stems.get(SPLIT_NAMES.get(split or "", split or ""))
     if names is None:
         raise BadData(f"{folder} is a folder and the split is {split!r}: say {_either(stems)}, or give a file.")
@@ -105,7 +105,7 @@ def _either(names: Iterable[str]) -> str:
 
 
 def json_rows(file: Path, example: str = '{"table": "…", "text": "…"}') -> Rows:
-    """The objects of a JSON lines file; `example` is what a complaint shows."""
+    """Yield the objects of a JSON lines file. `example` is quoted in error messages."""
     for number, line in lines(file):
         if line.strip():
             yield number, _json_row(line, example)
@@ -122,7 +122,7 @@ def _json_row(line: str, example: str) -> Row | BadRow:
 
 
 def json_list_rows(file: Path) -> Rows:
-    """The objects of one JSON list, with the line that each begins on. Half a list gives its rows up to there."""
+    """Yield the objects of a file with one JSON list, each with its line. A truncated list yields the rows that are complete."""
     text = "".join(line for _, line in lines(file))
     decoder, blank = json.JSONDecoder(), re.compile(r"[\s,]*")
     at = len(text) - len(text.lstrip())
@@ -153,11 +153,11 @@ def json_list_rows(file: Path) -> Rows:
 
 
 def csv_rows(file: Path, needed: Sequence[str]) -> Rows:
-    """The rows of a CSV file under the names of its header; commas, semicolons or tabs, whichever gives the needed columns.
+    """Yield the rows of a CSV file by column name; of comma, semicolon and tab, the delimiter that gives the needed columns.
 
-    A name that is not there as written is looked for without regard to case, and comes under the name that was asked for. A
-    quote that opens a cell and never closes it is a character like others; how many rows hold one, and how many run over several
-    lines, is logged. Raises BadData where the header lacks a needed column, or has it twice.
+    A column that is not present as written is matched without regard to case, and returned under the requested name. A
+    quotation mark that opens a cell and is never closed is an ordinary character; how many rows have one, and how many span
+    several lines, is logged. Raises BadData if the header lacks a needed column or has it twice.
     """
     header, delimiter = _header(file, needed)
     records = _Records(delimiter, len(header), lines(file))
@@ -171,7 +171,7 @@ def csv_rows(file: Path, needed: Sequence[str]) -> Rows:
 
 
 class _Records:
-    """Lines of a CSV file as records: (the line that it begins on, its cells)."""
+    """Splits the lines of a CSV file into records: (number of the first line, cells)."""
 
     def __init__(self, delimiter: str, width: int, numbered: Iterator[tuple[int, str]]) -> None:
         self.delimiter, self.width, self.lines = delimiter, width, numbered
@@ -214,7 +214,7 @@ class _Records:
         return line.count(self.delimiter) == self.width - 1
 
     def _stands_alone(self, ahead: list[tuple[int, str]]) -> bool:
-        """Whether lines taken for the rest of a cell are rows themselves. Prose has commas too, but with a blank after them."""
+        """Whether lines that seem to continue a quoted cell are rows of their own. Commas in prose are followed by a space."""
         if self.delimiter == "\t":
             return any(self._is_row(line) for _, line in ahead)
         return not self.quoted and all(self._is_row(line) and f"{self.delimiter} " not in line for _, line in ahead)
@@ -231,12 +231,12 @@ def _count(rows: int) -> str:
 
 
 def _reader(source: Iterable[str], delimiter: str) -> Iterator[list[str]]:
-    """Blanks after a delimiter are left out, so that a quote after them opens a cell as well (`a, "b, c"`)."""
+    """A CSV reader that ignores spaces after a delimiter, so that a quotation mark after them opens a cell (`a, "b, c"`)."""
     return csv.reader(source, delimiter=delimiter, strict=True, skipinitialspace=True)
 
 
 def header_names(line: str, delimiter: str) -> list[str]:
-    """The column names of a header line. Raises csv.Error."""
+    """Return the column names of a header line. Raises csv.Error."""
     return [name.strip() for name in next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), [])]
 
 
@@ -273,9 +273,9 @@ def _csv_row(header: list[str], cells: list[str]) -> Row | BadRow:
 
 
 def lines(file: Path) -> Iterator[tuple[int, str]]:
-    """The lines with their numbers from 1. A byte that is not UTF-8 comes as a lone surrogate, for the row reader to refuse.
+    """Yield the lines with their numbers from 1. A byte that is not UTF-8 becomes a lone surrogate, which the row readers refuse.
 
-    Raises BadData for a file that cannot be read, or is in UTF-16. Text that was once read as Latin-1 is logged.
+    Raises BadData for files that cannot be read or are in UTF-16. Text that looks like UTF-8 decoded as Latin-1 is logged.
     """
     garbled: list[tuple[int, str]] = []
     try:
@@ -305,7 +305,7 @@ _collected: ContextVar[list[str] | None] = ContextVar("collected", default=None)
 
 @contextmanager
 def collect_warnings() -> Iterator[list[str]]:
-    """Sentences on what is odd about the files that are read inside, each once; they are logged as well."""
+    """Collect warnings about the files that are read inside the `with` block, each once; they are logged as well."""
     sentences: list[str] = []
     token = _collected.set(sentences)
     try:

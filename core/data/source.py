@@ -1,4 +1,4 @@
-"""Where the examples of a training or an evaluation come from: a set by name, or a file of the user's own."""
+"""The data of a training or an evaluation: a named data set, or the user's own file."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,13 +19,13 @@ _BY_ENTRY = ("webnlg", "dart")  # one example an entry, sorted by category
 
 @dataclass(frozen=True)
 class DataSource(Config):
-    """Plain values that a run keeps, so that `resume` reads the same rows again.
+    """Which data are read, as plain values that are stored with a run, so that a resumed training reads the same rows.
 
-    `set` is a set's name or "columns" (then `source`, `target` and `form` are those of `read_columns`), by default E2E where
-    there are `data`, else the bundled tables of nine topics ("records"); "tables" has those and 44 topics more. `data`: a file,
-    or a folder with a file a split; without it, "summarization" is the bundled articles. `rows` > 0 limits the training
-    examples. `skip_bad` passes over rows that cannot be used. Of summarization: `source` and `target` may name one column
-    each, `group` the topic's, and `topics` a split by topic (see `read_articles`).
+    `set` is the name of a data set, or "columns" (then `source`, `target` and `form` are those of `read_columns`). The default
+    is E2E if `data` is set, else "records", the bundled tables of nine topics; "tables" adds 44 topics. `data`: a file, or a
+    folder with one file per split; "summarization" without it is the bundled articles. `rows` > 0 limits the training examples.
+    `skip_bad` skips rows that cannot be used. For summarization, `source` and `target` may each name one column, `group` the
+    topic column, and `topics` a split by topic (see `read_articles`).
     """
 
     set: str = ""
@@ -78,18 +78,18 @@ class DataSource(Config):
 
     @property
     def name(self) -> str:
-        """The set's name, chosen where none was given."""
+        """The data set's name, or the default."""
         return self.set or ("e2e" if self.data else "records")
 
     @property
     def task_form(self) -> str:
-        """What its sources are (see Task)."""
+        """The input format of its sources (see Task)."""
         if self.name in (COLUMNS, SUMMARIZATION):
             return "article" if self.name == SUMMARIZATION else self.form or "table"
         return self.name if self.name in FORMATS else "table"
 
     def load_split(self, split: str, skipped: list[str]) -> list[Example]:
-        """The examples of a split, or all of a file that has no splits; messages about rows passed over go to `skipped`.
+        """Read the examples of a split, or of the whole file if it has no splits; messages on skipped rows go to `skipped`.
 
         Raises BadData with file, line and reason.
         """
@@ -110,7 +110,7 @@ class DataSource(Config):
         return read_set(self.name, path, split, bad)
 
     def load_train_valid(self, skipped: list[str]) -> tuple[list[Example], list[Example]]:
-        """Training and validation examples; a single file has none to validate on. Raises BadData."""
+        """Read the training and the validation examples; a single file has no validation examples. Raises BadData."""
         examples = self.load_split("train", skipped)
         if not examples:
             raise BadInput(f"{Path(self.data).name} holds no row to train on: give a file with rows of the split train.")

@@ -28,7 +28,7 @@ _SPORT, _NEWS = frozenset({"sport", "sports"}), frozenset({"world", "uk", "busin
 
 @dataclass(frozen=True)
 class TopicSplit:
-    """A split of the paper's §6.4. `trains(topic)`: trained and validated on; `tests(topic)`: only ever tested on."""
+    """A split of the paper's §6.4. `trains(topic)`: used for training and validation; `tests(topic)`: used for the test only."""
 
     trains: Callable[[str], bool]
     tests: Callable[[str], bool]
@@ -48,12 +48,13 @@ def read_articles(
     group: str = "",
     topics: str = "",
 ) -> list[Example]:
-    """One Example a row: its source the article (one line a paragraph), its target the summary, its group the topic.
+    """Read one Example from each row: the source is the article (one line per paragraph), the target its summary, the group its
+    topic.
 
-    columns: those of article and summary, by default the first pair of COLUMNS that is there; group: the topic's column.
-    topics: a name of TOPIC_SPLITS. The training topics' rows of train and dev are then those splits; its test split is the
-    rows of the other topics from whatever splits there are, for none of them was trained on.
-    Raises BadData naming file, line and reason, or fills `skipped`.
+    `columns`: article and summary, by default the first pair of COLUMNS that the file has; `group`: the topic column. `topics`:
+    a name in TOPIC_SPLITS. Its training and validation examples are the rows of train and dev with a training topic; its test
+    examples are the rows of the other topics from all splits, since none of them is trained on. Raises BadData with file, line
+    and reason, or appends to `skipped`.
     """
     path = Path(path)
     if not topics:

@@ -25,13 +25,12 @@ Make = Callable[[Row, str], Example | None]
 def read_webnlg(
     path: Path, split: str | None = None, skipped: list[str] | None = None, good_only: bool | None = None
 ) -> list[Example]:
-    """WebNLG: group is the category, `seen` says whether that category is in the release's training data.
+    """Read WebNLG. `group` is the category, and `seen` says whether the release's training data has that category.
 
-    path: a file, the folder of a release (2017, 2.x, 3.0), one of its splits' folders, or a folder of JSON lines, one file a
-    split. One language is read, see `language_of`.
-    split: also "test_seen" and "test_unseen", the test entries by their category.
-    good_only: leave out references that are marked otherwise than "good", and entries that then have none; by default so in
-    training data only, as the official code trains and as the official scores count all. Raises BadData (see `collect`).
+    `path`: a file, the folder of a release (2017, 2.x, 3.0), one of its split folders, or a folder of JSON lines with one file
+    per split. One language is read (see `language_of`). `split`: also "test_seen" and "test_unseen", the test entries by
+    category. `good_only`: leave out references not marked "good", and entries that then have none; by default only in training
+    data, since the official code trains this way and the official scores use all references. Raises BadData (see `collect`).
     """
     path = Path(path)
     name = SPLIT_NAMES.get(split or "", split or "")
@@ -45,9 +44,9 @@ def read_webnlg(
 
 
 def read_dart(path: Path, split: str | None = None, skipped: list[str] | None = None) -> list[Example]:
-    """DART v1.1.1: group is where the entry comes from (e2e, webnlg, WikiSQL_lily, …); empty references are left out.
+    """Read DART v1.1.1. `group` is the origin of the entry (e2e, webnlg, WikiSQL_lily, …); empty references are left out.
 
-    path: a file, or a folder that holds one file a split, under the official names or ours. Raises BadData (see `collect`).
+    `path`: a file, or a folder with one file per split under the official names or ours. Raises BadData (see `collect`).
     """
     path = Path(path)
     files = [split_file(path, split, _DART, ENDINGS)] if path.is_dir() else [path]

@@ -1,7 +1,7 @@
-"""Which files of a WebNLG release hold a split, in which language, and which categories its training data has.
+"""Find the files of a split in a WebNLG release, their language, and the categories of the training data.
 
-The releases differ: 2017 has test/testdata_with_lex.xml; 2.x (release_v2.1/xml) has a folder a split; 3.0 has such folders in en/
-and ru/, and test files for two tasks, with and without references.
+The releases differ: 2017 has test/testdata_with_lex.xml; 2.x (release_v2.1/xml) has one folder per split; 3.0 has such folders
+in en/ and ru/, and test files for two tasks, with and without references.
 """
 
 import re
@@ -27,7 +27,7 @@ _PARTS = ("train", "dev", "test")
 
 
 def split_files(folder: Path, split: str | None) -> list[Path]:
-    """The files of a split: those of its folder, or its one file. Raises BadData, naming what is there."""
+    """Return the files of a split: those of its folder, or its single file. Raises BadData, which lists what the folder has."""
     root = _root(folder)
     inner = root / SPLIT_NAMES.get(split or "", split or "")
     if split is None and any((root / part).is_dir() for part in _PARTS):
@@ -51,7 +51,7 @@ def has_part(folder: Path, split: str) -> bool:
 
 
 def _root(folder: Path) -> Path:
-    """The folder of the splits: the given one, or the English or the XML part in it."""
+    """Return the folder of the splits: the given one, or the English or XML folder inside it."""
     for place in (folder, folder / "en", folder / "xml", folder / "en" / "xml"):
         if any((place / part).is_dir() for part in _PARTS):
             return place
@@ -61,7 +61,7 @@ def _root(folder: Path) -> Path:
 
 
 def _of_this_task(files: list[Path], folder: Path) -> list[Path]:
-    """Release 3.0 keeps the test files of text to triples, and of inputs without references, beside the one that counts."""
+    """Drop the test files of other tasks: release 3.0 also has those of text-to-triples, and inputs without references."""
     named = [file for file in files if file.name.startswith(("rdf-to-text", "semantic-parsing"))]
     if not named:
         return files
@@ -73,11 +73,11 @@ def _of_this_task(files: list[Path], folder: Path) -> list[Path]:
 
 
 def language_of(files: Sequence[Path]) -> str:
-    """The language that is read, by the `lang` attributes of the references: the one beside English, where there is one, since
-    releases in another language repeat the English texts.
+    """Return the language to read, from the `lang` attributes of the references.
 
-    Files with English references alone may be part of such a release: then those beside them decide, unless the name ends in
-    "-en". Raises BadData for references in several languages beside English.
+    Releases in another language repeat the English texts, so that language counts and not English. Files with English
+    references only may belong to such a release: the neighbouring files then decide, unless the name ends in "-en". Raises
+    BadData for references in several languages beside English.
     """
     languages = _attributes(tuple(files), "lex", "lang") - {"en"}
     if not languages and not files[0].stem.endswith("-en"):
@@ -89,7 +89,7 @@ def language_of(files: Sequence[Path]) -> str:
 
 
 def seen_categories(file: Path) -> frozenset[str]:
-    """The categories of the release's own training data, where it is beside the file, else as it was published."""
+    """Return the categories of the release's own training data if it is beside the file, else the published list."""
     folder = next((place for place in file.parents[:4] if (place / "train").is_dir()), None)
     if file.name.startswith("testdata") or file.suffix != ".xml":
         return SEEN_CATEGORIES
@@ -102,7 +102,7 @@ def seen_categories(file: Path) -> frozenset[str]:
 
 @cache
 def _attributes(files: tuple[Path, ...], element: str, name: str) -> frozenset[str]:
-    """The values that an attribute of an element has in XML files; none in files of another kind."""
+    """Return the values of an attribute of an element in XML files; the empty set for other files."""
     attribute = re.compile(rf"""<{element}\b[^>]*\b{name}\s*=\s*["']([^"']+)""")
     xml = [file for file in files if ".xml" in file.suffixes]
     return frozenset(match[1] for file in xml for _, line in lines(file) for match in attribute.finditer(line))

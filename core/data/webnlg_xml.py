@@ -1,10 +1,10 @@
-"""The XML of the WebNLG challenge, which DART uses too, as rows: one an <entry>.
+"""The XML of the WebNLG challenge, which DART uses too, as one row per <entry>.
 
     <entry category="Airport" eid="Id1"><modifiedtripleset><mtriple>s | p | o</mtriple></modifiedtripleset>
         <lex comment="good" lid="Id1">A sentence.</lex></entry>
 
-A row has "category", "eid", "triples" (lists of three), "texts", and as many "comments" and
-"languages" ("" where there is none).
+A row has "category", "eid", "triples" (lists of three), "texts", and one "comments" and one "languages" value per text ("" if
+the file gives none).
 """
 
 import re
@@ -15,9 +15,9 @@ from core.data.rows import BadRow, Row, Rows, lines
 
 
 def entry_rows(file: Path) -> Rows:
-    """The entries with the lines that they begin on; where the XML breaks off, a BadRow after what came before it.
+    """Yield the entries with their first line; a truncated file yields a BadRow after its last complete entry.
 
-    Entities that the file declares are left alone: expat resolves nothing from outside and bounds what they may grow to.
+    Entities that the file declares need no care: expat resolves no external ones and limits how far they expand.
     """
     reader = _Entries()
     parser = xml.parsers.expat.ParserCreate()
@@ -34,7 +34,7 @@ def entry_rows(file: Path) -> Rows:
 
 
 class _Entries:
-    """Gathers entries as their elements open and close."""
+    """Collects entries from the parser's events."""
 
     def __init__(self) -> None:
         self.rows: list[tuple[int, Row | BadRow]] = []

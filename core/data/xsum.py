@@ -1,9 +1,9 @@
-"""XSUM as its authors released it: one tagged file an article, and a JSON file that says which split each belongs to.
+"""XSUM as its authors released it: one tagged file per article, and a JSON file that lists the articles of each split.
 
     [SN]FIRST-SENTENCE[SN] … [SN]RESTBODY[SN] …          ID.summary, in bbc-summary-data/
     [XSUM]INTRODUCTION[XSUM] … [XSUM]RESTBODY[XSUM] …     ID.data, in xsum-extracts-from-downloads/
 
-The summary is the first sentence, and the article what follows it.
+The summary is the first sentence; the article is the rest.
 """
 
 import json
@@ -22,12 +22,12 @@ _TAG = re.compile(r"\[(SN|XSUM)\]([A-Z-]+)\[\1\]")
 
 
 def is_release(path: Path) -> bool:
-    """Whether a folder holds tagged files."""
+    """Whether a folder holds such tagged files."""
     return path.is_dir() and _files(path) is not None
 
 
 def split_rows(folder: Path, split: str | None) -> Iterator[tuple[Path, Rows]]:
-    """The files of a split, in the list's order. Raises BadData where there is no list, or no such split in it."""
+    """Yield the articles of a split, in the order of the list. Raises BadData if the list, or the split in it, is missing."""
     place, ending = _files(folder) or (folder, "")
     name = SPLIT_NAMES.get(split or "", split or "")
     name = _SPLITS.get(name, name)

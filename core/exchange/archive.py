@@ -1,6 +1,6 @@
 """Export a run as a zip file, and import one.
 
-An imported zip is not trusted: names, types, sizes and contents are checked, and nothing is left behind where one is wrong.
+An imported zip is not trusted: names, types, sizes and contents are checked, and nothing is kept if a check fails.
 """
 
 import json
@@ -30,9 +30,9 @@ CHUNK = 1 << 20
 
 
 def export_zip(run: Run, file: Path) -> Path:
-    """Write a run to a new zip file. BadInput where the file exists or cannot be written.
+    """Write a run to a new zip file. Raises BadInput if the file exists or cannot be written.
 
-    Nothing of the backbone's path is written but its last name; the fingerprint identifies its weights.
+    Of the backbone's path only the last component is written; the fingerprint identifies its weights.
     """
     if file.exists():
         raise BadInput(f"{file} exists already. Give a new file, so that nothing is overwritten.")
@@ -55,7 +55,7 @@ def export_zip(run: Run, file: Path) -> Path:
 
 
 def _portable(run_json: Path) -> str:
-    """A run.json without absolute paths: the backbone's is left out, and of those in its command the last names stay."""
+    """Return a run.json in which only the last component of the backbone's path is left, in its command too."""
     values = json.loads(run_json.read_text(encoding="utf-8"))
     if Path(str(values.get("backbone_path") or "")).is_absolute():
         values["backbone_path"] = ""
@@ -78,10 +78,11 @@ def _without_folders(command: str) -> str:
 
 
 def import_zip(file: Path, store: Store, run_id: str = "", limits: Mapping[str, int] | None = None) -> Run:
-    """Import a run from a zip file, under its own id or `run_id`. Where a run of the store has the same weights as its backbone,
-    the backbone's path is that run's; else it is found by its name. `limits`: largest sizes in bytes in place of those in FILES.
+    """Import a run from a zip file, under its own id or `run_id`.
 
-    Raises BadInput for anything but an exported run, StoreError where the name is taken or the store cannot be written.
+    If a run of the store has the same backbone weights, the backbone's path is copied from that run; otherwise the backbone is
+    looked up by name. `limits`: maximal sizes in bytes, instead of those in FILES. Raises BadInput for anything but an exported
+    run, StoreError if the id is in use or the store cannot be written.
     """
     try:
         with zipfile.ZipFile(file) as archive:
@@ -95,13 +96,13 @@ def import_zip(file: Path, store: Store, run_id: str = "", limits: Mapping[str, 
 
 
 def _known_backbone(values: JsonObject, store: Store) -> dict[str, str]:
-    """Where this machine has the weights of a run's backbone, by their fingerprint; {} where no run says so."""
+    """Return where this machine has the weights of a run's backbone, by fingerprint; {} if no run of the store has them."""
     same = [run.backbone_path for run in store.runs() if run.fingerprint == values.get("fingerprint") and run.backbone_path]
     return {"backbone_path": same[0]} if same else {}
 
 
 def _entries(archive: zipfile.ZipFile, file: Path, limits: Mapping[str, int]) -> dict[str, zipfile.ZipInfo]:
-    """File name -> entry; BadInput for anything that is not a file of a run."""
+    """Map file names to zip entries. Raises BadInput for anything that is not a file of a run."""
     do = "Give a zip that Prefix Lab exported."
     entries: dict[str, zipfile.ZipInfo] = {}
     folders: set[str] = set()
@@ -192,7 +193,7 @@ def _read_unpacked(store: Store, run_id: str) -> Run:
 
 
 def _copy(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path) -> None:
-    """Copy at most as many bytes as the entry says, which may be wrong."""
+    """Copy at most as many bytes as the entry declares, since the declared size may be wrong."""
     left = entry.file_size
     with archive.open(entry) as packed, open(target, "wb") as out:
         while chunk := packed.read(CHUNK):

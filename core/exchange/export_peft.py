@@ -21,9 +21,9 @@ from core.runs.run import Run
 def export_peft(run: Run, folder: Path, base: str = "") -> Path:
     """Write a prefix or a LoRA run as a PEFT adapter folder: PeftModel.from_pretrained(model, folder) gives the same logits.
 
-    base: the model's name in PEFT's configuration (default: the run's backbone). The task and the backbone's fingerprint are
-    written beside it, for an import to read. Raises NotSupported for another method, BadInput where the folder is not empty
-    or cannot be written; nothing is left behind then.
+    `base`: the model name in PEFT's configuration (default: the run's backbone). The task and the backbone's fingerprint are
+    written too, for our own import. Raises NotSupported for another method, BadInput if the folder is not empty or cannot be
+    written; a failed export leaves nothing behind.
     """
     if run.method not in _ADAPTERS:
         raise NotSupported(
@@ -53,7 +53,7 @@ def _write(run: Run, tensors: dict[str, Tensor], config: dict[str, object], fold
 
 
 def _prefix_adapter(run: Run) -> tuple[dict[str, Tensor], dict[str, object]]:
-    """PEFT's tensors and configuration of a prefix."""
+    """Return PEFT's tensors and configuration of a prefix."""
     prefix = Prefix.load(run.weights)
     if set(prefix.past) != {"decoder"}:
         raise NotSupported(f"The run {run.id!r} has the sites {', '.join(prefix.past)}, and PEFT stores one. Give a GPT-2 run.")
@@ -79,7 +79,8 @@ def _prefix_adapter(run: Run) -> tuple[dict[str, Tensor], dict[str, object]]:
 
 
 def _lora_adapter(run: Run) -> tuple[dict[str, Tensor], dict[str, object]]:
-    """PEFT's tensors and configuration of LoRA: module names get PEFT's prefix, and lose the adapter's name ("default")."""
+    """Return PEFT's tensors and configuration of a LoRA run; module names get PEFT's prefix and lose the adapter name
+    ("default")."""
     stored = read_weights(run)
     modules = {name.split(".lora_")[0].rsplit(".", 1)[-1] for name in stored}
     config = LoraMethod.config_from_tensors(TrainConfig.from_dict(run.config), stored)

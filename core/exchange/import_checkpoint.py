@@ -1,12 +1,12 @@
-"""Import prefixes that were trained elsewhere, by PEFT or by the paper's own code, after checking them against a backbone.
+"""Import prefixes trained by PEFT or by the paper's own code, after checking them against a backbone.
 
-PEFT's        adapter_config.json, adapter_model.safetensors with "prompt_embeddings" (P, layers * 2 * heads * head_dim), or
-              with the MLP that makes them ("embedding", "transform.0", "transform.2")
-the authors'  config.json, pytorch_model.bin with "wte" (P, width) and the MLP "control_trans.0", "control_trans.2" (one more
-              linear layer in their deep form), or without an MLP "control_trans" itself
+    PEFT          adapter_config.json, adapter_model.safetensors with "prompt_embeddings" (P, layers * 2 * heads * head_dim), or
+                  with the MLP that computes them ("embedding", "transform.0", "transform.2")
+    the paper     config.json, pytorch_model.bin with "wte" (P, width) and the MLP "control_trans.0", "control_trans.2" (one
+                  more linear layer in the deep variant), or "control_trans" itself without an MLP
 
-The MLP is folded: it is computed once, and its output stored. Nothing in a checkpoint is trusted: shapes are checked before
-anything is computed, and a pickle is only read with `weights_only`, which builds tensors and runs no code.
+The MLP is evaluated once, and its output stored. Nothing in a checkpoint is trusted: shapes are checked before anything is
+computed, and pickles are read with `weights_only`, which builds tensors and runs no code.
 """
 
 import json
@@ -43,7 +43,7 @@ Tensors = dict[str, Tensor]
 
 @dataclass(frozen=True, eq=False)
 class ImportedPrefix:
-    """A prefix trained elsewhere. `trained` counts the MLP's parameters too, `mlp` is its hidden size (0: there was none)."""
+    """An imported prefix. `trained` includes the MLP's parameters; `mlp` is its hidden size (0 without an MLP)."""
 
     prefix: Prefix
     trained: int
@@ -54,10 +54,10 @@ class ImportedPrefix:
 
 
 def read_checkpoint(folder: Path, spec: BackboneSpec) -> ImportedPrefix:
-    """The prefix in a checkpoint folder of either form, folded, as fp32.
+    """Read the prefix of a checkpoint folder of either kind, as fp32 keys and values.
 
-    Raises BadInput for what is missing, damaged or a pickle that holds more than tensors, NotSupported for another method or
-    model family, WrongBackbone where it does not fit `spec`, TooLong where it leaves no position for a text.
+    Raises BadInput for files that are missing, damaged, or pickles of more than tensors; NotSupported for another method or
+    model family; WrongBackbone if it does not fit `spec`; TooLong if it leaves no position for a text.
     """
     if spec.sites != ("decoder",):
         raise NotSupported(
@@ -78,9 +78,9 @@ def read_checkpoint(folder: Path, spec: BackboneSpec) -> ImportedPrefix:
 def store_imported(
     imported: ImportedPrefix, run_id: str, backbone: Backbone, store: Store, task: Task | None = None, command: str = ""
 ) -> Run:
-    """Save an imported prefix as a run of the store; `task` replaces the checkpoint's.
+    """Save an imported prefix as a run of the store; `task` overrides the checkpoint's.
 
-    Raises StoreError where the id is taken or the store cannot be written; nothing is left behind then.
+    Raises StoreError if the id is in use or the store cannot be written; nothing is left behind then.
     """
     values = {
         "trained": imported.trained,
@@ -96,7 +96,7 @@ def store_prefix(
 ) -> Run:
     """Save a prefix as a run of the store. `config` is added to its method and length, `values` to the run's fields.
 
-    Raises StoreError where the id is taken or the store cannot be written; nothing is left behind then.
+    Raises StoreError if the id is in use or the store cannot be written; nothing is left behind then.
     """
     method, folder = "infix" if prefix.infix else "prefix", store.new_folder(run_id)
     weights = RunFiles(folder).weights
@@ -156,7 +156,7 @@ def _safetensors(folder: Path) -> Tensors:
 
 
 def _peft_parts(folder: Path, tensors: Tensors) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
-    """The MLP's inputs and its layers; where there is no MLP, the prefix itself and no layers."""
+    """Return the MLP's inputs and its layers; without an MLP, the prefix itself and no layers."""
     if set(tensors) == {"prompt_embeddings"}:
         return tensors["prompt_embeddings"], []
     bare = {re.sub(r"^(?:.*\.)?(?=embedding\.|transform\.)", "", name): tensor for name, tensor in tensors.items()}
@@ -166,7 +166,7 @@ def _peft_parts(folder: Path, tensors: Tensors) -> tuple[Tensor, list[tuple[Tens
 
 
 def _our_note(folder: Path, spec: BackboneSpec) -> Task | None:
-    """The task that our own export wrote beside the prefix."""
+    """Return the task that our own export wrote beside the prefix."""
     path = folder / OUR_NOTE
     if not path.exists():
         return None
@@ -228,7 +228,10 @@ def _authors_parts(path: Path, tensors: Tensors, spec: BackboneSpec) -> tuple[Te
 
 
 def _authors_direct(path: Path, stored: Tensor, spec: BackboneSpec) -> Tensor:
-    """(P, layers * 2 * heads * head_dim); begun from words it is stored as (layers * 2, 1, heads, P, head_dim), else flat."""
+    """Return a prefix stored without an MLP as (P, layers * 2 * heads * head_dim).
+
+    If it was initialised from words, the file has (layers * 2, 1, heads, P, head_dim), otherwise a flat tensor.
+    """
     if stored.ndim == 1 and stored.numel() % (spec.layers * 2 * spec.width) == 0:
         return stored.view(-1, spec.layers * 2 * spec.width)
     if stored.ndim == 5 and stored.shape[1] == 1 and stored.shape[:1] + stored.shape[2:3] == (spec.layers * 2, spec.kv_heads):
@@ -245,7 +248,7 @@ def _authors_direct(path: Path, stored: Tensor, spec: BackboneSpec) -> Tensor:
 def _build(
     folder: Path, spec: BackboneSpec, inputs: Tensor, mlp: list[tuple[Tensor, Tensor]], software: str, base: str, form: Task
 ) -> ImportedPrefix:
-    """The MLP's output as keys and values; every shape is checked before it is used."""
+    """Return the MLP's output as keys and values. Every shape is checked before it is used."""
     numbers, width = spec.layers * 2 * spec.kv_heads * spec.head_dim, inputs.shape[-1] if inputs.ndim == 2 else 0
     for weight, bias in mlp:
         if weight.ndim != 2 or weight.shape[1] != width or bias.shape != weight.shape[:1]:
@@ -274,7 +277,7 @@ def _build(
 
 
 def _layers(path: Path, tensors: Tensors, stem: str) -> list[tuple[Tensor, Tensor]]:
-    """`stem.0`, `stem.2`, …: the linear layers of an MLP; there is a tanh between any two."""
+    """Return the linear layers `stem.0`, `stem.2`, … of an MLP; between any two is a tanh."""
     layers: list[tuple[Tensor, Tensor]] = []
     while f"{stem}.{2 * len(layers)}.weight" in tensors:
         at = f"{stem}.{2 * len(layers)}"
@@ -285,7 +288,8 @@ def _layers(path: Path, tensors: Tensors, stem: str) -> list[tuple[Tensor, Tenso
 
 
 def _checked(path: Path, tensors: object) -> Tensors:
-    """Named floating-point tensors that are no larger than the file they came from (a stride of 0 makes a giant of nothing)."""
+    """Return floating-point tensors by name, each no larger than its file (a stride of 0 would turn a few bytes into
+    gigabytes)."""
     if (
         not isinstance(tensors, dict)
         or not all(isinstance(name, str) for name in tensors)
@@ -317,7 +321,7 @@ def _json(path: Path) -> dict[str, object]:
 
 
 def _check_sizes(folder: Path, config: dict[str, object], spec: BackboneSpec, expected: dict[str, int]) -> None:
-    """WrongBackbone where the configuration names other sizes than the backbone's."""
+    """Raise WrongBackbone if the configuration's sizes are not the backbone's."""
     for name, value in expected.items():
         if config.get(name, value) not in (value, None):
             raise WrongBackbone(
@@ -337,5 +341,5 @@ def _names(tensors: Tensors) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """The first line of an error, short."""
+    """Return the first line of an error, shortened."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:160].rstrip(". ")

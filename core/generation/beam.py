@@ -1,4 +1,4 @@
-"""Beam search, by transformers' own implementation."""
+"""Beam search with transformers' own implementation."""
 
 import threading
 import time
@@ -29,7 +29,7 @@ from core.prefix.attention import attach
 def beam_search(
     model: PreTrainedModel, backbone: Backbone, requests: Sequence[Request], decode: DecodeConfig, cancel: Cancel | None = None
 ) -> list[Generation]:
-    """The best text of each request; `cancel` is asked at every step. Log-probabilities are left empty."""
+    """Return the best text of each request, without log-probabilities. `cancel` is called at every step."""
     began, batch, stop = time.monotonic(), make_batch(model, backbone, requests), _Cancelled(cancel)
     width = batch.ids.shape[1]
     with attach(model, batch.state):  # transformers calls the model itself: attached, under the model's lock, to the end
@@ -49,7 +49,7 @@ def beam_search(
 
 
 class _NoRepeat(LogitsProcessor):
-    """No n-gram is generated twice in a beam; the prompt does not count."""
+    """Forbids n-grams that a beam has generated already; the prompt does not count."""
 
     def __init__(self, size: int, prompt: int) -> None:
         self.size, self.prompt = size, prompt
@@ -70,7 +70,7 @@ class _Cancelled(StoppingCriteria):
 
 
 def _generation_config(backbone: Backbone, decode: DecodeConfig) -> GenerationConfig:
-    """Every setting by name, so that a model's own defaults cannot leak in."""
+    """Set every option explicitly, so that a model's own defaults have no effect."""
     eos = sorted(backbone.eos)
     return GenerationConfig(
         max_new_tokens=decode.max_new,

@@ -1,8 +1,8 @@
-"""A batch during decoding: one forward call a step; rows leave and join between two steps.
+"""A batch during decoding: one forward call per step; rows can leave and join between steps.
 
-Prompts are padded on the left, so that all rows end at the same column. A row can then leave without a trace, and
-a new one can join in the middle: its cached keys and values are padded to the batch's width, and the padding is
-masked. A row's positions, prefix and text do not depend on the rows beside it.
+Prompts are padded on the left, so that all rows end at the same column. A row can leave at any step. A new row can join: its
+cached keys and values are padded to the batch's width, and the padding is masked. Each row's positions, prefix and text are
+independent of the other rows.
 """
 
 from collections.abc import Sequence
@@ -28,9 +28,9 @@ class CachedLayer(Protocol):
 
 
 class DecodingBatch:
-    """The input ids (B, 1; at first the prompts, (B, T)), mask, positions and key-value cache of every row.
+    """The state of every row: input ids (B, 1; before the first step the prompts, (B, T)), mask, positions and key-value cache.
 
-    `step` generates one token a row; `select` and `merge` are called between steps.
+    `step` generates one token per row; `select` and `merge` are called between steps.
     """
 
     def __init__(self, model: PreTrainedModel, backbone: Backbone, requests: Sequence[Request]) -> None:
@@ -45,7 +45,7 @@ class DecodingBatch:
         self.positions = positions + self.state.shifts(self.mask.shape[1]) if self.state else positions
 
     def _update_state(self) -> None:
-        """Set what depends on the rows: the prefixes in force, and whether there is padding."""
+        """Update what depends on the set of rows: the attached prefixes, and whether there is padding."""
         prefixes = [request.prefix for request in self.requests]
         interventions = [request.intervention for request in self.requests]
         split = torch.tensor([request.split for request in self.requests], device=self.device)
@@ -55,7 +55,7 @@ class DecodingBatch:
 
     @torch.no_grad()
     def logits(self) -> Tensor:
-        """Logits of the next token: (B, vocabulary), fp32."""
+        """Compute the logits of the next token: (B, vocabulary), fp32."""
         with attach(self.model, self.state):
             out = self.model(
                 input_ids=self.ids,
@@ -68,24 +68,24 @@ class DecodingBatch:
         return out.logits[:, -1].float()
 
     def generate_inputs(self) -> dict[str, Tensor]:
-        """The arguments of transformers' `generate`, before any step."""
+        """Return the arguments for transformers' `generate`; only before the first step."""
         return {"input_ids": self.ids, "attention_mask": self.mask, "position_ids": self.positions}
 
     def step(self, sequences: Sequence[SequenceState]) -> list[Token | None]:
-        """Generate one token a row: its sequence chooses it, and it is the row's next input. None for finished sequences."""
+        """Generate one token per row, chosen by its sequence, and make it the row's next input. None for finished sequences."""
         logprobs = self.logits().log_softmax(-1).cpu()  # (B, vocabulary)
         tokens = [sequence.append_next(row, logprobs[row]) for row, sequence in enumerate(sequences)]
         self.append([sequence.last_id for sequence in sequences])
         return tokens
 
     def append(self, tokens: list[int]) -> None:
-        """Make one token a row the next input."""
+        """Make one token per row the next input."""
         self.ids = torch.tensor(tokens, device=self.device)[:, None]
         self.positions = self.positions[:, -1:] + 1
         self.mask = F.pad(self.mask, (0, 1), value=1)
 
     def select(self, rows: Sequence[int]) -> None:
-        """Keep only these rows; columns that are padding in all of them are cut off."""
+        """Keep only these rows, and drop columns that are padding in all of them."""
         index = torch.tensor(rows, device=self.device)
         self.requests = [self.requests[row] for row in rows]
         self.ids, self.positions, self.mask = self.ids[index], self.positions[index], self.mask[index]
@@ -97,7 +97,8 @@ class DecodingBatch:
         self._update_state()
 
     def merge(self, other: "DecodingBatch") -> None:
-        """Append the rows of another batch on the same model, which must not be used afterwards. Both must have taken a step."""
+        """Append the rows of another batch on the same model. Both must have taken a step; the other must not be used
+        afterwards."""
         width = max(self.mask.shape[1], other.mask.shape[1])
         self.requests += other.requests
         self.ids, self.positions = torch.cat([self.ids, other.ids]), torch.cat([self.positions, other.positions])
@@ -110,14 +111,14 @@ class DecodingBatch:
         self._update_state()
 
     def _layers(self) -> list[CachedLayer]:
-        """The cached keys and values of the decoder's own tokens, by layer."""
+        """Return the cached keys and values of the decoder's own tokens, by layer."""
         return cast(list[CachedLayer], self.cache.layers)
 
 
 class EncoderDecoderBatch(DecodingBatch):
-    """A batch of an encoder-decoder model: the prompts are encoded once, and the decoder starts at position 0.
+    """A batch of an encoder-decoder model: prompts are encoded once, and the decoder starts at position 0.
 
-    `source`: (B, S) the padded prompts; `source_mask`: (B, S), 1 where a token is real; `encoded`: (B, S, width).
+    `source`: (B, S) padded prompts; `source_mask`: (B, S), 1 for real tokens; `encoded`: (B, S, width).
     """
 
     def _begin(self, backbone: Backbone, prompts: list[list[int]]) -> None:
@@ -173,12 +174,12 @@ class EncoderDecoderBatch(DecodingBatch):
         return cast(list[CachedLayer], self.own.layers)
 
     def _cross_layers(self) -> list[CachedLayer]:
-        """What the decoder reads of the encoded source."""
+        """Return the cached keys and values of the encoded source, by layer."""
         return cast(list[CachedLayer], self.cross.layers)
 
 
 def make_batch(model: PreTrainedModel, backbone: Backbone, requests: Sequence[Request]) -> DecodingBatch:
-    """A batch of the class that the backbone's architecture needs."""
+    """Create the batch for a backbone's architecture."""
     return (EncoderDecoderBatch if backbone.is_encoder_decoder else DecodingBatch)(model, backbone, requests)
 
 

@@ -1,7 +1,7 @@
-"""Generate texts: `stream` yields tokens step by step, `generate` returns whole texts, beams included.
+"""Generate texts: `stream` yields tokens step by step; `generate` returns whole texts, with beam search too.
 
-Requests with different prefixes, or none, share a batch. A prefix is in force for one forward call at
-a time, so interleaved streams cannot affect one another.
+Requests with different prefixes, or none, share a batch. A prefix is attached for one forward call at a time, so interleaved
+streams cannot affect one another.
 """
 
 import time
@@ -22,11 +22,11 @@ from core.models.backbone import Backbone
 def stream(
     model: PreTrainedModel, backbone: Backbone, requests: Sequence[Request], decode: DecodeConfig, cancel: Cancel | None = None
 ) -> Iterator[list[Token | None]]:
-    """Greedy or sampled text, token by token.
+    """Generate greedily or by sampling, one token at a time.
 
-    Yields one list a step: a Token for every row that is not finished, None for the others. Ends when all rows
-    have ended, after `max_new` tokens, or when `cancel()` turns true. Closing it early is safe.
-    Raises BadInput for beam search, and the errors of `check_requests`.
+    Yields one list per step: a Token for each unfinished row, None for the others. Ends when all rows have ended, after
+    `max_new` tokens, or when `cancel()` returns true; it can be closed early. Raises BadInput for beam search, and the errors
+    of `check_requests`.
     """
     check_requests(backbone, requests, decode)
     if decode.mode == "beam":
@@ -39,7 +39,7 @@ def stream(
 def generate(
     model: PreTrainedModel, backbone: Backbone, requests: Sequence[Request], decode: DecodeConfig, cancel: Cancel | None = None
 ) -> list[Generation]:
-    """Whole texts, generated as one batch. Raises the errors of `check_requests`."""
+    """Generate whole texts as one batch. Raises the errors of `check_requests`."""
     check_requests(backbone, requests, decode)
     if decode.mode == "beam":
         return beam_search(model, backbone, requests, decode, cancel)
@@ -51,7 +51,7 @@ def generate(
 
 
 def next_token_probs(model: PreTrainedModel, backbone: Backbone, request: Request, k: int = 10) -> list[tuple[str, float]]:
-    """The k most likely next tokens after the prompt, as text, with their probabilities."""
+    """Return the k most likely next tokens after the prompt, as text, with their probabilities."""
     check_requests(backbone, [request], DecodeConfig(max_new=1))
     top = make_batch(model, backbone, [request]).logits()[0].softmax(-1).topk(k)
     return [

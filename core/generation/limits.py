@@ -1,4 +1,4 @@
-"""How many tokens fit a model, and the checks before anything is generated."""
+"""How many tokens fit a model, and the checks before generation."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from core.prefix.prefix import check_shape
 
 
 def max_new_tokens(backbone: Backbone, prompt: int, prefix: int) -> int:
-    """How many new tokens fit after `prompt` and `prefix` tokens; negative where these alone do not fit."""
+    """Return how many new tokens fit after `prompt` and `prefix` tokens; negative if these alone do not fit."""
     if not backbone.is_encoder_decoder:
         return backbone.spec.positions - prompt - prefix
     # the encoder has its own positions, and a prefix takes none
@@ -18,7 +18,7 @@ def max_new_tokens(backbone: Backbone, prompt: int, prefix: int) -> int:
 
 
 def check_length(backbone: Backbone, prompt: int, prefix: int, new: int) -> None:
-    """TooLong where the prompt, the prefix and `new` tokens exceed the model's positions."""
+    """Raise TooLong if the prompt, the prefix and `new` tokens exceed the model's positions."""
     positions, name, room = backbone.spec.positions, backbone.spec.name, max_new_tokens(backbone, prompt, prefix)
     if new <= room:
         return
@@ -35,7 +35,11 @@ def check_length(backbone: Backbone, prompt: int, prefix: int, new: int) -> None
 
 
 def check_requests(backbone: Backbone, requests: Sequence[Request], decode: DecodeConfig) -> None:
-    """BadInput where there is nothing to generate from, TooLong where a request does not fit, WrongBackbone for its prefix."""
+    """Check requests before generation.
+
+    Raises BadInput for an empty list, TooLong for a request that does not fit the model, WrongBackbone for a prefix that does
+    not.
+    """
     if not requests:
         raise BadInput("Nothing to generate: no request was given.")
     for request in requests:

@@ -10,26 +10,26 @@ from core.models.backbone import Backbone
 
 
 class SequenceState:
-    """One row of a batch: the tokens generated so far, and the random generator that its samples come from."""
+    """One row of a batch: the tokens generated so far, and the random generator for its samples."""
 
     def __init__(self, backbone: Backbone, request: Request, decode: DecodeConfig) -> None:
         self.backbone, self.request, self.decode = backbone, request, decode
         self.restart()
 
     def restart(self) -> None:
-        """Forget every token: the same tokens are generated again from the same seed."""
+        """Drop all tokens; the same seed generates the same tokens again."""
         self.generator = torch.Generator().manual_seed(self.request.seed)
         self.tokens: list[Token] = []
         self.ids: list[int] = []
 
     @property
     def ended(self) -> bool:
-        """Whether an end-of-sequence token was generated."""
+        """Whether the last token is an end-of-sequence token."""
         return bool(self.tokens) and self.tokens[-1].ended
 
     @property
     def finished(self) -> bool:
-        """Whether the sequence takes no further token: it ended, or has `max_new` tokens."""
+        """Whether the sequence is complete: it has ended, or has `max_new` tokens."""
         return self.ended or len(self.tokens) >= self.decode.max_new
 
     @property
@@ -38,7 +38,7 @@ class SequenceState:
         return self.ids[-1] if self.ids else 0
 
     def append_next(self, row: int, logprobs: Tensor) -> Token | None:
-        """Choose and append the next token from log-probabilities (vocabulary,); None where the sequence is finished.
+        """Choose the next token from log-probabilities (vocabulary,) and append it; None if the sequence is finished.
 
         `row`: the token's row in its batch.
         """
@@ -54,7 +54,7 @@ class SequenceState:
         return token
 
     def _processed(self, logprobs: Tensor) -> Tensor:
-        """Log-probabilities without repeated n-grams, and without an end before `min_new` tokens."""
+        """Exclude repeated n-grams, and an end before `min_new` tokens."""
         if self.decode.no_repeat and self.ids:
             logprobs = NoRepeatNGramLogitsProcessor(self.decode.no_repeat)(torch.tensor([self.ids]), logprobs[None])[0]
         if len(self.ids) < self.decode.min_new:
@@ -63,7 +63,7 @@ class SequenceState:
         return logprobs
 
     def to_generation(self, seconds: float, cancelled: bool) -> Generation:
-        """The tokens as a result; `cancelled` only counts where tokens are missing."""
+        """Return the tokens as a result; `cancelled` has an effect only on unfinished sequences."""
         text = self.tokens[-1].text_so_far if self.tokens else ""
         finish = "eos" if self.ended else "cancelled" if cancelled and not self.finished else "length"
         return Generation(text, list(self.ids), [token.logprob for token in self.tokens], finish, seconds)
@@ -81,5 +81,5 @@ def _sample(logprobs: Tensor, generator: torch.Generator, decode: DecodeConfig) 
 
 
 def decode_text(backbone: Backbone, ids: list[int]) -> str:
-    """Text of token ids; a last character whose bytes are not complete yet is left out."""
+    """Decode token ids; a last character whose bytes are incomplete is left out."""
     return backbone.decode(ids).rstrip("\ufffd").strip()

@@ -1,4 +1,4 @@
-"""What generation takes and returns: a request, its tokens one by one, and the finished text."""
+"""The input and output types of generation: a request, its tokens one by one, and the finished text."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ Cancel = Callable[[], bool]  # asked between two steps; True ends the generation
 
 @dataclass(frozen=True)
 class Request:
-    """One text to generate: the prompt's ids, a prefix (or none), and the seed of the row's own random generator.
+    """One text to generate: the prompt's token ids, an optional prefix, and the seed of the row's random generator.
 
-    `intervention` scales the prefix's attention or knocks parts of it out; it has no effect without a prefix.
-    `split`: how many prompt tokens precede an infix (paper §7.3).
+    `intervention` scales the attention to the prefix or knocks out parts of it; without a prefix it has no effect. `split`: the
+    number of prompt tokens before an infix (paper §7.3).
     """
 
     prompt_ids: list[int]
@@ -28,12 +28,13 @@ class Request:
 
 
 def make_request(backbone: Backbone, task: Task, source: str, prefix: Prefix | None = None, seed: int = 0) -> Request:
-    """A request for one source, laid out as the task says, with a prefix or an infix."""
+    """Create a request for a source in the task's layout, with an optional prefix or infix."""
     return request_for(encode_input(backbone, task, source, prefix is not None and prefix.infix), task, prefix, seed)
 
 
 def request_for(encoded: EncodedInput, task: Task, prefix: Prefix | None = None, seed: int = 0) -> Request:
-    """A request for an encoded source. A text as prefix begins with what begins a text, so the source then does not."""
+    """Create a request for an encoded source. A text prefix starts with the tokenizer's start tokens, so the source then
+    omits them."""
     skipped = prefix.bos if prefix is not None and task.bos else 0
     return Request(encoded.ids[skipped:], prefix, seed, split=max(0, encoded.split - skipped))
 
@@ -51,7 +52,7 @@ class Token:
 
 @dataclass(frozen=True)
 class Generation:
-    """A generated text. `finish` is "eos", "length" or "cancelled"; `seconds` are those of the whole batch."""
+    """A generated text. `finish` is "eos", "length" or "cancelled"; `seconds` is the time of the whole batch."""
 
     text: str
     ids: list[int]

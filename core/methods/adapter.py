@@ -1,6 +1,6 @@
 """Adapter-tuning (paper §5.2, as in Lin et al., 2020): a small residual module after every block.
 
-y = x + up(ReLU(down(norm(x)))); the model's own weights stay frozen and are shared with the backbone.
+y = x + up(ReLU(down(norm(x)))). The model's own weights stay frozen and are shared with the backbone.
 """
 
 from typing import cast
@@ -19,7 +19,7 @@ from core.prefix.prefix import stored_count
 
 
 class Adapter(nn.Module):
-    """norm, down, ReLU, up, residual. `up` is initialized to zero, so that training starts at the frozen model."""
+    """A residual module: norm, down, ReLU, up. `up` is initialised to zero, so that training starts from the frozen model."""
 
     def __init__(self, width: int, bottleneck: int) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class Adapter(nn.Module):
 
 
 class AdapterMethod(WeightMethod):
-    """One adapter per block, of the size that `bottleneck_size` gives."""
+    """One adapter per block, with the size that `bottleneck_size` returns."""
 
     name = "adapter"
 
@@ -53,7 +53,7 @@ class AdapterMethod(WeightMethod):
 
     @classmethod
     def config_from_tensors(cls, config: TrainConfig, tensors: dict[str, Tensor]) -> TrainConfig:
-        """Take the bottleneck from the adapters in the file."""
+        """Read the bottleneck size from the adapters in the file."""
         bias = next((tensor for name, tensor in tensors.items() if name.endswith(".adapter.down.bias")), None)
         if bias is None or not bias.numel():
             raise BadInput(f"The file of weights holds no adapter. {HINT}")
@@ -61,19 +61,22 @@ class AdapterMethod(WeightMethod):
 
 
 def _adapter_hook(block: nn.Module, inputs: object, output: object) -> object:
-    """Pass a block's hidden states through its adapter; some blocks return a tuple that begins with them."""
+    """Pass a block's hidden states through its adapter; some blocks return a tuple that starts with them."""
     adapter = cast(Adapter, block.adapter)
     return (adapter(output[0]), *output[1:]) if isinstance(output, tuple) else adapter(output)
 
 
 def adapter_parameters(width: int, blocks: int, size: int) -> int:
-    """Return the number of parameters of all adapters: a norm, two matrices and two biases each."""
+    """Return the number of parameters of all adapters; each has a norm, two matrices and two biases."""
     return blocks * (2 * width + 2 * width * size + size + width)
 
 
 def bottleneck_size(config: TrainConfig, spec: BackboneSpec, blocks: int) -> int:
-    """Return the bottleneck: `config.bottleneck` where it is set, otherwise the size that comes closest to `config.share` of the
-    backbone's parameters, or without a share to what a prefix of `config.length` stores. At least 1."""
+    """Return the bottleneck size, at least 1.
+
+    It is `config.bottleneck` if set; otherwise the size that comes closest to `config.share` of the backbone's parameters or,
+    without a share, to the size of a prefix of `config.length`.
+    """
     if config.bottleneck:
         return config.bottleneck
     target = config.share * spec.parameters if config.share else stored_count(spec, config.length)

@@ -1,4 +1,4 @@
-"""What every method offers: parameters to train, a way to attach them, tensors to store, and a way to load them again."""
+"""The interface of a method: parameters to train, a way to attach them, tensors to store, and a way to load them again."""
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ from core.runs.run import Run
 
 @dataclass(frozen=True, eq=False)
 class LoadedMethod:
-    """A run ready to generate: the model to call, and its prefix where it has one.
+    """A run that is ready to generate: the model to call, and its prefix, if any.
 
-    Where `model` is the backbone's own, requests of different runs share a batch.
+    If `model` is the backbone's own, requests of different runs share a batch.
     """
 
     model: PreTrainedModel
@@ -26,10 +26,10 @@ class LoadedMethod:
 
 
 class Method(Protocol):
-    """One way to adapt a backbone.
+    """A way to adapt a backbone.
 
-    `name`: its id, as in core/config/methods.py. `model`: the model that the forward call runs. `length`: its number of virtual
-    tokens; `infix`: whether they stand after the source instead of before it.
+    `name`: its id in core/config/methods.py. `model`: the model to call. `length`: its number of virtual tokens; `infix`:
+    whether they follow the source instead of preceding it.
     """
 
     name: str
@@ -38,31 +38,32 @@ class Method(Protocol):
     infix: bool
 
     def __init__(self, backbone: Backbone, config: TrainConfig) -> None:
-        """Initialize the parameters; NotSupported where the method does not fit the backbone."""
+        """Initialise the parameters. Raises NotSupported if the method does not fit the backbone."""
         ...
 
     def parameters(self) -> list[nn.Parameter]:
-        """Return what the optimizer updates."""
+        """Return the parameters that the optimizer updates."""
         ...
 
     def attach(self, rows: int, split: Tensor | None = None) -> AbstractContextManager[None]:
-        """Apply the method to the forward calls inside, on a batch of `rows`; gradients reach `parameters()`.
+        """Apply the method to the forward calls in the `with` block, on a batch of `rows` rows; gradients reach `parameters()`.
 
-        split: (rows,) where an infix stands in each row.
+        `split`: (rows,), the position of an infix in each row.
         """
         ...
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return what is stored, by name."""
+        """Return the tensors to store, by name."""
         ...
 
     def prefix(self) -> Prefix | None:
-        """Return the current virtual tokens as generation takes them; None where the method has none."""
+        """Return the current virtual tokens for generation; None if the method has none."""
         ...
 
     @classmethod
     def load(cls, run: Run, backbone: Backbone) -> LoadedMethod:
-        """Load a finished run on its backbone; BadInput where its file is damaged or not what this method stores."""
+        """Load a finished run on its backbone. Raises BadInput if its file is damaged or does not hold what this method
+        stores."""
         ...
 
 

@@ -1,7 +1,7 @@
-"""Embedding-only tuning (paper §7.2): free input vectors; the activations above them are computed by the frozen model.
+"""Embedding-only tuning (paper §7.2): trained input vectors; the frozen model computes the activations above them.
 
-In a decoder those activations depend on nothing that follows, so one pass over the P vectors gives keys and values that serve as
-an ordinary prefix: once per step in training, once in all for generation.
+In a decoder those activations depend on nothing that follows, so one forward pass over the P vectors gives keys and values that
+work as an ordinary prefix: one pass per step in training, one in total for generation.
 """
 
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ METHOD = "Embedding-only tuning"
 
 
 class EmbeddingMethod:
-    """P vectors of the model's width, trained directly or through an MLP whose output alone is stored."""
+    """P vectors of the model's width, trained directly or through an MLP of which only the output is stored."""
 
     name = "embedding"
     infix = False
@@ -41,28 +41,28 @@ class EmbeddingMethod:
             self.mlp = nn.Sequential(nn.Linear(width, config.mlp), nn.Tanh(), nn.Linear(config.mlp, width)).to(device)
 
     def parameters(self) -> list[nn.Parameter]:
-        """Return the vectors, and the MLP's parameters where there is one."""
+        """Return the vectors, and the MLP's parameters if there is one."""
         return [self.vectors, *self.mlp.parameters()]
 
     @contextmanager
     def attach(self, rows: int, split: Tensor | None = None) -> Iterator[None]:
-        """Put the vectors' current keys and values before every row."""
+        """Attach the vectors' current keys and values in front of every row."""
         with attach(self.model, PrefixState.shared(embedding_key_values(self.backbone, self.mlp(self.vectors)), rows)):
             yield
 
     @torch.no_grad()
     def tensors(self) -> dict[str, Tensor]:
-        """Return `embeddings`: (P, width), the MLP's output where there is one."""
+        """Return `embeddings`: (P, width), the MLP's output if there is one."""
         return {"embeddings": self.mlp(self.vectors).detach().clone()}
 
     @torch.no_grad()
     def prefix(self) -> Prefix:
-        """Return the vectors' keys and values."""
+        """Return the vectors' keys and values as a prefix."""
         return fold_embeddings(self.backbone, self.mlp(self.vectors))
 
     @classmethod
     def load(cls, run: Run, backbone: Backbone) -> LoadedMethod:
-        """Return the shared model and the stored vectors as a prefix."""
+        """Return the shared model, with the stored vectors as a prefix."""
         check_decoder_only(backbone, METHOD)
         stored, spec = read_weights(run), backbone.spec
         if "embeddings" not in stored:
@@ -79,7 +79,11 @@ class EmbeddingMethod:
 
 
 def initial_vectors(backbone: Backbone, config: TrainConfig) -> Tensor:
-    """Return (P, width) in fp32: embeddings of `init_words`, repeated or cut; zeros; or random with the vocabulary's moments."""
+    """Return the initial vectors, (P, width) in fp32.
+
+    They are the embeddings of `init_words`, repeated or cut; zeros; or normal with the vocabulary's mean and standard
+    deviation.
+    """
     table = input_embeddings(backbone.model, range(backbone.spec.vocabulary))
     shape = (config.length, backbone.spec.width)
     if config.init == "zeros":
@@ -100,7 +104,7 @@ def fold_embeddings(backbone: Backbone, vectors: Tensor) -> Prefix:
 
 
 def embedding_key_values(backbone: Backbone, vectors: Tensor) -> KeyValues:
-    """Compute the model's keys and values for input vectors (P, width) at positions 0 to P-1; gradients flow to `vectors`."""
+    """Compute the model's keys and values for input vectors (P, width) at positions 0 to P-1; gradients reach `vectors`."""
     was = backbone.model.training
     backbone.model.eval()  # a checkpointed layer would be computed again later, with other virtual tokens in force
     try:

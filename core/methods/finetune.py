@@ -1,4 +1,4 @@
-"""Fine-tuning (paper §3.3): all weights are trained, in a copy; the shared backbone is not touched."""
+"""Fine-tuning (paper §3.3): all weights are trained in a copy of the model; the shared backbone does not change."""
 
 from transformers import PreTrainedModel
 
@@ -8,11 +8,11 @@ from core.models.backbone import Backbone
 
 
 class FinetuneMethod(WeightMethod):
-    """All weights, tied ones once."""
+    """Trains all weights; tied weights count once."""
 
     name = "finetune"
 
     @classmethod
     def build(cls, backbone: Backbone, config: TrainConfig) -> PreTrainedModel:
-        """Return a full copy."""
+        """Return a full copy of the model."""
         return share_weights_copy(backbone.model, lambda name: True)

@@ -1,6 +1,7 @@
 """In-context learning (paper §1): an instruction and k examples as text before the input. Nothing is trained.
 
-The frozen model reads the text once; its keys and values then serve as a prefix, which equals typing the text before every input.
+The frozen model reads the text once, and its keys and values are used as a prefix. This equals typing the text before each
+input.
 """
 
 import random
@@ -24,7 +25,7 @@ CONTEXT_SHARE = 0.5  # of the model's positions that the text may take
 
 
 class InContextMethod:
-    """A text before the input. Call `set_context` before use; `build_context` makes the text."""
+    """A text before the input. Call `set_context` first; `build_context` composes the text."""
 
     name = "in_context"
     infix = False
@@ -35,7 +36,7 @@ class InContextMethod:
         self.virtual: Prefix | None = None
 
     def set_context(self, text: str) -> None:
-        """Use this text; TooLong where it leaves too little room."""
+        """Set the text. Raises TooLong if it leaves too little room."""
         self.virtual = text_prefix(self.backbone, text)
         self.length = self.virtual.length
 
@@ -45,7 +46,7 @@ class InContextMethod:
 
     @contextmanager
     def attach(self, rows: int, split: Tensor | None = None) -> Iterator[None]:
-        """Put the text before every row."""
+        """Attach the text in front of every row."""
         with attach(self.model, PrefixState.of([self.virtual] * rows, self.backbone.device, self.backbone.dtype)):
             yield
 
@@ -59,7 +60,7 @@ class InContextMethod:
 
     @classmethod
     def load(cls, run: Run, backbone: Backbone) -> LoadedMethod:
-        """Return the shared model and the text as a prefix."""
+        """Return the shared model, with the text as a prefix."""
         check_decoder_only(backbone, METHOD)
         text = run.config.get("context")
         if not isinstance(text, str) or not text.strip():
@@ -68,9 +69,9 @@ class InContextMethod:
 
 
 def build_context(backbone: Backbone, task: Task, config: TrainConfig, examples: Sequence[Example]) -> str:
-    """Return `config.context`, or the instruction and up to `config.shots` examples in the task's format, in a random order.
+    """Return `config.context`, or the instruction and up to `config.shots` random examples in the task's format.
 
-    Examples that do not fit are left out. TooLong where none fits, BadInput without instruction and examples.
+    Examples that do not fit are left out. Raises TooLong if none fits, BadInput without an instruction and examples.
     """
     if config.context:
         return config.context

@@ -1,6 +1,6 @@
-"""Infix-tuning (paper §7.3): virtual tokens between the source and its separator, so that only what follows attends to them.
+"""Infix-tuning (paper §7.3): virtual tokens between the source and its separator, which only the following tokens attend to.
 
-The order is x, infix, separator, y. The keys and values are trained freely, as those of a prefix are; they take up positions.
+The order is x, infix, separator, y. The keys and values are trained like those of a prefix, and they take up positions.
 """
 
 from core.config.train import TrainConfig
@@ -13,7 +13,7 @@ METHOD = "Infix-tuning", ": nothing stands between its source and its target"
 
 
 class InfixMethod(PrefixMethod):
-    """The parameters of a prefix in another place."""
+    """Prefix-tuning with the virtual tokens after the source."""
 
     name = "infix"
     infix = True

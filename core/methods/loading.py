@@ -22,7 +22,7 @@ UNSTORED = (TEXT_RUN, MIX)  # begin the ids of runs that no store holds
 
 @dataclass(frozen=True, eq=False)
 class LoadedRun:
-    """A run ready to generate: the model to call (the shared backbone, or its own copy), and its prefix where it has one."""
+    """A run that is ready to generate: the model to call (the shared backbone, or its own copy), and its prefix, if any."""
 
     run: Run
     model: PreTrainedModel
@@ -33,7 +33,8 @@ class LoadedRun:
 def load_run(run: Run, backbone: Backbone) -> LoadedRun:
     """Load a run on its backbone.
 
-    WrongBackbone where the weights' fingerprints differ, NotSupported for an unknown method, BadInput for a damaged file.
+    Raises WrongBackbone if the fingerprints of the weights differ, NotSupported for an unknown method, BadInput for a damaged
+    file.
     """
     if run.fingerprint != backbone.spec.fingerprint:
         raise WrongBackbone(
@@ -47,9 +48,9 @@ def load_run(run: Run, backbone: Backbone) -> LoadedRun:
 
 
 def text_run(text: str, backbone: Backbone) -> LoadedRun:
-    """Return any text as a run: an untrained prefix (`text_prefix`). Its id is TEXT_RUN + the text.
+    """Return a text as a run: an untrained prefix (`text_prefix`) whose id is TEXT_RUN + the text.
 
-    A text that does not end with white space gets a line of its own before the input.
+    A text that does not end with white space gets a line break, so that the input starts on a new line.
     """
     prefix = text_prefix(backbone, end_line(text))
     spec = backbone.spec
@@ -62,9 +63,9 @@ def text_run(text: str, backbone: Backbone) -> LoadedRun:
 
 
 def mix_run(mix: Mix, members: Sequence[LoadedRun], backbone: Backbone, path: Sequence[tuple[int, Prefix]] = ()) -> LoadedRun:
-    """Return a mix of loaded runs as a run; its id is the mix's name. `path`: see `mix_prefixes`, whose errors it raises.
+    """Return a mix of loaded runs as a run whose id is the mix's name. `path`: see `mix_prefixes`, whose errors it raises.
 
-    It reads its input as the member with the greatest weight does; of equals, as the first that was trained.
+    Its task is that of the member with the greatest weight; among equals, of the first trained one.
     """
     prefixes = [member.prefix for member in members if member.prefix is not None]
     if len(prefixes) < len(members):

@@ -14,7 +14,8 @@ DEFAULT_TARGETS = ("q_proj", "v_proj")  # of a model that PEFT does not know
 
 
 class LoraMethod(WeightMethod):
-    """Updates of rank `config.rank`, scaled by `config.lora_alpha` / rank, on the modules that PEFT adapts by default."""
+    """Low-rank updates of rank `config.rank`, scaled by `config.lora_alpha` / rank, on the modules that PEFT adapts by
+    default."""
 
     name = "lora"
 
@@ -36,7 +37,7 @@ class LoraMethod(WeightMethod):
 
     @classmethod
     def config_from_tensors(cls, config: TrainConfig, tensors: dict[str, Tensor]) -> TrainConfig:
-        """Take the rank from the matrices in the file."""
+        """Read the rank from the matrices in the file."""
         matrix = next((tensor for name, tensor in tensors.items() if ".lora_A." in name and tensor.ndim == 2), None)
         if matrix is None or not matrix.numel():
             raise BadInput(f"The file of weights holds no LoRA matrices. {HINT}")
@@ -44,7 +45,7 @@ class LoraMethod(WeightMethod):
 
 
 def lora_targets(backbone: Backbone) -> list[str]:
-    """Return the modules that PEFT adapts by default in such a model: c_attn in GPT-2, q_proj and v_proj in most others."""
+    """Return the modules that PEFT adapts by default in this model: c_attn in GPT-2, q_proj and v_proj in most others."""
     from peft.utils import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING as KNOWN
 
     return list(KNOWN.get(backbone.model.config.model_type, DEFAULT_TARGETS))

@@ -1,4 +1,4 @@
-"""How many parameters a method trains and stores, counted on the meta device before anything is trained."""
+"""Count the parameters that a method trains and stores, on the meta device and before anything is trained."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from core.prefix.attention import install_prefix_attention
 
 @dataclass(frozen=True)
 class ParameterCounts:
-    """Parameters that the optimizer updates, that the file stores, and that the backbone has; tied ones count once."""
+    """The number of parameters that are trained, that are stored, and that the backbone has; tied weights count once."""
 
     trained: int
     stored: int
@@ -20,12 +20,12 @@ class ParameterCounts:
 
     @property
     def share(self) -> float:
-        """The stored parameters as a share of the backbone's."""
+        """The stored parameters as a fraction of the backbone's."""
         return self.stored / self.backbone
 
 
 def parameter_counts(backbone: Backbone, config: TrainConfig) -> ParameterCounts:
-    """Count the parameters of a method on a backbone; errors of `new_method`. It needs no memory, however large they are."""
+    """Count the parameters of a method on a backbone, without allocating them. Raises the errors of `new_method`."""
     with torch.device("meta"):
         model = type(backbone.model)(backbone.model.config)
         install_prefix_attention(model)

@@ -18,7 +18,7 @@ from core.runs.run import Run
 
 
 class PrefixMethod:
-    """Keys and values trained directly, or through an MLP whose output alone is stored (paper §4.3)."""
+    """Keys and values, trained directly or through an MLP of which only the output is stored (paper §4.3)."""
 
     name = "prefix"
     infix = False
@@ -40,18 +40,18 @@ class PrefixMethod:
                 nn.init.zeros_(mlp[-1].bias)  # type: ignore[index]
 
     def parameters(self) -> list[nn.Parameter]:
-        """Return the parameters of the prefix, the MLP's included where there is one."""
+        """Return the prefix's parameters, or the MLP's if there is one."""
         return list(self.module.parameters())
 
     @contextmanager
     def attach(self, rows: int, split: Tensor | None = None) -> Iterator[None]:
-        """Put the current prefix before every row; the MLP runs once for all of them."""
+        """Attach the current prefix in front of every row; the MLP runs once per batch."""
         with attach(self.model, PrefixState.shared(self.module(), rows, start=split)):
             yield
 
     @torch.no_grad()
     def tensors(self) -> dict[str, Tensor]:
-        """Return site -> (layers, 2, kv_heads, P, head_dim), the MLP's output where there is one."""
+        """Return site -> (layers, 2, kv_heads, P, head_dim), the MLP's output if there is one."""
         return {site: kv.detach().clone().contiguous() for site, kv in self.module().items()}
 
     def prefix(self) -> Prefix:

@@ -1,4 +1,4 @@
-"""The class of each method. What else is known of them stands in core/config/methods.py, under the same names."""
+"""The class of each method, under the same ids as the records in core/config/methods.py."""
 
 from core.config.methods import method_info
 from core.config.train import TrainConfig
@@ -29,7 +29,7 @@ METHOD_CLASSES: dict[str, type[Method]] = {
 
 
 def new_method(backbone: Backbone, config: TrainConfig) -> Method:
-    """Create the configured method, ready to train; NotSupported lists the known names."""
+    """Create the configured method, ready to train. Raises NotSupported, which lists the known ids."""
     if config.method not in METHOD_CLASSES:
         raise NotSupported(f"There is no method {config.method!r}. Known: {', '.join(METHOD_CLASSES)}.")
     check_split(backbone, config.method)
@@ -37,7 +37,7 @@ def new_method(backbone: Backbone, config: TrainConfig) -> Method:
 
 
 def check_split(backbone: Backbone, method: str) -> None:
-    """NotSupported where a backbone is split over devices and the method needs its weights on one."""
+    """Raise NotSupported if a backbone is split over devices and the method needs its weights on one."""
     if is_split(backbone.model) and not method_info(method).within_attention:
         raise NotSupported(
             f"{method_info(method).title} needs the weights of {backbone.spec.name} on one device, and --device-map has split "
@@ -46,7 +46,7 @@ def check_split(backbone: Backbone, method: str) -> None:
 
 
 def method_class(run: Run) -> type[Method]:
-    """Return the class of a run's method; NotSupported lists the known names."""
+    """Return the class of a run's method. Raises NotSupported, which lists the known ids."""
     if run.method not in METHOD_CLASSES:
         known = ", ".join(METHOD_CLASSES)
         raise NotSupported(f"The run {run.id!r} is of the method {run.method!r}. Known: {known}. Give one of those.")

@@ -31,7 +31,7 @@ class TopLayersMethod(WeightMethod):
 
 
 def trained_names(backbone: Backbone, count: int) -> set[str]:
-    """Return the names of the trained weights; BadConfig where the model has fewer blocks."""
+    """Return the names of the trained weights. Raises BadConfig if the model has fewer blocks."""
     model, spec = backbone.model, backbone.spec
     if count > spec.layers:
         raise BadConfig(f"layers must be at most {spec.layers}, the blocks of {spec.name}; given: {count}.")

@@ -1,4 +1,4 @@
-"""Base of the methods that change or add weights: a copy of the model shares every tensor that is not trained."""
+"""Base of the methods that change or add weights: a copy of the model that shares every untrained tensor."""
 
 import copy
 from collections.abc import Callable, Iterator
@@ -22,9 +22,9 @@ HINT = "Train the run again, or restore the file."
 
 
 def share_weights_copy(model: M, trained: Callable[[str], bool]) -> M:
-    """Copy a model but share its tensors, except the weights whose names satisfy `trained`, which are copied.
+    """Copy a model, sharing all tensors except the weights whose names satisfy `trained`, which are copied.
 
-    Only the copies require a gradient. Tied weights stay tied.
+    Only the copied weights require a gradient. Tied weights stay tied.
     """
     named = dict(model.named_parameters())
     shared: dict[int, Tensor] = {id(weight): weight for name, weight in named.items() if not trained(name)}
@@ -36,7 +36,7 @@ def share_weights_copy(model: M, trained: Callable[[str], bool]) -> M:
 
 
 class WeightMethod:
-    """A method that trains weights of its model: those that require a gradient in what `build` returns."""
+    """A method that trains weights: those that require a gradient in the model that `build` returns."""
 
     name = ""
     length = 0
@@ -50,36 +50,36 @@ class WeightMethod:
 
     @classmethod
     def build(cls, backbone: Backbone, config: TrainConfig) -> PreTrainedModel:
-        """Return the method's model, in the backbone's dtype."""
+        """Build the method's model, in the backbone's dtype."""
         raise NotImplementedError
 
     @classmethod
     def config_from_tensors(cls, config: TrainConfig, tensors: dict[str, Tensor]) -> TrainConfig:
-        """Return the settings with sizes taken from a file's tensors, so that a file cannot claim sizes that it does not hold."""
+        """Return the settings with sizes read from a file's tensors, so that a file cannot claim sizes that it does not have."""
         return config
 
     def parameters(self) -> list[nn.Parameter]:
-        """Return the trained weights, tied ones once."""
+        """Return the trained weights; tied weights count once."""
         return [weight for weight in self.model.parameters() if weight.requires_grad]
 
     @contextmanager
     def attach(self, rows: int, split: Tensor | None = None) -> Iterator[None]:
-        """Only remove what is attached: the model itself is the method."""
+        """Detach any prefix: the model itself is the method."""
         with attach(self.model, None):
             yield
 
     @torch.no_grad()
     def tensors(self) -> dict[str, Tensor]:
-        """Return the trained weights by name, tied ones once."""
+        """Return the trained weights by name; tied weights count once."""
         return {name: weight.detach().clone() for name, weight in self.model.named_parameters() if weight.requires_grad}
 
     def prefix(self) -> None:
-        """Return None: there are no virtual tokens."""
+        """Return None: the method has no virtual tokens."""
         return None
 
     @classmethod
     def load(cls, run: Run, backbone: Backbone) -> LoadedMethod:
-        """Return the model with the run's weights, frozen; BadInput where they are damaged or do not fit."""
+        """Return the model with the run's weights, frozen. Raises BadInput if they are damaged or do not fit."""
         tensors = read_weights(run)
         model = cls.build(backbone, cls.config_from_tensors(TrainConfig.from_dict(run.config), tensors))
         _fill({name: weight for name, weight in model.named_parameters() if weight.requires_grad}, tensors, run.id)
@@ -87,7 +87,7 @@ class WeightMethod:
 
 
 def read_weights(run: Run) -> dict[str, Tensor]:
-    """Read a run's tensors by name; BadInput where the file cannot be read."""
+    """Read a run's tensors by name. Raises BadInput if the file cannot be read."""
     try:
         return load_file(run.weights)
     except Exception as error:  # safetensors raises its own class, OSError or ValueError

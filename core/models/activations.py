@@ -1,4 +1,4 @@
-"""Keys and values that a frozen model computes: of a text, of input vectors, and as the start of a prefix."""
+"""The keys and values that a frozen model computes: for a text, for input vectors, and as the initialisation of a prefix."""
 
 import torch
 
@@ -10,17 +10,17 @@ from core.prefix.prefix import KeyValues, Prefix
 
 @torch.no_grad()
 def text_key_values(backbone: Backbone, ids: list[int]) -> KeyValues:
-    """The frozen model's own keys and values for a text of P tokens at positions 0 to P-1, at each of its sites.
+    """Return the frozen model's own keys and values for a text of P tokens at positions 0 to P-1, at each site.
 
-    An encoder-decoder model reads the text with its encoder, and its decoder reads the same text once more:
-    "cross" is what the decoder's layers make of the encoded text.
+    In an encoder-decoder model, encoder and decoder both read the text; "cross" has the decoder's keys and values of the
+    encoded text.
     """
     text = torch.tensor([ids], device=backbone.device)
     return read_key_values(backbone, input_ids=text, **({"decoder_input_ids": text} if backbone.is_encoder_decoder else {}))
 
 
 def read_key_values(backbone: Backbone, **inputs: torch.Tensor) -> KeyValues:
-    """Keys and values that the frozen model computes for one row of inputs; gradients flow to the inputs."""
+    """Return the keys and values that the frozen model computes for one row of inputs; gradients reach the inputs."""
     captured: dict[tuple[str, int], torch.Tensor] = {}
 
     def capture(site: str, layer: int, keys: torch.Tensor, values: torch.Tensor) -> None:
@@ -33,13 +33,12 @@ def read_key_values(backbone: Backbone, **inputs: torch.Tensor) -> KeyValues:
 
 
 def text_prefix(backbone: Backbone, text: str) -> Prefix:
-    """Return any text as a prefix: its keys and values in the frozen model, with no training.
+    """Return a text as a prefix: its keys and values in the frozen model, without training.
 
-    The result equals typing the text before the input.
-    In an encoder-decoder model this is an approximation: the text does not attend to the input, and positions do not move on.
-    Virtual token i is the text's token i, after what the tokenizer puts in front of every text. The text is taken as it is:
-    end it with a space or a new line where the input should not run on from it. Raises BadInput for an empty text, TooLong
-    where it takes more than half of the model's positions, which would leave too little room for the input and the output.
+    The result equals typing the text before the input. In an encoder-decoder model this is an approximation: the text does not
+    attend to the input, and positions do not move. Virtual token i is the text's token i, counted after the tokenizer's start
+    tokens. The text is used as it is: end it with a space or a line break if the input should not continue it. Raises BadInput
+    for an empty text, TooLong if it takes more than half of the model's positions.
     """
     ids, limit = [*backbone.bos_ids, *backbone.encode(text)], backbone.spec.positions // 2
     if not text.strip() or len(ids) == len(backbone.bos_ids):
@@ -53,7 +52,7 @@ def text_prefix(backbone: Backbone, text: str) -> Prefix:
 
 
 def words_key_values(backbone: Backbone, words: str, length: int) -> KeyValues:
-    """Activations of given words (paper §7.4), repeated or cut to `length` tokens."""
+    """Return the activations of `words` (paper §7.4), repeated or cut to `length` tokens."""
     ids = backbone.encode(words)
     if not ids:
         raise BadConfig(f"init_words must hold at least one word; given: {words!r}.")
@@ -61,7 +60,10 @@ def words_key_values(backbone: Backbone, words: str, length: int) -> KeyValues:
 
 
 def initial_key_values(backbone: Backbone, init: str, length: int, words: str = "") -> KeyValues:
-    """Where a directly trained prefix begins: "random" (uniform 0 to 1, as the paper's ablation), "zeros" or "words"."""
+    """Return the initial keys and values of a directly trained prefix.
+
+    `init`: "random" (uniform from 0 to 1, as in the paper's ablation), "zeros" or "words".
+    """
     if init == "words":
         return words_key_values(backbone, words, length)
     spec = backbone.spec

@@ -1,9 +1,9 @@
-"""What differs between model families: one small class a family, and nothing of it anywhere else.
+"""The differences between model families, in one small class per family.
 
-A decoder-only model reads a prompt and goes on writing; its virtual tokens take positions 0 to P-1, and the text
-begins at P (paper §4.2). BART's encoder reads the source, and its decoder writes, beginning with tokens of its own; both
-count positions from 0 whatever the prefix, which stands at three sites: before the encoder's keys, before the
-decoder's, and before those that the decoder reads of the encoder (cross).
+A decoder-only model reads a prompt and continues it; virtual tokens take positions 0 to P-1, and the text starts at P (paper
+§4.2). BART's encoder reads the source, and its decoder generates after start tokens of its own; both count positions from 0
+whatever the prefix, which has three sites: the encoder's self-attention, the decoder's self-attention, and the decoder's
+attention to the encoder (cross).
 """
 
 import copy
@@ -25,7 +25,7 @@ NORMS = ("ln_f", "norm", "final_layer_norm", "final_layernorm")  # and of the no
 
 
 class Architecture:
-    """What a family answers about its models; the defaults are a decoder-only model's."""
+    """A model family; the defaults are those of decoder-only models."""
 
     family = CAUSAL
     sites: tuple[str, ...] = ("decoder",)
@@ -33,11 +33,11 @@ class Architecture:
     lens_note = ""  # what the logit lens leaves out here
 
     def depths(self, config: PreTrainedConfig) -> tuple[int, int]:
-        """Number of layers of the decoder and of the encoder."""
+        """Return the number of layers of the decoder and of the encoder."""
         return config.num_hidden_layers, 0
 
     def spec(self, model: PreTrainedModel, name: str, origin: str, where: str, fingerprint: str) -> BackboneSpec:
-        """The sizes of a model; NotSupported where its configuration does not name one of them."""
+        """Return the sizes of a model. Raises NotSupported if its configuration lacks one of them."""
         config = model.config
         for needed in ("num_attention_heads", "hidden_size", "num_hidden_layers", "vocab_size", "max_position_embeddings"):
             if not isinstance(getattr(config, needed, None), int):
@@ -64,15 +64,16 @@ class Architecture:
         )
 
     def decoder_start_ids(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
-        """What a decoder is given before its first own token; empty where prompt and answer are one text."""
+        """Return the ids that a decoder starts with; empty if prompt and answer are one text."""
         return ()
 
     def bos_ids(self, tokenizer: PreTrainedTokenizerBase) -> list[int]:
-        """The ids that the tokenizer itself puts in front of a prompt."""
+        """Return the ids that the tokenizer puts before a prompt."""
         return special_form(tokenizer)[0]
 
     def final_norm(self, model: PreTrainedModel) -> nn.Module:
-        """The norm between the last block and the unembedding; the identity in a family without one. Raises NotSupported."""
+        """Return the norm between the last block and the unembedding; the identity in a family without one. Raises
+        NotSupported."""
         for name in NORMS:
             if isinstance(norm := getattr(model.base_model, name, None), nn.Module):
                 return norm
@@ -80,7 +81,7 @@ class Architecture:
 
 
 class DecoderOnly(Architecture):
-    """GPT-2, Llama, Qwen and their like: whatever transformers loads as a causal language model."""
+    """GPT-2, Llama, Qwen and others: models that transformers loads as causal language models."""
 
 
 class Bart(Architecture):
@@ -95,14 +96,14 @@ class Bart(Architecture):
         return config.decoder_layers, config.encoder_layers
 
     def decoder_start_ids(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
-        """The start token, and the token that begins every text where the tokenizer has one."""
+        """Return the start token, and the token that begins every text if the tokenizer has one."""
         start = model.config.decoder_start_token_id
         if start is None:
             raise NotSupported(f"The config.json of this {model.config.model_type} model names no decoder_start_token_id. {USE}")
         return (start, *special_form(tokenizer)[0])
 
     def bos_ids(self, tokenizer: PreTrainedTokenizerBase) -> list[int]:
-        """None: what stands around a source is part of its task's layout (core/models/inputs.py)."""
+        """Return an empty list: the tokens around a source belong to the task's layout (core/models/inputs.py)."""
         return []
 
     def final_norm(self, model: PreTrainedModel) -> nn.Module:
@@ -113,7 +114,7 @@ DECODER_ONLY, BART = DecoderOnly(), Bart()
 
 
 def architecture_for(config: PreTrainedConfig, name: str = "The model") -> Architecture:
-    """The family of a configuration; NotSupported names an encoder-decoder type other than BART."""
+    """Return the family of a configuration. Raises NotSupported for an encoder-decoder model other than BART."""
     if not config.is_encoder_decoder:
         return DECODER_ONLY
     if config.model_type != "bart":
@@ -130,14 +131,14 @@ def architecture_for(config: PreTrainedConfig, name: str = "The model") -> Archi
 
 
 def attention_sizes(config: PreTrainedConfig) -> tuple[int, int, int]:
-    """Query heads, key/value heads, and the size of a head."""
+    """Return the number of query heads, the number of key/value heads, and the head size."""
     heads = config.num_attention_heads
     head_dim = getattr(config, "head_dim", None) or config.hidden_size // heads
     return heads, getattr(config, "num_key_value_heads", None) or heads, head_dim
 
 
 def special_form(tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list[int]]:
-    """The ids that the tokenizer itself puts before and after a text that is an encoder's input."""
+    """Return the ids that the tokenizer puts before and after a text for an encoder."""
     plain, whole = (tokenizer("x", add_special_tokens=added)["input_ids"] for added in (False, True))
     starts = (at for at in range(len(whole)) if whole[at : at + len(plain)] == plain)
     at = next(starts, 0)
@@ -146,7 +147,7 @@ def special_form(tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list[in
 
 
 def no_dropout(model: nn.Module) -> None:
-    """Every dropout to 0: gradient checkpointing needs train mode, where they would act."""
+    """Set every dropout to 0: gradient checkpointing needs train mode, in which dropout is active."""
     for module in model.modules():
         if isinstance(module, nn.Dropout):
             module.p = 0.0
@@ -156,7 +157,7 @@ def no_dropout(model: nn.Module) -> None:
 
 
 class _HiddenStates(tuple):
-    """A base model's output that holds last hidden states and nothing else."""
+    """A base model's output that has only last hidden states."""
 
     @property
     def last_hidden_state(self) -> Tensor:
@@ -167,7 +168,7 @@ class _HiddenStates(tuple):
 
 
 class _FixedHidden(nn.Module):
-    """Stands in a base model's place and returns hidden states that are there already."""
+    """Replaces a base model, and returns hidden states that are computed already."""
 
     def __init__(self, hidden: Tensor) -> None:
         super().__init__()
@@ -175,7 +176,7 @@ class _FixedHidden(nn.Module):
 
     @property
     def decoder(self) -> "_FixedHidden":
-        """Itself: OPT's forward call goes past its base model."""
+        """The module itself: OPT's forward call skips its base model."""
         return self
 
     def forward(self, *args: object, **kwargs: object) -> _HiddenStates:
@@ -183,10 +184,10 @@ class _FixedHidden(nn.Module):
 
 
 def unembed(model: PreTrainedModel, hidden: Tensor) -> Tensor:
-    """Logits (..., vocabulary) of last hidden states (..., width), by the model's own forward call.
+    """Return the logits (..., vocabulary) of last hidden states (..., width), by the model's own forward call.
 
-    Its base model alone is replaced, in a shallow copy, so that whatever a family does after the last block (a bias,
-    scaling, a softcap) is done here too. Safe beside other threads: the model itself is not changed.
+    Only the base model is replaced, in a shallow copy, so that everything a family does after the last block (a bias, scaling,
+    a softcap) is included. Safe for other threads: the model itself does not change.
     """
     head = copy.copy(model)
     own_forward(head)
@@ -198,12 +199,12 @@ def unembed(model: PreTrainedModel, hidden: Tensor) -> Tensor:
 
 
 def input_embeddings(model: PreTrainedModel, ids: Sequence[int]) -> Tensor:
-    """Vectors of n tokens as the model takes them for its input, its own scaling included: (n, width) fp32."""
+    """Return n tokens' input vectors, with the model's own scaling: (n, width), fp32."""
     return model.get_input_embeddings()(torch.tensor(ids, device=model.device)).detach().float()
 
 
 def transformer_blocks(model: nn.Module) -> list[list[nn.Module]]:
-    """The decoder's blocks; the encoder's before them where there is one. NotSupported where there are no such lists."""
+    """Return the decoder's blocks, after the encoder's if there is one. Raises NotSupported if the model has no such lists."""
     lists = [list(module) for module in model.modules() if isinstance(module, nn.ModuleList) and len(module)]
     stacks = [blocks for blocks in lists if all(map(_attends, blocks))]
     if not stacks:
@@ -214,12 +215,12 @@ def transformer_blocks(model: nn.Module) -> list[list[nn.Module]]:
 
 
 def kind_of(model: PreTrainedModel) -> str:
-    """The class and the type of a model, for messages."""
+    """Return the class and the type of a model, for messages."""
     return f"{type(model).__name__} ({model.config.model_type})"
 
 
 def sliding_window(config: PreTrainedConfig) -> int | None:
-    """How many tokens back a windowed layer sees; None where every layer sees all. Virtual tokens are visible to all."""
+    """Return how many tokens back a windowed layer sees; None if every layer sees all. Virtual tokens are always visible."""
     layers = getattr(config, "layer_types", None)
     if layers is not None and "sliding_attention" not in layers:
         return None
@@ -227,7 +228,7 @@ def sliding_window(config: PreTrainedConfig) -> int | None:
 
 
 def check_layers(spec: BackboneSpec, model: PreTrainedModel) -> None:
-    """NotSupported where some layers have no attention that a prefix could reach (linear attention, state spaces)."""
+    """Raise NotSupported if some layers have no attention that a prefix can reach (linear attention, state spaces)."""
     reached = {module.prefix_location for module in model.modules() if hasattr(module, "prefix_location")}
     layers = [(site, layer) for site in spec.sites for layer in range(spec.depth(site))]
     missing = [place for place in layers if place not in reached]
@@ -239,17 +240,17 @@ def check_layers(spec: BackboneSpec, model: PreTrainedModel) -> None:
 
 
 def _attends(block: nn.Module) -> bool:
-    """Whether a module holds attention that a prefix could reach; lists of experts do not."""
+    """Whether a module contains attention that a prefix can reach; lists of experts do not."""
     return any(hasattr(module, "prefix_location") for module in block.modules())
 
 
 def final_norm(model: PreTrainedModel) -> nn.Module:
-    """The norm between the last block and the unembedding; the identity in BART. NotSupported where it is not found."""
+    """Return the norm between the last block and the unembedding; the identity in BART. Raises NotSupported if none is found."""
     return architecture_for(model.config).final_norm(model)
 
 
 def output_projection(model: PreTrainedModel, layer: int, site: str = "decoder") -> nn.Module:
-    """The projection that takes a layer's heads, concatenated, to the model's width. NotSupported where it is not found."""
+    """Return the projection from a layer's concatenated heads to the model's width. Raises NotSupported if none is found."""
     heads, _, head_dim = attention_sizes(model.config)
     for name, module in model.named_modules():
         if getattr(module, "prefix_location", None) != (site, layer):
@@ -266,6 +267,6 @@ def output_projection(model: PreTrainedModel, layer: int, site: str = "decoder")
 
 
 def is_rotary(model: PreTrainedModel) -> bool:
-    """Whether the model turns keys by their position (RoPE)."""
+    """Whether the model rotates keys by their position (RoPE)."""
     named = any("rotary" in type(module).__name__.lower() for module in model.modules())
     return named or getattr(model.config, "rotary_dim", None) is not None

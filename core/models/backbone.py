@@ -12,10 +12,10 @@ from core.models.architectures import architecture_for
 
 
 class Backbone:
-    """A frozen model with its tokenizer. Shared by all its prefixes: nothing but `attach` changes what it computes.
+    """A frozen model with its tokenizer, shared by all its prefixes: only `attach` changes what it computes.
 
-    `eos`: every id that ends a text; `eos_id`: the one that training ends a target with; `bos_ids`: what the tokenizer
-    itself puts in front of a prompt.
+    `eos`: every id that ends a text; `eos_id`: the one that ends training targets; `bos_ids`: the ids that the tokenizer puts
+    before a prompt.
     """
 
     def __init__(
@@ -40,9 +40,9 @@ class Backbone:
         return self.decode([self.eos_id], special=True)
 
     def encode(self, text: str, literal: bool = False) -> list[int]:
-        """Token ids of a text; no special tokens are added. BadInput where the model has no such ids.
+        """Return the token ids of a text, without added special tokens. Raises BadInput if the model has no such ids.
 
-        `literal`: what looks like a special token ("</s>" in a pasted page) is read as the letters it is.
+        `literal`: read what looks like a special token ("</s>" in a pasted page) as ordinary characters.
         """
         ids = self.tokenizer(text, add_special_tokens=False, split_special_tokens=literal)["input_ids"]
         if max(ids, default=0) >= self.spec.vocabulary:
@@ -53,16 +53,16 @@ class Backbone:
         return ids
 
     def decode(self, ids: Sequence[int], special: bool = False) -> str:
-        """Text of token ids, spaces as they are; special tokens are left out unless `special`."""
+        """Return the text of token ids with its spaces unchanged; special tokens only if `special`."""
         text = self.tokenizer.decode(list(ids), skip_special_tokens=not special, clean_up_tokenization_spaces=False)
         return cast(str, text)  # a batch alone gives a list
 
 
 def eos_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> list[int]:
-    """Ids that end a text: the tokenizer's first, then the special tokens that the model's configurations name.
+    """Return the ids that end a text: the tokenizer's first, then the special tokens that the model's configurations name.
 
-    A configuration's id counts if it is a special token: one that was left at its class's default is any word in another
-    tokenizer. NotSupported where there is none at all.
+    An id of a configuration counts only if it is a special token: a default value of the configuration class could be any word
+    in another tokenizer. Raises NotSupported if there is none.
     """
     vocabulary, special = model.config.vocab_size, tokenizer.added_tokens_decoder
     ids = [tokenizer.eos_token_id] if tokenizer.eos_token_id is not None else []

@@ -1,4 +1,4 @@
-"""A source as token ids: with what the task puts around it, and cut where the task says so."""
+"""Turn a source into token ids: with the task's layout, and cut if the task says so."""
 
 from dataclasses import dataclass
 
@@ -19,10 +19,10 @@ INSTRUCTIONS = {
 
 @dataclass(frozen=True)
 class EncodedInput:
-    """What the model reads. `tokens`: of the whole source without what the task puts around it; `used`: how many are read.
+    """The token ids that the model reads. `tokens`: the length of the whole source; `used`: how many of its tokens are read.
 
-    `end`: how many characters of the source are read, at least in part; `split`: how many ids stand before an infix;
-    `lead`: how many before the source's own.
+    `end`: how many characters of the source are read, at least in part; `split`: the number of ids before an infix; `lead`: the
+    number of ids before the source.
     """
 
     ids: list[int]
@@ -34,16 +34,17 @@ class EncodedInput:
 
     @property
     def is_cut(self) -> bool:
-        """Whether the end of the source is not read."""
+        """Whether the end of the source is left out."""
         return self.used < self.tokens
 
 
 def task_for_backbone(
     backbone: Backbone, name: str, layout: str = "newline", input_format: str = "", cut: int | None = None
 ) -> Task:
-    """A task on a backbone: laid out as an encoder-decoder model's own texts are, else as asked for (see `core.task.task`).
+    """Return a task for a backbone: in an encoder-decoder model's own layout, otherwise in the requested one (see
+    `core.task.task`).
 
-    `cut`: see Task; unless given, articles are cut at 512 tokens and nothing else is.
+    `cut`: see Task; by default articles are cut at 512 tokens, and nothing else is.
     """
     plain = task(name, layout, input_format)
     plain = plain.replace(cut=cut if cut is not None else CUT if plain.input_format == "article" else 0)
@@ -55,14 +56,14 @@ def task_for_backbone(
 
 
 def with_instruction(task: Task) -> Task:
-    """A task with an instruction on a line of its own in front of the source."""
+    """Return the task with an instruction on a line of its own before the source."""
     return task.replace(lead=f"{task.lead}{INSTRUCTIONS[task.input_format]}\n")
 
 
 def encode_input(backbone: Backbone, task: Task, source: str, infix: bool = False) -> EncodedInput:
-    """A source as the model reads it. Where the task cuts, all that is read has at most `task.cut` tokens, and fits the model.
+    """Encode a source as the model reads it. If the task cuts, the result has at most `task.cut` tokens and fits the model.
 
-    `infix`: `split` is asked for, so no token may reach over the place between the source and its separator.
+    `infix`: compute `split`; no token may then span the boundary between the source and its separator.
     """
     bos = backbone.bos_ids if task.bos else []
     if infix and not task.cut:
@@ -80,7 +81,7 @@ def encode_input(backbone: Backbone, task: Task, source: str, infix: bool = Fals
 
 
 def encode_answer(backbone: Backbone, task: Task, target: str) -> list[int]:
-    """A target as the model is to generate it. The last id ends the text, whatever its tokenizer calls it."""
+    """Encode a target as the model should generate it. The last id ends the text, whatever its tokenizer calls it."""
     text = task.answer(target)
     if text.endswith(backbone.eos_text):
         return [*backbone.encode(text.removesuffix(backbone.eos_text)), backbone.eos_id]

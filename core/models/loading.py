@@ -1,4 +1,4 @@
-"""Load a frozen language model: bundled, from a folder, or by its hub name."""
+"""Load a frozen language model: a bundled one, from a folder, or by its hub name."""
 
 import hashlib
 import os
@@ -45,16 +45,16 @@ transformers_logging.disable_progress_bar()
 
 
 def bundled() -> list[str]:
-    """Names of the models that come with the project."""
+    """Return the names of the bundled models."""
     return sorted(path.parent.name for path in paths.MODELS.glob("*/config.json"))
 
 
 def load_backbone(name: str = DEFAULT, device: str = "auto", device_map: DeviceMap = "") -> Backbone:
     """Load a model, frozen and in evaluation mode.
 
-    `name`: a bundled model, a folder in the transformers form, or a hub name, also as name@revision (fetched where there
-    is a network, unless it is cached already). `device_map`: "auto", or a device for each part, splits a decoder-only model
-    over devices, as accelerate does. Raises BackboneNotFound with what was tried, NotSupported for a family that does not fit.
+    `name`: a bundled model, a folder in transformers' format, or a hub name, also as name@revision (downloaded unless it is
+    cached). `device_map`: "auto", or a device for each part, splits a decoder-only model over devices, as accelerate does.
+    Raises BackboneNotFound, which says what was tried, or NotSupported for a family that does not fit.
     """
     where, origin = _locate(name)
     if device_map and device != "auto":
@@ -91,7 +91,8 @@ def load_backbone(name: str = DEFAULT, device: str = "auto", device_map: DeviceM
 
 
 def _split_device(model: PreTrainedModel, name: str) -> torch.device:
-    """Where a split model takes its inputs. NotSupported where transformers does not say which of its parts stay whole."""
+    """Return where a split model takes its inputs. Raises NotSupported if transformers does not say which of its parts stay
+    whole."""
     if not model._no_split_modules:
         raise NotSupported(
             f"{name} is a {kind_of(model)}, of which transformers does not say where it may be split. Leave --device-map out."
@@ -100,7 +101,7 @@ def _split_device(model: PreTrainedModel, name: str) -> torch.device:
 
 
 def _load_weights(name: str, where: str, auto_class: AutoClass, dtype: torch.dtype, device_map: DeviceMap) -> PreTrainedModel:
-    """The model of a folder; BackboneNotFound where the file does not hold its weights, all of them and no other."""
+    """Load the model of a folder. Raises BackboneNotFound unless the file holds exactly its weights."""
     wrapped = any(re.match(WRAPPER, key) for key in _open(name, lambda: _weight_names(where)))
     load = partial(
         auto_class.from_pretrained,
@@ -151,7 +152,8 @@ def freeze(
     device: torch.device,
     revision: str = "",
 ) -> Backbone:
-    """Turn a model loaded with our attention into a backbone: on the device, frozen, without dropout, in evaluation mode."""
+    """Turn a model that was loaded with our attention into a backbone: on the device, frozen, without dropout, in evaluation
+    mode."""
     if not is_split(model):
         model.to(device)  # type: ignore[arg-type]  # transformers' decorator hides what it takes
     model.eval().requires_grad_(False)
@@ -191,8 +193,10 @@ def _locate(name: str) -> tuple[str, str]:
 
 
 def window_of(name: str) -> int:
-    """How many tokens back the windowed layers of a model on this machine see, by its configuration alone; 0 where all layers see
-    all, and where there is no such model here."""
+    """Return how many tokens back a local model's windowed layers see, from its configuration alone.
+
+    0 if all layers see everything, or if the model is not on this machine.
+    """
     try:
         where, origin = _locate(name)
         name, _, revision = where.partition("@") if origin == "hub" else (where, "", "")
@@ -202,13 +206,13 @@ def window_of(name: str) -> int:
 
 
 def fetch(name: str) -> None:
-    """Bring a hub model to this machine, so that `load_backbone` needs no network; nothing to do for others. Its errors."""
+    """Download a hub model, so that `load_backbone` needs no network; does nothing for other models. Raises its errors."""
     if _locate(name)[1] == "hub":
         _fetch(name)
 
 
 def _fetch(name: str) -> str:
-    """The folder of a hub model: the cache's where it is whole, else downloaded (weights as safetensors, never pickles)."""
+    """Return the folder of a hub model: the cached one if complete, else a download (weights as safetensors, never pickles)."""
     patterns = ["*.json", "*.safetensors", "*.txt", "*.model"]
     hub_name, _, revision = name.partition("@")
     try:
@@ -229,7 +233,7 @@ def _fetch(name: str) -> str:
 
 
 def _hub_answers() -> bool:
-    """A quick look whether the hub can be reached: its client would try for half a minute where there is no network."""
+    """Check quickly whether the hub can be reached: without a network its client would retry for half a minute."""
     if constants.HF_HUB_OFFLINE:
         return False
     if any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")):
@@ -256,7 +260,7 @@ def _open(name: str, load: Callable[[], Opened]) -> Opened:
 
 
 def _reason(error: Exception) -> str:
-    """The first line of an error, where it says enough."""
+    """Return the first line of an error if it says enough."""
     message = str(error).strip()
     if "ignore_mismatched_sizes" in message:
         return "its weights have other sizes than its config.json says"
@@ -268,7 +272,7 @@ def _reason(error: Exception) -> str:
 
 
 def pick_device(name: str = "auto") -> torch.device:
-    """ "auto": CUDA, else Apple's MPS, else the CPU; or a device by name. BadConfig where it is not there."""
+    """Return a device by name; "auto" is CUDA, else Apple's MPS, else the CPU. Raises BadConfig if it is not available."""
     if name == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")
@@ -286,15 +290,15 @@ def pick_device(name: str = "auto") -> torch.device:
 
 
 def pick_dtype(device: torch.device) -> torch.dtype:
-    """bf16 on a CUDA device that has it, fp32 elsewhere."""
+    """Return bf16 for a CUDA device that supports it, else fp32."""
     return torch.bfloat16 if device.type == "cuda" and torch.cuda.is_bf16_supported() else torch.float32
 
 
 def fingerprint(model: nn.Module) -> str:
-    """16 hex digits from every tensor's name, shape and up to 512 of its values.
+    """Return 16 hex digits computed from every tensor's name, shape and up to 512 of its values.
 
-    They are rounded to bf16, so that the dtype a model is loaded in does not matter, and their places are worked
-    out in whole numbers: a float32 cannot tell neighbours in gpt2's embeddings apart, and is not rounded alike everywhere.
+    The values are rounded to bf16, so that the dtype of the loaded model does not matter. Their positions are computed with
+    integers, since float32 cannot represent all positions in gpt2's embeddings and is not rounded alike on all machines.
     """
     digest = hashlib.sha256()
     for _, content in sorted((name, _samples(name, tensor)) for name, tensor in weights(model)):
@@ -303,7 +307,7 @@ def fingerprint(model: nn.Module) -> str:
 
 
 def _samples(name: str, tensor: torch.Tensor) -> bytes:
-    """A tensor's name, shape and evenly spaced values."""
+    """Return a tensor's name, shape and evenly spaced values as bytes."""
     flat = tensor.detach().flatten()
     count = min(SAMPLES, flat.numel())
     chosen = flat[(torch.arange(count) * (flat.numel() - 1) // max(count - 1, 1)).to(flat.device)]

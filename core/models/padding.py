@@ -1,4 +1,4 @@
-"""Sequences of token ids as padded tensors. Padding is known by length, never by id: a pad id may be the end's id."""
+"""Pad sequences of token ids. Padding is tracked by length and never by id, since the pad id may be the end-of-text id."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def right_pad(sources: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor | None]:
-    """Sources padded on the right: ids (B, S) and mask (B, S), 1 where a token is real; None where no row is padded."""
+    """Pad sources on the right: ids (B, S) and mask (B, S), 1 for real tokens; the mask is None if no row is padded."""
     lengths = torch.tensor([len(source) for source in sources])
     width = int(lengths.max())
     ids = torch.tensor([[*source, *[0] * (width - len(source))] for source in sources], dtype=torch.long)
@@ -16,7 +16,7 @@ def right_pad(sources: Sequence[Sequence[int]], device: torch.device) -> tuple[T
 
 
 def left_pad(prompts: Sequence[Sequence[int]], device: torch.device) -> tuple[Tensor, Tensor]:
-    """Prompts padded on the left: ids (B, T) and mask (B, T), 1 where a token is real."""
+    """Pad prompts on the left: ids (B, T) and mask (B, T), 1 for real tokens."""
     width = max(len(prompt) for prompt in prompts)
     ids = torch.zeros(len(prompts), width, dtype=torch.long)
     mask = torch.zeros(len(prompts), width, dtype=torch.long)

@@ -1,9 +1,9 @@
-"""A short check of a model when it is loaded: with our attention in place it must compute what its own code computes.
+"""A short check when a model is loaded: with our attention it must compute what its own code computes.
 
-A family that transformers loads may still keep part of its attention, or of its way from hidden states to logits, where
-a prefix or our training loss does not see it. Two short texts show that: logits, also from a cache, the training loss
-and one gradient are compared with the model's own ("eager") attention, and a text read as a prefix with the same text
-typed. A process checks each configuration once.
+A family that transformers loads may still have attention, or steps from hidden states to logits, that a prefix or our training
+loss does not reach. Two short texts reveal that: logits (also with a cache), the training loss and one gradient are compared
+with those of the model's own ("eager") attention, and a text as a prefix is compared with the same text typed. Each
+configuration is checked once per process.
 """
 
 from collections.abc import Callable, Iterator
@@ -28,7 +28,7 @@ _passed: set[str] = set()
 
 
 def check_model(backbone: Backbone) -> None:
-    """NotSupported names the family and what differs, where a loaded model does not compute what its own code computes."""
+    """Raise NotSupported, which names the family and the difference, if a model does not compute what its own code computes."""
     key = _key(backbone)
     if key in _passed:
         return
@@ -47,7 +47,7 @@ def _key(backbone: Backbone) -> str:
 
 
 def _equal(ours: Tensor, own: Tensor) -> bool:
-    """Whether the difference is rounding: relative to how far the model's own numbers spread."""
+    """Whether two results differ by rounding only, relative to the spread of the model's own values."""
     limit = 1e-3 if own.dtype == torch.float32 else 0.1
     ours, own = ours.double(), own.double()
     spread = (own - own.mean()).norm() if own.numel() > 1 else own.norm()
@@ -55,7 +55,7 @@ def _equal(ours: Tensor, own: Tensor) -> bool:
 
 
 def _comparisons(backbone: Backbone) -> Iterator[tuple[str, Tensor, Tensor]]:
-    """(what, as computed here, as the model itself computes it)."""
+    """Yield (name, our result, the model's own result)."""
     model = backbone.model
     texts = [[(7 * place + 11) % backbone.spec.vocabulary for place in range(length)] for length in LENGTHS]
     ids, mask = left_pad(texts, backbone.device)
@@ -88,7 +88,7 @@ def _comparisons(backbone: Backbone) -> Iterator[tuple[str, Tensor, Tensor]]:
 
 
 def _cached_logits(model: PreTrainedModel, inputs: dict[str, Tensor]) -> Tensor:
-    """Logits of the real tokens after the first SPLIT columns, which are read into a cache first."""
+    """Return the logits of the real tokens after the first SPLIT columns, which are in a cache by then."""
     cache, mask = DynamicCache(), inputs["attention_mask"]
     for columns in (slice(0, SPLIT), slice(SPLIT, None)):
         logits = model(
@@ -102,7 +102,7 @@ def _cached_logits(model: PreTrainedModel, inputs: dict[str, Tensor]) -> Tensor:
 
 
 def _loss(backbone: Backbone, inputs: dict[str, Tensor], logits_of: Callable[[], Tensor]) -> tuple[Tensor, Tensor]:
-    """Next-token loss of the longer text, and its gradient to the first weight of the decoder's first block."""
+    """Return the next-token loss of the longer text, and its gradient at the first weight of the decoder's first block."""
     weight = next(transformer_blocks(backbone.model)[-1][0].parameters())
     weight.requires_grad_(True)
     try:
@@ -115,7 +115,8 @@ def _loss(backbone: Backbone, inputs: dict[str, Tensor], logits_of: Callable[[],
 
 @torch.no_grad()
 def _logits_after_prefix(backbone: Backbone, ids: list[int]) -> Tensor:
-    """Logits of a text's tokens after the first SPLIT, those being virtual tokens with the model's own keys and values."""
+    """Return the logits of a text's tokens after the first SPLIT, which are virtual tokens with the model's own keys and
+    values."""
     prefix = Prefix(text_key_values(backbone, ids[:SPLIT]))
     check_shape(prefix, backbone.spec, f"A prefix for {backbone.spec.name}")
     rest = torch.tensor([ids[SPLIT:]], device=backbone.device)
@@ -126,7 +127,7 @@ def _logits_after_prefix(backbone: Backbone, ids: list[int]) -> Tensor:
 
 @contextmanager
 def _own_attention(model: PreTrainedModel) -> Iterator[None]:
-    """The model's own attention, without ours, for the forward calls inside."""
+    """Use the model's own attention instead of ours in the `with` block."""
     configs = {id(module.config): module.config for module in model.modules() if isinstance(module, PreTrainedModel)}
     before = [(config, config._attn_implementation) for config in configs.values()]
     try:

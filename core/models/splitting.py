@@ -1,7 +1,7 @@
-"""A model that is split over devices by accelerate's device map: where its inputs belong, and weights that are not loaded.
+"""Models that accelerate's device map splits over devices: the device of their inputs, and weights that are not loaded.
 
-Its layers compute on the devices that the map names; those mapped to the CPU beside a GPU, or to the disk, are loaded for
-their forward call alone.
+Their layers compute on the devices that the map names; layers mapped to the CPU beside a GPU, or to the disk, are loaded for
+their forward call only.
 """
 
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ def is_split(model: nn.Module) -> bool:
 
 
 def input_device(model: nn.Module) -> torch.device:
-    """Where a model takes its inputs, and returns its logits."""
+    """Return the device of a model's inputs, which is also that of its logits."""
     if not is_split(model):
         return next(model.parameters()).device
     places: list[int | str] = [place for place in model.hf_device_map.values() if place not in OFFLOADED]  # type: ignore[operator]
@@ -28,7 +28,7 @@ def input_device(model: nn.Module) -> torch.device:
 
 
 def weights(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """Names and values of all parameters, shared ones once. What is not loaded is read, a module at a time."""
+    """Yield names and values of all parameters, shared ones once. Parameters that are not loaded are read module by module."""
     if not is_split(model):
         yield from model.named_parameters()
         return
@@ -44,6 +44,6 @@ def weights(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
 
 
 def own_forward(model: nn.Module) -> None:
-    """Give a shallow copy of a split model its class's forward call: accelerate's is bound to the original."""
+    """Give a shallow copy of a split model its class's forward call: accelerate binds its own to the original."""
     for name in ("forward", "_old_forward", "_hf_hook"):
         model.__dict__.pop(name, None)
