@@ -1,4 +1,4 @@
-"""What is trained on and asked for: examples, and how its texts are laid out."""
+"""Tasks and examples: what a model is trained on, and how its texts are laid out."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -11,8 +11,8 @@ from core.config.base import Config
 class Example:
     """One input with its references.
 
-    `targets` are what the model trains on and is scored against as the paper does (tokenised, where
-    the set is); `originals` the untokenised references, where the set has them.
+    `targets`: what the model trains on and is scored against in the paper (tokenised, if the data set is); `originals`: the
+    untokenised references, if the data set has them.
     """
 
     source: str
@@ -31,13 +31,12 @@ SUMMARIZATION = "summarization"
 
 @dataclass(frozen=True)
 class Task(Config):
-    """How the texts of a task are laid out, stored with each run: `lead source separator` then `target_lead target end`.
+    """The layout of a task's texts, stored with each run: `lead source separator`, then `target_lead target end`.
 
-    The loss counts the target and its end only. `paper` is the official code's layout. `input_format` says what a source is: a
-    "table" (`key : value | …`), triples as the paper writes them for "webnlg" or "dart", an "article" of several lines, or any
-    "text".
-    `cut`: most tokens that are read of a source with its lead and separator, the rest is left out; 0 for no cut, where a
-    source that is too long is refused. `bos`: what the tokenizer itself puts in front of a text stands before all of it.
+    The loss includes only the target and its end. `paper`: whether this is the official code's layout. `input_format`: the kind
+    of source: a "table" (`key : value | …`), triples as the paper writes them for "webnlg" or "dart", an "article" of several
+    lines, or any "text". `cut`: the maximal number of tokens read from a source with its lead and separator, the rest is left
+    out; 0: a source that is too long is an error. `bos`: the tokenizer's start token, which precedes everything.
     """
 
     name: str = "e2e"
@@ -59,27 +58,27 @@ class Task(Config):
 
     @classmethod
     def from_dict(cls, values: Mapping[str, object]) -> Self:
-        """Build from what `to_dict` returns; BadConfig names an unknown field."""
+        """Build from the result of `to_dict`. Raises BadConfig for an unknown field."""
         return super().from_dict({"input_format" if name == FORMAT_KEY else name: values[name] for name in values})
 
     def to_dict(self) -> dict[str, object]:
-        """Plain values; `bos` only where it is set, so that other versions read the rest."""
+        """Return plain values; `bos` only if it is set, so that older versions can read the rest."""
         values = {FORMAT_KEY if name == "input_format" else name: value for name, value in super().to_dict().items()}
         return {name: value for name, value in values.items() if name != "bos" or value}
 
     def prompt(self, source: str) -> str:
-        """What the model reads before it writes."""
+        """Return the text that the model reads before it generates."""
         return f"{self.lead}{source}{self.separator}"
 
     def answer(self, target: str) -> str:
-        """What it is to write, its end included."""
+        """Return the text that it should generate, with its end."""
         return f"{self.target_lead}{target}{self.end}"
 
 
 def task(name: str, layout: str = "newline", input_format: str = "") -> Task:
-    """A task by name in the "newline" layout or in the paper's (`" {source} <|endoftext|> {target} <|endoftext|>"`).
+    """Return a task by name, in the "newline" layout or in the paper's (`" {source} <|endoftext|> {target} <|endoftext|>"`).
 
-    input_format: what its sources are (see Task); by default triples for the tasks "webnlg" and "dart", articles for
+    `input_format`: the kind of its sources (see Task); by default triples for "webnlg" and "dart", articles for
     "summarization", else tables.
     """
     input_format = input_format or ("article" if name == SUMMARIZATION else name if name in ("webnlg", "dart") else "table")

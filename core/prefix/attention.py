@@ -1,10 +1,9 @@
-"""The one hook into a model: prefix-aware attention.
+"""Prefix-aware attention: the one hook into a model.
 
-transformers lets a library register an attention function. Ours is registered once, under NAME; a
-model loaded with it behaves as with SDPA until `attach` puts a `PrefixState` into the model's slot.
-Then every attention layer prepends its virtual tokens' keys and values (paper §4.2, equation 3) and
-widens the mask. One mechanism serves training, cached decoding, beams, and rows with different
-prefixes, or none, in one batch.
+transformers lets a library register an attention function. Ours is registered once, under NAME. A model that is loaded with it
+behaves as with SDPA until `attach` puts a `PrefixState` into the model's slot. Every attention layer then prepends its virtual
+tokens' keys and values (paper §4.2, equation 3) and widens the mask. One mechanism serves training, cached decoding, beam
+search, and batches whose rows have different prefixes, or none.
 """
 
 import threading
@@ -31,12 +30,11 @@ KeyValueHook = Callable[[str, int, Tensor, Tensor], None]  # site, layer, keys a
 class PrefixState:
     """The virtual tokens of one batch.
 
-    `keys[site][layer]` and `values[site][layer]`: (rows or 1, kv_heads, P, head_dim), shorter prefixes
-    padded on the left; `mask`: (rows, P), True where a virtual token is real, or None where all are;
-    `shift`: (rows,) the positions that each row's virtual tokens take; `bias[site]`: (rows, layers, P) added to the
-    virtual tokens' attention logits (core/prefix/interventions.py), or None where no row is intervened upon. `start`: (rows,)
-    the first column of the text that comes after the virtual tokens and sees them, or None where all of it does:
-    an infix (paper §7.3) stands after the source.
+    `keys[site][layer]` and `values[site][layer]`: (rows or 1, kv_heads, P, head_dim), shorter prefixes padded on the left.
+    `mask`: (rows, P), True for real virtual tokens, or None if all are. `shift`: (rows,), the number of positions that each
+    row's virtual tokens take. `bias[site]`: (rows, layers, P), added to the virtual tokens' attention logits
+    (core/prefix/interventions.py), or None if no row has an intervention. `start`: (rows,), the first text column that follows
+    the virtual tokens and sees them, or None if all columns do: an infix (paper §7.3) comes after the source.
     """
 
     def __init__(self, past: dict[str, Tensor], mask: Tensor | None, shift: Tensor, start: Tensor | None = None) -> None:
@@ -48,7 +46,7 @@ class PrefixState:
 
     @classmethod
     def shared(cls, past: KeyValues, rows: int, positions: bool = True, start: Tensor | None = None) -> "PrefixState":
-        """One prefix for all rows of a batch; gradients flow to `past`."""
+        """Use one prefix for all rows of a batch; gradients reach `past`."""
         first = next(iter(past.values()))
         shift = torch.full((rows,), first.shape[3] if positions else 0, device=first.device)
         return cls({site: kv[None] for site, kv in past.items()}, None, shift, start)
@@ -62,9 +60,9 @@ class PrefixState:
         interventions: Sequence[Intervention] | None = None,
         start: Tensor | None = None,
     ) -> "PrefixState | None":
-        """One prefix (or none) a row, and what is done to it; None where no row has a prefix.
+        """Use one prefix (or none) and one intervention per row. Returns None if no row has a prefix.
 
-        `start`: (rows,), needed where one is an infix: the column of the padded text that it stands before.
+        `start`: (rows,), needed for an infix: the column of the padded text that it precedes.
         """
         real = [prefix for prefix in prefixes if prefix is not None]
         if not real:
@@ -99,15 +97,15 @@ class PrefixState:
         return cls(past, None if bool(mask.all()) else mask, shift)
 
     def shifts(self, columns: int) -> Tensor:
-        """What the virtual tokens add to the positions of a text: (rows, columns)."""
+        """Return what the virtual tokens add to the positions of a text: (rows, columns)."""
         return self._after(torch.arange(columns, device=self.shift.device)) * self.shift[:, None]
 
     def _after(self, columns: Tensor) -> Tensor:
-        """Which columns of the text come after the virtual tokens: (rows or 1, T) bool."""
+        """Return which text columns follow the virtual tokens: (rows or 1, T), bool."""
         return columns[None] >= (0 if self.start is None else self.start[:, None])
 
     def at(self, site: str, layer: int, rows: int, dtype: torch.dtype) -> tuple[Tensor, Tensor] | None:
-        """Keys and values of one layer for `rows` rows (beams repeat each row): (rows, kv_heads, P, head_dim) each."""
+        """Return one layer's keys and values for `rows` rows (beams repeat each row): (rows, kv_heads, P, head_dim) each."""
         if site not in self.past:
             return None
         if self._expanded is None or self._expanded[0] != rows:
@@ -116,7 +114,8 @@ class PrefixState:
         return self._expanded[1][site][layer]
 
     def _expand(self, kv: Tensor, rows: int) -> list[tuple[Tensor, Tensor]]:
-        """Keys and values of each layer. Taken apart first, repeated then: the rows' gradients add up in their layer alone."""
+        """Repeat each layer's keys and values for `rows` rows, so that the gradients of the rows add up in one layer's tensor
+        only."""
         expanded = []
         for layer in kv.unbind(1):  # (rows or 1, 2, kv_heads, P, head_dim)
             few = len(layer) == 1
@@ -127,7 +126,8 @@ class PrefixState:
     def widen(
         self, mask: Tensor | None, site: str, rows: int, queries: int, keys: int, causal: bool, virtual: int
     ) -> Tensor | None:
-        """The mask over virtual tokens and keys: (rows or 1, 1, queries, virtual + keys) bool, or None where nothing is hidden.
+        """Return the mask over virtual tokens and keys: (rows or 1, 1, queries, virtual + keys), bool, or None if nothing is
+        hidden.
 
         Computed once per site and forward call: the layers share one mask object.
         """
@@ -159,7 +159,8 @@ class PrefixState:
         return torch.cat([visible, mask.expand(high, *mask.shape[1:])], -1)
 
     def biased(self, mask: Tensor | None, site: str, layer: int, rows: int, keys: int) -> Tensor | None:
-        """A widened mask with one layer's bias: additive, (rows, 1, 1 or queries, P + keys). As it is where there is none."""
+        """Return the widened mask with one layer's bias as an additive mask, (rows, 1, 1 or queries, P + keys); unchanged
+        without a bias."""
         if self.bias is None:
             return mask
         bias = self.bias[site][:, layer].repeat_interleave(rows // len(self.bias[site]), 0)  # (rows, P)
@@ -171,7 +172,7 @@ class PrefixState:
 
 
 class PrefixSlot:
-    """Where a model's attention layers look for the prefix in force. One per model; one owner at a time."""
+    """Where a model's attention layers find the attached prefix. One per model, with one owner at a time."""
 
     def __init__(self) -> None:
         self.state: PrefixState | None = None
@@ -198,9 +199,9 @@ def prefix_attention(
     s_aux: Tensor | None = None,
     **kwargs: Any,
 ) -> tuple[Tensor, Tensor | None]:
-    """Attention over [virtual tokens; keys]; plain attention where no prefix is attached.
+    """Attention over [virtual tokens; keys]; plain attention if no prefix is attached.
 
-    `softcap`: bounds the logits (Gemma 2); `s_aux`: (heads,) logits of attention sinks, which take weight and give no value.
+    `softcap`: bound of the logits (Gemma 2); `s_aux`: (heads,), logits of attention sinks, which take weight but have no value.
     """
     slot: PrefixSlot = module.prefix_slot  # type: ignore[assignment]
     site, layer = module.prefix_location  # type: ignore[misc]
@@ -268,9 +269,9 @@ AttentionMaskInterface.register(NAME, sdpa_mask)
 
 
 def install_prefix_attention(model: nn.Module) -> PrefixSlot:
-    """Give each attention layer of a model (loaded with `attn_implementation=NAME`) its slot and its place.
+    """Give each attention layer of a model (loaded with `attn_implementation=NAME`) its slot, site and layer number.
 
-    Raises NotSupported where no layer goes through transformers' attention interface.
+    Raises NotSupported if no layer uses transformers' attention interface.
     """
     slot, count = PrefixSlot(), 0
     for name, module in model.named_modules():
@@ -292,7 +293,7 @@ def install_prefix_attention(model: nn.Module) -> PrefixSlot:
 
 
 def _decoder_positions_hook(module: nn.Embedding, _inputs: object, output: Tensor) -> Tensor:
-    """The position embeddings of the rows' own positions, where those are in force: (B, T, width)."""
+    """Replace the position embeddings by those of the rows' own positions, if these are set: (B, T, width)."""
     slot, offset = cast(PrefixSlot, module.prefix_slot), cast(int, module.offset)
     return output if slot.positions is None else nn.Embedding.forward(module, slot.positions + offset)
 
@@ -311,11 +312,11 @@ def attach(
     key_value_hook: KeyValueHook | None = None,
     positions: Tensor | None = None,
 ) -> Iterator[None]:
-    """Put a batch's prefixes in force for the forward calls inside, and take them out again whatever happens.
+    """Attach a batch's prefixes for the forward calls in the `with` block, and detach them in any case.
 
-    `weights_hook` is handed every layer's weights, `key_value_hook` the keys and values that it attends to. `positions`:
-    (B, T), of a decoder that takes none from its caller (BART's counts its cache, as if all rows were of one age).
-    Not to be held across a `yield` of a stream: the slot has one owner at a time.
+    `weights_hook` receives every layer's attention weights, `key_value_hook` the keys and values that it attends to.
+    `positions`: (B, T), for a decoder that accepts none from its caller (BART's counts its cache, as if all rows had the same
+    length). Must not be held across a `yield` of a stream, since the slot has one owner at a time.
     """
     slot: PrefixSlot = model.prefix_slot  # type: ignore[assignment]
     with slot.lock:

@@ -1,9 +1,8 @@
-"""Interventions: a prefix turned up or down, and virtual tokens knocked out. Nothing is retrained and no position changes.
+"""Interventions: scale the attention to a prefix, or knock out virtual tokens. Nothing is retrained and no position changes.
 
-Both act on the attention logits of virtual tokens and leave their values alone. Adding log α multiplies the
-odds of attending to the prefix by α: a mass of λ becomes αλ / (αλ + 1 − λ), in every head and at every query
-whose own vector the prefix has not changed. α = 0 hides the prefix: the frozen model, reading from position P
-on ("base, shifted").
+Both change the attention logits of virtual tokens and leave their values alone. Adding log α multiplies the odds of attending
+to the prefix by α: a mass of λ becomes αλ / (αλ + 1 − λ), in every head and for every query whose own vector the prefix has not
+changed. α = 0 hides the prefix: what is left is the frozen model reading from position P on ("base, shifted").
 """
 
 import math
@@ -46,11 +45,12 @@ class Intervention:
         return self.alpha == 1 and not self.knockouts and all(alpha == 1 for _, alpha in self.site_alphas)
 
     def without(self, token: int | None = None, layer: int | None = None, site: str | None = None) -> "Intervention":
-        """The same, and one place more knocked out: a token everywhere, a layer's whole prefix, or one token in one layer."""
+        """Return the same intervention with one more knock-out: a token in all layers, all tokens in a layer, or one token in
+        one layer."""
         return replace(self, knockouts=self.knockouts | {(site, layer, token)})
 
     def check(self, prefix: Prefix) -> None:
-        """BadInput names the first place that the prefix does not have."""
+        """Raise BadInput, naming the first location that the prefix does not have."""
         length = prefix.length
         for name, _ in sorted(self.site_alphas):
             if name not in prefix.past:
@@ -65,7 +65,8 @@ class Intervention:
                 raise BadInput(f"There is no virtual token {token} to knock out: give 0 to {length - 1}, counted from 0.")
 
     def bias(self, site: str, layers: int, length: int) -> Tensor:
-        """What is added to the attention logits of one site's virtual tokens: (layers, length) fp32, -inf where hidden."""
+        """Return what is added to the attention logits of a site's virtual tokens: (layers, length), fp32, -inf for hidden
+        tokens."""
         alpha = dict(self.site_alphas).get(site, self.alpha)
         level = math.log(alpha) if alpha > 0 else -math.inf
         added = torch.full((layers, length), level)
@@ -83,10 +84,10 @@ NO_INTERVENTION = Intervention()
 def biases(
     prefixes: Sequence[Prefix | None], interventions: Sequence[Intervention], device: torch.device, dtype: torch.dtype
 ) -> dict[str, Tensor] | None:
-    """The biases of a batch, for prefixes padded on the left to the longest; None where nothing is changed.
+    """Return the biases of a batch, for prefixes padded on the left to the longest; None if nothing changes.
 
-    site -> (rows, layers, P); the dtype's lowest number stands for -inf, so that a row that sees nothing at
-    all does not become NaN.
+    The result maps a site to (rows, layers, P). The dtype's lowest number stands for -inf, so that a row in which everything is
+    hidden does not become NaN.
     """
     pairs = list(zip(prefixes, interventions, strict=True))
     for prefix, intervention in pairs:

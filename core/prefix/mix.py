@@ -1,12 +1,12 @@
-"""Mixes of prefixes: cross-fade, join, average, interpolation, keys of one with values of another, strength by layer.
+"""Mixes of prefixes: cross-fade, join, average, interpolation, the keys of one with the values of another, strength by layer.
 
 A mix is a prefix and, for "fade" and "layers", an intervention that scales the attention to its virtual tokens; a `Request`
-takes both. Average, interpolation, swap and join are plain prefixes; a fade and a strength by layer act on the attention's
-logits, which keys and values alone cannot express. `apply_to` makes the intervention part of the prefix, so that a mix can be
-loaded, saved and read as one prefix.
+takes both. Average, interpolation, swap and join are plain prefixes. A fade and a strength by layer change attention logits,
+which keys and values alone cannot express. `apply_to` folds the intervention into the prefix, so that a mix can be loaded,
+saved and read as one prefix.
 
-A mix has a name, such as `mix:fade:0.3,0.7:e2e-prefix,webnlg-prefix`: kind, weights, members. Members are percent-encoded,
-so that a text prefix (`text:Be brief.`) can be one.
+A mix has a name, such as `mix:fade:0.3,0.7:e2e-prefix,webnlg-prefix`: kind, weights, members. Members are percent-encoded, so
+that a text prefix (`text:Be brief.`) can be one.
 """
 
 import math
@@ -37,9 +37,9 @@ MOST = 3  # members of a mix
 
 @dataclass(frozen=True)
 class Mix:
-    """A mix by name. `weights`: one a member for "fade" and "average", one for "path", one a layer for "layers", else none.
+    """A mix by name. `weights`: one per member for "fade" and "average", one for "path", one per layer for "layers", else none.
 
-    Raises BadInput where kind, members and weights do not go together.
+    Raises BadInput if kind, members and weights do not go together.
     """
 
     kind: str
@@ -69,16 +69,16 @@ class Mix:
 
     @property
     def name(self) -> str:
-        """The mix in a link; `parse_mix` reads it."""
+        """The mix as text for links and ids; `parse_mix` reads it."""
         weights, members = ",".join(map(_number, self.weights)), ",".join(quote(member, safe="") for member in self.members)
         return f"{MIX}{self.kind}:{weights}:{members}"
 
 
 @dataclass(frozen=True)
 class MixIntervention(Intervention):
-    """An intervention that also multiplies the odds of attending to each virtual token, or in each layer.
+    """An intervention that also multiplies the odds of attending to single virtual tokens, or in single layers.
 
-    `token_alphas`: one a virtual token; `layer_alphas`: one a layer, for every site; empty where nothing is multiplied.
+    `token_alphas`: one per virtual token; `layer_alphas`: one per layer, for every site; an empty tuple multiplies nothing.
     """
 
     token_alphas: tuple[float, ...] = ()
@@ -90,14 +90,15 @@ class MixIntervention(Intervention):
         return super().is_identity and all(alpha == 1 for alpha in (*self.token_alphas, *self.layer_alphas))
 
     def bias(self, site: str, layers: int, length: int) -> Tensor:
-        """What is added to the attention logits of one site's virtual tokens: (layers, length) fp32, -inf where hidden."""
+        """Return what is added to the attention logits of a site's virtual tokens: (layers, length), fp32, -inf for hidden
+        tokens."""
         added = super().bias(site, layers, length)
         if self.layer_alphas:
             added = added + torch.tensor(self.layer_alphas).log()[:, None]
         return added + torch.tensor(self.token_alphas).log() if self.token_alphas else added
 
     def check(self, prefix: Prefix) -> None:
-        """BadInput unless there is one α a virtual token and one a layer of each site."""
+        """Raise BadInput unless there is one α per virtual token and one per layer of each site."""
         super().check(prefix)
         if self.token_alphas and len(self.token_alphas) != prefix.length:
             raise BadInput(f"The prefix has {prefix.length} virtual tokens; weights given: {len(self.token_alphas)}.")
@@ -110,7 +111,7 @@ class MixIntervention(Intervention):
 
 
 def parse_mix(name: str) -> Mix:
-    """A mix from its name; BadInput where it is none."""
+    """Parse the name of a mix. Raises BadInput if it is not one."""
     parts = name.split(":")
     if len(parts) != 4 or f"{parts[0]}:" != MIX:
         raise BadInput(f"{name!r} does not name a mix. Write mix:KIND:WEIGHTS:PREFIXES, such as mix:fade:0.5,0.5:one,two.")
@@ -122,11 +123,11 @@ def parse_mix(name: str) -> Mix:
 
 
 def mix_prefixes(mix: Mix, prefixes: Sequence[Prefix], path: Sequence[tuple[int, Prefix]] = ()) -> tuple[Prefix, Intervention]:
-    """The prefix of a mix and the intervention that goes with it, NO_INTERVENTION where it is a plain prefix.
+    """Return the prefix of a mix and its intervention, which is NO_INTERVENTION for a plain prefix.
 
-    `prefixes`: one a member, in order; `path`: of "path", the (update, prefix) pairs stored during its training, from the start
-    on. Where one weight is 1 and the others are 0, the result is that prefix itself. Raises BadInput where the prefixes cannot be
-    mixed in this way, WrongBackbone where they belong to different models.
+    `prefixes`: one per member, in order; `path`: for "path", the (update, prefix) pairs stored during training, from the start
+    on. If one weight is 1 and the others are 0, the result is that prefix itself. Raises BadInput if the prefixes cannot be
+    mixed in this way, WrongBackbone if they belong to different models.
     """
     _check_alike(mix, prefixes)
     if mix.kind in PAIRED and any(prefix.bias for prefix in prefixes):
@@ -137,7 +138,8 @@ def mix_prefixes(mix: Mix, prefixes: Sequence[Prefix], path: Sequence[tuple[int,
 
 
 def _fade(mix: Mix, prefixes: Sequence[Prefix], _path: Sequence[tuple[int, Prefix]]) -> tuple[Prefix, Intervention]:
-    """Side by side, at the positions of the longest alone: prefixes of one length fade without a jump at the ends."""
+    """Place the prefixes side by side, at the positions of the longest: at its ends, a fade of equal lengths is a prefix
+    alone."""
     parts = [(prefix, weight) for prefix, weight in zip(prefixes, mix.weights, strict=True) if weight > 0]
     if len(parts) == 1:
         return parts[0][0], NO_INTERVENTION
@@ -158,7 +160,7 @@ def _average(mix: Mix, prefixes: Sequence[Prefix], _path: Sequence[tuple[int, Pr
 
 
 def _interpolate(mix: Mix, prefixes: Sequence[Prefix], path: Sequence[tuple[int, Prefix]]) -> tuple[Prefix, Intervention]:
-    """Interpolate linearly between the two stored updates around the place; at the end is the run's own prefix, in fp32."""
+    """Interpolate linearly between two stored updates; the end is the run's own prefix, in fp32."""
     if len(path) < 2:
         raise BadInput(f"{mix.members[0]} kept no path through its training, so there is nothing to interpolate along.")
     steps = sorted(path, key=lambda step: step[0])
@@ -199,14 +201,14 @@ BUILDERS: dict[str, Callable[[Mix, Sequence[Prefix], Sequence[tuple[int, Prefix]
 
 
 def concatenate(prefixes: Sequence[Prefix]) -> Prefix:
-    """The virtual tokens of all prefixes, one after another. A decoder-only model's text then begins after all of them."""
+    """Concatenate the virtual tokens of all prefixes. In a decoder-only model, the text then starts after all of them."""
     past = {site: torch.cat([prefix.past[site] for prefix in prefixes], 3) for site in prefixes[0].past}
     bias = {site: torch.cat([_bias(prefix, site) for prefix in prefixes], 1) for site in past if any(p.bias for p in prefixes)}
     return replace(prefixes[0], past=past, bos=max(prefix.bos for prefix in prefixes), positions=None, bias=bias)
 
 
 def apply_to(prefix: Prefix, intervention: Intervention) -> Prefix:
-    """Fold an intervention into a prefix, for callers that take a prefix alone. Knock-outs and α can still be set."""
+    """Fold an intervention into a prefix, for callers that take only a prefix. Knock-outs and α can still be applied to it."""
     if intervention.is_identity:
         return prefix
     bias = {site: intervention.bias(site, kv.shape[0], prefix.length) + _bias(prefix, site) for site, kv in prefix.past.items()}
@@ -225,7 +227,7 @@ def _weighted_sum(parts: Sequence[tuple[Prefix, float]]) -> Prefix:
 
 
 def _check_alike(mix: Mix, prefixes: Sequence[Prefix]) -> None:
-    """One prefix a member, all of one model and all prefixes or all infixes."""
+    """Check that there is one prefix per member, and that all belong to one model and are all prefixes or all infixes."""
     if len(prefixes) != len(mix.members):
         raise BadInput(f"{mix.name} has {_count(len(mix.members), 'member')}; prefixes given: {len(prefixes)}.")
     first = prefixes[0]
@@ -248,12 +250,12 @@ def _check_lengths(prefixes: Sequence[Prefix]) -> None:
 
 
 def _sizes(prefix: Prefix) -> dict[str, tuple[int, ...]]:
-    """Everything but the length: site -> (layers, kv_heads, head_dim)."""
+    """Return all sizes but the length: site -> (layers, kv_heads, head_dim)."""
     return {site: (kv.shape[0], kv.shape[2], kv.shape[4]) for site, kv in prefix.past.items()}
 
 
 def _number(value: float) -> str:
-    """The shortest text that reads back as the number."""
+    """Return the shortest text that parses to the number."""
     return repr(float(value)).removesuffix(".0").replace("e+", "e")  # a plus is a space in a link
 
 

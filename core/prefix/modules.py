@@ -1,4 +1,5 @@
-"""What is trained of a prefix: the keys and values themselves, or an MLP that gives them and is dropped after training."""
+"""The trainable modules of a prefix: the keys and values themselves, or an MLP that computes them and is dropped after
+training."""
 
 import math
 
@@ -11,21 +12,21 @@ from core.prefix.prefix import KeyValues
 
 
 class DirectPrefix(nn.Module):
-    """Trains the keys and values themselves."""
+    """Trains the keys and values directly."""
 
     def __init__(self, start: KeyValues) -> None:
         super().__init__()
         self.past = nn.ParameterDict({site: nn.Parameter(kv.clone().float()) for site, kv in start.items()})
 
     def forward(self) -> KeyValues:
-        """site -> (layers, 2, kv_heads, P, head_dim)."""
+        """Return site -> (layers, 2, kv_heads, P, head_dim)."""
         return dict(self.past.items())
 
 
 class PrefixMLP(nn.Module):
-    """The reparametrisation of paper §4.3: P'[i] of the model's width, through an MLP, gives all keys and values.
+    """The reparametrisation of paper §4.3: an MLP maps P'[i], which has the model's width, to all keys and values.
 
-    One embedding and MLP a site, in the official code's form: Embedding, Linear, tanh, Linear.
+    Each site has its own embedding and MLP, in the official code's form: Embedding, Linear, tanh, Linear.
     """
 
     def __init__(self, spec: BackboneSpec, length: int, hidden: int) -> None:
@@ -38,7 +39,7 @@ class PrefixMLP(nn.Module):
         )
 
     def forward(self) -> KeyValues:
-        """site -> (layers, 2, kv_heads, P, head_dim); computed once a step, whatever the batch."""
+        """Return site -> (layers, 2, kv_heads, P, head_dim); computed once per step, whatever the batch size."""
         past = {}
         for site, mlp in self.mlps.items():
             flat = mlp(self.inputs[site].weight)  # (P, layers * 2 * heads * dim)
@@ -46,7 +47,7 @@ class PrefixMLP(nn.Module):
         return past
 
     def fit(self, target: KeyValues, steps: int = 500, rate: float = 1e-4) -> None:
-        """Bring the output near `target` by squared error (the official code's way to start the MLP from words)."""
+        """Fit the output to `target` by squared error, as the official code does to initialise the MLP from words."""
         optimiser = torch.optim.Adam(self.parameters(), lr=rate)
         for _ in range(steps):
             optimiser.zero_grad()

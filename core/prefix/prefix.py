@@ -1,4 +1,4 @@
-"""A prefix: the keys and values of its virtual tokens at every layer, as they are stored and used."""
+"""A prefix: the keys and values of its virtual tokens at every layer."""
 
 import math
 from collections.abc import Mapping
@@ -21,10 +21,9 @@ MOST_POSITIONS = 1_000_000
 class Prefix:
     """Virtual tokens as keys and values at every layer. `past[site]`: (layers, 2, kv_heads, length, head_dim).
 
-    `infix`: they stand between the source and its separator (paper §7.3), not before the source.
-    `bos`: how many virtual tokens are what the tokenizer puts in front of a text, so that the input brings none of its own.
-    `positions`: how many positions the virtual tokens take in a model that counts them; by default one each. `bias[site]`:
-    (layers, length), added to the attention logits of the virtual tokens, as in a mix; empty where nothing is.
+    `infix`: they stand between the source and its separator (paper §7.3) instead of before the source. `bos`: how many of them
+    are the tokenizer's start tokens, which the input then omits. `positions`: how many positions they take in a decoder-only
+    model; by default one each. `bias[site]`: (layers, length), added to their attention logits, as in a mix; empty without one.
     """
 
     past: KeyValues
@@ -42,21 +41,21 @@ class Prefix:
 
     @property
     def shift(self) -> int:
-        """The position at which the text begins after the virtual tokens, in a model that counts them."""
+        """The position at which the text starts in a decoder-only model."""
         return self.length if self.positions is None else self.positions
 
     @property
     def parameters(self) -> int:
-        """How many numbers are stored."""
+        """The number of stored parameters."""
         return sum(kv.numel() for kv in self.past.values())
 
     def tensors(self) -> dict[str, Tensor]:
-        """What is stored: keys and values by site, and of a mix "bias.SITE" and "positions" where it has them."""
+        """Return the tensors to store: keys and values by site and, for a mix, "bias.SITE" and "positions"."""
         places = {} if self.positions is None else {POSITIONS: torch.tensor([self.positions])}
         return self.past | {BIAS + site: bias for site, bias in self.bias.items()} | places
 
     def save(self, path: Path, dtype: torch.dtype = torch.float32) -> None:
-        """Write the tensors, and nothing else, as safetensors; keys and values in `dtype`."""
+        """Write the tensors as safetensors; keys and values in `dtype`."""
         cast = {name: tensor.to(dtype) if tensor.ndim == 5 else tensor for name, tensor in self.tensors().items()}
         save_file({name: tensor.detach().cpu().contiguous() for name, tensor in cast.items()}, path)
 
@@ -86,12 +85,12 @@ class Prefix:
 
 
 def stored_count(spec: BackboneSpec, length: int) -> int:
-    """How many numbers a prefix of `length` virtual tokens stores (paper §4.2)."""
+    """Return how many parameters a prefix of `length` virtual tokens stores (paper §4.2)."""
     return sum(math.prod(spec.shape(site, length)) for site in spec.sites)
 
 
 def check_shape(prefix: Prefix, spec: BackboneSpec, whose: str) -> None:
-    """WrongBackbone unless the prefix has the backbone's sites, layers and heads; `whose` begins the sentence."""
+    """Raise WrongBackbone unless the prefix has the backbone's sites, layers and heads. `whose` is the subject of the message."""
     expected = {site: spec.shape(site, prefix.length) for site in spec.sites}
     if {site: tuple(kv.shape) for site, kv in prefix.past.items()} != expected:
         has = _describe({site: tuple(kv.shape) for site, kv in prefix.past.items()})

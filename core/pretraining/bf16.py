@@ -1,9 +1,9 @@
-"""A GPT-2's training arithmetic in bf16 on a CPU, faster than autocast: the same model and the same loss.
+"""Train a GPT-2 in bf16 on a CPU, faster than autocast: the same model and the same loss.
 
-Each weight is cast once an update, not at every use. Attention is its matrix products, one softmax and that softmax's
-derivative. GELU is computed with the error function, which the CPU does four times faster than with the hyperbolic
-tangent; the two differ by less than a bf16 rounding. The softmax over the vocabulary and its gradient are computed
-together, some rows at a time. Parameters, their gradients and the residual stream stay fp32.
+Each weight is cast once per update, not at every use. Attention is computed by its matrix products, one softmax and that
+softmax's derivative. GELU uses the error function, which the CPU computes four times faster than the hyperbolic tangent; the
+results differ by less than a bf16 rounding. The softmax over the vocabulary and its gradient are computed together, some rows
+at a time. Parameters, their gradients and the residual stream stay fp32.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ ROWS, SLICE = 1024, 128  # rows whose logits are in memory at a time, and rows o
 
 
 class _Bf16Copy:
-    """A parameter in bf16, cast again only after an optimizer has changed it."""
+    """A parameter's bf16 copy, which is updated only after an optimizer step."""
 
     def __init__(self, parameter: nn.Parameter) -> None:
         self.parameter, self.version, self.value = parameter, -1, torch.empty(0)
@@ -73,7 +73,7 @@ class _CausalAttention(Function):
 
 
 class _CrossEntropy(Function):
-    """The mean of -log p(target) over rows, whose gradients are computed along with it."""
+    """The mean of -log p(target) over rows; its gradients are computed in the forward pass."""
 
     @staticmethod
     def forward(ctx: Any, hidden: torch.Tensor, weight: nn.Parameter, copy: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
@@ -124,9 +124,9 @@ def _attention(layer: Any) -> Callable[..., tuple[torch.Tensor, None]]:
 
 
 def train_in_bf16(model: Any) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
-    """Give a GPT-2 without dropout this arithmetic, for training on whole windows without padding.
+    """Make a GPT-2 without dropout compute in bf16, for training on full windows without padding.
 
-    Returns the loss of its hidden states: (N, W) and targets (N,) -> the mean in nats.
+    Returns the loss function: hidden states (N, W) and targets (N,) -> the mean loss in nats.
     """
     for block in model.transformer.h:
         for layer in (block.attn.c_attn, block.attn.c_proj, block.mlp.c_fc, block.mlp.c_proj):

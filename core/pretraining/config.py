@@ -1,15 +1,14 @@
-"""What a pre-training run is set to, and the presets that made the bundled backbones."""
+"""Settings of a pre-training run, and the presets of the bundled backbones."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class PretrainConfig:
-    """One pre-training run.
+    """Settings of one pre-training run.
 
-    The budget is `tokens`, or, where `minutes` is above 0, that much training time (a resumed run goes on
-    with what is left of it). Rates are per update of about `batch_tokens` tokens read (source and
-    target together, where there are both).
+    The budget is `tokens` or, if `minutes` is above 0, that much training time (a resumed run uses what is left of it).
+    Learning rates are per update of about `batch_tokens` tokens (source and target together in denoising).
     """
 
     tokens: int

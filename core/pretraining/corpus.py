@@ -1,7 +1,7 @@
-"""From a folder of text (and one of records) to tokens on disk.
+"""Turn a folder of text (and one of records) into tokens on disk.
 
-A prepared corpus is a folder: `tokenizer.json`, `<stream>.train.bin` and `<stream>.valid.bin` (uint16
-token ids, documents separated by `<|endoftext|>`), and `corpus.json`, written last, with the counts.
+A prepared corpus is a folder: `tokenizer.json`, `<stream>.train.bin` and `<stream>.valid.bin` (uint16 token ids, documents
+separated by `<|endoftext|>`), and `corpus.json` with the counts, which is written last.
 """
 
 import gzip
@@ -29,7 +29,7 @@ CHUNK = 2048  # documents encoded at a time
 
 
 def text_documents(path: Path) -> Iterator[str]:
-    """Documents of one text file (plain or gzip); each ends with a line that holds only `<|endoftext|>`."""
+    """Yield the documents of a text file (plain or gzip); a line with only `<|endoftext|>` ends each."""
     opener = gzip.open if path.suffix == ".gz" else open
     document: list[str] = []
     try:
@@ -47,7 +47,7 @@ def text_documents(path: Path) -> Iterator[str]:
 
 
 def text_files(folder: Path) -> list[Path]:
-    """The `.txt` and `.txt.gz` files of a corpus folder, sorted; BadInput where there is none."""
+    """Return the `.txt` and `.txt.gz` files of a corpus folder, sorted. Raises BadInput if there are none."""
     files = sorted([*folder.glob("*.txt"), *folder.glob("*.txt.gz")])
     if not files:
         raise BadInput(f"No text to train on: {folder} holds no .txt or .txt.gz file. Give a folder that does with --corpus.")
@@ -55,9 +55,9 @@ def text_files(folder: Path) -> list[Path]:
 
 
 def record_documents(folder: Path, rng: random.Random, names: MadeUpNames | None = None) -> Iterator[str]:
-    """Rendered record documents of every known set found under `folder`.
+    """Yield documents of rendered records, for every known data set in `folder`.
 
-    With `names`, the records that have sentences come a second time, with made-up names in many.
+    With `names`, records that have sentences come a second time, many of them with made-up names.
     """
     paths = [path for name in RECORD_SETS for path in sorted(folder.glob(name + ".jsonl*"))]
     if not paths:
@@ -72,7 +72,7 @@ def record_documents(folder: Path, rng: random.Random, names: MadeUpNames | None
 
 
 def train_tokenizer(texts: Iterable[str], size: int) -> Tokenizer:
-    """A byte-level BPE in GPT-2's form; id 0 is `<|endoftext|>`."""
+    """Train a byte-level BPE in GPT-2's form; id 0 is `<|endoftext|>`."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -87,7 +87,7 @@ def train_tokenizer(texts: Iterable[str], size: int) -> Tokenizer:
 
 
 def tokenizer_of(name: str) -> Tokenizer | None:
-    """The tokenizer of a bundled model, or of one in a folder given by its absolute path; None without a name."""
+    """Load the tokenizer of a bundled model, or of a model folder given by its absolute path; None for an empty name."""
     if not name:
         return None
     path = paths.MODELS / name / "tokenizer.json"  # an absolute path stays itself
@@ -111,10 +111,10 @@ def prepare(
     start: str = "",
     withheld: Withheld | None = None,
 ) -> dict:
-    """Tokenise a corpus once; a folder already prepared is used as it is.
+    """Tokenise a corpus once; a folder that is already prepared is used as it is.
 
-    The tokenizer is that of `start` (see `tokenizer_of`); without one, it is trained on every sixth text document and every
-    third record document. One document in 200 is held out for validation. Returns what `corpus.json` holds.
+    The tokenizer is that of `start` (see `tokenizer_of`), or is trained on every sixth text document and every third record
+    document. One document in 200 is held out for validation. Returns the content of `corpus.json`.
     """
     done = out / "corpus.json"
     if done.exists():
@@ -186,13 +186,13 @@ class Documents:
         return int(rng.choice(len(weights), p=np.array(weights) / sum(weights)))
 
     def by_token(self, rng: np.random.Generator) -> np.ndarray:
-        """(T,) ids of the document in which a token drawn at random stands, without its end."""
+        """Return the document of a randomly drawn token, without its end token: (T,) ids."""
         stream = self._draw([len(data) for data in self.data], rng)
         place = int(rng.integers(0, len(self.data[stream])))
         return self._document(stream, int(np.searchsorted(self.ends[stream], place)))
 
     def by_document(self, rng: np.random.Generator) -> np.ndarray:
-        """(T,) ids of a document drawn at random, without its end."""
+        """Return a randomly drawn document, without its end token: (T,) ids."""
         stream = self._draw([len(ends) for ends in self.ends], rng)
         return self._document(stream, int(rng.integers(0, len(self.ends[stream]))))
 
@@ -203,7 +203,7 @@ class Documents:
 
 
 class Windows:
-    """Random windows of a prepared corpus, drawn from its streams with given weights."""
+    """Draws random windows of a prepared corpus, from its streams with the given weights."""
 
     def __init__(self, folder: Path, split: str, record_share: float) -> None:
         report = json.loads((folder / "corpus.json").read_text())
@@ -215,7 +215,7 @@ class Windows:
         self.weights = [share if name == "records" else (1 - share) * sizes[name] / text_total for name in self.names]
 
     def batch(self, rows: int, length: int, rng: np.random.Generator) -> np.ndarray:
-        """(rows, length) int64 token ids, each row a window at a random place of a random stream."""
+        """Return (rows, length) token ids, int64; each row is a window at a random position of a random stream."""
         out = np.empty((rows, length), dtype=np.int64)
         for row, index in enumerate(rng.choice(len(self.names), size=rows, p=np.array(self.weights) / sum(self.weights))):
             tokens = self.data[self.names[index]]

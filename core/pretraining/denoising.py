@@ -1,8 +1,8 @@
-"""Denoising with a small BART: how mini-bart is made.
+"""Denoising with a small BART, the recipe of mini-bart.
 
-The source is a text with its sentences in another order and spans of it masked; the target is the text. Every
-fifth step takes pseudo-summaries in their place: an encyclopedia article's opening sentence from what follows it.
-Windows of half the positions in most steps at first, all positions at the end.
+The source is a text with its sentences shuffled and spans masked; the target is the text. Every fifth step uses
+pseudo-summaries instead: the opening sentence of an encyclopedia article, generated from what follows it. Most early steps use
+windows of half the positions, the last ones windows of all positions.
 """
 
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ def _encyclopedic(stream: str) -> bool:
 
 @dataclass(frozen=True)
 class Pairs:
-    """Padded source and target ids (B, S) and (B, T), each `<s> … <|endoftext|>`, with the lengths of the rows."""
+    """Padded source and target ids (B, S) and (B, T), each row `<s> … <|endoftext|>`, with the lengths of the rows."""
 
     source: torch.Tensor
     source_lengths: torch.Tensor
@@ -55,7 +55,7 @@ class Pairs:
 
 
 class Denoising:
-    """The recipe's parts that the loop calls: the model, the batches, the loss, what is validated on."""
+    """The denoising recipe: model, batches, loss and validation, called by the training loop."""
 
     valid_names: tuple[str, ...] = ("mix", "denoising", "summaries")
 
@@ -71,7 +71,7 @@ class Denoising:
     # ------------------------------------------------------------------------------- the model
 
     def new_model(self, device: torch.device) -> BartForConditionalGeneration:
-        """A BART of the configured shape for a device, on the CPU still, randomly initialised from the seed."""
+        """Create a BART of the configured shape on the CPU, randomly initialised from the seed; it is trained on `device`."""
         config = self.config
         torch.manual_seed(config.seed)
         shape = BartConfig(  # type: ignore[call-arg]
@@ -99,15 +99,15 @@ class Denoising:
         return BartForConditionalGeneration(shape)
 
     def initialise(self, model: BartForConditionalGeneration) -> None:
-        """Give a new model what the run starts with, if anything; BadInput where that cannot be had."""
+        """Give a new model the weights that the run starts from, if any. Raises BadInput if they are not available."""
         if self.config.start:
             start_bart(model, trained(self.config.start, self.config.width))
 
     def optimise(self, model: BartForConditionalGeneration) -> None:
-        """Leave a model as it is: autocast serves it well."""
+        """Return the model unchanged: autocast is fast for it."""
 
     def loss(self, model: BartForConditionalGeneration, batch: Pairs) -> torch.Tensor:
-        """Mean loss in nats a target token; logits are computed where a target stands and nowhere else."""
+        """Compute the mean loss in nats per target token; logits are computed only at targets."""
         source, target = batch.source.to(model.device), batch.target.to(model.device)
         decoder_input = torch.roll(target, 1, dims=1)
         decoder_input[:, 0] = END_ID
@@ -128,7 +128,8 @@ class Denoising:
         self.news = Documents(self.folder, "train", lambda name: name in NEWS) if self.config.news_share else self.texts
 
     def batches(self, step: int, done: float, rng: np.random.Generator) -> list[Pairs]:
-        """One update's rows at `done` (0 to 1) of the run, sorted by length into passes of about `MICRO_TOKENS`."""
+        """Draw one update's rows at the fraction `done` (0 to 1) of the run, sorted by length into passes of about
+        `MICRO_TOKENS` tokens."""
         full = done >= 1 - self.config.full_length_share or rng.random() < EARLY_FULL
         length = (self.config.positions if full else self.config.positions // 2) - 2
         summaries = step % self.config.summary_every == self.config.summary_every - 1
@@ -142,7 +143,7 @@ class Denoising:
         return self.passes(rows)
 
     def passes(self, rows: list[tuple[np.ndarray, np.ndarray]]) -> list[Pairs]:
-        """(source, target) rows as padded passes, rows of like length together."""
+        """Split (source, target) rows into padded passes of rows of similar length."""
         rows = sorted(rows, key=lambda row: (len(row[0]), len(row[1])))
         padded, start = [], 0
         for stop in range(1, len(rows) + 1):
@@ -154,7 +155,7 @@ class Denoising:
         return padded
 
     def collate(self, rows: list[tuple[np.ndarray, np.ndarray]]) -> Pairs:
-        """Rows without `<s>` and end, padded."""
+        """Add `<s>` and end tokens to rows, and pad them."""
         parts = []
         for side in zip(*rows, strict=True):
             lengths = [len(ids) + 2 for ids in side]
@@ -165,12 +166,12 @@ class Denoising:
         return Pairs(*parts)
 
     def noised(self, texts: Documents, length: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Source and target of one window of whole sentences, of `length` tokens at most."""
+        """Return source and target of one window of complete sentences, at most `length` tokens long."""
         ids = self.window(texts.by_token(rng), length, rng)
         return infill(permute(ids, self.sentences.starts(ids), rng), self.mask, rng), ids
 
     def window(self, ids: np.ndarray, length: int, rng: np.random.Generator) -> np.ndarray:
-        """Sentences of a document from a random one on, as many as fit; a longer sentence is cut."""
+        """Return consecutive sentences of a document from a random one on, as many as fit; a longer sentence is cut."""
         if len(ids) <= length:
             return ids
         starts = self.sentences.starts(ids)
@@ -180,7 +181,7 @@ class Denoising:
         return ids[first : stop if stop > first else first + length]
 
     def pseudo_summary(self, articles: Documents, length: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Source and target: what follows an article's opening sentence, in a random layout, and that sentence."""
+        """Return source and target: what follows an article's opening sentence, in a random layout, and that sentence."""
         for _ in range(TRIES):
             parts = self.opening_and_rest(articles.by_document(rng))
             if parts is not None:
@@ -196,7 +197,8 @@ class Denoising:
         return np.concatenate([before, *titled, rest[:room], after]), opening
 
     def opening_and_rest(self, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-        """Title line, opening sentence and the rest; None where the rest is short or says too little of the opening."""
+        """Split a document into title line, opening sentence and rest; None if the rest is short or has too few words of the
+        opening."""
         starts = self.sentences.starts(ids[:512])
         if len(starts) < 3:
             return None
@@ -215,7 +217,7 @@ class Denoising:
     # ------------------------------------------------------------------------------- validation
 
     def validation(self) -> dict[str, list[Pairs]]:
-        """Fixed held-out rows of all positions: denoising, and pseudo-summaries without the variety of layouts."""
+        """Return fixed held-out rows of all positions: denoising, and pseudo-summaries in a single layout."""
         rng, length = np.random.default_rng(1), self.config.positions - 2
         texts = Documents(self.folder, "valid")
         articles = Documents(self.folder, "valid", _encyclopedic)
@@ -225,6 +227,6 @@ class Denoising:
         }
 
     def mixed(self, losses: dict[str, float]) -> dict[str, float]:
-        """The validation losses with that of the training mix."""
+        """Add the loss of the training mix to the validation losses."""
         share = 1 / self.config.summary_every
         return losses | {"mix": (1 - share) * losses["denoising"] + share * losses["summaries"]}

@@ -1,4 +1,4 @@
-"""A finished pre-training as a model folder that transformers loads: fp16 safetensors, tokenizer, configuration, card."""
+"""Export a pre-training checkpoint as a model folder for transformers: fp16 safetensors, tokenizer, configuration and card."""
 
 from pathlib import Path
 
@@ -15,9 +15,9 @@ from core.pretraining.model_card import write_card
 
 
 def export(out: Path, folder: Path, ran_on: str) -> Path:
-    """Write the checkpoint in `out` as a model in `folder`, with a card that says what it `ran_on`.
+    """Write the checkpoint in `out` as a model in `folder`, with a card that names the hardware `ran_on`.
 
-    BadInput where there is no checkpoint.
+    Raises BadInput if there is no checkpoint.
     """
     checkpoint = out / "checkpoint.pt"
     if not checkpoint.exists():
@@ -45,7 +45,7 @@ def export(out: Path, folder: Path, ran_on: str) -> Path:
 
 
 def _frame(backend: Tokenizer) -> None:
-    """Put every text between `<s>` and the end, as BART's tokenizer does."""
+    """Put every text between `<s>` and the end token, as BART's tokenizer does."""
     backend.add_special_tokens([BEGIN, PAD, MASK])
     ends = [(BEGIN, backend.token_to_id(BEGIN)), (END, backend.token_to_id(END))]
     backend.post_processor = processors.TemplateProcessing(

@@ -1,4 +1,4 @@
-"""Words for span records: months and units, words that carry no content, and names of fields."""
+"""Word lists for span records: months and units, words without content, and names of fields."""
 
 
 def _words(text: str) -> frozenset[str]:

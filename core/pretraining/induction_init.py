@@ -1,9 +1,9 @@
-"""Models that can copy before they have learned anything: a start, not a rule; training changes every number of it.
+"""Initialise models so that they can copy before training, which can change every parameter.
 
-To describe a table or to restore a text is mostly to copy, and a small model takes long to learn how: at each token
-it has to note which ones came before it, and to attend to where its last tokens are noted. Both are set up here in a few
-heads, as they occur in trained models (Olsson et al. 2022, "induction heads"), from the word embeddings alone. The three
-tokens before are noted, since one, such as "the", stands in many places.
+Describing a table and restoring a text are mostly copying, which a small model takes long to learn: each token has to record
+the tokens before it, and to attend to where the last tokens are recorded. Both steps are set up here in a few heads, as they
+occur in trained models (Olsson et al. 2022, "induction heads"), from the word embeddings alone. Three preceding tokens are
+recorded, since a single one, such as "the", occurs in many places.
 """
 
 import math
@@ -32,7 +32,7 @@ UNSURE = 0.3  # of the final norm's gain: an untrained model should not be confi
 
 
 def trained(start: str, width: int) -> GPT2LMHeadModel:
-    """The GPT-2 that a run begins with: a bundled one by its name, or one in a folder by its absolute path."""
+    """Load the GPT-2 that a run starts from: a bundled one by its name, or one in a folder by its absolute path."""
     folder = paths.MODELS / start
     try:
         model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, local_files_only=True)
@@ -47,9 +47,9 @@ def trained(start: str, width: int) -> GPT2LMHeadModel:
 
 @torch.no_grad()
 def start_gpt2(model: GPT2LMHeadModel, donor: GPT2LMHeadModel, layer: int = 1) -> None:
-    """Begin a GPT-2 of at least 384 dimensions with the word embeddings and final norm of a trained one, able to copy.
+    """Initialise a GPT-2 of at least 384 dimensions with a trained GPT-2's word embeddings and final norm, and copying heads.
 
-    Blocks write nothing at first, but for the copying heads.
+    The output of all other heads and of the MLPs starts at zero.
     """
     body = model.transformer
     body.wte.weight.copy_(donor.transformer.wte.weight)
@@ -70,9 +70,10 @@ def start_gpt2(model: GPT2LMHeadModel, donor: GPT2LMHeadModel, layer: int = 1) -
 
 @torch.no_grad()
 def start_bart(model: BartForConditionalGeneration, donor: GPT2LMHeadModel, layer: int = 1) -> None:
-    """Begin a BART of at least 384 dimensions with the word embeddings of a trained GPT-2, able to copy.
+    """Initialise a BART of at least 384 dimensions with the word embeddings of a trained GPT-2, and copying heads.
 
-    The GPT-2's final norm is the one that fits them to be the unembedding. New words begin as small as the GPT-2's.
+    The GPT-2's final norm scales them for use as the unembedding. New tokens start at the size of the GPT-2's own
+    initialisation.
     """
     words, encoder, decoder = donor.transformer.wte.weight, model.model.encoder, model.model.decoder
     model.model.shared.weight.normal_(std=float(words.std()))
@@ -90,7 +91,7 @@ def start_bart(model: BartForConditionalGeneration, donor: GPT2LMHeadModel, laye
 
 @dataclass(frozen=True)
 class _Axes:
-    """Words vary least in some directions: one such subspace is given to the positions, one to the notes."""
+    """Splits the embedding space along directions of low variance: a subspace for positions, one for records of tokens."""
 
     mean: torch.Tensor  # (W,) of the words as the blocks see them, normalised
     spread: torch.Tensor  # (W,) their variance along each axis, ascending
@@ -114,16 +115,16 @@ class _Axes:
         return self.axes.flip(1)[:, : 4 * HEAD]
 
     def code(self, count: int) -> torch.Tensor:
-        """(count, W): the code that identifies a word: numbers of unit variance."""
+        """Return (count, W): the code that identifies each token, with unit variance."""
         return self.content[:, :count].T / self.spread.flip(0)[:count, None].sqrt()
 
     @property
     def rates(self) -> torch.Tensor:
-        """Turns of a place's 32 pairs a token."""
+        """Return the rotations per token of a position's 32 pairs."""
         return torch.cat([torch.linspace(0.3, 3.0, 24), torch.logspace(-2.5, -0.6, 8)])
 
     def places(self, count: int) -> torch.Tensor:
-        """(count, W): sines and cosines of each place, in pairs."""
+        """Return (count, W): sines and cosines of each position, in pairs."""
         angles = torch.arange(count)[:, None] * self.rates
         pairs = torch.stack([angles.cos(), angles.sin()], dim=-1).flatten(1)
         return pairs * POSITION_NORM / math.sqrt(HEAD / 2) @ self.place.T
@@ -132,7 +133,7 @@ class _Axes:
 def _note_heads(
     attention: SimpleNamespace, axes: _Axes, notes: Sequence[torch.Tensor], counts: Sequence[int], scale: float = 1.0
 ) -> None:
-    """Head h looks h + 1 tokens back and notes the code of the word there."""
+    """Make head h attend h + 1 tokens back, and record the code of the token there."""
     for head, (note, count) in enumerate(zip(notes, counts, strict=True)):
         rows, used = (slice(head * HEAD, head * HEAD + size) for size in (HEAD, count))
         code = axes.code(count)
@@ -143,7 +144,8 @@ def _note_heads(
 
 
 def _copy_heads(attention: SimpleNamespace, axes: _Axes, queries: Sequence[torch.Tensor], scale: float = 1.0) -> None:
-    """Four heads look where the last words are noted; each copies a quarter of the main directions of the word there."""
+    """Make four heads attend to where the last tokens are recorded; each copies a quarter of the main directions of the token
+    there."""
     parts = [slice(stop - count, stop) for count, stop in zip(CODES, accumulate(CODES), strict=True)]
     for head in range(4):
         rows = slice(head * HEAD, (head + 1) * HEAD)
@@ -158,7 +160,7 @@ def _copy_heads(attention: SimpleNamespace, axes: _Axes, queries: Sequence[torch
 
 
 def _separate(attention: BartAttention) -> SimpleNamespace:
-    """An attention's matrices (out, in) and biases, to write into: BART's."""
+    """Return views of BART's attention matrices (out, in) and biases, for writing."""
     return SimpleNamespace(
         q=attention.q_proj.weight,
         k=attention.k_proj.weight,
@@ -170,12 +172,12 @@ def _separate(attention: BartAttention) -> SimpleNamespace:
 
 
 def _joint(attention: GPT2Attention) -> SimpleNamespace:
-    """The same of a GPT-2, which keeps them transposed, and three in one."""
+    """Return the same views for GPT-2, which stores the matrices transposed, and three in one."""
     q, k, v = attention.c_attn.weight.T.chunk(3)
     q_bias, _, v_bias = attention.c_attn.bias.chunk(3)
     return SimpleNamespace(q=q, k=k, v=v, out=attention.c_proj.weight.T, q_bias=q_bias, v_bias=v_bias)
 
 
 def _turn(rates: torch.Tensor) -> torch.Tensor:
-    """(64, 64): the rotation that takes a place's vector to that of the place one step on."""
+    """Return the rotation (64, 64) from a position's vector to that of the next position."""
     return torch.block_diag(*(torch.tensor([[rate.cos(), -rate.sin()], [rate.sin(), rate.cos()]]) for rate in rates))

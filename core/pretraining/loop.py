@@ -1,9 +1,8 @@
-"""The one pre-training loop: `launch.py pretrain --preset mini-gpt2` or `mini-bart`.
+"""The pre-training loop: `launch.py pretrain --preset mini-gpt2` or `mini-bart`.
 
-Muon on the blocks' matrices, AdamW on embeddings, biases and norms; a constant rate, then linear
-decay; bf16. What the model is, what a batch is and what its loss is belong to the recipes
-(next_token.py, denoising.py). Resumable: the checkpoint holds weights, optimiser state and the step, which
-the batches of an update are drawn from.
+Muon on the blocks' matrices, AdamW on embeddings, biases and norms; a constant learning rate, then linear decay; bf16. Model,
+batches and loss come from the recipes (next_token.py, denoising.py). Resumable: the checkpoint holds weights, optimiser state
+and the step number, which seeds the batches of each update.
 """
 
 import csv
@@ -28,7 +27,7 @@ from core.pretraining.prefetch import Batches
 
 
 class Batch(Protocol):
-    """What one forward pass takes: how many tokens it reads, and on how many of them there is a loss."""
+    """The input of one forward pass: how many tokens it reads, and how many of them are targets."""
 
     @property
     def tokens(self) -> int: ...
@@ -42,7 +41,7 @@ Item = TypeVar("Item", bound=Batch)
 
 
 class Recipe(Protocol[Model, Item]):
-    """One way to pre-train; see `NextToken` for what each part does."""
+    """A way to pre-train. `NextToken` describes each method."""
 
     valid_names: tuple[str, ...]
     autocast: bool
@@ -66,7 +65,8 @@ class Recipe(Protocol[Model, Item]):
 
 @dataclass(frozen=True)
 class PretrainStep:
-    """One update. Losses in nats a target token; `valid` holds the recipe's `valid_names` where validated, else is empty."""
+    """One update. Losses are in nats per target token; `valid` has the recipe's `valid_names` after a validation, else it is
+    empty."""
 
     index: int
     total: int
@@ -79,12 +79,12 @@ class PretrainStep:
 
 
 def recipe_of(config: PretrainConfig, folder: Path) -> Recipe[Any, Any]:
-    """The recipe of a configuration, over the prepared corpus in `folder`."""
+    """Create the recipe of a configuration, for the prepared corpus in `folder`."""
     return NextToken(config, folder) if config.objective == "next_token" else Denoising(config, folder)
 
 
 def optimisers(model: nn.Module, config: PretrainConfig) -> list[Optimizer]:
-    """Muon for the blocks' matrices, AdamW for everything else."""
+    """Create the optimisers: Muon for the blocks' matrices, AdamW for everything else."""
     matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and re.search(r"\.(h|layers)\.", name)]
     chosen = {id(p) for p in matrices}
     others = [p for p in model.parameters() if id(p) not in chosen]
@@ -94,14 +94,14 @@ def optimisers(model: nn.Module, config: PretrainConfig) -> list[Optimizer]:
 
 
 def rate_factor(done: float, decay_share: float) -> float:
-    """Share of the peak rate at `done` (0 to 1) of the run: constant, then linear to 2 %."""
+    """Return the fraction of the peak learning rate at the fraction `done` (0 to 1) of the run: constant, then linear to 2 %."""
     if done < 1 - decay_share:
         return 1.0
     return 0.02 + 0.98 * max(0.0, 1 - done) / decay_share
 
 
 def done_share(config: PretrainConfig, tokens: int, seconds: float) -> float:
-    """How much of the budget (0 to 1 and more) is used: of the minutes where they are set, else of the tokens."""
+    """Return how much of the budget is used (0 to 1, or more): minutes if they are set, else tokens."""
     return seconds / (60 * config.minutes) if config.minutes else tokens / config.tokens
 
 
@@ -112,7 +112,7 @@ def _loss(recipe: Recipe[Model, Item], model: Model, batch: Item) -> torch.Tenso
 
 @torch.no_grad()
 def validate(recipe: Recipe[Model, Item], model: Model, sets: dict[str, list[Item]]) -> dict[str, float]:
-    """Held-out loss in nats a token on the recipe's fixed batches."""
+    """Compute the held-out loss in nats per token on the recipe's fixed batches."""
     losses = {}
     for name, batches in sets.items():
         total = sum(batch.targets for batch in batches)
@@ -121,10 +121,10 @@ def validate(recipe: Recipe[Model, Item], model: Model, sets: dict[str, list[Ite
 
 
 def pretrain(config: PretrainConfig, folder: Path, out: Path, device: torch.device, workers: int = 0) -> Iterator[PretrainStep]:
-    """Train on the prepared corpus in `folder`, with checkpoints and `loss.csv` in `out`; go on where a checkpoint stands.
+    """Train on the prepared corpus in `folder`, with checkpoints and `loss.csv` in `out`; an existing checkpoint is resumed.
 
-    A changed budget on resuming moves the end (and the start of the decay) of the run. A line of `loss.csv` holds the
-    mean training loss since the line before. With `workers`, that many processes draw the batches ahead.
+    If the budget is changed on resuming, the end of the run and the start of the decay move with it. A line of `loss.csv` has
+    the mean training loss since the previous line. `workers`: the number of processes that draw batches ahead.
     """
     out.mkdir(parents=True, exist_ok=True)
     recipe = recipe_of(config, folder)
@@ -173,7 +173,7 @@ def pretrain(config: PretrainConfig, folder: Path, out: Path, device: torch.devi
 def train_update(
     recipe: Recipe[Model, Item], model: Model, opts: list[Optimizer], batches: list[Item], config: PretrainConfig, factor: float
 ) -> tuple[float, int]:
-    """One update over all of `batches`: the mean loss over their targets, and the tokens read."""
+    """Make one update over all of `batches`; returns the mean loss over their targets, and the number of tokens read."""
     for opt, peak in zip(opts, (config.muon_rate, config.adam_rate), strict=True):
         opt.zero_grad(set_to_none=True)
         for group in opt.param_groups:
@@ -196,7 +196,7 @@ def _save(out: Path, model: nn.Module, opts: list[Optimizer], state: dict[str, o
 
 
 def _resume(out: Path, model: PreTrainedModel, opts: list[Optimizer]) -> dict[str, Any]:
-    """Put everything back as the checkpoint has it, which is returned."""
+    """Restore model and optimisers from the checkpoint, and return it."""
     state = torch.load(out / "checkpoint.pt", map_location=model.device, weights_only=True)
     model.load_state_dict(state["model"])
     for opt, saved in zip(opts, state["optimisers"], strict=True):

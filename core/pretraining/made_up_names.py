@@ -1,4 +1,5 @@
-"""Names that no text holds, in place of the names in a record and its sentence: they can only be copied."""
+"""Made-up names that occur in no text. In a record and its sentence they replace the real ones, so that they can only be
+copied."""
 
 import random
 import re
@@ -16,7 +17,7 @@ _SPECIAL = re.compile(rf"(?:{MONTHS})$")
 
 
 class MadeUpNames:
-    """Makes up names from the syllables of the names, and from the words, of a sample of text."""
+    """Composes names from the syllables of names, and from the words, in a sample of text."""
 
     def __init__(self, texts: Iterable[str]) -> None:
         names, words = set(SOME_NAMES), set(SOME_WORDS)
@@ -29,11 +30,11 @@ class MadeUpNames:
         self.words = [word.capitalize() for word in sorted(words)]
 
     def word(self, rng: random.Random) -> str:
-        """A single name, as "Keldora"."""
+        """Return a single name, such as "Keldora"."""
         return "".join([rng.choice(self.first), *(rng.choice(self.rest) for _ in range(rng.choice((1, 1, 2))))]).capitalize()
 
     def title(self, rng: random.Random) -> str:
-        """A name as of a place or a work, as "The Copper Orbit"."""
+        """Return the name of a place or a work, such as "The Copper Orbit"."""
         one, other, name = rng.choice(self.words), rng.choice(self.words), self.word(rng)
         forms = (
             f"The {one} {other}",
@@ -47,7 +48,7 @@ class MadeUpNames:
         return rng.choice(forms)
 
     def renamed(self, record: Record, rng: random.Random) -> Record:
-        """The record with, in some, other names or other numbers in its values, and the same ones in its sentence."""
+        """Replace some names and numbers in a record's values and, consistently, in its sentence; some records stay unchanged."""
         other: dict[str, str] = {}
         if rng.random() < NAMES:
             other |= self._titles(record, rng)
@@ -69,7 +70,7 @@ class MadeUpNames:
         return Record(fields, change(record.sentence), tuple(change(subject) for subject in record.subjects))
 
     def _titles(self, record: Record, rng: random.Random) -> dict[str, str]:
-        """Other names as a whole: in some, for the first value, and for what is a name in lower case."""
+        """Choose replacements for whole names: in some records, for the first value and for names in lower case."""
         other = {}
         for place, (key, value) in enumerate(record.fields):
             if value[:1].isupper() and place == 0 and rng.random() < 0.4:
@@ -84,7 +85,7 @@ def _whole(text: str) -> str:
 
 
 def _number_like(number: str, rng: random.Random) -> str:
-    """Another number of as many digits; another year for what may be a year."""
+    """Return another number with as many digits; another year for a number that may be a year."""
     if len(number) == 4 and number[:2] in ("17", "18", "19", "20"):
         return str(rng.randint(1700, 2029))
     if len(number) <= 2 and number[0] != "0":

@@ -1,6 +1,6 @@
-"""The README of a pre-trained model's folder: what it is, how it was made, what it was drawn from.
+"""The README of a pre-trained model: what it is, how it was trained, and on which data.
 
-Numbers only: which licences the texts are under is for their user to add.
+It only has numbers: users add the licences of their texts themselves.
 """
 
 import csv
@@ -19,7 +19,7 @@ OBJECTIVES = {
 
 
 def hardware(device: torch.device) -> str:
-    """What the training ran on, in words."""
+    """Describe the hardware of a device."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     threads = torch.get_num_threads()
@@ -27,7 +27,7 @@ def hardware(device: torch.device) -> str:
 
 
 def card(name: str, config: PretrainConfig, state: dict[str, Any], parameters: int, corpus: dict[str, Any], ran_on: str) -> str:
-    """The card's text, from a checkpoint's `state` (step, tokens, seconds) and what `corpus.json` holds."""
+    """Return the text of the card, from a checkpoint's `state` (step, tokens, seconds) and the content of `corpus.json`."""
     layers = f"{config.layers} + {config.decoder_layers} layers" if config.decoder_layers else f"{config.layers} layers"
     begun = "random numbers"
     if config.start:
@@ -57,7 +57,7 @@ def card(name: str, config: PretrainConfig, state: dict[str, Any], parameters: i
 
 
 def _shares(config: PretrainConfig) -> str:
-    """What the windows of a next-token run hold, so that nobody takes table-to-text for new to the model."""
+    """Describe the composition of a next-token run's windows, to show that table-to-text is not new to the model."""
     text = 1 - config.record_share - config.span_share
     sentences = [
         f"{text:.0%} of the windows are running text, and {config.record_share:.0%} are tables, most of them with sentences."
@@ -75,7 +75,7 @@ def _shares(config: PretrainConfig) -> str:
 
 
 def last_losses(log: Path) -> dict[str, float]:
-    """The last validation losses in a `loss.csv`, by name; {} where there are none."""
+    """Return the last validation losses of a `loss.csv`, by name; {} if there are none."""
     with open(log, newline="") as handle:
         rows = [
             {key: value for key, value in row.items() if key.startswith("valid_") and value} for row in csv.DictReader(handle)
@@ -84,7 +84,7 @@ def last_losses(log: Path) -> dict[str, float]:
 
 
 def write_card(out: Path, folder: Path, state: dict[str, Any], parameters: int, ran_on: str) -> None:
-    """README.md, and `loss.csv` beside it, in the model's folder."""
+    """Write README.md and `loss.csv` into the model's folder."""
     corpus = json.loads((out / "corpus" / "corpus.json").read_text())
     config = PretrainConfig(**state["config"])
     text = card(folder.name, config, state, parameters, corpus, ran_on)

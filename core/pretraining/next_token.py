@@ -1,7 +1,7 @@
-"""Next-token prediction with a small GPT-2: how mini-gpt2 is made.
+"""Next-token prediction with a small GPT-2, the recipe of mini-gpt2.
 
-Windows of half the positions first (cheaper attention), all positions at the end, with random position
-offsets on the short ones so that every position is trained.
+Windows have half the positions at first (cheaper attention) and all positions at the end. Short windows get random position
+offsets, so that every position is trained.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ from core.pretraining.span_windows import SpanWindows
 
 @dataclass(frozen=True)
 class Window:
-    """Token ids (B, T + 1) whose first stands at position `offset`, and which of them (B, T) are targets (None: all)."""
+    """Token ids (B, T + 1) whose first is at position `offset`, and which of them are targets (B, T) (None: all)."""
 
     ids: torch.Tensor
     offset: int = 0
@@ -38,7 +38,7 @@ class Window:
 
 
 class NextToken:
-    """The recipe's parts that the loop calls: the model, the batches, the loss, what is validated on."""
+    """The next-token recipe: model, batches, loss and validation, called by the training loop."""
 
     valid_names: tuple[str, ...] = ("mix", "text", "records", "spans")
 
@@ -49,7 +49,7 @@ class NextToken:
         self.cross_entropy: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] | None = None
 
     def new_model(self, device: torch.device) -> GPT2LMHeadModel:
-        """A GPT-2 of the configured shape for a device, on the CPU still, randomly initialised from the seed."""
+        """Create a GPT-2 of the configured shape on the CPU, randomly initialised from the seed; it is trained on `device`."""
         config = self.config
         torch.manual_seed(config.seed)
         shape = GPT2Config(  # type: ignore[call-arg]
@@ -71,14 +71,14 @@ class NextToken:
         return GPT2LMHeadModel(shape)
 
     def initialise(self, model: GPT2LMHeadModel) -> None:
-        """Give a new model what the run starts with, if anything; BadInput where that cannot be had."""
+        """Give a new model the weights that the run starts from, if any. Raises BadInput if they are not available."""
         if self.config.continue_from:
             model.load_state_dict(trained(self.config.continue_from, self.config.width).state_dict())
         elif self.config.start:
             start_gpt2(model, trained(self.config.start, self.config.width))
 
     def optimise(self, model: GPT2LMHeadModel) -> None:
-        """Make a model on its device fast to train."""
+        """Make a model train fast on its device."""
         if model.device.type == "cpu":
             self.cross_entropy, self.autocast = train_in_bf16(model), False
         elif self.config.compiled:
@@ -90,7 +90,7 @@ class NextToken:
         self.spans = SpanWindows(self.folder, "train") if self.config.span_share else None
 
     def batches(self, step: int, done: float, rng: np.random.Generator) -> list[Window]:
-        """One update's windows, at `done` (0 to 1) of the run."""
+        """Draw one update's windows, at the fraction `done` (0 to 1) of the run."""
         config = self.config
         full = done >= 1 - config.full_length_share
         length = config.positions if full else config.positions // 2
@@ -112,7 +112,7 @@ class NextToken:
         return Window(torch.from_numpy(np.concatenate([ids, span_ids])), offset, torch.from_numpy(scored))
 
     def loss(self, model: GPT2LMHeadModel, batch: Window) -> torch.Tensor:
-        """Mean loss in nats a target token; logits are computed where a target stands and nowhere else."""
+        """Compute the mean loss in nats per target token; logits are computed only at targets."""
         ids = batch.ids.to(model.device)
         positions = torch.arange(batch.offset, batch.offset + ids.shape[1] - 1, device=ids.device)[None]
         hidden = model.transformer(input_ids=ids[:, :-1], position_ids=positions, use_cache=False).last_hidden_state
@@ -122,7 +122,7 @@ class NextToken:
         return self.cross_entropy(hidden[scored], ids[:, 1:][scored])
 
     def validation(self) -> dict[str, list[Window]]:
-        """Fixed held-out windows: of text alone and, where the corpus has them, of records alone."""
+        """Return fixed held-out windows: of text and, if the corpus has them, of records."""
         sets = {}
         for name, share in (("text", 0.0), ("records", 1.0)):
             windows = Windows(self.folder, "valid", share)
@@ -138,7 +138,7 @@ class NextToken:
         return sets
 
     def mixed(self, losses: dict[str, float]) -> dict[str, float]:
-        """The validation losses with that of the training mix."""
+        """Add the loss of the training mix to the validation losses."""
         shares = {"records": self.config.record_share, "spans": self.config.span_share}
         shares = {name: share for name, share in shares.items() if name in losses}
         mix = (1 - sum(shares.values())) * losses["text"] + sum(share * losses[name] for name, share in shares.items())

@@ -1,4 +1,4 @@
-"""BART's noise on token ids (Lewis et al. 2020): sentences in another order, spans replaced by one mask each."""
+"""BART's noise on token ids (Lewis et al. 2020): shuffle sentences, and replace spans by one mask each."""
 
 import re
 from collections.abc import Mapping
@@ -9,10 +9,10 @@ ABBREVIATIONS = "Mr|Mrs|Ms|Dr|St|Jr|Sr|No|vs|Gen|Col|Lt|Sgt|Rev|Prof|Inc|Ltd|Co|
 
 
 class Sentences:
-    """Where sentences begin in token ids, from what the vocabulary's entries end and begin with.
+    """Finds sentence starts in token ids, from the first and last characters of the vocabulary's entries.
 
-    A sentence ends at a line break, or at a full stop, question or exclamation mark before a capital letter, a
-    digit or a quotation mark, unless a single capital letter or a common abbreviation stands before the stop.
+    A sentence ends at a line break, or at a full stop, question mark or exclamation mark before a capital letter, a digit or a
+    quotation mark, unless a single capital letter or a common abbreviation precedes the full stop.
     """
 
     def __init__(self, vocabulary: Mapping[str, int]) -> None:
@@ -26,7 +26,7 @@ class Sentences:
             self.short[index] = short.fullmatch(entry) is not None
 
     def starts(self, ids: np.ndarray) -> np.ndarray:
-        """(S,) places in `ids` (T,) at which a sentence begins; the first is 0."""
+        """Return the positions (S,) in `ids` (T,) at which sentences start; the first is 0."""
         last, this = ids[:-1], ids[1:]
         begins = self.breaks[last] & ~self.breaks[this]
         stop = self.ends[last] & self.opens[this]
@@ -35,15 +35,15 @@ class Sentences:
 
 
 def permute(ids: np.ndarray, starts: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """(T,) the same tokens with their sentences in random order."""
+    """Return the tokens (T,) with their sentences in random order."""
     parts = np.split(ids, starts[1:])
     return np.concatenate([parts[index] for index in rng.permutation(len(parts))])
 
 
 def infill(ids: np.ndarray, mask: int, rng: np.random.Generator, share: float = 0.3, mean: float = 3.0) -> np.ndarray:
-    """`ids` (T,) with `share` of its tokens hidden: spans of Poisson(`mean`) tokens, each replaced by one `mask`.
+    """Hide a `share` of the tokens of `ids` (T,): spans of Poisson(`mean`) tokens, each replaced by one `mask`.
 
-    A span of no token inserts a mask. Spans never touch, so every mask stands for one span.
+    A span without tokens inserts a mask. Spans never touch, so each mask stands for one span.
     """
     budget = round(len(ids) * share)
     lengths = _span_lengths(budget, mean, rng)
@@ -58,7 +58,7 @@ def infill(ids: np.ndarray, mask: int, rng: np.random.Generator, share: float = 
 
 
 def _span_lengths(budget: int, mean: float, rng: np.random.Generator) -> np.ndarray:
-    """Poisson lengths that sum to `budget` exactly; the last is cut."""
+    """Draw Poisson lengths that sum to `budget` exactly; the last is cut."""
     lengths: list[int] = []
     while budget > 0:
         lengths.append(min(int(rng.poisson(mean)), budget))

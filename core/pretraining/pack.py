@@ -1,4 +1,4 @@
-"""Files to carry to another machine and back: a prepared corpus as one small file, a model's folder in pieces."""
+"""Carry files to another machine and back: a prepared corpus as one small file, a model folder in pieces."""
 
 import hashlib
 import io
@@ -16,7 +16,7 @@ _SUFFIX = ".piece"
 
 
 def pack_corpus(folder: Path, file: Path, without: Sequence[str] = ()) -> int:
-    """Write a prepared corpus, less the streams `without`, to a tar of xz-compressed tokens; returns its size in bytes."""
+    """Write a prepared corpus, without the streams in `without`, to a tar of xz-compressed tokens; returns its size in bytes."""
     report = json.loads((folder / "corpus.json").read_text())
     unknown = set(without) - set(report["streams"])
     if unknown:
@@ -32,7 +32,7 @@ def pack_corpus(folder: Path, file: Path, without: Sequence[str] = ()) -> int:
 
 
 def unpack_corpus(file: Path, folder: Path) -> None:
-    """Lay a packed corpus out as a prepared one; nothing is done where `folder` holds one already."""
+    """Unpack a packed corpus into a folder; does nothing if the folder has one already."""
     if (folder / "corpus.json").exists():
         return
     folder.mkdir(parents=True, exist_ok=True)
@@ -48,7 +48,7 @@ def unpack_corpus(file: Path, folder: Path) -> None:
 
 
 def write_pieces(model: Path, folder: Path) -> list[Path]:
-    """Write a model's folder to files of at most `PIECE` bytes, in place of those that were there."""
+    """Split a model folder into files of at most `PIECE` bytes, replacing those from an earlier call."""
     folder.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
@@ -66,7 +66,7 @@ def write_pieces(model: Path, folder: Path) -> list[Path]:
 
 
 def join_pieces(folder: Path, model: Path) -> None:
-    """Put a model's folder together from its pieces; BadData where one is missing or damaged."""
+    """Join a model folder from its pieces. Raises BadData if one is missing or damaged."""
     paths = sorted(folder.glob(f"*{_SUFFIX}"), key=lambda path: int(path.name.split("-")[1]))
     if not paths:
         raise BadInput(f"{folder} holds no pieces of a model (*{_SUFFIX}).")

@@ -1,4 +1,4 @@
-"""The batches of a run's updates, drawn by the training process itself or ahead of it by others."""
+"""Draw the batches of a run's updates, in the training process or ahead of it in worker processes."""
 
 import multiprocessing
 from collections import deque
@@ -12,7 +12,7 @@ _recipe: Any = None  # of a worker process
 
 
 def update_rng(seed: int, step: int) -> np.random.Generator:
-    """The random numbers of one update: a resumed run draws the batches that it would have drawn."""
+    """Return the random generator of one update, so that a resumed run draws the batches of an uninterrupted one."""
     return np.random.default_rng((seed, step))
 
 
@@ -28,7 +28,7 @@ class Batches:
             self.next = -1
 
     def __call__(self, step: int, done: float) -> list[Any]:
-        """The batches of update `step`, at `done` (0 to 1) of the run."""
+        """Return the batches of update `step`, at the fraction `done` (0 to 1) of the run."""
         if not self.workers:
             return self.recipe.batches(step, done, update_rng(self.recipe.config.seed, step))
         self.next = max(self.next, step)

@@ -1,8 +1,8 @@
 """Structured records with sentences, as pre-training text.
 
-A record is a list of (field, value) pairs and, where its source has one, a sentence. Rendering
-one in many layouts, a third of them packed several to a document in one layout, is what lets a
-small model pick up "record, then sentence" from context.
+A record is a list of (field, value) pairs and, if its source has one, a sentence. Records are rendered in many layouts, and a
+third of them is packed several to a document in one layout. This teaches a small model to recognise "record, then sentence"
+from context.
 """
 
 import gzip
@@ -34,9 +34,9 @@ STATING_ACTS = ("inform", "recommend", "give_opinion", "suggest")
 
 @dataclass(frozen=True)
 class Record:
-    """Fields in their source order, and the sentence that says them ("" for a bare table).
+    """Fields in their source order, and the sentence that describes them ("" for a bare table).
 
-    `subjects`, where given, are those of the fields, one each; else all are about the first field's value.
+    `subjects`: if given, the subject of each field; otherwise the first field's value is the subject of all.
     """
 
     fields: tuple[tuple[str, str], ...]
@@ -45,7 +45,7 @@ class Record:
 
 
 def read_set(path: Path) -> Iterator[Record]:
-    """Records of one JSON-lines file (plain or gzip), one row each; rows that state nothing are left out."""
+    """Read the records of one JSON lines file (plain or gzip), one per row; rows without statements are skipped."""
     opener = gzip.open if path.suffix == ".gz" else open
     with opener(path, "rt", encoding="utf-8") as lines:
         for number, line in enumerate(lines, 1):
@@ -67,7 +67,7 @@ def _records_of(row: dict) -> Iterator[Record]:
 
 
 def _table_rows(row: dict) -> Iterator[Record]:
-    """A web table: each of its first rows is a record without a sentence."""
+    """Turn each of the first rows of a web table into a record without a sentence."""
     header, *body = [[cell.strip() for cell in cells] for cells in row["rows"]]
     for cells in body[:6]:
         if len(cells) == len(header) and len(header) <= 12:
@@ -100,7 +100,7 @@ def _keyed(row: dict) -> Iterator[Record]:
 
 
 def _join_morphology(text: str) -> str:
-    """RNNLG marks word endings ("hotel -s"); join them again."""
+    """Join the word endings that RNNLG marks ("hotel -s")."""
     return re.sub(r" -(s|ly|er|est|ing)\b", r"\1", text)
 
 
@@ -160,12 +160,12 @@ JOINTS = ("\n", "\n", "\n", " -> ", "\nText: ", "\n\n", "\nDescription: ")
 
 
 def documents(records: list[Record], rng: random.Random) -> Iterator[str]:
-    """Render one set's records as documents: one record each, or (a third of the records) 2 to 6 in one style."""
+    """Render a data set's records as documents: one record each or, for a third of the records, 2 to 6 in one style."""
     return ("".join(text for text, _ in parts) for parts in render(records, rng))
 
 
 def render(records: list[Record], rng: random.Random) -> Iterator[list[tuple[str, bool]]]:
-    """The same documents in parts: (text, whether it is a sentence)."""
+    """Render the same documents in parts: (text, whether it is a sentence)."""
     order = list(records)
     rng.shuffle(order)
     start = 0

@@ -1,4 +1,4 @@
-"""Windows of span records, drawn from a prepared corpus's text while a model trains on it."""
+"""Draw windows of span records from a prepared corpus's text while a model trains on it."""
 
 import random
 from pathlib import Path
@@ -18,9 +18,9 @@ MARGIN = 32  # tokens within which a title ends
 
 
 class SpanWindows:
-    """Windows of documents of span records, each beginning with a whole one.
+    """Windows of span-record documents, each starting with a whole document.
 
-    New places of the text, spans, keys and layouts at every draw; the same ones from the same generator state.
+    Every draw has new passages, spans, keys and layouts; the same generator state gives the same ones.
     """
 
     def __init__(self, folder: Path, split: str) -> None:
@@ -30,7 +30,7 @@ class SpanWindows:
         self.names = MadeUpNames(" ".join(self._passage(rng)) for _ in range(SAMPLE))
 
     def batch(self, rows: int, length: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Token ids (rows, length), int64, and which of them are of a sentence or end one, bool."""
+        """Return token ids (rows, length), int64, and which of them belong to or end a sentence, bool."""
         ids, scored = np.empty((rows, length), dtype=np.int64), np.zeros((rows, length), dtype=bool)
         for row in range(rows):
             place = 0
@@ -43,7 +43,7 @@ class SpanWindows:
         return ids, scored
 
     def _parts(self, rng: np.random.Generator) -> list[tuple[list[int], bool]]:
-        """Documents made of one passage: (token ids, whether a sentence) in turn; none where the passage has no record."""
+        """Yield the documents made from one passage as (token ids, whether a sentence); none if the passage has no record."""
         title, text = self._passage(rng)
         draw = random.Random(int(rng.integers(2**62)))
         renamed = [self.names.renamed(record, draw) for record in records(title, text, draw)]
@@ -52,7 +52,7 @@ class SpanWindows:
         return [(encoding.ids, in_sentence) for encoding, (_, in_sentence) in zip(encodings, parts, strict=True)]
 
     def _passage(self, rng: np.random.Generator) -> tuple[str, str]:
-        """A document's title ("" where it has none), and a part of its text that begins with a sentence."""
+        """Return a document's title ("" if it has none), and a part of its text that starts with a sentence."""
         opening = rng.random() < OPENINGS
         ids = self.documents.by_document(rng) if opening else self.documents.by_token(rng)
         title, line_break, text = self.tokenizer.decode(ids[:READ].tolist()).partition("\n")

@@ -1,9 +1,9 @@
-"""Span records: sentences of plain text taken apart into fields, as records paired with those sentences.
+"""Span records: sentences of plain text turned into fields, so that a model can learn from records paired with sentences.
 
-No labels and no tagger. The parts of a sentence that carry its content (names, dates, quantities, noun phrases) become
-values; each gets a key from the words around it ("born on": "date of birth") or a general one ("place"). A model that
-has read such pairs knows how to put given values into a sentence, whatever the topic. Everything is drawn from a
-`random.Random`, so a sentence becomes a different record each time it is drawn.
+No labels and no tagger are used. The parts of a sentence that carry its content (names, dates, quantities, noun phrases) become
+values; each gets a key from the words around it ("born on": "date of birth") or a general one ("place"). A model trained on
+such pairs learns to put given values into a sentence, whatever the topic. All choices come from a `random.Random`, so a
+sentence becomes a different record at each draw.
 """
 
 import random
@@ -63,7 +63,7 @@ Token = tuple[str, int, int, str]  # kind, start, end, text
 
 @dataclass(frozen=True)
 class Span:
-    """Characters `start` to `end` of a sentence, and what they are: a name, date, quantity, quote or (noun) phrase."""
+    """Characters `start` to `end` of a sentence, and their kind: name, date, quantity, quote or (noun) phrase."""
 
     start: int
     end: int
@@ -81,7 +81,7 @@ class _Field:
 
 
 def sentences(paragraph: str) -> list[str]:
-    """The sentences of a paragraph, split at full stops before capital letters."""
+    """Split a paragraph into sentences, at full stops before capital letters."""
     return _SENTENCE_END.split(paragraph.strip())
 
 
@@ -89,7 +89,7 @@ def sentences(paragraph: str) -> list[str]:
 
 
 def spans(sentence: str) -> list[Span]:
-    """The parts of a sentence that carry content, left to right, without overlap."""
+    """Return the parts of a sentence that carry content, left to right, without overlap."""
     tokens = _without_opening_word([(m.lastgroup or "", m.start(), m.end(), m.group()) for m in _TOKEN.finditer(sentence)])
     result, place = [], 0
     while place < len(tokens):
@@ -107,7 +107,7 @@ def spans(sentence: str) -> list[Span]:
 
 
 def _without_opening_word(tokens: list[Token]) -> list[Token]:
-    """The tokens without a first word that is capitalised for standing first, as in "In Paris" or "Visiting Paris"."""
+    """Drop a first word that is capitalised only because it comes first, as in "In Paris" or "Visiting Paris"."""
     if not tokens or tokens[0][0] != "name":
         return tokens
     _, start, end, text = tokens[0]
@@ -123,16 +123,16 @@ def _without_opening_word(tokens: list[Token]) -> list[Token]:
 
 
 def _is_adjective(tokens: Sequence[Token], place: int) -> bool:
-    """Whether a name goes with the noun after it, as in "an American film director"."""
+    """Whether a name modifies the noun after it, as in "an American film director"."""
     if " " in tokens[place][3] or not place or place + 1 >= len(tokens) or tokens[place + 1][0] != "word":
         return False
     return tokens[place - 1][3] in ("a", "an", "the", "is", "was", "as", "of") and tokens[place][3][-2:] not in ("'s", "’s")
 
 
 def _phrase_end(tokens: Sequence[Token], first: int, phrase: int) -> int:
-    """Where the run of nouns and adjectives from token `first` on ends; `first` where there is none.
+    """Return the end of the run of nouns and adjectives from token `first` on; `first` if there is none.
 
-    The phrase that it belongs to begins at token `phrase`, which has to follow a word that nouns follow.
+    The phrase starts at token `phrase`, which has to follow a word that precedes nouns.
     """
     if phrase and tokens[phrase - 1][3].lower() not in INTRODUCERS:
         return first
@@ -171,7 +171,7 @@ def _words_before(tokens: Sequence[Token], first: int, kind: str, following: str
 
 
 def key(span: Span, value: str, rng: random.Random) -> str:
-    """A name for the field that holds a span."""
+    """Choose a name for the field of a span."""
     last = span.before[-1] if span.before else ""
     noun = span.before[-2] if len(span.before) > 1 and _is_content(span.before[-2]) else ""
     counted = _is_content(span.after) and span.after.endswith(("s", "people", "men", "children"))
@@ -199,7 +199,7 @@ def _is_content(word: str) -> bool:
 
 
 def records(title: str, text: str, rng: random.Random) -> list[Record]:
-    """Records of the sentences of a text: most of one sentence, some of two about the same subject."""
+    """Return records of the sentences of a text: most from one sentence, some from two about the same subject."""
     result, subject = [], title.split(" (")[0].split(",")[0]
     for paragraph in text.split("\n"):
         parts, place = sentences(paragraph), 0
@@ -213,10 +213,10 @@ def records(title: str, text: str, rng: random.Random) -> list[Record]:
 
 
 def record_of(title: str, parts: Sequence[str], rng: random.Random) -> Record | None:
-    """The record of one or two sentences of a text about `title`; None where they do not make one.
+    """Return the record of one or two sentences of a text about `title`; None if they do not make one.
 
-    Where the title is named, or a pronoun stands for it, it is the record's first field. A pronoun that opens the
-    sentence may give way to it.
+    If the title, or a pronoun for it, is mentioned, it becomes the record's first field. A pronoun at the start of the sentence
+    may be replaced by it.
     """
     if any(_unfit(part) for part in parts) or (not title and _PRONOUN.search(parts[0])):
         return None
@@ -236,7 +236,7 @@ def record_of(title: str, parts: Sequence[str], rng: random.Random) -> Record | 
 
 
 def _coverage(fields: Sequence[_Field], text: str) -> float:
-    """Share of the content words of a text that are in the fields."""
+    """Return the share of a text's content words that are in the fields."""
     words = {word for word in _CONTENT.findall(text.lower()) if word not in FUNCTION_WORDS}
     field_words = set(_CONTENT.findall(" ".join(f"{field.key} {field.value}" for field in fields).lower()))
     return len(words & field_words) / len(words) if words else 0.0
@@ -248,7 +248,7 @@ def _unfit(sentence: str) -> bool:
 
 
 def _fields(sentence: str, title: str, rng: random.Random) -> list[_Field]:
-    """A field for each span of a sentence but the title."""
+    """Make a field for each span of a sentence except the title."""
     fields: list[_Field] = []
     previous: Span | None = None  # the last name
     for span in _joined_lists(sentence, spans(sentence), rng):
@@ -264,7 +264,7 @@ def _fields(sentence: str, title: str, rng: random.Random) -> list[_Field]:
 
 
 def _joined_lists(sentence: str, parts: Sequence[Span], rng: random.Random) -> list[Span]:
-    """Spans of which some that are listed together are one."""
+    """Merge some of the spans that are listed together."""
     result: list[Span] = []
     for span in parts:
         last = result[-1] if result else None
@@ -282,7 +282,7 @@ def _joined_lists(sentence: str, parts: Sequence[Span], rng: random.Random) -> l
 
 
 def _with_subject(fields: list[_Field], rng: random.Random) -> list[_Field]:
-    """The fields, where none is the subject, mostly with their first name as it."""
+    """If no field is the subject, make it the first name in most cases."""
     names = [field for field in fields if field.kind in ("name", "quote")]
     if (fields and fields[0].kind == "subject") or not names or rng.random() < 0.25:
         return fields
@@ -292,7 +292,7 @@ def _with_subject(fields: list[_Field], rng: random.Random) -> list[_Field]:
 
 
 def _selected(fields: list[_Field], rng: random.Random) -> list[_Field]:
-    """At most `FIELDS` different values: all names, dates and quantities in most records, and some of the phrases."""
+    """Select at most `FIELDS` different values: in most records all names, dates and quantities, and some phrases."""
     share = {"phrase": rng.choice((0.6, 0.85, 1.0)), "subject": 1.0}
     others = 1.0 if rng.random() < COMPLETE else 0.7
     selected: list[_Field] = []
@@ -306,7 +306,7 @@ def _selected(fields: list[_Field], rng: random.Random) -> list[_Field]:
 
 
 def _distinct(fields: list[_Field]) -> tuple[tuple[str, str], ...]:
-    """Keys and values, each key once: the second "place" is "place 2"."""
+    """Make keys unique: a second "place" becomes "place 2"."""
     counts: dict[str, int] = {}
     result = []
     for field in fields:

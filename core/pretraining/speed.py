@@ -1,4 +1,4 @@
-"""How fast mini-gpt2 trains on this machine's CPU, beside plain autocast, in turns."""
+"""Measure how fast mini-gpt2 trains on this machine's CPU, alternating with plain autocast."""
 
 import time
 from dataclasses import dataclass, replace
@@ -16,19 +16,19 @@ PLAIN_BATCH = 6144  # tokens of an update
 
 @dataclass(frozen=True)
 class Speed:
-    """Tokens a second of CPU time, drawing of the batches and optimizer steps included."""
+    """Tokens per second of CPU time, including the drawing of batches and the optimizer steps."""
 
     plain: float
     fast: float
 
     @property
     def ratio(self) -> float:
-        """How many times faster the fast one is."""
+        """How many times faster the bf16 training is."""
         return self.fast / self.plain
 
 
 def compare_speed(config: PretrainConfig, folder: Path, turns: int = 3) -> Speed:
-    """The best of `turns` updates each: autocast with updates of `PLAIN_BATCH` tokens, and training as configured."""
+    """Return the best of `turns` updates each: autocast with updates of `PLAIN_BATCH` tokens, and training as configured."""
     cpu = torch.device("cpu")
     best = {False: 0.0, True: 0.0}
     sides = {}

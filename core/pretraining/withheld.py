@@ -1,8 +1,8 @@
-"""What of a corpus is not trained on, because a summarization task measures with it.
+"""Withhold parts of a corpus from training, because a summarization task tests with them.
 
-Held-out rows (valid and test) of every set given: a document with the title of one is left out, and so is every
-paragraph that shares a sentence or 13 words in a row with one. News streams lose their titles and opening sentences
-as well: those are the summaries of the task.
+For the held-out rows (valid and test) of every given data set: a document with the title of one is left out, and so is every
+paragraph that shares a sentence or 13 consecutive words with one. News streams also lose their titles and opening sentences,
+which are the summaries of the task.
 """
 
 import gzip
@@ -24,7 +24,7 @@ def _key(text: str) -> str:
 
 
 class Withheld:
-    """What the rows of summarization sets forbid: `keep` gives a document as it may be trained on, or None."""
+    """The content that summarization sets withhold. `keep` returns what may be used of a document."""
 
     def __init__(self, folder: Path) -> None:
         files = sorted(path for path in folder.glob("*/*.jsonl*") if path.name.split(".")[0] in ("train", *HELD_OUT))
@@ -43,7 +43,7 @@ class Withheld:
                     self.held_out |= _traces(row["summary"] + "\n" + row["article"])
 
     def keep(self, stream: str, text: str) -> str | None:
-        """Remove what is withheld from a document; None where nothing is left."""
+        """Return a document without what is withheld; None if nothing is left."""
         title, *paragraphs = text.split("\n")
         if _key(title) in self.titles:
             return None
@@ -52,7 +52,7 @@ class Withheld:
         return "\n".join(part for part in (title, *paragraphs) if self.held_out.isdisjoint(_traces(part))) or None
 
     def _body(self, paragraphs: list[str]) -> str:
-        """A news text after its opening sentence, without paragraphs that hold any summary or a part of a held-out row."""
+        """Return a news text after its opening sentence, without paragraphs that have a summary or a part of a held-out row."""
         remaining = []
         for index, paragraph in enumerate(paragraphs):
             parts = SENTENCE_END.split(paragraph, maxsplit=1)
@@ -70,7 +70,7 @@ class Withheld:
 
 
 def _traces(text: str) -> set[int]:
-    """Hashes that recognize a text elsewhere: of its longer sentences, and of every run of `RUN` words."""
+    """Return hashes that identify a text elsewhere: of its longer sentences, and of every run of `RUN` words."""
     traces = set()
     for paragraph in text.split("\n"):
         traces |= {hash(_key(sentence)) for sentence in SENTENCE_END.split(paragraph) if len(sentence.split()) >= LONG}

@@ -1,13 +1,13 @@
 """A run on disk: the name of each file, atomic writes, and the lock of the process that trains it.
 
-run.json              written last, by rename: its presence says that the run is complete
-weights.safetensors   the trained tensors, and nothing else
-history.safetensors   a prefix at its start and along the way
-steps.csv             one line an update
-watch.jsonl           the sampled example along the way, one JSON object a line
-state.json            while it trains, or can be resumed
+run.json              written last, by rename: a run that has it is complete
+weights.safetensors   the trained tensors
+history.safetensors   a prefix at its start and during training
+steps.csv             one line per update
+watch.jsonl           samples of one example during training, one JSON object per line
+state.json            present during training, and as long as it can be resumed
 resume.safetensors    the last checkpoint
-stop                  stops the training from outside
+stop                  a request to stop the training
 .lock                 held by the process that trains
 """
 
@@ -43,7 +43,7 @@ class RunFiles:
 
     @property
     def run_json(self) -> Path:
-        """What the finished run says of itself."""
+        """The record of a finished run."""
         return self.folder / RUN_JSON
 
     @property
@@ -53,7 +53,7 @@ class RunFiles:
 
     @property
     def history(self) -> Path:
-        """The prefix along its training."""
+        """The prefix during training."""
         return self.folder / HISTORY
 
     @property
@@ -63,22 +63,22 @@ class RunFiles:
 
     @property
     def samples(self) -> Path:
-        """The sampled example along the training."""
+        """The samples of one example during training."""
         return self.folder / SAMPLES
 
     @property
     def state(self) -> Path:
-        """The state of a training that is not finished."""
+        """The state of an unfinished training."""
         return self.folder / STATE_JSON
 
     @property
     def checkpoint(self) -> Path:
-        """What a training is resumed from."""
+        """The last checkpoint, from which a training is resumed."""
         return self.folder / CHECKPOINT
 
     @property
     def stop(self) -> Path:
-        """Its presence stops the training after the present update."""
+        """If this file exists, the training stops after the current update."""
         return self.folder / STOP
 
     @property
@@ -88,12 +88,12 @@ class RunFiles:
 
 
 def unfinished(store: Path) -> list[str]:
-    """Ids of the runs in a store's folder that are being trained, or were interrupted, sorted."""
+    """Return the ids of the runs in a store's folder that are in training or were interrupted, sorted."""
     return sorted(path.parent.name for path in store.glob(f"[!.]*/{STATE_JSON}"))
 
 
 def check_id(run_id: str) -> str:
-    """Return the id; BadInput unless it is a plain file name."""
+    """Return the id. Raises BadInput unless it is a plain file name."""
     if not ID.fullmatch(run_id) or ".." in run_id:
         raise BadInput(
             f"{run_id[:90]!r} is not a run id. Use letters, digits, '-', '_' and '.', up to 80 of them, "
@@ -104,7 +104,8 @@ def check_id(run_id: str) -> str:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold a run's lock; StoreError where another process trains it. The system releases it when the process ends."""
+    """Hold a run's lock. Raises StoreError if another process trains the run. The system releases the lock when the process
+    ends."""
     from filelock import FileLock, Timeout  # late: --help works before anything is installed
 
     lock = FileLock(RunFiles(folder).lock)
@@ -124,7 +125,7 @@ def write_json(path: Path, values: Mapping[str, object]) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write by rename, so that a reader never sees half a file. StoreError where it cannot be written."""
+    """Write a file by rename, so that a reader never sees half of it. Raises StoreError if it cannot be written."""
     temporary = path.with_suffix(".tmp")
     try:
         temporary.write_text(text, encoding="utf-8", newline="")
@@ -134,5 +135,5 @@ def write_text(path: Path, text: str) -> None:
 
 
 def not_written(path: Path, reason: object) -> StoreError:
-    """The error of a file that cannot be written."""
+    """Return the error for a file that cannot be written."""
     return StoreError(f"Cannot write {path}: {reason}. Free some space, or choose another folder with PREFIX_LAB_HOME.")

@@ -30,7 +30,7 @@ class Deleted:
 
 
 def rename(store: Store, run_id: str, new: str) -> Run:
-    """Give a run another id. StoreError where that one is taken, or the run is being trained."""
+    """Give a run another id. Raises StoreError if that id is in use, or the run is in training."""
     store.check_own(run_id)
     store.check_free(new)
     run = store.get(run_id)  # an unfinished run keeps its name, by which it is resumed
@@ -42,7 +42,7 @@ def rename(store: Store, run_id: str, new: str) -> Run:
 
 
 def annotate(store: Store, run_id: str, notes: str) -> Run:
-    """Replace a run's notes. BadInput where they are too long."""
+    """Replace a run's notes. Raises BadInput if they are too long."""
     store.check_own(run_id)
     if len(notes) > NOTE_LIMIT:
         raise BadInput(f"The notes have {len(notes):,} characters, and {NOTE_LIMIT:,} are kept. Shorten them.")
@@ -51,7 +51,7 @@ def annotate(store: Store, run_id: str, notes: str) -> Run:
 
 
 def delete(store: Store, run_id: str) -> Deleted:
-    """Move a run, finished or not, to the trash. StoreError where it is being trained."""
+    """Move a run, finished or not, to the trash. Raises StoreError if it is in training."""
     store.check_own(run_id)
     _check_idle(store.folder / run_id)
     when = time.time()
@@ -68,7 +68,7 @@ def delete(store: Store, run_id: str) -> Deleted:
 
 
 def list_trash(store: Store) -> list[Deleted]:
-    """The runs in the trash, the last deleted first."""
+    """Return the runs in the trash, the most recently deleted first."""
     runs = []
     for folder in (store.folder / TRASH).glob("*-*"):
         match = _NAME.fullmatch(folder.name)
@@ -78,7 +78,7 @@ def list_trash(store: Store) -> list[Deleted]:
 
 
 def restore(store: Store, run_id: str) -> str:
-    """Move a run back from the trash, the last deleted of that name. StoreError where the name is taken by now."""
+    """Move the most recently deleted run of that id back from the trash. Raises StoreError if the id is in use by now."""
     check_id(run_id)
     deleted = next((run for run in list_trash(store) if run.id == run_id), None)
     if deleted is None:
@@ -90,7 +90,7 @@ def restore(store: Store, run_id: str) -> str:
 
 
 def empty_trash(store: Store) -> int:
-    """Delete the runs in the trash for good; returns how many there were."""
+    """Delete the runs in the trash permanently; returns how many there were."""
     runs = list_trash(store)
     for run in runs:
         try:
@@ -101,7 +101,7 @@ def empty_trash(store: Store) -> int:
 
 
 def adopt(run: Run, store: Store, new: str, notes: str) -> Run:
-    """Move a run from another store on the same disk into this one, under a name of its own. StoreError where that is taken."""
+    """Move a run from another store on the same disk into this one, under a new id. Raises StoreError if that id is in use."""
     store.check_free(new)
     _check_idle(run.folder)
     folder = store.folder / new
@@ -118,7 +118,7 @@ def _seconds(stamp: str) -> float:
 
 
 def _check_idle(folder: Path) -> None:
-    """StoreError while a process trains the run."""
+    """Raise StoreError while a process trains the run."""
     with locked(folder):
         RunFiles(folder).lock.unlink(missing_ok=True)  # some systems cannot move a folder with an open file in it
 

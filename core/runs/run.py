@@ -1,4 +1,4 @@
-"""A finished run: what its run.json says."""
+"""The record of a finished run, as stored in run.json."""
 
 import json
 import time
@@ -16,10 +16,10 @@ Scores = dict[str, JsonObject]  # metric -> value, n, signature …
 
 @dataclass(frozen=True)
 class Run:
-    """A run. `trained` and `stored` count parameters, `bytes` is the size of weights.safetensors, `seconds` those of training.
+    """A run. `trained` and `stored` count parameters, `bytes` is the size of weights.safetensors, `seconds` the training time.
 
-    `status`: "done", "cancelled" or "failed"; `scores[split][metric]`: see `add_scores`. `backbone_path`:
-    a folder's whole path or a hub name, whose commit is `backbone_revision`; both empty in runs of older versions.
+    `status`: "done", "cancelled" or "failed"; `scores[split][metric]`: see `add_scores`. `backbone_path`: the absolute path of
+    a folder, or a hub name, whose commit is `backbone_revision`; both are empty in runs of older versions.
     """
 
     id: str
@@ -50,7 +50,7 @@ class Run:
 
     @classmethod
     def new(cls, folder: Path, spec: BackboneSpec, method: str, task: Task, config: dict[str, object], **values: Any) -> Self:
-        """Build the record of a run made now, on this machine; its id is the folder's name.
+        """Create the record of a run made now, on this machine; its id is the folder's name.
 
         `values`: the fields that differ from the defaults.
         """
@@ -84,7 +84,7 @@ class Run:
 
     @property
     def backbone_source(self) -> str:
-        """What `load_backbone` finds the run's backbone by: whole path, or hub name with its revision."""
+        """The argument with which `load_backbone` loads the run's backbone: an absolute path, or a hub name with its revision."""
         revision = f"@{self.backbone_revision}" if self.backbone_revision else ""
         return (self.backbone_path or self.backbone) + revision
 

@@ -1,4 +1,4 @@
-"""The state of a training, read from its folder alone: by any process, while it runs, after a kill, and when it is over."""
+"""The state of a training, read from its folder: by any process, during the training, after a crash, and when it is over."""
 
 import csv
 import json
@@ -15,7 +15,7 @@ HEARTBEAT = 600  # seconds without a new state.json after which a training on an
 
 @dataclass(frozen=True)
 class TrainingLog:
-    """The columns of steps.csv; `valid` holds (update, loss) of each validation."""
+    """The columns of steps.csv; `valid` has (update, loss) for each validation."""
 
     update: list[int] = field(default_factory=list)
     loss: list[float] = field(default_factory=list)
@@ -25,7 +25,7 @@ class TrainingLog:
     valid: list[tuple[int, float]] = field(default_factory=list)
 
     def rows_per_second(self, last: int = 20) -> float:
-        """Training pairs a second over the last updates; 0 after fewer than two."""
+        """Return the training pairs per second over the last updates; 0 with fewer than two."""
         window = slice(-last, None)
         seconds = self.seconds[-1] - self.seconds[window][0] if len(self.seconds) > 1 else 0.0
         return sum(self.rows[window][1:]) / seconds if seconds > 0 else 0.0
@@ -33,10 +33,10 @@ class TrainingLog:
 
 @dataclass(frozen=True)
 class RunStatus:
-    """How far a training is.
+    """The progress of a training.
 
-    `state`: "running", "interrupted" (its process is gone), "cancelled", "done" or "failed"; "" where nothing was trained.
-    `resumable`: whether it can be resumed; `error`: why it failed, where the model or its code raised an error.
+    `state`: "running", "interrupted" (its process has ended), "cancelled", "done" or "failed"; "" if nothing was trained.
+    `resumable`: whether it can be resumed; `error`: why it failed, if the model or its code raised an error.
     """
 
     state: str = ""
@@ -50,12 +50,12 @@ class RunStatus:
 
     @property
     def fraction(self) -> float:
-        """The part of its updates that is done, 0 to 1."""
+        """The fraction of its updates that is done, 0 to 1."""
         return min(1.0, self.update / self.total) if self.total else 0.0
 
 
 def read_status(folder: Path) -> RunStatus:
-    """The status of the training in a folder. Raises nothing, whatever its files hold."""
+    """Return the status of the training in a folder. Raises nothing, whatever its files contain."""
     files = RunFiles(folder)
     state, run = _read_json(files.state), _read_json(files.run_json)
     if state:
@@ -68,7 +68,7 @@ def read_status(folder: Path) -> RunStatus:
 
 
 def _unfinished(files: RunFiles, state: dict[str, object], status: str) -> RunStatus:
-    """The status of a run that has a state.json; `status`: that of its run.json, where it was stopped."""
+    """Return the status of a run that has a state.json; `status`: that of its run.json, if it was stopped."""
     error, running = _text(state.get("error")), _is_running(files, state)
     name = "running" if running else "failed" if error else status or "interrupted"
     return RunStatus(
@@ -84,7 +84,7 @@ def _unfinished(files: RunFiles, state: dict[str, object], status: str) -> RunSt
 
 
 def _is_running(files: RunFiles, state: dict[str, object]) -> bool:
-    """Whether a process trains the run. Another host's processes cannot be seen: its state.json must be recent."""
+    """Whether a process trains the run. Processes of other hosts are not visible: their state.json has to be recent."""
     if state.get("pid") is None or state.get("host") in (None, socket.gethostname()):
         return is_alive(state.get("pid"), state.get("born"))
     try:
@@ -94,7 +94,7 @@ def _is_running(files: RunFiles, state: dict[str, object]) -> bool:
 
 
 def is_alive(pid: object, born: object) -> bool:
-    """Whether the process of this id and creation time still runs: an id alone may be another process's by now."""
+    """Whether the process with this id and creation time still runs; the id alone may belong to another process by now."""
     if not isinstance(pid, int) or isinstance(pid, bool) or pid <= 0 or not isinstance(born, int | float):
         return False
     import psutil  # late: --help works before anything is installed
@@ -107,7 +107,7 @@ def is_alive(pid: object, born: object) -> bool:
 
 
 def read_training_log(folder: Path) -> TrainingLog:
-    """The content of steps.csv so far. Lines that cannot be read, such as the last one of a killed process, are left out."""
+    """Read steps.csv so far. Unreadable lines, such as the last one of a killed process, are skipped."""
     log = TrainingLog()
     try:
         with open(RunFiles(folder).steps, newline="", encoding="utf-8") as file:

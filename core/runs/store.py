@@ -1,4 +1,4 @@
-"""The store: the runs in a folder of the user's, beside others that are read-only, such as the bundled ones.
+"""The store: the runs in the user's folder, beside read-only ones such as the bundled runs.
 
 Nothing is ever unpickled.
 """
@@ -20,24 +20,25 @@ Stamp = tuple[tuple[int, int, int], ...] | None
 
 
 class Store:
-    """The user's runs in `folder`, beside the bundled ones and those in `others`, such as a class's, which are only read."""
+    """The user's runs in `folder`, the bundled runs, and those in `others`, such as a class's. Only `folder` is written to."""
 
     def __init__(self, folder: Path, bundled: Path | None = None, others: Sequence[Path] = ()) -> None:
         self.folder, self.bundled, self._others = folder, bundled, tuple(others)
         self._cache: dict[Path, tuple[Stamp, Run]] = {}  # valid as long as the folder does not change
 
     def runs(self) -> list[Run]:
-        """Complete runs: the bundled ones, then the newest first. Folders that cannot be read are left out (see `broken`)."""
+        """Return complete runs: the bundled ones, then the others, newest first. Unreadable folders are left out (see
+        `broken`)."""
         runs = [run for run in map(self._try, self._folders()) if isinstance(run, Run)]
         own = [run for run in runs if not run.bundled]
         return [run for run in runs if run.bundled] + sorted(own, key=lambda run: run.created, reverse=True)
 
     def broken(self) -> list[str]:
-        """One sentence for each folder that is not a complete run: unfinished, or damaged."""
+        """Return one sentence for each folder that is not a complete run: unfinished or damaged."""
         return [str(result) for result in map(self._try, self._folders()) if isinstance(result, StoreError)]
 
     def get(self, run_id: str) -> Run:
-        """One run; RunNotFound lists those that exist."""
+        """Return a run by its id. Raises RunNotFound, which lists the runs that exist."""
         check_id(run_id)
         for root in self._roots():
             if (root / run_id).is_dir():
@@ -46,20 +47,20 @@ class Store:
         raise RunNotFound(f"There is no run {run_id!r}. Runs: {known}. Give one of these, or train it first.")
 
     def check_own(self, run_id: str) -> None:
-        """RunNotFound unless the id names a folder of the user's own."""
+        """Raise RunNotFound unless the id is a folder of the user's own."""
         if not (self.folder / check_id(run_id)).is_dir():
             own = ", ".join(path.name for path in self._folders() if path.parent == self.folder) or "none yet"
             raise RunNotFound(f"There is no run {run_id!r} of your own. Yours: {own}. Give one of these.")
         _check_links(self.folder / run_id)
 
     def check_free(self, run_id: str) -> None:
-        """StoreError where the id is taken."""
+        """Raise StoreError if the id is in use."""
         check_id(run_id)
         if any(os.path.lexists(root / run_id) for root in self._roots()):
             raise StoreError(f"There is a run {run_id!r} already. Give another name.")
 
     def new_folder(self, run_id: str) -> Path:
-        """Make the folder of a new run; StoreError where the id is taken or the place cannot be written."""
+        """Create the folder of a new run. Raises StoreError if the id is in use or the folder cannot be created."""
         self.check_free(run_id)
         folder = self.folder / run_id
         try:
@@ -81,7 +82,7 @@ class Store:
             return error
 
     def _read(self, folder: Path) -> Run:
-        """The run of a folder; read again only when something in the folder has changed."""
+        """Return the run of a folder, reading it again only if the folder has changed."""
         stamp = _stamp(folder)
         cached = self._cache.get(folder)
         if cached is None or stamp is None or cached[0] != stamp:
@@ -110,13 +111,13 @@ class Store:
 
 
 def _names(root: Path) -> list[str]:
-    """Folders that may be runs; those that begin with a dot are not (see manage.py)."""
+    """Return the folders that may be runs; those that start with a dot are not (see manage.py)."""
     with os.scandir(root) as entries:
         return [entry.name for entry in entries if entry.is_dir(follow_symlinks=False) and not entry.name.startswith(".")]
 
 
 def _stamp(folder: Path) -> Stamp:
-    """Changes when a file is added to or removed from the folder, or run.json is written; None where it cannot be read."""
+    """Return a value that changes when files are added or removed, or run.json is written; None if the folder cannot be read."""
     try:
         places = (os.lstat(folder), os.lstat(RunFiles(folder).run_json))
     except OSError:
@@ -125,7 +126,7 @@ def _stamp(folder: Path) -> Stamp:
 
 
 def _check_links(folder: Path) -> None:
-    """StoreError where a run or one of its files is a link, which may lead out of the store."""
+    """Raise StoreError if a run or one of its files is a link, which may lead out of the store."""
     try:
         link = next((path for path in (folder, *folder.iterdir()) if path.is_symlink()), None)
     except OSError as error:
@@ -143,7 +144,7 @@ _TYPES: tuple[tuple[type | UnionType, str], ...] = (
 
 
 def _check_types(values: JsonObject) -> None:
-    """ValueError names a field of the wrong type; missing and unknown fields raise in Run's constructor."""
+    """Raise ValueError for a field of the wrong type; missing and unknown fields raise in Run's constructor."""
     for type_, names in _TYPES:
         for name in names.split():
             if name in values and not isinstance(values[name], type_):
@@ -171,5 +172,5 @@ def _unfinished(folder: Path) -> str:
 
 
 def store() -> Store:
-    """The default store."""
+    """Return the default store."""
     return Store(paths.runs_dir(), paths.BUNDLED_RUNS)

@@ -1,4 +1,4 @@
-"""Write tensors atomically; apart from layout.py, which is imported where torch is not."""
+"""Write tensors atomically. Separate from layout.py, which has to be importable without torch."""
 
 import os
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from core.runs.layout import not_written
 
 
 def save_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: dict[str, str] | None = None) -> None:
-    """Write a safetensors file by rename; StoreError where it cannot be written, as on a full disk."""
+    """Write a safetensors file by rename. Raises StoreError if it cannot be written, as on a full disk."""
     temporary = path.with_name(path.name + ".tmp")
     try:
         save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, temporary, metadata)

@@ -1,8 +1,8 @@
-"""One model, many prefixes (paper §8.1, §8.2): one worker thread owns the device, and all requests go through it.
+"""Serve many prefixes with one model (paper §8.1, §8.2): all requests go through one worker thread, which owns the device.
 
-Requests that share a model are generated as one batch, each with its own prefix (or none) and its own decoding
-settings; they join and leave between two steps. Models, beam searches and plain jobs take turns, one step each, so
-that nothing waits for ever. Every request gets what it would get alone.
+Requests that share a model are generated as one batch, each with its own prefix (or none) and its own decoding settings; they
+join and leave between steps. Models, beam searches and plain jobs take turns, one step each, so that none waits for ever. A
+request gets the same result as it would alone.
 
     engine = Engine()
     with engine.submit(backbone.model, backbone, request, decode) as stream:
@@ -36,9 +36,9 @@ Result = TypeVar("Result")
 
 
 class Stream:
-    """A request's tokens as they are generated, and its result. Closing it (or leaving its `with`) frees its place.
+    """The tokens of a request as they are generated, and its result. Closing it (or leaving its `with` block) frees its place.
 
-    Beam search yields no tokens: its result comes when it is complete.
+    Beam search yields no tokens: its result is available when it is complete.
     """
 
     def __init__(self, sequence: QueuedSequence) -> None:
@@ -46,13 +46,13 @@ class Stream:
         self.open = True  # whether more may come
 
     def __iter__(self) -> Iterator[Token]:
-        """Tokens until the end, waiting for each; raises the request's error where it ended in one."""
+        """Yield tokens until the end, waiting for each. Raises the request's error if it ended in one."""
         while self.open:
             yield from self.ready(None)
         self.result()
 
     def ready(self, seconds: float | None = 0) -> list[Token]:
-        """The tokens since the last call; waits up to `seconds` (None: without limit) for the first."""
+        """Return the tokens since the last call, waiting up to `seconds` (None: without limit) for the first."""
         tokens: list[Token] = []
         queue = self._sequence.token_queue
         try:
@@ -66,7 +66,7 @@ class Stream:
         return tokens
 
     def result(self) -> Generation:
-        """Wait for the end: the whole text, or raise the request's error. A closed stream's text is "cancelled"."""
+        """Wait for the end and return the text, or raise the request's error. A closed stream's text is "cancelled"."""
         while self.open:
             self.ready(None)
         outcome = self._sequence.outcome
@@ -76,16 +76,16 @@ class Stream:
         return outcome
 
     def wait(self, seconds: float) -> bool:
-        """Wait up to `seconds` for the end; whether it has come."""
+        """Wait up to `seconds` for the end; returns whether it was reached."""
         return self._sequence.done.wait(seconds)
 
     @property
     def seconds(self) -> float:
-        """Time of its steps so far; other rows of the same batch count, other models do not."""
+        """The time of its steps so far; includes other rows of the same batch, but not other models."""
         return self._sequence.seconds
 
     def close(self) -> None:
-        """Stop generating. Closing twice, or after the end, does nothing."""
+        """Stop generating. Has no effect after the end."""
         self._sequence.cancelled = True
 
     def __enter__(self) -> "Stream":
@@ -115,9 +115,9 @@ class Engine:
     def submit(
         self, model: PreTrainedModel, backbone: Backbone, request: Request, decode: DecodeConfig, caller: str = ""
     ) -> Stream:
-        """Put a request in line and return its stream at once. Places are shared fairly between callers.
+        """Queue a request and return its stream at once. Places are shared fairly between callers.
 
-        Raises BadInput and TooLong for a request that cannot be generated, Busy where too many wait.
+        Raises BadInput and TooLong for a request that cannot be generated, Busy if too many are waiting.
         """
         check_requests(backbone, [request], decode)
         with self._changed:
@@ -132,7 +132,7 @@ class Engine:
         return Stream(sequence)
 
     def run(self, function: Callable[..., Result], *arguments: object) -> Result:
-        """Any other work on the device: wait for its turn and for its result. Keep it short: others wait meanwhile."""
+        """Run a function on the device's thread and return its result. Keep it short, since other requests wait."""
         if threading.current_thread() is self._worker:
             return function(*arguments)
         future: Future[Result] = Future()
@@ -145,12 +145,12 @@ class Engine:
         return future.result()
 
     def waiting(self) -> int:
-        """How many requests wait for a place."""
+        """How many requests are waiting."""
         with self._guard:
             return self._waiting()
 
     def queue_position(self, stream: Stream) -> int:
-        """How many requests are ahead of a stream's in its line; 0 once it runs."""
+        """Return how many requests are ahead of a stream in its queue; 0 once it runs."""
         sequence = stream._sequence
         with self._guard:
             lines = [queue.waiting for queue in self._queues.values() if isinstance(queue, BatchScheduler | BeamQueue)]
@@ -162,7 +162,7 @@ class Engine:
             return sum(len(queue.running) for queue in self._queues.values() if isinstance(queue, BatchScheduler))
 
     def close(self) -> None:
-        """End the worker after its present step. Callers that still wait get Busy."""
+        """End the worker after its current step. Waiting callers get Busy."""
         with self._changed:
             self._closing = True
             self._changed.notify()
@@ -201,7 +201,7 @@ class Engine:
             queue.fail_all(Busy(CLOSED))
 
     def _step(self, key: Hashable) -> None:
-        """One queue's turn; it is the last in line afterwards."""
+        """Give one queue its turn, and move it to the end of the order."""
         queue = self._queues[key]
         try:
             queue.step()
@@ -216,7 +216,7 @@ class Engine:
                 del self._queues[key]
 
     def _step_others(self) -> None:
-        """A turn for every other queue during a beam search, which may take many seconds."""
+        """Give every other queue a turn during a beam search, which may take many seconds."""
         if self._closing:
             raise Busy(CLOSED)
         with self._guard:

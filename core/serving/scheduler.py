@@ -1,7 +1,7 @@
-"""What the engine's worker thread does, in turns: batches of streams, beam searches, plain jobs. A turn is short.
+"""The queues that the engine's worker thread serves in turn: batches of streams, beam searches and plain jobs.
 
-Everything here runs on the worker thread, with two exceptions: a caller reads a `QueuedSequence` while it grows, and
-adds new ones to a `waiting` list, which the engine's lock protects.
+Everything here runs on the worker thread, with two exceptions: a caller reads a `QueuedSequence` while it grows, and adds new
+ones to a `waiting` list, which the engine's lock protects.
 """
 
 import threading
@@ -44,7 +44,7 @@ class QueuedSequence(SequenceState):
 
     @property
     def complete(self) -> bool:
-        """Whether no further token is to be generated."""
+        """Whether no further token will be generated."""
         return self.cancelled or self.finished or self.error is not None
 
     def append_next(self, row: int, logprobs: Tensor) -> Token | None:
@@ -70,24 +70,24 @@ class WorkQueue(Protocol):
     """Work that the engine does in turns."""
 
     def step(self) -> None:
-        """One short piece of work; errors go to the callers concerned."""
+        """Do one short piece of work; errors go to the callers concerned."""
         ...
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is left to do."""
+        """Whether there is nothing left to do."""
         ...
 
     def fail_all(self, error: Exception) -> None:
-        """End all its work with an error."""
+        """End all work with an error."""
         ...
 
 
 class BatchScheduler:
-    """Continuous batching for one model: at most `limit` sequences are running, the others wait for a place.
+    """Continuous batching for one model: at most `limit` sequences run, the others wait.
 
-    New sequences join between two steps. Of those that wait, the ones whose caller has fewest running come first,
-    then the order of arrival counts.
+    New sequences join between steps. Waiting sequences whose caller has the fewest running ones come first, then the order of
+    arrival counts.
     """
 
     def __init__(self, limit: int, guard: threading.Lock) -> None:
@@ -101,7 +101,7 @@ class BatchScheduler:
         return not (self.waiting or self.running)
 
     def step(self) -> None:
-        """One decode step of the running sequences, and the first step of those that may join them."""
+        """Do one decode step of the running sequences, and the first step of those that may join them."""
         try:
             if self._batch is not None:
                 self._decode(self._batch, self.running)
@@ -112,7 +112,7 @@ class BatchScheduler:
             self._fail(sequences, error)
 
     def _start(self, sequences: list[QueuedSequence]) -> None:
-        """Take the first step of admitted sequences in a batch of their own, then merge it with the running one."""
+        """Take the first step of admitted sequences in a separate batch, then merge it with the running one."""
         if not sequences:
             return
         first = sequences[0]
@@ -136,7 +136,7 @@ class BatchScheduler:
             sequence.seconds += seconds
 
     def _remove_complete(self) -> None:
-        """End what is complete or cancelled, and free its place."""
+        """End complete and cancelled sequences, and free their places."""
         with self.guard:
             ending = [sequence for sequence in self.waiting if sequence.cancelled]  # asked once: it may change at any moment
             self.waiting = [sequence for sequence in self.waiting if sequence not in ending]
@@ -152,7 +152,8 @@ class BatchScheduler:
             sequence.end()
 
     def _admit(self) -> list[QueuedSequence]:
-        """Take from `waiting` what may start now; an isolated sequence runs alone, so that its fault meets nobody else."""
+        """Take the sequences that may start now from `waiting`; an isolated sequence runs alone, so that its error affects no
+        other."""
         with self.guard:
             isolated = next((sequence for sequence in self.waiting if sequence.isolated), None)
             if isolated is not None or any(sequence.isolated for sequence in self.running):
@@ -177,7 +178,7 @@ class BatchScheduler:
             sequence.end(error)
 
     def _fail(self, sequences: list[QueuedSequence], error: Exception) -> None:
-        """End a lone sequence with the error; of several, any may be at fault, so each starts again alone."""
+        """End a single sequence with the error; several are restarted alone, since any of them may have caused it."""
         if len(sequences) == 1:
             sequences[0].end(error)
             return
@@ -204,7 +205,7 @@ class BeamQueue:
             sequence.end(error)
 
     def step(self) -> None:
-        """Search one batch to its end."""
+        """Run one batch to its end."""
         with self.guard:
             sequences = self._similar()
             self.waiting = [sequence for sequence in self.waiting if sequence not in sequences]
@@ -215,7 +216,7 @@ class BeamQueue:
                 self._retry_alone(sequence, len(sequences), error)
 
     def _similar(self) -> list[QueuedSequence]:
-        """The first that waits, and others of its model and settings, as many as `limit` beams allow."""
+        """Return the first waiting request, and others of its model and settings, up to `limit` beams."""
         first = self.waiting[0]
         similar = [
             sequence
@@ -225,7 +226,7 @@ class BeamQueue:
         return similar[: max(1, self.limit // first.decode.beams)]
 
     def _retry_alone(self, sequence: QueuedSequence, batch: int, error: Exception) -> None:
-        """Search again without the rest of a failed batch, so that only the request at fault gets the error."""
+        """Repeat a sequence of a failed batch alone, so that only the request that caused the error gets it."""
         try:
             if batch == 1:
                 raise error
@@ -246,7 +247,7 @@ class BeamQueue:
 
 
 class JobQueue:
-    """Any other work on the device, one job a turn, in the order of arrival."""
+    """Any other work on the device, one job per turn, in the order of arrival."""
 
     def __init__(self) -> None:
         self.waiting: deque[Job] = deque()
@@ -256,7 +257,7 @@ class JobQueue:
         return not self.waiting
 
     def step(self) -> None:
-        """Run the next job; its result or its error goes to the future."""
+        """Run the next job; its result or error goes to the future."""
         future, function, arguments = self.waiting.popleft()
         if not future.set_running_or_notify_cancel():
             return

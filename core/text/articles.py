@@ -1,4 +1,4 @@
-"""Articles as people paste them: checked, tidied, and split into sentences."""
+"""Articles as people paste them: checked, cleaned up, and split into sentences."""
 
 import re
 
@@ -29,9 +29,10 @@ _NO_END = re.compile(
 
 
 def plain(text: str, what: str = "article") -> str:
-    """Text as it is read: one line a paragraph, single blanks; empty where there is none.
+    """Clean up a text: one line per paragraph, single spaces; empty if there is no text.
 
-    BadInput, naming `what`, for control characters (a binary file), the source of a web page, or more than a book.
+    Raises BadInput, naming `what`, for control characters (a binary file), the source of a web page, or more text than a book
+    has.
     """
     control = _CONTROL.search(text.replace("\r", "\n"))
     if control:
@@ -50,7 +51,7 @@ def plain(text: str, what: str = "article") -> str:
 
 
 def article(text: str) -> str:
-    """An article as it is read (see `plain`). BadInput where there is nothing in it, or a single word."""
+    """Clean up an article (see `plain`). Raises BadInput if it is empty or a single word."""
     tidy = plain(text)
     words = re.findall(r"\w+", tidy)
     if not words:
@@ -61,7 +62,7 @@ def article(text: str) -> str:
 
 
 def looks_english(text: str) -> bool:
-    """Whether a text could be English, by its commonest words; too short a text could be."""
+    """Whether a text may be English, judged by common words; very short texts always may."""
     words = re.findall(r"[^\W\d_]+", text[:20_000].lower())
     if len(words) < _ENOUGH_WORDS:
         letters = [char for char in text if char.isalpha()]
@@ -70,7 +71,7 @@ def looks_english(text: str) -> bool:
 
 
 def sentences(text: str) -> list[tuple[int, int]]:
-    """Where each sentence begins and ends, as character offsets; none goes over the end of a line, and blanks belong to none."""
+    """Return the character offsets (start, end) of each sentence; sentences end at line ends, and exclude surrounding spaces."""
     spans = []
     for line in re.finditer(r"[^\n]+", text):
         start = line.start()
@@ -85,5 +86,5 @@ def sentences(text: str) -> list[tuple[int, int]]:
 
 
 def lead(text: str, count: int = 1) -> str:
-    """The first sentences: the baseline that any summary of news has to beat."""
+    """Return the first sentences, the standard baseline for news summaries."""
     return " ".join(text[start:end] for start, end in sentences(text)[:count])

@@ -1,4 +1,4 @@
-"""Checks that every notation of tables and triples shares: how much is read, and which characters have no place in plain text."""
+"""Checks shared by all notations of tables and triples: maximal size, and characters that do not belong in plain text."""
 
 import re
 import unicodedata
@@ -8,12 +8,12 @@ MAX_FIELDS = 64
 
 
 def normalize_lines(text: str) -> str:
-    """Text trimmed, with line breaks of one kind and blanks for tabs."""
+    """Trim a text, unify its line breaks, and replace tabs by spaces."""
     return re.sub(r"\r\n?|[\u2028\u2029]", "\n", text.lstrip("\ufeff")).replace("\t", " ").strip()
 
 
 def odd_character(text: str) -> str | None:
-    """The first character that has no place in a line of text (controls, line breaks, lone surrogates), named."""
+    """Name the first character that does not belong in a line of text (controls, line breaks, lone surrogates)."""
     odd = next((char for char in text if unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp")), None)
     if odd is None:
         return None
@@ -21,6 +21,6 @@ def odd_character(text: str) -> str | None:
 
 
 def quoted(text: str, most: int = 40) -> str:
-    """The text in quotes for a message: on one line, cut where long."""
+    """Quote a text for a message: on one line, cut if long."""
     text = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
     return f"'{text if len(text) <= most else text[: most - 1].rstrip() + '…'}'"

@@ -1,8 +1,8 @@
-"""Between the tokenised text of the E2E set and text as people write it.
+"""Convert between the tokenised text of the E2E data set and ordinary text.
 
-The E2E training text stands apart from its punctuation: "for £ 20 - 25 , it 's family - friendly ." Models trained on it write
-like that. `detokenise` makes it readable and is the one named detokeniser behind every "original references" score;
-`tokenise_like_e2e` goes the other way, for untokenised files (the official CSV).
+The E2E training text separates punctuation: "for £ 20 - 25 , it 's family - friendly ." Models trained on it generate such
+text. `detokenise` makes it readable, and is the detokeniser behind every "original references" score; `tokenise_like_e2e` is
+the inverse, for untokenised files (the official CSV).
 """
 
 import re
@@ -55,20 +55,20 @@ def _apply(rules: list[tuple[re.Pattern[str], str]], text: str) -> str:
 
 
 def detokenise(text: str) -> str:
-    """Tokenised text as people write it: "£ 20 - 25 ." becomes "£20-25."; letters and their case stay as they are.
+    """Convert tokenised text to ordinary text: "£ 20 - 25 ." becomes "£20-25."; letters and their case do not change.
 
-    Measured on the E2E references (the rules were made on dev): exactly the untokenised reference comes back for 83.1 % of dev
-    (n = 4,672) and 78.9 % of test (n = 4,693); with runs of white space counted as one blank, which 15 % and 20 % of those
-    references hold and no rule can bring back, for 98.2 % of both. What is left is mostly a blank that the writer did put
-    before a full stop or comma. Text that is not tokenised is left alone, but for spaced hyphens.
+    Measured on the E2E references (the rules were written on dev): the untokenised reference is restored exactly for 83.1 % of
+    dev (n = 4,672) and 78.9 % of test (n = 4,693). If runs of white space count as one space, which 15 % and 20 % of those
+    references have and no rule can restore, it is 98.2 % of both. Most of the rest has a space before a full stop or comma in
+    the original. Text that is not tokenised does not change, except for spaced hyphens.
     """
     return _apply(_JOINING, text)
 
 
 def tokenise_like_e2e(text: str) -> str:
-    """Text as the E2E training references are tokenised: "£20-25." becomes "£ 20 - 25 .".
+    """Tokenise text as in the E2E training references: "£20-25." becomes "£ 20 - 25 .".
 
-    Measured: equal to the set's own tokenised text for all but 2 references of dev (n = 4,672) and for 97.4 % of test
-    (n = 4,693; that split was tokenised otherwise: "is n't" where train and dev have "isn 't").
+    Measured: equal to the data set's own tokenised text for all but 2 references of dev (n = 4,672) and for 97.4 % of test (n =
+    4,693; that split was tokenised differently: "is n't" where train and dev have "isn 't").
     """
     return _apply(_SPLITTING, text)

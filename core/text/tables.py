@@ -1,13 +1,13 @@
-"""A table as fields, and as text: one parser for every notation people paste, one writer.
+"""Tables as fields and as text: one parser for all notations that people paste, one writer.
 
-    name : The Eagle | Type : coffee shop          the paper's form, and the one that `linearise` writes
-    name: The Eagle | Type: coffee shop            the same, written loosely; also one field a line
-    name[The Eagle] eatType[coffee shop]           the slides' and the E2E files' form, with or without commas
+    name : The Eagle | Type : coffee shop          the paper's form, which `linearise` writes
+    name: The Eagle | Type: coffee shop            the same with other spacing; also one field per line
+    name[The Eagle] eatType[coffee shop]           the form of the slides and the E2E files, with or without commas
     {"name": "The Eagle", "Type": "coffee shop"}   a JSON object
     | name | Type |  …  | name | The Eagle |  …    a Markdown table: one wide row, or two columns
 
-`parse(linearise(fields)) == fields` holds for all fields that `linearise` accepts. Every refusal is a BadTable whose one
-sentence names the field.
+`parse(linearise(fields)) == fields` for all fields that `linearise` accepts. Errors are BadTable, with one sentence that names
+the field.
 """
 
 import json
@@ -29,9 +29,9 @@ _HEADERS = {"field", "key", "attribute", "property", "slot", "column", ""}  # fi
 
 
 def parse(text: str) -> Fields:
-    """Read a table in any notation listed above; which one is detected. Fields keep their order; keys may repeat.
+    """Parse a table in any notation listed above, which is detected. Fields keep their order; keys may repeat.
 
-    Raises BadTable, naming the field where there is one.
+    Raises BadTable, naming the field if there is one.
     """
     text = _readable(text)
     lines = [line.strip() for line in text.split("\n") if line.strip()]
@@ -47,10 +47,10 @@ def parse(text: str) -> Fields:
 
 
 def linearise(fields: Fields) -> str:
-    """The paper's form, `key : value | key : value`.
+    """Write fields in the paper's form, `key : value | key : value`.
 
-    Raises BadTable for whatever would not be read back the same: an empty key or value, blanks around one, line breaks, " | "
-    in a value, " : " in a key.
+    Raises BadTable for anything that would not be parsed back unchanged: an empty key or value, surrounding spaces, line
+    breaks, " | " in a value, " : " in a key.
     """
     fields = _checked([(key, value) for key, value in fields], tidy=False)
     for number, (key, value) in enumerate(fields, 1):
@@ -64,7 +64,7 @@ def linearise(fields: Fields) -> str:
 
 
 def clean(rows: Sequence[Sequence[object]]) -> Fields:
-    """Rows of an editable grid as fields: blanks trimmed, line breaks made blanks, wholly empty rows dropped.
+    """Convert the rows of an editable grid to fields: trim spaces, replace line breaks by spaces, drop empty rows.
 
     Raises BadTable for a row with only a key or only a value.
     """
@@ -79,10 +79,10 @@ _E2E = {"name": "name", "type": "Type", "eattype": "Type", "food": "food", "pric
 
 
 def canonical(fields: Fields) -> Fields:
-    """A restaurant table in the words of the E2E training text: `eatType` -> `Type`, `£20-25` -> `£ 20 - 25`.
+    """Rewrite a restaurant table in the words of the E2E training text: `eatType` -> `Type`, `£20-25` -> `£ 20 - 25`.
 
-    Only where the table has a name and every key is one of E2E's (or an alias); any other table comes back unchanged. The
-    order stays as it is.
+    Applies only if the table has a name and every key is one of E2E's (or an alias); other tables are returned unchanged. The
+    order stays the same.
     """
     keys = [_E2E.get(re.sub(r"[\s_-]", "", key.lower())) for key, _ in fields]
     if "name" not in keys or None in keys:
@@ -103,7 +103,7 @@ def _e2e_value(key: str, value: str) -> str:
 
 
 def _parse_pairs(lines: list[str]) -> Fields:
-    """`key : value` pieces, one a line or separated by pipes."""
+    """Parse `key : value` pairs, one per line or separated by pipes."""
     if len(lines) > 1:
         lines = [re.sub(r"^[-*•]\s+", "", line) for line in lines]  # a bulleted list
     pieces = [piece for line in lines for piece in _split_pipes(line)]
@@ -111,7 +111,7 @@ def _parse_pairs(lines: list[str]) -> Fields:
 
 
 def _split_pipes(line: str) -> list[str]:
-    """A line cut at its pipes: those with blanks on both sides, or where there is none of those, bare ones between pairs."""
+    """Split a line at pipes: those between spaces or, without any of those, bare ones between pairs."""
     line = line.strip().removeprefix("|").strip()  # a pipe before or after everything separates nothing
     if line.endswith((" |", ":|")) or not _PADDED_PIPE.search(line):
         line = line.removesuffix("|").strip()
@@ -133,7 +133,7 @@ def _split_pair(number: int, piece: str) -> tuple[str, str]:
 
 
 def _is_bracketed(text: str) -> bool:
-    """Whether a bracket comes before any colon or pipe, and not merely in the key of `key[1] : value`."""
+    """Whether a bracket comes before any colon or pipe, and not only in the key of `key[1] : value`."""
     if not re.match(r"[^\[\]|:\n]+\[", text):
         return False
     _, rest = _scan_brackets(text)
@@ -141,7 +141,7 @@ def _is_bracketed(text: str) -> bool:
 
 
 def _scan_brackets(text: str) -> tuple[Fields, str]:
-    """The leading `key[value]` fields, and what is left after them."""
+    """Return the leading `key[value]` fields, and the rest of the text."""
     fields: Fields = []
     at = 0
     while field := _BRACKET.match(text, at):
@@ -216,7 +216,7 @@ def _cells(line: str) -> list[str]:
 
 
 def _readable(text: str) -> str:
-    """The text trimmed, with line breaks of one kind; or a refusal of what is no table at all."""
+    """Trim the text and unify its line breaks. Raises BadTable for what cannot be a table."""
     if not isinstance(text, str):
         raise BadTable(f"A table is given as text, and this is {type(text).__name__}.")
     if len(text) > MAX_CHARS:
@@ -230,7 +230,8 @@ def _readable(text: str) -> str:
 
 
 def _checked(fields: Fields, tidy: bool = True) -> Fields:
-    """The fields, if there are some and each has a key and a value (`tidy=False`: and no blanks around them)."""
+    """Return the fields. Raises BadTable if there are none, or if one has no key or value (with `tidy=False`, or surrounding
+    spaces)."""
     if not fields:
         raise BadTable(f"The table has no fields: write key : value, for example {_EXAMPLE}")
     if len(fields) > MAX_FIELDS:
@@ -248,7 +249,7 @@ def _checked(fields: Fields, tidy: bool = True) -> Fields:
 
 
 def _check_reads_back(fields: Fields, text: str) -> None:
-    """Refuse what no rule above names: a key such as `{"a"` turns the line into another notation."""
+    """Reject what no other rule covers: a key such as `{"a"` would make the line read as another notation."""
     if len(text) > MAX_CHARS:
         raise BadTable(f"The table is {len(text):,} characters long, and {MAX_CHARS:,} fit: shorten its values.")
     try:

@@ -1,14 +1,14 @@
-"""Sets of (subject, relation, object) triples as text: the paper's two linearisations, and every form people paste.
+"""Sets of (subject, relation, object) triples as text: the paper's two linearisations, and all notations that people paste.
 
      | Ivy_House : city : Leeds | Leeds : country : England     WebNLG as the paper writes it: each triple opened by " | "
     Ivy House : city : Leeds | Leeds : country : England        DART as the paper writes it: relation in lower case
-    [Ivy_House | city | Leeds] [Leeds | country | England]      the slides' form; also one a line, with commas, in one more [ ]
+    [Ivy_House | city | Leeds] [Leeds | country | England]      the slides' form; also one per line, with commas, in outer [ ]
     (Ivy_House, city, Leeds), (Leeds, country, England)         the paper's form
-    Ivy_House | city | Leeds                                    WebNLG's XML, one triple a line
+    Ivy_House | city | Leeds                                    WebNLG's XML, one triple per line
     [["Ivy_House", "city", "Leeds"]]                            JSON
 
-`parse_triples(webnlg_source(triples)) == triples`, and for DART the same up to the relation's case. Every refusal is a BadTable
-that names the triple. Parts keep their underscores and quotes; blanks around them go.
+`parse_triples(webnlg_source(triples)) == triples`; for DART, the same up to the case of the relation. Errors are BadTable and
+name the triple. Underscores and quotes are kept; surrounding spaces are removed.
 """
 
 import json
@@ -30,7 +30,7 @@ _PARTS = ("subject", "relation", "object")
 
 
 def parse_triples(text: str) -> list[Triple]:
-    """Read triples in any form listed above; which one is detected. Raises BadTable."""
+    """Parse triples in any notation listed above, which is detected. Raises BadTable."""
     text = _readable(text)
     if _looks_like_json(text):
         parts = _parse_json(text)
@@ -44,7 +44,7 @@ def parse_triples(text: str) -> list[Triple]:
 
 
 def is_triples(text: str) -> bool:
-    """Whether a text reads as triples (a table such as "name : Ivy House | food : Thai" does not)."""
+    """Whether a text can be parsed as triples (a table such as "name : Ivy House | food : Thai" cannot)."""
     try:
         parse_triples(text)
     except BadTable:
@@ -53,19 +53,20 @@ def is_triples(text: str) -> bool:
 
 
 def clean_triples(rows: Sequence[Sequence[object]]) -> list[Triple]:
-    """Rows of an editable grid as triples: blanks trimmed, wholly empty rows dropped. Raises BadTable for a row with a part
-    missing."""
+    """Convert the rows of an editable grid to triples: trim spaces, drop empty rows. Raises BadTable for a row with a missing
+    part."""
     parts = [[" ".join(str(cell or "").split()) for cell in row[:3]] for row in rows]
     return _checked([part for part in parts if any(part)])
 
 
 def webnlg_source(triples: Sequence[Triple]) -> str:
-    """` | s : p : o | s : p : o`, with the official code's blank in front. Raises BadTable for what reads back otherwise."""
+    """Write ` | s : p : o | s : p : o`, with the official code's leading space. Raises BadTable for what would not be parsed
+    back."""
     return _checked_text(triples, "".join(f" | {s} : {p} : {o}" for s, p, o in triples), lower=False)
 
 
 def dart_source(triples: Sequence[Triple]) -> str:
-    """`s : p : o | s : p : o`, relations in lower case. Raises BadTable for what would be read back otherwise."""
+    """Write `s : p : o | s : p : o`, relations in lower case. Raises BadTable for what would not be parsed back."""
     return _checked_text(triples, " | ".join(f"{s} : {p.lower()} : {o}" for s, p, o in triples), lower=True)
 
 
@@ -73,10 +74,10 @@ SOURCES = {"webnlg": webnlg_source, "dart": dart_source}
 
 
 def table_of(triples: Sequence[Triple]) -> Fields:
-    """The triples as fields for checks of coverage: the subjects by name, then relation and object.
+    """Convert triples to fields for coverage: the subjects as names, then relation and object.
 
-    Underscores become blanks, quotes and language tags go, `birthPlace` becomes `birth place`; a subject that is also an object
-    is named once.
+    Underscores become spaces, quotes and language tags are removed, and `birthPlace` becomes `birth place`; a subject that is
+    also an object is named once.
     """
     fields: Fields = []
     objects = {_plain(o) for _, _, o in triples}
@@ -129,7 +130,7 @@ def _json_parts(number: int, item: object) -> list[str]:
 
 
 def _groups(text: str, opening: str, closing: str, separator: str) -> list[str] | None:
-    """What stands in the outer brackets, where the text is nothing but bracketed groups with separators in them."""
+    """Return the contents of the outer brackets, if the text is only bracketed groups with separators in them."""
     groups, depth, start = [], 0, 0
     for at, char in enumerate(text):
         if char == opening:
@@ -151,7 +152,7 @@ def _groups(text: str, opening: str, closing: str, separator: str) -> list[str] 
 
 
 def _split(text: str, separator: str, at_depth: str) -> list[str]:
-    """The text cut at separators that stand in no brackets of its own."""
+    """Split a text at separators outside brackets."""
     opening, closing = at_depth[0], at_depth[1]
     parts, depth, start = [], 0, 0
     for match in re.finditer(f"[{re.escape(opening)}]|[{re.escape(closing)}]|{separator}", text):
@@ -166,7 +167,7 @@ def _split(text: str, separator: str, at_depth: str) -> list[str]:
 
 
 def _split_commas(number: int, group: str) -> list[str]:
-    """Three parts at commas outside quotes and brackets; commas with a blank after them first ("Errata,_Mississippi")."""
+    """Split into three parts at commas outside quotes and brackets; commas before a space first ("Errata,_Mississippi")."""
     hidden = re.sub(r'"[^"]*"', lambda match: match[0].replace(",", "\0"), group)
     for separator in (r",\s", ","):
         parts = _split(hidden, separator, "()")
@@ -215,7 +216,7 @@ def _checked(parts: Sequence[Sequence[str]]) -> list[Triple]:
 
 
 def _checked_text(triples: Sequence[Triple], text: str, lower: bool) -> str:
-    """The text, if it reads back as the triples."""
+    """Return the text if it can be parsed back to the triples."""
     _checked(triples)
     for number, triple in enumerate(triples, 1):
         for name, part in zip(_PARTS, triple, strict=True):

@@ -1,4 +1,5 @@
-"""Rows of token ids to padded tensors. Padding is known by length, never by id: the pad id may be the end's id."""
+"""Turn rows of token ids into padded tensors. Padding is tracked by length and never by id, since the pad id may be the
+end-of-text id."""
 
 import random
 from collections.abc import Iterator, Sequence
@@ -19,10 +20,10 @@ POOL = 64  # batches sorted by length together
 
 @dataclass(frozen=True)
 class Row:
-    """One training pair as token ids: what is read, and what is to be written (its end included).
+    """One training pair as token ids: the prompt, and the answer with its end.
 
-    `decoder_start_ids`: what an encoder-decoder's decoder is given before the answer; empty where prompt and answer are one text.
-    `split`: how much of the prompt stands before an infix, and does not see it; 0 where there is none.
+    `decoder_start_ids`: the ids that an encoder-decoder's decoder starts with; empty if prompt and answer are one text.
+    `split`: the number of prompt tokens before an infix, which do not see it; 0 without an infix.
     """
 
     prompt: tuple[int, ...]
@@ -36,11 +37,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Batch:
-    """Right-padded rows. `ids`: (B, T); `labels`: (B, T), the next token at places that predict the answer, else IGNORE.
+    """Right-padded rows. `ids`: (B, T); `labels`: (B, T), the next token at positions that predict the answer, else IGNORE.
 
-    No mask is needed for these: with causal attention nothing real ever sees the padding to its right.
-    `source`: (B, S), what an encoder reads, and its `mask`, (B, S) with 1 where a token is real, or None where all are.
-    `split`: (B,), the first column that comes after the virtual tokens: 0 but for an infix.
+    They need no mask: with causal attention, no real token sees the padding to its right. `source`: (B, S), the encoder's
+    input, and its `mask`, (B, S), 1 for real tokens, or None if all are. `split`: (B,), the first column after the virtual
+    tokens: 0 except for an infix.
     """
 
     ids: Tensor
@@ -50,7 +51,7 @@ class Batch:
     split: Tensor | None = None
 
     def inputs(self, virtual: int) -> dict[str, Tensor | None]:
-        """The model's arguments for it. The positions of a text that is not encoded count `virtual` tokens too (paper §4.2)."""
+        """Return the model's arguments. In a decoder-only model, positions start after the `virtual` tokens (paper §4.2)."""
         if self.source is not None:
             return {"input_ids": self.source, "attention_mask": self.mask, "decoder_input_ids": self.ids}
         columns = torch.arange(self.ids.shape[1], device=self.ids.device)[None]
@@ -62,14 +63,14 @@ class Batch:
 
     @property
     def targets(self) -> int:
-        """How many tokens are predicted."""
+        """The number of predicted tokens."""
         return int((self.labels != IGNORE).sum())
 
 
 def encode_rows(
     backbone: Backbone, task: Task, examples: Sequence[Example], prefix_length: int, infix: bool = False
 ) -> list[Row]:
-    """One row a target. TooLong names the first example that does not fit beside the prefix, or the infix."""
+    """Encode one row per target. Raises TooLong, naming the first example that does not fit beside the prefix or infix."""
     rows: list[Row] = []
     encoded: dict[str, tuple[tuple[int, ...], int]] = {}
     for example in examples:
@@ -117,7 +118,7 @@ def collate(rows: Sequence[Row], device: torch.device) -> Batch:
 
 
 def epochs(rows: Sequence[Row], batch: int, seed: int) -> Iterator[list[Row]]:
-    """Batches without end: every epoch shuffled anew, rows of like length together so that little is padding."""
+    """Yield batches endlessly; every epoch is shuffled anew, with rows of similar length together to reduce padding."""
     rng = random.Random(seed)
     order = list(rows)
     while True:

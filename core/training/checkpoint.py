@@ -1,6 +1,6 @@
 """Checkpoints: parameters, optimizer state, the best tensors so far and the prefix's history, in one safetensors file.
 
-The file is replaced by rename, so that a kill at any moment leaves the last complete one.
+The file is replaced by rename, so that a crash at any time leaves the last complete one.
 """
 
 from dataclasses import dataclass
@@ -19,14 +19,14 @@ from core.training.loop import TrainerState
 
 @dataclass
 class CheckpointExtras:
-    """Tensors beside the parameters: the best by validation loss, and the prefix along its training ("0000500.decoder")."""
+    """Tensors beside the parameters: the best by validation loss, and the prefix during training ("0000500.decoder")."""
 
     best: dict[str, Tensor] | None
     history: dict[str, Tensor]
 
 
 def save_checkpoint(folder: Path, method: Method, state: TrainerState, extras: CheckpointExtras, data: str) -> None:
-    """Write the checkpoint; `data` is the fingerprint of the training rows, checked when it is loaded."""
+    """Write the checkpoint. `data`: the fingerprint of the training rows, checked when it is loaded."""
     tensors: dict[str, Tensor] = {f"history.{name}": tensor for name, tensor in extras.history.items()}
     tensors |= {f"best.{name}": tensor for name, tensor in (extras.best or {}).items()}
     for place, parameter in enumerate(method.parameters()):
@@ -39,7 +39,7 @@ def save_checkpoint(folder: Path, method: Method, state: TrainerState, extras: C
 
 @torch.no_grad()
 def load_checkpoint(folder: Path, method: Method, state: TrainerState, data: str) -> CheckpointExtras:
-    """Restore parameters and trainer state. StoreError where there is no checkpoint, or one of other data or settings."""
+    """Restore parameters and trainer state. Raises StoreError if there is no checkpoint, or if its data or settings differ."""
     try:
         with safe_open(RunFiles(folder).checkpoint, "pt") as file:
             tensors, metadata = {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118

@@ -28,7 +28,7 @@ TOKENS = 8  # generated to measure the time of a sample
 
 @dataclass(frozen=True)
 class Costs:
-    """Measured seconds: of one batch's forward and backward pass, of one validation row, of one sample."""
+    """Measured seconds of a batch's forward and backward pass, of a validation row, and of a sample."""
 
     batch: float
     valid_row: float
@@ -37,7 +37,7 @@ class Costs:
 
 @dataclass(frozen=True)
 class TrainingEstimate:
-    """Parameters trained and stored, bytes of the file (fp32), training pairs, updates, and seconds on this machine."""
+    """Trained and stored parameters, file size in bytes (fp32), training pairs, updates, and seconds on this machine."""
 
     trained: int
     stored: int
@@ -50,7 +50,7 @@ class TrainingEstimate:
 def estimate(backbone: Backbone, config: TrainConfig, sample: Sequence[Row], rows: int, valid: int) -> TrainingEstimate:
     """Estimate a training on `rows` pairs like those of `sample`, validated on `valid` others.
 
-    A few updates run and are timed; the backbone does not change.
+    Some updates are run and timed; the backbone does not change.
     """
     counts = parameter_counts(backbone, config)
     if not counts.trained:
@@ -61,7 +61,7 @@ def estimate(backbone: Backbone, config: TrainConfig, sample: Sequence[Row], row
 
 
 def total_seconds(config: TrainConfig, updates: int, valid: int, costs: Costs) -> float:
-    """The time of a training: its start, its batches, its validations and its samples."""
+    """Return the duration of a training: its start, its batches, its validations and its samples."""
     validations = -(-updates // config.validate_every) if valid else 0  # every so many updates, and at the end
     samples = 1 + -(-updates // config.watch) if config.watch else 0  # before the first update as well
     validation = validations * min(valid, config.valid_rows) * costs.valid_row
@@ -69,10 +69,10 @@ def total_seconds(config: TrainConfig, updates: int, valid: int, costs: Costs) -
 
 
 def measure_costs(backbone: Backbone, config: TrainConfig, sample: Sequence[Row]) -> Costs:
-    """Measure a few updates, a validation and a short generation.
+    """Time some updates, a validation and a short generation.
 
-    A method that trains all weights is not built for this, since it copies them: a short prefix is measured in its place,
-    and its time scaled by what the backward pass costs more.
+    A method that trains all weights is not created for this, since that copies the model: a short prefix is timed instead, and
+    scaled by the higher cost of the backward pass.
     """
     info, plain = method_info(config.method), method_info("prefix")
     own = info.backward_cost <= plain.backward_cost
@@ -98,7 +98,7 @@ def _seconds_of_a_batch(method: Method, config: TrainConfig, sample: Sequence[Ro
 
 @torch.no_grad()
 def _seconds_of_a_sample(backbone: Backbone, method: Method, sample: Sequence[Row]) -> float:
-    """The time to generate a text as long as the training texts are on average."""
+    """Return the time to generate a text as long as the average training text."""
     prefix, prompt = method.prefix(), list(sample[0].prompt)
     tokens = min(TOKENS, max_new_tokens(backbone, len(prompt), prefix.length if prefix else 0))
     if tokens < 1:

@@ -26,7 +26,8 @@ Swaps = Sequence[tuple[nn.Module, str, object, object]]  # see `_swaps`
 
 @dataclass(frozen=True)
 class Step:
-    """One update. Losses are in nats a target token (`valid_loss` None where not validated), `rows` counts training pairs."""
+    """One update. Losses are in nats per target token (`valid_loss` is None without a validation); `rows` counts training
+    pairs."""
 
     index: int
     total: int
@@ -39,12 +40,12 @@ class Step:
 
 
 def total_updates(config: TrainConfig, rows: int) -> int:
-    """The number of updates for `rows` training pairs."""
+    """Return the number of updates for `rows` training pairs."""
     return config.updates or max(1, math.ceil(config.epochs * rows / (config.batch * config.accumulate)))
 
 
 def learning_rate_at(config: TrainConfig, index: int, total: int) -> float:
-    """Linear warm-up, then linear decay to zero (paper, Appendix A.1)."""
+    """Return the learning rate of an update: linear warm-up, then linear decay to zero (paper, Appendix A.1)."""
     if index < config.warmup:
         return config.rate * (index + 1) / config.warmup
     return config.rate * (total - index) / max(1, total - config.warmup)
@@ -52,7 +53,7 @@ def learning_rate_at(config: TrainConfig, index: int, total: int) -> float:
 
 @dataclass
 class TrainerState:
-    """What the next update depends on besides the parameters and the seed: enough to resume after a kill."""
+    """Everything that the next update depends on besides the parameters and the seed, so that a training can be resumed."""
 
     optimizer: torch.optim.AdamW
     index: int = 0  # updates done
@@ -62,7 +63,7 @@ class TrainerState:
 
 
 def initial_state(method: Method, config: TrainConfig) -> TrainerState:
-    """The state before the first update."""
+    """Return the state before the first update."""
     return TrainerState(torch.optim.AdamW(method.parameters(), lr=config.rate, weight_decay=config.weight_decay))
 
 
@@ -75,13 +76,13 @@ def train(
     state: TrainerState | None = None,
     group: ProcessGroup = ALONE,
 ) -> Iterator[Step]:
-    """Train a method in place; yields after each update, and ends early, keeping what there is, when `cancel()` turns true.
+    """Train a method in place. Yields after each update, and ends early when `cancel()` returns true.
 
-    Validates every `validate_every` updates and at the end; `Step.best` marks the lowest validation loss so far;
-    `patience` validations without a lower one end the training. `state` says where to begin, and is updated in place:
-    a resumed training makes the same updates as an uninterrupted one. `group`: the processes that share each batch; all of them
-    take the same steps, whose losses are those of the whole batch. Raises TrainingFailed where the loss or
-    its gradient is no longer a number; the parameters are then those of the last good update.
+    Validates every `validate_every` updates and at the end; `Step.best` marks the lowest validation loss so far, and `patience`
+    validations without a lower one end the training. `state` says where to start, and is updated in place: a resumed training
+    makes the same updates as an uninterrupted one. `group`: the processes that share each batch; all of them take the same
+    steps, whose losses are those of the whole batch. Raises TrainingFailed if the loss or its gradient is no longer finite; the
+    parameters are then those of the last good update.
     """
     device = input_device(method.model)
     state = state or initial_state(method, config)
@@ -112,7 +113,7 @@ def train(
 def _update(
     method: Method, batches: list[Batch], config: TrainConfig, state: TrainerState, swaps: Swaps, group: ProcessGroup
 ) -> float:
-    """One update; returns the mean loss in nats a token. Changes nothing where the loss or its gradient is not finite."""
+    """Make one update; returns the mean loss in nats per token. Changes nothing if the loss or its gradient is not finite."""
     state.optimizer.zero_grad(set_to_none=True)
     loss = _backward(method, batches, config, swaps, group)
     norm = nn.utils.clip_grad_norm_(method.parameters(), config.clip or math.inf)
@@ -126,7 +127,7 @@ def _update(
 
 
 def _backward(method: Method, batches: list[Batch], config: TrainConfig, swaps: Swaps = (), group: ProcessGroup = ALONE) -> float:
-    """Accumulate gradients over the batches of one update, in all processes; returns the mean loss in nats a token.
+    """Accumulate gradients over the batches of one update, in all processes; returns the mean loss in nats per token.
 
     Both reductions weight each batch by its part of the update, so that splitting a batch changes nothing.
     """
@@ -143,7 +144,7 @@ def _backward(method: Method, batches: list[Batch], config: TrainConfig, swaps: 
 
 
 def batch_loss(method: Method, batch: Batch, config: TrainConfig) -> Tensor:
-    """Summed loss over the target tokens of a batch, with the method attached; logits are computed for these tokens only."""
+    """Return the summed loss over the target tokens of a batch, with the method attached; logits are computed only at targets."""
     device = batch.ids.device
     with torch.autocast(device.type, torch.bfloat16, enabled=uses_bf16(config, device)):
         hidden = method.model.base_model(**batch.inputs(method.length), use_cache=False).last_hidden_state
@@ -156,7 +157,7 @@ def batch_loss(method: Method, batch: Batch, config: TrainConfig) -> Tensor:
 def evaluate_loss(
     method: Method, rows: Sequence[Row], config: TrainConfig, batch: int = 32, group: ProcessGroup = ALONE
 ) -> float:
-    """Mean loss in nats a target token."""
+    """Return the mean loss in nats per target token."""
     device = input_device(method.model)
     ordered, summed, targets = group.share(sorted(rows, key=len)), 0.0, 0
     for start in range(0, len(ordered), batch):
@@ -169,7 +170,7 @@ def evaluate_loss(
 
 
 def uses_bf16(config: TrainConfig, device: torch.device) -> bool:
-    """Whether to autocast: "auto" says yes on CUDA with bf16 and on CPUs with bf16 instructions."""
+    """Whether to use autocast: "auto" means yes on CUDA with bf16, and on CPUs with bf16 instructions."""
     if config.autocast != "auto":
         return config.autocast == "on"
     if device.type == "cuda":
@@ -178,11 +179,11 @@ def uses_bf16(config: TrainConfig, device: torch.device) -> bool:
 
 
 def _swaps(model: nn.Module, config: TrainConfig) -> Swaps:
-    """Faster equivalents of parts of the model during an update: (module, attribute, original, replacement).
+    """Return faster replacements for parts of the model during an update: (module, attribute, original, replacement).
 
-    GPT-2's activation becomes one fused operation instead of eight: the same function, with one saved tensor instead of
-    four. A frozen matrix that autocast would cast to bf16 each time is cast once. Embeddings are left alone, also where
-    an output layer is tied to them, and so are matrices under checkpointing, whose purpose is to save memory.
+    GPT-2's activation becomes one fused operation instead of eight: the same function, with one saved tensor instead of four. A
+    frozen matrix that autocast would cast to bf16 at every use is cast once. Embeddings are left alone, also where an output
+    layer is tied to them, and so are matrices under checkpointing, whose purpose is to save memory.
     """
     bf16 = uses_bf16(config, input_device(model)) and not config.checkpointing and not is_split(model)
     swaps: list[tuple[nn.Module, str, object, object]] = []
@@ -198,7 +199,7 @@ def _swaps(model: nn.Module, config: TrainConfig) -> Swaps:
 
 @contextmanager
 def _swapped(swaps: Swaps) -> Iterator[None]:
-    """The replacements in place; undone on exit."""
+    """Install the replacements in the `with` block."""
     try:
         for module, name, _, replacement in swaps:
             setattr(module, name, replacement)
@@ -209,7 +210,7 @@ def _swapped(swaps: Swaps) -> Iterator[None]:
 
 
 class _CheckpointingMode:
-    """Gradient checkpointing, if asked for, undone at the end.
+    """Turn on gradient checkpointing if configured, and undo it at the end.
 
     transformers ignores it in eval mode; train mode changes nothing else, since every dropout is 0.
     """

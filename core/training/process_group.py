@@ -16,9 +16,9 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class ProcessGroup:
-    """One of `size` processes that train together, on a device of its own. All call the same methods in the same order.
+    """One of `size` processes that train together, each on its own device. All call the same methods in the same order.
 
-    `rank` 0 is the process that reports and writes; a training without torchrun is a group of one.
+    `rank` 0 is the process that reports and writes. A training without torchrun is a group of one.
     """
 
     rank: int = 0
@@ -26,11 +26,11 @@ class ProcessGroup:
     device: str = "auto"
 
     def share(self, items: Sequence[Item]) -> Sequence[Item]:
-        """This process's part of a batch, which may be empty."""
+        """Return this process's part of a batch, which may be empty."""
         return items[self.rank :: self.size]
 
     def sum_numbers(self, *numbers: float) -> list[float]:
-        """The sums over all processes."""
+        """Return the sums over all processes."""
         if self.size == 1:
             return list(numbers)
         total = torch.tensor(numbers, dtype=torch.float64, device=self.device)
@@ -38,7 +38,7 @@ class ProcessGroup:
         return total.tolist()
 
     def any(self, flag: bool) -> bool:
-        """Whether the flag is true in some process."""
+        """Whether the flag is true in any process."""
         return self.sum_numbers(flag)[0] > 0
 
     def sum_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
@@ -51,13 +51,13 @@ class ProcessGroup:
             distributed.all_reduce(parameter.grad)
 
     def copy_first(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Give every process the parameters of the first."""
+        """Give every process the first process's parameters."""
         if self.size > 1:
             for parameter in parameters:
                 distributed.broadcast(parameter.data, 0)
 
     def wait(self) -> None:
-        """Wait until all processes are here."""
+        """Wait for all processes."""
         self.sum_numbers(0)
 
 
@@ -66,9 +66,9 @@ ALONE = ProcessGroup()
 
 @contextmanager
 def process_group(device: str) -> Iterator[ProcessGroup]:
-    """The group that torchrun's environment describes; a group of one without it.
+    """Return the group described by torchrun's environment; a group of one without it.
 
-    `device`: "auto" or "cuda" gives each process of a machine a GPU of its own. Raises BadConfig where there are too few.
+    `device`: "auto" or "cuda" gives each process on a machine a GPU of its own. Raises BadConfig if there are too few.
     """
     size = int(os.environ.get("WORLD_SIZE", 1)) if "RANK" in os.environ else 1
     if size == 1:

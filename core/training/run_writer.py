@@ -1,4 +1,4 @@
-"""Write a run while it trains: its log, its state, its checkpoints, and in the end the run."""
+"""Write a run during its training: log, state, checkpoints and, at the end, the run itself."""
 
 import csv
 import hashlib
@@ -55,19 +55,19 @@ class RunInfo:
         }
 
     def new_run(self, folder: Path, method: Method, **values: Any) -> Run:
-        """Build the record of the run."""
+        """Create the record of the run."""
         trained = sum(parameter.numel() for parameter in method.parameters())
         facts: JsonObject = {"device": self.device, "command": self.command, "seed": self.config.seed, "trained": trained}
         return Run.new(folder, self.spec, method.name, self.task, **{"config": self.config.to_dict()} | facts | values)
 
 
 def rows_fingerprint(rows: Sequence[Row]) -> str:
-    """16 hex digits that tell other training rows apart."""
+    """Return 16 hex digits that identify the training rows."""
     return hashlib.sha256(repr([(row.prompt, row.answer) for row in rows]).encode()).hexdigest()[:16]
 
 
 class RunWriter:
-    """Writes a run's files; `finish` makes it complete."""
+    """Writes a run's files; `finish` completes it."""
 
     def __init__(
         self,
@@ -93,7 +93,7 @@ class RunWriter:
         self._samples = SampleLogger(sampler, folder, method, info.config.watch, state.index)
 
     def _open_log(self, index: int) -> TextIO:
-        """steps.csv up to the checkpoint, open for appending; rewritten by rename, so that it is complete at any moment."""
+        """Open steps.csv for appending, cut at the checkpoint; it is rewritten by rename, so that it is complete at any time."""
         before: list[str] = []
         if index and self.files.steps.exists():
             lines = self.files.steps.read_text(encoding="utf-8").splitlines()
@@ -102,7 +102,8 @@ class RunWriter:
         return open(self.files.steps, "a", newline="", encoding="utf-8")  # open for the length of the training
 
     def _choose_history_updates(self) -> set[int]:
-        """The updates after which the prefix is added to its history: at most eleven, evenly spaced, as the size allows."""
+        """Return the updates after which the prefix is added to its history: at most eleven, evenly spaced, as its size
+        allows."""
         size = sum(kv.numel() for kv in self.method.tensors().values()) * 2
         count = min(10, HISTORY_BYTES // size - 1) if method_info(self.method.name).trajectory else -1
         return {round(self.total * part / count) for part in range(1, count + 1)} | {0} if count > 0 else set()
@@ -113,7 +114,7 @@ class RunWriter:
             self.extras.history |= {f"{index:07d}.{site}": kv.to("cpu", torch.float16) for site, kv in tensors.items()}
 
     def after_update(self, step: Step) -> None:
-        """Log one update; sample, checkpoint and rewrite state.json where they are due."""
+        """Log one update; sample, write a checkpoint and rewrite state.json when they are due."""
         valid_loss = "" if step.valid_loss is None else f"{step.valid_loss:.5f}"
         try:
             self._csv.writerow([step.index, f"{step.loss:.5f}", valid_loss, f"{step.rate:.3e}", step.rows, f"{step.seconds:.2f}"])
@@ -149,14 +150,14 @@ class RunWriter:
         write_json(self.files.state, process | self.info.to_json() | values)
 
     def close(self) -> None:
-        """Leave everything as it is, to be resumed."""
+        """Close the files; the training can be resumed."""
         try:
             self._log.close()
         except OSError:  # the disk is full, and the caller says so
             pass
 
     def fail(self, error: Exception) -> None:
-        """Note an error of the model or its code, which would come again: the run cannot be resumed."""
+        """Record an error of the model or its code, which would occur again: the run cannot be resumed."""
         self.close()
         self._write_state(None, ended=True, error=f"{type(error).__name__}: {str(error).strip()[:500]}")
 

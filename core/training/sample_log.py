@@ -1,4 +1,4 @@
-"""Sample one fixed example while a method trains, into watch.jsonl."""
+"""Sample one fixed example during training, into watch.jsonl."""
 
 import json
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from core.runs.layout import RunFiles
 
 
 class Sample(TypedDict, total=False):
-    """A line of watch.jsonl, as `analysis.experiments.training_sampler` writes it; `update` and `text` are always there."""
+    """A line of watch.jsonl, as `analysis.experiments.training_sampler` writes it; `update` and `text` are always present."""
 
     update: int
     text: str
@@ -37,7 +37,7 @@ class SampleLogger:
             self._sample(index)
 
     def after_update(self, index: int, last: bool) -> None:
-        """Sample if it is due after this update."""
+        """Sample if this update is due."""
         if self.sampler is not None and (index % self.every == 0 or last):
             self._sample(index)
 
@@ -54,14 +54,14 @@ class SampleLogger:
 
 
 def _lines(path: Path) -> list[str]:
-    """Complete lines: a killed process may have left half of the last one."""
+    """Return the complete lines: a killed process may have left half of the last one."""
     if not path.exists():
         return []
     return [line for line in path.read_text(encoding="utf-8").split("\n")[:-1] if line.endswith("}")]
 
 
 def read_samples(folder: Path) -> list[Sample]:
-    """The samples so far, in order; lines that cannot be read are left out."""
+    """Return the samples so far, in order; unreadable lines are skipped."""
     samples: list[Sample] = []
     try:
         for line in _lines(RunFiles(folder).samples):

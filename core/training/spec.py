@@ -1,4 +1,4 @@
-"""A training as the command line's `train` takes it: written as arguments by the page, read back by the command line."""
+"""A training as arguments of the command line's `train`: the page writes them, and the command line parses them."""
 
 import argparse
 from dataclasses import dataclass, field, fields
@@ -13,7 +13,7 @@ from core.task import SUMMARIZATION
 
 @dataclass(frozen=True)
 class TrainSpec:
-    """What to train, on what. Empty fields take their defaults.
+    """What to train, and on which data. Empty fields get their defaults.
 
     `task`: the task's name (default: the data set's); `backbone`: default by the kind of input; `layout`: default the preset's;
     `cut`: see Task; `half`: store fp16 weights; `changes`: settings of TrainConfig that differ from the preset's.
@@ -32,20 +32,20 @@ class TrainSpec:
 
     @property
     def task_name(self) -> str:
-        """The task's name, chosen where none is given."""
+        """The task's name, or the default."""
         return self.task or self.source.name
 
     @property
     def task_layout(self) -> str:
-        """The layout, chosen where none is given."""
+        """The layout, or the default."""
         return self.layout or ("paper" if self.preset == "paper" else "newline")
 
     def config(self) -> TrainConfig:
-        """All settings; BadConfig names a wrong one."""
+        """Return all settings. Raises BadConfig for a wrong one."""
         return preset(self.preset, self.method, self.task_name, **self.changes)
 
     def to_argv(self) -> list[str]:
-        """The arguments after `launch.py`; BadInput where the run's name is not an id."""
+        """Return the arguments after `launch.py`. Raises BadInput if the run's name is not a valid id."""
         source = self.source
         articles = self.task == source.set == SUMMARIZATION  # the task says it
         options: list[tuple[str, object]] = [
@@ -72,7 +72,7 @@ class TrainSpec:
 
     @classmethod
     def from_args(cls, args: argparse.Namespace, source: DataSource) -> Self:
-        """The training that parsed arguments of `train` describe; `source`: the data that they name."""
+        """Return the training that parsed arguments of `train` describe; `source`: the data that they name."""
         names = [setting.name for setting in fields(TrainConfig) if setting.name not in ("method", "preset")]
         values = {name: getattr(args, name, None) for name in names}
         return cls(
@@ -90,7 +90,7 @@ class TrainSpec:
 
 
 def _arguments(name: str, value: object) -> list[str]:
-    """An option with its value; numbers are written so that they read back the same."""
+    """Return an option with its value; numbers are written so that they parse to the same value."""
     option = f"--{name.replace('_', '-')}"
     if isinstance(value, bool):
         return [option] if value else []
