@@ -303,11 +303,13 @@ def _export(args: argparse.Namespace, cells: list[Cell], work: _Work) -> int:
 
 
 def _say_estimate(args: argparse.Namespace, cells: Sequence[Cell], left: Sequence[Cell], estimate: "Estimate") -> "Estimate":
-    done = f" {len(cells) - len(left)} are done already." if len(left) < len(cells) else ""
+    finished = len(cells) - len(left)
+    done = f" {finished} {'is' if finished == 1 else 'are'} done already." if finished else ""
     if left:
         what = "workers" if args.cluster else "processes"
         shared = f" in {args.jobs} {what}" if args.jobs > 1 else ""
-        text = f"{len(left)} cells to run, {duration(estimate.total)} by a measured guess{shared}."
+        number = "1 cell" if len(left) == 1 else f"{len(left)} cells"
+        text = f"{number} to run: about {duration(estimate.total)}{shared}, going by a few measured updates and texts."
     else:
         text = "Nothing to run."
     say(args, text + done)

@@ -51,7 +51,7 @@ def test_a_listed_command_line_makes_its_cell_and_the_rest_follows(given, tmp_pa
     assert main(command) == 0
     captured = capsys.readouterr()
     assert (
-        "1 cells to run, " in captured.err and "1 are done already" in captured.err and "[2/2] e2e-prefix-length2" in captured.err
+        "1 cell to run: " in captured.err and "1 is done already" in captured.err and "[2/2] e2e-prefix-length2" in captured.err
     )
     assert "figure4: Prefix length (tiny-gpt2; mean ± standard error over seeds" in captured.out and "| BLEU" in captured.out
     first = next(one for one in results(tmp_path).values() if one["places"]["figure4"]["x"] == 2)
