@@ -38,10 +38,15 @@ class Sample:
 
     @property
     def title(self) -> str:
-        """What its button says: the first value, and of triples how many there are; the headline of an article."""
+        """What its button says: the headline of an article; the subject of triples and how many there are; of a table its name or
+        title, else the first value that begins with a capital."""
         if self.heading:
             return self.heading
-        return self.fields[0][1] if self.seen is None else f"{self.fields[0][1]} · {len(self.rows)}"
+        if self.seen is not None:
+            return f"{self.fields[0][1]} · {len(self.rows)}"
+        names = [value for key, value in self.fields if key.lower() in ("name", "title")]
+        names += [value for _, value in self.fields if value.lstrip("'\"")[:1].isupper()]
+        return names[0] if names else f"{self.topic}: {self.fields[0][1]}"
 
 
 @cache

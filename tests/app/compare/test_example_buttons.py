@@ -7,7 +7,7 @@ from app.compare.example_buttons import NOT_TRAINED_ON, sample_buttons
 from app.compare.panels import cost, references
 from app.compare.source_editor import editor_value, editor_value_of_text, normalize_text, parse_value, read
 from app.compare.state import CompareState
-from app.shared.examples import find, in_domain, matching, samples
+from app.shared.examples import Sample, find, in_domain, matching, samples
 from app.shared.highlight import render, word_diff
 from app.shared.html import count, percent, size, tag, text
 from app.shared.urlstate import read as read_address
@@ -131,3 +131,12 @@ def test_references_only_for_a_table_that_was_not_edited(context):
     html = references(seen, fields, sample)
     assert "<b>100.0</b>" in html and "n=1: one sentence, not a system score" in html and "tok:13a" in html
     assert "your own" in references(seen, fields, None)
+
+
+def test_a_button_has_the_name_that_the_table_gives_and_not_its_first_number():
+    def title(*fields):
+        return Sample("x", "minerals", (), fields, ()).title
+
+    assert title(("age when first champion", "12"), ("Name", "Aravindhan"), ("nationality", "Indian")) == "Aravindhan"
+    assert title(("score", "0-5"), ("host", "Saigon Ferrymen")) == "Saigon Ferrymen"
+    assert title(("price per carat", "$ 310"), ("cut", "cushion")) == "minerals: $ 310"
