@@ -1,4 +1,4 @@
-"""What a frozen model expects next, with and without words in front: P(next word | context)."""
+"""What a frozen model predicts next, with and without words in front: P(next word | context)."""
 
 from dataclasses import dataclass
 
@@ -22,16 +22,17 @@ class WordChange:
 
 @dataclass(frozen=True)
 class ContextEffect:
-    """`likeliest`: the tokens that are likeliest in either case, best with the words in front first; `word`: the watched one."""
+    """`likeliest`: the likeliest tokens of both cases, sorted by their probability with the words in front; `word`: the
+    chosen word."""
 
     likeliest: tuple[WordChange, ...]
     word: WordChange | None = None
 
 
 def context_effect(backbone: Backbone, front: str, text: str, word: str = "", count: int = 6) -> ContextEffect:
-    """Compare the next token after `text` with and without `front` before it; `count` tokens are taken from either case.
+    """Compare the next token after `text` with and without `front` before it, by the `count` likeliest tokens of each case.
 
-    `word` may take several tokens: its probability is then their product. Raises NotSupported for an encoder-decoder model,
+    `word` may have several tokens: its probability is then their product. Raises NotSupported for an encoder-decoder model,
     BadInput for an empty text, TooLong for one that does not fit.
     """
     if backbone.is_encoder_decoder:

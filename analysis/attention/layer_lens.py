@@ -93,7 +93,7 @@ def layer_lens(
 def layer_logits(
     model: PreTrainedModel, backbone: Backbone, request: Request, ids: Sequence[int], queries: Sequence[int]
 ) -> Iterator[Tensor]:
-    """Logits of the lens after each layer of the decoder, first to last: (queries, vocabulary) each."""
+    """Yield the lens's logits after each decoder layer, first to last: (queries, vocabulary) each."""
     _, inputs = teacher_forced_inputs(backbone, request, ids)
     split = torch.tensor([request.split], device=backbone.device)
     dtype = next(model.parameters()).dtype

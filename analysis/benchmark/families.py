@@ -53,7 +53,7 @@ FAMILIES: dict[str, dict[str, Any]] = {
 
 
 def main() -> None:
-    """Write the table to the file that is named."""
+    """Write the table to the file given as argument."""
     rows = []
     for family in sorted(FAMILIES):
         with tempfile.TemporaryDirectory() as folder:
@@ -71,7 +71,7 @@ def main() -> None:
 
 
 def try_family(family: str, folder: Path) -> str:
-    """What became of a tiny model of a family, in a few words."""
+    """Say in a few words whether a tiny model of a family works."""
     try:
         save_tiny(family, folder)
     except Exception as error:

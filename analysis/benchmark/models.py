@@ -20,7 +20,8 @@ TOKENIZER = "mini-gpt2"  # any will do: inputs and outputs are random ids
 
 
 def benchmark_model(name: str, device: str = "auto") -> Backbone:
-    """A size by name, with the same random weights each time, or any backbone that `load_backbone` finds."""
+    """Return a model of a published size with the same random weights each time, or any backbone that `load_backbone` can
+    load."""
     if name not in SIZES:
         return load_backbone("mini-gpt2" if name == "mini" else name, device)
     config, target = SIZES[name](), pick_device(device)

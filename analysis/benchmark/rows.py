@@ -1,4 +1,4 @@
-"""The rows of the benchmark: what is compared with what."""
+"""The rows of the benchmark, each a comparison."""
 
 import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -41,7 +41,7 @@ class Settings:
 
 
 def select_rows(names: Sequence[str], known: "Mapping[str, Row]") -> list[str]:
-    """The rows by name, all known ones by default; BadConfig for an unknown one."""
+    """Return the rows by name, by default all known ones. Raises BadConfig for an unknown name."""
     for name in names:
         if name not in known:
             raise BadConfig(f"There is no row {name!r}. Known: {', '.join(known)}.")

@@ -1,4 +1,4 @@
-"""The time to score a test set. Its texts come from the bundled tables, since the set itself is not included."""
+"""The time to score a test set. Its texts come from the bundled tables, since the official sets are not included."""
 
 import random
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ def synthetic_test_set(seed: int = 0) -> tuple[list[str], list[list[str]]]:
 
 
 def scoring(repeats: int) -> Iterator[Timing]:
-    """The scores that the official script of E2E gives, as far as they can be had here."""
+    """Time the scores of the official E2E script, as far as they can be computed on this machine."""
     texts, references = synthetic_test_set()
     metrics = suite("e2e").metrics
     names = dict.fromkeys(one.name for one in metrics(texts[:2], references[:2], False, None) if isinstance(one, Score))

@@ -49,7 +49,7 @@ class Workload:
 
 
 def random_rows(backbone: Backbone, work: Workload, count: int) -> list[Row]:
-    """A number of rows, the same each time. An encoder's articles all have full length."""
+    """Return `count` rows, the same each time. An encoder's articles all have full length."""
     draw, rows, vocabulary = random.Random(0), [], backbone.spec.vocabulary
     for _ in range(count):
         source = work.source if backbone.is_encoder_decoder else draw.randint(work.source // 2, work.source)
@@ -60,7 +60,7 @@ def random_rows(backbone: Backbone, work: Workload, count: int) -> list[Row]:
 
 
 def endless_config(work: Workload, method: str = "prefix", mlp: int = 0) -> TrainConfig:
-    """Settings for a training without end; the learning rate is low, so that random weights do not diverge."""
+    """Return settings for an endless training; the learning rate is low, so that random weights do not diverge."""
     return TrainConfig(method=method, length=work.length, mlp=mlp, init="random", batch=work.batch, rate=1e-5, updates=10_000_000)
 
 
@@ -89,7 +89,7 @@ def _drop_other_sites(module: Any) -> None:
 
 
 def _peft_step(backbone: Backbone, work: Workload, rows: list[Row], mlp: int) -> Step:
-    """PEFT as its users train it: the model's own loss and AdamW, with our precision and clipping."""
+    """Train with PEFT as its users do: the model's own loss and AdamW, with our precision and clipping."""
     try:
         from peft import PrefixTuningConfig, get_peft_model  # late: it is slow to import
     except ImportError as error:

@@ -1,4 +1,4 @@
-"""Score a run (or the frozen model) on a test set."""
+"""Score a run, or the frozen model, on a test set."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +19,7 @@ from core.task import Example, Task
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Outputs in the order of `sources`, the scores by name, and why others could not be had."""
+    """Outputs in the order of `sources`, the scores by name, and the reasons for scores that could not be computed."""
 
     sources: list[str]
     outputs: list[str]
@@ -29,7 +29,7 @@ class Evaluation:
     not_computed: dict[str, str] = field(default_factory=dict)
 
     def records(self) -> dict[str, dict]:
-        """The scores as run.json keeps them: value, direction, signature, n, decoding."""
+        """Return the scores as stored in run.json: value, direction, signature, n, decoding."""
         return {
             name: {
                 "value": round(score.value, 2),
@@ -43,7 +43,7 @@ class Evaluation:
 
 
 def batches(requests: Sequence[tuple[int, Request]], size: int) -> Iterator[list[tuple[int, Request]]]:
-    """(place, request) of like length together."""
+    """Group (index, request) pairs into batches of similar length."""
     ordered = sorted(requests, key=lambda item: len(item[1].prompt_ids))
     for start in range(0, len(ordered), size):
         yield ordered[start : start + size]
@@ -59,7 +59,7 @@ def outputs(
     batch: int = 32,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[str]:
-    """One text a source, in order. `progress(done, total)` is called after each batch."""
+    """Generate one text per source, in order. `progress(done, total)` is called after each batch."""
     numbered = [
         (place, make_request(backbone, task, source, prefix, decode.seed + place)) for place, source in enumerate(sources)
     ]
@@ -87,11 +87,11 @@ def evaluate(
     input_format: str = "",
     scoring: Progress | None = None,
 ) -> Evaluation:
-    """Generate for every distinct source and score as the task's set is scored (`analysis.evaluation.suites`): raw output
-    against the references as they were trained on, and detokenised output against the originals where there are any.
+    """Generate a text for every distinct source, and compute the scores of the task's data set (`analysis.evaluation.suites`).
 
-    suite, input_format: the set that the examples are of, and what its sources are, where that is another than the task's.
-    scoring: called as the slow scores go on (see `Progress`).
+    Raw output is scored against the references of the training data, and detokenised output against the original references if
+    there are any. `suite`, `input_format`: the data set of the examples and their input format, if they differ from the task's.
+    `scoring`: called as slow scores progress (see `Progress`).
     """
     began, suite = time.monotonic(), suite or task.name
     gathered = entries(suite, examples)
@@ -105,7 +105,7 @@ def evaluate(
 def scored(
     suite: str, texts: Sequence[str], examples: Sequence[Example], input_format: str = "", progress: Progress | None = None
 ) -> Evaluation:
-    """The scores of one text an example, wherever the texts come from. Raises BadInput where texts and examples do not match."""
+    """Compute the scores of given texts, one per example. Raises BadInput if texts and examples do not match."""
     results = score_examples(suite, list(texts), examples, input_format=input_format, progress=progress)
     scores = {one.name: one for one in results if isinstance(one, Score)}
     missing = {one.name: one.reason for one in results if isinstance(one, NotComputed)}

@@ -1,4 +1,4 @@
-"""Whether a run copies names that no text holds: restaurants in the form of E2E with made-up names."""
+"""Measure whether a run copies names that occur in no text: restaurants in E2E's form with made-up names."""
 
 import random
 from collections.abc import Callable
@@ -33,21 +33,21 @@ class NamedTable:
 
 @dataclass(frozen=True)
 class NameCopying:
-    """The texts of some tables, in their order, and which hold the table's name (case aside)."""
+    """Generated texts of some tables, in the same order."""
 
     tables: list[NamedTable]
     texts: list[str]
 
     @property
     def copied(self) -> list[bool]:
-        """For each table, whether its text holds its name."""
+        """For each table, whether its text contains its name (case is ignored)."""
         return [table.name.lower() in text.lower() for table, text in zip(self.tables, self.texts, strict=True)]
 
 
 def restaurants(n: int, seed: int = 0) -> list[NamedTable]:
-    """`n` restaurants with two to five fields besides a made-up name, in the keys and values of E2E.
+    """Return `n` restaurants with a made-up name and two to five other fields, in the keys and values of E2E.
 
-    Names are put together from syllables and words of the bundled tables' texts; the same for a seed.
+    Names are composed of syllables and words of the bundled tables' texts; a seed always gives the same ones.
     """
     texts = [text for row in DataSource("tables").load_split("train", []) for text in row.targets]
     names, rng = MadeUpNames(texts), random.Random(seed)

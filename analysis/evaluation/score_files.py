@@ -1,9 +1,10 @@
-"""Score any system's outputs from files, in the forms that the official scripts read.
+"""Score any system's outputs from files, in the formats of the official scripts.
 
-Outputs: a text file, one output a line (an empty line is an empty output), or CSV/TSV with a column of outputs.
-References: for E2E a text file with the references of one input on lines of their own and an empty line after them, or CSV/TSV
-with an input and a reference a row; for WebNLG, DART and summaries one file a reference, line by line with the outputs, where an
-empty line is a missing reference; for all of them a data file or folder of the set itself, which also separates seen from unseen.
+Outputs: a text file with one output per line (an empty line is an empty output), or CSV/TSV with a column of outputs.
+References: for E2E a text file in which the references of one input are consecutive lines, followed by an empty line, or
+CSV/TSV with an input and a reference per row; for WebNLG, DART and summaries one file per reference, parallel to the outputs,
+in which an empty line is a missing reference; for all of them a file or folder of the data set itself, which also separates
+seen from unseen.
 """
 
 import csv
@@ -33,7 +34,7 @@ _COLUMN_NAMES = {
 
 @dataclass(frozen=True)
 class FileScores:
-    """The scores of a file of outputs; with a second file, its scores and what lies between the two."""
+    """The scores of a file of outputs; with a second file, also that file's scores and the differences."""
 
     n: int
     scores: list[Result]
@@ -52,10 +53,11 @@ def score_files(
     skipped: list[str] | None = None,
     progress: Progress | None = None,
 ) -> FileScores:
-    """The scores of a suite (e2e, webnlg, dart, rouge, plain) for a file of outputs, and against a second system's if given.
+    """Compute the scores of a suite (e2e, webnlg, dart, rouge, plain) for a file of outputs, and compare it with a second one.
 
-    split: of a data folder in `references`. skipped: takes the messages about entries of the set that cannot be used, which
-    are then left out with their outputs (see `collect`). Raises BadInput and BadData, with file and line where there is one.
+    `split`: the split of a data folder in `references`. `skipped`: receives messages about unusable entries of the data set,
+    which are then left out together with their outputs (see `collect`). Raises BadInput and BadData, with file and line if
+    there is one.
     """
     named_suite(suite)
     texts, sources = read_outputs(outputs)
@@ -73,7 +75,7 @@ def score_files(
 
 
 def read_outputs(file: Path) -> tuple[list[str], list[str]]:
-    """The outputs of a file, and their inputs where it has them. Raises BadData."""
+    """Read the outputs of a file, and their inputs if it has them. Raises BadData."""
     if _is_table(file):
         pairs = _table_pairs(file, _OUTPUT)
         return [text for _, text in pairs], [source for source, _ in pairs]
@@ -84,10 +86,10 @@ def read_outputs(file: Path) -> tuple[list[str], list[str]]:
 
 
 def read_references(files: Sequence[Path], blocks: bool = True, sources: Sequence[str] = ()) -> list[list[str]]:
-    """The references of each input, from one file in blocks (`blocks`), from CSV/TSV, or from several files line by line.
+    """Read the references of each input, from one file in `blocks`, from CSV/TSV, or from several parallel files.
 
-    With several files an empty line stands as an empty reference: the scripts of WebNLG and DART count on its place.
-    sources: the inputs of the outputs, which CSV/TSV references are then put in the order of. Raises BadData.
+    In several files an empty line is an empty reference: the WebNLG and DART scripts rely on its position. `sources`: the
+    inputs of the outputs; CSV/TSV references are returned in their order. Raises BadData.
     """
     if len(files) == 1 and _is_table(files[0]):
         return _by_source(files[0], sources)
@@ -106,7 +108,7 @@ def read_references(files: Sequence[Path], blocks: bool = True, sources: Sequenc
 def _examples(
     files: Sequence[Path], suite: str, split: str | None, sources: list[str], skipped: list[str] | None
 ) -> tuple[list[Example], bool]:
-    """What the outputs are scored against, and whether texts are tokenised as the set's script wants them."""
+    """Return the examples to score against, and whether texts are tokenised as the data set's script expects."""
     if not files:
         raise BadInput("There are no references: give a file, or several with one reference a line in each.")
     if len(files) == 1 and _is_data(files[0], suite):
@@ -120,13 +122,13 @@ def _examples(
 
 
 def _is_data(path: Path, suite: str) -> bool:
-    """A folder, or a file whose ending is a data file's. A CSV is the E2E script's own form of references."""
+    """Whether a path is a folder or a data file of the set. A CSV is the E2E script's own format for references."""
     endings = [ending for ending in path.suffixes if ending != ".gz"]
     return path.is_dir() or endings[-1:] in ([".jsonl"], [".json"], [".xml"])
 
 
 def _as_many(file: Path, texts: list[str], examples: list[Example], skipped: list[str] | None) -> list[str]:
-    """One output an example. Those of entries that were passed over are left out, where the file has them."""
+    """Check that there is one output per example; outputs of skipped entries are left out, if the file has them."""
     if skipped and len(texts) == len(examples) + len(skipped):
         numbers = [int(example.id.rpartition("-")[2]) for example in examples]  # of the entries, see `collect`
         texts = [texts[number - 1] for number in numbers if number <= len(texts)]
@@ -144,7 +146,7 @@ def _is_table(file: Path) -> bool:
 
 
 def _text_lines(file: Path) -> list[str]:
-    """The lines without blanks around them. Raises BadData for what is not UTF-8 text, or an empty file."""
+    """Read lines without surrounding spaces. Raises BadData for a file that is empty or not UTF-8."""
     texts = []
     for number, line in lines(file):
         if re.search("[\udc80-\udcff\0]", line):
@@ -169,7 +171,7 @@ def _blocks(file: Path, texts: list[str]) -> list[list[str]]:
 
 
 def _by_source(file: Path, sources: Sequence[str]) -> list[list[str]]:
-    """The references in the order of `sources`; without these, rows of one input that follow each other belong together."""
+    """Return the references in the order of `sources`; without these, consecutive rows with the same input belong together."""
     pairs = _table_pairs(file, _REFERENCE)
     if not sources:
         gathered: list[list[str]] = []
@@ -189,7 +191,7 @@ def _by_source(file: Path, sources: Sequence[str]) -> list[list[str]]:
 
 
 def _table_pairs(file: Path, text_column: re.Pattern[str]) -> list[tuple[str, str]]:
-    """(input, text) of each row; the columns by their names, or without such names the two that there are."""
+    """Return (input, text) for each row, by column name; if the names are missing, the file's two columns."""
     text = _text_lines(file)
     reader = csv.reader((line for line in text if line), delimiter="\t" if "\t" in text[0] else ",", strict=True)
     try:

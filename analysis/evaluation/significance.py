@@ -1,7 +1,7 @@
 """Is one system better than another on the same rows? Paired bootstrap (Koehn 2004).
 
-The rows are drawn again with replacement, the same ones for both systems, and both corpus values taken; the spread of their
-difference over many draws is its interval.
+Rows are resampled with replacement, the same ones for both systems, and both corpus values are computed. The quantiles of their
+difference over many resamples are its interval.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,7 +17,8 @@ RESAMPLES = 1000
 
 @dataclass(frozen=True)
 class Difference:
-    """`first - second` in the metric's unit with its 95 % interval; `better` names the system ahead, "" where 0 is inside it."""
+    """`first - second` in the metric's unit with its 95 % interval; `better` names the better system, "" if 0 is in the
+    interval."""
 
     metric: str
     first: float
@@ -37,7 +38,7 @@ class Difference:
         return "first" if (self.difference > 0) == self.higher_is_better else "second"
 
     def sentence(self, first: str, second: str) -> str:
-        """In words, with the systems' names: "prefix better by 1.20 BLEU (95 % interval 0.40 to 2.00, n = 630 …)"."""
+        """Describe the difference: "prefix better by 1.20 BLEU (95 % interval 0.40 to 2.00, n = 630 …)"."""
         low, high = sorted((abs(self.low), abs(self.high))) if self.better else (self.low, self.high)
         recipe = f"(95 % interval {low:.2f} to {high:.2f}, n = {self.n}, {self.resamples:,} resamples, seed {self.seed})"
         if not self.better:
@@ -46,7 +47,7 @@ class Difference:
 
 
 def compare(first: Score, second: Score, resamples: int = RESAMPLES, seed: int = 0) -> Difference:
-    """The difference of two scores of one metric on the same rows. Raises BadInput where metric, recipe or rows differ."""
+    """Compare two scores of one metric on the same rows. Raises BadInput if metric, recipe or rows differ."""
     if first.name != second.name or first.signature != second.signature:
         raise BadInput(f"{first.name} ({first.signature}) and {second.name} ({second.signature}) are not the same measure.")
     if first.n != second.n or first.n == 0:
@@ -62,21 +63,21 @@ def compare(first: Score, second: Score, resamples: int = RESAMPLES, seed: int =
 
 
 def interval(score: Score, resamples: int = RESAMPLES, seed: int = 0) -> tuple[float, float]:
-    """The 95 % interval of one score over resampled rows. Raises BadInput where the score cannot be resampled."""
+    """Return the 95 % interval of one score over resampled rows. Raises BadInput if the score cannot be resampled."""
     value = _resampler(score)
     low, high = np.percentile([value(times) for times in _draws(score.n, resamples, seed)], (2.5, 97.5))
     return float(low), float(high)
 
 
 def _draws(n: int, resamples: int, seed: int) -> Iterator[np.ndarray]:
-    """How often each of n rows is drawn, (n,), for every resample."""
+    """Return how often each of n rows is drawn, (n,), for every resample."""
     draws = np.random.default_rng(seed)
     for _ in range(resamples):
         yield np.bincount(draws.integers(0, n, n), minlength=n).astype(float)
 
 
 def _resampler(score: Score) -> Callable[[np.ndarray], float]:
-    """times (n,), how often each row is drawn -> the corpus value."""
+    """Return a function from how often each row is drawn, (n,), to the corpus value."""
     sums, value_of = score.sums, score.value_of
     if sums is None or value_of is None:
         raise BadInput(f"{score.name} does not say how its examples sum up, so it cannot be resampled.")

@@ -1,4 +1,4 @@
-"""Which scores go with which data set: those of its official scripts, coverage, and unsupported statements."""
+"""The scores of each data set: those of its official scripts, coverage, and unsupported statements."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ Metrics = Callable[[list[str], list[list[str]], bool, Progress | None], list[Res
 
 @dataclass(frozen=True)
 class Suite:
-    """`gather`: rows of one source are one example (E2E); `blocks`: a file of references has them in blocks (see score_files)."""
+    """The scores of a data set. `gather`: rows of one source form one example (E2E); `blocks`: see score_files."""
 
     name: str
     metrics: Metrics
@@ -62,7 +62,7 @@ def _plain(hyps: list[str], refs: list[list[str]], _pretokenized: bool, progress
 
 
 def _some(refs: list[list[str]]) -> list[list[str]]:
-    """Without the empty lines that stand for missing references."""
+    """Drop the empty lines that stand for missing references."""
     return [[ref for ref in own if ref.strip()] or [""] for own in refs]
 
 
@@ -80,19 +80,20 @@ SUITES = {
 
 
 def suite(name: str) -> Suite:
-    """The scores of a data set or task; any other task gets the plain ones."""
+    """Return the suite of a data set or task; the plain one for any other task."""
     return SUITES.get(name, SUITES["plain"])
 
 
 def named_suite(name: str) -> Suite:
-    """The suite of exactly this name. Raises BadInput."""
+    """Return the suite with exactly this name. Raises BadInput."""
     if name not in SUITES:
         raise BadInput(f"There are no scores named {name!r}: say {', '.join(SUITES)}.")
     return SUITES[name]
 
 
 def entries(name: str, examples: Sequence[Example]) -> list[Example]:
-    """The examples as they are scored: rows of one source together where the set has a row a reference."""
+    """Return the examples in the form in which they are scored: rows of one source are merged if the data set has one per
+    reference."""
     return group_by_source(list(examples)) if suite(name).gather else list(examples)
 
 
@@ -104,12 +105,11 @@ def score_examples(
     input_format: str = "",
     progress: Progress | None = None,
 ) -> list[Result]:
-    """Every score of a set for one text an example, in the order in which the paper's tables have them.
+    """Compute every score of a data set for one text per example, in the order of the paper's tables.
 
-    input_format: what the sources are (see `core.task.Task`); by default the set's own.
-
-    Where some examples are seen and others not: the official scores again as "BLEU-seen", "BLEU-unseen" and so on. Where there
-    are untokenised references: "BLEU-original" too. Raises BadInput where texts and examples do not match.
+    `input_format`: the kind of the sources (see `core.task.Task`); by default the data set's own. If some examples are seen and
+    others unseen, the official scores are also given as "BLEU-seen", "BLEU-unseen" and so on; if there are untokenised
+    references, also "BLEU-original". Raises BadInput if texts and examples do not match.
     """
     refs = [list(example.targets) for example in examples]
     results = suite(name).metrics(texts, refs, pretokenized, progress)
@@ -122,7 +122,7 @@ def score_examples(
 
 
 def _checked(input_format: str, texts: list[str], examples: Sequence[Example]) -> list[Score]:
-    """Coverage of tables and what texts say without support; none where the sources are lines of a file or plain texts."""
+    """Compute coverage of tables and unsupported statements; none for sources that are lines of a file or plain texts."""
     if input_format == "article":
         return article_scores([example.source for example in examples], texts)
     try:
@@ -137,6 +137,6 @@ def _of_parts(scores: Sequence[Score], examples: Sequence[Example]) -> list[Scor
 
 
 def _parts(examples: Sequence[Example]) -> list[tuple[str, list[int]]]:
-    """The places of the seen and of the unseen examples, where there are both."""
+    """Return the indices of the seen and of the unseen examples, if there are both."""
     parts = [(word, [place for place, one in enumerate(examples) if one.seen == seen]) for word, seen in _SEEN]
     return parts if all(places for _, places in parts) else []

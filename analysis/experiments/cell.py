@@ -1,4 +1,4 @@
-"""Run one cell: train it or take the run that exists, score it, write its result. Several processes may share one folder."""
+"""Run one cell: train it or resume its run, score it, write its result. Several processes can share one folder."""
 
 import json
 import random
@@ -40,12 +40,12 @@ DEV_SHARE = 0.3  # of a small training set, for its validation set (footnote 11)
 
 @dataclass
 class Workplace:
-    """Where cells of one backbone run: its data, its folder, and how its progress is reported.
+    """Everything that the cells of one backbone need: data, folder, and progress reports.
 
     `sources`: the data sets by name (see grid.SETS). `command(cell)`: the command line that runs the cell; `places(cell)`: see
-    Result. `neutral`: the text that forgetting is measured on. `examples`: those of (data, topics, split), read when a cell needs
-    them unless they are given. `first_runs`: the run that chose a line's learning rate, by its id, where another machine has
-    it; None where every rate diverged. `keep_weights`: whether a finished cell's run keeps them.
+    Result. `neutral`: the texts on which forgetting is measured. `examples`: those of (data, topics, split), read when first
+    needed unless given. `first_runs`: the run that chose a line's learning rate, by its id, if it is on another machine; None
+    if every rate diverged. `keep_weights`: whether a finished cell's run keeps its weights.
     """
 
     backbone: Backbone
@@ -62,12 +62,12 @@ class Workplace:
 
     @property
     def folder(self) -> Path:
-        """Of this backbone's results: another fingerprint has another folder."""
+        """The folder of this backbone's results, by its fingerprint."""
         return self.root / f"{self.backbone.spec.name}-{self.backbone.spec.fingerprint}"
 
     @property
     def store(self) -> Store:
-        """The trainings of the cells."""
+        """The store of the cells' runs."""
         return Store(self.folder / "runs")
 
     @cached_property
@@ -75,15 +75,16 @@ class Workplace:
         return neutral_text(self.neutral)
 
     def result_file(self, cell: Cell) -> Path:
-        """The file of a cell's result."""
+        """Return the file of a cell's result."""
         return self.folder / "cells" / f"{cell.id}.json"
 
     def texts_file(self, cell: Cell) -> Path:
-        """The texts behind a result, one JSON object a line; they stay on this machine."""
+        """Return the file of the texts behind a result, one JSON object per line; they stay on this machine."""
         return self.folder / "texts" / f"{cell.id}.jsonl"
 
     def result(self, cell: Cell) -> Result | None:
-        """The result of a cell that was run on this backbone. A damaged file, or one of other weights, counts as none."""
+        """Return the result of a cell on this backbone; None if there is none, or if it is damaged or belongs to other
+        weights."""
         try:
             results = read_file(self.result_file(cell))
         except BadData:
@@ -92,16 +93,16 @@ class Workplace:
 
     @property
     def cancelled(self) -> bool:
-        """Whether the work is to end."""
+        """Whether the work was cancelled."""
         return self.cancel is not None and self.cancel()
 
     # ---- one cell
 
     def try_run(self, cell: Cell) -> Result | None:
-        """The cell's result; None where another process has it in hand, or the work was cancelled.
+        """Return the cell's result, running it if needed; None if another process is running it, or the work was cancelled.
 
-        What was interrupted goes on from its last checkpoint. Raises StoreError on a full disk, BadInput and BadData for data
-        that cannot be used.
+        An interrupted cell resumes from its last checkpoint. Raises StoreError on a full disk, BadInput and BadData for
+        unusable data.
         """
         if result := self.result(cell):
             return result
@@ -113,7 +114,7 @@ class Workplace:
             return self.result(cell) or self._run(cell)
 
     def drop_weights(self, cell: Cell) -> None:
-        """Delete the weights of a finished cell's run. Its record, its losses, its texts and its result stay."""
+        """Delete the weights of a finished cell's run. Its record, losses, texts and result stay."""
         files = RunFiles(self.store.folder / cell.id)
         for file in (files.weights, files.history):
             file.unlink(missing_ok=True)
@@ -134,7 +135,7 @@ class Workplace:
         return result
 
     def _train(self, cell: Cell) -> Run | None:
-        """The run of a cell, trained or resumed; None if it was cancelled or diverged at every rate."""
+        """Train or resume a cell's run; None if it was cancelled or diverged at every rate."""
         rows, task = self.rows(cell), self.task(cell)
         source = self._source(cell).to_dict()
         plan = Trainer(self.backbone, task, cell.config(), self.store, cell.id, self.command(cell), half=True, source=source)
@@ -148,17 +149,18 @@ class Workplace:
         return train_or_resume(replace(plan, config=cell.config(TrainConfig.from_dict(first.config).rate)), rows)
 
     def _first_run(self, cell: Cell) -> Run | None:
-        """The run that chooses the rate of a cell's line."""
+        """Return the run that chooses the learning rate of a cell's line."""
         name = cell.first.id
         return self.first_runs[name] if name in self.first_runs else self._train(cell.first)
 
     def is_trained(self, cell: Cell) -> bool:
-        """Whether the cell's run is finished, here or on another machine."""
+        """Whether the cell's run is finished, on this machine or another."""
         return cell.id in self.first_runs or read_status(self.store.folder / cell.id).state == "done"
 
     @contextmanager
     def lock(self, cell: Cell) -> Iterator[bool]:
-        """Whether the cell is this process's for now. The system releases the lock of a process that was killed."""
+        """Try to reserve a cell for this process; yields whether that worked. The system releases the lock of a killed
+        process."""
         from filelock import FileLock, Timeout
 
         folder = self.folder / "locks"
@@ -186,20 +188,20 @@ class Workplace:
         return replace(source, topics=cell.topics) if cell.topics else source
 
     def task(self, cell: Cell) -> Task:
-        """The text form of a cell's examples."""
+        """Return the layout of a cell's texts."""
         source = self._source(cell)
         layout = "paper" if cell.preset == "paper" else "newline"
         return task_for_backbone(self.backbone, SETS[cell.data], layout, source.task_form)
 
     def split(self, cell: Cell, split: str) -> list[Example]:
-        """The examples of a split, read once a process."""
+        """Return the examples of a split, read once per process."""
         key = (cell.data, cell.topics, split)
         if key not in self.examples:
             self.examples[key] = self._source(cell).load_split(split, [])
         return self.examples[key]
 
     def rows(self, cell: Cell) -> TrainingData:
-        """What a cell is trained and validated on."""
+        """Return a cell's training and validation examples."""
         examples, valid = self.split(cell, "train"), self.split(cell, "dev")
         if cell.rows:
             valid_rows = cell.valid or max(1, round(DEV_SHARE * cell.rows))
@@ -207,7 +209,7 @@ class Workplace:
         return TrainingData(examples, valid, self.cancel, self.progress)
 
     def test_examples(self, cell: Cell) -> list[Example]:
-        """What a cell is scored on."""
+        """Return a cell's test examples."""
         examples = self.split(cell, "test")
         return sample_evenly(examples, cell.tables) if cell.tables else examples
 
@@ -268,18 +270,18 @@ class Workplace:
         )
 
     def _failed(self, cell: Cell) -> Result:
-        """The result of a training whose loss was not a number at every rate."""
+        """Return the result of a training that diverged at every learning rate."""
         return replace(self._bare(cell, "failed"), notes="The loss was not a number at any of the learning rates.")
 
     def _rate_losses(self, cell: Cell) -> dict[str, float | None]:
-        """Validation loss of each rate that was tried for the line (see `describe_search`); None where it diverged."""
+        """Return the validation loss of each rate tried for the line (see `describe_search`); None if it diverged."""
         first = self.first_runs.get(cell.first.id) or self.store.get(cell.first.id)
         notes = first.notes.partition(". ")[2]
         pairs = [part.split(": ") for part in notes.rstrip(".").split(", ") if ": " in part]
         return {rate: None if loss == "diverged" else float(loss) for rate, loss in pairs}
 
     def _write_texts(self, cell: Cell, evaluation: Evaluation, examples: Sequence[Example]) -> None:
-        """One line a text, with its references and its own scores."""
+        """Write one line per text, with its references and its own scores."""
         references: dict[str, list[str]] = {}
         seen: dict[str, bool] = {}
         for example in examples:
@@ -303,7 +305,7 @@ class Workplace:
 
 
 def draw(examples: Sequence[Example], count: int, sample: int) -> list[Example]:
-    """A random sample of the examples, in their order; all of them where there are no more."""
+    """Return a random sample of the examples in their order; all of them if there are no more than `count`."""
     chosen = sorted(random.Random(sample).sample(range(len(examples)), min(count, len(examples))))
     return [examples[place] for place in chosen]
 
@@ -317,7 +319,7 @@ def _score_record(score: Score) -> dict[str, Any]:
 
 
 def read_texts(path: Path) -> list[dict[str, Any]]:
-    """The texts behind a result. Raises StoreError where there are none on this machine."""
+    """Read the texts behind a result. Raises StoreError if they are not on this machine."""
     try:
         return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     except (OSError, ValueError) as error:

@@ -1,7 +1,7 @@
-"""Run cells on a Dask cluster. A worker trains and scores a cell in a folder of its own and sends back an archive of it.
+"""Run cells on a Dask cluster. A worker trains and scores a cell in a folder of its own, and sends back an archive.
 
-A worker needs Prefix Lab and the backbone; the rows are sent to it, and no folder is shared. It runs one cell at a time. The
-scheduler gives the cells of a worker that was lost to another one.
+A worker needs Prefix Lab and the backbone. The examples are sent to it, no folder is shared, and it runs one cell at a time. If
+a worker is lost, the scheduler gives its cells to another one.
 """
 
 import hashlib
@@ -46,8 +46,10 @@ Splits = dict[str, list[Example]]
 
 @dataclass(frozen=True)
 class CellTask:
-    """What a worker is told of a cell, beside its rows. `neutral`: name and content of the text that forgetting is measured on;
-    `first_runs`: see Workplace."""
+    """What a worker needs to know about a cell, apart from its examples.
+
+    `neutral`: name and content of the text on which forgetting is measured; `first_runs`: see Workplace.
+    """
 
     cell: Cell
     source: DataSource
@@ -62,7 +64,7 @@ class CellTask:
 
 @dataclass(frozen=True)
 class CellArchive:
-    """A finished cell as bytes: its result's values, its texts, and its run as a zip, empty where nothing was trained."""
+    """A finished cell as bytes: the result, its texts, and its run as a zip (empty if nothing was trained)."""
 
     result: dict[str, Any]
     texts: str
@@ -71,7 +73,7 @@ class CellArchive:
 
 @dataclass
 class _Job:
-    """A cell that a worker has in hand; `lock` keeps other processes of this machine from it."""
+    """A cell that runs on a worker; `lock` keeps other processes of this machine from running it."""
 
     cell: Cell
     lock: ExitStack
@@ -96,10 +98,10 @@ def connect(address: str) -> "Client":
 
 
 def run_on_cluster(cells: Sequence[Cell], place: Place, client: "Client", device: str = "auto") -> Iterator[Result]:
-    """Yield each cell's result as it comes back; ends when all are done, or when the work is cancelled.
+    """Yield each cell's result when it arrives, until all are done or the work is cancelled.
 
-    The first cell of a line goes before the others, which train at the rate that it chose. A result is written last, after its
-    run and its texts. Raises StoreError where workers die again and again or the connection is lost, and the errors of `try_run`.
+    The first cell of a line runs before the others, which use the learning rate that it chose. The result file is written after
+    the run and the texts. Raises StoreError if workers die repeatedly or the connection is lost, and the errors of `try_run`.
     """
     left, jobs = list(cells), dict["Future", _Job]()
     try:
@@ -124,7 +126,7 @@ def run_on_cluster(cells: Sequence[Cell], place: Place, client: "Client", device
 
 
 def _submit_ready(left: list[Cell], jobs: dict["Future", _Job], place: Place, client: "Client", device: str) -> None:
-    """Give every worker a cell."""
+    """Give every free worker a cell."""
     workers, at_work = len(client.nthreads()), {job.cell for job in jobs.values()}
     for cell in dict.fromkeys(_ready(cell, place(cell)) for cell in left):
         if len(jobs) >= workers:
@@ -142,13 +144,13 @@ def _submit_ready(left: list[Cell], jobs: dict["Future", _Job], place: Place, cl
 
 
 def _ready(cell: Cell, place: Workplace) -> Cell:
-    """The cell, or the first one of its line as long as that has not chosen the rate."""
+    """Return the cell, or the first one of its line if that has not chosen the learning rate yet."""
     first = cell.first
     return cell if not cell.rates or place.is_trained(first) or place.result(first) is not None else first
 
 
 def _splits(place: Workplace, cell: Cell) -> Splits:
-    """The rows that a cell uses, and no others."""
+    """Return the examples that a cell uses."""
     splits: Splits = {"train": [], "test": place.test_examples(cell)}
     if cell.method != FROZEN:
         rows = place.rows(cell)
@@ -166,7 +168,7 @@ def _task(place: Workplace, cell: Cell, device: str) -> CellTask:
 
 
 def _archive_of(future: "Future", cell: Cell) -> CellArchive | None:
-    """What a worker sent back. Raises the worker's error, as one of ours."""
+    """Return what a worker sent back. Raises the worker's error as one of ours."""
     from distributed import KilledWorker
 
     again = "The same command goes on with what is left."
@@ -186,7 +188,7 @@ def _archive_of(future: "Future", cell: Cell) -> CellArchive | None:
 
 
 def _unpack(place: Workplace, cell: Cell, archive: CellArchive) -> None:
-    """Put a cell's run into the store and its texts and its result into their files, the result last."""
+    """Store a cell's run, its texts and, last, its result."""
     if archive.run:
         shutil.rmtree(place.store.folder / cell.id, ignore_errors=True)  # a training that was interrupted here
         with tempfile.TemporaryDirectory() as folder:
@@ -206,7 +208,7 @@ def _unpack(place: Workplace, cell: Cell, archive: CellArchive) -> None:
 
 
 def run_cell(task: CellTask, splits: Splits) -> CellArchive | None:
-    """Run a cell in a temporary folder; None where it was cancelled. Raises WrongBackbone, and the errors of `try_run`."""
+    """Run a cell in a temporary folder; None if it was cancelled. Raises WrongBackbone, and the errors of `try_run`."""
     from distributed import get_worker
 
     with ONE_CELL, tempfile.TemporaryDirectory(prefix="prefix-lab-", dir=get_worker().local_directory) as folder:
@@ -240,7 +242,7 @@ def _workplace(task: CellTask, splits: Splits, backbone: Backbone, folder: Path)
 
 
 def _pack(place: Workplace, cell: Cell, result: Result) -> CellArchive:
-    """Of a training that diverged at every rate there is no run."""
+    """Pack a finished cell. A training that diverged at every rate has no run."""
     run, texts = place.store.folder / cell.id, place.texts_file(cell)
     zipped = b""
     if run.is_dir():
@@ -249,7 +251,7 @@ def _pack(place: Workplace, cell: Cell, result: Result) -> CellArchive:
 
 
 def _cancelled() -> Callable[[], bool]:
-    """Whether the client no longer waits for the task that this thread runs."""
+    """Return a function that says whether the client has cancelled the task of this thread."""
     from distributed import get_worker
 
     worker = get_worker()

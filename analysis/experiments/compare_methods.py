@@ -1,4 +1,4 @@
-"""Compare methods: trained on the same examples for the same number of updates, scored on the same inputs."""
+"""Compare methods that are trained on the same examples for the same number of updates, and scored on the same inputs."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -28,7 +28,7 @@ SCORE_COLUMNS = ("BLEU", "BLEU-seen", "BLEU-unseen", "ROUGE-L", "Told")  # those
 class MethodResult:
     """One row of the comparison; `run` is None for the frozen model. `backbone`: its number of parameters.
 
-    `layout`: how the frozen model read its input, and how that was chosen; "" for a run, which reads it as in training.
+    `layout`: the layout of the frozen model's input, and how it was chosen; "" for a run, which uses that of its training.
     """
 
     run: Run | None
@@ -37,7 +37,7 @@ class MethodResult:
     layout: str = ""
 
     def values(self) -> dict[str, object]:
-        """Plain values for JSON."""
+        """Return plain values for JSON."""
         run = self.run
         values: dict[str, object] = {"method": run.method if run else FROZEN, "run": run.id if run else None}
         for name in ("trained", "stored", "bytes", "updates", "seconds", "valid_loss"):
@@ -60,8 +60,8 @@ def run_comparison(
     """Yield the result of the frozen model in its best layout (see `choose_layout`), then of each method with each seed.
 
     Runs are stored as `<plan.run_id>-<method>`, with `-seed<n>` for later seeds, and trained with the settings
-    `config(method)`. `rates`: the learning rates to choose from, by validation loss with the first seed. A finished run is
-    scored as it is; an interrupted one is resumed.
+    `config(method)`. `rates`: candidate learning rates, chosen by validation loss with the first seed. A finished run is not
+    trained again, and an interrupted one is resumed.
     """
     backbone = plan.backbone
     layout, task = choose_layout(backbone, plan.task, sample_evenly(rows.valid, LAYOUT_ROWS), decode)
@@ -99,10 +99,11 @@ def _evaluate(
 
 
 def choose_layout(backbone: Backbone, task: Task, valid: Sequence[Example], decode: DecodeConfig) -> tuple[str, Task]:
-    """The layout in which the frozen model scores best on validation examples, and a sentence on it. It would lose by a layout
-    that only training makes sense of, such as the paper's, whose separator says to it that the document has ended.
+    """Return the layout in which the frozen model scores best on validation examples, and a sentence on the choice.
 
-    Tried are the layout of the runs, a line of its own, and an instruction. Examples in front are a method, "in_context".
+    A layout that only makes sense after training would put it at a disadvantage: the separator of the paper's layout, for
+    example, tells it that the document has ended. The candidates are the layout of the runs, a line of its own, and an
+    instruction. Examples before the input are a method of their own, "in_context".
     """
     plain = task_for_backbone(backbone, task.name, input_format=task.input_format, cut=task.cut)
     layouts = {"as the runs read it": task, "on a line of its own": plain, "with an instruction": with_instruction(plain)}
@@ -136,7 +137,7 @@ class SeedSummary(TypedDict):
 
 
 def summarize_seeds(group: Sequence[MethodResult]) -> SeedSummary:
-    """Mean and standard deviation over a method's seeds, as plain values for JSON."""
+    """Return mean and standard deviation over a method's seeds, as plain values for JSON."""
     scores = {name: [each.result.scores[name].value for each in group] for name in group[0].result.scores}
     losses = [each.run.valid_loss for each in group if each.run and each.run.valid_loss is not None]
     values = {name: numbers for name, numbers in (scores | {"valid_loss": losses}).items() if numbers}
@@ -149,7 +150,7 @@ def summarize_seeds(group: Sequence[MethodResult]) -> SeedSummary:
 
 
 def markdown(results: Sequence[MethodResult], rates: Sequence[float] = ()) -> str:
-    """The comparison as a Markdown table, one line per method, with mean ± standard deviation over seeds.
+    """Return the comparison as a Markdown table, one line per method, with mean ± standard deviation over seeds.
 
     The share is that of the stored parameters in the backbone's.
     """

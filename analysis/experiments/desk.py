@@ -1,4 +1,4 @@
-"""All runs as one table, and the numbers of results that can be set against each other."""
+"""All runs as one table, and pairs of numbers of results for the scatter plot."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -25,7 +25,7 @@ RUN_COLUMNS = ("run", "method", "task", "backbone", "status", "updates", "rate",
 
 
 def runs_frame(runs: Sequence[Run]) -> pd.DataFrame:
-    """A row for each run, in RUN_COLUMNS; scores are those of the test split."""
+    """Return a row for each run, with RUN_COLUMNS; scores are those of the test split."""
     rows = []
     for run in runs:
         scores = run.scores.get("test", {})
@@ -39,7 +39,7 @@ def runs_frame(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def select_rows(frame: pd.DataFrame, words: str = "", sort: str = "") -> pd.DataFrame:
-    """The rows that hold every word, in any column; sorted by a column, downwards where its name begins with "-"."""
+    """Return the rows that contain every word in some column, sorted by a column; descending if its name starts with "-"."""
     if words.strip():
         texts = [" ".join(map(str, row)).lower() for row in frame.to_numpy().tolist()]
         frame = frame[[all(word in text for word in words.lower().split()) for text in texts]]
@@ -50,7 +50,7 @@ def select_rows(frame: pd.DataFrame, words: str = "", sort: str = "") -> pd.Data
 
 
 def differing_settings(runs: Sequence[Run]) -> pd.DataFrame:
-    """The settings in which runs differ, of those that their methods have: a row for each setting, a column for each run."""
+    """Return the settings in which runs differ: one row per setting that their methods have, one column per run."""
     strange = {name for info in METHODS.values() for name in info.settings}
     strange -= {name for run in runs for name in method_info(run.method).settings}
     named = {}
@@ -66,7 +66,7 @@ def differing_settings(runs: Sequence[Run]) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Point:
-    """A line of results in the scatter. `best`: no other point is as good in both numbers and better in one."""
+    """A line of results in the scatter plot. `best`: whether it is on the Pareto front."""
 
     label: str
     x: float
@@ -77,7 +77,7 @@ class Point:
 
 
 def value_of(result: Result, axis: str) -> float | None:
-    """The number that a result has on an axis of AXES, or None."""
+    """Return the number of a result on an axis of AXES, or None."""
     if axis == "stored":
         return float(result.stored)
     if axis == "seconds":
@@ -89,7 +89,7 @@ def value_of(result: Result, axis: str) -> float | None:
 
 
 def scatter_points(results: Sequence[Result], x: str, y: str) -> list[Point]:
-    """A point for each line that has both numbers, its seeds averaged; those on the Pareto front are marked."""
+    """Return a point for each line that has both numbers, averaged over its seeds; those on the Pareto front are marked."""
     measured = (result for result in results if result.status == "done")
     points = []
     for family in families(one for one in measured if value_of(one, x) is not None and value_of(one, y) is not None):

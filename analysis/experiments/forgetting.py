@@ -1,8 +1,8 @@
-"""Forgetting: how well a method's model still predicts neutral text, with the method in force and switched off.
+"""Forgetting: how well a method's model still predicts neutral text, with the method attached and detached.
 
-A decoder-only model predicts the text itself. An encoder-decoder has no loss on text alone: no training taught its decoder to
-write from an empty source. What is measured is its pre-training task: it reads the text with spans masked, as in BART, and
-writes it whole.
+A decoder-only model predicts the text itself. An encoder-decoder model has no loss on text alone, since no training taught its
+decoder to write from an empty source. Its pre-training task is used instead: it reads the text with spans masked, as in BART,
+and has to restore it.
 """
 
 from pathlib import Path
@@ -26,7 +26,7 @@ WINDOW, WINDOWS = 128, 20  # tokens of a window, and how many are read at most
 
 
 def neutral_text(file: Path | None = None) -> list[str]:
-    """Texts that no method is trained on: the lines of a file, by default the bundled articles. Raises BadInput, BadData."""
+    """Return texts that no method is trained on: the lines of a file, or the bundled articles. Raises BadInput, BadData."""
     if file is None:
         return [example.source for split in ("train", "test") for example in read_bundled_articles(split)]
     texts = [line.strip() for _, line in lines(file) if line.strip()]
@@ -36,9 +36,9 @@ def neutral_text(file: Path | None = None) -> list[str]:
 
 
 def forgetting(backbone: Backbone, loaded: LoadedRun | None, texts: list[str]) -> dict[str, Any]:
-    """Nats per token of neutral text: {"frozen", "on", "off", "tokens"}; "off" is None where a method cannot be switched off.
+    """Return nats per token of neutral text: {"frozen", "on", "off", "tokens"}; "off" is None if a method cannot be detached.
 
-    {} for an encoder-decoder whose tokenizer has no mask token, as spans cannot be hidden from it.
+    {} for an encoder-decoder model whose tokenizer has no mask token, since spans cannot be masked for it.
     """
     if backbone.is_encoder_decoder and backbone.tokenizer.mask_token_id is None:
         return {}
@@ -60,7 +60,7 @@ def _windows(backbone: Backbone, texts: list[str]) -> list[list[int]]:
 
 
 def _loss(model: Any, backbone: Backbone, windows: list[list[int]], loaded: LoadedRun | None = None) -> float:
-    """Each window follows what begins a text, an infix between the two; an encoder-decoder's follows its masked form."""
+    """Return the loss on windows, each after the start tokens (and an infix); an encoder-decoder reads their masked form."""
     prefix = loaded.prefix if loaded else None
     if backbone.is_encoder_decoder:
         return round(mean_loss(model, backbone, [Request(ids, prefix) for ids in _masked(backbone, windows)], windows), 4)
@@ -71,12 +71,12 @@ def _loss(model: Any, backbone: Backbone, windows: list[list[int]], loaded: Load
 
 
 def _masked(backbone: Backbone, windows: list[list[int]]) -> list[list[int]]:
-    """The windows as an encoder reads them, spans of them hidden, always the same ones."""
+    """Return the windows with spans masked, always the same ones."""
     (before, after), rng = special_form(backbone.tokenizer), np.random.default_rng(0)
     hidden = (infill(np.array(window[:-1]), backbone.tokenizer.mask_token_id, rng) for window in windows)
     return [[*before, *ids.tolist(), *after] for ids in hidden]
 
 
 def default_name(file: Path | None) -> str:
-    """What the text is called in a result."""
+    """Return the name of the text for a result."""
     return file.name if file else f"{paths.DATA.name}/articles.jsonl"

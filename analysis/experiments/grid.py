@@ -1,4 +1,4 @@
-"""Grids of experiments, as data: a grid has lines, a line has cells, a cell is one training with its scores."""
+"""Grids of experiments as data: a grid has lines, a line has cells, a cell is one training with its scores."""
 
 import hashlib
 import json
@@ -27,10 +27,10 @@ SETS = {
 class Cell:
     """One training and its scores.
 
-    `data`: a name of SETS; `topics`: a split by topic (paper §6.4). `rows` > 0 training examples are drawn with the random seed
-    `sample`, and a validation set of 30 % of that size (footnote 11) unless `valid` says how many. `tables` > 0 test inputs
-    are scored, evenly spaced. `settings` differ from the preset's. `rates`: the learning rates to choose from, by validation loss
-    with the line's first seed and sample; without any, the rate is the preset's.
+    `data`: a name of SETS; `topics`: a split by topic (paper §6.4). `rows` > 0: so many training examples are drawn with the
+    random seed `sample`, and a validation set of 30 % of that size (footnote 11) unless `valid` gives a number. `tables` > 0:
+    so many test inputs, evenly spaced, are scored. `settings`: differences from the preset. `rates`: candidate learning rates,
+    chosen by validation loss with the line's first seed and sample; if empty, the preset's rate is used.
     """
 
     data: str
@@ -47,7 +47,7 @@ class Cell:
 
     @property
     def id(self) -> str:
-        """A readable name that no other cell has: it ends with a hash of all fields."""
+        """A readable unique name, which ends with a hash of all fields."""
         digest = hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:8]
         varied = [f"{name}{_short(value)}" for name, value in self.settings if name in VARIED]
         rows = [f"rows{self.rows}"] if self.preset in ("low",) else []
@@ -56,26 +56,26 @@ class Cell:
 
     @property
     def first(self) -> Self:
-        """The cell of the same line whose validation loss chooses the learning rate."""
+        """The cell of the same line whose validation losses choose the learning rate."""
         return replace(self, seed=0, sample=0)
 
     @property
     def is_article(self) -> bool:
-        """Whether its inputs are articles, which another backbone reads."""
+        """Whether its inputs are articles, which need another backbone."""
         return SETS[self.data] == "summarization"
 
     def config(self, rate: float | None = None) -> TrainConfig:
-        """The settings of its training. Raises BadConfig."""
+        """Return the settings of its training. Raises BadConfig."""
         changes = dict(self.settings) | ({} if rate is None else {"rate": rate})
         return preset(self.preset, self.method, SETS[self.data], seed=self.seed, **changes)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values."""
+        """Return plain values."""
         return asdict(self) | {"settings": dict(self.settings)}
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Self:
-        """A cell from its plain values. Raises BadInput where they are not those of a cell."""
+        """Build a cell from its plain values. Raises BadInput for anything else."""
         try:
             known = {one.name: values[one.name] for one in fields(cls) if one.name in values}
             known["settings"] = tuple(sorted(dict(values.get("settings", {})).items()))
@@ -98,7 +98,7 @@ def _short(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Line:
-    """A line of a table or a point of a curve: its cells differ in seed and sample. `x`: its place on a curve's axis."""
+    """A line of a table or a point of a curve: its cells differ in seed and sample. `x`: its position on a curve's axis."""
 
     label: str
     cells: tuple[Cell, ...]
@@ -112,7 +112,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Grid:
-    """A table or figure of the paper. `needs`: the data sets that can be given, of which it uses those that are."""
+    """A table or figure of the paper. `needs`: the data sets that it can use."""
 
     name: str
     title: str
@@ -121,26 +121,26 @@ class Grid:
 
     @property
     def cells(self) -> list[Cell]:
-        """Its cells, each once, in the order of its lines."""
+        """Its cells in the order of its lines, each once."""
         return list(dict.fromkeys(cell for line in self.lines for cell in line.cells))
 
     def line_of(self, cell: Cell) -> Line | None:
-        """The line that a cell belongs to."""
+        """Return the line of a cell."""
         return next((line for line in self.lines if cell in line.cells), None)
 
 
 def expand(cell: Cell, seeds: int, samples: int = 1) -> tuple[Cell, ...]:
-    """The cell with every sample and seed, from 0 on."""
+    """Return the cell with every sample and seed, from 0 on."""
     return tuple(replace(cell, seed=seed, sample=sample) for sample in range(samples) for seed in range(seeds))
 
 
 def unique_cells(grids: Sequence[Grid]) -> list[Cell]:
-    """The cells of several grids, each once: tables and figures share some."""
+    """Return the cells of several grids, each once, since tables and figures share some."""
     return list(dict.fromkeys(cell for grid in grids for cell in grid.cells))
 
 
 def places_of(cell: Cell, grids: Sequence[Grid]) -> Iterator[tuple[str, Line]]:
-    """(grid's name, line) for every place that shows a cell."""
+    """Return (grid name, line) for every line that has a cell."""
     for grid in grids:
         if line := grid.line_of(cell):
             yield grid.name, line

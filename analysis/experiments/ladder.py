@@ -1,8 +1,8 @@
-"""From words to vectors at all layers: one set of rows, one start, one loss (paper §4.1 and §7.2).
+"""From words to vectors at all layers, on the same rows, from the same start and with the same loss (paper §4.1 and §7.2).
 
-All rungs begin with the same words in front of the input. A text prefix stays there. A discrete prompt may exchange the words,
-an embedding-only prompt moves their input vectors freely, and a prefix moves their keys and values at every layer. Each rung
-contains the ones before it, so a lower loss shows what the wider space has to offer on these rows.
+All rungs start with the same words before the input. A text prefix keeps them. A discrete prompt may replace words, an
+embedding-only prompt moves their input vectors freely, and a prefix moves their keys and values at every layer. Each rung
+includes the ones before it, so a lower loss shows what the larger space can do on these rows.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,8 +24,11 @@ RATES = {EMBEDDING: 0.06, PREFIX: 0.1}
 
 @dataclass(frozen=True)
 class LadderStep:
-    """One evaluation or update of a rung. `share`: how much of its budget is used, 0 to 1; `loss`: on the rows, in nats a target
-    token; `other`: on the other rows, once the rung is done; `trained`: how many numbers it trains."""
+    """One evaluation or update of a rung.
+
+    `share`: how much of its budget is used, 0 to 1; `loss`: on the rows, in nats per target token; `other`: on the other rows,
+    once the rung is done; `trained`: the number of trained parameters.
+    """
 
     rung: str
     share: float
@@ -38,7 +41,7 @@ class LadderStep:
 def ladder(
     backbone: Backbone, rows: Sequence[Row], others: Sequence[Row], words: str, updates: int = 40, candidates: int = 5
 ) -> Iterator[LadderStep]:
-    """Climb the rungs one after the other, each from `words`, which stand in front of `rows` (and at last of `others`)."""
+    """Run the rungs one after the other, each starting from `words` before `rows`; at the end of a rung, also score `others`."""
     length = len(backbone.encode(words))
     yield from chain(
         _text(backbone, rows, others, words),

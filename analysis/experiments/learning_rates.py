@@ -30,15 +30,15 @@ class TrainingData:
 
     @property
     def cancelled(self) -> bool:
-        """Whether `cancel` says to stop."""
+        """Whether `cancel` returns true."""
         return self.cancel is not None and self.cancel()
 
 
 def train_or_resume(plan: Trainer, rows: TrainingData, free: Sequence[str] = ()) -> Run:
     """Return the run of a plan if it is finished, resume it if it was interrupted, or train it.
 
-    Raises StoreError if a run of that name has other settings, ignoring those in `free` and those of other methods. A run
-    whose loss diverged has the status "failed".
+    Raises StoreError if a run of that name has other settings, ignoring those in `free` and those of other methods. A run that
+    diverged has the status "failed".
     """
     folder = plan.store.folder / plan.run_id
     stands = read_status(folder)

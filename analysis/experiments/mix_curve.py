@@ -1,4 +1,4 @@
-"""Loss and coverage along the slider of a mix: how two prefixes blend, measured on a few examples."""
+"""Loss and coverage along the slider of a mix, measured on a few examples."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -28,11 +28,10 @@ STOPS = tuple(stop / 10 for stop in range(11))
 
 @dataclass(frozen=True)
 class MixPoint:
-    """One stop of the slider; `mix` is None for a run on its own. `loss`: nats per target token, over all tokens of the examples'
-    first references.
+    """The measurements at one stop of the slider; `mix` is None for a single run.
 
-    `covered` of `values` table values are in the texts, and `unsupported` statements are not in the tables; both 0 for inputs
-    without a table.
+    `loss`: nats per target token, over all tokens of the examples' first references. `covered` of `values` table values are in
+    the texts, and `unsupported` statements are not in the tables; all 0 for inputs without a table.
     """
 
     mix: Mix | None
@@ -45,18 +44,18 @@ class MixPoint:
 
 @dataclass(frozen=True)
 class Stop:
-    """A place of the slider: what it is called, and the run there, which may be a mix by its name."""
+    """A stop of the slider: its label, and the run there, which may be the name of a mix."""
 
     label: str
     run: str
 
 
 def slider(kind: str, members: Sequence[str], layers: int = 0) -> list[Stop]:
-    """The stops of a kind of mix, from one end to the other. BadInput where kind and members do not go together.
+    """Return the stops of a kind of mix, from one end to the other. Raises BadInput if kind and members do not go together.
 
-    "fade", "average" and "path" have eleven; with three members the second is in the middle. "join" and "swap" have no strength:
-    their stops are the members and the mix, which stands last but one. "layers" (of which there are `layers`) begins without a
-    prefix and adds one layer after the other, from the first.
+    "fade", "average" and "path" have eleven stops; with three members the second is in the middle. "join" and "swap" have no
+    strength: their stops are the members and, last but one, the mix. "layers" starts without a prefix and adds one of the
+    `layers` after the other, from the first.
     """
     if kind == "layers":
         mixes = [Mix(kind, tuple(members), (1.0,) * on + (0.0,) * (layers - on)) for on in range(layers + 1)]
@@ -72,7 +71,8 @@ def slider(kind: str, members: Sequence[str], layers: int = 0) -> list[Stop]:
 
 
 def slide(kind: str, members: Sequence[str], stop: float) -> Mix:
-    """The mix at a stop between 0 (the first prefix, or a training's start) and 1 (the last, or its end)."""
+    """Return the mix at a stop between 0 (the first prefix, or the start of training) and 1 (the last, or the end of
+    training)."""
     place = stop * (len(members) - 1)
     shares = tuple(round(max(0.0, 1 - abs(place - member)), 12) for member in range(len(members)))
     return Mix(kind, tuple(members), (stop,) if kind == "path" else shares if kind in ("fade", "average") else ())
@@ -118,9 +118,9 @@ def measure_point(
     tables: Sequence[Fields],
     mix: Mix | None = None,
 ) -> MixPoint:
-    """The point of a stop from its generated texts, one a request; `tables`: one a text, or none.
+    """Return the point of a stop from its generated texts, one per request. `tables`: one per text, or none.
 
-    `loss` is `total_loss`, or a function that runs it elsewhere; it is called with a few examples at a time.
+    `loss`: `total_loss`, or a function that runs it elsewhere; it gets a few examples at a time.
     """
     parts = [slice(first, first + TOGETHER) for first in range(0, len(requests), TOGETHER)]
     total = sum(loss(model, backbone, requests[part], answers[part]) for part in parts)
@@ -132,7 +132,7 @@ def measure_point(
 
 
 def mean_loss(model: PreTrainedModel, backbone: Backbone, requests: Sequence[Request], answers: Sequence[Sequence[int]]) -> float:
-    """Cross-entropy of answers given their requests, in nats per token, the mean over all tokens."""
+    """Return the cross-entropy of answers given their requests, in nats per token over all tokens."""
     return total_loss(model, backbone, requests, answers) / sum(map(len, answers))
 
 
@@ -140,7 +140,7 @@ def mean_loss(model: PreTrainedModel, backbone: Backbone, requests: Sequence[Req
 def total_loss(
     model: PreTrainedModel, backbone: Backbone, requests: Sequence[Request], answers: Sequence[Sequence[int]]
 ) -> float:
-    """Cross-entropy of answers given their requests, in nats, summed over all tokens."""
+    """Return the cross-entropy of answers given their requests, in nats, summed over all tokens."""
     total = 0.0
     for request, answer in zip(requests, answers, strict=True):
         reading, inputs = teacher_forced_inputs(backbone, request, answer)
@@ -154,7 +154,7 @@ def total_loss(
 
 
 def describe_curve(points: Sequence[MixPoint]) -> str:
-    """Say what mixing cost: the worst stop against the better end."""
+    """Describe the cost of mixing: the worst stop against the better end."""
     worst = max(points, key=lambda point: point.loss)
     ends = min(points[0].loss, points[-1].loss), max(points[0].loss, points[-1].loss)
     text = f"The loss runs from {points[0].loss:.2f} to {points[-1].loss:.2f} nats per token"

@@ -18,10 +18,10 @@ FROZEN_MODEL = "Frozen model"
 
 @dataclass(frozen=True)
 class Scale:
-    """How large the experiments are. 0 means all, or the preset's.
+    """The size of the experiments. 0 means all, or the preset's value.
 
-    `rates`: tried for every method alike; none: the rates of the preset and of Table 5. `sizes`: of Figure 3's training sets.
-    `summary_lengths`: those of prefixes of 2 % and 0.1 % of the backbone for articles.
+    `rates`: the candidates for every method; if empty, the rates of the preset and of Table 5. `sizes`: of Figure 3's training
+    sets. `summary_lengths`: the lengths of prefixes of 2 % and 0.1 % of the backbone for articles.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Scale:
     only_updates: int = 0  # in place of all three numbers of updates
 
     def updates_of(self, kind: str) -> int:
-        """Updates of a training: kind "", "low" or "article"."""
+        """Return the updates of a training; `kind` is "", "low" or "article"."""
         return self.only_updates or {"": self.updates, "low": self.low_updates, "article": self.article_updates}[kind]
 
 
@@ -70,16 +70,16 @@ TABLE5: dict[tuple[str, str], dict[str, Any]] = {
 
 
 def scale(name: str, **changes: Any) -> Scale:
-    """A scale by name, with some of its numbers changed (None leaves one as it is). Raises BadInput."""
+    """Return a scale by name, with some of its numbers changed (None keeps one). Raises BadInput."""
     if name not in SCALES:
         raise BadInput(f"There is no scale {name!r}: say {' or '.join(SCALES)}.")
     return replace(SCALES[name], **{key: value for key, value in changes.items() if value is not None})
 
 
 def paper_grids(size: Scale, data: Collection[str] = ()) -> list[Grid]:
-    """Every table and figure, on the data sets that are given (names of `grid.SETS`).
+    """Return every table and figure, for the available data sets (names in `grid.SETS`).
 
-    The bundled tables ("records") need not be given: they are a part of Table 1, and stand in for E2E where that is not given.
+    The bundled tables ("records") are always available: they are a part of Table 1, and replace E2E if that is missing.
     """
     table = "e2e" if "e2e" in data else "records"
     of_set = {"table1": [name for name in ("e2e", "webnlg", "dart") if name in data] + ["records"]}
@@ -98,7 +98,7 @@ def paper_grids(size: Scale, data: Collection[str] = ()) -> list[Grid]:
 
 
 def named_grids(name: str, size: Scale, data: Collection[str] = ()) -> list[Grid]:
-    """The grid of a name, or all that have cells. Raises BadInput for another name, and where its data set is not given."""
+    """Return the grid of a name, or all that have cells. Raises BadInput for an unknown name, or if its data set is missing."""
     every = paper_grids(size, data)
     if name == "all":
         return [grid for grid in every if grid.lines]
@@ -114,7 +114,7 @@ def named_grids(name: str, size: Scale, data: Collection[str] = ()) -> list[Grid
 
 
 def _cell(size: Scale, data: str, method: str, label: str = "", kind: str = "", **settings: Any) -> Cell:
-    """A cell with the scale's settings, then Table 5's where the scale has no rates of its own, then `settings`."""
+    """Make a cell with the scale's settings, then Table 5's if the scale has no rates of its own, then `settings`."""
     article = data in ("news", "topics")
     updates = size.updates_of("article" if article else kind)
     changes: dict[str, Any] = {"updates": updates} if updates else {}
@@ -183,7 +183,7 @@ def _table3(size: Scale, data: str) -> tuple[Line, ...]:
 
 
 def _low(size: Scale, data: str, method: str, rows: int, **settings: Any) -> tuple[Cell, ...]:
-    """Cells with so many training examples, of several samples, with one or two seeds each."""
+    """Make cells with so many training examples, of several samples, with one or two seeds each."""
     cell = replace(_cell(size, data, method, kind="low", **settings), rows=rows, valid=0)
     return expand(cell, min(2, size.seeds), size.samples)
 

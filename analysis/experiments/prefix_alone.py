@@ -1,4 +1,4 @@
-"""What a prefix says on its own: texts sampled with it and with the frozen model, both without any input."""
+"""What a prefix generates on its own: texts sampled with it and with the frozen model, both without any input."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ NO_WORD = "(nothing)"  # in place of the first word of an empty text
 
 @dataclass(frozen=True)
 class PrefixAlone:
-    """Texts sampled without an input. `prompt`: what the models did read, the task's own separators."""
+    """Texts sampled without an input. `prompt`: the text that the models read, which is the task's own separators."""
 
     prefix: tuple[str, ...]
     frozen: tuple[str, ...]
@@ -30,7 +30,7 @@ class PrefixAlone:
     seed: int
 
     def describe(self, name: str) -> str:
-        """Say how often the most frequent first word begins the texts of either. `name`: what the run is called."""
+        """Describe how often the most frequent first word starts the texts of each model. `name`: the title of the run."""
         parts = []
         for who, texts in ((name, self.prefix), ("the frozen model", self.frozen)):
             word, count = Counter(map(_first_word, texts)).most_common(1)[0]
@@ -38,9 +38,10 @@ class PrefixAlone:
         return f"{'; '.join(parts)}."
 
     def first_words(self, top: int = 10) -> list[tuple[str, float, float]]:
-        """(word, share of the prefix's texts, share of the frozen model's texts), the most frequent first words of either.
+        """Return (word, share of the prefix's texts, share of the frozen model's texts) for the most frequent first words of
+        either.
 
-        Ordered by the share of the prefix's texts, then of the frozen model's, then by the alphabet.
+        Ordered by the share of the prefix's texts, then of the frozen model's, then alphabetically.
         """
         ours, theirs = (Counter(map(_first_word, texts)) for texts in (self.prefix, self.frozen))
         shares = [(word, ours[word] / len(self.prefix), theirs[word] / len(self.frozen)) for word in ours | theirs]
@@ -62,9 +63,9 @@ def sample_alone(
 ) -> PrefixAlone:
     """Sample `n` texts from `model` with a prefix, and `n` from the frozen backbone without one, from the same seeds.
 
-    The source is empty, so the models read only what the task puts around one. Text i of both has the seed `seed + i`. Where
-    `cancel` ends the sampling, the texts are what was written until then. Raises BadInput where the task puts nothing around
-    a source, TooLong where the texts do not fit the model.
+    The source is empty, so the models read only the task's own text around it. Text i of both has the seed `seed + i`. If
+    `cancel` ends the sampling, texts may be incomplete. Raises BadInput if the task has no text around a source, TooLong if the
+    texts do not fit the model.
     """
     ours, theirs = requests_alone(backbone, task, prefix, n, seed, intervention)
     return PrefixAlone(
@@ -84,7 +85,7 @@ def requests_alone(
     seed: int = 0,
     intervention: Intervention = NO_INTERVENTION,
 ) -> tuple[list[Request], list[Request]]:
-    """`n` requests with a prefix and as many without, all of an empty source; request i of both has the seed `seed + i`."""
+    """Return `n` requests with a prefix and `n` without, all with an empty source; request i of both has the seed `seed + i`."""
     ours = [replace(make_request(backbone, task, "", prefix, seed + i), intervention=intervention) for i in range(n)]
     return ours, [make_request(backbone, task, "", None, seed + i) for i in range(n)]
 

@@ -1,4 +1,4 @@
-"""The result of a cell, as its small JSON file holds it, with its format's version."""
+"""The result of a cell, as stored in a small JSON file with a format version."""
 
 import json
 from collections.abc import Iterable
@@ -18,12 +18,12 @@ BUNDLED = paths.ASSETS / "results"
 
 @dataclass(frozen=True)
 class Result:
-    """What a cell measured.
+    """The result of a cell.
 
-    `scores[metric]`: {"value", "low", "high" (95 % interval over resampled rows), "n", "signature", "higher_is_better"}; of
-    several seeds in one result "sd" instead of the interval. `places[grid]`: the label, and the place on a curve's axis, of the
-    line that shows it. `share`: stored parameters in those of the backbone. `rates`: validation loss by learning rate, where
-    one was chosen. `seconds`: of training, and of generating and scoring. `forgetting`: see forgetting.py.
+    `scores[metric]`: {"value", "low", "high" (95 % interval over resampled rows), "n", "signature", "higher_is_better"}; a
+    result over several seeds has "sd" instead of the interval. `places[grid]`: the label of its line, and its position on a
+    curve's axis. `share`: stored parameters as a share of the backbone's. `rates`: validation loss by learning rate, if one was
+    chosen. `seconds`: of training, and of generating and scoring. `forgetting`: see forgetting.py.
     """
 
     id: str
@@ -55,7 +55,7 @@ class Result:
 
     @property
     def rate_at_end(self) -> str:
-        """ "lowest" or "highest" where the chosen rate is an end of the grid, so that a better one may lie beyond; else ""."""
+        """ "lowest" or "highest" if the chosen rate is at an end of the grid, so that a better one may lie outside; else ""."""
         tried = [float(rate) for rate in self.rates]
         if self.rate is None or len(tried) < 2:
             return ""
@@ -63,26 +63,26 @@ class Result:
 
     @property
     def forgotten(self) -> float | None:
-        """Nats per token of neutral text that the method in force costs; None where it was not measured."""
+        """The increase of loss on neutral text with the method attached, in nats per token; None if it was not measured."""
         frozen, on = self.forgetting.get("frozen"), self.forgetting.get("on")
         return None if frozen is None or on is None else on - frozen
 
     @property
     def family(self) -> tuple[str, ...]:
-        """What results must share to be averaged over seeds. One that no cell of a grid has stands alone."""
+        """What results must share to be averaged over seeds. A result without a cell of a grid is a family of its own."""
         return (self.cell.first.id, self.fingerprint) if self.id == self.cell.id else (self.id,)
 
     def to_json(self) -> dict[str, Any]:
-        """The content of the file."""
+        """Return the content of the file."""
         return {"format": FORMAT} | asdict(self) | {"cell": self.cell.to_json(), "seeds": list(self.seeds)}
 
     def save(self, path: Path) -> None:
-        """Write the file, atomically. Raises StoreError where it cannot be written."""
+        """Write the file atomically. Raises StoreError if it cannot be written."""
         write_json(path, self.to_json())
 
     @classmethod
     def from_json(cls, values: Any) -> Self:
-        """A result from the content of its file. Raises BadInput where it is none."""
+        """Build a result from the content of its file. Raises BadInput for anything else."""
         if not isinstance(values, dict) or values.get("format") != FORMAT:
             raise BadInput(f"it is not a result of `launch.py experiments` (format {FORMAT})")
         try:
@@ -97,7 +97,7 @@ class Result:
 
 
 def families(results: Iterable[Result]) -> list[list[Result]]:
-    """Results that differ in seed and sample only, together."""
+    """Group results that differ only in seed and sample."""
     grouped: dict[tuple[str, ...], list[Result]] = {}
     for result in results:
         grouped.setdefault(result.family, []).append(result)
@@ -105,7 +105,7 @@ def families(results: Iterable[Result]) -> list[list[Result]]:
 
 
 def read_results(files: Iterable[Path], faults: list[str] | None = None) -> list[Result]:
-    """The results in files that hold one or a list of them; sentences about those that cannot be read go to `faults`."""
+    """Read results from files with one or a list of them; sentences about unreadable files go to `faults`."""
     results: list[Result] = []
     for path in files:
         try:
@@ -117,7 +117,8 @@ def read_results(files: Iterable[Path], faults: list[str] | None = None) -> list
 
 
 def read_file(path: Path) -> list[Result]:
-    """The results in a file that holds one or a list of them, read again only if it has changed. BadData names the file."""
+    """Read the results of a file with one or a list of them, again only if it has changed. Raises BadData, which names the
+    file."""
     try:
         stat = path.stat()
         return list(_read(path, (stat.st_mtime_ns, stat.st_size, stat.st_ino)))
@@ -132,10 +133,10 @@ def _read(path: Path, _stamp: tuple[int, int, int]) -> tuple[Result, ...]:
 
 
 def home() -> Path:
-    """Where results of one's own are kept, a folder for each backbone."""
+    """Return the folder of the user's results, which has one folder per backbone."""
     return paths.home() / "experiments"
 
 
 def own_files(folder: Path | None = None) -> list[Path]:
-    """The files of one's own results."""
+    """Return the files of the user's results."""
     return sorted((folder or home()).glob("*/cells/*.json"))

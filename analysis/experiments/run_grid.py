@@ -1,4 +1,4 @@
-"""Run many cells: what is left to do, how long it will take, one after the other until all are done."""
+"""Run many cells one after the other, and estimate how long they take."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -24,14 +24,14 @@ Place = Callable[[Cell], Workplace]  # the workplace of a cell: articles have a 
 
 
 def unfinished(cells: Sequence[Cell], place: Place) -> list[Cell]:
-    """The cells that have no result yet."""
+    """Return the cells that have no result yet."""
     return [cell for cell in cells if place(cell).result(cell) is None]
 
 
 def run_cells(cells: Sequence[Cell], place: Place, wait: bool = True) -> Iterator[Result]:
-    """Yield each cell's result, the finished ones first; ends when all are done, or when the work is cancelled.
+    """Yield each cell's result, finished ones first, until all are done or the work is cancelled.
 
-    Cells that another process has in hand are passed over and looked at again (`wait`). Raises the errors of `try_run`.
+    Cells that another process is running are skipped, and tried again after `wait` seconds. Raises the errors of `try_run`.
     """
     left = list(cells)
     while left:
@@ -51,7 +51,7 @@ def run_cells(cells: Sequence[Cell], place: Place, wait: bool = True) -> Iterato
 
 @dataclass
 class Estimate:
-    """Seconds of each cell on this machine, as far as a few measured updates and texts say."""
+    """The estimated seconds of each cell on this machine, from a few measured updates and texts."""
 
     seconds: dict[str, float]
     jobs: int = 1  # that share the work
@@ -60,11 +60,12 @@ class Estimate:
 
     @property
     def total(self) -> float:
-        """Until all cells are done, as long as none is."""
+        """The seconds until all cells are done, before any is."""
         return sum(self.seconds.values()) / self.jobs
 
     def remaining(self, cell: Cell | None = None) -> float:
-        """Seconds that are left once a cell is finished; the estimate is corrected by the time that was really taken."""
+        """Return the seconds left after a cell is finished; the estimate is corrected by the time that finished cells really
+        took."""
         if cell is not None:
             self.done += self.seconds.pop(cell.id, 0.0)
         factor = (time.monotonic() - self.began) * self.jobs / self.done if self.done else 1.0
@@ -84,7 +85,7 @@ def estimate_cells(cells: Sequence[Cell], place: Place, jobs: int = 1) -> Estima
 
 
 def _measure(cell: Cell, place: Workplace) -> tuple[Costs, float]:
-    """What a batch, a validation row and a scored text cost."""
+    """Measure the time of a batch, a validation row and a scored text."""
     config, task = cell.config() if cell.method != FROZEN else None, place.task(cell)
     test = place.test_examples(cell)[:TEXTS]
     requests = [make_request(place.backbone, task, example.source) for example in test]

@@ -1,4 +1,4 @@
-"""Sum up the results of a grid: mean and standard error over seeds, and which line is better on the same rows."""
+"""Summarize the results of a grid: mean and standard error over seeds, and which line is better on the same rows."""
 
 import math
 from collections.abc import Sequence
@@ -35,7 +35,8 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Summary:
-    """A score of one line. `error`: the standard error over seeds; for a single one None, with the interval of its rows."""
+    """A score of one line. `error`: the standard error over seeds; None for a single seed, which has an interval over rows
+    instead."""
 
     value: float
     error: float | None
@@ -51,14 +52,15 @@ class Summary:
 
 
 def summarize(results: Sequence[Result]) -> dict[str, Summary]:
-    """Each score of results that differ in seed and sample only, "Forgetting" included. A result that is a mean stands alone."""
+    """Average each score of results that differ only in seed and sample, with "Forgetting". A result that is a mean is kept
+    as it is."""
     done = [_with_forgetting(result) for result in results if result.status == "done"]
     names = list(dict.fromkeys(name for result in done for name in result.scores))
     return {name: _summary([result for result in done if name in result.scores], name) for name in names}
 
 
 def _with_forgetting(result: Result) -> Result:
-    """A result whose forgetting is one of its scores."""
+    """Return the result with forgetting as one of its scores."""
     if result.forgotten is None:
         return result
     score = {"value": result.forgotten, "n": result.forgetting.get("tokens", 0), "higher_is_better": False}
@@ -79,9 +81,9 @@ def _summary(results: Sequence[Result], name: str) -> Summary:
 
 
 def compare_lines(place: Workplace, first: Sequence[Result], second: Sequence[Result]) -> Difference:
-    """The difference of two lines on the same rows, by a paired bootstrap over rows; their common seeds count as one corpus.
+    """Compare two lines on the same rows by a paired bootstrap over rows; their common seeds count as one corpus.
 
-    A row is drawn with the texts of all seeds. Raises BadInput where there is no common seed, StoreError where texts are missing.
+    A row is drawn with the texts of all seeds. Raises BadInput if they have no common seed, StoreError if texts are missing.
     """
     ours, theirs = _by_seed(first), _by_seed(second)
     common = sorted(ours.keys() & theirs.keys())
@@ -96,7 +98,7 @@ def _by_seed(results: Sequence[Result]) -> dict[tuple[int, int], Result]:
 
 
 def _score(place: Workplace, result: Result) -> Score:
-    """The main score again, from the texts."""
+    """Compute the main score again, from the texts."""
     examples = entries(SETS[result.cell.data], place.test_examples(result.cell))
     texts = [row["text"] for row in read_texts(place.texts_file(result.cell))]
     scores = {one.name: one for one in score_examples(SETS[result.cell.data], texts, examples) if isinstance(one, Score)}
@@ -104,7 +106,7 @@ def _score(place: Workplace, result: Result) -> Score:
 
 
 def _pooled(scores: Sequence[Score]) -> Score:
-    """The score of all seeds' texts as one corpus, whose rows are those of one seed."""
+    """Pool the texts of all seeds as one corpus, whose rows are those of one seed."""
     first = scores[0]
     if first.sums is None or first.value_of is None:
         return first
@@ -113,12 +115,12 @@ def _pooled(scores: Sequence[Score]) -> Score:
 
 
 def results_of(line: Line, place: Workplace) -> list[Result]:
-    """The results that a line has so far."""
+    """Return the results of a line so far."""
     return [result for cell in line.cells if (result := place.result(cell)) is not None]
 
 
 def grid_frame(grid: Grid, place: Workplace) -> pd.DataFrame:
-    """A grid as a table: a row for each line that has results, mean ± standard error over seeds."""
+    """Return a grid as a table: a row for each line that has results, mean ± standard error over seeds."""
     rows = []
     for line in grid.lines:
         results = results_of(line, place)
@@ -138,14 +140,14 @@ def grid_frame(grid: Grid, place: Workplace) -> pd.DataFrame:
 
 
 def _rate(result: Result) -> str:
-    """The learning rate, marked where it is an end of the grid: a better one may lie beyond."""
+    """Return the learning rate, marked if it is at an end of the grid, since a better one may lie outside."""
     if result.rate is None:
         return "–"
     return f"{result.rate:g}" + {"lowest": " ↓", "highest": " ↑"}.get(result.rate_at_end, "")
 
 
 def comparisons(grid: Grid, place: Workplace) -> list[tuple[Line, Line, Difference]]:
-    """Each line of a grid against its first line of a prefix on the same rows, where both have their texts here."""
+    """Compare each line of a grid with its first line of a prefix on the same rows, if the texts of both are on this machine."""
     pairs = []
     for line in grid.lines:
         best = next((other for other in grid.lines if other.cells[0].method == "prefix" and _same_rows(other, line)), None)

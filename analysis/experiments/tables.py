@@ -1,6 +1,6 @@
-"""The paper's tables with every source's numbers side by side: the paper, two re-runs of it by students, and our own results.
+"""The paper's tables with the numbers of every source side by side: the paper, two student replications, and our results.
 
-A number belongs to one source and one model, and says where it is from. Results are never put into another source's place.
+A number belongs to one source and one model, and names where it is from. Results never replace another source's number.
 """
 
 import json
@@ -47,7 +47,7 @@ FRACTIONS = {("webnlg", "METEOR"), ("dart", "METEOR")}  # printed from 0 to 1 in
 
 @dataclass(frozen=True)
 class Number:
-    """One number as it is shown. `where`: table and page, or n, seeds and interval; `results`: ids of what it is the mean of."""
+    """A printed number. `where`: table and page, or n, seeds and interval; `results`: the ids of the results that it averages."""
 
     text: str
     value: float
@@ -57,7 +57,7 @@ class Number:
 
 @dataclass(frozen=True)
 class Row:
-    """The numbers of one line from one source. `command`: how to make them; `note`: how they were made."""
+    """The numbers of one line from one source. `command`: how to reproduce them; `note`: how they were computed."""
 
     label: str
     source: str
@@ -71,7 +71,7 @@ class Row:
 
 @dataclass(frozen=True)
 class ResultTable:
-    """One table or figure on one data set. `findings`: what sources say of it in words, where no number is printed."""
+    """A table or figure on one data set. `findings`: what sources state in words, without printing a number."""
 
     grid: str
     data: str
@@ -81,7 +81,7 @@ class ResultTable:
     findings: tuple[dict[str, Any], ...] = ()
 
     def frame(self, metric: str = "") -> pd.DataFrame:
-        """As a table: a row for each line and source, or for one metric a row for each line and a column for each source."""
+        """Return a data frame: a row per line and source or, for one metric, a row per line and a column per source."""
         rows = [row for row in self.rows if row.numbers]
         if metric:
             cells = [(self._name(row), source_name(row), row.numbers[metric].text) for row in rows if metric in row.numbers]
@@ -105,30 +105,30 @@ class ResultTable:
 
 @cache
 def printed() -> dict[str, Any]:
-    """The sources' own numbers and findings, as they are printed: assets/results/paper.json."""
+    """Return the sources' printed numbers and findings: assets/results/paper.json."""
     return json.loads((BUNDLED / "paper.json").read_text(encoding="utf-8"))
 
 
 def source_name(row: Row) -> str:
-    """A source with its model, for exports: "Paper (GPT-2-medium)"."""
+    """Return a source with its model, for exports: "Paper (GPT-2-medium)"."""
     title = "Ours" if row.source == OURS else printed()["sources"][row.source]["title"]
     return f"{title} ({row.model})"
 
 
 def column_label(metric: str, data: str = "") -> str:
-    """A metric as a column is headed: "BLEU S" for the seen categories, with an arrow where less is better."""
+    """Return the column header of a metric: "BLEU S" for the seen categories, with an arrow if lower is better."""
     name, _, part = metric_label(metric).partition("-") if metric.split("-")[-1] in SHORT else (metric_label(metric), "", "")
     return f"{name}{f' {SHORT[part]}' if part else ''}{' ↓' if name in ('TER', 'Unsupported', 'Forgetting') else ''}"
 
 
 def all_results(faults: list[str] | None = None, runs: Sequence[Run] = ()) -> list[Result]:
-    """Our results: the bundled ones, the scores of runs, and those that were run on this machine."""
+    """Return our results: the bundled ones, those computed on this machine, and the scores of runs."""
     files = sorted(path for path in BUNDLED.glob("*.json") if path.name not in NOT_RESULTS)
     return read_results([*files, *own_files()], faults) + [result for run in runs for result in results_of_run(run)]
 
 
 def result_table(grid: str, data: str, results: Sequence[Result]) -> ResultTable:
-    """The table or figure `grid` on a data set: the sources' printed rows, then ours, by the order of the grid's lines."""
+    """Return a table or figure on a data set: the sources' printed rows, then ours, in the order of the grid's lines."""
     spec = next(one for one in paper_grids(scale("small"), [data]) if one.name == grid)
     lines = [line for line in spec.lines if line.data == data]
     chosen = [result for result in results if grid in result.places and result.cell.data == data and result.status == "done"]
@@ -144,7 +144,7 @@ def result_table(grid: str, data: str, results: Sequence[Result]) -> ResultTable
 
 
 def data_of(grid: str, results: Sequence[Result]) -> list[str]:
-    """The data sets that a table or figure has numbers on, the paper's own first; those that it could have for ours."""
+    """Return the data sets for which a table or figure has numbers, the paper's own first; those possible for our results."""
     known = [row["data"] for row in printed()["rows"] if row["grid"] == grid]
     own = [result.cell.data for result in results if grid in result.places]
     first = {"table2": ["news"], "table3": ["topics"]}.get(grid, ["e2e"])
@@ -169,7 +169,7 @@ def _printed_rows(grid: str, data: str) -> list[Row]:
 
 
 def _own_rows(grid: str, data: str, results: Sequence[Result]) -> list[Row]:
-    """A row for every line of each backbone, its seeds averaged."""
+    """Return a row for every line of each backbone, averaged over its seeds."""
     rows = []
     for family in families(results):
         first, place = family[0], family[0].places[grid]
@@ -182,7 +182,7 @@ def _own_rows(grid: str, data: str, results: Sequence[Result]) -> list[Row]:
 
 
 def own_number(name: str, summary: Summary, data: str, ids: tuple[str, ...]) -> Number:
-    """One of our scores, in the unit of the paper's table."""
+    """Return one of our scores in the unit of the paper's table."""
     plain = name.split("-")[0]
     factor = 0.01 if (data, plain) in FRACTIONS else 1.0
     digits = 2 if plain in ("NIST", "CIDEr", "TER", "Forgetting") or factor != 1.0 else 1
@@ -197,7 +197,7 @@ def own_number(name: str, summary: Summary, data: str, ids: tuple[str, ...]) -> 
 
 
 def recipe(family: Sequence[Result]) -> str:
-    """How a row of ours was made, in a line."""
+    """Describe in a line how one of our rows was computed."""
     first = family[0]
     seeds = sorted({seed for one in family for seed in one.seeds})
     parts = [f"n = {first.n}", f"seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"]
@@ -210,7 +210,7 @@ def recipe(family: Sequence[Result]) -> str:
 
 
 def _missing_rows(grid: str, data: str, lines: Sequence[Line], results: Sequence[Result]) -> list[Row]:
-    """What has not been run, with the command that runs it."""
+    """Return the lines without results, with the commands that run them."""
     there = {(result.places[grid]["label"], result.places[grid].get("x")) for result in results}
     option = "" if data == "records" else f" --data {data}=path/to/{data}"
     return [
@@ -227,7 +227,7 @@ def _missing_rows(grid: str, data: str, lines: Sequence[Line], results: Sequence
 
 
 def _only(line: Line) -> str:
-    """What the ids of a line's cells have in common, and no other line's."""
+    """Return the text that the ids of a line's cells have in common, and that no other line has."""
     name = line.cells[0].id.rpartition("-s")[0]
     return f"{name}-" if any(cell.sample for cell in line.cells) else f"{name}-s"
 
@@ -236,7 +236,7 @@ def _only(line: Line) -> str:
 
 
 def results_of_run(run: Run) -> list[Result]:
-    """The scores that a run's run.json holds, as results; [] for runs of other data."""
+    """Return the scores in a run's run.json as results; [] for runs on other data."""
     data = {"e2e": "e2e", "webnlg": "webnlg", "dart": "dart", "summarization": "news"}.get(run.task.name)
     scores = run.scores.get("test")
     if data is None or not scores or not any(name in scores for name in ("BLEU", "ROUGE-L")):
@@ -271,5 +271,5 @@ def results_of_run(run: Run) -> list[Result]:
 
 
 def grid_names() -> tuple[str, ...]:
-    """The paper's tables and figures, in its order."""
+    """Return the names of the paper's tables and figures, in its order."""
     return tuple(sorted(NAMES, key=["table1", "table2", "table3", "figure3", "figure4", "table4", "figure5"].index))

@@ -1,8 +1,8 @@
-"""A greedy search for words to put in front of an input, guided by gradients, as in HotFlip and AutoPrompt.
+"""Greedy search for words before an input, guided by gradients, as in HotFlip and AutoPrompt.
 
-The first step of the paper's intuition (§4.1): the instruction is optimized over discrete tokens. One position after the other,
-the gradient at its input embedding proposes tokens; each proposal's loss is then computed exactly, and the best one stays if it
-is lower. AutoPrompt is Shin et al. (2020), HotFlip Ebrahimi et al. (2018).
+The first step of the paper's intuition (§4.1): optimize the instruction over discrete tokens. For one position after the other,
+the gradient at its input embedding proposes tokens; the loss of each proposal is then computed exactly, and the best one is
+kept if it is lower. AutoPrompt is Shin et al. (2020), HotFlip Ebrahimi et al. (2018).
 """
 
 import re
@@ -25,9 +25,10 @@ EXACT = TrainConfig(method="embedding", autocast="off")  # differences between c
 
 @dataclass(frozen=True)
 class SearchStep:
-    """After an exact evaluation. `ids`, `tokens`: the best so far, `loss`: theirs, in nats a target token; `tried`: evaluations.
+    """The state after an exact evaluation. `ids`, `tokens`: the best so far, `loss`: theirs, in nats per target token.
 
-    `position`: of the token that was varied; `candidate`: what was tried there; `improved`: whether it was better.
+    `tried`: the number of evaluations. `position`: the position that was varied; `candidate`: the token tried there;
+    `improved`: whether it was better.
     """
 
     ids: tuple[int, ...]
@@ -41,7 +42,7 @@ class SearchStep:
 
 
 class TokenPrompt:
-    """Discrete tokens in front of every row: the embedding-only method with the vectors of real tokens, none of them trained."""
+    """Discrete tokens before every row: the embedding-only method with the vectors of real tokens, none of them trained."""
 
     def __init__(self, backbone: Backbone, rows: Sequence[Row], ids: Sequence[int]) -> None:
         self.backbone, self.rows, self.ids = backbone, list(rows), list(ids)
@@ -49,14 +50,14 @@ class TokenPrompt:
         self._table = input_embeddings(backbone.model, range(backbone.spec.vocabulary))  # (vocabulary, width)
 
     def loss(self, ids: Sequence[int]) -> float:
-        """The exact loss with these tokens in front, in nats a target token."""
+        """Return the exact loss with these tokens in front, in nats per target token."""
         self._method.vectors.data = self._table[list(ids)]
         return evaluate_loss(self._method, self.rows, EXACT)
 
     def candidates(self, position: int, allowed: Tensor, count: int) -> list[int]:
-        """The allowed tokens that a linear estimate of the loss likes best at a position: those with the lowest e(w) · gradient.
+        """Return the allowed tokens with the lowest linear estimate of the loss at a position, e(w) · gradient.
 
-        allowed: (vocabulary,) bool.
+        `allowed`: (vocabulary,), bool.
         """
         self._method.vectors.data = self._table[self.ids]
         self._method.vectors.grad = None
@@ -72,9 +73,9 @@ class TokenPrompt:
 def search_tokens(
     backbone: Backbone, rows: Sequence[Row], start: str, candidates: int = 8, sweeps: int = 2
 ) -> Iterator[SearchStep]:
-    """Search words that make the rows' targets likelier, beginning with the words `start`; yields after each evaluation.
+    """Search words that make the rows' targets likelier, starting from the words `start`; yields after each evaluation.
 
-    A sweep varies every position once. The search is finished after `sweeps` of them, or after one that found nothing better.
+    A sweep varies every position once. The search ends after `sweeps` of them, or after one without an improvement.
     """
     prompt = TokenPrompt(backbone, rows, backbone.encode(start))
     allowed = whole_words(backbone)
@@ -96,7 +97,7 @@ def search_tokens(
 
 
 def whole_words(backbone: Backbone) -> Tensor:
-    """Which tokens are a space and a word of two letters or more, so that what is found can be read: (vocabulary,) bool."""
+    """Return which tokens are a space and a word of two letters or more, so that results are readable: (vocabulary,), bool."""
     words = torch.zeros(backbone.spec.vocabulary, dtype=torch.bool, device=backbone.device)
     for token, text in enumerate(vocabulary(backbone).texts):
         words[token] = bool(re.fullmatch(r" [A-Za-z]{2,}", text))

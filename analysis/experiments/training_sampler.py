@@ -15,7 +15,7 @@ MAX_NEW = 60
 
 
 def make_sampler(backbone: Backbone, task: Task, example: Example) -> Sampler:
-    """A function that samples an example: {"source", "reference", "frozen", "text"}, and "mass" for a prefix.
+    """Return a function that samples an example: {"source", "reference", "frozen", "text"}, and "mass" for a prefix.
 
     "frozen" is the frozen model's text, generated once; "mass" is the mean attention on the virtual tokens by layer. For a
     model with several sites, "mass" has the layers of all, and "layers" names them.

@@ -1,4 +1,4 @@
-"""The first words of texts that were sampled without an input, with a prefix and without it."""
+"""The first words of texts sampled without an input, with a prefix and without it."""
 
 import plotly.graph_objects as go
 
@@ -7,7 +7,7 @@ from analysis.figures.style import COLORS, escape, figure
 
 
 def first_words_figure(alone: PrefixAlone, name: str) -> go.Figure:
-    """Paired bars, the prefix's share above the frozen model's. `name`: what the run is called."""
+    """Draw paired bars, the prefix's share above the frozen model's. `name`: the title of the run."""
     rows = alone.first_words()
     words = [escape(word) for word, _, _ in rows]
     pairs = [(name, "prefix", "", 1), ("frozen model", "base", "/", 2)]

@@ -11,10 +11,10 @@ NEXT = "(next)"  # in place of a token that is not generated yet
 
 
 def layer_lens_grid(lens: LayerLens, name: str = "the prefix", chosen: tuple[int, int] | None = None) -> go.Figure:
-    """A cell a layer and generated token, layers from 1 at the top. `name`: what the run is called.
+    """Draw a grid of layers (from 1 at the top) and generated tokens. `name`: the title of the run.
 
-    Cells carry [layer, step], from 0, as customdata. Words are written into the cells where they fit; hover has the top tokens
-    of both models in any case. `chosen`: (layer, step) from 0 of a cell that is framed.
+    Cells have [layer, step], from 0, as customdata. Words are written into the cells if they fit; the hover text always has the
+    top tokens of both models. `chosen`: the (layer, step), from 0, of the framed cell.
     """
     layers, steps = lens.kl.shape
     columns, rows = list(range(1, steps + 1)), [str(layer + 1) for layer in range(layers)]

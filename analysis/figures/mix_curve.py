@@ -11,7 +11,7 @@ SPLIT = (0.56, 0.44)  # where the upper panel begins and the lower one ends
 
 
 def mix_curve_figure(points: Sequence[MixPoint], labels: Sequence[str], title: str, examples: int) -> go.Figure:
-    """Loss above, the share of covered values below, one stop after the other; loss alone where there are no tables.
+    """Draw the loss above, the share of covered values below, stop by stop; only the loss if there are no tables.
 
     `labels`: of all stops, measured or not.
     """

@@ -1,4 +1,4 @@
-"""Figures of results: curves over one setting, two numbers against each other, and the losses of several runs."""
+"""Figures of results: curves over one setting, one number against another, and the losses of several runs."""
 
 from collections.abc import Mapping, Sequence
 from itertools import cycle
@@ -19,9 +19,9 @@ AXIS_TITLES = {"figure3": "training examples", "figure4": "virtual tokens", "fig
 
 
 def curves(table: ResultTable, metric: str) -> go.Figure | None:
-    """A metric over the figure's axis, a curve for each source, line and backbone; None where there is nothing to draw.
+    """Draw a metric over the figure's axis, one curve per source, line and backbone; None if there is no data.
 
-    What a source says without a number is a mark on the axis.
+    A statement of a source without a number is a mark on the axis.
     """
     groups: dict[tuple[str, str, str], list[tuple[Any, float]]] = {}
     for row in table.rows:
@@ -63,7 +63,7 @@ def _mark_text(source: str) -> str:
 
 
 def scatter(points: Sequence[Point], x: str, y: str, data: str) -> go.Figure | None:
-    """Two numbers of each line; the Pareto front is drawn through those that no other one beats in both."""
+    """Draw one number of each line against another, with the Pareto front."""
     if not points:
         return None
     bare = [one for one in points if x == "stored" and one.x <= 0]  # a logarithmic axis has no place for them: lines across
@@ -114,7 +114,7 @@ def scatter(points: Sequence[Point], x: str, y: str, data: str) -> go.Figure | N
 
 
 def loss_overlay(logs: Mapping[str, TrainingLog], by: str = "update") -> go.Figure | None:
-    """The validation losses of several runs, and the training losses of those without any. `by`: update or seconds."""
+    """Draw the validation losses of several runs, or the training losses of runs without any. `by`: update or seconds."""
     traces: list[Any] = []
     for (name, log), color, dash in zip(logs.items(), cycle(PALETTE), cycle(DASHES), strict=False):
         at = dict(zip(log.update, log.seconds if by == "seconds" else log.update, strict=True))

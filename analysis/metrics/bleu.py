@@ -1,8 +1,8 @@
-"""BLEU as each set's official script gives it, through sacrebleu.
+"""BLEU as the official script of each data set computes it, through sacrebleu.
 
-The E2E challenge's: lower-cased, 13a tokens, several references. `e2e_bleu` is what the paper reports: raw output against the
-tokenised references. `original_bleu` scores what a person reads, detokenised output against the untokenised references.
-WebNLG's and DART's: Moses' multi-bleu on three references, where a missing reference is an empty line.
+E2E challenge: lower-cased, 13a tokens, several references. `e2e_bleu` is what the paper reports: raw output against the
+tokenised references. `original_bleu` scores what people read: detokenised output against the untokenised references. WebNLG and
+DART: Moses' multi-bleu on three references, where a missing reference is an empty line.
 """
 
 from functools import partial
@@ -20,35 +20,35 @@ ORDERS = 4
 
 
 def e2e_bleu(hyps: list[str], refs: list[list[str]]) -> Score:
-    """Corpus BLEU (0 to 100) of raw outputs, `refs[i]` holding the references of `hyps[i]` (as many as there are).
+    """Return corpus BLEU (0 to 100) of raw outputs; `refs[i]` has any number of references of `hyps[i]`.
 
-    `per_example` is sacrebleu's sentence BLEU with effective order: for a look at one sentence, its mean is not the corpus value.
-    Raises BadInput where the lists do not match, are empty, or an output has no reference.
+    `per_example` is sacrebleu's sentence BLEU with effective order; its mean is not the corpus value. Raises BadInput if the
+    lists do not match or are empty, or if an output has no reference.
     """
     # force: tokenised references are meant, no warning about them
     return _bleu("BLEU", hyps, refs, "", lowercase=True, tokenize="13a", smooth_method="exp", force=True)
 
 
 def original_bleu(hyps: list[str], originals: list[list[str]]) -> Score:
-    """`e2e_bleu` of detokenised outputs against untokenised references; the signature ends with the detokeniser's name."""
+    """Return `e2e_bleu` of detokenised outputs against untokenised references; the signature ends with the detokeniser's name."""
     note = f"|output:{DETOKENISER}|refs:original"
     hyps = [detokenise(hyp) for hyp in hyps]
     return _bleu("BLEU-original", hyps, originals, note, lowercase=True, tokenize="13a", smooth_method="exp", force=True)
 
 
 def webnlg_bleu(hyps: list[str], refs: list[list[str]], normalised: bool = False) -> Score:
-    """WebNLG's BLEU: ASCII, lower-cased, punctuation apart, the first three references. Raises BadInput.
+    """Return WebNLG's BLEU: ASCII, lower-cased, punctuation separated, the first three references. Raises BadInput.
 
-    normalised: the references went through the script already (its gold-*.lex files).
+    `normalised`: the references went through the script already (its gold-*.lex files).
     """
     hyps = [webnlg_output(hyp) for hyp in hyps]
     return _multi_bleu("BLEU", hyps, refs if normalised else [[webnlg_reference(ref) for ref in own] for own in refs], "webnlg")
 
 
 def dart_bleu(hyps: list[str], refs: list[list[str]], tokenised: bool = False) -> Score:
-    """DART's BLEU: cased, punctuation apart, the first three references. Raises BadInput.
+    """Return DART's BLEU: cased, punctuation separated, the first three references. Raises BadInput.
 
-    tokenised: outputs and references are tokenised as they are to be (the script's own files): words are what blanks part.
+    `tokenised`: outputs and references are tokenised already (the script's own files), so words are separated by spaces.
     """
     if not tokenised:
         hyps, refs = [split_punctuation(hyp) for hyp in hyps], [[split_punctuation(ref) for ref in own] for own in refs]
@@ -77,7 +77,7 @@ def _bleu(name: str, hyps: list[str], refs: list[list[str]], note: str, **option
 
 
 def _of_counts(sums: np.ndarray, smooth: str) -> float:
-    """BLEU of summed counts: matches and n-grams of each order, then the lengths of the outputs and of the closest references."""
+    """Compute BLEU from summed counts: matches and n-grams of each order, then the lengths of outputs and closest references."""
     counts = [int(number) for number in sums]
     matches, totals, (outputs, references) = counts[:ORDERS], counts[ORDERS : 2 * ORDERS], counts[2 * ORDERS :]
     return BLEU.compute_bleu(matches, totals, outputs, references, smooth_method=smooth).score

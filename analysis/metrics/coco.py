@@ -1,7 +1,7 @@
-"""ROUGE-L and CIDEr as the COCO captions' scripts define them, which the E2E challenge's script runs.
+"""ROUGE-L and CIDEr as defined by the COCO caption scripts, which the E2E challenge's script calls.
 
-The tokens are `coco_tokens`, a stand-in for the Penn Treebank tokenizer (java) of the original; signatures say so.
-CIDEr is the variant called CIDEr-D: clipped counts, and a penalty for a difference in length (in bigrams, as the script has it).
+The tokens are `coco_tokens`, a stand-in for the original's Penn Treebank tokenizer (java); signatures say so. CIDEr is the
+variant CIDEr-D: clipped counts, and a penalty for a difference in length (in bigrams, as in the script).
 """
 
 import math
@@ -20,9 +20,10 @@ Vector = dict[Ngram, float]
 
 
 def rouge_l(hyps: list[str], refs: list[list[str]]) -> Score:
-    """ROUGE-L (0 to 100): the best precision and the best recall over the references, as F with beta 1.2; mean of the examples.
+    """Return ROUGE-L (0 to 100): F with beta 1.2 of the best precision and the best recall over the references; mean of the
+    examples.
 
-    Raises BadInput where the lists do not match, are empty, or an output has no reference.
+    Raises BadInput if the lists do not match or are empty, or if an output has no reference.
     """
     check(hyps, refs)
     each = [100 * _rouge_l(coco_tokens(hyp), [coco_tokens(ref) for ref in own]) for hyp, own in zip(hyps, refs, strict=True)]
@@ -37,7 +38,7 @@ def _rouge_l(output: list[str], references: list[list[str]]) -> float:
 
 
 def lcs(one: list[str], other: list[str]) -> int:
-    """Length of the longest common subsequence, a column of the usual table at a time as the bits of one number."""
+    """Return the length of the longest common subsequence; a column of the usual table is the bits of one integer."""
     places: dict[str, int] = {}
     for place, word in enumerate(one):
         places[word] = places.get(word, 0) | 1 << place
@@ -49,9 +50,9 @@ def lcs(one: list[str], other: list[str]) -> int:
 
 
 def cider(hyps: list[str], refs: list[list[str]]) -> Score:
-    """CIDEr (0 up, a perfect output has 10 at most): likeness of n-grams weighted by how few examples' references hold them.
+    """Return CIDEr (from 0, a perfect output has at most 10): similarity of n-grams, weighted by their rarity in the references.
 
-    Raises BadInput as `rouge_l`. With one example every weight is 0, and so is the score.
+    Raises BadInput as `rouge_l` does. With a single example all weights, and so the score, are 0.
     """
     check(hyps, refs)
     outputs = [_counts(coco_tokens(hyp)) for hyp in hyps]
@@ -77,7 +78,7 @@ def _length(counts: Counter[Ngram]) -> int:
 
 
 def _vectors(counts: Counter[Ngram], weight: Vector, rare: float) -> list[Vector]:
-    """One vector an order."""
+    """Return one vector per order."""
     vectors: list[Vector] = [{} for _ in range(_ORDERS)]
     for ngram, count in counts.items():
         vectors[len(ngram) - 1][ngram] = count * weight.get(ngram, rare)
@@ -85,7 +86,7 @@ def _vectors(counts: Counter[Ngram], weight: Vector, rare: float) -> list[Vector
 
 
 def _alike(output: list[Vector], reference: list[Vector], longer: int) -> float:
-    """Mean over the orders of the clipped cosine, times the penalty for a difference in length."""
+    """Return the mean over the orders of the clipped cosine, times the penalty for a difference in length."""
     cosines = [_cosine(one, other) for one, other in zip(output, reference, strict=True)]
     return math.exp(-(longer**2) / (2 * _SIGMA**2)) * sum(cosines) / _ORDERS
 

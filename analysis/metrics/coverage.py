@@ -1,12 +1,12 @@
-"""Which values of a table a text has, which it leaves out, and what it says without support. A string check.
+"""Which values of a table a text contains, which are missing, and what it states without support. A string check.
 
-Both sides are cut into words, numbers and currency signs, without case, accents and punctuation, so spacing and hyphens do not
-matter ("£20-25" is "£ 20 - 25"). A value counts as present where its words stand together, plain endings aside ("moderately" is
-"moderate"), or one of a few fixed other wordings does: "5 out of 5" as "5 stars", "less than £ 20" as "under £20", "cheap" as
+Both sides are split into words, numbers and currency signs, without case, accents and punctuation, so spacing and hyphens do
+not matter ("£20-25" is "£ 20 - 25"). A value is present if its words occur together, up to inflection ("moderately" is
+"moderate"), or if one of a few fixed alternatives does: "5 out of 5" as "5 stars", "less than £ 20" as "under £20", "cheap" as
 "low-priced", "Canada" as "Canadian", a date in another order or in words, a name without its brackets, a list item by item;
-yes/no by the words of its key and a "not" near them. A number of one or two digits has to stand by its field's own words or by
-none of a strange kind ("1-star restaurant" is not volume 1), and a demonym not before food ("Japanese restaurant" is not country
-Japan). Any other paraphrase counts as missing. What a text says without support: see `analysis.metrics.unsupported`.
+yes/no by the words of the key and a nearby "not". A number of one or two digits has to occur near words of its field, or near
+no word of another kind ("1-star restaurant" is not volume 1), and a demonym not before food ("Japanese restaurant" is not
+country Japan). Any other paraphrase counts as missing. For statements without support, see `analysis.metrics.unsupported`.
 """
 
 import re
@@ -63,10 +63,10 @@ _MEALS = vocabulary("restaurant food cuisine pub bar cafe dish meal menu place")
 
 @dataclass(frozen=True)
 class Coverage:
-    """What `cover` finds.
+    """The result of `cover`.
 
-    present, missing: keys in the table's order; `covered` says the same of each field. spans: (start, end, key) in characters,
-    where values stand. unsupported: pieces of the text, each once; `unsupported_spans` are all of their places.
+    `present`, `missing`: keys in the table's order; `covered`: one value per field. `spans`: (start, end, key) in characters,
+    where values occur. `unsupported`: pieces of the text, each once; `unsupported_spans`: all of their positions.
     """
 
     present: list[str]
@@ -78,7 +78,7 @@ class Coverage:
 
 
 def cover(fields: Fields, text: str) -> Coverage:
-    """Compare a table with a text, tokenised or not; `spans` hold every place where a value stands."""
+    """Compare a table with a text, tokenised or not; `spans` has every place where a value occurs."""
     words = words_of(text)
     own = frozenset(form for key, value in fields for form in forms_of(f"{key} {value}")) | words_of_keys(fields)
     assigned = _share_out(fields, words, _place(fields, words, own))
@@ -97,7 +97,7 @@ def cover(fields: Fields, text: str) -> Coverage:
 
 
 def cover_article(article: str, summary: str) -> Coverage:
-    """What a summary says that its article does not hold: names, numbers and content words. It has no fields."""
+    """Find the names, numbers and content words of a summary that its article does not contain. The result has no fields."""
     words = words_of(summary)
     strange = unsupported_spans(summary, words, frozenset(forms_of(article)), [])
     pieces = list(dict.fromkeys(summary[start:end] for start, end in strange))
@@ -108,9 +108,9 @@ def cover_article(article: str, summary: str) -> Coverage:
 
 
 def _place(fields: Fields, words: list[Word], own: frozenset[str]) -> list[Places]:
-    """The places of each field. Longer ones first: "Riverside" inside "Riverside Café" is not another field's value.
+    """Locate each field. Longer values come first: "Riverside" inside "Riverside Café" is not another field's value.
 
-    own: the words that the table supports.
+    `own`: the words that the table supports.
     """
     assigned: list[Places] = [[] for _ in fields]
     owner: dict[int, Forms] = {}  # word index -> value that stands there
@@ -129,7 +129,7 @@ def _place(fields: Fields, words: list[Word], own: frozenset[str]) -> list[Place
 
 
 def _is_meant(key: str, value: str, words: list[Word], place: tuple[int, int], own: frozenset[str]) -> bool:
-    """Whether a small number or a demonym is used for this field, going by the words around it."""
+    """Whether a small number or a demonym belongs to this field, judged by the words around it."""
     start, end = place
     follows = words[end].form if end < len(words) and words[end].clause == words[start].clause else ""
     if re.fullmatch(r"\d{1,2}", forms_of(value)[0]) and len(forms_of(value)) == 1:
@@ -154,7 +154,7 @@ def _find(key: str, value: str, words: list[Word]) -> Places:
 
 
 def _runs(wording: Forms, words: list[Word]) -> Places:
-    """Where the words of a wording stand together, in order, or (a date) in any order."""
+    """Find where the words of a wording occur together, in order or (for a date) in any order."""
     size, any_order = len(wording), bool(_MONTHS & set(wording))
     places = []
     for start in range(len(words) - size + 1 if size else 0):
@@ -167,7 +167,7 @@ def _runs(wording: Forms, words: list[Word]) -> Places:
 
 
 def _wordings(value: str) -> Iterator[Forms]:
-    """The value and its fixed other wordings, as forms."""
+    """Return the value and its fixed alternatives, as word forms."""
     yield forms_of(value)
     yield _no_article(forms_of(value))
     for text in _other_texts(value):
@@ -202,7 +202,7 @@ def _other_texts(value: str) -> Iterator[str]:
 
 
 def _dates(year: int, month: int, day: int) -> Iterator[str]:
-    """A day in words: "19 September 1922", "September 19th, 1922" (the order does not matter to `_runs`)."""
+    """Return a day in words: "19 September 1922", "September 19th, 1922" (`_runs` ignores the order)."""
     if 1 <= month <= 12:
         suffix = "th" if 10 < day < 20 else {1: "st", 2: "nd", 3: "rd"}.get(day % 10, "th")
         yield from (f"{day} {_MONTH_NAMES[month - 1]} {year}", f"{day}{suffix} {_MONTH_NAMES[month - 1]} {year}")
@@ -214,7 +214,7 @@ def _no_article(forms: Forms) -> Forms:
 
 
 def _find_yes_no(key: str, yes: bool, words: list[Word]) -> Places:
-    """Where the key's words stand close together, with a "not" near them or without one, as the value wants it."""
+    """Find where the key's words occur close together, with or without a nearby "not", as the value requires."""
     key_words = vocabulary(key) - _EMPTY or vocabulary(key)
     any_of = bool(key_words & _AUDIENCE)
     key_words = key_words | _AUDIENCE if any_of else key_words
@@ -232,7 +232,7 @@ def _find_yes_no(key: str, yes: bool, words: list[Word]) -> Places:
 
 
 def _denied(words: list[Word], start: int, end: int) -> bool:
-    """Whether a "not" stands in the same clause: up to 5 words before or 4 after, with no "and" or "but" between."""
+    """Whether a "not" is in the same clause: up to 5 words before or 4 after, without "and" or "but" between."""
     clause = words[start].clause
 
     def scan(indices: range) -> bool:
@@ -248,7 +248,7 @@ def _denied(words: list[Word], start: int, end: int) -> bool:
 
 
 def _share_out(fields: Fields, words: list[Word], assigned: list[Places]) -> list[Places]:
-    """Fields of one value that has fewer places than fields: those count whose key the sentence hints at."""
+    """If a value has fewer places than fields, count those fields whose key the sentence hints at."""
     shared = [forms_of(value) for _, value in fields]
     result = list(assigned)
     for n, (key, _) in enumerate(fields):
@@ -267,10 +267,9 @@ def _hinted(key: str, words: list[Word], places: Places) -> bool:
 
 
 def coverage_scores(tables: Sequence[Fields], texts: Sequence[str]) -> list[Score]:
-    """Coverage: the share of all fields that the texts have (0 to 100). Unsupported: names, numbers and words that the tables
-    lack, in pieces a text. They go by the names "Told" and "Beyond", under which run.json has always had them.
+    """Return coverage, the share of all fields that the texts contain (0 to 100), and unsupported pieces per text.
 
-    Raises BadInput where tables and texts do not match, or there are none.
+    In run.json their names are "Told" and "Beyond". Raises BadInput if tables and texts do not match, or if there are none.
     """
     coverages = [cover(fields, text) for fields, text in _pairs(tables, texts, "tables")]
     sums = np.array([[100 * len(one.present), len(one.present) + len(one.missing)] for one in coverages], dtype=float)
@@ -280,7 +279,7 @@ def coverage_scores(tables: Sequence[Fields], texts: Sequence[str]) -> list[Scor
 
 
 def article_scores(articles: Sequence[str], texts: Sequence[str]) -> list[Score]:
-    """Unsupported of summaries: names, numbers and words that their articles lack, in pieces a text. Raises BadInput."""
+    """Return the unsupported pieces per summary: names, numbers and words that the article lacks. Raises BadInput."""
     return [_unsupported_score([cover_article(article, text) for article, text in _pairs(articles, texts, "articles")])]
 
 

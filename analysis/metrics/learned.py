@@ -1,5 +1,7 @@
-"""BERTScore, BLEURT and MoverScore, which DART's paper gives beside BLEU: computed by their authors' packages, on weights
-that are on this machine already, or not at all. None of them belongs to the requirements, and nothing is fetched.
+"""BERTScore, BLEURT and MoverScore, which DART's paper reports beside BLEU.
+
+They are computed by their authors' packages if these and their weights are on this machine. None of the packages is a
+requirement, and nothing is downloaded.
 """
 
 import importlib
@@ -19,7 +21,8 @@ References = list[list[str]]
 
 
 def learned(hyps: list[str], refs: References) -> list[Score | NotComputed]:
-    """All three, each a Score (0 to 100, higher is better) or why there is none. Raises BadInput as the other scores do."""
+    """Return all three, each a Score (0 to 100, higher is better) or the reason why there is none. Raises BadInput as other
+    scores do."""
     check(hyps, refs)
     return [
         _score("BERTScore", "bert_score", _cached(BERT), lambda: _bert(hyps, refs), f"{BERT}|F1|refs:best"),
@@ -42,7 +45,7 @@ def _score(name: str, package: str, lacking: str, each: Callable[[], Sequence[fl
 
 
 def _cached(model: str) -> str:
-    """What is lacking of a hub model, in a few words; empty where its files are here."""
+    """Say in a few words what a cached hub model lacks; "" if it is complete."""
     here = isinstance(try_to_load_from_cache(model, "config.json"), str)
     return "" if here else f"needs the weights of {model} in the hub's cache"
 

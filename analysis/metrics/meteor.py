@@ -1,7 +1,7 @@
-"""METEOR 1.5, through its authors' jar: computed where java and the jar are, else said not to be.
+"""METEOR 1.5 through its authors' jar; not computed without java and the jar.
 
-The jar is looked for where PREFIX_LAB_METEOR_JAR points, then in the pycocoevalcap package if that is installed. It aligns
-outputs and references and gives counts; the score of a set of examples is worked out of their sums here, to all the jar's digits.
+The jar is looked for at PREFIX_LAB_METEOR_JAR, then in the pycocoevalcap package. It aligns outputs and references and returns
+counts; the score of any set of examples is computed here from their sums, to all the jar's digits.
 """
 
 import importlib.util
@@ -25,7 +25,7 @@ _MATCHERS = np.array([1.0, 0.6, 0.8, 0.6])
 
 
 def coco_text(text: str) -> str:
-    """What the E2E script gives to METEOR."""
+    """Prepare a text as the E2E script does for METEOR."""
     return " ".join(coco_tokens(text))
 
 
@@ -36,9 +36,9 @@ def meteor(
     how: str = f"case:lc|tok:{COCO}",
     progress: Progress | None = None,
 ) -> Score | NotComputed:
-    """METEOR (0 to 100); `text` is what is done to outputs and references first, and `how` says so in the signature.
+    """Return METEOR (0 to 100). `text` is applied to outputs and references first, and `how` describes it in the signature.
 
-    Raises BadInput where the lists do not match, are empty, or an output has no reference.
+    Raises BadInput if the lists do not match or are empty, or if an output has no reference.
     """
     check(hyps, refs)
     java, jar = shutil.which("java"), find_jar()
@@ -57,7 +57,7 @@ def meteor(
 
 
 def find_jar() -> Path | None:
-    """The jar (with its paraphrase table in data/ beside it), if there is one."""
+    """Return the jar (with its paraphrase table in data/ beside it) if there is one."""
     if os.environ.get(JAR):
         jar = Path(os.environ[JAR])
         return jar if jar.is_file() else None
@@ -72,7 +72,7 @@ def _one_line(text: str) -> str:
 
 
 def _align(java: str, jar: Path, outputs: list[str], references: list[list[str]], progress: Progress | None) -> list[str]:
-    """The jar's line of counts for each example: those against the reference that the output does best on."""
+    """Return the jar's counts for each example, against the reference with the best score."""
     command = [java, "-Xmx2G", "-Dfile.encoding=UTF-8", "-Duser.language=en", "-jar", str(jar.resolve())]
     command += ["-", "-", "-stdio", "-l", "en", "-norm"]
     counts = []
@@ -93,8 +93,11 @@ def _align(java: str, jar: Path, outputs: list[str], references: list[list[str]]
 
 
 def _counts(line: str) -> np.ndarray:
-    """The 23 counts, always of output and reference by turns: words, function words; content and function words matched by each
-    of four matchers; then chunks (none in a text that is matched whole), and words matched of both."""
+    """Parse the 23 counts, which alternate between output and reference.
+
+    They are: words, function words; content and function words matched by each of four matchers; then chunks (none in a text
+    that is matched completely), and matched words of both.
+    """
     counts = np.array(line.split(), dtype=float)
     if counts.shape != (23,):
         raise ValueError(f"it answered {line.strip()[:60]!r}")
@@ -105,7 +108,7 @@ def _counts(line: str) -> np.ndarray:
 
 
 def value_of(sums: np.ndarray) -> float:
-    """METEOR (0 to 100) of summed counts."""
+    """Compute METEOR (0 to 100) from summed counts."""
     words, function_words, chunks = sums[:2], sums[2:4], sums[20]
     matched = sums[4:20].reshape(4, 2, 2)  # (matcher, content or function, output or reference)
     weighted = _MATCHERS @ (_DELTA * matched[:, 0] + (1 - _DELTA) * matched[:, 1])  # (output, reference)

@@ -1,11 +1,12 @@
-"""NIST as the E2E challenge's script gives it: informative n-grams count more (Doddington 2002).
+"""NIST as the E2E challenge's script computes it: informative n-grams weigh more (Doddington 2002).
 
-An n-gram w1 … wn weighs log2(count(w1 … wn-1) / count(w1 … wn)), counted over all references of all examples; the score is the
+An n-gram w1 … wn weighs log2(count(w1 … wn-1) / count(w1 … wn)), counted over all references of all examples. The score is the
 sum over n = 1 to 5 of the weight of the matched n-grams over the number of the output's n-grams, times a penalty for outputs
-shorter than the references. The script has two versions, which differ in "shorter than what":
-- its Python version (`measure_scores.py -p`): than the mean length of the example's references;
-- mteval in Perl (the default): than all words of all references over the largest number of references that an example has, which
-  where numbers differ is far below their mean length, so that there is hardly ever a penalty.
+shorter than the references. The script has two versions, with different reference lengths:
+
+    Python (`measure_scores.py -p`)   the mean length of the example's references
+    mteval in Perl (the default)      all words of all references over the largest number of references of an example;
+                                      if these numbers differ, this is far below the mean, so there is hardly ever a penalty
 """
 
 import math
@@ -23,9 +24,9 @@ Ngram = tuple[str, ...]
 
 
 def nist(hyps: list[str], refs: list[list[str]], perl: bool = False) -> Score:
-    """Corpus NIST (0 up) of outputs against their references; `perl`: with mteval's length penalty (see above).
+    """Return corpus NIST (from 0 up) of outputs against their references; `perl`: with mteval's length penalty (see above).
 
-    `per_example` weighs n-grams by the whole set of references. Raises BadInput where the lists do not match.
+    `per_example` weighs n-grams by the whole set of references. Raises BadInput if the lists do not match.
     """
     check(hyps, refs)
     outputs = [mteval_tokens(hyp) for hyp in hyps]
@@ -54,7 +55,7 @@ def _weights(references: list[list[list[str]]]) -> dict[Ngram, float]:
 
 
 def _row(output: list[str], references: list[list[str]], weight: dict[Ngram, float], over: int, perl: bool) -> list[float]:
-    """Matched weight of each order, number of n-grams of each order, length of the output and of what it is held against."""
+    """Return matched weight and number of n-grams by order, then the length of the output and the reference length."""
     matched = []
     for order in range(1, ORDERS + 1):
         known: Counter[Ngram] = Counter()

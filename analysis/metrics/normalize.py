@@ -1,4 +1,4 @@
-"""Words as the string metrics compare them: without case, accents and punctuation, numbers in digits, plain endings dropped."""
+"""Words as the string metrics compare them: no case, accents or punctuation, numbers in digits, plain endings removed."""
 
 import re
 import unicodedata
@@ -16,7 +16,7 @@ _SENTENCE_END = re.compile(r"(?<!\bSt)(?<!\bDr)(?<!\bMr)(?<!\bMrs)(?<!\b[A-Z])[.
 
 @dataclass(frozen=True)
 class Word:
-    """One word, number or sign of a text: characters [start, end), the sentence and the clause it stands in, counted from 0."""
+    """A word, number or sign of a text: characters [start, end), and the sentence and clause it is in, from 0."""
 
     surface: str
     form: str  # what is compared
@@ -27,7 +27,7 @@ class Word:
 
 
 def words_of(text: str) -> list[Word]:
-    """The words of a text in order; the s of "John's" is none."""
+    """Return the words of a text in order; the s of "John's" is not one."""
     words: list[Word] = []
     sentence = clause = end = 0
     for match in _TOKEN.finditer(text):
@@ -42,7 +42,7 @@ def words_of(text: str) -> list[Word]:
 
 
 def form_of(token: str) -> str:
-    """A token as it is compared: "Cafés" is "cafe", "highly" is "high", "five" is "5", "1,250" is "1250", "610.0" is "610"."""
+    """Return the form that is compared: "Cafés" is "cafe", "highly" "high", "five" "5", "1,250" "1250", "610.0" "610"."""
     decomposed = unicodedata.normalize("NFKD", token.casefold())
     word = "".join(char for char in decomposed if not unicodedata.combining(char)).replace(",", "")
     word = re.sub(r"(?<=\d)\.0+$", "", DIGITS.get(word, word))
@@ -54,10 +54,10 @@ def form_of(token: str) -> str:
 
 
 def forms_of(text: str) -> Forms:
-    """The forms of a text's words, in order."""
+    """Return the forms of a text's words, in order."""
     return tuple(word.form for word in words_of(text))
 
 
 def vocabulary(text: str) -> frozenset[str]:
-    """The forms of a text's words as a set."""
+    """Return the forms of a text's words as a set."""
     return frozenset(forms_of(text))

@@ -1,7 +1,7 @@
-"""ROUGE-1, ROUGE-2 and ROUGE-L as papers on summarization report them: the rules of the rouge-score package, with stemming.
+"""ROUGE-1, ROUGE-2 and ROUGE-L as summarization papers report them: the rules of the rouge-score package, with stemming.
 
-Letters a-z and digits only, lower-cased; words of more than three letters are stemmed (NLTK's Porter stemmer). An F measure (0 to
-100) an example, the best over its references; the corpus value is their mean.
+Only the letters a-z and digits, lower-cased; words of more than three letters are stemmed (NLTK's Porter stemmer). An example's
+value is an F measure (0 to 100), the best over its references; the corpus value is their mean.
 """
 
 import re
@@ -15,7 +15,8 @@ from analysis.metrics.coco import lcs
 
 
 def rouge(hyps: list[str], refs: list[list[str]]) -> list[Score]:
-    """ROUGE-1, ROUGE-2 and ROUGE-L (over the whole text, as "rougeL" there). Raises BadInput where the lists do not match."""
+    """Return ROUGE-1, ROUGE-2 and ROUGE-L (over the whole text, "rougeL" in that package). Raises BadInput if the lists do
+    not match."""
     check(hyps, refs)
     outputs = [rouge_words(hyp) for hyp in hyps]
     references = [[rouge_words(ref) for ref in own] for own in refs]
@@ -28,7 +29,7 @@ def rouge(hyps: list[str], refs: list[list[str]]) -> list[Score]:
 
 
 def rouge_words(text: str) -> list[str]:
-    """The words that are compared."""
+    """Return the words that are compared."""
     return [_stem(word) if len(word) > 3 else word for word in re.sub(r"[^a-z0-9]+", " ", text.lower()).split()]
 
 

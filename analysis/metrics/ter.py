@@ -1,7 +1,7 @@
-"""TER: the edits (insertions, deletions, substitutions, shifts of words) that make an output a reference, over its words.
+"""TER: the edits (insertions, deletions, substitutions, shifts of words) from an output to a reference, per reference word.
 
-As sacrebleu counts it, which does what tercom does. In percent, and lower is better; the official scripts print it as a fraction.
-Of several references the one with the fewest edits counts, over the mean length of all.
+Counted as in sacrebleu, which follows tercom. In percent, lower is better; the official scripts print a fraction. Of several
+references the one with the fewest edits counts, over the mean length of all.
 """
 
 import numpy as np
@@ -16,7 +16,7 @@ _tercom = TercomTokenizer()
 
 
 def webnlg_ter(hyps: list[str], refs: list[list[str]], normalised: bool = False, progress: Progress | None = None) -> Score:
-    """WebNLG's TER: texts as for `webnlg_bleu`, up to three references, empty ones left out. Raises BadInput."""
+    """Return WebNLG's TER: texts as for `webnlg_bleu`, up to three references, empty ones left out. Raises BadInput."""
     check(hyps, refs)
     references = first_references(refs)
     references = references if normalised else [[webnlg_reference(ref) for ref in own] for own in references]
@@ -24,7 +24,7 @@ def webnlg_ter(hyps: list[str], refs: list[list[str]], normalised: bool = False,
 
 
 def dart_ter(hyps: list[str], refs: list[list[str]], tokenised: bool = False, progress: Progress | None = None) -> Score:
-    """DART's TER: up to three references, empty ones left out, as its script does. Raises BadInput; `tokenised` as for
+    """Return DART's TER: up to three references, empty ones left out, as in its script. Raises BadInput. `tokenised`: see
     `dart_bleu`."""
     check(hyps, refs)
     references = first_references(refs)
@@ -37,7 +37,7 @@ def dart_ter(hyps: list[str], refs: list[list[str]], tokenised: bool = False, pr
 
 
 def first_references(refs: list[list[str]]) -> list[list[str]]:
-    """Of the first three references those that are not empty: the lines that the scripts of WebNLG and DART compare with."""
+    """Return the non-empty ones of the first three references, which the scripts of WebNLG and DART use."""
     return [[ref for ref in own[:3] if ref.strip()] or [""] for own in refs]
 
 
@@ -51,7 +51,7 @@ def _ter(hyps: list[str], refs: list[list[str]], note: str, progress: Progress |
 
 
 def _edits_and_length(hyp: str, refs: list[str]) -> tuple[float, float]:
-    """The edits to the nearest reference in percent, and the mean number of words of the references."""
+    """Return the edits to the nearest reference in percent, and the mean number of words of the references."""
     output, *references = (_tercom(text.rstrip()).split() for text in (hyp, *refs))
     edits = min(edit_count(output, reference) for reference in references)
     return 100 * edits, sum(map(len, references)) / len(references)

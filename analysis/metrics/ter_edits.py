@@ -1,7 +1,7 @@
-"""The edits of TER as sacrebleu counts them, which follows tercom: the same numbers in a small part of the time.
+"""TER's edits as sacrebleu counts them, following tercom: the same numbers in a fraction of the time.
 
-Words become characters: a shift is then slicing, and rapidfuzz says how far each shifted text is from the reference at least. The
-distance that counts is looked for in a band around the diagonal, so it can be more: it is computed for the best shifts only.
+Words become characters, so that a shift is slicing, and rapidfuzz gives a lower bound of the distance after each shift. The
+exact distance is searched in a band around the diagonal, so it can be larger: it is computed for the best shifts only.
 """
 
 import math
@@ -17,7 +17,7 @@ Shift = tuple[int, int, int]  # start, length, target
 
 
 def edit_count(output: list[str], reference: list[str]) -> int:
-    """The least insertions, deletions, substitutions and shifts of words that tercom's greedy search finds."""
+    """Return the fewest insertions, deletions, substitutions and shifts of words that tercom's greedy search finds."""
     if not output or not reference or output == reference:
         return abs(len(output) - len(reference))
     letters = {word: chr(number) for number, word in enumerate(dict.fromkeys([*output, *reference]), 0x10000)}
@@ -33,7 +33,7 @@ def edit_count(output: list[str], reference: list[str]) -> int:
 
 
 def _best(text: str, goal: str, shifts: list[Shift], distance: int) -> tuple[str, Rows] | None:
-    """The shifted text with the fewest edits and its distances; None where no shift leaves fewer than `distance`.
+    """Return the shifted text with the fewest edits and its distances; None if no shift has fewer edits than `distance`.
 
     Of equals, the longest shift counts, then the earliest start, then the earliest target.
     """
@@ -55,7 +55,7 @@ def _best(text: str, goal: str, shifts: list[Shift], distance: int) -> tuple[str
 
 
 def _shifts(text: str, goal: str, rows: Rows) -> Iterator[Shift]:
-    """Moves of words that the reference has elsewhere, where the text is wrong so far at both places."""
+    """Yield shifts of words that the reference has elsewhere, where the text is wrong at both places."""
     aligned, wrong_there, wrong_here = _alignment(text, goal, rows)
     tried = 0
     for start, other, length in _matches(text, goal):
@@ -75,7 +75,7 @@ def _shifts(text: str, goal: str, rows: Rows) -> Iterator[Shift]:
 
 
 def _matches(text: str, goal: str) -> Iterator[Shift]:
-    """(start, start in the reference, length) of every run of words that both have."""
+    """Yield (start, start in the reference, length) for every common run of words."""
     places: dict[str, list[int]] = {}
     for place, letter in enumerate(goal):
         places.setdefault(letter, []).append(place)
@@ -97,7 +97,7 @@ def _shifted(text: str, start: int, length: int, target: int) -> str:
 
 
 def _distances(text: str, goal: str) -> Rows:
-    """Edits between every beginning of the text and of the reference, within the band."""
+    """Return the edits between every prefix of the text and of the reference, within the band."""
     ratio = len(goal) / len(text)
     band = math.ceil(ratio / 2 + _BAND) if ratio / 2 > _BAND else _BAND
     rows = [list(range(len(goal) + 1))]
@@ -118,9 +118,9 @@ def _distances(text: str, goal: str) -> Rows:
 
 
 def _alignment(text: str, goal: str, rows: Rows) -> tuple[list[int], list[bool], list[bool]]:
-    """Where each word of the reference stands in the text, and which words of both an edit is spent on.
+    """Return the position of each reference word in the text, and which words of both need an edit.
 
-    Of the paths of the fewest edits: match or substitution first, then deletion, then insertion, from the end back.
+    Of the paths with the fewest edits: match or substitution first, then deletion, then insertion, from the end back.
     """
     aligned, wrong_there, wrong_here = [0] * len(goal), [False] * len(goal), [False] * len(text)
     i, j = len(text), len(goal)

@@ -1,4 +1,4 @@
-"""How the official scripts cut texts before they count: one function a script."""
+"""The tokenizers of the official scripts, one function per script."""
 
 import re
 
@@ -19,15 +19,15 @@ _FRACTIONS = str.maketrans({"¼": " 1/4", "½": " 1/2", "¾": " 3/4"})
 
 
 def mteval_tokens(text: str) -> list[str]:
-    """E2E's BLEU and NIST: mteval's tokens (sacrebleu's 13a), lower-cased."""
+    """Tokenise for E2E's BLEU and NIST: mteval's tokens (sacrebleu's 13a), lower-cased."""
     return _MTEVAL(text).lower().split()
 
 
 def coco_tokens(text: str) -> list[str]:
-    """E2E's ROUGE-L, CIDEr and METEOR: lower-cased words, clitics and currency signs apart, punctuation dropped.
+    """Tokenise for E2E's ROUGE-L, CIDEr and METEOR: lower-cased words, clitics and currency signs separate, no punctuation.
 
-    A stand-in for the Penn Treebank tokenizer (java) that the script runs. Measured on E2E's dev references (n = 4,672): the same
-    tokens, the name of the currency signs aside, for all but 1 tokenised and 4 untokenised ones.
+    A stand-in for the script's Penn Treebank tokenizer (java). Measured on E2E's dev references (n = 4,672): the same tokens,
+    except for the names of currency signs, for all but 1 tokenised and 4 untokenised ones.
     """
     text = _APART.sub(r" \1 ", text.lower())
     words = [word for word in _CLITIC.sub(r" \1", text).split() if word not in _DROPPED]
@@ -36,20 +36,21 @@ def coco_tokens(text: str) -> list[str]:
 
 
 def split_punctuation(text: str) -> str:
-    """Every character that is no letter, digit or underscore stands apart."""
+    """Separate every character that is not a letter, digit or underscore."""
     return " ".join(" ".join(re.split(r"(\W)", text)).split())
 
 
 def to_ascii(text: str) -> str:
-    """Text in ASCII, as Unidecode writes it: the same on every text and triple of WebNLG 2017."""
+    """Convert to ASCII as Unidecode does: the result is the same on every text and triple of WebNLG 2017."""
     return unidecode(text.translate(_FRACTIONS))
 
 
 def webnlg_output(text: str) -> str:
-    """An output as WebNLG's script writes it for BLEU and TER: ASCII, lower-cased, punctuation apart."""
+    """Convert an output as WebNLG's script does for BLEU and TER: ASCII, lower-cased, punctuation separated."""
     return split_punctuation(to_ascii(to_ascii(text.strip()).lower()))
 
 
 def webnlg_reference(text: str) -> str:
-    """A reference likewise; the script turns these into ASCII last, so that "½" becomes one token where an output has three."""
+    """Convert a reference likewise; the script converts these to ASCII last, so that "½" is one token here but three in an
+    output."""
     return to_ascii(split_punctuation(text).lower())

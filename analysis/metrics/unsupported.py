@@ -1,10 +1,10 @@
-"""What a text says that its table or article does not support: names, numbers and content words. A string check.
+"""What a text states that its table or article does not support: names, numbers and content words. A string check.
 
-Supported is a word of the table's keys and values or of the article, in any of its plain forms, a word that goes with one of the
-table's keys (LEXICON: "scored" with goals), and a word of two closed lists: function words, and verbs that only link ("is",
-"has", "offers", "made"). All else counts, lower-case claims included; words that stand together make one piece.
-What the check cannot see: a claim that is put together wrongly out of supported words ("Leeds was born in Ann"), and a denial.
-What it marks in vain: a paraphrase or an inference in words of its own ("seaside" for a beach).
+Supported words are: those of the table's keys and values or of the article, in any plain form; words that go with a key of the
+table (LEXICON: "scored" with goals); and words of two closed lists, function words and verbs that only link ("is", "has",
+"offers", "made"). All others count, lower-case ones too; adjacent words make one piece. The check cannot see a false statement
+composed of supported words ("Leeds was born in Ann"), or a denial. It wrongly marks a paraphrase or an inference in other words
+("seaside" for a beach).
 """
 
 import re
@@ -87,7 +87,7 @@ _NUMBER_PHRASE = re.compile(
 
 
 def words_of_keys(fields: Fields) -> frozenset[str]:
-    """The words that may be said because of the table's keys."""
+    """Return the words that the table's keys allow."""
     keys = {form for key, _ in fields for form in forms_of(key)}
     return frozenset().union(
         *(supported for key_words, supported in _LEXICON if any(related(one, key) for one in key_words for key in keys))
@@ -95,13 +95,13 @@ def words_of_keys(fields: Fields) -> frozenset[str]:
 
 
 def related(one: str, other: str) -> bool:
-    """ "price" and "priced", "rating" and "rated", "director" and "directed"."""
+    """Whether two words are related by a plain ending: "price" and "priced", "rating" and "rated", "director" and "directed"."""
     common = max(3, min(len(one), len(other)) - 2)
     return one == other or (min(len(one), len(other)) > 3 and one[:common] == other[:common])
 
 
 def unsupported_spans(text: str, words: Sequence[Word], known: frozenset[str], covered: Sequence[Span]) -> list[Span]:
-    """The pieces of a text that neither `known` forms nor the closed lists support, outside the `covered` characters."""
+    """Return the pieces of a text that neither `known` forms nor the closed lists support, outside the `covered` characters."""
     numbers = list(_numbers(text, words, known, covered))
     opens = [_opens(words, place) for place in range(len(words))]
     places = [place for place, word in enumerate(words) if _is_strange(word, opens[place], known, covered)]
@@ -109,7 +109,7 @@ def unsupported_spans(text: str, words: Sequence[Word], known: frozenset[str], c
 
 
 def _is_strange(word: Word, opens: bool, known: frozenset[str], covered: Sequence[Span]) -> bool:
-    """`opens`: its capital says nothing."""
+    """Whether a word is unsupported. `opens`: it opens a sentence, so that its capital letter means nothing."""
     if not word.form[0].isalpha() or len(word.form) == 1 or word.form in known | FUNCTION | LINKING:
         return False
     if _overlap((word.start, word.end), covered):
@@ -118,7 +118,7 @@ def _is_strange(word: Word, opens: bool, known: frozenset[str], covered: Sequenc
 
 
 def _opens(words: Sequence[Word], place: int) -> bool:
-    """Whether a word begins a sentence and is no subject by itself ("Rated 5 out of 5 …", but not "Clowns is …")."""
+    """Whether a word starts a sentence and is not its subject alone ("Rated 5 out of 5 …", but not "Clowns is …")."""
     if place and words[place].sentence == words[place - 1].sentence:
         return False
     return place + 1 == len(words) or words[place + 1].form not in _VERBS
@@ -129,7 +129,7 @@ def _overlap(span: Span, others: Sequence[Span]) -> bool:
 
 
 def _joined(text: str, words: Sequence[Word], places: Sequence[int], known: frozenset[str]) -> Iterator[Span]:
-    """Neighbouring words as one piece, a name with the words of its own that the table has ("The Crown Inn")."""
+    """Merge adjacent words into one piece, a name together with those of its words that the table has ("The Crown Inn")."""
     unsupported = set(places)
     start = 0
     while start < len(words):
@@ -144,7 +144,7 @@ def _joined(text: str, words: Sequence[Word], places: Sequence[int], known: froz
 
 
 def _opens_a_name(words: Sequence[Word], start: int, unsupported: set[int]) -> bool:
-    """Whether a known capitalised word stands before a strange one of the same name."""
+    """Whether a known capitalised word precedes a strange one of the same name."""
     word = words[start]
     if start + 1 not in unsupported or word.form in FUNCTION or not word.surface[0].isupper():
         return False
@@ -158,7 +158,7 @@ def _belongs(text: str, words: Sequence[Word], place: int, unsupported: set[int]
 
 
 def _numbers(text: str, words: Sequence[Word], known: frozenset[str], covered: Sequence[Span]) -> Iterator[Span]:
-    """Numbers and prices that are lacking in part; ratings that are lacking as a whole ("5 out of 5" is not "3 out of 5")."""
+    """Yield numbers and prices that are unsupported in part, and ratings as a whole ("5 out of 5" is not "3 out of 5")."""
     for match in _NUMBER_PHRASE.finditer(text):
         start, end = match.end() - len(match[0].lstrip()), match.end()
         numbers = [word for word in words if start <= word.start < end and word.form[0].isdigit()]

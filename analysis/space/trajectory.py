@@ -1,4 +1,4 @@
-"""The trajectory of virtual tokens through training, as stored with a run: in fp16, from initialization to the last update."""
+"""The trajectory of virtual tokens during training, as stored with a run: in fp16, from initialisation to the last update."""
 
 from safetensors.torch import load_file
 from torch import Tensor
@@ -14,10 +14,10 @@ EMBEDDINGS = "embeddings"  # the tensor of a run that trains input vectors; thos
 
 
 def prefix_trajectory(run: Run, backbone: Backbone | None = None) -> list[tuple[int, Prefix]]:
-    """(update, prefix), in order; [] where the run has no virtual tokens or kept no path.
+    """Return (update, prefix) in order; [] if the run has no virtual tokens or stored no trajectory.
 
-    Input vectors are a prefix through the `backbone` that they were trained on; without it there is no path of theirs. Raises
-    BadInput where the file is damaged.
+    Input vectors become a prefix through the `backbone` that they were trained on; without it they have no trajectory. Raises
+    BadInput if the file is damaged.
     """
     info = method_info(run.method)
     if not info.trajectory or (info.at_input and backbone is None):
@@ -29,7 +29,7 @@ def prefix_trajectory(run: Run, backbone: Backbone | None = None) -> list[tuple[
 
 
 def embedding_trajectory(run: Run, backbone: Backbone) -> list[tuple[int, Tensor]]:
-    """(update, (P, width)) of a run that trains input vectors; [] of any other. BadInput where the file is damaged."""
+    """Return (update, (P, width)) for a run that trains input vectors; [] for others. Raises BadInput if the file is damaged."""
     info = method_info(run.method)
     if not (info.trajectory and info.at_input):
         return []
@@ -43,7 +43,7 @@ def embedding_trajectory(run: Run, backbone: Backbone) -> list[tuple[int, Tensor
 
 
 def _read_history(run: Run) -> dict[int, dict[str, Tensor]]:
-    """update -> name -> fp32; empty where there is no file."""
+    """Return update -> name -> fp32 tensor; empty if there is no file."""
     path = run.files.history
     history: dict[int, dict[str, Tensor]] = {}
     if not path.exists():

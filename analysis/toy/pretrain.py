@@ -1,6 +1,6 @@
-"""Train the toy model on the tasks that it is to have seen: python -m analysis.toy.pretrain OUT
+"""Train the toy model on its known tasks: python -m analysis.toy.pretrain OUT
 
-It makes a folder as transformers saves a model, with a tokenizer of twelve tokens; analysis/toy/trial.py trains prefixes on it.
+The result is a folder for transformers, with a tokenizer of twelve tokens; analysis/toy/trial.py trains prefixes on it.
 """
 
 import argparse
@@ -25,7 +25,7 @@ BATCH, RATE = 192, 2e-3
 
 
 def new_model() -> tuple[GPT2LMHeadModel, PreTrainedTokenizerFast]:
-    """An untrained GPT-2 of 3 layers and its tokenizer: ten digits, "=" and the end."""
+    """Create an untrained GPT-2 of 3 layers and its tokenizer: ten digits, "=" and the end."""
     vocabulary = {text: number for number, text in enumerate([*map(str, range(10)), EQUALS, END])}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token=END))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
@@ -46,7 +46,7 @@ def new_model() -> tuple[GPT2LMHeadModel, PreTrainedTokenizerFast]:
 
 
 def pretrain(model: nn.Module, backbone: Backbone, updates: int, seed: int = 0) -> None:
-    """Train on all seen tasks in equal parts, at positions from 0 to 50, so that a prefix may move the text along."""
+    """Train on all known tasks in equal parts, at random start positions from 0 to 50, so that a prefix can shift the text."""
     device = next(model.parameters()).device
     generator = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, betas=(0.9, 0.98), weight_decay=0.01)

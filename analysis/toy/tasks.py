@@ -1,7 +1,7 @@
-"""Tasks on lists of digits: what the toy model has been trained on, and one that it has never met.
+"""Tasks on lists of digits: those the toy model is trained on, and a new one.
 
-A row is `DIGITS = ANSWER`. Nothing in it says which task is meant: a model that has been trained on all tasks in equal parts can
-do each of them, and does not know which one is wanted. The setting follows Petrov et al. (2024).
+A row is `DIGITS = ANSWER`. It does not say which task is meant: a model trained on all tasks in equal parts can do each, and
+cannot know which one is asked for. The setting follows Petrov et al. (2024).
 """
 
 import random
@@ -17,7 +17,7 @@ EQUALS = "="
 
 @dataclass(frozen=True)
 class DigitTask:
-    """`solve` gives the answer to a list of digits; `seen`: whether the toy model was trained on it."""
+    """A task. `solve` returns the answer for a list of digits; `seen`: whether the toy model was trained on the task."""
 
     name: str
     title: str
@@ -25,7 +25,7 @@ class DigitTask:
     pretrained: bool = True
 
     def example(self, digits: Sequence[int]) -> str:
-        """The digits and their answer, as they are shown: "3 1 2 = 1 2 3"."""
+        """Return the digits and their answer as text: "3 1 2 = 1 2 3"."""
         return " ".join([*map(str, digits), EQUALS, *map(str, self.solve(digits))])
 
 
@@ -45,7 +45,7 @@ PRETRAINED = tuple(name for name, task in TASKS.items() if task.pretrained)
 
 
 def rows(backbone: Backbone, names: Sequence[str], count: int, seed: int) -> list[Row]:
-    """`count` random rows, of each of the tasks in turn. Answers end with the model's end of text."""
+    """Return `count` random rows, cycling through the tasks. Answers end with the model's end of text."""
     rng = random.Random(seed)
     words = {str(digit): backbone.encode(str(digit))[0] for digit in range(10)}
     equals = backbone.encode(EQUALS)[0]

@@ -1,7 +1,7 @@
 """What a prefix can and cannot teach: a prefix and fine-tuning on the same toy model and task, update by update.
 
-The toy model has met some tasks (analysis/toy/tasks.py) and is not told which one is wanted. A prefix is enough to choose among
-those; a task that it has not met has to be put into the weights (Petrov et al. 2024).
+The toy model was trained on some tasks (analysis/toy/tasks.py), and its input does not say which one is meant. A prefix is
+enough to select one of those; a new task has to go into the weights (Petrov et al. 2024).
 """
 
 from collections.abc import Iterator, Sequence
@@ -28,8 +28,8 @@ TEST_ROWS, TRAIN_ROWS = 200, 20_000
 
 @dataclass(frozen=True)
 class TrialStep:
-    """`right`: the share of digits that are right, given the ones before them; `whole`: of answers without a mistake, which are
-    the answers that greedy decoding gets right. Both on new rows."""
+    """Accuracy on new rows. `right`: the share of correct digits, given the ones before them; `whole`: the share of fully
+    correct answers, which greedy decoding would generate."""
 
     method: str
     update: int
@@ -39,12 +39,12 @@ class TrialStep:
 
 
 def toy_backbone() -> Backbone:
-    """The bundled toy model, on the CPU."""
+    """Load the bundled toy model, on the CPU."""
     return load_backbone(str(paths.TOY), "cpu")
 
 
 def trial(backbone: Backbone, task: str, updates: int = 200, every: int = 20, seed: int = 0) -> Iterator[TrialStep]:
-    """Train a prefix and a copy of the model on a task, `every` updates of each in turn; yields both at update 0 too."""
+    """Train a prefix and a copy of the model on a task, `every` updates of each in turn; the first result is at update 0."""
     data = rows(backbone, [task], TRAIN_ROWS, seed + 1)
     test = rows(backbone, [task], TEST_ROWS, seed)
     runs = [_run(backbone, name, data, test, updates, every, seed) for name in METHODS]
@@ -73,7 +73,8 @@ def _config(name: str, updates: int, seed: int) -> TrainConfig:
 
 @torch.no_grad()
 def accuracy(method: Method, test: Sequence[Row]) -> tuple[float, float]:
-    """The share of digits that are the likeliest token at their place, and of answers whose digits all are, ends left out."""
+    """Return the share of digits that are the likeliest token at their position, and of answers in which all are; ends do not
+    count."""
     device = next(method.model.parameters()).device
     batch = collate(test, device)
     with method.attach(len(test)):

@@ -104,7 +104,7 @@ class Denoising:
             start_bart(model, trained(self.config.start, self.config.width))
 
     def optimise(self, model: BartForConditionalGeneration) -> None:
-        """Return the model unchanged: autocast is fast for it."""
+        """Do nothing: autocast is fast for this model."""
 
     def loss(self, model: BartForConditionalGeneration, batch: Pairs) -> torch.Tensor:
         """Compute the mean loss in nats per target token; logits are computed only at targets."""

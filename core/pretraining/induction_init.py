@@ -72,8 +72,8 @@ def start_gpt2(model: GPT2LMHeadModel, donor: GPT2LMHeadModel, layer: int = 1) -
 def start_bart(model: BartForConditionalGeneration, donor: GPT2LMHeadModel, layer: int = 1) -> None:
     """Initialise a BART of at least 384 dimensions with the word embeddings of a trained GPT-2, and copying heads.
 
-    The GPT-2's final norm scales them for use as the unembedding. New tokens start at the size of the GPT-2's own
-    initialisation.
+    The GPT-2's final norm scales hidden states for these embeddings as the unembedding. New tokens get random embeddings of the
+    same standard deviation.
     """
     words, encoder, decoder = donor.transformer.wte.weight, model.model.encoder, model.model.decoder
     model.model.shared.weight.normal_(std=float(words.std()))
