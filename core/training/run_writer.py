@@ -5,60 +5,26 @@ import hashlib
 import os
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any, TextIO
+from dataclasses import replace
+from typing import TextIO
 
 import psutil
 import torch
 
-from core.backbone_spec import BackboneSpec
 from core.config.methods import method_info
-from core.config.train import TrainConfig
 from core.errors import StoreError
 from core.methods.base import Method
-from core.runs.layout import JsonObject, RunFiles, write_json, write_text
+from core.runs.layout import RunFiles, write_json, write_text
 from core.runs.run import Run
 from core.runs.tensors import save_tensors
-from core.task import Task
 from core.training.batches import Row
 from core.training.checkpoint import CheckpointExtras, load_checkpoint, save_checkpoint
 from core.training.loop import Step, TrainerState, total_updates
-from core.training.sample_log import SampleLogger, Sampler
+from core.training.plan import TrainingPlan
+from core.training.sample_log import SampleLogger
 
 HISTORY_BYTES = 1_000_000  # limit on history.safetensors
 COLUMNS = ["update", "loss", "valid_loss", "rate", "rows", "seconds"]
-
-
-@dataclass(frozen=True)
-class RunInfo:
-    """What a run is trained from, beside its rows: all that state.json needs to resume it."""
-
-    spec: BackboneSpec
-    task: Task
-    config: TrainConfig
-    device: str
-    command: str = ""
-    half: bool = False
-    source: dict[str, object] = field(default_factory=dict)
-
-    def to_json(self) -> dict[str, object]:
-        """Its part of state.json."""
-        return {
-            "config": self.config.to_dict(),
-            "task": self.task.to_dict(),
-            "backbone": self.spec.where,
-            "fingerprint": self.spec.fingerprint,
-            "command": self.command,
-            "half": self.half,
-            "source": self.source,
-        }
-
-    def new_run(self, folder: Path, method: Method, **values: Any) -> Run:
-        """Create the record of the run."""
-        trained = sum(parameter.numel() for parameter in method.parameters())
-        facts: JsonObject = {"device": self.device, "command": self.command, "seed": self.config.seed, "trained": trained}
-        return Run.new(folder, self.spec, method.name, self.task, **{"config": self.config.to_dict()} | facts | values)
 
 
 def rows_fingerprint(rows: Sequence[Row]) -> str:
@@ -69,28 +35,19 @@ def rows_fingerprint(rows: Sequence[Row]) -> str:
 class RunWriter:
     """Writes a run's files; `finish` completes it."""
 
-    def __init__(
-        self,
-        info: RunInfo,
-        folder: Path,
-        method: Method,
-        rows: Sequence[Row],
-        state: TrainerState,
-        resume: bool = False,
-        sampler: Sampler | None = None,
-    ) -> None:
-        self.info, self.files, self.method, self.state = info, RunFiles(folder), method, state
-        self.total, self.rows = total_updates(info.config, len(rows)), len(rows)
+    def __init__(self, plan: TrainingPlan, method: Method, rows: Sequence[Row], state: TrainerState) -> None:
+        self.plan, self.files, self.method, self.state = plan, RunFiles(plan.folder), method, state
+        self.total, self.rows = total_updates(plan.config, len(rows)), len(rows)
         self.data = rows_fingerprint(rows)
-        self.extras = load_checkpoint(folder, method, state, self.data) if resume else CheckpointExtras(None, {})
+        self.extras = load_checkpoint(plan.folder, method, state, self.data) if plan.resume else CheckpointExtras(None, {})
         self._history_updates = self._choose_history_updates()
         self._log = self._open_log(state.index)
         self._csv, self._state_seconds = csv.writer(self._log), 0.0
         self._write_state(None)
-        if not resume:
+        if not plan.resume:
             self._add_history(0)
             self._save_checkpoint()
-        self._samples = SampleLogger(sampler, folder, method, info.config.watch, state.index)
+        self._samples = SampleLogger(plan.sampler, plan.folder, method, plan.config.watch, state.index)
 
     def _open_log(self, index: int) -> TextIO:
         """Open steps.csv for appending, cut at the checkpoint; it is rewritten by rename, so that it is complete at any time."""
@@ -130,7 +87,7 @@ class RunWriter:
         self._add_history(step.index)
         if step.best:
             self.extras.best = self.method.tensors()
-        if step.index % self.info.config.save_every == 0 and step.index < step.total:
+        if step.index % self.plan.config.save_every == 0 and step.index < step.total:
             self._log.flush()
             self._save_checkpoint()
 
@@ -147,7 +104,7 @@ class RunWriter:
             "loss": step.loss if step else None,
             "seconds": self.state.seconds,
         }
-        write_json(self.files.state, process | self.info.to_json() | values)
+        write_json(self.files.state, process | self.plan.to_json() | values)
 
     def close(self) -> None:
         """Close the files; the training can be resumed."""
@@ -177,8 +134,7 @@ class RunWriter:
     def _save_run(self, status: str) -> Run:
         tensors = self.extras.best if self.extras.best is not None else self.method.tensors()
         lowest = self.state.lowest
-        run = self.info.new_run(
-            self.files.folder,
+        run = self.plan.new_run(
             self.method,
             status=status,
             stored=sum(kv.numel() for kv in tensors.values()),
@@ -187,7 +143,7 @@ class RunWriter:
             rows=self.rows,
             valid_loss=lowest if lowest < float("inf") else None,
         )
-        dtype = torch.float16 if self.info.half else torch.float32
+        dtype = torch.float16 if self.plan.half else torch.float32
         save_tensors({name: kv.to("cpu", dtype) for name, kv in tensors.items()}, run.weights)
         if self.extras.history:
             save_tensors(self.extras.history, self.files.history)

@@ -3,8 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 
 from core.config.train import TrainConfig
 from core.errors import BadInput, StoreError, TrainingFailed, WrongBackbone
@@ -20,46 +19,27 @@ from core.task import Example, Task
 from core.training.batches import Row, encode_rows
 from core.training.checkpoint import load_checkpoint
 from core.training.loop import Step, evaluate_loss, initial_state, train
-from core.training.process_group import ALONE, ProcessGroup
-from core.training.run_writer import RunInfo, RunWriter, rows_fingerprint
-from core.training.sample_log import Sampler
+from core.training.plan import TrainingPlan
+from core.training.run_writer import RunWriter, rows_fingerprint
 
 
 @dataclass
-class Trainer:
+class Trainer(TrainingPlan):
     """A training into the store: iterate over `steps()`, then read `run`.
 
-    `source` describes the data, for `resume_training`; `sampler` is called every `config.watch` updates (see sample_log.py).
-    Of the processes of a `group` the first one alone writes, and has a `run`.
+    Of the processes of a `group`, only the first writes and has a `run`.
     """
 
-    backbone: Backbone
-    task: Task
-    config: TrainConfig
-    store: Store
-    run_id: str
-    command: str = ""
-    half: bool = False
-    source: dict[str, object] = field(default_factory=dict)
-    resume: bool = False
     run: Run | None = None
-    sampler: Sampler | None = None
-    group: ProcessGroup = ALONE
-
-    @property
-    def info(self) -> RunInfo:
-        """What the run's files say of this training."""
-        device = str(self.backbone.device) + (f" × {self.group.size}" if self.group.size > 1 else "")
-        return RunInfo(self.backbone.spec, self.task, self.config, device, self.command, self.half, self.source)
 
     def steps(
         self, examples: Sequence[Example], valid: Sequence[Example], cancel: Callable[[], bool] | None = None
     ) -> Iterator[Step]:
         """Train, yielding after each update, and save the run.
 
-        Stops early when `cancel()` turns true or a file "stop" appears in the run's folder; the run is then "cancelled" and
-        can be resumed. Raises TrainingFailed, after saving the last good weights, where the loss is not finite; StoreError
-        on a full disk, with the last complete checkpoint in place. After another error the run cannot be resumed.
+        Stops early when `cancel()` returns true or a file "stop" appears in the run's folder; the run is then "cancelled" and
+        can be resumed. Raises TrainingFailed, after saving the last good weights, if the loss is not finite; StoreError on a
+        full disk, where the last complete checkpoint stays. After any other error the run cannot be resumed.
         """
         method = new_method(self.backbone, self.config)
         if isinstance(method, InContextMethod):
@@ -74,21 +54,20 @@ class Trainer:
         if self.group.rank:
             yield from self._assist(method, rows, valid_rows, cancel)
             return
-        folder = self.store.folder / self.run_id if self.resume else self.store.new_folder(self.run_id)
-        with locked(folder):
-            yield from self._train(folder, method, rows, valid_rows, cancel)
+        if not self.resume:
+            self.store.new_folder(self.run_id)
+        with locked(self.folder):
+            yield from self._train(method, rows, valid_rows, cancel)
 
-    def _train(
-        self, folder: Path, method: Method, rows: list[Row], valid_rows: list[Row], cancel: Callable[[], bool] | None
-    ) -> Iterator[Step]:
-        stop = RunFiles(folder).stop
+    def _train(self, method: Method, rows: list[Row], valid_rows: list[Row], cancel: Callable[[], bool] | None) -> Iterator[Step]:
+        stop = RunFiles(self.folder).stop
         stop.unlink(missing_ok=True)
 
         def stopped() -> bool:
             return (cancel is not None and cancel()) or stop.exists()
 
         state = initial_state(method, self.config)
-        writer = RunWriter(self.info, folder, method, rows, state, self.resume, self.sampler)
+        writer = RunWriter(self, method, rows, state)
         try:
             for step in train(method, rows, valid_rows, self.config, stopped, state, self.group):
                 writer.after_update(step)
@@ -115,7 +94,7 @@ class Trainer:
         """Compute this process's share of each update; the first process writes the run."""
         state = initial_state(method, self.config)
         if self.resume:
-            load_checkpoint(self.store.folder / self.run_id, method, state, rows_fingerprint(rows))
+            load_checkpoint(self.folder, method, state, rows_fingerprint(rows))
         try:
             yield from train(method, rows, valid_rows, self.config, cancel, state, self.group)
         except TrainingFailed:
@@ -129,10 +108,10 @@ class Trainer:
         method.set_context(text)
         rows = self._valid_rows(valid, method)
         loss = evaluate_loss(method, rows, self.config) if rows else None
-        run = self.info.new_run(
-            self.store.new_folder(self.run_id),
+        self.store.new_folder(self.run_id)
+        run = self.new_run(
             method,
-            config=self.config.replace(context=text).to_dict(),
+            self.config.replace(context=text),
             bytes=len(text.encode()),
             seconds=round(time.monotonic() - began, 1),
             valid_loss=loss,
@@ -148,7 +127,10 @@ class Trainer:
 
 
 def resume_training(store: Store, run_id: str, load: Callable[[str], Backbone]) -> Trainer:
-    """A training that continues from its last checkpoint; StoreError says why one cannot. `load` loads a backbone by name."""
+    """Return a training that continues from its last checkpoint; `load` loads a backbone by name.
+
+    Raises StoreError if it cannot be resumed, WrongBackbone if the backbone has other weights now.
+    """
     store.check_own(run_id)
     try:
         state = json.loads(RunFiles(store.folder / run_id).state.read_text(encoding="utf-8"))
