@@ -103,20 +103,23 @@ def _train(args: argparse.Namespace, group: "ProcessGroup") -> int:
     training.sampler = make_sampler(training.backbone, training.task, sampled)
     stop = threading.Event()
     stop_on_ctrl_c(stop, args)
+    distance: float | None = None
     with tqdm(disable=args.json or args.quiet, unit="update", smoothing=0.05) as bar:
         for step in training.steps(examples, valid, stop.is_set):
-            bar.total, bar.n = step.total, step.index
+            bar.total, bar.n, distance = step.total, step.index, step.distance
             losses = {"loss": f"{step.loss:.3f}"} | ({"valid": f"{step.valid_loss:.3f}"} if step.valid_loss is not None else {})
+            losses |= {"distance": f"{step.distance:.4f}"} if step.distance is not None else {}
             bar.set_postfix(losses, refresh=False)
             bar.update(0)
             if args.json and not args.quiet and (step.valid_loss is not None):
                 record = {"update": step.index, "total": step.total, "loss": step.loss, "valid_loss": step.valid_loss}
+                record |= {"distance": step.distance} if step.distance is not None else {}
                 print(json.dumps(record), flush=True)
     if args.quiet:
         return 0
     run = training.run
     assert run is not None
-    print(json.dumps(run_record(run)) if args.json else _sentence(run))
+    print(json.dumps(run_record(run)) if args.json else _sentence(run, distance))
     return 0
 
 
@@ -167,8 +170,9 @@ def _sampled_example(source: DataSource, examples: list[Example], valid: list[Ex
     return (valid or examples)[0]
 
 
-def _sentence(run: Run) -> str:
+def _sentence(run: Run, distance: float | None) -> str:
     loss = f", validation loss {run.valid_loss:.3f}" if run.valid_loss is not None else ""
+    loss += f", distance from the text {distance:.3f}" if distance is not None else ""
     return (
         f"{run.id}: {run.status} after {run.updates} updates in {run.seconds:.0f} s{loss}. Trained {run.trained:,} parameters, "
         f"stored {run.stored:,} ({run.bytes / 1e6:.2f} MB) in {run.folder}"

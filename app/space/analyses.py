@@ -4,10 +4,12 @@ import threading
 import time
 from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import torch
 
+from analysis.space.near_text import TextReading, near_text_of, read_text, same_training
 from analysis.space.neighbor_analysis import (
     EMBEDDINGS,
     RANKS,
@@ -21,10 +23,12 @@ from analysis.space.neighbor_analysis import (
 )
 from analysis.space.neighbors import Control, random_control
 from analysis.space.projection import NEAR, SAMPLE, Point, PointCloud, Projection, pca, umap
+from analysis.space.spaces import Space, embedding_space
 from app.shared.cache import Cache
 from app.shared.catalog import mismatch
 from app.shared.context import AppContext
 from core.config.methods import method_info
+from core.errors import PrefixLabError
 from core.methods.loading import TEXT_RUN
 from core.models.backbone import Backbone
 from core.prefix.mix import MIX
@@ -117,6 +121,31 @@ class AnalysisCache:
             return run_id
         mixed = run_id.startswith(MIX)
         return (self.context.models.load(run_id, backbone).run if mixed else self.context.store.get(run_id)).created
+
+    def readings(self, backbone: Backbone, run_ids: Sequence[str]) -> list[list[TextReading]]:
+        """For each run that was kept near a text, its training with every weight of the penalty that the store has.
+
+        A run whose weights cannot be loaded is left out.
+        """
+        fitting = self.runs(backbone)
+        near = [run for run in fitting if run.id in run_ids and near_text_of(run)]
+        return [readings for run in near if (readings := self._readings(backbone, same_training(run, fitting)))]
+
+    def _readings(self, backbone: Backbone, runs: Sequence[Run]) -> list[TextReading]:
+        space = self.context.models.run_job(self._embedding_space, backbone)
+        readings = []
+        for run in runs:
+            with suppress(PrefixLabError):
+                vectors = self._vectors(run.id, backbone).embeddings
+                if vectors is not None:
+                    readings.append(self.context.models.run_job(read_text, space, run, vectors, backbone))
+        return readings
+
+    def _embedding_space(self, backbone: Backbone) -> Space:
+        key = (backbone.spec.fingerprint, EMBEDDINGS)
+        entry = self._spaces.get_or_compute(key, lambda: _SpaceEntry(embedding_space(backbone), {}))
+        assert isinstance(entry.space, Space)
+        return entry.space
 
     def _open(self, backbone: Backbone, query: SpaceQuery) -> Generator[tuple[None, int, int], None, _SpaceEntry]:
         key = (backbone.spec.fingerprint, query.space, query.layer, query.head, query.site)

@@ -25,6 +25,7 @@ class SpacePage:
     picture: gr.HTML
     detail: gr.HTML
     headline: gr.HTML
+    near_text: gr.HTML
     first: gr.HTML
     all: gr.HTML
     empty: gr.HTML
@@ -51,5 +52,5 @@ class SpacePage:
     @property
     def outputs(self) -> list[Block]:
         """What a refresh may write."""
-        views = [self.lead, self.note, self.picture, self.detail, self.headline, self.first, self.all, self.empty, self.csv]
-        return [*self.controls, *views, self.address]
+        views = [self.lead, self.note, self.picture, self.detail, self.headline, self.near_text, self.first, self.all, self.empty]
+        return [*self.controls, *views, self.csv, self.address]

@@ -23,6 +23,7 @@ from app.space import view
 from app.space.analyses import AnalysisCache, Key, with_words
 from app.space.components import SpacePage
 from app.space.headline import headline
+from app.space.near_text_view import near_text_sections
 from app.space.request import ResolvedRequest, SpaceRequest, resolve
 from app.space.state import SpaceState, parted
 from core.config.methods import method_info
@@ -136,7 +137,7 @@ class SpaceHandlers(TabHandlers):
 
     def _cleared(self) -> Update:
         page = self.page
-        empty: Update = dict.fromkeys((page.detail, page.headline, page.all, page.empty), "")
+        empty: Update = dict.fromkeys((page.detail, page.headline, page.near_text, page.all, page.empty), "")
         return empty | {
             page.picture: plot_widget.NOTHING,
             page.first: plot_widget.NOTHING,
@@ -165,7 +166,7 @@ class SpaceHandlers(TabHandlers):
                 yield self.report(page, "running", progress)
             else:
                 vm = _view_model(analysis, self.analyses.key(backbone, resolved.query), resolved)
-                yield from self._render(page, vm, began, stale)
+                yield from self._render(page, backbone, vm, began, stale)
         self._ahead(backbone, resolved, stale)
 
     def _ahead(self, backbone: Backbone, resolved: ResolvedRequest, stale: Callable[[], bool]) -> None:
@@ -197,7 +198,9 @@ class SpaceHandlers(TabHandlers):
             page.note: _notes(resolved),
         }
 
-    def _render(self, session: str, vm: SpaceViewModel, began: float, stale: Callable[[], bool]) -> Iterator[Update]:
+    def _render(
+        self, session: str, backbone: Backbone, vm: SpaceViewModel, began: float, stale: Callable[[], bool]
+    ) -> Iterator[Update]:
         page, analysis, request = self.page, vm.analysis, vm.request
         ready = self.analyses.maps.ask(vm.key, analysis.cloud) if request.map == "umap" else None
         waiting = request.map == "umap" and ready is None
@@ -212,6 +215,9 @@ class SpaceHandlers(TabHandlers):
             if vm.matches
             else view.detail(analysis, vm.run, vm.number),
             page.headline: headline(analysis),
+            page.near_text: near_text_sections(
+                self.analyses.readings(backbone, vm.resolved.on_map), backbone, vm.resolved.on_map
+            ),
             page.first: plot_widget.value(figures.first_words(analysis, vm.run, vm.number), "first-words"),
             page.all: view.overview(analysis, vm.run, vm.number),
             page.csv: gr.update(interactive=True),

@@ -23,6 +23,7 @@ EMBEDDABLE = Embeddable(
     panels={
         "space-map": "The map",
         "space-detail": "One virtual token",
+        "space-near-text": "Kept near a text",
         "space": "The map and one virtual token",
         "space-first": "First words against chance",
         "space-all": "Words of all virtual tokens",
@@ -49,6 +50,9 @@ LINKED = "PrefixLab.space.{part}(element, trigger, watch) /* 'select' */"
 def build(context: AppContext, shell: Shell, tab: gr.Tab) -> SpacePage:
     """Draw the tab and wire it; call inside gr.Tab."""
     components: Components = {"headline": area(view.skeleton(), elem_id="pl-space-verdict", elem_classes="pl-maybe")}
+    components["near_text"] = area(
+        "", js_on_load="PrefixLab.copying(element)", elem_id="pl-space-near-text", elem_classes="pl-maybe"
+    )
     components |= _controls()
     components |= {name: area("", elem_id=f"pl-space-{name}", elem_classes="pl-maybe") for name in ("lost", "note", "empty")}
     with gr.Row(elem_id="pl-space"):

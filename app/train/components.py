@@ -84,4 +84,6 @@ def train_request(values: Mapping[str, Any], backbone: str, encoder_decoder: boo
 
 def _typed(name: str, value: str | float) -> str | float:
     """A value with its type: a number field gives 10.0 for 10."""
+    if name == "near_text":
+        return str(value).strip()
     return int(value) if isinstance(getattr(TrainConfig(), name), int) else value

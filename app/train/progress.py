@@ -121,7 +121,7 @@ class RunProgressView:
             how = "It can resume from its last checkpoint." if run_status.resumable else "It has no checkpoint: start again."
             where = f"Interrupted at update {run_status.update:,} of {run_status.total:,}."
             return view.text(f"{where} {problem} {how}")
-        result = view.result_text(run, self._whole(run)) if run else ""
+        result = view.result_text(run, self._whole(run), next(reversed(log.distance), None)) if run else ""
         return " ".join(part for part in (view.text(problem), result) if part)
 
     def _whole(self, run: Run) -> int | None:

@@ -47,6 +47,8 @@ SETTING_LABELS = {
     "length": "Virtual tokens",
     "mlp": "MLP width, 0: none",
     "init_words": "Initialize with the words",
+    "near_text": "Stay near the text (sets the length)",
+    "near_weight": "Weight of the distance",
     "layers": "Last layers",
     "rank": "Rank",
     "lora_alpha": "Scale, by rank",

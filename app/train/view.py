@@ -5,6 +5,7 @@ import time
 from collections.abc import Sequence
 from urllib.parse import urlencode
 
+from analysis.space.spaces import EMBEDDINGS
 from app.shared.html import count, percent, size, tag, text
 from app.shared.method_labels import column_of
 from core.config.methods import method_info
@@ -167,6 +168,8 @@ def progress_text(run_status: RunStatus, log: TrainingLog) -> str:
         parts.append(f"loss {log.loss[-1]:.3f}")
     if log.valid:
         parts.append(f"validation {log.valid[-1][1]:.3f}")
+    if log.distance:
+        parts.append(f"distance from its text {log.distance[-1]:.3f}")
     if log.rate:
         parts.append(f"rate {log.rate[-1]:.1e}")
     if pace:
@@ -177,16 +180,17 @@ def progress_text(run_status: RunStatus, log: TrainingLog) -> str:
     return " · ".join(parts)
 
 
-def result_text(run: Run, whole: int | None) -> str:
-    """What a run learned, and what it cost."""
+def result_text(run: Run, whole: int | None, distance: float | None = None) -> str:
+    """What a run learned, and what it cost. `distance`: the last one from the text that it was kept near."""
     title = text(method_info(run.method).title)
     if not run.trained:
         valid = f" Validation loss {run.valid_loss:.3f}." if run.valid_loss is not None else ""
         return f"{title} on {text(run.backbone)}: nothing is trained.{valid}"
     share = f" ({percent(run.stored / whole)} of {text(run.backbone)})" if whole else ""
     valid = f", validation loss {run.valid_loss:.3f}" if run.valid_loss is not None else ""
+    near = f" Kept near “{text(str(run.config.get('near_text')))}”: distance {distance:.3f}." if distance is not None else ""
     return (
-        f"{title} on {text(run.backbone)}: {run.updates:,} updates in {duration(run.seconds)}{valid}. "
+        f"{title} on {text(run.backbone)}: {run.updates:,} updates in {duration(run.seconds)}{valid}.{near} "
         f"Trained {count(run.trained)} parameters, keeps {count(run.stored)}{share}, {size(run.bytes)}."
     )
 
@@ -198,7 +202,8 @@ def links(run: Run, example: str, backbone: str) -> str:
     here |= {"backbone": backbone} if backbone else {}
     tabs: list[tuple[str, dict[str, str]]] = [("Compare", {})]
     if column == "prefix":
-        tabs += [("Attention", {"tab": "attention"}), ("Prefix space", {"tab": "space", "among": run.id})]
+        space = {"space": EMBEDDINGS} if method_info(run.method).at_input else {}
+        tabs += [("Attention", {"tab": "attention"}), ("Prefix space", {"tab": "space", "among": run.id} | space)]
     anchors = [tag("a", f"{name} with it", href="?" + urlencode(here | more), cls="pl-btn pl-link") for name, more in tabs]
     return tag("nav", "".join(anchors), cls="pl-links", aria_label="See it in")
 

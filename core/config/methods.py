@@ -151,7 +151,7 @@ METHODS: dict[str, MethodInfo] = {
             plural="embedding-only prompts",
             description="input vectors before the input, nothing above them (paper, section 7.2)",
             kind="virtual",
-            settings=VIRTUAL_TOKENS,
+            settings=(*VIRTUAL_TOKENS, "near_text", "near_weight"),
             presets={
                 "fast": dict(rate=4e-2),
                 "mini": dict(mlp=0, init="words", rate=4e-2),

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from core.config.base import Config
+from core.config.methods import method_info
 
 
 @dataclass(frozen=True)
@@ -11,6 +12,8 @@ class TrainConfig(Config):
 
     Of methods that train virtual tokens: `length`, how many (P); `mlp`, the hidden size of the reparametrization (paper §4.3; 0
     trains the keys and values directly); `init`, "random", "zeros" or "words", and `init_words`.
+    Of the embedding-only method: `near_text`, a text whose embeddings its vectors start from and stay near, so that it sets
+    `length`; `near_weight`, of the penalty on the distance from it (core/methods/near_text.py; 0: none).
     Of the top layers: `layers`, how many blocks.
     Of adapters: `bottleneck`, or `share` of the backbone's parameters (0.03 for 3 %); with neither, as large as a prefix of
     `length`. Of LoRA: `rank` and `lora_alpha`.
@@ -30,6 +33,8 @@ class TrainConfig(Config):
     mlp: int = 0
     init: str = "words"
     init_words: str = "table to text"
+    near_text: str = ""
+    near_weight: float = 0.1
     layers: int = 2
     bottleneck: int = 0
     share: float = 0.0
@@ -63,7 +68,7 @@ class TrainConfig(Config):
         self._check(isinstance(self.checkpointing, bool), "checkpointing", "true or false")
         for name in ("length", "layers", "rank", "lora_alpha", "batch", "accumulate"):
             self._check_number(name, 1, 10_000_000, whole=True)
-        for name in ("init_words", "instruction", "context"):
+        for name in ("init_words", "near_text", "instruction", "context"):
             self._check(isinstance(getattr(self, name), str), name, "a text")
         for name in ("mlp", "bottleneck", "shots", "updates", "warmup", "seed"):
             self._check_number(name, 0, 10_000_000, whole=True)
@@ -72,6 +77,10 @@ class TrainConfig(Config):
         self._check_number("patience", 0, whole=True)
         self._check_number("watch", 0, whole=True)
         self._check_number("valid_rows", 0, whole=True)
+        has_near_text = "near_text" in method_info(self.method).settings
+        self._check(has_near_text or not self.near_text, "near_text", f"empty with the method {self.method!r}, which has no such")
+        self._check(not self.near_text or bool(self.near_text.strip()), "near_text", "a text of at least one word, or empty")
+        self._check_number("near_weight", 0, 1e6)
         self._check_number("share", 0, 1)
         self._check_number("rate", 1e-9, 10)
         self._check_number("epochs", 0.001, 10_000)

@@ -2,7 +2,7 @@
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor, nn
 from transformers import PreTrainedModel
@@ -64,6 +64,15 @@ class Method(Protocol):
     def load(cls, run: Run, backbone: Backbone) -> LoadedMethod:
         """Load a finished run on its backbone. Raises BadInput if its file is damaged or does not hold what this method
         stores."""
+        ...
+
+
+@runtime_checkable
+class NearTextMethod(Protocol):
+    """A method whose vectors may be kept near a text: what the training adds to the loss, and reports beside it."""
+
+    def distance(self) -> Tensor | None:
+        """Return d of the current vectors (core/methods/near_text.py), (), differentiable; None where there is no text."""
         ...
 
 

@@ -1,5 +1,7 @@
 """Embedding-only tuning (paper §7.2): trained input vectors; the frozen model computes the activations above them.
 
+With `near_text` they start from the embeddings of a text and are kept near them (near_text.py).
+
 In a decoder those activations depend on nothing that follows, so one forward pass over the P vectors gives keys and values that
 work as an ordinary prefix: one pass per step in training, one in total for generation.
 """
@@ -13,6 +15,7 @@ from torch import Tensor, nn
 from core.config.train import TrainConfig
 from core.errors import BadConfig, BadInput, WrongBackbone
 from core.methods.base import LoadedMethod, check_decoder_only
+from core.methods.near_text import NearText
 from core.methods.weight_method import HINT, read_weights
 from core.models.activations import read_key_values
 from core.models.architectures import input_embeddings
@@ -33,9 +36,11 @@ class EmbeddingMethod:
     def __init__(self, backbone: Backbone, config: TrainConfig) -> None:
         check_decoder_only(backbone, METHOD)  # an encoder looks both ways, so the vectors' activations would depend on the input
         torch.manual_seed(config.seed)
-        self.backbone, self.model, self.length = backbone, backbone.model, config.length
+        self.backbone, self.model = backbone, backbone.model
         width, device = backbone.spec.width, backbone.device
-        self.vectors = nn.Parameter(initial_vectors(backbone, config))
+        self.near_text = NearText(backbone, config.near_text) if config.near_text else None
+        self.vectors = nn.Parameter(self.near_text.embeddings.clone() if self.near_text else initial_vectors(backbone, config))
+        self.length = len(self.vectors)
         self.mlp: nn.Module = nn.Identity()
         if config.mlp:
             self.mlp = nn.Sequential(nn.Linear(width, config.mlp), nn.Tanh(), nn.Linear(config.mlp, width)).to(device)
@@ -49,6 +54,10 @@ class EmbeddingMethod:
         """Attach the vectors' current keys and values in front of every row."""
         with attach(self.model, PrefixState.shared(embedding_key_values(self.backbone, self.mlp(self.vectors)), rows)):
             yield
+
+    def distance(self) -> Tensor | None:
+        """Return the distance of the current vectors from `near_text`, (); None without one."""
+        return self.near_text.distance(self.mlp(self.vectors)) if self.near_text else None
 
     @torch.no_grad()
     def tensors(self) -> dict[str, Tensor]:

@@ -15,7 +15,7 @@ HEARTBEAT = 600  # seconds without a new state.json after which a training on an
 
 @dataclass(frozen=True)
 class TrainingLog:
-    """The columns of steps.csv; `valid` has (update, loss) for each validation."""
+    """The columns of steps.csv; `valid` has (update, loss) for each validation; `distance` is empty without a `near_text`."""
 
     update: list[int] = field(default_factory=list)
     loss: list[float] = field(default_factory=list)
@@ -23,6 +23,7 @@ class TrainingLog:
     rows: list[int] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     valid: list[tuple[int, float]] = field(default_factory=list)
+    distance: list[float] = field(default_factory=list)
 
     def rows_per_second(self, last: int = 20) -> float:
         """Return the training pairs per second over the last updates; 0 with fewer than two."""
@@ -120,12 +121,14 @@ def read_training_log(folder: Path) -> TrainingLog:
 
 def _add_line(cells: list[str], log: TrainingLog) -> None:
     try:
-        update, loss, valid, rate, rows, seconds = cells
+        (update, loss, valid, rate, rows, seconds), more = cells[:6], cells[6:7]
         numbers = int(update), float(loss), float(rate), int(rows), float(seconds), float(valid or 0)
+        distance = [float(cell) for cell in more]
     except ValueError:  # the header, or half a line
         return
-    if not all(map(math.isfinite, numbers)):
+    if not all(map(math.isfinite, (*numbers, *distance))):
         return
+    log.distance.extend(distance)
     for column, number in zip((log.update, log.loss, log.rate, log.rows, log.seconds), numbers, strict=False):
         column.append(number)  # type: ignore[attr-defined]
     if valid:

@@ -13,6 +13,7 @@ from core.generation.generate import generate
 from core.generation.limits import max_new_tokens
 from core.generation.types import Request
 from core.methods.base import Method
+from core.methods.near_text import with_length_of_text
 from core.methods.parameter_counts import parameter_counts
 from core.methods.registry import new_method
 from core.models.backbone import Backbone
@@ -52,6 +53,7 @@ def estimate(backbone: Backbone, config: TrainConfig, sample: Sequence[Row], row
 
     Some updates are run and timed; the backbone does not change.
     """
+    config = with_length_of_text(backbone, config)
     counts = parameter_counts(backbone, config)
     if not counts.trained:
         return TrainingEstimate(0, counts.stored, 4 * counts.stored + HEADER, rows, 0, START)

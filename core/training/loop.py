@@ -15,7 +15,7 @@ from transformers.pytorch_utils import Conv1D
 
 from core.config.train import TrainConfig
 from core.errors import TrainingFailed
-from core.methods.base import Method
+from core.methods.base import Method, NearTextMethod
 from core.models.architectures import unembed
 from core.models.splitting import input_device, is_split
 from core.training.batches import IGNORE, Batch, Row, collate, epochs
@@ -26,8 +26,8 @@ Swaps = Sequence[tuple[nn.Module, str, object, object]]  # see `_swaps`
 
 @dataclass(frozen=True)
 class Step:
-    """One update. Losses are in nats per target token (`valid_loss` is None without a validation); `rows` counts training
-    pairs."""
+    """One update. Losses are the task's, in nats per target token (`valid_loss` is None without a validation); `rows` counts
+    training pairs; `distance` is that from `near_text` (core/methods/near_text.py), before the update, as `loss` is."""
 
     index: int
     total: int
@@ -37,6 +37,7 @@ class Step:
     rows: int
     seconds: float
     best: bool = False
+    distance: float | None = None
 
 
 def total_updates(config: TrainConfig, rows: int) -> int:
@@ -97,7 +98,7 @@ def train(
             used = [next(batches) for _ in range(config.accumulate)]
             rate = state.optimizer.param_groups[0]["lr"] = learning_rate_at(config, state.index, total)
             shares = [collate(share, device) for chunk in used if (share := group.share(chunk))]
-            loss = _update(method, shares, config, state, swaps, group)
+            loss, distance = _update(method, shares, config, state, swaps, group)
             state.index += 1
             due = bool(valid) and (state.index % config.validate_every == 0 or state.index == total)
             valid_loss = evaluate_loss(method, valid, config, group=group) if due else None
@@ -105,17 +106,21 @@ def train(
             if valid_loss is not None:
                 state.lowest, state.stale = min(state.lowest, valid_loss), 0 if best else state.stale + 1
             state.seconds = time.monotonic() - began
-            yield Step(state.index, total, loss, valid_loss, rate, sum(map(len, used)), state.seconds, best)
+            yield Step(state.index, total, loss, valid_loss, rate, sum(map(len, used)), state.seconds, best, distance)
             if config.patience and state.stale >= config.patience:
                 return
 
 
 def _update(
     method: Method, batches: list[Batch], config: TrainConfig, state: TrainerState, swaps: Swaps, group: ProcessGroup
-) -> float:
-    """Make one update; returns the mean loss in nats per token. Changes nothing if the loss or its gradient is not finite."""
+) -> tuple[float, float | None]:
+    """Make one update; returns the mean loss in nats per token, and the distance from `near_text`.
+
+    Changes nothing if the loss or its gradient is not finite.
+    """
     state.optimizer.zero_grad(set_to_none=True)
     loss = _backward(method, batches, config, swaps, group)
+    distance = _add_penalty(method, config)
     norm = nn.utils.clip_grad_norm_(method.parameters(), config.clip or math.inf)
     if not (math.isfinite(loss) and math.isfinite(norm)):
         raise TrainingFailed(
@@ -123,7 +128,7 @@ def _update(
             f"Use a lower rate than {config.rate:g}, or more clipping. What was learned before is kept."
         )
     state.optimizer.step()
-    return loss
+    return loss, distance
 
 
 def _backward(method: Method, batches: list[Batch], config: TrainConfig, swaps: Swaps = (), group: ProcessGroup = ALONE) -> float:
@@ -141,6 +146,19 @@ def _backward(method: Method, batches: list[Batch], config: TrainConfig, swaps: 
         total += summed.item()
     group.sum_gradients(method.parameters())
     return group.sum_numbers(total)[0] / targets
+
+
+def _add_penalty(method: Method, config: TrainConfig) -> float | None:
+    """Add the gradients of the penalty on the distance from `near_text`; returns the distance, None where there is none.
+
+    Every process of a group adds the same, after the gradients of the loss are summed.
+    """
+    distance = method.distance() if isinstance(method, NearTextMethod) else None
+    if distance is None:
+        return None
+    if config.near_weight:
+        (config.near_weight * distance).backward()
+    return distance.item()
 
 
 def batch_loss(method: Method, batch: Batch, config: TrainConfig) -> Tensor:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from core.config.train import TrainConfig
 from core.methods.base import Method
+from core.methods.near_text import with_length_of_text
 from core.models.backbone import Backbone
 from core.runs.run import Run
 from core.runs.store import Store
@@ -18,7 +19,8 @@ class TrainingPlan:
     """Everything about a training except its rows.
 
     `source` describes the data, for `resume_training`; `half`: store fp16 weights; `resume`: continue from the last checkpoint;
-    `sampler` is called every `config.watch` updates (see sample_log.py); `group`: the processes that train together.
+    `sampler` is called every `config.watch` updates (see sample_log.py); `group`: the processes that train together. The length
+    of a `config` with a `near_text` becomes that of the text.
     """
 
     backbone: Backbone
@@ -32,6 +34,9 @@ class TrainingPlan:
     resume: bool = False
     sampler: Sampler | None = None
     group: ProcessGroup = ALONE
+
+    def __post_init__(self) -> None:
+        self.config = with_length_of_text(self.backbone, self.config)
 
     @property
     def folder(self) -> Path:

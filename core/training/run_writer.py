@@ -24,7 +24,7 @@ from core.training.plan import TrainingPlan
 from core.training.sample_log import SampleLogger
 
 HISTORY_BYTES = 1_000_000  # limit on history.safetensors
-COLUMNS = ["update", "loss", "valid_loss", "rate", "rows", "seconds"]
+COLUMNS = ["update", "loss", "valid_loss", "rate", "rows", "seconds"]  # "distance" as well, of a training near a text
 
 
 def rows_fingerprint(rows: Sequence[Row]) -> str:
@@ -55,7 +55,8 @@ class RunWriter:
         if index and self.files.steps.exists():
             lines = self.files.steps.read_text(encoding="utf-8").splitlines()
             before = [line for line in lines if line[:1].isdigit()][:index]
-        write_text(self.files.steps, "\r\n".join([",".join(COLUMNS), *before]) + "\r\n")
+        columns = [*COLUMNS, *(["distance"] if self.plan.config.near_text else [])]
+        write_text(self.files.steps, "\r\n".join([",".join(columns), *before]) + "\r\n")
         return open(self.files.steps, "a", newline="", encoding="utf-8")  # open for the length of the training
 
     def _choose_history_updates(self) -> set[int]:
@@ -73,8 +74,10 @@ class RunWriter:
     def after_update(self, step: Step) -> None:
         """Log one update; sample, write a checkpoint and rewrite state.json when they are due."""
         valid_loss = "" if step.valid_loss is None else f"{step.valid_loss:.5f}"
+        distance = [] if step.distance is None else [f"{step.distance:.5f}"]
         try:
-            self._csv.writerow([step.index, f"{step.loss:.5f}", valid_loss, f"{step.rate:.3e}", step.rows, f"{step.seconds:.2f}"])
+            cells = [step.index, f"{step.loss:.5f}", valid_loss, f"{step.rate:.3e}", step.rows, f"{step.seconds:.2f}"]
+            self._csv.writerow([*cells, *distance])
             if step.seconds - self._state_seconds > 1 or step.index == step.total:
                 self._state_seconds = step.seconds
                 self._log.flush()
