@@ -1,25 +1,30 @@
 """Everything that the attention figures need, from a run's name and an input: for notebooks and scripts."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from transformers import PreTrainedModel
 
 from analysis.attention.ablation import AblationEffect, ablation_effect, iter_ablations
-from analysis.attention.maps import AttentionMap, AttentionMass, attention_map, attention_mass
+from analysis.attention.maps import SITE, AttentionMap, AttentionMass, attention_map, attention_mass
+from analysis.attention.sentences import SentenceMap, sentence_map, split_article
+from analysis.named_runs import frozen_task, load_named_run, request_of, task_of, write
 from core.config.decode import DecodeConfig
 from core.config.decoding_defaults import default_decoding
 from core.generation.generate import generate
-from core.generation.types import Generation, Request, make_request
-from core.methods.loading import LoadedRun, load_run
+from core.generation.types import Generation, Request
+from core.methods.loading import UNSTORED, LoadedRun
 from core.models.backbone import Backbone
-from core.models.loading import load_backbone
+from core.models.inputs import encode_input
+from core.models.loading import DEFAULT, load_backbone
+from core.prefix.interventions import NO_INTERVENTION, Intervention
 from core.runs.store import store
+from core.task import Task
 
 
 @dataclass(frozen=True, eq=False)
 class RunInspection:
-    """A generated text with the attention while it is re-read. `name` is the run's."""
+    """A generated text with the attention while it is re-read. `name` is the run's, empty for the frozen model."""
 
     name: str
     backbone: Backbone
@@ -27,10 +32,41 @@ class RunInspection:
     request: Request
     generation: Generation
     mass: AttentionMass
+    decode: DecodeConfig
+    source: str
+    task: Task
 
-    def map(self, *layers: int) -> AttentionMap:
+    def read(
+        self, intervention: Intervention = NO_INTERVENTION, site: str = SITE, run: LoadedRun | None = None, frozen: bool = False
+    ) -> AttentionMass:
+        """The attention masses while the text is read under an intervention, at a site, or by another model.
+
+        `run`: another run that reads the text; `frozen`: the frozen model reads it.
+        """
+        model, request = self.model, replace(self.request, intervention=intervention)
+        if run is not None or frozen:
+            prefix = run.prefix if run else None
+            split = self.request.split if prefix and prefix.infix else 0
+            model, request = run.model if run else self.backbone.model, replace(request, prefix=prefix, split=split)
+        return attention_mass(model, self.backbone, request, self.generation.ids, site)
+
+    def write(self, intervention: Intervention) -> Generation:
+        """The text generated again under an intervention, with the same seed and decoding."""
+        request = replace(self.request, intervention=intervention)
+        return generate(self.model, self.backbone, [request], self.decode)[0]
+
+    def map(self, *layers: int, site: str = SITE, intervention: Intervention = NO_INTERVENTION) -> AttentionMap:
         """All attention weights of these layers (from 0), or of every layer if none is given."""
-        return attention_map(self.model, self.backbone, self.request, self.generation.ids, layers or None)
+        request = replace(self.request, intervention=intervention)
+        return attention_map(self.model, self.backbone, request, self.generation.ids, layers or None, site)
+
+    def by_sentence(self, site: str = "cross", intervention: Intervention = NO_INTERVENTION) -> SentenceMap:
+        """The attention at the encoder or the cross-attention, by the sentences of the article that is read."""
+        request = replace(self.request, intervention=intervention)
+        encoded = encode_input(self.backbone, self.task, self.source)
+        article = self.source[: encoded.end]
+        sentences = split_article(self.backbone, article, request.prompt_ids, encoded.lead)
+        return sentence_map(self.model, self.backbone, request, self.generation.ids, sentences, article, site)
 
     def ablation_effect(self) -> AblationEffect:
         """The effect of knocking out each virtual token in each layer."""
@@ -42,17 +78,29 @@ class RunInspection:
 
 
 def inspect_run(
-    run: str, source: str, decode: DecodeConfig | None = None, device: str = "auto", backbone_name: str = ""
+    run: str,
+    source: str,
+    decode: DecodeConfig | None = None,
+    device: str = "auto",
+    backbone_name: str = "",
+    task: Task | None = None,
+    stop: str = "",
+    backbone: Backbone | None = None,
 ) -> RunInspection:
     """Load a run with its backbone, generate a text, and record the attention while the model re-reads it.
 
-    `backbone_name`: a folder or hub name to load in place of the backbone that the run remembers.
+    `run`: a name that `load_named_run` takes, or empty for the frozen model. `backbone_name`: a folder or hub name to load in
+    place of the backbone that a stored run remembers; for a text, a mix and the frozen model the bundled one by default.
+    `backbone`: one that is loaded already. `task`, `stop`: see `analysis.named_runs.write`.
     """
-    stored = store().get(run)
-    backbone = load_backbone(backbone_name or stored.backbone_source, device)
-    loaded: LoadedRun = load_run(stored, backbone)
-    request = make_request(backbone, loaded.task, source, loaded.prefix)
-    generation = generate(loaded.model, backbone, [request], decode or default_decoding(loaded.task.input_format))[0]
-    return RunInspection(
-        run, backbone, loaded.model, request, generation, attention_mass(loaded.model, backbone, request, generation.ids)
-    )
+    if backbone is None:
+        stored = bool(run) and not run.startswith(UNSTORED)
+        backbone = load_backbone(backbone_name or (store().get(run).backbone_source if stored else DEFAULT), device)
+    loaded = load_named_run(run, backbone) if run else None
+    model = loaded.model if loaded else backbone.model
+    layout = task_of(loaded, task or frozen_task(backbone))
+    decode = decode or default_decoding(layout.input_format)
+    request = request_of(backbone, source, loaded, task, decode.seed)
+    generation = write(backbone, source, loaded, decode, task, stop)
+    mass = attention_mass(model, backbone, request, generation.ids)
+    return RunInspection(run, backbone, model, request, generation, mass, decode, source, layout)

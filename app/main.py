@@ -12,7 +12,7 @@ from starlette.middleware import Middleware
 from app import api
 from app.attention import tab as attention_tab
 from app.compare import tab as compare_tab
-from app.export import embed, framing, handout
+from app.export import as_python, embed, framing, handout
 from app.learn import tab as learn_tab
 from app.mix import tab as mix_tab
 from app.results import tab as results_tab
@@ -51,17 +51,18 @@ def build(context: AppContext | None = None) -> gr.Blocks:
             with gr.Tab("Attention", id="attention", elem_id="pl-tab-attention", render_children=True) as tab:
                 readings = attention_tab.build(context, frame, tab)
             with gr.Tab("Prefix space", id="space", elem_id="pl-tab-space", render_children=True) as tab:
-                space_tab.build(context, frame, tab)
+                analyses = space_tab.build(context, frame, tab)
             with gr.Tab("Mix", id="mix", elem_id="pl-tab-mix", render_children=True) as tab:
                 mix_tab.build(context, frame, tab)
             with gr.Tab("Train", id="train", elem_id="pl-tab-train") as tab:
-                train_tab.build(context, frame, tab)
+                train_page = train_tab.build(context, frame, tab)
             with gr.Tab("Results", id="results", elem_id="pl-tab-results", render_children=True) as tab:
                 results_tab.build(context, frame, tab)
             with gr.Tab("Learn", id="learn", elem_id="pl-tab-learn"):
                 learn_tab.build(context, frame, lessons)
         area(embed.dialog(EMBEDDABLE), js_on_load="PrefixLab.embed.ready(element)", elem_id="pl-embed-place")
         handout.build(context, readings, frame.search)
+        as_python.build(context, frame, analyses, train_page)
         api.publish(context)
     return page
 

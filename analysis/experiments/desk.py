@@ -2,14 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from statistics import mean
 
 import pandas as pd
 
 from analysis.experiments.grid import FROZEN
-from analysis.experiments.result import Result, families
+from analysis.experiments.result import Result, families, home
+from analysis.experiments.tables import DATA_NAMES
 from core.config.methods import METHODS, method_info
 from core.runs.run import Run
+from core.runs.store import Store
 
 # Axes of the scatter: name -> (title, whether more is better).
 AXES: dict[str, tuple[str, bool]] = {
@@ -22,6 +25,15 @@ AXES: dict[str, tuple[str, bool]] = {
 }
 RUN_COLUMNS = ("run", "method", "task", "backbone", "status", "updates", "rate", "validation loss", "BLEU", "ROUGE-L", "stored",
                "seconds", "created")  # fmt: skip
+
+
+_store = cache(Store)  # a store reads a run again only if it has changed
+
+
+def desk_runs(runs: Store) -> list[Run]:
+    """The runs of a store, and the trainings of experiments."""
+    folders = sorted(home().glob("*/runs")) if home().is_dir() else []
+    return [*runs.runs(), *(run for folder in folders for run in _store(folder).runs())]
 
 
 def runs_frame(runs: Sequence[Run]) -> pd.DataFrame:
@@ -100,6 +112,15 @@ def scatter_points(results: Sequence[Result], x: str, y: str) -> list[Point]:
             Point(f"{place['label']}{varied}", mean(xs), mean(ys), family[0].cell.method, tuple(one.id for one in family))
         )
     return [replace(point, best=not any(_beats(other, point, x, y) for other in points)) for point in points]
+
+
+def points_frame(results: Sequence[Result], x: str, y: str) -> pd.DataFrame:
+    """The points of all data sets, a row each."""
+    rows = []
+    for data in dict.fromkeys(result.cell.data for result in results):
+        for one in scatter_points([result for result in results if result.cell.data == data], x, y):
+            rows.append({"data": DATA_NAMES[data], "line": one.label, AXES[x][0]: one.x, AXES[y][0]: one.y, "front": one.best})
+    return pd.DataFrame(rows)
 
 
 def _beats(one: Point, other: Point, x: str, y: str) -> bool:

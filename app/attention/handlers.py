@@ -1,7 +1,7 @@
 """What the Attention tab's events do: read inputs, one call below, draw."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -133,10 +133,10 @@ class AttentionHandlers(TabHandlers):
         record = self.context.comparisons.get(page)
         if record is None:
             raise BadInput("The text is gone: a new one is being written. Wait for it.")
-        column = state.column if state.column in record.columns else _first(list(record.columns))
+        column = state.column if state.column in record.columns else first_column(list(record.columns))
         column_record = record.columns[column]
         reader = self.readings.reader(column_record.run, backbone, column)
-        vm = self._at(backbone, state, view.AttentionViewModel(record, column, reader, column_record, _depths(backbone)))
+        vm = self._at(backbone, state, view.AttentionViewModel(record, column, reader, column_record, depths_of(backbone)))
         intervention = state.intervention(reader.length, vm.depths) if reader.length else NO_INTERVENTION
         if reader.length and (missing := state.missing(reader.length, vm.depths)):
             vm.notes.append(f"Not knocked out, as this prefix has none of that name: {', '.join(missing)}.")
@@ -263,12 +263,12 @@ class AttentionHandlers(TabHandlers):
         yield {self.shell.status: self.context.status.clear(page, KNOCKOUTS)}
 
 
-def _first(kinds: list[str]) -> str:
+def first_column(kinds: Sequence[str]) -> str:
     """The column to show if none is chosen."""
     return next(kind for kind in ("prefix", "finetuned", *SLOTS) if kind in kinds)
 
 
-def _depths(backbone: Backbone) -> dict[str, int]:
+def depths_of(backbone: Backbone) -> dict[str, int]:
     """The number of layers of each site."""
     return {site: backbone.spec.depth(site) for site in backbone.spec.sites}
 

@@ -134,24 +134,20 @@ def _resumed(args: argparse.Namespace) -> "tuple[Trainer, list[Example], list[Ex
 
 def _new(args: argparse.Namespace) -> "tuple[Trainer, list[Example], list[Example]]":
     """A training that has not begun, with its training and validation examples."""
-    from core.models.inputs import task_for_backbone
-    from core.models.loading import DEFAULT, DEFAULTS, load_backbone
     from core.training.spec import TrainSpec
-    from core.training.trainer import Trainer
+    from core.training.trainer import new_training
 
     if not args.quiet:
         store().check_free(args.run)
     args.set = args.set or (SUMMARIZATION if args.task == SUMMARIZATION or args.topics else None)
     source = data_source(args, rows=args.rows)
     spec = TrainSpec.from_args(args, source)
-    config = spec.config()
+    spec.config()
     examples, valid = _examples(args, source)  # a bad file is reported before the model is loaded
     if args.preset == "paper" and not args.quiet:
         advice = "a small model learns faster with 'mini' or 'fast'"
         say(args, f"The preset 'paper' is meant for GPT-2-medium and BART-large; {advice}.")
-    backbone = load_backbone(spec.backbone or DEFAULTS.get(source.task_form, DEFAULT), args.device, args.device_map)
-    task = task_for_backbone(backbone, spec.task_name, spec.task_layout, source.task_form, spec.cut)
-    return Trainer(backbone, task, config, store(), spec.run, command_of(args), spec.half, source.to_dict()), examples, valid
+    return new_training(spec, store(), args.device, args.device_map, command_of(args)), examples, valid
 
 
 def _examples(args: argparse.Namespace, source: DataSource) -> tuple[list[Example], list[Example]]:

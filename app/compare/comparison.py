@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from transformers import PreTrainedModel
 
 from analysis.attention.sentences import SentenceAttention, sentence_attention
+from analysis.named_runs import task_of
 from app.compare.prompting import BETWEEN_EXAMPLES, base_task
 from app.shared.context import AppContext
 from app.shared.last_comparison import ColumnRecord, ComparisonRecord
@@ -149,15 +150,10 @@ def _texts(context: AppContext, comparison: Comparison) -> list[PendingText]:
     encoded: Encoded = {}
     for slot, column in comparison.columns.items():
         loaded = None if slot == "base" else _load(context, column, request.run(slot), backbone)
-        if slot == "base":
-            task = base_task(backbone, request.form, request.source, request.prompt)
-            column.stop = BETWEEN_EXAMPLES if request.prompt.isdigit() else ""
-        elif loaded is None:
+        if slot != "base" and loaded is None:
             continue
-        elif request.form == "article" and loaded.task.input_format != "article":  # a text in front, whose own task is on tables
-            task = base_task(backbone, request.form, request.source)
-        else:
-            task = loaded.task
+        task = task_of(loaded, base_task(backbone, request.form, request.source, request.prompt if slot == "base" else ""))
+        column.stop = BETWEEN_EXAMPLES if slot == "base" and request.prompt.isdigit() else ""
         texts.append(_text(backbone, task, request, column, loaded, encoded))
     return texts
 

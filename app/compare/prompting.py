@@ -2,12 +2,13 @@
 
 from functools import cache
 
+from analysis.named_runs import frozen_task
 from app.compare.source_editor import parse_rows
 from app.shared.examples import Sample, samples, training_samples
 from core.errors import BadConfig
 from core.models.backbone import Backbone
-from core.models.inputs import task_for_backbone, with_instruction
-from core.task import SUMMARIZATION, Task
+from core.models.inputs import with_instruction
+from core.task import Task
 from core.text.triples import SOURCES
 
 INSTRUCTION = "instruction"
@@ -28,7 +29,7 @@ def base_task(backbone: Backbone, form: str, source: str, prompt: str = "") -> T
 
     Raises BadConfig for a way of prompting that this backbone or form does not have.
     """
-    task = task_for_backbone(backbone, SUMMARIZATION if form == "article" else "e2e", input_format=form)
+    task = frozen_task(backbone, form)
     if prompt not in prompts_for(backbone, form):
         name = PROMPTS.get(prompt, prompt)
         raise BadConfig(f"The frozen model cannot be prompted {name!r} for this input. Choose another way in its column.")

@@ -9,7 +9,7 @@ from app.export.embed import Embeddable
 from app.learn import view
 from app.learn.demos import context as context_demo
 from app.learn.demos import figure1, ladder, search, toy
-from app.learn.lesson import read_lessons
+from app.learn.lesson import Lesson, read_lessons
 from app.learn.state import ContextState, FigureState
 from app.mix.state import MixState
 from app.results.state import ResultsState
@@ -50,10 +50,15 @@ def address_keys() -> frozenset[str]:
     return PAGE_KEYS.union(*(keys(state).values() for state in STATES))
 
 
+def lessons() -> tuple[list[Lesson], list[str]]:
+    """The bundled lessons and those of the user, as their files are now, and a sentence for each fault."""
+    return read_lessons([paths.LESSONS, paths.home() / "lessons"], address_keys())
+
+
 def read() -> tuple[str, str]:
-    """The strip's data and the tab's list, from the files as they are now."""
-    lessons, faults = read_lessons([paths.LESSONS, paths.home() / "lessons"], address_keys())
-    return view.strip_data(lessons), view.lesson_list(lessons, faults)
+    """The strip's data and the tab's list."""
+    every, faults = lessons()
+    return view.strip_data(every), view.lesson_list(every, faults)
 
 
 def strip() -> gr.HTML:
@@ -72,6 +77,6 @@ def build(context: AppContext, shell: Shell, data: gr.HTML) -> None:
     for demo in DEMOS:
         demo.draw(context, shell)
     area(tag("h2", "Learn") + tag("p", LEAD), elem_id="pl-learn-lead")
-    lessons = area("", js_on_load="PrefixLab.lesson.list(element, watch)", elem_id="pl-learn-list")
+    listed = area("", js_on_load="PrefixLab.lesson.list(element, watch)", elem_id="pl-learn-list")
     area(tag("p", OWN), elem_id="pl-learn-own")
-    shell.page.load(read, None, [data, lessons], queue=False, show_progress="hidden", api_visibility="private")
+    shell.page.load(read, None, [data, listed], queue=False, show_progress="hidden", api_visibility="private")

@@ -1,7 +1,6 @@
 """What the Mix tab's events do: read inputs, one call below, draw."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 import gradio as gr
 
@@ -9,25 +8,21 @@ from analysis.experiments.mix_curve import MixPoint, slider
 from analysis.figures.mix_curve import mix_curve_figure
 from app.mix import view
 from app.mix.components import MixPage
-from app.mix.mixing import Mixer, MixInput, bundled_examples, input_of, sample_input
-from app.mix.state import COUNTS, THREE, MixState
-from app.shared import examples, plot_widget, shell, urlstate
+from app.mix.mixing import Mixer, bundled_examples
+from app.mix.request import input_for, settle, tasks_of
+from app.mix.state import MixState
+from app.shared import plot_widget, shell, urlstate
 from app.shared.context import AppContext
 from app.shared.events import TabHandlers, Update, errors_to_status
 from app.shared.html import tag, text
 from app.shared.method_labels import mix_label
-from app.space.state import joined
-from core.config.methods import METHODS, method_info
 from core.errors import BadInput
 from core.exchange.import_checkpoint import store_prefix
-from core.methods.loading import TEXT_RUN, LoadedRun
 from core.models.backbone import Backbone
 from core.prefix.mix import MIX
 
 TAB = "mix"
 CURVE, KEEPING = "curve of the mix", "keeping a mix"  # what the status line calls them
-DEFAULT_TEXT = f"{TEXT_RUN}In one short sentence:"  # beside the only prefix of a backbone
-PREFIX_METHODS = tuple(name for name in METHODS if method_info(name).virtual_tokens)
 
 
 class MixHandlers(TabHandlers):
@@ -97,7 +92,7 @@ class MixHandlers(TabHandlers):
         if not self.context.models.is_loaded(name):
             yield self.report(page, "loading", f"Loading the model {name}…")
         backbone = self.context.models.backbone(name)
-        state, listed, notes = self._settled(state, backbone)
+        state, listed, notes = settle(state, self.context.catalog, backbone)
         yield self._controls(state, listed)
         vm = self._view_model(state, backbone, name, listed, notes, page)
         yield {
@@ -115,63 +110,17 @@ class MixHandlers(TabHandlers):
         choosers: Update = {chooser: view.member(state, place, listed) for place, chooser in enumerate(self.page.members)}
         return choosers | {self.page.state: state, self.page.bar: view.bar(state), self.page.address: urlstate.write(state)}
 
-    def _settled(self, state: MixState, backbone: Backbone) -> tuple[MixState, list[str], list[str]]:
-        """The state as far as it can be met on a backbone, the prefixes that can be chosen, and what was left out."""
-        choices = self.context.catalog.choices(PREFIX_METHODS, backbone)
-        listed = [choice.run.id for choice in choices if not choice.reason]
-        kind = state.kind or ("fade" if len(listed) > 1 else "path")
-        members = [run for run in state.members if run in listed or run.startswith(TEXT_RUN)]
-        lost = [run for run in state.members if run not in members]
-        notes = [f"Left out, as {backbone.spec.name} has no such prefix: {', '.join(lost)}."] if lost else []
-        if state.ignored:
-            notes.append(f"Left out, as the address has no usable value for: {', '.join(state.ignored)}.")
-        if not (members or listed):
-            raise BadInput(
-                f"No run on {backbone.spec.name} has virtual tokens yet. Train a prefix on the tab Train, or choose another "
-                "backbone."
-            )
-        members += [run for run in listed if run not in members][: max(0, COUNTS[kind] - len(members))]
-        members += [DEFAULT_TEXT] * (COUNTS[kind] - len(members))
-        members = members[: COUNTS[kind] + (kind in THREE)]
-        return replace(state, kind=kind, runs=joined(members), ignored=()), listed, notes
-
     def _view_model(
         self, state: MixState, backbone: Backbone, name: str, listed: list[str], notes: list[str], page: str
     ) -> view.MixViewModel:
         loaded = [self.context.models.load(run, backbone) for run in state.members]
-        tasks = self._tasks(loaded, backbone)
+        tasks = tasks_of(loaded, backbone)
         stops = slider(state.kind, state.members, backbone.spec.depth(backbone.spec.sites[-1]))
         record = self.context.comparisons.get(page)
         own = record is not None and record.form in tasks
         link_backbone = "" if name == self.context.models.default else name
-        mix_input = self._input(state, tasks, page)
+        mix_input = input_for(state, tasks, record)
         return view.MixViewModel(state, link_backbone, listed, loaded, stops, mix_input, tasks, own, notes)
-
-    @staticmethod
-    def _tasks(loaded: list[LoadedRun], backbone: Backbone) -> dict[str, str]:
-        """Form of input -> name of a task, of the members that were trained; the backbone's own where none was."""
-        trained = [run.run.task for run in loaded if not run.run.id.startswith(TEXT_RUN)]
-        usual = {"article": ""} if backbone.is_encoder_decoder else {"table": ""}
-        names: dict[str, str] = {}
-        for task in trained:
-            names.setdefault(task.input_format, task.name)
-        return names or usual
-
-    def _input(self, state: MixState, tasks: dict[str, str], page: str) -> MixInput:
-        """The example that is chosen, else what stands on Compare, else the example that the page opens with."""
-        record = self.context.comparisons.get(page)
-        for form in tasks:
-            chosen = next((sample for sample in examples.samples(form) if sample.id == state.example), None)
-            if chosen:
-                return sample_input(form, chosen)
-        if record is not None and record.form in tasks:
-            known = input_of(record.form, record.source)
-            same = examples.matching(list(known.fields), record.form, record.source)
-            return sample_input(record.form, same) if same else known
-        form = next((form for form in tasks if examples.samples(form)), "")
-        if not form:
-            raise BadInput("These runs have no bundled example. Enter an input on Compare, generate, and open this tab again.")
-        return sample_input(form, examples.opening(form))
 
     # ---- loss and coverage
 
@@ -181,7 +130,7 @@ class MixHandlers(TabHandlers):
         page, tickets, name = request.session_hash or "", self.context.tickets, name or self.context.models.default
         ticket = tickets.take(page, CURVE)
         backbone = self.context.models.backbone(name)
-        state, listed, notes = self._settled(state, backbone)
+        state, listed, notes = settle(state, self.context.catalog, backbone)
         vm = self._view_model(state, backbone, name, listed, notes, page)
         measured = bundled_examples(vm.mix_input.form, vm.tasks[vm.mix_input.form])
         if not measured:
@@ -226,7 +175,7 @@ class MixHandlers(TabHandlers):
             raise BadInput("Give the run a name first.")
         store_prefix(loaded.prefix, run_id, backbone, self.context.store, loaded.task, {}, notes=f"Mixed, not trained: {mix}")
         page = request.session_hash or ""
-        _, listed, _ = self._settled(state, backbone)
+        _, listed, _ = settle(state, self.context.catalog, backbone)
         sentence = f"{run_id} is kept as a run: {mix_label(mix)}. It can be chosen on every tab."
         update = self.report(page, "done", sentence, KEEPING) | {self.page.note: tag("p", text(sentence), cls="meta")}
         return update | {chooser: view.member(state, place, listed) for place, chooser in enumerate(self.page.members)}

@@ -7,7 +7,7 @@ from functools import partial
 
 from analysis.experiments.mix_curve import EXAMPLES, MixPoint, Stop, measure_point, total_loss
 from analysis.metrics.coverage import Coverage, cover
-from app.compare.prompting import base_task
+from analysis.named_runs import frozen_task, request_of, task_of
 from app.compare.source_editor import parse_article, parse_rows
 from app.shared.cache import Cache
 from app.shared.examples import Sample, in_domain, split_by_domain, training_samples
@@ -15,12 +15,12 @@ from app.shared.model_pool import ModelPool
 from core.config.decoding_defaults import default_decoding
 from core.data.registry import table_of_source
 from core.errors import BadTable
-from core.generation.types import Request, make_request
+from core.generation.types import Request
 from core.methods.loading import LoadedRun
 from core.models.backbone import Backbone
 from core.models.inputs import encode_answer
 from core.serving.engine import Stream
-from core.task import Example, Task
+from core.task import Example
 from core.text.detokenize import detokenise
 
 WAIT = 0.1  # seconds between two pictures
@@ -149,7 +149,7 @@ class Mixer:
     ) -> MixPoint | None:
         """None where it was cancelled."""
         requests = [_request(backbone, loaded, form, example.source) for example in examples]
-        answers = [encode_answer(backbone, _task(backbone, loaded, form, one.source), one.targets[0]) for one in examples]
+        answers = [encode_answer(backbone, task_of(loaded, frozen_task(backbone, form)), one.targets[0]) for one in examples]
         tables = [] if form == "article" else [table_of_source(form, example.source) for example in examples]
         with ExitStack() as stack:
             submit, decode = self.models.engine.submit, default_decoding(form)
@@ -167,13 +167,8 @@ def _point_key(backbone: Backbone, loaded: LoadedRun, form: str, examples: Seque
     return backbone.spec.fingerprint, loaded.run.id, loaded.run.created, form, tuple(example.source for example in examples)
 
 
-def _task(backbone: Backbone, loaded: LoadedRun, form: str, source: str) -> Task:
-    """How a run reads an input: as on Compare, where an article is not read in the layout of tables."""
-    return base_task(backbone, form, source) if form == "article" and loaded.task.input_format != form else loaded.task
-
-
 def _request(backbone: Backbone, loaded: LoadedRun, form: str, source: str) -> Request:
-    return make_request(backbone, _task(backbone, loaded, form, source), source, loaded.prefix)
+    return request_of(backbone, source, loaded, frozen_task(backbone, form))
 
 
 def _plain(text: str, form: str) -> str:

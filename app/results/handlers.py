@@ -2,13 +2,13 @@
 
 import json
 import time
-from functools import cache
 from pathlib import Path
 
 import gradio as gr
 
 from analysis.experiments.cell import read_texts
-from analysis.experiments.desk import differing_settings, runs_frame, scatter_points, select_rows
+from analysis.experiments.desk import desk_runs, differing_settings, points_frame, runs_frame, scatter_points, select_rows
+from analysis.experiments.evidence import evidence_frame
 from analysis.experiments.result import Result, home
 from analysis.experiments.tables import DATA_NAMES, METRICS, ResultTable, all_results, data_of, result_table
 from analysis.figures import results as figures
@@ -22,7 +22,6 @@ from app.shared.events import TabHandlers, Update, errors_to_status
 from core.errors import StoreError
 from core.runs.run import Run
 from core.runs.status import read_training_log
-from core.runs.store import Store
 
 NOT_HERE = (
     "The texts behind this number are not on this machine: texts of other people's data sets are no part of the project. {}"
@@ -41,7 +40,6 @@ class ResultsHandlers(TabHandlers):
     def __init__(self, context: AppContext, frame: shell.Shell, components: ResultsPage) -> None:
         super().__init__(context, frame)
         self.components = components
-        self._store = cache(Store)  # a store reads a run again only if it has changed
 
     def restore(self, search: str) -> ResultsState:
         """Read the address when the page is opened."""
@@ -77,15 +75,14 @@ class ResultsHandlers(TabHandlers):
 
     def runs(self) -> list[Run]:
         """The runs of the store, and the trainings of experiments."""
-        folders = sorted(home().glob("*/runs")) if home().is_dir() else []
-        return [*self.context.store.runs(), *(run for folder in folders for run in self._store(folder).runs())]
+        return desk_runs(self.context.store)
 
     # ---- tables and figures
 
     def _grid(self, state: ResultsState, results: list[Result]) -> Update:
         page, choices = self.components, data_of(state.view, results)
         table = self._table(state, results)
-        metric = self._metric(state, table)
+        metric = metric_of(state, table)
         update: Update = {page.bar: view.bar(state, choices, table.metrics, table.data, metric)}
         update[page.main] = view.table(table, "" if metric == ALL else metric, state.number)
         if state.view.startswith("figure"):
@@ -97,10 +94,6 @@ class ResultsHandlers(TabHandlers):
     def _table(state: ResultsState, results: list[Result]) -> ResultTable:
         choices = data_of(state.view, results)
         return result_table(state.view, state.data if state.data in choices else choices[0], results)
-
-    @staticmethod
-    def _metric(state: ResultsState, table: ResultTable) -> str:
-        return state.metric if state.metric in table.metrics else ALL
 
     def _scatter(self, state: ResultsState, results: list[Result]) -> Update:
         page, present = self.components, {result.cell.data for result in results}
@@ -144,16 +137,21 @@ class ResultsHandlers(TabHandlers):
         if state.view == "runs":
             frame = select_rows(runs_frame(self.runs()), state.words, state.sort)
         elif state.view == "evidence":
-            frame = view.evidence_frame()
+            frame = evidence_frame()
         elif state.view == "scatter":
             results = all_results(None, self.runs())
-            frame = view.points_frame(results, state)
+            frame = points_frame(results, state.x, state.y)
         else:
             table = self._table(state, all_results(None, self.runs()))
-            metric = self._metric(state, table)
+            metric = metric_of(state, table)
             frame = table.frame("" if metric == ALL else metric)
         ending = {"latex": "tex", "markdown": "md"}.get(form, "csv")
         return {"name": f"prefix-lab-{state.view}.{ending}", "text": view.format_table(frame, form)}
+
+
+def metric_of(state: ResultsState, table: ResultTable) -> str:
+    """The metric that a table is shown by: ALL where the state names none of its own."""
+    return state.metric if state.metric in table.metrics else ALL
 
 
 def _texts_of(result: Result) -> list:

@@ -1,19 +1,18 @@
 """HTML of the Results tab: its controls, tables with a badge for each source, evidence, texts, and the desk of runs."""
 
-import json
 from collections.abc import Iterable, Sequence
 from functools import cache
 
 import pandas as pd
 
-from analysis.experiments.desk import AXES, Point, scatter_points
-from analysis.experiments.result import BUNDLED, Result
+from analysis.experiments.desk import AXES, Point
+from analysis.experiments.evidence import HOLDS, claims
+from analysis.experiments.result import Result
 from analysis.experiments.tables import DATA_NAMES, OURS, Number, ResultTable, Row, column_label, printed
 from analysis.metrics.base import metric_label
 from app.results.state import ALL, ResultsState
 from app.results.texts import TextRow
 from app.shared.html import count, tag, text
-from core.runs.layout import JsonObject
 
 TITLES = {
     "table1": "Table 1",
@@ -35,7 +34,6 @@ BADGES = {
     OURS: "Ours",
 }
 FORMS = {"csv": "CSV", "latex": "LaTeX", "markdown": "Markdown"}
-HOLDS = {"yes": "holds", "no": "does not hold", "partly": "holds in part", "open": "not tested"}
 
 
 # ---- controls
@@ -212,25 +210,11 @@ def command(words: str) -> str:
 
 
 @cache
-def _evidence() -> list[JsonObject]:
-    return json.loads((BUNDLED / "evidence.json").read_text(encoding="utf-8"))["claims"]
-
-
-def evidence_frame() -> pd.DataFrame:
-    """The claims of the abstract, what the paper found, and what was measured here."""
-    rows = [
-        {"claim": one["claim"], "paper": one["paper"], "here": one["here"], "seeds": one["seeds"], "holds": HOLDS[one["holds"]],
-         "why": one["why"]}
-        for one in _evidence()
-    ]  # fmt: skip
-    return pd.DataFrame(rows)
-
-
 def evidence() -> str:
     """The evidence as a table, with a link to the view that has the numbers."""
     heads = ["The abstract's claim", "The paper found", "Measured here", "Seeds", "Does it hold here?", "Why, or why not"]
     rows = []
-    for one in _evidence():
+    for one in claims():
         mark = tag("span", HOLDS[one["holds"]], cls=f"pl-holds {one['holds']}")
         link = tag("button", text(TITLES[one["view"]]), type="button", data_set="view", data_value=one["view"], cls="pl-btn")
         cells = [
@@ -273,17 +257,6 @@ def points_table(points: Sequence[Point], x: str, y: str, data: str) -> str:
 
 def _value(value: float, axis: str) -> str:
     return f"{value:,.0f}" if axis in ("stored", "seconds") else f"{value:.2f}"
-
-
-def points_frame(results: Sequence[Result], state: ResultsState) -> pd.DataFrame:
-    """The points of all data sets."""
-    rows = []
-    for data in dict.fromkeys(result.cell.data for result in results):
-        for one in scatter_points([result for result in results if result.cell.data == data], state.x, state.y):
-            rows.append(
-                {"data": DATA_NAMES[data], "line": one.label, AXES[state.x][0]: one.x, AXES[state.y][0]: one.y, "front": one.best}
-            )
-    return pd.DataFrame(rows)
 
 
 # ---- texts

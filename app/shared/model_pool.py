@@ -10,10 +10,10 @@ from typing import TypeVar
 
 import torch
 
-from analysis.space.trajectory import prefix_trajectory
+from analysis.named_runs import load_mix
 from app.shared.cache import Cache
 from core.errors import BadInput, PrefixLabError
-from core.methods.loading import TEXT_RUN, LoadedRun, load_run, mix_run, text_run
+from core.methods.loading import TEXT_RUN, LoadedRun, load_run, text_run
 from core.models.backbone import Backbone
 from core.models.loading import bundled, fetch, load_backbone
 from core.prefix.mix import MIX, parse_mix
@@ -148,8 +148,7 @@ class ModelPool:
         members = [self._load(member, backbone) for member in mix.members]
         if loaded and loaded.run.created == " ".join(member.run.created for member in members):
             return loaded
-        path = prefix_trajectory(members[0].run, backbone) if mix.kind == "path" else []
-        return mix_run(mix, members, backbone, path)
+        return load_mix(mix, members, backbone)
 
 
 def _prefix_bytes(loaded: LoadedRun) -> int:

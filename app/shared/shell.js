@@ -118,6 +118,7 @@ window.PrefixLab = (() => {
     link: () => lab.copy(location.href),
     embed: () => lab.embed.form(),
     handout: () => lab.handout.ask(),
+    python: () => lab.python.ask(),
     raw: () => lab.raw(!body().classList.contains("raw")),
     keys: () => { const table = find("#pl-keys"); if (table.open) table.close(); else table.showModal(); },
   };

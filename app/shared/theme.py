@@ -46,6 +46,7 @@ SCRIPTS = (
     "learn/learn.js",
     "export/embed.js",
     "export/handout.js",
+    "export/as_python.js",
 )
 APP = Path(__file__).resolve().parents[1]
 

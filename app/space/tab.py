@@ -15,6 +15,7 @@ from app.shared.events import QUIET, Components, streaming
 from app.shared.html import area
 from app.shared.shell import Shell
 from app.space import alone_section, view
+from app.space.analyses import AnalysisCache
 from app.space.components import SpacePage
 from app.space.handlers import SpaceHandlers
 from app.space.state import MAPS, MOST, SpaceState
@@ -47,8 +48,8 @@ ACTIVE_TAB = "(...inputs) => [...inputs.slice(0, -1), PrefixLab.space.refreshing
 LINKED = "PrefixLab.space.{part}(element, trigger, watch) /* 'select' */"
 
 
-def build(context: AppContext, shell: Shell, tab: gr.Tab) -> SpacePage:
-    """Draw the tab and wire it; call inside gr.Tab."""
+def build(context: AppContext, shell: Shell, tab: gr.Tab) -> AnalysisCache:
+    """Draw the tab and wire it; call inside gr.Tab. The analyses are returned, for the lines of Python."""
     components: Components = {"headline": area(view.skeleton(), elem_id="pl-space-verdict", elem_classes="pl-maybe")}
     components["near_text"] = area(
         "", js_on_load="PrefixLab.copying(element)", elem_id="pl-space-near-text", elem_classes="pl-maybe"
@@ -73,9 +74,10 @@ def build(context: AppContext, shell: Shell, tab: gr.Tab) -> SpacePage:
     }  # keys [ and ]
     # `active` is made last: Gradio sorts a set of inputs by age, so its value is the last argument of ACTIVE_TAB.
     page = SpacePage(**components, token=gr.State([]), ready=hidden(), active=hidden())
-    _wire(SpaceHandlers(context, shell, page), shell, page, tab)
+    do = SpaceHandlers(context, shell, page)
+    _wire(do, shell, page, tab)
     alone_section.build(context, shell, tab)
-    return page
+    return do.analyses
 
 
 def _controls() -> Components:

@@ -11,6 +11,8 @@ from core.methods.base import Method
 from core.methods.in_context import InContextMethod, build_context
 from core.methods.registry import new_method
 from core.models.backbone import Backbone
+from core.models.inputs import task_for_backbone
+from core.models.loading import DEFAULT, DEFAULTS, DeviceMap, load_backbone
 from core.runs.layout import RunFiles, locked
 from core.runs.run import Run
 from core.runs.store import Store
@@ -21,6 +23,7 @@ from core.training.checkpoint import load_checkpoint
 from core.training.loop import Step, evaluate_loss, initial_state, train
 from core.training.plan import TrainingPlan
 from core.training.run_writer import RunWriter, rows_fingerprint
+from core.training.spec import TrainSpec
 
 
 @dataclass
@@ -124,6 +127,17 @@ class Trainer(TrainingPlan):
         rows = encode_rows(self.backbone, self.task, valid, method.length, method.infix)
         step = max(1, len(rows) // self.config.valid_rows) if self.config.valid_rows else 0
         return rows[::step][: self.config.valid_rows] if step else []
+
+
+def new_training(spec: TrainSpec, store: Store, device: str = "auto", device_map: DeviceMap = "", command: str = "") -> Trainer:
+    """A training that has not begun, on its backbone; its examples are `spec.source.load_train_valid([])`.
+
+    `command`: what the run's files name as the command that made it. Raises BadConfig, and the errors of `load_backbone`.
+    """
+    config, source = spec.config(), spec.source
+    backbone = load_backbone(spec.backbone or DEFAULTS.get(source.task_form, DEFAULT), device, device_map)
+    task = task_for_backbone(backbone, spec.task_name, spec.task_layout, source.task_form, spec.cut)
+    return Trainer(backbone, task, config, store, spec.run, command, spec.half, source.to_dict())
 
 
 def resume_training(store: Store, run_id: str, load: Callable[[str], Backbone]) -> Trainer:

@@ -8,11 +8,14 @@ from app.learn.demos.demo import Demo, DemoHandlers, opener
 from app.learn.demos.figure1_view import STEPS, Numbers, drawing, numbers_of
 from app.learn.state import FigureState
 from app.shared import urlstate
+from app.shared.catalog import RunCatalog
 from app.shared.context import AppContext
 from app.shared.events import LATEST, Update, errors_to_status
 from app.shared.html import area, tag, text
 from app.shared.shell import Shell
 from core.errors import BadInput
+from core.models.backbone import Backbone
+from core.runs.run import Run
 
 
 class FigureHandlers(DemoHandlers):
@@ -55,15 +58,21 @@ class FigureHandlers(DemoHandlers):
 
     def _numbers(self, run_id: str, name: str) -> tuple[Numbers, list[str]]:
         backbone, catalog = self.backbone(name), self.context.catalog
-        runs = [choice.run for choice in catalog.choices(["prefix"], backbone) if not choice.reason]
-        if not runs:
-            raise BadInput(
-                f"There is no prefix for {backbone.spec.name} yet. Train one on the Train tab, or choose another backbone."
-            )
+        runs = prefix_runs(catalog, backbone)
         run = next((run for run in runs if run.id == run_id), runs[0])
         copies = [choice.run for choice in catalog.choices(["finetune"], backbone, run.task.name)]
         copy = next((other for other in copies if other.task.name == run.task.name), None)
         return numbers_of(run, copy, backbone.spec), [run.id for run in runs]
+
+
+def prefix_runs(catalog: RunCatalog, backbone: Backbone) -> list[Run]:
+    """The runs that can be drawn. Raises BadInput where there is none."""
+    runs = [choice.run for choice in catalog.choices(["prefix"], backbone) if not choice.reason]
+    if not runs:
+        raise BadInput(
+            f"There is no prefix for {backbone.spec.name} yet. Train one on the Train tab, or choose another backbone."
+        )
+    return runs
 
 
 def _build(context: AppContext, shell: Shell) -> None:

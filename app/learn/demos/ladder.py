@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 import gradio as gr
 
 from analysis.experiments.ladder import DISCRETE, EMBEDDING, PREFIX, RUNGS, TEXT, LadderStep, ladder
+from analysis.experiments.prompt_rows import START, check_words, other_rows, training_rows
 from app.learn.demos.chart import Curve, line_chart
 from app.learn.demos.demo import LIVE, Demo, PictureHandlers
-from app.learn.demos.tables import START, check_words, other_rows, training_rows
 from app.shared.context import AppContext
 from app.shared.events import LATEST, Update, errors_to_status
 from app.shared.html import area, tag, text

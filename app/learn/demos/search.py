@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import gradio as gr
 
+from analysis.experiments.prompt_rows import START, check_words, training_rows
 from analysis.experiments.token_search import SearchStep, search_tokens
 from app.learn.demos.chart import Curve, line_chart
 from app.learn.demos.demo import LIVE, Demo, PictureHandlers
-from app.learn.demos.tables import START, check_words, training_rows
 from app.shared.context import AppContext
 from app.shared.events import LATEST, Update, errors_to_status
 from app.shared.html import area, tag, text

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from analysis.experiments.evidence import evidence_frame
 from analysis.experiments.result import Result
 from analysis.experiments.tables import all_results
-from app.results.view import evidence_frame
 from core import paths
 from core.runs.store import Store
 

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 
+from analysis.experiments.prompt_rows import START, check_words, other_rows, training_rows
 from analysis.next_words import ContextEffect, WordChange
 from app.learn.demos import context as context_demo
 from app.learn.demos.chart import Curve, line_chart
 from app.learn.demos.figure1_view import STEPS, drawing, numbers_of
-from app.learn.demos.tables import START, check_words, other_rows, training_rows
 from app.learn.tab import DEMOS
 from core.errors import BadInput
 from core.models.loading import load_backbone

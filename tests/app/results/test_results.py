@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from analysis.experiments.evidence import HOLDS, evidence_frame
 from analysis.experiments.grid import Cell
 from analysis.experiments.result import Result
 from app.results import view
@@ -65,9 +66,9 @@ def test_controls_change_the_state_and_the_address_keeps_it():
 
 
 def test_evidence_has_a_line_for_each_claim_of_the_abstract():
-    frame = view.evidence_frame()
+    frame = evidence_frame()
     assert len(frame) >= 4 and frame.notna().all().all()
-    assert set(frame["holds"]) <= set(view.HOLDS.values())
+    assert set(frame["holds"]) <= set(HOLDS.values())
     shown = view.evidence()
     assert all(view.text(claim) in shown for claim in frame["claim"])
 

@@ -1,0 +1,73 @@
+"""The Prefix space tab's map and words as lines of Python."""
+
+from analysis.figures.space import prefix_map
+from analysis.figures.style import save
+from analysis.named_runs import load_named_run
+from analysis.space.neighbor_analysis import EMBEDDINGS, SITE, analyze, open_space, run_vectors
+from analysis.space.projection import pca, umap
+from app.compare.as_python import add_backbone, request_on_page
+from app.export.python_lines import Code, PythonLines
+from app.shared import urlstate
+from app.shared.context import AppContext
+from app.space.analyses import AnalysisCache
+from app.space.request import SpaceRequest, resolve
+from app.space.state import SpaceState, parted
+from core.errors import BadInput
+
+
+def as_python(context: AppContext, analyses: AnalysisCache, search: str, page: str) -> str:
+    """The lines that place the chosen runs among words, and name the words nearest to the chosen virtual token."""
+    asked, backbone = request_on_page(context, search, page)
+    resolved = resolve(analyses, backbone, _request(urlstate.read(search, SpaceState)))
+    if resolved.reason:
+        raise BadInput("Nothing is on the map to write lines for. Choose a run with virtual tokens, or another space.")
+    request, (first, *_) = resolved.request, resolved.on_map
+    run = request.token[0] if request.token and request.token[0] in resolved.on_map else first
+    token = int(request.token[1]) if request.token else 0
+
+    lines = PythonLines()
+    lines.use(open_space, run_vectors, load_named_run, analyze, prefix_map, save)
+    add_backbone(lines, context, asked.name)
+    where: dict[str, object] = {}
+    if request.space != EMBEDDINGS:
+        where["layer"] = request.layer - 1
+        where |= {"head": request.head - 1} if request.head else {}
+        where |= {"site": request.site} if request.site != SITE else {}
+    lines.add(f"space = {lines.call('open_space', Code('backbone'), request.space, **where)}")
+    lines.add(f"names = {list(resolved.on_map)!r}")
+    lines.add("runs = [run_vectors(load_named_run(name, backbone), backbone) for name in names]")
+    whole = {"whole": True} if request.whole else {}
+    lines.add(f"neighbors = {lines.call('analyze', Code('space'), Code('runs'), **whole)}")
+    lines.assign("run, token", (run, token))
+    lines.add(
+        "nearest = [one for one in neighbors.nearest if (one.run, one.token) == (run, token)]",
+        "for one in nearest:",
+        "    print(one.rank, repr(one.word), one.score, one.z_random)",
+        "print(neighbors.verdict(run))",
+    )
+    if request.word:
+        lines.add(f"for one in neighbors.search({request.word!r})[:10]:", "    print(one.run, one.token, one.rank, one.score)")
+    project = umap if request.map == "umap" else pca
+    lines.use(project)
+    paths = {"paths": True} if request.paths else {}
+    projection = Code(f"{project.__name__}(neighbors.cloud)")
+    drawn = lines.call("prefix_map", Code("neighbors"), projection, Code("(run, token)"), **paths)
+    lines.add(f"save({drawn}, 'map.html')")
+    return str(lines)
+
+
+def _request(state: SpaceState) -> SpaceRequest:
+    """What the controls say, from the address."""
+    runs = parted(state.runs)
+    return SpaceRequest(
+        tuple(runs),
+        state.space,
+        state.layer,
+        state.head,
+        state.map,
+        bool(state.whole),
+        bool(state.paths),
+        state.word,
+        (state.of or (runs or [""])[0], state.token - 1),
+        state.site,
+    )
