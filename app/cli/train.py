@@ -62,7 +62,12 @@ def add_verb(verbs: Verbs) -> None:
     verb.add_argument("--run", required=True, help="name of the new run")
     verb.add_argument("--resume", action="store_true", help="resume a run that was stopped or killed, with the run's settings")
     verb.add_argument("--method", default=TrainConfig.method, choices=list(METHODS), help="what is trained; see below")
-    verb.add_argument("--preset", default="mini", choices=sorted(PRESETS), help="paper is meant for GPT-2-medium")
+    verb.add_argument(
+        "--preset",
+        default="mini",
+        choices=sorted(PRESETS),
+        help="mini is for the bundled models, paper for GPT-2-medium, fast for others",
+    )
     verb.add_argument("--layout", choices=LAYOUTS, help="the separator between table and text (default: the preset's)")
     hidden_alias(verb, "--form", "layout", LAYOUTS)
     verb.add_argument(

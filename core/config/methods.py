@@ -70,7 +70,7 @@ class MethodInfo:
 
 # Presets. `paper`: Table 5 (E2E; adapters those of 0.1 %), and Hu et al. (2021) for LoRA, which is later. `fast` and `mini`: the
 # better of two rates by validation loss after 40 updates on the bundled tables. `demo`: the rates of the comparison of the
-# methods in docs/results.md. What is not said here is as for the prefix.
+# methods in docs/results.md. What is not said here is as for the prefix, whose rates core/config/presets.py explains.
 METHODS: dict[str, MethodInfo] = {
     info.id: info
     for info in (
@@ -154,7 +154,7 @@ METHODS: dict[str, MethodInfo] = {
             settings=(*VIRTUAL_TOKENS, "near_text", "near_weight"),
             presets={
                 "fast": dict(rate=4e-2),
-                "mini": dict(mlp=0, init="words", rate=4e-2),
+                "mini": dict(rate=4e-2),
                 "demo": dict(rate=3e-2),
                 "low": dict(rate=2e-2),
             },
