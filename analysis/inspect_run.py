@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-
-from transformers import PreTrainedModel
+from typing import TYPE_CHECKING
 
 from analysis.attention.ablation import AblationEffect, ablation_effect, iter_ablations
 from analysis.attention.maps import SITE, AttentionMap, AttentionMass, attention_map, attention_mass
@@ -21,6 +20,9 @@ from core.prefix.interventions import NO_INTERVENTION, Intervention
 from core.runs.store import store
 from core.task import Task
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
 
 @dataclass(frozen=True, eq=False)
 class RunInspection:
@@ -28,7 +30,7 @@ class RunInspection:
 
     name: str
     backbone: Backbone
-    model: PreTrainedModel
+    model: "PreTrainedModel"
     request: Request
     generation: Generation
     mass: AttentionMass

@@ -84,7 +84,8 @@ def serve(
         raise PrefixLabError(
             f"Others on the network can reach the host {host}. Add --allow-network if that is meant, or leave --host out."
         )
-    page = build(AppContext(backbone, device))
+    context = AppContext(backbone, device)
+    page = build(context)
     try:
         _, address, _ = page.queue(max_size=64).launch(
             server_name=host,
@@ -107,6 +108,7 @@ def serve(
             f"Port {port} of {host} cannot be used; another program may have it. Give another one with --port."
         ) from error
     print(f"Prefix Lab is open at {address} (Ctrl-C closes it).", file=sys.stderr, flush=True)
+    context.models.warm_up()
     if block:
         page.block_thread()
     return page
@@ -121,4 +123,6 @@ def open_class(
     from app.classroom.serving import serve_class
 
     classroom = Classroom(name, host or EVERYWHERE, port, backbone, device)
-    serve_class(classroom, build(classroom.context), host or EVERYWHERE, port, browser)
+    page = build(classroom.context)
+    classroom.context.models.warm_up()
+    serve_class(classroom, page, host or EVERYWHERE, port, browser)

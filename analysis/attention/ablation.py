@@ -7,10 +7,10 @@ is one batch, cut into chunks that fit in memory.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from transformers import PreTrainedModel
 
 from analysis.attention.maps import SITE, teacher_forced_inputs
 from core.errors import BadInput
@@ -19,6 +19,9 @@ from core.models.architectures import unembed
 from core.models.backbone import Backbone
 from core.prefix.attention import PrefixState, attach
 from core.prefix.interventions import Intervention
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 MEMORY = 64 * 2**20  # approximate bytes per chunk: larger ones are no faster on a CPU, smaller ones report progress sooner
 
@@ -42,7 +45,7 @@ class AblationEffect:
 
 
 def ablation_effect(
-    model: PreTrainedModel,
+    model: "PreTrainedModel",
     backbone: Backbone,
     request: Request,
     ids: Sequence[int],
@@ -55,7 +58,7 @@ def ablation_effect(
 
 
 def iter_ablations(
-    model: PreTrainedModel,
+    model: "PreTrainedModel",
     backbone: Backbone,
     request: Request,
     ids: Sequence[int],
@@ -100,14 +103,14 @@ def kl_divergence(plain: Tensor, changed: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def _encode_source(model: PreTrainedModel, backbone: Backbone, request: Request, inputs: dict[str, Tensor]) -> Tensor:
+def _encode_source(model: "PreTrainedModel", backbone: Backbone, request: Request, inputs: dict[str, Tensor]) -> Tensor:
     """The encoded source, (1, S, width), computed once for all knock-outs outside the encoder."""
     with attach(model, _prefix_state(model, backbone, request, [request.intervention])):
         return model.get_encoder()(input_ids=inputs["input_ids"]).last_hidden_state
 
 
 def _prefix_state(
-    model: PreTrainedModel, backbone: Backbone, request: Request, interventions: list[Intervention]
+    model: "PreTrainedModel", backbone: Backbone, request: Request, interventions: list[Intervention]
 ) -> PrefixState | None:
     """The request's prefix, one row per intervention."""
     dtype, start = next(model.parameters()).dtype, torch.tensor([request.split] * len(interventions), device=backbone.device)
@@ -116,7 +119,7 @@ def _prefix_state(
 
 @torch.no_grad()
 def _ablated_logits(
-    model: PreTrainedModel,
+    model: "PreTrainedModel",
     backbone: Backbone,
     request: Request,
     inputs: dict[str, Tensor],

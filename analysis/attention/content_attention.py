@@ -8,16 +8,19 @@ that the prefix has changed.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from transformers import PreTrainedModel
 
 from analysis.attention.maps import SITE, AttentionMap, teacher_forced_inputs
 from core.errors import BadInput
 from core.generation.types import Request
 from core.models.backbone import Backbone
 from core.prefix.attention import PrefixState, attach
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 
 def set_prefix_aside(attention: AttentionMap) -> AttentionMap:
@@ -32,7 +35,7 @@ def set_prefix_aside(attention: AttentionMap) -> AttentionMap:
 
 @torch.no_grad()
 def content_differences(
-    model: PreTrainedModel, backbone: Backbone, request: Request, ids: Sequence[int], site: str = SITE
+    model: "PreTrainedModel", backbone: Backbone, request: Request, ids: Sequence[int], site: str = SITE
 ) -> Tensor:
     """How far the prefix moves attention among content tokens: the largest difference of a weight, (layers,) fp32.
 

@@ -9,10 +9,10 @@ A BART decoder has no final norm: each layer ends with a norm of its own, and it
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from transformers import PreTrainedModel
 
 from analysis.attention.ablation import kl_divergence
 from analysis.attention.maps import teacher_forced_inputs
@@ -20,6 +20,9 @@ from core.generation.types import Request
 from core.models.architectures import final_norm, unembed
 from core.models.backbone import Backbone
 from core.prefix.attention import PrefixState, attach
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 CAVEAT = (
     "A logit lens reads each layer as if the model stopped there. Lower layers were not trained to be read this way, so "
@@ -61,7 +64,7 @@ class LayerLens:
 
 
 def layer_lens(
-    model: PreTrainedModel,
+    model: "PreTrainedModel",
     backbone: Backbone,
     request: Request,
     ids: Sequence[int],
@@ -91,7 +94,7 @@ def layer_lens(
 
 @torch.no_grad()
 def layer_logits(
-    model: PreTrainedModel, backbone: Backbone, request: Request, ids: Sequence[int], queries: Sequence[int]
+    model: "PreTrainedModel", backbone: Backbone, request: Request, ids: Sequence[int], queries: Sequence[int]
 ) -> Iterator[Tensor]:
     """Yield the lens's logits after each decoder layer, first to last: (queries, vocabulary) each."""
     _, inputs = teacher_forced_inputs(backbone, request, ids)

@@ -12,16 +12,19 @@ tokens of its own.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from transformers import PreTrainedModel
 
 from core.errors import BadInput, TooLong
 from core.generation.limits import check_length
 from core.generation.types import Request
 from core.models.backbone import Backbone
 from core.prefix.attention import PrefixState, attach
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 SITE = "decoder"
 PREFIX, SOURCE, GENERATED = 0, 1, 2  # groups of keys, in order of position
@@ -135,7 +138,7 @@ class AttentionMap(AttentionReading):
 
 
 def attention_map(
-    model: PreTrainedModel,
+    model: "PreTrainedModel",
     backbone: Backbone,
     request: Request,
     ids: Sequence[int],
@@ -169,7 +172,7 @@ def attention_map(
 
 
 def attention_mass(
-    model: PreTrainedModel,
+    model: "PreTrainedModel",
     backbone: Backbone,
     request: Request,
     ids: Sequence[int],
@@ -261,7 +264,7 @@ def token_texts(backbone: Backbone, ids: Sequence[int]) -> tuple[str, ...]:
 
 @torch.no_grad()
 def record_attention(
-    model: PreTrainedModel, backbone: Backbone, request: Request, inputs: dict[str, Tensor], site: str, take: WeightsCallback
+    model: "PreTrainedModel", backbone: Backbone, request: Request, inputs: dict[str, Tensor], site: str, take: WeightsCallback
 ) -> None:
     """Run one forward call that passes the weights of every layer of a site to `take`."""
     dtype, start = next(model.parameters()).dtype, torch.tensor([request.split], device=backbone.device)

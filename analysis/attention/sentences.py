@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from transformers import PreTrainedModel
 
 from analysis.attention.maps import (
     PREFIX,
@@ -21,6 +21,9 @@ from core.errors import BadInput
 from core.generation.types import Request
 from core.models.backbone import Backbone
 from core.text.articles import sentences
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 AROUND = "around the article"  # the tokens that the task adds before and after it
 
@@ -62,7 +65,7 @@ class SentenceAttention:
 
 
 def sentence_attention(
-    model: PreTrainedModel, backbone: Backbone, request: Request, ids: Sequence[int], article: str, lead: int
+    model: "PreTrainedModel", backbone: Backbone, request: Request, ids: Sequence[int], article: str, lead: int
 ) -> SentenceAttention:
     """The attention on each sentence while `ids` were generated. `article`, `lead`: see `split_article`."""
     split = split_article(backbone, article, request.prompt_ids, lead)
@@ -89,7 +92,7 @@ def split_article(backbone: Backbone, article: str, prompt_ids: Sequence[int], l
 
 
 def sentence_map(
-    model: PreTrainedModel,
+    model: "PreTrainedModel",
     backbone: Backbone,
     request: Request,
     ids: Sequence[int],

@@ -6,7 +6,7 @@ from transformers import AutoTokenizer, BartConfig, GPT2Config
 from core import paths
 from core.models.architectures import architecture_for
 from core.models.backbone import Backbone
-from core.models.loading import freeze, load_backbone, pick_device, pick_dtype
+from core.models.loading import freeze, import_transformers, load_backbone, pick_device, pick_dtype
 from core.prefix.attention import NAME
 
 # The published sizes; all other values are the family's defaults.
@@ -24,6 +24,7 @@ def benchmark_model(name: str, device: str = "auto") -> Backbone:
     load."""
     if name not in SIZES:
         return load_backbone("mini-gpt2" if name == "mini" else name, device)
+    import_transformers()
     config, target = SIZES[name](), pick_device(device)
     torch.manual_seed(0)
     with target:  # the weights are drawn where they stay

@@ -3,8 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
-
-from transformers import PreTrainedModel
+from typing import TYPE_CHECKING
 
 from analysis.evaluation.suites import entries, score_examples
 from analysis.metrics.base import NotComputed, Progress, Score
@@ -15,6 +14,9 @@ from core.generation.types import Request, make_request
 from core.models.backbone import Backbone
 from core.prefix.prefix import Prefix
 from core.task import Example, Task
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ def batches(requests: Sequence[tuple[int, Request]], size: int) -> Iterator[list
 
 
 def outputs(
-    model: PreTrainedModel,
+    model: "PreTrainedModel",
     backbone: Backbone,
     task: Task,
     prefix: Prefix | None,
@@ -75,7 +77,7 @@ def outputs(
 
 
 def evaluate(
-    model: PreTrainedModel,
+    model: "PreTrainedModel",
     backbone: Backbone,
     task: Task,
     prefix: Prefix | None,

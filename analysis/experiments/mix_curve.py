@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
-from transformers import PreTrainedModel
 
 from analysis.attention.maps import teacher_forced_inputs
 from analysis.metrics.coverage import Coverage, cover
@@ -20,6 +20,9 @@ from core.prefix.mix import Mix, mix_prefixes
 from core.prefix.prefix import Prefix
 from core.task import Example, Task
 from core.text.tables import Fields
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 EXAMPLES = 20
 TOGETHER = 5  # examples whose loss is computed in one call
@@ -110,7 +113,7 @@ def mix_curve(
 
 def measure_point(
     loss: Callable[..., float],
-    model: PreTrainedModel,
+    model: "PreTrainedModel",
     backbone: Backbone,
     requests: Sequence[Request],
     answers: Sequence[Sequence[int]],
@@ -131,14 +134,16 @@ def measure_point(
     return MixPoint(mix, total / sum(map(len, answers)), tuple(texts), covered, values, unsupported)
 
 
-def mean_loss(model: PreTrainedModel, backbone: Backbone, requests: Sequence[Request], answers: Sequence[Sequence[int]]) -> float:
+def mean_loss(
+    model: "PreTrainedModel", backbone: Backbone, requests: Sequence[Request], answers: Sequence[Sequence[int]]
+) -> float:
     """Return the cross-entropy of answers given their requests, in nats per token over all tokens."""
     return total_loss(model, backbone, requests, answers) / sum(map(len, answers))
 
 
 @torch.no_grad()
 def total_loss(
-    model: PreTrainedModel, backbone: Backbone, requests: Sequence[Request], answers: Sequence[Sequence[int]]
+    model: "PreTrainedModel", backbone: Backbone, requests: Sequence[Request], answers: Sequence[Sequence[int]]
 ) -> float:
     """Return the cross-entropy of answers given their requests, in nats, summed over all tokens."""
     total = 0.0

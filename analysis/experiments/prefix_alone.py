@@ -3,8 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-
-from transformers import PreTrainedModel
+from typing import TYPE_CHECKING
 
 from core.config.decode import DecodeConfig
 from core.generation.generate import generate
@@ -13,6 +12,9 @@ from core.models.backbone import Backbone
 from core.prefix.interventions import NO_INTERVENTION, Intervention
 from core.prefix.prefix import Prefix
 from core.task import Task
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 TEXTS = 20
 SAMPLING = DecodeConfig(mode="sample", max_new=40)
@@ -51,7 +53,7 @@ class PrefixAlone:
 
 
 def sample_alone(
-    model: PreTrainedModel,
+    model: "PreTrainedModel",
     backbone: Backbone,
     task: Task,
     prefix: Prefix | None,
@@ -91,7 +93,7 @@ def requests_alone(
 
 
 def _texts(
-    model: PreTrainedModel,
+    model: "PreTrainedModel",
     backbone: Backbone,
     requests: Sequence[Request],
     decode: DecodeConfig,

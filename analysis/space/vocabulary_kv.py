@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache
 
 from analysis.space.vocabulary import Vocabulary, vocabulary
 from analysis.tensor_cache import TensorCache
@@ -18,7 +17,7 @@ from core.errors import BadInput, NotSupported
 from core.models.activations import text_key_values
 from core.models.architectures import is_rotary, special_form
 from core.models.backbone import Backbone
-from core.prefix.attention import PrefixState, attach
+from core.prefix.attention import KeyValueHook, PrefixState, attach
 
 KEYS, VALUES = "keys", "values"
 KINDS = (KEYS, VALUES)  # in the order of a prefix: past[site][layer, 0] and [layer, 1]
@@ -110,21 +109,15 @@ class _LayerReached(Exception):
     """Raised once the requested layer is computed, to skip the rest of the model."""
 
 
-class _LayerTap(DynamicCache):
-    """Keeps one layer's keys and values, (rows, kv_heads, 1, head_dim) each, and ends the forward call there."""
+def _capture(captured: dict[str, tuple[Tensor, Tensor]], site: str, layer: int, place: int) -> KeyValueHook:
+    """A hook that puts the keys and values of a place at a layer of a site into `captured`, and ends the forward call there."""
 
-    def __init__(self, layer: int) -> None:
-        super().__init__()
-        self.layer = layer
-        self.key_values: tuple[Tensor, Tensor] | None = None
-
-    def update(
-        self, key_states: Tensor, value_states: Tensor, layer_idx: int, *args: object, **kwargs: object
-    ) -> tuple[Tensor, Tensor]:
-        if layer_idx == self.layer:
-            self.key_values = (key_states, value_states)
+    def hook(where: str, at: int, keys: Tensor, values: Tensor) -> None:
+        if (where, at) == (site, layer):
+            captured[site] = keys[:, :, place], values[:, :, place]
             raise _LayerReached
-        return key_states, value_states
+
+    return hook
 
 
 def _iter_decoder_only(backbone: Backbone, layer: int, total: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -133,19 +126,19 @@ def _iter_decoder_only(backbone: Backbone, layer: int, total: int) -> Iterator[t
     The first token of the context is computed once and precedes every word as a prefix of one virtual token.
     """
     first = text_key_values(backbone, [first_token(backbone)])
+    captured: dict[str, tuple[Tensor, Tensor]] = {}
+    hook = _capture(captured, SITE, layer, -1)
     for start in range(0, total, BATCH):
         ids = torch.arange(start, min(start + BATCH, total), device=backbone.device)[:, None]
-        tap = _LayerTap(layer)
-        with torch.no_grad(), attach(backbone.model, PrefixState.shared(first, len(ids))):
+        with torch.no_grad(), attach(backbone.model, PrefixState.shared(first, len(ids)), key_value_hook=hook):
             try:
-                positions = torch.full_like(ids, POSITION)
-                backbone.model.base_model(input_ids=ids, position_ids=positions, past_key_values=tap, use_cache=True)
+                backbone.model.base_model(input_ids=ids, position_ids=torch.full_like(ids, POSITION), use_cache=False)
             except _LayerReached:
                 pass
-        if tap.key_values is None:
+        if SITE not in captured:
             raise NotSupported(f"{type(backbone.model).__name__} keeps no keys and values at layer {layer}.")
-        keys, values = tap.key_values
-        yield keys[:, :, 0].cpu(), values[:, :, 0].cpu()
+        keys, values = captured.pop(SITE)
+        yield keys.cpu(), values.cpu()
 
 
 def _site_inputs(backbone: Backbone, ids: Tensor, site: str) -> tuple[Tensor, Tensor, int]:
@@ -168,15 +161,9 @@ def _site_inputs(backbone: Backbone, ids: Tensor, site: str) -> tuple[Tensor, Te
 def _iter_at_site(backbone: Backbone, layer: int, total: int, site: str) -> Iterator[tuple[Tensor, Tensor]]:
     """As `_iter_decoder_only`, for an encoder-decoder model."""
     captured: dict[str, tuple[Tensor, Tensor]] = {}
-
-    def capture(where: str, at: int, keys: Tensor, values: Tensor) -> None:
-        if (where, at) == (site, layer):
-            captured[site] = keys[:, :, place], values[:, :, place]
-            raise _LayerReached
-
     for start in range(0, total, BATCH):
         source, text, place = _site_inputs(backbone, torch.arange(start, min(start + BATCH, total), device=backbone.device), site)
-        with torch.no_grad(), attach(backbone.model, None, key_value_hook=capture):
+        with torch.no_grad(), attach(backbone.model, None, key_value_hook=_capture(captured, site, layer, place)):
             try:
                 backbone.model.base_model(input_ids=source, decoder_input_ids=text, use_cache=False)
             except _LayerReached:

@@ -5,10 +5,9 @@ A text was written by one column of a comparison and can be read again by any ru
 
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from torch import Tensor
-from transformers import PreTrainedModel
 
 from analysis.attention.ablation import AblationEffect, iter_ablations
 from analysis.attention.content_attention import content_differences
@@ -27,6 +26,9 @@ from core.prefix.interventions import NO_INTERVENTION, Intervention
 from core.prefix.mix import MIX
 from core.prefix.prefix import Prefix
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
 CACHE_BYTES = 128 * 2**20
 NEXT_WORDS = 5
 WAIT = 0.2  # seconds between two checks whether the page has moved on
@@ -40,7 +42,7 @@ class AttentionSource:
 
     kind: str
     run: str
-    model: PreTrainedModel
+    model: "PreTrainedModel"
     prefix: Prefix | None
     stamp: str = ""
 

@@ -18,7 +18,7 @@ from core.models.backbone import Backbone
 from core.runs.layout import JsonObject
 
 ROOT = Path(__file__).resolve().parents[2]
-OPEN, FIRST = 10.0, 0.3  # seconds that are allowed
+OPEN, FIRST = 6.0, 0.3  # seconds that are allowed
 PATIENCE = 300.0  # seconds to wait for the app
 PAUSE = 0.02  # seconds between two tries whether it answers
 

@@ -27,7 +27,10 @@ def add_options(top: argparse.ArgumentParser) -> None:
 
 def open_app(args: argparse.Namespace) -> int:
     """Serve the app until Ctrl-C."""
-    from app.main import open_class, serve
+    from app.shared.gradio_import import without_stubs
+
+    with without_stubs():
+        from app.main import open_class, serve
 
     if args.class_name:
         open_class(args.class_name, args.backbone, args.device, args.host or "", args.port, not args.no_browser)

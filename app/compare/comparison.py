@@ -7,8 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-
-from transformers import PreTrainedModel
+from typing import TYPE_CHECKING
 
 from analysis.attention.sentences import SentenceAttention, sentence_attention
 from analysis.named_runs import task_of
@@ -25,6 +24,9 @@ from core.models.inputs import EncodedInput, encode_input
 from core.runs.run import Run
 from core.serving.engine import Stream
 from core.task import Task
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 RUN_SLOTS = ("prefix", "finetuned", "other")  # each may hold any run on the backbone; named after what it holds by default
 SLOTS = ("base", *RUN_SLOTS)  # base: the frozen model
@@ -106,7 +108,7 @@ class PendingText:
     """What a column asks of which model."""
 
     column: Column
-    model: PreTrainedModel
+    model: "PreTrainedModel"
     request: Request
     read: EncodedInput
 

@@ -4,6 +4,7 @@ A backbone is shared by all its prefixes. A fine-tuned run is a whole copy of th
 """
 
 import gc
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -15,7 +16,7 @@ from app.shared.cache import Cache
 from core.errors import BadInput, PrefixLabError
 from core.methods.loading import TEXT_RUN, LoadedRun, load_run, text_run
 from core.models.backbone import Backbone
-from core.models.loading import bundled, fetch, load_backbone
+from core.models.loading import bundled, fetch, import_transformers, load_backbone
 from core.prefix.mix import MIX, parse_mix
 from core.runs.store import Store
 from core.serving.engine import Engine
@@ -46,6 +47,10 @@ class ModelPool:
         self._models: Cache[RunKey, LoadedRun] = Cache(MODELS_KEPT)
         self._pages: Cache[str, str] = Cache(PAGES_KNOWN)  # page -> the backbone that it shows
         self.on_unload: list[Callable[[str], None]] = []  # called with the fingerprint of a backbone that is dropped
+
+    def warm_up(self) -> None:
+        """Import what a model needs in the background, on the model's own thread: whatever needs it waits its turn there."""
+        threading.Thread(target=self.run_job, args=[import_transformers], daemon=True).start()
 
     def run_job(self, job: Callable[..., Result], *args: object) -> Result:
         """Run a job on the one thread that owns the device, and wait for it. Texts are written between jobs: keep each short.

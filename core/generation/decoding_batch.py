@@ -6,18 +6,21 @@ independent of the other rows.
 """
 
 from collections.abc import Sequence
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 import torch
+import transformers
 from torch import Tensor
 from torch.nn import functional as F
-from transformers import Cache, DynamicCache, EncoderDecoderCache, PreTrainedModel
 
 from core.generation.sequence import SequenceState
 from core.generation.types import Request, Token
 from core.models.backbone import Backbone
 from core.models.padding import left_pad, right_pad
 from core.prefix.attention import PrefixState, attach
+
+if TYPE_CHECKING:
+    from transformers import Cache, PreTrainedModel
 
 
 class CachedLayer(Protocol):
@@ -33,13 +36,14 @@ class DecodingBatch:
     `step` generates one token per row; `select` and `merge` are called between steps.
     """
 
-    def __init__(self, model: PreTrainedModel, backbone: Backbone, requests: Sequence[Request]) -> None:
+    def __init__(self, model: "PreTrainedModel", backbone: Backbone, requests: Sequence[Request]) -> None:
         self.model, self.device, self.requests = model, backbone.device, list(requests)
         self._begin(backbone, [request.prompt_ids for request in requests])
 
     def _begin(self, backbone: Backbone, prompts: list[list[int]]) -> None:
         self.ids, self.mask = left_pad(prompts, self.device)
-        self.cache: Cache = DynamicCache()  # every layer caches all positions, also where the model's attention is windowed
+        # Every layer caches all positions, also where the model's attention is windowed.
+        self.cache: Cache = transformers.DynamicCache()
         self._update_state()
         positions = (self.mask.cumsum(-1) - 1).clamp(min=0)  # (B, T)
         self.positions = positions + self.state.shifts(self.mask.shape[1]) if self.state else positions
@@ -128,8 +132,8 @@ class EncoderDecoderBatch(DecodingBatch):
         self.ids = torch.tensor([backbone.decoder_start_ids] * len(prompts), device=self.device)  # (B, start tokens)
         self.mask = torch.ones_like(self.ids)
         self.positions = self.mask.cumsum(-1) - 1
-        self.own, self.cross = DynamicCache(), DynamicCache()
-        self.cache = EncoderDecoderCache(self.own, self.cross)
+        self.own, self.cross = transformers.DynamicCache(), transformers.DynamicCache()
+        self.cache = transformers.EncoderDecoderCache(self.own, self.cross)
         self._update_state()
 
     @torch.no_grad()
@@ -178,7 +182,7 @@ class EncoderDecoderBatch(DecodingBatch):
         return cast(list[CachedLayer], self.cross.layers)
 
 
-def make_batch(model: PreTrainedModel, backbone: Backbone, requests: Sequence[Request]) -> DecodingBatch:
+def make_batch(model: "PreTrainedModel", backbone: Backbone, requests: Sequence[Request]) -> DecodingBatch:
     """Create the batch for a backbone's architecture."""
     return (EncoderDecoderBatch if backbone.is_encoder_decoder else DecodingBatch)(model, backbone, requests)
 

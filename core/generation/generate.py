@@ -6,21 +6,22 @@ streams cannot affect one another.
 
 import time
 from collections.abc import Iterator, Sequence
-
-from transformers import PreTrainedModel
+from typing import TYPE_CHECKING
 
 from core.config.decode import DecodeConfig
 from core.errors import BadInput
-from core.generation.beam import beam_search
 from core.generation.decoding_batch import make_batch
 from core.generation.limits import check_requests
 from core.generation.sequence import SequenceState
 from core.generation.types import Cancel, Generation, Request, Token
 from core.models.backbone import Backbone
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
 
 def stream(
-    model: PreTrainedModel, backbone: Backbone, requests: Sequence[Request], decode: DecodeConfig, cancel: Cancel | None = None
+    model: "PreTrainedModel", backbone: Backbone, requests: Sequence[Request], decode: DecodeConfig, cancel: Cancel | None = None
 ) -> Iterator[list[Token | None]]:
     """Generate greedily or by sampling, one token at a time.
 
@@ -37,11 +38,13 @@ def stream(
 
 
 def generate(
-    model: PreTrainedModel, backbone: Backbone, requests: Sequence[Request], decode: DecodeConfig, cancel: Cancel | None = None
+    model: "PreTrainedModel", backbone: Backbone, requests: Sequence[Request], decode: DecodeConfig, cancel: Cancel | None = None
 ) -> list[Generation]:
     """Generate whole texts as one batch. Raises the errors of `check_requests`."""
     check_requests(backbone, requests, decode)
     if decode.mode == "beam":
+        from core.generation.beam import beam_search  # here: its base classes are slow to import
+
         return beam_search(model, backbone, requests, decode, cancel)
     began, sequences = time.monotonic(), _sequences(backbone, requests, decode)
     for _ in _steps(model, backbone, requests, sequences, cancel):
@@ -50,7 +53,7 @@ def generate(
     return [sequence.to_generation(seconds, cancelled) for sequence in sequences]
 
 
-def next_token_probs(model: PreTrainedModel, backbone: Backbone, request: Request, k: int = 10) -> list[tuple[str, float]]:
+def next_token_probs(model: "PreTrainedModel", backbone: Backbone, request: Request, k: int = 10) -> list[tuple[str, float]]:
     """Return the k most likely next tokens after the prompt, as text, with their probabilities."""
     check_requests(backbone, [request], DecodeConfig(max_new=1))
     top = make_batch(model, backbone, [request]).logits()[0].softmax(-1).topk(k)
@@ -64,7 +67,11 @@ def _sequences(backbone: Backbone, requests: Sequence[Request], decode: DecodeCo
 
 
 def _steps(
-    model: PreTrainedModel, backbone: Backbone, requests: Sequence[Request], sequences: list[SequenceState], cancel: Cancel | None
+    model: "PreTrainedModel",
+    backbone: Backbone,
+    requests: Sequence[Request],
+    sequences: list[SequenceState],
+    cancel: Cancel | None,
 ) -> Iterator[list[Token | None]]:
     batch = make_batch(model, backbone, requests)
     while not all(sequence.finished for sequence in sequences):

@@ -1,8 +1,8 @@
 """The state of one sequence during decoding: its tokens so far, and how the next one is chosen."""
 
 import torch
+import transformers
 from torch import Tensor
-from transformers import NoRepeatNGramLogitsProcessor
 
 from core.config.decode import DecodeConfig
 from core.generation.types import Generation, Request, Token
@@ -56,7 +56,8 @@ class SequenceState:
     def _processed(self, logprobs: Tensor) -> Tensor:
         """Exclude repeated n-grams, and an end before `min_new` tokens."""
         if self.decode.no_repeat and self.ids:
-            logprobs = NoRepeatNGramLogitsProcessor(self.decode.no_repeat)(torch.tensor([self.ids]), logprobs[None])[0]
+            without_repeats = transformers.NoRepeatNGramLogitsProcessor(self.decode.no_repeat)
+            logprobs = without_repeats(torch.tensor([self.ids]), logprobs[None])[0]
         if len(self.ids) < self.decode.min_new:
             logprobs = logprobs.clone()
             logprobs[list(self.backbone.eos)] = -torch.inf

@@ -3,11 +3,10 @@
 y = x + up(ReLU(down(norm(x)))). The model's own weights stay frozen and are shared with the backbone.
 """
 
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedModel
 
 from core.backbone_spec import BackboneSpec
 from core.config.train import TrainConfig
@@ -16,6 +15,9 @@ from core.methods.weight_method import HINT, WeightMethod, share_weights_copy
 from core.models.architectures import transformer_blocks
 from core.models.backbone import Backbone
 from core.prefix.prefix import stored_count
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 
 class Adapter(nn.Module):
@@ -41,7 +43,7 @@ class AdapterMethod(WeightMethod):
     name = "adapter"
 
     @classmethod
-    def build(cls, backbone: Backbone, config: TrainConfig) -> PreTrainedModel:
+    def build(cls, backbone: Backbone, config: TrainConfig) -> "PreTrainedModel":
         """Return the model with the backbone's own tensors and an adapter after each block."""
         size = bottleneck_size(config, backbone.spec, sum(map(len, transformer_blocks(backbone.model))))
         model = share_weights_copy(backbone.model, lambda name: False)

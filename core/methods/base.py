@@ -2,16 +2,18 @@
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from torch import Tensor, nn
-from transformers import PreTrainedModel
 
 from core.config.train import TrainConfig
 from core.errors import NotSupported
 from core.models.backbone import Backbone
 from core.prefix.prefix import Prefix
 from core.runs.run import Run
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,7 +23,7 @@ class LoadedMethod:
     If `model` is the backbone's own, requests of different runs share a batch.
     """
 
-    model: PreTrainedModel
+    model: "PreTrainedModel"
     prefix: Prefix | None = None
 
 
@@ -33,7 +35,7 @@ class Method(Protocol):
     """
 
     name: str
-    model: PreTrainedModel
+    model: "PreTrainedModel"
     length: int
     infix: bool
 

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-
-from transformers import PreTrainedModel
+from typing import TYPE_CHECKING
 
 from core.config.methods import MIX_RUN, TEXT_PREFIX
 from core.errors import BadInput, WrongBackbone
@@ -16,6 +15,9 @@ from core.prefix.prefix import Prefix
 from core.runs.run import Run
 from core.task import Task
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
 TEXT_RUN = "text:"  # begins the id of a run that is a typed text
 UNSTORED = (TEXT_RUN, MIX)  # begin the ids of runs that no store holds
 
@@ -25,7 +27,7 @@ class LoadedRun:
     """A run that is ready to generate: the model to call (the shared backbone, or its own copy), and its prefix, if any."""
 
     run: Run
-    model: PreTrainedModel
+    model: "PreTrainedModel"
     prefix: Prefix | None
     task: Task
 

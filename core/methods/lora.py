@@ -1,14 +1,16 @@
 """LoRA through PEFT (Hu et al., 2021; not in the paper): low-rank updates beside the attention's projections."""
 
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from torch import Tensor
-from transformers import PreTrainedModel
 
 from core.config.train import TrainConfig
 from core.errors import BadInput, NotSupported
 from core.methods.weight_method import HINT, WeightMethod, share_weights_copy
 from core.models.backbone import Backbone
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 DEFAULT_TARGETS = ("q_proj", "v_proj")  # of a model that PEFT does not know
 
@@ -20,7 +22,7 @@ class LoraMethod(WeightMethod):
     name = "lora"
 
     @classmethod
-    def build(cls, backbone: Backbone, config: TrainConfig) -> PreTrainedModel:
+    def build(cls, backbone: Backbone, config: TrainConfig) -> "PreTrainedModel":
         """Return the model with the backbone's own tensors and PEFT's layers around the projections."""
         from peft import LoraConfig, inject_adapter_in_model  # imported here because it is slow
         from transformers.pytorch_utils import Conv1D
@@ -33,7 +35,7 @@ class LoraMethod(WeightMethod):
             )
         transposed = isinstance(modules[0], Conv1D)  # GPT-2 stores its matrices transposed
         settings = LoraConfig(r=config.rank, lora_alpha=config.lora_alpha, target_modules=targets, fan_in_fan_out=transposed)
-        return cast(PreTrainedModel, inject_adapter_in_model(settings, model))
+        return cast("PreTrainedModel", inject_adapter_in_model(settings, model))
 
     @classmethod
     def config_from_tensors(cls, config: TrainConfig, tensors: dict[str, Tensor]) -> TrainConfig:

@@ -1,14 +1,18 @@
 """Fine-tuning the top layers only (FT-top2, paper §5.2): the last blocks, the final norm and the embeddings."""
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import nn
-from transformers import PreTrainedModel
 
 from core.config.train import TrainConfig
 from core.errors import BadConfig, NotSupported
 from core.methods.weight_method import WeightMethod, share_weights_copy
 from core.models.architectures import final_norm, transformer_blocks
 from core.models.backbone import Backbone
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 
 class TopLayersMethod(WeightMethod):
@@ -25,7 +29,7 @@ class TopLayersMethod(WeightMethod):
                 weight.requires_grad_(name in ours)
 
     @classmethod
-    def build(cls, backbone: Backbone, config: TrainConfig) -> PreTrainedModel:
+    def build(cls, backbone: Backbone, config: TrainConfig) -> "PreTrainedModel":
         """Return a copy that shares the lower blocks with the backbone."""
         return share_weights_copy(backbone.model, trained_names(backbone, config.layers).__contains__)
 

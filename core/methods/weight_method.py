@@ -3,12 +3,11 @@
 import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
-from transformers import PreTrainedModel
 
 from core.config.train import TrainConfig
 from core.errors import BadInput
@@ -16,6 +15,9 @@ from core.methods.base import LoadedMethod
 from core.models.backbone import Backbone
 from core.prefix.attention import attach
 from core.runs.run import Run
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 M = TypeVar("M", bound=nn.Module)
 HINT = "Train the run again, or restore the file."
@@ -49,7 +51,7 @@ class WeightMethod:
             weight.data = weight.data.float()
 
     @classmethod
-    def build(cls, backbone: Backbone, config: TrainConfig) -> PreTrainedModel:
+    def build(cls, backbone: Backbone, config: TrainConfig) -> "PreTrainedModel":
         """Build the method's model, in the backbone's dtype."""
         raise NotImplementedError
 

@@ -8,16 +8,27 @@ attention to the encoder (cross).
 
 import copy
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
+import transformers
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from core.backbone_spec import CAUSAL, SEQ2SEQ, BackboneSpec
 from core.errors import NotSupported
 from core.models.splitting import own_forward
 
-AutoClass = type[AutoModelForCausalLM] | type[AutoModelForSeq2SeqLM]
+if TYPE_CHECKING:
+    from transformers import (
+        AutoModelForCausalLM,
+        AutoModelForSeq2SeqLM,
+        PreTrainedConfig,
+        PreTrainedModel,
+        PreTrainedTokenizerBase,
+    )
+
+    AutoClass = type[AutoModelForCausalLM] | type[AutoModelForSeq2SeqLM]
+
 RATES = ("dropout", "attention_dropout", "activation_dropout", "layerdrop")
 USE = "Use a GPT-2, Llama or Qwen-like model, or BART (facebook/bart-base)."
 PROJECTIONS = ("o_proj", "c_proj", "out_proj", "dense")  # the usual names of attention's output projection
@@ -29,14 +40,18 @@ class Architecture:
 
     family = CAUSAL
     sites: tuple[str, ...] = ("decoder",)
-    auto_class: AutoClass = AutoModelForCausalLM
     lens_note = ""  # what the logit lens leaves out here
 
-    def depths(self, config: PreTrainedConfig) -> tuple[int, int]:
+    @property
+    def auto_class(self) -> "AutoClass":
+        """The class of transformers that loads the family's models."""
+        return transformers.AutoModelForCausalLM
+
+    def depths(self, config: "PreTrainedConfig") -> tuple[int, int]:
         """Return the number of layers of the decoder and of the encoder."""
         return config.num_hidden_layers, 0
 
-    def spec(self, model: PreTrainedModel, name: str, origin: str, where: str, fingerprint: str) -> BackboneSpec:
+    def spec(self, model: "PreTrainedModel", name: str, origin: str, where: str, fingerprint: str) -> BackboneSpec:
         """Return the sizes of a model. Raises NotSupported if its configuration lacks one of them."""
         config = model.config
         for needed in ("num_attention_heads", "hidden_size", "num_hidden_layers", "vocab_size", "max_position_embeddings"):
@@ -63,15 +78,15 @@ class Architecture:
             window=sliding_window(config) or 0,
         )
 
-    def decoder_start_ids(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
+    def decoder_start_ids(self, model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase") -> tuple[int, ...]:
         """Return the ids that a decoder starts with; empty if prompt and answer are one text."""
         return ()
 
-    def bos_ids(self, tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    def bos_ids(self, tokenizer: "PreTrainedTokenizerBase") -> list[int]:
         """Return the ids that the tokenizer puts before a prompt."""
         return special_form(tokenizer)[0]
 
-    def final_norm(self, model: PreTrainedModel) -> nn.Module:
+    def final_norm(self, model: "PreTrainedModel") -> nn.Module:
         """Return the norm between the last block and the unembedding; the identity in a family without one. Raises
         NotSupported."""
         for name in NORMS:
@@ -89,31 +104,34 @@ class Bart(Architecture):
 
     family = SEQ2SEQ
     sites = ("encoder", "decoder", "cross")
-    auto_class = AutoModelForSeq2SeqLM
     lens_note = "A model like BART has no final norm, so what is written is read through the unembedding alone."
 
-    def depths(self, config: PreTrainedConfig) -> tuple[int, int]:
+    @property
+    def auto_class(self) -> "AutoClass":
+        return transformers.AutoModelForSeq2SeqLM
+
+    def depths(self, config: "PreTrainedConfig") -> tuple[int, int]:
         return config.decoder_layers, config.encoder_layers
 
-    def decoder_start_ids(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
+    def decoder_start_ids(self, model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase") -> tuple[int, ...]:
         """Return the start token, and the token that begins every text if the tokenizer has one."""
         start = model.config.decoder_start_token_id
         if start is None:
             raise NotSupported(f"The config.json of this {model.config.model_type} model names no decoder_start_token_id. {USE}")
         return (start, *special_form(tokenizer)[0])
 
-    def bos_ids(self, tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    def bos_ids(self, tokenizer: "PreTrainedTokenizerBase") -> list[int]:
         """Return an empty list: the tokens around a source belong to the task's layout (core/models/inputs.py)."""
         return []
 
-    def final_norm(self, model: PreTrainedModel) -> nn.Module:
+    def final_norm(self, model: "PreTrainedModel") -> nn.Module:
         return nn.Identity()
 
 
 DECODER_ONLY, BART = DecoderOnly(), Bart()
 
 
-def architecture_for(config: PreTrainedConfig, name: str = "The model") -> Architecture:
+def architecture_for(config: "PreTrainedConfig", name: str = "The model") -> Architecture:
     """Return the family of a configuration. Raises NotSupported for an encoder-decoder model other than BART."""
     if not config.is_encoder_decoder:
         return DECODER_ONLY
@@ -130,14 +148,14 @@ def architecture_for(config: PreTrainedConfig, name: str = "The model") -> Archi
     return BART
 
 
-def attention_sizes(config: PreTrainedConfig) -> tuple[int, int, int]:
+def attention_sizes(config: "PreTrainedConfig") -> tuple[int, int, int]:
     """Return the number of query heads, the number of key/value heads, and the head size."""
     heads = config.num_attention_heads
     head_dim = getattr(config, "head_dim", None) or config.hidden_size // heads
     return heads, getattr(config, "num_key_value_heads", None) or heads, head_dim
 
 
-def special_form(tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list[int]]:
+def special_form(tokenizer: "PreTrainedTokenizerBase") -> tuple[list[int], list[int]]:
     """Return the ids that the tokenizer puts before and after a text for an encoder."""
     plain, whole = (tokenizer("x", add_special_tokens=added)["input_ids"] for added in (False, True))
     starts = (at for at in range(len(whole)) if whole[at : at + len(plain)] == plain)
@@ -183,7 +201,7 @@ class _FixedHidden(nn.Module):
         return _HiddenStates([self.hidden])
 
 
-def unembed(model: PreTrainedModel, hidden: Tensor) -> Tensor:
+def unembed(model: "PreTrainedModel", hidden: Tensor) -> Tensor:
     """Return the logits (..., vocabulary) of last hidden states (..., width), by the model's own forward call.
 
     Only the base model is replaced, in a shallow copy, so that everything a family does after the last block (a bias, scaling,
@@ -198,7 +216,7 @@ def unembed(model: PreTrainedModel, hidden: Tensor) -> Tensor:
     return logits.reshape(*hidden.shape[:-1], -1)
 
 
-def input_embeddings(model: PreTrainedModel, ids: Sequence[int]) -> Tensor:
+def input_embeddings(model: "PreTrainedModel", ids: Sequence[int]) -> Tensor:
     """Return n tokens' input vectors, with the model's own scaling: (n, width), fp32."""
     return model.get_input_embeddings()(torch.tensor(ids, device=model.device)).detach().float()
 
@@ -214,12 +232,12 @@ def transformer_blocks(model: nn.Module) -> list[list[nn.Module]]:
     return stacks
 
 
-def kind_of(model: PreTrainedModel) -> str:
+def kind_of(model: "PreTrainedModel") -> str:
     """Return the class and the type of a model, for messages."""
     return f"{type(model).__name__} ({model.config.model_type})"
 
 
-def sliding_window(config: PreTrainedConfig) -> int | None:
+def sliding_window(config: "PreTrainedConfig") -> int | None:
     """Return how many tokens back a windowed layer sees; None if every layer sees all. Virtual tokens are always visible."""
     layers = getattr(config, "layer_types", None)
     if layers is not None and "sliding_attention" not in layers:
@@ -227,7 +245,7 @@ def sliding_window(config: PreTrainedConfig) -> int | None:
     return getattr(config, "sliding_window", None) if getattr(config, "use_sliding_window", True) else None
 
 
-def check_layers(spec: BackboneSpec, model: PreTrainedModel) -> None:
+def check_layers(spec: BackboneSpec, model: "PreTrainedModel") -> None:
     """Raise NotSupported if some layers have no attention that a prefix can reach (linear attention, state spaces)."""
     reached = {module.prefix_location for module in model.modules() if hasattr(module, "prefix_location")}
     layers = [(site, layer) for site in spec.sites for layer in range(spec.depth(site))]
@@ -244,12 +262,12 @@ def _attends(block: nn.Module) -> bool:
     return any(hasattr(module, "prefix_location") for module in block.modules())
 
 
-def final_norm(model: PreTrainedModel) -> nn.Module:
+def final_norm(model: "PreTrainedModel") -> nn.Module:
     """Return the norm between the last block and the unembedding; the identity in BART. Raises NotSupported if none is found."""
     return architecture_for(model.config).final_norm(model)
 
 
-def output_projection(model: PreTrainedModel, layer: int, site: str = "decoder") -> nn.Module:
+def output_projection(model: "PreTrainedModel", layer: int, site: str = "decoder") -> nn.Module:
     """Return the projection from a layer's concatenated heads to the model's width. Raises NotSupported if none is found."""
     heads, _, head_dim = attention_sizes(model.config)
     for name, module in model.named_modules():
@@ -266,7 +284,7 @@ def output_projection(model: PreTrainedModel, layer: int, site: str = "decoder")
     )
 
 
-def is_rotary(model: PreTrainedModel) -> bool:
+def is_rotary(model: "PreTrainedModel") -> bool:
     """Whether the model rotates keys by their position (RoPE)."""
     named = any("rotary" in type(module).__name__.lower() for module in model.modules())
     return named or getattr(model.config, "rotary_dim", None) is not None

@@ -1,14 +1,16 @@
 """A frozen language model with its tokenizer."""
 
 from collections.abc import Sequence
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from core.backbone_spec import BackboneSpec
 from core.errors import BadInput, NotSupported
 from core.models.architectures import architecture_for
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
 class Backbone:
@@ -19,7 +21,7 @@ class Backbone:
     """
 
     def __init__(
-        self, spec: BackboneSpec, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, device: torch.device
+        self, spec: BackboneSpec, model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", device: torch.device
     ) -> None:
         self.spec, self.model, self.tokenizer, self.device = spec, model, tokenizer, device
         self.dtype = next(model.parameters()).dtype
@@ -58,7 +60,7 @@ class Backbone:
         return cast(str, text)  # a batch alone gives a list
 
 
-def eos_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> list[int]:
+def eos_ids(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase") -> list[int]:
     """Return the ids that end a text: the tokenizer's first, then the special tokens that the model's configurations name.
 
     An id of a configuration counts only if it is a special token: a default value of the configuration class could be any word

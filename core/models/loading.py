@@ -4,49 +4,63 @@ import hashlib
 import os
 import re
 import socket
+import threading
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 from urllib.parse import urlsplit
 
 import torch
+import transformers
 from huggingface_hub import constants, snapshot_download
 from safetensors import safe_open
 from torch import nn
-from transformers import (
-    AutoConfig,
-    AutoTokenizer,
-    GenerationConfig,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-)
-from transformers.utils import logging as transformers_logging
 
 from core import paths
 from core.backbone_spec import SEQ2SEQ
 from core.errors import BackboneNotFound, BadConfig, NotSupported, PrefixLabError
-from core.models.architectures import USE, AutoClass, architecture_for, check_layers, kind_of, no_dropout, sliding_window
+from core.models.architectures import USE, architecture_for, check_layers, kind_of, no_dropout, sliding_window
 from core.models.backbone import Backbone
 from core.models.probe import check_model
 from core.models.splitting import input_device, is_split, weights
 from core.prefix.attention import NAME, install_prefix_attention
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from core.models.architectures import AutoClass
+
 DEFAULT = "mini-gpt2"
 DEFAULTS = {"article": "mini-bart"}  # for other forms of source than tables (see core/task.py)
 OWN = {"mini-gpt2": "such as gpt2", "mini-bart": "such as facebook/bart-base"}  # the project's own, which no hub has
 DeviceMap = str | dict[str, str | int]
+_importing = threading.Lock()
 SAMPLES = 512  # values hashed of each tensor
 WRAPPER = r"^(?:_orig_mod\.|module\.)+"  # what torch.compile and DataParallel put before the names of weights
 MAX_NAMES = 3  # names of weights in a message
-transformers_logging.set_verbosity_error()
-transformers_logging.disable_progress_bar()
 
 
 def bundled() -> list[str]:
     """Return the names of the bundled models."""
     return sorted(path.parent.name for path in paths.MODELS.glob("*/config.json"))
+
+
+def import_transformers() -> None:
+    """Import what running a model needs of transformers, and register our attention: two seconds the first time.
+
+    The app opens its page before it does this. Under a lock, since modules that import each other must not be imported by two
+    threads at once.
+    """
+    with _importing:
+        from transformers import AutoConfig, AutoTokenizer, DynamicCache, GenerationConfig, PreTrainedModel  # noqa: F401
+        from transformers.utils import logging
+
+        import core.prefix.attention_function  # noqa: F401
+
+        logging.set_verbosity_error()
+        logging.disable_progress_bar()
 
 
 def load_backbone(name: str = DEFAULT, device: str = "auto", device_map: DeviceMap = "") -> Backbone:
@@ -56,6 +70,7 @@ def load_backbone(name: str = DEFAULT, device: str = "auto", device_map: DeviceM
     cached). `device_map`: "auto", or a device for each part, splits a decoder-only model over devices, as accelerate does.
     Raises BackboneNotFound, which says what was tried, or NotSupported for a family that does not fit.
     """
+    import_transformers()
     where, origin = _locate(name)
     if device_map and device != "auto":
         raise BadConfig("A device map places the model's parts itself: leave --device out, and start one process only.")
@@ -64,11 +79,11 @@ def load_backbone(name: str = DEFAULT, device: str = "auto", device_map: DeviceM
     if origin == "hub":
         where = _fetch(name)
         name, revision = name.partition("@")[0], Path(where).name
-    config = _open(name, lambda: AutoConfig.from_pretrained(where, trust_remote_code=False))
+    config = _open(name, lambda: transformers.AutoConfig.from_pretrained(where, trust_remote_code=False))
     architecture = architecture_for(config, name)
     if device_map and architecture.family == SEQ2SEQ:
         raise NotSupported(f"{name} is an encoder-decoder model, which --device-map does not split. Leave the option out.")
-    tokenizer = _open(name, lambda: AutoTokenizer.from_pretrained(where, trust_remote_code=False))
+    tokenizer = _open(name, lambda: transformers.AutoTokenizer.from_pretrained(where, trust_remote_code=False))
     model = _load_weights(name, where, architecture.auto_class, pick_dtype(target), device_map)
     if is_split(model):
         target = _split_device(model, name)
@@ -90,7 +105,7 @@ def load_backbone(name: str = DEFAULT, device: str = "auto", device_map: DeviceM
     return backbone
 
 
-def _split_device(model: PreTrainedModel, name: str) -> torch.device:
+def _split_device(model: "PreTrainedModel", name: str) -> torch.device:
     """Return where a split model takes its inputs. Raises NotSupported if transformers does not say which of its parts stay
     whole."""
     if not model._no_split_modules:
@@ -100,7 +115,7 @@ def _split_device(model: PreTrainedModel, name: str) -> torch.device:
     return input_device(model)
 
 
-def _load_weights(name: str, where: str, auto_class: AutoClass, dtype: torch.dtype, device_map: DeviceMap) -> PreTrainedModel:
+def _load_weights(name: str, where: str, auto_class: "AutoClass", dtype: torch.dtype, device_map: DeviceMap) -> "PreTrainedModel":
     """Load the model of a folder. Raises BackboneNotFound unless the file holds exactly its weights."""
     wrapped = any(re.match(WRAPPER, key) for key in _open(name, lambda: _weight_names(where)))
     load = partial(
@@ -115,7 +130,7 @@ def _load_weights(name: str, where: str, auto_class: AutoClass, dtype: torch.dty
         output_loading_info=True,
         **({"device_map": device_map} if device_map else {}),
     )
-    model, report = cast(tuple[PreTrainedModel, dict[str, list]], _open(name, load))
+    model, report = cast("tuple[PreTrainedModel, dict[str, list]]", _open(name, load))
     sizes = [key if isinstance(key, str) else key[0] for key in report["mismatched_keys"]]
     faults = [("lack", report["missing_keys"]), ("have, beyond what config.json describes,", report["unexpected_keys"])]
     faults += [("have in other sizes than its config.json says", sizes)]
@@ -147,8 +162,8 @@ def freeze(
     name: str,
     origin: str,
     where: str,
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
+    model: "PreTrainedModel",
+    tokenizer: "PreTrainedTokenizerBase",
     device: torch.device,
     revision: str = "",
 ) -> Backbone:
@@ -159,7 +174,7 @@ def freeze(
     model.eval().requires_grad_(False)
     no_dropout(model)
     own = getattr(model, "generation_config", None)  # a published model's would fill in whatever DecodeConfig leaves out
-    model.generation_config = GenerationConfig(eos_token_id=getattr(own, "eos_token_id", None))
+    model.generation_config = transformers.GenerationConfig(eos_token_id=getattr(own, "eos_token_id", None))
     install_prefix_attention(model)
     spec = architecture_for(model.config, name).spec(model, name, origin, where, fingerprint(model))
     spec = replace(spec, revision=revision)
@@ -197,10 +212,12 @@ def window_of(name: str) -> int:
 
     0 if all layers see everything, or if the model is not on this machine.
     """
+    import_transformers()
     try:
         where, origin = _locate(name)
         name, _, revision = where.partition("@") if origin == "hub" else (where, "", "")
-        return sliding_window(AutoConfig.from_pretrained(name, revision=revision or None, local_files_only=True)) or 0
+        config = transformers.AutoConfig.from_pretrained(name, revision=revision or None, local_files_only=True)
+        return sliding_window(config) or 0
     except (PrefixLabError, OSError, ValueError):
         return 0
 

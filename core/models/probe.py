@@ -8,11 +8,12 @@ configuration is checked once per process.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import torch
+import transformers
 from torch import Tensor
 from torch.nn import functional as F
-from transformers import DynamicCache, PreTrainedModel
 
 from core.errors import NotSupported
 from core.models.activations import text_key_values
@@ -21,6 +22,9 @@ from core.models.backbone import Backbone
 from core.models.padding import left_pad
 from core.prefix.attention import PrefixState, attach
 from core.prefix.prefix import Prefix, check_shape
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 LENGTHS = (8, 5)  # tokens of the two texts
 SPLIT = 3  # tokens of the first that are read first: into the cache, or as a prefix
@@ -87,9 +91,9 @@ def _comparisons(backbone: Backbone) -> Iterator[tuple[str, Tensor, Tensor]]:
     yield "gradients", gradient, own_gradient
 
 
-def _cached_logits(model: PreTrainedModel, inputs: dict[str, Tensor]) -> Tensor:
+def _cached_logits(model: "PreTrainedModel", inputs: dict[str, Tensor]) -> Tensor:
     """Return the logits of the real tokens after the first SPLIT columns, which are in a cache by then."""
-    cache, mask = DynamicCache(), inputs["attention_mask"]
+    cache, mask = transformers.DynamicCache(), inputs["attention_mask"]
     for columns in (slice(0, SPLIT), slice(SPLIT, None)):
         logits = model(
             input_ids=inputs["input_ids"][:, columns],
@@ -126,9 +130,9 @@ def _logits_after_prefix(backbone: Backbone, ids: list[int]) -> Tensor:
 
 
 @contextmanager
-def _own_attention(model: PreTrainedModel) -> Iterator[None]:
+def _own_attention(model: "PreTrainedModel") -> Iterator[None]:
     """Use the model's own attention instead of ours in the `with` block."""
-    configs = {id(module.config): module.config for module in model.modules() if isinstance(module, PreTrainedModel)}
+    configs = {id(module.config): module.config for module in model.modules() if isinstance(module, transformers.PreTrainedModel)}
     before = [(config, config._attn_implementation) for config in configs.values()]
     try:
         for config in configs.values():

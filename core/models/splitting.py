@@ -7,8 +7,8 @@ their forward call only.
 from collections.abc import Iterator
 
 import torch
+import transformers
 from torch import Tensor, nn
-from transformers import PreTrainedModel
 
 OFFLOADED = ("cpu", "disk")
 
@@ -34,7 +34,7 @@ def weights(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
         return
     from accelerate.utils import align_module_device
 
-    tied = set(model.all_tied_weights_keys) if isinstance(model, PreTrainedModel) else set()
+    tied = set(model.all_tied_weights_keys) if isinstance(model, transformers.PreTrainedModel) else set()
     for path, module in model.named_modules():
         with align_module_device(module):
             for name, weight in module.named_parameters(recurse=False):

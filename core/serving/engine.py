@@ -17,9 +17,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import Future
 from queue import Empty
-from typing import TypeVar
-
-from transformers import PreTrainedModel
+from typing import TYPE_CHECKING, TypeVar
 
 from core.config.decode import DecodeConfig
 from core.errors import Busy
@@ -27,6 +25,9 @@ from core.generation.limits import check_requests
 from core.generation.types import Generation, Request, Token
 from core.models.backbone import Backbone
 from core.serving.scheduler import BatchScheduler, BeamQueue, JobQueue, QueuedSequence, WorkQueue
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 ROWS = 16  # sequences that run at once on a model
 WAITING = 128  # requests that may wait for a place
@@ -113,7 +114,7 @@ class Engine:
         atexit.register(self.close)
 
     def submit(
-        self, model: PreTrainedModel, backbone: Backbone, request: Request, decode: DecodeConfig, caller: str = ""
+        self, model: "PreTrainedModel", backbone: Backbone, request: Request, decode: DecodeConfig, caller: str = ""
     ) -> Stream:
         """Queue a request and return its stream at once. Places are shared fairly between callers.
 
@@ -174,7 +175,7 @@ class Engine:
         if self._closing:
             raise Busy(CLOSED)
 
-    def _scheduler(self, model: PreTrainedModel) -> BatchScheduler:
+    def _scheduler(self, model: "PreTrainedModel") -> BatchScheduler:
         scheduler = self._queues.setdefault(id(model), BatchScheduler(self.rows, self._guard))
         assert isinstance(scheduler, BatchScheduler)
         return scheduler

@@ -10,10 +10,9 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from queue import SimpleQueue
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from torch import Tensor
-from transformers import PreTrainedModel
 
 from core.config.decode import DecodeConfig
 from core.generation.decoding_batch import DecodingBatch, make_batch
@@ -22,6 +21,9 @@ from core.generation.sequence import SequenceState
 from core.generation.types import Generation, Request, Token
 from core.models.backbone import Backbone
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
 Job = tuple[Future[Any], Callable[..., object], tuple[object, ...]]  # the result, the function, its arguments
 
 
@@ -29,7 +31,7 @@ class QueuedSequence(SequenceState):
     """A request from its arrival to its end. The worker puts its tokens in `token_queue`, then sets `outcome` and puts None."""
 
     def __init__(
-        self, number: int, model: PreTrainedModel, backbone: Backbone, request: Request, decode: DecodeConfig, caller: str
+        self, number: int, model: "PreTrainedModel", backbone: Backbone, request: Request, decode: DecodeConfig, caller: str
     ) -> None:
         super().__init__(backbone, request, decode)
         self.number, self.model, self.caller = number, model, caller

@@ -5,13 +5,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import PreTrainedModel
-from transformers.activations import NewGELUActivation
-from transformers.pytorch_utils import Conv1D
 
 from core.config.train import TrainConfig
 from core.errors import TrainingFailed
@@ -20,6 +18,9 @@ from core.models.architectures import unembed
 from core.models.splitting import input_device, is_split
 from core.training.batches import IGNORE, Batch, Row, collate, epochs
 from core.training.process_group import ALONE, ProcessGroup
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 Swaps = Sequence[tuple[nn.Module, str, object, object]]  # see `_swaps`
 
@@ -203,6 +204,9 @@ def _swaps(model: nn.Module, config: TrainConfig) -> Swaps:
     frozen matrix that autocast would cast to bf16 at every use is cast once. Embeddings are left alone, also where an output
     layer is tied to them, and so are matrices under checkpointing, whose purpose is to save memory.
     """
+    from transformers.activations import NewGELUActivation  # here: slow to import
+    from transformers.pytorch_utils import Conv1D
+
     bf16 = uses_bf16(config, input_device(model)) and not config.checkpointing and not is_split(model)
     swaps: list[tuple[nn.Module, str, object, object]] = []
     for module in model.modules():
@@ -233,7 +237,7 @@ class _CheckpointingMode:
     transformers ignores it in eval mode; train mode changes nothing else, since every dropout is 0.
     """
 
-    def __init__(self, model: PreTrainedModel, checkpointing: bool) -> None:
+    def __init__(self, model: "PreTrainedModel", checkpointing: bool) -> None:
         self.model, self.checkpointing = model, checkpointing
 
     def __enter__(self) -> None:

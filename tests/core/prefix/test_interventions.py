@@ -12,7 +12,8 @@ from core.errors import BadConfig, BadInput
 from core.generation.decoding_batch import DecodingBatch
 from core.generation.generate import generate, next_token_probs, stream
 from core.generation.types import Request
-from core.prefix.attention import PrefixSlot, PrefixState, attach, prefix_attention
+from core.prefix.attention import PrefixSlot, PrefixState, attach
+from core.prefix.attention_function import prefix_attention
 from core.prefix.interventions import Intervention
 from core.prefix.prefix import Prefix
 from tests.support.tiny_models import random_prefix
