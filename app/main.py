@@ -18,6 +18,7 @@ from app.mix import tab as mix_tab
 from app.results import tab as results_tab
 from app.shared import shell, theme
 from app.shared.context import AppContext
+from app.shared.events import QUEUE
 from app.shared.html import area
 from app.shared.streaming import WholeUpdates
 from app.space import tab as space_tab
@@ -87,7 +88,7 @@ def serve(
     context = AppContext(backbone, device)
     page = build(context)
     try:
-        _, address, _ = page.queue(max_size=64).launch(
+        _, address, _ = page.queue(max_size=QUEUE).launch(
             server_name=host,
             server_port=port,
             inbrowser=browser,

@@ -67,7 +67,7 @@ class AttentionHandlers(TabHandlers):
 
     def _read_ahead(self, page: str) -> None:
         """Fill the cache, and load what draws figures. Errors are reported when the tab is opened."""
-        with suppress(Exception):
+        with suppress(Exception), self.context.models.background():
             next(self._refresh(page, AttentionState()))
 
     def change(self, state: AttentionState, event: gr.EventData, request: gr.Request) -> tuple[AttentionState, int]:

@@ -191,10 +191,15 @@ class ReadingCache:
             yield cached
             return
         parts = iter_ablations(reader.model, backbone, _request(reader, text, intervention), text.ids, site=site)
-        while (part := self.context.models.run_job(next, parts, None)) is not None:
+        while (part := self._next_in_background(parts)) is not None:
             if part[1] == part[2]:
                 self._readings.put(key, part)
             yield part
+
+    def _next_in_background(self, parts: Iterator[Result]) -> Result | None:
+        """The next part of a long computation, which others' texts and readings come before."""
+        with self.context.models.background():
+            return self.context.models.run_job(next, parts, None)
 
     def _get_or_compute(self, key: tuple[Hashable, ...], compute: Callable[[], Result]) -> Result:
         return self._readings.get_or_compute(key, lambda: self.context.models.run_job(compute))

@@ -35,6 +35,7 @@ EMBEDDABLE = Embeddable(
     },
 )
 READINGS = "readings"  # short steps on the one thread that owns the device, so several pages may read at once
+KNOCKOUTS = "knock-outs"  # long ones, in the background: no reading waits behind them
 
 
 def build(context: AppContext, shell: Shell, tab: gr.Tab) -> ReadingCache:
@@ -75,12 +76,12 @@ def _draw() -> AttentionPage:
 def _wire(do: AttentionHandlers, shell: Shell, page: AttentionPage, tab: gr.Tab) -> list[gr.events.Dependency]:
     """Wire the tab's events; the refreshes are returned, for what is shown after them."""
     refreshes: list[gr.events.Dependency] = []
-    changed, slow = [page.state, page.ticket], streaming(READINGS)
+    changed = [page.state, page.ticket]
 
     def then_refresh(event: gr.events.Dependency) -> None:
-        refreshed = event.then(do.refresh, [page.ticket, page.state], [*page.outputs, shell.status], **slow)
+        refreshed = event.then(do.refresh, [page.ticket, page.state], [*page.outputs, shell.status], **streaming(READINGS, 8))
         refreshes.append(refreshed)
-        refreshed.then(do.fill, [page.ticket, page.state], [page.influence, shell.status], **slow)
+        refreshed.then(do.fill, [page.ticket, page.state], [page.influence, shell.status], **streaming(KNOCKOUTS))
 
     here = "() => [PrefixLab.tabs.now()]"
     then_refresh(tab.select(do.enter, shell.search, page.ticket, js=here, **EVERY))

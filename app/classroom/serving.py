@@ -16,6 +16,7 @@ from app.classroom.gate import Gate
 from app.classroom.routes import Routes
 from app.export.framing import FrameGuard
 from app.shared import theme
+from app.shared.events import QUEUE
 from core.errors import PrefixLabError
 
 CONNECTIONS = 600  # open at once
@@ -26,7 +27,7 @@ def behind_the_gate(classroom: Classroom, page: gr.Blocks) -> ASGIApp:
     outer = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     gr.mount_gradio_app(
         outer,
-        page.queue(max_size=64),
+        page.queue(max_size=QUEUE),
         path="/",
         footer_links=[],
         theme=theme.theme(),

@@ -30,6 +30,7 @@ class EventOptions(Quiet, total=False):
     concurrency_limit: int
 
 
+QUEUE = 512  # events of all pages that may wait: a page that opens has up to ten, and a class opens its pages at once
 QUIET: Quiet = {"show_progress": "hidden", "api_visibility": "private"}
 LATEST: EventOptions = {"queue": False, "trigger_mode": "always_last", **QUIET}  # quick answers; of a burst the last counts
 EVERY: EventOptions = {**LATEST, "trigger_mode": "multiple"}  # quick answers that all count

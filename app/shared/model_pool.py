@@ -5,7 +5,8 @@ A backbone is shared by all its prefixes. A fine-tuned run is a whole copy of th
 
 import gc
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -45,6 +46,7 @@ class ModelPool:
         self._backbones: Cache[str, Backbone] = Cache(BACKBONES_KEPT, on_evict=self._unloaded)
         self._prefixes: Cache[RunKey, LoadedRun] = Cache(PREFIX_BYTES, getsizeof=_prefix_bytes)
         self._models: Cache[RunKey, LoadedRun] = Cache(MODELS_KEPT)
+        self._thread = threading.local()
         self._pages: Cache[str, str] = Cache(PAGES_KNOWN)  # page -> the backbone that it shows
         self.on_unload: list[Callable[[str], None]] = []  # called with the fingerprint of a backbone that is dropped
 
@@ -58,7 +60,16 @@ class ModelPool:
         The web server takes any of its threads for each step, and every thread that touches torch starts a team of
         its own: with one thread a step costs what it should, and no two steps overlap.
         """
-        return self.engine.run(job, *args)
+        return self.engine.run(job, *args, background=getattr(self._thread, "background", False))
+
+    @contextmanager
+    def background(self) -> Iterator[None]:
+        """Jobs of this thread give way to all others meanwhile: for what nobody waits for."""
+        self._thread.background = True
+        try:
+            yield
+        finally:
+            self._thread.background = False
 
     def is_loaded(self, name: str) -> bool:
         """Whether `backbone(name)` returns at once."""

@@ -14,6 +14,9 @@ class WholeUpdates(gr.Blocks):
     Gradio sends the difference to the answer before, and its browser side edits that answer in place: one that was
     still waiting to be shown loses what it brought. A chooser would keep its old value whenever the page is busy and
     the next answer says nothing about it. Text, which is replaced or added to but never edited, may go on as it is.
+
+    Gradio also sends a stream's last answer a second time when the stream ends. A page that has asked for something newer
+    meanwhile would show the old answer again, so a page's stream ends without one; programs get theirs.
     """
 
     def handle_streaming_diffs(
@@ -29,6 +32,9 @@ class WholeUpdates(gr.Blocks):
 
         `data`: per output its value in the first and the last message of a run, else the edits that lead to it.
         """
+        if final and block_fn.api_visibility == "private":
+            super().handle_streaming_diffs(block_fn, data, session_hash, run, final, simple_format)
+            return [gr.skip() for _ in data]
         streams = self.pending_diff_streams[session_hash] if session_hash is not None else {}
         edited = run in streams and not final and not simple_format
         data = super().handle_streaming_diffs(block_fn, data, session_hash, run, final, simple_format)

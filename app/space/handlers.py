@@ -173,7 +173,7 @@ class SpaceHandlers(TabHandlers):
         """Compute the layers beside, once the page has everything. Errors are reported when they are asked for."""
         time.sleep(PAUSE)  # the page draws first
         if not stale():
-            with suppress(PrefixLabError):
+            with suppress(PrefixLabError), self.context.models.background():
                 self.analyses.ahead(backbone, resolved.query, stale)
 
     def _controls(self, backbone: Backbone, resolved: ResolvedRequest) -> Update:

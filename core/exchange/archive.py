@@ -4,14 +4,19 @@ An imported zip is not trusted: names, types, sizes and contents are checked, an
 """
 
 import json
+import lzma
 import os
 import shlex
 import shutil
 import stat
+import struct
 import tempfile
+import time
 import zipfile
-from collections.abc import Mapping
+import zlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 from safetensors import SafetensorError, safe_open
 
@@ -19,7 +24,18 @@ from core.config.methods import method_info
 from core.errors import BadInput, StoreError
 from core.methods.registry import method_class
 from core.prefix.prefix import Prefix
-from core.runs.layout import HISTORY, RUN_JSON, SAMPLES, STEPS_CSV, WEIGHTS, JsonObject, RunFiles, check_id, write_json
+from core.runs.layout import (
+    HISTORY,
+    RUN_JSON,
+    SAMPLES,
+    STEPS_CSV,
+    WEIGHTS,
+    JsonObject,
+    RunFiles,
+    check_id,
+    not_written,
+    write_json,
+)
 from core.runs.run import Run
 from core.runs.store import Store
 
@@ -27,6 +43,9 @@ from core.runs.store import Store
 FILES = {RUN_JSON: 1_000_000, STEPS_CSV: 100_000_000, SAMPLES: 20_000_000, HISTORY: 50_000_000, WEIGHTS: 20_000_000_000}
 RATIO = 100  # largest size of the content, in sizes of the zip; weights hardly compress at all
 CHUNK = 1 << 20
+UNPACKED = ".import-"  # what the folder's name begins with in which a zip is unpacked
+FORGOTTEN = 86_400  # seconds after which such a folder is a killed import's
+DAMAGED = (OSError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, NotImplementedError, EOFError, RuntimeError)
 
 
 def export_zip(run: Run, file: Path) -> Path:
@@ -91,7 +110,7 @@ def import_zip(file: Path, store: Store, run_id: str = "", limits: Mapping[str, 
             run_id = check_id(run_id or str(values["id"]))
             store.check_free(run_id)
             return _unpack(archive, entries, values | {"id": run_id} | _known_backbone(values, store), store)
-    except (OSError, zipfile.BadZipFile, NotImplementedError, EOFError, RuntimeError, ValueError) as error:
+    except (*DAMAGED, ValueError) as error:
         raise BadInput(f"{file.name} cannot be read as a zip file ({error}). Give a zip that Prefix Lab exported.") from error
 
 
@@ -160,7 +179,8 @@ def _unpack(archive: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo], value
     needed = sum(entry.file_size for entry in entries.values())
     try:
         store.folder.mkdir(parents=True, exist_ok=True)
-        place = Path(tempfile.mkdtemp(prefix=".import-", dir=store.folder))
+        _sweep(store.folder)
+        place = Path(tempfile.mkdtemp(prefix=UNPACKED, dir=store.folder))
     except OSError as error:
         raise StoreError(
             f"Cannot write {store.folder}: {error.strerror}. Choose a writable folder with PREFIX_LAB_HOME."
@@ -186,21 +206,41 @@ def _read_unpacked(store: Store, run_id: str) -> Run:
     try:
         run = store.get(run_id)
     except StoreError as error:  # its message names the temporary folder
-        raise BadInput(f"The run.json in the zip is not a run's ({error.__cause__ or error}). Export the run again.") from error
+        raise BadInput(
+            f"The run.json in the zip is not a run's ({str(error.__cause__ or error)[:200]}). Export the run again."
+        ) from error
     if run.status not in ("done", "cancelled", "failed"):
         raise BadInput(f"The run.json in the zip says that its training is {run.status[:40]!r}. Export the run again.")
     return run
 
 
+def _sweep(folder: Path) -> None:
+    """Delete what imports that were killed have left."""
+    for place in folder.glob(UNPACKED + "*"):
+        if time.time() - place.stat().st_mtime > FORGOTTEN:
+            shutil.rmtree(place, ignore_errors=True)
+
+
 def _copy(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path) -> None:
-    """Copy at most as many bytes as the entry declares, since the declared size may be wrong."""
+    try:
+        with archive.open(entry) as packed, open(target, "wb") as out:
+            for chunk in _chunks(packed, entry):
+                out.write(chunk)
+    except OSError as error:
+        raise not_written(target, error.strerror or error) from error
+
+
+def _chunks(packed: IO[bytes], entry: zipfile.ZipInfo) -> Iterator[bytes]:
+    """Yield at most as many bytes as the entry declares, since the declared size may be wrong."""
     left = entry.file_size
-    with archive.open(entry) as packed, open(target, "wb") as out:
+    try:
         while chunk := packed.read(CHUNK):
             left -= len(chunk)
             if left < 0:
                 raise BadInput(f"{entry.filename} is larger than its zip says. Export the run again.")
-            out.write(chunk)
+            yield chunk
+    except OSError as error:  # how bz2 says that its data are damaged
+        raise zipfile.BadZipFile(str(error)) from error
 
 
 def _check_run(run: Run) -> None:

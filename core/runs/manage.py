@@ -12,7 +12,7 @@ from pathlib import Path
 
 from core.errors import BadInput, RunNotFound, StoreError
 from core.runs.layout import RunFiles, check_id, locked
-from core.runs.run import Run, update_run_json
+from core.runs.run import Run, name_next, update_run_json
 from core.runs.store import Store
 
 TRASH = ".trash"
@@ -36,6 +36,7 @@ def rename(store: Store, run_id: str, new: str) -> Run:
     run = store.get(run_id)  # an unfinished run keeps its name, by which it is resumed
     folder = store.folder / new
     _check_idle(run.folder)
+    name_next(run.folder, new)
     _move(run.folder, folder)
     update_run_json(folder, id=new)
     return store.get(new)
@@ -105,6 +106,7 @@ def adopt(run: Run, store: Store, new: str, notes: str) -> Run:
     store.check_free(new)
     _check_idle(run.folder)
     folder = store.folder / new
+    name_next(run.folder, new)
     _move(run.folder, folder)
     update_run_json(folder, id=new, notes=notes)
     return store.get(new)

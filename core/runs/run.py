@@ -11,6 +11,7 @@ from core.backbone_spec import BackboneSpec
 from core.runs.layout import JsonObject, RunFiles, write_json
 from core.task import Task
 
+NEXT = "renamed"  # field of run.json: the id that the run is being given
 Scores = dict[str, JsonObject]  # metric -> value, n, signature …
 
 
@@ -99,9 +100,15 @@ class Run:
 
 
 def update_run_json(folder: Path, **values: object) -> None:
-    """Change some fields of a run.json."""
+    """Change some fields of a run.json. A note of `name_next` on a rename under way is dropped."""
     path = RunFiles(folder).run_json
-    write_json(path, json.loads(path.read_text(encoding="utf-8")) | values)
+    known = json.loads(path.read_text(encoding="utf-8"))
+    write_json(path, {name: value for name, value in known.items() if name != NEXT} | values)
+
+
+def name_next(folder: Path, new: str) -> None:
+    """Note in a run.json the id that its folder is about to get: after a kill on the way, the run is read under either name."""
+    update_run_json(folder, **{"id": folder.name, NEXT: new})
 
 
 def add_scores(run: Run, split: str, scores: Scores) -> Run:

@@ -12,7 +12,7 @@ from types import UnionType
 from core import paths
 from core.errors import RunNotFound, StoreError
 from core.runs.layout import JsonObject, RunFiles, check_id
-from core.runs.run import Run
+from core.runs.run import NEXT, Run
 from core.runs.status import read_status
 from core.task import Task
 
@@ -99,7 +99,7 @@ class Store:
             if not isinstance(values, dict):
                 raise ValueError("it is not a JSON object")
             task = Task.from_dict(values.pop("task"))
-            if values.pop("id") != folder.name:
+            if folder.name not in (values.pop("id"), values.pop(NEXT, "")):
                 raise ValueError("the id inside is another one")
             _check_types(values)
             return Run(id=folder.name, folder=folder, bundled=folder.parent == self.bundled, task=task, **values)

@@ -1,8 +1,9 @@
 """Serve many prefixes with one model (paper §8.1, §8.2): all requests go through one worker thread, which owns the device.
 
 Requests that share a model are generated as one batch, each with its own prefix (or none) and its own decoding settings; they
-join and leave between steps. Models, beam searches and plain jobs take turns, one step each, so that none waits for ever. A
-request gets the same result as it would alone.
+join and leave between steps. Models, beam searches and plain jobs take turns, one step each, so that none waits for ever; jobs in
+the background run when nothing else waits, and for a tenth of the time when something does. A request gets the same result as it
+would alone.
 
     engine = Engine()
     with engine.submit(backbone.model, backbone, request, decode) as stream:
@@ -13,6 +14,7 @@ request gets the same result as it would alone.
 
 import atexit
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import Future
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 
 ROWS = 16  # sequences that run at once on a model
 WAITING = 128  # requests that may wait for a place
+BACKGROUND = "background"  # the queue of jobs that nobody waits for
+BACKGROUND_SHARE = 0.1  # the part of the time that these get at least, while other work waits
 CLOSED = "The model is being closed, and nothing more is generated. Open the app again."
 
 Result = TypeVar("Result")
@@ -108,6 +112,7 @@ class Engine:
         self._changed = threading.Condition(self._guard)
         self._queues: OrderedDict[Hashable, WorkQueue] = OrderedDict()  # those with work to do, the next one first
         self._numbers = 0
+        self._background_due = 0.0  # when a job in the background gets a turn although other work waits
         self._closing = False
         self._worker = threading.Thread(target=self._work, name="model", daemon=True)
         self._worker.start()
@@ -132,14 +137,17 @@ class Engine:
             self._changed.notify()
         return Stream(sequence)
 
-    def run(self, function: Callable[..., Result], *arguments: object) -> Result:
-        """Run a function on the device's thread and return its result. Keep it short, since other requests wait."""
+    def run(self, function: Callable[..., Result], *arguments: object, background: bool = False) -> Result:
+        """Run a function on the device's thread and return its result. Keep it short, since other requests wait.
+
+        `background`: nobody waits for the result, and other work comes first.
+        """
         if threading.current_thread() is self._worker:
             return function(*arguments)
         future: Future[Result] = Future()
         with self._changed:
             self._check_open()
-            jobs = self._queues.setdefault("jobs", JobQueue())
+            jobs = self._queues.setdefault(BACKGROUND if background else "jobs", JobQueue())
             assert isinstance(jobs, JobQueue)
             jobs.waiting.append((future, function, arguments))
             self._changed.notify()
@@ -196,14 +204,19 @@ class Engine:
                 self._changed.wait_for(lambda: self._queues or self._closing)
                 if self._closing:
                     break
-                key = next(iter(self._queues))
+                key = self._next()
             self._step(key)
         for queue in self._queues.values():
             queue.fail_all(Busy(CLOSED))
 
+    def _next(self) -> Hashable:
+        """The queue whose turn it is. The caller holds the lock."""
+        due = time.monotonic() >= self._background_due
+        return next((key for key in self._queues if due or key != BACKGROUND), BACKGROUND)
+
     def _step(self, key: Hashable) -> None:
         """Give one queue its turn, and move it to the end of the order."""
-        queue = self._queues[key]
+        queue, began = self._queues[key], time.monotonic()
         try:
             queue.step()
         except Exception as error:  # a fault of the engine itself: nobody may wait for ever because of it
@@ -212,6 +225,9 @@ class Engine:
             queue.fail_all(error)
             return
         with self._guard:
+            if key == BACKGROUND:
+                now = time.monotonic()
+                self._background_due = now + (now - began) * (1 / BACKGROUND_SHARE - 1)
             self._queues.move_to_end(key)
             if queue.idle:
                 del self._queues[key]
@@ -221,6 +237,6 @@ class Engine:
         if self._closing:
             raise Busy(CLOSED)
         with self._guard:
-            others = [key for key in self._queues if key != "beams"]
+            others = [key for key in self._queues if key not in ("beams", BACKGROUND)]
         for key in others:
             self._step(key)

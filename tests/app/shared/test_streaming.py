@@ -9,7 +9,7 @@ from app.main import build
 
 
 def test_no_answer_of_a_stream_changes_the_one_before(context):
-    page, fn = build(context), SimpleNamespace(outputs=[None] * 3)
+    page, fn = build(context), SimpleNamespace(outputs=[None] * 3, api_visibility="public")
     chosen = gr.update(choices=["e2e", "news"], value="news")
     answers = [
         [chosen, {"rows": [["name", "Aldby"]], "text": ""}, "one"],
@@ -30,3 +30,10 @@ def test_no_answer_of_a_stream_changes_the_one_before(context):
         assert shown == answer
     assert answers == given
     assert page.handle_streaming_diffs(fn, list(answers[-1]), "page", "run", final=True) == answers[-1]
+
+
+def test_a_stream_of_the_page_does_not_show_its_last_answer_again_when_it_ends(context):
+    page, fn = build(context), SimpleNamespace(outputs=[None] * 2, api_visibility="private")
+    assert page.handle_streaming_diffs(fn, ["old", 1], "page", "run", final=False) == ["old", 1]
+    assert page.handle_streaming_diffs(fn, [None, None], "page", "run", final=True) == [gr.skip()] * 2
+    assert page.handle_streaming_diffs(fn, ["new", 2], "page", "run", final=False) == ["new", 2]  # nothing of it is kept

@@ -27,6 +27,19 @@ def test_a_renamed_run_is_the_same_run(store, tiny):
     assert load_run(run, tiny).prefix.length == 4
 
 
+def test_a_rename_that_breaks_off_leaves_the_run_whole_under_one_of_the_names(store, tiny, monkeypatch):
+    def broken(folder, **values):
+        raise StoreError("Cannot write run.json: No space left on device.")
+
+    monkeypatch.setattr("core.runs.manage.update_run_json", broken)  # after the folder has its new name
+    with pytest.raises(StoreError, match="No space"):
+        rename(store, "one", "two")
+    monkeypatch.undo()
+    assert [run.id for run in store.runs()] == ["two"] and store.broken() == []
+    assert load_run(rename(store, "two", "one"), tiny).run.id == "one"
+    assert "renamed" not in json.loads((store.folder / "one" / "run.json").read_text())
+
+
 def test_a_deleted_run_comes_back_whole(store):
     before = sorted(path.name for path in (store.folder / "one").iterdir())
     delete(store, "one")

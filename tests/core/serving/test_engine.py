@@ -118,6 +118,23 @@ def test_streams_and_plain_jobs_take_turns(tiny, tiny_folder, engine):
         assert before[0] < after[0] <= before[0] + 3 and before[1] < after[1] <= before[1] + 3
 
 
+@pytest.mark.parametrize(("share", "first"), [(1e-9, range(25, 26)), (1.0, range(0, 4))])
+def test_a_job_in_the_background_lets_all_others_go_first_but_not_for_ever(tiny, engine, monkeypatch, share, first):
+    monkeypatch.setattr("core.serving.engine.BACKGROUND_SHARE", share)
+    engine.run(lambda: None, background=True)
+    seen: list[int] = []
+    with held(engine):
+        stream = engine.submit(tiny.model, tiny, asked(tiny, 1)[0], LONG)
+        note = lambda: seen.append(len(stream._sequence.tokens))  # noqa: E731
+        patient = threading.Thread(target=lambda: engine.run(note, background=True))
+        patient.start()
+        while "background" not in engine._queues:
+            time.sleep(0.001)
+    patient.join()
+    stream.result()
+    assert seen[0] in first
+
+
 @pytest.mark.parametrize("family", ["tiny", "bart"])
 def test_others_go_on_during_a_beam_search(family, request, engine):
     backbone = request.getfixturevalue(family)
