@@ -20,7 +20,14 @@ it is; anything else that escapes is a bug.
 
 
 class PrefixLabError(Exception):
-    """Root of every error meant for a user."""
+    """Root of every error meant for a user. Its text is one line: of what was given, signs that cannot be printed are escaped."""
+
+    def __str__(self) -> str:
+        return "".join(sign if sign.isprintable() else _escaped(sign) for sign in super().__str__())
+
+
+def _escaped(sign: str) -> str:
+    return " " if sign.isspace() else sign.encode("unicode_escape").decode()
 
 
 class BadInput(PrefixLabError):

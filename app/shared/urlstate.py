@@ -62,7 +62,7 @@ def write(state: State) -> str:
     """The query string of a state, defaults left out: "seed=1&example=cafe-001"."""
     plain = type(state)()
     changed = {key: getattr(state, name) for name, key in keys(state).items() if getattr(state, name) != getattr(plain, name)}
-    return urlencode({key: value for key, value in changed.items() if len(str(value)) <= LIMIT})
+    return urlencode({key: value for key, value in changed.items() if len(str(value)) <= LIMIT}, errors="replace")
 
 
 def remember(kind: type[State]) -> str:

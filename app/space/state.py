@@ -39,7 +39,7 @@ class SpaceState(State):
 
 def joined(runs: Sequence[str]) -> str:
     """Ids in one value: commas part them, and those inside a text are quoted."""
-    return ",".join(quote(run, safe=" :/?!()'") for run in runs)
+    return ",".join(quote(run, safe=" :/?!()'", errors="replace") for run in runs)
 
 
 def parted(value: str) -> list[str]:
