@@ -7,8 +7,8 @@ from app.attention.state import AttentionState
 from app.compare.state import CompareState
 from app.export.embed import Embeddable
 from app.learn import view
+from app.learn.demos import batch, figure1, ladder, search, toy
 from app.learn.demos import context as context_demo
-from app.learn.demos import figure1, ladder, search, toy
 from app.learn.lesson import Lesson, read_lessons
 from app.learn.state import ContextState, FigureState
 from app.mix.state import MixState
@@ -29,7 +29,7 @@ STATES = (
     *(CompareState, AttentionState, LensState, SpaceState, AloneState, MixState, RunAddress, ResultsState),
     *(ContextState, FigureState),
 )
-DEMOS = (context_demo.DEMO, search.DEMO, ladder.DEMO, figure1.DEMO, toy.DEMO)
+DEMOS = (context_demo.DEMO, search.DEMO, ladder.DEMO, figure1.DEMO, batch.DEMO, toy.DEMO)
 EMBEDDABLE = Embeddable(
     panels={f"demo-{demo.name}": demo.title for demo in DEMOS} | {"learn-list": "The lessons"},
     controls={"demos": "The row of demonstrations", "learn-lead": "The introduction", "learn-own": "How to write lessons"},

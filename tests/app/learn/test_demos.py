@@ -54,4 +54,4 @@ def test_the_demonstrations_train_on_other_tables_than_they_are_checked_on():
 
 
 def test_every_demonstration_has_a_name_of_its_own():
-    assert len({demo.name for demo in DEMOS}) == len(DEMOS) == 5
+    assert len({demo.name for demo in DEMOS}) == len(DEMOS) == 6

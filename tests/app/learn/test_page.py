@@ -88,3 +88,19 @@ def test_a_step_that_does_not_exist_is_named(page, served):
     expect(strip).to_contain_text('no lesson step "en/nothing.1"')
     strip.get_by_role("button", name="Close").click()
     expect(strip).to_be_hidden()
+
+
+def test_a_batch_is_shown_and_written_together_and_one_by_one(page, served):
+    from playwright.sync_api import expect
+
+    page.goto(f"{served}?tab=learn&demo=batch")
+    rows = page.locator("#pl-batch-picture tbody tr")
+    expect(rows).to_have_count(8)
+    expect(rows.first.locator("i.prefix")).to_have_text("4")
+    page.locator("#pl-batch-users label", has_text="4").click()
+    expect(rows).to_have_count(4)
+    page.locator("#pl-batch-start").click()
+    expect(page.locator("#pl-batch-picture .watched")).to_contain_text("4 of 4 texts are the same")
+    assert page.locator("#pl-batch-picture .mark").all_text_contents() == ["the same ✓"] * 4
+    texts = page.locator("#pl-batch-picture td.text").all_text_contents()
+    assert len(set(texts)) > 1 and any(texts)
