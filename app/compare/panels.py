@@ -101,8 +101,8 @@ def _cost(column: Column, name: str, whole: int) -> str:
     if run is None:
         return tag("div", title + tag("p", "No run.", cls="meta"), cls=f"cell {column.kind}")
     rows = [
-        ("Trained", f"{count(run.trained)} parameters"),
-        ("Stored", f"{count(run.stored)} parameters"),
+        ("Parameters trained", count(run.trained)),
+        ("Parameters stored", count(run.stored)),
         ("File", size(run.bytes)),
         *_score(run),
     ]

@@ -14,7 +14,7 @@ from core.text.triples import SOURCES, table_of
 
 FILES = {"table": BUNDLED_TABLES["tables"], "triples": ("triples.jsonl",), "article": ("articles.jsonl",)}
 
-OPENING = "cafe-019"
+OPENING = "cafe-022"
 
 
 @dataclass(frozen=True)

@@ -42,14 +42,31 @@
     const title = layout.title;
     const most = Math.floor((width - 110) / 7); // letters in a line
     if (!title?.text || title.text.includes("<br>") || title.text.length <= most) return;
-    title.font = { ...title.font, size: 14 };
+    Object.assign(title, { font: { ...title.font, size: 14 }, yref: "container", y: 1, yanchor: "top", pad: { ...title.pad, t: 8 } });
     const at = title.text.lastIndexOf(" ", most);
     if (at > 0) title.text = `${title.text.slice(0, at)}<br>${title.text.slice(at + 1)}`;
+  };
+  // A legend that needs several lines gets room below the title, and a caption below the axis is broken for the width.
+  const makeRoom = (data, layout, width) => {
+    const shown = data.filter((trace) => trace.name && trace.showlegend !== false).length;
+    if (layout.legend && shown > 2) layout.margin = { ...layout.margin, t: Math.max(layout.margin?.t || 0, 48 + 22 * shown) };
+    for (const caption of (layout.annotations || []).filter((one) => one.yref === "paper" && one.yanchor === "top" && one.y === 0)) {
+      const most = Math.floor((width - 70) / 5.6), lines = [""];
+      for (const word of caption.text.replaceAll("<br>", " ").split(" ")) {
+        if (lines.at(-1).length + word.length >= most) lines.push("");
+        lines[lines.length - 1] += `${lines.at(-1) && " "}${word}`;
+      }
+      layout.margin = { ...layout.margin, b: 40 + 16 * lines.length };
+      caption.text = lines.join("<br>");
+    }
   };
   const dressed = (figure, { dark = isDark(), large = document.body.classList.contains("present"), width = Infinity } = {}) => {
     const { data, layout } = dark ? recoloured(figure) : structuredClone(figure); // plotly writes into what it is given
     if (large) enlarge(data, layout);
-    if (width < NARROW) breakTitle(layout, width);
+    if (width < NARROW) {
+      breakTitle(layout, width);
+      makeRoom(data, layout, width);
+    }
     return { data, layout: { ...layout, template: style.templates[(dark ? "dark" : "light") + (large ? "-large" : "")] } };
   };
 
