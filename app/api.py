@@ -1,4 +1,4 @@
-"""The one public endpoint: a comparison for programs, `client.submit(table, api_name="/compare")`."""
+"""The public endpoint: a comparison for programs, `client.submit(table, api_name="/compare")`."""
 
 from collections.abc import Iterator
 
@@ -30,7 +30,7 @@ def publish(context: AppContext) -> None:
         """Generate a text from a table (any notation; triples or an article for a run on these) with the frozen model, a prefix
         run and a fine-tuned run.
 
-        Streams what there is so far.
+        Streams the text so far.
         """
         try:
             name, used = backbone or context.models.default, (prefix_run, finetuned_run)

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from analysis.attention.maps import SITE, teacher_forced_inputs
+from analysis.attention.maps import SITE, prefix_state, teacher_forced_inputs
 from core.errors import BadInput
 from core.generation.types import Request
 from core.models.architectures import unembed
 from core.models.backbone import Backbone
-from core.prefix.attention import PrefixState, attach
+from core.prefix.attention import attach
 from core.prefix.interventions import Intervention
 
 if TYPE_CHECKING:
@@ -105,16 +105,8 @@ def kl_divergence(plain: Tensor, changed: Tensor) -> Tensor:
 @torch.no_grad()
 def _encode_source(model: "PreTrainedModel", backbone: Backbone, request: Request, inputs: dict[str, Tensor]) -> Tensor:
     """The encoded source, (1, S, width), computed once for all knock-outs outside the encoder."""
-    with attach(model, _prefix_state(model, backbone, request, [request.intervention])):
+    with attach(model, prefix_state(model, backbone, request)):
         return model.get_encoder()(input_ids=inputs["input_ids"]).last_hidden_state
-
-
-def _prefix_state(
-    model: "PreTrainedModel", backbone: Backbone, request: Request, interventions: list[Intervention]
-) -> PrefixState | None:
-    """The request's prefix, one row per intervention."""
-    dtype, start = next(model.parameters()).dtype, torch.tensor([request.split] * len(interventions), device=backbone.device)
-    return PrefixState.of([request.prefix] * len(interventions), backbone.device, dtype, interventions, start)
 
 
 @torch.no_grad()
@@ -128,7 +120,7 @@ def _ablated_logits(
     encoded: Tensor | None,
 ) -> Tensor:
     """Next-token logits under each intervention: (rows, queries, vocabulary). `encoded`: the encoder's output, if known."""
-    count, state = len(interventions), _prefix_state(model, backbone, request, interventions)
+    count, state = len(interventions), prefix_state(model, backbone, request, interventions)
     repeated = {name: tensor.expand(count, -1) for name, tensor in inputs.items()}
     positions = torch.tensor(queries, device=backbone.device)
     with attach(model, state):

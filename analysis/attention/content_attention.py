@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from analysis.attention.maps import SITE, AttentionMap, teacher_forced_inputs
+from analysis.attention.maps import SITE, AttentionMap, prefix_state, teacher_forced_inputs
 from core.errors import BadInput
 from core.generation.types import Request
 from core.models.backbone import Backbone
-from core.prefix.attention import PrefixState, attach
+from core.prefix.attention import attach
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -47,9 +47,7 @@ def content_differences(
     if request.prefix is None:
         raise BadInput("There is no prefix to set aside. Choose a run that has one, or a text prefix.")
     reading, inputs = teacher_forced_inputs(backbone, request, ids, site)
-    dtype, split = next(model.parameters()).dtype, torch.tensor([request.split] * 2, device=backbone.device)
     interventions = [request.intervention, replace(request.intervention, alpha=0.0)]
-    state = PrefixState.of([request.prefix] * 2, backbone.device, dtype, interventions, split)
     differences: dict[int, Tensor] = {}
 
     def record(where: str, layer: int, weights: Tensor) -> None:  # (2, heads, query, virtual + key)
@@ -57,7 +55,7 @@ def content_differences(
             with_prefix, without = _content_share(weights.float(), reading.virtual)
             differences[layer] = (with_prefix - without).abs().max()
 
-    with attach(model, state, record):
+    with attach(model, prefix_state(model, backbone, request, interventions), record):
         model.base_model(**{name: tensor.expand(2, -1) for name, tensor in inputs.items()}, use_cache=False)
     return torch.stack([differences[layer] for layer in reading.layers]).cpu()
 

@@ -15,11 +15,11 @@ import torch
 from torch import Tensor
 
 from analysis.attention.ablation import kl_divergence
-from analysis.attention.maps import teacher_forced_inputs
+from analysis.attention.maps import prefix_state, teacher_forced_inputs
 from core.generation.types import Request
 from core.models.architectures import final_norm, unembed
 from core.models.backbone import Backbone
-from core.prefix.attention import PrefixState, attach
+from core.prefix.attention import attach
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -98,10 +98,7 @@ def layer_logits(
 ) -> Iterator[Tensor]:
     """Yield the lens's logits after each decoder layer, first to last: (queries, vocabulary) each."""
     _, inputs = teacher_forced_inputs(backbone, request, ids)
-    split = torch.tensor([request.split], device=backbone.device)
-    dtype = next(model.parameters()).dtype
-    state = PrefixState.of([request.prefix], backbone.device, dtype, [request.intervention], split)
-    with attach(model, state):
+    with attach(model, prefix_state(model, backbone, request)):
         output = model.base_model(**inputs, use_cache=False, output_hidden_states=True)
     states = output.decoder_hidden_states if backbone.is_encoder_decoder else output.hidden_states
     norm = final_norm(model)

@@ -22,6 +22,7 @@ from core.generation.limits import check_length
 from core.generation.types import Request
 from core.models.backbone import Backbone
 from core.prefix.attention import PrefixState, attach
+from core.prefix.interventions import Intervention
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -262,13 +263,20 @@ def token_texts(backbone: Backbone, ids: Sequence[int]) -> tuple[str, ...]:
     return tuple(texts)
 
 
+def prefix_state(
+    model: "PreTrainedModel", backbone: Backbone, request: Request, interventions: Sequence[Intervention] = ()
+) -> PrefixState | None:
+    """Return the request's prefix for `attach`: one row per intervention, by default one with the request's own."""
+    chosen = list(interventions) or [request.intervention]
+    dtype, start = next(model.parameters()).dtype, torch.tensor([request.split] * len(chosen), device=backbone.device)
+    return PrefixState.of([request.prefix] * len(chosen), backbone.device, dtype, chosen, start)
+
+
 @torch.no_grad()
 def record_attention(
     model: "PreTrainedModel", backbone: Backbone, request: Request, inputs: dict[str, Tensor], site: str, take: WeightsCallback
 ) -> None:
     """Run one forward call that passes the weights of every layer of a site to `take`."""
-    dtype, start = next(model.parameters()).dtype, torch.tensor([request.split], device=backbone.device)
-    state = PrefixState.of([request.prefix], backbone.device, dtype, [request.intervention], start)
     sizes: dict[int, Tensor] = {}
 
     def store_norms(where: str, layer: int, _keys: Tensor, values: Tensor) -> None:
@@ -280,7 +288,7 @@ def record_attention(
             norms = sizes.pop(layer)
             take(layer, weights[0], norms.repeat_interleave(weights.shape[1] // len(norms), 0))
 
-    with attach(model, state, record, store_norms):
+    with attach(model, prefix_state(model, backbone, request), record, store_norms):
         model.base_model(**inputs, use_cache=False)
 
 

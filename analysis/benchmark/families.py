@@ -6,8 +6,8 @@ two is decoded greedily with and without it.
 
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 import transformers
@@ -35,7 +35,7 @@ BART = dict(
     d_model=64, encoder_layers=2, decoder_layers=2, encoder_attention_heads=4, decoder_attention_heads=4, encoder_ffn_dim=96,
     decoder_ffn_dim=96,
 )  # fmt: skip
-FAMILIES: dict[str, dict[str, Any]] = {
+FAMILIES: Mapping[str, Mapping[str, object]] = {
     "gpt2": GPT, "gpt_neo": dict(num_layers=2, attention_types=[[["global"], 2]], num_heads=4), "gptj": GPT | dict(rotary_dim=8),
     "gpt_neox": {}, "gpt_bigcode": GPT, "opt": dict(ffn_dim=96, word_embed_proj_dim=64), "bloom": dict(n_layer=2, n_head=4),
     "mpt": dict(d_model=64, n_heads=4, n_layers=2), "falcon": {}, "llama": {}, "mixtral": EXPERTS,
@@ -86,14 +86,14 @@ def try_family(family: str, folder: Path) -> str:
     return "works"
 
 
-def save_tiny(family: str, folder: Path, **changes: Any) -> None:
+def save_tiny(family: str, folder: Path, **changes: object) -> None:
     """Save a random model of two layers, with mini-gpt2's tokenizer."""
     tokenizer = AutoTokenizer.from_pretrained(paths.MODELS / "mini-gpt2")
     end = tokenizer.eos_token_id
     special = dict(vocab_size=len(tokenizer), eos_token_id=end, bos_token_id=end, pad_token_id=end, decoder_start_token_id=end)
     known = AutoConfig.for_model(family)
     usual = {name: size for name, size in SIZES.items() if hasattr(known, name)} if FAMILIES[family] is not BART else {}
-    config = AutoConfig.for_model(family, **(usual | special | FAMILIES[family] | changes))
+    config = AutoConfig.for_model(family, **{**usual, **special, **FAMILIES[family], **changes})
     torch.manual_seed(0)
     auto = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
     auto.from_config(config).save_pretrained(folder)

@@ -3,7 +3,6 @@
 import random
 import warnings
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import nn
@@ -16,6 +15,7 @@ from core.methods.prefix import PrefixMethod
 from core.methods.registry import new_method
 from core.methods.weight_method import share_weights_copy
 from core.models.backbone import Backbone
+from core.prefix.modules import DirectPrefix, PrefixMLP
 from core.training.batches import IGNORE, Batch, Row, collate, epochs
 from core.training.loop import train, uses_bf16
 
@@ -81,9 +81,9 @@ def training_step(side: str, backbone: Backbone, work: Workload) -> Step:
     return lambda: next(steps).rows
 
 
-def _drop_other_sites(module: Any) -> None:
+def _drop_other_sites(module: DirectPrefix | PrefixMLP) -> None:
     """Remove the other sites of a prefix in training."""
-    for parts in (module.past,) if hasattr(module, "past") else (module.inputs, module.mlps):
+    for parts in (module.past,) if isinstance(module, DirectPrefix) else (module.inputs, module.mlps):
         for site in [site for site in parts if site != "decoder"]:
             del parts[site]
 

@@ -13,6 +13,7 @@ from core.generation.generate import generate
 from core.generation.types import Request, make_request
 from core.models.backbone import Backbone
 from core.prefix.prefix import Prefix
+from core.runs.run import Scores
 from core.task import Example, Task
 
 if TYPE_CHECKING:
@@ -30,18 +31,19 @@ class Evaluation:
     seconds: float
     not_computed: dict[str, str] = field(default_factory=dict)
 
-    def records(self) -> dict[str, dict]:
+    def records(self) -> Scores:
         """Return the scores as stored in run.json: value, direction, signature, n, decoding."""
-        return {
-            name: {
+        records: Scores = {}
+        for name, score in self.scores.items():
+            records[name] = {
                 "value": round(score.value, 2),
                 "higher_is_better": score.higher_is_better,
                 "signature": score.signature,
                 "n": score.n,
             }
-            | ({"decoding": asdict(self.decoding)} if self.decoding else {})
-            for name, score in self.scores.items()
-        }
+            if self.decoding:
+                records[name]["decoding"] = asdict(self.decoding)
+        return records
 
 
 def batches(requests: Sequence[tuple[int, Request]], size: int) -> Iterator[list[tuple[int, Request]]]:

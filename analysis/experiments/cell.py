@@ -9,7 +9,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from analysis.evaluation.evaluate import Evaluation, evaluate
 from analysis.evaluation.significance import interval
@@ -17,7 +16,7 @@ from analysis.experiments.compare_methods import LAYOUT_ROWS, choose_layout
 from analysis.experiments.forgetting import default_name, forgetting, neutral_text
 from analysis.experiments.grid import FROZEN, SETS, Cell
 from analysis.experiments.learning_rates import TrainingData, train_or_resume, tune_learning_rate
-from analysis.experiments.result import Result, read_file
+from analysis.experiments.result import LinePlace, Result, read_file
 from analysis.metrics.base import Score
 from core.config.decoding_defaults import paper_decoding
 from core.config.train import TrainConfig
@@ -27,8 +26,8 @@ from core.errors import BadData, BadInput, StoreError
 from core.methods.loading import load_run
 from core.models.backbone import Backbone
 from core.models.inputs import task_for_backbone
-from core.runs.layout import RunFiles, not_written, write_text
-from core.runs.run import Run
+from core.runs.layout import JsonObject, RunFiles, not_written, write_text
+from core.runs.run import Run, ScoreRecord
 from core.runs.status import read_status
 from core.runs.store import Store
 from core.task import Example, Task
@@ -52,7 +51,7 @@ class Workplace:
     root: Path
     sources: dict[str, DataSource]
     command: Callable[[Cell], str] = lambda cell: ""
-    places: Callable[[Cell], dict[str, Any]] = lambda cell: {}
+    places: Callable[[Cell], dict[str, LinePlace]] = lambda cell: {}
     neutral: Path | None = None
     cancel: Callable[[], bool] | None = None
     progress: Callable[[str, int, int], None] | None = None
@@ -233,11 +232,9 @@ class Workplace:
         result = self._result(cell, run, evaluation, forgetting(self.backbone, loaded, self._neutral_texts))
         return replace(result, notes=f"It reads its input {layout}.") if layout else result
 
-    def _result(self, cell: Cell, run: Run | None, evaluation: Evaluation, forgot: dict[str, Any]) -> Result:
-        decoding: dict[str, Any] = next(
-            (record["decoding"] for record in evaluation.records().values() if "decoding" in record), {}
-        )
-        of_run: dict[str, Any] = {}
+    def _result(self, cell: Cell, run: Run | None, evaluation: Evaluation, forgot: JsonObject) -> Result:
+        decoding: JsonObject = next((record["decoding"] for record in evaluation.records().values() if "decoding" in record), {})
+        of_run: JsonObject = {}
         if run is not None:
             fields = ("valid_loss", "updates", "rows", "trained", "stored", "notes")
             of_run = {name: getattr(run, name) for name in fields} | {"versions": run.versions, "rate": run.config.get("rate")}
@@ -310,15 +307,19 @@ def draw(examples: Sequence[Example], count: int, sample: int) -> list[Example]:
     return [examples[place] for place in chosen]
 
 
-def _score_record(score: Score) -> dict[str, Any]:
-    record: dict[str, Any] = {"value": round(score.value, 4), "n": score.n, "signature": score.signature}
-    record["higher_is_better"] = score.higher_is_better
+def _score_record(score: Score) -> ScoreRecord:
+    record: ScoreRecord = {
+        "value": round(score.value, 4),
+        "n": score.n,
+        "signature": score.signature,
+        "higher_is_better": score.higher_is_better,
+    }
     if score.sums is not None and score.n > 1:
         record["low"], record["high"] = (round(end, 4) for end in interval(score))
     return record
 
 
-def read_texts(path: Path) -> list[dict[str, Any]]:
+def read_texts(path: Path) -> list[JsonObject]:
     """Read the texts behind a result. Raises StoreError if they are not on this machine."""
     try:
         return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]

@@ -18,12 +18,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from analysis.experiments.cell import Workplace
 from analysis.experiments.compare_methods import LAYOUT_ROWS
 from analysis.experiments.grid import FROZEN, Cell
-from analysis.experiments.result import Result
+from analysis.experiments.result import LinePlace, Result
 from analysis.experiments.run_grid import Place
 from core.data.registry import sample_evenly
 from core.data.source import DataSource
@@ -31,7 +31,7 @@ from core.errors import BadInput, PrefixLabError, StoreError, WrongBackbone
 from core.exchange.archive import export_zip, import_zip
 from core.models.backbone import Backbone
 from core.models.loading import load_backbone
-from core.runs.layout import write_text
+from core.runs.layout import JsonObject, write_text
 from core.runs.run import Run, update_run_json
 from core.task import Example
 
@@ -57,7 +57,7 @@ class CellTask:
     fingerprint: str
     device: str
     command: str
-    places: dict[str, Any]
+    places: dict[str, LinePlace]
     neutral: tuple[str, str] | None
     first_runs: dict[str, Run | None]
 
@@ -66,7 +66,7 @@ class CellTask:
 class CellArchive:
     """A finished cell as bytes: the result, its texts, and its run as a zip (empty if nothing was trained)."""
 
-    result: dict[str, Any]
+    result: JsonObject
     texts: str
     run: bytes
 

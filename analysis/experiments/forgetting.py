@@ -6,7 +6,7 @@ and has to restore it.
 """
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,6 +22,10 @@ from core.models.architectures import special_form
 from core.models.backbone import Backbone
 from core.pretraining.noise import infill
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
 WINDOW, WINDOWS = 128, 20  # tokens of a window, and how many are read at most
 
 
@@ -35,7 +39,7 @@ def neutral_text(file: Path | None = None) -> list[str]:
     return texts
 
 
-def forgetting(backbone: Backbone, loaded: LoadedRun | None, texts: list[str]) -> dict[str, Any]:
+def forgetting(backbone: Backbone, loaded: LoadedRun | None, texts: list[str]) -> dict[str, float | None]:
     """Return nats per token of neutral text: {"frozen", "on", "off", "tokens"}; "off" is None if a method cannot be detached.
 
     {} for an encoder-decoder model whose tokenizer has no mask token, since spans cannot be masked for it.
@@ -44,7 +48,7 @@ def forgetting(backbone: Backbone, loaded: LoadedRun | None, texts: list[str]) -
         return {}
     windows = _windows(backbone, texts)
     frozen = _loss(backbone.model, backbone, windows)
-    values: dict[str, Any] = {"frozen": frozen, "on": frozen, "off": frozen, "tokens": sum(map(len, windows))}
+    values: dict[str, float | None] = {"frozen": frozen, "on": frozen, "off": frozen, "tokens": sum(map(len, windows))}
     if loaded is not None:
         values["on"] = _loss(loaded.model, backbone, windows, loaded)  # before "off": the method must leave no trace
         values["off"] = None if method_info(loaded.run.method).overwrites else _loss(backbone.model, backbone, windows)
@@ -59,7 +63,7 @@ def _windows(backbone: Backbone, texts: list[str]) -> list[list[int]]:
     return [ids[start : start + size] for start in range(0, len(ids) - size + 1, size)][:WINDOWS] or [ids[:size]]
 
 
-def _loss(model: Any, backbone: Backbone, windows: list[list[int]], loaded: LoadedRun | None = None) -> float:
+def _loss(model: "PreTrainedModel", backbone: Backbone, windows: list[list[int]], loaded: LoadedRun | None = None) -> float:
     """Return the loss on windows, each after the start tokens (and an infix); an encoder-decoder reads their masked form."""
     prefix = loaded.prefix if loaded else None
     if backbone.is_encoder_decoder:

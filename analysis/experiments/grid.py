@@ -4,12 +4,13 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, Self
+from typing import Self
 
 from core.config.methods import METHODS
 from core.config.presets import preset
 from core.config.train import TrainConfig
 from core.errors import BadInput
+from core.runs.layout import JsonObject
 
 FROZEN = "frozen"  # the method of a cell that trains nothing
 SETS = {
@@ -21,6 +22,9 @@ SETS = {
     "news": "summarization",
     "topics": "summarization",
 }
+
+
+Setting = str | int | float  # a value of TrainConfig
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,7 @@ class Cell:
     data: str
     method: str = "prefix"
     preset: str = "fast"
-    settings: tuple[tuple[str, Any], ...] = ()
+    settings: tuple[tuple[str, Setting], ...] = ()
     seed: int = 0
     sample: int = 0
     rows: int = 0
@@ -69,12 +73,12 @@ class Cell:
         changes = dict(self.settings) | ({} if rate is None else {"rate": rate})
         return preset(self.preset, self.method, SETS[self.data], seed=self.seed, **changes)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Return plain values."""
         return asdict(self) | {"settings": dict(self.settings)}
 
     @classmethod
-    def from_json(cls, values: dict[str, Any]) -> Self:
+    def from_json(cls, values: JsonObject) -> Self:
         """Build a cell from its plain values. Raises BadInput for anything else."""
         try:
             known = {one.name: values[one.name] for one in fields(cls) if one.name in values}
@@ -91,7 +95,7 @@ class Cell:
 VARIED = ("length", "init", "init_words", "share")  # settings that a grid varies, named in a cell's id
 
 
-def _short(value: Any) -> str:
+def _short(value: Setting) -> str:
     text = f"{value:g}" if isinstance(value, float) else str(value)
     return "".join(letter if letter.isalnum() or letter == "." else "_" for letter in text)[:16]
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from analysis.attention.maps import teacher_forced_inputs
+from analysis.attention.maps import prefix_state, teacher_forced_inputs
 from analysis.metrics.coverage import Coverage, cover
 from core.config.decode import DecodeConfig
 from core.data.registry import table_of_source
@@ -15,7 +15,7 @@ from core.generation.types import Request, make_request
 from core.models.architectures import unembed
 from core.models.backbone import Backbone
 from core.models.inputs import encode_answer
-from core.prefix.attention import PrefixState, attach
+from core.prefix.attention import attach
 from core.prefix.mix import Mix, mix_prefixes
 from core.prefix.prefix import Prefix
 from core.task import Example, Task
@@ -149,9 +149,7 @@ def total_loss(
     total = 0.0
     for request, answer in zip(requests, answers, strict=True):
         reading, inputs = teacher_forced_inputs(backbone, request, answer)
-        dtype, split = next(model.parameters()).dtype, torch.tensor([request.split], device=backbone.device)
-        state = PrefixState.of([request.prefix], backbone.device, dtype, [request.intervention], split)
-        with attach(model, state):
+        with attach(model, prefix_state(model, backbone, request)):
             hidden = model.base_model(**inputs, use_cache=False).last_hidden_state[0, list(reading.step_queries)]
         targets = torch.tensor(answer, device=backbone.device)
         total += torch.nn.functional.cross_entropy(unembed(model, hidden).float(), targets, reduction="sum").item()

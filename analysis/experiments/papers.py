@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
-from analysis.experiments.grid import FROZEN, SETS, Cell, Grid, Line, expand
+from analysis.experiments.grid import FROZEN, SETS, Cell, Grid, Line, Setting, expand
 from core.config.presets import preset
 from core.errors import BadInput
 
@@ -52,7 +52,7 @@ SCALES = {
     "paper": Scale("paper", "paper", 0, 400, 0, 0, 0, 2, 5, (), (1, 2, 5, 10, 20, 40), summary_lengths=(200, 10)),
 }
 # Table 5 of the paper, where it differs from the preset "paper" (its row E2E).
-TABLE5: dict[tuple[str, str], dict[str, Any]] = {
+TABLE5: dict[tuple[str, str], dict[str, Setting]] = {
     ("webnlg", "prefix"): dict(rate=5e-5, epochs=5.0, batch=5, length=5),
     ("dart", "prefix"): dict(rate=5e-5, epochs=10.0, batch=5, length=10),
     ("news", "prefix"): dict(rate=5e-5, epochs=30.0, batch=14, length=100),
@@ -117,7 +117,7 @@ def _cell(size: Scale, data: str, method: str, label: str = "", kind: str = "", 
     """Make a cell with the scale's settings, then Table 5's if the scale has no rates of its own, then `settings`."""
     article = data in ("news", "topics")
     updates = size.updates_of("article" if article else kind)
-    changes: dict[str, Any] = {"updates": updates} if updates else {}
+    changes: dict[str, Setting] = {"updates": updates} if updates else {}
     if updates:
         step = max(1, updates // 3)
         changes |= {"validate_every": step, "save_every": min(step, 50), "valid_rows": 100}

@@ -5,15 +5,23 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Self
+from typing import NotRequired, Self, TypedDict
 
 from analysis.experiments.grid import Cell
 from core import paths
 from core.errors import BadData, BadInput
-from core.runs.layout import write_json
+from core.runs.layout import JsonObject, write_json
+from core.runs.run import Scores
 
 FORMAT = 1
 BUNDLED = paths.ASSETS / "results"
+
+
+class LinePlace(TypedDict):
+    """A line of a grid: its label, and its position on a curve's axis."""
+
+    label: str
+    x: NotRequired[str | float | None]
 
 
 @dataclass(frozen=True)
@@ -31,8 +39,8 @@ class Result:
     backbone: str
     fingerprint: str
     status: str  # "done" or "failed"
-    places: dict[str, Any] = field(default_factory=dict)
-    scores: dict[str, dict[str, Any]] = field(default_factory=dict)
+    places: dict[str, LinePlace] = field(default_factory=dict)
+    scores: Scores = field(default_factory=dict)
     seeds: tuple[int, ...] = (0,)
     n: int = 0
     rate: float | None = None
@@ -47,8 +55,8 @@ class Result:
     device: str = ""
     versions: dict[str, str] = field(default_factory=dict)
     command: str = ""
-    decoding: dict[str, Any] = field(default_factory=dict)
-    forgetting: dict[str, Any] = field(default_factory=dict)
+    decoding: JsonObject = field(default_factory=dict)
+    forgetting: JsonObject = field(default_factory=dict)
     not_computed: dict[str, str] = field(default_factory=dict)
     created: str = ""
     notes: str = ""
@@ -72,7 +80,7 @@ class Result:
         """What results must share to be averaged over seeds. A result without a cell of a grid is a family of its own."""
         return (self.cell.first.id, self.fingerprint) if self.id == self.cell.id else (self.id,)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """Return the content of the file."""
         return {"format": FORMAT} | asdict(self) | {"cell": self.cell.to_json(), "seeds": list(self.seeds)}
 
@@ -81,7 +89,7 @@ class Result:
         write_json(path, self.to_json())
 
     @classmethod
-    def from_json(cls, values: Any) -> Self:
+    def from_json(cls, values: object) -> Self:
         """Build a result from the content of its file. Raises BadInput for anything else."""
         if not isinstance(values, dict) or values.get("format") != FORMAT:
             raise BadInput(f"it is not a result of `launch.py experiments` (format {FORMAT})")

@@ -15,6 +15,7 @@ from analysis.experiments.grid import SETS, Grid, Line
 from analysis.experiments.result import Result
 from analysis.metrics.base import Score, metric_label
 from core.errors import BadInput, PrefixLabError
+from core.runs.run import ScoreRecord
 
 MAIN = ("BLEU", "ROUGE-L")  # the score that lines are compared by: the first that there is
 COLUMNS = (
@@ -63,7 +64,7 @@ def _with_forgetting(result: Result) -> Result:
     """Return the result with forgetting as one of its scores."""
     if result.forgotten is None:
         return result
-    score = {"value": result.forgotten, "n": result.forgetting.get("tokens", 0), "higher_is_better": False}
+    score: ScoreRecord = {"value": result.forgotten, "n": result.forgetting.get("tokens", 0), "higher_is_better": False}
     return replace(result, scores=result.scores | {"Forgetting": score})
 
 

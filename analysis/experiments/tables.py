@@ -7,7 +7,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
 
 import pandas as pd
 
@@ -17,6 +16,7 @@ from analysis.experiments.result import BUNDLED, Result, families, own_files, re
 from analysis.experiments.summary import Summary, summarize
 from analysis.metrics.base import metric_label
 from core.config.methods import method_info
+from core.runs.layout import JsonObject
 from core.runs.run import Run
 
 E2E = ("BLEU", "NIST", "METEOR", "ROUGE-L", "CIDEr")
@@ -65,7 +65,7 @@ class Row:
     numbers: dict[str, Number] = field(default_factory=dict)
     command: str = ""
     note: str = ""
-    x: Any = None
+    x: str | float | None = None
     updates: int = 0
 
 
@@ -78,7 +78,7 @@ class ResultTable:
     title: str
     metrics: tuple[str, ...]
     rows: tuple[Row, ...]
-    findings: tuple[dict[str, Any], ...] = ()
+    findings: tuple[JsonObject, ...] = ()
 
     def frame(self, metric: str = "") -> pd.DataFrame:
         """Return a data frame: a row per line and source or, for one metric, a row per line and a column per source."""
@@ -104,7 +104,7 @@ class ResultTable:
 
 
 @cache
-def printed() -> dict[str, Any]:
+def printed() -> JsonObject:
     """Return the sources' printed numbers and findings: assets/results/paper.json."""
     return json.loads((BUNDLED / "paper.json").read_text(encoding="utf-8"))
 
@@ -152,7 +152,7 @@ def data_of(grid: str, results: Sequence[Result]) -> list[str]:
     return [name for name in METRICS if name in names]
 
 
-def _number(x: Any) -> float:
+def _number(x: object) -> float:
     return float(x) if isinstance(x, int | float) else -1.0
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import cycle
-from typing import Any
 
 import plotly.graph_objects as go
 
@@ -23,14 +22,14 @@ def curves(table: ResultTable, metric: str) -> go.Figure | None:
 
     A statement of a source without a number is a mark on the axis.
     """
-    groups: dict[tuple[str, str, str], list[tuple[Any, float]]] = {}
+    groups: dict[tuple[str, str, str], list[tuple[str | float, float]]] = {}
     for row in table.rows:
         if metric in row.numbers and row.x is not None:
             label = "" if row.label == row.x else row.label
             groups.setdefault((label, row.source, source_name(row)), []).append((row.x, row.numbers[metric].value))
     if not groups:
         return None
-    traces: list[Any] = []
+    traces: list[go.Scatter] = []
     for ((label, source, title), points), color, symbol in zip(groups.items(), cycle(PALETTE), cycle(SYMBOLS), strict=False):
         xs, ys = zip(*points, strict=True)
         name = escape(", ".join(filter(None, [label, title])))
@@ -43,7 +42,7 @@ def curves(table: ResultTable, metric: str) -> go.Figure | None:
     notes = [{"x": one["mark"], "y": 1, "yref": "paper", "yanchor": "top", "xanchor": "left", "showarrow": False,
               "font": {"color": COLORS["muted"]}, "text": _mark_text(one["source"]), "yshift": -18 * place}
              for place, one in enumerate(marks)]  # fmt: skip
-    xaxis: dict[str, Any] = {"title": {"text": AXIS_TITLES[table.grid]}}
+    xaxis: dict[str, object] = {"title": {"text": AXIS_TITLES[table.grid]}}
     return figure(
         traces,
         f"{table.title}: {column_label(metric, table.data)}",
@@ -69,7 +68,7 @@ def scatter(points: Sequence[Point], x: str, y: str, data: str) -> go.Figure | N
     bare = [one for one in points if x == "stored" and one.x <= 0]  # a logarithmic axis has no place for them: lines across
     front = sorted((point for point in points if point.best and (x != "stored" or point.x > 0)), key=lambda point: point.x)
     line = {"color": COLORS["muted"], "width": 1, "dash": "dot"}
-    traces: list[Any] = [
+    traces: list[go.Scatter] = [
         go.Scatter(x=[one.x for one in front], y=[one.y for one in front], mode="lines", name="Pareto front", line=line)
     ]
     colors = {"virtual": "prefix", "weights": "finetuned", "text": "green", "unknown": "base"}
@@ -115,7 +114,7 @@ def scatter(points: Sequence[Point], x: str, y: str, data: str) -> go.Figure | N
 
 def loss_overlay(logs: Mapping[str, TrainingLog], by: str = "update") -> go.Figure | None:
     """Draw the validation losses of several runs, or the training losses of runs without any. `by`: update or seconds."""
-    traces: list[Any] = []
+    traces: list[go.Scatter] = []
     for (name, log), color, dash in zip(logs.items(), cycle(PALETTE), cycle(DASHES), strict=False):
         at = dict(zip(log.update, log.seconds if by == "seconds" else log.update, strict=True))
         points = [(at[update], loss) for update, loss in log.valid if update in at]

@@ -7,7 +7,6 @@ DART: Moses' multi-bleu on three references, where a missing reference is an emp
 
 from functools import partial
 from itertools import zip_longest
-from typing import Any
 
 import numpy as np
 from sacrebleu.metrics.bleu import BLEU
@@ -25,15 +24,14 @@ def e2e_bleu(hyps: list[str], refs: list[list[str]]) -> Score:
     `per_example` is sacrebleu's sentence BLEU with effective order; its mean is not the corpus value. Raises BadInput if the
     lists do not match or are empty, or if an output has no reference.
     """
-    # force: tokenised references are meant, no warning about them
-    return _bleu("BLEU", hyps, refs, "", lowercase=True, tokenize="13a", smooth_method="exp", force=True)
+    return _bleu("BLEU", hyps, refs, "", lowercase=True, tokenize="13a", smooth="exp")
 
 
 def original_bleu(hyps: list[str], originals: list[list[str]]) -> Score:
     """Return `e2e_bleu` of detokenised outputs against untokenised references; the signature ends with the detokeniser's name."""
     note = f"|output:{DETOKENISER}|refs:original"
     hyps = [detokenise(hyp) for hyp in hyps]
-    return _bleu("BLEU-original", hyps, originals, note, lowercase=True, tokenize="13a", smooth_method="exp", force=True)
+    return _bleu("BLEU-original", hyps, originals, note, lowercase=True, tokenize="13a", smooth="exp")
 
 
 def webnlg_bleu(hyps: list[str], refs: list[list[str]], normalised: bool = False) -> Score:
@@ -60,18 +58,20 @@ def _multi_bleu(name: str, hyps: list[str], refs: list[list[str]], how: str) -> 
     most = min(3, max(len(own) for own in refs))
     refs = [own[:most] + [""] * (most - len(own)) for own in refs]
     note = f"|text:{how}|refs:first {most}, missing as empty"
-    return _bleu(name, hyps, refs, note, tokenize="none", smooth_method="none", force=True)
+    return _bleu(name, hyps, refs, note, lowercase=False, tokenize="none", smooth="none")
 
 
-def _bleu(name: str, hyps: list[str], refs: list[list[str]], note: str, **options: Any) -> Score:
+def _bleu(name: str, hyps: list[str], refs: list[list[str]], note: str, lowercase: bool, tokenize: str, smooth: str) -> Score:
     check(hyps, refs)
-    metric = BLEU(**options)
+    # force: tokenised references are meant, so no warning about them
+    bleu = partial(BLEU, lowercase=lowercase, force=True, tokenize=tokenize, smooth_method=smooth)
+    metric = bleu()
     streams = [list(stream) for stream in zip_longest(*refs)]  # (most references, n), None where an example has fewer
     value = metric.corpus_score(hyps, streams).score
-    sentence = BLEU(**options, effective_order=True)
+    sentence = bleu(effective_order=True)
     scores = [sentence.sentence_score(hyp, own) for hyp, own in zip(hyps, refs, strict=True)]
     sums = np.array([[*one.counts, *one.totals, one.sys_len, one.ref_len] for one in scores], dtype=float)
-    value_of = partial(_of_counts, smooth=options["smooth_method"])
+    value_of = partial(_of_counts, smooth=smooth)
     signature = str(metric.get_signature()) + note
     return Score(name, value, True, signature, len(hyps), tuple(one.score for one in scores), sums, value_of)
 

@@ -8,7 +8,7 @@ from gradio.blocks import Block
 
 @dataclass
 class AttentionPage:
-    """What handlers read and write."""
+    """The components that handlers read and write."""
 
     state: gr.State
     ticket: gr.State
@@ -26,5 +26,5 @@ class AttentionPage:
 
     @property
     def outputs(self) -> list[Block]:
-        """What a refresh writes."""
+        """The outputs of a refresh."""
         return [component for name, component in vars(self).items() if name not in ("state", "ticket")]

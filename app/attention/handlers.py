@@ -1,4 +1,4 @@
-"""What the Attention tab's events do: read inputs, one call below, draw."""
+"""Event handlers of the Attention tab: read inputs, make one call, draw."""
 
 import threading
 from collections.abc import Iterator, Sequence
@@ -35,7 +35,7 @@ PAGES = 256
 
 
 class AttentionHandlers(TabHandlers):
-    """Bound to the components they write."""
+    """Handlers with the components that they write."""
 
     activity = "attention"
 
@@ -47,7 +47,7 @@ class AttentionHandlers(TabHandlers):
     # ---- what is asked for
 
     def restore(self, search: str) -> AttentionState:
-        """Read the address when the page is opened; values that cannot be used are named beside the text."""
+        """Read the address when the page is opened; unusable values are named beside the text."""
         state, runs = urlstate.read(search or "", AttentionState), urlstate.read(search or "", CompareState)
         known = {run.id for run in self.context.store.runs()}
         named = {"prefix": runs.prefix, "finetuned": runs.finetuned}
@@ -55,10 +55,10 @@ class AttentionHandlers(TabHandlers):
         return replace(state, ignored=(*state.ignored, *lost))
 
     def enter(self, tab: str, request: gr.Request) -> int:
-        """Refresh when the tab is opened, or a comparison begins or ends. Returns 0, which refreshes nothing, on another tab.
+        """Refresh when the tab is opened, or a comparison starts or ends. Returns 0, which refreshes nothing, on another tab.
 
-        Then what this tab shows first is read ahead, so that it is ready at a click. The state is left alone: on opening a link
-        it may be restored at the same moment.
+        What this tab shows first is then computed in advance, so that it is ready at a click. The state does not change: when a
+        link is opened, it may be restored at the same moment.
         """
         page = request.session_hash or ""
         if tab != TAB and self.context.comparisons.get(page) is not None:
@@ -71,7 +71,7 @@ class AttentionHandlers(TabHandlers):
             next(self._refresh(page, AttentionState()))
 
     def change(self, state: AttentionState, event: gr.EventData, request: gr.Request) -> tuple[AttentionState, int]:
-        """Apply a control that was used."""
+        """Apply the use of a control."""
         return replace(state.turned(str(event.name), event.value), ignored=()), self.take_ticket(request)
 
     def select_head(self, state: AttentionState, event: gr.EventData, request: gr.Request) -> tuple[AttentionState, int]:
@@ -83,14 +83,14 @@ class AttentionHandlers(TabHandlers):
         return replace(state, layer=layer, head=head, ignored=()), self.take_ticket(request)
 
     def take_ticket(self, request: gr.Request) -> int:
-        """The number of a new request of this tab, which ends the page's earlier ones."""
+        """Return the number of a new request of this tab, which ends the page's earlier ones."""
         return self.context.tickets.take(request.session_hash or "", TAB)
 
     # ---- what is shown
 
     @errors_to_status
     def refresh(self, ticket: int, state: AttentionState, request: gr.Request) -> Iterator[Update]:
-        """Show everything, the quickest first; stop as soon as there is a newer request."""
+        """Show everything, fast parts first; stop as soon as there is a newer request."""
         page = request.session_hash or ""
         if not ticket or self.context.tickets.is_stale(page, ticket, TAB):
             yield self.no_update()
@@ -152,7 +152,7 @@ class AttentionHandlers(TabHandlers):
         return vm, intervention
 
     def _at(self, backbone: Backbone, state: AttentionState, vm: view.AttentionViewModel) -> view.AttentionViewModel:
-        """Set the site: the requested one, else the last, where an encoder's text is read."""
+        """Set the site: the requested one or, for an encoder's text, the last."""
         site = state.site if state.site in vm.depths else list(vm.depths)[-1]
         article = vm.record.form == "article"
         vm.site, vm.named = site, attention_labels(backbone, site, "the article" if article else "the input")
@@ -168,7 +168,7 @@ class AttentionHandlers(TabHandlers):
     def _beside_choices(
         self, backbone: Backbone, vm: view.AttentionViewModel, intervention: Intervention
     ) -> list[tuple[str, str]]:
-        """Who else can read the text: (value, name)."""
+        """Return who else can read the text: (value, name)."""
         choices = [(SAME, view.beside_name(SAME))] if not intervention.is_identity else []
         if vm.reader.run:
             choices.append(("base", view.beside_name("base")))
@@ -189,7 +189,7 @@ class AttentionHandlers(TabHandlers):
             return None
 
     def _sources(self, vm: view.AttentionViewModel, state: AttentionState, intervention: Intervention) -> Sources:
-        """(name, source, intervention): the text's own model, then the one beside it, on which nothing intervenes."""
+        """Return (name, source, intervention): the text's own model, then the one beside it, which has no intervention."""
         name = vm.reader.title if intervention.is_identity else f"{vm.reader.title}, {view.name_of(state, vm)}"
         sources = [(name, vm.reader, intervention)]
         if vm.beside is not None:
@@ -198,7 +198,7 @@ class AttentionHandlers(TabHandlers):
         return sources
 
     def _tokens(self, backbone: Backbone, state: AttentionState, vm: view.AttentionViewModel, sources: Sources) -> str:
-        """The chosen head token by token; an article by sentences unless the state says tokens."""
+        """Draw the chosen head token by token; an article by sentences, unless the state says tokens."""
         kinds = [source.kind for _, source, _ in sources]
         if vm.by_sentence and state.unit != "tokens":
             return token_view.sentences(state, self._sentences(backbone, vm, sources), kinds, vm.named)
@@ -215,7 +215,7 @@ class AttentionHandlers(TabHandlers):
     def _effect(
         self, backbone: Backbone, state: AttentionState, vm: view.AttentionViewModel, intervention: Intervention, page: str
     ) -> Iterator[Update]:
-        """The next word, and the text generated again under the intervention, as it grows."""
+        """Show the next word, and the text regenerated under the intervention as it grows."""
         components, readings = self.components, self.readings
         if intervention.is_identity:
             yield {components.effect: ""}
@@ -230,7 +230,7 @@ class AttentionHandlers(TabHandlers):
 
     @errors_to_status
     def fill(self, ticket: int, state: AttentionState, request: gr.Request) -> Iterator[Update]:
-        """Show the map of knock-outs as it fills. It goes on while the same text is read in another view."""
+        """Show the map of knock-outs as it fills. It continues while another view of the same text is open."""
         page = request.session_hash or ""
         record = self.context.comparisons.get(page)
         if not ticket or record is None or not record.columns:
@@ -264,17 +264,17 @@ class AttentionHandlers(TabHandlers):
 
 
 def first_column(kinds: Sequence[str]) -> str:
-    """The column to show if none is chosen."""
+    """Return the column to show if none is chosen."""
     return next(kind for kind in ("prefix", "finetuned", *SLOTS) if kind in kinds)
 
 
 def depths_of(backbone: Backbone) -> dict[str, int]:
-    """The number of layers of each site."""
+    """Return the number of layers of each site."""
     return {site: backbone.spec.depth(site) for site in backbone.spec.sites}
 
 
 def _key(vm: view.AttentionViewModel, intervention: Intervention) -> tuple:
-    """The cache key of a map of knock-outs."""
+    """Return the cache key of a map of knock-outs."""
     return vm.record.number, vm.column, intervention, vm.site
 
 

@@ -1,5 +1,7 @@
-"""The Attention tab's sections on depth: the layer grid (a logit lens), and the prefix set aside. A part of the tab with its own
-components, state and handlers."""
+"""Two sections of the Attention tab: the layer grid (a logit lens), and the prefix set aside.
+
+A part of the tab with its own components, state and handlers.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -26,7 +28,7 @@ MOVES = {"up": (-1, 0), "down": (1, 0), "left": (0, -1), "right": (0, 1)}
 
 @dataclass(frozen=True)
 class LensState(State):
-    """The chosen cell of the layer grid: `layer` and `step` (the generated token) count from 1, 0 is none."""
+    """The chosen cell of the layer grid: `layer` and `step` (the generated token) count from 1; 0 is none."""
 
     layer: int = url_field(0, lambda value: 0 <= value <= 1000, key="lens-layer")
     step: int = url_field(0, lambda value: 0 <= value <= 10_000, key="lens-token")
@@ -34,7 +36,7 @@ class LensState(State):
 
 @dataclass
 class LensSection:
-    """What the handlers read and write."""
+    """The components that handlers read and write."""
 
     state: gr.State
     address: gr.Textbox
@@ -45,12 +47,12 @@ class LensSection:
 
     @property
     def outputs(self) -> list[Block]:
-        """What a fill writes."""
+        """The outputs of a fill."""
         return list(vars(self).values())
 
 
 class LensHandlers(TabHandlers):
-    """Bound to the components they write. `attention`: the tab's own handlers, which know the text and who reads it."""
+    """Handlers with the components that they write. `attention`: the tab's own handlers, which know the text and its reader."""
 
     activity = "layer by layer"
 
@@ -64,7 +66,7 @@ class LensHandlers(TabHandlers):
 
     @errors_to_status
     def fill(self, ticket: int, state: AttentionState, cell: LensState, request: gr.Request) -> Iterator[Update]:
-        """Both sections for the text that the tab shows; nothing for an older request."""
+        """Fill both sections for the text of the tab; do nothing for an older request."""
         page, tickets = request.session_hash or "", self.context.tickets
         if not ticket or tickets.is_stale(page, ticket, TAB) or self.context.comparisons.get(page) is None:
             yield self.no_update()
@@ -82,7 +84,7 @@ class LensHandlers(TabHandlers):
         yield {section.aside: self._aside(state, page)}
 
     def _lens(self, state: AttentionState, page: str) -> tuple[LayerLens, str, str] | None:
-        """The lens of the reader that the tab shows, its name, and its kind of column; None for the frozen model."""
+        """Return the lens of the tab's reader, its name, and its kind of column; None for the frozen model."""
         backbone, vm, intervention = self._text(state, page)
         if not vm.reader.run or not vm.text.ids:
             return None
@@ -115,7 +117,7 @@ class LensHandlers(TabHandlers):
 
     @errors_to_status
     def choose(self, state: AttentionState, event: gr.EventData, request: gr.Request) -> Update:
-        """A cell was clicked."""
+        """Choose the cell that was clicked."""
         place = event.points[0].get("data") if event.points else None
         if not place:
             return self.no_update()
@@ -123,7 +125,7 @@ class LensHandlers(TabHandlers):
 
     @errors_to_status
     def move(self, state: AttentionState, cell: LensState, event: gr.EventData, request: gr.Request) -> Update:
-        """An arrow key was pressed on the grid: the cell beside the chosen one, the last of the first token where none is."""
+        """Move the choice with an arrow key: to the cell beside it, or to the first token's last layer if there is none."""
         down, right = MOVES.get(str(event.move), (0, 0))
         if not (cell.layer and cell.step):
             return self._chosen(state, LensState(1000, 1), request)

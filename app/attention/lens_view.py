@@ -1,4 +1,4 @@
-"""HTML of the Attention tab's two sections on depth: layer by layer, and the prefix set aside."""
+"""HTML of two sections of the Attention tab: layer by layer, and the prefix set aside."""
 
 from torch import Tensor
 
@@ -15,7 +15,8 @@ NO_PREFIX = "The frozen model stands against itself here: choose the text of a p
 
 
 def grid_head(lens: LayerLens, title: str) -> str:
-    """Where the sentence turns, what a cell shows, and the caveat. Its style makes the grid as wide as its words need."""
+    """Describe where the sentence turns, what a cell shows, and the caveat. Its style makes the grid as wide as its words
+    need."""
     width = f"<style>#pl-look-lens .pl-plot {{ min-width: {120 + COLUMN * len(lens.tokens)}px; }}</style>"
     lead = (
         "Each cell is what the model would say if it stopped at that layer: the frozen model’s word above, the word with "
@@ -30,7 +31,7 @@ def grid_head(lens: LayerLens, title: str) -> str:
 
 
 def cell(lens: LayerLens, layer: int, step: int, title: str, kind: str) -> str:
-    """Both models' likeliest next words after a layer, counted from 0."""
+    """Show both models' likeliest next words after a layer, counted from 0."""
     token, last = visible_token(lens.tokens[step]), layer == len(lens.kl) - 1
     where = "after the last layer, where both models decide" if last else f"if they stopped after layer {layer + 1}"
     head = tag("h3", f"Before “{token}”, {where}") + tag("p", f"KL {float(lens.kl[layer, step]):.2g} nats", cls="lead")
@@ -40,7 +41,7 @@ def cell(lens: LayerLens, layer: int, step: int, title: str, kind: str) -> str:
 
 
 def set_aside(differences: Tensor, site: str) -> str:
-    """The prefix set aside: how far it moves attention among content tokens, by layer."""
+    """Show how far the prefix moves attention among content tokens, by layer."""
     values = differences.tolist()
     first, most = values[0], max(range(len(values)), key=values.__getitem__)
     where = f" of {SITES[site]}" if site != "decoder" else ""
@@ -74,7 +75,7 @@ def set_aside(differences: Tensor, site: str) -> str:
 
 
 def _small(value: float) -> str:
-    """A number near 0 as people write it: 6e-08 as 6 × 10⁻⁸."""
+    """Format a number near 0: 6e-08 as 6 × 10⁻⁸."""
     digits, _, exponent = f"{value:.0e}".partition("e")
     signs = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
     return f"{digits} × 10{str(int(exponent)).translate(signs)}" if value else "0"

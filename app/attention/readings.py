@@ -1,6 +1,6 @@
-"""Attention readings of a page's texts, cached; each is made in short steps on the thread that owns the device.
+"""Cached attention readings of a page's texts; each is computed in short steps on the thread that owns the device.
 
-A text was written by one column of a comparison and can be read again by any run on the same backbone.
+A text belongs to one column of a comparison, and any run on the same backbone can read it again.
 """
 
 from collections.abc import Callable, Hashable, Iterator
@@ -38,7 +38,8 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, eq=False)
 class AttentionSource:
-    """A model with its prefix, or none. `run`: the run's id, empty for the frozen model; `stamp` tells runs of one name apart."""
+    """A model with its prefix, or none. `run`: the run's id, empty for the frozen model; `stamp` distinguishes runs of one
+    name."""
 
     kind: str
     run: str
@@ -48,7 +49,7 @@ class AttentionSource:
 
     @property
     def length(self) -> int:
-        """Number of virtual tokens."""
+        """The number of virtual tokens."""
         return self.prefix.length if self.prefix else 0
 
     @property
@@ -64,7 +65,7 @@ def _short(text: str) -> str:
 
 
 class ReadingCache:
-    """Readings of one AppContext's runs, for all pages and from any thread. Nothing is computed twice while it is cached."""
+    """Readings of one AppContext's runs, for all pages and threads. Nothing is computed twice while it is cached."""
 
     def __init__(self, context: AppContext) -> None:
         self.context = context
@@ -72,7 +73,7 @@ class ReadingCache:
         context.models.on_unload.append(self._forget)
 
     def reader(self, run: str, backbone: Backbone, kind: str = "") -> AttentionSource:
-        """A run that is ready to read; empty for the frozen model. Errors of AppContext.load."""
+        """Return a run that is ready to read; the frozen model for an empty id. Raises the errors of `ModelPool.load`."""
         if not run:
             return AttentionSource("base", "", backbone.model, None)
         loaded = self.context.models.load(run, backbone)
@@ -87,7 +88,7 @@ class ReadingCache:
         intervention: Intervention = NO_INTERVENTION,
         site: str = SITE,
     ) -> AttentionMass:
-        """The attention masses of a text at a site."""
+        """Return the attention masses of a text at a site."""
         request = _request(reader, text, intervention)
         compute = lambda: attention_mass(reader.model, backbone, request, text.ids, site)  # noqa: E731
         return self._get_or_compute(("mass", site, *_key(backbone, reader, text, intervention)), compute)
@@ -101,13 +102,13 @@ class ReadingCache:
         intervention: Intervention,
         site: str = SITE,
     ) -> AttentionMap:
-        """Every attention weight of one layer of a site, counted from 0."""
+        """Return all attention weights of one layer of a site, counted from 0."""
         request = _request(reader, text, intervention)
         compute = lambda: attention_map(reader.model, backbone, request, text.ids, [layer], site)  # noqa: E731
         return self._get_or_compute(("map", layer, site, *_key(backbone, reader, text, intervention)), compute)
 
     def sentences(self, backbone: Backbone, article: str, text: ColumnRecord) -> ArticleSentences:
-        """The sentences of an article as far as it is read, and the tokens of each."""
+        """Return the sentences of an article as far as the model reads it, and the tokens of each."""
         compute = lambda: split_article(backbone, article[: text.end], text.prompt_ids, text.lead)  # noqa: E731
         key = ("sentences", backbone.spec.fingerprint, article, text.end, text.prompt_ids)
         return self._get_or_compute(key, compute)
@@ -115,7 +116,7 @@ class ReadingCache:
     def by_sentence(
         self, backbone: Backbone, reader: AttentionSource, text: ColumnRecord, article: str, intervention: Intervention, site: str
     ) -> SentenceMap:
-        """All layers and heads of a site that reads an article, by its sentences."""
+        """Return all layers and heads of a site that reads an article, by sentence."""
         request, sentences = _request(reader, text, intervention), self.sentences(backbone, article, text)
         compute = lambda: sentence_map(reader.model, backbone, request, text.ids, sentences, article, site)  # noqa: E731
         return self._get_or_compute(("by sentence", site, *_key(backbone, reader, text, intervention)), compute)
@@ -123,7 +124,7 @@ class ReadingCache:
     def words(
         self, backbone: Backbone, reader: AttentionSource, text: ColumnRecord, intervention: Intervention = NO_INTERVENTION
     ) -> list[tuple[str, float]]:
-        """The likeliest next words after the prompt, with their probabilities."""
+        """Return the likeliest next words after the prompt, with their probabilities."""
         request = _request(reader, text, intervention)
         compute = lambda: next_token_probs(reader.model, backbone, request, NEXT_WORDS)  # noqa: E731
         return self._get_or_compute(("words", *_key(backbone, reader, text, intervention)), compute)
@@ -131,7 +132,7 @@ class ReadingCache:
     def lens(
         self, backbone: Backbone, reader: AttentionSource, text: ColumnRecord, intervention: Intervention = NO_INTERVENTION
     ) -> LayerLens:
-        """What reader and frozen model would say after each layer, for each token of a text."""
+        """Return what the reader and the frozen model predict after each layer, for each token of a text."""
         request = _request(reader, text, intervention)
         compute = lambda: layer_lens(reader.model, backbone, request, text.ids)  # noqa: E731
         return self._get_or_compute(("lens", *_key(backbone, reader, text, intervention)), compute)
@@ -139,7 +140,7 @@ class ReadingCache:
     def content_differences(
         self, backbone: Backbone, reader: AttentionSource, text: ColumnRecord, intervention: Intervention, site: str
     ) -> Tensor:
-        """By layer, how far the prefix moves attention among content tokens (see `content_differences`)."""
+        """Return how far the prefix moves attention among content tokens, by layer (see `content_differences`)."""
         request = _request(reader, text, intervention)
         compute = lambda: content_differences(reader.model, backbone, request, text.ids, site)  # noqa: E731
         return self._get_or_compute(("content", site, *_key(backbone, reader, text, intervention)), compute)
@@ -185,7 +186,7 @@ class ReadingCache:
         intervention: Intervention = NO_INTERVENTION,
         site: str = SITE,
     ) -> Iterator[tuple[AblationEffect, int, int]]:
-        """The map of knock-outs at a site as it fills: (map so far, knock-outs done, all knock-outs)."""
+        """Yield the map of knock-outs at a site as it fills: (map so far, knock-outs done, all knock-outs)."""
         key = ("influence", site, *_key(backbone, reader, text, intervention))
         if (cached := self._readings.get(key)) is not None:
             yield cached

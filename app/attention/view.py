@@ -1,4 +1,4 @@
-"""The Attention tab's HTML: controls, the text with its underlines, and what an intervention writes."""
+"""HTML of the Attention tab: controls, the text with its underlines, and the effect of an intervention."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -63,11 +63,11 @@ ODDS = {  # what α does to the odds of looking at the prefix
 
 @dataclass
 class AttentionViewModel:
-    """What one refresh shows, filled piece by piece.
+    """The content of one refresh, filled step by step.
 
-    `depths`: the number of layers of each site; `site`: the one shown, `named` its names; `parts`: the sentences of an article.
-    `masses`: the reader's first, under the intervention, then the one beside it. `plain`: the reader's without an intervention;
-    `changed`: the reader's under it, None where there is none. `sentence_map`: cross-attention by sentence.
+    `depths`: the number of layers of each site; `site`: the current one, `named` its names; `parts`: the sentences of an
+    article. `masses`: the reader's under the intervention, then those of the one beside it. `plain`: the reader's without an
+    intervention; `changed`: the reader's under it, None without one. `sentence_map`: cross-attention by sentence.
     """
 
     record: ComparisonRecord
@@ -88,7 +88,7 @@ class AttentionViewModel:
 
     @property
     def article(self) -> str:
-        """The article as far as it is read."""
+        """The article as far as the model reads it."""
         return self.record.source[: self.text.end]
 
     @property
@@ -98,7 +98,7 @@ class AttentionViewModel:
 
 
 def waiting() -> str:
-    """What stands there until a text is written: the earlier content is dimmed; without any there is a skeleton."""
+    """Show a placeholder until there is a text: the earlier content dimmed, or a skeleton."""
     button = tag("button", "Generate the default example", type="button", cls="pl-btn pl-first", data_press="#pl-generate")
     lead = tag("p", "Attention is read from a finished text. This page fills as soon as Compare has written one.", role="status")
     boxes = tag("div", tag("i", "") + tag("i", "") + tag("i", "") + tag("i", ""), cls="pl-skeleton", aria_hidden="true")
@@ -106,7 +106,7 @@ def waiting() -> str:
 
 
 def headline(state: AttentionState, vm: AttentionViewModel) -> str:
-    """What to see now, in one sentence computed from the attention."""
+    """Summarize what to look at, in one sentence computed from the attention."""
     mass = vm.changed or vm.plain
     assert mass is not None
     sentence = describe_mass(mass, vm.named.groups[1], state.weigh == "values", vm.named.site_name)
@@ -136,7 +136,7 @@ def controls(state: AttentionState, vm: AttentionViewModel) -> str:
 
 
 def _site(vm: AttentionViewModel) -> str:
-    """The choice of a site, for models with several."""
+    """Offer the sites of a model with several."""
     if len(vm.depths) == 1:
         return ""
     return _labelled("Look at", _segment("site", [(site, site) for site in vm.depths], vm.site), AT[vm.site])
@@ -171,7 +171,7 @@ def _turning(state: AttentionState, vm: AttentionViewModel) -> str:
 
 
 def _alpha_effect(vm: AttentionViewModel, level: float) -> str:
-    """What α does to the odds, in words, and the share of the attention that results."""
+    """Describe what α does to the odds, and the resulting share of attention."""
     if vm.plain is None:
         return ""
     before = float(by_layer(vm.plain)[:, PREFIX].mean())
@@ -182,7 +182,7 @@ def _alpha_effect(vm: AttentionViewModel, level: float) -> str:
 
 
 def _idle(state: AttentionState, vm: AttentionViewModel) -> bool:
-    """Whether there is nothing that `reset` would undo."""
+    """Whether there is nothing to reset."""
     return not state.out and all(state.level(site) == 1 for site in vm.depths)
 
 
@@ -202,7 +202,7 @@ def _button(label: str, name: str, value: str, title: str | None = None, pressed
 
 
 def _place(name: str, at: str, out: set[str]) -> str:
-    """A virtual token or a layer `at` a site ("cross-"), or of a model's only one ("")."""
+    """Name a virtual token or a layer `at` a site ("cross-"), or of a model's only one ("")."""
     hidden = name in out or at + name in out
     title = f"{name} is hidden: click to bring it back" if hidden else f"Hide {name}"
     attributes = {"data_set": "out", "data_value": at + name, "aria_pressed": str(hidden).lower(), "title": title}
@@ -222,7 +222,7 @@ def _beside(state: AttentionState, vm: AttentionViewModel) -> str:
 
 
 def reads(state: AttentionState, vm: AttentionViewModel, regenerated: ColumnRecord | None) -> str:
-    """The text, each token underlined by its attention on the prefix, beside what an intervention makes of it."""
+    """Show the text, each token underlined by its attention on the prefix, beside the result of an intervention."""
     assert vm.plain is not None
     weighted = state.weigh == "values"
     title = f"{COLUMN_TITLES[vm.column]}, {text(vm.text.run)}" if vm.text.run else COLUMN_TITLES[vm.column]
@@ -240,9 +240,9 @@ def _card(kind: str, title: str, sub: str, body: str, more: str = "") -> str:
 
 
 def underlined(mass: AttentionMass, weighted: bool, column_text: str = "") -> str:
-    """The generated tokens, each underlined as thickly as it attended to the prefix, and the scale; plain where an encoder reads.
+    """Show the generated tokens, each underlined by its attention on the prefix, and the scale; plain text for an encoder.
 
-    The scale runs from the lowest to the highest share of this text, so that differences are seen.
+    The scale goes from the lowest to the highest share of this text, so that differences are visible.
     """
     if mass.site == "encoder":
         return (
@@ -270,7 +270,7 @@ def underlined(mass: AttentionMass, weighted: bool, column_text: str = "") -> st
 
 
 def _scaled(share: float, low: float, high: float) -> float:
-    """A share on the scale, 0 for the lowest and 1 for the highest; in the middle where all are alike."""
+    """Return a share on the scale, 0 for the lowest and 1 for the highest; 0.5 if all are alike."""
     return (share - low) / (high - low) if high - low > 0.005 else 0.5
 
 
@@ -286,12 +286,12 @@ def _percent(share: float) -> str:
 
 
 def token_text(word: str) -> str:
-    """A token inside a text; the model's own mark of an end as a small square."""
+    """Show a token inside a text; the model's end token as a small square."""
     return " ∎" if visible_token(word) == "∎" else text(word)
 
 
 def name_of(state: AttentionState, vm: AttentionViewModel) -> str:
-    """The intervention, in words."""
+    """Describe the intervention in words."""
     levels = {site: state.level(site) for site in vm.depths}
     if not any(levels.values()):
         return "base, shifted" if len(levels) == 1 else "base"
@@ -303,7 +303,7 @@ def name_of(state: AttentionState, vm: AttentionViewModel) -> str:
 
 
 def _regenerated(state: AttentionState, vm: AttentionViewModel, new: ColumnRecord) -> str:
-    """The text that the run writes under the intervention, with the words that differ marked."""
+    """Show the text regenerated under the intervention, with the words that differ marked."""
     clean = str.strip if vm.record.form == "article" else detokenise
     before, after = clean(vm.text.text), clean(new.text)
     finished = new.state != "streaming"
@@ -325,7 +325,7 @@ def _fields(vm: AttentionViewModel) -> Fields:
 
 
 def _scores(vm: AttentionViewModel, generated: str) -> str:
-    """Which values a text says, and its sentence BLEU where there are references; of a summary its ROUGE."""
+    """Show which values a text covers, and its sentence BLEU if there are references; for a summary, its ROUGE."""
     if vm.record.form == "article":
         return _rouge(vm, generated)
     fields = _fields(vm)
@@ -346,7 +346,7 @@ def _rouge(vm: AttentionViewModel, generated: str) -> str:
 
 
 def effect(state: AttentionState, vm: AttentionViewModel, before: list[tuple[str, float]], after: list[tuple[str, float]]) -> str:
-    """The first word's probabilities, with and without the intervention."""
+    """Show the first word's probabilities, with and without the intervention."""
     named = {"as it was written": before, name_of(state, vm): after}
     cells = [bars(Column(vm.column, words=words), name) for name, words in named.items()]
     lead = "How likely each token is to begin the answer, right after the input."
@@ -355,7 +355,7 @@ def effect(state: AttentionState, vm: AttentionViewModel, before: list[tuple[str
 
 
 def group_of(state: AttentionState, masses: Sequence[AttentionMass]) -> int:
-    """On whose mass the heads are shown: the one chosen; the input's where that is the prefix and a reader has none."""
+    """Return the group of keys whose mass the heads show: the chosen one, or the input if a reader has no prefix."""
     if state.group == "prefix" and not all(mass.virtual for mass in masses):
         return SOURCE
     if state.group == "written" and any(mass.site != SITE for mass in masses):  # only the decoder reads what it has written
@@ -364,5 +364,5 @@ def group_of(state: AttentionState, masses: Sequence[AttentionMass]) -> int:
 
 
 def beside_name(value: str) -> str:
-    """The name of a choice of "beside it"."""
+    """Return the label of a choice of "beside it"."""
     return {SAME: "the same run, unchanged", "base": "the frozen model"}.get(value, value)

@@ -1,6 +1,6 @@
-"""The class board: who is here, what was handed in, the rounds and the questions. It is on disk, and survives a restart.
+"""The class board: who is here, what was handed in, the rounds and the questions. It is stored on disk and survives a restart.
 
-Every method may be called from any thread. What cannot be done raises BadInput with a sentence for the page.
+All methods are thread-safe. What is not possible raises BadInput with a sentence for the page.
 """
 
 import json
@@ -34,7 +34,7 @@ from app.classroom.records import (
     Round,
 )
 from core.errors import BadInput, StoreError
-from core.runs.layout import write_json
+from core.runs.layout import JsonObject, write_json
 from core.text.tables import Fields
 
 FILE = "board.json"
@@ -45,7 +45,7 @@ FROZEN_NAME = "frozen model"
 
 
 def clean(value: object, most: int, what: str) -> str:
-    """A text that a person typed, on one line. BadInput where it is empty or longer than `most` characters."""
+    """Return a typed text on one line. Raises BadInput if it is empty or longer than `most` characters."""
     text = unicodedata.normalize("NFC", value) if isinstance(value, str) else ""
     text = " ".join("".join(" " if unicodedata.category(letter)[0] in "CZ" else letter for letter in text).split())
     if not text or len(text) > most:
@@ -54,7 +54,7 @@ def clean(value: object, most: int, what: str) -> str:
 
 
 class Board:
-    """The board in `folder`. `version` grows with every change that a page has to show."""
+    """The board in `folder`. `version` increases with every change that a page has to show."""
 
     def __init__(self, folder: Path) -> None:
         self.file, self.version = folder / FILE, 0
@@ -66,7 +66,7 @@ class Board:
         self.questions = [Question.from_dict(one) for one in values.get("questions", [])]
         self._settle()
 
-    def _read(self) -> dict[str, Any]:
+    def _read(self) -> JsonObject:
         try:
             values = json.loads(self.file.read_text(encoding="utf-8")) if self.file.exists() else {}
             if not isinstance(values, dict):
@@ -76,7 +76,7 @@ class Board:
         return values
 
     def _settle(self) -> None:
-        """After a restart: texts that were being written are not written on, and the round is over."""
+        """After a restart, end the round whose texts were being generated."""
         for one in self.rounds:
             if one.state == WRITING:
                 one.state = CLOSED
@@ -86,7 +86,7 @@ class Board:
 
     @contextmanager
     def change(self, save: bool = True) -> Iterator[None]:
-        """Hold the board for a change; `save=False` for a growing text, which is not worth a write."""
+        """Hold the board for a change. `save=False`: do not write it, for a growing text."""
         with self._lock:
             yield
             self.version += 1
@@ -105,7 +105,7 @@ class Board:
     # ---- guests
 
     def join(self, name: object) -> Guest:
-        """Add a guest. BadInput where the name is taken or the room is full."""
+        """Add a guest. Raises BadInput if the name is in use or the room is full."""
         name = clean(name, NAME, "The name")
         with self.change():
             here = [guest for guest in self._guests.values() if not guest.removed]
@@ -118,17 +118,17 @@ class Board:
         return guest
 
     def guest(self, guest_id: str) -> Guest | None:
-        """A guest who may be here, by id."""
+        """Return a guest with access, by id."""
         guest = self._guests.get(guest_id)
         return guest if guest and not guest.removed else None
 
     def guests(self) -> list[Guest]:
-        """Everybody who is here."""
+        """Return all guests with access."""
         with self._lock:
             return [guest for guest in self._guests.values() if not guest.removed]
 
     def remove_guest(self, guest_id: str) -> list[str]:
-        """End a guest's access and take the guest's entries off the board; returns their runs."""
+        """End a guest's access and remove the guest's entries; returns their runs."""
         with self.change():
             if guest := self.guest(guest_id):
                 guest.removed = True
@@ -140,7 +140,7 @@ class Board:
     # ---- entries
 
     def entries(self) -> list[Entry]:
-        """All entries, the best first; those without a score last, in the order in which they came."""
+        """Return all entries, the best first; those without a score last, in the order of arrival."""
         with self._lock:
             return sorted(
                 self._entries.values(),
@@ -148,11 +148,11 @@ class Board:
             )
 
     def entry(self, run_id: str) -> Entry | None:
-        """An entry by its run."""
+        """Return an entry by its run."""
         return self._entries.get(run_id)
 
     def check_room(self, guest: Guest) -> None:
-        """BadInput where a guest has as many entries as one may have; those that failed do not count."""
+        """Raise BadInput if a guest has the maximal number of entries; failed ones do not count."""
         own = [entry for entry in self.entries() if entry.guest == guest.id and entry.state != FAILED]
         if len(own) >= ENTRIES:
             raise BadInput(f"You have {len(own)} prefixes on the board, as many as are allowed. The presenter can remove one.")
@@ -166,15 +166,15 @@ class Board:
             entry = self._entries[run_id] = Entry(run_id, guest.id, guest.name, **values)
         return entry
 
-    def update_entry(self, run_id: str, **values: Any) -> None:
-        """Change an entry, if it is still there."""
+    def update_entry(self, run_id: str, **values: object) -> None:
+        """Change an entry if it still exists."""
         with self.change():
             if entry := self._entries.get(run_id):
                 for name, value in values.items():
                     setattr(entry, name, value)
 
     def remove_entry(self, run_id: str) -> None:
-        """Take an entry off the board."""
+        """Remove an entry."""
         with self.change():
             self._entries.pop(run_id, None)
 
@@ -186,7 +186,7 @@ class Board:
         return self.rounds[-1] if self.rounds else None
 
     def begin_round(self, source: str, fields: Fields, runs: Sequence[str], blind: bool, frozen: bool) -> Round:
-        """Begin a round with the entries of some runs, and with the frozen model. BadInput while another one is open."""
+        """Begin a round with the entries of some runs, and with the frozen model. Raises BadInput while another one is open."""
         with self.change():
             if self.round and self.round.state != CLOSED:
                 raise BadInput("The last round is still open. End it first.")
@@ -202,13 +202,13 @@ class Board:
             return self.rounds[-1]
 
     def finish_writing(self, number: int) -> None:
-        """All texts of a round are complete: a blind one is voted on, any other is closed."""
+        """Mark a round's texts as complete: a blind round is then voted on, any other is closed."""
         with self.change():
             if self.round and self.round.number == number and self.round.state == WRITING:
                 self.round.state = VOTING if self.round.blind else CLOSED
 
     def vote(self, guest: Guest, number: object, letter: object) -> None:
-        """A guest's vote, which replaces an earlier one. BadInput unless the round is voted on."""
+        """Record a guest's vote, which replaces an earlier one. Raises BadInput unless the round is being voted on."""
         with self.change():
             if self.round is None or self.round.number != number or self.round.state != VOTING:
                 raise BadInput("This round is not being voted on.")
@@ -217,7 +217,7 @@ class Board:
             self.round.votes[guest.id] = letter
 
     def end_round(self) -> None:
-        """Close the round; names and votes are shown."""
+        """Close the round; names and votes become visible."""
         with self.change():
             if self.round:
                 self.round.state = CLOSED
@@ -230,7 +230,7 @@ class Board:
         return self.questions[-1] if self.questions else None
 
     def ask(self, text: object, options: object, right: object) -> None:
-        """Ask a question, for the first time. `right`: the right option from 0, or -1."""
+        """Ask a question for the first time. `right`: the correct option from 0, or -1."""
         if not isinstance(options, list) or not 2 <= len(options) <= OPTIONS:
             raise BadInput(f"A question has 2 to {OPTIONS} answers to choose from: write one a line.")
         answers = [clean(option, OPTION, "An answer") for option in options]
@@ -241,14 +241,14 @@ class Board:
             self.questions = [*self.questions, question][-KEPT:]
 
     def go_on(self) -> None:
-        """The question's next state: asked before the lesson, not open, asked after it, answers shown."""
+        """Move the question to its next state: asked before the lesson, closed, asked after it, answers visible."""
         order = (BEFORE, LESSON, AFTER, DONE)
         with self.change():
             if self.question and self.question.state != DONE:
                 self.question.state = order[order.index(self.question.state) + 1]
 
     def answer(self, guest: Guest, number: object, option: object) -> None:
-        """A guest's answer, which replaces an earlier one of the same time. BadInput unless the question is open."""
+        """Record a guest's answer, which replaces an earlier one. Raises BadInput unless the question is open."""
         with self.change():
             question = self.question
             if question is None or question.number != number or question.state not in (BEFORE, AFTER):

@@ -1,4 +1,4 @@
-"""One class: its board, its runs, its secrets, and the address that guests open."""
+"""A class: its board, its runs, its secrets, and the address for guests."""
 
 import io
 import re
@@ -23,7 +23,7 @@ ROWS = 40  # sequences of a batch, so that a whole class is one batch
 
 
 class Classroom:
-    """The class `name`; what it has is in a folder of its own, and goes on where it was at the next start."""
+    """The class `name`. Its data is in a folder of its own, and a restart continues where it was."""
 
     def __init__(self, name: str, host: str, port: int, default: str, device: str = "auto", home: Path | None = None) -> None:
         if not NAME.fullmatch(name):
@@ -43,12 +43,12 @@ class Classroom:
 
     @property
     def upload_limit(self) -> int:
-        """The largest zip that a guest may hand in, in bytes."""
+        """The maximal size of a guest's zip, in bytes."""
         return self.entries.upload_limit()
 
     @property
     def join_link(self) -> str:
-        """The first address with the room code; what follows the # never leaves the browser that opens it."""
+        """The first address with the room code; the part after the # never leaves the browser."""
         return f"{self.addresses[0]}#{self.doorkeeper.secrets.code}"
 
     def qr_svg(self) -> bytes:
@@ -58,7 +58,7 @@ class Classroom:
         return out.getvalue()
 
     def announcement(self) -> str:
-        """What the terminal says when the class is open."""
+        """Return what the terminal prints when the class is open."""
         code = self.doorkeeper.secrets.code
         drawing = io.StringIO()
         segno.make(self.join_link, micro=False).terminal(drawing, border=1, compact=True)
@@ -76,7 +76,8 @@ class Classroom:
 
 
 def reachable(host: str) -> list[str]:
-    """The addresses under which others reach a server on `host`, the likeliest first; this machine's own if there is none."""
+    """Return the addresses at which others reach a server on `host`, the likeliest first; this machine's own if there are
+    none."""
     if host not in ("0.0.0.0", "::", ""):
         return [f"[{host}]" if ":" in host else host]
     addresses = [
@@ -90,7 +91,7 @@ def reachable(host: str) -> list[str]:
 
 
 def _outgoing() -> str:
-    """The address that this machine uses towards others; nothing is sent to find it."""
+    """Return the address that this machine uses towards others, without sending anything."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.connect(("192.0.2.1", 9))  # an address for documentation

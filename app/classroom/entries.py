@@ -1,7 +1,7 @@
-"""What guests hand in: a run's zip, or a short training. Each is checked, trained and scored here, in the class's own store.
+"""What guests hand in: a run as a zip, or a short training. Each is checked, trained and scored in the class's own store.
 
-A guest's run never enters the user's store and never replaces anything: its name is chosen here, and its zip may hold no more
-than a prefix of this backbone does.
+A guest's run never enters the user's store and never replaces anything: its name is chosen here, and its zip may not be larger
+than a prefix of this backbone can be.
 """
 
 import logging
@@ -14,7 +14,6 @@ import unicodedata
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from analysis.evaluation.evaluate import scored
 from app.classroom.board import Board, clean
@@ -31,7 +30,7 @@ from core.exchange.archive import import_zip
 from core.methods.loading import LoadedRun
 from core.models.backbone import Backbone
 from core.prefix.prefix import stored_count
-from core.runs.layout import HISTORY, RUN_JSON, SAMPLES, STEPS_CSV, WEIGHTS
+from core.runs.layout import HISTORY, RUN_JSON, SAMPLES, STEPS_CSV, WEIGHTS, JsonObject
 from core.runs.manage import delete
 from core.runs.store import Store
 from core.task import Example
@@ -50,7 +49,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class TrainingChoice:
-    """A training that a guest asks for. BadInput for anything but the choices above."""
+    """A training that a guest requests. Raises BadInput for anything but the choices above."""
 
     length: int
     rows: int
@@ -58,8 +57,8 @@ class TrainingChoice:
     words: str = ""
 
     @classmethod
-    def from_json(cls, values: dict[str, Any]) -> "TrainingChoice":
-        """Read what a page sent."""
+    def from_json(cls, values: JsonObject) -> "TrainingChoice":
+        """Parse what a page sent."""
         for name, allowed in (("length", LENGTHS), ("rows", ROWS), ("updates", UPDATES)):
             if isinstance(values.get(name), bool) or values.get(name) not in allowed:
                 raise BadInput(f"{name} can be {', '.join(map(str, allowed))}.")
@@ -68,14 +67,14 @@ class TrainingChoice:
 
     @property
     def about(self) -> str:
-        """The choice in a few words."""
+        """Describe the choice in a few words."""
         rows = f"{self.rows} rows" if self.rows else "all rows"
         begins = f", from “{self.words}”" if self.words else ""
         return f"{self.length} virtual token{'s' * (self.length > 1)}, {rows}, {self.updates} updates{begins}"
 
 
 class Entries:
-    """Takes in the prefixes of a class in `folder`, on one backbone. `context.store` reads the class's runs, too."""
+    """Takes in the prefixes of a class in `folder`, on one backbone. `context.store` also reads the class's runs."""
 
     def __init__(self, context: AppContext, board: Board, store: Store) -> None:
         self.context, self.board, self.store = context, board, store
@@ -86,13 +85,13 @@ class Entries:
 
     @property
     def backbone(self) -> Backbone:
-        """The model that all prefixes of the class are of."""
+        """The model of all prefixes of the class."""
         return self.context.models.backbone(self.context.models.default)
 
     # ---- handed in
 
     def upload_limit(self) -> int:
-        """The largest zip in bytes: a prefix of LENGTH virtual tokens, with its history."""
+        """The maximal size of a zip in bytes: a prefix of LENGTH virtual tokens, with its history."""
         return sum(self._limits().values())
 
     def _limits(self) -> dict[str, int]:
@@ -100,13 +99,13 @@ class Entries:
         return {RUN_JSON: 64_000, WEIGHTS: size, HISTORY: 6 * size, STEPS_CSV: 2_000_000, SAMPLES: 1_000_000}
 
     def new_upload(self) -> Path:
-        """Where a zip may be written while it arrives: a new folder of its own, with nothing in it."""
+        """Return a path for an arriving zip, in a new empty folder."""
         folder = self.store.folder.parent / UPLOADS
         folder.mkdir(parents=True, exist_ok=True)
         return Path(tempfile.mkdtemp(dir=folder)) / "your.zip"  # its name stands in messages
 
     def take_zip(self, guest: Guest, file: Path) -> Entry:
-        """Put a run's zip on the board. BadInput says what is wrong with it; then nothing is left of it."""
+        """Put a run's zip on the board. Raises BadInput with the reason if it is refused; then nothing of it is kept."""
         with self._taking:
             self.board.check_room(guest)
             run_id = self._free_id(guest)
@@ -120,7 +119,7 @@ class Entries:
                 raise
 
     def _check(self, run_id: str) -> LoadedRun:
-        """Load a run that was handed in. BadInput, or WrongBackbone, where it is no prefix for the board."""
+        """Load a run that was handed in. Raises BadInput or WrongBackbone if it is not a prefix for the board."""
         loaded = self.context.models.load(run_id, self.backbone)
         if loaded.prefix is None:
             raise BadInput(f"This run is of the method {loaded.run.method}. The board takes prefixes, which share one batch.")
@@ -134,7 +133,7 @@ class Entries:
         return loaded
 
     def train(self, guest: Guest, choice: TrainingChoice) -> Entry:
-        """Queue a training for a guest. Busy where the line is full; BadInput where the guest already trains one."""
+        """Queue a training for a guest. Raises Busy if the queue is full, BadInput if the guest is training already."""
         with self._taking:
             self.board.check_room(guest)
             if any(entry.guest == guest.id and entry.state == TRAINING for entry in self.board.entries()):
@@ -142,7 +141,7 @@ class Entries:
             if len(self.jobs.waiting()) >= QUEUE:
                 raise Busy(f"{QUEUE} trainings wait already, and no more may. Try again in some minutes.")
             run_id = self._free_id(guest)
-            own: dict[str, Any] = {"length": choice.length, "updates": choice.updates}
+            own: dict[str, object] = {"length": choice.length, "updates": choice.updates}
             own |= {"init_words": choice.words} if choice.words else {}
             request = TrainRequest(run_id, "demo", backbone=self.context.models.default, rows=choice.rows, own=own)
             entry = self.board.add_entry(guest, run_id, state=TRAINING, about=choice.about, length=choice.length)
@@ -154,12 +153,12 @@ class Entries:
             return entry
 
     def remove(self, run_id: str) -> None:
-        """Take a run off the board, and move it to the class's trash. What is being trained is stopped first."""
+        """Remove a run from the board, and move it to the class's trash. A training is stopped first."""
         self.board.remove_entry(run_id)
         self.discard(run_id)
 
     def discard(self, run_id: str) -> None:
-        """Stop a run that is not on the board any more, and move it to the class's trash; while it trains, at a later `tick`."""
+        """Stop a run that is no longer on the board, and move it to the class's trash, at a later `tick` if it is training."""
         try:
             self.jobs.stop(run_id)
             if self.jobs.state(run_id) in ("loading", "running", "finishing"):
@@ -182,7 +181,7 @@ class Entries:
     # ---- what goes on in the background
 
     def start(self) -> None:
-        """Follow trainings and measure scores, until the app ends."""
+        """Follow trainings and compute scores until the app ends."""
         self._thread = threading.Thread(target=self._attend, name="class", daemon=True)
         self._thread.start()
         if self.jobs.jobs():
@@ -194,7 +193,7 @@ class Entries:
             time.sleep(TICK)
 
     def tick(self) -> None:
-        """See to every training that has ended, and score one prefix."""
+        """Handle every training that has ended, and score one prefix."""
         for run_id in [*self._leaving]:
             self.discard(run_id)
         for entry in self.board.entries():
@@ -233,8 +232,8 @@ class Entries:
         except Exception as error:
             self.board.update_entry(entry.id, state=FAILED, note=_sentence(error))
 
-    def scores(self, run_id: str) -> dict[str, Any]:
-        """Coverage, BLEU and unsupported statements on the hidden rows, rounded."""
+    def scores(self, run_id: str) -> JsonObject:
+        """Return coverage, BLEU and unsupported statements on the hidden rows, rounded."""
         examples = hidden_rows()
         *_, texts = write_texts(self.context, self.backbone, [(run_id, each.source) for each in examples], "scores")
         if failed := next((text for text in texts if text.state != "written"), None):
@@ -245,21 +244,21 @@ class Entries:
 
 
 def _sentence(error: Exception) -> str:
-    """Why a prefix is not on the board, for everybody to read: what names paths or other runs stays in the log."""
+    """Return the public reason why a prefix is refused; messages with paths or names of other runs go to the log only."""
     if isinstance(error, BadInput):
         return str(error)
     log.error("a prefix of the class cannot be used", exc_info=error)
     return "This prefix could not be used; the presenter's terminal says why."
 
 
-def _sizes(loaded: LoadedRun) -> dict[str, Any]:
+def _sizes(loaded: LoadedRun) -> JsonObject:
     assert loaded.prefix is not None
     return {"length": loaded.prefix.length, "stored": loaded.prefix.parameters, "bytes": loaded.run.bytes}
 
 
 @cache
 def hidden_rows() -> tuple[Example, ...]:
-    """Bundled tables with their references that no training of the app reads: those of the trained topics, then of others."""
+    """Return bundled tables with references on which the app trains nothing: first those of the trained topics, then others."""
     examples = group_by_source(DataSource("records").load_split(HIDDEN, []))
     trained, others = ([each for each in examples if each.seen is seen] for seen in (True, False))
     return (*trained, *sample_evenly(others, max(1, HIDDEN_ROWS - len(trained))))

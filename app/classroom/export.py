@@ -17,7 +17,7 @@ TABLE = "board.csv"
 
 
 def board_csv(board: Board) -> str:
-    """One row an entry, the best first; `votes`: of all blind rounds together."""
+    """Return one row per entry, the best first; `votes` are the sum over all blind rounds."""
     votes: Counter[str] = Counter()
     for one in board.rounds:
         runs = {line.letter: line.entry for line in one.lines}
@@ -33,12 +33,12 @@ def board_csv(board: Board) -> str:
 
 
 def _plain(cell: object) -> object:
-    """A cell that no spreadsheet takes for a formula."""
+    """Return a cell that spreadsheets do not execute as a formula."""
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
 
 
 def zip_of_runs(board: Board, store: Store, file: Path) -> None:
-    """Write the table, and one zip a run, each of which can be imported."""
+    """Write the table, and one zip per run, each of which can be imported."""
     present = {run.id: run for run in store.runs()}
     with zipfile.ZipFile(file, "w") as out, tempfile.TemporaryDirectory() as folder:
         out.writestr(TABLE, board_csv(board))

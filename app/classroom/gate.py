@@ -1,7 +1,7 @@
-"""The gate before everything that a class serves: an ASGI app that checks each request before any other code sees it.
+"""The gate in front of everything that a class serves: an ASGI app that checks each request before any other code.
 
 Nothing of Gradio is for guests, neither page nor endpoint nor file: the app answers this machine's own browser only, and only
-with the presenter's key. Everyone else is answered by the class's own pages; `ROUTES` in routes.py is the whole list of them.
+with the presenter's key. All others get the class's own pages; `ROUTES` in routes.py is the complete list.
 """
 
 import ipaddress
@@ -33,13 +33,13 @@ ASK_FOR_CODE = "This is open to the presenter's own machine only. Guests find th
 
 
 class Gate:
-    """`app`: Gradio's, which says itself who may frame it; `classroom`: the class's own pages."""
+    """`app`: Gradio's, which decides itself who may frame it; `classroom`: the class's own pages."""
 
     def __init__(self, app: ASGIApp, classroom: ASGIApp, doorkeeper: Doorkeeper) -> None:
         self.app, self.classroom, self.doorkeeper = app, classroom, doorkeeper
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request, or refuse it."""
+        """Answer or refuse a request."""
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
         elif scope["type"] == "http":
@@ -75,7 +75,7 @@ def _refused(status: int, sentence: str) -> Response:
 
 
 def with_headers(send: Send, policy: str = "") -> Send:
-    """Add the security headers to an answer; `policy`: its Content-Security-Policy, empty for what it has."""
+    """Add the security headers to a response. `policy`: its Content-Security-Policy; if empty, the response's own is kept."""
 
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -89,7 +89,7 @@ def with_headers(send: Send, policy: str = "") -> Send:
 
 
 def is_known_host(host: str) -> bool:
-    """Whether a Host header has an address or this machine's own name: another name may be a site that rebound its name."""
+    """Whether a Host header has an address or this machine's own name; another name may be a DNS rebinding attack."""
     name = host_name(host)
     try:
         ipaddress.ip_address(name)
@@ -100,7 +100,7 @@ def is_known_host(host: str) -> bool:
 
 
 def is_same_origin(connection: HTTPConnection) -> bool:
-    """Whether a request that changes something comes from this server's own pages, as far as the browser says."""
+    """Whether a request that changes something comes from this server's own pages, according to the browser."""
     headers = connection.headers
     if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         return False

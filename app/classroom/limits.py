@@ -1,4 +1,4 @@
-"""Bounds on what one browser may ask at once."""
+"""Limits on what one browser may request at once."""
 
 import asyncio
 from collections import Counter
@@ -26,7 +26,8 @@ class TooLarge(Exception):
 
 
 async def receive(request: Request, limit: int, write: Callable[[bytes], object]) -> None:
-    """Pass a request's body on as it arrives. TooLarge past `limit` bytes, whatever its header says; BadInput if it is slow."""
+    """Pass a request's body on as it arrives. Raises TooLarge past `limit` bytes, whatever its header says; BadInput if it is
+    slow."""
     length = request.headers.get("content-length", "0")
     if not length.isdecimal() or int(length) > limit:
         raise TooLarge(limit)
@@ -43,13 +44,13 @@ async def receive(request: Request, limit: int, write: Callable[[bytes], object]
 
 
 class Slots:
-    """Counts what is going on, by who asks and in all."""
+    """Counts requests in progress, by sender and in total."""
 
     def __init__(self, each: int, most: int) -> None:
         self.each, self.most, self._counts = each, most, Counter[str]()
 
     def check(self, who: str) -> None:
-        """Busy where this one has too many places, or all together."""
+        """Raise Busy if this sender, or all together, have too many requests."""
         if self._counts[who] >= self.each:
             raise Busy("You have asked for this already, and it is not done. Wait for it.")
         if self._counts.total() >= self.most:
@@ -57,7 +58,7 @@ class Slots:
 
     @contextmanager
     def take(self, who: str) -> Iterator[None]:
-        """Hold a place. Busy where there is none."""
+        """Occupy a slot. Raises Busy if there is none."""
         self.check(who)
         self._counts[who] += 1
         try:
@@ -69,13 +70,13 @@ class Slots:
 
 
 class Pace:
-    """Bounds how often each guest may ask."""
+    """Limits how often each guest may send requests."""
 
     def __init__(self) -> None:
         self._buckets: Cache[str, Bucket] = Cache(1024)
 
     def check(self, who: str) -> None:
-        """Busy where `who` asks too often."""
+        """Raise Busy if `who` sends requests too often."""
         bucket = self._buckets.get_or_compute(who, lambda: Bucket(BURST, PER_SECOND))
         if bucket.wait() > 0:
             raise Busy("That was too often. Wait a moment, then try again.")

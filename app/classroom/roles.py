@@ -1,9 +1,9 @@
-"""Who a request comes from: signed cookies for the presenter's key and for guests, and how often a code may be tried.
+"""Who sends a request: signed cookies for the presenter's key and for guests, and a limit on wrong codes.
 
-LOCAL      this machine's own browser, which holds the key: everything
-PRESENTER  a browser elsewhere that holds the key: the class page
+LOCAL      this machine's own browser, which has the key: everything
+PRESENTER  a browser elsewhere that has the key: the class page
 GUEST      a browser that gave the room code and a name: the guests' page
-STRANGER   anyone else: the form that asks for the code
+STRANGER   anyone else: the form for the code
 """
 
 import ipaddress
@@ -35,7 +35,7 @@ FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip")  #
 
 
 class Role(Enum):
-    """What a request may do; see the module's description."""
+    """The rights of a request; see the module's description."""
 
     LOCAL = "local"
     PRESENTER = "presenter"
@@ -50,7 +50,7 @@ class Role(Enum):
 
 @dataclass(frozen=True)
 class Visitor:
-    """The sender of a request; `guest` where its role is GUEST."""
+    """The sender of a request; `guest` is set for the role GUEST."""
 
     role: Role
     guest: Guest | None = None
@@ -58,7 +58,7 @@ class Visitor:
 
 @dataclass(frozen=True)
 class Secrets:
-    """What a class is opened with: the room `code`, the presenter's `key`, and the `signature` key of the cookies."""
+    """The secrets of a class: the room `code`, the presenter's `key`, and the `signature` key of the cookies."""
 
     code: str
     key: str
@@ -66,12 +66,13 @@ class Secrets:
 
 
 def new_code() -> str:
-    """A room code that can be read aloud; one in 887 million."""
+    """Return a room code that can be read aloud, one of 887 million."""
     return "".join(secrets.choice(ALPHABET) for _ in range(CODE_LENGTH))
 
 
 def load_secrets(file: Path) -> Secrets:
-    """The secrets of a class, made at its first start and readable by their owner only. StoreError where that fails."""
+    """Return the secrets of a class, created at its first start and readable by their owner only. Raises StoreError if that
+    fails."""
     try:
         if file.exists():
             return Secrets(**json.loads(file.read_text(encoding="utf-8")))
@@ -83,7 +84,7 @@ def load_secrets(file: Path) -> Secrets:
 
 
 def save_secrets(file: Path, values: Secrets) -> None:
-    """Write the secrets by rename; OSError where they cannot be written."""
+    """Write the secrets by rename. Raises OSError if they cannot be written."""
     temporary = file.with_suffix(".tmp")
     temporary.unlink(missing_ok=True)
     with open(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8") as out:
@@ -100,7 +101,8 @@ class Doorkeeper:
         self._tries = TryLimit()
 
     def visitor(self, connection: HTTPConnection) -> Visitor:
-        """Who sent a request, by its cookie and where it comes from. Without a valid cookie: a stranger, also on this machine."""
+        """Return the sender of a request, by cookie and address. Without a valid cookie it is a stranger, also on this
+        machine."""
         try:
             values = self._signer().loads(connection.cookies.get(COOKIE, ""), max_age=HOURS * 3600)
         except BadData:
@@ -111,7 +113,7 @@ class Doorkeeper:
         return Visitor(Role.GUEST, guest) if guest else Visitor(Role.STRANGER)
 
     def check_code(self, code: object, address: str) -> bool:
-        """Whether this is the room code, in capitals or not. Raises TooManyTries."""
+        """Whether this is the room code; case does not matter. Raises TooManyTries."""
         return self._check(str(code).strip().upper(), self.secrets.code, address)
 
     def check_key(self, key: object, address: str) -> bool:
@@ -126,15 +128,15 @@ class Doorkeeper:
         return right
 
     def presenter_cookie(self) -> str:
-        """The cookie of a browser that gave the key."""
+        """Return the cookie for a browser that gave the key."""
         return self._signer().dumps({"key": self.secrets.key})
 
     def guest_cookie(self, guest: Guest) -> str:
-        """The cookie of a browser that gave the code."""
+        """Return the cookie for a browser that gave the code."""
         return self._signer().dumps({"guest": guest.id})
 
     def change_code(self) -> None:
-        """Replace the room code; guests who are here stay."""
+        """Replace the room code; guests who are here keep access."""
         self.secrets = replace(self.secrets, code=new_code())
         try:
             save_secrets(self.file, self.secrets)
@@ -146,7 +148,7 @@ class Doorkeeper:
 
 
 def is_local(connection: HTTPConnection) -> bool:
-    """Whether a request comes from this machine itself: from and to its loopback address, and through no proxy."""
+    """Whether a request comes from this machine itself: between loopback addresses, and without a proxy."""
     client = connection.client.host if connection.client else ""
     host = connection.headers.get("host", "")
     through_proxy = any(header in connection.headers for header in FORWARDED)
@@ -154,7 +156,7 @@ def is_local(connection: HTTPConnection) -> bool:
 
 
 def host_name(host: str) -> str:
-    """The name or address in a Host header, without its port."""
+    """Return the name or address in a Host header, without its port."""
     if host.startswith("["):
         return host[1:].partition("]")[0].lower()
     return host.partition(":")[0].rstrip(".").lower()
@@ -170,7 +172,7 @@ def _is_loopback(name: str) -> bool:
 
 
 class TooManyTries(Exception):
-    """Too many wrong codes from an address, or from everywhere. `seconds`: when the next one is looked at."""
+    """Too many wrong codes from an address, or from all. `seconds`: when the next one is accepted."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(seconds)
@@ -178,21 +180,21 @@ class TooManyTries(Exception):
 
 
 class TryLimit:
-    """Counts wrong codes: a bucket of tries for each address that fills up again slowly, and one for all of them."""
+    """Limits wrong codes: a token bucket per address, and one for all."""
 
     def __init__(self) -> None:
         self._lock, self._all = threading.Lock(), Bucket(ALL_TRIES, ALL_PER_SECOND)
         self._buckets: Cache[str, Bucket] = Cache(ADDRESSES)
 
     def check(self, address: str) -> None:
-        """TooManyTries unless this address has a try left."""
+        """Raise TooManyTries unless this address has a try left."""
         with self._lock:
             waits = [bucket.wait() for bucket in (self._all, self._bucket(address))]
         if max(waits) > 0:
             raise TooManyTries(max(waits))
 
     def count(self, address: str) -> None:
-        """Take a try from an address."""
+        """Count a try of an address."""
         with self._lock:
             for bucket in (self._all, self._bucket(address)):
                 bucket.take()
@@ -202,13 +204,13 @@ class TryLimit:
 
 
 class Bucket:
-    """A token bucket: `size` at once, `per_second` after that."""
+    """A token bucket: `size` tokens at once, `per_second` after that."""
 
     def __init__(self, size: float, per_second: float) -> None:
         self.size, self.per_second, self._left, self._at = size, per_second, size, time.monotonic()
 
     def wait(self) -> float:
-        """Seconds until a token is there; 0 if one is."""
+        """Return the seconds until a token is available; 0 if one is."""
         now = time.monotonic()
         self._left, self._at = min(self.size, self._left + (now - self._at) * self.per_second), now
         return 0.0 if self._left >= 1 else (1 - self._left) / self.per_second
@@ -219,7 +221,7 @@ class Bucket:
 
 
 def _network(address: str) -> str:
-    """The address that tries are counted for; of IPv6 the /64, as one machine has all of those."""
+    """Return the address by which tries are counted; for IPv6 the /64 network, which belongs to one machine."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

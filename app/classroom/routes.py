@@ -1,6 +1,6 @@
-"""The class's own pages and the whole list of what a guest may call. Whatever is not in `ROUTES` is not there.
+"""The class's own pages, and the complete list of endpoints for guests: everything outside `ROUTES` does not exist.
 
-Each route names the roles that it answers; that is checked here, before its handler runs, and nowhere else.
+Each route names the roles that it answers; this is checked here, before its handler runs, and nowhere else.
 """
 
 import asyncio
@@ -11,7 +11,6 @@ import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
@@ -30,6 +29,7 @@ from app.classroom.roles import COOKIE, HOURS, Role, TooManyTries, Visitor
 from app.classroom.texts import Text, coverage_of, read_table, write_texts
 from app.shared.events import sentence_of
 from core.errors import BadInput, Busy, PrefixLabError, StoreError
+from core.runs.layout import JsonObject
 from core.text.tables import Fields
 
 ALL = frozenset(Role)
@@ -55,7 +55,7 @@ Handler = Callable[["Routes", Request, Visitor], Awaitable[Response]]
 
 
 class Routes:
-    """The handlers; `classroom` has the class."""
+    """The handlers of a `classroom`."""
 
     def __init__(self, classroom: Classroom) -> None:
         self.classroom, self.board = classroom, classroom.board
@@ -64,7 +64,7 @@ class Routes:
         self._shared: dict[bool, tuple[int, str]] = {}
 
     def app(self) -> Starlette:
-        """The ASGI app of the class's pages."""
+        """Return the ASGI app of the class's pages."""
         return Starlette(routes=[self._route(*each) for each in ROUTES])
 
     def _route(self, method: str, path: str, roles: frozenset[Role], handler: Handler) -> Route:
@@ -101,7 +101,7 @@ class Routes:
     # ---- coming in
 
     async def me(self, request: Request, visitor: Visitor) -> Response:
-        values: dict[str, Any] = {"role": visitor.role.value, "class": self.classroom.name}
+        values: JsonObject = {"role": visitor.role.value, "class": self.classroom.name}
         if visitor.guest:
             values["name"] = visitor.guest.name
         if visitor.role.presents:
@@ -131,7 +131,7 @@ class Routes:
     # ---- what everybody sees
 
     async def events(self, request: Request, visitor: Visitor) -> Response:
-        """The board as server-sent events, whenever it has changed."""
+        """Send the board as server-sent events whenever it changes."""
         self._streams.check(_who(visitor))
         pictures = self._pictures(visitor)
         return StreamingResponse(pictures, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
@@ -152,7 +152,7 @@ class Routes:
             yield "event: removed\ndata: {}\n\n"
 
     def _shared_json(self, presenter: bool) -> str:
-        """The same text for all, written once a change."""
+        """Return the JSON that all pages get, written once per change."""
         version, payload = self._shared.get(presenter, (-1, ""))
         if version != self.board.version:
             version = self.board.version
@@ -192,7 +192,7 @@ class Routes:
         return JSONResponse({})
 
     async def compare(self, request: Request, visitor: Visitor) -> Response:
-        """The frozen model and up to three prefixes of the board on a table, as JSON lines while they grow."""
+        """Stream the texts of the frozen model and up to three prefixes of the board for a table, as JSON lines."""
         values = await _json(request)
         source, fields = read_table(values.get("table"))
         runs = values.get("runs")
@@ -305,8 +305,9 @@ def _page(name: str) -> str:
     return (HERE / name).read_text(encoding="utf-8")
 
 
-async def _json(request: Request) -> dict[str, Any]:
-    """The JSON object of a request's body. BadInput for anything else; a form, which other sites may send, is refused."""
+async def _json(request: Request) -> JsonObject:
+    """Return the JSON object of a request's body. Raises BadInput for anything else; forms, which other sites can send, are
+    refused."""
     if request.headers.get("content-type", "").partition(";")[0] != "application/json":
         raise BadInput("Send JSON.")
     body = bytearray()
@@ -320,7 +321,7 @@ async def _json(request: Request) -> dict[str, Any]:
     return values
 
 
-def _column(text: Text, fields: Fields, presenter: bool) -> dict[str, Any]:
+def _column(text: Text, fields: Fields, presenter: bool) -> JsonObject:
     coverage, spans = coverage_of(fields, text.text) if text.state == "written" else (None, [])
     note = text.note if presenter or not text.note else view.NO_TEXT
     missing = coverage.missing if coverage else []
@@ -328,7 +329,7 @@ def _column(text: Text, fields: Fields, presenter: bool) -> dict[str, Any]:
 
 
 def _who(visitor: Visitor) -> str:
-    """Whose share of the model and of the server a request takes."""
+    """Return whose share of the model and the server a request uses."""
     return visitor.guest.id if visitor.guest else "presenter"
 
 
@@ -352,7 +353,7 @@ def _error(status: int, sentence: str, headers: dict[str, str] | None = None) ->
 
 
 def _answer_to(error: Exception) -> Response:
-    """An error as a sentence, with the status that goes with it. What names a path of this machine stays in the log."""
+    """Return an error as a sentence with its HTTP status. Messages with paths of this machine go to the log only."""
     if isinstance(error, TooManyTries):
         wait = {"Retry-After": str(error.seconds)}
         return _error(429, f"Too many wrong codes. Wait {error.seconds} seconds, then try again.", wait)

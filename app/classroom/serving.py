@@ -23,7 +23,7 @@ CONNECTIONS = 600  # open at once
 
 
 def behind_the_gate(classroom: Classroom, page: gr.Blocks) -> ASGIApp:
-    """Everything that a class serves, as one ASGI app. `page`: the app's, for this machine only."""
+    """Return everything that a class serves as one ASGI app. `page`: the app, for this machine only."""
     outer = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     gr.mount_gradio_app(
         outer,
@@ -40,7 +40,7 @@ def behind_the_gate(classroom: Classroom, page: gr.Blocks) -> ASGIApp:
 
 
 def serve_class(classroom: Classroom, page: gr.Blocks, host: str, port: int, browser: bool) -> None:
-    """Open a class, and return when it is closed. PrefixLabError for a port in use."""
+    """Serve a class until it is closed. Raises PrefixLabError if the port is in use."""
     try:
         listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=256)
     except OSError as error:

@@ -1,9 +1,9 @@
-"""Texts of several prefixes from one batch, for rounds, for scores and for what guests compare."""
+"""Texts of several prefixes from one batch, for rounds, scores and guests' comparisons."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING
 
 from analysis.attention.maps import attention_mass
 from analysis.metrics.coverage import Coverage, cover
@@ -20,6 +20,10 @@ from core.serving.engine import Stream
 from core.text.detokenize import detokenise
 from core.text.tables import Fields, parse
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
 FORM = "table"
 SOURCE = 800  # characters of a table
 SHOW_EVERY = 0.15  # seconds between two looks at growing texts
@@ -28,7 +32,7 @@ DECODING = TABLE_DECODING  # greedy, so that everybody gets the same text for th
 
 @dataclass
 class Text:
-    """A text as it grows. `state`: waiting, writing, written or failed, and then `note` says why."""
+    """A text as it grows. `state`: waiting, writing, written or failed, with the reason in `note`."""
 
     run: str  # empty: the frozen model
     source: str
@@ -37,16 +41,16 @@ class Text:
     note: str = ""
     ids: list[int] = field(default_factory=list)
     request: Request | None = None
-    model: Any = None
+    model: "PreTrainedModel | None" = None
 
     @property
     def open(self) -> bool:
-        """Whether more may come."""
+        """Whether the text is incomplete."""
         return self.state in ("waiting", "writing")
 
 
 def read_table(typed: object) -> tuple[str, Fields]:
-    """A table that was typed in any notation, as models read it, and its fields. BadInput, or BadTable."""
+    """Parse a typed table in any notation; returns its source and its fields. Raises BadInput or BadTable."""
     if not isinstance(typed, str) or not 0 < len(typed.strip()) <= SOURCE:
         size = len(typed) if isinstance(typed, str) else 0
         raise BadInput(f"The table has {size:,} characters: type 1 to {SOURCE}, such as name : The Eagle | food : Chinese")
@@ -63,7 +67,7 @@ def write_texts(
 ) -> Iterator[list[Text]]:
     """Generate a text for each (run, source), all in one batch, and yield the same list as they grow.
 
-    A run that cannot be used has its own text say why; the others go on. `caller`: who asks, for a fair share.
+    If a run cannot be used, its text has the reason, and the others continue. `caller`: the sender, for a fair share.
     """
     texts = [Text(run, source) for run, source in pairs]
     with ExitStack() as open_streams:
@@ -85,7 +89,7 @@ def write_texts(
             yield texts
 
 
-def _request(context: AppContext, backbone: Backbone, text: Text) -> tuple[Any, Request]:
+def _request(context: AppContext, backbone: Backbone, text: Text) -> tuple["PreTrainedModel", Request]:
     if not text.run:
         return backbone.model, make_request(backbone, base_task(backbone, FORM, text.source), text.source)
     loaded = context.models.load(text.run, backbone)
@@ -105,9 +109,9 @@ def _grow(text: Text, stream: Stream) -> None:
 
 
 def attention_shares(context: AppContext, backbone: Backbone, text: Text) -> list[float]:
-    """The mean shares of attention on the prefix, on the table and on the text's own words while it was written; [] for none.
+    """Return the mean shares of attention on the prefix, the table and the text's own words; [] without a prefix.
 
-    Over all layers and heads of the decoder; see `analysis.attention.maps`.
+    The mean is over all layers and heads of the decoder; see `analysis.attention.maps`.
     """
     if not text.ids or text.request is None:
         return []
@@ -116,9 +120,9 @@ def attention_shares(context: AppContext, backbone: Backbone, text: Text) -> lis
     return [round(float(share), 3) for share in mass.mass[:, :, queries.start : queries.stop].mean(dim=(0, 1, 2))]
 
 
-def coverage_of(fields: Fields, text: str) -> tuple[Coverage, list[list[Any]]]:
-    """What a text covers of a table, and its marks as [start, end, "v" or "u", title]: values, and what is unsupported."""
+def coverage_of(fields: Fields, text: str) -> tuple[Coverage, list[list[int | str]]]:
+    """Return a text's coverage of a table, and its marks as [start, end, "v" or "u", title] for values and unsupported pieces."""
     coverage = cover(fields, text)
-    spans: list[list[Any]] = [[start, end, "v", key] for start, end, key in coverage.spans]
+    spans: list[list[int | str]] = [[start, end, "v", key] for start, end, key in coverage.spans]
     spans += [[start, end, "u", unsupported_reason(text[start:end])] for start, end in coverage.unsupported_spans]
     return coverage, sorted(spans)

@@ -1,22 +1,21 @@
-"""The board as the pages see it: plain values for JSON. Names and texts go out as they are, and the pages write them as text."""
+"""The board for the pages, as plain values for JSON. Names and texts are not escaped: the pages insert them as text."""
 
 from collections import Counter
 from dataclasses import asdict
-from typing import Any
 
 from app.classroom.board import Board
 from app.classroom.entries import LENGTHS, ROWS, UPDATES
 from app.classroom.records import AFTER, BEFORE, CLOSED, DONE, Entry, Guest, Line, Question, Round
 from app.shared.examples import samples
+from core.runs.layout import JsonObject
 from core.text.tables import linearise
 
-Json = dict[str, Any]
 NO_TEXT = "No text came of this prefix."
 
 
-def shared_view(board: Board, presenter: bool) -> Json:
-    """What all guests see, or all presenters."""
-    view: Json = {
+def shared_view(board: Board, presenter: bool) -> JsonObject:
+    """Return what all guests see, or all presenters."""
+    view: JsonObject = {
         "guests": len(board.guests()),
         "entries": [_entry(entry, presenter) for entry in board.entries()],
         "round": _round(board.round, presenter) if board.round else None,
@@ -27,8 +26,8 @@ def shared_view(board: Board, presenter: bool) -> Json:
     return view
 
 
-def own_view(board: Board, guest: Guest | None) -> Json:
-    """What only this guest sees: the own name, entries, vote and answers."""
+def own_view(board: Board, guest: Guest | None) -> JsonObject:
+    """Return what only this guest sees: name, entries, vote and answers."""
     if guest is None:
         return {"presenter": True}
     round_, question = board.round, board.question
@@ -41,23 +40,23 @@ def own_view(board: Board, guest: Guest | None) -> Json:
     }
 
 
-def choices() -> Json:
-    """What a page offers to choose from: tables, and settings of a training."""
+def choices() -> JsonObject:
+    """Return the choices that a page offers: tables, and settings of a training."""
     tables = [{"title": sample.title, "source": linearise(list(sample.fields))} for sample in samples("table")]
     return {"tables": tables, "lengths": LENGTHS, "rows": ROWS, "updates": UPDATES}
 
 
-def _entry(entry: Entry, presenter: bool) -> Json:
+def _entry(entry: Entry, presenter: bool) -> JsonObject:
     values = asdict(entry)
     if not presenter:  # the id of a guest is what the cookie holds
         del values["guest"]
     return values
 
 
-def _round(one: Round, presenter: bool) -> Json:
-    """While a blind round is open, nobody sees names, votes or what the texts cover, the presenter's projector included.
+def _round(one: Round, presenter: bool) -> JsonObject:
+    """While a blind round is open, nobody sees names, votes or coverage, also on the presenter's projector.
 
-    Why a text failed is for the presenter: it may name paths and runs of this machine.
+    Why a text failed is for the presenter only, since it may name paths and runs of this machine.
     """
     hidden = one.blind and one.state != CLOSED
     lines = one.lines if hidden or one.blind else sorted(one.lines, key=lambda line: line.rank)
@@ -76,18 +75,18 @@ def _round(one: Round, presenter: bool) -> Json:
     }
 
 
-def _hidden(line: Line) -> Json:
+def _hidden(line: Line) -> JsonObject:
     return {"letter": line.letter, "state": line.state, "text": line.text} | _note(line)
 
 
-def _note(line: Line) -> Json:
+def _note(line: Line) -> JsonObject:
     return {"note": NO_TEXT} if line.note else {}
 
 
-def _question(question: Question, presenter: bool) -> Json:
-    """The answers' counts are shown at the end; the presenter sees before how many have answered, not what."""
+def _question(question: Question, presenter: bool) -> JsonObject:
+    """Answer counts are visible at the end; before, the presenter sees only how many have answered."""
     done = question.state == DONE
-    view: Json = {
+    view: JsonObject = {
         "number": question.number,
         "text": question.text,
         "options": question.options,

@@ -1,4 +1,4 @@
-"""What several verbs do: load a run, report on stderr, stop at Ctrl-C."""
+"""Shared code of the verbs: load a run, report on stderr, stop at Ctrl-C."""
 
 import argparse
 import contextlib
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def say(args: argparse.Namespace, text: str) -> None:
-    """Print for people, on stderr, so that stdout stays data; nothing with --json."""
+    """Print on stderr, so that stdout is data only; nothing with --json."""
     if not args.json:
         print(text, file=sys.stderr)
 
@@ -37,7 +37,7 @@ def say_skipped(args: argparse.Namespace, skipped: list[str]) -> None:
 
 @contextlib.contextmanager
 def score_bar(hidden: bool) -> Iterator[Callable[[str, int, int], None]]:
-    """A bar on stderr for the scores that take long (see `analysis.metrics.base.Progress`); none where `hidden`."""
+    """Show a progress bar on stderr for slow scores (see `analysis.metrics.base.Progress`), unless `hidden`."""
     from tqdm import tqdm
 
     with tqdm(disable=hidden, unit="text", leave=False, delay=1) as bar:
@@ -53,7 +53,7 @@ def score_bar(hidden: bool) -> Iterator[Callable[[str, int, int], None]]:
 
 @contextlib.contextmanager
 def table_bar(hidden: bool) -> Iterator[Callable[[int, int], None]]:
-    """A bar on stderr while texts are generated, which `progress(done, total)` moves; none where `hidden`."""
+    """Show a progress bar on stderr while texts are generated; yields `progress(done, total)`, which does nothing if `hidden`."""
     from tqdm import tqdm
 
     with tqdm(disable=hidden, unit="table") as bar:
@@ -66,9 +66,9 @@ def table_bar(hidden: bool) -> Iterator[Callable[[int, int], None]]:
 
 
 def load_backbone_and_run(args: argparse.Namespace, form: str = "table") -> "tuple[Backbone, LoadedRun | None]":
-    """Return the backbone and the run, None where no run is named.
+    """Return the backbone and the run, or None if no run is named.
 
-    Without --backbone and --run this is the bundled backbone for inputs of that form.
+    Without --backbone and --run, this is the bundled backbone for inputs of that form.
     """
     from core.methods.loading import load_run, text_run
     from core.models.loading import DEFAULT, DEFAULTS, load_backbone
@@ -83,7 +83,7 @@ def load_backbone_and_run(args: argparse.Namespace, form: str = "table") -> "tup
 
 
 def command_of(args: argparse.Namespace) -> str:
-    """Return the command line as it was typed, to be stored with the run."""
+    """Return the command line as typed, to be stored with the run."""
     return "python launch.py " + " ".join(shlex.quote(word) for word in args.argv if word != "--json")
 
 

@@ -95,7 +95,8 @@ def evaluate(args: argparse.Namespace) -> int:
 
 
 def _source(args: argparse.Namespace) -> DataSource:
-    """The data; without --set the run's own set where that has files of its own, else E2E's. Raises BadInput without any."""
+    """Return the data source; without --set, the run's own data set if it has files, else E2E. Raises BadInput without any
+    data."""
     if args.set is None and args.run is not None:
         own = store().get(args.run).task.name
         args.set = own if own in (OWN_FILES if args.data else BUNDLED_TABLES) else None
@@ -150,7 +151,7 @@ def _lead_baseline(args: argparse.Namespace, source: DataSource, examples: list[
 
 
 def _store_scores(args: argparse.Namespace, source: DataSource, result: "Evaluation") -> None:
-    """Store the scores with the run; those of another set than the run's own under that set's name."""
+    """Store the scores with the run; those of another data set under that set's name."""
     from core.runs.run import add_scores
 
     run = store().get(args.run) if args.run is not None else None

@@ -43,7 +43,7 @@ def add_export(verbs: Verbs) -> None:
 
 
 def import_run(args: argparse.Namespace) -> int:
-    """Make a run of a checkpoint of PEFT or of the authors' code, or of a zip."""
+    """Import a checkpoint of PEFT or of the authors' code, or a zip, as a run."""
     if args.zip:
         return _import_zip(args)
     if not args.run:

@@ -1,4 +1,4 @@
-"""The verb `experiments`: the paper's tables and figures, run again. What was stopped goes on; processes share the work."""
+"""The verb `experiments`: the paper's tables and figures again. Interrupted cells resume; processes can share the work."""
 
 import argparse
 import json
@@ -10,15 +10,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from analysis.experiments.grid import SETS, Cell, Grid, places_of, unique_cells
+from analysis.experiments.grid import SETS, Cell, Grid, Line, places_of, unique_cells
 from analysis.experiments.papers import NAMES, SCALES, named_grids, paper_grids, scale
 from app.cli.common import say, stop_on_ctrl_c
 from app.cli.options import Verbs, add_model_options, add_parser
 from core import paths
 from core.data.source import DataSource
 from core.errors import BadInput
+from core.runs.layout import JsonObject
 
 if TYPE_CHECKING:
     from analysis.experiments.cell import Workplace
@@ -103,7 +104,7 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def data_sources(options: Sequence[str]) -> dict[str, DataSource]:
-    """The data sets of `--data NAME=PATH`, with the bundled tables. Raises BadInput."""
+    """Return the data sets of `--data NAME=PATH`, with the bundled tables. Raises BadInput."""
     sources = {"records": DataSource(set="records")}
     for one in options:
         name, equals, path = one.partition("=")
@@ -115,8 +116,8 @@ def data_sources(options: Sequence[str]) -> dict[str, DataSource]:
     return sources
 
 
-def _changes(args: argparse.Namespace) -> dict[str, Any]:
-    """What of the scale the options change."""
+def _changes(args: argparse.Namespace) -> JsonObject:
+    """Return the changes to the scale from the options."""
     rates, lengths = (tuple(values) if values else None for values in (args.rates, args.lengths))
     return {"only_updates": args.updates, "tables": args.tables, "seeds": args.seeds, "rates": rates, "lengths": lengths}
 
@@ -133,7 +134,7 @@ def _chosen(args: argparse.Namespace, cells: list[Cell]) -> list[Cell]:
 
 
 def cell_command(args: argparse.Namespace, cell: Cell, grids: Sequence[Grid], full_paths: bool = True) -> str:
-    """The command line that makes a cell. Without the paths as given, for a result that leaves this machine."""
+    """Return the command line that runs a cell; without `full_paths`, for results that leave this machine."""
     name = next((name for name, _ in places_of(cell, grids)), args.name)
     words = ["python", "launch.py", "experiments", name, "--cell", cell.id]
     words += ["--scale", args.scale] if args.scale != "small" else []
@@ -154,7 +155,7 @@ def cell_command(args: argparse.Namespace, cell: Cell, grids: Sequence[Grid], fu
 
 
 class _Work:
-    """The workplaces of tables and of articles, whose backbones are loaded when the first cell asks for one."""
+    """The workplaces of tables and of articles; their backbones are loaded for the first cell that needs them."""
 
     def __init__(self, args: argparse.Namespace, sources: dict[str, DataSource], grids: list[Grid]) -> None:
         self.args, self.sources, self.grids = args, sources, grids
@@ -195,7 +196,7 @@ class _Work:
 
 
 def _announce_missing(args: argparse.Namespace, grids: Sequence[Grid], sources: dict[str, DataSource]) -> None:
-    """Say which parts of the grids are left out, as their data set was not given."""
+    """Print which parts of the grids are left out because their data set is missing."""
     missing = sorted({need for grid in grids for need in grid.needs} - set(sources))
     if args.name == "all":
         missing = sorted(set(SETS) - set(sources))
@@ -235,7 +236,7 @@ def _run(args: argparse.Namespace, grids: Sequence[Grid], cells: list[Cell], wor
 
 
 def _on_cluster(args: argparse.Namespace, cells: list[Cell], work: _Work) -> Iterator["Result"]:
-    """Connect to a cluster, and say how many workers share the work; then the results as they come back."""
+    """Connect to a cluster, print how many workers it has, and return the results as they arrive."""
     from analysis.experiments.cluster import connect, run_on_cluster
 
     client = connect(args.cluster)
@@ -287,13 +288,13 @@ def _worker_command(args: argparse.Namespace) -> list[str]:
 
 
 def _worker_environment(jobs: int) -> dict[str, str]:
-    """Several processes share the cores."""
+    """Divide the cores among the processes."""
     threads = str(max(1, (os.cpu_count() or 1) // jobs))
     return {"OMP_NUM_THREADS": threads} | dict(os.environ) | {"PYTHONPATH": str(paths.ASSETS.parent)}
 
 
 def _export(args: argparse.Namespace, cells: list[Cell], work: _Work) -> int:
-    """Write the finished results into one file, which holds no text of any data set."""
+    """Write the finished results into one file, without any text of a data set."""
     from core.runs.layout import write_text
 
     results = [result for cell in cells if (result := work(cell).result(cell)) is not None]
@@ -328,7 +329,7 @@ def _say_result(args: argparse.Namespace, result: "Result", done: int, total: in
 
 
 def _say_tables(args: argparse.Namespace, grids: Sequence[Grid], work: _Work) -> None:
-    """The grids as Markdown tables, and the comparisons on the same rows."""
+    """Print the grids as Markdown tables, and the comparisons on the same rows."""
     from analysis.experiments.summary import comparisons, grid_frame
 
     if args.json:
@@ -342,12 +343,12 @@ def _say_tables(args: argparse.Namespace, grids: Sequence[Grid], work: _Work) ->
             print(f"- {difference.sentence(_name(first), _name(second))}")
 
 
-def _name(line: Any) -> str:
+def _name(line: Line) -> str:
     return line.label if line.x in (None, line.label) else f"{line.label} ({line.x})"
 
 
 def duration(seconds: float) -> str:
-    """A time for people: "40 s", "12 min", "3 h 20 min"."""
+    """Format a time: "40 s", "12 min", "3 h 20 min"."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)

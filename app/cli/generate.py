@@ -62,7 +62,7 @@ def add_verb(verbs: Verbs) -> None:
 
 
 def generate(args: argparse.Namespace) -> int:
-    """Print one text; greedy and sampled text as it is written, beam search at its end."""
+    """Print one text: greedy and sampled text as it is generated, beam search at its end."""
     from core.generation.generate import generate as generate_all
     from core.generation.generate import stream
     from core.generation.limits import check_length
@@ -107,7 +107,7 @@ def generate(args: argparse.Namespace) -> int:
 def printable_parts(texts: Iterable[str], clean: Callable[[str], str], held: int = 3) -> Iterator[str]:
     """Yield what to print of a growing text.
 
-    The last words are held back: what follows may still be joined to them ("£ 20 - 25").
+    The last words are held back, since the next ones may be joined to them ("£ 20 - 25").
     """
     text, printed = "", ""
     for text in texts:
@@ -120,9 +120,9 @@ def printable_parts(texts: Iterable[str], clean: Callable[[str], str], held: int
 
 
 def read_input(args: argparse.Namespace, run: Run | None) -> tuple[str, str]:
-    """Return (form, source): the form of the input (see Task), and the input as a source of that form.
+    """Return (form, source): the input format (see Task), and the source in that format.
 
-    Raises BadInput for no input, two inputs, or an unreadable file; BadTable or BadInput where it is not of that form.
+    Raises BadInput for no input, two inputs, or an unreadable file; BadTable or BadInput if it is not in that format.
     """
     if (args.article is None) == (args.table is None):
         raise BadInput("Give one input: a table in quotes, or an article with --article FILE (- for standard input).")
@@ -158,7 +158,7 @@ def _file(path: Path) -> str:
 
 
 def input_warnings(backbone: "Backbone", form: str, text: str, learned: Task) -> list[str]:
-    """What a reader should know of an article, a sentence each: that its end is cut off, that it is not in English."""
+    """Return warnings about an article, one sentence each: that its end is cut off, that it is not English."""
     from core.models.inputs import encode_input
 
     if form != "article":

@@ -1,6 +1,6 @@
-"""The command line: `python launch.py` opens the app; a verb after it does one job.
+"""The command line: `python launch.py` opens the app; with a verb it does one job.
 
-Each verb has a file with its arguments and its job. What needs torch is imported inside the job, so that --help answers at once.
+Each verb has a file with its arguments and its job. Imports that need torch are inside the job, so that --help is fast.
 """
 
 import argparse
@@ -62,7 +62,7 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
 
-    Returns the exit code: 0, 1 for an error that the user can mend, 130 for Ctrl-C. Raises SystemExit(2) for bad usage.
+    Returns the exit code: 0, 1 for an error that the user can fix, 130 for Ctrl-C. Raises SystemExit(2) for wrong usage.
     """
     args = parser().parse_args(argv)
     args.argv = list(sys.argv[1:] if argv is None else argv)

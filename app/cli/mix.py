@@ -1,4 +1,4 @@
-"""The verb `mix`: loss and coverage along the slider of a mix, as the tab Mix measures them."""
+"""The verb `mix`: loss and coverage along the slider of a mix, as the Mix tab measures them."""
 
 import argparse
 import json
@@ -25,7 +25,7 @@ def add_verb(verbs: Verbs) -> None:
 
 
 def mix(args: argparse.Namespace) -> int:
-    """Measure every stop of a slider, and print a line for each as it is known."""
+    """Measure every stop of a slider, and print a line for each as soon as it is measured."""
     from analysis.experiments.mix_curve import describe_curve, slider
     from app.mix.mixing import Mixer, bundled_examples
     from app.shared.model_pool import ModelPool

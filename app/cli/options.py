@@ -1,4 +1,4 @@
-"""Options that several verbs share, and what each setting means in a sentence."""
+"""Options that several verbs share, and the help texts of all settings."""
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
@@ -88,7 +88,7 @@ def add_model_options(
 
 
 def add_config_options(verb: argparse.ArgumentParser, config: type, skip: Sequence[str] = (), default: str = "") -> None:
-    """Add an option for each field of a configuration class, so that the command line never lags behind it."""
+    """Add an option for each field of a configuration class, so that the command line is always complete."""
     for field in fields(config):
         if field.name in skip:
             continue
@@ -105,7 +105,7 @@ def add_config_options(verb: argparse.ArgumentParser, config: type, skip: Sequen
 
 
 def describe_decoding(defaults: Mapping[str, DecodeConfig]) -> str:
-    """Return the decoding of each kind of input, for a verb's epilog."""
+    """Return the decoding of each input format, for a verb's epilog."""
     return "\n".join(f"  {name:18} {_in_words(decode)}" for name, decode in defaults.items())
 
 
@@ -117,13 +117,13 @@ def _in_words(decode: DecodeConfig) -> str:
 
 
 def overrides(args: argparse.Namespace, config: type) -> JsonObject:
-    """Return the fields of a configuration that were given on the command line."""
+    """Return the configuration fields that were given on the command line."""
     values = {field.name: getattr(args, field.name, None) for field in fields(config)}
     return {name: value for name, value in values.items() if value is not None}
 
 
 def add_data_options(verb: argparse.ArgumentParser, data: str) -> None:
-    """Which data: the fields of `core.data.source.DataSource`."""
+    """Add the options that choose the data: the fields of `core.data.source.DataSource`."""
     verb.add_argument("--data", metavar="PATH", help=f"{data}; with --set columns also hub:NAME, a data set of the model hub")
     verb.add_argument("--set", choices=NAMES, help="which data set this is (default: the run's own, or e2e)")
     verb.add_argument(
@@ -141,7 +141,7 @@ def add_data_options(verb: argparse.ArgumentParser, data: str) -> None:
 
 
 def data_source(args: argparse.Namespace, **more: object) -> DataSource:
-    """Return the data source that the options name."""
+    """Return the data source that the options describe."""
     options = {"set": args.set, "source": args.source, "target": args.target, "form": args.source_form}
     options |= {"group": args.topic_column, "topics": args.topics}
     options = {name: value for name, value in options.items() if value}

@@ -4,12 +4,15 @@ import argparse
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from app.cli.common import say
 from app.cli.options import Verbs, add_parser
 from core.errors import BadInput
 from core.pretraining.config import PRESETS, PretrainConfig
+
+if TYPE_CHECKING:
+    import torch
 
 
 def add_verb(verbs: Verbs) -> None:
@@ -45,7 +48,7 @@ def add_verb(verbs: Verbs) -> None:
 
 
 def pretrain(args: argparse.Namespace) -> int:
-    """Prepare the corpus once, then train and export; or do one of the steps alone."""
+    """Prepare the corpus once, then train and export; or do only one of these steps."""
     from core.models.loading import pick_device
     from core.pretraining.pack import join_pieces, pack_corpus
     from core.pretraining.speed import compare_speed
@@ -88,7 +91,7 @@ def _prepare(args: argparse.Namespace, config: PretrainConfig, out: Path) -> Non
     prepare(Path(args.corpus), records, out / "corpus", config.vocabulary, config.seed, words, withheld)
 
 
-def _train(args: argparse.Namespace, config: PretrainConfig, out: Path, device: Any) -> int:
+def _train(args: argparse.Namespace, config: PretrainConfig, out: Path, device: "torch.device") -> int:
     from tqdm import tqdm
 
     from core.pretraining.export import export

@@ -40,7 +40,7 @@ def _table(verb: argparse.ArgumentParser) -> str:
 
 
 def _usage(action: argparse.Action) -> str:
-    """An option with the placeholder of its value."""
+    """Return an option with its placeholder."""
     value = " ".join(action.metavar) if isinstance(action.metavar, tuple) else action.metavar or action.dest.upper()
     if not action.option_strings:
         return value
@@ -48,7 +48,7 @@ def _usage(action: argparse.Action) -> str:
 
 
 def _help(action: argparse.Action) -> str:
-    """The help, and what may be given."""
+    """Return the help text, and the allowed values."""
     choices = ", ".join(f"`{choice}`" for choice in action.choices or ())
     return ": ".join(part for part in ((action.help or "").replace("%%", "%"), choices) if part).replace("|", "\\|")
 

@@ -23,7 +23,7 @@ def add_verb(verbs: Verbs) -> None:
 
 
 def runs(args: argparse.Namespace) -> int:
-    """List the runs, or do what an option asks for; runs that cannot be read are named on stderr."""
+    """List the runs, or do what an option says; unreadable runs are named on stderr."""
     if message := _manage(args):
         print(json.dumps({"done": message}) if args.json else message)
         return 0
@@ -48,7 +48,7 @@ def _line(run: Run) -> str:
 
 
 def _manage(args: argparse.Namespace) -> str:
-    """Rename, annotate, delete or restore; return a sentence about it, empty where no option asks for any."""
+    """Rename, annotate, delete or restore; returns a sentence about it, empty if no option requests any."""
     if not (args.rename or args.note or args.delete or args.restore or args.empty_trash):
         return ""
     from core.runs import manage

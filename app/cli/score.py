@@ -1,4 +1,4 @@
-"""`evaluate --hyps-in FILE --refs FILE …`: the scores of outputs that any system wrote."""
+"""`evaluate --hyps-in FILE --refs FILE …`: score the outputs of any system."""
 
 import argparse
 import json
@@ -13,7 +13,7 @@ from core.runs.layout import JsonObject
 
 
 def score(args: argparse.Namespace) -> int:
-    """Print every score of a file of outputs; with --against, which of two systems is better."""
+    """Print every score of a file of outputs; with --against, also which of two systems is better."""
     if not args.hyps_in or not args.refs:
         raise BadInput("Give both: --hyps-in with the outputs, one a line, and --refs with the references.")
     other = Path(args.against) if args.against else None

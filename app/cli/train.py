@@ -86,7 +86,7 @@ def _rates(method: str) -> str:
 
 
 def train(args: argparse.Namespace) -> int:
-    """Train into the store; Ctrl-C stops and saves, `--resume` continues. Under torchrun, one of its processes reports."""
+    """Train into the store; Ctrl-C stops and saves, `--resume` continues. Under torchrun, one process reports."""
     from core.training.process_group import process_group
 
     with process_group(args.device) as group:
@@ -129,7 +129,7 @@ def _train(args: argparse.Namespace, group: "ProcessGroup") -> int:
 
 
 def _resumed(args: argparse.Namespace) -> "tuple[Trainer, list[Example], list[Example]]":
-    """A training that continues from its last checkpoint, with its training and validation examples."""
+    """Return a training that continues from its last checkpoint, with its training and validation examples."""
     from core.models.loading import load_backbone
     from core.training.trainer import resume_training
 
@@ -138,7 +138,7 @@ def _resumed(args: argparse.Namespace) -> "tuple[Trainer, list[Example], list[Ex
 
 
 def _new(args: argparse.Namespace) -> "tuple[Trainer, list[Example], list[Example]]":
-    """A training that has not begun, with its training and validation examples."""
+    """Return a new training, with its training and validation examples."""
     from core.training.spec import TrainSpec
     from core.training.trainer import new_training
 
@@ -156,7 +156,7 @@ def _new(args: argparse.Namespace) -> "tuple[Trainer, list[Example], list[Exampl
 
 
 def _examples(args: argparse.Namespace, source: DataSource) -> tuple[list[Example], list[Example]]:
-    """Training and validation examples; skipped rows are reported."""
+    """Return training and validation examples; skipped rows are reported."""
     skipped: list[str] = []
     examples, valid = source.load_train_valid(skipped)
     if not args.quiet:
@@ -165,7 +165,7 @@ def _examples(args: argparse.Namespace, source: DataSource) -> tuple[list[Exampl
 
 
 def _sampled_example(source: DataSource, examples: list[Example], valid: list[Example]) -> Example:
-    """The example sampled while training: of the bundled tables one with a held-out topic, else the first not trained on."""
+    """Return the example to sample during training: a bundled table with a held-out topic, else the first one not trained on."""
     if source.name in BUNDLED_TABLES and not source.data:
         return next((example for example in source.load_split("example", []) if example.id == SAMPLED), examples[0])
     return (valid or examples)[0]

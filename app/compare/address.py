@@ -1,4 +1,4 @@
-"""The page's address: what it says when the page opens, and what is written to it after each request."""
+"""The Compare tab's part of the address: read when the page opens, written after each request."""
 
 import gradio as gr
 
@@ -15,7 +15,7 @@ from core.task import SUMMARIZATION
 
 
 def restore(context: AppContext, page: CompareComponents, frame: shell.Shell, search: str) -> Update:
-    """What an address says, on opening the page; an example where it says nothing."""
+    """Show what the address says when the page is opened; an example if it says nothing."""
     address = urlstate.read(search or "", CompareState)
     task = address.task or (SUMMARIZATION if address.article else "")
     name = address.backbone or context.catalog.backbone_for(task, context.models.default)
@@ -42,9 +42,9 @@ def restore(context: AppContext, page: CompareComponents, frame: shell.Shell, se
 
 
 def _first_task(context: AppContext, name: str, runs: dict[str, str]) -> str:
-    """The task that a page begins with; "" where the backbone has no run.
+    """Return the task with which a page opens; "" if the backbone has no run.
 
-    It is sent at once: a chooser that is emptied while another tab than Compare opens stays empty.
+    It is sent at once: a chooser that is cleared while another tab is open stays empty.
     """
     listed = context.catalog.trained_on(name)
     return next((run.task.name for run in sorted(listed, key=lambda run: run_picker.rank(run, runs))), "")
@@ -59,13 +59,13 @@ def _first_input(page: CompareComponents, address: CompareState, form: str, task
 
 
 def show_example(page: CompareComponents, sample: examples.Sample, form: str, task: str) -> Update:
-    """An example in the editor, its button pressed."""
+    """Show an example in the editor, with its button pressed."""
     table = source_editor.parse_article(sample.text)[1] if form == "article" else source_editor.editor_value(sample.rows, form)
     return {page.table: table, page.note: "", page.samples: example_buttons.sample_buttons(sample.id, form, task)}
 
 
 def address_of(request: CompareRequest, task: str, sample_id: str, default_backbone: str) -> str:
-    """The query string for a request; the source itself stands in it unless it is an example."""
+    """Return the query string of a request; it contains the source itself unless that is an example."""
     decode, source = request.decode, "" if sample_id else request.source
     return urlstate.write(
         CompareState(

@@ -1,4 +1,4 @@
-"""What the Compare tab shows of an article: how much of it is read, the sentences that summaries attend to, and ROUGE."""
+"""Panels of the Compare tab for an article: how much is read, the sentences that summaries attend to, and ROUGE."""
 
 from analysis.metrics.rouge import rouge
 from app.compare.comparison import Column, Comparison
@@ -19,7 +19,7 @@ LEAD = (
 
 
 def note(backbone: Backbone, task: Task, source: str) -> str:
-    """Under the article: its tokens, and where a model of a task stops reading."""
+    """The note under the article: its tokens, and where a model of a task stops reading."""
     read = encode_input(backbone, task, source)
     html = tag("p", _count(read), cls="meta", role="status")
     if read.is_cut:
@@ -40,7 +40,7 @@ def _count(read: EncodedInput) -> str:
 
 
 def sentences(comparison: Comparison) -> str:
-    """The article by sentences, with the share of attention that each drew in each column; empty where nothing was written."""
+    """Show the article by sentences, with the share of attention that each got in each column; empty without texts."""
     attention = {kind: column.sentences for kind, column in comparison.columns.items() if column.sentences}
     if not attention:
         return ""
@@ -69,13 +69,13 @@ def _row(name: str, cells: list[str], last: str, kind: str) -> str:
 
 
 def _share(kind: str, share: float, most: float) -> str:
-    """A share as a number on a shade of the column's colour; the sentence that drew most has the fullest, and is set in bold."""
+    """Show a share as a number with a shade of the column's colour; the highest has the full shade and is bold."""
     shade = f"--part:{55 * share / most:.0f}%"
     return tag("td", f"{100 * share:.1f} %", cls=f"share {kind}" + (" most" if share == most else ""), style=shade)
 
 
 def _unread(comparison: Comparison, spans: tuple[tuple[int, int], ...]) -> str:
-    """What comes after the cut."""
+    """Show the text after the cut."""
     rest = comparison.request.source[spans[-1][1] :].strip() if spans else ""
     if not rest:
         return ""
@@ -84,7 +84,7 @@ def _unread(comparison: Comparison, spans: tuple[tuple[int, int], ...]) -> str:
 
 
 def references(comparison: Comparison, sample: Sample | None) -> str:
-    """The reference summary of an example with ROUGE of each text; why there is none otherwise."""
+    """Show the reference summary of an example with ROUGE of each text; otherwise why there is none."""
     if sample is None:
         lead = "This article is your own, so there is no reference summary to score against."
         return tag("section", tag("header", tag("h3", "References") + tag("p", lead, cls="lead")), cls="pl-panel references")
@@ -104,6 +104,6 @@ def _scores(column: Column, references: list[str]) -> str:
 
 
 def glance(source: str) -> str:
-    """The article at a glance, for the presenter's view: how it begins."""
+    """Show how the article begins, for the presenter's view."""
     begin = source[:280].replace("\n", " ")
     return tag("p", text(begin) + ("…" if len(source) > len(begin) else ""), cls="pl-glance article")

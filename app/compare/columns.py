@@ -1,4 +1,4 @@
-"""The three columns as HTML: text, marks, coverage, and how it ended."""
+"""The columns as HTML: text, marks, coverage, and how generation ended."""
 
 import shlex
 from dataclasses import dataclass, field
@@ -31,7 +31,7 @@ _cover_article = lru_cache(maxsize=32)(cover_article)  # an article is long, and
 
 @dataclass
 class MarkedText:
-    """A column's text for people, with where it differs, which values it has, and what the input does not support."""
+    """A column's readable text, with where it differs, which values it covers, and what the input does not support."""
 
     text: str
     coverage: Coverage | None = None
@@ -40,7 +40,7 @@ class MarkedText:
 
 
 def mark_texts(comparison: Comparison, fields: Fields) -> dict[str, MarkedText]:
-    """Detokenised texts by slot; coverage for all that ended, the word diff once both of the first two runs have."""
+    """Return detokenised texts by slot; with coverage once they have ended, and a word diff once the first two runs have."""
     article = comparison.request.source if comparison.request.form == "article" else ""
     plain = str.strip if article else detokenise  # summaries are written as people write
     texts = {kind: MarkedText(plain(column.text)) for kind, column in comparison.columns.items()}
@@ -84,7 +84,7 @@ def column(data: Column, marks: MarkedText, comparison: Comparison) -> str:
 
 
 def as_read(data: Column, comparison: Comparison) -> str:
-    """What the model reads, whole: virtual tokens, what stands before the input, the input, and the separator."""
+    """Show everything that the model reads: virtual tokens, the text before the input, the input, and the separator."""
     if data.task is None or data.read is None:
         return ""
     source = comparison.request.source if data.kind != "base" else comparison.request.source.strip()
@@ -98,13 +98,13 @@ def as_read(data: Column, comparison: Comparison) -> str:
 
 
 def _visible(part: str) -> str:
-    """Blanks and line ends that are part of a layout, as signs."""
+    """Show the spaces and line ends of a layout as symbols."""
     lines = text(part).replace(" ", "␣") if not part.strip() else text(part)
     return lines.replace("\n", "⏎\n")
 
 
 def why(comparison: Comparison) -> str:
-    """What the frozen model has read, and what asks for a text."""
+    """Explain what the frozen model was trained on, and what prompts it."""
     backbone, prompt = comparison.backbone.spec, comparison.request.prompt
     texts = card_texts(backbone.name) if backbone.origin == "bundled" else ()  # a folder of that name is another model
     read = f"Its card says that it has read {listing(texts)}. " if texts else ""
@@ -131,7 +131,7 @@ def _meta(data: Column) -> str:
 
 
 def missing(kind: str, backbone: str, form: str) -> str:
-    """Why a column has no run for sources of a form, and what makes one."""
+    """Explain why a column has no run for an input format, and how to get one."""
     method, data = COLUMN_METHODS.get(kind, "prefix"), f" --set {form} --data {form}-folder" if form in SOURCES else ""
     if form == "article":
         data = " --task summarization --data articles-folder"
@@ -156,7 +156,7 @@ def missing(kind: str, backbone: str, form: str) -> str:
 
 
 def coverage_chips(coverage: Coverage, fields: Fields) -> str:
-    """Which values are said, which are not, and what the table does not support."""
+    """Show which values are covered, which are missing, and what the table does not support."""
     left_out = [f"{key}: {value}" for (key, value), covered in zip(fields, coverage.covered, strict=True) if not covered]
     total = len(coverage.present) + len(coverage.missing)
     rows = [
@@ -174,7 +174,7 @@ def _chips(label: str, name: str, items: list[str]) -> str:
 
 
 def legend() -> str:
-    """What the marks in the texts mean, one line for each way of marking; the page shows the one that is on."""
+    """Explain the marks in the texts, one line for each kind of marks; the page shows the current one."""
     value = tag("span", tag("span", "a value of the table", cls="v"), cls="of-table")
     support = value + tag("span", tag("span", "unsupported", cls="u") + ": not in the input") + tag("span", LIMITS, cls="limits")
     differs = tag("span", tag("span", "a word", cls="d") + " that the first two runs do not share")
@@ -182,12 +182,12 @@ def legend() -> str:
 
 
 def empty(kind: str) -> str:
-    """A column without a text, after an error that the status line reports."""
+    """Show a column without a text, after an error that the status line reports."""
     sentence = tag("p", "No text: the line at the foot of the page says why.", cls="meta")
     return tag("article", sentence, cls=f"pl-col {kind}", data_state="idle")
 
 
 def skeleton(kind: str) -> str:
-    """A column while the page loads: grey lines in place of a text."""
+    """Show grey lines instead of a text while the page loads."""
     lines = tag("div", tag("i") * 4, cls="pl-skeleton", role="status", aria_label="Loading")
     return tag("article", lines, cls=f"pl-col {kind}", data_state="loading")

@@ -1,6 +1,6 @@
-"""One input, two to four columns: the frozen model and runs on it, side by side through the one engine.
+"""One input, two to four columns: the frozen model and runs on it, side by side through one engine.
 
-Knows nothing of pages: `compare` yields the same `Comparison` again and again as it grows.
+Independent of pages: `compare` yields the same `Comparison` again and again as it grows.
 """
 
 import time
@@ -41,10 +41,10 @@ Encoded = dict[tuple[Task, str, bool], EncodedInput]  # by task and text, and wh
 
 @dataclass(frozen=True)
 class CompareRequest:
-    """What to compare: a linearised `source` of a `form` (see Task), run ids by slot (empty: none), and the `name` that the
-    backbone was chosen by.
+    """A comparison to make: a linearised `source` of a `form` (see Task), run ids by slot (empty: none), and the `name` by which
+    the backbone was chosen.
 
-    `order`: the slots that are shown, from left to right; `prompt`: how the frozen model is prompted, see `base_task`.
+    `order`: the slots from left to right; `prompt`: how the frozen model is prompted, see `base_task`.
     """
 
     source: str
@@ -58,7 +58,7 @@ class CompareRequest:
     prompt: str = ""
 
     def run(self, slot: str) -> str:
-        """The id of the run in a slot; "" for none, and for the frozen model."""
+        """Return the id of the run in a slot; "" for none, and for the frozen model."""
         return "" if slot == "base" else getattr(self, slot)
 
 
@@ -85,13 +85,13 @@ class Column:
 
     @property
     def is_open(self) -> bool:
-        """Whether more text may come."""
+        """Whether the text is incomplete."""
         return self.state in ("waiting", "streaming", "searching")
 
 
 @dataclass
 class Comparison:
-    """`phase`: loading, running, done or cancelled; `sentence` is for the status line."""
+    """The columns so far. `phase`: loading, running, done or cancelled; `sentence`: for the status line."""
 
     request: CompareRequest
     backbone: Backbone
@@ -105,7 +105,7 @@ class Comparison:
 
 @dataclass
 class PendingText:
-    """What a column asks of which model."""
+    """A column's request, and the model for it."""
 
     column: Column
     model: "PreTrainedModel"
@@ -116,9 +116,10 @@ class PendingText:
 def compare(
     context: AppContext, backbone: Backbone, request: CompareRequest, cancel: Cancel, who: str = ""
 ) -> Iterator[Comparison]:
-    """Load the runs, then write all columns side by side. `who` asks: each gets a fair share where many do.
+    """Load the runs, then generate all columns side by side. `who`: the caller, for a fair share of the device.
 
-    A table that does not fit raises TooLong, too many at once Busy; of a run that cannot be used its own column says why.
+    Raises TooLong for an input that does not fit, Busy for too many requests; if a run cannot be used, its own column has the
+    reason.
     """
     comparison = Comparison(request, backbone)
     yield comparison
@@ -146,7 +147,7 @@ def compare(
 
 
 def _texts(context: AppContext, comparison: Comparison) -> list[PendingText]:
-    """What each column asks of which model. The frozen model has a layout of its own, whatever runs stand beside it."""
+    """Return each column's request. The frozen model has a layout of its own, whatever runs are beside it."""
     backbone, request = comparison.backbone, comparison.request
     texts: list[PendingText] = []
     encoded: Encoded = {}
@@ -176,7 +177,7 @@ def _load(context: AppContext, column: Column, run_id: str, backbone: Backbone) 
 def _text(
     backbone: Backbone, task: Task, compare_request: CompareRequest, column: Column, loaded: LoadedRun | None, encoded: Encoded
 ) -> PendingText:
-    """`encoded`: the input as other columns read it; a long article is not encoded again for each."""
+    """Return a column's request. `encoded`: inputs that are encoded already, so that a long article is encoded only once."""
     prefix = loaded.prefix if loaded else None
     infix = prefix is not None and prefix.infix
     source = (
@@ -192,10 +193,10 @@ def _text(
 
 
 def _growth(context: AppContext, comparison: Comparison, streams: list[tuple[Column, Stream]], cancel: Cancel) -> Iterator[None]:
-    """Take what has come, a picture every so often, until all texts are whole or the caller has had enough.
+    """Add new tokens to the columns, and yield at intervals until all texts are complete or `cancel` is true.
 
-    No picture where nothing has changed, and fewer of them the more pages there are: drawing them all would take the
-    processor from the model.
+    Yields nothing if nothing has changed, and less often the more pages there are, since drawing them all would slow down the
+    model.
     """
     previous = None
     while still := [stream for _, stream in streams if stream.open]:
@@ -237,7 +238,7 @@ def _grow(column: Column, stream: Stream, decode: DecodeConfig) -> None:
 
 
 def _ends_at_stop(column: Column) -> bool:
-    """Cut a text where its `stop` begins, blank lines in front of the text aside; whether it has one."""
+    """Cut a text at its `stop`, ignoring leading blank lines; returns whether it has one."""
     blanks = len(column.text) - len(column.text.lstrip())
     place = column.text.find(column.stop, blanks) if column.stop else -1
     if place >= 0:
@@ -264,7 +265,7 @@ def _close(comparison: Comparison, seconds: float) -> None:
 
 
 def record_of(comparison: Comparison) -> ComparisonRecord:
-    """What was written, for the other tabs."""
+    """Return the finished texts, for the other tabs."""
     columns = {
         kind: ColumnRecord(
             run=column.run.id if column.run else "",

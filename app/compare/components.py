@@ -7,7 +7,7 @@ import gradio as gr
 
 @dataclass
 class CompareComponents:
-    """What handlers read and write."""
+    """The components that handlers read and write."""
 
     table: gr.HTML
     note: gr.HTML
@@ -37,20 +37,20 @@ class CompareComponents:
 
     @property
     def table_parts(self) -> list:
-        """What changes with the table."""
+        """The components that change with the table."""
         return [self.table, self.note, self.samples]
 
     @property
     def decoding(self) -> list:
-        """The settings of the decoding."""
+        """The components of the decoding settings."""
         return [self.mode, self.seed, self.temperature, self.top_p]
 
     @property
     def runs(self) -> dict[str, gr.State]:
-        """The run of each slot."""
+        """The components with the run of each slot."""
         return {"prefix": self.prefix, "finetuned": self.finetuned, "other": self.other}
 
     @property
     def choices(self) -> set:
-        """What a comparison depends on, beside the input."""
+        """The components that a comparison depends on, besides the input."""
         return {*self.runs.values(), self.prompt, self.order, *self.decoding, self.current}

@@ -1,4 +1,4 @@
-"""Fixed or nearly fixed HTML of the Compare tab."""
+"""HTML of the Compare tab's example and view buttons."""
 
 import re
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ FEW = 12  # topics of one example each that stand open
 
 
 def view_buttons() -> str:
-    """Marks, raw text and, in the presenter's view, which panels are shown. The page's script acts on them."""
+    """Buttons for marks, raw text and, in the presenter's view, panels. The page's script acts on them."""
     marks = [_button(name, data_marks=mark, title=title) for mark, name, title in MARKS]
     panels = [_button(name, data_panel=kind, aria_pressed="false") for kind, name in COLUMN_TITLES.items()]
     raw = _button("Raw", data_act="raw", title="The text exactly as the model wrote it", aria_pressed="false")
@@ -31,14 +31,14 @@ def view_buttons() -> str:
 
 
 def sample_buttons(current: str, form: str = "table", task: str = "") -> str:
-    """The examples of a form by topic, those of the task's own topics first; the one in the table is pressed."""
+    """Buttons for the examples of a form by topic, the task's own topics first; the one in the table is pressed."""
     inside, outside = split_by_domain(form, task)
     other = tag("h4", OUTSIDE.get(task, NOT_TRAINED_ON), cls="pl-outside")
     return _topics(inside, current) + (other + _topics(outside, current) if outside else "")
 
 
 def _topics(samples_of_part: Sequence[Sample], current: str) -> str:
-    """A line a topic; many topics of a single example are buttons that say the topic, folded away."""
+    """One line per topic; many topics with one example each are buttons with the topic's name, folded."""
     by_topic: dict[str, list[Sample]] = {}
     for sample in samples_of_part:
         by_topic.setdefault(sample.topic, []).append(sample)
@@ -63,12 +63,12 @@ def _example_button(sample: Sample, label: str, current: str, **attributes: str)
 
 
 def words_of_topic(topic: str) -> str:
-    """ "MeanOfTransportation" as a person writes it."""
+    """Write "MeanOfTransportation" as words."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", topic).capitalize() if topic[:1].isupper() else topic
 
 
 def _apart(sample: Sample) -> str:
-    """What tells a topic from those that were trained on."""
+    """Say how a topic differs from the trained ones."""
     if sample.seen is False:
         return tag("small", " unseen", title="WebNLG's training data has nothing of this category")
     return tag("small", " held out", title="Not among the project's own training rows") if sample.held_out else ""
@@ -79,6 +79,6 @@ def _button(label: str, /, **attributes: str) -> str:
 
 
 def source_table(rows: Sequence[Sequence[str]]) -> str:
-    """The table at a glance, for the presenter's view: fields, or triples with their subjects."""
+    """Show the table for the presenter's view: fields, or triples with their subjects."""
     pairs = [(" · ".join(names), value) for *names, value in rows]
     return tag("dl", "".join(tag("div", tag("dt", text(key)) + tag("dd", text(value))) for key, value in pairs), cls="pl-glance")

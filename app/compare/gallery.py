@@ -1,5 +1,6 @@
-"""Every example of a task in the texts of the chosen runs: what each leaves out and what it adds, side by side as in the
-paper's Table 6. Computes; app/compare/gallery_view.py draws.
+"""Every example of a task with the texts of the chosen runs, and what each leaves out and adds, as in the paper's Table 6.
+
+Computes only; app/compare/gallery_view.py draws.
 """
 
 from collections.abc import Iterator
@@ -25,7 +26,7 @@ SHOW_EVERY = 0.5  # seconds between two pictures
 
 @dataclass
 class GalleryText:
-    """One text: None while it is being written, or was stopped."""
+    """One text: None while it is being generated, or if it was stopped."""
 
     text: str | None = None
     coverage: Coverage | None = None
@@ -33,8 +34,11 @@ class GalleryText:
 
 @dataclass
 class Gallery:
-    """`texts`: one GalleryText a sample and kind of column; `runs`: the run of each kind; `open`: whether more is to come;
-    `task`: whose topics count as trained on."""
+    """All texts.
+
+    `texts`: one GalleryText per sample and kind of column; `runs`: the run of each kind; `open`: whether more will come;
+    `task`: determines which topics count as trained on.
+    """
 
     form: str
     runs: dict[str, Run]
@@ -45,11 +49,12 @@ class Gallery:
 
     @property
     def done(self) -> int:
-        """How many texts are whole."""
+        """How many texts are complete."""
         return sum(one.text is not None for one in self.texts.values())
 
     def scores(self, kind: str, among: list[Sample]) -> list[Score]:
-        """Coverage and unsupported statements (see `coverage_scores`) of a kind of column, over finished texts; [] for none."""
+        """Return coverage and unsupported statements (see `coverage_scores`) of a kind of column, over finished texts; [] if
+        there are none."""
         whole = [(list(one.fields), self.texts[one.id, kind].text) for one in among if self.texts[one.id, kind].text is not None]
         return coverage_scores([fields for fields, _ in whole], [text or "" for _, text in whole]) if whole else []
 
@@ -64,7 +69,7 @@ def run_all_examples(
     who: str = "",
     task: str = "",
 ) -> Iterator[Gallery]:
-    """Yield the same Gallery as it fills. BadInput without an example or a run; errors of `ModelPool.load`."""
+    """Yield the same Gallery as it fills. Raises BadInput without an example or a run, and the errors of `ModelPool.load`."""
     loaded = {kind: context.models.load(runs[kind], backbone) for kind in runs if runs[kind]}
     if not loaded or form == "article" or not samples(form):
         raise BadInput("There is nothing to run: choose a task that has examples, and a prefix or a fine-tuned run for it.")
@@ -94,7 +99,7 @@ def _submit(
 
 
 def _take(result: Gallery, streams: dict[tuple[str, str], Stream]) -> bool:
-    """Move what is whole from the streams to the gallery; whether anything was."""
+    """Move complete texts from the streams to the gallery; returns whether there were any."""
     fields = {sample.id: list(sample.fields) for sample in samples(result.form)}
     whole = [place for place, stream in streams.items() if stream.wait(0)]
     for place in whole:

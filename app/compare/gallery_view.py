@@ -1,4 +1,4 @@
-"""The gallery of examples as HTML: a summary for topics of the training data and for others, then text beside text."""
+"""The gallery of examples as HTML: a summary for trained topics and for others, then the texts side by side."""
 
 from analysis.metrics.base import Score
 from app.compare.columns import coverage_chips
@@ -13,7 +13,7 @@ LEAD = "What each run leaves out of the table and what it adds, example by examp
 
 
 def gallery(result: Gallery) -> str:
-    """The whole panel."""
+    """Show the whole panel."""
     heading = tag("h3", "All examples") + tag("p", LEAD, cls="lead")
     body = tag("p", text(_state(result)), cls="meta", role="status") + _summary(result)
     for name, among in parts(result.form, result.task):
@@ -22,7 +22,7 @@ def gallery(result: Gallery) -> str:
 
 
 def parts(form: str, task: str = "") -> list[tuple[str, list[Sample]]]:
-    """The samples in two parts: topics of the task's training rows, and others."""
+    """Divide the samples into topics of the task's training rows, and others."""
     inside, outside = split_by_domain(form, task)
     if form != "table":
         return [("Categories seen in training", inside), ("Categories not seen in training", outside)]
@@ -43,7 +43,7 @@ def _state(result: Gallery) -> str:
 
 
 def progress(result: Gallery) -> tuple[str, str]:
-    """(phase, sentence) for the status line."""
+    """Return (phase, sentence) for the status line."""
     if result.open:
         return "running", f"Running all examples: {result.done} of {len(result.texts)} texts."
     if result.done < len(result.texts):

@@ -1,4 +1,4 @@
-"""What the Compare tab's events do: read inputs, one call below, format. Errors become sentences in the status line."""
+"""Event handlers of the Compare tab: read inputs, make one call, format. Errors become sentences in the status line."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -34,8 +34,10 @@ EXAMPLES = "examples"  # what the status line calls the gallery; it is requested
 
 @dataclass(frozen=True)
 class Prepared:
-    """A comparison that can begin: its backbone, the runs to choose from, the input and the request. `sample`: the bundled
-    example that the input is; `changes`: what the page must change besides."""
+    """A comparison that is ready to start: its backbone, the runs to choose from, the input and the request.
+
+    `sample`: the bundled example that equals the input; `changes`: other updates of the page.
+    """
 
     backbone: Backbone
     selection: RunSelection
@@ -46,7 +48,7 @@ class Prepared:
 
 
 class Handlers(TabHandlers):
-    """Bound to the components they write."""
+    """Handlers with the components that they write."""
 
     activity = "comparison"
 
@@ -57,12 +59,12 @@ class Handlers(TabHandlers):
     # ---- the input
 
     def sample(self, table: source_editor.EditorValue, task: str | None, event: gr.EventData) -> Update:
-        """An example was clicked."""
+        """Show the example that was clicked."""
         sample = examples.find(str(event.id))
         return address.show_example(self.page, sample, table["form"], task or "") if sample else {}
 
     def read(self, table: source_editor.EditorValue, name: str, prefix: str) -> tuple[object, str]:
-        """The table or the article was edited: its other view, and what there is to say of it."""
+        """Check the edited table or article: update its other view, and the note about it."""
         answer, note = source_editor.read(table)
         if answer["form"] != "article":
             return answer, note
@@ -72,18 +74,18 @@ class Handlers(TabHandlers):
         return gr.skip(), note  # an article has no other view, and a long one is not sent back
 
     def text_left(self, table: source_editor.EditorValue) -> object:
-        """The text was left. An article stays as it was pasted: an answer could come after another table and undo it."""
+        """Rewrite the text when it loses focus. An article is left alone: a late answer could overwrite a newer input."""
         return gr.skip() if table["form"] == "article" else source_editor.normalize_text(table)
 
     def _article_task(self, backbone: Backbone, prefix: str) -> Task:
-        """The task of the page's prefix, where it is one on articles; it says how much of them is read."""
+        """Return the task of the page's prefix if it reads articles; it determines how much of them is read."""
         run = next((run for run in self.context.store.runs() if run.id == prefix and run.task.input_format == "article"), None)
         return run.task if run and run.fingerprint == backbone.spec.fingerprint else task_for_backbone(backbone, SUMMARIZATION)
 
     # ---- choosing
 
     def chooser(self, slot: str) -> Callable:
-        """The handler of a column's head, where a run or a way to prompt the frozen model is chosen and the column is moved."""
+        """Return the handler of a column's head, where a run or a prompt is chosen and the column is moved."""
 
         def choose(order: str, event: gr.EventData) -> Update:
             if move := str(getattr(event, "move", "")):
@@ -93,41 +95,41 @@ class Handlers(TabHandlers):
         return choose
 
     def add_column(self, order: str) -> str:
-        """ "+ Run" was clicked."""
+        """Add a column."""
         return add_column(order)
 
     def show_settings(self, mode: str) -> list:
-        """Seed, temperature and top-p matter to sampled text only."""
+        """Show seed, temperature and top-p for sampled text only."""
         return [gr.update(visible=mode == "sample")] * 3
 
     def restore(self, search: str) -> Update:
-        """What the address says, on opening the page; an example where it says nothing."""
+        """Show what the address says when the page is opened; an example if it says nothing."""
         return address.restore(self.context, self.page, self.shell, search)
 
     # ---- running
 
     def ask(self, request: gr.Request) -> tuple[int, object, object]:
-        """Something is to be run: take a number, say so at once, and let it be stopped."""
+        """Take a number for a request, and show at once that it has started."""
         page, tickets = request.session_hash or "", self.context.tickets
         status = self.context.status.report(page, self.activity, "loading", "Asked the model…")
         return tickets.take(page), status, gr.update(interactive=True)
 
     def ask_if_new(self, name: str, task: str, current: list[str | None], request: gr.Request) -> tuple[int, object, object]:
-        """The backbone or the task may have been changed: run if so, else number 0, which runs nothing."""
+        """Take a number if the backbone or the task has changed; else 0, which runs nothing."""
         return (0, gr.skip(), gr.skip()) if [name, task] == current else self.ask(request)
 
     def stop(self, request: gr.Request) -> None:
-        """Stop what this page asked for; the run itself says so, as the last to write the status."""
+        """Stop this page's request; the request itself writes the status."""
         for what in ("", EXAMPLES):
             self.context.tickets.stop(request.session_hash or "", what)
 
     def leave(self, request: gr.Request) -> None:
-        """The page was closed."""
+        """Release what a closed page used."""
         self.context.models.release(request.session_hash or "")
 
     @errors_to_status(activity=EXAMPLES)
     def run_all_examples(self, inputs: Inputs, request: gr.Request) -> Iterator[Update]:
-        """Every example of the task on the page, written by the runs shown; a newer request ends an older one."""
+        """Generate every example of the page's task with the current runs; a newer request ends an older one."""
         page, who, tickets = self.page, request.session_hash or "", self.context.tickets
         ticket = tickets.take(who, EXAMPLES)
         name, task = inputs[page.current] or (self.context.models.default, "")
@@ -145,7 +147,7 @@ class Handlers(TabHandlers):
 
     @errors_to_status
     def run(self, inputs: Inputs, request: gr.Request) -> Iterator[Update]:
-        """Compare, and say what went wrong where it did."""
+        """Compare; errors are shown in the status line."""
         who, ticket, tickets = request.session_hash or "", inputs[self.page.ticket], self.context.tickets
         if not ticket or tickets.is_stale(who, ticket):
             yield self.no_update()
@@ -179,14 +181,14 @@ class Handlers(TabHandlers):
         yield from self._texts(prepared, ticket, who)
 
     def _loading(self, name: str, values: PageInputs) -> str:
-        """What is being loaded, and why where the page changes to it for a task."""
+        """Say what is being loaded, and why if the page changes to it for a task."""
         fetched = "" if self.context.models.is_local(name) else " It may have to be fetched first, which can take minutes."
         changes = values.current and values.current[0] != name and values.task != values.current[1]
         why = f", for the task {values.task}, in place of {values.current[0]}" if changes else ""
         return f"Loading the model {name}{why}…{fetched}"
 
     def _prepare(self, backbone: Backbone, name: str, values: PageInputs) -> Prepared:
-        """Choose the runs and read the input for them. Raises BadTable, or BadInput for what cannot be an article."""
+        """Choose the runs and read the input for them. Raises BadTable, or BadInput for text that cannot be an article."""
         catalog, order = self.context.catalog, values.order.split("-")
         selection = select_runs(catalog, backbone, values.task, values.runs_for(name), order)
         parsed, changes = self._input_for(values.table, catalog.input_format(selection.task))
@@ -210,7 +212,7 @@ class Handlers(TabHandlers):
         return Prepared(backbone, selection, parsed, request, sample, changes)
 
     def _texts(self, prepared: Prepared, ticket: int, who: str) -> Iterator[Update]:
-        """The columns as they grow, then what stands around them."""
+        """Yield the columns as they grow, then the panels."""
         page, request, fields, tickets = self.page, prepared.request, prepared.parsed.fields, self.context.tickets
         try:
             for comparison in compare(self.context, prepared.backbone, request, lambda: tickets.is_stopped(who, ticket), who):
@@ -230,8 +232,10 @@ class Handlers(TabHandlers):
             }
 
     def _input_for(self, table: source_editor.EditorValue, form: str) -> tuple[source_editor.ParsedInput, Update]:
-        """The input for a task of a form. Where the page's is of another form: what was pasted, if it reads as that, else the
-        task's first example, and the update that shows it."""
+        """Return the input for a form.
+
+        If the page has another form: the pasted text if it can be parsed, else the first example, and the update that shows it.
+        """
         if table["form"] == form:
             return source_editor.parse_value(table), {}
         known = examples.samples(form)
@@ -245,7 +249,7 @@ class Handlers(TabHandlers):
         return parsed, {self.page.table: source_editor.editor_value(parsed.rows, form), self.page.note: ""}
 
     def _frame_update(self, prepared: Prepared, runs: dict[str, str]) -> Update:
-        """What stands around the columns from the beginning; `runs`: those that were requested by slot."""
+        """Update everything around the columns at the start; `runs`: the requested ones by slot."""
         page, request, parsed, selection = self.page, prepared.request, prepared.parsed, prepared.selection
         sample_id = prepared.sample.id if prepared.sample else ""
         update = self._heads(prepared, runs)
@@ -266,7 +270,7 @@ class Handlers(TabHandlers):
         }
 
     def _heads(self, prepared: Prepared, runs: dict[str, str]) -> Update:
-        """The heads of the columns."""
+        """Update the heads of the columns."""
         backbone, selection, form = prepared.backbone, prepared.selection, prepared.parsed.form
         off_topic = prepared.sample is not None and form == "table" and not examples.in_domain(prepared.sample, "e2e")
         choices = [run_picker.off_topic(choice) for choice in selection.listed] if off_topic else selection.listed
@@ -277,7 +281,7 @@ class Handlers(TabHandlers):
         return heads
 
     def _tasks(self, name: str, selection: RunSelection) -> list[tuple[str, str]]:
-        """What the chooser of tasks offers, as (label, task): those of other backbones say which, and whether it is missing."""
+        """Return the choices of tasks as (label, task); those of other backbones name them, and say if they are missing."""
         offered = [(task, task) for task in selection.tasks]
         for task, other in self.context.catalog.tasks_elsewhere(name).items():
             missing = "" if self.context.models.is_local(other) else " is missing"
@@ -286,7 +290,7 @@ class Handlers(TabHandlers):
 
 
 def _pasted_article(table: source_editor.EditorValue) -> tuple[source_editor.ParsedInput, source_editor.EditorValue] | None:
-    """What was pasted, where it is no table but could be an article; None otherwise."""
+    """Return the pasted text if it is not a table but may be an article, else None."""
     try:
         source_editor.parse_value(table)
     except BadInput:
@@ -298,7 +302,7 @@ def _pasted_article(table: source_editor.EditorValue) -> tuple[source_editor.Par
 
 
 def _pasted_triples(table: source_editor.EditorValue, form: str) -> source_editor.ParsedInput | None:
-    """What was pasted, where a form takes triples and it reads as some; None otherwise."""
+    """Return the pasted text if the form takes triples and it can be parsed as such, else None."""
     try:
         return source_editor.parse_text(form, table["text"]) if form in SOURCES else None
     except BadTable:

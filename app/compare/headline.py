@@ -1,4 +1,4 @@
-"""One sentence at the head of the tab: what to see in the columns now."""
+"""One sentence at the top of the tab: what to look at in the columns."""
 
 from analysis.metrics.coverage import Coverage
 from app.compare.columns import mark_texts
@@ -11,7 +11,7 @@ WAITING = "The same input, the same decoding, side by side: the texts are being 
 
 
 def headline(comparison: Comparison, fields: Fields) -> str:
-    """What the columns have in common and where they differ, computed from the texts that are whole."""
+    """Describe what the columns have in common and where they differ, computed from complete texts."""
     return tag("p", text(_sentence(comparison, fields)), cls="pl-headline")
 
 
@@ -37,5 +37,5 @@ def _extra(coverage: Coverage) -> str:
 
 
 def skeleton() -> str:
-    """What stands there while the page loads."""
+    """Show a placeholder while the page loads."""
     return tag("p", "The same input, the same decoding, side by side.", cls="pl-headline")

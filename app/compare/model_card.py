@@ -1,4 +1,4 @@
-"""What a bundled backbone has read, as its model card says."""
+"""What a bundled backbone was trained on, from its model card."""
 
 import re
 from functools import cache
@@ -11,9 +11,10 @@ HEADINGS = ("What it has read", "Text it was drawn from")
 
 @cache
 def card_texts(backbone: str) -> tuple[str, ...]:
-    """The texts that the card of a bundled backbone lists, such as ("English Wikipedia", "Wikinews"); () without a card.
+    """Return the training texts that a bundled backbone's card lists, such as ("English Wikipedia", "Wikinews"); () without a
+    card.
 
-    They stand in the first table of the section, in the column "text"; other tables there are about details.
+    They are in the column "text" of the first table in the section; other tables there are about details.
     """
     try:
         card = (paths.MODELS / backbone / "README.md").read_text(encoding="utf-8")
@@ -31,5 +32,5 @@ def card_texts(backbone: str) -> tuple[str, ...]:
 
 
 def listing(names: tuple[str, ...]) -> str:
-    """Names as a sentence has them: "a, b and c"."""
+    """Join names for a sentence: "a, b and c"."""
     return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)

@@ -1,4 +1,4 @@
-"""What a page's components hold when texts are asked for, as plain values."""
+"""The values of a page's components when texts are requested."""
 
 from dataclasses import dataclass
 from typing import TypedDict
@@ -13,7 +13,7 @@ from core.methods.loading import TEXT_RUN
 
 
 class DecodingChoice(TypedDict, total=False):
-    """The fields of DecodeConfig that the page lets a person choose."""
+    """The fields of DecodeConfig that can be chosen on the page."""
 
     mode: str
     seed: int
@@ -23,10 +23,10 @@ class DecodingChoice(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class PageInputs:
-    """What a comparison is made of, as the page has it.
+    """The inputs of a comparison.
 
-    `name`, `task`: the backbone and the task chosen; `current`: those of what stands on the page ([] at first); `runs`: run
-    ids by slot ("" for any); `decoding`: what was chosen of it.
+    `name`, `task`: the chosen backbone and task; `current`: those that the page shows ([] at first); `runs`: run ids by slot
+    ("" for any); `decoding`: the chosen settings.
     """
 
     table: EditorValue
@@ -40,18 +40,19 @@ class PageInputs:
 
     @property
     def is_other_task(self) -> bool:
-        """Whether another task was chosen than stands on the page, on the same backbone."""
+        """Whether another task was chosen on the same backbone."""
         return bool(self.current) and self.name == self.current[0] and self.task != (self.current[1] or "")
 
     def runs_for(self, name: str) -> dict[str, str]:
-        """The runs to show on a backbone. With another backbone or task the page's runs do not count, but a typed text stays."""
+        """Return the runs to show on a backbone. If backbone or task change, the page's runs do not count, but a typed text
+        stays."""
         if not self.current or [name, self.task or None] == self.current:
             return self.runs
         return {slot: run if run.startswith(TEXT_RUN) else "" for slot, run in self.runs.items()}
 
 
 def read_inputs(inputs: Inputs, page: CompareComponents, shell: Shell, default: str) -> PageInputs:
-    """The values of the components; `default` is the backbone where none is chosen. Raises BadConfig for a bad number."""
+    """Read the components; `default` is the backbone if none is chosen. Raises BadConfig for a bad number."""
     decoding = read_decoding(inputs, page)
     DecodeConfig(**decoding)
     return PageInputs(
@@ -67,7 +68,7 @@ def read_inputs(inputs: Inputs, page: CompareComponents, shell: Shell, default: 
 
 
 def read_decoding(inputs: Inputs, page: CompareComponents) -> DecodingChoice:
-    """The settings of the decoding that a person chooses; the rest goes by the form. A number that was emptied is its default."""
+    """Read the decoding settings; the rest depends on the form. A cleared number gets its default."""
     choice: DecodingChoice = {"mode": inputs[page.mode]}
     if (seed := inputs[page.seed]) is not None:
         choice["seed"] = int(seed)

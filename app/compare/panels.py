@@ -1,4 +1,4 @@
-"""What stands below the columns: the next word, the references with their scores, and what each method costs."""
+"""The panels below the columns: the next word, the references with their scores, and the cost of each method."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,7 @@ TASKS = 100  # of the sum at the foot of the cost card
 
 
 def panels(comparison: Comparison, fields: Fields, sample: Sample | None) -> str:
-    """All panels of a finished comparison."""
+    """Show all panels of a finished comparison."""
     if comparison.request.form == "article":
         return (
             words(comparison)
@@ -39,7 +39,7 @@ def _side_by_side(cells: Sequence[str]) -> str:
 
 
 def words(comparison: Comparison) -> str:
-    """The likeliest next tokens after the table, under each method, as bars."""
+    """Show the likeliest next tokens after the table, under each method, as bars."""
     if not any(column.words for column in comparison.columns.values()):
         return ""
     names = column_titles(comparison)
@@ -50,7 +50,7 @@ def words(comparison: Comparison) -> str:
 
 
 def bars(column: Column, title: str = "") -> str:
-    """The next words of one column as bars, under its name or a title."""
+    """Show the next words of one column as bars, under its name or a title."""
     rows = []
     for word, probability in column.words:
         token = word.replace("\n", "↵").replace(" ", "␣") if not word.strip() else word.strip()
@@ -62,7 +62,7 @@ def bars(column: Column, title: str = "") -> str:
 
 
 def references(comparison: Comparison, fields: Fields, sample: Sample | None) -> str:
-    """Reference texts of a bundled table with a sentence's BLEU; why there are none otherwise."""
+    """Show reference texts of a bundled table with a sentence's BLEU; otherwise why there are none."""
     if sample is None:
         lead = "This table is your own, so there is no reference text to score against."
         return _panel("References", lead, "", "references")
@@ -83,7 +83,7 @@ def references(comparison: Comparison, fields: Fields, sample: Sample | None) ->
 
 
 def cost(comparison: Comparison) -> str:
-    """What was trained, what is stored, and how large that is."""
+    """Show what was trained, what is stored, and the sizes."""
     whole = comparison.backbone.spec.parameters
     names = column_titles(comparison)
     cells = [_cost(column, names[kind], whole) for kind, column in comparison.columns.items()]
@@ -110,7 +110,7 @@ def _cost(column: Column, name: str, whole: int) -> str:
 
 
 def _score(run: Run) -> list[tuple[str, str]]:
-    """The run's BLEU, or of summaries its ROUGE-L, on a whole set, where it was evaluated."""
+    """Return the run's BLEU, or ROUGE-L for summaries, on a whole test set, if it was evaluated."""
     name = "ROUGE-L" if run.task.input_format == "article" else "BLEU"
     split = next((split for split in ("test", *run.scores) if name in run.scores.get(split, {})), None)
     if split is None:
@@ -138,5 +138,5 @@ def _many(comparison: Comparison) -> str:
 
 
 def column_titles(comparison: Comparison) -> dict[str, str]:
-    """The columns' names, told apart where methods are the same."""
+    """Return the columns' titles, distinct if methods are the same."""
     return titles({kind: column.run for kind, column in comparison.columns.items()})

@@ -1,4 +1,4 @@
-"""How the frozen model is prompted: as a person would do it, in one layout whatever runs stand beside it."""
+"""How the frozen model is prompted: as a user would do it, in one layout whatever runs are beside it."""
 
 from functools import cache
 
@@ -18,16 +18,18 @@ CONTEXT_SHARE = 0.5  # of the model's positions is the most that examples take
 
 
 def prompts_for(backbone: Backbone, form: str) -> dict[str, str]:
-    """The ways to prompt a backbone for inputs of a form, as value -> label. Examples need inputs that have some, and a decoder:
-    an encoder would read them as part of the input."""
+    """Return the ways to prompt a backbone for an input format, as value -> label.
+
+    Examples need inputs that have some, and a decoder-only model: an encoder would read them as part of the input.
+    """
     few_shot = not backbone.is_encoder_decoder and bool(_pool(form))
     return {value: label for value, label in PROMPTS.items() if few_shot or not value.isdigit()}
 
 
 def base_task(backbone: Backbone, form: str, source: str, prompt: str = "") -> Task:
-    """The layout of the frozen model's input: `source` on a line of its own, after an instruction or examples if asked for.
+    """Return the frozen model's layout: `source` on a line of its own, optionally after an instruction or examples.
 
-    Raises BadConfig for a way of prompting that this backbone or form does not have.
+    Raises BadConfig for a prompt that this backbone or form does not have.
     """
     task = frozen_task(backbone, form)
     if prompt not in prompts_for(backbone, form):
@@ -39,7 +41,7 @@ def base_task(backbone: Backbone, form: str, source: str, prompt: str = "") -> T
 
 
 def _examples(backbone: Backbone, task: Task, source: str, shots: int) -> str:
-    """So many inputs with their texts in the task's layout, those that share most keys with `source` last, next to it."""
+    """Return examples in the task's layout; those that share most keys with `source` come last, next to it."""
     nearest = sorted(_pool(task.input_format), key=lambda pair: -len(_keys(pair[0]) & _keys(source)))
     room, context, count = int(CONTEXT_SHARE * backbone.spec.positions), "", 0
     for example, text in nearest:
@@ -51,11 +53,11 @@ def _examples(backbone: Backbone, task: Task, source: str, shots: int) -> str:
 
 @cache
 def _pool(form: str) -> tuple[tuple[str, str], ...]:
-    """(linearised input, text) of the bundled rows that examples are taken from."""
+    """Return (linearised input, text) of the bundled rows from which examples are taken."""
     rows: tuple[Sample, ...] = training_samples() if form == "table" else samples(form) if form in SOURCES else ()
     return tuple((parse_rows(form, row.rows).source.strip(), row.references[0]) for row in rows)
 
 
 def _keys(source: str) -> set[str]:
-    """The keys of a linearised table, or the relations of triples."""
+    """Return the keys of a linearised table, or the relations of triples."""
     return {part.split(" : ")[-2].strip() for part in source.split("|") if " : " in part}

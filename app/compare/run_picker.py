@@ -1,4 +1,4 @@
-"""The head of each column: its mark, its name, what was trained, and which run it shows."""
+"""The head of each column: its mark, its name, what was trained, and its run."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +19,7 @@ TEXT_SLOTS = ("prefix", "other")  # where a text can be typed in place of a run
 
 @dataclass(frozen=True)
 class RunSelection:
-    """The runs of a comparison by slot ("" where there is none), and what its task is and could be."""
+    """The runs of a comparison by slot ("" for none), the task, and the possible tasks."""
 
     task: str
     tasks: list[str]
@@ -27,7 +27,7 @@ class RunSelection:
     listed: list[RunChoice]
 
     def method(self, slot: str) -> str:
-        """The method of a slot's run; "" where it has none."""
+        """Return the method of a slot's run; "" without a run."""
         run_id = self.chosen.get(slot, "")
         if run_id.startswith(TEXT_RUN):
             return TEXT_PREFIX.id
@@ -36,17 +36,17 @@ class RunSelection:
         return next((choice.run.method for choice in self.listed if choice.run.id == run_id), "")
 
     def methods(self, order: Sequence[str]) -> list[str]:
-        """The methods of the columns, "" for the frozen model; an empty column counts as the method that it is named after."""
+        """Return the methods of the columns, "" for the frozen model; an empty column has the method that it is named after."""
         return [self.method(slot) or COLUMN_METHODS.get(slot, "") for slot in order]
 
 
 def select_runs(
     catalog: RunCatalog, backbone: Backbone, task: str, requested: Mapping[str, str], order: Sequence[str] = ()
 ) -> RunSelection:
-    """The runs to compare on a backbone: those requested where they fit, else the first that do.
+    """Choose the runs to compare on a backbone: the requested ones if they fit, else the first that do.
 
-    The task is the one requested where the backbone has it, else that of a requested run, of a prefix, of a fine-tuned model, of
-    any other.
+    The task is the requested one if the backbone has it, else that of a requested run, of a prefix, of a fine-tuned model, of
+    any other run.
     """
     choices = catalog.choices(tuple(METHODS), backbone)
     fit = [choice.run for choice in choices if not choice.reason]
@@ -64,21 +64,23 @@ def select_runs(
 
 
 def off_topic(choice: RunChoice) -> RunChoice:
-    """A choice for an input of another topic than E2E's: runs that were trained on that set say so."""
+    """Mark runs that were trained on E2E for inputs of another topic."""
     on_e2e = choice.run.task.name == "e2e" and "--data" in choice.run.command
     return replace(choice, domain=domain(choice.run)) if on_e2e and not choice.reason else choice
 
 
 def rank(run: Run, requested: Mapping[str, str]) -> tuple[bool, ...]:
-    """Sorts runs by whose task is shown first: E2E's, the paper's first, before others of the same method."""
+    """Sort key of runs: those on E2E first, the paper's first, before others of the same method."""
     methods = run.method != COLUMN_METHODS["prefix"], run.method != COLUMN_METHODS["finetuned"]
     return run.id not in requested.values(), *methods, run.task.name != "e2e"
 
 
 def pick(slot: str, choices: Sequence[RunChoice], requested: str) -> str:
-    """The id of the run to show: the requested one where it fits or is a text; else the first of the page's task of the method
-    that the slot is named after, else of the methods that it shows by default, else none. The slot "other" takes any run, best a
-    prefix."""
+    """Return the id of the run to show.
+
+    The requested one if it fits or is a text; else the first of the page's task with the method that the slot is named after,
+    else with a method that it shows by default, else none. The slot "other" takes any run, preferably a prefix.
+    """
     if requested.startswith(UNSTORED):
         return requested
     fit = [choice.run for choice in choices if not choice.reason]
@@ -92,7 +94,7 @@ def pick(slot: str, choices: Sequence[RunChoice], requested: str) -> str:
 
 
 def base_head(backbone: Backbone | None, form: str = "table", prompt: str = "") -> str:
-    """The frozen model has no run to choose, but ways to be prompted."""
+    """The head of the frozen model's column, which offers prompts instead of runs."""
     if backbone is None:
         return _head("base", "…", "")
     options = "".join(
@@ -106,7 +108,7 @@ def base_head(backbone: Backbone | None, form: str = "table", prompt: str = "") 
 
 
 def blank_head(kind: str) -> str:
-    """Before a model is loaded."""
+    """A head before a model is loaded."""
     return _head(kind, "…", "")
 
 
@@ -130,7 +132,7 @@ def run_head(slot: str, choices: Sequence[RunChoice], chosen: str, requested: st
 
 
 def text_field(run_id: str, name: str, hidden: bool) -> str:
-    """Where a text prefix is typed; it shows beside a select whose choice is "text prefix…"."""
+    """The field for a text prefix, visible beside a select whose choice is "text prefix…"."""
     attributes = {
         "value": run_id.removeprefix(TEXT_RUN) if run_id.startswith(TEXT_RUN) else "",
         "data_text": name,
@@ -152,7 +154,7 @@ def _head(kind: str, sub: str, content: str, run: Run | None = None) -> str:
 
 
 def _arrange(slot: str) -> str:
-    """Buttons that move a column and take it away."""
+    """Buttons that move or remove a column."""
     name = COLUMN_TITLES[slot]
     moves = [
         ("left", "‹", f"Move {name} to the left"),

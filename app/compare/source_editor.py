@@ -1,8 +1,8 @@
-"""The grid and the linearised text as two views of one table, checked both ways.
+"""The grid and the linearised text as two views of one table, kept in step.
 
-They share one component, whose value is {"form": what the task's sources are (see `core.task.Task`), "rows": [[key, value], …]
-or [[subject, relation, object], …], "text": …, "newer": "rows" or "text", "bad": the offending row or 0, "version": counted up
-with every edit in the page and handed back, so that an answer to an older edit does not overwrite a newer one}.
+They share one component, whose value is {"form": the task's input format (see `core.task.Task`), "rows": [[key, value], …] or
+[[subject, relation, object], …], "text": …, "newer": "rows" or "text", "bad": the offending row or 0, "version": counted up
+with every edit in the page and returned, so that an answer to an older edit does not overwrite a newer one}.
 """
 
 import re
@@ -20,7 +20,7 @@ Rows = Sequence[Sequence[str]]
 
 
 class EditorValue(TypedDict):
-    """The component's value: see above."""
+    """The component's value, see above."""
 
     form: str
     rows: list[list[str]]
@@ -32,8 +32,7 @@ class EditorValue(TypedDict):
 
 @dataclass(frozen=True)
 class ParsedInput:
-    """What is on the page, readable. `rows` as the grid has them, none for a text; `source`: what a model reads; `fields`: what a
-    text that tells it is checked for."""
+    """A valid input. `rows`: as in the grid, empty for a text; `source`: what a model reads; `fields`: for coverage."""
 
     form: str
     rows: list[list[str]]
@@ -42,7 +41,7 @@ class ParsedInput:
 
 
 def editor_value(rows: Rows, form: str = "table") -> EditorValue:
-    """The component's value for rows that can be read."""
+    """Return the component's value for valid rows."""
     return {
         "form": form, "rows": [list(row) for row in rows], "text": parse_rows(form, rows).source.strip(),
         "newer": "text", "bad": 0, "version": 0,
@@ -50,18 +49,18 @@ def editor_value(rows: Rows, form: str = "table") -> EditorValue:
 
 
 def editor_value_of_text(source: str, form: str = "table") -> tuple[EditorValue, str]:
-    """(value, note) for a text from elsewhere, which may be unreadable."""
+    """Return (value, note) for a text from elsewhere, which may be invalid."""
     return read({"form": form, "rows": [], "text": source, "newer": "text", "bad": 0, "version": 0})
 
 
 def parse_value(table: EditorValue) -> ParsedInput:
-    """Whichever view was edited last, as a model is to read it. BadTable names the offending field or triple; BadInput: what
-    cannot be an article."""
+    """Parse the view that was edited last. Raises BadTable, naming the field or triple, or BadInput for what cannot be an
+    article."""
     return parse_rows(table["form"], table["rows"]) if table["newer"] == "rows" else parse_text(table["form"], table["text"])
 
 
 def parse_text(form: str, source: str) -> ParsedInput:
-    """A text in any notation of a form. Raises BadTable, or BadInput for what cannot be an article."""
+    """Parse a text in any notation of a form. Raises BadTable, or BadInput for what cannot be an article."""
     if form in SOURCES:
         return parse_rows(form, parse_triples(source))
     if form == "table":
@@ -72,13 +71,13 @@ def parse_text(form: str, source: str) -> ParsedInput:
 
 
 def parse_article(text: str) -> tuple[ParsedInput, EditorValue]:
-    """An article that can be read, and the component's value for it. Raises BadInput."""
+    """Return an article, and the component's value for it. Raises BadInput."""
     parsed = parse_text("article", text)
     return parsed, {"form": "article", "rows": [], "text": parsed.source, "newer": "text", "bad": 0, "version": 0}
 
 
 def parse_rows(form: str, rows: Rows) -> ParsedInput:
-    """Rows of the grid, of a form that has some. Raises BadTable."""
+    """Parse the rows of the grid. Raises BadTable."""
     if form in SOURCES:
         triples = clean_triples(rows)
         source = SOURCES[form](triples)
@@ -88,7 +87,7 @@ def parse_rows(form: str, rows: Rows) -> ParsedInput:
 
 
 def read(table: EditorValue) -> tuple[EditorValue, str]:
-    """(value, note) after an edit: the other view follows; where the table cannot be read it stays, and the row is marked."""
+    """Return (value, note) after an edit: the other view follows; an invalid table stays, with its row marked."""
     try:
         parsed = parse_value(table)
     except BadInput as error:
@@ -100,7 +99,7 @@ def read(table: EditorValue) -> tuple[EditorValue, str]:
 
 
 def normalize_text(table: EditorValue) -> EditorValue:
-    """After the text was left: the paper's form where it can be read, else as it is."""
+    """Rewrite a text in the paper's form if it can be parsed."""
     try:
         return {**table, "text": parse_value(table).source.strip()}
     except BadInput:
@@ -108,12 +107,12 @@ def normalize_text(table: EditorValue) -> EditorValue:
 
 
 def problem(error: Exception) -> str:
-    """An error as the note under the table."""
+    """Return an error as the note under the table."""
     return tag("p", text(error), cls="pl-problem", role="alert")
 
 
 def _other_form(table: EditorValue) -> str:
-    """Advice where the text is of the other kind of task."""
+    """Return advice if the text belongs to the other kind of task."""
     if table["newer"] == "text" and table["form"] == "table" and is_triples(table["text"]):
         return tag("p", "These are triples: choose a task on triples, such as webnlg, in the head of the page.", cls="meta")
     if table["newer"] == "text" and table["form"] in SOURCES and _is_table(table["text"]):

@@ -1,4 +1,4 @@
-"""What the Mix tab's events do: read inputs, one call below, draw."""
+"""Event handlers of the Mix tab: read inputs, make one call, draw."""
 
 from collections.abc import Callable, Iterator
 
@@ -26,7 +26,7 @@ CURVE, KEEPING = "curve of the mix", "keeping a mix"  # what the status line cal
 
 
 class MixHandlers(TabHandlers):
-    """Bound to the components they write."""
+    """Handlers with the components that they write."""
 
     activity = TAB
 
@@ -41,15 +41,16 @@ class MixHandlers(TabHandlers):
         return urlstate.read(search or "", MixState)
 
     def enter(self, tab: str, request: gr.Request) -> int:
-        """The tab is opened, or the backbone or the text on Compare changed; 0, which refreshes nothing, on another tab."""
+        """Refresh when the tab is opened, or the backbone or Compare's text has changed; 0, which refreshes nothing, on
+        another tab."""
         return self.take_ticket(request) if tab == TAB else 0
 
     def change(self, state: MixState, event: gr.EventData, request: gr.Request) -> tuple[MixState, int]:
-        """A kind was chosen."""
+        """Apply the choice of a kind."""
         return state.changed(str(event.name), event.value), self.take_ticket(request)
 
     def choose(self, place: int) -> Callable:
-        """The handler of the chooser of a run."""
+        """Return the handler of a run's chooser."""
 
         def chosen(state: MixState, event: gr.EventData, request: gr.Request) -> tuple[MixState, int]:
             return state.with_member(place, str(event.id)), self.take_ticket(request)
@@ -57,23 +58,23 @@ class MixHandlers(TabHandlers):
         return chosen
 
     def choose_example(self, state: MixState, event: gr.EventData, request: gr.Request) -> tuple[MixState, int]:
-        """An input was chosen."""
+        """Apply the choice of an input."""
         return state.changed("example", event.id), self.take_ticket(request)
 
     def slide(self, state: MixState, event: gr.EventData) -> Update:
-        """The slider was moved: the page shows the stop by itself, and the address names it."""
+        """Put the slider's stop into the address; the page itself shows it."""
         state = state.changed("stop", event.stop)
         return {self.page.state: state, self.page.address: urlstate.write(state)}
 
     def take_ticket(self, request: gr.Request) -> int:
-        """The number of a new request of this tab, which ends the page's earlier ones."""
+        """Return the number of a new request of this tab, which ends the page's earlier ones."""
         return self.context.tickets.take(request.session_hash or "", TAB)
 
     # ---- what is shown
 
     @errors_to_status
     def refresh(self, ticket: int, state: MixState, name: str, request: gr.Request) -> Iterator[Update]:
-        """The text at every stop as it grows; ends as soon as something newer is asked for."""
+        """Show the text at every stop as it grows; ends as soon as there is a newer request."""
         page, tickets = request.session_hash or "", self.context.tickets
         if not ticket or tickets.is_stale(page, ticket, TAB):
             yield self.no_update()
@@ -126,7 +127,7 @@ class MixHandlers(TabHandlers):
 
     @errors_to_status(activity=CURVE)
     def measure(self, state: MixState, name: str, request: gr.Request) -> Iterator[Update]:
-        """Loss and coverage at every stop, on bundled examples, as the curve grows."""
+        """Measure loss and coverage at every stop on bundled examples, and draw the curve as it grows."""
         page, tickets, name = request.session_hash or "", self.context.tickets, name or self.context.models.default
         ticket = tickets.take(page, CURVE)
         backbone = self.context.models.backbone(name)
@@ -148,11 +149,11 @@ class MixHandlers(TabHandlers):
             yield {self.shell.status: self.context.status.clear(page, CURVE)}
 
     def stop_measuring(self, request: gr.Request) -> None:
-        """What is measured so far stays."""
+        """Stop measuring; the measured stops stay."""
         self.context.tickets.stop(request.session_hash or "", CURVE)
 
     def _measured(self, vm: view.MixViewModel, backbone: Backbone) -> str:
-        """The curve where all of it is known already."""
+        """Show the curve if it is measured already."""
         measured = bundled_examples(vm.mix_input.form, vm.tasks[vm.mix_input.form])
         if not measured or not self.mixer.is_measured(backbone, vm.stops, vm.mix_input.form, measured):
             return plot_widget.NOTHING
@@ -163,7 +164,7 @@ class MixHandlers(TabHandlers):
 
     @errors_to_status(activity=KEEPING)
     def keep(self, name: str, state: MixState, event: gr.EventData, request: gr.Request) -> Update:
-        """Save the mix at the stop that is shown as a run of the store."""
+        """Save the mix at the current stop as a run of the store."""
         mix, run_id = str(event.run), str(event.name).strip()
         if not mix.startswith(MIX):
             raise BadInput(f"This stop of the slider is the run {mix} itself, which is kept already. Choose another stop.")

@@ -1,4 +1,4 @@
-"""What the Mix tab computes: the text at every stop of the slider, in one batch, and loss and coverage along it. Cached."""
+"""The Mix tab's cached computations: the text at every stop in one batch, and loss and coverage along the slider."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -30,9 +30,9 @@ Cancel = Callable[[], bool]
 
 @dataclass(frozen=True)
 class MixInput:
-    """What is read at every stop. `fields`: what a text is checked for, none of an article; `references` where there are any.
+    """The input at every stop. `fields`: for coverage, empty for an article; `references`: if there are any.
 
-    `example`: the id of a bundled example, empty for an input of one's own.
+    `example`: the id of a bundled example, empty for another input.
     """
 
     form: str
@@ -44,7 +44,7 @@ class MixInput:
 
 @dataclass
 class StopText:
-    """What is written at a stop, as it grows."""
+    """The text at a stop, as it grows."""
 
     stop: Stop
     text: str = ""
@@ -60,12 +60,12 @@ class MixTexts:
 
     @property
     def open(self) -> bool:
-        """Whether more is to come."""
+        """Whether any text is incomplete."""
         return any(stop.open for stop in self.stops)
 
 
 def input_of(form: str, source: str, sample: Sample | None = None) -> MixInput:
-    """An input as a model reads it, with what is known of it."""
+    """Return an input as a model reads it, with its fields and references."""
     try:
         fields = tuple(table_of_source(form, source)) if form != "article" else ()
     except BadTable:
@@ -74,14 +74,17 @@ def input_of(form: str, source: str, sample: Sample | None = None) -> MixInput:
 
 
 def sample_input(form: str, sample: Sample) -> MixInput:
-    """A bundled example as a model reads it."""
+    """Return a bundled example as a model reads it."""
     source = parse_article(sample.text)[0].source if form == "article" else parse_rows(form, sample.rows).source
     return input_of(form, source, sample)
 
 
 def bundled_examples(form: str, task: str = "") -> list[Example]:
-    """The bundled examples of a form to measure on, at most EXAMPLES. Tables of restaurants, E2E's topic, are few, so those that
-    are there to train on are taken too; of triples, those of categories that WebNLG trains on come first."""
+    """Return the bundled examples on which a form is measured, at most EXAMPLES.
+
+    Tables of restaurants, E2E's topic, are few, so training tables are added; for triples, those of WebNLG's training
+    categories come first.
+    """
     rows, others = split_by_domain(form, task)
     if form != "table":
         rows += others
@@ -92,7 +95,7 @@ def bundled_examples(form: str, task: str = "") -> list[Example]:
 
 
 class Mixer:
-    """Writes and measures; one for all pages."""
+    """Generates and measures mixes, for all pages."""
 
     def __init__(self, models: ModelPool) -> None:
         self.models = models
@@ -102,7 +105,7 @@ class Mixer:
     def texts(
         self, backbone: Backbone, stops: Sequence[Stop], mix_input: MixInput, cancel: Cancel, who: str = ""
     ) -> Iterator[MixTexts]:
-        """Yield the same MixTexts as all stops are written together. Raises the errors of `ModelPool.load`."""
+        """Yield the same MixTexts as all stops are generated together. Raises the errors of `ModelPool.load`."""
         result, growing = MixTexts([StopText(stop) for stop in stops]), []
         loaded = [self.models.load(stop.run, backbone) for stop in stops]
         decode = default_decoding(mix_input.form)
@@ -127,7 +130,7 @@ class Mixer:
     def curve(
         self, backbone: Backbone, stops: Sequence[Stop], form: str, examples: Sequence[Example], cancel: Cancel, who: str = ""
     ) -> Iterator[list[MixPoint]]:
-        """Yield the points of the stops so far, each measured on all `examples` with the decoding of the page."""
+        """Yield the points of the stops so far, each measured on all `examples` with the page's decoding."""
         points: list[MixPoint] = []
         for stop in stops:
             loaded = self.models.load(stop.run, backbone)
@@ -140,14 +143,14 @@ class Mixer:
             yield list(points)
 
     def is_measured(self, backbone: Backbone, stops: Sequence[Stop], form: str, examples: Sequence[Example]) -> bool:
-        """Whether `curve` has all its points already."""
+        """Whether all points of `curve` are cached."""
         runs = [self.models.load(stop.run, backbone) for stop in stops]
         return all(_point_key(backbone, run, form, examples) in self._points for run in runs)
 
     def _measure(
         self, backbone: Backbone, loaded: LoadedRun, form: str, examples: Sequence[Example], cancel: Cancel, who: str
     ) -> MixPoint | None:
-        """None where it was cancelled."""
+        """Measure a stop; None if it was cancelled."""
         requests = [_request(backbone, loaded, form, example.source) for example in examples]
         answers = [encode_answer(backbone, task_of(loaded, frozen_task(backbone, form)), one.targets[0]) for one in examples]
         tables = [] if form == "article" else [table_of_source(form, example.source) for example in examples]
@@ -176,7 +179,7 @@ def _plain(text: str, form: str) -> str:
 
 
 def _grow(place: StopText, stream: Stream, mix_input: MixInput) -> bool:
-    """Take what has come; whether that was all of it."""
+    """Add new tokens to a text; returns whether it is complete."""
     if tokens := stream.ready():
         place.text = _plain(tokens[-1].text_so_far, mix_input.form)
     if stream.wait(0):

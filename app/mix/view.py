@@ -1,4 +1,4 @@
-"""The Mix tab's HTML and the data of its slider."""
+"""HTML of the Mix tab, and the data of its slider."""
 
 import json
 from collections.abc import Sequence
@@ -46,8 +46,7 @@ WRITING = "The same input is being written at every stop of the slider…"
 
 @dataclass
 class MixViewModel:
-    """What a refresh shows. `listed`: the prefixes that can be chosen; `tasks`: forms of input with the name of a task;
-    `depends`: whether the members read their input in different layouts."""
+    """The content of a refresh. `listed`: the available prefixes; `tasks`: task names by input format."""
 
     state: MixState
     backbone: str
@@ -61,18 +60,18 @@ class MixViewModel:
 
     @property
     def depends(self) -> bool:
-        """Whether the members read their input in different layouts."""
+        """Whether the members have different input layouts."""
         return len({(run.task.lead, run.task.separator) for run in self.members if run.prefix}) > 1
 
     @property
     def ends(self) -> list[int]:
-        """The stops that are a run on its own, or at an end of the slider."""
+        """The stops that are a single run, or an end of the slider."""
         mixed = len(self.stops) - 2 if self.state.kind in ("join", "swap") else -1
         return [i for i in range(len(self.stops)) if i != mixed] if mixed > 0 else [0, len(self.stops) - 1]
 
     @property
     def at(self) -> int:
-        """The stop that is shown first."""
+        """The first stop to show."""
         last = len(self.stops) - 1
         middle = last - 1 if self.state.kind in ("join", "swap") else last // 2
         return middle if self.state.stop < 0 else min(self.state.stop, last)
@@ -103,7 +102,7 @@ def bar(state: MixState) -> str:
 
 
 def member(state: MixState, place: int, listed: Sequence[str]) -> str:
-    """The chooser of one run; empty where the kind takes none at this place."""
+    """The chooser of one run; empty if the kind has no member at this place."""
     count, members = COUNTS[state.kind], state.members
     if place >= count + (state.kind in THREE) or place > len(members):
         return ""
@@ -124,7 +123,7 @@ def example(vm: MixViewModel) -> str:
 
 
 def acts() -> str:
-    """What can be done with the mix at the stop that is shown; the page's script fills in which that is."""
+    """The actions for the mix at the current stop, which the page's script inserts."""
     links = "".join(tag("a", name, href="#", data_open=where, cls="pl-btn pl-act") for where, name in LINKS.items())
     name = tag(
         "input", name="name", placeholder="name of the run", aria_label="Name of the run", maxlength="80", spellcheck="false"
@@ -143,7 +142,7 @@ LINKS = {"compare": "Compare", "attention": "Attention", "space": "Prefix space"
 
 
 def stage(vm: MixViewModel, texts: MixTexts) -> str:
-    """JSON for mix.js: every stop with its text as safe HTML, and where it opens."""
+    """Return JSON for mix.js: every stop with its text as safe HTML, and the first stop to show."""
     ends = [vm.members[0], vm.members[-1]]
     names = [short(run.run.id) for run in ends]
     names = {"path": ["start of training", names[0]], "layers": ["no layer", names[0]]}.get(vm.state.kind, names)
@@ -173,7 +172,7 @@ def _count(one: StopText, mix_input: MixInput) -> str:
 
 
 def links(vm: MixViewModel, run: str) -> dict[str, str]:
-    """The addresses at which the other tabs show a run on the same input."""
+    """Return the addresses at which the other tabs show a run on the same input."""
     mix_input, task = vm.mix_input, vm.tasks.get(vm.mix_input.form, "")
     own = "" if mix_input.example else mix_input.source.strip()
     article, source = (own, "") if mix_input.form == "article" else ("", own)
@@ -192,7 +191,7 @@ def links(vm: MixViewModel, run: str) -> dict[str, str]:
 
 
 def short(run: str) -> str:
-    """A run's name where there is little room."""
+    """Return a short form of a run's name."""
     name = f"“{run.removeprefix(TEXT_RUN)}”" if run.startswith(TEXT_RUN) else run
     return name if len(name) <= 30 else name[:29] + "…"
 
@@ -201,12 +200,12 @@ def short(run: str) -> str:
 
 
 def headline(sentence: str) -> str:
-    """What the class should see now."""
+    """What a class should look at."""
     return tag("p", text(sentence), cls="pl-sentence")
 
 
 def verdict(vm: MixViewModel, texts: MixTexts) -> str:
-    """What mixing did to this text, computed from the texts of all stops."""
+    """Describe the effect of mixing on this text, computed from the texts of all stops."""
     if texts.open:
         return WRITING
     kind, stops = vm.state.kind, texts.stops
@@ -249,7 +248,7 @@ def _unsupported(vm: MixViewModel, stops: Sequence[StopText], inner: Sequence[in
 
 
 def _verdict_without_table(vm: MixViewModel, stops: Sequence[StopText]) -> str:
-    """Of summaries: ROUGE-L where there is a reference, else how many words were written."""
+    """For summaries: ROUGE-L if there is a reference, else the number of words."""
     if vm.mix_input.references:
         scores = [rouge([stop.text], [list(vm.mix_input.references)])[-1].value if stop.text else 0.0 for stop in stops]
         lowest = min(range(len(stops)), key=lambda i: scores[i])
@@ -262,7 +261,7 @@ def _verdict_without_table(vm: MixViewModel, stops: Sequence[StopText]) -> str:
 
 
 def notes(vm: MixViewModel) -> str:
-    """What was left out, and how the input is laid out."""
+    """What was left out, and the input's layout."""
     sentences = list(vm.notes)
     if vm.depends:
         sentences.append(

@@ -7,7 +7,7 @@ import gradio as gr
 
 @dataclass
 class ResultsPage:
-    """What handlers read and write. `file`: what the page is to save, as JSON; `state`: a ResultsState."""
+    """The components that handlers read and write. `file`: what the page has to save, as JSON; `state`: a ResultsState."""
 
     state: gr.State
     bar: gr.HTML
@@ -19,5 +19,5 @@ class ResultsPage:
 
     @property
     def outputs(self) -> list:
-        """What a refresh may write."""
+        """The outputs of a refresh."""
         return [self.bar, self.main, self.plot, self.detail, self.address]

@@ -1,4 +1,4 @@
-"""What the Results tab's events do: read the state, make one call, format."""
+"""Event handlers of the Results tab: read the state, make one call, format."""
 
 import json
 import time
@@ -33,7 +33,7 @@ MAKES, MADE = (
 
 
 class ResultsHandlers(TabHandlers):
-    """Bound to the components they write."""
+    """Handlers with the components that they write."""
 
     activity = "results"
 
@@ -46,19 +46,20 @@ class ResultsHandlers(TabHandlers):
         return urlstate.read(search or "", ResultsState)
 
     def change(self, state: ResultsState, event: gr.EventData) -> tuple:
-        """A control was used. What is to be saved goes to the page as {"name", "text"}; its number makes each one new."""
+        """Apply the use of a control. A file to save goes to the page as {"name", "text"}, with a time that makes each one
+        new."""
         if str(event.name) == "save":
             return state, json.dumps(self._file(state, str(event.value)) | {"at": time.time()})
         return state.after(str(event.name), event.value), gr.skip()
 
     def open_point(self, state: ResultsState, event: gr.EventData) -> ResultsState:
-        """A point of the scatter was clicked."""
+        """Open the point of the scatter plot that was clicked."""
         points = event.points
         return state.after("number", str(points[0]["data"])) if points and points[0].get("data") else state
 
     @errors_to_status
     def refresh(self, state: ResultsState, request: gr.Request) -> Update:
-        """Everything that the tab shows."""
+        """Show everything on the tab."""
         page = self.components
         update: Update = {page.plot: plot_widget.NOTHING, page.detail: "", page.address: urlstate.write(state)}
         if state.view == "runs":
@@ -133,7 +134,7 @@ class ResultsHandlers(TabHandlers):
     # ---- taking away
 
     def _file(self, state: ResultsState, form: str) -> dict[str, str]:
-        """The table that is shown, as CSV, LaTeX or Markdown."""
+        """Return the current table as CSV, LaTeX or Markdown."""
         if state.view == "runs":
             frame = select_rows(runs_frame(self.runs()), state.words, state.sort)
         elif state.view == "evidence":
@@ -155,6 +156,6 @@ def metric_of(state: ResultsState, table: ResultTable) -> str:
 
 
 def _texts_of(result: Result) -> list:
-    """The texts of a result that was made on this machine."""
+    """Return the texts of a result that was computed on this machine."""
     files = [path for path in home().glob("*/texts/*.jsonl") if path.stem == result.id and result.fingerprint in path.parts[-3]]
     return read_texts(files[0] if files else Path(f"{result.id}.jsonl"))

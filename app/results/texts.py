@@ -1,4 +1,4 @@
-"""The texts behind a number: the worst first, with what is missing or unsupported, and other methods' texts of the same rows."""
+"""The texts behind a number: the worst first, with what is missing or unsupported, and other methods' texts on the same rows."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -31,7 +31,7 @@ class TextRow:
 def text_rows(
     result: Result, results: Sequence[Result], metric: str, texts_of: Callable[[Result], list[JsonObject]]
 ) -> list[TextRow]:
-    """The texts of a result, the worst first. Raises StoreError where they are not on this machine."""
+    """Return the texts of a result, the worst first. Raises StoreError if they are not on this machine."""
     rows = texts_of(result)
     names = rows[0]["scores"] if rows else {}
     chosen = metric.split("-")[0] if metric.split("-")[0] in names else next(iter(names), "")
@@ -49,7 +49,7 @@ def _row(row: JsonObject, metric: str, others: dict[str, dict[str, str]], form: 
 
 
 def _checked(form: str, source: str, text: str) -> tuple[list[str], list[str]]:
-    """Values that are missing, and what the source does not support; articles are not checked."""
+    """Return missing values and unsupported pieces; articles are not checked."""
     try:
         table = table_of_source(form, source)
     except BadTable:
@@ -61,7 +61,7 @@ def _checked(form: str, source: str, text: str) -> tuple[list[str], list[str]]:
 def _others(
     result: Result, results: Sequence[Result], texts_of: Callable[[Result], list[JsonObject]]
 ) -> dict[str, dict[str, str]]:
-    """Line -> source -> text, of the other lines with the same data and seed whose texts are here."""
+    """Map line -> source -> text for the other lines with the same data and seed whose texts are on this machine."""
     texts: dict[str, dict[str, str]] = {}
     for other in results:
         same = (other.cell.data, other.cell.topics, other.cell.seed, other.fingerprint)

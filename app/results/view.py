@@ -1,4 +1,4 @@
-"""HTML of the Results tab: its controls, tables with a badge for each source, evidence, texts, and the desk of runs."""
+"""HTML of the Results tab: its controls, tables with a badge for each source, evidence, texts, and the list of runs."""
 
 from collections.abc import Iterable, Sequence
 from functools import cache
@@ -40,7 +40,7 @@ FORMS = {"csv": "CSV", "latex": "LaTeX", "markdown": "Markdown"}
 
 
 def bar(state: ResultsState, data: Sequence[str], metrics: Sequence[str], chosen: str = "", metric: str = "") -> str:
-    """The views, the data sets, the metrics, and what the table can be saved as."""
+    """The views, data sets, metrics, and formats for saving."""
     parts = [_segment("view", TITLES, state.view, "Tables and figures of the paper, and more")]
     if len(data) > 1:
         parts.append(_segment("data", {name: DATA_NAMES[name] for name in data}, chosen, "Data set"))
@@ -54,7 +54,7 @@ def bar(state: ResultsState, data: Sequence[str], metrics: Sequence[str], chosen
 
 
 def desk_bar(state: ResultsState) -> str:
-    """The views, a filter, and what losses are drawn over."""
+    """The views, a filter, and the axis of the losses."""
     words = tag("input", "", type="search", value=state.words, placeholder="Filter: prefix e2e", data_text="words", cls="pl-text",
                 aria_label="Filter the runs")  # fmt: skip
     by = _segment("by", {"update": "by update", "seconds": "by seconds"}, state.by, "Losses")
@@ -94,7 +94,7 @@ def _saves() -> str:
 
 
 def notes(ignored: Iterable[str], faults: Iterable[str]) -> str:
-    """What was left out: values of the address, and files that are no results."""
+    """What was left out: unusable values of the address, and files without results."""
     sentences = [f"Left out, as the address has no usable value for: {', '.join(ignored)}."] if ignored else []
     return "".join(tag("p", text(sentence), cls="meta") for sentence in [*sentences, *faults])
 
@@ -103,7 +103,7 @@ def notes(ignored: Iterable[str], faults: Iterable[str]) -> str:
 
 
 def table(table: ResultTable, metric: str, number: str) -> str:
-    """A table of the paper with every source's numbers, and what the sources say in words."""
+    """A table of the paper with every source's numbers and findings."""
     head = tag("h2", text(f"{TITLES[table.grid]}: {table.title}, {DATA_NAMES[table.data]}"))
     body = _by_source(table, metric, number) if metric else _by_row(table, number)
     items = "".join(
@@ -115,7 +115,7 @@ def table(table: ResultTable, metric: str, number: str) -> str:
 
 
 def _by_row(table: ResultTable, number: str) -> str:
-    """All metrics: a row for each line and source."""
+    """All metrics: a row per line and source."""
     heads = ["Method", "From", *(column_label(name, table.data) for name in table.metrics)]
     rows, last = [], None
     for row in table.rows:
@@ -134,7 +134,7 @@ def _by_row(table: ResultTable, number: str) -> str:
 
 
 def _by_source(table: ResultTable, metric: str, number: str) -> str:
-    """One metric: a row for each line, a column for each source and model."""
+    """One metric: a row per line, a column per source and model."""
     rows = [row for row in table.rows if metric in row.numbers]
     if not rows:
         return tag("p", f"No source has {text(column_label(metric))} here.")
@@ -191,7 +191,7 @@ def _number(number: Number | None, opened: str) -> str:
 
 
 def _missing(table: ResultTable) -> str:
-    """What has not been run, each with the command that runs it."""
+    """The cells without results, each with the command that runs it."""
     rows = [row for row in table.rows if row.command and not row.numbers]
     if not rows:
         return ""
@@ -211,7 +211,7 @@ def command(words: str) -> str:
 
 @cache
 def evidence() -> str:
-    """The evidence as a table, with a link to the view that has the numbers."""
+    """The evidence as a table, with links to the views that have the numbers."""
     heads = ["The abstract's claim", "The paper found", "Measured here", "Seeds", "Does it hold here?", "Why, or why not"]
     rows = []
     for one in claims():
@@ -236,7 +236,7 @@ def evidence() -> str:
 
 
 def points_table(points: Sequence[Point], x: str, y: str, data: str) -> str:
-    """The numbers of the scatter."""
+    """The numbers of the scatter plot."""
     if not points:
         return tag(
             "p",
@@ -287,7 +287,7 @@ def _text(row: TextRow) -> str:
 
 
 def texts_missing(sentence: str, words: str) -> str:
-    """Why there are no texts, with the command that makes them."""
+    """Why there are no texts, with the command that generates them."""
     return tag("p", text(sentence)) + (tag("p", command(words)) if words else "")
 
 
@@ -326,7 +326,7 @@ def _desk_value(column: str, value: object) -> str:
 
 
 def settings(frame: pd.DataFrame) -> str:
-    """The settings in which the ticked runs differ."""
+    """The settings in which the selected runs differ."""
     if frame.shape[0] == 0 or frame.shape[1] < 3:
         return ""
     rows = [
@@ -340,7 +340,7 @@ def settings(frame: pd.DataFrame) -> str:
 
 
 def format_table(frame: pd.DataFrame, form: str) -> str:
-    """A table as CSV, LaTeX or Markdown."""
+    """Return a table as CSV, LaTeX or Markdown."""
     if form == "latex":
         return frame.to_latex(index=False, escape=True, float_format="%.4g", na_rep="–")
     if form == "markdown":

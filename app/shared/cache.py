@@ -12,7 +12,7 @@ Value = TypeVar("Value")
 
 
 class _LRU(LRUCache, Generic[Key, Value]):
-    """Reports what it evicts."""
+    """Reports evictions."""
 
     evicted: Callable[[Key, Value], None]
 
@@ -23,10 +23,10 @@ class _LRU(LRUCache, Generic[Key, Value]):
 
 
 class Cache(Generic[Key, Value]):
-    """The entries that were used last, up to `maxsize`: a number of entries, or of whatever `getsizeof` measures.
+    """The most recently used entries, up to `maxsize`: a number of entries, or the sum of `getsizeof`.
 
-    The newest entry is kept even if it alone is larger than `maxsize`. `on_evict(key, value)` is called for entries that have to
-    make room, not for those that are replaced or removed. No lock is held while a value is computed.
+    The newest entry is kept even if it alone is larger than `maxsize`. `on_evict(key, value)` is called for entries that are
+    evicted, not for those that are replaced or removed. No lock is held while a value is computed.
     """
 
     def __init__(
@@ -40,18 +40,18 @@ class Cache(Generic[Key, Value]):
         self._lock = threading.RLock()
 
     def get(self, key: Key) -> Value | None:
-        """The value of a key, which counts as used; None if there is none."""
+        """Return the value of a key, which counts as a use; None if there is none."""
         with self._lock:
             return self._entries.get(key)
 
     def put(self, key: Key, value: Value) -> None:
-        """Store a value, and evict what was not used for longest where there is no room."""
+        """Store a value, evicting the least recently used ones if there is no room."""
         with self._lock:
             self._entries.pop(key, None)  # a replaced entry counts as used, too
             self._entries[key] = value
 
     def get_or_compute(self, key: Key, compute: Callable[[], Value]) -> Value:
-        """The value of a key, computed and stored if it is missing. Two threads that miss it together both compute it."""
+        """Return the value of a key, computing it if it is missing. Two threads that miss it at once both compute it."""
         value = self.get(key)
         if value is None:
             value = compute()
@@ -59,7 +59,7 @@ class Cache(Generic[Key, Value]):
         return value
 
     def pop(self, key: Key) -> Value | None:
-        """Remove an entry; its value, or None."""
+        """Remove an entry; returns its value, or None."""
         with self._lock:
             return self._entries.pop(key, None)
 
@@ -70,7 +70,7 @@ class Cache(Generic[Key, Value]):
                 del self._entries[key]
 
     def items(self) -> list[tuple[Key, Value]]:
-        """A snapshot of all entries, in the order in which they were stored; they do not count as used."""
+        """Return all entries in the order in which they were stored; this does not count as a use."""
         with self._lock:
             return [(key, Mapping.__getitem__(self._entries, key)) for key in self._entries]
 

@@ -26,8 +26,11 @@ USABLE = ("done", "cancelled")  # the status of a run that can be used
 
 @dataclass(frozen=True)
 class RunChoice:
-    """A run as a column lists it. `reason` says why it cannot be chosen; `domain` what it was trained on, where it can be
-    chosen but that is something else than what is on the page. Both are empty for a run that fits."""
+    """A run in a column's list.
+
+    `reason`: why it cannot be chosen; `domain`: its training data, if it can be chosen but the page has something else. Both
+    are empty for a run that fits.
+    """
 
     run: Run
     reason: str = ""
@@ -35,15 +38,15 @@ class RunChoice:
 
 
 class RunCatalog:
-    """The runs of a store, and which backbone of a pool each fits."""
+    """The runs of a store, and which backbone of a pool each of them fits."""
 
     def __init__(self, store: Store, models: ModelPool) -> None:
         self.store, self._models = store, models
 
     def backbone_names(self) -> list[tuple[str, str]]:
-        """Backbones to offer as (label, name): the default, bundled, loaded, those of runs in folders, and some hub names.
+        """Return the backbones to offer as (label, name): default, bundled, loaded, those of runs in folders, and some hub names.
 
-        The label of a folder is its last name, or its whole path where another one has that name.
+        The label of a folder is its last path component, or the whole path if that is not unique.
         """
         folders = [run.backbone_path for run in self.store.runs() if Path(run.backbone_path).is_absolute()]
         here = dict.fromkeys([self._models.default, *bundled(), *self._models.loaded(), *filter(os.path.isdir, folders)])
@@ -52,7 +55,7 @@ class RunCatalog:
         return labels + [(f"{name} (hub)", name) for name in HUB if name not in here]
 
     def _tasks(self, name: str, runs: Sequence[Run]) -> set[str]:
-        """The tasks of a backbone: those of its runs, and its family's own. If it is not loaded, by its name."""
+        """Return the tasks of a backbone: those of its runs, and its family's own; by its name if it is not loaded."""
         if loaded := self._models.get(name):
             own = {SUMMARIZATION} if loaded.is_encoder_decoder else set()
             return own | {run.task.name for run in runs if not mismatch(run, loaded)}
@@ -60,12 +63,12 @@ class RunCatalog:
         return own | {run.task.name for run in self.trained_on(name, runs)}
 
     def trained_on(self, name: str, runs: Sequence[Run] | None = None) -> list[Run]:
-        """The finished runs of the store that were trained on a backbone, which need not be loaded."""
+        """Return the store's finished runs on a backbone, which need not be loaded."""
         runs = self.store.runs() if runs is None else runs
         return [run for run in runs if is_trained_on(run, name) and run.status in USABLE]
 
     def tasks_elsewhere(self, name: str) -> dict[str, str]:
-        """Tasks that a backbone cannot be shown with, and one that can: loaded, the page's first, or bundled.
+        """Return tasks that need another backbone, each with one that has it: a loaded one, the page's first, or a bundled one.
 
         Summarization is always among them, though its backbone may be missing.
         """
@@ -79,23 +82,22 @@ class RunCatalog:
         return {one: other for one, other in sorted(backbones.items()) if one not in own}
 
     def backbone_for(self, task: str, name: str) -> str:
-        """The backbone to show a task with: `name` where it can, or where none else can."""
+        """Return the backbone for a task: `name` if it has it, or if no other does."""
         return self.tasks_elsewhere(name).get(task, name)
 
     def choices(self, methods: Sequence[str], backbone: Backbone, task: str = "") -> list[RunChoice]:
-        """Runs of some methods, those that fit first; the others say why they do not."""
+        """Return the runs of some methods, those that fit first; the others have the reason why they do not."""
         listed = [RunChoice(run, mismatch(run, backbone)) for run in self.store.runs() if run.method in methods]
         return for_task(listed, task)
 
     def input_format(self, name: str) -> str:
-        """What the sources of a task are: as its first run says, else as its name does."""
+        """Return a task's input format: that of its first run, else by its name."""
         run = next((run for run in self.store.runs() if run.task.name == name), None)
         return run.task.input_format if run else task(name).input_format
 
 
 def for_task(listed: Sequence[RunChoice], task: str) -> list[RunChoice]:
-    """The same choices for a task ("" for any): those trained on it first, then those of other tasks, then those that cannot be
-    chosen."""
+    """Sort choices for a task ("" for any): those trained on it, those of other tasks, then those that cannot be chosen."""
     choices = [
         replace(choice, domain=domain(choice.run)) if task and not choice.reason and choice.run.task.name != task else choice
         for choice in listed
@@ -104,19 +106,19 @@ def for_task(listed: Sequence[RunChoice], task: str) -> list[RunChoice]:
 
 
 def domain(run: Run) -> str:
-    """What a run was trained on, in a few words."""
+    """Describe a run's training data in a few words."""
     return f"trained on {DOMAINS.get(run.task.name, f'the task {run.task.name}')}"
 
 
 def is_trained_on(run: Run, name: str) -> bool:
-    """Whether a run names a backbone as its own: by the folder's whole path where that is known, else by its last name."""
+    """Whether a run was trained on a backbone, by the folder's whole path if that is known, else by its last component."""
     if run.backbone_path:
         return run.backbone_path in (name, str(Path(name).resolve()), str((paths.MODELS / name).resolve()))
     return run.backbone == (Path(name).name if Path(name).is_dir() else name)
 
 
 def mismatch(run: Run, backbone: Backbone) -> str:
-    """Why a run does not fit a backbone, in a few words; empty if it does."""
+    """Say in a few words why a run does not fit a backbone; "" if it does."""
     spec = backbone.spec
     if run.fingerprint != spec.fingerprint:
         same = run.backbone == spec.name

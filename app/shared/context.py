@@ -10,7 +10,7 @@ from core.runs.store import Store, store
 
 
 class AppContext:
-    """The shared state of one app. `default` names the backbone to open with, `device` is where models run."""
+    """The shared state of an app. `default` names the first backbone, `device` is where models run."""
 
     def __init__(self, default: str = DEFAULT, device: str = "auto", runs: Store | None = None) -> None:
         self.store = runs or store()

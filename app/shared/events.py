@@ -1,4 +1,4 @@
-"""What the events of all tabs share: their settings, and the error boundary."""
+"""Shared settings of all tabs' events, and their error boundary."""
 
 import inspect
 import logging
@@ -15,7 +15,7 @@ from core.errors import PrefixLabError
 
 
 class Quiet(TypedDict):
-    """Options of a Gradio event listener that is plumbing: no spinner, no public endpoint."""
+    """Options of a Gradio event listener without a spinner and a public endpoint."""
 
     show_progress: Literal["hidden"]
     api_visibility: Literal["private"]
@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 
 
 class TabHandlers:
-    """Base class of the handlers of a tab. `activity` names what the tab does for the status line.
+    """Base class of a tab's handlers. `activity` names the tab's work in the status line.
 
     `frame` has the component `status`, which shows the status line of `context.status`.
     """
@@ -53,20 +53,20 @@ class TabHandlers:
         self.context, self.shell = context, frame
 
     def report(self, page: str, phase: str, sentence: str, activity: str = "") -> Update:
-        """Say in the status line how an activity of a page (the session hash of its requests) is getting on."""
+        """Report the progress of a page's activity (`page` is the session hash of its requests) in the status line."""
         return {self.shell.status: self.context.status.report(page, activity or self.activity, phase, sentence)}
 
     def no_update(self) -> Update:
-        """An update that changes nothing; Gradio takes an empty dictionary for missing outputs."""
+        """Return an update that changes nothing; Gradio takes an empty dictionary for missing outputs."""
         return {self.shell.status: gr.skip()}
 
     def failed(self, page: str, sentence: str, activity: str = "") -> Update:
-        """Show an error. Extend it if the tab must also be cleared."""
+        """Show an error. Override it if the tab also has to be cleared."""
         return self.report(page, "error", sentence, activity)
 
 
 def streaming(concurrency_id: str, limit: int = 4) -> EventOptions:
-    """Options of a handler that yields as it works: up to `limit` of them run at once under one `concurrency_id`."""
+    """Options of a handler that yields; up to `limit` of them run at once under one `concurrency_id`."""
     return {"concurrency_id": concurrency_id, "concurrency_limit": limit, "trigger_mode": "multiple", **QUIET}
 
 
@@ -79,10 +79,10 @@ def errors_to_status(*, activity: str) -> Callable[[Handler], Handler]: ...
 
 
 def errors_to_status(handler: Handler | None = None, *, activity: str = "") -> Handler | Callable[[Handler], Handler]:
-    """Decorate a method of TabHandlers that returns or yields updates: what it raises becomes a sentence (see `failed`).
+    """Decorate a method of TabHandlers that returns or yields updates: its exceptions become a sentence (see `failed`).
 
-    The page is taken from the method's `gr.Request`; give every method that can fail one. `activity`: whose report it is in the
-    status line, where that is not the tab's own.
+    The page is taken from the method's `gr.Request`; every method that can fail needs one. `activity`: whose report it is in
+    the status line, if not the tab's own.
     """
     if handler is None:
         return lambda method: _guarded(method, activity)
@@ -113,7 +113,7 @@ def _guarded(handler: Handler, activity: str) -> Handler:
 
 
 def sentence_of(error: Exception) -> str:
-    """An error as a sentence for the page. Unexpected errors are logged with their traceback."""
+    """Return an error as a sentence for the page. Unexpected errors are logged with their traceback."""
     if isinstance(error, PrefixLabError):
         return str(error)
     log.error("a handler failed", exc_info=error)

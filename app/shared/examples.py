@@ -1,4 +1,4 @@
-"""What the page offers to click: bundled records for tasks on tables, triples for WebNLG's and DART's, and articles."""
+"""The page's examples: bundled records for tasks on tables, triples for WebNLG and DART, and articles."""
 
 import json
 from dataclasses import dataclass
@@ -19,11 +19,10 @@ OPENING = "cafe-022"
 
 @dataclass(frozen=True)
 class Sample:
-    """A bundled table. `rows`: (key, value) pairs, or (subject, relation, object) triples; `fields`: what a text is checked for.
-    Of an article both are empty, `text` is the article and `heading` its headline.
+    """A bundled example. `rows`: (key, value) pairs, or (subject, relation, object) triples; `fields`: for coverage.
 
-    `references` are untokenised; `held_out`: its topic was left out of the project's own training rows; `seen`: its category is
-    in WebNLG's training data (None for tables, which WebNLG knows nothing of).
+    For an article both are empty, `text` is the article and `heading` its headline. `references` are untokenised; `held_out`:
+    its topic is not in the project's own training rows; `seen`: its category is in WebNLG's training data (None for tables).
     """
 
     id: str
@@ -38,8 +37,7 @@ class Sample:
 
     @property
     def title(self) -> str:
-        """What its button says: the headline of an article; the subject of triples and how many there are; of a table its name or
-        title, else the first value that begins with a capital."""
+        """The label of its button: the first value, with the number of triples if there are any; the headline of an article."""
         if self.heading:
             return self.heading
         if self.seen is not None:
@@ -51,25 +49,28 @@ class Sample:
 
 @cache
 def samples(form: str = "table") -> tuple[Sample, ...]:
-    """The samples for tasks of a form (see `core.task.Task`), E2E's kind first; () for texts. BadData for a damaged file."""
+    """Return the samples of a form (see `core.task.Task`), E2E's topic first; () for texts. Raises BadData for a damaged file."""
     return _read("triples" if form in SOURCES else form) if form in ("table", "article", *SOURCES) else ()
 
 
 def opening(form: str = "table") -> Sample:
-    """The sample to open the page with: one that the bundled runs get right, else the first of its form."""
+    """Return the sample with which the page opens: one that the bundled runs get right, else the first of its form."""
     every = samples(form)
     return next((sample for sample in every if sample.id == OPENING), every[0])
 
 
 def split_by_domain(form: str, task: str = "") -> tuple[list[Sample], list[Sample]]:
-    """The samples of a form whose topic a task's training rows have, and the others (see `in_domain`)."""
+    """Return the samples whose topic is in a task's training rows, and the others (see `in_domain`)."""
     inside = [sample for sample in samples(form) if in_domain(sample, task)]
     return inside, [sample for sample in samples(form) if not in_domain(sample, task)]
 
 
 def in_domain(sample: Sample, task: str = "") -> bool:
-    """Whether a task's training rows have the sample's topic: restaurants for E2E, the topics of the bundled tables for runs on
-    those, WebNLG's categories for triples. True of articles, which have no such topics."""
+    """Whether a task's training rows have the sample's topic.
+
+    That is restaurants for E2E, the topics of the bundled tables for runs on those, and WebNLG's categories for triples. True
+    of articles, which have no such topics.
+    """
     if sample.seen is not None or not sample.fields:
         return sample.seen is not False
     files = BUNDLED_TABLES.get(task, BUNDLED_TABLES["records"])
@@ -79,7 +80,7 @@ def in_domain(sample: Sample, task: str = "") -> bool:
 
 @cache
 def training_samples() -> tuple[Sample, ...]:
-    """The bundled tables that runs are trained on, with their texts. BadData for a damaged file."""
+    """Return the bundled tables that runs are trained on, with their texts. Raises BadData for a damaged file."""
     return _read("table", "train")
 
 
@@ -119,12 +120,12 @@ def _of_article(row: JsonObject) -> Sample:
 
 
 def find(sample_id: str) -> Sample | None:
-    """A sample by id, or None."""
+    """Return a sample by id, or None."""
     return next((sample for form in ("table", "webnlg", "article") for sample in samples(form) if sample.id == sample_id), None)
 
 
 def matching(fields: Fields, form: str = "table", source: str = "") -> Sample | None:
-    """The sample that holds exactly these fields, or is this article; None: a table that was edited has no references."""
+    """Return the sample with exactly these fields, or with this article; None for an edited table, which has no references."""
     if form == "article":
         return next((sample for sample in samples(form) if sample.text == source), None)
     return next((sample for sample in samples(form) if list(sample.fields) == list(fields)), None)

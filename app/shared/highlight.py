@@ -1,4 +1,4 @@
-"""Marks in a text: the words two texts do not share, the table's values, and what the input does not support.
+"""Marks in a text: the words that differ between two texts, covered values, and unsupported pieces.
 
 Spans are (start, end) in characters.
 """
@@ -15,7 +15,7 @@ WORD = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")
 
 
 def word_diff(left: str, right: str) -> tuple[list[Span], list[Span]]:
-    """The words of each text that the other lacks at that place; letter case is ignored."""
+    """Return the words of each text that the other does not have at that place; case is ignored."""
     words = [[(match.group().casefold(), match.span()) for match in WORD.finditer(value)] for value in (left, right)]
     matcher = difflib.SequenceMatcher(None, [w for w, _ in words[0]], [w for w, _ in words[1]], autojunk=False)
     spans: tuple[list[Span], list[Span]] = ([], [])
@@ -27,7 +27,7 @@ def word_diff(left: str, right: str) -> tuple[list[Span], list[Span]]:
 
 
 def _joined(spans: list[Span], value: str) -> list[Span]:
-    """Neighbouring words as one mark, the space between them included."""
+    """Merge neighbouring words into one mark, including the space between them."""
     joined: list[Span] = []
     for start, end in spans:
         if joined and not value[joined[-1][1] : start].strip():
@@ -43,8 +43,8 @@ def render(
     values: Iterable[tuple[int, int, str]] = (),
     unsupported: Iterable[Span] = (),
 ) -> str:
-    """A text as HTML: `.d` where it differs, `.v` for a value of the table (its key as the title), `.u` where it is unsupported
-    (the reason as the title)."""
+    """Return a text as HTML: `.d` where it differs, `.v` for a covered value (its key as the title), `.u` for unsupported
+    pieces (the reason as the title)."""
     titled = [("v", start, end, key) for start, end, key in values]
     titled += [("u", start, end, unsupported_reason(value[start:end])) for start, end in unsupported]
     marks = [("d", start, end, "") for start, end in different] + titled
@@ -59,6 +59,6 @@ def render(
 
 
 def unsupported_reason(piece: str) -> str:
-    """Why a piece of a text counts as unsupported, in a few words."""
+    """Say in a few words why a piece of a text counts as unsupported."""
     kind = "number" if re.search(r"\d", piece) else "name" if piece[:1].isupper() else "word"
     return f"Unsupported: no such {kind} in the input"

@@ -1,4 +1,4 @@
-"""Small pieces of HTML. Every text that comes from a model, a file or a person is escaped here."""
+"""Helpers for HTML. All texts from models, files and people are escaped here."""
 
 from functools import partial
 from html import escape
@@ -9,7 +9,8 @@ area = partial(gr.HTML, apply_default_css=False)  # a place for HTML in the page
 
 
 def tag(name: str, content: str = "", /, **attributes: object) -> str:
-    """An element around ready HTML. Attribute values are escaped; `cls` is class, `_` in a name is `-`; None is left out."""
+    """Return an element around ready HTML. Attribute values are escaped; `cls` is class, `_` in a name is `-`; None is left
+    out."""
     parts = "".join(
         f' {key.removesuffix("_").replace("cls", "class").replace("_", "-")}="{escape(str(value), quote=True)}"'
         for key, value in attributes.items()
@@ -19,12 +20,12 @@ def tag(name: str, content: str = "", /, **attributes: object) -> str:
 
 
 def text(value: object) -> str:
-    """Any text, safe inside an element."""
+    """Escape a text for the inside of an element."""
     return escape(str(value), quote=True)
 
 
 def count(number: float) -> str:
-    """A parameter count for people: 92,160 as "92 k", 13,981,440 as "14.0 M"."""
+    """Format a parameter count: 92,160 as "92 k", 13,981,440 as "14.0 M"."""
     for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if number >= size:
             value = number / size
@@ -33,7 +34,7 @@ def count(number: float) -> str:
 
 
 def size(number: float) -> str:
-    """Bytes for people, in powers of ten."""
+    """Format a number of bytes, in powers of ten."""
     for limit, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
         if number >= limit:
             value = number / limit
@@ -42,7 +43,7 @@ def size(number: float) -> str:
 
 
 def percent(share: float) -> str:
-    """A share with the digits that matter: 0.0033 as "0.33 %", 1.0 as "100 %"."""
+    """Format a share with its significant digits: 0.0033 as "0.33 %", 1.0 as "100 %"."""
     value = share * 100
     if value >= 10:
         return f"{value:.0f} %"

@@ -1,4 +1,4 @@
-"""The keyboard: the one list of keys, from which the page's table of keys is drawn. The scripts of the tabs act on them."""
+"""The keyboard: one list of keys, from which the page's table of keys is built. The tabs' scripts handle them."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ DIALOG = "pl-keys"
 
 @dataclass(frozen=True)
 class KeyBinding:
-    """`keys`: as printed on a keyboard, alternatives with a space between; `where`: what has to be open or in focus."""
+    """`keys`: as printed on a keyboard, alternatives separated by spaces; `where`: what has to be open or focused."""
 
     keys: str
     where: str

@@ -1,4 +1,4 @@
-"""The last finished comparison of each page, which the tabs Attention and Mix read."""
+"""The last finished comparison of each page, which the Attention and Mix tabs read."""
 
 from dataclasses import dataclass, field
 from itertools import count
@@ -11,10 +11,10 @@ PAGES = 64  # whose last comparison is kept
 
 @dataclass(frozen=True)
 class ColumnRecord:
-    """One column: the run (empty: the frozen model), the prompt's ids and those written, and the text.
+    """One column: the run (empty: the frozen model), the ids of the prompt and of the generated tokens, and the text.
 
-    `split`: how many of the prompt's tokens stand before the separator, where an infix goes; `lead`: how many before the source;
-    `end`: how many characters of the source are read.
+    `split`: the number of prompt tokens before the separator, where an infix goes; `lead`: the number of prompt tokens before
+    the source; `end`: how many characters of the source are read.
     """
 
     run: str
@@ -29,8 +29,8 @@ class ColumnRecord:
 
 @dataclass(frozen=True)
 class ComparisonRecord:
-    """A finished comparison. `name`: the backbone as it was asked for; `columns`: by kind, those that wrote something; `form`: of
-    the source (see `core.task.Task`)."""
+    """A finished comparison. `name`: the requested backbone; `columns`: by kind, those with a text; `form`: the input format
+    (see `core.task.Task`)."""
 
     name: str
     source: str
@@ -41,13 +41,13 @@ class ComparisonRecord:
 
 
 class LastComparisons:
-    """The last finished comparison of each page; the pages that were used last are kept."""
+    """The last finished comparison of each page, for the most recently used pages."""
 
     def __init__(self, pages: int = PAGES) -> None:
         self._comparisons: Cache[str, ComparisonRecord] = Cache(pages)
 
     def get(self, page: str) -> ComparisonRecord | None:
-        """The comparison of a page; None if there is none, or a new one is being written."""
+        """Return the comparison of a page; None if there is none, or while a new one is being generated."""
         return self._comparisons.get(page)
 
     def put(self, page: str, record: ComparisonRecord) -> None:
@@ -55,5 +55,5 @@ class LastComparisons:
         self._comparisons.put(page, record)
 
     def forget(self, page: str) -> None:
-        """Forget the last comparison when a new one begins."""
+        """Forget the last comparison when a new one starts."""
         self._comparisons.pop(page)

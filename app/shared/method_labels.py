@@ -1,4 +1,4 @@
-"""How methods are named, described and drawn in the columns: the two columns of runs may show any of them."""
+"""Names, descriptions and marks of methods in the columns; both columns of runs can show any method."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -17,22 +17,22 @@ LAYERS = 4  # drawn in the mark of a column; a picture, not a count
 
 
 def column_of(method: str) -> str:
-    """The column that shows a method by default: the first has virtual tokens, the second weights of the run's own."""
+    """Return the default column of a method: the first for virtual tokens, the second for weights."""
     return "finetuned" if method_info(method).kind == "weights" else "prefix"
 
 
 def methods_of_column(column: str) -> tuple[str, ...]:
-    """The methods that a column shows by default."""
+    """Return the methods that a column shows by default."""
     return tuple(name for name in METHODS if column_of(name) == column)
 
 
 def title(kind: str, run: Run | None) -> str:
-    """The title of a column: the method that it shows."""
+    """Return a column's title, by its method."""
     return method_info(run.method).short_title if run else COLUMN_TITLES[kind]
 
 
 def titles(runs: Mapping[str, Run | None]) -> dict[str, str]:
-    """What columns beside each other are called: by their methods, and by their runs where methods are the same."""
+    """Return the titles of neighbouring columns: by method, and by run if methods are the same."""
     plain = {kind: title(kind, run) for kind, run in runs.items()}
     twice = {name for name in plain.values() if list(plain.values()).count(name) > 1}
     return {
@@ -45,7 +45,8 @@ def _short(run_id: str) -> str:
 
 
 def mix_label(run_id: str) -> str:
-    """The name of a mix for people, such as "cross-fade 70 % e2e-prefix, 30 % webnlg-prefix"; as it is where it is none."""
+    """Return a readable name of a mix, such as "cross-fade 70 % e2e-prefix, 30 % webnlg-prefix"; other ids are returned
+    unchanged."""
     try:
         mix = parse_mix(run_id)
     except BadInput:
@@ -64,13 +65,13 @@ def mix_label(run_id: str) -> str:
 
 
 def trained(run: Run, backbone: Backbone) -> str:
-    """What was trained, in a few words, and the share of the backbone that is stored, as measured."""
+    """Say what was trained in a few words, and the share of the backbone that is stored."""
     values = run.config | {"share": percent(run.stored / backbone.spec.parameters), "stored": count(run.stored)}
     return method_info(run.method).summary.format_map(defaultdict(lambda: "?", values))
 
 
 def label(run: Run, backbone: Backbone, kind: str) -> str:
-    """A run in a list: its id, its method unless the column is named after that, and its measured share."""
+    """Return a run's label in a list: its id, its method unless the column is named after that, and its share."""
     info = method_info(run.method)
     own = [run.id] if run.method == COLUMN_METHODS.get(kind) else [run.id, info.short_title]
     share = [percent(run.stored / backbone.spec.parameters)] if "{share}" in info.summary else []
@@ -78,14 +79,14 @@ def label(run: Run, backbone: Backbone, kind: str) -> str:
 
 
 def mark(kind: str, run: Run | None = None) -> str:
-    """The column's mark: grey layers are frozen, coloured parts are trained; so a method is told apart without hue."""
+    """Draw a column's mark: grey layers are frozen, coloured parts are trained, so that methods differ by shape as well."""
     info = method_info(run.method if run else COLUMN_METHODS.get(kind, ""))
     parts = [part for layer in range(LAYERS) for part in _layer(info, layer)]
     return f'<svg class="mark {kind}" viewBox="0 0 42 28" aria-hidden="true">{"".join(parts)}</svg>'
 
 
 def _layer(info: MethodInfo, layer: int) -> list[str]:
-    """One layer of a mark, from the top: the block, and what the method puts in, before or beside it."""
+    """Draw one layer of a mark, from the top: the block, and what the method adds in, before or beside it."""
     y = 2 + layer * 6
     if info.mark == "within":
         return [_bar(4, y, 18, 4, "layer"), _bar(24, y, 6, 4, "own"), _bar(32, y, 6, 4, "layer")]
@@ -103,7 +104,7 @@ def _bar(x: float, y: float, width: float, height: float, name: str) -> str:
 
 
 def column_braces(methods: Sequence[str]) -> str:
-    """What the columns share, as braces above them. Given each column's method from left to right, "" for the frozen model."""
+    """Draw what columns share as braces above them, from each column's method, "" for the frozen model."""
     columns = [(method, not method or method_info(method).virtual_tokens) for method in methods]
     prefixes = {method for method, shared in columns if shared and method}
     differs = "the prefix differs" if prefixes <= {"prefix"} else "the virtual tokens differ"

@@ -1,6 +1,6 @@
-"""The models that are loaded: backbones, and runs on them. One pool serves every page.
+"""The loaded models: backbones, and runs on them. One pool serves every page.
 
-A backbone is shared by all its prefixes. A fine-tuned run is a whole copy of the weights, so few of those are kept.
+A backbone is shared by all its prefixes. A fine-tuned run is a full copy of the weights, so only a few of those are kept.
 """
 
 import gc
@@ -33,12 +33,13 @@ RunKey = tuple[str, str]  # a run's id, and the fingerprint of the backbone that
 
 
 def _leave_a_core() -> None:
-    """To the page: torch's threads spin while they wait, and a browser beside them makes each step several times slower."""
+    """Leave a core to the browser: torch's threads spin while they wait, which makes each step much slower beside a busy
+    browser."""
     torch.set_num_threads(max(1, torch.get_num_threads() - 1))
 
 
 class ModelPool:
-    """Loads backbones and runs on demand, and keeps those that were used last."""
+    """Loads backbones and runs on demand, and keeps the most recently used ones."""
 
     def __init__(self, default: str, device: str, store: Store) -> None:
         self.default, self.device, self._store = default, device, store
@@ -55,10 +56,11 @@ class ModelPool:
         threading.Thread(target=self.run_job, args=[import_transformers], daemon=True).start()
 
     def run_job(self, job: Callable[..., Result], *args: object) -> Result:
-        """Run a job on the one thread that owns the device, and wait for it. Texts are written between jobs: keep each short.
+        """Run a job on the one thread that owns the device, and wait for it. Tokens are generated between jobs, so keep each
+        short.
 
-        The web server takes any of its threads for each step, and every thread that touches torch starts a team of
-        its own: with one thread a step costs what it should, and no two steps overlap.
+        The web server uses many threads, and every thread that calls torch starts a team of its own: with one thread, a step
+        takes its normal time, and no two steps overlap.
         """
         return self.engine.run(job, *args, background=getattr(self._thread, "background", False))
 
@@ -76,13 +78,13 @@ class ModelPool:
         return name in self._backbones
 
     def is_local(self, name: str) -> bool:
-        """Whether a backbone is on this machine for sure; another name may have to be fetched."""
+        """Whether a backbone is certainly on this machine; others may need a download."""
         return name in bundled() or Path(name).expanduser().is_dir()
 
     def backbone(self, name: str) -> Backbone:
-        """Load a backbone, or return it if it is loaded; errors of `load_backbone`.
+        """Return a backbone, loading it if needed. Raises the errors of `load_backbone`.
 
-        A download takes minutes, and so goes on beside the model's work, not in between.
+        A download takes minutes, and therefore runs beside the model's work.
         """
         if name not in self._backbones:
             fetch(name)
@@ -94,15 +96,15 @@ class ModelPool:
         return backbone
 
     def get(self, name: str) -> Backbone | None:
-        """A backbone if it is loaded."""
+        """Return a backbone if it is loaded."""
         return self._backbones.get(name)
 
     def loaded(self) -> list[str]:
-        """The names of the loaded backbones, the one used last at the end."""
+        """Return the names of the loaded backbones, the most recently used last."""
         return [name for name, _ in self._backbones.items()]
 
     def _unloaded(self, name: str, backbone: Backbone) -> None:
-        """Forget the backbone's runs, and all that was computed with it."""
+        """Forget the backbone's runs, and everything that was computed with it."""
         fingerprint = backbone.spec.fingerprint
         for runs in (self._prefixes, self._models):
             runs.remove_if(lambda key: key[1] == fingerprint)
@@ -110,7 +112,8 @@ class ModelPool:
             forget(fingerprint)
 
     def assign(self, page: str, name: str) -> Backbone:
-        """The backbone that a page shows from now on; errors of `backbone`. Those that no page shows give their memory back."""
+        """Return the backbone that a page shows from now on, and unload those that no page shows. Raises the errors of
+        `backbone`."""
         before = self._pages.get(page)
         self._pages.put(page, name)  # before it is loaded, so that no other page's change takes it away
         try:
@@ -123,7 +126,7 @@ class ModelPool:
         return backbone
 
     def release(self, page: str) -> None:
-        """Note that a page was closed. Its backbone stays until another one is shown, as a reload comes back to it."""
+        """Note that a page was closed. Its backbone stays until another one is shown, since a reload returns to it."""
         self._pages.pop(page)
 
     def _unused(self) -> list[str]:
@@ -139,7 +142,7 @@ class ModelPool:
             torch.cuda.empty_cache()
 
     def load(self, run_id: str, backbone: Backbone) -> LoadedRun:
-        """Load a run on a backbone, or return it if it is loaded; errors of `load_run` and the store."""
+        """Return a run on a backbone, loading it if needed. Raises the errors of `load_run` and of the store."""
         return self.run_job(self._load, run_id, backbone)
 
     def _load(self, run_id: str, backbone: Backbone) -> LoadedRun:
@@ -157,7 +160,7 @@ class ModelPool:
         return loaded
 
     def _mix(self, run_id: str, backbone: Backbone, loaded: LoadedRun | None) -> LoadedRun:
-        """A mix, computed again where one of its members was trained anew."""
+        """Return a mix, computed again if one of its members was trained again."""
         mix = parse_mix(run_id)
         if any(member.startswith(MIX) for member in mix.members):
             raise BadInput(f"{run_id} holds another mix. Keep that one as a run, and mix it under its name.")

@@ -1,4 +1,4 @@
-"""A chooser of one prefix: the runs of a backbone, or any text in place of one. The page's script is `PrefixLab.chooser`."""
+"""A chooser of one prefix: a backbone's runs, or any text instead. The page's script is `PrefixLab.chooser`."""
 
 from collections.abc import Sequence
 
@@ -10,8 +10,8 @@ from core.prefix.mix import MIX
 
 
 def run_select(listed: Sequence[str], chosen: str, label: str, name: str, none: str = "") -> str:
-    """A labelled select with a field for a text prefix. `none`: the choice of no run, where that is one; a mix stays a choice
-    where it is chosen."""
+    """A labelled select with a field for a text prefix. `none`: the label for no run, if that is a choice; a chosen mix is a
+    choice too."""
     typed = chosen.startswith(TEXT_RUN)
     options = [("", none)] if none else []
     options += [(run, run) for run in listed]

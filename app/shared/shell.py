@@ -15,7 +15,7 @@ ACTS = "PrefixLab.acts(element, trigger) /* 'select' */"  # buttons that say wha
 
 @dataclass
 class Shell:
-    """The page, and the shell's components that tabs read and write."""
+    """The shell's components that tabs read and write."""
 
     page: gr.Blocks
     backbone: gr.Dropdown

@@ -1,4 +1,4 @@
-"""The status line. All activities of a page report here, so that it says what is true now, not what was reported last."""
+"""The status line. All activities of a page report here, so that it shows what is true now, not the last report."""
 
 import threading
 from dataclasses import dataclass
@@ -27,9 +27,9 @@ class StatusLine:
         self._lock = threading.Lock()
 
     def report(self, page: str, activity: str, phase: str, sentence: str) -> str:
-        """Store a report, and return the status line: the newest activity under way, or else the newest report.
+        """Store a report, and return the status line: the newest activity in progress, otherwise the newest report.
 
-        `activity` is a word for the class, such as "examples": while others are under way, too, their names are added.
+        `activity`: a short name such as "examples"; the names of others in progress are added.
         """
         with self._lock:
             reports = self._reports.get_or_compute(page, dict)
@@ -55,7 +55,7 @@ class StatusLine:
 
 
 def line(phase: str, sentence: str) -> str:
-    """The HTML of the status line: a word for the phase, and a sentence."""
+    """Return the HTML of the status line: a word for the phase, and a sentence."""
     return tag(
         "div",
         tag("b", DOTS[phase]) + tag("span", text(sentence), title=sentence or None),

@@ -1,4 +1,4 @@
-"""The page's streamed answers, sent so that none of them can be lost in a busy browser."""
+"""Streamed updates of the page that cannot be lost in a busy browser."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ Edit = tuple[str, list[str | int], object]  # what is done, where inside the val
 
 
 class WholeUpdates(gr.Blocks):
-    """Blocks whose streams send a changed dictionary or list whole.
+    """Blocks whose streams send changed dictionaries and lists in full.
 
     Gradio sends the difference to the answer before, and its browser side edits that answer in place: one that was
     still waiting to be shown loses what it brought. A chooser would keep its old value whenever the page is busy and
@@ -28,9 +28,9 @@ class WholeUpdates(gr.Blocks):
         final: bool,
         simple_format: bool = False,
     ) -> list[Any]:
-        """As gr.Blocks does, but an edit inside a value becomes the whole value.
+        """Replace edits inside a value by the whole value.
 
-        `data`: per output its value in the first and the last message of a run, else the edits that lead to it.
+        `data`: per output, its value in the first and the last message of a run, otherwise the edits that lead to it.
         """
         if final and block_fn.api_visibility == "private":
             super().handle_streaming_diffs(block_fn, data, session_hash, run, final, simple_format)

@@ -19,9 +19,9 @@ class _Requests:
 
 
 class Tickets:
-    """Numbers the requests of each page. `what` tells apart requests of one page that do not end each other.
+    """Numbers the requests of each page. `what` separates requests of one page that do not end each other.
 
-    A ticket is a number above 0; numbers are never used twice, so a page that was forgotten cannot get an old one again.
+    A ticket is a number above 0. Numbers are never reused, so a forgotten page cannot get an old one again.
     """
 
     def __init__(self, pages: int = PAGES) -> None:
@@ -29,7 +29,7 @@ class Tickets:
         self._numbers, self._lock = count(1), threading.Lock()
 
     def take(self, page: str, what: str = "") -> int:
-        """The number of a new request, which makes the page's earlier ones stale."""
+        """Return the number of a new request, which makes the page's earlier ones stale."""
         with self._lock:
             requests = self._requests.get_or_compute((page, what), _Requests)
             requests.newest = next(self._numbers)
@@ -52,7 +52,7 @@ class Tickets:
         return requests is not None and (requests.stopped >= ticket or requests.newest > ticket)
 
     def while_newest(self, page: str, ticket: int, results: Iterator[Result], what: str = "") -> Iterator[Result]:
-        """Pass results on until the request is stale, and drop the rest."""
+        """Yield results until the request is stale, and drop the rest."""
         for result in results:
             if self.is_stale(page, ticket, what):
                 return

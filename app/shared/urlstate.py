@@ -1,12 +1,12 @@
-"""The state in the page's address: enough to show the same again. Bad values are left out and named, never fatal.
+"""The state in the page's address, which restores the same view. Bad values are left out and named, never fatal.
 
-Each tab has a small frozen dataclass of its own, a `State`: a field is a value in the address, under the field's name or
-the one given with `key`. `write` leaves defaults out. The tabs share one address, so no two states may use one name.
+Each tab has a small frozen dataclass, a `State`: a field is a value in the address, under the field's name or the one given
+with `key`. `write` leaves defaults out. The tabs share one address, so no two states may use the same name.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
-from typing import Any, TypeVar
+from typing import TypeVar
 from urllib.parse import parse_qs, urlencode
 
 MODES = ("greedy", "sample", "beam")
@@ -21,7 +21,7 @@ def url_field(default: Value, check: Callable[[Value], bool] | None = None, key:
 
 @dataclass(frozen=True)
 class State:
-    """What one tab keeps in the address. Fields are str, int or float; `ignored` names the values that could not be read."""
+    """What one tab keeps in the address. Fields are str, int or float; `ignored` names the unreadable values."""
 
     ignored: tuple[str, ...] = field(default=(), compare=False, kw_only=True)
 
@@ -30,19 +30,19 @@ Kind = TypeVar("Kind", bound=State)
 
 
 def keys(state: State | type[State]) -> dict[str, str]:
-    """Field -> name in the address."""
+    """Return field -> name in the address."""
     return {
         attribute.name: attribute.metadata["key"] or attribute.name for attribute in fields(state) if "key" in attribute.metadata
     }
 
 
 def read(query: str, kind: type[Kind]) -> Kind:
-    """The state of one tab in an address's query string ("?seed=1&…")."""
+    """Read the state of one tab from an address's query string ("?seed=1&…")."""
     try:
         parameters = parse_qs(query.lstrip("?"), max_num_fields=80) if len(query) < 20_000 else {}
     except ValueError:  # more fields than any address of ours has
         parameters = {}
-    values: dict[str, Any] = {}
+    values: dict[str, str | int | float] = {}
     plain, names, ignored = kind(), keys(kind), []
     for attribute in fields(kind):
         key = names.get(attribute.name, "")
@@ -59,12 +59,12 @@ def read(query: str, kind: type[Kind]) -> Kind:
 
 
 def write(state: State) -> str:
-    """The query string of a state, defaults left out: "seed=1&example=cafe-001"."""
+    """Return the query string of a state without defaults: "seed=1&example=cafe-001"."""
     plain = type(state)()
     changed = {key: getattr(state, name) for name, key in keys(state).items() if getattr(state, name) != getattr(plain, name)}
     return urlencode({key: value for key, value in changed.items() if len(str(value)) <= LIMIT}, errors="replace")
 
 
 def remember(kind: type[State]) -> str:
-    """The page's script that puts what `write` gave into the address, in place of this tab's part only."""
+    """Return the page's script that writes the result of `write` into this tab's part of the address."""
     return f"(query) => PrefixLab.remember(query, {list(keys(kind).values())})"

@@ -1,4 +1,4 @@
-"""The Prefix space tab's section on the prefix on its own: texts sampled without an input, with the prefix and without it."""
+"""A section of the Prefix space tab: texts sampled without an input, with the prefix and without it."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -34,7 +34,7 @@ LEAD = (
 
 @dataclass(frozen=True)
 class AloneState(State):
-    """`run`: empty where nothing was sampled."""
+    """`run`: empty if nothing was sampled."""
 
     run: str = url_field("", lambda value: len(value) <= 2000, key="alone-run")
     seed: int = url_field(0, lambda value: 0 <= value < 2**31, key="alone-seed")
@@ -43,7 +43,7 @@ class AloneState(State):
 
 @dataclass
 class AloneSection:
-    """What the handlers read and write."""
+    """The components that handlers read and write."""
 
     state: gr.State
     address: gr.Textbox
@@ -57,7 +57,7 @@ class AloneSection:
 
 
 class AloneHandlers(TabHandlers):
-    """Bound to the components they write."""
+    """Handlers with the components that they write."""
 
     activity = ALONE
 
@@ -79,7 +79,7 @@ class AloneHandlers(TabHandlers):
 
     @errors_to_status
     def choices(self, state: AloneState, tab: str, name: str, request: gr.Request) -> Update:
-        """The prefixes of the backbone, when the tab is opened or the backbone changes."""
+        """List the backbone's prefixes when the tab is opened or the backbone changes."""
         if tab != "space":
             return self.no_update()
         backbone = self.context.models.backbone(name or self.context.models.default)
@@ -92,12 +92,12 @@ class AloneHandlers(TabHandlers):
         return [choice.run.id for choice in self.context.catalog.choices(methods, backbone) if not choice.reason]
 
     def choose(self, state: AloneState, event: gr.EventData) -> AloneState:
-        """A prefix was chosen, to be sampled from at the next press of the button."""
+        """Choose the prefix for the next press of the button."""
         return AloneState(str(event.id), state.seed, state.temperature)
 
     @errors_to_status
     def open(self, state: AloneState, name: str, request: gr.Request) -> Iterator[Update]:
-        """Sample at once where the address names a prefix."""
+        """Sample at once if the address names a prefix."""
         if state.run:
             yield from self._sample(state, name, request)
         else:
@@ -107,7 +107,7 @@ class AloneHandlers(TabHandlers):
     def sample(
         self, state: AloneState, seed: float | None, temperature: float | None, name: str, request: gr.Request
     ) -> Iterator[Update]:
-        """Sample, and say what the address then names."""
+        """Sample, and write the settings into the address."""
         backbone = self.context.models.backbone(name or self.context.models.default)
         listed = self._listed(backbone)
         run = state.run if state.run in listed or state.run.startswith(UNSTORED) else (listed or [""])[0]
@@ -140,7 +140,7 @@ class AloneHandlers(TabHandlers):
             yield update | self.report(page, "done", message)
 
     def _texts(self, loaded: LoadedRun, backbone: Backbone, decode: DecodeConfig, who: str) -> Iterator[PrefixAlone]:
-        """The texts so far, "" for those that are still being written."""
+        """Yield the texts so far, "" for unfinished ones."""
         own = loaded.task.input_format == "article" or not backbone.is_encoder_decoder
         task = loaded.task if own else base_task(backbone, "article", "")
         ours, theirs = requests_alone(backbone, task, loaded.prefix, TEXTS, decode.seed)
@@ -158,18 +158,18 @@ class AloneHandlers(TabHandlers):
 
 
 def title(run: str) -> str:
-    """What a run is called beside the frozen model."""
+    """Return a run's title beside the frozen model."""
     return mix_label(run) if run.startswith(MIX) else run
 
 
 def verdict(alone: PrefixAlone, name: str) -> str:
-    """How the texts of either begin, and what was read before them."""
+    """Describe how the texts of both start, and what was read before them."""
     reads = f"What both read: {text(repr(alone.prompt))}, the separators of the task and nothing else."
     return tag("p", text(alone.describe(name)), cls="pl-sentence") + tag("p", reads, cls="meta")
 
 
 def texts_table(alone: PrefixAlone, name: str) -> str:
-    """The texts in pairs of one seed."""
+    """Show the texts in pairs of one seed."""
     head = tag("tr", tag("th", "seed") + tag("th", text(name)) + tag("th", "frozen model"))
     rows = "".join(
         tag("tr", tag("th", str(alone.seed + i)) + tag("td", text(ours)) + tag("td", text(theirs)))

@@ -1,4 +1,4 @@
-"""What the Prefix space tab computes, cached: spaces, analyses of neighbors in them, and UMAP in the background."""
+"""The Prefix space tab's cached computations: spaces, analyses of neighbors in them, and UMAP in the background."""
 
 import threading
 import time
@@ -44,7 +44,7 @@ FORGET = 5.0  # seconds after which a map that no page asks for any longer is ca
 
 @dataclass(frozen=True)
 class SpaceQuery:
-    """What is computed. `layer` and `head` from 0, head None for all; `runs`: ids, also of text prefixes."""
+    """What to compute. `layer` and `head` from 0, head None for all; `runs`: ids, also of text prefixes."""
 
     space: str
     layer: int
@@ -71,12 +71,12 @@ class AnalysisCache:
         context.models.on_unload.append(self._forget)
 
     def _forget(self, fingerprint: str) -> None:
-        """Drop what was computed on a backbone that is no longer loaded; every key begins with its fingerprint."""
+        """Drop what was computed on an unloaded backbone; every key starts with its fingerprint."""
         for cache in (self._spaces, self._analyses, self._pca, self.maps.jobs):
             cache.remove_if(lambda key: key[0] == fingerprint)
 
     def runs(self, backbone: Backbone) -> list[Run]:
-        """Runs that stand on a backbone, those with virtual tokens first."""
+        """Return the runs of a backbone, those with virtual tokens first."""
         fitting = [run for run in self.context.store.runs() if not mismatch(run, backbone)]
         return sorted(fitting, key=lambda run: not method_info(run.method).virtual_tokens)
 
@@ -93,13 +93,13 @@ class AnalysisCache:
         yield analysis, words, words
 
     def flat(self, key: Key, cloud: PointCloud) -> Projection:
-        """The PCA map of the analysis of a key."""
+        """Return the PCA map of an analysis, by its key."""
         return self._pca.get_or_compute(key, lambda: self.context.models.run_job(pca, cloud))
 
     def ahead(self, backbone: Backbone, query: SpaceQuery, stale: Callable[[], bool]) -> None:
-        """Compute the layers beside this one, until `stale`, so that a step to them finds everything ready.
+        """Compute the neighbouring layers until `stale`, so that moving to them is instant.
 
-        Nothing where a layer's words would take long.
+        Does nothing if a layer's words would take long.
         """
         if query.space == EMBEDDINGS or backbone.spec.parameters > QUICK:
             return
@@ -113,7 +113,8 @@ class AnalysisCache:
                         self.flat(self.key(backbone, beside), analysis.cloud)
 
     def key(self, backbone: Backbone, query: SpaceQuery) -> Key:
-        """The cache key of a query; holds when each run was created, as one may be trained anew under the same name."""
+        """Return the cache key of a query, which contains when each run was created, since one may be trained again under its
+        name."""
         return backbone.spec.fingerprint, query, tuple(self._stamp(run_id, backbone) for run_id in query.runs)
 
     def _stamp(self, run_id: str, backbone: Backbone) -> str:
@@ -173,7 +174,7 @@ class AnalysisCache:
 
 
 def with_words(cloud: PointCloud, space: AnySpace, words: Sequence[int]) -> PointCloud:
-    """The cloud with these words (ids) among its points, for a map on which they are marked."""
+    """Return the cloud with these words (ids) among its points, for a map that marks them."""
     there = {point.number for point in cloud.points if point.kind in (NEAR, SAMPLE)}
     missing = [word for word in words if word not in there]
     if not missing:
@@ -193,14 +194,14 @@ class _Job:
 
 
 class Maps:
-    """UMAP, one at a time, in a process of its own. A map that no page asks for any longer is cancelled."""
+    """UMAP, one at a time, in a separate process. A map that no page requests any longer is cancelled."""
 
     def __init__(self) -> None:
         self._pool, self._lock = ThreadPoolExecutor(1, "umap"), threading.Lock()
         self.jobs: Cache[Key, _Job] = Cache(MAPS_KEPT)
 
     def ask(self, key: Key, cloud: PointCloud) -> Projection | None:
-        """The map, or None while it is computed: ask again soon. Raises what went wrong in it."""
+        """Return the map, or None while it is being computed: ask again soon. Raises its error."""
         with self._lock:
             job = self.jobs.get_or_compute(key, _Job)
             job.last_asked = time.monotonic()

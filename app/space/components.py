@@ -8,7 +8,7 @@ from gradio.blocks import Block
 
 @dataclass
 class SpacePage:
-    """What handlers read and write."""
+    """The components that handlers read and write."""
 
     runs: gr.Dropdown
     space: gr.Radio
@@ -40,7 +40,7 @@ class SpacePage:
 
     @property
     def request_inputs(self) -> dict[str, Block]:
-        """What `SpaceRequest.of` reads, by name."""
+        """The components that `SpaceRequest.of` reads, by name."""
         names = ("runs", "space", "layer", "head", "map", "whole", "paths", "word", "token", "site")
         return {name: getattr(self, name) for name in names}
 
@@ -51,6 +51,6 @@ class SpacePage:
 
     @property
     def outputs(self) -> list[Block]:
-        """What a refresh may write."""
+        """The outputs of a refresh."""
         views = [self.lead, self.note, self.picture, self.detail, self.headline, self.near_text, self.first, self.all, self.empty]
         return [*self.controls, *views, self.csv, self.address]

@@ -1,4 +1,4 @@
-"""What the Prefix space tab's events do: read inputs, one call below, draw."""
+"""Event handlers of the Prefix space tab: read inputs, make one call, draw."""
 
 import csv
 import io
@@ -37,7 +37,7 @@ PAUSE = 0.3  # seconds between two checks whether a map is ready
 
 @dataclass(frozen=True)
 class SpaceViewModel:
-    """An analysis with what is chosen in it. `key` names its map; `matches`: the neighbors that are the searched `word`."""
+    """An analysis with the choices in it. `key` names its map; `matches`: the neighbors that equal the searched `word`."""
 
     analysis: NeighborAnalysis
     key: Key
@@ -54,12 +54,12 @@ class SpaceViewModel:
 
     @property
     def word_ids(self) -> list[int]:
-        """The words that are marked on the map."""
+        """The words marked on the map."""
         return sorted({match.id for match in self.matches})
 
 
 class SpaceHandlers(TabHandlers):
-    """Bound to the components they write."""
+    """Handlers with the components that they write."""
 
     activity = "prefix space"
 
@@ -91,7 +91,7 @@ class SpaceHandlers(TabHandlers):
         }
 
     def choose(self, name: str, event: gr.EventData) -> Update:
-        """A point of the map or a row was clicked: a virtual token is looked at, a word searched for."""
+        """Show the virtual token, or search the word, whose point or row was clicked."""
         points = getattr(event, "points", None)
         chosen = str((points[0].get("data") if points else getattr(event, "id", "")) or "")
         kind, _, rest = chosen.partition(":")
@@ -104,7 +104,7 @@ class SpaceHandlers(TabHandlers):
         return {self.page.word: ""}
 
     def step(self, by: int, inputs: Inputs) -> int:
-        """The layer before or after, for the keys [ and ]; the first and the last layer stay."""
+        """Move to the layer before or after, for the keys [ and ]; stops at the first and the last."""
         spec, site = self.context.models.backbone(self._backbone_name(inputs)).spec, inputs[self.page.site]
         return min(max(1, int(inputs[self.page.layer]) + by), spec.depth(site if site in spec.sites else SITE))
 
@@ -112,7 +112,7 @@ class SpaceHandlers(TabHandlers):
 
     @errors_to_status
     def refresh(self, inputs: Inputs, request: gr.Request) -> Iterator[Update]:
-        """Show what the controls say. Nothing while another tab is shown, or before the address is read."""
+        """Show what the controls say. Does nothing while another tab is open, or before the address is read."""
         if not inputs[self.page.ready] or inputs[self.page.active] != "space":
             yield self.no_update()
             return
@@ -170,14 +170,14 @@ class SpaceHandlers(TabHandlers):
         self._ahead(backbone, resolved, stale)
 
     def _ahead(self, backbone: Backbone, resolved: ResolvedRequest, stale: Callable[[], bool]) -> None:
-        """Compute the layers beside, once the page has everything. Errors are reported when they are asked for."""
+        """Compute the neighbouring layers after the page is complete. Their errors are reported when they are opened."""
         time.sleep(PAUSE)  # the page draws first
         if not stale():
             with suppress(PrefixLabError), self.context.models.background():
                 self.analyses.ahead(backbone, resolved.query, stale)
 
     def _controls(self, backbone: Backbone, resolved: ResolvedRequest) -> Update:
-        """The controls as the backbone has them."""
+        """Update the controls for the backbone."""
         page, spec, request = self.page, backbone.spec, resolved.request
         runs = [
             (run.id if method_info(run.method).virtual_tokens else f"{run.id} (no virtual tokens)", run.id)
@@ -227,7 +227,7 @@ class SpaceHandlers(TabHandlers):
             yield from self._umap_later(vm, stale)
 
     def _umap_later(self, vm: SpaceViewModel, stale: Callable[[], bool]) -> Iterator[Update]:
-        """UMAP takes over when it is ready."""
+        """Replace the map by UMAP when it is ready."""
         began, projection = time.monotonic(), None
         while projection is None:
             time.sleep(PAUSE)
@@ -242,7 +242,7 @@ class SpaceHandlers(TabHandlers):
         yield {self.page.picture: self._picture(vm, projection), self.page.note: _notes(vm.resolved) + vm.note + note}
 
     def _pca(self, vm: SpaceViewModel) -> Projection:
-        """The map by PCA, on which the searched word has a point."""
+        """Draw the PCA map, with a point for the searched word."""
         cloud = with_words(vm.analysis.cloud, vm.analysis.space, vm.word_ids)
         key = vm.key if cloud is vm.analysis.cloud else (*vm.key, *vm.word_ids)
         return self.analyses.flat(key, cloud)
@@ -255,7 +255,7 @@ class SpaceHandlers(TabHandlers):
     # ---- download
 
     def table(self, inputs: Inputs) -> str:
-        """The words of all virtual tokens as CSV; each row names the space it is from."""
+        """Return the words of all virtual tokens as CSV; each row names its space."""
         backbone = self.context.models.backbone(self._backbone_name(inputs))
         resolved = resolve(self.analyses, backbone, self._request(inputs))
         if resolved.reason:
@@ -273,7 +273,8 @@ class SpaceHandlers(TabHandlers):
 
 
 def _view_model(analysis: NeighborAnalysis, key: Key, resolved: ResolvedRequest) -> SpaceViewModel:
-    """The chosen virtual token if the analysis has it, else the first one; and what the search finds."""
+    """Return the view model with the chosen virtual token, or the first if the analysis does not have it, and the search
+    results."""
     token, lengths = resolved.request.token, {one.run: len(one.vectors) for one in analysis.runs}
     run = token[0] if token and token[0] in lengths else analysis.runs[0].run
     number = int(token[1]) if token and 0 <= int(token[1]) < lengths[run] else 0

@@ -1,4 +1,4 @@
-"""The map of the Prefix space tab in a few sentences: what to see there, and how much to believe."""
+"""The map of the Prefix space tab in a few sentences: what to look at, and how much to believe."""
 
 from analysis.space.neighbor_analysis import LOGIT_LENS, Z_THRESHOLD, NeighborAnalysis
 from analysis.space.neighbors import Neighbor
@@ -10,7 +10,7 @@ CLEAREST = 3  # virtual tokens that are named
 
 
 def headline(analysis: NeighborAnalysis) -> str:
-    """A paragraph for each run, computed from its vectors and their nearest words."""
+    """Describe each run in a paragraph, computed from its vectors and their nearest words."""
     runs = [placed.run for placed in analysis.runs]
     return "".join(tag("p", _sentences(analysis, run), cls="pl-sentence") for run in runs)
 
@@ -21,7 +21,7 @@ def _sentences(analysis: NeighborAnalysis, run: str) -> str:
 
 
 def _clearest(analysis: NeighborAnalysis, run: str) -> str:
-    """The virtual tokens whose first words are furthest above chance."""
+    """Return the virtual tokens whose first words are furthest above chance."""
 
     def z(word: Neighbor) -> float:
         return word.z_random or 0
@@ -32,9 +32,8 @@ def _clearest(analysis: NeighborAnalysis, run: str) -> str:
 
 
 def _spread(analysis: NeighborAnalysis, run: str) -> str:
-    """Whether the virtual tokens stand in one group, away from the words, or among them. Not for the logit lens, whose scores
-    are no cosines.
-    """
+    """Whether the virtual tokens form one group away from the words, or are among them. Not for the logit lens, whose scores
+    are not cosines."""
     places = [place for place, point in enumerate(analysis.cloud.points) if point.kind == PREFIX and point.run == run]
     if analysis.space.kind == LOGIT_LENS or len(places) < 2:
         return ""

@@ -1,4 +1,4 @@
-"""What the controls of the Prefix space tab say, and which of it a backbone has."""
+"""The values of the Prefix space tab's controls, and their limits on a backbone."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ from core.runs.run import Run
 class SpaceRequest:
     """The values of the controls. `layer` and `head` count from 1; 0 is the last layer, and all heads.
 
-    `token`: [run, number from 0], empty for the first; `site`: whose virtual tokens, of a model with several.
+    `token`: [run, number from 0], empty for the first; `site`: the site, in a model with several.
     """
 
     runs: tuple[str, ...]
@@ -34,7 +34,7 @@ class SpaceRequest:
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> "SpaceRequest":
-        """From the values of the page's controls by name (`SpacePage.request_inputs`)."""
+        """Read the values of the page's controls by name (`SpacePage.request_inputs`)."""
         return cls(
             runs=tuple(dict.fromkeys(values["runs"] or ())),
             space=values["space"],
@@ -49,7 +49,7 @@ class SpaceRequest:
         )
 
     def state(self, run: str, number: int) -> SpaceState:
-        """For the address, with the chosen virtual token."""
+        """Return the state for the address, with the chosen virtual token."""
         of = run if self.runs and run != self.runs[0] else ""
         word = "" if self.word.startswith("#") else self.word
         where = (joined(self.runs), self.space, self.layer, self.head, number + 1, of, self.map)
@@ -79,7 +79,7 @@ class ResolvedRequest:
 
 
 def resolve(analyses: AnalysisCache, backbone: Backbone, request: SpaceRequest) -> ResolvedRequest:
-    """Limit a request to layers, heads and runs that there are; without a run, take the first with virtual tokens."""
+    """Limit a request to existing layers, heads and runs; without a run, use the first with virtual tokens."""
     spec, available = backbone.spec, analyses.runs(backbone)
     known = {run.id: run for run in available}
     runs = [run for run in request.runs if run in known or run.startswith(UNSTORED)][:MOST]
@@ -111,7 +111,7 @@ def resolve(analyses: AnalysisCache, backbone: Backbone, request: SpaceRequest) 
 
 
 def _number(value: object) -> int:
-    """The value of a drop-down, also a typed one, as a number; 0, the default, if it is none."""
+    """Return the value of a drop-down, which may be typed, as a number; 0, the default, if it is none."""
     return int(str(value)) if str(value).isdecimal() else 0
 
 

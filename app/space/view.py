@@ -1,6 +1,6 @@
-"""HTML of the Prefix space tab: the words of one virtual token, those of all, and the reason where there are none.
+"""HTML of the Prefix space tab: the words of one virtual token, those of all, and the reason if there are none.
 
-Rows carry data-point, the id that the map's points have (analysis/figures/space.py): the page's script links them.
+Rows have data-point, the id of a point on the map (analysis/figures/space.py), by which the page's script links them.
 """
 
 import shlex
@@ -38,25 +38,25 @@ def warning() -> str:
 
 
 def lead(space: str, site: str = "") -> str:
-    """The space in a sentence, and of a model with several sites what its virtual tokens do there."""
+    """Describe the space and, for a model with several sites, what its virtual tokens do there."""
     more = f" {SITE_LEADS[site]}" if site and space != EMBEDDINGS else ""
     lens = f" {BART.lens_note}" if site and space == LOGIT_LENS else ""
     return tag("p", text(LEADS[space] + more + lens), cls="meta")
 
 
 def short_name(run: str) -> str:
-    """A run's name where there is little room."""
+    """Return a short form of a run's name."""
     return text(run if len(run) <= SHORT else run[: SHORT - 1] + "…")
 
 
 def skeleton() -> str:
-    """Before the first analysis is ready."""
+    """A placeholder until the first analysis is ready."""
     lead = tag("p", "The words' vectors are being computed.", cls="pl-sentence", role="status")
     return lead + tag("div", tag("i", "") * 3, cls="pl-skeleton", aria_hidden="true")
 
 
 def visible_word(neighbor: Neighbor) -> str:
-    """A word in visible form, escaped for HTML. One that continues a word begins with “…”: "check" is not " check"."""
+    """Return a word in visible form, escaped. One that continues a word starts with “…”: "check" is not " check"."""
     word = visible_token(neighbor.word)
     return f"…{word}" if not neighbor.whole and neighbor.word[:1].isalnum() else word
 
@@ -114,7 +114,7 @@ def word(neighbor: Neighbor) -> str:
 
 
 def _z(value: float | None, down: bool = False, in_words: bool = True) -> str:
-    """A z-score, in a word first where there is room for one."""
+    """Return a z-score, with a word before it if `in_words`."""
     if value is None:
         return tag("td", "–", cls="n soft")
     above = -value if down else value  # a word that is pushed down is a surprise far below
@@ -154,7 +154,7 @@ def search_results(analysis: NeighborAnalysis, query: str, words: Sequence[Neigh
 
 
 def overview(analysis: NeighborAnalysis, run: str, number: int) -> str:
-    """All virtual tokens with their first words, which a lasso on the map filters."""
+    """Show all virtual tokens with their first words; a lasso on the map filters them."""
     rows, count = [], WORDS - 2 if analysis.pushed_down else WORDS
     for place, placed in enumerate(analysis.runs):
         near, far = (_grouped(words, placed.run) for words in (analysis.nearest, analysis.pushed_down))
@@ -205,7 +205,7 @@ def no_runs(backbone: Backbone) -> str:
 
 
 def no_tokens(runs: Sequence[Run]) -> str:
-    """Only runs without virtual tokens are chosen."""
+    """The chosen runs have no virtual tokens."""
     names = " and ".join(run.id for run in runs)
     return _empty(
         f"{names}: nothing to set among the words.",
@@ -215,7 +215,7 @@ def no_tokens(runs: Sequence[Run]) -> str:
 
 
 def no_lens(name: str) -> str:
-    """Writes are asked for of an encoder."""
+    """An encoder has no logit lens."""
     return _empty(
         "What the encoder's virtual tokens write cannot be read as words.",
         f"Their values go on through the encoder of {name}, which feeds no unembedding: only the decoder's last layer does. "

@@ -13,7 +13,7 @@ from core.config.train import TrainConfig
 
 @dataclass
 class TrainPage:
-    """What handlers read and write."""
+    """The components that handlers read and write."""
 
     preset: gr.Radio
     lead: gr.HTML
@@ -54,7 +54,7 @@ class TrainPage:
 
     @property
     def request_inputs(self) -> dict[str, Block]:
-        """What `train_request` reads, by name."""
+        """The components that `train_request` reads, by name."""
         names = ("preset", "method", "name", "rows", "where", "upload_path", "source", "target", "form")
         return {name: getattr(self, name) for name in names} | self.own
 
@@ -71,7 +71,7 @@ class TrainPage:
 
 
 def train_request(values: Mapping[str, Any], backbone: str, encoder_decoder: bool) -> TrainRequest:
-    """The request that the page describes. `values`: see `TrainPage.request_inputs`."""
+    """Return the request that the page describes. `values`: see `TrainPage.request_inputs`."""
     name, preset, method = (values["name"] or "").strip(), values["preset"], values["method"]
     data = UploadedData(form="article" if encoder_decoder else "table")
     if values["where"] != "bundled":
@@ -83,7 +83,7 @@ def train_request(values: Mapping[str, Any], backbone: str, encoder_decoder: boo
 
 
 def _typed(name: str, value: str | float) -> str | float:
-    """A value with its type: a number field gives 10.0 for 10."""
+    """Return a value with its type: a number field gives 10.0 for 10."""
     if name == "near_text":
         return str(value).strip()
     return int(value) if isinstance(getattr(TrainConfig(), name), int) else value

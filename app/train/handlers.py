@@ -1,4 +1,4 @@
-"""What the Train tab's events do: read inputs, one call below, format."""
+"""Event handlers of the Train tab: read inputs, make one call, format."""
 
 import shutil
 import tempfile
@@ -40,7 +40,7 @@ WHERE = [("A file", "file"), ("Pasted rows", "paste")]  # the user's own data
 
 
 class TrainHandlers(RunProgressView, TabHandlers):
-    """Bound to the components they write. `inputs` of a handler: the values of its components."""
+    """Handlers with the components that they write. `inputs` of a handler: the values of its components."""
 
     activity = "training"
 
@@ -50,13 +50,13 @@ class TrainHandlers(RunProgressView, TabHandlers):
         self.temporary = tempfile.TemporaryDirectory(prefix="prefix-lab-", ignore_cleanup_errors=True)  # goes when the app does
 
     def _new_folder(self) -> Path:
-        """A new folder for what a page pastes or downloads."""
+        """Create a folder for pasted or downloaded files."""
         return Path(tempfile.mkdtemp(dir=self.temporary.name))
 
     # ---- what is to be trained
 
     def choose_preset(self, inputs: Inputs) -> Update:
-        """Show the chosen preset and method: a description, a name for the run, and the settings that can be changed."""
+        """Show the chosen preset and method: a description, a name for the run, and the settings."""
         page, kind, backbone = self.page, inputs[self.page.preset], inputs[self.shell.backbone]
         settings = settings_of(inputs[page.method])
         values = preset("fast" if kind == "own" else kind, inputs[page.method], self._task(backbone)).to_dict()
@@ -72,7 +72,7 @@ class TrainHandlers(RunProgressView, TabHandlers):
         return update
 
     def enter(self, inputs: Inputs) -> Update:
-        """Fill the form when the tab is first opened; keep what was typed."""
+        """Fill the form when the tab is first opened; typed values stay."""
         return gr.skip() if inputs[self.page.name] else self.choose_preset(inputs)
 
     def where(self, where: str) -> Update:
@@ -109,7 +109,7 @@ class TrainHandlers(RunProgressView, TabHandlers):
         return is_encoder_decoder(self.context, backbone or self.context.models.default)
 
     def _task(self, backbone: str) -> str:
-        """The task whose data is bundled for a backbone; empty for tables."""
+        """Return the task of a backbone's bundled data; empty for tables."""
         return SUMMARIZATION if self._encoder_decoder(backbone) else ""
 
     def _request(self, inputs: Inputs) -> TrainRequest:
@@ -154,7 +154,7 @@ class TrainHandlers(RunProgressView, TabHandlers):
     # ---- before starting
 
     def estimate(self, inputs: Inputs) -> Update:
-        """Show parameters, size and time of the training and its command line, or what is wrong."""
+        """Show the training's parameters, size, time and command line, or what is wrong."""
         page, request = self.page, self._request(inputs)
         update: Update = {page.facts: "", page.command: "", page.start: gr.update(interactive=False)}
         if not request.data.file and inputs[page.where] != "bundled":
@@ -204,7 +204,7 @@ class TrainHandlers(RunProgressView, TabHandlers):
         return {page.name: name} | self._done(request, sentence, training.run)
 
     def act(self, chosen: str, event: gr.EventData, request: gr.Request) -> Update:
-        """Do what the button of a run says."""
+        """Do what a run's button says."""
         fields: JsonObject = event._data if isinstance(event._data, dict) else {}
         what, run_id = str(fields.get("do", "")), str(fields.get("run", ""))
         if what == "open":
@@ -282,7 +282,7 @@ class TrainHandlers(RunProgressView, TabHandlers):
     # ---- what is shown
 
     def open(self, search: str, chosen: str) -> Update:
-        """Show the run of the address when the tab is opened, else one that trains, was interrupted or waits."""
+        """Show the run of the address when the tab is opened, else one that is training, interrupted or waiting."""
         self.jobs.tick()
         if self.jobs.waiting():
             self.jobs.keep_going()
@@ -292,9 +292,9 @@ class TrainHandlers(RunProgressView, TabHandlers):
         return self.show(run_id) | {self.page.timer: gr.update(active=True)}
 
     def tick(self, chosen: str, change_token: str) -> Update:
-        """Update what has changed, every few seconds; if a training has only made more updates, its heading alone.
+        """Update what has changed, every few seconds; if a training has only made more updates, only its heading.
 
-        The chosen run is not an output: the user may have chosen another since, which the next tick then shows.
+        The chosen run is not an output: the user may have chosen another one meanwhile, which the next tick shows.
         """
         self.jobs.tick()
         if self._change_token(chosen) != change_token:

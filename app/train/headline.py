@@ -1,4 +1,4 @@
-"""One sentence at the head of the Train tab: what to see now, computed from the run that is shown."""
+"""One sentence at the top of the Train tab: what to look at, computed from the current run."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ SENTENCES = {
 
 
 def headline(run_id: str, state: str, status: RunStatus, log: TrainingLog, samples: Sequence[Sample], run: Run | None) -> str:
-    """What a run has learned so far: its validation loss, and the attention that its virtual tokens draw."""
+    """Describe what a run has learned so far: its validation loss, and the attention on its virtual tokens."""
     if state in SENTENCES:
         sentence = SENTENCES[state].format(run=run_id, update=status.update, total=status.total)
     elif run is not None and not run.trained:
@@ -58,7 +58,7 @@ def _loss(log: TrainingLog, run: Run | None) -> str:
 
 
 def _attention(samples: Sequence[Sample]) -> str:
-    """How the attention on the virtual tokens has changed while the sampled example was written."""
+    """Describe how the attention on the virtual tokens changed over the samples."""
     shares = [
         sum(sample["mass"]) / len(sample["mass"]) for sample in samples if isinstance(sample.get("mass"), list) and sample["mass"]
     ]

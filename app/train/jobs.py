@@ -1,8 +1,8 @@
-"""Trainings in processes of their own. Everything is on disk, so any page, and the app started anew, finds them again.
+"""Trainings in separate processes. Everything is on disk, so any page, and a restarted app, can follow them.
 
-A training is the command line's own `train`, started in a process that outlives the app. One trains at a time; others wait
-in line. In the store's folder `.jobs`, NAME.json says what is to be trained and, once it has begun, by which process;
-NAME.log is what that process printed. How far it is stands in the run's own folder (core/runs/status.py).
+A training is the command line's own `train`, started in a process that outlives the app. One trains at a time; others are
+queued. In the store's folder `.jobs`, NAME.json says what to train and, once it has started, in which process; NAME.log has the
+output of that process. Its progress is in the run's own folder (core/runs/status.py).
 """
 
 import json
@@ -66,14 +66,15 @@ class Jobs:
     # ---- what there is
 
     def jobs(self) -> list[Job]:
-        """The jobs that are not over, oldest first."""
+        """Return the unfinished jobs, oldest first."""
         unfinished_jobs = [job for path in self.folder.glob("*.json") if (job := _read(path)) is not None]
         return sorted(unfinished_jobs, key=lambda job: (job.asked, job.run))
 
     def state(self, run_id: str) -> str:
-        """queued, loading (the process does not train yet), finishing (it has trained, and ends), or what core.runs.status says.
+        """Return the state of a run.
 
-        failed where it never began.
+        "queued"; "loading" (the process is not training yet); "finishing" (it has trained, and is about to end); "failed" if it
+        never started; otherwise the state in core.runs.status.
         """
         job, run_status = self._job(run_id), read_status(self.store.folder / run_id)
         if job is None or run_status.state == "running":
@@ -92,28 +93,28 @@ class Jobs:
             return False
 
     def training(self) -> list[str]:
-        """Runs that are being trained, also from the command line."""
+        """Return the runs in training, also from the command line."""
         started = [job.run for job in self.jobs() if job.alive]
         runs = unfinished(self.store.folder)
         return list(dict.fromkeys(started + [run for run in runs if read_status(self.store.folder / run).state == "running"]))
 
     def waiting(self) -> list[str]:
-        """Queued runs, the next one first."""
+        """Return the queued runs, the next one first."""
         return [job.run for job in self.jobs() if not job.started]
 
     def interrupted(self) -> list[str]:
-        """Runs whose process was ended from outside, as by a crash, and that can go on from a checkpoint."""
+        """Return runs whose process was killed, as by a crash, and that can be resumed from a checkpoint."""
         runs = unfinished(self.store.folder)
         statuses = {run: read_status(self.store.folder / run) for run in runs}
         return [run for run in runs if statuses[run].resumable and self.state(run) == "interrupted"]
 
     def ahead(self, run_id: str) -> list[str]:
-        """The runs that a queued run waits for: those in training, then those before it."""
+        """Return the runs that a queued run waits for: those in training, then those before it."""
         line = self.waiting()
         return self.training() + (line[: line.index(run_id)] if run_id in line else [])
 
     def problem(self, run_id: str) -> str:
-        """Why a job ended without a result, as a sentence; empty if it did not."""
+        """Say why a job ended without a result; "" if it did not."""
         job = self._job(run_id)
         if job is None or not job.started or job.alive:
             return ""
@@ -134,7 +135,7 @@ class Jobs:
     # ---- what can be asked
 
     def start(self, run_id: str, words: Sequence[str]) -> list[str]:
-        """Queue a new run, and return the runs it waits for. Raises StoreError if its name is taken."""
+        """Queue a new run, and return the runs it waits for. Raises StoreError if its id is in use."""
         self.store.check_free(run_id)
         if self._job(run_id) is not None:
             raise StoreError(f"There is a training {run_id!r} already. Give another name.")
@@ -168,7 +169,7 @@ class Jobs:
     # ---- the line
 
     def tick(self) -> None:
-        """Remove finished jobs, and start the next one if nothing trains. Several apps on one store may do so."""
+        """Remove finished jobs, and start the next one if nothing is training. Several apps on one store may call it."""
         self._processes = [process for process in self._processes if process.poll() is None]  # lets the system forget them
         if not self.folder.is_dir():
             return
@@ -183,7 +184,7 @@ class Jobs:
             return
 
     def wake(self) -> None:
-        """Resume the queue in the background when the app starts, and delete rows that no training will read again."""
+        """Resume the queue in the background when the app starts, and delete uploaded rows that no training needs any more."""
         if self.folder.is_dir():
             self._in_background(self._wake)
 
@@ -192,7 +193,7 @@ class Jobs:
         self._attend()
 
     def sweep(self) -> None:
-        """Delete stored rows that neither a run nor a queued training names."""
+        """Delete uploaded rows that neither a run nor a queued training names."""
         with self.alone():
             uploads.sweep(self.store, [job.words for job in self.jobs()])
 
@@ -212,7 +213,7 @@ class Jobs:
             self._lock.release()
 
     def keep_going(self) -> None:
-        """Run the queue in the background for as long as something trains or waits."""
+        """Run the queue in the background as long as something is training or waiting."""
         self._in_background(self._attend)
 
     def _in_background(self, job: Callable[[], None]) -> None:
@@ -256,7 +257,7 @@ class Jobs:
         self._write(replace(job, pid=process.pid, born=born))
 
     def _environment(self) -> dict[str, str]:
-        """The environment of a training: the same store, and one core left to the app."""
+        """Return the environment of a training: the same store, and one core left to the app."""
         cores = os.environ.get("OMP_NUM_THREADS") or str(max(1, (psutil.cpu_count(logical=False) or 2) - 1))
         return os.environ | {"PREFIX_LAB_HOME": str(self.store.folder.parent), "OMP_NUM_THREADS": cores}
 

@@ -1,4 +1,4 @@
-"""What the Train tab shows of a training and of all runs, read from disk each time."""
+"""The Train tab's view of a training and of all runs, read from disk each time."""
 
 from pathlib import Path
 
@@ -29,9 +29,9 @@ class RunProgressView:
         self.context, self.page, self.jobs = context, page, jobs
 
     def _change_token(self, run_id: str) -> str:
-        """A text that changes when the tab has to be drawn again: on any change but less than 1/PARTS of a training.
+        """Return a text that changes when the tab has to be drawn again: for every change except progress of less than 1/PARTS.
 
-        Figures that were drawn each second would slow down the training, which shares the machine.
+        Figures that are drawn each second would slow down the training, which shares the machine.
         """
         store, parts = self.context.store.folder, []
         for run in dict.fromkeys([run_id, *self.jobs.training()]):
@@ -85,7 +85,7 @@ class RunProgressView:
         return update | self._charts(log, samples, run_id, read_status(folder).total)
 
     def offered(self) -> str:
-        """The interrupted trainings that can be resumed, for the bar above the tabs."""
+        """Show the interrupted trainings that can be resumed, in the bar above the tabs."""
         return view.interrupted_view([(run, read_status(self.context.store.folder / run)) for run in self.jobs.interrupted()])
 
     def _head(self, run_id: str, run: Run | None) -> str:
@@ -125,23 +125,23 @@ class RunProgressView:
         return " ".join(part for part in (view.text(problem), result) if part)
 
     def _whole(self, run: Run) -> int | None:
-        """The number of parameters of the backbone if it is loaded, else None."""
+        """Return the number of parameters of the backbone if it is loaded, else None."""
         name = self._backbone(run) or self.context.models.default
         return self.context.models.backbone(name).spec.parameters if self.context.models.is_loaded(name) else None
 
     def _backbone(self, run: Run) -> str:
-        """The name of the run's backbone on the page; empty for the default one."""
+        """Return the name of the run's backbone on the page; empty for the default one."""
         names = [name for _, name in self.context.catalog.backbone_names() if is_trained_on(run, name)]
         return "" if not names or names[0] == self.context.models.default else names[0]
 
     def _example(self, samples: list[Sample]) -> str:
-        """The id of the bundled table or article that was sampled."""
+        """Return the id of the sampled bundled table or article."""
         source = samples[-1].get("source") if samples else ""
         known = [*examples.samples(), *examples.samples("article")]
         return next((one.id for one in known if source and source in (_linear(one), one.text)), "")
 
     def _listed(self) -> tuple[list[str], dict[str, Run]]:
-        """The ids of all runs (training, waiting, interrupted, finished, bundled), and the finished runs by id."""
+        """Return the ids of all runs (training, waiting, interrupted, finished, bundled), and the finished runs by id."""
         store, whole = self.context.store, {run.id: run for run in self.context.store.runs()}
         waiting, training = self.jobs.waiting(), self.jobs.training()
         started = [job.run for job in self.jobs.jobs() if job.started]

@@ -1,4 +1,4 @@
-"""The request of the Train tab: method, preset and data, as settings, as a command line, and as an estimate."""
+"""The Train tab's request: method, preset and data, as settings, as a command line, and as an estimate."""
 
 import json
 import shlex
@@ -64,14 +64,14 @@ TRAINING_SETTINGS = ("rate", "updates", "batch", "warmup")
 
 
 def settings_of(method: str) -> tuple[str, ...]:
-    """The settings that a method has."""
+    """Return the settings that a method has."""
     info = METHODS[method]
     return (*(name for name in SETTING_LABELS if name in info.settings), *(TRAINING_SETTINGS if info.trained else ()), "seed")
 
 
 @dataclass(frozen=True)
 class UploadedData:
-    """What is bundled where `file` is empty, else a file of one's own with its columns. `form`: see core.task.Task."""
+    """Bundled data if `file` is empty, else an uploaded file with its columns. `form`: see core.task.Task."""
 
     file: str = ""
     source: tuple[str, ...] = ()
@@ -82,7 +82,7 @@ class UploadedData:
 
 @dataclass(frozen=True)
 class TrainRequest:
-    """What is to be trained. `rows`: 0 for all; `own`: settings that differ from the preset's."""
+    """What to train. `rows`: 0 for all; `own`: settings that differ from the preset's."""
 
     run: str
     preset: str = "demo"
@@ -94,7 +94,7 @@ class TrainRequest:
 
     @property
     def on_articles(self) -> bool:
-        """Whether the task is to summarize articles."""
+        """Whether the task is summarization."""
         return self.data.form == "article"
 
     @property
@@ -104,27 +104,27 @@ class TrainRequest:
 
     @property
     def base(self) -> str:
-        """The preset that is named on the command line."""
+        """The preset on the command line."""
         return "fast" if self.preset == "own" else self.preset
 
     def config(self) -> TrainConfig:
-        """All settings; BadConfig names a bad one."""
+        """Return all settings. Raises BadConfig for a bad one."""
         return preset(self.base, self.method, self.task, **self.changes())
 
     def changes(self) -> dict[str, object]:
-        """What differs from the preset."""
+        """Return the settings that differ from the preset."""
         plain, often = preset(self.base, self.method, self.task).to_dict(), self.preset in ("paper", "own")
         defaults = {"watch": 25, "save_every": 50, "validate_every": 25} if often and METHODS[self.method].trained else {}
         return {name: value for name, value in (defaults | self.own).items() if plain[name] != value}
 
     def to_argv(self, folder: str = "") -> list[str]:
-        """The command line after `launch.py`; see `spec`."""
+        """Return the command line after `launch.py`; see `spec`."""
         return self.spec(folder).to_argv()
 
     def spec(self, folder: str = "") -> TrainSpec:
-        """The training that this asks for. `folder`: where the uploaded rows were stored, with columns of fixed names.
+        """Return the training. `folder`: where the uploaded rows are stored, with fixed column names.
 
-        Without it the uploaded file and its own columns are named, as a person would type it.
+        Without it, the uploaded file and its own columns are named, as a user would type them.
         """
         source = DataSource(SUMMARIZATION if self.on_articles else "", rows=self.rows)
         if self.data.file:
@@ -137,7 +137,7 @@ class TrainRequest:
         return TrainSpec(self.run, self.base, self.method, backbone, task, source, changes=self.changes())
 
     def examples(self) -> tuple[list[Example], int, list[str]]:
-        """Training examples, how many there are to validate on, and sentences about rows that cannot be used."""
+        """Return the training examples, the number of validation examples, and sentences about unusable rows."""
         bad: list[str] = []
         if not self.data.file:
             train, held_out = (list(_bundled(split, self.on_articles)) for split in ("train", "valid"))
@@ -150,7 +150,7 @@ class TrainRequest:
         return (train[: self.rows] if self.rows else train), valid, bad
 
     def odd(self) -> list[str]:
-        """Sentences on what is odd about an uploaded file though it is read, such as stray quotes; call `examples` first."""
+        """Return warnings about an uploaded file, such as stray quotes; call `examples` first."""
         data = self.data
         return uploaded_examples(data.file, data.source, data.target, data.form)[2] if data.file else []
 
@@ -163,7 +163,7 @@ def command(words: list[str]) -> str:
 def estimate_request(
     context: AppContext, request: TrainRequest, examples: list[Example], valid: int
 ) -> tuple[TrainingEstimate, Backbone]:
-    """Estimate parameters, size and time; loads the backbone if needed. Errors of `core.training.estimate`."""
+    """Estimate parameters, size and time, loading the backbone if needed. Raises the errors of `core.training.estimate`."""
     backbone, config = context.models.backbone(request.backbone), request.config()
     if request.on_articles and not backbone.is_encoder_decoder:
         raise BadInput(
@@ -181,7 +181,7 @@ def estimate_request(
 
 
 def store_upload(store: Store, request: TrainRequest) -> str:
-    """Store the uploaded rows for the training, and return where; empty for the bundled ones."""
+    """Store the uploaded rows for the training, and return the folder; empty for bundled data."""
     if not request.data.file:
         return ""
     read, _, _ = uploaded_examples(request.data.file, request.data.source, request.data.target, request.data.form)
@@ -189,7 +189,7 @@ def store_upload(store: Store, request: TrainRequest) -> str:
 
 
 def is_encoder_decoder(context: AppContext, name: str) -> bool:
-    """Whether a backbone is an encoder-decoder, without loading it; False if that is unknown."""
+    """Whether a backbone is an encoder-decoder, without loading it; False if unknown."""
     if context.models.is_loaded(name):
         return context.models.backbone(name).is_encoder_decoder
     for folder in (paths.MODELS / name, Path(name).expanduser()):
@@ -201,7 +201,7 @@ def is_encoder_decoder(context: AppContext, name: str) -> bool:
 
 
 def free_name(store: Store, ids: set[str], kind: str) -> str:
-    """The first of demo-1, demo-2 … that is free."""
+    """Return the first of demo-1, demo-2 … that is not in use."""
     number = 1
     while f"{kind}-{number}" in ids or (store.folder / f"{kind}-{number}").exists():
         number += 1
@@ -209,7 +209,7 @@ def free_name(store: Store, ids: set[str], kind: str) -> str:
 
 
 def guess_columns(columns: Sequence[str]) -> tuple[list[str], list[str], str]:
-    """What the columns of a file are likely to be: those of the input, that of the text, and the input's form."""
+    """Guess a file's input columns, its text column, and the input format."""
     articles = next((pair for pair in ARTICLES if set(pair) <= set(columns)), None)
     if articles:
         return [articles[0]], [articles[1]], "article"
@@ -224,8 +224,10 @@ def guess_columns(columns: Sequence[str]) -> tuple[list[str], list[str], str]:
 def uploaded_examples(
     file: str, source: tuple[str, ...], target: tuple[str, ...], form: str
 ) -> tuple[tuple[Example, ...], list[str], list[str]]:
-    """The examples of an uploaded file, a sentence for each row that cannot be used, and sentences on what is odd about the file
-    though it is read. It never changes, and is read once for each choice of columns. Raises BadData, BadInput."""
+    """Return the examples of an uploaded file, a sentence for each unusable row, and warnings.
+
+    The file never changes, and is read once for each choice of columns. Raises BadData, BadInput.
+    """
     bad: list[str] = []
     preview_file(Path(file))  # refuses by size and kind
     with collect_warnings() as odd:

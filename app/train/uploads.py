@@ -1,4 +1,4 @@
-"""Rows of the user's own that were uploaded or pasted: kept in the store for as long as a training may read them again."""
+"""Uploaded or pasted rows, kept in the store as long as a training may need them."""
 
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,7 +13,7 @@ TOLD = (STATE_JSON, RUN_JSON)  # where a run says what it is trained on
 
 
 def sweep(store: Store, waiting: Iterable[Sequence[str]]) -> list[str]:
-    """Delete the rows that no run, in the trash or not, and none of the waiting command lines names; what was deleted."""
+    """Delete rows that no run (in the trash or not) and no waiting command line names; returns the deleted folders."""
     place = store.folder / FOLDER
     held = [path for path in place.iterdir() if path.is_dir() and not path.is_symlink()] if place.is_dir() else []
     if not held:

@@ -1,4 +1,4 @@
-"""The HTML of the Train tab: what a training will take, its progress, its samples, and the list of runs."""
+"""HTML of the Train tab: the estimate, the progress of a training, its samples, and the list of runs."""
 
 import json
 import time
@@ -34,7 +34,7 @@ BAD_SHOWN = 5  # rows that cannot be used
 
 
 def duration(seconds: float) -> str:
-    """A time for people: 42 s, 3 min, 2 h 5 min."""
+    """Format a time: 42 s, 3 min, 2 h 5 min."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     if seconds < 5400:
@@ -46,7 +46,7 @@ def duration(seconds: float) -> str:
 
 
 def facts(estimate: TrainingEstimate, backbone: Backbone, data: str) -> str:
-    """Parameters, file size and time, before anything is started."""
+    """Show parameters, file size and time before the start."""
     whole = backbone.spec.parameters
     trains = f"{count(estimate.trained)} parameters, {percent(estimate.trained / whole)} of {text(backbone.spec.name)}"
     keeps = f"{count(estimate.stored)} parameters, {size(estimate.bytes)}"
@@ -65,18 +65,18 @@ def facts(estimate: TrainingEstimate, backbone: Backbone, data: str) -> str:
 
 
 def command_box(line: str) -> str:
-    """The equivalent command line, to copy."""
+    """Show the equivalent command line, to copy."""
     button = tag("button", "Copy", type="button", data_copy=line, cls="pl-btn", title="Copy this command line")
     return tag("div", tag("h4", "The same on the command line") + button, cls="pl-command-head") + tag("code", text(line))
 
 
 def problem(sentence: str) -> str:
-    """What is wrong, and what to do."""
+    """Show what is wrong, and what to do."""
     return tag("p", text(sentence), cls="pl-problem", role="alert")
 
 
 def preview(file: FilePreview, bad: Sequence[str] = (), good: int | None = None, odd: Sequence[str] = ()) -> str:
-    """The first rows of a file, the rows that cannot be used, and what is odd about those that can."""
+    """Show the first rows of a file, its unusable rows, and warnings."""
     head = tag("tr", "".join(tag("th", text(name)) for name in file.columns))
     rows = "".join(tag("tr", "".join(tag("td", text(cell)) for cell in row)) for row in file.rows)
     html = tag("div", tag("table", head + rows), cls="pl-preview", tabindex="0")
@@ -93,7 +93,7 @@ def preview(file: FilePreview, bad: Sequence[str] = (), good: int | None = None,
 
 
 def run_head(run_id: str, state: str, run_status: RunStatus, run: Run | None, status: str, links: str = "") -> str:
-    """Name, state, progress and what can be done with a run."""
+    """Show name, state, progress and actions of a run."""
     title = tag("h2", text(run_id)) + tag("span", STATES.get(state, "No such run"), cls=f"pl-state {state}", data_state=state)
     parts = [tag("div", title + tag("div", _actions(run_id, state, run_status, run), cls="pl-acts"), cls="pl-run-title")]
     if _has_bar(state, run_status):
@@ -103,7 +103,7 @@ def run_head(run_id: str, state: str, run_status: RunStatus, run: Run | None, st
 
 
 def _has_bar(state: str, run_status: RunStatus) -> bool:
-    """Whether it is known how much is done. Of a whole run only the updates made are known, not how many were planned."""
+    """Whether the share of finished updates is known. A finished run records only the updates made, not the planned ones."""
     if state in ("running", "finishing"):
         return run_status.total > 0
     return state in ("interrupted", "cancelled", "queued", "loading") and run_status.update < run_status.total
@@ -130,20 +130,20 @@ def _actions(run_id: str, state: str, run_status: RunStatus, run: Run | None) ->
 
 
 def _delete(run_id: str, state: str, run: Run | None) -> str:
-    """At the foot of the card, never where a press meant for Stop could meet it."""
+    """At the bottom of the card, away from Stop."""
     if state in ("", "running", "loading", "queued", "finishing") or (run is not None and run.bundled):
         return ""
     return tag("div", _button("Delete", "delete", run_id, "To the trash; it can be restored"), cls="pl-run-foot")
 
 
 def deleted(run_id: str) -> str:
-    """In place of a run that was moved to the trash."""
+    """Shown instead of a run that was moved to the trash."""
     sentence = f"{tag('b', text(run_id))} was moved to the trash. "
     return tag("section", tag("p", sentence + _button("Undo", "restore", run_id)), cls="pl-empty")
 
 
 def interrupted_view(trainings: Sequence[tuple[str, RunStatus]]) -> str:
-    """Trainings that were interrupted, each with what can be done now."""
+    """Show interrupted trainings, each with its actions."""
     rows = []
     for run_id, run_status in trainings[:OFFERED]:
         sentence = (
@@ -156,12 +156,12 @@ def interrupted_view(trainings: Sequence[tuple[str, RunStatus]]) -> str:
 
 
 def _button(name: str, act: str, run_id: str, title: str = "", tab: str | None = None) -> str:
-    """`tab`: the one that it also opens."""
+    """`tab`: the tab that it also opens."""
     return tag("button", name, type="button", data_do=act, data_run=run_id, title=title, data_tab=tab, cls="pl-btn pl-act")
 
 
 def progress_text(run_status: RunStatus, log: TrainingLog) -> str:
-    """Where a training stands, in one line."""
+    """Describe the progress of a training in one line."""
     pace = log.rows_per_second()
     parts = [f"Update {run_status.update:,} of {run_status.total:,}"]
     if log.loss:
@@ -181,7 +181,7 @@ def progress_text(run_status: RunStatus, log: TrainingLog) -> str:
 
 
 def result_text(run: Run, whole: int | None, distance: float | None = None) -> str:
-    """What a run learned, and what it cost. `distance`: the last one from the text that it was kept near."""
+    """Describe what a run learned, and what it cost. `distance`: the last one to the text that it was kept near."""
     title = text(method_info(run.method).title)
     if not run.trained:
         valid = f" Validation loss {run.valid_loss:.3f}." if run.valid_loss is not None else ""
@@ -196,7 +196,7 @@ def result_text(run: Run, whole: int | None, distance: float | None = None) -> s
 
 
 def links(run: Run, example: str, backbone: str) -> str:
-    """One click to the tabs that show a run; a method without virtual tokens has nothing to show in two of them."""
+    """Links to the tabs that show a run; a method without virtual tokens has nothing to show in two of them."""
     column = column_of(run.method)
     here = {column: run.id, "task": run.task.name} | ({"example": example} if example else {})
     here |= {"backbone": backbone} if backbone else {}
@@ -209,7 +209,7 @@ def links(run: Run, example: str, backbone: str) -> str:
 
 
 def details(run: Run) -> str:
-    """Name and notes of a run of one's own, to be changed; the command that made it."""
+    """Name and notes of a user's run, to be changed; the command that trained it."""
     line = command_box(run.command) if run.command else ""
     if run.bundled:
         notes = tag("p", text(run.notes), cls="meta") if run.notes else ""
@@ -224,7 +224,7 @@ def details(run: Run) -> str:
 
 
 def samples_view(samples: Sequence[Sample]) -> str:
-    """The sampled example: its source, the frozen model's text, its text now, and a timeline of its earlier texts."""
+    """Show the sampled example: its source, the frozen model's text, the current text, and a timeline of earlier texts."""
     if not samples:
         return ""
     last, stretches = samples[-1], _stretches(samples)
@@ -242,7 +242,7 @@ def samples_view(samples: Sequence[Sample]) -> str:
 
 
 def _timeline(stretches: Sequence[tuple[str, str, Sample]]) -> str:
-    """A slider over the texts so far, and a button that plays them; app/train/train.js moves them into the latest row."""
+    """A slider over the texts so far, and a play button; app/train/train.js moves them into the latest row."""
     frames = [[f"Update {when}", detokenise(generated) or "(nothing)", _mass(sample)] for when, generated, sample in stretches]
     last = str(len(frames) - 1)
     replay = tag(
@@ -260,7 +260,7 @@ def context_view(content: str) -> str:
 
 
 def _stretches(samples: Sequence[Sample]) -> list[tuple[str, str, Sample]]:
-    """Consecutive samples with the same text as one: (updates, text, the last sample of them)."""
+    """Group consecutive samples with the same text: (updates, text, the last sample)."""
     stretches: list[list[Sample]] = []
     for sample in samples:
         if stretches and stretches[-1][0]["text"] == sample["text"]:

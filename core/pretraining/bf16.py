@@ -7,12 +7,15 @@ at a time. Parameters, their gradients and the residual stream stay fp32.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
 from torch.autograd import Function
 from torch.nn import functional as F
+from transformers import GPT2LMHeadModel
+from transformers.models.gpt2.modeling_gpt2 import GPT2Attention, GPT2Block
+from transformers.pytorch_utils import Conv1D
 
 ROWS, SLICE = 1024, 128  # rows whose logits are in memory at a time, and rows of a softmax
 
@@ -39,7 +42,7 @@ class _Linear(Function):
         return torch.addmm(copies[1], x, copies[0])
 
     @staticmethod
-    def backward(ctx: Any, *grads: torch.Tensor) -> Any:
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         (grad,), (x, weight) = grads, ctx.saved_tensors
         if x.shape[1] <= grad.shape[1]:  # oneDNN multiplies faster when the smaller factor is transposed in memory
             weight_grad = x.t().contiguous() @ grad
@@ -60,7 +63,7 @@ class _CausalAttention(Function):
         return (weights @ value).view(batch, heads, length, size).transpose(1, 2).contiguous()
 
     @staticmethod
-    def backward(ctx: Any, *grads: torch.Tensor) -> Any:
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         query, key, value, weights = ctx.saved_tensors
         batch, length, heads, size = grads[0].shape
         grad = grads[0].transpose(1, 2).reshape(query.shape)
@@ -94,13 +97,13 @@ class _CrossEntropy(Function):
         return (total / len(hidden)).float()
 
     @staticmethod
-    def backward(ctx: Any, *grads: torch.Tensor) -> Any:
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         hidden_grad, weight_grad = ctx.saved_tensors
         scale = grads[0] / len(hidden_grad)
         return hidden_grad * scale, (weight_grad * scale).t().contiguous(), None, None
 
 
-def _linear(layer: Any) -> Callable[[torch.Tensor], torch.Tensor]:
+def _linear(layer: Conv1D) -> Callable[[torch.Tensor], torch.Tensor]:
     weight, bias = _Bf16Copy(layer.weight), _Bf16Copy(layer.bias)
 
     def forward(x: torch.Tensor) -> torch.Tensor:
@@ -110,7 +113,7 @@ def _linear(layer: Any) -> Callable[[torch.Tensor], torch.Tensor]:
     return forward
 
 
-def _attention(layer: Any) -> Callable[..., tuple[torch.Tensor, None]]:
+def _attention(layer: GPT2Attention) -> Callable[..., tuple[torch.Tensor, None]]:
     masks: dict[int, torch.Tensor] = {}
 
     def forward(hidden_states: torch.Tensor, *args: object, **kwargs: object) -> tuple[torch.Tensor, None]:
@@ -123,15 +126,15 @@ def _attention(layer: Any) -> Callable[..., tuple[torch.Tensor, None]]:
     return forward
 
 
-def train_in_bf16(model: Any) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
+def train_in_bf16(model: GPT2LMHeadModel) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
     """Make a GPT-2 without dropout compute in bf16, for training on full windows without padding.
 
     Returns the loss function: hidden states (N, W) and targets (N,) -> the mean loss in nats.
     """
-    for block in model.transformer.h:
+    for block in cast(list[GPT2Block], list(model.transformer.h)):
         for layer in (block.attn.c_attn, block.attn.c_proj, block.mlp.c_fc, block.mlp.c_proj):
-            layer.forward = _linear(layer)
-        block.attn.forward = _attention(block.attn)
+            layer.forward = _linear(layer)  # type: ignore[method-assign]
+        block.attn.forward = _attention(block.attn)  # type: ignore[method-assign, assignment]
         block.mlp.act.forward = F.gelu
     weight = model.lm_head.weight
     copy = _Bf16Copy(weight)

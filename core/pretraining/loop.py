@@ -24,6 +24,7 @@ from core.pretraining.config import PretrainConfig
 from core.pretraining.denoising import Denoising
 from core.pretraining.next_token import NextToken
 from core.pretraining.prefetch import Batches
+from core.runs.layout import JsonObject
 
 
 class Batch(Protocol):
@@ -195,7 +196,7 @@ def _save(out: Path, model: nn.Module, opts: list[Optimizer], state: dict[str, o
     os.replace(out / "checkpoint.tmp", out / "checkpoint.pt")
 
 
-def _resume(out: Path, model: PreTrainedModel, opts: list[Optimizer]) -> dict[str, Any]:
+def _resume(out: Path, model: PreTrainedModel, opts: list[Optimizer]) -> JsonObject:
     """Restore model and optimisers from the checkpoint, and return it."""
     state = torch.load(out / "checkpoint.pt", map_location=model.device, weights_only=True)
     model.load_state_dict(state["model"])

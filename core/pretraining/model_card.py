@@ -6,11 +6,11 @@ It only has numbers: users add the licences of their texts themselves.
 import csv
 import json
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from core.pretraining.config import PretrainConfig
+from core.runs.layout import JsonObject
 
 OBJECTIVES = {
     "next_token": "next-token prediction",
@@ -26,7 +26,7 @@ def hardware(device: torch.device) -> str:
     return f"{device.type.upper()}, {threads} thread{'s' if threads > 1 else ''}"
 
 
-def card(name: str, config: PretrainConfig, state: dict[str, Any], parameters: int, corpus: dict[str, Any], ran_on: str) -> str:
+def card(name: str, config: PretrainConfig, state: JsonObject, parameters: int, corpus: JsonObject, ran_on: str) -> str:
     """Return the text of the card, from a checkpoint's `state` (step, tokens, seconds) and the content of `corpus.json`."""
     layers = f"{config.layers} + {config.decoder_layers} layers" if config.decoder_layers else f"{config.layers} layers"
     begun = "random numbers"
@@ -83,7 +83,7 @@ def last_losses(log: Path) -> dict[str, float]:
     return {key[len("valid_") :]: float(value) for key, value in next((row for row in reversed(rows) if row), {}).items()}
 
 
-def write_card(out: Path, folder: Path, state: dict[str, Any], parameters: int, ran_on: str) -> None:
+def write_card(out: Path, folder: Path, state: JsonObject, parameters: int, ran_on: str) -> None:
     """Write README.md and `loss.csv` into the model's folder."""
     corpus = json.loads((out / "corpus" / "corpus.json").read_text())
     config = PretrainConfig(**state["config"])

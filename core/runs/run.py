@@ -5,14 +5,29 @@ import time
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Self
+from typing import Required, Self, TypedDict
 
 from core.backbone_spec import BackboneSpec
 from core.runs.layout import JsonObject, RunFiles, write_json
 from core.task import Task
 
 NEXT = "renamed"  # field of run.json: the id that the run is being given
-Scores = dict[str, JsonObject]  # metric -> value, n, signature …
+
+
+class ScoreRecord(TypedDict, total=False):
+    """A corpus value: `low` and `high` bound its 95 % interval over resampled rows; `sd` is over several seeds."""
+
+    value: Required[float]
+    n: int
+    signature: str
+    higher_is_better: bool
+    low: float
+    high: float
+    sd: float
+    decoding: JsonObject
+
+
+Scores = dict[str, ScoreRecord]  # by metric
 
 
 @dataclass(frozen=True)
@@ -50,7 +65,7 @@ class Run:
     backbone_revision: str = ""
 
     @classmethod
-    def new(cls, folder: Path, spec: BackboneSpec, method: str, task: Task, config: dict[str, object], **values: Any) -> Self:
+    def new(cls, folder: Path, spec: BackboneSpec, method: str, task: Task, config: dict[str, object], **values: object) -> Self:
         """Create the record of a run made now, on this machine; its id is the folder's name.
 
         `values`: the fields that differ from the defaults.
