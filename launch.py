@@ -22,6 +22,7 @@ if sys.version_info < (3, 11):  # noqa: UP036
         % (sys.version_info[0], sys.version_info[1], sys.executable)
     )
 
+import collections
 import importlib
 import importlib.metadata
 import importlib.util
@@ -30,6 +31,8 @@ import re
 import shutil
 import subprocess
 import sysconfig
+import time
+import urllib.parse
 from typing import NoReturn
 
 SCRIPT = os.path.abspath(__file__)
@@ -41,6 +44,21 @@ WHEELS = os.path.join(HERE, "wheels")  # written by `bundle` on another machine;
 CPU_BUILDS = "https://download.pytorch.org/whl/cpu"  # as PyTorch's site describes: builds without CUDA, a tenth of the size
 # Stands in .venv, holding a process id, from before it is made until everything is installed.
 UNFINISHED = os.path.join(VENV, "set-up-unfinished")
+UNITS = {"B": 1e-6, "kB": 1e-3, "MB": 1.0, "GB": 1e3}  # of file sizes as pip prints them, in MB
+INTERVAL, LAST_LINES = (
+    10.0,
+    15,
+)  # of a set-up: seconds between two lines where there is no terminal; lines of pip that an error shows
+
+USAGE = {  # of the verbs that are this file's own
+    "bundle": """bundle FOLDER
+
+Download everything that the set-up needs into FOLDER/wheels. With a copy of that folder beside launch.py, a machine with the
+same system and Python is set up without a network.""",
+    "test": """test [--fast | --no-browser] [PYTEST OPTION ...]
+
+Run the linters, mypy and pytest. --fast leaves out slow and browser tests, --no-browser the browser tests.""",
+}
 
 # Libraries read these when they are imported. A value that the user has set is left alone.
 SETTINGS = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_DISABLE_TELEMETRY": "1", "TOKENIZERS_PARALLELISM": "false"}
@@ -121,9 +139,75 @@ def without_cuda() -> bool:
     return sys.platform.startswith("linux") and not (os.path.exists("/proc/driver/nvidia") or shutil.which("nvidia-smi"))
 
 
+class Progress:
+    """What pip prints, condensed into one line: rewritten in a terminal; elsewhere a new line every INTERVAL seconds at most."""
+
+    def __init__(self) -> None:
+        self.last_lines: collections.deque[str] = collections.deque(maxlen=LAST_LINES)
+        self.received = 0.0  # MB of the downloads that are complete
+        self.file, self.size, self.packages = "", 0.0, 0
+        self.shown = 0.0
+        self.rewrites = sys.stdout.isatty()
+
+    def read(self, line: str) -> None:
+        """Take in one line of pip's."""
+        counted = re.match(r"Progress (\d+) of (\d+)", line)
+        if counted:
+            self.show(f"{self.file}: {int(counted[1]) / 1e6:.0f} of {int(counted[2]) / 1e6:.0f} MB")
+            return
+        self.last_lines.append(line)
+        step = r"\s*(Collecting|Processing|Downloading|Using cached|Installing collected packages:) "
+        found = re.match(step + r"(\S+)(?: \(([\d.]+) ([kMG]?B)\))?", line)
+        if not found or found[2].endswith(".metadata"):
+            return
+        if found[1] in ("Collecting", "Processing"):  # the second is a file on this machine
+            self.packages += 1
+            self.show(f"Looking up {os.path.basename(found[2])}")
+        elif found[1].startswith("Installing"):
+            self.received, self.size = self.received + self.size, 0.0
+            self.show(f"Unpacking {line.count(',') + 1} packages, which takes a minute or more", always=True)
+        elif found[3]:
+            self.received += self.size
+            self.file = " ".join(urllib.parse.unquote(found[2]).rsplit("/", 1)[-1].split("-")[:2])
+            self.size = float(found[3]) * UNITS[found[4]]
+            self.show(f"{self.file}: {self.size:.1f} MB")
+
+    def show(self, what: str, always: bool = False) -> None:
+        """Show what pip is at, and what it has downloaded."""
+        if not (self.rewrites or always) and time.monotonic() - self.shown < INTERVAL:
+            return
+        self.shown = time.monotonic()
+        line = f"  {what}; so far {self.packages} looked up, {self.received:.0f} MB downloaded"
+        if self.rewrites:
+            width = shutil.get_terminal_size().columns - 1
+            print("\r" + line[:width].ljust(width), end="", flush=True)
+        else:
+            print(line, flush=True)
+
+    def end(self, failed: bool) -> None:
+        """End the line; what pip printed last stands below it where it failed."""
+        if self.rewrites:
+            print(flush=True)
+        if failed:
+            print("\n".join(["pip said:", *self.last_lines]), file=sys.stderr, flush=True)
+
+
 def pip(python: str, verb: str, *arguments: str) -> int:
-    """Run pip, which shows its progress; its exit code."""
-    return subprocess.call([python, "-m", "pip", verb, "--disable-pip-version-check", *arguments])
+    """Run pip and show its progress in one line; its exit code."""
+    version = subprocess.run([python, "-c", "import pip; print(pip.__version__)"], capture_output=True, text=True).stdout
+    numbers = [int(number) for number in re.findall(r"\d+", version)[:2]]
+    bar = "raw" if numbers >= [24, 1] else "off"  # older ones cannot count the bytes of a file
+    command = [python, "-m", "pip", verb, "--disable-pip-version-check", "--no-input", "--progress-bar", bar, *arguments]
+    progress = Progress()
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment, encoding="utf-8", errors="replace"
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            progress.read(line.rstrip())
+    progress.end(failed=process.returncode != 0)
+    return process.returncode
 
 
 def fetch(python: str, verb: str, *options: str) -> int:
@@ -133,7 +217,7 @@ def fetch(python: str, verb: str, *options: str) -> int:
     """
     torch = [f"torch=={version}" for name, version in pins() if name == "torch"]
     if torch and without_cuda():
-        print("No NVIDIA GPU: installing PyTorch's CPU build, about 1 GB in all.", flush=True)
+        print("No NVIDIA GPU: PyTorch's CPU build (190 MB) is taken; all of it together fills about 2 GB.", flush=True)
         if pip(python, verb, *options, "--no-deps", "--retries", "1", "--timeout", "10", "--index-url", CPU_BUILDS, *torch) != 0:
             print("PyTorch's own index cannot be reached: taking the build with CUDA, several GB.", flush=True)
         elif verb == "download":  # pip would fetch the other build beside it
@@ -207,7 +291,7 @@ def find_python() -> str:
             fail(f"pip is done, yet {', '.join(missing())} is not there: delete the folder .venv and run launch.py again.")
         return sys.executable
     if unfinished or not os.path.exists(VENV):
-        print("First use: making .venv and installing the requirements (some minutes, up to several GB).", flush=True)
+        print("First use: making .venv and installing the requirements there, which takes some minutes.", flush=True)
         make_venv()
         install(PYTHON, fresh=True)
     elif not usable(PYTHON):
@@ -248,9 +332,13 @@ def main(argv: list[str]) -> int:
     if argv in (["-h"], ["--help"]) and not os.path.exists(VENV) and missing():
         print(__doc__)
         return 0
+    asks = bool({"-h", "--help"} & set(argv))
+    if asks and argv[0] in USAGE:
+        print(f"usage: launch.py {USAGE[argv[0]]}")
+        return 0
     if argv[:1] == ["bundle"]:
         return bundle(argv[1:])
-    if argv[:1] != ["test"] and ({"-h", "--help"} & set(argv)):  # needs nothing installed
+    if asks:  # needs nothing installed
         from app.cli.main import main as command_line
 
         return command_line(argv) or 0

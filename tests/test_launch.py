@@ -87,6 +87,7 @@ def test_first_use_from_failure_to_upgrade(checkout):
     failed = checkout.run()
     assert failed.returncode == 1
     assert "First use" in failed.stdout
+    assert "No matching distribution" in failed.stderr  # pip's own last words
     assert "installing failed" in failed.stderr and "run launch.py again" in failed.stderr
     assert "Traceback" not in failed.stderr
 
@@ -158,16 +159,16 @@ def test_without_a_gpu_pytorch_comes_without_cuda(checkout, launch, monkeypatch,
     Path(launch.REQUIREMENTS).write_text("torch==2.13.0\nnumpy==2.4.6\n")
     calls = []
 
-    def call(command):
+    def pip(*command):
         calls.append(command)
         return 0 if reachable or len(calls) > 1 else 1
 
     monkeypatch.setattr(launch, "without_cuda", lambda: True)
-    monkeypatch.setattr(launch.subprocess, "call", call)
+    monkeypatch.setattr(launch, "pip", pip)
     options = ["--dest", "wheels"] if verb == "download" else []
     assert launch.fetch("python", verb, *options) == 0
     first, second = calls
-    assert first[-3:] == ["--index-url", launch.CPU_BUILDS, "torch==2.13.0"] and second[-2:] == ["-r", launch.REQUIREMENTS]
+    assert first[-3:] == ("--index-url", launch.CPU_BUILDS, "torch==2.13.0") and second[-2:] == ("-r", launch.REQUIREMENTS)
     assert ("--find-links" in second) == (verb == "download" and reachable)
     assert ("taking the build with CUDA" in capsys.readouterr().out) == (not reachable)
 
@@ -176,9 +177,32 @@ def test_with_a_gpu_pytorch_is_what_the_requirements_say(checkout, launch, monke
     Path(launch.REQUIREMENTS).write_text("torch==2.13.0\n")
     calls = []
     monkeypatch.setattr(launch, "without_cuda", lambda: False)
-    monkeypatch.setattr(launch.subprocess, "call", lambda command: calls.append(command) or 0)
+    monkeypatch.setattr(launch, "pip", lambda *command: calls.append(command) or 0)
     assert launch.fetch("python", "install") == 0
-    assert [command[-2:] for command in calls] == [["-r", launch.REQUIREMENTS]]
+    assert [command[-2:] for command in calls] == [("-r", launch.REQUIREMENTS)]
+
+
+def test_the_progress_of_pip_is_one_line(launch, monkeypatch, capsys):
+    """In a terminal the line is rewritten; elsewhere there are few of them. Sizes are those that pip prints."""
+    monkeypatch.setattr(launch, "INTERVAL", 0)
+    monkeypatch.setattr(launch.sys.stdout, "isatty", lambda: True, raising=False)
+    progress = launch.Progress()
+    for line in (
+        "Collecting torch==2.13.0 (from -r requirements.txt (line 4))",
+        "  Downloading torch-2.13.0%2Bcpu-cp311-cp311-linux.whl.metadata (29 kB)",
+        "Downloading https://example.org/whl/torch-2.13.0%2Bcpu-cp311-cp311-linux.whl (190.3 MB)",
+        "Progress 95000000 of 190300000",
+        "Downloading segno-1.6.6-py3-none-any.whl (76 kB)",
+        "Installing collected packages: torch, segno",
+    ):
+        progress.read(line)
+    progress.end(failed=False)
+    shown = capsys.readouterr().out
+    assert shown.count("\n") == 1 and len({len(line) for line in shown.strip().split("\r")}) <= 2
+    looked_up, started, half, second, unpacking = [line.strip() for line in shown.strip().split("\r")]
+    assert looked_up.startswith("Looking up torch==2.13.0") and started.startswith("torch 2.13.0+cpu: 190.3 MB")
+    assert half.startswith("torch 2.13.0+cpu: 95 of 190 MB") and second.startswith("segno 1.6.6: 0.1 MB") and "190 MB" in second
+    assert unpacking.startswith("Unpacking 2 packages")
 
 
 def test_an_interrupted_set_up_is_not_used_from_inside(checkout, launch, monkeypatch):
@@ -261,7 +285,24 @@ def test_help_needs_no_set_up(checkout):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "verb", ["train", "generate", "evaluate", "methods", "runs", "many", "bench", "import", "export", "pretrain"]
+    "verb",
+    [
+        "train",
+        "generate",
+        "evaluate",
+        "methods",
+        "experiments",
+        "runs",
+        "mix",
+        "names",
+        "many",
+        "bench",
+        "import",
+        "export",
+        "pretrain",
+        "bundle",
+        "test",
+    ],
 )
 def test_every_verb_explains_itself_before_anything_is_installed(verb):
     """With the standard library alone (-S leaves out all that is installed)."""
