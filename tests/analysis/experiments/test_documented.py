@@ -82,6 +82,15 @@ def test_the_tables_of_decoding_and_of_unseen_topics(results):
                 assert agree(part, results[f"guardian-{topics}-{kind}"].scores[metric]), f"{kind}, {topics}, {metric}"
 
 
+def test_the_weights_of_the_penalty_near_a_text(results):
+    for row in table("## Wayward words", "| weight"):
+        result = results[f"near-text-{row[0]}"]
+        assert agree(row[1], {"value": result.rates["0.01"]}) if row[1] != "–" else "0.01" not in result.rates, row
+        for metric, cell in zip(("loss", "distance", "own-words", "BLEU", "Told", "Beyond"), row[2:], strict=False):
+            assert agree(cell, result.scores[metric]) if cell != "–" else metric not in result.scores, f"{row[0]}, {metric}"
+        assert row[8].strip("“”").replace("∎", "<|endoftext|>") == result.notes
+
+
 def test_what_was_trained_and_how_is_the_runs_own(results):
     for name, row in zip(METHODS, table("## All methods", "| method"), strict=True):
         result = results[f"compared-{name}"]
