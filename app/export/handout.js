@@ -4,7 +4,7 @@
   const LEFT_OUT = [
     "#pl-bar", "#pl-view", "#pl-samples", "#pl-look-bar", "#pl-look-nothing", "#pl-mix-bar", "#pl-mix-acts", "#pl-mix-about", "#pl-results-bar", "#pl-demos",
     "#pl-alone-bar", "#pl-train-left", "#pl-train-command", "#pl-learn-lead", "#pl-learn-own", ".pl-save", ".pl-title", ".pl-arrange", ".pl-read", ".pl-missing",
-    "script", "template", "dialog", "style", ".steps",
+    "script", "template", "dialog", "style", ".steps", ".pl-link", ".pl-details form",
   ].join(", ");
   const ATTRIBUTES = ["id", "class", "style", "title", "colspan", "rowspan", "scope", "open", "lang", "data-state", "data-form", "data-panels", "data-marks", "data-columns", "data-demo"];
   const SVG = "http://www.w3.org/2000/svg";
@@ -30,6 +30,7 @@
   const copied = (node) => {
     if (node.nodeType === Node.TEXT_NODE) return node.cloneNode();
     if (node.nodeType !== Node.ELEMENT_NODE || node.matches(LEFT_OUT) || isHidden(node)) return null;
+    if (node.matches("[id^='pl-mix-run-'] label") && !node.querySelector("select")?.value) return null; // no third run
     if (node.matches("select")) return make("span", node.selectedOptions[0]?.textContent, "pl-value");
     if (node.matches("textarea, input")) return node.type === "range" ? null : make("span", node.value, `pl-value ${node.className}`);
     if (node.matches("button")) {
@@ -46,8 +47,9 @@
     const plot = node.querySelector(".pl-plot");
     if (!plot?.dataset.drawn) return null;
     const picture = Object.assign(new Image(), { src: await PrefixLab.plots.svg(node.id), alt: plot.getAttribute("aria-label") || "" });
-    if (plot.clientWidth > node.clientWidth) picture.style.minWidth = `${plot.clientWidth}px`; // it scrolls on the page, too
-    const place = make("figure");
+    const scrolls = plot.clientWidth > node.clientWidth; // on the page, too
+    picture.style.minWidth = `${scrolls ? plot.clientWidth : Math.min(520, plot.clientWidth)}px`;
+    const place = Object.assign(make("figure"), { id: node.id });
     place.append(picture);
     return place;
   };
@@ -55,6 +57,12 @@
   const tab = async (node) => {
     if (node.matches(LEFT_OUT) || isHidden(node)) return null;
     if (node.matches(".pl-figure")) return figure(node);
+    const typed = node.matches(".pl-demo .block") && node.querySelector("textarea, input[type=text]");
+    if (typed) { // what a demonstration was given
+      const field = make("p");
+      field.append(make("span", `${node.querySelector("[data-testid=block-info]")?.textContent.trim()}: `, "meta"), make("b", typed.value));
+      return typed.value ? field : null;
+    }
     if (node.id === "pl-mix-stage") return slider(PrefixLab.mix.stops());
     if (node.matches(".html-container")) {
       const place = copied(node);
@@ -114,7 +122,8 @@
     const title = `Prefix Lab: ${document.getElementById(`pl-tab-${name}-button`).textContent.trim()}`;
     const main = make("main", "", "gradio-container");
     const body = await tab(document.getElementById(`pl-tab-${name}`));
-    main.append(...[head(title), ...answer.sliders.map(slider), body, foot()].filter(Boolean));
+    const lessons = name === "learn" && !document.body.dataset.demo ? PrefixLab.lesson.pages() : [];
+    main.append(...[head(title), ...answer.sliders.map(slider), body, ...lessons, foot()].filter(Boolean));
     const nonce = crypto.getRandomValues(new Uint32Array(4)).join("");
     const policy = `default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'nonce-${nonce}'`;
     const page = bare(document.body);

@@ -83,7 +83,7 @@ class HandoutHandlers:
         ]
         out = f", without {state.out.replace('.', ', ')}" if state.out else ""
         title = f"The odds of looking at the prefix {source.title}, times α{out}"
-        return {"title": title, "at": list(ALPHAS).index(1.0), "stops": stops}
+        return {"title": title, "at": list(ALPHAS).index(state.alpha), "stops": stops}
 
     def _stop(
         self, backbone: Backbone, source: AttentionSource, record: ComparisonRecord, written: ColumnRecord, level: Intervention

@@ -163,7 +163,23 @@
     }
   };
 
+  // For a handout: all lessons with their texts; what a question asks is answered below it.
+  const page = (lesson) => {
+    const steps = lesson.steps.map((at) => {
+      const text = make("li");
+      text.innerHTML = at.html;
+      if (at.try) text.append(make("p", { class: "try" }, make("b", {}, "Try: "), at.try));
+      if (at.ask) {
+        const answers = at.ask.answers.map((words, place) => make("li", {}, words, place === at.ask.right ? " ✓" : ""));
+        text.append(make("details", {}, make("summary", {}, at.ask.text), make("ul", {}, ...answers), make("p", {}, at.ask.because)));
+      }
+      return text;
+    });
+    return make("section", { class: "pl-lesson-page" }, make("h2", {}, lesson.title), make("ol", {}, ...steps));
+  };
+
   PrefixLab.lesson = {
+    pages: () => Object.values(lessons).map(page),
     start: (element, props, watch) => {
       strip = element.querySelector("#pl-lesson");
       document.body.append(frame);

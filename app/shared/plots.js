@@ -93,6 +93,12 @@
     data: point.customdata,
   }));
 
+  // On paper the style sheet fits a figure to the page; for that its drawing must know its own size.
+  const scalable = (node) => {
+    for (const svg of node.querySelectorAll(".main-svg")) svg.setAttribute("viewBox", `0 0 ${svg.getAttribute("width")} ${svg.getAttribute("height")}`);
+    node.style.setProperty("--shape", `${node.clientWidth} / ${node.clientHeight}`);
+  };
+
   const make = (element, props, trigger, watch, id, bar) => {
     const node = element.querySelector(".pl-plot");
     const menu = element.querySelector(".pl-save");
@@ -125,6 +131,7 @@
       const show = () => Plotly.react(node, data, { ...layout, height: node.clientHeight, autosize: true }, { ...style.config, displayModeBar: bar ? "hover" : false });
       await withoutBase(show);
       if (first) listen();
+      scalable(node);
       node.dataset.drawn = name;
     };
     let before = ""; // the same picture again is not drawn again

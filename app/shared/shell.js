@@ -177,6 +177,10 @@ window.PrefixLab = (() => {
     }
   }, true);
 
+  // ---- paper is light; figures drawn for the dark keep their dark sheet, as they cannot be drawn anew in time
+  addEventListener("beforeprint", () => { if (body().classList.contains("dark")) body().classList.replace("dark", "dark-figures"); });
+  addEventListener("afterprint", () => body().classList.replace("dark-figures", "dark"));
+
   // ---- once the page stands
   lab.start = () => {
     const query = new URLSearchParams(location.search);

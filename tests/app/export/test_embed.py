@@ -54,6 +54,17 @@ def test_an_embedded_panel_stands_alone_and_is_filled(page, served, tab):
     expect(page.locator("#pl-embed-link")).to_be_visible()
 
 
+def test_an_embedded_figure_names_its_axis_below_and_one_text_fills_the_frame(page, served):
+    page.goto(f"{served}?embed=1&show=look-heads")
+    plot = page.locator("#pl-look-heads .pl-plot[data-drawn]")
+    expect(plot).to_be_visible()
+    title, box = plot.locator(".xtitle").bounding_box(), plot.bounding_box()
+    assert title["y"] > box["y"] + box["height"] / 2  # plotly puts it at the top where it cannot measure the labels
+    page.goto(f"{served}?embed=1&show=prefix")
+    expect(page.locator("#pl-out-prefix .generated").first).to_be_visible()
+    assert page.locator("#pl-prefix").bounding_box()["width"] > 1100
+
+
 def test_another_site_frames_what_asks_for_it_and_nothing_else(page, served):
     frames = f'<iframe src="{served}?embed=1&amp;show=columns" width="900" height="500"></iframe><iframe src="{served}"></iframe>'
     page.set_content(frames)

@@ -121,7 +121,7 @@ def test_compare_opens_without_a_network_and_its_slider_moves(page, served, tmp_
         ("mix", "#pl-mix-stage .pl-mix-rows li", ".pl-stops"),
         ("results", "#pl-results-main table", "#pl-results-main table"),
         ("train", "#pl-train-facts :is(dl, p)", "#pl-train-runs"),
-        ("learn", "#pl-learn-list li", "#pl-learn-list li"),
+        ("learn", "#pl-learn-list li", ".pl-lesson-page li"),
     ],
 )
 def test_every_tab_has_a_handout_with_its_figures(page, served, tmp_path, offline, tab, ready, holds):
