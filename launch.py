@@ -222,6 +222,8 @@ def fetch(python: str, verb: str, *options: str) -> int:
             print("PyTorch's own index cannot be reached: taking the build with CUDA, several GB.", flush=True)
         elif verb == "download":  # pip would fetch the other build beside it
             options = (*options, "--find-links", options[-1])
+    elif torch and sys.platform.startswith("linux"):
+        print("PyTorch's build with CUDA is taken: several GB.", flush=True)
     return pip(python, verb, *options, "-r", REQUIREMENTS)
 
 

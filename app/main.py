@@ -17,12 +17,14 @@ from app.learn import tab as learn_tab
 from app.mix import tab as mix_tab
 from app.results import tab as results_tab
 from app.shared import shell, theme
+from app.shared.browser import open_page
 from app.shared.context import AppContext
 from app.shared.events import QUEUE
 from app.shared.html import area
 from app.shared.streaming import WholeUpdates
 from app.space import tab as space_tab
 from app.train import tab as train_tab
+from core import paths
 from core.errors import PrefixLabError
 from core.models.loading import DEFAULT
 
@@ -74,6 +76,7 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 7860,
     browser: bool = True,
+    window: bool = False,
     allow_network: bool = False,
     block: bool = True,
 ) -> gr.Blocks:
@@ -91,7 +94,8 @@ def serve(
         _, address, _ = page.queue(max_size=QUEUE).launch(
             server_name=host,
             server_port=port,
-            inbrowser=browser,
+            inbrowser=False,
+            favicon_path=str(paths.ICON),
             share=False,
             quiet=True,
             prevent_thread_lock=True,
@@ -109,6 +113,8 @@ def serve(
             f"Port {port} of {host} cannot be used; another program may have it. Give another one with --port."
         ) from error
     print(f"Prefix Lab is open at {address} (Ctrl-C closes it).", file=sys.stderr, flush=True)
+    if browser:
+        open_page(address, window)
     context.models.warm_up()
     if block:
         page.block_thread()
@@ -116,7 +122,13 @@ def serve(
 
 
 def open_class(
-    name: str, backbone: str = DEFAULT, device: str = "auto", host: str = "", port: int = 7860, browser: bool = True
+    name: str,
+    backbone: str = DEFAULT,
+    device: str = "auto",
+    host: str = "",
+    port: int = 7860,
+    browser: bool = True,
+    window: bool = False,
 ) -> None:
     """Open the app with a class that the room reaches; returns when it is closed. `host`: by default every network of this
     machine. See app/classroom/gate.py for who may do what."""
@@ -126,4 +138,4 @@ def open_class(
     classroom = Classroom(name, host or EVERYWHERE, port, backbone, device)
     page = build(classroom.context)
     classroom.context.models.warm_up()
-    serve_class(classroom, page, host or EVERYWHERE, port, browser)
+    serve_class(classroom, page, host or EVERYWHERE, port, browser, window)

@@ -7,6 +7,7 @@ ASSETS = Path(__file__).resolve().parent.parent / "assets"
 MODELS = ASSETS / "models"
 BUNDLED_RUNS = ASSETS / "runs"
 DATA = ASSETS / "data"
+ICON = ASSETS / "icon.png"
 LESSONS = ASSETS / "lessons"
 TOY = ASSETS / "toy"  # a model of digits, for a lesson
 

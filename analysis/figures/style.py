@@ -151,16 +151,17 @@ def save(what: go.Figure, path: Path | str) -> None:
 def csv_text(what: go.Figure) -> str:
     """The numbers of a figure as CSV, one row per point or cell; columns are named after the axes."""
     traces = [trace for trace in what.data if trace.visible is not False and trace.meta != "decoration"]
-    rows = [[_unescape(trace.name), *row] for trace in traces for row in _rows(trace)]
+    rows = [[plain_text(trace.name), *row] for trace in traces for row in _rows(trace)]
     columns = ["series", _axis(what, "x"), _axis(what, "y"), "value", "text"]
     return pd.DataFrame(rows, columns=columns, dtype=object).to_csv(index=False, lineterminator="\n")
 
 
 def _axis(what: go.Figure, name: str) -> str:
-    return _unescape(getattr(what.layout, f"{name}axis").title.text) or name
+    return plain_text(getattr(what.layout, f"{name}axis").title.text) or name
 
 
-def _unescape(text: object) -> str:
+def plain_text(text: object) -> str:
+    """Return a label of a figure without the markup that plotly reads in it."""
     plain = str(text or "")
     if "<" not in plain and "&" not in plain:
         return plain
@@ -174,13 +175,13 @@ def _rows(trace: BaseTraceType) -> Iterator[list[object]]:
         texts = np.asarray(trace.text, dtype=object) if trace.text is not None else np.full(cells.shape, "")
         for i, row in enumerate(rows):
             for j, column in enumerate(columns):
-                yield [_unescape(column), _unescape(row), cells[i, j], _unescape(texts[i, j])]
+                yield [plain_text(column), plain_text(row), cells[i, j], plain_text(texts[i, j])]
         return
     length = max((len(part) for part in (trace.x, trace.y) if part is not None), default=0)
     single = not isinstance(trace.text, list | tuple | np.ndarray)
     noted = [trace.text or ""] * length if single else trace.text
     for x, y, text in zip(_values(trace.x, length), _values(trace.y, length), noted, strict=False):
-        yield [_unescape(x) if isinstance(x, str) else x, _unescape(y) if isinstance(y, str) else y, "", _unescape(text)]
+        yield [plain_text(x) if isinstance(x, str) else x, plain_text(y) if isinstance(y, str) else y, "", plain_text(text)]
 
 
 def _values(values: Sequence[object] | None, count: int) -> Sequence[object]:

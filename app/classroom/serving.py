@@ -4,7 +4,6 @@ import logging
 import socket
 import sys
 import threading
-import webbrowser
 
 import gradio as gr
 import uvicorn
@@ -16,7 +15,9 @@ from app.classroom.gate import Gate
 from app.classroom.routes import Routes
 from app.export.framing import FrameGuard
 from app.shared import theme
+from app.shared.browser import open_page
 from app.shared.events import QUEUE
+from core import paths
 from core.errors import PrefixLabError
 
 CONNECTIONS = 600  # open at once
@@ -30,6 +31,7 @@ def behind_the_gate(classroom: Classroom, page: gr.Blocks) -> ASGIApp:
         page.queue(max_size=QUEUE),
         path="/",
         footer_links=[],
+        favicon_path=str(paths.ICON),
         theme=theme.theme(),
         head=theme.head(),
         js="() => PrefixLab.start()",
@@ -39,7 +41,7 @@ def behind_the_gate(classroom: Classroom, page: gr.Blocks) -> ASGIApp:
     return Gate(FrameGuard(outer), Routes(classroom).app(), classroom.doorkeeper)
 
 
-def serve_class(classroom: Classroom, page: gr.Blocks, host: str, port: int, browser: bool) -> None:
+def serve_class(classroom: Classroom, page: gr.Blocks, host: str, port: int, browser: bool, window: bool = False) -> None:
     """Serve a class until it is closed. Raises PrefixLabError if the port is in use."""
     try:
         listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=256)
@@ -59,5 +61,5 @@ def serve_class(classroom: Classroom, page: gr.Blocks, host: str, port: int, bro
     classroom.entries.start()
     print(classroom.announcement(), file=sys.stderr, flush=True)
     if browser:
-        threading.Timer(1.0, webbrowser.open, [classroom.local_address]).start()
+        threading.Timer(1.0, open_page, [classroom.local_address, window]).start()
     uvicorn.Server(config).run(sockets=[listener])

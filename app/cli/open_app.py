@@ -12,6 +12,9 @@ def add_options(top: argparse.ArgumentParser) -> None:
     top.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     top.add_argument("--backbone", default="mini-gpt2", help="a bundled model, a folder, or a name on the model hub")
     top.add_argument("--no-browser", action="store_true", help="do not open a browser")
+    top.add_argument(
+        "--window", action="store_true", help="open the page in a window of its own, where Chrome, Chromium or Edge is installed"
+    )
     top.add_argument("--allow-network", action="store_true", help="allow a --host that others on the network can reach")
     top.add_argument(
         "--class",
@@ -33,7 +36,7 @@ def open_app(args: argparse.Namespace) -> int:
         from app.main import open_class, serve
 
     if args.class_name:
-        open_class(args.class_name, args.backbone, args.device, args.host or "", args.port, not args.no_browser)
+        open_class(args.class_name, args.backbone, args.device, args.host or "", args.port, not args.no_browser, args.window)
         return 0
     serve(
         backbone=args.backbone,
@@ -41,6 +44,7 @@ def open_app(args: argparse.Namespace) -> int:
         host=args.host or "127.0.0.1",
         port=args.port,
         browser=not args.no_browser,
+        window=args.window,
         allow_network=args.allow_network,
     )
     return 0

@@ -28,6 +28,7 @@ import plotly.graph_objects as go
 from plotly.io.json import to_json_plotly
 
 from analysis.figures import style
+from analysis.figures.alt_text import alt_text
 from app.shared.html import area, tag, text
 from core.runs.layout import JsonObject
 
@@ -43,11 +44,15 @@ FORMS = [
 
 
 def plot(elem_id: str, height: int = 320, bar: bool = False, name: str = "Figure") -> gr.HTML:
-    """An empty figure of so many pixels' height. `bar`: plotly's buttons for zoom and lasso are shown; `name` is read out."""
+    """An empty figure of so many pixels' height. `bar`: plotly's buttons for zoom and lasso are shown.
+
+    Screen readers read `name`, and what the figure shows in words (analysis/figures/alt_text.py).
+    """
     gr.set_static_paths(SCRIPT)
     forms = "".join(tag("button", label, type="button", data_save=form, role="menuitem") for form, label in FORMS)
     menu = tag("details", tag("summary", "Save", title="Save this figure") + tag("div", forms, role="menu"), cls="pl-save")
-    box = tag("div", "", cls="pl-plot", style=f"height:{height}px", role="img", aria_label=text(name))
+    role = "figure" if bar else "img"  # an image holds no buttons
+    box = tag("div", "", cls="pl-plot", style=f"height:{height}px", role=role, aria_label=text(name))
     return area(
         NOTHING,
         html_template=box + menu,
@@ -63,7 +68,8 @@ def value(figure: go.Figure, name: str) -> str:
     bare: JsonObject = figure.to_plotly_json()
     layout = {key: part for key, part in bare["layout"].items() if key != "template"}
     layout.setdefault("uirevision", name)
-    return to_json_plotly({"data": bare["data"], "layout": layout, "name": name, "csv": style.csv_text(figure)})
+    texts = {"name": name, "csv": style.csv_text(figure), "alt": alt_text(figure)}
+    return to_json_plotly({"data": bare["data"], "layout": layout, **texts})
 
 
 def head() -> str:

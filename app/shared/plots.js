@@ -102,6 +102,7 @@
   const make = (element, props, trigger, watch, id, bar) => {
     const node = element.querySelector(".pl-plot");
     const menu = element.querySelector(".pl-save");
+    const label = node.getAttribute("aria-label");
     let figure = null;
     let timer = 0;
     const listen = () => {
@@ -133,6 +134,7 @@
       if (first) listen();
       scalable(node);
       node.dataset.drawn = name;
+      node.setAttribute("aria-label", `${label}. ${figure.alt}`);
     };
     let before = ""; // the same picture again is not drawn again
     const read = () => {

@@ -48,6 +48,9 @@ SCRIPTS = (
     "export/handout.js",
     "export/as_python.js",
 )
+# Of the window of an installed app: --paper in app.css.
+THEME_COLORS = """<meta name="theme-color" content="#f7f6f3" media="(prefers-color-scheme: light)">
+<meta name="theme-color" content="#14171a" media="(prefers-color-scheme: dark)">"""
 APP = Path(__file__).resolve().parents[1]
 
 
@@ -64,6 +67,7 @@ def theme() -> gr.Theme:
         "block_border_width": "0px",
         "block_label_text_color": "var(--muted)",
         "block_info_text_color": "var(--muted)",
+        "block_title_text_color": "var(--muted)",
         "block_shadow": "none",
         "border_color_primary": "var(--line)",
         "border_color_accent": "var(--ink)",
@@ -98,7 +102,7 @@ def head() -> str:
     """
     styles = [f"<style data-prefix-lab>\n{_read(name)}</style>" for name in STYLES]
     scripts = [f"<script>\n{_read(name)}</script>" for name in SCRIPTS]
-    return "\n".join([*styles, plot_widget.head(), *scripts])
+    return "\n".join([THEME_COLORS, *styles, plot_widget.head(), *scripts])
 
 
 def _read(name: str) -> str:
