@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from types import SimpleNamespace
 from urllib.parse import quote
 
@@ -54,7 +55,8 @@ def run_lines(house, tmp_path, monkeypatch):
         exec(lines, names)
         return names
 
-    return run
+    yield run
+    shutil.rmtree(house.home / "runs" / FORM["name"], ignore_errors=True)  # the store is every test's
 
 
 def handlers(context: AppContext) -> PythonHandlers:
