@@ -23,9 +23,9 @@ NO_CHROMIUM = (
 
 def find_chromium() -> str | None:
     """Path of the first Chromium or Chrome on this machine."""
-    for found in [shutil.which(name) for name in NAMES] + [place for place in PLACES if os.path.exists(place)]:
-        if found:
-            return found
+    for path in [shutil.which(name) for name in NAMES] + [place for place in PLACES if os.path.exists(place)]:
+        if path:
+            return path
     return None
 
 
@@ -50,7 +50,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.fixture(scope="session")
 def chromium() -> str:
     """Path of the browser that playwright is to start."""
-    found = find_chromium()
-    if found is None:
+    path = find_chromium()
+    if path is None:
         pytest.fail(NO_CHROMIUM, pytrace=False)
-    return found
+    return path

@@ -134,8 +134,8 @@ def test_the_texts_of_triples_tell_all_of_them_and_nothing_else(triples: list[di
         parts = [tuple(triple) for triple in row["triples"]]
         assert 1 <= len(parts) <= 4 and parse_triples(webnlg_source(parts)) == parts and dart_source(parts)
         for text in row["texts"]:
-            found = cover(table_of(parts), text)
-            assert (found.missing, found.unsupported) == ([], []), text
+            coverage = cover(table_of(parts), text)
+            assert (coverage.missing, coverage.unsupported) == ([], []), text
 
 
 @pytest.fixture(scope="module")

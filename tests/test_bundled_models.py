@@ -26,8 +26,10 @@ def models():
 
 def fitting(form: str) -> list[Sample]:
     """Samples like those of the data: restaurants, categories that were seen, any article."""
-    given = samples(form)
-    return [sample for sample in given if sample.seen or sample.text or (sample.seen is None and sample.topic == given[0].topic)]
+    examples = samples(form)
+    return [
+        sample for sample in examples if sample.seen or sample.text or (sample.seen is None and sample.topic == examples[0].topic)
+    ]
 
 
 def example_of(sample: Sample, task: Task) -> Example:
@@ -36,11 +38,11 @@ def example_of(sample: Sample, task: Task) -> Example:
 
 
 @torch.no_grad()
-def loss(backbone, task, told, model, prefix):
+def loss(backbone, task, examples, model, prefix):
     """Nats a token of the references."""
     length = prefix.length if prefix else 0
-    batch = collate(encode_rows(backbone, task, told, length), backbone.device)
-    with attach(model, PrefixState.of([prefix] * len(told), backbone.device, backbone.dtype)):
+    batch = collate(encode_rows(backbone, task, examples, length), backbone.device)
+    with attach(model, PrefixState.of([prefix] * len(examples), backbone.device, backbone.dtype)):
         summed = batch_loss(SimpleNamespace(model=model, length=length), batch, TrainConfig(autocast="off"))
     return summed.item() / batch.targets
 
@@ -54,6 +56,6 @@ def test_every_bundled_run_has_its_model():
 def test_a_bundled_run_expects_the_references_more_than_its_model_does(run, models):
     """The texts were written for the project: no run was trained on them."""
     backbone, task = models[run.backbone], run.task
-    loaded, told = load_run(run, backbone), [example_of(sample, task) for sample in fitting(task.input_format)[:8]]
-    assert len(told) >= 2
-    assert loss(backbone, task, told, loaded.model, loaded.prefix) < loss(backbone, task, told, backbone.model, None)
+    loaded, examples = load_run(run, backbone), [example_of(sample, task) for sample in fitting(task.input_format)[:8]]
+    assert len(examples) >= 2
+    assert loss(backbone, task, examples, loaded.model, loaded.prefix) < loss(backbone, task, examples, backbone.model, None)

@@ -53,9 +53,9 @@ def good(tmp_path_factory):
     config = TrainConfig(length=4, batch=5, updates=4, init="random")
     source = {"data": str(root / "data"), "rows": 0}
     training = Trainer(load_backbone(str(folder), "cpu"), task("e2e"), config, Store(runs), "stopped", source=source)
-    made = []
-    for step in training.steps(EXAMPLES, [], lambda: len(made) == 2):
-        made.append(step)
+    steps = []
+    for step in training.steps(EXAMPLES, [], lambda: len(steps) == 2):
+        steps.append(step)
     return root
 
 
@@ -69,15 +69,15 @@ def place(good, tmp_path, monkeypatch):
 
 def contents(root: Path) -> dict[str, str]:
     """Every file and link with what it holds; lock files, which say nothing, left out."""
-    found = {}
+    files = {}
     for path in sorted(root.rglob("*")):
         if path.is_symlink():
-            found[str(path)] = f"-> {path.readlink()}"
+            files[str(path)] = f"-> {path.readlink()}"
         elif path.is_file() and path.name != ".lock":
-            found[str(path)] = hashlib.sha256(path.read_bytes()).hexdigest()
+            files[str(path)] = hashlib.sha256(path.read_bytes()).hexdigest()
         elif path.is_dir():
-            found[str(path)] = "folder"
-    return found
+            files[str(path)] = "folder"
+    return files
 
 
 def test_there_are_enough():
@@ -85,22 +85,24 @@ def test_there_are_enough():
     assert len(set(names)) == len(names) >= 60
 
 
-@pytest.mark.parametrize(("said", "make"), [pytest.param(said, make, id=name.replace(" ", "-")) for name, said, make in CASES])
-def test_bad_input_is_one_sentence_and_nothing_is_lost(place, capsys, said, make):
-    made = make(place)
+@pytest.mark.parametrize(
+    ("message", "make"), [pytest.param(message, make, id=name.replace(" ", "-")) for name, message, make in CASES]
+)
+def test_bad_input_is_one_sentence_and_nothing_is_lost(place, capsys, message, make):
+    words = make(place)
     before = contents(place.root)
-    if callable(made):
+    if callable(words):
         with pytest.raises(PrefixLabError) as caught:
-            made()
+            words()
         sentence = str(caught.value)
     else:
-        assert main(made) == 1
+        assert main(words) == 1
         captured = capsys.readouterr()
         assert captured.out == ""
         *before_it, line = captured.err.splitlines()
-        assert line.startswith("Error: ") and not any("Error" in said or "Traceback" in said for said in before_it)
+        assert line.startswith("Error: ") and not any("Error" in message or "Traceback" in message for message in before_it)
         sentence = line.removeprefix("Error: ")
-    assert said in sentence and "\n" not in sentence
+    assert message in sentence and "\n" not in sentence
     assert len(sentence) < 600 and sentence.isprintable() and "Traceback" not in sentence
     assert ADVICE.search(sentence), sentence
     assert contents(place.root) == before

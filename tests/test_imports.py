@@ -13,13 +13,13 @@ FORBIDDEN = {"core": {"analysis", "app", "launch", "tests"}, "analysis": {"app",
 
 def imports(file: Path) -> dict[str, int]:
     """Top-level name of every absolute import in `file`, with its line."""
-    found = {}
+    modules = {}
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"), file.name)):
         if isinstance(node, ast.Import):
-            found.update({alias.name.split(".")[0]: node.lineno for alias in node.names})
+            modules.update({alias.name.split(".")[0]: node.lineno for alias in node.names})
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
-            found[str(node.module).split(".")[0]] = node.lineno
-    return found
+            modules[str(node.module).split(".")[0]] = node.lineno
+    return modules
 
 
 @pytest.mark.parametrize("package", FORBIDDEN)

@@ -55,10 +55,10 @@ class Checkout:
 
     def run(self, *argv: str, python: str = sys.executable, **environment: str) -> subprocess.CompletedProcess[str]:
         ours = ("PIP_", "PYTHON", "MALLOC_", "GRADIO_", "HF_", "TOKENIZERS_")
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-        kept |= {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": self.wheels.as_uri(), "PIP_CONFIG_FILE": os.devnull} | environment
+        environ = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+        environ |= {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": self.wheels.as_uri(), "PIP_CONFIG_FILE": os.devnull} | environment
         command = [python, str(self.folder / "launch.py"), *argv]
-        return subprocess.run(command, env=kept, cwd=self.folder.parent, capture_output=True, text=True)
+        return subprocess.run(command, env=environ, cwd=self.folder.parent, capture_output=True, text=True)
 
 
 def report(done: subprocess.CompletedProcess[str]) -> dict:
@@ -125,9 +125,9 @@ def test_first_use_from_failure_to_upgrade(checkout):
 @pytest.mark.slow
 def test_a_bundle_sets_up_a_machine_without_a_network(checkout, tmp_path):
     make_wheel(checkout.wheels, "1.0")
-    made = checkout.run("bundle", str(tmp_path / "a stick"))
-    assert made.returncode == 0, made.stderr
-    assert f"Copy {tmp_path / 'a stick' / 'wheels'} beside launch.py" in made.stdout
+    output = checkout.run("bundle", str(tmp_path / "a stick"))
+    assert output.returncode == 0, output.stderr
+    assert f"Copy {tmp_path / 'a stick' / 'wheels'} beside launch.py" in output.stdout
     assert not (checkout.folder / ".venv").exists()
 
     offline = Checkout(tmp_path / "laptop")
@@ -243,13 +243,13 @@ def test_the_running_interpreter_is_kept_when_it_has_everything(checkout, launch
     """Local version parts do not count: 2.13.0+cpu is 2.13.0."""
     Path(launch.REQUIREMENTS).write_text("torch==2.13.0\n\n# pytest==0.0\n")
     versions = {"torch": "2.13.0+cpu"}
-    launch.importlib.metadata.version, kept = versions.__getitem__, launch.importlib.metadata.version
+    launch.importlib.metadata.version, original = versions.__getitem__, launch.importlib.metadata.version
     try:
         assert launch.find_python() == sys.executable
         versions["torch"] = "2.13.1+cpu"
         assert launch.missing() == ["torch==2.13.0"]
     finally:
-        launch.importlib.metadata.version = kept
+        launch.importlib.metadata.version = original
     assert not os.path.exists(launch.VENV)
 
 
@@ -348,17 +348,17 @@ def test_other():
 
 
 @pytest.mark.parametrize(
-    "options, found, expected",
+    "options, path, expected",
     [((), None, "1 passed, 1 error"), (("--no-browser",), None, "1 passed, 1 skipped"), ((), "/bin/sh", "2 passed")],
 )
-def test_browser_tests_fail_without_a_browser_unless_left_out(tmp_path, options, found, expected):
+def test_browser_tests_fail_without_a_browser_unless_left_out(tmp_path, options, path, expected):
     """With no Chromium they stop with the line that installs it, before a fixture starts a server, and do not skip in silence."""
     shutil.copy(Path(__file__).parent / "conftest.py", tmp_path / "conftest.py")
     with open(tmp_path / "conftest.py", "a") as conftest:
-        conftest.write(f"\nfind_chromium = lambda: {found!r}\n")
+        conftest.write(f"\nfind_chromium = lambda: {path!r}\n")
     (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = browser: x\n")
     (tmp_path / "test_page.py").write_text(BROWSER_TEST)
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *options]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert expected in done.stdout.splitlines()[-1]
-    assert ("apt install chromium" in done.stdout) == (found is None and not options)
+    assert ("apt install chromium" in done.stdout) == (path is None and not options)

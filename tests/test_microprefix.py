@@ -62,7 +62,7 @@ def test_the_text_is_the_engines(micro, trained):
     backbone = load_backbone("mini-gpt2", "cpu")
     source = micro.PAIRS[0][0]
     past = {"decoder": prefix.past.detach()}
-    for given, ours in ((Prefix(past), prefix), (None, None)):
-        request = Request(backbone.encode(source + "\n"), given)
+    for stored, ours in ((Prefix(past), prefix), (None, None)):
+        request = Request(backbone.encode(source + "\n"), stored)
         (theirs,) = generate(backbone.model, backbone, [request], DecodeConfig(max_new=20))
         assert micro.generate(model, tokenizer, source, ours, longest=20).strip() == theirs.text.strip()

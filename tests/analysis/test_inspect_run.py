@@ -6,9 +6,9 @@ from core.config.decode import DecodeConfig
 
 
 def test_a_bundled_run_is_loaded_writes_and_is_read():
-    seen = inspect_run("e2e-prefix", "name : The Eagle | Type : pub", DecodeConfig(max_new=6), device="cpu")
-    again = attention_mass(seen.model, seen.backbone, seen.request, seen.generation.ids)
-    assert seen.mass.mass.equal(again.mass) and seen.mass.virtual == seen.request.prefix.length > 0
-    assert len(seen.mass.generated_tokens) == len(seen.generation.ids) and seen.map(0, 2).layers == (0, 2)
-    found, done, total = next(seen.iter_ablations())
-    assert found.kl.shape[:2] == (seen.mass.virtual, seen.backbone.spec.layers) and 0 < done <= total
+    inspection = inspect_run("e2e-prefix", "name : The Eagle | Type : pub", DecodeConfig(max_new=6), device="cpu")
+    again = attention_mass(inspection.model, inspection.backbone, inspection.request, inspection.generation.ids)
+    assert inspection.mass.mass.equal(again.mass) and inspection.mass.virtual == inspection.request.prefix.length > 0
+    assert len(inspection.mass.generated_tokens) == len(inspection.generation.ids) and inspection.map(0, 2).layers == (0, 2)
+    effect, done, total = next(inspection.iter_ablations())
+    assert effect.kl.shape[:2] == (inspection.mass.virtual, inspection.backbone.spec.layers) and 0 < done <= total

@@ -23,7 +23,7 @@ def test_probabilities_are_the_models_own_with_and_without_words_in_front(backbo
     effect = context_effect(backbone, " In Rome ", "we eat ", count=3)
     alone, fronted = own(backbone, "we eat"), own(backbone, "In Rome we eat")
     assert [change.with_front for change in effect.likeliest] == sorted((c.with_front for c in effect.likeliest), reverse=True)
-    top = {int(token) for given in (alone, fronted) for token in given.topk(3).indices}
+    top = {int(token) for values in (alone, fronted) for token in values.topk(3).indices}
     expected = sorted(((float(fronted[token]), float(alone[token])) for token in top), reverse=True)
     assert [(change.with_front, change.alone) for change in effect.likeliest] == [pytest.approx(pair) for pair in expected]
 

@@ -22,8 +22,8 @@ def some(seed=0, size=1000):
 def test_what_was_kept_comes_back(cache):
     assert cache.load("one", ABOUT) is None
     assert cache.save("one", some(), ABOUT)
-    found = cache.load("one", ABOUT)
-    assert found.keys() == some().keys() and all(torch.equal(found[name], tensor) for name, tensor in some().items())
+    tensors = cache.load("one", ABOUT)
+    assert tensors.keys() == some().keys() and all(torch.equal(tensors[name], tensor) for name, tensor in some().items())
 
 
 @pytest.mark.parametrize("other", [{"fingerprint": "abd", "layer": "1"}, {"fingerprint": "abc"}, {}])

@@ -44,8 +44,8 @@ def test_clients_at_once_get_their_own_answers(served, context):
 def test_says_what_was_wrong(client):
     with pytest.raises(gradio_client.exceptions.AppError, match="'Type', has no value"):
         client.predict("name : X | Type : ", api_name="/compare")
-    told = client.predict(TABLE, "no-such-run", api_name="/compare")
-    assert "no-such-run" in told["states"]["prefix"] and told["states"]["finetuned"] == "missing"
+    sentence = client.predict(TABLE, "no-such-run", api_name="/compare")
+    assert "no-such-run" in sentence["states"]["prefix"] and sentence["states"]["finetuned"] == "missing"
 
 
 def test_nothing_else_is_public(client):

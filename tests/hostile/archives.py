@@ -29,10 +29,10 @@ def zipped(spoil: Callable[[Place, Path], Any]) -> Callable[[Place], Made]:
 
 def pack(place: Place, file: Path, **replaced: bytes) -> None:
     """A good zip of the run "mine", files replaced by name ("run.json" as run_json)."""
-    with zipfile.ZipFile(file, "w") as made:
+    with zipfile.ZipFile(file, "w") as archive:
         for name in ("run.json", "weights.safetensors", "steps.csv"):
             content = replaced.get(name.replace(".", "_"), (place.root / RUN / name).read_bytes())
-            made.writestr(f"mine/{name}", content)
+            archive.writestr(f"mine/{name}", content)
 
 
 def with_entry(name: str, content: bytes = b"x", mode: int = 0, kind: int = zipfile.ZIP_STORED) -> Callable[[Place, Path], None]:
@@ -40,8 +40,8 @@ def with_entry(name: str, content: bytes = b"x", mode: int = 0, kind: int = zipf
         entry = zipfile.ZipInfo(name)
         entry.external_attr = mode << 16
         entry.compress_type = kind
-        with zipfile.ZipFile(file, "a") as made:
-            made.writestr(entry, content)
+        with zipfile.ZipFile(file, "a") as archive:
+            archive.writestr(entry, content)
 
     return add
 
@@ -70,9 +70,9 @@ def encrypted(place: Place, file: Path) -> None:
 
 
 def bomb(place: Place, file: Path) -> None:
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as made:
-        made.write(place.root / RUN / "run.json", "mine/run.json")
-        made.writestr("mine/weights.safetensors", b"\0" * 30_000_000)
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.write(place.root / RUN / "run.json", "mine/run.json")
+        archive.writestr("mine/weights.safetensors", b"\0" * 30_000_000)
 
 
 def taken(place: Place) -> Made:

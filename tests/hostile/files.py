@@ -134,8 +134,8 @@ def no_store(place: Place) -> None:
     place.patch.setenv("PREFIX_LAB_HOME", str(place.put("a-file", "")))
 
 
-def run_json(name: str, said: str, **values: Any) -> tuple[str, str, Callable[[Place], Made]]:
-    return name, said, store(lambda place: place.change(MINE + "run.json", **values))
+def run_json(name: str, message: str, **values: Any) -> tuple[str, str, Callable[[Place], Made]]:
+    return name, message, store(lambda place: place.change(MINE + "run.json", **values))
 
 
 STORE = cases(
@@ -230,8 +230,8 @@ def adapter(spoil: Callable[[Place], Any]) -> Callable[[Place], Made]:
     return case
 
 
-def peft_config(name: str, said: str, **values: Any) -> tuple[str, str, Callable[[Place], Made]]:
-    return name, said, adapter(lambda place: place.change("adapter/adapter_config.json", **values))
+def peft_config(name: str, message: str, **values: Any) -> tuple[str, str, Callable[[Place], Made]]:
+    return name, message, adapter(lambda place: place.change("adapter/adapter_config.json", **values))
 
 
 class Evil:

@@ -23,8 +23,8 @@ from tests.hostile.place import Made, Place, cases
 # --- tables ------------------------------------------------------------------------------------------------------------------
 
 
-def typed(name: str, said: str, table: str) -> tuple[str, str, Callable[[Place], Made]]:
-    return name, said, lambda place: place.tell(None, table=table)
+def typed(name: str, message: str, table: str) -> tuple[str, str, Callable[[Place], Made]]:
+    return name, message, lambda place: place.tell(None, table=table)
 
 
 def piped(content: bytes) -> Callable[[Place], Made]:
@@ -106,8 +106,8 @@ def _new_method(place: Place) -> None:
 ROW = '{"mr": "name[Alda], eatType[pub]", "text": "Alda is a pub ."}\n'
 
 
-def rows(name: str, said: str, content: str | bytes, file: str = "mine.jsonl") -> tuple[str, str, Callable[[Place], Made]]:
-    return name, said, lambda place: place.train(place.put(file, content))
+def rows(name: str, message: str, content: str | bytes, file: str = "mine.jsonl") -> tuple[str, str, Callable[[Place], Made]]:
+    return name, message, lambda place: place.train(place.put(file, content))
 
 
 def read(call: Callable[[Path], Any], file: str, content: str | bytes) -> Callable[[Place], Made]:

@@ -68,5 +68,5 @@ def header(text: str, size: int | None = None, body: bytes = b"") -> bytes:
     return struct.pack("<Q", len(text) if size is None else size) + text.encode() + body
 
 
-def cases(*made: tuple[str, str, Callable[[Place], Made]]) -> list[tuple[str, str, Callable[[Place], Made]]]:
-    return list(made)
+def cases(*triples: tuple[str, str, Callable[[Place], Made]]) -> list[tuple[str, str, Callable[[Place], Made]]]:
+    return list(triples)

@@ -153,9 +153,9 @@ def take(home: Path, content: bytes) -> None:
 
 def zipped(home: Path, **replaced: bytes) -> bytes:
     out = io.BytesIO()
-    with zipfile.ZipFile(home / "mine.zip") as good, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as made:
+    with zipfile.ZipFile(home / "mine.zip") as good, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in good.namelist():
-            made.writestr(name, replaced.get(Path(name).stem, good.read(name)))
+            archive.writestr(name, replaced.get(Path(name).stem, good.read(name)))
     return out.getvalue()
 
 
@@ -188,9 +188,9 @@ def test_a_damaged_zip_is_refused_or_whole(home, changes, deflated):
 @given(st.lists(st.tuples(NAMES, st.binary(max_size=40)), max_size=5))
 def test_a_zip_of_anything_is_refused(home, entries):
     out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as made:
+    with zipfile.ZipFile(out, "w") as archive:
         for name, content in entries:
-            made.writestr(name.encode("utf-8", "replace").decode() or "x", content)
+            archive.writestr(name.encode("utf-8", "replace").decode() or "x", content)
     take(home, out.getvalue())
 
 

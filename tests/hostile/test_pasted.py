@@ -66,14 +66,14 @@ def pasted(do, text):
 def test_what_cannot_be_an_article_is_told_in_a_sentence(do, text, why):
     note, updates = pasted(do, text)
     assert why in note and len(note) < 600 and "pl-problem" in note
-    (told,) = updates
-    assert "Problem" in told["status"] and why in told["status"] and "Traceback" not in told["status"]
+    (update,) = updates
+    assert "Problem" in update["status"] and why in update["status"] and "Traceback" not in update["status"]
 
 
-@pytest.mark.parametrize(("text", "said"), TAKEN.values(), ids=TAKEN)
-def test_what_is_odd_is_summed_up_and_said(do, text, said):
+@pytest.mark.parametrize(("text", "message"), TAKEN.values(), ids=TAKEN)
+def test_what_is_odd_is_summed_up_and_said(do, text, message):
     note, updates = pasted(do, text)
-    assert said in note and "Done" in updates[-2]["status"]
-    shown = updates[-1]["panels"]
-    assert "What each summary attends to" in shown and "<script>" not in shown and "<b>flooded" not in shown
+    assert message in note and "Done" in updates[-2]["status"]
+    html = updates[-1]["panels"]
+    assert "What each summary attends to" in html and "<script>" not in html and "<b>flooded" not in html
     assert all(len(part) < 40_000 for update in updates for part in update.values() if isinstance(part, str))  # for any length

@@ -42,8 +42,8 @@ def next_word(backbone, request, text, intervention):
 @pytest.mark.parametrize("own", [Intervention(), Intervention(0.5).without(1, 0)])
 def test_the_map_is_the_divergence_of_one_knock_out_at_a_time(backbone, own):
     request, ids = written(backbone, own)
-    found = ablation_effect(backbone.model, backbone, request, ids)
-    assert found.kl.shape == (P, LAYERS, WRITTEN) and found.tokens == token_texts(backbone, request.prompt_ids + ids)[-WRITTEN:]
+    effect = ablation_effect(backbone.model, backbone, request, ids)
+    assert effect.kl.shape == (P, LAYERS, WRITTEN) and effect.tokens == token_texts(backbone, request.prompt_ids + ids)[-WRITTEN:]
     for step in range(WRITTEN):
         text = request.prompt_ids + ids[:step]
         plain = next_word(backbone, request, text, own)
@@ -51,15 +51,15 @@ def test_the_map_is_the_divergence_of_one_knock_out_at_a_time(backbone, own):
             for layer in range(LAYERS):
                 changed = next_word(backbone, request, text, own.without(token, layer))
                 slow = sum(p * math.log(p / q) for p, q in zip(plain, changed, strict=True))
-                assert found.kl[token, layer, step].item() == pytest.approx(slow, rel=1e-3, abs=1e-5)
-    assert found.kl.max() > 0.01
-    torch.testing.assert_close(found.mean, found.kl.mean(-1))
+                assert effect.kl[token, layer, step].item() == pytest.approx(slow, rel=1e-3, abs=1e-5)
+    assert effect.kl.max() > 0.01
+    torch.testing.assert_close(effect.mean, effect.kl.mean(-1))
 
 
 def test_what_is_out_already_changes_nothing(backbone):
     request, ids = written(backbone, Intervention().without(token=2))
-    found = ablation_effect(backbone.model, backbone, request, ids).kl
-    assert found[2].max() < 1e-6 and found[:2].mean(-1).min() > 1e-5
+    effect = ablation_effect(backbone.model, backbone, request, ids).kl
+    assert effect[2].max() < 1e-6 and effect[:2].mean(-1).min() > 1e-5
 
 
 def test_chunks_give_the_map_of_one_batch_and_say_how_far_they_are(backbone, monkeypatch):

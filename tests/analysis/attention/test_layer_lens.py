@@ -65,21 +65,21 @@ def test_each_layer_is_read_through_the_final_norm_and_the_unembedding(backbone,
     request, ids = written(backbone, intervention=own)
     first = len(backbone.decoder_start_ids or request.prompt_ids) - 1
     queries = range(first, first + WRITTEN)
-    got = list(layer_logits(backbone.model, backbone, request, ids, queries))
+    layers = list(layer_logits(backbone.model, backbone, request, ids, queries))
     hidden, logits = hidden_after_each_block(backbone, request, ids)
-    assert len(got) == len(hidden) == LAYERS
+    assert len(layers) == len(hidden) == LAYERS
     for layer in range(LAYERS):
         with torch.no_grad():
-            torch.testing.assert_close(got[layer], lens_by_hand(backbone, hidden[layer][list(queries)]), rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(got[-1], logits[list(queries)], rtol=1e-4, atol=1e-5)
-    assert not torch.allclose(got[0], got[-1], atol=0.1)
+            torch.testing.assert_close(layers[layer], lens_by_hand(backbone, hidden[layer][list(queries)]), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(layers[-1], logits[list(queries)], rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(layers[0], layers[-1], atol=0.1)
 
 
 def test_the_last_row_is_the_models_own_next_token_distribution(backbone):
     request, ids = written(backbone)
-    found = layer_lens(backbone.model, backbone, request, ids)
+    lens = layer_lens(backbone.model, backbone, request, ids)
     alone = Request(request.prompt_ids)
-    for rows, asked in ((found.prefix, request), (found.frozen, alone)):
+    for rows, asked in ((lens.prefix, request), (lens.frozen, alone)):
         own = next_token_probs(backbone.model, backbone, asked, k=5)
         assert [word for word, _ in rows[-1][0]] == [word for word, _ in own]
         assert [share for _, share in rows[-1][0]] == pytest.approx([share for _, share in own], abs=1e-5)
@@ -87,25 +87,25 @@ def test_the_last_row_is_the_models_own_next_token_distribution(backbone):
 
 def test_a_cell_is_the_divergence_of_the_two_distributions_in_plain_python(backbone):
     request, ids = written(backbone)
-    found = layer_lens(backbone.model, backbone, request, ids)
+    lens = layer_lens(backbone.model, backbone, request, ids)
     pair = [hidden_after_each_block(backbone, asked, ids)[0] for asked in (request, Request(request.prompt_ids))]
     first = len(backbone.decoder_start_ids or request.prompt_ids) - 1
-    assert found.kl.shape == (LAYERS, WRITTEN) and len(found.tokens) == WRITTEN
+    assert lens.kl.shape == (LAYERS, WRITTEN) and len(lens.tokens) == WRITTEN
     for layer in range(LAYERS):
         for step in range(WRITTEN):
             with torch.no_grad():
                 p, q = (lens_by_hand(backbone, states[layer][first + step]).double().softmax(-1).tolist() for states in pair)
             slow = sum(a * math.log(a / b) for a, b in zip(p, q, strict=True))
-            assert found.kl[layer, step].item() == pytest.approx(slow, rel=1e-3, abs=1e-5)
-    assert found.kl.max() > 0.01
-    assert "differ most after layer" in found.describe()
+            assert lens.kl[layer, step].item() == pytest.approx(slow, rel=1e-3, abs=1e-5)
+    assert lens.kl.max() > 0.01
+    assert "differ most after layer" in lens.describe()
 
 
 def test_without_a_prefix_both_say_the_same_and_a_token_settles_where_its_top_word_stays(backbone):
     request, ids = written(backbone)
-    found = layer_lens(backbone.model, backbone, Request(request.prompt_ids), ids)
-    assert not found.kl.any() and found.prefix == found.frozen
-    assert found.describe() == "With and without the prefix, every layer predicts the same."
+    lens = layer_lens(backbone.model, backbone, Request(request.prompt_ids), ids)
+    assert not lens.kl.any() and lens.prefix == lens.frozen
+    assert lens.describe() == "With and without the prefix, every layer predicts the same."
     for step, settled in enumerate(layer_lens(backbone.model, backbone, request, ids).settled):
         assert 0 <= settled < LAYERS and isinstance(step, int)
 
@@ -113,5 +113,5 @@ def test_without_a_prefix_both_say_the_same_and_a_token_settles_where_its_top_wo
 def test_a_chosen_query_and_the_next_token_that_is_not_there_yet(backbone):
     request, ids = written(backbone)
     last = len(backbone.decoder_start_ids or request.prompt_ids) + WRITTEN - 1
-    found = layer_lens(backbone.model, backbone, request, ids, queries=[last], k=3)
-    assert found.tokens == ("",) and found.kl.shape == (LAYERS, 1) and len(found.prefix[0][0]) == 3
+    lens = layer_lens(backbone.model, backbone, request, ids, queries=[last], k=3)
+    assert lens.tokens == ("",) and lens.kl.shape == (LAYERS, 1) and len(lens.prefix[0][0]) == 3

@@ -55,8 +55,8 @@ def backbone(request, backbones):
 def written(backbone, prefix=True, intervention=None, text="name : Alda"):
     """A request and what it generated."""
     request = Request(backbone.encode(text), random_prefix(backbone, P) if prefix else None, 0, intervention or Intervention())
-    made = generate(backbone.model, backbone, [request], DecodeConfig(max_new=WRITTEN, min_new=WRITTEN))[0]
-    return request, made.ids
+    generation = generate(backbone.model, backbone, [request], DecodeConfig(max_new=WRITTEN, min_new=WRITTEN))[0]
+    return request, generation.ids
 
 
 def eager(folder, request, ids):
@@ -76,23 +76,23 @@ def eager(folder, request, ids):
 def test_the_map_is_what_eager_attention_says_and_rows_sum_to_one(folders, backbones, name, prefixed):
     backbone = backbones[name]
     request, ids = written(backbone, prefixed)
-    found = attention_map(backbone.model, backbone, request, ids)
+    attention = attention_map(backbone.model, backbone, request, ids)
     expected, cache = eager(folders[name], request, ids)
-    torch.testing.assert_close(found.weights, expected, rtol=1e-4, atol=1e-6)
-    torch.testing.assert_close(found.weights.sum(-1), torch.ones(found.weights.shape[:-1]), rtol=0, atol=1e-5)
-    heads = found.weights.shape[1]
-    for layer, kept in enumerate(cache.layers):  # values of the virtual tokens and of the text
-        norms = kept.values[0].norm(dim=-1).repeat_interleave(heads // kept.values.shape[1], 0)
-        torch.testing.assert_close(found.norms[layer], norms, rtol=1e-4, atol=1e-5)
-    assert found.weights.shape[-2:] == (len(found.query_tokens), len(found.key_tokens))
+    torch.testing.assert_close(attention.weights, expected, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(attention.weights.sum(-1), torch.ones(attention.weights.shape[:-1]), rtol=0, atol=1e-5)
+    heads = attention.weights.shape[1]
+    for layer, layer_cache in enumerate(cache.layers):  # values of the virtual tokens and of the text
+        norms = layer_cache.values[0].norm(dim=-1).repeat_interleave(heads // layer_cache.values.shape[1], 0)
+        torch.testing.assert_close(attention.norms[layer], norms, rtol=1e-4, atol=1e-5)
+    assert attention.weights.shape[-2:] == (len(attention.query_tokens), len(attention.key_tokens))
 
 
 def test_tokens_are_named_and_virtual_ones_are_no_words(tiny):
     request, ids = written(tiny)
-    found = attention_map(tiny.model, tiny, request, ids)
-    assert found.key_tokens[:P] == ("P1", "P2", "P3", "P4") and found.key_tokens[P:] == found.query_tokens
-    assert "".join(found.tokens[: found.source]) == "name : Alda" and len(found.generated_tokens) == WRITTEN
-    assert (found.virtual, found.source, found.site, found.layers) == (P, 11, "decoder", (0, 1))
+    attention = attention_map(tiny.model, tiny, request, ids)
+    assert attention.key_tokens[:P] == ("P1", "P2", "P3", "P4") and attention.key_tokens[P:] == attention.query_tokens
+    assert "".join(attention.tokens[: attention.source]) == "name : Alda" and len(attention.generated_tokens) == WRITTEN
+    assert (attention.virtual, attention.source, attention.site, attention.layers) == (P, 11, "decoder", (0, 1))
 
 
 def test_nothing_is_seen_before_it_is_read(tiny):
@@ -103,24 +103,29 @@ def test_nothing_is_seen_before_it_is_read(tiny):
 
 def test_masses_equal_plain_loops_over_the_map(backbone):
     request, ids = written(backbone)
-    found, mass = attention_map(backbone.model, backbone, request, ids), attention_mass(backbone.model, backbone, request, ids)
-    groups = [range(P), range(P, P + found.source), range(P + found.source, len(found.key_tokens))]
-    layers, heads, queries, _ = found.weights.shape
+    attention, mass = (
+        attention_map(backbone.model, backbone, request, ids),
+        attention_mass(backbone.model, backbone, request, ids),
+    )
+    groups = [range(P), range(P, P + attention.source), range(P + attention.source, len(attention.key_tokens))]
+    layers, heads, queries, _ = attention.weights.shape
     for layer in range(layers):
         for head in range(heads):
             for query in range(queries):
-                row = found.weights[layer, head, query].tolist()
-                said = [weight * norm for weight, norm in zip(row, found.norms[layer, head].tolist(), strict=True)]
+                row = attention.weights[layer, head, query].tolist()
+                message = [weight * norm for weight, norm in zip(row, attention.norms[layer, head].tolist(), strict=True)]
                 plain = [sum(row[key] for key in group) for group in groups]
-                weighted = [sum(said[key] for key in group) / sum(said) for group in groups]
+                weighted = [sum(message[key] for key in group) / sum(message) for group in groups]
                 assert mass.mass[layer, head, query].tolist() == pytest.approx(plain, abs=1e-5)
                 assert mass.weighted[layer, head, query].tolist() == pytest.approx(weighted, abs=1e-5)
-    again = found.mass()
+    again = attention.mass()
     torch.testing.assert_close(again.mass, mass.mass)
     torch.testing.assert_close(again.weighted, mass.weighted)
     for layer in range(layers):
         for token in range(P):
-            plain = [found.weights[layer, head, step, token].item() for head in range(heads) for step in found.step_queries]
+            plain = [
+                attention.weights[layer, head, step, token].item() for head in range(heads) for step in attention.step_queries
+            ]
             assert by_virtual_token(mass)[token, layer].item() == pytest.approx(sum(plain) / len(plain), abs=1e-6)
     torch.testing.assert_close(again.per_virtual_token, mass.per_virtual_token)
 
@@ -133,13 +138,13 @@ def test_each_step_is_the_attention_that_the_token_was_generated_with(backbone):
     assert steps.shape == (WRITTEN, 3) and steps[0, GENERATED] == 0 and steps[1, GENERATED] > 0
     state = PrefixState.of([request.prefix], backbone.device, backbone.dtype)
     for step in range(WRITTEN):
-        sofar, seen = request.prompt_ids + ids[:step], []
+        sofar, rows = request.prompt_ids + ids[:step], []
         with (
             torch.no_grad(),
-            attach(backbone.model, state, lambda site, layer, weights, seen=seen: seen.append(weights[0, :, -1])),
+            attach(backbone.model, state, lambda site, layer, weights, rows=rows: rows.append(weights[0, :, -1])),
         ):
             backbone.model(input_ids=torch.tensor([sofar]), position_ids=torch.arange(len(sofar))[None] + P)
-        plain = torch.stack(seen)[..., :P].sum(-1).mean()
+        plain = torch.stack(rows)[..., :P].sum(-1).mean()
         assert steps[step, PREFIX].item() == pytest.approx(plain.item(), abs=1e-5)
     named = token_mass(mass)
     assert [share for _, share in named] == steps[:, PREFIX].tolist() and tuple(
@@ -218,8 +223,8 @@ def test_before_anything_is_written_the_next_word_is_looked_at(tiny):
 def test_pieces_are_the_whole_text_when_put_together(tiny, text):
     """A byte-level tokenizer cuts characters into pieces that mean nothing alone."""
     ids = tiny.encode(text)
-    found = token_texts(tiny, ids)
-    assert "".join(found) == text and len(found) == len(ids)
+    texts = token_texts(tiny, ids)
+    assert "".join(texts) == text and len(texts) == len(ids)
     assert token_texts(tiny, [0, *ids])[0] == "<|endoftext|>"
 
 

@@ -35,8 +35,8 @@ def bart(folder):
 def written(bart, prefixed=True):
     read = encode_input(bart, task_for_backbone(bart, "summarization"), TEXT)
     request = Request(read.ids, random_prefix(bart, P) if prefixed else None)
-    made = generate(bart.model, bart, [request], DecodeConfig(max_new=WRITTEN, min_new=WRITTEN))[0]
-    return request, made.ids, read
+    generation = generate(bart.model, bart, [request], DecodeConfig(max_new=WRITTEN, min_new=WRITTEN))[0]
+    return request, generation.ids, read
 
 
 def test_the_map_is_what_eager_attention_says(bart, folder):
@@ -47,24 +47,24 @@ def test_the_map_is_what_eager_attention_says(bart, folder):
         out = model(input_ids=torch.tensor([request.prompt_ids]), decoder_input_ids=text, output_attentions=True)
     eager = {"encoder": out.encoder_attentions, "decoder": out.decoder_attentions, "cross": out.cross_attentions}
     for site in SITES:
-        found = attention_map(bart.model, bart, request, ids, site=site)
-        torch.testing.assert_close(found.weights, torch.cat(eager[site]), rtol=1e-4, atol=1e-6)
-        assert found.weights.shape[-2:] == (len(found.query_tokens), len(found.key_tokens))
+        attention = attention_map(bart.model, bart, request, ids, site=site)
+        torch.testing.assert_close(attention.weights, torch.cat(eager[site]), rtol=1e-4, atol=1e-6)
+        assert attention.weights.shape[-2:] == (len(attention.query_tokens), len(attention.key_tokens))
 
 
 @pytest.mark.parametrize("site", SITES)
 def test_each_site_has_its_own_tokens_and_virtual_ones(bart, site):
     request, ids, _ = written(bart)
-    found, mass = (make(bart.model, bart, request, ids, site=site) for make in (attention_map, attention_mass))
+    attention, mass = (make(bart.model, bart, request, ids, site=site) for make in (attention_map, attention_mass))
     source, target = f"<s>{TEXT}</s>", "</s><s>"
-    queries, keys = "".join(found.query_tokens), "".join(found.key_tokens[P:])
-    assert queries.startswith(source if site == "encoder" else target) and found.key_tokens[:P] == ("P1", "P2", "P3", "P4")
+    queries, keys = "".join(attention.query_tokens), "".join(attention.key_tokens[P:])
+    assert queries.startswith(source if site == "encoder" else target) and attention.key_tokens[:P] == ("P1", "P2", "P3", "P4")
     assert keys.startswith(target if site == "decoder" else source)
-    assert found.weights.shape[-2:] == (len(found.query_tokens), len(found.key_tokens))
-    torch.testing.assert_close(found.weights.sum(-1), torch.ones(found.weights.shape[:-1]), rtol=0, atol=1e-5)
-    assert len(found.generated_tokens) == (0 if site == "encoder" else WRITTEN)
-    torch.testing.assert_close(mass.mass[..., 0], found.weights[..., :P].sum(-1))
-    torch.testing.assert_close(found.mass().weighted, mass.weighted)
+    assert attention.weights.shape[-2:] == (len(attention.query_tokens), len(attention.key_tokens))
+    torch.testing.assert_close(attention.weights.sum(-1), torch.ones(attention.weights.shape[:-1]), rtol=0, atol=1e-5)
+    assert len(attention.generated_tokens) == (0 if site == "encoder" else WRITTEN)
+    torch.testing.assert_close(mass.mass[..., 0], attention.weights[..., :P].sum(-1))
+    torch.testing.assert_close(attention.mass().weighted, mass.weighted)
     assert (mass.mass[..., 2] == 0).all() == (site != "decoder")
     assert by_layer(mass)[:, 0].min() > 0
     assert ("read" if site == "encoder" else "written") in describe_mass(mass, "the article")
@@ -79,46 +79,46 @@ def test_a_site_that_a_model_does_not_have_is_refused(bart):
 @pytest.mark.parametrize("site", SITES)
 def test_influence_is_the_divergence_when_one_virtual_token_is_hidden(bart, site):
     request, ids, _ = written(bart)
-    found = ablation_effect(bart.model, bart, request, ids, site=site)
-    assert found.kl.shape == (P, bart.spec.depth(site), WRITTEN) and "".join(found.tokens) == "".join(token_texts(bart, ids))
-    given = {
+    effect = ablation_effect(bart.model, bart, request, ids, site=site)
+    assert effect.kl.shape == (P, bart.spec.depth(site), WRITTEN) and "".join(effect.tokens) == "".join(token_texts(bart, ids))
+    values = {
         "input_ids": torch.tensor([request.prompt_ids]),
         "decoder_input_ids": torch.tensor([[*bart.decoder_start_ids, *ids]]),
     }
     logits = []
     for done in (Intervention(), Intervention().without(2, 1, site)):
         with torch.no_grad(), attach(bart.model, PrefixState.of([request.prefix], bart.device, bart.dtype, [done])):
-            logits.append(bart.model(**given, use_cache=False).logits[0, 1:-1])
-    torch.testing.assert_close(found.kl[2, 1], kl_divergence(*logits), rtol=1e-3, atol=1e-5)
-    assert found.kl.max() > 1e-4
+            logits.append(bart.model(**values, use_cache=False).logits[0, 1:-1])
+    torch.testing.assert_close(effect.kl[2, 1], kl_divergence(*logits), rtol=1e-3, atol=1e-5)
+    assert effect.kl.max() > 1e-4
 
 
 def test_sentences_take_the_attention_of_their_tokens(bart):
     request, ids, read = written(bart)
-    found = sentences.split_article(bart, TEXT, request.prompt_ids, read.lead)
-    assert [TEXT[start:end] for start, end in found.spans] == ["Aldby was flooded.", "Mr. Ash left by boat!", "Nobody was hurt."]
-    assert found.sentence_of_token[0] == found.sentence_of_token[-1] == -1  # <s> and </s>
+    split = sentences.split_article(bart, TEXT, request.prompt_ids, read.lead)
+    assert [TEXT[start:end] for start, end in split.spans] == ["Aldby was flooded.", "Mr. Ash left by boat!", "Nobody was hurt."]
+    assert split.sentence_of_token[0] == split.sentence_of_token[-1] == -1  # <s> and </s>
     texts = [
-        "".join(TEXT[place - 1] for place, part in enumerate(found.sentence_of_token) if part == number) for number in range(3)
+        "".join(TEXT[place - 1] for place, part in enumerate(split.sentence_of_token) if part == number) for number in range(3)
     ]
     assert texts == ["Aldby was flooded. ", "Mr. Ash left by boat!\n", "Nobody was hurt."]  # one token a byte here
-    mass = attention_mass(bart.model, bart, request, ids, "cross", found.sentence_of_token)
+    mass = attention_mass(bart.model, bart, request, ids, "cross", split.sentence_of_token)
     weights = attention_map(bart.model, bart, request, ids, site="cross").weights[..., P:]
     for number in range(3):
-        own = [place for place, part in enumerate(found.sentence_of_token) if part == number]
+        own = [place for place, part in enumerate(split.sentence_of_token) if part == number]
         torch.testing.assert_close(mass.parts[..., number], weights[..., own].sum(-1), rtol=1e-4, atol=1e-6)
     shares = sentences.by_sentence(mass)
     torch.testing.assert_close(shares, sentences.by_step(mass).mean(0))
     rest = weights[:, :, list(mass.step_queries)][..., [0, -1]].sum(-1).mean() + by_layer(mass)[:, 0].mean()
     assert shares.sum().item() + rest.item() == pytest.approx(1, abs=1e-5)
     most = int(shares.argmax())
-    assert TEXT[slice(*found.spans[most])] in sentences.describe_sentences(found.spans, TEXT, shares)
+    assert TEXT[slice(*split.spans[most])] in sentences.describe_sentences(split.spans, TEXT, shares)
 
 
 def test_sentences_that_are_cut_off_are_left_out(bart):
     read = encode_input(bart, task_for_backbone(bart, "summarization", cut=24), TEXT)
-    found = sentences.split_article(bart, TEXT, read.ids, read.lead)
-    assert len(found.spans) == 2 and len(found.sentence_of_token) == 24 and set(found.sentence_of_token) == {-1, 0, 1}
+    split = sentences.split_article(bart, TEXT, read.ids, read.lead)
+    assert len(split.spans) == 2 and len(split.sentence_of_token) == 24 and set(split.sentence_of_token) == {-1, 0, 1}
 
 
 def test_parts_must_be_of_every_token(bart):
@@ -129,17 +129,17 @@ def test_parts_must_be_of_every_token(bart):
 @pytest.mark.parametrize("site", ["encoder", "cross"])
 def test_the_map_by_sentence_is_the_map_of_tokens_put_together(bart, site):
     request, ids, read = written(bart)
-    found = sentences.split_article(bart, TEXT, request.prompt_ids, read.lead)
-    made = sentences.sentence_map(bart.model, bart, request, ids, found, TEXT, site)
+    split = sentences.split_article(bart, TEXT, request.prompt_ids, read.lead)
+    by_sentence = sentences.sentence_map(bart.model, bart, request, ids, split, TEXT, site)
     whole = attention_map(bart.model, bart, request, ids, site=site).weights
-    assert made.keys == ("Aldby was flooded.", "Mr. Ash left by boat!", "Nobody was hurt.", sentences.AROUND)
-    own = [[place for place, part in enumerate(found.sentence_of_token) if part == number] for number in (0, 1, 2, -1)]
+    assert by_sentence.keys == ("Aldby was flooded.", "Mr. Ash left by boat!", "Nobody was hurt.", sentences.AROUND)
+    own = [[place for place, part in enumerate(split.sentence_of_token) if part == number] for number in (0, 1, 2, -1)]
     summed = torch.cat([whole[..., :P], torch.stack([whole[..., P:][..., places].sum(-1) for places in own], -1)], -1)
     expected = summed if site == "cross" else torch.stack([summed[:, :, places].mean(2) for places in own[:3]], 2)
-    torch.testing.assert_close(made.weights, expected, rtol=1e-4, atol=1e-6)
-    assert len(made.tokens) == made.weights.shape[2] and len(made.key_tokens) == made.weights.shape[3]
+    torch.testing.assert_close(by_sentence.weights, expected, rtol=1e-4, atol=1e-6)
+    assert len(by_sentence.tokens) == by_sentence.weights.shape[2] and len(by_sentence.key_tokens) == by_sentence.weights.shape[3]
     with pytest.raises(BadInput, match="does not read the article"):
-        sentences.sentence_map(bart.model, bart, request, ids, found, TEXT, "decoder")
+        sentences.sentence_map(bart.model, bart, request, ids, split, TEXT, "decoder")
 
 
 def test_a_sentence_says_which_site_it_reads_out(bart):
@@ -150,5 +150,5 @@ def test_a_sentence_says_which_site_it_reads_out(bart):
         ("cross", "In the cross-attention, while these 6 tokens were written, the prefix drew", "and the article"),
     ]:
         named = attention_labels(bart, site, "the article")
-        said = describe_mass(attention_mass(bart.model, bart, request, ids, site), named.groups[1], where=named.site_name)
-        assert said.startswith(begin) and of in said
+        sentence = describe_mass(attention_mass(bart.model, bart, request, ids, site), named.groups[1], where=named.site_name)
+        assert sentence.startswith(begin) and of in sentence

@@ -10,9 +10,9 @@ from tests.support.tiny_models import make_tiny_backbone, make_tiny_bart
 
 @pytest.mark.parametrize("make", [make_tiny_backbone, make_tiny_bart])
 def test_every_text_is_the_same_both_ways(make, tmp_path):
-    found = measure_multi_prefix(load_backbone(str(make(tmp_path / "tiny")), "cpu"), users=5, length=4, tokens=6)
-    assert found.same == found.users == 5
-    assert found.ratio == found.one_by_one / found.together > 0
+    timing = measure_multi_prefix(load_backbone(str(make(tmp_path / "tiny")), "cpu"), users=5, length=4, tokens=6)
+    assert timing.same == timing.users == 5
+    assert timing.ratio == timing.one_by_one / timing.together > 0
 
 
 def test_numbers_that_cannot_be_are_named(tmp_path):

@@ -29,10 +29,10 @@ def score_texts(texts, examples):
 def test_texts_come_back_in_the_order_of_their_sources(tiny):
     form, prefix = task("e2e"), random_prefix(tiny, 3)
     sources = [example.source for example in EXAMPLES]
-    seen = []
-    together = outputs(tiny.model, tiny, form, prefix, sources, DECODE, 4, lambda done, total: seen.append((done, total)))
+    sizes = []
+    together = outputs(tiny.model, tiny, form, prefix, sources, DECODE, 4, lambda done, total: sizes.append((done, total)))
     alone = [generate(tiny.model, tiny, [Request(tiny.encode(form.prompt(s)), prefix)], DECODE)[0].text for s in sources]
-    assert together == alone and seen == [(4, 10), (8, 10), (10, 10)]
+    assert together == alone and sizes == [(4, 10), (8, 10), (10, 10)]
 
 
 def test_one_text_a_table_whatever_the_number_of_references(tiny):
@@ -60,12 +60,12 @@ def test_a_person_reads_a_table_told_without_a_phrase_twice():
     small = load_backbone("mini-gpt2", "cpu")
     request = Request(small.encode("name : The Eagle | near : The Mill\n"))
 
-    def said_again(decode: DecodeConfig) -> int:
+    def repetitions(decode: DecodeConfig) -> int:
         ids = generate(small.model, small, [request], decode.replace(max_new=60, min_new=60))[0].ids
         phrases = [tuple(ids[start : start + 6]) for start in range(len(ids) - 5)]
         return len(phrases) - len(set(phrases))
 
-    assert said_again(DecodeConfig()) > 0 == said_again(default_decoding("table")) == said_again(default_decoding("webnlg"))
+    assert repetitions(DecodeConfig()) > 0 == repetitions(default_decoding("table")) == repetitions(default_decoding("webnlg"))
 
 
 @pytest.mark.slow

@@ -38,9 +38,9 @@ def by_name(results):
 def test_e2e_references_in_blocks(files):
     hyps, refs = files(hyp__txt="\n".join(HYPS) + "\n", ref__txt="\n".join([*REFS[0], "", *REFS[1], "", ""]))
     assert read_references([refs]) == REFS
-    found = score_files(hyps, [refs])
-    scores = by_name(found.scores)
-    assert list(scores) == ["BLEU", "NIST", "METEOR", "ROUGE-L", "CIDEr", "NIST-mteval"] and found.n == 2
+    file_scores = score_files(hyps, [refs])
+    scores = by_name(file_scores.scores)
+    assert list(scores) == ["BLEU", "NIST", "METEOR", "ROUGE-L", "CIDEr", "NIST-mteval"] and file_scores.n == 2
     assert scores["BLEU"] == e2e_bleu(HYPS, REFS) and "meteor-1.5.jar" in scores["METEOR"].reason
 
 
@@ -91,7 +91,7 @@ def test_rows_of_one_source_are_one_example_in_e2e_only():
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "said"),
+    ("name", "text", "message"),
     [
         ("hyp.txt", "", "hyp.txt is empty"),
         ("hyp.txt", "\n\n", "holds no outputs"),
@@ -100,9 +100,9 @@ def test_rows_of_one_source_are_one_example_in_e2e_only():
         ("hyp.csv", "mr,output\nx,y,z\n", "line 2: 3 cells under 2 columns"),
     ],
 )
-def test_bad_files_of_outputs(tmp_path, name, text, said):
+def test_bad_files_of_outputs(tmp_path, name, text, message):
     (tmp_path / name).write_text(text, encoding="utf-8")
-    with pytest.raises(BadData, match=said):
+    with pytest.raises(BadData, match=message):
         read_outputs(tmp_path / name)
 
 
@@ -132,8 +132,8 @@ def test_the_command_prints_every_score_and_who_is_better(files, capsys):
     )
     arguments = ["evaluate", "--hyps-in", str(hyps), "--refs", str(refs)]
     assert main(arguments) == 0
-    shown = capsys.readouterr().out
-    assert "BLEU" in shown and "NIST" in shown and "not computed, needs" in shown and "higher is better   n=2" in shown
+    output = capsys.readouterr().out
+    assert "BLEU" in output and "NIST" in output and "not computed, needs" in output and "higher is better   n=2" in output
     assert main([*arguments, "--against", str(other), "--json"]) == 0
     record = json.loads(capsys.readouterr().out)
     assert record["scores"]["BLEU"]["value"] == pytest.approx(e2e_bleu(HYPS, REFS).value)
@@ -168,8 +168,8 @@ def test_outputs_of_entries_that_cannot_be_used_are_left_out_with_them(files):
         score_files(whole, [data], "webnlg")
     for hyps in (whole, short):
         skipped: list[str] = []
-        found = score_files(hyps, [data], "webnlg", skipped=skipped)
-        assert len(skipped) == 1 and by_name(found.scores)["TER"].value == 0 and by_name(found.scores)["BLEU"].n == 2
+        scores = score_files(hyps, [data], "webnlg", skipped=skipped)
+        assert len(skipped) == 1 and by_name(scores.scores)["TER"].value == 0 and by_name(scores.scores)["BLEU"].n == 2
 
 
 def test_rows_of_a_set_that_cannot_be_used_are_left_out_where_asked_for(tmp_path):

@@ -49,11 +49,11 @@ def test_a_grid_that_was_stopped_goes_on_and_its_best_is_the_run(plan):
 
 
 def test_every_seed_takes_the_chosen_rate_and_a_rate_that_runs_away_is_not_chosen(plan):
-    made = list(
+    tuned = list(
         run_comparison(plan, ["finetune", "in_context"], lambda method: plan.config.replace(method=method), ROWS, EXAMPLES[:1],
                DecodeConfig(max_new=2), (1e-3, 9.0), 2)
     )  # fmt: skip
-    runs = [trial.run for trial in made[1:]]
+    runs = [trial.run for trial in tuned[1:]]
     assert [(run.id, run.seed) for run in runs] == [
         ("mine-finetune", 0), ("mine-finetune-seed1", 1), ("mine-in_context", 0), ("mine-in_context-seed1", 1),
     ]  # fmt: skip

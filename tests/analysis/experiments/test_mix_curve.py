@@ -66,13 +66,13 @@ def test_a_point_has_the_texts_and_the_coverage_of_its_mix(backbone):
     assert [point.mix for point in points] == mixes and len({point.texts for point in points}) == 3
     for point, run in ((points[0], runs[0]), (points[2], runs[1])):
         alone = [make_request(backbone, task, one.source, run) for one in examples]
-        assert point.texts == tuple(made.text for made in generate(backbone.model, backbone, alone, DECODE))
+        assert point.texts == tuple(generation.text for generation in generate(backbone.model, backbone, alone, DECODE))
         answers = [backbone.encode(task.answer(one.targets[0])) for one in examples]
         assert point.loss == mean_loss(backbone.model, backbone, alone, answers)
         if not backbone.is_encoder_decoder:
-            found = [cover(parse(one.source), text) for one, text in zip(examples, point.texts, strict=True)]
-            assert point.covered == sum(len(one.present) for one in found) and point.values == 9
-            assert point.unsupported == sum(len(one.unsupported) for one in found)
+            coverage = [cover(parse(one.source), text) for one, text in zip(examples, point.texts, strict=True)]
+            assert point.covered == sum(len(one.present) for one in coverage) and point.values == 9
+            assert point.unsupported == sum(len(one.unsupported) for one in coverage)
         else:
             assert (point.covered, point.values, point.unsupported) == (0, 0, 0)
     assert all(math.isfinite(point.loss) for point in points)

@@ -109,9 +109,9 @@ def test_every_view_has_a_table_and_a_figure_needs_points():
 
 
 def test_the_scores_of_a_run_are_results_of_its_own_data():
-    found = {one.id: one for run in BUNDLED.runs() for one in results_of_run(run)}
-    assert found["run:e2e-prefix"].scores["BLEU"]["value"] == BUNDLED.get("e2e-prefix").scores["test"]["BLEU"]["value"]
-    assert found["run:e2e-prefix"].cell.data == "e2e" and found["run:wikinews-prefix"].cell.data == "news"
+    results = {one.id: one for run in BUNDLED.runs() for one in results_of_run(run)}
+    assert results["run:e2e-prefix"].scores["BLEU"]["value"] == BUNDLED.get("e2e-prefix").scores["test"]["BLEU"]["value"]
+    assert results["run:e2e-prefix"].cell.data == "e2e" and results["run:wikinews-prefix"].cell.data == "news"
 
 
 def test_the_front_has_the_lines_that_no_other_beats():

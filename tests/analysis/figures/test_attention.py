@@ -51,9 +51,9 @@ def test_tiles_are_the_heads_and_the_chosen_one_is_framed(read):
 
 def test_the_map_of_influence_stands_beside_that_of_attention_and_says_how_far_it_is(backbone, read):
     request, ids, mass, _ = read
-    found, done, total = next(iter_ablations(backbone.model, backbone, request, ids))
+    effect, done, total = next(iter_ablations(backbone.model, backbone, request, ids))
     whole = ablation_effect(backbone.model, backbone, request, ids)
-    begun, ended = figures.ablation_map(mass, found, 1, total), figures.ablation_map(mass, whole, total, total)
+    begun, ended = figures.ablation_map(mass, effect, 1, total), figures.ablation_map(mass, whole, total, total)
     assert f"1 of {total} knock-outs" in begun.layout.title.subtitle.text
     assert "knock-outs done" not in ended.layout.title.subtitle.text and done <= total == P * 2
     torch.testing.assert_close(cells(ended.data[0]), 100 * by_virtual_token(mass).T)

@@ -18,13 +18,13 @@ RUN = "one <b>"
 
 
 @pytest.fixture(scope="module", params=[KEYS, LOGIT_LENS])
-def made(request, tmp_path_factory):
+def analysis(request, tmp_path_factory):
     place = tmp_path_factory.mktemp("figures")
     backbone = load_backbone(str(make_tiny_backbone(place / "tiny")), "cpu")
-    found = open_space(backbone, request.param, 1, 2, TensorCache(place))
+    space = open_space(backbone, request.param, 1, 2, TensorCache(place))
     path = [(update, random_prefix(backbone, 6, update)) for update in (0, 10)]
     return analyze(
-        found,
+        space,
         [RunVectors(RUN, random_prefix(backbone, 6, 9), path), RunVectors("two", random_prefix(backbone, 3, 4))],
         sample=100,
     )
@@ -34,58 +34,60 @@ def named(figure):
     return {trace.name: trace for trace in figure.data if trace.meta != "decoration"}
 
 
-def test_the_map_shows_every_point_once_with_its_id(made):
-    projection = pca(made.cloud)
-    figure = prefix_map(made, projection, (RUN, 3), paths=True)
+def test_the_map_shows_every_point_once_with_its_id(analysis):
+    projection = pca(analysis.cloud)
+    figure = prefix_map(analysis, projection, (RUN, 3), paths=True)
     traces = named(figure)
     assert list(traces["one &lt;b&gt;"].customdata) == [f"t:{RUN}:{i}" for i in range(6)] and len(traces["two"].x) == 3
     words = [name for trace in figure.data if trace.mode == "markers" for name in trace.customdata if name.startswith("w:")]
-    assert len(words) == len(set(words)) == made.cloud.count("near") + made.cloud.sampled
-    own = {f"w:{one.id}" for one in made.nearest + made.pushed_down if (one.run, one.token) == (RUN, 3)}
+    assert len(words) == len(set(words)) == analysis.cloud.count("near") + analysis.cloud.sampled
+    own = {f"w:{one.id}" for one in analysis.nearest + analysis.pushed_down if (one.run, one.token) == (RUN, 3)}
     chosen = next(trace for name, trace in traces.items() if name.endswith("words of P4"))
     assert set(chosen.customdata) <= own and len(chosen.customdata) >= RANKS  # what is pushed down may not be near anything
-    at = [point.label for point in made.cloud.points].index("P4")
+    at = [point.label for point in analysis.cloud.points].index("P4")
     assert traces["one &lt;b&gt;"].x[3] == pytest.approx(projection.xy[at, 0], abs=1e-4)
     assert traces["one &lt;b&gt;"].marker.size[3] > traces["one &lt;b&gt;"].marker.size[2]
 
 
-def test_paths_go_from_the_beginning_to_the_end(made):
-    lines = [trace for trace in prefix_map(made, pca(made.cloud), (RUN, 3)).data if trace.mode == "lines+markers"]
+def test_paths_go_from_the_beginning_to_the_end(analysis):
+    lines = [trace for trace in prefix_map(analysis, pca(analysis.cloud), (RUN, 3)).data if trace.mode == "lines+markers"]
     assert len(lines) == 1 and set(lines[0].customdata) == {f"t:{RUN}:3"}
     assert ["before training" in lines[0].text[0], "update 10" in lines[0].text[1], "at the end" in lines[0].text[2]] == [
         True
     ] * 3
-    every = [trace for trace in prefix_map(made, pca(made.cloud), (RUN, 3), paths=True).data if trace.mode == "lines+markers"]
+    every = [
+        trace for trace in prefix_map(analysis, pca(analysis.cloud), (RUN, 3), paths=True).data if trace.mode == "lines+markers"
+    ]
     assert len(every) == 6
 
 
-def test_the_map_carries_its_recipe(made):
-    figure = prefix_map(made, pca(made.cloud), ("two", 0), highlighted=[77])
+def test_the_map_carries_its_recipe(analysis):
+    figure = prefix_map(analysis, pca(analysis.cloud), ("two", 0), highlighted=[77])
     foot = figure.layout.annotations[0].text.replace("<br>", " ")
-    for told in ("PCA (metric cosine)", "sampled from 257 words (seed 0)", "layer 2", "head 3 of 4", "centered"):
-        assert told in foot
+    for phrase in ("PCA (metric cosine)", "sampled from 257 words (seed 0)", "layer 2", "head 3 of 4", "centered"):
+        assert phrase in foot
     assert list(named(figure)["searched word"].customdata) == ["w:77"] or 77 not in {
-        p.number for p in made.cloud.points if not p.run
+        p.number for p in analysis.cloud.points if not p.run
     }
     rows = list(csv.reader(io.StringIO(style.csv_text(figure))))
     assert {row[0] for row in rows} >= {RUN, "two", "nearest words"} and rows[0][1].startswith("PCA 1 (")
 
 
-def test_the_chosen_token_is_named_and_labels_keep_clear(made):
-    figure = prefix_map(made, pca(made.cloud), (RUN, 3))
+def test_the_chosen_token_is_named_and_labels_keep_clear(analysis):
+    figure = prefix_map(analysis, pca(analysis.cloud), (RUN, 3))
     labels = next(trace for trace in figure.data if trace.mode == "text")
     assert labels.text[0] == "<b>P4</b>" and len(labels.text) == len(labels.textposition) == len(labels.textfont.color)
 
 
-def test_first_words_beside_chance_and_the_beginning(made):
-    figure = first_words(made, RUN, 3)
+def test_first_words_beside_chance_and_the_beginning(analysis):
+    figure = first_words(analysis, RUN, 3)
     now = named(figure)["one &lt;b&gt;"]
-    best = [one for one in made.nearest if one.run == RUN and one.rank == 1]
+    best = [one for one in analysis.nearest if one.run == RUN and one.rank == 1]
     torch.testing.assert_close(torch.tensor(now.y), torch.tensor([one.score for one in best]))
-    mean, spread = (part[0].item() for part in made.random.top)
+    mean, spread = (part[0].item() for part in analysis.random.top)
     band = [trace.y[0] for trace in figure.data if trace.mode == "lines"]
     assert band == pytest.approx([mean + Z_THRESHOLD * spread, mean - Z_THRESHOLD * spread])
     began = named(figure)["before training"]
-    vectors = made.runs[0].path[0][1]
-    torch.testing.assert_close(torch.tensor(began.y), made.space.scores(vectors).max(-1).values, rtol=1e-4, atol=1e-5)
-    assert "before training" not in named(first_words(made, "two"))
+    vectors = analysis.runs[0].path[0][1]
+    torch.testing.assert_close(torch.tensor(began.y), analysis.space.scores(vectors).max(-1).values, rtol=1e-4, atol=1e-5)
+    assert "before training" not in named(first_words(analysis, "two"))

@@ -41,8 +41,8 @@ from core.text.tables import parse
 )
 def test_a_value_is_found(field: str, text: str) -> None:
     for form in (text, detokenise(text)):
-        found = cover(parse(field), form)
-        assert found.missing == [] and found.present == [field.split(" : ")[0]]
+        coverage = cover(parse(field), form)
+        assert coverage.missing == [] and coverage.present == [field.split(" : ")[0]]
 
 
 @pytest.mark.parametrize(
@@ -64,9 +64,9 @@ def test_a_value_is_missing(field: str, text: str) -> None:
 
 def test_spans_are_the_told_characters() -> None:
     text = "Ivy House , near Crown Inn , is a £ 20 - 25 pub ; try Ivy House ."
-    found = cover(parse("name : Ivy House | Type : pub | price : £20-25 | food : Thai | near : Crown Inn"), text)
-    assert found.present == ["name", "Type", "price", "near"] and found.missing == ["food"]
-    assert [(text[start:end], key) for start, end, key in found.spans] == [
+    coverage = cover(parse("name : Ivy House | Type : pub | price : £20-25 | food : Thai | near : Crown Inn"), text)
+    assert coverage.present == ["name", "Type", "price", "near"] and coverage.missing == ["food"]
+    assert [(text[start:end], key) for start, end, key in coverage.spans] == [
         ("Ivy House", "name"), ("Crown Inn", "near"), ("£ 20 - 25", "price"), ("pub", "Type"), ("Ivy House", "name")]  # fmt: skip
 
 
@@ -101,5 +101,5 @@ def test_what_the_table_does_not_hold(text: str, unsupported: list[str]) -> None
 
 def test_other_topics() -> None:
     table = parse("name : Nia Corvell | sport : football | goals : 54 | assists : 54 | number : 11")
-    found = cover(table, "Footballer Nia Corvell, number 11, has 54 goals for Seaford United.")
-    assert found.missing == ["assists"] and found.unsupported == ["Seaford United"]
+    coverage = cover(table, "Footballer Nia Corvell, number 11, has 54 goals for Seaford United.")
+    assert coverage.missing == ["assists"] and coverage.unsupported == ["Seaford United"]

@@ -15,9 +15,9 @@ HYPS, REFS = ["A pub.", "An inn."], [["A pub.", "The pub."], ["The inn."]]
 def test_without_packages_nothing_is_computed_and_it_says_why(monkeypatch):
     for name in ("bert_score", "moverscore_v2", "bleurt"):
         monkeypatch.setitem(sys.modules, name, None)
-    found = learned(HYPS, REFS)
-    assert [one.name for one in found] == ["BERTScore", "MoverScore", "BLEURT"]
-    assert all(isinstance(one, NotComputed) and "needs the package" in one.reason for one in found)
+    scores = learned(HYPS, REFS)
+    assert [one.name for one in scores] == ["BERTScore", "MoverScore", "BLEURT"]
+    assert all(isinstance(one, NotComputed) and "needs the package" in one.reason for one in scores)
 
 
 def test_a_package_alone_is_not_enough_and_with_weights_its_numbers_come_through(monkeypatch):

@@ -192,8 +192,8 @@ def test_meteor_of_exact_matches_as_computed_by_hand():
 @pytest.mark.parametrize("answer", ["sys.exit(1)", 'print("Error: no paraphrases", flush=True); sys.stdin.read()'])
 def test_meteor_that_fails_is_not_computed(tmp_path, monkeypatch, answer):
     fake_jar(tmp_path, monkeypatch, answer)
-    found = meteor(["a"], [["a"]])
-    assert isinstance(found, NotComputed) and found.reason.startswith("not computed, java could not run")
+    score = meteor(["a"], [["a"]])
+    assert isinstance(score, NotComputed) and score.reason.startswith("not computed, java could not run")
 
 
 def test_meteor_without_java_or_jar_says_so(tmp_path, monkeypatch):
@@ -201,8 +201,8 @@ def test_meteor_without_java_or_jar_says_so(tmp_path, monkeypatch):
     assert meteor(["a"], [["a"]]) == NotComputed("METEOR", "not computed, needs java")
     monkeypatch.setattr(meteor_module.shutil, "which", lambda name: "java")
     monkeypatch.setenv(meteor_module.JAR, str(tmp_path / "nowhere.jar"))
-    found = meteor(["a"], [["a"]])
-    assert isinstance(found, NotComputed) and "needs meteor-1.5.jar" in found.reason
+    score = meteor(["a"], [["a"]])
+    assert isinstance(score, NotComputed) and "needs meteor-1.5.jar" in score.reason
 
 
 # --- what is told ------------------------------------------------------------------------------------------------------------
@@ -271,6 +271,6 @@ def test_ter_counts_the_edits_that_sacrebleu_counts():
 
 
 def test_slow_scores_say_how_far_they_are():
-    seen = []
-    dart_ter(["a", "b"], [["a"], ["c"]], progress=lambda *step: seen.append(step))
-    assert seen == [("TER", 1, 2), ("TER", 2, 2)]
+    calls = []
+    dart_ter(["a", "b"], [["a"], ["c"]], progress=lambda *step: calls.append(step))
+    assert calls == [("TER", 1, 2), ("TER", 2, 2)]

@@ -56,14 +56,14 @@ def test_a_value_stands_by_its_fields_own_words(field: str, text: str, present: 
 
 def test_the_places_of_what_is_unsupported_can_be_marked() -> None:
     text = "Nia is a pub; Nia is a pub."
-    found = cover(parse(FOOTBALLER), text)
-    assert found.unsupported == ["pub"] and [text[start:end] for start, end in found.unsupported_spans] == ["pub", "pub"]
+    coverage = cover(parse(FOOTBALLER), text)
+    assert coverage.unsupported == ["pub"] and [text[start:end] for start, end in coverage.unsupported_spans] == ["pub", "pub"]
 
 
 def test_a_summary_is_held_to_its_article() -> None:
     assert cover_article(ARTICLE, "Corrow Line ends night ferries to Brannoch in October.").unsupported == []
-    found = cover_article(ARTICLE, "Corrow Line sacks 85 crew in the United States.")
-    assert found.unsupported == ["sacks", "85", "United States"]
+    coverage = cover_article(ARTICLE, "Corrow Line sacks 85 crew in the United States.")
+    assert coverage.unsupported == ["sacks", "85", "United States"]
     (score,) = article_scores([ARTICLE, ARTICLE], ["Ferries end.", "Corrow Line sacks 85 crew."])
     assert (score.name, score.value, score.higher_is_better) == ("Beyond", 1.0, False)
 
@@ -76,7 +76,7 @@ def _sources() -> dict[str, list | str]:
     return tables | {row["id"]: row["article"] for row in parsed["articles"]}
 
 
-def _outcomes(found: Coverage, row: dict) -> Iterator[tuple[bool, bool]]:
+def _outcomes(coverage: Coverage, row: dict) -> Iterator[tuple[bool, bool]]:
     """(labelled, marked) of each content word of a text."""
     text = row["text"]
     labels = [match.span() for piece in row["unsupported"] for match in re.finditer(rf"(?<!\w){re.escape(piece)}(?!\w)", text)]
@@ -84,7 +84,7 @@ def _outcomes(found: Coverage, row: dict) -> Iterator[tuple[bool, bool]]:
         if word.form in FUNCTION or (len(word.form) == 1 and not word.form.isdigit()):
             continue
         inside = [
-            any(start < word.end and end > word.start for start, end in spans) for spans in (labels, found.unsupported_spans)
+            any(start < word.end and end > word.start for start, end in spans) for spans in (labels, coverage.unsupported_spans)
         ]
         yield inside[0], inside[1]
 
@@ -95,8 +95,8 @@ def test_precision_and_recall_on_labelled_texts(capsys: pytest.CaptureFixture[st
     rows = [json.loads(line) for line in LABELS.read_text(encoding="utf-8").splitlines()]
     for row in rows:
         source = sources[row["id"]]
-        found = cover_article(source, row["text"]) if isinstance(source, str) else cover(source, row["text"])
-        counts["articles" if isinstance(source, str) else "tables"].update(_outcomes(found, row))
+        coverage = cover_article(source, row["text"]) if isinstance(source, str) else cover(source, row["text"])
+        counts["articles" if isinstance(source, str) else "tables"].update(_outcomes(coverage, row))
     assert len(rows) == 150
     for kind, count in counts.items():
         both = count[True, True]
@@ -115,8 +115,8 @@ def test_precision_and_recall_on_texts_that_no_rule_was_tuned_on(capsys: pytest.
     for row in rows:
         kind = "table" if "table" in row else "article"
         assert all(piece in row["text"] for piece in row["unsupported"])
-        found = cover(parse(row["table"]), row["text"]) if kind == "table" else cover_article(row["article"], row["text"])
-        counts[kind].update(_outcomes(found, row))
+        coverage = cover(parse(row["table"]), row["text"]) if kind == "table" else cover_article(row["article"], row["text"])
+        counts[kind].update(_outcomes(coverage, row))
     assert len(rows) == 40
     for kind, count in (counts | {"all": counts["table"] + counts["article"]}).items():
         both = count[True, True]

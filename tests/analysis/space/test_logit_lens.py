@@ -39,9 +39,9 @@ def lens(backbone, cache, head=None):
 
 @pytest.mark.parametrize("head", [None, 2])
 def test_gpt2_value_projection_norm_unembedding_without_biases(gpt2, tmp_path, head):
-    found, prefix = lens(gpt2, tmp_path, head), random_prefix(gpt2, 3)
+    space, prefix = lens(gpt2, tmp_path, head), random_prefix(gpt2, 3)
     model, values = gpt2.model.transformer, prefix.past["decoder"][LAYER, 1]  # (heads, P, head_dim)
-    scores = found.scores(found.vectors_of(prefix))
+    scores = space.scores(space.vectors_of(prefix))
     for token in range(3):
         read = torch.zeros(4, 8)
         read[slice(None) if head is None else head] = values[:, token] if head is None else values[head, token]
@@ -53,9 +53,9 @@ def test_gpt2_value_projection_norm_unembedding_without_biases(gpt2, tmp_path, h
 
 @pytest.mark.parametrize("head", [None, 1])
 def test_llama_one_head_of_values_serves_a_group(llama, tmp_path, head):
-    found, prefix = lens(llama, tmp_path, head), random_prefix(llama, 3)
+    space, prefix = lens(llama, tmp_path, head), random_prefix(llama, 3)
     model, values = llama.model.model, prefix.past["decoder"][LAYER, 1]  # (2, P, head_dim)
-    scores = found.scores(found.vectors_of(prefix))
+    scores = space.scores(space.vectors_of(prefix))
     for token in range(3):
         written = torch.zeros(32)
         for query in range(4):  # heads 0 and 1 read the first head of values, 2 and 3 the second
@@ -67,21 +67,21 @@ def test_llama_one_head_of_values_serves_a_group(llama, tmp_path, head):
 
 
 def test_pushed_up_and_down_are_the_two_ends(gpt2, tmp_path):
-    found = lens(gpt2, tmp_path)
-    vectors = found.vectors_of(random_prefix(gpt2, 2))
-    held = random_control(found, k=3, n=50)
-    up, down = nearest(found, vectors, 3, held), nearest(found, vectors, 3, held, down=True)
-    scores = found.scores(vectors)
+    space = lens(gpt2, tmp_path)
+    vectors = space.vectors_of(random_prefix(gpt2, 2))
+    held = random_control(space, k=3, n=50)
+    up, down = nearest(space, vectors, 3, held), nearest(space, vectors, 3, held, down=True)
+    scores = space.scores(vectors)
     assert [word.id for word in up[:3]] == scores[0].argsort(descending=True)[:3].tolist()
     assert [word.id for word in down[:3]] == scores[0].argsort()[:3].tolist()
 
 
 def test_on_the_map_directions_stand_beside_the_unembedding(gpt2, tmp_path):
-    found, prefix = lens(gpt2, tmp_path), random_prefix(gpt2, 3)
-    vectors, rows = found.vectors_of(prefix), gpt2.model.transformer.wte.weight.detach()
+    space, prefix = lens(gpt2, tmp_path), random_prefix(gpt2, 3)
+    vectors, rows = space.vectors_of(prefix), gpt2.model.transformer.wte.weight.detach()
     spread = rows - rows.mean(0)
-    torch.testing.assert_close(found.unit, spread / spread.norm(dim=-1, keepdim=True))
-    cosine, logits = found.normalize(vectors) @ found.unit.T, found.scores(vectors)
+    torch.testing.assert_close(space.unit, spread / spread.norm(dim=-1, keepdim=True))
+    cosine, logits = space.normalize(vectors) @ space.unit.T, space.scores(vectors)
     for token in range(3):  # the logit is the product of the lengths and the cosine
         ratio = logits[token] / (cosine[token] * spread.norm(dim=-1))
         torch.testing.assert_close(ratio, ratio[:1].expand(len(ratio)), rtol=1e-2, atol=0)
@@ -109,9 +109,9 @@ def test_a_model_that_does_not_fit_is_named(llama, tmp_path, monkeypatch):
 
 
 def test_it_needs_this_models_values(gpt2, llama, tmp_path):
-    for given in (
+    for values in (
         vocabulary_kv(gpt2, "keys", LAYER, TensorCache(tmp_path)),
         vocabulary_kv(llama, "values", LAYER, TensorCache(tmp_path)),
     ):
         with pytest.raises(BadInput, match="table of values of gpt2"):
-            logit_lens_space(gpt2, given)
+            logit_lens_space(gpt2, values)

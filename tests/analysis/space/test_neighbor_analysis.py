@@ -46,27 +46,27 @@ def opened(backbone, place, kind, layer=1, head=None):
 @pytest.mark.parametrize("kind", [kind for kind in SPACES if kind != EMBEDDINGS])
 def test_words_controls_and_points_of_two_runs(backbone, place, run, kind):
     text = RunVectors("text", text_prefix(backbone, "tell it "))
-    made = analyze(opened(backbone, place, kind), [run_vectors(run, backbone), text], k=3, sample=50)
-    assert {(one.run, one.token) for one in made.nearest} == {("mine", i) for i in range(5)} | {("text", i) for i in range(8)}
-    assert len(made.nearest) == 3 * 13 and len(made.pushed_down) == (3 * 13 if kind == LOGIT_LENS else 0)
-    for one in made.nearest:  # a text was never trained, so it has no beginning to be held against
+    analysis = analyze(opened(backbone, place, kind), [run_vectors(run, backbone), text], k=3, sample=50)
+    assert {(one.run, one.token) for one in analysis.nearest} == {("mine", i) for i in range(5)} | {("text", i) for i in range(8)}
+    assert len(analysis.nearest) == 3 * 13 and len(analysis.pushed_down) == (3 * 13 if kind == LOGIT_LENS else 0)
+    for one in analysis.nearest:  # a text was never trained, so it has no beginning to be held against
         assert one.z_random is not None and (one.z_initial is None) == (one.run == "text")
-    assert made.cloud.count(PREFIX) == 13
-    words = {point.number for point in made.cloud.points if point.kind == NEAR}
-    assert {one.id for one in made.nearest} <= words
-    assert "of 5 virtual tokens of mine" in made.verdict("mine") and "before training" in made.verdict("mine")
-    assert "before training" not in made.verdict("text") and "random" in made.recipe
+    assert analysis.cloud.count(PREFIX) == 13
+    words = {point.number for point in analysis.cloud.points if point.kind == NEAR}
+    assert {one.id for one in analysis.nearest} <= words
+    assert "of 5 virtual tokens of mine" in analysis.verdict("mine") and "before training" in analysis.verdict("mine")
+    assert "before training" not in analysis.verdict("text") and "random" in analysis.recipe
 
 
 def test_whole_words_alone_in_the_table_and_on_the_map(backbone, place, run):
-    found = opened(backbone, place, KEYS)
+    space = opened(backbone, place, KEYS)
     with pytest.raises(BadInput, match="whole word"):  # the tiny model's tokens are bytes
-        analyze(found, [run_vectors(run, backbone)], whole=True)
-    words = found.vocabulary
+        analyze(space, [run_vectors(run, backbone)], whole=True)
+    words = space.vocabulary
     object.__setattr__(words, "texts", tuple(f" w{chr(97 + i % 26)}" if i % 3 else text for i, text in enumerate(words.texts)))
-    made = analyze(found, [run_vectors(run, backbone)], k=4, whole=True)
-    assert all(one.whole and one.id % 3 for one in made.nearest)
-    assert all(point.number % 3 for point in made.cloud.points if point.kind == NEAR)
+    analysis = analyze(space, [run_vectors(run, backbone)], k=4, whole=True)
+    assert all(one.whole and one.id % 3 for one in analysis.nearest)
+    assert all(point.number % 3 for point in analysis.cloud.points if point.kind == NEAR)
 
 
 def test_a_words_own_activations_are_found_again_on_the_map_and_by_a_search(backbone, place):
@@ -75,42 +75,42 @@ def test_a_words_own_activations_are_found_again_on_the_map_and_by_a_search(back
         {"decoder": text_key_values(backbone, [0, 77])["decoder"][:, :, :, 1:]}, backbone.spec.name, backbone.spec.fingerprint
     )
     for kind in ("keys", "values"):
-        made = analyze(opened(backbone, place, kind), [text, RunVectors("own", own)], k=2)
-        best = next(one for one in made.nearest if one.run == "own")
+        analysis = analyze(opened(backbone, place, kind), [text, RunVectors("own", own)], k=2)
+        best = next(one for one in analysis.nearest if one.run == "own")
         assert (best.id, best.rank) == (77, 1) and best.score == pytest.approx(1, abs=1e-5)
-        found = made.search(made.space.vocabulary.texts[77])[0]
-        assert (found.run, found.id, found.rank) == ("own", 77, 1)
-        place_of = {(point.kind, point.run or point.number): at for at, point in enumerate(made.cloud.points)}
-        here, word = made.cloud.vectors[place_of[PREFIX, "own"]], made.cloud.vectors[place_of[NEAR, 77]]
+        matches = analysis.search(analysis.space.vocabulary.texts[77])[0]
+        assert (matches.run, matches.id, matches.rank) == ("own", 77, 1)
+        place_of = {(point.kind, point.run or point.number): at for at, point in enumerate(analysis.cloud.points)}
+        here, word = analysis.cloud.vectors[place_of[PREFIX, "own"]], analysis.cloud.vectors[place_of[NEAR, 77]]
         torch.testing.assert_close(here, word, atol=1e-3, rtol=0)
 
 
 def test_the_path_begins_at_the_start_and_its_end_is_not_told_twice(backbone, place, run):
     mine = run_vectors(run, backbone)
     assert mine.path[0][0] == 0 and len(mine.path) >= 2
-    made = analyze(opened(backbone, place, KEYS), [mine])
-    updates = sorted({point.update for point in made.cloud.points if point.kind == PATH})
+    analysis = analyze(opened(backbone, place, KEYS), [mine])
+    updates = sorted({point.update for point in analysis.cloud.points if point.kind == PATH})
     assert updates == [update for update, _ in mine.path][:-1]
     start = next(prefix for update, prefix in mine.path if update == 0)
-    torch.testing.assert_close(made.runs[0].path[0][1], made.space.vectors_of(start))
+    torch.testing.assert_close(analysis.runs[0].path[0][1], analysis.space.vectors_of(start))
 
 
 def test_a_long_path_is_thinned_and_keeps_its_beginning(backbone, place):
     prefix, steps = random_prefix(backbone, 100), 60
     path = [(update, random_prefix(backbone, 100, update)) for update in range(1, steps + 1)]
-    made = analyze(opened(backbone, place, KEYS), [RunVectors("long", prefix, path)], sample=10)
-    updates = [update for update, _ in made.runs[0].path]
+    analysis = analyze(opened(backbone, place, KEYS), [RunVectors("long", prefix, path)], sample=10)
+    updates = [update for update, _ in analysis.runs[0].path]
     assert updates[0] == 1 and updates[-1] == steps and len(updates) == PATH_POINTS // 100
-    assert made.cloud.count(PATH) == len(updates) * 100
+    assert analysis.cloud.count(PATH) == len(updates) * 100
 
 
 def test_embeddings_take_what_has_embeddings(backbone, place, run):
-    found = opened(backbone, place, EMBEDDINGS)
+    space = opened(backbone, place, EMBEDDINGS)
     weight = backbone.model.get_input_embeddings().weight.detach()
-    made = analyze(found, [RunVectors("prompt", random_prefix(backbone, 2), (), weight[[7, 9]])], k=1)
-    assert [(one.id, round(one.score, 4)) for one in made.nearest] == [(7, 1.0), (9, 1.0)]
+    analysis = analyze(space, [RunVectors("prompt", random_prefix(backbone, 2), (), weight[[7, 9]])], k=1)
+    assert [(one.id, round(one.score, 4)) for one in analysis.nearest] == [(7, 1.0), (9, 1.0)]
     with pytest.raises(BadInput, match="mine holds keys and values"):
-        analyze(found, [run_vectors(run, backbone)])
+        analyze(space, [run_vectors(run, backbone)])
 
 
 @pytest.mark.parametrize("kind", [EMBEDDINGS, KEYS])
@@ -118,12 +118,12 @@ def test_a_run_of_input_vectors_is_held_against_the_words_it_began_with(backbone
     run = make_run(
         place / "tiny", place / "runs", f"inputs-{kind}", "embedding", rate=0.05, mlp=0, init="words", init_words="pub"
     )
-    made = analyze(opened(backbone, place, kind), [run_vectors(load_run(run, backbone), backbone)], k=2)
-    assert any(one.z_initial is not None for one in made.nearest)
-    assert [update for update, _ in made.runs[0].path] == [0, 1, 2]
+    analysis = analyze(opened(backbone, place, kind), [run_vectors(load_run(run, backbone), backbone)], k=2)
+    assert any(one.z_initial is not None for one in analysis.nearest)
+    assert [update for update, _ in analysis.runs[0].path] == [0, 1, 2]
     if kind == EMBEDDINGS:  # what it began with are words themselves, all at cosine 1: nothing to be so many deviations from
-        assert all(one.z_initial is None for one in made.nearest if one.rank == 1)
-        assert [one.id for one in made.initial_nearest] == backbone.encode("pubp")
+        assert all(one.z_initial is None for one in analysis.nearest if one.rank == 1)
+        assert [one.id for one in analysis.initial_nearest] == backbone.encode("pubp")
 
 
 def test_a_fine_tuned_run_is_explained(backbone, place):

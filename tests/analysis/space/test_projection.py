@@ -65,25 +65,31 @@ def test_the_sample_is_the_seeds_and_the_same_for_every_run():
 
 def test_pca_is_the_singular_value_decomposition():
     cloud = build_cloud(small(), [PlacedRun("one", some())], near=2, sample=30)
-    found, x = pca(cloud), cloud.vectors.double().numpy()
+    layout, x = pca(cloud), cloud.vectors.double().numpy()
     x = x - x.mean(0)
     _, sizes, axes = np.linalg.svd(x)
     slow = x @ axes[:2].T
     for axis in (0, 1):
-        sign = np.sign(found.xy[:, axis] @ slow[:, axis])
-        np.testing.assert_allclose(found.xy[:, axis], sign * slow[:, axis], atol=1e-4)
-    np.testing.assert_allclose(found.explained, (sizes**2 / (sizes**2).sum())[:2], atol=1e-5)
+        sign = np.sign(layout.xy[:, axis] @ slow[:, axis])
+        np.testing.assert_allclose(layout.xy[:, axis], sign * slow[:, axis], atol=1e-4)
+    np.testing.assert_allclose(layout.explained, (sizes**2 / (sizes**2).sum())[:2], atol=1e-5)
 
 
 def test_the_caption_and_rows_say_everything():
     cloud = build_cloud(small(), [PlacedRun("one", some(), [(0, some(seed=1))])], near=2, sample=30, seed=5)
-    found = pca(cloud)
-    for told in ("PCA (metric cosine)", f"of {len(cloud.points)} points", "3 virtual tokens", "3 on their path", "nearest words"):
-        assert told in found.caption
-    assert f"{cloud.sampled} sampled from 50 words (seed 5)" in found.caption and "% of the variance" in found.caption
-    rows = found.rows()
+    layout = pca(cloud)
+    for phrase in (
+        "PCA (metric cosine)",
+        f"of {len(cloud.points)} points",
+        "3 virtual tokens",
+        "3 on their path",
+        "nearest words",
+    ):
+        assert phrase in layout.caption
+    assert f"{cloud.sampled} sampled from 50 words (seed 5)" in layout.caption and "% of the variance" in layout.caption
+    rows = layout.rows()
     assert list(rows[0]) == ["kind", "label", "number", "run", "update", "x", "y"]
-    assert (rows[0]["label"], rows[0]["x"]) == ("P1", found.xy[0, 0].item())
+    assert (rows[0]["label"], rows[0]["x"]) == ("P1", layout.xy[0, 0].item())
 
 
 def test_a_map_of_words_alone():
@@ -107,15 +113,15 @@ def test_umap_is_made_once_for_the_same_points_and_parameters(tmp_path, monkeypa
     cache, cloud = TensorCache(tmp_path), build_cloud(small(), [PlacedRun("one", some(12))], near=2, sample=50)
     wide = torch.randn(len(cloud.points), 500, generator=torch.Generator().manual_seed(1))  # more than a pipe holds
     cloud = replace(cloud, vectors=torch.cat([cloud.vectors, wide], -1))
-    made = umap(cloud, neighbors=10, seed=3, cache=cache)
-    assert made.xy.shape == (len(cloud.points), 2) and np.isfinite(made.xy).all() and made.explained is None
-    for told in ("metric cosine", "neighbors 10", "min_dist 0.1", "seed 3", "umap-learn 0."):
-        assert told in made.caption
+    layout = umap(cloud, neighbors=10, seed=3, cache=cache)
+    assert layout.xy.shape == (len(cloud.points), 2) and np.isfinite(layout.xy).all() and layout.explained is None
+    for phrase in ("metric cosine", "neighbors 10", "min_dist 0.1", "seed 3", "umap-learn 0."):
+        assert phrase in layout.caption
 
     calls = []
     monkeypatch.setattr(projection, "_run_umap", lambda vectors, *_: calls.append(1) or np.zeros((len(vectors), 2), np.float32))
     again = umap(cloud, neighbors=10, seed=3, cache=cache)
-    np.testing.assert_array_equal(again.xy, made.xy)
+    np.testing.assert_array_equal(again.xy, layout.xy)
     assert not calls
     umap(cloud, neighbors=10, seed=4, cache=cache)
     umap(build_cloud(small(), [PlacedRun("one", some(12, 1))], near=2, sample=50), neighbors=10, seed=3, cache=cache)

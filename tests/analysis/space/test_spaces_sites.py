@@ -41,37 +41,39 @@ def own(bart, site):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("site", SITES)
 def test_a_words_own_activations_are_nearest_to_the_word(bart, cache, site, kind):
-    found = vocabulary_space(vocabulary_kv(bart, kind, LAYER, cache, site=site))
-    scores = found.scores(found.vectors_of(own(bart, site)))[0]
+    space = vocabulary_space(vocabulary_kv(bart, kind, LAYER, cache, site=site))
+    scores = space.scores(space.vectors_of(own(bart, site)))[0]
     assert int(scores.argmax()) == WORD and scores[WORD].item() == pytest.approx(1, abs=1e-3)
-    assert found.site == site and len(scores) == 261
+    assert space.site == site and len(scores) == 261
 
 
 def test_the_context_is_stated_for_each_site(bart, cache):
-    told = {site: vocabulary_space(vocabulary_kv(bart, "keys", LAYER, cache, site=site)).recipe for site in SITES}
-    assert "of the encoder (all" in told["encoder"] and "its encoder reading `<s> w </s>`, w at position 1" in told["encoder"]
-    assert "its decoder reading `</s> <s> w` of an empty article, w at position 2" in told["decoder"]
-    assert "of the cross-attention (all" in told["cross"] and "where its decoder reads the encoder" in told["cross"]
+    recipes = {site: vocabulary_space(vocabulary_kv(bart, "keys", LAYER, cache, site=site)).recipe for site in SITES}
+    assert (
+        "of the encoder (all" in recipes["encoder"] and "its encoder reading `<s> w </s>`, w at position 1" in recipes["encoder"]
+    )
+    assert "its decoder reading `</s> <s> w` of an empty article, w at position 2" in recipes["decoder"]
+    assert "of the cross-attention (all" in recipes["cross"] and "where its decoder reads the encoder" in recipes["cross"]
 
 
 def test_tables_of_different_sites_are_kept_apart(bart, cache):
-    made = [vocabulary_kv(bart, "values", LAYER, cache, site=site).vectors for site in (*SITES, *SITES)]
-    assert all(torch.equal(made[at], made[at + 3]) for at in range(3))
-    assert not torch.allclose(made[0], made[1]) and not torch.allclose(made[0], made[2])
+    table = [vocabulary_kv(bart, "values", LAYER, cache, site=site).vectors for site in (*SITES, *SITES)]
+    assert all(torch.equal(table[at], table[at + 3]) for at in range(3))
+    assert not torch.allclose(table[0], table[1]) and not torch.allclose(table[0], table[2])
 
 
 @pytest.mark.parametrize("site", ["decoder", "cross"])
 def test_the_lens_is_the_value_through_projection_and_unembedding(bart, cache, site):
     prefix = random_prefix(bart, 3)
-    found = open_space(bart, "writes", LAYER, None, cache, site=site)
+    space = open_space(bart, "writes", LAYER, None, cache, site=site)
     layer = bart.model.model.decoder.layers[LAYER]
     module = layer.self_attn if site == "decoder" else layer.encoder_attn
     values = prefix.past[site][LAYER, 1].transpose(0, 1).flatten(1)  # (P, heads * head_dim)
     with torch.no_grad():
         expected = values @ module.out_proj.weight.T @ bart.model.lm_head.weight.T
     expected -= expected.mean(-1, keepdim=True)
-    torch.testing.assert_close(found.scores(found.vectors_of(prefix)), expected, rtol=1e-3, atol=1e-3)
-    assert "no final norm" in found.recipe
+    torch.testing.assert_close(space.scores(space.vectors_of(prefix)), expected, rtol=1e-3, atol=1e-3)
+    assert "no final norm" in space.recipe
 
 
 def test_an_encoder_has_no_lens_and_says_why(bart, cache):

@@ -38,11 +38,11 @@ def test_input_vectors_have_a_path_too_from_their_words_embeddings(tmp_path):
     folder = make_tiny_backbone(tmp_path / "tiny")
     run = make_run(folder, tmp_path / "runs", "one", "embedding", mlp=0, init="words", rate=0.5)
     backbone = load_backbone(str(folder), "cpu")
-    kept = embedding_trajectory(run, backbone)
+    trajectory = embedding_trajectory(run, backbone)
     words = backbone.model.get_input_embeddings().weight[backbone.encode("table")[:4]]
-    assert [update for update, _ in kept] == [0, 1, 2, 3]
-    torch.testing.assert_close(kept[0][1], words, rtol=1e-2, atol=1e-2)
-    assert not torch.allclose(kept[-1][1], words, atol=0.1)
+    assert [update for update, _ in trajectory] == [0, 1, 2, 3]
+    torch.testing.assert_close(trajectory[0][1], words, rtol=1e-2, atol=1e-2)
+    assert not torch.allclose(trajectory[-1][1], words, atol=0.1)
     ended, served = prefix_trajectory(run, backbone)[-1][1], load_run(run, backbone).prefix
     assert served is not None and prefix_trajectory(run) == []
     torch.testing.assert_close(ended.past[SITE], served.past[SITE], rtol=2e-2, atol=2e-2)

@@ -27,16 +27,16 @@ def test_a_word_is_found_in_all_its_forms_whole_ones_first():
 def test_texts_keep_their_spaces_and_padding_is_left_out(tmp_path):
     backbone = load_backbone(str(make_tiny_backbone(tmp_path)), "cpu")
     tokens = {END: 0, "Ġ": 1, "a": 2, "b": 3, "Ġa": 4}  # 5 of the model's 257 rows
-    made = Tokenizer(models.BPE(tokens, [("Ġ", "a")]))
-    made.pre_tokenizer, made.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
-    backbone.tokenizer = PreTrainedTokenizerFast(tokenizer_object=made, eos_token=END)
+    tokenizer = Tokenizer(models.BPE(tokens, [("Ġ", "a")]))
+    tokenizer.pre_tokenizer, tokenizer.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
+    backbone.tokenizer = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=END)
     assert vocabulary(backbone).texts == (END, " ", "a", "b", " a")
 
 
 def test_metaspace_tokens_keep_their_leading_space(tmp_path):
     """Llama's tokenizer: decoded alone, a token at the start of a text loses its space."""
     backbone = load_backbone(str(make_tiny_backbone(tmp_path)), "cpu")
-    made = Tokenizer(models.BPE({END: 0, "▁": 1, "a": 2, "b": 3, "▁a": 4}, [("▁", "a")]))
-    made.pre_tokenizer, made.decoder = pre_tokenizers.Metaspace(), decoders.Metaspace()
-    backbone.tokenizer = PreTrainedTokenizerFast(tokenizer_object=made, eos_token=END)
+    tokenizer = Tokenizer(models.BPE({END: 0, "▁": 1, "a": 2, "b": 3, "▁a": 4}, [("▁", "a")]))
+    tokenizer.pre_tokenizer, tokenizer.decoder = pre_tokenizers.Metaspace(), decoders.Metaspace()
+    backbone.tokenizer = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=END)
     assert vocabulary(backbone).texts == (END, " ", "a", "b", " a")

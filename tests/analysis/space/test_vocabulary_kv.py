@@ -49,58 +49,58 @@ def counted(backbone, monkeypatch):
 def test_a_table_holds_what_the_model_computes_word_by_word(backbone, cache, layer):
     slow = {word: own(backbone, word).past["decoder"][layer, :, :, 0] for word in (0, WORD, WORDS - 1)}
     for place, kind in enumerate(KINDS):
-        found = vocabulary_kv(backbone, kind, layer, cache)
-        assert found.vectors.shape == (WORDS, backbone.spec.kv_heads, backbone.spec.head_dim)
+        table = vocabulary_kv(backbone, kind, layer, cache)
+        assert table.vectors.shape == (WORDS, backbone.spec.kv_heads, backbone.spec.head_dim)
         for word, vectors in slow.items():
-            torch.testing.assert_close(found.vectors[word].float(), vectors[place], rtol=2e-3, atol=1e-3)
+            torch.testing.assert_close(table.vectors[word].float(), vectors[place], rtol=2e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize("head", [None, 1])
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_words_own_activations_lie_at_the_word_itself(backbone, cache, kind, head):
-    found = vocabulary_space(vocabulary_kv(backbone, kind, 1, cache), head)
-    vectors = found.vectors_of(own(backbone, WORD))
-    scores = found.scores(vectors)[0]
+    space = vocabulary_space(vocabulary_kv(backbone, kind, 1, cache), head)
+    vectors = space.vectors_of(own(backbone, WORD))
+    scores = space.scores(vectors)[0]
     assert scores.argmax() == WORD and scores[WORD].item() == pytest.approx(1, abs=1e-5)
 
 
 @pytest.mark.parametrize("head", [None, 0])
 def test_cosines_are_taken_after_centring_on_the_vocabularys_mean(backbone, cache, head):
-    made = vocabulary_kv(backbone, "keys", 1, cache)
-    found, prefix = vocabulary_space(made, head), random_prefix(backbone, 3)
-    vectors = found.vectors_of(prefix)
+    table = vocabulary_kv(backbone, "keys", 1, cache)
+    space, prefix = vocabulary_space(table, head), random_prefix(backbone, 3)
+    vectors = space.vectors_of(prefix)
     heads = range(backbone.spec.kv_heads) if head is None else [head]
-    words = torch.cat([made.vectors[:, one].float() for one in heads], -1)
+    words = torch.cat([table.vectors[:, one].float() for one in heads], -1)
     mean = words.mean(0)
     for token in range(3):
         virtual = torch.cat([prefix.past["decoder"][1, 0, one, token] for one in heads])
         torch.testing.assert_close(vectors[token], virtual)
         for word in (0, WORD):
             slow = cosine(virtual - mean, words[word] - mean)
-            assert found.scores(vectors)[token, word].item() == pytest.approx(slow, abs=1e-5)
-    torch.testing.assert_close(found.std, words.std(0))
+            assert space.scores(vectors)[token, word].item() == pytest.approx(slow, abs=1e-5)
+    torch.testing.assert_close(space.std, words.std(0))
 
 
 def test_embeddings_are_a_space_for_vectors_of_the_models_width(backbone):
-    found, weight = embedding_space(backbone), backbone.model.get_input_embeddings().weight
-    scores = found.scores(weight[[WORD]])[0]
-    assert scores.argmax() == WORD and "embedding" in found.recipe
+    space, weight = embedding_space(backbone), backbone.model.get_input_embeddings().weight
+    scores = space.scores(weight[[WORD]])[0]
+    assert scores.argmax() == WORD and "embedding" in space.recipe
     assert scores[3].item() == pytest.approx(cosine(weight[WORD] - weight.mean(0), weight[3] - weight.mean(0)), abs=1e-5)
     with pytest.raises(BadInput, match="no embeddings"):
-        found.vectors_of(random_prefix(backbone, 3))
+        space.vectors_of(random_prefix(backbone, 3))
 
 
 def test_recipes_say_layer_heads_context_and_position(backbone, cache):
     keys, values = (vocabulary_space(vocabulary_kv(backbone, kind, 1, cache)) for kind in KINDS)
     heads = backbone.spec.kv_heads
-    for told in (
+    for phrase in (
         f"Keys of layer 2 (all {heads} heads, ",
         "257 tokens",
         "`<|endoftext|> w`, w at position 1",
         "centered",
         "cosine",
     ):
-        assert told in keys.recipe
+        assert phrase in keys.recipe
     assert f"head 2 of {heads}" in vocabulary_space(vocabulary_kv(backbone, "keys", 1, cache), 1).recipe
     turned = "turned to position 1" in keys.recipe
     assert turned == (backbone.model.config.model_type == "llama") and "turned" not in values.recipe
@@ -109,17 +109,17 @@ def test_recipes_say_layer_heads_context_and_position(backbone, cache):
 def test_one_pass_makes_both_tables_and_the_second_time_the_model_rests(backbone, cache, monkeypatch):
     calls = counted(backbone, monkeypatch)
     first = vocabulary_kv(backbone, "keys", 0, cache)
-    made = len(calls)
+    passes = len(calls)
     again = vocabulary_kv(backbone, "keys", 0, cache)
     vocabulary_kv(backbone, "values", 0, cache)
-    assert made > 0 and len(calls) == made and torch.equal(first.vectors, again.vectors)
+    assert passes > 0 and len(calls) == passes and torch.equal(first.vectors, again.vectors)
 
 
 def test_progress_counts_the_words(backbone, cache, monkeypatch):
     monkeypatch.setattr(module, "BATCH", 100)
-    seen = []
-    whole = vocabulary_kv(backbone, "values", 1, cache, lambda done, total: seen.append((done, total)))
-    assert seen == [(100, WORDS), (200, WORDS), (WORDS, WORDS), (WORDS, WORDS)]
+    steps = []
+    whole = vocabulary_kv(backbone, "values", 1, cache, lambda done, total: steps.append((done, total)))
+    assert steps == [(100, WORDS), (200, WORDS), (WORDS, WORDS), (WORDS, WORDS)]
     monkeypatch.setattr(module, "BATCH", 512)
     torch.testing.assert_close(vocabulary_kv(backbone, "values", 1, TensorCache(cache.folder / "2")).vectors, whole.vectors)
 
@@ -165,8 +165,8 @@ def test_what_is_not_there_is_refused(backbone, cache):
         vocabulary_kv(backbone, "keys", 2, cache)
     with pytest.raises(BadInput, match="queries"):
         vocabulary_kv(backbone, "queries", 0, cache)
-    found = vocabulary_kv(backbone, "keys", 0, cache)
+    table = vocabulary_kv(backbone, "keys", 0, cache)
     with pytest.raises(BadInput, match="no head 9"):
-        vocabulary_space(found, 9)
+        vocabulary_space(table, 9)
     with pytest.raises(WrongBackbone, match="belongs to other"):
-        vocabulary_space(found).vectors_of(Prefix(random_prefix(backbone, 2).past, "other", "0" * 16))
+        vocabulary_space(table).vectors_of(Prefix(random_prefix(backbone, 2).past, "other", "0" * 16))

@@ -43,25 +43,25 @@ def filled(do, cell=NONE, **state):
 
 
 def test_the_grid_the_sentence_and_the_caveat_stand_there(do):
-    shown = filled(do)
-    grid = json.loads(shown["grid"])["data"][0]
+    update = filled(do)
+    grid = json.loads(update["grid"])["data"][0]
     assert len(grid["z"]) == 2 and len(grid["z"][0]) == 6
-    assert "the models differ most after layer" in shown["head"] and "not a prediction that the model makes" in shown["head"]
-    assert shown["cell"] == "" and shown["address"] == ""
+    assert "the models differ most after layer" in update["head"] and "not a prediction that the model makes" in update["head"]
+    assert update["cell"] == "" and update["address"] == ""
 
 
 def test_the_last_layer_of_a_cell_is_the_models_own_next_word(do):
-    shown = do.move(AttentionState(), LensState(), SimpleNamespace(move="right"), REQUEST)  # the last layer, the first token
-    assert shown["state"] == LensState(2, 1) and shown["address"] == "lens-layer=2&lens-token=1"
+    update = do.move(AttentionState(), LensState(), SimpleNamespace(move="right"), REQUEST)  # the last layer, the first token
+    assert update["state"] == LensState(2, 1) and update["address"] == "lens-layer=2&lens-token=1"
     written = do.context.comparisons.get("lens").columns["prefix"]
     backbone = do.context.models.backbone(do.context.models.default)
     loaded = do.context.models.load("tiny-prefix", backbone)
     for prefix in (None, loaded.prefix):
         best = next_token_probs(backbone.model, backbone, Request(list(written.prompt_ids), prefix), 5)
-        assert all(f"{100 * share:.1f} %" in shown["cell"] for _, share in best)
-    assert "after the last layer" in shown["cell"] and json.loads(shown["grid"])["layout"]["shapes"]
-    shown = do.move(AttentionState(), shown["state"], SimpleNamespace(move="up"), REQUEST)
-    assert shown["state"] == LensState(1, 1) and "stopped after layer 1" in shown["cell"]
+        assert all(f"{100 * share:.1f} %" in update["cell"] for _, share in best)
+    assert "after the last layer" in update["cell"] and json.loads(update["grid"])["layout"]["shapes"]
+    update = do.move(AttentionState(), update["state"], SimpleNamespace(move="up"), REQUEST)
+    assert update["state"] == LensState(1, 1) and "stopped after layer 1" in update["cell"]
     clicked = SimpleNamespace(points=[{"data": [1, 4]}])
     assert do.choose(AttentionState(), clicked, REQUEST)["state"] == LensState(2, 5)
     assert do.choose(AttentionState(), SimpleNamespace(points=[]), REQUEST) == do.no_update()
@@ -85,14 +85,14 @@ def test_the_page_states_that_the_first_layer_is_the_same_without_the_prefix(do)
 
 def test_there_is_no_grid_of_the_frozen_model_and_no_prefix_of_a_fine_tuned_one(do):
     assert filled(do, column="base")["head"] == "" and filled(do, column="base")["grid"] == ""
-    shown = filled(do, column="finetuned")
-    assert shown["head"] and shown["aside"] == ""
+    update = filled(do, column="finetuned")
+    assert update["head"] and update["aside"] == ""
     assert list(do.fill(0, AttentionState(), LensState(), REQUEST)) == [do.no_update()]
 
 
 def test_an_encoder_decoder_model_shows_its_decoder_and_says_why_its_cross_attention_differs(newsroom):
     do = handlers(newsroom, CompareRequest(ARTICLES[0].source, "news-prefix", decode=DECODE, form="article"))
-    shown = filled(do, site="cross")
-    assert len(json.loads(shown["grid"])["data"][0]["z"]) == 2
-    assert "reads an encoder that has a prefix of its own" in shown["aside"]
+    update = filled(do, site="cross")
+    assert len(json.loads(update["grid"])["data"][0]["z"]) == 2
+    assert "reads an encoder that has a prefix of its own" in update["aside"]
     assert "attends as it does without it" in filled(do, site="encoder")["aside"]

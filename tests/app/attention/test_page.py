@@ -75,10 +75,10 @@ def test_the_prefix_is_turned_down_and_a_link_brings_it_all_back(page, served):
     page.locator("select[data-set=beside]").select_option("same")
     expect(page.locator(f"{LOOK}tokens .side")).to_have_count(2)
     expect(page).to_have_url(re.compile("beside=same"))
-    told = turned.locator(".generated").inner_text()
+    text = turned.locator(".generated").inner_text()
     page.reload()
     expect(turned.locator("h3")).to_have_text("base, shifted")
-    expect(turned.locator(".generated")).to_have_text(told, use_inner_text=True)
+    expect(turned.locator(".generated")).to_have_text(text, use_inner_text=True)
     expect(page.locator(f"{LOOK}tokens .side")).to_have_count(2)
     expect(page.locator("[data-value=P2]")).to_have_attribute("aria-pressed", "true")
     page.get_by_role("button", name="As it was").click()
@@ -109,8 +109,8 @@ def test_a_new_text_takes_the_place_of_the_old_one(page, served):
     new = page.locator("#pl-out-prefix .generated.raw").text_content() or ""
     page.locator("#pl-tab-attention-button").click()
     expect(page.locator(f"{LOOK}reads .generated")).not_to_have_text(before, use_inner_text=True)
-    shown = page.locator(f"{LOOK}reads .generated").text_content() or ""
-    assert new[:10] in shown
+    text = page.locator(f"{LOOK}reads .generated").text_content() or ""
+    assert new[:10] in text
 
 
 def test_figures_are_saved_in_the_page_and_open_offline(page, served, browser, tmp_path):
@@ -121,22 +121,22 @@ def test_figures_are_saved_in_the_page_and_open_offline(page, served, browser, t
     page.locator("[data-act=theme]").click()
     expect(page.locator(f"{LOOK}layers .main-svg").first).to_have_css("background-color", "rgb(255, 255, 255)")
     assert page.locator("[data-title*='loud']").count() == 0  # plotly's own bar offers an upload
-    kept: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     for form in ("png", "svg", "html", "csv"):
         page.locator(f"{LOOK}layers .pl-save summary").click()
         with page.expect_download() as waiting:
             page.locator(f"{LOOK}layers [data-save={form}]").click()
-        kept[form] = tmp_path / waiting.value.suggested_filename
-        waiting.value.save_as(kept[form])
-    png = kept["png"].read_bytes()
+        files[form] = tmp_path / waiting.value.suggested_filename
+        waiting.value.save_as(files[form])
+    png = files["png"].read_bytes()
     assert int.from_bytes(png[16:20], "big") == 2 * plot.evaluate("(node) => node.clientWidth")
-    assert "<svg" in kept["svg"].read_text(encoding="utf-8") and kept["csv"].name == "prefix-lab-attention-by-layer.csv"
-    rows = list(csv.reader(kept["csv"].open(encoding="utf-8")))
+    assert "<svg" in files["svg"].read_text(encoding="utf-8") and files["csv"].name == "prefix-lab-attention-by-layer.csv"
+    rows = list(csv.reader(files["csv"].open(encoding="utf-8")))
     assert rows[0][:2] == ["series", "layer"] and {row[0] for row in rows[1:]} == {"prefix", "the input", "written so far"}
     offline = browser.new_context(offline=True)
     other, asked = offline.new_page(), []
     other.on("request", lambda request: asked.append(request.url))
-    other.goto(kept["html"].as_uri(), wait_until="commit")  # it holds all of plotly, which a busy machine reads slowly
+    other.goto(files["html"].as_uri(), wait_until="commit")  # it holds all of plotly, which a busy machine reads slowly
     expect(other.locator("#figure .main-svg").first).to_be_visible(timeout=180_000)
     assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
     assert other.locator("[data-title*='loud']").count() == 0

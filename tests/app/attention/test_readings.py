@@ -28,93 +28,93 @@ SOURCE, DECODE = "name : Alda | Type : pub", DecodeConfig(max_new=8, min_new=8)
 
 
 @pytest.fixture(scope="module")
-def told(context):
+def record(context):
     ask = CompareRequest(SOURCE, "tiny-prefix", "tiny-finetuned", decode=DECODE)
     *_, last = compare(context, context.models.backbone(context.models.default), ask, lambda: False)
     return record_of(last)
 
 
-def test_every_column_is_remembered_with_what_it_read_and_wrote(context, told):
+def test_every_column_is_remembered_with_what_it_read_and_wrote(context, record):
     backbone = context.models.backbone(context.models.default)
-    assert set(told.columns) == {"base", "prefix", "finetuned"} and told.source == SOURCE
-    for written in told.columns.values():
+    assert set(record.columns) == {"base", "prefix", "finetuned"} and record.source == SOURCE
+    for written in record.columns.values():
         assert written.prompt_ids == tuple(backbone.encode(SOURCE + "\n")) and len(written.ids) == 8
         assert decode_text(backbone, list(written.ids)) == written.text
 
 
 def test_the_last_comparisons_are_kept_and_a_new_one_takes_the_old_ones_place():
-    kept, made = LastComparisons(2), [ComparisonRecord("", str(i), DECODE, {}) for i in range(3)]
-    for page, one in zip("abc", made, strict=True):
-        kept.put(page, one)
-    assert kept.get("a") is None and kept.get("c") is made[2] and len({one.number for one in made}) == 3
-    kept.forget("c")
-    assert kept.get("c") is None and kept.get("b") is made[1]
+    last, records = LastComparisons(2), [ComparisonRecord("", str(i), DECODE, {}) for i in range(3)]
+    for page, one in zip("abc", records, strict=True):
+        last.put(page, one)
+    assert last.get("a") is None and last.get("c") is records[2] and len({one.number for one in records}) == 3
+    last.forget("c")
+    assert last.get("c") is None and last.get("b") is records[1]
 
 
-def test_a_text_is_read_by_the_run_that_wrote_it_and_by_others(context, told):
+def test_a_text_is_read_by_the_run_that_wrote_it_and_by_others(context, record):
     backbone, cache = context.models.backbone(context.models.default), ReadingCache(context)
-    text = told.columns["prefix"]
+    text = record.columns["prefix"]
     for run in ("tiny-prefix", "tiny-finetuned", "", "text:Describe it."):
         reader = cache.reader(run, backbone)
-        found = cache.mass(backbone, reader, text)
+        mass = cache.mass(backbone, reader, text)
         alone = attention_mass(reader.model, backbone, Request(list(text.prompt_ids), reader.prefix), text.ids)
-        assert found.mass.equal(alone.mass) and found.virtual == reader.length
-        assert cache.mass(backbone, reader, text) is found  # not read twice
+        assert mass.mass.equal(alone.mass) and mass.virtual == reader.length
+        assert cache.mass(backbone, reader, text) is mass  # not read twice
         assert cache.layer(backbone, reader, text, 1, Intervention()).layers == (1,)
 
 
-def test_written_again_at_one_is_the_same_and_at_another_is_what_generate_gives(context, told):
+def test_written_again_at_one_is_the_same_and_at_another_is_what_generate_gives(context, record):
     backbone, cache = context.models.backbone(context.models.default), ReadingCache(context)
-    text, reader = told.columns["prefix"], cache.reader("tiny-prefix", backbone)
+    text, reader = record.columns["prefix"], cache.reader("tiny-prefix", backbone)
     for done in (Intervention(), Intervention(0.25).without(token=1)):
-        *_, last = cache.regenerate(backbone, reader, told, text, done, lambda: False)
+        *_, last = cache.regenerate(backbone, reader, record, text, done, lambda: False)
         request = Request(list(text.prompt_ids), reader.prefix, 0, done)
         alone = generate(backbone.model, backbone, [request], DECODE)[0]
         assert (list(last.ids), last.text, last.state) == (alone.ids, alone.text, alone.finish)
         assert (last.ids == text.ids) == done.is_identity
-        assert list(cache.regenerate(backbone, reader, told, text, done, lambda: False)) == [last]
+        assert list(cache.regenerate(backbone, reader, record, text, done, lambda: False)) == [last]
 
 
-def test_a_finished_text_is_read_ahead_while_another_tab_is_shown(context, told, monkeypatch):
+def test_a_finished_text_is_read_ahead_while_another_tab_is_shown(context, record, monkeypatch):
     do = AttentionHandlers(context, SimpleNamespace(status="status"), COMPONENTS)
     page = SimpleNamespace(session_hash="ahead")
-    context.comparisons.put("ahead", told)
+    context.comparisons.put("ahead", record)
     assert do.enter("compare", page) == 0
     for thread in threading.enumerate():
         if thread.name == "ahead":
             thread.join()
     monkeypatch.setattr(readings, "attention_mass", None)
-    made = next(do.refresh(do.enter("attention", page), AttentionState(), page))
-    assert "the prefix drew" in made["headline"]
+    update = next(do.refresh(do.enter("attention", page), AttentionState(), page))
+    assert "the prefix drew" in update["headline"]
 
 
-def test_what_an_address_asks_for_in_vain_is_named_and_the_tab_shows_what_it_shows_without(context, told):
+def test_what_an_address_asks_for_in_vain_is_named_and_the_tab_shows_what_it_shows_without(context, record):
     do = AttentionHandlers(context, SimpleNamespace(status="status"), COMPONENTS)
     page = SimpleNamespace(session_hash="vain")
-    context.comparisons.put("vain", told)
+    context.comparisons.put("vain", record)
     state = do.restore("?layer=99&head=x&alpha=7&beside=nobody&prefix=ghost&finetuned=tiny-finetuned")
-    made = next(do.refresh(do.enter("attention", page), state, page))
-    assert "no usable value for: head, alpha, prefix." in made["reads"]
-    assert "There is no layer 99: tiny-gpt2 has 2 layers of 4 heads." in made["reads"] and not made["tokens"]
-    assert "There is no run" in made["reads"] and "nobody" in made["reads"] and 'value="" selected' in made["bar"]
+    update = next(do.refresh(do.enter("attention", page), state, page))
+    assert "no usable value for: head, alpha, prefix." in update["reads"]
+    assert "There is no layer 99: tiny-gpt2 has 2 layers of 4 heads." in update["reads"] and not update["tokens"]
+    assert "There is no run" in update["reads"] and "nobody" in update["reads"] and 'value="" selected' in update["bar"]
     state, ticket = do.change(state, SimpleNamespace(name="layer", value=1), page)
     assert "usable" not in next(do.refresh(ticket, state, page))["reads"]
 
 
-def test_a_stopped_rewriting_is_not_kept(context, told):
+def test_a_stopped_rewriting_is_not_kept(context, record):
     backbone, cache = context.models.backbone(context.models.default), ReadingCache(context)
-    text, reader, done = told.columns["prefix"], cache.reader("tiny-prefix", backbone), Intervention(0.5)
-    assert [one.state for one in cache.regenerate(backbone, reader, told, text, done, lambda: True)] == ["streaming"]
-    *_, whole = cache.regenerate(backbone, reader, told, text, done, lambda: False)
+    text, reader, done = record.columns["prefix"], cache.reader("tiny-prefix", backbone), Intervention(0.5)
+    assert [one.state for one in cache.regenerate(backbone, reader, record, text, done, lambda: True)] == ["streaming"]
+    *_, whole = cache.regenerate(backbone, reader, record, text, done, lambda: False)
     assert len(whole.ids) == 8 and whole.state == "length"
 
 
-def test_influence_fills_once(context, told):
+def test_influence_fills_once(context, record):
     backbone, cache = context.models.backbone(context.models.default), ReadingCache(context)
-    text, reader = told.columns["prefix"], cache.reader("tiny-prefix", backbone)
-    *_, (found, done, total) = cache.influence(backbone, reader, text)
-    assert done == total == 8 and bool(found.kl.isfinite().all())
-    assert [part[0] for part in cache.influence(backbone, reader, text)] == [found]
+    text, reader = record.columns["prefix"], cache.reader("tiny-prefix", backbone)
+    *_, (effect, done, total) = cache.influence(backbone, reader, text)
+    assert done == total == 8 and bool(effect.kl.isfinite().all())
+    assert [part[0] for part in cache.influence(backbone, reader, text)] == [effect]
 
 
 def test_any_text_is_a_run_on_a_line_of_its_own(context):
@@ -133,7 +133,7 @@ def test_readings_stay_whole_while_pages_read_evict_and_forget_at_once(monkeypat
     """Once KeyError, and "OrderedDict mutated during iteration", where several pages read and the cache was full."""
     monkeypatch.setattr(readings, "CACHE_BYTES", 8 * 4096)
     monkeypatch.setattr(readings, "attention_mass", lambda model, backbone, request, ids, site: SimpleNamespace(ids=ids))
-    models = SimpleNamespace(on_unload=[], run_job=lambda job, *given: job(*given))
+    models = SimpleNamespace(on_unload=[], run_job=lambda job, *values: job(*values))
     cache, errors = ReadingCache(SimpleNamespace(models=models)), []
     source = readings.AttentionSource("base", "", None, None)
 

@@ -17,16 +17,16 @@ def tiny_path(tmp_path_factory) -> str:
 
 def test_each_kind_of_work_survives_kills(tiny_path, monkeypatch):
     monkeypatch.setitem(faults.SPANS, "training", 1.5)
-    found = list(faults.kills(tiny_path, 2, seed=3))
-    assert {fault.work for fault in found} == set(faults.WORKS) and len(found) == 2 * len(faults.WORKS)
-    assert [fault for fault in found if fault.broken] == []
-    assert sum(fault.done for fault in found) > 10  # they did not die before they had begun
+    outcomes = list(faults.kills(tiny_path, 2, seed=3))
+    assert {fault.work for fault in outcomes} == set(faults.WORKS) and len(outcomes) == 2 * len(faults.WORKS)
+    assert [fault for fault in outcomes if fault.broken] == []
+    assert sum(fault.done for fault in outcomes) > 10  # they did not die before they had begun
 
 
 def test_each_kind_of_work_says_in_a_sentence_that_there_is_no_room(tiny_path):
-    found = list(faults.full_disks(tiny_path, limits=(0, 1_000)))
-    assert [fault for fault in found if fault.broken] == []
-    assert {fault.done for fault in found if fault.work in ("import", "rename") and not fault.moment} <= {0}
+    outcomes = list(faults.full_disks(tiny_path, limits=(0, 1_000)))
+    assert [fault for fault in outcomes if fault.broken] == []
+    assert {fault.done for fault in outcomes if fault.work in ("import", "rename") and not fault.moment} <= {0}
 
 
 def test_what_is_lost_is_noticed(tiny_path, tmp_path):

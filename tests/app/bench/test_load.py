@@ -46,8 +46,8 @@ def report_of(resident: list[float], per_client: dict[str, int]) -> LoadReport:
 
 
 def test_the_report_says_what_is_kept_and_what_is_broken():
-    kept = report_of([500, 900, 1000, *[1000] * 37], {"a": 4, "b": 10})
-    assert all(kept.promises().values()) and "broken" not in load_table(kept)
+    report = report_of([500, 900, 1000, *[1000] * 37], {"a": 4, "b": 10})
+    assert all(report.promises().values()) and "broken" not in load_table(report)
     grown = report_of([1000] * 20 + [1060] * 20, {"a": 3, "b": 10})
     grown.errors.append("a, table: It broke.")
     assert [promise for promise, held in grown.promises().items() if not held] == [
@@ -57,7 +57,7 @@ def test_the_report_says_what_is_kept_and_what_is_broken():
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("values", "message"),
     [
         (["--host", "192.168.1.5"], "bench load asks the app of this machine only, at 127.0.0.1; given: 192.168.1.5"),
         (["--clients", "0"], "clients must be between 1 and 200; given: 0."),
@@ -65,6 +65,6 @@ def test_the_report_says_what_is_kept_and_what_is_broken():
         (["decoding"], "load is measured alone"),
     ],
 )
-def test_no_other_machine_is_asked_and_the_load_is_bounded(given, said, capsys):
-    assert main(["bench", "load", *given]) == 1
-    assert said in capsys.readouterr().err
+def test_no_other_machine_is_asked_and_the_load_is_bounded(values, message, capsys):
+    assert main(["bench", "load", *values]) == 1
+    assert message in capsys.readouterr().err

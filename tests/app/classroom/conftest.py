@@ -50,9 +50,9 @@ class Room:
 @pytest.fixture
 def classroom(house, tmp_path):
     """A class with nothing in it, in a home of its own."""
-    made = Classroom("room", "192.168.1.5", 7860, house.backbone, "cpu", tmp_path)
-    yield made
-    made.context.models.engine.close()
+    new = Classroom("room", "192.168.1.5", 7860, house.backbone, "cpu", tmp_path)
+    yield new
+    new.context.models.engine.close()
 
 
 @pytest.fixture

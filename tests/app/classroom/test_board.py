@@ -41,17 +41,17 @@ def test_a_blind_round_hides_names_until_it_is_closed(board):
     ada, ben = filled(board)
     round_ = blind_round(board)
     for presenter in (False, True):
-        seen = shared_view(board, presenter)["round"]
-        assert seen["state"] == VOTING and {line["letter"] for line in seen["lines"]} == {"A", "B", "C"}
-        assert all(set(line) == {"letter", "state", "text"} for line in seen["lines"])
+        shown_round = shared_view(board, presenter)["round"]
+        assert shown_round["state"] == VOTING and {line["letter"] for line in shown_round["lines"]} == {"A", "B", "C"}
+        assert all(set(line) == {"letter", "state", "text"} for line in shown_round["lines"])
     board.vote(ada, round_.number, "A")
     board.vote(ada, round_.number, "B")
     board.vote(ben, round_.number, "B")
     assert shared_view(board, True)["round"]["voted"] == 2 and own_view(board, ada)["vote"] == "B"
     board.end_round()
-    seen = {line["letter"]: line for line in shared_view(board, False)["round"]["lines"]}
-    assert seen["B"]["votes"] == 2 and seen["A"]["votes"] == 0
-    assert {line["name"] for line in seen.values()} == {"Ada", "Ben", "frozen model"}
+    shown_round = {line["letter"]: line for line in shared_view(board, False)["round"]["lines"]}
+    assert shown_round["B"]["votes"] == 2 and shown_round["A"]["votes"] == 0
+    assert {line["name"] for line in shown_round.values()} == {"Ada", "Ben", "frozen model"}
     with pytest.raises(BadInput, match="not being voted"):
         board.vote(ben, round_.number, "A")
 
@@ -87,12 +87,12 @@ def test_a_question_shows_the_shift_and_no_count_before(board):
     board.go_on()
     board.answer(ada, 1, 1)
     board.answer(ben, 1, 1)
-    seen = shared_view(board, True)["question"]
-    assert seen["answered"] == 2 and not {"before", "after", "right"} & set(seen)
+    shown_round = shared_view(board, True)["question"]
+    assert shown_round["answered"] == 2 and not {"before", "after", "right"} & set(shown_round)
     board.go_on()
-    seen = shared_view(board, False)["question"]
-    assert (seen["before"], seen["after"], seen["right"]) == ([1, 1], [0, 2], 1)
-    assert seen["shift"] == {"both": 2, "moved": 1, "to": 1, "away": 0}
+    shown_round = shared_view(board, False)["question"]
+    assert (shown_round["before"], shown_round["after"], shown_round["right"]) == ([1, 1], [0, 2], 1)
+    assert shown_round["shift"] == {"both": 2, "moved": 1, "to": 1, "away": 0}
 
 
 @pytest.mark.parametrize("option", [2, -1, True, "0", None, 1.0])
@@ -122,8 +122,8 @@ def test_a_guest_has_few_entries_and_failed_ones_make_room(board):
 
 def test_guests_do_not_see_ids_that_cookies_hold(board):
     ada, ben = filled(board)
-    seen = json.dumps([shared_view(board, False), own_view(board, ben)])
-    assert ada.id not in seen and ben.id not in seen
+    shown_round = json.dumps([shared_view(board, False), own_view(board, ben)])
+    assert ada.id not in shown_round and ben.id not in shown_round
 
 
 def test_everything_is_there_after_a_restart(board, tmp_path):

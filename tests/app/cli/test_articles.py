@@ -40,7 +40,7 @@ def run_json(home):
     return json.loads((home / "runs" / "n" / "run.json").read_text())
 
 
-def told(capsys, words):
+def output_of(capsys, words):
     assert main([*words, "--json"]) == 0
     return json.loads(capsys.readouterr().out)
 
@@ -59,32 +59,32 @@ def test_an_article_is_summed_up_and_its_cut_told(trained, folder, tmp_path, cap
     file = tmp_path / "a.txt"
     file.write_text(ARTICLES[0].source * 3)
     words = ["generate", "--run", "n", "--backbone", folder, "--max-new", "6", "--device", "cpu", "--article", str(file)]
-    made = told(capsys, words)
-    assert made["source"] == ARTICLES[0].source * 3 and made["tokens"] <= 6
-    assert "and the first 126 are read, up to" in made["notes"][0]
+    values = output_of(capsys, words)
+    assert values["source"] == ARTICLES[0].source * 3 and values["tokens"] <= 6
+    assert "and the first 126 are read, up to" in values["notes"][0]
     assert main(words) == 0
     captured = capsys.readouterr()
-    assert captured.out.strip() == made["text"] and "the rest is left out" in captured.err
+    assert captured.out.strip() == values["text"] and "the rest is left out" in captured.err
 
 
 def test_an_article_on_standard_input_and_the_frozen_model(folder, capsys, monkeypatch):
     monkeypatch.setattr("sys.stdin", io.StringIO("Das Wetter bleibt am Wochenende kalt und nass, sagte der Dienst den Leuten."))
-    made = told(capsys, ["generate", "--backbone", folder, "--article", "-", "--mode", "beam", *SHORT])
-    assert "does not look like English" in made["notes"][0] and made["run"] is None
+    values = output_of(capsys, ["generate", "--backbone", folder, "--article", "-", "--mode", "beam", *SHORT])
+    assert "does not look like English" in values["notes"][0] and values["run"] is None
 
 
 def test_scores_are_rouge_and_are_kept_under_the_split(trained, folder, news, capsys):
     words = ["evaluate", "--run", "n", "--data", news, "--topics", "news-to-sports", "--backbone", folder, *SHORT]
-    found = told(capsys, words)
-    assert set(found["scores"]) == {"ROUGE-1", "ROUGE-2", "ROUGE-L", "Beyond"}
-    assert found["scores"]["ROUGE-1"]["n"] == 9  # the sport rows of all three splits
-    assert found["scores"]["ROUGE-1"]["decoding"]["length_penalty"] == 0.8
-    assert run_json(trained)["scores"]["test news-to-sports"]["ROUGE-L"] == found["scores"]["ROUGE-L"]
+    values = output_of(capsys, words)
+    assert set(values["scores"]) == {"ROUGE-1", "ROUGE-2", "ROUGE-L", "Beyond"}
+    assert values["scores"]["ROUGE-1"]["n"] == 9  # the sport rows of all three splits
+    assert values["scores"]["ROUGE-1"]["decoding"]["length_penalty"] == 0.8
+    assert run_json(trained)["scores"]["test news-to-sports"]["ROUGE-L"] == values["scores"]["ROUGE-L"]
 
 
 def test_the_lead_is_a_baseline_without_a_model(news, capsys):
-    found = told(capsys, ["evaluate", "--data", news, "--lead", "1"])
-    assert found["scores"]["ROUGE-1"]["value"] > 0 and "decoding" not in found["scores"]["ROUGE-1"]
+    values = output_of(capsys, ["evaluate", "--data", news, "--lead", "1"])
+    assert values["scores"]["ROUGE-1"]["value"] > 0 and "decoding" not in values["scores"]["ROUGE-1"]
     assert main(["evaluate", "--data", news, "--lead", "1", "--run", "n"]) == 1
     assert "no --run" in capsys.readouterr().err
 
@@ -93,5 +93,5 @@ def test_the_lead_is_a_baseline_without_a_model(news, capsys):
 def test_a_hundred_thousand_words_are_cut_and_nothing_else_happens(folder, tmp_path, capsys):
     file = tmp_path / "long.txt"
     file.write_text("The harbour of Aldby was closed to ferries on Monday. " * 10_000)
-    made = told(capsys, ["generate", "--backbone", folder, "--article", str(file), "--max-new", "3", "--device", "cpu"])
-    assert made["tokens"] == 3 and "has 539,999 tokens, and the first 126 are read" in made["notes"][0]
+    values = output_of(capsys, ["generate", "--backbone", folder, "--article", str(file), "--max-new", "3", "--device", "cpu"])
+    assert values["tokens"] == 3 and "has 539,999 tokens, and the first 126 are read" in values["notes"][0]

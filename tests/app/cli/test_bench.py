@@ -52,8 +52,8 @@ def test_every_row_is_measured_on_both_sides(gpt2, capsys):
     assert all(row["n"] == 1 and row["first"] != row["second"] for row in rows)
     assert all(0 < number < math.inf for row in rows for number in (*row["speeds"], row["ratio"]))
     assert [row["second"] for row in rows if row["row"] == "peft"] == ["PEFT, direct", "PEFT, MLP"]
-    told = [row["first"] for row in rows if row["row"] == "lengths"]
-    assert told == [f"prefix, P = {length}" for length in LENGTHS[:-1]]  # 200 do not fit in its 256 positions
+    names = [row["first"] for row in rows if row["row"] == "lengths"]
+    assert names == [f"prefix, P = {length}" for length in LENGTHS[:-1]]  # 200 do not fit in its 256 positions
 
 
 def timings_of(capsys) -> dict[str, dict]:
@@ -67,9 +67,9 @@ def test_the_tabs_that_look_inside_are_timed_and_the_users_folder_stays_as_it_is
     monkeypatch.setenv("PREFIX_LAB_HOME", str(tmp_path))
     monkeypatch.setattr("analysis.space.projection._run_umap", lambda vectors, *_: vectors[:, :2].copy())  # it takes 30 s
     assert main(["bench", "attention", "space", "--backbone", wide, "--json", *QUICK]) == 0
-    told = timings_of(capsys)
+    timings = timings_of(capsys)
     nearest = f"nearest words of {len('Tell the table in a sentence:') + 1} virtual tokens"  # no run fits: a text is the prefix
-    assert [*told][:8] == [
+    assert [*timings][:8] == [
         "filled, the first time in a process",
         "filled",
         "another layer",
@@ -79,8 +79,8 @@ def test_the_tabs_that_look_inside_are_timed_and_the_users_folder_stays_as_it_is
         f"{nearest}, from the cache",
         "the layer beside",
     ]
-    assert [what.split(" of ")[0] for what in told][8:] == ["PCA", "UMAP"]
-    assert [row["target"] for row in told.values()] == [1.5, 1.5, 0.3, 0.3, None, 20, 1, 0.3, 1, None]
+    assert [what.split(" of ")[0] for what in timings][8:] == ["PCA", "UMAP"]
+    assert [row["target"] for row in timings.values()] == [1.5, 1.5, 0.3, 0.3, None, 20, 1, 0.3, 1, None]
     assert os.environ["PREFIX_LAB_HOME"] == str(tmp_path) and not list(tmp_path.iterdir())
 
 
@@ -95,8 +95,8 @@ def test_a_test_set_of_texts_is_scored(gpt2, capsys):
 def test_the_app_is_opened_and_its_first_word_waited_for(wide, capsys):
     assert main(["bench", "app", "--backbone", wide, *QUICK]) == 0
     out = capsys.readouterr().out
-    for told in ("from launch.py to the whole answer of the page", "the first word of a text"):
-        assert re.search(rf"^app +{told} +1 +\d+\.\d{{3}} +[\d.-]+  ≤ [\d.]+ s: (met|not met)$", out, re.MULTILINE), out
+    for phrase in ("from launch.py to the whole answer of the page", "the first word of a text"):
+        assert re.search(rf"^app +{phrase} +1 +\d+\.\d{{3}} +[\d.-]+  ≤ [\d.]+ s: (met|not met)$", out, re.MULTILINE), out
 
 
 def test_a_row_that_cannot_be_measured_is_told_and_the_others_go_on(gpt2, capsys, monkeypatch):
@@ -124,12 +124,12 @@ def test_an_encoder_decoder_model_is_measured_with_the_decoders_site_alone_and_w
     folder = str(make_tiny_bart(tmp_path / "tiny-bart"))
     assert main(["bench", "peft", "decoding", "--backbone", folder, "--no-memory", *QUICK]) == 0
     out = capsys.readouterr().out
-    for told in ("decoder only, direct : PEFT, direct", "prefix, MLP : PEFT, MLP", "prefix, P = 200 : no prefix"):
-        assert told in out
+    for phrase in ("decoder only, direct : PEFT, direct", "prefix, MLP : PEFT, MLP", "prefix, P = 200 : no prefix"):
+        assert phrase in out
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("values", "message"),
     [
         (["speed"], "no row 'speed'. Known: training, peft, decoding, batch, lengths, scoring, attention, space, app."),
         (["decoding", "--repeats", "0"], "repeats must be at least 1; given: 0."),
@@ -141,15 +141,15 @@ def test_an_encoder_decoder_model_is_measured_with_the_decoders_site_alone_and_w
         (["decoding", "--tokens", "9999"], "has 512 positions"),
     ],
 )
-def test_what_cannot_be_measured_is_said_in_a_sentence(given, said, capsys):
-    assert main(["bench", *given]) == 1
+def test_what_cannot_be_measured_is_said_in_a_sentence(values, message, capsys):
+    assert main(["bench", *values]) == 1
     _, err = capsys.readouterr()
-    assert said in err and "Traceback" not in err
+    assert message in err and "Traceback" not in err
 
 
 def test_memory_of_a_side_that_is_killed_is_an_error(gpt2, capsys, monkeypatch):
     killed = subprocess.CompletedProcess([], -9, "", "")
-    monkeypatch.setattr("analysis.benchmark.measure.subprocess.run", lambda *given, **options: killed)
+    monkeypatch.setattr("analysis.benchmark.measure.subprocess.run", lambda *args, **options: killed)
     assert main(["bench", "training", "--backbone", gpt2, *QUICK]) == 1
     out, err = capsys.readouterr()
     assert "The memory of 'prefix-mlp' could not be measured: it was ended with code -9" in err
@@ -176,8 +176,6 @@ def test_the_ratio_is_the_median_of_neighbours_that_did_the_same_work():
     def side(name: str, seconds: float):
         return lambda: done.append(name) or time.sleep(seconds) or 1
 
-    found = summarize_speeds(
-        "row", ("one", "other"), "examples", alternate(side("a", 0), side("b", 0.02), 3, torch.device("cpu"))
-    )
-    assert found.n == 3 and found.spread[0] <= found.ratio <= found.spread[1] and found.ratio > 1
+    row = summarize_speeds("row", ("one", "other"), "examples", alternate(side("a", 0), side("b", 0.02), 3, torch.device("cpu")))
+    assert row.n == 3 and row.spread[0] <= row.ratio <= row.spread[1] and row.ratio > 1
     assert "".join(done) == "ab" + "ab" + "ab" + "ba" + "ab"

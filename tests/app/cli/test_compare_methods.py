@@ -10,7 +10,7 @@ from tests.support.tiny_models import EXAMPLES, make_tiny_backbone
 
 
 @pytest.fixture
-def given(tmp_path, monkeypatch):
+def options(tmp_path, monkeypatch):
     """A tiny model, a few rows and a store of its own."""
     monkeypatch.setenv("PREFIX_LAB_HOME", str(tmp_path / "home"))
     folder = make_tiny_backbone(tmp_path / "tiny-gpt2")
@@ -34,39 +34,39 @@ def given(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_methods_are_compared_on_the_same_tables_and_their_runs_stay(given, capsys):
-    command = ["methods", "--run", "trial", *given]
+def test_methods_are_compared_on_the_same_tables_and_their_runs_stay(options, capsys):
+    command = ["methods", "--run", "trial", *options]
     assert main([*command, "--method", "prefix", "--method", "in_context", "--method", "lora", "--shots", "1"]) == 0
-    told = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
-    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in told]
+    rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
+    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in rows]
     assert [line[0] for line in lines[2:]] == ["frozen model", "Prefix-tuning", "In-context", "LoRA"]
     assert len({len(line) for line in lines}) == 1 and "BLEU" in lines[0]
-    made = {run.id: run for run in store().runs() if not run.bundled}
-    assert set(made) == {"trial-prefix", "trial-in_context", "trial-lora"}
+    runs = {run.id: run for run in store().runs() if not run.bundled}
+    assert set(runs) == {"trial-prefix", "trial-in_context", "trial-lora"}
     assert lines[3][1:4] == ["384", "384", "0.92 %"]  # 2 layers x 2 x 32 x 3, of 41,888
-    assert made["trial-lora"].updates == 2 and made["trial-in_context"].updates == 0
+    assert runs["trial-lora"].updates == 2 and runs["trial-in_context"].updates == 0
 
     assert main([*command, "--method", "prefix", "--method", "finetune", "--json"]) == 0
     again = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [one["run"] for one in again] == [None, "trial-prefix", "trial-finetune"]
-    assert store().get("trial-prefix").created == made["trial-prefix"].created  # scored as it was, not trained again
+    assert store().get("trial-prefix").created == runs["trial-prefix"].created  # scored as it was, not trained again
     assert main([*command, "--method", "finetune"]) == 0
     assert "| 41,888 | 41,888 | 100 % |" in capsys.readouterr().out
     assert again[1]["scores"]["BLEU"]["n"] == 3 and again[1]["share"] == pytest.approx(384 / 41_888)
 
 
-def test_rates_are_chosen_and_seeds_summed_up(given, capsys):
-    command = ["methods", "--run", "grid", *given, "--method", "embedding", "--init", "random", "--rates", "0.001", "0.05"]
+def test_rates_are_chosen_and_seeds_summed_up(options, capsys):
+    command = ["methods", "--run", "grid", *options, "--method", "embedding", "--init", "random", "--rates", "0.001", "0.05"]
     command += ["--seeds", "2"]
     assert main(command) == 0
-    told = capsys.readouterr().out
+    output = capsys.readouterr().out
     runs = {run.id: run for run in store().runs() if not run.bundled}
     assert set(runs) == {"grid-embedding", "grid-embedding-seed1"} and [run.seed for run in runs.values()].count(1) == 1
     rate = runs["grid-embedding"].config["rate"]
     assert runs["grid-embedding-seed1"].config["rate"] == rate and "0.001: " in runs["grid-embedding"].notes
-    line = next(line for line in told.splitlines() if line.startswith("| Embedding-only"))
+    line = next(line for line in output.splitlines() if line.startswith("| Embedding-only"))
     assert f"| {rate:g}, the {'highest' if rate == 0.05 else 'lowest'} tried |" in line and " ± " in line
-    assert "3 tables; seeds 0, 1 (mean ± standard deviation). Rates tried: 0.001, 0.05;" in told
+    assert "3 tables; seeds 0, 1 (mean ± standard deviation). Rates tried: 0.001, 0.05;" in output
 
     assert main([*command, "--json"]) == 0
     *each, frozen, embedding = [json.loads(line) for line in capsys.readouterr().out.splitlines()]

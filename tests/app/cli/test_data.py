@@ -58,22 +58,22 @@ def test_webnlg_trains_on_good_references_and_validates_on_dev(trained, home):
 def test_a_webnlg_run_is_scored_as_its_set_is_seen_and_unseen(trained, webnlg, folder, home, capsys):
     words = ["evaluate", "--run", trained, "--data", webnlg, "--backbone", folder, *SHORT]
     assert main([*words, "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
+    scores = json.loads(capsys.readouterr().out)
     for name in ("BLEU", "TER", "Told", "Beyond"):
-        counted = [found["scores"][name + part]["n"] for part in ("", "-seen", "-unseen")]
+        counted = [scores["scores"][name + part]["n"] for part in ("", "-seen", "-unseen")]
         assert counted == [6, 3, 3]
-    assert found["set"] == "webnlg" and "webnlg" in found["scores"]["BLEU"]["signature"]
-    assert "METEOR" in found["scores"] or "METEOR" in found["not_computed"]
+    assert scores["set"] == "webnlg" and "webnlg" in scores["scores"]["BLEU"]["signature"]
+    assert "METEOR" in scores["scores"] or "METEOR" in scores["not_computed"]
     assert "BLEU-unseen" in json.loads((home / "runs" / trained / "run.json").read_text())["scores"]["test"]
     assert main([*words, "--tables", "2"]) == 0
-    said = capsys.readouterr().out
-    assert "BLEU-seen" in said and "BLEU-unseen" in said and "n=2" in said
+    message = capsys.readouterr().out
+    assert "BLEU-seen" in message and "BLEU-unseen" in message and "n=2" in message
 
 
 def test_a_webnlg_run_is_given_triples_in_any_form(trained, folder, capsys):
     words = ["generate", "--run", trained, "--backbone", folder, "--max-new", "4", "--json"]
-    for given in ("[Alda_Hall | locatedIn | Oslo]", "(Alda_Hall, locatedIn, Oslo)", " | Alda_Hall : locatedIn : Oslo"):
-        assert main([*words, given]) == 0
+    for values in ("[Alda_Hall | locatedIn | Oslo]", "(Alda_Hall, locatedIn, Oslo)", " | Alda_Hall : locatedIn : Oslo"):
+        assert main([*words, values]) == 0
         assert json.loads(capsys.readouterr().out)["source"] == " | Alda_Hall : locatedIn : Oslo"
 
 
@@ -82,9 +82,9 @@ def test_dart_is_scored_cased_and_with_coverage(folder, tmp_path, capsys):
             for name, city in PLACES[:3]]  # fmt: skip
     (tmp_path / "test.json").write_text(json.dumps(rows))
     assert main(["evaluate", "--set", "dart", "--data", str(tmp_path), "--backbone", folder, *SHORT, "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert {"BLEU", "TER", "Told", "Beyond"} <= set(found["scores"])
-    assert "text:dart" in found["scores"]["BLEU"]["signature"] and "case:mixed" in found["scores"]["BLEU"]["signature"]
+    scores = json.loads(capsys.readouterr().out)
+    assert {"BLEU", "TER", "Told", "Beyond"} <= set(scores["scores"])
+    assert "text:dart" in scores["scores"]["BLEU"]["signature"] and "case:mixed" in scores["scores"]["BLEU"]["signature"]
 
 
 def test_columns_of_ones_own_with_bad_rows_left_out_and_taken_up_again(folder, tmp_path, home, capsys):
@@ -105,14 +105,14 @@ def test_columns_of_ones_own_with_bad_rows_left_out_and_taken_up_again(folder, t
 
 
 def test_a_text_stands_in_for_a_prefix_and_alpha_turns_a_prefix_down(trained, folder, capsys):
-    def told(*options: str) -> dict:
+    def generated(*options: str) -> dict:
         assert main(["generate", *options, "--backbone", folder, "--max-new", "12", "--json"]) == 0
         return json.loads(capsys.readouterr().out)
 
     text, table = "Tell this table.", "name : Alda | Type : pub"
-    plain, led = told(table), told("--text-prefix", text, table)
-    assert led["raw"] == told("--text-prefix", text + "\n", table)["raw"] != plain["raw"]
+    plain, led = generated(table), generated("--text-prefix", text, table)
+    assert led["raw"] == generated("--text-prefix", text + "\n", table)["raw"] != plain["raw"]
     triple = "[Alda_Hall | locatedIn | Oslo]"
-    whole, same, hidden = (told("--run", trained, *more, triple) for more in ([], ["--alpha", "1"], ["--alpha", "0"]))
+    whole, same, hidden = (generated("--run", trained, *more, triple) for more in ([], ["--alpha", "1"], ["--alpha", "0"]))
     assert whole["raw"] == same["raw"] and (whole["alpha"], hidden["alpha"]) == (1, 0)
     assert hidden["raw"] != whole["raw"]

@@ -29,8 +29,8 @@ def test_out_and_in_again_tells_a_table_the_same_way(folder, tmp_path, capsys):
     imported = output(capsys, "import", "--from", tmp_path / "adapter", "--run", "again", "--backbone", folder)
     assert imported["notes"].startswith("Imported from a checkpoint of PEFT, trained on gpt2")
     assert imported["command"].startswith("python launch.py import --from ")
-    told = [output(capsys, "generate", "--run", run, "--backbone", folder, "--max-new", "9", TABLE) for run in ("mine", "again")]
-    assert told[0]["raw"] == told[1]["raw"]
+    texts = [output(capsys, "generate", "--run", run, "--backbone", folder, "--max-new", "9", TABLE) for run in ("mine", "again")]
+    assert texts[0]["raw"] == texts[1]["raw"]
 
 
 def test_the_form_and_the_task_can_be_named(folder, tmp_path, capsys):

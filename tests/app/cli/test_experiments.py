@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
-def given(tmp_path, monkeypatch):
+def options(tmp_path, monkeypatch):
     """Options for a tiny model and a few rows, in a home of its own."""
     monkeypatch.setenv("PREFIX_LAB_HOME", str(tmp_path / "home"))
     folder = make_tiny_backbone(tmp_path / "tiny-gpt2")
@@ -39,8 +39,8 @@ def results(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_listed_command_line_makes_its_cell_and_the_rest_follows(given, tmp_path, capsys):
-    command = [*given, "--updates", "2"]
+def test_a_listed_command_line_makes_its_cell_and_the_rest_follows(options, tmp_path, capsys):
+    command = [*options, "--updates", "2"]
     assert main([*command, "--list"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 2 and all(
@@ -67,8 +67,8 @@ def test_a_listed_command_line_makes_its_cell_and_the_rest_follows(given, tmp_pa
 
 
 @pytest.mark.slow
-def test_a_killed_experiment_goes_on_where_it_was(given, tmp_path):
-    command = [*given, "--updates", "240", "--only", "length2"]
+def test_a_killed_experiment_goes_on_where_it_was(options, tmp_path):
+    command = [*options, "--updates", "240", "--only", "length2"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     process = subprocess.Popen([sys.executable, "-m", "app.cli", *command], env=environment, stderr=subprocess.DEVNULL)
     began = time.monotonic()
@@ -83,16 +83,16 @@ def test_a_killed_experiment_goes_on_where_it_was(given, tmp_path):
     assert main(command) == 0
     ((name, result),) = results(tmp_path).items()
     assert result["updates"] == 240 and set(result["rates"]) == {"0.001", "0.03"}
-    (kept,) = tmp_path.glob(f"home/experiments/*/runs/{name}/steps.csv")
-    lines = kept.read_text().splitlines()
+    (steps_csv,) = tmp_path.glob(f"home/experiments/*/runs/{name}/steps.csv")
+    lines = steps_csv.read_text().splitlines()
     assert [line.split(",")[0] for line in lines[1:]] == [str(number) for number in range(1, 241)]
     if result["rate"] == 0.001:  # the one that was killed: what it had learned was not done again
         assert lines[:50] == before
 
 
 @pytest.mark.slow
-def test_processes_share_the_cells(given, tmp_path, capfd):
-    assert main([*given, "--updates", "3", "--jobs", "2"]) == 0
+def test_processes_share_the_cells(options, tmp_path, capfd):
+    assert main([*options, "--updates", "3", "--jobs", "2"]) == 0
     assert len(results(tmp_path)) == 2
     err = capfd.readouterr().err
     assert err.count("[1/2]") == err.count("[2/2]") == 1 and "in 2 processes" in err

@@ -124,7 +124,7 @@ def test_runs_lists_it(trained, capsys):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["generate", "--run", "nobody", TABLE], "no run 'nobody'"),
         (["generate", "--run", "../etc", TABLE], "not a run id"),
@@ -137,10 +137,10 @@ def test_runs_lists_it(trained, capsys):
         (["pretrain", "--corpus", "/no/such/corpus", "--out", "OUT"], "/no/such/corpus"),
     ],
 )
-def test_an_error_is_one_sentence_and_exit_code_1(arguments, said, capsys, tmp_path):
+def test_an_error_is_one_sentence_and_exit_code_1(arguments, message, capsys, tmp_path):
     assert main([str(tmp_path) if word == "OUT" else word for word in arguments]) == 1
     captured = capsys.readouterr()
-    assert captured.err.splitlines()[-1].startswith("Error: ") and said in captured.err and "Traceback" not in captured.err
+    assert captured.err.splitlines()[-1].startswith("Error: ") and message in captured.err and "Traceback" not in captured.err
 
 
 def test_an_error_as_json(capsys):

@@ -25,19 +25,19 @@ def mix(home, monkeypatch, capsys, *more):
 
 
 def test_every_stop_is_measured_and_the_last_line_sums_up(home, monkeypatch, capsys):
-    code, said = mix(home, monkeypatch, capsys, "--runs", "one", "two", "--kind", "join")
-    lines = said.out.splitlines()
+    code, output = mix(home, monkeypatch, capsys, "--runs", "one", "two", "--kind", "join")
+    lines = output.out.splitlines()
     assert code == 0 and [line.split("loss")[0].strip() for line in lines[:3]] == ["A alone", "joined", "B alone"]
     assert lines[3].startswith("The loss runs from") and "n=2 examples, cpu" in lines[3]
-    code, said = mix(home, monkeypatch, capsys, "--runs", "one", "two", "--kind", "swap", "--json")
-    found = json.loads(said.out)
+    code, output = mix(home, monkeypatch, capsys, "--runs", "one", "two", "--kind", "swap", "--json")
+    values = json.loads(output.out)
     assert (
-        code == 0 and found["examples"] == 2 and [stop["run"] for stop in found["stops"]] == ["one", "mix:swap::one,two", "two"]
+        code == 0 and values["examples"] == 2 and [stop["run"] for stop in values["stops"]] == ["one", "mix:swap::one,two", "two"]
     )
 
 
 def test_what_cannot_be_measured_says_why(home, monkeypatch, capsys):
     two = ["one", "two", "--inputs", "text"]
     for more, says in ((["one", "--kind", "fade"], "takes 2 or 3 prefixes"), (two, "no bundled examples")):
-        code, said = mix(home, monkeypatch, capsys, "--runs", *more)
-        assert code == 1 and says in said.err
+        code, output = mix(home, monkeypatch, capsys, "--runs", *more)
+        assert code == 1 and says in output.err

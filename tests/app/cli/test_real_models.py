@@ -39,7 +39,7 @@ def gpt2(folder: Path, layers: int, heads: int, width: int) -> Path:
         initializer_range=0.3, task_specific_params={"text-generation": {"do_sample": True, "max_length": 50}},
     )  # fmt: skip
     GPT2LMHeadModel(config).save_pretrained(folder)
-    weights = {name.removeprefix("transformer."): kept for name, kept in load_file(folder / "model.safetensors").items()}
+    weights = {name.removeprefix("transformer."): tensor for name, tensor in load_file(folder / "model.safetensors").items()}
     weights.pop("lm_head.weight", None)
     for layer in range(layers):
         weights[f"h.{layer}.attn.bias"] = torch.ones(256, 256).tril()[None, None]
@@ -111,8 +111,8 @@ def home(model, tmp_path_factory) -> Path:
 
 def test_weights_are_all_taken_and_end_and_decoding_are_the_models_and_ours(model):
     backbone = load_backbone(str(model), "cpu")
-    kept = {name: tensor for file in model.glob("*.safetensors") for name, tensor in load_file(file).items()}
-    embeddings = kept.get("wte.weight", kept.get("model.embed_tokens.weight"))
+    weights = {name: tensor for file in model.glob("*.safetensors") for name, tensor in load_file(file).items()}
+    embeddings = weights.get("wte.weight", weights.get("model.embed_tokens.weight"))
     assert backbone.model.get_input_embeddings().weight.equal(embeddings.float())
     assert backbone.model.get_output_embeddings().weight.equal(embeddings.float())
     assert 0 in backbone.eos and backbone.decode(backbone.encode(SOURCE)) == SOURCE
@@ -124,14 +124,14 @@ def test_the_command_line_trains_tells_and_scores(model, home, monkeypatch, caps
     run = json.loads((home / "runs" / "mine" / "run.json").read_text())
     spec = load_backbone(str(model), "cpu").spec
     assert run["stored"] == spec.layers * 2 * spec.kv_heads * 3 * spec.head_dim
-    given, told = ["--run", "mine", "--backbone", str(model), "--device", "cpu", "--json"], []
+    values, outputs = ["--run", "mine", "--backbone", str(model), "--device", "cpu", "--json"], []
     for options in ([], [], ["--mode", "beam", "--beams", "3", "--min-new", "5"]):
-        assert main(["generate", *given, "--max-new", "9", *options, SOURCE]) == 0
-        told.append(json.loads(capsys.readouterr().out))
-    assert told[0]["raw"] == told[1]["raw"]  # greedy, whatever the model's own settings say
-    assert told[2]["tokens"] >= 5
+        assert main(["generate", *values, "--max-new", "9", *options, SOURCE]) == 0
+        outputs.append(json.loads(capsys.readouterr().out))
+    assert outputs[0]["raw"] == outputs[1]["raw"]  # greedy, whatever the model's own settings say
+    assert outputs[2]["tokens"] >= 5
     few = ["--data", str(home / "rows.jsonl"), "--tables", "2", "--beams", "2", "--max-new", "6"]
-    assert main(["evaluate", *given, *few]) == 0
+    assert main(["evaluate", *values, *few]) == 0
     assert json.loads(capsys.readouterr().out)["scores"]["BLEU"]["n"] == 2
 
 
@@ -139,12 +139,12 @@ def test_the_app_compares_with_it_and_looks_into_its_prefix(model, home):
     context = AppContext(str(model), "cpu", Store(home / "runs"))
     try:
         backbone = context.models.backbone(context.models.default)
-        *_, seen = compare(
+        *_, comparison = compare(
             context, backbone, CompareRequest(SOURCE, "mine", decode=DecodeConfig(max_new=6, min_new=6)), lambda: False
         )
-        assert seen.phase == "done" and [seen.columns[kind].tokens for kind in ("base", "prefix")] == [6, 6]
+        assert comparison.phase == "done" and [comparison.columns[kind].tokens for kind in ("base", "prefix")] == [6, 6]
         loaded = context.models.load("mine", backbone)
-        written = seen.columns["prefix"]
+        written = comparison.columns["prefix"]
         mass = context.models.run_job(
             attention_mass, loaded.model, backbone, Request(written.prompt_ids, loaded.prefix), written.ids
         )
@@ -155,7 +155,7 @@ def test_the_app_compares_with_it_and_looks_into_its_prefix(model, home):
             words = vocabulary_space(
                 context.models.run_job(vocabulary_kv, backbone, kind, spec.layers - 1, TensorCache(home / "cache"))
             )
-            found = nearest(words, prefix_vectors(loaded.prefix, kind, spec.layers - 1, None, spec.fingerprint), 4)
-            assert len(found) == 3 * 4 and all(abs(one.score) <= 1.001 for one in found)
+            neighbors = nearest(words, prefix_vectors(loaded.prefix, kind, spec.layers - 1, None, spec.fingerprint), 4)
+            assert len(neighbors) == 3 * 4 and all(abs(one.score) <= 1.001 for one in neighbors)
     finally:
         context.models.engine.close()

@@ -21,7 +21,7 @@ OPTIONS = "--updates 6 --batch 3 --accumulate 2 --length 3 --mlp 8 --validate-ev
 
 
 @pytest.fixture(scope="module")
-def given(tmp_path_factory):
+def options(tmp_path_factory):
     """Options for a tiny model, and ten rows in a file of columns: the last batch of three has one row, and a process none."""
     folder = tmp_path_factory.mktemp("torchrun")
     backbone = make_tiny_backbone(folder / "tiny-gpt2")
@@ -61,11 +61,11 @@ def log(home):
 
 
 @pytest.mark.slow
-def test_two_processes_train_as_one_and_the_first_alone_writes(given, tmp_path, monkeypatch):
+def test_two_processes_train_as_one_and_the_first_alone_writes(options, tmp_path, monkeypatch):
     alone, first, second = (tmp_path / name for name in ("alone", "first", "second"))
     monkeypatch.setenv("PREFIX_LAB_HOME", str(alone))
-    assert main(given) == 0
-    outputs = train_in_two_processes(given, [first, second])
+    assert main(options) == 0
+    outputs = train_in_two_processes(options, [first, second])
     assert outputs[0].startswith("r: done after 6 updates") and outputs[1] == "" and not second.exists()
     for ours, expected in zip(log(first), log(alone), strict=True):
         assert ours == pytest.approx(expected, abs=2e-5)
@@ -75,16 +75,16 @@ def test_two_processes_train_as_one_and_the_first_alone_writes(given, tmp_path, 
 
 
 @pytest.mark.slow
-def test_two_processes_go_on_with_what_one_began(given, tmp_path, monkeypatch):
+def test_two_processes_go_on_with_what_one_began(options, tmp_path, monkeypatch):
     home = tmp_path / "home"
     monkeypatch.setenv("PREFIX_LAB_HOME", str(home))
     with monkeypatch.context() as patch:
         stops = chain([False] * 3, repeat(True))  # Ctrl-C during the third update
         patch.setattr("app.cli.train.stop_on_ctrl_c", lambda stop, args: setattr(stop, "is_set", lambda: next(stops)))
-        assert main(given) == 0
+        assert main(options) == 0
     train_in_two_processes(["train", "--resume", "--run", "r", "--device", "cpu"], [home, home])
     monkeypatch.setenv("PREFIX_LAB_HOME", str(tmp_path / "alone"))
-    assert main(given) == 0
+    assert main(options) == 0
     for ours, expected in zip(log(home), log(tmp_path / "alone"), strict=True):
         assert ours == pytest.approx(expected, abs=2e-5)
 

@@ -32,7 +32,7 @@ def context(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def seen(context):
+def comparison(context):
     *_, last = compare(
         context,
         context.models.backbone(context.models.default),
@@ -42,20 +42,20 @@ def seen(context):
     return last
 
 
-def test_the_attention_on_the_sentences_that_are_read_adds_up(seen):
+def test_the_attention_on_the_sentences_that_are_read_adds_up(comparison):
     for kind in ("base", "prefix"):
-        found = seen.columns[kind].sentences
-        assert len(found.spans) == len(found.shares) > 2 and max(end for _, end in found.spans) < len(LONG)
-        assert 0.5 < sum(found.shares) + found.virtual < 1.0001  # the rest is on <s> and </s>
-    assert seen.columns["base"].sentences.virtual == 0 < seen.columns["prefix"].sentences.virtual
-    assert seen.columns["finetuned"].sentences is None
+        sentences = comparison.columns[kind].sentences
+        assert len(sentences.spans) == len(sentences.shares) > 2 and max(end for _, end in sentences.spans) < len(LONG)
+        assert 0.5 < sum(sentences.shares) + sentences.virtual < 1.0001  # the rest is on <s> and </s>
+    assert comparison.columns["base"].sentences.virtual == 0 < comparison.columns["prefix"].sentences.virtual
+    assert comparison.columns["finetuned"].sentences is None
 
 
-def test_the_panel_shows_shares_and_what_is_not_read_escaped(seen):
-    html = panels(seen, [], None)
+def test_the_panel_shows_shares_and_what_is_not_read_escaped(comparison):
+    html = panels(comparison, [], None)
     assert "What each summary attends to" in html and "cut here, not read" in html and "&lt;b&gt;Aldby" in html
     assert "<b>Aldby" not in html and "no reference summary" in html
-    missing = columns(seen, [])["finetuned"]
+    missing = columns(comparison, [])["finetuned"]
     assert "train --task summarization --data articles-folder" in missing
 
 
@@ -74,11 +74,11 @@ def test_the_note_counts_tokens_and_shows_the_cut(context):
     assert "does not look like English" in article_panels.note(backbone, task, "Дождь шёл весь день и всю ночь в старом городе.")
 
 
-def test_examples_come_with_a_reference_and_their_scores(context, seen):
+def test_examples_come_with_a_reference_and_their_scores(context, comparison):
     sample = examples.samples("article")[0]
     assert len(examples.samples("article")) == 12 and examples.find(sample.id) is sample
     assert examples.matching([], "article", sample.text) is sample and examples.matching([], "article", LONG) is None
-    html = article_panels.references(seen, sample)
+    html = article_panels.references(comparison, sample)
     assert html.count("R-L") == 3 and "n=1: one summary" in html  # two texts, and the note
 
 
@@ -101,8 +101,8 @@ def test_an_article_pasted_for_a_table_is_taken_when_the_model_takes_articles():
     from app.compare.handlers import _pasted_article
 
     pasted, _ = source_editor.editor_value_of_text("Aldby was flooded.\nNobody was hurt.")
-    given, table = _pasted_article(pasted)
-    assert given.source == table["text"] == "Aldby was flooded.\nNobody was hurt."
+    parsed, table = _pasted_article(pasted)
+    assert parsed.source == table["text"] == "Aldby was flooded.\nNobody was hurt."
     assert _pasted_article(source_editor.editor_value([("name", "Alda")])) is None
 
 

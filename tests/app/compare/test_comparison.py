@@ -22,7 +22,7 @@ def finished(context: AppContext, ask: CompareRequest, cancel=lambda: False):
 
 def test_columns_are_what_each_method_writes_alone(context):
     for decode in (DECODE, DecodeConfig("sample", max_new=12, seed=3), DecodeConfig("beam", max_new=12)):
-        seen = finished(context, CompareRequest(SOURCE, "tiny-prefix", "tiny-finetuned", decode=decode))
+        comparison = finished(context, CompareRequest(SOURCE, "tiny-prefix", "tiny-finetuned", decode=decode))
         backbone = context.models.backbone(context.models.default)
         prefix, tuned = context.models.load("tiny-prefix", backbone), context.models.load("tiny-finetuned", backbone)
         ids = backbone.encode(prefix.task.prompt(SOURCE))
@@ -33,15 +33,15 @@ def test_columns_are_what_each_method_writes_alone(context):
         ]
         for kind, model, past in alike:
             alone = generate(model, backbone, [Request(ids, past, decode.seed)], decode)[0]
-            assert seen.columns[kind].text == alone.text, (decode.mode, kind)
-        assert seen.phase == "done" and all(len(column.words) == 5 for column in seen.columns.values())
+            assert comparison.columns[kind].text == alone.text, (decode.mode, kind)
+        assert comparison.phase == "done" and all(len(column.words) == 5 for column in comparison.columns.values())
 
 
 def test_a_run_that_cannot_be_used_is_told_in_its_column(context):
-    seen = finished(context, CompareRequest(SOURCE, "other-prefix", "", decode=DECODE))
-    assert seen.columns["base"].text and seen.phase == "done"
-    assert seen.columns["prefix"].state == "error" and "other-gpt2" in seen.columns["prefix"].note
-    assert seen.columns["finetuned"].state == "missing"
+    comparison = finished(context, CompareRequest(SOURCE, "other-prefix", "", decode=DECODE))
+    assert comparison.columns["base"].text and comparison.phase == "done"
+    assert comparison.columns["prefix"].state == "error" and "other-gpt2" in comparison.columns["prefix"].note
+    assert comparison.columns["finetuned"].state == "missing"
 
 
 def test_stop_keeps_the_text_and_says_so(context):
@@ -52,10 +52,10 @@ def test_stop_keeps_the_text_and_says_so(context):
         lambda: stop,
     )
     stop = False
-    for seen in growing:
-        stop = stop or all(column.text for column in seen.columns.values())
-    assert seen.phase == "cancelled" and "What was written so far is kept" in seen.sentence
-    for column in seen.columns.values():
+    for comparison in growing:
+        stop = stop or all(column.text for column in comparison.columns.values())
+    assert comparison.phase == "cancelled" and "What was written so far is kept" in comparison.sentence
+    for column in comparison.columns.values():
         assert column.state == "cancelled" and 0 < column.tokens == len(column.ids) < 400 and not column.words
 
 
@@ -81,8 +81,8 @@ def test_a_page_that_waits_is_told_how_many_texts_come_before(context):
         assert [next(page).sentence for page in (first, second)] == ["Loading the runs…"] * 2
         assert next(first).sentence == "Writing…"
         assert next(second).sentence == "Waiting for the model: 1 text of other pages before yours."
-    *_, seen = second
-    assert seen.phase == "done"
+    *_, comparison = second
+    assert comparison.phase == "done"
     first.close()
 
 

@@ -29,7 +29,7 @@ def test_columns_are_what_each_method_writes_alone(context, mode):
     ask = CompareRequest(
         ARTICLE, "news-prefix", "news-finetuned", decode=DecodeConfig(mode, beams=3, max_new=8, min_new=3), form="article"
     )
-    *_, seen = compare(context, backbone, ask, lambda: False)
+    *_, comparison = compare(context, backbone, ask, lambda: False)
     prefix, tuned = context.models.load("news-prefix", backbone), context.models.load("news-finetuned", backbone)
     ids = encode_input(backbone, prefix.task, ARTICLE).ids
     assert len(ids) == 128  # cut to what the encoder has room for
@@ -39,12 +39,16 @@ def test_columns_are_what_each_method_writes_alone(context, mode):
         ("finetuned", tuned.model, None),
     ):
         alone = generate(model, backbone, [Request(ids, past)], ask.decode)[0]
-        assert seen.columns[kind].ids == alone.ids, kind
-        assert len(seen.columns[kind].words) == 5
-    assert seen.phase == "done"
+        assert comparison.columns[kind].ids == alone.ids, kind
+        assert len(comparison.columns[kind].words) == 5
+    assert comparison.phase == "done"
 
 
 def test_the_frozen_model_alone_reads_an_article_in_its_own_form(context):
     backbone = context.models.backbone(context.models.default)
-    *_, seen = compare(context, backbone, CompareRequest(ARTICLE, decode=DecodeConfig(max_new=4), form="article"), lambda: False)
-    assert seen.columns["base"].prompt_ids == encode_input(backbone, task_for_backbone(backbone, "summarization"), ARTICLE).ids
+    *_, comparison = compare(
+        context, backbone, CompareRequest(ARTICLE, decode=DecodeConfig(max_new=4), form="article"), lambda: False
+    )
+    assert (
+        comparison.columns["base"].prompt_ids == encode_input(backbone, task_for_backbone(backbone, "summarization"), ARTICLE).ids
+    )

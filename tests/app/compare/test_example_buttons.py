@@ -65,8 +65,8 @@ def test_triples_in_grid_and_text_follow_each_other_in_the_form_of_the_task():
     assert table["text"] == "| Ivy_House : locatedIn : Leeds"
     written, note = read(table | {"text": "[Ivy_House | locatedIn | Leeds] [Leeds | country | England]"})
     assert written["rows"][1] == ["Leeds", "country", "England"] and "Leeds : country : England" in note
-    given = parse_value(written | {"rows": [["Ivy", "in", "York"], ["", "", ""]], "newer": "rows"})
-    assert given.source == " | Ivy : in : York" and given.fields == [("subject", "Ivy"), ("in", "York")]
+    parsed = parse_value(written | {"rows": [["Ivy", "in", "York"], ["", "", ""]], "newer": "rows"})
+    assert parsed.source == " | Ivy : in : York" and parsed.fields == [("subject", "Ivy"), ("in", "York")]
     answer, note = read(table | {"rows": [["Ivy", "in", "York"], ["Ivy", "in", ""]], "newer": "rows"})
     assert answer["bad"] == 2 and "object" in note
     assert parse_value(editor_value([("Ivy", "locatedIn", "Leeds")], "dart")).source == "Ivy : locatedin : Leeds"
@@ -113,11 +113,11 @@ def test_address_comes_back_and_bad_values_are_named():
 
 def test_cost_card_gives_sizes_and_the_score_of_the_whole_set(context):
     backbone = context.models.backbone(context.models.default)
-    seen = Comparison(CompareRequest("name : Alda"), backbone)
+    comparison = Comparison(CompareRequest("name : Alda"), backbone)
     run = context.models.load("tiny-prefix", backbone).run
     score = {"value": 61.27, "n": 630, "signature": "tok:13a", "decoding": {"mode": "beam"}}
-    seen.columns["prefix"].run = replace(run, scores={"test": {"BLEU": score}})
-    html = cost(seen)
+    comparison.columns["prefix"].run = replace(run, scores={"test": {"BLEU": score}})
+    html = cost(comparison)
     assert "BLEU, test, n=630" in html and "61.3" in html and size(run.bytes) in html
     assert percent(run.stored / backbone.spec.parameters) in html and "No run." in html
 
@@ -125,12 +125,12 @@ def test_cost_card_gives_sizes_and_the_score_of_the_whole_set(context):
 def test_references_only_for_a_table_that_was_not_edited(context):
     sample = samples()[0]
     fields = list(sample.fields)
-    seen = Comparison(CompareRequest("x"), context.models.backbone(context.models.default))
-    seen.columns["base"].text = sample.references[0]
+    comparison = Comparison(CompareRequest("x"), context.models.backbone(context.models.default))
+    comparison.columns["base"].text = sample.references[0]
     assert matching(fields) is sample and matching(fields[1:]) is None
-    html = references(seen, fields, sample)
+    html = references(comparison, fields, sample)
     assert "<b>100.0</b>" in html and "n=1: one sentence, not a system score" in html and "tok:13a" in html
-    assert "your own" in references(seen, fields, None)
+    assert "your own" in references(comparison, fields, None)
 
 
 def test_a_button_has_the_name_that_the_table_gives_and_not_its_first_number():

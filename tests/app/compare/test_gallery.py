@@ -23,9 +23,9 @@ def test_every_example_is_told_by_both_runs_as_it_would_be_alone(context):
     assert not last.open and last.done == len(last.texts) == 2 * len(samples("webnlg"))
     one = samples("webnlg")[3]
     ask = CompareRequest(parse_rows("webnlg", one.rows).source, *RUNS.values(), decode=DECODE, form="webnlg")
-    *_, seen = compare(context, backbone, ask, lambda: False)
+    *_, comparison = compare(context, backbone, ask, lambda: False)
     for kind in RUNS:
-        assert last.texts[one.id, kind].text == detokenise(seen.columns[kind].text)
+        assert last.texts[one.id, kind].text == detokenise(comparison.columns[kind].text)
 
 
 def test_stopped_it_keeps_what_is_whole_and_says_so(context):
@@ -33,9 +33,9 @@ def test_stopped_it_keeps_what_is_whole_and_says_so(context):
     growing = run_all_examples(context, context.models.backbone(context.models.default), "webnlg", RUNS, endless, lambda: stop[0])
     next(growing)
     stop[0] = True
-    *_, seen = growing
-    assert not seen.open and seen.done < len(seen.texts)
-    assert "stopped" in gallery(seen)
+    *_, last = growing
+    assert not last.open and last.done < len(last.texts)
+    assert "stopped" in gallery(last)
 
 
 def test_without_a_run_or_examples_it_says_what_to_do(context):
@@ -45,13 +45,13 @@ def test_without_a_run_or_examples_it_says_what_to_do(context):
 
 
 def test_seen_and_unseen_are_summed_up_apart_and_all_is_escaped(context):
-    seen = Gallery("webnlg", {"prefix": context.store.get("triples-prefix")}, DECODE)
+    last = Gallery("webnlg", {"prefix": context.store.get("triples-prefix")}, DECODE)
     for sample in samples("webnlg"):
-        told = sample.references[0] if sample.seen else "<b>Nobody</b> lives in Paris."
-        seen.texts[sample.id, "prefix"] = GalleryText(told, cover(list(sample.fields), told))
-    html = gallery(seen)
+        answer = sample.references[0] if sample.seen else "<b>Nobody</b> lives in Paris."
+        last.texts[sample.id, "prefix"] = GalleryText(answer, cover(list(sample.fields), answer))
+    html = gallery(last)
     (_, known), (_, unknown) = parts("webnlg")
-    assert seen.scores("prefix", known)[0].value == 100 and seen.scores("prefix", unknown)[0].value == 0
+    assert last.scores("prefix", known)[0].value == 100 and last.scores("prefix", unknown)[0].value == 0
     assert "Categories seen in training, n=11" in html and "Categories not seen in training, n=7" in html
     assert "<b>Nobody</b>" not in html and "Paris" in html and "unsupported" in html
     assert "Fine-tuned" not in html  # there is no such run

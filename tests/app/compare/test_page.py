@@ -19,7 +19,7 @@ def open_page(page: Page, served: str, query: str = "") -> None:
     settle(page)
 
 
-def told(page: Page, kind: str) -> str:
+def text_of(page: Page, kind: str) -> str:
     return page.locator(f"#pl-out-{kind} .generated:not(.raw)").inner_text()
 
 
@@ -99,7 +99,7 @@ def test_streams_and_stop_keeps_what_there_is(page, served):
     for kind in KINDS:
         expect(page.locator(f"#pl-out-{kind} article")).to_have_attribute("data-state", "cancelled")
         expect(page.locator(f"#pl-out-{kind} .end")).to_contain_text("stopped")
-    assert told(page, "finetuned")
+    assert text_of(page, "finetuned")
     expect(page.locator("#pl-stop")).to_be_disabled()
 
 
@@ -129,12 +129,12 @@ def test_a_reload_brings_the_same_comparison_back(page, served):
     page.keyboard.press("Control+Enter")
     expect(page).to_have_url(re.compile("table=name"))
     settle(page)
-    before = [told(page, kind) for kind in KINDS]
+    before = [text_of(page, kind) for kind in KINDS]
     page.reload()
     expect(page.locator("#pl-source")).to_have_value("name : Zed | Type : pub")
     expect(page.locator("#pl-seed input")).to_have_value("11")
     settle(page)
-    assert [told(page, kind) for kind in KINDS] == before
+    assert [text_of(page, kind) for kind in KINDS] == before
 
 
 def test_beams_show_when_they_are_whole(page, served):
@@ -144,7 +144,7 @@ def test_beams_show_when_they_are_whole(page, served):
     expect(page).to_have_url(re.compile("mode=beam"))
     settle(page)
     expect(page.locator(PHASE)).to_contain_text("5 beams")
-    assert told(page, "base")
+    assert text_of(page, "base")
 
 
 def test_runs_of_another_backbone_are_listed_with_the_reason(page, served, house):
@@ -201,8 +201,8 @@ def test_presenter_shows_two_panels_in_large_type(page, served):
     assert page.locator("#pl-out-prefix .generated:not(.raw)").evaluate(size) >= 32
     assert page.locator("#pl-glance dd").first.evaluate(size) >= 24
     page.locator("[data-panel=finetuned]").click()
-    shown = [kind for kind in KINDS if page.locator(f"#pl-{kind}").is_visible()]
-    assert shown == ["prefix", "finetuned"]
+    columns = [kind for kind in KINDS if page.locator(f"#pl-{kind}").is_visible()]
+    assert columns == ["prefix", "finetuned"]
     expect(page.locator("#pl-mode")).to_be_hidden()
     page.locator("[data-act=controls]").click()  # what large type leaves no room for comes back when it is needed
     expect(page.locator("#pl-mode")).to_be_visible()
@@ -230,7 +230,7 @@ def test_marks_and_raw_text_are_switched_in_the_page(page, served):
     expect(page.locator("#pl-out-base .generated:not(.raw)")).to_be_hidden()
 
 
-def columns_shown(page: Page) -> list[str]:
+def visible_columns(page: Page) -> list[str]:
     """The columns from left to right."""
     places = {kind: page.locator(f"#pl-{kind}").bounding_box() for kind in (*KINDS, "other")}
     return sorted((kind for kind, box in places.items() if box), key=lambda kind: places[kind]["x"])
@@ -238,7 +238,7 @@ def columns_shown(page: Page) -> list[str]:
 
 def test_columns_are_added_moved_and_removed_and_the_link_holds_them(page, served):
     open_page(page, served)
-    assert columns_shown(page) == list(KINDS)
+    assert visible_columns(page) == list(KINDS)
     page.locator("#pl-add-column").click()
     expect(page).to_have_url(re.compile("columns=base-prefix-finetuned-other"))
     settle(page)
@@ -254,10 +254,10 @@ def test_columns_are_added_moved_and_removed_and_the_link_holds_them(page, serve
     page.locator("#pl-head-base [data-move=remove]").click()
     expect(page).to_have_url(re.compile("columns=prefix-other-finetuned"))
     settle(page)
-    assert columns_shown(page) == ["prefix", "other", "finetuned"]
+    assert visible_columns(page) == ["prefix", "other", "finetuned"]
     page.reload()
     settle(page)
-    assert columns_shown(page) == ["prefix", "other", "finetuned"]
+    assert visible_columns(page) == ["prefix", "other", "finetuned"]
     expect(page.locator("#pl-panels .words h4")).to_have_text(["Prefix tiny-prefix", "Prefix triples-prefix", "Fine-tuned"])
     page.locator("#pl-head-other").hover()
     page.locator("#pl-head-other [data-move=remove]").click()
@@ -268,7 +268,7 @@ def test_columns_are_added_moved_and_removed_and_the_link_holds_them(page, serve
 
 def test_how_the_frozen_model_is_prompted_is_chosen_under_base_and_changes_no_other_column(page, served):
     open_page(page, served)
-    before = {kind: told(page, kind) for kind in KINDS}
+    before = {kind: text_of(page, kind) for kind in KINDS}
     read = page.locator("#pl-out-base .pl-read")
     expect(read.locator("mark")).to_have_text(["⏎\n"])
     page.locator("#pl-head-base select").select_option("instruction")
@@ -281,7 +281,7 @@ def test_how_the_frozen_model_is_prompted_is_chosen_under_base_and_changes_no_ot
     expect(page).to_have_url(re.compile("base=1"))
     settle(page)
     expect(page.locator("#pl-head-base select")).to_have_value("1")
-    assert {kind: told(page, kind) for kind in KINDS[1:]} == {kind: before[kind] for kind in KINDS[1:]}
+    assert {kind: text_of(page, kind) for kind in KINDS[1:]} == {kind: before[kind] for kind in KINDS[1:]}
     page.locator("#pl-head-base select").select_option("")
     settle(page)
     expect(page.locator("#pl-out-base .generated:not(.raw)")).to_have_text(before["base"])

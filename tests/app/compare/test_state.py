@@ -69,8 +69,8 @@ def test_another_column_takes_a_run_that_no_column_shows(context):
     selection = select_runs(context.catalog, backbone, "e2e", {}, ("base", "prefix", "other"))
     assert selection.chosen == {"prefix": "tiny-prefix", "finetuned": "tiny-finetuned", "other": "triples-prefix"}
     assert selection.methods(("base", "prefix", "other")) == ["", "prefix", "prefix"]
-    wanted = {"prefix": "triples-prefix", "other": "tiny-prefix"}
-    chosen = select_runs(context.catalog, backbone, "e2e", wanted, ("prefix", "other")).chosen
+    expected = {"prefix": "triples-prefix", "other": "tiny-prefix"}
+    chosen = select_runs(context.catalog, backbone, "e2e", expected, ("prefix", "other")).chosen
     assert (chosen["prefix"], chosen["other"]) == ("triples-prefix", "tiny-prefix")
 
 

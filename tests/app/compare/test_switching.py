@@ -49,10 +49,10 @@ class Named:
         return {slot: f"{name} {slot}" for slot in SLOTS} if name in ("heads", "outputs") else name
 
 
-def told(context, task, shown, name="mini-gpt2", who=REQUEST):
+def updates_for(context, task, current, name="mini-gpt2", who=REQUEST):
     """All updates of a run, in their order."""
     do, table = Handlers(context, Named(), Named()), editor_value([("name", "Alda"), ("Type", "pub")])
-    inputs = {"ticket": do.ask(who)[0], "table": table, "backbone": name, "task": task, "current": shown, "prompt": ""}
+    inputs = {"ticket": do.ask(who)[0], "table": table, "backbone": name, "task": task, "current": current, "prompt": ""}
     inputs |= {"prefix": "", "finetuned": "", "other": "", "order": "base-prefix-finetuned"}
     return list(do.run(inputs | {"mode": "greedy", "seed": 0, "temperature": 1.0, "top_p": 1.0}, who))
 
@@ -63,19 +63,19 @@ def last(updates, name):
 
 @pytest.mark.slow
 def test_a_task_brings_its_backbone_and_says_so_and_another_brings_the_first_one_back(context):
-    first = told(context, "e2e", [])
+    first = updates_for(context, "e2e", [])
     assert last(first, "current") == ["mini-gpt2", "e2e"] and last(first, "backbone") == "mini-gpt2"
     assert last(first, "task")["choices"] == [("e2e", "e2e"), ("summarization (mini-bart)", "summarization")]
-    news = told(context, "summarization", ["mini-gpt2", "e2e"])
+    news = updates_for(context, "summarization", ["mini-gpt2", "e2e"])
     assert "Loading the model mini-bart, for the task summarization, in place of mini-gpt2" in news[0]["status"]
     assert last(news, "current") == ["mini-bart", "summarization"] and last(news, "backbone") == "mini-bart"
     assert last(news, "prefix") == "news-prefix" and last(news, "table")["form"] == "article" and "Done" in last(news, "status")
-    back = told(context, "e2e", ["mini-bart", "summarization"], "mini-bart")
+    back = updates_for(context, "e2e", ["mini-bart", "summarization"], "mini-bart")
     assert last(back, "current") == ["mini-gpt2", "e2e"] and last(back, "prefix") == "table-prefix"
 
 
 def test_a_backbone_that_is_chosen_brings_its_own_task(context):
-    news = told(context, "e2e", ["mini-gpt2", "e2e"], "mini-bart")
+    news = updates_for(context, "e2e", ["mini-gpt2", "e2e"], "mini-bart")
     assert last(news, "current") == ["mini-bart", "summarization"]
 
 
@@ -95,17 +95,17 @@ def test_summaries_begin_with_beam_search_and_tables_with_a_stream_unless_a_mode
         "beam",
         "greedy",
     ]
-    news = told(context, "summarization", ["mini-gpt2", "e2e"])
+    news = updates_for(context, "summarization", ["mini-gpt2", "e2e"])
     assert last(news, "mode") == "beam" and "mode" not in last(news, "address") and "beam search" in last(news, "status")
-    assert all("mode" not in update for update in told(context, "e2e", []))
+    assert all("mode" not in update for update in updates_for(context, "e2e", []))
 
 
 def test_what_is_missing_is_named_before_and_after_the_choice(context, place, monkeypatch, tmp_path):
     (tmp_path / "mini-gpt2").symlink_to(place / "models" / "mini-gpt2")
     monkeypatch.setattr(paths, "MODELS", tmp_path)
-    assert ("summarization (mini-bart is missing)", "summarization") in last(told(context, "e2e", []), "task")["choices"]
+    assert ("summarization (mini-bart is missing)", "summarization") in last(updates_for(context, "e2e", []), "task")["choices"]
     monkeypatch.setattr(loading, "snapshot_download", None)  # no hub is asked for it
-    updates = told(context, "summarization", ["mini-gpt2", "e2e"])
+    updates = updates_for(context, "summarization", ["mini-gpt2", "e2e"])
     assert "assets/models/mini-bart was looked for" in last(updates, "status") and last(updates, "task") == "e2e"
     with pytest.raises(BackboneNotFound, match="facebook/bart-base"):
         context.models.backbone("mini-bart")
@@ -116,7 +116,7 @@ def test_the_backbone_that_no_page_shows_is_given_back_with_all_that_was_compute
     cache, analyses = ReadingCache(context), AnalysisCache(context)
     old = weakref.ref(context.models.assign("a", "mini-gpt2"))
     tuned = weakref.ref(context.models.load("table-prefix", old()))
-    told(context, "e2e", ["mini-gpt2", "e2e"])
+    updates_for(context, "e2e", ["mini-gpt2", "e2e"])
     written = context.comparisons.get("a").columns["prefix"]
     cache.mass(old(), cache.reader("table-prefix", old()), written)
     deque(analyses.look(old(), SpaceQuery("writes", 1, None, ("table-prefix",))), 0)
@@ -143,7 +143,7 @@ def test_a_backbone_that_cannot_be_loaded_leaves_the_page_its_own(context):
 def test_readings_are_kept_by_their_size(context, monkeypatch):
     monkeypatch.setattr("app.attention.readings.CACHE_BYTES", 2 * 4096)
     cache, backbone = ReadingCache(context), context.models.assign("a", "mini-gpt2")
-    told(context, "e2e", ["mini-gpt2", "e2e"])
+    updates_for(context, "e2e", ["mini-gpt2", "e2e"])
     written = context.comparisons.get("a").columns["prefix"]
     reader = cache.reader("table-prefix", backbone)
     for layer in (0, 1):

@@ -116,18 +116,18 @@ def test_a_finished_comparison_counts_and_not_an_address_without_its_input(conte
 def test_attention_reads_the_same_shares(context, do, run_lines, state):
     compared(context, TABLE)
     names = run_lines(do.lines("attention", f"{TABLE}&{state}", "python"))
-    record, shown = context.comparisons.get("python"), read(state, AttentionState)
-    column = record.columns[shown.column or "prefix"]
+    record, tab_state = context.comparisons.get("python"), read(state, AttentionState)
+    column = record.columns[tab_state.column or "prefix"]
     readings, backbone = ReadingCache(context), context.models.backbone(record.name)
     reader = readings.reader(column.run, backbone)
-    done = shown.intervention(reader.length, depths_of(backbone))
+    done = tab_state.intervention(reader.length, depths_of(backbone))
     first, *others = names["masses"].values()
     assert torch.equal(first.mass, readings.mass(backbone, reader, column, done).mass)
-    if shown.beside == "same":
+    if tab_state.beside == "same":
         assert torch.equal(others[0].mass, readings.mass(backbone, reader, column).mass)
         assert torch.equal(names["weights"], readings.layer(backbone, reader, column, 1, done).weights[0, 2])
-    elif shown.beside:
-        assert torch.equal(others[0].mass, readings.mass(backbone, readings.reader(shown.beside, backbone), column).mass)
+    elif tab_state.beside:
+        assert torch.equal(others[0].mass, readings.mass(backbone, readings.reader(tab_state.beside, backbone), column).mass)
     assert by_layer(first).shape == (2, 3)
 
 
@@ -160,8 +160,8 @@ TABLES = ("number=run:e2e-prefix", "results=figure4&set=records&metric=BLEU", "r
 def test_results_is_the_same_table(run_lines, search):
     context = SimpleNamespace(store=store())
     names = run_lines(PythonHandlers(context, None, None, []).lines("results", search, ""))
-    shown = ResultsHandlers(context, None, None)._file(read(search, ResultsState), "csv")["text"]
-    assert names["frame"].to_csv(index=False, lineterminator="\n") == shown
+    csv = ResultsHandlers(context, None, None)._file(read(search, ResultsState), "csv")["text"]
+    assert names["frame"].to_csv(index=False, lineterminator="\n") == csv
     assert not search.startswith("number") or names["result"].scores["BLEU"]["n"] == 630
 
 
@@ -217,8 +217,8 @@ def test_articles_go_as_tables_do(newsroom, run_lines, monkeypatch):
     (mass,) = names["masses"].values()
     assert torch.equal(mass.mass, readings.mass(backbone, reader, column, done, "cross").mass)
     article = record.source[: column.end]
-    shown = readings.by_sentence(backbone, reader, column, article, done, "cross")
-    assert torch.equal(names["sentences"].weights, shown.weights)
+    by_sentence = readings.by_sentence(backbone, reader, column, article, done, "cross")
+    assert torch.equal(names["sentences"].weights, by_sentence.weights)
     assert run_lines(do.lines("space", "", ""))["nearest"] and run_lines(do.lines("mix", "", "python"))["texts"]
 
 

@@ -29,7 +29,7 @@ def do(context):
     return HandoutHandlers(context, ReadingCache(context))
 
 
-def told(html):
+def text_of(html):
     return re.sub("<[^>]+>", "", re.search('<p class="generated">(.*?)</p>', html)[1])
 
 
@@ -48,7 +48,7 @@ def test_every_stop_is_the_text_at_its_alpha_written_alone(context, do):
     for alpha, stop in zip(ALPHAS, slider["stops"], strict=True):
         alone = Request(prompt, prefix, 0, Intervention(alpha).without(token=0))
         text = detokenise(generate(backbone.model, backbone, [alone], DECODE)[0].text)
-        assert unescape(told(stop["html"])) == (text or "(nothing)")
+        assert unescape(text_of(stop["html"])) == (text or "(nothing)")
 
 
 def test_tabs_without_a_prefix_have_no_slider_and_a_running_comparison_is_waited_for(context, do):

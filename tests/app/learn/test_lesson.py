@@ -94,14 +94,14 @@ def test_the_bundled_lessons_have_no_fault():
 def test_every_address_of_a_lesson_says_what_it_is_meant_to_and_round_trips():
     for lesson in read_lessons([paths.LESSONS], address_keys())[0]:
         for step in lesson.steps:
-            given, again = dict(parse_qsl(step.open)), {}
+            values, again = dict(parse_qsl(step.open)), {}
             for kind in STATES:
                 state = urlstate.read(step.open, kind)
                 assert not state.ignored, (lesson.name, step.open)
                 again |= dict(parse_qsl(urlstate.write(state)))
-            assert {name: value for name, value in given.items() if name not in PAGE_KEYS} == again
-            assert given.get("demo", "") in ("", *(demo.name for demo in DEMOS))
-            assert given.get("example", "") in ("", *(sample.id for sample in samples()))
+            assert {name: value for name, value in values.items() if name not in PAGE_KEYS} == again
+            assert values.get("demo", "") in ("", *(demo.name for demo in DEMOS))
+            assert values.get("example", "") in ("", *(sample.id for sample in samples()))
 
 
 def test_every_lesson_asks_for_a_prediction():

@@ -50,7 +50,7 @@ def page(name="mix-page"):
     return SimpleNamespace(session_hash=name)
 
 
-def shown(do, state, name="", who="mix-page"):
+def outputs_of(do, state, name="", who="mix-page"):
     """What the tab shows at the end: component -> value."""
     result: dict = {}
     for update in do.refresh(do.take_ticket(page(who)), state, name, page(who)):
@@ -73,21 +73,21 @@ def test_the_slider_has_stops_and_the_second_of_three_runs_in_its_middle():
 
 
 def test_every_stop_is_written_as_it_would_be_alone_and_only_once(context, backbone, monkeypatch):
-    mixer, stops, given = Mixer(context.models), slider("fade", RUNS), input_of("table", SOURCE)
-    *_, texts = mixer.texts(backbone, stops, given, lambda: False)
+    mixer, stops, mix_input = Mixer(context.models), slider("fade", RUNS), input_of("table", SOURCE)
+    *_, texts = mixer.texts(backbone, stops, mix_input, lambda: False)
     decode = default_decoding("table")
     for place, run in ((texts.stops[0], RUNS[0]), (texts.stops[-1], RUNS[1]), (texts.stops[4], stops[4].run)):
         loaded = context.models.load(run, backbone)
         alone = generate(backbone.model, backbone, [make_request(backbone, loaded.task, SOURCE, loaded.prefix)], decode)[0]
         assert place.text == detokenise(alone.text) and not place.open and place.coverage is not None
     monkeypatch.setattr(context.models.engine, "submit", None)
-    *_, again = mixer.texts(backbone, stops, given, lambda: False)
+    *_, again = mixer.texts(backbone, stops, mix_input, lambda: False)
     assert [stop.text for stop in again.stops] == [stop.text for stop in texts.stops]
 
 
 def test_a_refresh_fills_the_page_and_the_address_and_names_what_was_left_out(do):
     state = urlstate.read("?mix-kind=average&mix-runs=ghost,tiny-prefix&mix-stop=x", MixState)
-    result = shown(do, state)
+    result = outputs_of(do, state)
     stage = json.loads(result["stage"])
     assert len(stage["stops"]) == 11 and stage["at"] == 5 and not any("caret" in stop["html"] for stop in stage["stops"])
     assert "no such prefix: ghost" in result["note"] and "no usable value for: mix-stop" in result["note"]
@@ -104,16 +104,16 @@ def test_an_older_request_writes_nothing_more(do):
 
 
 def test_a_mix_that_cannot_be_made_is_told_in_a_sentence(do):
-    result, says = shown(do, MixState("path", "text%3AHello")), "kept no path"
+    result, says = outputs_of(do, MixState("path", "text%3AHello")), "kept no path"
     assert says in result["headline"] and says in result["status"] and result["stage"] == ""
 
 
 def test_a_backbone_without_a_prefix_says_what_to_do(do, house):
-    assert "Train a prefix on the tab Train" in shown(do, MixState(), house.bart)["headline"]
+    assert "Train a prefix on the tab Train" in outputs_of(do, MixState(), house.bart)["headline"]
 
 
 def test_a_stop_opens_on_the_other_tabs(do):
-    stop = json.loads(shown(do, MixState("fade", "tiny-prefix,triples-prefix", example="cafe-021"))["stage"])["stops"][3]
+    stop = json.loads(outputs_of(do, MixState("fade", "tiny-prefix,triples-prefix", example="cafe-021"))["stage"])["stops"][3]
     compared = urlstate.read(stop["open"]["compare"], CompareState)
     assert (compared.prefix, compared.other, compared.finetuned) == ("tiny-prefix", stop["run"], "triples-prefix")
     assert compared.order == ("prefix", "other", "finetuned") and compared.example == "cafe-021" and not compared.ignored
@@ -134,7 +134,7 @@ def test_the_curve_is_that_of_the_command_and_can_be_stopped(context, backbone, 
     )
     assert points[1].loss == pytest.approx(expected.loss, rel=1e-5)
     assert (points[1].covered, points[1].values) == (expected.covered, expected.values)
-    assert "mix-curve" in shown(do, state)["curve"]  # known now: it is drawn at once
+    assert "mix-curve" in outputs_of(do, state)["curve"]  # known now: it is drawn at once
     assert last["stop"]["interactive"] is False
     do.context.tickets.take("curve", CURVE)
     mixer._points = Mixer(context.models)._points
@@ -160,11 +160,11 @@ def test_a_mix_is_kept_as_a_run_and_a_name_that_is_taken_is_refused(context, hou
     assert "There is a run &#x27;half&#x27; already" in do.keep("", state, event(run=name, name="half"), page())["status"]
 
 
-def texts_of(kind, texts, given):
+def texts_of(kind, texts, values):
     runs = {"join": 3, "swap": 3}.get(kind, len(texts))
     stops = [Stop(f"{number} %", "x") for number in range(runs)]
     return MixTexts(
-        [StopText(stop, text, False, cover(list(given.fields), text)) for stop, text in zip(stops, texts, strict=True)]
+        [StopText(stop, text, False, cover(list(values.fields), text)) for stop, text in zip(stops, texts, strict=True)]
     )
 
 
@@ -191,11 +191,11 @@ def texts_of(kind, texts, given):
     ],
 )
 def test_the_verdict_counts_what_was_lost(kind, texts, says):
-    given = MixInput("table", SOURCE, (("name", "Alda"), ("area", "Lahti")))
+    mix_input = MixInput("table", SOURCE, (("name", "Alda"), ("area", "Lahti")))
     members = [SimpleNamespace(run=SimpleNamespace(id=name)) for name in ("one", "two")]
-    found = texts_of(kind, texts, given)
-    vm = view.MixViewModel(MixState(kind), "", (), members, [one.stop for one in found.stops], given, {}, False)
-    assert says in view.verdict(vm, found)
+    sentence = texts_of(kind, texts, mix_input)
+    vm = view.MixViewModel(MixState(kind), "", (), members, [one.stop for one in sentence.stops], mix_input, {}, False)
+    assert says in view.verdict(vm, sentence)
 
 
 def test_summaries_are_told_by_rouge_or_by_their_words():

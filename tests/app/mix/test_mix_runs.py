@@ -55,8 +55,8 @@ def test_a_mix_that_cannot_be_made_says_why(context, backbone, name, says):
 
 
 def test_compare_shows_a_mix_as_a_run_and_a_faulty_one_as_a_sentence(context, backbone, house):
-    wanted = {"prefix": END, "other": "mix:blend:1:a"}
-    selection = select_runs(context.catalog, backbone, "e2e", wanted, ("base", "prefix", "other"))
+    expected = {"prefix": END, "other": "mix:blend:1:a"}
+    selection = select_runs(context.catalog, backbone, "e2e", expected, ("base", "prefix", "other"))
     assert (selection.chosen["prefix"], selection.method("prefix")) == (END, "mix")
     head = run_head("prefix", selection.listed, END, END, backbone)
     assert "cross-fade: 0 % tiny-prefix, 100 % triples-prefix" in head and "there is no such run" not in head
@@ -70,8 +70,8 @@ def test_prefix_space_places_a_mix_among_the_words(context, backbone):
     analyses = AnalysisCache(context)
     resolved = resolve(analyses, backbone, SpaceRequest((FADE,), "keys", 0, 0, "pca", False, False, "", ()))
     assert resolved.on_map == (FADE,)
-    (found,) = [scene for scene, _, _ in analyses.look(backbone, resolved.query) if scene is not None]
-    assert len(found.runs[0].vectors) == 8
+    (analysis,) = [scene for scene, _, _ in analyses.look(backbone, resolved.query) if scene is not None]
+    assert len(analysis.runs[0].vectors) == 8
     resolved = resolve(analyses, backbone, SpaceRequest((FADE,), "embeddings", 0, 0, "pca", False, False, "", ()))
     assert not resolved.on_map and "No chosen run has vectors at the model's input" in resolved.reason.replace("&#x27;", "'")
 

@@ -28,26 +28,26 @@ def test_the_slider_shows_each_text_and_the_stop_opens_in_compare_with_the_same_
     page.locator("#pl-mix-bar").get_by_role("button", name="Join").click()
     expect(page.locator(ROWS)).to_have_count(3)
     expect(page.locator("#pl-mix-stage .caret")).to_have_count(0)
-    told = page.locator(f"{NOW} .generated").inner_text()
-    assert told == page.locator(ROWS).nth(1).locator(".generated").inner_text()
+    text = page.locator(f"{NOW} .generated").inner_text()
+    assert text == page.locator(ROWS).nth(1).locator(".generated").inner_text()
     page.locator("#pl-mix-acts [data-open=compare]").click()
     expect(page.locator("#pl-other select")).to_have_value(re.compile("mix:join::"))
     expect(page.locator(PHASE)).to_have_attribute("data-phase", "done")
-    expect(page.locator("#pl-out-other .generated").first).to_have_text(told, use_inner_text=True)
+    expect(page.locator("#pl-out-other .generated").first).to_have_text(text, use_inner_text=True)
 
 
 @pytest.fixture
-def kept_run(house):
+def stored_run(house):
     """The name of a run that a test keeps in the shared store, where other tests count the runs."""
     yield "swapped"
     shutil.rmtree(house.store.folder / "swapped", ignore_errors=True)
 
 
-def test_the_curve_is_measured_and_a_mix_is_kept(page, served, kept_run):
+def test_the_curve_is_measured_and_a_mix_is_kept(page, served, stored_run):
     open_tab(page, served, "&mix-kind=swap&mix-runs=tiny-prefix,triples-prefix")
     page.locator("#pl-mix-start").click()
     expect(page.locator("#pl-mix-curve .pl-plot")).to_have_attribute("data-drawn", "mix-curve")
-    page.locator("#pl-mix-acts input[name=name]").fill(kept_run)
+    page.locator("#pl-mix-acts input[name=name]").fill(stored_run)
     page.get_by_role("button", name="Keep as a run").click()
-    expect(page.locator("#pl-mix-note")).to_contain_text(f"{kept_run} is kept as a run")
-    expect(page.locator("#pl-mix-run-0 option", has_text=kept_run)).to_have_count(1)
+    expect(page.locator("#pl-mix-note")).to_contain_text(f"{stored_run} is kept as a run")
+    expect(page.locator("#pl-mix-run-0 option", has_text=stored_run)).to_have_count(1)

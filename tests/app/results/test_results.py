@@ -45,8 +45,8 @@ def test_texts_come_worst_first_with_what_is_wrong_and_the_other_lines(home):
     assert (first.score, second.score) == (10.0, 90.0)
     assert first.missing == ["Type"] and "Rome" in " ".join(first.unsupported) and second.missing == []
     assert first.others == [("Fine-tuning", "Brio is an inn .")]
-    shown = view.texts(both[0], [first, second])
-    assert "missing: Type" in shown and "&lt;b&gt;Rome" in shown and "<b>Rome" not in shown
+    html = view.texts(both[0], [first, second])
+    assert "missing: Type" in html and "&lt;b&gt;Rome" in html and "<b>Rome" not in html
     with pytest.raises(StoreError, match="not on this machine"):
         text_rows(result("lora"), both, "BLEU", _texts_of)
 
@@ -69,8 +69,8 @@ def test_evidence_has_a_line_for_each_claim_of_the_abstract():
     frame = evidence_frame()
     assert len(frame) >= 4 and frame.notna().all().all()
     assert set(frame["holds"]) <= set(HOLDS.values())
-    shown = view.evidence()
-    assert all(view.text(claim) in shown for claim in frame["claim"])
+    html = view.evidence()
+    assert all(view.text(claim) in html for claim in frame["claim"])
 
 
 @pytest.mark.parametrize("form, sign", [("csv", "method,"), ("latex", r"\begin{tabular}"), ("markdown", "| method")])

@@ -36,14 +36,14 @@ def finished(context: AppContext, ask: CompareRequest):
 @pytest.mark.parametrize(("first", "second"), [("adapter", "infix"), ("in_context", "lora"), ("embedding", "top_layers")])
 def test_two_methods_are_told_side_by_side_as_each_alone(many, first, second):
     backbone = many.models.backbone(many.models.default)
-    seen = finished(many, CompareRequest(SOURCE, first, second, decode=DECODE))
+    comparison = finished(many, CompareRequest(SOURCE, first, second, decode=DECODE))
     for kind, run_id in (("prefix", first), ("finetuned", second)):
         loaded = many.models.load(run_id, backbone)
         alone = generate(loaded.model, backbone, [make_request(backbone, loaded.task, SOURCE, loaded.prefix)], DECODE)[0]
-        assert seen.columns[kind].text == alone.text and len(seen.columns[kind].words) == 5
-    panel = cost(seen)
+        assert comparison.columns[kind].text == alone.text and len(comparison.columns[kind].words) == 5
+    panel = cost(comparison)
     for kind in ("prefix", "finetuned"):
-        assert f"<h4>{title(kind, seen.columns[kind].run)}</h4>" in panel
+        assert f"<h4>{title(kind, comparison.columns[kind].run)}</h4>" in panel
 
 
 def test_a_column_begins_with_the_method_it_is_named_after_and_lists_the_others(many):
@@ -70,12 +70,12 @@ def test_without_a_prefix_the_column_stays_empty_rather_than_show_another_kind(m
 
 def test_what_was_trained_is_told_with_the_measured_share(many):
     backbone = many.models.backbone(many.models.default)
-    told = {run.id: trained(run, backbone) for run in many.store.runs()}
-    assert told["prefix"] == "4 virtual tokens, 1.2 %"  # 512 of 41,888
-    assert told["embedding"] == "4 input vectors, 0.31 %"
-    assert told["in_context"] == "text in front, nothing trained"
-    assert told["top_layers"] == "the last 1 layers, 50 %"
-    assert told["finetune"] == "42 k weights of its own"
+    labels = {run.id: trained(run, backbone) for run in many.store.runs()}
+    assert labels["prefix"] == "4 virtual tokens, 1.2 %"  # 512 of 41,888
+    assert labels["embedding"] == "4 input vectors, 0.31 %"
+    assert labels["in_context"] == "text in front, nothing trained"
+    assert labels["top_layers"] == "the last 1 layers, 50 %"
+    assert labels["finetune"] == "42 k weights of its own"
     assert len({mark("prefix", run) for run in many.store.runs()}) == len(METHOD_CLASSES)
 
 

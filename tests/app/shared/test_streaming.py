@@ -16,19 +16,19 @@ def test_no_answer_of_a_stream_changes_the_one_before(context):
         [gr.skip(), {"rows": [["name", "Aldby"], ["area", "north"]], "text": ""}, "one two"],
         [gr.skip(), gr.skip(), "three"],
     ]
-    shown: list = []
-    given = deepcopy(answers)
+    current: list = []
+    original = deepcopy(answers)
     for answer in answers:
         sent = page.handle_streaming_diffs(fn, list(answer), "page", "run", final=False)
-        if not shown:
-            shown = sent
+        if not current:
+            current = sent
             continue
         for place, edits in enumerate(sent):
             for action, path, value in edits:
                 assert path == [], "an edit inside a value reaches the answer before it"
-                shown[place] = shown[place] + value if action == "append" else value
-        assert shown == answer
-    assert answers == given
+                current[place] = current[place] + value if action == "append" else value
+        assert current == answer
+    assert answers == original
     assert page.handle_streaming_diffs(fn, list(answers[-1]), "page", "run", final=True) == answers[-1]
 
 

@@ -33,16 +33,16 @@ def sampled(do, state, seed=0, temperature=1.0):
 
 
 def test_twenty_texts_of_the_prefix_stand_beside_those_of_the_frozen_model(do, context, house):
-    shown = sampled(do, AloneState(), seed=7, temperature=0.8)  # without a choice: the first prefix
-    assert shown["state"] == AloneState("tiny-prefix", 7, 0.8) == urlstate.read("?" + shown["address"], AloneState)
+    update = sampled(do, AloneState(), seed=7, temperature=0.8)  # without a choice: the first prefix
+    assert update["state"] == AloneState("tiny-prefix", 7, 0.8) == urlstate.read("?" + update["address"], AloneState)
     backbone = context.models.backbone(house.backbone)
     loaded = context.models.load("tiny-prefix", backbone)
     decode = SAMPLING.replace(max_new=6, min_new=3, temperature=0.8, seed=7)
     alone = sample_alone(loaded.model, backbone, loaded.task, loaded.prefix, decode=decode, seed=7)
-    assert shown["texts"].count("<tr>") == TEXTS + 1 and ">26</th>" in shown["texts"]
-    rows = json.loads(shown["words"])["data"]
+    assert update["texts"].count("<tr>") == TEXTS + 1 and ">26</th>" in update["texts"]
+    rows = json.loads(update["words"])["data"]
     assert [row["name"] for row in rows] == ["tiny-prefix", "frozen model"]
-    assert f"of {TEXTS} texts of tiny-prefix begin with" in shown["verdict"] and "separators of the task" in shown["verdict"]
+    assert f"of {TEXTS} texts of tiny-prefix begin with" in update["verdict"] and "separators of the task" in update["verdict"]
     assert [row[0] for row in alone.first_words()] == [unescape(word) for word in rows[0]["y"]]
 
 

@@ -34,9 +34,9 @@ def test_the_words_of_the_text_are_read_out_and_the_same_training_stands_beside(
     words = [backbone.decode([token]) for token in held.nearest]
     assert "".join(words) == held.text == "a <b>" and held.matches == len(held.ids) == 5
     assert held.distance < free.distance and held.weight == 50
-    said = sentence(held, free)
-    assert "5 of its 5 virtual tokens" in said
-    assert f"{held.run.valid_loss:.3f}, and {free.run.valid_loss:.3f} without the penalty (free)" in said
+    message = sentence(held, free)
+    assert "5 of its 5 virtual tokens" in message
+    assert f"{held.run.valid_loss:.3f}, and {free.run.valid_loss:.3f} without the penalty (free)" in message
     html = near_text_sections([group], backbone, ["held"])
     assert "&lt;b" in html and "<b></b>" not in html and html.count("<ol") == 1 and html.count("<tr") == 3
 

@@ -20,9 +20,9 @@ def resolved(rooms, space="keys", layer=0, site=""):
     return resolve(rooms, backbone, SpaceRequest.of(values | {"token": [], "site": site}))
 
 
-def looked(rooms, *given):
+def looked(rooms, *values):
     backbone = rooms.context.models.backbone(rooms.context.models.default)
-    return next(made for made, _, _ in rooms.look(backbone, resolved(rooms, *given).query) if made is not None)
+    return next(analysis for analysis, _, _ in rooms.look(backbone, resolved(rooms, *values).query) if analysis is not None)
 
 
 def test_each_site_has_its_own_layers_and_words(rooms):

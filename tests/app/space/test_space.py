@@ -48,7 +48,9 @@ def request(runs=(), space="keys", layer=0, head=0, word=""):
 
 
 def looked(rooms, backbone, asked):
-    return next(made for made, _, _ in rooms.look(backbone, resolve(rooms, backbone, asked).query) if made is not None)
+    return next(
+        analysis for analysis, _, _ in rooms.look(backbone, resolve(rooms, backbone, asked).query) if analysis is not None
+    )
 
 
 def test_without_a_wish_it_is_the_first_prefix_at_the_last_layer(rooms, backbone):
@@ -73,9 +75,9 @@ def test_a_fine_tuned_run_alone_and_a_space_without_runs_are_explained(rooms, ba
 
 
 def test_a_text_is_a_prefix_and_its_embeddings_are_those_of_its_tokens(rooms, backbone):
-    made = looked(rooms, backbone, request(["text:p, q<i>", "tiny-prefix"], "embeddings"))
-    assert [one.word for one in made.nearest if one.rank == 1] == [*"p, q<i>", "\n"]
-    assert all(one.score == pytest.approx(1, abs=1e-5) for one in made.nearest if one.rank == 1)
+    analysis = looked(rooms, backbone, request(["text:p, q<i>", "tiny-prefix"], "embeddings"))
+    assert [one.word for one in analysis.nearest if one.rank == 1] == [*"p, q<i>", "\n"]
+    assert all(one.score == pytest.approx(1, abs=1e-5) for one in analysis.nearest if one.rank == 1)
 
 
 def test_a_second_look_computes_nothing_again(rooms, backbone, monkeypatch):
@@ -97,9 +99,9 @@ def test_the_layers_beside_are_read_ahead_unless_something_newer_is_asked_for(co
     monkeypatch.setattr(analyses, "analyze", None)
     monkeypatch.setattr(analyses, "pca", None)
     beside = resolve(rooms, backbone, request(layer=2)).query
-    (made,) = [made for made, _, _ in rooms.look(backbone, beside)]
-    assert made is not None and made.space.layer == 1
-    assert rooms.flat(rooms.key(backbone, beside), made.cloud).cloud is made.cloud
+    (analysis,) = [analysis for analysis, _, _ in rooms.look(backbone, beside)]
+    assert analysis is not None and analysis.space.layer == 1
+    assert rooms.flat(rooms.key(backbone, beside), analysis.cloud).cloud is analysis.cloud
     monkeypatch.setattr(analyses, "QUICK", 0)  # a large model: nothing is computed unasked
     large = AnalysisCache(context)
     large.ahead(backbone, view, lambda: False)
@@ -160,12 +162,12 @@ def test_after_an_error_the_earlier_map_stays_and_is_not_saved(context):
 
 def test_words_and_texts_cannot_write_html(backbone, rooms):
     run = "text:<img src=x onerror=alert(1)>"
-    made = looked(rooms, backbone, request([run]))
-    first = made.nearest[0]
+    analysis = looked(rooms, backbone, request([run]))
+    first = analysis.nearest[0]
     object.__setattr__(first, "word", '"><script>')
-    for html in (view.detail(made, run, 0), view.overview(made, run, 0), headline(made)):
+    for html in (view.detail(analysis, run, 0), view.overview(analysis, run, 0), headline(analysis)):
         assert "<img" not in html and "<script" not in html
-    assert "<script" not in view.search_results(made, "<script>", made.search("x")[:1])
+    assert "<script" not in view.search_results(analysis, "<script>", analysis.search("x")[:1])
 
 
 def test_the_address_brings_everything_back():
@@ -177,7 +179,7 @@ def test_the_address_brings_everything_back():
 
 
 def test_maps_are_made_in_the_background_kept_and_given_up(rooms, backbone, monkeypatch):
-    made = looked(rooms, backbone, request())
+    analysis = looked(rooms, backbone, request())
     calls, leave = [], []
 
     def slow(cloud, cancel):
@@ -192,20 +194,20 @@ def test_maps_are_made_in_the_background_kept_and_given_up(rooms, backbone, monk
 
     def asked_until_ready():
         deadline = time.monotonic() + 60
-        while (found := maps.ask("key", made.cloud)) is None:
+        while (projection := maps.ask("key", analysis.cloud)) is None:
             assert time.monotonic() < deadline
             time.sleep(0.01)
-        return found
+        return projection
 
-    assert maps.ask("key", made.cloud) is None
+    assert maps.ask("key", analysis.cloud) is None
     maps.jobs.get("key").future.result(60)  # nobody asks any more, so it ends by itself
     leave.append(1)
-    found = asked_until_ready()
-    assert found.method == "UMAP" and maps.ask("key", made.cloud) is found and len(calls) == 2
+    projection = asked_until_ready()
+    assert projection.method == "UMAP" and maps.ask("key", analysis.cloud) is projection and len(calls) == 2
 
 
 def test_a_map_that_fails_says_so_and_can_be_asked_for_again(rooms, backbone, monkeypatch):
-    made = looked(rooms, backbone, request())
+    analysis = looked(rooms, backbone, request())
 
     def broken(cloud, cancel):
         raise BadInput("no UMAP today")
@@ -214,17 +216,17 @@ def test_a_map_that_fails_says_so_and_can_be_asked_for_again(rooms, backbone, mo
     maps = Maps()
     for _ in range(2):
         with pytest.raises(BadInput, match="today"):
-            while maps.ask("key", made.cloud) is None:
+            while maps.ask("key", analysis.cloud) is None:
                 time.sleep(0.01)
 
 
 def test_a_searched_word_has_a_point_on_the_map_though_the_sample_left_it_out(rooms, backbone):
-    made = looked(rooms, backbone, request())
-    cloud = replace(made.cloud, points=made.cloud.points[:1], vectors=made.cloud.vectors[:1])
-    marked = analyses.with_words(cloud, made.space, [5])
+    analysis = looked(rooms, backbone, request())
+    cloud = replace(analysis.cloud, points=analysis.cloud.points[:1], vectors=analysis.cloud.vectors[:1])
+    marked = analyses.with_words(cloud, analysis.space, [5])
     assert [point.number for point in marked.points[1:]] == [5] and marked.vectors.shape[0] == 2
-    torch.testing.assert_close(marked.vectors[1], made.space.unit[5])
-    assert analyses.with_words(marked, made.space, [5]) is marked
+    torch.testing.assert_close(marked.vectors[1], analysis.space.unit[5])
+    assert analyses.with_words(marked, analysis.space, [5]) is marked
 
 
 def test_a_word_and_the_same_letters_inside_a_word_are_told_apart(rooms, backbone):

@@ -20,9 +20,9 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def jobs(tmp_path):
-    made = Jobs(Store(tmp_path / "home" / "runs"), "cpu")
-    yield made
-    for job in made.jobs():
+    new = Jobs(Store(tmp_path / "home" / "runs"), "cpu")
+    yield new
+    for job in new.jobs():
         if job.alive:
             os.kill(job.pid, signal.SIGKILL)
 
@@ -33,8 +33,8 @@ def backbone(tmp_path_factory):
 
 
 def words(run, backbone, **options):
-    given = {"updates": 50_000, "batch": 2, "length": 2, "mlp": 0, "save_every": 5, "valid_rows": 2, "validate_every": 10_000}
-    line = [word for name, value in (given | options).items() for word in (f"--{name.replace('_', '-')}", str(value))]
+    values = {"updates": 50_000, "batch": 2, "length": 2, "mlp": 0, "save_every": 5, "valid_rows": 2, "validate_every": 10_000}
+    line = [word for name, value in (values | options).items() for word in (f"--{name.replace('_', '-')}", str(value))]
     return ["train", "--run", run, "--backbone", backbone, *line]
 
 

@@ -76,8 +76,8 @@ def test_a_model_that_reads_and_writes_apart_is_trained_on_articles(context, hou
     )
     monkeypatch.setenv("PREFIX_LAB_HOME", str(tmp_path / "home"))
     store = Store(tmp_path / "home" / "runs")
-    given = {"length": 2, "updates": 2, "batch": 2}
-    bundled = TrainRequest("bundled", "own", backbone=house.bart, data=UploadedData(form="article"), own=given)
+    values = {"length": 2, "updates": 2, "batch": 2}
+    bundled = TrainRequest("bundled", "own", backbone=house.bart, data=UploadedData(form="article"), own=values)
     examples, valid, _ = bundled.examples()
     assert len(examples) == 9 and valid == 3 and {one.group for one in examples} == {"news", "science", "local"}
     assert estimate_request(context, bundled, examples, valid)[0].stored == (3 + 2 + 2) * 2 * 4 * 2 * 8
@@ -109,9 +109,9 @@ def test_each_method_asks_for_its_own_settings_and_in_context_for_no_training(co
     assert set(METHODS) == set(METHOD_CLASSES)
     values = dict.fromkeys(SETTING_LABELS) | {"instruction": "Tell it.", "shots": 2.0, "rate": 9.0, "length": 0}
     values |= {"preset": "own", "method": "in_context", "name": "told", "rows": None, "where": "bundled"}
-    told = train_request(values, house.backbone, False)
-    assert told.changes() == {"instruction": "Tell it.", "shots": 2}
-    took, _ = estimate_request(context, told, *told.examples()[:2])
+    request = train_request(values, house.backbone, False)
+    assert request.changes() == {"instruction": "Tell it.", "shots": 2}
+    took, _ = estimate_request(context, request, *request.examples()[:2])
     assert (took.trained, took.stored, took.updates) == (0, 0, 0) and took.seconds > 0
 
 
@@ -125,7 +125,7 @@ def test_rows_of_ones_own_are_kept_and_train_from_the_shown_command(own, house, 
     assert main([*request.to_argv(store_upload(store, request)), "--device", "cpu"]) == 0
     run = store.get("mine")
     assert (run.task.name, run.updates, run.rows) == ("pubs", 2, 9) and run.valid_loss is not None
-    assert [found.id for found in store.runs()] == ["mine"]
+    assert [stored.id for stored in store.runs()] == ["mine"]
     assert free_name(store, {"mine-1"}, "mine") == "mine-2"
 
 

@@ -33,10 +33,10 @@ def test_rows_are_deleted_when_no_run_and_no_waiting_training_names_them(store, 
     jobs = Jobs(store, "cpu")
     for name, file in (("stopped", "state.json"), ("done", "run.json")):
         (store.folder / name).mkdir(parents=True)
-        told = (
+        command = (
             {"source": {"data": rows(store, name)}} if file == "state.json" else {"command": f"train --data {rows(store, name)}"}
         )
-        (store.folder / name / file).write_text(json.dumps(told))
+        (store.folder / name / file).write_text(json.dumps(command))
     jobs.start("waits", ["train", "--run", "waits", "--data", rows(store, "waiting")])
     rows(store, "forgotten")
     jobs.sweep()
@@ -54,11 +54,11 @@ def test_rows_that_were_just_kept_are_not_swept_before_their_training_is_in_line
     monkeypatch.setattr(Jobs, "_begin", lambda jobs, job: None)
     jobs, other = Jobs(store, "cpu"), Jobs(store, "cpu")
     with jobs.alone():
-        given = rows(store, "new")
+        values = rows(store, "new")
         sweeping = threading.Thread(target=other.sweep)
         sweeping.start()
         with pytest.raises(Timeout):
             other._lock.acquire(timeout=0.1)
-        jobs.start("new", ["train", "--run", "new", "--data", given])
+        jobs.start("new", ["train", "--run", "new", "--data", values])
     sweeping.join()
     assert left(store) == ["new"]

@@ -11,16 +11,16 @@ EVIL = "<img src=x onerror=alert(1)>"
 
 def test_a_run_is_linked_to_the_tabs_that_can_show_it(house):
     run = house.store.get("tiny-prefix")
-    made = view.links(run, "cafe-019", "")
-    assert made.count("<a ") == 3 and "among=tiny-prefix" in made and "example=cafe-019" in made
-    made = view.links(replace(run, method="adapter"), "", "/models/my gpt")
-    assert made.count("<a ") == 1 and "finetuned=tiny-prefix" in made and "my+gpt" in made
+    html = view.links(run, "cafe-019", "")
+    assert html.count("<a ") == 3 and "among=tiny-prefix" in html and "example=cafe-019" in html
+    html = view.links(replace(run, method="adapter"), "", "/models/my gpt")
+    assert html.count("<a ") == 1 and "finetuned=tiny-prefix" in html and "my+gpt" in html
 
 
 def test_nothing_that_was_written_becomes_part_of_the_page(house):
     run = replace(house.store.get("tiny-prefix"), notes=EVIL, command=EVIL, backbone=EVIL)
     looks = [{"update": n, "text": EVIL + str(n), "source": EVIL, "reference": EVIL, "frozen": EVIL} for n in (0, 5)]
-    shown = [
+    parts = [
         view.samples_view(looks),
         view.details(run),
         view.result_text(run, 100),
@@ -29,13 +29,13 @@ def test_nothing_that_was_written_becomes_part_of_the_page(house):
         view.context_view(EVIL),
         view.interrupted_view([(EVIL, RunStatus("interrupted", 3, 9))]),
     ]
-    assert all("<img" not in part and "&lt;img" in part for part in shown)
+    assert all("<img" not in part and "&lt;img" in part for part in parts)
 
 
 def test_samples_with_the_same_text_are_shown_once():
     looks = [{"update": n, "text": text, "mass": [0.1, 0.3]} for n, text in enumerate(["a", "b", "b", "b", "c"])]
-    made = view.samples_view(looks)
-    assert "Its 2 earlier texts" in made and "1 to 3" in made and "20 % of the attention" in made
+    html = view.samples_view(looks)
+    assert "Its 2 earlier texts" in html and "1 to 3" in html and "20 % of the attention" in html
     assert view.samples_view([]) == ""
 
 
@@ -58,6 +58,6 @@ def test_delete_is_at_the_foot_of_the_card_and_not_among_the_buttons_where_stop_
 
 def test_earlier_samples_are_frames_of_a_timeline():
     samples = [{"update": n, "text": word, "mass": [0.5]} for n, word in ((0, "a"), (10, "b"), (20, "b"))]
-    shown = view.samples_view(samples)
-    assert 'type="range"' in shown and "Update 10 to 20" in shown and "Replay" in shown
+    html = view.samples_view(samples)
+    assert 'type="range"' in html and "Update 10 to 20" in html and "Replay" in html
     assert "pl-timeline" not in view.samples_view(samples[:1])

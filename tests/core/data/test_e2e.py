@@ -43,7 +43,7 @@ def test_grouped_gathers_references_in_order() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "said"),
+    ("name", "content", "message"),
     [
         ("dev.jsonl", jsonl(ROW, {"table": "name : X"}), 'dev.jsonl, line 2: "text" is missing'),
         ("dev.jsonl", jsonl({**ROW, "text": " "}), 'line 1: "text" is empty'),
@@ -61,11 +61,11 @@ def test_grouped_gathers_references_in_order() -> None:
         ("dev.csv", "mr,ref\n", "has no rows"),
     ],
 )
-def test_a_bad_row_is_named_by_file_line_and_reason(tmp_path: Path, name: str, content: str | bytes, said: str) -> None:
+def test_a_bad_row_is_named_by_file_line_and_reason(tmp_path: Path, name: str, content: str | bytes, message: str) -> None:
     (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(BadData) as caught:
         read_e2e(tmp_path / name)
-    assert said in str(caught.value) and name in str(caught.value)
+    assert message in str(caught.value) and name in str(caught.value)
 
 
 def test_missing_files_and_splits_are_said_plainly(tmp_path: Path) -> None:

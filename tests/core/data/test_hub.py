@@ -24,9 +24,9 @@ def package(monkeypatch):
         asked.append((name, configuration, split))
         return ROWS[split]
 
-    found = SimpleNamespace(load_dataset=load, get_dataset_split_names=lambda *named: list(ROWS), asked=asked, __spec__=True)
-    monkeypatch.setitem(sys.modules, "datasets", found)
-    return found
+    module = SimpleNamespace(load_dataset=load, get_dataset_split_names=lambda *named: list(ROWS), asked=asked, __spec__=True)
+    monkeypatch.setitem(sys.modules, "datasets", module)
+    return module
 
 
 def test_a_set_is_read_by_its_columns_with_its_own_validation_split(package):

@@ -98,7 +98,7 @@ def test_dart_in_all_its_forms(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "said"),
+    ("name", "content", "message"),
     [
         ("a.xml", xml(ENTRY)[:-80], "line 11: not XML from here on"),
         ("a.xml", xml("<entry><modifiedtripleset><mtriple>a | b</mtriple></modifiedtripleset><lex>A.</lex></entry>"),
@@ -117,11 +117,11 @@ def test_dart_in_all_its_forms(tmp_path: Path) -> None:
         ("a.json", "[\n", "line 2: the JSON list is not closed"),
     ],
 )  # fmt: skip
-def test_a_bad_entry_is_named_by_file_line_and_reason(tmp_path: Path, name: str, content: str, said: str) -> None:
+def test_a_bad_entry_is_named_by_file_line_and_reason(tmp_path: Path, name: str, content: str, message: str) -> None:
     (tmp_path / name).write_text(content, encoding="utf-8")
     with pytest.raises(BadData) as caught:
         (read_dart if name.endswith("json") else read_webnlg)(tmp_path / name)
-    assert said in str(caught.value) and str(caught.value).startswith(name)
+    assert message in str(caught.value) and str(caught.value).startswith(name)
 
 
 def test_bad_rows_are_passed_over_and_counted(tmp_path: Path) -> None:
@@ -170,16 +170,16 @@ def test_own_csv_with_a_table_and_two_references(tmp_path: Path) -> None:
 def test_several_source_columns_are_the_fields_of_a_table(tmp_path: Path, ending: str, mark: str) -> None:
     rows = [["name", "size", "text"], ["Ivy", "", "Ivy."], ["Elm", "10", "Elm has 10."]]
     (tmp_path / f"train{ending}").write_text("\n".join(mark.join(row) for row in rows), encoding="utf-8")
-    found = read_columns(tmp_path, ["name", "size"], ["text"], "train")
-    assert [one.source for one in found] == ["name : Ivy", "name : Elm | size : 10"]
+    examples = read_columns(tmp_path, ["name", "size"], ["text"], "train")
+    assert [one.source for one in examples] == ["name : Ivy", "name : Elm | size : 10"]
 
 
 def test_own_json_lines(tmp_path: Path) -> None:
     file = tmp_path / "mine.jsonl"
     table = {"name": "Ivy", "open": True}
     file.write_text(jsonl({"in": table, "out": ["It is Ivy.", "Ivy."]}, {"in": table, "out": "Ivy!"}), encoding="utf-8")
-    found = read_columns(file, ["in"], ["out"])
-    assert group_by_source(found) == [Example("name : Ivy | open : yes", ("It is Ivy.", "Ivy.", "Ivy!"), id="mine-1")]
+    examples = read_columns(file, ["in"], ["out"])
+    assert group_by_source(examples) == [Example("name : Ivy | open : yes", ("It is Ivy.", "Ivy.", "Ivy!"), id="mine-1")]
     rows = [{"in": [["Ivy", "IN", "Leeds"]], "out": "Ivy."}, {"in": "[Elm | IN | Leeds]", "out": "Elm."}]
     file.write_text(jsonl(*rows), encoding="utf-8")
     assert [one.source for one in read_columns(file, ["in"], ["out"], form="dart")] == ["Ivy : in : Leeds", "Elm : in : Leeds"]
@@ -188,7 +188,7 @@ def test_own_json_lines(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "target", "form", "said"),
+    ("source", "target", "form", "message"),
     [
         ([], ["b"], "table", "at least one source and one target"),
         (["a"], ["a"], "table", "named as source and as target"),
@@ -196,13 +196,13 @@ def test_own_json_lines(tmp_path: Path) -> None:
         (["a", "c"], ["b"], "text", "2 source columns make a table"),
     ],
 )
-def test_columns_that_make_no_sense(tmp_path: Path, source, target, form, said) -> None:
-    with pytest.raises(BadInput, match=said):
+def test_columns_that_make_no_sense(tmp_path: Path, source, target, form, message) -> None:
+    with pytest.raises(BadInput, match=message):
         read_columns(tmp_path / "x.csv", source, target, form=form)
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "said"),
+    ("name", "content", "message"),
     [
         ("a.csv", "x;y\n1;2\n", "line 1: the columns are x, y, and in and out are needed"),
         ("a.csv", "", "line 1: the columns are none"),
@@ -215,11 +215,11 @@ def test_columns_that_make_no_sense(tmp_path: Path, source, target, form, said) 
         ("a.jsonl", '{"in": "name : A", "out": [1]}\n', 'line 1: "out" is not a text or a list of texts'),
     ],
 )
-def test_a_bad_row_of_own_data(tmp_path: Path, name: str, content: str, said: str) -> None:
+def test_a_bad_row_of_own_data(tmp_path: Path, name: str, content: str, message: str) -> None:
     (tmp_path / name).write_text(content, encoding="utf-8")
     with pytest.raises(BadData) as caught:
         read_columns(tmp_path / name, ["in"], ["out"])
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_sets_by_name(tmp_path: Path, webnlg: Path) -> None:
@@ -235,9 +235,9 @@ def test_sets_by_name(tmp_path: Path, webnlg: Path) -> None:
 
 def test_a_sample_is_spread_over_the_set_and_over_seen_and_unseen() -> None:
     rows = [Example(str(n), ("t",), seen=n % 3 > 0) for n in range(30) for _ in range(2)]
-    found = sample_evenly(rows, 6)
-    assert [row.source for row in found[::2]] == sorted({row.source for row in found}, key=int) and len(found) == 12
-    assert sum(row.seen for row in found) == 8 and int(found[-1].source) > 20
+    sample = sample_evenly(rows, 6)
+    assert [row.source for row in sample[::2]] == sorted({row.source for row in sample}, key=int) and len(sample) == 12
+    assert sum(row.seen for row in sample) == 8 and int(sample[-1].source) > 20
     assert sample_evenly(rows, 99) == rows
     with pytest.raises(BadInput, match="at least 1"):
         sample_evenly(rows, 0)
@@ -246,11 +246,11 @@ def test_a_sample_is_spread_over_the_set_and_over_seen_and_unseen() -> None:
 def test_a_source_of_data_comes_back_from_plain_values(tmp_path: Path) -> None:
     (tmp_path / "train.jsonl").write_text(jsonl(*[ROW | {"triples": [[str(n), "is", "x"]]} for n in range(9)], {"triples": []}))
     (tmp_path / "dev.jsonl").write_text(jsonl(ROW))
-    given = DataSource("webnlg", str(tmp_path), rows=3, skip_bad=True)
-    again = DataSource.from_dict(json.loads(json.dumps(given.to_dict())))
+    values = DataSource("webnlg", str(tmp_path), rows=3, skip_bad=True)
+    again = DataSource.from_dict(json.loads(json.dumps(values.to_dict())))
     skipped: list[str] = []
     examples, valid = again.load_train_valid(skipped)
-    assert again == given and again.task_form == "webnlg"
+    assert again == values and again.task_form == "webnlg"
     assert [row.source for row in examples] == [f" | {n} : is : x" for n in (0, 3, 6)]
     assert valid[0].targets == TEXTS and len(skipped) == 1 and "line 10" in skipped[0]
     bundled = DataSource.from_dict({"data": "", "rows": 0})  # as runs that were begun before sets had names

@@ -22,12 +22,12 @@ def test_columns_and_first_rows_are_shown_whatever_parts_them(tmp_path):
     assert preview_file(tmp_path / "semi.csv").rows[0] == ("Alda", "fish", "Alda, by the sea; serves fish.")
     lines = [{"mr": "name[Alda]", "ref": ["One.", "Two."]}, {"mr": "name[B]", "ref": "B.", "more": 1}]
     (tmp_path / "own.jsonl.gz").write_bytes(gzip.compress("\n".join(map(json.dumps, lines)).encode()))
-    found = preview_file(tmp_path / "own.jsonl.gz")
-    assert found.columns == ("mr", "ref", "more") and found.rows[0] == ("name[Alda]", '["One.", "Two."]', "")
+    preview = preview_file(tmp_path / "own.jsonl.gz")
+    assert preview.columns == ("mr", "ref", "more") and preview.rows[0] == ("name[Alda]", '["One.", "Two."]', "")
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "said"),
+    ("name", "content", "message"),
     [
         ("own.csv", b"", "no rows"),
         ("own.csv", b"name,text\n", "no rows"),
@@ -39,9 +39,9 @@ def test_columns_and_first_rows_are_shown_whatever_parts_them(tmp_path):
         ("own.csv", b"x" * 200_000, "not CSV|no rows"),
     ],
 )
-def test_a_bad_upload_is_one_sentence(tmp_path, name, content, said):
+def test_a_bad_upload_is_one_sentence(tmp_path, name, content, message):
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(BadData, match=said):
+    with pytest.raises(BadData, match=message):
         preview_file(tmp_path / name)
 
 
@@ -72,5 +72,5 @@ def test_too_few_tables_to_keep_any_back(tmp_path):
 def test_rows_that_cannot_be_used_are_left_out_of_what_is_kept(tmp_path):
     (tmp_path / "semi.csv").write_text(CSV + "Cato;bread\n")
     skipped: list[str] = []
-    found = read_columns(tmp_path / "semi.csv", ["name", "food"], ["text"], skipped=skipped)
-    assert [one.source for one in found] == ["name : Alda | food : fish", "name : Brio"] and "line 4" in skipped[0]
+    examples = read_columns(tmp_path / "semi.csv", ["name", "food"], ["text"], skipped=skipped)
+    assert [one.source for one in examples] == ["name : Alda | food : fish", "name : Brio"] and "line 4" in skipped[0]

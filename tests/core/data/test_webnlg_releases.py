@@ -38,15 +38,18 @@ def release(tmp_path: Path) -> Path:
 
 def test_the_tasks_own_file_is_read_and_unseen_is_what_this_training_data_lacks(release: Path) -> None:
     for folder in (release, release / "en", release / "en" / "test"):
-        found = read_webnlg(folder, None if folder.name == "test" else "test")
-        assert [(one.targets, one.group, one.seen) for one in found] == [(("Ivy!",), "Film", False), (("Ivy?",), "Artist", True)]
+        examples = read_webnlg(folder, None if folder.name == "test" else "test")
+        assert [(one.targets, one.group, one.seen) for one in examples] == [
+            (("Ivy!",), "Film", False),
+            (("Ivy?",), "Artist", True),
+        ]
     assert [one.group for one in read_webnlg(release, "test_seen")] == ["Artist"]
     assert [one.group for one in read_webnlg(release, "test_unseen")] == ["Film"]
 
 
 def test_one_language_is_read(release: Path) -> None:
-    (found,) = read_webnlg(release / "ru", "train")  # the entry without a Russian text is left out
-    assert found.targets == ("Айви в Лидсе.",)
+    (examples,) = read_webnlg(release / "ru", "train")  # the entry without a Russian text is left out
+    assert examples.targets == ("Айви в Лидсе.",)
     assert read_webnlg(release, "train")[0].targets == ("Ivy is in Leeds.",)
     with pytest.raises(BadData, match="give one with references"):
         read_webnlg(release / "ru/train/1triples/Food.xml")

@@ -88,8 +88,8 @@ def with_cache(model, stack):
 @pytest.mark.parametrize("mlp", [0, 16])
 def test_a_prefix_that_peft_trained_gives_the_same_logits_here(tiny, tiny_folder, tmp_path, mlp):
     model = peft_adapter(tiny_folder, tmp_path / "adapter", mlp)
-    found = read_checkpoint(tmp_path / "adapter", tiny.spec)
-    run = store_imported(found, "theirs", tiny, Store(tmp_path / "store"), command="python launch.py import")
+    imported = read_checkpoint(tmp_path / "adapter", tiny.spec)
+    run = store_imported(imported, "theirs", tiny, Store(tmp_path / "store"), command="python launch.py import")
     same(ours(tiny, load_run(run, tiny).prefix), theirs(model))
 
 
@@ -97,9 +97,9 @@ def test_peft_weights_with_their_mlp_are_folded(tiny, tiny_folder, tmp_path):
     model = peft_adapter(tiny_folder, tmp_path, mlp=16)
     encoder = model.prompt_encoder["default"].state_dict()
     save_file({f"prompt_encoder.default.{name}": kv for name, kv in encoder.items()}, tmp_path / "adapter_model.safetensors")
-    found = read_checkpoint(tmp_path, tiny.spec)
-    assert found.mlp == 16 and found.trained == sum(kv.numel() for kv in encoder.values())
-    same(ours(tiny, found.prefix), theirs(model))
+    imported = read_checkpoint(tmp_path, tiny.spec)
+    assert imported.mlp == 16 and imported.trained == sum(kv.numel() for kv in encoder.values())
+    same(ours(tiny, imported.prefix), theirs(model))
 
 
 @pytest.mark.parametrize("llama", [False, True])
@@ -122,28 +122,28 @@ def test_an_exported_lora_gives_the_same_logits_in_peft(tmp_path, make, rank):
     run = make_run(folder, tmp_path / "store", "mine", method="lora", rank=rank, lora_alpha=5, rate=0.1)
     export_peft(run, tmp_path / "adapter")
     model = PeftModel.from_pretrained(plain(folder, backbone.is_encoder_decoder), tmp_path / "adapter")
-    given = {"decoder_input_ids": IDS} if backbone.is_encoder_decoder else {}
+    values = {"decoder_input_ids": IDS} if backbone.is_encoder_decoder else {}
     with torch.no_grad():
-        wanted = load_run(run, backbone).model(IDS, **given).logits
-        same(model.eval()(IDS, **given).logits, wanted)
+        expected = load_run(run, backbone).model(IDS, **values).logits
+        same(model.eval()(IDS, **values).logits, expected)
         with model.disable_adapter():
-            assert (model(IDS, **given).logits - wanted).abs().max() > 0.01
+            assert (model(IDS, **values).logits - expected).abs().max() > 0.01
     assert json.loads((tmp_path / "adapter" / "adapter_config.json").read_text())["r"] == rank
 
 
 def test_peft_generates_with_an_exported_prefix_what_we_generate(tiny, tiny_folder, tmp_path):
     run = make_run(tiny_folder, tmp_path / "store", "mine", length=3)
     loaded = load_run(run, tiny)
-    made = generate(tiny.model, tiny, [Request(IDS[0].tolist(), loaded.prefix)], DecodeConfig(max_new=8))[0]
+    generation = generate(tiny.model, tiny, [Request(IDS[0].tolist(), loaded.prefix)], DecodeConfig(max_new=8))[0]
     model = PeftModel.from_pretrained(plain(tiny_folder), export_peft(run, tmp_path / "adapter"))
     out = model.generate(input_ids=IDS, attention_mask=torch.ones_like(IDS), max_new_tokens=8, do_sample=False)
-    assert out[0, IDS.shape[1] :].tolist() == made.ids
+    assert out[0, IDS.shape[1] :].tolist() == generation.ids
 
 
 @pytest.mark.parametrize("hidden", [(16,), (16, 24)])
 def test_the_authors_mlp_is_folded(tiny, tiny_folder, tmp_path, hidden):
     tensors = mlp_tensors(hidden)
-    found = read_checkpoint(authors_checkpoint(tmp_path / "theirs", tensors), tiny.spec)
+    imported = read_checkpoint(authors_checkpoint(tmp_path / "theirs", tensors), tiny.spec)
     flat = tensors["wte.weight"]
     for place in range(len(hidden) + 1):
         flat = nn.functional.linear(
@@ -152,8 +152,8 @@ def test_the_authors_mlp_is_folded(tiny, tiny_folder, tmp_path, hidden):
             tensors[f"control_trans.{2 * place}.bias"],
         )
     stack = flat.view(5, 4, 4, 8).permute(1, 2, 0, 3)  # (P, layers * 2, heads, head_dim) to (layers * 2, heads, P, head_dim)
-    same(ours(tiny, found.prefix), with_cache(plain(tiny_folder), stack))
-    assert found.task == task("webnlg", "paper") and found.mlp == 16
+    same(ours(tiny, imported.prefix), with_cache(plain(tiny_folder), stack))
+    assert imported.task == task("webnlg", "paper") and imported.mlp == 16
 
 
 def test_the_authors_prefix_without_an_mlp(tiny, tiny_folder, tmp_path):
@@ -161,20 +161,20 @@ def test_the_authors_prefix_without_an_mlp(tiny, tiny_folder, tmp_path):
     shallow = {"control_trans": stack[:, None]}
     flat = {"control_trans": stack.permute(2, 0, 1, 3).flatten()}  # as if begun at random
     for name, tensors in {"words": shallow, "random": flat}.items():
-        found = read_checkpoint(authors_checkpoint(tmp_path / name, tensors), tiny.spec)
-        same(ours(tiny, found.prefix), with_cache(plain(tiny_folder), stack))
+        imported = read_checkpoint(authors_checkpoint(tmp_path / name, tensors), tiny.spec)
+        same(ours(tiny, imported.prefix), with_cache(plain(tiny_folder), stack))
 
 
 def test_an_import_is_a_run_like_any_other_and_says_where_it_is_from(tiny, tmp_path):
-    found = read_checkpoint(authors_checkpoint(tmp_path / "theirs", mlp_tensors(), _name_or_path="gpt2-medium"), tiny.spec)
+    imported = read_checkpoint(authors_checkpoint(tmp_path / "theirs", mlp_tensors(), _name_or_path="gpt2-medium"), tiny.spec)
     store = Store(tmp_path / "store")
-    store_imported(found, "theirs", tiny, store)
+    store_imported(imported, "theirs", tiny, store)
     run = store.get("theirs")
     assert (run.status, run.method, run.stored, run.config["length"]) == ("done", "prefix", 5 * 2 * 2 * 32, 5)
     assert run.trained == sum(kv.numel() for kv in mlp_tensors().values()) and run.bytes == run.weights.stat().st_size
     assert run.notes == "Imported from a checkpoint of the authors' code, trained on gpt2-medium; its MLP of 16 is folded."
     with pytest.raises(StoreError, match="already"):
-        store_imported(found, "theirs", tiny, store)
+        store_imported(imported, "theirs", tiny, store)
 
 
 def test_an_exported_prefix_is_not_taken_to_another_model(tiny, llama, tiny_folder, tmp_path):
@@ -198,7 +198,7 @@ def test_a_fine_tuned_run_and_a_used_folder_are_not_exported_to(tiny_folder, tmp
 
 
 def test_a_full_disk_leaves_nothing_behind(tiny, tiny_folder, tmp_path, monkeypatch):
-    found = read_checkpoint(authors_checkpoint(tmp_path / "theirs", mlp_tensors()), tiny.spec)
+    imported = read_checkpoint(authors_checkpoint(tmp_path / "theirs", mlp_tensors()), tiny.spec)
     run = make_run(tiny_folder, tmp_path / "store", "mine")
 
     def full(*args, **kwargs):
@@ -207,7 +207,7 @@ def test_a_full_disk_leaves_nothing_behind(tiny, tiny_folder, tmp_path, monkeypa
     monkeypatch.setattr("core.runs.tensors.save_file", full)
     monkeypatch.setattr("core.exchange.export_peft.save_file", full)
     with pytest.raises(StoreError, match="No space left"):
-        store_imported(found, "theirs", tiny, Store(tmp_path / "store"))
+        store_imported(imported, "theirs", tiny, Store(tmp_path / "store"))
     with pytest.raises(BadInput, match="No space left"):
         export_peft(run, tmp_path / "new" / "adapter")
     assert not (tmp_path / "store" / "theirs").exists() and not (tmp_path / "new").exists()
@@ -234,7 +234,7 @@ def test_a_pickle_runs_no_code(tiny, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("tensors", "changes", "error", "said"),
+    ("tensors", "changes", "error", "message"),
     [
         (mlp_tensors(out=999), {}, WrongBackbone, "999 numbers a virtual token"),
         (mlp_tensors(length=256), {}, TooLong, "256 virtual tokens"),
@@ -252,13 +252,13 @@ def test_a_pickle_runs_no_code(tiny, tmp_path):
         ([1, 2, 3], {}, BadInput, "not a state_dict"),
     ],
 )
-def test_what_does_not_fit_is_refused_before_it_is_computed(tiny, tmp_path, tensors, changes, error, said):
-    with pytest.raises(error, match=said):
+def test_what_does_not_fit_is_refused_before_it_is_computed(tiny, tmp_path, tensors, changes, error, message):
+    with pytest.raises(error, match=message):
         read_checkpoint(authors_checkpoint(tmp_path / "theirs", tensors, **changes), tiny.spec)
 
 
 @pytest.mark.parametrize(
-    ("changes", "error", "said"),
+    ("changes", "error", "message"),
     [
         ({"peft_type": "LORA"}, NotSupported, "'LORA'"),
         ({"task_type": "SEQ_2_SEQ_LM"}, NotSupported, "'SEQ_2_SEQ_LM'"),
@@ -266,11 +266,11 @@ def test_what_does_not_fit_is_refused_before_it_is_computed(tiny, tmp_path, tens
         ({"num_attention_heads": 8}, WrongBackbone, "num_attention_heads = 8"),
     ],
 )
-def test_another_adapter_is_refused_by_name(tiny, tiny_folder, tmp_path, changes, error, said):
+def test_another_adapter_is_refused_by_name(tiny, tiny_folder, tmp_path, changes, error, message):
     peft_adapter(tiny_folder, tmp_path)
     path = tmp_path / "adapter_config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
-    with pytest.raises(error, match=said):
+    with pytest.raises(error, match=message):
         read_checkpoint(tmp_path, tiny.spec)
 
 
@@ -279,5 +279,5 @@ def test_half_precision_is_read_too(tiny, tiny_folder, tmp_path):
     path = tmp_path / "adapter_model.safetensors"
     tensors = {name: kv.half() for name, kv in load_file(path).items()}
     save_file(tensors, path)
-    found = read_checkpoint(tmp_path, tiny.spec)
-    assert found.prefix.past["decoder"].dtype == torch.float32
+    imported = read_checkpoint(tmp_path, tiny.spec)
+    assert imported.prefix.past["decoder"].dtype == torch.float32

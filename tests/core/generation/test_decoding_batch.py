@@ -23,11 +23,11 @@ def requests(backbone, infix=False):
 
 def steps(batch, count):
     """Greedy steps; each one's logits (B, vocabulary)."""
-    made = []
+    tokens = []
     for _ in range(count):
-        made.append(batch.logits())
-        batch.append(made[-1].argmax(-1).tolist())
-    return made
+        tokens.append(batch.logits())
+        batch.append(tokens[-1].argmax(-1).tolist())
+    return tokens
 
 
 @pytest.mark.parametrize("model", ["tiny", "llama", "bart"])
@@ -36,19 +36,19 @@ def test_rows_leave_and_join_unnoticed(model, request):
     asked = requests(backbone)
     alone = [torch.cat(steps(make_batch(backbone.model, backbone, [one]), 12)) for one in asked]  # (12, vocabulary) each
     batch = make_batch(backbone.model, backbone, asked[:2])
-    seen = [[], [], [], []]
+    columns = [[], [], [], []]
     rows = [0, 1]
 
     def run(count):
         for step in steps(batch, count):
             for place, row in enumerate(rows):
-                seen[row].append(step[place])
+                columns[row].append(step[place])
 
     run(4)
     late = make_batch(backbone.model, backbone, asked[2:])
     for step in steps(late, 2):
-        seen[2].append(step[0])
-        seen[3].append(step[1])
+        columns[2].append(step[0])
+        columns[3].append(step[1])
     batch.merge(late)
     rows = [0, 1, 2, 3]
     run(3)
@@ -57,6 +57,6 @@ def test_rows_leave_and_join_unnoticed(model, request):
     first, last = (len(backbone.decoder_start_ids or one.prompt_ids) for one in (asked[0], asked[3]))
     assert batch.mask.shape[1] == max(first + 7, last + 5), "its padding is still there"
     run(5)
-    for row, made in enumerate(seen):
-        torch.testing.assert_close(torch.stack(made), alone[row][: len(made)], atol=2e-5, rtol=1e-5)
-        assert [step.argmax().item() for step in made] == alone[row][: len(made)].argmax(-1).tolist()
+    for row, tokens in enumerate(columns):
+        torch.testing.assert_close(torch.stack(tokens), alone[row][: len(tokens)], atol=2e-5, rtol=1e-5)
+        assert [step.argmax().item() for step in tokens] == alone[row][: len(tokens)].argmax(-1).tolist()

@@ -25,8 +25,8 @@ def test_equals_transformers_own_generation_on_the_plain_model(tiny, tiny_folder
     )
     expected = plain.generate(torch.tensor([ids]), generation_config=config)[0, len(ids) :].tolist()
     decode = DecodeConfig(mode=mode, beams=beams, max_new=15, min_new=4, length_penalty=0.8)
-    made = generate(tiny.model, tiny, [Request(ids)], decode)[0].ids
-    assert made == [token for place, token in enumerate(expected) if 0 not in expected[:place]]
+    own_ids = generate(tiny.model, tiny, [Request(ids)], decode)[0].ids
+    assert own_ids == [token for place, token in enumerate(expected) if 0 not in expected[:place]]
 
 
 def test_a_text_depends_on_its_seed_and_not_on_its_neighbours(tiny):
@@ -34,9 +34,9 @@ def test_a_text_depends_on_its_seed_and_not_on_its_neighbours(tiny):
     one = request(tiny, seed=1)
     alone = generate(tiny.model, tiny, [one], decode)[0].ids
     crowd = [request(tiny, "another, longer prompt", seed=5), one, request(tiny, seed=2)]
-    made = generate(tiny.model, tiny, crowd, decode)
-    assert made[1].ids == alone
-    assert made[2].ids != alone
+    generations = generate(tiny.model, tiny, crowd, decode)
+    assert generations[1].ids == alone
+    assert generations[2].ids != alone
 
 
 def test_top_k_of_one_is_greedy(tiny):
@@ -52,50 +52,49 @@ def test_no_repeat_writes_no_so_many_tokens_twice(tiny, mode):
     once = generate(tiny.model, tiny, [request(tiny)], decode.replace(no_repeat=1))[0].ids
     assert len(set(once)) == len(once) == 40
     first = decode.replace(max_new=1, min_new=1)
-    said = Request([*tiny.encode("name : Alda"), *range(40, 240)])  # what stands before the text does not count
+    message = Request([*tiny.encode("name : Alda"), *range(40, 240)])  # what stands before the text does not count
     assert (
-        generate(tiny.model, tiny, [said], first.replace(no_repeat=1))[0].ids == generate(tiny.model, tiny, [said], first)[0].ids
+        generate(tiny.model, tiny, [message], first.replace(no_repeat=1))[0].ids
+        == generate(tiny.model, tiny, [message], first)[0].ids
     )
 
 
 def test_stream_is_what_generate_returns(tiny):
     decode = DecodeConfig(max_new=12, min_new=12)
     steps = list(stream(tiny.model, tiny, [request(tiny)], decode))
-    made = generate(tiny.model, tiny, [request(tiny)], decode)[0]
-    assert [step[0].id for step in steps] == made.ids and steps[-1][0].text_so_far == made.text
-    assert made.finish == "length" and len(made.logprobs) == 12
+    generation = generate(tiny.model, tiny, [request(tiny)], decode)[0]
+    assert [step[0].id for step in steps] == generation.ids and steps[-1][0].text_so_far == generation.text
+    assert generation.finish == "length" and len(generation.logprobs) == 12
 
 
 @pytest.mark.slow
 def test_ended_rows_say_nothing_more(tiny, monkeypatch):
     """The tiny model never says its own end: take a token that one prompt leads to, and the other does not, for it."""
     decode, prompts = DecodeConfig(max_new=20), [Request([token]) for token in range(30, 60)]
-    made = [generate(tiny.model, tiny, [prompt], decode)[0].ids for prompt in prompts]
-    first, second = next(
-        (a, b) for a in range(30) for b in range(30) if made[a][4] not in made[b] and made[a][4] not in made[a][:4]
-    )
-    monkeypatch.setattr(tiny, "eos", {made[first][4]})
+    ids = [generate(tiny.model, tiny, [prompt], decode)[0].ids for prompt in prompts]
+    first, second = next((a, b) for a in range(30) for b in range(30) if ids[a][4] not in ids[b] and ids[a][4] not in ids[a][:4])
+    monkeypatch.setattr(tiny, "eos", {ids[first][4]})
     steps = list(stream(tiny.model, tiny, [prompts[first], prompts[second]], decode))
     ended = [step[0] for step in steps]
     assert ended[4].ended and ended[5:] == [None] * 15
-    assert [step[1].id for step in steps] == made[second]
+    assert [step[1].id for step in steps] == ids[second]
     assert [g.finish for g in generate(tiny.model, tiny, [prompts[first], prompts[second]], decode)] == ["eos", "length"]
 
 
 def test_cancel_keeps_what_came(tiny):
-    seen = []
+    calls = []
 
     def cancel():
-        seen.append(1)
-        return len(seen) > 4
+        calls.append(1)
+        return len(calls) > 4
 
-    made = generate(tiny.model, tiny, [request(tiny)], DecodeConfig(max_new=30, min_new=30), cancel)[0]
-    assert made.finish == "cancelled" and len(made.ids) == 4
+    generation = generate(tiny.model, tiny, [request(tiny)], DecodeConfig(max_new=30, min_new=30), cancel)[0]
+    assert generation.finish == "cancelled" and len(generation.ids) == 4
 
 
 def test_a_beam_search_can_be_cancelled(tiny):
-    made = generate(tiny.model, tiny, [request(tiny)], DecodeConfig(mode="beam", max_new=30, min_new=30), lambda: True)[0]
-    assert made.finish == "cancelled" and len(made.ids) < 30
+    generation = generate(tiny.model, tiny, [request(tiny)], DecodeConfig(mode="beam", max_new=30, min_new=30), lambda: True)[0]
+    assert generation.finish == "cancelled" and len(generation.ids) < 30
 
 
 def test_closing_a_stream_early_frees_the_model(tiny):

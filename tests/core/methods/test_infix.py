@@ -45,8 +45,8 @@ def test_a_text_as_an_infix_equals_typing_it_after_the_source(model, request):
         atol=1e-4,
     )
     for decode in (DecodeConfig(max_new=8), DecodeConfig("beam", beams=3, max_new=8)):
-        told = [[made.ids for made in generate(backbone.model, backbone, asked, decode)] for asked in (infixes, plain)]
-        assert told[0] == told[1]
+        ids = [[generation.ids for generation in generate(backbone.model, backbone, asked, decode)] for asked in (infixes, plain)]
+        assert ids[0] == ids[1]
 
 
 def test_it_shares_a_batch_with_prefixes_and_with_none(tiny):
@@ -57,7 +57,7 @@ def test_it_shares_a_batch_with_prefixes_and_with_none(tiny):
     ]
     for decode in (DecodeConfig(max_new=8), DecodeConfig("beam", beams=3, max_new=8)):
         alone = [generate(tiny.model, tiny, [one], decode)[0].ids for one in asked]
-        assert [made.ids for made in generate(tiny.model, tiny, asked, decode)] == alone
+        assert [generation.ids for generation in generate(tiny.model, tiny, asked, decode)] == alone
 
 
 def test_the_source_does_not_see_it(tiny):
@@ -98,6 +98,6 @@ def test_every_virtual_token_learns(tiny, changes):
 def test_it_is_refused_where_it_would_be_taken_for_a_prefix(tiny, bart):
     with pytest.raises(NotSupported, match="infix stands between"):
         PrefixState.of([Prefix(random_prefix(tiny, 2).past, infix=True)], tiny.device, tiny.dtype)
-    for method, said in (("infix", "Infix-tuning"), ("embedding", "Embedding-only")):
-        with pytest.raises(NotSupported, match=f"{said}.* does not fit tiny-bart, an encoder-decoder"):
+    for method, message in (("infix", "Infix-tuning"), ("embedding", "Embedding-only")):
+        with pytest.raises(NotSupported, match=f"{message}.* does not fit tiny-bart, an encoder-decoder"):
             new_method(bart, PLAIN.replace(method=method))

@@ -44,13 +44,13 @@ METHODS = {
 def runs(tmp_path_factory, tiny_folder):
     """Each method, trained once on ten rows."""
     place = tmp_path_factory.mktemp("methods")
-    made: dict[str, Run] = {}
+    cache: dict[str, Run] = {}
 
     def of(method: str) -> Run:
-        if method not in made:
+        if method not in cache:
             changes = dict(METHODS[method][0])
-            made[method] = make_run(tiny_folder, place, method, method, updates=250, autocast="off", **changes)
-        return made[method]
+            cache[method] = make_run(tiny_folder, place, method, method, updates=250, autocast="off", **changes)
+        return cache[method]
 
     return of
 
@@ -60,9 +60,9 @@ def backbone(tiny_folder) -> Backbone:
     return load_backbone(str(tiny_folder), "cpu")
 
 
-def told(loaded: LoadedRun, backbone: Backbone, decode: DecodeConfig, count: int = 3) -> list[str]:
+def texts_of(loaded: LoadedRun, backbone: Backbone, decode: DecodeConfig, count: int = 3) -> list[str]:
     requests = [make_request(backbone, TASK, example.source, loaded.prefix, 7) for example in EXAMPLES[:count]]
-    return [made.text for made in generate(loaded.model, backbone, requests, decode)]
+    return [generation.text for generation in generate(loaded.model, backbone, requests, decode)]
 
 
 class AsMethod:
@@ -79,11 +79,11 @@ class AsMethod:
 @pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_learns_ten_rows_by_heart_and_comes_back_with_the_same_loss(runs, backbone, method):
-    run, wanted = runs(method), METHODS[method][1]
-    assert run.valid_loss < wanted
+    run, expected = runs(method), METHODS[method][1]
+    assert run.valid_loss < expected
     loaded = load_run(run, backbone)
-    if wanted <= 0.1:
-        assert told(loaded, backbone, DECODES[0]) == [example.targets[0] for example in EXAMPLES[:3]]
+    if expected <= 0.1:
+        assert texts_of(loaded, backbone, DECODES[0]) == [example.targets[0] for example in EXAMPLES[:3]]
     again = AsMethod(loaded)
     rows = encode_rows(backbone, TASK, EXAMPLES[:4], again.length, again.infix)
     assert evaluate_loss(again, rows, PLAIN) == pytest.approx(run.valid_loss, rel=1e-5)
@@ -96,8 +96,8 @@ def test_in_context_learning_is_the_text_typed_before_the_input(tmp_path, backbo
     assert text.startswith("Tell:\n") and text.endswith(".<|endoftext|>") and text.count("name : ") == 1
     typed = [Request(backbone.encode(text + TASK.prompt(example.source))) for example in EXAMPLES[:3]]
     for decode in DECODES:
-        assert told(load_run(run, backbone), backbone, decode) == [
-            made.text for made in generate(backbone.model, backbone, [replace(one, seed=7) for one in typed], decode)
+        assert texts_of(load_run(run, backbone), backbone, decode) == [
+            generation.text for generation in generate(backbone.model, backbone, [replace(one, seed=7) for one in typed], decode)
         ]
 
 
@@ -119,7 +119,7 @@ def test_stores_what_it_trained_and_tells_the_same_when_loaded_again(runs, backb
     assert sum(tensor.numel() for tensor in stored.values()) == run.stored
     one, other = load_run(run, backbone), load_run(run, load_backbone(str(tiny_folder), "cpu"))
     for decode in DECODES:
-        assert told(one, backbone, decode) == told(other, backbone, decode)
+        assert texts_of(one, backbone, decode) == texts_of(other, backbone, decode)
 
 
 @pytest.mark.slow
@@ -129,14 +129,14 @@ def test_a_batch_equals_one_by_one(runs, backbone, method):
     for decode in DECODES:
         requests = [make_request(backbone, TASK, example.source, loaded.prefix, at) for at, example in enumerate(EXAMPLES[3:6])]
         alone = [generate(loaded.model, backbone, [request], decode)[0].ids for request in requests]
-        assert [made.ids for made in generate(loaded.model, backbone, requests, decode)] == alone
+        assert [generation.ids for generation in generate(loaded.model, backbone, requests, decode)] == alone
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_the_backbone_is_left_as_it_was_and_its_tensors_are_shared(runs, backbone, method):
     before = {name: weight.clone() for name, weight in backbone.model.state_dict().items()}
     loaded = load_run(runs(method), backbone)
-    told(loaded, backbone, DECODES[0])
+    texts_of(loaded, backbone, DECODES[0])
     assert all(torch.equal(before[name], weight) for name, weight in backbone.model.state_dict().items())
     ours = {weight.data_ptr() for weight in loaded.model.parameters()}
     own = {name for name, weight in backbone.model.named_parameters() if weight.data_ptr() not in ours}
@@ -180,7 +180,7 @@ def test_a_model_in_bf16_is_trained_in_fp32_and_served_in_bf16(tmp_path, tiny_fo
     assert {weight.dtype for weight in served.model.parameters()} <= {torch.bfloat16} | (
         {torch.float32} if method == "lora" else set()
     )
-    assert told(served, half, DECODES[0].replace(max_new=3), 1)
+    assert texts_of(served, half, DECODES[0].replace(max_new=3), 1)
 
 
 def test_more_layers_than_there_are_is_refused(backbone):
@@ -198,13 +198,13 @@ def test_top_layers_of_another_family(llama):
 @pytest.mark.parametrize("method", ["adapter", "lora"])
 def test_it_begins_at_the_frozen_model_and_every_parameter_of_its_own_learns(model, method, request):
     backbone = request.getfixturevalue(model)
-    made = new_method(backbone, TrainConfig(method=method, bottleneck=4, rank=2, autocast="off", updates=2, batch=10, rate=1e-2))
+    new = new_method(backbone, TrainConfig(method=method, bottleneck=4, rank=2, autocast="off", updates=2, batch=10, rate=1e-2))
     rows = encode_rows(backbone, task_for_backbone(backbone, "e2e"), EXAMPLES, 0)
     frozen = new_method(backbone, TrainConfig(method="finetune"))
-    assert evaluate_loss(made, rows, PLAIN) == pytest.approx(evaluate_loss(frozen, rows, PLAIN), rel=1e-6)
-    before = made.tensors()
-    list(train(made, rows, [], PLAIN.replace(updates=2, batch=10, rate=1e-2)))
-    assert all((before[name] != tensor).any() for name, tensor in made.tensors().items())
+    assert evaluate_loss(new, rows, PLAIN) == pytest.approx(evaluate_loss(frozen, rows, PLAIN), rel=1e-6)
+    before = new.tensors()
+    list(train(new, rows, [], PLAIN.replace(updates=2, batch=10, rate=1e-2)))
+    assert all((before[name] != tensor).any() for name, tensor in new.tensors().items())
 
 
 def test_an_adapter_is_as_large_as_asked(backbone):
@@ -248,7 +248,7 @@ def test_a_run_on_an_encoder_decoder_comes_back(tmp_path, bart, bart_folder, met
     for decode in DECODES[:1] + DECODES[2:]:
         asked = [make_request(bart, run.task, article.source) for article in ARTICLES[:2]]
         alone = [generate(loaded.model, bart, [one], decode)[0].ids for one in asked]
-        assert [made.ids for made in generate(loaded.model, bart, asked, decode)] == alone
+        assert [generation.ids for generation in generate(loaded.model, bart, asked, decode)] == alone
 
 
 def test_the_top_layers_of_an_encoder_decoder_are_refused_by_name(bart):
@@ -258,17 +258,19 @@ def test_the_top_layers_of_an_encoder_decoder_are_refused_by_name(bart):
 
 def test_a_file_of_another_method_and_settings_out_of_range_are_one_sentence(runs, backbone):
     adapter, lora = runs("adapter"), runs("lora")
-    for run, other, said in (
+    for run, other, message in (
         (adapter, lora, "no adapter"),
         (lora, adapter, "no LoRA matrices"),
         (runs("embedding"), lora, "'lora'"),
     ):
-        with pytest.raises(BadInput, match=said):
+        with pytest.raises(BadInput, match=message):
             load_run(replace(run, folder=other.folder, id=other.id), backbone)
     with pytest.raises(BadConfig, match="lora_alpha must be a whole number"):
         load_run(replace(lora, config=lora.config | {"lora_alpha": "much"}), backbone)
     huge = replace(adapter, config=adapter.config | {"bottleneck": 9_999_999})  # sizes are those of the file
-    assert told(load_run(huge, backbone), backbone, DECODES[0], 1) == told(load_run(adapter, backbone), backbone, DECODES[0], 1)
+    assert texts_of(load_run(huge, backbone), backbone, DECODES[0], 1) == texts_of(
+        load_run(adapter, backbone), backbone, DECODES[0], 1
+    )
 
 
 @pytest.mark.parametrize("context", [None, 3, " ", ["a"]])

@@ -74,14 +74,14 @@ LARGE = [
 @pytest.mark.slow
 @pytest.mark.parametrize(("changes", "trained", "stored"), MEDIUM)
 def test_gpt2_medium(medium, changes, trained, stored):
-    found = parameter_counts(medium, TrainConfig(**changes))
-    assert (found.trained, found.stored, found.backbone) == (trained, stored, 354_823_168)
+    counts = parameter_counts(medium, TrainConfig(**changes))
+    assert (counts.trained, counts.stored, counts.backbone) == (trained, stored, 354_823_168)
 
 
 @pytest.mark.parametrize(("changes", "trained", "stored"), LARGE)
 def test_bart_large(large, changes, trained, stored):
-    found = parameter_counts(large, TrainConfig(**changes))
-    assert (found.trained, found.stored, found.backbone) == (trained, stored, 406_291_456)
+    counts = parameter_counts(large, TrainConfig(**changes))
+    assert (counts.trained, counts.stored, counts.backbone) == (trained, stored, 406_291_456)
 
 
 def test_shares_of_the_bundled_model():
@@ -100,9 +100,9 @@ def test_shares_of_the_bundled_model():
 @pytest.mark.parametrize("name", METHOD_CLASSES)
 def test_counts_are_those_of_the_method_itself(tiny, name):
     config = TrainConfig(method=name, length=3, mlp=8)
-    method, found = new_method(tiny, config), parameter_counts(tiny, config)
-    assert found.trained == sum(weight.numel() for weight in method.parameters())
-    assert found.stored == sum(tensor.numel() for tensor in method.tensors().values())
+    method, counts = new_method(tiny, config), parameter_counts(tiny, config)
+    assert counts.trained == sum(weight.numel() for weight in method.parameters())
+    assert counts.stored == sum(tensor.numel() for tensor in method.tensors().values())
 
 
 def test_every_method_has_settings_in_every_preset():

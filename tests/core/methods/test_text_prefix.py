@@ -25,8 +25,8 @@ def test_a_text_prefix_equals_typing_the_text_before_the_input(backbone):
     logits = [DecodingBatch(backbone.model, backbone, [request]).logits() for request in (prefixed, typed)]
     torch.testing.assert_close(*logits, rtol=1e-4, atol=1e-5)
     decode = DecodeConfig(max_new=12, min_new=12)
-    made = [generate(backbone.model, backbone, [request], decode)[0].ids for request in (prefixed, typed)]
-    assert made[0] == made[1]
+    ids = [generate(backbone.model, backbone, [request], decode)[0].ids for request in (prefixed, typed)]
+    assert ids[0] == ids[1]
 
 
 def test_it_is_a_prefix_of_its_backbone_that_can_be_kept(tiny, tmp_path):

@@ -43,8 +43,8 @@ def test_fingerprint_of_embeddings_as_large_as_those_of_gpt2_medium():
 def test_fingerprint_is_the_same_on_another_kind_of_processor():
     code = "from core.models.loading import load_backbone; print(load_backbone('mini-gpt2', 'cpu').spec.fingerprint)"
     plain = os.environ | {"ATEN_CPU_CAPABILITY": "default"}  # torch without this processor's vector instructions
-    told = subprocess.run([sys.executable, "-c", code], env=plain, capture_output=True, text=True, check=True)
-    assert told.stdout.strip() == load_backbone("mini-gpt2", "cpu").spec.fingerprint
+    process = subprocess.run([sys.executable, "-c", code], env=plain, capture_output=True, text=True, check=True)
+    assert process.stdout.strip() == load_backbone("mini-gpt2", "cpu").spec.fingerprint
 
 
 def test_a_grouped_query_model_has_its_own_count_of_key_heads(llama):

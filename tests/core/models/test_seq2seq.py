@@ -111,17 +111,17 @@ def test_cross_prefix_equals_a_cache_with_the_same_keys_and_values(bart):
 def test_encoder_prefix_equals_attention_written_out(bart):
     """The reference: the encoder's first layer by hand, softmax(q [k_prefix; k]ᵀ) [v_prefix; v]."""
     prefix, ids = random_prefix(bart, 5), torch.tensor([ids_of(bart, SOURCES[0])])
-    seen = []
+    calls = []
     layer = bart.model.model.encoder.layers[0].self_attn
-    hook = layer.register_forward_hook(lambda _module, given, made: seen.append((given[0], made[0])))
+    hook = layer.register_forward_hook(lambda _module, inputs, outputs: calls.append((inputs[0], outputs[0])))
     with torch.no_grad(), attach(bart.model, PrefixState.of([prefix], bart.device, bart.dtype)):
         bart.model.get_encoder()(input_ids=ids)
         hook.remove()
-        q, k, v = (p(seen[0][0]).view(-1, 4, 8).transpose(0, 1) for p in (layer.q_proj, layer.k_proj, layer.v_proj))
+        q, k, v = (p(calls[0][0]).view(-1, 4, 8).transpose(0, 1) for p in (layer.q_proj, layer.k_proj, layer.v_proj))
         keys, values = (torch.cat([own, x], 1) for own, x in zip(prefix.past["encoder"][0], (k, v), strict=True))
         mixed = (q @ keys.transpose(1, 2) / 8**0.5).softmax(-1) @ values
         expected = layer.out_proj(mixed.transpose(0, 1).flatten(1))
-    torch.testing.assert_close(seen[0][1][0], expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(calls[0][1][0], expected, rtol=1e-4, atol=1e-5)
 
 
 def mixed_requests(backbone):
@@ -162,13 +162,13 @@ def test_equals_transformers_own_generation_on_the_plain_model(bart, bart_folder
     start = torch.tensor([bart.decoder_start_ids])
     expected = plain.generate(torch.tensor([ids]), decoder_input_ids=start, generation_config=config)[0, 2:].tolist()
     decode = DecodeConfig(mode=mode, beams=beams, max_new=15, min_new=4, length_penalty=0.8, no_repeat=no_repeat)
-    made = generate(bart.model, bart, [Request(ids)], decode)[0].ids
-    assert made == [token for place, token in enumerate(expected) if 258 not in expected[:place]]
+    generated = generate(bart.model, bart, [Request(ids)], decode)[0].ids
+    assert generated == [token for place, token in enumerate(expected) if 258 not in expected[:place]]
 
 
 def test_cached_decoding_equals_uncached(bart):
     prefix, ids = random_prefix(bart, 5), ids_of(bart, SOURCES[0])
-    made = generate(bart.model, bart, [Request(ids, prefix)], DecodeConfig(max_new=10, min_new=10))[0].ids
+    generated = generate(bart.model, bart, [Request(ids, prefix)], DecodeConfig(max_new=10, min_new=10))[0].ids
     slow: list[int] = []
     for _ in range(10):
         with torch.no_grad(), attach(bart.model, PrefixState.of([prefix], bart.device, bart.dtype)):
@@ -176,7 +176,7 @@ def test_cached_decoding_equals_uncached(bart):
             logits = bart.model(input_ids=torch.tensor([ids]), decoder_input_ids=written, use_cache=False).logits[0, -1]
         logits[258] = -torch.inf
         slow.append(int(logits.argmax()))
-    assert made == slow
+    assert generated == slow
 
 
 def test_interleaved_streams_do_not_mix(bart):
@@ -212,9 +212,9 @@ def test_words_begin_the_prefix_at_each_sites_own_activations(bart):
         embedded = first.layernorm_embedding(first.embed_tokens(torch.tensor([ids])) + first.embed_positions(torch.tensor([ids])))
         keys = first.layers[0].self_attn.k_proj(embedded).view(4, 4, 8).transpose(0, 1)
     for site, cache in (("decoder", "self_attention_cache"), ("cross", "cross_attention_cache")):
-        for layer, kept in enumerate(getattr(out.past_key_values, cache).layers):
-            torch.testing.assert_close(past[site][layer, 0], kept.keys[0])
-            torch.testing.assert_close(past[site][layer, 1], kept.values[0])
+        for layer, layer_cache in enumerate(getattr(out.past_key_values, cache).layers):
+            torch.testing.assert_close(past[site][layer, 0], layer_cache.keys[0])
+            torch.testing.assert_close(past[site][layer, 1], layer_cache.values[0])
     torch.testing.assert_close(past["encoder"][0, 0], keys)
     assert torch.equal(past["encoder"], text_key_values(bart, ids)["encoder"])
 

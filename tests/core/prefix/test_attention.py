@@ -82,14 +82,14 @@ def test_matmul_path_equals_sdpa_path(backbone):
 
 
 def test_recorded_weights_sum_to_one_and_count_the_virtual_tokens(tiny):
-    seen = {}
+    recorded = {}
     ids = torch.tensor([tiny.encode("name")])
     state = PrefixState.of([random_prefix(tiny, 4)], tiny.device, tiny.dtype)
-    with torch.no_grad(), attach(tiny.model, state, lambda site, layer, weights: seen.update({(site, layer): weights})):
+    with torch.no_grad(), attach(tiny.model, state, lambda site, layer, weights: recorded.update({(site, layer): weights})):
         tiny.model(input_ids=ids)
-    assert set(seen) == {("decoder", 0), ("decoder", 1)}
-    assert seen["decoder", 0].shape == (1, 4, 4, 8)
-    torch.testing.assert_close(seen["decoder", 1].sum(-1), torch.ones(1, 4, 4))
+    assert set(recorded) == {("decoder", 0), ("decoder", 1)}
+    assert recorded["decoder", 0].shape == (1, 4, 4, 8)
+    torch.testing.assert_close(recorded["decoder", 1].sum(-1), torch.ones(1, 4, 4))
 
 
 MIXED = [5, 0, 2]  # prefix lengths; 0 is none
@@ -124,13 +124,13 @@ def test_different_prefixes_in_one_batch_have_the_logits_of_one_by_one(backbone)
 def test_cached_decoding_equals_uncached(backbone):
     prefix = random_prefix(backbone, 5)
     ids = backbone.encode("name : Alda")
-    made = generate(backbone.model, backbone, [Request(ids, prefix)], DecodeConfig(max_new=10, min_new=10))[0].ids
+    generated = generate(backbone.model, backbone, [Request(ids, prefix)], DecodeConfig(max_new=10, min_new=10))[0].ids
     slow = []
     for _ in range(10):
         logits = forward(backbone, torch.tensor([ids + slow]), prefix, use_cache=False)[0, -1].clone()
         logits[0] = -torch.inf if len(slow) < 10 else logits[0]
         slow.append(int(logits.argmax()))
-    assert made == slow
+    assert generated == slow
 
 
 def test_interleaved_streams_do_not_mix(tiny):

@@ -31,10 +31,10 @@ def forward(backbone, ids, prefix, intervention=None, start=None):
     done = None if intervention is None else [intervention]
     state = PrefixState.of([prefix], backbone.device, backbone.dtype, done)
     first = start if start is not None else prefix.length if prefix else 0
-    places, seen = torch.arange(len(ids))[None] + first, {}
-    with torch.no_grad(), attach(backbone.model, state, lambda site, layer, weights: seen.update({layer: weights[0]})):
+    places, recorded = torch.arange(len(ids))[None] + first, {}
+    with torch.no_grad(), attach(backbone.model, state, lambda site, layer, weights: recorded.update({layer: weights[0]})):
         logits = backbone.model(input_ids=torch.tensor([ids]), position_ids=places).logits[0]
-    return logits, seen
+    return logits, recorded
 
 
 def close(one, other):
@@ -61,7 +61,7 @@ def plain_attention(query, keys, values, visible, added):
         sum(q * k for q, k in zip(query, key, strict=True)) / math.sqrt(len(query)) + a
         for key, a in zip(keys, added, strict=True)
     ]
-    sizes = [math.exp(score) if seen else 0.0 for score, seen in zip(scores, visible, strict=True)]
+    sizes = [math.exp(score) if is_visible else 0.0 for score, is_visible in zip(scores, visible, strict=True)]
     return [sum(size * value[d] for size, value in zip(sizes, values, strict=True)) / sum(sizes) for d in range(len(query))]
 
 
@@ -81,9 +81,9 @@ def test_attention_with_interventions_equals_a_plain_loop(tiny, path):
     query, key, value = (torch.randn(rows, heads, tokens, dim, generator=generator) for _ in range(3))
     module = SimpleNamespace(prefix_slot=PrefixSlot(), prefix_location=("decoder", layer), training=False, is_causal=True)
     module.prefix_slot.state = PrefixState.of(prefixes, tiny.device, tiny.dtype, done)
-    module.prefix_slot.recorder = None if path == "sdpa" else lambda *seen: None
+    module.prefix_slot.recorder = None if path == "sdpa" else lambda *column: None
     with torch.no_grad():
-        found = prefix_attention(module, query, key, value, None)[0]  # (rows, tokens, heads, dim)
+        output = prefix_attention(module, query, key, value, None)[0]  # (rows, tokens, heads, dim)
     for row, head, place in itertools.product(range(rows), range(heads), range(tokens)):
         prefix, alpha = prefixes[row], done[row].alpha
         virtual = prefix.length if prefix else 0
@@ -91,10 +91,10 @@ def test_attention_with_interventions_equals_a_plain_loop(tiny, path):
         if prefix:
             keys = torch.cat([prefix.past["decoder"][layer, 0, head], keys])
             values = torch.cat([prefix.past["decoder"][layer, 1, head], values])
-        visible = [(row, token) not in hidden for token in range(virtual)] + [seen <= place for seen in range(tokens)]
+        visible = [(row, token) not in hidden for token in range(virtual)] + [column <= place for column in range(tokens)]
         added = [math.log(alpha) if alpha else 0.0] * virtual + [0.0] * tokens
         slow = plain_attention(query[row, head, place].tolist(), keys.tolist(), values.tolist(), visible, added)
-        assert found[row, place, head].tolist() == pytest.approx(slow, abs=1e-5)
+        assert output[row, place, head].tolist() == pytest.approx(slow, abs=1e-5)
 
 
 def test_alpha_one_is_the_run_itself(backbone):
@@ -117,8 +117,8 @@ def test_alpha_zero_is_not_the_plain_model_of_a_gpt2(tiny):
 @pytest.mark.parametrize("token", [0, 2, 4])
 def test_knocking_a_token_out_is_a_prefix_without_it_and_positions_kept(backbone, token):
     prefix, ids = random_prefix(backbone, 5), backbone.encode("name : Alda | Type : pub")
-    kept = [place for place in range(5) if place != token]
-    shorter = Prefix({site: kv[:, :, :, kept] for site, kv in prefix.past.items()})
+    rest = [place for place in range(5) if place != token]
+    shorter = Prefix({site: kv[:, :, :, rest] for site, kv in prefix.past.items()})
     expected = forward(backbone, ids, shorter, start=5)[0]
     close(forward(backbone, ids, prefix, Intervention().without(token))[0], expected)
 
@@ -134,8 +134,8 @@ def test_all_tokens_or_all_layers_out_is_alpha_zero(backbone):
 
 def test_a_knocked_out_layer_sees_no_virtual_token_and_the_others_do(backbone):
     prefix, ids = random_prefix(backbone, 4), backbone.encode("name : Alda")
-    seen = forward(backbone, ids, prefix, Intervention().without(layer=1))[1]
-    assert seen[1][..., :4].max() == 0 and seen[0][..., :4].min() > 0
+    recorded = forward(backbone, ids, prefix, Intervention().without(layer=1))[1]
+    assert recorded[1][..., :4].max() == 0 and recorded[0][..., :4].min() > 0
     one = forward(backbone, ids, prefix, Intervention().without(token=2, layer=0))[1]
     assert one[0][..., 2].max() == 0 and one[0][..., [0, 1, 3]].min() > 0 and one[1][..., 2].min() > 0
 
@@ -159,7 +159,7 @@ def test_different_interventions_in_one_batch_equal_one_by_one(backbone, mode):
     decode, requests = DecodeConfig(mode=mode, beams=4, max_new=10, min_new=3), mixed(backbone)
     together = generate(backbone.model, backbone, requests, decode)
     alone = [generate(backbone.model, backbone, [request], decode)[0] for request in requests]
-    assert [made.ids for made in together] == [made.ids for made in alone]
+    assert [generation.ids for generation in together] == [generation.ids for generation in alone]
 
 
 def test_different_interventions_in_one_batch_have_the_logits_of_one_by_one(backbone):
@@ -187,19 +187,19 @@ def test_cached_decoding_equals_uncached(backbone):
     prefix, ids = random_prefix(backbone, 5), backbone.encode("name : Alda")
     intervention = Intervention(0.5).without(3).without(0, 1)
     request = Request(ids, prefix, intervention=intervention)
-    made = generate(backbone.model, backbone, [request], DecodeConfig(max_new=8))[0].ids
-    for step in range(len(made)):
-        assert made[step] == int(forward(backbone, ids + made[:step], prefix, intervention)[0][-1].argmax())
+    generated = generate(backbone.model, backbone, [request], DecodeConfig(max_new=8))[0].ids
+    for step in range(len(generated)):
+        assert generated[step] == int(forward(backbone, ids + generated[:step], prefix, intervention)[0][-1].argmax())
 
 
 def test_nothing_visible_at_all_gives_no_nan(tiny):
     """Padding on the left sees no real token; with the prefix hidden too, its rows see nothing."""
     hidden = Intervention().without()
     requests = [Request([5], random_prefix(tiny, 3), intervention=hidden), Request(tiny.encode("a longer prompt"), None)]
-    decoder, seen = DecodingBatch(tiny.model, tiny, requests), []
-    with torch.no_grad(), attach(tiny.model, decoder.state, lambda site, layer, weights: seen.append(weights)):
-        recorded = tiny.model(input_ids=decoder.ids, attention_mask=decoder.mask, position_ids=decoder.positions).logits
-    assert torch.isfinite(recorded).all() and all(torch.isfinite(weights).all() for weights in seen)
+    decoder, recorded = DecodingBatch(tiny.model, tiny, requests), []
+    with torch.no_grad(), attach(tiny.model, decoder.state, lambda site, layer, weights: recorded.append(weights)):
+        logits = tiny.model(input_ids=decoder.ids, attention_mask=decoder.mask, position_ids=decoder.positions).logits
+    assert torch.isfinite(logits).all() and all(torch.isfinite(weights).all() for weights in recorded)
     assert torch.isfinite(decoder.logits()).all()
     assert all(
         math.isfinite(token.logprob) for step in stream(tiny.model, tiny, requests, DecodeConfig(max_new=4)) for token in step

@@ -40,11 +40,11 @@ def equal(one, other):
 
 def weights_of(backbone, prefix, intervention, shift):
     """Each site's first layer: (heads, query, virtual + key)."""
-    seen = {}
+    recorded = {}
 
     def record(site, layer, weights):
         if layer == 0:
-            seen[site] = weights[0]
+            recorded[site] = weights[0]
 
     ids = torch.tensor([backbone.encode("name : Alda")])
     state = PrefixState.of([prefix], backbone.device, backbone.dtype, [intervention])
@@ -52,7 +52,7 @@ def weights_of(backbone, prefix, intervention, shift):
     inputs |= {} if not backbone.is_encoder_decoder else {"decoder_input_ids": torch.tensor([backbone.decoder_start_ids])}
     with torch.no_grad(), attach(backbone.model, state, record):
         backbone.model.base_model(input_ids=ids, use_cache=False, **inputs)
-    return seen
+    return recorded
 
 
 def test_the_ends_of_every_slider_are_the_runs_to_the_bit(backbone):
@@ -187,7 +187,7 @@ def test_rows_of_one_batch_may_have_mixes_and_plain_prefixes(backbone):
     mixed, intervention = mix_prefixes(Mix("fade", ("a", "b"), (0.5, 0.5)), [one, other])
     prompt, decode = backbone.encode("name : Alda"), DecodeConfig(max_new=6, min_new=6)
     requests = [Request(prompt, mixed, intervention=intervention), Request(prompt, one), Request(prompt)]
-    together = [made.ids for made in generate(backbone.model, backbone, requests, decode)]
+    together = [generation.ids for generation in generate(backbone.model, backbone, requests, decode)]
     assert together == [generate(backbone.model, backbone, [request], decode)[0].ids for request in requests]
 
 

@@ -53,9 +53,9 @@ def folder(tmp_path_factory):
     articles = []
     for number in range(420):
         place = f"{rng.choice(PLACES)} {rng.choice(PLACES)}"
-        told = f"{place} is a village by the river in the north of the island."
+        sentence = f"{place} is a village by the river in the north of the island."
         rest = " ".join(f"The village of {place} by the river has {n + 2} mills in the north of the island." for n in range(4))
-        articles.append(f"{place}\n{told} {rest}\nIt was founded in {1500 + number}. It is a village.")
+        articles.append(f"{place}\n{sentence} {rest}\nIt was founded in {1500 + number}. It is a village.")
     news = ["\n".join(f"Ministers met in {rng.choice(PLACES)} on day {n}." for n in range(9)) for _ in range(420)]
     for name, texts in (("wikipedia_x", articles), ("wikinews", news)):
         (root / f"{name}.txt").write_text("".join(f"{text}\n{END}\n" for text in texts))
@@ -99,8 +99,8 @@ def test_infilling_hides_thirty_percent_in_spans_of_three_with_one_mask_each():
     for _ in range(200):
         ids = np.arange(200)
         noisy = infill(ids, -1, rng)
-        kept = noisy[noisy != -1]
-        assert len(kept) == 140 and (np.diff(kept) > 0).all()  # what is left stands in its order
+        visible = noisy[noisy != -1]
+        assert len(visible) == 140 and (np.diff(visible) > 0).all()  # what is left stands in its order
         assert not ((noisy[1:] == -1) & (noisy[:-1] == -1)).any()
         masks, hidden = masks + int((noisy == -1).sum()), hidden + 60
     assert hidden / masks == pytest.approx(3, rel=0.05)
@@ -203,25 +203,25 @@ def sets(tmp_path):
     def row(summary, article, title=""):
         return json.dumps({"summary": summary, "article": article, "title": title})
 
-    told = "The council of Arle has voted to close both of its bridges."
+    sentence = "The council of Arle has voted to close both of its bridges."
     body = "Engineers found cracks in nine of the twelve old iron pillars that carry the road over the river.\nIt rained."
     other = "A ferry will run from Bute to Corm in the summer months from now on."
     (tmp_path / "news").mkdir()
     (tmp_path / "news" / "train.jsonl").write_text(row(other, "It is a white boat.") + "\n")
-    (tmp_path / "news" / "valid.jsonl").write_text(row(told, body, "Bridges of Arle to close") + "\n")
+    (tmp_path / "news" / "valid.jsonl").write_text(row(sentence, body, "Bridges of Arle to close") + "\n")
     return tmp_path
 
 
 def test_nothing_of_a_held_out_row_is_kept(sets):
     withheld = Withheld(sets)
     assert withheld.keep("wikipedia", "Bridges of Arle to close\nAnything at all.") is None
-    kept = "Arle\nArle is a town.\nIt has two bridges."
-    assert withheld.keep("wikipedia", kept) == kept
-    for told in (
+    allowed = "Arle\nArle is a town.\nIt has two bridges."
+    assert withheld.keep("wikipedia", allowed) == allowed
+    for phrase in (
         "Then it came. The Council of Arle has voted to close both of its bridges. So it was.",
         "He said engineers found cracks in nine of the twelve old iron pillars that carry a lot.",
     ):
-        assert withheld.keep("wikipedia", f"Arle\nArle is a town.\n{told}") == "Arle\nArle is a town."
+        assert withheld.keep("wikipedia", f"Arle\nArle is a town.\n{phrase}") == "Arle\nArle is a town."
 
 
 def test_news_lose_title_opening_sentence_and_every_summary(sets):
@@ -280,19 +280,19 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_weights(folder, tmp_path):
 def test_the_exported_folder_is_a_bart_that_transformers_and_the_app_load(folder, tmp_path):
     list(pretrain(replace(CONFIG, tokens=600), folder, tmp_path, CPU))
     (tmp_path / "corpus").symlink_to(folder)
-    made = export(tmp_path, tmp_path / "model", "CPU, 1 thread")
-    model, tokenizer = AutoModelForSeq2SeqLM.from_pretrained(made, dtype="auto"), AutoTokenizer.from_pretrained(made)
+    model_card = export(tmp_path, tmp_path / "model", "CPU, 1 thread")
+    model, tokenizer = AutoModelForSeq2SeqLM.from_pretrained(model_card, dtype="auto"), AutoTokenizer.from_pretrained(model_card)
     assert model.dtype == torch.float16 and model.config.model_type == "bart"
     assert model.get_input_embeddings().weight is model.get_output_embeddings().weight
     ids = tokenizer("Arle<mask>")["input_ids"]
     assert ids[0] == tokenizer.bos_token_id == 400 and ids[-1] == tokenizer.eos_token_id == END_ID
     assert tokenizer.mask_token_id in ids and tokenizer.pad_token_id == model.config.pad_token_id == 401
     assert model.config.decoder_start_token_id == END_ID and len(tokenizer) <= model.config.vocab_size
-    backbone = load_backbone(str(made), "cpu")
+    backbone = load_backbone(str(model_card), "cpu")
     assert tuple(backbone.spec.sites) == ("encoder", "decoder", "cross")
     trained = torch.load(tmp_path / "checkpoint.pt", weights_only=True)["model"]["model.shared.weight"]
     assert torch.allclose(model.get_input_embeddings().weight.float(), trained, atol=1e-3)
-    card, log = (made / "README.md").read_text(), (made / "loss.csv").read_text()
+    card, log = (model_card / "README.md").read_text(), (model_card / "loss.csv").read_text()
     assert f"{model.num_parameters():,}" in card and "| wikinews | 420 |" in card and "CPU, 1 thread" in card
     last = log.splitlines()[-1].split(",")
     assert f"{int(last[1]):,} in {last[0]} updates" in card and f"summaries {float(last[-1]):.3f}" in card

@@ -48,8 +48,8 @@ def mini_gpt2(tmp_path_factory):
 
 
 def test_both_start_with_the_words_of_mini_gpt2(mini_bart, mini_gpt2):
-    given = load_file(paths.MODELS / "mini-gpt2" / "model.safetensors")["transformer.wte.weight"].float()
-    assert torch.equal(mini_bart.model.shared.weight[:8192], given) and torch.equal(mini_gpt2.transformer.wte.weight, given)
+    weights = load_file(paths.MODELS / "mini-gpt2" / "model.safetensors")["transformer.wte.weight"].float()
+    assert torch.equal(mini_bart.model.shared.weight[:8192], weights) and torch.equal(mini_gpt2.transformer.wte.weight, weights)
     assert 16e6 <= sum(parameter.numel() for parameter in mini_bart.parameters()) <= 20e6
     assert tokenizer_of("mini-gpt2").get_vocab_size() + 3 <= PRESETS["mini-bart"].vocabulary
 
@@ -58,40 +58,40 @@ def test_mini_gpt2_starts_able_to_copy(mini_gpt2, ids):
     """Told the same again, it looks where a word stood before, and tells what followed there."""
     count = len(ids)
     with torch.no_grad():
-        made = mini_gpt2(input_ids=torch.tensor([ids + ids]), output_attentions=True)
-    back = made.attentions[0][0, 0].argmax(-1)  # the first layer's first head looks one token back
+        output = mini_gpt2(input_ids=torch.tensor([ids + ids]), output_attentions=True)
+    back = output.attentions[0][0, 0].argmax(-1)  # the first layer's first head looks one token back
     assert (back[1:] == torch.arange(2 * count - 1)).float().mean() > 0.9
-    found = made.attentions[1][0, 0].argmax(-1)[count:]  # the place after the same word's
-    assert (found[2:] == torch.arange(3, count + 1)).float().mean() > 0.9
-    told = made.logits[0, count:-1].argmax(-1)
-    assert (told == torch.tensor(ids[1:]))[2:].float().mean() > 0.9
+    attended = output.attentions[1][0, 0].argmax(-1)[count:]  # the place after the same word's
+    assert (attended[2:] == torch.arange(3, count + 1)).float().mean() > 0.9
+    predicted = output.logits[0, count:-1].argmax(-1)
+    assert (predicted == torch.tensor(ids[1:]))[2:].float().mean() > 0.9
 
 
 def test_mini_bart_starts_able_to_copy(mini_bart, ids):
     source, target = torch.tensor([[8192, *ids, END_ID]]), torch.tensor([[END_ID, 8192, *ids]])
     with torch.no_grad():
-        made = mini_bart(input_ids=source, decoder_input_ids=target, output_attentions=True)
-    looked_up = made.cross_attentions[1][0, 0].argmax(-1)  # by the decoder's second layer, for each word given
+        output = mini_bart(input_ids=source, decoder_input_ids=target, output_attentions=True)
+    looked_up = output.cross_attentions[1][0, 0].argmax(-1)  # by the decoder's second layer, for each word given
     right = (source[0][looked_up] == source[0][torch.arange(len(looked_up))]).float()[2:]  # the word that follows
     assert right.mean() > 0.9
-    told = made.logits[0].argmax(-1)[1:]
-    assert (told[:-1] == torch.tensor(ids)).float().mean() > 0.9
-    places = made.encoder_attentions[0][0, 0].argmax(-1)  # the encoder's first head looks one token back
+    predicted = output.logits[0].argmax(-1)[1:]
+    assert (predicted[:-1] == torch.tensor(ids)).float().mean() > 0.9
+    places = output.encoder_attentions[0][0, 0].argmax(-1)  # the encoder's first head looks one token back
     assert (places[1:] == torch.arange(len(places) - 1)).float().mean() > 0.9
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("start", "width", "told"),
+    ("start", "width", "message"),
     [
         ("nowhere", 384, r"No model could be opened in .*nowhere"),
         ("mini-bart", 384, "begins with the words of a GPT-2 of that width; mini-bart is a bart of width 384"),
         ("mini-gpt2", 768, "A run of width 768 begins with the words of a GPT-2 of that width; mini-gpt2 is a gpt2 of width 384"),
     ],
 )
-def test_a_run_cannot_begin_with_what_does_not_fit(start, width, told, tmp_path):
+def test_a_run_cannot_begin_with_what_does_not_fit(start, width, message, tmp_path):
     config = replace(PRESETS["mini-gpt2"], start=start, width=width)
-    with pytest.raises(BadInput, match=told):
+    with pytest.raises(BadInput, match=message):
         begun(NextToken(config, tmp_path))
 
 
@@ -105,6 +105,6 @@ def test_a_finished_run_is_exported_when_what_it_began_with_is_gone(tmp_path):
     (tmp_path / "corpus" / "corpus.json").write_text('{"streams": {}}')
     (tmp_path / "corpus" / "tokenizer.json").write_bytes((paths.MODELS / "mini-gpt2" / "tokenizer.json").read_bytes())
     folder = export(tmp_path, tmp_path / "made", "a CPU")
-    made = load_file(folder / "model.safetensors")["transformer.wte.weight"]
-    assert torch.equal(made, trained.transformer.wte.weight.half())
+    weights = load_file(folder / "model.safetensors")["transformer.wte.weight"]
+    assert torch.equal(weights, trained.transformer.wte.weight.half())
     assert "word embeddings of gone, heads that copy" in (folder / "README.md").read_text()

@@ -42,8 +42,8 @@ def test_requests_are_left_out_and_word_endings_joined(tmp_path):
         {"table": "act : ?confirm | type : hotel | price : low", "text": "low ?"},
         {"table": "act : inform | type : hotel | price : low | area : ?", "text": "cheap hotel -s here"},
     ]
-    found = list(read_set(write(tmp_path / "a.jsonl", rows)))
-    assert found == [Record((("type", "hotel"), ("price", "low")), "cheap hotels here")]
+    records = list(read_set(write(tmp_path / "a.jsonl", rows)))
+    assert records == [Record((("type", "hotel"), ("price", "low")), "cheap hotels here")]
 
 
 def test_a_broken_row_names_file_and_line(tmp_path):
@@ -61,8 +61,8 @@ def test_every_layout_holds_every_value(layout):
 
 def test_a_third_of_the_records_is_packed_with_others():
     records = [Record(FIELDS, f"sentence-{n}.") for n in range(6000)]
-    made = list(documents(records, random.Random(0)))
-    counts = [text.count("sentence-") for text in made]
+    texts = list(documents(records, random.Random(0)))
+    counts = [text.count("sentence-") for text in texts]
     packed = sum(count for count in counts if count > 1) / sum(counts)
     assert sum(counts) == 6000 and max(counts) == 6 and 0.28 < packed < 0.39
 

@@ -69,13 +69,13 @@ def test_keys_read_like_fields(sentence, value, expected):
 
 
 def test_a_record_holds_what_its_sentence_says():
-    made = drawn("", FERRY)
-    assert len(made) > 100 and all(record.sentence == FERRY for record in made)
-    for record in made:
+    result = drawn("", FERRY)
+    assert len(result) > 100 and all(record.sentence == FERRY for record in result)
+    for record in result:
         assert 2 <= len(record.fields) <= FIELDS and all(value in FERRY for _, value in record.fields)
         assert len({name for name, _ in record.fields}) == len(record.fields)
-    assert len({record.fields for record in made}) > 50  # new keys and fields at every draw
-    assert sum("1911" in dict(record.fields).values() for record in made) > 0.85 * len(made)
+    assert len({record.fields for record in result}) > 50  # new keys and fields at every draw
+    assert sum("1911" in dict(record.fields).values() for record in result) > 0.85 * len(result)
 
 
 def test_draws_are_the_same_from_the_same_seed():
@@ -123,28 +123,31 @@ def test_triples_name_the_subject_of_each():
 def test_parts_that_are_sentences_are_marked():
     for seed in range(100):
         [parts] = render([Record((("name", "Nora Vik"), ("city", "Oslo")), "Nora Vik lives in Oslo.")], random.Random(seed))
-        assert [text.strip() for text, told in parts if told] == ["Nora Vik lives in Oslo."]
+        assert [text.strip() for text, is_sentence in parts if is_sentence] == ["Nora Vik lives in Oslo."]
         assert "Oslo" in parts[0][0] and not parts[0][0].endswith(" ")
 
 
 def test_made_up_names_and_numbers_are_the_same_in_record_and_sentence():
     names = MadeUpNames([TEXT, FERRY, "Marta Oliveira of Coimbra met Sven Halvorsen in a garden by the river in autumn."])
     record = Record((("name", "Nora Vik"), ("place", "Tromsø"), ("year", "1954")), "Nora Vik was born in Tromsø in 1954.")
-    made = [names.renamed(record, random.Random(seed)) for seed in range(200)]
-    for other in made:
+    renamed = [names.renamed(record, random.Random(seed)) for seed in range(200)]
+    for other in renamed:
         assert all(value in other.sentence for _, value in other.fields), other
         assert other.sentence.endswith(".") and " was born in " in other.sentence
-    assert sum(other == record for other in made) > 50
-    assert sum("Nora" not in other.sentence for other in made) > 40 and sum("1954" not in other.sentence for other in made) > 25
+    assert sum(other == record for other in renamed) > 50
+    assert (
+        sum("Nora" not in other.sentence for other in renamed) > 40
+        and sum("1954" not in other.sentence for other in renamed) > 25
+    )
 
 
 def test_a_name_in_lower_case_is_made_up_as_a_whole():
     names = MadeUpNames([TEXT, FERRY, "In a garden by the river of an island in autumn"])
     record = Record((("hotel name", "red door inn"), ("area", "north")), "the red door inn is in the north .")
-    made = [names.renamed(record, random.Random(seed)) for seed in range(100)]
-    assert {other.fields[1] for other in made} == {("area", "north")}
-    assert sum(other.fields[0][1] != "red door inn" for other in made) > 25
-    assert all(other.sentence == f"the {other.fields[0][1]} is in the north ." for other in made)
+    renamed = [names.renamed(record, random.Random(seed)) for seed in range(100)]
+    assert {other.fields[1] for other in renamed} == {("area", "north")}
+    assert sum(other.fields[0][1] != "red door inn" for other in renamed) > 25
+    assert all(other.sentence == f"the {other.fields[0][1]} is in the north ." for other in renamed)
 
 
 def test_a_name_that_the_sentence_lacks_stays():

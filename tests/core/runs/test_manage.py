@@ -96,8 +96,8 @@ def test_an_exported_run_comes_in_the_same_beside_the_first(store, tmp_path, tin
 
 def test_a_zip_made_by_hand_without_a_folder_is_taken(store, tmp_path):
     run = store.get("one")
-    with zipfile.ZipFile(tmp_path / "flat.zip", "w") as made:
+    with zipfile.ZipFile(tmp_path / "flat.zip", "w") as archive:
         for name in ("run.json", "weights.safetensors"):
-            made.write(run.folder / name, name)
+            archive.write(run.folder / name, name)
     assert import_zip(tmp_path / "flat.zip", store, "flat").stored == run.stored
     assert json.loads((store.folder / "flat" / "run.json").read_text())["id"] == "flat"

@@ -126,14 +126,14 @@ def test_a_store_that_was_read_before_sees_what_has_changed_since(root, tmp_path
         shutil.copytree(root / "one", tmp_path / name)
         values = json.loads((root / "one" / "run.json").read_text()) | {"id": name, "created": f"2026-01-0{ord(name) - 96}"}
         (tmp_path / name / "run.json").write_text(json.dumps(values))
-    kept = Store(tmp_path)
-    before = kept.runs()
+    reader = Store(tmp_path)
+    before = reader.runs()
     assert [run.id for run in before] == ["c", "b", "a"]
-    assert all(again is run for again, run in zip(kept.runs(), before, strict=True)), "nothing changed, so nothing is read anew"
-    add_scores(kept.get("a"), "test", {"TER": {"value": 0.5, "n": 3}})
+    assert all(again is run for again, run in zip(reader.runs(), before, strict=True)), "nothing changed, so nothing is read anew"
+    add_scores(reader.get("a"), "test", {"TER": {"value": 0.5, "n": 3}})
     shutil.rmtree(tmp_path / "b")
     (tmp_path / "c" / "extra").symlink_to(tmp_path)
-    (found,) = kept.runs()
-    assert found.scores["test"]["TER"]["value"] == 0.5
+    (reread,) = reader.runs()
+    assert reread.scores["test"]["TER"]["value"] == 0.5
     with pytest.raises(StoreError, match="is a link"):
-        kept.get("c")
+        reader.get("c")

@@ -24,9 +24,9 @@ SAMPLE = DecodeConfig("sample", max_new=25, min_new=25, temperature=0.9)
 
 @pytest.fixture
 def engine():
-    made = Engine()
-    yield made
-    made.close()
+    new = Engine()
+    yield new
+    new.close()
 
 
 def queued(engine, *jobs):
@@ -55,9 +55,9 @@ def misfit(backbone):
     return Prefix({site: kv[..., :-1] for site, kv in good.past.items()})
 
 
-def same(made, expected):
-    assert (made.text, made.ids, made.finish) == (expected.text, expected.ids, expected.finish)
-    assert made.logprobs == pytest.approx(expected.logprobs, abs=1e-4)
+def same(generation, expected):
+    assert (generation.text, generation.ids, generation.finish) == (expected.text, expected.ids, expected.finish)
+    assert generation.logprobs == pytest.approx(expected.logprobs, abs=1e-4)
 
 
 # ---- many at once
@@ -69,13 +69,13 @@ def test_twenty_clients_at_once_get_what_each_gets_alone(family, request, engine
     backbone = request.getfixturevalue(family)
     requests = asked(backbone, 20)
     modes = [LONG, SAMPLE, DecodeConfig("sample", max_new=12, top_k=5), DecodeConfig("beam", beams=3, max_new=10, min_new=10)]
-    got, ready = {}, threading.Barrier(20)
+    results, ready = {}, threading.Barrier(20)
 
     def client(index):
         ready.wait()
         with engine.submit(backbone.model, backbone, requests[index], modes[index % 3 if index % 5 else 3]) as stream:
             texts = [token.text_so_far for token in stream]
-            got[index] = (texts, stream.result())
+            results[index] = (texts, stream.result())
 
     clients = [threading.Thread(target=client, args=(index,)) for index in range(20)]
     for thread in clients:
@@ -83,11 +83,11 @@ def test_twenty_clients_at_once_get_what_each_gets_alone(family, request, engine
     for thread in clients:
         thread.join()
     for index, one in enumerate(requests):
-        texts, made = got[index]
+        texts, outcome = results[index]
         decode = modes[index % 3 if index % 5 else 3]
-        same(made, alone(backbone, one, decode))
-        assert len(texts) == (0 if decode.mode == "beam" else len(made.ids))
-        assert decode.mode == "beam" or texts[-1] == made.text
+        same(outcome, alone(backbone, one, decode))
+        assert len(texts) == (0 if decode.mode == "beam" else len(outcome.ids))
+        assert decode.mode == "beam" or texts[-1] == outcome.text
 
 
 def test_models_do_not_mix(tiny, tiny_folder, engine):
@@ -96,25 +96,25 @@ def test_models_do_not_mix(tiny, tiny_folder, engine):
         other.model.transformer.wpe.weight.mul_(2)
     request = asked(tiny, 2)[1]
     streams = [engine.submit(backbone.model, backbone, request, LONG) for backbone in (tiny, other, tiny)]
-    made = [stream.result() for stream in streams]
-    assert made[0].ids == made[2].ids == alone(tiny, request, LONG).ids
-    assert made[1].ids == alone(other, request, LONG).ids != made[0].ids
+    generations = [stream.result() for stream in streams]
+    assert generations[0].ids == generations[2].ids == alone(tiny, request, LONG).ids
+    assert generations[1].ids == alone(other, request, LONG).ids != generations[0].ids
 
 
 # ---- turns
 
 
 def test_streams_and_plain_jobs_take_turns(tiny, tiny_folder, engine):
-    other, seen = load_backbone(str(tiny_folder), "cpu"), []
+    other, order = load_backbone(str(tiny_folder), "cpu"), []
     with held(engine):
         first = engine.submit(tiny.model, tiny, asked(tiny, 1)[0], LONG)
         second = engine.submit(other.model, other, asked(tiny, 1)[0], LONG)
-        jobs = queued(engine, *[lambda: seen.append((len(first._sequence.tokens), len(second._sequence.tokens)))] * 10)
+        jobs = queued(engine, *[lambda: order.append((len(first._sequence.tokens), len(second._sequence.tokens)))] * 10)
     for job in jobs:
         job.join()
     first.result(), second.result()
-    assert len(seen) == 10
-    for before, after in itertools.pairwise(seen):
+    assert len(order) == 10
+    for before, after in itertools.pairwise(order):
         assert before[0] < after[0] <= before[0] + 3 and before[1] < after[1] <= before[1] + 3
 
 
@@ -122,17 +122,17 @@ def test_streams_and_plain_jobs_take_turns(tiny, tiny_folder, engine):
 def test_a_job_in_the_background_lets_all_others_go_first_but_not_for_ever(tiny, engine, monkeypatch, share, first):
     monkeypatch.setattr("core.serving.engine.BACKGROUND_SHARE", share)
     engine.run(lambda: None, background=True)
-    seen: list[int] = []
+    order: list[int] = []
     with held(engine):
         stream = engine.submit(tiny.model, tiny, asked(tiny, 1)[0], LONG)
-        note = lambda: seen.append(len(stream._sequence.tokens))  # noqa: E731
+        note = lambda: order.append(len(stream._sequence.tokens))  # noqa: E731
         patient = threading.Thread(target=lambda: engine.run(note, background=True))
         patient.start()
         while "background" not in engine._queues:
             time.sleep(0.001)
     patient.join()
     stream.result()
-    assert seen[0] in first
+    assert order[0] in first
 
 
 @pytest.mark.parametrize("family", ["tiny", "bart"])
@@ -142,13 +142,13 @@ def test_others_go_on_during_a_beam_search(family, request, engine):
     with held(engine):
         beam = engine.submit(backbone.model, backbone, asked(backbone, 2)[1], search)
         stream = engine.submit(backbone.model, backbone, asked(backbone, 3)[2], LONG)
-        told = []
-        (job,) = queued(engine, lambda: told.append(beam._sequence.outcome))
+        order = []
+        (job,) = queued(engine, lambda: order.append(beam._sequence.outcome))
     same(stream.result(), alone(backbone, asked(backbone, 3)[2], LONG))
-    made = beam.result()
+    generation = beam.result()
     job.join()
-    assert told == [None], "the job had to wait for the search"
-    assert made.ids == alone(backbone, asked(backbone, 2)[1], search).ids
+    assert order == [None], "the job had to wait for the search"
+    assert generation.ids == alone(backbone, asked(backbone, 2)[1], search).ids
 
 
 def scheduler_of(backbone, requests, limit=16, callers=None, decode=LONG):
@@ -256,12 +256,12 @@ def test_a_step_that_fails_in_company_is_taken_again_alone_and_told_once(tiny, m
     monkeypatch.setattr(scheduler._batch, "logits", fails)
     while not scheduler.idle:
         scheduler.step()
-    for row, made in zip(rows, expected, strict=True):
-        same(row.outcome, made)
-        told = []
+    for row, generation in zip(rows, expected, strict=True):
+        same(row.outcome, generation)
+        ids = []
         while (token := row.token_queue.get()) is not None:
-            told.append(token.id)
-        assert told == made.ids
+            ids.append(token.id)
+        assert ids == generation.ids
 
 
 def test_a_row_that_cannot_be_sampled_from_ends_alone(tiny, engine):

@@ -32,7 +32,7 @@ def test_an_article_is_tidied_and_its_paragraphs_kept():
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("", "is empty"),
         (" \n\t ", "is empty"),
@@ -43,8 +43,8 @@ def test_an_article_is_tidied_and_its_paragraphs_kept():
         ("<html><body><p>The bridge is open.</p></body></html>", "source of a web page"),
     ],
 )
-def test_what_cannot_be_an_article(text, said):
-    with pytest.raises(BadInput, match=said.replace("+", r"\+").replace("?", r"\?")):
+def test_what_cannot_be_an_article(text, message):
+    with pytest.raises(BadInput, match=message.replace("+", r"\+").replace("?", r"\?")):
         article(text)
 
 
@@ -102,8 +102,8 @@ def test_json_lines_csv_and_the_names_of_other_sets(tmp_path):
 
 def test_own_columns_by_name(tmp_path):
     file = put(tmp_path / "mine.csv", f'desk;body;abstract\nharbour;"{TEXT}";Bridge opens\n')
-    (made,) = read_articles(file, columns=("body", "abstract"), group="desk")
-    assert (made.source, made.targets, made.group) == (TEXT, ("Bridge opens",), "harbour")
+    (articles,) = read_articles(file, columns=("body", "abstract"), group="desk")
+    assert (articles.source, articles.targets, articles.group) == (TEXT, ("Bridge opens",), "harbour")
     with pytest.raises(BadData, match="article and summary are needed"):
         read_articles(file)
 
@@ -112,16 +112,16 @@ def test_a_folder_of_text_files_and_the_official_codes_lines(tmp_path):
     for name in ("one", "two"):
         put(tmp_path / "texts" / "train" / "articles" / f"{name}.txt", f"{TEXT}\n\n{name} of them.")
         put(tmp_path / "texts" / "train" / "summaries" / f"{name}.txt", f"Bridge {name}\nopens\n")
-    made = read_articles(tmp_path / "texts", "train")
-    assert [(one.id, one.targets) for one in made] == [("one", ("Bridge one opens",)), ("two", ("Bridge two opens",))]
-    assert made[0].source == f"{TEXT}\none of them."
+    articles = read_articles(tmp_path / "texts", "train")
+    assert [(one.id, one.targets) for one in articles] == [("one", ("Bridge one opens",)), ("two", ("Bridge two opens",))]
+    assert articles[0].source == f"{TEXT}\none of them."
     put(tmp_path / "lines" / "val.source", f"{TEXT}\n{TEXT} Again.\n")
     put(tmp_path / "lines" / "val.target", "Bridge opens\nOnce more\n")
     assert [one.targets for one in read_articles(tmp_path / "lines", "dev")] == [("Bridge opens",), ("Once more",)]
 
 
 @pytest.mark.parametrize(
-    ("row", "said"),
+    ("row", "message"),
     [
         ({"summary": TEXT * 3}, r"summary \(\d+ words\) is longer than its article"),
         ({"article": "Rain."}, "one word"),
@@ -130,9 +130,9 @@ def test_a_folder_of_text_files_and_the_official_codes_lines(tmp_path):
         ({"summary": 5}, '"summary" is not a text'),
     ],
 )
-def test_a_bad_row_is_named_or_left_out(tmp_path, row, said):
+def test_a_bad_row_is_named_or_left_out(tmp_path, row, message):
     file = put(tmp_path / "mine.jsonl", [rows()[0], rows()[1] | row])
-    with pytest.raises(BadData, match=f"mine.jsonl, line 2: .*{said}"):
+    with pytest.raises(BadData, match=f"mine.jsonl, line 2: .*{message}"):
         read_articles(file)
     skipped: list[str] = []
     assert len(read_articles(file, skipped=skipped)) == 1 and len(skipped) == 1
@@ -160,8 +160,8 @@ def test_topic_splits_train_and_test_on_other_topics(tmp_path, name, train, test
     for split in ("train", "valid"):
         put(tmp_path / f"{split}.jsonl", rows(6))
     source = DataSource("summarization", str(tmp_path), topics=name)
-    made, valid = source.load_train_valid([])
-    assert {one.group for one in made} == {one.group for one in valid} == train and all(one.seen for one in made)
+    train_rows, valid = source.load_train_valid([])
+    assert {one.group for one in train_rows} == {one.group for one in valid} == train and all(one.seen for one in train_rows)
     held_out = source.load_split("test", [])
     assert {one.group for one in held_out} == test and not any(one.seen for one in held_out)
     assert len(held_out) == 2 * len(test)  # of both splits: neither was trained on
@@ -191,8 +191,8 @@ def test_xsum_as_its_authors_released_it(tmp_path):
             put(place / f"{number}.{ending}", "\n\n".join(f"[{tag}]{name}[{tag}]\n{text}" for name, text in parts.items()))
         root = tmp_path if folder else place
         put(splits if folder else place / splits.name, json.dumps({"train": ["12"], "validation": ["11", "13"], "test": []}))
-        (found,) = read_articles(root, "train")
-        assert (found.id, found.targets) == ("12", ("Bridge 12 opens.",)) and found.source == f"{TEXT}\n{TEXT}"
+        (articles,) = read_articles(root, "train")
+        assert (articles.id, articles.targets) == ("12", ("Bridge 12 opens.",)) and articles.source == f"{TEXT}\n{TEXT}"
         with pytest.raises(BadData, match="names this file, and it is not there"):
             read_articles(root, "dev")
     splits.unlink()
@@ -206,8 +206,8 @@ def test_xsum_line_by_line_and_topics_in_folders(tmp_path):
     assert [one.targets for one in read_articles(tmp_path / "a", "dev")] == [("Bridge opens",), ("Once more",)]
     put(tmp_path / "b" / "articles" / "sport" / "001.txt", TEXT)
     put(tmp_path / "b" / "summaries" / "sport" / "001.txt", "Bridge opens")
-    (found,) = read_articles(tmp_path / "b")
-    assert (found.id, found.group, found.targets) == ("sport/001", "sport", ("Bridge opens",))
+    (articles,) = read_articles(tmp_path / "b")
+    assert (articles.id, articles.group, articles.targets) == ("sport/001", "sport", ("Bridge opens",))
     (tmp_path / "c" / "articles" / "empty").mkdir(parents=True)
     (tmp_path / "c" / "summaries").mkdir()
     with pytest.raises(BadData, match="which holds empty"):

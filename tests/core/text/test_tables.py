@@ -54,7 +54,7 @@ def test_keys_may_repeat() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "sentence"),
     [
         ("name : X | Type : pub | food :", "Field 3, 'food', has no value"),
         ("name : X | : pub", "Field 2 has no key"),
@@ -88,15 +88,15 @@ def test_keys_may_repeat() -> None:
         (None, "NoneType"),
     ],
 )
-def test_bad_input_is_refused_in_one_sentence(text: str, said: str) -> None:
+def test_bad_input_is_refused_in_one_sentence(text: str, sentence: str) -> None:
     with pytest.raises(BadTable) as caught:
         parse(text)
     message = str(caught.value)
-    assert said in message and "\n" not in message and len(message) < 250
+    assert sentence in message and "\n" not in message and len(message) < 250
 
 
 @pytest.mark.parametrize(
-    ("fields", "said"),
+    ("fields", "sentence"),
     [
         ([], "no fields"),
         ([("", "x")], "Field 1 has no key"),
@@ -112,8 +112,8 @@ def test_bad_input_is_refused_in_one_sentence(text: str, said: str) -> None:
         ([("k", "v")] * (MAX_FIELDS + 1), "65 fields"),
     ],
 )
-def test_linearise_refuses_what_would_not_come_back(fields: list[tuple[str, str]], said: str) -> None:
-    with pytest.raises(BadTable, match=re.escape(said)):
+def test_linearise_refuses_what_would_not_come_back(fields: list[tuple[str, str]], sentence: str) -> None:
+    with pytest.raises(BadTable, match=re.escape(sentence)):
         linearise(fields)
 
 
@@ -158,13 +158,13 @@ def test_parse_never_raises_anything_else() -> None:
 
 
 def test_canonical_knows_every_alias() -> None:
-    given = [("Name", "X"), ("eatType", "pub"), ("food", "Thai"), ("priceRange", "more than £30"),
+    values = [("Name", "X"), ("eatType", "pub"), ("food", "Thai"), ("priceRange", "more than £30"),
              ("customerRating", "5 out of 5"), ("AREA", "riverside"), ("familyFriendly", "Yes"), ("near", "Y")]  # fmt: skip
-    assert canonical(given) == [
+    assert canonical(values) == [
         ("name", "X"), ("Type", "pub"), ("food", "Thai"), ("price", "more than £ 30"), ("customer rating", "5 out of 5"),
         ("area", "riverside"), ("family friendly", "yes"), ("near", "Y")]  # fmt: skip
     assert canonical([("name", "X"), ("price", "£20–£25")])[1] == ("price", "£ 20 - 25")
-    assert canonical(canonical(given)) == canonical(given)
+    assert canonical(canonical(values)) == canonical(values)
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def test_a_table_is_not_triples():
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("", "There are no triples"),
         (" \n ", "There are no triples"),
@@ -87,14 +87,14 @@ def test_a_table_is_not_triples():
         ("[" * 5000, "has 1 part"),
     ],
 )
-def test_what_is_no_triples_is_refused_in_one_sentence(text, said):
-    with pytest.raises(BadTable, match=said) as caught:
+def test_what_is_no_triples_is_refused_in_one_sentence(text, message):
+    with pytest.raises(BadTable, match=message) as caught:
         parse_triples(text)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("triple", "said"),
+    ("triple", "message"),
     [
         (("a", "b", ""), "has no object"),
         (("a : b", "c", "d"), "' : ' in its subject"),
@@ -105,9 +105,9 @@ def test_what_is_no_triples_is_refused_in_one_sentence(text, said):
         (("a", "b", "c |"), "' \\| ' in its object"),
     ],
 )
-def test_what_would_not_read_back_is_refused(triple, said):
+def test_what_would_not_read_back_is_refused(triple, message):
     for write in (webnlg_source, dart_source):
-        with pytest.raises(BadTable, match=said):
+        with pytest.raises(BadTable, match=message):
             write([("x", "y", "z"), triple])
 
 

@@ -102,15 +102,15 @@ def test_what_an_update_puts_in_place_changes_no_gradient_and_is_taken_back(tiny
 
     config, cpu = PREFIX.replace(method=name, layers=1, autocast=autocast), torch.device("cpu")
     method, rows = new_method(tiny, config), encode_rows(tiny, TASK, EXAMPLES, 4)
-    swaps, found = _swaps(method.model, config), []
+    swaps, losses = _swaps(method.model, config), []
     assert {attribute for _, attribute, _, _ in swaps} == ({"act", "weight"} if autocast == "on" else {"act"})
     for used in ((), swaps):
         for weight in method.parameters():
             weight.grad = None
-        found.append((_backward(method, [collate(rows, cpu)], config, used), [weight.grad for weight in method.parameters()]))
+        losses.append((_backward(method, [collate(rows, cpu)], config, used), [weight.grad for weight in method.parameters()]))
     loose = autocast == "on"  # GPT-2's own activation rounds to bf16 at each of its eight operations
-    assert found[1][0] == pytest.approx(found[0][0], rel=1e-2 if loose else 1e-5)
-    for one, other in zip(found[0][1], found[1][1], strict=True):
+    assert losses[1][0] == pytest.approx(losses[0][0], rel=1e-2 if loose else 1e-5)
+    for one, other in zip(losses[0][1], losses[1][1], strict=True):
         assert (one - other).norm() <= (0.05 if loose else 1e-4) * one.norm()
     assert all(getattr(module, attribute) is own for module, attribute, own, _ in swaps)
 
@@ -207,9 +207,9 @@ def test_same_seed_same_prefix(tiny):
 
 def test_stop_keeps_what_there_is(tmp_path, tiny):
     config = PREFIX.replace(updates=50, validate_every=5)
-    training, seen = Trainer(tiny, TASK, config, Store(tmp_path), "stopped"), []
-    for step in training.steps(EXAMPLES, EXAMPLES[:2], lambda: len(seen) >= 12):
-        seen.append(step)
+    training, steps = Trainer(tiny, TASK, config, Store(tmp_path), "stopped"), []
+    for step in training.steps(EXAMPLES, EXAMPLES[:2], lambda: len(steps) >= 12):
+        steps.append(step)
     run = Store(tmp_path).get("stopped")
     assert (run.status, run.updates) == ("cancelled", 12)
     assert load_run(run, tiny).prefix.length == 4

@@ -28,9 +28,9 @@ CONFIG = TrainConfig(length=3, batch=4, updates=12, validate_every=3, save_every
 
 
 def trained(tiny, store, run_id, config, stop_after=None):
-    training, made = Trainer(tiny, task("e2e"), config, Store(store), run_id), []
-    for step in training.steps(EXAMPLES, EXAMPLES[:3], lambda: len(made) == stop_after):
-        made.append(step)
+    training, steps = Trainer(tiny, task("e2e"), config, Store(store), run_id), []
+    for step in training.steps(EXAMPLES, EXAMPLES[:3], lambda: len(steps) == stop_after):
+        steps.append(step)
     return training.run
 
 

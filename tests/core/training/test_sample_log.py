@@ -26,10 +26,10 @@ def train(tiny, folder, run_id, config=CONFIG, stop_after=None):
 
 def test_one_example_is_told_at_the_start_on_the_way_and_at_the_end(tiny, tmp_path):
     run = train(tiny, tmp_path, "r")
-    seen = read_samples(run.folder)
-    assert [one["update"] for one in seen] == [0, 4, 8, 10]
-    assert {one["source"] for one in seen} == {EXAMPLES[9].source} and len({one["text"] for one in seen}) > 1
-    assert all(len(one["mass"]) == tiny.spec.layers and all(0 < share < 1 for share in one["mass"]) for one in seen)
+    samples = read_samples(run.folder)
+    assert [one["update"] for one in samples] == [0, 4, 8, 10]
+    assert {one["source"] for one in samples} == {EXAMPLES[9].source} and len({one["text"] for one in samples}) > 1
+    assert all(len(one["mass"]) == tiny.spec.layers and all(0 < share < 1 for share in one["mass"]) for one in samples)
 
 
 def test_watching_changes_nothing_of_what_is_learned(tiny, tmp_path):
@@ -46,9 +46,9 @@ def test_a_fine_tuned_copy_is_watched_too_with_checkpointing(tiny, tmp_path):
 
 def test_of_a_model_with_several_sites_the_layers_of_all_are_told_by_name(bart):
     form = task_for_backbone(bart, "summarization")
-    seen = make_sampler(bart, form, ARTICLES[0])(new_method(bart, CONFIG))
+    sample = make_sampler(bart, form, ARTICLES[0])(new_method(bart, CONFIG))
     names = [f"{site} {layer}" for site, depth in (("encoder", 3), ("decoder", 2), ("cross", 2)) for layer in range(1, depth + 1)]
-    assert seen["layers"] == names and len(seen["mass"]) == 7 and all(0 < share < 1 for share in seen["mass"])
+    assert sample["layers"] == names and len(sample["mass"]) == 7 and all(0 < share < 1 for share in sample["mass"])
 
 
 def test_a_stop_from_outside_keeps_the_run_and_it_goes_on(tiny, tmp_path):

@@ -173,11 +173,11 @@ def test_a_run_of_another_family_is_refused(tmp_path, bart_folder, tiny):
 def test_a_stopped_run_goes_on_to_the_same_bits(bart, task, tmp_path, changes):
     config = CONFIG.replace(updates=8, validate_every=3, save_every=4, **changes)
 
-    whole, seen = Trainer(bart, task, config, Store(tmp_path), "whole"), []
+    whole, steps = Trainer(bart, task, config, Store(tmp_path), "whole"), []
     list(whole.steps(ARTICLES, ARTICLES[:2]))
     stopped = Trainer(bart, task, config, Store(tmp_path), "parts")
-    for _ in stopped.steps(ARTICLES, ARTICLES[:2], lambda: len(seen) == 5):
-        seen.append(1)
+    for _ in stopped.steps(ARTICLES, ARTICLES[:2], lambda: len(steps) == 5):
+        steps.append(1)
     training = resume_training(Store(tmp_path), "parts", lambda name: bart)
     assert len(list(training.steps(ARTICLES, ARTICLES[:2]))) == 3
     one, other = load_file(whole.run.weights), load_file(training.run.weights)
