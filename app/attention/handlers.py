@@ -185,7 +185,7 @@ class AttentionHandlers(TabHandlers):
             run = {SAME: vm.reader.run, "base": ""}.get(state.beside, state.beside)
             return self.readings.reader(run, backbone)
         except PrefixLabError as error:
-            vm.notes.append(f"Nothing stands beside it: {error}")
+            vm.notes.append(f"There is no second model beside it: {error}")
             return None
 
     def _sources(self, vm: view.AttentionViewModel, state: AttentionState, intervention: Intervention) -> Sources:

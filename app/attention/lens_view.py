@@ -11,7 +11,7 @@ from app.shared.html import tag, text
 
 COLUMN = 76  # px of a token in the grid
 FIRST_LAYER_SAME = 1e-4  # a difference of weights that is rounding
-NO_PREFIX = "The frozen model stands against itself here: choose the text of a prefix."
+NO_PREFIX = "Here the frozen model is compared with itself: choose the text of a prefix."
 
 
 def grid_head(lens: LayerLens, title: str) -> str:

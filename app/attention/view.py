@@ -102,7 +102,7 @@ def waiting() -> str:
     button = tag("button", "Generate the default example", type="button", cls="pl-btn pl-first", data_press="#pl-generate")
     lead = tag("p", "Attention is read from a finished text. This page fills as soon as Compare has written one.", role="status")
     boxes = tag("div", tag("i", "") + tag("i", "") + tag("i", "") + tag("i", ""), cls="pl-skeleton", aria_hidden="true")
-    return tag("div", tag("div", lead + button, cls="pl-wait-said") + boxes, cls="pl-waiting")
+    return tag("div", tag("div", lead + button, cls="pl-wait-status") + boxes, cls="pl-waiting")
 
 
 def headline(state: AttentionState, vm: AttentionViewModel) -> str:

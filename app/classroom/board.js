@@ -84,13 +84,13 @@ const lab = {
   shares(shares) {
     if (!shares || !shares.length) return null;
     const names = ["the prefix", "the table", "its own words"];
-    const said = `Attention: ${shares.map((share, i) => `${Math.round(share * 100)} % on ${names[i]}`).join(", ")}`;
+    const summary = `Attention: ${shares.map((share, i) => `${Math.round(share * 100)} % on ${names[i]}`).join(", ")}`;
     const bar = lab.el("div", { class: "shares", "aria-hidden": "true" }, shares.map((share, i) => {
       const part = lab.el("i", { class: `s${i}` });
       part.style.width = `${share * 100}%`;
       return part;
     }));
-    return [bar, lab.el("p", { class: "meta" }, said)];
+    return [bar, lab.el("p", { class: "meta" }, summary)];
   },
 
   covered(line) {

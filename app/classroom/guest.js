@@ -11,8 +11,8 @@ function showQuestion({ question, own }) {
     type: "button", "aria-pressed": String(chosen === i), disabled: !question.open,
     onclick: () => lab.call("answer", { question: question.number, option: i }),
   }, option));
-  const said = { before: "Before the lesson. Choose one; you can change it until the presenter goes on.", lesson: "The question comes back after the lesson.", after: "After the lesson: and now?" };
-  return [head, lab.el("p", { class: "meta" }, said[question.state]), lab.el("div", { class: "options" }, buttons)];
+  const hints = { before: "Before the lesson. Choose one; you can change it until the presenter goes on.", lesson: "The question comes back after the lesson.", after: "After the lesson: and now?" };
+  return [head, lab.el("p", { class: "meta" }, hints[question.state]), lab.el("div", { class: "options" }, buttons)];
 }
 
 function showLines({ round, vote }) {

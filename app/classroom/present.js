@@ -9,8 +9,8 @@ function showQuestion(question) {
   if (question.state === "done") return [...head, ...lab.shift(question)];
   const next = { before: "Close until after the lesson", lesson: "Ask again", after: "Show the shift" }[question.state];
   const options = lab.el("ol", { type: "A" }, question.options.map((option) => lab.el("li", {}, option)));
-  const said = question.state === "lesson" ? `${question.answered} answered before the lesson.` : `${question.answered} have answered.`;
-  return [...head, options, lab.el("p", { class: "meta" }, said), lab.el("button", { type: "button", class: "first", onclick: () => lab.call("question/next", {}) }, next)];
+  const counts = question.state === "lesson" ? `${question.answered} answered before the lesson.` : `${question.answered} have answered.`;
+  return [...head, options, lab.el("p", { class: "meta" }, counts), lab.el("button", { type: "button", class: "first", onclick: () => lab.call("question/next", {}) }, next)];
 }
 
 function showHead(round) {

@@ -113,7 +113,7 @@ class Routes:
     async def join(self, request: Request, visitor: Visitor) -> Response:
         values = await _json(request)
         if not self.classroom.doorkeeper.check_code(values.get("code", ""), _address(request)):
-            return _error(403, "This is not the room code. It stands on the presenter's screen.")
+            return _error(403, "This is not the room code. It is shown on the presenter's screen.")
         guest = await run_in_threadpool(self.board.join, values.get("name"))
         return _with_cookie(self.classroom.doorkeeper.guest_cookie(guest))
 

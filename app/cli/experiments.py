@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 EPILOG = f"""Names: {", ".join(NAMES)}, all.
 
-Data sets (docs/data-formats.md); the bundled tables stand in for E2E in figures 3 to 5 and Table 4:
+Data sets (docs/data-formats.md); the bundled tables replace E2E in figures 3 to 5 and Table 4:
   --data e2e=FOLDER --data webnlg=FOLDER --data dart=FOLDER     Table 1, figures 3 to 5, Table 4
   --data news=FOLDER                                            Table 2: articles with summaries
   --data topics=FOLDER                                          Table 3: articles with topics
@@ -42,7 +42,7 @@ OPTIONS = ("updates", "tables", "seeds", "rates", "lengths")  # that change what
 
 def add_verb(verbs: Verbs) -> None:
     """Add the verb and its arguments."""
-    about = "run the paper's tables and figures again: train, score and sum up; goes on where it was stopped"
+    about = "run the paper's tables and figures again: train, score and summarize; an interrupted run continues"
     verb = add_parser(verbs, "experiments", about, "python launch.py experiments figure4 --jobs 2", experiments)
     verb.add_argument("name", metavar="NAME", help="a table or figure of the paper, or all; see below")
     verb.add_argument("--data", action="append", default=[], metavar="NAME=PATH", help=f"a data set: {', '.join(SETS)}")

@@ -19,7 +19,7 @@ def add_verb(verbs: Verbs) -> None:
     what.add_argument("--note", nargs=2, metavar=("RUN", "TEXT"), help="replace the notes of a run")
     what.add_argument("--delete", metavar="RUN", help="move a run to the trash")
     what.add_argument("--restore", metavar="RUN", help="restore a run from the trash")
-    what.add_argument("--empty-trash", action="store_true", help="delete for good everything in the trash")
+    what.add_argument("--empty-trash", action="store_true", help="delete everything in the trash permanently")
 
 
 def runs(args: argparse.Namespace) -> int:
@@ -62,4 +62,4 @@ def _manage(args: argparse.Namespace) -> str:
         return f"{deleted} is in the trash. To undo: python launch.py runs --restore {deleted}"
     if args.restore:
         return f"{manage.restore(store(), args.restore)} is restored."
-    return f"The trash is empty; runs deleted for good: {manage.empty_trash(store())}."
+    return f"The trash is empty; runs deleted permanently: {manage.empty_trash(store())}."

@@ -14,7 +14,7 @@ AROUND = 60  # characters shown before and after the place where an article is c
 REST = 400  # characters shown of the part that is not read
 LEAD = (
     "Cross-attention by sentence while each summary was written, mean of all layers, heads and steps. Attention is not "
-    "influence: it says where values were taken from, not what they changed."
+    "influence: it shows where values were read from, not what they changed."
 )
 
 

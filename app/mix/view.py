@@ -21,8 +21,8 @@ from core.methods.loading import TEXT_RUN, LoadedRun
 from core.prefix.mix import MIX
 
 NAMES = {
-    "fade": ("Cross-fade", "Both prefixes stand side by side; the odds of attending to each are multiplied by its share"),
-    "join": ("Join", "All prefixes stand side by side, at full strength"),
+    "fade": ("Cross-fade", "Both prefixes are side by side; the odds of attending to each are multiplied by its share"),
+    "join": ("Join", "All prefixes are side by side, at full strength"),
     "average": ("Average", "The weighted mean of keys and values, virtual token by virtual token"),
     "path": ("Along its training", "From the start of one training to its end, between the steps that were stored"),
     "swap": ("A’s keys, B’s values", "Where to attend is decided by one prefix, what is read there by the other"),
@@ -129,7 +129,7 @@ def acts() -> str:
         "input", name="name", placeholder="name of the run", aria_label="Name of the run", maxlength="80", spellcheck="false"
     )
     keep = name.removesuffix("</input>") + tag("button", "Keep as a run", type="submit", data_do="keep", cls="pl-btn pl-act")
-    called = tag("code", "", cls="pl-mix-name", title="The name of this mix: it stands for a run in every address")
+    called = tag("code", "", cls="pl-mix-name", title="The name of this mix: it can be used like a run in every address")
     return (
         tag("div", tag("span", "Open in", cls="meta") + links, cls="pl-mix-open") + tag("form", keep, cls="pl-mix-keep") + called
     )

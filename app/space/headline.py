@@ -43,5 +43,5 @@ def _spread(analysis: NeighborAnalysis, run: str) -> str:
     to_words = sum(first) / len(first)
     nearer = f"to one another (mean cosine {among:.2f}) than to their nearest words ({to_words:.2f})"
     if among > to_words:
-        return f"They stand in a group of their own: nearer {nearer}."
-    return f"They stand among the words: no nearer {nearer}."
+        return f"They form a group of their own: nearer {nearer}."
+    return f"They are among the words: no nearer {nearer}."

@@ -21,7 +21,7 @@ LEADS = {
     "keys": "Keys: what decides how much a virtual token is attended to.",
     "values": "Values: what is read from a virtual token where it is attended to.",
     LOGIT_LENS: "Writes: what the value adds to the text's own vectors, read off as words pushed up and down.",
-    EMBEDDINGS: "Embeddings: vectors that are trained at the model's input, where words stand too.",
+    EMBEDDINGS: "Embeddings: vectors that are trained at the model's input, where words are too.",
 }
 SITE_LEADS = {  # of a model with several sites
     "encoder": "Here: what the encoder reads before the article.",
@@ -218,7 +218,7 @@ def no_lens(name: str) -> str:
     """An encoder has no logit lens."""
     return _empty(
         "What the encoder's virtual tokens write cannot be read as words.",
-        f"Their values go on through the encoder of {name}, which feeds no unembedding: only the decoder's last layer does. "
+        f"Their values pass through the encoder of {name}, which feeds no unembedding: only the decoder's last layer does. "
         "Choose the decoder or the cross-attention, or look at the encoder's keys or values.",
     )
 

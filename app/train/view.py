@@ -98,7 +98,7 @@ def run_head(run_id: str, state: str, run_status: RunStatus, run: Run | None, st
     parts = [tag("div", title + tag("div", _actions(run_id, state, run_status, run), cls="pl-acts"), cls="pl-run-title")]
     if _has_bar(state, run_status):
         parts.append(_bar(run_status))
-    parts.append(tag("p", status, cls="pl-run-said", role="status"))
+    parts.append(tag("p", status, cls="pl-run-status", role="status"))
     return tag("section", "".join(parts) + links + _delete(run_id, state, run), cls="pl-run-head")
 
 
@@ -228,7 +228,7 @@ def samples_view(samples: Sequence[Sample]) -> str:
     if not samples:
         return ""
     last, stretches = samples[-1], _stretches(samples)
-    lead = "One example that is not trained on, generated again as the training goes on."
+    lead = "One example that is not trained on, generated again during the training."
     heading = tag("header", tag("h3", "Watch it learn") + tag("p", lead, cls="lead"))
     source = tag("p", text(last.get("source", "")), cls="pl-watch-source")
     rows = [_sample("Frozen model", str(last["frozen"]), "", "frozen")] if isinstance(last.get("frozen"), str) else []

@@ -9,7 +9,7 @@ from core.methods.prefix import PrefixMethod
 from core.models.backbone import Backbone
 from core.runs.run import Run
 
-METHOD = "Infix-tuning", ": nothing stands between its source and its target"
+METHOD = "Infix-tuning", ": there is nothing between its source and its target"
 
 
 class InfixMethod(PrefixMethod):

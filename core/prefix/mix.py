@@ -23,8 +23,8 @@ from core.prefix.prefix import Prefix
 
 MIX = "mix:"
 KINDS = {
-    "fade": "cross-fade: all prefixes stand side by side, the odds of attending to each multiplied by its weight",
-    "join": "join: all prefixes stand side by side at full strength",
+    "fade": "cross-fade: all prefixes are side by side, the odds of attending to each multiplied by its weight",
+    "join": "join: all prefixes are side by side at full strength",
     "average": "average: the weighted mean of keys and values, virtual token by virtual token",
     "path": "interpolate: from the start of one training (0) to its end (1)",
     "swap": "swap: the keys of the first prefix with the values of the second",

@@ -166,8 +166,8 @@ def _unfinished(folder: Path) -> str:
             f"The run {folder.name!r} is not finished: it has no run.json. Train it again under another name, or delete {folder}."
         )
     return (
-        f"The run {folder.name!r} is not finished: it stands at update {status.update} of {status.total}. "
-        f"If nothing is training it now, go on with: python launch.py train --resume --run {folder.name}"
+        f"The run {folder.name!r} is not finished: it is at update {status.update} of {status.total}. "
+        f"If nothing is training it now, continue with: python launch.py train --resume --run {folder.name}"
     )
 
 

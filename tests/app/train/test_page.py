@@ -63,12 +63,12 @@ def test_a_training_is_seen_and_stopped_from_any_browser_and_comes_back_from_the
     open_tab(other, served)  # another browser finds it
     expect(other.locator("#pl-train-head h2")).to_have_text("seen")
     expect(other.locator(STATE)).to_have_attribute("data-state", "running")
-    expect(other.locator(".pl-run-said")).to_contain_text(re.compile(r"Update \d"))
+    expect(other.locator(".pl-run-status")).to_contain_text(re.compile(r"Update \d"))
 
     name(page, "second")  # it waits
     expect(page.locator("#pl-train-command code")).to_contain_text("--run second")
     page.locator("#pl-train-start").click()
-    expect(page.locator(".pl-run-said")).to_have_text("Waits behind seen.")
+    expect(page.locator(".pl-run-status")).to_have_text("Waits behind seen.")
     page.locator("[data-do=stop][data-run=second]").click()
     expect(page.locator("#pl-train-runs")).not_to_contain_text("second")
 

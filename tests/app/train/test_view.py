@@ -51,7 +51,7 @@ def test_a_stopped_runs_bar_says_how_far_it_came_and_none_claims_more_than_is_kn
 def test_delete_is_at_the_foot_of_the_card_and_not_among_the_buttons_where_stop_was(house):
     run = house.store.get("tiny-prefix")
     stopped = view.run_head("a", "cancelled", RunStatus("cancelled", 20, 100, resumable=True), run, "")
-    buttons, _, foot = stopped.partition("pl-run-said")
+    buttons, _, foot = stopped.partition("pl-run-status")
     assert 'data-do="delete"' not in buttons and 'data-do="delete"' in foot and 'data-do="go"' in buttons
     assert 'data-do="delete"' not in view.run_head("a", "running", RunStatus("running", 20, 100), None, "")
 
