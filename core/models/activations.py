@@ -52,8 +52,15 @@ def text_prefix(backbone: Backbone, text: str) -> Prefix:
 
 
 def words_key_values(backbone: Backbone, words: str, length: int) -> KeyValues:
-    """Return the activations of `words` (paper §7.4), repeated or cut to `length` tokens."""
-    ids = backbone.encode(words)
+    """Return the activations of `words` (paper §7.4), repeated or cut to `length` tokens.
+
+    Raises BadConfig if `words` is empty, TooLong if the model has fewer than `length` positions.
+    """
+    ids, spec = backbone.encode(words), backbone.spec
+    if length > spec.positions:
+        raise TooLong(
+            f"{length} virtual tokens cannot start from words: {spec.name} has {spec.positions} positions. Give a smaller length."
+        )
     if not ids:
         raise BadConfig(f"init_words must hold at least one word; given: {words!r}.")
     return text_key_values(backbone, [*backbone.bos_ids, *ids * (length // len(ids) + 1)][:length])
