@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from statistics import fmean, stdev
 
 import pytest
 
@@ -101,6 +102,21 @@ def test_what_was_trained_and_how_is_the_runs_own(results):
     assert [int(prefix[place].replace(",", "")) for place in (1, 8, 9)] == [
         getattr(results["run:e2e-prefix"], name) for name in ("updates", "trained", "stored")
     ]
+
+
+def test_little_data_is_the_mean_of_its_models(results):
+    cells = [result for result in results.values() if "figure3" in result.places]
+    ids = {"prefix": "prefix", "fine-tuning": "finetune"}
+    for examples, method, *numbers in table("## Little data: E2E", "| examples"):
+        group = [one for one in cells if (one.cell.method, one.cell.rows) == (ids[method], int(examples))]
+        assert len(group) == 4 and {one.n for one in group} == {100}
+        assert len({(one.cell.sample, one.cell.seed) for one in group}) == 4
+        mark = {"highest": "↑", "lowest": "↓", "": ""}[group[0].rate_at_end]
+        assert numbers[0] == f"{group[0].rate:g}{mark and ' ' + mark}"
+        assert agree(numbers[1], {"value": fmean(one.valid_loss for one in group)})
+        for metric, cell in zip(["BLEU", "NIST", "ROUGE-L", "Told", "Beyond"], numbers[2:], strict=True):
+            values = [one.scores[metric]["value"] for one in group]
+            assert agree(cell, {"value": fmean(values), "sd": stdev(values) / len(values) ** 0.5}), f"{method}, {metric}: {cell}"
 
 
 def test_the_evidence_on_the_page_is_the_tabs_and_its_figures_are_measured():
