@@ -67,6 +67,8 @@ SETTINGS["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] = "64"
 # The C library reads these when a process starts; without them training on a CPU spends its time on page faults.
 if sys.platform.startswith("linux"):
     SETTINGS.update(MALLOC_MMAP_THRESHOLD_="268435456", MALLOC_TRIM_THRESHOLD_="1073741824")
+    # Else each of the web server's forty threads may keep a heap of its own, as large as it has ever been.
+    SETTINGS.update(MALLOC_ARENA_MAX="2")
 
 
 def fail(sentence: str) -> NoReturn:

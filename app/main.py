@@ -19,7 +19,7 @@ from app.results import tab as results_tab
 from app.shared import shell, theme
 from app.shared.browser import open_page
 from app.shared.context import AppContext
-from app.shared.events import QUEUE
+from app.shared.events import QUEUE, SESSIONS
 from app.shared.html import area
 from app.shared.streaming import WholeUpdates
 from app.space import tab as space_tab
@@ -105,6 +105,7 @@ def serve(
             footer_links=[],
             ssr_mode=False,
             mcp_server=False,
+            state_session_capacity=SESSIONS,
             app_kwargs={"middleware": [Middleware(framing.FrameGuard)]},
             _frontend=False,  # no look at its own page: on a busy machine Gradio gives up on that after three seconds
         )

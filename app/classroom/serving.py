@@ -16,7 +16,7 @@ from app.classroom.routes import Routes
 from app.export.framing import FrameGuard
 from app.shared import theme
 from app.shared.browser import open_page
-from app.shared.events import QUEUE
+from app.shared.events import QUEUE, SESSIONS
 from core import paths
 from core.errors import PrefixLabError
 
@@ -25,6 +25,7 @@ CONNECTIONS = 600  # open at once
 
 def behind_the_gate(classroom: Classroom, page: gr.Blocks) -> ASGIApp:
     """Return everything that a class serves as one ASGI app. `page`: the app, for this machine only."""
+    page.state_session_capacity = SESSIONS
     outer = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     gr.mount_gradio_app(
         outer,

@@ -19,6 +19,12 @@ class WholeUpdates(gr.Blocks):
     meanwhile would show the old answer again, so a page's stream ends without one; programs get theirs.
     """
 
+    def validate_inputs(self, block_fn: BlockFunction, inputs: list[Any]) -> None:
+        """As gr.Blocks does, with a sentence that reaches whoever sent too few values."""
+        if len(inputs) < len(block_fn.inputs):
+            sentence = f"{block_fn.name} takes {len(block_fn.inputs)} values; given: {len(inputs)}. Send all of them."
+            raise gr.Error(sentence, print_exception=False)
+
     def handle_streaming_diffs(
         self,
         block_fn: BlockFunction,

@@ -8,6 +8,7 @@ from starlette.routing import Mount
 from app.classroom.gate import is_known_host
 from app.classroom.serving import behind_the_gate
 from app.main import build
+from app.shared.events import SESSIONS
 
 OUTSIDE = ["stranger", "guest", "presenter"]
 FILES = [
@@ -97,6 +98,10 @@ def test_this_machine_with_the_key_has_the_whole_app(room, app):
 )
 def test_a_proxy_on_this_machine_is_not_this_machine(room, headers):
     assert room.ask("local").get("/config", headers=headers).status_code == 403
+
+
+def test_the_server_forgets_old_pages(app, page):
+    assert page.state_holder.capacity == SESSIONS  # each takes megabytes, and Gradio would keep 10,000
 
 
 def test_the_loopback_address_alone_opens_nothing(room):
