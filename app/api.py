@@ -1,6 +1,6 @@
 """The public endpoint: a comparison for programs, `client.submit(table, api_name="/compare")`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import gradio as gr
 
@@ -11,6 +11,7 @@ from app.shared.events import sentence_of
 from app.shared.model_pool import MODEL, PAGES
 from core.config.decoding_defaults import default_decoding
 from core.data.registry import parse_input
+from core.errors import BadInput
 from core.runs.layout import JsonObject
 from core.text.detokenize import detokenise
 
@@ -33,6 +34,8 @@ def publish(context: AppContext) -> None:
         Streams the text so far.
         """
         try:
+            others = {"prefix_run": prefix_run, "finetuned_run": finetuned_run, "backbone": backbone, "mode": mode}
+            _check_types({"table": table} | others, seed)
             name, used = backbone or context.models.default, (prefix_run, finetuned_run)
             form = next((run.task.input_format for run in context.store.runs() if run.id in used), "table")
             source, clean = parse_input(form, table), str.strip if form == "article" else detokenise
@@ -49,3 +52,12 @@ def publish(context: AppContext) -> None:
             raise gr.Error(sentence_of(error), print_exception=False) from error
 
     gr.api(compare, api_name="compare", concurrency_id=MODEL, concurrency_limit=PAGES)
+
+
+def _check_types(texts: Mapping[str, object], seed: object) -> None:
+    """BadInput where a program sent a value of another type."""
+    for name, value in texts.items():
+        if not isinstance(value, str):
+            raise BadInput(f"{name} must be a text; given: {str(value)[:80]}. See the API description for the six values.")
+    if isinstance(seed, bool) or not isinstance(seed, int):
+        raise BadInput(f"seed must be a whole number; given: {str(seed)[:80]}.")

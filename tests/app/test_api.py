@@ -1,6 +1,11 @@
-"""The public endpoint, through Gradio's own client."""
+"""The public endpoint, through Gradio's own client, and with whatever JSON a program may send."""
 
+import json
+
+import httpx
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
 from app.compare.comparison import CompareRequest, compare
 from core.config.decoding_defaults import default_decoding
@@ -50,3 +55,30 @@ def test_says_what_was_wrong(client):
 
 def test_nothing_else_is_public(client):
     assert list(client.view_api(return_format="dict")["named_endpoints"]) == ["/compare"]
+
+
+JUNK = st.none() | st.booleans() | st.integers() | st.lists(st.integers(), max_size=2) | st.text(max_size=10) | st.just("mix:x:1")
+VALUES = st.lists(JUNK | st.just(TABLE) | st.sampled_from(["", "tiny-prefix", "sample", "../x", "\x00"]), max_size=8)
+
+
+@pytest.mark.slow
+@settings(max_examples=25, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@given(VALUES)
+@example([TABLE])
+@example([5, "", "", "", "greedy", 0])
+@example([TABLE, "", "", "", "greedy", "many"])
+@example([TABLE, [], {}, "", "greedy", 0])
+@example([TABLE, "", "", "no/such/model", "greedy", 0])
+def test_any_values_get_texts_or_one_sentence(served, values):
+    place = f"{served}gradio_api/call/compare"
+    asked = httpx.post(place, json={"data": values}, timeout=120)
+    assert asked.status_code == 200
+    with httpx.stream("GET", f"{place}/{asked.json()['event_id']}", timeout=120) as lines:
+        *_, event, data, _ = ["", "", *lines.iter_lines()]
+    answer = json.loads(data.removeprefix("data: "))
+    if event == "event: complete":
+        assert set(answer[0]["texts"]) == {"base", "prefix", "finetuned"}
+        return
+    sentence = answer["error"]
+    assert event == "event: error" and sentence.isprintable() and "\n" not in sentence and len(sentence) < 600
+    assert "Traceback" not in sentence and "unexpected" not in sentence
