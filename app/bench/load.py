@@ -12,7 +12,7 @@ import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -177,22 +177,25 @@ async def _load(settings: LoadSettings, address: str, process: psutil.Process) -
         tasks = ["table"] if settings.soak else list(TASKS)
         right = await _alone(Visitor(http, layout, "alone"), tasks)
     report = LoadReport(settings)
-    clients = [f"client-{number + 1}" for number in range(settings.clients)]
-    report.per_client.update(dict.fromkeys(clients, 0))
-    began, ended = time.monotonic(), asyncio.Event()
-    sampling = asyncio.create_task(_sample(report, process, ended))
-    work = iter(range(settings.soak))
-    await asyncio.gather(
-        *(
-            _soak(report, address, layout, name, work, right)
-            if settings.soak
-            else _mixed(report, address, layout, name, number, began + settings.seconds, right)
-            for number, name in enumerate(clients)
+    async with AsyncExitStack() as open_clients:
+        visitors = [
+            Visitor(await open_clients.enter_async_context(_http(address)), layout, f"client-{number + 1}")
+            for number in range(settings.clients)
+        ]
+        report.per_client.update({visitor.name: 0 for visitor in visitors})
+        await asyncio.gather(*(_enter(report, visitor) for visitor in visitors))
+        began, ended = time.monotonic(), asyncio.Event()
+        sampling, work = asyncio.create_task(_sample(report, process, ended)), iter(range(settings.soak))
+        await asyncio.gather(
+            *(
+                _soak(report, visitor, work, right) if settings.soak else _mixed(report, visitor, number, began, right)
+                for number, visitor in enumerate(visitors)
+            )
         )
-    )
-    ended.set()
-    await sampling
-    report.seconds = time.monotonic() - began
+        ended.set()
+        await sampling
+        report.seconds = time.monotonic() - began
+        await asyncio.gather(*(visitor.leave() for visitor in visitors))
     return report
 
 
@@ -214,31 +217,22 @@ async def _alone(visitor: Visitor, tasks: list[str]) -> Right:
     return right
 
 
-async def _mixed(report: LoadReport, address: str, layout: Layout, name: str, number: int, until: float, right: Right) -> None:
+async def _mixed(report: LoadReport, visitor: Visitor, number: int, began: float, right: Right) -> None:
     """One client: all tasks in turn, begun at another one than its neighbor's."""
-    async with _http(address) as http:
-        visitor, turn = Visitor(http, layout, name), number
-        await _enter(report, visitor)
-        while time.monotonic() < until:
-            task = list(TASKS)[turn % len(TASKS)]
-            await _one(report, visitor, task, (turn // len(TASKS) + number) % variants(task), right, until)
-            turn += 1
-        await visitor.leave()
+    turn, until = number, began + report.settings.seconds
+    while time.monotonic() < until:
+        task = list(TASKS)[turn % len(TASKS)]
+        await _one(report, visitor, task, (turn // len(TASKS) + number) % variants(task), right)
+        turn += 1
 
 
-async def _soak(report: LoadReport, address: str, layout: Layout, name: str, work: Iterator[int], right: Right) -> None:
+async def _soak(report: LoadReport, visitor: Visitor, work: Iterator[int], right: Right) -> None:
     """One client: comparisons on one page after another."""
-    async with _http(address) as http:
-        visitor, done = Visitor(http, layout, name), 0
-        for number in work:
-            if done % PAGE_LIFE == 0:
-                if done:
-                    await visitor.leave()
-                await _enter(report, visitor)
-            await _one(report, visitor, "table", number % TABLES, right)
-            done += 1
-        if done:
+    for done, number in enumerate(work, 1):
+        await _one(report, visitor, "table", number % TABLES, right)
+        if done % PAGE_LIFE == 0:
             await visitor.leave()
+            await _enter(report, visitor)
 
 
 async def _enter(report: LoadReport, visitor: Visitor) -> None:
@@ -256,8 +250,8 @@ def _note(report: LoadReport, where: str, sentence: str, task: str) -> None:
         report.errors.append(f"{where}: {sentence}")
 
 
-async def _one(report: LoadReport, visitor: Visitor, task: str, variant: int, right: Right, until: float = float("inf")) -> None:
-    """One task of one client, checked. An answer that comes after `until` is checked, and not counted for its client."""
+async def _one(report: LoadReport, visitor: Visitor, task: str, variant: int, right: Right) -> None:
+    """One task of one client, checked and counted."""
     try:
         answer = await visitor.do(task, variant)
     except Refused as error:
@@ -270,8 +264,7 @@ async def _one(report: LoadReport, visitor: Visitor, task: str, variant: int, ri
     if answer.value != right[task, variant]:
         report.wrong.append(f"{visitor.name}, {task} {variant}: {difference(right[task, variant], answer.value)}")
     report.answers.append(answer)
-    if time.monotonic() <= until:
-        report.per_client[visitor.name] += 1
+    report.per_client[visitor.name] += 1
 
 
 def difference(right: object, answer: object) -> str:
