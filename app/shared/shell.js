@@ -183,6 +183,8 @@ window.PrefixLab = (() => {
 
   // ---- once the page stands
   lab.start = () => {
+    // In a class the gate answers nobody without the presenter's cookie; browsers leave it out unless told otherwise.
+    document.querySelector("link[rel=manifest]")?.setAttribute("crossorigin", "use-credentials");
     const query = new URLSearchParams(location.search);
     lab.theme(firstTheme(), false);
     lab.panels((query.get("panels") || FIRST_PANELS).split("-"));

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.app.shared.test_accessibility import findings
+
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 ROOT = Path(__file__).parents[3]
 EVIL = "<img src=x onerror=a()>"
@@ -128,12 +130,14 @@ def test_a_lesson(device, served_class, zipped):
     expect(ben.locator("#texts .line.written, #texts .line.frozen")).to_have_count(2)
     for page in (presenter, ada, ben):
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert findings(page) == []
 
     ben.reload()
     expect(ben.locator("#who")).to_contain_text("Ben")
     presenter.locator("#door summary").click()
     presenter.locator("#people li", has_text="Ben").get_by_role("button").click()
     expect(ben.locator("#join")).to_be_visible()
+    assert findings(ben) == []
     expect(presenter.locator("#board tr[data-run]")).to_have_count(1)
 
 
@@ -154,5 +158,7 @@ def test_an_entry_opens_in_the_app(device, served_class):
         page.locator("#board").get_by_role("link", name="Attention").first.click()
     expect(opened.value.locator("#pl-tab-attention-button")).to_have_attribute("aria-selected", "true")
     expect(opened.value.locator("#pl-look-headline .pl-sentence")).not_to_be_empty()
+    manifest = opened.value.context.new_cdp_session(opened.value).send("Page.getAppManifest")
+    assert manifest["manifest"]["name"] == "Prefix Lab"  # with the presenter's cookie, behind the gate
     opened.value.locator("#pl-tab-compare-button").click()
     expect(opened.value.locator("#pl-tab-compare")).to_contain_text("class-img-src-x-onerror-a-1")
