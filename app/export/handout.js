@@ -48,7 +48,7 @@
     if (!plot?.dataset.drawn) return null;
     const picture = Object.assign(new Image(), { src: await PrefixLab.plots.svg(node.id), alt: plot.getAttribute("aria-label") || "" });
     const scrolls = plot.clientWidth > node.clientWidth; // on the page, too
-    picture.style.minWidth = `${scrolls ? plot.clientWidth : Math.min(520, plot.clientWidth)}px`;
+    picture.style.minWidth = `${scrolls ? plot.clientWidth : plot.clientWidth > 520 ? 520 : 0}px`; // a wide one is not made unreadably small
     const place = Object.assign(make("figure"), { id: node.id });
     place.append(picture);
     return place;
