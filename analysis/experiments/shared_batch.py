@@ -3,14 +3,16 @@
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-
-from transformers import PreTrainedModel
+from typing import TYPE_CHECKING
 
 from core.config.decode import DecodeConfig
 from core.generation.decoding_batch import DecodingBatch
 from core.generation.generate import stream
 from core.generation.types import Request, Token
 from core.models.backbone import Backbone
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class BatchProgress:
         return self.alone.seconds / self.together.seconds
 
 
-def batch_layout(model: PreTrainedModel, backbone: Backbone, requests: Sequence[Request]) -> list[RowLayout]:
+def batch_layout(model: "PreTrainedModel", backbone: Backbone, requests: Sequence[Request]) -> list[RowLayout]:
     """Read the padding off the first step's batch."""
     batch = DecodingBatch(model, backbone, requests)
     columns, texts = batch.mask.shape[1], batch.mask.sum(-1).tolist()
@@ -61,7 +63,7 @@ def batch_layout(model: PreTrainedModel, backbone: Backbone, requests: Sequence[
 
 
 def write_both_ways(
-    model: PreTrainedModel, backbone: Backbone, requests: Sequence[Request], decode: DecodeConfig
+    model: "PreTrainedModel", backbone: Backbone, requests: Sequence[Request], decode: DecodeConfig
 ) -> Iterator[BatchProgress]:
     """Generate the requests as one batch, then each alone; yields the same object after each step and each row.
 
