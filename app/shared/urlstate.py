@@ -45,8 +45,8 @@ def read(query: str, kind: type[Kind]) -> Kind:
     values: dict[str, str | int | float] = {}
     plain, names, ignored = kind(), keys(kind), []
     for attribute in fields(kind):
-        key = names.get(attribute.name, "")
-        if key not in parameters:
+        key = names.get(attribute.name)
+        if key is None or key not in parameters:
             continue
         try:
             value = type(getattr(plain, attribute.name))(parameters[key][0])

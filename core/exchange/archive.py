@@ -111,7 +111,8 @@ def import_zip(file: Path, store: Store, run_id: str = "", limits: Mapping[str, 
             store.check_free(run_id)
             return _unpack(archive, entries, values | {"id": run_id} | _known_backbone(values, store), store)
     except (*DAMAGED, ValueError) as error:
-        raise BadInput(f"{file.name} cannot be read as a zip file ({error}). Give a zip that Prefix Lab exported.") from error
+        reason = str(error)[:200]
+        raise BadInput(f"{file.name} cannot be read as a zip file ({reason}). Give a zip that Prefix Lab exported.") from error
 
 
 def _known_backbone(values: JsonObject, store: Store) -> dict[str, str]:
