@@ -153,7 +153,7 @@ def test_a_family_that_does_not_fit_is_refused_by_name(tmp_path, family):
 
 
 def test_a_model_that_computes_otherwise_with_our_attention_is_refused(tmp_path, monkeypatch):
-    import core.prefix.attention as attention
+    import core.prefix.attention_function as attention
 
     monkeypatch.setattr(attention, "repeat_kv", lambda kv, groups: torch.zeros_like(kv))
     folder = make_llama(tmp_path / "llama")
