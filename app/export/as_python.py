@@ -21,7 +21,12 @@ from app.train import as_python as train
 from app.train.components import TrainPage, train_request
 from app.train.request import is_encoder_decoder
 
-FIELDS = {"search": "pl-search-words", "ladder": "pl-ladder-words", "toy": "pl-toy-task"}  # demonstration -> id of its field
+FIELDS = {
+    "search": "pl-search-words",
+    "ladder": "pl-ladder-words",
+    "toy": "pl-toy-task",
+    "batch": "pl-batch-users",
+}  # demonstration -> id of its field
 
 
 class PythonHandlers:

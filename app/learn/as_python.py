@@ -6,12 +6,15 @@ from urllib.parse import parse_qs
 
 from analysis.experiments.ladder import ladder
 from analysis.experiments.prompt_rows import START, check_words, other_rows, training_rows
+from analysis.experiments.shared_batch import write_both_ways
 from analysis.experiments.token_search import search_tokens
+from analysis.named_runs import frozen_task, load_named_run
 from analysis.next_words import context_effect
 from analysis.toy.tasks import TASKS
 from analysis.toy.trial import toy_backbone, trial
 from app.compare.as_python import add_backbone, request_on_page
 from app.export.python_lines import Code, PythonLines
+from app.learn.demos.batch import DECODING, FIRST, users_of
 from app.learn.demos.figure1 import prefix_runs
 from app.learn.demos.search import CANDIDATES, SWEEPS
 from app.learn.demos.toy import UPDATES
@@ -19,6 +22,7 @@ from app.learn.state import ContextState, FigureState
 from app.learn.tab import lessons
 from app.shared import urlstate
 from app.shared.context import AppContext
+from core.generation.types import make_request
 from core.models.backbone import Backbone
 from core.runs.store import store
 
@@ -97,6 +101,24 @@ def _figure1(lines: PythonLines, context: AppContext, backbone: Backbone, search
     )
 
 
+def _batch(lines: PythonLines, context: AppContext, backbone: Backbone, _search: str, inputs: Inputs) -> None:
+    count = int(inputs["batch"]) if inputs.get("batch", "").isdecimal() else FIRST
+    lines.use(load_named_run, frozen_task, make_request, write_both_ways)
+    lines.assign("decode", DECODING)
+    users = "".join(f"    {user!r},\n" for user in users_of(context.catalog, backbone, count))
+    lines.add(
+        f"users = [  # the run of each, and the table\n{users}]",
+        "requests = []",
+        "for name, table in users:",
+        "    run = load_named_run(name, backbone) if name else None",
+        "    task = run.task if run and not name.startswith('text:') else frozen_task(backbone)",
+        "    requests.append(make_request(backbone, task, table, run.prefix if run else None))",
+        "for progress in write_both_ways(backbone.model, backbone, requests, decode):",
+        "    pass",
+        "print(progress.ratio, 'times as long one by one;', sum(progress.same), 'texts are the same')",
+    )
+
+
 def _toy(lines: PythonLines, inputs: Inputs) -> None:
     task = inputs.get("toy", "")
     lines.use(toy_backbone, trial)
@@ -110,4 +132,5 @@ DEMOS: dict[str, Callable[[PythonLines, AppContext, Backbone, str, Inputs], None
     "search": _search,
     "ladder": _ladder,
     "figure1": _figure1,
+    "batch": _batch,
 }

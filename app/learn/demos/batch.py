@@ -8,6 +8,7 @@ import gradio as gr
 from analysis.experiments.shared_batch import BatchProgress, RowLayout, batch_layout, write_both_ways
 from app.compare.prompting import base_task
 from app.learn.demos.demo import LIVE, Demo, PictureHandlers, opener
+from app.shared.catalog import RunCatalog
 from app.shared.context import AppContext
 from app.shared.events import LATEST, Update, errors_to_status
 from app.shared.examples import samples
@@ -75,12 +76,7 @@ class BatchHandlers(PictureHandlers):
             raise NotSupported(
                 f"{backbone.spec.name} reads articles, and these rows are tables. Choose a model such as mini-gpt2."
             )
-        methods = tuple(name for name in METHODS if method_info(name).mark in ("before", "input"))
-        listed = [choice.run.id for choice in self.context.catalog.choices(methods, backbone) if not choice.reason]
-        kinds = [*listed[: USERS[0]], TEXT_PREFIX, ""]
-        tables = samples(FORM)
-        chosen = [(kinds[user % len(kinds)], tables[user % len(tables)]) for user in range(users)]
-        return [self._row(backbone, run, " | ".join(f"{key} : {value}" for key, value in table.fields)) for run, table in chosen]
+        return [self._row(backbone, run, table) for run, table in users_of(self.context.catalog, backbone, users)]
 
     def _row(self, backbone: Backbone, run: str, table: str) -> UserRow:
         if not run:
@@ -88,6 +84,15 @@ class BatchHandlers(PictureHandlers):
         loaded = self.context.models.load(run, backbone)
         task = base_task(backbone, FORM, table) if run == TEXT_PREFIX else loaded.task
         return UserRow(run, table, make_request(backbone, task, table, loaded.prefix))
+
+
+def users_of(catalog: RunCatalog, backbone: Backbone, users: int) -> list[tuple[str, str]]:
+    """The run of each user, empty for none, and the table."""
+    methods = tuple(name for name in METHODS if method_info(name).mark in ("before", "input"))
+    listed = [choice.run.id for choice in catalog.choices(methods, backbone) if not choice.reason]
+    kinds, tables = [*listed[: USERS[0]], TEXT_PREFIX, ""], samples(FORM)
+    chosen = [(kinds[user % len(kinds)], tables[user % len(tables)]) for user in range(users)]
+    return [(run, " | ".join(f"{key} : {value}" for key, value in table.fields)) for run, table in chosen]
 
 
 def picture(rows: Sequence[UserRow], layouts: Sequence[RowLayout], progress: BatchProgress | None = None) -> str:

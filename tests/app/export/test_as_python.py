@@ -192,6 +192,8 @@ def test_learn_has_its_steps_and_its_demonstrations(context, do, run_lines):
     effect = context_effect(context.models.backbone(context.models.default), "It's late.", "The pub is", "open")
     assert run_lines(do.lines("learn", search, ""))["effect"] == effect
     assert run_lines(do.lines("learn", "demo=figure1&drawn=tiny-prefix", ""))["run"].id == "tiny-prefix"
+    progress = run_lines(do.lines("learn", "demo=batch", ""))["progress"]
+    assert progress.finished and progress.same == [True] * 8
     step = run_lines(do.lines("learn", "demo=search", "", "", ("a b", "", "")))["step"]
     assert (
         step.finished
