@@ -17,7 +17,9 @@ from core.training.process_group import _own_device
 from tests.support.tiny_models import EXAMPLES, make_tiny_backbone
 
 ROOT = Path(__file__).parents[3]
-OPTIONS = "--updates 6 --batch 3 --accumulate 2 --length 3 --mlp 8 --validate-every 2 --save-every 2 --autocast off --device cpu"
+# A higher rate enlarges what two ways of adding differ by.
+OPTIONS = "--rate 2e-3 --updates 6 --batch 3 --accumulate 2 --length 3 --mlp 8 --validate-every 2 --save-every 2"
+OPTIONS += " --autocast off --device cpu"
 
 
 @pytest.fixture(scope="module")
