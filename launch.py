@@ -167,7 +167,8 @@ class Progress:
             self.show(f"Looking up {os.path.basename(found[2])}")
         elif found[1].startswith("Installing"):
             self.received, self.size = self.received + self.size, 0.0
-            self.show(f"Unpacking {line.count(',') + 1} packages, which takes a minute or more", always=True)
+            count = line.count(",") + 1
+            self.show(f"Unpacking {count} package{'s' * (count > 1)}, which takes a minute or more", always=True)
         elif found[3]:
             self.received += self.size
             self.file = " ".join(urllib.parse.unquote(found[2]).rsplit("/", 1)[-1].split("-")[:2])
