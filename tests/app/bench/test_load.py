@@ -1,6 +1,7 @@
 """The clients of `bench load` on the tiny app, and what its report promises."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -29,7 +30,8 @@ def test_a_client_without_a_browser_gets_what_is_checked_and_a_wrong_answer_is_n
             await visitor.leave()
             return right, report
 
-    right, report = asyncio.run(visit())
+    with ThreadPoolExecutor(1) as thread:  # playwright's loop runs in this one
+        right, report = thread.submit(asyncio.run, visit()).result()
     assert all(right["table", 1].values()) and right["table", 1] != right["table", 2]
     assert all(right["attention", 1].values()) and right["attention", 1] != right["attention", 2]
     assert [answer.task for answer in report.answers] == ["table", "attention", "table", "upload of rows"]
