@@ -15,6 +15,7 @@ import time
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -218,8 +219,9 @@ def _read_unpacked(store: Store, run_id: str) -> Run:
 def _sweep(folder: Path) -> None:
     """Delete what imports that were killed have left."""
     for place in folder.glob(UNPACKED + "*"):
-        if time.time() - place.stat().st_mtime > FORGOTTEN:
-            shutil.rmtree(place, ignore_errors=True)
+        with suppress(FileNotFoundError):  # of an import that has just ended
+            if time.time() - place.stat().st_mtime > FORGOTTEN:
+                shutil.rmtree(place, ignore_errors=True)
 
 
 def _copy(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path) -> None:

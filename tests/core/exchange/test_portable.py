@@ -68,3 +68,12 @@ def test_a_model_without_a_window_has_nothing_to_say(tmp_path):
     folder = make_tiny_backbone(tmp_path / "tiny-gpt2")
     assert window_of(str(folder)) == 0 == window_of(str(tmp_path / "no-such-folder")) == window_of("no-such/model")
     assert load_backbone(str(folder), "cpu").spec.window_note == ""
+
+
+def test_an_import_goes_on_where_another_one_ends_beside_it(tmp_path):
+    folder = make_tiny_backbone(tmp_path / "tiny-gpt2")
+    make_run(folder, tmp_path / "runs", "mine", updates=1)
+    store = Store(tmp_path / "runs")
+    file = export_zip(store.get("mine"), tmp_path / "mine.zip")
+    (store.folder / ".import-ended").symlink_to(tmp_path / "nowhere")  # listed, and gone when it is looked at
+    assert import_zip(file, store, "again").id == "again"
