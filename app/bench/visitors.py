@@ -6,7 +6,7 @@ import json
 import re
 import time
 import zipfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from html import unescape
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 
-from app.bench.page import API, Layout, Page, Refused
+from app.bench.page import API, Layout, Page, Refused, Script
 from app.shared import examples
 from core import paths
 from core.exchange.archive import FILES
@@ -134,27 +134,21 @@ class Visitor:
         """Open Attention on the text of the page. The map of knock-outs goes on filling behind it, as in a browser."""
         if self.shown != variant:
             await self.table(variant, word)
-        page, parts, drawn = self.page, ("pl-look-heads", "pl-look-layers", "pl-look-steps", "pl-look-reads"), asyncio.Event()
-        for part in parts:
-            page[part] = ""
-
-        def watch() -> None:
-            if all(page[part] for part in parts):
-                drawn.set()
-
-        refresh = self._go_on(page.trigger("pl-tab-attention", "select", lambda _: ["attention"], watch=watch))
-        waiting = asyncio.create_task(drawn.wait())
-        await asyncio.wait([refresh, waiting], return_when=asyncio.FIRST_COMPLETED)
-        waiting.cancel()
-        if not drawn.is_set():
-            await refresh
-            self._check_status()
-        return {part: page[part] for part in parts}
+        parts = ("pl-look-heads", "pl-look-layers", "pl-look-steps", "pl-look-reads")
+        return await self._until_drawn("pl-tab-attention", lambda _: ["attention"], parts)
 
     async def space(self, variant: int, word: Callable[[], None]) -> object:
         """Show the prefix at a layer on Prefix space."""
-        page, parts, drawn = self.page, ("pl-space-map", "pl-space-first", "pl-space-all"), asyncio.Event()
-        page["pl-space-runs"], page["pl-space-layer"] = [PREFIX], variant + 1
+        self.page["pl-space-runs"], self.page["pl-space-layer"] = [PREFIX], variant + 1
+        parts = ("pl-space-map", "pl-space-first", "pl-space-all")
+        return await self._until_drawn("pl-tab-space", lambda values: [*values[:-1], "space"], parts)
+
+    async def _until_drawn(self, tab: str, script: Script, parts: Sequence[str]) -> dict[str, Any]:
+        """Select a tab, and return its parts once all are drawn, while what follows goes on. `script`: see Page.trigger.
+
+        Raises Refused where the tab ends before that with a problem in the status line.
+        """
+        page, drawn = self.page, asyncio.Event()
         for part in parts:
             page[part] = ""
 
@@ -162,7 +156,7 @@ class Visitor:
             if all(page[part] for part in parts):
                 drawn.set()
 
-        refresh = self._go_on(page.trigger("pl-tab-space", "select", lambda values: [*values[:-1], "space"], watch=watch))
+        refresh = self._go_on(page.trigger(tab, "select", script, watch=watch))
         waiting = asyncio.create_task(drawn.wait())
         await asyncio.wait([refresh, waiting], return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
