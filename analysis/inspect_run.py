@@ -4,7 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from torch import Tensor
+
 from analysis.attention.ablation import AblationEffect, ablation_effect, iter_ablations
+from analysis.attention.content_attention import content_differences
+from analysis.attention.layer_lens import LayerLens, layer_lens
 from analysis.attention.maps import SITE, AttentionMap, AttentionMass, attention_map, attention_mass
 from analysis.attention.sentences import SentenceMap, sentence_map, split_article
 from analysis.named_runs import frozen_task, load_named_run, request_of, task_of, write
@@ -69,6 +73,16 @@ class RunInspection:
         article = self.source[: encoded.end]
         sentences = split_article(self.backbone, article, request.prompt_ids, encoded.lead)
         return sentence_map(self.model, self.backbone, request, self.generation.ids, sentences, article, site)
+
+    def lens(self, intervention: Intervention = NO_INTERVENTION) -> LayerLens:
+        """What the run and the frozen model would generate if they stopped after each layer, for each token of the text."""
+        request = replace(self.request, intervention=intervention)
+        return layer_lens(self.model, self.backbone, request, self.generation.ids)
+
+    def content_differences(self, intervention: Intervention = NO_INTERVENTION, site: str = SITE) -> Tensor:
+        """How far the prefix moves attention among content tokens, (layers,). BadInput for a run without a prefix."""
+        request = replace(self.request, intervention=intervention)
+        return content_differences(self.model, self.backbone, request, self.generation.ids, site)
 
     def ablation_effect(self) -> AblationEffect:
         """The effect of knocking out each virtual token in each layer."""

@@ -2,10 +2,13 @@
 
 from analysis.attention.maps import SITE, attention_labels, by_head, by_layer
 from analysis.figures.attention import heads, mass_by_layer
+from analysis.figures.layer_lens import layer_lens_grid
 from analysis.figures.style import save
 from analysis.inspect_run import inspect_run
 from analysis.named_runs import load_named_run
 from app.attention.handlers import depths_of, first_column
+from app.attention.lens_section import LensState
+from app.attention.readings import title_of
 from app.attention.state import SAME, AttentionState
 from app.compare.as_python import add_backbone, add_layout, request_on_page
 from app.export.python_lines import Code, PythonLines
@@ -15,7 +18,10 @@ from core.prefix.interventions import NO_INTERVENTION, Intervention
 
 
 def as_python(context: AppContext, search: str, page: str) -> str:
-    """The lines that read the attention of the page's text, at the site and under the intervention that are shown."""
+    """The lines that read the attention of the page's text, at the site and under the intervention that are shown.
+
+    After it the layer grid with the chosen cell, and the prefix set aside, where the text is not the frozen model's.
+    """
     request, backbone = request_on_page(context, search, page)
     state = urlstate.read(search, AttentionState)
     column = state.column if state.column in request.order else first_column(request.order)
@@ -47,6 +53,11 @@ def as_python(context: AppContext, search: str, page: str) -> str:
     figure = {**weighted, "named": Code("labels")}
     lines.add(f"save({lines.call('mass_by_layer', Code('masses'), **figure)}, 'attention-by-layer.html')")
     lines.add(f"save({lines.call('heads', Code('masses'), **figure)}, 'attention-by-head.html')")
+    if run:
+        _add_lens(lines, urlstate.read(search, LensState), title_of(run), intervention)
+    if prefix and intervention.alpha:
+        differences = lines.call("inspection.content_differences", **_how(lines, site, intervention))
+        lines.add(f"print({differences})  # by layer: the prefix set aside")
     return str(lines)
 
 
@@ -84,3 +95,18 @@ def _add_selection(lines: PythonLines, state: AttentionState, site: str, interve
     elif state.layer and state.head:
         call = lines.call("inspection.map", state.layer - 1, **how)
         lines.add(f"weights = {call}.weights[0, {state.head - 1}]  # query × key", "print(weights)")
+
+
+def _add_lens(lines: PythonLines, cell: LensState, title: str, intervention: Intervention) -> None:
+    """The layer grid, and both models' words in its chosen cell."""
+    lines.use(layer_lens_grid)
+    lines.add(f"lens = {lines.call('inspection.lens', **_how(lines, SITE, intervention))}", "print(lens.describe())")
+    chosen = {}
+    if cell.layer and cell.step:
+        lines.add(
+            "layers, steps = lens.kl.shape",
+            f"layer, step = min({cell.layer}, layers) - 1, min({cell.step}, steps) - 1",
+            "print(float(lens.kl[layer, step]), lens.frozen[layer][step], lens.prefix[layer][step], sep='\\n')",
+        )
+        chosen = {"chosen": Code("(layer, step)")}
+    lines.add(f"save({lines.call('layer_lens_grid', Code('lens'), title, **chosen)}, 'layer-by-layer.html')")

@@ -55,9 +55,14 @@ class AttentionSource:
     @property
     def title(self) -> str:
         """The name on the page and in figures."""
-        if self.run.startswith(TEXT_RUN):
-            return f"text prefix “{_short(self.run.removeprefix(TEXT_RUN))}”"
-        return mix_label(self.run) if self.run.startswith(MIX) else self.run or "base"
+        return title_of(self.run)
+
+
+def title_of(run: str) -> str:
+    """A run's name on the page and in figures; "base" for the frozen model."""
+    if run.startswith(TEXT_RUN):
+        return f"text prefix “{_short(run.removeprefix(TEXT_RUN))}”"
+    return mix_label(run) if run.startswith(MIX) else run or "base"
 
 
 def _short(text: str) -> str:

@@ -8,7 +8,7 @@ import gradio as gr
 
 from analysis.experiments.prefix_alone import SAMPLING, TEXTS, PrefixAlone, requests_alone
 from analysis.figures.first_words import first_words_figure
-from app.compare.prompting import base_task
+from analysis.named_runs import frozen_task, task_of
 from app.shared import plot_widget, urlstate
 from app.shared.context import AppContext
 from app.shared.events import LATEST, QUIET, TabHandlers, Update, errors_to_status, streaming
@@ -141,8 +141,7 @@ class AloneHandlers(TabHandlers):
 
     def _texts(self, loaded: LoadedRun, backbone: Backbone, decode: DecodeConfig, who: str) -> Iterator[PrefixAlone]:
         """Yield the texts so far, "" for unfinished ones."""
-        own = loaded.task.input_format == "article" or not backbone.is_encoder_decoder
-        task = loaded.task if own else base_task(backbone, "article", "")
+        task = task_of(loaded, frozen_task(backbone))
         ours, theirs = requests_alone(backbone, task, loaded.prefix, TEXTS, decode.seed)
         prompt = str(backbone.tokenizer.decode(theirs[0].prompt_ids))
         with ExitStack() as stack:

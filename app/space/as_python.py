@@ -1,33 +1,46 @@
-"""The Prefix space tab's map and words as lines of Python."""
+"""The Prefix space tab's map and words, and the texts of the prefix on its own, as lines of Python."""
 
+from analysis.experiments.prefix_alone import SAMPLING, sample_alone
+from analysis.figures.first_words import first_words_figure
 from analysis.figures.space import prefix_map
 from analysis.figures.style import save
-from analysis.named_runs import load_named_run
+from analysis.named_runs import frozen_task, load_named_run, task_of
 from analysis.space.neighbor_analysis import EMBEDDINGS, SITE, analyze, open_space, run_vectors
 from analysis.space.projection import pca, umap
 from app.compare.as_python import add_backbone, request_on_page
 from app.export.python_lines import Code, PythonLines
 from app.shared import urlstate
 from app.shared.context import AppContext
+from app.space.alone_section import AloneState, title
 from app.space.analyses import AnalysisCache
-from app.space.request import SpaceRequest, resolve
+from app.space.request import ResolvedRequest, SpaceRequest, resolve
 from app.space.state import SpaceState, parted
 from core.errors import BadInput
 
 
 def as_python(context: AppContext, analyses: AnalysisCache, search: str, page: str) -> str:
-    """The lines that place the chosen runs among words, and name the words nearest to the chosen virtual token."""
+    """The lines that place the chosen runs among words, name the words nearest to the chosen virtual token, and sample a prefix
+    on its own where the page did."""
     asked, backbone = request_on_page(context, search, page)
     resolved = resolve(analyses, backbone, _request(urlstate.read(search, SpaceState)))
-    if resolved.reason:
+    alone = urlstate.read(search, AloneState)
+    if resolved.reason and not alone.run:
         raise BadInput("Nothing is on the map to write lines for. Choose a run with virtual tokens, or another space.")
+    lines = PythonLines()
+    lines.use(load_named_run, save)
+    add_backbone(lines, context, asked.name)
+    if not resolved.reason:
+        _add_map(lines, resolved)
+    if alone.run:
+        _add_alone(lines, alone)
+    return str(lines)
+
+
+def _add_map(lines: PythonLines, resolved: ResolvedRequest) -> None:
     request, (first, *_) = resolved.request, resolved.on_map
     run = request.token[0] if request.token and request.token[0] in resolved.on_map else first
     token = int(request.token[1]) if request.token else 0
-
-    lines = PythonLines()
-    lines.use(open_space, run_vectors, load_named_run, analyze, prefix_map, save)
-    add_backbone(lines, context, asked.name)
+    lines.use(open_space, run_vectors, analyze, prefix_map)
     where: dict[str, object] = {}
     if request.space != EMBEDDINGS:
         where["layer"] = request.layer - 1
@@ -53,7 +66,22 @@ def as_python(context: AppContext, analyses: AnalysisCache, search: str, page: s
     projection = Code(f"{project.__name__}(neighbors.cloud)")
     drawn = lines.call("prefix_map", Code("neighbors"), projection, Code("(run, token)"), **paths)
     lines.add(f"save({drawn}, 'map.html')")
-    return str(lines)
+
+
+def _add_alone(lines: PythonLines, state: AloneState) -> None:
+    """The texts that a prefix and the frozen model write without an input, and how they begin."""
+    lines.use(sample_alone, frozen_task, task_of, first_words_figure)
+    lines.add(f"alone_run = {lines.call('load_named_run', state.run, Code('backbone'))}")
+    lines.assign("decode", SAMPLING.replace(seed=state.seed, temperature=state.temperature))
+    lines.add("task = task_of(alone_run, frozen_task(backbone))")
+    given = [Code(one) for one in ("alone_run.model", "backbone", "task", "alone_run.prefix")]
+    lines.add(
+        f"alone = {lines.call('sample_alone', *given, decode=Code('decode'), seed=Code('decode.seed'))}",
+        "for texts in zip(alone.prefix, alone.frozen):",
+        "    print(*texts, sep='\\n    ')  # with the prefix, and of the frozen model",
+        f"print({lines.call('alone.describe', title(state.run))})",
+        f"save({lines.call('first_words_figure', Code('alone'), title(state.run))}, 'first-words.html')",
+    )
 
 
 def _request(state: SpaceState) -> SpaceRequest:

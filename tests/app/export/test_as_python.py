@@ -3,6 +3,7 @@
 import json
 import math
 import shutil
+from dataclasses import fields
 from types import SimpleNamespace
 from urllib.parse import quote
 
@@ -12,6 +13,7 @@ from playwright.sync_api import expect
 
 from analysis.attention.maps import by_layer
 from analysis.experiments.mix_curve import slider
+from analysis.experiments.prefix_alone import SAMPLING
 from analysis.next_words import context_effect
 from app.attention.handlers import depths_of
 from app.attention.readings import ReadingCache
@@ -25,10 +27,13 @@ from app.mix.mixing import Mixer, input_of
 from app.results.handlers import ResultsHandlers
 from app.results.state import ResultsState
 from app.shared.context import AppContext
-from app.shared.urlstate import read
+from app.shared.html import text
+from app.shared.urlstate import read, write
+from app.space.alone_section import AloneHandlers, AloneSection, AloneState
 from app.space.analyses import AnalysisCache, SpaceQuery
 from app.train.components import train_request
 from core.data.source import DataSource
+from core.prefix.interventions import Intervention
 from core.runs.store import Store, store
 from core.text.detokenize import detokenise
 from core.training.spec import TrainSpec
@@ -129,6 +134,25 @@ def test_attention_reads_the_same_shares(context, do, run_lines, state):
     elif tab_state.beside:
         assert torch.equal(others[0].mass, readings.mass(backbone, readings.reader(tab_state.beside, backbone), column).mass)
     assert by_layer(first).shape == (2, 3)
+    if not column.run:
+        return
+    lens = readings.lens(backbone, reader, column, done)
+    assert torch.equal(names["lens"].kl, lens.kl) and names["lens"].prefix == lens.prefix
+
+
+def test_attention_has_the_words_of_the_chosen_cell_and_the_prefix_set_aside(context, do, run_lines, capsys):
+    compared(context, f"{TABLE}&other=tiny-finetuned")
+    lines = do.lines("attention", f"{TABLE}&lens-layer=1&lens-token=2&alpha=2", "python")
+    names, output = run_lines(lines), capsys.readouterr().out
+    record, backbone = context.comparisons.get("python"), context.models.backbone(context.models.default)
+    readings, column = ReadingCache(context), record.columns["prefix"]
+    reader, done = readings.reader(column.run, backbone), Intervention(2.0)
+    lens = readings.lens(backbone, reader, column, done)
+    assert (names["layer"], names["step"]) == (0, 1) and f"{lens.frozen[0][1]}\n{lens.prefix[0][1]}" in output
+    assert lens.describe() in output
+    assert str(readings.content_differences(backbone, reader, column, done, "decoder")) in output
+    without_prefix = do.lines("attention", f"{TABLE}&text=finetuned", "python")
+    assert "inspection.lens()" in without_prefix and "content_differences" not in without_prefix
 
 
 def test_prefix_space_finds_the_same_words(context, do, run_lines):
@@ -142,6 +166,22 @@ def test_prefix_space_finds_the_same_words(context, do, run_lines):
         (one.word, one.score, one.z_random) for one in expected
     ]
     assert run_lines(do.lines("space", "", ""))["nearest"]
+
+
+def test_prefix_space_samples_the_same_texts_of_the_prefix_on_its_own(context, do, run_lines, monkeypatch):
+    short = SAMPLING.replace(max_new=5)
+    monkeypatch.setattr("app.space.alone_section.SAMPLING", short)
+    monkeypatch.setattr("app.space.as_python.SAMPLING", short)
+    section = AloneSection(**{field.name: field.name for field in fields(AloneSection)})
+    page = AloneHandlers(context, SimpleNamespace(status="status"), section)
+    for run, on_map in (("tiny-prefix", "tiny-prefix"), ('text:A pub\'s "menu"', "tiny-finetuned")):  # with a map, and without
+        *_, update = page.sample(AloneState(run), 7, 0.8, "", SimpleNamespace(session_hash="alone"))
+        address = write(AloneState(run, 7, 0.8))
+        names = run_lines(do.lines("space", f"among={on_map}&{address}", ""))
+        alone = names["alone"]
+        assert json.loads(update["words"])["data"][0]["x"] == [100 * share for _, share, _ in alone.first_words()]
+        assert text(alone.describe(run)) in update["verdict"] and (alone.seed, alone.decode.temperature) == (7, 0.8)
+        assert ("neighbors" in names) == (on_map == "tiny-prefix")
 
 
 def test_mix_writes_the_text_of_every_stop(context, do, run_lines):
@@ -221,7 +261,8 @@ def test_articles_go_as_tables_do(newsroom, run_lines, monkeypatch):
     article = record.source[: column.end]
     by_sentence = readings.by_sentence(backbone, reader, column, article, done, "cross")
     assert torch.equal(names["sentences"].weights, by_sentence.weights)
-    assert run_lines(do.lines("space", "", ""))["nearest"] and run_lines(do.lines("mix", "", "python"))["texts"]
+    names = run_lines(do.lines("space", "alone-run=text:Hello+there", ""))
+    assert names["nearest"] and len(names["alone"].prefix) == 20 and run_lines(do.lines("mix", "", "python"))["texts"]
 
 
 def test_what_cannot_be_written_is_one_sentence(context, do):
