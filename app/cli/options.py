@@ -20,7 +20,8 @@ HELP = {
     "init": "how a prefix is initialized: random, zeros or words",
     "init_words": "with --init words: the words whose activations initialize the prefix",
     "near_text": "a text that the virtual tokens start from and stay near; it sets --length",
-    "near_weight": "weight of the penalty on the distance from --near-text; 0: none",
+    "near_weight": "weight of the penalty on the distance from --near-text (0: none); what is stored has the lowest validation "
+    "loss plus penalty",
     "layers": "how many of the last blocks are trained",
     "bottleneck": "hidden units; 0 derives them from --share",
     "share": "share of the backbone's parameters (0.03 is 3 %%); 0 comes close to a prefix of --length",

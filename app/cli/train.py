@@ -98,6 +98,7 @@ def _train(args: argparse.Namespace, group: "ProcessGroup") -> int:
     from tqdm import tqdm
 
     from analysis.experiments.training_sampler import make_sampler
+    from core.methods.near_text import stored_distance
 
     training, examples, valid = _resumed(args) if args.resume else _new(args)
     training.group = group
@@ -108,10 +109,9 @@ def _train(args: argparse.Namespace, group: "ProcessGroup") -> int:
     training.sampler = make_sampler(training.backbone, training.task, sampled)
     stop = threading.Event()
     stop_on_ctrl_c(stop, args)
-    distance: float | None = None
     with tqdm(disable=args.json or args.quiet, unit="update", smoothing=0.05) as bar:
         for step in training.steps(examples, valid, stop.is_set):
-            bar.total, bar.n, distance = step.total, step.index, step.distance
+            bar.total, bar.n = step.total, step.index
             losses = {"loss": f"{step.loss:.3f}"} | ({"valid": f"{step.valid_loss:.3f}"} if step.valid_loss is not None else {})
             losses |= {"distance": f"{step.distance:.4f}"} if step.distance is not None else {}
             bar.set_postfix(losses, refresh=False)
@@ -124,7 +124,7 @@ def _train(args: argparse.Namespace, group: "ProcessGroup") -> int:
         return 0
     run = training.run
     assert run is not None
-    print(json.dumps(run_record(run)) if args.json else _sentence(run, distance))
+    print(json.dumps(run_record(run)) if args.json else _sentence(run, stored_distance(run, training.backbone)))
     return 0
 
 

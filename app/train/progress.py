@@ -13,6 +13,8 @@ from app.train.components import TrainPage
 from app.train.headline import headline, nothing
 from app.train.jobs import Jobs
 from app.train.state import RunAddress
+from core.errors import BadInput
+from core.methods.near_text import stored_distance
 from core.runs.layout import RunFiles, unfinished
 from core.runs.manage import TRASH, list_trash
 from core.runs.run import Run
@@ -121,13 +123,20 @@ class RunProgressView:
             how = "It can resume from its last checkpoint." if run_status.resumable else "It has no checkpoint: start again."
             where = f"Interrupted at update {run_status.update:,} of {run_status.total:,}."
             return view.text(f"{where} {problem} {how}")
-        result = view.result_text(run, self._whole(run), next(reversed(log.distance), None)) if run else ""
+        result = self._result(run) if run else ""
         return " ".join(part for part in (view.text(problem), result) if part)
 
-    def _whole(self, run: Run) -> int | None:
-        """Return the number of parameters of the backbone if it is loaded, else None."""
+    def _result(self, run: Run) -> str:
+        """Describe a run, beside its backbone if that is loaded."""
         name = self._backbone(run) or self.context.models.default
-        return self.context.models.backbone(name).spec.parameters if self.context.models.is_loaded(name) else None
+        if not self.context.models.is_loaded(name):
+            return view.result_text(run)
+        backbone = self.context.models.backbone(name)
+        try:
+            distance = stored_distance(run, backbone) if run.fingerprint == backbone.spec.fingerprint else None
+        except BadInput:  # damaged weights: Compare says so
+            distance = None
+        return view.result_text(run, backbone.spec.parameters, distance)
 
     def _backbone(self, run: Run) -> str:
         """Return the name of the run's backbone on the page; empty for the default one."""

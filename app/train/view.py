@@ -180,8 +180,9 @@ def progress_text(run_status: RunStatus, log: TrainingLog) -> str:
     return " · ".join(parts)
 
 
-def result_text(run: Run, whole: int | None, distance: float | None = None) -> str:
-    """Describe what a run learned, and what it cost. `distance`: the last one to the text that it was kept near."""
+def result_text(run: Run, whole: int | None = None, distance: float | None = None) -> str:
+    """Describe what a run learned, and what it cost. `whole`: the backbone's parameters; `distance`: from the text that it was
+    kept near."""
     title = text(method_info(run.method).title)
     if not run.trained:
         valid = f" Validation loss {run.valid_loss:.3f}." if run.valid_loss is not None else ""

@@ -13,7 +13,8 @@ class TrainConfig(Config):
     Of methods that train virtual tokens: `length`, how many (P); `mlp`, the hidden size of the reparametrization (paper §4.3; 0
     trains the keys and values directly); `init`, "random", "zeros" or "words", and `init_words`.
     Of the embedding-only method: `near_text`, a text whose embeddings its vectors start from and stay near, so that it sets
-    `length`; `near_weight`, of the penalty on the distance from it (core/methods/near_text.py; 0: none).
+    `length`; `near_weight`, of the penalty on the distance from it (core/methods/near_text.py; 0: none). What is
+    stored has the lowest validation loss plus penalty.
     Of the top layers: `layers`, how many blocks.
     Of adapters: `bottleneck`, or `share` of the backbone's parameters (0.03 for 3 %); with neither, as large as a prefix of
     `length`. Of LoRA: `rank` and `lora_alpha`.

@@ -7,14 +7,19 @@ The training minimizes the task's loss + near_weight * d(V), where
 for the virtual tokens v_i and the text's tokens w_i, i = 1 … P, the input embeddings e_j of all tokens of the vocabulary and
 their mean ē. Dividing by the vocabulary's variance, which is not in the paper, gives d no unit, so that a weight means the same
 on every model: d is 0 at the text itself, and 2 between two words that are drawn at random.
+
+Of the validations, the one with the lowest such sum is stored, and not the one with the lowest loss, which may be far from the
+text. The vectors are stored as they are: the paper's projection, to the nearest word of each, is how Prefix space reads them.
 """
 
 from torch import Tensor
 
 from core.config.train import TrainConfig
 from core.errors import BadConfig
+from core.methods.weight_method import read_weights
 from core.models.architectures import input_embeddings
 from core.models.backbone import Backbone
+from core.runs.run import Run
 
 
 class NearText:
@@ -39,6 +44,13 @@ def text_ids(backbone: Backbone, text: str) -> list[int]:
             f"{backbone.spec.positions - 1:,}. Give another text."
         )
     return ids
+
+
+def stored_distance(run: Run, backbone: Backbone) -> float | None:
+    """d(V) of a run's stored vectors; None where it was kept near no text. BadInput if its file cannot be read."""
+    text = str(run.config.get("near_text") or "")
+    vectors = read_weights(run).get("embeddings") if text else None
+    return None if vectors is None else NearText(backbone, text).distance(vectors.to(backbone.device)).item()
 
 
 def with_length_of_text(backbone: Backbone, config: TrainConfig) -> TrainConfig:

@@ -19,7 +19,7 @@ from core.training.loop import TrainerState
 
 @dataclass
 class CheckpointExtras:
-    """Tensors beside the parameters: the best by validation loss, and the prefix during training ("0000500.decoder")."""
+    """Tensors beside the parameters: the best by validation, and the prefix during training ("0000500.decoder")."""
 
     best: dict[str, Tensor] | None
     history: dict[str, Tensor]
@@ -33,7 +33,8 @@ def save_checkpoint(folder: Path, method: Method, state: TrainerState, extras: C
         tensors[f"parameter.{place}"] = parameter
         for name, value in state.optimizer.state.get(parameter, {}).items():
             tensors[f"adam.{place}.{name}"] = value
-    numbers = {"index": state.index, "lowest": state.lowest, "stale": state.stale, "seconds": state.seconds}
+    names = ("index", "lowest", "valid_loss", "stale", "seconds")
+    numbers = {name: getattr(state, name) for name in names}
     save_tensors(tensors, RunFiles(folder).checkpoint, {name: repr(value) for name, value in numbers.items()} | {"data": data})
 
 
@@ -61,6 +62,7 @@ def load_checkpoint(folder: Path, method: Method, state: TrainerState, data: str
             }
     state.index, state.stale = int(metadata["index"]), int(metadata["stale"])
     state.lowest, state.seconds = float(metadata["lowest"]), float(metadata["seconds"])
+    state.valid_loss = float(metadata.get("valid_loss", state.lowest))  # version 0.2.0 had one number for both
     best = {name[5:]: value for name, value in tensors.items() if name.startswith("best.")}
     history = {name[8:]: value for name, value in tensors.items() if name.startswith("history.")}
     return CheckpointExtras(best or None, history)

@@ -59,7 +59,8 @@ class TrainerState:
 
     optimizer: torch.optim.AdamW
     index: int = 0  # updates done
-    lowest: float = math.inf  # validation loss
+    lowest: float = math.inf  # validation loss, plus the penalty on the distance from `near_text`
+    valid_loss: float = math.inf  # the task's alone, where `lowest` was reached
     stale: int = 0  # validations since the lowest
     seconds: float = 0.0
 
@@ -81,7 +82,8 @@ def train(
     """Train a method in place. Yields after each update, and ends early when `cancel()` returns true.
 
     Validates every `validate_every` updates and at the end; `Step.best` marks the lowest validation loss so far, and `patience`
-    validations without a lower one end the training. `state` says where to start, and is updated in place: a resumed training
+    validations without a lower one end the training. Near a text it is the sum that the training minimizes that counts: the
+    loss plus the penalty. `state` says where to start, and is updated in place: a resumed training
     makes the same updates as an uninterrupted one. `group`: the processes that share each batch; all of them take the same
     steps, whose losses are those of the whole batch. Raises TrainingFailed if the loss or its gradient is no longer finite; the
     parameters are then those of the last good update.
@@ -103,13 +105,27 @@ def train(
             state.index += 1
             due = bool(valid) and (state.index % config.validate_every == 0 or state.index == total)
             valid_loss = evaluate_loss(method, valid, config, group=group) if due else None
-            best = valid_loss is not None and valid_loss < state.lowest
-            if valid_loss is not None:
-                state.lowest, state.stale = min(state.lowest, valid_loss), 0 if best else state.stale + 1
+            best = valid_loss is not None and _is_best(method, valid_loss, valid, config, state)
             state.seconds = time.monotonic() - began
             yield Step(state.index, total, loss, valid_loss, rate, sum(map(len, used)), state.seconds, best, distance)
             if config.patience and state.stale >= config.patience:
                 return
+
+
+def _is_best(method: Method, valid_loss: float, valid: Sequence[Row], config: TrainConfig, state: TrainerState) -> bool:
+    """Whether a validation is the best so far, by what the training minimizes; updates the state.
+
+    `valid_loss` is per token, and so is the penalty that is added to it: of a loss per sentence, it is the penalty's share.
+    """
+    objective = valid_loss
+    if (distance := _distance(method)) is not None:
+        answer = sum(len(row.answer) for row in valid) / len(valid)
+        objective += config.near_weight * distance.item() / (answer if config.reduction == "sentence" else 1)
+    best = objective < state.lowest
+    if best:
+        state.lowest, state.valid_loss = objective, valid_loss
+    state.stale = 0 if best else state.stale + 1
+    return best
 
 
 def _update(
@@ -154,12 +170,16 @@ def _add_penalty(method: Method, config: TrainConfig) -> float | None:
 
     Every process of a group adds the same, after the gradients of the loss are summed.
     """
-    distance = method.distance() if isinstance(method, NearTextMethod) else None
+    distance = _distance(method)
     if distance is None:
         return None
     if config.near_weight:
         (config.near_weight * distance).backward()
     return distance.item()
+
+
+def _distance(method: Method) -> Tensor | None:
+    return method.distance() if isinstance(method, NearTextMethod) else None
 
 
 def batch_loss(method: Method, batch: Batch, config: TrainConfig) -> Tensor:

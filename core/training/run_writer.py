@@ -122,7 +122,7 @@ class RunWriter:
         self._write_state(None, ended=True, error=f"{type(error).__name__}: {str(error).strip()[:500]}")
 
     def finish(self, status: str) -> Run:
-        """Write the weights (the best by validation loss, else the last), then run.json. A cancelled run can be resumed."""
+        """Write the weights (the best by validation, else the last), then run.json. A cancelled run can be resumed."""
         self._log.close()
         self.files.stop.unlink(missing_ok=True)
         if status == "cancelled":
@@ -136,7 +136,7 @@ class RunWriter:
 
     def _save_run(self, status: str) -> Run:
         tensors = self.extras.best if self.extras.best is not None else self.method.tensors()
-        lowest = self.state.lowest
+        valid_loss = self.state.valid_loss
         run = self.plan.new_run(
             self.method,
             status=status,
@@ -144,7 +144,7 @@ class RunWriter:
             seconds=round(self.state.seconds, 1),
             updates=self.state.index,
             rows=self.rows,
-            valid_loss=lowest if lowest < float("inf") else None,
+            valid_loss=valid_loss if valid_loss < float("inf") else None,
         )
         dtype = torch.float16 if self.plan.half else torch.float32
         save_tensors({name: kv.to("cpu", dtype) for name, kv in tensors.items()}, run.weights)

@@ -6,7 +6,7 @@ from safetensors.torch import load_file
 
 from core.config.train import TrainConfig
 from core.errors import BadConfig
-from core.methods.near_text import NearText
+from core.methods.near_text import NearText, stored_distance
 from core.methods.registry import new_method
 from core.models.architectures import input_embeddings
 from core.runs.status import read_training_log
@@ -78,6 +78,18 @@ def test_the_losses_are_the_tasks_alone_and_the_distance_stands_beside_them(tiny
     assert run.valid_loss == pytest.approx(evaluate_loss(method, rows, NEAR), rel=1e-5)
     log = read_training_log(run.folder)
     assert log.distance == pytest.approx([step.distance for step in steps], abs=1e-5) and len(log.distance) == len(log.loss)
+
+
+@pytest.mark.parametrize("reduction, stored", [("token", 4), ("sentence", 12)])
+def test_the_lowest_loss_plus_penalty_is_stored_and_not_the_lowest_loss(tiny, tmp_path, monkeypatch, reduction, stored):
+    validations = iter([2.0, 1.995, 1.99])  # falls by less than the penalty rises, and by more than its share of a sentence
+    monkeypatch.setattr("core.training.loop.evaluate_loss", lambda *_args, **_named: next(validations))
+    run, steps = train(tiny, tmp_path, "run", NEAR.replace(near_weight=0.5, reduction=reduction))
+    assert [step.index for step in steps if step.best][-1] == stored
+    assert run.valid_loss == {4: 2.0, 12: 1.99}[stored]  # the task's loss of what is stored
+    after = [step.distance for step in steps[1:]]  # a step's distance is that before it
+    distance = stored_distance(run, tiny)
+    assert distance == pytest.approx(after[3], rel=1e-4) if stored == 4 else distance > after[7]
 
 
 @pytest.mark.parametrize("mlp", [0, 8])
