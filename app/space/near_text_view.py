@@ -12,7 +12,8 @@ from core.models.backbone import Backbone
 END = "∎"  # in place of the end-of-text token, as `visible_token` has it
 NOTE = (
     "Penalty: the weight × the mean squared distance of the virtual tokens from the text's embeddings, divided by the "
-    "vocabulary's variance (0: the text itself; 2: two words drawn at random). The loss is the task's alone, in nats per token. "
+    "vocabulary's variance (0: the text itself; 2: two words drawn at random). The loss is the task's alone, in nats per token, "
+    "at the validation with the lowest loss plus penalty, which is the one stored. "
     "What a prompt reads as need not say what it does (Khashabi et al. 2022)."
 )
 
