@@ -31,7 +31,7 @@ def panels(comparison: Comparison, fields: Fields, sample: Sample | None) -> str
 
 def _panel(title: str, lead: str, content: str, name: str) -> str:
     heading = tag("h3", title) + tag("p", lead, cls="lead")
-    return tag("section", tag("header", heading) + content, cls=f"pl-panel {name}")
+    return tag("section", tag("header", heading) + content, cls=f"pl-panel {name}", id=f"pl-panel-{name}")
 
 
 def _side_by_side(cells: Sequence[str]) -> str:

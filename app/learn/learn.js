@@ -7,6 +7,7 @@
   let strip = null;
   let now = null; // { name, index, answer }
   let ringed = "";
+  let scrolled = ""; // the step in which someone scrolled or pointed: from then on the page stays where it is
 
   const make = (name, attributes = {}, ...children) => {
     const node = document.createElement(name);
@@ -51,6 +52,7 @@
   const go = (index) => {
     const { name } = now;
     if (index < 0) return;
+    scrolled = "";
     if (index >= lessons[name].steps.length) { keep(name, 0); leave(); return; }
     if (isOpen(name, index)) {
       now = { name, index, answer: null };
@@ -102,8 +104,7 @@
     ringed = now ? step().ring : "";
     document.body.classList.toggle("in-lesson", Boolean(now));
     strip.hidden = !now;
-    ring();
-    if (!now) return;
+    if (!now) return ring();
     keep(now.name, now.index);
     const lesson = lessons[now.name];
     const at = step();
@@ -124,8 +125,12 @@
       ),
     );
     document.body.style.setProperty("--lesson", `${strip.offsetHeight}px`);
+    ring();
   };
 
+  const MARGIN = 12; // px between the ringed element and the edges of what the strip leaves free
+  const current = () => `${now.name}.${now.index}`;
+  const scrolling = () => { if (now) scrolled = current(); };
   // The ring follows its element, which a tab may draw anew at any time.
   const frame = make("div", { id: "pl-ring", "aria-hidden": "true", hidden: "" });
   let seen = "";
@@ -134,10 +139,11 @@
     const box = target ? target.getBoundingClientRect() : null;
     frame.hidden = !box || !box.width;
     if (frame.hidden) return;
-    const place = `${ringed} ${now.name}.${now.index} ${box.height > 80}`; // what is drawn later is scrolled to once more
-    if (seen !== place) {
+    const room = innerHeight - strip.offsetHeight;
+    const place = `${current()} ${room} ${Math.floor(box.height / 100)}`; // what grows is scrolled to once more
+    if (seen !== place && scrolled !== current()) {
       seen = place;
-      if (box.top < 0 || box.bottom > innerHeight - strip.offsetHeight) target.scrollIntoView({ block: box.height < innerHeight / 2 ? "center" : "start" });
+      if (box.top < MARGIN || box.bottom > room - MARGIN) scrollBy(0, box.height + 2 * MARGIN < room ? box.top - (room - box.height) / 2 : box.top - MARGIN);
       ring();
       return;
     }
@@ -186,6 +192,7 @@
       setInterval(ring, 250);
       addEventListener("scroll", ring, { passive: true, capture: true });
       addEventListener("resize", ring);
+      for (const name of ["wheel", "touchmove", "pointerdown"]) addEventListener(name, (event) => { if (!strip.contains(event.target)) scrolling(); }, { passive: true });
       watch("value", () => read(props.value));
       read(props.value);
     },

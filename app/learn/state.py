@@ -13,9 +13,9 @@ def _short(value: str) -> bool:
 class ContextState(State):
     """The demonstration of P(next word | context): words in front, the text, and the word that is watched."""
 
-    front: str = url_field("She was a singer.", _short)
+    front: str = url_field("She is a novelist.", _short)
     words: str = url_field("She released her first", _short)
-    watch: str = url_field("album", _short)
+    watch: str = url_field("novel", _short)
 
 
 @dataclass(frozen=True)

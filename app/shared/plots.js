@@ -46,6 +46,16 @@
     const at = title.text.lastIndexOf(" ", most);
     if (at > 0) title.text = `${title.text.slice(0, at)}<br>${title.text.slice(at + 1)}`;
   };
+  // A recipe that is too long for its line goes on in a second one, for which the figure gets room above.
+  const breakRecipe = (layout, width, growth) => {
+    const recipe = layout.title?.subtitle;
+    const most = Math.floor((width - 40) / (6.2 * growth));
+    if (!recipe?.text || recipe.text.includes("<br>") || recipe.text.length <= most) return;
+    const at = recipe.text.lastIndexOf(" ", most);
+    if (at <= 0) return;
+    recipe.text = `${recipe.text.slice(0, at)}<br>${recipe.text.slice(at + 1)}`;
+    layout.margin = { ...layout.margin, t: (layout.margin?.t || 62 * growth) + 16 * growth };
+  };
   // A legend that needs several lines gets room below the title, and a caption below the axis is broken for the width.
   const makeRoom = (data, layout, width) => {
     const shown = data.filter((trace) => trace.name && trace.showlegend !== false).length;
@@ -63,6 +73,7 @@
   const dressed = (figure, { dark = isDark(), large = document.body.classList.contains("present"), width = Infinity } = {}) => {
     const { data, layout } = dark ? recoloured(figure) : structuredClone(figure); // plotly writes into what it is given
     if (large) enlarge(data, layout);
+    breakRecipe(layout, width, large ? style.growth : 1);
     if (width < NARROW) {
       breakTitle(layout, width);
       makeRoom(data, layout, width);
@@ -176,7 +187,7 @@
   const NOT_XML = /%(0[0-8BCEF]|1[0-9A-F]|EF%BF%B[EF])/gi; // in a token of odd bytes; one of them, and no viewer opens the file
   const image = async (figure, node, form) => {
     const Plotly = await plotly();
-    const { data, layout } = dressed(figure);
+    const { data, layout } = dressed(figure, { width: node.clientWidth });
     const size = { width: node.clientWidth, height: node.clientHeight };
     const address = await Plotly.toImage({ data, layout: { ...layout, ...size } }, { ...size, format: form, scale: form === "png" ? 2 : 1 });
     return form === "svg" ? address.replace(NOT_XML, "") : address;

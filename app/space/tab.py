@@ -35,6 +35,7 @@ EMBEDDABLE = Embeddable(
         "space-bar": "Space, layer, head and map",
         "space-more": "Runs and search",
         "space-verdict": "The sentence above",
+        "space-warning": "The caution beside the map",
         "alone-bar": "On its own: seed and sampling",
     },
 )
@@ -62,7 +63,7 @@ def build(context: AppContext, shell: Shell, tab: gr.Tab) -> AnalysisCache:
         with gr.Column(elem_id="pl-space-right", min_width=300):
             components["detail"] = area("", js_on_load=LINKED.format(part="rows"), elem_id="pl-space-detail")
             components["lead"] = area("", elem_id="pl-space-told", elem_classes="pl-maybe")
-            area(view.warning())
+            area(view.warning(), elem_id="pl-space-warning")
     components["first"] = plot_widget.plot(
         "pl-space-first", LOW, name="The first word of each virtual token, and what chance gives"
     )

@@ -99,7 +99,7 @@ def picture(rows: Sequence[UserRow], layouts: Sequence[RowLayout], progress: Bat
     """The rows of the batch: whose prefix, the columns as attention reads them, and the texts so far."""
     key = "".join(
         tag("span", name, cls=cls)
-        for name, cls in (("the row's own prefix", "prefix"), ("its input", "input"), ("padding, masked", "pad"))
+        for name, cls in (("the row's own prefix", "prefix"), ("its input", "input"), ("padding", "pad"))
     )
     heads = ("user", "prefix", "what attention reads in this row", "text", "alone")
     head = tag("thead", tag("tr", "".join(tag("th", name) for name in heads)))
@@ -162,7 +162,7 @@ DEMO = Demo(
     "batch",
     "One batch",
     "Many users, one batch",
-    "Each row is a user's request with a prefix of their own, or none. All rows go through the same frozen weights, so they make "
-    "one batch: a forward pass writes a token of every row. Then the same requests are generated one by one, and compared.",
+    "Each row is a user's request with a prefix of their own, or none. All rows are generated together, a token of each in every "
+    "forward pass, and then one by one, to compare.",
     _build,
 )

@@ -14,10 +14,10 @@ from app.shared.html import area, tag, text
 from app.shared.shell import Shell
 
 EXAMPLES = (  # words in front, text, word to watch
-    ("She was a singer.", "She released her first", "album"),
+    ("She is a novelist.", "She released her first", "novel"),
     ("She was a film director.", "She released her first", "film"),
     ("She is a pilot in the air force.", "She is a", "pilot"),
-    ("", "She released her first", "album"),
+    ("", "She released her first", "novel"),
 )
 
 
@@ -122,6 +122,6 @@ DEMO = Demo(
     "context",
     "Context",
     "Context steers",
-    "What the frozen model expects as the next word, alone and when other words stand in front. Not one weight changes.",
+    "What the frozen model expects as the next word, alone and when other words stand in front.",
     _build,
 )

@@ -40,12 +40,11 @@ class LadderHandlers(PictureHandlers):
 
 def picture(steps: Sequence[LadderStep]) -> str:
     """A curve for each rung, and its numbers below."""
-    first = steps[0].loss
     lowest = min(step.loss for step in steps)
     curves = [_curve(rung, [step for step in steps if step.rung == rung]) for rung in RUNGS]
-    chart = line_chart(
-        curves, (0, 100), (lowest - 0.1 * (first - lowest + 0.5), first + 0.1), "% of each one's steps", "loss, nats a token"
-    )
+    highest = max(step.loss for step in steps)
+    room = 0.05 * (highest - lowest) + 0.05
+    chart = line_chart(curves, (0, 100), (lowest - room, highest + room), "% of each one's steps", "loss, nats a token")
     return chart + _table(steps)
 
 

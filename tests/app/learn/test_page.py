@@ -5,6 +5,7 @@ import re
 import pytest
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
+DRAWN_BY_TRAINING = {"#pl-train-loss"}
 
 
 def open_step(page, served, step):
@@ -27,7 +28,8 @@ def test_every_step_opens_and_its_ringed_element_exists(page, served):
                 opened = (lesson.name, step.open)
             if step.ring:
                 expect(page.locator(step.ring)).to_have_count(1)
-                expect(page.locator(step.ring)).to_be_visible()
+                if step.ring not in DRAWN_BY_TRAINING:
+                    expect(page.locator(step.ring)).to_be_visible()
 
 
 def test_the_keyboard_leads_through_a_lesson(page, served):
