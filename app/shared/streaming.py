@@ -1,9 +1,10 @@
-"""Streamed updates of the page that cannot be lost in a busy browser."""
+"""What the server sends to the page, and what it remembers of it: updates that cannot get lost in a busy browser."""
 
 from typing import Any
 
 import gradio as gr
 from gradio.blocks import BlockFunction
+from gradio.state_holder import SessionState
 
 Edit = tuple[str, list[str | int], object]  # what is done, where inside the value, with what
 
@@ -17,7 +18,18 @@ class WholeUpdates(gr.Blocks):
 
     Gradio also sends a stream's last answer a second time when the stream ends. A page that has asked for something newer
     meanwhile would show the old answer again, so a page's stream ends without one; programs get theirs.
+
+    And Gradio makes a new component of every update, with an id of its own, under which the component's next value is
+    stored beside the values before it until the page is closed. Here it keeps the id.
     """
+
+    async def postprocess_data(self, block_fn: BlockFunction, predictions: Any, state: SessionState | None) -> list[Any]:
+        """As gr.Blocks does; a page's state holds the latest value of each output only."""
+        data = await super().postprocess_data(block_fn, predictions, state)
+        for output in block_fn.outputs:
+            if state is not None and not output.stateful and output._id in state:
+                state[output._id]._id = output._id
+        return data
 
     def validate_inputs(self, block_fn: BlockFunction, inputs: list[Any]) -> None:
         """As gr.Blocks does, with a sentence that reaches whoever sent too few values."""

@@ -1,11 +1,14 @@
-"""What a stream of answers sends to the page: nothing that changes an answer still waiting there."""
+"""What a stream of answers sends to the page: nothing that changes an answer still waiting there. And what the server keeps."""
 
+import asyncio
 from copy import deepcopy
 from types import SimpleNamespace
 
 import gradio as gr
+from gradio.state_holder import SessionState
 
 from app.main import build
+from app.shared.streaming import WholeUpdates
 
 
 def test_no_answer_of_a_stream_changes_the_one_before(context):
@@ -37,3 +40,18 @@ def test_a_stream_of_the_page_does_not_show_its_last_answer_again_when_it_ends(c
     assert page.handle_streaming_diffs(fn, ["old", 1], "page", "run", final=False) == ["old", 1]
     assert page.handle_streaming_diffs(fn, [None, None], "page", "run", final=True) == [gr.skip()] * 2
     assert page.handle_streaming_diffs(fn, ["new", 2], "page", "run", final=False) == ["new", 2]  # nothing of it is kept
+
+
+def test_the_server_keeps_the_latest_value_of_a_component_only():
+    with WholeUpdates() as page:
+        figure = gr.HTML()
+        page.load(lambda: None, None, figure)
+    draw = next(iter(page.fns.values()))
+    state = SessionState(page)
+    components = len(state.config_values)
+    for number in range(5):
+        for answer in (gr.update(value=f"figure {number}", visible=True), f"figure {number}, larger"):
+            asyncio.run(page.postprocess_data(draw, answer, state))
+    assert len(state.config_values) == components == len(state.blocks_config.blocks)
+    assert state.config_values[figure._id]["props"]["value"] == "figure 4, larger"
+    assert state[figure._id].visible is True
