@@ -42,6 +42,12 @@
     return hidesTheSame(query) && [...query].every(([key, value]) => (key === "tab" ? PrefixLab.tabs.now() : here.get(key)) === value);
   };
 
+  // Whether a step before set something that another one leaves as it usually is, such as an α: then the page is opened anew.
+  const leavesBehind = (from, to) => {
+    const query = new URLSearchParams(to.open);
+    return Boolean(to.open) && [...new URLSearchParams(from.open).keys()].some((key) => !query.has(key));
+  };
+
   // A demonstration beside the one on the page needs no reload, so that what was computed in another one stays.
   const opensDemo = (name, index) => {
     const query = new URLSearchParams(lessons[name].steps[index].open);
@@ -49,18 +55,21 @@
     return !others && hidesTheSame(query) && query.get("tab") === "learn" && query.has("demo") && PrefixLab.tabs.now() === "learn";
   };
 
+  const stay = (name, index) => {
+    now = { name, index, answer: null };
+    PrefixLab.address({ [LESSON]: `${name}.${index + 1}` });
+    draw();
+  };
   const go = (index) => {
     const { name } = now;
     if (index < 0) return;
     scrolled = "";
     if (index >= lessons[name].steps.length) { keep(name, 0); leave(); return; }
-    if (isOpen(name, index)) {
-      now = { name, index, answer: null };
-      PrefixLab.address({ [LESSON]: `${name}.${index + 1}` });
-      draw();
+    if (isOpen(name, index) && !leavesBehind(step(), lessons[name].steps[index])) {
+      stay(name, index);
     } else if (opensDemo(name, index)) {
       PrefixLab.demos.open(new URLSearchParams(lessons[name].steps[index].open));
-      go(index);
+      stay(name, index);
     } else {
       keep(name, index);
       location.assign(address(name, index));

@@ -6,6 +6,10 @@ import pytest
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 DRAWN_BY_TRAINING = {"#pl-train-loss"}
+RING_IN_VIEW = """() => {
+  const [ring, strip] = ["#pl-ring", "#pl-lesson"].map((name) => document.querySelector(name).getBoundingClientRect());
+  return ring.height && ring.top >= 0 && Math.min(ring.bottom, ring.top + 100) <= strip.top;
+}"""
 
 
 def open_step(page, served, step):
@@ -26,6 +30,8 @@ def test_every_step_opens_and_its_ringed_element_exists(page, served):
             if (lesson.name, step.open) != opened:
                 open_step(page, served, f"{lesson.name}.{number}")
                 opened = (lesson.name, step.open)
+                if step.ring and step.ring not in DRAWN_BY_TRAINING:
+                    page.wait_for_function(RING_IN_VIEW)
             if step.ring:
                 expect(page.locator(step.ring)).to_have_count(1)
                 if step.ring not in DRAWN_BY_TRAINING:
@@ -59,6 +65,16 @@ def test_the_keyboard_leads_through_a_lesson(page, served):
     expect(page).not_to_have_url(re.compile("lesson="))
     page.locator("#pl-tab-learn-button").click()
     expect(page.locator(".pl-lessons li", has_text="What the vectors are near")).to_contain_text("go on at step 2")
+
+
+def test_a_step_leaves_nothing_of_the_one_before_behind(page, served):
+    from playwright.sync_api import expect
+
+    open_step(page, served, "en/07-where-it-looks.4")
+    expect(page).to_have_url(re.compile("out=P1"))
+    page.keyboard.press("PageDown")
+    expect(page.locator("#pl-lesson")).to_contain_text("5 of 6")
+    expect(page).not_to_have_url(re.compile("out=P1"))
 
 
 def test_a_demonstration_opens_by_its_address_and_answers_what_is_typed(page, served):
