@@ -112,6 +112,7 @@
   const draw = () => {
     ringed = now ? step().ring : "";
     document.body.classList.toggle("in-lesson", Boolean(now));
+    document.body.dataset.ringed = ringed; // what presenter's view leaves out otherwise
     strip.hidden = !now;
     if (!now) return ring();
     keep(now.name, now.index);
@@ -133,6 +134,7 @@
         control("End", leave, false, "Esc"),
       ),
     );
+    if (now.answer !== null) text.scrollTop = text.scrollHeight; // where it is longer than the strip, the answer counts
     document.body.style.setProperty("--lesson", `${strip.offsetHeight}px`);
     ring();
   };
