@@ -140,7 +140,7 @@ def draw() -> LensSection:
     """Draw both sections; call inside gr.Blocks."""
     address = gr.Textbox(visible="hidden", elem_id="pl-lens-address", elem_classes="pl-hidden")
     head = area("", elem_id="pl-look-lens-head")
-    grid = plot_widget.plot("pl-look-lens", 420, name="Layers by generated tokens. The arrow keys choose a cell")
+    grid = plot_widget.plot("pl-look-lens", 360, name="Layers by generated tokens. The arrow keys choose a cell")
     cell = area("", js_on_load="PrefixLab.attention.lens(trigger) /* 'select' */", elem_id="pl-look-lens-cell")
     return LensSection(gr.State(LensState()), address, head, grid, cell, area("", elem_id="pl-look-aside"))
 

@@ -4,20 +4,25 @@ from torch import Tensor
 
 from analysis.attention.layer_lens import CAVEAT, LayerLens
 from analysis.attention.maps import SITES
-from analysis.figures.style import visible_token
+from analysis.figures.style import LARGE, SIZE, visible_token
 from app.compare.comparison import Column
 from app.compare.panels import bars
 from app.shared.html import tag, text
 
-COLUMN = 76  # px of a token in the grid
+COLUMN, ROW = 76, 36  # px of a token and of a layer in the grid
 FIRST_LAYER_SAME = 1e-4  # a difference of weights that is rounding
 NO_PREFIX = "Here the frozen model is compared with itself: choose the text of a prefix."
 
 
 def grid_head(lens: LayerLens, title: str) -> str:
     """Describe where the sentence turns, what a cell shows, and the caveat. Its style makes the grid as wide as its words
-    need."""
-    width = f"<style>#pl-look-lens .pl-plot {{ min-width: {120 + COLUMN * len(lens.tokens)}px; }}</style>"
+    need, and as high, in presenter's view by its larger type."""
+    layers, tokens = lens.kl.shape
+    high = "".join(
+        f"body{view} #pl-look-lens .pl-plot {{ min-height: {round(scale * (200 + ROW * layers))}px; }}"
+        for view, scale in (("", 1), (".present", LARGE / SIZE))
+    )
+    width = f"<style>#pl-look-lens .pl-plot {{ min-width: {120 + COLUMN * tokens}px; }}{high}</style>"
     lead = (
         "Each cell is what the model would say if it stopped at that layer: the frozen model’s word above, the word with "
         f"{text(title)} below; the color is how far the two differ. A click or the arrow keys choose a cell."
