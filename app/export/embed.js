@@ -26,6 +26,14 @@
     new MutationObserver(() => { if (!waiting) { waiting = true; requestAnimationFrame(again); } }).observe(document.body, { childList: true, subtree: true });
     mark(name);
   };
+  // What an address does not bring back is computed: the curve of a mix is measured, once its texts stand.
+  const measure = () => {
+    const timer = setInterval(() => {
+      if (!find("#pl-mix-stage")?.textContent.trim() || !find("#pl-status [data-phase='done']")) return;
+      clearInterval(timer);
+      if (!find("#pl-mix-curve .js-plotly-plot")) find("#pl-mix-start").click();
+    }, 500);
+  };
   const whole = () => { // the way from the slide to the page
     const query = new URLSearchParams(location.search);
     for (const name of OWN) query.delete(name);
@@ -59,6 +67,7 @@
     if (query.get("embed") === "1") {
       document.body.classList.add("embed");
       if (show && isPanel(show)) follow(show);
+      if (show === "mix-curve") measure();
       else document.body.dataset.embed = "path";
       whole();
     }

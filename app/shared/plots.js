@@ -47,9 +47,12 @@
     if (at > 0) title.text = `${title.text.slice(0, at)}<br>${title.text.slice(at + 1)}`;
   };
   // A recipe that is too long for its line goes on in a second one, for which the figure gets room above.
-  const breakRecipe = (layout, width, growth) => {
+  const breakRecipe = (data, layout, width, growth) => {
     const recipe = layout.title?.subtitle;
-    const most = Math.floor((width - 40) / (6.2 * growth));
+    const named = data.filter((trace) => trace.name && trace.showlegend !== false);
+    const beside = layout.showlegend !== false && layout.legend?.y === undefined && named.length > 1; // the legend is at its right
+    const legend = beside ? named.reduce((sum, trace) => sum + 60 + 8 * trace.name.length, 0) : 0;
+    const most = Math.floor((width - 40 - (legend < width / 2 ? legend : 0)) / (6.9 * growth));
     if (!recipe?.text || recipe.text.includes("<br>") || recipe.text.length <= most) return;
     const at = recipe.text.lastIndexOf(" ", most);
     if (at <= 0) return;
@@ -73,7 +76,7 @@
   const dressed = (figure, { dark = isDark(), large = document.body.classList.contains("present"), width = Infinity } = {}) => {
     const { data, layout } = dark ? recoloured(figure) : structuredClone(figure); // plotly writes into what it is given
     if (large) enlarge(data, layout);
-    breakRecipe(layout, width, large ? style.growth : 1);
+    breakRecipe(data, layout, width, large ? style.growth : 1);
     if (width < NARROW) {
       breakTitle(layout, width);
       makeRoom(data, layout, width);

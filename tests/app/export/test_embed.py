@@ -54,6 +54,11 @@ def test_an_embedded_panel_stands_alone_and_is_filled(page, served, tab):
     expect(page.locator("#pl-embed-link")).to_be_visible()
 
 
+def test_an_embedded_curve_of_a_mix_is_measured(page, served):
+    page.goto(f"{served}?embed=1&show=mix-curve&tab=mix")
+    expect(page.locator("#pl-mix-curve .js-plotly-plot")).to_be_visible(timeout=180_000)
+
+
 def test_an_embedded_figure_names_its_axis_below_and_one_text_fills_the_frame(page, served):
     page.goto(f"{served}?embed=1&show=look-heads")
     plot = page.locator("#pl-look-heads .pl-plot[data-drawn]")
