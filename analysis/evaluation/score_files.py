@@ -133,9 +133,13 @@ def _as_many(file: Path, texts: list[str], examples: list[Example], skipped: lis
         numbers = [int(example.id.rpartition("-")[2]) for example in examples]  # of the entries, see `collect`
         texts = [texts[number - 1] for number in numbers if number <= len(texts)]
     if len(texts) != len(examples):
-        counts = f"{file.name} has {len(texts)} outputs, and there are references for {len(examples)} inputs"
-        raise BadInput(f"{counts}: give one output an input, in the same order.")
+        counts = f"{_count(texts, 'output')}, and there are references for {_count(examples, 'input')}"
+        raise BadInput(f"{file.name} has {counts}: give one output an input, in the same order.")
     return texts
+
+
+def _count(items: Sequence[object], noun: str) -> str:
+    return f"{len(items):,} {noun}{'s' * (len(items) != 1)}"
 
 
 # --- files -------------------------------------------------------------------------------------------------------------------
@@ -193,19 +197,21 @@ def _by_source(file: Path, sources: Sequence[str]) -> list[list[str]]:
 def _table_pairs(file: Path, text_column: re.Pattern[str]) -> list[tuple[str, str]]:
     """Return (input, text) for each row, by column name; if the names are missing, the file's two columns."""
     text = _text_lines(file)
-    reader = csv.reader((line for line in text if line), delimiter="\t" if "\t" in text[0] else ",", strict=True)
+    first = next((line for line in text if line), "")
+    reader = csv.reader(text, delimiter="\t" if "\t" in first else ",", strict=True)
     try:
-        rows = [[cell.strip() for cell in row] for row in reader]
+        numbered = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if row]
     except csv.Error as error:
         raise bad_data(file, reader.line_num, f"not CSV ({error}): check the quotes") from error
-    header = rows[0]
+    rows = [row for _, row in numbered]
+    header = rows[0] if rows else []
     places = [[place for place, name in enumerate(header) if kind.fullmatch(name)] for kind in (_SOURCE, text_column)]
     if not any(places) and len(header) == 2:
         places, rows = [[0], [1]], [header, *rows]
     if [len(place) for place in places] != [1, 1]:
         needed = f"one with {_COLUMN_NAMES[_SOURCE]} and one with {_COLUMN_NAMES[text_column]}"
-        raise bad_data(file, 1, f"the columns are {', '.join(header)[:200]}, and {needed} are needed: name them so")
-    uneven = next((number for number, row in enumerate(rows, 1) if len(row) != len(header)), None)
-    if uneven is not None:
-        raise bad_data(file, uneven, f"{len(rows[uneven - 1])} cells under {len(header)} columns: check the quotes")
+        raise bad_data(file, 1, f"the columns are {', '.join(header)[:200] or 'none'}, and {needed} are needed: name them so")
+    for number, row in numbered:
+        if len(row) != len(header):
+            raise bad_data(file, number, f"{_count(row, 'cell')} under {len(header)} columns: put each text in quotes")
     return [(row[places[0][0]], row[places[1][0]]) for row in rows[1:]]

@@ -141,7 +141,9 @@ class Doorkeeper:
         try:
             save_secrets(self.file, self.secrets)
         except OSError as error:
-            raise StoreError(f"Cannot write {self.file}: {error.strerror}. The new code is lost at the next start.") from error
+            raise StoreError(
+                f"Cannot write {self.file}: {error.strerror or error}. The new code is lost at the next start."
+            ) from error
 
     def _signer(self) -> URLSafeTimedSerializer:
         return URLSafeTimedSerializer(self.secrets.signature, salt=SALT)

@@ -165,7 +165,7 @@ class Routes:
     async def hand_in(self, request: Request, visitor: Visitor) -> Response:
         guest = _guest(visitor)
         if request.headers.get("content-type", "").partition(";")[0] not in ZIP_TYPES:
-            raise BadInput("Hand in the zip of a run, as `launch.py export --zip` or the page's Export writes it.")
+            raise BadInput("Hand in the zip of a run, as `launch.py export --zip` or Export on the Train tab writes it.")
         with self._uploads.take(guest.id):
             file = await run_in_threadpool(self.classroom.entries.new_upload)
             try:
@@ -356,9 +356,9 @@ def _answer_to(error: Exception) -> Response:
     """Return an error as a sentence with its HTTP status. Messages with paths of this machine go to the log only."""
     if isinstance(error, TooManyTries):
         wait = {"Retry-After": str(error.seconds)}
-        return _error(429, f"Too many wrong codes. Wait {error.seconds} seconds, then try again.", wait)
+        return _error(429, f"Too many wrong codes. Wait {error.seconds} second{'s' * (error.seconds > 1)}, then try again.", wait)
     if isinstance(error, TooLarge):
-        return _error(413, f"This is larger than the {error.limit:,} bytes that are taken.", {"Connection": "close"})
+        return _error(413, f"This is larger than the {error.limit:,} bytes that are taken. Send less.", {"Connection": "close"})
     if isinstance(error, Busy):
         return _error(429, str(error))
     if isinstance(error, PrefixLabError) and not isinstance(error, StoreError):

@@ -165,4 +165,4 @@ def _write_lines(path: Path, lines: list[str]) -> None:
     try:
         path.write_text("\n".join(" ".join(line.split()) for line in lines) + "\n", encoding="utf-8")
     except OSError as error:
-        raise BadInput(f"Cannot write {path}: {error.strerror}. Give a file in a folder that can be written.") from error
+        raise BadInput(f"Cannot write {path}: {error.strerror or error}. Give a file in a folder that can be written.") from error

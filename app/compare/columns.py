@@ -1,6 +1,5 @@
 """The columns as HTML: text, marks, coverage, and how generation ended."""
 
-import shlex
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -11,10 +10,9 @@ from app.compare.model_card import card_texts, listing
 from app.compare.prompting import INSTRUCTION
 from app.shared.highlight import render, word_diff
 from app.shared.html import tag, text
-from app.shared.method_labels import COLUMN_METHODS, title
+from app.shared.method_labels import COLUMN_METHODS, title, train_command
 from core.text.detokenize import detokenise
 from core.text.tables import Fields
-from core.text.triples import SOURCES
 
 ENDS = {
     "eos": "ended by itself",
@@ -130,27 +128,24 @@ def _meta(data: Column) -> str:
     return tag("span", f"{data.tokens} tokens") + tag("span", speed, title="Within its own batch") + end
 
 
+_TRAINING_DATA = {  # form of the input: the options that name data, and that data in words
+    "table": ("", "on the bundled tables"),
+    "article": ("--task summarization --data articles-folder", "on articles with their summaries"),
+    "text": ("--set columns --data mine.csv --source COLUMN --target COLUMN --source-form text", "on a file of your own"),
+}
+
+
 def missing(kind: str, backbone: str, form: str) -> str:
     """Explain why a column has no run for an input format, and how to get one."""
-    method, data = COLUMN_METHODS.get(kind, "prefix"), f" --set {form} --data {form}-folder" if form in SOURCES else ""
-    if form == "article":
-        data = " --task summarization --data articles-folder"
-    task = " for this task" if data else ""
+    method, task = COLUMN_METHODS.get(kind, "prefix"), "" if form == "table" else " for this task"
+    data, where = _TRAINING_DATA.get(form, (f"--set {form} --data {form}-folder", "on the set's own files"))
     reason = f"This backbone has no {'fine-tuned copy' if method == 'finetune' else 'prefix'}{task} yet."
-    where = (
-        "on articles with their summaries"
-        if form == "article"
-        else "on the set's own files"
-        if data
-        else "on E2E with its folder"
-    )
-    command = f"python launch.py train{data} --run my-{method} --method {method} --backbone {shlex.quote(backbone)}"
     return tag(
         "div",
         tag("p", reason)
         + tag("p", "Train one on the Train tab, or choose another run above. It appears here when it is done.")
         + tag("p", f"From the command line, {where}:", cls="meta")
-        + tag("code", text(command)),
+        + tag("code", text(train_command(method, backbone, data))),
         cls="pl-missing",
     )
 

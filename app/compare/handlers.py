@@ -244,7 +244,7 @@ class Handlers(TabHandlers):
             return parsed, {self.page.table: value, self.page.note: ""}
         pasted = _pasted_triples(table, form)
         if pasted is None and not known:
-            raise BadTable("This task needs a text of its own: write or paste one on the left.")
+            raise BadTable("This task needs a text of its own: write or paste one on Compare.")
         parsed = pasted or source_editor.parse_rows(form, known[0].rows)
         return parsed, {self.page.table: source_editor.editor_value(parsed.rows, form), self.page.note: ""}
 

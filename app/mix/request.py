@@ -29,7 +29,7 @@ def settle(state: MixState, catalog: RunCatalog, backbone: Backbone) -> tuple[Mi
         notes.append(f"Left out, as the address has no usable value for: {', '.join(state.ignored)}.")
     if not (members or listed):
         raise BadInput(
-            f"No run on {backbone.spec.name} has virtual tokens yet. Train a prefix on the tab Train, or choose another backbone."
+            f"No run on {backbone.spec.name} has virtual tokens yet. Train a prefix on the Train tab, or choose another backbone."
         )
     members += [run for run in listed if run not in members][: max(0, COUNTS[kind] - len(members))]
     members += [DEFAULT_TEXT] * (COUNTS[kind] - len(members))

@@ -1,5 +1,6 @@
 """Names, descriptions and marks of methods in the columns; both columns of runs can show any method."""
 
+import shlex
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from itertools import groupby
@@ -8,6 +9,7 @@ from app.shared.html import count, percent, tag
 from core.config.methods import METHODS, MethodInfo, method_info
 from core.errors import BadInput
 from core.models.backbone import Backbone
+from core.models.loading import bundled
 from core.prefix.mix import parse_mix
 from core.runs.run import Run
 
@@ -24,6 +26,16 @@ def column_of(method: str) -> str:
 def methods_of_column(column: str) -> tuple[str, ...]:
     """Return the methods that a column shows by default."""
     return tuple(name for name in METHODS if column_of(name) == column)
+
+
+def train_command(method: str, backbone: str, data: str = "") -> str:
+    """Return the command line that trains a run on a backbone. `data`: the options that name its data; "": bundled tables.
+
+    The default preset's rates are those of the bundled backbones; others have a preset of their own.
+    """
+    preset = "" if backbone in bundled() else "--preset fast"
+    options = f"--run my-{method} --method {method} --backbone {shlex.quote(backbone)}"
+    return " ".join(part for part in ("python launch.py train", data, options, preset) if part)
 
 
 def title(kind: str, run: Run | None) -> str:

@@ -18,7 +18,7 @@ from analysis.space.vocabulary import vocabulary
 from app.shared import plot_widget, shell, urlstate
 from app.shared.context import AppContext
 from app.shared.events import Inputs, TabHandlers, Update, errors_to_status
-from app.shared.html import tag, text
+from app.shared.html import several, tag, text
 from app.space import view
 from app.space.analyses import AnalysisCache, Key, with_words
 from app.space.components import SpacePage
@@ -205,7 +205,9 @@ class SpaceHandlers(TabHandlers):
         ready = self.analyses.maps.ask(vm.key, analysis.cloud) if request.map == "umap" else None
         waiting = request.map == "umap" and ready is None
         soon = _note("UMAP is being computed in the background: up to a minute. Until then this is PCA.", "wait")
-        summary = f"{analysis.title}: {analysis.cloud.count(PREFIX)} virtual tokens among {analysis.cloud.words:,} words"
+        summary = (
+            f"{analysis.title}: {several(analysis.cloud.count(PREFIX), 'virtual token')} among {analysis.cloud.words:,} words"
+        )
         yield {
             page.empty: "",
             page.token: [vm.run, vm.number],

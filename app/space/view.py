@@ -3,13 +3,13 @@
 Rows have data-point, the id of a point on the map (analysis/figures/space.py), by which the page's script links them.
 """
 
-import shlex
 from collections.abc import Sequence
 
 from analysis.figures.style import visible_token
 from analysis.space.neighbor_analysis import EMBEDDINGS, LOGIT_LENS, Z_THRESHOLD, NeighborAnalysis
 from analysis.space.neighbors import WARNING, Neighbor
 from app.shared.html import tag, text
+from app.shared.method_labels import train_command
 from core.models.architectures import BART
 from core.models.backbone import Backbone
 from core.runs.run import Run
@@ -195,12 +195,11 @@ def _chips(words: Sequence[Neighbor]) -> str:
 
 def no_runs(backbone: Backbone) -> str:
     """No run on this backbone has virtual tokens."""
-    command = f"python launch.py train --run my-prefix --method prefix --backbone {shlex.quote(backbone.spec.name)}"
     return _empty(
         f"No run on {backbone.spec.name} has virtual tokens yet.",
         "Train a prefix, then open this tab again. Or type a text into Runs, such as text:Tell the table: any text is a prefix "
         "without training.",
-        command,
+        train_command("prefix", backbone.spec.name),
     )
 
 

@@ -10,6 +10,7 @@ import gradio as gr
 from app.shared import shell
 from app.shared.context import AppContext
 from app.shared.events import Inputs, TabHandlers, Update, errors_to_status, sentence_of
+from app.shared.html import several
 from app.shared.urlstate import read as read_address
 from app.train import view
 from app.train.components import TrainPage, train_request
@@ -171,8 +172,8 @@ class TrainHandlers(RunProgressView, TabHandlers):
         except Exception as error:
             return update | {page.facts: view.problem(sentence_of(error))}
         fewer = f", all there are: fewer than {request.rows}" if request.rows > len(examples) else ""
-        noun = "articles" if request.on_articles else "rows" if request.data.file else "tables"
-        data = f"{len(examples):,} {noun}{fewer}, {estimate.rows:,} texts; {valid:,} to validate on"
+        noun = "article" if request.on_articles else "row" if request.data.file else "table"
+        data = f"{several(len(examples), noun)}{fewer}, {several(estimate.rows, 'text')}; {valid:,} to validate on"
         update[page.facts] = view.facts(estimate, model, data)
         update[page.command] = view.command_box(command(request.to_argv()))
         label = "Start training" if estimate.trained else "Make it a run"

@@ -205,7 +205,7 @@ class Jobs:
             self._lock.acquire()
         except OSError as error:
             raise StoreError(
-                f"Cannot write {self.folder}: {error.strerror}. Choose a writable folder with PREFIX_LAB_HOME."
+                f"Cannot write {self.folder}: {error.strerror or error}. Choose a writable folder with PREFIX_LAB_HOME."
             ) from error
         try:
             yield

@@ -64,7 +64,8 @@ def collect(files: Iterable[tuple[Path, Rows]], make: Callable[[Row, int], T], s
         skipped += bad
     if not results:
         if bad:
-            raise BadData(f"None of {number} rows can be used; the first: {bad[0]} Mend the file.")
+            which = "Its only row cannot be used" if number == 1 else f"None of {number:,} rows can be used; the first"
+            raise BadData(f"{which}: {bad[0]} Mend the file.")
         raise BadData(f"{file.name} has no rows: give a file that has some.")
     return results
 
@@ -92,7 +93,8 @@ def split_file(folder: Path, split: str | None, stems: Mapping[str, tuple[str, .
     candidates = [folder / (name + ending) for name in names for ending in endings]
     path = next((file for file in candidates if file.is_file()), None)
     if path is None:
-        raise BadData(f"No {split} file in {folder}: looked for {', '.join(file.name for file in candidates)}.")
+        tried = ", ".join(file.name for file in candidates)
+        raise BadData(f"No {split} file in {folder}: looked for {tried}. Put one there, or give a file.")
     return path
 
 
@@ -263,7 +265,8 @@ def _header(file: Path, needed: Sequence[str]) -> tuple[list[str], str]:
 
 def _csv_row(header: list[str], cells: list[str]) -> Row | BadRow:
     if len(cells) != len(header):
-        return BadRow(f"{len(cells)} cells under {len(header)} columns: check the quotes")
+        count = "1 cell" if len(cells) == 1 else f"{len(cells)} cells"
+        return BadRow(f"{count} under {len(header)} columns: check the quotes")
     if any(_ESCAPED_BYTE.search(cell) for cell in cells):
         return BadRow("not UTF-8 text: save the file as UTF-8")
     return dict(zip(header, cells, strict=True))
@@ -292,9 +295,10 @@ def lines(file: Path) -> Iterator[tuple[int, str]]:
         raise BadData(f"{file} cannot be read: {reason}. Give a file that is there and whole.") from error
     if garbled:
         number, sign = garbled[0]
+        held = "1 line holds" if len(garbled) == 1 else f"{len(garbled):,} lines hold"
         _warn(
-            f"{file.name}: {len(garbled)} lines hold text such as {sign!r} (line {number}), which is UTF-8 once read in another "
-            "encoding: export the file anew."
+            f"{file.name}: {held} text such as {sign!r} (line {number}), which is UTF-8 once read in another encoding: "
+            "export the file anew."
         )
 
 

@@ -81,7 +81,9 @@ def save_split(examples: list[Example], name: str, place: Path, seed: int = 0) -
         temporary.rename(folder)
     except OSError as error:
         shutil.rmtree(temporary, ignore_errors=True)
-        raise StoreError(f"Cannot write {folder}: {error.strerror}. Free some space, or make the store writable.") from error
+        raise StoreError(
+            f"Cannot write {folder}: {error.strerror or error}. Free some space, or make the store writable."
+        ) from error
     return target
 
 

@@ -185,7 +185,7 @@ def _unpack(archive: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo], value
         place = Path(tempfile.mkdtemp(prefix=UNPACKED, dir=store.folder))
     except OSError as error:
         raise StoreError(
-            f"Cannot write {store.folder}: {error.strerror}. Choose a writable folder with PREFIX_LAB_HOME."
+            f"Cannot write {store.folder}: {error.strerror or error}. Choose a writable folder with PREFIX_LAB_HOME."
         ) from error
     try:
         if (free := shutil.disk_usage(place).free) < needed:

@@ -101,12 +101,15 @@ class MixIntervention(Intervention):
         """Raise BadInput unless there is one α per virtual token and one per layer of each site."""
         super().check(prefix)
         if self.token_alphas and len(self.token_alphas) != prefix.length:
-            raise BadInput(f"The prefix has {prefix.length} virtual tokens; weights given: {len(self.token_alphas)}.")
+            raise BadInput(
+                f"The prefix has {_count(prefix.length, 'virtual token')}; weights given: {len(self.token_alphas)}. "
+                "Give one for each virtual token."
+            )
         for site, kv in prefix.past.items():
             if self.layer_alphas and len(self.layer_alphas) != kv.shape[0]:
                 raise BadInput(
-                    f"The prefix has {kv.shape[0]} layers at the site {site!r}; weights given: {len(self.layer_alphas)}. "
-                    "Give one for each layer."
+                    f"The prefix has {_count(kv.shape[0], 'layer')} at the site {site!r}; "
+                    f"weights given: {len(self.layer_alphas)}. Give one for each layer."
                 )
 
 
@@ -237,7 +240,10 @@ def _check_alike(mix: Mix, prefixes: Sequence[Prefix]) -> None:
                 f"{mix.members[0]} belongs to {first.backbone}, and {name} to {prefix.backbone}. Mix prefixes of one model."
             )
         if prefix.infix != first.infix:
-            raise BadInput(f"{mix.members[0]} and {name} stand at different places of the input: one is an infix.")
+            raise BadInput(
+                f"{mix.members[0]} and {name} stand at different places of the input: one is an infix. "
+                "Mix prefixes with prefixes, and infixes with infixes."
+            )
 
 
 def _check_lengths(prefixes: Sequence[Prefix]) -> None:

@@ -62,7 +62,8 @@ def record_documents(folder: Path, rng: random.Random, names: MadeUpNames | None
     paths = [path for name in RECORD_SETS for path in sorted(folder.glob(name + ".jsonl*"))]
     if not paths:
         raise BadInput(
-            f"No records to train on: {folder} holds none of {', '.join(RECORD_SETS)}. Leave --records out, or mend it."
+            f"No records to train on: {folder} holds none of {', '.join(RECORD_SETS)}. "
+            "Leave --records out, or give another folder."
         )
     for path in paths:
         read_records = list(read_set(path))
@@ -92,7 +93,10 @@ def tokenizer_of(name: str) -> Tokenizer | None:
         return None
     path = paths.MODELS / name / "tokenizer.json"  # an absolute path stays itself
     if not path.is_file():
-        raise BadInput(f"A run can begin with a model's words where its folder has a tokenizer.json; {path.parent} has none.")
+        raise BadInput(
+            f"A run can begin with a model's words where its folder has a tokenizer.json; {path.parent} has none. "
+            "Give another folder."
+        )
     return Tokenizer.from_file(str(path))
 
 

@@ -29,7 +29,7 @@ class Withheld:
     def __init__(self, folder: Path) -> None:
         files = sorted(path for path in folder.glob("*/*.jsonl*") if path.name.split(".")[0] in ("train", *HELD_OUT))
         if not files:
-            raise BadInput(f"No rows to withhold: {folder} holds no <set>/valid.jsonl or the like. Mend --withhold.")
+            raise BadInput(f"No rows to withhold: {folder} holds no SET/train.jsonl and the like. Give another --withhold.")
         self.titles: set[str] = set()
         self.held_out: set[int] = set()
         self.summary_traces: set[int] = set()

@@ -60,7 +60,7 @@ def delete(store: Store, run_id: str) -> Deleted:
     try:
         trash.mkdir(exist_ok=True)
     except OSError as error:
-        raise StoreError(f"Cannot make {trash}: {error.strerror}. Make the store writable.") from error
+        raise StoreError(f"Cannot make {trash}: {error.strerror or error}. Make the store writable.") from error
     folder = trash / f"{time.strftime('%Y%m%d%H%M%S', time.gmtime(when))}-{run_id}"
     if folder.exists():  # the same name deleted twice within a second
         shutil.rmtree(folder)
@@ -83,8 +83,11 @@ def restore(store: Store, run_id: str) -> str:
     check_id(run_id)
     deleted = next((run for run in list_trash(store) if run.id == run_id), None)
     if deleted is None:
-        known = ", ".join(dict.fromkeys(run.id for run in list_trash(store))) or "nothing"
-        raise RunNotFound(f"There is no run {run_id!r} in the trash. It holds {known}. Give one of these.")
+        known = ", ".join(dict.fromkeys(run.id for run in list_trash(store)))
+        raise RunNotFound(
+            f"There is no run {run_id!r} in the trash. "
+            + (f"It holds {known}. Give one of these." if known else "The trash is empty, so there is nothing to restore.")
+        )
     store.check_free(run_id)
     _move(deleted.folder, store.folder / run_id)
     return run_id
@@ -97,7 +100,9 @@ def empty_trash(store: Store) -> int:
         try:
             shutil.rmtree(run.folder)
         except OSError as error:
-            raise StoreError(f"Cannot delete {run.folder}: {error.strerror}. Make it writable, then try again.") from error
+            raise StoreError(
+                f"Cannot delete {run.folder}: {error.strerror or error}. Make it writable, then try again."
+            ) from error
     return len(runs)
 
 
@@ -129,4 +134,4 @@ def _move(old: Path, new: Path) -> None:
     try:
         os.rename(old, new)
     except OSError as error:
-        raise StoreError(f"Cannot move {old} to {new}: {error.strerror}. Make the store writable.") from error
+        raise StoreError(f"Cannot move {old} to {new}: {error.strerror or error}. Make the store writable.") from error

@@ -43,14 +43,21 @@ class Store:
         for root in self._roots():
             if (root / run_id).is_dir():
                 return self._read(root / run_id)
-        known = ", ".join(run.id for run in self.runs()) or "none yet"
-        raise RunNotFound(f"There is no run {run_id!r}. Runs: {known}. Give one of these, or train it first.")
+        known = ", ".join(run.id for run in self.runs())
+        runs = f"Runs: {known}. Give one of these, or train it first." if known else "There are no runs yet; train one first."
+        raise RunNotFound(f"There is no run {run_id!r}. {runs}")
 
     def check_own(self, run_id: str) -> None:
         """Raise RunNotFound unless the id is a folder of the user's own."""
         if not (self.folder / check_id(run_id)).is_dir():
-            own = ", ".join(path.name for path in self._folders() if path.parent == self.folder) or "none yet"
-            raise RunNotFound(f"There is no run {run_id!r} of your own. Yours: {own}. Give one of these.")
+            own = ", ".join(path.name for path in self._folders() if path.parent == self.folder)
+            ours = self.bundled is not None and (self.bundled / run_id).is_dir()
+            what = (
+                f"The run {run_id!r} comes with Prefix Lab and stays as it is"
+                if ours
+                else f"There is no run {run_id!r} of your own"
+            )
+            raise RunNotFound(f"{what}. {f'Yours: {own}. Give one of these.' if own else 'You have no runs of your own yet.'}")
         _check_links(self.folder / run_id)
 
     def check_free(self, run_id: str) -> None:
@@ -66,7 +73,9 @@ class Store:
         try:
             folder.mkdir(parents=True)
         except OSError as error:
-            raise StoreError(f"Cannot make {folder}: {error.strerror}. Choose a writable folder with PREFIX_LAB_HOME.") from error
+            raise StoreError(
+                f"Cannot make {folder}: {error.strerror or error}. Choose a writable folder with PREFIX_LAB_HOME."
+            ) from error
         return folder
 
     def _roots(self) -> list[Path]:
@@ -130,7 +139,9 @@ def _check_links(folder: Path) -> None:
     try:
         link = next((path for path in (folder, *folder.iterdir()) if path.is_symlink()), None)
     except OSError as error:
-        raise StoreError(f"Cannot read {folder}: {error.strerror}. Make it readable, or take it out of the store.") from error
+        raise StoreError(
+            f"Cannot read {folder}: {error.strerror or error}. Make it readable, or take it out of the store."
+        ) from error
     if link is not None:
         raise StoreError(f"The run {folder.name!r} is not read: {link} is a link. Copy what it leads to into the store.")
 
@@ -158,7 +169,7 @@ def _unfinished(folder: Path) -> str:
     status = read_status(folder)
     if status.error:
         return (
-            f"The run {folder.name!r} failed at update {status.update} of {status.total}: {status.error} "
+            f"The run {folder.name!r} failed at update {status.update} of {status.total}: {status.error.rstrip('.')}. "
             f"Train it again under another name, or delete {folder}."
         )
     if not status.state:

@@ -197,7 +197,8 @@ def _parse_markdown(lines: list[str]) -> Fields:
     for number, row in enumerate(rows, 1):
         if len(row) != width:
             raise BadTable(
-                f"Row {number} of the Markdown table has {len(row)} cells where the first has {width}: give all rows as many."
+                f"Row {number} of the Markdown table has {len(row)} cell{'s' * (len(row) != 1)} where the first has {width}: "
+                "give all rows as many."
             )
     header = width == 2 and rows[0][0].lower().strip("* ") in _HEADERS
     if width == 2 and (header or not ruled or len(rows) != 2):

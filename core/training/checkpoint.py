@@ -49,7 +49,10 @@ def load_checkpoint(folder: Path, method: Method, state: TrainerState, data: str
             f"The run {folder.name!r} has no checkpoint to go on from ({error}). Train it again under another name."
         ) from error
     if metadata.get("data") != data:
-        raise StoreError(f"The run {folder.name!r} was trained on other rows. Give the same data and settings to continue.")
+        raise StoreError(
+            f"The run {folder.name!r} cannot be resumed: its data has other rows now than when it began. "
+            "Put the first ones back, or train again under another name."
+        )
     params = method.parameters()
     if [tensors[f"parameter.{place}"].shape for place in range(len(params))] != [parameter.shape for parameter in params]:
         raise StoreError(f"The checkpoint of {folder.name!r} does not fit its settings. Train it again under another name.")

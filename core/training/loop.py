@@ -142,7 +142,7 @@ def _update(
     if not (math.isfinite(loss) and math.isfinite(norm)):
         raise TrainingFailed(
             f"At update {state.index + 1} the loss is {loss} and its gradient's norm {float(norm)}: training ran away. "
-            f"Use a lower rate than {config.rate:g}, or more clipping. What was learned before is kept."
+            f"What was learned before is kept. Train again under another name, with a lower rate than {config.rate:g}."
         )
     state.optimizer.step()
     return loss, distance

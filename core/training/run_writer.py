@@ -85,7 +85,7 @@ class RunWriter:
             self._samples.after_update(step.index, step.index == step.total)
         except OSError as error:
             raise StoreError(
-                f"Cannot write {self.files.folder} ({error.strerror}). Free some space, then continue with --resume."
+                f"Cannot write {self.files.folder} ({error.strerror or error}). Free some space, then resume the run."
             ) from error
         self._add_history(step.index)
         if step.best:

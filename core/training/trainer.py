@@ -159,8 +159,11 @@ def resume_training(store: Store, run_id: str, load: Callable[[str], Backbone]) 
             "Train again under another name."
         ) from error
     if failure := state.get("error"):
-        raise StoreError(f"The run {run_id!r} failed ({failure}), and would fail again. Train again under another name.")
+        raise StoreError(f"The run {run_id!r} would fail again: {failure.rstrip('.')}. Train again under another name.")
     backbone = load(name)
     if backbone.spec.fingerprint != fingerprint:
-        raise WrongBackbone(f"The run {run_id!r} was begun on {name} ({fingerprint}); loaded is {backbone.spec.fingerprint}.")
+        raise WrongBackbone(
+            f"The run {run_id!r} was begun on {name} with other weights ({fingerprint}) than are there now "
+            f"({backbone.spec.fingerprint}). Put those back to resume it, or train again under another name."
+        )
     return Trainer(backbone, task, config, store, run_id, resume=True, **options)

@@ -98,6 +98,7 @@ def test_rows_of_one_source_are_one_example_in_e2e_only():
         ("hyp.tsv", "a\tb\tc\n1\t2\t3\n", "line 1: the columns are a, b, c, and one with an input"),
         ("hyp.csv", 'mr,output\n"x,y\n', "not CSV"),
         ("hyp.csv", "mr,output\nx,y,z\n", "line 2: 3 cells under 2 columns"),
+        ("hyp.csv", "mr,output\nx,y\n\nz\n", "line 4: 1 cell under 2 columns"),
     ],
 )
 def test_bad_files_of_outputs(tmp_path, name, text, message):
@@ -108,7 +109,7 @@ def test_bad_files_of_outputs(tmp_path, name, text, message):
 
 def test_bad_references(files, tmp_path):
     hyps, short, long = files(hyp__txt="a\nb\n", short__txt="a\n", long__txt="a\n\n\nb\n")
-    with pytest.raises(BadInput, match=r"hyp\.txt has 2 outputs, and there are references for 1 inputs"):
+    with pytest.raises(BadInput, match=r"hyp\.txt has 2 outputs, and there are references for 1 input:"):
         score_files(hyps, [short])
     with pytest.raises(BadData, match="line 3: an empty line where references are to begin"):
         read_references([long])

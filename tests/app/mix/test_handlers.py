@@ -109,7 +109,7 @@ def test_a_mix_that_cannot_be_made_is_told_in_a_sentence(do):
 
 
 def test_a_backbone_without_a_prefix_says_what_to_do(do, house):
-    assert "Train a prefix on the tab Train" in outputs_of(do, MixState(), house.bart)["headline"]
+    assert "Train a prefix on the Train tab" in outputs_of(do, MixState(), house.bart)["headline"]
 
 
 def test_a_stop_opens_on_the_other_tabs(do):

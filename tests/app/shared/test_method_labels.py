@@ -87,3 +87,11 @@ def test_the_braces_say_what_is_shared():
     assert braces("prefix", "infix").count("<span") == 1 and "span 3" in braces("prefix", "infix")
     assert braces("lora", "adapter").count("brace own") == 2 and braces("lora", "prefix").count("brace own") == 1
     assert "the first column" in braces("lora", "prefix") and braces("prefix", "lora", "infix").count("brace shared") == 2
+
+
+def test_the_command_that_trains_has_the_rates_of_its_backbone():
+    """The default preset's rate is far too high for a backbone that is not bundled."""
+    assert train_command("prefix", "mini-gpt2") == ("python launch.py train --run my-prefix --method prefix --backbone mini-gpt2")
+    command = train_command("finetune", "my models/gpt2", "--set webnlg --data webnlg-folder")
+    assert command.endswith("--backbone 'my models/gpt2' --preset fast")
+    assert command.startswith("python launch.py train --set webnlg --data webnlg-folder --run my-finetune")
