@@ -61,7 +61,9 @@ def _check(source: Sequence[str], target: Sequence[str], form: str) -> None:
     if not source or not target:
         raise BadInput("Name the columns to read: at least one source and one target.")
     if both := [column for column in source if column in target]:
-        raise BadInput(f"The column {both[0]!r} is named as source and as target: a model would only learn to copy it.")
+        raise BadInput(
+            f"The column {both[0]!r} is named as source and as target: a model would only learn to copy it. Name another."
+        )
     if form not in ("table", "text", *SOURCES):
         raise BadInput(f"The source form is {form!r}: say table, text, {' or '.join(SOURCES)}.")
     if len(source) > 1 and form != "table":

@@ -64,7 +64,7 @@ def collect(files: Iterable[tuple[Path, Rows]], make: Callable[[Row, int], T], s
         skipped += bad
     if not results:
         if bad:
-            which = "Its only row cannot be used" if number == 1 else f"None of {number:,} rows can be used; the first"
+            which = "The only row cannot be used" if number == 1 else f"None of {number:,} rows can be used; the first"
             raise BadData(f"{which}: {bad[0]} Mend the file.")
         raise BadData(f"{file.name} has no rows: give a file that has some.")
     return results
@@ -260,7 +260,10 @@ def _header(file: Path, needed: Sequence[str]) -> tuple[list[str], str]:
         longest = names if len(names) > len(longest) else longest
     printable = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in ", ".join(longest)[:200])
     need = f"{' and '.join(needed)} {'is' if len(needed) == 1 else 'are'} needed"
-    raise bad_data(file, 1, f"the columns are {printable if any(longest) else 'none'}, and {need}: mend the header")
+    raise bad_data(file, 1, f"the columns are {printable if any(longest) else 'none'}, and {need}: {_OR_NAME}")
+
+
+_OR_NAME = "mend the header, or name columns that it has with --source and --target"
 
 
 def _csv_row(header: list[str], cells: list[str]) -> Row | BadRow:

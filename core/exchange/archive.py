@@ -112,7 +112,7 @@ def import_zip(file: Path, store: Store, run_id: str = "", limits: Mapping[str, 
             store.check_free(run_id)
             return _unpack(archive, entries, values | {"id": run_id} | _known_backbone(values, store), store)
     except (*DAMAGED, ValueError) as error:
-        reason = str(error)[:200]
+        reason = getattr(error, "strerror", None) or str(error)[:200]
         raise BadInput(f"{file.name} cannot be read as a zip file ({reason}). Give a zip that Prefix Lab exported.") from error
 
 

@@ -84,10 +84,9 @@ def restore(store: Store, run_id: str) -> str:
     deleted = next((run for run in list_trash(store) if run.id == run_id), None)
     if deleted is None:
         known = ", ".join(dict.fromkeys(run.id for run in list_trash(store)))
-        raise RunNotFound(
-            f"There is no run {run_id!r} in the trash. "
-            + (f"It holds {known}. Give one of these." if known else "The trash is empty, so there is nothing to restore.")
-        )
+        if not known:
+            raise RunNotFound(f"There is no run {run_id!r} to restore: the trash is empty.")
+        raise RunNotFound(f"There is no run {run_id!r} in the trash. It holds {known}. Give one of these.")
     store.check_free(run_id)
     _move(deleted.folder, store.folder / run_id)
     return run_id

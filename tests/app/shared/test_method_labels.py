@@ -6,7 +6,7 @@ from app.compare import run_picker
 from app.compare.comparison import CompareRequest, compare
 from app.compare.panels import cost
 from app.shared.context import AppContext
-from app.shared.method_labels import column_braces, mark, title, trained
+from app.shared.method_labels import column_braces, mark, title, train_command, trained
 from core.config.decode import DecodeConfig
 from core.generation.generate import generate
 from core.generation.types import make_request
