@@ -55,7 +55,7 @@ def test_a_run_does_not_come_back_over_another(store, tiny_folder):
     with pytest.raises(StoreError, match="already"):
         restore(store, "one")
     assert empty_trash(store) == 1 and [run.id for run in store.runs()] == ["one"]
-    with pytest.raises(RunNotFound, match="nothing"):
+    with pytest.raises(RunNotFound, match="the trash is empty"):
         restore(store, "one")
 
 
