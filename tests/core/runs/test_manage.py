@@ -69,7 +69,7 @@ def test_a_run_in_training_is_left_alone(store):
 def test_bundled_runs_are_read_only(store, tmp_path):
     bundled = Store(tmp_path / "mine", bundled=store.folder)
     for change in (lambda: delete(bundled, "one"), lambda: rename(bundled, "one", "b"), lambda: annotate(bundled, "one", "x")):
-        with pytest.raises(RunNotFound, match="of your own"):
+        with pytest.raises(RunNotFound, match="comes with Prefix Lab"):
             change()
 
 
