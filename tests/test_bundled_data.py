@@ -30,25 +30,30 @@ def tables() -> list[dict]:
     return [json.loads(line) for line in (FOLDER / "tables.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
+@pytest.fixture(scope="module")
+def training() -> list[dict]:
+    return [json.loads(line) for line in (FOLDER / "training_tables.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
 def test_there_are_enough_rows_and_topics(rows: list[dict]) -> None:
     assert len(rows) >= 140
     assert len({row["topic"] for row in rows}) >= 6
 
 
-def test_every_row_has_the_documented_keys_and_a_unique_id(rows: list[dict], tables: list[dict]) -> None:
-    assert all(set(row) == KEYS for row in rows + tables)
-    assert [identity for identity, n in Counter(row["id"] for row in rows + tables).items() if n > 1] == []
+def test_every_row_has_the_documented_keys_and_a_unique_id(rows: list[dict], tables: list[dict], training: list[dict]) -> None:
+    assert all(set(row) == KEYS for row in rows + tables + training)
+    assert [identity for identity, n in Counter(row["id"] for row in rows + tables + training).items() if n > 1] == []
 
 
-def test_no_table_and_no_sentence_stands_twice(rows: list[dict], tables: list[dict]) -> None:
+def test_no_table_and_no_sentence_stands_twice(rows: list[dict], tables: list[dict], training: list[dict]) -> None:
     # A table in two splits would let training see what is scored.
-    sources = Counter(json.dumps(row["fields"]) for row in rows + tables)
-    sentences = Counter(target for row in rows + tables for target in row["targets"])
+    sources = Counter(json.dumps(row["fields"]) for row in rows + tables + training)
+    sentences = Counter(target for row in rows + tables + training for target in row["targets"])
     assert [item for item, n in (sources + sentences).items() if n > 1] == []
 
 
-def test_fields_can_be_written_as_one_line(rows: list[dict], tables: list[dict]) -> None:
-    for row in rows + tables:
+def test_fields_can_be_written_as_one_line(rows: list[dict], tables: list[dict], training: list[dict]) -> None:
+    for row in rows + tables + training:
         keys = [key for key, _ in row["fields"]]
         assert 2 + (row in rows) <= len(keys) <= 8 and len(set(keys)) == len(keys), row["id"]
         for part in (part for field in row["fields"] for part in field):
@@ -56,8 +61,8 @@ def test_fields_can_be_written_as_one_line(rows: list[dict], tables: list[dict])
             assert not any(mark in part for mark in (" | ", " : ", "\n")), row["id"]
 
 
-def test_targets_are_plain_sentences(rows: list[dict], tables: list[dict]) -> None:
-    for row in rows + tables:
+def test_targets_are_plain_sentences(rows: list[dict], tables: list[dict], training: list[dict]) -> None:
+    for row in rows + tables + training:
         assert 1 <= len(row["targets"]) <= 3, row["id"]
         for target in row["targets"]:
             assert target == target.strip() and target.endswith(".") and "  " not in target, row["id"]
@@ -108,8 +113,26 @@ def test_sentences_of_the_many_topics_state_what_their_tables_say(tables: list[d
     assert sum(len(share.missing) for share in shares) <= fields // 10  # "yes" and "Sweden" become other words in a sentence
 
 
-def test_no_name_of_the_held_out_topics_is_trained_on(rows: list[dict], tables: list[dict]) -> None:
-    trained = " ".join(target for row in rows + tables if row["split"] in ("train", "valid") for target in row["targets"])
+def test_the_training_tables_are_as_their_card_says(rows: list[dict], tables: list[dict], training: list[dict]) -> None:
+    card = (FOLDER / "README.md").read_text(encoding="utf-8")
+    topics = {row["topic"] for row in training}
+    assert (len(topics), len(training), sum(len(row["targets"]) for row in training)) == (140, 2800, 3951)
+    assert all(f" {topic}," in card or f" {topic}." in card for topic in topics)
+    assert not topics & {row["topic"] for row in rows + tables if row["held_out"]}
+    assert all(Counter(row["split"] for row in training if row["topic"] == topic) == {"train": 19, "valid": 1} for topic in topics)
+    trained = [row for row in rows + tables + training if row["split"] == "train"]
+    assert f"{len(trained):,} tables of {len({row['topic'] for row in trained})} topics" in card
+
+
+def test_the_training_tables_texts_state_every_value_and_nothing_else(training: list[dict]) -> None:
+    for row in training:
+        for text in row["targets"]:
+            coverage = cover([(key, value) for key, value in row["fields"]], text)
+            assert (coverage.missing, coverage.unsupported) == ([], []), text
+
+
+def test_no_name_of_the_held_out_topics_is_trained_on(rows: list[dict], tables: list[dict], training: list[dict]) -> None:
+    trained = " ".join(target for row in rows + tables + training if row["split"] in ("train", "valid") for target in row["targets"])
     held_out = [row for row in tables if row["held_out"]]
     names = {value for row in held_out for key, value in row["fields"] if key in ("name", "title", "player", "language", "dance")}
     assert len(names) > 10 and [name for name in names if name in trained] == []

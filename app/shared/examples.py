@@ -12,7 +12,7 @@ from core.text.articles import article
 from core.text.tables import Fields
 from core.text.triples import SOURCES, table_of
 
-FILES = {"table": BUNDLED_TABLES["tables"], "triples": ("triples.jsonl",), "article": ("articles.jsonl",)}
+FILES = {"table": ("records.jsonl", "tables.jsonl"), "triples": ("triples.jsonl",), "article": ("articles.jsonl",)}
 
 OPENING = "cafe-022"
 

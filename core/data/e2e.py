@@ -29,8 +29,7 @@ def read_e2e(path: Path, split: str | None = None, skipped: list[str] | None = N
 
 
 def read_bundled(path: Path, split: str | None = None, skipped: list[str] | None = None) -> list[Example]:
-    """Read the rows of `records.jsonl` or `tables.jsonl`, all or one split. `group` is the topic; `seen` is false for held-out
-    topics.
+    """Read the rows of a file of bundled tables, all or one split. `group` is the topic; `seen` is false for held-out topics.
 
     The references are natural text, so `targets` and `originals` are the same. Raises BadData.
     """

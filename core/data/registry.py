@@ -14,7 +14,10 @@ from core.text.tables import Fields, canonical, linearise, parse
 from core.text.triples import SOURCES, parse_triples, table_of
 
 SETS = ("e2e", "webnlg", "dart", "records", "tables", "summarization")
-BUNDLED_TABLES = {"records": ("records.jsonl",), "tables": ("records.jsonl", "tables.jsonl")}  # files of assets/data
+BUNDLED_TABLES = {  # files of assets/data
+    "records": ("records.jsonl",),
+    "tables": ("records.jsonl", "tables.jsonl", "training_tables.jsonl"),
+}
 
 
 def read_set(name: str, path: Path, split: str | None = None, skipped: list[str] | None = None) -> list[Example]:

@@ -22,7 +22,7 @@ class DataSource(Config):
     """Which data are read, as plain values that are stored with a run, so that a resumed training reads the same rows.
 
     `set` is the name of a data set, or "columns" (then `source`, `target` and `form` are those of `read_columns`). The default
-    is E2E if `data` is set, else "records", the bundled tables of nine topics; "tables" adds 44 topics. `data`: a file, or a
+    is E2E if `data` is set, else "records", the bundled tables of nine topics; "tables" adds 184 topics. `data`: a file, or a
     folder with one file per split; "summarization" without it is the bundled articles. `rows` > 0 limits the training examples.
     `skip_bad` skips rows that cannot be used. For summarization, `source` and `target` may each name one column, `group` the
     topic column, and `topics` a split by topic (see `read_articles`).
