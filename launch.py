@@ -148,7 +148,7 @@ class Progress:
         self.last_lines: collections.deque[str] = collections.deque(maxlen=LAST_LINES)
         self.received = 0.0  # MB of the downloads that are complete
         self.file, self.size, self.packages = "", 0.0, 0
-        self.shown = 0.0
+        self.last_shown = 0.0
         self.rewrites = sys.stdout.isatty()
 
     def read(self, line: str) -> None:
@@ -159,27 +159,27 @@ class Progress:
             return
         self.last_lines.append(line)
         step = r"\s*(Collecting|Processing|Downloading|Using cached|Installing collected packages:) "
-        found = re.match(step + r"(\S+)(?: \(([\d.]+) ([kMG]?B)\))?", line)
-        if not found or found[2].endswith(".metadata"):
+        match = re.match(step + r"(\S+)(?: \(([\d.]+) ([kMG]?B)\))?", line)
+        if not match or match[2].endswith(".metadata"):
             return
-        if found[1] in ("Collecting", "Processing"):  # the second is a file on this machine
+        if match[1] in ("Collecting", "Processing"):  # the second is a file on this machine
             self.packages += 1
-            self.show(f"Looking up {os.path.basename(found[2])}")
-        elif found[1].startswith("Installing"):
+            self.show(f"Looking up {os.path.basename(match[2])}")
+        elif match[1].startswith("Installing"):
             self.received, self.size = self.received + self.size, 0.0
             count = line.count(",") + 1
             self.show(f"Unpacking {count} package{'s' * (count > 1)}, which takes a minute or more", always=True)
-        elif found[3]:
+        elif match[3]:
             self.received += self.size
-            self.file = " ".join(urllib.parse.unquote(found[2]).rsplit("/", 1)[-1].split("-")[:2])
-            self.size = float(found[3]) * UNITS[found[4]]
+            self.file = " ".join(urllib.parse.unquote(match[2]).rsplit("/", 1)[-1].split("-")[:2])
+            self.size = float(match[3]) * UNITS[match[4]]
             self.show(f"{self.file}: {self.size:.1f} MB")
 
     def show(self, what: str, always: bool = False) -> None:
         """Show what pip is at, and what it has downloaded."""
-        if not (self.rewrites or always) and time.monotonic() - self.shown < INTERVAL:
+        if not (self.rewrites or always) and time.monotonic() - self.last_shown < INTERVAL:
             return
-        self.shown = time.monotonic()
+        self.last_shown = time.monotonic()
         line = f"  {what}; so far {self.packages} looked up, {self.received:.0f} MB downloaded"
         if self.rewrites:
             width = shutil.get_terminal_size().columns - 1

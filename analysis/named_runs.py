@@ -88,7 +88,7 @@ def write(
 def end_at(backbone: Backbone, written: Generation, stop: str) -> Generation:
     """A generated text up to the first `stop` in it, with the tokens that it took to generate that."""
     for count in range(1, len(written.ids) + 1):
-        text, found, _ = decode_text(backbone, written.ids[:count]).partition(stop)
-        if found:
+        text, matched, _ = decode_text(backbone, written.ids[:count]).partition(stop)
+        if matched:
             return replace(written, text=text, ids=written.ids[:count], logprobs=written.logprobs[:count], finish="eos")
     return written

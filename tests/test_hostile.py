@@ -20,7 +20,7 @@ from core.training.trainer import Trainer
 from tests.hostile.archives import ARCHIVES
 from tests.hostile.articles import ARTICLES
 from tests.hostile.files import FOREIGN, MODELS, STORE
-from tests.hostile.given import DATA, SETTINGS, TABLES
+from tests.hostile.inputs import DATA, SETTINGS, TABLES
 from tests.hostile.place import Place
 from tests.support.tiny_models import EXAMPLES, make_run, make_tiny_backbone, make_tiny_bart, make_tiny_llama
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from analysis.attention.maps import SITE, AttentionMap, prefix_state, teacher_forced_inputs
+from analysis.attention.maps import SITE, prefix_state, teacher_forced_inputs
 from core.errors import BadInput
 from core.generation.types import Request
 from core.models.backbone import Backbone
@@ -21,16 +21,6 @@ from core.prefix.attention import attach
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
-
-
-def set_prefix_aside(attention: AttentionMap) -> AttentionMap:
-    """The same map without its virtual tokens, each row renormalized over the text: `virtual` is 0."""
-    return replace(
-        attention,
-        virtual=0,
-        weights=_content_share(attention.weights, attention.virtual),
-        norms=attention.norms[..., attention.virtual :],
-    )
 
 
 @torch.no_grad()

@@ -68,11 +68,6 @@ class AttentionReading:
     keys: tuple[str, ...] | None = None
 
     @property
-    def query_tokens(self) -> tuple[str, ...]:
-        """The text of each query."""
-        return self.tokens
-
-    @property
     def key_tokens(self) -> tuple[str, ...]:
         """The text of each key: P1 … Pn for the virtual tokens, which are not words, then the tokens."""
         return tuple(f"P{i + 1}" for i in range(self.virtual)) + (self.tokens if self.keys is None else self.keys)

@@ -1,6 +1,6 @@
 """Loss and coverage along the slider of a mix, measured on a few examples."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -8,17 +8,11 @@ import torch
 
 from analysis.attention.maps import prefix_state, teacher_forced_inputs
 from analysis.metrics.coverage import Coverage, cover
-from core.config.decode import DecodeConfig
-from core.data.registry import table_of_source
-from core.generation.generate import generate
-from core.generation.types import Request, make_request
+from core.generation.types import Request
 from core.models.architectures import unembed
 from core.models.backbone import Backbone
-from core.models.inputs import encode_answer
 from core.prefix.attention import attach
-from core.prefix.mix import Mix, mix_prefixes
-from core.prefix.prefix import Prefix
-from core.task import Example, Task
+from core.prefix.mix import Mix
 from core.text.tables import Fields
 
 if TYPE_CHECKING:
@@ -31,13 +25,12 @@ STOPS = tuple(stop / 10 for stop in range(11))
 
 @dataclass(frozen=True)
 class MixPoint:
-    """The measurements at one stop of the slider; `mix` is None for a single run.
+    """The measurements at one stop of the slider.
 
     `loss`: nats per target token, over all tokens of the examples' first references. `covered` of `values` table values are in
     the texts, and `unsupported` statements are not in the tables; all 0 for inputs without a table.
     """
 
-    mix: Mix | None
     loss: float
     texts: tuple[str, ...]
     covered: int = 0
@@ -81,36 +74,6 @@ def slide(kind: str, members: Sequence[str], stop: float) -> Mix:
     return Mix(kind, tuple(members), (stop,) if kind == "path" else shares if kind in ("fade", "average") else ())
 
 
-def mix_curve(
-    backbone: Backbone,
-    task: Task,
-    mixes: Sequence[Mix],
-    prefixes: Sequence[Prefix],
-    examples: Sequence[Example],
-    decode: DecodeConfig,
-    path: Sequence[tuple[int, Prefix]] = (),
-    cancel: Callable[[], bool] | None = None,
-) -> Iterator[MixPoint]:
-    """Yield a point for each mix, measured on all `examples` with the frozen backbone.
-
-    `prefixes`, `path`: see `mix_prefixes`. Ends early if `cancel` returns true. Raises the errors of `mix_prefixes`.
-    """
-    tables = (
-        [] if task.input_format == "article" else [table_of_source(task.input_format, example.source) for example in examples]
-    )
-    for mix in mixes:
-        prefix, intervention = mix_prefixes(mix, prefixes, path)
-        requests = [
-            Request(plain.prompt_ids, prefix, plain.seed, intervention, plain.split)
-            for plain in (make_request(backbone, task, example.source, prefix, decode.seed) for example in examples)
-        ]
-        answers = [encode_answer(backbone, task, example.targets[0]) for example in examples]
-        texts = [generation.text for generation in generate(backbone.model, backbone, requests, decode, cancel)]
-        if cancel is not None and cancel():
-            return
-        yield measure_point(total_loss, backbone.model, backbone, requests, answers, texts, tables, mix)
-
-
 def measure_point(
     loss: Callable[..., float],
     model: "PreTrainedModel",
@@ -119,7 +82,6 @@ def measure_point(
     answers: Sequence[Sequence[int]],
     texts: Sequence[str],
     tables: Sequence[Fields],
-    mix: Mix | None = None,
 ) -> MixPoint:
     """Return the point of a stop from its generated texts, one per request. `tables`: one per text, or none.
 
@@ -131,7 +93,7 @@ def measure_point(
     covered = sum(len(each.present) for each in coverage)
     values = covered + sum(len(each.missing) for each in coverage)
     unsupported = sum(len(each.unsupported) for each in coverage)
-    return MixPoint(mix, total / sum(map(len, answers)), tuple(texts), covered, values, unsupported)
+    return MixPoint(total / sum(map(len, answers)), tuple(texts), covered, values, unsupported)
 
 
 def mean_loss(

@@ -5,7 +5,7 @@ a layer for every word, in one fixed context: `<|endoftext|> w`. That is one bat
 on disk. An encoder-decoder model does so at each of its sites, in contexts of its own form.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -25,7 +25,6 @@ POSITION = 1  # of the word in its context
 BATCH = 512  # words per forward call
 SITE = "decoder"
 VERSION = "1"  # of the cache entries: raise it when the computation changes
-Progress = Callable[[int, int], None]  # words done, words in total
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,23 +38,6 @@ class VocabularyKV:
     fingerprint: str
     context: str  # described in words
     site: str = SITE
-
-
-def vocabulary_kv(
-    backbone: Backbone,
-    kind: str,
-    layer: int,
-    cache: TensorCache | None = None,
-    progress: Progress | None = None,
-    site: str = SITE,
-) -> VocabularyKV:
-    """The keys or values of every word at a layer of a site; see `iter_vocabulary_kv`."""
-    result: VocabularyKV | None = None
-    for result, done, total in iter_vocabulary_kv(backbone, kind, layer, cache, site):  # noqa: B007 (the last one counts)
-        if progress is not None:
-            progress(done, total)
-    assert result is not None
-    return result
 
 
 def iter_vocabulary_kv(

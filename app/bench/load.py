@@ -91,13 +91,13 @@ class LoadReport:
 
     def promises(self) -> dict[str, bool]:
         """Each promise, and whether it is kept."""
-        kept = {"no wrong answer": not self.wrong, "no error but busy": not self.errors}
+        checks = {"no wrong answer": not self.wrong, "no error but busy": not self.errors}
         if self.settings.clients > 1:
-            kept["slowest client at least a third of the fastest"] = self.fairness >= FAIR
-        kept["memory level within 5 %"] = abs(self.growth("resident")) <= LEVEL
+            checks["slowest client at least a third of the fastest"] = self.fairness >= FAIR
+        checks["memory level within 5 %"] = abs(self.growth("resident")) <= LEVEL
         if self.settings.soak:
-            kept["open files level"] = self.growth("files") <= LEVEL
-        return kept
+            checks["open files level"] = self.growth("files") <= LEVEL
+        return checks
 
     def rows(self) -> dict[str, list[Answer]]:
         """The answers by task."""

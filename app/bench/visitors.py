@@ -49,14 +49,14 @@ class Visitor:
     layout: Layout
     name: str
     page: Page = field(init=False)
-    shown: int = -1  # the table on the page, and whose text Attention reads
+    table_on_page: int = -1  # the table on the page, and whose text Attention reads
     imports: int = 0
     left: "set[asyncio.Task[None]]" = field(default_factory=set)  # what goes on behind the answer
 
     async def enter(self) -> None:
         """Open a page."""
         self.page = Page(self.http, self.layout)
-        self.shown = -1
+        self.table_on_page = -1
         await self.page.open()
 
     async def leave(self) -> None:
@@ -95,7 +95,7 @@ class Visitor:
 
         await page.trigger("pl-generate", "click", watch=watch)
         self._check_status()
-        self.shown = variant
+        self.table_on_page = variant
         await page.trigger_alone("pl-subject", "change", lambda _: ["compare"])  # Attention reads ahead; the rest does nothing
         return {slot: _text(page[f"pl-out-{slot}"]) for slot in SLOTS}
 
@@ -132,7 +132,7 @@ class Visitor:
 
     async def attention(self, variant: int, word: Callable[[], None]) -> object:
         """Open Attention on the text of the page. The map of knock-outs goes on filling behind it, as in a browser."""
-        if self.shown != variant:
+        if self.table_on_page != variant:
             await self.table(variant, word)
         parts = ("pl-look-heads", "pl-look-layers", "pl-look-steps", "pl-look-reads")
         return await self._until_drawn("pl-tab-attention", lambda _: ["attention"], parts)
@@ -244,5 +244,5 @@ def zip_of(run_id: str) -> bytes:
 
 def _text(column: object) -> str:
     """The text of a column, as the model wrote it; an error for one that has none."""
-    found = _TEXT.search(str(column))
-    return unescape(_SENTENCE.sub("", found[1])) if found else ""
+    match = _TEXT.search(str(column))
+    return unescape(_SENTENCE.sub("", match[1])) if match else ""

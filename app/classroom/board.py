@@ -40,7 +40,7 @@ from core.text.tables import Fields
 FILE = "board.json"
 GUESTS, ENTRIES, LINES, OPTIONS = 80, 3, 60, 6  # guests; entries a guest; lines of a round; options of a question
 NAME, TEXT, OPTION = 24, 240, 80  # characters
-KEPT = 50  # rounds and questions
+HISTORY_LENGTH = 50  # rounds and questions
 FROZEN_NAME = "frozen model"
 
 
@@ -198,7 +198,7 @@ class Board:
                 secrets.SystemRandom().shuffle(names)
             lines = [Line(run, name, _letter(place)) for place, (run, name) in enumerate(names)]
             number = self.round.number + 1 if self.round else 1
-            self.rounds = [*self.rounds, Round(number, source, [list(pair) for pair in fields], blind, lines)][-KEPT:]
+            self.rounds = [*self.rounds, Round(number, source, [list(pair) for pair in fields], blind, lines)][-HISTORY_LENGTH:]
             return self.rounds[-1]
 
     def finish_writing(self, number: int) -> None:
@@ -238,7 +238,7 @@ class Board:
         with self.change():
             number = self.question.number + 1 if self.question else 1
             question = Question(number, clean(text, TEXT, "The question"), answers, place)
-            self.questions = [*self.questions, question][-KEPT:]
+            self.questions = [*self.questions, question][-HISTORY_LENGTH:]
 
     def go_on(self) -> None:
         """Move the question to its next state: asked before the lesson, closed, asked after it, answers visible."""

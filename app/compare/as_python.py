@@ -93,14 +93,14 @@ def as_python(context: AppContext, search: str, page: str) -> str:
     frozen = add_layout(lines, request, backbone)
     as_article = {"task": frozen["task"]} if frozen and request.form == "article" else {}
     lines.add("texts = {}")
-    given = Code("backbone"), Code("source")
+    arguments = Code("backbone"), Code("source")
     for slot in request.order:
         if slot == "base":
-            call = lines.call("write", *given, decode=Code("decode"), **frozen)
+            call = lines.call("write", *arguments, decode=Code("decode"), **frozen)
         else:
             lines.use(load_named_run)
             run = Code(lines.call("load_named_run", request.run(slot), Code("backbone")))
-            call = lines.call("write", *given, run, Code("decode"), **as_article)
+            call = lines.call("write", *arguments, run, Code("decode"), **as_article)
         lines.add(f"texts[{slot!r}] = {call}")
     plain = "text.text" if request.form == "article" else "detokenise(text.text)"
     lines.add("for column, text in texts.items():", f"    print(f'{{column}}: {{{plain}}}')")

@@ -44,14 +44,14 @@ class PythonHandlers:
 
     def lines(self, tab: str, search: str, page: str, backbone: str = "", values: tuple[Any, ...] = ()) -> str:
         """The lines for a tab. `values`: of the demonstrations' fields, then of the Train tab's form. Errors of what it shows."""
-        shown = len(self.fields)
-        inputs = {name: str(value or "") for name, value in zip(self.fields, values[:shown], strict=False)}
+        count = len(self.fields)
+        inputs = {name: str(value or "") for name, value in zip(self.fields, values[:count], strict=False)}
         writers: dict[str, Callable[[], str]] = {
             "compare": lambda: compare.as_python(self.context, search, page),
             "attention": lambda: attention.as_python(self.context, search, page),
             "space": lambda: space.as_python(self.context, self.analyses, search, page),
             "mix": lambda: mix.as_python(self.context, search, page),
-            "train": lambda: self._train(search, backbone, values[shown:]),
+            "train": lambda: self._train(search, backbone, values[count:]),
             "results": lambda: results.as_python(self.context, search),
             "learn": lambda: learn.as_python(self.context, search, page, inputs),
         }

@@ -30,16 +30,16 @@ class PythonLines:
         """A value as an expression: a settings class by the fields that differ from its defaults, a long text in pieces."""
         if is_dataclass(value) and not isinstance(value, type):
             self.use(type(value))
-            given = {one.name: getattr(value, one.name) for one in fields(value) if one.init}
+            values = {one.name: getattr(value, one.name) for one in fields(value) if one.init}
             plain = {one.name: _default(one) for one in fields(value) if one.init}
-            return self.call(type(value).__name__, **{name: given[name] for name in given if given[name] != plain[name]})
+            return self.call(type(value).__name__, **{name: values[name] for name in values if values[name] != plain[name]})
         if isinstance(value, str) and len(value) > WIDTH:
             return "(\n" + "\n".join(f"    {piece!r}" for piece in _pieces(value)) + "\n)"
         return repr(value)
 
-    def call(self, function: str, *given: object, **named: object) -> str:
+    def call(self, function: str, *positional: object, **named: object) -> str:
         """A call as an expression, on several lines where one would be too long. What is Code already stands as it is."""
-        arguments = [self._argument(one) for one in given]
+        arguments = [self._argument(one) for one in positional]
         arguments += [f"{name}={self._argument(one)}" for name, one in named.items()]
         line = f"{function}({', '.join(arguments)})"
         if len(line) <= WIDTH and "\n" not in line:

@@ -73,8 +73,8 @@ def _search(lines: PythonLines, _context: AppContext, _backbone: Backbone, _sear
     lines.use(check_words, training_rows, search_tokens)
     lines.add(f"start = {lines.call('check_words', Code('backbone'), inputs.get('search') or START)}")
     lines.add("rows = training_rows(backbone, len(backbone.encode(start)))")
-    found = lines.call("search_tokens", Code("backbone"), Code("rows"), Code("start"), CANDIDATES, SWEEPS)
-    lines.add(f"for step in {found}:", "    print(step.tried, step.loss, ''.join(step.tokens))")
+    search = lines.call("search_tokens", Code("backbone"), Code("rows"), Code("start"), CANDIDATES, SWEEPS)
+    lines.add(f"for step in {search}:", "    print(step.tried, step.loss, ''.join(step.tokens))")
 
 
 def _ladder(lines: PythonLines, _context: AppContext, _backbone: Backbone, _search: str, inputs: Inputs) -> None:

@@ -144,7 +144,7 @@
   const scrolling = () => { if (now) scrolled = current(); };
   // The ring follows its element, which a tab may draw anew at any time.
   const frame = make("div", { id: "pl-ring", "aria-hidden": "true", hidden: "" });
-  let seen = "";
+  let scrolledTo = "";
   const ring = () => {
     const target = ringed ? document.querySelector(ringed) : null;
     const box = target ? target.getBoundingClientRect() : null;
@@ -152,8 +152,8 @@
     if (frame.hidden) return;
     const room = innerHeight - strip.offsetHeight;
     const place = `${current()} ${room} ${Math.floor(box.height / 100)}`; // what grows is scrolled to once more
-    if (seen !== place && scrolled !== current()) {
-      seen = place;
+    if (scrolledTo !== place && scrolled !== current()) {
+      scrolledTo = place;
       if (box.top < MARGIN || box.bottom > room - MARGIN) scrollBy(0, box.height + 2 * MARGIN < room ? box.top - (room - box.height) / 2 : box.top - MARGIN);
       ring();
       return;
@@ -163,12 +163,12 @@
 
   const read = (value) => {
     lessons = value ? JSON.parse(value) : {};
-    const wanted = new URLSearchParams(location.search).get(LESSON);
-    if (!value || !wanted || now) return;
-    const asked = parse(wanted);
+    const named = new URLSearchParams(location.search).get(LESSON);
+    if (!value || !named || now) return;
+    const asked = parse(named);
     if (!asked || !lessons[asked.name]?.steps[asked.index]) {
       PrefixLab.address({ [LESSON]: "" });
-      strip.replaceChildren(make("p", { class: "where", role: "alert" }, `There is no lesson step "${wanted.slice(0, 40)}".`), make("p", {}, "The Learn tab lists all lessons."), control("Close", leave, false, "Close"));
+      strip.replaceChildren(make("p", { class: "where", role: "alert" }, `There is no lesson step "${named.slice(0, 40)}".`), make("p", {}, "The Learn tab lists all lessons."), control("Close", leave, false, "Close"));
       strip.hidden = false;
       return;
     }
@@ -209,9 +209,9 @@
     },
     list: (element, watch) => {
       const mark = () => {
-        const kept = progress();
+        const saved = progress();
         for (const link of element.querySelectorAll("[data-lesson]")) {
-          const index = kept[link.dataset.lesson];
+          const index = saved[link.dataset.lesson];
           if (!index) continue;
           link.href = `?lesson=${link.dataset.lesson}.${index + 1}`;
           link.parentElement.querySelector(".progress").textContent = `go on at step ${index + 1}`;

@@ -58,7 +58,7 @@ def _draw() -> MixPage:
         components["stop"] = gr.Button("Stop", elem_id="pl-mix-stop", interactive=False, min_width=70)
         area(tag("span", view.ABOUT_EXAMPLES, cls="meta"), elem_id="pl-mix-about")
     components["curve"] = plot_widget.plot("pl-mix-curve", 380, name="Loss and coverage along the slider")
-    area(tag("p", view.FOUND, cls="meta"), elem_id="pl-mix-found")
+    area(tag("p", view.MEASURED, cls="meta"), elem_id="pl-mix-found")
     return MixPage(**components)
 
 

@@ -34,7 +34,7 @@ ABOUT_EXAMPLES = (
     "At every stop, on up to 20 bundled examples; tables are of restaurants. A run that was trained on the bundled tables has "
     "seen most of them."
 )
-FOUND = (
+MEASURED = (
     "On the bundled runs e2e-prefix and webnlg-prefix, with 17 tables, a mix does not add up what the two can do: e2e-prefix "
     "alone covers 62 of 99 values and webnlg-prefix 48 of 99; joined they cover 49 of 99, and no mix of the two more than "
     "64 of 99. A cross-fade goes gently from one to the other. An average does not: halfway, 25 statements are unsupported, "

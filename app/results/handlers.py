@@ -26,7 +26,7 @@ from core.runs.status import read_training_log
 NOT_HERE = (
     "The texts behind this number are not on this machine: texts of other people's data sets are no part of the project. {}"
 )
-MAKES, MADE = (
+MAKES, OF_THE_NUMBER = (
     "This command makes them here:",
     "Below is the command that made the number, or the run that it scores; evaluate --hyps FILE keeps the texts.",
 )
@@ -115,7 +115,7 @@ class ResultsHandlers(TabHandlers):
         try:
             rows = text_rows(result, results, state.metric, _texts_of)
         except StoreError:
-            return view.texts_missing(NOT_HERE.format(MAKES if result.id == result.cell.id else MADE), result.command)
+            return view.texts_missing(NOT_HERE.format(MAKES if result.id == result.cell.id else OF_THE_NUMBER), result.command)
         return view.texts(result, rows)
 
     # ---- runs

@@ -10,7 +10,7 @@ from core.data.registry import table_of_source
 from core.errors import BadTable, StoreError
 from core.runs.layout import JsonObject
 
-SHOWN = 30  # texts that are shown
+MOST_TEXTS = 30
 FORMS = {"webnlg": "webnlg", "dart": "dart", "summarization": "article"}
 
 
@@ -38,7 +38,7 @@ def text_rows(
     others = _others(result, results, texts_of)
     sign = -1 if chosen == "Beyond" else 1
     rows.sort(key=lambda row: sign * row["scores"].get(chosen, 0.0))
-    return [_row(row, chosen, others, FORMS.get(SETS[result.cell.data], "table")) for row in rows[:SHOWN]]
+    return [_row(row, chosen, others, FORMS.get(SETS[result.cell.data], "table")) for row in rows[:MOST_TEXTS]]
 
 
 def _row(row: JsonObject, metric: str, others: dict[str, dict[str, str]], form: str) -> TextRow:

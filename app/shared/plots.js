@@ -61,8 +61,8 @@
   };
   // A legend that needs several lines gets room below the title, and a caption below the axis is broken for the width.
   const makeRoom = (data, layout, width) => {
-    const shown = data.filter((trace) => trace.name && trace.showlegend !== false).length;
-    if (layout.legend && shown > 2) layout.margin = { ...layout.margin, t: Math.max(layout.margin?.t || 0, 48 + 22 * shown) };
+    const entries = data.filter((trace) => trace.name && trace.showlegend !== false).length;
+    if (layout.legend && entries > 2) layout.margin = { ...layout.margin, t: Math.max(layout.margin?.t || 0, 48 + 22 * entries) };
     for (const caption of (layout.annotations || []).filter((one) => one.yref === "paper" && one.yanchor === "top" && one.y === 0)) {
       const most = Math.floor((width - 70) / 5.6), lines = [""];
       for (const word of caption.text.replaceAll("<br>", " ").split(" ")) {

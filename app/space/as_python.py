@@ -74,9 +74,9 @@ def _add_alone(lines: PythonLines, state: AloneState) -> None:
     lines.add(f"alone_run = {lines.call('load_named_run', state.run, Code('backbone'))}")
     lines.assign("decode", SAMPLING.replace(seed=state.seed, temperature=state.temperature))
     lines.add("task = task_of(alone_run, frozen_task(backbone))")
-    given = [Code(one) for one in ("alone_run.model", "backbone", "task", "alone_run.prefix")]
+    arguments = [Code(one) for one in ("alone_run.model", "backbone", "task", "alone_run.prefix")]
     lines.add(
-        f"alone = {lines.call('sample_alone', *given, decode=Code('decode'), seed=Code('decode.seed'))}",
+        f"alone = {lines.call('sample_alone', *arguments, decode=Code('decode'), seed=Code('decode.seed'))}",
         "for texts in zip(alone.prefix, alone.frozen):",
         "    print(*texts, sep='\\n    ')  # with the prefix, and of the frozen model",
         f"print({lines.call('alone.describe', title(state.run))})",

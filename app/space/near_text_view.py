@@ -25,19 +25,19 @@ def near_text_sections(groups: Sequence[Sequence[TextReading]], backbone: Backbo
 
 
 def _section(group: Sequence[TextReading], words: Vocabulary, on_map: Sequence[str]) -> str:
-    shown = [reading for reading in group if reading.run.id in on_map]
+    listed = [reading for reading in group if reading.run.id in on_map]
     free = next((reading for reading in group if reading.weight == 0), None)
-    sentences = "".join(tag("p", text(sentence(reading, free)), cls="pl-sentence") + _words(reading, words) for reading in shown)
+    sentences = "".join(tag("p", text(sentence(reading, free)), cls="pl-sentence") + _words(reading, words) for reading in listed)
     more = tag("summary", "The same training by the weight of the penalty") + _table(group, words, on_map)
     rest = tag("details", more + tag("p", text(NOTE), cls="meta"))
-    return tag("section", sentences + (_command(shown[0]) if free is None else "") + rest, cls="pl-near-text")
+    return tag("section", sentences + (_command(listed[0]) if free is None else "") + rest, cls="pl-near-text")
 
 
 def sentence(reading: TextReading, free: TextReading | None) -> str:
     """How much of its text a run reads as, and its loss beside that of the same training without the penalty."""
     run, count = reading.run, len(reading.ids)
-    kept = f"was kept near “{reading.text}”" if reading.weight else f"started from “{reading.text}”, without a penalty"
-    said = f"{run.id} {kept}: {reading.matches} of its {count} virtual tokens have their own word of it as the nearest one."
+    training = f"was kept near “{reading.text}”" if reading.weight else f"started from “{reading.text}”, without a penalty"
+    said = f"{run.id} {training}: {reading.matches} of its {count} virtual tokens have their own word of it as the nearest one."
     if run.valid_loss is None:
         return said
     loss = f"Its validation loss is {run.valid_loss:.3f}"
@@ -50,8 +50,8 @@ def _words(reading: TextReading, words: Vocabulary) -> str:
     """The nearest word of each virtual token; where it is not the text's, the text's stands beside it."""
     chips = []
     for number, (own, nearest) in enumerate(zip(reading.ids, reading.nearest, strict=True), 1):
-        wanted = "" if own == nearest else tag("del", visible_token(words.texts[own]))
-        chips.append(tag("li", tag("b", f"P{number}") + tag("span", visible_token(words.texts[nearest])) + wanted))
+        own_word = "" if own == nearest else tag("del", visible_token(words.texts[own]))
+        chips.append(tag("li", tag("b", f"P{number}") + tag("span", visible_token(words.texts[nearest])) + own_word))
     return tag("ol", "".join(chips), aria_label=f"Nearest words of {reading.run.id}")
 
 
@@ -83,7 +83,7 @@ def _command(reading: TextReading) -> str:
 
 def command_without_penalty(reading: TextReading) -> str:
     """The run's own command with the weight 0 and another name; empty where it has none."""
-    parts, kept = shlex.split(reading.run.command), []
+    parts, arguments = shlex.split(reading.run.command), []
     if not parts:
         return ""
     skip = False
@@ -92,5 +92,5 @@ def command_without_penalty(reading: TextReading) -> str:
         if skip or name in ("--near-weight", "--run"):
             skip = not skip and "=" not in part
             continue
-        kept.append(part)
-    return shlex.join([*kept, "--near-weight", "0", "--run", f"{reading.run.id}-without"])
+        arguments.append(part)
+    return shlex.join([*arguments, "--near-weight", "0", "--run", f"{reading.run.id}-without"])

@@ -17,7 +17,7 @@ from core.training.trainer import new_training
 def as_python(context: AppContext, request: TrainRequest, search: str) -> str:
     """The lines that draw the losses of the run that is shown, and those that train what the form describes into the store."""
     lines = PythonLines()
-    _add_shown_run(lines, context, urlstate.read(search, RunAddress).run)
+    _add_run(lines, context, urlstate.read(search, RunAddress).run)
     lines.use(new_training, store)
     named = request if request.run else replace(request, run=free_name(context.store, set(), request.preset))
     lines.assign("spec", named.spec())
@@ -32,7 +32,7 @@ def as_python(context: AppContext, request: TrainRequest, search: str) -> str:
     return str(lines)
 
 
-def _add_shown_run(lines: PythonLines, context: AppContext, run_id: str) -> None:
+def _add_run(lines: PythonLines, context: AppContext, run_id: str) -> None:
     if not any(run.id == run_id for run in context.store.runs()):  # none, or one that still trains
         return
     lines.use(store, read_training_log, loss_curves, save)

@@ -9,7 +9,7 @@ from core.runs.manage import TRASH
 from core.runs.store import Store
 
 FOLDER = ".data"  # in the store's folder
-TOLD = (STATE_JSON, RUN_JSON)  # where a run says what it is trained on
+RECORDS = (STATE_JSON, RUN_JSON)  # where a run says what it is trained on
 
 
 def sweep(store: Store, waiting: Iterable[Sequence[str]]) -> list[str]:
@@ -26,7 +26,7 @@ def sweep(store: Store, waiting: Iterable[Sequence[str]]) -> list[str]:
 
 
 def _texts(folder: Path) -> Iterator[str]:
-    for path in (path for name in TOLD for path in folder.glob(f"*/{name}")):
+    for path in (path for name in RECORDS for path in folder.glob(f"*/{name}")):
         try:
             yield path.read_text(encoding="utf-8", errors="replace")
         except OSError:  # it was deleted or moved meanwhile

@@ -30,7 +30,7 @@ STATES = {
 }
 LISTED = 40  # runs on the page
 OFFERED = 3  # interrupted trainings above the tabs
-BAD_SHOWN = 5  # rows that cannot be used
+MOST_BAD_ROWS = 5  # rows that cannot be used
 
 
 def duration(seconds: float) -> str:
@@ -84,8 +84,8 @@ def preview(file: FilePreview, bad: Sequence[str] = (), good: int | None = None,
         html += tag("p", f"{good:,} rows can be used" + (f", {len(bad):,} cannot and are left out:" if bad else "."), cls="meta")
     html += "".join(tag("p", text(sentence), cls="meta pl-odd", role="status") for sentence in odd)
     if bad:
-        more = tag("li", f"and {len(bad) - BAD_SHOWN:,} more") if len(bad) > BAD_SHOWN else ""
-        html += tag("ul", "".join(tag("li", text(sentence)) for sentence in bad[:BAD_SHOWN]) + more, cls="pl-bad meta")
+        more = tag("li", f"and {len(bad) - MOST_BAD_ROWS:,} more") if len(bad) > MOST_BAD_ROWS else ""
+        html += tag("ul", "".join(tag("li", text(sentence)) for sentence in bad[:MOST_BAD_ROWS]) + more, cls="pl-bad meta")
     return html
 
 

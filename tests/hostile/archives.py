@@ -10,15 +10,15 @@ from typing import Any
 
 from core.exchange.archive import import_zip
 from core.runs.store import store
-from tests.hostile.place import Made, Place, cases, half
+from tests.hostile.place import Command, Place, cases, half
 
 RUN = "home/runs/mine"
 
 
-def zipped(spoil: Callable[[Place, Path], Any]) -> Callable[[Place], Made]:
+def zipped(spoil: Callable[[Place, Path], Any]) -> Callable[[Place], Command]:
     """The import of a zip that was spoilt, or made, by `spoil`."""
 
-    def case(place: Place) -> Made:
+    def case(place: Place) -> Command:
         file = place.root / "given.zip"
         pack(place, file)
         spoil(place, file)
@@ -75,7 +75,7 @@ def bomb(place: Place, file: Path) -> None:
         archive.writestr("mine/weights.safetensors", b"\0" * 30_000_000)
 
 
-def taken(place: Place) -> Made:
+def taken(place: Place) -> Command:
     file = place.root / "given.zip"
     pack(place, file)
     return lambda: import_zip(file, store(), "mine")
@@ -120,10 +120,10 @@ ARCHIVES = cases(
 )
 
 
-def _own_name(place: Place) -> Made:
+def _own_name(place: Place) -> Command:
     described(id="../../evil")(place, place.root / "given.zip")
     return ["import", "--zip", str(place.root / "given.zip")]
 
 
-def _export(place: Place, name: str) -> Made:
+def _export(place: Place, name: str) -> Command:
     return ["export", "--run", "mine", "--zip", str(place.root / name)]

@@ -5,14 +5,14 @@ from collections.abc import Callable
 
 from safetensors.torch import load_file, save_file
 
-from tests.hostile.place import Made, Place, cases
+from tests.hostile.place import Command, Place, cases
 
 TEXT = "Aldby was flooded on Monday. People left by boat, and nobody was hurt."
 ROW = {"article": TEXT, "summary": "Aldby flooded", "topic": "news"}
 LONG = {"article": "a b " * 99, "summary": "ab " * 99}
 
 
-def given(content: str | bytes, *options: str) -> Callable[[Place], Made]:
+def article(content: str | bytes, *options: str) -> Callable[[Place], Command]:
     """An article from a file."""
     return lambda place: sum_up(place, str(place.put("a.txt", content)), *options)
 
@@ -32,32 +32,32 @@ def scored(place: Place, *options: str) -> list[str]:
     return ["evaluate", "--data", str(place.root / "data"), *options]
 
 
-def without_site(place: Place) -> Made:
+def without_site(place: Place) -> Command:
     """A run whose file has lost one of its three sites."""
     path = place.root / "home/runs/news/weights.safetensors"
     save_file({site: kv for site, kv in load_file(path).items() if site != "cross"}, path)
     return sum_up(place, str(place.put("a.txt", TEXT)), run="news")
 
 
-def no_start(place: Place) -> Made:
+def no_start(place: Place) -> Command:
     place.change("bart/config.json", decoder_start_token_id=None)
     return sum_up(place, str(place.put("a.txt", TEXT)))
 
 
 ARTICLES = cases(
-    ("an empty article", "article is empty", given("")),
-    ("an article of blanks", "article is empty", given(" \n\t\r\n ")),
-    ("an article of one word", "one word", given("Flooded.")),
-    ("a picture as an article", "not UTF-8", given(b"\x89PNG\r\n\x1a\n\xff\xfe\x00")),
-    ("a program as an article", "U+0090", given(b"MZ\x90\x00".decode("latin-1").encode() * 20)),
-    ("a web page as an article", "source of a web page", given("<html><body><p>Aldby was flooded.</p></body></html>")),
-    ("a library as an article", "2,000,000 are taken", given("word " * 500_000)),
+    ("an empty article", "article is empty", article("")),
+    ("an article of blanks", "article is empty", article(" \n\t\r\n ")),
+    ("an article of one word", "one word", article("Flooded.")),
+    ("a picture as an article", "not UTF-8", article(b"\x89PNG\r\n\x1a\n\xff\xfe\x00")),
+    ("a program as an article", "U+0090", article(b"MZ\x90\x00".decode("latin-1").encode() * 20)),
+    ("a web page as an article", "source of a web page", article("<html><body><p>Aldby was flooded.</p></body></html>")),
+    ("a library as an article", "2,000,000 are taken", article("word " * 500_000)),
     ("no such article", "cannot be read", lambda place: sum_up(place, str(place.root / "nowhere.txt"))),
     ("a folder as an article", "cannot be read", lambda place: sum_up(place, str(place.root / "data"))),
     ("an article beside a table", "Give one input", lambda place: [*sum_up(place, "-"), "name : Alda"]),
     ("neither article nor table", "Give one input", lambda place: ["generate", "--run", "mine"]),
     ("an article for a run on tables", "was trained on tables", lambda place: sum_up(place, "-", run="mine", model="model")),
-    ("more new tokens than a decoder has", "127 fit", given(TEXT, "--max-new", "128")),
+    ("more new tokens than a decoder has", "127 fit", article(TEXT, "--max-new", "128")),
     ("a summary longer than its article", "line 2", lambda place: train(place, [ROW, ROW | {"summary": TEXT * 2}])),
     ("a web page in training data", "line 1", lambda place: train(place, [ROW | {"article": "<p>a</p><p>b</p><br>"}])),
     ("articles without summaries", '"summary" is missing', lambda place: train(place, [{"article": TEXT}])),
@@ -69,17 +69,17 @@ ARTICLES = cases(
     ("a cut below zero", "cut", lambda place: train(place, [ROW], "--cut", "-5")),
     ("a summary longer than a decoder", "target has", lambda place: train(place, [LONG])),
     ("the lead of tables", "articles", lambda place: scored(place, "--set", "e2e", "--lead", "1")),
-    ("a table run on an encoder-decoder", "loaded is bart", lambda place: place.tell("mine", model="bart")),
-    ("an article run on a decoder", "trained on bart", lambda place: place.tell("news", model="model", table=TEXT)),
+    ("a table run on an encoder-decoder", "loaded is bart", lambda place: place.generate("mine", model="bart")),
+    ("an article run on a decoder", "trained on bart", lambda place: place.generate("news", model="model", table=TEXT)),
     ("a prefix without one of its sites", "takes encoder", without_site),
-    ("a PEFT prefix for an encoder-decoder", "models like GPT-2", lambda place: place.bring(model="bart")),
-    ("an encoder-decoder run for PEFT", "PEFT stores one", lambda place: place.take("out", run="news")),
+    ("a PEFT prefix for an encoder-decoder", "models like GPT-2", lambda place: place.import_run(model="bart")),
+    ("an encoder-decoder run for PEFT", "PEFT stores one", lambda place: place.export_run("out", run="news")),
     ("an encoder-decoder without a start", "decoder_start_token_id", no_start),
     ("half a BART", "safetensors", lambda place: _half(place)),
 )  # fmt: skip
 
 
-def _half(place: Place) -> Made:
+def _half(place: Place) -> Command:
     path = place.root / "bart/model.safetensors"
     path.write_bytes(path.read_bytes()[:500])
     return sum_up(place, str(place.put("a.txt", TEXT)))

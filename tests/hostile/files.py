@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import BloomConfig, BloomForCausalLM, MambaConfig, MambaForCausalLM
 
-from tests.hostile.place import TABLE, Made, Place, cases, half, header
+from tests.hostile.place import TABLE, Command, Place, cases, half, header
 
 GIANT = header('{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}', 2**63)
 OUTSIDE = header('{"decoder":{"dtype":"F32","shape":[9],"data_offsets":[0,36]}}', body=b"1234")
@@ -23,17 +23,17 @@ NO_JSON = header("}{")
 # --- model folders -----------------------------------------------------------------------------------------------------------
 
 
-def model(spoil: Callable[[Place], Any]) -> Callable[[Place], Made]:
+def model(spoil: Callable[[Place], Any]) -> Callable[[Place], Command]:
     """The frozen model from a folder that is spoilt first."""
 
-    def case(place: Place) -> Made:
+    def case(place: Place) -> Command:
         spoil(place)
-        return place.tell(None)
+        return place.generate(None)
 
     return case
 
 
-def without(*names: str) -> Callable[[Place], Made]:
+def without(*names: str) -> Callable[[Place], Command]:
     return model(lambda place: [(place.root / "model" / name).unlink() for name in names])
 
 
@@ -54,7 +54,7 @@ WEIGHTS = "model/model.safetensors"
 BLOOM = BloomConfig(vocab_size=257, hidden_size=8, n_layer=1, n_head=2)
 MAMBA = MambaConfig(vocab_size=257, hidden_size=8, num_hidden_layers=1, state_size=2)
 MODELS = cases(
-    ("no model of that name", "no folder", lambda place: place.tell(None, model="nowhere")),
+    ("no model of that name", "no folder", lambda place: place.generate(None, model="nowhere")),
     ("an empty model name", "No model name", lambda place: ["generate", "--backbone", " ", TABLE]),
     ("an empty model folder", "no config.json", model(lambda place: [f.unlink() for f in (place.root / "model").iterdir()])),
     ("a model folder without tokenizer", "tokenizer", without("tokenizer.json", "tokenizer_config.json")),
@@ -94,18 +94,18 @@ def _as_pickle(place: Place) -> None:
 MINE, TUNED = "home/runs/mine/", "home/runs/tuned/weights.safetensors"
 
 
-def store(spoil: Callable[[Place], Any], run: str = "mine") -> Callable[[Place], Made]:
+def store(spoil: Callable[[Place], Any], run: str = "mine") -> Callable[[Place], Command]:
     """A run from a store that is spoilt first."""
 
-    def case(place: Place) -> Made:
+    def case(place: Place) -> Command:
         spoil(place)
-        return place.tell(run)
+        return place.generate(run)
 
     return case
 
 
-def resumed(spoil: Callable[[Place], Any], run: str = "stopped") -> Callable[[Place], Made]:
-    def case(place: Place) -> Made:
+def resumed(spoil: Callable[[Place], Any], run: str = "stopped") -> Callable[[Place], Command]:
+    def case(place: Place) -> Command:
         spoil(place)
         return place.resume(run)
 
@@ -134,17 +134,17 @@ def no_store(place: Place) -> None:
     place.patch.setenv("PREFIX_LAB_HOME", str(place.put("a-file", "")))
 
 
-def run_json(name: str, message: str, **values: Any) -> tuple[str, str, Callable[[Place], Made]]:
+def run_json(name: str, message: str, **values: Any) -> tuple[str, str, Callable[[Place], Command]]:
     return name, message, store(lambda place: place.change(MINE + "run.json", **values))
 
 
 STORE = cases(
-    ("a run id with ../", "not a run id", lambda place: place.tell("../../adapter")),
-    ("a run id that is a path", "not a run id", lambda place: place.tell(str(place.root / "home/runs/mine"))),
-    ("an empty run id", "not a run id", lambda place: place.tell("")),
-    ("a run id of 300 characters", "not a run id", lambda place: place.tell("m" * 300)),
-    ("a run id with a line break", "not a run id", lambda place: place.tell("mine\nyours")),
-    ("no such run", "'nobody'", lambda place: place.tell("nobody")),
+    ("a run id with ../", "not a run id", lambda place: place.generate("../../adapter")),
+    ("a run id that is a path", "not a run id", lambda place: place.generate(str(place.root / "home/runs/mine"))),
+    ("an empty run id", "not a run id", lambda place: place.generate("")),
+    ("a run id of 300 characters", "not a run id", lambda place: place.generate("m" * 300)),
+    ("a run id with a line break", "not a run id", lambda place: place.generate("mine\nyours")),
+    ("no such run", "'nobody'", lambda place: place.generate("nobody")),
     ("a symlink out of the store", "'linked'", store(link, "linked")),
     ("weights linked out of the store", "'mine'", store(linked_weights)),
     ("going on through a symlink", "'linked'", resumed(link, "linked")),
@@ -170,8 +170,8 @@ STORE = cases(
     ("weights of no virtual token", "no virtual token", store(lambda place: prefix(place, 2, 2, 4, 0, 8))),
     ("weights that are NaN", "NaN", store(lambda place: prefix(place, 2, 2, 4, 4, 8, value=float("nan")))),
     ("weights of no such shape", "does not hold a prefix", store(lambda place: prefix(place, 7))),
-    ("another model's run", "trained on model", lambda place: place.tell("mine", model="other")),
-    ("another family's run", "trained on model", lambda place: place.tell("mine", model="llama")),
+    ("another model's run", "trained on model", lambda place: place.generate("mine", model="other")),
+    ("another family's run", "trained on model", lambda place: place.generate("mine", model="llama")),
     ("half a fine-tuned model", "'tuned'", store(lambda place: half(place.root / TUNED), "tuned")),
     ("a fine-tuned model of NaN", "NaN", store(lambda place: _no_numbers(place.root / TUNED), "tuned")),
     ("a fine-tuned model of another size", "size mismatch", store(lambda place: _no_numbers(place.root / TUNED, 3), "tuned")),
@@ -199,7 +199,7 @@ def _swap(place: Place) -> None:
     place.put(TUNED, content)
 
 
-def _dangling(place: Place) -> Made:
+def _dangling(place: Place) -> Command:
     (place.root / "home/runs/new").symlink_to(place.root / "nowhere")
     return place.train()
 
@@ -220,17 +220,17 @@ def _other_checkpoint(place: Place) -> None:
 ADAPTER, PICKLE = "adapter/adapter_model.safetensors", "adapter/adapter_model.bin"
 
 
-def adapter(spoil: Callable[[Place], Any]) -> Callable[[Place], Made]:
+def adapter(spoil: Callable[[Place], Any]) -> Callable[[Place], Command]:
     """An import of a PEFT folder that is spoilt first."""
 
-    def case(place: Place) -> Made:
+    def case(place: Place) -> Command:
         spoil(place)
-        return place.bring()
+        return place.import_run()
 
     return case
 
 
-def peft_config(name: str, message: str, **values: Any) -> tuple[str, str, Callable[[Place], Made]]:
+def peft_config(name: str, message: str, **values: Any) -> tuple[str, str, Callable[[Place], Command]]:
     return name, message, adapter(lambda place: place.change("adapter/adapter_config.json", **values))
 
 
@@ -244,18 +244,18 @@ class Evil:
         return (exec, (f"open({str(self.path)!r}, 'w').close()",))
 
 
-def pickled(place: Place) -> Made:
+def pickled(place: Place) -> Command:
     place.put("theirs/config.json", '{"model_type": "gpt2"}')
     torch.save({"wte.weight": Evil(place.root / "ran")}, place.root / "theirs/pytorch_model.bin")
-    return place.bring("theirs")
+    return place.import_run("theirs")
 
 
 FOREIGN = cases(
-    ("no checkpoint folder", "nowhere", lambda place: place.bring("nowhere")),
-    ("an empty checkpoint folder", "no prefix", lambda place: os.mkdir(place.root / "bare") or place.bring("bare")),
-    ("a whole model for a checkpoint", "no prefix", lambda place: place.bring("model")),
-    ("an adapter for another family", "num_attention_heads", lambda place: place.bring(model="llama")),
-    ("an adapter for another model", "trained on", lambda place: place.bring(model="other")),
+    ("no checkpoint folder", "nowhere", lambda place: place.import_run("nowhere")),
+    ("an empty checkpoint folder", "no prefix", lambda place: os.mkdir(place.root / "bare") or place.import_run("bare")),
+    ("a whole model for a checkpoint", "no prefix", lambda place: place.import_run("model")),
+    ("an adapter for another family", "num_attention_heads", lambda place: place.import_run(model="llama")),
+    ("an adapter for another model", "trained on", lambda place: place.import_run(model="other")),
     peft_config("a LoRA adapter", "'LORA'", peft_type="LORA"),
     peft_config("an adapter for BART", "'SEQ_2_SEQ_LM'", task_type="SEQ_2_SEQ_LM"),
     peft_config("an adapter type that is a list", "['PREFIX_TUNING']", peft_type=["PREFIX_TUNING"]),
@@ -270,11 +270,11 @@ FOREIGN = cases(
     ("an adapter of other tensors", "lora_A", adapter(lambda place: save_file({"lora_A": torch.zeros(2)}, place.root / ADAPTER))),
     ("an adapter with a bad task", '"task"', adapter(lambda place: place.change("adapter/prefix_lab.json", task={"lead": 5}))),
     ("a pickle with code in it", "a pickle can run code", pickled),
-    ("an import with ../", "not a run id", lambda place: place.bring(run="../new")),
-    ("an import onto a name taken", "already", lambda place: place.bring(run="mine")),
-    ("an import into an unwritable store", "PREFIX_LAB_HOME", lambda place: no_store(place) or place.bring()),
-    ("an export of nothing", "'nobody'", lambda place: place.take("out", run="nobody")),
-    ("an export of a fine-tuned model", "'finetune'", lambda place: place.take("out", run="tuned")),
-    ("an export over something", "not an empty folder", lambda place: place.take("data")),
-    ("an export into a file", "a-file", lambda place: place.put("a-file", "") and place.take("a-file/out")),
+    ("an import with ../", "not a run id", lambda place: place.import_run(run="../new")),
+    ("an import onto a name taken", "already", lambda place: place.import_run(run="mine")),
+    ("an import into an unwritable store", "PREFIX_LAB_HOME", lambda place: no_store(place) or place.import_run()),
+    ("an export of nothing", "'nobody'", lambda place: place.export_run("out", run="nobody")),
+    ("an export of a fine-tuned model", "'finetune'", lambda place: place.export_run("out", run="tuned")),
+    ("an export over something", "not an empty folder", lambda place: place.export_run("data")),
+    ("an export into a file", "a-file", lambda place: place.put("a-file", "") and place.export_run("a-file/out")),
 )

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 TABLE = "name : Alda | Type : pub"
-Made = list[str] | Callable[[], Any]
+Command = list[str] | Callable[[], Any]
 
 
 @dataclass
@@ -36,7 +36,7 @@ class Place:
         path = self.root / name
         path.write_text(json.dumps(json.loads(path.read_text()) | values))
 
-    def tell(self, run: str | None = "mine", *options: str, model: str = "model", table: str = TABLE) -> list[str]:
+    def generate(self, run: str | None = "mine", *options: str, model: str = "model", table: str = TABLE) -> list[str]:
         """Generate with a run."""
         chosen = [] if run is None else ["--run", run]
         return ["generate", *chosen, "--backbone", str(self.root / model), "--device", "cpu", *options, table]
@@ -49,12 +49,12 @@ class Place:
     def resume(self, run: str) -> list[str]:
         return ["train", "--run", run, "--resume", "--device", "cpu", "--data", str(self.root / "data")]
 
-    def bring(self, folder: str = "adapter", run: str = "new", model: str = "model") -> list[str]:
+    def import_run(self, folder: str = "adapter", run: str = "new", model: str = "model") -> list[str]:
         """Import a checkpoint."""
         words = ["import", "--from", str(self.root / folder), "--run", run, "--device", "cpu"]
         return [*words, "--backbone", str(self.root / model)]
 
-    def take(self, to: str, run: str = "mine") -> list[str]:
+    def export_run(self, to: str, run: str = "mine") -> list[str]:
         return ["export", "--run", run, "--to", str(self.root / to)]
 
 
@@ -68,5 +68,5 @@ def header(text: str, size: int | None = None, body: bytes = b"") -> bytes:
     return struct.pack("<Q", len(text) if size is None else size) + text.encode() + body
 
 
-def cases(*triples: tuple[str, str, Callable[[Place], Made]]) -> list[tuple[str, str, Callable[[Place], Made]]]:
+def cases(*triples: tuple[str, str, Callable[[Place], Command]]) -> list[tuple[str, str, Callable[[Place], Command]]]:
     return list(triples)

@@ -23,10 +23,10 @@
         const button = event.target.closest("[data-show-demo]");
         if (button) show(button.dataset.showDemo);
       });
-      const wanted = new URLSearchParams(location.search).get("demo") || "";
+      const named = new URLSearchParams(location.search).get("demo") || "";
       const known = [...element.querySelectorAll("[data-show-demo]")].map((button) => button.dataset.showDemo);
-      if (!known.includes(wanted)) PrefixLab.note(`There is no demonstration "${wanted.slice(0, 20)}": the Learn tab lists them.`);
-      show(known.includes(wanted) ? wanted : "");
+      if (!known.includes(named)) PrefixLab.note(`There is no demonstration "${named.slice(0, 20)}": the Learn tab lists them.`);
+      show(known.includes(named) ? named : "");
     },
     opener: (name, trigger) => {
       waiting[name] = () => trigger("select", { id: name });

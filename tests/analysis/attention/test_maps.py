@@ -84,13 +84,13 @@ def test_the_map_is_what_eager_attention_says_and_rows_sum_to_one(folders, backb
     for layer, layer_cache in enumerate(cache.layers):  # values of the virtual tokens and of the text
         norms = layer_cache.values[0].norm(dim=-1).repeat_interleave(heads // layer_cache.values.shape[1], 0)
         torch.testing.assert_close(attention.norms[layer], norms, rtol=1e-4, atol=1e-5)
-    assert attention.weights.shape[-2:] == (len(attention.query_tokens), len(attention.key_tokens))
+    assert attention.weights.shape[-2:] == (len(attention.tokens), len(attention.key_tokens))
 
 
 def test_tokens_are_named_and_virtual_ones_are_no_words(tiny):
     request, ids = written(tiny)
     attention = attention_map(tiny.model, tiny, request, ids)
-    assert attention.key_tokens[:P] == ("P1", "P2", "P3", "P4") and attention.key_tokens[P:] == attention.query_tokens
+    assert attention.key_tokens[:P] == ("P1", "P2", "P3", "P4") and attention.key_tokens[P:] == attention.tokens
     assert "".join(attention.tokens[: attention.source]) == "name : Alda" and len(attention.generated_tokens) == WRITTEN
     assert (attention.virtual, attention.source, attention.site, attention.layers) == (P, 11, "decoder", (0, 1))
 

@@ -49,7 +49,7 @@ def test_the_map_is_what_eager_attention_says(bart, folder):
     for site in SITES:
         attention = attention_map(bart.model, bart, request, ids, site=site)
         torch.testing.assert_close(attention.weights, torch.cat(eager[site]), rtol=1e-4, atol=1e-6)
-        assert attention.weights.shape[-2:] == (len(attention.query_tokens), len(attention.key_tokens))
+        assert attention.weights.shape[-2:] == (len(attention.tokens), len(attention.key_tokens))
 
 
 @pytest.mark.parametrize("site", SITES)
@@ -57,10 +57,10 @@ def test_each_site_has_its_own_tokens_and_virtual_ones(bart, site):
     request, ids, _ = written(bart)
     attention, mass = (make(bart.model, bart, request, ids, site=site) for make in (attention_map, attention_mass))
     source, target = f"<s>{TEXT}</s>", "</s><s>"
-    queries, keys = "".join(attention.query_tokens), "".join(attention.key_tokens[P:])
+    queries, keys = "".join(attention.tokens), "".join(attention.key_tokens[P:])
     assert queries.startswith(source if site == "encoder" else target) and attention.key_tokens[:P] == ("P1", "P2", "P3", "P4")
     assert keys.startswith(target if site == "decoder" else source)
-    assert attention.weights.shape[-2:] == (len(attention.query_tokens), len(attention.key_tokens))
+    assert attention.weights.shape[-2:] == (len(attention.tokens), len(attention.key_tokens))
     torch.testing.assert_close(attention.weights.sum(-1), torch.ones(attention.weights.shape[:-1]), rtol=0, atol=1e-5)
     assert len(attention.generated_tokens) == (0 if site == "encoder" else WRITTEN)
     torch.testing.assert_close(mass.mass[..., 0], attention.weights[..., :P].sum(-1))

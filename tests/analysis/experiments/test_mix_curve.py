@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from analysis.experiments.mix_curve import MixPoint, describe_curve, mean_loss, mix_curve, slide
+from analysis.experiments.mix_curve import MixPoint, describe_curve, mean_loss, slide
 from analysis.metrics.coverage import cover
 from core.config.decode import DecodeConfig
 from core.generation.decoding_batch import make_batch
@@ -16,6 +16,7 @@ from core.models.loading import load_backbone
 from core.prefix.interventions import Intervention
 from core.prefix.mix import Mix
 from core.text.tables import parse
+from tests.support.mix_points import mix_point
 from tests.support.tiny_models import ARTICLES, EXAMPLES, make_tiny_backbone, make_tiny_bart, random_prefix
 
 DECODE = DecodeConfig(max_new=8, min_new=8)
@@ -62,8 +63,8 @@ def test_a_point_has_the_texts_and_the_coverage_of_its_mix(backbone):
     task, examples = rows_of(backbone)
     runs = [random_prefix(backbone, 3, 1), random_prefix(backbone, 3, 2)]
     mixes = [slide("fade", ("a", "b"), stop) for stop in (0.0, 0.5, 1.0)]
-    points = list(mix_curve(backbone, task, mixes, runs, examples, DECODE))
-    assert [point.mix for point in points] == mixes and len({point.texts for point in points}) == 3
+    points = [mix_point(backbone, task, mix, runs, examples, DECODE) for mix in mixes]
+    assert len({point.texts for point in points}) == 3
     for point, run in ((points[0], runs[0]), (points[2], runs[1])):
         alone = [make_request(backbone, task, one.source, run) for one in examples]
         assert point.texts == tuple(generation.text for generation in generate(backbone.model, backbone, alone, DECODE))
@@ -78,13 +79,6 @@ def test_a_point_has_the_texts_and_the_coverage_of_its_mix(backbone):
     assert all(math.isfinite(point.loss) for point in points)
 
 
-def test_cancelling_ends_the_curve(backbone):
-    task, examples = rows_of(backbone)
-    runs = [random_prefix(backbone, 3, 1), random_prefix(backbone, 3, 2)]
-    stops = [slide("average", ("a", "b"), stop) for stop in (0.0, 1.0)]
-    assert list(mix_curve(backbone, task, stops, runs, examples, DECODE, cancel=lambda: True)) == []
-
-
 def test_a_stop_gives_the_second_prefix_its_share():
     assert slide("fade", ("a", "b"), 0.25) == Mix("fade", ("a", "b"), (0.75, 0.25))
     assert slide("path", ("a",), 0.25) == Mix("path", ("a",), (0.25,))
@@ -92,11 +86,10 @@ def test_a_stop_gives_the_second_prefix_its_share():
 
 
 def test_the_sentence_says_what_mixing_cost():
-    mix = Mix("join", ("a", "b"))
-    points = [MixPoint(mix, loss, (), covered, 12) for loss, covered in ((1.0, 11), (2.5, 6), (1.5, 10))]
+    points = [MixPoint(loss, (), covered, 12) for loss, covered in ((1.0, 11), (2.5, 6), (1.5, 10))]
     assert describe_curve(points) == (
         "The loss runs from 1.00 to 1.50 nats per token, with a peak of 2.50 in between. "
         "Coverage is 11 and 10 of 12 values at the ends, and 6 at its lowest."
     )
-    plain = [MixPoint(mix, loss, ()) for loss in (1.0, 1.2, 1.5)]
+    plain = [MixPoint(loss, ()) for loss in (1.0, 1.2, 1.5)]
     assert describe_curve(plain) == "The loss runs from 1.00 to 1.50 nats per token."

@@ -5,11 +5,11 @@ import torch
 
 from analysis.space.logit_lens import logit_lens_space
 from analysis.space.neighbors import nearest, random_control
-from analysis.space.vocabulary_kv import vocabulary_kv
 from analysis.tensor_cache import TensorCache
 from core.errors import BadInput, NotSupported
 from core.models.loading import load_backbone
 from tests.support.tiny_models import make_tiny_backbone, make_tiny_llama, random_prefix
+from tests.support.vocabulary_tables import vocabulary_kv
 
 LAYER = 1
 

@@ -21,11 +21,12 @@ from analysis.space.neighbors import (
 )
 from analysis.space.spaces import Space, vocabulary_space
 from analysis.space.vocabulary import Vocabulary
-from analysis.space.vocabulary_kv import KINDS, vocabulary_kv
+from analysis.space.vocabulary_kv import KINDS
 from analysis.tensor_cache import TensorCache
 from core.errors import BadInput
 from core.models.loading import load_backbone
 from tests.support.tiny_models import make_tiny_backbone
+from tests.support.vocabulary_tables import vocabulary_kv
 
 TEXTS = (" pub", "pub", " inn", "ing", " bar", " 20", " cafe", "s", ".", " north")
 

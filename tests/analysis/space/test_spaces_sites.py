@@ -5,13 +5,14 @@ import torch
 
 from analysis.space.neighbor_analysis import open_space
 from analysis.space.spaces import vocabulary_space
-from analysis.space.vocabulary_kv import KINDS, vocabulary_kv
+from analysis.space.vocabulary_kv import KINDS
 from analysis.tensor_cache import TensorCache
 from core.errors import BadInput, NotSupported
 from core.models.activations import read_key_values
 from core.models.loading import load_backbone
 from core.prefix.prefix import Prefix
 from tests.support.tiny_models import make_tiny_bart, random_prefix
+from tests.support.vocabulary_tables import vocabulary_kv
 
 WORD, LAYER = 77, 1
 SITES = {"encoder": 1, "decoder": 2, "cross": 1}  # and the place of the word in its context

@@ -5,13 +5,14 @@ import torch
 
 from analysis.space import vocabulary_kv as module
 from analysis.space.spaces import embedding_space, vocabulary_space
-from analysis.space.vocabulary_kv import KINDS, iter_vocabulary_kv, vocabulary_kv
+from analysis.space.vocabulary_kv import KINDS, iter_vocabulary_kv
 from analysis.tensor_cache import TensorCache
 from core.errors import BadInput, WrongBackbone
 from core.models.activations import text_key_values
 from core.models.loading import load_backbone
 from core.prefix.prefix import Prefix
 from tests.support.tiny_models import make_tiny_backbone, make_tiny_llama, random_prefix
+from tests.support.vocabulary_tables import vocabulary_kv
 
 LAYERS, WORDS, WORD = 2, 257, 77
 
@@ -117,11 +118,12 @@ def test_one_pass_makes_both_tables_and_the_second_time_the_model_rests(backbone
 
 def test_progress_counts_the_words(backbone, cache, monkeypatch):
     monkeypatch.setattr(module, "BATCH", 100)
-    steps = []
-    whole = vocabulary_kv(backbone, "values", 1, cache, lambda done, total: steps.append((done, total)))
-    assert steps == [(100, WORDS), (200, WORDS), (WORDS, WORDS), (WORDS, WORDS)]
+    steps = list(iter_vocabulary_kv(backbone, "values", 1, cache))
+    assert [counts for _, *counts in steps] == [[100, WORDS], [200, WORDS], [WORDS, WORDS], [WORDS, WORDS]]
     monkeypatch.setattr(module, "BATCH", 512)
-    torch.testing.assert_close(vocabulary_kv(backbone, "values", 1, TensorCache(cache.folder / "2")).vectors, whole.vectors)
+    torch.testing.assert_close(
+        vocabulary_kv(backbone, "values", 1, TensorCache(cache.folder / "2")).vectors, steps[-1][0].vectors
+    )
 
 
 def test_stopping_halfway_keeps_nothing_and_leaves_the_model_as_it_was(backbone, cache, monkeypatch):

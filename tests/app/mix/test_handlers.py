@@ -9,7 +9,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from analysis.experiments.mix_curve import Stop, mix_curve, slide, slider
+from analysis.experiments.mix_curve import Stop, slide, slider
 from analysis.metrics.coverage import cover
 from app.compare.state import CompareState
 from app.mix import view
@@ -25,6 +25,7 @@ from core.generation.generate import generate
 from core.generation.types import make_request
 from core.runs.store import Store
 from core.text.detokenize import detokenise
+from tests.support.mix_points import mix_point
 
 ROOT = Path(__file__).parents[3]
 SOURCE = "name : Alda | area : Lahti"
@@ -129,9 +130,8 @@ def test_the_curve_is_that_of_the_command_and_can_be_stopped(context, backbone, 
     *_, points = mixer.curve(backbone, stops, "table", bundled_examples("table")[:2], lambda: False)
     runs = [context.models.load(run, backbone).prefix for run in RUNS]
     mixed = context.models.load(stops[1].run, backbone)
-    (expected,) = mix_curve(
-        backbone, mixed.task, [slide("swap", RUNS, 0)], runs, bundled_examples("table")[:2], default_decoding("table")
-    )
+    examples, decode = bundled_examples("table")[:2], default_decoding("table")
+    expected = mix_point(backbone, mixed.task, slide("swap", RUNS, 0), runs, examples, decode)
     assert points[1].loss == pytest.approx(expected.loss, rel=1e-5)
     assert (points[1].covered, points[1].values) == (expected.covered, expected.values)
     assert "mix-curve" in outputs_of(do, state)["curve"]  # known now: it is drawn at once
@@ -213,5 +213,5 @@ def test_summaries_are_told_by_rouge_or_by_their_words():
 
 def test_what_the_page_says_of_the_bundled_runs_is_what_the_results_say():
     section = (ROOT / "docs" / "results.md").read_text(encoding="utf-8").split("## Mixing prefixes")[1].split("\n## ")[0]
-    counts = re.findall(r"\d+ of 99", view.FOUND)
+    counts = re.findall(r"\d+ of 99", view.MEASURED)
     assert len(counts) == 5 and all(count in section for count in counts)

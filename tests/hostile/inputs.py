@@ -18,21 +18,21 @@ from core.methods.registry import new_method
 from core.models.loading import load_backbone
 from core.task import Task
 from core.text.triples import parse_triples
-from tests.hostile.place import Made, Place, cases
+from tests.hostile.place import Command, Place, cases
 
 # --- tables ------------------------------------------------------------------------------------------------------------------
 
 
-def typed(name: str, message: str, table: str) -> tuple[str, str, Callable[[Place], Made]]:
-    return name, message, lambda place: place.tell(None, table=table)
+def typed(name: str, message: str, table: str) -> tuple[str, str, Callable[[Place], Command]]:
+    return name, message, lambda place: place.generate(None, table=table)
 
 
-def piped(content: bytes) -> Callable[[Place], Made]:
+def piped(content: bytes) -> Callable[[Place], Command]:
     """A table on standard input, as bytes."""
 
-    def case(place: Place) -> Made:
+    def case(place: Place) -> Command:
         place.patch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content), encoding="utf-8"))
-        return place.tell(None, table="-")
+        return place.generate(None, table="-")
 
     return case
 
@@ -66,16 +66,16 @@ TABLES = cases(
 # --- settings ----------------------------------------------------------------------------------------------------------------
 
 SETTINGS = cases(
-    ("alpha without a prefix", "needs a prefix", lambda place: place.tell(None, "--alpha", "0.5")),
-    ("alpha on a fine-tuned run", "needs a prefix", lambda place: place.tell("tuned", "--alpha", "0")),
-    ("a negative alpha", "-1", lambda place: place.tell("mine", "--alpha", "-1")),
-    ("an alpha that is no number", "nan", lambda place: place.tell("mine", "--alpha", "nan")),
-    ("a run and a text prefix", "--text-prefix", lambda place: place.tell("mine", "--text-prefix", "Tell it.")),
-    ("an empty text prefix", "empty", lambda place: place.tell(None, "--text-prefix", " ")),
-    ("a text prefix longer than the model", "256 positions", lambda place: place.tell(None, "--text-prefix", "x" * 400)),
+    ("alpha without a prefix", "needs a prefix", lambda place: place.generate(None, "--alpha", "0.5")),
+    ("alpha on a fine-tuned run", "needs a prefix", lambda place: place.generate("tuned", "--alpha", "0")),
+    ("a negative alpha", "-1", lambda place: place.generate("mine", "--alpha", "-1")),
+    ("an alpha that is no number", "nan", lambda place: place.generate("mine", "--alpha", "nan")),
+    ("a run and a text prefix", "--text-prefix", lambda place: place.generate("mine", "--text-prefix", "Tell it.")),
+    ("an empty text prefix", "empty", lambda place: place.generate(None, "--text-prefix", " ")),
+    ("a text prefix longer than the model", "256 positions", lambda place: place.generate(None, "--text-prefix", "x" * 400)),
     ("columns that are not named", "--source COLUMN", lambda place: place.train(None, "--set", "columns")),
     ("columns of a set that has its own", "'webnlg'", lambda place: place.train(None, "--set", "webnlg", "--source", "a")),
-    ("a table for a task on triples", "Triple 1", lambda place: place.tell(None, "--form", "webnlg")),
+    ("a table for a task on triples", "Triple 1", lambda place: place.generate(None, "--form", "webnlg")),
     ("fewer than no tables", "at least 1", lambda place: [*scored(place, "out.txt"), "--tables", "-3"]),
     ("a hub set without a name", "no data set", lambda place: lambda: list(hub_rows("hub:", "train"))),
     ("a hub set read as WebNLG", "its columns", lambda place: lambda: DataSource("webnlg", "hub:web_nlg")),
@@ -86,14 +86,14 @@ SETTINGS = cases(
     ("an unknown decoding field", "'__class__'", lambda place: lambda: DecodeConfig.from_dict({"__class__": "os.system"})),
     ("a list for a text", "lead", lambda place: lambda: Task.from_dict({"lead": ["x"]})),
     ("an unknown preset", "'huge'", lambda place: lambda: preset("huge")),
-    ("a temperature that is no number", "temperature", lambda place: place.tell(None, "--temperature", "nan")),
-    ("a million beams", "beams", lambda place: place.tell(None, "--mode", "beam", "--beams", "1000000")),
-    ("more tokens than positions", "positions", lambda place: place.tell(None, "--max-new", "5000")),
+    ("a temperature that is no number", "temperature", lambda place: place.generate(None, "--temperature", "nan")),
+    ("a million beams", "beams", lambda place: place.generate(None, "--mode", "beam", "--beams", "1000000")),
+    ("more tokens than positions", "positions", lambda place: place.generate(None, "--max-new", "5000")),
     ("an infinite rate", "rate", lambda place: place.train(None, "--rate", "inf")),
     ("a prefix longer than the model", "256 positions", lambda place: place.train(None, "--length", "300")),
     ("words that are none", "init_words", lambda place: place.train(None, "--init", "words", "--mlp", "0", "--init-words", "")),
     ("an unknown method", "'magic'", lambda place: lambda: _new_method(place)),
-    ("no such device", "'abacus'", lambda place: [*place.tell(), "--device", "abacus"]),
+    ("no such device", "'abacus'", lambda place: [*place.generate(), "--device", "abacus"]),
 )
 
 
@@ -106,12 +106,12 @@ def _new_method(place: Place) -> None:
 ROW = '{"mr": "name[Alda], eatType[pub]", "text": "Alda is a pub ."}\n'
 
 
-def rows(name: str, message: str, content: str | bytes, file: str = "mine.jsonl") -> tuple[str, str, Callable[[Place], Made]]:
+def rows(name: str, message: str, content: str | bytes, file: str = "mine.jsonl") -> tuple[str, str, Callable[[Place], Command]]:
     return name, message, lambda place: place.train(place.put(file, content))
 
 
-def read(call: Callable[[Path], Any], file: str, content: str | bytes) -> Callable[[Place], Made]:
-    def case(place: Place) -> Made:
+def read(call: Callable[[Path], Any], file: str, content: str | bytes) -> Callable[[Place], Command]:
+    def case(place: Place) -> Command:
         path = place.put(file, content)
         return lambda: call(path)
 
@@ -122,12 +122,12 @@ BOMB = '<!DOCTYPE l [<!ENTITY a0 "ha">' + "".join(f'<!ENTITY a{n} "{f"&a{n - 1};
 ENTRY = '<entry category="Food" eid="1"><modifiedtripleset><mtriple>a | b | c</mtriple></modifiedtripleset><lex>{}</lex></entry>'
 
 
-def scored(place: Place, hyps: str) -> Made:
+def scored(place: Place, hyps: str) -> Command:
     words = ["evaluate", "--run", "mine", "--data", str(place.root / "data"), "--backbone", str(place.root / "model")]
     return [*words, "--device", "cpu", "--tables", "1", "--beams", "1", "--max-new", "5", "--hyps", str(place.root / hyps)]
 
 
-def pretrained(place: Place, corpus: str) -> Made:
+def pretrained(place: Place, corpus: str) -> Command:
     return ["pretrain", "--corpus", str(place.root / corpus), "--out", str(place.root / "out")]
 
 
