@@ -78,9 +78,8 @@ def serve(
     browser: bool = True,
     window: bool = False,
     allow_network: bool = False,
-    block: bool = True,
-) -> gr.Blocks:
-    """Open the app; returns when it is closed (`block=False`: at once).
+) -> None:
+    """Open the app; returns when it is closed.
 
     A host that others can reach needs `allow_network`; a port in use raises PrefixLabError. For a class, see `open_class`.
     """
@@ -117,9 +116,7 @@ def serve(
     if browser:
         open_page(address, window)
     context.models.warm_up()
-    if block:
-        page.block_thread()
-    return page
+    page.block_thread()
 
 
 def open_class(

@@ -165,10 +165,8 @@ class ReadingCache:
         if (cached := self._readings.get(key)) is not None:
             yield cached
             return
-        request, column = (
-            _request(reader, text, intervention, record.decode.seed),
-            replace(text, ids=(), text="", state="streaming"),
-        )
+        request = _request(reader, text, intervention, record.decode.seed)
+        column = replace(text, ids=(), text="", state="streaming")
         with self.context.models.engine.submit(reader.model, backbone, request, record.decode, who) as stream:
             yield column
             while stream.open and not cancel():

@@ -21,15 +21,13 @@ def read_columns(
     target: Sequence[str],
     split: str | None = None,
     form: str = "table",
-    group: str | None = None,
     skipped: list[str] | None = None,
 ) -> list[Example]:
     """Read one Example from each row, in the file's order; `group_by_source` merges the rows of one source.
 
     `path`: a file, a folder with one file per split, or a data set of the hub (see `core.data.hub`). `source`: the input
     column, or several columns that become the fields of a table under their names (empty ones are left out). `target`: the
-    columns of the references; all but the first may be empty, and in JSON lines a column may hold a list. `group`: an optional
-    column to score by.
+    columns of the references; all but the first may be empty, and in JSON lines a column may hold a list.
 
     `form`: what a single source column holds: "table" (any notation of `core.text.tables`, or a JSON object), "webnlg" or
     "dart" (triples in any form of `core.text.triples`, rewritten as in the paper's data), or "text" (kept as it is). Raises
@@ -38,7 +36,7 @@ def read_columns(
     _check(source, target, form)
     hub = is_hub(str(path))
     file = split_file(Path(path), split, _STEMS, _ENDINGS) if not hub and Path(path).is_dir() else Path(path)
-    needed = list(dict.fromkeys([*source, *target, *([group] if group else [])]))
+    needed = list(dict.fromkeys([*source, *target]))
     is_csv = file.name.removesuffix(".gz").endswith((".csv", ".tsv"))
     sample_line = json.dumps(dict.fromkeys(needed, "…"), ensure_ascii=False)
     make_source = _table(source) if len(source) > 1 else _one(source[0], form)
@@ -48,7 +46,7 @@ def read_columns(
         texts = tuple(text for column in target for text in _texts(row, column))
         if not texts:
             raise BadRow(f"there is no text under {' or '.join(target)}")
-        return Example(make_source(row), texts, _plain(row, group) if group else "", id=f"{stem}-{number}")
+        return Example(make_source(row), texts, id=f"{stem}-{number}")
 
     if hub:
         rows = hub_rows(str(path), split or "train")

@@ -160,8 +160,8 @@ def test_own_csv_with_a_table_and_two_references(tmp_path: Path) -> None:
     file = tmp_path / "mine.csv"
     rows = ["Table,Text,Text2,topic", '"name: Ivy, inn","It is Ivy.",,pubs', '"name[Elm]",Elm.,"So: Elm.",']
     file.write_text("\n".join(rows), encoding="utf-8")
-    assert read_columns(file, ["table"], ["Text", "Text2"], group="topic") == [
-        Example("name : Ivy, inn", ("It is Ivy.",), "pubs", id="mine-1"),
+    assert read_columns(file, ["table"], ["Text", "Text2"]) == [
+        Example("name : Ivy, inn", ("It is Ivy.",), id="mine-1"),
         Example("name : Elm", ("Elm.", "So: Elm."), id="mine-2"),
     ]
 
