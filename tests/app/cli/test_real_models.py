@@ -17,7 +17,7 @@ from transformers import GPT2Config, GPT2LMHeadModel, Qwen2Config, Qwen2ForCausa
 from analysis.attention.maps import attention_mass
 from analysis.space.neighbors import nearest
 from analysis.space.spaces import prefix_vectors, vocabulary_space
-from analysis.space.vocabulary_kv import KINDS, vocabulary_kv
+from analysis.space.vocabulary_kv import KINDS
 from analysis.tensor_cache import TensorCache
 from app.cli.main import main
 from app.compare.comparison import CompareRequest, compare
@@ -27,6 +27,7 @@ from core.generation.types import Request
 from core.models.loading import load_backbone
 from core.runs.store import Store
 from tests.support.tiny_models import END, EXAMPLES, make_tokenizer
+from tests.support.vocabulary_tables import vocabulary_kv
 
 SOURCE = "name : Alda | Type : pub | area : north"
 
