@@ -116,7 +116,7 @@ ARCHIVES = cases(
     ("renaming to ../", "not a run id", lambda place: ["runs", "--rename", "mine", "../mine"]),
     ("renaming to a name taken", "already", lambda place: ["runs", "--rename", "mine", "tuned"]),
     ("notes without end", "2,000", lambda place: ["runs", "--note", "mine", "x" * 3000]),
-    ("restoring nothing", "in the trash", lambda place: ["runs", "--restore", "mine"]),
+    ("restoring nothing", "the trash is empty", lambda place: ["runs", "--restore", "mine"]),
 )
 
 
