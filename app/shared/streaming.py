@@ -19,16 +19,17 @@ class WholeUpdates(gr.Blocks):
     Gradio also sends a stream's last answer a second time when the stream ends. A page that has asked for something newer
     meanwhile would show the old answer again, so a page's stream ends without one; programs get theirs.
 
-    And Gradio makes a new component of every update, with an id of its own, under which the component's next value is
-    stored beside the values before it until the page is closed. Here it keeps the id.
+    And Gradio stores what each page shows, for links to a page's state, which the app makes in its own way: every figure, and
+    after an update, which makes a new component with an id of its own, the figures before it as well. Here nothing is stored.
     """
 
     async def postprocess_data(self, block_fn: BlockFunction, predictions: Any, state: SessionState | None) -> list[Any]:
-        """As gr.Blocks does; a page's state holds the latest value of each output only."""
+        """As gr.Blocks does; the values of a page's components are sent and forgotten, those of gr.State are kept."""
         data = await super().postprocess_data(block_fn, predictions, state)
         for output in block_fn.outputs:
             if state is not None and not output.stateful and output._id in state:
                 state[output._id]._id = output._id
+                state._update_value_in_config(output._id, None)
         return data
 
     def validate_inputs(self, block_fn: BlockFunction, inputs: list[Any]) -> None:
