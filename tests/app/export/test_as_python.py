@@ -137,7 +137,8 @@ def test_attention_reads_the_same_shares(context, do, run_lines, state):
     if not column.run:
         return
     lens = readings.lens(backbone, reader, column, done)
-    assert torch.equal(names["lens"].kl, lens.kl) and names["lens"].prefix == lens.prefix
+    torch.testing.assert_close(names["lens"].kl, lens.kl)  # several threads round differently each time
+    assert names["lens"].tokens == lens.tokens
 
 
 def test_attention_has_the_words_of_the_chosen_cell_and_the_prefix_set_aside(context, do, run_lines, capsys):

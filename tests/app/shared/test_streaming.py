@@ -1,6 +1,7 @@
 """What a stream of answers sends to the page: nothing that changes an answer still waiting there. And what the server keeps."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from types import SimpleNamespace
 
@@ -49,9 +50,10 @@ def test_the_server_stores_no_value_of_a_page_s_components():
     draw = next(iter(page.fns.values()))
     state = SessionState(page)
     components = len(state.config_values)
-    for number in range(5):
-        for answer in (gr.update(value=f"figure {number}", visible=True), f"figure {number}, larger"):
-            asyncio.run(page.postprocess_data(draw, answer, state))
+    with ThreadPoolExecutor(1) as thread:  # playwright's loop runs in this one
+        for number in range(5):
+            for answer in (gr.update(value=f"figure {number}", visible=True), f"figure {number}, larger"):
+                thread.submit(asyncio.run, page.postprocess_data(draw, answer, state)).result()
     assert len(state.config_values) == components == len(state.blocks_config.blocks)
     assert "figure" not in str(state.config_values)
     assert state[figure._id].visible is True
