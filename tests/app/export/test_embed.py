@@ -55,7 +55,7 @@ def test_an_embedded_panel_stands_alone_and_is_filled(page, served, tab):
 
 
 def test_an_embedded_curve_of_a_mix_is_measured(page, served):
-    page.goto(f"{served}?embed=1&show=mix-curve&tab=mix")
+    page.goto(f"{served}?embed=1&show=mix-curve&tab=mix&mix-runs=tiny-prefix,triples-prefix")
     expect(page.locator("#pl-mix-curve .js-plotly-plot")).to_be_visible(timeout=180_000)
 
 
