@@ -91,12 +91,15 @@ class DataSource(Config):
     def load_split(self, split: str, skipped: list[str]) -> list[Example]:
         """Read the examples of a split, or of the whole file if it has no splits; messages on skipped rows go to `skipped`.
 
-        Raises BadData with file, line and reason.
+        Raises BadData with file, line and reason, BadInput for a split that there is not.
         """
         bad = skipped if self.skip_bad else None
         if not self.data and self.name in BUNDLED_TABLES:
             files = [paths.DATA / file for file in BUNDLED_TABLES[self.name]]
-            return [example for file in files for example in read_set(self.name, file, split, bad)]
+            examples = [example for file in files for example in read_set(self.name, file, split, bad)]
+            if not examples:
+                raise BadInput(f"The bundled tables have no split {split!r}: say train, dev or test.")
+            return examples
         path = Path(self.data)
         if self.name == COLUMNS:
             return read_columns(
