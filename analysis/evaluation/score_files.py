@@ -20,6 +20,7 @@ from core.data.registry import SETS, read_set
 from core.data.rows import bad_data, lines
 from core.errors import BadData, BadInput
 from core.task import Example
+from core.text.checks import counted
 
 # What the columns may be called, as in the E2E challenge's script.
 _SOURCE = re.compile(r"(mr|src|source|meaning([_ .-]rep(resentation)?)?|da|dial(ogue)?[_ .-]act)s?", re.IGNORECASE)
@@ -133,13 +134,9 @@ def _as_many(file: Path, texts: list[str], examples: list[Example], skipped: lis
         numbers = [int(example.id.rpartition("-")[2]) for example in examples]  # of the entries, see `collect`
         texts = [texts[number - 1] for number in numbers if number <= len(texts)]
     if len(texts) != len(examples):
-        counts = f"{_count(texts, 'output')}, and there are references for {_count(examples, 'input')}"
+        counts = f"{counted(len(texts), 'output')}, and there are references for {counted(len(examples), 'input')}"
         raise BadInput(f"{file.name} has {counts}: give one output an input, in the same order.")
     return texts
-
-
-def _count(items: Sequence[object], noun: str) -> str:
-    return f"{len(items):,} {noun}{'s' * (len(items) != 1)}"
 
 
 # --- files -------------------------------------------------------------------------------------------------------------------
@@ -213,5 +210,5 @@ def _table_pairs(file: Path, text_column: re.Pattern[str]) -> list[tuple[str, st
         raise bad_data(file, 1, f"the columns are {', '.join(header)[:200] or 'none'}, and {needed} are needed: name them so")
     for number, row in numbered:
         if len(row) != len(header):
-            raise bad_data(file, number, f"{_count(row, 'cell')} under {len(header)} columns: put each text in quotes")
+            raise bad_data(file, number, f"{counted(len(row), 'cell')} under {len(header)} columns: put each text in quotes")
     return [(row[places[0][0]], row[places[1][0]]) for row in rows[1:]]

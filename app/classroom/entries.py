@@ -34,6 +34,7 @@ from core.runs.layout import HISTORY, RUN_JSON, SAMPLES, STEPS_CSV, WEIGHTS, Jso
 from core.runs.manage import delete
 from core.runs.store import Store
 from core.task import Example
+from core.text.checks import counted
 
 LENGTH = 64  # virtual tokens
 LENGTHS, ROWS, UPDATES = (1, 2, 5, 10, 20), (10, 30, 0), (25, 50, 100)  # what a guest can choose; 0: all rows
@@ -70,7 +71,7 @@ class TrainingChoice:
         """Describe the choice in a few words."""
         rows = f"{self.rows} rows" if self.rows else "all rows"
         begins = f", from “{self.words}”" if self.words else ""
-        return f"{self.length} virtual token{'s' * (self.length > 1)}, {rows}, {self.updates} updates{begins}"
+        return f"{counted(self.length, 'virtual token')}, {rows}, {self.updates} updates{begins}"
 
 
 class Entries:
@@ -207,7 +208,7 @@ class Entries:
         state = self.jobs.state(entry.id)
         if state == "queued":
             ahead = len(self.jobs.ahead(entry.id))
-            note = f"waits for {ahead} training{'s' * (ahead != 1)}" if ahead else "is about to begin"
+            note = f"waits for {counted(ahead, 'training')}" if ahead else "is about to begin"
         elif state in ("loading", "running", "finishing"):
             note = "trains"
         elif state in ("done", "cancelled"):

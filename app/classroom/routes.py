@@ -30,6 +30,7 @@ from app.classroom.texts import Text, coverage_of, read_table, write_texts
 from app.shared.events import sentence_of
 from core.errors import BadInput, Busy, PrefixLabError, StoreError
 from core.runs.layout import JsonObject
+from core.text.checks import counted
 from core.text.tables import Fields
 
 ALL = frozenset(Role)
@@ -356,7 +357,7 @@ def _answer_to(error: Exception) -> Response:
     """Return an error as a sentence with its HTTP status. Messages with paths of this machine go to the log only."""
     if isinstance(error, TooManyTries):
         wait = {"Retry-After": str(error.seconds)}
-        return _error(429, f"Too many wrong codes. Wait {error.seconds} second{'s' * (error.seconds > 1)}, then try again.", wait)
+        return _error(429, f"Too many wrong codes. Wait {counted(error.seconds, 'second')}, then try again.", wait)
     if isinstance(error, TooLarge):
         return _error(413, f"This is larger than the {error.limit:,} bytes that are taken. Send less.", {"Connection": "close"})
     if isinstance(error, Busy):

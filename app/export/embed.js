@@ -67,8 +67,8 @@
     if (query.get("embed") === "1") {
       document.body.classList.add("embed");
       if (show && isPanel(show)) follow(show);
-      if (show === "mix-curve") measure();
       else document.body.dataset.embed = "path";
+      if (show === "mix-curve") measure();
       whole();
     }
     if (show && !isPanel(show)) unknown.push(show);

@@ -12,6 +12,7 @@ from core.text.articles import article
 from core.text.tables import Fields
 from core.text.triples import SOURCES, table_of
 
+# training_tables.jsonl has no examples.
 FILES = {"table": ("records.jsonl", "tables.jsonl"), "triples": ("triples.jsonl",), "article": ("articles.jsonl",)}
 
 OPENING = "cafe-022"
@@ -73,14 +74,14 @@ def in_domain(sample: Sample, task: str = "") -> bool:
     """
     if sample.seen is not None or not sample.fields:
         return sample.seen is not False
-    files = BUNDLED_TABLES.get(task, BUNDLED_TABLES["records"])
+    files = [name for name in BUNDLED_TABLES.get(task, BUNDLED_TABLES["records"]) if name in FILES["table"]]
     topics = [row.topic for name in files for row in _of_file(name, "table", "example") if not row.held_out]
     return sample.topic in (topics if task in BUNDLED_TABLES else topics[:1])
 
 
 @cache
 def training_samples() -> tuple[Sample, ...]:
-    """Return the bundled tables that runs are trained on, with their texts. Raises BadData for a damaged file."""
+    """Return the training rows of the examples' own topics, with their texts. Raises BadData for a damaged file."""
     return _read("table", "train")
 
 

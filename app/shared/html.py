@@ -24,11 +24,6 @@ def text(value: object) -> str:
     return escape(str(value), quote=True)
 
 
-def several(number: int, noun: str) -> str:
-    """Return a number with its noun, in the plural unless it is one."""
-    return f"{number:,} {noun}{'s' * (number != 1)}"
-
-
 def count(number: float) -> str:
     """Format a parameter count: 92,160 as "92 k", 13,981,440 as "14.0 M"."""
     for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):

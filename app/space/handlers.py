@@ -18,7 +18,7 @@ from analysis.space.vocabulary import vocabulary
 from app.shared import plot_widget, shell, urlstate
 from app.shared.context import AppContext
 from app.shared.events import Inputs, TabHandlers, Update, errors_to_status
-from app.shared.html import several, tag, text
+from app.shared.html import tag, text
 from app.space import view
 from app.space.analyses import AnalysisCache, Key, with_words
 from app.space.components import SpacePage
@@ -30,6 +30,7 @@ from core.config.methods import method_info
 from core.errors import BadInput, PrefixLabError
 from core.methods.loading import UNSTORED
 from core.models.backbone import Backbone
+from core.text.checks import counted
 
 ALL = ("all", 0)  # the choice of all heads
 PAUSE = 0.3  # seconds between two checks whether a map is ready
@@ -206,7 +207,7 @@ class SpaceHandlers(TabHandlers):
         waiting = request.map == "umap" and ready is None
         soon = _note("UMAP is being computed in the background: up to a minute. Until then this is PCA.", "wait")
         summary = (
-            f"{analysis.title}: {several(analysis.cloud.count(PREFIX), 'virtual token')} among {analysis.cloud.words:,} words"
+            f"{analysis.title}: {counted(analysis.cloud.count(PREFIX), 'virtual token')} among {analysis.cloud.words:,} words"
         )
         yield {
             page.empty: "",

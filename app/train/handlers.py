@@ -10,7 +10,6 @@ import gradio as gr
 from app.shared import shell
 from app.shared.context import AppContext
 from app.shared.events import Inputs, TabHandlers, Update, errors_to_status, sentence_of
-from app.shared.html import several
 from app.shared.urlstate import read as read_address
 from app.train import view
 from app.train.components import TrainPage, train_request
@@ -36,6 +35,7 @@ from core.exchange.archive import export_zip, import_zip
 from core.runs.layout import ID, JsonObject
 from core.runs.manage import annotate, delete, empty_trash, rename, restore
 from core.task import SUMMARIZATION
+from core.text.checks import counted
 
 WHERE = [("A file", "file"), ("Pasted rows", "paste")]  # the user's own data
 
@@ -173,7 +173,7 @@ class TrainHandlers(RunProgressView, TabHandlers):
             return update | {page.facts: view.problem(sentence_of(error))}
         fewer = f", all there are: fewer than {request.rows}" if request.rows > len(examples) else ""
         noun = "article" if request.on_articles else "row" if request.data.file else "table"
-        data = f"{several(len(examples), noun)}{fewer}, {several(estimate.rows, 'text')}; {valid:,} to validate on"
+        data = f"{counted(len(examples), noun)}{fewer}, {counted(estimate.rows, 'text')}; {valid:,} to validate on"
         update[page.facts] = view.facts(estimate, model, data)
         update[page.command] = view.command_box(command(request.to_argv()))
         label = "Start training" if estimate.trained else "Make it a run"

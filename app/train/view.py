@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from urllib.parse import urlencode
 
 from analysis.space.spaces import EMBEDDINGS
-from app.shared.html import count, percent, several, size, tag, text
+from app.shared.html import count, percent, size, tag, text
 from app.shared.method_labels import column_of
 from core.config.methods import method_info
 from core.data.uploads import FilePreview
@@ -14,6 +14,7 @@ from core.models.backbone import Backbone
 from core.runs.manage import Deleted
 from core.runs.run import Run
 from core.runs.status import RunStatus, TrainingLog
+from core.text.checks import counted
 from core.text.detokenize import detokenise
 from core.training.estimate import TrainingEstimate
 from core.training.sample_log import Sample
@@ -191,7 +192,7 @@ def result_text(run: Run, whole: int | None = None, distance: float | None = Non
     valid = f", validation loss {run.valid_loss:.3f}" if run.valid_loss is not None else ""
     near = f" Kept near “{text(str(run.config.get('near_text')))}”: distance {distance:.3f}." if distance is not None else ""
     return (
-        f"{title} on {text(run.backbone)}: {several(run.updates, 'update')} in {duration(run.seconds)}{valid}.{near} "
+        f"{title} on {text(run.backbone)}: {counted(run.updates, 'update')} in {duration(run.seconds)}{valid}.{near} "
         f"Trained {count(run.trained)} parameters, keeps {count(run.stored)}{share}, {size(run.bytes)}."
     )
 

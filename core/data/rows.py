@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from core.errors import BadData, BadTable
+from core.text.checks import counted
 
 T = TypeVar("T")
 Row = dict[str, object]
@@ -223,13 +224,9 @@ class _Records:
 
     def log(self, file: Path) -> None:
         if self.stray:
-            _warn(f"{file.name}: {_count(self.stray)} with a quote that is never closed; it was read as a character.")
+            _warn(f"{file.name}: {counted(self.stray, 'row')} with a quote that is never closed; it was read as a character.")
         if self.long:
-            _warn(f"{file.name}: {_count(self.long)} with a quoted cell over several lines.")
-
-
-def _count(rows: int) -> str:
-    return "1 row" if rows == 1 else f"{rows:,} rows"
+            _warn(f"{file.name}: {counted(self.long, 'row')} with a quoted cell over several lines.")
 
 
 def _reader(source: Iterable[str], delimiter: str) -> Iterator[list[str]]:
@@ -268,8 +265,7 @@ _OR_NAME = "mend the header, or name columns that it has with --source and --tar
 
 def _csv_row(header: list[str], cells: list[str]) -> Row | BadRow:
     if len(cells) != len(header):
-        count = "1 cell" if len(cells) == 1 else f"{len(cells)} cells"
-        return BadRow(f"{count} under {len(header)} columns: check the quotes")
+        return BadRow(f"{counted(len(cells), 'cell')} under {len(header)} columns: check the quotes")
     if any(_ESCAPED_BYTE.search(cell) for cell in cells):
         return BadRow("not UTF-8 text: save the file as UTF-8")
     return dict(zip(header, cells, strict=True))

@@ -20,6 +20,7 @@ from torch import Tensor
 from core.errors import BadInput, WrongBackbone
 from core.prefix.interventions import NO_INTERVENTION, Intervention
 from core.prefix.prefix import Prefix
+from core.text.checks import counted
 
 MIX = "mix:"
 KINDS = {
@@ -51,7 +52,7 @@ class Mix:
             raise BadInput(f"There is no mix of the kind {self.kind!r}. Choose one of: {', '.join(KINDS)}.")
         low, high = (1, 1) if self.kind in ONE_MEMBER else (2, 2) if self.kind == "swap" else (2, MOST)
         if not low <= len(self.members) <= high or not all(self.members):
-            count = _count(low, "prefix", "prefixes") if low == high else f"{low} or {high} prefixes"
+            count = counted(low, "prefix", "prefixes") if low == high else f"{low} or {high} prefixes"
             raise BadInput(f"A mix of the kind {self.kind!r} takes {count}; given: {len(self.members)}.")
         self._check_weights()
 
@@ -59,7 +60,7 @@ class Mix:
         count, listing = len(self.weights), f"given: {', '.join(map(_number, self.weights)) or 'none'}"
         expected = {"fade": len(self.members), "average": len(self.members), "path": 1, "layers": max(count, 1)}.get(self.kind, 0)
         if count != expected:
-            raise BadInput(f"A mix of the kind {self.kind!r} takes {_count(expected, 'weight')}; {listing}.")
+            raise BadInput(f"A mix of the kind {self.kind!r} takes {counted(expected, 'weight')}; {listing}.")
         if not all(math.isfinite(weight) and weight >= 0 for weight in self.weights):
             raise BadInput(f"The weights of a mix are 0 or positive numbers; {listing}.")
         if self.kind in ("fade", "average") and not math.isclose(sum(self.weights), 1, abs_tol=1e-6):
@@ -102,13 +103,13 @@ class MixIntervention(Intervention):
         super().check(prefix)
         if self.token_alphas and len(self.token_alphas) != prefix.length:
             raise BadInput(
-                f"The prefix has {_count(prefix.length, 'virtual token')}; weights given: {len(self.token_alphas)}. "
+                f"The prefix has {counted(prefix.length, 'virtual token')}; weights given: {len(self.token_alphas)}. "
                 "Give one for each virtual token."
             )
         for site, kv in prefix.past.items():
             if self.layer_alphas and len(self.layer_alphas) != kv.shape[0]:
                 raise BadInput(
-                    f"The prefix has {_count(kv.shape[0], 'layer')} at the site {site!r}; "
+                    f"The prefix has {counted(kv.shape[0], 'layer')} at the site {site!r}; "
                     f"weights given: {len(self.layer_alphas)}. Give one for each layer."
                 )
 
@@ -232,7 +233,7 @@ def _weighted_sum(parts: Sequence[tuple[Prefix, float]]) -> Prefix:
 def _check_alike(mix: Mix, prefixes: Sequence[Prefix]) -> None:
     """Check that there is one prefix per member, and that all belong to one model and are all prefixes or all infixes."""
     if len(prefixes) != len(mix.members):
-        raise BadInput(f"{mix.name} has {_count(len(mix.members), 'member')}; prefixes given: {len(prefixes)}.")
+        raise BadInput(f"{mix.name} has {counted(len(mix.members), 'member')}; prefixes given: {len(prefixes)}.")
     first = prefixes[0]
     for name, prefix in zip(mix.members[1:], prefixes[1:], strict=True):
         if prefix.fingerprint != first.fingerprint or _sizes(prefix) != _sizes(first):
@@ -263,7 +264,3 @@ def _sizes(prefix: Prefix) -> dict[str, tuple[int, ...]]:
 def _number(value: float) -> str:
     """Return the shortest text that parses to the number."""
     return repr(float(value)).removesuffix(".0").replace("e+", "e")  # a plus is a space in a link
-
-
-def _count(number: int, one: str, several: str = "") -> str:
-    return f"{number} {one if number == 1 else several or one + 's'}"

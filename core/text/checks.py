@@ -1,4 +1,5 @@
-"""Checks shared by all notations of tables and triples: maximal size, and characters that do not belong in plain text."""
+"""Checks shared by all notations of tables and triples: maximal size, and characters that do not belong in plain text; and
+parts of messages."""
 
 import re
 import unicodedata
@@ -18,6 +19,11 @@ def odd_character(text: str) -> str | None:
     if odd is None:
         return None
     return "a line break or tab" if odd in "\n\r\t\u2028\u2029" else f"the control character U+{ord(odd):04X}"
+
+
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """Return a number with its noun for a message: "1 row", "2,000 rows". `plural`: where an s is not enough."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 def quoted(text: str, most: int = 40) -> str:

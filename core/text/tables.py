@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from core.errors import BadTable
-from core.text.checks import MAX_CHARS, MAX_FIELDS, normalize_lines, odd_character, quoted
+from core.text.checks import MAX_CHARS, MAX_FIELDS, counted, normalize_lines, odd_character, quoted
 
 Fields = list[tuple[str, str]]
 
@@ -197,7 +197,7 @@ def _parse_markdown(lines: list[str]) -> Fields:
     for number, row in enumerate(rows, 1):
         if len(row) != width:
             raise BadTable(
-                f"Row {number} of the Markdown table has {len(row)} cell{'s' * (len(row) != 1)} where the first has {width}: "
+                f"Row {number} of the Markdown table has {counted(len(row), 'cell')} where the first has {width}: "
                 "give all rows as many."
             )
     header = width == 2 and rows[0][0].lower().strip("* ") in _HEADERS

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from core.errors import BadTable
-from core.text.checks import MAX_CHARS, MAX_FIELDS, normalize_lines
+from core.text.checks import MAX_CHARS, MAX_FIELDS, counted, normalize_lines
 from core.text.tables import Fields
 
 Triple = tuple[str, str, str]
@@ -206,7 +206,7 @@ def _checked(parts: Sequence[Sequence[str]]) -> list[Triple]:
     triples: list[Triple] = []
     for number, triple in enumerate(parts, 1):
         if len(triple) != 3:
-            _refuse(number, f"has {len(triple)} part{'s' * (len(triple) != 1)}", f"write three, for example {_EXAMPLE}")
+            _refuse(number, f"has {counted(len(triple), 'part')}", f"write three, for example {_EXAMPLE}")
         subject, relation, value = (re.sub(r"\s+", " ", part).strip() for part in triple)
         empty = [name for name, part in zip(_PARTS, (subject, relation, value), strict=True) if not part]
         if empty:

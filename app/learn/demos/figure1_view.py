@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
-from app.shared.html import count, percent, several, size, tag, text
+from app.shared.html import count, percent, size, tag, text
 from core.backbone_spec import BackboneSpec
 from core.runs.run import Run
+from core.text.checks import counted
 
 STEPS = ("The model", "Fine-tuning", "A prefix", "While it is trained", "What is stored", "Many tasks")
 TASKS = 100  # of the last step
@@ -67,7 +68,7 @@ def drawing(numbers: Numbers, step: int) -> str:
 def _sentence(numbers: Numbers, step: int) -> str:
     n = numbers
     whose = f"the run {text(n.copy)}" if n.copy else "a copy (none has been trained here)"
-    virtual = f"{several(n.length, 'virtual token')} × {n.per_token:,} numbers"
+    virtual = f"{counted(n.length, 'virtual token')} × {n.per_token:,} numbers"
     trained = (
         f"An MLP with {n.hidden} hidden units makes those vectors: {n.trained:,} numbers were trained (paper, §4.3)."
         if n.hidden
