@@ -49,7 +49,7 @@ def publish(context: AppContext) -> None:
                 states = {kind: column.note or column.state for kind, column in comparison.columns.items()}
                 yield {"phase": comparison.phase, "texts": texts, "states": states}
         except Exception as error:
-            raise gr.Error(sentence_of(error), print_exception=False) from error
+            raise gr.Error(sentence_of(error, {}), print_exception=False) from error
 
     gr.api(compare, api_name="compare", concurrency_id=MODEL, concurrency_limit=PAGES)
 

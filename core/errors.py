@@ -15,12 +15,26 @@ PrefixLabError
 └── NotSupported        a method or model family that does not fit, by name
 
 A message says what was wrong, what was given and what to do. The edges (CLI, app) print it as
-it is; anything else that escapes is a bug.
+it is, but for the name of a setting (`PrefixLabError.sentence`); anything else that escapes is a bug.
 """
+
+from collections.abc import Mapping
 
 
 class PrefixLabError(Exception):
-    """Root of every error meant for a user. Its text is one line: of what was given, signs that cannot be printed are escaped."""
+    """Root of every error meant for a user. Its text is one line: of what was given, signs that cannot be printed are escaped.
+
+    `setting`: the field of a settings class that the text begins with, if it is about one. See `sentence`.
+    """
+
+    def __init__(self, text: str = "", setting: str = "") -> None:
+        super().__init__(text)
+        self.setting = setting
+
+    def sentence(self, names: Mapping[str, str]) -> str:
+        """Return the text with the name that a user knows its setting by, such as an option or a label."""
+        name = names.get(self.setting)
+        return name + str(self).removeprefix(self.setting) if name else str(self)
 
     def __str__(self) -> str:
         return "".join(sign if sign.isprintable() else _escaped(sign) for sign in super().__str__())

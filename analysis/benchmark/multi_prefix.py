@@ -44,7 +44,7 @@ def measure_multi_prefix(
     """
     for name, value in {"users": users, "length": length, "tokens": tokens}.items():
         if value < 1:
-            raise BadConfig(f"{name} must be at least 1; given: {value}.")
+            raise BadConfig(f"{name} must be at least 1; given: {value}.", name)
     decode, requests = DecodeConfig(max_new=tokens, min_new=tokens), _requests(backbone, users, length, tokens, seed)
     engine = Engine(rows=users, waiting=users)
     try:

@@ -37,7 +37,7 @@ class Settings:
     def __post_init__(self) -> None:
         for name, lowest in {"repeats": 1, "tokens": 1, "batch": 0}.items():
             if getattr(self, name) < lowest:
-                raise BadConfig(f"{name} must be at least {lowest}; given: {getattr(self, name)}.")
+                raise BadConfig(f"{name} must be at least {lowest}; given: {getattr(self, name)}.", name)
 
 
 def select_rows(names: Sequence[str], known: "Mapping[str, Row]") -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from core.config.methods import METHODS, method_info
-from core.config.train import TrainConfig
+from core.config.train import check_values
 from core.errors import BadInput, StoreError, TrainingFailed
 from core.runs.layout import check_id
 from core.runs.manage import adopt
@@ -68,15 +68,15 @@ def _check_settings(run_id: str, existing: Mapping[str, object], requested: Mapp
     for name, value in requested.items():
         if name not in (*free, *others, "context") and existing.get(name) != value:
             raise StoreError(
-                f"The run {run_id!r} exists with other settings: {name} is {existing.get(name)!r}, requested is {value!r}. "
-                "Give another --run, or delete that one."
+                f"{name} is {existing.get(name)!r} in the run {run_id!r}, which exists with other settings, and requested is "
+                f"{value!r}. Give another --run, or delete that one.",
+                name,
             )
 
 
 def check_rates(rates: Sequence[float], valid: Sequence[Example]) -> None:
     """Raise BadConfig for an invalid learning rate, BadInput if there is no validation split to choose one by."""
-    for rate in rates:
-        TrainConfig(rate=rate)
+    check_values("rate", rates, "rates")
     if rates and not valid:
         raise BadInput("A rate is chosen by validation loss, and the data has no split to validate on. Leave --rates out.")
 

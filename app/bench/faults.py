@@ -65,7 +65,7 @@ class Fault:
 def kills(backbone: str, count: int, seed: int, names: Sequence[str] = ()) -> Iterator[Fault]:
     """Kill each kind of work `count` times, at moments drawn with `seed`. `backbone`: a small model to train on."""
     if not 1 <= count <= MOST_KILLS:
-        raise BadInput(f"kills must be between 1 and {MOST_KILLS:,}; given: {count}.")
+        raise BadInput(f"kills must be between 1 and {MOST_KILLS:,}; given: {count}.", "kills")
     for name in names or WORKS:
         moments = random.Random(f"{seed} {name}")
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:

@@ -48,7 +48,7 @@ class LoadSettings:
             raise BadInput(f"bench load asks the app of this machine only, at {HOST}; given: {self.host}. Leave --host out.")
         for name, lowest, most in (("clients", 1, MOST_CLIENTS), ("seconds", 1, MOST_SECONDS), ("soak", 0, MOST_COMPARISONS)):
             if not lowest <= getattr(self, name) <= most:
-                raise BadInput(f"{name} must be between {lowest} and {most:,}; given: {getattr(self, name)}.")
+                raise BadInput(f"{name} must be between {lowest} and {most:,}; given: {getattr(self, name)}.", name)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from analysis.experiments.papers import NAMES, SCALES, named_grids, paper_grids,
 from app.cli.common import say, stop_on_ctrl_c
 from app.cli.options import Verbs, add_model_options, add_parser
 from core import paths
+from core.config.train import check_values
 from core.data.source import DataSource
 from core.errors import BadInput
 from core.runs.layout import JsonObject
@@ -97,6 +98,8 @@ def _check(args: argparse.Namespace) -> None:
         value = getattr(args, name)
         if value is not None and value < least:
             raise BadInput(f"--{name} is {value}: give {least} or more.")
+    check_values("rate", args.rates or (), "rates")
+    check_values("length", args.lengths or (), "lengths")
     if args.cluster and args.jobs > 1:
         raise BadInput("--jobs and --cluster are two ways to share the work: give one of them.")
     if args.neutral and not args.neutral.is_file():

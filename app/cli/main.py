@@ -69,10 +69,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return args.job(args)
     except PrefixLabError as error:
+        sentence = error.sentence({name: "--" + name.replace("_", "-") for name in vars(args)})
         if getattr(args, "json", False):
-            print(json.dumps({"error": str(error), "kind": type(error).__name__}))
+            print(json.dumps({"error": sentence, "kind": type(error).__name__}))
         else:
-            print(f"Error: {error}", file=sys.stderr)
+            print(f"Error: {sentence}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,9 @@ from core.pretraining.config import PRESETS, PretrainConfig
 
 if TYPE_CHECKING:
     import torch
+
+
+NUMBERS = ("batch_tokens", "pass_tokens", "muon_rate", "adam_rate", "minutes")  # options that are fields of PretrainConfig
 
 
 def add_verb(verbs: Verbs) -> None:
@@ -118,9 +122,11 @@ def _train(args: argparse.Namespace, config: PretrainConfig, out: Path, device: 
 
 def _config(args: argparse.Namespace) -> PretrainConfig:
     config = PRESETS[args.preset]
-    options = {
-        name: getattr(args, name) for name in ("batch_tokens", "pass_tokens", "muon_rate", "adam_rate", "compiled", "minutes")
-    }
+    for name in (*NUMBERS, "tokens"):
+        value = getattr(args, name)
+        if value is not None and not 0 < value < math.inf:
+            raise BadInput(f"--{name.replace('_', '-')} is {value:g}: give a number above 0.")
+    options = {name: getattr(args, name) for name in (*NUMBERS, "compiled")}
     options |= {"tokens": int(args.tokens) if args.tokens else None}
     options |= {name: str(Path(getattr(args, name)).resolve()) for name in ("start", "continue_from") if getattr(args, name)}
     return replace(config, **{name: value for name, value in options.items() if value})

@@ -92,12 +92,15 @@ def _right() -> Components:
 
 
 def _numbers() -> dict[str, gr.Number]:
-    """What matters to sampled text only, and so begins hidden."""
+    """What matters to sampled text only, and so begins hidden.
+
+    Without a minimum: DecodeConfig refuses numbers in a sentence that names them, and Gradio in one that does not.
+    """
     hidden = partial(gr.Number, visible=False, min_width=64)
     return {
-        "seed": hidden(0, label="Seed", precision=0, minimum=0, elem_id="pl-seed"),
-        "temperature": hidden(1.0, label="Temperature", minimum=0.01, step=0.1, elem_id="pl-temperature"),
-        "top_p": hidden(1.0, label="Top-p", minimum=0.001, maximum=1, step=0.05, elem_id="pl-top-p"),
+        "seed": hidden(0, label="Seed", precision=0, elem_id="pl-seed"),
+        "temperature": hidden(1.0, label="Temperature", step=0.1, elem_id="pl-temperature"),
+        "top_p": hidden(1.0, label="Top-p", step=0.05, elem_id="pl-top-p"),
     }
 
 

@@ -2,7 +2,7 @@
 
 import inspect
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import wraps
 from typing import Any, Literal, TypedDict, TypeVar, cast, overload
 
@@ -10,6 +10,7 @@ import gradio as gr
 from gradio.blocks import Block
 
 from app.shared.context import AppContext
+from app.shared.setting_labels import QUOTED_LABELS
 from app.shared.shell import Shell
 from core.errors import PrefixLabError
 
@@ -113,10 +114,10 @@ def _guarded(handler: Handler, activity: str) -> Handler:
     return cast(Handler, yielding if inspect.isgeneratorfunction(handler) else returning)
 
 
-def sentence_of(error: Exception) -> str:
-    """Return an error as a sentence for the page. Unexpected errors are logged with their traceback."""
+def sentence_of(error: Exception, names: Mapping[str, str] = QUOTED_LABELS) -> str:
+    """Return an error as a sentence for the page, whose labels `names` are. Unexpected errors are logged with their traceback."""
     if isinstance(error, PrefixLabError):
-        return str(error)
+        return error.sentence(names)
     log.error("a handler failed", exc_info=error)
     return f"Something unexpected went wrong ({type(error).__name__}: {error}). The terminal has the details."
 

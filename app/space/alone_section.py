@@ -183,8 +183,8 @@ def build(context: AppContext, shell: Shell, tab: gr.Tab) -> None:
     chooser = "PrefixLab.chooser(element, trigger, watch) /* 'select' */"
     with gr.Row(elem_id="pl-alone-bar"):
         run = area("", js_on_load=chooser, elem_id="pl-alone-run")
-        seed = gr.Number(0, label="Seed", precision=0, minimum=0, elem_id="pl-alone-seed", min_width=80)
-        temperature = gr.Number(1.0, label="Temperature", minimum=0.01, step=0.1, elem_id="pl-alone-temperature", min_width=80)
+        seed = gr.Number(0, label="Seed", precision=0, elem_id="pl-alone-seed", min_width=80)
+        temperature = gr.Number(1.0, label="Temperature", step=0.1, elem_id="pl-alone-temperature", min_width=80)
         sample = gr.Button(f"Sample {TEXTS} texts", elem_id="pl-alone-start", min_width=140)
     verdict_area = area("", elem_id="pl-alone-verdict")
     words = plot_widget.plot("pl-alone-words", 360, name="First words of the texts, with the prefix and without it")

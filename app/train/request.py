@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from app.shared.context import AppContext
+from app.shared.setting_labels import TRAINING_LABELS
 from app.train.uploads import FOLDER
 from core import paths
 from core.config.methods import METHODS
@@ -40,33 +41,13 @@ PRESET_DESCRIPTIONS = {
     "own": "Choose every setting yourself.",
 }
 FEW_ARTICLES = "Nine articles are soon memorized and teach no summarizing: watch the two losses part. For more, upload a file."
-# Fields of TrainConfig that "own settings" shows -> what the page calls them.
-SETTING_LABELS = {
-    "bottleneck": "Hidden units, 0: by share",
-    "share": "Share, 0: as a prefix of",
-    "length": "Virtual tokens",
-    "mlp": "MLP width, 0: none",
-    "init_words": "Initialize with the words",
-    "near_text": "Stay near the text (sets the length)",
-    "near_weight": "Weight of the distance",
-    "layers": "Last layers",
-    "rank": "Rank",
-    "lora_alpha": "Scale, by rank",
-    "instruction": "Instruction",
-    "shots": "Examples, as many as fit",
-    "rate": "Learning rate",
-    "updates": "Updates",
-    "batch": "Batch size",
-    "warmup": "Warm-up updates",
-    "seed": "Seed",
-}
 TRAINING_SETTINGS = ("rate", "updates", "batch", "warmup")
 
 
 def settings_of(method: str) -> tuple[str, ...]:
     """Return the settings that a method has."""
     info = METHODS[method]
-    return (*(name for name in SETTING_LABELS if name in info.settings), *(TRAINING_SETTINGS if info.trained else ()), "seed")
+    return (*(name for name in TRAINING_LABELS if name in info.settings), *(TRAINING_SETTINGS if info.trained else ()), "seed")
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from app.shared import plot_widget
 from app.shared.context import AppContext
 from app.shared.events import LATEST, Components
 from app.shared.html import area, tag
+from app.shared.setting_labels import TRAINING_LABELS
 from app.shared.shell import ACTS, Shell
 from app.shared.urlstate import remember
 from app.train import view
@@ -15,7 +16,7 @@ from app.train.components import TrainPage
 from app.train.handlers import WHERE, TrainHandlers
 from app.train.headline import skeleton
 from app.train.jobs import Jobs
-from app.train.request import LOW, PRESET_LABELS, SETTING_LABELS, settings_of
+from app.train.request import LOW, PRESET_LABELS, settings_of
 from app.train.state import RunAddress
 from core.config.methods import METHODS
 from core.config.presets import preset
@@ -87,7 +88,7 @@ def _what() -> Components:
         components["name"] = gr.Textbox("", label="Name of the run", elem_id="pl-train-name", min_width=120)
     components["rows"] = gr.Radio(list(LOW), value=LOW[0], label="Examples to train on", visible=False, elem_id="pl-train-rows")
     with gr.Group(visible=False, elem_id="pl-train-own") as components["own_box"]:
-        components["own"] = {name: _setting(name, label, plain[name]) for name, label in SETTING_LABELS.items()}
+        components["own"] = {name: _setting(name, label, plain[name]) for name, label in TRAINING_LABELS.items()}
     return components
 
 
@@ -95,7 +96,7 @@ def _setting(name: str, label: str, value: object) -> gr.Number | gr.Textbox:
     visible, elem_id = name in settings_of(TrainConfig.method), f"pl-own-{name}"
     if isinstance(value, int | float):
         precision = 0 if isinstance(value, int) else None
-        return gr.Number(value, label=label, precision=precision, minimum=0, min_width=90, visible=visible, elem_id=elem_id)
+        return gr.Number(value, label=label, precision=precision, min_width=90, visible=visible, elem_id=elem_id)
     return gr.Textbox(str(value), label=label, visible=visible, elem_id=elem_id)
 
 

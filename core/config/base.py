@@ -33,7 +33,7 @@ class Config:
 
     def _check(self, ok: bool, name: str, rule: str) -> None:
         if not ok:
-            raise BadConfig(f"{name} must be {rule}; given: {getattr(self, name)!r}.")
+            raise BadConfig(f"{name} must be {rule}; given: {getattr(self, name)!r}.", name)
 
     def _check_number(self, name: str, low: float, high: float = math.inf, whole: bool = False) -> None:
         value = getattr(self, name)

@@ -1,9 +1,11 @@
 """Settings of a training."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.config.base import Config
 from core.config.methods import method_info
+from core.errors import BadConfig
 
 
 @dataclass(frozen=True)
@@ -87,3 +89,12 @@ class TrainConfig(Config):
         self._check_number("epochs", 0.001, 10_000)
         self._check_number("weight_decay", 0, 10)
         self._check_number("clip", 0, 1e6)
+
+
+def check_values(name: str, values: Sequence[float], plural: str) -> None:
+    """Raise BadConfig, about the setting `plural`, if one of the values is none of TrainConfig's field `name`."""
+    for value in values:
+        try:
+            TrainConfig.from_dict({name: value})
+        except BadConfig as error:
+            raise BadConfig(error.sentence({name: plural}), plural) from error

@@ -101,7 +101,7 @@ def initial_vectors(backbone: Backbone, config: TrainConfig) -> Tensor:
         return table.mean(0) + table.std(0) * torch.randn(shape, device=table.device)
     ids = backbone.encode(config.init_words)
     if not ids:
-        raise BadConfig(f"init_words must hold at least one word; given: {config.init_words!r}.")
+        raise BadConfig(f"init_words must hold at least one word; given: {config.init_words!r}.", "init_words")
     return table[(ids * (config.length // len(ids) + 1))[: config.length]]
 
 

@@ -41,7 +41,8 @@ def text_ids(backbone: Backbone, text: str) -> list[int]:
     if not 0 < len(ids) < backbone.spec.positions:
         raise BadConfig(
             f"near_text is {len(ids):,} tokens long for {backbone.spec.name}, and there is room for 1 to "
-            f"{backbone.spec.positions - 1:,}. Give another text."
+            f"{backbone.spec.positions - 1:,}. Give another text.",
+            "near_text",
         )
     return ids
 

@@ -38,7 +38,7 @@ def trained_names(backbone: Backbone, count: int) -> set[str]:
     """Return the names of the trained weights. Raises BadConfig if the model has fewer blocks."""
     model, spec = backbone.model, backbone.spec
     if count > spec.layers:
-        raise BadConfig(f"layers must be at most {spec.layers}, the blocks of {spec.name}; given: {count}.")
+        raise BadConfig(f"layers must be at most {spec.layers}, the blocks of {spec.name}; given: {count}.", "layers")
     if isinstance(norm := final_norm(model), nn.Identity):
         raise NotSupported(
             f"Fine-tuning the top layers does not fit {spec.name}: no norm follows its last block. Use GPT-2, Llama or Qwen."

@@ -62,7 +62,7 @@ def words_key_values(backbone: Backbone, words: str, length: int) -> KeyValues:
             f"{length} virtual tokens cannot start from words: {spec.name} has {spec.positions} positions. Give a smaller length."
         )
     if not ids:
-        raise BadConfig(f"init_words must hold at least one word; given: {words!r}.")
+        raise BadConfig(f"init_words must hold at least one word; given: {words!r}.", "init_words")
     return text_key_values(backbone, [*backbone.bos_ids, *ids * (length // len(ids) + 1)][:length])
 
 

@@ -36,7 +36,8 @@ class Intervention:
         for alpha in (self.alpha, *(alpha for _, alpha in self.site_alphas)):
             if not (math.isfinite(alpha) and alpha >= 0):
                 raise BadConfig(
-                    f"alpha must be 0 (hides the prefix), 1 (leaves it as it is) or another positive number; given: {alpha}."
+                    f"alpha must be 0 (hides the prefix), 1 (leaves it as it is) or another positive number; given: {alpha}.",
+                    "alpha",
                 )
 
     @property

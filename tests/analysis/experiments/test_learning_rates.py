@@ -44,7 +44,7 @@ def test_a_grid_that_was_stopped_goes_on_and_its_best_is_the_run(plan):
     for other in (plan.config.replace(updates=5), plan.config.replace(length=3)):
         with pytest.raises(StoreError, match="other settings"):
             tune_learning_rate(Trainer(plan.backbone, plan.task, other, plan.store, "mine"), RATES, ROWS)
-    with pytest.raises(StoreError, match="rows is 6, requested is 5"):
+    with pytest.raises(StoreError, match=r"^rows is 6 in the run 'mine', .* requested is 5\."):
         tune_learning_rate(plan, RATES, TrainingData(EXAMPLES[:5], ROWS.valid))
 
 

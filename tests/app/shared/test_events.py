@@ -7,6 +7,7 @@ import gradio as gr
 
 from app.shared.events import TabHandlers, errors_to_status
 from app.shared.status import StatusLine
+from core.config.train import TrainConfig
 from core.errors import BadInput
 
 
@@ -17,7 +18,7 @@ class Handlers(TabHandlers):
     def returns(self, value: int, request: gr.Request) -> dict:
         if value < 0:
             raise BadInput("It is below 0.")
-        return {"value": 1 // value}
+        return {"value": 1 // value, "config": TrainConfig(lora_alpha=value)}
 
     @errors_to_status
     def streams(self, value: int, request: gr.Request):
@@ -28,9 +29,10 @@ class Handlers(TabHandlers):
 def test_errors_become_sentences_of_their_page(caplog):
     do = Handlers(SimpleNamespace(status=StatusLine()), SimpleNamespace(status="status"))
     request = SimpleNamespace(session_hash="page")
-    assert do.returns(1, request) == {"value": 1}
+    assert do.returns(1, request)["value"] == 1
     assert "It is below 0." in do.returns(-1, request)["status"] and not caplog.records
     assert "ZeroDivisionError" in do.returns(0, request)["status"] and len(caplog.records) == 1
+    assert "“Scale, by rank” must be a whole number" in do.returns(10**8, request)["status"]
     first, second = do.streams(2, request)
     assert first == {"value": 2} and "No more." in second["status"]
     assert "No more." in do.context.status.clear("page", "another")  # the page's status line knows

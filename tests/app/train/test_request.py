@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 
 from app.cli.main import main, parser
+from app.shared.setting_labels import TRAINING_LABELS
 from app.train.components import train_request
 from app.train.request import (
     PRESET_LABELS,
-    SETTING_LABELS,
     TrainRequest,
     UploadedData,
     command,
@@ -107,7 +107,7 @@ def test_a_model_that_reads_and_writes_apart_is_trained_on_articles(context, hou
 
 def test_each_method_asks_for_its_own_settings_and_in_context_for_no_training(context, house):
     assert set(METHODS) == set(METHOD_CLASSES)
-    values = dict.fromkeys(SETTING_LABELS) | {"instruction": "Tell it.", "shots": 2.0, "rate": 9.0, "length": 0}
+    values = dict.fromkeys(TRAINING_LABELS) | {"instruction": "Tell it.", "shots": 2.0, "rate": 9.0, "length": 0}
     values |= {"preset": "own", "method": "in_context", "name": "told", "rows": None, "where": "bundled"}
     request = train_request(values, house.backbone, False)
     assert request.changes() == {"instruction": "Tell it.", "shots": 2}

@@ -23,6 +23,16 @@ def test_a_copy_is_checked_like_a_new_one(value):
         TrainConfig().replace(rank=value)
 
 
+def test_a_sentence_about_a_setting_begins_with_the_name_that_the_user_knows():
+    with pytest.raises(BadConfig) as refusal:
+        DecodeConfig(max_new=0)
+    assert str(refusal.value) == "max_new must be a whole number from 1 to 100,000; given: 0."
+    assert refusal.value.sentence({"max_new": "--max-new"}) == "--max-new must be a whole number from 1 to 100,000; given: 0."
+    assert refusal.value.sentence({"seed": "--seed"}) == str(refusal.value)
+    with pytest.raises(BadConfig, match=r"^min_new must be at most 3, the largest number of new tokens; given: 5"):
+        paper_decoding("e2e").replace(max_new=3)
+
+
 def test_a_preset_is_that_of_the_task_then_that_of_the_method_then_what_is_given():
     assert preset("paper").rate == 8e-5 and preset("paper", task="summarization").rate == 5e-5
     assert preset("demo", "prefix", "summarization").rate == 1e-2 and preset("demo", "lora", "summarization").rate == 1e-2
