@@ -28,7 +28,7 @@ class SearchStep:
     """The state after an exact evaluation. `ids`, `tokens`: the best so far, `loss`: theirs, in nats per target token.
 
     `tried`: the number of evaluations. `position`: the position that was varied; `candidate`: the token tried there;
-    `improved`: whether it was better.
+    `improved`: whether it was better; in the last step, whether anything in the last sweep was.
     """
 
     ids: tuple[int, ...]
@@ -79,7 +79,7 @@ def search_tokens(
     """
     prompt = TokenPrompt(backbone, rows, backbone.encode(start))
     allowed = whole_words(backbone)
-    lowest, tried = prompt.loss(prompt.ids), 1
+    lowest, tried, better = prompt.loss(prompt.ids), 1, False
     yield _step(prompt, lowest, tried)
     for _ in range(sweeps):
         before = lowest
@@ -91,9 +91,10 @@ def search_tokens(
                 if improved:
                     lowest, prompt.ids = loss, changed
                 yield _step(prompt, lowest, tried, position, backbone.decode([token]), improved)
-        if lowest == before:
+        better = lowest < before
+        if not better:
             break
-    yield _step(prompt, lowest, tried, finished=True)
+    yield _step(prompt, lowest, tried, improved=better, finished=True)
 
 
 def whole_words(backbone: Backbone) -> Tensor:

@@ -13,6 +13,7 @@ from torch import Tensor
 from analysis.attention.ablation import AblationEffect
 from analysis.attention.maps import PREFIX, AttentionLabels, AttentionMass, by_head, by_layer, by_step, by_virtual_token
 from analysis.figures.style import COLORS, SEQUENTIAL, apply_style, escape, text_label, visible_token
+from core.text.checks import counted
 
 MassByName = Mapping[str, AttentionMass]
 DEFAULT_LABELS = AttentionLabels()
@@ -189,7 +190,8 @@ def _steps_phrase(masses: MassByName) -> str:
     first = next(iter(masses.values()), None)
     if first is None or not first.step_tokens:
         return "the next word"
-    return f"{len(first.step_tokens)} tokens read" if first.site == "encoder" else f"{len(first.step_tokens)} steps"
+    steps = len(first.step_tokens)
+    return f"{counted(steps, 'token')} read" if first.site == "encoder" else counted(steps, "step")
 
 
 def _scope_phrase(layer: int | None, head: int | None) -> str:

@@ -46,7 +46,7 @@ def curves(table: ResultTable, metric: str) -> go.Figure | None:
     return figure(
         traces,
         f"{table.title}: {column_label(metric, table.data)}",
-        "mean over seeds; the models differ, and so do the values",
+        "mean over seeds" + ("; the models differ, and so do the values" if len({source for _, source, _ in groups}) > 1 else ""),
         xaxis=xaxis | ({"type": "category"} if table.grid in ("figure3", "figure5") else {"rangemode": "tozero"}),
         yaxis={"title": {"text": column_label(metric, table.data)}, "rangemode": "tozero"},
         shapes=shapes,

@@ -26,6 +26,7 @@ MAP_WIDTH, MAP_HEIGHT = 700, 380  # px of the plot area, approximately, for plac
 LETTER_WIDTH, LINE_HEIGHT, POINT_RADIUS = 8, 16, 5  # px
 MAX_LEGEND_LETTERS = 24  # letters of a run's name in the legend
 RECIPE_SIZE, RECIPE_LETTERS = 12, 116  # px of type and letters in a line, for the recipe
+NAME_LINES = (2.5, 3.5, 5)  # lines between virtual tokens and their name
 MIN_CLUSTER, APART = 20, 0.6  # points of a cluster; distance of middles, in sums of standard deviations
 LABEL_POSITIONS = (("top center", 0, 1), ("middle right", 1, 0), ("bottom center", 0, -1), ("middle left", -1, 0))
 
@@ -60,7 +61,7 @@ def prefix_map(
                 "searched word", "", lambda point: point.number in set(highlighted), "circle-open", 17, "finetuned", 1, 3
             )
         )
-    clusters = builder.clusters()
+    clusters = builder.clusters(own | set(highlighted))
     traces += [builder.labels(token, own | set(highlighted), clusters), builder.cluster_labels(clusters)]
     by = projection.explained
     axes = [{"title": {"text": f"{projection.method} {at + 1}" + (f" ({by[at]:.1%})" if by else "")}} for at in (0, 1)]
@@ -185,14 +186,30 @@ class _MapTraces:
             meta="decoration",
         )
 
-    def clusters(self) -> list[Cluster]:
-        """What the clusters are: each run's virtual tokens, and kinds of words that stand apart from the others."""
-        clusters, above = [], 2.5 * LINE_HEIGHT / MAP_HEIGHT * self._span()[1]
+    def clusters(self, words: set[int]) -> list[Cluster]:
+        """What the clusters are: each run's virtual tokens, and kinds of words that stand apart from the others.
+
+        `words`: those that are ringed; a name keeps clear of them where it can.
+        """
+        clusters, line = [], LINE_HEIGHT / MAP_HEIGHT * self._span()[1]
         for run, number in self.runs.items():
             xy = self.xy[[at for at, point in enumerate(self.points) if point.kind == PREFIX and point.run == run]]
-            place = float(np.median(xy[:, 0])), float(xy[:, 1].max() + above)
-            clusters.append(Cluster(f"virtual tokens of {_short_name(run)}", place, _run_style(number)[0]))
+            name, middle = f"virtual tokens of {_short_name(run)}", float(np.median(xy[:, 0]))
+            heights = [xy[:, 1].max() + lines * line for lines in NAME_LINES] + [
+                xy[:, 1].min() - lines * line for lines in NAME_LINES
+            ]
+            places = [(middle, float(height)) for height in heights]
+            place = min(places, key=lambda place: self._covered(name, place, words))
+            clusters.append(Cluster(name, place, _run_style(number)[0]))
         return clusters + [Cluster(kind, place, "ink") for kind, place in self._word_clusters()]
+
+    def _covered(self, name: str, place: tuple[float, float], words: set[int]) -> tuple[int, int]:
+        """How many virtual tokens and ringed words, and how many points at all, a name at this place would cover."""
+        left, right, low, high = _box(self._to_pixels(place), len(name) * LETTER_WIDTH / 2, LINE_HEIGHT, 0, 0)
+        covered = [
+            point for point, (x, y) in zip(self.points, self._pixels(), strict=True) if left < x < right and low < y < high
+        ]
+        return sum(point.kind == PREFIX or self._is(point, words) for point in covered), len(covered)
 
     @staticmethod
     def cluster_labels(clusters: Sequence[Cluster]) -> go.Scatter:

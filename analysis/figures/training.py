@@ -8,6 +8,7 @@ from plotly.basedatatypes import BaseTraceType
 
 from analysis.figures.style import COLORS, SEQUENTIAL, escape, figure, text_label
 from core.runs.status import TrainingLog
+from core.text.checks import counted
 from core.training.sample_log import Sample
 
 MAX_POINTS = 600  # per line; more cannot be distinguished on a screen
@@ -31,7 +32,7 @@ def loss_curves(steps: TrainingLog, name: str, total: int = 0) -> go.Figure:
     return figure(
         traces,
         f"Loss of {escape(name)}",
-        f"nats per target token; {len(steps.update):,} updates, {sum(steps.rows):,} pairs read",
+        f"nats per target token; {counted(len(steps.update), 'update')}, {counted(sum(steps.rows), 'pair')} read",
         xaxis={"title": {"text": "update"}, "range": [0, width * 1.32]},
         yaxis={"title": {"text": "loss"}, "rangemode": "normal"},
         annotations=notes,

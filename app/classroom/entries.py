@@ -69,9 +69,9 @@ class TrainingChoice:
     @property
     def about(self) -> str:
         """Describe the choice in a few words."""
-        rows = f"{self.rows} rows" if self.rows else "all rows"
+        rows = counted(self.rows, "row") if self.rows else "all rows"
         begins = f", from “{self.words}”" if self.words else ""
-        return f"{counted(self.length, 'virtual token')}, {rows}, {self.updates} updates{begins}"
+        return f"{counted(self.length, 'virtual token')}, {rows}, {counted(self.updates, 'update')}{begins}"
 
 
 class Entries:

@@ -24,6 +24,7 @@ from core.data.source import DataSource
 from core.runs.run import Run
 from core.runs.store import store
 from core.task import SUMMARIZATION, Example
+from core.text.checks import counted
 
 if TYPE_CHECKING:
     from core.training.process_group import ProcessGroup
@@ -175,6 +176,6 @@ def _sentence(run: Run, distance: float | None) -> str:
     loss = f", validation loss {run.valid_loss:.3f}" if run.valid_loss is not None else ""
     loss += f", distance from the text {distance:.3f}" if distance is not None else ""
     return (
-        f"{run.id}: {run.status} after {run.updates} updates in {run.seconds:.0f} s{loss}. Trained {run.trained:,} parameters, "
-        f"stored {run.stored:,} ({run.bytes / 1e6:.2f} MB) in {run.folder}"
+        f"{run.id}: {run.status} after {counted(run.updates, 'update')} in {run.seconds:.0f} s{loss}. "
+        f"Trained {run.trained:,} parameters, stored {run.stored:,} ({run.bytes / 1e6:.2f} MB) in {run.folder}"
     )

@@ -11,6 +11,7 @@ from app.compare.prompting import INSTRUCTION
 from app.shared.highlight import render, word_diff
 from app.shared.html import tag, text
 from app.shared.method_labels import COLUMN_METHODS, title, train_command
+from core.text.checks import counted
 from core.text.detokenize import detokenise
 from core.text.tables import Fields
 
@@ -92,7 +93,9 @@ def as_read(data: Column, comparison: Comparison) -> str:
     content = tag("code", virtual + around[0] + text(source[: data.read.end]) + cut + around[1])
     window = comparison.backbone.spec.window_note if data.virtual else ""
     content += tag("p", text(window), cls="meta") if window else ""
-    return tag("details", tag("summary", f"As the model reads it: {len(data.prompt_ids)} tokens") + content, cls="pl-read")
+    return tag(
+        "details", tag("summary", f"As the model reads it: {counted(len(data.prompt_ids), 'token')}") + content, cls="pl-read"
+    )
 
 
 def _visible(part: str) -> str:
@@ -125,7 +128,7 @@ def _meta(data: Column) -> str:
         return end
     rate = data.tokens / data.seconds if data.seconds else 0
     speed = f"{rate:.0f} tokens/s" if rate >= 10 else f"{rate:.1f} tokens/s"
-    return tag("span", f"{data.tokens} tokens") + tag("span", speed, title="Within its own batch") + end
+    return tag("span", counted(data.tokens, "token")) + tag("span", speed, title="Within its own batch") + end
 
 
 _TRAINING_DATA = {  # form of the input: the options that name data, and that data in words

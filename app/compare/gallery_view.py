@@ -8,6 +8,7 @@ from app.shared.examples import Sample, split_by_domain
 from app.shared.highlight import render
 from app.shared.html import tag, text
 from app.shared.method_labels import mark, titles
+from core.text.checks import counted
 
 LEAD = "What each run leaves out of the table and what it adds, example by example."
 
@@ -36,7 +37,7 @@ def _state(result: Gallery) -> str:
     state = (
         f"{result.done} of {len(result.texts)} texts"
         if result.open or result.done < len(result.texts)
-        else f"{result.done} texts"
+        else counted(result.done, "text")
     )
     ended = "" if result.open or result.done == len(result.texts) else "; stopped"
     return f"{runs}, {result.decode.describe()}: {state}{ended}."
@@ -48,7 +49,7 @@ def progress(result: Gallery) -> tuple[str, str]:
         return "running", f"Running all examples: {result.done} of {len(result.texts)} texts."
     if result.done < len(result.texts):
         return "cancelled", f"All examples: stopped after {result.done} of {len(result.texts)} texts."
-    return "done", f"All examples: {result.done} texts."
+    return "done", f"All examples: {counted(result.done, 'text')}."
 
 
 def _summary(result: Gallery) -> str:

@@ -51,7 +51,8 @@
   // A demonstration beside the one on the page needs no reload, so that what was computed in another one stays.
   const opensDemo = (name, index) => {
     const query = new URLSearchParams(lessons[name].steps[index].open);
-    const others = [...query.keys()].some((key) => !["tab", "demo", "figure"].includes(key));
+    const keys = [...query.keys(), ...new URLSearchParams(step().open).keys()]; // nor does what the step before set stay
+    const others = keys.some((key) => !["tab", "demo", "figure"].includes(key));
     return !others && hidesTheSame(query) && query.get("tab") === "learn" && query.has("demo") && PrefixLab.tabs.now() === "learn";
   };
 
@@ -151,7 +152,7 @@
     frame.hidden = !box || !box.width;
     if (frame.hidden) return;
     const room = innerHeight - strip.offsetHeight;
-    const place = `${current()} ${room} ${Math.floor(box.height / 100)}`; // what grows is scrolled to once more
+    const place = `${current()} ${room} ${Math.ceil(box.height / 20)}`; // what grows is scrolled to once more
     if (scrolledTo !== place && scrolled !== current()) {
       scrolledTo = place;
       if (box.top < MARGIN || box.bottom > room - MARGIN) scrollBy(0, box.height + 2 * MARGIN < room ? box.top - (room - box.height) / 2 : box.top - MARGIN);
@@ -224,7 +225,8 @@
 
   const field = (target) => target.closest?.("input, textarea, select, [contenteditable=true]");
   addEventListener("keydown", (event) => {
-    if (!now || document.querySelector("dialog[open]") || event.ctrlKey || event.metaKey || event.altKey || field(event.target)) return;
+    if (!now || document.querySelector("dialog[open]") || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (field(event.target) && !["PageDown", "PageUp"].includes(event.key)) return; // a clicker leads on wherever the cursor is
     const choice = Number(event.key) - 1;
     const acts = { PageDown: next, ArrowRight: next, PageUp: () => go(now.index - 1), ArrowLeft: () => go(now.index - 1), Escape: leave };
     const at = step();

@@ -8,6 +8,7 @@ from markdown_it import MarkdownIt
 from app.learn.demos.demo import Demo
 from app.learn.lesson import Lesson, Question
 from app.shared.html import tag, text
+from core.text.checks import counted
 
 _MARKDOWN = MarkdownIt("commonmark", {"html": False}).disable(["image", "heading"])  # HTML in a lesson is shown as text
 
@@ -54,7 +55,7 @@ def lesson_list(lessons: Sequence[Lesson], faults: Sequence[str]) -> str:
         tag(
             "li",
             tag("a", text(lesson.title), href=f"?lesson={lesson.name}.1", data_lesson=lesson.name)
-            + tag("span", f"{lesson.minutes} min · {len(lesson.steps)} steps", cls="length")
+            + tag("span", f"{lesson.minutes} min · {counted(len(lesson.steps), 'step')}", cls="length")
             + tag("span", "", cls="progress"),
         )
         for lesson in lessons

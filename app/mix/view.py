@@ -19,6 +19,7 @@ from app.shared.run_select import run_select
 from app.space.state import SpaceState, joined
 from core.methods.loading import TEXT_RUN, LoadedRun
 from core.prefix.mix import MIX
+from core.text.checks import counted
 
 NAMES = {
     "fade": ("Cross-fade", "Both prefixes are side by side; the odds of attending to each are multiplied by its share"),
@@ -166,7 +167,7 @@ def _stop(vm: MixViewModel, one: StopText) -> dict[str, object]:
 
 def _count(one: StopText, mix_input: MixInput) -> str:
     if one.open or one.coverage is None:
-        return "" if one.open else f"{len(one.text.split())} words"
+        return "" if one.open else counted(len(one.text.split()), "word")
     extra = f" · {len(one.coverage.unsupported)} unsupported" if one.coverage.unsupported else ""
     return f"{len(one.coverage.present)} of {len(mix_input.fields)} values{extra}"
 
@@ -243,7 +244,7 @@ def _member_at(vm: MixViewModel, stop: int) -> int:
 def _unsupported(vm: MixViewModel, stops: Sequence[StopText], inner: Sequence[int]) -> str:
     counts = [len(stop.coverage.unsupported) for stop in stops if stop.coverage]
     between, ends = max(counts[i] for i in inner), max(counts[i] for i in vm.ends)
-    statements = f"{between} unsupported statement{'s' if between > 1 else ''}"
+    statements = counted(between, "unsupported statement")
     return f" Between the ends a text makes up to {statements}, at the ends {ends or 'none'}." if between > ends else ""
 
 
@@ -257,7 +258,7 @@ def _verdict_without_table(vm: MixViewModel, stops: Sequence[StopText]) -> str:
             f"at {stops[lowest].stop.label} (n=1: one summary, not a system score)."
         )
     words = [len(stop.text.split()) for stop in stops]
-    return f"From {min(words)} to {max(words)} words are written along the slider."
+    return f"From {min(words)} to {counted(max(words), 'word')} are written along the slider."
 
 
 def notes(vm: MixViewModel) -> str:

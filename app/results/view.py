@@ -13,6 +13,7 @@ from analysis.metrics.base import metric_label
 from app.results.state import ALL, ResultsState
 from app.results.texts import TextRow
 from app.shared.html import count, tag, text
+from core.text.checks import counted
 
 TITLES = {
     "table1": "Table 1",
@@ -123,7 +124,7 @@ def _by_row(table: ResultTable, number: str) -> str:
             continue
         name = _name(row)
         cells = tag("th", text(name) if name != last else "", scope="row")
-        model = f"{row.model}, {row.updates:,} updates" if row.updates else row.model
+        model = f"{row.model}, {counted(row.updates, 'update')}" if row.updates else row.model
         cells += tag("td", _badge(row.source) + tag("span", text(model), cls="model"), cls="from", title=row.note or None)
         cells += "".join(tag("td", _number(row.numbers.get(metric), number)) for metric in table.metrics)
         rows.append(tag("tr", cells, cls=" ".join(filter(None, ["first" if name != last else "", row.source]))))
@@ -265,7 +266,7 @@ def _value(value: float, axis: str) -> str:
 def texts(result: Result, rows: Sequence[TextRow]) -> str:
     """The texts behind a number, the worst first."""
     order = f"; the {len(rows)} with the lowest {metric_label(rows[0].metric)} first" if rows else ""
-    where = f"{result.id}: {result.n} texts, seed {', '.join(map(str, result.seeds))}{order}."
+    where = f"{result.id}: {counted(result.n, 'text')}, seed {', '.join(map(str, result.seeds))}{order}."
     close = tag("button", "Close", type="button", data_set="number", data_value=result.id, cls="pl-btn pl-act")
     return tag("header", tag("h3", "Texts") + tag("span", text(where), cls="meta") + close) + tag("ol", "".join(map(_text, rows)))
 

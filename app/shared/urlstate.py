@@ -39,7 +39,7 @@ def keys(state: State | type[State]) -> dict[str, str]:
 def read(query: str, kind: type[Kind]) -> Kind:
     """Read the state of one tab from an address's query string ("?seed=1&…")."""
     try:
-        parameters = parse_qs(query.lstrip("?"), max_num_fields=80) if len(query) < 20_000 else {}
+        parameters = parse_qs(query.lstrip("?"), keep_blank_values=True, max_num_fields=80) if len(query) < 20_000 else {}
     except ValueError:  # more fields than any address of ours has
         parameters = {}
     values: dict[str, str | int | float] = {}
@@ -54,7 +54,8 @@ def read(query: str, kind: type[Kind]) -> Kind:
                 raise ValueError
             values[attribute.name] = value
         except ValueError:
-            ignored.append(key)
+            if parameters[key][0]:
+                ignored.append(key)
     return kind(**values, ignored=tuple(ignored))
 
 

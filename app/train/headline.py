@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from app.shared.html import tag, text
 from core.runs.run import Run
 from core.runs.status import RunStatus, TrainingLog
+from core.text.checks import counted
 from core.training.sample_log import Sample
 
 SENTENCES = {
@@ -30,7 +31,7 @@ def headline(run_id: str, state: str, status: RunStatus, log: TrainingLog, sampl
 def nothing(own: int, bundled: int) -> str:
     """The headline if no run is chosen."""
     counts = {"of your own": own, "that came with the app": bundled}
-    runs = " and ".join(f"{_runs(count)} {whose}" for whose, count in counts.items() if count)
+    runs = " and ".join(f"{counted(count, 'run')} {whose}" for whose, count in counts.items() if count)
     look = f"Choose one of {runs} to see how it learned, or start" if runs else "Start"
     return _paragraph(f"Nothing is being trained. {look} a training.")
 
@@ -65,10 +66,6 @@ def _attention(samples: Sequence[Sample]) -> str:
     if len(shares) < 2:
         return ""
     return f"; its virtual tokens now draw {100 * shares[-1]:.0f} % of the attention, {100 * shares[0]:.0f} % at first"
-
-
-def _runs(number: int) -> str:
-    return "1 run" if number == 1 else f"{number} runs"
 
 
 def _paragraph(sentence: str) -> str:

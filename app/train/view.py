@@ -59,7 +59,7 @@ def facts(estimate: TrainingEstimate, backbone: Backbone, data: str) -> str:
             "Takes",
             tag("b", f"about {duration(estimate.seconds)}")
             + " here"
-            + (f", {estimate.updates:,} updates" if estimate.updates else ""),
+            + (f", {counted(estimate.updates, 'update')}" if estimate.updates else ""),
         ),
     ]
     return tag("dl", "".join(tag("dt", name) + tag("dd", value) for name, value in rows), cls="pl-facts-list")
@@ -82,7 +82,9 @@ def preview(file: FilePreview, bad: Sequence[str] = (), good: int | None = None,
     rows = "".join(tag("tr", "".join(tag("td", text(cell)) for cell in row)) for row in file.rows)
     html = tag("div", tag("table", head + rows), cls="pl-preview", tabindex="0")
     if good is not None:
-        html += tag("p", f"{good:,} rows can be used" + (f", {len(bad):,} cannot and are left out:" if bad else "."), cls="meta")
+        html += tag(
+            "p", f"{counted(good, 'row')} can be used" + (f", {len(bad):,} cannot and are left out:" if bad else "."), cls="meta"
+        )
     html += "".join(tag("p", text(sentence), cls="meta pl-odd", role="status") for sentence in odd)
     if bad:
         more = tag("li", f"and {len(bad) - MOST_BAD_ROWS:,} more") if len(bad) > MOST_BAD_ROWS else ""

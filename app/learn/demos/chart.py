@@ -1,5 +1,6 @@
 """A small line chart as SVG: a few curves with their names, in the page's colours, drawn anew at every step."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -45,8 +46,7 @@ def line_chart(curves: Sequence[Curve], across: tuple[float, float], up: tuple[f
 
 def _axes(across: tuple[float, float], up: tuple[float, float], place: Callable[[Point], Point], x: str, y: str) -> str:
     lines = []
-    for share in (0, 0.25, 0.5, 0.75, 1):
-        value = up[0] + share * (up[1] - up[0])
+    for value in _ticks(*up):
         height = place((across[0], value))[1]
         lines.append(tag("line", x1=LEFT, x2=WIDTH - RIGHT, y1=f"{height:.1f}", y2=f"{height:.1f}", cls="grid"))
         lines.append(tag("text", _number(value), x=LEFT - 8, y=f"{height + 4:.1f}", cls="tick end"))
@@ -55,6 +55,14 @@ def _axes(across: tuple[float, float], up: tuple[float, float], place: Callable[
     lines.append(tag("text", text(x), x=(LEFT + WIDTH - RIGHT) / 2, y=HEIGHT - 8, cls="tick mid"))
     lines.append(tag("text", text(y), x=14, y=HEIGHT / 2, cls="tick mid", transform=f"rotate(-90 14 {HEIGHT / 2})"))
     return "".join(lines)
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """Three to seven round values from `low` to `high`."""
+    least = (high - low) / 3
+    step = 10.0 ** math.floor(math.log10(least))
+    step *= next(factor for factor in (5, 2, 1) if factor * step <= least)
+    return [place * step for place in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
 
 
 def _curve(curve: Curve, points: list[tuple[float, float]], height: float) -> str:

@@ -65,10 +65,11 @@ class ContextHandlers(DemoHandlers):
 
 
 def bars(effect: ContextEffect, words: str) -> str:
-    """The watched word's sentence, and a pair of bars for each likely token."""
-    rows = "".join(_row(change) for change in effect.likeliest)
-    key = tag("p", tag("span", "alone", cls="base") + tag("span", "with the words in front", cls="prefix"), cls="key")
-    return (_watched(effect.word, words) if effect.word else "") + key + tag("ol", rows, cls="pl-bars")
+    """The watched word's sentence, and for each likely token a bar, or two where words stand in front."""
+    front = any(change.with_front != change.alone for change in effect.likeliest)
+    rows = "".join(_row(change, front) for change in effect.likeliest)
+    key = tag("span", "alone", cls="base") + (tag("span", "with the words in front", cls="prefix") if front else "")
+    return (_watched(effect.word, words) if effect.word else "") + tag("p", key, cls="key") + tag("ol", rows, cls="pl-bars")
 
 
 def _watched(word: WordChange, words: str) -> str:
@@ -81,11 +82,11 @@ def _watched(word: WordChange, words: str) -> str:
     return tag("p", f"{text(name)}: {numbers}, {change}.", cls="watched")
 
 
-def _row(change: WordChange) -> str:
+def _row(change: WordChange, front: bool) -> str:
     label = change.text.strip() if change.text[:1] == " " else f"-{change.text}"
     both = "".join(
         tag("span", tag("i", "", style=f"width:{max(0.3, 100 * value):.1f}%") + tag("small", _percent(value)), cls=kind)
-        for kind, value in (("base", change.alone), ("prefix", change.with_front))
+        for kind, value in (("base", change.alone), ("prefix", change.with_front))[: 1 + front]
     )
     return tag("li", tag("b", text(label)) + tag("div", both))
 

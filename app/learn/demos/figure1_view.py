@@ -111,7 +111,7 @@ def _layers(numbers: Numbers, step: int) -> str:
     parts.append(tag("text", f"{state}: {count(numbers.model)}", x=end, y=TOP + 18, cls="side"))
     if layers < numbers.layers:
         parts.append(tag("text", f"{numbers.layers} layers in all", x=end, y=TOP + 40, cls="side"))
-    if step >= 4 and numbers.hidden:
+    if step == 4 or (step == 5 and numbers.hidden):
         parts.append(_mlp(numbers, layers, dropped=step == 5))
     return _svg(
         "".join(parts), f"{STEPS[step - 1]}: {state} layers, {'with' if step >= 3 else 'without'} virtual tokens in front"
@@ -120,10 +120,11 @@ def _layers(numbers: Numbers, step: int) -> str:
 
 def _mlp(numbers: Numbers, layers: int, dropped: bool) -> str:
     high = layers * (HIGH + 6) - 6
-    box = tag("rect", x=8, y=TOP, width=86, height=high, rx=8, cls="trained prefix")
-    name = tag("text", "MLP", x=51, y=TOP + high / 2, cls="mid") + tag(
-        "text", str(numbers.hidden), x=51, y=TOP + high / 2 + 18, cls="mid"
-    )
+    box = tag("rect", x=8, y=TOP, width=86, height=high, rx=8, cls="trained prefix" if numbers.hidden else "absent")
+    name = tag("text", "MLP", x=51, y=TOP + high / 2, cls="mid")
+    if not numbers.hidden:
+        return box + name + tag("text", "not in this run", x=60, y=TOP + high + 40, cls="mid")
+    name += tag("text", str(numbers.hidden), x=51, y=TOP + high / 2 + 18, cls="mid")
     cross = tag("path", d=f"M8 {TOP}L94 {TOP + high}M94 {TOP}L8 {TOP + high}", cls="cross") if dropped else ""
     note = tag("text", "dropped" if dropped else "trained too", x=51, y=TOP + high + 22, cls="mid")
     return tag("g", box + name, cls="gone" if dropped else None) + cross + note

@@ -12,8 +12,9 @@ from app.shared.context import AppContext
 from app.shared.events import LATEST, Update, errors_to_status
 from app.shared.html import area, tag, text
 from app.shared.shell import Shell
+from core.text.checks import counted
 
-CANDIDATES, SWEEPS = 6, 2
+CANDIDATES, SWEEPS = 6, 12
 
 
 class SearchHandlers(PictureHandlers):
@@ -33,9 +34,9 @@ class SearchHandlers(PictureHandlers):
         for step in self.live(page, search_tokens(backbone, rows, start, CANDIDATES, SWEEPS)):
             steps.append(step)
             done = "done" if step.finished else "running"
-            yield {self.picture: picture(steps), **self.report(page, done, f"{step.tried} prompts tried.")}
+            yield {self.picture: picture(steps), **self.report(page, done, f"{counted(step.tried, 'prompt')} tried.")}
         if steps and not steps[-1].finished:
-            yield {self.picture: picture(steps), **self.report(page, "cancelled", f"{steps[-1].tried} prompts tried.")}
+            yield {self.picture: picture(steps), **self.report(page, "cancelled", f"{counted(steps[-1].tried, 'prompt')} tried.")}
 
 
 def picture(steps: list[SearchStep]) -> str:
@@ -52,9 +53,14 @@ def picture(steps: list[SearchStep]) -> str:
         "prompts tried",
         "loss, nats a token",
     )
-    end = "Nothing better was found." if last.finished else f"Trying “{last.candidate.strip()}” at place {last.position + 1}."
-    gain = f"{first.loss:.2f} → {last.loss:.2f} nats a token after {last.tried} prompts. {end}"
+    gain = f"{first.loss:.2f} → {last.loss:.2f} nats a token after {counted(last.tried, 'prompt')}. {_ending(last)}"
     return tag("p", "".join(words), cls="pl-found") + tag("p", text(gain), cls="watched") + chart
+
+
+def _ending(last: SearchStep) -> str:
+    if not last.finished:
+        return f"Trying “{last.candidate.strip()}” at place {last.position + 1}."
+    return f"Stopped after {SWEEPS} rounds." if last.improved else "No proposal at any place was better any more."
 
 
 def _build(context: AppContext, shell: Shell) -> None:

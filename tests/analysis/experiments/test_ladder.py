@@ -37,10 +37,19 @@ def test_the_search_goes_down_in_steps_and_every_loss_is_that_of_the_typed_words
     steps = list(search_tokens(backbone, rows, WORDS, candidates=4, sweeps=1))
     losses = [step.loss for step in steps]
     assert losses == sorted(losses, reverse=True) and losses[-1] < losses[0]
-    assert steps[-1].finished and [step.tried for step in steps[:-1]] == list(range(1, len(steps)))
+    assert steps[-1].finished and steps[-1].improved and [step.tried for step in steps[:-1]] == list(range(1, len(steps)))
     for step in (steps[0], steps[-1]):
         assert step.loss == pytest.approx(typed_loss(backbone, rows, step.ids), rel=1e-4)
     assert all((after.loss < before.loss) == after.improved for before, after in pairwise(steps[:-1]))
+
+
+def test_the_search_says_when_nothing_better_is_proposed(backbone, rows):
+    *_, last = search_tokens(backbone, rows, WORDS, candidates=2, sweeps=50)
+    assert last.finished and not last.improved
+    prompt, allowed = TokenPrompt(backbone, rows, last.ids), whole_words(backbone)
+    for place, _ in enumerate(last.ids):
+        for token in prompt.candidates(place, allowed, 2):
+            assert prompt.loss([*last.ids[:place], token, *last.ids[place + 1 :]]) >= last.loss
 
 
 def test_candidates_are_those_of_the_gradient(backbone, rows):

@@ -2,14 +2,15 @@
 
 import csv
 import io
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from analysis.figures import style
-from analysis.figures.space import first_words, prefix_map
+from analysis.figures.space import LINE_HEIGHT, MAP_HEIGHT, _MapTraces, first_words, prefix_map
 from analysis.space.neighbor_analysis import KEYS, LOGIT_LENS, RANKS, Z_THRESHOLD, RunVectors, analyze, open_space
-from analysis.space.projection import pca
+from analysis.space.projection import NEAR, PREFIX, SAMPLE, Point, pca
 from analysis.tensor_cache import TensorCache
 from core.models.loading import load_backbone
 from tests.support.tiny_models import make_tiny_backbone, random_prefix
@@ -91,3 +92,14 @@ def test_first_words_beside_chance_and_the_beginning(analysis):
     vectors = analysis.runs[0].path[0][1]
     torch.testing.assert_close(torch.tensor(began.y), analysis.space.scores(vectors).max(-1).values, rtol=1e-4, atol=1e-5)
     assert "before training" not in named(first_words(analysis, "two"))
+
+
+def test_the_name_of_the_virtual_tokens_keeps_clear_of_ringed_words():
+    rows = [(PREFIX, 0, 0.5, 0.5), (PREFIX, 1, 0.52, 0.52), (SAMPLE, 1, 0.0, 0.0), (SAMPLE, 2, 1.0, 1.0), (NEAR, 7, 0.5, 0.62)]
+    points = [Point(kind, str(number), number, "one" if kind == PREFIX else "") for kind, number, _, _ in rows]
+    projection = SimpleNamespace(cloud=SimpleNamespace(points=points), xy=[row[2:] for row in rows])
+    builder = _MapTraces(projection, {"one": 0})
+    (plain,), (ringed,) = builder.clusters(set()), builder.clusters({7})
+    line = LINE_HEIGHT / MAP_HEIGHT
+    assert plain.name == ringed.name == "virtual tokens of one"
+    assert all(abs(ringed.xy[1] - y) > line for _, _, _, y in rows[:2]) and abs(ringed.xy[1] - 0.62) > line

@@ -19,13 +19,18 @@ from core.runs.store import store
 def test_the_drawing_has_the_numbers_of_the_run():
     prefix, tuned, backbone = store().get("e2e-prefix"), store().get("e2e-finetuned"), load_backbone("mini-gpt2", "cpu")
     direct = drawing(numbers_of(prefix, tuned, backbone.spec), 4)
-    assert f"trained its {prefix.trained:,} numbers directly" in direct and prefix.trained == prefix.stored
+    assert (
+        f"trained its {prefix.trained:,} numbers directly" in direct
+        and "not in this run" in direct
+        and prefix.trained == prefix.stored
+    )
     prefix = replace(prefix, config=prefix.config | {"mlp": 512}, trained=2_572_544)
     pages = [drawing(numbers_of(prefix, tuned, backbone.spec), step) for step in range(1, len(STEPS) + 1)]
     assert f"{backbone.spec.parameters:,} numbers" in pages[0]
     assert f"{tuned.stored:,}, 28 MB" in pages[1] and "finetuned" in pages[1]
     assert f"30 virtual tokens × 4,608 numbers = {prefix.stored:,}" in pages[2]
     assert f"{prefix.trained:,} numbers were trained" in pages[3] and "dropped" not in pages[3]
+    assert "not in this run" not in pages[3] + pages[4]
     assert f"{prefix.stored:,} numbers, 277 kB, 0.99 %" in pages[4] and "The MLP is dropped" in pages[4]
     assert "2.8 GB as fine-tuned copies; 56 MB as one model" in pages[5]
 
@@ -35,6 +40,22 @@ def test_a_chart_shows_every_curve_at_its_place():
     (path,) = re.findall(r'<path d="M(\S+) (\S+?)L(\S+) (\S+)"', svg)
     left, top, right, middle = map(float, path)
     assert left < right and top < middle and "y&lt;" in svg and "a 0.50" in svg and "none" not in svg
+
+
+@pytest.mark.parametrize(
+    ("up", "ticks"),
+    [((1.62, 1.9), ["1.65", "1.70", "1.75", "1.80", "1.85", "1.90"]), ((0, 100), ["0", "20", "40", "60", "80", "100"])],
+)
+def test_the_axis_has_round_numbers(up, ticks):
+    svg = line_chart([Curve("a", "base", [(0, 1.7)])], (0, 10), up, "x", "y")
+    assert re.findall(r'class="tick end">([^<]+)<', svg) == ticks
+
+
+def test_a_text_without_words_in_front_has_one_bar_a_word():
+    same, other = WordChange("novel", 0.1, 0.1), WordChange("novel", 0.1, 0.2)
+    alone, both = (context_demo.bars(ContextEffect((change,), change), "She") for change in (same, other))
+    assert "with the words in front" not in alone and alone.count("<small>") == 1
+    assert "with the words in front" in both and both.count("<small>") == 2
 
 
 def test_what_is_typed_is_shown_as_text():

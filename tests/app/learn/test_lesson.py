@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl
 import pytest
 
 from app.learn.lesson import Fault, parse_lesson, read_lessons
+from app.learn.state import ContextState, FigureState
 from app.learn.tab import DEMOS, PAGE_KEYS, STATES, address_keys, read
 from app.learn.view import lesson_list, strip_data
 from app.shared import urlstate
@@ -126,3 +127,8 @@ def test_the_page_gets_the_lessons_as_they_are_now(tmp_path, monkeypatch):
     (tmp_path / "lessons" / "en" / "new.md").write_text(HEADER + "Text.\n---\nring: no\n")
     data, page = read()
     assert json.loads(data)["en/new"]["title"] == "Mine" and "step 2 is left out" in page
+
+
+def test_an_emptied_field_comes_back_empty_from_the_address():
+    assert urlstate.read("?front=&words=", ContextState) == ContextState(front="", words="")
+    assert urlstate.read("?figure=", FigureState) == FigureState() and not urlstate.read("?figure=", FigureState).ignored

@@ -67,6 +67,29 @@ def test_the_keyboard_leads_through_a_lesson(page, served):
     expect(page.locator(".pl-lessons li", has_text="What the vectors are near")).to_contain_text("go on at step 2")
 
 
+def test_a_text_stands_alone_before_words_are_put_in_front(page, served):
+    from playwright.sync_api import expect
+
+    front = page.locator("#pl-context-front input, #pl-context-front textarea")
+    open_step(page, served, "en/02-context-steers.1")
+    expect(page.locator("#pl-context-bars")).to_contain_text("Now put words in front.")
+    expect(front).to_have_value("")
+    page.keyboard.press("PageDown")
+    expect(page.locator("#pl-lesson")).to_contain_text("2 of 6")
+    expect(front).to_have_value("She is a novelist.")
+
+
+def test_a_clicker_leads_on_from_a_field(page, served):
+    from playwright.sync_api import expect
+
+    open_step(page, served, "en/02-context-steers.3")
+    page.locator("#pl-context-front input, #pl-context-front textarea").click()
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#pl-lesson")).to_contain_text("3 of 6")
+    page.keyboard.press("PageDown")
+    expect(page.locator("#pl-lesson")).to_contain_text("4 of 6")
+
+
 def test_a_step_leaves_nothing_of_the_one_before_behind(page, served):
     from playwright.sync_api import expect
 
