@@ -155,7 +155,7 @@
     const place = `${current()} ${room} ${Math.ceil(box.height / 20)}`; // what grows is scrolled to once more
     if (scrolledTo !== place && scrolled !== current()) {
       scrolledTo = place;
-      if (box.top < MARGIN || box.bottom > room - MARGIN) scrollBy(0, box.height + 2 * MARGIN < room ? box.top - (room - box.height) / 2 : box.top - MARGIN);
+      if (box.top < MARGIN || box.bottom > room - MARGIN) scrollBy(0, box.top - Math.max(MARGIN, (room - box.height) / 4));
       ring();
       return;
     }

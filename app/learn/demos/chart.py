@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from app.shared.html import tag, text
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 900, 270, 70, 230, 14, 40  # of the picture, and of the margins around the axes
-GAP = 17  # between two names of curves
+GAP = 19  # between two names of curves
 Point = tuple[float, float]
 
 

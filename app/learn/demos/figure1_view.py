@@ -123,7 +123,7 @@ def _mlp(numbers: Numbers, layers: int, dropped: bool) -> str:
     box = tag("rect", x=8, y=TOP, width=86, height=high, rx=8, cls="trained prefix" if numbers.hidden else "absent")
     name = tag("text", "MLP", x=51, y=TOP + high / 2, cls="mid")
     if not numbers.hidden:
-        return box + name + tag("text", "not in this run", x=60, y=TOP + high + 40, cls="mid")
+        return box + name + tag("text", "not in this run", x=8, y=TOP + high + 22, cls="side")
     name += tag("text", str(numbers.hidden), x=51, y=TOP + high / 2 + 18, cls="mid")
     cross = tag("path", d=f"M8 {TOP}L94 {TOP + high}M94 {TOP}L8 {TOP + high}", cls="cross") if dropped else ""
     note = tag("text", "dropped" if dropped else "trained too", x=51, y=TOP + high + 22, cls="mid")
