@@ -288,7 +288,7 @@ class TrainHandlers(RunProgressView, TabHandlers):
         if self.jobs.waiting():
             self.jobs.keep_going()
         run_id = chosen or read_address(search or "", RunAddress).run
-        if not (ID.fullmatch(run_id or "") and ".." not in run_id and self.jobs.state(run_id)):
+        if not (ID.fullmatch(run_id or "") and ".." not in run_id and self._state(run_id)):
             run_id = next(iter([*self.jobs.training(), *self.jobs.interrupted(), *self.jobs.waiting()]), "")
         return self.show(run_id) | {self.page.timer: gr.update(active=True)}
 

@@ -59,6 +59,11 @@ def test_an_embedded_curve_of_a_mix_is_measured(page, served):
     expect(page.locator("#pl-mix-curve .js-plotly-plot")).to_be_visible(timeout=180_000)
 
 
+def test_the_curve_of_a_bundled_run_opens_by_its_address(page, served):
+    page.goto(f"{served}?embed=1&show=train-loss&tab=train&job=e2e-prefix")
+    expect(page.locator("#pl-train-loss .js-plotly-plot")).to_be_visible()
+
+
 def test_an_embedded_figure_names_its_axis_below_and_one_text_fills_the_frame(page, served):
     page.goto(f"{served}?embed=1&show=look-heads")
     plot = page.locator("#pl-look-heads .pl-plot[data-drawn]")
