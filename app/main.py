@@ -121,12 +121,12 @@ def serve(
 
 def open_class(
     name: str,
-    backbone: str = DEFAULT,
-    device: str = "auto",
-    host: str = "",
-    port: int = 7860,
-    browser: bool = True,
-    window: bool = False,
+    backbone: str,
+    device: str,
+    host: str,
+    port: int,
+    browser: bool,
+    window: bool,
 ) -> None:
     """Open the app with a class that the room reaches; returns when it is closed. `host`: by default every network of this
     machine. See app/classroom/gate.py for who may do what."""

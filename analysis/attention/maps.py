@@ -356,7 +356,7 @@ def describe_mass(mass: AttentionMass, source: str = "the input", weighted: bool
     return f"{text}; it drew most in {most} and least in {least}."
 
 
-def _opening_words(mass: AttentionMass, where: str = "") -> str:
+def _opening_words(mass: AttentionMass, where: str) -> str:
     if mass.site == "encoder":
         when = f"While these {len(mass.tokens)} tokens were read"
     elif len(mass.generated_tokens) > 1:

@@ -140,10 +140,10 @@ def by_step(mass: AttentionMass, layer: int | None = None, head: int | None = No
     return parts[:, :, list(mass.step_queries)].mean((0, 1))
 
 
-def describe_sentences(spans: Sequence[tuple[int, int]], article: str, shares: Tensor, count: int = 3) -> str:
-    """Name the sentences that drew most attention, in the order of the article."""
+def describe_sentences(spans: Sequence[tuple[int, int]], article: str, shares: Tensor) -> str:
+    """Name the three sentences that drew most attention, in the order of the article."""
     whole = shares.sum().clamp(min=1e-30)
-    best = sorted(torch.topk(shares, min(count, len(spans))).indices.tolist())
+    best = sorted(torch.topk(shares, min(3, len(spans))).indices.tolist())
     named = [f"sentence {at + 1} ({100 * shares[at] / whole:.0f} %)" for at in best]
     named = [", ".join(named[:-1]), named[-1]] if len(named) > 1 else named
     first = article[slice(*spans[int(shares.argmax())])]

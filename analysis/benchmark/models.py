@@ -19,7 +19,7 @@ SHAPES = ("mini", *SIZES)
 TOKENIZER = "mini-gpt2"  # any will do: inputs and outputs are random ids
 
 
-def benchmark_model(name: str, device: str = "auto") -> Backbone:
+def benchmark_model(name: str, device: str) -> Backbone:
     """Return a model of a published size with the same random weights each time, or any backbone that `load_backbone` can
     load."""
     if name not in SIZES:

@@ -34,9 +34,7 @@ class MultiPrefixTiming:
         return self.one_by_one / self.together
 
 
-def measure_multi_prefix(
-    backbone: Backbone, users: int = 16, length: int = 30, tokens: int = 40, seed: int = 0
-) -> MultiPrefixTiming:
+def measure_multi_prefix(backbone: Backbone, users: int, length: int = 30, tokens: int = 40, seed: int = 0) -> MultiPrefixTiming:
     """Generate greedy texts of `tokens` tokens for one table, with `users` different prefixes of `length` virtual tokens.
 
     The prefixes are random keys and values: speed does not depend on their values. Raises BadConfig for a number that is not

@@ -48,7 +48,7 @@ def select_rows(names: Sequence[str], known: "Mapping[str, Row]") -> list[str]:
     return list(dict.fromkeys(names)) or list(known)
 
 
-def benchmark(names: Sequence[str], settings: Settings, known: "Mapping[str, Row] | None" = None) -> Iterator[Measurement]:
+def benchmark(names: Sequence[str], settings: Settings, known: "Mapping[str, Row] | None") -> Iterator[Measurement]:
     """Yield each row of `known` (default: ROWS) once measured; one that fails becomes a Failure, and the others continue.
 
     Raises BadConfig for a row that is not known, and the errors of `model_of`.

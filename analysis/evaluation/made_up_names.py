@@ -64,7 +64,7 @@ def copy_names(
     backbone: Backbone,
     tables: list[NamedTable],
     decode: DecodeConfig,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Callable[[int, int], None] | None,
 ) -> NameCopying:
     """Generate a text of each table with a run. `progress(done, total)` is called after each batch."""
     sources = [table.source for table in tables]

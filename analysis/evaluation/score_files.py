@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from analysis.evaluation.significance import RESAMPLES, Difference, compare
+from analysis.evaluation.significance import Difference, compare
 from analysis.evaluation.suites import Result, entries, named_suite, score_examples
 from analysis.metrics.base import Progress, Score
 from core.data.registry import SETS, read_set
@@ -49,8 +49,6 @@ def score_files(
     suite: str = "e2e",
     split: str | None = None,
     against: Path | None = None,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
     skipped: list[str] | None = None,
     progress: Progress | None = None,
 ) -> FileScores:
@@ -72,7 +70,7 @@ def score_files(
     other = score_examples(suite, _as_many(against, others, examples, skipped), examples, pretokenized, progress=progress)
     known = {score.name: score for score in other if isinstance(score, Score)}
     pairs = [(score, known[score.name]) for score in scores if isinstance(score, Score) and score.name in known]
-    return FileScores(len(texts), scores, other, [compare(one, two, resamples, seed) for one, two in pairs])
+    return FileScores(len(texts), scores, other, [compare(one, two) for one, two in pairs])
 
 
 def read_outputs(file: Path) -> tuple[list[str], list[str]]:

@@ -62,10 +62,10 @@ def compare(first: Score, second: Score, resamples: int = RESAMPLES, seed: int =
     )
 
 
-def interval(score: Score, resamples: int = RESAMPLES, seed: int = 0) -> tuple[float, float]:
+def interval(score: Score, resamples: int = RESAMPLES) -> tuple[float, float]:
     """Return the 95 % interval of one score over resampled rows. Raises BadInput if the score cannot be resampled."""
     value = _resampler(score)
-    low, high = np.percentile([value(times) for times in _draws(score.n, resamples, seed)], (2.5, 97.5))
+    low, high = np.percentile([value(times) for times in _draws(score.n, resamples, seed=0)], (2.5, 97.5))
     return float(low), float(high)
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 WINDOW, WINDOWS = 128, 20  # tokens of a window, and how many are read at most
 
 
-def neutral_text(file: Path | None = None) -> list[str]:
+def neutral_text(file: Path | None) -> list[str]:
     """Return texts that no method is trained on: the lines of a file, or the bundled articles. Raises BadInput, BadData."""
     if file is None:
         return [example.source for split in ("train", "test") for example in read_bundled_articles(split)]

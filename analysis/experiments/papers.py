@@ -76,7 +76,7 @@ def scale(name: str, **changes: Any) -> Scale:
     return replace(SCALES[name], **{key: value for key, value in changes.items() if value is not None})
 
 
-def paper_grids(size: Scale, data: Collection[str] = ()) -> list[Grid]:
+def paper_grids(size: Scale, data: Collection[str]) -> list[Grid]:
     """Return every table and figure, for the available data sets (names in `grid.SETS`).
 
     The bundled tables ("records") are always available: they are a part of Table 1, and replace E2E if that is missing.

@@ -83,8 +83,8 @@ def requests_alone(
     backbone: Backbone,
     task: Task,
     prefix: Prefix | None,
-    n: int = TEXTS,
-    seed: int = 0,
+    n: int,
+    seed: int,
     intervention: Intervention = NO_INTERVENTION,
 ) -> tuple[list[Request], list[Request]]:
     """Return `n` requests with a prefix and `n` without, all with an empty source; request i of both has the seed `seed + i`."""

@@ -112,7 +112,7 @@ def families(results: Iterable[Result]) -> list[list[Result]]:
     return list(grouped.values())
 
 
-def read_results(files: Iterable[Path], faults: list[str] | None = None) -> list[Result]:
+def read_results(files: Iterable[Path], faults: list[str] | None) -> list[Result]:
     """Read results from files with one or a list of them; sentences about unreadable files go to `faults`."""
     results: list[Result] = []
     for path in files:

@@ -121,7 +121,7 @@ def column_label(metric: str, data: str = "") -> str:
     return f"{name}{f' {SHORT[part]}' if part else ''}{' ↓' if name in ('TER', 'Unsupported', 'Forgetting') else ''}"
 
 
-def all_results(faults: list[str] | None = None, runs: Sequence[Run] = ()) -> list[Result]:
+def all_results(runs: Sequence[Run], faults: list[str] | None = None) -> list[Result]:
     """Return our results: the bundled ones, those computed on this machine, and the scores of runs."""
     files = sorted(path for path in BUNDLED.glob("*.json") if path.name not in NOT_RESULTS)
     return read_results([*files, *own_files()], faults) + [result for run in runs for result in results_of_run(run)]

@@ -99,7 +99,7 @@ def heads(
 
 
 def ablation_map(
-    mass: AttentionMass, effect: AblationEffect | None, done: int = 0, total: int = 0, named: AttentionLabels = DEFAULT_LABELS
+    mass: AttentionMass, effect: AblationEffect | None, done: int, total: int, named: AttentionLabels = DEFAULT_LABELS
 ) -> go.Figure:
     """Two maps of virtual token × layer: the attention it drew, and how much its knock-out changes the next token."""
     fig = make_subplots(1, 2, horizontal_spacing=0.16, subplot_titles=["looked at: mean attention", "changes: mean KL, in nats"])

@@ -280,7 +280,7 @@ def _place_labels(
     places: Sequence[int],
     texts: Sequence[str],
     first: bool,
-    reserved: Sequence[tuple[float, float, float, float]] = (),
+    reserved: Sequence[tuple[float, float, float, float]],
 ) -> list[str | None]:
     """Choose for each label the first position that overlaps no earlier label and no labeled point, or None.
 

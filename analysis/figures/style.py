@@ -100,7 +100,7 @@ def figure(traces: Iterable[BaseTraceType], title: str, recipe: str = "", **layo
     return apply_style(go.Figure(list(traces)), title, recipe, **layout)
 
 
-def apply_style(fig: go.Figure, title: str, recipe: str = "", **layout: object) -> go.Figure:
+def apply_style(fig: go.Figure, title: str, recipe: str, **layout: object) -> go.Figure:
     """Apply the app's style to an existing figure, such as subplots; see `figure`."""
     return fig.update_layout(template=template(), title={"text": title, "subtitle": {"text": recipe or None}}, **layout)
 

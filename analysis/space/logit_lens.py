@@ -104,7 +104,7 @@ def logit_lens_space(backbone: Backbone, values: VocabularyKV, head: int | None 
     )
 
 
-def lens_parts(backbone: Backbone, layer: int, site: str = SITE) -> tuple[nn.Module, nn.Module, nn.Module]:
+def lens_parts(backbone: Backbone, layer: int, site: str) -> tuple[nn.Module, nn.Module, nn.Module]:
     """Output projection, final norm (the identity in BART) and unembedding; NotSupported names one that is not found."""
     if site == "encoder":
         raise NotSupported(

@@ -147,8 +147,8 @@ def open_space(
 def iter_open_space(
     backbone: Backbone,
     kind: str,
-    layer: int = 0,
-    head: int | None = None,
+    layer: int,
+    head: int | None,
     cache: TensorCache | None = None,
     site: str = SITE,
 ) -> Iterator[tuple[AnySpace | None, int, int]]:

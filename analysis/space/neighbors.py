@@ -86,19 +86,19 @@ class Control:
     recipe: str
 
 
-def random_control(space: ScoredSpace, k: int = 10, n: int = RANDOM_VECTORS, seed: int = 0, whole: bool = False) -> Control:
+def random_control(space: ScoredSpace, k: int, n: int = RANDOM_VECTORS, seed: int = 0, whole: bool = False) -> Control:
     """Random vectors for the first k ranks. Depends on the space alone, so it can be reused for all runs."""
     recipe = f"{n} random vectors, each number Gaussian with the mean and variance of the words' own (seed {seed})"
     return measure_control(space, random_vectors(space, n, seed), recipe, k, whole)
 
 
-def random_vectors(space: ScoredSpace, n: int = RANDOM_VECTORS, seed: int = 0) -> Tensor:
+def random_vectors(space: ScoredSpace, n: int, seed: int) -> Tensor:
     """(n, d), Gaussian with the words' mean and variance in every dimension."""
     generator = torch.Generator().manual_seed(seed)
     return space.mean + space.std * torch.randn(n, len(space.mean), generator=generator)
 
 
-def initial_control(space: ScoredSpace, vectors: Tensor, k: int = 10, whole: bool = False) -> Control:
+def initial_control(space: ScoredSpace, vectors: Tensor, k: int, whole: bool = False) -> Control:
     """A run's virtual tokens before training (update 0), (P, d), for the first k ranks."""
     return measure_control(space, vectors, f"the run's {len(vectors)} virtual tokens before training", k, whole)
 

@@ -190,7 +190,7 @@ def umap(
     return Projection(cloud, cached["xy"].numpy(), "UMAP", parameters)
 
 
-def _run_umap(vectors: np.ndarray, parameters: dict, cancel: Callable[[], bool] | None = None) -> np.ndarray | None:
+def _run_umap(vectors: np.ndarray, parameters: dict, cancel: Callable[[], bool] | None) -> np.ndarray | None:
     """(N, d) -> (N, 2) fp32, in a separate process: its import and compilation would block everything else for seconds."""
     root = str(Path(__file__).parents[2])
     command = [sys.executable, "-m", "analysis.space.umap_worker", json.dumps(parameters)]

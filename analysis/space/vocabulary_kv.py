@@ -41,7 +41,7 @@ class VocabularyKV:
 
 
 def iter_vocabulary_kv(
-    backbone: Backbone, kind: str, layer: int, cache: TensorCache | None = None, site: str = SITE
+    backbone: Backbone, kind: str, layer: int, cache: TensorCache | None, site: str = SITE
 ) -> Iterator[tuple[VocabularyKV | None, int, int]]:
     """Yield (None, words done, words in total) after each batch, then (result, total, total); at once if cached.
 

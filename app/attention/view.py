@@ -234,12 +234,12 @@ def reads(state: AttentionState, vm: AttentionViewModel, regenerated: ColumnReco
     return tag("div", "".join(cards), cls="pl-reads") + notes
 
 
-def _card(kind: str, title: str, sub: str, body: str, more: str = "") -> str:
+def _card(kind: str, title: str, sub: str, body: str, more: str) -> str:
     head = tag("header", tag("h3", title) + tag("span", text(sub), cls="meta"))
     return tag("article", head + body + more, cls=f"pl-card {kind}")
 
 
-def underlined(mass: AttentionMass, weighted: bool, column_text: str = "") -> str:
+def underlined(mass: AttentionMass, weighted: bool, column_text: str) -> str:
     """Show the generated tokens, each underlined by its attention on the prefix, and the scale; plain text for an encoder.
 
     The scale goes from the lowest to the highest share of this text, so that differences are visible.

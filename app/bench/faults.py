@@ -62,11 +62,11 @@ class Fault:
     broken: tuple[str, ...]
 
 
-def kills(backbone: str, count: int, seed: int, names: Sequence[str] = ()) -> Iterator[Fault]:
+def kills(backbone: str, count: int, seed: int) -> Iterator[Fault]:
     """Kill each kind of work `count` times, at moments drawn with `seed`. `backbone`: a small model to train on."""
     if not 1 <= count <= MOST_KILLS:
         raise BadInput(f"kills must be between 1 and {MOST_KILLS:,}; given: {count}.", "kills")
-    for name in names or WORKS:
+    for name in WORKS:
         moments = random.Random(f"{seed} {name}")
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
             prepared = _prepare(name, Path(folder), backbone)
@@ -78,11 +78,11 @@ def kills(backbone: str, count: int, seed: int, names: Sequence[str] = ()) -> It
                 shutil.rmtree(home, ignore_errors=True)
 
 
-def full_disks(backbone: str, names: Sequence[str] = (), limits: Sequence[int] = LIMITS) -> Iterator[Fault]:
+def full_disks(backbone: str, limits: Sequence[int] = LIMITS) -> Iterator[Fault]:
     """Each kind of work with files that cannot grow beyond some size; not on Windows, which has no such limit."""
     if sys.platform == "win32":
         return
-    for name in names or WORKS:
+    for name in WORKS:
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
             prepared = _prepare(name, Path(folder), backbone)
             for limit in limits:

@@ -42,7 +42,7 @@ def behind_the_gate(classroom: Classroom, page: gr.Blocks) -> ASGIApp:
     return Gate(FrameGuard(outer), Routes(classroom).app(), classroom.doorkeeper)
 
 
-def serve_class(classroom: Classroom, page: gr.Blocks, host: str, port: int, browser: bool, window: bool = False) -> None:
+def serve_class(classroom: Classroom, page: gr.Blocks, host: str, port: int, browser: bool, window: bool) -> None:
     """Serve a class until it is closed. Raises PrefixLabError if the port is in use."""
     try:
         listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=256)

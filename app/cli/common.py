@@ -65,7 +65,7 @@ def table_bar(hidden: bool) -> Iterator[Callable[[int, int], None]]:
         yield progress
 
 
-def load_backbone_and_run(args: argparse.Namespace, form: str = "table") -> "tuple[Backbone, LoadedRun | None]":
+def load_backbone_and_run(args: argparse.Namespace, form: str) -> "tuple[Backbone, LoadedRun | None]":
     """Return the backbone and the run, or None if no run is named.
 
     Without --backbone and --run, this is the bundled backbone for inputs of that form.

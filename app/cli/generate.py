@@ -104,14 +104,14 @@ def generate(args: argparse.Namespace) -> int:
     return 0
 
 
-def printable_parts(texts: Iterable[str], clean: Callable[[str], str], held: int = 3) -> Iterator[str]:
+def printable_parts(texts: Iterable[str], clean: Callable[[str], str]) -> Iterator[str]:
     """Yield what to print of a growing text.
 
-    The last words are held back, since the next ones may be joined to them ("£ 20 - 25").
+    The last three words are held back, since the next ones may be joined to them ("£ 20 - 25").
     """
     text, printed = "", ""
     for text in texts:
-        ready = " ".join(clean(text).split(" ")[:-held])
+        ready = " ".join(clean(text).split(" ")[:-3])
         if ready.startswith(printed):
             yield ready[len(printed) :]
             printed = ready

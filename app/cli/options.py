@@ -70,7 +70,7 @@ def add_parser(verbs: Verbs, name: str, about: str, example: str, job: Job) -> a
     return verb
 
 
-def hidden_alias(verb: argparse.ArgumentParser, old: str, dest: str, choices: Sequence[str] | None = None) -> None:
+def hidden_alias(verb: argparse.ArgumentParser, old: str, dest: str, choices: Sequence[str] | None) -> None:
     """Keep an option's former name working, without listing it in the help."""
     verb.add_argument(old, dest=dest, choices=choices, default=argparse.SUPPRESS, help=argparse.SUPPRESS)
 

@@ -24,7 +24,7 @@ def as_python(context: AppContext, search: str) -> str:
         _add_runs(lines, state)
     else:
         lines.use(all_results, desk_runs, store)
-        lines.add("results = all_results(runs=desk_runs(store()))")
+        lines.add("results = all_results(desk_runs(store()))")
         if state.view == "scatter":
             lines.use(points_frame)
             lines.add(f"frame = {lines.call('points_frame', Code('results'), state.x, state.y)}")
@@ -40,7 +40,7 @@ def as_python(context: AppContext, search: str) -> str:
 
 
 def _add_table(lines: PythonLines, context: AppContext, state: ResultsState) -> None:
-    results = all_results(None, desk_runs(context.store))
+    results = all_results(desk_runs(context.store))
     choices = data_of(state.view, results)
     data = state.data if state.data in choices else choices[0]
     metric = metric_of(state, result_table(state.view, data, results))

@@ -67,7 +67,7 @@ class ResultsHandlers(TabHandlers):
         if state.view == "evidence":
             return update | {page.bar: view.bar(state, [], ()), page.main: view.evidence()}
         faults: list[str] = []
-        results = all_results(faults, self.runs())
+        results = all_results(self.runs(), faults)
         update |= self._scatter(state, results) if state.view == "scatter" else self._grid(state, results)
         update[page.main] = f"{update[page.main]}{view.notes(state.ignored, faults)}"
         if state.number:
@@ -140,10 +140,10 @@ class ResultsHandlers(TabHandlers):
         elif state.view == "evidence":
             frame = evidence_frame()
         elif state.view == "scatter":
-            results = all_results(None, self.runs())
+            results = all_results(self.runs())
             frame = points_frame(results, state.x, state.y)
         else:
-            table = self._table(state, all_results(None, self.runs()))
+            table = self._table(state, all_results(self.runs()))
             metric = metric_of(state, table)
             frame = table.frame("" if metric == ALL else metric)
         ending = {"latex": "tex", "markdown": "md"}.get(form, "csv")

@@ -60,13 +60,13 @@ def opening(form: str = "table") -> Sample:
     return next((sample for sample in every if sample.id == OPENING), every[0])
 
 
-def split_by_domain(form: str, task: str = "") -> tuple[list[Sample], list[Sample]]:
+def split_by_domain(form: str, task: str) -> tuple[list[Sample], list[Sample]]:
     """Return the samples whose topic is in a task's training rows, and the others (see `in_domain`)."""
     inside = [sample for sample in samples(form) if in_domain(sample, task)]
     return inside, [sample for sample in samples(form) if not in_domain(sample, task)]
 
 
-def in_domain(sample: Sample, task: str = "") -> bool:
+def in_domain(sample: Sample, task: str) -> bool:
     """Whether a task's training rows have the sample's topic.
 
     That is restaurants for E2E, the topics of the bundled tables for runs on those, and WebNLG's categories for triples. True

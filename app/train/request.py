@@ -222,7 +222,7 @@ def uploaded_examples(
 
 
 @lru_cache(maxsize=4)
-def _bundled(split: str, articles: bool = False) -> tuple[Example, ...]:
+def _bundled(split: str, articles: bool) -> tuple[Example, ...]:
     return tuple(read_bundled_articles(split) if articles else read_bundled(paths.DATA / "records.jsonl", split))
 
 

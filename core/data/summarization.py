@@ -68,7 +68,7 @@ def read_articles(
     return [replace(row, seen=False) for row in _of_topics(rows, chosen.tests, topics, path)]
 
 
-def read_bundled_articles(split: str | None = None) -> list[Example]:
+def read_bundled_articles(split: str | None) -> list[Example]:
     """The project's own articles: those of one topic are held out of "train" and are all other splits. Raises BadData."""
     return read_articles(paths.DATA / "articles.jsonl", "train" if split == "train" else "test", topics="news-to-sports")
 

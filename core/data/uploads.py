@@ -15,6 +15,7 @@ from core.task import Example
 
 LIMIT = 100_000_000  # bytes of an uploaded file
 SHARE, MOST = 10, 500  # one source in SHARE is held out for validation, MOST of them at most
+PREVIEW_ROWS = 4
 SOURCE, TARGET = "source", "text"  # columns of the files that are written
 
 
@@ -26,13 +27,13 @@ class FilePreview:
     rows: tuple[tuple[str, ...], ...]
 
 
-def preview_file(file: Path, most: int = 4) -> FilePreview:
+def preview_file(file: Path) -> FilePreview:
     """Columns and first rows of a CSV (commas, semicolons, tabs) or JSON lines file. Raises BadData."""
     if file.stat().st_size > LIMIT:
         raise BadData(f"{file.name} has {file.stat().st_size:,} bytes, and {LIMIT:,} are read. Give a part of it.")
     if not file.name.removesuffix(".gz").endswith((".csv", ".tsv", ".jsonl")):
         raise BadData(f"{file.name} is of no kind that is read. Give .csv, .tsv or .jsonl, gzipped (.gz) or not.")
-    preview = _preview_json(file, most) if is_json(file) else _preview_csv(file, most)
+    preview = _preview_json(file) if is_json(file) else _preview_csv(file)
     if not preview.columns or not preview.rows:
         raise BadData(f"{file.name} has no rows that can be read. Give CSV with a header, or one JSON object a line.")
     return preview
@@ -87,7 +88,7 @@ def save_split(examples: list[Example], name: str, place: Path) -> Path:
     return target
 
 
-def _preview_json(file: Path, most: int) -> FilePreview:
+def _preview_json(file: Path) -> FilePreview:
     rows = []
     for _, row in json_rows(file):
         if not isinstance(row, BadRow):
@@ -95,10 +96,10 @@ def _preview_json(file: Path, most: int) -> FilePreview:
         if len(rows) >= 50:  # later rows may have columns that the first lack
             break
     columns = tuple(dict.fromkeys(str(name) for row in rows for name in row))[:100]
-    return FilePreview(columns, tuple(tuple(_cell(row.get(name)) for name in columns) for row in rows[:most]))
+    return FilePreview(columns, tuple(tuple(_cell(row.get(name)) for name in columns) for row in rows[:PREVIEW_ROWS]))
 
 
-def _preview_csv(file: Path, most: int) -> FilePreview:
+def _preview_csv(file: Path) -> FilePreview:
     first = next((line for _, line in lines(file)), "")
     try:
         headers = [header_names(first, mark) for mark in ",;\t"]
@@ -111,7 +112,7 @@ def _preview_csv(file: Path, most: int) -> FilePreview:
     for _, row in csv_rows(file, columns) if columns else ():
         if not isinstance(row, BadRow):
             rows.append(tuple(_cell(row.get(name)) for name in columns))
-        if len(rows) >= most:
+        if len(rows) >= PREVIEW_ROWS:
             break
     return FilePreview(columns, tuple(rows))
 

@@ -27,7 +27,7 @@ from core.prefix.attention import attach
 
 @torch.no_grad()
 def beam_search(
-    model: PreTrainedModel, backbone: Backbone, requests: Sequence[Request], decode: DecodeConfig, cancel: Cancel | None = None
+    model: PreTrainedModel, backbone: Backbone, requests: Sequence[Request], decode: DecodeConfig, cancel: Cancel | None
 ) -> list[Generation]:
     """Return the best text of each request, without log-probabilities. `cancel` is called at every step."""
     began, batch, stop = time.monotonic(), make_batch(model, backbone, requests), _Cancelled(cancel)

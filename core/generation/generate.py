@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 
 def stream(
-    model: "PreTrainedModel", backbone: Backbone, requests: Sequence[Request], decode: DecodeConfig, cancel: Cancel | None = None
+    model: "PreTrainedModel", backbone: Backbone, requests: Sequence[Request], decode: DecodeConfig
 ) -> Iterator[list[Token | None]]:
     """Generate greedily or by sampling, one token at a time.
 
-    Yields one list per step: a Token for each unfinished row, None for the others. Ends when all rows have ended, after
-    `max_new` tokens, or when `cancel()` returns true; it can be closed early. Raises BadInput for beam search, and the errors
+    Yields one list per step: a Token for each unfinished row, None for the others. Ends when all rows have ended or
+    after `max_new` tokens; it can be closed early. Raises BadInput for beam search, and the errors
     of `check_requests`.
     """
     check_requests(backbone, requests, decode)
@@ -34,7 +34,7 @@ def stream(
         raise BadInput(
             "Beam search does not stream: its best text may change at every step. Use generate(), or greedy or sampled text."
         )
-    yield from _steps(model, backbone, requests, _sequences(backbone, requests, decode), cancel)
+    yield from _steps(model, backbone, requests, _sequences(backbone, requests, decode))
 
 
 def generate(
@@ -71,7 +71,7 @@ def _steps(
     backbone: Backbone,
     requests: Sequence[Request],
     sequences: list[SequenceState],
-    cancel: Cancel | None,
+    cancel: Cancel | None = None,
 ) -> Iterator[list[Token | None]]:
     batch = make_batch(model, backbone, requests)
     while not all(sequence.finished for sequence in sequences):

@@ -32,7 +32,7 @@ def make_request(backbone: Backbone, task: Task, source: str, prefix: Prefix | N
     return request_for(encode_input(backbone, task, source, prefix is not None and prefix.infix), task, prefix, seed)
 
 
-def request_for(encoded: EncodedInput, task: Task, prefix: Prefix | None = None, seed: int = 0) -> Request:
+def request_for(encoded: EncodedInput, task: Task, prefix: Prefix | None, seed: int) -> Request:
     """Create a request for an encoded source. A text prefix starts with the tokenizer's start tokens, so the source then
     omits them."""
     skipped = prefix.bos if prefix is not None and task.bos else 0

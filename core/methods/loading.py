@@ -64,7 +64,7 @@ def text_run(text: str, backbone: Backbone) -> LoadedRun:
     return LoadedRun(run, backbone.model, prefix, run.task)
 
 
-def mix_run(mix: Mix, members: Sequence[LoadedRun], backbone: Backbone, path: Sequence[tuple[int, Prefix]] = ()) -> LoadedRun:
+def mix_run(mix: Mix, members: Sequence[LoadedRun], backbone: Backbone, path: Sequence[tuple[int, Prefix]]) -> LoadedRun:
     """Return a mix of loaded runs as a run whose id is the mix's name. `path`: see `mix_prefixes`, whose errors it raises.
 
     Its task is that of the member with the greatest weight; among equals, of the first trained one.

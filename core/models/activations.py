@@ -66,7 +66,7 @@ def words_key_values(backbone: Backbone, words: str, length: int) -> KeyValues:
     return text_key_values(backbone, [*backbone.bos_ids, *ids * (length // len(ids) + 1)][:length])
 
 
-def initial_key_values(backbone: Backbone, init: str, length: int, words: str = "") -> KeyValues:
+def initial_key_values(backbone: Backbone, init: str, length: int, words: str) -> KeyValues:
     """Return the initial keys and values of a directly trained prefix.
 
     `init`: "random" (uniform from 0 to 1, as in the paper's ablation), "zeros" or "words".

@@ -42,10 +42,10 @@ class PrefixState:
         self._widened: dict[str, tuple[Tensor | None, tuple[int, ...], Tensor | None]] = {}
 
     @classmethod
-    def shared(cls, past: KeyValues, rows: int, positions: bool = True, start: Tensor | None = None) -> "PrefixState":
+    def shared(cls, past: KeyValues, rows: int, start: Tensor | None = None) -> "PrefixState":
         """Use one prefix for all rows of a batch; gradients reach `past`."""
         first = next(iter(past.values()))
-        shift = torch.full((rows,), first.shape[3] if positions else 0, device=first.device)
+        shift = torch.full((rows,), first.shape[3], device=first.device)
         return cls({site: kv[None] for site, kv in past.items()}, None, shift, start)
 
     @classmethod

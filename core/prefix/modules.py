@@ -46,10 +46,10 @@ class PrefixMLP(nn.Module):
             past[site] = flat.view(-1, *self.shapes[site]).permute(1, 2, 3, 0, 4)
         return past
 
-    def fit(self, target: KeyValues, steps: int = 500, rate: float = 1e-4) -> None:
+    def fit(self, target: KeyValues) -> None:
         """Fit the output to `target` by squared error, as the official code does to initialise the MLP from words."""
-        optimiser = torch.optim.Adam(self.parameters(), lr=rate)
-        for _ in range(steps):
+        optimiser = torch.optim.Adam(self.parameters(), lr=1e-4)
+        for _ in range(500):
             optimiser.zero_grad()
             past = self()
             torch.stack([F.mse_loss(past[site], target[site]) for site in past]).sum().backward()

@@ -46,7 +46,7 @@ def trained(start: str, width: int) -> GPT2LMHeadModel:
 
 
 @torch.no_grad()
-def start_gpt2(model: GPT2LMHeadModel, donor: GPT2LMHeadModel, layer: int = 1) -> None:
+def start_gpt2(model: GPT2LMHeadModel, donor: GPT2LMHeadModel) -> None:
     """Initialise a GPT-2 of at least 384 dimensions with a trained GPT-2's word embeddings and final norm, and copying heads.
 
     The output of all other heads and of the MLPs starts at zero.
@@ -65,11 +65,11 @@ def start_gpt2(model: GPT2LMHeadModel, donor: GPT2LMHeadModel, layer: int = 1) -
     _note_heads(_joint(blocks[0].attn), axes, axes.notes, CODES, scale)
     code, (last, before, _) = axes.code(CODES[0]), axes.notes
     queries = code, last[:, : CODES[1]].T / NOTE, before.T / NOTE
-    _copy_heads(_joint(blocks[layer].attn), axes, queries, scale)
+    _copy_heads(_joint(blocks[1].attn), axes, queries, scale)
 
 
 @torch.no_grad()
-def start_bart(model: BartForConditionalGeneration, donor: GPT2LMHeadModel, layer: int = 1) -> None:
+def start_bart(model: BartForConditionalGeneration, donor: GPT2LMHeadModel) -> None:
     """Initialise a BART of at least 384 dimensions with the word embeddings of a trained GPT-2, and copying heads.
 
     The GPT-2's final norm scales hidden states for these embeddings as the unembedding. New tokens get random embeddings of the
@@ -86,7 +86,7 @@ def start_bart(model: BartForConditionalGeneration, donor: GPT2LMHeadModel, laye
     _note_heads(_separate(encoder.layers[0].self_attn), axes, axes.notes, CODES)
     _note_heads(_separate(decoder.layers[0].self_attn), axes, axes.notes[1:], CODES[1:])  # its last token stands there itself
     queries = axes.code(CODES[0]), axes.notes[1].T / NOTE, axes.notes[2].T / NOTE
-    _copy_heads(_separate(decoder.layers[layer].encoder_attn), axes, queries)
+    _copy_heads(_separate(decoder.layers[1].encoder_attn), axes, queries)
 
 
 @dataclass(frozen=True)

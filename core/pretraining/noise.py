@@ -40,13 +40,13 @@ def permute(ids: np.ndarray, starts: np.ndarray, rng: np.random.Generator) -> np
     return np.concatenate([parts[index] for index in rng.permutation(len(parts))])
 
 
-def infill(ids: np.ndarray, mask: int, rng: np.random.Generator, share: float = 0.3, mean: float = 3.0) -> np.ndarray:
-    """Hide a `share` of the tokens of `ids` (T,): spans of Poisson(`mean`) tokens, each replaced by one `mask`.
+def infill(ids: np.ndarray, mask: int, rng: np.random.Generator) -> np.ndarray:
+    """Hide 30 % of the tokens of `ids` (T,): spans of Poisson(3) tokens, each replaced by one `mask`.
 
     A span without tokens inserts a mask. Spans never touch, so each mask stands for one span.
     """
-    budget = round(len(ids) * share)
-    lengths = _span_lengths(budget, mean, rng)
+    budget = round(len(ids) * 0.3)
+    lengths = _span_lengths(budget, rng)
     visible = len(ids) - budget
     lengths = lengths[: visible + 1]  # more spans than gaps: only in texts of a few tokens
     gaps = np.sort(rng.choice(visible + 1, size=len(lengths), replace=False))  # span i follows this many kept tokens
@@ -57,10 +57,10 @@ def infill(ids: np.ndarray, mask: int, rng: np.random.Generator, share: float = 
     return np.insert(ids[~hidden], gaps, mask)
 
 
-def _span_lengths(budget: int, mean: float, rng: np.random.Generator) -> np.ndarray:
-    """Draw Poisson lengths that sum to `budget` exactly; the last is cut."""
+def _span_lengths(budget: int, rng: np.random.Generator) -> np.ndarray:
+    """Draw Poisson(3) lengths that sum to `budget` exactly; the last is cut."""
     lengths: list[int] = []
     while budget > 0:
-        lengths.append(min(int(rng.poisson(mean)), budget))
+        lengths.append(min(int(rng.poisson(3.0)), budget))
         budget -= lengths[-1]
     return np.array(lengths, dtype=int)

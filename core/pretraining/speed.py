@@ -27,8 +27,8 @@ class Speed:
         return self.fast / self.plain
 
 
-def compare_speed(config: PretrainConfig, folder: Path, turns: int = 3) -> Speed:
-    """Return the best of `turns` updates each: autocast with updates of `PLAIN_BATCH` tokens, and training as configured."""
+def compare_speed(config: PretrainConfig, folder: Path) -> Speed:
+    """Return the best of three updates each: autocast with updates of `PLAIN_BATCH` tokens, and training as configured."""
     cpu = torch.device("cpu")
     best = {False: 0.0, True: 0.0}
     sides = {}
@@ -41,7 +41,7 @@ def compare_speed(config: PretrainConfig, folder: Path, turns: int = 3) -> Speed
             model.set_attn_implementation("eager")
         recipe.open()
         sides[fast] = recipe, model, optimisers(model, config)
-    for turn in range(turns + 1):
+    for turn in range(1 + 3):
         for fast, (recipe, model, opts) in sides.items():
             began = time.process_time()
             batches = recipe.batches(turn, 0.0, update_rng(config.seed, turn))

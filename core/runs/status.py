@@ -25,9 +25,9 @@ class TrainingLog:
     valid: list[tuple[int, float]] = field(default_factory=list)
     distance: list[float] = field(default_factory=list)
 
-    def rows_per_second(self, last: int = 20) -> float:
-        """Return the training pairs per second over the last updates; 0 with fewer than two."""
-        window = slice(-last, None)
+    def rows_per_second(self) -> float:
+        """Return the training pairs per second over the last 20 updates; 0 with fewer than two."""
+        window = slice(-20, None)
         seconds = self.seconds[-1] - self.seconds[window][0] if len(self.seconds) > 1 else 0.0
         return sum(self.rows[window][1:]) / seconds if seconds > 0 else 0.0
 

@@ -26,7 +26,7 @@ def counted(number: int, noun: str, plural: str = "") -> str:
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
-def quoted(text: str, most: int = 40) -> str:
-    """Quote a text for a message: on one line, cut if long."""
+def quoted(text: str) -> str:
+    """Quote a text for a message: on one line of at most 40 characters."""
     text = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
-    return f"'{text if len(text) <= most else text[: most - 1].rstrip() + '…'}'"
+    return f"'{text if len(text) <= 40 else text[:39].rstrip() + '…'}'"

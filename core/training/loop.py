@@ -193,14 +193,12 @@ def batch_loss(method: Method, batch: Batch, config: TrainConfig) -> Tensor:
 
 
 @torch.no_grad()
-def evaluate_loss(
-    method: Method, rows: Sequence[Row], config: TrainConfig, batch: int = 32, group: ProcessGroup = ALONE
-) -> float:
+def evaluate_loss(method: Method, rows: Sequence[Row], config: TrainConfig, group: ProcessGroup = ALONE) -> float:
     """Return the mean loss in nats per target token."""
     device = input_device(method.model)
     ordered, summed, targets = group.share(sorted(rows, key=len)), 0.0, 0
-    for start in range(0, len(ordered), batch):
-        part = collate(ordered[start : start + batch], device)
+    for start in range(0, len(ordered), 32):
+        part = collate(ordered[start : start + 32], device)
         with method.attach(len(part.ids), part.split):
             summed += batch_loss(method, part, config).item()
         targets += part.targets

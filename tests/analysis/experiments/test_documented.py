@@ -34,7 +34,7 @@ TABLES = [
 
 @pytest.fixture(scope="module")
 def results() -> dict[str, Result]:
-    return {result.id: result for result in all_results(None, Store(paths.BUNDLED_RUNS, paths.BUNDLED_RUNS).runs())}
+    return {result.id: result for result in all_results(Store(paths.BUNDLED_RUNS, paths.BUNDLED_RUNS).runs())}
 
 
 @pytest.fixture(autouse=True)

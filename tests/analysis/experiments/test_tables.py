@@ -91,7 +91,7 @@ def test_other_weights_and_other_settings_are_not_averaged_together():
 
 
 def test_every_view_has_a_table_and_a_figure_needs_points():
-    results = all_results(None, BUNDLED.runs())
+    results = all_results(BUNDLED.runs())
     for grid in grid_names():
         for data in data_of(grid, results):
             table = result_table(grid, data, results)
