@@ -2,17 +2,18 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import gradio as gr
 
 from analysis.experiments.shared_batch import BatchProgress, RowLayout, batch_layout, write_both_ways
 from app.compare.prompting import base_task
-from app.learn.demos.demo import LIVE, Demo, PictureHandlers, opener
+from app.learn.demos.demo import Demo, PictureHandlers, opener
 from app.shared.catalog import RunCatalog
 from app.shared.context import AppContext
 from app.shared.events import LATEST, Update, errors_to_status
 from app.shared.examples import samples
-from app.shared.html import area, tag, text
+from app.shared.html import tag, text
 from app.shared.shell import Shell
 from core.config.decoding_defaults import TABLE_DECODING
 from core.config.methods import METHODS, method_info
@@ -38,7 +39,7 @@ class UserRow:
 
 
 class BatchHandlers(PictureHandlers):
-    """Bound to the place of the picture."""
+    """Generates the batch."""
 
     activity = "batch"
 
@@ -145,17 +146,11 @@ def measured(progress: BatchProgress, backbone: Backbone) -> str:
 
 
 def _build(context: AppContext, shell: Shell) -> None:
-    with gr.Row(elem_classes="pl-demo-bar"):
-        users = gr.Radio(list(USERS), value=FIRST, label="Users", elem_id="pl-batch-users", min_width=220)
-        start = gr.Button("Write all", variant="primary", elem_id="pl-batch-start", min_width=110)
-        stop = gr.Button("Stop", elem_id="pl-batch-stop", min_width=70)
-    place = area(tag("p", "The rows of the batch will stand here.", cls="meta"), elem_id="pl-batch-picture")
-    do = BatchHandlers(context, shell, place)
-    outputs = [place, shell.status]
-    for event in (opener("batch").select, users.input):
-        event(do.show, [users, shell.backbone], outputs, **LATEST)
-    start.click(do.start, [users, shell.backbone], outputs, **LIVE)
-    stop.click(do.stop, None, None, **LATEST)
+    users = partial(gr.Radio, list(USERS), value=FIRST, label="Users", elem_id="pl-batch-users", min_width=220)
+    note = tag("p", "The rows of the batch will stand here.", cls="meta")
+    do = BatchHandlers.build(context, shell, "batch", users, "Write all", note)
+    for event in (opener("batch").select, do.field.input):
+        event(do.show, [do.field, shell.backbone], [do.picture, shell.status], **LATEST)
 
 
 DEMO = Demo(

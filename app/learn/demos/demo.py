@@ -2,18 +2,19 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Self, TypeVar
 
 import gradio as gr
 
 from app.shared.context import AppContext
-from app.shared.events import TabHandlers, streaming
+from app.shared.events import LATEST, TabHandlers, Update, streaming
 from app.shared.html import area, tag
 from app.shared.shell import Shell
 from core.models.backbone import Backbone
 
 LIVE = streaming("demos")
 Step = TypeVar("Step")
+Field = gr.Radio | gr.Textbox
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,22 @@ class DemoHandlers(TabHandlers):
 
 
 class PictureHandlers(DemoHandlers):
-    """Handlers of a demonstration whose steps draw one picture, bound to its place."""
+    """Handlers of a demonstration with one field and one picture, which the steps of `start` draw."""
 
-    def __init__(self, context: AppContext, shell: Shell, picture: gr.HTML) -> None:
+    start: Callable[..., Iterator[Update]]
+
+    def __init__(self, context: AppContext, shell: Shell, field: Field, picture: gr.HTML) -> None:
         super().__init__(context, shell)
-        self.picture = picture
+        self.field, self.picture = field, picture
+
+    @classmethod
+    def build(cls, context: AppContext, shell: Shell, name: str, field: Callable[[], Field], button: str, picture: str) -> Self:
+        """Draw the field, the buttons that start and stop, and `picture`; `name` begins their ids."""
+        with gr.Row(elem_classes="pl-demo-bar"):
+            value = field()
+            start = gr.Button(button, variant="primary", elem_id=f"pl-{name}-start", min_width=110)
+            stop = gr.Button("Stop", elem_id=f"pl-{name}-stop", min_width=70)
+        do = cls(context, shell, value, area(picture, elem_id=f"pl-{name}-picture"))
+        start.click(do.start, [value, shell.backbone], [do.picture, shell.status], **LIVE)
+        stop.click(do.stop, None, None, **LATEST)
+        return do

@@ -1,16 +1,17 @@
 """From words to vectors at all layers: four ways to choose what stands in front, on the same tables and one axis of loss."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import gradio as gr
 
 from analysis.experiments.ladder import DISCRETE, EMBEDDING, PREFIX, RUNGS, TEXT, LadderStep, ladder
 from analysis.experiments.prompt_rows import START, check_words, other_rows, training_rows
 from app.learn.demos.chart import Curve, line_chart
-from app.learn.demos.demo import LIVE, Demo, PictureHandlers
+from app.learn.demos.demo import Demo, PictureHandlers
 from app.shared.context import AppContext
-from app.shared.events import LATEST, Update, errors_to_status
-from app.shared.html import area, tag, text
+from app.shared.events import Update, errors_to_status
+from app.shared.html import tag, text
 from app.shared.shell import Shell
 
 NAMES = {TEXT: "text", DISCRETE: "words, searched", EMBEDDING: "embedding-only", PREFIX: "prefix"}
@@ -18,7 +19,7 @@ KINDS = {TEXT: "base", DISCRETE: "other", EMBEDDING: "finetuned", PREFIX: "prefi
 
 
 class LadderHandlers(PictureHandlers):
-    """Bound to the place of the picture."""
+    """Trains on the way from words to a prefix."""
 
     activity = "ladder"
 
@@ -74,14 +75,8 @@ def _table(steps: Sequence[LadderStep]) -> str:
 
 
 def _build(context: AppContext, shell: Shell) -> None:
-    with gr.Row(elem_classes="pl-demo-bar"):
-        words = gr.Textbox(START, label="All begin with these words", elem_id="pl-ladder-words", max_lines=1, min_width=220)
-        start = gr.Button("Climb", variant="primary", elem_id="pl-ladder-start", min_width=100)
-        stop = gr.Button("Stop", elem_id="pl-ladder-stop", min_width=70)
-    place = area(tag("p", "The four curves will stand here.", cls="meta"), elem_id="pl-ladder-picture")
-    do = LadderHandlers(context, shell, place)
-    start.click(do.start, [words, shell.backbone], [place, shell.status], **LIVE)
-    stop.click(do.stop, None, None, **LATEST)
+    words = partial(gr.Textbox, START, label="All begin with these words", elem_id="pl-ladder-words", max_lines=1, min_width=220)
+    LadderHandlers.build(context, shell, "ladder", words, "Climb", tag("p", "The four curves will stand here.", cls="meta"))
 
 
 DEMO = Demo(

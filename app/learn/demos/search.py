@@ -1,16 +1,17 @@
 """A live search for words to put in front: discrete prompts, chosen by gradient and evaluated exactly (paper §4.1)."""
 
 from collections.abc import Iterator
+from functools import partial
 
 import gradio as gr
 
 from analysis.experiments.prompt_rows import START, check_words, training_rows
 from analysis.experiments.token_search import SearchStep, search_tokens
 from app.learn.demos.chart import Curve, line_chart
-from app.learn.demos.demo import LIVE, Demo, PictureHandlers
+from app.learn.demos.demo import Demo, PictureHandlers
 from app.shared.context import AppContext
-from app.shared.events import LATEST, Update, errors_to_status
-from app.shared.html import area, tag, text
+from app.shared.events import Update, errors_to_status
+from app.shared.html import tag, text
 from app.shared.shell import Shell
 from core.text.checks import counted
 
@@ -18,7 +19,7 @@ CANDIDATES, SWEEPS = 6, 12
 
 
 class SearchHandlers(PictureHandlers):
-    """Bound to the place of the search's picture."""
+    """Searches for words."""
 
     activity = "word search"
 
@@ -64,14 +65,9 @@ def _ending(last: SearchStep) -> str:
 
 
 def _build(context: AppContext, shell: Shell) -> None:
-    with gr.Row(elem_classes="pl-demo-bar"):
-        words = gr.Textbox(START, label="Begin with these words", elem_id="pl-search-words", max_lines=1, min_width=220)
-        start = gr.Button("Start the search", variant="primary", elem_id="pl-search-start", min_width=120)
-        stop = gr.Button("Stop", elem_id="pl-search-stop", min_width=70)
-    place = area(tag("p", "The words and their loss will stand here.", cls="meta"), elem_id="pl-search-picture")
-    do = SearchHandlers(context, shell, place)
-    start.click(do.start, [words, shell.backbone], [place, shell.status], **LIVE)
-    stop.click(do.stop, None, None, **LATEST)
+    words = partial(gr.Textbox, START, label="Begin with these words", elem_id="pl-search-words", max_lines=1, min_width=220)
+    note = tag("p", "The words and their loss will stand here.", cls="meta")
+    SearchHandlers.build(context, shell, "search", words, "Start the search", note)
 
 
 DEMO = Demo(

@@ -1,16 +1,17 @@
 """What a prefix cannot do: on a toy model, a prefix picks a task that was met before, and does not learn one that was not."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import gradio as gr
 
 from analysis.toy.tasks import TASKS
 from analysis.toy.trial import FINETUNE, METHODS, PREFIX, TrialStep, toy_backbone, trial
 from app.learn.demos.chart import Curve, line_chart
-from app.learn.demos.demo import LIVE, Demo, PictureHandlers
+from app.learn.demos.demo import Demo, PictureHandlers
 from app.shared.context import AppContext
 from app.shared.events import LATEST, Update, errors_to_status
-from app.shared.html import area, tag, text
+from app.shared.html import tag, text
 from app.shared.shell import Shell
 
 NAMES, KINDS = {PREFIX: "prefix", FINETUNE: "fine-tuned"}, {PREFIX: "prefix", FINETUNE: "finetuned"}
@@ -19,7 +20,7 @@ EXAMPLE = (3, 1, 4, 1, 5)
 
 
 class ToyHandlers(PictureHandlers):
-    """Bound to the place of the picture."""
+    """Trains the toy model, whichever backbone the page has."""
 
     activity = "toy model"
 
@@ -28,7 +29,7 @@ class ToyHandlers(PictureHandlers):
         return {self.picture: _about(task)}
 
     @errors_to_status
-    def start(self, task: str, request: gr.Request) -> Iterator[Update]:
+    def start(self, task: str, _: str, request: gr.Request) -> Iterator[Update]:
         """Train a prefix and a fine-tuned copy on the task, side by side."""
         page = request.session_hash or ""
         yield self.report(page, "loading", "Loading the toy model…")
@@ -68,15 +69,9 @@ def _about(name: str) -> str:
 def _build(context: AppContext, shell: Shell) -> None:
     choices = [(f"{task.title}{'' if task.pretrained else ' (never met)'}", task.name) for task in TASKS.values()]
     first = choices[0][1]
-    with gr.Row(elem_classes="pl-demo-bar"):
-        task = gr.Radio(choices, value=first, label="Task", elem_id="pl-toy-task", min_width=420)
-        start = gr.Button("Train both", variant="primary", elem_id="pl-toy-start", min_width=110)
-        stop = gr.Button("Stop", elem_id="pl-toy-stop", min_width=70)
-    place = area(_about(first), elem_id="pl-toy-picture")
-    do = ToyHandlers(context, shell, place)
-    task.input(do.show, task, place, **LATEST)
-    start.click(do.start, task, [place, shell.status], **LIVE)
-    stop.click(do.stop, None, None, **LATEST)
+    task = partial(gr.Radio, choices, value=first, label="Task", elem_id="pl-toy-task", min_width=420)
+    do = ToyHandlers.build(context, shell, "toy", task, "Train both", _about(first))
+    do.field.input(do.show, do.field, do.picture, **LATEST)
 
 
 DEMO = Demo(
