@@ -17,7 +17,7 @@ from analysis.attention.sentences import ArticleSentences, SentenceMap, sentence
 from app.shared.cache import Cache
 from app.shared.context import AppContext
 from app.shared.last_comparison import ColumnRecord, ComparisonRecord
-from app.shared.method_labels import mix_label
+from app.shared.method_labels import mix_label, short
 from core.generation.generate import next_token_probs
 from core.generation.types import Cancel, Request
 from core.methods.loading import TEXT_RUN
@@ -61,12 +61,8 @@ class AttentionSource:
 def title_of(run: str) -> str:
     """A run's name on the page and in figures; "base" for the frozen model."""
     if run.startswith(TEXT_RUN):
-        return f"text prefix “{_short(run.removeprefix(TEXT_RUN))}”"
+        return f"text prefix “{short(run.removeprefix(TEXT_RUN))}”"
     return mix_label(run) if run.startswith(MIX) else run or "base"
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 24 else text[:23] + "…"
 
 
 class ReadingCache:

@@ -48,11 +48,12 @@ def titles(runs: Mapping[str, Run | None]) -> dict[str, str]:
     plain = {kind: title(kind, run) for kind, run in runs.items()}
     twice = {name for name in plain.values() if list(plain.values()).count(name) > 1}
     return {
-        kind: f"{name} {_short(run.id)}" if run and (name := plain[kind]) in twice else plain[kind] for kind, run in runs.items()
+        kind: f"{name} {short(run.id)}" if run and (name := plain[kind]) in twice else plain[kind] for kind, run in runs.items()
     }
 
 
-def _short(run_id: str) -> str:
+def short(run_id: str) -> str:
+    """Cut a run's id, or the text of a text prefix, for a title."""
     return run_id if len(run_id) <= 24 else run_id[:23] + "…"
 
 
@@ -62,8 +63,8 @@ def mix_label(run_id: str) -> str:
     try:
         mix = parse_mix(run_id)
     except BadInput:
-        return _short(run_id)
-    members = [_short(member.removeprefix("text:")) for member in mix.members]
+        return short(run_id)
+    members = [short(member.removeprefix("text:")) for member in mix.members]
     shares = [f"{100 * weight:.3g} %" for weight in mix.weights]
     if mix.kind == "path":
         return f"{members[0]}, {shares[0]} of its training"

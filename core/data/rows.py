@@ -24,7 +24,6 @@ T = TypeVar("T")
 Row = dict[str, object]
 Rows = Iterator[tuple[int, "Row | BadRow"]]
 
-SPLIT_NAMES = {"valid": "dev", "validation": "dev"}
 ENDINGS = (".jsonl.gz", ".jsonl", ".csv")
 _ESCAPED_BYTE = re.compile("[\udc80-\udcff]")  # what a byte that is not UTF-8 decodes to under "surrogateescape"
 _DELIMITERS = ",;\t"
@@ -86,9 +85,14 @@ def text_in(row: Row, key: str) -> str:
     return value.strip()
 
 
+def split_name(split: str | None) -> str:
+    """Return the name under which readers know a split: "dev" for "valid" and "validation", "" for none."""
+    return {"valid": "dev", "validation": "dev"}.get(split or "", split or "")
+
+
 def split_file(folder: Path, split: str | None, stems: Mapping[str, tuple[str, ...]], endings: Sequence[str] = ENDINGS) -> Path:
     """Return the file of a split in a folder: the first of `stems[split]` that exists with one of the endings. Raises BadData."""
-    names = stems.get(SPLIT_NAMES.get(split or "", split or ""))
+    names = stems.get(split_name(split))
     if names is None:
         raise BadData(f"{folder} is a folder and the split is {split!r}: say {_either(stems)}, or give a file.")
     candidates = [folder / (name + ending) for name in names for ending in endings]

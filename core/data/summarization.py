@@ -12,7 +12,7 @@ from pathlib import Path
 
 from core import paths
 from core.data import xsum
-from core.data.rows import SPLIT_NAMES, BadRow, Row, Rows, collect, csv_rows, json_rows, lines, split_file, text_in
+from core.data.rows import BadRow, Row, Rows, collect, csv_rows, json_rows, lines, split_file, split_name, text_in
 from core.errors import BadData, BadInput
 from core.task import Example
 from core.text.articles import article, plain
@@ -61,7 +61,7 @@ def read_articles(
         return _read(path, split, skipped, columns, group)
     if topics not in TOPIC_SPLITS:
         raise BadInput(f"There is no topic split {topics!r}: say {' or '.join(TOPIC_SPLITS)}.")
-    chosen, name = TOPIC_SPLITS[topics], SPLIT_NAMES.get(split or "", split or "")
+    chosen, name = TOPIC_SPLITS[topics], split_name(split)
     if name != "test":
         return _of_topics(_read(path, split, skipped, columns, group), chosen.trains, topics, path)
     rows = [row for part in _splits(path) for row in _read(path, part, skipped, columns, group)]
@@ -119,7 +119,7 @@ def _read(path: Path, split: str | None, skipped: list[str] | None, columns: tup
 def _files(folder: Path, split: str | None) -> Path:
     """The file of a split, or the folder that holds articles/ and summaries/. Raises BadData with what was looked for."""
     stems: Mapping[str, tuple[str, ...]] = _SPLITS
-    names = stems.get(SPLIT_NAMES.get(split or "", split or ""), ())
+    names = stems.get(split_name(split), ())
     for place in [*(folder / name for name in names), folder]:
         if (place / "articles").is_dir() and (place / "summaries").is_dir():
             return place

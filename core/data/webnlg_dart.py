@@ -8,7 +8,7 @@ below; the test set holds these and 5 more.
 from collections.abc import Callable
 from pathlib import Path
 
-from core.data.rows import SPLIT_NAMES, BadRow, Row, Rows, collect, json_list_rows, json_rows, split_file
+from core.data.rows import BadRow, Row, Rows, collect, json_list_rows, json_rows, split_file, split_name
 from core.data.webnlg_files import ENDINGS, has_part, language_of, seen_categories, split_files
 from core.data.webnlg_xml import entry_rows
 from core.errors import BadData
@@ -33,7 +33,7 @@ def read_webnlg(
     data, since the official code trains this way and the official scores use all references. Raises BadData (see `collect`).
     """
     path = Path(path)
-    name = SPLIT_NAMES.get(split or "", split or "")
+    name = split_name(split)
     if good_only is None:
         good_only = "train" in (name or path.name)
     if name in _SEEN and path.is_dir() and not has_part(path, name):
@@ -50,7 +50,7 @@ def read_dart(path: Path, split: str | None = None, skipped: list[str] | None = 
     """
     path = Path(path)
     files = [split_file(path, split, _DART, ENDINGS)] if path.is_dir() else [path]
-    return _read(files, _dart_example, SPLIT_NAMES.get(split or "", split or ""), skipped)
+    return _read(files, _dart_example, split_name(split), skipped)
 
 
 # --- files -------------------------------------------------------------------------------------------------------------------

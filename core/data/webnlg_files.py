@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from core.data.rows import SPLIT_NAMES, lines, split_file
+from core.data.rows import lines, split_file, split_name
 from core.errors import BadData
 
 # What the training data holds where it does not stand beside the test file: 2017's categories, and those that 3.0 added.
@@ -29,7 +29,7 @@ _PARTS = ("train", "dev", "test")
 def split_files(folder: Path, split: str | None) -> list[Path]:
     """Return the files of a split: those of its folder, or its single file. Raises BadData, which lists what the folder has."""
     root = _root(folder)
-    inner = root / SPLIT_NAMES.get(split or "", split or "")
+    inner = root / split_name(split)
     if split is None and any((root / part).is_dir() for part in _PARTS):
         raise BadData(f"{folder} holds {', '.join(part for part in _PARTS if (root / part).is_dir())}: say which split.")
     if split is not None and not inner.is_dir():

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from core.data.rows import SPLIT_NAMES, BadRow, Rows, lines
+from core.data.rows import BadRow, Rows, lines, split_name
 from core.errors import BadData
 
 _FOLDERS = ("bbc-summary-data", "xsum-extracts-from-downloads", ".")
@@ -29,7 +29,7 @@ def is_release(path: Path) -> bool:
 def split_rows(folder: Path, split: str | None) -> Iterator[tuple[Path, Rows]]:
     """Yield the articles of a split, in the order of the list. Raises BadData if the list, or the split in it, is missing."""
     place, ending = _files(folder) or (folder, "")
-    name = SPLIT_NAMES.get(split or "", split or "")
+    name = split_name(split)
     name = _SPLITS.get(name, name)
     listed = next((file for one in (folder, folder.parent) for file in sorted(one.glob(_SPLIT_LIST))), None)
     if listed is None:
