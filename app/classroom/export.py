@@ -1,11 +1,11 @@
 """The board as files: a table of all entries, and a zip of their runs."""
 
-import csv
-import io
 import tempfile
 import zipfile
 from collections import Counter
 from pathlib import Path
+
+import pandas as pd
 
 from app.classroom.board import Board
 from core.exchange.archive import export_zip
@@ -22,14 +22,9 @@ def board_csv(board: Board) -> str:
     for one in board.rounds:
         runs = {line.letter: line.entry for line in one.lines}
         votes.update(runs[letter] for letter in one.votes.values() if one.blind and letter in runs)
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(COLUMNS)
-    for entry in board.entries():
-        cells = [entry.name, entry.id, entry.about, entry.state, entry.length, entry.stored, entry.bytes, entry.coverage,
-                 entry.bleu, entry.unsupported, entry.rows, votes[entry.id]]  # fmt: skip
-        writer.writerow(map(_plain, cells))
-    return out.getvalue()
+    rows = [[entry.name, entry.id, entry.about, entry.state, entry.length, entry.stored, entry.bytes, entry.coverage, entry.bleu,
+             entry.unsupported, entry.rows, votes[entry.id]] for entry in board.entries()]  # fmt: skip
+    return pd.DataFrame(rows, columns=COLUMNS, dtype=object).map(_plain).to_csv(index=False, lineterminator="\r\n")
 
 
 def _plain(cell: object) -> object:

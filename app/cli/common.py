@@ -26,6 +26,12 @@ def say(args: argparse.Namespace, text: str) -> None:
         print(text, file=sys.stderr)
 
 
+def answer(args: argparse.Namespace, record: object, text: str) -> int:
+    """Print a verb's result, as JSON with --json and else as text; returns the exit code 0."""
+    print(json.dumps(record) if args.json else text)
+    return 0
+
+
 def say_skipped(args: argparse.Namespace, skipped: list[str]) -> None:
     """Report how many rows were left out, and the first of them."""
     if skipped and args.json:
@@ -33,6 +39,22 @@ def say_skipped(args: argparse.Namespace, skipped: list[str]) -> None:
     elif skipped:
         rows = "1 row was" if len(skipped) == 1 else f"{len(skipped)} rows were"
         say(args, f"{rows} left out; the first: {skipped[0]}")
+
+
+@contextlib.contextmanager
+def update_bar(hidden: bool, leave: bool = True) -> Iterator[Callable[..., None]]:
+    """Show a progress bar of updates on stderr, unless `hidden`; yields `progress(description, done, total, **losses)`."""
+    from tqdm import tqdm
+
+    with tqdm(disable=hidden, unit="update", smoothing=0.05, leave=leave) as bar:
+
+        def progress(description: str, done: int, total: int, **losses: str) -> None:
+            bar.total, bar.n = total, done
+            bar.set_description(description, refresh=False)
+            bar.set_postfix(losses, refresh=False)
+            bar.update(0)
+
+        yield progress
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ import json
 import threading
 from typing import TYPE_CHECKING
 
-from app.cli.common import command_of, say, say_skipped, stop_on_ctrl_c
+from app.cli.common import command_of, say, say_skipped, stop_on_ctrl_c, update_bar
 from app.cli.options import (
     Verbs,
     add_config_options,
@@ -51,8 +51,6 @@ def add_verb(verbs: Verbs) -> None:
 
 def methods(args: argparse.Namespace) -> int:
     """Train and score one method after the other; print a table at the end, or with --json one object a line at once."""
-    from tqdm import tqdm
-
     from analysis.experiments.compare_methods import run_comparison
     from analysis.experiments.learning_rates import TrainingData, check_rates
     from core.models.inputs import task_for_backbone
@@ -80,12 +78,7 @@ def methods(args: argparse.Namespace) -> int:
     decode = paper_decoding(source.name).replace(**overrides(args, DecodeConfig))
     stop = threading.Event()
     stop_on_ctrl_c(stop, args)
-    with tqdm(disable=args.json, unit="update", smoothing=0.05) as bar:
-
-        def progress(description: str, update: int, total: int) -> None:
-            bar.total, bar.n = total, update
-            bar.set_description(description, refresh=False)
-            bar.update(0)
+    with update_bar(args.json) as progress:
 
         def config(method: str) -> TrainConfig:
             return preset(name, method, source.name, **changes)

@@ -1,10 +1,9 @@
 """The verbs `import` and `export`: PEFT adapters, the paper's authors' checkpoints, and runs as zips."""
 
 import argparse
-import json
 from pathlib import Path
 
-from app.cli.common import command_of, run_record
+from app.cli.common import answer, command_of, run_record
 from app.cli.options import LAYOUTS, Verbs, add_model_options, add_parser, hidden_alias
 from core.backbone_spec import window_note
 from core.config.methods import method_info
@@ -57,20 +56,15 @@ def import_run(args: argparse.Namespace) -> int:
     learned = checkpoint.task.replace(name=args.task, input_format=task(args.task).input_format) if args.task else checkpoint.task
     learned = task(learned.name, args.layout, learned.input_format) if args.layout else learned
     run = store_imported(checkpoint, args.run, backbone, store(), learned, command_of(args))
-    if args.json:
-        print(json.dumps(run_record(run)))
-        return 0
     size = f"{checkpoint.prefix.length} virtual tokens, {run.stored:,} numbers ({run.bytes / 1e6:.2f} MB)"
-    print(f"{run.id}: {size} in {run.folder}. {run.notes}")
-    return 0
+    return answer(args, run_record(run), f"{run.id}: {size} in {run.folder}. {run.notes}")
 
 
 def _import_zip(args: argparse.Namespace) -> int:
     from core.exchange.archive import import_zip
 
     run = import_zip(Path(args.zip), store(), args.run or "")
-    print(json.dumps(run_record(run)) if args.json else f"{run.id}: a {run.method} run of {run.backbone}, in {run.folder}.")
-    return 0
+    return answer(args, run_record(run), f"{run.id}: a {run.method} run of {run.backbone}, in {run.folder}.")
 
 
 def export_run(args: argparse.Namespace) -> int:
@@ -81,14 +75,10 @@ def export_run(args: argparse.Namespace) -> int:
 
     if args.zip:
         file = export_zip(store().get(args.run), Path(args.zip))
-        print(json.dumps({"run": args.run, "file": str(file)}) if args.json else f"{args.run} is in {file}.")
-        return 0
+        return answer(args, {"run": args.run, "file": str(file)}, f"{args.run} is in {file}.")
     run = store().get(args.run)
     folder = export_peft(run, Path(args.to), args.base)
     note = window_note(run.backbone, window_of(run.backbone_source)) if method_info(run.method).virtual_tokens else ""
-    if args.json:
-        files = sorted(path.name for path in folder.iterdir())
-        print(json.dumps({"run": args.run, "folder": str(folder), "files": files} | ({"note": note} if note else {})))
-    else:
-        print(f'{args.run} is in {folder}; load it with: PeftModel.from_pretrained(model, "{folder}") {note}'.rstrip())
-    return 0
+    record = {"run": args.run, "folder": str(folder), "files": sorted(path.name for path in folder.iterdir())}
+    sentence = f'{args.run} is in {folder}; load it with: PeftModel.from_pretrained(model, "{folder}") {note}'.rstrip()
+    return answer(args, record | ({"note": note} if note else {}), sentence)

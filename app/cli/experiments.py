@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from analysis.experiments.grid import SETS, Cell, Grid, Line, places_of, unique_cells
 from analysis.experiments.papers import NAMES, SCALES, named_grids, paper_grids, scale
-from app.cli.common import say, stop_on_ctrl_c
+from app.cli.common import say, stop_on_ctrl_c, update_bar
 from app.cli.options import Verbs, add_model_options, add_parser
 from core import paths
 from core.config.train import check_values
@@ -209,8 +209,6 @@ def _announce_missing(args: argparse.Namespace, grids: Sequence[Grid], sources: 
 
 def _run(args: argparse.Namespace, grids: Sequence[Grid], cells: list[Cell], work: _Work) -> int:
     """Run cells in this process, one after the other, or on a cluster."""
-    from tqdm import tqdm
-
     from analysis.experiments.run_grid import Estimate, estimate_cells, run_cells, unfinished
 
     stop_on_ctrl_c(work.stop, args)
@@ -218,14 +216,7 @@ def _run(args: argparse.Namespace, grids: Sequence[Grid], cells: list[Cell], wor
     results = _on_cluster(args, remaining, work) if args.cluster else run_cells(remaining, work)
     estimate = Estimate({}) if args.worker else _say_estimate(args, cells, remaining, estimate_cells(remaining, work, args.jobs))
     done = len(cells) - len(remaining)
-    with tqdm(disable=args.json or args.worker, unit="update", smoothing=0.05, leave=False) as bar:
-
-        def progress(what: str, update: int, total: int) -> None:
-            bar.total, bar.n = total, update
-            bar.set_description(what, refresh=False)
-            bar.update(0)
-
-        work.progress = progress
+    with update_bar(args.json or args.worker, leave=False) as work.progress:
         for result in results:
             done += 1
             if not args.worker:

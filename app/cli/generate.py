@@ -1,14 +1,13 @@
 """The verb `generate`: write the text of a table, or summarize an article, with a run or with the frozen model."""
 
 import argparse
-import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.cli.common import load_backbone_and_run, say
+from app.cli.common import answer, load_backbone_and_run, say
 from app.cli.options import (
     Verbs,
     add_config_options,
@@ -95,8 +94,7 @@ def generate(args: argparse.Namespace) -> int:
         record |= {"notes": warnings} if warnings else {}
         record |= {"alpha": intervention.alpha} if prefix is not None else {}
         record |= {"finish": result.finish, "seconds": round(result.seconds, 3)}
-        print(json.dumps(record) if args.json else clean(result.text))
-        return 0
+        return answer(args, record, clean(result.text))
     texts = (step[0].text_so_far for step in stream(model, backbone, [request], decode) if step[0] is not None)
     for part in printable_parts(texts, clean):
         print(part, end="", flush=True)

@@ -1,9 +1,9 @@
 """The verb `many`: one model, many prefixes in one batch."""
 
 import argparse
-import json
 from dataclasses import asdict
 
+from app.cli.common import answer
 from app.cli.options import Verbs, add_model_options, add_parser
 
 
@@ -24,10 +24,7 @@ def many(args: argparse.Namespace) -> int:
     from core.models.loading import load_backbone
 
     timing = measure_multi_prefix(load_backbone(args.backbone, args.device), args.users, args.length, args.tokens, args.seed)
-    if args.json:
-        print(json.dumps(asdict(timing) | {"ratio": round(timing.ratio, 2)}))
-        return 0
     texts = f"{timing.users} texts of {timing.tokens} tokens, each with its own prefix of {timing.length}"
-    print(f"{texts}: one by one {timing.one_by_one:.1f} s, together {timing.together:.1f} s, {timing.ratio:.1f} times faster.")
-    print(f"{timing.same} of {timing.users} texts are the same both ways.")
-    return 0
+    times = f"one by one {timing.one_by_one:.1f} s, together {timing.together:.1f} s, {timing.ratio:.1f} times faster."
+    same = f"{timing.same} of {timing.users} texts are the same both ways."
+    return answer(args, asdict(timing) | {"ratio": round(timing.ratio, 2)}, f"{texts}: {times}\n{same}")

@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.cli.common import say
+from app.cli.common import answer, say, update_bar
 from app.cli.options import Verbs, add_parser
 from core.errors import BadInput
 from core.pretraining.config import PRESETS, PretrainConfig
@@ -60,21 +60,18 @@ def pretrain(args: argparse.Namespace) -> int:
     out = Path(args.out)
     if args.join:
         join_pieces(Path(args.join), out)
-        print(json.dumps({"model": str(out)}) if args.json else f"The model is in {out}.")
-        return 0
+        return answer(args, {"model": str(out)}, f"The model is in {out}.")
     config, device = _config(args), pick_device(args.device)
     _prepare(args, config, out)
     if args.pack:
         size = pack_corpus(out / "corpus", Path(args.pack), args.without)
-        print(json.dumps({"file": args.pack, "bytes": size}) if args.json else f"{args.pack} has {size / 1e6:.1f} MB.")
-        return 0
+        return answer(args, {"file": args.pack, "bytes": size}, f"{args.pack} has {size / 1e6:.1f} MB.")
     if args.speed:
         speed = compare_speed(config, out / "corpus")
         sentence = (
             f"Tokens a second: {speed.plain:,.0f} with plain autocast, {speed.fast:,.0f} as trained ({speed.ratio:.2f} times)."
         )
-        print(json.dumps(asdict(speed) | {"ratio": round(speed.ratio, 2)}) if args.json else sentence)
-        return 0
+        return answer(args, asdict(speed) | {"ratio": round(speed.ratio, 2)}, sentence)
     return _train(args, config, out, device)
 
 
@@ -96,28 +93,22 @@ def _prepare(args: argparse.Namespace, config: PretrainConfig, out: Path) -> Non
 
 
 def _train(args: argparse.Namespace, config: PretrainConfig, out: Path, device: "torch.device") -> int:
-    from tqdm import tqdm
-
     from core.pretraining.export import export
     from core.pretraining.loop import pretrain as steps
     from core.pretraining.model_card import hardware
     from core.pretraining.pack import write_pieces
 
-    with tqdm(disable=args.json, unit="update", smoothing=0.05) as bar:
+    with update_bar(args.json) as progress:
         for step in steps(config, out / "corpus", out, device, args.workers):
-            bar.total, bar.n = step.total, step.index
             losses = {"loss": f"{step.loss:.3f}"} | {name: f"{loss:.3f}" for name, loss in step.valid.items()}
-            bar.set_postfix(losses, refresh=False)
-            bar.update(0)
+            progress("", step.index, step.total, **losses)
             if args.json and step.valid:
                 record = {"update": step.index, "tokens": step.tokens, "loss": step.loss, "valid": step.valid}
                 print(json.dumps(record), flush=True)
             if args.pieces and step.saved:
                 write_pieces(export(out, out / args.preset, hardware(device)), Path(args.pieces))
     folder = export(out, out / args.preset, hardware(device))
-    sentence = f"The model is in {folder}; open it with: python launch.py --backbone {folder}"
-    print(json.dumps({"model": str(folder)}) if args.json else sentence)
-    return 0
+    return answer(args, {"model": str(folder)}, f"The model is in {folder}; open it with: python launch.py --backbone {folder}")
 
 
 def _config(args: argparse.Namespace) -> PretrainConfig:

@@ -4,7 +4,7 @@ import argparse
 import json
 import sys
 
-from app.cli.common import run_record
+from app.cli.common import answer, run_record
 from app.cli.options import Verbs, add_parser
 from core.runs.run import Run
 from core.runs.store import store
@@ -25,8 +25,7 @@ def add_verb(verbs: Verbs) -> None:
 def runs(args: argparse.Namespace) -> int:
     """List the runs, or do what an option says; unreadable runs are named on stderr."""
     if message := _manage(args):
-        print(json.dumps({"done": message}) if args.json else message)
-        return 0
+        return answer(args, {"done": message}, message)
     listed = store().runs()
     if args.json:
         print(json.dumps([run_record(run) for run in listed]))

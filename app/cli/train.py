@@ -5,7 +5,7 @@ import json
 import threading
 from typing import TYPE_CHECKING
 
-from app.cli.common import command_of, run_record, say, say_skipped, stop_on_ctrl_c
+from app.cli.common import answer, command_of, run_record, say, say_skipped, stop_on_ctrl_c, update_bar
 from app.cli.options import (
     LAYOUTS,
     Verbs,
@@ -96,8 +96,6 @@ def train(args: argparse.Namespace) -> int:
 
 
 def _train(args: argparse.Namespace, group: "ProcessGroup") -> int:
-    from tqdm import tqdm
-
     from analysis.experiments.training_sampler import make_sampler
     from core.methods.near_text import stored_distance
 
@@ -110,13 +108,11 @@ def _train(args: argparse.Namespace, group: "ProcessGroup") -> int:
     training.sampler = make_sampler(training.backbone, training.task, sampled)
     stop = threading.Event()
     stop_on_ctrl_c(stop, args)
-    with tqdm(disable=args.json or args.quiet, unit="update", smoothing=0.05) as bar:
+    with update_bar(args.json or args.quiet) as progress:
         for step in training.steps(examples, valid, stop.is_set):
-            bar.total, bar.n = step.total, step.index
             losses = {"loss": f"{step.loss:.3f}"} | ({"valid": f"{step.valid_loss:.3f}"} if step.valid_loss is not None else {})
             losses |= {"distance": f"{step.distance:.4f}"} if step.distance is not None else {}
-            bar.set_postfix(losses, refresh=False)
-            bar.update(0)
+            progress("", step.index, step.total, **losses)
             if args.json and not args.quiet and (step.valid_loss is not None):
                 record = {"update": step.index, "total": step.total, "loss": step.loss, "valid_loss": step.valid_loss}
                 record |= {"distance": step.distance} if step.distance is not None else {}
@@ -125,8 +121,7 @@ def _train(args: argparse.Namespace, group: "ProcessGroup") -> int:
         return 0
     run = training.run
     assert run is not None
-    print(json.dumps(run_record(run)) if args.json else _sentence(run, stored_distance(run, training.backbone)))
-    return 0
+    return answer(args, run_record(run), _sentence(run, stored_distance(run, training.backbone)))
 
 
 def _resumed(args: argparse.Namespace) -> "tuple[Trainer, list[Example], list[Example]]":

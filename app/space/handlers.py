@@ -1,13 +1,12 @@
 """Event handlers of the Prefix space tab: read inputs, make one call, draw."""
 
-import csv
-import io
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import gradio as gr
+import pandas as pd
 
 from analysis.figures import space as figures
 from analysis.space.neighbor_analysis import EMBEDDINGS, SITE, NeighborAnalysis
@@ -264,15 +263,14 @@ class SpaceHandlers(TabHandlers):
         if resolved.reason:
             return ""
         analysis = next(done for done, _, _ in self.analyses.look(backbone, resolved.query) if done is not None)
-        request, file = resolved.request, io.StringIO()
-        where = [backbone.spec.name, request.space, request.site, request.layer, request.head or "all"]
-        writer = csv.writer(file)
-        for direction, words in (("near", analysis.nearest), ("far", analysis.pushed_down)):
-            for row in neighbor_rows(analysis.space, words):
-                if not file.tell():
-                    writer.writerow(["backbone", "space", "site", "layer", "head", "direction", *row])
-                writer.writerow([*where, direction, *row.values()])
-        return file.getvalue()
+        request, words = resolved.request, {"near": analysis.nearest, "far": analysis.pushed_down}
+        where = {name: getattr(request, name) for name in ("space", "site", "layer")} | {"head": request.head or "all"}
+        rows = [
+            {"backbone": backbone.spec.name, **where, "direction": direction, **row}
+            for direction, neighbors in words.items()
+            for row in neighbor_rows(analysis.space, neighbors)
+        ]
+        return pd.DataFrame(rows, dtype=object).to_csv(index=False, lineterminator="\r\n")
 
 
 def _view_model(analysis: NeighborAnalysis, key: Key, resolved: ResolvedRequest) -> SpaceViewModel:
