@@ -4,15 +4,12 @@ The app runs in a process of its own on a free port of this machine, with an emp
 """
 
 import asyncio
-import os
-import socket
 import statistics
-import subprocess
 import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -20,13 +17,11 @@ import httpx
 import psutil
 
 from app.bench.page import Layout, Refused
+from app.bench.process import HOST, PATIENCE, opened
 from app.bench.visitors import TABLES, TASKS, Answer, Visitor, variants
-from core.errors import BadInput, NotSupported
+from core.errors import BadInput
 
-ROOT = Path(__file__).resolve().parents[2]
-HOST = "127.0.0.1"
 MOST_CLIENTS, MOST_SECONDS, MOST_COMPARISONS = 200, 3600, 100_000
-PATIENCE = 300.0  # seconds to wait for any answer
 WARM_UP = 0.25  # part of the work after which memory must be level
 FAIR, LEVEL = 1 / 3, 0.05  # aims: the slowest client to the fastest; growth of memory after the warm-up
 PAGE_LIFE = 10  # comparisons of a soak before its page is closed and another one opened
@@ -136,39 +131,9 @@ def quantile(values: list[float], part: float) -> float:
 
 def run_load(settings: LoadSettings, folder: Path) -> LoadReport:
     """Open the app with `folder` as the user's, and put it under load. NotSupported where it does not open."""
-    with opened(settings, folder) as (address, process):
-        return asyncio.run(_load(settings, address, process))
-
-
-@contextmanager
-def opened(settings: LoadSettings, folder: Path) -> Iterator[tuple[str, psutil.Process]]:
-    """The app in a process of its own."""
-    with socket.socket() as free:
-        free.bind((HOST, 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "app.cli", "--no-browser", "--host", HOST, "--port", str(port), "--device", settings.device]
-    environment = os.environ | {"PREFIX_LAB_HOME": str(folder), "HF_HUB_OFFLINE": "1"}
-    output = folder / "output.txt"
-    with output.open("w", encoding="utf-8") as out:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=out, stderr=subprocess.STDOUT)
-    address, began = f"http://{HOST}:{port}/", time.monotonic()
-    try:
-        while not _answers(address):
-            if process.poll() is not None or time.monotonic() - began > PATIENCE:
-                last = (output.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["it printed nothing"])[-1]
-                raise NotSupported(f"The app did not open: {last}")
-            time.sleep(0.2)
-        yield address, psutil.Process(process.pid)
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def _answers(address: str) -> bool:
-    try:
-        return httpx.get(address, timeout=PATIENCE).is_success
-    except httpx.HTTPError:
-        return False
+    program = ["-m", "app.cli", "--device", settings.device]
+    with opened(program, folder, PREFIX_LAB_HOME=str(folder), HF_HUB_OFFLINE="1") as (address, process, _):
+        return asyncio.run(_load(settings, address, psutil.Process(process)))
 
 
 async def _load(settings: LoadSettings, address: str, process: psutil.Process) -> LoadReport:
