@@ -118,6 +118,13 @@ const lab = {
     return [...letter, ...name, ...votes];
   },
 
+  /* The head of a round; `button`: what ends it. */
+  head(round, button) {
+    if (!round) return [];
+    const votes = round.state === "voting" ? `${round.voted} voted.` : "";
+    return [lab.el("h2", {}, `Round ${round.number}`), lab.table(round.fields), lab.el("p", { class: "meta" }, `${lab.states[round.state]} ${votes}`), button];
+  },
+
   states: { writing: "The texts are being generated, all in one batch…", voting: "Which text is best? Vote for a letter.", closed: "" },
 
   /* The result of a question: how many chose each answer before and after, and who moved. */

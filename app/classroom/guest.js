@@ -26,12 +26,6 @@ function showLines({ round, vote }) {
   });
 }
 
-function showHead(round) {
-  if (!round) return [];
-  const votes = round.state === "voting" ? `${round.voted} voted.` : "";
-  return [lab.el("h2", {}, `Round ${round.number}`), lab.table(round.fields), lab.el("p", { class: "meta" }, `${lab.states[round.state]} ${votes}`)];
-}
-
 function showPicks(entries) {
   return entries.map((entry) => lab.el("label", { class: "check" }, lab.el("input", {
     type: "checkbox", value: entry.id, checked: guest.picked.has(entry.id),
@@ -43,7 +37,7 @@ function show({ board, own }) {
   guest.entries = board.entries;
   lab.at("#who").textContent = `${own.name}; ${board.guests} in the room`;
   lab.draw("#question", { question: board.question, own: { before: own.before, after: own.after } }, showQuestion);
-  lab.draw("#round > .head", board.round && { ...board.round, lines: [] }, showHead);
+  lab.draw("#round > .head", board.round && { ...board.round, lines: [] }, (round) => lab.head(round));
   lab.draw("#round > .lines", { round: board.round && { ...board.round, voted: 0 }, vote: own.vote }, showLines);
   lab.draw("#board", { entries: board.entries, own: own.entries }, (data) => lab.entries(data.entries, data.own));
   const mine = board.entries.filter((entry) => own.entries.includes(entry.id));

@@ -14,11 +14,9 @@ function showQuestion(question) {
 }
 
 function showHead(round) {
-  if (!round) return [];
-  const votes = round.state === "voting" ? `${round.voted} voted.` : "";
-  const end = { writing: "End the round", voting: "Show names and votes" }[round.state];
+  const end = { writing: "End the round", voting: "Show names and votes" }[round?.state];
   const button = end && lab.el("button", { type: "button", class: round.state === "voting" ? "first" : "", onclick: () => lab.call("round/end", {}) }, end);
-  return [lab.el("h2", {}, `Round ${round.number}`), lab.table(round.fields), lab.el("p", { class: "meta" }, `${lab.states[round.state]} ${votes}`), button];
+  return lab.head(round, button);
 }
 
 /* Where a text opens in the app, with the table of the round. */

@@ -1,16 +1,9 @@
-// The Results tab: buttons with data-set and data-value, and fields with data-text, tell the server; commands are copied; files are saved.
+// The Results tab: buttons with data-set and data-value, and fields with data-text, tell the server; files are saved.
 (() => {
   PrefixLab.results = (element, trigger, watch) => {
     let last = null; // the control that was used: a refresh draws it anew, and it keeps the focus
     const tell = (name, value) => { last = { name, value }; trigger("select", { name, value }); };
     element.addEventListener("click", (event) => {
-      const copy = event.target.closest("button[data-copy]");
-      if (copy) {
-        navigator.clipboard.writeText(copy.dataset.copy).then(
-          () => PrefixLab.note("The command is copied."),
-          () => PrefixLab.note("The browser does not let the page copy: select the command."),
-        );
-      }
       const button = event.target.closest("button[data-set]");
       if (button) tell(button.dataset.set, button.dataset.value);
     });

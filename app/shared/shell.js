@@ -3,6 +3,10 @@ window.PrefixLab = (() => {
   const lab = {};
   const body = () => document.body;
   const find = (selector) => document.querySelector(selector);
+  // Shows on each of some buttons whether it is pressed.
+  const press = (selector, isPressed) => {
+    for (const button of document.querySelectorAll(selector)) button.setAttribute("aria-pressed", String(isPressed(button)));
+  };
 
   // ---- notes: things the page does by itself; what the server says stands beside them
   let timer = 0;
@@ -38,9 +42,7 @@ window.PrefixLab = (() => {
   lab.panels = (names) => {
     const visible = names.filter((name) => PANELS.includes(name)).slice(-2);
     body().dataset.panels = visible.join(" ");
-    for (const button of document.querySelectorAll("[data-panel]")) {
-      button.setAttribute("aria-pressed", String(visible.includes(button.dataset.panel)));
-    }
+    press("[data-panel]", (button) => visible.includes(button.dataset.panel));
     lab.address({ panels: visible.join("-") === FIRST_PANELS ? "" : visible.join("-") });
   };
   const panel = (name) => {
@@ -51,7 +53,7 @@ window.PrefixLab = (() => {
   };
   lab.present = (on) => {
     body().classList.toggle("present", on);
-    for (const button of document.querySelectorAll('[data-act="present"]')) button.setAttribute("aria-pressed", String(on));
+    press('[data-act="present"]', () => on);
     lab.address({ present: on ? "1" : "" });
     if (on) scrollTo(0, 0);
     dispatchEvent(new Event("resize")); // what was hidden can be measured again
@@ -60,31 +62,29 @@ window.PrefixLab = (() => {
   // What the presenter's view leaves out to make room (runs, decoding, knock-outs …) comes back for as long as it is needed.
   lab.controls = (on) => {
     body().classList.toggle("controls", on);
-    for (const button of document.querySelectorAll('[data-act="controls"]')) button.setAttribute("aria-pressed", String(on));
+    press('[data-act="controls"]', () => on);
     dispatchEvent(new Event("resize"));
   };
 
   // ---- the marks in the texts: values of the table, differences, or none
   lab.marks = (name) => {
     body().dataset.marks = name;
-    for (const button of document.querySelectorAll("[data-marks]:not(body)")) {
-      button.setAttribute("aria-pressed", String(button.dataset.marks === name));
-    }
+    press("[data-marks]:not(body)", (button) => button.dataset.marks === name);
     lab.address({ marks: name === "values" ? "" : name });
   };
   lab.raw = (on) => {
     body().classList.toggle("raw", on);
-    for (const button of document.querySelectorAll('[data-act="raw"]')) button.setAttribute("aria-pressed", String(on));
+    press('[data-act="raw"]', () => on);
   };
 
   // Copies a text; where the browser does not let the page do so, the text is selected in its field.
-  lab.copy = async (text, field) => {
+  lab.copy = async (text, field, otherwise = "take the link from its address bar") => {
     try {
       await navigator.clipboard.writeText(text);
       lab.note("Copied.");
     } catch {
       if (field?.select) field.select();
-      lab.note(field ? "The browser does not let the page copy: press Ctrl+C." : "The browser does not let the page copy: take the link from its address bar.");
+      lab.note(`The browser does not let the page copy: ${field ? "press Ctrl+C" : otherwise}.`);
     }
   };
 
@@ -101,12 +101,12 @@ window.PrefixLab = (() => {
   };
 
   // ---- clicks and keys
-  const press = (selector) => { const button = find(selector); if (button && !button.disabled) button.click(); };
+  const click = (selector) => { const button = find(selector); if (button && !button.disabled) button.click(); };
   // Stop; where Generate was pressed a moment ago and Stop is not ready yet, as soon as it is.
   let generated = -Infinity;
   const stop = () => {
     const button = find("#pl-stop");
-    if (!button?.disabled || performance.now() - generated > 3000) { press("#pl-stop"); return; }
+    if (!button?.disabled || performance.now() - generated > 3000) { click("#pl-stop"); return; }
     const ready = new MutationObserver(() => { if (!button.disabled) { ready.disconnect(); button.click(); } });
     ready.observe(button, { attributes: true, attributeFilter: ["disabled"] });
     setTimeout(() => ready.disconnect(), 3000);
@@ -152,6 +152,8 @@ window.PrefixLab = (() => {
     if (event.target.closest?.("#pl-generate")) generated = performance.now();
     const menu = find("details.pl-share[open]");
     if (menu && !menu.contains(event.target)) menu.open = false;
+    const line = event.target.closest?.("[data-copy]");
+    if (line) lab.copy(line.dataset.copy, null, "select the command and copy it");
     const button = event.target.closest?.("[data-act], [data-panel], [data-marks]:not(body)");
     if (!button) return;
     button.closest("details.pl-share")?.removeAttribute("open");
@@ -164,7 +166,7 @@ window.PrefixLab = (() => {
     if (front && !(front.id === "pl-keys" && event.key === "?")) return;
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
       event.preventDefault();
-      press("#pl-generate");
+      click("#pl-generate");
     } else if (event.key === "Escape") {
       stop();
     } else if (event.target.matches?.("[role=tab]") && besideTab(event.target, event.key)) {

@@ -52,9 +52,7 @@ LINKED = "PrefixLab.space.{part}(element, trigger, watch) /* 'select' */"
 def build(context: AppContext, shell: Shell, tab: gr.Tab) -> AnalysisCache:
     """Draw the tab and wire it; call inside gr.Tab. The analyses are returned, for the lines of Python."""
     components: Components = {"headline": area(view.skeleton(), elem_id="pl-space-verdict", elem_classes="pl-maybe")}
-    components["near_text"] = area(
-        "", js_on_load="PrefixLab.copying(element)", elem_id="pl-space-near-text", elem_classes="pl-maybe"
-    )
+    components["near_text"] = area("", elem_id="pl-space-near-text", elem_classes="pl-maybe")
     components |= _controls()
     components |= {name: area("", elem_id=f"pl-space-{name}", elem_classes="pl-maybe") for name in ("lost", "note", "empty")}
     with gr.Row(elem_id="pl-space"):

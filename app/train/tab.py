@@ -126,7 +126,7 @@ def _before() -> Components:
     return {
         "facts": area("", elem_id="pl-train-facts"),
         "start": gr.Button("Start training", variant="primary", interactive=False, elem_id="pl-train-start"),
-        "command": area("", js_on_load="PrefixLab.copying(element)", elem_id="pl-train-command"),
+        "command": area("", elem_id="pl-train-command"),
     }
 
 
@@ -140,7 +140,7 @@ def _live() -> Components:
         components["loss"] = plot_widget.plot("pl-train-loss", 280, name="Training and validation loss")
         components["mass"] = plot_widget.plot("pl-train-mass", 280, name="Attention on the virtual tokens, by layer and update")
     components["rate"] = plot_widget.plot("pl-train-rate", 190, name="Learning rate")
-    components["details"] = area("", js_on_load=ACTS + "; PrefixLab.copying(element)", elem_id="pl-train-details")
+    components["details"] = area("", js_on_load=ACTS, elem_id="pl-train-details")
     return components
 
 

@@ -1,4 +1,4 @@
-// The Train tab: buttons that name what is to be done with a run, and command lines that are copied.
+// The Train tab: buttons that name what is to be done with a run, and the timeline of its samples.
 (() => {
   // Buttons with data-do tell the server; fields of a form around them go along. data-sure asks once more, data-tab opens a tab too.
   PrefixLab.acts = (element, trigger) => {
@@ -21,12 +21,10 @@
     });
   };
 
-  // The file that the server has ready ready is saved at once; its link stays, for browsers that ask first.
+  // The file that the server has ready is saved at once; its link stays, for browsers that ask first.
   PrefixLab.download = (file) => {
     const ready = Array.isArray(file) ? file[0] : file;
-    if (!ready?.url) return;
-    const link = Object.assign(document.createElement("a"), { href: ready.url, download: ready.orig_name || "" });
-    link.click();
+    if (ready?.url) PrefixLab.plots.give(ready.orig_name || "", ready.url);
   };
 
   // The timeline of a training's samples: the slider shows one of them in the latest row, Replay plays them all.
@@ -57,17 +55,4 @@
     show(timeline, at);
     playing = setInterval(() => { if (!timeline.isConnected || !show(timeline, ++at)) clearInterval(playing); }, FRAME);
   });
-
-  PrefixLab.copying = (element) => {
-    element.addEventListener("click", async (event) => {
-      const button = event.target.closest("[data-copy]");
-      if (!button) return;
-      try {
-        await navigator.clipboard.writeText(button.dataset.copy);
-        PrefixLab.note("The command line is copied.");
-      } catch {
-        PrefixLab.note("The browser does not let the page copy: select the line and copy it.");
-      }
-    });
-  };
 })();
