@@ -16,7 +16,6 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,56 +34,20 @@ LOCK = ".lock"
 JsonObject = dict[str, Any]  # as `json.loads` returns it
 
 
-@dataclass(frozen=True)
 class RunFiles:
     """The paths of one run's files, whether they exist or not."""
 
-    folder: Path
-
-    @property
-    def run_json(self) -> Path:
-        """The record of a finished run."""
-        return self.folder / RUN_JSON
-
-    @property
-    def weights(self) -> Path:
-        """The trained tensors."""
-        return self.folder / WEIGHTS
-
-    @property
-    def history(self) -> Path:
-        """The prefix during training."""
-        return self.folder / HISTORY
-
-    @property
-    def steps(self) -> Path:
-        """Loss, learning rate and time of each update."""
-        return self.folder / STEPS_CSV
-
-    @property
-    def samples(self) -> Path:
-        """The samples of one example during training."""
-        return self.folder / SAMPLES
-
-    @property
-    def state(self) -> Path:
-        """The state of an unfinished training."""
-        return self.folder / STATE_JSON
-
-    @property
-    def checkpoint(self) -> Path:
-        """The last checkpoint, from which a training is resumed."""
-        return self.folder / CHECKPOINT
-
-    @property
-    def stop(self) -> Path:
-        """If this file exists, the training stops after the current update."""
-        return self.folder / STOP
-
-    @property
-    def lock(self) -> Path:
-        """Locked by the process that trains the run."""
-        return self.folder / LOCK
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.run_json = folder / RUN_JSON
+        self.weights = folder / WEIGHTS
+        self.history = folder / HISTORY
+        self.steps = folder / STEPS_CSV
+        self.samples = folder / SAMPLES
+        self.state = folder / STATE_JSON
+        self.checkpoint = folder / CHECKPOINT
+        self.stop = folder / STOP
+        self.lock = folder / LOCK
 
 
 def unfinished(store: Path) -> list[str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from core.errors import TooLong
 from core.models.backbone import Backbone
@@ -103,15 +104,10 @@ def _check_room(backbone: Backbone, row: Row, virtual: int, source: str) -> None
 def collate(rows: Sequence[Row], device: torch.device) -> Batch:
     """Pad rows on the right to the longest."""
     before = [row.decoder_start_ids or row.prompt for row in rows]  # what stands before the answer
-    width = (
-        max(len(context) + len(row.answer) for context, row in zip(before, rows, strict=True)) - 1
-    )  # the last is only predicted
-    ids = torch.zeros(len(rows), width, dtype=torch.long)
-    labels = torch.full((len(rows), width), IGNORE)
-    for index, (context, row) in enumerate(zip(before, rows, strict=True)):
-        tokens = torch.tensor(context + row.answer)
-        ids[index, : len(tokens) - 1] = tokens[:-1]
-        labels[index, len(context) - 1 : len(tokens) - 1] = tokens[len(context) :]
+    pairs = [(context, row.answer) for context, row in zip(before, rows, strict=True)]
+    ids = pad_sequence([torch.tensor((context + answer)[:-1], dtype=torch.long) for context, answer in pairs], batch_first=True)
+    answers = [torch.tensor((IGNORE,) * (len(context) - 1) + answer, dtype=torch.long) for context, answer in pairs]
+    labels = pad_sequence(answers, batch_first=True, padding_value=IGNORE)
     source, mask = right_pad([row.prompt for row in rows], device) if rows[0].decoder_start_ids else (None, None)
     split = torch.tensor([row.split for row in rows]) if any(row.split for row in rows) else None
     return Batch(ids.to(device), labels.to(device), source, mask, None if split is None else split.to(device))

@@ -96,7 +96,7 @@ def train(
     began = time.monotonic() - state.seconds
     swaps = _swaps(method.model, config)
     group.copy_first(method.parameters())
-    with _CheckpointingMode(method.model, config.checkpointing):
+    with _checkpointing(method.model, config.checkpointing):
         while state.index < total and not group.any(cancel is not None and cancel()):
             used = [next(batches) for _ in range(config.accumulate)]
             rate = state.optimizer.param_groups[0]["lr"] = learning_rate_at(config, state.index, total)
@@ -249,21 +249,19 @@ def _swapped(swaps: Swaps) -> Iterator[None]:
             setattr(module, name, original)
 
 
-class _CheckpointingMode:
+@contextmanager
+def _checkpointing(model: "PreTrainedModel", on: bool) -> Iterator[None]:
     """Turn on gradient checkpointing if configured, and undo it at the end.
 
     transformers ignores it in eval mode; train mode changes nothing else, since every dropout is 0.
     """
-
-    def __init__(self, model: "PreTrainedModel", checkpointing: bool) -> None:
-        self.model, self.checkpointing = model, checkpointing
-
-    def __enter__(self) -> None:
-        if self.checkpointing:
-            self.model.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
-            self.model.train()
-
-    def __exit__(self, *error: object) -> None:
-        if self.checkpointing:
-            self.model.activation_checkpointing_disable()
-            self.model.eval()
+    if not on:
+        yield
+        return
+    model.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
+    model.train()
+    try:
+        yield
+    finally:
+        model.activation_checkpointing_disable()
+        model.eval()

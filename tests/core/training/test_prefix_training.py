@@ -78,14 +78,14 @@ def test_positions_start_after_the_prefix(tiny):
 
 @pytest.mark.parametrize("name", ["prefix", "finetune"])
 def test_checkpointed_gradients_are_equal(tiny, name):
-    from core.training.loop import _CheckpointingMode
+    from core.training.loop import _checkpointing
 
     config = PREFIX.replace(method=name)
     method, rows = new_method(tiny, config), encode_rows(tiny, TASK, EXAMPLES, 4)
     plain = loss_and_grads(method, rows, config)
     calls = []
     hook = method.model.transformer.h[0].attn.register_forward_hook(lambda *_: calls.append(1))
-    with _CheckpointingMode(method.model, True):
+    with _checkpointing(method.model, True):
         checkpointed = loss_and_grads(method, rows, config)
     hook.remove()
     assert len(calls) == 2  # once forward, once again on the way back: it was really on

@@ -19,7 +19,7 @@ from core.prefix.prefix import Prefix
 from core.runs.store import Store
 from core.task import Example
 from core.training.batches import collate, encode_rows
-from core.training.loop import _backward, _CheckpointingMode, batch_loss, evaluate_loss
+from core.training.loop import _backward, _checkpointing, batch_loss, evaluate_loss
 from core.training.trainer import Trainer, resume_training
 from tests.support.tiny_models import ARTICLES, make_run
 
@@ -99,7 +99,7 @@ def test_checkpointed_gradients_are_equal(bart, rows, name):
     method, calls = new_method(bart, config), []
     plain = loss_and_grads(method, rows, config)
     hook = method.model.model.encoder.layers[0].self_attn.register_forward_hook(lambda *_: calls.append(1))
-    with _CheckpointingMode(method.model, True):
+    with _checkpointing(method.model, True):
         checkpointed = loss_and_grads(method, rows, config)
     hook.remove()
     assert len(calls) == 2  # once forward, once again on the way back: it was really on
