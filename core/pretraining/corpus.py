@@ -100,12 +100,6 @@ def tokenizer_of(name: str) -> Tokenizer | None:
     return Tokenizer.from_file(str(path))
 
 
-def _every(iterable: Iterable[str], step: int) -> Iterator[str]:
-    for index, item in enumerate(iterable):
-        if index % step == 0:
-            yield item
-
-
 def prepare(
     corpus: Path,
     records: Path | None,
@@ -131,8 +125,8 @@ def prepare(
 
     def tokenizer_texts() -> Iterator[str]:
         for path in files:
-            yield from _every(text_documents(path), 6)
-        yield from _every(record_docs, 3)
+            yield from islice(text_documents(path), 0, None, 6)
+        yield from record_docs[::3]
 
     def train_texts(name: str, path: Path) -> Iterator[str]:
         texts = text_documents(path)
@@ -153,24 +147,14 @@ def prepare(
 def _write(out: Path, name: str, docs: Iterable[str], tokenizer: Tokenizer) -> dict:
     counts = {"train_tokens": 0, "valid_tokens": 0, "documents": 0}
     with open(out / f"{name}.train.bin", "wb") as train, open(out / f"{name}.valid.bin", "wb") as valid:
-        for chunk in _chunks(docs, CHUNK):
+        texts = iter(docs)
+        while chunk := list(islice(texts, CHUNK)):
             for encoding in tokenizer.encode_batch_fast([text + END for text in chunk]):
                 held_out = counts["documents"] % VALID_ONE_IN == 0
                 (valid if held_out else train).write(np.asarray(encoding.ids, dtype=np.uint16).tobytes())
                 counts["valid_tokens" if held_out else "train_tokens"] += len(encoding.ids)
                 counts["documents"] += 1
     return counts
-
-
-def _chunks(items: Iterable[str], size: int) -> Iterator[list[str]]:
-    chunk: list[str] = []
-    for item in items:
-        chunk.append(item)
-        if len(chunk) == size:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk
 
 
 class Documents:

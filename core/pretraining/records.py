@@ -107,28 +107,12 @@ def _join_morphology(text: str) -> str:
 # ---------------------------------------------------------------------------------- layouts
 
 
-def _pipes_spaced(fields: Fields) -> str:
-    return " | ".join(f"{key} : {value}" for key, value in fields)
-
-
-def _pipes(fields: Fields) -> str:
-    return " | ".join(f"{key}: {value}" for key, value in fields)
-
-
-def _brackets(fields: Fields) -> str:
-    return ", ".join(f"{key}[{value}]" for key, value in fields)
-
-
-def _lines(fields: Fields) -> str:
-    return "\n".join(f"{key}: {value}" for key, value in fields)
+def _joined(separator: str, form: str) -> Callable[[Fields], str]:
+    return lambda fields: separator.join(form.format(key, value) for key, value in fields)
 
 
 def _json(fields: Fields) -> str:
     return json.dumps(dict(fields), ensure_ascii=False)
-
-
-def _markdown(fields: Fields) -> str:
-    return "\n".join(f"| {key} | {value} |" for key, value in fields)
 
 
 def _markdown_wide(fields: Fields) -> str:
@@ -141,20 +125,16 @@ def _triples(fields: Fields) -> str:
     return "".join(f" | {subject} : {key} : {value}" for key, value in fields[1:]).strip()
 
 
-def _semicolons(fields: Fields) -> str:
-    return "; ".join(f"{key} = {value}" for key, value in fields)
-
-
 LAYOUTS: tuple[Callable[[Fields], str], ...] = (
-    _pipes_spaced,
-    _pipes,
-    _brackets,
-    _lines,
+    _joined(" | ", "{} : {}"),
+    _joined(" | ", "{}: {}"),
+    _joined(", ", "{}[{}]"),
+    _joined("\n", "{}: {}"),
     _json,
-    _markdown,
+    _joined("\n", "| {} | {} |"),
     _markdown_wide,
     _triples,
-    _semicolons,
+    _joined("; ", "{} = {}"),
 )
 JOINTS = ("\n", "\n", "\n", " -> ", "\nText: ", "\n\n", "\nDescription: ")
 
@@ -203,21 +183,15 @@ def _plain(key: str) -> str:
     return key.replace("_", " ")
 
 
-def _as_it_is(key: str) -> str:
-    return key
-
-
-def _snake_case(key: str) -> str:
-    return key.replace(" ", "_")
-
-
 def _camel_case(key: str) -> str:
     first, *others = _plain(key).split(" ")
     return first + "".join(word.capitalize() for word in others)
 
 
-def _title_case(key: str) -> str:
-    return _plain(key).title()
-
-
-KEY_STYLES: tuple[Callable[[str], str], ...] = (*[_plain] * 5, *[_as_it_is] * 3, _snake_case, _camel_case, _title_case)
+KEY_STYLES: tuple[Callable[[str], str], ...] = (
+    *[_plain] * 5,
+    *[str] * 3,
+    lambda key: key.replace(" ", "_"),
+    _camel_case,
+    lambda key: _plain(key).title(),
+)
