@@ -87,8 +87,8 @@ def full_disks(backbone: str, limits: Sequence[int] = LIMITS) -> Iterator[Fault]
             prepared = _prepare(name, Path(folder), backbone)
             for limit in limits:
                 home = shutil.copytree(prepared, Path(folder) / f"full-{limit}")
-                *reports, (end, said) = _limited(name, home, backbone, limit)
-                sentence = str(said)
+                *reports, (end, message) = _limited(name, home, backbone, limit)
+                sentence = str(message)
                 broken = _broken(name, home, backbone, reports)
                 if end == "error" and (sentence.count("\n") or "Free some space" not in sentence):
                     broken.append(f"it said: {sentence}")

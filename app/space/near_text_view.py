@@ -37,13 +37,13 @@ def sentence(reading: TextReading, free: TextReading | None) -> str:
     """How much of its text a run reads as, and its loss beside that of the same training without the penalty."""
     run, count = reading.run, len(reading.ids)
     training = f"was kept near “{reading.text}”" if reading.weight else f"started from “{reading.text}”, without a penalty"
-    said = f"{run.id} {training}: {reading.matches} of its {count} virtual tokens have their own word of it as the nearest one."
+    match = f"{run.id} {training}: {reading.matches} of its {count} virtual tokens have their own word of it as the nearest one."
     if run.valid_loss is None:
-        return said
+        return match
     loss = f"Its validation loss is {run.valid_loss:.3f}"
     if free is None or free is reading or free.run.valid_loss is None:
-        return f"{said} {loss}."
-    return f"{said} {loss}, and {free.run.valid_loss:.3f} without the penalty ({free.run.id})."
+        return f"{match} {loss}."
+    return f"{match} {loss}, and {free.run.valid_loss:.3f} without the penalty ({free.run.id})."
 
 
 def _words(reading: TextReading, words: Vocabulary) -> str:

@@ -40,8 +40,8 @@ def line_chart(curves: Sequence[Curve], across: tuple[float, float], up: tuple[f
     for number, curve in enumerate(curves):
         if curve.points:
             drawn.append(_curve(curve, [place(point) for point in curve.points], heights[number]))
-    said = "; ".join(f"{curve.name}: {_number(curve.points[-1][1])}" for curve in curves if curve.points)
-    return tag("svg", "".join(drawn), viewBox=f"0 0 {WIDTH} {HEIGHT}", cls="pl-chart", role="img", aria_label=f"{y}. {said}")
+    numbers = "; ".join(f"{curve.name}: {_number(curve.points[-1][1])}" for curve in curves if curve.points)
+    return tag("svg", "".join(drawn), viewBox=f"0 0 {WIDTH} {HEIGHT}", cls="pl-chart", role="img", aria_label=f"{y}. {numbers}")
 
 
 def _axes(across: tuple[float, float], up: tuple[float, float], place: Callable[[Point], Point], x: str, y: str) -> str:
