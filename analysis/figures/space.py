@@ -14,6 +14,7 @@ from plotly.basedatatypes import BaseTraceType
 
 from analysis.figures.style import COLORS, SIZE, escape, figure, visible_token
 from analysis.space.neighbor_analysis import LOGIT_LENS, Z_THRESHOLD, NeighborAnalysis
+from analysis.space.neighbors import Neighbor
 from analysis.space.projection import NEAR, PATH, PREFIX, SAMPLE, Point, Projection
 
 RUN_STYLES = (
@@ -320,55 +321,31 @@ def first_words(neighbors: NeighborAnalysis, run: str, token: int | None = None)
     now = [one for one in neighbors.nearest if one.run == run and one.rank == 1]
     before = [one for one in neighbors.initial_nearest if one.run == run]
     mean, spread = (part[0].item() for part in neighbors.random.top)
-    x = [one.token + 1 for one in now]
     edge = [0.5, len(now) + 0.5]
-    sizes = [15 if one.token == token else 9 for one in now]
+
+    def bound(side: int, **style: object) -> go.Scatter:
+        y = [mean + side * Z_THRESHOLD * spread] * 2
+        return go.Scatter(x=edge, y=y, mode="lines", line={"width": 0}, meta="decoration", hoverinfo="skip", **style)
+
+    def words(nearest: Sequence[Neighbor], when: str, name: str, marker: dict[str, object]) -> go.Scatter:
+        return go.Scatter(
+            x=[one.token + 1 for one in nearest],
+            y=[one.score for one in nearest],
+            text=[visible_token(one.word) for one in nearest],
+            customdata=[f"t:{run}:{one.token}" for one in nearest],
+            mode="markers",
+            name=name,
+            marker=marker,
+            hovertemplate=f"P%{{x}}{when}: %{{text}}, %{{y:.3f}}<extra></extra>",
+        )
+
+    sizes, outline = [15 if one.token == token else 9 for one in now], {"width": 1, "color": COLORS["sheet"]}
     traces = [
-        go.Scatter(
-            x=edge,
-            y=[mean + Z_THRESHOLD * spread] * 2,
-            mode="lines",
-            line={"width": 0},
-            meta="decoration",
-            hoverinfo="skip",
-            showlegend=False,
-        ),
-        go.Scatter(
-            x=edge,
-            y=[mean - Z_THRESHOLD * spread] * 2,
-            mode="lines",
-            line={"width": 0},
-            fill="tonexty",
-            fillcolor=COLORS["base-wash"],
-            meta="decoration",
-            hoverinfo="skip",
-            name=f"random vectors, mean ± {Z_THRESHOLD:g} sd",
-        ),
-        go.Scatter(
-            x=[one.token + 1 for one in before],
-            y=[one.score for one in before],
-            text=[visible_token(one.word) for one in before],
-            customdata=[f"t:{run}:{one.token}" for one in before],
-            mode="markers",
-            name="before training",
-            marker={"symbol": f"{symbol}-open", "size": 8, "color": COLORS["muted"]},
-            hovertemplate="P%{x} before training: %{text}, %{y:.3f}<extra></extra>",
-        ),
-        go.Scatter(
-            x=x,
-            y=[one.score for one in now],
-            text=[visible_token(one.word) for one in now],
-            customdata=[f"t:{run}:{one.token}" for one in now],
-            mode="markers",
-            name=_short_name(run),
-            marker={
-                "symbol": symbol,
-                "size": sizes,
-                "color": COLORS[color],
-                "opacity": 1,
-                "line": {"width": 1, "color": COLORS["sheet"]},
-            },
-            hovertemplate="P%{x}: %{text}, %{y:.3f}<extra></extra>",
+        bound(1, showlegend=False),
+        bound(-1, fill="tonexty", fillcolor=COLORS["base-wash"], name=f"random vectors, mean ± {Z_THRESHOLD:g} sd"),
+        words(before, " before training", "before training", {"symbol": f"{symbol}-open", "size": 8, "color": COLORS["muted"]}),
+        words(
+            now, "", _short_name(run), {"symbol": symbol, "size": sizes, "color": COLORS[color], "opacity": 1, "line": outline}
         ),
     ]
     title = f"{neighbors.title}: the first word of each virtual token, and what chance gives"

@@ -172,10 +172,7 @@ class AttentionHandlers(TabHandlers):
         choices = [(SAME, view.beside_name(SAME))] if not intervention.is_identity else []
         if vm.reader.run:
             choices.append(("base", view.beside_name("base")))
-        listed = [
-            choice for column in COLUMN_METHODS for choice in self.context.catalog.choices(methods_of_column(column), backbone)
-        ]
-        runs = [choice.run.id for choice in listed if not choice.reason]
+        runs = (run.id for column in COLUMN_METHODS for run in self.context.catalog.usable(methods_of_column(column), backbone))
         return choices + [(run, run) for run in runs if run != vm.reader.run]
 
     def _beside(self, state: AttentionState, vm: view.AttentionViewModel, backbone: Backbone) -> AttentionSource | None:

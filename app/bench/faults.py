@@ -36,6 +36,7 @@ from core.runs.run import Run
 from core.runs.status import read_status
 from core.runs.store import Store
 from core.task import Example, task
+from core.text.tables import linearise
 from core.training.trainer import Trainer, resume_training
 
 MOST_KILLS = 1000
@@ -195,7 +196,7 @@ def _broken(name: str, home: Path, backbone: str, reports: list[Report]) -> list
 
 def _examples() -> list[Example]:
     samples = [sample for sample in examples.samples("table") if sample.references][:12]
-    return [Example(" | ".join(f"{key} : {value}" for key, value in sample.fields[:3]), ("It is.",)) for sample in samples]
+    return [Example(linearise(sample.fields[:3]), ("It is.",)) for sample in samples]
 
 
 def _train(backbone: Backbone, store: Store, run_id: str, config: TrainConfig = CONFIG) -> Run:

@@ -161,7 +161,7 @@ def run_of(backbone: Backbone) -> str:
 def source_of(backbone: Backbone) -> str:
     """The first example, as the model reads it."""
     sample = examples.samples("article" if backbone.is_encoder_decoder else "table")[0]
-    return sample.text or linearise(list(sample.fields))
+    return sample.text or linearise(sample.fields)
 
 
 def _comparison(context: AppContext, backbone: Backbone, tokens: int) -> ComparisonRecord:

@@ -19,6 +19,7 @@ from app.shared import examples
 from core import paths
 from core.exchange.archive import FILES
 from core.runs.layout import RUN_JSON, JsonObject
+from core.text.tables import linearise
 
 TABLES, ARTICLES, SHEETS = 6, 3, 4  # different inputs of each kind
 PREFIX, FINETUNED = "e2e-prefix", "e2e-finetuned"
@@ -102,7 +103,7 @@ class Visitor:
     async def public_table(self, variant: int, word: Callable[[], None]) -> object:
         """Generate from a table through the public endpoint."""
         sample = examples.samples("table")[variant]
-        return await self._compare(" | ".join(f"{key} : {value}" for key, value in sample.rows), TABLE_ARGUMENTS, word)
+        return await self._compare(linearise(sample.fields), TABLE_ARGUMENTS, word)
 
     async def public_article(self, variant: int, word: Callable[[], None]) -> object:
         """Summarize an article through the public endpoint."""
@@ -226,7 +227,7 @@ def variants(task: str) -> int:
 def sheet(variant: int) -> bytes:
     """A small CSV file of rows to train on."""
     rows = [sample for sample in examples.samples("table")[variant :: SHEETS + variant] if sample.references][:20]
-    lines = ["table,text"] + [f'"{" | ".join(f"{k} : {v}" for k, v in row.fields)}","{row.references[0]}"' for row in rows]
+    lines = ["table,text"] + [f'"{linearise(row.fields)}","{row.references[0]}"' for row in rows]
     return ("\n".join(line.replace('""', "'") for line in lines) + "\n").encode()
 
 

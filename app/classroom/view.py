@@ -42,7 +42,7 @@ def own_view(board: Board, guest: Guest | None) -> JsonObject:
 
 def choices() -> JsonObject:
     """Return the choices that a page offers: tables, and settings of a training."""
-    tables = [{"title": sample.title, "source": linearise(list(sample.fields))} for sample in samples("table")]
+    tables = [{"title": sample.title, "source": linearise(sample.fields)} for sample in samples("table")]
     return {"tables": tables, "lengths": LENGTHS, "rows": ROWS, "updates": UPDATES}
 
 

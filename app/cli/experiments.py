@@ -21,6 +21,7 @@ from core.config.train import check_values
 from core.data.source import DataSource
 from core.errors import BadInput
 from core.runs.layout import JsonObject
+from core.text.checks import counted
 
 if TYPE_CHECKING:
     from analysis.experiments.cell import Workplace
@@ -303,8 +304,8 @@ def _say_estimate(args: argparse.Namespace, cells: Sequence[Cell], left: Sequenc
     if left:
         what = "workers" if args.cluster else "processes"
         shared = f" in {args.jobs} {what}" if args.jobs > 1 else ""
-        number = "1 cell" if len(left) == 1 else f"{len(left)} cells"
-        text = f"{number} to run: about {duration(estimate.total)}{shared}, going by a few measured updates and texts."
+        time = f"about {duration(estimate.total)}{shared}, going by a few measured updates and texts."
+        text = f"{counted(len(left), 'cell')} to run: {time}"
     else:
         text = "Nothing to run."
     say(args, text + done)

@@ -5,22 +5,19 @@ from dataclasses import replace
 from app.mix.mixing import MixInput, input_of, sample_input
 from app.mix.state import COUNTS, THREE, MixState
 from app.shared import examples
-from app.shared.catalog import RunCatalog
+from app.shared.catalog import PREFIX_METHODS, RunCatalog
 from app.shared.last_comparison import ComparisonRecord
 from app.space.state import joined
-from core.config.methods import METHODS, method_info
 from core.errors import BadInput
 from core.methods.loading import TEXT_RUN, LoadedRun
 from core.models.backbone import Backbone
 
 DEFAULT_TEXT = f"{TEXT_RUN}In one short sentence:"  # beside the only prefix of a backbone
-PREFIX_METHODS = tuple(name for name in METHODS if method_info(name).virtual_tokens)
 
 
 def settle(state: MixState, catalog: RunCatalog, backbone: Backbone) -> tuple[MixState, list[str], list[str]]:
     """The state as far as it can be met on a backbone, the prefixes that can be chosen, and what was left out."""
-    choices = catalog.choices(PREFIX_METHODS, backbone)
-    listed = [choice.run.id for choice in choices if not choice.reason]
+    listed = [run.id for run in catalog.usable(PREFIX_METHODS, backbone)]
     kind = state.kind or ("fade" if len(listed) > 1 else "path")
     members = [run for run in state.members if run in listed or run.startswith(TEXT_RUN)]
     lost = [run for run in state.members if run not in members]

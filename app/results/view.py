@@ -12,7 +12,7 @@ from analysis.experiments.tables import DATA_NAMES, OURS, Number, ResultTable, R
 from analysis.metrics.base import metric_label
 from app.results.state import ALL, ResultsState
 from app.results.texts import TextRow
-from app.shared.html import count, tag, text
+from app.shared.html import copy_button, count, tag, text
 from core.text.checks import counted
 
 TITLES = {
@@ -204,7 +204,7 @@ def _missing(table: ResultTable) -> str:
 
 def command(words: str) -> str:
     """A command line with a button that copies it."""
-    return tag("code", text(words)) + tag("button", "Copy", type="button", data_copy=words, cls="pl-btn")
+    return tag("code", text(words)) + copy_button(words)
 
 
 # ---- evidence

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from app.shared.model_pool import ModelPool
 from core import paths
+from core.config.methods import METHODS, method_info
 from core.models.backbone import Backbone
 from core.models.loading import DEFAULTS, bundled
 from core.runs.run import Run
@@ -21,6 +22,7 @@ DOMAINS = {
     "dart": "DART's facts",
     "summarization": "news articles",
 }
+PREFIX_METHODS = tuple(name for name in METHODS if method_info(name).virtual_tokens)
 USABLE = ("done", "cancelled")  # the status of a run that can be used
 
 
@@ -89,6 +91,10 @@ class RunCatalog:
         """Return the runs of some methods, those that fit first; the others have the reason why they do not."""
         listed = [RunChoice(run, mismatch(run, backbone)) for run in self.store.runs() if run.method in methods]
         return for_task(listed, task)
+
+    def usable(self, methods: Sequence[str], backbone: Backbone) -> list[Run]:
+        """Return the runs of some methods that can be chosen on a backbone."""
+        return [choice.run for choice in self.choices(methods, backbone) if not choice.reason]
 
     def input_format(self, name: str) -> str:
         """Return a task's input format: that of its first run, else by its name."""

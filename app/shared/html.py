@@ -1,5 +1,6 @@
 """Helpers for HTML. All texts from models, files and people are escaped here."""
 
+from collections.abc import Iterable, Mapping
 from functools import partial
 from html import escape
 
@@ -22,6 +23,17 @@ def tag(name: str, content: str = "", /, **attributes: object) -> str:
 def text(value: object) -> str:
     """Escape a text for the inside of an element."""
     return escape(str(value), quote=True)
+
+
+def table(heads: Iterable[str], rows: str, titles: Mapping[str, str] | None = None, **attributes: object) -> str:
+    """Return a table of ready HTML; `titles`: the tooltips of some of its heads."""
+    head = "".join(tag("th", head, title=(titles or {}).get(head)) for head in heads)
+    return tag("table", tag("thead", tag("tr", head)) + tag("tbody", rows), **attributes)
+
+
+def copy_button(line: str) -> str:
+    """Return a button that copies a command line."""
+    return tag("button", "Copy", type="button", data_copy=line, cls="pl-btn", title="Copy this command line")
 
 
 def count(number: float) -> str:

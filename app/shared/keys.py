@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from app.shared.html import tag, text
+from app.shared.html import table, tag, text
 
 DIALOG = "pl-keys"
 
@@ -34,14 +34,12 @@ KEYS = (
 
 def dialog() -> str:
     """The table of keys, which `?` and the button Keys open."""
-    rows = (
+    rows = "".join(
         tag("tr", tag("td", _caps(binding.keys)) + tag("td", text(binding.action)) + tag("td", text(binding.where)))
         for binding in KEYS
     )
-    head = tag("thead", tag("tr", "".join(tag("th", name) for name in ("Key", "Action", "Where"))))
     close = tag("form", tag("button", "Close", cls="pl-btn"), method="dialog")
-    table = tag("table", head + tag("tbody", "".join(rows)))
-    return tag("dialog", tag("h2", "Keys") + table + close, id=DIALOG, aria_label="Keys")
+    return tag("dialog", tag("h2", "Keys") + table(("Key", "Action", "Where"), rows) + close, id=DIALOG, aria_label="Keys")
 
 
 def _caps(keys: str) -> str:

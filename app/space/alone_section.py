@@ -10,15 +10,15 @@ from analysis.experiments.prefix_alone import SAMPLING, TEXTS, PrefixAlone, requ
 from analysis.figures.first_words import first_words_figure
 from analysis.named_runs import frozen_task, task_of
 from app.shared import plot_widget, urlstate
+from app.shared.catalog import PREFIX_METHODS
 from app.shared.context import AppContext
 from app.shared.events import LATEST, QUIET, TabHandlers, Update, errors_to_status, streaming
-from app.shared.html import area, tag, text
+from app.shared.html import area, table, tag, text
 from app.shared.method_labels import mix_label
 from app.shared.run_select import run_select
 from app.shared.shell import Shell
 from app.shared.urlstate import State, url_field
 from core.config.decode import DecodeConfig
-from core.config.methods import METHODS, method_info
 from core.errors import BadInput
 from core.methods.loading import UNSTORED, LoadedRun
 from core.models.backbone import Backbone
@@ -83,13 +83,13 @@ class AloneHandlers(TabHandlers):
         if tab != "space":
             return self.no_update()
         backbone = self.context.models.backbone(name or self.context.models.default)
-        listed = self._listed(backbone)
-        run = state.run if state.run in listed or state.run.startswith(UNSTORED) else (listed or [""])[0]
+        listed, run = self._listed(backbone, state.run)
         return {self.section.run: run_select(listed, run, "Prefix", "alone")}
 
-    def _listed(self, backbone: Backbone) -> list[str]:
-        methods = tuple(name for name in METHODS if method_info(name).virtual_tokens)
-        return [choice.run.id for choice in self.context.catalog.choices(methods, backbone) if not choice.reason]
+    def _listed(self, backbone: Backbone, run: str) -> tuple[list[str], str]:
+        """The backbone's prefixes, and `run` if it is one, else the first."""
+        listed = [run.id for run in self.context.catalog.usable(PREFIX_METHODS, backbone)]
+        return listed, run if run in listed or run.startswith(UNSTORED) else next(iter(listed), "")
 
     def choose(self, state: AloneState, event: gr.EventData) -> AloneState:
         """Choose the prefix for the next press of the button."""
@@ -109,8 +109,7 @@ class AloneHandlers(TabHandlers):
     ) -> Iterator[Update]:
         """Sample, and write the settings into the address."""
         backbone = self.context.models.backbone(name or self.context.models.default)
-        listed = self._listed(backbone)
-        run = state.run if state.run in listed or state.run.startswith(UNSTORED) else (listed or [""])[0]
+        _, run = self._listed(backbone, state.run)
         if not run:
             raise BadInput(f"No run on {backbone.spec.name} has virtual tokens yet. Train a prefix, or choose “text prefix…”.")
         state = AloneState(run, int(seed or 0), 1.0 if temperature is None else float(temperature))
@@ -169,12 +168,11 @@ def verdict(alone: PrefixAlone, name: str) -> str:
 
 def texts_table(alone: PrefixAlone, name: str) -> str:
     """Show the texts in pairs of one seed."""
-    head = tag("tr", tag("th", "seed") + tag("th", text(name)) + tag("th", "frozen model"))
     rows = "".join(
         tag("tr", tag("th", str(alone.seed + i)) + tag("td", text(ours)) + tag("td", text(theirs)))
         for i, (ours, theirs) in enumerate(zip(alone.prefix, alone.frozen, strict=True))
     )
-    return tag("div", tag("table", tag("thead", head) + tag("tbody", rows)), cls="pl-alone")
+    return tag("div", table(("seed", text(name), "frozen model"), rows), cls="pl-alone")
 
 
 def build(context: AppContext, shell: Shell, tab: gr.Tab) -> None:

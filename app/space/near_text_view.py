@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from analysis.figures.style import visible_token
 from analysis.space.near_text import TextReading
 from analysis.space.vocabulary import Vocabulary, vocabulary
-from app.shared.html import tag, text
+from app.shared.html import copy_button, table, tag, text
 from core.models.backbone import Backbone
 
 END = "∎"  # in place of the end-of-text token, as `visible_token` has it
@@ -68,8 +68,7 @@ def _table(group: Sequence[TextReading], words: Vocabulary, on_map: Sequence[str
         cells += [(f"{reading.matches} of {len(reading.ids)}", "n"), (f"“{reads}”", "")]
         here = "true" if reading.run.id in on_map else None
         rows.append(tag("tr", "".join(tag("td", cell, cls=cls or None) for cell, cls in cells), aria_current=here))
-    head = tag("thead", tag("tr", "".join(tag("th", name) for name in heads)))
-    return tag("div", tag("table", head + tag("tbody", "".join(rows))), cls="pl-scroll")
+    return tag("div", table(heads, "".join(rows)), cls="pl-scroll")
 
 
 def _command(reading: TextReading) -> str:
@@ -77,8 +76,8 @@ def _command(reading: TextReading) -> str:
     line = command_without_penalty(reading)
     if not line:
         return ""
-    button = tag("button", "Copy", type="button", data_copy=line, cls="pl-btn", title="Copy this command line")
-    return tag("p", "The same training without the penalty, for its loss: " + tag("code", text(line)) + button, cls="meta")
+    command = tag("code", text(line)) + copy_button(line)
+    return tag("p", "The same training without the penalty, for its loss: " + command, cls="meta")
 
 
 def command_without_penalty(reading: TextReading) -> str:

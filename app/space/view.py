@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from analysis.figures.style import visible_token
 from analysis.space.neighbor_analysis import EMBEDDINGS, LOGIT_LENS, Z_THRESHOLD, NeighborAnalysis
 from analysis.space.neighbors import WARNING, Neighbor
-from app.shared.html import tag, text
+from app.shared.html import table, tag, text
 from app.shared.method_labels import train_command
 from core.models.architectures import BART
 from core.models.backbone import Backbone
@@ -30,6 +30,7 @@ SITE_LEADS = {  # of a model with several sites
 }
 Z_RANDOM = "z: standard deviations above random vectors' word of the same rank. Up to 2 is chance, up to 4 weak, more is clear"
 Z_INITIAL = "z: standard deviations above the run's own tokens before training"
+TITLES = {"vs. random": Z_RANDOM, "vs. start": Z_INITIAL, "before": "The same word's score before training"}
 
 
 def warning() -> str:
@@ -87,14 +88,9 @@ def detail(analysis: NeighborAnalysis, run: str, number: int) -> str:
 
 def _table(analysis: NeighborAnalysis, words: Sequence[Neighbor], caption: str) -> str:
     initial = any(word.before is not None for word in words)
-    heads = [("", ""), (caption, ""), (analysis.space.measure, ""), ("vs. random", Z_RANDOM)]
-    heads += [("vs. start", Z_INITIAL), ("before", "The same word's score before training")] if initial else []
+    heads = ["", caption, analysis.space.measure, "vs. random"] + (["vs. start", "before"] if initial else [])
     down = caption == DOWN
-    rows = "".join(_row(word, initial, down) for word in words)
-    return tag(
-        "table",
-        tag("thead", tag("tr", "".join(tag("th", title, title=why or None) for title, why in heads))) + tag("tbody", rows),
-    )
+    return table(heads, "".join(_row(word, initial, down) for word in words), TITLES)
 
 
 def _row(neighbor: Neighbor, initial: bool, down: bool) -> str:
@@ -147,10 +143,9 @@ def search_results(analysis: NeighborAnalysis, query: str, words: Sequence[Neigh
         for match in words[:20]
     )
     head = tag("h3", f"Virtual tokens near “{text(query)}”") + tag("button", "close", type="button", cls="pl-btn", data_close="1")
-    table = tag("table", tag("thead", tag("tr", "".join(tag("th", title) for title in heads))) + tag("tbody", rows))
     more = f"The best 20 of {len(words)}. " if len(words) > 20 else ""
     note = f"{more}Rank: among all words of that virtual token. The word is ringed on the map."
-    return tag("section", tag("header", head) + table + tag("p", note, cls="meta"), cls="pl-near")
+    return tag("section", tag("header", head) + table(heads, rows) + tag("p", note, cls="meta"), cls="pl-near")
 
 
 def overview(analysis: NeighborAnalysis, run: str, number: int) -> str:
@@ -169,13 +164,11 @@ def overview(analysis: NeighborAnalysis, run: str, number: int) -> str:
             cells += tag("td", _chips(far[token][:count])) if far else ""
             now = "true" if (placed.run, token) == (run, number) else None
             rows.append(tag("tr", cells, data_point=f"t:{placed.run}:{token}", aria_current=now))
-    heads = [("", ""), ("vs. random", Z_RANDOM), ("vs. start", Z_INITIAL), (UP if analysis.pushed_down else "nearest words", "")]
-    heads += [(DOWN, "")] if analysis.pushed_down else []
-    head = tag("thead", tag("tr", "".join(tag("th", title, title=why or None) for title, why in heads)))
+    heads = ["", "vs. random", "vs. start", *((UP, DOWN) if analysis.pushed_down else ("nearest words",))]
     lasso = tag(
         "p", tag("span", "") + tag("button", "Show all", type="button", cls="pl-btn", data_clear="1"), cls="lasso", hidden=""
     )
-    return lasso + tag("div", tag("table", head + tag("tbody", "".join(rows))), cls="pl-all")
+    return lasso + tag("div", table(heads, "".join(rows), TITLES), cls="pl-all")
 
 
 def _grouped(words: Sequence[Neighbor], run: str) -> dict[int, list[Neighbor]]:

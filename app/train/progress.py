@@ -19,6 +19,7 @@ from core.runs.layout import RunFiles, unfinished
 from core.runs.manage import TRASH, list_trash
 from core.runs.run import Run
 from core.runs.status import RunStatus, TrainingLog, read_status, read_training_log
+from core.text.tables import linearise
 from core.training.sample_log import Sample, read_samples
 
 PARTS = 25  # pictures of a training, from its first update to its last
@@ -147,7 +148,7 @@ class RunProgressView:
         """Return the id of the sampled bundled table or article."""
         source = samples[-1].get("source") if samples else ""
         known = [*examples.samples(), *examples.samples("article")]
-        return next((one.id for one in known if source and source in (_linear(one), one.text)), "")
+        return next((one.id for one in known if source == (one.text or linearise(one.fields))), "")
 
     def _listed(self) -> tuple[list[str], dict[str, Run]]:
         """Return the ids of all runs (training, waiting, interrupted, finished, bundled), and the finished runs by id."""
@@ -162,7 +163,3 @@ class RunProgressView:
 
     def _stands(self, run_id: str, run: Run | None) -> RunStatus:
         return read_status(run.folder if run else self.context.store.folder / run_id)
-
-
-def _linear(sample: examples.Sample) -> str:
-    return " | ".join(f"{key} : {value}" for key, value in sample.fields)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from urllib.parse import urlencode
 
 from analysis.space.spaces import EMBEDDINGS
-from app.shared.html import count, percent, size, tag, text
+from app.shared.html import copy_button, count, percent, size, tag, text
 from app.shared.method_labels import column_of
 from core.config.methods import method_info
 from core.data.uploads import FilePreview
@@ -67,8 +67,8 @@ def facts(estimate: TrainingEstimate, backbone: Backbone, data: str) -> str:
 
 def command_box(line: str) -> str:
     """Show the equivalent command line, to copy."""
-    button = tag("button", "Copy", type="button", data_copy=line, cls="pl-btn", title="Copy this command line")
-    return tag("div", tag("h4", "The same on the command line") + button, cls="pl-command-head") + tag("code", text(line))
+    head = tag("h4", "The same on the command line") + copy_button(line)
+    return tag("div", head, cls="pl-command-head") + tag("code", text(line))
 
 
 def problem(sentence: str) -> str:

@@ -46,7 +46,7 @@ def parse(text: str) -> Fields:
     return _checked(fields)
 
 
-def linearise(fields: Fields) -> str:
+def linearise(fields: Sequence[tuple[str, str]]) -> str:
     """Write fields in the paper's form, `key : value | key : value`.
 
     Raises BadTable for anything that would not be parsed back unchanged: an empty key or value, surrounding spaces, line

@@ -13,7 +13,7 @@ from app.shared.catalog import RunCatalog
 from app.shared.context import AppContext
 from app.shared.events import LATEST, Update, errors_to_status
 from app.shared.examples import samples
-from app.shared.html import tag, text
+from app.shared.html import table, tag, text
 from app.shared.shell import Shell
 from core.config.decoding_defaults import TABLE_DECODING
 from core.config.methods import METHODS, method_info
@@ -22,6 +22,7 @@ from core.generation.types import Request, make_request
 from core.methods.loading import TEXT_RUN
 from core.models.backbone import Backbone
 from core.text.detokenize import detokenise
+from core.text.tables import linearise
 
 USERS, FIRST = (4, 8, 16), 8
 TEXT_PREFIX = f"{TEXT_RUN}Describe this in a sentence."
@@ -90,10 +91,10 @@ class BatchHandlers(PictureHandlers):
 def users_of(catalog: RunCatalog, backbone: Backbone, users: int) -> list[tuple[str, str]]:
     """The run of each user, empty for none, and the table."""
     methods = tuple(name for name in METHODS if method_info(name).mark in ("before", "input"))
-    listed = [choice.run.id for choice in catalog.choices(methods, backbone) if not choice.reason]
+    listed = [run.id for run in catalog.usable(methods, backbone)]
     kinds, tables = [*listed[: USERS[0]], TEXT_PREFIX, ""], samples(FORM)
     chosen = [(kinds[user % len(kinds)], tables[user % len(tables)]) for user in range(users)]
-    return [(run, " | ".join(f"{key} : {value}" for key, value in table.fields)) for run, table in chosen]
+    return [(run, linearise(sample.fields)) for run, sample in chosen]
 
 
 def picture(rows: Sequence[UserRow], layouts: Sequence[RowLayout], progress: BatchProgress | None = None) -> str:
@@ -103,9 +104,8 @@ def picture(rows: Sequence[UserRow], layouts: Sequence[RowLayout], progress: Bat
         for name, cls in (("the row's own prefix", "prefix"), ("its input", "input"), ("padding", "pad"))
     )
     heads = ("user", "prefix", "what attention reads in this row", "text", "alone")
-    head = tag("thead", tag("tr", "".join(tag("th", name) for name in heads)))
     body = "".join(_row(number, *pair, progress) for number, pair in enumerate(zip(rows, layouts, strict=True)))
-    return tag("p", key, cls="key") + tag("table", head + tag("tbody", body), cls="pl-batch")
+    return tag("p", key, cls="key") + table(heads, body, cls="pl-batch")
 
 
 def _row(number: int, row: UserRow, layout: RowLayout, progress: BatchProgress | None) -> str:

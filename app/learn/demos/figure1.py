@@ -67,7 +67,7 @@ class FigureHandlers(DemoHandlers):
 
 def prefix_runs(catalog: RunCatalog, backbone: Backbone) -> list[Run]:
     """The runs that can be drawn. Raises BadInput where there is none."""
-    runs = [choice.run for choice in catalog.choices(["prefix"], backbone) if not choice.reason]
+    runs = catalog.usable(["prefix"], backbone)
     if not runs:
         raise BadInput(
             f"There is no prefix for {backbone.spec.name} yet. Train one on the Train tab, or choose another backbone."

@@ -11,7 +11,7 @@ from app.learn.demos.chart import Curve, line_chart
 from app.learn.demos.demo import Demo, PictureHandlers
 from app.shared.context import AppContext
 from app.shared.events import Update, errors_to_status
-from app.shared.html import tag, text
+from app.shared.html import table, tag, text
 from app.shared.shell import Shell
 
 NAMES = {TEXT: "text", DISCRETE: "words, searched", EMBEDDING: "embedding-only", PREFIX: "prefix"}
@@ -58,7 +58,7 @@ def _curve(rung: str, steps: Sequence[LadderStep]) -> Curve:
 
 def _table(steps: Sequence[LadderStep]) -> str:
     last = {step.rung: step for step in steps}
-    head = "".join(tag("th", name) for name in ("", "numbers trained", "loss on these tables", "loss on four other tables"))
+    heads = ("", "numbers trained", "loss on these tables", "loss on four other tables")
     rows = "".join(
         tag(
             "tr",
@@ -71,7 +71,7 @@ def _table(steps: Sequence[LadderStep]) -> str:
     )
     words = last.get(DISCRETE)
     note = tag("p", f"Words that were found: {text(''.join(words.words).strip())}", cls="meta") if words else ""
-    return tag("table", tag("thead", tag("tr", head)) + tag("tbody", rows), cls="pl-rungs") + note
+    return table(heads, rows, cls="pl-rungs") + note
 
 
 def _build(context: AppContext, shell: Shell) -> None:
