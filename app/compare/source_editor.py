@@ -42,15 +42,16 @@ class ParsedInput:
 
 def editor_value(rows: Rows, form: str = "table") -> EditorValue:
     """Return the component's value for valid rows."""
-    return {
-        "form": form, "rows": [list(row) for row in rows], "text": parse_rows(form, rows).source.strip(),
-        "newer": "text", "bad": 0, "version": 0,
-    }  # fmt: skip
+    return _value(form, parse_rows(form, rows).source.strip(), rows)
 
 
 def editor_value_of_text(source: str, form: str = "table") -> tuple[EditorValue, str]:
     """Return (value, note) for a text from elsewhere, which may be invalid."""
-    return read({"form": form, "rows": [], "text": source, "newer": "text", "bad": 0, "version": 0})
+    return read(_value(form, source))
+
+
+def _value(form: str, source: str, rows: Rows = ()) -> EditorValue:
+    return {"form": form, "rows": [list(row) for row in rows], "text": source, "newer": "text", "bad": 0, "version": 0}
 
 
 def parse_value(table: EditorValue) -> ParsedInput:
@@ -73,7 +74,7 @@ def parse_text(form: str, source: str) -> ParsedInput:
 def parse_article(text: str) -> tuple[ParsedInput, EditorValue]:
     """Return an article, and the component's value for it. Raises BadInput."""
     parsed = parse_text("article", text)
-    return parsed, {"form": "article", "rows": [], "text": parsed.source, "newer": "text", "bad": 0, "version": 0}
+    return parsed, _value("article", parsed.source)
 
 
 def parse_rows(form: str, rows: Rows) -> ParsedInput:

@@ -54,14 +54,7 @@ def text_run(text: str, backbone: Backbone) -> LoadedRun:
 
     A text that does not end with white space gets a line break, so that the input starts on a new line.
     """
-    prefix = text_prefix(backbone, end_line(text))
-    spec = backbone.spec
-    run = Run(
-        id=TEXT_RUN + text, folder=Path(), bundled=False, status="done", backbone=spec.name, fingerprint=spec.fingerprint,
-        method=TEXT_PREFIX.id, task=Task(), config={"length": prefix.length}, trained=0, stored=prefix.parameters,
-        bytes=4 * prefix.parameters, seconds=0.0, created="", device=backbone.device.type, seed=0, command="",
-    )  # fmt: skip
-    return LoadedRun(run, backbone.model, prefix, run.task)
+    return _unstored(TEXT_RUN + text, TEXT_PREFIX.id, text_prefix(backbone, end_line(text)), Task(), backbone, created="")
 
 
 def mix_run(mix: Mix, members: Sequence[LoadedRun], backbone: Backbone, path: Sequence[tuple[int, Prefix]]) -> LoadedRun:
@@ -77,13 +70,16 @@ def mix_run(mix: Mix, members: Sequence[LoadedRun], backbone: Backbone, path: Se
     prefix = apply_to(*mix_prefixes(mix, prefixes, steps))
     weights = mix.weights if len(mix.weights) == len(members) else (1.0,) * len(members)
     first = max(range(len(members)), key=lambda i: (weights[i], members[i].run.method != TEXT_PREFIX.id))
-    task = members[first].task
+    created = " ".join(member.run.created for member in members)
+    return _unstored(mix.name, MIX_RUN.id, prefix, members[first].task, backbone, created)
+
+
+def _unstored(run_id: str, method: str, prefix: Prefix, task: Task, backbone: Backbone, created: str) -> LoadedRun:
     spec, tensors = backbone.spec, prefix.tensors().values()
     run = Run(
-        id=mix.name, folder=Path(), bundled=False, status="done", backbone=spec.name, fingerprint=spec.fingerprint,
-        method=MIX_RUN.id, task=task, config={"length": prefix.length}, trained=0, stored=sum(each.numel() for each in tensors),
-        bytes=sum(each.nbytes for each in tensors), seconds=0.0, created=" ".join(member.run.created for member in members),
-        device=backbone.device.type, seed=0, command="",
+        id=run_id, folder=Path(), bundled=False, status="done", backbone=spec.name, fingerprint=spec.fingerprint, method=method,
+        task=task, config={"length": prefix.length}, trained=0, stored=sum(each.numel() for each in tensors),
+        bytes=sum(each.nbytes for each in tensors), seconds=0.0, created=created, device=backbone.device.type, seed=0, command="",
     )  # fmt: skip
     return LoadedRun(run, backbone.model, prefix, task)
 
