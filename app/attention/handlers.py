@@ -37,7 +37,7 @@ PAGES = 256
 class AttentionHandlers(TabHandlers):
     """Handlers with the components that they write."""
 
-    activity = "attention"
+    activity = TAB
 
     def __init__(self, context: AppContext, frame: shell.Shell, components: AttentionPage) -> None:
         super().__init__(context, frame)
@@ -81,10 +81,6 @@ class AttentionHandlers(TabHandlers):
             return state, 0
         layer, head = int(points[0]["y"]), int(points[0]["x"])
         return replace(state, layer=layer, head=head, ignored=()), self.take_ticket(request)
-
-    def take_ticket(self, request: gr.Request) -> int:
-        """Return the number of a new request of this tab, which ends the page's earlier ones."""
-        return self.context.tickets.take(request.session_hash or "", TAB)
 
     # ---- what is shown
 

@@ -138,7 +138,7 @@ class LensHandlers(TabHandlers):
 
 def draw() -> LensSection:
     """Draw both sections; call inside gr.Blocks."""
-    address = gr.Textbox(visible="hidden", elem_id="pl-lens-address", elem_classes="pl-hidden")
+    address = urlstate.address_box("pl-lens-address", LensState)
     head = area("", elem_id="pl-look-lens-head")
     grid = plot_widget.plot("pl-look-lens", 360, name="Layers by generated tokens. The arrow keys choose a cell")
     cell = area("", js_on_load="PrefixLab.attention.lens(trigger) /* 'select' */", elem_id="pl-look-lens-cell")
@@ -154,5 +154,4 @@ def wire(attention: AttentionHandlers, shell: Shell, section: LensSection, refre
     chosen = [section.grid, section.cell, section.state, section.address, shell.status]
     section.grid.click(do.choose, page.state, chosen, **LATEST)
     section.cell.select(do.move, [page.state, section.state], chosen, **LATEST)
-    section.address.change(None, section.address, None, js=urlstate.remember(LensState))
     shell.page.load(do.restore, shell.search, section.state, js="() => [location.search]", **LATEST)

@@ -51,7 +51,7 @@ def build(context: AppContext, shell: Shell, tab: gr.Tab) -> ReadingCache:
 
 def _draw() -> AttentionPage:
     components: Components = {"state": gr.State(AttentionState()), "ticket": gr.State(0)}
-    components["address"] = gr.Textbox(visible="hidden", elem_id="pl-attention-address", elem_classes="pl-hidden")
+    components["address"] = urlstate.address_box("pl-attention-address", AttentionState)
     components["nothing"] = area(view.waiting(), elem_id="pl-look-nothing")
     components["headline"] = area("", elem_id="pl-look-headline")
     components["bar"] = area("", js_on_load=CONTROLS, elem_id="pl-look-bar")
@@ -88,6 +88,5 @@ def _wire(do: AttentionHandlers, shell: Shell, page: AttentionPage, tab: gr.Tab)
     then_refresh(shell.comparison.change(do.enter, shell.search, page.ticket, js=here, **EVERY))
     then_refresh(page.bar.select(do.change, page.state, changed, **EVERY))
     then_refresh(page.heads.click(do.select_head, page.state, changed, **EVERY))
-    page.address.change(None, page.address, None, js=urlstate.remember(AttentionState))
     shell.page.load(do.restore, shell.search, page.state, js="() => [location.search]", **EVERY)
     return refreshes

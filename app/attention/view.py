@@ -27,7 +27,7 @@ from app.compare.panels import bars
 from app.compare.run_picker import text_field
 from app.shared import examples
 from app.shared.highlight import render, word_diff
-from app.shared.html import tag, text
+from app.shared.html import button, options, tag, text
 from app.shared.last_comparison import ColumnRecord, ComparisonRecord
 from app.shared.method_labels import COLUMN_TITLES
 from core.data.registry import table_of_source
@@ -197,8 +197,7 @@ def _segment(name: str, choices: Sequence[tuple[str, str]], chosen: str) -> str:
 
 def _button(label: str, name: str, value: str, title: str | None = None, pressed: bool | None = None) -> str:
     state = None if pressed is None else str(pressed).lower()
-    attributes = {"data_set": name, "data_value": value, "aria_pressed": state, "title": title}
-    return tag("button", text(label), type="button", cls="pl-btn", **attributes)
+    return button(label, data_set=name, data_value=value, aria_pressed=state, title=title)
 
 
 def _place(name: str, at: str, out: set[str]) -> str:
@@ -211,10 +210,9 @@ def _place(name: str, at: str, out: set[str]) -> str:
 
 def _beside(state: AttentionState, vm: AttentionViewModel) -> str:
     typed = state.beside.startswith(TEXT_RUN)
-    options = [("", "nothing"), *vm.beside_choices, (TEXT_RUN, "text prefix…")]
-    chosen = TEXT_RUN if typed else state.beside if state.beside in dict(options) else ""
-    choices = [tag("option", text(name), value=value, selected="" if value == chosen else None) for value, name in options]
-    select = tag("select", "".join(choices), aria_label="Beside it", data_set="beside", data_chosen=chosen)
+    choices = [("", "nothing"), *vm.beside_choices, (TEXT_RUN, "text prefix…")]
+    chosen = TEXT_RUN if typed else state.beside if state.beside in dict(choices) else ""
+    select = tag("select", options(choices, chosen), aria_label="Beside it", data_set="beside", data_chosen=chosen)
     return select + text_field(state.beside, "beside", hidden=not typed)
 
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from app.shared.examples import Sample, split_by_domain
-from app.shared.html import tag, text
+from app.shared.html import button, tag, text
 from app.shared.method_labels import COLUMN_TITLES
 
 MARKS = [
@@ -20,9 +20,9 @@ FEW = 12  # topics of one example each that stand open
 
 def view_buttons() -> str:
     """Buttons for marks, raw text and, in the presenter's view, panels. The page's script acts on them."""
-    marks = [_button(name, data_marks=mark, title=title) for mark, name, title in MARKS]
-    panels = [_button(name, data_panel=kind, aria_pressed="false") for kind, name in COLUMN_TITLES.items()]
-    raw = _button("Raw", data_act="raw", title="The text exactly as the model wrote it", aria_pressed="false")
+    marks = [button(name, data_marks=mark, title=title) for mark, name, title in MARKS]
+    panels = [button(name, data_panel=kind, aria_pressed="false") for kind, name in COLUMN_TITLES.items()]
+    raw = button("Raw", data_act="raw", title="The text exactly as the model wrote it", aria_pressed="false")
     return (
         tag("div", "".join(marks), cls="pl-segment marks", role="group", aria_label="Marks")
         + tag("div", raw, cls="pl-segment single")
@@ -59,7 +59,7 @@ def _topics(samples_of_part: Sequence[Sample], current: str) -> str:
 
 
 def _example_button(sample: Sample, label: str, current: str, **attributes: str) -> str:
-    return _button(label, data_sample=sample.id, aria_pressed="true" if sample.id == current else "false", **attributes)
+    return button(label, data_sample=sample.id, aria_pressed="true" if sample.id == current else "false", **attributes)
 
 
 def words_of_topic(topic: str) -> str:
@@ -72,10 +72,6 @@ def _apart(sample: Sample) -> str:
     if sample.seen is False:
         return tag("small", " unseen", title="WebNLG's training data has nothing of this category")
     return tag("small", " held out", title="Not among the project's own training rows") if sample.held_out else ""
-
-
-def _button(label: str, /, **attributes: str) -> str:
-    return tag("button", text(label), type="button", cls="pl-btn", **attributes)
 
 
 def source_table(rows: Sequence[Sequence[str]]) -> str:

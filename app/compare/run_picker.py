@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from app.compare.prompting import prompts_for
 from app.shared.catalog import RunCatalog, RunChoice, domain, for_task
-from app.shared.html import count, tag, text
+from app.shared.html import button, count, options, tag, text
 from app.shared.method_labels import COLUMN_METHODS, COLUMN_TITLES, label, mark, methods_of_column, mix_label, title, trained
 from core.config.methods import METHODS, MIX_RUN, TEXT_PREFIX
 from core.methods.loading import TEXT_RUN, UNSTORED
@@ -97,13 +97,8 @@ def base_head(backbone: Backbone | None, form: str = "table", prompt: str = "") 
     """The head of the frozen model's column, which offers prompts instead of runs."""
     if backbone is None:
         return _head("base", "…", "")
-    options = "".join(
-        tag("option", label, value=value, selected="selected" if value == prompt else None)
-        for value, label in prompts_for(backbone, form).items()
-    )
-    select = tag(
-        "select", options, aria_label="How the frozen model is prompted", data_chosen=prompt, cls="pl-run", name="prompt"
-    )
+    items = options(prompts_for(backbone, form).items(), prompt)
+    select = tag("select", items, aria_label="How the frozen model is prompted", data_chosen=prompt, cls="pl-run", name="prompt")
     return _head("base", f"{text(backbone.spec.name)}, {count(backbone.spec.parameters)} weights", select)
 
 
@@ -161,10 +156,7 @@ def _arrange(slot: str) -> str:
         ("right", "›", f"Move {name} to the right"),
         ("remove", "×", f"Remove {name}"),
     ]
-    buttons = [
-        tag("button", sign, type="button", cls="pl-btn", data_move=move, title=title, aria_label=title)
-        for move, sign, title in moves
-    ]
+    buttons = [button(sign, data_move=move, title=title, aria_label=title) for move, sign, title in moves]
     return tag("span", "".join(buttons), cls="pl-arrange")
 
 

@@ -14,7 +14,7 @@ from app.export.embed import Embeddable
 from app.shared import urlstate
 from app.shared.context import AppContext
 from app.shared.events import LATEST, QUIET, Components
-from app.shared.html import area, tag
+from app.shared.html import area, hidden, tag
 from app.shared.method_labels import COLUMN_TITLES, column_braces
 from app.shared.model_pool import MODEL, PAGES
 from app.shared.shell import Shell
@@ -49,7 +49,7 @@ def build(context: AppContext, shell: Shell) -> CompareComponents:
         with gr.Column(elem_id="pl-right", min_width=600):
             right = _right()
     states: Components = {name: gr.State("") for name in ("prefix", "finetuned", "other", "prompt")}
-    order = gr.Textbox("-".join(ORDER), visible="hidden", elem_id="pl-order", elem_classes="pl-hidden")
+    order = hidden("-".join(ORDER), elem_id="pl-order")
     page = CompareComponents(**left, **right, **states, order=order, ticket=gr.State(0), current=gr.State([]))
     _wire(Handlers(context, shell, page), shell, page)
     return page

@@ -13,7 +13,7 @@ from app.mix import as_python as mix
 from app.results import as_python as results
 from app.shared.context import AppContext
 from app.shared.events import QUIET, sentence_of
-from app.shared.html import area, tag
+from app.shared.html import area, hidden, tag
 from app.shared.shell import Shell
 from app.space import as_python as space
 from app.space.analyses import AnalysisCache
@@ -80,8 +80,8 @@ def build(context: AppContext, shell: Shell, analyses: AnalysisCache, train_page
     form = [*(fields[name] for name in FIELDS.values()), *train_page.request_inputs.values()]
     do = PythonHandlers(context, analyses, train_page, list(FIELDS))
     ask = gr.Button("", elem_id="pl-python-ask", elem_classes="pl-key")
-    tab = gr.Textbox(visible="hidden", elem_id="pl-python-tab", elem_classes="pl-hidden")
-    answer = gr.Textbox(visible="hidden", elem_id="pl-python-lines", elem_classes="pl-hidden")
+    tab = hidden(elem_id="pl-python-tab")
+    answer = hidden(elem_id="pl-python-lines")
     here = "(...inputs) => [location.search, PrefixLab.tabs.now(), ...inputs.slice(2)]"
     inputs = [shell.search, tab, shell.backbone, *form]
     asked = ask.click(do.ask, inputs, answer, js=here, concurrency_id="python", concurrency_limit=4, **QUIET)

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from app.shared.html import tag
+from app.shared.html import button, tag
 
 DIALOG = "pl-embed"
 PAGE_CONTROLS = {"header": "Title, model and buttons", "tabs": "The row of tabs", "status": "The status line"}
@@ -45,4 +45,4 @@ def _field(name: str, content: str) -> str:
 
 
 def _copy(name: str) -> str:
-    return tag("button", "Copy", type="button", data_copy_field=name, cls="pl-btn")
+    return button("Copy", data_copy_field=name)

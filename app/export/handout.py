@@ -17,7 +17,7 @@ from app.shared import urlstate
 from app.shared.context import AppContext
 from app.shared.events import sentence_of
 from app.shared.highlight import render
-from app.shared.html import percent, tag, text
+from app.shared.html import hidden, percent, tag, text
 from app.shared.last_comparison import ColumnRecord, ComparisonRecord
 from core.data.registry import table_of_source
 from core.errors import BadInput
@@ -113,8 +113,8 @@ def build(context: AppContext, readings: ReadingCache, search: gr.Textbox) -> No
     """The button that the page's script presses, and the place for what is written; call inside gr.Blocks."""
     do = HandoutHandlers(context, readings)
     ask = gr.Button("", elem_id="pl-handout-ask", elem_classes="pl-key")
-    tab = gr.Textbox(visible="hidden", elem_id="pl-handout-tab", elem_classes="pl-hidden")
-    answer = gr.Textbox(visible="hidden", elem_id="pl-handout", elem_classes="pl-hidden")
+    tab = hidden(elem_id="pl-handout-tab")
+    answer = hidden(elem_id="pl-handout")
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     here = "() => [location.search, PrefixLab.tabs.now()]"
     asked = ask.click(do.ask, [search, tab], answer, js=here, concurrency_id="handout", concurrency_limit=4, **quiet)

@@ -7,7 +7,7 @@ from markdown_it import MarkdownIt
 
 from app.learn.demos.demo import Demo
 from app.learn.lesson import Lesson, Question
-from app.shared.html import tag, text
+from app.shared.html import button, tag, text
 from core.text.checks import counted
 
 _MARKDOWN = MarkdownIt("commonmark", {"html": False}).disable(["image", "heading"])  # HTML in a lesson is shown as text
@@ -42,10 +42,7 @@ def _question(question: Question) -> dict[str, object]:
 def demo_buttons(demos: Sequence[Demo]) -> str:
     """The lessons' list and the live demonstrations, as a row of buttons of which one is pressed."""
     names = [("", "Lessons"), *((demo.name, demo.short_title) for demo in demos)]
-    buttons = (
-        tag("button", text(title), type="button", cls="pl-btn", data_show_demo=name, aria_pressed="false")
-        for name, title in names
-    )
+    buttons = (button(title, data_show_demo=name, aria_pressed="false") for name, title in names)
     return tag("nav", "".join(buttons), cls="pl-choices", aria_label="Lessons and live demonstrations")
 
 

@@ -66,10 +66,6 @@ class MixHandlers(TabHandlers):
         state = state.changed("stop", event.stop)
         return {self.page.state: state, self.page.address: urlstate.write(state)}
 
-    def take_ticket(self, request: gr.Request) -> int:
-        """Return the number of a new request of this tab, which ends the page's earlier ones."""
-        return self.context.tickets.take(request.session_hash or "", TAB)
-
     # ---- what is shown
 
     @errors_to_status

@@ -43,7 +43,7 @@ def build(context: AppContext, shell: Shell, tab: gr.Tab) -> None:
 def _draw() -> MixPage:
     chooser = "PrefixLab.chooser(element, trigger, watch) /* 'select' */"
     components: Components = {"state": gr.State(MixState()), "ticket": gr.State(0)}
-    components["address"] = gr.Textbox(visible="hidden", elem_id="pl-mix-address", elem_classes="pl-hidden")
+    components["address"] = urlstate.address_box("pl-mix-address", MixState)
     components["headline"] = area(view.headline(view.WRITING), elem_id="pl-mix-headline")
     components["bar"] = area("", js_on_load="PrefixLab.mix.bar(element, trigger) /* 'select' */", elem_id="pl-mix-bar")
     with gr.Row(elem_id="pl-mix-choices"):
@@ -81,5 +81,4 @@ def _wire(do: MixHandlers, shell: Shell, page: MixPage, tab: gr.Tab) -> None:
     measured = [page.curve, page.stop, page.headline, page.stage, shell.status]
     page.measure.click(do.measure, [page.state, shell.backbone], measured, **slow)
     page.stop.click(do.stop_measuring, None, None, **LATEST)
-    page.address.change(None, page.address, None, js=urlstate.remember(MixState))
     shell.page.load(do.restore, shell.search, page.state, js="() => [location.search]", **EVERY)

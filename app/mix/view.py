@@ -13,7 +13,7 @@ from app.mix.state import COUNTS, THREE, MixState
 from app.shared import urlstate
 from app.shared.examples import samples
 from app.shared.highlight import render
-from app.shared.html import tag, text
+from app.shared.html import button, options, tag, text
 from app.shared.method_labels import mix_label
 from app.shared.run_select import run_select
 from app.space.state import SpaceState, joined
@@ -84,16 +84,7 @@ class MixViewModel:
 def bar(state: MixState) -> str:
     """The kinds of mixes."""
     buttons = [
-        tag(
-            "button",
-            name,
-            type="button",
-            cls="pl-btn",
-            data_set="kind",
-            data_value=kind,
-            title=title,
-            aria_pressed=str(kind == state.kind).lower(),
-        )
+        button(name, data_set="kind", data_value=kind, title=title, aria_pressed=str(kind == state.kind).lower())
         for kind, (name, title) in NAMES.items()
     ]
     about = tag("span", NAMES[state.kind][1] + ".", cls="meta") if state.kind else ""
@@ -114,12 +105,9 @@ def member(state: MixState, place: int, listed: Sequence[str]) -> str:
 
 def example(vm: MixViewModel) -> str:
     """The chooser of the input."""
-    options = [("", "the input on Compare")] if vm.own else []
-    options += [(sample.id, sample.title) for form in vm.tasks for sample in samples(form)]
-    items = "".join(
-        tag("option", text(name), value=value, selected="" if value == vm.mix_input.example else None) for value, name in options
-    )
-    select = tag("select", items, aria_label="Input", data_chosen=vm.mix_input.example)
+    choices = [("", "the input on Compare")] if vm.own else []
+    choices += [(sample.id, sample.title) for form in vm.tasks for sample in samples(form)]
+    select = tag("select", options(choices, vm.mix_input.example), aria_label="Input", data_chosen=vm.mix_input.example)
     return tag("label", tag("b", "Input") + select, cls="pl-run-select")
 
 

@@ -9,7 +9,7 @@ from app.results.state import ResultsState
 from app.shared import plot_widget, urlstate
 from app.shared.context import AppContext
 from app.shared.events import EVERY, Components
-from app.shared.html import area
+from app.shared.html import area, hidden
 from app.shared.shell import Shell
 
 CONTROLS = "PrefixLab.results(element, trigger, watch) /* 'select' */"
@@ -28,8 +28,8 @@ def build(context: AppContext, shell: Shell, tab: gr.Tab) -> None:
         components["plot"] = plot_widget.plot("pl-results-plot", 420, name="Figure of the results")
         components["main"] = area("", js_on_load=CONTROLS, elem_id="pl-results-main")
         components["detail"] = area("", js_on_load=CONTROLS, elem_id="pl-results-texts")
-        for name in ("address", "file"):
-            components[name] = gr.Textbox(visible="hidden", elem_id=f"pl-results-{name}", elem_classes="pl-hidden")
+        components["address"] = urlstate.address_box("pl-results-address", ResultsState)
+        components["file"] = hidden(elem_id="pl-results-file")
     page = ResultsPage(**components)
     _wire(ResultsHandlers(context, shell, page), shell, page, tab)
 
@@ -45,5 +45,4 @@ def _wire(do: ResultsHandlers, shell: Shell, page: ResultsPage, tab: gr.Tab) -> 
     then_refresh(page.plot.click(do.open_point, page.state, page.state, **EVERY))
     tab.select(do.refresh, page.state, outputs, **EVERY)
     then_refresh(shell.page.load(do.restore, shell.search, page.state, js="() => [location.search]", **EVERY))
-    page.address.change(None, page.address, None, js=urlstate.remember(ResultsState))
     page.file.change(None, page.file, None, js=SAVE)

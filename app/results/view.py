@@ -12,7 +12,7 @@ from analysis.experiments.tables import DATA_NAMES, OURS, Number, ResultTable, R
 from analysis.metrics.base import metric_label
 from app.results.state import ALL, ResultsState
 from app.results.texts import TextRow
-from app.shared.html import copy_button, count, tag, text
+from app.shared.html import button, copy_button, count, options, tag, text
 from core.text.checks import counted
 
 TITLES = {
@@ -72,10 +72,8 @@ def _segment(name: str, choices: dict[str, str], chosen: str, label: str) -> str
 
 
 def _select(name: str, label: str, choices: dict[str, str], chosen: str) -> str:
-    options = "".join(
-        tag("option", text(title), value=value, selected="" if value == chosen else None) for value, title in choices.items()
-    )
-    return tag("label", tag("span", label, cls="name") + tag("select", options, data_text=name, cls="pl-text"), cls="pl-control")
+    items = options(choices.items(), chosen)
+    return tag("label", tag("span", label, cls="name") + tag("select", items, data_text=name, cls="pl-text"), cls="pl-control")
 
 
 def _saves() -> str:
@@ -217,7 +215,7 @@ def evidence() -> str:
     rows = []
     for one in claims():
         mark = tag("span", HOLDS[one["holds"]], cls=f"pl-holds {one['holds']}")
-        link = tag("button", text(TITLES[one["view"]]), type="button", data_set="view", data_value=one["view"], cls="pl-btn")
+        link = button(TITLES[one["view"]], data_set="view", data_value=one["view"])
         cells = [
             text(one["claim"]),
             text(one["paper"]),

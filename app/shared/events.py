@@ -58,6 +58,10 @@ class TabHandlers:
         """Report the progress of a page's activity (`page` is the session hash of its requests) in the status line."""
         return {self.shell.status: self.context.status.report(page, activity or self.activity, phase, sentence)}
 
+    def take_ticket(self, request: gr.Request) -> int:
+        """Return the number of a new request of this tab, which ends the page's earlier ones."""
+        return self.context.tickets.take(request.session_hash or "", self.activity)
+
     def no_update(self) -> Update:
         """Return an update that changes nothing; Gradio takes an empty dictionary for missing outputs."""
         return {self.shell.status: gr.skip()}

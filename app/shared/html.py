@@ -7,6 +7,7 @@ from html import escape
 import gradio as gr
 
 area = partial(gr.HTML, apply_default_css=False)  # a place for HTML in the page, without Gradio's own type styles
+hidden = partial(gr.Textbox, visible="hidden", elem_classes="pl-hidden")  # a value that only scripts and handlers use
 
 
 def tag(name: str, content: str = "", /, **attributes: object) -> str:
@@ -31,9 +32,20 @@ def table(heads: Iterable[str], rows: str, titles: Mapping[str, str] | None = No
     return tag("table", tag("thead", tag("tr", head)) + tag("tbody", rows), **attributes)
 
 
+def button(label: str, **attributes: object) -> str:
+    """Return a small button."""
+    return tag("button", text(label), type="button", cls="pl-btn", **attributes)
+
+
+def options(choices: Iterable[tuple[str, str]], chosen: str) -> str:
+    """Return the options of a select, from (value, label) pairs."""
+    marks = {chosen: "selected"}
+    return "".join(tag("option", text(label), value=value, selected=marks.get(value)) for value, label in choices)
+
+
 def copy_button(line: str) -> str:
     """Return a button that copies a command line."""
-    return tag("button", "Copy", type="button", data_copy=line, cls="pl-btn", title="Copy this command line")
+    return button("Copy", data_copy=line, title="Copy this command line")
 
 
 def count(number: float) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from app.compare.run_picker import text_field
-from app.shared.html import tag, text
+from app.shared.html import options, tag
 from app.shared.method_labels import mix_label
 from core.methods.loading import TEXT_RUN
 from core.prefix.mix import MIX
@@ -13,11 +13,10 @@ def run_select(listed: Sequence[str], chosen: str, label: str, name: str, none: 
     """A labelled select with a field for a text prefix. `none`: the label for no run, if that is a choice; a chosen mix is a
     choice too."""
     typed = chosen.startswith(TEXT_RUN)
-    options = [("", none)] if none else []
-    options += [(run, run) for run in listed]
-    options += [(chosen, mix_label(chosen))] if chosen.startswith(MIX) else []
-    options.append((TEXT_RUN, "text prefix…"))
+    choices = [("", none)] if none else []
+    choices += [(run, run) for run in listed]
+    choices += [(chosen, mix_label(chosen))] if chosen.startswith(MIX) else []
+    choices.append((TEXT_RUN, "text prefix…"))
     value = TEXT_RUN if typed else chosen
-    items = "".join(tag("option", text(title), value=run, selected="" if run == value else None) for run, title in options)
-    select = tag("select", items, aria_label=label if len(label) > 1 else f"Run {label}", data_chosen=value)
+    select = tag("select", options(choices, value), aria_label=label if len(label) > 1 else f"Run {label}", data_chosen=value)
     return tag("label", tag("b", label) + select, cls="pl-run-select") + text_field(chosen, name, hidden=not typed)

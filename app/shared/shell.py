@@ -6,7 +6,7 @@ import gradio as gr
 
 from app.shared import keys
 from app.shared.context import AppContext
-from app.shared.html import area, count, tag
+from app.shared.html import area, count, hidden, tag
 from app.shared.status import line as say
 from core.models.backbone import Backbone
 
@@ -48,9 +48,9 @@ def header(context: AppContext, page: gr.Blocks) -> Shell:
     area(tag("span", "", cls="note", aria_live="polite"), elem_id="pl-note")
     offer = area("", js_on_load=ACTS, elem_id="pl-offer")
     area(keys.dialog(), elem_id="pl-keys-place")
-    search = gr.Textbox(visible="hidden", elem_id="pl-search")
-    address = gr.Textbox(visible="hidden", elem_id="pl-address")
-    comparison = gr.Textbox(visible="hidden", elem_id="pl-subject")
+    search = hidden(elem_id="pl-search")
+    address = hidden(elem_id="pl-address")
+    comparison = hidden(elem_id="pl-subject")
     return Shell(page, backbone, task, facts, status, search, address, offer, comparison)
 
 

@@ -9,6 +9,10 @@ from dataclasses import dataclass, field, fields
 from typing import TypeVar
 from urllib.parse import parse_qs, urlencode
 
+import gradio as gr
+
+from app.shared.html import hidden
+
 MODES = ("greedy", "sample", "beam")
 Value = TypeVar("Value", str, int, float)
 LIMIT = 4000  # characters of one value kept in the address; a longer one is left out
@@ -69,3 +73,10 @@ def write(state: State) -> str:
 def remember(kind: type[State]) -> str:
     """Return the page's script that writes the result of `write` into this tab's part of the address."""
     return f"(query) => PrefixLab.remember(query, {list(keys(kind).values())})"
+
+
+def address_box(elem_id: str, kind: type[State]) -> gr.Textbox:
+    """Draw a hidden box whose value, the result of `write`, goes into this tab's part of the address."""
+    box = hidden(elem_id=elem_id)
+    box.change(None, box, None, js=remember(kind))
+    return box

@@ -187,7 +187,7 @@ def build(context: AppContext, shell: Shell, tab: gr.Tab) -> None:
     verdict_area = area("", elem_id="pl-alone-verdict")
     words = plot_widget.plot("pl-alone-words", 360, name="First words of the texts, with the prefix and without it")
     texts = area("", elem_id="pl-alone-texts")
-    address = gr.Textbox(visible="hidden", elem_id="pl-alone-address", elem_classes="pl-hidden")
+    address = urlstate.address_box("pl-alone-address", AloneState)
     section = AloneSection(gr.State(AloneState()), address, run, seed, temperature, sample, verdict_area, words, texts)
     _wire(AloneHandlers(context, shell, section), shell, section, tab)
 
@@ -201,7 +201,6 @@ def _wire(do: AloneHandlers, shell: Shell, section: AloneSection, tab: gr.Tab) -
     section.run.select(do.choose, section.state, section.state, **LATEST)
     outputs = [section.state, section.address, section.verdict, section.words, section.texts, shell.status]
     section.sample.click(do.sample, [section.state, section.seed, section.temperature, shell.backbone], outputs, **slow)
-    section.address.change(None, section.address, None, js=urlstate.remember(AloneState))
     restored = [section.state, section.seed, section.temperature, section.verdict]
     load = shell.page.load(do.restore, shell.search, restored, js="() => [location.search]", queue=False, **QUIET)
     load.then(do.open, [section.state, shell.backbone], outputs, **slow)

@@ -12,7 +12,7 @@ from app.export.embed import Embeddable
 from app.shared import plot_widget, urlstate
 from app.shared.context import AppContext
 from app.shared.events import QUIET, Components, streaming
-from app.shared.html import area
+from app.shared.html import area, hidden
 from app.shared.shell import Shell
 from app.space import alone_section, view
 from app.space.analyses import AnalysisCache
@@ -66,8 +66,8 @@ def build(context: AppContext, shell: Shell, tab: gr.Tab) -> AnalysisCache:
         "pl-space-first", LOW, name="The first word of each virtual token, and what chance gives"
     )
     components["all"] = area("", js_on_load=LINKED.format(part="table"), elem_id="pl-space-all")
-    hidden = partial(gr.Textbox, visible="hidden")
-    components |= {"table": hidden(elem_id="pl-space-csv"), "address": hidden(elem_id="pl-space-address")}
+    components["table"] = hidden(elem_id="pl-space-csv")
+    components["address"] = urlstate.address_box("pl-space-address", SpaceState)
     components |= {
         name: gr.Button("", elem_id=f"pl-space-{name}", elem_classes="pl-key") for name in ("down", "up")
     }  # keys [ and ]
@@ -121,5 +121,4 @@ def _wire(do: SpaceHandlers, shell: Shell, page: SpacePage, tab: gr.Tab) -> None
         refresh_on(choose(do.choose, shell.backbone, [page.token, page.word], queue=False, **QUIET).then)
     restored = [*page.controls, page.lost, page.ready]
     refresh_on(shell.page.load(do.restore, shell.search, restored, js=SEARCH, queue=False, **QUIET).then)
-    page.address.change(None, page.address, None, js=urlstate.remember(SpaceState))
     page.csv.click(do.table, controls, page.table, **SLOW).then(None, page.table, None, js=SAVE)

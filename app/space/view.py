@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from analysis.figures.style import visible_token
 from analysis.space.neighbor_analysis import EMBEDDINGS, LOGIT_LENS, Z_THRESHOLD, NeighborAnalysis
 from analysis.space.neighbors import WARNING, Neighbor
-from app.shared.html import table, tag, text
+from app.shared.html import button, table, tag, text
 from app.shared.method_labels import train_command
 from core.models.architectures import BART
 from core.models.backbone import Backbone
@@ -142,7 +142,7 @@ def search_results(analysis: NeighborAnalysis, query: str, words: Sequence[Neigh
         )
         for match in words[:20]
     )
-    head = tag("h3", f"Virtual tokens near “{text(query)}”") + tag("button", "close", type="button", cls="pl-btn", data_close="1")
+    head = tag("h3", f"Virtual tokens near “{text(query)}”") + button("close", data_close="1")
     more = f"The best 20 of {len(words)}. " if len(words) > 20 else ""
     note = f"{more}Rank: among all words of that virtual token. The word is ringed on the map."
     return tag("section", tag("header", head) + table(heads, rows) + tag("p", note, cls="meta"), cls="pl-near")
@@ -165,9 +165,7 @@ def overview(analysis: NeighborAnalysis, run: str, number: int) -> str:
             now = "true" if (placed.run, token) == (run, number) else None
             rows.append(tag("tr", cells, data_point=f"t:{placed.run}:{token}", aria_current=now))
     heads = ["", "vs. random", "vs. start", *((UP, DOWN) if analysis.pushed_down else ("nearest words",))]
-    lasso = tag(
-        "p", tag("span", "") + tag("button", "Show all", type="button", cls="pl-btn", data_clear="1"), cls="lasso", hidden=""
-    )
+    lasso = tag("p", tag("span", "") + button("Show all", data_clear="1"), cls="lasso", hidden="")
     return lasso + tag("div", table(heads, "".join(rows), TITLES), cls="pl-all")
 
 

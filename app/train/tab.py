@@ -10,7 +10,7 @@ from app.shared.events import LATEST, Components
 from app.shared.html import area, tag
 from app.shared.setting_labels import TRAINING_LABELS
 from app.shared.shell import ACTS, Shell
-from app.shared.urlstate import remember
+from app.shared.urlstate import address_box
 from app.train import view
 from app.train.components import TrainPage
 from app.train.handlers import WHERE, TrainHandlers
@@ -58,9 +58,8 @@ def build(context: AppContext, shell: Shell, tab: gr.Tab) -> TrainPage:
         "change_token": gr.State(""),
         "timer": gr.Timer(SECONDS, active=False),
     }
-    address = gr.Textbox(visible="hidden", elem_id="pl-train-address")
+    address = address_box("pl-train-address", RunAddress)
     page = TrainPage(**components, **states, headline=headline, address=address, offer=shell.offer)
-    address.change(None, address, None, js=remember(RunAddress))
     jobs = Jobs(context.store, context.models.device)
     jobs.wake()
     _wire(TrainHandlers(context, shell, page, jobs), shell, page, tab)

@@ -10,7 +10,7 @@ from app.learn.state import ContextState
 from app.shared import urlstate
 from app.shared.context import AppContext
 from app.shared.events import LATEST, Update, errors_to_status
-from app.shared.html import area, tag, text
+from app.shared.html import area, button, tag, text
 from app.shared.shell import Shell
 
 EXAMPLES = (  # words in front, text, word to watch
@@ -103,12 +103,12 @@ def _build(context: AppContext, shell: Shell) -> None:
             gr.Textbox(label="Watch the word", elem_id="pl-context-word", max_lines=1, min_width=120),
         ]
     buttons = "".join(
-        tag("button", text(f"{front or '(no words)'} … {watch}"), type="button", cls="pl-btn", data_do="example", data_run=number)
+        button(f"{front or '(no words)'} … {watch}", data_do="example", data_run=number)
         for number, (front, _, watch) in enumerate(EXAMPLES)
     )
     examples = area(tag("div", buttons, cls="pl-choices"), js_on_load="PrefixLab.acts(element, trigger) /* 'select' */")
     bars_area = area("", elem_id="pl-context-bars")
-    address = gr.Textbox(visible="hidden", elem_classes="pl-hidden", elem_id="pl-context-address")
+    address = urlstate.address_box("pl-context-address", ContextState)
     do = ContextHandlers(context, shell, fields, bars_area, address)
     outputs = [*fields, bars_area, address, shell.status]
     first = opener("context")
@@ -116,7 +116,6 @@ def _build(context: AppContext, shell: Shell) -> None:
     examples.select(do.example, shell.backbone, outputs, **LATEST)
     for field in fields:
         field.change(do.show, [*fields, shell.backbone], outputs, **LATEST)
-    address.change(None, address, None, js=urlstate.remember(ContextState))
 
 
 DEMO = Demo(

@@ -11,7 +11,7 @@ from app.shared import urlstate
 from app.shared.catalog import RunCatalog
 from app.shared.context import AppContext
 from app.shared.events import LATEST, Update, errors_to_status
-from app.shared.html import area, tag, text
+from app.shared.html import area, button, tag, text
 from app.shared.shell import Shell
 from core.errors import BadInput
 from core.models.backbone import Backbone
@@ -77,21 +77,17 @@ def prefix_runs(catalog: RunCatalog, backbone: Backbone) -> list[Run]:
 
 def _build(context: AppContext, shell: Shell) -> None:
     state = gr.State(FigureState())
-    buttons = "".join(
-        tag("button", f"{number} {text(title)}", type="button", cls="pl-btn", data_do="step", data_run=number)
-        for number, title in enumerate(STEPS, 1)
-    )
+    buttons = "".join(button(f"{number} {title}", data_do="step", data_run=number) for number, title in enumerate(STEPS, 1))
     steps = area(tag("div", buttons, cls="pl-choices"), js_on_load="PrefixLab.acts(element, trigger) /* 'select' */")
     picture = area("", elem_id="pl-figure1-drawing")
     run = gr.Dropdown([], label="Run", elem_id="pl-figure1-run", allow_custom_value=True, min_width=200)
-    address = gr.Textbox(visible="hidden", elem_classes="pl-hidden", elem_id="pl-figure1-address")
+    address = urlstate.address_box("pl-figure1-address", FigureState)
     do = FigureHandlers(context, shell, state, run, picture, address)
     outputs = [state, run, picture, address, shell.status]
     first = opener("figure1")
     first.select(do.restore, [shell.search, shell.backbone], outputs, js="() => [location.search, '']", **LATEST)
     steps.select(do.step, [state, shell.backbone], outputs, **LATEST)
     run.input(do.choose, [state, run, shell.backbone], outputs, **LATEST)
-    address.change(None, address, None, js=urlstate.remember(FigureState))
 
 
 DEMO = Demo(
