@@ -11,11 +11,12 @@ import gradio as gr
 
 from analysis.attention.maps import PREFIX, by_layer
 from analysis.metrics.coverage import cover
+from app.attention.handlers import depths_of
 from app.attention.readings import AttentionSource, ReadingCache
 from app.attention.state import ALPHAS, AttentionState
 from app.shared import urlstate
 from app.shared.context import AppContext
-from app.shared.events import sentence_of
+from app.shared.events import QUIET, sentence_of
 from app.shared.highlight import render
 from app.shared.html import hidden, percent, tag, text
 from app.shared.last_comparison import ColumnRecord, ComparisonRecord
@@ -68,7 +69,7 @@ class HandoutHandlers:
         state: AttentionState,
         page: str,
     ) -> dict[str, Any]:
-        depths = {site: backbone.spec.depth(site) for site in backbone.spec.sites}
+        depths = depths_of(backbone)
         levels = [replace(state, alpha=alpha, encoder=alpha, cross=alpha).intervention(source.length, depths) for alpha in ALPHAS]
         never = lambda: False  # noqa: E731
         growing = [
@@ -115,7 +116,6 @@ def build(context: AppContext, readings: ReadingCache, search: gr.Textbox) -> No
     ask = gr.Button("", elem_id="pl-handout-ask", elem_classes="pl-key")
     tab = hidden(elem_id="pl-handout-tab")
     answer = hidden(elem_id="pl-handout")
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     here = "() => [location.search, PrefixLab.tabs.now()]"
-    asked = ask.click(do.ask, [search, tab], answer, js=here, concurrency_id="handout", concurrency_limit=4, **quiet)
+    asked = ask.click(do.ask, [search, tab], answer, js=here, concurrency_id="handout", concurrency_limit=4, **QUIET)
     asked.then(None, answer, None, js="(answer) => PrefixLab.handout.make(answer)")
