@@ -4,9 +4,10 @@ Both sides are split into words, numbers and currency signs, without case, accen
 not matter ("£20-25" is "£ 20 - 25"). A value is present if its words occur together, up to inflection ("moderately" is
 "moderate"), or if one of a few fixed alternatives does: "5 out of 5" as "5 stars", "less than £ 20" as "under £20", "cheap" as
 "low-priced", "Canada" as "Canadian", a date in another order or in words, a name without its brackets, a list item by item;
-yes/no by the words of the key and a nearby "not". A number of one or two digits has to occur near words of its field, or near
-no word of another kind ("1-star restaurant" is not volume 1), and a demonym not before food ("Japanese restaurant" is not
-country Japan). Any other paraphrase counts as missing. For statements without support, see `analysis.metrics.unsupported`.
+yes/no by the words of the key and a nearby "not", "family friendly" by who is said to be welcome. A number of one or two
+digits has to occur near words of its field, or near no word of another kind ("1-star restaurant" is not volume 1), and a
+demonym not before food ("Japanese restaurant" is not country Japan). Any other paraphrase counts as missing. For statements
+without support, see `analysis.metrics.unsupported`.
 """
 
 import re
@@ -31,9 +32,23 @@ _MONTH_NAMES = ["January", "February", "March", "April", "May", "June", "July", 
                 "December"]  # fmt: skip
 _MONTHS = vocabulary(" ".join(_MONTH_NAMES))
 # In a yes/no key these say nothing ("pets allowed" is about pets); any of the audience stands for "family" in "family friendly".
-_EMPTY = vocabulary("has is with allowed friendly welcome available")
-_AUDIENCE = vocabulary("family child children kid")
-_NOT = vocabulary("not no non never t without neither nor unsuitable")  # t: the end of "isn't"
+_EMPTY = vocabulary("has is for with allowed friendly suitable welcome available")
+_AUDIENCE = vocabulary("family child children kid youngster")
+# Near one of the audience these say that it is welcome, or not: "kids can enjoy", "a family pub", but not "a family of birds".
+_WELCOME = vocabulary(
+    "friendly friend unfriendly oriented orientated orientation suitable unsuitable suited suits appropriate inappropriate "
+    "approved good great perfect ideal excellent fun nice welcome welcomed welcoming allow allowed allows admit admitted "
+    "permit permitted prohibited banned accept accepts accommodate cater caters catering enjoy enjoyable bring bringing take "
+    "taking recommended aimed geared targeted designed open serves services hospitable safe comfortable atmosphere environment "
+    "restaurant pub place venue establishment setting spot cafe shop coffee food dining eatery meal menu area policy amenities "
+    "facilities love loves loved favored favorite visit go gather bar center catered accommodated"
+)
+_OTHER_FAMILY = vocabulary("run owned operated business member name history tree home house")
+_BEFORE_AUDIENCE = vocabulary("the your all whole entire a young small")
+_TO_AUDIENCE = (["for"], ["with"], ["to"])
+_NOT = vocabulary(
+    "not no non none never t without neither nor unsuitable inappropriate unfriendly prohibited banned"
+)  # t: of "isn't"
 _YES = {"yes", "true", "included", "allowed", "available"}
 _NO = {"no", "false", "none", "not included", "not allowed", "not available"}
 _REWORDED = {
@@ -215,20 +230,36 @@ def _no_article(forms: Forms) -> Forms:
 
 def _find_yes_no(key: str, yes: bool, words: list[Word]) -> Places:
     """Find where the key's words occur close together, with or without a nearby "not", as the value requires."""
-    key_words = vocabulary(key) - _EMPTY or vocabulary(key)
-    any_of = bool(key_words & _AUDIENCE)
-    key_words = key_words | _AUDIENCE if any_of else key_words
-    size = 1 if any_of else len(key_words) + 3
+    key_words = {_audience(form) for form in vocabulary(key) - _EMPTY or vocabulary(key)}
+    of_audience = key_words == {_audience("family")}
+    size = len(key_words) + 3
     affirmed: Places = []
     denied: Places = []
     adults: Places = []
     for start, word in enumerate(words):
-        near = [i for i in range(start, min(start + size, len(words))) if words[i].form in key_words]
-        if word.form in key_words and (any_of or {words[i].form for i in near} == key_words):
+        near = [i for i in range(start, min(start + size, len(words))) if _audience(words[i].form) in key_words]
+        if of_audience:
+            near = near[:1] if _welcomed(words, start) else []
+        if _audience(word.form) in key_words and {_audience(words[i].form) for i in near} == key_words:
             (denied if _denied(words, start, near[-1] + 1) else affirmed).append((start, near[-1] + 1))
-        elif any_of and word.form == "adult":
+        elif of_audience and word.form == "adult":
             adults.append((start, start + 1))
-    return (affirmed if not denied else []) if yes else denied or adults
+    return (affirmed if not denied else []) if yes else denied or (adults if not affirmed else [])
+
+
+def _audience(form: str) -> str:
+    return "family" if form in _AUDIENCE else form
+
+
+def _welcomed(words: list[Word], place: int) -> bool:
+    """Whether the words around one of the audience speak of its being welcome or not, or it is whom something is for."""
+    follow = [word.form for word in words[place + 1 : place + 5]]
+    if _OTHER_FAMILY & set(follow[:1]) or (follow[:1] == ["of"] and not _AUDIENCE & set(follow) and "age" not in follow):
+        return False
+    near = words[max(0, place - 5) : place + 5]
+    before = [word.form for word in words[max(0, place - 4) : place] if word.form not in _BEFORE_AUDIENCE]
+    welcome = any(word.form in _WELCOME and word.clause == words[place].clause for word in near)
+    return welcome or before[-1:] in _TO_AUDIENCE or bool(_NOT & set(before[-2:]))
 
 
 def _denied(words: list[Word], start: int, end: int) -> bool:
@@ -239,10 +270,12 @@ def _denied(words: list[Word], start: int, end: int) -> bool:
         for i in indices:
             if words[i].clause != clause or words[i].form in ("and", "but"):
                 return False
-            if words[i].form in _NOT:
+            if words[i].form in _NOT and words[min(i + 1, len(words) - 1)].form not in ("only", "just"):
                 return True
         return False
 
+    if end < len(words) and words[end].form == "free" and words[end].clause == clause:  # "child-free"
+        return True
     before, after = range(start - 1, max(-1, start - 6), -1), range(start, min(len(words), end + 4))
     return scan(before) or scan(after)
 

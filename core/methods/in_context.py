@@ -64,7 +64,9 @@ class InContextMethod:
         check_decoder_only(backbone, METHOD)
         text = run.config.get("context")
         if not isinstance(text, str) or not text.strip():
-            raise BadInput(f"The run {run.id!r} holds no context. Create it again: python launch.py train --method in_context")
+            raise BadInput(
+                f"The run {run.id!r} holds no context. Create it again: python launch.py train --method in_context --run NAME"
+            )
         return LoadedMethod(backbone.model, text_prefix(backbone, text))
 
 

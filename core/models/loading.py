@@ -5,7 +5,7 @@ import os
 import re
 import socket
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -83,11 +83,12 @@ def load_backbone(name: str = DEFAULT, device: str = "auto", device_map: DeviceM
     architecture = architecture_for(config, name)
     if device_map and architecture.family == SEQ2SEQ:
         raise NotSupported(f"{name} is an encoder-decoder model, which --device-map does not split. Leave the option out.")
-    tokenizer = _open(name, lambda: transformers.AutoTokenizer.from_pretrained(where, trust_remote_code=False))
+    tokenizer = _open(name, lambda: transformers.AutoTokenizer.from_pretrained(where, trust_remote_code=False), "tokenizer")
     model = _load_weights(name, where, architecture.auto_class, pick_dtype(target), device_map)
     if is_split(model):
         target = _split_device(model, name)
-    if not tokenizer("a b")["input_ids"]:  # transformers makes an empty one where its files are missing
+    read = _open(name, lambda: tokenizer("a b"), "tokenizer")
+    if not read["input_ids"]:  # transformers makes an empty one where its files are missing
         raise BackboneNotFound(
             f"{name} has no tokenizer. A model folder needs the tokenizer's files (tokenizer.json) beside the weights."
         )
@@ -117,7 +118,8 @@ def _split_device(model: "PreTrainedModel", name: str) -> torch.device:
 
 def _load_weights(name: str, where: str, auto_class: "AutoClass", dtype: torch.dtype, device_map: DeviceMap) -> "PreTrainedModel":
     """Load the model of a folder. Raises BackboneNotFound unless the file holds exactly its weights."""
-    wrapped = any(re.match(WRAPPER, key) for key in _open(name, lambda: _weight_names(where)))
+    stored = _open(name, lambda: _weight_types(where))
+    wrapped = any(re.match(WRAPPER, key) for key in stored)
     load = partial(
         auto_class.from_pretrained,
         where,
@@ -134,21 +136,42 @@ def _load_weights(name: str, where: str, auto_class: "AutoClass", dtype: torch.d
     sizes = [key if isinstance(key, str) else key[0] for key in report["mismatched_keys"]]
     faults = [("lack", report["missing_keys"]), ("have, beyond what config.json describes,", report["unexpected_keys"])]
     faults += [("have in other sizes than its config.json says", sizes)]
+    odd = [name for name, weight in model.named_parameters() if not (weight.is_meta or weight.isfinite().all())]
+    faults.append(("hold NaN or infinity:", odd))
     parts = [f"{what} {_first(keys)}" for what, keys in faults if keys]
     if parts:
         raise BackboneNotFound(
-            f"Cannot load the model in {name}: its weights {'; they '.join(parts)}. Parts of it would be random numbers. "
+            f"Cannot load the model in {name}: its weights {'; they '.join(parts)}. What it writes would mean nothing. "
             "A model folder needs config.json, a safetensors file and the tokenizer's files, all of one model."
+        )
+    whole = _whole_numbers(model, stored)
+    if whole:
+        raise BackboneNotFound(
+            f"Cannot load the model in {name}: its weights are whole numbers, of a quantization that config.json does not "
+            f"describe: {_first(whole)}. Give a folder with floating-point weights."
         )
     return model
 
 
-def _weight_names(where: str) -> list[str]:
-    names: list[str] = []
+def _whole_numbers(model: "PreTrainedModel", stored: Mapping[str, str]) -> list[str]:
+    """Return the weights that are stored as whole numbers, which transformers reads as if they were the weights themselves.
+
+    `stored`: see `_weight_types`.
+    """
+    if getattr(model.config, "quantization_config", None) is not None:
+        return []
+    own = {key for key, _ in model.named_parameters()}
+    own |= {key.removeprefix(f"{model.base_model_prefix}.") for key in own}
+    return [key for key, kind in stored.items() if kind[0] in "IU" and re.sub(WRAPPER, "", key) in own]
+
+
+def _weight_types(where: str) -> dict[str, str]:
+    """The type of each stored tensor by its name, as safetensors names it: "F32", "I8"."""
+    types: dict[str, str] = {}
     for path in Path(where).glob("*.safetensors"):
         with safe_open(path, "pt") as file:
-            names += file.keys()
-    return names
+            types |= {key: file.get_slice(key).get_dtype() for key in file.keys()}  # noqa: SIM118
+    return types
 
 
 def _first(keys: Iterable[str]) -> str:
@@ -191,7 +214,7 @@ def _locate(name: str) -> tuple[str, str]:
     if name in OWN and not path.is_dir():
         raise BackboneNotFound(
             f"There is no model {name} here: assets/models/{name} was looked for. Give another model, by its folder or its hub "
-            f"name, {OWN[name]}, or make one with `python launch.py pretrain --preset {name}`."
+            f"name, {OWN[name]}, or make one: `python launch.py pretrain --preset {name} --corpus TEXTS --out FOLDER`."
         )
     if path.is_dir():
         if not (path / "config.json").exists():
@@ -266,12 +289,12 @@ def _hub_answers() -> bool:
 Opened = TypeVar("Opened")
 
 
-def _open(name: str, load: Callable[[], Opened]) -> Opened:
+def _open(name: str, load: Callable[[], Opened], what: str = "model") -> Opened:
     try:
         return load()
     except Exception as error:  # anything may stand in a damaged or hostile folder, and transformers meets it first
         raise BackboneNotFound(
-            f"Cannot load the model in {name}: {_reason(error)}. "
+            f"Cannot load the {what} in {name}: {_reason(error)}. "
             "A model folder needs config.json, a safetensors file and the tokenizer's files, all of one model."
         ) from error
 
@@ -285,6 +308,16 @@ def _reason(error: Exception) -> str:
         return "its attention does not go through transformers' attention interface"
     if "custom code" in message:
         return "it needs code of its own, which is never run here"
+    if kind := re.match(r"Unrecognized configuration class <class '.*\.(\w+)Config'>", message):
+        return f"a model of the kind {kind[1]} writes no text"
+    if "instantiate the backend tokenizer" in message:
+        return "it has no tokenizer.json, nor another file that its tokenizer is made from"
+    if "no file named model.safetensors" in message:
+        return "it has no model.safetensors; a pickle, such as pytorch_model.bin, is never opened, since it can run code"
+    if isinstance(error, KeyError):
+        return f"its config.json names {message}, which is not known"
+    if message.startswith(("Class validation error", "Validation error")):  # the first line says where, the last one what
+        return message.splitlines()[-1].strip()[:300].rstrip(".")
     return message.splitlines()[0][:300].rstrip(".") if message else type(error).__name__
 
 

@@ -15,7 +15,7 @@ import transformers
 from torch import Tensor
 from torch.nn import functional as F
 
-from core.errors import NotSupported
+from core.errors import NotSupported, WrongBackbone
 from core.models.activations import text_key_values
 from core.models.architectures import USE, kind_of, sliding_window, transformer_blocks, unembed
 from core.models.backbone import Backbone
@@ -122,7 +122,13 @@ def _logits_after_prefix(backbone: Backbone, ids: list[int]) -> Tensor:
     """Return the logits of a text's tokens after the first SPLIT, which are virtual tokens with the model's own keys and
     values."""
     prefix = Prefix(text_key_values(backbone, ids[:SPLIT]))
-    check_shape(prefix, backbone.spec, f"A prefix for {backbone.spec.name}")
+    try:
+        check_shape(prefix, backbone.spec, "its cache")
+    except WrongBackbone as error:
+        shapes = str(error).partition(". ")[0]
+        raise NotSupported(
+            f"{backbone.spec.name} is a {kind_of(backbone.model)}, which does not run with prefixes: {shapes}. {USE}"
+        ) from error
     rest = torch.tensor([ids[SPLIT:]], device=backbone.device)
     positions = torch.arange(SPLIT, len(ids), device=backbone.device)[None]
     with attach(backbone.model, PrefixState.of([prefix], backbone.device, backbone.dtype)):

@@ -1,5 +1,6 @@
 """Loading models, and saying plainly why one cannot be loaded."""
 
+import json
 import os
 import subprocess
 import sys
@@ -7,8 +8,10 @@ import sys
 import huggingface_hub.constants
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer, models, pre_tokenizers
 from torch import nn
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
 from core.errors import BackboneNotFound, BadConfig
 from core.models.loading import bundled, fingerprint, load_backbone
@@ -89,6 +92,49 @@ def test_a_folder_without_a_tokenizer_or_with_broken_weights(tmp_path):
         path.unlink()
     with pytest.raises(BackboneNotFound, match="tokenizer"):
         load_backbone(str(other), "cpu")
+
+
+def _save(folder, change):
+    file = folder / "model.safetensors"
+    save_file({name: change(name, weight) for name, weight in load_file(file).items()}, file, {"format": "pt"})
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (
+            lambda name, weight: weight * float("nan") if name.endswith("wte.weight") else weight,
+            r"its weights hold NaN or infinity: transformer\.wte\.weight",
+        ),
+        (lambda name, weight: weight.to(torch.int8), "its weights are whole numbers, of a quantization that config"),
+    ],
+)
+def test_weights_that_mean_nothing_are_refused(tmp_path, change, sentence):
+    folder = make_tiny_backbone(tmp_path / "m")
+    _save(folder, change)
+    with pytest.raises(BackboneNotFound, match=sentence):
+        load_backbone(str(folder), "cpu")
+
+
+def test_a_folder_that_is_no_language_model_or_lacks_a_part_says_which(tmp_path):
+    folder = make_tiny_backbone(tmp_path / "m")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"model_type": "vit"}))
+    with pytest.raises(BackboneNotFound, match="a model of the kind ViT writes no text"):
+        load_backbone(str(folder), "cpu")
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    with pytest.raises(BackboneNotFound, match=r"it has no model\.safetensors; a pickle"):
+        load_backbone(str(folder), "cpu")
+
+
+def test_a_tokenizer_that_cannot_read_is_refused(tmp_path):
+    folder = make_tiny_backbone(tmp_path / "m")
+    words = Tokenizer(models.WordLevel({"<|endoftext|>": 0, "name": 1}))
+    words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    PreTrainedTokenizerFast(tokenizer_object=words, eos_token="<|endoftext|>").save_pretrained(folder)
+    with pytest.raises(BackboneNotFound, match=r"Cannot load the tokenizer in .*: WordLevel error: Missing \[UNK\] token"):
+        load_backbone(str(folder), "cpu")
 
 
 @pytest.mark.parametrize("device", ["cuda:99", "gpu", "tpu", "xla"])
