@@ -95,13 +95,15 @@
     }
     return place;
   };
-  // Runs in the handout: the slider shows one of its stops. Without scripts all of them stand below each other.
+  // Runs in the handout: the slider shows one of its stops, and paper has the answers. Without scripts all stops stand below each other.
   const RUN = `for (const place of document.querySelectorAll(".pl-stops")) {
   const range = place.querySelector("input"), stops = [...place.querySelectorAll(".pl-stop")];
   const show = () => stops.forEach((stop, i) => { stop.hidden = i !== Number(range.value); if (!stop.hidden) place.querySelector("output").textContent = stop.querySelector("h3").textContent; });
   range.addEventListener("input", show);
   show();
-}`;
+}
+addEventListener("beforeprint", () => { for (const part of document.querySelectorAll("details:not([open])")) { part.open = true; part.dataset.closed = ""; } });
+addEventListener("afterprint", () => { for (const part of document.querySelectorAll("details[data-closed]")) part.open = false; });`;
 
   const head = (title) => {
     const place = make("header");

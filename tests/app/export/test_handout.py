@@ -132,4 +132,7 @@ def test_every_tab_has_a_handout_with_its_figures(page, served, tmp_path, offlin
     assert file.locator(holds).first.is_visible()
     sizes = file.evaluate("[...document.images].map((image) => image.naturalWidth)")
     assert len(sizes) == len(drawn) and all(sizes)
+    file.evaluate("dispatchEvent(new Event('beforeprint'))")  # paper shows the answers
+    assert file.locator("details:not([open])").count() == 0 and (tab != "learn" or file.locator("details").count() > 20)
+    file.evaluate("dispatchEvent(new Event('afterprint'))")
     assert file.evaluate("document.documentElement.scrollWidth") <= 390
