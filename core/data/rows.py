@@ -98,7 +98,7 @@ def split_file(folder: Path, split: str | None, stems: Mapping[str, tuple[str, .
     candidates = [folder / (name + ending) for name in names for ending in endings]
     path = next((file for file in candidates if file.is_file()), None)
     if path is None:
-        tried = ", ".join(file.name for file in candidates)
+        tried = f"{_either(names)}, ending in {_either(endings)}"
         raise BadData(f"No {split} file in {folder}: looked for {tried}. Put one there, or give a file.")
     return path
 
@@ -122,16 +122,32 @@ def _json_row(line: str, example: str) -> Row | BadRow:
     if _ESCAPED_BYTE.search(line):
         return BadRow("not UTF-8 text: save the file as UTF-8")
     try:
-        row = json.loads(line)
+        row = _DECODER.decode(line.strip())
+    except BadRow as error:
+        return error
     except (ValueError, RecursionError) as error:  # ValueError also for numbers of thousands of digits
         return BadRow(f"not a JSON object ({getattr(error, 'msg', 'too deep or too large')})")
-    return row if isinstance(row, dict) else BadRow(f"not a JSON object: write {example}")
+    return row if isinstance(row, dict) else BadRow(f"not a JSON object: write {example}, one a line")
+
+
+def _object(pairs: list[tuple[str, object]]) -> Row:
+    names = [name for name, _ in pairs]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise BadRow(f"{twice!r} stands twice in an object: give each a name of its own")
+    return dict(pairs)
+
+
+def _constant(name: str) -> object:
+    raise BadRow(f"{name} is no value in JSON: give a number, a text in quotes or null")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant)
 
 
 def json_list_rows(file: Path) -> Rows:
     """Yield the objects of a file with one JSON list, each with its line. A truncated list yields the rows that are complete."""
     text = "".join(line for _, line in lines(file))
-    decoder, blank = json.JSONDecoder(), re.compile(r"[\s,]*")
+    blank = re.compile(r"[\s,]*")
     at = len(text) - len(text.lstrip())
     if text[at : at + 1] != "[":
         yield 1, BadRow("not a JSON list: the file is to begin with [")
@@ -146,7 +162,10 @@ def json_list_rows(file: Path) -> Rows:
             yield line, BadRow("the JSON list is not closed")
             return
         try:
-            row, at = decoder.raw_decode(text, at)
+            row, at = _DECODER.raw_decode(text, at)
+        except BadRow as error:
+            yield line, error
+            return
         except (ValueError, RecursionError) as error:
             yield line, BadRow(f"not JSON from here on ({getattr(error, 'msg', 'too deep or too large')})")
             return
@@ -212,6 +231,7 @@ class _Records:
             self.stray += 1
             return line.rstrip("\r\n").split(self.delimiter)
         if problem:
+            problem = "a line break inside a cell" if problem.startswith("new-line") else problem
             return BadRow(f"not CSV ({problem}): check the quotes")
         self.long += bool(ahead)
         self.quoted += line.count('"') > 1
@@ -278,6 +298,15 @@ def _csv_row(header: list[str], cells: list[str]) -> Row | BadRow:
 # --- lines -------------------------------------------------------------------------------------------------------------------
 
 
+# The first bytes of files of other kinds -> what they are, and what to do.
+_BINARY = {
+    b"\x1f\x8b": "compressed with gzip: let its name end in .gz, or unpack it",
+    b"PK\x03\x04": "a zip file, as Excel's are: export the rows as CSV, or unpack it",
+    b"PAR1": "a Parquet file: export its rows as CSV or JSON lines",
+    b"\xd0\xcf\x11\xe0": "a file of an old Excel: export its rows as CSV",
+}
+
+
 def lines(file: Path) -> Iterator[tuple[int, str]]:
     """Yield the lines with their numbers from 1. A byte that is not UTF-8 becomes a lone surrogate, which the row readers refuse.
 
@@ -289,6 +318,9 @@ def lines(file: Path) -> Iterator[tuple[int, str]]:
             for number, line in enumerate(stream, 1):
                 if number == 1 and line.startswith((b"\xff\xfe", b"\xfe\xff")) and b"\0" in line:
                     raise BadData(f"{file.name} is UTF-16 text, of which no rows are read: save it as UTF-8.")
+                kind = next((kind for magic, kind in _BINARY.items() if line.startswith(magic)), "") if number == 1 else ""
+                if kind:
+                    raise BadData(f"{file.name} is {kind}.")
                 text = line.decode("utf-8-sig" if number == 1 else "utf-8", "surrogateescape")
                 if not text.isascii() and (match := _MOJIBAKE.search(text)):
                     garbled.append((number, match[0]))

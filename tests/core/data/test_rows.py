@@ -1,6 +1,8 @@
 """CSV as people really save it: no row disappears unsaid."""
 
+import gzip
 import logging
+import re
 from pathlib import Path
 
 import pytest
@@ -60,3 +62,30 @@ def test_what_is_odd_can_be_collected_for_a_page(tmp_path: Path) -> None:
     assert len(odd) == 2 and "own.tsv: 1 row with a quote that is never closed" in odd[0] and "'Â£' (line 2)" in odd[1]
     read(tmp_path, "in,out\na,costs Â£5\n")
     assert len(odd) == 2
+
+
+@pytest.mark.parametrize(
+    ("start", "sentence"),
+    [
+        (gzip.compress(b"in,out"), "is compressed with gzip: let its name end in .gz"),
+        (b"PK\x03\x04 xl", "is a zip file, as Excel's are: export the rows as CSV"),
+        (b"PAR1", "is a Parquet file: export its rows"),
+    ],
+)
+def test_a_file_of_another_kind_is_named(tmp_path: Path, start: bytes, sentence: str) -> None:
+    (tmp_path / "own.csv").write_bytes(start)
+    with pytest.raises(BadData, match=re.escape(f"own.csv {sentence}")):
+        read_columns(tmp_path / "own.csv", ["in"], ["out"], form="text")
+
+
+@pytest.mark.parametrize(
+    ("row", "sentence"),
+    [
+        ('{"in": NaN, "out": "A."}', "NaN is no value in JSON"),
+        ('{"in": "a", "in": "b", "out": "A."}', "'in' stands twice in an object"),
+        ('[{"in": "a", "out": "A."}]', 'not a JSON object: write {"in": "…", "out": "…"}, one a line'),
+    ],
+)
+def test_json_that_says_two_things_or_nothing_is_refused(tmp_path: Path, row: str, sentence: str) -> None:
+    with pytest.raises(BadData, match=re.escape(f"own.jsonl, line 1: {sentence}")):
+        read(tmp_path, row, "jsonl")
