@@ -17,6 +17,7 @@ from app.learn import tab as learn_tab
 from app.mix import tab as mix_tab
 from app.results import tab as results_tab
 from app.shared import shell, theme
+from app.shared.bad_requests import BadRequestGuard
 from app.shared.browser import open_page
 from app.shared.context import AppContext
 from app.shared.events import QUEUE, SESSIONS
@@ -105,7 +106,7 @@ def serve(
             ssr_mode=False,
             mcp_server=False,
             state_session_capacity=SESSIONS,
-            app_kwargs={"middleware": [Middleware(framing.FrameGuard)]},
+            app_kwargs={"middleware": [Middleware(framing.FrameGuard), Middleware(BadRequestGuard)]},
             _frontend=False,  # no look at its own page: on a busy machine Gradio gives up on that after three seconds
         )
     except OSError as error:

@@ -8,6 +8,7 @@ import threading
 import gradio as gr
 import uvicorn
 from fastapi import FastAPI
+from starlette.middleware import Middleware
 from starlette.types import ASGIApp
 
 from app.classroom.classroom import Classroom
@@ -15,6 +16,7 @@ from app.classroom.gate import Gate
 from app.classroom.routes import Routes
 from app.export.framing import FrameGuard
 from app.shared import theme
+from app.shared.bad_requests import BadRequestGuard
 from app.shared.browser import open_page
 from app.shared.events import QUEUE, SESSIONS
 from core import paths
@@ -38,6 +40,7 @@ def behind_the_gate(classroom: Classroom, page: gr.Blocks) -> ASGIApp:
         js="() => PrefixLab.start()",
         ssr_mode=False,
         mcp_server=False,
+        app_kwargs={"middleware": [Middleware(BadRequestGuard)]},
     )
     return Gate(FrameGuard(outer), Routes(classroom).app(), classroom.doorkeeper)
 

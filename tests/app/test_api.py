@@ -82,3 +82,24 @@ def test_any_values_get_texts_or_one_sentence(served, values):
     sentence = answer["error"]
     assert event == "event: error" and sentence.isprintable() and "\n" not in sentence and len(sentence) < 600
     assert "Traceback" not in sentence and "unexpected" not in sentence
+
+
+@pytest.mark.parametrize(
+    ("path", "sent", "status"),
+    [
+        ("call/v2/compare", {"json": {}}, 400),
+        ("call/v2/no-such-endpoint", {"json": {}}, 400),
+        ("run/no-such-endpoint", {"json": {"data": []}}, 400),
+        ("upload", {"data": {"files": "text"}, "files": {"other": b""}}, 400),
+        ("run/compare", {"json": {"data": ["name : X | Type : ", "", "", "", "greedy", 4]}}, 422),
+    ],
+)
+def test_a_request_that_cannot_be_read_gets_one_sentence(served, path, sent, status):
+    answer = httpx.post(f"{served}gradio_api/{path}", timeout=120, **sent)
+    assert answer.status_code == status
+    assert "Traceback" not in answer.text and len(answer.json()["error"]) > 20
+
+
+def test_a_stream_of_an_unknown_event_ends_with_an_error(served):
+    answer = httpx.get(f"{served}gradio_api/call/compare/no-such-event", timeout=120)
+    assert answer.text.startswith("event: error") and "Not Found" in answer.text
