@@ -24,7 +24,7 @@ def publish(context: AppContext) -> None:
         prefix_run: str = "",
         finetuned_run: str = "",
         backbone: str = "",
-        mode: str = "greedy",
+        mode: str = "beam",
         seed: int = 0,
         request: gr.Request | None = None,
     ) -> Iterator[JsonObject]:

@@ -11,6 +11,7 @@ from analysis.benchmark.measure import Timing, summarize_times
 from analysis.benchmark.rows import Settings
 from app.bench.process import PATIENCE, ROOT, opened
 from app.bench.tabs import empty_home, model_name, run_of, source_of
+from core.config.decoding_defaults import default_decoding
 from core.errors import NotSupported
 from core.models.backbone import Backbone
 from core.runs.layout import JsonObject
@@ -25,7 +26,7 @@ def app(backbone: Backbone, settings: Settings) -> Iterator[Timing]:
     with empty_home() as folder, opened(program, Path(folder)) as (address, _, seconds):
         yield summarize_times("app", "from launch.py to the whole answer of the page", [seconds], OPEN)
         run = "" if backbone.is_encoder_decoder else run_of(backbone)
-        arguments = source_of(backbone), run, "", name, "greedy", 0
+        arguments = source_of(backbone), run, "", name, default_decoding("table").mode, 0
         yield summarize_times("app", "the first word, the model still to be loaded", [_first_word(address, arguments)])
         times = [_first_word(address, arguments) for _ in range(settings.repeats)]
         yield summarize_times("app", "the first word of a text", times, FIRST)

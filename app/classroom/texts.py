@@ -11,7 +11,7 @@ from app.compare.prompting import base_task
 from app.shared.context import AppContext
 from app.shared.events import sentence_of
 from app.shared.highlight import unsupported_reason
-from core.config.decoding_defaults import TABLE_DECODING
+from core.config.decoding_defaults import GREEDY_TABLE_DECODING
 from core.data.registry import parse_input
 from core.errors import BadInput, PrefixLabError
 from core.generation.types import Request, make_request
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 FORM = "table"
 SOURCE = 800  # characters of a table
 SHOW_EVERY = 0.15  # seconds between two looks at growing texts
-DECODING = TABLE_DECODING  # greedy, so that everybody gets the same text for the same prefix
+DECODING = GREEDY_TABLE_DECODING  # greedy, so that everybody gets the same text for the same prefix
 
 
 @dataclass

@@ -20,7 +20,7 @@ ENDS = {
     "length": "cut at the token limit",
     "cancelled": "stopped; this is what there is",
     "streaming": "writing…",
-    "searching": "searching; beams show when done",
+    "searching": "the best beam so far; it may change",
     "waiting": "waiting…",
 }
 

@@ -201,7 +201,7 @@ def _growth(context: AppContext, comparison: Comparison, streams: list[tuple[Col
     previous = None
     while still := [stream for _, stream in streams if stream.open]:
         comparison.phase, comparison.sentence = "running", _sentence(context, comparison, still)
-        if previous != (previous := (comparison.sentence, [(column.state, column.tokens) for column, _ in streams])):
+        if previous != (previous := (comparison.sentence, [(column.state, column.text) for column, _ in streams])):
             yield
         still[0].wait(SHOW_EVERY * max(1, context.models.engine.running() / CROWD))
         if cancel():
@@ -229,7 +229,7 @@ def _grow(column: Column, stream: Stream, decode: DecodeConfig) -> None:
             stream.close()
             return
     if decode.mode == "beam":
-        column.state = "searching"
+        column.text, column.state = _before_stop(stream.draft, column.stop), "searching"
     if not stream.open:
         result = stream.result()
         column.text, column.tokens, column.seconds, column.state = result.text, len(result.ids), result.seconds, result.finish
@@ -238,20 +238,26 @@ def _grow(column: Column, stream: Stream, decode: DecodeConfig) -> None:
 
 
 def _ends_at_stop(column: Column) -> bool:
-    """Cut a text at its `stop`, ignoring leading blank lines; returns whether it has one."""
-    blanks = len(column.text) - len(column.text.lstrip())
-    place = column.text.find(column.stop, blanks) if column.stop else -1
-    if place >= 0:
-        column.text, column.state = column.text[:place], "eos"
-    return place >= 0
+    """Cut a text at its `stop`; returns whether it has one."""
+    whole, column.text = column.text, _before_stop(column.text, column.stop)
+    if ends := column.text != whole:
+        column.state = "eos"
+    return ends
+
+
+def _before_stop(text: str, stop: str) -> str:
+    """Return what stands before `stop`, ignoring leading blank lines."""
+    blanks = len(text) - len(text.lstrip())
+    place = text.find(stop, blanks) if stop else -1
+    return text[:place] if place >= 0 else text
 
 
 def _sentence(context: AppContext, comparison: Comparison, still: list[Stream]) -> str:
     if (others := context.models.engine.queue_position(still[0])) and not any(
-        column.tokens for column in comparison.columns.values()
+        column.text for column in comparison.columns.values()
     ):
         return f"Waiting for the model: {others} text{'s' if others > 1 else ''} of other pages before yours."
-    return "Searching; the texts come when they are whole…" if comparison.request.decode.mode == "beam" else "Writing…"
+    return "Searching: the best beams so far…" if comparison.request.decode.mode == "beam" else "Writing…"
 
 
 def _close(comparison: Comparison, seconds: float) -> None:

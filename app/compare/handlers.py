@@ -192,17 +192,13 @@ class Handlers(TabHandlers):
         catalog, order = self.context.catalog, values.order.split("-")
         selection = select_runs(catalog, backbone, values.task, values.runs_for(name), order)
         parsed, changes = self._input_for(values.table, catalog.input_format(selection.task))
-        usual, decoding = default_decoding(parsed.form), values.decoding
-        if decoding["mode"] == default_decoding(values.table["form"]).mode != usual.mode:
-            changes[self.page.mode] = usual.mode
-            decoding = decoding | {"mode": usual.mode}
         if parsed.form == "article":
             task = self._article_task(backbone, selection.chosen["prefix"])
             changes[self.page.note] = article_panels.note(backbone, task, parsed.source)
         request = CompareRequest(
             parsed.source,
             name=name,
-            decode=usual.replace(**decoding),
+            decode=default_decoding(parsed.form).replace(**values.decoding),
             form=parsed.form,
             order=tuple(order),
             prompt=values.prompt if values.prompt in prompts_for(backbone, parsed.form) else "",

@@ -76,7 +76,7 @@ def _right() -> Components:
         components["stop"] = gr.Button("Stop", elem_id="pl-stop", interactive=False, min_width=70)
         choices = [(MODE_LABELS[mode], mode) for mode in MODES]
         components["mode"] = gr.Radio(
-            choices, value="greedy", label="Decoding", show_label=False, container=False, elem_id="pl-mode"
+            choices, value="beam", label="Decoding", show_label=False, container=False, elem_id="pl-mode"
         )
         components |= _numbers()
         components["add_column"] = gr.Button("+ Run", size="sm", elem_id="pl-add-column", min_width=60)

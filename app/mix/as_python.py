@@ -8,7 +8,7 @@ from app.mix.request import input_for, settle, tasks_of
 from app.mix.state import MIDDLE, MixState
 from app.shared import urlstate
 from app.shared.context import AppContext
-from core.config.decoding_defaults import default_decoding
+from core.config.decoding_defaults import batch_decoding
 from core.generation.generate import generate
 
 
@@ -26,7 +26,7 @@ def as_python(context: AppContext, search: str, page: str) -> str:
     lines.use(slider, load_named_run, request_of, generate)
     add_backbone(lines, context, asked.name)
     lines.assign("source", mix_input.source)
-    lines.assign("decode", default_decoding(mix_input.form))
+    lines.assign("decode", batch_decoding(mix_input.form))
     depth = {"layers": layers} if state.kind == "layers" else {}
     lines.add(f"stops = {lines.call('slider', state.kind, list(state.members), **depth)}")
     lines.add("runs = [load_named_run(stop.run, backbone) for stop in stops]")

@@ -12,7 +12,7 @@ from app.compare.source_editor import parse_article, parse_rows
 from app.shared.cache import Cache
 from app.shared.examples import Sample, in_domain, split_by_domain, training_samples
 from app.shared.model_pool import ModelPool
-from core.config.decoding_defaults import default_decoding
+from core.config.decoding_defaults import batch_decoding
 from core.data.registry import table_of_source
 from core.errors import BadTable
 from core.generation.types import Request
@@ -108,7 +108,7 @@ class Mixer:
         """Yield the same MixTexts as all stops are generated together. Raises the errors of `ModelPool.load`."""
         result, growing = MixTexts([StopText(stop) for stop in stops]), []
         loaded = [self.models.load(stop.run, backbone) for stop in stops]
-        decode = default_decoding(mix_input.form)
+        decode = batch_decoding(mix_input.form)
         with ExitStack() as stack:  # a page that goes away frees its places
             for place, run in zip(result.stops, loaded, strict=True):
                 key = (backbone.spec.fingerprint, run.run.id, run.run.created, mix_input)
@@ -155,7 +155,7 @@ class Mixer:
         answers = [encode_answer(backbone, task_of(loaded, frozen_task(backbone, form)), one.targets[0]) for one in examples]
         tables = [] if form == "article" else [table_of_source(form, example.source) for example in examples]
         with ExitStack() as stack:
-            submit, decode = self.models.engine.submit, default_decoding(form)
+            submit, decode = self.models.engine.submit, batch_decoding(form)
             streams = [stack.enter_context(submit(loaded.model, backbone, one, decode, who)) for one in requests]
             while waiting := [stream for stream in streams if not stream.wait(0)]:
                 if cancel():

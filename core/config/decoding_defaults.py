@@ -9,10 +9,12 @@ SUMMARY_DECODING = DecodeConfig(mode="beam", beams=6, min_new=11, max_new=62, le
 
 # What a person reads. A frozen model that has learned to copy tends to repeat phrases, and a prefix does not cure it of
 # that; a name of five tokens may be repeated. A small model's beams end too early: this length penalty, chosen on validation,
-# makes its texts about as long as the references. (Texts from triples grow too long with it.)
+# makes its texts about as long as the references. (Texts from triples grow too long with it.) Beams cover more values than
+# greedy texts do, with fewer unsupported words: docs/results.md, "Any table".
 LENGTH_PENALTY = 1.5
-TRIPLES_DECODING = DecodeConfig(no_repeat=6)
-TABLE_DECODING = TRIPLES_DECODING.replace(length_penalty=LENGTH_PENALTY)
+TRIPLES_DECODING = DecodeConfig(mode="beam", no_repeat=6)
+TABLE_DECODING = DecodeConfig(mode="beam", length_penalty=LENGTH_PENALTY, no_repeat=4)
+GREEDY_TABLE_DECODING = DecodeConfig(length_penalty=LENGTH_PENALTY, no_repeat=6)
 ARTICLE_DECODING = SUMMARY_DECODING.replace(length_penalty=LENGTH_PENALTY)
 
 
@@ -22,5 +24,10 @@ def paper_decoding(task: str) -> DecodeConfig:
 
 
 def default_decoding(input_format: str) -> DecodeConfig:
-    """Return the decoding for texts that people read: beam search for summaries, greedy decoding for every other input format."""
+    """Return the decoding for texts that people read: beam search with its settings for each input format."""
     return {"article": ARTICLE_DECODING, "table": TABLE_DECODING}.get(input_format, TRIPLES_DECODING)
+
+
+def batch_decoding(input_format: str) -> DecodeConfig:
+    """Return the decoding for pages that generate many texts at once: greedy, but for summaries."""
+    return ARTICLE_DECODING if input_format == "article" else GREEDY_TABLE_DECODING

@@ -20,18 +20,24 @@ from transformers import (
 from core.config.decode import DecodeConfig
 from core.generation.decoding_batch import make_batch
 from core.generation.sequence import decode_text
-from core.generation.types import Cancel, Generation, Request
+from core.generation.types import Cancel, Generation, Report, Request
 from core.models.backbone import Backbone
 from core.prefix.attention import attach
 
 
 @torch.no_grad()
 def beam_search(
-    model: PreTrainedModel, backbone: Backbone, requests: Sequence[Request], decode: DecodeConfig, cancel: Cancel | None
+    model: PreTrainedModel,
+    backbone: Backbone,
+    requests: Sequence[Request],
+    decode: DecodeConfig,
+    cancel: Cancel | None,
+    report: Report | None,
 ) -> list[Generation]:
-    """Return the best text of each request, without log-probabilities. `cancel` is called at every step."""
-    began, batch, stop = time.monotonic(), make_batch(model, backbone, requests), _Cancelled(cancel)
+    """Return the best text of each request, without log-probabilities. `cancel` and `report` are called at every step."""
+    began, batch = time.monotonic(), make_batch(model, backbone, requests)
     width = batch.ids.shape[1]
+    stop = _BetweenSteps(cancel, report, len(requests), width)
     with attach(model, batch.state):  # transformers calls the model itself: attached, under the model's lock, to the end
         out: Tensor = cast(Any, model).generate(
             **batch.generate_inputs(),
@@ -59,11 +65,17 @@ class _NoRepeat(LogitsProcessor):
         return NoRepeatNGramLogitsProcessor(self.size)(generated, scores) if generated.shape[1] else scores
 
 
-class _Cancelled(StoppingCriteria):
-    def __init__(self, cancel: Cancel | None) -> None:
-        self.cancel, self.cancelled = cancel, threading.Event()
+class _BetweenSteps(StoppingCriteria):
+    """transformers passes it the candidates of each step, each request's together and the most likely first."""
+
+    def __init__(self, cancel: Cancel | None, report: Report | None, requests: int, prompt: int) -> None:
+        self.cancel, self.report, self.requests, self.prompt = cancel, report, requests, prompt
+        self.cancelled = threading.Event()
 
     def __call__(self, input_ids: Tensor, scores: Tensor, **kwargs: object) -> Tensor:
+        if self.report is not None:
+            best = input_ids.unflatten(0, (self.requests, -1))[:, 0, self.prompt :]
+            self.report(best.tolist())
         if self.cancel is not None and self.cancel():
             self.cancelled.set()
         return torch.full((len(input_ids),), self.cancelled.is_set(), device=input_ids.device)

@@ -13,7 +13,7 @@ from core.errors import BadInput
 from core.generation.decoding_batch import make_batch
 from core.generation.limits import check_requests
 from core.generation.sequence import SequenceState
-from core.generation.types import Cancel, Generation, Request, Token
+from core.generation.types import Cancel, Generation, Report, Request, Token
 from core.models.backbone import Backbone
 
 if TYPE_CHECKING:
@@ -38,14 +38,19 @@ def stream(
 
 
 def generate(
-    model: "PreTrainedModel", backbone: Backbone, requests: Sequence[Request], decode: DecodeConfig, cancel: Cancel | None = None
+    model: "PreTrainedModel",
+    backbone: Backbone,
+    requests: Sequence[Request],
+    decode: DecodeConfig,
+    cancel: Cancel | None = None,
+    report: Report | None = None,
 ) -> list[Generation]:
-    """Generate whole texts as one batch. Raises the errors of `check_requests`."""
+    """Generate whole texts as one batch. `report` is for beam search. Raises the errors of `check_requests`."""
     check_requests(backbone, requests, decode)
     if decode.mode == "beam":
         from core.generation.beam import beam_search  # here: its base classes are slow to import
 
-        return beam_search(model, backbone, requests, decode, cancel)
+        return beam_search(model, backbone, requests, decode, cancel, report)
     began, sequences = time.monotonic(), _sequences(backbone, requests, decode)
     for _ in _steps(model, backbone, requests, sequences, cancel):
         pass

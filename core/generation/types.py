@@ -10,6 +10,7 @@ from core.prefix.prefix import Prefix
 from core.task import Task
 
 Cancel = Callable[[], bool]  # asked between two steps; True ends the generation and keeps what was written
+Report = Callable[[list[list[int]]], None]  # called at each step of a beam search with the best beam's ids so far, by request
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, TypeVar
 from core.config.decode import DecodeConfig
 from core.errors import Busy
 from core.generation.limits import check_requests
+from core.generation.sequence import decode_text
 from core.generation.types import Generation, Request, Token
 from core.models.backbone import Backbone
 from core.serving.scheduler import BatchScheduler, BeamQueue, JobQueue, QueuedSequence, WorkQueue
@@ -43,7 +44,7 @@ Result = TypeVar("Result")
 class Stream:
     """The tokens of a request as they are generated, and its result. Closing it (or leaving its `with` block) frees its place.
 
-    Beam search yields no tokens: its result is available when it is complete.
+    Beam search yields no tokens: its result is available when it is complete; until then, `draft` is its best beam.
     """
 
     def __init__(self, sequence: QueuedSequence) -> None:
@@ -79,6 +80,11 @@ class Stream:
             raise outcome
         assert outcome is not None
         return outcome
+
+    @property
+    def draft(self) -> str:
+        """The text of a beam search's best beam so far, from which the result may differ in every word; else empty."""
+        return decode_text(self._sequence.backbone, self._sequence.draft)
 
     def wait(self, seconds: float) -> bool:
         """Wait up to `seconds` for the end; returns whether it was reached."""

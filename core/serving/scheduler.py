@@ -38,6 +38,7 @@ class QueuedSequence(SequenceState):
         self.token_queue: SimpleQueue[Token | None] = SimpleQueue()
         self.done = threading.Event()
         self.outcome: Generation | Exception | None = None
+        self.draft: list[int] = []  # ids of a beam search's best beam so far
         self.seconds = 0.0  # of the steps that it took part in
         self.cancelled = False  # set by the caller
         self.isolated = False  # a step shared with others failed: it is run alone from then on
@@ -241,8 +242,14 @@ class BeamQueue:
             self.between_steps()
             return all(sequence.cancelled for sequence in sequences)
 
+        def report(beams: list[list[int]]) -> None:
+            for sequence, beam in zip(sequences, beams, strict=True):
+                if sequence.draft[-1:] not in ends:  # a text that has ended stays; the batch's other searches go on
+                    sequence.draft = beam
+
         first, requests = sequences[0], [sequence.request for sequence in sequences]
-        generations = generate(first.model, first.backbone, requests, first.decode, cancel)
+        ends = [[token] for token in first.backbone.eos]
+        generations = generate(first.model, first.backbone, requests, first.decode, cancel, report)
         for sequence, generation in zip(sequences, generations, strict=True):
             sequence.seconds = generation.seconds
             sequence.end(generation)

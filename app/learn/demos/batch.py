@@ -15,7 +15,7 @@ from app.shared.events import LATEST, Update, errors_to_status
 from app.shared.examples import samples
 from app.shared.html import table, tag, text
 from app.shared.shell import Shell
-from core.config.decoding_defaults import TABLE_DECODING
+from core.config.decoding_defaults import GREEDY_TABLE_DECODING
 from core.config.methods import METHODS, method_info
 from core.errors import NotSupported
 from core.generation.types import Request, make_request
@@ -26,7 +26,7 @@ from core.text.tables import linearise
 
 USERS, FIRST = (4, 8, 16), 8
 TEXT_PREFIX = f"{TEXT_RUN}Describe this in a sentence."
-DECODING = TABLE_DECODING.replace(max_new=40)
+DECODING = GREEDY_TABLE_DECODING.replace(max_new=40)
 FORM = "table"
 
 

@@ -54,7 +54,7 @@ def updates_for(context, task, current, name="mini-gpt2", who=REQUEST):
     do, table = Handlers(context, Named(), Named()), editor_value([("name", "Alda"), ("Type", "pub")])
     inputs = {"ticket": do.ask(who)[0], "table": table, "backbone": name, "task": task, "current": current, "prompt": ""}
     inputs |= {"prefix": "", "finetuned": "", "other": "", "order": "base-prefix-finetuned"}
-    return list(do.run(inputs | {"mode": "greedy", "seed": 0, "temperature": 1.0, "top_p": 1.0}, who))
+    return list(do.run(inputs | {"mode": "beam", "seed": 0, "temperature": 1.0, "top_p": 1.0}, who))
 
 
 def last(updates, name):
@@ -88,16 +88,16 @@ def test_a_link_with_a_task_or_an_article_opens_its_backbone(context):
 
 
 @pytest.mark.slow
-def test_summaries_begin_with_beam_search_and_tables_with_a_stream_unless_a_mode_is_chosen(context):
+def test_texts_begin_with_beam_search_unless_a_mode_is_chosen(context):
     do = Handlers(context, Named(), Named())
     assert [do.restore(link)["mode"] for link in ("", "?task=summarization", "?task=summarization&mode=greedy")] == [
-        "greedy",
+        "beam",
         "beam",
         "greedy",
     ]
     news = updates_for(context, "summarization", ["mini-gpt2", "e2e"])
-    assert last(news, "mode") == "beam" and "mode" not in last(news, "address") and "beam search" in last(news, "status")
-    assert all("mode" not in update for update in updates_for(context, "e2e", []))
+    assert "mode" not in last(news, "address") and "beam search with 6 beams" in last(news, "status")
+    assert all("mode" not in update for update in [*news, *updates_for(context, "e2e", [])])
 
 
 def test_what_is_missing_is_named_before_and_after_the_choice(context, place, monkeypatch, tmp_path):

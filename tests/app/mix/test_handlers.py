@@ -19,7 +19,7 @@ from app.mix.mixing import Mixer, MixInput, MixTexts, StopText, bundled_examples
 from app.mix.state import MixState
 from app.shared import urlstate
 from app.space.state import SpaceState, parted
-from core.config.decoding_defaults import default_decoding
+from core.config.decoding_defaults import batch_decoding
 from core.errors import BadInput
 from core.generation.generate import generate
 from core.generation.types import make_request
@@ -76,7 +76,7 @@ def test_the_slider_has_stops_and_the_second_of_three_runs_in_its_middle():
 def test_every_stop_is_written_as_it_would_be_alone_and_only_once(context, backbone, monkeypatch):
     mixer, stops, mix_input = Mixer(context.models), slider("fade", RUNS), input_of("table", SOURCE)
     *_, texts = mixer.texts(backbone, stops, mix_input, lambda: False)
-    decode = default_decoding("table")
+    decode = batch_decoding("table")
     for place, run in ((texts.stops[0], RUNS[0]), (texts.stops[-1], RUNS[1]), (texts.stops[4], stops[4].run)):
         loaded = context.models.load(run, backbone)
         alone = generate(backbone.model, backbone, [make_request(backbone, loaded.task, SOURCE, loaded.prefix)], decode)[0]
@@ -130,7 +130,7 @@ def test_the_curve_is_that_of_the_command_and_can_be_stopped(context, backbone, 
     *_, points = mixer.curve(backbone, stops, "table", bundled_examples("table")[:2], lambda: False)
     runs = [context.models.load(run, backbone).prefix for run in RUNS]
     mixed = context.models.load(stops[1].run, backbone)
-    examples, decode = bundled_examples("table")[:2], default_decoding("table")
+    examples, decode = bundled_examples("table")[:2], batch_decoding("table")
     expected = mix_point(backbone, mixed.task, slide("swap", RUNS, 0), runs, examples, decode)
     assert points[1].loss == pytest.approx(expected.loss, rel=1e-5)
     assert (points[1].covered, points[1].values) == (expected.covered, expected.values)

@@ -3,7 +3,7 @@
 import pytest
 
 from core.config.decode import DecodeConfig
-from core.config.decoding_defaults import default_decoding, paper_decoding
+from core.config.decoding_defaults import batch_decoding, default_decoding, paper_decoding
 from core.config.methods import METHODS, method_info
 from core.config.presets import PRESETS, preset
 from core.config.train import TrainConfig
@@ -59,6 +59,8 @@ def test_a_run_of_an_unknown_method_has_a_record_that_claims_nothing():
 
 def test_a_decoding_is_described():
     assert paper_decoding("e2e").describe() == "beam search with 5 beams, length penalty 1"
-    assert default_decoding("table").describe() == "greedy decoding; no repeated 6-token phrase"
+    table = "5 beams, length penalty 1.5; no repeated 4-token phrase"
+    assert default_decoding("table").describe() == f"beam search with {table}"
+    assert batch_decoding("table").describe() == "greedy decoding; no repeated 6-token phrase"
     assert default_decoding("article").describe().startswith("beam search with 6 beams, length penalty 1.5; no repeated 3-token")
     assert DecodeConfig("sample", seed=3).describe() == "sampled with seed 3, temperature 1, top-p 1"

@@ -13,8 +13,8 @@ from core.generation.generate import generate, next_token_probs
 from core.generation.types import Request
 from core.models.loading import load_backbone
 from core.prefix.prefix import Prefix
-from core.serving.engine import Engine
-from core.serving.scheduler import BatchScheduler, QueuedSequence
+from core.serving.engine import Engine, Stream
+from core.serving.scheduler import BatchScheduler, BeamQueue, QueuedSequence
 from tests.support.held_engine import held
 from tests.support.tiny_models import random_prefix
 
@@ -149,6 +149,22 @@ def test_others_go_on_during_a_beam_search(family, request, engine):
     job.join()
     assert order == [None], "the job had to wait for the search"
     assert generation.ids == alone(backbone, asked(backbone, 2)[1], search).ids
+
+
+@pytest.mark.parametrize("family", ["tiny", "bart"])
+def test_a_beam_search_has_its_best_beam_until_it_ends(family, request):
+    backbone = request.getfixturevalue(family)
+    search, (one, other) = DecodeConfig("beam", beams=3, max_new=8, min_new=8), asked(backbone, 2)
+    drafts = []
+    generations = generate(backbone.model, backbone, [one, other], search, report=drafts.append)
+    assert [len(ids) for step in drafts for ids in step] == [count for step in range(1, 9) for count in (step, step)]
+    assert drafts[-1] == [generation.ids for generation in generations]  # all texts have one length: the likeliest
+    queue = BeamQueue(16, threading.Lock(), lambda: None)
+    queue.waiting = [QueuedSequence(0, backbone.model, backbone, one, search, "")]
+    stream = Stream(queue.waiting[0])
+    assert stream.draft == ""
+    queue.step()
+    assert stream.draft == stream.result().text == generations[0].text
 
 
 def scheduler_of(backbone, requests, limit=16, callers=None, decode=LONG):
