@@ -170,6 +170,9 @@ class ReadingCache:
                     ids = (*column.ids, *(token.id for token in tokens))
                     column = replace(column, ids=ids, text=tokens[-1].text_so_far)
                     yield column
+                elif (draft := stream.draft) not in ("", column.text):  # of a beam search
+                    column = replace(column, text=draft)
+                    yield column
             if stream.open:
                 return
             result = stream.result()

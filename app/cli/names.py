@@ -17,7 +17,7 @@ def add_verb(verbs: Verbs) -> None:
     verb.add_argument("--tables", type=int, default=200, help="number of tables, each with a name of its own (default 200)")
     verb.add_argument("--seed", type=int, default=0, help="seed of the names and tables")
     add_model_options(verb, split=True)
-    verb.epilog = "Greedy decoding without repeated 6-token phrases, as in the app. A name counts in upper or lower case."
+    verb.epilog = "Beam search with the app's settings. A name counts in upper or lower case."
 
 
 def names(args: argparse.Namespace) -> int:
