@@ -137,13 +137,15 @@ def test_a_reload_brings_the_same_comparison_back(page, served):
     assert [text_of(page, kind) for kind in KINDS] == before
 
 
-def test_beams_show_when_they_are_whole(page, served):
+def test_beam_search_is_the_default_and_another_decoding_stands_in_the_address(page, served):
     open_page(page, served)
-    page.get_by_label("Beam", exact=True).check(force=True)
-    page.locator("#pl-generate").click()
-    expect(page).to_have_url(re.compile("mode=beam"))
     settle(page)
     expect(page.locator(PHASE)).to_contain_text("5 beams")
+    page.get_by_label("Greedy", exact=True).check(force=True)
+    page.locator("#pl-generate").click()
+    expect(page).to_have_url(re.compile("mode=greedy"))
+    settle(page)
+    expect(page.locator(PHASE)).to_contain_text("greedy decoding")
     assert text_of(page, "base")
 
 
