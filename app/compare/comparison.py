@@ -229,7 +229,8 @@ def _grow(column: Column, stream: Stream, decode: DecodeConfig) -> None:
             stream.close()
             return
     if decode.mode == "beam":
-        column.text, column.state = _before_stop(stream.draft, column.stop), "searching"
+        column.text = _before_stop(stream.draft, column.stop)
+        column.state = "searching" if column.text else "waiting"
     if not stream.open:
         result = stream.result()
         column.text, column.tokens, column.seconds, column.state = result.text, len(result.ids), result.seconds, result.finish

@@ -219,11 +219,20 @@ class BeamQueue:
                 self._retry_alone(sequence, len(sequences), error)
 
     def _similar(self) -> list[QueuedSequence]:
-        """Return the first waiting request, and others of its model and settings, up to `limit` beams."""
-        first = self.waiting[0]
+        """Return the first waiting request, and others of its model and settings, up to `limit` beams.
+
+        Every caller's first request comes before anybody's second one, then the order of arrival counts.
+        """
+        earlier: Counter[str] = Counter()  # requests of each caller
+        places = {}
+        for sequence in self.waiting:
+            places[sequence] = earlier[sequence.caller]
+            earlier[sequence.caller] += 1
+        ordered = sorted(self.waiting, key=lambda sequence: (places[sequence], sequence.number))
+        first = ordered[0]
         similar = [
             sequence
-            for sequence in self.waiting
+            for sequence in ordered
             if sequence.model is first.model and sequence.decode == first.decode.replace(seed=sequence.decode.seed)
         ]
         return similar[: max(1, self.limit // first.decode.beams)]

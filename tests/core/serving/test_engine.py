@@ -167,6 +167,20 @@ def test_a_beam_search_has_its_best_beam_until_it_ends(family, request):
     assert stream.draft == stream.result().text == generations[0].text
 
 
+def test_beam_searches_of_one_page_do_not_hold_up_those_of_another(tiny):
+    search, queue = DecodeConfig("beam", beams=2, max_new=4), BeamQueue(4, threading.Lock(), lambda: None)
+    callers = ["many", "many", "many", "many", "one"]
+    rows = [
+        QueuedSequence(number, tiny.model, tiny, request, search, caller)
+        for number, (request, caller) in enumerate(zip(asked(tiny, 5), callers, strict=True))
+    ]
+    queue.waiting = list(rows)
+    queue.step()
+    assert [row.done.is_set() for row in rows] == [True, False, False, False, True]
+    queue.step()
+    assert [row.done.is_set() for row in rows] == [True, True, True, False, True]
+
+
 def scheduler_of(backbone, requests, limit=16, callers=None, decode=LONG):
     scheduler = BatchScheduler(limit, threading.Lock())
     callers = callers or [""] * len(requests)
