@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import cycle
+from typing import Any
 
 import plotly.graph_objects as go
 
@@ -11,9 +12,23 @@ from analysis.figures.style import COLORS, escape, figure
 from analysis.figures.training import MAX_POINTS
 from core.config.methods import method_info
 from core.runs.status import TrainingLog
+from core.text.checks import counted
 
 SYMBOLS, DASHES = ("circle", "square", "diamond", "triangle-up", "x", "star"), ("solid", "dash", "dot", "dashdot")
 PALETTE = ("prefix", "finetuned", "green", "purple", "base", "ink")
+KINDS = {  # kind of method: name, color and symbol
+    "virtual": ("virtual tokens", "prefix", "circle"),
+    "weights": ("weights", "finetuned", "square"),
+    "text": ("text", "green", "diamond"),
+    "unknown": ("frozen", "base", "x"),
+}
+LINE = {"color": COLORS["muted"], "width": 1, "dash": "dot"}  # across a figure
+LEGEND_BELOW: dict[str, Any] = {
+    "showlegend": True,
+    "legend": {"orientation": "h", "x": 0, "xanchor": "left", "y": -0.22, "yanchor": "top"},
+    "margin": {"t": 64, "b": 70, "l": 12, "r": 16},
+}
+MARKS = {"paper": "paper: best at 10", "reimplementation": "re-implementation: no gain beyond 5"}
 AXIS_TITLES = {"figure3": "training examples", "figure4": "virtual tokens", "figure5": "initialized with"}
 
 
@@ -36,29 +51,20 @@ def curves(table: ResultTable, metric: str) -> go.Figure | None:
         look = {"color": COLORS[color], "width": 2, "dash": "solid" if source == OURS else "dash"}
         mode = "lines+markers" if table.grid != "figure5" else "markers"
         traces.append(go.Scatter(x=xs, y=ys, mode=mode, name=name, line=look, marker={"size": 10, "symbol": symbol}))
-    marks = [one for one in table.findings if "mark" in one and table.data != "news"]
-    shapes = [{"type": "line", "x0": one["mark"], "x1": one["mark"], "yref": "paper", "y0": 0, "y1": 1,
-               "line": {"color": COLORS["muted"], "dash": "dot", "width": 1}} for one in marks]  # fmt: skip
-    notes = [{"x": one["mark"], "y": 1, "yref": "paper", "yanchor": "top", "xanchor": "left", "showarrow": False,
-              "font": {"color": COLORS["muted"]}, "text": _mark_text(one["source"]), "yshift": -18 * place}
-             for place, one in enumerate(marks)]  # fmt: skip
     xaxis: dict[str, object] = {"title": {"text": AXIS_TITLES[table.grid]}}
-    return figure(
+    fig = figure(
         traces,
         f"{table.title}: {column_label(metric, table.data)}",
         "mean over seeds" + ("; the models differ, and so do the values" if len({source for _, source, _ in groups}) > 1 else ""),
         xaxis=xaxis | ({"type": "category"} if table.grid in ("figure3", "figure5") else {"rangemode": "tozero"}),
         yaxis={"title": {"text": column_label(metric, table.data)}, "rangemode": "tozero"},
-        shapes=shapes,
-        annotations=notes,
-        showlegend=True,
-        legend={"orientation": "h", "x": 0, "xanchor": "left", "y": -0.22, "yanchor": "top"},
-        margin={"t": 64, "b": 70, "l": 12, "r": 16},
+        **LEGEND_BELOW,
     )
-
-
-def _mark_text(source: str) -> str:
-    return {"paper": "paper: best at 10", "reimplementation": "re-implementation: no gain beyond 5"}[source]
+    marks = [one for one in table.findings if "mark" in one and table.data != "news"]
+    for place, one in enumerate(marks):
+        note = {"text": MARKS[one["source"]], "font": {"color": COLORS["muted"]}, "yshift": -18 * place}
+        fig.add_vline(one["mark"], line=LINE, annotation=note, annotation_position="top right")
+    return fig
 
 
 def scatter(points: Sequence[Point], x: str, y: str, data: str) -> go.Figure | None:
@@ -67,49 +73,34 @@ def scatter(points: Sequence[Point], x: str, y: str, data: str) -> go.Figure | N
         return None
     bare = [one for one in points if x == "stored" and one.x <= 0]  # a logarithmic axis has no place for them: lines across
     front = sorted((point for point in points if point.best and (x != "stored" or point.x > 0)), key=lambda point: point.x)
-    line = {"color": COLORS["muted"], "width": 1, "dash": "dot"}
-    traces: list[go.Scatter] = [
-        go.Scatter(x=[one.x for one in front], y=[one.y for one in front], mode="lines", name="Pareto front", line=line)
-    ]
-    colors = {"virtual": "prefix", "weights": "finetuned", "text": "green", "unknown": "base"}
-    for kind, symbol in (("virtual", "circle"), ("weights", "square"), ("text", "diamond"), ("unknown", "x")):
-        own = [one for one in points if method_info(one.method).kind == kind and one not in bare]
-        if own:
+    traces = [go.Scatter(x=[one.x for one in front], y=[one.y for one in front], mode="lines", name="Pareto front", line=LINE)]
+    for kind, (name, color, symbol) in KINDS.items():
+        if own := [one for one in points if method_info(one.method).kind == kind and one not in bare]:
             traces.append(
                 go.Scatter(
                     x=[one.x for one in own],
                     y=[one.y for one in own],
                     mode="markers+text",
-                    name={"virtual": "virtual tokens", "weights": "weights", "text": "text", "unknown": "frozen"}[kind],
+                    name=name,
                     text=[escape(one.label) for one in own],
                     textposition="top center",
                     cliponaxis=False,
                     customdata=[one.results[0] for one in own],
-                    marker={"size": 11, "symbol": symbol, "color": COLORS[colors[kind]]},
+                    marker={"size": 11, "symbol": symbol, "color": COLORS[color]},
                 )
             )
-    return figure(
+    fig = figure(
         traces,
         f"{AXES[y][0]} against {AXES[x][0]}",
         f"{escape(data)}; mean over seeds; the dotted line is the Pareto front",
         xaxis={"title": {"text": AXES[x][0]}, "type": "log" if x == "stored" else "linear"},
         yaxis={"title": {"text": AXES[y][0]}, "rangemode": "tozero"},
-        shapes=[{"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": one.y, "y1": one.y, "line": line} for one in bare],
-        annotations=[
-            {
-                "xref": "paper",
-                "x": 1,
-                "xanchor": "right",
-                "y": one.y,
-                "yanchor": "bottom",
-                "showarrow": False,
-                "font": {"color": COLORS["muted"]},
-                "text": f"{escape(one.label)}: nothing stored",
-            }
-            for one in bare
-        ],
         showlegend=True,
     )
+    for one in bare:
+        note = {"text": f"{escape(one.label)}: nothing stored", "font": {"color": COLORS["muted"]}}
+        fig.add_hline(one.y, line=LINE, annotation=note, annotation_position="top right")
+    return fig
 
 
 def loss_overlay(logs: Mapping[str, TrainingLog], by: str = "update") -> go.Figure | None:
@@ -131,11 +122,9 @@ def loss_overlay(logs: Mapping[str, TrainingLog], by: str = "update") -> go.Figu
         return None
     return figure(
         traces,
-        f"Losses of {len(traces)} run{'s' if len(traces) > 1 else ''}",
+        f"Losses of {counted(len(traces), 'run')}",
         "nats per target token",
         xaxis={"title": {"text": "seconds" if by == "seconds" else "update"}, "rangemode": "tozero"},
         yaxis={"title": {"text": "loss"}},
-        showlegend=True,
-        legend={"orientation": "h", "x": 0, "xanchor": "left", "y": -0.22, "yanchor": "top"},
-        margin={"t": 64, "b": 70, "l": 12, "r": 16},
+        **LEGEND_BELOW,
     )

@@ -5,6 +5,7 @@ the browser from the same table (`PALETTE`), so that a change of theme needs no 
 `COLORS` and differs from others without hue, too: by pattern, dash, symbol or label.
 """
 
+import html
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
@@ -107,7 +108,7 @@ def apply_style(fig: go.Figure, title: str, recipe: str, **layout: object) -> go
 
 def escape(text: str) -> str:
     """Escape text for places where Plotly reads markup (titles, labels, hover)."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return html.escape(text, quote=False)
 
 
 def visible_token(token: str) -> str:

@@ -87,7 +87,7 @@ def as_read(data: Column, comparison: Comparison) -> str:
     if data.task is None or data.read is None:
         return ""
     source = comparison.request.source if data.kind != "base" else comparison.request.source.strip()
-    virtual = tag("b", f"[{data.virtual} virtual token{'s' if data.virtual > 1 else ''}]") + " " if data.virtual else ""
+    virtual = tag("b", f"[{counted(data.virtual, 'virtual token')}]") + " " if data.virtual else ""
     around = [tag("mark", _visible(part)) if part else "" for part in (data.task.lead, data.task.separator)]
     cut = tag("i", " … cut here") if data.read.is_cut else ""
     content = tag("code", virtual + around[0] + text(source[: data.read.end]) + cut + around[1])

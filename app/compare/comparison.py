@@ -24,6 +24,7 @@ from core.models.inputs import EncodedInput, encode_input
 from core.runs.run import Run
 from core.serving.engine import Stream
 from core.task import Task
+from core.text.checks import counted
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -257,7 +258,7 @@ def _sentence(context: AppContext, comparison: Comparison, still: list[Stream]) 
     if (others := context.models.engine.queue_position(still[0])) and not any(
         column.text for column in comparison.columns.values()
     ):
-        return f"Waiting for the model: {others} text{'s' if others > 1 else ''} of other pages before yours."
+        return f"Waiting for the model: {counted(others, 'text')} of other pages before yours."
     return "Searching: the best beams so far…" if comparison.request.decode.mode == "beam" else "Writing…"
 
 

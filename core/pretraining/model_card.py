@@ -11,6 +11,7 @@ import torch
 
 from core.pretraining.config import PretrainConfig
 from core.runs.layout import JsonObject
+from core.text.checks import counted
 
 OBJECTIVES = {
     "next_token": "next-token prediction",
@@ -23,7 +24,7 @@ def hardware(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     threads = torch.get_num_threads()
-    return f"{device.type.upper()}, {threads} thread{'s' if threads > 1 else ''}"
+    return f"{device.type.upper()}, {counted(threads, 'thread')}"
 
 
 def card(name: str, config: PretrainConfig, state: JsonObject, parameters: int, corpus: JsonObject, ran_on: str) -> str:
