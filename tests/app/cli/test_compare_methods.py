@@ -74,4 +74,4 @@ def test_rates_are_chosen_and_seeds_summed_up(options, capsys):
     losses = [one["valid_loss"] for one in each[1:]]
     assert embedding["mean"]["valid_loss"] == pytest.approx(sum(losses) / 2, abs=1e-4) and embedding["sd"]["valid_loss"] > 0
     assert main([*command, "--updates", "3"]) == 1
-    assert "updates is 2, requested is 3" in capsys.readouterr().err
+    assert "--updates is 2 in the run 'grid-embedding'" in capsys.readouterr().err

@@ -52,7 +52,7 @@ def test_a_text_prefix_and_a_mix_are_sampled_from_and_a_fine_tuned_run_is_refuse
     (failed,) = do.open(AloneState("tiny-finetuned"), "", REQUEST)
     assert "tiny-finetuned has no virtual tokens" in failed["status"]
     (failed,) = do.sample(AloneState("tiny-prefix"), 0, 0.0, "", REQUEST)
-    assert "temperature" in failed["status"] and "error" in failed["status"]
+    assert "Temperature" in failed["status"] and "error" in failed["status"]
 
 
 def test_what_the_address_says_is_restored_and_what_it_cannot_say_is_named(do):
