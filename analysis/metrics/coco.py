@@ -8,6 +8,8 @@ import math
 from collections import Counter
 from collections.abc import Iterable
 
+from rapidfuzz.distance.LCSseq import similarity as lcs  # the length of the longest common subsequence
+
 from analysis.metrics.base import Score, check, mean_score
 from analysis.metrics.tokenizers import COCO, coco_tokens
 
@@ -35,18 +37,6 @@ def _rouge_l(output: list[str], references: list[list[str]]) -> float:
     precision = max(common) / max(1, len(output))
     recall = max(same / max(1, len(words)) for same, words in zip(common, references, strict=True))
     return (1 + _BETA**2) * precision * recall / (recall + _BETA**2 * precision) if precision else 0.0
-
-
-def lcs(one: list[str], other: list[str]) -> int:
-    """Return the length of the longest common subsequence; a column of the usual table is the bits of one integer."""
-    places: dict[str, int] = {}
-    for place, word in enumerate(one):
-        places[word] = places.get(word, 0) | 1 << place
-    full = column = (1 << len(one)) - 1
-    for word in other:
-        same = column & places.get(word, 0)
-        column = (column + same | column - same) & full
-    return len(one) - column.bit_count()
 
 
 def cider(hyps: list[str], refs: list[list[str]]) -> Score:

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from functools import lru_cache
 from importlib.metadata import version
 
+from rapidfuzz.distance.LCSseq import similarity as lcs
+
 from analysis.metrics.base import Score, check, mean_score
-from analysis.metrics.coco import lcs
 
 
 def rouge(hyps: list[str], refs: list[list[str]]) -> list[Score]:
