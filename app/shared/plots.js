@@ -38,13 +38,14 @@
   };
   // A long title goes on in a second line, clear of the menu that saves.
   const NARROW = 480; // px
-  const breakTitle = (layout, width) => {
-    const title = layout.title;
-    const most = Math.floor((width - 110) / 7); // letters in a line
-    if (!title?.text || title.text.includes("<br>") || title.text.length <= most) return;
-    Object.assign(title, { font: { ...title.font, size: 14 }, yref: "container", y: 1, yanchor: "top", pad: { ...title.pad, t: 8 } });
+  const breakTitle = (layout, width, growth) => {
+    const title = layout.title, scale = width < NARROW ? 1 : growth;
+    const room = (width - 110) / scale; // 8 px for each letter; 7 in smaller type
+    if (!title?.text || title.text.includes("<br>") || title.text.length * 8 <= room) return;
+    const most = Math.floor(room / 7);
+    Object.assign(title, { font: { ...title.font, size: 14 * scale }, yref: "container", y: 1, yanchor: "top", pad: { ...title.pad, t: 22 * scale - 14 } });
     const at = title.text.lastIndexOf(" ", most);
-    if (at > 0) title.text = `${title.text.slice(0, at)}<br>${title.text.slice(at + 1)}`;
+    if (at > 0 && title.text.length > most) title.text = `${title.text.slice(0, at)}<br>${title.text.slice(at + 1)}`;
   };
   // A recipe that is too long for its line goes on in a second one, for which the figure gets room above.
   const breakRecipe = (data, layout, width, growth) => {
@@ -77,10 +78,8 @@
     const { data, layout } = dark ? recoloured(figure) : structuredClone(figure); // plotly writes into what it is given
     if (large) enlarge(data, layout);
     breakRecipe(data, layout, width, large ? style.growth : 1);
-    if (width < NARROW) {
-      breakTitle(layout, width);
-      makeRoom(data, layout, width);
-    }
+    breakTitle(layout, width, large ? style.growth : 1);
+    if (width < NARROW) makeRoom(data, layout, width);
     return { data, layout: { ...layout, template: style.templates[(dark ? "dark" : "light") + (large ? "-large" : "")] } };
   };
 

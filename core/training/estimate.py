@@ -29,11 +29,15 @@ TOKENS = 8  # generated to measure the time of a sample
 
 @dataclass(frozen=True)
 class Costs:
-    """Measured seconds of a batch's forward and backward pass, of a validation row, and of a sample."""
+    """Measured seconds of a batch's forward and backward pass, of a validation row, and of a sample.
+
+    `share`: of the time, how much a busy machine gave to the measurement; 1 where it was not shared.
+    """
 
     batch: float
     valid_row: float
     sample: float
+    share: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ def total_seconds(config: TrainConfig, updates: int, valid: int, costs: Costs) -
     validations = -(-updates // config.validate_every) if valid else 0  # every so many updates, and at the end
     samples = 1 + -(-updates // config.watch) if config.watch else 0  # before the first update as well
     validation = validations * min(valid, config.valid_rows) * costs.valid_row
-    return START + updates * config.accumulate * costs.batch + validation + samples * costs.sample
+    return START / costs.share + updates * config.accumulate * costs.batch + validation + samples * costs.sample
 
 
 def measure_costs(backbone: Backbone, config: TrainConfig, sample: Sequence[Row]) -> Costs:
@@ -81,11 +85,13 @@ def measure_costs(backbone: Backbone, config: TrainConfig, sample: Sequence[Row]
     measured = config.replace(method=info.id if own else plain.id, length=config.length if own else 1, init="zeros", mlp=0)
     method = new_method(backbone, measured)
     scale = (1 + info.backward_cost) / (1 + min(info.backward_cost, plain.backward_cost))
+    started, own_time = time.perf_counter(), time.thread_time()
     few, batch = sample[: config.batch], scale * _seconds_of_a_batch(method, measured, sample)
     began = time.perf_counter()
+    share = (time.thread_time() - own_time) / (began - started) if backbone.device.type == "cpu" else 1.0
     evaluate_loss(method, few, config)
     valid_row = (time.perf_counter() - began) / len(few)
-    return Costs(batch, valid_row, _seconds_of_a_sample(backbone, method, sample))
+    return Costs(batch, valid_row, _seconds_of_a_sample(backbone, method, sample), min(1.0, max(share, 0.1)))
 
 
 def _seconds_of_a_batch(method: Method, config: TrainConfig, sample: Sequence[Row]) -> float:

@@ -1,5 +1,7 @@
 """The estimate of a training: its arithmetic, and that measuring changes nothing."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -24,6 +26,10 @@ COSTS = Costs(batch=2.0, valid_row=0.5, sample=10.0)
 )
 def test_the_time_is_that_of_batches_validations_and_samples(changes, valid, seconds):
     assert total_seconds(TrainConfig(**changes), 100, valid, COSTS) == START + seconds
+
+
+def test_a_busy_machine_also_starts_more_slowly():
+    assert total_seconds(TrainConfig(), 100, 0, replace(COSTS, share=0.5)) == 2 * START + 100 * 2
 
 
 @pytest.mark.parametrize("method", ["prefix", "infix", "embedding", "lora", "adapter", "top_layers", "finetune"])
