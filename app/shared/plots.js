@@ -47,10 +47,11 @@
     const at = title.text.lastIndexOf(" ", most);
     if (at > 0 && title.text.length > most) title.text = `${title.text.slice(0, at)}<br>${title.text.slice(at + 1)}`;
   };
+  const isInLegend = (trace) => trace.name && trace.showlegend !== false && trace.type !== "heatmap";
   // A recipe that is too long for its line goes on in a second one, for which the figure gets room above.
   const breakRecipe = (data, layout, width, growth) => {
     const recipe = layout.title?.subtitle;
-    const named = data.filter((trace) => trace.name && trace.showlegend !== false);
+    const named = data.filter(isInLegend);
     const beside = layout.showlegend !== false && layout.legend?.y === undefined && named.length > 1; // the legend is at its right
     const legend = beside ? named.reduce((sum, trace) => sum + 60 + 8 * trace.name.length, 0) : 0;
     const most = Math.floor((width - 40 - (legend < width / 2 ? legend : 0)) / (6.9 * growth));
@@ -62,7 +63,7 @@
   };
   // A legend that needs several lines gets room below the title, and a caption below the axis is broken for the width.
   const makeRoom = (data, layout, width) => {
-    const entries = data.filter((trace) => trace.name && trace.showlegend !== false).length;
+    const entries = data.filter(isInLegend).length;
     if (layout.legend && entries > 2) layout.margin = { ...layout.margin, t: Math.max(layout.margin?.t || 0, 48 + 22 * entries) };
     for (const caption of (layout.annotations || []).filter((one) => one.yref === "paper" && one.yanchor === "top" && one.y === 0)) {
       const most = Math.floor((width - 70) / 5.6), lines = [""];

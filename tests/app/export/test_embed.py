@@ -75,6 +75,14 @@ def test_an_embedded_figure_names_its_axis_below_and_one_text_fills_the_frame(pa
     assert page.locator("#pl-prefix").bounding_box()["width"] > 1100
 
 
+def test_a_figure_without_a_legend_has_the_whole_width_for_its_recipe(page, served):
+    page.set_viewport_size({"width": 960, "height": 540})
+    page.goto(f"{served}?embed=1&show=look-influence&tab=attention")
+    recipe = page.locator("#pl-look-influence .gtitle-subtitle")
+    expect(recipe).to_contain_text("positions unchanged")
+    expect(recipe.locator("tspan")).to_have_count(0)
+
+
 def test_another_site_frames_what_asks_for_it_and_nothing_else(page, served):
     frames = f'<iframe src="{served}?embed=1&amp;show=columns" width="900" height="500"></iframe><iframe src="{served}"></iframe>'
     page.set_content(frames)
