@@ -13,7 +13,7 @@ from core.config.decoding_defaults import default_decoding
 from core.data.registry import parse_input
 from core.errors import BadInput
 from core.runs.layout import JsonObject
-from core.text.detokenize import detokenise
+from core.text.detokenize import readable
 
 
 def publish(context: AppContext) -> None:
@@ -38,14 +38,12 @@ def publish(context: AppContext) -> None:
             _check_types({"table": table} | others, seed)
             name, used = backbone or context.models.default, (prefix_run, finetuned_run)
             form = next((run.task.input_format for run in context.store.runs() if run.id in used), "table")
-            source, clean = parse_input(form, table), str.strip if form == "article" else detokenise
-            comparison_request = CompareRequest(
-                source, prefix_run, finetuned_run, name, default_decoding(form).replace(mode=mode, seed=seed), form
-            )
+            decode = default_decoding(form).replace(mode=mode, seed=seed)
+            comparison_request = CompareRequest(parse_input(form, table), prefix_run, finetuned_run, name, decode, form)
             for comparison in stream_comparison(
                 context, context.models.backbone(name), comparison_request, lambda: False, str(request and request.session_hash)
             ):
-                texts = {kind: clean(column.text) for kind, column in comparison.columns.items()}
+                texts = {kind: readable(column.text, form) for kind, column in comparison.columns.items()}
                 states = {kind: column.note or column.state for kind, column in comparison.columns.items()}
                 yield {"phase": comparison.phase, "texts": texts, "states": states}
         except Exception as error:

@@ -33,7 +33,7 @@ from app.shared.method_labels import COLUMN_TITLES
 from core.data.registry import table_of_source
 from core.errors import BadTable
 from core.methods.loading import TEXT_RUN
-from core.text.detokenize import detokenise
+from core.text.detokenize import detokenise, readable
 from core.text.tables import Fields
 
 NOT_INFLUENCE = (
@@ -302,8 +302,7 @@ def name_of(state: AttentionState, vm: AttentionViewModel) -> str:
 
 def _regenerated(state: AttentionState, vm: AttentionViewModel, new: ColumnRecord) -> str:
     """Show the text regenerated under the intervention, with the words that differ marked."""
-    clean = str.strip if vm.record.form == "article" else detokenise
-    before, after = clean(vm.text.text), clean(new.text)
+    before, after = (readable(one.text, vm.record.form) for one in (vm.text, new))
     finished = new.state != "streaming"
     different = word_diff(before, after)[1] if finished else []
     caret = "" if finished else tag("i", "", cls="caret")

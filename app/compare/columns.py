@@ -12,7 +12,7 @@ from app.shared.highlight import render, word_diff
 from app.shared.html import tag, text
 from app.shared.method_labels import COLUMN_METHODS, title, train_command
 from core.text.checks import counted
-from core.text.detokenize import detokenise
+from core.text.detokenize import readable
 from core.text.tables import Fields
 
 ENDS = {
@@ -41,8 +41,7 @@ class MarkedText:
 def mark_texts(comparison: Comparison, fields: Fields) -> dict[str, MarkedText]:
     """Return detokenised texts by slot; with coverage once they have ended, and a word diff once the first two runs have."""
     article = comparison.request.source if comparison.request.form == "article" else ""
-    plain = str.strip if article else detokenise  # summaries are written as people write
-    texts = {kind: MarkedText(plain(column.text)) for kind, column in comparison.columns.items()}
+    texts = {kind: MarkedText(readable(column.text, comparison.request.form)) for kind, column in comparison.columns.items()}
     whole = [slot for slot, column in comparison.columns.items() if column.text and not column.is_open]
     for slot in whole:
         if fields:

@@ -21,7 +21,7 @@ from core.models.backbone import Backbone
 from core.models.inputs import encode_answer
 from core.serving.engine import Stream
 from core.task import Example
-from core.text.detokenize import detokenise
+from core.text.detokenize import readable
 
 WAIT = 0.1  # seconds between two pictures
 TEXTS, POINTS = 2000, 400  # kept
@@ -161,7 +161,7 @@ class Mixer:
                 if cancel():
                     return None
                 waiting[0].wait(WAIT)
-            texts = [_plain(stream.result().text, form) for stream in streams]
+            texts = [readable(stream.result().text, form) for stream in streams]
         loss = partial(self.models.run_job, total_loss)
         return measure_point(loss, loaded.model, backbone, requests, answers, texts, tables)
 
@@ -174,19 +174,15 @@ def _request(backbone: Backbone, loaded: LoadedRun, form: str, source: str) -> R
     return request_of(backbone, source, loaded, frozen_task(backbone, form))
 
 
-def _plain(text: str, form: str) -> str:
-    return text.strip() if form == "article" else detokenise(text)
-
-
 def _grow(place: StopText, stream: Stream, mix_input: MixInput) -> bool:
     """Add new tokens to a text; returns whether it is complete."""
     if tokens := stream.ready():
-        place.text = _plain(tokens[-1].text_so_far, mix_input.form)
+        place.text = readable(tokens[-1].text_so_far, mix_input.form)
     if stream.wait(0):
         _finish(place, stream.result().text, mix_input)
     return not place.open
 
 
 def _finish(place: StopText, text: str, mix_input: MixInput) -> None:
-    place.text, place.open = _plain(text, mix_input.form), False
+    place.text, place.open = readable(text, mix_input.form), False
     place.coverage = cover(list(mix_input.fields), place.text) if mix_input.fields else None

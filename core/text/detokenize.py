@@ -65,6 +65,11 @@ def detokenise(text: str) -> str:
     return _apply(_JOINING, text)
 
 
+def readable(text: str, form: str) -> str:
+    """Return a generated text as a person reads it. `form`: of its input; summaries of articles are not tokenised."""
+    return text.strip() if form == "article" else detokenise(text)
+
+
 def tokenise_like_e2e(text: str) -> str:
     """Tokenise text as in the E2E training references: "£20-25." becomes "£ 20 - 25 .".
 
