@@ -40,10 +40,10 @@
   const NARROW = 480; // px
   const breakTitle = (layout, width, growth) => {
     const title = layout.title, scale = width < NARROW ? 1 : growth;
-    const room = (width - 110) / scale; // 8 px for each letter; 7 in smaller type
-    if (!title?.text || title.text.includes("<br>") || title.text.length * 8 <= room) return;
-    const most = Math.floor(room / 7);
-    Object.assign(title, { font: { ...title.font, size: 14 * scale }, yref: "container", y: 1, yanchor: "top", pad: { ...title.pad, t: 22 * scale - 14 } });
+    const room = width - 110; // a letter takes 8 px, and 7 in smaller type
+    if (!title?.text || title.text.includes("<br>") || title.text.length * 8 * growth <= room) return;
+    const most = Math.floor(room / (7 * scale));
+    Object.assign(title, { font: { ...title.font, size: 14 * scale }, yref: "container", y: 1, yanchor: "top", pad: { ...title.pad, t: 22 * growth - 14 } });
     const at = title.text.lastIndexOf(" ", most);
     if (at > 0 && title.text.length > most) title.text = `${title.text.slice(0, at)}<br>${title.text.slice(at + 1)}`;
   };
@@ -54,7 +54,7 @@
     const named = data.filter(isInLegend);
     const beside = layout.showlegend !== false && layout.legend?.y === undefined && named.length > 1; // the legend is at its right
     const legend = beside ? named.reduce((sum, trace) => sum + 60 + 8 * trace.name.length, 0) : 0;
-    const most = Math.floor((width - 40 - (legend < width / 2 ? legend : 0)) / (6.9 * growth));
+    const most = Math.floor((width - (width < NARROW ? 100 : 40) - (legend < width / 2 ? legend : 0)) / (6.9 * growth));
     if (!recipe?.text || recipe.text.includes("<br>") || recipe.text.length <= most) return;
     const at = recipe.text.lastIndexOf(" ", most);
     if (at <= 0) return;
