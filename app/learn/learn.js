@@ -125,7 +125,7 @@
     if (at.ask) text.append(question(at.ask));
     const last = now.index + 1 === lesson.steps.length;
     strip.replaceChildren(
-      make("p", { class: "where" }, make("b", {}, lesson.title), ` ${now.index + 1} of ${lesson.steps.length}`),
+      make("p", { class: "where" }, make("b", {}, lesson.title), " ", make("span", {}, `${now.index + 1} of ${lesson.steps.length}`)),
       text,
       make(
         "div",
