@@ -12,6 +12,7 @@ from concurrent.futures import Future
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Protocol
 
+import torch
 from torch import Tensor
 
 from core.config.decode import DecodeConfig
@@ -280,7 +281,8 @@ class JobQueue:
         if not future.set_running_or_notify_cancel():
             return
         try:
-            future.set_result(function(*arguments))
+            with torch.enable_grad():  # its turn may come in the middle of a beam search, which needs no gradients
+                future.set_result(function(*arguments))
         except BaseException as error:  # the caller must hear of it, whatever it is
             future.set_exception(error)
 
