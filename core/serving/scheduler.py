@@ -21,6 +21,7 @@ from core.generation.generate import generate
 from core.generation.sequence import SequenceState
 from core.generation.types import Generation, Request, Token
 from core.models.backbone import Backbone
+from core.prefix.attention import attach
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -249,7 +250,8 @@ class BeamQueue:
 
     def _search(self, sequences: Sequence[QueuedSequence]) -> None:
         def cancel() -> bool:
-            self.between_steps()
+            with attach(first.model, None):  # the search's prefixes are not for what others run on the model
+                self.between_steps()
             return all(sequence.cancelled for sequence in sequences)
 
         def report(beams: list[list[int]]) -> None:

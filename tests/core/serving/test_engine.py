@@ -167,6 +167,25 @@ def test_a_beam_search_has_its_best_beam_until_it_ends(family, request):
     assert stream.draft == stream.result().text == generations[0].text
 
 
+def test_a_job_within_a_beam_search_reads_the_model_without_the_prefix_of_the_search(tiny, engine):
+    ids = torch.tensor([[1, 2, 3]])
+
+    def logits():
+        with torch.no_grad():
+            return tiny.model(ids, use_cache=False).logits
+
+    expected = logits()
+    with held(engine):
+        beam = engine.submit(tiny.model, tiny, asked(tiny, 2)[1], DecodeConfig("beam", beams=3, max_new=30, min_new=30))
+        read = []
+        (job,) = queued(engine, lambda: read.append((beam._sequence.outcome, logits())))
+    beam.result()
+    job.join()
+    ((outcome, logits_within),) = read
+    assert outcome is None, "the job had to wait for the search"
+    torch.testing.assert_close(logits_within, expected)
+
+
 def test_beam_searches_of_one_page_do_not_hold_up_those_of_another(tiny):
     search, queue = DecodeConfig("beam", beams=2, max_new=4), BeamQueue(4, threading.Lock(), lambda: None)
     callers = ["many", "many", "many", "many", "one"]
