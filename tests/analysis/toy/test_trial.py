@@ -40,7 +40,7 @@ def test_an_answer_counts_as_whole_where_greedy_decoding_writes_it(backbone):
         for _ in range(DIGITS):
             ids.append(int(backbone.model(torch.tensor([ids])).logits[0, -1].argmax()))
         right += ids[len(row.prompt) :] == list(row.answer[:DIGITS])
-    method = new_method(backbone, _config(FINETUNE, 1, 0))
+    method = new_method(backbone, _config(FINETUNE, 1))
     assert accuracy(method, test)[1] == pytest.approx(right / len(test)) and 0 < right < len(test)
 
 
