@@ -38,7 +38,7 @@ def publish(context: AppContext) -> None:
             _check_types({"table": table} | others, seed)
             name, used = backbone or context.models.default, (prefix_run, finetuned_run)
             form = next((run.task.input_format for run in context.store.runs() if run.id in used), "table")
-            decode = default_decoding(form).replace(mode=mode, seed=seed)
+            decode = default_decoding(form, mode).replace(seed=seed)
             comparison_request = CompareRequest(parse_input(form, table), prefix_run, finetuned_run, name, decode, form)
             for comparison in stream_comparison(
                 context, context.models.backbone(name), comparison_request, lambda: False, str(request and request.session_hash)

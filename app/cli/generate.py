@@ -75,7 +75,7 @@ def generate(args: argparse.Namespace) -> int:
         raise BadInput("A run and a text prefix were given, and a model takes one prefix: give either --run or --text-prefix.")
     run = store().get(args.run) if args.run is not None else None
     form, source = read_input(args, run)  # a bad table is reported before the model is loaded
-    defaults = default_decoding(form)
+    defaults = default_decoding(form, changes.get("mode", "beam"))
     decode = defaults.replace(**{"min_new": min(defaults.min_new, changes.get("max_new", defaults.max_new))} | changes)
     backbone, loaded = load_backbone_and_run(args, form)
     learned = loaded.task if loaded else task_for_backbone(backbone, SUMMARIZATION if form == "article" else "e2e")

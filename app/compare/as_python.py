@@ -38,8 +38,8 @@ def request_on_page(context: AppContext, search: str, page: str) -> tuple[Compar
         runs = selection.chosen
         order = tuple(slot for slot in state.order if slot == "base" or runs[slot])
         form = context.catalog.input_format(selection.task)
-        source, usual = _source(state, form), default_decoding(form)
-        decode = usual.replace(mode=state.mode or usual.mode, seed=state.seed, temperature=state.temperature, top_p=state.top_p)
+        source, usual = _source(state, form), default_decoding(form, state.mode or "beam")
+        decode = usual.replace(seed=state.seed, temperature=state.temperature, top_p=state.top_p)
     return CompareRequest(source, name=name, decode=decode, form=form, order=order, prompt=state.prompt, **runs), backbone
 
 

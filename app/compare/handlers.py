@@ -135,7 +135,8 @@ class Handlers(TabHandlers):
         name, task = inputs[page.current] or (self.context.models.default, "")
         runs = {slot: inputs[page.runs[slot]] for slot in inputs[page.order].split("-") if slot in RUN_SLOTS}
         form = self.context.catalog.input_format(task or "")
-        decode = default_decoding(form).replace(**read_decoding(inputs, page))
+        decoding = read_decoding(inputs, page)
+        decode = default_decoding(form, decoding["mode"]).replace(**decoding)
         yield {page.stop: gr.update(interactive=True)} | self.report(who, "running", "Running all examples…", EXAMPLES)
         stopped = lambda: tickets.is_stopped(who, ticket, EXAMPLES)  # noqa: E731
         backbone = self.context.models.backbone(name)
@@ -198,7 +199,7 @@ class Handlers(TabHandlers):
         request = CompareRequest(
             parsed.source,
             name=name,
-            decode=default_decoding(parsed.form).replace(**values.decoding),
+            decode=default_decoding(parsed.form, values.decoding["mode"]).replace(**values.decoding),
             form=parsed.form,
             order=tuple(order),
             prompt=values.prompt if values.prompt in prompts_for(backbone, parsed.form) else "",

@@ -17,6 +17,7 @@ from app.shared.html import button, options, tag, text
 from app.shared.method_labels import mix_label
 from app.shared.run_select import run_select
 from app.space.state import SpaceState, joined
+from core.config.decoding_defaults import batch_decoding
 from core.methods.loading import TEXT_RUN, LoadedRun
 from core.prefix.mix import MIX
 from core.text.checks import counted
@@ -165,7 +166,10 @@ def links(vm: MixViewModel, run: str) -> dict[str, str]:
     mix_input, task = vm.mix_input, vm.tasks.get(vm.mix_input.form, "")
     own = "" if mix_input.example else mix_input.source.strip()
     article, source = (own, "") if mix_input.form == "article" else ("", own)
-    link = partial(CompareState, backbone=vm.backbone, task=task, example=mix_input.example, source=source, article=article)
+    mode = batch_decoding(mix_input.form).mode
+    link = partial(
+        CompareState, backbone=vm.backbone, task=task, example=mix_input.example, source=source, article=article, mode=mode
+    )
     state = link(prefix=run)
     beside = [one.run.id for one in vm.members if one.run.id != run]
     compared = state

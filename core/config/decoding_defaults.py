@@ -23,11 +23,13 @@ def paper_decoding(task: str) -> DecodeConfig:
     return SUMMARY_DECODING if task == "summarization" else PAPER_DECODING
 
 
-def default_decoding(input_format: str) -> DecodeConfig:
-    """Return the decoding for texts that people read: beam search with its settings for each input format."""
-    return {"article": ARTICLE_DECODING, "table": TABLE_DECODING}.get(input_format, TRIPLES_DECODING)
+def default_decoding(input_format: str, mode: str = "beam") -> DecodeConfig:
+    """Return the decoding for texts that people read, by input format; greedy and sampled texts have settings of their own."""
+    if mode != "beam" and input_format != "article":
+        return GREEDY_TABLE_DECODING.replace(mode=mode)
+    return {"article": ARTICLE_DECODING, "table": TABLE_DECODING}.get(input_format, TRIPLES_DECODING).replace(mode=mode)
 
 
 def batch_decoding(input_format: str) -> DecodeConfig:
     """Return the decoding for pages that generate many texts at once: greedy, but for summaries."""
-    return ARTICLE_DECODING if input_format == "article" else GREEDY_TABLE_DECODING
+    return default_decoding(input_format, "beam" if input_format == "article" else "greedy")

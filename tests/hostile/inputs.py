@@ -91,7 +91,7 @@ SETTINGS = cases(
     ("more tokens than positions", "positions", lambda place: place.generate(None, "--max-new", "5000")),
     ("an infinite rate", "rate", lambda place: place.train(None, "--rate", "inf")),
     ("a prefix longer than the model", "256 positions", lambda place: place.train(None, "--length", "300")),
-    ("words that are none", "init_words", lambda place: place.train(None, "--init", "words", "--mlp", "0", "--init-words", "")),
+    ("words that are none", "--init-words", lambda place: place.train(None, "--init", "words", "--mlp", "0", "--init-words", "")),
     ("an unknown method", "'magic'", lambda place: lambda: _new_method(place)),
     ("no such device", "'abacus'", lambda place: [*place.generate(), "--device", "abacus"]),
 )

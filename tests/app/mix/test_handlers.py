@@ -118,6 +118,7 @@ def test_a_stop_opens_on_the_other_tabs(do):
     compared = urlstate.read(stop["open"]["compare"], CompareState)
     assert (compared.prefix, compared.other, compared.finetuned) == ("tiny-prefix", stop["run"], "triples-prefix")
     assert compared.order == ("prefix", "other", "finetuned") and compared.example == "cafe-021" and not compared.ignored
+    assert compared.mode == "greedy"
     assert urlstate.read(stop["open"]["attention"], CompareState).prefix == stop["run"]
     assert parted(urlstate.read(stop["open"]["space"], SpaceState).runs) == [stop["run"], *RUNS]
 

@@ -62,5 +62,7 @@ def test_a_decoding_is_described():
     table = "5 beams, length penalty 1.5; no repeated 4-token phrase"
     assert default_decoding("table").describe() == f"beam search with {table}"
     assert batch_decoding("table").describe() == "greedy decoding; no repeated 6-token phrase"
+    assert batch_decoding("table") == default_decoding("webnlg", "greedy")
+    assert batch_decoding("article") == default_decoding("article")
     assert default_decoding("article").describe().startswith("beam search with 6 beams, length penalty 1.5; no repeated 3-token")
     assert DecodeConfig("sample", seed=3).describe() == "sampled with seed 3, temperature 1, top-p 1"
