@@ -5,14 +5,18 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from analysis.metrics.coverage import cover
+from analysis.named_runs import load_named_run, write
 from app.compare import source_editor
-from app.shared.examples import Sample, samples
+from app.shared.examples import Sample, opening, samples
 from core.config.train import TrainConfig
 from core.methods.loading import load_run
 from core.models.loading import bundled, load_backbone
 from core.prefix.attention import PrefixState, attach
 from core.runs.store import store
 from core.task import Example, Task
+from core.text.detokenize import detokenise
+from core.text.tables import linearise
 from core.training.batches import collate, encode_rows
 from core.training.loop import batch_loss
 
@@ -59,3 +63,12 @@ def test_a_bundled_run_expects_the_references_more_than_its_model_does(run, mode
     loaded, examples = load_run(run, backbone), [example_of(sample, task) for sample in fitting(task.input_format)[:8]]
     assert len(examples) >= 2
     assert loss(backbone, task, examples, loaded.model, loaded.prefix) < loss(backbone, task, examples, backbone.model, None)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", ["e2e", "tables"])
+def test_the_prefix_covers_every_value_of_the_table_with_which_its_task_opens(task, models):
+    backbone, fields = models["mini-gpt2"], opening("table", task).fields
+    text = write(backbone, linearise(fields), load_named_run(f"{task}-prefix", backbone)).text
+    coverage = cover(fields, detokenise(text))
+    assert len(coverage.present) == len(fields) and not coverage.unsupported, text

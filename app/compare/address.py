@@ -53,7 +53,7 @@ def _first_task(context: AppContext, name: str, runs: dict[str, str]) -> str:
 def _first_input(page: CompareComponents, address: CompareState, form: str, task: str) -> Update:
     source, known = address.article or address.source, {sample.id: sample for sample in examples.samples(form)}
     if not source and known:
-        return show_example(page, known.get(address.example) or examples.opening(form), form, task)
+        return show_example(page, known.get(address.example) or examples.opening(form, task), form, task)
     table, note = source_editor.editor_value_of_text(source, form)
     return {page.table: table, page.note: note, page.samples: example_buttons.sample_buttons("", form, task)}
 

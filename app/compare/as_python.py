@@ -38,19 +38,19 @@ def request_on_page(context: AppContext, search: str, page: str) -> tuple[Compar
         runs = selection.chosen
         order = tuple(slot for slot in state.order if slot == "base" or runs[slot])
         form = context.catalog.input_format(selection.task)
-        source, usual = _source(state, form), default_decoding(form, state.mode or "beam")
+        source, usual = _source(state, form, selection.task), default_decoding(form, state.mode or "beam")
         decode = usual.replace(seed=state.seed, temperature=state.temperature, top_p=state.top_p)
     return CompareRequest(source, name=name, decode=decode, form=form, order=order, prompt=state.prompt, **runs), backbone
 
 
-def _source(state: CompareState, form: str) -> str:
+def _source(state: CompareState, form: str, task: str) -> str:
     """The input that the address names; BadInput where it names none and there is no bundled one."""
     if text := state.article or state.source:
         return parse_text(form, text).source
     known = examples.samples(form)
     if not known:
         raise BadInput("This task needs a text of its own: write or paste one on Compare.")
-    sample = next((one for one in known if one.id == state.example), examples.opening(form))
+    sample = next((one for one in known if one.id == state.example), examples.opening(form, task))
     return parse_article(sample.text)[0].source if form == "article" else parse_rows(form, sample.rows).source
 
 

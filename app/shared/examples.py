@@ -15,7 +15,7 @@ from core.text.triples import SOURCES, table_of
 # training_tables.jsonl has no examples.
 FILES = {"table": ("records.jsonl", "tables.jsonl"), "triples": ("triples.jsonl",), "article": ("articles.jsonl",)}
 
-OPENING = "cafe-022"
+OPENING = {"": "cafe-022", "tables": "school-018"}  # task -> sample
 
 
 @dataclass(frozen=True)
@@ -54,10 +54,10 @@ def samples(form: str = "table") -> tuple[Sample, ...]:
     return _read("triples" if form in SOURCES else form) if form in ("table", "article", *SOURCES) else ()
 
 
-def opening(form: str = "table") -> Sample:
-    """Return the sample with which the page opens: one that the bundled runs get right, else the first of its form."""
-    every = samples(form)
-    return next((sample for sample in every if sample.id == OPENING), every[0])
+def opening(form: str = "table", task: str = "") -> Sample:
+    """Return the sample with which a task opens: one that the bundled prefix gets right, else the first of its form."""
+    every, wanted = samples(form), OPENING.get(task, OPENING[""])
+    return next((sample for sample in every if sample.id == wanted), every[0])
 
 
 def split_by_domain(form: str, task: str) -> tuple[list[Sample], list[Sample]]:
