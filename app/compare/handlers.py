@@ -12,7 +12,7 @@ from app.compare.comparison import RUN_SLOTS, CompareRequest, compare, record_of
 from app.compare.components import CompareComponents
 from app.compare.gallery import run_all_examples
 from app.compare.gallery_view import gallery, progress
-from app.compare.page_inputs import Inputs, PageInputs, read_decoding, read_inputs
+from app.compare.page_inputs import Inputs, PageInputs, decode_for, read_decoding, read_inputs
 from app.compare.panels import panels
 from app.compare.prompting import prompts_for
 from app.compare.run_picker import RunSelection, select_runs
@@ -22,7 +22,6 @@ from app.shared.context import AppContext
 from app.shared.events import TabHandlers, Update, errors_to_status
 from app.shared.html import tag
 from app.shared.method_labels import column_braces
-from core.config.decoding_defaults import default_decoding
 from core.errors import BadInput, BadTable, PrefixLabError
 from core.models.backbone import Backbone
 from core.models.inputs import task_for_backbone
@@ -135,8 +134,7 @@ class Handlers(TabHandlers):
         name, task = inputs[page.current] or (self.context.models.default, "")
         runs = {slot: inputs[page.runs[slot]] for slot in inputs[page.order].split("-") if slot in RUN_SLOTS}
         form = self.context.catalog.input_format(task or "")
-        decoding = read_decoding(inputs, page)
-        decode = default_decoding(form, decoding["mode"]).replace(**decoding)
+        decode = decode_for(form, read_decoding(inputs, page))
         yield {page.stop: gr.update(interactive=True)} | self.report(who, "running", "Running all examples…", EXAMPLES)
         stopped = lambda: tickets.is_stopped(who, ticket, EXAMPLES)  # noqa: E731
         backbone = self.context.models.backbone(name)
@@ -199,7 +197,7 @@ class Handlers(TabHandlers):
         request = CompareRequest(
             parsed.source,
             name=name,
-            decode=default_decoding(parsed.form, values.decoding["mode"]).replace(**values.decoding),
+            decode=decode_for(parsed.form, values.decoding),
             form=parsed.form,
             order=tuple(order),
             prompt=values.prompt if values.prompt in prompts_for(backbone, parsed.form) else "",

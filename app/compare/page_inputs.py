@@ -9,6 +9,7 @@ from app.compare.source_editor import EditorValue
 from app.shared.events import Inputs
 from app.shared.shell import Shell
 from core.config.decode import DecodeConfig
+from core.config.decoding_defaults import default_decoding
 from core.methods.loading import TEXT_RUN
 
 
@@ -77,3 +78,8 @@ def read_decoding(inputs: Inputs, page: CompareComponents) -> DecodingChoice:
     if (top_p := inputs[page.top_p]) is not None:
         choice["top_p"] = top_p
     return choice
+
+
+def decode_for(form: str, choice: DecodingChoice) -> DecodeConfig:
+    """Return the page's decoding of an input format, with the chosen settings. Raises BadConfig."""
+    return default_decoding(form, choice["mode"]).replace(**choice)

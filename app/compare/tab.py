@@ -96,11 +96,11 @@ def _numbers() -> dict[str, gr.Number]:
 
     Without a minimum: DecodeConfig refuses numbers in a sentence that names them, and Gradio in one that does not.
     """
-    hidden = partial(gr.Number, visible=False, min_width=64)
+    number = partial(gr.Number, visible=False, min_width=64)
     return {
-        "seed": hidden(0, label="Seed", precision=0, elem_id="pl-seed"),
-        "temperature": hidden(1.0, label="Temperature", step=0.1, elem_id="pl-temperature"),
-        "top_p": hidden(1.0, label="Top-p", step=0.05, elem_id="pl-top-p"),
+        "seed": number(0, label="Seed", precision=0, elem_id="pl-seed"),
+        "temperature": number(1.0, label="Temperature", step=0.1, elem_id="pl-temperature"),
+        "top_p": number(1.0, label="Top-p", step=0.05, elem_id="pl-top-p"),
     }
 
 

@@ -10,7 +10,7 @@ import json
 import logging
 import re
 import zlib
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -131,10 +131,11 @@ def _json_row(line: str, example: str) -> Row | BadRow:
 
 
 def _object(pairs: list[tuple[str, object]]) -> Row:
-    names = [name for name, _ in pairs]
-    if twice := next((name for name in names if names.count(name) > 1), None):
+    row = dict(pairs)
+    repeated = (name for name, times in Counter(name for name, _ in pairs).items() if times > 1)
+    if len(row) < len(pairs) and (twice := next(repeated)):
         raise BadRow(f"{twice!r} stands twice in an object: give each a name of its own")
-    return dict(pairs)
+    return row
 
 
 def _constant(name: str) -> object:

@@ -71,6 +71,15 @@ class QueuedSequence(SequenceState):
         self.done.set()
 
 
+def fair_order(waiting: Sequence[QueuedSequence], running: Sequence[QueuedSequence] = ()) -> list[QueuedSequence]:
+    """Return waiting sequences as they may start: those whose caller has the fewest before them, then in order of arrival."""
+    before, places = Counter(sequence.caller for sequence in running), {}
+    for sequence in sorted(waiting, key=lambda sequence: sequence.number):
+        places[sequence] = before[sequence.caller], sequence.number
+        before[sequence.caller] += 1
+    return sorted(places, key=places.__getitem__)
+
+
 class WorkQueue(Protocol):
     """Work that the engine does in turns."""
 
@@ -164,18 +173,8 @@ class BatchScheduler:
             if isolated is not None or any(sequence.isolated for sequence in self.running):
                 admitted = [isolated] if isolated is not None and not self.running else []
             else:
-                admitted = self._fairest(self.limit - len(self.running))
+                admitted = fair_order(self.waiting, self.running)[: max(0, self.limit - len(self.running))]
             self.waiting = [sequence for sequence in self.waiting if sequence not in admitted]
-        return admitted
-
-    def _fairest(self, places: int) -> list[QueuedSequence]:
-        running, candidates = Counter(sequence.caller for sequence in self.running), list(self.waiting)
-        admitted: list[QueuedSequence] = []
-        while candidates and len(admitted) < places:
-            chosen = min(candidates, key=lambda sequence: (running[sequence.caller], sequence.number))
-            candidates.remove(chosen)
-            admitted.append(chosen)
-            running[chosen.caller] += 1
         return admitted
 
     def fail_all(self, error: Exception) -> None:
@@ -221,16 +220,8 @@ class BeamQueue:
                 self._retry_alone(sequence, len(sequences), error)
 
     def _similar(self) -> list[QueuedSequence]:
-        """Return the first waiting request, and others of its model and settings, up to `limit` beams.
-
-        Every caller's first request comes before anybody's second one, then the order of arrival counts.
-        """
-        earlier: Counter[str] = Counter()  # requests of each caller
-        places = {}
-        for sequence in self.waiting:
-            places[sequence] = earlier[sequence.caller]
-            earlier[sequence.caller] += 1
-        ordered = sorted(self.waiting, key=lambda sequence: (places[sequence], sequence.number))
+        """Return the first waiting request in fair order, and others of its model and settings, up to `limit` beams."""
+        ordered = fair_order(self.waiting)
         first = ordered[0]
         similar = [
             sequence
