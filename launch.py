@@ -148,7 +148,7 @@ class Progress:
         self.last_lines: collections.deque[str] = collections.deque(maxlen=LAST_LINES)
         self.received = 0.0  # MB of the downloads that are complete
         self.file, self.size, self.packages = "", 0.0, 0
-        self.last_shown = 0.0
+        self.last_update = 0.0
         self.rewrites = sys.stdout.isatty()
 
     def read(self, line: str) -> None:
@@ -177,9 +177,9 @@ class Progress:
 
     def show(self, what: str, always: bool = False) -> None:
         """Show what pip is at, and what it has downloaded."""
-        if not (self.rewrites or always) and time.monotonic() - self.last_shown < INTERVAL:
+        if not (self.rewrites or always) and time.monotonic() - self.last_update < INTERVAL:
             return
-        self.last_shown = time.monotonic()
+        self.last_update = time.monotonic()
         line = f"  {what}; so far {self.packages} looked up, {self.received:.0f} MB downloaded"
         if self.rewrites:
             width = shutil.get_terminal_size().columns - 1

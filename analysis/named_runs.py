@@ -81,14 +81,14 @@ def write(
     """
     decode = decode or default_decoding(task_of(run, task or frozen_task(backbone)).input_format)
     request = request_of(backbone, source, run, task, decode.seed)
-    written = generate(run.model if run else backbone.model, backbone, [request], decode)[0]
-    return end_at(backbone, written, stop) if stop else written
+    generation = generate(run.model if run else backbone.model, backbone, [request], decode)[0]
+    return end_at(backbone, generation, stop) if stop else generation
 
 
-def end_at(backbone: Backbone, written: Generation, stop: str) -> Generation:
+def end_at(backbone: Backbone, generation: Generation, stop: str) -> Generation:
     """A generated text up to the first `stop` in it, with the tokens that it took to generate that."""
-    for count in range(1, len(written.ids) + 1):
-        text, matched, _ = decode_text(backbone, written.ids[:count]).partition(stop)
+    for count in range(1, len(generation.ids) + 1):
+        text, matched, _ = decode_text(backbone, generation.ids[:count]).partition(stop)
         if matched:
-            return replace(written, text=text, ids=written.ids[:count], logprobs=written.logprobs[:count], finish="eos")
-    return written
+            return replace(generation, text=text, ids=generation.ids[:count], logprobs=generation.logprobs[:count], finish="eos")
+    return generation

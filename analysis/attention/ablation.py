@@ -75,18 +75,18 @@ def iter_ablations(
         raise BadInput("There is no prefix to knock out. Choose a run that has one, or a text prefix.")
     ablated, _ = teacher_forced_inputs(backbone, request, ids, site)
     reading, inputs = teacher_forced_inputs(backbone, request, ids)
-    chosen = tuple(reading.step_queries if queries is None else queries)
+    query_positions = tuple(reading.step_queries if queries is None else queries)
     length, layers = reading.virtual, len(ablated.layers)
     knockouts = [request.intervention.without(token, layer, site) for token in range(length) for layer in range(layers)]
-    kl = torch.full((length * layers, len(chosen)), torch.nan)
-    tokens = tuple((*reading.tokens, "")[query + 1] for query in chosen)
+    kl = torch.full((length * layers, len(query_positions)), torch.nan)
+    tokens = tuple((*reading.tokens, "")[query + 1] for query in query_positions)
     encoded = _encode_source(model, backbone, request, inputs) if backbone.is_encoder_decoder and site != "encoder" else None
-    size = chunk_rows(backbone, max(len(reading.tokens), len(request.prompt_ids)), length, len(chosen))
+    size = chunk_rows(backbone, max(len(reading.tokens), len(request.prompt_ids)), length, len(query_positions))
     for start in range(0, len(knockouts), size):
         rows = [request.intervention, *knockouts[start : start + size]]  # the unchanged row shares their rounding
-        plain, *ablations = _ablated_logits(model, backbone, request, inputs, rows, chosen, encoded)
+        plain, *ablations = _ablated_logits(model, backbone, request, inputs, rows, query_positions, encoded)
         kl[start : start + size] = torch.stack([kl_divergence(plain, logits) for logits in ablations]).cpu()
-        yield AblationEffect(kl.clone().view(length, layers, -1), chosen, tokens), start + len(ablations), len(knockouts)
+        yield AblationEffect(kl.clone().view(length, layers, -1), query_positions, tokens), start + len(ablations), len(knockouts)
 
 
 def chunk_rows(backbone: Backbone, tokens: int, virtual: int, steps: int) -> int:

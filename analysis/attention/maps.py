@@ -146,25 +146,25 @@ def attention_map(
     `layers`: only these, from 0. Raises TooLong if the text or the weights do not fit; `attention_mass` needs one layer's.
     """
     reading, inputs = teacher_forced_inputs(backbone, request, ids, site)
-    chosen = reading.layers if layers is None else tuple(layers)
-    if unknown := set(chosen) - set(reading.layers):
+    layer_indices = reading.layers if layers is None else tuple(layers)
+    if unknown := set(layer_indices) - set(reading.layers):
         raise BadInput(f"There is no layer {min(unknown)}: {backbone.spec.name} has layers 0 to {reading.layers[-1]}.")
     queries, keys = len(reading.tokens), len(reading.key_tokens)
-    needed = len(chosen) * backbone.spec.heads * queries * keys * 4
+    needed = len(layer_indices) * backbone.spec.heads * queries * keys * 4
     if needed > MEMORY:
         raise TooLong(
-            f"The attention of {len(chosen)} layers over {queries} tokens takes {needed / 2**20:.0f} MB, and "
+            f"The attention of {len(layer_indices)} layers over {queries} tokens takes {needed / 2**20:.0f} MB, and "
             f"{MEMORY / 2**20:.0f} MB are allowed. Ask for fewer layers at a time, or shorten the text."
         )
-    weights = torch.empty(len(chosen), backbone.spec.heads, queries, keys)
-    norms = torch.empty(len(chosen), backbone.spec.heads, keys)
+    weights = torch.empty(len(layer_indices), backbone.spec.heads, queries, keys)
+    norms = torch.empty(len(layer_indices), backbone.spec.heads, keys)
 
     def take(layer: int, layer_weights: Tensor, layer_norms: Tensor) -> None:
-        if layer in chosen:
-            weights[chosen.index(layer)], norms[chosen.index(layer)] = layer_weights, layer_norms
+        if layer in layer_indices:
+            weights[layer_indices.index(layer)], norms[layer_indices.index(layer)] = layer_weights, layer_norms
 
     record_attention(model, backbone, request, inputs, site, take)
-    return AttentionMap(**vars(replace(reading, layers=chosen)), weights=weights, norms=norms)
+    return AttentionMap(**vars(replace(reading, layers=layer_indices)), weights=weights, norms=norms)
 
 
 def attention_mass(
@@ -262,9 +262,9 @@ def prefix_state(
     model: "PreTrainedModel", backbone: Backbone, request: Request, interventions: Sequence[Intervention] = ()
 ) -> PrefixState | None:
     """Return the request's prefix for `attach`: one row per intervention, by default one with the request's own."""
-    chosen = list(interventions) or [request.intervention]
-    dtype, start = next(model.parameters()).dtype, torch.tensor([request.split] * len(chosen), device=backbone.device)
-    return PrefixState.of([request.prefix] * len(chosen), backbone.device, dtype, chosen, start)
+    levels = list(interventions) or [request.intervention]
+    dtype, start = next(model.parameters()).dtype, torch.tensor([request.split] * len(levels), device=backbone.device)
+    return PrefixState.of([request.prefix] * len(levels), backbone.device, dtype, levels, start)
 
 
 @torch.no_grad()

@@ -144,8 +144,8 @@ def describe_sentences(spans: Sequence[tuple[int, int]], article: str, shares: T
     """Name the three sentences that drew most attention, in the order of the article."""
     whole = shares.sum().clamp(min=1e-30)
     best = sorted(torch.topk(shares, min(3, len(spans))).indices.tolist())
-    named = [f"sentence {at + 1} ({100 * shares[at] / whole:.0f} %)" for at in best]
-    named = [", ".join(named[:-1]), named[-1]] if len(named) > 1 else named
+    phrases = [f"sentence {at + 1} ({100 * shares[at] / whole:.0f} %)" for at in best]
+    phrases = [", ".join(phrases[:-1]), phrases[-1]] if len(phrases) > 1 else phrases
     first = article[slice(*spans[int(shares.argmax())])]
     short = first if len(first) <= 80 else first[:79] + "…"
-    return f"Of the attention on the article, {' and '.join(named)} drew most. The one that drew most reads: “{short}”"
+    return f"Of the attention on the article, {' and '.join(phrases)} drew most. The one that drew most reads: “{short}”"

@@ -280,10 +280,10 @@ class Workplace:
     def _write_texts(self, cell: Cell, evaluation: Evaluation, examples: Sequence[Example]) -> None:
         """Write one line per text, with its references and its own scores."""
         references: dict[str, list[str]] = {}
-        seen: dict[str, bool] = {}
+        is_seen: dict[str, bool] = {}
         for example in examples:
             references.setdefault(example.source, []).extend(example.targets)
-            seen[example.source] = example.seen
+            is_seen[example.source] = example.seen
         scores = {name: score.per_example for name, score in evaluation.scores.items() if name in EACH}
         lines = [
             json.dumps(
@@ -291,7 +291,7 @@ class Workplace:
                     "source": source,
                     "text": output,
                     "references": list(dict.fromkeys(references[source])),
-                    "seen": seen[source],
+                    "seen": is_seen[source],
                     "scores": {name: round(each[place], 3) for name, each in scores.items()},
                 },
                 ensure_ascii=False,
@@ -303,8 +303,8 @@ class Workplace:
 
 def draw(examples: Sequence[Example], count: int, sample: int) -> list[Example]:
     """Return a random sample of the examples in their order; all of them if there are no more than `count`."""
-    chosen = sorted(random.Random(sample).sample(range(len(examples)), min(count, len(examples))))
-    return [examples[place] for place in chosen]
+    places = sorted(random.Random(sample).sample(range(len(examples)), min(count, len(examples))))
+    return [examples[place] for place in places]
 
 
 def _score_record(score: Score) -> ScoreRecord:

@@ -103,14 +103,14 @@ def run_on_cluster(cells: Sequence[Cell], place: Place, client: "Client", device
     The first cell of a line runs before the others, which use the learning rate that it chose. The result file is written after
     the run and the texts. Raises StoreError if workers die repeatedly or the connection is lost, and the errors of `try_run`.
     """
-    left, jobs = list(cells), dict["Future", _Job]()
+    remaining, jobs = list(cells), dict["Future", _Job]()
     try:
-        while left and not place(left[0]).cancelled:
-            for cell in list(left):
+        while remaining and not place(remaining[0]).cancelled:
+            for cell in list(remaining):
                 if (result := place(cell).result(cell)) is not None:
-                    left.remove(cell)
+                    remaining.remove(cell)
                     yield result
-            _submit_ready(left, jobs, place, client, device)
+            _submit_ready(remaining, jobs, place, client, device)
             finished = [future for future in jobs if future.done()]
             for future in finished:
                 job = jobs.pop(future)
@@ -125,10 +125,10 @@ def run_on_cluster(cells: Sequence[Cell], place: Place, client: "Client", device
             job.lock.close()
 
 
-def _submit_ready(left: list[Cell], jobs: dict["Future", _Job], place: Place, client: "Client", device: str) -> None:
+def _submit_ready(remaining: list[Cell], jobs: dict["Future", _Job], place: Place, client: "Client", device: str) -> None:
     """Give every free worker a cell."""
     workers, at_work = len(client.nthreads()), {job.cell for job in jobs.values()}
-    for cell in dict.fromkeys(_ready(cell, place(cell)) for cell in left):
+    for cell in dict.fromkeys(_ready(cell, place(cell)) for cell in remaining):
         if len(jobs) >= workers:
             return
         if cell in at_work:

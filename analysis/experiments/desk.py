@@ -65,11 +65,11 @@ def differing_settings(runs: Sequence[Run]) -> pd.DataFrame:
     """Return the settings in which runs differ: one row per setting that their methods have, one column per run."""
     strange = {name for info in METHODS.values() for name in info.settings}
     strange -= {name for run in runs for name in method_info(run.method).settings}
-    named = {}
+    configs = {}
     for run in runs:
         values: dict[str, object] = {"method": run.method, "task": run.task.name, "backbone": run.backbone, "rows": run.rows}
-        named[run.id] = values | {name: value for name, value in run.config.items() if name not in strange and name != "method"}
-    frame = pd.DataFrame(named).astype(object).fillna("–")
+        configs[run.id] = values | {name: value for name, value in run.config.items() if name not in strange and name != "method"}
+    frame = pd.DataFrame(configs).astype(object).fillna("–")
     if frame.empty:
         return frame
     differ = frame.map(str).nunique(axis=1) > 1

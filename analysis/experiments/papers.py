@@ -134,8 +134,8 @@ def _cell(size: Scale, data: str, method: str, label: str = "", kind: str = "", 
         return Cell(data, FROZEN, name, tables=size.tables)
     valid = 100 if rows else 0
     plain = preset(name, method, SETS[data])  # what is said twice would make two cells of one
-    chosen = tuple(sorted((key, value) for key, value in (changes | settings).items() if getattr(plain, key) != value))
-    return Cell(data, method, name, chosen, rows=rows, valid=valid, tables=size.tables, rates=rates)
+    differences = tuple(sorted((key, value) for key, value in (changes | settings).items() if getattr(plain, key) != value))
+    return Cell(data, method, name, differences, rows=rows, valid=valid, tables=size.tables, rates=rates)
 
 
 def _lines(size: Scale, cells: dict[str, Cell]) -> tuple[Line, ...]:

@@ -48,8 +48,8 @@ class PrefixAlone:
         ours, theirs = (Counter(map(_first_word, texts)) for texts in (self.prefix, self.frozen))
         shares = [(word, ours[word] / len(self.prefix), theirs[word] / len(self.frozen)) for word in ours | theirs]
         shares.sort(key=lambda row: (-row[1], -row[2], row[0]))
-        chosen = sorted(shares, key=lambda row: -max(row[1:]))[:top]
-        return [row for row in shares if row in chosen]
+        most_frequent = sorted(shares, key=lambda row: -max(row[1:]))[:top]
+        return [row for row in shares if row in most_frequent]
 
 
 def sample_alone(

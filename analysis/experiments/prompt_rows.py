@@ -37,6 +37,6 @@ def check_words(backbone: Backbone, words: str) -> str:
 def _rows(backbone: Backbone, splits: Sequence[str], length: int) -> list[Row]:
     every = [example for split in splits for example in DataSource("records").load_split(split, [])]
     examples = [example for example in every if example.group == TOPIC]
-    chosen = sorted(examples, key=lambda example: len(example.source))[:TABLES]
-    one_text = [replace(example, targets=example.targets[:1]) for example in chosen]
+    shortest = sorted(examples, key=lambda example: len(example.source))[:TABLES]
+    one_text = [replace(example, targets=example.targets[:1]) for example in shortest]
     return encode_rows(backbone, task_for_backbone(backbone, "records"), one_text, length)

@@ -33,17 +33,17 @@ def run_cells(cells: Sequence[Cell], place: Place, wait: bool = True) -> Iterato
 
     Cells that another process is running are skipped, and tried again after `wait` seconds. Raises the errors of `try_run`.
     """
-    left = list(cells)
-    while left:
-        before = len(left)
-        for cell in list(left):
+    remaining = list(cells)
+    while remaining:
+        before = len(remaining)
+        for cell in list(remaining):
             result = place(cell).try_run(cell)
             if place(cell).cancelled:
                 return
             if result is not None:
-                left.remove(cell)
+                remaining.remove(cell)
                 yield result
-        if len(left) == before:
+        if len(remaining) == before:
             if not wait:
                 return
             time.sleep(PAUSE)

@@ -131,8 +131,8 @@ def result_table(grid: str, data: str, results: Sequence[Result]) -> ResultTable
     """Return a table or figure on a data set: the sources' printed rows, then ours, in the order of the grid's lines."""
     spec = next(one for one in paper_grids(scale("small"), [data]) if one.name == grid)
     lines = [line for line in spec.lines if line.data == data]
-    chosen = [result for result in results if grid in result.places and result.cell.data == data and result.status == "done"]
-    rows = _printed_rows(grid, data) + _own_rows(grid, data, chosen) + _missing_rows(grid, data, lines, chosen)
+    finished = [result for result in results if grid in result.places and result.cell.data == data and result.status == "done"]
+    rows = _printed_rows(grid, data) + _own_rows(grid, data, finished) + _missing_rows(grid, data, lines, finished)
     order = [*dict.fromkeys(line.label for line in lines)]
     rank = {label: place for place, label in enumerate(order)}
     sources = [*printed()["sources"], OURS]

@@ -1,7 +1,7 @@
 """Figures of attention: its mass by layer, head and step, and the effect of knock-outs.
 
 Each draws results of analysis/attention/maps.py and ablation.py, for one run or for several side by side as {name: mass}.
-`named` holds the words for the groups of keys and the site. Layers and heads are numbered from 1 here.
+`labels` holds the words for the groups of keys and the site. Layers and heads are numbered from 1 here.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,14 +27,14 @@ _BAR_STYLES: tuple[dict[str, object], ...] = (
 )
 
 
-def mass_by_layer(masses: MassByName, weighted: bool = False, named: AttentionLabels = DEFAULT_LABELS) -> go.Figure:
+def mass_by_layer(masses: MassByName, weighted: bool = False, labels: AttentionLabels = DEFAULT_LABELS) -> go.Figure:
     """Stacked bars: the share of each layer's attention that went to the prefix, the input and the text written so far."""
     fig = _side_by_side(masses)
     for column, mass in enumerate(masses.values(), 1):
         layers = [str(layer + 1) for layer in mass.layers]
-        _add_stacked_bars(fig, by_layer(mass, weighted=weighted), layers, column, "layer", named)
+        _add_stacked_bars(fig, by_layer(mass, weighted=weighted), layers, column, "layer", labels)
     recipe = f"{_attention_kind(weighted)}, mean over heads and {_steps_phrase(masses)}"
-    return _finish_stacked(fig, masses, f"Where each layer{_site_genitive(named)} looked", recipe, "layer", named)
+    return _finish_stacked(fig, masses, f"Where each layer{_site_genitive(labels)} looked", recipe, "layer", labels)
 
 
 def mass_by_step(
@@ -42,19 +42,19 @@ def mass_by_step(
     layer: int | None = None,
     head: int | None = None,
     weighted: bool = False,
-    named: AttentionLabels = DEFAULT_LABELS,
+    labels: AttentionLabels = DEFAULT_LABELS,
 ) -> go.Figure:
     """Stacked bars: the same while each token was generated, in one layer (from 0) and head, or over all of them."""
     fig, verb = _side_by_side(masses), "written"
     for column, mass in enumerate(masses.values(), 1):
         shares, tokens = by_step(mass, layer, head, weighted), [visible_token(token) for token in mass.step_tokens]
-        _add_stacked_bars(fig, shares, list(range(1, len(shares) + 1)), column, "token", named, tokens)
+        _add_stacked_bars(fig, shares, list(range(1, len(shares) + 1)), column, "token", labels, tokens)
         verb = "read" if mass.site == "encoder" else verb
         if 0 < len(shares) <= MAX_LABELED_STEPS // len(masses):
             fig.update_xaxes(tickangle=-60, tickvals=list(range(1, len(shares) + 1)), ticktext=tokens, row=1, col=column)
-    title = f"While each token was {verb}{_site_suffix(named)}"
+    title = f"While each token was {verb}{_site_suffix(labels)}"
     bars = _finish_stacked(
-        fig, masses, title, f"{_attention_kind(weighted)}, {_scope_phrase(layer, head)}", "token, in order", named
+        fig, masses, title, f"{_attention_kind(weighted)}, {_scope_phrase(layer, head)}", "token, in order", labels
     )
     crowded = any(len(mass.step_tokens) > MAX_GAPPED_BARS // len(masses) for mass in masses.values())
     return bars.update_layout(bargap=0) if crowded else bars
@@ -63,11 +63,11 @@ def mass_by_step(
 def heads(
     masses: MassByName,
     group: int = PREFIX,
-    chosen: tuple[int, int] | None = None,
+    cell: tuple[int, int] | None = None,
     weighted: bool = False,
-    named: AttentionLabels = DEFAULT_LABELS,
+    labels: AttentionLabels = DEFAULT_LABELS,
 ) -> go.Figure:
-    """One tile per head: the mean mass on one group of keys. `chosen`: the (layer, head), from 0, to frame."""
+    """One tile per head: the mean mass on one group of keys. `cell`: the (layer, head), from 0, to frame."""
     fig = _side_by_side(masses, gap=0.06)
     for column, (name, mass) in enumerate(masses.items(), 1):
         shares = 100 * by_head(mass, group=group, weighted=weighted)
@@ -84,8 +84,8 @@ def heads(
         fig.add_trace(tiles, row=1, col=column)
         fig.update_xaxes(title_text="head", type="category", showline=False, row=1, col=column)
         fig.update_yaxes(type="category", showgrid=False, showline=False, row=1, col=column)
-        if chosen is not None and chosen[0] < len(rows) and chosen[1] < len(columns):
-            _add_frame(fig, chosen[1], chosen[0], column)
+        if cell is not None and cell[0] < len(rows) and cell[1] < len(columns):
+            _add_frame(fig, cell[1], cell[0], column)
     fig.update_yaxes(title_text="layer", row=1, col=1)
     axis = {
         "cmin": 0,
@@ -94,12 +94,12 @@ def heads(
         "colorbar": {"ticksuffix": " %", "thickness": 12, "outlinewidth": 0},
     }
     recipe = f"{_attention_kind(weighted)}, mean over {_steps_phrase(masses)}; click a tile for its head"
-    title = f"Attention on {'the prefix' if group == PREFIX else named.groups[group]}, head by head{_site_suffix(named)}"
+    title = f"Attention on {'the prefix' if group == PREFIX else labels.groups[group]}, head by head{_site_suffix(labels)}"
     return apply_style(fig, title, recipe, coloraxis=axis, margin={"t": 84 if len(masses) > 1 else 62})
 
 
 def ablation_map(
-    mass: AttentionMass, effect: AblationEffect | None, done: int, total: int, named: AttentionLabels = DEFAULT_LABELS
+    mass: AttentionMass, effect: AblationEffect | None, done: int, total: int, labels: AttentionLabels = DEFAULT_LABELS
 ) -> go.Figure:
     """Two maps of virtual token × layer: the attention it drew, and how much its knock-out changes the next token."""
     fig = make_subplots(1, 2, horizontal_spacing=0.16, subplot_titles=["looked at: mean attention", "changes: mean KL, in nats"])
@@ -117,7 +117,7 @@ def ablation_map(
     progress = f"{done} of {total} knock-outs done; " if done < total else ""
     over = f"mean over {_steps_phrase({'': mass})}" + (", KL over the text written" if mass.site == "encoder" else "")
     recipe = f"{progress}{over}; each virtual token hidden in one layer at a time, positions unchanged"
-    title = f"Looked at, and what it changes, are not the same{_site_suffix(named)}"
+    title = f"Looked at, and what it changes, are not the same{_site_suffix(labels)}"
     return apply_style(fig, title, recipe, margin={"t": 88})
 
 
@@ -132,7 +132,7 @@ def _add_stacked_bars(
     places: Sequence[object],
     column: int,
     unit: str,
-    named: AttentionLabels,
+    labels: AttentionLabels,
     tokens: Sequence[str] | None = None,
 ) -> None:
     """Three bars at each position, from shares (positions, 3); a group that drew no attention is left out."""
@@ -140,30 +140,30 @@ def _add_stacked_bars(
         heights = (100 * shares[:, group]).tolist()
         if not any(heights):
             continue
-        place, name = f"{unit} %{{x}}" + (", <b>%{text}</b>" if tokens else ""), named.groups[group]
+        place, name = f"{unit} %{{x}}" + (", <b>%{text}</b>" if tokens else ""), labels.groups[group]
         hover = f"{place}<br>{name}: %{{y:.1f}} %<extra></extra>"
         text = list(tokens) if tokens else None
         bar = go.Bar(x=list(places), y=heights, name=name, marker=look, text=text, textposition="none", hovertemplate=hover)
         fig.add_trace(bar, row=1, col=column)
 
 
-def _finish_stacked(fig: go.Figure, masses: MassByName, title: str, recipe: str, axis: str, named: AttentionLabels) -> go.Figure:
+def _finish_stacked(fig: go.Figure, masses: MassByName, title: str, recipe: str, axis: str, labels: AttentionLabels) -> go.Figure:
     fig.update_yaxes(range=[0, 100], ticksuffix=" %", dtick=25)
     fig.update_xaxes(title_text=axis)
     fig.update_layout(barmode="stack", bargap=0.12, showlegend=False)
-    _name_groups(fig, len(masses), named)
+    _name_groups(fig, len(masses), labels)
     top, right = (84 if len(masses) > 1 else 62), 118
     return apply_style(fig, title, recipe, margin={"t": top, "r": right})
 
 
-def _name_groups(fig: go.Figure, columns: int, named: AttentionLabels) -> None:
+def _name_groups(fig: go.Figure, columns: int, labels: AttentionLabels) -> None:
     """Name the groups at the right, at the height of their last bars."""
     bars = [bar for bar in fig.data if (bar.xaxis or "x") == ("x" if columns == 1 else f"x{columns}")]
     base, placed = 0.0, -100.0
     for bar in bars:
         height = bar.y[-1] or 0.0
         middle = max(base + height / 2, placed + 9)  # the names of thin groups must not overlap
-        color = "prefix" if bar.name == named.groups[PREFIX] else "muted"
+        color = "prefix" if bar.name == labels.groups[PREFIX] else "muted"
         fig.add_annotation(text_label(1.01, middle, bar.name, color, xref="paper", yref="y"))
         base, placed = base + height, middle
 
@@ -177,13 +177,13 @@ def _attention_kind(weighted: bool) -> str:
     return "attention weighted by the norm of the values" if weighted else "attention"
 
 
-def _site_suffix(named: AttentionLabels) -> str:
+def _site_suffix(labels: AttentionLabels) -> str:
     """The site as the end of a title."""
-    return f": {named.site_name}" if named.site_name else ""
+    return f": {labels.site_name}" if labels.site_name else ""
 
 
-def _site_genitive(named: AttentionLabels) -> str:
-    return f" of {named.site_name}" if named.site_name else ""
+def _site_genitive(labels: AttentionLabels) -> str:
+    return f" of {labels.site_name}" if labels.site_name else ""
 
 
 def _steps_phrase(masses: MassByName) -> str:

@@ -10,11 +10,11 @@ MAX_LETTERS = 9  # of a word in a cell
 NEXT = "(next)"  # in place of a token that is not generated yet
 
 
-def layer_lens_grid(lens: LayerLens, name: str = "the prefix", chosen: tuple[int, int] | None = None) -> go.Figure:
+def layer_lens_grid(lens: LayerLens, name: str = "the prefix", selected: tuple[int, int] | None = None) -> go.Figure:
     """Draw a grid of layers (from 1 at the top) and generated tokens. `name`: the title of the run.
 
     Cells have [layer, step], from 0, as customdata. Words are written into the cells if they fit; the hover text always has the
-    top tokens of both models. `chosen`: the (layer, step), from 0, of the framed cell.
+    top tokens of both models. `selected`: the (layer, step), from 0, of the framed cell.
     """
     layers, steps = lens.kl.shape
     columns, rows = list(range(1, steps + 1)), [str(layer + 1) for layer in range(layers)]
@@ -40,7 +40,10 @@ def layer_lens_grid(lens: LayerLens, name: str = "the prefix", chosen: tuple[int
         name="KL(prefix || frozen), nats",
     )
     frame = {"type": "rect", "line": {"color": COLORS["finetuned"], "width": 4}}
-    marks = [frame | dict(x0=chosen[1] + 0.5, x1=chosen[1] + 1.5, y0=chosen[0] - 0.5, y1=chosen[0] + 0.5)] if chosen else []
+    marks = []
+    if selected:
+        row, column = selected
+        marks = [frame | dict(x0=column + 0.5, x1=column + 1.5, y0=row - 0.5, y1=row + 0.5)]
     tokens = [visible_token(token) if token else NEXT for token in lens.tokens]
     return figure(
         [heat],

@@ -59,8 +59,9 @@ def mass_over_training(samples: Sequence[Sample], name: str) -> go.Figure | None
     sampled = [sample for sample in samples if isinstance(sample.get("mass"), list) and sample["mass"]]
     if not sampled:
         return None
-    layers, named = min(len(sample["mass"]) for sample in sampled), sampled[-1].get("layers")
-    names = named if isinstance(named, list) and len(named) == layers else [f"layer {layer + 1}" for layer in range(layers)]
+    layers, names = min(len(sample["mass"]) for sample in sampled), sampled[-1].get("layers")
+    if not isinstance(names, list) or len(names) != layers:
+        names = [f"layer {layer + 1}" for layer in range(layers)]
     cells = [[100 * sample["mass"][layer] for sample in sampled] for layer in range(layers)]
     heat = go.Heatmap(
         z=cells,

@@ -67,8 +67,8 @@ class LogitLensSpace:
         """Values through the output projection and the final norm, without their biases: (n, d) -> (n, width) fp32."""
         spec = self.backbone.spec
         values = torch.zeros(len(vectors), spec.kv_heads, spec.head_dim)
-        chosen = slice(None) if self.head is None else slice(self.head, self.head + 1)
-        values[:, chosen] = vectors.float().cpu().unflatten(-1, (-1, spec.head_dim))
+        head_slice = slice(None) if self.head is None else slice(self.head, self.head + 1)
+        values[:, head_slice] = vectors.float().cpu().unflatten(-1, (-1, spec.head_dim))
         heads = values.repeat_interleave(spec.heads // spec.kv_heads, 1)  # (n, heads, head_dim)
         hidden = heads.flatten(1).to(self.backbone.device, self.backbone.dtype)
         for part in lens_parts(self.backbone, self.layer, self.site)[:2]:

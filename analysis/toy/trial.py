@@ -79,7 +79,7 @@ def accuracy(method: Method, test: Sequence[Row]) -> tuple[float, float]:
     batch = collate(test, device)
     with method.attach(len(test)):
         hidden = method.model.base_model(**batch.inputs(method.length), use_cache=False).last_hidden_state
-    chosen = batch.labels != IGNORE  # (B, T)
-    likeliest = unembed(method.model, hidden[chosen]).argmax(-1).view(len(test), DIGITS + 1)
-    hits = (likeliest == batch.labels[chosen].view(len(test), DIGITS + 1))[:, :DIGITS]  # (B, digits)
+    is_target = batch.labels != IGNORE  # (B, T)
+    likeliest = unembed(method.model, hidden[is_target]).argmax(-1).view(len(test), DIGITS + 1)
+    hits = (likeliest == batch.labels[is_target].view(len(test), DIGITS + 1))[:, :DIGITS]  # (B, digits)
     return float(hits.float().mean()), float(hits.all(1).float().mean())

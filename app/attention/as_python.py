@@ -50,7 +50,7 @@ def as_python(context: AppContext, search: str, page: str) -> str:
     lines.use(mass_by_layer, heads, save, attention_labels)
     labels = lines.call("attention_labels", Code("backbone"), site)
     lines.add(f"labels = {labels}")
-    figure = {**weighted, "named": Code("labels")}
+    figure = {**weighted, "labels": Code("labels")}
     lines.add(f"save({lines.call('mass_by_layer', Code('masses'), **figure)}, 'attention-by-layer.html')")
     lines.add(f"save({lines.call('heads', Code('masses'), **figure)}, 'attention-by-head.html')")
     if run:
@@ -101,12 +101,12 @@ def _add_lens(lines: PythonLines, cell: LensState, title: str, intervention: Int
     """The layer grid, and both models' words in its chosen cell."""
     lines.use(layer_lens_grid)
     lines.add(f"lens = {lines.call('inspection.lens', **_how(lines, SITE, intervention))}", "print(lens.describe())")
-    chosen = {}
+    cell_argument = {}
     if cell.layer and cell.step:
         lines.add(
             "layers, steps = lens.kl.shape",
             f"layer, step = min({cell.layer}, layers) - 1, min({cell.step}, steps) - 1",
             "print(float(lens.kl[layer, step]), lens.frozen[layer][step], lens.prefix[layer][step], sep='\\n')",
         )
-        chosen = {"chosen": Code("(layer, step)")}
-    lines.add(f"save({lines.call('layer_lens_grid', Code('lens'), title, **chosen)}, 'layer-by-layer.html')")
+        cell_argument = {"selected": Code("(layer, step)")}
+    lines.add(f"save({lines.call('layer_lens_grid', Code('lens'), title, **cell_argument)}, 'layer-by-layer.html')")

@@ -54,11 +54,11 @@
       const virtual = Array.from({ length: reader.virtual }, (_, i) => chip("key p", `P${i + 1}`, ""));
       block.append(...virtual);
       if (!reader.virtual) block.append(make("span", { className: "meta", textContent: "no virtual tokens" }));
-      const written = make("p", { className: "text queries", hidden: !data.queries });
-      const queries = (data.queries || []).map((token, i) => looks(chip("key written", visible(token), ""), i, reader));
-      written.append(...queries.slice(data.opening)); // what a decoder opens with was not written
+      const generated = make("p", { className: "text queries", hidden: !data.queries });
+      const queries = (data.queries || []).map((token, i) => looks(chip("key own", visible(token), ""), i, reader));
+      generated.append(...queries.slice(data.opening)); // what a decoder opens with was not written
       const keys = data.keys.map((token, i) => {
-        const node = chip(`key ${i < data.source ? "read" : "written"}`, visible(token), "");
+        const node = chip(`key ${i < data.source ? "source" : "own"}`, visible(token), "");
         if (!data.queries) looks(node, i, reader);
         if (i === data.source) text.append(make("span", { className: "turn", textContent: "→", title: "from here on it was written" }));
         if (data.starts?.includes(i)) text.append(start(data.starts.indexOf(i) + 1));
@@ -67,7 +67,7 @@
       });
       const sum = make("p", { className: "sum meta" });
       const title = data.readers.length > 1 ? [make("h4", { textContent: reader.name })] : [];
-      const node = make("section", { className: `side ${reader.kind}` }, ...title, block, written, text, sum);
+      const node = make("section", { className: `side ${reader.kind}` }, ...title, block, generated, text, sum);
       readers.push({ reader, keys: [...virtual, ...keys], queries: data.queries ? queries : keys, sum });
       return node;
     };
@@ -132,8 +132,8 @@
       if (data && pinned !== null && !has(pinned)) pinned = null;
       if (data && !before) { // the address names a token; one that is not there is left out
         const inAddress = new URLSearchParams(location.search).get("token") || "";
-        const chosen = /^\d+$/.test(inAddress) ? Number(inAddress) : NaN;
-        pinned = has(chosen) ? chosen : null;
+        const token = /^\d+$/.test(inAddress) ? Number(inAddress) : NaN;
+        pinned = has(token) ? token : null;
         problem = inAddress && pinned === null ? `Token “${inAddress.slice(0, 12)}” of the address cannot be chosen here: none is. ` : "";
       }
       if (data) PrefixLab.address({ token: pinned === null ? "" : String(pinned) });

@@ -50,9 +50,9 @@ class AttentionHandlers(TabHandlers):
         """Read the address when the page is opened; unusable values are named beside the text."""
         state, runs = urlstate.read(search or "", AttentionState), urlstate.read(search or "", CompareState)
         known = {run.id for run in self.context.store.runs()}
-        named = {"prefix": runs.prefix, "finetuned": runs.finetuned}
-        lost = [name for name, run in named.items() if run and not run.startswith(UNSTORED) and run not in known]
-        return replace(state, ignored=(*state.ignored, *lost))
+        requested = {"prefix": runs.prefix, "finetuned": runs.finetuned}
+        unavailable = [name for name, run in requested.items() if run and not run.startswith(UNSTORED) and run not in known]
+        return replace(state, ignored=(*state.ignored, *unavailable))
 
     def enter(self, tab: str, request: gr.Request) -> int:
         """Refresh when the tab is opened, or a comparison starts or ends. Returns 0, which refreshes nothing, on another tab.
@@ -101,7 +101,7 @@ class AttentionHandlers(TabHandlers):
         backbone = self.context.models.backbone(record.name or self.context.models.default)
         vm, intervention = self.view_model(backbone, state, page)
         state = self._within(state, vm, backbone)
-        sources, named, weighted = self._sources(vm, state, intervention), vm.named, state.weigh == "values"
+        sources, labels, weighted = self._sources(vm, state, intervention), vm.labels, state.weigh == "values"
         masses = {name: self.readings.mass(backbone, source, vm.text, how, vm.site) for name, source, how in sources}
         vm.masses = masses
         vm.plain = self.readings.mass(backbone, vm.reader, vm.text, site=vm.site)
@@ -109,17 +109,17 @@ class AttentionHandlers(TabHandlers):
         if vm.site == "cross" and vm.parts:
             vm.sentence_map = self._sentences(backbone, vm, sources[:1])[sources[0][0]]
         group = view.group_of(state, list(masses.values()))
-        chosen = (state.layer - 1, state.head - 1) if state.layer and state.head else None
-        at: tuple[int | None, int | None] = chosen or (None, None)
+        cell = (state.layer - 1, state.head - 1) if state.layer and state.head else None
+        at: tuple[int | None, int | None] = cell or (None, None)
         cleared: Update = {} if self._filling.get(page) == _key(vm, intervention) else {components.influence: plot_widget.NOTHING}
         yield {
             components.nothing: "",
             components.headline: view.headline(state, vm),
             components.bar: view.controls(state, vm),
             components.reads: view.reads(state, vm, None if intervention.is_identity else _empty_text(vm)),
-            components.layers: plot_widget.value(figures.mass_by_layer(masses, weighted, named), "attention-by-layer"),
-            components.heads: plot_widget.value(figures.heads(masses, group, chosen, weighted, named), "attention-by-head"),
-            components.steps: plot_widget.value(figures.mass_by_step(masses, *at, weighted, named), "attention-by-step"),
+            components.layers: plot_widget.value(figures.mass_by_layer(masses, weighted, labels), "attention-by-layer"),
+            components.heads: plot_widget.value(figures.heads(masses, group, cell, weighted, labels), "attention-by-head"),
+            components.steps: plot_widget.value(figures.mass_by_step(masses, *at, weighted, labels), "attention-by-step"),
             components.tokens: self._tokens(backbone, state, vm, sources),
             components.address: urlstate.write(state),
         } | cleared
@@ -140,7 +140,7 @@ class AttentionHandlers(TabHandlers):
             vm.notes.append(f"Left out, as the address has no usable value for: {', '.join(state.ignored)}.")
         layers, heads = vm.depths[vm.site], backbone.spec.heads
         if state.layer > layers or state.head > heads:
-            where = f", {vm.named.site_name}," if vm.named.site_name else ""
+            where = f", {vm.labels.site_name}," if vm.labels.site_name else ""
             place = f"layer {state.layer}" + (f", head {state.head}" if state.head else "")
             vm.notes.append(f"There is no {place}: {backbone.spec.name}{where} has {layers} layers of {heads} heads.")
         vm.beside_choices = self._beside_choices(backbone, vm, intervention)
@@ -151,7 +151,7 @@ class AttentionHandlers(TabHandlers):
         """Set the site: the requested one or, for an encoder's text, the last."""
         site = state.site if state.site in vm.depths else list(vm.depths)[-1]
         article = vm.record.form == "article"
-        vm.site, vm.named = site, attention_labels(backbone, site, "the article" if article else "the input")
+        vm.site, vm.labels = site, attention_labels(backbone, site, "the article" if article else "the input")
         if backbone.is_encoder_decoder and article:
             vm.parts = self.readings.sentences(backbone, vm.record.source, vm.text)
             vm.notes.append(view.AT[site])
@@ -194,12 +194,12 @@ class AttentionHandlers(TabHandlers):
         """Draw the chosen head token by token; an article by sentences, unless the state says tokens."""
         kinds = [source.kind for _, source, _ in sources]
         if vm.by_sentence and state.unit != "tokens":
-            return token_view.sentences(state, self._sentences(backbone, vm, sources), kinds, vm.named)
+            return token_view.sentences(state, self._sentences(backbone, vm, sources), kinds, vm.labels)
         if not (state.layer and state.head):
             return ""
         read = partial(self.readings.layer, backbone, text=vm.text, layer=state.layer - 1, site=vm.site)
         maps = {name: read(source, intervention=how) for name, source, how in sources}
-        return token_view.tokens(state, maps, kinds, vm.named, vm.parts)
+        return token_view.tokens(state, maps, kinds, vm.labels, vm.parts)
 
     def _sentences(self, backbone: Backbone, vm: view.AttentionViewModel, sources: Sources) -> dict[str, SentenceMap]:
         read = partial(self.readings.by_sentence, backbone, text=vm.text, article=vm.article, site=vm.site)
@@ -246,7 +246,7 @@ class AttentionHandlers(TabHandlers):
                 return
             if self.context.comparisons.get(page) is not record:
                 break
-            figure = figures.ablation_map(mass, influence, count, total, vm.named)
+            figure = figures.ablation_map(mass, influence, count, total, vm.labels)
             update: Update = {self.components.influence: plot_widget.value(figure, "influence")}
             if count == total:
                 update[self.shell.status] = self.context.status.clear(page, KNOCKOUTS)

@@ -97,12 +97,12 @@ class LensHandlers(TabHandlers):
 
     def _cell(self, lens: LayerLens, title: str, kind: str, cell: LensState) -> Update:
         layers, steps = lens.kl.shape
-        chosen = (min(cell.layer, layers) - 1, min(cell.step, steps) - 1) if cell.layer and cell.step else None
+        indices = (min(cell.layer, layers) - 1, min(cell.step, steps) - 1) if cell.layer and cell.step else None
         section = self.section
-        detail = lens_view.cell(lens, *chosen, title, kind) if chosen else ""
-        position = LensState(chosen[0] + 1, chosen[1] + 1) if chosen else LensState()
+        detail = lens_view.cell(lens, *indices, title, kind) if indices else ""
+        position = LensState(indices[0] + 1, indices[1] + 1) if indices else LensState()
         return {
-            section.grid: plot_widget.value(layer_lens_grid(lens, title, chosen), "layer-by-layer"),
+            section.grid: plot_widget.value(layer_lens_grid(lens, title, indices), "layer-by-layer"),
             section.cell: detail,
             section.state: position,
             section.address: urlstate.write(position),
@@ -151,7 +151,7 @@ def wire(attention: AttentionHandlers, shell: Shell, section: LensSection, refre
     outputs = [*section.outputs, shell.status]
     for event in refreshes:
         event.then(do.fill, [page.ticket, page.state, section.state], outputs, **streaming("lens"))
-    chosen = [section.grid, section.cell, section.state, section.address, shell.status]
-    section.grid.click(do.choose, page.state, chosen, **LATEST)
-    section.cell.select(do.move, [page.state, section.state], chosen, **LATEST)
+    cell_outputs = [section.grid, section.cell, section.state, section.address, shell.status]
+    section.grid.click(do.choose, page.state, cell_outputs, **LATEST)
+    section.cell.select(do.move, [page.state, section.state], cell_outputs, **LATEST)
     shell.page.load(do.restore, shell.search, section.state, js="() => [location.search]", **LATEST)

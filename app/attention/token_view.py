@@ -25,35 +25,35 @@ def tokens(
     state: AttentionState,
     maps: Mapping[str, AttentionMap],
     kinds: Sequence[str],
-    named: AttentionLabels,
+    labels: AttentionLabels,
     article: ArticleSentences | None,
 ) -> str:
     """Return one head of one layer. If there are too many weights: only the rows of generated tokens, or of a chosen sentence."""
     first = next(iter(maps.values()))
-    rows, sent = range(len(first.tokens)), sum(len(one.key_tokens) for one in maps.values()) * len(first.tokens)
+    rows, weight_count = range(len(first.tokens)), sum(len(one.key_tokens) for one in maps.values()) * len(first.tokens)
     part = ""
-    if sent > CELLS and first.site == "encoder" and article is not None:
+    if weight_count > CELLS and first.site == "encoder" and article is not None:
         rows = _of_sentence(article, state.sentence)
         part = "The article is long: the tokens of one sentence can be chosen. A number chooses another sentence."
-    elif sent > CELLS:
+    elif weight_count > CELLS:
         rows, part = first.step_queries, "The text is long: only written tokens can be chosen."
     weights = {name: one.weights[0, state.head - 1] for name, one in maps.items()}
     about = {"title": f"Layer {state.layer}, head {state.head}", "part": part, "whole": not part, "unit": "tokens"}
     if article is not None and first.site != SITE:
         about |= {"starts": _starts(article), "sentence": state.sentence}
-    return _json(first, weights, maps, kinds, named, rows, about, "this head")
+    return _json(first, weights, maps, kinds, labels, rows, about, "this head")
 
 
-def sentences(state: AttentionState, maps: Mapping[str, SentenceMap], kinds: Sequence[str], named: AttentionLabels) -> str:
+def sentences(state: AttentionState, maps: Mapping[str, SentenceMap], kinds: Sequence[str], labels: AttentionLabels) -> str:
     """Return an article by sentences, for the chosen head or the mean of all layers and heads."""
-    chosen, first = bool(state.layer and state.head), next(iter(maps.values()))
+    one_head, first = bool(state.layer and state.head), next(iter(maps.values()))
     weights = {
-        name: one.weights[state.layer - 1, state.head - 1] if chosen else one.weights.mean((0, 1)) for name, one in maps.items()
+        name: one.weights[state.layer - 1, state.head - 1] if one_head else one.weights.mean((0, 1)) for name, one in maps.items()
     }
-    which = f"Layer {state.layer}, head {state.head}" if chosen else "All layers and heads"
+    which = f"Layer {state.layer}, head {state.head}" if one_head else "All layers and heads"
     about = {"title": f"{which}, by sentence", "part": "", "whole": True, "unit": "sentences"}
-    what = "this head" if chosen else "the model"
-    return _json(first, weights, maps, kinds, named, range(len(first.tokens)), about, what)
+    what = "this head" if one_head else "the model"
+    return _json(first, weights, maps, kinds, labels, range(len(first.tokens)), about, what)
 
 
 def _json(
@@ -61,7 +61,7 @@ def _json(
     weights: Mapping[str, Tensor],
     maps: Mapping[str, AttentionReading],
     kinds: Sequence[str],
-    named: AttentionLabels,
+    labels: AttentionLabels,
     rows: range,
     about: JsonObject,
     what: str,
@@ -79,7 +79,7 @@ def _json(
         "hint": READ.format(what=what, unit=unit) if reads else HINT.format(what=what),
         "mean": f"On average over all {unit}s read" if reads else "On average over the written tokens",
         "one": ("While “{}” was read" if unit == "token" else "While sentence {} was read") if reads else "When “{}” came next",
-        "groups": list(named.groups),
+        "groups": list(labels.groups),
     }
     readers = zip(maps.items(), kinds, strict=True)
     data["readers"] = [_reader(name, kind, reading, weights[name], rows) for (name, reading), kind in readers]

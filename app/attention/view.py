@@ -76,7 +76,7 @@ class AttentionViewModel:
     text: ColumnRecord
     depths: dict[str, int]
     site: str = SITE
-    named: AttentionLabels = field(default_factory=AttentionLabels)
+    labels: AttentionLabels = field(default_factory=AttentionLabels)
     parts: ArticleSentences | None = None
     beside: AttentionSource | None = None
     masses: dict[str, AttentionMass] = field(default_factory=dict)
@@ -109,7 +109,7 @@ def headline(state: AttentionState, vm: AttentionViewModel) -> str:
     """Summarize what to look at, in one sentence computed from the attention."""
     mass = vm.changed or vm.plain
     assert mass is not None
-    sentence = describe_mass(mass, vm.named.groups[1], state.weigh == "values", vm.named.site_name)
+    sentence = describe_mass(mass, vm.labels.groups[1], state.weigh == "values", vm.labels.site_name)
     if vm.changed is not None:
         sentence = f"The first text read again, {name_of(state, vm)}: {sentence[0].lower()}{sentence[1:]}"
     if vm.sentence_map is not None and vm.parts is not None:
@@ -129,7 +129,7 @@ def controls(state: AttentionState, vm: AttentionViewModel) -> str:
     beside = _labelled("Beside it", _beside(state, vm))
     weigh = _segment("weigh", [("", "Mass"), ("values", "× size of values")], state.weigh)
     group = GROUPS[group_of(state, list(vm.masses.values()))]
-    groups = [("prefix", "prefix"), ("source", vm.named.groups[1].removeprefix("the ")), ("written", "written")]
+    groups = [("prefix", "prefix"), ("source", vm.labels.groups[1].removeprefix("the ")), ("written", "written")]
     tiles = _segment("group", groups if vm.site == SITE else groups[:2], group)
     first = who + _site(vm) + beside + _labelled("Weigh", weigh) + _labelled("Tiles", tiles) + _unit(state, vm)
     return tag("div", first, cls="pl-look-row") + tag("div", _turning(state, vm), cls="pl-look-row turning")
@@ -164,7 +164,7 @@ def _turning(state: AttentionState, vm: AttentionViewModel) -> str:
     tokens = "".join(_place(f"P{i + 1}", at, out) for i in range(vm.reader.length))
     layers = "".join(_place(f"L{i + 1}", at, out) for i in range(vm.depths[vm.site]))
     which = tag("div", tokens, cls="pl-places") + tag("div", layers, cls="pl-places layers")
-    where = f", at {vm.named.site_name}" if several else ""
+    where = f", at {vm.labels.site_name}" if several else ""
     knock = _labelled("Knock out", which, f"A click hides a virtual token everywhere, or the whole prefix in one layer{where}")
     undo = "" if _idle(state, vm) else _button("As it was", "reset", "", "Undo α and all knock-outs")
     return turn + knock + undo
@@ -190,8 +190,8 @@ def _labelled(name: str, content: str, title: str | None = None) -> str:
     return tag("div", tag("span", text(name), cls="name", title=title) + content, cls="pl-control", role="group", aria_label=name)
 
 
-def _segment(name: str, choices: Sequence[tuple[str, str]], chosen: str) -> str:
-    buttons = [_button(label, name, value, None, value == chosen) for value, label in choices]
+def _segment(name: str, choices: Sequence[tuple[str, str]], selected: str) -> str:
+    buttons = [_button(label, name, value, None, value == selected) for value, label in choices]
     return tag("div", "".join(buttons), cls="pl-segment")
 
 
@@ -211,8 +211,8 @@ def _place(name: str, at: str, out: set[str]) -> str:
 def _beside(state: AttentionState, vm: AttentionViewModel) -> str:
     typed = state.beside.startswith(TEXT_RUN)
     choices = [("", "nothing"), *vm.beside_choices, (TEXT_RUN, "text prefix…")]
-    chosen = TEXT_RUN if typed else state.beside if state.beside in dict(choices) else ""
-    select = tag("select", options(choices, chosen), aria_label="Beside it", data_set="beside", data_chosen=chosen)
+    selected = TEXT_RUN if typed else state.beside if state.beside in dict(choices) else ""
+    select = tag("select", options(choices, selected), aria_label="Beside it", data_set="beside", data_chosen=selected)
     return select + text_field(state.beside, "beside", hidden=not typed)
 
 

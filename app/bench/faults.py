@@ -123,8 +123,8 @@ def _killed(name: str, home: Path, backbone: str, moment: float) -> list[Report]
         if not receiver.poll(START) or receiver.recv() != (READY,):
             raise RuntimeError(f"{name} did not start.")
         until = time.monotonic() + moment
-        while (left := until - time.monotonic()) > 0:
-            if receiver.poll(left):
+        while (seconds := until - time.monotonic()) > 0:
+            if receiver.poll(seconds):
                 reports.append(receiver.recv())
         process.kill()
         process.join()

@@ -25,7 +25,7 @@ def load_table(report: LoadReport) -> str:
         lines += [f"{name}: {sentence}" for sentence in sentences[:MOST_SENTENCES]]
         if len(sentences) > MOST_SENTENCES:
             lines.append(f"… and {len(sentences) - MOST_SENTENCES} more of these")
-    return "\n".join(lines + [f"{promise}: {'kept' if kept else 'broken'}" for promise, kept in report.promises().items()])
+    return "\n".join(lines + [f"{promise}: {'kept' if holds else 'broken'}" for promise, holds in report.promises().items()])
 
 
 def _quantiles(seconds: list[float]) -> str:

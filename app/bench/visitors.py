@@ -52,7 +52,7 @@ class Visitor:
     page: Page = field(init=False)
     table_on_page: int = -1  # the table on the page, and whose text Attention reads
     imports: int = 0
-    left: "set[asyncio.Task[None]]" = field(default_factory=set)  # what goes on behind the answer
+    background: "set[asyncio.Task[None]]" = field(default_factory=set)  # what goes on behind the answer
 
     async def enter(self) -> None:
         """Open a page."""
@@ -62,10 +62,10 @@ class Visitor:
 
     async def leave(self) -> None:
         """Close the page, and end what it still waits for."""
-        for task in self.left:
+        for task in self.background:
             task.cancel()
-        await asyncio.gather(*self.left, return_exceptions=True)
-        self.left.clear()
+        await asyncio.gather(*self.background, return_exceptions=True)
+        self.background.clear()
         await self.page.close()
 
     async def do(self, task: str, variant: int) -> Answer:
@@ -111,10 +111,10 @@ class Visitor:
 
     async def _compare(self, source: str, arguments: tuple[object, ...], word: Callable[[], None]) -> object:
         place, last = API + "call/compare", None
-        asked = await self.http.post(place, json={"data": [source, *arguments]})
-        if not asked.is_success:
-            raise Refused(str(asked.json().get("detail")))
-        async with self.http.stream("GET", f"{place}/{asked.json()['event_id']}") as lines:
+        response = await self.http.post(place, json={"data": [source, *arguments]})
+        if not response.is_success:
+            raise Refused(str(response.json().get("detail")))
+        async with self.http.stream("GET", f"{place}/{response.json()['event_id']}") as lines:
             event = ""
             async for line in lines.aiter_lines():
                 name, _, rest = line.partition(": ")
@@ -149,19 +149,19 @@ class Visitor:
 
         Raises Refused where the tab ends before that with a problem in the status line.
         """
-        page, drawn = self.page, asyncio.Event()
+        page, complete = self.page, asyncio.Event()
         for part in parts:
             page[part] = ""
 
         def watch() -> None:
             if all(page[part] for part in parts):
-                drawn.set()
+                complete.set()
 
         refresh = self._go_on(page.trigger(tab, "select", script, watch=watch))
-        waiting = asyncio.create_task(drawn.wait())
+        waiting = asyncio.create_task(complete.wait())
         await asyncio.wait([refresh, waiting], return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
-        if not drawn.is_set():
+        if not complete.is_set():
             await refresh
             self._check_status()
         return {part: page[part] for part in parts}
@@ -193,8 +193,8 @@ class Visitor:
 
     def _go_on(self, work: Any) -> "asyncio.Task[None]":
         task = asyncio.create_task(work)
-        self.left.add(task)
-        task.add_done_callback(self.left.discard)
+        self.background.add(task)
+        task.add_done_callback(self.background.discard)
         return task
 
     def _check_status(self) -> str:

@@ -16,11 +16,11 @@ const lab = {
   at: (selector) => document.querySelector(selector),
 
   /* Draw a part of the page anew, but only when what it shows has changed: a button must not vanish under a finger. */
-  drawn: new Map(),
+  contents: new Map(),
   draw(selector, data, render) {
-    const written = JSON.stringify(data);
-    if (lab.drawn.get(selector) === written) return;
-    lab.drawn.set(selector, written);
+    const content = JSON.stringify(data);
+    if (lab.contents.get(selector) === content) return;
+    lab.contents.set(selector, content);
     lab.at(selector).replaceChildren(...[render(data)].flat().filter(Boolean));
   },
 

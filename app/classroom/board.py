@@ -190,9 +190,9 @@ class Board:
         with self.change():
             if self.round and self.round.state != CLOSED:
                 raise BadInput("The last round is still open. End it first.")
-            chosen = [entry for run in dict.fromkeys(runs) if (entry := self._entries.get(run)) and entry.state == READY]
-            names = [(entry.id, entry.name) for entry in chosen] + ([(FROZEN, FROZEN_NAME)] if frozen else [])
-            if not chosen or len(names) > LINES:
+            ready = [entry for run in dict.fromkeys(runs) if (entry := self._entries.get(run)) and entry.state == READY]
+            names = [(entry.id, entry.name) for entry in ready] + ([(FROZEN, FROZEN_NAME)] if frozen else [])
+            if not ready or len(names) > LINES:
                 raise BadInput(f"A round takes 1 to {LINES} prefixes, and {len(names)} are chosen. Choose from the board.")
             if blind:
                 secrets.SystemRandom().shuffle(names)

@@ -1,14 +1,14 @@
 /* The guests' page: join, answer, vote, hand in, compare. */
 
-const guest = { entries: [], picked: new Set() };
+const guest = { entries: [], runs: new Set() };
 
 function showQuestion({ question, own }) {
   if (!question) return [];
   const head = lab.el("h2", {}, question.text);
   if (question.state === "done") return [head, ...lab.shift(question)];
-  const chosen = question.state === "after" ? own.after : own.before;
+  const answer = question.state === "after" ? own.after : own.before;
   const buttons = question.options.map((option, i) => lab.el("button", {
-    type: "button", "aria-pressed": String(chosen === i), disabled: !question.open,
+    type: "button", "aria-pressed": String(answer === i), disabled: !question.open,
     onclick: () => lab.call("answer", { question: question.number, option: i }),
   }, option));
   const hints = { before: "Before the lesson. Choose one; you can change it until the presenter goes on.", lesson: "The question comes back after the lesson.", after: "After the lesson: and now?" };
@@ -28,8 +28,8 @@ function showLines({ round, vote }) {
 
 function showPicks(entries) {
   return entries.map((entry) => lab.el("label", { class: "check" }, lab.el("input", {
-    type: "checkbox", value: entry.id, checked: guest.picked.has(entry.id),
-    onchange: (event) => guest.picked[event.target.checked ? "add" : "delete"](entry.id),
+    type: "checkbox", value: entry.id, checked: guest.runs.has(entry.id),
+    onchange: (event) => guest.runs[event.target.checked ? "add" : "delete"](entry.id),
   }), `${entry.name}: ${entry.about}`));
 }
 
@@ -44,7 +44,7 @@ function show({ board, own }) {
   lab.draw("#own", mine.map(({ about, state, note, id }) => ({ about, state, note, id })), (entries) => entries.map((entry) => lab.el("li", { class: "meta" },
     `${entry.about}: ${{ training: entry.note || "waits to be trained", scoring: "is being scored", ready: "on the board", failed: entry.note }[entry.state]}`)));
   const ready = board.entries.filter((entry) => entry.state === "ready").map(({ id, name, about }) => ({ id, name, about }));
-  guest.picked = new Set([...guest.picked].filter((run) => ready.some((entry) => entry.id === run)));
+  guest.runs = new Set([...guest.runs].filter((run) => ready.some((entry) => entry.id === run)));
   lab.draw("#picks > div", ready, showPicks);
 }
 
@@ -71,7 +71,7 @@ async function compare(event) {
   const button = event.target.querySelector("button");
   button.disabled = true;
   try {
-    const body = JSON.stringify({ table: event.target.elements.table.value, runs: [...guest.picked] });
+    const body = JSON.stringify({ table: event.target.elements.table.value, runs: [...guest.runs] });
     const response = await fetch("/class/api/compare", { method: "POST", headers: { "Content-Type": "application/json" }, body });
     if (!response.ok) lab.trouble((await response.json()).error);
     else await readLines(response.body);
@@ -106,7 +106,7 @@ function enter(me) {
   lab.at("#join").hidden = true;
   lab.at("#class").hidden = false;
   const form = lab.at("#train").elements;
-  const fill = (select, values, chosen, label) => select.append(...values.map((value) => lab.el("option", { value, selected: value === chosen }, label(value))));
+  const fill = (select, values, selected, label) => select.append(...values.map((value) => lab.el("option", { value, selected: value === selected }, label(value))));
   fill(form.tokens, me.lengths, 10, String);
   fill(form.rows, me.rows, 0, (value) => (value ? String(value) : "all"));
   fill(form.updates, me.updates, 100, String);

@@ -138,11 +138,11 @@ class Routes:
         return StreamingResponse(pictures, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
 
     async def _pictures(self, visitor: Visitor) -> AsyncIterator[str]:
-        sent, quiet = -1, 0.0
+        last_version, quiet = -1, 0.0
         with self._streams.take(_who(visitor)):
             while visitor.guest is None or self.board.guest(visitor.guest.id):
-                if (version := self.board.version) != sent:
-                    sent, quiet = version, 0.0
+                if (version := self.board.version) != last_version:
+                    last_version, quiet = version, 0.0
                     own = json.dumps(view.own_view(self.board, visitor.guest))
                     yield f'data: {{"board": {self._shared_json(visitor.role.presents)}, "own": {own}}}\n\n'
                 elif quiet >= ALIVE_EVERY:

@@ -60,7 +60,7 @@ def methods(args: argparse.Namespace) -> int:
     check_id(args.run)
     if args.seeds < 1:
         raise BadInput(f"--seeds is {args.seeds}: give 1 or more.")
-    chosen, rates = list(dict.fromkeys(args.method or METHODS)), args.rates or []
+    methods, rates = list(dict.fromkeys(args.method or METHODS)), args.rates or []
     skipped: list[str] = []
     source = data_source(args, rows=args.rows)
     (examples, valid), test = source.load_train_valid(skipped), source.load_split(args.split, skipped)
@@ -85,7 +85,7 @@ def methods(args: argparse.Namespace) -> int:
 
         rows = TrainingData(examples, valid, stop.is_set, progress)
         results = []
-        for result in run_comparison(plan, chosen, config, rows, test, decode, rates, args.seeds):
+        for result in run_comparison(plan, methods, config, rows, test, decode, rates, args.seeds):
             results.append(result)
             _print_result(args, result)
     _print_summary(args, results)

@@ -77,7 +77,7 @@ def experiments(args: argparse.Namespace) -> int:
     sources = data_sources(args.data)
     size = scale(args.scale, **_changes(args))
     grids = named_grids(args.name, size, sources)
-    cells = _chosen(args, unique_cells(grids))
+    cells = _select_cells(args, unique_cells(grids))
     if args.list:
         for cell in cells:
             print(cell_command(args, cell, grids))
@@ -126,15 +126,15 @@ def _changes(args: argparse.Namespace) -> JsonObject:
     return {"only_updates": args.updates, "tables": args.tables, "seeds": args.seeds, "rates": rates, "lengths": lengths}
 
 
-def _chosen(args: argparse.Namespace, cells: list[Cell]) -> list[Cell]:
+def _select_cells(args: argparse.Namespace, cells: list[Cell]) -> list[Cell]:
     if args.cell is not None:
-        chosen = [cell for cell in cells if cell.id == args.cell]
+        selected = [cell for cell in cells if cell.id == args.cell]
     else:
-        chosen = [cell for cell in cells if not args.only or any(text in cell.id for text in args.only)]
-    if not chosen:
+        selected = [cell for cell in cells if not args.only or any(text in cell.id for text in args.only)]
+    if not selected:
         what = f"the id {args.cell!r}" if args.cell is not None else f"{' or '.join(map(repr, args.only or []))} in its id"
         raise BadInput(f"No cell of {args.name} has {what}: --list prints those that there are, with these options.")
-    return chosen
+    return selected
 
 
 def cell_command(args: argparse.Namespace, cell: Cell, grids: Sequence[Grid], full_paths: bool = True) -> str:
@@ -298,14 +298,14 @@ def _export(args: argparse.Namespace, cells: list[Cell], work: _Work) -> int:
     return 0
 
 
-def _say_estimate(args: argparse.Namespace, cells: Sequence[Cell], left: Sequence[Cell], estimate: "Estimate") -> "Estimate":
-    finished = len(cells) - len(left)
+def _say_estimate(args: argparse.Namespace, cells: Sequence[Cell], remaining: Sequence[Cell], estimate: "Estimate") -> "Estimate":
+    finished = len(cells) - len(remaining)
     done = f" {finished} {'is' if finished == 1 else 'are'} done already." if finished else ""
-    if left:
+    if remaining:
         what = "workers" if args.cluster else "processes"
         shared = f" in {args.jobs} {what}" if args.jobs > 1 else ""
         time = f"about {duration(estimate.total)}{shared}, going by a few measured updates and texts."
-        text = f"{counted(len(left), 'cell')} to run: {time}"
+        text = f"{counted(len(remaining), 'cell')} to run: {time}"
     else:
         text = "Nothing to run."
     say(args, text + done)
@@ -319,8 +319,8 @@ def _say_result(args: argparse.Namespace, result: "Result", done: int, total: in
     score = next(
         (f"{name} {result.scores[name]['value']:.1f}" for name in ("BLEU", "ROUGE-L") if name in result.scores), result.status
     )
-    left = f" About {duration(seconds)} left." if done < total else ""
-    say(args, f"[{done}/{total}] {result.id}: {score}.{left}")
+    rest = f" About {duration(seconds)} left." if done < total else ""
+    say(args, f"[{done}/{total}] {result.id}: {score}.{rest}")
 
 
 def _say_tables(args: argparse.Namespace, grids: Sequence[Grid], work: _Work) -> None:

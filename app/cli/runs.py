@@ -40,7 +40,7 @@ def runs(args: argparse.Namespace) -> int:
 
 
 def _line(run: Run) -> str:
-    scores = " ".join(f"{split} {name} {value['value']}" for split, named in run.scores.items() for name, value in named.items())
+    scores = " ".join(f"{split} {name} {value['value']}" for split, each in run.scores.items() for name, value in each.items())
     size = f"{run.stored:,} stored"
     when = "bundled" if run.bundled else run.created
     return f"{run.id:24} {run.method:10} {run.backbone:12} {run.status:10} {size:>20}  {when}  {scores}"

@@ -28,14 +28,14 @@ def request_on_page(context: AppContext, search: str, page: str) -> tuple[Compar
     name = state.backbone or context.catalog.backbone_for(task, context.models.default)
     name = record.name or context.models.default if record else name
     backbone = context.models.backbone(name)
-    asked = {slot: getattr(state, slot) for slot in RUN_SLOTS}
-    selection = select_runs(context.catalog, backbone, task, asked, state.order)
+    requested = {slot: getattr(state, slot) for slot in RUN_SLOTS}
+    selection = select_runs(context.catalog, backbone, task, requested, state.order)
     if record:
         runs = {slot: record.columns[slot].run if slot in record.columns else "" for slot in RUN_SLOTS}
         order = tuple(slot for slot in state.order if slot in record.columns)
         form, source, decode = record.form, record.source, record.decode
     else:
-        runs = selection.chosen
+        runs = selection.run_ids
         order = tuple(slot for slot in state.order if slot == "base" or runs[slot])
         form = context.catalog.input_format(selection.task)
         source, usual = _source(state, form, selection.task), default_decoding(form, state.mode or "beam")
@@ -78,8 +78,8 @@ def add_layout(lines: PythonLines, request: CompareRequest, backbone: Backbone) 
         lead = base_task(backbone, request.form, request.source, request.prompt).lead
         expression = lines.call(f"{expression}.replace", lead=lead)
     lines.add(f"frozen = {expression}")
-    named: dict[str, object] = {"task": Code("frozen")}
-    return named | ({"stop": BETWEEN_EXAMPLES} if request.prompt.isdigit() else {})
+    arguments: dict[str, object] = {"task": Code("frozen")}
+    return arguments | ({"stop": BETWEEN_EXAMPLES} if request.prompt.isdigit() else {})
 
 
 def as_python(context: AppContext, search: str, page: str) -> str:

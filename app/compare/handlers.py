@@ -192,7 +192,7 @@ class Handlers(TabHandlers):
         selection = select_runs(catalog, backbone, values.task, values.runs_for(name), order)
         parsed, changes = self._input_for(values.table, catalog.input_format(selection.task))
         if parsed.form == "article":
-            task = self._article_task(backbone, selection.chosen["prefix"])
+            task = self._article_task(backbone, selection.run_ids["prefix"])
             changes[self.page.note] = article_panels.note(backbone, task, parsed.source)
         request = CompareRequest(
             parsed.source,
@@ -201,7 +201,7 @@ class Handlers(TabHandlers):
             form=parsed.form,
             order=tuple(order),
             prompt=values.prompt if values.prompt in prompts_for(backbone, parsed.form) else "",
-            **selection.chosen,
+            **selection.run_ids,
         )
         sample = examples.matching(parsed.fields, parsed.form, parsed.source)
         return Prepared(backbone, selection, parsed, request, sample, changes)
@@ -248,7 +248,7 @@ class Handlers(TabHandlers):
         page, request, parsed, selection = self.page, prepared.request, prepared.parsed, prepared.selection
         sample_id = prepared.sample.id if prepared.sample else ""
         update = self._heads(prepared, runs)
-        update |= {state: selection.chosen[slot] for slot, state in page.runs.items()}
+        update |= {state: selection.run_ids[slot] for slot, state in page.runs.items()}
         return update | {
             page.prompt: request.prompt,
             page.order: "-".join(request.order),
@@ -271,7 +271,7 @@ class Handlers(TabHandlers):
         choices = [run_picker.off_topic(choice) for choice in selection.listed] if off_topic else selection.listed
         heads: Update = {self.page.heads["base"]: run_picker.base_head(backbone, form, prepared.request.prompt)}
         for slot in RUN_SLOTS:
-            head = run_picker.run_head(slot, choices, selection.chosen[slot], runs[slot], backbone)
+            head = run_picker.run_head(slot, choices, selection.run_ids[slot], runs[slot], backbone)
             heads[self.page.heads[slot]] = head
         return heads
 

@@ -23,12 +23,12 @@ class RunSelection:
 
     task: str
     tasks: list[str]
-    chosen: dict[str, str]
+    run_ids: dict[str, str]
     listed: list[RunChoice]
 
     def method(self, slot: str) -> str:
         """Return the method of a slot's run; "" without a run."""
-        run_id = self.chosen.get(slot, "")
+        run_id = self.run_ids.get(slot, "")
         if run_id.startswith(TEXT_RUN):
             return TEXT_PREFIX.id
         if run_id.startswith(MIX):
@@ -55,12 +55,12 @@ def select_runs(
     if task not in tasks:
         task = next((run.task.name for run in sorted(fit, key=lambda run: rank(run, requested))), own)
     listed = for_task(choices, task)
-    chosen = {slot: pick(slot, listed, requested.get(slot, "")) for slot in COLUMN_METHODS}
+    run_ids = {slot: pick(slot, listed, requested.get(slot, "")) for slot in COLUMN_METHODS}
     if "other" in order or requested.get("other"):
-        chosen["other"] = pick(
-            "other", [choice for choice in listed if choice.run.id not in chosen.values()], requested.get("other", "")
+        run_ids["other"] = pick(
+            "other", [choice for choice in listed if choice.run.id not in run_ids.values()], requested.get("other", "")
         )
-    return RunSelection(task, tasks, {"other": ""} | chosen, listed)
+    return RunSelection(task, tasks, {"other": ""} | run_ids, listed)
 
 
 def off_topic(choice: RunChoice) -> RunChoice:
@@ -107,22 +107,22 @@ def blank_head(kind: str) -> str:
     return _head(kind, "…", "")
 
 
-def run_head(slot: str, choices: Sequence[RunChoice], chosen: str, requested: str, backbone: Backbone) -> str:
+def run_head(slot: str, choices: Sequence[RunChoice], run_id: str, requested: str, backbone: Backbone) -> str:
     """Name, what was trained, and the select of runs; those that do not fit are listed with the reason."""
-    choice = next((choice for choice in choices if choice.run.id == chosen), None)
+    choice = next((choice for choice in choices if choice.run.id == run_id), None)
     run = choice.run if choice else None
     sub = text(trained(run, backbone)) if run else f"no run on {text(backbone.spec.name)}"
-    if typed := chosen.startswith(TEXT_RUN):
+    if typed := run_id.startswith(TEXT_RUN):
         sub = "a text in front, nothing trained"
-    elif chosen.startswith(MIX):
+    elif run_id.startswith(MIX):
         sub = "mixed on the tab Mix, nothing trained"
-    select = _select(slot, choices, chosen, backbone)
+    select = _select(slot, choices, run_id, backbone)
     note = tag("p", text(choice.domain), cls="pl-note pl-domain meta") if choice and choice.domain else ""
-    if requested and requested != chosen:
+    if requested and requested != run_id:
         why = next((choice.reason for choice in choices if choice.run.id == requested), "there is no such run")
         note += tag("p", f"{text(requested)}: {text(why)}.", cls="pl-note meta")
     if slot in TEXT_SLOTS:  # a text will do where there is no run
-        return _head(slot, sub, select + text_field(chosen, slot, hidden=not typed) + note, run)
+        return _head(slot, sub, select + text_field(run_id, slot, hidden=not typed) + note, run)
     return _head(slot, sub, (select if choices else "") + note, run)
 
 
@@ -160,33 +160,33 @@ def _arrange(slot: str) -> str:
     return tag("span", "".join(buttons), cls="pl-arrange")
 
 
-def _select(kind: str, choices: Sequence[RunChoice], chosen: str, backbone: Backbone) -> str:
+def _select(kind: str, choices: Sequence[RunChoice], run_id: str, backbone: Backbone) -> str:
     methods = methods_of_column(kind)
     methods = methods if kind != "other" else tuple(METHODS)
-    near = [_option(kind, choice, chosen, backbone) for choice in choices if choice.run.method in methods]
-    others = [_option(kind, choice, chosen, backbone) for choice in choices if choice.run.method not in methods]
+    near = [_option(kind, choice, run_id, backbone) for choice in choices if choice.run.method in methods]
+    others = [_option(kind, choice, run_id, backbone) for choice in choices if choice.run.method not in methods]
     options = "".join(near)
     if kind in TEXT_SLOTS:
-        options += tag("option", "text prefix…", value=TEXT_RUN, selected="selected" if chosen.startswith(TEXT_RUN) else None)
-    if chosen.startswith(MIX):
-        options += tag("option", text(mix_label(chosen)), value=chosen, selected="selected")
+        options += tag("option", "text prefix…", value=TEXT_RUN, selected="selected" if run_id.startswith(TEXT_RUN) else None)
+    if run_id.startswith(MIX):
+        options += tag("option", text(mix_label(run_id)), value=run_id, selected="selected")
     if others:
         options += tag("optgroup", "".join(others), label="Other methods")
-    if not chosen:
+    if not run_id:
         options = tag("option", "No run fits this backbone", value="") + options
     return tag(
         "select",
         options,
         aria_label=f"Run of the column {COLUMN_TITLES[kind]}",
-        data_chosen=TEXT_RUN if chosen.startswith(TEXT_RUN) else chosen,
+        data_chosen=TEXT_RUN if run_id.startswith(TEXT_RUN) else run_id,
         cls="pl-run",
         name=COLUMN_METHODS.get(kind, kind),
     )
 
 
-def _option(kind: str, choice: RunChoice, chosen: str, backbone: Backbone) -> str:
+def _option(kind: str, choice: RunChoice, run_id: str, backbone: Backbone) -> str:
     run = choice.run
     off = "disabled" if choice.reason else None
     name = run.id if choice.reason else label(run, backbone, kind) + (f", {choice.domain}" if choice.domain else "")
     caption = f"{name} ({choice.reason})" if choice.reason else name + ("" if run.status == "done" else " (stopped early)")
-    return tag("option", text(caption), value=run.id, disabled=off, selected="selected" if run.id == chosen else None)
+    return tag("option", text(caption), value=run.id, disabled=off, selected="selected" if run.id == run_id else None)

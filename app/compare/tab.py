@@ -141,8 +141,8 @@ def _wire(do: Handlers, shell: Shell, page: CompareComponents) -> None:
     ]
 
     def then_run(event: gr.events.Dependency, ask: Callable = do.ask, inputs_of_ask: list | None = None) -> None:
-        asked = [page.ticket, shell.status, page.stop]
-        ticket = event.then(ask, inputs_of_ask, asked, queue=False, trigger_mode="multiple", **QUIET)
+        ask_outputs = [page.ticket, shell.status, page.stop]
+        ticket = event.then(ask, inputs_of_ask, ask_outputs, queue=False, trigger_mode="multiple", **QUIET)
         ticket.then(do.run, inputs, outputs, concurrency_id=MODEL, concurrency_limit=PAGES, trigger_mode="multiple", **QUIET)
 
     results = [page.gallery, page.stop, shell.status]
@@ -154,8 +154,8 @@ def _wire(do: Handlers, shell: Shell, page: CompareComponents) -> None:
     then_run(page.generate.click(None, **QUIET))
     then_run(page.samples.select(do.sample, [page.table, shell.task], page.table_parts, **LATEST))
     for slot in SLOTS:
-        chosen = page.prompt if slot == "base" else page.runs[slot]
-        then_run(page.heads[slot].select(do.chooser(slot), page.order, [chosen, page.order], **LATEST))
+        state = page.prompt if slot == "base" else page.runs[slot]
+        then_run(page.heads[slot].select(do.chooser(slot), page.order, [state, page.order], **LATEST))
     then_run(page.add_column.click(do.add_column, page.order, page.order, **LATEST))
     for choice in (shell.backbone, shell.task):  # these report a choice when they are merely left, too
         then_run(choice.input(None, **QUIET), do.ask_if_new, [shell.backbone, shell.task, page.current])

@@ -84,5 +84,5 @@ def build(context: AppContext, shell: Shell, analyses: AnalysisCache, train_page
     answer = hidden(elem_id="pl-python-lines")
     here = "(...inputs) => [location.search, PrefixLab.tabs.now(), ...inputs.slice(2)]"
     inputs = [shell.search, tab, shell.backbone, *form]
-    asked = ask.click(do.ask, inputs, answer, js=here, concurrency_id="python", concurrency_limit=4, **QUIET)
-    asked.then(None, answer, None, js="(answer) => PrefixLab.python.show(answer)")
+    click = ask.click(do.ask, inputs, answer, js=here, concurrency_id="python", concurrency_limit=4, **QUIET)
+    click.then(None, answer, None, js="(answer) => PrefixLab.python.show(answer)")

@@ -65,7 +65,7 @@ class HandoutHandlers:
         backbone: Backbone,
         source: AttentionSource,
         record: ComparisonRecord,
-        written: ColumnRecord,
+        column: ColumnRecord,
         state: AttentionState,
         page: str,
     ) -> dict[str, Any]:
@@ -73,7 +73,7 @@ class HandoutHandlers:
         levels = [replace(state, alpha=alpha, encoder=alpha, cross=alpha).intervention(source.length, depths) for alpha in ALPHAS]
         never = lambda: False  # noqa: E731
         growing = [
-            self.readings.regenerate(backbone, source, record, written, level, never, f"{page} {alpha}")
+            self.readings.regenerate(backbone, source, record, column, level, never, f"{page} {alpha}")
             for alpha, level in zip(ALPHAS, levels, strict=True)
         ]
         first = [next(one) for one in growing]  # all are written together, in one batch
@@ -87,19 +87,19 @@ class HandoutHandlers:
         return {"title": title, "at": list(ALPHAS).index(state.alpha), "stops": stops}
 
     def _stop(
-        self, backbone: Backbone, source: AttentionSource, record: ComparisonRecord, written: ColumnRecord, level: Intervention
+        self, backbone: Backbone, source: AttentionSource, record: ComparisonRecord, column: ColumnRecord, level: Intervention
     ) -> str:
         """The text at one α, what it covers, and the attention on the prefix layer by layer."""
         facts, values = [], []
-        plain = written.text.strip()
+        plain = column.text.strip()
         if record.form != "article" and (fields := table_of_source(record.form, record.source)):
-            plain = detokenise(written.text)
+            plain = detokenise(column.text)
             coverage = cover(fields, plain)
             values, unsupported = coverage.spans, len(coverage.unsupported)
             facts = [f"{len(coverage.present)} of {len(fields)} values", f"{unsupported} unsupported" if unsupported else ""]
         body = tag("p", render(plain, values=values) or text("(nothing)"), cls="generated")
-        if written.ids:
-            shares = by_layer(self.readings.mass(backbone, source, written, level))[:, PREFIX]
+        if column.ids:
+            shares = by_layer(self.readings.mass(backbone, source, column, level))[:, PREFIX]
             facts.append(f"{percent(float(shares.mean()))} of the attention on the prefix")
             body += tag("ol", "".join(_bar(layer, share) for layer, share in enumerate(shares.tolist(), 1)), cls="pl-layers")
         return tag("p", text(" · ".join(filter(None, facts))), cls="meta") + body
@@ -117,5 +117,5 @@ def build(context: AppContext, readings: ReadingCache, search: gr.Textbox) -> No
     tab = hidden(elem_id="pl-handout-tab")
     answer = hidden(elem_id="pl-handout")
     here = "() => [location.search, PrefixLab.tabs.now()]"
-    asked = ask.click(do.ask, [search, tab], answer, js=here, concurrency_id="handout", concurrency_limit=4, **QUIET)
-    asked.then(None, answer, None, js="(answer) => PrefixLab.handout.make(answer)")
+    click = ask.click(do.ask, [search, tab], answer, js=here, concurrency_id="handout", concurrency_limit=4, **QUIET)
+    click.then(None, answer, None, js="(answer) => PrefixLab.handout.make(answer)")

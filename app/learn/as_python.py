@@ -90,8 +90,8 @@ def _ladder(lines: PythonLines, _context: AppContext, _backbone: Backbone, _sear
 
 def _figure1(lines: PythonLines, context: AppContext, backbone: Backbone, search: str, _inputs: Inputs) -> None:
     runs = prefix_runs(context.catalog, backbone)
-    drawn = urlstate.read(search, FigureState).drawn
-    run = next((run for run in runs if run.id == drawn), runs[0])
+    run_id = urlstate.read(search, FigureState).run
+    run = next((run for run in runs if run.id == run_id), runs[0])
     lines.use(store)
     lines.add(
         f"run = store().get({run.id!r})",

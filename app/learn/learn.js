@@ -164,20 +164,20 @@
 
   const read = (value) => {
     lessons = value ? JSON.parse(value) : {};
-    const named = new URLSearchParams(location.search).get(LESSON);
-    if (!value || !named || now) return;
-    const asked = parse(named);
-    if (!asked || !lessons[asked.name]?.steps[asked.index]) {
+    const parameter = new URLSearchParams(location.search).get(LESSON);
+    if (!value || !parameter || now) return;
+    const place = parse(parameter);
+    if (!place || !lessons[place.name]?.steps[place.index]) {
       PrefixLab.address({ [LESSON]: "" });
-      strip.replaceChildren(make("p", { class: "where", role: "alert" }, `There is no lesson step "${named.slice(0, 40)}".`), make("p", {}, "The Learn tab lists all lessons."), control("Close", leave, false, "Close"));
+      strip.replaceChildren(make("p", { class: "where", role: "alert" }, `There is no lesson step "${parameter.slice(0, 40)}".`), make("p", {}, "The Learn tab lists all lessons."), control("Close", leave, false, "Close"));
       strip.hidden = false;
       return;
     }
-    if (isOpen(asked.name, asked.index)) {
-      now = { ...asked, answer: null };
+    if (isOpen(place.name, place.index)) {
+      now = { ...place, answer: null };
       draw();
     } else {
-      location.replace(address(asked.name, asked.index));
+      location.replace(address(place.name, place.index));
     }
   };
 

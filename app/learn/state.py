@@ -23,4 +23,4 @@ class FigureState(State):
     """The drawing of the method: which step of it (0 for the first), and of which run (empty for the first)."""
 
     figure: int = url_field(0, lambda value: 0 <= value <= 6)
-    drawn: str = url_field("", _short)
+    run: str = url_field("", _short, key="drawn")

@@ -14,7 +14,7 @@ from core.generation.generate import generate
 
 def as_python(context: AppContext, search: str, page: str) -> str:
     """The lines that mix the chosen runs at every stop of the slider, and generate all texts in one batch."""
-    asked, backbone = request_on_page(context, search, page)
+    comparison, backbone = request_on_page(context, search, page)
     state, _, _ = settle(urlstate.read(search, MixState), context.catalog, backbone)
     loaded = [context.models.load(run, backbone) for run in state.members]
     mix_input = input_for(state, tasks_of(loaded, backbone), context.comparisons.get(page))
@@ -24,7 +24,7 @@ def as_python(context: AppContext, search: str, page: str) -> str:
 
     lines = PythonLines()
     lines.use(slider, load_named_run, request_of, generate)
-    add_backbone(lines, context, asked.name)
+    add_backbone(lines, context, comparison.name)
     lines.assign("source", mix_input.source)
     lines.assign("decode", batch_decoding(mix_input.form))
     depth = {"layers": layers} if state.kind == "layers" else {}

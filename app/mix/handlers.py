@@ -52,10 +52,10 @@ class MixHandlers(TabHandlers):
     def choose(self, place: int) -> Callable:
         """Return the handler of a run's chooser."""
 
-        def chosen(state: MixState, event: gr.EventData, request: gr.Request) -> tuple[MixState, int]:
+        def update_member(state: MixState, event: gr.EventData, request: gr.Request) -> tuple[MixState, int]:
             return state.with_member(place, str(event.id)), self.take_ticket(request)
 
-        return chosen
+        return update_member
 
     def choose_example(self, state: MixState, event: gr.EventData, request: gr.Request) -> tuple[MixState, int]:
         """Apply the choice of an input."""

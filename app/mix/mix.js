@@ -23,15 +23,15 @@
       const button = Object.assign(document.createElement("button"), { type: "button", className: "pl-btn", textContent: stop.label });
       button.dataset.at = i;
       const text = Object.assign(document.createElement("span"), { className: "generated", innerHTML: stop.html });
-      const said = Object.assign(document.createElement("span"), { className: "meta", textContent: stop.said });
-      item.append(button, text, said);
+      const count = Object.assign(document.createElement("span"), { className: "meta", textContent: stop.count });
+      item.append(button, text, count);
       return item;
     };
     const show = () => {
       const stop = data.stops[at];
       now = stop;
       element.querySelector(".pl-mix-now h3").textContent = stop.name;
-      element.querySelector(".pl-mix-now .said").textContent = stop.said;
+      element.querySelector(".pl-mix-now .count").textContent = stop.count;
       element.querySelector(".pl-mix-now .generated").innerHTML = stop.html; // escaped by the server
       range.value = at;
       range.setAttribute("aria-valuetext", `${stop.label}: ${stop.name}`);
@@ -63,7 +63,7 @@
       const button = event.target.closest("[data-at]");
       if (button) go(Number(button.dataset.at));
     });
-    const part = (stop) => `<p class="meta">${escaped([stop.name, stop.said].filter(Boolean).join(" · "))}</p><p class="generated">${stop.html}</p>`;
+    const part = (stop) => `<p class="meta">${escaped([stop.name, stop.count].filter(Boolean).join(" · "))}</p><p class="generated">${stop.html}</p>`;
     stops = () => data && { title: element.querySelector("[aria-label]").ariaLabel, at, stops: data.stops.map((stop) => ({ label: stop.label, html: part(stop) })) };
     watch("value", read);
     read();

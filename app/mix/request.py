@@ -20,8 +20,8 @@ def settle(state: MixState, catalog: RunCatalog, backbone: Backbone) -> tuple[Mi
     listed = [run.id for run in catalog.usable(PREFIX_METHODS, backbone)]
     kind = state.kind or ("fade" if len(listed) > 1 else "path")
     members = [run for run in state.members if run in listed or run.startswith(TEXT_RUN)]
-    lost = [run for run in state.members if run not in members]
-    notes = [f"Left out, as {backbone.spec.name} has no such prefix: {', '.join(lost)}."] if lost else []
+    unavailable = [run for run in state.members if run not in members]
+    notes = [f"Left out, as {backbone.spec.name} has no such prefix: {', '.join(unavailable)}."] if unavailable else []
     if state.ignored:
         notes.append(f"Left out, as the address has no usable value for: {', '.join(state.ignored)}.")
     if not (members or listed):
@@ -47,13 +47,13 @@ def tasks_of(loaded: list[LoadedRun], backbone: Backbone) -> dict[str, str]:
 def input_for(state: MixState, tasks: dict[str, str], record: ComparisonRecord | None) -> MixInput:
     """The example that is chosen, else what stands on Compare, else the example that the page opens with."""
     for form in tasks:
-        chosen = next((sample for sample in examples.samples(form) if sample.id == state.example), None)
-        if chosen:
-            return sample_input(form, chosen)
+        sample = next((each for each in examples.samples(form) if each.id == state.example), None)
+        if sample:
+            return sample_input(form, sample)
     if record is not None and record.form in tasks:
-        known = input_of(record.form, record.source)
-        same = examples.matching(list(known.fields), record.form, record.source)
-        return sample_input(record.form, same) if same else known
+        mix_input = input_of(record.form, record.source)
+        sample = examples.matching(list(mix_input.fields), record.form, record.source)
+        return sample_input(record.form, sample) if sample else mix_input
     form = next((form for form in tasks if examples.samples(form)), "")
     if not form:
         raise BadInput("These runs have no bundled example. Enter an input on Compare, generate, and open this tab again.")

@@ -26,7 +26,7 @@ EMBEDDABLE = Embeddable(
         "mix-found": "What was found",
     },
 )
-STAGE = """<div class="pl-mix-now"><div class="pl-mix-head"><h3></h3><span class="meta said"></span></div>
+STAGE = """<div class="pl-mix-now"><div class="pl-mix-head"><h3></h3><span class="meta count"></span></div>
 <p class="generated" aria-live="polite"></p></div>
 <div class="pl-mix-slider"><span class="end first"></span>
 <input type="range" min="0" max="1" step="1" aria-label="Stop of the mix"><span class="end last"></span></div>

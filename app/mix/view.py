@@ -99,9 +99,9 @@ def member(state: MixState, place: int, listed: Sequence[str]) -> str:
     count, members = COUNTS[state.kind], state.members
     if place >= count + (state.kind in THREE) or place > len(members):
         return ""
-    chosen = members[place] if place < len(members) else ""
+    run_id = members[place] if place < len(members) else ""
     label, none = LETTERS[place] if count > 1 else "Run", "no third run" if place >= count else ""
-    return run_select(listed, chosen, label, f"member-{place}", none)
+    return run_select(listed, run_id, label, f"member-{place}", none)
 
 
 def example(vm: MixViewModel) -> str:
@@ -149,7 +149,7 @@ def _stop(vm: MixViewModel, one: StopText) -> dict[str, object]:
         "name": called,
         "run": one.stop.run,
         "html": render(one.text, values=spans) + caret,
-        "said": _count(one, vm.mix_input),
+        "count": _count(one, vm.mix_input),
         "open": links(vm, one.stop.run),
     }
 
@@ -216,12 +216,12 @@ def verdict(vm: MixViewModel, texts: MixTexts) -> str:
         )
     inner = [i for i in range(len(stops)) if i not in vm.ends]
     best, worst = max(vm.ends, key=lambda i: counts[i]), min(inner, key=lambda i: counts[i])
-    lost = counts[best] - counts[worst]
+    loss = counts[best] - counts[worst]
     name = short(vm.members[_member_at(vm, best)].run.id)
     label, pair = stops[worst].stop.label, len(vm.members) == 2
     at = "" if len(inner) == 1 else f" at {label} {short(vm.members[1].run.id)}" if pair else f" at the stop {label}"
-    if lost > 0:
-        sentence = f"{DOES[kind]} lost {lost} of {total} values{at}: {counts[worst]} covered, and {counts[best]} by {name} alone."
+    if loss > 0:
+        sentence = f"{DOES[kind]} lost {loss} of {total} values{at}: {counts[worst]} covered, and {counts[best]} by {name} alone."
     else:
         sentence = (
             f"{DOES[kind]} lost no value: every stop covers at least the {counts[best]} of {total} that {name} covers alone."

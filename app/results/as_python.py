@@ -51,9 +51,9 @@ def _add_table(lines: PythonLines, context: AppContext, state: ResultsState) -> 
 
 def _add_runs(lines: PythonLines, state: ResultsState) -> None:
     lines.use(desk_runs, runs_frame, select_rows, store)
-    named = {name: value for name, value in (("words", state.words), ("sort", state.sort)) if value}
+    arguments = {name: value for name, value in (("words", state.words), ("sort", state.sort)) if value}
     lines.add("runs = desk_runs(store())")
-    lines.add(f"frame = {lines.call('select_rows', Code('runs_frame(runs)'), **named)}")
+    lines.add(f"frame = {lines.call('select_rows', Code('runs_frame(runs)'), **arguments)}")
     if state.runs:
         lines.use(loss_overlay, read_training_log, save)
         lines.add(f"logs = {{run.id: read_training_log(run.folder) for run in runs if run.id in {state.runs!r}}}")

@@ -17,8 +17,8 @@
       element.querySelector(`[data-set="${last.name}"][data-value="${quoted}"], [data-text="${last.name}"]`)?.focus({ preventScroll: true });
     }));
   };
-  PrefixLab.saveFile = (written) => {
-    const { name, text } = JSON.parse(written);
+  PrefixLab.saveFile = (json) => {
+    const { name, text } = JSON.parse(json);
     PrefixLab.plots.give(name, new Blob([text], { type: "text/plain" }));
   };
 })();

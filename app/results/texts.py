@@ -34,11 +34,11 @@ def text_rows(
     """Return the texts of a result, the worst first. Raises StoreError if they are not on this machine."""
     rows = texts_of(result)
     names = rows[0]["scores"] if rows else {}
-    chosen = metric.split("-")[0] if metric.split("-")[0] in names else next(iter(names), "")
+    sort_metric = metric.split("-")[0] if metric.split("-")[0] in names else next(iter(names), "")
     others = _others(result, results, texts_of)
-    sign = -1 if chosen == "Beyond" else 1
-    rows.sort(key=lambda row: sign * row["scores"].get(chosen, 0.0))
-    return [_row(row, chosen, others, FORMS.get(SETS[result.cell.data], "table")) for row in rows[:MOST_TEXTS]]
+    sign = -1 if sort_metric == "Beyond" else 1
+    rows.sort(key=lambda row: sign * row["scores"].get(sort_metric, 0.0))
+    return [_row(row, sort_metric, others, FORMS.get(SETS[result.cell.data], "table")) for row in rows[:MOST_TEXTS]]
 
 
 def _row(row: JsonObject, metric: str, others: dict[str, dict[str, str]], form: str) -> TextRow:

@@ -40,14 +40,14 @@ FORMS = {"csv": "CSV", "latex": "LaTeX", "markdown": "Markdown"}
 # ---- controls
 
 
-def bar(state: ResultsState, data: Sequence[str], metrics: Sequence[str], chosen: str = "", metric: str = "") -> str:
+def bar(state: ResultsState, data: Sequence[str], metrics: Sequence[str], selected: str = "", metric: str = "") -> str:
     """The views, data sets, metrics, and formats for saving."""
     parts = [_segment("view", TITLES, state.view, "Tables and figures of the paper, and more")]
     if len(data) > 1:
-        parts.append(_segment("data", {name: DATA_NAMES[name] for name in data}, chosen, "Data set"))
+        parts.append(_segment("data", {name: DATA_NAMES[name] for name in data}, selected, "Data set"))
     if metrics:
-        named = {ALL: "All metrics"} | {name: column_label(name, chosen) for name in metrics}
-        parts.append(_segment("metric", named, metric, "Metric"))
+        metric_labels = {ALL: "All metrics"} | {name: column_label(name, selected) for name in metrics}
+        parts.append(_segment("metric", metric_labels, metric, "Metric"))
     if state.view == "scatter":
         axes = {name: title for name, (title, _) in AXES.items()}
         parts += [_select("x", "Across", axes, state.x), _select("y", "Up", axes, state.y)]
@@ -63,16 +63,16 @@ def desk_bar(state: ResultsState) -> str:
     return tag("div", views + words + by + _saves(), cls="pl-results-bar")
 
 
-def _segment(name: str, choices: dict[str, str], chosen: str, label: str) -> str:
+def _segment(name: str, choices: dict[str, str], selected: str, label: str) -> str:
     buttons = "".join(
-        tag("button", text(title), type="button", data_set=name, data_value=value, aria_pressed=str(value == chosen).lower())
+        tag("button", text(title), type="button", data_set=name, data_value=value, aria_pressed=str(value == selected).lower())
         for value, title in choices.items()
     )
     return tag("div", buttons, cls="pl-segment", role="group", aria_label=label)
 
 
-def _select(name: str, label: str, choices: dict[str, str], chosen: str) -> str:
-    items = options(choices.items(), chosen)
+def _select(name: str, label: str, choices: dict[str, str], selected: str) -> str:
+    items = options(choices.items(), selected)
     return tag("label", tag("span", label, cls="name") + tag("select", items, data_text=name, cls="pl-text"), cls="pl-control")
 
 

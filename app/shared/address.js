@@ -13,10 +13,10 @@
     replace(query);
   };
   // A tab's part, as the server writes it, replaces the values of that tab (`names`) and no others.
-  PrefixLab.remember = (written, names) => {
+  PrefixLab.remember = (part, names) => {
     const query = new URLSearchParams(location.search);
     for (const name of names) query.delete(name);
-    for (const [name, value] of new URLSearchParams(written || "")) query.set(name, value);
+    for (const [name, value] of new URLSearchParams(part || "")) query.set(name, value);
     replace(query);
   };
 })();

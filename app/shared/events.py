@@ -96,10 +96,10 @@ def errors_to_status(handler: Handler | None = None, *, activity: str = "") -> H
 
 
 def _guarded(handler: Handler, activity: str) -> Handler:
-    named = {"activity": activity} if activity else {}
+    options = {"activity": activity} if activity else {}
 
     def failed(self: TabHandlers, error: Exception, *args: object) -> Update:
-        return self.failed(_page_of(*args), sentence_of(error), **named)
+        return self.failed(_page_of(*args), sentence_of(error), **options)
 
     @wraps(handler)
     def yielding(self: TabHandlers, *args: object, **kwargs: object) -> Iterator[object]:

@@ -56,8 +56,8 @@ def samples(form: str = "table") -> tuple[Sample, ...]:
 
 def opening(form: str = "table", task: str = "") -> Sample:
     """Return the sample with which a task opens: one that the bundled prefix gets right, else the first of its form."""
-    every, wanted = samples(form), OPENING.get(task, OPENING[""])
-    return next((sample for sample in every if sample.id == wanted), every[0])
+    every, opening_id = samples(form), OPENING.get(task, OPENING[""])
+    return next((sample for sample in every if sample.id == opening_id), every[0])
 
 
 def split_by_domain(form: str, task: str) -> tuple[list[Sample], list[Sample]]:

@@ -37,9 +37,9 @@ def button(label: str, **attributes: object) -> str:
     return tag("button", text(label), type="button", cls="pl-btn", **attributes)
 
 
-def options(choices: Iterable[tuple[str, str]], chosen: str) -> str:
+def options(choices: Iterable[tuple[str, str]], selected: str) -> str:
     """Return the options of a select, from (value, label) pairs."""
-    marks = {chosen: "selected"}
+    marks = {selected: "selected"}
     return "".join(tag("option", text(label), value=value, selected=marks.get(value)) for value, label in choices)
 
 

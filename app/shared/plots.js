@@ -240,8 +240,8 @@ ${script(`const [data, layout, config] = ${parts}; Plotly.newPlot("figure", data
   const start = () => { // with the first widget: these scripts may run after the document was loaded
     started = true;
     const look = () => `${isDark()} ${document.body.classList.contains("present")}`;
-    let drawn = look();
-    const follow = () => { if (look() !== drawn) { drawn = look(); redraw(); } };
+    let current = look();
+    const follow = () => { if (look() !== current) { current = look(); redraw(); } };
     new MutationObserver(follow).observe(document.body, { attributes: true, attributeFilter: ["class"] });
     document.addEventListener("click", (event) => { // an open menu closes with a click elsewhere
       for (const menu of document.querySelectorAll(".pl-save[open]")) if (!menu.contains(event.target)) menu.open = false;

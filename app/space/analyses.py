@@ -190,7 +190,7 @@ def _size(space: AnySpace) -> int:
 @dataclass
 class _Job:
     future: "Future[Projection | None] | None" = None
-    last_asked: float = 0.0  # time.monotonic()
+    last_request: float = 0.0  # time.monotonic()
 
 
 class Maps:
@@ -204,9 +204,9 @@ class Maps:
         """Return the map, or None while it is being computed: ask again soon. Raises its error."""
         with self._lock:
             job = self.jobs.get_or_compute(key, _Job)
-            job.last_asked = time.monotonic()
+            job.last_request = time.monotonic()
             if job.future is None:
-                job.future = self._pool.submit(umap, cloud, cancel=lambda: time.monotonic() - job.last_asked > FORGET)
+                job.future = self._pool.submit(umap, cloud, cancel=lambda: time.monotonic() - job.last_request > FORGET)
             future = job.future
         if not future.done():
             return None

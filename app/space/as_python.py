@@ -21,14 +21,14 @@ from core.errors import BadInput
 def as_python(context: AppContext, analyses: AnalysisCache, search: str, page: str) -> str:
     """The lines that place the chosen runs among words, name the words nearest to the chosen virtual token, and sample a prefix
     on its own where the page did."""
-    asked, backbone = request_on_page(context, search, page)
+    comparison, backbone = request_on_page(context, search, page)
     resolved = resolve(analyses, backbone, _request(urlstate.read(search, SpaceState)))
     alone = urlstate.read(search, AloneState)
     if resolved.reason and not alone.run:
         raise BadInput("Nothing is on the map to write lines for. Choose a run with virtual tokens, or another space.")
     lines = PythonLines()
     lines.use(load_named_run, save)
-    add_backbone(lines, context, asked.name)
+    add_backbone(lines, context, comparison.name)
     if not resolved.reason:
         _add_map(lines, resolved)
     if alone.run:
@@ -64,8 +64,8 @@ def _add_map(lines: PythonLines, resolved: ResolvedRequest) -> None:
     lines.use(project)
     paths = {"paths": True} if request.paths else {}
     projection = Code(f"{project.__name__}(neighbors.cloud)")
-    drawn = lines.call("prefix_map", Code("neighbors"), projection, Code("(run, token)"), **paths)
-    lines.add(f"save({drawn}, 'map.html')")
+    figure = lines.call("prefix_map", Code("neighbors"), projection, Code("(run, token)"), **paths)
+    lines.add(f"save({figure}, 'map.html')")
 
 
 def _add_alone(lines: PythonLines, state: AloneState) -> None:

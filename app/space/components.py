@@ -20,7 +20,7 @@ class SpacePage:
     paths: gr.Checkbox
     word: gr.Textbox
     lead: gr.HTML
-    lost: gr.HTML
+    ignored: gr.HTML
     note: gr.HTML
     picture: gr.HTML
     detail: gr.HTML

@@ -86,15 +86,15 @@ class SpaceHandlers(TabHandlers):
             page.paths: bool(state.paths),
             page.word: state.word,
             page.token: [state.of, state.token - 1],
-            page.lost: _note(ignored, "meta") if state.ignored else "",
+            page.ignored: _note(ignored, "meta") if state.ignored else "",
             page.ready: "yes",
         }
 
     def choose(self, name: str, event: gr.EventData) -> Update:
         """Show the virtual token, or search the word, whose point or row was clicked."""
         points = getattr(event, "points", None)
-        chosen = str((points[0].get("data") if points else getattr(event, "id", "")) or "")
-        kind, _, rest = chosen.partition(":")
+        point_id = str((points[0].get("data") if points else getattr(event, "id", "")) or "")
+        kind, _, rest = point_id.partition(":")
         if kind == "t":
             run, _, number = rest.rpartition(":")
             return {self.page.token: [run, int(number)], self.page.word: ""}
@@ -251,8 +251,8 @@ class SpaceHandlers(TabHandlers):
 
     @staticmethod
     def _picture(vm: SpaceViewModel, projection: Projection) -> str:
-        drawn = figures.prefix_map(vm.analysis, projection, (vm.run, vm.number), vm.request.paths, vm.word_ids)
-        return plot_widget.value(drawn, f"prefix-space-{projection.method.lower()}")
+        figure = figures.prefix_map(vm.analysis, projection, (vm.run, vm.number), vm.request.paths, vm.word_ids)
+        return plot_widget.value(figure, f"prefix-space-{projection.method.lower()}")
 
     # ---- download
 

@@ -71,8 +71,8 @@
     if (tab !== "space" || !page) return tab;
     page.classList.add("old");
     watched ||= new MutationObserver((changes) => {
-      const drawn = changes.some((change) => change.attributeName === "data-drawn");
-      if (drawn || document.querySelector("#pl-status [data-phase='done']")) page.classList.remove("old");
+      const redrawn = changes.some((change) => change.attributeName === "data-drawn");
+      if (redrawn || document.querySelector("#pl-status [data-phase='done']")) page.classList.remove("old");
     });
     watched.observe(document.querySelector("#pl-status"), { subtree: true, childList: true, characterData: true, attributes: true });
     watched.observe(document.querySelector(`#${MAP} .pl-plot`), { attributes: true, attributeFilter: ["data-drawn"] });

@@ -54,7 +54,7 @@ def build(context: AppContext, shell: Shell, tab: gr.Tab) -> AnalysisCache:
     components: Components = {"headline": area(view.skeleton(), elem_id="pl-space-verdict", elem_classes="pl-maybe")}
     components["near_text"] = area("", elem_id="pl-space-near-text", elem_classes="pl-maybe")
     components |= _controls()
-    components |= {name: area("", elem_id=f"pl-space-{name}", elem_classes="pl-maybe") for name in ("lost", "note", "empty")}
+    components |= {name: area("", elem_id=f"pl-space-{name}", elem_classes="pl-maybe") for name in ("ignored", "note", "empty")}
     with gr.Row(elem_id="pl-space"):
         with gr.Column(elem_id="pl-space-left", min_width=500):
             components["picture"] = plot_widget.plot("pl-space-map", HIGH, bar=True, name="Map of virtual tokens among words")
@@ -119,6 +119,6 @@ def _wire(do: SpaceHandlers, shell: Shell, page: SpacePage, tab: gr.Tab) -> None
         refresh_on(key.click(partial(do.step, step), controls, page.layer, queue=False, **QUIET).then)
     for choose in (page.picture.click, page.first.click, page.detail.select, page.all.select):
         refresh_on(choose(do.choose, shell.backbone, [page.token, page.word], queue=False, **QUIET).then)
-    restored = [*page.controls, page.lost, page.ready]
+    restored = [*page.controls, page.ignored, page.ready]
     refresh_on(shell.page.load(do.restore, shell.search, restored, js=SEARCH, queue=False, **QUIET).then)
     page.csv.click(do.table, controls, page.table, **SLOW).then(None, page.table, None, js=SAVE)

@@ -19,8 +19,9 @@ def as_python(context: AppContext, request: TrainRequest, search: str) -> str:
     lines = PythonLines()
     _add_run(lines, context, urlstate.read(search, RunAddress).run)
     lines.use(new_training, store)
-    named = request if request.run else replace(request, run=free_name(context.store, set(), request.preset))
-    lines.assign("spec", named.spec())
+    if not request.run:
+        request = replace(request, run=free_name(context.store, set(), request.preset))
+    lines.assign("spec", request.spec())
     device = {} if context.models.device == "auto" else {"device": context.models.device}
     lines.add(
         f"training = {lines.call('new_training', Code('spec'), Code('store()'), **device)}",

@@ -47,7 +47,7 @@ class TrainPage:
     offer: gr.HTML
     upload: gr.UploadButton
     upload_path: gr.State  # path of the uploaded or pasted rows
-    chosen: gr.State  # id of the run on the page
+    run_id: gr.State  # id of the run on the page
     change_token: gr.State  # what of it the page shows already
     address: gr.Textbox
     timer: gr.Timer
@@ -67,7 +67,7 @@ class TrainPage:
     @property
     def run_outputs(self) -> list[Block]:
         """The outputs of choosing a run."""
-        return [*self.live, self.chosen, self.address]
+        return [*self.live, self.run_id, self.address]
 
 
 def train_request(values: Mapping[str, Any], backbone: str, encoder_decoder: bool) -> TrainRequest:

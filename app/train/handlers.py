@@ -204,8 +204,8 @@ class TrainHandlers(RunProgressView, TabHandlers):
         name = free_name(self.context.store, self._queued_ids() | {training.run}, training.preset)
         return {page.name: name} | self._done(request, sentence, training.run)
 
-    def act(self, chosen: str, event: gr.EventData, request: gr.Request) -> Update:
-        """Do what a run's button says."""
+    def act(self, current: str, event: gr.EventData, request: gr.Request) -> Update:
+        """Do what a run's button says. `current`: the id of the run on the page."""
         fields: JsonObject = event._data if isinstance(event._data, dict) else {}
         what, run_id = str(fields.get("do", "")), str(fields.get("run", ""))
         if what == "open":
@@ -224,7 +224,7 @@ class TrainHandlers(RunProgressView, TabHandlers):
         try:
             sentence, update = acts[what](run_id, fields)
         except PrefixLabError as error:
-            return self.failed(request.session_hash or "", str(error)) | self.show(chosen)
+            return self.failed(request.session_hash or "", str(error)) | self.show(current)
         return {self.page.zip: gr.update(visible=False)} | self.report(request.session_hash or "", "done", sentence) | update
 
     def _done(self, request: gr.Request, sentence: str, run_id: str) -> Update:
@@ -282,23 +282,23 @@ class TrainHandlers(RunProgressView, TabHandlers):
 
     # ---- what is shown
 
-    def open(self, search: str, chosen: str) -> Update:
+    def open(self, search: str, current: str) -> Update:
         """Show the run of the address when the tab is opened, else one that is training, interrupted or waiting."""
         self.jobs.tick()
         if self.jobs.waiting():
             self.jobs.keep_going()
-        run_id = chosen or read_address(search or "", RunAddress).run
+        run_id = current or read_address(search or "", RunAddress).run
         if not (ID.fullmatch(run_id or "") and ".." not in run_id and self._state(run_id)):
             run_id = next(iter([*self.jobs.training(), *self.jobs.interrupted(), *self.jobs.waiting()]), "")
         return self.show(run_id) | {self.page.timer: gr.update(active=True)}
 
-    def tick(self, chosen: str, change_token: str) -> Update:
+    def tick(self, current: str, change_token: str) -> Update:
         """Update what has changed, every few seconds; if a training has only made more updates, only its heading.
 
         The chosen run is not an output: the user may have chosen another one meanwhile, which the next tick shows.
         """
         self.jobs.tick()
-        if self._change_token(chosen) != change_token:
-            update = self.show(chosen)
-            return {part: value for part, value in update.items() if part not in (self.page.chosen, self.page.address)}
-        return {self.page.head: self._head(chosen, None)} if self._state(chosen) == "running" else gr.skip()
+        if self._change_token(current) != change_token:
+            update = self.show(current)
+            return {part: value for part, value in update.items() if part not in (self.page.run_id, self.page.address)}
+        return {self.page.head: self._head(current, None)} if self._state(current) == "running" else gr.skip()

@@ -61,7 +61,7 @@ class RunProgressView:
         rows = [(one, self._state(one), self._stands(one, whole.get(one)), whole.get(one)) for one in listed[: view.LISTED]]
         update: Update = {
             page.change_token: self._change_token(run_id),
-            page.chosen: run_id,
+            page.run_id: run_id,
             page.address: write(RunAddress(run=run_id)),
             page.runs: view.run_list(rows, run_id, len(listed) - view.LISTED),
             page.bin: view.trash_view(list_trash(self.context.store)),

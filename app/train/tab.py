@@ -54,7 +54,7 @@ def build(context: AppContext, shell: Shell, tab: gr.Tab) -> TrainPage:
             components |= _live() | _runs()
     states: Components = {
         "upload_path": gr.State(""),
-        "chosen": gr.State(""),
+        "run_id": gr.State(""),
         "change_token": gr.State(""),
         "timer": gr.Timer(SECONDS, active=False),
     }
@@ -159,7 +159,7 @@ def _wire(do: TrainHandlers, shell: Shell, page: TrainPage, tab: gr.Tab) -> None
     estimated = [page.facts, page.command, page.start, page.preview]
     uploaded = [page.upload_path, page.preview, page.mapping, page.source, page.target, page.form]
     settings = [page.lead, page.rows, page.own_box, page.name, *page.own.values()]
-    chosen: set[Block] = {page.preset, page.method, page.name, shell.backbone}
+    preset_inputs: set[Block] = {page.preset, page.method, page.name, shell.backbone}
     bundled = [page.where, page.own["init_words"]]
     after = [*page.run_outputs, page.zip, shell.status, page.name]
 
@@ -168,8 +168,8 @@ def _wire(do: TrainHandlers, shell: Shell, page: TrainPage, tab: gr.Tab) -> None
 
     changed = [page.lead, *bundled, *estimated]
     shell.backbone.change(do.change_backbone, {page.change_token, *inputs}, changed, **LATEST)
-    then_estimate(page.preset.change(do.choose_preset, chosen, settings, **LATEST))
-    then_estimate(page.method.change(do.choose_preset, chosen, settings, **LATEST))
+    then_estimate(page.preset.change(do.choose_preset, preset_inputs, settings, **LATEST))
+    then_estimate(page.method.change(do.choose_preset, preset_inputs, settings, **LATEST))
     data = [page.own_data, page.file, page.paste, page.mapping, page.preview, page.upload_path]
     then_estimate(page.where.change(do.where, page.where, data, **LATEST))
     then_estimate(page.file.change(do.uploaded, page.file, uploaded, **LATEST))
@@ -181,14 +181,14 @@ def _wire(do: TrainHandlers, shell: Shell, page: TrainPage, tab: gr.Tab) -> None
     then_estimate(page.start.click(do.start, inputs, after, **LATEST))
     shell.page.load(do.offered, None, page.offer, **LATEST)
     for part in (page.offer, page.head, page.details, page.runs, page.bin):
-        part.select(do.act, page.chosen, after, **LATEST)
+        part.select(do.act, page.run_id, after, **LATEST)
     page.zip.change(None, page.zip, None, js=DOWNLOAD)
     page.upload.upload(do.imported, page.upload, after, **LATEST)
-    page.timer.tick(do.tick, [page.chosen, page.change_token], page.live, **LATEST)
-    opened = tab.select(do.open, [shell.search, page.chosen], [*page.run_outputs, page.timer], js=SEARCH, **LATEST)
-    entered = opened.then(do.enter, chosen, settings, **LATEST)
+    page.timer.tick(do.tick, [page.run_id, page.change_token], page.live, **LATEST)
+    opened = tab.select(do.open, [shell.search, page.run_id], [*page.run_outputs, page.timer], js=SEARCH, **LATEST)
+    entered = opened.then(do.enter, preset_inputs, settings, **LATEST)
     then_estimate(entered.then(do.bundled_data, shell.backbone, bundled, **LATEST))
 
 
-SEARCH = "(search, chosen) => [location.search, chosen]"
+SEARCH = "(search, run) => [location.search, run]"
 DOWNLOAD = "(file) => PrefixLab.download(file)"

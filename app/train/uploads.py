@@ -15,11 +15,11 @@ RECORDS = (STATE_JSON, RUN_JSON)  # where a run says what it is trained on
 def sweep(store: Store, waiting: Iterable[Sequence[str]]) -> list[str]:
     """Delete rows that no run (in the trash or not) and no waiting command line names; returns the deleted folders."""
     place = store.folder / FOLDER
-    held = [path for path in place.iterdir() if path.is_dir() and not path.is_symlink()] if place.is_dir() else []
-    if not held:
+    folders = [path for path in place.iterdir() if path.is_dir() and not path.is_symlink()] if place.is_dir() else []
+    if not folders:
         return []
     texts = [*(" ".join(words) for words in waiting), *_texts(store.folder), *_texts(store.folder / TRASH)]
-    unused = [path for path in held if not any(path.name in text for text in texts)]
+    unused = [path for path in folders if not any(path.name in text for text in texts)]
     for path in unused:
         shutil.rmtree(path, ignore_errors=True)  # what cannot be deleted now is tried again at the next start
     return sorted(path.name for path in unused)

@@ -294,18 +294,18 @@ def _sample(when: str, generated: str, note: str, kind: str | None) -> str:
 # ---- all runs
 
 
-def run_list(rows: Sequence[tuple[str, str, RunStatus, Run | None]], chosen: str, more: int) -> str:
+def run_list(rows: Sequence[tuple[str, str, RunStatus, Run | None]], selected: str, more: int) -> str:
     """The table of runs. `rows`: id, state, status and, if it is finished, the run."""
     if not rows:
         return tag("p", "No runs yet.", cls="meta")
-    body = "".join(_run_row(*row, chosen=row[0] == chosen) for row in rows[:LISTED])
+    body = "".join(_run_row(*row, selected=row[0] == selected) for row in rows[:LISTED])
     names = ("Run", "Method", "State", "Keeps", "Loss", "When")
     table = tag("table", tag("tr", "".join(tag("th", name) for name in names)) + body)
     older = tag("p", f"and {more:,} older ones: python launch.py runs", cls="meta") if more > 0 else ""
     return tag("div", table, cls="pl-scroll") + older
 
 
-def _run_row(run_id: str, state: str, run_status: RunStatus, run: Run | None, chosen: bool) -> str:
+def _run_row(run_id: str, state: str, run_status: RunStatus, run: Run | None, selected: bool) -> str:
     name = tag("button", text(run_id), type="button", data_do="open", data_run=run_id, cls="pl-open", title="Show this run")
     method = run.method if run else str(run_status.config.get("method", ""))
     progress = (
@@ -318,7 +318,7 @@ def _run_row(run_id: str, state: str, run_status: RunStatus, run: Run | None, ch
     when = ("bundled" if run.bundled else run.created[:16].replace("T", " ")) if run else ""
     state_html = tag("span", STATES.get(state, state) + progress, cls=f"pl-state {state}")
     cells = [name, text(method_info(method).title), state_html, stored, loss, text(when)]
-    return tag("tr", "".join(tag("td", cell) for cell in cells), aria_selected="true" if chosen else None)
+    return tag("tr", "".join(tag("td", cell) for cell in cells), aria_selected="true" if selected else None)
 
 
 def trash_view(trash: Sequence[Deleted]) -> str:

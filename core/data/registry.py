@@ -49,8 +49,8 @@ def sample_evenly(examples: Sequence[Example], count: int) -> list[Example]:
     """
     if count < 1:
         raise BadInput(f"{count} rows or tables are too few: say at least 1, or leave the number out for all of them.")
-    seen = {example.source: example.seen for example in examples}
-    ordered = sorted(seen, key=lambda source: not seen[source])  # the seen part first, each in the set's order
+    is_seen = {example.source: example.seen for example in examples}
+    ordered = sorted(is_seen, key=lambda source: not is_seen[source])  # the seen part first, each in the set's order
     count = min(count, len(ordered))
     selected = {ordered[place * len(ordered) // count] for place in range(count)}
     return [example for example in examples if example.source in selected]

@@ -331,9 +331,9 @@ def lines(file: Path) -> Iterator[tuple[int, str]]:
         raise BadData(f"{file} cannot be read: {reason}. Give a file that is there and whole.") from error
     if garbled:
         number, sign = garbled[0]
-        held = "1 line holds" if len(garbled) == 1 else f"{len(garbled):,} lines hold"
+        subject = "1 line holds" if len(garbled) == 1 else f"{len(garbled):,} lines hold"
         _warn(
-            f"{file.name}: {held} text such as {sign!r} (line {number}), which is UTF-8 once read in another encoding: "
+            f"{file.name}: {subject} text such as {sign!r} (line {number}), which is UTF-8 once read in another encoding: "
             "export the file anew."
         )
 

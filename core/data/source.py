@@ -52,12 +52,12 @@ class DataSource(Config):
         self._check_columns()
 
     def _check_columns(self) -> None:
-        named = bool(self.source or self.target or self.form)
+        has_columns = bool(self.source or self.target or self.form)
         if self.name == SUMMARIZATION:
             return self._check_articles()
         if self.group or self.topics:
             raise BadInput("Topics are those of articles: leave --topic-column and --topics out, or say --set summarization.")
-        if self.name != COLUMNS and named:
+        if self.name != COLUMNS and has_columns:
             raise BadInput(f"The set {self.name!r} has columns of its own: leave the columns out, or say --set columns.")
         if self.name == COLUMNS and not (self.source and self.target):
             raise BadInput("Name the columns of your data: --source COLUMN and --target COLUMN, each once or more often.")
@@ -108,8 +108,8 @@ class DataSource(Config):
         if self.name == SUMMARIZATION and not self.data:
             return read_bundled_articles(split)
         if self.name == SUMMARIZATION:
-            named = (self.source[0], self.target[0]) if self.source else None
-            return read_articles(path, split, bad, named, self.group, self.topics)
+            columns = (self.source[0], self.target[0]) if self.source else None
+            return read_articles(path, split, bad, columns, self.group, self.topics)
         return read_set(self.name, path, split, bad)
 
     def load_train_valid(self, skipped: list[str]) -> tuple[list[Example], list[Example]]:

@@ -61,11 +61,11 @@ def read_articles(
         return _read(path, split, skipped, columns, group)
     if topics not in TOPIC_SPLITS:
         raise BadInput(f"There is no topic split {topics!r}: say {' or '.join(TOPIC_SPLITS)}.")
-    chosen, name = TOPIC_SPLITS[topics], split_name(split)
+    topic_split, name = TOPIC_SPLITS[topics], split_name(split)
     if name != "test":
-        return _of_topics(_read(path, split, skipped, columns, group), chosen.trains, topics, path)
+        return _of_topics(_read(path, split, skipped, columns, group), topic_split.trains, topics, path)
     rows = [row for part in _splits(path) for row in _read(path, part, skipped, columns, group)]
-    return [replace(row, seen=False) for row in _of_topics(rows, chosen.tests, topics, path)]
+    return [replace(row, seen=False) for row in _of_topics(rows, topic_split.tests, topics, path)]
 
 
 def read_bundled_articles(split: str | None) -> list[Example]:
@@ -92,11 +92,11 @@ def _splits(path: Path) -> list[str | None]:
 def _of_topics(rows: list[Example], accepts: Callable[[str], bool], topics: str, path: Path) -> list[Example]:
     if not any(row.group for row in rows):
         raise BadData(f"{path.name} names no topics, which {topics} goes by: say which column holds them with --topic-column.")
-    chosen = [row for row in rows if accepts(row.group.lower())]
-    if not chosen:
+    matching = [row for row in rows if accepts(row.group.lower())]
+    if not matching:
         known = ", ".join(sorted({row.group for row in rows})[:20])
         raise BadData(f"{path.name} has no row of the topics that {topics} wants here. It has: {known}. Use another split.")
-    return chosen
+    return matching
 
 
 def _read(path: Path, split: str | None, skipped: list[str] | None, columns: tuple[str, str] | None, group: str) -> list[Example]:

@@ -39,8 +39,8 @@ def read_webnlg(
     if name in _SEEN and path.is_dir() and not has_part(path, name):
         return [example for example in read_webnlg(path, "test", skipped, good_only) if example.seen is _SEEN[name]]
     files = split_files(path, split) if path.is_dir() else [path]
-    seen, language = seen_categories(files[0]), language_of(files)
-    return _read(files, lambda row, id: _webnlg_example(row, id, good_only, seen, language), name, skipped)
+    categories, language = seen_categories(files[0]), language_of(files)
+    return _read(files, lambda row, id: _webnlg_example(row, id, good_only, categories, language), name, skipped)
 
 
 def read_dart(path: Path, split: str | None = None, skipped: list[str] | None = None) -> list[Example]:
@@ -77,7 +77,7 @@ def _read(files: list[Path], make: Make, split: str, skipped: list[str] | None) 
 # --- rows to examples --------------------------------------------------------------------------------------------------------
 
 
-def _webnlg_example(row: Row, id: str, good_only: bool, seen: frozenset[str], language: str) -> Example | None:
+def _webnlg_example(row: Row, id: str, good_only: bool, categories: frozenset[str], language: str) -> Example | None:
     texts, comments = _texts(row.get("texts")), row.get("comments", row.get("lex_comments"))
     languages = row.get("languages")
     keep = [True] * len(texts)
@@ -90,7 +90,7 @@ def _webnlg_example(row: Row, id: str, good_only: bool, seen: frozenset[str], la
         if not texts:
             return None
     category = str(row.get("category") or "")
-    is_seen = row.get("seen", not category or category in seen)
+    is_seen = row.get("seen", not category or category in categories)
     return Example(webnlg_source(_triples(row)), _non_empty(texts), category, bool(is_seen), id)
 
 

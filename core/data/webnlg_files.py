@@ -62,12 +62,12 @@ def _root(folder: Path) -> Path:
 
 def _of_this_task(files: list[Path], folder: Path) -> list[Path]:
     """Drop the test files of other tasks: release 3.0 also has those of text-to-triples, and inputs without references."""
-    named = [file for file in files if file.name.startswith(("rdf-to-text", "semantic-parsing"))]
-    if not named:
+    data_files = [file for file in files if file.name.startswith(("rdf-to-text", "semantic-parsing"))]
+    if not data_files:
         return files
-    matching = [file for file in named if file.name.startswith(_TASK_3)]
+    matching = [file for file in data_files if file.name.startswith(_TASK_3)]
     if len(matching) != 1:
-        there = ", ".join(file.name for file in named)
+        there = ", ".join(file.name for file in data_files)
         raise BadData(f"{folder} holds {there}, and one {_TASK_3}-….xml is needed: give the file to read.")
     return matching
 

@@ -235,11 +235,11 @@ def _copy(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path) -> Non
 
 def _chunks(packed: IO[bytes], entry: zipfile.ZipInfo) -> Iterator[bytes]:
     """Yield at most as many bytes as the entry declares, since the declared size may be wrong."""
-    left = entry.file_size
+    remaining = entry.file_size
     try:
         while chunk := packed.read(CHUNK):
-            left -= len(chunk)
-            if left < 0:
+            remaining -= len(chunk)
+            if remaining < 0:
                 raise BadInput(f"{entry.filename} is larger than its zip says. Export the run again.")
             yield chunk
     except OSError as error:  # how bz2 says that its data are damaged

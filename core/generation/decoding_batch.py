@@ -96,8 +96,8 @@ class DecodingBatch:
         empty = int(self.mask.amax(0).argmax())  # columns before the longest row's first token
         self.mask = self.mask[:, empty:]
         for layer in self._layers():
-            chosen = index.to(layer.keys.device)
-            layer.keys, layer.values = layer.keys[chosen, :, empty:], layer.values[chosen, :, empty:]
+            local_index = index.to(layer.keys.device)
+            layer.keys, layer.values = layer.keys[local_index, :, empty:], layer.values[local_index, :, empty:]
         self._update_state()
 
     def merge(self, other: "DecodingBatch") -> None:

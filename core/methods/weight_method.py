@@ -28,8 +28,8 @@ def share_weights_copy(model: M, trained: Callable[[str], bool]) -> M:
 
     Only the copied weights require a gradient. Tied weights stay tied.
     """
-    named = dict(model.named_parameters())
-    shared: dict[int, Tensor] = {id(weight): weight for name, weight in named.items() if not trained(name)}
+    parameters = dict(model.named_parameters())
+    shared: dict[int, Tensor] = {id(weight): weight for name, weight in parameters.items() if not trained(name)}
     shared |= {id(buffer): buffer for buffer in model.buffers()}
     result = copy.deepcopy(model, shared)
     for name, weight in result.named_parameters():

@@ -275,8 +275,8 @@ def output_projection(model: "PreTrainedModel", layer: int, site: str = "decoder
             continue
         if hasattr(model.get_submodule(name.rpartition(".")[0]), "post_feedforward_layernorm"):
             raise NotSupported(f"{type(model).__name__} norms what attention writes before adding it, so the lens does not fit.")
-        for known in PROJECTIONS:
-            projection = getattr(module, known, None)
+        for attribute in PROJECTIONS:
+            projection = getattr(module, attribute, None)
             if projection is not None and projection.weight.numel() == heads * head_dim * model.config.hidden_size:
                 return projection
     raise NotSupported(
@@ -286,5 +286,5 @@ def output_projection(model: "PreTrainedModel", layer: int, site: str = "decoder
 
 def is_rotary(model: "PreTrainedModel") -> bool:
     """Whether the model rotates keys by their position (RoPE)."""
-    named = any("rotary" in type(module).__name__.lower() for module in model.modules())
-    return named or getattr(model.config, "rotary_dim", None) is not None
+    has_module = any("rotary" in type(module).__name__.lower() for module in model.modules())
+    return has_module or getattr(model.config, "rotary_dim", None) is not None

@@ -69,8 +69,8 @@ def eos_ids(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase") -> l
     vocabulary, special = model.config.vocab_size, tokenizer.added_tokens_decoder
     ids = [tokenizer.eos_token_id] if tokenizer.eos_token_id is not None else []
     for config in (model.config, getattr(model, "generation_config", None)):
-        named = getattr(config, "eos_token_id", None)
-        listed = named if isinstance(named, list) else [named]
+        eos = getattr(config, "eos_token_id", None)
+        listed = eos if isinstance(eos, list) else [eos]
         ids += [token for token in listed if token is not None and (not ids or token in special)]
     ids = [token for token in dict.fromkeys(ids) if token < vocabulary]
     if not ids:

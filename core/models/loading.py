@@ -360,6 +360,6 @@ def _samples(name: str, tensor: torch.Tensor) -> bytes:
     """Return a tensor's name, shape and evenly spaced values as bytes."""
     flat = tensor.detach().flatten()
     count = min(SAMPLES, flat.numel())
-    chosen = flat[(torch.arange(count) * (flat.numel() - 1) // max(count - 1, 1)).to(flat.device)]
-    values = chosen.to(torch.bfloat16).view(torch.int16).cpu().numpy().tobytes()
+    sample = flat[(torch.arange(count) * (flat.numel() - 1) // max(count - 1, 1)).to(flat.device)]
+    values = sample.to(torch.bfloat16).view(torch.int16).cpu().numpy().tobytes()
     return f"{name}{tuple(tensor.shape)}".encode() + values

@@ -112,12 +112,12 @@ class Denoising:
         decoder_input = torch.roll(target, 1, dims=1)
         decoder_input[:, 0] = END_ID
         places = torch.arange(source.shape[1], device=source.device)
-        heard = places[None] < batch.source_lengths.to(source.device)[:, None]  # (B, S)
+        source_mask = places[None] < batch.source_lengths.to(source.device)[:, None]  # (B, S)
         hidden = model.model(
-            input_ids=source, attention_mask=heard.long(), decoder_input_ids=decoder_input, use_cache=False
+            input_ids=source, attention_mask=source_mask.long(), decoder_input_ids=decoder_input, use_cache=False
         ).last_hidden_state  # (B, T, W)
-        real = torch.arange(target.shape[1], device=target.device)[None] < batch.target_lengths.to(target.device)[:, None]
-        return F.cross_entropy(model.lm_head(hidden[real]), target[real])
+        target_mask = torch.arange(target.shape[1], device=target.device)[None] < batch.target_lengths.to(target.device)[:, None]
+        return F.cross_entropy(model.lm_head(hidden[target_mask]), target[target_mask])
 
     # ------------------------------------------------------------------------------- the batches
 

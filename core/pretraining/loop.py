@@ -87,8 +87,8 @@ def recipe_of(config: PretrainConfig, folder: Path) -> Recipe[Any, Any]:
 def optimisers(model: nn.Module, config: PretrainConfig) -> list[Optimizer]:
     """Create the optimisers: Muon for the blocks' matrices, AdamW for everything else."""
     matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and re.search(r"\.(h|layers)\.", name)]
-    chosen = {id(p) for p in matrices}
-    others = [p for p in model.parameters() if id(p) not in chosen]
+    matrix_ids = {id(p) for p in matrices}
+    others = [p for p in model.parameters() if id(p) not in matrix_ids]
     muon = torch.optim.Muon(matrices, lr=config.muon_rate, momentum=0.95, weight_decay=0.0)
     adam = torch.optim.AdamW(others, lr=config.adam_rate, betas=(0.9, 0.95), weight_decay=0.0)
     return [muon, adam]

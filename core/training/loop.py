@@ -187,9 +187,9 @@ def batch_loss(method: Method, batch: Batch, config: TrainConfig) -> Tensor:
     device = batch.ids.device
     with torch.autocast(device.type, torch.bfloat16, enabled=uses_bf16(config, device)):
         hidden = method.model.base_model(**batch.inputs(method.length), use_cache=False).last_hidden_state
-        chosen = batch.labels != IGNORE  # (B, T)
-        logits = unembed(method.model, hidden[chosen.to(hidden.device)])  # (targets, vocabulary)
-        return F.cross_entropy(logits.float().to(device), batch.labels[chosen], reduction="sum")
+        is_target = batch.labels != IGNORE  # (B, T)
+        logits = unembed(method.model, hidden[is_target.to(hidden.device)])  # (targets, vocabulary)
+        return F.cross_entropy(logits.float().to(device), batch.labels[is_target], reduction="sum")
 
 
 @torch.no_grad()

@@ -67,8 +67,8 @@ class TrainSpec:
             ("cut", "" if self.cut is None else self.cut),
             ("half", self.half),
         ]
-        named = [argument for name, value in options if value != "" for argument in _arguments(name, value)]
-        return ["train", *named, *(part for name, value in self.changes.items() for part in _arguments(name, value))]
+        arguments = [argument for name, value in options if value != "" for argument in _arguments(name, value)]
+        return ["train", *arguments, *(part for name, value in self.changes.items() for part in _arguments(name, value))]
 
     @classmethod
     def from_args(cls, args: argparse.Namespace, source: DataSource) -> Self:

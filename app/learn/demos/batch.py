@@ -93,8 +93,8 @@ def users_of(catalog: RunCatalog, backbone: Backbone, users: int) -> list[tuple[
     methods = tuple(name for name in METHODS if method_info(name).mark in ("before", "input"))
     listed = [run.id for run in catalog.usable(methods, backbone)]
     kinds, tables = [*listed[: USERS[0]], TEXT_PREFIX, ""], samples(FORM)
-    chosen = [(kinds[user % len(kinds)], tables[user % len(tables)]) for user in range(users)]
-    return [(run, linearise(sample.fields)) for run, sample in chosen]
+    pairs = [(kinds[user % len(kinds)], tables[user % len(tables)]) for user in range(users)]
+    return [(run, linearise(sample.fields)) for run, sample in pairs]
 
 
 def picture(rows: Sequence[UserRow], layouts: Sequence[RowLayout], progress: BatchProgress | None = None) -> str:
@@ -122,11 +122,11 @@ def _row(number: int, row: UserRow, layout: RowLayout, progress: BatchProgress |
         for cls, size, what in parts
         if size
     )
-    written, mark = "", ""
+    output, mark = "", ""
     if progress is not None:
-        written = detokenise(progress.together.texts[number])
+        output = detokenise(progress.together.texts[number])
         mark = "" if number >= progress.done else "the same ✓" if progress.same[number] else "differs ✗"
-    cells = [tag("td", who, cls="who"), tag("td", tag("div", strip, cls="strip")), tag("td", text(written), cls="text")]
+    cells = [tag("td", who, cls="who"), tag("td", tag("div", strip, cls="strip")), tag("td", text(output), cls="text")]
     return tag("tr", tag("th", str(number + 1)) + "".join(cells) + tag("td", mark, cls="mark"))
 
 

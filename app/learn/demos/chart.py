@@ -31,7 +31,7 @@ def line_chart(curves: Sequence[Curve], across: tuple[float, float], up: tuple[f
         share_y = (point[1] - up[0]) / ((up[1] - up[0]) or 1)
         return LEFT + share_x * (WIDTH - LEFT - RIGHT), HEIGHT - BOTTOM - share_y * (HEIGHT - TOP - BOTTOM)
 
-    drawn = [_axes(across, up, place, x, y)]
+    parts = [_axes(across, up, place, x, y)]
     ends = sorted((place(curve.points[-1])[1], number) for number, curve in enumerate(curves) if curve.points)
     heights: dict[int, float] = {}
     lowest = 0.0
@@ -39,9 +39,9 @@ def line_chart(curves: Sequence[Curve], across: tuple[float, float], up: tuple[f
         heights[number] = lowest = max(height, lowest + GAP)
     for number, curve in enumerate(curves):
         if curve.points:
-            drawn.append(_curve(curve, [place(point) for point in curve.points], heights[number]))
+            parts.append(_curve(curve, [place(point) for point in curve.points], heights[number]))
     numbers = "; ".join(f"{curve.name}: {_number(curve.points[-1][1])}" for curve in curves if curve.points)
-    return tag("svg", "".join(drawn), viewBox=f"0 0 {WIDTH} {HEIGHT}", cls="pl-chart", role="img", aria_label=f"{y}. {numbers}")
+    return tag("svg", "".join(parts), viewBox=f"0 0 {WIDTH} {HEIGHT}", cls="pl-chart", role="img", aria_label=f"{y}. {numbers}")
 
 
 def _axes(across: tuple[float, float], up: tuple[float, float], place: Callable[[Point], Point], x: str, y: str) -> str:

@@ -42,13 +42,13 @@ class FigureHandlers(DemoHandlers):
     @errors_to_status
     def choose(self, state: FigureState, run: str, name: str, request: gr.Request) -> Update:
         """A run was chosen."""
-        return self._draw(replace(state, drawn=run or ""), name)
+        return self._draw(replace(state, run=run or ""), name)
 
     def failed(self, page: str, sentence: str, activity: str = "") -> Update:
         return {self.picture: tag("p", text(sentence), cls="pl-problem")}
 
     def _draw(self, state: FigureState, name: str) -> Update:
-        numbers, runs = self._numbers(state.drawn, name)
+        numbers, runs = self._numbers(state.run, name)
         return {
             self.state: state,
             self.run: gr.update(choices=runs, value=numbers.run),

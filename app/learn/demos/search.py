@@ -55,7 +55,7 @@ def picture(steps: list[SearchStep]) -> str:
         "loss, nats a token",
     )
     gain = f"{first.loss:.2f} → {last.loss:.2f} nats a token after {counted(last.tried, 'prompt')}. {_ending(last)}"
-    return tag("p", "".join(words), cls="pl-found") + tag("p", text(gain), cls="watched") + chart
+    return tag("p", "".join(words), cls="pl-prompt-words") + tag("p", text(gain), cls="watched") + chart
 
 
 def _ending(last: SearchStep) -> str:

@@ -44,7 +44,7 @@ def test_bars_stack_to_a_hundred_and_are_the_masses(read):
 
 def test_tiles_are_the_heads_and_the_chosen_one_is_framed(read):
     *_, mass, plain = read
-    drawn = figures.heads({"run": mass, "frozen": plain}, group=1, chosen=(1, 3))
+    drawn = figures.heads({"run": mass, "frozen": plain}, group=1, cell=(1, 3))
     torch.testing.assert_close(cells(drawn.data[1]), 100 * by_head(plain, group=1))
     assert [(shape.x0, shape.y0) for shape in drawn.layout.shapes] == [(2.5, 0.5), (2.5, 0.5)]
 

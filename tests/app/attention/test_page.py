@@ -37,7 +37,7 @@ def test_a_text_fills_the_tab_and_a_tile_opens_its_tokens(page, served):
     expect(page.locator(f"{LOOK}tokens .p")).to_have_text(["P1", "P2", "P3", "P4"])
     expect(page).to_have_url(re.compile("layer=2&head=3"))
 
-    tokens, sums = page.locator(f"{LOOK}tokens .written"), page.locator(f"{LOOK}tokens .sum")
+    tokens, sums = page.locator(f"{LOOK}tokens .own"), page.locator(f"{LOOK}tokens .sum")
     expect(sums).to_contain_text("On average")
     tokens.nth(4).hover()
     expect(sums).to_contain_text("came next")

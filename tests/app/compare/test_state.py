@@ -67,10 +67,10 @@ def test_any_runs_stand_side_by_side_in_their_order(context, order):
 def test_another_column_takes_a_run_that_no_column_shows(context):
     backbone = context.models.backbone(context.models.default)
     selection = select_runs(context.catalog, backbone, "e2e", {}, ("base", "prefix", "other"))
-    assert selection.chosen == {"prefix": "tiny-prefix", "finetuned": "tiny-finetuned", "other": "triples-prefix"}
+    assert selection.run_ids == {"prefix": "tiny-prefix", "finetuned": "tiny-finetuned", "other": "triples-prefix"}
     assert selection.methods(("base", "prefix", "other")) == ["", "prefix", "prefix"]
     expected = {"prefix": "triples-prefix", "other": "tiny-prefix"}
-    chosen = select_runs(context.catalog, backbone, "e2e", expected, ("prefix", "other")).chosen
+    chosen = select_runs(context.catalog, backbone, "e2e", expected, ("prefix", "other")).run_ids
     assert (chosen["prefix"], chosen["other"]) == ("triples-prefix", "tiny-prefix")
 
 

@@ -210,7 +210,7 @@ def test_summaries_are_told_by_rouge_or_by_their_words():
             MixState("fade"), "", (), members, [one.stop for one in stops], MixInput("article", "x", (), references), {}, False
         )
         assert says in view.verdict(vm, MixTexts(stops))
-    assert [stop["said"] for stop in json.loads(view.stage(vm, MixTexts(stops)))["stops"]] == ["3 words", "1 word", "2 words"]
+    assert [stop["count"] for stop in json.loads(view.stage(vm, MixTexts(stops)))["stops"]] == ["3 words", "1 word", "2 words"]
 
 
 def test_what_the_page_says_of_the_bundled_runs_is_what_the_results_say():

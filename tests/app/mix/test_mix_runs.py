@@ -57,7 +57,7 @@ def test_a_mix_that_cannot_be_made_says_why(context, backbone, name, says):
 def test_compare_shows_a_mix_as_a_run_and_a_faulty_one_as_a_sentence(context, backbone, house):
     expected = {"prefix": END, "other": "mix:blend:1:a"}
     selection = select_runs(context.catalog, backbone, "e2e", expected, ("base", "prefix", "other"))
-    assert (selection.chosen["prefix"], selection.method("prefix")) == (END, "mix")
+    assert (selection.run_ids["prefix"], selection.method("prefix")) == (END, "mix")
     head = run_head("prefix", selection.listed, END, END, backbone)
     assert "cross-fade: 0 % tiny-prefix, 100 % triples-prefix" in head and "there is no such run" not in head
     asked = CompareRequest(SOURCE, END, name=house.backbone, other="mix:blend:1:a", order=("prefix", "other"))
