@@ -119,12 +119,8 @@ def peft(backbone: Backbone, settings: Settings) -> Iterator[Ratio]:
 def decoding(backbone: Backbone, settings: Settings) -> Iterator[Ratio]:
     """Generation with a prefix against the bare model, one text at a time."""
     length, cpu, cuda = (200, 0.85, 0.95) if backbone.is_encoder_decoder else (10, 0.9, 0.97)
-    pair = (
-        _generation_step(backbone, settings, [_random_prefix(backbone, length, 0)]),
-        _generation_step(backbone, settings, [None]),
-    )
     least = cuda if backbone.device.type == "cuda" else cpu
-    yield replace(_compare_generation("decoding", (f"prefix, P = {length}", "no prefix"), pair, backbone, settings), target=least)
+    yield replace(_with_and_without("decoding", length, backbone, settings), target=least)
 
 
 def batch(backbone: Backbone, settings: Settings) -> Iterator[Ratio]:
@@ -141,11 +137,13 @@ def lengths(backbone: Backbone, settings: Settings) -> Iterator[Ratio]:
     for length in LENGTHS:
         if settings.tokens > max_new_tokens(backbone, source, length):
             return
-        pair = (
-            _generation_step(backbone, settings, [_random_prefix(backbone, length, 0)]),
-            _generation_step(backbone, settings, [None]),
-        )
-        yield _compare_generation("lengths", (f"prefix, P = {length}", "no prefix"), pair, backbone, settings)
+        yield _with_and_without("lengths", length, backbone, settings)
+
+
+def _with_and_without(row: str, length: int, backbone: Backbone, settings: Settings) -> Ratio:
+    """Generation with a prefix of `length` virtual tokens against the bare model."""
+    sides = [_generation_step(backbone, settings, [prefix]) for prefix in (_random_prefix(backbone, length, 0), None)]
+    return _compare_generation(row, (f"prefix, P = {length}", "no prefix"), (sides[0], sides[1]), backbone, settings)
 
 
 def _compare_generation(

@@ -90,9 +90,7 @@ class ReadingCache:
         site: str = SITE,
     ) -> AttentionMass:
         """Return the attention masses of a text at a site."""
-        request = _request(reader, text, intervention)
-        compute = lambda: attention_mass(reader.model, backbone, request, text.ids, site)  # noqa: E731
-        return self._get_or_compute(("mass", site, *_key(backbone, reader, text, intervention)), compute)
+        return self._cached("mass", attention_mass, backbone, reader, text, intervention, text.ids, site)
 
     def layer(
         self,
@@ -104,47 +102,37 @@ class ReadingCache:
         site: str = SITE,
     ) -> AttentionMap:
         """Return all attention weights of one layer of a site, counted from 0."""
-        request = _request(reader, text, intervention)
-        compute = lambda: attention_map(reader.model, backbone, request, text.ids, [layer], site)  # noqa: E731
-        return self._get_or_compute(("map", layer, site, *_key(backbone, reader, text, intervention)), compute)
+        return self._cached("map", attention_map, backbone, reader, text, intervention, text.ids, (layer,), site)
 
     def sentences(self, backbone: Backbone, article: str, text: ColumnRecord) -> ArticleSentences:
         """Return the sentences of an article as far as the model reads it, and the tokens of each."""
-        compute = lambda: split_article(backbone, article[: text.end], text.prompt_ids, text.lead)  # noqa: E731
         key = ("sentences", backbone.spec.fingerprint, article, text.end, text.prompt_ids)
-        return self._get_or_compute(key, compute)
+        return self._get_or_compute(key, split_article, backbone, article[: text.end], text.prompt_ids, text.lead)
 
     def by_sentence(
         self, backbone: Backbone, reader: AttentionSource, text: ColumnRecord, article: str, intervention: Intervention, site: str
     ) -> SentenceMap:
         """Return all layers and heads of a site that reads an article, by sentence."""
-        request, sentences = _request(reader, text, intervention), self.sentences(backbone, article, text)
-        compute = lambda: sentence_map(reader.model, backbone, request, text.ids, sentences, article, site)  # noqa: E731
-        return self._get_or_compute(("by sentence", site, *_key(backbone, reader, text, intervention)), compute)
+        sentences = self.sentences(backbone, article, text)
+        return self._cached("by sentence", sentence_map, backbone, reader, text, intervention, text.ids, sentences, article, site)
 
     def words(
         self, backbone: Backbone, reader: AttentionSource, text: ColumnRecord, intervention: Intervention = NO_INTERVENTION
     ) -> list[tuple[str, float]]:
         """Return the likeliest next words after the prompt, with their probabilities."""
-        request = _request(reader, text, intervention)
-        compute = lambda: next_token_probs(reader.model, backbone, request, NEXT_WORDS)  # noqa: E731
-        return self._get_or_compute(("words", *_key(backbone, reader, text, intervention)), compute)
+        return self._cached("words", next_token_probs, backbone, reader, text, intervention, NEXT_WORDS)
 
     def lens(
         self, backbone: Backbone, reader: AttentionSource, text: ColumnRecord, intervention: Intervention = NO_INTERVENTION
     ) -> LayerLens:
         """Return what the reader and the frozen model predict after each layer, for each token of a text."""
-        request = _request(reader, text, intervention)
-        compute = lambda: layer_lens(reader.model, backbone, request, text.ids)  # noqa: E731
-        return self._get_or_compute(("lens", *_key(backbone, reader, text, intervention)), compute)
+        return self._cached("lens", layer_lens, backbone, reader, text, intervention, text.ids)
 
     def content_differences(
         self, backbone: Backbone, reader: AttentionSource, text: ColumnRecord, intervention: Intervention, site: str
     ) -> Tensor:
         """Return how far the prefix moves attention among content tokens, by layer (see `content_differences`)."""
-        request = _request(reader, text, intervention)
-        compute = lambda: content_differences(reader.model, backbone, request, text.ids, site)  # noqa: E731
-        return self._get_or_compute(("content", site, *_key(backbone, reader, text, intervention)), compute)
+        return self._cached("content", content_differences, backbone, reader, text, intervention, text.ids, site)
 
     def regenerate(
         self,
@@ -204,8 +192,22 @@ class ReadingCache:
         with self.context.models.background():
             return self.context.models.run_job(next, parts, None)
 
-    def _get_or_compute(self, key: tuple[Hashable, ...], compute: Callable[[], Result]) -> Result:
-        return self._readings.get_or_compute(key, lambda: self.context.models.run_job(compute))
+    def _cached(
+        self,
+        what: str,
+        function: Callable[..., Result],
+        backbone: Backbone,
+        reader: AttentionSource,
+        text: ColumnRecord,
+        intervention: Intervention,
+        *arguments: object,
+    ) -> Result:
+        """Return `function(model, backbone, request, *arguments)` for a text that a model reads under an intervention."""
+        key = (what, *arguments, *_key(backbone, reader, text, intervention))
+        return self._get_or_compute(key, function, reader.model, backbone, _request(reader, text, intervention), *arguments)
+
+    def _get_or_compute(self, key: tuple[Hashable, ...], function: Callable[..., Result], *arguments: object) -> Result:
+        return self._readings.get_or_compute(key, lambda: self.context.models.run_job(function, *arguments))
 
     def _forget(self, fingerprint: str) -> None:
         """Drop the readings of a backbone that is no longer loaded."""

@@ -21,7 +21,7 @@ from core.config.train import check_values
 from core.data.source import DataSource
 from core.errors import BadInput
 from core.runs.layout import JsonObject
-from core.text.checks import counted
+from core.text.checks import counted, duration
 
 if TYPE_CHECKING:
     from analysis.experiments.cell import Workplace
@@ -340,11 +340,3 @@ def _say_tables(args: argparse.Namespace, grids: Sequence[Grid], work: _Work) ->
 
 def _name(line: Line) -> str:
     return line.label if line.x in (None, line.label) else f"{line.label} ({line.x})"
-
-
-def duration(seconds: float) -> str:
-    """Format a time: "40 s", "12 min", "3 h 20 min"."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

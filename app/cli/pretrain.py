@@ -33,7 +33,7 @@ def add_verb(verbs: Verbs) -> None:
     verb.add_argument("--out", required=True, help="folder for the checkpoint and, at the end, the model")
     verb.add_argument("--tokens", type=float, help="number of training tokens (default: the preset's)")
     verb.add_argument("--minutes", type=float, help="training time, instead of a number of tokens")
-    verb.add_argument("--start", help="folder of a small GPT-2: start from its tokenizer and word embeddings, with copying heads")
+    verb.add_argument("--start", help="mini-bart: a folder of a small GPT-2 to take the tokenizer and word embeddings from")
     verb.add_argument("--continue-from", metavar="FOLDER", help="a model of the preset's shape: start from all its weights")
     verb.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     verb.add_argument("--speed", action="store_true", help="only measure tokens a second, beside plain autocast, and stop")
@@ -113,6 +113,8 @@ def _train(args: argparse.Namespace, config: PretrainConfig, out: Path, device: 
 
 def _config(args: argparse.Namespace) -> PretrainConfig:
     config = PRESETS[args.preset]
+    if args.start and config.objective != "denoising":
+        raise BadInput("--start is for mini-bart. To go on from a GPT-2, give its folder with --continue-from.")
     for name in (*NUMBERS, "tokens"):
         value = getattr(args, name)
         if value is not None and not 0 < value < math.inf:

@@ -14,7 +14,7 @@ from core.models.backbone import Backbone
 from core.runs.manage import Deleted
 from core.runs.run import Run
 from core.runs.status import RunStatus, TrainingLog
-from core.text.checks import counted
+from core.text.checks import counted, duration
 from core.text.detokenize import detokenise
 from core.training.estimate import TrainingEstimate
 from core.training.sample_log import Sample
@@ -32,15 +32,6 @@ STATES = {
 LISTED = 40  # runs on the page
 OFFERED = 3  # interrupted trainings above the tabs
 MOST_BAD_ROWS = 5  # rows that cannot be used
-
-
-def duration(seconds: float) -> str:
-    """Format a time: 42 s, 3 min, 2 h 5 min."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds // 3600:.0f} h {seconds % 3600 // 60:.0f} min"
 
 
 # ---- before starting

@@ -21,7 +21,9 @@ class PretrainConfig:
     heads: int = 6
     positions: int = 512
     vocabulary: int = 8192
-    start: str = ""  # a bundled GPT-2, or a folder's absolute path: its words and embeddings begin the run, which can copy
+    start: str = (
+        ""  # denoising: a bundled GPT-2, or a folder's absolute path: its words and embeddings begin the run, which can copy
+    )
     continue_from: str = ""  # a folder's absolute path: a model of this shape whose weights and tokenizer the run goes on from
     batch_tokens: int = 6144
     pass_tokens: int = 6144  # that one forward pass of next_token takes, at most

@@ -10,14 +10,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from types import SimpleNamespace
 from typing import cast
 
 import torch
 from torch.nn import functional as F
 from transformers import AutoModelForCausalLM, BartForConditionalGeneration, GPT2LMHeadModel
 from transformers.models.bart.modeling_bart import BartAttention
-from transformers.models.gpt2.modeling_gpt2 import GPT2Attention, GPT2Block
 
 from core import paths
 from core.errors import BadInput
@@ -46,29 +44,6 @@ def trained(start: str, width: int) -> GPT2LMHeadModel:
 
 
 @torch.no_grad()
-def start_gpt2(model: GPT2LMHeadModel, donor: GPT2LMHeadModel) -> None:
-    """Initialise a GPT-2 of at least 384 dimensions with a trained GPT-2's word embeddings and final norm, and copying heads.
-
-    The output of all other heads and of the MLPs starts at zero.
-    """
-    body = model.transformer
-    body.wte.weight.copy_(donor.transformer.wte.weight)
-    body.ln_f.load_state_dict(donor.transformer.ln_f.state_dict())
-    body.ln_f.weight.mul_(UNSURE)
-    blocks = cast(list[GPT2Block], list(body.h))
-    for block in blocks:
-        block.attn.c_proj.weight.zero_()
-        block.mlp.c_proj.weight.zero_()
-    axes = _Axes.of(body.wte.weight)
-    body.wpe.weight.copy_(axes.places(len(body.wpe.weight)))
-    scale = float((body.wte.weight + body.wpe.weight.mean(0)).std(1).mean())  # what is added is not normalised after
-    _note_heads(_joint(blocks[0].attn), axes, axes.notes, CODES, scale)
-    code, (last, before, _) = axes.code(CODES[0]), axes.notes
-    queries = code, last[:, : CODES[1]].T / NOTE, before.T / NOTE
-    _copy_heads(_joint(blocks[1].attn), axes, queries, scale)
-
-
-@torch.no_grad()
 def start_bart(model: BartForConditionalGeneration, donor: GPT2LMHeadModel) -> None:
     """Initialise a BART of at least 384 dimensions with the word embeddings of a trained GPT-2, and copying heads.
 
@@ -83,10 +58,10 @@ def start_bart(model: BartForConditionalGeneration, donor: GPT2LMHeadModel) -> N
     axes = _Axes.of(model.model.shared.weight)
     for side in (encoder, decoder):
         side.embed_positions.weight.copy_(axes.places(len(side.embed_positions.weight)))
-    _note_heads(_separate(encoder.layers[0].self_attn), axes, axes.notes, CODES)
-    _note_heads(_separate(decoder.layers[0].self_attn), axes, axes.notes[1:], CODES[1:])  # its last token stands there itself
+    _note_heads(encoder.layers[0].self_attn, axes, axes.notes, CODES)
+    _note_heads(decoder.layers[0].self_attn, axes, axes.notes[1:], CODES[1:])  # its last token stands there itself
     queries = axes.code(CODES[0]), axes.notes[1].T / NOTE, axes.notes[2].T / NOTE
-    _copy_heads(_separate(decoder.layers[1].encoder_attn), axes, queries)
+    _copy_heads(decoder.layers[1].encoder_attn, axes, queries)
 
 
 @dataclass(frozen=True)
@@ -130,20 +105,18 @@ class _Axes:
         return pairs * POSITION_NORM / math.sqrt(HEAD / 2) @ self.place.T
 
 
-def _note_heads(
-    attention: SimpleNamespace, axes: _Axes, notes: Sequence[torch.Tensor], counts: Sequence[int], scale: float = 1.0
-) -> None:
+def _note_heads(attention: BartAttention, axes: _Axes, notes: Sequence[torch.Tensor], counts: Sequence[int]) -> None:
     """Make head h attend h + 1 tokens back, and record the code of the token there."""
     for head, (note, count) in enumerate(zip(notes, counts, strict=True)):
         rows, used = (slice(head * HEAD, head * HEAD + size) for size in (HEAD, count))
         code = axes.code(count)
-        attention.k[rows] = LOOK_BACK * axes.place.T
-        attention.q[rows] = LOOK_BACK * _turn(-(head + 1) * axes.rates) @ axes.place.T
-        attention.v[used], attention.v_bias[used] = code, -code @ axes.mean
-        attention.out[:, used] = NOTE * scale * note
+        attention.k_proj.weight[rows] = LOOK_BACK * axes.place.T
+        attention.q_proj.weight[rows] = LOOK_BACK * _turn(-(head + 1) * axes.rates) @ axes.place.T
+        attention.v_proj.weight[used], attention.v_proj.bias[used] = code, -code @ axes.mean
+        attention.out_proj.weight[:, used] = NOTE * note
 
 
-def _copy_heads(attention: SimpleNamespace, axes: _Axes, queries: Sequence[torch.Tensor], scale: float = 1.0) -> None:
+def _copy_heads(attention: BartAttention, axes: _Axes, queries: Sequence[torch.Tensor]) -> None:
     """Make four heads attend to where the last tokens are recorded; each copies a quarter of the main directions of the token
     there."""
     parts = [slice(stop - count, stop) for count, stop in zip(CODES, accumulate(CODES), strict=True)]
@@ -151,31 +124,12 @@ def _copy_heads(attention: SimpleNamespace, axes: _Axes, queries: Sequence[torch
         rows = slice(head * HEAD, (head + 1) * HEAD)
         for index, (query, note, part, sharp) in enumerate(zip(queries, axes.notes, parts, MATCH, strict=True)):
             here = slice(rows.start + part.start, rows.start + part.stop)
-            attention.q[here] = sharp * query
-            attention.q_bias[here] = -sharp * query @ axes.mean if index == 0 else 0.0
-            attention.k[here] = sharp * note.T / NOTE
+            attention.q_proj.weight[here] = sharp * query
+            attention.q_proj.bias[here] = -sharp * query @ axes.mean if index == 0 else 0.0
+            attention.k_proj.weight[here] = sharp * note.T / NOTE
         quarter = axes.content[:, rows]
-        attention.v[rows], attention.v_bias[rows] = quarter.T, -quarter.T @ axes.mean
-        attention.out[:, rows] = COPY * scale * quarter
-
-
-def _separate(attention: BartAttention) -> SimpleNamespace:
-    """Return views of BART's attention matrices (out, in) and biases, for writing."""
-    return SimpleNamespace(
-        q=attention.q_proj.weight,
-        k=attention.k_proj.weight,
-        v=attention.v_proj.weight,
-        out=attention.out_proj.weight,
-        q_bias=attention.q_proj.bias,
-        v_bias=attention.v_proj.bias,
-    )
-
-
-def _joint(attention: GPT2Attention) -> SimpleNamespace:
-    """Return the same views for GPT-2, which stores the matrices transposed, and three in one."""
-    q, k, v = attention.c_attn.weight.T.chunk(3)
-    q_bias, _, v_bias = attention.c_attn.bias.chunk(3)
-    return SimpleNamespace(q=q, k=k, v=v, out=attention.c_proj.weight.T, q_bias=q_bias, v_bias=v_bias)
+        attention.v_proj.weight[rows], attention.v_proj.bias[rows] = quarter.T, -quarter.T @ axes.mean
+        attention.out_proj.weight[:, rows] = COPY * quarter
 
 
 def _turn(rates: torch.Tensor) -> torch.Tensor:

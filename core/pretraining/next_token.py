@@ -16,7 +16,7 @@ from transformers import GPT2Config, GPT2LMHeadModel
 from core.pretraining.bf16 import train_in_bf16
 from core.pretraining.config import PretrainConfig
 from core.pretraining.corpus import Windows
-from core.pretraining.induction_init import start_gpt2, trained
+from core.pretraining.induction_init import trained
 from core.pretraining.span_windows import SpanWindows
 
 
@@ -74,8 +74,6 @@ class NextToken:
         """Give a new model the weights that the run starts from, if any. Raises BadInput if they are not available."""
         if self.config.continue_from:
             model.load_state_dict(trained(self.config.continue_from, self.config.width).state_dict())
-        elif self.config.start:
-            start_gpt2(model, trained(self.config.start, self.config.width))
 
     def optimise(self, model: GPT2LMHeadModel) -> None:
         """Make a model train fast on its device."""

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from app.cli.experiments import duration
 from app.cli.main import main
+from core.text.checks import duration
 from tests.support.tiny_models import EXAMPLES, make_tiny_backbone
 
 ROOT = Path(__file__).parents[3]

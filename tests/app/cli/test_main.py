@@ -189,7 +189,7 @@ def test_pretrain_goes_on_where_it_stopped_and_makes_a_loadable_model(tmp_path, 
     assert main(["pretrain", "--corpus", str(corpus), "--out", str(out), "--device", "cpu", "--json"]) == 0
     first = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     arguments = ["pretrain", "--corpus", str(corpus), "--out", str(out), "--device", "cpu", "--json", "--tokens", "800"]
-    assert main([*arguments, "--start", str(tmp_path / "gone")]) == 0  # begun long ago, and not with that
+    assert main([*arguments, "--continue-from", str(tmp_path / "gone")]) == 0  # begun long ago, and not with that
     second = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert "random numbers" in (Path(second[-1]["model"]) / "README.md").read_text()
     assert second[0]["update"] > first[-2]["update"] and second[-2]["valid"]["mix"] < first[0]["valid"]["mix"]
@@ -200,5 +200,10 @@ def test_pretrain_goes_on_where_it_stopped_and_makes_a_loadable_model(tmp_path, 
 def test_pretrain_names_a_start_that_is_no_model(tmp_path, capsys):
     (tmp_path / "a.txt").write_text("A text.\n<|endoftext|>\n")
     arguments = ["pretrain", "--corpus", str(tmp_path), "--out", str(tmp_path / "out"), "--start", str(tmp_path / "nowhere")]
-    assert main(arguments) == 1
+    assert main([*arguments, "--preset", "mini-bart"]) == 1
     assert "nowhere has none" in capsys.readouterr().err and not (tmp_path / "out").exists()
+
+
+def test_pretrain_takes_a_start_for_mini_bart_only(tmp_path, capsys):
+    assert main(["pretrain", "--corpus", str(tmp_path), "--out", str(tmp_path / "out"), "--start", "mini-gpt2"]) == 1
+    assert "--start is for mini-bart" in capsys.readouterr().err and not (tmp_path / "out").exists()

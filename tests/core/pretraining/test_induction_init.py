@@ -38,33 +38,11 @@ def mini_bart(tmp_path_factory):
     return begun(Denoising(PRESETS["mini-bart"], folder))
 
 
-@pytest.fixture(scope="module")
-def mini_gpt2(tmp_path_factory):
-    """A second mini-gpt2 as its pre-training begins, with the words of the first."""
-    config = replace(PRESETS["mini-gpt2"], start=str(paths.MODELS / "mini-gpt2"))
-    model = begun(NextToken(config, tmp_path_factory.mktemp("none")))
-    model.set_attn_implementation("eager")
-    return model
-
-
-def test_both_start_with_the_words_of_mini_gpt2(mini_bart, mini_gpt2):
+def test_mini_bart_starts_with_the_words_of_mini_gpt2(mini_bart):
     weights = load_file(paths.MODELS / "mini-gpt2" / "model.safetensors")["transformer.wte.weight"].float()
-    assert torch.equal(mini_bart.model.shared.weight[:8192], weights) and torch.equal(mini_gpt2.transformer.wte.weight, weights)
+    assert torch.equal(mini_bart.model.shared.weight[:8192], weights)
     assert 16e6 <= sum(parameter.numel() for parameter in mini_bart.parameters()) <= 20e6
     assert tokenizer_of("mini-gpt2").get_vocab_size() + 3 <= PRESETS["mini-bart"].vocabulary
-
-
-def test_mini_gpt2_starts_able_to_copy(mini_gpt2, ids):
-    """Told the same again, it looks where a word stood before, and tells what followed there."""
-    count = len(ids)
-    with torch.no_grad():
-        output = mini_gpt2(input_ids=torch.tensor([ids + ids]), output_attentions=True)
-    back = output.attentions[0][0, 0].argmax(-1)  # the first layer's first head looks one token back
-    assert (back[1:] == torch.arange(2 * count - 1)).float().mean() > 0.9
-    attended = output.attentions[1][0, 0].argmax(-1)[count:]  # the place after the same word's
-    assert (attended[2:] == torch.arange(3, count + 1)).float().mean() > 0.9
-    predicted = output.logits[0, count:-1].argmax(-1)
-    assert (predicted == torch.tensor(ids[1:]))[2:].float().mean() > 0.9
 
 
 def test_mini_bart_starts_able_to_copy(mini_bart, ids):
@@ -90,9 +68,9 @@ def test_mini_bart_starts_able_to_copy(mini_bart, ids):
     ],
 )
 def test_a_run_cannot_begin_with_what_does_not_fit(start, width, message, tmp_path):
-    config = replace(PRESETS["mini-gpt2"], start=start, width=width)
+    (tmp_path / "tokenizer.json").write_bytes((paths.MODELS / "mini-gpt2" / "tokenizer.json").read_bytes())
     with pytest.raises(BadInput, match=message):
-        begun(NextToken(config, tmp_path))
+        begun(Denoising(replace(PRESETS["mini-bart"], start=start, width=width), tmp_path))
 
 
 def test_a_finished_run_is_exported_when_what_it_began_with_is_gone(tmp_path):
