@@ -21,6 +21,7 @@ from core.errors import BadInput
 from core.generation.types import Request
 from core.models.backbone import Backbone
 from core.text.articles import sentences
+from core.text.checks import listing
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -145,7 +146,6 @@ def describe_sentences(spans: Sequence[tuple[int, int]], article: str, shares: T
     whole = shares.sum().clamp(min=1e-30)
     best = sorted(torch.topk(shares, min(3, len(spans))).indices.tolist())
     phrases = [f"sentence {at + 1} ({100 * shares[at] / whole:.0f} %)" for at in best]
-    phrases = [", ".join(phrases[:-1]), phrases[-1]] if len(phrases) > 1 else phrases
     first = article[slice(*spans[int(shares.argmax())])]
     short = first if len(first) <= 80 else first[:79] + "…"
-    return f"Of the attention on the article, {' and '.join(phrases)} drew most. The one that drew most reads: “{short}”"
+    return f"Of the attention on the article, {listing(phrases)} drew most. The one that drew most reads: “{short}”"

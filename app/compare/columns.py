@@ -6,12 +6,12 @@ from functools import lru_cache
 from analysis.metrics.coverage import Coverage, cover, cover_article
 from analysis.metrics.unsupported import LIMITS
 from app.compare.comparison import Column, Comparison
-from app.compare.model_card import card_texts, listing
+from app.compare.model_card import card_texts
 from app.compare.prompting import INSTRUCTION
 from app.shared.highlight import render, word_diff
 from app.shared.html import tag, text
 from app.shared.method_labels import COLUMN_METHODS, title, train_command
-from core.text.checks import counted
+from core.text.checks import counted, listing
 from core.text.detokenize import readable
 from core.text.tables import Fields
 

@@ -29,8 +29,3 @@ def card_texts(backbone: str) -> tuple[str, ...]:
     names = [re.sub(r"\s*\([^)]*\)", "", row[column]) for row in rows[2:] if len(row) > column]
     parts = [part.strip() for name in names for part in re.split(r", (?:in proportion|below|without)", name)[0].split(", ")]
     return tuple(dict.fromkeys(part for part in parts if part))
-
-
-def listing(names: tuple[str, ...]) -> str:
-    """Join names for a sentence: "a, b and c"."""
-    return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)

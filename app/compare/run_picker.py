@@ -93,10 +93,8 @@ def pick(slot: str, choices: Sequence[RunChoice], requested: str) -> str:
     return next((run.id for run in sorted(of_domain, key=lambda run: run.method != COLUMN_METHODS[slot])), "")
 
 
-def base_head(backbone: Backbone | None, form: str = "table", prompt: str = "") -> str:
+def base_head(backbone: Backbone, form: str = "table", prompt: str = "") -> str:
     """The head of the frozen model's column, which offers prompts instead of runs."""
-    if backbone is None:
-        return _head("base", "…", "")
     items = options(prompts_for(backbone, form).items(), prompt)
     select = tag("select", items, aria_label="How the frozen model is prompted", data_chosen=prompt, cls="pl-run", name="prompt")
     return _head("base", f"{text(backbone.spec.name)}, {count(backbone.spec.parameters)} weights", select)

@@ -109,7 +109,7 @@ def _columns() -> dict[str, dict[str, gr.HTML]]:
     with gr.Row(elem_id="pl-columns"):
         for kind in SLOTS:
             with gr.Column(elem_id=f"pl-{kind}", elem_classes=["pl-column"], min_width=200):
-                first = run_picker.base_head(None) if kind == "base" else run_picker.blank_head(kind)
+                first = run_picker.blank_head(kind)
                 heads[kind] = area(first, js_on_load="PrefixLab.chooser(element, trigger, watch)", elem_id=f"pl-head-{kind}")
                 outputs[kind] = area(columns.skeleton(kind), elem_id=f"pl-out-{kind}")
     return {"heads": heads, "outputs": outputs}

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from core.errors import BadData, BadTable
-from core.text.checks import counted
+from core.text.checks import counted, listing
 
 T = TypeVar("T")
 Row = dict[str, object]
@@ -94,18 +94,13 @@ def split_file(folder: Path, split: str | None, stems: Mapping[str, tuple[str, .
     """Return the file of a split in a folder: the first of `stems[split]` that exists with one of the endings. Raises BadData."""
     names = stems.get(split_name(split))
     if names is None:
-        raise BadData(f"{folder} is a folder and the split is {split!r}: say {_either(stems)}, or give a file.")
+        raise BadData(f"{folder} is a folder and the split is {split!r}: say {listing(stems, 'or')}, or give a file.")
     candidates = [folder / (name + ending) for name in names for ending in endings]
     path = next((file for file in candidates if file.is_file()), None)
     if path is None:
-        tried = f"{_either(names)}, ending in {_either(endings)}"
+        tried = f"{listing(names, 'or')}, ending in {listing(endings, 'or')}"
         raise BadData(f"No {split} file in {folder}: looked for {tried}. Put one there, or give a file.")
     return path
-
-
-def _either(names: Iterable[str]) -> str:
-    *most, last = names
-    return f"{', '.join(most)} or {last}" if most else last
 
 
 # --- JSON --------------------------------------------------------------------------------------------------------------------

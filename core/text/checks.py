@@ -3,6 +3,7 @@ parts of messages."""
 
 import re
 import unicodedata
+from collections.abc import Iterable
 
 MAX_CHARS = 10_000
 MAX_FIELDS = 64
@@ -24,6 +25,12 @@ def odd_character(text: str) -> str | None:
 def counted(number: int, noun: str, plural: str = "") -> str:
     """Return a number with its noun for a message: "1 row", "2,000 rows". `plural`: where an s is not enough."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def listing(names: Iterable[str], word: str = "and") -> str:
+    """Join names for a message: "a, b and c"."""
+    *most, last = [*names] or [""]
+    return f"{', '.join(most)} {word} {last}" if most else last
 
 
 def duration(seconds: float) -> str:

@@ -2,8 +2,9 @@
 
 import pytest
 
-from app.compare.model_card import card_texts, listing
+from app.compare.model_card import card_texts
 from core import paths
+from core.text.checks import listing
 
 CARD = """# my-model
 
