@@ -12,6 +12,7 @@ from app.shared.model_pool import MODEL, PAGES
 from core.config.decoding_defaults import default_decoding
 from core.data.registry import parse_input
 from core.errors import BadInput
+from core.models.unknown_words import describe_unknown
 from core.runs.layout import JsonObject
 from core.text.detokenize import readable
 
@@ -40,12 +41,15 @@ def publish(context: AppContext) -> None:
             form = next((run.task.input_format for run in context.store.runs() if run.id in used), "table")
             decode = default_decoding(form, mode).replace(seed=seed)
             comparison_request = CompareRequest(parse_input(form, table), prefix_run, finetuned_run, name, decode, form)
+            model = context.models.backbone(name)
+            unknown = describe_unknown(model, comparison_request.source)
+            notes = {"notes": [unknown]} if unknown else {}
             for comparison in stream_comparison(
-                context, context.models.backbone(name), comparison_request, lambda: False, str(request and request.session_hash)
+                context, model, comparison_request, lambda: False, str(request and request.session_hash)
             ):
                 texts = {kind: readable(column.text, form) for kind, column in comparison.columns.items()}
                 states = {kind: column.note or column.state for kind, column in comparison.columns.items()}
-                yield {"phase": comparison.phase, "texts": texts, "states": states}
+                yield {"phase": comparison.phase, "texts": texts, "states": states} | notes
         except Exception as error:
             raise gr.Error(sentence_of(error, {}), print_exception=False) from error
 

@@ -5,6 +5,7 @@ import plotly.graph_objects as go
 from analysis.attention.layer_lens import LayerLens, TopTokens
 from analysis.figures.style import COLORS, SEQUENTIAL, escape, figure, visible_token
 
+COLUMN, ROW = 76, 36  # px of a token and of a layer
 MAX_WORDED_STEPS = 64  # columns beyond which two words a cell no longer fit, however wide the figure is drawn
 MAX_LETTERS = 9  # of a word in a cell
 NEXT = "(next)"  # in place of a token that is not generated yet
@@ -34,7 +35,7 @@ def layer_lens_grid(lens: LayerLens, name: str = "the prefix", selected: tuple[i
         customdata=[[list(cell) for cell in row] for row in cells],
         hovertemplate="after layer %{y}: KL %{z:.3g} nats<br>%{hovertext}<extra></extra>",
         colorscale=SEQUENTIAL,
-        colorbar={"title": {"text": "KL, nats"}, "thickness": 12, "outlinewidth": 0},
+        colorbar=_color_bar(layers),
         xgap=1,
         ygap=1,
         name="KL(prefix || frozen), nats",
@@ -48,7 +49,7 @@ def layer_lens_grid(lens: LayerLens, name: str = "the prefix", selected: tuple[i
     return figure(
         [heat],
         f"Where {escape(name)} takes hold",
-        "logit lens after each layer: the frozen model's word above, the prefix's below; last row: the models' own next token",
+        "logit lens: the frozen model's word above, the prefix's below; last row: the models' own next token",
         xaxis={
             "title": {"text": "generated token"},
             "tickvals": columns,
@@ -57,8 +58,22 @@ def layer_lens_grid(lens: LayerLens, name: str = "the prefix", selected: tuple[i
             "showgrid": False,
         },
         shapes=marks,
+        margin={"t": 110},
         yaxis={"title": {"text": "layer"}, "type": "category", "autorange": "reversed", "showgrid": False},
     )
+
+
+def _color_bar(layers: int) -> dict[str, object]:
+    """Place the color bar at the left above the grid, where it is in sight however wide the grid is.
+
+    Its labels name quantity and unit: a title would need room. Its middle is anchored, since plotly moves the figure's title
+    for a horizontal bar whose lower end is.
+    """
+    return {
+        **{"orientation": "h", "x": 0, "xanchor": "left", "y": 1 + 22 / (ROW * layers + 30), "yanchor": "middle", "ypad": 0},
+        **{"thickness": 10, "len": 220, "lenmode": "pixels", "outlinewidth": 0},
+        **{"tickprefix": "KL ", "showtickprefix": "first", "ticksuffix": " nats", "showticksuffix": "last"},
+    }
 
 
 def _word(top: TopTokens) -> str:

@@ -4,12 +4,12 @@ from torch import Tensor
 
 from analysis.attention.layer_lens import CAVEAT, LayerLens
 from analysis.attention.maps import SITES
+from analysis.figures.layer_lens import COLUMN, ROW
 from analysis.figures.style import LARGE, SIZE, visible_token
 from app.compare.comparison import Column
 from app.compare.panels import bars
 from app.shared.html import tag, text
 
-COLUMN, ROW = 76, 36  # px of a token and of a layer in the grid
 FIRST_LAYER_SAME = 1e-4  # a difference of weights that is rounding
 NO_PREFIX = "Here the frozen model is compared with itself: choose the text of a prefix."
 
@@ -19,7 +19,7 @@ def grid_head(lens: LayerLens, title: str) -> str:
     need, and as high, in presenter's view by its larger type."""
     layers, tokens = lens.kl.shape
     high = "".join(
-        f"body{view} #pl-look-lens .pl-plot {{ min-height: {round(scale * (200 + ROW * layers))}px; }}"
+        f"body{view} #pl-look-lens .pl-plot {{ min-height: {round(scale * (246 + ROW * layers))}px; }}"
         for view, scale in (("", 1), (".present", LARGE / SIZE))
     )
     width = f"<style>#pl-look-lens .pl-plot {{ min-width: {120 + COLUMN * tokens}px; }}{high}</style>"
@@ -56,11 +56,14 @@ def set_aside(differences: Tensor, site: str) -> str:
             f"does without it: no weight differs by more than {_small(first)}. "
         )
     else:
-        sentence = f"With the prefix set aside, weights of the first layer{where} differ by up to {first:.2g}. "
+        before = ": the encoder, whose states it reads, and the decoder’s self-attention before it have prefixes of their own"
+        cause = before if site == "cross" else ""
+        sentence = f"With the prefix set aside, weights of the first layer{where} differ by up to {first:.2g}{cause}. "
     if most:
         sentence += f"The largest difference, {values[most]:.2f}, is in layer {most + 1}. "
     why = (
-        "The cross-attention reads an encoder that has a prefix of its own, so even its first layer differs."
+        "A prefix adds keys to a softmax and leaves the text’s own logits as they are (Petrov et al. 2024, §3). What these "
+        "logits are computed from has been changed by the other two prefixes, already in the first layer."
         if site == "cross"
         else "A prefix adds keys to a softmax and leaves the text’s own logits as they are. So where the text’s states do not "
         "depend on it yet, it cannot change how tokens of the text attend to each other (Petrov et al. 2024, §3). Later layers "

@@ -7,7 +7,7 @@ import shlex
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from core.runs.store import store
 if TYPE_CHECKING:
     from core.methods.loading import LoadedRun
     from core.models.backbone import Backbone
+    from core.task import Example
 
 
 def say(args: argparse.Namespace, text: str) -> None:
@@ -39,6 +40,17 @@ def say_skipped(args: argparse.Namespace, skipped: list[str]) -> None:
     elif skipped:
         rows = "1 row was" if len(skipped) == 1 else f"{len(skipped)} rows were"
         say(args, f"{rows} left out; the first: {skipped[0]}")
+
+
+def say_unknown(args: argparse.Namespace, backbone: "Backbone", examples: Sequence["Example"]) -> None:
+    """Report words of the examples that the backbone's tokenizer does not know."""
+    from core.models.unknown_words import describe_unknown_in
+
+    sentence = describe_unknown_in(backbone, examples)
+    if sentence and args.json:
+        print(json.dumps({"note": sentence}))
+    elif sentence:
+        say(args, sentence)
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.cli.common import load_backbone_and_run, say_skipped, score_bar, table_bar
+from app.cli.common import load_backbone_and_run, say_skipped, say_unknown, score_bar, table_bar
 from app.cli.options import (
     Verbs,
     add_config_options,
@@ -132,6 +132,7 @@ def _evaluated(args: argparse.Namespace, source: DataSource, examples: list[Exam
         else (task_for_backbone(backbone, source.name, input_format=source.task_form), None)
     )
     model = loaded.model if loaded else backbone.model
+    say_unknown(args, backbone, examples)
     with table_bar(args.json) as progress, score_bar(args.json) as scoring:
         return evaluate_run(
             model, backbone, task, prefix, examples, decode, args.batch, progress, source.name, source.task_form, scoring

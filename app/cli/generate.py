@@ -156,12 +156,15 @@ def _file(path: Path) -> str:
 
 
 def input_warnings(backbone: "Backbone", form: str, text: str, learned: Task) -> list[str]:
-    """Return warnings about an article, one sentence each: that its end is cut off, that it is not English."""
+    """Return warnings about an input, one sentence each: words that are unknown, an article's end that is cut off or its
+    language."""
     from core.models.inputs import encode_input
+    from core.models.unknown_words import describe_unknown
 
+    warnings = [sentence] if (sentence := describe_unknown(backbone, text)) else []
     if form != "article":
-        return []
-    source, warnings = encode_input(backbone, learned, text), []
+        return warnings
+    source = encode_input(backbone, learned, text)
     if source.is_cut:
         warnings.append(
             f"The article has {source.tokens:,} tokens, and the first {source.used} are read, up to "

@@ -5,7 +5,7 @@ import json
 import threading
 from typing import TYPE_CHECKING
 
-from app.cli.common import answer, command_of, run_record, say, say_skipped, stop_on_ctrl_c, update_bar
+from app.cli.common import answer, command_of, run_record, say, say_skipped, say_unknown, stop_on_ctrl_c, update_bar
 from app.cli.options import (
     LAYOUTS,
     Verbs,
@@ -104,6 +104,8 @@ def _train(args: argparse.Namespace, group: "ProcessGroup") -> int:
     if group.size > 1:
         by_torchrun = f"torchrun --nproc-per-node {group.size} -- launch.py"
         training.command = training.command.replace("python launch.py", by_torchrun, 1)
+    if not args.quiet:
+        say_unknown(args, training.backbone, examples)
     sampled = _sampled_example(DataSource.from_dict(training.source), examples, valid)
     training.sampler = make_sampler(training.backbone, training.task, sampled)
     stop = threading.Event()

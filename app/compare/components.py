@@ -11,6 +11,7 @@ class CompareComponents:
 
     table: gr.HTML
     note: gr.HTML
+    unknown: gr.HTML  # words of the input that the backbone's tokenizer does not know
     samples: gr.HTML
     generate: gr.Button
     stop: gr.Button

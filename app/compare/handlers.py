@@ -62,15 +62,20 @@ class Handlers(TabHandlers):
         sample = examples.find(str(event.id))
         return address.show_example(self.page, sample, table["form"], task or "") if sample else {}
 
-    def read(self, table: source_editor.EditorValue, name: str, prefix: str) -> tuple[object, str]:
-        """Check the edited table or article: update its other view, and the note about it."""
+    def read(self, table: source_editor.EditorValue, name: str, prefix: str) -> tuple[object, str, str]:
+        """Check the edited table or article: update its other view, and the notes about it."""
         answer, note = source_editor.read(table)
-        if answer["form"] != "article":
-            return answer, note
-        if not note and self.context.models.is_loaded(name):
-            backbone = self.context.models.backbone(name)
-            note = article_panels.note(backbone, self._article_task(backbone, prefix), source_editor.parse_value(table).source)
-        return gr.skip(), note  # an article has no other view, and a long one is not sent back
+        shown = gr.skip() if answer["form"] == "article" else answer  # no other view of it, and a long one is not sent back
+        try:
+            source = source_editor.parse_value(table).source
+        except BadInput:
+            return shown, note, ""
+        if not self.context.models.is_loaded(name):
+            return shown, note, ""
+        backbone = self.context.models.backbone(name)
+        if answer["form"] == "article":
+            note = article_panels.note(backbone, self._article_task(backbone, prefix), source)
+        return shown, note, source_editor.unknown_note(backbone, source)
 
     def text_left(self, table: source_editor.EditorValue) -> object:
         """Rewrite the text when it loses focus. An article is left alone: a late answer could overwrite a newer input."""
@@ -191,6 +196,7 @@ class Handlers(TabHandlers):
         catalog, order = self.context.catalog, values.order.split("-")
         selection = select_runs(catalog, backbone, values.task, values.runs_for(name), order)
         parsed, changes = self._input_for(values.table, catalog.input_format(selection.task))
+        changes[self.page.unknown] = source_editor.unknown_note(backbone, parsed.source)
         if parsed.form == "article":
             task = self._article_task(backbone, selection.run_ids["prefix"])
             changes[self.page.note] = article_panels.note(backbone, task, parsed.source)

@@ -13,6 +13,8 @@ from typing import Literal, TypedDict
 from app.shared.html import tag, text
 from core.data.registry import parse_input, table_of_source
 from core.errors import BadInput, BadTable
+from core.models.backbone import Backbone
+from core.models.unknown_words import describe_unknown
 from core.text.tables import Fields, canonical, clean, linearise, parse
 from core.text.triples import SOURCES, clean_triples, is_triples, parse_triples
 
@@ -110,6 +112,12 @@ def normalize_text(table: EditorValue) -> EditorValue:
 def problem(error: Exception) -> str:
     """Return an error as the note under the table."""
     return tag("p", text(error), cls="pl-problem", role="alert")
+
+
+def unknown_note(backbone: Backbone, source: str) -> str:
+    """Name the words of an input that the backbone's tokenizer does not know; empty without any."""
+    sentence = describe_unknown(backbone, source)
+    return tag("p", text(sentence), cls="meta", role="status") if sentence else ""
 
 
 def _other_form(table: EditorValue) -> str:

@@ -64,9 +64,10 @@ def _left() -> Components:
         elem_id="pl-table",
     )
     note = area("", elem_id="pl-table-note")
+    unknown = area("", elem_id="pl-unknown-words")
     area(tag("h3", "Examples"), elem_classes="pl-title")
     samples = area(example_buttons.sample_buttons(""), js_on_load="PrefixLab.samples(element, trigger)", elem_id="pl-samples")
-    return {"table": table, "note": note, "samples": samples}
+    return {"table": table, "note": note, "unknown": unknown, "samples": samples}
 
 
 def _right() -> Components:
@@ -122,6 +123,7 @@ def _wire(do: Handlers, shell: Shell, page: CompareComponents) -> None:
         *page.outputs.values(),
         *page.runs.values(),
         *page.table_parts,
+        page.unknown,
         page.prompt,
         page.order,
         page.headline,
@@ -147,7 +149,7 @@ def _wire(do: Handlers, shell: Shell, page: CompareComponents) -> None:
 
     results = [page.gallery, page.stop, shell.status]
     page.run_all_examples.click(do.run_all_examples, page.choices, results, concurrency_limit=PAGES, **QUIET)
-    page.table.input(do.read, [page.table, shell.backbone, page.prefix], [page.table, page.note], **LATEST)
+    page.table.input(do.read, [page.table, shell.backbone, page.prefix], [page.table, page.note, page.unknown], **LATEST)
     page.table.blur(do.text_left, page.table, page.table, **LATEST)
     page.mode.change(do.show_settings, page.mode, [page.seed, page.temperature, page.top_p], **LATEST)
     page.stop.click(do.stop, None, None, js="() => PrefixLab.note('Stopping…')", **LATEST)

@@ -34,54 +34,91 @@
   // Sizes that a figure sets itself grow as the template's do.
   const enlarge = (data, layout) => {
     layout.margin = Object.fromEntries(Object.entries({ t: 62, ...layout.margin }).map(([side, room]) => [side, room * style.growth]));
-    for (const font of [layout.legend?.font, ...data.map((trace) => trace.textfont)]) if (font?.size) font.size *= style.growth;
+    const fonts = [layout.legend, ...(layout.annotations || [])].map((one) => one?.font);
+    for (const font of [...fonts, ...data.map((trace) => trace.textfont)]) if (font?.size) font.size *= style.growth;
+  };
+  const NARROW = 480; // px
+  // A text in lines of at most so many letters.
+  const lines = (text, most) => {
+    const broken = [""];
+    for (const word of text.split(" ")) {
+      if (broken.at(-1) && broken.at(-1).length + word.length >= most) broken.push("");
+      broken[broken.length - 1] += `${broken.at(-1) && " "}${word}`;
+    }
+    return broken;
   };
   // A long title goes on in a second line, clear of the menu that saves.
-  const NARROW = 480; // px
   const breakTitle = (layout, width, growth) => {
-    const title = layout.title, scale = width < NARROW ? 1 : growth;
+    const title = layout.title;
     const room = width - 110; // a letter takes 8 px, and 7 in smaller type
     if (!title?.text || title.text.includes("<br>") || title.text.length * 8 * growth <= room) return;
-    const most = Math.floor(room / (7 * scale));
-    Object.assign(title, { font: { ...title.font, size: 14 * scale }, yref: "container", y: 1, yanchor: "top", pad: { ...title.pad, t: 22 * growth - 14 } });
-    const at = title.text.lastIndexOf(" ", most);
-    if (at > 0 && title.text.length > most) title.text = `${title.text.slice(0, at)}<br>${title.text.slice(at + 1)}`;
+    const broken = lines(title.text, Math.floor(room / (7 * growth)));
+    const extra = growth * (8 + 17 * Math.max(0, broken.length - 2));
+    Object.assign(title, { font: { ...title.font, size: 14 * growth }, yref: "container", y: 1, yanchor: "top", pad: { ...title.pad, t: 20 * growth - 4 } });
+    layout.margin = { ...layout.margin, t: (layout.margin?.t || 62 * growth) + extra };
+    title.text = broken.join("<br>");
   };
   const isInLegend = (trace) => trace.name && trace.showlegend !== false && trace.type !== "heatmap";
-  // A recipe that is too long for its line goes on in a second one, for which the figure gets room above.
+  // A recipe that is too long for its line goes on in more of them, for which the figure gets room above.
   const breakRecipe = (data, layout, width, growth) => {
     const recipe = layout.title?.subtitle;
     const named = data.filter(isInLegend);
     const beside = layout.showlegend !== false && layout.legend?.y === undefined && named.length > 1; // the legend is at its right
     const legend = beside ? named.reduce((sum, trace) => sum + 60 + 8 * trace.name.length, 0) : 0;
-    const most = Math.floor((width - (width < NARROW ? 100 : 40) - (legend < width / 2 ? legend : 0)) / (6.9 * growth));
+    const most = Math.floor((width - (width < NARROW ? 75 : 40) - (legend < width / 2 ? legend : 0)) / (6.9 * growth));
     if (!recipe?.text || recipe.text.includes("<br>") || recipe.text.length <= most) return;
-    const at = recipe.text.lastIndexOf(" ", most);
-    if (at <= 0) return;
-    recipe.text = `${recipe.text.slice(0, at)}<br>${recipe.text.slice(at + 1)}`;
-    layout.margin = { ...layout.margin, t: (layout.margin?.t || 62 * growth) + 16 * growth };
+    const broken = lines(recipe.text, most);
+    recipe.text = broken.join("<br>");
+    layout.margin = { ...layout.margin, t: (layout.margin?.t || 62 * growth) + 16 * growth * (broken.length - 1) };
   };
   // A legend that needs several lines gets room below the title, and a caption below the axis is broken for the width.
   const makeRoom = (data, layout, width) => {
     const entries = data.filter(isInLegend).length;
     if (layout.legend && entries > 2) layout.margin = { ...layout.margin, t: Math.max(layout.margin?.t || 0, 48 + 22 * entries) };
     for (const caption of (layout.annotations || []).filter((one) => one.yref === "paper" && one.yanchor === "top" && one.y === 0)) {
-      const most = Math.floor((width - 70) / 5.6), lines = [""];
-      for (const word of caption.text.replaceAll("<br>", " ").split(" ")) {
-        if (lines.at(-1).length + word.length >= most) lines.push("");
-        lines[lines.length - 1] += `${lines.at(-1) && " "}${word}`;
-      }
-      layout.margin = { ...layout.margin, b: 40 + 16 * lines.length };
-      caption.text = lines.join("<br>");
+      const broken = lines(caption.text.replaceAll("<br>", " "), Math.floor((width - 70) / 5.6));
+      layout.margin = { ...layout.margin, b: 40 + 16 * broken.length };
+      caption.text = broken.join("<br>");
     }
   };
-  const dressed = (figure, { dark = isDark(), large = document.body.classList.contains("present"), width = Infinity } = {}) => {
+  // Panels that are side by side go below one another where the page is narrow, each with its title and its color bar.
+  const panelsOf = (layout) => Object.keys(layout).filter((name) => /^xaxis\d*$/.test(name)).map((name) => name.slice(5)); // "", "2"
+  const stack = (data, layout, width, height) => {
+    const panels = panelsOf(layout), room = height - (layout.margin?.t || 62) - 40;
+    const titles = (layout.annotations || []).filter((one) => one.yref === "paper" && one.yanchor === "bottom" && one.xanchor === "center");
+    panels.forEach((end, i) => {
+      const x = layout[`xaxis${end}`], y = layout[`yaxis${end}`], top = 1 - i / panels.length;
+      y.domain = [top - 1 / panels.length + (i < panels.length - 1 ? (x.tickangle ? 70 : 26) / room : 0), top - (i ? 22 / room : 0)];
+      Object.assign(y, { anchor: `x${end}`, showticklabels: true });
+      Object.assign(x, { domain: [0, 1], anchor: `y${end}` }, x.type === "category" ? { tickangle: 0, nticks: Math.floor((width - 130) / 44) } : {});
+      if (i < panels.length - 1) delete x.title;
+      if (titles[i]) Object.assign(titles[i], { x: 0, xanchor: "left", y: y.domain[1], font: { size: 14 } });
+      for (const trace of data.filter((one) => one.colorbar && (one.yaxis || "y") === `y${end}`)) {
+        Object.assign(trace.colorbar, { x: 1, y: (y.domain[0] + y.domain[1]) / 2, len: y.domain[1] - y.domain[0] });
+      }
+    });
+    for (const label of layout.annotations || []) if (label.yref === "y") label.yref = `y${panels.at(-1)}`; // beside the last panel
+  };
+  // Labels of ticks that have no room beside one another: every second, third, … is left out.
+  const thinTicks = (layout, width, growth) => {
+    for (const end of panelsOf(layout)) {
+      const axis = layout[`xaxis${end}`], share = axis.domain ? axis.domain[1] - axis.domain[0] : 1;
+      const step = Math.ceil(((axis.tickvals?.length || 0) * 17 * growth) / Math.max(60, (width - 130) * share));
+      if (step < 2 || !axis.ticktext) continue;
+      for (const part of ["tickvals", "ticktext"]) axis[part] = axis[part].filter((_, i) => i % step === 0);
+    }
+  };
+  // `width`: of the figure; `seen`: of what is seen of it at once; type is large in presenter's view, where there is room.
+  const dressed = (figure, { dark = isDark(), large = document.body.classList.contains("present"), width = Infinity, seen = width, height = 300 } = {}) => {
     const { data, layout } = dark ? recoloured(figure) : structuredClone(figure); // plotly writes into what it is given
-    if (large) enlarge(data, layout);
-    breakRecipe(data, layout, width, large ? style.growth : 1);
-    breakTitle(layout, width, large ? style.growth : 1);
-    if (width < NARROW) makeRoom(data, layout, width);
-    return { data, layout: { ...layout, template: style.templates[(dark ? "dark" : "light") + (large ? "-large" : "")] } };
+    const narrow = seen < NARROW, growth = large && !narrow ? style.growth : 1;
+    if (growth > 1) enlarge(data, layout);
+    breakRecipe(data, layout, seen, growth);
+    breakTitle(layout, seen, growth);
+    if (narrow) makeRoom(data, layout, seen);
+    if (narrow && panelsOf(layout).length > 1) stack(data, layout, seen, height);
+    thinTicks(layout, width, growth);
+    return { data, layout: { ...layout, template: style.templates[(dark ? "dark" : "light") + (growth > 1 ? "-large" : "")] } };
   };
 
   const rest = () => new Promise((done) => { (window.requestIdleCallback || setTimeout)(done, { timeout: 600 }); });
@@ -113,6 +150,9 @@
     node.style.setProperty("--shape", `${node.clientWidth} / ${node.clientHeight}`);
   };
 
+  const seenOf = (node) => Math.min(node.clientWidth, node.closest(".pl-figure").clientWidth); // a wide figure scrolls in its box
+  const sizes = (node) => ({ width: node.clientWidth, seen: seenOf(node), height: node.clientHeight });
+
   const make = (element, props, trigger, watch, id, bar) => {
     const node = element.querySelector(".pl-plot");
     const menu = element.querySelector(".pl-save");
@@ -140,7 +180,9 @@
       const Plotly = await plotly();
       if (node.getBoundingClientRect().top > innerHeight) await rest(); // out of sight: what is in sight comes first
       if (!figure || mine !== newest || !node.clientWidth) return;
-      const { data, layout } = dressed(figure, { width: node.clientWidth });
+      const panels = panelsOf(figure.layout).length;
+      node.style.minHeight = panels > 1 && seenOf(node) < NARROW ? `${(40 + parseInt(node.style.height)) * (0.4 + 0.6 * panels)}px` : "";
+      const { data, layout } = dressed(figure, sizes(node));
       const name = figure.name;
       const first = !node.classList.contains("js-plotly-plot");
       const show = () => Plotly.react(node, data, { ...layout, height: node.clientHeight, autosize: true }, { ...style.config, displayModeBar: bar ? "hover" : false });
@@ -190,7 +232,7 @@
   const NOT_XML = /%(0[0-8BCEF]|1[0-9A-F]|EF%BF%B[EF])/gi; // in a token of odd bytes; one of them, and no viewer opens the file
   const image = async (figure, node, form) => {
     const Plotly = await plotly();
-    const { data, layout } = dressed(figure, { width: node.clientWidth });
+    const { data, layout } = dressed(figure, sizes(node));
     const size = { width: node.clientWidth, height: node.clientHeight };
     const address = await Plotly.toImage({ data, layout: { ...layout, ...size } }, { ...size, format: form, scale: form === "png" ? 2 : 1 });
     return form === "svg" ? address.replace(NOT_XML, "") : address;

@@ -32,6 +32,7 @@ from core.config.presets import preset
 from core.data.uploads import preview_file, write_pasted
 from core.errors import BadInput, PrefixLabError
 from core.exchange.archive import export_zip, import_zip
+from core.models.unknown_words import describe_unknown_in
 from core.runs.layout import ID, JsonObject
 from core.runs.manage import annotate, delete, empty_trash, rename, restore
 from core.task import SUMMARIZATION
@@ -174,7 +175,7 @@ class TrainHandlers(RunProgressView, TabHandlers):
         fewer = f", all there are: fewer than {request.rows}" if request.rows > len(examples) else ""
         noun = "article" if request.on_articles else "row" if request.data.file else "table"
         data = f"{counted(len(examples), noun)}{fewer}, {counted(estimate.rows, 'text')}; {valid:,} to validate on"
-        update[page.facts] = view.facts(estimate, model, data)
+        update[page.facts] = view.facts(estimate, model, data, self.context.models.run_job(describe_unknown_in, model, examples))
         update[page.command] = view.command_box(command(request.to_argv()))
         label = "Start training" if estimate.trained else "Make it a run"
         return update | {page.start: gr.update(interactive=True, value=label)}

@@ -37,8 +37,8 @@ MOST_BAD_ROWS = 5  # rows that cannot be used
 # ---- before starting
 
 
-def facts(estimate: TrainingEstimate, backbone: Backbone, data: str) -> str:
-    """Show parameters, file size and time before the start."""
+def facts(estimate: TrainingEstimate, backbone: Backbone, data: str, unknown: str = "") -> str:
+    """Show parameters, file size and time before the start. `unknown`: on words that the tokenizer does not know."""
     whole = backbone.spec.parameters
     trains = f"{count(estimate.trained)} parameters, {percent(estimate.trained / whole)} of {text(backbone.spec.name)}"
     keeps = f"{count(estimate.stored)} parameters, {size(estimate.bytes)}"
@@ -53,7 +53,8 @@ def facts(estimate: TrainingEstimate, backbone: Backbone, data: str) -> str:
             + (f", {counted(estimate.updates, 'update')}" if estimate.updates else ""),
         ),
     ]
-    return tag("dl", "".join(tag("dt", name) + tag("dd", value) for name, value in rows), cls="pl-facts-list")
+    note = tag("p", text(unknown), cls="meta", role="status") if unknown else ""
+    return tag("dl", "".join(tag("dt", name) + tag("dd", value) for name, value in rows), cls="pl-facts-list") + note
 
 
 def command_box(line: str) -> str:

@@ -57,6 +57,11 @@ def _root(folder: Path) -> Path:
             return place
     if releases := sorted(child.name for child in folder.glob("release_v*") if child.is_dir()):
         raise BadData(f"{folder} holds the releases {', '.join(releases)}: give the folder of one of them.")
+    own = any(file.name.startswith(_PARTS) for file in folder.glob("*.*"))
+    if not own and (inner := sorted(place.parent.name for place in folder.glob("*/train") if place.is_dir())):
+        raise BadData(
+            f"{folder} has no English part (en). It holds {', '.join(inner)}: give that folder, as {folder / inner[0]}."
+        )
     return folder
 
 

@@ -8,6 +8,7 @@ import torch
 from core.backbone_spec import BackboneSpec
 from core.errors import BadInput, NotSupported
 from core.models.architectures import architecture_for
+from core.text.checks import quoted
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -42,11 +43,16 @@ class Backbone:
         return self.decode([self.eos_id], special=True)
 
     def encode(self, text: str, literal: bool = False) -> list[int]:
-        """Return the token ids of a text, without added special tokens. Raises BadInput if the model has no such ids.
+        """Return the token ids of a text, without added special tokens. Raises BadInput if it cannot be read, or if the model
+        has no such ids.
 
         `literal`: read what looks like a special token ("</s>" in a pasted page) as ordinary characters.
         """
-        ids = self.tokenizer(text, add_special_tokens=False, split_special_tokens=literal)["input_ids"]
+        try:
+            ids = self.tokenizer(text, add_special_tokens=False, split_special_tokens=literal)["input_ids"]
+        except Exception as error:  # such as a word that is missing from a vocabulary without an unknown token
+            name = self.spec.name
+            raise BadInput(f"The tokenizer of {name} cannot read {quoted(text)}: {error}. Give another text.") from error
         if max(ids, default=0) >= self.spec.vocabulary:
             raise BadInput(
                 f"The tokenizer of {self.spec.name} gives the id {max(ids)}, and the vocabulary of its weights ends at "

@@ -87,7 +87,7 @@ def load_backbone(name: str = DEFAULT, device: str = "auto", device_map: DeviceM
     model = _load_weights(name, where, architecture.auto_class, pick_dtype(target), device_map)
     if is_split(model):
         target = _split_device(model, name)
-    read = _open(name, lambda: tokenizer("a b"), "tokenizer")
+    read = _open(name, lambda: tokenizer("a b x"), "tokenizer")
     if not read["input_ids"]:  # transformers makes an empty one where its files are missing
         raise BackboneNotFound(
             f"{name} has no tokenizer. A model folder needs the tokenizer's files (tokenizer.json) beside the weights."

@@ -1,5 +1,6 @@
 """WebNLG after 2017: the right test file, one language, and what the release's own training data has seen."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,9 @@ def test_what_cannot_be_chosen_is_named(release: Path, tmp_path: Path) -> None:
     (release / "en/test/rdf-to-text-generation-test-data-with-refs-en.xml").unlink()
     with pytest.raises(BadData, match=r"semantic-parsing-test-data-with-refs-en\.xml, and one rdf-to-text"):
         read_webnlg(release, "test")
+    shutil.rmtree(release / "en")
+    with pytest.raises(BadData, match=r"has no English part \(en\)\. It holds ru: give that folder, as .*/ru\.$"):
+        read_webnlg(release, "train")
     for name in ("release_v2.1", "release_v3.0"):
         (tmp_path / "all" / name).mkdir(parents=True)
     with pytest.raises(BadData, match=r"the releases release_v2\.1, release_v3\.0: give the folder of one"):
