@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from analysis.metrics.coverage import error_counter
 from analysis.space.trajectory import prefix_trajectory
 from core.config.decode import DecodeConfig
 from core.config.decoding_defaults import default_decoding
+from core.errors import BadTable
 from core.generation.generate import generate
 from core.generation.sequence import decode_text
 from core.generation.types import Generation, Request, make_request
@@ -61,9 +63,15 @@ def request_of(backbone: Backbone, source: str, run: LoadedRun | None = None, ta
 
     `task`: how the frozen model reads the source, by default `frozen_task(backbone)`; see `task_of`.
     """
-    task = task_of(run, task or frozen_task(backbone))
+    frozen = task or frozen_task(backbone)
+    task = task_of(run, frozen)
     # The triples of the paper begin with a blank that runs were trained with and nobody types.
-    return make_request(backbone, task, source if run else source.strip(), run.prefix if run else None, seed)
+    request = make_request(backbone, task, source if run else source.strip(), run.prefix if run else None, seed)
+    try:
+        errors = error_counter(task.input_format, source)
+    except BadTable:  # a run on triples that is given a table
+        errors = error_counter(frozen.input_format, source)
+    return replace(request, errors=errors)
 
 
 def write(

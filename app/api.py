@@ -9,7 +9,7 @@ from app.compare.comparison import compare as stream_comparison
 from app.shared.context import AppContext
 from app.shared.events import sentence_of
 from app.shared.model_pool import MODEL, PAGES
-from core.config.decoding_defaults import default_decoding
+from core.config.decoding_defaults import DEFAULT_MODE, default_decoding
 from core.data.registry import parse_input
 from core.errors import BadInput
 from core.models.unknown_words import describe_unknown
@@ -25,7 +25,7 @@ def publish(context: AppContext) -> None:
         prefix_run: str = "",
         finetuned_run: str = "",
         backbone: str = "",
-        mode: str = "beam",
+        mode: str = DEFAULT_MODE,
         seed: int = 0,
         request: gr.Request | None = None,
     ) -> Iterator[JsonObject]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from analysis.evaluation.suites import entries, score_examples
 from analysis.metrics.base import NotComputed, Progress, Score
+from analysis.metrics.coverage import error_counter
 from core.config.decode import DecodeConfig
 from core.config.decoding_defaults import PAPER_DECODING
 from core.generation.generate import generate
@@ -64,13 +65,14 @@ def outputs(
     progress: Callable[[int, int], None] | None = None,
 ) -> list[str]:
     """Generate one text per source, in order. `progress(done, total)` is called after each batch."""
-    numbered = [
-        (place, make_request(backbone, task, source, prefix, decode.seed + place)) for place, source in enumerate(sources)
-    ]
+    requests = [make_request(backbone, task, source, prefix, decode.seed + place) for place, source in enumerate(sources)]
+    if decode.mode == "rerank":
+        counters = [error_counter(task.input_format, source) for source in sources]
+        requests = [replace(request, errors=counter) for request, counter in zip(requests, counters, strict=True)]
     texts, done = [""] * len(sources), 0
-    for part in batches(numbered, batch):
-        requests = [request for _, request in part]
-        for (place, _), generation in zip(part, generate(model, backbone, requests, decode), strict=True):
+    for part in batches(list(enumerate(requests)), batch):
+        generations = generate(model, backbone, [request for _, request in part], decode)
+        for (place, _), generation in zip(part, generations, strict=True):
             texts[place] = generation.text
         done += len(part)
         if progress is not None:

@@ -11,7 +11,7 @@ without support, see `analysis.metrics.unsupported`.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -20,6 +20,7 @@ import numpy as np
 from analysis.metrics.base import Score, mean_score, ratio
 from analysis.metrics.normalize import NUMBER, Forms, Word, forms_of, vocabulary, words_of
 from analysis.metrics.unsupported import FUNCTION, LINKING, related, unsupported_spans, words_of_keys
+from core.data.registry import table_of_source
 from core.errors import BadInput
 from core.text.tables import Fields
 
@@ -117,6 +118,21 @@ def cover_article(article: str, summary: str) -> Coverage:
     strange = unsupported_spans(summary, words, frozenset(forms_of(article)), [])
     pieces = list(dict.fromkeys(summary[start:end] for start, end in strange))
     return Coverage([], [], pieces, [], unsupported_spans=tuple(strange))
+
+
+def error_counter(input_format: str, source: str) -> Callable[[str], int]:
+    """Return a function that counts the errors of a text: values of the source that it lacks, and pieces without support.
+
+    For reranking (`DecodeConfig.mode`). An article or free text has no values that a text must contain. Raises BadTable for a
+    source that is not in its format.
+    """
+    fields = table_of_source(input_format, source)
+
+    def errors(text: str) -> int:
+        result = cover(fields, text) if fields else cover_article(source, text)
+        return len(result.missing) + len(result.unsupported)
+
+    return errors
 
 
 # --- where a value stands ---------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from analysis.attention.content_attention import content_differences
 from analysis.attention.layer_lens import LayerLens, layer_lens
 from analysis.attention.maps import SITE, AttentionMap, AttentionMass, attention_map, attention_mass
 from analysis.attention.sentences import ArticleSentences, SentenceMap, sentence_map, split_article
+from analysis.metrics.coverage import error_counter
 from app.shared.cache import Cache
 from app.shared.context import AppContext
 from app.shared.last_comparison import ColumnRecord, ComparisonRecord
@@ -149,7 +150,8 @@ class ReadingCache:
         if (cached := self._readings.get(key)) is not None:
             yield cached
             return
-        request = _request(reader, text, intervention, record.decode.seed)
+        errors = error_counter(record.form, record.source)
+        request = replace(_request(reader, text, intervention, record.decode.seed), errors=errors)
         column = replace(text, ids=(), text="", state="streaming")
         with self.context.models.engine.submit(reader.model, backbone, request, record.decode, who) as stream:
             yield column

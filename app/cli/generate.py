@@ -18,7 +18,7 @@ from app.cli.options import (
     overrides,
 )
 from core.config.decode import DecodeConfig
-from core.config.decoding_defaults import default_decoding
+from core.config.decoding_defaults import DEFAULT_MODE, default_decoding
 from core.data.registry import parse_input
 from core.errors import BadInput
 from core.runs.run import Run
@@ -62,6 +62,7 @@ def add_verb(verbs: Verbs) -> None:
 
 def generate(args: argparse.Namespace) -> int:
     """Print one text: greedy and sampled text as it is generated, beam search at its end."""
+    from analysis.metrics.coverage import error_counter
     from core.generation.generate import generate as generate_all
     from core.generation.generate import stream
     from core.generation.limits import check_length
@@ -75,20 +76,21 @@ def generate(args: argparse.Namespace) -> int:
         raise BadInput("A run and a text prefix were given, and a model takes one prefix: give either --run or --text-prefix.")
     run = store().get(args.run) if args.run is not None else None
     form, source = read_input(args, run)  # a bad table is reported before the model is loaded
-    defaults = default_decoding(form, changes.get("mode", "beam"))
+    defaults = default_decoding(form, changes.get("mode", DEFAULT_MODE))
     decode = defaults.replace(**{"min_new": min(defaults.min_new, changes.get("max_new", defaults.max_new))} | changes)
     backbone, loaded = load_backbone_and_run(args, form)
     learned = loaded.task if loaded else task_for_backbone(backbone, SUMMARIZATION if form == "article" else "e2e")
     model, prefix = (loaded.model, loaded.prefix) if loaded else (backbone.model, None)
     if prefix is None and not intervention.is_identity:
         raise BadInput(f"--alpha {args.alpha:g} needs a prefix: give a prefix run, or a text with --text-prefix.")
-    request = replace(make_request(backbone, learned, source, prefix, decode.seed), intervention=intervention)
+    request = make_request(backbone, learned, source, prefix, decode.seed)
+    request = replace(request, intervention=intervention, errors=error_counter(form, source))
     check_length(backbone, len(request.prompt_ids), prefix.length if prefix else 0, decode.max_new)
     warnings = input_warnings(backbone, form, source, learned)
     for sentence in warnings:
         say(args, sentence)
     clean = str if args.raw or form == "article" else detokenise
-    if args.json or decode.mode == "beam":
+    if args.json or decode.is_beam_search:
         result = generate_all(model, backbone, [request], decode)[0]
         record = {"run": args.run, "source": source, "text": clean(result.text), "raw": result.text, "tokens": len(result.ids)}
         record |= {"notes": warnings} if warnings else {}

@@ -45,7 +45,8 @@ HELP = {
     "save_every": "updates between checkpoints",
     "valid_rows": "number of validation examples used",
     "watch": "updates between samples of one fixed example (watch.jsonl in the run's folder); 0 samples none",
-    "mode": "greedy, sample or beam",
+    "mode": "greedy, sample, beam, or rerank (of a beam search's texts, the one with the fewest missing values and unsupported "
+    "words)",
     "beams": "number of beams",
     "max_new": "largest number of new tokens",
     "min_new": "smallest number of new tokens",
@@ -112,7 +113,7 @@ def describe_decoding(defaults: Mapping[str, DecodeConfig]) -> str:
 
 def _in_words(decode: DecodeConfig) -> str:
     line = f"{decode.describe()}, {decode.min_new} to {decode.max_new} new tokens"
-    if decode.mode == "beam":
+    if decode.is_beam_search:
         return line
     return f"{line}\n{'':20} (with --mode beam: {decode.beams} beams, length penalty {decode.length_penalty:g})"
 

@@ -9,7 +9,7 @@ from app.compare.state import CompareState
 from app.export.python_lines import Code, PythonLines
 from app.shared import examples, urlstate
 from app.shared.context import AppContext
-from core.config.decoding_defaults import default_decoding
+from core.config.decoding_defaults import DEFAULT_MODE, default_decoding
 from core.errors import BadInput
 from core.models.backbone import Backbone
 from core.models.inputs import with_instruction
@@ -38,7 +38,7 @@ def request_on_page(context: AppContext, search: str, page: str) -> tuple[Compar
         runs = selection.run_ids
         order = tuple(slot for slot in state.order if slot == "base" or runs[slot])
         form = context.catalog.input_format(selection.task)
-        source, usual = _source(state, form, selection.task), default_decoding(form, state.mode or "beam")
+        source, usual = _source(state, form, selection.task), default_decoding(form, state.mode or DEFAULT_MODE)
         decode = usual.replace(seed=state.seed, temperature=state.temperature, top_p=state.top_p)
     return CompareRequest(source, name=name, decode=decode, form=form, order=order, prompt=state.prompt, **runs), backbone
 

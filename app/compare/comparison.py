@@ -6,10 +6,11 @@ Independent of pages: `compare` yields the same `Comparison` again and again as 
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from analysis.attention.sentences import SentenceAttention, sentence_attention
+from analysis.metrics.coverage import error_counter
 from analysis.named_runs import task_of
 from app.compare.prompting import BETWEEN_EXAMPLES, base_task
 from app.shared.context import AppContext
@@ -190,6 +191,8 @@ def _text(
     column.task, column.virtual, column.prompt_ids, column.read = task, prefix.length if prefix else 0, read.ids, read
     column.split = read.lead + read.used if task.cut else encode_input(backbone, task, source, infix=True).split
     request = request_for(read, task, prefix, compare_request.decode.seed)
+    count, stop = error_counter(compare_request.form, compare_request.source), column.stop
+    request = replace(request, errors=lambda generated: count(_before_stop(generated, stop)))
     return PendingText(column, loaded.model if loaded else backbone.model, request, read)
 
 
@@ -229,7 +232,7 @@ def _grow(column: Column, stream: Stream, decode: DecodeConfig) -> None:
         if _ends_at_stop(column):
             stream.close()
             return
-    if decode.mode == "beam":
+    if decode.is_beam_search:
         column.text = _before_stop(stream.draft, column.stop)
         column.state = "searching" if column.text else "waiting"
     if not stream.open:
@@ -259,7 +262,7 @@ def _sentence(context: AppContext, comparison: Comparison, still: list[Stream]) 
         column.text for column in comparison.columns.values()
     ):
         return f"Waiting for the model: {counted(others, 'text')} of other pages before yours."
-    return "Searching: the best beams so far…" if comparison.request.decode.mode == "beam" else "Writing…"
+    return "Searching: the best beams so far…" if comparison.request.decode.is_beam_search else "Writing…"
 
 
 def _close(comparison: Comparison, seconds: float) -> None:

@@ -5,10 +5,10 @@ Computes only; app/compare/gallery_view.py draws.
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from analysis.metrics.base import Score
-from analysis.metrics.coverage import Coverage, cover, coverage_scores
+from analysis.metrics.coverage import Coverage, cover, coverage_scores, error_counter
 from app.compare import source_editor
 from app.shared.context import AppContext
 from app.shared.examples import Sample, samples
@@ -93,9 +93,9 @@ def _submit(
     context: AppContext, backbone: Backbone, run: LoadedRun, form: str, sample: Sample, decode: DecodeConfig, who: str
 ) -> Stream:
     source = source_editor.parse_rows(form, sample.rows).source
-    return context.models.engine.submit(
-        run.model, backbone, make_request(backbone, run.task, source, run.prefix, decode.seed), decode, who
-    )
+    request = make_request(backbone, run.task, source, run.prefix, decode.seed)
+    request = replace(request, errors=error_counter(form, source))
+    return context.models.engine.submit(run.model, backbone, request, decode, who)
 
 
 def _take(result: Gallery, streams: dict[tuple[str, str], Stream]) -> bool:

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from app.compare.comparison import LEAST, ORDER, SLOTS
 from app.compare.prompting import PROMPTS
-from app.shared.urlstate import MODES, State, url_field
+from app.shared.urlstate import State, url_field
+from core.config.decode import MODES
 
 
 def _is_order(value: str) -> bool:

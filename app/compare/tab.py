@@ -18,9 +18,10 @@ from app.shared.html import area, hidden, tag
 from app.shared.method_labels import COLUMN_TITLES, column_braces
 from app.shared.model_pool import MODEL, PAGES
 from app.shared.shell import Shell
-from app.shared.urlstate import MODES
+from core.config.decode import MODES
+from core.config.decoding_defaults import DEFAULT_MODE
 
-MODE_LABELS = {"greedy": "Greedy", "sample": "Sample", "beam": "Beam"}
+MODE_LABELS = {"greedy": "Greedy", "sample": "Sample", "beam": "Beam", "rerank": "Rerank"}
 EMBEDDABLE = Embeddable(
     panels={
         "columns": "The texts",
@@ -77,7 +78,7 @@ def _right() -> Components:
         components["stop"] = gr.Button("Stop", elem_id="pl-stop", interactive=False, min_width=70)
         choices = [(MODE_LABELS[mode], mode) for mode in MODES]
         components["mode"] = gr.Radio(
-            choices, value="beam", label="Decoding", show_label=False, container=False, elem_id="pl-mode"
+            choices, value=DEFAULT_MODE, label="Decoding", show_label=False, container=False, elem_id="pl-mode"
         )
         components |= _numbers()
         components["add_column"] = gr.Button("+ Run", size="sm", elem_id="pl-add-column", min_width=60)

@@ -13,7 +13,6 @@ import gradio as gr
 
 from app.shared.html import hidden
 
-MODES = ("greedy", "sample", "beam")
 Value = TypeVar("Value", str, int, float)
 LIMIT = 4000  # characters of one value kept in the address; a longer one is left out
 

@@ -34,7 +34,10 @@ def beam_search(
     cancel: Cancel | None,
     report: Report | None,
 ) -> list[Generation]:
-    """Return the best text of each request, without log-probabilities. `cancel` and `report` are called at every step."""
+    """Return the best text of each request, without log-probabilities. `cancel` and `report` are called at every step.
+
+    With mode "rerank" that is the one with the fewest errors, else the most likely one.
+    """
     began, batch = time.monotonic(), make_batch(model, backbone, requests)
     width = batch.ids.shape[1]
     stop = _BetweenSteps(cancel, report, len(requests), width)
@@ -45,13 +48,25 @@ def beam_search(
             stopping_criteria=StoppingCriteriaList([stop]),
             logits_processor=LogitsProcessorList([_NoRepeat(decode.no_repeat, width)] if decode.no_repeat else []),
         )
-    seconds, results = time.monotonic() - began, []
-    for sequence in out[:, width:].tolist():
-        end = next((place for place, token in enumerate(sequence) if token in backbone.eos), None)
-        ids = sequence if end is None else sequence[: end + 1]
-        finish = "cancelled" if stop.cancelled.is_set() else "length" if end is None else "eos"
-        results.append(Generation(decode_text(backbone, ids), ids, [], finish, seconds))
-    return results
+    texts = [_ended(backbone, ids, stop.cancelled.is_set(), time.monotonic() - began) for ids in out[:, width:].tolist()]
+    beams = len(texts) // len(requests)
+    return [_fewest_errors(request, texts[i * beams : (i + 1) * beams]) for i, request in enumerate(requests)]
+
+
+def _ended(backbone: Backbone, ids: list[int], cancelled: bool, seconds: float) -> Generation:
+    """Return the text up to its end token; what follows that is padding."""
+    end = next((place for place, token in enumerate(ids) if token in backbone.eos), None)
+    ids = ids if end is None else ids[: end + 1]
+    finish = "cancelled" if cancelled else "length" if end is None else "eos"
+    return Generation(decode_text(backbone, ids), ids, [], finish, seconds)
+
+
+def _fewest_errors(request: Request, texts: list[Generation]) -> Generation:
+    """Return the text with the fewest errors; of several, the first and so the most likely. A missing end is an error."""
+    count = request.errors
+    if len(texts) == 1 or count is None:
+        return texts[0]
+    return min(texts, key=lambda text: count(text.text) + (text.finish == "length"))
 
 
 class _NoRepeat(LogitsProcessor):
@@ -96,7 +111,7 @@ def _generation_config(backbone: Backbone, decode: DecodeConfig) -> GenerationCo
         temperature=1.0,
         top_k=50,
         top_p=1.0,
-        num_return_sequences=1,
+        num_return_sequences=decode.beams if decode.mode == "rerank" else 1,
         eos_token_id=eos,
         decoder_start_token_id=backbone.decoder_start_ids[0] if backbone.decoder_start_ids else None,
         pad_token_id=eos[0] if eos else 0,

@@ -30,7 +30,7 @@ def stream(
     of `check_requests`.
     """
     check_requests(backbone, requests, decode)
-    if decode.mode == "beam":
+    if decode.is_beam_search:
         raise BadInput(
             "Beam search does not stream: its best text may change at every step. Use generate(), or greedy or sampled text."
         )
@@ -47,7 +47,7 @@ def generate(
 ) -> list[Generation]:
     """Generate whole texts as one batch. `report` is for beam search. Raises the errors of `check_requests`."""
     check_requests(backbone, requests, decode)
-    if decode.mode == "beam":
+    if decode.is_beam_search:
         from core.generation.beam import beam_search  # here: its base classes are slow to import
 
         return beam_search(model, backbone, requests, decode, cancel, report)

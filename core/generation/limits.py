@@ -37,14 +37,16 @@ def check_length(backbone: Backbone, prompt: int, prefix: int, new: int) -> None
 def check_requests(backbone: Backbone, requests: Sequence[Request], decode: DecodeConfig) -> None:
     """Check requests before generation.
 
-    Raises BadInput for an empty list, TooLong for a request that does not fit the model, WrongBackbone for a prefix that does
-    not.
+    Raises BadInput for an empty list, and for reranking without a count of errors; TooLong for a request that does not fit the
+    model, WrongBackbone for a prefix that does not.
     """
     if not requests:
         raise BadInput("Nothing to generate: no request was given.")
     for request in requests:
         if not request.prompt_ids:
             raise BadInput("The prompt is empty. Give at least one word.")
+        if decode.mode == "rerank" and request.errors is None:
+            raise BadInput("Reranking needs a count of errors: set the request's `errors`, or use the mode beam.")
         if request.prefix is not None and set(request.prefix.past) != set(backbone.spec.sites):
             check_shape(request.prefix, backbone.spec, "This prefix")
         check_length(backbone, len(request.prompt_ids), request.prefix.shift if request.prefix else 0, decode.max_new)

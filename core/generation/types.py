@@ -10,6 +10,7 @@ from core.prefix.prefix import Prefix
 from core.task import Task
 
 Cancel = Callable[[], bool]  # asked between two steps; True ends the generation and keeps what was written
+Errors = Callable[[str], int]  # how many errors a text makes, such as values of a table that it lacks
 Report = Callable[[list[list[int]]], None]  # called at each step of a beam search with the best beam's ids so far, by request
 
 
@@ -18,7 +19,7 @@ class Request:
     """One text to generate: the prompt's token ids, an optional prefix, and the seed of the row's random generator.
 
     `intervention` scales the attention to the prefix or knocks out parts of it; without a prefix it has no effect. `split`: the
-    number of prompt tokens before an infix (paper §7.3).
+    number of prompt tokens before an infix (paper §7.3). `errors` counts the errors of a text, for decoding with mode "rerank".
     """
 
     prompt_ids: list[int]
@@ -26,6 +27,7 @@ class Request:
     seed: int = 0
     intervention: Intervention = NO_INTERVENTION
     split: int = 0
+    errors: Errors | None = None
 
 
 def make_request(backbone: Backbone, task: Task, source: str, prefix: Prefix | None = None, seed: int = 0) -> Request:

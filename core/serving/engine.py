@@ -138,7 +138,7 @@ class Engine:
                 raise Busy(f"The model is busy: {waiting} texts wait for it, and no more may. Try again in a moment.")
             self._numbers += 1
             sequence = QueuedSequence(self._numbers, model, backbone, request, decode, caller)
-            queue = self._beam_queue() if decode.mode == "beam" else self._scheduler(model)
+            queue = self._beam_queue() if decode.is_beam_search else self._scheduler(model)
             queue.waiting.append(sequence)
             self._changed.notify()
         return Stream(sequence)

@@ -1,6 +1,7 @@
 import pytest
 
-from analysis.metrics.coverage import cover
+from analysis.metrics.coverage import cover, error_counter
+from core.errors import BadTable
 from core.text.detokenize import detokenise
 from core.text.tables import parse
 
@@ -116,3 +117,22 @@ def test_other_topics() -> None:
     table = parse("name : Nia Corvell | sport : football | goals : 54 | assists : 54 | number : 11")
     coverage = cover(table, "Footballer Nia Corvell, number 11, has 54 goals for Seaford United.")
     assert coverage.missing == ["assists"] and coverage.unsupported == ["Seaford United"]
+
+
+@pytest.mark.parametrize(
+    ("input_format", "source", "text", "errors"),
+    [
+        ("table", "name : Alda | food : Thai", "Alda serves Thai food.", 0),
+        ("table", "name : Alda | food : Thai", "Alda is by the harbour.", 2),  # without food; harbour
+        ("webnlg", " Alda : food : Thai", "Alda serves Thai food in Leeds.", 1),
+        ("article", "Alda opened on Monday. It serves Thai food.", "Alda opened in Leeds.", 1),
+        ("text", "Alda opened on Monday.", "Alda opened on Monday.", 0),
+    ],
+)
+def test_errors_are_missing_values_and_unsupported_pieces(input_format: str, source: str, text: str, errors: int) -> None:
+    assert error_counter(input_format, source)(text) == errors
+
+
+def test_errors_of_a_bad_table_are_refused_before_any_text_is_generated() -> None:
+    with pytest.raises(BadTable):
+        error_counter("table", "no colon")

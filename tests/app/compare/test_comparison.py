@@ -110,7 +110,7 @@ def test_a_newer_request_or_a_stop_ends_those_before_it(context):
     assert not tickets.is_stopped("page", tickets.take("page"))
 
 
-@pytest.mark.parametrize("mode", ["greedy", "beam"])
+@pytest.mark.parametrize("mode", ["greedy", "beam", "rerank"])
 def test_the_frozen_model_with_examples_stops_where_the_next_example_would_begin(context, monkeypatch, mode):
     decode = DecodeConfig(mode, beams=2, max_new=12)
     whole = finished(context, CompareRequest(SOURCE, "tiny-prefix", decode=decode, prompt="1")).columns["base"]

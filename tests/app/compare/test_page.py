@@ -137,10 +137,10 @@ def test_a_reload_brings_the_same_comparison_back(page, served):
     assert [text_of(page, kind) for kind in KINDS] == before
 
 
-def test_beam_search_is_the_default_and_another_decoding_stands_in_the_address(page, served):
+def test_reranked_beams_are_the_default_and_another_decoding_stands_in_the_address(page, served):
     open_page(page, served)
     settle(page)
-    expect(page.locator(PHASE)).to_contain_text("5 beams")
+    expect(page.locator(PHASE)).to_contain_text("10 beams, reranked by the input")
     page.get_by_label("Greedy", exact=True).check(force=True)
     page.locator("#pl-generate").click()
     expect(page).to_have_url(re.compile("mode=greedy"))

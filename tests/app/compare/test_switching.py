@@ -91,12 +91,12 @@ def test_a_link_with_a_task_or_an_article_opens_its_backbone(context):
 def test_texts_begin_with_beam_search_unless_a_mode_is_chosen(context):
     do = Handlers(context, Named(), Named())
     assert [do.restore(link)["mode"] for link in ("", "?task=summarization", "?task=summarization&mode=greedy")] == [
-        "beam",
-        "beam",
+        "rerank",
+        "rerank",
         "greedy",
     ]
     news = updates_for(context, "summarization", ["mini-gpt2", "e2e"])
-    assert "mode" not in last(news, "address") and "beam search with 6 beams" in last(news, "status")
+    assert "mode" not in last(news, "address") and "beam search with 6 beams, reranked" in last(news, "status")
     assert all("mode" not in update for update in [*news, *updates_for(context, "e2e", [])])
 
 

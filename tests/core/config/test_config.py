@@ -59,10 +59,11 @@ def test_a_run_of_an_unknown_method_has_a_record_that_claims_nothing():
 
 def test_a_decoding_is_described():
     assert paper_decoding("e2e").describe() == "beam search with 5 beams, length penalty 1"
-    table = "5 beams, length penalty 1.5; no repeated 4-token phrase"
-    assert default_decoding("table").describe() == f"beam search with {table}"
+    phrases = "length penalty 1.5; no repeated 4-token phrase"
+    assert default_decoding("table").describe() == f"beam search with 10 beams, reranked by the input, {phrases}"
+    assert default_decoding("table", "beam").describe() == f"beam search with 5 beams, {phrases}"
     assert batch_decoding("table").describe() == "greedy decoding; no repeated 6-token phrase"
     assert batch_decoding("table") == default_decoding("webnlg", "greedy")
-    assert batch_decoding("article") == default_decoding("article")
-    assert default_decoding("article").describe().startswith("beam search with 6 beams, length penalty 1.5; no repeated 3-token")
+    assert batch_decoding("article") == default_decoding("article", "beam")
+    assert batch_decoding("article").describe().startswith("beam search with 6 beams, length penalty 1.5; no repeated 3-token")
     assert DecodeConfig("sample", seed=3).describe() == "sampled with seed 3, temperature 1, top-p 1"

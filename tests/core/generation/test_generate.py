@@ -97,6 +97,33 @@ def test_a_beam_search_can_be_cancelled(tiny):
     assert generation.finish == "cancelled" and len(generation.ids) < 30
 
 
+def test_reranking_returns_the_beam_with_the_fewest_errors_and_the_most_likely_of_several(tiny):
+    decode, prefix = DecodeConfig(mode="rerank", beams=4, max_new=12, min_new=12), random_prefix(tiny, 3)
+    texts: dict[str, list[str]] = {"one": [], "two": []}
+
+    def counted(name, errors):
+        def count(text):
+            texts[name].append(text)
+            return errors(text)
+
+        return request(tiny, f"name : {name}", prefix=prefix, errors=count)
+
+    equal = [counted(name, lambda text: 1) for name in texts]
+    likely = [one.text for one in generate(tiny.model, tiny, equal, decode.replace(mode="beam"))]
+    assert not texts["one"], "without reranking nothing is counted"
+    assert [one.text for one in generate(tiny.model, tiny, equal, decode)] == likely
+    assert all(len(own) == 4 for own in texts.values())
+    last = {name: own[-1] for name, own in texts.items()}
+    assert all(last[name] != first for name, first in zip(texts, likely, strict=True))
+    reranked = [counted(name, lambda text, name=name: text != last[name]) for name in texts]
+    assert [one.text for one in generate(tiny.model, tiny, reranked, decode)] == list(last.values())
+
+
+def test_reranking_needs_a_count_of_errors(tiny):
+    with pytest.raises(BadInput, match="Reranking needs a count of errors"):
+        generate(tiny.model, tiny, [request(tiny)], DecodeConfig(mode="rerank", beams=2, max_new=4))
+
+
 def test_closing_a_stream_early_frees_the_model(tiny):
     tokens = stream(tiny.model, tiny, [request(tiny, prefix=random_prefix(tiny, 3))], DecodeConfig(max_new=30, min_new=30))
     next(tokens)
@@ -126,6 +153,8 @@ def test_empty_prompt_and_streamed_beams_are_refused(tiny):
         generate(tiny.model, tiny, [Request([])], DecodeConfig())
     with pytest.raises(BadInput, match="does not stream"):
         next(stream(tiny.model, tiny, [request(tiny)], DecodeConfig(mode="beam")))
+    with pytest.raises(BadInput, match="does not stream"):
+        next(stream(tiny.model, tiny, [request(tiny, errors=len)], DecodeConfig(mode="rerank")))
 
 
 def test_next_word_is_a_distribution_that_a_prefix_changes(tiny):
