@@ -54,7 +54,7 @@ def updates_for(context, task, current, name="mini-gpt2", who=REQUEST):
     do, table = Handlers(context, Named(), Named()), editor_value([("name", "Alda"), ("Type", "pub")])
     inputs = {"ticket": do.ask(who)[0], "table": table, "backbone": name, "task": task, "current": current, "prompt": ""}
     inputs |= {"prefix": "", "finetuned": "", "other": "", "order": "base-prefix-finetuned"}
-    return list(do.run(inputs | {"mode": "beam", "seed": 0, "temperature": 1.0, "top_p": 1.0}, who))
+    return list(do.run(inputs | {"mode": "rerank", "seed": 0, "temperature": 1.0, "top_p": 1.0}, who))
 
 
 def last(updates, name):
@@ -88,7 +88,7 @@ def test_a_link_with_a_task_or_an_article_opens_its_backbone(context):
 
 
 @pytest.mark.slow
-def test_texts_begin_with_beam_search_unless_a_mode_is_chosen(context):
+def test_texts_begin_with_reranked_beams_unless_a_mode_is_chosen(context):
     do = Handlers(context, Named(), Named())
     assert [do.restore(link)["mode"] for link in ("", "?task=summarization", "?task=summarization&mode=greedy")] == [
         "rerank",
