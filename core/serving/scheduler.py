@@ -9,6 +9,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from math import ceil
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -220,7 +221,7 @@ class BeamQueue:
                 self._retry_alone(sequence, len(sequences), error)
 
     def _similar(self) -> list[QueuedSequence]:
-        """Return the first waiting request in fair order, and others of its model and settings, up to `limit` beams."""
+        """Return the first waiting request in fair order, and others of its model and settings, until there are `limit` beams."""
         ordered = fair_order(self.waiting)
         first = ordered[0]
         similar = [
@@ -228,7 +229,7 @@ class BeamQueue:
             for sequence in ordered
             if sequence.model is first.model and sequence.decode == first.decode.replace(seed=sequence.decode.seed)
         ]
-        return similar[: max(1, self.limit // first.decode.beams)]
+        return similar[: ceil(self.limit / first.decode.beams)]
 
     def _retry_alone(self, sequence: QueuedSequence, batch: int, error: Exception) -> None:
         """Repeat a sequence of a failed batch alone, so that only the request that caused the error gets it."""
