@@ -170,10 +170,14 @@ def _chips(label: str, name: str, items: list[str]) -> str:
     return tag("p", tag("span", label, cls="lead") + "".join(tag("span", text(item), cls=f"chip {name}") for item in items))
 
 
+RERANKED = "With Rerank, the same check also chooses each text among the beams; Beam shows the most likely one."
+
+
 def legend() -> str:
     """Explain the marks in the texts, one line for each kind of marks; the page shows the current one."""
     value = tag("span", tag("span", "a value of the table", cls="v"), cls="of-table")
-    support = value + tag("span", tag("span", "unsupported", cls="u") + ": not in the input") + tag("span", LIMITS, cls="limits")
+    support = value + tag("span", tag("span", "unsupported", cls="u") + ": not in the input")
+    support += tag("span", f"{LIMITS} {RERANKED}", cls="limits")
     differs = tag("span", tag("span", "a word", cls="d") + " that the first two runs do not share")
     return tag("p", support, cls="pl-legend", data_of="values") + tag("p", differs, cls="pl-legend", data_of="difference")
 
