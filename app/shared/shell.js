@@ -112,6 +112,7 @@ window.PrefixLab = (() => {
     setTimeout(() => ready.disconnect(), 3000);
   };
   const acts = {
+    skip: () => { lab.tabs.show("compare"); requestAnimationFrame(() => find("#pl-generate").focus()); },
     theme: () => lab.theme(body().classList.contains("dark") ? "light" : "dark"),
     present: () => lab.present(!body().classList.contains("present")),
     controls: () => lab.controls(!body().classList.contains("controls")),

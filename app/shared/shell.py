@@ -30,7 +30,8 @@ class Shell:
 
 def header(context: AppContext, page: gr.Blocks) -> Shell:
     """Draw the header and the status bar; call inside gr.Blocks, before the tabs."""
-    area(tag("a", "Skip to Generate", href="#pl-generate", cls="pl-skip"), elem_id="pl-skip-link")
+    # Not a link to "#pl-generate": Gradio's base address would make that a new page.
+    area(tag("button", "Skip to Generate", type="button", data_act="skip", cls="pl-skip"), elem_id="pl-skip-link")
     with gr.Row(elem_id="pl-header"):
         area(tag("h1", "Prefix Lab"), elem_id="pl-brand")
         backbone = gr.Dropdown(

@@ -133,3 +133,14 @@ def test_each_key_of_the_table_does_what_the_table_says(page, served):
     assert set(CHECKS) == {(binding.keys, binding.where) for binding in KEYS}
     for check in dict.fromkeys(CHECKS.values()):
         check(page, served)
+
+
+def test_the_first_tab_stop_leads_to_generate_from_any_tab_and_keeps_the_page(page, served):
+    page.goto(f"{served}?tab=train")
+    expect(page.locator(STATUS)).to_have_attribute("data-phase", "done")
+    page.evaluate("document.documentElement.dataset.same = 'yes'")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("button", name="Skip to Generate")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#pl-generate")).to_be_focused()
+    expect(page.locator("html")).to_have_attribute("data-same", "yes")
