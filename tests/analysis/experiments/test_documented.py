@@ -26,6 +26,7 @@ TABLES = [
     ("## Tables: E2E", "| | updates", RUNS, 2, E2E),
     ("## Triples: WebNLG", "| | BLEU", ["webnlg-frozen", "webnlg-prefix", "webnlg-finetuned"], 1, WEBNLG),
     ("## Any table", "| | BLEU", ["tables-frozen", "tables-prefix", "tables-finetuned"], 1, TOPICS),
+    ("## Any table", "| reranked", [f"tables-{kind}-reranked" for kind in ("frozen", "prefix", "finetuned")], 1, TOPICS),
     ("## Any table", "| greedy", ["tables-frozen-greedy", "tables-prefix-greedy", "tables-finetuned-greedy"], 1, TOPICS),
     ("## All methods", "| method", [f"compared-{name}" for name in METHODS], 5, ["BLEU", "BLEU-seen", "BLEU-unseen", "Told"]),
     ("## Summaries: Wikinews", "| | ROUGE-1 | ROUGE-2 | ROUGE-L | val", NEWS, 1, ROUGE),
