@@ -19,6 +19,7 @@ import psutil
 from app.bench.page import Layout, Refused
 from app.bench.process import HOST, PATIENCE, opened
 from app.bench.visitors import TABLES, TASKS, Answer, Visitor, variants
+from core.config.decoding_defaults import DEFAULT_MODE
 from core.errors import BadInput
 
 MOST_CLIENTS, MOST_SECONDS, MOST_COMPARISONS = 200, 3600, 100_000
@@ -30,13 +31,14 @@ BUSY = ("busy", "queue is full", "wait a moment")
 
 @dataclass(frozen=True)
 class LoadSettings:
-    """`soak`: so many comparisons instead of `seconds` of all tasks."""
+    """`soak`: so many comparisons instead of `seconds` of all tasks. `mode`: the decoding of tables on pages."""
 
     clients: int = 40
     seconds: float = 120
     soak: int = 0
     device: str = "auto"
     host: str = HOST
+    mode: str = DEFAULT_MODE
 
     def __post_init__(self) -> None:
         if self.host != HOST:
@@ -140,11 +142,11 @@ async def _load(settings: LoadSettings, address: str, process: psutil.Process) -
     async with _http(address) as http:
         layout = Layout((await http.get("config")).json())
         tasks = ["table"] if settings.soak else list(TASKS)
-        right = await _alone(Visitor(http, layout, "alone"), tasks)
+        right = await _alone(Visitor(http, layout, "alone", settings.mode), tasks)
     report = LoadReport(settings)
     async with AsyncExitStack() as open_clients:
         visitors = [
-            Visitor(await open_clients.enter_async_context(_http(address)), layout, f"client-{number + 1}")
+            Visitor(await open_clients.enter_async_context(_http(address)), layout, f"client-{number + 1}", settings.mode)
             for number in range(settings.clients)
         ]
         report.per_client.update({visitor.name: 0 for visitor in visitors})

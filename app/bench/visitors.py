@@ -17,6 +17,7 @@ import httpx
 from app.bench.page import API, Layout, Page, Refused, Script
 from app.shared import examples
 from core import paths
+from core.config.decoding_defaults import DEFAULT_MODE
 from core.exchange.archive import FILES
 from core.runs.layout import RUN_JSON, JsonObject
 from core.text.tables import linearise
@@ -49,6 +50,7 @@ class Visitor:
     http: httpx.AsyncClient
     layout: Layout
     name: str
+    mode: str = DEFAULT_MODE
     page: Page = field(init=False)
     table_on_page: int = -1  # the table on the page, and whose text Attention reads
     imports: int = 0
@@ -86,6 +88,7 @@ class Visitor:
         """Generate from a table on Compare."""
         page, sample = self.page, examples.samples("table")[variant]
         rows = [list(row) for row in sample.rows]
+        page["pl-mode"] = self.mode
         page["pl-table"] = {"form": "table", "rows": rows, "text": "", "newer": "rows", "bad": 0, "version": 1}
         for slot in SLOTS:
             page[f"pl-out-{slot}"] = ""

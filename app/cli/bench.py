@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from app.cli.options import Verbs, add_parser
+from core.config.decode import MODES
+from core.config.decoding_defaults import DEFAULT_MODE
 from core.errors import BadInput
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ def add_verb(verbs: Verbs) -> None:
     verb.add_argument("--clients", type=int, default=40, help="load: clients at once (default 40)")
     verb.add_argument("--seconds", type=float, default=120, help="load: for so long (default 120)")
     verb.add_argument("--soak", type=int, default=0, metavar="N", help="load: N comparisons instead, to see whether memory grows")
+    verb.add_argument("--mode", choices=MODES, default=DEFAULT_MODE, help=f"load: how pages decode (default {DEFAULT_MODE})")
     verb.add_argument("--kills", type=int, default=30, help="faults: kills of each kind of work (default 30)")
     verb.add_argument("--seed", type=int, default=0, help="faults: of the moments of the kills (default 0)")
     verb.add_argument("--host", default="127.0.0.1", help="load: this machine, and no other is asked")
@@ -92,7 +95,7 @@ def load(args: argparse.Namespace) -> int:
     from app.bench.tabs import empty_home
     from core.models.loading import pick_device
 
-    settings = LoadSettings(args.clients, args.seconds, args.soak, args.device, args.host)
+    settings = LoadSettings(args.clients, args.seconds, args.soak, args.device, args.host, args.mode)
     machine = environment(Settings("mini-gpt2", args.device), pick_device(args.device))
     if not args.json:
         print(", ".join(f"{name} {value}" for name, value in machine.items()), flush=True)
