@@ -32,7 +32,7 @@ class EventOptions(Quiet, total=False):
 
 
 QUEUE = 512  # events of all pages that may wait: a page that opens has up to ten, and a class opens its pages at once
-SESSIONS = 256  # pages and programs whose values the server remembers; 1.5 MB each, and Gradio's own limit is 10,000
+SESSIONS = 100  # pages and programs whose values the server remembers; 1.5 MB each, and Gradio's own limit is 10,000
 QUIET: Quiet = {"show_progress": "hidden", "api_visibility": "private"}
 LATEST: EventOptions = {"queue": False, "trigger_mode": "always_last", **QUIET}  # quick answers; of a burst the last counts
 EVERY: EventOptions = {**LATEST, "trigger_mode": "multiple"}  # quick answers that all count
