@@ -70,9 +70,9 @@ def off_topic(choice: RunChoice) -> RunChoice:
 
 
 def rank(run: Run, requested: Mapping[str, str]) -> tuple[bool, ...]:
-    """Sort key of runs: those on E2E first, the paper's first, before others of the same method."""
+    """Sort key of runs: of a method, those on tables of many topics come first, then those on E2E, the paper's first task."""
     methods = run.method != COLUMN_METHODS["prefix"], run.method != COLUMN_METHODS["finetuned"]
-    return run.id not in requested.values(), *methods, run.task.name != "e2e"
+    return run.id not in requested.values(), *methods, run.task.name != "tables", run.task.name != "e2e"
 
 
 def pick(slot: str, choices: Sequence[RunChoice], requested: str) -> str:
