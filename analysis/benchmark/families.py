@@ -47,6 +47,11 @@ FAMILIES: Mapping[str, Mapping[str, object]] = {
     "gpt_oss": EXPERTS | dict(head_dim=16, sliding_window=6), "phi": {}, "phi3": {}, "stablelm": {}, "cohere": {},
     "starcoder2": {}, "glm": dict(head_dim=16),
     "cohere2": dict(sliding_window=6), "olmo": {}, "olmo2": {}, "smollm3": {}, "deepseek_v3": EXPERTS | LATENT,
+    "codegen": GPT | dict(rotary_dim=8), "xglm": dict(d_model=64, num_layers=2, attention_heads=4, ffn_dim=96),
+    "olmo3": dict(sliding_window=6), "nemotron": dict(head_dim=16), "seed_oss": dict(head_dim=16), "apertus": {}, "lfm2": {},
+    "hunyuan_v1_dense": dict(head_dim=16), "helium": dict(head_dim=16), "phimoe": EXPERTS, "granitemoe": EXPERTS,
+    "glm4_moe": EXPERTS | dict(head_dim=16, n_shared_experts=1, first_k_dense_replace=1), "deepseek_v2": EXPERTS | LATENT,
+    "rwkv": {}, "recurrent_gemma": {}, "marian": BART, "led": BART,
     "glm4": dict(head_dim=16), "exaone4": dict(sliding_window=6), "ernie4_5": {}, "mamba": {}, "jamba": EXPERTS, "bart": BART,
     "t5": dict(d_model=64, d_kv=16, d_ff=96, num_layers=2, num_heads=4), "pegasus": BART, "mbart": BART,
 }  # fmt: skip

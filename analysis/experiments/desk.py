@@ -90,8 +90,9 @@ class Point:
 
 def value_of(result: Result, axis: str) -> float | None:
     """Return the number of a result on an axis of AXES, or None."""
-    if axis == "stored":
-        return float(result.stored)
+    if axis == "stored":  # 0 where it was not recorded, except for methods that store nothing
+        is_unknown = not result.stored and result.cell.method != FROZEN and method_info(result.cell.method).trained
+        return None if is_unknown else float(result.stored)
     if axis == "seconds":
         return result.seconds.get("training") if result.cell.method != FROZEN else 0.0
     if axis == "forgetting":

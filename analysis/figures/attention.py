@@ -113,7 +113,8 @@ def ablation_map(
         tiles = go.Heatmap(z=cells, x=tokens, y=layers, name=name, xgap=1, ygap=1, hovertemplate=hover, colorbar=bar)
         fig.add_trace(tiles, row=1, col=column)
     fig.update_xaxes(type="category", showline=False, title_text="virtual token")
-    fig.update_yaxes(type="category", showgrid=False, showline=False, title_text="layer")
+    fig.update_yaxes(type="category", showgrid=False, showline=False)
+    fig.update_yaxes(title_text="layer", col=1)
     progress = f"{done} of {total} knock-outs done; " if done < total else ""
     over = f"mean over {_steps_phrase({'': mass})}" + (", KL over the text written" if mass.site == "encoder" else "")
     recipe = f"{progress}{over}; each virtual token hidden in one layer at a time, positions unchanged"

@@ -1,5 +1,6 @@
 """Figures of results: curves over one setting, one number against another, and the losses of several runs."""
 
+import math
 from collections.abc import Mapping, Sequence
 from itertools import cycle
 from typing import Any
@@ -74,6 +75,7 @@ def scatter(points: Sequence[Point], x: str, y: str, data: str) -> go.Figure | N
     bare = [one for one in points if x == "stored" and one.x <= 0]  # a logarithmic axis has no place for them: lines across
     front = sorted((point for point in points if point.best and (x != "stored" or point.x > 0)), key=lambda point: point.x)
     traces = [go.Scatter(x=[one.x for one in front], y=[one.y for one in front], mode="lines", name="Pareto front", line=LINE)]
+    places = _label_places([one for one in points if one not in bare], log=x == "stored")
     for kind, (name, color, symbol) in KINDS.items():
         if own := [one for one in points if method_info(one.method).kind == kind and one not in bare]:
             traces.append(
@@ -82,8 +84,9 @@ def scatter(points: Sequence[Point], x: str, y: str, data: str) -> go.Figure | N
                     y=[one.y for one in own],
                     mode="markers+text",
                     name=name,
-                    text=[escape(one.label) for one in own],
-                    textposition="top center",
+                    text=[escape(one.label) if places[one] else "" for one in own],
+                    textposition=[places[one] or "top center" for one in own],
+                    hovertext=[escape(one.label) for one in own],
                     cliponaxis=False,
                     customdata=[one.results[0] for one in own],
                     marker={"size": 11, "symbol": symbol, "color": COLORS[color]},
@@ -101,6 +104,37 @@ def scatter(points: Sequence[Point], x: str, y: str, data: str) -> go.Figure | N
         note = {"text": f"{escape(one.label)}: nothing stored", "font": {"color": COLORS["muted"]}}
         fig.add_hline(one.y, line=LINE, annotation=note, annotation_position="top right")
     return fig
+
+
+def _label_places(points: Sequence[Point], log: bool) -> dict[Point, str]:
+    """Return where each point's label is, as Plotly names it; "" where all places are taken, so that the hover alone names it."""
+    if not points:
+        return {}
+    xs, ys = [math.log10(one.x) if log else one.x for one in points], [one.y for one in points]
+    left, span, top = min(xs), max(xs) - min(xs) or 1, max(max(ys), 1e-9)
+    # About what a figure on the page has: an area of 1000 × 280 px, and letters of 8 px.
+    centers = [(1000 * (x - left) / span, 280 * y / top) for x, y in zip(xs, ys, strict=True)]
+    taken = [(x - 7, y - 7, x + 7, y + 7) for x, y in centers]
+    places: dict[Point, str] = {}
+    for point, (x, y) in zip(points, centers, strict=True):
+        width = 8 * len(point.label)
+        boxes = {
+            "top center": (x - width / 2, y + 8, x + width / 2, y + 24),
+            "bottom center": (x - width / 2, y - 24, x + width / 2, y - 8),
+            "middle right": (x + 9, y - 8, x + 9 + width, y + 8),
+            "middle left": (x - 9 - width, y - 8, x - 9, y + 8),
+        }
+        free = [
+            name for name, box in boxes.items() if box[0] > -40 and box[2] < 1040 and not any(_meet(box, one) for one in taken)
+        ]
+        places[point] = free[0] if free else ""
+        if free:
+            taken.append(boxes[free[0]])
+    return places
+
+
+def _meet(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
 def loss_overlay(logs: Mapping[str, TrainingLog], by: str = "update") -> go.Figure | None:

@@ -179,8 +179,8 @@ def _rows(trace: BaseTraceType) -> Iterator[list[object]]:
                 yield [plain_text(column), plain_text(row), cells[i, j], plain_text(texts[i, j])]
         return
     length = max((len(part) for part in (trace.x, trace.y) if part is not None), default=0)
-    single = not isinstance(trace.text, list | tuple | np.ndarray)
-    noted = [trace.text or ""] * length if single else trace.text
+    texts = trace.text if trace.hovertext is None else trace.hovertext  # the latter where not every text is drawn
+    noted = texts if isinstance(texts, list | tuple | np.ndarray) else [texts or ""] * length
     for x, y, text in zip(_values(trace.x, length), _values(trace.y, length), noted, strict=False):
         yield [plain_text(x) if isinstance(x, str) else x, plain_text(y) if isinstance(y, str) else y, "", plain_text(text)]
 

@@ -34,6 +34,8 @@
   // Sizes that a figure sets itself grow as the template's do.
   const enlarge = (data, layout) => {
     layout.margin = Object.fromEntries(Object.entries({ t: 62, ...layout.margin }).map(([side, room]) => [side, room * style.growth]));
+    layout.margin.t += 8; // titles begin lower, by their larger type
+    for (const one of layout.annotations || []) for (const part of ["xshift", "yshift"]) if (one[part]) one[part] *= style.growth;
     const fonts = [layout.legend, ...(layout.annotations || [])].map((one) => one?.font);
     for (const font of [...fonts, ...data.map((trace) => trace.textfont)]) if (font?.size) font.size *= style.growth;
   };
@@ -47,18 +49,19 @@
     }
     return broken;
   };
+  const isInLegend = (trace) => trace.name && trace.showlegend !== false && trace.type !== "heatmap";
   // A long title goes on in a second line, clear of the menu that saves.
-  const breakTitle = (layout, width, growth) => {
+  const breakTitle = (data, layout, width, growth) => {
     const title = layout.title;
-    const room = width - 110; // a letter takes 8 px, and 7 in smaller type
+    const room = width - (width < NARROW ? 150 : 110); // a letter takes 8 px, and 7 in smaller type
     if (!title?.text || title.text.includes("<br>") || title.text.length * 8 * growth <= room) return;
     const broken = lines(title.text, Math.floor(room / (7 * growth)));
-    const extra = growth * (8 + 17 * Math.max(0, broken.length - 2));
+    const legend = !title.subtitle?.text && layout.showlegend !== false && data.filter(isInLegend).length > 1; // in the next line
+    const extra = growth * (8 + 17 * Math.max(0, broken.length - 2) + (legend ? 14 : 0));
     Object.assign(title, { font: { ...title.font, size: 14 * growth }, yref: "container", y: 1, yanchor: "top", pad: { ...title.pad, t: 20 * growth - 4 } });
     layout.margin = { ...layout.margin, t: (layout.margin?.t || 62 * growth) + extra };
     title.text = broken.join("<br>");
   };
-  const isInLegend = (trace) => trace.name && trace.showlegend !== false && trace.type !== "heatmap";
   // A recipe that is too long for its line goes on in more of them, for which the figure gets room above.
   const breakRecipe = (data, layout, width, growth) => {
     const recipe = layout.title?.subtitle;
@@ -71,28 +74,47 @@
     recipe.text = broken.join("<br>");
     layout.margin = { ...layout.margin, t: (layout.margin?.t || 62 * growth) + 16 * growth * (broken.length - 1) };
   };
-  // A legend that needs several lines gets room below the title, and a caption below the axis is broken for the width.
-  const makeRoom = (data, layout, width) => {
-    const entries = data.filter(isInLegend).length;
-    if (layout.legend && entries > 2) layout.margin = { ...layout.margin, t: Math.max(layout.margin?.t || 0, 48 + 22 * entries) };
+  // A legend above the figure that needs several lines gets room below the title; on a phone, an entry a line.
+  const legendOf = (data, layout) => {
+    const named = layout.showlegend === false || layout.legend?.y < 0 ? [] : data.filter(isInLegend);
+    return named.length > 1 ? named : [];
+  };
+  const placeLegend = (data, layout, width, growth) => {
+    const named = legendOf(data, layout);
+    if (!named.length) return;
+    const widths = named.map((trace) => 50 + 8 * growth * trace.name.length);
+    const wraps = widths.reduce((sum, one) => sum + one, 0) > width - 60; // in columns of one width
+    const columns = width < NARROW ? 1 : wraps ? Math.max(1, Math.floor((width - 60) / Math.max(...widths))) : named.length;
+    const rows = Math.ceil(named.length / columns);
+    if (rows < 2) return;
+    const above = [layout.title?.text, layout.title?.subtitle?.text].map((text) => (text ? text.split("<br>").length : 0));
+    const room = growth * (20 + 19 * above[0] + 17 * above[1] + 22 * rows);
+    layout.margin = { ...layout.margin, t: Math.max(layout.margin?.t || 0, room) };
+    if (width < NARROW) layout.legend = { ...layout.legend, orientation: "v", x: 0, xanchor: "left", y: 1, yanchor: "bottom" };
+  };
+  // A caption below the axis is broken for the width.
+  const breakCaptions = (layout, width, growth) => {
     for (const caption of (layout.annotations || []).filter((one) => one.yref === "paper" && one.yanchor === "top" && one.y === 0)) {
-      const broken = lines(caption.text.replaceAll("<br>", " "), Math.floor((width - 70) / 5.6));
-      layout.margin = { ...layout.margin, b: 40 + 16 * broken.length };
+      const most = Math.floor((width - 80) / (6.2 * growth));
+      if (caption.text.split("<br>").every((line) => line.length <= most)) continue;
+      const broken = lines(caption.text.replaceAll("<br>", " "), most);
+      layout.margin = { ...layout.margin, b: (40 + 16 * broken.length) * growth };
       caption.text = broken.join("<br>");
     }
   };
   // Panels that are side by side go below one another where the page is narrow, each with its title and its color bar.
   const panelsOf = (layout) => Object.keys(layout).filter((name) => /^xaxis\d*$/.test(name)).map((name) => name.slice(5)); // "", "2"
-  const stack = (data, layout, width, height) => {
-    const panels = panelsOf(layout), room = height - (layout.margin?.t || 62) - 40;
+  const stacks = (layout, width, growth) => panelsOf(layout).length > 1 && width < 1.2 * NARROW * growth;
+  const stack = (data, layout, width, height, growth) => {
+    const panels = panelsOf(layout), room = (height - (layout.margin?.t || 62)) / growth - 40;
     const titles = (layout.annotations || []).filter((one) => one.yref === "paper" && one.yanchor === "bottom" && one.xanchor === "center");
     panels.forEach((end, i) => {
       const x = layout[`xaxis${end}`], y = layout[`yaxis${end}`], top = 1 - i / panels.length;
       y.domain = [top - 1 / panels.length + (i < panels.length - 1 ? (x.tickangle ? 70 : 26) / room : 0), top - (i ? 22 / room : 0)];
       Object.assign(y, { anchor: `x${end}`, showticklabels: true });
-      Object.assign(x, { domain: [0, 1], anchor: `y${end}` }, x.type === "category" ? { tickangle: 0, nticks: Math.floor((width - 130) / 44) } : {});
+      Object.assign(x, { domain: [0, 1], anchor: `y${end}` }, x.type === "category" ? { tickangle: 0, nticks: Math.floor((width / growth - 130) / 44) } : {});
       if (i < panels.length - 1) delete x.title;
-      if (titles[i]) Object.assign(titles[i], { x: 0, xanchor: "left", y: y.domain[1], font: { size: 14 } });
+      if (titles[i]) Object.assign(titles[i], { x: 0, xanchor: "left", y: y.domain[1], font: { size: 14 * growth } });
       for (const trace of data.filter((one) => one.colorbar && (one.yaxis || "y") === `y${end}`)) {
         Object.assign(trace.colorbar, { x: 1, y: (y.domain[0] + y.domain[1]) / 2, len: y.domain[1] - y.domain[0] });
       }
@@ -108,15 +130,19 @@
       for (const part of ["tickvals", "ticktext"]) axis[part] = axis[part].filter((_, i) => i % step === 0);
     }
   };
+  const growthOf = (seen, large = document.body.classList.contains("present")) => (large && seen >= NARROW ? style.growth : 1);
   // `width`: of the figure; `seen`: of what is seen of it at once; type is large in presenter's view, where there is room.
   const dressed = (figure, { dark = isDark(), large = document.body.classList.contains("present"), width = Infinity, seen = width, height = 300 } = {}) => {
     const { data, layout } = dark ? recoloured(figure) : structuredClone(figure); // plotly writes into what it is given
-    const narrow = seen < NARROW, growth = large && !narrow ? style.growth : 1;
+    const growth = growthOf(seen, large);
     if (growth > 1) enlarge(data, layout);
     breakRecipe(data, layout, seen, growth);
-    breakTitle(layout, seen, growth);
-    if (narrow) makeRoom(data, layout, seen);
-    if (narrow && panelsOf(layout).length > 1) stack(data, layout, seen, height);
+    breakTitle(data, layout, seen, growth);
+    breakCaptions(layout, seen, growth);
+    placeLegend(data, layout, seen, growth);
+    // On a phone, labels at points have no room: the hover names them, as a table below does.
+    if (seen < NARROW) for (const trace of data) if (trace.mode === "markers+text" && trace.hovertext) trace.mode = "markers";
+    if (stacks(layout, seen, growth)) stack(data, layout, seen, height, growth);
     thinTicks(layout, width, growth);
     return { data, layout: { ...layout, template: style.templates[(dark ? "dark" : "light") + (growth > 1 ? "-large" : "")] } };
   };
@@ -180,8 +206,10 @@
       const Plotly = await plotly();
       if (node.getBoundingClientRect().top > innerHeight) await rest(); // out of sight: what is in sight comes first
       if (!figure || mine !== newest || !node.clientWidth) return;
-      const panels = panelsOf(figure.layout).length;
-      node.style.minHeight = panels > 1 && seenOf(node) < NARROW ? `${(40 + parseInt(node.style.height)) * (0.4 + 0.6 * panels)}px` : "";
+      const panels = panelsOf(figure.layout).length, growth = growthOf(seenOf(node));
+      const usual = parseInt(node.style.height), entries = seenOf(node) < NARROW ? legendOf(figure.data, figure.layout).length : 0;
+      const room = stacks(figure.layout, seenOf(node), growth) ? (40 + usual) * (0.4 + 0.6 * panels) * growth : usual + 22 * entries; // px
+      node.style.minHeight = room > usual ? `${room}px` : "";
       const { data, layout } = dressed(figure, sizes(node));
       const name = figure.name;
       const first = !node.classList.contains("js-plotly-plot");

@@ -314,6 +314,10 @@ def _reason(error: Exception) -> str:
         return "it has no tokenizer.json, nor another file that its tokenizer is made from"
     if "no file named model.safetensors" in message:
         return "it has no model.safetensors; a pickle, such as pytorch_model.bin, is never opened, since it can run code"
+    if (
+        isinstance(error, KeyError) and error.args and isinstance(error.args[0], tuple)
+    ):  # (site, layer): nothing was recorded there
+        return "its attention does not go through transformers' attention interface"
     if isinstance(error, KeyError):
         return f"its config.json names {message}, which is not known"
     if message.startswith(("Class validation error", "Validation error")):  # the first line says where, the last one what

@@ -4,12 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from analysis.experiments.desk import differing_settings, runs_frame, scatter_points, select_rows
+from analysis.experiments.desk import Point, differing_settings, runs_frame, scatter_points, select_rows
 from analysis.experiments.grid import FROZEN, Cell
 from analysis.experiments.papers import scale
 from analysis.experiments.result import Result
 from analysis.experiments.tables import OURS, all_results, data_of, grid_names, printed, result_table, results_of_run
 from analysis.figures import results as figures
+from analysis.figures.style import csv_text
 from core import paths
 from core.runs.status import TrainingLog
 from core.runs.store import Store
@@ -131,6 +132,26 @@ def test_the_front_has_the_lines_that_no_other_beats():
     }  # fmt: skip
     assert [note.text for note in drawn.layout.annotations] == ["Frozen: nothing stored"]  # a line across the logarithmic axis
     assert figures.scatter([], "stored", "BLEU", "E2E") is None
+
+
+def test_a_size_that_was_not_recorded_is_not_nothing_stored():
+    unknown = measured(stored=0, places={"table1": {"label": "Unknown"}})
+    in_context = measured("in_context", 30, stored=0, places={"table1": {"label": "In-context"}})
+    assert [(point.label, point.x) for point in scatter_points([unknown, in_context], "stored", "BLEU")] == [("In-context", 0)]
+    bundled = [point for point in scatter_points(all_results(BUNDLED.runs()), "stored", "BLEU") if not point.x]
+    assert {point.method for point in bundled} <= {FROZEN, "in_context"}
+
+
+def test_labels_of_points_that_are_close_do_not_meet_and_all_are_in_the_csv():
+    points = [Point(f"a line {i}", 1000.0, 60 + 0.1 * i, "prefix", (str(i),)) for i in range(9)] + [
+        Point("far", 9e6, 20, "finetune", ("9",))
+    ]
+    drawn = figures.scatter(points, "stored", "BLEU", "E2E")
+    near, far = (next(trace for trace in drawn.data if trace.name == name) for name in ("virtual tokens", "weights"))
+    assert near.text[0] == "a line 0" and list(near.text).count("") >= 4 and list(far.text) == ["far"]
+    places = [place for text, place in zip(near.text, near.textposition, strict=True) if text]
+    assert len(places) == len(set(places))
+    assert all(f"a line {i}" in csv_text(drawn) for i in range(9))
 
 
 def test_runs_are_filtered_sorted_and_their_differences_named():

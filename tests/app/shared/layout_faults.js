@@ -42,5 +42,20 @@
     const whole = textOverflow === "ellipsis" && (node.closest("[title]") || node.querySelector("[title]"));
     if (node.scrollWidth > node.clientWidth + 1 && !whole) faults.push(`${name(node)} is cut`);
   }
+  for (const plot of document.querySelectorAll(".pl-plot.js-plotly-plot")) {
+    if (!shown(plot)) continue;
+    const frame = plot.getBoundingClientRect(), right = scrolls(plot) ? Infinity : frame.right;
+    const texts = [...plot.querySelectorAll(".infolayer text, [class$=tick] > text")].filter((node) => node.textContent && shown(node));
+    const tilted = (node) => /rotate\((?!0[,)])/.test(node.getAttribute("transform") || "");
+    const places = texts.map((node) => [node, node.getBoundingClientRect()]);
+    for (const [node, place] of places) {
+      if (place.top < frame.top - 1 || place.left < frame.left - 1 || place.right > right + 1 || place.bottom > frame.bottom + 1) faults.push(`${name(node)} leaves its figure`);
+    }
+    places.forEach(([a, p], i) => places.slice(i + 1).forEach(([b, q]) => {
+      if (tilted(a) && tilted(b) || [a, b].every((one) => one.parentNode.matches("[class$=tick]"))) return; // ticks: their boxes cover more than their letters
+      const across = Math.min(p.right, q.right) - Math.max(p.left, q.left), down = Math.min(p.bottom, q.bottom) - Math.max(p.top, q.top);
+      if (across > 3 && down > 4) faults.push(`${name(a)} lies over ${name(b)} in a figure`);
+    }));
+  }
   return faults;
 }

@@ -1,4 +1,4 @@
-"""No tab is cut off, and no control lies over another, on a projector, with large type, enlarged, and on a phone."""
+"""No tab is cut off, and neither controls nor words of figures overlap: on projectors, with large type, and on a phone."""
 
 from pathlib import Path
 
@@ -23,6 +23,8 @@ def open_tab(page: Page, button: str) -> str:
     expect(page.locator(f"#{button}")).to_have_attribute("aria-selected", "true")
     if tab in READY:
         page.locator(READY[tab]).first.wait_for(state="attached")
+    if tab == "attention":
+        page.locator("#pl-look-influence [data-drawn], #pl-look-lens [data-drawn]").first.wait_for(state="attached")
     page.wait_for_timeout(500)  # what is opened last is laid out
     return tab
 
