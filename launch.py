@@ -245,7 +245,7 @@ def install(python: str, fresh: bool) -> None:
         os.remove(UNFINISHED)
     if code != 0 and offline:
         fail(
-            "installing from the folder wheels failed, see above: create it anew with 'launch.py bundle' on a machine with the "
+            "installing from the folder wheels failed, see above: create it again with 'launch.py bundle' on a machine with the "
             "same system and Python, or delete the folder to use the network."
         )
     if code != 0:
@@ -300,7 +300,7 @@ def find_python() -> str:
         make_venv()
         install(PYTHON, fresh=True)
     elif not usable(PYTHON):
-        fail("the folder .venv beside launch.py holds no working Python of 3.11 or newer: delete it and run launch.py again.")
+        fail("the folder .venv beside launch.py has no working Python of 3.11 or newer: delete it and run launch.py again.")
     return PYTHON
 
 

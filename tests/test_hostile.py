@@ -29,7 +29,7 @@ pytestmark = pytest.mark.slow
 CASES = TABLES + SETTINGS + DATA + MODELS + STORE + FOREIGN + ARCHIVES + ARTICLES
 # A sentence says what to do: one of these begins the advice.
 ADVICE = re.compile(
-    r"\b(give|use|write|delete|train|choose|load|restore|save|say|name|paste|leave|shorten|keep|take|check|mend|add|make|known"
+    r"\b(give|use|write|delete|train|choose|load|restore|save|say|name|paste|leave|shorten|keep|take|check|fix|add|make|known"
     r"|did you mean|needs|must|go on|wait|copy|export|type)\b",
     re.IGNORECASE,
 )

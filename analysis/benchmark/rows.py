@@ -44,7 +44,7 @@ def select_rows(names: Sequence[str], known: "Mapping[str, Row]") -> list[str]:
     """Return the rows by name, by default all known ones. Raises BadConfig for an unknown name."""
     for name in names:
         if name not in known:
-            raise BadConfig(f"There is no row {name!r}. Known: {', '.join(known)}.")
+            raise BadConfig(f"There is no row {name!r}. Choose one of: {', '.join(known)}.")
     return list(dict.fromkeys(names)) or list(known)
 
 

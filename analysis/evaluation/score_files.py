@@ -66,7 +66,9 @@ def score_files(
         return FileScores(len(texts), scores, [], [])
     others, own_sources = read_outputs(against)
     if sources and own_sources and sources != own_sources:
-        raise BadInput(f"{outputs.name} and {against.name} have not the same inputs in the same order: give them in one order.")
+        raise BadInput(
+            f"{outputs.name} and {against.name} do not have the same inputs in the same order: give them in one order."
+        )
     other = score_examples(suite, _as_many(against, others, examples, skipped), examples, pretokenized, progress=progress)
     known = {score.name: score for score in other if isinstance(score, Score)}
     pairs = [(score, known[score.name]) for score in scores if isinstance(score, Score) and score.name in known]
@@ -80,7 +82,7 @@ def read_outputs(file: Path) -> tuple[list[str], list[str]]:
         return [text for _, text in pairs], [source for source, _ in pairs]
     texts = _text_lines(file)
     if not any(texts):
-        raise BadData(f"{file.name} holds no outputs: write one a line.")
+        raise BadData(f"{file.name} has no outputs: write one per line.")
     return texts, []
 
 
@@ -97,7 +99,7 @@ def read_references(files: Sequence[Path], blocks: bool = True, sources: Sequenc
         return _blocks(files[0], columns[0])
     if len({len(column) for column in columns}) > 1:
         counted = ", ".join(f"{file.name} {len(column)}" for file, column in zip(files, columns, strict=True))
-        raise BadData(f"The files of references have different numbers of lines ({counted}): give one line an output in each.")
+        raise BadData(f"The files of references have different numbers of lines ({counted}): give one line per output in each.")
     return [list(row) for row in zip(*columns, strict=True)]
 
 
@@ -109,7 +111,7 @@ def _examples(
 ) -> tuple[list[Example], bool]:
     """Return the examples to score against, and whether texts are tokenised as the data set's script expects."""
     if not files:
-        raise BadInput("There are no references: give a file, or several with one reference a line in each.")
+        raise BadInput("There are no references: give a file, or several with one reference per line in each.")
     if len(files) == 1 and _is_data(files[0], suite):
         if suite not in SETS:
             raise BadInput(f"{files[0]} is data, and the scores named {suite!r} belong to no set: give text files of references.")
@@ -133,7 +135,7 @@ def _as_many(file: Path, texts: list[str], examples: list[Example], skipped: lis
         texts = [texts[number - 1] for number in numbers if number <= len(texts)]
     if len(texts) != len(examples):
         counts = f"{counted(len(texts), 'output')}, and there are references for {counted(len(examples), 'input')}"
-        raise BadInput(f"{file.name} has {counts}: give one output an input, in the same order.")
+        raise BadInput(f"{file.name} has {counts}: give one output per input, in the same order.")
     return texts
 
 
@@ -152,7 +154,7 @@ def _text_lines(file: Path) -> list[str]:
             raise bad_data(file, number, "not UTF-8 text: save the file as UTF-8")
         texts.append(line.strip())
     if not texts:
-        raise BadData(f"{file.name} is empty: write one text a line.")
+        raise BadData(f"{file.name} is empty: write one text per line.")
     return texts
 
 

@@ -87,7 +87,7 @@ def suite(name: str) -> Suite:
 def named_suite(name: str) -> Suite:
     """Return the suite with exactly this name. Raises BadInput."""
     if name not in SUITES:
-        raise BadInput(f"There are no scores named {name!r}: say {', '.join(SUITES)}.")
+        raise BadInput(f"There are no scores named {name!r}: choose {', '.join(SUITES)}.")
     return SUITES[name]
 
 

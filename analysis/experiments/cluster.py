@@ -171,7 +171,7 @@ def _archive_of(future: "Future", cell: Cell) -> CellArchive | None:
     """Return what a worker sent back. Raises the worker's error as one of ours."""
     from distributed import KilledWorker
 
-    again = "The same command goes on with what is left."
+    again = "The same command continues with what is left."
     try:
         return future.result()
     except PrefixLabError:

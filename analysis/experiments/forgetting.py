@@ -35,7 +35,7 @@ def neutral_text(file: Path | None) -> list[str]:
         return [example.source for split in ("train", "test") for example in read_bundled_articles(split)]
     texts = [line.strip() for _, line in lines(file) if line.strip()]
     if not texts:
-        raise BadInput(f"{file} holds no text to measure forgetting on: give a file with a paragraph a line.")
+        raise BadInput(f"{file} has no text to measure forgetting on: give a file with a paragraph per line.")
     return texts
 
 

@@ -72,7 +72,7 @@ TABLE5: dict[tuple[str, str], dict[str, Setting]] = {
 def scale(name: str, **changes: Any) -> Scale:
     """Return a scale by name, with some of its numbers changed (None keeps one). Raises BadInput."""
     if name not in SCALES:
-        raise BadInput(f"There is no scale {name!r}: say {' or '.join(SCALES)}.")
+        raise BadInput(f"There is no scale {name!r}: choose {' or '.join(SCALES)}.")
     return replace(SCALES[name], **{key: value for key, value in changes.items() if value is not None})
 
 
@@ -103,7 +103,7 @@ def named_grids(name: str, size: Scale, data: Collection[str] = ()) -> list[Grid
     if name == "all":
         return [grid for grid in every if grid.lines]
     if name not in NAMES:
-        raise BadInput(f"There is no experiment {name!r}: say {', '.join(NAMES)} or all.")
+        raise BadInput(f"There is no experiment {name!r}: choose {', '.join(NAMES)} or all.")
     grid = next(grid for grid in every if grid.name == name)
     if not grid.lines:
         options = " or ".join(f"--data {need}=FOLDER" for need in grid.needs)

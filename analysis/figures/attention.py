@@ -118,7 +118,7 @@ def ablation_map(
     progress = f"{done} of {total} knock-outs done; " if done < total else ""
     over = f"mean over {_steps_phrase({'': mass})}" + (", KL over the text written" if mass.site == "encoder" else "")
     recipe = f"{progress}{over}; each virtual token hidden in one layer at a time, positions unchanged"
-    title = f"Looked at, and what it changes, are not the same{_site_suffix(labels)}"
+    title = f"Attention is not influence{_site_suffix(labels)}"
     return apply_style(fig, title, recipe, margin={"t": 88})
 
 

@@ -77,7 +77,7 @@ def subset(score: Score, places: Sequence[int], name: str) -> Score:
 def check(hyps: list[str], refs: list[list[str]]) -> None:
     """Raise BadInput if the lists do not match or are empty, or if an output has no reference."""
     if not hyps or len(hyps) != len(refs):
-        raise BadInput(f"{len(hyps)} outputs and {len(refs)} lists of references: give one list an output.")
+        raise BadInput(f"{len(hyps)} outputs and {len(refs)} lists of references: give one list per output.")
     bare = next((number for number, own in enumerate(refs, 1) if not own), None)
     if bare is not None:
         raise BadInput(f"Output {bare} of {len(hyps)} has no reference: leave it out, or add one.")

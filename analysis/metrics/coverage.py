@@ -334,7 +334,7 @@ def article_scores(articles: Sequence[str], texts: Sequence[str]) -> list[Score]
 
 def _pairs(sources: Sequence[T], texts: Sequence[str], what: str) -> list[tuple[T, str]]:
     if not texts or len(sources) != len(texts):
-        raise BadInput(f"{len(texts)} texts and {len(sources)} {what}: give one of the {what} a text.")
+        raise BadInput(f"{len(texts)} texts and {len(sources)} {what}: give one of the {what} per text.")
     return list(zip(sources, texts, strict=True))
 
 

@@ -38,7 +38,7 @@ def embedding_trajectory(run: Run, backbone: Backbone) -> list[tuple[int, Tensor
         (update, vectors) for update, vectors in history if vectors is not None and vectors.shape[1:] == (backbone.spec.width,)
     ]
     if len(wide) < len(history):
-        raise _damaged(run, f"it holds no vectors of width {backbone.spec.width}")
+        raise _damaged(run, f"it has no vectors of width {backbone.spec.width}")
     return wide
 
 

@@ -46,7 +46,7 @@ class Vocabulary:
         ids = [token for token, text in enumerate(self.texts) if text.strip().casefold() == target]
         if not ids:
             raise BadInput(
-                f"{word.strip()!r} is no single token of {self.owner or 'this model'}: it is read in pieces. "
+                f"{word.strip()!r} is not a single token of {self.owner or 'this model'}: it is read in pieces. "
                 "Search for a shorter or more frequent word."
             )
         return sorted(ids, key=lambda token: (not self.whole(token), token))

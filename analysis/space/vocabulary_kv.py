@@ -204,6 +204,6 @@ def _describe_context(backbone: Backbone, kind: str) -> str:
     if kind == KEYS and is_rotary(backbone.model):
         description += (
             f" This model turns keys by their position: the words' are turned to position {POSITION}, "
-            "the virtual tokens' are taken as attention meets them."
+            "the virtual tokens' are compared as attention uses them."
         )
     return description

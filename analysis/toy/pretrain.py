@@ -64,7 +64,7 @@ def pretrain(model: nn.Module, backbone: Backbone, updates: int, seed: int = 0) 
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         if (update + 1) % 100 == 0:
-            print(f"update {update + 1}: {loss.item():.3f} nats a token, {time.monotonic() - began:.0f} s", flush=True)
+            print(f"update {update + 1}: {loss.item():.3f} nats per token, {time.monotonic() - began:.0f} s", flush=True)
 
 
 def main() -> None:

@@ -136,8 +136,7 @@ class AttentionHandlers(TabHandlers):
         intervention = state.intervention(reader.length, vm.depths) if reader.length else NO_INTERVENTION
         if reader.length and (missing := state.missing(reader.length, vm.depths)):
             vm.notes.append(f"Not knocked out, as this prefix has none of that name: {', '.join(missing)}.")
-        if state.ignored:
-            vm.notes.append(f"Left out, as the address has no usable value for: {', '.join(state.ignored)}.")
+        vm.notes += state.problems
         layers, heads = vm.depths[vm.site], backbone.spec.heads
         if state.layer > layers or state.head > heads:
             where = f", {vm.labels.site_name}," if vm.labels.site_name else ""

@@ -94,8 +94,8 @@ class AttentionState(State):
 
     def intervention(self, length: int, depths: Mapping[str, int]) -> Intervention:
         """The intervention on a prefix of `length` virtual tokens; places that it does not have are left out."""
-        apart = {(site, self.level(site)) for site in depths if self.level(site) != self.alpha}
-        intervention = Intervention(self.alpha, site_alphas=frozenset(apart))
+        site_alphas = {(site, self.level(site)) for site in depths if self.level(site) != self.alpha}
+        intervention = Intervention(self.alpha, site_alphas=frozenset(site_alphas))
         for place in places(self.out):
             if _is_there(place, length, depths):
                 intervention = intervention.without(place[2], place[1], place[0])

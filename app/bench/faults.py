@@ -242,7 +242,7 @@ def _check_training(home: Path, model: Backbone, reports: list[Report]) -> Itera
         for _ in resumed.steps(rows, rows[:4]):
             pass
         if resumed.run is None or resumed.run.status != "done":
-            yield f"run-{number} was resumed, and did not come to its end"
+            yield f"run-{number} was resumed, and did not finish"
 
 
 def _importing(home: Path, backbone: str, confirm: Confirm) -> Iterator[None]:
@@ -259,7 +259,7 @@ def _check_importing(home: Path, model: Backbone, reports: list[Report]) -> Iter
     store = Store(home / "runs")
     listed = {run.id: _digest(run.folder) for run in store.runs()}
     yield from (f"{run_id} was imported, and is not listed" for (run_id,) in reports if run_id not in listed)
-    yield from (f"{run_id} is listed, and is not whole" for run_id, digest in listed.items() if digest != listed[RUN])
+    yield from (f"{run_id} is listed, but incomplete" for run_id, digest in listed.items() if digest != listed[RUN])
     yield from store.broken()
 
 
@@ -280,7 +280,7 @@ def _check_deleting(home: Path, model: Backbone, reports: list[Report]) -> Itera
     store = Store(home / "runs")
     copies = [run.folder for run in store.runs()] + [run.folder for run in list_trash(store)]
     if len(copies) != 1 or _digest(copies[0]) != _digest_of_zip(home):
-        yield f"of the run there are {len(copies)} copies, or it is not whole"
+        yield f"of the run there are {len(copies)} copies, or it is incomplete"
     yield from store.broken()
 
 
@@ -299,7 +299,7 @@ def _check_renaming(home: Path, model: Backbone, reports: list[Report]) -> Itera
     yield from store.broken()
     runs = store.runs()
     if len(runs) != 1 or runs[0].id not in (RUN, OTHER) or _digest(runs[0].folder) != _digest_of_zip(home):
-        yield f"listed are {[run.id for run in runs]}, or the run is not whole"
+        yield f"listed are {[run.id for run in runs]}, or the run is incomplete"
         return
     name = runs[0].id
     rename(store, name, "again")

@@ -112,7 +112,7 @@ class Board:
             if name.casefold() in {guest.name.casefold() for guest in here} | {FROZEN_NAME}:
                 raise BadInput(f"There is a {name} already. Add a letter to your name.")
             if len(here) >= GUESTS:
-                raise BadInput(f"{GUESTS} guests have joined, and no more fit. The presenter can remove some.")
+                raise BadInput(f"{GUESTS} guests have joined, and the class is full. The presenter can remove some.")
             guest = Guest(secrets.token_urlsafe(12), name, time.time())
             self._guests[guest.id] = guest
         return guest
@@ -232,7 +232,7 @@ class Board:
     def ask(self, text: object, options: object, right: object) -> None:
         """Ask a question for the first time. `right`: the correct option from 0, or -1."""
         if not isinstance(options, list) or not 2 <= len(options) <= OPTIONS:
-            raise BadInput(f"A question has 2 to {OPTIONS} answers to choose from: write one a line.")
+            raise BadInput(f"A question has 2 to {OPTIONS} answers to choose from: write one per line.")
         answers = [clean(option, OPTION, "An answer") for option in options]
         place = right if isinstance(right, int) and -1 <= right < len(answers) else -1
         with self.change():

@@ -140,7 +140,7 @@ class Entries:
             if any(entry.guest == guest.id and entry.state == TRAINING for entry in self.board.entries()):
                 raise BadInput("Your last training is not over. Wait for it, then train the next one.")
             if len(self.jobs.waiting()) >= QUEUE:
-                raise Busy(f"{QUEUE} trainings wait already, and no more may. Try again in some minutes.")
+                raise Busy(f"{QUEUE} trainings are waiting already, which is the limit. Try again in some minutes.")
             run_id = self._free_id(guest)
             own: dict[str, object] = {"length": choice.length, "updates": choice.updates}
             own |= {"init_words": choice.words} if choice.words else {}

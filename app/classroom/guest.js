@@ -51,7 +51,7 @@ function show({ board, own }) {
 async function handIn(file) {
   if (!file) return;
   if (file.size > guest.upload) {
-    lab.trouble(`${file.name} has ${lab.bytes(file.size)}, and ${lab.bytes(guest.upload)} are taken: the board takes prefixes, not whole models.`);
+    lab.trouble(`${file.name} has ${lab.bytes(file.size)}, and at most ${lab.bytes(guest.upload)} are allowed: the board takes prefixes, not whole models.`);
     return;
   }
   lab.at("#done").textContent = "Handing in…";

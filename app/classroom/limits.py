@@ -52,7 +52,7 @@ class Slots:
     def check(self, who: str) -> None:
         """Raise Busy if this sender, or all together, have too many requests."""
         if self._counts[who] >= self.each:
-            raise Busy("You have asked for this already, and it is not done. Wait for it.")
+            raise Busy("This is being done for you already. Wait until it is finished.")
         if self._counts.total() >= self.most:
             raise Busy("Too many ask for this at once. Try again in a moment.")
 

@@ -359,7 +359,7 @@ def _answer_to(error: Exception) -> Response:
         wait = {"Retry-After": str(error.seconds)}
         return _error(429, f"Too many wrong codes. Wait {counted(error.seconds, 'second')}, then try again.", wait)
     if isinstance(error, TooLarge):
-        return _error(413, f"This is larger than the {error.limit:,} bytes that are taken. Send less.", {"Connection": "close"})
+        return _error(413, f"This is larger than the {error.limit:,} bytes that are allowed. Send less.", {"Connection": "close"})
     if isinstance(error, Busy):
         return _error(429, str(error))
     if isinstance(error, PrefixLabError) and not isinstance(error, StoreError):

@@ -10,7 +10,7 @@ from app.shared.examples import samples
 from core.runs.layout import JsonObject
 from core.text.tables import linearise
 
-NO_TEXT = "No text came of this prefix."
+NO_TEXT = "This prefix produced no text."
 
 
 def shared_view(board: Board, presenter: bool) -> JsonObject:

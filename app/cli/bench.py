@@ -38,12 +38,12 @@ def add_verb(verbs: Verbs) -> None:
     verb.add_argument("--batch", type=int, default=0, help="examples per training update (default: 10 tables, or 4 articles)")
     verb.add_argument("--no-memory", dest="memory", action="store_false", help="skip peak memory, which takes a process per side")
     verb.add_argument("--clients", type=int, default=40, help="load: clients at once (default 40)")
-    verb.add_argument("--seconds", type=float, default=120, help="load: for so long (default 120)")
+    verb.add_argument("--seconds", type=float, default=120, help="load: seconds of load (default 120)")
     verb.add_argument("--soak", type=int, default=0, metavar="N", help="load: N comparisons instead, to see whether memory grows")
     verb.add_argument("--mode", choices=MODES, default=DEFAULT_MODE, help=f"load: how pages decode (default {DEFAULT_MODE})")
     verb.add_argument("--kills", type=int, default=30, help="faults: kills of each kind of work (default 30)")
-    verb.add_argument("--seed", type=int, default=0, help="faults: of the moments of the kills (default 0)")
-    verb.add_argument("--host", default="127.0.0.1", help="load: this machine, and no other is asked")
+    verb.add_argument("--seed", type=int, default=0, help="faults: seed of the times of the kills (default 0)")
+    verb.add_argument("--host", default="127.0.0.1", help="load: only this machine is allowed")
     verb.epilog = (
         "attention and space time the server's work for these tabs; drawing in the browser comes on top. app opens the app "
         "in a process of its own. scoring uses texts put together from the bundled tables. A row that cannot be measured is "

@@ -50,7 +50,7 @@ def add_verb(verbs: Verbs) -> None:
 
 
 def methods(args: argparse.Namespace) -> int:
-    """Train and score one method after the other; print a table at the end, or with --json one object a line at once."""
+    """Train and score one method after the other; print a table at the end, or with --json one object per line at once."""
     from analysis.experiments.compare_methods import run_comparison
     from analysis.experiments.learning_rates import TrainingData, check_rates
     from core.models.inputs import task_for_backbone
@@ -68,7 +68,7 @@ def methods(args: argparse.Namespace) -> int:
     check_rates(rates, valid)
     test = sample_evenly(test, args.tables) if args.tables else test
     if not test:
-        raise BadInput(f"The split {args.split!r} holds no row to score on. Give another --split.")
+        raise BadInput(f"The split {args.split!r} has no row to score on. Give another --split.")
     backbone = load_backbone(args.backbone or DEFAULT, args.device)
     task = task_for_backbone(backbone, source.name, input_format=source.task_form)
     changes = overrides(args, TrainConfig)

@@ -41,8 +41,10 @@ def add_verb(verbs: Verbs) -> None:
     add_data_options(verb, "a folder with a file per split, or a file")
     verb.add_argument("--split", default="test", help="train, dev or test; of WebNLG also test_seen and test_unseen")
     verb.add_argument("--tables", type=int, default=0, help="score this many tables only, evenly spaced over the set")
-    verb.add_argument("--hyps", metavar="FILE", help="write the outputs to this file, one a line")
-    verb.add_argument("--hyps-in", metavar="FILE", help="score these outputs of any system instead of a run: one a line, or CSV")
+    verb.add_argument("--hyps", metavar="FILE", help="write the outputs to this file, one per line")
+    verb.add_argument(
+        "--hyps-in", metavar="FILE", help="score these outputs of any system instead of a run: one per line, or CSV"
+    )
     verb.add_argument(
         "--refs", nargs="+", metavar="FILE", help="with --hyps-in: the references, as the official scripts read them, or the set"
     )

@@ -61,7 +61,7 @@ def add_verb(verbs: Verbs) -> None:
     verb.add_argument("--seeds", type=int, help="seeds of every training (default: the scale's)")
     verb.add_argument("--rates", nargs="+", type=float, metavar="RATE", help="learning rates that validation loss chooses from")
     verb.add_argument("--lengths", nargs="+", type=int, metavar="P", help="lengths of Figure 4")
-    verb.add_argument("--neutral", type=Path, metavar="FILE", help="text that forgetting is measured on, a paragraph a line")
+    verb.add_argument("--neutral", type=Path, metavar="FILE", help="text that forgetting is measured on, a paragraph per line")
     drop = "delete the weights of each cell's run once it is scored; results, texts and losses stay"
     verb.add_argument("--drop-weights", action="store_true", help=drop)
     verb.add_argument("--export", type=Path, metavar="FILE", help="write the finished results, without texts, into one file")
@@ -223,7 +223,7 @@ def _run(args: argparse.Namespace, grids: Sequence[Grid], cells: list[Cell], wor
             if not args.worker:
                 _say_result(args, result, done, len(cells), estimate.remaining(result.cell))
     if work.stop.is_set():
-        say(args, f"Stopped: {done} of {len(cells)} cells are done. The same command goes on.")
+        say(args, f"Stopped: {done} of {len(cells)} cells are done. Run the same command again to continue.")
         return 130
     if not args.worker and args.cell is None:
         _say_tables(args, grids, work)
@@ -271,7 +271,7 @@ def _share(args: argparse.Namespace, cells: list[Cell], work: _Work) -> int:
         for worker in workers:  # Ctrl-C has reached them too: they save what they have
             worker.wait()
     if remaining:
-        say(args, f"{len(remaining)} of {len(cells)} cells are not done. The same command goes on.")
+        say(args, f"{len(remaining)} of {len(cells)} cells are not done. Run the same command again to continue.")
         return 1
     _say_tables(args, named_grids(args.name, scale(args.scale, **_changes(args)), work.sources), work)
     return 0

@@ -66,7 +66,7 @@ def add_parser(verbs: Verbs, name: str, about: str, example: str, job: Job) -> a
     """Add a verb; `job` runs it and returns the exit code."""
     description = f"{about[0].upper()}{about[1:]}.\n\nExample:\n  {example}"
     verb = verbs.add_parser(name, help=about, description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    verb.add_argument("--json", action="store_true", help="print JSON (one object, or one a line) instead of text")
+    verb.add_argument("--json", action="store_true", help="print JSON (one object, or one per line) instead of text")
     verb.set_defaults(job=job)
     return verb
 

@@ -36,7 +36,7 @@ def add_verb(verbs: Verbs) -> None:
     verb.add_argument("--start", help="mini-bart: a folder of a small GPT-2 to take the tokenizer and word embeddings from")
     verb.add_argument("--continue-from", metavar="FOLDER", help="a model of the preset's shape: start from all its weights")
     verb.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
-    verb.add_argument("--speed", action="store_true", help="only measure tokens a second, beside plain autocast, and stop")
+    verb.add_argument("--speed", action="store_true", help="only measure tokens per second, beside plain autocast, and stop")
     far = verb.add_argument_group("on another machine")
     far.add_argument("--pack", metavar="FILE", help="only write the prepared corpus to one small file, and stop")
     far.add_argument("--without", nargs="+", default=[], metavar="STREAM", help="texts to leave out of --pack")
@@ -69,7 +69,7 @@ def pretrain(args: argparse.Namespace) -> int:
     if args.speed:
         speed = compare_speed(config, out / "corpus")
         sentence = (
-            f"Tokens a second: {speed.plain:,.0f} with plain autocast, {speed.fast:,.0f} as trained ({speed.ratio:.2f} times)."
+            f"Tokens per second: {speed.plain:,.0f} with plain autocast, {speed.fast:,.0f} as trained ({speed.ratio:.2f} times)."
         )
         return answer(args, asdict(speed) | {"ratio": round(speed.ratio, 2)}, sentence)
     return _train(args, config, out, device)
@@ -114,7 +114,7 @@ def _train(args: argparse.Namespace, config: PretrainConfig, out: Path, device: 
 def _config(args: argparse.Namespace) -> PretrainConfig:
     config = PRESETS[args.preset]
     if args.start and config.objective != "denoising":
-        raise BadInput("--start is for mini-bart. To go on from a GPT-2, give its folder with --continue-from.")
+        raise BadInput("--start is for mini-bart. To continue from a GPT-2, give its folder with --continue-from.")
     for name in (*NUMBERS, "tokens"):
         value = getattr(args, name)
         if value is not None and not 0 < value < math.inf:

@@ -15,7 +15,7 @@ from core.runs.layout import JsonObject
 def score(args: argparse.Namespace) -> int:
     """Print every score of a file of outputs; with --against, also which of two systems is better."""
     if not args.hyps_in or not args.refs:
-        raise BadInput("Give both: --hyps-in with the outputs, one a line, and --refs with the references.")
+        raise BadInput("Give both: --hyps-in with the outputs, one per line, and --refs with the references.")
     other = Path(args.against) if args.against else None
     skipped: list[str] | None = [] if args.skip_bad else None
     with score_bar(args.json) as progress:

@@ -35,8 +35,7 @@ def restore(context: AppContext, page: CompareComponents, frame: shell.Shell, se
         frame.status: shell.say("loading", "Opening the page…"),
     } | {state: runs[slot] for slot, state in page.runs.items()}
     update |= _first_input(page, address, form, first_task)
-    if address.ignored:
-        sentence = f"Left out, as the address has no readable value for: {', '.join(address.ignored)}."
+    for sentence in address.problems:
         update[page.note] = tag("p", sentence, cls="meta") + str(update[page.note])
     return update
 

@@ -18,7 +18,7 @@ from core.text.tables import Fields
 ENDS = {
     "eos": "ended by itself",
     "length": "cut at the token limit",
-    "cancelled": "stopped; this is what there is",
+    "cancelled": "stopped before its end",
     "streaming": "writing…",
     "searching": "the best beam so far; it may change",
     "waiting": "waiting…",
@@ -72,7 +72,7 @@ def column(data: Column, marks: MarkedText, comparison: Comparison) -> str:
     parts = [
         tag("div", render(marks.text, marks.different, values, unsupported) + caret, cls="generated"),
         tag("div", text(data.text) + caret, cls="generated raw"),
-        tag("p", "Not a word was written.", cls="meta") if not (data.text or data.is_open) else "",
+        tag("p", "The model wrote nothing.", cls="meta") if not (data.text or data.is_open) else "",
         tag("p", _meta(data), cls="meta"),
         coverage_chips(marks.coverage, marks.fields) if marks.coverage else "",
         as_read(data, comparison),

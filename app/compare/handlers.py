@@ -115,7 +115,7 @@ class Handlers(TabHandlers):
     def ask(self, request: gr.Request) -> tuple[int, object, object]:
         """Take a number for a request, and show at once that it has started."""
         page, tickets = request.session_hash or "", self.context.tickets
-        status = self.context.status.report(page, self.activity, "loading", "Asked the model…")
+        status = self.context.status.report(page, self.activity, "loading", "Request sent…")
         return tickets.take(page), status, gr.update(interactive=True)
 
     def ask_if_new(self, name: str, task: str, current: list[str | None], request: gr.Request) -> tuple[int, object, object]:

@@ -67,7 +67,7 @@ def dialog() -> str:
     """The panel; app/export/as_python.js fills it in."""
     copy = tag("button", "Copy", type="button", cls="pl-btn pl-act", data_copy_python="")
     ends = copy + tag("button", "Close", cls="pl-btn pl-act")
-    lead = "The lines that make in a notebook what this tab shows now. Run them in the project's folder; docs/python.md has more."
+    lead = "Code that makes what this tab shows, for a notebook. Run it in the project's folder; docs/python.md has more."
     code = tag("pre", tag("code", ""), cls="pl-code", tabindex="0", aria_label="Lines of Python")
     content = tag("h2", "As Python") + tag("p", lead) + code + tag("form", tag("div", ends, cls="pl-ends"), method="dialog")
     return tag("dialog", content, id="pl-python", cls="pl-dialog", aria_label="As Python")

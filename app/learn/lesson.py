@@ -90,11 +90,11 @@ def parse_step(block: str, keys: frozenset[str]) -> Step:
     for line in block.strip().split("\n"):
         match = _SETTING.fullmatch(line.strip())
         if match and match[1] in settings:
-            raise Fault(f"'{match[1]}:' stands there twice.")
+            raise Fault(f"'{match[1]}:' appears twice.")
         if match:
             settings[match[1]] = match[2].strip()
         elif line.strip() and settings:
-            raise Fault(f"the settings stand below the text; {line.strip()[:40]!r} comes after them.")
+            raise Fault(f"the settings come after the text; {line.strip()[:40]!r} comes after them.")
         else:
             paragraph.append(line)
     text = "\n".join(paragraph).strip()
@@ -110,7 +110,7 @@ def parse_step(block: str, keys: frozenset[str]) -> Step:
 def _check_address(address: str, keys: frozenset[str]) -> str:
     query = address.rpartition("?")[2]
     if address and "=" not in query:
-        raise Fault(f"'open: {address[:60]}' holds no address: copy one with the page's Copy link.")
+        raise Fault(f"'open: {address[:60]}' has no address: copy one with the page's Copy link.")
     unknown = [key for key, _ in parse_qsl(query, keep_blank_values=True) if key not in keys]
     if unknown:
         raise Fault(f"'open' names {unknown[0]!r}, which no page address of Prefix Lab has.")

@@ -167,7 +167,10 @@ class MixHandlers(TabHandlers):
         backbone = self.context.models.backbone(name or self.context.models.default)
         loaded = self.context.models.load(mix, backbone)
         if loaded.prefix is None or loaded.prefix.bos:
-            raise BadInput("A mix with a text prefix cannot be kept on this model, whose texts begin with a mark. Copy its link.")
+            raise BadInput(
+                "A mix with a text prefix cannot be kept on this model, which begins every text with a special token. "
+                "Copy its link instead."
+            )
         if not run_id:
             raise BadInput("Give the run a name first.")
         store_prefix(loaded.prefix, run_id, backbone, self.context.store, loaded.task, {}, notes=f"Mixed, not trained: {mix}")

@@ -22,8 +22,7 @@ def settle(state: MixState, catalog: RunCatalog, backbone: Backbone) -> tuple[Mi
     members = [run for run in state.members if run in listed or run.startswith(TEXT_RUN)]
     unavailable = [run for run in state.members if run not in members]
     notes = [f"Left out, as {backbone.spec.name} has no such prefix: {', '.join(unavailable)}."] if unavailable else []
-    if state.ignored:
-        notes.append(f"Left out, as the address has no usable value for: {', '.join(state.ignored)}.")
+    notes += state.problems
     if not (members or listed):
         raise BadInput(
             f"No run on {backbone.spec.name} has virtual tokens yet. Train a prefix on the Train tab, or choose another backbone."

@@ -69,7 +69,7 @@ class ResultsHandlers(TabHandlers):
         faults: list[str] = []
         results = all_results(self.runs(), faults)
         update |= self._scatter(state, results) if state.view == "scatter" else self._grid(state, results)
-        update[page.main] = f"{update[page.main]}{view.notes(state.ignored, faults)}"
+        update[page.main] = f"{update[page.main]}{view.notes([*state.problems, *faults])}"
         if state.number:
             update[page.detail] = self._texts(state, results)
         return update
@@ -128,7 +128,7 @@ class ResultsHandlers(TabHandlers):
         return {
             page.bar: view.desk_bar(state),
             page.plot: plot_widget.value(figure, "losses") if figure else plot_widget.NOTHING,
-            page.main: view.desk(frame, state) + view.settings(differing_settings(ticked)) + view.notes(state.ignored, ()),
+            page.main: view.desk(frame, state) + view.settings(differing_settings(ticked)) + view.notes(state.problems),
         }
 
     # ---- taking away

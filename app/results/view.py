@@ -92,10 +92,9 @@ def _saves() -> str:
     return tag("div", buttons, cls="pl-saves", role="group", aria_label="Save this table")
 
 
-def notes(ignored: Iterable[str], faults: Iterable[str]) -> str:
+def notes(sentences: Iterable[str]) -> str:
     """What was left out: unusable values of the address, and files without results."""
-    sentences = [f"Left out, as the address has no usable value for: {', '.join(ignored)}."] if ignored else []
-    return "".join(tag("p", text(sentence), cls="meta") for sentence in [*sentences, *faults])
+    return "".join(tag("p", text(sentence), cls="meta") for sentence in sentences)
 
 
 # ---- tables

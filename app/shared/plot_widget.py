@@ -51,7 +51,7 @@ def plot(elem_id: str, height: int = 320, bar: bool = False, name: str = "Figure
     gr.set_static_paths(SCRIPT)
     forms = "".join(tag("button", label, type="button", data_save=form, role="menuitem") for form, label in FORMS)
     menu = tag("details", tag("summary", "Save", title="Save this figure") + tag("div", forms, role="menu"), cls="pl-save")
-    role = "figure" if bar else "img"  # an image holds no buttons
+    role = "figure" if bar else "img"  # an image has no buttons
     box = tag("div", "", cls="pl-plot", style=f"height:{height}px", role=role, aria_label=text(name))
     return area(
         NOTHING,

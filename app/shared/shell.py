@@ -66,7 +66,7 @@ def _buttons() -> str:
         ("link", "Copy link", "to this page as it is"),
         ("embed", "For slides…", "one panel of this page, live, in a frame"),
         ("handout", "Handout", "this page as one file, without a network"),
-        ("python", "As Python", "the lines that make the same in a notebook"),
+        ("python", "As Python", "code that reproduces it in a notebook"),
     ]
     buttons = [tag("button", name, type="button", data_act=act, title=title, cls="pl-btn pl-act") for act, name, title in acts]
     items = "".join(tag("button", name + tag("small", about), type="button", data_act=act) for act, name, about in shares)

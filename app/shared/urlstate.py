@@ -24,9 +24,14 @@ def url_field(default: Value, check: Callable[[Value], bool] | None = None, key:
 
 @dataclass(frozen=True)
 class State:
-    """What one tab keeps in the address. Fields are str, int or float; `ignored` names the unreadable values."""
+    """What one tab keeps in the address. Fields are str, int or float; `ignored` names the unusable values."""
 
     ignored: tuple[str, ...] = field(default=(), compare=False, kw_only=True)
+
+    @property
+    def problems(self) -> list[str]:
+        """A sentence that names the unusable values, if there are any."""
+        return [f"Left out, as the address has no usable value for: {', '.join(self.ignored)}."] if self.ignored else []
 
 
 Kind = TypeVar("Kind", bound=State)

@@ -68,13 +68,12 @@ class AloneHandlers(TabHandlers):
     def restore(self, search: str) -> Update:
         """Read the address when the page is opened."""
         state = urlstate.read(search or "", AloneState)
-        note = f"Left out, as the address has no readable value for: {', '.join(state.ignored)}." if state.ignored else ""
         section = self.section
         return {
             section.state: state,
             section.seed: state.seed,
             section.temperature: state.temperature,
-            section.verdict: tag("p", note, cls="meta") if note else "",
+            section.verdict: "".join(tag("p", problem, cls="meta") for problem in state.problems),
         }
 
     @errors_to_status

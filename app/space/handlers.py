@@ -73,7 +73,6 @@ class SpaceHandlers(TabHandlers):
         """Read the address when the page is opened."""
         page, state = self.page, urlstate.read(search or "", SpaceState)
         runs = parted(state.runs)
-        ignored = f"Left out, as the address has no readable value for: {', '.join(state.ignored)}."
         return {
             page.runs: gr.update(choices=runs, value=runs),
             page.space: state.space,
@@ -86,7 +85,7 @@ class SpaceHandlers(TabHandlers):
             page.paths: bool(state.paths),
             page.word: state.word,
             page.token: [state.of, state.token - 1],
-            page.ignored: _note(ignored, "meta") if state.ignored else "",
+            page.ignored: "".join(_note(problem, "meta") for problem in state.problems),
             page.ready: "yes",
         }
 

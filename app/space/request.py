@@ -116,4 +116,4 @@ def _number(value: object) -> int:
 
 
 def _left_out(name: str, runs: Sequence[str]) -> str:
-    return f"Left out, as there is no such run on {name}, or more than {MOST} were asked for: {', '.join(runs)}."
+    return f"Left out, as there is no such run on {name}, or more than {MOST} were requested: {', '.join(runs)}."

@@ -19,7 +19,7 @@ class Config:
         for name in values:
             if name not in known:
                 near = difflib.get_close_matches(name, known, 1)
-                hint = f" Did you mean {near[0]!r}?" if near else f" Known: {', '.join(known)}."
+                hint = f" Did you mean {near[0]!r}?" if near else f" Choose one of: {', '.join(known)}."
                 raise BadConfig(f"{cls.__name__} has no field {name!r}.{hint}")
         return cls(**values)
 

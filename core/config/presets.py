@@ -36,7 +36,7 @@ def preset(name: str, method: str = "prefix", task: str = "", **changes: object)
     Raises BadConfig for an unknown preset, an unknown field or a value out of range.
     """
     if name not in PRESETS:
-        raise BadConfig(f"There is no preset {name!r}. Known: {', '.join(PRESETS)}.")
+        raise BadConfig(f"There is no preset {name!r}. Choose one of: {', '.join(PRESETS)}.")
     values = PRESETS[name] | TASK_PRESETS.get(task, {}).get(name, {}) | method_info(method).presets.get(name, {})
     values |= {key: value for key, value in changes.items() if value is not None}
     return TrainConfig.from_dict({"method": method, "preset": name} | values)

@@ -63,7 +63,7 @@ def _check(source: Sequence[str], target: Sequence[str], form: str) -> None:
             f"The column {both[0]!r} is named as source and as target: a model would only learn to copy it. Name another."
         )
     if form not in ("table", "text", *SOURCES):
-        raise BadInput(f"The source form is {form!r}: say table, text, {' or '.join(SOURCES)}.")
+        raise BadInput(f"The source form is {form!r}: choose table, text, {' or '.join(SOURCES)}.")
     if len(source) > 1 and form != "table":
         raise BadInput(f"{len(source)} source columns make a table, not {form!r}: name one column, or leave the form out.")
 

@@ -30,7 +30,7 @@ def hub_rows(data: str, split: str) -> Rows:
     splits = _query(data, lambda: package.get_dataset_split_names(name, configuration))
     own_name = next((one for one in _SPLITS.get(split, (split,)) if one in splits), None)
     if own_name is None:
-        raise BadData(f"{data} has no split {split!r}, only {', '.join(map(str, splits))}: say one of these, or give a file.")
+        raise BadData(f"{data} has no split {split!r}, only {', '.join(map(str, splits))}: choose one of these, or give a file.")
     return _numbered(_query(data, lambda: package.load_dataset(name, configuration, split=own_name)))
 
 
@@ -65,7 +65,7 @@ def _query(data: str, ask: Callable[[], Answer]) -> Answer:
     except Exception as error:  # the package raises its own classes, and those of its network client
         message = " ".join(str(error).split())[:200]
         raise BadData(
-            f"{data} cannot be had ({type(error).__name__}: {message}). "
+            f"{data} is not available ({type(error).__name__}: {message}). "
             "Check the name and the network, or give a file with --data."
         ) from error
 

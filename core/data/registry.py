@@ -27,7 +27,7 @@ def read_set(name: str, path: Path, split: str | None = None, skipped: list[str]
     readers: dict[str, Callable[[Path, str | None, list[str] | None], list[Example]]]
     readers = {"e2e": read_e2e, "webnlg": read_webnlg, "dart": read_dart, "summarization": read_articles}
     if name not in readers:
-        raise BadInput(f"There is no data set {name!r}: say {', '.join(SETS[:-1])} or {SETS[-1]}.")
+        raise BadInput(f"There is no data set {name!r}: choose {', '.join(SETS[:-1])} or {SETS[-1]}.")
     return readers[name](path, split, skipped)
 
 
@@ -48,7 +48,7 @@ def sample_evenly(examples: Sequence[Example], count: int) -> list[Example]:
     Data sets are sorted by category, so their first rows would all be of one kind. Raises BadInput if `count` is below 1.
     """
     if count < 1:
-        raise BadInput(f"{count} rows or tables are too few: say at least 1, or leave the number out for all of them.")
+        raise BadInput(f"{count} rows or tables are too few: give at least 1, or leave the number out for all of them.")
     is_seen = {example.source: example.seen for example in examples}
     ordered = sorted(is_seen, key=lambda source: not is_seen[source])  # the seen part first, each in the set's order
     count = min(count, len(ordered))

@@ -58,14 +58,14 @@ def collect(files: Iterable[tuple[Path, Rows]], make: Callable[[Row, int], T], s
             except (BadRow, BadTable) as error:
                 refused = bad_data(file, line, str(error))
                 if skipped is None:
-                    raise BadData(f"{refused} Mend that line, or delete it.") from error
+                    raise BadData(f"{refused} Fix that line, or delete it.") from error
                 bad.append(str(refused))
     if skipped is not None:
         skipped += bad
     if not results:
         if bad:
             which = "The only row cannot be used" if number == 1 else f"None of {number:,} rows can be used; the first"
-            raise BadData(f"{which}: {bad[0]} Mend the file.")
+            raise BadData(f"{which}: {bad[0]} Fix the file.")
         raise BadData(f"{file.name} has no rows: give a file that has some.")
     return results
 
@@ -94,7 +94,7 @@ def split_file(folder: Path, split: str | None, stems: Mapping[str, tuple[str, .
     """Return the file of a split in a folder: the first of `stems[split]` that exists with one of the endings. Raises BadData."""
     names = stems.get(split_name(split))
     if names is None:
-        raise BadData(f"{folder} is a folder and the split is {split!r}: say {listing(stems, 'or')}, or give a file.")
+        raise BadData(f"{folder} is a folder and the split is {split!r}: choose {listing(stems, 'or')}, or give a file.")
     candidates = [folder / (name + ending) for name in names for ending in endings]
     path = next((file for file in candidates if file.is_file()), None)
     if path is None:
@@ -122,19 +122,19 @@ def _json_row(line: str, example: str) -> Row | BadRow:
         return error
     except (ValueError, RecursionError) as error:  # ValueError also for numbers of thousands of digits
         return BadRow(f"not a JSON object ({getattr(error, 'msg', 'too deep or too large')})")
-    return row if isinstance(row, dict) else BadRow(f"not a JSON object: write {example}, one a line")
+    return row if isinstance(row, dict) else BadRow(f"not a JSON object: write {example}, one per line")
 
 
 def _object(pairs: list[tuple[str, object]]) -> Row:
     row = dict(pairs)
     repeated = (name for name, times in Counter(name for name, _ in pairs).items() if times > 1)
     if len(row) < len(pairs) and (twice := next(repeated)):
-        raise BadRow(f"{twice!r} stands twice in an object: give each a name of its own")
+        raise BadRow(f"{twice!r} appears twice in an object: give each a name of its own")
     return row
 
 
 def _constant(name: str) -> object:
-    raise BadRow(f"{name} is no value in JSON: give a number, a text in quotes or null")
+    raise BadRow(f"{name} is not a value in JSON: give a number, a text in quotes or null")
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant)
@@ -280,7 +280,7 @@ def _header(file: Path, needed: Sequence[str]) -> tuple[list[str], str]:
     raise bad_data(file, 1, f"the columns are {printable if any(longest) else 'none'}, and {need}: {_OR_NAME}")
 
 
-_OR_NAME = "mend the header, or name columns that it has with --source and --target"
+_OR_NAME = "fix the header, or name columns that it has with --source and --target"
 
 
 def _csv_row(header: list[str], cells: list[str]) -> Row | BadRow:
@@ -313,7 +313,7 @@ def lines(file: Path) -> Iterator[tuple[int, str]]:
         with gzip.open(file) if file.suffix == ".gz" else open(file, "rb") as stream:
             for number, line in enumerate(stream, 1):
                 if number == 1 and line.startswith((b"\xff\xfe", b"\xfe\xff")) and b"\0" in line:
-                    raise BadData(f"{file.name} is UTF-16 text, of which no rows are read: save it as UTF-8.")
+                    raise BadData(f"{file.name} is UTF-16 text, which cannot be read: save it as UTF-8.")
                 kind = next((kind for magic, kind in _BINARY.items() if line.startswith(magic)), "") if number == 1 else ""
                 if kind:
                     raise BadData(f"{file.name} is {kind}.")
@@ -323,13 +323,13 @@ def lines(file: Path) -> Iterator[tuple[int, str]]:
                 yield number, text
     except (OSError, EOFError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or error
-        raise BadData(f"{file} cannot be read: {reason}. Give a file that is there and whole.") from error
+        raise BadData(f"{file} cannot be read: {reason}. Give a file that exists and is complete.") from error
     if garbled:
         number, sign = garbled[0]
         subject = "1 line holds" if len(garbled) == 1 else f"{len(garbled):,} lines hold"
         _warn(
             f"{file.name}: {subject} text such as {sign!r} (line {number}), which is UTF-8 once read in another encoding: "
-            "export the file anew."
+            "export the file again."
         )
 
 

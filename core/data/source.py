@@ -56,13 +56,13 @@ class DataSource(Config):
         if self.name == SUMMARIZATION:
             return self._check_articles()
         if self.group or self.topics:
-            raise BadInput("Topics are those of articles: leave --topic-column and --topics out, or say --set summarization.")
+            raise BadInput("Topics are those of articles: leave --topic-column and --topics out, or use --set summarization.")
         if self.name != COLUMNS and has_columns:
-            raise BadInput(f"The set {self.name!r} has columns of its own: leave the columns out, or say --set columns.")
+            raise BadInput(f"The set {self.name!r} has columns of its own: leave the columns out, or use --set columns.")
         if self.name == COLUMNS and not (self.source and self.target):
             raise BadInput("Name the columns of your data: --source COLUMN and --target COLUMN, each once or more often.")
         if is_hub(self.data) and self.name != COLUMNS:
-            raise BadInput(f"A set of the hub is read by its columns, not as {self.name!r}: say --set columns and name them.")
+            raise BadInput(f"A set of the hub is read by its columns, not as {self.name!r}: use --set columns and name them.")
         if self.name not in BUNDLED_TABLES and not self.data:
             raise BadInput(f"There is no data for the set {self.name!r}: give a file or a folder with --data.")
 
@@ -98,7 +98,7 @@ class DataSource(Config):
             files = [paths.DATA / file for file in BUNDLED_TABLES[self.name]]
             examples = [example for file in files for example in read_set(self.name, file, split, bad)]
             if not examples:
-                raise BadInput(f"The bundled tables have no split {split!r}: say train, dev or test.")
+                raise BadInput(f"The bundled tables have no split {split!r}: choose train, dev or test.")
             return examples
         path = Path(self.data)
         if self.name == COLUMNS:
@@ -116,7 +116,7 @@ class DataSource(Config):
         """Read the training and the validation examples; a single file has no validation examples. Raises BadData."""
         examples = self.load_split("train", skipped)
         if not examples:
-            raise BadInput(f"{Path(self.data).name} holds no row to train on: give a file with rows of the split train.")
+            raise BadInput(f"{Path(self.data).name} has no row to train on: give a file with rows of the split train.")
         has_splits = not self.data or Path(self.data).is_dir()
         if is_hub(self.data):
             has_splits = has_split(self.data, "dev")

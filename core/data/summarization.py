@@ -60,7 +60,7 @@ def read_articles(
     if not topics:
         return _read(path, split, skipped, columns, group)
     if topics not in TOPIC_SPLITS:
-        raise BadInput(f"There is no topic split {topics!r}: say {' or '.join(TOPIC_SPLITS)}.")
+        raise BadInput(f"There is no topic split {topics!r}: choose {' or '.join(TOPIC_SPLITS)}.")
     topic_split, name = TOPIC_SPLITS[topics], split_name(split)
     if name != "test":
         return _of_topics(_read(path, split, skipped, columns, group), topic_split.trains, topics, path)
@@ -91,7 +91,7 @@ def _splits(path: Path) -> list[str | None]:
 
 def _of_topics(rows: list[Example], accepts: Callable[[str], bool], topics: str, path: Path) -> list[Example]:
     if not any(row.group for row in rows):
-        raise BadData(f"{path.name} names no topics, which {topics} goes by: say which column holds them with --topic-column.")
+        raise BadData(f"{path.name} names no topics, which {topics} goes by: name that column with --topic-column.")
     matching = [row for row in rows if accepts(row.group.lower())]
     if not matching:
         known = ", ".join(sorted({row.group for row in rows})[:20])
@@ -148,10 +148,10 @@ def _rows(file: Path, columns: tuple[str, str] | None) -> tuple[Rows, str, str]:
 def _line_by_line(file: Path) -> Rows:
     target = file.with_suffix(_PAIRS[file.suffix])
     if not target.is_file():
-        raise BadData(f"There is no {target.name} beside {file.name}: give the summaries in it, one a line.")
+        raise BadData(f"There is no {target.name} beside {file.name}: give the summaries in it, one per line.")
     texts = [[text for _, text in lines(one)] for one in (file, target)]
     if len(texts[0]) != len(texts[1]):
-        raise BadData(f"{file.name} has {len(texts[0])} lines and {target.name} {len(texts[1])}: give one summary an article.")
+        raise BadData(f"{file.name} has {len(texts[0])} lines and {target.name} {len(texts[1])}: give one summary per article.")
     for number, (source, summary) in enumerate(zip(*texts, strict=True), 1):
         yield number, {"article": source, "summary": summary}
 
@@ -162,7 +162,7 @@ def _text_files(folder: Path) -> Iterator[tuple[Path, Rows]]:
     files = [file for file in sorted(articles.rglob("*")) if file.is_file() and not file.name.startswith(".")]
     if not files:
         there = ", ".join(sorted(child.name for child in articles.iterdir())[:10]) or "nothing"
-        raise BadData(f"No article in {articles}, which holds {there}: put one text file an article there.")
+        raise BadData(f"No article in {articles}, which holds {there}: put one text file per article there.")
     for file in files:
         yield file, _pair(file, articles, folder / "summaries")
 

@@ -30,12 +30,12 @@ class FilePreview:
 def preview_file(file: Path) -> FilePreview:
     """Columns and first rows of a CSV (commas, semicolons, tabs) or JSON lines file. Raises BadData."""
     if file.stat().st_size > LIMIT:
-        raise BadData(f"{file.name} has {file.stat().st_size:,} bytes, and {LIMIT:,} are read. Give a part of it.")
+        raise BadData(f"{file.name} has {file.stat().st_size:,} bytes; at most {LIMIT:,} are allowed. Give a part of it.")
     if not file.name.removesuffix(".gz").endswith((".csv", ".tsv", ".jsonl")):
-        raise BadData(f"{file.name} is of no kind that is read. Give .csv, .tsv or .jsonl, gzipped (.gz) or not.")
+        raise BadData(f"{file.name} is not a file type that can be read. Give .csv, .tsv or .jsonl, gzipped (.gz) or not.")
     preview = _preview_json(file) if is_json(file) else _preview_csv(file)
     if not preview.columns or not preview.rows:
-        raise BadData(f"{file.name} has no rows that can be read. Give CSV with a header, or one JSON object a line.")
+        raise BadData(f"{file.name} has no rows that can be read. Give CSV with a header, or one JSON object per line.")
     return preview
 
 
@@ -47,9 +47,9 @@ def is_json(file: Path) -> bool:
 def write_pasted(text: str, folder: Path) -> Path:
     """Pasted rows as a file: JSON lines where they begin with {, else CSV with a header. Raises BadInput where there is none."""
     if len(text.strip().splitlines()) < 2 and not text.strip().startswith("{"):
-        raise BadInput("Nothing to train on was pasted. Paste a header and rows (CSV), or one JSON object a line.")
+        raise BadInput("Nothing to train on was pasted. Paste a header and rows (CSV), or one JSON object per line.")
     if len(text) > LIMIT // 4:
-        raise BadInput(f"{len(text):,} characters were pasted, and {LIMIT // 4:,} are taken. Give them as a file.")
+        raise BadInput(f"{len(text):,} characters were pasted; at most {LIMIT // 4:,} are allowed. Give them as a file.")
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / ("pasted.jsonl" if text.lstrip().startswith("{") else "pasted.csv")
     file.write_text(text.strip() + "\n", encoding="utf-8")
@@ -107,7 +107,7 @@ def _preview_csv(file: Path) -> FilePreview:
         raise BadData(f"{file.name}, line 1: not CSV ({error}). Give a file with a header.") from error
     names = max(headers, key=len)
     if not all(name.isprintable() for name in names) or len(names) > 100:
-        raise BadData(f"{file.name}, line 1 is no header of a table. Give CSV with a header, or one JSON object a line.")
+        raise BadData(f"{file.name}, line 1 is not the header of a table. Give CSV with a header, or one JSON object per line.")
     columns, rows = tuple(dict.fromkeys(filter(None, names))), []
     for _, row in csv_rows(file, columns) if columns else ():
         if not isinstance(row, BadRow):

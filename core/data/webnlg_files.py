@@ -31,7 +31,7 @@ def split_files(folder: Path, split: str | None) -> list[Path]:
     root = _root(folder)
     inner = root / split_name(split)
     if split is None and any((root / part).is_dir() for part in _PARTS):
-        raise BadData(f"{folder} holds {', '.join(part for part in _PARTS if (root / part).is_dir())}: say which split.")
+        raise BadData(f"{folder} holds {', '.join(part for part in _PARTS if (root / part).is_dir())}: choose a split.")
     if split is not None and not inner.is_dir():
         test = root / "test"  # the official folder keeps the unseen part beside the whole
         return [split_file(test if split.startswith("test") and test.is_dir() else root, split, _STEMS, ENDINGS)]

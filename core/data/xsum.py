@@ -40,7 +40,7 @@ def split_rows(folder: Path, split: str | None) -> Iterator[tuple[Path, Rows]]:
         splits = json.loads(listed.read_text(encoding="utf-8"))
         ids = [str(one) for one in splits[name]]
     except (ValueError, KeyError, TypeError) as error:
-        raise BadData(f"{listed.name} has no list of ids for the split {name!r}: say train, dev or test.") from error
+        raise BadData(f"{listed.name} has no list of ids for the split {name!r}: choose train, dev or test.") from error
     for one in ids:
         file = place / f"{one}{ending}"
         yield file, _row(file)

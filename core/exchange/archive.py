@@ -145,7 +145,7 @@ def _entries(archive: zipfile.ZipFile, file: Path, limits: Mapping[str, int]) ->
         folders.add(str(path.parent))
     for name in (RUN_JSON, WEIGHTS):
         if name not in entries:
-            raise BadInput(f"{file.name} holds no {name}, so it is not a run. {do}")
+            raise BadInput(f"{file.name} has no {name}, so it is not a run. {do}")
     if len(folders) > 1:
         raise BadInput(f"The files of {file.name} lie in several folders: {', '.join(sorted(folders))[:200]}. {do}")
     _check_sizes(entries, file, limits)
@@ -156,12 +156,13 @@ def _check_sizes(entries: dict[str, zipfile.ZipInfo], file: Path, limits: Mappin
     for name, entry in entries.items():
         if entry.file_size > limits[name]:
             raise BadInput(
-                f"{name} in {file.name} has {entry.file_size:,} bytes, and {limits[name]:,} are allowed. Give a run's own file."
+                f"{name} in {file.name} has {entry.file_size:,} bytes; at most {limits[name]:,} are allowed. "
+                "Give a run's own file."
             )
     total, packed = sum(entry.file_size for entry in entries.values()), file.stat().st_size
     if total > RATIO * packed:
         raise BadInput(
-            f"{file.name} has {packed:,} bytes and would become {total:,}: no run shrinks that much. "
+            f"{file.name} has {packed:,} bytes and would become {total:,}: no run compresses that much. "
             "Give a zip that Prefix Lab exported."
         )
 

@@ -70,7 +70,7 @@ def read_checkpoint(folder: Path, spec: BackboneSpec) -> ImportedPrefix:
     if (folder / AUTHORS_WEIGHTS).exists():
         return _read_authors(folder, spec)
     raise BadInput(
-        f"{folder} holds no prefix. Give a folder with {PEFT_CONFIG} and {PEFT_WEIGHTS} (PEFT), "
+        f"{folder} has no prefix. Give a folder with {PEFT_CONFIG} and {PEFT_WEIGHTS} (PEFT), "
         f"or with {AUTHORS_CONFIG} and {AUTHORS_WEIGHTS} (the authors' code)."
     )
 
@@ -125,7 +125,7 @@ def _read_peft(folder: Path, spec: BackboneSpec) -> ImportedPrefix:
     config = _json(folder / PEFT_CONFIG)
     kind, use = config.get("peft_type"), config.get("task_type")
     if kind != "PREFIX_TUNING":
-        raise NotSupported(f"{folder} holds an adapter of the type {kind!r}, no prefix. Give one of the type 'PREFIX_TUNING'.")
+        raise NotSupported(f"{folder} holds an adapter of the type {kind!r}, not a prefix. Give one of the type 'PREFIX_TUNING'.")
     if use not in ("CAUSAL_LM", None) or config.get("num_transformer_submodules") not in (1, None):
         raise NotSupported(f"The prefix in {folder} is for {use!r}. Give one for 'CAUSAL_LM', such as GPT-2.")
     width = spec.kv_heads * spec.head_dim
@@ -219,7 +219,7 @@ def _authors_parts(path: Path, tensors: Tensors, spec: BackboneSpec) -> tuple[Te
     others = {name: tensor for name, tensor in tensors.items() if not name.startswith("control_trans.")}
     if inputs is None or others:
         raise NotSupported(
-            f"{path} is no prefix for GPT-2 (it holds {_names(others)}). Give a checkpoint with wte and control_trans alone."
+            f"{path} is not a prefix for GPT-2 (it holds {_names(others)}). Give a checkpoint with wte and control_trans alone."
         )
     mlp = _layers(path, tensors, "control_trans")
     if not mlp or mlp[-1][0].shape[0] == spec.width:
@@ -256,7 +256,7 @@ def _build(
         width = weight.shape[0]
     if width != numbers:
         raise WrongBackbone(
-            f"The prefix in {folder} has {width:,} numbers a virtual token, and {spec.name} takes {numbers:,}. "
+            f"The prefix in {folder} has {width:,} numbers per virtual token, and {spec.name} takes {numbers:,}. "
             "Give the model that it was trained on with --backbone."
         )
     length = len(inputs)
@@ -270,7 +270,7 @@ def _build(
         flat = torch.nn.functional.linear(flat if place == 0 else flat.tanh(), weight.float(), bias.float())
     past = flat.view(length, spec.layers, 2, spec.kv_heads, spec.head_dim).permute(1, 2, 3, 0, 4).contiguous()
     if not past.isfinite().all():
-        raise BadInput(f"The prefix in {folder} holds NaN or infinity. Give a checkpoint from before its training ran away.")
+        raise BadInput(f"The prefix in {folder} contains NaN or infinity. Give a checkpoint from before its training ran away.")
     prefix = Prefix({"decoder": past}, spec.name, spec.fingerprint)
     trained = sum(tensor.numel() for tensor in [inputs, *(part for layer in mlp for part in layer)])
     return ImportedPrefix(prefix, trained, mlp[0][0].shape[0] if mlp else 0, software, base, form)

@@ -25,13 +25,14 @@ def check_length(backbone: Backbone, prompt: int, prefix: int, new: int) -> None
     if not backbone.is_encoder_decoder:
         virtual = f", {prefix} virtual tokens" if prefix else ""
         raise TooLong(
-            f"The input has {prompt} tokens, and {max(room + prompt - new, 0)} fit: {name} has {positions} positions{virtual} "
-            f"and {new} are kept for the output. "
-            "Shorten the input, or ask for fewer new tokens."
+            f"The input has {prompt} tokens, and at most {max(room + prompt - new, 0)} fit: {name} has {positions} positions"
+            f"{virtual} and {new} are kept for the output. Shorten the input, or request fewer new tokens."
         )
     if prompt > positions:
-        raise TooLong(f"The input has {prompt} tokens, and {positions} fit: {name} has so many positions. Shorten the input.")
-    raise TooLong(f"{new} new tokens are asked for, and {room} fit: {name} has {positions} positions. Give a smaller number.")
+        raise TooLong(f"The input has {prompt} tokens, and {name} has only {positions} positions. Shorten the input.")
+    raise TooLong(
+        f"{new} new tokens are requested, and at most {room} fit: {name} has {positions} positions. Give a smaller number."
+    )
 
 
 def check_requests(backbone: Backbone, requests: Sequence[Request], decode: DecodeConfig) -> None:

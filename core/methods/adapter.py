@@ -58,7 +58,7 @@ class AdapterMethod(WeightMethod):
         """Read the bottleneck size from the adapters in the file."""
         bias = next((tensor for name, tensor in tensors.items() if name.endswith(".adapter.down.bias")), None)
         if bias is None or not bias.numel():
-            raise BadInput(f"The file of weights holds no adapter. {HINT}")
+            raise BadInput(f"The file of weights has no adapter. {HINT}")
         return config.replace(bottleneck=bias.numel())
 
 

@@ -75,7 +75,7 @@ class EmbeddingMethod:
         check_decoder_only(backbone, METHOD)
         stored, spec = read_weights(run), backbone.spec
         if "embeddings" not in stored:
-            raise BadInput(f"The weights of {run.id!r} hold no 'embeddings'. {HINT}")
+            raise BadInput(f"The weights of {run.id!r} have no 'embeddings'. {HINT}")
         vectors = stored["embeddings"]
         if vectors.ndim != 2 or vectors.shape[1] != spec.width or not 0 < len(vectors) < spec.positions:
             raise WrongBackbone(
@@ -83,7 +83,7 @@ class EmbeddingMethod:
                 f"{HINT}"
             )
         if not vectors.isfinite().all():
-            raise BadInput(f"The weights of {run.id!r} hold NaN or infinity. {HINT}")
+            raise BadInput(f"The weights of {run.id!r} contain NaN or infinity. {HINT}")
         return LoadedMethod(backbone.model, fold_embeddings(backbone, vectors.to(backbone.device)))
 
 

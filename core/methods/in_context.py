@@ -65,7 +65,7 @@ class InContextMethod:
         text = run.config.get("context")
         if not isinstance(text, str) or not text.strip():
             raise BadInput(
-                f"The run {run.id!r} holds no context. Create it again: python launch.py train --method in_context --run NAME"
+                f"The run {run.id!r} has no context. Create it again: python launch.py train --method in_context --run NAME"
             )
         return LoadedMethod(backbone.model, text_prefix(backbone, text))
 

@@ -42,7 +42,7 @@ class LoraMethod(WeightMethod):
         """Read the rank from the matrices in the file."""
         matrix = next((tensor for name, tensor in tensors.items() if ".lora_A." in name and tensor.ndim == 2), None)
         if matrix is None or not matrix.numel():
-            raise BadInput(f"The file of weights holds no LoRA matrices. {HINT}")
+            raise BadInput(f"The file of weights has no LoRA matrices. {HINT}")
         return config.replace(rank=len(matrix))
 
 

@@ -31,7 +31,7 @@ METHOD_CLASSES: dict[str, type[Method]] = {
 def new_method(backbone: Backbone, config: TrainConfig) -> Method:
     """Create the configured method, ready to train. Raises NotSupported, which lists the known ids."""
     if config.method not in METHOD_CLASSES:
-        raise NotSupported(f"There is no method {config.method!r}. Known: {', '.join(METHOD_CLASSES)}.")
+        raise NotSupported(f"There is no method {config.method!r}. Choose one of: {', '.join(METHOD_CLASSES)}.")
     check_split(backbone, config.method)
     return METHOD_CLASSES[config.method](backbone, config)
 
@@ -49,5 +49,5 @@ def method_class(run: Run) -> type[Method]:
     """Return the class of a run's method. Raises NotSupported, which lists the known ids."""
     if run.method not in METHOD_CLASSES:
         known = ", ".join(METHOD_CLASSES)
-        raise NotSupported(f"The run {run.id!r} is of the method {run.method!r}. Known: {known}. Give one of those.")
+        raise NotSupported(f"The run {run.id!r} is of the method {run.method!r}. Give a run of one of these: {known}.")
     return METHOD_CLASSES[run.method]

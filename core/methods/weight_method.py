@@ -106,7 +106,7 @@ def _fill(weights: dict[str, nn.Parameter], tensors: dict[str, Tensor], run_id: 
             sizes = f"{tuple(tensors[name].shape)}, and the model takes {tuple(weight.shape)}"
             raise BadInput(f"The weights of {run_id!r} do not fit: size mismatch, {name!r} is {sizes}. {HINT}")
         if not tensors[name].isfinite().all():
-            raise BadInput(f"The weights of {run_id!r} hold NaN or infinity. {HINT}")
+            raise BadInput(f"The weights of {run_id!r} contain NaN or infinity. {HINT}")
         weight.copy_(tensors[name])
     if unknown := sorted(set(tensors) - set(weights)):
         raise BadInput(f"The weights of {run_id!r} hold {unknown[0]!r}, which this method does not store. {HINT}")

@@ -45,7 +45,7 @@ def text_prefix(backbone: Backbone, text: str) -> Prefix:
         raise BadInput("The text prefix is empty. Type an instruction or an example.")
     if len(ids) > limit:
         raise TooLong(
-            f"The text prefix has {len(ids)} tokens, and at most {limit} are taken: half of {backbone.spec.name}'s "
+            f"The text prefix has {len(ids)} tokens, and at most {limit} are allowed: half of {backbone.spec.name}'s "
             f"{backbone.spec.positions} positions, so that the input and the output have room. Shorten the text."
         )
     return Prefix(text_key_values(backbone, ids), backbone.spec.name, backbone.spec.fingerprint, bos=len(backbone.bos_ids))

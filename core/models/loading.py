@@ -137,7 +137,7 @@ def _load_weights(name: str, where: str, auto_class: "AutoClass", dtype: torch.d
     faults = [("lack", report["missing_keys"]), ("have, beyond what config.json describes,", report["unexpected_keys"])]
     faults += [("have in other sizes than its config.json says", sizes)]
     odd = [name for name, weight in model.named_parameters() if not (weight.is_meta or weight.isfinite().all())]
-    faults.append(("hold NaN or infinity:", odd))
+    faults.append(("contain NaN or infinity:", odd))
     parts = [f"{what} {_first(keys)}" for what, keys in faults if keys]
     if parts:
         raise BackboneNotFound(
@@ -219,7 +219,7 @@ def _locate(name: str) -> tuple[str, str]:
     if path.is_dir():
         if not (path / "config.json").exists():
             raise BackboneNotFound(
-                f"The folder {name} holds no config.json, so it is not a saved transformers model. Give the folder that holds it."
+                f"The folder {name} has no config.json, so it is not a saved transformers model. Give the folder that holds it."
             )
         return str(path), "folder"
     if path.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1:

@@ -67,7 +67,7 @@ class PrefixState:
         state = cls._stacked(prefixes, real, device, dtype)
         if any(prefix.infix for prefix in real):
             if start is None:
-                raise NotSupported("An infix stands between a source and its separator. Choose a prefix here.")
+                raise NotSupported("An infix goes between a source and its separator. Choose a prefix here.")
             state.start = start
         state.bias = biases(prefixes, interventions or [NO_INTERVENTION] * len(prefixes), device, dtype)
         return state

@@ -242,7 +242,7 @@ def _check_alike(mix: Mix, prefixes: Sequence[Prefix]) -> None:
             )
         if prefix.infix != first.infix:
             raise BadInput(
-                f"{mix.members[0]} and {name} stand at different places of the input: one is an infix. "
+                f"{mix.members[0]} and {name} go in different places of the input: one is an infix. "
                 "Mix prefixes with prefixes, and infixes with infixes."
             )
 

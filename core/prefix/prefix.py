@@ -73,12 +73,12 @@ class Prefix:
         if not past or any(kv.ndim != 5 or kv.shape[1] != 2 for kv in past.values()):
             raise BadInput(f"{name} does not hold a prefix, of the shape (layers, 2, heads, length, head_dim). {do}")
         if not all(kv.numel() for kv in past.values()):
-            raise BadInput(f"{name} holds no virtual token. {do}")
+            raise BadInput(f"{name} has no virtual token. {do}")
         if not all(kv.isfinite().all() for kv in past.values()):
-            raise BadInput(f"{name} holds NaN or infinity. {do}")
+            raise BadInput(f"{name} contains NaN or infinity. {do}")
         fits = all(site in past and added.shape == past[site].shape[::3] for site, added in bias.items())
         if not fits or any(added.isnan().any() for added in bias.values()):
-            raise BadInput(f"{name} holds weights that do not go with its virtual tokens, one a layer and token. {do}")
+            raise BadInput(f"{name} holds weights that do not go with its virtual tokens, one per layer and token. {do}")
         if positions is not None and (positions.numel() != 1 or not 0 <= positions.item() <= MOST_POSITIONS):
             raise BadInput(f"{name} does not say how many positions its virtual tokens take. {do}")
         return cls(past, backbone, fingerprint, positions=None if positions is None else int(positions), bias=bias)

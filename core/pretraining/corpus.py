@@ -41,7 +41,7 @@ def text_documents(path: Path) -> Iterator[str]:
                 else:
                     document.append(line)
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-        raise BadData(f"{path} is not UTF-8 text ({error}). Mend the file, or take it out of the corpus.") from error
+        raise BadData(f"{path} is not UTF-8 text ({error}). Fix the file, or take it out of the corpus.") from error
     if document:
         yield "".join(document).rstrip("\n")
 
@@ -50,7 +50,7 @@ def text_files(folder: Path) -> list[Path]:
     """Return the `.txt` and `.txt.gz` files of a corpus folder, sorted. Raises BadInput if there are none."""
     files = sorted([*folder.glob("*.txt"), *folder.glob("*.txt.gz")])
     if not files:
-        raise BadInput(f"No text to train on: {folder} holds no .txt or .txt.gz file. Give a folder that does with --corpus.")
+        raise BadInput(f"No text to train on: {folder} has no .txt or .txt.gz file. Give a folder that does with --corpus.")
     return files
 
 
@@ -168,7 +168,7 @@ class Documents:
             self.data.append(np.memmap(folder / f"{name}.{split}.bin", dtype=np.uint16, mode="r"))
             self.ends.append(np.flatnonzero(self.data[-1] == END_ID))
         if not self.data:
-            raise BadInput(f"{folder} holds no text of the kind this objective needs for its {split} part. Give more text.")
+            raise BadInput(f"{folder} has no text of the kind this objective needs for its {split} part. Give more text.")
 
     def _draw(self, weights: list[int], rng: np.random.Generator) -> int:
         return int(rng.choice(len(weights), p=np.array(weights) / sum(weights)))

@@ -21,7 +21,7 @@ def export(out: Path, folder: Path, ran_on: str) -> Path:
     """
     checkpoint = out / "checkpoint.pt"
     if not checkpoint.exists():
-        raise BadInput(f"{out} holds no checkpoint to export. Run pretrain with this --out first.")
+        raise BadInput(f"{out} has no checkpoint to export. Run pretrain with this --out first.")
     state = torch.load(checkpoint, map_location="cpu", weights_only=True)
     config = PretrainConfig(**state["config"])
     model = recipe_of(config, out / "corpus").new_model(torch.device("cpu"))

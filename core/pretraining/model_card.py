@@ -53,7 +53,7 @@ def card(name: str, config: PretrainConfig, state: JsonObject, parameters: int, 
         [f"# {name}", "", "| | |", "|---|---|", *rows, "", "## Text it was drawn from", ""]
         + ["| text | documents | tokens |", "|---|---|---|", *streams, ""]
         + ([_shares(config), ""] if config.objective == "next_token" else [])
-        + ["One document in 200 is held out; `loss.csv` has the losses along the way, in nats a target token.", ""]
+        + ["One document in 200 is held out; `loss.csv` has the losses along the way, in nats per target token.", ""]
     )
 
 

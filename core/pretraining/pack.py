@@ -69,7 +69,7 @@ def join_pieces(folder: Path, model: Path) -> None:
     """Join a model folder from its pieces. Raises BadData if one is missing or damaged."""
     paths = sorted(folder.glob(f"*{_SUFFIX}"), key=lambda path: int(path.name.split("-")[1]))
     if not paths:
-        raise BadInput(f"{folder} holds no pieces of a model (*{_SUFFIX}).")
+        raise BadInput(f"{folder} has no pieces of a model (*{_SUFFIX}).")
     data = b"".join(path.read_bytes() for path in paths)
     if hashlib.sha256(data).hexdigest()[:12] != paths[0].name.split("-")[0]:
         raise BadData(f"The pieces in {folder} do not make a whole model: one is missing or damaged. Copy them again.")

@@ -52,7 +52,7 @@ def read_set(path: Path) -> Iterator[Record]:
             try:
                 row = json.loads(line)
             except ValueError as error:
-                raise BadData(f"{path}, line {number}: not JSON ({error}). Mend that line, or delete it.") from error
+                raise BadData(f"{path}, line {number}: not JSON ({error}). Fix that line, or delete it.") from error
             yield from _records_of(row)
 
 

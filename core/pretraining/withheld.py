@@ -29,7 +29,7 @@ class Withheld:
     def __init__(self, folder: Path) -> None:
         files = sorted(path for path in folder.glob("*/*.jsonl*") if path.name.split(".")[0] in ("train", *HELD_OUT))
         if not files:
-            raise BadInput(f"No rows to withhold: {folder} holds no SET/train.jsonl and the like. Give another --withhold.")
+            raise BadInput(f"No rows to withhold: {folder} has no SET/train.jsonl and the like. Give another --withhold.")
         self.titles: set[str] = set()
         self.held_out: set[int] = set()
         self.summary_traces: set[int] = set()
@@ -87,4 +87,4 @@ def _rows(path: Path) -> Iterator[dict[str, str]]:
                 row = json.loads(line)
                 yield {"summary": row["summary"], "article": row["article"], "title": row.get("title", "")}
             except (ValueError, KeyError, TypeError) as error:
-                raise BadData(f"{path}, line {number}: not a row with 'article' and 'summary' ({error}). Mend it.") from error
+                raise BadData(f"{path}, line {number}: not a row with 'article' and 'summary' ({error}). Fix it.") from error

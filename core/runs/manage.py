@@ -46,7 +46,7 @@ def annotate(store: Store, run_id: str, notes: str) -> Run:
     """Replace a run's notes. Raises BadInput if they are too long."""
     store.check_own(run_id)
     if len(notes) > NOTE_LIMIT:
-        raise BadInput(f"The notes have {len(notes):,} characters, and {NOTE_LIMIT:,} are kept. Shorten them.")
+        raise BadInput(f"The notes have {len(notes):,} characters; at most {NOTE_LIMIT:,} are allowed. Shorten them.")
     update_run_json(store.get(run_id).folder, notes=notes.strip())
     return store.get(run_id)
 

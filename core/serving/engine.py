@@ -135,7 +135,7 @@ class Engine:
         with self._changed:
             self._check_open()
             if (waiting := self._waiting()) >= self.limit:
-                raise Busy(f"The model is busy: {waiting} texts wait for it, and no more may. Try again in a moment.")
+                raise Busy(f"The model is busy: {waiting} texts are waiting, which is the limit. Try again in a moment.")
             self._numbers += 1
             sequence = QueuedSequence(self._numbers, model, backbone, request, decode, caller)
             queue = self._beam_queue() if decode.is_beam_search else self._scheduler(model)

@@ -37,11 +37,11 @@ def plain(text: str, what: str = "article") -> str:
     control = _CONTROL.search(text.replace("\r", "\n"))
     if control:
         raise BadInput(
-            f"The {what} is no plain text: it holds the control character U+{ord(control[0]):04X}. "
+            f"The {what} is not plain text: it holds the control character U+{ord(control[0]):04X}. "
             "Paste text, not a file's bytes."
         )
     if len(text) > CHARACTERS:
-        raise TooLong(f"The {what} has {len(text):,} characters, and {CHARACTERS:,} are taken. Give a part of it.")
+        raise TooLong(f"The {what} has {len(text):,} characters; at most {CHARACTERS:,} are allowed. Give a part of it.")
     if (tags := len(_TAG.findall(text))) >= _TAGS:
         raise BadInput(
             f"The {what} is the source of a web page ({tags} tags such as <p>). Open the page and paste the text that it shows."

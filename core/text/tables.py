@@ -221,7 +221,7 @@ def _readable(text: str) -> str:
     if not isinstance(text, str):
         raise BadTable(f"A table is given as text, and this is {type(text).__name__}.")
     if len(text) > MAX_CHARS:
-        raise BadTable(f"The table is {len(text):,} characters long, and {MAX_CHARS:,} are read at most: give one table only.")
+        raise BadTable(f"The table is {len(text):,} characters long; at most {MAX_CHARS:,} are allowed: give one table only.")
     text = normalize_lines(text)
     if not text:
         raise BadTable(f"The table is empty: write key : value fields, for example {_EXAMPLE}")
@@ -236,7 +236,7 @@ def _checked(fields: Fields, tidy: bool = True) -> Fields:
     if not fields:
         raise BadTable(f"The table has no fields: write key : value, for example {_EXAMPLE}")
     if len(fields) > MAX_FIELDS:
-        raise BadTable(f"The table has {len(fields)} fields, and {MAX_FIELDS} are read at most: leave some out.")
+        raise BadTable(f"The table has {len(fields)} fields; at most {MAX_FIELDS} are allowed: leave some out.")
     for number, (key, value) in enumerate(fields, 1):
         if not key.strip():
             raise BadTable(f"Field {number} has no key before its value {quoted(value)}: write key : value.")
@@ -252,7 +252,7 @@ def _checked(fields: Fields, tidy: bool = True) -> Fields:
 def _check_reads_back(fields: Fields, text: str) -> None:
     """Reject what no other rule covers: a key such as `{"a"` would make the line read as another notation."""
     if len(text) > MAX_CHARS:
-        raise BadTable(f"The table is {len(text):,} characters long, and {MAX_CHARS:,} fit: shorten its values.")
+        raise BadTable(f"The table is {len(text):,} characters long; at most {MAX_CHARS:,} are allowed: shorten its values.")
     try:
         parsed = parse(text)
     except BadTable:

@@ -191,7 +191,7 @@ def _readable(text: str) -> str:
     if not isinstance(text, str) or not text.strip():
         raise BadTable(f"There are no triples: write subject : relation : object, for example {_EXAMPLE}")
     if len(text) > MAX_CHARS:
-        raise BadTable(f"The triples are {len(text):,} characters long, and {MAX_CHARS:,} are read at most: give one set only.")
+        raise BadTable(f"The triples are {len(text):,} characters long; at most {MAX_CHARS:,} are allowed: give one set only.")
     text = normalize_lines(text)
     if odd := _CONTROL.search(text.replace("\n", "")):
         raise BadTable(f"The triples hold the control character U+{ord(odd[0]):04X}, so this is not plain text: paste the text.")
@@ -202,7 +202,7 @@ def _checked(parts: Sequence[Sequence[str]]) -> list[Triple]:
     if not parts:
         raise BadTable(f"There are no triples: write subject : relation : object, for example {_EXAMPLE}")
     if len(parts) > MAX_FIELDS:
-        raise BadTable(f"There are {len(parts)} triples, and {MAX_FIELDS} are read at most: leave some out.")
+        raise BadTable(f"There are {len(parts)} triples; at most {MAX_FIELDS} are allowed: leave some out.")
     triples: list[Triple] = []
     for number, triple in enumerate(parts, 1):
         if len(triple) != 3:

@@ -96,7 +96,7 @@ def _check_room(backbone: Backbone, row: Row, virtual: int, source: str) -> None
     for what, tokens, room in parts:
         if tokens > room:
             raise TooLong(
-                f"{what} has {tokens} tokens, and {max(room, 0)} fit{beside} in {positions} positions: "
+                f"{what} has {tokens} tokens, and at most {max(room, 0)} fit{beside} in {positions} positions: "
                 f"{source[:60]!r}… Shorten it, leave it out, or use fewer virtual tokens."
             )
 

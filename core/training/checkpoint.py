@@ -46,7 +46,7 @@ def load_checkpoint(folder: Path, method: Method, state: TrainerState, data: str
             tensors, metadata = {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
         raise StoreError(
-            f"The run {folder.name!r} has no checkpoint to go on from ({error}). Train it again under another name."
+            f"The run {folder.name!r} has no checkpoint to continue from ({error}). Train it again under another name."
         ) from error
     if metadata.get("data") != data:
         raise StoreError(

@@ -53,7 +53,7 @@ class Trainer(TrainingPlan):
         rows = encode_rows(self.backbone, self.task, examples, method.length, method.infix)
         valid_rows = self._valid_rows(valid, method)
         if not rows:
-            raise BadInput("There is nothing to train on: the data holds no row. Give a file with at least one.")
+            raise BadInput("There is nothing to train on: the data has no row. Give a file with at least one.")
         if self.group.rank:
             yield from self._assist(method, rows, valid_rows, cancel)
             return
@@ -155,8 +155,8 @@ def resume_training(store: Store, run_id: str, load: Callable[[str], Backbone]) 
         raise StoreError(f"The run {run_id!r} is finished, or was never begun. Train again under another name.") from error
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise StoreError(
-            f"The state.json of {run_id!r} cannot be read ({type(error).__name__}: {error}), so there is nothing to go on from. "
-            "Train again under another name."
+            f"The state.json of {run_id!r} cannot be read ({type(error).__name__}: {error}), so there is nothing to "
+            "continue from. Train again under another name."
         ) from error
     if failure := state.get("error"):
         raise StoreError(f"The run {run_id!r} would fail again: {failure.rstrip('.')}. Train again under another name.")

@@ -51,7 +51,7 @@ ARTICLES = cases(
     ("a picture as an article", "not UTF-8", article(b"\x89PNG\r\n\x1a\n\xff\xfe\x00")),
     ("a program as an article", "U+0090", article(b"MZ\x90\x00".decode("latin-1").encode() * 20)),
     ("a web page as an article", "source of a web page", article("<html><body><p>Aldby was flooded.</p></body></html>")),
-    ("a library as an article", "2,000,000 are taken", article("word " * 500_000)),
+    ("a library as an article", "2,000,000 are allowed", article("word " * 500_000)),
     ("no such article", "cannot be read", lambda place: sum_up(place, str(place.root / "nowhere.txt"))),
     ("a folder as an article", "cannot be read", lambda place: sum_up(place, str(place.root / "data"))),
     ("an article beside a table", "Give one input", lambda place: [*sum_up(place, "-"), "name : Alda"]),

@@ -182,7 +182,7 @@ STORE = cases(
     ("an unwritable store", "PREFIX_LAB_HOME", lambda place: no_store(place) or place.train()),
     ("going on with a whole run", "is finished", lambda place: place.resume("mine")),
     ("going on with nothing", "'nobody'", lambda place: place.resume("nobody")),
-    ("half a state.json", "nothing to go on from", resumed(lambda place: half(place.root / "home/runs/stopped/state.json"))),
+    ("half a state.json", "nothing to continue from", resumed(lambda place: half(place.root / "home/runs/stopped/state.json"))),
     ("an unknown setting in state.json", "'speed'", resumed(lambda place: _state(place, speed=9))),
     ("a state.json that is a list", "go on from", resumed(lambda place: place.put("home/runs/stopped/state.json", "[3]"))),
     ("half a checkpoint", "checkpoint", resumed(lambda place: half(place.root / "home/runs/stopped/resume.safetensors"))),

@@ -22,7 +22,7 @@ REFUSED = {
     "a program": ("\x7fELF\x02\x01\x01\0", "control character"),
     "half a character": ("Aldby was \ud800 flooded.", "control character"),
     "a web page": ("<!doctype html><html><body><p>Aldby was flooded.</p></body></html>", "source of a web page"),
-    "a library": ("word " * 500_000, "2,000,000 are taken"),
+    "a library": ("word " * 500_000, "2,000,000 are allowed"),
 }
 TAKEN = {
     "100,000 words": ("Aldby was flooded on Monday. " * (WORDS // 5), "the rest is left out"),

@@ -147,7 +147,7 @@ def measured(progress: BatchProgress, backbone: Backbone) -> str:
 
 def _build(context: AppContext, shell: Shell) -> None:
     users = partial(gr.Radio, list(USERS), value=FIRST, label="Users", elem_id="pl-batch-users", min_width=220)
-    note = tag("p", "The rows of the batch will stand here.", cls="meta")
+    note = tag("p", "The rows of the batch will appear here.", cls="meta")
     do = BatchHandlers.build(context, shell, "batch", users, "Write all", note)
     for event in (opener("batch").select, do.field.input):
         event(do.show, [do.field, shell.backbone], [do.picture, shell.status], **LATEST)

@@ -45,7 +45,7 @@ def picture(steps: Sequence[LadderStep]) -> str:
     curves = [_curve(rung, [step for step in steps if step.rung == rung]) for rung in RUNGS]
     highest = max(step.loss for step in steps)
     room = 0.05 * (highest - lowest) + 0.05
-    chart = line_chart(curves, (0, 100), (lowest - room, highest + room), "% of each one's steps", "loss, nats a token")
+    chart = line_chart(curves, (0, 100), (lowest - room, highest + room), "% of each one's steps", "loss, nats per token")
     return chart + _table(steps)
 
 
@@ -76,7 +76,7 @@ def _table(steps: Sequence[LadderStep]) -> str:
 
 def _build(context: AppContext, shell: Shell) -> None:
     words = partial(gr.Textbox, START, label="All begin with these words", elem_id="pl-ladder-words", max_lines=1, min_width=220)
-    LadderHandlers.build(context, shell, "ladder", words, "Climb", tag("p", "The four curves will stand here.", cls="meta"))
+    LadderHandlers.build(context, shell, "ladder", words, "Climb", tag("p", "The four curves will appear here.", cls="meta"))
 
 
 DEMO = Demo(

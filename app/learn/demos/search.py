@@ -52,9 +52,9 @@ def picture(steps: list[SearchStep]) -> str:
         (1, max(20, last.tried)),
         (last.loss - 0.35 * max(0.2, first.loss - last.loss), first.loss + 0.05),
         "prompts tried",
-        "loss, nats a token",
+        "loss, nats per token",
     )
-    gain = f"{first.loss:.2f} → {last.loss:.2f} nats a token after {counted(last.tried, 'prompt')}. {_ending(last)}"
+    gain = f"{first.loss:.2f} → {last.loss:.2f} nats per token after {counted(last.tried, 'prompt')}. {_ending(last)}"
     return tag("p", "".join(words), cls="pl-prompt-words") + tag("p", text(gain), cls="watched") + chart
 
 
@@ -66,7 +66,7 @@ def _ending(last: SearchStep) -> str:
 
 def _build(context: AppContext, shell: Shell) -> None:
     words = partial(gr.Textbox, START, label="Begin with these words", elem_id="pl-search-words", max_lines=1, min_width=220)
-    note = tag("p", "The words and their loss will stand here.", cls="meta")
+    note = tag("p", "The words and their loss will appear here.", cls="meta")
     SearchHandlers.build(context, shell, "search", words, "Start the search", note)
 
 

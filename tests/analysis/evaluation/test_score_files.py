@@ -94,7 +94,7 @@ def test_rows_of_one_source_are_one_example_in_e2e_only():
     ("name", "text", "message"),
     [
         ("hyp.txt", "", "hyp.txt is empty"),
-        ("hyp.txt", "\n\n", "holds no outputs"),
+        ("hyp.txt", "\n\n", "has no outputs"),
         ("hyp.tsv", "a\tb\tc\n1\t2\t3\n", "line 1: the columns are a, b, c, and one with an input"),
         ("hyp.csv", 'mr,output\n"x,y\n', "not CSV"),
         ("hyp.csv", "mr,output\nx,y,z\n", "line 2: 3 cells under 2 columns"),

@@ -57,9 +57,9 @@ def test_changed_numbers_make_other_cells():
 
 
 def test_a_wrong_name_and_a_missing_data_set_are_named():
-    with pytest.raises(BadInput, match="no experiment 'table9': say table1"):
+    with pytest.raises(BadInput, match="no experiment 'table9': choose table1"):
         named_grids("table9", SMALL)
-    with pytest.raises(BadInput, match="no scale 'huge': say small or paper"):
+    with pytest.raises(BadInput, match="no scale 'huge': choose small or paper"):
         scale("huge")
     with pytest.raises(BadInput, match="table2 needs a data set that is not given: add --data news=FOLDER"):
         named_grids("table2", SMALL)

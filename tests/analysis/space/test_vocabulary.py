@@ -18,7 +18,7 @@ def test_whole_words_are_a_space_and_letters():
 
 def test_a_word_is_found_in_all_its_forms_whole_ones_first():
     assert WORDS.find(" pub") == WORDS.find("PUB") == [1, 3, 2]
-    with pytest.raises(BadInput, match=r"'bistro' is no single token of tiny"):
+    with pytest.raises(BadInput, match=r"'bistro' is not a single token of tiny"):
         WORDS.find("bistro")
     with pytest.raises(BadInput, match="No word"):
         WORDS.find("  ")

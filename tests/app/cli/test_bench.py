@@ -131,7 +131,7 @@ def test_an_encoder_decoder_model_is_measured_with_the_decoders_site_alone_and_w
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        (["speed"], "no row 'speed'. Known: training, peft, decoding, batch, lengths, scoring, attention, space, app."),
+        (["speed"], "no row 'speed'. Choose one of: training, peft, decoding, batch, lengths, scoring, attention, space, app."),
         (["decoding", "--repeats", "0"], "--repeats must be at least 1; given: 0."),
         (["--batch", "-1"], "--batch must be at least 0; given: -1."),
         (["--tokens", "0"], "--tokens must be at least 1; given: 0."),

@@ -101,7 +101,7 @@ def test_processes_share_the_cells(options, tmp_path, capfd):
 @pytest.mark.parametrize(
     "words, message",
     [
-        (["table9"], "There is no experiment 'table9': say table1, "),
+        (["table9"], "There is no experiment 'table9': choose table1, "),
         (["table2"], "table2 needs a data set that is not given: add --data news=FOLDER"),
         (["figure4", "--scale", "huge"], "There is no scale 'huge'"),
         (["figure4", "--data", "e2e"], "--data e2e is not NAME=PATH"),

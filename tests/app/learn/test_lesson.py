@@ -42,7 +42,7 @@ def test_a_whole_copied_link_is_an_address_too():
         ("open: tab=compare", "needs a text"),
         ("x" * 601, "this one has 601"),
         ("Text.\nopen: colour=red", "'colour'"),
-        ("Text.\nopen: compare", "holds no address"),
+        ("Text.\nopen: compare", "has no address"),
         ("Text.\nring: .pl-x div", "not the id"),
         ("Text.\nring: #a\nring: #b", "twice"),
         ("Text.\nring: #a\nMore text.", "comes after them"),

@@ -144,5 +144,5 @@ def test_faults_of_an_uploaded_file_stand_on_the_page(tmp_path):
     examples, _, bad = request.examples()
     assert len(examples) == 2 and not bad
     html = preview(preview_file(file), bad, len(examples), request.odd())
-    assert "1 row with a quote that is never closed; it was read as a character." in html and "export the file anew" in html
+    assert "1 row with a quote that is never closed; it was read as a character." in html and "export the file again" in html
     assert TrainRequest("mine").odd() == []

@@ -40,7 +40,7 @@ def test_a_preset_is_that_of_the_task_then_that_of_the_method_then_what_is_given
     assert preset("demo", "finetune", "summarization", rate=0.5, batch=None) == preset(
         "demo", "finetune", "summarization"
     ).replace(rate=0.5)
-    with pytest.raises(BadConfig, match=r"There is no preset 'slow'\. Known: paper"):
+    with pytest.raises(BadConfig, match=r"There is no preset 'slow'\. Choose one of: paper"):
         preset("slow")
 
 

@@ -256,7 +256,7 @@ def test_a_source_of_data_comes_back_from_plain_values(tmp_path: Path) -> None:
     bundled = DataSource.from_dict({"data": "", "rows": 0})  # as runs that were begun before sets had names
     assert bundled.name == "records" and all(bundled.load_train_valid([]))
     many = DataSource("tables").load_train_valid([])
-    with pytest.raises(BadInput, match="no split 'tset': say train, dev or test"):
+    with pytest.raises(BadInput, match="no split 'tset': choose train, dev or test"):
         DataSource("tables").load_split("tset", [])
     assert [len(rows) for rows in many] == [86 + 468 + 2660, 14 + 72 + 140] and many[0][:86] == bundled.load_train_valid([])[0]
     with pytest.raises(BadInput, match="no data for the set 'e2e'"):

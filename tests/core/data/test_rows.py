@@ -81,9 +81,9 @@ def test_a_file_of_another_kind_is_named(tmp_path: Path, start: bytes, sentence:
 @pytest.mark.parametrize(
     ("row", "sentence"),
     [
-        ('{"in": NaN, "out": "A."}', "NaN is no value in JSON"),
-        ('{"in": "a", "in": "b", "out": "A."}', "'in' stands twice in an object"),
-        ('[{"in": "a", "out": "A."}]', 'not a JSON object: write {"in": "…", "out": "…"}, one a line'),
+        ('{"in": NaN, "out": "A."}', "NaN is not a value in JSON"),
+        ('{"in": "a", "in": "b", "out": "A."}', "'in' appears twice in an object"),
+        ('[{"in": "a", "out": "A."}]', 'not a JSON object: write {"in": "…", "out": "…"}, one per line'),
     ],
 )
 def test_json_that_says_two_things_or_nothing_is_refused(tmp_path: Path, row: str, sentence: str) -> None:

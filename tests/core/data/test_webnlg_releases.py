@@ -83,7 +83,7 @@ def test_releases_2_have_a_folder_of_xml(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_chosen_is_named(release: Path, tmp_path: Path) -> None:
-    with pytest.raises(BadData, match="say which split"):
+    with pytest.raises(BadData, match="choose a split"):
         read_webnlg(release)
     (release / "en/test/rdf-to-text-generation-test-data-with-refs-en.xml").unlink()
     with pytest.raises(BadData, match=r"semantic-parsing-test-data-with-refs-en\.xml, and one rdf-to-text"):

@@ -236,7 +236,7 @@ def test_a_pickle_runs_no_code(tiny, tmp_path):
 @pytest.mark.parametrize(
     ("tensors", "changes", "error", "message"),
     [
-        (mlp_tensors(out=999), {}, WrongBackbone, "999 numbers a virtual token"),
+        (mlp_tensors(out=999), {}, WrongBackbone, "999 numbers per virtual token"),
         (mlp_tensors(length=256), {}, TooLong, "256 virtual tokens"),
         (mlp_tensors(out=32), {}, NotSupported, "embedding-only"),
         (mlp_tensors(), {"n_layer": 24}, WrongBackbone, "n_layer = 24"),

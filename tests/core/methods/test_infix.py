@@ -96,7 +96,7 @@ def test_every_virtual_token_learns(tiny, changes):
 
 
 def test_it_is_refused_where_it_would_be_taken_for_a_prefix(tiny, bart):
-    with pytest.raises(NotSupported, match="infix stands between"):
+    with pytest.raises(NotSupported, match="infix goes between"):
         PrefixState.of([Prefix(random_prefix(tiny, 2).past, infix=True)], tiny.device, tiny.dtype)
     for method, message in (("infix", "Infix-tuning"), ("embedding", "Embedding-only")):
         with pytest.raises(NotSupported, match=f"{message}.* does not fit tiny-bart, an encoder-decoder"):

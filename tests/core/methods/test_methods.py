@@ -276,5 +276,5 @@ def test_a_file_of_another_method_and_settings_out_of_range_are_one_sentence(run
 @pytest.mark.parametrize("context", [None, 3, " ", ["a"]])
 def test_a_run_without_its_context_is_one_sentence(tmp_path, backbone, tiny_folder, context):
     run = make_run(tiny_folder, tmp_path, "shots", "in_context", shots=1)
-    with pytest.raises(BadInput, match="'shots' holds no context"):
+    with pytest.raises(BadInput, match="'shots' has no context"):
         load_run(replace(run, config=run.config | {"context": context}), backbone)

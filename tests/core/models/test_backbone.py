@@ -104,7 +104,7 @@ def _save(folder, change):
     [
         (
             lambda name, weight: weight * float("nan") if name.endswith("wte.weight") else weight,
-            r"its weights hold NaN or infinity: transformer\.wte\.weight",
+            r"its weights contain NaN or infinity: transformer\.wte\.weight",
         ),
         (lambda name, weight: weight.to(torch.int8), "its weights are whole numbers, of a quantization that config"),
     ],

@@ -338,7 +338,7 @@ def test_too_many_are_told_that_it_is_busy_and_the_others_served(tiny):
     engine = Engine(rows=1, waiting=2)
     with held(engine):
         streams = [engine.submit(tiny.model, tiny, request, LONG) for request in asked(tiny, 2)]
-        with pytest.raises(Busy, match=r"The model is busy: 2 texts wait for it, and no more may\. Try again in a moment"):
+        with pytest.raises(Busy, match=r"The model is busy: 2 texts are waiting, which is the limit\. Try again in a moment"):
             engine.submit(tiny.model, tiny, asked(tiny, 1)[0], LONG)
     assert [len(stream.result().ids) for stream in streams] == [25, 25]
     engine.close()
