@@ -312,7 +312,7 @@ def test_every_verb_explains_itself_before_anything_is_installed(verb):
     assert f"usage: launch.py {verb}".rstrip() in done.stdout
 
 
-def test_an_old_python_is_told_so(checkout):
+def test_an_old_python_is_reported_so(checkout):
     """The file parses under 3.6's grammar, and the sentence comes before anything that 3.6 lacks."""
     ast.parse(LAUNCH.read_text(), feature_version=(3, 6))
     pretend = "import sys; sys.version_info = (3, 8, 1); exec(compile(open(sys.argv[1]).read(), 'launch.py', 'exec'))"

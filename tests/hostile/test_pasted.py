@@ -63,7 +63,7 @@ def pasted(do, text):
 
 
 @pytest.mark.parametrize(("text", "why"), REFUSED.values(), ids=REFUSED)
-def test_what_cannot_be_an_article_is_told_in_a_sentence(do, text, why):
+def test_what_cannot_be_an_article_is_reported_in_a_sentence(do, text, why):
     note, updates = pasted(do, text)
     assert why in note and len(note) < 600 and "pl-problem" in note
     (update,) = updates
@@ -71,7 +71,7 @@ def test_what_cannot_be_an_article_is_told_in_a_sentence(do, text, why):
 
 
 @pytest.mark.parametrize(("text", "message"), TAKEN.values(), ids=TAKEN)
-def test_what_is_odd_is_summed_up_and_said(do, text, message):
+def test_warnings_about_articles_are_sentences(do, text, message):
     note, updates = pasted(do, text)
     assert message in note and "Done" in updates[-2]["status"]
     html = updates[-1]["panels"]

@@ -1,4 +1,4 @@
-"""Evaluation: texts go back to their tables, references are grouped, both BLEUs are told apart."""
+"""Evaluation: texts go back to their tables, references are grouped, both BLEUs are kept apart."""
 
 import pytest
 
@@ -57,7 +57,7 @@ def test_the_default_decoding_is_the_papers():
 
 
 @pytest.mark.slow
-def test_a_person_reads_a_table_told_without_a_phrase_twice():
+def test_a_person_reads_a_table_written_without_a_phrase_twice():
     small = load_backbone("mini-gpt2", "cpu")
     request = Request(small.encode("name : The Eagle | near : The Mill\n"))
 

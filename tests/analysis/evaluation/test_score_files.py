@@ -74,7 +74,7 @@ def test_webnlg_and_dart_files_line_by_line(files):
     )
 
 
-def test_the_sets_own_data_tells_seen_from_unseen(files):
+def test_the_sets_own_data_separates_seen_from_unseen(files):
     row = {"category": "City", "triples": [["Ivy", "in", "Leeds"]], "texts": ["Ivy is in Leeds.", "Ivy, Leeds."]}
     rows = json.dumps(row) + "\n" + json.dumps({**row, "category": "Artist"}) + "\n"
     hyps, data = files(hyp__txt="Ivy is in Leeds.\nIvy is.\n", test__jsonl=rows)

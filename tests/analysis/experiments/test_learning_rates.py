@@ -1,4 +1,4 @@
-"""A rate chosen by validation loss: once, resumable, and told."""
+"""A rate chosen by validation loss: once, resumable, and recorded."""
 
 from itertools import count
 

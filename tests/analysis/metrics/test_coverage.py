@@ -76,7 +76,7 @@ def test_a_value_is_missing(field: str, text: str) -> None:
     assert cover(parse(field), text).missing == [field.split(" : ")[0]]
 
 
-def test_spans_are_the_told_characters() -> None:
+def test_spans_are_the_covered_characters() -> None:
     text = "Ivy House , near Crown Inn , is a £ 20 - 25 pub ; try Ivy House ."
     coverage = cover(parse("name : Ivy House | Type : pub | price : £20-25 | food : Thai | near : Crown Inn"), text)
     assert coverage.present == ["name", "Type", "price", "near"] and coverage.missing == ["food"]
@@ -84,7 +84,7 @@ def test_spans_are_the_told_characters() -> None:
         ("Ivy House", "name"), ("Crown Inn", "near"), ("£ 20 - 25", "price"), ("pub", "Type"), ("Ivy House", "name")]  # fmt: skip
 
 
-def test_a_value_inside_a_longer_one_tells_nothing() -> None:
+def test_a_value_inside_a_longer_one_covers_nothing() -> None:
     assert cover(parse("area : riverside | near : Riverside Café"), "It is near Riverside Café.").missing == ["area"]
 
 

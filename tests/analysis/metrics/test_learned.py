@@ -33,7 +33,7 @@ def test_a_package_alone_is_not_enough_and_with_weights_its_numbers_come_through
     assert isinstance(bert, Score) and bert.value == 75 and bert.per_example == (50.0, 100.0)
 
 
-def test_a_package_that_fails_is_told(monkeypatch):
+def test_a_package_that_fails_is_reported(monkeypatch):
     def score(*_given, **_more):
         raise ValueError("made for another version")
 

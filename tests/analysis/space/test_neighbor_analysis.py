@@ -85,7 +85,7 @@ def test_a_words_own_activations_are_found_again_on_the_map_and_by_a_search(back
         torch.testing.assert_close(here, word, atol=1e-3, rtol=0)
 
 
-def test_the_path_begins_at_the_start_and_its_end_is_not_told_twice(backbone, place, run):
+def test_the_path_begins_at_the_start_and_its_end_is_there_once(backbone, place, run):
     mine = run_vectors(run, backbone)
     assert mine.path[0][0] == 0 and len(mine.path) >= 2
     analysis = analyze(opened(backbone, place, KEYS), [mine])

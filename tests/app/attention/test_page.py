@@ -86,7 +86,7 @@ def test_the_prefix_is_turned_down_and_a_link_brings_it_all_back(page, served):
     expect(page).not_to_have_url(re.compile("alpha|out="))
 
 
-def test_what_a_fine_tuned_run_has_not_is_told_and_a_text_stands_beside_it(page, served):
+def test_what_a_fine_tuned_run_has_not_is_reported_and_a_text_stands_beside_it(page, served):
     open_tab(page, served, "&text=finetuned")
     expect(page.locator(f"{LOOK}bar")).to_contain_text("A fine-tuned run has no prefix")
     expect(page.locator(f"{LOOK}influence .pl-plot")).to_be_hidden()

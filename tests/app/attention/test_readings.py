@@ -88,7 +88,7 @@ def test_a_finished_text_is_read_ahead_while_another_tab_is_shown(context, recor
     assert "the prefix drew" in update["headline"]
 
 
-def test_what_an_address_asks_for_in_vain_is_named_and_the_tab_shows_what_it_shows_without(context, record):
+def test_unusable_values_of_an_address_are_named_and_the_tab_shows_what_it_shows_without(context, record):
     do = AttentionHandlers(context, SimpleNamespace(status="status"), COMPONENTS)
     page = SimpleNamespace(session_hash="vain")
     context.comparisons.put("vain", record)

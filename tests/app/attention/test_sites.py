@@ -20,7 +20,7 @@ REQUEST = SimpleNamespace(session_hash="a")
 
 @pytest.fixture(scope="module")
 def do(newsroom):
-    """The tab's handlers, with names in place of components, on a page that has told an article."""
+    """The tab's handlers, with names in place of components, on a page that has summarized an article."""
     context = newsroom
     ask = CompareRequest(ARTICLES[0].source, "news-prefix", decode=DECODE, form="article")
     *_, last = compare(context, context.models.backbone(context.models.default), ask, lambda: False)

@@ -55,7 +55,7 @@ def test_trains_on_the_topics_of_the_split_in_the_models_own_form(trained):
     assert run["stored"] == (3 + 2 + 2) * 2 * 4 * 3 * 8
 
 
-def test_an_article_is_summed_up_and_its_cut_told(trained, folder, tmp_path, capsys):
+def test_an_article_is_summed_up_and_its_cut_reported(trained, folder, tmp_path, capsys):
     file = tmp_path / "a.txt"
     file.write_text(ARTICLES[0].source * 3)
     words = ["generate", "--run", "n", "--backbone", folder, "--max-new", "6", "--device", "cpu", "--article", str(file)]

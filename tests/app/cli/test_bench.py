@@ -99,7 +99,7 @@ def test_the_app_is_opened_and_its_first_word_waited_for(wide, capsys):
         assert re.search(rf"^app +{phrase} +1 +\d+\.\d{{3}} +[\d.-]+  ≤ [\d.]+ s: (met|not met)$", out, re.MULTILINE), out
 
 
-def test_a_row_that_cannot_be_measured_is_told_and_the_others_go_on(gpt2, capsys, monkeypatch):
+def test_a_row_that_cannot_be_measured_is_reported_and_the_others_go_on(gpt2, capsys, monkeypatch):
     def broken(backbone, settings):
         raise RuntimeError("no memory is left")
         yield

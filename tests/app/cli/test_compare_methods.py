@@ -1,4 +1,4 @@
-"""`methods`: every method trained alike, scored alike, told in one table."""
+"""`methods`: every method trained alike, scored alike, listed in one table."""
 
 import json
 

@@ -21,7 +21,7 @@ def output(capsys, *words):
     return json.loads(capsys.readouterr().out)
 
 
-def test_out_and_in_again_tells_a_table_the_same_way(folder, tmp_path, capsys):
+def test_out_and_in_again_writes_the_same_text(folder, tmp_path, capsys):
     make_run(folder, tmp_path / "home" / "runs", "mine")
     exported = output(capsys, "export", "--run", "mine", "--to", tmp_path / "adapter", "--base", "gpt2")
     assert exported["files"] == ["adapter_config.json", "adapter_model.safetensors", "prefix_lab.json"]

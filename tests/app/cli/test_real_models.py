@@ -1,4 +1,4 @@
-"""Models in the on-disk form in which they are published, tiny and random: trained on, told with and looked into, by the command
+"""Models in the on-disk form in which they are published, tiny and random: trained on and inspected, by the command
 line and through the app's own parts.
 
 The forms were read off the published files: GPT-2's weights lack the "transformer." before their names and hold the causal masks
@@ -120,7 +120,7 @@ def test_weights_are_all_taken_and_end_and_decoding_are_the_models_and_ours(mode
     assert backbone.encode(END) == [0] and backbone.spec.heads % backbone.spec.kv_heads == 0
 
 
-def test_the_command_line_trains_tells_and_scores(model, home, monkeypatch, capsys):
+def test_the_command_line_trains_generates_and_scores(model, home, monkeypatch, capsys):
     monkeypatch.setenv("PREFIX_LAB_HOME", str(home))
     run = json.loads((home / "runs" / "mine" / "run.json").read_text())
     spec = load_backbone(str(model), "cpu").spec

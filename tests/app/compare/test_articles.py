@@ -83,7 +83,7 @@ def test_examples_come_with_a_reference_and_their_scores(context, comparison):
 
 
 @pytest.mark.parametrize("bad, why", [("", "empty"), ("word", "one word"), ("a\0b c", "control"), ("<p>a<p>b<br>c", "web page")])
-def test_what_cannot_be_an_article_is_told_and_kept(bad, why):
+def test_what_cannot_be_an_article_is_reported_and_kept(bad, why):
     table, note = source_editor.editor_value_of_text(bad, "article")
     assert why in note and table["text"] == bad
     with pytest.raises(BadInput, match=why):

@@ -37,7 +37,7 @@ def test_columns_are_what_each_method_writes_alone(context):
         assert comparison.phase == "done" and all(len(column.words) == 5 for column in comparison.columns.values())
 
 
-def test_a_run_that_cannot_be_used_is_told_in_its_column(context):
+def test_a_run_that_cannot_be_used_is_reported_in_its_column(context):
     comparison = finished(context, CompareRequest(SOURCE, "other-prefix", "", decode=DECODE))
     assert comparison.columns["base"].text and comparison.phase == "done"
     assert comparison.columns["prefix"].state == "error" and "other-gpt2" in comparison.columns["prefix"].note
@@ -74,7 +74,7 @@ def test_a_page_that_goes_away_frees_its_places(context):
     assert (context.models.engine.running(), context.models.engine.waiting()) == (0, 0)
 
 
-def test_a_page_that_waits_is_told_how_many_texts_come_before(context):
+def test_a_page_that_waits_shows_how_many_texts_come_before(context):
     ask, backbone = CompareRequest(SOURCE, decode=DECODE), context.models.backbone(context.models.default)
     with held(context.models.engine):
         first, second = (compare(context, backbone, ask, lambda: False, who) for who in ("first", "second"))

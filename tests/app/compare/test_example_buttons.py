@@ -72,7 +72,7 @@ def test_triples_in_grid_and_text_follow_each_other_in_the_form_of_the_task():
     assert parse_value(editor_value([("Ivy", "locatedIn", "Leeds")], "dart")).source == "Ivy : locatedin : Leeds"
 
 
-def test_what_belongs_to_another_task_is_told():
+def test_what_belongs_to_another_task_is_reported():
     assert "such as webnlg" in editor_value_of_text("[Ivy_House | locatedIn | Leeds]")[1]
     assert "such as e2e" in editor_value_of_text("name : Alda | Type : pub", "webnlg")[1]
     assert parse_value(editor_value_of_text("An  article.", "text")[0]).source == "An article."

@@ -1,4 +1,4 @@
-"""Every example told by both runs, without a page."""
+"""The texts of every example by both runs, without a page."""
 
 import pytest
 
@@ -14,7 +14,7 @@ DECODE = DecodeConfig(max_new=8)
 RUNS = {"prefix": "triples-prefix", "finetuned": "triples-finetuned"}
 
 
-def test_every_example_is_told_by_both_runs_as_it_would_be_alone(context):
+def test_every_example_is_written_by_both_runs_as_it_would_be_alone(context):
     from app.compare.comparison import CompareRequest, compare
     from app.compare.source_editor import parse_rows
 

@@ -30,7 +30,7 @@ def write(page: Page, text: str) -> None:
     page.keyboard.insert_text(text)
 
 
-def test_opens_filled_and_told_by_all_three(page, served):
+def test_opens_filled_and_written_by_all_three(page, served):
     open_page(page, served)
     assert page.locator(".pl-grid .row").count() >= 3
     assert page.locator("#pl-source").input_value().count(" : ") >= 3
@@ -111,7 +111,7 @@ def test_escape_right_after_generate_stops_it(page, served):
     expect(page.locator("#pl-out-prefix article")).to_have_attribute("data-state", "cancelled")
 
 
-def test_an_example_clicked_while_another_is_told_takes_its_place(page, served):
+def test_an_example_clicked_while_another_is_written_takes_its_place(page, served):
     open_page(page, served, "?mode=sample&seed=3")
     page.locator("[data-sample]").nth(3).click()
     settle(page, "running")

@@ -104,7 +104,7 @@ def test_an_older_request_writes_nothing_more(do):
     assert do.enter("compare", page()) == 0 and do.enter(TAB, page()) > 0
 
 
-def test_a_mix_that_cannot_be_made_is_told_in_a_sentence(do):
+def test_a_mix_that_cannot_be_made_is_reported_in_a_sentence(do):
     result, says = outputs_of(do, MixState("path", "text%3AHello")), "kept no path"
     assert says in result["headline"] and says in result["status"] and result["stage"] == ""
 
@@ -199,7 +199,7 @@ def test_the_verdict_counts_what_was_lost(kind, texts, says):
     assert says in view.verdict(vm, sentence)
 
 
-def test_summaries_are_told_by_rouge_or_by_their_words():
+def test_summaries_are_described_by_rouge_or_by_their_words():
     members = [SimpleNamespace(run=SimpleNamespace(id=name)) for name in ("one", "two")]
     stops = [StopText(Stop(label, "x"), text, False) for label, text in (("0 %", "a b c"), ("50 %", "x"), ("100 %", "a b"))]
     for references, says in (

@@ -1,4 +1,4 @@
-"""Any method in either column of runs: chosen, named by its method, told what it costs."""
+"""Any method in either column of runs: selected, named by its method, with what it costs."""
 
 import pytest
 
@@ -34,7 +34,7 @@ def finished(context: AppContext, ask: CompareRequest):
 
 
 @pytest.mark.parametrize(("first", "second"), [("adapter", "infix"), ("in_context", "lora"), ("embedding", "top_layers")])
-def test_two_methods_are_told_side_by_side_as_each_alone(many, first, second):
+def test_two_methods_are_shown_side_by_side_as_each_alone(many, first, second):
     backbone = many.models.backbone(many.models.default)
     comparison = finished(many, CompareRequest(SOURCE, first, second, decode=DECODE))
     for kind, run_id in (("prefix", first), ("finetuned", second)):
@@ -68,7 +68,7 @@ def test_without_a_prefix_the_column_stays_empty_rather_than_show_another_kind(m
     assert run_picker.pick("prefix", listed, "") == "" and run_picker.pick("finetuned", listed, "") == "adapter"
 
 
-def test_what_was_trained_is_told_with_the_measured_share(many):
+def test_what_was_trained_is_reported_with_the_measured_share(many):
     backbone = many.models.backbone(many.models.default)
     labels = {run.id: trained(run, backbone) for run in many.store.runs()}
     assert labels["prefix"] == "4 virtual tokens, 1.2 %"  # 512 of 41,888

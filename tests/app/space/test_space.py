@@ -141,7 +141,7 @@ def test_the_table_as_csv_says_where_each_row_is_from(context, house):
     assert (rows[0]["run"], rows[0]["token"], rows[0]["rank"]) == ("tiny-prefix", "P1", "1") and float(rows[0]["logit"]) > 0
 
 
-def test_a_word_that_is_no_token_is_told_beside_the_map(context, house):
+def test_a_word_that_is_no_token_is_reported_beside_the_map(context, house):
     asked = inputs(house.backbone, runs=["tiny-prefix"], layer=1, word="restaurant")
     *_, last = handlers(context).refresh(asked, SimpleNamespace(session_hash="a"))
     assert "no single token" in last["note"] and last["picture"] and "P1" in last["detail"]
@@ -229,7 +229,7 @@ def test_a_searched_word_has_a_point_on_the_map_though_the_sample_left_it_out(ro
     assert analyses.with_words(marked, analysis.space, [5]) is marked
 
 
-def test_a_word_and_the_same_letters_inside_a_word_are_told_apart(rooms, backbone):
+def test_a_word_and_the_same_letters_inside_a_word_are_distinguished(rooms, backbone):
     first = looked(rooms, backbone, request()).nearest[0]
     whole, inside = replace(first, word=" check", whole=True), replace(first, word="check", whole=False)
     assert (view.visible_word(whole), view.visible_word(inside)) == ("check", "…check")

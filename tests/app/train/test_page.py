@@ -92,7 +92,7 @@ def test_a_training_is_seen_and_stopped_from_any_browser_and_comes_back_from_the
     expect(page.locator("#pl-head-prefix select")).to_have_value("seen")
 
 
-def test_a_bad_upload_and_a_hostile_zip_are_told(page, served, tmp_path):
+def test_a_bad_upload_and_a_hostile_zip_are_reported(page, served, tmp_path):
     open_tab(page, served)
     page.locator("#pl-train-where label", has_text="A file").click()
     (tmp_path / "own.csv").write_bytes(bytes(range(256)))

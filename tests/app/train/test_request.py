@@ -49,7 +49,7 @@ def test_every_preset_is_a_command_line_that_is_understood():
     assert TrainRequest("mine", "demo").to_argv() == ["train", "--run", "mine", "--preset", "demo"]
 
 
-def test_a_bad_setting_or_name_is_told_before_anything_starts():
+def test_a_bad_setting_or_name_is_reported_before_anything_starts():
     with pytest.raises(BadConfig, match="length"):
         TrainRequest("mine", "own", own={"length": 0}).config()
     with pytest.raises(BadInput, match="not a run id"):

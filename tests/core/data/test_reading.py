@@ -67,7 +67,7 @@ def test_webnlg_folder_training_keeps_good_references(webnlg: Path) -> None:
     assert [example.targets for example in read_webnlg(webnlg, "valid")] == [TEXTS]  # scored against all
 
 
-def test_webnlg_test_folder_is_read_once_and_tells_seen_from_unseen(webnlg: Path) -> None:
+def test_webnlg_test_folder_is_read_once_and_separates_seen_from_unseen(webnlg: Path) -> None:
     assert [(one.group, one.seen) for one in read_webnlg(webnlg, "test")] == [("Artist", False), ("City", True)]
     assert [one.group for one in read_webnlg(webnlg, "test_unseen")] == ["Artist"]
     assert len(SEEN_CATEGORIES) == 10 and "Building" in SEEN_CATEGORIES and "Athlete" not in SEEN_CATEGORIES

@@ -113,7 +113,7 @@ def test_examples_are_cut_to_fit(tmp_path, backbone, tiny_folder):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
-def test_stores_what_it_trained_and_tells_the_same_when_loaded_again(runs, backbone, tiny_folder, method):
+def test_stores_what_it_trained_and_writes_the_same_when_loaded_again(runs, backbone, tiny_folder, method):
     run = runs(method)
     stored = load_file(run.weights)
     assert sum(tensor.numel() for tensor in stored.values()) == run.stored

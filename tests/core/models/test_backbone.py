@@ -28,7 +28,7 @@ def test_the_bundled_model_loads(monkeypatch):
     assert not any(weight.requires_grad for weight in backbone.model.parameters())
 
 
-def test_fingerprint_tells_models_apart_and_not_the_dtype(tiny_folder, tmp_path):
+def test_fingerprint_distinguishes_models_but_not_the_dtype(tiny_folder, tmp_path):
     again = load_backbone(str(tiny_folder), "cpu")
     other = load_backbone(str(make_tiny_backbone(tmp_path / "m", seed=1)), "cpu")
     half = AutoModelForCausalLM.from_pretrained(tiny_folder, dtype=torch.bfloat16)

@@ -245,7 +245,7 @@ def test_prepared_tokens_lack_what_is_withheld(sets, tmp_path):
     assert Denoising(CONFIG, tmp_path / "out").tokenizer.decode(ids.tolist()) == "The rest of it."
 
 
-def test_rows_that_cannot_be_read_are_told(tmp_path):
+def test_rows_that_cannot_be_read_are_reported(tmp_path):
     with pytest.raises(BadInput, match="No rows to withhold"):
         Withheld(tmp_path)
     (tmp_path / "news").mkdir()

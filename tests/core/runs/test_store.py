@@ -58,7 +58,7 @@ def test_a_name_taken_is_refused_and_nothing_lost(root, tiny_folder):
     assert (root / "one" / "weights.safetensors").read_bytes() == before
 
 
-def test_an_unfinished_or_damaged_folder_is_told_and_does_not_hide_the_others(root):
+def test_an_unfinished_or_damaged_folder_is_reported_and_does_not_hide_the_others(root):
     (root / "half").mkdir()
     (root / "half" / "state.json").write_text("{}")
     (root / "bad").mkdir()

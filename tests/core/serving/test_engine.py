@@ -292,7 +292,7 @@ def test_a_newcomer_that_fails_does_not_disturb_those_who_go(tiny):
     assert isinstance(rows[2].outcome, RuntimeError) and [len(row.tokens) for row in rows[:2]] == [2, 2]
 
 
-def test_a_step_that_fails_in_company_is_taken_again_alone_and_told_once(tiny, monkeypatch):
+def test_a_step_that_fails_in_company_is_taken_again_alone_and_reported_once(tiny, monkeypatch):
     """As where the batch is too large for the memory."""
     scheduler, rows = scheduler_of(tiny, asked(tiny, 3), decode=SAMPLE)
     expected = [alone(tiny, row.request, SAMPLE) for row in rows]
@@ -334,7 +334,7 @@ def test_what_cannot_be_is_refused_at_once(tiny, engine):
 # ---- busy, and the end
 
 
-def test_too_many_are_told_that_it_is_busy_and_the_others_served(tiny):
+def test_too_many_are_refused_as_busy_and_the_others_served(tiny):
     engine = Engine(rows=1, waiting=2)
     with held(engine):
         streams = [engine.submit(tiny.model, tiny, request, LONG) for request in asked(tiny, 2)]
@@ -344,7 +344,7 @@ def test_too_many_are_told_that_it_is_busy_and_the_others_served(tiny):
     engine.close()
 
 
-def test_closing_tells_those_who_wait(tiny):
+def test_closing_answers_those_who_wait(tiny):
     engine = Engine()
     with held(engine):
         stream = engine.submit(tiny.model, tiny, asked(tiny, 1)[0], LONG)

@@ -138,7 +138,7 @@ def test_a_bad_row_is_named_or_left_out(tmp_path, row, message):
     assert len(read_articles(file, skipped=skipped)) == 1 and len(skipped) == 1
 
 
-def test_a_missing_summary_or_line_is_told(tmp_path):
+def test_a_missing_summary_or_line_is_reported(tmp_path):
     put(tmp_path / "a" / "articles" / "one.txt", TEXT)
     (tmp_path / "a" / "summaries").mkdir()
     with pytest.raises(BadData, match=r"no summaries/one\.txt"):

@@ -111,7 +111,7 @@ def test_what_would_not_read_back_is_refused(triple, message):
             write([("x", "y", "z"), triple])
 
 
-def test_fields_for_a_check_of_what_a_text_tells():
+def test_fields_for_a_check_of_what_a_text_covers():
     triples = [("Ivy_House", "birthPlace", '"Leeds, UK"@en'), ("Leeds,_UK", "LEADER_NAME", "Ann_Oak"), ("Ivy_House", "x", "1")]
     assert table_of(triples) == [
         ("subject", "Ivy House"), ("birth place", "Leeds, UK"), ("leader name", "Ann Oak"), ("x", "1"),

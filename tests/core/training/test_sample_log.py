@@ -1,4 +1,4 @@
-"""What a training tells from outside: one example told as it learns, and a stop that needs no signal."""
+"""A training seen from outside: one example sampled as it learns, and a stop that needs no signal."""
 
 import json
 
@@ -24,7 +24,7 @@ def train(tiny, folder, run_id, config=CONFIG, stop_after=None):
     return training.run
 
 
-def test_one_example_is_told_at_the_start_on_the_way_and_at_the_end(tiny, tmp_path):
+def test_one_example_is_sampled_at_the_start_on_the_way_and_at_the_end(tiny, tmp_path):
     run = train(tiny, tmp_path, "r")
     samples = read_samples(run.folder)
     assert [one["update"] for one in samples] == [0, 4, 8, 10]
@@ -44,7 +44,7 @@ def test_a_fine_tuned_copy_is_watched_too_with_checkpointing(tiny, tmp_path):
     assert tiny.model.training is False
 
 
-def test_of_a_model_with_several_sites_the_layers_of_all_are_told_by_name(bart):
+def test_of_a_model_with_several_sites_the_layers_of_all_are_reported_by_name(bart):
     form = task_for_backbone(bart, "summarization")
     sample = make_sampler(bart, form, ARTICLES[0])(new_method(bart, CONFIG))
     names = [f"{site} {layer}" for site, depth in (("encoder", 3), ("decoder", 2), ("cross", 2)) for layer in range(1, depth + 1)]

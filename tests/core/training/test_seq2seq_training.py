@@ -184,7 +184,7 @@ def test_a_stopped_run_goes_on_to_the_same_bits(bart, task, tmp_path, changes):
     assert all(torch.equal(one[site], other[site]) for site in SITES) and training.task == task
 
 
-def test_what_does_not_fit_is_told_by_its_part(bart, task):
+def test_what_does_not_fit_is_reported_by_its_part(bart, task):
     with pytest.raises(TooLong, match="target has 151 tokens, and 128 fit"):
         encode_rows(bart, task, [Example("short", ("y" * 149,))], 40)
     with pytest.raises(TooLong, match="input has 152 tokens, and 128 fit"):
