@@ -5,7 +5,7 @@ import random
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -26,7 +26,7 @@ from core.errors import BadData, BadInput, StoreError
 from core.methods.loading import load_run
 from core.models.backbone import Backbone
 from core.models.inputs import task_for_backbone
-from core.runs.layout import JsonObject, RunFiles, not_written, write_text
+from core.runs.layout import JsonObject, RunFiles, disk_errors, write_text
 from core.runs.run import Run, ScoreRecord
 from core.runs.status import read_status
 from core.runs.store import Store
@@ -163,18 +163,13 @@ class Workplace:
         from filelock import FileLock, Timeout
 
         folder = self.folder / "locks"
-        try:
+        with disk_errors(f"write {folder}"), suppress(Timeout):
             for place in (folder, self.folder / "cells", self.folder / "texts"):
                 place.mkdir(parents=True, exist_ok=True)
             lock = FileLock(folder / f"{cell.id}.lock")
             lock.acquire(timeout=0)
-        except Timeout:
-            yield False
-            return
-        except OSError as error:
-            raise not_written(folder, error.strerror or error) from error
         try:
-            yield True
+            yield lock.is_locked
         finally:
             lock.release()
 

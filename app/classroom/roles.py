@@ -23,6 +23,7 @@ from app.classroom.board import Board
 from app.classroom.records import Guest
 from app.shared.cache import Cache
 from core.errors import StoreError
+from core.runs.layout import disk_errors
 
 ALPHABET = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"  # no two of which look alike
 CODE_LENGTH = 6
@@ -138,12 +139,8 @@ class Doorkeeper:
     def change_code(self) -> None:
         """Replace the room code; guests who are here keep access."""
         self.secrets = replace(self.secrets, code=new_code())
-        try:
+        with disk_errors(f"write {self.file}", "The new code is lost at the next start."):
             save_secrets(self.file, self.secrets)
-        except OSError as error:
-            raise StoreError(
-                f"Cannot write {self.file}: {error.strerror or error}. The new code is lost at the next start."
-            ) from error
 
     def _signer(self) -> URLSafeTimedSerializer:
         return URLSafeTimedSerializer(self.secrets.signature, salt=SALT)

@@ -22,7 +22,7 @@ from filelock import FileLock, Timeout
 from app.train import uploads
 from core import paths
 from core.errors import PrefixLabError, StoreError
-from core.runs.layout import RunFiles, check_id, unfinished, write_json
+from core.runs.layout import RunFiles, check_id, disk_errors, unfinished, write_json
 from core.runs.status import is_alive, read_status
 from core.runs.store import Store
 
@@ -200,13 +200,9 @@ class Jobs:
     @contextmanager
     def alone(self) -> Iterator[None]:
         """Hold the queue's lock, also against other apps. Raises StoreError if its folder cannot be written."""
-        try:
+        with disk_errors(f"write {self.folder}", "Choose a writable folder with PREFIX_LAB_HOME."):
             self.folder.mkdir(parents=True, exist_ok=True)
             self._lock.acquire()
-        except OSError as error:
-            raise StoreError(
-                f"Cannot write {self.folder}: {error.strerror or error}. Choose a writable folder with PREFIX_LAB_HOME."
-            ) from error
         try:
             yield
         finally:

@@ -34,7 +34,7 @@ from core.runs.layout import (
     JsonObject,
     RunFiles,
     check_id,
-    not_written,
+    disk_errors,
     write_json,
 )
 from core.runs.run import Run
@@ -180,14 +180,10 @@ def _run_values(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, file: Path) ->
 def _unpack(archive: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo], values: JsonObject, store: Store) -> Run:
     """Unpack into a temporary folder of the store, check the run there, then move it into place."""
     needed = sum(entry.file_size for entry in entries.values())
-    try:
+    with disk_errors(f"write {store.folder}", "Choose a writable folder with PREFIX_LAB_HOME."):
         store.folder.mkdir(parents=True, exist_ok=True)
         _sweep(store.folder)
         place = Path(tempfile.mkdtemp(prefix=UNPACKED, dir=store.folder))
-    except OSError as error:
-        raise StoreError(
-            f"Cannot write {store.folder}: {error.strerror or error}. Choose a writable folder with PREFIX_LAB_HOME."
-        ) from error
     try:
         if (free := shutil.disk_usage(place).free) < needed:
             raise StoreError(f"The run takes {needed:,} bytes and {free:,} are free. Free some space, then import it again.")
@@ -226,12 +222,9 @@ def _sweep(folder: Path) -> None:
 
 
 def _copy(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path) -> None:
-    try:
-        with archive.open(entry) as packed, open(target, "wb") as out:
-            for chunk in _chunks(packed, entry):
-                out.write(chunk)
-    except OSError as error:
-        raise not_written(target, error.strerror or error) from error
+    with disk_errors(f"write {target}"), archive.open(entry) as packed, open(target, "wb") as out:
+        for chunk in _chunks(packed, entry):
+            out.write(chunk)
 
 
 def _chunks(packed: IO[bytes], entry: zipfile.ZipInfo) -> Iterator[bytes]:

@@ -31,6 +31,7 @@ STATE_JSON = "state.json"
 CHECKPOINT = "resume.safetensors"
 STOP = "stop"
 LOCK = ".lock"
+FREE_SPACE = "Free some space, or choose another folder with PREFIX_LAB_HOME."
 JsonObject = dict[str, Any]  # as `json.loads` returns it
 
 
@@ -90,13 +91,15 @@ def write_json(path: Path, values: Mapping[str, object]) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write a file by rename, so that a reader never sees half of it. Raises StoreError if it cannot be written."""
     temporary = path.with_suffix(".tmp")
-    try:
+    with disk_errors(f"write {path}"):
         temporary.write_text(text, encoding="utf-8", newline="")
         os.replace(temporary, path)
-    except OSError as error:
-        raise not_written(path, error.strerror or error) from error
 
 
-def not_written(path: Path, reason: object) -> StoreError:
-    """Return the error for a file that cannot be written."""
-    return StoreError(f"Cannot write {path}: {reason}. Free some space, or choose another folder with PREFIX_LAB_HOME.")
+@contextmanager
+def disk_errors(action: str, advice: str = FREE_SPACE, errors: tuple[type[Exception], ...] = (OSError,)) -> Iterator[None]:
+    """Turn an error of the disk into a StoreError: "Cannot `action`: the reason. `advice`"."""
+    try:
+        yield
+    except errors as error:
+        raise StoreError(f"Cannot {action}: {getattr(error, 'strerror', None) or error}. {advice}") from error

@@ -10,8 +10,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.errors import BadInput, RunNotFound, StoreError
-from core.runs.layout import RunFiles, check_id, locked
+from core.errors import BadInput, RunNotFound
+from core.runs.layout import RunFiles, check_id, disk_errors, locked
 from core.runs.run import Run, name_next, update_run_json
 from core.runs.store import Store
 
@@ -33,13 +33,7 @@ def rename(store: Store, run_id: str, new: str) -> Run:
     """Give a run another id. Raises StoreError if that id is in use, or the run is in training."""
     store.check_own(run_id)
     store.check_free(new)
-    run = store.get(run_id)  # an unfinished run keeps its name, by which it is resumed
-    folder = store.folder / new
-    _check_idle(run.folder)
-    name_next(run.folder, new)
-    _move(run.folder, folder)
-    update_run_json(folder, id=new)
-    return store.get(new)
+    return _place(store.get(run_id), store, new)  # an unfinished run keeps its name, by which it is resumed
 
 
 def annotate(store: Store, run_id: str, notes: str) -> Run:
@@ -57,10 +51,8 @@ def delete(store: Store, run_id: str) -> Deleted:
     _check_idle(store.folder / run_id)
     when = time.time()
     trash = store.folder / TRASH
-    try:
+    with disk_errors(f"make {trash}", "Make the store writable."):
         trash.mkdir(exist_ok=True)
-    except OSError as error:
-        raise StoreError(f"Cannot make {trash}: {error.strerror or error}. Make the store writable.") from error
     folder = trash / f"{time.strftime('%Y%m%d%H%M%S', time.gmtime(when))}-{run_id}"
     if folder.exists():  # the same name deleted twice within a second
         shutil.rmtree(folder)
@@ -96,23 +88,24 @@ def empty_trash(store: Store) -> int:
     """Delete the runs in the trash permanently; returns how many there were."""
     runs = list_trash(store)
     for run in runs:
-        try:
+        with disk_errors(f"delete {run.folder}", "Make it writable, then try again."):
             shutil.rmtree(run.folder)
-        except OSError as error:
-            raise StoreError(
-                f"Cannot delete {run.folder}: {error.strerror or error}. Make it writable, then try again."
-            ) from error
     return len(runs)
 
 
 def adopt(run: Run, store: Store, new: str, notes: str) -> Run:
     """Move a run from another store on the same disk into this one, under a new id. Raises StoreError if that id is in use."""
     store.check_free(new)
+    return _place(run, store, new, notes=notes)
+
+
+def _place(run: Run, store: Store, new: str, **values: object) -> Run:
+    """Move a run into the store's folder under another id, and set fields of its run.json."""
     _check_idle(run.folder)
     folder = store.folder / new
     name_next(run.folder, new)
     _move(run.folder, folder)
-    update_run_json(folder, id=new, notes=notes)
+    update_run_json(folder, id=new, **values)
     return store.get(new)
 
 
@@ -130,7 +123,5 @@ def _check_idle(folder: Path) -> None:
 
 
 def _move(old: Path, new: Path) -> None:
-    try:
+    with disk_errors(f"move {old} to {new}", "Make the store writable."):
         os.rename(old, new)
-    except OSError as error:
-        raise StoreError(f"Cannot move {old} to {new}: {error.strerror or error}. Make the store writable.") from error

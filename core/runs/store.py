@@ -11,7 +11,7 @@ from types import UnionType
 
 from core import paths
 from core.errors import RunNotFound, StoreError
-from core.runs.layout import JsonObject, RunFiles, check_id
+from core.runs.layout import JsonObject, RunFiles, check_id, disk_errors
 from core.runs.run import NEXT, Run
 from core.runs.status import read_status
 from core.task import Task
@@ -70,12 +70,8 @@ class Store:
         """Create the folder of a new run. Raises StoreError if the id is in use or the folder cannot be created."""
         self.check_free(run_id)
         folder = self.folder / run_id
-        try:
+        with disk_errors(f"make {folder}", "Choose a writable folder with PREFIX_LAB_HOME."):
             folder.mkdir(parents=True)
-        except OSError as error:
-            raise StoreError(
-                f"Cannot make {folder}: {error.strerror or error}. Choose a writable folder with PREFIX_LAB_HOME."
-            ) from error
         return folder
 
     def _roots(self) -> list[Path]:
@@ -136,12 +132,8 @@ def _stamp(folder: Path) -> Stamp:
 
 def _check_links(folder: Path) -> None:
     """Raise StoreError if a run or one of its files is a link, which may lead out of the store."""
-    try:
+    with disk_errors(f"read {folder}", "Make it readable, or take it out of the store."):
         link = next((path for path in (folder, *folder.iterdir()) if path.is_symlink()), None)
-    except OSError as error:
-        raise StoreError(
-            f"Cannot read {folder}: {error.strerror or error}. Make it readable, or take it out of the store."
-        ) from error
     if link is not None:
         raise StoreError(f"The run {folder.name!r} is not read: {link} is a link. Copy what it leads to into the store.")
 

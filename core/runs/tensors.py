@@ -8,15 +8,15 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
-from core.runs.layout import not_written
+from core.runs.layout import disk_errors
 
 
 def save_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: dict[str, str] | None = None) -> None:
     """Write a safetensors file by rename. Raises StoreError if it cannot be written, as on a full disk."""
     temporary = path.with_name(path.name + ".tmp")
     try:
-        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, temporary, metadata)
-        os.replace(temporary, path)
-    except (OSError, SafetensorError) as error:
+        with disk_errors(f"write {path}", errors=(OSError, SafetensorError)):
+            save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, temporary, metadata)
+            os.replace(temporary, path)
+    finally:
         temporary.unlink(missing_ok=True)
-        raise not_written(path, error) from error

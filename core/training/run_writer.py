@@ -12,9 +12,8 @@ import psutil
 import torch
 
 from core.config.methods import method_info
-from core.errors import StoreError
 from core.methods.base import Method
-from core.runs.layout import RunFiles, write_json, write_text
+from core.runs.layout import RunFiles, disk_errors, write_json, write_text
 from core.runs.run import Run
 from core.runs.tensors import save_tensors
 from core.training.batches import Row
@@ -75,7 +74,7 @@ class RunWriter:
         """Log one update; sample, write a checkpoint and rewrite state.json when they are due."""
         valid_loss = "" if step.valid_loss is None else f"{step.valid_loss:.5f}"
         distance = [] if step.distance is None else [f"{step.distance:.5f}"]
-        try:
+        with disk_errors(f"write {self.files.folder}", "Free some space, then resume the run."):
             cells = [step.index, f"{step.loss:.5f}", valid_loss, f"{step.rate:.3e}", step.rows, f"{step.seconds:.2f}"]
             self._csv.writerow([*cells, *distance])
             if step.seconds - self._state_seconds > 1 or step.index == step.total:
@@ -83,10 +82,6 @@ class RunWriter:
                 self._log.flush()
                 self._write_state(step)
             self._samples.after_update(step.index, step.index == step.total)
-        except OSError as error:
-            raise StoreError(
-                f"Cannot write {self.files.folder} ({error.strerror or error}). Free some space, then resume the run."
-            ) from error
         self._add_history(step.index)
         if step.best:
             self.extras.best = self.method.tensors()
