@@ -1,6 +1,7 @@
 """Samples during training: the text generated for one fixed example, and the attention that the virtual tokens draw."""
 
-from analysis.attention.maps import PREFIX, attention_mass, by_layer
+from analysis.attention.maps import PREFIX, attention_mass
+from analysis.attention.shares import by_layer
 from core.config.decode import DecodeConfig
 from core.config.decoding_defaults import default_decoding
 from core.generation.generate import generate

@@ -11,7 +11,8 @@ from plotly.subplots import make_subplots
 from torch import Tensor
 
 from analysis.attention.ablation import AblationEffect
-from analysis.attention.maps import PREFIX, AttentionLabels, AttentionMass, by_head, by_layer, by_step, by_virtual_token
+from analysis.attention.maps import PREFIX, AttentionLabels, AttentionMass
+from analysis.attention.shares import by_head, by_layer, by_step, by_virtual_token
 from analysis.figures.style import COLORS, SEQUENTIAL, apply_style, escape, text_label, visible_token
 from core.text.checks import counted
 

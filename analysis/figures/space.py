@@ -12,6 +12,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.basedatatypes import BaseTraceType
 
+from analysis.figures.label_placement import LETTER_WIDTH, LINE_HEIGHT, box, place_labels
 from analysis.figures.style import COLORS, SIZE, escape, figure, visible_token
 from analysis.space.neighbor_analysis import LOGIT_LENS, Z_THRESHOLD, NeighborAnalysis
 from analysis.space.neighbors import Neighbor
@@ -24,12 +25,10 @@ RUN_STYLES = (
     ("base", "cross"),
 )  # color and symbol of each run
 MAP_WIDTH, MAP_HEIGHT = 700, 380  # px of the plot area, approximately, for placing labels
-LETTER_WIDTH, LINE_HEIGHT, POINT_RADIUS = 8, 16, 5  # px
 MAX_LEGEND_LETTERS = 24  # letters of a run's name in the legend
 RECIPE_SIZE, RECIPE_LETTERS = 12, 116  # px of type and letters in a line, for the recipe
 NAME_LINES = (2.5, 3.5, 5)  # lines between virtual tokens and their name
 MIN_CLUSTER, APART = 20, 0.6  # points of a cluster; distance of middles, in sums of standard deviations
-LABEL_POSITIONS = (("top center", 0, 1), ("middle right", 1, 0), ("bottom center", 0, -1), ("middle left", -1, 0))
 
 
 def prefix_map(
@@ -168,8 +167,8 @@ class _MapTraces:
         named = [at for at, point in enumerate(self.points) if point.kind == PREFIX or self._is(point, words)]
         named.sort(key=rank)
         texts = [visible_token(self.points[at].label) for at in named]
-        reserved = [_box(self._to_pixels(one.xy), len(one.name) * LETTER_WIDTH / 2, LINE_HEIGHT / 2, 0, 0) for one in clusters]
-        where = _place_labels(self._pixels(), named, texts, token is not None, reserved)
+        reserved = [box(self._to_pixels(one.xy), len(one.name) * LETTER_WIDTH / 2, LINE_HEIGHT / 2, 0, 0) for one in clusters]
+        where = place_labels(self._pixels(), named, texts, token is not None, reserved)
         visible = [(at, text, place) for at, text, place in zip(named, texts, where, strict=True) if place]
         inks = [
             _run_style(self.runs[point.run])[0] if point.run else "ink" for point in (self.points[at] for at, _, _ in visible)
@@ -206,7 +205,7 @@ class _MapTraces:
 
     def _covered(self, name: str, place: tuple[float, float], words: set[int]) -> tuple[int, int]:
         """How many virtual tokens and ringed words, and how many points at all, a name at this place would cover."""
-        left, right, low, high = _box(self._to_pixels(place), len(name) * LETTER_WIDTH / 2, LINE_HEIGHT, 0, 0)
+        left, right, low, high = box(self._to_pixels(place), len(name) * LETTER_WIDTH / 2, LINE_HEIGHT, 0, 0)
         covered = [
             point for point, (x, y) in zip(self.points, self._pixels(), strict=True) if left < x < right and low < y < high
         ]
@@ -274,41 +273,6 @@ def _run_style(place: int) -> tuple[str, str]:
 
 def _update_phrase(update: int | None) -> str:
     return "at the end" if update is None else "before training" if update == 0 else f"update {update:,}"
-
-
-def _place_labels(
-    px: np.ndarray,
-    places: Sequence[int],
-    texts: Sequence[str],
-    first: bool,
-    reserved: Sequence[tuple[float, float, float, float]],
-) -> list[str | None]:
-    """Choose for each label the first position that overlaps no earlier label and no labeled point, or None.
-
-    `first`: place the first label in any case; `reserved`: boxes to keep clear of.
-    """
-    occupied = [*reserved, *(_box(px[at], 0, POINT_RADIUS, 0, 0) for at in places)]
-    positions: list[str | None] = []
-    for at, text in zip(places, texts, strict=True):
-        half, position = len(text) * LETTER_WIDTH / 2, LABEL_POSITIONS[0][0] if first and not positions else None
-        for name, right, up in LABEL_POSITIONS:
-            box = _box(px[at], half, LINE_HEIGHT / 2, right * (half + POINT_RADIUS + 2), up * LINE_HEIGHT)
-            if not any(_overlap(box, other) for other in occupied):
-                occupied.append(box)
-                position = name
-                break
-        positions.append(position)
-    return positions
-
-
-def _box(at: np.ndarray, half: float, high: float, right: float, up: float) -> tuple[float, float, float, float]:
-    """Left, right, bottom and top of a box around a point, shifted."""
-    x, y = at[0] + right, at[1] + up
-    return x - max(half, POINT_RADIUS), x + max(half, POINT_RADIUS), y - high, y + high
-
-
-def _overlap(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
-    return a[1] > b[0] and a[0] < b[1] and a[3] > b[2] and a[2] < b[3]
 
 
 def first_words(neighbors: NeighborAnalysis, run: str, token: int | None = None) -> go.Figure:

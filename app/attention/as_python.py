@@ -1,6 +1,7 @@
 """The Attention tab's readings as lines of Python."""
 
-from analysis.attention.maps import SITE, attention_labels, by_head, by_layer
+from analysis.attention.maps import SITE, attention_labels
+from analysis.attention.shares import by_head, by_layer
 from analysis.figures.attention import heads, mass_by_layer
 from analysis.figures.layer_lens import layer_lens_grid
 from analysis.figures.style import save

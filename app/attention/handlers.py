@@ -13,6 +13,7 @@ from analysis.attention.sentences import SentenceMap
 from analysis.figures import attention as figures
 from app.attention import token_view, view
 from app.attention.components import AttentionPage
+from app.attention.controls import AT, controls, group_of
 from app.attention.readings import AttentionSource, ReadingCache
 from app.attention.state import SAME, AttentionState
 from app.compare.comparison import SLOTS
@@ -108,14 +109,14 @@ class AttentionHandlers(TabHandlers):
         vm.changed = None if intervention.is_identity else masses[sources[0][0]]
         if vm.site == "cross" and vm.parts:
             vm.sentence_map = self._sentences(backbone, vm, sources[:1])[sources[0][0]]
-        group = view.group_of(state, list(masses.values()))
+        group = group_of(state, list(masses.values()))
         cell = (state.layer - 1, state.head - 1) if state.layer and state.head else None
         at: tuple[int | None, int | None] = cell or (None, None)
         cleared: Update = {} if self._filling.get(page) == _key(vm, intervention) else {components.influence: plot_widget.NOTHING}
         yield {
             components.nothing: "",
             components.headline: view.headline(state, vm),
-            components.bar: view.controls(state, vm),
+            components.bar: controls(state, vm),
             components.reads: view.reads(state, vm, None if intervention.is_identity else _empty_text(vm)),
             components.layers: plot_widget.value(figures.mass_by_layer(masses, weighted, labels), "attention-by-layer"),
             components.heads: plot_widget.value(figures.heads(masses, group, cell, weighted, labels), "attention-by-head"),
@@ -153,7 +154,7 @@ class AttentionHandlers(TabHandlers):
         vm.site, vm.labels = site, attention_labels(backbone, site, "the article" if article else "the input")
         if backbone.is_encoder_decoder and article:
             vm.parts = self.readings.sentences(backbone, vm.record.source, vm.text)
-            vm.notes.append(view.AT[site])
+            vm.notes.append(AT[site])
         return vm
 
     def _within(self, state: AttentionState, vm: view.AttentionViewModel, backbone: Backbone) -> AttentionState:

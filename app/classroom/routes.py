@@ -5,7 +5,6 @@ Each route names the roles that it answers; this is checked here, before its han
 
 import asyncio
 import json
-import logging
 import shutil
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -23,14 +22,14 @@ from app.classroom import view
 from app.classroom.classroom import Classroom
 from app.classroom.entries import TrainingChoice
 from app.classroom.export import board_csv, zip_of_runs
-from app.classroom.limits import COMPARISONS, JSON_BYTES, STREAMS, Pace, Slots, TooLarge, receive
+from app.classroom.limits import COMPARISONS, STREAMS, Pace, Slots, receive
 from app.classroom.records import Guest
-from app.classroom.roles import COOKIE, HOURS, Role, TooManyTries, Visitor
+from app.classroom.responses import cookie_response, error_response, json_body, response_to
+from app.classroom.roles import COOKIE, Role, Visitor
 from app.classroom.texts import Text, coverage_of, read_table, write_texts
 from app.shared.events import sentence_of
-from core.errors import BadInput, Busy, PrefixLabError, StoreError
+from core.errors import BadInput
 from core.runs.layout import JsonObject
-from core.text.checks import counted
 from core.text.tables import Fields
 
 ALL = frozenset(Role)
@@ -50,7 +49,6 @@ FILES = {
     "guest.js": (HERE / "guest.js", "text/javascript"),
     "present.js": (HERE / "present.js", "text/javascript"),
 }
-log = logging.getLogger(__name__)
 
 Handler = Callable[["Routes", Request, Visitor], Awaitable[Response]]
 
@@ -73,12 +71,14 @@ class Routes:
             try:
                 visitor = self.classroom.doorkeeper.visitor(request)
                 if visitor.role not in roles:
-                    return _error(403, REFUSED.get(visitor.role, "Only guests do that, on the page that the room code opens."))
+                    return error_response(
+                        403, REFUSED.get(visitor.role, "Only guests do that, on the page that the room code opens.")
+                    )
                 if visitor.guest and method == "POST":
                     self._pace.check(visitor.guest.id)
                 return await handler(self, request, visitor)
             except Exception as error:
-                return _answer_to(error)
+                return response_to(error)
 
         return Route(path, answer, methods=[method], name=f"{method} {path}")
 
@@ -93,7 +93,7 @@ class Routes:
     async def static(self, request: Request, visitor: Visitor) -> Response:
         name = request.path_params["name"]
         if name not in FILES:
-            return _error(404, "There is no such file.")
+            return error_response(404, "There is no such file.")
         return FileResponse(FILES[name][0], media_type=FILES[name][1], headers={"Cache-Control": "no-cache"})
 
     async def qr_code(self, request: Request, visitor: Visitor) -> Response:
@@ -112,17 +112,17 @@ class Routes:
         return JSONResponse(values)
 
     async def join(self, request: Request, visitor: Visitor) -> Response:
-        values = await _json(request)
+        values = await json_body(request)
         if not self.classroom.doorkeeper.check_code(values.get("code", ""), _address(request)):
-            return _error(403, "This is not the room code. It is shown on the presenter's screen.")
+            return error_response(403, "This is not the room code. It is shown on the presenter's screen.")
         guest = await run_in_threadpool(self.board.join, values.get("name"))
-        return _with_cookie(self.classroom.doorkeeper.guest_cookie(guest))
+        return cookie_response(self.classroom.doorkeeper.guest_cookie(guest))
 
     async def present(self, request: Request, visitor: Visitor) -> Response:
-        values = await _json(request)
+        values = await json_body(request)
         if not self.classroom.doorkeeper.check_key(values.get("key", ""), _address(request)):
-            return _error(403, "This is not the presenter's key. It was printed in the terminal.")
-        return _with_cookie(self.classroom.doorkeeper.presenter_cookie())
+            return error_response(403, "This is not the presenter's key. It was printed in the terminal.")
+        return cookie_response(self.classroom.doorkeeper.presenter_cookie())
 
     async def leave(self, request: Request, visitor: Visitor) -> Response:
         response = JSONResponse({})
@@ -178,23 +178,23 @@ class Routes:
         return JSONResponse({"run": entry.id})
 
     async def train(self, request: Request, visitor: Visitor) -> Response:
-        choice = TrainingChoice.from_json(await _json(request))
+        choice = TrainingChoice.from_json(await json_body(request))
         entry = await run_in_threadpool(self.classroom.entries.train, _guest(visitor), choice)
         return JSONResponse({"run": entry.id})
 
     async def vote(self, request: Request, visitor: Visitor) -> Response:
-        values = await _json(request)
+        values = await json_body(request)
         self.board.vote(_guest(visitor), values.get("round"), values.get("letter"))
         return JSONResponse({})
 
     async def answer(self, request: Request, visitor: Visitor) -> Response:
-        values = await _json(request)
+        values = await json_body(request)
         self.board.answer(_guest(visitor), values.get("question"), values.get("option"))
         return JSONResponse({})
 
     async def compare(self, request: Request, visitor: Visitor) -> Response:
         """Stream the texts of the frozen model and up to three prefixes of the board for a table, as JSON lines."""
-        values = await _json(request)
+        values = await json_body(request)
         source, fields = read_table(values.get("table"))
         runs = values.get("runs")
         if not isinstance(runs, list) or len(runs) > MOST_COLUMNS or not all(isinstance(run, str) for run in runs):
@@ -223,7 +223,7 @@ class Routes:
     # ---- the presenter
 
     async def begin_round(self, request: Request, visitor: Visitor) -> Response:
-        values = await _json(request)
+        values = await json_body(request)
         source, fields = read_table(values.get("table"))
         runs = values.get("runs")
         if not isinstance(runs, list) or not all(isinstance(run, str) for run in runs):
@@ -238,7 +238,7 @@ class Routes:
         return JSONResponse({})
 
     async def ask(self, request: Request, visitor: Visitor) -> Response:
-        values = await _json(request)
+        values = await json_body(request)
         await run_in_threadpool(self.board.ask, values.get("text"), values.get("options"), values.get("right", -1))
         return JSONResponse({})
 
@@ -248,7 +248,7 @@ class Routes:
 
     async def remove(self, request: Request, visitor: Visitor) -> Response:
         """Remove a guest with all entries, or one entry."""
-        values = await _json(request)
+        values = await json_body(request)
         if guest := values.get("guest"):
             for run in await run_in_threadpool(self.board.remove_guest, str(guest)):
                 await run_in_threadpool(self.classroom.entries.discard, run)
@@ -306,22 +306,6 @@ def _page(name: str) -> str:
     return (HERE / name).read_text(encoding="utf-8")
 
 
-async def _json(request: Request) -> JsonObject:
-    """Return the JSON object of a request's body. Raises BadInput for anything else; forms, which other sites can send, are
-    refused."""
-    if request.headers.get("content-type", "").partition(";")[0] != "application/json":
-        raise BadInput("Send JSON.")
-    body = bytearray()
-    await receive(request, JSON_BYTES, body.extend)
-    try:
-        values = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise BadInput("The request is not readable JSON.") from error
-    if not isinstance(values, dict):
-        raise BadInput("The request is not a JSON object.")
-    return values
-
-
 def _column(text: Text, fields: Fields, presenter: bool) -> JsonObject:
     coverage, spans = coverage_of(fields, text.text) if text.state == "written" else (None, [])
     note = text.note if presenter or not text.note else view.NO_TEXT
@@ -341,28 +325,3 @@ def _guest(visitor: Visitor) -> Guest:
 
 def _address(request: Request) -> str:
     return request.client.host if request.client else ""
-
-
-def _with_cookie(value: str) -> Response:
-    response = JSONResponse({})
-    response.set_cookie(COOKIE, value, max_age=HOURS * 3600, httponly=True, samesite="strict")
-    return response
-
-
-def _error(status: int, sentence: str, headers: dict[str, str] | None = None) -> Response:
-    return JSONResponse({"error": sentence}, status_code=status, headers=headers)
-
-
-def _answer_to(error: Exception) -> Response:
-    """Return an error as a sentence with its HTTP status. Messages with paths of this machine go to the log only."""
-    if isinstance(error, TooManyTries):
-        wait = {"Retry-After": str(error.seconds)}
-        return _error(429, f"Too many wrong codes. Wait {counted(error.seconds, 'second')}, then try again.", wait)
-    if isinstance(error, TooLarge):
-        return _error(413, f"This is larger than the {error.limit:,} bytes that are allowed. Send less.", {"Connection": "close"})
-    if isinstance(error, Busy):
-        return _error(429, str(error))
-    if isinstance(error, PrefixLabError) and not isinstance(error, StoreError):
-        return _error(400, str(error))
-    log.error("a request of the class failed", exc_info=error)
-    return _error(503, "That did not work; the presenter's terminal says why. Try again in a moment.")

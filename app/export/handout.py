@@ -9,7 +9,8 @@ from typing import Any
 
 import gradio as gr
 
-from analysis.attention.maps import PREFIX, by_layer
+from analysis.attention.maps import PREFIX
+from analysis.attention.shares import by_layer
 from analysis.metrics.coverage import cover
 from app.attention.handlers import depths_of
 from app.attention.readings import AttentionSource, ReadingCache

@@ -5,20 +5,8 @@ import torch
 from transformers import AutoModelForCausalLM, DynamicCache
 
 from analysis.attention import maps
-from analysis.attention.maps import (
-    GENERATED,
-    PREFIX,
-    SOURCE,
-    attention_map,
-    attention_mass,
-    by_head,
-    by_layer,
-    by_step,
-    by_virtual_token,
-    describe_mass,
-    token_mass,
-    token_texts,
-)
+from analysis.attention.maps import GENERATED, PREFIX, SOURCE, attention_map, attention_mass, token_texts
+from analysis.attention.shares import by_head, by_layer, by_step, by_virtual_token, describe_mass, token_mass
 from core.config.decode import DecodeConfig
 from core.errors import BadInput, TooLong
 from core.generation.generate import generate

@@ -6,7 +6,8 @@ from transformers import AutoModelForSeq2SeqLM
 
 from analysis.attention import sentences
 from analysis.attention.ablation import ablation_effect, kl_divergence
-from analysis.attention.maps import attention_labels, attention_map, attention_mass, by_layer, describe_mass, token_texts
+from analysis.attention.maps import attention_labels, attention_map, attention_mass, token_texts
+from analysis.attention.shares import by_layer, describe_mass
 from core.config.decode import DecodeConfig
 from core.errors import BadInput
 from core.generation.generate import generate

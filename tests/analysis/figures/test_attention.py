@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from analysis.attention.ablation import ablation_effect, iter_ablations
-from analysis.attention.maps import attention_mass, by_head, by_layer, by_step, by_virtual_token
+from analysis.attention.maps import attention_mass
+from analysis.attention.shares import by_head, by_layer, by_step, by_virtual_token
 from analysis.figures import attention as figures
 from core.generation.types import Request
 from core.models.loading import load_backbone

@@ -11,7 +11,7 @@ import pytest
 import torch
 from playwright.sync_api import expect
 
-from analysis.attention.maps import by_layer
+from analysis.attention.shares import by_layer
 from analysis.experiments.mix_curve import slider
 from analysis.experiments.prefix_alone import SAMPLING
 from analysis.next_words import context_effect
