@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from typing import Any
 
 import gradio as gr
 
@@ -35,14 +34,14 @@ class PythonHandlers:
     def __init__(self, context: AppContext, analyses: AnalysisCache, train_page: TrainPage, fields: list[str]) -> None:
         self.context, self.analyses, self.train_page, self.fields = context, analyses, train_page, fields
 
-    def ask(self, request: gr.Request, search: str, tab: str, backbone: str, *values: Any) -> str:
+    def ask(self, request: gr.Request, search: str, tab: str, backbone: str, *values: object) -> str:
         """JSON for as_python.js: {"lines"}, or {"problem": a sentence}. `values`: see `lines`."""
         try:
             return json.dumps({"lines": self.lines(tab, search or "", request.session_hash or "", backbone, values)})
         except Exception as error:
             return json.dumps({"problem": sentence_of(error)})
 
-    def lines(self, tab: str, search: str, page: str, backbone: str = "", values: tuple[Any, ...] = ()) -> str:
+    def lines(self, tab: str, search: str, page: str, backbone: str = "", values: tuple[object, ...] = ()) -> str:
         """The lines for a tab. `values`: of the demonstrations' fields, then of the Train tab's form. Errors of what it shows."""
         count = len(self.fields)
         inputs = {name: str(value or "") for name, value in zip(self.fields, values[:count], strict=False)}
@@ -57,7 +56,7 @@ class PythonHandlers:
         }
         return writers[tab]()
 
-    def _train(self, search: str, backbone: str, values: tuple[Any, ...]) -> str:
+    def _train(self, search: str, backbone: str, values: tuple[object, ...]) -> str:
         name = backbone or self.context.models.default
         form = dict(zip(self.train_page.request_inputs, values, strict=True))
         return train.as_python(self.context, train_request(form, name, is_encoder_decoder(self.context, name)), search)

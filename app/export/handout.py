@@ -5,7 +5,6 @@ The page makes the file (app/export/handout.js), as it has the figures; what onl
 
 import json
 from dataclasses import replace
-from typing import Any
 
 import gradio as gr
 
@@ -25,6 +24,7 @@ from core.data.registry import table_of_source
 from core.errors import BadInput
 from core.models.backbone import Backbone
 from core.prefix.interventions import Intervention
+from core.runs.layout import JsonObject
 from core.text.detokenize import detokenise
 
 WITH_ALPHA = ("compare", "attention")  # tabs that show the text of a prefix
@@ -45,7 +45,7 @@ class HandoutHandlers:
         except Exception as error:
             return json.dumps({"problem": sentence_of(error)})
 
-    def slider(self, state: AttentionState, page: str) -> dict[str, Any] | None:
+    def slider(self, state: AttentionState, page: str) -> JsonObject | None:
         """The page's prefix at every α, its knock-outs kept; None where no column has virtual tokens.
 
         Raises BadInput while the page's texts are still being written.
@@ -69,7 +69,7 @@ class HandoutHandlers:
         column: ColumnRecord,
         state: AttentionState,
         page: str,
-    ) -> dict[str, Any]:
+    ) -> JsonObject:
         depths = depths_of(backbone)
         levels = [replace(state, alpha=alpha, encoder=alpha, cross=alpha).intervention(source.length, depths) for alpha in ALPHAS]
         never = lambda: False  # noqa: E731

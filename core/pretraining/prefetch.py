@@ -3,10 +3,13 @@
 import multiprocessing
 from collections import deque
 from concurrent.futures import Future, ProcessPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+
+from core.pretraining.config import PretrainConfig
 
 _recipe: Any = None  # of a worker process
 
@@ -43,7 +46,7 @@ class Batches:
             self.pool.shutdown(cancel_futures=True)
 
 
-def _open(recipe: type, config: Any, folder: Any) -> None:
+def _open(recipe: type, config: PretrainConfig, folder: Path) -> None:
     global _recipe
     torch.set_num_threads(1)
     _recipe = recipe(config, folder)
