@@ -149,7 +149,7 @@ def _place(fields: Fields, words: list[Word], own: frozenset[str]) -> list[Place
         (place, n)
         for n, (key, value) in enumerate(fields)
         for place in _find(key, value, words)
-        if _is_meant(key, value, words, place, own)
+        if _belongs(key, value, words, place, own)
     ]
     for (start, end), n in sorted(candidates, key=lambda item: item[0][0] - item[0][1]):
         value = forms_of(fields[n][1])
@@ -159,7 +159,7 @@ def _place(fields: Fields, words: list[Word], own: frozenset[str]) -> list[Place
     return assigned
 
 
-def _is_meant(key: str, value: str, words: list[Word], place: tuple[int, int], own: frozenset[str]) -> bool:
+def _belongs(key: str, value: str, words: list[Word], place: tuple[int, int], own: frozenset[str]) -> bool:
     """Whether a small number or a demonym belongs to this field, judged by the words around it."""
     start, end = place
     follows = words[end].form if end < len(words) and words[end].clause == words[start].clause else ""

@@ -75,11 +75,11 @@ class LensHandlers(TabHandlers):
 
     def _fill(self, state: AttentionState, cell: LensState, page: str) -> Iterator[Update]:
         section = self.section
-        chosen_lens = self._lens(state, page)
-        if chosen_lens is None:
+        lens_of_reader = self._lens(state, page)
+        if lens_of_reader is None:
             yield {section.cell: "", section.aside: "", section.head: "", section.grid: plot_widget.NOTHING}
             return
-        lens, title, kind = chosen_lens
+        lens, title, kind = lens_of_reader
         yield self._cell(lens, title, kind, cell) | {section.head: lens_view.grid_head(lens, title)}
         yield {section.aside: self._aside(state, page)}
 
@@ -121,19 +121,19 @@ class LensHandlers(TabHandlers):
         place = event.points[0].get("data") if event.points else None
         if not place:
             return self.no_update()
-        return self._chosen(state, LensState(int(place[0]) + 1, int(place[1]) + 1), request)
+        return self._move_to(state, LensState(int(place[0]) + 1, int(place[1]) + 1), request)
 
     @errors_to_status
     def move(self, state: AttentionState, cell: LensState, event: gr.EventData, request: gr.Request) -> Update:
         """Move the choice with an arrow key: to the cell beside it, or to the first token's last layer if there is none."""
         down, right = MOVES.get(str(event.move), (0, 0))
         if not (cell.layer and cell.step):
-            return self._chosen(state, LensState(1000, 1), request)
-        return self._chosen(state, replace(cell, layer=max(1, cell.layer + down), step=max(1, cell.step + right)), request)
+            return self._move_to(state, LensState(1000, 1), request)
+        return self._move_to(state, replace(cell, layer=max(1, cell.layer + down), step=max(1, cell.step + right)), request)
 
-    def _chosen(self, state: AttentionState, cell: LensState, request: gr.Request) -> Update:
-        chosen_lens = self._lens(state, request.session_hash or "")
-        return self._cell(*chosen_lens, cell) if chosen_lens else self.no_update()
+    def _move_to(self, state: AttentionState, cell: LensState, request: gr.Request) -> Update:
+        lens_of_reader = self._lens(state, request.session_hash or "")
+        return self._cell(*lens_of_reader, cell) if lens_of_reader else self.no_update()
 
 
 def draw() -> LensSection:

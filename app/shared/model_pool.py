@@ -23,8 +23,8 @@ from core.runs.store import Store
 from core.serving.engine import Engine
 
 MODEL, PAGES = "model", 24  # all events that use a model: so many at a time, each of them holds a thread of the web server
-BACKBONES_KEPT = 2
-MODELS_KEPT = 3  # runs with weights of their own
+CACHED_BACKBONES = 2
+CACHED_MODELS = 3  # runs with weights of their own
 PAGES_KNOWN = 64  # open ones whose backbone is kept for them
 PREFIX_BYTES = 256_000_000  # of prefixes: about 460 of the bundled model's, each of 30 virtual tokens
 
@@ -44,9 +44,9 @@ class ModelPool:
     def __init__(self, default: str, device: str, store: Store) -> None:
         self.default, self.device, self._store = default, device, store
         self.engine = Engine(prepare=_leave_a_core)
-        self._backbones: Cache[str, Backbone] = Cache(BACKBONES_KEPT, on_evict=self._unloaded)
+        self._backbones: Cache[str, Backbone] = Cache(CACHED_BACKBONES, on_evict=self._unloaded)
         self._prefixes: Cache[RunKey, LoadedRun] = Cache(PREFIX_BYTES, getsizeof=_prefix_bytes)
-        self._models: Cache[RunKey, LoadedRun] = Cache(MODELS_KEPT)
+        self._models: Cache[RunKey, LoadedRun] = Cache(CACHED_MODELS)
         self._thread = threading.local()
         self._pages: Cache[str, str] = Cache(PAGES_KNOWN)  # page -> the backbone that it shows
         self.on_unload: list[Callable[[str], None]] = []  # called with the fingerprint of a backbone that is dropped

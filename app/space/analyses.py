@@ -34,10 +34,10 @@ from core.models.backbone import Backbone
 from core.prefix.mix import MIX
 from core.runs.run import Run
 
-SPACES_KEPT = 512 * 2**20  # bytes of words' vectors; the space in use stays however large it is
-ANALYSES_KEPT = 12  # and as many maps by PCA
+CACHE_BYTES = 512 * 2**20  # bytes of words' vectors; the space in use stays however large it is
+CACHED_ANALYSES = 12  # and as many maps by PCA
 QUICK = 50_000_000  # parameters of a model whose words are computed at a layer within a few seconds
-MAPS_KEPT = 16
+CACHED_MAPS = 16
 Key = tuple[Hashable, ...]
 FORGET = 5.0  # seconds after which a map that no page asks for any longer is cancelled
 
@@ -65,9 +65,9 @@ class AnalysisCache:
 
     def __init__(self, context: AppContext) -> None:
         self.context, self.maps = context, Maps()
-        self._spaces: Cache[Key, _SpaceEntry] = Cache(SPACES_KEPT, getsizeof=lambda entry: _size(entry.space))
-        self._analyses: Cache[Key, NeighborAnalysis] = Cache(ANALYSES_KEPT)
-        self._pca: Cache[Key, Projection] = Cache(ANALYSES_KEPT)
+        self._spaces: Cache[Key, _SpaceEntry] = Cache(CACHE_BYTES, getsizeof=lambda entry: _size(entry.space))
+        self._analyses: Cache[Key, NeighborAnalysis] = Cache(CACHED_ANALYSES)
+        self._pca: Cache[Key, Projection] = Cache(CACHED_ANALYSES)
         context.models.on_unload.append(self._forget)
 
     def _forget(self, fingerprint: str) -> None:
@@ -198,7 +198,7 @@ class Maps:
 
     def __init__(self) -> None:
         self._pool, self._lock = ThreadPoolExecutor(1, "umap"), threading.Lock()
-        self.jobs: Cache[Key, _Job] = Cache(MAPS_KEPT)
+        self.jobs: Cache[Key, _Job] = Cache(CACHED_MAPS)
 
     def ask(self, key: Key, cloud: PointCloud) -> Projection | None:
         """Return the map, or None while it is being computed: ask again soon. Raises its error."""

@@ -82,10 +82,10 @@ class Jobs:
         if not job.started:
             return "queued"
         if job.alive:
-            return "finishing" if self._is_written(job) else "loading"
+            return "finishing" if self._has_saved(job) else "loading"
         return run_status.state or "failed"
 
-    def _is_written(self, job: Job) -> bool:
+    def _has_saved(self, job: Job) -> bool:
         """Whether the job's process has written its run. Until then, a resumed run still has its old files."""
         try:
             return (self.store.folder / job.run / "run.json").stat().st_mtime >= (job.born or 0.0)
@@ -157,7 +157,7 @@ class Jobs:
             self.forget(run_id)
         elif read_status(self.store.folder / check_id(run_id)).state == "running":
             RunFiles(self.store.folder / run_id).stop.touch()
-        elif job is not None and job.alive and not self._is_written(job):  # it still loads: there is nothing to keep
+        elif job is not None and job.alive and not self._has_saved(job):  # it still loads: there is nothing to keep
             psutil.Process(job.pid).terminate()
 
     def forget(self, run_id: str) -> None:
@@ -247,10 +247,10 @@ class Jobs:
             )
         self._processes.append(process)
         try:
-            born = psutil.Process(process.pid).create_time()
+            create_time = psutil.Process(process.pid).create_time()
         except psutil.Error:  # it is over already
-            born = 0.0
-        self._write(replace(job, pid=process.pid, born=born))
+            create_time = 0.0
+        self._write(replace(job, pid=process.pid, born=create_time))
 
     def _environment(self) -> dict[str, str]:
         """Return the environment of a training: the same store, and one core left to the app."""

@@ -94,15 +94,15 @@ def _is_running(files: RunFiles, state: dict[str, object]) -> bool:
         return False
 
 
-def is_alive(pid: object, born: object) -> bool:
+def is_alive(pid: object, create_time: object) -> bool:
     """Whether the process with this id and creation time still runs; the id alone may belong to another process by now."""
-    if not isinstance(pid, int) or isinstance(pid, bool) or pid <= 0 or not isinstance(born, int | float):
+    if not isinstance(pid, int) or isinstance(pid, bool) or pid <= 0 or not isinstance(create_time, int | float):
         return False
     import psutil  # late: --help works before anything is installed
 
     try:
         process = psutil.Process(pid)
-        return abs(process.create_time() - born) < 2 and process.status() != psutil.STATUS_ZOMBIE
+        return abs(process.create_time() - create_time) < 2 and process.status() != psutil.STATUS_ZOMBIE
     except (psutil.Error, OverflowError):
         return False
 

@@ -18,7 +18,7 @@ def test_prefixes_are_kept_by_their_memory_and_do_not_push_out_a_model(house, co
 
 
 def test_few_whole_models_are_kept(house, context, monkeypatch):
-    monkeypatch.setattr(model_pool, "MODELS_KEPT", 1)
+    monkeypatch.setattr(model_pool, "CACHED_MODELS", 1)
     backbone, small = context.models.backbone(context.models.default), AppContext(house.backbone, "cpu", house.store).models
     prefix, tuned = small.load("tiny-prefix", backbone), small.load("tiny-finetuned", backbone)
     assert small.load("tiny-finetuned", backbone) is tuned

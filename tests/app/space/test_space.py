@@ -111,11 +111,11 @@ def test_the_layers_beside_are_read_ahead_unless_something_newer_is_asked_for(co
 def test_few_scenes_are_kept(rooms, backbone):
     for letter in "abcdefghijklm":
         looked(rooms, backbone, request([f"text:{letter}"]))
-    assert len(rooms._analyses) == analyses.ANALYSES_KEPT
+    assert len(rooms._analyses) == analyses.CACHED_ANALYSES
 
 
 def test_the_space_that_is_looked_at_is_kept_however_large(rooms, backbone, monkeypatch):
-    monkeypatch.setattr(analyses, "SPACES_KEPT", 1)
+    monkeypatch.setattr(analyses, "CACHE_BYTES", 1)
     fresh = AnalysisCache(rooms.context)
     for layer in (1, 2):
         looked(fresh, backbone, request(layer=layer))
