@@ -115,7 +115,7 @@ def test_bad_references(files, tmp_path):
         read_references([long])
     with pytest.raises(BadData, match=r"different numbers of lines \(short\.txt 1, long\.txt 4\)"):
         read_references([short, long])
-    with pytest.raises(BadInput, match="say e2e, webnlg, dart, rouge, summarization, plain"):
+    with pytest.raises(BadInput, match="choose e2e, webnlg, dart, rouge, summarization, plain"):
         score_files(hyps, [short], "bleu")
     with pytest.raises(BadData, match="cannot be read"):
         score_files(hyps, [tmp_path / "none.txt"])

@@ -144,7 +144,7 @@ def test_the_table_as_csv_says_where_each_row_is_from(context, house):
 def test_a_word_that_is_no_token_is_reported_beside_the_map(context, house):
     asked = inputs(house.backbone, runs=["tiny-prefix"], layer=1, word="restaurant")
     *_, last = handlers(context).refresh(asked, SimpleNamespace(session_hash="a"))
-    assert "no single token" in last["note"] and last["picture"] and "P1" in last["detail"]
+    assert "not a single token" in last["note"] and last["picture"] and "P1" in last["detail"]
 
 
 def test_nothing_is_computed_while_another_tab_is_on_show(context, house):

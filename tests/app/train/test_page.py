@@ -97,7 +97,7 @@ def test_a_bad_upload_and_a_hostile_zip_are_reported(page, served, tmp_path):
     page.locator("#pl-train-where label", has_text="A file").click()
     (tmp_path / "own.csv").write_bytes(bytes(range(256)))
     page.locator("#pl-train-file input[type=file]").set_input_files(str(tmp_path / "own.csv"))
-    expect(page.locator("#pl-train-preview .pl-problem")).to_contain_text("no header of a table")
+    expect(page.locator("#pl-train-preview .pl-problem")).to_contain_text("not the header of a table")
     (tmp_path / "run.zip").write_bytes(b"PK not a zip")
     page.locator("#pl-train-import ~ input[type=file], #pl-train-runs-head input[type=file]").first.set_input_files(
         str(tmp_path / "run.zip")

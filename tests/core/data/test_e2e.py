@@ -69,7 +69,7 @@ def test_a_bad_row_is_named_by_file_line_and_reason(tmp_path: Path, name: str, c
 
 
 def test_missing_files_and_splits_are_said_plainly(tmp_path: Path) -> None:
-    with pytest.raises(BadData, match="say train, dev or test"):
+    with pytest.raises(BadData, match="choose train, dev or test"):
         read_e2e(tmp_path)
     with pytest.raises(BadData, match=r"looked for test\b.*, ending in \.jsonl\.gz, \.jsonl or \.csv"):
         read_e2e(tmp_path, "test")

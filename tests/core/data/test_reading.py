@@ -192,7 +192,7 @@ def test_own_json_lines(tmp_path: Path) -> None:
     [
         ([], ["b"], "table", "at least one source and one target"),
         (["a"], ["a"], "table", "named as source and as target"),
-        (["a"], ["b"], "xml", "say table, text, webnlg or dart"),
+        (["a"], ["b"], "xml", "choose table, text, webnlg or dart"),
         (["a", "c"], ["b"], "text", "2 source columns make a table"),
     ],
 )
@@ -224,7 +224,7 @@ def test_a_bad_row_of_own_data(tmp_path: Path, name: str, content: str, message:
 
 def test_sets_by_name(tmp_path: Path, webnlg: Path) -> None:
     assert read_set("webnlg", webnlg, "dev") == read_webnlg(webnlg, "dev")
-    with pytest.raises(BadInput, match="say e2e, webnlg, dart, records, tables or summarization"):
+    with pytest.raises(BadInput, match="choose e2e, webnlg, dart, records, tables or summarization"):
         read_set("xsum", tmp_path)
     assert parse_input("webnlg", "[Ivy | in | Leeds]") == " | Ivy : in : Leeds"
     assert parse_input("e2e", "name[Ivy] eatType[pub]") == "name : Ivy | Type : pub"

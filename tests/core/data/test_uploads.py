@@ -31,10 +31,10 @@ def test_columns_and_first_rows_are_shown_whatever_parts_them(tmp_path):
     [
         ("own.csv", b"", "no rows"),
         ("own.csv", b"name,text\n", "no rows"),
-        ("own.csv", bytes(range(256)), "no header"),
-        ("own.csv", "name,text\nAlda,ok\n".encode("utf-16"), "header|rows"),
+        ("own.csv", bytes(range(256)), "not the header"),
+        ("own.csv", "name,text\nAlda,ok\n".encode("utf-16"), "UTF-16"),
         ("own.jsonl", b"\x89PNG\r\n", "no rows"),
-        ("own.xlsx", b"PK\x03\x04", "of no kind"),
+        ("own.xlsx", b"PK\x03\x04", "not a file type"),
         ("own.csv.gz", b"no gzip", "cannot be read"),
         ("own.csv", b"x" * 200_000, "not CSV|no rows"),
     ],

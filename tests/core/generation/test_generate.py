@@ -138,7 +138,7 @@ def test_closing_a_stream_early_frees_the_model(tiny):
 def test_too_long_says_how_many_tokens_there_are_and_how_many_fit(tiny):
     long = request(tiny, "x" * 240, prefix=random_prefix(tiny, 10))
     with pytest.raises(
-        TooLong, match=r"has 240 tokens, and 226 fit: tiny-gpt2 has 256 positions, 10 virtual tokens and 20 are kept"
+        TooLong, match=r"has 240 tokens, and at most 226 fit: tiny-gpt2 has 256 positions, 10 virtual tokens and 20 are kept"
     ):
         generate(tiny.model, tiny, [long], DecodeConfig(max_new=20))
 

@@ -327,7 +327,7 @@ def test_a_row_that_cannot_be_sampled_from_ends_alone(tiny, engine):
 def test_what_cannot_be_is_refused_at_once(tiny, engine):
     with pytest.raises(BadInput, match="empty"):
         engine.submit(tiny.model, tiny, Request([]), LONG)
-    with pytest.raises(TooLong, match="has 250 tokens, and 231 fit"):
+    with pytest.raises(TooLong, match="has 250 tokens, and at most 231 fit"):
         engine.submit(tiny.model, tiny, Request([5] * 250), LONG)
 
 

@@ -82,7 +82,7 @@ def test_a_table_is_not_triples():
         ('[["a", "b"]]', "Triple 1 has 2 parts"),
         ('[["a", "b", ["c"]]]', "Triple 1 is not a list of three texts"),
         ("a : \x00b : c", "U\\+0000"),
-        ("a : b : c | " * 100 + "a : b : c", "101 triples, and 64"),
+        ("a : b : c | " * 100 + "a : b : c", "101 triples; at most 64"),
         ("a" * 20_000, "20,000 characters"),
         ("[" * 5000, "has 1 part"),
     ],

@@ -249,5 +249,5 @@ def test_a_loss_that_is_no_number_ends_the_run_and_says_so(tmp_path, tiny):
 
 
 def test_an_example_too_long_says_how_many_tokens(tiny):
-    with pytest.raises(TooLong, match=r"has \d+ tokens, and 252 fit"):
+    with pytest.raises(TooLong, match=r"has \d+ tokens, and at most 252 fit"):
         encode_rows(tiny, TASK, [Example("name : " + "x" * 300, ("y",))], 4)

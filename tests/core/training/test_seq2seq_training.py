@@ -185,8 +185,8 @@ def test_a_stopped_run_goes_on_to_the_same_bits(bart, task, tmp_path, changes):
 
 
 def test_what_does_not_fit_is_reported_by_its_part(bart, task):
-    with pytest.raises(TooLong, match="target has 151 tokens, and 128 fit"):
+    with pytest.raises(TooLong, match="target has 151 tokens, and at most 128 fit"):
         encode_rows(bart, task, [Example("short", ("y" * 149,))], 40)
-    with pytest.raises(TooLong, match="input has 152 tokens, and 128 fit"):
+    with pytest.raises(TooLong, match="input has 152 tokens, and at most 128 fit"):
         encode_rows(bart, task.replace(cut=0), [Example("x" * 150, ("y",))], 40)
     assert len(encode_rows(bart, task, [Example("x" * 150, ("y",))], 40)[0].prompt) == 128  # cut: it fits beside any prefix
