@@ -184,7 +184,7 @@ STORE = cases(
     ("going on with nothing", "'nobody'", lambda place: place.resume("nobody")),
     ("half a state.json", "nothing to continue from", resumed(lambda place: half(place.root / "home/runs/stopped/state.json"))),
     ("an unknown setting in state.json", "'speed'", resumed(lambda place: _state(place, speed=9))),
-    ("a state.json that is a list", "nothing to continue from", resumed(lambda place: place.put("home/runs/stopped/state.json", "[3]"))),
+    ("a state.json that is a list", "to continue from", resumed(lambda place: place.put("home/runs/stopped/state.json", "[3]"))),
     ("half a checkpoint", "checkpoint", resumed(lambda place: half(place.root / "home/runs/stopped/resume.safetensors"))),
     ("a checkpoint of something else", "other rows", resumed(lambda place: _other_checkpoint(place))),
 )
