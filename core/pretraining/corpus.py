@@ -119,8 +119,10 @@ def prepare(
         return json.loads(done.read_text())
     tokenizer = tokenizer_of(start)
     files = text_files(corpus)
-    names = MadeUpNames(text for path in files for text in islice(text_documents(path), NAMED_DOCUMENTS)) if records else None
-    record_docs = list(record_documents(records, random.Random(seed), names)) if records else []
+    made_up_names = (
+        MadeUpNames(text for path in files for text in islice(text_documents(path), NAMED_DOCUMENTS)) if records else None
+    )
+    record_docs = list(record_documents(records, random.Random(seed), made_up_names)) if records else []
     random.Random(seed).shuffle(record_docs)
 
     def tokenizer_texts() -> Iterator[str]:
