@@ -114,7 +114,7 @@ def _label_places(points: Sequence[Point], log: bool) -> dict[Point, str]:
     left, span, top = min(xs), max(xs) - min(xs) or 1, max(max(ys), 1e-9)
     # About what a figure on the page has: an area of 1000 × 280 px, and letters of 8 px.
     centers = [(1000 * (x - left) / span, 280 * y / top) for x, y in zip(xs, ys, strict=True)]
-    taken = [(x - 7, y - 7, x + 7, y + 7) for x, y in centers]
+    occupied = [(x - 7, y - 7, x + 7, y + 7) for x, y in centers]
     places: dict[Point, str] = {}
     for point, (x, y) in zip(points, centers, strict=True):
         width = 8 * len(point.label)
@@ -125,11 +125,11 @@ def _label_places(points: Sequence[Point], log: bool) -> dict[Point, str]:
             "middle left": (x - 9 - width, y - 8, x - 9, y + 8),
         }
         free = [
-            name for name, box in boxes.items() if box[0] > -40 and box[2] < 1040 and not any(_meet(box, one) for one in taken)
+            name for name, box in boxes.items() if box[0] > -40 and box[2] < 1040 and not any(_meet(box, one) for one in occupied)
         ]
         places[point] = free[0] if free else ""
         if free:
-            taken.append(boxes[free[0]])
+            occupied.append(boxes[free[0]])
     return places
 
 

@@ -65,17 +65,17 @@ class Handlers(TabHandlers):
     def read(self, table: source_editor.EditorValue, name: str, prefix: str) -> tuple[object, str, str]:
         """Check the edited table or article: update its other view, and the notes about it."""
         answer, note = source_editor.read(table)
-        shown = gr.skip() if answer["form"] == "article" else answer  # no other view of it, and a long one is not sent back
+        value = gr.skip() if answer["form"] == "article" else answer  # no other view, and it may be too long to send back
         try:
             source = source_editor.parse_value(table).source
         except BadInput:
-            return shown, note, ""
+            return value, note, ""
         if not self.context.models.is_loaded(name):
-            return shown, note, ""
+            return value, note, ""
         backbone = self.context.models.backbone(name)
         if answer["form"] == "article":
             note = article_panels.note(backbone, self._article_task(backbone, prefix), source)
-        return shown, note, source_editor.unknown_note(backbone, source)
+        return value, note, source_editor.unknown_note(backbone, source)
 
     def text_left(self, table: source_editor.EditorValue) -> object:
         """Rewrite the text when it loses focus. An article is left alone: a late answer could overwrite a newer input."""
