@@ -161,7 +161,7 @@ def _finish_stacked(fig: go.Figure, masses: MassByName, title: str, recipe: str,
 def _name_groups(fig: go.Figure, columns: int, labels: AttentionLabels) -> None:
     """Name the groups at the right, at the height of their last bars."""
     bars = [bar for bar in fig.data if (bar.xaxis or "x") == ("x" if columns == 1 else f"x{columns}")]
-    base, placed = 0.0, -100.0
+    base, placed = 0.0, -2.0  # the first name is above the axis, clear of its labels
     for bar in bars:
         height = bar.y[-1] or 0.0
         middle = max(base + height / 2, placed + 9)  # the names of thin groups must not overlap
