@@ -55,7 +55,7 @@ def pasted(do, text):
     name = do.context.models.default
     do.context.models.backbone(name)
     table = {"form": "article", "rows": [], "text": text, "newer": "text", "bad": 0, "version": 1}
-    _, note = do.read(table, name, "")
+    _, note, *_ = do.read(table, name, "")
     ticket, *_ = do.ask(REQUEST)
     inputs = {"ticket": ticket, "table": table, "backbone": name, "task": "summarization", "current": [name, "summarization"]}
     inputs |= {"prefix": "", "finetuned": "", "other": "", "prompt": "", "order": "base-prefix-finetuned"}

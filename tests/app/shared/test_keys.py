@@ -93,7 +93,7 @@ def heads(page: Page, served: str) -> None:
 
 
 def token(page: Page, served: str) -> None:
-    page.locator("#pl-look-tokens .written").nth(3).focus()
+    page.locator("#pl-look-tokens .own").nth(3).focus()
     page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile(r"token=\d"))
 

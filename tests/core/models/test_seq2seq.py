@@ -221,7 +221,7 @@ def test_words_begin_the_prefix_at_each_sites_own_activations(bart):
 
 @pytest.mark.slow
 def test_too_long_separates_the_inputs_limit_from_the_outputs(bart):
-    with pytest.raises(TooLong, match="has 129 tokens, and at most 128 fit"):
+    with pytest.raises(TooLong, match="has 129 tokens, and tiny-bart has only 128 positions"):
         generate(bart.model, bart, [Request([5] * 129, random_prefix(bart, 40))], DecodeConfig(max_new=20))
     with pytest.raises(TooLong, match="128 new tokens are requested, and at most 127 fit"):
         generate(bart.model, bart, [Request([5] * 9)], DecodeConfig(max_new=128))
