@@ -94,7 +94,7 @@ def parse_step(block: str, keys: frozenset[str]) -> Step:
         if match:
             settings[match[1]] = match[2].strip()
         elif line.strip() and settings:
-            raise Fault(f"the settings come after the text; {line.strip()[:40]!r} comes after them.")
+            raise Fault(f"the settings must be the last lines of a step, and {line.strip()[:40]!r} follows them.")
         else:
             paragraph.append(line)
     text = "\n".join(paragraph).strip()

@@ -45,7 +45,7 @@ def test_a_whole_copied_link_is_an_address_too():
         ("Text.\nopen: compare", "has no address"),
         ("Text.\nring: .pl-x div", "not the id"),
         ("Text.\nring: #a\nring: #b", "twice"),
-        ("Text.\nring: #a\nMore text.", "comes after them"),
+        ("Text.\nring: #a\nMore text.", "follows them"),
         ("Text.\nask: Q? | a | b", "marked with"),
         ("Text.\nask: Q? | *a", "two to four"),
         ("Text.\nask: Q? | *a | ", "two to four"),
