@@ -109,6 +109,7 @@ def test_a_demonstration_opens_by_its_address_and_answers_what_is_typed(page, se
     page.locator("#pl-context-front textarea, #pl-context-front input").fill("")
     expect(bars).to_contain_text("P(is | The pub)")
     expect(page).to_have_url(re.compile("front=(&|$)"))
+    expect(page.locator("#pl-status .status")).to_have_attribute("data-phase", "done")  # of the first comparison
     page.get_by_role("button", name="Word search").click()
     expect(bars).to_be_hidden()
     page.locator("#pl-search-start").click()
