@@ -5,10 +5,12 @@ from collections.abc import Mapping, Sequence
 from itertools import cycle
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 
 from analysis.experiments.desk import AXES, Point
 from analysis.experiments.tables import OURS, ResultTable, column_label, source_name
+from analysis.figures.label_placement import place_labels
 from analysis.figures.style import COLORS, escape, figure
 from analysis.figures.training import MAX_POINTS
 from core.config.methods import method_info
@@ -110,31 +112,12 @@ def _label_places(points: Sequence[Point], log: bool) -> dict[Point, str]:
     """Return where each point's label is, as Plotly names it; "" where all places are taken, so that the hover alone names it."""
     if not points:
         return {}
-    xs, ys = [math.log10(one.x) if log else one.x for one in points], [one.y for one in points]
-    left, span, top = min(xs), max(xs) - min(xs) or 1, max(max(ys), 1e-9)
-    # About what a figure on the page has: an area of 1000 × 280 px, and letters of 8 px.
-    centers = [(1000 * (x - left) / span, 280 * y / top) for x, y in zip(xs, ys, strict=True)]
-    occupied = [(x - 7, y - 7, x + 7, y + 7) for x, y in centers]
-    places: dict[Point, str] = {}
-    for point, (x, y) in zip(points, centers, strict=True):
-        width = 8 * len(point.label)
-        boxes = {
-            "top center": (x - width / 2, y + 8, x + width / 2, y + 24),
-            "bottom center": (x - width / 2, y - 24, x + width / 2, y - 8),
-            "middle right": (x + 9, y - 8, x + 9 + width, y + 8),
-            "middle left": (x - 9 - width, y - 8, x - 9, y + 8),
-        }
-        free = [
-            name for name, box in boxes.items() if box[0] > -40 and box[2] < 1040 and not any(_meet(box, one) for one in occupied)
-        ]
-        places[point] = free[0] if free else ""
-        if free:
-            occupied.append(boxes[free[0]])
-    return places
-
-
-def _meet(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
-    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+    xs, ys = np.array([math.log10(one.x) if log else one.x for one in points]), np.array([one.y for one in points])
+    # About what a figure on the page has: an area of 1000 × 280 px.
+    pixels = np.stack([1000 * (xs - xs.min()) / (np.ptp(xs) or 1), 280 * ys / max(ys.max(), 1e-9)], axis=1)
+    sides = [(-math.inf, -40.0, -math.inf, math.inf), (1040.0, math.inf, -math.inf, math.inf)]
+    positions = place_labels(pixels, range(len(points)), [one.label for one in points], False, sides)
+    return {point: position or "" for point, position in zip(points, positions, strict=True)}
 
 
 def loss_overlay(logs: Mapping[str, TrainingLog], by: str = "update") -> go.Figure | None:

@@ -10,7 +10,7 @@ from app.shared import examples, shell, urlstate
 from app.shared.context import AppContext
 from app.shared.events import Update
 from app.shared.html import tag
-from core.config.decoding_defaults import default_decoding
+from core.config.decoding_defaults import DEFAULT_MODE
 from core.task import SUMMARIZATION
 
 
@@ -28,7 +28,7 @@ def restore(context: AppContext, page: CompareComponents, frame: shell.Shell, se
         frame.task: gr.update(choices=[first_task] if first_task else [], value=first_task or None),
         page.prompt: address.prompt,
         page.order: "-".join(address.order),
-        page.mode: address.mode or default_decoding(form).mode,
+        page.mode: address.mode or DEFAULT_MODE,
         page.seed: gr.update(value=address.seed, visible=is_sampled),
         page.temperature: gr.update(value=address.temperature, visible=is_sampled),
         page.top_p: gr.update(value=address.top_p, visible=is_sampled),
@@ -78,7 +78,7 @@ def address_of(request: CompareRequest, task: str, sample_id: str, default_backb
             example=sample_id,
             source=source if request.form != "article" else "",
             article=source if request.form == "article" else "",
-            mode="" if decode.mode == default_decoding(request.form).mode else decode.mode,
+            mode="" if decode.mode == DEFAULT_MODE else decode.mode,
             seed=decode.seed,
             temperature=decode.temperature,
             top_p=decode.top_p,

@@ -127,8 +127,8 @@ def _json_row(line: str, example: str) -> Row | BadRow:
 
 def _object(pairs: list[tuple[str, object]]) -> Row:
     row = dict(pairs)
-    repeated = (name for name, times in Counter(name for name, _ in pairs).items() if times > 1)
-    if len(row) < len(pairs) and (twice := next(repeated)):
+    if len(row) < len(pairs):
+        twice = next(name for name, times in Counter(name for name, _ in pairs).items() if times > 1)
         raise BadRow(f"{twice!r} appears twice in an object: give each a name of its own")
     return row
 

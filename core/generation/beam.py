@@ -48,7 +48,8 @@ def beam_search(
             stopping_criteria=StoppingCriteriaList([stop]),
             logits_processor=LogitsProcessorList([_NoRepeat(decode.no_repeat, width)] if decode.no_repeat else []),
         )
-    texts = [_ended(backbone, ids, stop.cancelled.is_set(), time.monotonic() - began) for ids in out[:, width:].tolist()]
+    seconds = time.monotonic() - began
+    texts = [_ended(backbone, ids, stop.cancelled.is_set(), seconds) for ids in out[:, width:].tolist()]
     beams = len(texts) // len(requests)
     return [_fewest_errors(request, texts[i * beams : (i + 1) * beams]) for i, request in enumerate(requests)]
 

@@ -13,8 +13,15 @@ SAMPLE = 1000  # examples that stand for all
 
 def unknown_words(backbone: Backbone, text: str) -> list[str]:
     """Return the words of a text, each once, that the tokenizer reads as its unknown token or drops letters of."""
+    return _unknown_among(backbone, list(dict.fromkeys(text.split())))
+
+
+def _unknown_among(backbone: Backbone, words: Sequence[str]) -> list[str]:
+    """Return the unknown ones of some words. All are read at once first: most tokenizers know every word."""
     ids = _unknown_ids(backbone)
-    return [word for word in dict.fromkeys(text.split()) if _is_unknown(backbone, word, ids)]
+    if not _is_unknown(backbone, " ".join(words), ids):
+        return []
+    return [word for word in words if _is_unknown(backbone, word, ids)]
 
 
 def describe_unknown(backbone: Backbone, text: str) -> str:
@@ -30,12 +37,11 @@ def describe_unknown_in(backbone: Backbone, examples: Sequence[Example]) -> str:
     """Return a sentence on the share of unknown words in examples and their targets; empty without any."""
     some = examples[:: max(1, len(examples) // SAMPLE)]
     counts = Counter(word for example in some for text in (example.source, *example.targets) for word in text.split())
-    ids = _unknown_ids(backbone)
-    unknown = [(word, count) for word, count in counts.most_common() if _is_unknown(backbone, word, ids)]
+    unknown = _unknown_among(backbone, [word for word, _ in counts.most_common()])
     if not unknown:
         return ""
-    share = 100 * sum(count for _, count in unknown) / counts.total()
-    often = _listed([word for word, _ in unknown])
+    share = 100 * sum(counts[word] for word in unknown) / counts.total()
+    often = _listed(unknown)
     return (
         f"{share:.2g} % of the words in these rows are not in the vocabulary of {_effect(backbone)}, the most frequent first: "
         f"{often}. A backbone that has them learns more from these rows."
@@ -51,9 +57,10 @@ def _unknown_ids(backbone: Backbone) -> set[int]:
     return {token for token in ids if token is not None}
 
 
-def _is_unknown(backbone: Backbone, word: str, ids: Iterable[int]) -> bool:
-    encoded = backbone.encode(word, literal=True)
-    return not set(encoded).isdisjoint(ids) or _letters(backbone.decode(encoded, special=True)) < _letters(word)
+def _is_unknown(backbone: Backbone, text: str, ids: Iterable[int]) -> bool:
+    """Whether a word, or any word of a text, is unknown."""
+    encoded = backbone.encode(text, literal=True)
+    return not set(encoded).isdisjoint(ids) or _letters(backbone.decode(encoded, special=True)) < _letters(text)
 
 
 def _letters(text: str) -> int:
