@@ -114,9 +114,9 @@ def serve(
             f"Port {port} of {host} cannot be used; another program may have it. Give another one with --port."
         ) from error
     print(f"Prefix Lab is open at {address} (Ctrl-C closes it).", file=sys.stderr, flush=True)
+    context.models.warm_up()
     if browser:
         open_page(address, window)
-    context.models.warm_up()
     page.block_thread()
 
 
