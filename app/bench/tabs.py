@@ -113,7 +113,7 @@ def _maps(do: SpaceHandlers, backbone: Backbone, settings: Settings, run: str) -
 
 def _words(do: SpaceHandlers, settings: Settings, run: str, layer: int) -> float:
     """Seconds that the tab takes to show a run at a layer, the PCA map included."""
-    inputs = {"backbone": model_name(settings), "ready": "yes", "active": "space"} | _controls(run, layer)
+    inputs = {"backbone": model_name(settings), "ready": "yes", "search": "", "active": "space"} | _controls(run, layer)
     return _seconds_until(do.refresh(cast(Inputs, inputs), PAGE), "picture")
 
 

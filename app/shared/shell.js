@@ -88,6 +88,9 @@ window.PrefixLab = (() => {
     }
   };
 
+  // ---- on another tab, the report of what was finished on the tab before is hidden until there is a new one
+  lab.left = () => body().toggleAttribute("data-old-report", !find("#pl-status :is(.running, .loading)"));
+
   // ---- texts of an earlier input are dimmed until new ones come, also when there is an error in between
   lab.stale = (edited = true) => {
     const what = body().dataset.form === "article" ? "article" : "table";
@@ -198,7 +201,10 @@ window.PrefixLab = (() => {
     const opened = lab.embed.start(query);
     lab.tabs.start(opened || query.get("tab") || "");
     // What the server says now ends what the page had to say about before.
-    const follow = () => body().toggleAttribute("data-busy", Boolean(find("#pl-status :is(.running, .loading)")));
+    const follow = () => {
+      body().toggleAttribute("data-busy", Boolean(find("#pl-status :is(.running, .loading)")));
+      body().removeAttribute("data-old-report");
+    };
     const status = new MutationObserver(() => { if (!body().classList.contains("stale")) lab.note(""); follow(); });
     status.observe(find("#pl-status"), { subtree: true, childList: true, characterData: true, attributes: true, attributeFilter: ["class"] });
     follow();

@@ -16,6 +16,7 @@
       show(name);
     }
     const follow = () => {
+      if (document.body.dataset.tab !== now()) PrefixLab.left();
       document.body.dataset.tab = now();
       PrefixLab.address({ tab: now() === FIRST ? "" : now() });
       PrefixLab.nameGroups();

@@ -18,6 +18,7 @@ from app.shared.method_labels import mix_label
 from app.shared.run_select import run_select
 from app.shared.shell import Shell
 from app.shared.urlstate import State, url_field
+from app.space.request import compared_run
 from core.config.decode import DecodeConfig
 from core.errors import BadInput
 from core.methods.loading import UNSTORED, LoadedRun
@@ -77,17 +78,20 @@ class AloneHandlers(TabHandlers):
         }
 
     @errors_to_status
-    def choices(self, state: AloneState, tab: str, name: str, request: gr.Request) -> Update:
-        """List the backbone's prefixes when the tab is opened or the backbone changes."""
+    def choices(self, state: AloneState, tab: str, name: str, search: str, request: gr.Request) -> Update:
+        """List the backbone's prefixes when the tab is opened or the backbone changes; Compare's prefix is chosen at first."""
         if tab != "space":
             return self.no_update()
         backbone = self.context.models.backbone(name or self.context.models.default)
-        listed, run = self._listed(backbone, state.run)
+        listed, run = self._listed(backbone, state, search or "")
         return {self.section.run: run_select(listed, run, "Prefix", "alone")}
 
-    def _listed(self, backbone: Backbone, run: str) -> tuple[list[str], str]:
-        """The backbone's prefixes, and `run` if it is one, else the first."""
+    def _listed(self, backbone: Backbone, state: AloneState, search: str) -> tuple[list[str], str]:
+        """The backbone's prefixes, and the chosen one: the state's, the address's, Compare's, else the first."""
         listed = [run.id for run in self.context.catalog.usable(PREFIX_METHODS, backbone)]
+        run = state.run or urlstate.read(search, AloneState).run
+        if not (run in listed or run.startswith(UNSTORED)):
+            run = compared_run(self.context.catalog, backbone, search)
         return listed, run if run in listed or run.startswith(UNSTORED) else next(iter(listed), "")
 
     def choose(self, state: AloneState, event: gr.EventData) -> AloneState:
@@ -104,11 +108,11 @@ class AloneHandlers(TabHandlers):
 
     @errors_to_status
     def sample(
-        self, state: AloneState, seed: float | None, temperature: float | None, name: str, request: gr.Request
+        self, state: AloneState, seed: float | None, temperature: float | None, name: str, search: str, request: gr.Request
     ) -> Iterator[Update]:
         """Sample, and write the settings into the address."""
         backbone = self.context.models.backbone(name or self.context.models.default)
-        _, run = self._listed(backbone, state.run)
+        _, run = self._listed(backbone, state, search or "")
         if not run:
             raise BadInput(f"No run on {backbone.spec.name} has virtual tokens yet. Train a prefix, or choose “text prefix…”.")
         state = AloneState(run, int(seed or 0), 1.0 if temperature is None else float(temperature))
@@ -193,13 +197,14 @@ def build(context: AppContext, shell: Shell, tab: gr.Tab) -> None:
 
 def _wire(do: AloneHandlers, shell: Shell, section: AloneSection, tab: gr.Tab) -> None:
     slow = streaming(ALONE)
-    here = "(state, tab, name) => [state, PrefixLab.tabs.now(), name]"
+    here = "(state, tab, name, search) => [state, PrefixLab.tabs.now(), name, location.search]"
     for event in (tab.select, shell.backbone.change):
-        inputs = [section.state, section.address, shell.backbone]
+        inputs = [section.state, section.address, shell.backbone, shell.search]
         event(do.choices, inputs, [section.run, shell.status], js=here, **LATEST)
     section.run.select(do.choose, section.state, section.state, **LATEST)
     outputs = [section.state, section.address, section.verdict, section.words, section.texts, shell.status]
-    section.sample.click(do.sample, [section.state, section.seed, section.temperature, shell.backbone], outputs, **slow)
+    settings = [section.state, section.seed, section.temperature, shell.backbone, shell.search]
+    section.sample.click(do.sample, settings, outputs, js="(...inputs) => [...inputs.slice(0, -1), location.search]", **slow)
     restored = [section.state, section.seed, section.temperature, section.verdict]
     load = shell.page.load(do.restore, shell.search, restored, js="() => [location.search]", queue=False, **QUIET)
     load.then(do.open, [section.state, shell.backbone], outputs, **slow)

@@ -13,7 +13,7 @@ from app.shared import urlstate
 from app.shared.context import AppContext
 from app.space.alone_section import AloneState, title
 from app.space.analyses import AnalysisCache
-from app.space.request import ResolvedRequest, SpaceRequest, resolve
+from app.space.request import ResolvedRequest, SpaceRequest, compared_run, resolve
 from app.space.state import SpaceState, parted
 from core.errors import BadInput
 
@@ -22,7 +22,8 @@ def as_python(context: AppContext, analyses: AnalysisCache, search: str, page: s
     """The lines that place the chosen runs among words, name the words nearest to the chosen virtual token, and sample a prefix
     on its own where the page did."""
     comparison, backbone = request_on_page(context, search, page)
-    resolved = resolve(analyses, backbone, _request(urlstate.read(search, SpaceState)))
+    request = _request(urlstate.read(search, SpaceState))
+    resolved = resolve(analyses, backbone, request, compared_run(context.catalog, backbone, search))
     alone = urlstate.read(search, AloneState)
     if resolved.reason and not alone.run:
         raise BadInput("Nothing is on the map to write lines for. Choose a run with virtual tokens, or another space.")

@@ -36,6 +36,7 @@ class SpacePage:
     address: gr.Textbox
     token: gr.State  # [run, number from 0]; [] for the first
     ready: gr.Textbox  # not empty once the page has the controls as the address says
+    search: gr.Textbox  # the page's address, which the page's script fills in
     active: gr.Textbox  # the name of the tab that is shown, which the page's script fills in
 
     @property

@@ -23,7 +23,7 @@ from app.space.analyses import AnalysisCache, Key, with_words
 from app.space.components import SpacePage
 from app.space.headline import headline
 from app.space.near_text_view import near_text_sections
-from app.space.request import ResolvedRequest, SpaceRequest, resolve
+from app.space.request import ResolvedRequest, SpaceRequest, compared_run, resolve
 from app.space.state import SpaceState, parted
 from core.config.methods import method_info
 from core.errors import BadInput, PrefixLabError
@@ -121,7 +121,8 @@ class SpaceHandlers(TabHandlers):
         def stale() -> bool:
             return tickets.is_stale(page, ticket, self.activity)
 
-        updates = self._refresh(page, self._backbone_name(inputs), self._request(inputs), stale)
+        search = inputs[self.page.search] or ""
+        updates = self._refresh(page, self._backbone_name(inputs), self._request(inputs), search, stale)
         yield from tickets.while_newest(page, ticket, updates, self.activity)
 
     def _backbone_name(self, inputs: Inputs) -> str:
@@ -143,14 +144,14 @@ class SpaceHandlers(TabHandlers):
             page.csv: gr.update(interactive=False),
         }
 
-    def _refresh(self, page: str, name: str, request: SpaceRequest, stale: Callable[[], bool]) -> Iterator[Update]:
+    def _refresh(self, page: str, name: str, request: SpaceRequest, search: str, stale: Callable[[], bool]) -> Iterator[Update]:
         began = time.monotonic()
         loaded = self.context.models.is_loaded(name)
         yield self.report(
             page, *(("running", "Comparing with the words…") if loaded else ("loading", f"Loading the model {name}…"))
         )
         backbone = self.context.models.backbone(name)
-        resolved = resolve(self.analyses, backbone, request)
+        resolved = resolve(self.analyses, backbone, request, compared_run(self.context.catalog, backbone, search))
         yield self._controls(backbone, resolved)
         if resolved.reason:
             done = self.report(page, "done", "There is nothing to compare with the words.")

@@ -5,6 +5,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from analysis.space.neighbor_analysis import EMBEDDINGS, LOGIT_LENS, SITE
+from app.compare.comparison import RUN_SLOTS
+from app.compare.run_picker import select_runs
+from app.compare.state import CompareState
+from app.shared import urlstate
+from app.shared.catalog import RunCatalog
 from app.space import view
 from app.space.analyses import AnalysisCache, SpaceQuery
 from app.space.state import MOST, SpaceState, joined
@@ -78,13 +83,21 @@ class ResolvedRequest:
         )
 
 
-def resolve(analyses: AnalysisCache, backbone: Backbone, request: SpaceRequest) -> ResolvedRequest:
-    """Limit a request to existing layers, heads and runs; without a run, use the first with virtual tokens."""
+def compared_run(catalog: RunCatalog, backbone: Backbone, search: str) -> str:
+    """Return the run of Compare's prefix column, from the page's address; "" if there is none."""
+    state = urlstate.read(search, CompareState)
+    return select_runs(catalog, backbone, state.task, {slot: getattr(state, slot) for slot in RUN_SLOTS}).run_ids["prefix"]
+
+
+def resolve(analyses: AnalysisCache, backbone: Backbone, request: SpaceRequest, default: str = "") -> ResolvedRequest:
+    """Limit a request to existing layers, heads and runs; without a run, use `default` if it has virtual tokens, else the first
+    that has."""
     spec, available = backbone.spec, analyses.runs(backbone)
     known = {run.id: run for run in available}
     runs = [run for run in request.runs if run in known or run.startswith(UNSTORED)][:MOST]
     notes = [_left_out(spec.name, [run for run in request.runs if run not in runs])] if len(runs) < len(request.runs) else []
-    runs = runs or [run.id for run in available if method_info(run.method).virtual_tokens][:1]
+    usable = [run.id for run in available if method_info(run.method).virtual_tokens]
+    runs = runs or ([default] if default in usable or default.startswith(UNSTORED) else usable[:1])
     site = request.site if request.site in spec.sites else SITE
     depth = spec.depth(site)
     request = replace(

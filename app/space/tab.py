@@ -45,7 +45,7 @@ SLOW = streaming("space", 8)
 HIGH, LOW = 560, 300  # px
 SAVE = "(text) => text && PrefixLab.plots.give('prefix-lab-nearest-words.csv', new Blob([text], { type: 'text/csv' }))"
 SEARCH = "() => [location.search]"
-ACTIVE_TAB = "(...inputs) => [...inputs.slice(0, -1), PrefixLab.space.refreshing()]"
+FROM_PAGE = "(...inputs) => [...inputs.slice(0, -2), location.search, PrefixLab.space.refreshing()]"
 LINKED = "PrefixLab.space.{part}(element, trigger, watch) /* 'select' */"
 
 
@@ -71,8 +71,8 @@ def build(context: AppContext, shell: Shell, tab: gr.Tab) -> AnalysisCache:
     components |= {
         name: gr.Button("", elem_id=f"pl-space-{name}", elem_classes="pl-key") for name in ("down", "up")
     }  # keys [ and ]
-    # `active` is made last: Gradio sorts a set of inputs by age, so its value is the last argument of ACTIVE_TAB.
-    page = SpacePage(**components, token=gr.State([]), ready=hidden(), active=hidden())
+    # `search` and `active` are made last: Gradio sorts a set of inputs by age, so theirs are the last arguments of FROM_PAGE.
+    page = SpacePage(**components, token=gr.State([]), ready=hidden(), search=hidden(), active=hidden())
     do = SpaceHandlers(context, shell, page)
     _wire(do, shell, page, tab)
     alone_section.build(context, shell, tab)
@@ -105,10 +105,10 @@ def _controls() -> Components:
 
 def _wire(do: SpaceHandlers, shell: Shell, page: SpacePage, tab: gr.Tab) -> None:
     controls: set[Block] = {shell.backbone, *page.controls}
-    inputs, outputs = controls | {page.ready, page.active}, [*page.outputs, shell.status]
+    inputs, outputs = controls | {page.ready, page.search, page.active}, [*page.outputs, shell.status]
 
     def refresh_on(listen: Callable[..., gr.events.Dependency]) -> None:
-        listen(do.refresh, inputs, outputs, js=ACTIVE_TAB, **SLOW)
+        listen(do.refresh, inputs, outputs, js=FROM_PAGE, **SLOW)
 
     for control in (page.space, page.site, page.layer, page.head, page.map, page.paths, page.whole, page.runs):
         refresh_on(control.input)

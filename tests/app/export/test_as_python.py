@@ -176,7 +176,7 @@ def test_prefix_space_samples_the_same_texts_of_the_prefix_on_its_own(context, d
     section = AloneSection(**{field.name: field.name for field in fields(AloneSection)})
     page = AloneHandlers(context, SimpleNamespace(status="status"), section)
     for run, on_map in (("tiny-prefix", "tiny-prefix"), ('text:A pub\'s "menu"', "tiny-finetuned")):  # with a map, and without
-        *_, update = page.sample(AloneState(run), 7, 0.8, "", SimpleNamespace(session_hash="alone"))
+        *_, update = page.sample(AloneState(run), 7, 0.8, "", "", SimpleNamespace(session_hash="alone"))
         address = write(AloneState(run, 7, 0.8))
         names = run_lines(do.lines("space", f"among={on_map}&{address}", ""))
         alone = names["alone"]

@@ -51,3 +51,16 @@ def test_the_curve_is_measured_and_a_mix_is_kept(page, served, stored_run):
     page.get_by_role("button", name="Keep as a run").click()
     expect(page.locator("#pl-mix-note")).to_contain_text(f"{stored_run} is kept as a run")
     expect(page.locator("#pl-mix-run-0 option", has_text=stored_run)).to_have_count(1)
+
+
+def test_the_report_of_a_finished_mix_is_not_seen_on_another_tab(page, served):
+    open_tab(page, served)
+    report = page.locator(f"{PHASE} > span")
+    expect(report).to_contain_text("texts, the same input and decoding")
+    page.locator("#pl-tab-train-button").click()
+    expect(report).to_be_hidden()
+    page.locator("#pl-tab-compare-button").click()
+    expect(report).to_be_hidden()
+    page.locator("#pl-generate").click()
+    expect(page.locator(PHASE)).to_have_attribute("data-phase", "done")
+    expect(report).to_be_visible()

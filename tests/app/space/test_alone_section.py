@@ -27,7 +27,7 @@ def short(monkeypatch):
 
 def sampled(do, state, seed=0, temperature=1.0):
     result: dict = {}
-    for update in do.sample(state, seed, temperature, "", REQUEST):
+    for update in do.sample(state, seed, temperature, "", "", REQUEST):
         result |= update
     return result
 
@@ -51,7 +51,7 @@ def test_a_text_prefix_and_a_mix_are_sampled_from_and_a_fine_tuned_run_is_refuse
     assert "joined: tiny-prefix, triples-prefix" in sampled(do, AloneState("mix:join::tiny-prefix,triples-prefix"))["verdict"]
     (failed,) = do.open(AloneState("tiny-finetuned"), "", REQUEST)
     assert "tiny-finetuned has no virtual tokens" in failed["status"]
-    (failed,) = do.sample(AloneState("tiny-prefix"), 0, 0.0, "", REQUEST)
+    (failed,) = do.sample(AloneState("tiny-prefix"), 0, 0.0, "", "", REQUEST)
     assert "Temperature" in failed["status"] and "error" in failed["status"]
 
 
@@ -60,9 +60,11 @@ def test_what_the_address_says_is_restored_and_what_it_cannot_say_is_named(do):
     assert (restored["state"].run, restored["seed"], restored["temperature"]) == ("tiny-prefix", 3, 1.0)
     assert "alone-temperature" in restored["verdict"]
     assert list(do.open(AloneState(), "", REQUEST)) == [do.no_update()]
-    listed = do.choices(AloneState("text:Hi"), "space", "", REQUEST)["run"]
+    listed = do.choices(AloneState("text:Hi"), "space", "", "", REQUEST)["run"]
     assert "tiny-prefix" in listed and "tiny-finetuned" not in listed and 'value="Hi"' in listed
-    assert do.choices(AloneState(), "compare", "", REQUEST) == do.no_update()
+    listed = do.choices(AloneState(), "space", "", "?prefix=triples-prefix", REQUEST)["run"]
+    assert 'value="triples-prefix" selected' in listed  # the run of Compare's prefix column
+    assert do.choices(AloneState(), "compare", "", "", REQUEST) == do.no_update()
 
 
 def test_an_encoder_decoder_model_samples_too(newsroom):

@@ -18,7 +18,7 @@ from app.space.analyses import AnalysisCache, Maps, SpaceQuery
 from app.space.components import SpacePage
 from app.space.handlers import SpaceHandlers
 from app.space.headline import headline
-from app.space.request import SpaceRequest, resolve
+from app.space.request import SpaceRequest, compared_run, resolve
 from app.space.state import SpaceState, joined, parted
 from core.errors import BadInput
 
@@ -60,6 +60,18 @@ def test_without_a_wish_it_is_the_first_prefix_at_the_last_layer(rooms, backbone
         and resolved.query == SpaceQuery("keys", 1, None, ("tiny-prefix",))
         and not resolved.notes
     )
+
+
+def test_it_opens_on_the_run_of_compares_prefix_column(rooms, backbone, context):
+    def opened(search):
+        return resolve(rooms, backbone, request(), compared_run(context.catalog, backbone, search)).on_map
+
+    assert opened("") == opened("?task=e2e&prefix=no-such-run") == ("tiny-prefix",)
+    assert opened("?task=webnlg") == opened("?prefix=triples-prefix") == ("triples-prefix",)
+    assert opened("?prefix=text:Hello") == ("text:Hello",)
+    assert opened("?prefix=tiny-finetuned") == ("tiny-prefix",)  # it has no virtual tokens
+    chosen = resolve(rooms, backbone, request(["tiny-prefix"]), "triples-prefix")
+    assert chosen.on_map == ("tiny-prefix",)  # what the address says
 
 
 def test_what_is_not_there_is_left_out_and_said(rooms, backbone):
@@ -130,7 +142,7 @@ def handlers(context):
 
 
 def inputs(backbone, *, ready="yes", active="space", **changed):
-    return {"backbone": backbone, "ready": ready, "active": active} | controls(**changed)
+    return {"backbone": backbone, "ready": ready, "search": "", "active": active} | controls(**changed)
 
 
 def test_the_table_as_csv_says_where_each_row_is_from(context, house):
