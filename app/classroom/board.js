@@ -157,6 +157,9 @@ const lab = {
     fill();
   },
 
+  /* How far an entry is, by its state. */
+  progress: ({ note }) => ({ training: note || "waiting to be trained", scoring: "being scored…", failed: note }),
+
   /* The head of the board's table and its rows; `acts`: what stands at the end of a row, `pick`: at its beginning. */
   entries(entries, mine, acts, pick) {
     if (!entries.length) return lab.el("p", { class: "meta" }, "Nobody has handed in a prefix yet.");
@@ -167,7 +170,7 @@ const lab = {
       acts ? lab.el("th", {}) : null);
     const body = entries.map((each) => {
       const scored = each.state === "ready";
-      const state = { training: each.note || "waits to be trained", scoring: "is being scored…", failed: each.note }[each.state] || each.about;
+      const state = lab.progress(each)[each.state] || each.about;
       return lab.el("tr", { "data-run": each.id, "data-state": each.state }, pick ? lab.el("td", {}, pick(each)) : null,
         lab.el("td", {}, lab.el("span", { class: mine && mine.includes(each.id) ? "mine" : "" }, each.name), " ", lab.el("span", { class: `meta ${scored ? "about" : ""}` }, state)),
         lab.el("td", { class: "number", title: `${each.stored.toLocaleString("en")} numbers in ${each.length} virtual tokens` }, each.bytes ? lab.bytes(each.bytes) : ""),

@@ -208,9 +208,9 @@ class Entries:
         state = self.jobs.state(entry.id)
         if state == "queued":
             ahead = len(self.jobs.ahead(entry.id))
-            note = f"waits for {counted(ahead, 'training')}" if ahead else "is about to begin"
+            note = f"waiting for {counted(ahead, 'training')}" if ahead else "about to begin"
         elif state in ("loading", "running", "finishing"):
-            note = "trains"
+            note = "in training…"
         elif state in ("done", "cancelled"):
             self._trained(entry)
             return

@@ -42,7 +42,7 @@ function show({ board, own }) {
   lab.draw("#board", { entries: board.entries, own: own.entries }, (data) => lab.entries(data.entries, data.own));
   const mine = board.entries.filter((entry) => own.entries.includes(entry.id));
   lab.draw("#own", mine.map(({ about, state, note, id }) => ({ about, state, note, id })), (entries) => entries.map((entry) => lab.el("li", { class: "meta" },
-    `${entry.about}: ${{ training: entry.note || "waits to be trained", scoring: "is being scored", ready: "on the board", failed: entry.note }[entry.state]}`)));
+    `${entry.about}: ${{ ...lab.progress(entry), ready: "on the board" }[entry.state]}`)));
   const ready = board.entries.filter((entry) => entry.state === "ready").map(({ id, name, about }) => ({ id, name, about }));
   guest.runs = new Set([...guest.runs].filter((run) => ready.some((entry) => entry.id === run)));
   lab.draw("#picks > div", ready, showPicks);
@@ -56,14 +56,14 @@ async function handIn(file) {
   }
   lab.at("#done").textContent = "Handing in…";
   const answer = await lab.call("hand-in", undefined, { method: "POST", headers: { "Content-Type": "application/zip" }, body: file });
-  lab.at("#done").textContent = answer ? "Handed in. It is scored now, and then stands on the board." : "";
+  lab.at("#done").textContent = answer ? "Handed in. The line under “Your prefix” says when it is on the board." : "";
 }
 
 async function train(event) {
   event.preventDefault();
   const { tokens, rows, updates, words } = event.target.elements;
   const answer = await lab.call("train", { length: Number(tokens.value), rows: Number(rows.value), updates: Number(updates.value), words: words.value });
-  lab.at("#done").textContent = answer ? "In line. It trains on the presenter's machine; you can go on looking around." : "";
+  lab.at("#done").textContent = answer ? "Sent to the presenter's machine. The line under “Your prefix” says how far it is; you can go on looking around." : "";
 }
 
 async function compare(event) {
@@ -97,7 +97,7 @@ function showTexts({ columns, error }) {
   lab.at("#texts").replaceChildren(...columns.map((column) => {
     const entry = guest.entries.find((each) => each.id === column.run);
     const missing = column.missing.length ? lab.el("p", { class: "meta" }, `without ${column.missing.join(", ")}`) : null;
-    return lab.line({ ...column, entry: column.run }, column.run ? (entry ? `${entry.name}: ${entry.about}` : column.run) : "frozen model", missing);
+    return lab.line({ ...column, entry: column.run }, column.run ? (entry ? [entry.name, lab.el("span", { class: "meta" }, entry.about)] : column.run) : "frozen model", missing);
   }));
 }
 

@@ -76,7 +76,7 @@ function enter(me) {
   lab.at("#enter").hidden = true;
   lab.at("#class").hidden = false;
   lab.at("#open-app").hidden = !desk.local;
-  lab.at("#who").textContent = `class ${me.class}`;
+  lab.at("#who").textContent = me.class === "class" ? "The class" : `Class ${me.class}`;
   lab.at("#addresses").textContent = me.addresses.join(" or ");
   showCode(me.code);
   lab.tables(lab.at("#begin"), me.tables);

@@ -164,7 +164,7 @@ def test_a_training_that_failed_says_so_and_makes_room(room, monkeypatch):
     monkeypatch.setattr(jobs, "ahead", lambda run: ["a", "b"])
     room.classroom.entries.tick()
     entry = room.classroom.board.entries()[0]
-    assert entry.state == TRAINING and entry.note == "waits for 2 trainings"
+    assert entry.state == TRAINING and entry.note == "waiting for 2 trainings"
     monkeypatch.setattr(jobs, "state", lambda run: "failed")
     room.classroom.entries.tick()
     assert entry.state == FAILED and "failed" in entry.note
