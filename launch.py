@@ -60,16 +60,6 @@ same system and Python is set up without a network.""",
 Run the linters, mypy and pytest. --fast leaves out slow and browser tests, --no-browser the browser tests.""",
 }
 
-# Libraries read these when they are imported. A value that the user has set is left alone.
-SETTINGS = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_DISABLE_TELEMETRY": "1", "TOKENIZERS_PARALLELISM": "false"}
-# oneDNN keeps something for each of the last so many shapes; its own 1,024 cost gigabytes in a long training.
-SETTINGS["ONEDNN_PRIMITIVE_CACHE_CAPACITY"] = "64"
-# The C library reads these when a process starts; without them training on a CPU spends its time on page faults.
-if sys.platform.startswith("linux"):
-    SETTINGS.update(MALLOC_MMAP_THRESHOLD_="268435456", MALLOC_TRIM_THRESHOLD_="1073741824")
-    # Else each of the web server's forty threads may keep a heap of its own, as large as it has ever been.
-    SETTINGS.update(MALLOC_ARENA_MAX="2")
-
 
 def fail(sentence: str) -> NoReturn:
     """Leave with exit code 1 and `sentence` on stderr."""
@@ -315,6 +305,9 @@ def restart(python: str, argv: list[str]) -> int:
 
 def run_tests(arguments: list[str]) -> int:
     """Run every linter, then pytest with `arguments`, whatever failed before; pytest's summary comes last."""
+    from core.process_settings import apply_process_settings
+
+    apply_process_settings()
     python = [sys.executable, "-m"]
     checks = {
         "ruff check": [*python, "ruff", "check", "."],
@@ -348,9 +341,7 @@ def main(argv: list[str]) -> int:
 
         return command_line(argv) or 0
     python = find_python()
-    new = {name: value for name, value in SETTINGS.items() if name not in os.environ}
-    os.environ.update(new)
-    if python != sys.executable or any(name.startswith("MALLOC") for name in new):
+    if python != sys.executable:
         return restart(python, argv)
     if argv[:1] == ["test"]:
         return run_tests(argv[1:])

@@ -8,6 +8,10 @@ import shutil
 
 import pytest
 
+from core.process_settings import apply_process_settings
+
+apply_process_settings()  # also where pytest is started without launch.py
+
 # Names on PATH in order of preference, then the usual places on macOS and Windows.
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 PLACES = (

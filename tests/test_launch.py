@@ -18,13 +18,11 @@ import pytest
 LAUNCH = Path(__file__).parent.parent / "launch.py"
 THING = "prefix-lab-test-thing"
 COMMAND_LINE = """
-import importlib.metadata, json, os, sys
+import importlib.metadata, json, sys
 
 def main(argv):
     import prefix_lab_test_thing
-    names = ("GRADIO_ANALYTICS_ENABLED", "HF_HUB_DISABLE_TELEMETRY", "TOKENIZERS_PARALLELISM", "MALLOC_MMAP_THRESHOLD_", "MINE")
-    print(json.dumps({"argv": argv, "prefix": sys.prefix, "thing": importlib.metadata.version("prefix-lab-test-thing"),
-                      "environment": {name: os.environ.get(name) for name in names}}))
+    print(json.dumps({"argv": argv, "prefix": sys.prefix, "thing": importlib.metadata.version("prefix-lab-test-thing")}))
     return 7 if "bad" in argv else None
 """
 
@@ -101,14 +99,9 @@ def test_first_use_from_failure_to_upgrade(checkout):
     assert handed["argv"] == ["runs", "--json", "two words"]
     assert Path(handed["prefix"]) == checkout.folder / ".venv"
 
-    second = checkout.run("bad", MINE="1", GRADIO_ANALYTICS_ENABLED="True")
+    second = checkout.run("bad")
     assert second.returncode == 7  # the app's own exit code
     assert len(second.stdout.splitlines()) == 1 and "pip" not in second.stderr  # set up already: not a word about it
-    environment = report(second)["environment"]
-    assert environment["MINE"] == "1" and environment["GRADIO_ANALYTICS_ENABLED"] == "True"  # the user's own value stands
-    assert environment["HF_HUB_DISABLE_TELEMETRY"] == "1" and environment["TOKENIZERS_PARALLELISM"] == "false"
-    assert (environment["MALLOC_MMAP_THRESHOLD_"] == "268435456") == sys.platform.startswith("linux")
-
     make_wheel(checkout.wheels, "1.1")
     checkout.require("1.1")
     left_over.touch()
@@ -359,6 +352,7 @@ def test_browser_tests_fail_without_a_browser_unless_left_out(tmp_path, options,
     (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = browser: x\n")
     (tmp_path / "test_page.py").write_text(BROWSER_TEST)
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *options]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    environ = os.environ | {"PYTHONPATH": str(LAUNCH.parent)}
+    done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True)
     assert expected in done.stdout.splitlines()[-1]
     assert ("apt install chromium" in done.stdout) == (path is None and not options)

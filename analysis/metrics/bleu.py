@@ -5,7 +5,8 @@ tokenised references. `original_bleu` scores what people read: detokenised outpu
 DART: Moses' multi-bleu on three references, where a missing reference is an empty line.
 """
 
-from functools import partial
+import threading
+from functools import cache, partial
 from itertools import zip_longest
 
 import numpy as np
@@ -16,6 +17,7 @@ from analysis.metrics.tokenizers import split_punctuation, webnlg_output, webnlg
 from core.text.detokenize import DETOKENISER, detokenise
 
 ORDERS = 4
+_LOCK = threading.Lock()  # a metric notes the number of references of its last call
 
 
 def e2e_bleu(hyps: list[str], refs: list[list[str]]) -> Score:
@@ -63,17 +65,23 @@ def _multi_bleu(name: str, hyps: list[str], refs: list[list[str]], how: str) -> 
 
 def _bleu(name: str, hyps: list[str], refs: list[list[str]], note: str, lowercase: bool, tokenize: str, smooth: str) -> Score:
     check(hyps, refs)
-    # force: tokenised references are meant, so no warning about them
-    bleu = partial(BLEU, lowercase=lowercase, force=True, tokenize=tokenize, smooth_method=smooth)
-    metric = bleu()
     streams = [list(stream) for stream in zip_longest(*refs)]  # (most references, n), None where an example has fewer
-    value = metric.corpus_score(hyps, streams).score
-    sentence = bleu(effective_order=True)
-    scores = [sentence.sentence_score(hyp, own) for hyp, own in zip(hyps, refs, strict=True)]
+    with _LOCK:
+        metric = _metric(lowercase, tokenize, smooth, False)
+        value = metric.corpus_score(hyps, streams).score
+        signature = str(metric.get_signature()) + note
+        sentence = _metric(lowercase, tokenize, smooth, True)
+        scores = [sentence.sentence_score(hyp, own) for hyp, own in zip(hyps, refs, strict=True)]
     sums = np.array([[*one.counts, *one.totals, one.sys_len, one.ref_len] for one in scores], dtype=float)
     value_of = partial(_of_counts, smooth=smooth)
-    signature = str(metric.get_signature()) + note
     return Score(name, value, True, signature, len(hyps), tuple(one.score for one in scores), sums, value_of)
+
+
+@cache
+def _metric(lowercase: bool, tokenize: str, smooth: str, effective_order: bool) -> BLEU:
+    """Return sacrebleu's metric, one for all calls: its tokenisers remember 65,536 lines, and with each line themselves."""
+    # force: tokenised references are meant, so no warning about them
+    return BLEU(lowercase, True, tokenize, smooth_method=smooth, effective_order=effective_order)
 
 
 def _of_counts(sums: np.ndarray, smooth: str) -> float:

@@ -1,6 +1,5 @@
 """Event handlers of the Attention tab: read inputs, make one call, draw."""
 
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -14,6 +13,7 @@ from analysis.figures import attention as figures
 from app.attention import token_view, view
 from app.attention.components import AttentionPage
 from app.attention.controls import AT, controls, group_of
+from app.attention.read_ahead import ReadAhead
 from app.attention.readings import AttentionSource, ReadingCache
 from app.attention.state import SAME, AttentionState
 from app.compare.comparison import SLOTS
@@ -43,6 +43,7 @@ class AttentionHandlers(TabHandlers):
     def __init__(self, context: AppContext, frame: shell.Shell, components: AttentionPage) -> None:
         super().__init__(context, frame)
         self.components, self.readings = components, ReadingCache(context)
+        self.read_ahead = ReadAhead(self._fill_cache)
         self._filling: Cache[str, tuple] = Cache(PAGES)  # page -> key of the influence map that is shown or being filled
 
     # ---- what is asked for
@@ -63,11 +64,11 @@ class AttentionHandlers(TabHandlers):
         """
         page = request.session_hash or ""
         if tab != TAB and self.context.comparisons.get(page) is not None:
-            threading.Thread(target=self._read_ahead, args=(page,), name="ahead", daemon=True).start()
+            self.read_ahead.add(page)
         return self.take_ticket(request) if tab == TAB else 0
 
-    def _read_ahead(self, page: str) -> None:
-        """Fill the cache, and load what draws figures. Errors are reported when the tab is opened."""
+    def _fill_cache(self, page: str) -> None:
+        """Compute what the tab shows first, and load what draws figures. Errors are reported when the tab is opened."""
         with suppress(Exception), self.context.models.background():
             next(self._refresh(page, AttentionState()))
 

@@ -24,6 +24,7 @@ from app.cli import (
     train,
 )
 from core.errors import PrefixLabError
+from core.process_settings import apply_process_settings
 
 DESCRIPTION = """Open Prefix Lab in the browser, or do one job from the command line. --help after a verb describes it.
 
@@ -64,6 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns the exit code: 0, 1 for an error that the user can fix, 130 for Ctrl-C. Raises SystemExit(2) for wrong usage.
     """
+    apply_process_settings()
     args = parser().parse_args(argv)
     args.argv = list(sys.argv[1:] if argv is None else argv)
     try:

@@ -80,9 +80,7 @@ def test_a_finished_text_is_read_ahead_while_another_tab_is_shown(context, recor
     page = SimpleNamespace(session_hash="ahead")
     context.comparisons.put("ahead", record)
     assert do.enter("compare", page) == 0
-    for thread in threading.enumerate():
-        if thread.name == "ahead":
-            thread.join()
+    do.read_ahead.join()
     monkeypatch.setattr(readings, "attention_mass", None)
     update = next(do.refresh(do.enter("attention", page), AttentionState(), page))
     assert "the prefix drew" in update["headline"]
