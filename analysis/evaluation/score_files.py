@@ -17,7 +17,7 @@ from analysis.evaluation.significance import Difference, compare
 from analysis.evaluation.suites import Result, entries, named_suite, score_examples
 from analysis.metrics.base import Progress, Score
 from core.data.registry import SETS, read_set
-from core.data.rows import bad_data, lines
+from core.data.rows import UNREADABLE, BadRow, bad_data, csv_records, header_line, header_names, lines
 from core.errors import BadData, BadInput
 from core.task import Example
 from core.text.checks import counted
@@ -63,7 +63,7 @@ def score_files(
     examples, pretokenized = _examples(references, suite, split, sources, skipped)
     scores = score_examples(suite, _as_many(outputs, texts, examples, skipped), examples, pretokenized, progress=progress)
     if against is None:
-        return FileScores(len(texts), scores, [], [])
+        return FileScores(len(examples), scores, [], [])
     others, own_sources = read_outputs(against)
     if sources and own_sources and sources != own_sources:
         raise BadInput(
@@ -72,7 +72,7 @@ def score_files(
     other = score_examples(suite, _as_many(against, others, examples, skipped), examples, pretokenized, progress=progress)
     known = {score.name: score for score in other if isinstance(score, Score)}
     pairs = [(score, known[score.name]) for score in scores if isinstance(score, Score) and score.name in known]
-    return FileScores(len(texts), scores, other, [compare(one, two) for one, two in pairs])
+    return FileScores(len(examples), scores, other, [compare(one, two) for one, two in pairs])
 
 
 def read_outputs(file: Path) -> tuple[list[str], list[str]]:
@@ -100,7 +100,11 @@ def read_references(files: Sequence[Path], blocks: bool = True, sources: Sequenc
     if len({len(column) for column in columns}) > 1:
         counted = ", ".join(f"{file.name} {len(column)}" for file, column in zip(files, columns, strict=True))
         raise BadData(f"The files of references have different numbers of lines ({counted}): give one line per output in each.")
-    return [list(row) for row in zip(*columns, strict=True)]
+    rows = [list(row) for row in zip(*columns, strict=True)]
+    if missing := next((number for number, row in enumerate(rows, 1) if not any(row)), 0):
+        where = files[0].name if len(files) == 1 else f"any of the {len(files)} files of references"
+        raise BadData(f"Line {missing} has no reference in {where}: add one, or leave that output out.")
+    return rows
 
 
 # --- examples ----------------------------------------------------------------------------------------------------------------
@@ -129,7 +133,10 @@ def _is_data(path: Path, suite: str) -> bool:
 
 
 def _as_many(file: Path, texts: list[str], examples: list[Example], skipped: list[str] | None) -> list[str]:
-    """Check that there is one output per example; outputs of skipped entries are left out, if the file has them."""
+    """Check that there is one output per example; outputs of skipped entries are left out, if the file has them, and so are
+    empty lines after the last output."""
+    while len(texts) > len(examples) + len(skipped or ()) and not texts[-1]:
+        texts = texts[:-1]
     if skipped and len(texts) == len(examples) + len(skipped):
         numbers = [int(example.id.rpartition("-")[2]) for example in examples]  # of the entries, see `collect`
         texts = [texts[number - 1] for number in numbers if number <= len(texts)]
@@ -150,7 +157,7 @@ def _text_lines(file: Path) -> list[str]:
     """Read lines without surrounding spaces. Raises BadData for a file that is empty or not UTF-8."""
     texts = []
     for number, line in lines(file):
-        if re.search("[\udc80-\udcff\0]", line):
+        if UNREADABLE.search(line):
             raise bad_data(file, number, "not UTF-8 text: save the file as UTF-8")
         texts.append(line.strip())
     if not texts:
@@ -193,22 +200,32 @@ def _by_source(file: Path, sources: Sequence[str]) -> list[list[str]]:
 
 def _table_pairs(file: Path, text_column: re.Pattern[str]) -> list[tuple[str, str]]:
     """Return (input, text) for each row, by column name; if the names are missing, the file's two columns."""
-    text = _text_lines(file)
-    first = next((line for line in text if line), "")
-    reader = csv.reader(text, delimiter="\t" if "\t" in first else ",", strict=True)
+    number, first = header_line(lines(file))
     try:
-        numbered = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if row]
+        headers = [(header_names(first, mark), mark) for mark in "\t,;"]
     except csv.Error as error:
-        raise bad_data(file, reader.line_num, f"not CSV ({error}): check the quotes") from error
-    rows = [row for _, row in numbered]
-    header = rows[0] if rows else []
-    places = [[place for place, name in enumerate(header) if kind.fullmatch(name)] for kind in (_SOURCE, text_column)]
-    if not any(places) and len(header) == 2:
-        places, rows = [[0], [1]], [header, *rows]
-    if [len(place) for place in places] != [1, 1]:
-        needed = f"one with {_COLUMN_NAMES[_SOURCE]} and one with {_COLUMN_NAMES[text_column]}"
-        raise bad_data(file, 1, f"the columns are {', '.join(header)[:200] or 'none'}, and {needed} are needed: name them so")
-    for number, row in numbered:
-        if len(row) != len(header):
-            raise bad_data(file, number, f"{counted(len(row), 'cell')} under {len(header)} columns: put each text in quotes")
-    return [(row[places[0][0]], row[places[1][0]]) for row in rows[1:]]
+        raise bad_data(file, number, f"not CSV ({error}): give a file with a header") from error
+    named = next(((found, len(names), mark) for names, mark in headers if (found := _places(names, text_column))), None)
+    if named is None:
+        header, mark = max(headers, key=lambda pair: len(pair[0]))
+        if len(header) != 2 or any(kind.fullmatch(name) for name in header for kind in (_SOURCE, text_column)):
+            needed = f"one with {_COLUMN_NAMES[_SOURCE]} and one with {_COLUMN_NAMES[text_column]}"
+            columns = ", ".join(header)[:200] or "none"
+            raise bad_data(file, number, f"the columns are {columns}, and {needed} are needed: name them so")
+    places, width, delimiter = named or ([0, 1], 2, mark)
+    rows = list(csv_records(file, delimiter, width))[named is not None :]
+    for line, cells in rows:
+        if isinstance(cells, BadRow):
+            raise bad_data(file, line, str(cells))
+        if len(cells) != width:
+            raise bad_data(file, line, f"{counted(len(cells), 'cell')} under {width} columns: put each text in quotes")
+        if any(UNREADABLE.search(cell) for cell in cells):
+            raise bad_data(file, line, "not UTF-8 text: save the file as UTF-8")
+    pairs = [tuple(" ".join(cells[place].split()) for place in places) for _, cells in rows if not isinstance(cells, BadRow)]
+    return [(source, text) for source, text in pairs]
+
+
+def _places(header: Sequence[str], text_column: re.Pattern[str]) -> list[int]:
+    """The places of the columns of inputs and texts; empty unless there is one of each."""
+    found = [[place for place, name in enumerate(header) if kind.fullmatch(name)] for kind in (_SOURCE, text_column)]
+    return [place for one in found for place in one] if [len(one) for one in found] == [1, 1] else []

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from core.data.hub import hub_rows, is_hub
-from core.data.rows import BadRow, Row, collect, csv_rows, json_rows, split_file
+from core.data.rows import BadRow, Row, collect, csv_rows, ending_of, json_rows, split_file
 from core.errors import BadInput
 from core.task import Example
 from core.text.tables import canonical, linearise, parse
@@ -37,7 +37,7 @@ def read_columns(
     hub = is_hub(str(path))
     file = split_file(Path(path), split, _STEMS, _ENDINGS) if not hub and Path(path).is_dir() else Path(path)
     needed = list(dict.fromkeys([*source, *target]))
-    is_csv = file.name.removesuffix(".gz").endswith((".csv", ".tsv"))
+    is_csv = ending_of(file) in (".csv", ".tsv")
     sample_line = json.dumps(dict.fromkeys(needed, "…"), ensure_ascii=False)
     make_source = _table(source) if len(source) > 1 else _one(source[0], form)
     stem = file.name.split(".")[0]

@@ -7,7 +7,7 @@ used raises an error with file and line, or is skipped and noted if `skipped` is
 
 from pathlib import Path
 
-from core.data.rows import BadRow, Row, collect, csv_rows, json_rows, split_file, text_in
+from core.data.rows import BadRow, Row, collect, csv_rows, ending_of, json_rows, split_file, text_in
 from core.task import Example
 from core.text.detokenize import tokenise_like_e2e
 from core.text.tables import canonical, linearise, parse
@@ -24,7 +24,7 @@ def read_e2e(path: Path, split: str | None = None, skipped: list[str] | None = N
     """
     file = split_file(Path(path), split, _STEMS) if Path(path).is_dir() else Path(path)
     stem = file.name.split(".")[0]
-    rows = csv_rows(file, ("mr", "ref")) if file.suffix == ".csv" else json_rows(file)
+    rows = csv_rows(file, ("mr", "ref")) if ending_of(file) == ".csv" else json_rows(file)
     return collect([(file, rows)], lambda row, number: _e2e_example(row, f"{stem}-{number}"), skipped)
 
 

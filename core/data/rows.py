@@ -12,10 +12,11 @@ import re
 import zlib
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from itertools import chain, islice
 from pathlib import Path
-from typing import TypeVar
+from typing import IO, TypeVar
 
 from core.errors import BadData, BadTable
 from core.text.checks import counted, listing
@@ -25,13 +26,21 @@ Row = dict[str, object]
 Rows = Iterator[tuple[int, "Row | BadRow"]]
 
 ENDINGS = (".jsonl.gz", ".jsonl", ".csv")
-_ESCAPED_BYTE = re.compile("[\udc80-\udcff]")  # what a byte that is not UTF-8 decodes to under "surrogateescape"
+UNREADABLE = re.compile("[\udc80-\udcff\0]")  # NUL, and what a byte that is not UTF-8 decodes to under "surrogateescape"
 _DELIMITERS = ",;\t"
 _MOST_LINES = 2000  # of one cell
+_MOST_CHARACTERS = 2_000_000  # of one cell: an article's
+csv.field_size_limit(_MOST_CHARACTERS)
+_SEPARATOR_LINE = re.compile(r"sep=.")  # what Excel may write above the header
 # What "£", "é" and "’" become where their bytes in UTF-8 are taken for Latin-1 or Windows-1252.
 _MOJIBAKE = re.compile("Â[\u00a0-¿]|Ã[\u0080-¿\u0152-\u0192\u2013-\u2122]|â€[\u0080-¿\u0152-\u0192\u02dc\u2013-\u2122]?")
 
 log = logging.getLogger(__name__)
+
+
+def ending_of(file: Path) -> str:
+    """Return how a file's name ends, in lower case and without ".gz": ".csv"."""
+    return Path(file.name.lower().removesuffix(".gz")).suffix
 
 
 class BadRow(Exception):
@@ -114,7 +123,7 @@ def json_rows(file: Path, example: str = '{"table": "…", "text": "…"}') -> R
 
 
 def _json_row(line: str, example: str) -> Row | BadRow:
-    if _ESCAPED_BYTE.search(line):
+    if UNREADABLE.search(line):
         return BadRow("not UTF-8 text: save the file as UTF-8")
     try:
         row = _DECODER.decode(line.strip())
@@ -165,7 +174,7 @@ def json_list_rows(file: Path) -> Rows:
         except (ValueError, RecursionError) as error:
             yield line, BadRow(f"not JSON from here on ({getattr(error, 'msg', 'too deep or too large')})")
             return
-        if _ESCAPED_BYTE.search(text, counted, at):
+        if UNREADABLE.search(text, counted, at):
             yield line, BadRow("not UTF-8 text: save the file as UTF-8")
         else:
             yield line, row if isinstance(row, dict) else BadRow("not a JSON object")
@@ -178,17 +187,24 @@ def csv_rows(file: Path, needed: Sequence[str]) -> Rows:
     """Yield the rows of a CSV file by column name; of comma, semicolon and tab, the delimiter that gives the needed columns.
 
     A column that is not present as written is matched without regard to case, and returned under the requested name. A
-    quotation mark that opens a cell and is never closed is an ordinary character; how many rows have one, and how many span
-    several lines, is logged. Raises BadData if the header lacks a needed column or has it twice.
+    quotation mark that opens a cell and is never closed, or is followed by more text, is an ordinary character; how many rows
+    have one, and how many span several lines, is logged. Raises BadData if the header lacks a needed column or has it twice.
     """
     header, delimiter = _header(file, needed)
-    records = _Records(delimiter, len(header), lines(file))
-    next(records.lines)
+    for line, cells in islice(csv_records(file, delimiter, len(header)), 1, None):
+        yield line, cells if isinstance(cells, BadRow) else _csv_row(header, cells)
+
+
+def csv_records(file: Path, delimiter: str, width: int) -> Iterator[tuple[int, list[str] | BadRow]]:
+    """Yield the header's and each row's cells, with the number of the first line; blank lines are left out (see `csv_rows`).
+
+    `width`: the number of columns.
+    """
+    numbered = lines(file)
+    records = _Records(delimiter, width, chain([header_line(numbered)], numbered))
     for line, cells in records:
-        if isinstance(cells, BadRow):
+        if isinstance(cells, BadRow) or len(cells) > 1 or (cells and cells[0].strip()):
             yield line, cells
-        elif len(cells) > 1 or (cells and cells[0].strip()):
-            yield line, _csv_row(header, cells)
     records.log(file)
 
 
@@ -198,7 +214,7 @@ class _Records:
     def __init__(self, delimiter: str, width: int, numbered: Iterator[tuple[int, str]]) -> None:
         self.delimiter, self.width, self.lines = delimiter, width, numbered
         self.back: deque[tuple[int, str]] = deque()  # lines read ahead in vain
-        self.stray = self.long = self.quoted = 0  # records with a stray quote, over several lines, with a quoted cell
+        self.stray = self.inner = self.long = self.quoted = 0  # see `log`; records with a quoted cell
 
     def __iter__(self) -> Iterator[tuple[int, list[str] | BadRow]]:
         while (numbered := self._next()) is not None:
@@ -226,12 +242,22 @@ class _Records:
             self.back.extendleft(reversed(ahead))
             self.stray += 1
             return line.rstrip("\r\n").split(self.delimiter)
+        if "expected after" in problem and not ahead:
+            return self._with_text_after_quotes(line, problem)
         if problem:
-            problem = "a line break inside a cell" if problem.startswith("new-line") else problem
-            return BadRow(f"not CSV ({problem}): check the quotes")
+            return _no_csv(problem)
         self.long += bool(ahead)
         self.quoted += line.count('"') > 1
         return cells
+
+    def _with_text_after_quotes(self, line: str, problem: str) -> list[str] | BadRow:
+        """Read a line in which a quoted cell is followed by blanks (`"a" ,b`), or by text (`"A" is b`)."""
+        with suppress(csv.Error):
+            return next(_reader([re.sub(rf'" +(?={self.delimiter}|\s*$)', '"', line)], self.delimiter))
+        if self._is_row(line) and (self.delimiter == "\t" or f"{self.delimiter} " not in line):
+            self.inner += 1
+            return line.rstrip("\r\n").split(self.delimiter)
+        return _no_csv(problem)
 
     def _is_row(self, line: str) -> bool:
         return line.count(self.delimiter) == self.width - 1
@@ -243,10 +269,23 @@ class _Records:
         return not self.quoted and all(self._is_row(line) and f"{self.delimiter} " not in line for _, line in ahead)
 
     def log(self, file: Path) -> None:
+        """Report what is odd about the file."""
+        if self.inner:
+            _warn(
+                f"{file.name}: {counted(self.inner, 'row')} with text after a closing quote; the quotes were read as characters."
+            )
         if self.stray:
             _warn(f"{file.name}: {counted(self.stray, 'row')} with a quote that is never closed; it was read as a character.")
         if self.long:
             _warn(f"{file.name}: {counted(self.long, 'row')} with a quoted cell over several lines.")
+
+
+def _no_csv(problem: str) -> BadRow:
+    """Put what `csv` says into plain words."""
+    if problem.startswith("field larger"):
+        return BadRow(f"a cell of more than {_MOST_CHARACTERS:,} characters: shorten it, or check the quotes")
+    problem = "a line break inside a cell" if problem.startswith("new-line") else problem
+    return BadRow(f"not CSV ({problem}): check the quotes")
 
 
 def _reader(source: Iterable[str], delimiter: str) -> Iterator[list[str]]:
@@ -259,25 +298,29 @@ def header_names(line: str, delimiter: str) -> list[str]:
     return [name.strip() for name in next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), [])]
 
 
+def header_line(numbered: Iterator[tuple[int, str]]) -> tuple[int, str]:
+    """Return the header of a CSV file with its number: the first line that is neither blank nor Excel's `sep=;`."""
+    return next(((n, line) for n, line in numbered if line.strip() and not _SEPARATOR_LINE.fullmatch(line.strip())), (1, ""))
+
+
 def _header(file: Path, needed: Sequence[str]) -> tuple[list[str], str]:
-    first = next((line for _, line in lines(file)), "")
+    number, first = header_line(lines(file))
     longest: list[str] = []
     for delimiter in _DELIMITERS:
         try:
             names = header_names(first, delimiter)
         except csv.Error as error:  # a header longer than any field may be
-            raise bad_data(file, 1, f"not CSV ({error}): give a file with a header") from error
-        known = {name.lower(): name for name in reversed(names)}
-        renamed = {known[name.lower()]: name for name in needed if name not in names and name.lower() in known}
-        names = [renamed.get(name, name) for name in names]
+            raise bad_data(file, number, f"not CSV ({error}): give a file with a header") from error
+        renamed = {name.lower(): name for name in needed if name not in names}
+        names = [renamed.get(name.lower(), name) for name in names]
         if twice := next((name for name in needed if names.count(name) > 1), None):
-            raise bad_data(file, 1, f"{names.count(twice)} columns are called {twice!r}: give each a name of its own")
+            raise bad_data(file, number, f"{names.count(twice)} columns are called {twice!r}: give each a name of its own")
         if set(needed) <= set(names):
             return names, delimiter
         longest = names if len(names) > len(longest) else longest
     printable = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in ", ".join(longest)[:200])
     need = f"{' and '.join(needed)} {'is' if len(needed) == 1 else 'are'} needed"
-    raise bad_data(file, 1, f"the columns are {printable if any(longest) else 'none'}, and {need}: {_OR_NAME}")
+    raise bad_data(file, number, f"the columns are {printable if any(longest) else 'none'}, and {need}: {_OR_NAME}")
 
 
 _OR_NAME = "fix the header, or name columns that it has with --source and --target"
@@ -286,7 +329,7 @@ _OR_NAME = "fix the header, or name columns that it has with --source and --targ
 def _csv_row(header: list[str], cells: list[str]) -> Row | BadRow:
     if len(cells) != len(header):
         return BadRow(f"{counted(len(cells), 'cell')} under {len(header)} columns: check the quotes")
-    if any(_ESCAPED_BYTE.search(cell) for cell in cells):
+    if any(UNREADABLE.search(cell) for cell in cells):
         return BadRow("not UTF-8 text: save the file as UTF-8")
     return dict(zip(header, cells, strict=True))
 
@@ -303,6 +346,18 @@ _BINARY = {
 }
 
 
+_MARKS = (b"\xff\xfe", b"\xfe\xff")  # of UTF-16
+
+
+def _byte_lines(stream: IO[bytes] | gzip.GzipFile) -> Iterator[bytes]:
+    """Yield the lines of a file; a file without line feeds is split at its carriage returns, as old Macs wrote them."""
+    first = stream.readline()
+    if b"\n" in first or b"\r" not in first.rstrip(b"\r"):
+        yield from (first, *stream) if first else ()
+    else:
+        yield from (line + b"\n" for line in first.rstrip(b"\r").split(b"\r"))
+
+
 def lines(file: Path) -> Iterator[tuple[int, str]]:
     """Yield the lines with their numbers from 1. A byte that is not UTF-8 becomes a lone surrogate, which the row readers refuse.
 
@@ -310,9 +365,9 @@ def lines(file: Path) -> Iterator[tuple[int, str]]:
     """
     garbled: list[tuple[int, str]] = []
     try:
-        with gzip.open(file) if file.suffix == ".gz" else open(file, "rb") as stream:
-            for number, line in enumerate(stream, 1):
-                if number == 1 and line.startswith((b"\xff\xfe", b"\xfe\xff")) and b"\0" in line:
+        with gzip.open(file) if file.suffix.lower() == ".gz" else open(file, "rb") as stream:
+            for number, line in enumerate(_byte_lines(stream), 1):
+                if number == 1 and (3 * line.count(b"\0") > len(line) or (line.startswith(_MARKS) and b"\0" in line)):
                     raise BadData(f"{file.name} is UTF-16 text, which cannot be read: save it as UTF-8.")
                 kind = next((kind for magic, kind in _BINARY.items() if line.startswith(magic)), "") if number == 1 else ""
                 if kind:

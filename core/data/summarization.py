@@ -12,7 +12,7 @@ from pathlib import Path
 
 from core import paths
 from core.data import xsum
-from core.data.rows import BadRow, Row, Rows, collect, csv_rows, json_rows, lines, split_file, split_name, text_in
+from core.data.rows import BadRow, Row, Rows, collect, csv_rows, ending_of, json_rows, lines, split_file, split_name, text_in
 from core.errors import BadData, BadInput
 from core.task import Example
 from core.text.articles import article, plain
@@ -131,7 +131,7 @@ def _rows(file: Path, columns: tuple[str, str] | None) -> tuple[Rows, str, str]:
     if file.suffix in _PAIRS:
         return _line_by_line(file), "article", "summary"
     pairs = [columns] if columns else list(COLUMNS)
-    if file.name.removesuffix(".gz").endswith((".csv", ".tsv")):
+    if ending_of(file) in (".csv", ".tsv"):
         for pair in pairs:
             try:
                 rows = csv_rows(file, pair)

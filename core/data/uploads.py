@@ -9,7 +9,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.data.rows import BadRow, csv_rows, header_names, json_rows, lines
+from core.data.rows import BadRow, csv_rows, ending_of, header_line, header_names, json_rows, lines
 from core.errors import BadData, BadInput, StoreError
 from core.task import Example
 
@@ -31,7 +31,7 @@ def preview_file(file: Path) -> FilePreview:
     """Columns and first rows of a CSV (commas, semicolons, tabs) or JSON lines file. Raises BadData."""
     if file.stat().st_size > LIMIT:
         raise BadData(f"{file.name} has {file.stat().st_size:,} bytes; at most {LIMIT:,} are allowed. Give a part of it.")
-    if not file.name.removesuffix(".gz").endswith((".csv", ".tsv", ".jsonl")):
+    if ending_of(file) not in (".csv", ".tsv", ".jsonl"):
         raise BadData(f"{file.name} is not a file type that can be read. Give .csv, .tsv or .jsonl, gzipped (.gz) or not.")
     preview = _preview_json(file) if is_json(file) else _preview_csv(file)
     if not preview.columns or not preview.rows:
@@ -41,7 +41,7 @@ def preview_file(file: Path) -> FilePreview:
 
 def is_json(file: Path) -> bool:
     """Whether the file is read as JSON lines; by its name."""
-    return file.name.removesuffix(".gz").endswith(".jsonl")
+    return ending_of(file) == ".jsonl"
 
 
 def write_pasted(text: str, folder: Path) -> Path:
@@ -100,14 +100,16 @@ def _preview_json(file: Path) -> FilePreview:
 
 
 def _preview_csv(file: Path) -> FilePreview:
-    first = next((line for _, line in lines(file)), "")
+    number, first = header_line(lines(file))
     try:
         headers = [header_names(first, mark) for mark in ",;\t"]
     except csv.Error as error:
-        raise BadData(f"{file.name}, line 1: not CSV ({error}). Give a file with a header.") from error
+        raise BadData(f"{file.name}, line {number}: not CSV ({error}). Give a file with a header.") from error
     names = max(headers, key=len)
     if not all(name.isprintable() for name in names) or len(names) > 100:
-        raise BadData(f"{file.name}, line 1 is not the header of a table. Give CSV with a header, or one JSON object per line.")
+        raise BadData(
+            f"{file.name}, line {number} is not the header of a table. Give CSV with a header, or one JSON object per line."
+        )
     columns, rows = tuple(dict.fromkeys(filter(None, names))), []
     for _, row in csv_rows(file, columns) if columns else ():
         if not isinstance(row, BadRow):

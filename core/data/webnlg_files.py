@@ -30,6 +30,8 @@ def split_files(folder: Path, split: str | None) -> list[Path]:
     """Return the files of a split: those of its folder, or its single file. Raises BadData, which lists what the folder has."""
     root = _root(folder)
     inner = root / split_name(split)
+    if split is not None and root.name == split_name(split) and not inner.is_dir() and _is_split_folder(root):
+        inner = root
     if split is None and any((root / part).is_dir() for part in _PARTS):
         raise BadData(f"{folder} holds {', '.join(part for part in _PARTS if (root / part).is_dir())}: choose a split.")
     if split is not None and not inner.is_dir():
@@ -40,6 +42,11 @@ def split_files(folder: Path, split: str | None) -> list[Path]:
     if not files:
         raise BadData(f"No XML file in {inner}: give the folder that holds train, dev and test, or a file.")
     return files
+
+
+def _is_split_folder(folder: Path) -> bool:
+    """Whether a folder holds the XML files of one split in folders by size, as releases 2.x and 3.0 have them."""
+    return not any(folder.glob("testdata*")) and any(folder.rglob("*.xml"))
 
 
 def has_part(folder: Path, split: str) -> bool:

@@ -61,27 +61,40 @@ class Backbone:
         return ids
 
     def decode(self, ids: Sequence[int], special: bool = False) -> str:
-        """Return the text of token ids with its spaces unchanged; special tokens only if `special`."""
-        text = self.tokenizer.decode(list(ids), skip_special_tokens=not special, clean_up_tokenization_spaces=False)
+        """Return the text of token ids with its spaces unchanged; special tokens, and those that end a text, only if
+        `special`."""
+        ids = (
+            list(ids) if special else [token for token in ids if token not in self.eos]
+        )  # not every tokenizer calls them special
+        text = self.tokenizer.decode(ids, skip_special_tokens=not special, clean_up_tokenization_spaces=False)
         return cast(str, text)  # a batch alone gives a list
 
 
 def eos_ids(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase") -> list[int]:
-    """Return the ids that end a text: the tokenizer's first, then the special tokens that the model's configurations name.
+    """Return the ids that end a text: the tokenizer's first, then those that the model's configurations name.
 
-    An id of a configuration counts only if it is a special token: a default value of the configuration class could be any word
-    in another tokenizer. Raises NotSupported if there is none.
+    An id of a configuration counts only if no ordinary text contains it: a default value of the configuration class could be
+    any word in another tokenizer. Beside an end of the tokenizer's, it has to be an added token. Raises NotSupported if there
+    is none.
     """
-    vocabulary, special = model.config.vocab_size, tokenizer.added_tokens_decoder
+    vocabulary, added = model.config.vocab_size, tokenizer.added_tokens_decoder
     ids = [tokenizer.eos_token_id] if tokenizer.eos_token_id is not None else []
     for config in (model.config, getattr(model, "generation_config", None)):
         eos = getattr(config, "eos_token_id", None)
-        listed = eos if isinstance(eos, list) else [eos]
-        ids += [token for token in listed if token is not None and (not ids or token in special)]
-    ids = [token for token in dict.fromkeys(ids) if token < vocabulary]
-    if not ids:
+        for token in eos if isinstance(eos, list) else [eos]:
+            if isinstance(token, int) and (token in added or (not ids and _is_no_text(tokenizer, token))):
+                ids.append(token)
+    usable = [token for token in dict.fromkeys(ids) if token < vocabulary]
+    if not usable:
+        named = f" within the {vocabulary:,} ids of the weights" if ids else ""
         raise NotSupported(
             f"No token ends a text in this {model.config.model_type} model: neither its tokenizer nor its configuration names an "
-            'eos token, so nothing could be learned to end. Name one as "eos_token" in tokenizer_config.json.'
+            f'eos token{named}, so nothing could be learned to end. Name one as "eos_token" in tokenizer_config.json.'
         )
-    return ids
+    return usable
+
+
+def _is_no_text(tokenizer: "PreTrainedTokenizerBase", token: int) -> bool:
+    """Whether a token has a text that is not read as that token ("</s>" in a vocabulary without special tokens)."""
+    text = tokenizer.decode([token]) if 0 <= token < len(tokenizer) else ""
+    return bool(text) and tokenizer(text, add_special_tokens=False)["input_ids"] != [token]

@@ -81,9 +81,10 @@ def encode_input(backbone: Backbone, task: Task, source: str, infix: bool = Fals
 
 
 def encode_answer(backbone: Backbone, task: Task, target: str) -> list[int]:
-    """Encode a target as the model should generate it. The last id ends the text, whatever its tokenizer calls it."""
+    """Encode a target as the model should generate it. The last id ends the text, whatever its tokenizer calls it; what looks
+    like an end inside the target is read as characters."""
     text = task.answer(target)
     if text.endswith(backbone.eos_text):
-        return [*backbone.encode(text.removesuffix(backbone.eos_text)), backbone.eos_id]
+        return [*backbone.encode(text.removesuffix(backbone.eos_text), literal=True), backbone.eos_id]
     ids = backbone.encode(text)
     return ids if ids and ids[-1] in backbone.eos else [*ids, backbone.eos_id]

@@ -1,10 +1,12 @@
 """Load a frozen language model: a bundled one, from a folder, or by its hub name."""
 
 import hashlib
+import json
 import os
 import re
 import socket
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -15,7 +17,7 @@ from urllib.parse import urlsplit
 import torch
 import transformers
 from huggingface_hub import constants, snapshot_download
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from core import paths
@@ -38,7 +40,11 @@ OWN = {"mini-gpt2": "such as gpt2", "mini-bart": "such as facebook/bart-base"}  
 DeviceMap = str | dict[str, str | int]
 _importing = threading.Lock()
 SAMPLES = 512  # values hashed of each tensor
-WRAPPER = r"^(?:_orig_mod\.|module\.)+"  # what torch.compile and DataParallel put before the names of weights
+# What torch.compile, DataParallel, FSDP and others put before the names of weights, and before those of single blocks.
+WRAPPERS = (r"^(?:(?:_orig_mod|module|_fsdp_wrapped_module|_forward_module)\.)+",
+            r"(?<=\.)(?:(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.)+")  # fmt: skip
+MASKS = r"(?:^|\.)(?:attn|attention)\.(?:bias|masked_bias|causal_mask)$"  # the causal mask, which older versions stored
+LFS = b"version https://git-lfs"
 MAX_NAMES = 3  # names of weights in a message
 
 
@@ -79,6 +85,7 @@ def load_backbone(name: str = DEFAULT, device: str = "auto", device_map: DeviceM
     if origin == "hub":
         where = _fetch(name)
         name, revision = name.partition("@")[0], Path(where).name
+    _refuse_pointers(Path(where))
     config = _open(name, lambda: transformers.AutoConfig.from_pretrained(where, trust_remote_code=False))
     architecture = architecture_for(config, name)
     if device_map and architecture.family == SEQ2SEQ:
@@ -106,6 +113,14 @@ def load_backbone(name: str = DEFAULT, device: str = "auto", device_map: DeviceM
     return backbone
 
 
+def _refuse_pointers(folder: Path) -> None:
+    """Raise BackboneNotFound if a file is only Git LFS's pointer to the file."""
+    for path in sorted([*folder.glob("*.json"), *folder.glob("*.safetensors"), *folder.glob("*.model")]):
+        with open(path, "rb") as file:
+            if file.read(len(LFS)) == LFS:
+                raise BackboneNotFound(f"{path} is a pointer of Git LFS, not the file itself. Run `git lfs pull` in that folder.")
+
+
 def _split_device(model: "PreTrainedModel", name: str) -> torch.device:
     """Return where a split model takes its inputs. Raises NotSupported if transformers does not say which of its parts stay
     whole."""
@@ -119,7 +134,12 @@ def _split_device(model: "PreTrainedModel", name: str) -> torch.device:
 def _load_weights(name: str, where: str, auto_class: "AutoClass", dtype: torch.dtype, device_map: DeviceMap) -> "PreTrainedModel":
     """Load the model of a folder. Raises BackboneNotFound unless the file holds exactly its weights."""
     stored = _open(name, lambda: _weight_types(where))
-    wrapped = any(re.match(WRAPPER, key) for key in stored)
+    names = Counter(map(_unwrapped, stored))
+    if twice := [key for key, times in names.items() if times > 1]:
+        raise BackboneNotFound(
+            f"Cannot load the model in {name}: its weights hold {_first(twice)} twice, plain and wrapped (such as "
+            "module. before the name). Give a folder that has each weight once."
+        )
     load = partial(
         auto_class.from_pretrained,
         where,
@@ -127,14 +147,15 @@ def _load_weights(name: str, where: str, auto_class: "AutoClass", dtype: torch.d
         attn_implementation=NAME,
         use_safetensors=True,
         trust_remote_code=False,
-        key_mapping={WRAPPER: ""} if wrapped else None,
+        key_mapping=dict.fromkeys(WRAPPERS, "") if set(names) != set(stored) else None,
         ignore_mismatched_sizes=True,
         output_loading_info=True,
         **({"device_map": device_map} if device_map else {}),
     )
     model, report = cast("tuple[PreTrainedModel, dict[str, list]]", _open(name, load))
     sizes = [key if isinstance(key, str) else key[0] for key in report["mismatched_keys"]]
-    faults = [("lack", report["missing_keys"]), ("have, beyond what config.json describes,", report["unexpected_keys"])]
+    unexpected = [key for key in report["unexpected_keys"] if not re.search(MASKS, key)]
+    faults = [("lack", report["missing_keys"]), ("have, beyond what config.json describes,", unexpected)]
     faults += [("have in other sizes than its config.json says", sizes)]
     odd = [name for name, weight in model.named_parameters() if not (weight.is_meta or weight.isfinite().all())]
     faults.append(("contain NaN or infinity:", odd))
@@ -153,6 +174,11 @@ def _load_weights(name: str, where: str, auto_class: "AutoClass", dtype: torch.d
     return model
 
 
+def _unwrapped(key: str) -> str:
+    """The name of a weight without what wrappers put before it."""
+    return re.sub("|".join(WRAPPERS), "", key)
+
+
 def _whole_numbers(model: "PreTrainedModel", stored: Mapping[str, str]) -> list[str]:
     """Return the weights that are stored as whole numbers, which transformers reads as if they were the weights themselves.
 
@@ -162,16 +188,28 @@ def _whole_numbers(model: "PreTrainedModel", stored: Mapping[str, str]) -> list[
         return []
     own = {key for key, _ in model.named_parameters()}
     own |= {key.removeprefix(f"{model.base_model_prefix}.") for key in own}
-    return [key for key, kind in stored.items() if kind[0] in "IU" and re.sub(WRAPPER, "", key) in own]
+    return [key for key, kind in stored.items() if kind[0] in "IU" and _unwrapped(key) in own]
 
 
 def _weight_types(where: str) -> dict[str, str]:
-    """The type of each stored tensor by its name, as safetensors names it: "F32", "I8"."""
+    """The type of each stored tensor by its name, as safetensors names it: "F32", "I8". Raises ValueError for a file that is
+    cut off or damaged."""
     types: dict[str, str] = {}
-    for path in Path(where).glob("*.safetensors"):
-        with safe_open(path, "pt") as file:
-            types |= {key: file.get_slice(key).get_dtype() for key in file.keys()}  # noqa: SIM118
+    for path in _weight_files(Path(where)):
+        try:
+            with safe_open(path, "pt") as file:
+                types |= {key: file.get_slice(key).get_dtype() for key in file.keys()}  # noqa: SIM118
+        except SafetensorError as error:
+            raise ValueError(f"{path.name} is cut off or damaged ({error})") from error
     return types
+
+
+def _weight_files(folder: Path) -> list[Path]:
+    """The files that transformers reads the weights from."""
+    whole, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
+    if whole.is_file() or not index.is_file():
+        return [whole] if whole.is_file() else []
+    return [folder / name for name in sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))]
 
 
 def _first(keys: Iterable[str]) -> str:
@@ -318,6 +356,8 @@ def _reason(error: Exception) -> str:
         isinstance(error, KeyError) and error.args and isinstance(error.args[0], tuple)
     ):  # (site, layer): nothing was recorded there
         return "its attention does not go through transformers' attention interface"
+    if isinstance(error, KeyError) and error.args == ("weight_map",):
+        return "its model.safetensors.index.json has no weight_map, which says where each weight is"
     if isinstance(error, KeyError):
         return f"its config.json names {message}, which is not known"
     if message.startswith(("Class validation error", "Validation error")):  # the first line says where, the last one what

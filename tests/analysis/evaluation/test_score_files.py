@@ -96,7 +96,8 @@ def test_rows_of_one_source_are_one_example_in_e2e_only():
         ("hyp.txt", "", "hyp.txt is empty"),
         ("hyp.txt", "\n\n", "has no outputs"),
         ("hyp.tsv", "a\tb\tc\n1\t2\t3\n", "line 1: the columns are a, b, c, and one with an input"),
-        ("hyp.csv", 'mr,output\n"x,y\n', "not CSV"),
+        ("hyp.csv", 'mr,output\n"x\n', "line 2: not CSV"),
+        ("hyp.csv", "mr,output,output\nx,y,z\n", "line 1: the columns are mr, output, output, and one with an input"),
         ("hyp.csv", "mr,output\nx,y,z\n", "line 2: 3 cells under 2 columns"),
         ("hyp.csv", "mr,output\nx,y\n\nz\n", "line 4: 1 cell under 2 columns"),
     ],
@@ -183,3 +184,29 @@ def test_rows_of_a_set_that_cannot_be_used_are_left_out_where_asked_for(tmp_path
     skipped: list[str] = []
     scored = score_files(outputs, [tmp_path / "test.jsonl"], "webnlg", skipped=skipped)
     assert scored.n == 1 and len(skipped) == 1 and "line 2" in skipped[0]
+
+
+def test_tables_of_outputs_are_read_as_any_csv(files, caplog):
+    """With semicolons, blanks after commas, stray quotes and cells over several lines."""
+    semicolons, blanks, stray, long, twoless = files(
+        a__csv="mr;output\nname[A];a, b\n",
+        b__csv='mr, output\nname[A], "a, b"\n',
+        c__tsv='mr\toutput\nname[A]\t"a b\nname[B]\t"B" is\n',
+        d__csv='mr,output\nname[A],"a over\ntwo lines"\n',
+        e__csv="name[A]\ta, b\nname[B]\tc\n",
+    )
+    assert read_outputs(semicolons) == read_outputs(blanks) == (["a, b"], ["name[A]"])
+    assert read_outputs(stray)[0] == ['"a b', '"B" is'] and "c.tsv: 1 row with a quote that is never closed" in caplog.text
+    assert read_outputs(long)[0] == ["a over two lines"]
+    assert read_outputs(twoless) == (["a, b", "c"], ["name[A]", "name[B]"])
+
+
+def test_empty_lines_after_the_last_output_are_none_and_an_input_needs_a_reference(files):
+    hyps, ref, empty = files(hyp__txt="\ufeffa b\r\n\r\nc d\r\n\r\n\r\n", r0__lex="a b\nx\n\n", r1__lex="\nx y\nc d\n")
+    scored = score_files(hyps, [ref, empty], "dart")
+    assert by_name(scored.scores)["BLEU"].n == scored.n == 3
+    with pytest.raises(BadData, match=r"Line 3 has no reference in r0\.lex"):
+        score_files(hyps, [ref], "dart")
+    none = files(r2__lex="\n\n\n")
+    with pytest.raises(BadData, match="Line 1 has no reference in any of the 2 files"):
+        read_references([empty, none], blocks=False)

@@ -130,7 +130,7 @@ def test_bad_rows_are_passed_over_and_counted(tmp_path: Path) -> None:
     skipped: list[str] = []
     assert [one.id for one in read_webnlg(tmp_path / "a.jsonl", skipped=skipped)] == ["a-1", "a-4"]
     assert len(skipped) == 3 and "a.jsonl, line 2: not a JSON object" in skipped[0] and "line 5: not UTF-8" in skipped[2]
-    (tmp_path / "b.csv").write_bytes(b'mr,ref\nname[A],A.\nname[B],"B" b.\nname[C],\xff.\nname[D],D.\n')
+    (tmp_path / "b.csv").write_bytes(b'mr,ref\nname[A],A.\nname[B],"B, b" c, d.\nname[C],\xff.\nname[D],D.\n')
     skipped.clear()
     assert [one.targets for one in read_e2e(tmp_path / "b.csv", skipped=skipped)] == [("A .",), ("D .",)]
     assert [message[:16] for message in skipped] == ["b.csv, line 3: n", "b.csv, line 4: n"]

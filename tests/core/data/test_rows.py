@@ -39,9 +39,44 @@ def test_a_blank_before_a_quote_does_no_harm(tmp_path: Path) -> None:
     assert read(tmp_path, 'in, "out"\na, "A, b and ""c""."\n') == ['A, b and "c".']
 
 
+def test_what_follows_a_closing_quote_loses_no_row(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert read(tmp_path, 'in,out\na,"A, b" \n"b" ,"B" \n') == ["A, b", "B"] and not caplog.text
+    rows = 'a\t"Ulysses" is a book.\nb\tthe "Iliad"\nc\t"she said "no" twice"\n'
+    expected = ['"Ulysses" is a book.', 'the "Iliad"', '"she said "no" twice"']
+    assert read(tmp_path, "in\tout\n" + rows, "tsv") == read(tmp_path, "in,out\n" + rows.replace("\t", ",")) == expected
+    assert caplog.text.count("2 rows with text after a closing quote; the quotes were read as characters") == 2
+    with pytest.raises(BadData, match="line 2: not CSV"):  # which of the commas ends a cell is anyone's guess
+        read(tmp_path, 'in,note,out\n"a, b" c,d\n')
+
+
 def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
     with pytest.raises(BadData, match="line 1: 2 columns are called 'out'"):
         read(tmp_path, "in,out,out\na,b,c\n")
+    with pytest.raises(BadData, match="line 1: 2 columns are called 'out'"):
+        read(tmp_path, "in,Out,OUT\na,b,c\n")
+    assert read(tmp_path, "in,OUT,out\na,b,c\n") == ["c"]
+
+
+@pytest.mark.parametrize("before", ["\n\r\n", "sep=,\r\n"])
+def test_a_header_may_have_blank_lines_or_excels_line_above_it(tmp_path: Path, before: str) -> None:
+    assert read(tmp_path, before + "in,out\na,b\n") == ["b"]
+    with pytest.raises(BadData, match=rf"line {before.count(chr(10)) + 2}: 1 cell under 2 columns"):
+        read(tmp_path, before + "in,out\na\n")
+
+
+def test_carriage_returns_alone_end_lines(tmp_path: Path) -> None:
+    assert read(tmp_path, "in,out\ra,b\rc,d\r") == ["b", "d"]
+
+
+def test_a_name_in_capitals_is_the_same_kind_of_file(tmp_path: Path) -> None:
+    assert read(tmp_path, "in,out\na,b\n", "CSV") == read(tmp_path, "in\tout\na\tb\n", "Tsv") == ["b"]
+
+
+def test_a_cell_may_be_as_long_as_an_article(tmp_path: Path) -> None:
+    text = "word " * 30_000 + "end"
+    assert read(tmp_path, f'in,out\na,{text}\nb,"{text}"\n') == [text, text]
+    with pytest.raises(BadData, match="line 2: a cell of more than 2,000,000 characters"):
+        read(tmp_path, f"in,out\na,{'x' * 2_000_001}\n")
 
 
 def test_other_encodings_get_a_sentence(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -49,9 +84,12 @@ def test_other_encodings_get_a_sentence(tmp_path: Path, caplog: pytest.LogCaptur
     assert len(read(tmp_path, "in,out\na,café £5 – naïve “Ångström”\n")) == 1 and not caplog.text
     assert read(tmp_path, "in,out\na,costs Â£5\nb,itâ€™s\n") == ["costs Â£5", "itâ€™s"]
     assert "2 lines hold text such as 'Â£' (line 2)" in caplog.text
-    (tmp_path / "wide.csv").write_bytes("in,out\na,b\n".encode("utf-16"))
-    with pytest.raises(BadData, match=r"wide\.csv is UTF-16 text"):
-        read_columns(tmp_path / "wide.csv", ["in"], ["out"])
+    for encoding, text in (("utf-16", "in,out\na,b\n"), ("utf-16-le", "in,out\na,b\n"), ("utf-16", "入,出\n一,二\n")):
+        (tmp_path / "wide.csv").write_bytes(text.encode(encoding))
+        with pytest.raises(BadData, match=r"wide\.csv is UTF-16 text"):
+            read_columns(tmp_path / "wide.csv", ["in"], ["out"])
+    with pytest.raises(BadData, match="line 2: not UTF-8 text"):
+        read(tmp_path, "in,out\na,x\0y\n")
 
 
 def test_what_is_odd_can_be_collected_for_a_page(tmp_path: Path) -> None:

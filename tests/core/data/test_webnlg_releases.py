@@ -80,6 +80,7 @@ def test_releases_2_have_a_folder_of_xml(tmp_path: Path) -> None:
     write(tmp_path / "xml/train/1triples/City.xml", ("City", lex("Ivy is in Leeds.")))
     write(tmp_path / "xml/test/1triples/City.xml", ("City", lex("Ivy.")), ("Airport", lex("Leeds.")))
     assert [one.seen for one in read_webnlg(tmp_path, "test")] == [True, False]
+    assert read_webnlg(tmp_path / "xml/test", "test") == read_webnlg(tmp_path, "test")
 
 
 def test_what_cannot_be_chosen_is_named(release: Path, tmp_path: Path) -> None:

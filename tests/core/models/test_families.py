@@ -1,5 +1,6 @@
 """Families whose logits, attention, layers, beginnings or ends are not GPT-2's: right, or refused by name."""
 
+import json
 import shutil
 
 import pytest
@@ -35,14 +36,17 @@ def no_verdicts(tmp_path, monkeypatch):
     monkeypatch.setattr("core.models.probe._passed", set())
 
 
-def make_llama(folder, eos="</s>", extra=(), bos=True, named_eos=True, **config):
-    """A random Llama whose tokenizer puts <s> in front and calls its end what is asked for."""
+def make_llama(folder, eos="</s>", extra=(), bos=True, named_eos=True, added=True, **config):
+    """A random Llama whose tokenizer puts <s> in front and calls its end what is asked for.
+
+    `added`: whether the end and others are special tokens, rather than words of the vocabulary.
+    """
     special = ["<unk>", "<s>", eos, *extra]
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
     tokenizer = Tokenizer(models.BPE({word: index for index, word in enumerate([*special, *letters])}, []))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.add_special_tokens(special)
+    tokenizer.add_special_tokens(special if added else special[:2])
     if bos:
         tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
     torch.manual_seed(0)
@@ -92,19 +96,104 @@ def test_several_ends_and_an_end_of_the_generation_config(tmp_path):
     assert load_backbone(str(plain), "cpu").eos == {2}
 
 
-def test_no_end_at_all_is_one_sentence(tmp_path):
-    folder = make_llama(tmp_path / "llama", named_eos=False, eos_token_id=None)
+@pytest.mark.parametrize(("eos_token_id", "named_eos"), [(None, False), (-1, False), (50, False), ([50, 60], False)])
+def test_no_end_at_all_is_one_sentence(tmp_path, eos_token_id, named_eos):
+    """50 and 60 are letters of this tokenizer, as a default of a configuration class may be."""
+    folder = make_llama(tmp_path / "llama", named_eos=named_eos, eos_token_id=eos_token_id)
     with pytest.raises(NotSupported, match="No token ends a text in this llama model"):
         load_backbone(str(folder), "cpu")
 
 
-@pytest.mark.parametrize("wrapper", ["_orig_mod.", "module.", "module._orig_mod."])
+def test_an_end_that_the_weights_lack_is_one_sentence(tmp_path):
+    folder = make_llama(tmp_path / "llama", named_eos=False, eos_token_id=None)
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
+    tokenizer.add_special_tokens({"eos_token": "<|new|>"})
+    tokenizer.save_pretrained(folder)
+    with pytest.raises(NotSupported, match="names an eos token within the 259 ids of the weights"):
+        load_backbone(str(folder), "cpu")
+
+
+def test_an_end_that_its_tokenizer_does_not_call_special_is_learned_and_never_written(tmp_path):
+    backbone = load_backbone(str(make_llama(tmp_path / "llama", named_eos=False, added=False)), "cpu")
+    task = task_for_backbone(backbone, "e2e")
+    ids = encode_answer(backbone, task, "A pub.")
+    assert (backbone.eos, task.end, ids[-1]) == ({2}, "</s>", 2)
+    assert backbone.decode(ids) == "A pub." and backbone.decode(ids, special=True) == "A pub.</s>"
+
+
+def test_an_end_inside_a_target_is_read_as_characters(tmp_path):
+    backbone = load_backbone(str(make_llama(tmp_path / "llama")), "cpu")
+    ids = encode_answer(backbone, task_for_backbone(backbone, "e2e"), "Now <s>£20</s> £10.")
+    assert ids.count(2) == 1 and 1 not in ids and backbone.decode(ids) == "Now <s>£20</s> £10."
+
+
+@pytest.mark.parametrize("wrapper", ["_orig_mod.", "module.", "module._orig_mod.", "_fsdp_wrapped_module.", "_forward_module."])
 def test_the_names_of_a_wrapped_model_are_undone(tmp_path, wrapper):
     folder = make_llama(tmp_path / "llama")
     plain = load_backbone(str(folder), "cpu").spec.fingerprint
     weights = load_file(folder / "model.safetensors")
     save_file({wrapper + name: weight for name, weight in weights.items()}, folder / "model.safetensors", {"format": "pt"})
     assert load_backbone(str(folder), "cpu").spec.fingerprint == plain
+
+
+def test_the_names_of_wrapped_blocks_are_undone(tmp_path):
+    folder = make_llama(tmp_path / "llama")
+    plain = load_backbone(str(folder), "cpu").spec.fingerprint
+    inner = {"layers.0.": "layers.0._orig_mod.", "layers.1.": "layers.1._fsdp_wrapped_module._checkpoint_wrapped_module."}
+    weights = load_file(folder / "model.safetensors")
+    for old, new in inner.items():
+        weights = {name.replace(old, new): weight for name, weight in weights.items()}
+    save_file({f"_orig_mod.{name}": weight for name, weight in weights.items()}, folder / "model.safetensors", {"format": "pt"})
+    assert load_backbone(str(folder), "cpu").spec.fingerprint == plain
+
+
+def test_causal_masks_that_older_versions_stored_are_no_weights(tmp_path):
+    folder = make_tiny_backbone(tmp_path / "gpt2")
+    plain = load_backbone(str(folder), "cpu").spec.fingerprint
+    masks = {f"transformer.h.{layer}.attn.masked_bias": torch.tensor(-1e4) for layer in range(2)}
+    masks |= {f"transformer.h.{layer}.attn.bias": torch.ones(1, 1, 8, 8, dtype=torch.uint8) for layer in range(2)}
+    save_file(load_file(folder / "model.safetensors") | masks, folder / "model.safetensors", {"format": "pt"})
+    assert load_backbone(str(folder), "cpu").spec.fingerprint == plain
+
+
+def _shards(folder):
+    whole = folder / "model.safetensors"
+    AutoModelForCausalLM.from_pretrained(folder).save_pretrained(folder, max_shard_size="30KB")
+    whole.unlink(missing_ok=True)
+    return sorted(folder.glob("model-*.safetensors"))
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (lambda folder: _shards(folder)[1].unlink(), "No such file or directory: .*model-00002-of"),
+        (lambda folder: _truncate(_shards(folder)[1]), r"model-00002-of-\d+\.safetensors is cut off or damaged"),
+        (lambda folder: _drop_shard(_shards(folder)[0]), "its weights lack "),
+        (lambda folder: _shards(folder)[1].write_bytes(POINTER), r"model-00002-of-\d+\.safetensors is a pointer of Git LFS"),
+        (lambda folder: (folder / "tokenizer.json").write_bytes(POINTER), "tokenizer.json is a pointer of Git LFS"),
+        (lambda folder: _shards(folder)[0].with_name(INDEX).write_text("{}"), "model.safetensors.index.json has no weight_map"),
+    ],
+)
+def test_a_folder_whose_files_are_incomplete_is_refused_with_the_file(tmp_path, change, match):
+    folder = make_llama(tmp_path / "llama")
+    change(folder)
+    with pytest.raises(BackboneNotFound, match=match):
+        load_backbone(str(folder), "cpu")
+
+
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"
+INDEX = "model.safetensors.index.json"
+
+
+def _truncate(file):
+    file.write_bytes(file.read_bytes()[:-100])
+
+
+def _drop_shard(file):
+    index = file.with_name(INDEX)
+    content = json.loads(index.read_text())
+    content["weight_map"] = {name: shard for name, shard in content["weight_map"].items() if shard != file.name}
+    index.write_text(json.dumps(content))
 
 
 @pytest.mark.parametrize(
@@ -114,6 +203,7 @@ def test_the_names_of_a_wrapped_model_are_undone(tmp_path, wrapper):
         (lambda weights: weights.pop("lm_head.weight"), r"lack lm_head\.weight"),
         (lambda weights: weights.update({"model.layers.2.mlp.up_proj.weight": torch.zeros(48, 32)}), "beyond what config.json"),
         (lambda weights: weights.update({"model.norm.weight": torch.zeros(31)}), "in other sizes than its config.json says"),
+        (lambda weights: weights.update({"module.model.norm.weight": torch.zeros(32)}), r"hold model\.norm\.weight twice"),
     ],
 )
 def test_weights_that_are_missing_unexpected_or_of_another_shape_are_refused(tmp_path, change, match):
