@@ -163,7 +163,7 @@ def _belongs(key: str, value: str, words: list[Word], place: tuple[int, int], ow
     """Whether a small number or a demonym belongs to this field, judged by the words around it."""
     start, end = place
     follows = words[end].form if end < len(words) and words[end].clause == words[start].clause else ""
-    if re.fullmatch(r"\d{1,2}", forms_of(value)[0]) and len(forms_of(value)) == 1:
+    if re.fullmatch(r"\d{1,2}", forms_of(value)[0]) and len(forms_of(value)) == end - start == 1:
         near = words[max(0, start - 4) : end + 3]
         hints = vocabulary(key) | words_of_keys([(key, value)])
         if any(related(hint, word.form) for hint in hints for word in near if word.clause == words[start].clause):
@@ -176,7 +176,7 @@ def _belongs(key: str, value: str, words: list[Word], place: tuple[int, int], ow
 def _find(key: str, value: str, words: list[Word]) -> Places:
     if value.lower() in _YES | _NO:
         return _find_yes_no(key, value.lower() in _YES, words)
-    places = [place for wording in dict.fromkeys(_wordings(value)) for place in _runs(wording, words)]
+    places = [place for wording in dict.fromkeys(_wordings(key, value)) for place in _runs(wording, words)]
     parts = [part for part in re.split(r"[,;/]|\band\b|&", value) if part.strip()]
     if not places and len(parts) > 1:
         each = [_runs(_no_article(forms_of(part)), words) for part in parts]
@@ -197,9 +197,11 @@ def _runs(wording: Forms, words: list[Word]) -> Places:
     return places
 
 
-def _wordings(value: str) -> Iterator[Forms]:
-    """Return the value and its fixed alternatives, as word forms."""
+def _wordings(key: str, value: str) -> Iterator[Forms]:
+    """Return the value and its fixed alternatives, as word forms; a rating may be given in stars."""
     yield forms_of(value)
+    if "rating" in forms_of(key) and re.fullmatch(r"\d(\.\d)?", value):
+        yield forms_of(f"{value} stars")
     yield _no_article(forms_of(value))
     for text in _other_texts(value):
         yield forms_of(text)

@@ -105,7 +105,8 @@ def unsupported_spans(text: str, words: Sequence[Word], known: frozenset[str], c
     numbers = list(_numbers(text, words, known, covered))
     opens = [_opens(words, place) for place in range(len(words))]
     places = [place for place, word in enumerate(words) if _is_strange(word, opens[place], known, covered)]
-    return sorted({*numbers, *(span for span in _joined(text, words, places, known) if not _overlap(span, numbers))})
+    pieces = list(_joined(text, words, places, known))
+    return sorted({*(_extended(number, pieces) for number in numbers), *(span for span in pieces if not _overlap(span, numbers))})
 
 
 def _is_strange(word: Word, opens: bool, known: frozenset[str], covered: Sequence[Span]) -> bool:
@@ -126,6 +127,12 @@ def _opens(words: Sequence[Word], place: int) -> bool:
 
 def _overlap(span: Span, others: Sequence[Span]) -> bool:
     return any(span[0] < end and span[1] > start for start, end in others)
+
+
+def _extended(number: Span, pieces: Sequence[Span]) -> Span:
+    """A number with the piece that its last word begins: "1-star Japanese restaurant"."""
+    spans = [number, *(span for span in pieces if _overlap(span, [number]))]
+    return min(start for start, _ in spans), max(end for _, end in spans)
 
 
 def _joined(text: str, words: Sequence[Word], places: Sequence[int], known: frozenset[str]) -> Iterator[Span]:

@@ -60,6 +60,21 @@ def test_the_places_of_what_is_unsupported_can_be_marked() -> None:
     assert coverage.unsupported == ["pub"] and [text[start:end] for start, end in coverage.unsupported_spans] == ["pub", "pub"]
 
 
+@pytest.mark.parametrize(
+    ("text", "missing", "unsupported"),
+    [
+        ("Feather Inn is a 1-star Japanese restaurant.", ["country"], ["Japanese restaurant"]),
+        ("The 5-star hotel Feather Inn is in Japan.", ["rating"], ["5-star hotel"]),
+        ("Feather Inn, in Japan, is a 2 star inn or a 3 star pub.", ["rating"], ["2 star", "3 star pub"]),
+        ("Feather Inn has 4.5 stars in Japan.", ["rating"], ["4.5 stars"]),
+        ("A 4 out of 5 bistro, Feather Inn.", ["country", "rating"], ["4 out of 5", "bistro"]),
+    ],
+)
+def test_what_follows_a_number_of_stars_is_marked_too(text: str, missing: list[str], unsupported: list[str]) -> None:
+    coverage = cover([("name", "Feather Inn"), ("country", "Japan"), ("rating", "1")], text)
+    assert (coverage.missing, coverage.unsupported) == (missing, unsupported)
+
+
 def test_a_summary_is_held_to_its_article() -> None:
     assert cover_article(ARTICLE, "Corrow Line ends night ferries to Brannoch in October.").unsupported == []
     coverage = cover_article(ARTICLE, "Corrow Line sacks 85 crew in the United States.")
