@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from core.data.hub import hub_rows, is_hub
-from core.data.rows import BadRow, Row, collect, csv_rows, ending_of, json_rows, split_file
+from core.data.rows import BadRow, Row, collect, csv_rows, ending_of, json_file_rows, split_file
 from core.errors import BadInput
 from core.task import Example
 from core.text.tables import canonical, linearise, parse
@@ -51,7 +51,7 @@ def read_columns(
     if hub:
         rows = hub_rows(str(path), split or "train")
     else:
-        rows = csv_rows(file, needed) if is_csv else json_rows(file, sample_line)
+        rows = csv_rows(file, needed) if is_csv else json_file_rows(file, sample_line)
     return collect([(file, rows)], example, skipped)
 
 

@@ -28,6 +28,7 @@ Rows = Iterator[tuple[int, "Row | BadRow"]]
 ENDINGS = (".jsonl.gz", ".jsonl", ".csv")
 UNREADABLE = re.compile("[\udc80-\udcff\0]")  # NUL, and what a byte that is not UTF-8 decodes to under "surrogateescape"
 _DELIMITERS = ",;\t"
+_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # as JSON writes it
 _MOST_LINES = 2000  # of one cell
 _MOST_CHARACTERS = 2_000_000  # of one cell: an article's
 csv.field_size_limit(_MOST_CHARACTERS)
@@ -122,9 +123,17 @@ def json_rows(file: Path, example: str = '{"table": "…", "text": "…"}') -> R
             yield number, _json_row(line, example)
 
 
+def json_file_rows(file: Path, example: str) -> Rows:
+    """Yield the objects of a JSON lines file, or of one with a JSON list (`.json`)."""
+    first = next((line.strip() for _, line in lines(file) if line.strip()), "")
+    return json_list_rows(file) if ending_of(file) == ".json" and first.startswith("[") else json_rows(file, example)
+
+
 def _json_row(line: str, example: str) -> Row | BadRow:
     if UNREADABLE.search(line):
         return BadRow("not UTF-8 text: save the file as UTF-8")
+    if _NUL.search(line):
+        return BadRow("it holds the character U+0000, which is no text: leave it out")
     try:
         row = _DECODER.decode(line.strip())
     except BadRow as error:
@@ -386,6 +395,17 @@ def lines(file: Path) -> Iterator[tuple[int, str]]:
             f"{file.name}: {subject} text such as {sign!r} (line {number}), which is UTF-8 once read in another encoding: "
             "export the file again."
         )
+
+
+def whole_text(file: Path) -> str:
+    """Return the text of a file that is one row of a set. Raises BadRow if it cannot be read."""
+    try:
+        text = "".join(line for _, line in lines(file))
+    except BadData as error:
+        raise BadRow(str(error)) from error
+    if UNREADABLE.search(text):
+        raise BadRow("not UTF-8 text: save the file as UTF-8")
+    return text
 
 
 # --- what is odd about a file ------------------------------------------------------------------------------------------------

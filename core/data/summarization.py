@@ -12,7 +12,20 @@ from pathlib import Path
 
 from core import paths
 from core.data import xsum
-from core.data.rows import BadRow, Row, Rows, collect, csv_rows, ending_of, json_rows, lines, split_file, split_name, text_in
+from core.data.rows import (
+    BadRow,
+    Row,
+    Rows,
+    collect,
+    csv_rows,
+    ending_of,
+    json_file_rows,
+    lines,
+    split_file,
+    split_name,
+    text_in,
+    whole_text,
+)
 from core.errors import BadData, BadInput
 from core.task import Example
 from core.text.articles import article, plain
@@ -123,6 +136,9 @@ def _files(folder: Path, split: str | None) -> Path:
     for place in [*(folder / name for name in names), folder]:
         if (place / "articles").is_dir() and (place / "summaries").is_dir():
             return place
+        if (place / "articles").is_dir():
+            there = ", ".join(sorted(child.name for child in place.iterdir())[:10])
+            raise BadData(f"{place} has articles/ and no summaries/. It holds: {there}. Put a summary of each article there.")
     return split_file(folder, split, stems, _ENDINGS)
 
 
@@ -140,9 +156,9 @@ def _rows(file: Path, columns: tuple[str, str] | None) -> tuple[Rows, str, str]:
                 continue
             return chain([first] if first else [], rows), *pair
         return csv_rows(file, pairs[0]), *pairs[0]  # its complaint is the one to give
-    first_row = next((row for _, row in json_rows(file) if isinstance(row, dict)), {})
+    first_row = next((row for _, row in json_file_rows(file, "") if isinstance(row, dict)), {})
     pair = next((pair for pair in pairs if set(pair) <= set(first_row)), pairs[0])
-    return json_rows(file, f'{{"{pair[0]}": "…", "{pair[1]}": "…"}}'), *pair
+    return json_file_rows(file, f'{{"{pair[0]}": "…", "{pair[1]}": "…"}}'), *pair
 
 
 def _line_by_line(file: Path) -> Rows:
@@ -173,8 +189,11 @@ def _pair(file: Path, articles: Path, summaries: Path) -> Rows:
     if not summary.is_file():
         yield 1, BadRow(f"there is no summaries/{inner.as_posix()}: write its summary there")
         return
-    texts = {"article": file, "summary": summary}
-    row: Row = {name: "".join(text for _, text in lines(one)) for name, one in texts.items()}
+    try:
+        row: Row = {"article": whole_text(file), "summary": whole_text(summary)}
+    except BadRow as error:
+        yield 1, error
+        return
     topic = "" if inner.parent == Path() else inner.parent.name
     yield 1, row | {"name": inner.with_suffix("").as_posix(), "topic": topic}
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from core.data.rows import BadRow, Rows, lines, split_name
+from core.data.rows import BadRow, Rows, split_name, whole_text
 from core.errors import BadData
 
 _FOLDERS = ("bbc-summary-data", "xsum-extracts-from-downloads", ".")
@@ -59,9 +59,16 @@ def _row(file: Path) -> Rows:
     if not file.is_file():
         yield 1, BadRow("the list of the splits names this file, and it is not there")
         return
-    text = "".join(line for _, line in lines(file))
+    try:
+        text = whole_text(file)
+    except BadRow as error:
+        yield 1, error
+        return
     marks = list(_TAG.finditer(text))
-    ends = [*(mark.start() for mark in marks[1:]), len(text)]
-    parts = {mark[2]: text[mark.end() : end].strip() for mark, end in zip(marks, ends, strict=True)}
+    ends = [*(mark.start() for mark in marks), len(text)][1:]
+    parts = {mark[2]: text[mark.end() : end].strip() for mark, end in zip(marks, ends, strict=True)} if marks else {}
     summary = parts.get("FIRST-SENTENCE", parts.get("INTRODUCTION", ""))
-    yield 1, {"article": parts.get("RESTBODY", ""), "summary": summary, "name": file.stem}
+    if not summary or not parts.get("RESTBODY"):
+        yield 1, BadRow("there is no text after FIRST-SENTENCE (or INTRODUCTION), or none after RESTBODY")
+        return
+    yield 1, {"article": parts["RESTBODY"], "summary": summary, "name": file.stem}

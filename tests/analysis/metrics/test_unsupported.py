@@ -1,6 +1,6 @@
 """What texts say without support: written sentences, 150 texts of the bundled runs that the rules were tuned on, and 40 others.
 
-Both sets are labelled by hand; the 40 were written and labelled before the check was run on them, and no rule was changed since.
+Both sets are labelled by hand; the 40 were written and labelled before the check was run on them, and no rule was tuned on them.
 """
 
 import json

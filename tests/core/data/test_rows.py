@@ -120,6 +120,7 @@ def test_a_file_of_another_kind_is_named(tmp_path: Path, start: bytes, sentence:
     ("row", "sentence"),
     [
         ('{"in": NaN, "out": "A."}', "NaN is not a value in JSON"),
+        (r'{"in": "a\u0000", "out": "A."}', "it holds the character U+0000"),
         ('{"in": "a", "in": "b", "out": "A."}', "'in' appears twice in an object"),
         ('[{"in": "a", "out": "A."}]', 'not a JSON object: write {"in": "…", "out": "…"}, one per line'),
     ],

@@ -212,3 +212,38 @@ def test_xsum_line_by_line_and_topics_in_folders(tmp_path):
     (tmp_path / "c" / "summaries").mkdir()
     with pytest.raises(BadData, match="which holds empty"):
         read_articles(tmp_path / "c")
+
+
+def test_an_xsum_file_without_its_tags_is_left_out(tmp_path):
+    good = f"[SN]FIRST-SENTENCE[SN]\nBridge opens.\n[SN]RESTBODY[SN]\n{TEXT}"
+    for number, text in enumerate((good, TEXT, good.partition("[SN]REST")[0])):
+        put(tmp_path / f"{number}.summary", text)
+    put(tmp_path / "SPLIT.json", json.dumps({"test": [0, 1, 2]}))
+    skipped: list[str] = []
+    assert [one.id for one in read_articles(tmp_path, "test", skipped)] == ["0"]
+    assert [message.partition(":")[0] for message in skipped] == ["1.summary, line 1", "2.summary, line 1"]
+
+
+def test_a_text_file_that_cannot_be_read_costs_itself_only(tmp_path):
+    for name in ("good", "latin", "wide"):
+        put(tmp_path / "articles" / "sport" / f"{name}.txt", TEXT)
+        put(tmp_path / "summaries" / "sport" / f"{name}.txt", "Bridge opens")
+    (tmp_path / "articles" / "sport" / "latin.txt").write_bytes(f"{TEXT} £5".encode("latin-1"))
+    (tmp_path / "articles" / "sport" / "wide.txt").write_bytes(TEXT.encode("utf-16"))
+    skipped: list[str] = []
+    (article,) = read_articles(tmp_path, "train", skipped)
+    assert (article.id, article.group) == ("sport/good", "sport")
+    assert "latin.txt, line 1: not UTF-8 text" in skipped[0] and "wide.txt is UTF-16 text" in skipped[1]
+
+
+def test_articles_without_summaries_are_named(tmp_path):
+    put(tmp_path / "articles" / "one.txt", TEXT)
+    put(tmp_path / "notes" / "one.txt", TEXT)
+    with pytest.raises(BadData, match=r"has articles/ and no summaries/\. It holds: articles, notes\."):
+        read_articles(tmp_path, "test")
+
+
+def test_a_json_file_may_be_a_list(tmp_path):
+    list_file = put(tmp_path / "a.json", json.dumps(rows(), indent=1))
+    lines_file = put(tmp_path / "b.json", rows())
+    assert [one.targets for one in read_articles(list_file)] == [one.targets for one in read_articles(lines_file)]
