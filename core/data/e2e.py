@@ -24,7 +24,7 @@ def read_e2e(path: Path, split: str | None = None, skipped: list[str] | None = N
     """
     file = split_file(Path(path), split, _STEMS) if Path(path).is_dir() else Path(path)
     stem = file.name.split(".")[0]
-    rows = csv_rows(file, ("mr", "ref")) if ending_of(file) == ".csv" else json_rows(file)
+    rows = csv_rows(file, ("mr", "ref")) if ending_of(file) in (".csv", ".tsv") else json_rows(file)
     return collect([(file, rows)], lambda row, number: _e2e_example(row, f"{stem}-{number}"), skipped)
 
 

@@ -159,14 +159,17 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant)
 
 
 def json_list_rows(file: Path) -> Rows:
-    """Yield the objects of a file with one JSON list, each with its line. A truncated list yields the rows that are complete."""
+    """Yield the objects of a file with one JSON list, each with its line. A truncated list yields the rows that are complete.
+
+    The list may be the first value of an object, under "entries", as in WebNLG's releases.
+    """
     text = "".join(line for _, line in lines(file))
     blank = re.compile(r"[\s,]*")
-    at = len(text) - len(text.lstrip())
-    if text[at : at + 1] != "[":
+    start = re.match(r'\s*(?:\{\s*"entries"\s*:\s*)?\[', text)
+    if start is None:
         yield 1, BadRow("not a JSON list: the file is to begin with [")
         return
-    line, counted, at = 1, 0, at + 1
+    line, counted, at = 1, 0, start.end()
     while True:
         at = blank.match(text, at).end()  # type: ignore[union-attr]  # it matches nothing at least
         line, counted = line + text.count("\n", counted, at), at

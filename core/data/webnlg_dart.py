@@ -1,7 +1,7 @@
 """WebNLG and DART v1.1.1 as lists of examples, one an entry with all its references.
 
 Sources are the linearisations of the paper (`core.text.triples`). Both official XML files and ours (JSON lines with "triples" and
-"texts") are read, and the official JSON of DART. On the seen categories of WebNLG: the paper says 9, the training data has the 10
+"texts") are read, and the official JSON of both. On the seen categories of WebNLG: the paper says 9, the training data has the 10
 below; the test set holds these and 5 more.
 """
 
@@ -77,7 +77,25 @@ def _read(files: list[Path], make: Make, split: str, skipped: list[str] | None) 
 # --- rows to examples --------------------------------------------------------------------------------------------------------
 
 
+def _from_release_json(row: Row) -> Row:
+    """Return an entry of a release's JSON, `{"1": {"modifiedtripleset": …, "lexicalisations": …}}`, as one of its XML."""
+    entry = next(iter(row.values()), None) if len(row) == 1 else None
+    if not isinstance(entry, dict) or "modifiedtripleset" not in entry:
+        return row
+    triples, texts = (entry.get(name) or [] for name in ("modifiedtripleset", "lexicalisations"))
+    if not all(isinstance(item, dict) for part in (triples, texts) for item in part):
+        raise BadRow('"modifiedtripleset" and "lexicalisations" are not lists of objects')
+    return {
+        "category": entry.get("category"),
+        "triples": [[triple.get(part) for part in ("subject", "property", "object")] for triple in triples],
+        "texts": [text.get("lex") for text in texts],
+        "comments": [text.get("comment", "") for text in texts],
+        "languages": [text.get("lang", "") for text in texts],
+    }
+
+
 def _webnlg_example(row: Row, id: str, good_only: bool, categories: frozenset[str], language: str) -> Example | None:
+    row = _from_release_json(row)
     texts, comments = _texts(row.get("texts")), row.get("comments", row.get("lex_comments"))
     languages = row.get("languages")
     keep = [True] * len(texts)

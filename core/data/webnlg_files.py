@@ -114,7 +114,7 @@ def seen_categories(file: Path) -> frozenset[str]:
 
 @cache
 def _attributes(files: tuple[Path, ...], element: str, name: str) -> frozenset[str]:
-    """Return the values of an attribute of an element in XML files; the empty set for other files."""
-    attribute = re.compile(rf"""<{element}\b[^>]*\b{name}\s*=\s*["']([^"']+)""")
-    xml = [file for file in files if ".xml" in file.suffixes]
-    return frozenset(match[1] for file in xml for _, line in lines(file) for match in attribute.finditer(line))
+    """Return the values of an attribute of an element in XML files, or under that name in a release's JSON."""
+    patterns = {".xml": rf"""<{element}\b[^>]*\b{name}\s*=\s*["']([^"']+)""", ".json": rf'"{name}"\s*:\s*"([^"]+)"'}
+    known = [(file, re.compile(patterns[ending])) for file in files for ending in patterns if ending in file.suffixes]
+    return frozenset(match[1] for file, pattern in known for _, line in lines(file) for match in pattern.finditer(line))

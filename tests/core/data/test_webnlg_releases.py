@@ -1,5 +1,6 @@
 """WebNLG after 2017: the right test file, one language, and what the release's own training data has seen."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -96,3 +97,20 @@ def test_what_cannot_be_chosen_is_named(release: Path, tmp_path: Path) -> None:
         (tmp_path / "all" / name).mkdir(parents=True)
     with pytest.raises(BadData, match=r"the releases release_v2\.1, release_v3\.0: give the folder of one"):
         read_webnlg(tmp_path / "all", "test")
+
+
+def test_the_json_of_a_release_is_read_as_its_xml(tmp_path: Path) -> None:
+    triple = {"subject": "Ivy", "property": "in", "object": "Leeds"}
+    texts = [("good", "en", "Ivy is in Leeds."), ("toFix", "en", "Ivy!")]
+    lexes = [{"comment": comment, "lang": lang, "lex": text, "xml_id": "Id1"} for comment, lang, text in texts]
+    entry = {"category": "City", "size": "1", "modifiedtripleset": [triple], "lexicalisations": lexes}
+    (tmp_path / "train.json").write_text(json.dumps({"entries": [{"1": entry}, {"2": entry | {"modifiedtripleset": []}}]}))
+    write(tmp_path / "one.xml", ("City", lex("Ivy is in Leeds.")))
+    skipped: list[str] = []
+    (example,) = read_webnlg(tmp_path / "train.json", "train", skipped)
+    (expected,) = read_webnlg(tmp_path / "one.xml", "train")
+    assert example == expected and "there are no triples" in skipped[0]
+    assert len(read_webnlg(tmp_path / "train.json", "test", [])[0].targets) == 2
+    entry["lexicalisations"] = [*lexes, lexes[0] | {"lang": "ru", "lex": "Айви в Лидсе."}]
+    (tmp_path / "ru.json").write_text(json.dumps({"entries": [{"1": entry}]}), encoding="utf-8")
+    assert read_webnlg(tmp_path / "ru.json", "test")[0].targets == ("Айви в Лидсе.",)
