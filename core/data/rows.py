@@ -266,9 +266,11 @@ class _Records:
         """Read a line in which a quoted cell is followed by blanks (`"a" ,b`), or by text (`"A" is b`)."""
         with suppress(csv.Error):
             return next(_reader([re.sub(rf'" +(?={self.delimiter}|\s*$)', '"', line)], self.delimiter))
-        if self._is_row(line) and (self.delimiter == "\t" or f"{self.delimiter} " not in line):
+        cells = line.rstrip("\r\n").split(self.delimiter)
+        paired = not any(cell.startswith('"') and cell.count('"') % 2 for cell in cells)  # no quote goes around a delimiter
+        if paired and self._is_row(line) and (self.delimiter == "\t" or f"{self.delimiter} " not in line):
             self.inner += 1
-            return line.rstrip("\r\n").split(self.delimiter)
+            return cells
         return _no_csv(problem)
 
     def _is_row(self, line: str) -> bool:
