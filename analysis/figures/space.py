@@ -62,7 +62,7 @@ def prefix_map(
             )
         )
     clusters = builder.clusters(own | set(highlighted))
-    traces += [builder.labels(token, own | set(highlighted), clusters), builder.cluster_labels(clusters)]
+    traces += [builder.cluster_labels(clusters), builder.labels(token, own | set(highlighted), clusters)]
     by = projection.explained
     axes = [{"title": {"text": f"{projection.method} {at + 1}" + (f" ({by[at]:.1%})" if by else "")}} for at in (0, 1)]
     plainly = {"showticklabels": False, "zeroline": False, "showgrid": False, "ticks": ""}

@@ -147,6 +147,17 @@
     return { data, layout: { ...layout, template: style.templates[(dark ? "dark" : "light") + (growth > 1 ? "-large" : "")] } };
   };
 
+  // Labels at points were placed for a large figure. Of those that lie over one another in a smaller one, the first is shown.
+  const thinLabels = (node) => {
+    const shown = [];
+    for (const label of node.querySelectorAll(".textpoint text")) {
+      const box = label.getBoundingClientRect();
+      const covered = shown.some((other) => box.left < other.right && box.right > other.left && box.top + 2 < other.bottom && box.bottom > other.top + 2);
+      label.style.visibility = covered ? "hidden" : "";
+      if (!covered) shown.push(box);
+    }
+  };
+
   const rest = () => new Promise((done) => { (window.requestIdleCallback || setTimeout)(done, { timeout: 600 }); });
   // Because of the page's <base>, plotly writes the whole address before the names of patterns and gradients, and they are lost
   // when the address changes. It looks for <base> at the beginning of each draw: it must not find it then.
@@ -193,6 +204,7 @@
         clearTimeout(timer);
         timer = setTimeout(() => trigger("hover", { points: pointsOf(event) }), 120);
       });
+      node.on("plotly_relayout", () => thinLabels(node));
       node.on("plotly_unhover", () => { clearTimeout(timer); pass("unhover", []); });
       node.on("plotly_selected", (event) => { pass("lasso", pointsOf(event)); trigger("lasso", { points: pointsOf(event) }); });
       node.on("plotly_deselect", () => { pass("lasso", []); trigger("lasso", { points: [] }); });
@@ -216,6 +228,7 @@
       const show = () => Plotly.react(node, data, { ...layout, height: node.clientHeight, autosize: true }, { ...style.config, displayModeBar: bar ? "hover" : false });
       await withoutBase(show);
       if (first) listen();
+      thinLabels(node);
       scalable(node);
       node.dataset.drawn = name;
       node.setAttribute("aria-label", `${label}. ${figure.alt}`);

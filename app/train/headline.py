@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from app.shared.html import tag, text
 from core.runs.run import Run
 from core.runs.status import RunStatus, TrainingLog
-from core.text.checks import counted
 from core.training.sample_log import Sample
 
 SENTENCES = {
@@ -30,9 +29,8 @@ def headline(run_id: str, state: str, status: RunStatus, log: TrainingLog, sampl
 
 def nothing(own: int, bundled: int) -> str:
     """The headline if no run is chosen."""
-    counts = {"of your own": own, "that came with the app": bundled}
-    runs = " and ".join(f"{counted(count, 'run')} {whose}" for whose, count in counts.items() if count)
-    look = f"Choose one of {runs} to see how it learned, or start" if runs else "Start"
+    runs = ", ".join(f"{count} {whose}" for count, whose in ((own, "of your own"), (bundled, "that came with the app")) if count)
+    look = f"Choose a run ({runs}) to see how it learned, or start" if runs else "Start"
     return _paragraph(f"Nothing is being trained. {look} a training.")
 
 

@@ -76,7 +76,7 @@ def test_the_map_carries_its_recipe(analysis):
 
 def test_the_chosen_token_is_named_and_labels_keep_clear(analysis):
     figure = prefix_map(analysis, pca(analysis.cloud), (RUN, 3))
-    labels = next(trace for trace in figure.data if trace.mode == "text")
+    labels = next(trace for trace in figure.data if trace.mode == "text" and trace.name != "clusters")
     assert labels.text[0] == "<b>P4</b>" and len(labels.text) == len(labels.textposition) == len(labels.textfont.color)
 
 
