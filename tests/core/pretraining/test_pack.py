@@ -105,6 +105,9 @@ def test_a_run_can_go_on_from_a_model_of_its_shape(corpus, tmp_path):
     recipe.initialise(model)
     saved = torch.load(out / "checkpoint.pt", weights_only=True)["model"]
     assert all(torch.equal(value.half(), saved[name].half()) for name, value in model.state_dict().items())
+    recipe.open()
+    first, again, more = (recipe.batches(0, 0.0, update_rng(config, 0))[0].ids for config in (CONFIG, CONFIG, recipe.config))
+    assert torch.equal(first, again) and not torch.equal(first, more)  # it reads other text than the model did
 
 
 @pytest.mark.slow
@@ -114,7 +117,7 @@ def test_batches_drawn_ahead_are_those_drawn_here(corpus):
     ahead = Batches(recipe, workers=1)
     try:
         for step in (0, 1):
-            here, there = recipe.batches(step, 0.0, update_rng(CONFIG.seed, step)), ahead(step, 0.0)
+            here, there = recipe.batches(step, 0.0, update_rng(CONFIG, step)), ahead(step, 0.0)
             assert len(here) == len(there) == 2
             assert all(
                 np.array_equal(one.ids, other.ids) and one.offset == other.offset for one, other in zip(here, there, strict=True)
