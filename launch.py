@@ -322,6 +322,9 @@ def run_tests(arguments: list[str]) -> int:
             failed = True
             print(f"== {name} FAILED: the exit code will be 1 even if all tests pass", flush=True)
     print("== pytest", flush=True)
+    if "--fast" in arguments:  # two processes with one thread each; the tests of a file share models, so they stay together
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
+        arguments = ["-n", "2", "--dist", "loadfile", *arguments]
     return int(subprocess.call([*python, "pytest", *arguments], cwd=HERE) != 0 or failed)
 
 

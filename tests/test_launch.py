@@ -314,6 +314,14 @@ def test_an_old_python_is_reported_so(checkout):
     assert "needs Python 3.11 or newer and this is Python 3.8" in done.stderr and "Traceback" not in done.stderr
 
 
+def test_quick_tests_run_in_two_processes(launch, monkeypatch):
+    calls = []
+    monkeypatch.setattr(launch.subprocess, "call", lambda command, cwd: calls.append(command[2:]) or 0)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert launch.run_tests(["--fast", "tests/core", "-n", "4"]) == 0
+    assert calls[-1] == ["pytest", "-n", "2", "--dist", "loadfile", "--fast", "tests/core", "-n", "4"]  # the last -n counts
+
+
 @pytest.mark.parametrize("broken", [None, "ruff check .", "ruff format --check .", "oxlint", "mypy", "pytest --no-browser -k x"])
 def test_the_test_verb_fails_with_any_of_its_checks(launch, monkeypatch, broken, capsys):
     calls = []
