@@ -9,8 +9,10 @@ import csv
 import os
 import re
 import time
+import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
+from functools import reduce
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -128,18 +130,26 @@ def pretrain(config: PretrainConfig, folder: Path, out: Path, device: torch.devi
     the mean training loss since the previous line. `workers`: the number of processes that draw batches ahead.
     """
     out.mkdir(parents=True, exist_ok=True)
+    state = _checkpoint(out, device)
+    if state:  # what the run began with may be gone, and is not needed any more
+        kept = {"start": "", "continue_from": ""} | state["config"]
+        config = replace(config, **{name: kept[name] for name in ("seed", "start", "continue_from")})
+    else:
+        config = replace(config, seed=_batch_seed(config))
     recipe = recipe_of(config, folder)
-    model, resumed = recipe.new_model(device), (out / "checkpoint.pt").exists()
-    if not resumed:  # else what the run began with may be gone, and is not needed any more
+    model = recipe.new_model(device)
+    if not state:
         recipe.initialise(model)
     model = model.to(device).train()
     recipe.optimise(model)
     opts = optimisers(model, config)
     step, tokens, before = 0, 0, 0.0
-    if resumed:
-        state = _resume(out, model, opts)
+    if state:
+        model.load_state_dict(state["model"])
+        for opt, saved in zip(opts, state["optimisers"], strict=True):
+            opt.load_state_dict(saved)
         step, tokens, before = state["step"], state["tokens"], state["seconds"]
-        config = replace(config, **{name: state["config"].get(name, "") for name in ("start", "continue_from")})
+        del state
     if not workers:
         recipe.open()
     draw, held_out = Batches(recipe, workers), recipe.validation()
@@ -196,10 +206,16 @@ def _save(out: Path, model: nn.Module, opts: list[Optimizer], state: dict[str, o
     os.replace(out / "checkpoint.tmp", out / "checkpoint.pt")
 
 
-def _resume(out: Path, model: PreTrainedModel, opts: list[Optimizer]) -> JsonObject:
-    """Restore model and optimisers from the checkpoint, and return it."""
-    state = torch.load(out / "checkpoint.pt", map_location=model.device, weights_only=True)
-    model.load_state_dict(state["model"])
-    for opt, saved in zip(opts, state["optimisers"], strict=True):
-        opt.load_state_dict(saved)
-    return state
+def _checkpoint(out: Path, device: torch.device) -> JsonObject:
+    """Return the stored state of a run; empty if it has none yet."""
+    file = out / "checkpoint.pt"
+    return torch.load(file, map_location=device, weights_only=True) if file.exists() else {}
+
+
+def _batch_seed(config: PretrainConfig) -> int:
+    """Return the seed of a new run: the configured one, or one of its own for each model that a run goes on from.
+
+    With the model's own seed, the run would read again, update by update, what the model has read.
+    """
+    weights = sorted(Path(config.continue_from).glob("*.safetensors")) if config.continue_from else []
+    return reduce(lambda seed, file: zlib.crc32(file.read_bytes(), seed), weights, config.seed)

@@ -1,10 +1,8 @@
 """Draw the batches of a run's updates, in the training process or ahead of it in worker processes."""
 
 import multiprocessing
-import zlib
 from collections import deque
 from concurrent.futures import Future, ProcessPoolExecutor
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +14,9 @@ from core.pretraining.config import PretrainConfig
 _recipe: Any = None  # of a worker process
 
 
-def update_rng(config: PretrainConfig, step: int) -> np.random.Generator:
+def update_rng(seed: int, step: int) -> np.random.Generator:
     """Return the random generator of one update, so that a resumed run draws the batches of an uninterrupted one."""
-    return np.random.default_rng((config.seed, *_checksums(config.continue_from), step))
-
-
-@cache
-def _checksums(folder: str) -> tuple[int, ...]:
-    """Return the checksums of a model's weights; nothing for no model.
-
-    A run that goes on from a model would else read again, update by update, what the model has read with the same seed.
-    """
-    weights = sorted(file for file in Path(folder).iterdir() if file.suffix in (".safetensors", ".bin")) if folder else []
-    return tuple(zlib.crc32(file.read_bytes()) for file in weights)
+    return np.random.default_rng((seed, step))
 
 
 class Batches:
@@ -45,7 +33,7 @@ class Batches:
     def __call__(self, step: int, done: float) -> list[Any]:
         """Return the batches of update `step`, at the fraction `done` (0 to 1) of the run."""
         if not self.workers:
-            return self.recipe.batches(step, done, update_rng(self.recipe.config, step))
+            return self.recipe.batches(step, done, update_rng(self.recipe.config.seed, step))
         self.next = max(self.next, step)
         while len(self.ahead) < 2 * self.workers:
             self.ahead.append(self.pool.submit(_draw, self.next, done))
@@ -66,4 +54,4 @@ def _open(recipe: type, config: PretrainConfig, folder: Path) -> None:
 
 
 def _draw(step: int, done: float) -> list[Any]:
-    return _recipe.batches(step, done, update_rng(_recipe.config, step))
+    return _recipe.batches(step, done, update_rng(_recipe.config.seed, step))

@@ -44,7 +44,7 @@ def compare_speed(config: PretrainConfig, folder: Path) -> Speed:
     for turn in range(1 + 3):
         for fast, (recipe, model, opts) in sides.items():
             began = time.process_time()
-            batches = recipe.batches(turn, 0.0, update_rng(config, turn))
+            batches = recipe.batches(turn, 0.0, update_rng(config.seed, turn))
             _, tokens = train_update(recipe, model, opts, batches, recipe.config, 1.0)
             if turn:  # the first warms up
                 best[fast] = max(best[fast], tokens / (time.process_time() - began))

@@ -1,6 +1,7 @@
 """A pre-training carried to another machine and back, at a tiny size."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -105,9 +106,23 @@ def test_a_run_can_go_on_from_a_model_of_its_shape(corpus, tmp_path):
     recipe.initialise(model)
     saved = torch.load(out / "checkpoint.pt", weights_only=True)["model"]
     assert all(torch.equal(value.half(), saved[name].half()) for name, value in model.state_dict().items())
+
+
+def test_a_run_that_goes_on_from_a_model_reads_other_text_than_the_model_did(corpus, tmp_path):
+    out, more = tmp_path / "out", tmp_path / "more"
+    unpack_corpus_of(corpus, out)
+    list(pretrain(replace(CONFIG, tokens=1_000), out / "corpus", out, CPU))
+    folder = export(out, tmp_path / "first", "a CPU")
+    config = replace(CONFIG, tokens=1_000, continue_from=str(folder))
+    list(pretrain(config, out / "corpus", more, CPU))
+    recipe = NextToken(config, out / "corpus")
     recipe.open()
-    first, again, more = (recipe.batches(0, 0.0, update_rng(config, 0))[0].ids for config in (CONFIG, CONFIG, recipe.config))
-    assert torch.equal(first, again) and not torch.equal(first, more)  # it reads other text than the model did
+    seeds = [torch.load(run / "checkpoint.pt", weights_only=True)["config"]["seed"] for run in (out, more)]
+    first, again, other = (recipe.batches(0, 0.0, update_rng(seed, 0))[0].ids for seed in (CONFIG.seed, *seeds))
+    assert torch.equal(first, again) and not torch.equal(first, other)
+    shutil.rmtree(folder)
+    list(pretrain(replace(config, tokens=2_000), out / "corpus", more, CPU))
+    assert torch.load(more / "checkpoint.pt", weights_only=True)["config"]["seed"] == seeds[1]
 
 
 @pytest.mark.slow
@@ -117,7 +132,7 @@ def test_batches_drawn_ahead_are_those_drawn_here(corpus):
     ahead = Batches(recipe, workers=1)
     try:
         for step in (0, 1):
-            here, there = recipe.batches(step, 0.0, update_rng(CONFIG, step)), ahead(step, 0.0)
+            here, there = recipe.batches(step, 0.0, update_rng(CONFIG.seed, step)), ahead(step, 0.0)
             assert len(here) == len(there) == 2
             assert all(
                 np.array_equal(one.ids, other.ids) and one.offset == other.offset for one, other in zip(here, there, strict=True)
