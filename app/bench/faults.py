@@ -235,7 +235,8 @@ def _check_training(home: Path, model: Backbone, reports: list[Report]) -> Itera
     if files.checkpoint.exists():
         with safe_open(files.checkpoint, "pt") as file:
             index = int(file.metadata()["index"])
-        if index < step - step % CONFIG.save_every:
+        due = min(step, CONFIG.updates - 1)  # after the last update the run itself is saved
+        if index < due - due % CONFIG.save_every:
             yield f"run-{number} was at update {step}, and its checkpoint is of update {index}"
         rows = _examples()
         resumed = resume_training(store, f"run-{number}", lambda name: model)

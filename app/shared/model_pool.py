@@ -5,6 +5,7 @@ A backbone is shared by all its prefixes. A fine-tuned run is a full copy of the
 
 import gc
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,7 @@ from core.serving.engine import Engine
 MODEL, PAGES = "model", 24  # all events that use a model: so many at a time, each of them holds a thread of the web server
 CACHED_BACKBONES = 2
 CACHED_MODELS = 3  # runs with weights of their own
+IDLE_SECONDS = 120  # after which a backbone that no page shows is unloaded: programs and the Train page use others, too
 PAGES_KNOWN = 64  # open ones whose backbone is kept for them
 PREFIX_BYTES = 256_000_000  # of prefixes: about 460 of the bundled model's, each of 30 virtual tokens
 
@@ -49,6 +51,7 @@ class ModelPool:
         self._models: Cache[RunKey, LoadedRun] = Cache(CACHED_MODELS)
         self._thread = threading.local()
         self._pages: Cache[str, str] = Cache(PAGES_KNOWN)  # page -> the backbone that it shows
+        self._last_use: dict[str, float] = {}  # of each loaded backbone, in seconds of time.monotonic
         self.on_unload: list[Callable[[str], None]] = []  # called with the fingerprint of a backbone that is dropped
 
     def warm_up(self) -> None:
@@ -93,6 +96,7 @@ class ModelPool:
     def _backbone(self, name: str) -> Backbone:
         backbone = self._backbones.get(name) or load_backbone(name, self.device)
         self._backbones.put(name, backbone)
+        self._last_use[name] = time.monotonic()
         return backbone
 
     def get(self, name: str) -> Backbone | None:
@@ -105,6 +109,7 @@ class ModelPool:
 
     def _unloaded(self, name: str, backbone: Backbone) -> None:
         """Forget the backbone's runs, and everything that was computed with it."""
+        self._last_use.pop(name, None)
         fingerprint = backbone.spec.fingerprint
         for runs in (self._prefixes, self._models):
             runs.remove_if(lambda key: key[1] == fingerprint)
@@ -112,8 +117,8 @@ class ModelPool:
             forget(fingerprint)
 
     def assign(self, page: str, name: str) -> Backbone:
-        """Return the backbone that a page shows from now on, and unload those that no page shows. Raises the errors of
-        `backbone`."""
+        """Return the backbone that a page shows from now on. If no other page shows its former one, that is unloaded, as are
+        those that are idle. Raises the errors of `backbone`."""
         before = self._pages.get(page)
         self._pages.put(page, name)  # before it is loaded, so that no other page's change takes it away
         try:
@@ -121,20 +126,22 @@ class ModelPool:
         except PrefixLabError:
             self._pages.put(page, before or name)
             raise
-        if self._unused():
-            self.run_job(self._give_back)
+        former = before or name
+        if self._unused(former):
+            self.run_job(self._give_back, former)
         return backbone
 
     def release(self, page: str) -> None:
         """Note that a page was closed. Its backbone stays until another one is shown, since a reload returns to it."""
         self._pages.pop(page)
 
-    def _unused(self) -> list[str]:
-        in_use = {name for _, name in self._pages.items()}
-        return [name for name in self.loaded() if name not in in_use]
+    def _unused(self, former: str) -> list[str]:
+        shown, now = {name for _, name in self._pages.items()}, time.monotonic()
+        idle = {name for name, last in self._last_use.copy().items() if now - last > IDLE_SECONDS}
+        return [name for name in self.loaded() if name not in shown and (name == former or name in idle)]
 
-    def _give_back(self) -> None:
-        for name in self._unused():
+    def _give_back(self, former: str) -> None:
+        for name in self._unused(former):
             if backbone := self._backbones.pop(name):
                 self._unloaded(name, backbone)
         gc.collect()  # a model is full of circles

@@ -11,6 +11,7 @@ from app.attention.readings import ReadingCache
 from app.compare.comparison import SLOTS
 from app.compare.handlers import Handlers
 from app.compare.source_editor import editor_value
+from app.shared import model_pool
 from app.shared.context import AppContext
 from app.space.analyses import AnalysisCache, SpaceQuery
 from core import paths
@@ -112,7 +113,7 @@ def test_what_is_missing_is_named_before_and_after_the_choice(context, place, mo
 
 
 @pytest.mark.slow
-def test_the_backbone_that_no_page_shows_is_given_back_with_all_that_was_computed_on_it(context):
+def test_the_backbone_that_no_page_shows_is_given_back_with_all_that_was_computed_on_it(context, monkeypatch):
     cache, analyses = ReadingCache(context), AnalysisCache(context)
     old = weakref.ref(context.models.assign("a", "mini-gpt2"))
     tuned = weakref.ref(context.models.load("table-prefix", old()))
@@ -127,9 +128,18 @@ def test_the_backbone_that_no_page_shows_is_given_back_with_all_that_was_compute
     context.models.release("b")
     assert context.models.is_loaded("mini-gpt2")  # it may be reloading
     context.models.assign("a", "mini-bart")
+    assert context.models.is_loaded("mini-gpt2")  # it was used a moment ago, perhaps by a program or for the Train page
+    monkeypatch.setattr(model_pool, "IDLE_SECONDS", -1)
+    context.models.assign("a", "mini-bart")
     assert not context.models.is_loaded("mini-gpt2") and not cache._readings and not analyses._spaces and not analyses._analyses
     gc.collect()
     assert old() is None and tuned() is None
+
+
+def test_a_page_that_changes_its_backbone_gives_the_former_one_back_at_once(context):
+    context.models.assign("a", "mini-gpt2")
+    context.models.assign("a", "mini-bart")
+    assert context.models.loaded() == ["mini-bart"]
 
 
 def test_a_backbone_that_cannot_be_loaded_leaves_the_page_its_own(context):
