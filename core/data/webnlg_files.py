@@ -103,10 +103,12 @@ def language_of(files: Sequence[Path]) -> str:
 def seen_categories(file: Path) -> frozenset[str]:
     """Return the categories of the release's own training data if it is beside the file, else the published list."""
     folder = next((place for place in file.parents[:4] if (place / "train").is_dir()), None)
-    if file.name.startswith("testdata") or file.suffix != ".xml":
+    if file.name.startswith("testdata") or file.suffix not in (".xml", ".json"):
         return SEEN_CATEGORIES
     if folder is not None:
-        return _attributes(tuple(sorted((folder / "train").rglob("*.xml"))), "entry", "category")
+        return _attributes(tuple(sorted((folder / "train").rglob(f"*{file.suffix}"))), "entry", "category")
+    if (train := file.with_name(f"train{file.suffix}")).is_file():
+        return _attributes((train,), "entry", "category")
     if file.name.startswith(_TASK_3):
         return _SEEN_3_RU if language_of([file]) == "ru" else _SEEN_3
     return SEEN_CATEGORIES

@@ -127,3 +127,18 @@ def shares(page: Page, name: str) -> dict[str, float]:
         }""",
         name,
     )
+
+
+def test_on_a_phone_labels_of_the_map_are_apart_and_the_words_of_every_virtual_token_are_whole(page, served):
+    page.set_viewport_size({"width": 390, "height": 844})
+    open_space(page, served)
+    apart = """() => {
+      const labels = [...document.querySelectorAll("#pl-space-map .textpoint text")];
+      const shown = labels.filter((one) => one.style.visibility !== "hidden");
+      const boxes = shown.map((one) => one.getBoundingClientRect());
+      const over = (a, b) => a.left < b.right && a.right > b.left && a.top + 2 < b.bottom && a.bottom > b.top + 2;
+      return boxes.length > 1 && !boxes.some((box, i) => boxes.slice(i + 1).some((other) => over(box, other)));
+    }"""
+    page.wait_for_function(apart)
+    table = page.locator("#pl-space-all .pl-all")
+    assert table.evaluate("(one) => one.scrollWidth <= one.clientWidth")

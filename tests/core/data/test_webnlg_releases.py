@@ -114,3 +114,18 @@ def test_the_json_of_a_release_is_read_as_its_xml(tmp_path: Path) -> None:
     entry["lexicalisations"] = [*lexes, lexes[0] | {"lang": "ru", "lex": "Айви в Лидсе."}]
     (tmp_path / "ru.json").write_text(json.dumps({"entries": [{"1": entry}]}), encoding="utf-8")
     assert read_webnlg(tmp_path / "ru.json", "test")[0].targets == ("Айви в Лидсе.",)
+
+
+def test_what_is_unseen_in_the_json_of_a_release_follows_from_its_own_training_data(tmp_path: Path) -> None:
+    lexes = [{"comment": "good", "lang": "en", "lex": "It is.", "xml_id": "Id1"}]
+    for split, categories in (("train", ("Company", "City")), ("test", ("Company", "Film"))):
+        entries = [
+            {
+                "1": {"category": category, "modifiedtripleset": [{"subject": "A", "property": "b", "object": "C"}]}
+                | {"lexicalisations": lexes}
+            }
+            for category in categories
+        ]
+        (tmp_path / f"{split}.json").write_text(json.dumps({"entries": entries}))
+    assert [(row.group, row.seen) for row in read_webnlg(tmp_path, "test")] == [("Company", True), ("Film", False)]
+    assert len(read_webnlg(tmp_path, "test_unseen")) == 1
