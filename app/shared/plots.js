@@ -69,10 +69,10 @@
     const beside = layout.showlegend !== false && layout.legend?.y === undefined && named.length > 1; // the legend is at its right
     const legend = beside ? named.reduce((sum, trace) => sum + 60 + 8 * trace.name.length, 0) : 0;
     const most = Math.floor((width - (width < NARROW ? 75 : 40) - (legend < width / 2 ? legend : 0)) / (6.9 * growth));
-    if (!recipe?.text || recipe.text.includes("<br>") || recipe.text.length <= most) return;
-    const broken = lines(recipe.text, most);
-    recipe.text = broken.join("<br>");
-    layout.margin = { ...layout.margin, t: (layout.margin?.t || 62 * growth) + 16 * growth * (broken.length - 1) };
+    const before = recipe?.text?.split("<br>") || [], after = before.flatMap((line) => lines(line, most));
+    if (after.length === before.length) return;
+    recipe.text = after.join("<br>");
+    layout.margin = { ...layout.margin, t: (layout.margin?.t || 62 * growth) + 16 * growth * (after.length - before.length) };
   };
   // A legend above the figure that needs several lines gets room below the title; on a phone, an entry a line.
   const legendOf = (data, layout) => {
@@ -125,7 +125,8 @@
   const thinTicks = (layout, width, growth) => {
     for (const end of panelsOf(layout)) {
       const axis = layout[`xaxis${end}`], share = axis.domain ? axis.domain[1] - axis.domain[0] : 1;
-      const step = Math.ceil(((axis.tickvals?.length || 0) * 17 * growth) / Math.max(60, (width - 130) * share));
+      const longest = Math.max(0, ...(axis.ticktext || []).map((text) => text.length)), label = axis.tickangle || longest > 6 ? 17 : 8 * longest + 6; // px
+      const step = Math.ceil(((axis.tickvals?.length || 0) * label * growth) / Math.max(60, (width - 130) * share));
       if (step < 2 || !axis.ticktext) continue;
       for (const part of ["tickvals", "ticktext"]) axis[part] = axis[part].filter((_, i) => i % step === 0);
     }
