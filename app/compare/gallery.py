@@ -3,6 +3,7 @@
 Computes only; app/compare/gallery_view.py draws.
 """
 
+from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -13,7 +14,7 @@ from app.compare import source_editor
 from app.shared.context import AppContext
 from app.shared.examples import Sample, samples
 from core.config.decode import DecodeConfig
-from core.errors import BadInput
+from core.errors import BadInput, Busy
 from core.generation.types import Cancel, make_request
 from core.methods.loading import LoadedRun
 from core.models.backbone import Backbone
@@ -22,6 +23,7 @@ from core.serving.engine import Stream
 from core.text.detokenize import detokenise
 
 SHOW_EVERY = 0.5  # seconds between two pictures
+AT_ONCE = 16  # texts that one gallery has in the queue, which everybody shares
 
 
 @dataclass
@@ -74,14 +76,22 @@ def run_all_examples(
     if not loaded or form == "article" or not samples(form):
         raise BadInput("There is nothing to run: choose a task that has examples, and a prefix or a fine-tuned run for it.")
     result = Gallery(form, {kind: run.run for kind, run in loaded.items()}, decode, task=task)
+    pending = deque((sample, kind) for sample in samples(form) for kind in loaded)
+    result.texts = {(sample.id, kind): GalleryText() for sample, kind in pending}
+    streams: dict[tuple[str, str], Stream] = {}
     with ExitStack() as stack:  # a page that goes away frees its places
-        streams = {}
-        for sample in samples(form):
-            for kind, run in loaded.items():
-                result.texts[sample.id, kind] = GalleryText()
-                streams[sample.id, kind] = stack.enter_context(_submit(context, backbone, run, form, sample, decode, who))
         yield result
-        while streams and not cancel():
+        while (pending or streams) and not cancel():
+            while pending and len(streams) < AT_ONCE:
+                sample, kind = pending[0]
+                try:
+                    stream = _submit(context, backbone, loaded[kind], form, sample, decode, who)
+                except Busy:
+                    if not streams:
+                        raise
+                    break  # others fill the queue: a place is free when one of these texts is complete
+                streams[sample.id, kind] = stack.enter_context(stream)
+                pending.popleft()
             next(iter(streams.values())).wait(SHOW_EVERY)
             if _take(result, streams):
                 yield result

@@ -128,7 +128,8 @@ class Handlers(TabHandlers):
             self.context.tickets.stop(request.session_hash or "", what)
 
     def leave(self, request: gr.Request) -> None:
-        """Release what a closed page used."""
+        """Stop what a closed page has asked for, and release what it used."""
+        self.context.tickets.stop_all(request.session_hash or "")
         self.context.models.release(request.session_hash or "")
 
     @errors_to_status(activity=EXAMPLES)

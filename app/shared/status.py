@@ -1,6 +1,7 @@
 """The status line. All activities of a page report here, so that it shows what is true now, not the last report."""
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.shared.cache import Cache
@@ -51,15 +52,17 @@ class StatusLine:
         busy = [activity for activity, report in reports.items() if report.phase in UNDER_WAY]
         report = reports[busy[-1] if busy else next(reversed(reports))]
         others = f" Also under way: {', '.join(busy[:-1])}." if len(busy) > 1 else ""
-        return line(report.phase, report.sentence + others)
+        return line(report.phase, report.sentence + others, busy)
 
 
-def line(phase: str, sentence: str) -> str:
-    """Return the HTML of the status line: a word for the phase, and a sentence."""
+def line(phase: str, sentence: str, under_way: Sequence[str] = ()) -> str:
+    """Return the HTML of the status line: a word for the phase, and a sentence; `under_way`: activities in progress, for the
+    page."""
     return tag(
         "div",
         tag("b", DOTS[phase]) + tag("span", text(sentence), title=sentence or None),
         cls=f"status {phase}",
         role="status",
         data_phase=phase,
+        data_under_way=" ".join(under_way) or None,
     )

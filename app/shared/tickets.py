@@ -41,6 +41,13 @@ class Tickets:
             requests = self._requests.get_or_compute((page, what), _Requests)
             requests.stopped = requests.newest
 
+    def stop_all(self, page: str) -> None:
+        """Stop everything that a page has asked for, as when it is closed."""
+        with self._lock:
+            for (asking, _), requests in self._requests.items():
+                if asking == page:
+                    requests.stopped = requests.newest
+
     def is_stale(self, page: str, ticket: int, what: str = "") -> bool:
         """Whether the page has made a newer request."""
         requests = self._requests.get((page, what))

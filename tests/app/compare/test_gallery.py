@@ -3,7 +3,7 @@
 import pytest
 
 from analysis.metrics.coverage import cover
-from app.compare.gallery import Gallery, GalleryText, run_all_examples
+from app.compare.gallery import AT_ONCE, Gallery, GalleryText, run_all_examples
 from app.compare.gallery_view import gallery, parts
 from app.shared.examples import samples
 from core.config.decode import DecodeConfig
@@ -26,6 +26,13 @@ def test_every_example_is_written_by_both_runs_as_it_would_be_alone(context):
     *_, comparison = compare(context, backbone, ask, lambda: False)
     for kind in RUNS:
         assert last.texts[one.id, kind].text == detokenise(comparison.columns[kind].text)
+
+
+def test_more_texts_than_the_queue_holds_take_turns_with_those_of_others(context, monkeypatch):
+    monkeypatch.setattr(context.models.engine, "limit", 20)
+    results = run_all_examples(context, context.models.backbone(context.models.default), "webnlg", RUNS, DECODE, lambda: False)
+    waiting = [context.models.engine.waiting() for _ in results]
+    assert 2 * len(samples("webnlg")) > 20 and max(waiting) <= AT_ONCE
 
 
 def test_stopped_it_keeps_what_is_whole_and_says_so(context):

@@ -30,3 +30,11 @@ def test_a_page_that_was_forgotten_gets_no_old_number_again():
         tickets.take(page)
     assert not tickets.is_stale("a", old)
     assert tickets.take("a") > old and tickets.is_stale("a", old)
+
+
+def test_a_closed_page_stops_all_its_own_requests():
+    tickets = Tickets()
+    ours, examples, theirs = tickets.take("page"), tickets.take("page", "examples"), tickets.take("another page")
+    tickets.stop_all("page")
+    assert tickets.is_stopped("page", ours) and tickets.is_stopped("page", examples, "examples")
+    assert not tickets.is_stopped("another page", theirs)
