@@ -203,6 +203,7 @@ window.PrefixLab = (() => {
     // What the server says now ends what the page had to say about before.
     const follow = () => {
       body().toggleAttribute("data-busy", Boolean(find("#pl-status :is(.running, .loading)")));
+      body().toggleAttribute("data-comparing", Boolean(find('#pl-status [data-under-way~="comparison"]')));
       body().removeAttribute("data-old-report");
     };
     const status = new MutationObserver(() => { if (!body().classList.contains("stale")) lab.note(""); follow(); });

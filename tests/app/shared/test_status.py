@@ -7,9 +7,14 @@ def test_what_is_under_way_is_shown_until_it_ends():
     status = StatusLine()
     assert 'data-phase="running"' in status.report("page", "comparison", "running", "Writing…")
     both = status.report("page", "examples", "running", "1 of 20 texts.")
-    assert "1 of 20 texts. Also under way: comparison." in both
+    assert "1 of 20 texts. Also under way: comparison." in both and 'data-under-way="comparison examples"' in both
     still = status.report("page", "comparison", "done", "in 0.3 s")
-    assert "1 of 20 texts." in still and "Also" not in still and 'data-phase="running"' in still
+    assert (
+        "1 of 20 texts." in still
+        and "Also" not in still
+        and 'data-phase="running"' in still
+        and 'data-under-way="examples"' in still
+    )
     assert "all 20 texts" in status.report("page", "examples", "done", "all 20 texts")
     assert "in 0.3 s" in status.clear("page", "examples")
 
