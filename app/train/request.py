@@ -33,7 +33,7 @@ from core.training.spec import TrainSpec
 
 SAMPLE = 100  # examples whose length stands for all
 LOW = (50, 100, 200, 500)  # paper, Figure 3
-PRESET_LABELS = {"demo": "30-second demo", "low": "Low data", "paper": "Paper", "own": "Own"}
+PRESET_LABELS = {"demo": "Quick demo", "low": "Low data", "paper": "Paper", "own": "Own"}
 PRESET_DESCRIPTIONS = {
     "demo": "A few virtual tokens, a high learning rate and bundled data: watch a prefix learn.",
     "low": "Few rows, initialized from real words, at most 400 updates (paper, section 6.3).",

@@ -6,6 +6,7 @@ in en/ and ru/, and test files for two tasks, with and without references.
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -93,7 +94,9 @@ def language_of(files: Sequence[Path]) -> str:
     """
     languages = _attributes(tuple(files), "lex", "lang") - {"en"}
     if not languages and not files[0].stem.endswith("-en"):
-        languages = _attributes(tuple(sorted(files[0].absolute().parent.glob("*.xml"))), "lex", "lang") - {"en"}
+        for neighbour in sorted(files[0].absolute().parent.glob("*.xml")):
+            with suppress(BadData):  # a neighbour that cannot be read is none of this file's faults
+                languages |= _attributes((neighbour,), "lex", "lang") - {"en"}
     if len(languages) > 1:
         where = files[0].parent if len(files) > 1 else files[0]
         raise BadData(f"{where} has references in {', '.join(sorted(languages))}: give files of one language beside English.")

@@ -129,3 +129,9 @@ def test_what_is_unseen_in_the_json_of_a_release_follows_from_its_own_training_d
         (tmp_path / f"{split}.json").write_text(json.dumps({"entries": entries}))
     assert [(row.group, row.seen) for row in read_webnlg(tmp_path, "test")] == [("Company", True), ("Film", False)]
     assert len(read_webnlg(tmp_path, "test_unseen")) == 1
+
+
+def test_a_neighbour_that_cannot_be_read_does_not_keep_a_file_from_being_read(tmp_path: Path) -> None:
+    write(tmp_path / "City.xml", ("City", lex("Ivy is in Leeds.")))
+    (tmp_path / "Food.xml").write_bytes("<entry/>".encode("utf-16"))
+    assert read_webnlg(tmp_path / "City.xml", "train")[0].targets == ("Ivy is in Leeds.",)
