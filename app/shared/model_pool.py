@@ -137,8 +137,8 @@ class ModelPool:
 
     def _unused(self, former: str) -> list[str]:
         shown, now = {name for _, name in self._pages.items()}, time.monotonic()
-        idle = {name for name, last in self._last_use.copy().items() if now - last > IDLE_SECONDS}
-        return [name for name in self.loaded() if name not in shown and (name == former or name in idle)]
+        unseen = [name for name in self.loaded() if name not in shown]
+        return [name for name in unseen if name == former or now - self._last_use.get(name, now) > IDLE_SECONDS]
 
     def _give_back(self, former: str) -> None:
         for name in self._unused(former):

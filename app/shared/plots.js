@@ -125,9 +125,10 @@
   const thinTicks = (layout, width, growth) => {
     for (const end of panelsOf(layout)) {
       const axis = layout[`xaxis${end}`], share = axis.domain ? axis.domain[1] - axis.domain[0] : 1;
-      const longest = Math.max(0, ...(axis.ticktext || []).map((text) => text.length)), label = axis.tickangle || longest > 6 ? 17 : 8 * longest + 6; // px
-      const step = Math.ceil(((axis.tickvals?.length || 0) * label * growth) / Math.max(60, (width - 130) * share));
-      if (step < 2 || !axis.ticktext) continue;
+      if (!axis.ticktext) continue;
+      const longest = Math.max(0, ...axis.ticktext.map((text) => text.length)), label = axis.tickangle || longest > 6 ? 17 : 8 * longest + 6; // px
+      const step = Math.ceil((axis.ticktext.length * label * growth) / Math.max(60, (width - 130) * share));
+      if (step < 2) continue;
       for (const part of ["tickvals", "ticktext"]) axis[part] = axis[part].filter((_, i) => i % step === 0);
     }
   };

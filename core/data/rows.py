@@ -381,11 +381,12 @@ def lines(file: Path) -> Iterator[tuple[int, str]]:
     try:
         with gzip.open(file) if file.suffix.lower() == ".gz" else open(file, "rb") as stream:
             for number, line in enumerate(_byte_lines(stream), 1):
-                kind = next((kind for magic, kind in _BINARY.items() if line.startswith(magic)), "") if number == 1 else ""
-                if kind:
-                    raise BadData(f"{file.name} is {kind}.")
-                if number == 1 and (3 * line.count(b"\0") > len(line) or (line.startswith(_MARKS) and b"\0" in line)):
-                    raise BadData(f"{file.name} is UTF-16 text, which cannot be read: save it as UTF-8.")
+                if number == 1:
+                    for magic, kind in _BINARY.items():  # before UTF-16: binary files hold NUL bytes, too
+                        if line.startswith(magic):
+                            raise BadData(f"{file.name} is {kind}.")
+                    if 3 * line.count(b"\0") > len(line) or (line.startswith(_MARKS) and b"\0" in line):
+                        raise BadData(f"{file.name} is UTF-16 text, which cannot be read: save it as UTF-8.")
                 text = line.decode("utf-8-sig" if number == 1 else "utf-8", "surrogateescape")
                 if not text.isascii() and (match := _MOJIBAKE.search(text)):
                     garbled.append((number, match[0]))

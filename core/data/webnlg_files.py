@@ -109,7 +109,8 @@ def seen_categories(file: Path) -> frozenset[str]:
     if file.name.startswith("testdata") or file.suffix not in (".xml", ".json"):
         return SEEN_CATEGORIES
     if folder is not None:
-        return _attributes(tuple(sorted((folder / "train").rglob(f"*{file.suffix}"))), "entry", "category")
+        files = sorted(file for file in (folder / "train").rglob("*") if file.suffix in (".xml", ".json"))
+        return _attributes(tuple(files), "entry", "category")
     if (train := file.with_name(f"train{file.suffix}")).is_file():
         return _attributes((train,), "entry", "category")
     if file.name.startswith(_TASK_3):

@@ -43,8 +43,6 @@ def test_nothing_is_cut_and_no_control_lies_over_another(browser, served, size):
     for view in ("", "presenter's view, "):
         for button in buttons:
             tab = open_tab(page, button)
-            if page.evaluate(FAULTS):
-                page.wait_for_timeout(3000)  # a busy machine lays out later; what stays is a fault
             faults += [f"{view}{tab}: {fault}" for fault in page.evaluate(FAULTS)]
         page.keyboard.press("p")
     context.close()

@@ -129,6 +129,9 @@ def test_what_is_unseen_in_the_json_of_a_release_follows_from_its_own_training_d
         (tmp_path / f"{split}.json").write_text(json.dumps({"entries": entries}))
     assert [(row.group, row.seen) for row in read_webnlg(tmp_path, "test")] == [("Company", True), ("Film", False)]
     assert len(read_webnlg(tmp_path, "test_unseen")) == 1
+    (tmp_path / "train.json").unlink()
+    write(tmp_path / "train/Film.xml", ("Film", lex("It is.")))  # a release whose training data is XML
+    assert [row.seen for row in read_webnlg(tmp_path / "test.json", "test")] == [False, True]
 
 
 def test_a_neighbour_that_cannot_be_read_does_not_keep_a_file_from_being_read(tmp_path: Path) -> None:
