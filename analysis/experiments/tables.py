@@ -42,7 +42,8 @@ DATA_NAMES = {
 SHORT = {"seen": "S", "unseen": "U"}  # as in the paper's Table 1
 OURS = "ours"
 NOT_RESULTS = ("paper.json", "evidence.json")  # of the files in assets/results
-FRACTIONS = {("webnlg", "METEOR"), ("dart", "METEOR")}  # printed from 0 to 1 in the paper, ours are from 0 to 100
+# The paper prints these from 0 to 1, ours are from 0 to 100.
+FRACTIONS = {(data, name) for data in ("webnlg", "dart") for name in ("METEOR", "TER")}
 
 
 @dataclass(frozen=True)

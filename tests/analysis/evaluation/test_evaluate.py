@@ -89,9 +89,12 @@ def test_reranked_texts_lack_fewer_values_and_no_more_are_unsupported():
     small = load_backbone("mini-gpt2", "cpu")
     run = load_run(store().get("tables-prefix"), small)
     tables = [
-        "name : Mount Aldery | country : Norway | height : 1,204 metres | first climbed : 1911",
-        "name : The Tin Lantern | type : bakery | city : Leeds | opened : 1987 | known for : rye bread",
-        "name : Ola Brandt | profession : cellist | born : 1952 | birthplace : Bergen | teacher : Mira Holm",
+        "name : Mount Aldery | country : Norway | height : 1,204 metres | first climbed : 1911 "
+        "| climbers : Ida Wolden and Per Sande | rock : granite | hut : Aldery Cabin",
+        "name : The Tin Lantern | type : bakery | city : Leeds | opened : 1987 | known for : rye bread "
+        "| owner : Maud Pickering | seats : 24",
+        "name : Ola Brandt | profession : cellist | born : 1952 | birthplace : Bergen | teacher : Mira Holm "
+        "| orchestra : Bergen Philharmonic | instrument : a cello of 1743",
     ]
 
     def errors(decode: DecodeConfig) -> list[int]:

@@ -8,7 +8,17 @@ from analysis.experiments.desk import Point, differing_settings, runs_frame, sca
 from analysis.experiments.grid import FROZEN, Cell
 from analysis.experiments.papers import scale
 from analysis.experiments.result import Result
-from analysis.experiments.tables import OURS, all_results, data_of, grid_names, printed, result_table, results_of_run
+from analysis.experiments.summary import Summary
+from analysis.experiments.tables import (
+    OURS,
+    all_results,
+    data_of,
+    grid_names,
+    own_number,
+    printed,
+    result_table,
+    results_of_run,
+)
 from analysis.figures import results as figures
 from analysis.figures.style import csv_text
 from core import paths
@@ -173,3 +183,10 @@ def test_losses_are_drawn_by_update_or_by_seconds():
     assert [list(trace.x) for trace in by_seconds.data] == [[1.5], [0.5, 1.0]]
     assert [trace.name for trace in by_seconds.data] == ["a, validation", "b, training"]
     assert figures.loss_overlay({"c": TrainingLog()}) is None
+
+
+@pytest.mark.parametrize("name, data, text", [
+    ("TER", "webnlg", "0.59"), ("TER-unseen", "dart", "0.59"), ("METEOR", "webnlg", "0.59"), ("BLEU", "webnlg", "58.8"),
+])  # fmt: skip
+def test_our_scores_are_in_the_unit_of_the_papers_table(name, data, text):
+    assert own_number(name, Summary(58.76, None, 1, 9), data, ()).text == text
