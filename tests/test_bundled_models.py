@@ -36,9 +36,10 @@ def fitting(form: str) -> list[Sample]:
     ]
 
 
-def example_of(sample: Sample, task: Task) -> Example:
+def examples_of(sample: Sample, task: Task) -> list[Example]:
+    """An example for each reference of the sample."""
     source = sample.text or source_editor.parse_rows(task.input_format, sample.rows).source
-    return Example(source, sample.references[:1])
+    return [Example(source, (reference,)) for reference in sample.references]
 
 
 @torch.no_grad()
@@ -60,7 +61,8 @@ def test_every_bundled_run_has_its_model():
 def test_a_bundled_run_expects_the_references_more_than_its_model_does(run, models):
     """The texts were written for the project: no run was trained on them."""
     backbone, task = models[run.backbone], run.task
-    loaded, examples = load_run(run, backbone), [example_of(sample, task) for sample in fitting(task.input_format)[:8]]
+    loaded = load_run(run, backbone)
+    examples = [example for sample in fitting(task.input_format)[:8] for example in examples_of(sample, task)]
     assert len(examples) >= 2
     assert loss(backbone, task, examples, loaded.model, loaded.prefix) < loss(backbone, task, examples, backbone.model, None)
 
