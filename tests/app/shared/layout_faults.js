@@ -42,6 +42,10 @@
     const whole = textOverflow === "ellipsis" && (node.closest("[title]") || node.querySelector("[title]"));
     if (node.scrollWidth > node.clientWidth + 1 && !whole) faults.push(`${name(node)} is cut`);
   }
+  for (const list of document.querySelectorAll("select")) {
+    const { backgroundImage, backgroundSize } = style(list);
+    if (shown(list) && /gradient/.test(backgroundImage) && !/^5px/.test(backgroundSize)) faults.push(`${name(list)} is covered by its arrow`);
+  }
   for (const plot of document.querySelectorAll(".pl-plot.js-plotly-plot")) {
     if (!shown(plot)) continue;
     const frame = plot.getBoundingClientRect(), right = scrolls(plot) ? Infinity : frame.right;
