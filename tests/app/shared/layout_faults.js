@@ -43,8 +43,8 @@
     if (node.scrollWidth > node.clientWidth + 1 && !whole) faults.push(`${name(node)} is cut`);
   }
   for (const list of document.querySelectorAll("select")) {
-    const { backgroundImage, backgroundSize } = style(list);
-    if (shown(list) && /gradient/.test(backgroundImage) && !/^5px/.test(backgroundSize)) faults.push(`${name(list)} is covered by its arrow`);
+    const { appearance, backgroundImage, backgroundSize } = style(list);
+    if (shown(list) && appearance === "none" && !(/gradient/.test(backgroundImage) && /^5px/.test(backgroundSize))) faults.push(`${name(list)} has no arrow, or is covered by it`);
   }
   for (const plot of document.querySelectorAll(".pl-plot.js-plotly-plot")) {
     if (!shown(plot)) continue;
