@@ -37,6 +37,7 @@ class PretrainConfig:
     span_share: float = 0.0  # of the rows; next_token only
     news_share: float = 0.0  # denoising: of the rows; the rest is drawn from the other texts in proportion to their size
     summary_every: int = 5  # denoising: one step in so many is of pseudo-summaries
+    gap_share: float = 0.0  # denoising: of the pseudo-summaries; sentences out of the middle of a text, the rest are openings
     validate_every: int = 250
     save_every: int = 500
     seed: int = 0

@@ -1,8 +1,9 @@
 """Denoising with a small BART, the recipe of mini-bart.
 
-The source is a text with its sentences shuffled and spans masked; the target is the text. Every fifth step uses
-pseudo-summaries instead: the opening sentence of an encyclopedia article, generated from what follows it. Most early steps use
-windows of half the positions, the last ones windows of all positions.
+The source is a text with its sentences shuffled and spans masked; the target is the text. Some steps use pseudo-summaries
+instead, generated from the rest of their text: the opening sentence of an encyclopedia article, or the sentence that shares
+most with the others (a gap sentence, Zhang et al. 2020, "PEGASUS"). Most early steps use windows of half the positions, the
+last ones windows of all positions.
 """
 
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from transformers import BartConfig, BartForConditionalGeneration
 
 from core.errors import BadInput
 from core.pretraining.config import PretrainConfig
+from core.pretraining.continued import continue_from
 from core.pretraining.corpus import END_ID, Documents
 from core.pretraining.induction_init import start_bart, trained
 from core.pretraining.noise import Sentences, infill, permute
@@ -57,7 +59,7 @@ class Pairs:
 class Denoising:
     """The denoising recipe: model, batches, loss and validation, called by the training loop."""
 
-    valid_names: tuple[str, ...] = ("mix", "denoising", "summaries")
+    valid_names: tuple[str, ...] = ("mix", "denoising", "summaries", "gaps")
 
     autocast = True
 
@@ -100,7 +102,9 @@ class Denoising:
 
     def initialise(self, model: BartForConditionalGeneration) -> None:
         """Give a new model the weights that the run starts from, if any. Raises BadInput if they are not available."""
-        if self.config.start:
+        if self.config.continue_from:
+            continue_from(model, Path(self.config.continue_from))
+        elif self.config.start:
             start_bart(model, trained(self.config.start, self.config.width))
 
     def optimise(self, model: BartForConditionalGeneration) -> None:
@@ -135,10 +139,11 @@ class Denoising:
         summaries = step % self.config.summary_every == self.config.summary_every - 1
         rows, tokens = [], 0
         while tokens < self.config.batch_tokens:
-            if summaries:
+            if summaries and rng.random() >= self.config.gap_share:
                 rows.append(self.pseudo_summary(self.articles, length, rng))
             else:
-                rows.append(self.noised(self.news if rng.random() < self.config.news_share else self.texts, length, rng))
+                texts = self.news if rng.random() < self.config.news_share else self.texts
+                rows.append(self.gap_sentence(texts, length, rng) if summaries else self.noised(texts, length, rng))
             tokens += sum(map(len, rows[-1]))
         return self.passes(rows)
 
@@ -214,19 +219,56 @@ class Denoising:
             return None
         return ids[:begin], opening, rest
 
+    def gap_sentence(self, texts: Documents, length: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Return source and target: a window without its most representative sentence, in a random layout, and that sentence."""
+        before, after = self.layouts[rng.integers(len(self.layouts))]
+        room = length - len(before) - len(after)
+        for _ in range(TRIES):
+            parts = self.gap_and_rest(self.window(texts.by_token(rng), room, rng))
+            if parts is not None:
+                break
+        else:
+            raise BadInput(f"None of {TRIES} texts has a sentence that the others repeat. Give more text.")
+        gap, rest = parts
+        return np.concatenate([before, rest, after]), gap
+
+    def gap_and_rest(self, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+        """Split a text into the sentence whose different tokens have the highest F1 with those of the other sentences, and
+        these; None if no sentence of a summary's length has enough of its tokens in a rest that is long enough."""
+        parts = np.split(ids, self.sentences.starts(ids)[1:])
+        best, gap = 0.0, None
+        for index, part in enumerate(parts):
+            tokens = np.unique(part[~self.sentences.breaks[part]])
+            if not OPENING_TOKENS[0] <= len(part) <= OPENING_TOKENS[1] or len(ids) - len(part) < REST_TOKENS:
+                continue
+            others = np.unique(np.concatenate(parts[:index] + parts[index + 1 :]))
+            shared = float(np.isin(tokens, others).sum())
+            f1 = 2 * shared / (len(tokens) + len(others))
+            if f1 > best and shared >= MIN_COVERAGE * len(tokens):
+                best, gap = f1, index
+        if gap is None:
+            return None
+        sentence = self.tokenizer.encode(self.tokenizer.decode(parts[gap].tolist()).strip()).ids  # no space before it
+        return np.array(sentence, dtype=np.int64), np.concatenate(parts[:gap] + parts[gap + 1 :])
+
     # ------------------------------------------------------------------------------- validation
 
     def validation(self) -> dict[str, list[Pairs]]:
-        """Return fixed held-out rows of all positions: denoising, and pseudo-summaries in a single layout."""
+        """Return fixed held-out rows of all positions: denoising, openings as pseudo-summaries and, if the run has them, gap
+        sentences."""
         rng, length = np.random.default_rng(1), self.config.positions - 2
         texts = Documents(self.folder, "valid")
         articles = Documents(self.folder, "valid", _encyclopedic)
-        return {
+        sets = {
             "denoising": self.passes([self.noised(texts, length, rng) for _ in range(32)]),
             "summaries": self.passes([self.pseudo_summary(articles, length, rng) for _ in range(32)]),
         }
+        if self.config.gap_share:
+            sets["gaps"] = self.passes([self.gap_sentence(texts, length, rng) for _ in range(32)])
+        return sets
 
     def mixed(self, losses: dict[str, float]) -> dict[str, float]:
         """Add the loss of the training mix to the validation losses."""
-        share = 1 / self.config.summary_every
-        return losses | {"mix": (1 - share) * losses["denoising"] + share * losses["summaries"]}
+        share, gaps = 1 / self.config.summary_every, self.config.gap_share
+        summaries = (1 - gaps) * losses["summaries"] + gaps * losses.get("gaps", 0.0)
+        return losses | {"mix": (1 - share) * losses["denoising"] + share * summaries}

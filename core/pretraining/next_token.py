@@ -15,8 +15,8 @@ from transformers import GPT2Config, GPT2LMHeadModel
 
 from core.pretraining.bf16 import train_in_bf16
 from core.pretraining.config import PretrainConfig
+from core.pretraining.continued import continue_from
 from core.pretraining.corpus import Windows
-from core.pretraining.induction_init import trained
 from core.pretraining.span_windows import SpanWindows
 
 
@@ -73,7 +73,7 @@ class NextToken:
     def initialise(self, model: GPT2LMHeadModel) -> None:
         """Give a new model the weights that the run starts from, if any. Raises BadInput if they are not available."""
         if self.config.continue_from:
-            model.load_state_dict(trained(self.config.continue_from, self.config.width).state_dict())
+            continue_from(model, Path(self.config.continue_from))
 
     def optimise(self, model: GPT2LMHeadModel) -> None:
         """Make a model train fast on its device."""

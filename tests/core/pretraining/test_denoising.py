@@ -13,10 +13,12 @@ from core.errors import BadData, BadInput
 from core.models.loading import load_backbone
 from core.pretraining import denoising
 from core.pretraining.config import PretrainConfig
+from core.pretraining.continued import continue_from
 from core.pretraining.corpus import END, END_ID, Documents, prepare, tokenizer_of
 from core.pretraining.denoising import Denoising
 from core.pretraining.export import export
 from core.pretraining.loop import done_share, pretrain
+from core.pretraining.next_token import NextToken
 from core.pretraining.noise import Sentences, infill, permute
 from core.pretraining.withheld import Withheld
 
@@ -136,6 +138,47 @@ def test_a_pseudo_summary_is_the_opening_sentence_and_its_source_lacks_it(recipe
         source, target = (decode(ids.tolist()) for ids in recipe.pseudo_summary(recipe.articles, 120, rng))
         assert target.endswith("is a village by the river in the north of the island.") and "\n" not in target
         assert target not in source and "mills" in source
+
+
+def test_the_gap_sentence_is_the_one_that_shares_most_with_the_others(bundled, folder):
+    recipe = Denoising(CONFIG, folder)
+    recipe.tokenizer, recipe.sentences = bundled, Sentences(bundled.get_vocab())
+    central = "The council of Arle closed both bridges over the river after storms."
+    before = "Storms struck the town of Arle. The council met on Monday."
+    after = "Both bridges were closed by noon.\nThe river had flooded the road over the bridges. Nobody was hurt."
+    ids = np.array(bundled.encode(f"{before} {central} {after} " + "Rain fell after dark. " * 12).ids)
+    gap, rest = recipe.gap_and_rest(ids)
+    assert bundled.decode(gap.tolist()) == central
+    assert bundled.decode(rest.tolist()).startswith(f"{before} {after}")
+    assert recipe.gap_and_rest(np.array(bundled.encode(central).ids)) is None  # nothing is left of it
+    unlike = "Quartz is hard and clear. We saw seven dogs in June! Did Ellen Moore ever write? " + "x " * 80
+    assert recipe.gap_and_rest(np.array(bundled.encode(unlike).ids)) is None
+
+
+def test_pseudo_summaries_are_openings_and_gap_sentences_of_all_texts(folder, monkeypatch):
+    monkeypatch.setattr(denoising, "REST_TOKENS", 20)
+    monkeypatch.setattr(denoising, "OPENING_TOKENS", (3, 90))
+    recipe = Denoising(replace(CONFIG, summary_every=2, gap_share=0.5), folder)
+    recipe.open()
+    rows = [
+        (recipe.tokenizer.decode(source.tolist()), recipe.tokenizer.decode(target.tolist()))
+        for step in (1, 3, 5, 7)
+        for batch in recipe.batches(step, 0.0, np.random.default_rng(step))
+        for source, target in zip(batch.source.numpy(), batch.target.numpy(), strict=True)
+    ]
+    kinds = {target.split()[0] for _, target in rows}
+    assert "Ministers" in kinds and kinds & {"The", "It"} and kinds & set(PLACES)
+    assert all(target not in source for source, target in rows) and not any("<mask>" in source for source, _ in rows)
+    assert set(recipe.validation()) == {"denoising", "summaries", "gaps"}
+    assert recipe.mixed({"denoising": 2.0, "summaries": 3.0, "gaps": 5.0})["mix"] == pytest.approx(3.0)
+
+
+def test_texts_without_a_gap_sentence_are_refused(folder, monkeypatch):
+    recipe = Denoising(CONFIG, folder)
+    recipe.open()
+    monkeypatch.setattr(denoising, "TRIES", 20)
+    with pytest.raises(BadInput, match="sentence that the others repeat"):
+        recipe.gap_sentence(recipe.news, 40, np.random.default_rng(0))
 
 
 def test_sources_come_in_several_layouts_and_within_the_length(recipe):
@@ -276,6 +319,24 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_weights(folder, tmp_path):
     assert set(straight[-1].valid) == {"mix", "denoising", "summaries"} and straight[-1].loss < straight[0].loss
 
 
+def test_a_run_goes_on_from_a_bart_of_its_shape_only(folder, tmp_path):
+    list(pretrain(replace(CONFIG, tokens=600), folder, tmp_path, CPU))
+    (tmp_path / "corpus").symlink_to(folder)
+    bart = export(tmp_path, tmp_path / "model", "a CPU")
+    recipe = Denoising(replace(CONFIG, start="mini-gpt2", continue_from=str(bart)), folder)
+    model = recipe.new_model(CPU)
+    recipe.initialise(model)
+    saved = torch.load(tmp_path / "checkpoint.pt", weights_only=True)["model"]
+    assert all(torch.equal(value.half(), saved[name].half()) for name, value in model.state_dict().items())
+    wider = Denoising(replace(CONFIG, inner=64), folder).new_model(CPU)
+    with pytest.raises(BadInput, match=r"model has another shape than the preset's model: .*\(48,\) in place of \(64,\)"):
+        continue_from(wider, bart)
+    with pytest.raises(BadInput, match="takes a gpt2 here; model is a bart"):
+        continue_from(NextToken(replace(CONFIG, objective="next_token", decoder_layers=0), folder).new_model(CPU), bart)
+    with pytest.raises(BadInput, match=r"No model could be opened in .*gone"):
+        continue_from(wider, tmp_path / "gone")
+
+
 @pytest.mark.slow
 def test_the_exported_folder_is_a_bart_that_transformers_and_the_app_load(folder, tmp_path):
     list(pretrain(replace(CONFIG, tokens=600), folder, tmp_path, CPU))
@@ -295,4 +356,4 @@ def test_the_exported_folder_is_a_bart_that_transformers_and_the_app_load(folder
     card, log = (model_card / "README.md").read_text(), (model_card / "loss.csv").read_text()
     assert f"{model.num_parameters():,}" in card and "| wikinews | 420 |" in card and "CPU, 1 thread" in card
     last = log.splitlines()[-1].split(",")
-    assert f"{int(last[1]):,} in {last[0]} updates" in card and f"summaries {float(last[-1]):.3f}" in card
+    assert f"{int(last[1]):,} in {last[0]} updates" in card and f"summaries {float(last[-2]):.3f}" in card
