@@ -26,14 +26,14 @@ from core.errors import BadData, BadInput, StoreError
 from core.methods.loading import load_run
 from core.models.backbone import Backbone
 from core.models.inputs import task_for_backbone
-from core.runs.layout import JsonObject, RunFiles, disk_errors, write_text
+from core.runs.layout import JsonObject, RunFiles, disk_errors, with_current_names, write_text
 from core.runs.run import Run, ScoreRecord
 from core.runs.status import read_status
 from core.runs.store import Store
 from core.task import Example, Task
 from core.training.trainer import Trainer
 
-EACH = ("BLEU", "ROUGE-L", "ROUGE-1", "Told", "Beyond")  # scores that are stored for every text
+EACH = ("BLEU", "ROUGE-L", "ROUGE-1", "Coverage", "Unsupported")  # scores that are stored for every text
 DEV_SHARE = 0.3  # of a small training set, for its validation set (footnote 11)
 
 
@@ -317,6 +317,7 @@ def _score_record(score: Score) -> ScoreRecord:
 def read_texts(path: Path) -> list[JsonObject]:
     """Read the texts behind a result. Raises StoreError if they are not on this machine."""
     try:
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    except (OSError, ValueError) as error:
+        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        return [row | {"scores": with_current_names(row["scores"])} for row in rows]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise StoreError(f"The texts of {path.stem} are not on this machine: run its command to have them.") from error

@@ -7,7 +7,6 @@ from typing import TypedDict
 
 from analysis.evaluation.evaluate import Evaluation, evaluate
 from analysis.experiments.learning_rates import TrainingData, train_or_resume, tune_learning_rate
-from analysis.metrics.base import metric_label
 from core.config.decode import DecodeConfig
 from core.config.methods import method_info
 from core.config.train import TrainConfig
@@ -21,7 +20,7 @@ from core.training.trainer import Trainer
 
 FROZEN = "frozen"
 LAYOUT_ROWS = 50  # validation rows by which the frozen model's layout is chosen
-SCORE_COLUMNS = ("BLEU", "BLEU-seen", "BLEU-unseen", "ROUGE-L", "Told")  # those that were computed are printed
+SCORE_COLUMNS = ("BLEU", "BLEU-seen", "BLEU-unseen", "ROUGE-L", "Coverage")  # those that were computed are printed
 
 
 @dataclass(frozen=True)
@@ -116,7 +115,7 @@ def choose_layout(backbone: Backbone, task: Task, valid: Sequence[Example], deco
     metric = next(metric for metric in SCORE_COLUMNS if metric in next(iter(results.values())))
     best = max(results, key=lambda name: results[name][metric].value)
     tried = ", ".join(f"{name} {scores[metric].value:.1f}" for name, scores in results.items())
-    return f"{best}, the best by {metric_label(metric)} on {len(valid)} validation rows ({tried})", distinct[best]
+    return f"{best}, the best by {metric} on {len(valid)} validation rows ({tried})", distinct[best]
 
 
 def by_method(results: Sequence[MethodResult]) -> list[list[MethodResult]]:
@@ -155,7 +154,7 @@ def markdown(results: Sequence[MethodResult], rates: Sequence[float] = ()) -> st
     The share is that of the stored parameters in the backbone's.
     """
     names = [name for name in SCORE_COLUMNS if any(name in each.result.scores for each in results)]
-    columns = " | ".join(map(metric_label, names))
+    columns = " | ".join(names)
     lines = [f"| method | trained | stored | share | file | rate | validation loss | {columns} | training |"]
     lines.append("|---" * (lines[0].count("|") - 1) + "|")
     lines += [_method_row(group, names, rates) for group in by_method(results)]

@@ -19,7 +19,7 @@ AXES: dict[str, tuple[str, bool]] = {
     "stored": ("stored parameters", False),
     "BLEU": ("BLEU", True),
     "BLEU-unseen": ("BLEU, unseen categories", True),
-    "Told": ("coverage, %", True),
+    "Coverage": ("coverage, %", True),
     "forgetting": ("forgetting, nats per token", False),
     "seconds": ("seconds of training", False),
 }

@@ -10,7 +10,7 @@ from typing import NotRequired, Self, TypedDict
 from analysis.experiments.grid import Cell
 from core import paths
 from core.errors import BadData, BadInput
-from core.runs.layout import JsonObject, write_json
+from core.runs.layout import JsonObject, with_current_names, write_json
 from core.runs.run import Scores
 
 FORMAT = 1
@@ -96,6 +96,7 @@ class Result:
         try:
             known = {one.name: values[one.name] for one in fields(cls) if one.name in values}
             known |= {"cell": Cell.from_json(values["cell"]), "seeds": tuple(values.get("seeds", ()))}
+            known["scores"] = with_current_names(known.get("scores", {}))
             result = cls(**known)
             if not all(isinstance(score["value"], int | float) for score in result.scores.values()):
                 raise ValueError("a score without a value")

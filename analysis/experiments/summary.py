@@ -13,7 +13,7 @@ from analysis.evaluation.suites import entries, score_examples
 from analysis.experiments.cell import Workplace, read_texts
 from analysis.experiments.grid import SETS, Grid, Line
 from analysis.experiments.result import Result
-from analysis.metrics.base import Score, metric_label
+from analysis.metrics.base import Score
 from core.errors import BadInput, PrefixLabError
 from core.runs.run import ScoreRecord
 
@@ -29,7 +29,7 @@ COLUMNS = (
     "ROUGE-2",
     "ROUGE-L",
     "CIDEr",
-    "Told",
+    "Coverage",
     "Forgetting",
 )
 
@@ -133,9 +133,7 @@ def grid_frame(grid: Grid, place: Workplace) -> pd.DataFrame:
         row |= {"x": line.x} if line.x is not None and line.x != line.label else {}
         row |= {"seeds": len(results), "n": first.n, "rate": f"{_rate(first)}", "share": f"{100 * first.share:.2g} %"}
         names = [name for name in COLUMNS if name in summaries]
-        row |= {
-            metric_label(name): summaries[name].text(2 if name in ("NIST", "CIDEr", "TER", "Forgetting") else 1) for name in names
-        }
+        row |= {name: summaries[name].text(2 if name in ("NIST", "CIDEr", "TER", "Forgetting") else 1) for name in names}
         rows.append(row)
     return pd.DataFrame(rows).fillna("–")
 

@@ -14,7 +14,6 @@ from analysis.experiments.grid import Cell, Line
 from analysis.experiments.papers import FINETUNED, NAMES, PREFIX, TOP2, paper_grids, scale
 from analysis.experiments.result import BUNDLED, Result, families, own_files, read_results
 from analysis.experiments.summary import Summary, summarize
-from analysis.metrics.base import metric_label
 from core.config.methods import method_info
 from core.runs.layout import JsonObject
 from core.runs.run import Run
@@ -25,8 +24,8 @@ METRICS: dict[str, tuple[str, ...]] = {
     "e2e": E2E,
     "webnlg": tuple(THREE),
     "dart": ("BLEU", "METEOR", "TER", "MoverScore", "BERTScore", "BLEURT"),
-    "records": ("BLEU", "BLEU-seen", "BLEU-unseen", "ROUGE-L", "Told"),
-    "tables": ("BLEU", "BLEU-seen", "BLEU-unseen", "Told", "Told-unseen", "Beyond"),
+    "records": ("BLEU", "BLEU-seen", "BLEU-unseen", "ROUGE-L", "Coverage"),
+    "tables": ("BLEU", "BLEU-seen", "BLEU-unseen", "Coverage", "Coverage-unseen", "Unsupported"),
     "news": ("ROUGE-1", "ROUGE-2", "ROUGE-L"),
     "topics": ("ROUGE-1", "ROUGE-2", "ROUGE-L"),
 }
@@ -86,10 +85,10 @@ class ResultTable:
         rows = [row for row in self.rows if row.numbers]
         if metric:
             cells = [(self._name(row), source_name(row), row.numbers[metric].text) for row in rows if metric in row.numbers]
-            long = pd.DataFrame(cells, columns=["method", "source", metric_label(metric)])
+            long = pd.DataFrame(cells, columns=["method", "source", metric])
             if long.empty:
                 return long
-            wide = long.pivot_table(index="method", columns="source", values=metric_label(metric), aggfunc=" / ".join, sort=False)
+            wide = long.pivot_table(index="method", columns="source", values=metric, aggfunc=" / ".join, sort=False)
             return wide.fillna("–").reset_index().rename_axis(columns=None)
         names = {name: column_label(name, self.data) for name in self.metrics}
         values = [
@@ -118,7 +117,7 @@ def source_name(row: Row) -> str:
 
 def column_label(metric: str, data: str = "") -> str:
     """Return the column header of a metric: "BLEU S" for the seen categories, with an arrow if lower is better."""
-    name, _, part = metric_label(metric).partition("-") if metric.split("-")[-1] in SHORT else (metric_label(metric), "", "")
+    name, _, part = metric.partition("-") if metric.split("-")[-1] in SHORT else (metric, "", "")
     return f"{name}{f' {SHORT[part]}' if part else ''}{' ↓' if name in ('TER', 'Unsupported', 'Forgetting') else ''}"
 
 
@@ -139,7 +138,7 @@ def result_table(grid: str, data: str, results: Sequence[Result]) -> ResultTable
     sources = [*printed()["sources"], OURS]
     rows.sort(key=lambda row: (rank.get(row.label, len(rank)), _number(row.x), sources.index(row.source)))
     findings = tuple(one for one in printed()["findings"] if one["grid"] == grid)
-    names = METRICS[data] + (("Told",) if data in ("e2e", "webnlg") else ())
+    names = METRICS[data] + (("Coverage",) if data in ("e2e", "webnlg") else ())
     names += ("Forgetting",) if any("Forgetting" in row.numbers for row in rows) else ()
     return ResultTable(grid, data, spec.title, names, tuple(rows), findings)
 

@@ -31,16 +31,6 @@ class Score:
     value_of: Callable[[np.ndarray], float] | None = field(default=None, repr=False, compare=False)
 
 
-# Keys of run.json whose names a person reads differently.
-_LABELS = {"Told": "Coverage", "Beyond": "Unsupported"}
-
-
-def metric_label(name: str) -> str:
-    """Return the printed name of a score's key in run.json: "Told-seen" is "Coverage-seen"."""
-    metric, dash, subset_name = name.partition("-")
-    return _LABELS.get(metric, metric) + dash + subset_name
-
-
 class NotComputed(NamedTuple):
     """The reason why a score cannot be computed on this machine, in place of the Score."""
 

@@ -320,12 +320,12 @@ def _hinted(key: str, words: list[Word], places: Places) -> bool:
 def coverage_scores(tables: Sequence[Fields], texts: Sequence[str]) -> list[Score]:
     """Return coverage, the share of all fields that the texts contain (0 to 100), and unsupported pieces per text.
 
-    In run.json their names are "Told" and "Beyond". Raises BadInput if tables and texts do not match, or if there are none.
+    Raises BadInput if tables and texts do not match, or if there are none.
     """
     coverages = [cover(fields, text) for fields, text in _pairs(tables, texts, "tables")]
     sums = np.array([[100 * len(one.present), len(one.present) + len(one.missing)] for one in coverages], dtype=float)
-    each, signature = tuple(map(ratio, sums)), f"fields told|{_SIGNATURE}"
-    coverage = Score("Told", ratio(sums.sum(axis=0)), True, signature, len(texts), each, sums, ratio)
+    each, signature = tuple(map(ratio, sums)), f"fields covered|{_SIGNATURE}"
+    coverage = Score("Coverage", ratio(sums.sum(axis=0)), True, signature, len(texts), each, sums, ratio)
     return [coverage, _unsupported_score(coverages)]
 
 
@@ -341,4 +341,5 @@ def _pairs(sources: Sequence[T], texts: Sequence[str], what: str) -> list[tuple[
 
 
 def _unsupported_score(coverages: Sequence[Coverage]) -> Score:
-    return mean_score("Beyond", [len(one.unsupported) for one in coverages], False, f"names, numbers, words a text|{_SIGNATURE}")
+    pieces = [len(one.unsupported) for one in coverages]
+    return mean_score("Unsupported", pieces, False, f"names, numbers, words a text|{_SIGNATURE}")

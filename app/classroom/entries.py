@@ -240,7 +240,7 @@ class Entries:
         if failed := next((text for text in texts if text.state != "written"), None):
             raise BadInput(failed.note)
         scores = scored("records", [text.text for text in texts], examples, FORM).scores
-        values = {"coverage": scores["Told"].value, "bleu": scores["BLEU"].value, "unsupported": scores["Beyond"].value}
+        values = {"coverage": scores["Coverage"].value, "bleu": scores["BLEU"].value, "unsupported": scores["Unsupported"].value}
         return {name: round(value, 1) for name, value in values.items()} | {"rows": len(examples)}
 
 

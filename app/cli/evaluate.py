@@ -68,7 +68,6 @@ Outputs of any system, in the official scripts' formats:
 
 def evaluate(args: argparse.Namespace) -> int:
     """Generate, score and print; store the scores with the user's own run where every table was scored."""
-    from analysis.metrics.base import metric_label  # late: --help works before anything is installed
 
     if args.hyps_in or args.refs:
         from app.cli.score import score
@@ -90,9 +89,9 @@ def evaluate(args: argparse.Namespace) -> int:
         print(json.dumps(record | {"not_computed": result.not_computed, "seconds": round(result.seconds, 1)}))
         return 0
     for name, value in result.records().items():
-        print(f"{metric_label(name):18} {value['value']:6.2f}   n={value['n']}   {value['signature']}")
+        print(f"{name:18} {value['value']:6.2f}   n={value['n']}   {value['signature']}")
     for name, reason in result.not_computed.items():
-        print(f"{metric_label(name):18} {'–':>6}   {reason}")
+        print(f"{name:18} {'–':>6}   {reason}")
     return 0
 
 

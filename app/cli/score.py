@@ -6,7 +6,7 @@ from pathlib import Path
 
 from analysis.evaluation.score_files import score_files
 from analysis.evaluation.suites import Result
-from analysis.metrics.base import NotComputed, metric_label
+from analysis.metrics.base import NotComputed
 from app.cli.common import say_skipped, score_bar
 from core.errors import BadInput
 from core.runs.layout import JsonObject
@@ -40,9 +40,9 @@ def score(args: argparse.Namespace) -> int:
 
 def _line(result: Result) -> str:
     if isinstance(result, NotComputed):
-        return f"{metric_label(result.name):18} {'–':>9}   {result.reason}"
+        return f"{result.name:18} {'–':>9}   {result.reason}"
     arrow = "higher" if result.higher_is_better else "lower"
-    return f"{metric_label(result.name):18} {result.value:9.4f}   {arrow} is better   n={result.n}   {result.signature}"
+    return f"{result.name:18} {result.value:9.4f}   {arrow} is better   n={result.n}   {result.signature}"
 
 
 def _records(results: list[Result]) -> dict[str, JsonObject]:

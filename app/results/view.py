@@ -9,7 +9,6 @@ from analysis.experiments.desk import AXES, Point
 from analysis.experiments.evidence import HOLDS, claims
 from analysis.experiments.result import Result
 from analysis.experiments.tables import DATA_NAMES, OURS, Number, ResultTable, Row, column_label, printed
-from analysis.metrics.base import metric_label
 from app.results.state import ALL, ResultsState
 from app.results.texts import TextRow
 from app.shared.html import button, copy_button, count, options, tag, text
@@ -262,14 +261,17 @@ def _value(value: float, axis: str) -> str:
 
 def texts(result: Result, rows: Sequence[TextRow]) -> str:
     """The texts behind a number, the worst first."""
-    order = f"; the {len(rows)} with the lowest {metric_label(rows[0].metric)} first" if rows else ""
+    order = ""
+    if rows:
+        worst = f"most {rows[0].metric.lower()} pieces" if rows[0].metric == "Unsupported" else f"lowest {rows[0].metric}"
+        order = f"; the {len(rows)} with the {worst} first"
     where = f"{result.id}: {counted(result.n, 'text')}, seed {', '.join(map(str, result.seeds))}{order}."
     close = tag("button", "Close", type="button", data_set="number", data_value=result.id, cls="pl-btn pl-act")
     return tag("header", tag("h3", "Texts") + tag("span", text(where), cls="meta") + close) + tag("ol", "".join(map(_text, rows)))
 
 
 def _text(row: TextRow) -> str:
-    score = tag("span", f"{metric_label(row.metric)} {row.score:.1f}", cls="score") if row.score is not None else ""
+    score = tag("span", f"{row.metric} {row.score:.1f}", cls="score") if row.score is not None else ""
     facts = [("missing", row.missing), ("unsupported", row.unsupported)]
     chips = "".join(tag("span", text(f"{name}: {', '.join(values)}"), cls=f"pl-fact {name}") for name, values in facts if values)
     references = "".join(tag("li", text(one)) for one in row.references[:5])

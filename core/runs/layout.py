@@ -32,7 +32,14 @@ CHECKPOINT = "resume.safetensors"
 STOP = "stop"
 LOCK = ".lock"
 FREE_SPACE = "Free some space, or choose another folder with PREFIX_LAB_HOME."
+EARLIER_SCORES = {"Told": "Coverage", "Beyond": "Unsupported"}  # names of scores in files written before 2026-11-29
 JsonObject = dict[str, Any]  # as `json.loads` returns it
+
+
+def with_current_names(scores: JsonObject) -> JsonObject:
+    """Return scores by metric under their names of today: "Told-seen" in a file of an earlier version is "Coverage-seen"."""
+    names = {name: name.partition("-") for name in scores}
+    return {EARLIER_SCORES.get(metric, metric) + dash + part: scores[name] for name, (metric, dash, part) in names.items()}
 
 
 class RunFiles:

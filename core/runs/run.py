@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Required, Self, TypedDict
 
 from core.backbone_spec import BackboneSpec
-from core.runs.layout import JsonObject, RunFiles, write_json
+from core.runs.layout import JsonObject, RunFiles, with_current_names, write_json
 from core.task import Task
 
 NEXT = "renamed"  # field of run.json: the id that the run is being given
@@ -129,6 +129,6 @@ def name_next(folder: Path, new: str) -> None:
 def add_scores(run: Run, split: str, scores: Scores) -> Run:
     """Add scores to `scores.<split>.<METRIC>` in run.json."""
     scored = json.loads(run.files.run_json.read_text(encoding="utf-8")).get("scores", {})
-    update_run_json(run.folder, scores=scored | {split: scored.get(split, {}) | scores})
+    update_run_json(run.folder, scores=scored | {split: with_current_names(scored.get(split, {})) | scores})
     run.scores.setdefault(split, {}).update(scores)
     return run

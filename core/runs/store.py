@@ -11,7 +11,7 @@ from types import UnionType
 
 from core import paths
 from core.errors import RunNotFound, StoreError
-from core.runs.layout import JsonObject, RunFiles, check_id, disk_errors
+from core.runs.layout import JsonObject, RunFiles, check_id, disk_errors, with_current_names
 from core.runs.run import NEXT, Run
 from core.runs.status import read_status
 from core.task import Task
@@ -107,6 +107,8 @@ class Store:
             if folder.name not in (values.pop("id"), values.pop(NEXT, "")):
                 raise ValueError("the id inside is another one")
             _check_types(values)
+            if "scores" in values:
+                values["scores"] = {split: with_current_names(scores) for split, scores in values["scores"].items()}
             return Run(id=folder.name, folder=folder, bundled=folder.parent == self.bundled, task=task, **values)
         except Exception as error:  # anything may stand in a damaged file
             raise StoreError(

@@ -81,7 +81,7 @@ def test_the_sets_own_data_separates_seen_from_unseen(files):
     scores = by_name(score_files(hyps, [data], "webnlg").scores)
     assert scores["BLEU-seen"].value == pytest.approx(100) and scores["BLEU-unseen"].value < 50
     assert (scores["BLEU-seen"].n, scores["BLEU"].n, scores["TER-unseen"].n) == (1, 2, 1)
-    assert scores["Told"].value == pytest.approx(75) and "METEOR-seen" not in scores
+    assert scores["Coverage"].value == pytest.approx(75) and "METEOR-seen" not in scores
 
 
 def test_rows_of_one_source_are_one_example_in_e2e_only():

@@ -13,9 +13,9 @@ from core import paths
 from core.runs.store import Store
 
 DOCS = Path(__file__).parents[3] / "docs" / "results.md"
-E2E, ROUGE = ["BLEU", "BLEU-original", "NIST", "ROUGE-L", "CIDEr", "Told"], ["ROUGE-1", "ROUGE-2", "ROUGE-L"]
-WEBNLG = ["BLEU", "BLEU-seen", "BLEU-unseen", "TER", "Told", "Told-seen", "Told-unseen", "Beyond"]
-TOPICS = ["BLEU", "BLEU-seen", "BLEU-unseen", "Told", "Told-seen", "Told-unseen", "Beyond"]
+E2E, ROUGE = ["BLEU", "BLEU-original", "NIST", "ROUGE-L", "CIDEr", "Coverage"], ["ROUGE-1", "ROUGE-2", "ROUGE-L"]
+WEBNLG = ["BLEU", "BLEU-seen", "BLEU-unseen", "TER", "Coverage", "Coverage-seen", "Coverage-unseen", "Unsupported"]
+TOPICS = ["BLEU", "BLEU-seen", "BLEU-unseen", "Coverage", "Coverage-seen", "Coverage-unseen", "Unsupported"]
 METHODS = ["frozen", "in_context", "embedding", "infix", "prefix", "adapter", "lora", "top_layers", "finetune"]
 KINDS = ["lead", "frozen", "prefix", "finetune"]
 # Section, how the table begins, the result of each row, and the metric of each column from `first` on.
@@ -28,7 +28,7 @@ TABLES = [
     ("## Any table", "| | BLEU", ["tables-frozen", "tables-prefix", "tables-finetuned"], 1, TOPICS),
     ("## Any table", "| reranked", [f"tables-{kind}-reranked" for kind in ("frozen", "prefix", "finetuned")], 1, TOPICS),
     ("## Any table", "| greedy", ["tables-frozen-greedy", "tables-prefix-greedy", "tables-finetuned-greedy"], 1, TOPICS),
-    ("## All methods", "| method", [f"compared-{name}" for name in METHODS], 5, ["BLEU", "BLEU-seen", "BLEU-unseen", "Told"]),
+    ("## All methods", "| method", [f"compared-{name}" for name in METHODS], 5, ["BLEU", "BLEU-seen", "BLEU-unseen", "Coverage"]),
     ("## Summaries: Wikinews", "| | ROUGE-1 | ROUGE-2 | ROUGE-L | val", NEWS, 1, ROUGE),
     ("## Summaries: Wikinews", "| | ROUGE-1 | ROUGE-2 | ROUGE-L | words", LONGER, 1, ROUGE),
 ]
@@ -77,7 +77,7 @@ def test_the_tables_of_decoding_and_of_unseen_topics(results):
     for row in table("## Tables: E2E", "| beam 5; never"):
         name = row[0]
         for how, cell in zip(("plain", "no-repeat-3", "no-repeat-3-longer", "reranked"), row[1:], strict=True):
-            for metric, part in zip(("BLEU", "Told"), cell.replace("*", "").split(", "), strict=True):
+            for metric, part in zip(("BLEU", "Coverage"), cell.replace("*", "").split(", "), strict=True):
                 assert agree(part, results[f"{name}-{how}"].scores[metric]), f"{name}, {how}, {metric}"
     for kind, row in zip(KINDS, table("## Summaries of other topics", "| | news"), strict=True):
         for topics, cell in zip(("news-to-sports", "within-news"), row[1:], strict=False):
@@ -89,7 +89,7 @@ def test_the_weights_of_the_penalty_near_a_text(results):
     for row in table("## Wayward words", "| weight"):
         result = results[f"near-text-{row[0]}"]
         assert agree(row[1], {"value": result.rates["0.01"]}) if row[1] != "–" else "0.01" not in result.rates, row
-        for metric, cell in zip(("loss", "distance", "own-words", "BLEU", "Told", "Beyond"), row[2:], strict=False):
+        for metric, cell in zip(("loss", "distance", "own-words", "BLEU", "Coverage", "Unsupported"), row[2:], strict=False):
             assert agree(cell, result.scores[metric]) if cell != "–" else metric not in result.scores, f"{row[0]}, {metric}"
         assert row[8].strip("“”").replace("∎", "<|endoftext|>") == result.notes
 
@@ -116,7 +116,7 @@ def test_little_data_is_the_mean_of_its_models(results):
         mark = {"highest": "↑", "lowest": "↓", "": ""}[group[0].rate_at_end]
         assert numbers[0] == f"{group[0].rate:g}{mark and ' ' + mark}"
         assert agree(numbers[1], {"value": fmean(one.valid_loss for one in group)})
-        for metric, cell in zip(["BLEU", "NIST", "ROUGE-L", "Told", "Beyond"], numbers[2:], strict=True):
+        for metric, cell in zip(["BLEU", "NIST", "ROUGE-L", "Coverage", "Unsupported"], numbers[2:], strict=True):
             values = [one.scores[metric]["value"] for one in group]
             assert agree(cell, {"value": fmean(values), "sd": stdev(values) / len(values) ** 0.5}), f"{method}, {metric}: {cell}"
 

@@ -80,7 +80,7 @@ def test_a_summary_is_held_to_its_article() -> None:
     coverage = cover_article(ARTICLE, "Corrow Line sacks 85 crew in the United States.")
     assert coverage.unsupported == ["sacks", "85", "United States"]
     (score,) = article_scores([ARTICLE, ARTICLE], ["Ferries end.", "Corrow Line sacks 85 crew."])
-    assert (score.name, score.value, score.higher_is_better) == ("Beyond", 1.0, False)
+    assert (score.name, score.value, score.higher_is_better) == ("Unsupported", 1.0, False)
 
 
 def _sources() -> dict[str, list | str]:

@@ -96,7 +96,7 @@ def test_evaluate_scores_writes_hyps_and_notes_the_scores(trained, folder, data,
     arguments = ["evaluate", "--run", trained, "--backbone", folder, "--data", data, "--beams", "2", "--max-new", "10"]
     assert main([*arguments, "--hyps", str(hyps), "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
-    assert {"BLEU", "NIST", "ROUGE-L", "CIDEr", "BLEU-original", "Told"} <= set(result["scores"])
+    assert {"BLEU", "NIST", "ROUGE-L", "CIDEr", "BLEU-original", "Coverage"} <= set(result["scores"])
     assert result["scores"]["BLEU"]["n"] == 4
     assert len(hyps.read_text().splitlines()) == 4
     noted = json.loads((home / "runs" / "mine" / "run.json").read_text())["scores"]["test"]["BLEU"]

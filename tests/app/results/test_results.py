@@ -51,6 +51,17 @@ def test_texts_come_worst_first_with_what_is_wrong_and_the_other_lines(home):
         text_rows(result("lora"), both, "BLEU", _texts_of)
 
 
+def test_files_of_an_earlier_version_show_the_names_of_today(home):
+    values = result().to_json() | {"scores": {"Told-seen": {"value": 90.0}, "Beyond": {"value": 0.2}}}
+    assert list(Result.from_json(values).scores) == ["Coverage-seen", "Unsupported"]
+    (file,) = home.glob("experiments/*/texts/*-prefix-*.jsonl")
+    file.write_text(file.read_text().replace('"BLEU": 90.0', '"Beyond": 2.0').replace('"BLEU": 10.0', '"Beyond": 3.0'))
+    rows = text_rows(result(), [result()], "Unsupported", _texts_of)
+    assert [row.score for row in rows] == [3.0, 2.0]  # the most first
+    html = view.texts(result(), rows)
+    assert "the 2 with the most unsupported pieces first" in html and "Unsupported 3.0" in html
+
+
 def test_controls_change_the_state_and_the_address_keeps_it():
     state = ResultsState().after("view", "figure4").after("data", "records").after("metric", "BLEU")
     assert (state.view, state.data, state.metric) == ("figure4", "records", "BLEU")

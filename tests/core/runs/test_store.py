@@ -51,6 +51,22 @@ def test_scores_are_added_and_read_back(root):
     assert Store(root).get("one").scores["test"]["BLEU"]["value"] == 12.5
 
 
+def test_scores_of_an_earlier_version_are_read_under_their_names_of_today(root, tmp_path):
+    shutil.copytree(root / "one", tmp_path / "one")
+    values = json.loads((tmp_path / "one" / "run.json").read_text())
+    values["scores"] = {"test": {"Told": {"value": 80.0}, "Told-seen": {"value": 90.0}, "Beyond": {"value": 0.2}}}
+    (tmp_path / "one" / "run.json").write_text(json.dumps(values))
+    run = Store(tmp_path).get("one")
+    assert list(run.scores["test"]) == ["Coverage", "Coverage-seen", "Unsupported"]
+    add_scores(run, "test", {"Coverage": {"value": 81.0}})
+    assert list(json.loads((tmp_path / "one" / "run.json").read_text())["scores"]["test"]) == [
+        "Coverage",
+        "Coverage-seen",
+        "Unsupported",
+    ]
+    assert Store(tmp_path).get("one").scores["test"]["Coverage"]["value"] == 81.0
+
+
 def test_a_name_taken_is_refused_and_nothing_lost(root, tiny_folder):
     before = (root / "one" / "weights.safetensors").read_bytes()
     with pytest.raises(StoreError, match="already"):
