@@ -20,7 +20,7 @@ def settle(state: MixState, catalog: RunCatalog, backbone: Backbone) -> tuple[Mi
     listed = [run.id for run in catalog.usable(PREFIX_METHODS, backbone)]
     kind = state.kind or ("fade" if len(listed) > 1 else "path")
     members = [run for run in state.members if run in listed or run.startswith(TEXT_RUN)]
-    unavailable = [run for run in state.members if run not in members]
+    unavailable = tuple(run for run in (*state.unavailable, *state.members) if run not in (*members, *listed))
     notes = [f"Left out, as {backbone.spec.name} has no such prefix: {', '.join(unavailable)}."] if unavailable else []
     notes += state.problems
     if not (members or listed):
@@ -30,7 +30,7 @@ def settle(state: MixState, catalog: RunCatalog, backbone: Backbone) -> tuple[Mi
     members += [run for run in listed if run not in members][: max(0, COUNTS[kind] - len(members))]
     members += [DEFAULT_TEXT] * (COUNTS[kind] - len(members))
     members = members[: COUNTS[kind] + (kind in THREE)]
-    return replace(state, kind=kind, runs=joined(members), ignored=()), listed, notes
+    return replace(state, kind=kind, runs=joined(members), unavailable=unavailable), listed, notes
 
 
 def tasks_of(loaded: list[LoadedRun], backbone: Backbone) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """What the Mix tab keeps in the page's address."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from app.shared.urlstate import State, url_field
 from app.space.state import joined, parted
@@ -15,12 +15,14 @@ MIDDLE = -1
 @dataclass(frozen=True)
 class MixState(State):
     """`runs`: up to three ids in one value, quoted where they hold commas; `stop`: a place of the slider from 0, MIDDLE for its
-    middle; `example`: a bundled example, empty for the input on Compare."""
+    middle; `example`: a bundled example, empty for the input on Compare; `unavailable`: runs of the address that the backbone
+    does not have, which are named until a control is used."""
 
     kind: str = url_field("", lambda value: value in ("", *KINDS), key="mix-kind")
     runs: str = url_field("", key="mix-runs")
     stop: int = url_field(MIDDLE, lambda value: MIDDLE <= value < 1000, key="mix-stop")
     example: str = url_field("", lambda value: len(value) <= 80, key="mix-example")
+    unavailable: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def members(self) -> tuple[str, ...]:
@@ -31,14 +33,17 @@ class MixState(State):
         """Another run at a place from 0; an empty one takes the place away."""
         members = list(self.members)
         members[place : place + 1] = [run] if run and run != TEXT_RUN else []
-        return replace(self, runs=joined(members[:MOST]), ignored=())
+        return self._with(runs=joined(members[:MOST]))
 
     def changed(self, name: str, value: object) -> "MixState":
         """After a control was used; as it is where the page sent nothing usable."""
         if name == "kind" and value in KINDS:
-            return replace(self, kind=str(value), stop=MIDDLE, ignored=())
+            return self._with(kind=str(value), stop=MIDDLE)
         if name == "example":
-            return replace(self, example=str(value)[:80], ignored=())
+            return self._with(example=str(value)[:80])
         if name == "stop" and str(value).isdecimal():
-            return replace(self, stop=int(str(value)), ignored=())
+            return self._with(stop=int(str(value)))
         return self
+
+    def _with(self, **values: object) -> "MixState":
+        return replace(self, ignored=(), unavailable=(), **values)  # type: ignore[arg-type]

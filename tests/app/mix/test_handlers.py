@@ -95,6 +95,9 @@ def test_a_refresh_fills_the_page_and_the_address_and_names_what_was_left_out(do
     assert parse_qs(result["address"])["mix-runs"] == ["tiny-prefix,triples-prefix"]  # the free place is filled
     assert "Averaging" in result["headline"] and 'data-phase="done"' in result["status"]
     assert "triples-finetuned" not in result["a"] and "selected" in result["a"]
+    again = outputs_of(do, result["state"])  # as when the link's backbone arrives after its tab
+    assert again["note"] == result["note"] and again["address"] == result["address"]
+    assert "Left out" not in outputs_of(do, again["state"].changed("kind", "join"))["note"]
 
 
 def test_an_older_request_writes_nothing_more(do):
