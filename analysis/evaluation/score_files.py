@@ -16,8 +16,10 @@ from pathlib import Path
 from analysis.evaluation.significance import Difference, compare
 from analysis.evaluation.suites import Result, entries, named_suite, score_examples
 from analysis.metrics.base import Progress, Score
+from core.data.csv_rows import csv_records, header_line, header_names
+from core.data.lines import UNREADABLE, lines
 from core.data.registry import SETS, read_set
-from core.data.rows import UNREADABLE, BadRow, bad_data, csv_records, header_line, header_names, lines
+from core.data.rows import BadRow, bad_data
 from core.errors import BadData, BadInput
 from core.task import Example
 from core.text.checks import counted

@@ -13,7 +13,7 @@ import numpy as np
 from analysis.experiments.mix_curve import mean_loss
 from core import paths
 from core.config.methods import method_info
-from core.data.rows import lines
+from core.data.lines import lines
 from core.data.summarization import read_bundled_articles
 from core.errors import BadInput
 from core.generation.types import Request

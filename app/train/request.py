@@ -16,7 +16,7 @@ from core.config.presets import PRESETS, preset
 from core.config.train import TrainConfig
 from core.data.columns import read_columns
 from core.data.e2e import read_bundled
-from core.data.rows import collect_warnings
+from core.data.lines import collect_warnings
 from core.data.source import DataSource
 from core.data.summarization import COLUMNS as ARTICLES
 from core.data.summarization import read_articles, read_bundled_articles

@@ -4,8 +4,9 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from core.data.csv_rows import csv_rows
 from core.data.hub import hub_rows, is_hub
-from core.data.rows import BadRow, Row, collect, csv_rows, ending_of, json_file_rows, split_file
+from core.data.rows import BadRow, Row, collect, ending_of, json_file_rows, split_file
 from core.errors import BadInput
 from core.task import Example
 from core.text.tables import canonical, linearise, parse

@@ -7,7 +7,8 @@ used raises an error with file and line, or is skipped and noted if `skipped` is
 
 from pathlib import Path
 
-from core.data.rows import BadRow, Row, collect, csv_rows, ending_of, json_rows, split_file, text_in
+from core.data.csv_rows import csv_rows
+from core.data.rows import BadRow, Row, collect, ending_of, json_rows, split_file, text_in
 from core.task import Example
 from core.text.detokenize import tokenise_like_e2e
 from core.text.tables import canonical, linearise, parse

@@ -12,20 +12,9 @@ from pathlib import Path
 
 from core import paths
 from core.data import xsum
-from core.data.rows import (
-    BadRow,
-    Row,
-    Rows,
-    collect,
-    csv_rows,
-    ending_of,
-    json_file_rows,
-    lines,
-    split_file,
-    split_name,
-    text_in,
-    whole_text,
-)
+from core.data.csv_rows import csv_rows
+from core.data.lines import lines
+from core.data.rows import BadRow, Row, Rows, collect, ending_of, json_file_rows, split_file, split_name, text_in, whole_text
 from core.errors import BadData, BadInput
 from core.task import Example
 from core.text.articles import article, plain

@@ -9,7 +9,9 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.data.rows import BadRow, csv_rows, ending_of, header_line, header_names, json_rows, lines
+from core.data.csv_rows import csv_rows, header_line, header_names
+from core.data.lines import lines
+from core.data.rows import BadRow, ending_of, json_rows
 from core.errors import BadData, BadInput, StoreError
 from core.task import Example
 

@@ -10,7 +10,8 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
-from core.data.rows import lines, split_file, split_name
+from core.data.lines import lines
+from core.data.rows import split_file, split_name
 from core.errors import BadData
 
 # What the training data holds where it does not stand beside the test file: 2017's categories, and those that 3.0 added.

@@ -11,7 +11,8 @@ import re
 import xml.parsers.expat
 from pathlib import Path
 
-from core.data.rows import BadRow, Row, Rows, lines
+from core.data.lines import lines
+from core.data.rows import BadRow, Row, Rows
 
 
 def entry_rows(file: Path) -> Rows:

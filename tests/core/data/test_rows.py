@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from core.data.columns import read_columns
-from core.data.rows import collect_warnings
+from core.data.lines import collect_warnings
 from core.errors import BadData
 
 
