@@ -19,7 +19,8 @@ from core.generation.types import Generation, Request
 from core.methods.loading import UNSTORED, LoadedRun
 from core.models.backbone import Backbone
 from core.models.inputs import encode_input
-from core.models.loading import DEFAULT, load_backbone
+from core.models.loading import load_backbone
+from core.models.locate import DEFAULT
 from core.prefix.interventions import NO_INTERVENTION, Intervention
 from core.runs.store import store
 from core.task import Task

@@ -23,7 +23,7 @@ from app.space import tab as space_tab
 from app.train import tab as train_tab
 from core import paths
 from core.errors import PrefixLabError
-from core.models.loading import DEFAULT
+from core.models.locate import DEFAULT
 
 EMBEDDABLE = {
     "compare": compare_tab.EMBEDDABLE,

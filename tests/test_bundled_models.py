@@ -11,7 +11,8 @@ from app.compare import source_editor
 from app.shared.examples import Sample, opening, samples
 from core.config.train import TrainConfig
 from core.methods.loading import load_run
-from core.models.loading import bundled, load_backbone
+from core.models.loading import load_backbone
+from core.models.locate import bundled
 from core.prefix.attention import PrefixState, attach
 from core.runs.store import store
 from core.task import Example, Task

@@ -39,7 +39,7 @@ from core.config.methods import method_info
 from core.errors import NotSupported
 from core.methods.loading import TEXT_RUN
 from core.models.backbone import Backbone
-from core.models.loading import DEFAULT
+from core.models.locate import DEFAULT
 from core.runs.store import store
 from core.text.tables import linearise
 

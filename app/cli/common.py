@@ -105,7 +105,8 @@ def load_backbone_and_run(args: argparse.Namespace, form: str) -> "tuple[Backbon
     Without --backbone and --run, this is the bundled backbone for inputs of that form.
     """
     from core.methods.loading import load_run, text_run
-    from core.models.loading import DEFAULT, DEFAULTS, load_backbone
+    from core.models.loading import load_backbone
+    from core.models.locate import DEFAULT, DEFAULTS
 
     run = store().get(args.run) if args.run is not None else None
     backbone = load_backbone(

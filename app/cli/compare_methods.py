@@ -54,7 +54,8 @@ def methods(args: argparse.Namespace) -> int:
     from analysis.experiments.compare_methods import run_comparison
     from analysis.experiments.learning_rates import TrainingData, check_rates
     from core.models.inputs import task_for_backbone
-    from core.models.loading import DEFAULT, load_backbone
+    from core.models.loading import load_backbone
+    from core.models.locate import DEFAULT
     from core.training.trainer import Trainer
 
     check_id(args.run)

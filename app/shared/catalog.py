@@ -9,7 +9,7 @@ from app.shared.model_pool import ModelPool
 from core import paths
 from core.config.methods import METHODS, method_info
 from core.models.backbone import Backbone
-from core.models.loading import DEFAULTS, bundled
+from core.models.locate import DEFAULTS, bundled
 from core.runs.run import Run
 from core.runs.store import Store
 from core.task import SUMMARIZATION, task

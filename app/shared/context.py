@@ -5,7 +5,7 @@ from app.shared.last_comparison import LastComparisons
 from app.shared.model_pool import ModelPool
 from app.shared.status import StatusLine
 from app.shared.tickets import Tickets
-from core.models.loading import DEFAULT
+from core.models.locate import DEFAULT
 from core.runs.store import Store, store
 
 

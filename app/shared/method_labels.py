@@ -9,7 +9,7 @@ from app.shared.html import count, percent, tag
 from core.config.methods import METHODS, MethodInfo, method_info
 from core.errors import BadInput
 from core.models.backbone import Backbone
-from core.models.loading import bundled
+from core.models.locate import bundled
 from core.prefix.mix import parse_mix
 from core.runs.run import Run
 

@@ -18,7 +18,8 @@ from app.shared.cache import Cache
 from core.errors import BadInput, PrefixLabError
 from core.methods.loading import TEXT_RUN, LoadedRun, load_run, text_run
 from core.models.backbone import Backbone
-from core.models.loading import bundled, fetch, import_transformers, load_backbone
+from core.models.loading import import_transformers, load_backbone
+from core.models.locate import bundled, fetch
 from core.prefix.mix import MIX, parse_mix
 from core.runs.store import Store
 from core.serving.engine import Engine

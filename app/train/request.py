@@ -24,7 +24,7 @@ from core.data.uploads import SOURCE, TARGET, preview_file, save_split
 from core.errors import BadInput
 from core.models.backbone import Backbone
 from core.models.inputs import task_for_backbone
-from core.models.loading import DEFAULT, DEFAULTS
+from core.models.locate import DEFAULT, DEFAULTS
 from core.runs.store import Store
 from core.task import SUMMARIZATION, Example
 from core.training.batches import encode_rows

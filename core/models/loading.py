@@ -2,9 +2,7 @@
 
 import hashlib
 import json
-import os
 import re
-import socket
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -12,19 +10,17 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
-from urllib.parse import urlsplit
 
 import torch
 import transformers
-from huggingface_hub import constants, snapshot_download
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
-from core import paths
 from core.backbone_spec import SEQ2SEQ
 from core.errors import BackboneNotFound, BadConfig, NotSupported, PrefixLabError
 from core.models.architectures import USE, architecture_for, check_layers, kind_of, no_dropout, sliding_window
 from core.models.backbone import Backbone
+from core.models.locate import DEFAULT, fetch_from_hub, locate
 from core.models.probe import check_model
 from core.models.splitting import input_device, is_split, weights
 from core.prefix.attention import NAME, install_prefix_attention
@@ -34,9 +30,6 @@ if TYPE_CHECKING:
 
     from core.models.architectures import AutoClass
 
-DEFAULT = "mini-gpt2"
-DEFAULTS = {"article": "mini-bart"}  # for other forms of source than tables (see core/task.py)
-OWN = {"mini-gpt2": "such as gpt2", "mini-bart": "such as facebook/bart-base"}  # the project's own, which no hub has
 DeviceMap = str | dict[str, str | int]
 _importing = threading.Lock()
 SAMPLES = 512  # values hashed of each tensor
@@ -46,11 +39,6 @@ WRAPPERS = (r"^(?:(?:_orig_mod|module|_fsdp_wrapped_module|_forward_module)\.)+"
 MASKS = r"(?:^|\.)(?:attn|attention)\.(?:bias|masked_bias|causal_mask)$"  # the causal mask, which older versions stored
 LFS = b"version https://git-lfs"
 MAX_NAMES = 3  # names of weights in a message
-
-
-def bundled() -> list[str]:
-    """Return the names of the bundled models."""
-    return sorted(path.parent.name for path in paths.MODELS.glob("*/config.json"))
 
 
 def import_transformers() -> None:
@@ -77,13 +65,13 @@ def load_backbone(name: str = DEFAULT, device: str = "auto", device_map: DeviceM
     Raises BackboneNotFound, which says what was tried, or NotSupported for a family that does not fit.
     """
     import_transformers()
-    where, origin = _locate(name)
+    where, origin = locate(name)
     if device_map and device != "auto":
         raise BadConfig("A device map places the model's parts itself: leave --device out, and start one process only.")
     target = pick_device(device)
     revision = ""
     if origin == "hub":
-        where = _fetch(name)
+        where = fetch_from_hub(name)
         name, revision = name.partition("@")[0], Path(where).name
     _refuse_pointers(Path(where))
     config = _open(name, lambda: transformers.AutoConfig.from_pretrained(where, trust_remote_code=False))
@@ -243,31 +231,6 @@ def freeze(
     return Backbone(spec, model, tokenizer, device)
 
 
-def _locate(name: str) -> tuple[str, str]:
-    if not name or not name.strip():
-        raise BackboneNotFound(f"No model name given. Bundled: {', '.join(bundled()) or 'none'}; or give a folder or a hub name.")
-    if name in bundled():
-        return str(paths.MODELS / name), "bundled"
-    path = Path(name).expanduser()
-    if name in OWN and not path.is_dir():
-        raise BackboneNotFound(
-            f"There is no model {name} here: assets/models/{name} was looked for. Give another model, by its folder or its hub "
-            f"name, {OWN[name]}, or make one: `python launch.py pretrain --preset {name} --corpus TEXTS --out FOLDER`."
-        )
-    if path.is_dir():
-        if not (path / "config.json").exists():
-            raise BackboneNotFound(
-                f"The folder {name} has no config.json, so it is not a saved transformers model. Give the folder that holds it."
-            )
-        return str(path), "folder"
-    if path.is_absolute() or name.startswith((".", "~")) or name.count("/") > 1:
-        raise BackboneNotFound(
-            f"There is no folder {name}. Give the folder of a saved model, a bundled name ({', '.join(bundled()) or 'none'}) "
-            "or a hub name."
-        )
-    return name, "hub"
-
-
 def window_of(name: str) -> int:
     """Return how many tokens back a local model's windowed layers see, from its configuration alone.
 
@@ -275,53 +238,12 @@ def window_of(name: str) -> int:
     """
     import_transformers()
     try:
-        where, origin = _locate(name)
+        where, origin = locate(name)
         name, _, revision = where.partition("@") if origin == "hub" else (where, "", "")
         config = transformers.AutoConfig.from_pretrained(name, revision=revision or None, local_files_only=True)
         return sliding_window(config) or 0
     except (PrefixLabError, OSError, ValueError):
         return 0
-
-
-def fetch(name: str) -> None:
-    """Download a hub model, so that `load_backbone` needs no network; does nothing for other models. Raises its errors."""
-    if _locate(name)[1] == "hub":
-        _fetch(name)
-
-
-def _fetch(name: str) -> str:
-    """Return the folder of a hub model: the cached one if complete, else a download (weights as safetensors, never pickles)."""
-    patterns = ["*.json", "*.safetensors", "*.txt", "*.model"]
-    hub_name, _, revision = name.partition("@")
-    try:
-        folder = snapshot_download(hub_name, revision=revision or None, allow_patterns=patterns, local_files_only=True)
-        if list(Path(folder).glob("*.safetensors")):
-            return folder
-    except (OSError, ValueError):
-        pass
-    ours = ", ".join(bundled()) or "none"
-    tried = f"Cannot load {name!r}. Tried: the bundled models ({ours}), a folder of that name, and the model hub"
-    advice = "With no network, give the folder of a saved model instead."
-    if not _hub_answers():
-        raise BackboneNotFound(f"{tried} (no connection to it). {advice}")
-    try:
-        return snapshot_download(hub_name, revision=revision or None, allow_patterns=patterns)
-    except (OSError, ValueError, RuntimeError) as error:
-        raise BackboneNotFound(f"{tried} ({str(error).strip().splitlines()[0]}). {advice}") from error
-
-
-def _hub_answers() -> bool:
-    """Check quickly whether the hub can be reached: without a network its client would retry for half a minute."""
-    if constants.HF_HUB_OFFLINE:
-        return False
-    if any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")):
-        return True
-    address = urlsplit(constants.ENDPOINT)
-    try:
-        socket.create_connection((address.hostname or "", address.port or 443), timeout=4).close()
-    except OSError:
-        return False
-    return True
 
 
 Opened = TypeVar("Opened")

@@ -12,7 +12,8 @@ from core.methods.in_context import InContextMethod, build_context
 from core.methods.registry import new_method
 from core.models.backbone import Backbone
 from core.models.inputs import task_for_backbone
-from core.models.loading import DEFAULT, DEFAULTS, DeviceMap, load_backbone
+from core.models.loading import DeviceMap, load_backbone
+from core.models.locate import DEFAULT, DEFAULTS
 from core.runs.layout import RunFiles, locked
 from core.runs.run import Run
 from core.runs.store import Store

@@ -16,7 +16,7 @@ from app.shared.context import AppContext
 from app.space.analyses import AnalysisCache, SpaceQuery
 from core import paths
 from core.errors import BackboneNotFound
-from core.models import loading
+from core.models import locate
 from core.prefix.interventions import NO_INTERVENTION
 from core.runs.store import Store
 from tests.support.tiny_models import make_run, make_tiny_backbone, make_tiny_bart
@@ -105,7 +105,7 @@ def test_what_is_missing_is_named_before_and_after_the_choice(context, place, mo
     (tmp_path / "mini-gpt2").symlink_to(place / "models" / "mini-gpt2")
     monkeypatch.setattr(paths, "MODELS", tmp_path)
     assert ("summarization (mini-bart is missing)", "summarization") in last(updates_for(context, "e2e", []), "task")["choices"]
-    monkeypatch.setattr(loading, "snapshot_download", None)  # no hub is asked for it
+    monkeypatch.setattr(locate, "snapshot_download", None)  # no hub is asked for it
     updates = updates_for(context, "summarization", ["mini-gpt2", "e2e"])
     assert "assets/models/mini-bart was looked for" in last(updates, "status") and last(updates, "task") == "e2e"
     with pytest.raises(BackboneNotFound, match="facebook/bart-base"):

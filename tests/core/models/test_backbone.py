@@ -14,7 +14,8 @@ from torch import nn
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
 from core.errors import BackboneNotFound, BadConfig
-from core.models.loading import bundled, fingerprint, load_backbone
+from core.models.loading import fingerprint, load_backbone
+from core.models.locate import bundled
 from tests.support.tiny_models import make_tiny_backbone
 
 
