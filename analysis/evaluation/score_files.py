@@ -19,7 +19,7 @@ from analysis.metrics.base import Progress, Score
 from core.data.csv_rows import csv_records, header_line, header_names
 from core.data.lines import UNREADABLE, lines
 from core.data.registry import SETS, read_set
-from core.data.rows import BadRow, bad_data
+from core.data.rows import BadRow, bad_data, ending_of
 from core.errors import BadData, BadInput
 from core.task import Example
 from core.text.checks import counted
@@ -28,6 +28,8 @@ from core.text.checks import counted
 _SOURCE = re.compile(r"(mr|src|source|meaning([_ .-]rep(resentation)?)?|da|dial(ogue)?[_ .-]act)s?", re.IGNORECASE)
 _OUTPUT = re.compile(r"(out(put)?|ref(erence)?|sys(tem)?([_ .-](out(put)?|ref(erence)?))?)s?", re.IGNORECASE)
 _REFERENCE = re.compile(r"(trg|tgt|target|ref(erence)?|human([_ .-](ref(erence)?))?)s?", re.IGNORECASE)
+# A mark that belongs to a word, as WebNLG's script leaves none: it has separated them all.
+_ATTACHED = re.compile(r"""\w(?:[.!?]$|[,;:]\s|["')](?:\s|$))|(?:^|\s)["'(]\w""")
 _COLUMN_NAMES = {
     _SOURCE: "an input (mr, source)",
     _OUTPUT: "outputs (output, system output)",
@@ -82,6 +84,10 @@ def read_outputs(file: Path) -> tuple[list[str], list[str]]:
     if _is_table(file):
         pairs = _table_pairs(file, _OUTPUT)
         return [text for _, text in pairs], [source for source, _ in pairs]
+    if ending_of(file) in (".jsonl", ".json", ".xml"):
+        raise BadData(
+            f"{file.name} is not read as outputs: give a text file with one output per line, or CSV with a column of outputs."
+        )
     texts = _text_lines(file)
     if not any(texts):
         raise BadData(f"{file.name} has no outputs: write one per line.")
@@ -124,14 +130,14 @@ def _examples(
         return entries(suite, read_set(suite, files[0], split, skipped)), False
     rows = read_references(files, named_suite(suite).blocks, sources)
     every = [text for row in rows for text in row]
-    normalised = all(text.isascii() and text == text.lower() for text in every)  # WebNLG's gold-*.lex, not its raw references
+    # WebNLG's gold-*.lex, not its raw references
+    normalised = all(text.isascii() and text == text.lower() and not _ATTACHED.search(text) for text in every)
     return [Example(str(place), tuple(row)) for place, row in enumerate(rows)], suite == "dart" or normalised
 
 
 def _is_data(path: Path, suite: str) -> bool:
     """Whether a path is a folder or a data file of the set. A CSV is the E2E script's own format for references."""
-    endings = [ending for ending in path.suffixes if ending != ".gz"]
-    return path.is_dir() or endings[-1:] in ([".jsonl"], [".json"], [".xml"])
+    return path.is_dir() or ending_of(path) in (".jsonl", ".json", ".xml")
 
 
 def _as_many(file: Path, texts: list[str], examples: list[Example], skipped: list[str] | None) -> list[str]:

@@ -68,7 +68,8 @@ Outputs of any system, in the official scripts' formats:
 
 def evaluate(args: argparse.Namespace) -> int:
     """Generate, score and print; store the scores with the user's own run where every table was scored."""
-
+    if args.hyps_in and args.run:
+        raise BadInput(f"--hyps-in scores the outputs in a file, and --run those of {args.run}. Give one of the two.")
     if args.hyps_in or args.refs:
         from app.cli.score import score
 

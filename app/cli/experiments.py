@@ -113,7 +113,8 @@ def data_sources(options: Sequence[str]) -> dict[str, DataSource]:
     for one in options:
         name, equals, path = one.partition("=")
         if not equals or name not in SETS or name == "records":
-            raise BadInput(f"--data {one} is not NAME=PATH with a name of {', '.join(list(SETS)[1:])}.")
+            names = ", ".join(known for known in SETS if known != "records")  # the bundled tables need no path
+            raise BadInput(f"--data {one} is not NAME=PATH, where NAME is one of {names}.")
         if not Path(path).expanduser().exists():
             raise BadInput(f"The data set {name} is missing: there is no file or folder {path}.")
         sources[name] = DataSource(set=SETS[name], data=str(Path(path).expanduser().resolve()))

@@ -31,7 +31,8 @@ def names(args: argparse.Namespace) -> int:
     backbone, run = load_backbone_and_run(args, "table")
     assert run is not None  # --run is required
     if run.task.input_format != "table":
-        raise BadInput(f"{args.run} was trained on {run.task.input_format}, not on tables. Give a run on tables.")
+        inputs = {"article": "articles", "text": "texts"}.get(run.task.input_format, "triples")
+        raise BadInput(f"{args.run} was trained on {inputs}, not on tables. Give a run on tables.")
     with table_bar(args.json) as progress:
         result = copy_names(run, backbone, restaurants(args.tables, args.seed), default_decoding("table"), progress)
     copied, total = sum(result.copied), len(result.tables)

@@ -133,7 +133,9 @@ def add_data_options(verb: argparse.ArgumentParser, data: str) -> None:
     )
     verb.add_argument("--target", action="append", metavar="COLUMN", help="with --set columns: the text column; may be repeated")
     verb.add_argument(
-        "--source-form", choices=FORMATS, help="with --set columns: what the one source column holds (default table)"
+        "--source-form",
+        choices=[form for form in FORMATS if form != "article"],
+        help="with --set columns: what the one source column holds (default table)",
     )
     verb.add_argument("--topic-column", metavar="COLUMN", help="with --set summarization: the topic column (default: topic)")
     verb.add_argument(

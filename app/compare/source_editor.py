@@ -102,11 +102,12 @@ def read(table: EditorValue) -> tuple[EditorValue, str]:
 
 
 def normalize_text(table: EditorValue) -> EditorValue:
-    """Rewrite a text in the paper's form if it can be parsed."""
+    """Rewrite a text in the paper's form if it can be parsed. The grid follows: its rows may still be those of an older text."""
     try:
-        return {**table, "text": parse_value(table).source.strip()}
+        parsed = parse_value(table)
     except BadInput:
         return table
+    return {**table, "rows": parsed.rows, "text": parsed.source.strip()}
 
 
 def problem(error: Exception) -> str:

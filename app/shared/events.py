@@ -103,10 +103,15 @@ def _guarded(handler: Handler, activity: str) -> Handler:
 
     @wraps(handler)
     def yielding(self: TabHandlers, *args: object, **kwargs: object) -> Iterator[object]:
+        update = None
         try:
-            yield from cast(Iterator[object], handler(self, *args, **kwargs))
+            for update in cast(Iterator[object], handler(self, *args, **kwargs)):
+                yield update
         except Exception as error:
-            yield failed(self, error, *args, *kwargs.values())
+            update = failed(self, error, *args, *kwargs.values())
+            yield update
+        if update is None:  # Gradio empties all outputs of a handler that yields nothing, such as one that a newer request ends
+            yield self.no_update()
 
     @wraps(handler)
     def returning(self: TabHandlers, *args: object, **kwargs: object) -> object:

@@ -232,8 +232,13 @@ class TrainHandlers(RunProgressView, TabHandlers):
         return self.report(request.session_hash or "", "done", sentence) | self.show(run_id)
 
     def _stop(self, run_id: str, fields: JsonObject) -> tuple[str, Update]:
-        self.jobs.stop(run_id)
-        return f"{run_id} stops after this update; what it has learned is saved.", self.show(run_id)
+        sentences = {
+            "queued": f"{run_id} was taken out of the line.",
+            "loading": f"{run_id} was stopped while it was loading: it has made no update.",
+            "running": f"{run_id} stops after this update; what it has learned is saved.",
+        }
+        sentence = sentences.get(self.jobs.stop(run_id), f"{run_id} is not being trained.")
+        return sentence, self.show(run_id if (self.context.store.folder / run_id).exists() else "")
 
     def _resume(self, run_id: str, fields: JsonObject) -> tuple[str, Update]:
         ahead = self.jobs.go_on(run_id)

@@ -22,7 +22,11 @@ def headline(run_id: str, state: str, status: RunStatus, log: TrainingLog, sampl
     elif run is not None and not run.trained:
         sentence = f"{run_id} trains nothing: the frozen model reads its examples before every input."
     else:
-        now = f"After {status.update:,} of {status.total:,} updates, {run_id}" if state == "running" else run_id
+        now = run_id
+        if state == "running":
+            now = f"After {status.update:,} of {status.total:,} updates, {run_id}"
+        elif state == "cancelled":
+            now = f"{run_id} was stopped after {status.update:,} of {status.total:,} updates. It"
         sentence = f"{now} {_loss(log, run)}{_attention(samples)}."
     return _paragraph(sentence)
 
@@ -42,14 +46,11 @@ def skeleton() -> str:
 
 def _loss(log: TrainingLog, run: Run | None) -> str:
     if len(log.valid) < 2:
-        final = run.valid_loss if run is not None else None
-        return (
-            "is being trained"
-            if run is None
-            else f"ended at a validation loss of {final:.2f}"
-            if final is not None
-            else "is trained"
-        )
+        if run is None:
+            return "is being trained"
+        if run.valid_loss is not None:
+            return f"ended at a validation loss of {run.valid_loss:.2f}"
+        return "has no validation loss" if run.status == "cancelled" else "is trained"
     first, last = log.valid[0][1], log.valid[-1][1]
     update, lowest = min(log.valid, key=lambda pair: pair[1])
     turn = f", with its lowest, {lowest:.2f}, at update {update:,}" if last > lowest + 0.01 else ""

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from core.runs.store import Store
 
 FOLDER = ".jobs"
 TICK = 0.5  # seconds between looks at the line
+ENDING = 5.0  # seconds in which a process that is loading ends
 FATAL = "the process was ended from outside, or the machine ran out of memory"
 
 
@@ -150,15 +151,26 @@ class Jobs:
             raise StoreError(f"The run {run_id!r} has no checkpoint to resume from. Train again under another name.")
         return self._queue(run_id, ["train", "--resume", "--run", run_id])
 
-    def stop(self, run_id: str) -> None:
-        """Stop a training after the current update and save it; remove a queued one from the queue."""
+    def stop(self, run_id: str) -> str:
+        """Stop a training after the current update and save it; end one that is loading, and remove a queued one from the queue.
+
+        Returns the state in which it was stopped: "queued", "loading", "running", or "" if there was nothing to stop.
+        """
         job = self._job(run_id)
         if job is not None and not job.started:
             self.forget(run_id)
-        elif read_status(self.store.folder / check_id(run_id)).state == "running":
+            return "queued"
+        if read_status(self.store.folder / check_id(run_id)).state == "running":
             RunFiles(self.store.folder / run_id).stop.touch()
-        elif job is not None and job.alive and not self._has_saved(job):  # it still loads: there is nothing to keep
-            psutil.Process(job.pid).terminate()
+            return "running"
+        if job is None or not job.alive or self._has_saved(job):
+            return ""
+        process = psutil.Process(job.pid)  # it is loading: there is nothing to keep
+        process.terminate()
+        with suppress(psutil.TimeoutExpired):
+            process.wait(ENDING)
+        self.forget(run_id)
+        return "loading"
 
     def forget(self, run_id: str) -> None:
         """Drop a job that is not running from the list; the run itself stays."""

@@ -112,8 +112,10 @@ def _bar(run_status: RunStatus) -> str:
 
 def _actions(run_id: str, state: str, run_status: RunStatus, run: Run | None) -> str:
     acts: list[tuple[str, str, str]] = []
-    if state in ("running", "loading"):
+    if state == "running":
         acts.append(("stop", "Stop and keep", "Stop after this update; what was learned is saved"))
+    elif state == "loading":
+        acts.append(("stop", "Stop", "It has not made an update"))
     elif state == "queued":
         acts.append(("stop", "Take out of the line", "It has not started"))
     elif state != "finishing":

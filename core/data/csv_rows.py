@@ -81,6 +81,9 @@ class _Records:
             return line.rstrip("\r\n").split(self.delimiter)
         if "expected after" in problem and not ahead:
             return self._with_text_after_quotes(line, problem)
+        if ahead and (problem or len(cells) != self.width):
+            self.back.extendleft(reversed(ahead))  # they may be sound rows
+            return _no_csv(problem or "a quotation mark is never closed")
         if problem:
             return _no_csv(problem)
         self.long += bool(ahead)
@@ -165,6 +168,8 @@ def _header(file: Path, needed: Sequence[str]) -> tuple[list[str], str]:
 def _csv_row(header: list[str], cells: list[str]) -> Row | BadRow:
     if len(cells) != len(header):
         return BadRow(f"{counted(len(cells), 'cell')} under {len(header)} columns: check the quotes")
+    if any("\0" in cell for cell in cells):
+        return BadRow("it holds the character U+0000, which is no text: leave it out")
     if any(UNREADABLE.search(cell) for cell in cells):
         return BadRow("not UTF-8 text: save the file as UTF-8")
     return dict(zip(header, cells, strict=True))

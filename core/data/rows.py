@@ -20,6 +20,7 @@ Row = dict[str, object]
 Rows = Iterator[tuple[int, "Row | BadRow"]]
 
 ENDINGS = (".jsonl.gz", ".jsonl", ".csv")
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")  # as JSON writes it: two of them are one character, such as an emoji
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # as JSON writes it
 
 
@@ -101,10 +102,21 @@ def split_file(folder: Path, split: str | None, stems: Mapping[str, tuple[str, .
 
 
 def json_rows(file: Path, example: str = '{"table": "…", "text": "…"}') -> Rows:
-    """Yield the objects of a JSON lines file. `example` is quoted in error messages."""
+    """Yield the objects of a JSON lines file. `example` is quoted in error messages.
+
+    Raises BadData for a file that neither begins with an object nor is named as JSON.
+    """
+    is_named_so = ending_of(file) in (".jsonl", ".json")
     for number, line in lines(file):
         if line.strip():
-            yield number, _json_row(line, example)
+            row = _json_row(line, example)
+            if isinstance(row, BadRow) and not is_named_so:
+                raise BadData(
+                    f"{file.name} does not begin with a JSON object, and its name does not say what it holds: "
+                    "end the name in .jsonl, .json, .csv, .tsv or .xml."
+                )
+            is_named_so = True
+            yield number, row
 
 
 def json_file_rows(file: Path, example: str) -> Rows:
@@ -124,7 +136,15 @@ def _json_row(line: str, example: str) -> Row | BadRow:
         return error
     except (ValueError, RecursionError) as error:  # ValueError also for numbers of thousands of digits
         return BadRow(f"not a JSON object ({getattr(error, 'msg', 'too deep or too large')})")
+    if half := _half_character(row, line):
+        return half
     return row if isinstance(row, dict) else BadRow(f"not a JSON object: write {example}, one per line")
+
+
+def _half_character(row: object, text: str) -> BadRow | None:
+    """Return what is wrong with a row that holds half a character, as where a program cut a text inside an emoji; else None."""
+    half = re.search("[\ud800-\udfff]", json.dumps(row, ensure_ascii=False)) if _SURROGATE.search(text) else None
+    return BadRow(f"it holds half a character (\\u{ord(half[0]):04x}), which is no text: leave it out") if half else None
 
 
 def _object(pairs: list[tuple[str, object]]) -> Row:
@@ -145,13 +165,13 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant)
 def json_list_rows(file: Path) -> Rows:
     """Yield the objects of a file with one JSON list, each with its line. A truncated list yields the rows that are complete.
 
-    The list may be the first value of an object, under "entries", as in WebNLG's releases.
+    The list may be the first value of an object, under "entries", as in WebNLG's releases, also inside "benchmark".
     """
     text = "".join(line for _, line in lines(file))
     blank = re.compile(r"[\s,]*")
-    start = re.match(r'\s*(?:\{\s*"entries"\s*:\s*)?\[', text)
+    start = re.match(r'\s*(?:\{\s*"benchmark"\s*:\s*)?(?:\{\s*"entries"\s*:\s*)?\[', text)
     if start is None:
-        yield 1, BadRow("not a JSON list: the file is to begin with [")
+        yield 1, BadRow('not a JSON list: the file is to begin with [, or with {"entries": [')
         return
     line, counted, at = 1, 0, start.end()
     while True:
@@ -172,6 +192,8 @@ def json_list_rows(file: Path) -> Rows:
             return
         if UNREADABLE.search(text, counted, at):
             yield line, BadRow("not UTF-8 text: save the file as UTF-8")
+        elif half := _half_character(row, text[counted:at]):
+            yield line, half
         else:
             yield line, row if isinstance(row, dict) else BadRow("not a JSON object")
 

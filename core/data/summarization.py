@@ -164,12 +164,17 @@ def _line_by_line(file: Path) -> Rows:
 def _text_files(folder: Path) -> Iterator[tuple[Path, Rows]]:
     """A row a pair of files, in the order of their names; the folder that a file is in, if any, is its topic."""
     articles = folder / "articles"
-    files = [file for file in sorted(articles.rglob("*")) if file.is_file() and not file.name.startswith(".")]
+    files = [file for file in sorted(articles.rglob("*")) if file.is_file() and not _is_hidden(file)]
     if not files:
         there = ", ".join(sorted(child.name for child in articles.iterdir())[:10]) or "nothing"
         raise BadData(f"No article in {articles}, which holds {there}: put one text file per article there.")
     for file in files:
         yield file, _pair(file, articles, folder / "summaries")
+
+
+def _is_hidden(file: Path) -> bool:
+    """Whether a system keeps the file for itself."""
+    return file.name.startswith(".") or file.name.lower() in ("thumbs.db", "desktop.ini")
 
 
 def _pair(file: Path, articles: Path, summaries: Path) -> Rows:

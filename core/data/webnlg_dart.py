@@ -8,7 +8,7 @@ below; the test set holds these and 5 more.
 from collections.abc import Callable
 from pathlib import Path
 
-from core.data.rows import BadRow, Row, Rows, collect, json_list_rows, json_rows, split_file, split_name
+from core.data.rows import BadRow, Row, Rows, collect, ending_of, json_list_rows, json_rows, split_file, split_name
 from core.data.webnlg_files import ENDINGS, has_part, language_of, seen_categories, split_files
 from core.data.webnlg_xml import entry_rows
 from core.errors import BadData
@@ -57,10 +57,10 @@ def read_dart(path: Path, split: str | None = None, skipped: list[str] | None = 
 
 
 def _rows(file: Path) -> Rows:
-    endings = [ending for ending in file.suffixes if ending != ".gz"]
-    if endings[-1:] == [".xml"]:
+    ending = ending_of(file)
+    if ending == ".xml":
         return entry_rows(file)
-    return json_list_rows(file) if endings[-1:] == [".json"] else json_rows(file, _ROW)
+    return json_list_rows(file) if ending == ".json" else json_rows(file, _ROW)
 
 
 def _read(files: list[Path], make: Make, split: str, skipped: list[str] | None) -> list[Example]:
@@ -70,7 +70,10 @@ def _read(files: list[Path], make: Make, split: str, skipped: list[str] | None) 
     results = collect(((file, _rows(file)) for file in files), example, skipped)
     examples = [example for example in results if example is not None]
     if not examples:
-        raise BadData(f"No entry of {files[0].name} has a reference that can be used: give one with references.")
+        raise BadData(
+            f"No entry of {files[0].name} has a reference that can be used (in WebNLG's training data, one that is marked good): "
+            "give a file with such references."
+        )
     return examples
 
 

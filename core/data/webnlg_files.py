@@ -107,10 +107,10 @@ def language_of(files: Sequence[Path]) -> str:
 def seen_categories(file: Path) -> frozenset[str]:
     """Return the categories of the release's own training data if it is beside the file, else the published list."""
     folder = next((place for place in file.parents[:4] if (place / "train").is_dir()), None)
-    if file.name.startswith("testdata") or file.suffix not in (".xml", ".json"):
+    if file.name.startswith("testdata") or file.suffix.lower() not in (".xml", ".json"):
         return SEEN_CATEGORIES
     if folder is not None:
-        files = sorted(file for file in (folder / "train").rglob("*") if file.suffix in (".xml", ".json"))
+        files = sorted(file for file in (folder / "train").rglob("*") if file.suffix.lower() in (".xml", ".json"))
         return _attributes(tuple(files), "entry", "category")
     if (train := file.with_name(f"train{file.suffix}")).is_file():
         return _attributes((train,), "entry", "category")
@@ -123,5 +123,5 @@ def seen_categories(file: Path) -> frozenset[str]:
 def _attributes(files: tuple[Path, ...], element: str, name: str) -> frozenset[str]:
     """Return the values of an attribute of an element in XML files, or under that name in a release's JSON."""
     patterns = {".xml": rf"""<{element}\b[^>]*\b{name}\s*=\s*["']([^"']+)""", ".json": rf'"{name}"\s*:\s*"([^"]+)"'}
-    known = [(file, re.compile(patterns[ending])) for file in files for ending in patterns if ending in file.suffixes]
+    known = [(file, re.compile(patterns[ending])) for file in files for ending in patterns if ending == file.suffix.lower()]
     return frozenset(match[1] for file, pattern in known for _, line in lines(file) for match in pattern.finditer(line))

@@ -133,6 +133,8 @@ def _load_weights(name: str, where: str, auto_class: "AutoClass", dtype: torch.d
         where,
         dtype=dtype,
         attn_implementation=NAME,
+        return_dict=True,  # these two of config.json are for callers of another kind
+        output_attentions=False,
         use_safetensors=True,
         trust_remote_code=False,
         key_mapping=dict.fromkeys(WRAPPERS, "") if set(names) != set(stored) else None,

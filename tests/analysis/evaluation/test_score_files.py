@@ -74,6 +74,20 @@ def test_webnlg_and_dart_files_line_by_line(files):
     )
 
 
+def test_references_in_lower_case_are_not_taken_for_separated_ones(files):
+    texts = 'the eagle is a cafe.\nwildwood, near aromi, serves thai food.\nit is "cheap" and good fun.\n'
+    hyps, refs = files(low__txt=texts, ref__txt=texts)
+    scores = by_name(score_files(hyps, [refs], "webnlg").scores)
+    assert scores["BLEU"].value == pytest.approx(100) and scores["TER"].value == 0
+
+
+@pytest.mark.parametrize("name", ["out__jsonl", "out__json"])
+def test_outputs_in_json_are_refused_not_scored_as_they_stand(files, name):
+    hyps, refs = files(**{name: '{"text": "An inn."}\n', "ref__txt": "An inn.\n"})
+    with pytest.raises(BadData, match="is not read as outputs: give a text file with one output per line, or CSV"):
+        score_files(hyps, [refs], "plain")
+
+
 def test_the_sets_own_data_separates_seen_from_unseen(files):
     row = {"category": "City", "triples": [["Ivy", "in", "Leeds"]], "texts": ["Ivy is in Leeds.", "Ivy, Leeds."]}
     rows = json.dumps(row) + "\n" + json.dumps({**row, "category": "Artist"}) + "\n"

@@ -48,6 +48,8 @@ def test_grid_and_text_follow_the_newer_one():
     written, note = read(grid | {"text": "name[Cato] priceRange[£20-25]", "newer": "text"})
     assert written["rows"] == [["name", "Cato"], ["price", "£ 20 - 25"]] and "price : £ 20 - 25" in note
     assert normalize_text(written)["text"] == "name : Cato | price : £ 20 - 25"
+    early = normalize_text(grid | {"text": "name : Dora | area : riverside", "newer": "text"})  # before the answer to the edit
+    assert early["rows"] == [["name", "Dora"], ["area", "riverside"]]
 
 
 def test_a_bad_field_is_named_and_the_other_view_kept():

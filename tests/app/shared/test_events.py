@@ -25,6 +25,11 @@ class Handlers(TabHandlers):
         yield {"value": value}
         raise BadInput("No more.")
 
+    @errors_to_status
+    def ends_early(self, ended: bool, request: gr.Request):
+        if not ended:
+            yield {"value": 1}
+
 
 def test_errors_become_sentences_of_their_page(caplog):
     do = Handlers(SimpleNamespace(status=StatusLine()), SimpleNamespace(status="status"))
@@ -36,6 +41,12 @@ def test_errors_become_sentences_of_their_page(caplog):
     first, second = do.streams(2, request)
     assert first == {"value": 2} and "No more." in second["status"]
     assert "No more." in do.context.status.clear("page", "another")  # the page's status line knows
+
+
+def test_a_handler_that_a_newer_request_ends_leaves_every_output_as_it_is():
+    do = Handlers(SimpleNamespace(status=StatusLine()), SimpleNamespace(status="status"))
+    assert list(do.ends_early(True, gr.Request())) == [do.no_update()]  # without it Gradio would empty all outputs
+    assert list(do.ends_early(False, gr.Request())) == [{"value": 1}]
 
 
 def test_gradio_sees_the_handler_through_the_decorator():

@@ -77,6 +77,14 @@ def test_killed_outright_it_is_offered_again_and_the_next_in_line_begins(jobs, b
     assert again.jobs() == []
 
 
+def test_a_training_that_is_stopped_while_it_loads_leaves_nothing_behind(jobs, backbone):
+    jobs.start("early", words("early", backbone))
+    jobs.tick()
+    assert jobs.state("early") == "loading" and jobs.stop("early") == "loading"
+    assert jobs.state("early") == "" and jobs.problem("early") == "" and jobs.training() == []
+    assert not (jobs.store.folder / "early").exists() and jobs.stop("early") == ""
+
+
 def test_what_went_wrong_is_said_and_the_name_is_free_again(jobs, backbone, tmp_path):
     (tmp_path / "bad.jsonl").write_text('{"table": "name : Alda"}\n')
     jobs.start("bad", [*words("bad", backbone), "--data", str(tmp_path / "bad.jsonl")])

@@ -28,6 +28,27 @@ def test_a_quote_that_is_never_closed_is_a_character(tmp_path: Path, caplog: pyt
     assert "own.tsv: 1 row with a quote that is never closed" in caplog.text
 
 
+@pytest.mark.parametrize("last", ["z,Z.", 'z,"Z is quoted, and fine"'])
+def test_a_quote_that_is_never_closed_takes_no_other_row_with_it(tmp_path: Path, last: str) -> None:
+    rows = "".join(f"n{number},N is {number}.\n" for number in range(30))
+    (tmp_path / "own.csv").write_text(f'in,out\na,A.\nb,"unclosed, comma\n{rows}{last}\n')
+    skipped: list[str] = []
+    examples = read_columns(tmp_path / "own.csv", ["in"], ["out"], form="text", skipped=skipped)
+    assert len(examples) == 32 and [example.source for example in (examples[0], examples[-1])] == ["a", "z"]
+    assert len(skipped) == 1 and skipped[0].startswith("own.csv, line 3: not CSV")
+
+
+def test_a_file_whose_name_does_not_say_what_it_holds(tmp_path: Path) -> None:
+    with pytest.raises(BadData, match=r"own.txt does not begin with a JSON object.*end the name in .jsonl, .json, .csv"):
+        read(tmp_path, "in,out\na,A.\n", "txt")
+    assert read(tmp_path, '{"in": "a", "out": "A."}', "rows") == ["A."]
+
+
+def test_a_character_nul_is_not_called_an_encoding(tmp_path: Path) -> None:
+    with pytest.raises(BadData, match=r"line 2: it holds the character U\+0000"):
+        read(tmp_path, "in,out\na,A \0 b.\n")
+
+
 def test_a_cell_over_several_lines_is_one_cell_and_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert read(tmp_path, 'in,out\na,"one\nand, of course, two"\nb,B.\n') == ["one and, of course, two", "B."]
     assert read(tmp_path, 'in\tout\na\t"one\ntwo"\nb\tB.\n', "tsv") == ["one two", "B."]
@@ -89,8 +110,6 @@ def test_other_encodings_get_a_sentence(tmp_path: Path, caplog: pytest.LogCaptur
         (tmp_path / "wide.csv").write_bytes(text.encode(encoding))
         with pytest.raises(BadData, match=r"wide\.csv is UTF-16 text"):
             read_columns(tmp_path / "wide.csv", ["in"], ["out"])
-    with pytest.raises(BadData, match="line 2: not UTF-8 text"):
-        read(tmp_path, "in,out\na,x\0y\n")
 
 
 def test_what_is_odd_can_be_collected_for_a_page(tmp_path: Path) -> None:
@@ -122,6 +141,7 @@ def test_a_file_of_another_kind_is_named(tmp_path: Path, start: bytes, sentence:
     [
         ('{"in": NaN, "out": "A."}', "NaN is not a value in JSON"),
         (r'{"in": "a\u0000", "out": "A."}', "it holds the character U+0000"),
+        (r'{"in": "a\ud83d", "out": "A."}', r"it holds half a character (\ud83d), which is no text"),
         ('{"in": "a", "in": "b", "out": "A."}', "'in' appears twice in an object"),
         ('[{"in": "a", "out": "A."}]', 'not a JSON object: write {"in": "…", "out": "…"}, one per line'),
     ],
@@ -129,3 +149,7 @@ def test_a_file_of_another_kind_is_named(tmp_path: Path, start: bytes, sentence:
 def test_json_that_says_two_things_or_nothing_is_refused(tmp_path: Path, row: str, sentence: str) -> None:
     with pytest.raises(BadData, match=re.escape(f"own.jsonl, line 1: {sentence}")):
         read(tmp_path, row, "jsonl")
+
+
+def test_an_emoji_in_two_halves_is_whole(tmp_path: Path) -> None:
+    assert read(tmp_path, r'{"in": "a", "out": "A \ud83d\ude00."}', "jsonl") == ["A 😀."]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -70,6 +71,15 @@ def test_a_hub_model_in_the_cache_needs_no_network(monkeypatch, tmp_path):
     monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")
     spec = load_backbone("somebody/tiny", "cpu").spec
     assert (spec.name, spec.origin, spec.width) == ("somebody/tiny", "hub", 32)
+
+
+@pytest.mark.parametrize("setting", [{"return_dict": False}, {"output_attentions": True}])
+def test_settings_for_other_callers_do_not_matter(tiny_folder, tmp_path, setting):
+    folder = tmp_path / "set"
+    shutil.copytree(tiny_folder, folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | setting))
+    assert load_backbone(str(folder), "cpu").spec.fingerprint == load_backbone(str(tiny_folder), "cpu").spec.fingerprint
 
 
 @pytest.mark.parametrize("name", ["", "  ", "/no/such/folder", "./nowhere", "~/nowhere-at-all"])
