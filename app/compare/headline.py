@@ -5,6 +5,7 @@ from app.compare.columns import mark_texts
 from app.compare.comparison import Comparison
 from app.compare.panels import column_titles
 from app.shared.html import tag, text
+from core.text.checks import counted
 from core.text.tables import Fields
 
 WAITING = "The same input, the same decoding, side by side: the texts are being written."
@@ -29,7 +30,7 @@ def _sentence(comparison: Comparison, fields: Fields) -> str:
         words = words or [f"{names[column.kind]} {len(column.text.split())}" for column in columns if column.text.strip()]
         return f"Words written: {', '.join(words)}."
     parts = [f"{names[slot]} covers {len(coverage.present)}{_extra(coverage)}" for slot, coverage in counts.items()]
-    return f"Of the input's {len(fields)} values {'; '.join(parts)}."
+    return f"Of the input's {counted(len(fields), 'value')} {'; '.join(parts)}."
 
 
 def _extra(coverage: Coverage) -> str:

@@ -95,7 +95,10 @@ def read(table: EditorValue) -> tuple[EditorValue, str]:
         parsed = parse_value(table)
     except BadInput as error:
         named = re.match(r"(?:Field|Triple) (\d+)", str(error)) if table["newer"] == "rows" else None
-        return {**table, "bad": int(named[1]) if named else 0}, problem(error) + _other_form(table)
+        answer: EditorValue = {**table, "bad": int(named[1]) if named else 0}
+        if table["newer"] == "text" and not table["text"].strip():
+            answer["rows"] = []  # both views are empty
+        return answer, problem(error) + _other_form(table)
     if table["newer"] == "rows":
         return {**table, "text": parsed.source.strip(), "bad": 0}, ""
     return {**table, "rows": parsed.rows, "bad": 0}, "" if table["form"] == "article" else _as_read(table["text"], parsed.source)

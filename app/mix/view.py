@@ -33,8 +33,8 @@ NAMES = {
 DOES = {"fade": "Cross-fading", "join": "Joining", "average": "Averaging", "swap": "Taking keys and values of different prefixes"}
 LETTERS = "ABC"
 ABOUT_EXAMPLES = (
-    "At every stop, on up to 20 bundled examples; tables are of restaurants. A run that was trained on the bundled tables has "
-    "seen most of them."
+    "At every stop, on up to 20 bundled examples; where the input is a table, all are about restaurants. A run that was trained "
+    "on the bundled tables has seen most of them."
 )
 MEASURED = (
     "On the bundled runs e2e-prefix and webnlg-prefix, with 19 tables, a mix does not add up what the two can do: e2e-prefix "

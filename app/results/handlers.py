@@ -28,7 +28,7 @@ NOT_HERE = (
 )
 MAKES, OF_THE_NUMBER = (
     "This command makes them here:",
-    "Below is the command that made the number, or the run that it scores; evaluate --hyps FILE keeps the texts.",
+    "The command below made the number, or trained the run behind it; `evaluate` with --hyps FILE keeps the texts.",
 )
 
 

@@ -101,7 +101,8 @@ def notes(sentences: Iterable[str]) -> str:
 
 def table(table: ResultTable, metric: str, number: str) -> str:
     """A table of the paper with every source's numbers and findings."""
-    head = tag("h2", text(f"{TITLES[table.grid]}: {table.title}, {DATA_NAMES[table.data]}"))
+    name = DATA_NAMES[table.data]
+    head = tag("h2", text(f"{TITLES[table.grid]}: {table.title}{'' if name == table.title else f', {name}'}"))
     body = _by_source(table, metric, number) if metric else _by_row(table, number)
     items = "".join(
         tag("li", _badge(one["source"]) + text(one["text"]) + tag("span", text(f" ({one['where']})"), cls="meta"))
@@ -193,8 +194,8 @@ def _missing(table: ResultTable) -> str:
     if not rows:
         return ""
     items = "".join(tag("li", tag("span", text(_name(row)), cls="line") + command(row.command)) for row in rows)
-    word = "line has" if len(rows) == 1 else "lines have"
-    summary = tag("summary", f"Not run yet with ours: {len(rows)} {word} no number. The commands")
+    lines = "This line has" if len(rows) == 1 else f"These {len(rows)} lines have"
+    summary = tag("summary", f"{lines} no number of ours yet, and a command that makes it")
     return tag("details", summary + tag("ul", items), cls="pl-missing", open="" if len(rows) < 4 else None)
 
 

@@ -57,8 +57,11 @@ def skeleton() -> str:
 
 
 def visible_word(neighbor: Neighbor) -> str:
-    """Return a word in visible form, escaped. One that continues a word starts with “…”: "check" is not " check"."""
+    """Return a word in visible form, escaped. One that continues a word starts with “…”: "check" is not " check"; a sign after
+    a space starts with “␣”: " |" is not "|"."""
     word = visible_token(neighbor.word)
+    if neighbor.word[:1] == " " and not neighbor.word[1:2].isalnum() and not word.startswith("␣"):
+        return f"␣{word}"
     return f"…{word}" if not neighbor.whole and neighbor.word[:1].isalnum() else word
 
 
@@ -122,7 +125,9 @@ def _z(value: float | None, down: bool = False, in_words: bool = True) -> str:
 def _legend(analysis: NeighborAnalysis) -> str:
     whole = "Ranked among whole words only. " if analysis.whole else ""
     return tag(
-        "p", f"{whole}● a whole word; “…” continues a word; the rest are signs or numbers. Bold: above chance.", cls="meta"
+        "p",
+        f"{whole}● a whole word; “…” continues a word; the rest are signs or numbers, “␣” a space before one. Bold: above chance.",
+        cls="meta",
     )
 
 

@@ -200,7 +200,9 @@ class TrainHandlers(RunProgressView, TabHandlers):
         with self.jobs.alone():  # uploaded rows that no training names yet must not be swept away
             ahead = self.jobs.start(training.run, training.to_argv(store_upload(self.context.store, training)))
         sentence = (
-            f"{training.run} waits behind {', '.join(ahead)}." if ahead else f"{training.run} starts in a process of its own."
+            f"{training.run} waits behind {', '.join(ahead)}."
+            if ahead
+            else f"{training.run} has started, in a process of its own."
         )
         name = free_name(self.context.store, self._queued_ids() | {training.run}, training.preset)
         return {page.name: name} | self._done(request, sentence, training.run)

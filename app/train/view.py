@@ -57,9 +57,9 @@ def facts(estimate: TrainingEstimate, backbone: Backbone, data: str, unknown: st
     return tag("dl", "".join(tag("dt", name) + tag("dd", value) for name, value in rows), cls="pl-facts-list") + note
 
 
-def command_box(line: str) -> str:
+def command_box(line: str, title: str = "The same on the command line") -> str:
     """Show the equivalent command line, to copy."""
-    head = tag("h4", "The same on the command line") + copy_button(line)
+    head = tag("h4", title) + copy_button(line)
     return tag("div", head, cls="pl-command-head") + tag("code", text(line))
 
 
@@ -208,7 +208,7 @@ def links(run: Run, example: str, backbone: str) -> str:
 
 def details(run: Run) -> str:
     """Name and notes of a user's run, to be changed; the command that trained it."""
-    line = command_box(run.command) if run.command else ""
+    line = command_box(run.command, "The command that trained it") if run.command else ""
     if run.bundled:
         notes = tag("p", text(run.notes), cls="meta") if run.notes else ""
         return tag("section", tag("p", "This run comes with the project.", cls="meta") + notes + line, cls="pl-details")

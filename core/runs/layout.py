@@ -67,7 +67,7 @@ def check_id(run_id: str) -> str:
     """Return the id. Raises BadInput unless it is a plain file name."""
     if not ID.fullmatch(run_id) or ".." in run_id:
         raise BadInput(
-            f"{run_id[:90]!r} is not a run id. Use letters, digits, '-', '_' and '.', up to 80 of them, "
+            f"{run_id[:90]!r} cannot be the name of a run. Use letters, digits, '-', '_' and '.', up to 80 of them, "
             "beginning with a letter or digit."
         )
     return run_id

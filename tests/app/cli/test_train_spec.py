@@ -38,7 +38,7 @@ def test_a_spec_is_read_back_as_it_was_written(spec):
 
 def test_defaults_are_left_out_and_a_name_that_is_no_id_is_refused():
     assert TrainSpec("mine").to_argv() == ["train", "--run", "mine", "--preset", "mini"]
-    with pytest.raises(BadInput, match="not a run id"):
+    with pytest.raises(BadInput, match="cannot be the name of a run"):
         TrainSpec("../mine").to_argv()
 
 

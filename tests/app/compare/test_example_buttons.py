@@ -59,6 +59,7 @@ def test_a_bad_field_is_named_and_the_other_view_kept():
     answer, note = read(table | {"text": "name : Alda | Type :"})
     assert answer["rows"] == table["rows"] and "Type" in note
     assert normalize_text(table | {"text": "nonsense"})["text"] == "nonsense"
+    assert read(table | {"text": " "})[0]["rows"] == []
     assert parse_value(table).fields == [("name", "Alda"), ("Type", "pub")]
 
 

@@ -156,7 +156,7 @@ def test_a_mix_is_kept_as_a_run_and_a_name_that_is_taken_is_refused(context, hou
     for run, run_id, says in (
         ("tiny-prefix", "x", "is the run tiny-prefix itself"),
         (name, "", "Give the run a name"),
-        (name, "a/b", "not a run id"),
+        (name, "a/b", "cannot be the name of a run"),
     ):
         assert says in do.keep("", state, event(run=run, name=run_id), page())["status"]
     assert "half is kept as a run" in do.keep("", state, event(run=name, name="half"), page())["status"]

@@ -246,6 +246,7 @@ def test_a_word_and_the_same_letters_inside_a_word_are_distinguished(rooms, back
     whole, inside = replace(first, word=" check", whole=True), replace(first, word="check", whole=False)
     assert (view.visible_word(whole), view.visible_word(inside)) == ("check", "…check")
     assert view.visible_word(replace(first, word=",", whole=False)) == ","
+    assert view.visible_word(replace(first, word=" |", whole=False)) == "␣|"
 
 
 def test_a_z_score_is_a_word_first():

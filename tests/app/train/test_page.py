@@ -50,7 +50,7 @@ def test_a_training_is_seen_and_stopped_from_any_browser_and_comes_back_from_the
     expect(page.locator("#pl-train-preview")).to_contain_text("line 12")
     expect(page.locator("#pl-train-preview")).to_contain_text("name : Alda")
     name(page, "../evil")
-    expect(page.locator("#pl-train-facts .pl-problem")).to_contain_text("not a run id")
+    expect(page.locator("#pl-train-facts .pl-problem")).to_contain_text("cannot be the name of a run")
     expect(page.locator("#pl-train-start")).to_be_disabled()
     name(page, "seen")
     expect(page.locator("#pl-train-facts")).to_contain_text("384 parameters")  # 2 layers x 2 x 4 heads x 3 x 8

@@ -52,7 +52,7 @@ def test_every_preset_is_a_command_line_that_is_understood():
 def test_a_bad_setting_or_name_is_reported_before_anything_starts():
     with pytest.raises(BadConfig, match="length"):
         TrainRequest("mine", "own", own={"length": 0}).config()
-    with pytest.raises(BadInput, match="not a run id"):
+    with pytest.raises(BadInput, match="cannot be the name of a run"):
         TrainRequest("../mine").to_argv()
     with pytest.raises(BadInput, match="which columns"):
         TrainRequest("mine", data=UploadedData("file.csv")).examples()

@@ -53,7 +53,7 @@ def test_one_language_is_read(release: Path) -> None:
     (examples,) = read_webnlg(release / "ru", "train")  # the entry without a Russian text is left out
     assert examples.targets == ("Айви в Лидсе.",)
     assert read_webnlg(release, "train")[0].targets == ("Ivy is in Leeds.",)
-    with pytest.raises(BadData, match="give one with references"):
+    with pytest.raises(BadData, match="give a file with such references"):
         read_webnlg(release / "ru/train/1triples/Food.xml")
 
 

@@ -93,7 +93,7 @@ def test_an_unfinished_or_damaged_folder_is_reported_and_does_not_hide_the_other
 
 @pytest.mark.parametrize("run_id", ["../one", "", "a/b", ".hidden", "x" * 90, "a b", "a..b"])
 def test_hostile_ids_are_refused(root, run_id):
-    with pytest.raises(BadInput, match="not a run id"):
+    with pytest.raises(BadInput, match="cannot be the name of a run"):
         Store(root).get(run_id)
 
 
