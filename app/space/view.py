@@ -126,7 +126,7 @@ def _legend(analysis: NeighborAnalysis) -> str:
     whole = "Ranked among whole words only. " if analysis.whole else ""
     return tag(
         "p",
-        f"{whole}● a whole word; “…” continues a word; the rest are signs or numbers, “␣” a space before one. Bold: above chance.",
+        f"{whole}● a whole word; “…” continues a word; the rest are signs or numbers; “␣” is a space. Bold: above chance.",
         cls="meta",
     )
 
