@@ -19,6 +19,7 @@ from app.cli.options import (
 )
 from core.config.decode import DecodeConfig
 from core.config.decoding_defaults import DEFAULT_MODE, default_decoding
+from core.data.lines import UNREADABLE
 from core.data.registry import parse_input
 from core.errors import BadInput
 from core.runs.run import Run
@@ -140,11 +141,12 @@ def read_input(args: argparse.Namespace, run: Run | None) -> tuple[str, str]:
 
 def _standard_input() -> str:
     try:
-        return sys.stdin.read()
-    except UnicodeDecodeError as error:
-        raise BadInput(
-            f"Standard input is not UTF-8 text (see byte {error.start}). Give a table or an article as text."
-        ) from error
+        text = sys.stdin.read()
+    except UnicodeDecodeError:
+        text = "\0"
+    if UNREADABLE.search(text):
+        raise BadInput("Standard input is not UTF-8 text. Give a table or an article as text.")
+    return text
 
 
 def _file(path: Path) -> str:

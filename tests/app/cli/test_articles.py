@@ -73,6 +73,12 @@ def test_an_article_on_standard_input_and_the_frozen_model(folder, capsys, monke
     assert "does not look like English" in values["notes"][0] and values["run"] is None
 
 
+def test_standard_input_in_another_encoding_is_one_sentence(capsys, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO("caf\udce9 : nice"))  # as Python reads Latin-1
+    assert main(["generate", "--input-format", "text", "-"]) == 1
+    assert "Standard input is not UTF-8 text." in capsys.readouterr().err
+
+
 def test_scores_are_rouge_and_are_kept_under_the_split(trained, folder, news, capsys):
     words = ["evaluate", "--run", "n", "--data", news, "--topics", "news-to-sports", "--backbone", folder, *SHORT]
     values = output_of(capsys, words)
