@@ -16,6 +16,7 @@ DOCS = Path(__file__).parents[3] / "docs" / "results.md"
 E2E, ROUGE = ["BLEU", "BLEU-original", "NIST", "ROUGE-L", "CIDEr", "Coverage"], ["ROUGE-1", "ROUGE-2", "ROUGE-L"]
 WEBNLG = ["BLEU", "BLEU-seen", "BLEU-unseen", "TER", "Coverage", "Coverage-seen", "Coverage-unseen", "Unsupported"]
 TOPICS = ["BLEU", "BLEU-seen", "BLEU-unseen", "Coverage", "Coverage-seen", "Coverage-unseen", "Unsupported"]
+TUNED = ["prefix", "prefix-5", "finetuned"]
 METHODS = ["frozen", "in_context", "embedding", "infix", "prefix", "adapter", "lora", "top_layers", "finetune"]
 KINDS = ["lead", "frozen", "prefix", "finetune"]
 # Section, how the table begins, the result of each row, and the metric of each column from `first` on.
@@ -25,9 +26,9 @@ LONGER = ["wikinews-lead", *(f"wikinews-{kind}-longer" for kind in KINDS[1:])]
 TABLES = [
     ("## Tables: E2E", "| | updates", RUNS, 2, E2E),
     ("## Triples: WebNLG", "| | BLEU", ["webnlg-frozen", "webnlg-prefix", "webnlg-finetuned"], 1, WEBNLG),
-    ("## Any table", "| | BLEU", ["tables-frozen", "tables-prefix", "tables-finetuned"], 1, TOPICS),
-    ("## Any table", "| reranked", [f"tables-{kind}-reranked" for kind in ("frozen", "prefix", "finetuned")], 1, TOPICS),
-    ("## Any table", "| greedy", ["tables-frozen-greedy", "tables-prefix-greedy", "tables-finetuned-greedy"], 1, TOPICS),
+    ("## Any table", "| | BLEU", ["tables-frozen", *(f"tables-{kind}" for kind in TUNED)], 1, TOPICS),
+    ("## Any table", "| reranked", [f"tables-{kind}-reranked" for kind in ("frozen", *TUNED)], 1, TOPICS),
+    ("## Any table", "| greedy", [f"tables-{kind}-greedy" for kind in ("frozen", *TUNED)], 1, TOPICS),
     ("## All methods", "| method", [f"compared-{name}" for name in METHODS], 5, ["BLEU", "BLEU-seen", "BLEU-unseen", "Coverage"]),
     ("## Summaries: Wikinews", "| | ROUGE-1 | ROUGE-2 | ROUGE-L | val", NEWS, 1, ROUGE),
     ("## Summaries: Wikinews", "| | ROUGE-1 | ROUGE-2 | ROUGE-L | words", LONGER, 1, ROUGE),
