@@ -112,9 +112,9 @@ def import_zip(file: Path, store: Store, run_id: str = "", limits: Mapping[str, 
             store.check_free(run_id)
             return _unpack(archive, entries, values | {"id": run_id} | _known_backbone(values, store), store)
     except (*DAMAGED, ValueError) as error:
+        if isinstance(error, zipfile.BadZipFile) and not zipfile.is_zipfile(file):
+            raise BadInput(f"{file.name} is not a zip file, or not a whole one. Give a zip that Prefix Lab exported.") from error
         reason = getattr(error, "strerror", None) or str(error)[:200]
-        if not zipfile.is_zipfile(file):
-            reason = "it is none, or is not whole"
         raise BadInput(f"{file.name} cannot be read as a zip file ({reason}). Give a zip that Prefix Lab exported.") from error
 
 
