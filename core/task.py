@@ -25,7 +25,8 @@ class Example:
 
 END = "<|endoftext|>"  # GPT-2's end of text; `task_for_backbone` puts the backbone's own in its place
 FORMAT_KEY = "form"  # `Task.input_format` in run.json and state.json, where it keeps the name that it had first
-FORMATS = ("table", "webnlg", "dart", "text", "article")
+INPUTS = {"table": "tables", "webnlg": "triples", "dart": "triples", "text": "texts", "article": "articles"}  # format -> plural
+FORMATS = tuple(INPUTS)
 SUMMARIZATION = "summarization"
 
 

@@ -20,6 +20,7 @@ from core.runs.run import Run
 
 E2E = ("BLEU", "NIST", "METEOR", "ROUGE-L", "CIDEr")
 THREE = [f"{name}{part}" for name in ("BLEU", "METEOR", "TER") for part in ("-seen", "-unseen", "")]
+LOWER_IS_BETTER = ("TER", "Unsupported", "Forgetting")
 METRICS: dict[str, tuple[str, ...]] = {
     "e2e": E2E,
     "webnlg": tuple(THREE),
@@ -118,7 +119,7 @@ def source_name(row: Row) -> str:
 def column_label(metric: str, data: str = "") -> str:
     """Return the column header of a metric: "BLEU S" for the seen categories, with an arrow if lower is better."""
     name, _, part = metric.partition("-") if metric.split("-")[-1] in SHORT else (metric, "", "")
-    return f"{name}{f' {SHORT[part]}' if part else ''}{' ↓' if name in ('TER', 'Unsupported', 'Forgetting') else ''}"
+    return f"{name}{f' {SHORT[part]}' if part else ''}{' ↓' if name in LOWER_IS_BETTER else ''}"
 
 
 def all_results(runs: Sequence[Run], faults: list[str] | None = None) -> list[Result]:

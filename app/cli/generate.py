@@ -24,7 +24,7 @@ from core.data.registry import parse_input
 from core.errors import BadInput
 from core.runs.run import Run
 from core.runs.store import store
-from core.task import FORMATS, SUMMARIZATION, Task, task
+from core.task import FORMATS, INPUTS, SUMMARIZATION, Task, task
 from core.text.articles import looks_english
 from core.text.detokenize import detokenise
 
@@ -129,9 +129,9 @@ def read_input(args: argparse.Namespace, run: Run | None) -> tuple[str, str]:
         raise BadInput("Give one input: a table in quotes, or an article with --article FILE (- for standard input).")
     learned = run.task.input_format if run else task("e2e" if args.article is None else SUMMARIZATION).input_format
     if args.article is not None and learned not in ("article", "text"):
-        inputs = "tables" if learned == "table" else "triples"
         raise BadInput(
-            f"The run {args.run!r} was trained on {inputs}, and an article was given. Choose a run of the task summarization."
+            f"The run {args.run!r} was trained on {INPUTS[learned]}, and an article was given. "
+            "Choose a run of the task summarization."
         )
     form = args.input_format or learned
     if "-" in (args.article, args.table):

@@ -25,14 +25,14 @@ def names(args: argparse.Namespace) -> int:
     from analysis.evaluation.made_up_names import copy_names, restaurants
     from core.config.decoding_defaults import default_decoding
     from core.errors import BadInput
+    from core.task import INPUTS
 
     if args.tables < 1:
         raise BadInput(f"--tables {args.tables}: give 1 or more.")
     backbone, run = load_backbone_and_run(args, "table")
     assert run is not None  # --run is required
     if run.task.input_format != "table":
-        inputs = {"article": "articles", "text": "texts"}.get(run.task.input_format, "triples")
-        raise BadInput(f"{args.run} was trained on {inputs}, not on tables. Give a run on tables.")
+        raise BadInput(f"{args.run} was trained on {INPUTS[run.task.input_format]}, not on tables. Give a run on tables.")
     with table_bar(args.json) as progress:
         result = copy_names(run, backbone, restaurants(args.tables, args.seed), default_decoding("table"), progress)
     copied, total = sum(result.copied), len(result.tables)

@@ -28,7 +28,7 @@ NOT_HERE = (
 )
 MAKES, OF_THE_NUMBER = (
     "This command makes them here:",
-    "The command below made the number, or trained the run behind it; `evaluate` with --hyps FILE keeps the texts.",
+    "The command below made the number, or trained the run behind it; evaluate --hyps FILE keeps the texts.",
 )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from analysis.experiments.grid import SETS
 from analysis.experiments.result import Result
+from analysis.experiments.tables import LOWER_IS_BETTER
 from analysis.metrics.coverage import cover
 from core.data.registry import table_of_source
 from core.errors import BadTable, StoreError
@@ -36,7 +37,7 @@ def text_rows(
     names = rows[0]["scores"] if rows else {}
     sort_metric = metric.split("-")[0] if metric.split("-")[0] in names else next(iter(names), "")
     others = _others(result, results, texts_of)
-    sign = -1 if sort_metric == "Unsupported" else 1
+    sign = -1 if sort_metric in LOWER_IS_BETTER else 1
     rows.sort(key=lambda row: sign * row["scores"].get(sort_metric, 0.0))
     return [_row(row, sort_metric, others, FORMS.get(SETS[result.cell.data], "table")) for row in rows[:MOST_TEXTS]]
 

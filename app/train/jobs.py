@@ -165,9 +165,9 @@ class Jobs:
             return "running"
         if job is None or not job.alive or self._has_saved(job):
             return ""
-        process = psutil.Process(job.pid)  # it is loading: there is nothing to keep
-        process.terminate()
-        with suppress(psutil.TimeoutExpired):
+        with suppress(psutil.NoSuchProcess, psutil.TimeoutExpired):  # it is loading: there is nothing to keep
+            process = psutil.Process(job.pid)
+            process.terminate()
             process.wait(ENDING)
         self.forget(run_id)
         return "loading"

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from core.data.lines import lines
-from core.data.rows import split_file, split_name
+from core.data.rows import ending_of, split_file, split_name
 from core.errors import BadData
 
 # What the training data holds where it does not stand beside the test file: 2017's categories, and those that 3.0 added.
@@ -123,5 +123,5 @@ def seen_categories(file: Path) -> frozenset[str]:
 def _attributes(files: tuple[Path, ...], element: str, name: str) -> frozenset[str]:
     """Return the values of an attribute of an element in XML files, or under that name in a release's JSON."""
     patterns = {".xml": rf"""<{element}\b[^>]*\b{name}\s*=\s*["']([^"']+)""", ".json": rf'"{name}"\s*:\s*"([^"]+)"'}
-    known = [(file, re.compile(patterns[ending])) for file in files for ending in patterns if ending == file.suffix.lower()]
+    known = [(file, re.compile(patterns[ending])) for file in files for ending in patterns if ending == ending_of(file)]
     return frozenset(match[1] for file, pattern in known for _, line in lines(file) for match in pattern.finditer(line))

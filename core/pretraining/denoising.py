@@ -6,8 +6,10 @@ most with the others (a gap sentence, Zhang et al. 2020, "PEGASUS"). Most early 
 last ones windows of all positions.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -31,11 +33,20 @@ REST_TOKENS = 64
 MIN_COVERAGE = 0.5  # share of an opening's different tokens that its article must hold
 EARLY_FULL = 0.25  # share of the early steps that take all positions too, lest the later ones fall behind
 TRIES = 10_000
+Drawn = TypeVar("Drawn")
 MICRO_TOKENS = 3072  # padded source and target tokens that one forward pass takes
 
 
 def _encyclopedic(stream: str) -> bool:
     return stream.startswith("wikipedia")
+
+
+def _usable(draw: Callable[[], Drawn | None], wanted: str) -> Drawn:
+    """Draw until a text has what is `wanted`. Raises BadInput, which names it, after `TRIES` texts without."""
+    for _ in range(TRIES):
+        if (drawn := draw()) is not None:
+            return drawn
+    raise BadInput(f"None of {TRIES} {wanted}. Give more text.")
 
 
 @dataclass(frozen=True)
@@ -187,15 +198,10 @@ class Denoising:
 
     def pseudo_summary(self, articles: Documents, length: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Return source and target: what follows an article's opening sentence, in a random layout, and that sentence."""
-        for _ in range(TRIES):
-            parts = self.opening_and_rest(articles.by_document(rng))
-            if parts is not None:
-                break
-        else:
-            raise BadInput(
-                f"None of {TRIES} encyclopedia articles has an opening sentence that its rest repeats. Give more text."
-            )
-        title, opening, rest = parts
+        title, opening, rest = _usable(
+            lambda: self.opening_and_rest(articles.by_document(rng)),
+            "encyclopedia articles has an opening sentence that its rest repeats",
+        )
         before, after = self.layouts[rng.integers(len(self.layouts))]
         titled = [title] if rng.random() < 0.25 else []
         room = length - len(before) - len(after) - sum(map(len, titled))
@@ -223,13 +229,9 @@ class Denoising:
         """Return source and target: a window without its most representative sentence, in a random layout, and that sentence."""
         before, after = self.layouts[rng.integers(len(self.layouts))]
         room = length - len(before) - len(after)
-        for _ in range(TRIES):
-            parts = self.gap_and_rest(self.window(texts.by_token(rng), room, rng))
-            if parts is not None:
-                break
-        else:
-            raise BadInput(f"None of {TRIES} texts has a sentence that the others repeat. Give more text.")
-        gap, rest = parts
+        gap, rest = _usable(
+            lambda: self.gap_and_rest(self.window(texts.by_token(rng), room, rng)), "texts has a sentence that the others repeat"
+        )
         return np.concatenate([before, rest, after]), gap
 
     def gap_and_rest(self, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:

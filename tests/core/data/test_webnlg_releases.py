@@ -1,5 +1,6 @@
 """WebNLG after 2017: the right test file, one language, and what the release's own training data has seen."""
 
+import gzip
 import json
 import shutil
 from pathlib import Path
@@ -60,6 +61,9 @@ def test_one_language_is_read(release: Path) -> None:
 def test_the_language_goes_by_the_attributes_and_not_by_the_folders_name(tmp_path: Path) -> None:
     write(tmp_path / "russian/train/City.xml", ("City", lex("Ivy is in Leeds.", "en") + lex("Айви в Лидсе.", "ru")))
     assert read_webnlg(tmp_path / "russian", "train")[0].targets == ("Айви в Лидсе.",)
+    packed = tmp_path / "packed-City.xml.gz"
+    packed.write_bytes(gzip.compress((tmp_path / "russian/train/City.xml").read_bytes()))
+    assert read_webnlg(packed)[0].targets == ("Айви в Лидсе.",)
     write(tmp_path / "ru/train/City.xml", ("City", lex("Ivy is in Leeds.", "en") + lex("Leeds has Ivy.")))
     assert read_webnlg(tmp_path / "ru", "train")[0].targets == ("Ivy is in Leeds.", "Leeds has Ivy.")
     for language in ("en", "ru"):  # two downloads in one folder
