@@ -17,7 +17,7 @@ def as_python(context: AppContext, search: str, page: str) -> str:
     comparison, backbone = request_on_page(context, search, page)
     state, _, _ = settle(urlstate.read(search, MixState), context.catalog, backbone)
     loaded = [context.models.load(run, backbone) for run in state.members]
-    mix_input = input_for(state, tasks_of(loaded, backbone), context.comparisons.get(page))
+    mix_input = input_for(state, tasks_of(loaded, backbone), (comparison.form, comparison.source))
     layers = backbone.spec.depth(backbone.spec.sites[-1])
     count = len(slider(state.kind, state.members, layers))
     stop = count // 2 if state.stop == MIDDLE else min(state.stop, count - 1)

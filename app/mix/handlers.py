@@ -9,12 +9,14 @@ from analysis.figures.mix_curve import mix_curve_figure
 from app.mix import view
 from app.mix.components import MixPage
 from app.mix.mixing import Mixer, bundled_examples
-from app.mix.request import input_for, settle, tasks_of
+from app.mix.request import Compared, input_for, input_on_compare, settle, tasks_of
 from app.mix.state import MixState
 from app.shared import plot_widget, shell, urlstate
+from app.shared.cache import Cache
 from app.shared.context import AppContext
 from app.shared.events import TabHandlers, Update, errors_to_status
 from app.shared.html import tag, text
+from app.shared.last_comparison import PAGES
 from app.shared.method_labels import mix_label
 from core.errors import BadInput
 from core.exchange.import_checkpoint import store_prefix
@@ -33,6 +35,7 @@ class MixHandlers(TabHandlers):
     def __init__(self, context: AppContext, frame: shell.Shell, page: MixPage) -> None:
         super().__init__(context, frame)
         self.page, self.mixer = page, Mixer(context.models)
+        self._compared: Cache[str, Compared] = Cache(PAGES)  # each page's input on Compare at its last refresh
 
     # ---- what is asked for
 
@@ -41,9 +44,16 @@ class MixHandlers(TabHandlers):
         return urlstate.read(search or "", MixState)
 
     def enter(self, tab: str, request: gr.Request) -> int:
-        """Refresh when the tab is opened, or the backbone or Compare's text has changed; 0, which refreshes nothing, on
-        another tab."""
+        """Refresh when the tab is opened or the backbone has changed; 0, which refreshes nothing, on another tab."""
         return self.take_ticket(request) if tab == TAB else 0
+
+    def follow(self, tab: str, request: gr.Request) -> int:
+        """Refresh when Compare's texts are finished and come from another input than at the last refresh, else 0."""
+        page = request.session_hash or ""
+        record = self.context.comparisons.get(page)
+        if record is None or (record.form, record.source) == self._compared.get(page):
+            return 0
+        return self.enter(tab, request)
 
     def change(self, state: MixState, event: gr.EventData, request: gr.Request) -> tuple[MixState, int]:
         """Apply the choice of a kind."""
@@ -69,14 +79,14 @@ class MixHandlers(TabHandlers):
     # ---- what is shown
 
     @errors_to_status
-    def refresh(self, ticket: int, state: MixState, name: str, request: gr.Request) -> Iterator[Update]:
+    def refresh(self, ticket: int, state: MixState, name: str, search: str, request: gr.Request) -> Iterator[Update]:
         """Show the text at every stop as it grows; ends as soon as there is a newer request."""
         page, tickets = request.session_hash or "", self.context.tickets
         if not ticket or tickets.is_stale(page, ticket, TAB):
             yield self.no_update()
             return
         cancel = lambda: tickets.is_stale(page, ticket, TAB)  # noqa: E731
-        yield from tickets.while_newest(page, ticket, self._refresh(state, name, page, cancel), TAB)
+        yield from tickets.while_newest(page, ticket, self._refresh(state, name, search, page, cancel), TAB)
 
     def failed(self, page: str, sentence: str, activity: str = "") -> Update:
         update = {} if activity else {self.page.headline: view.headline(sentence), self.page.stage: ""}
@@ -84,14 +94,15 @@ class MixHandlers(TabHandlers):
             update = {self.page.note: tag("p", text(sentence), cls="pl-problem", role="alert")}
         return super().failed(page, sentence, activity) | update
 
-    def _refresh(self, state: MixState, name: str, page: str, cancel: Callable[[], bool]) -> Iterator[Update]:
+    def _refresh(self, state: MixState, name: str, search: str, page: str, cancel: Callable[[], bool]) -> Iterator[Update]:
         name = name or self.context.models.default
         if not self.context.models.is_loaded(name):
             yield self.report(page, "loading", f"Loading the model {name}…")
         backbone = self.context.models.backbone(name)
         state, listed, notes = settle(state, self.context.catalog, backbone)
         yield self._controls(state, listed)
-        vm = self._view_model(state, backbone, name, listed, notes, page)
+        self._compared.put(page, compared := input_on_compare(self.context, search, page))
+        vm = self._view_model(state, backbone, name, listed, notes, compared)
         yield {
             self.page.example: view.example(vm),
             self.page.acts: view.acts(),
@@ -108,27 +119,26 @@ class MixHandlers(TabHandlers):
         return choosers | {self.page.state: state, self.page.bar: view.bar(state), self.page.address: urlstate.write(state)}
 
     def _view_model(
-        self, state: MixState, backbone: Backbone, name: str, listed: list[str], notes: list[str], page: str
+        self, state: MixState, backbone: Backbone, name: str, listed: list[str], notes: list[str], compared: Compared
     ) -> view.MixViewModel:
         loaded = [self.context.models.load(run, backbone) for run in state.members]
         tasks = tasks_of(loaded, backbone)
         stops = slider(state.kind, state.members, backbone.spec.depth(backbone.spec.sites[-1]))
-        record = self.context.comparisons.get(page)
-        own = record is not None and record.form in tasks
+        own = compared is not None and compared[0] in tasks
         link_backbone = "" if name == self.context.models.default else name
-        mix_input = input_for(state, tasks, record)
+        mix_input = input_for(state, tasks, compared)
         return view.MixViewModel(state, link_backbone, listed, loaded, stops, mix_input, tasks, own, notes)
 
     # ---- loss and coverage
 
     @errors_to_status(activity=CURVE)
-    def measure(self, state: MixState, name: str, request: gr.Request) -> Iterator[Update]:
+    def measure(self, state: MixState, name: str, search: str, request: gr.Request) -> Iterator[Update]:
         """Measure loss and coverage at every stop on bundled examples, and draw the curve as it grows."""
         page, tickets, name = request.session_hash or "", self.context.tickets, name or self.context.models.default
         ticket = tickets.take(page, CURVE)
         backbone = self.context.models.backbone(name)
         state, listed, notes = settle(state, self.context.catalog, backbone)
-        vm = self._view_model(state, backbone, name, listed, notes, page)
+        vm = self._view_model(state, backbone, name, listed, notes, input_on_compare(self.context, search, page))
         measured = bundled_examples(vm.mix_input.form, vm.tasks[vm.mix_input.form])
         if not measured:
             raise BadInput("There are no bundled examples of this kind of input to measure on.")

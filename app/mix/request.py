@@ -2,17 +2,19 @@
 
 from dataclasses import replace
 
+from app.compare.as_python import request_on_page
 from app.mix.mixing import MixInput, input_of, sample_input
 from app.mix.state import COUNTS, THREE, MixState
 from app.shared import examples
 from app.shared.catalog import PREFIX_METHODS, RunCatalog
-from app.shared.last_comparison import ComparisonRecord
+from app.shared.context import AppContext
 from app.space.state import joined
-from core.errors import BadInput
+from core.errors import BadInput, PrefixLabError
 from core.methods.loading import TEXT_RUN, LoadedRun
 from core.models.backbone import Backbone
 
 DEFAULT_TEXT = f"{TEXT_RUN}In one short sentence:"  # beside the only prefix of a backbone
+Compared = tuple[str, str] | None  # form and source of the input on Compare
 
 
 def settle(state: MixState, catalog: RunCatalog, backbone: Backbone) -> tuple[MixState, list[str], list[str]]:
@@ -33,6 +35,15 @@ def settle(state: MixState, catalog: RunCatalog, backbone: Backbone) -> tuple[Mi
     return replace(state, kind=kind, runs=joined(members), unavailable=unavailable), listed, notes
 
 
+def input_on_compare(context: AppContext, search: str, page: str) -> Compared:
+    """The input on Compare, also while its texts are still being written; None if it cannot be read."""
+    try:
+        request, _ = request_on_page(context, search, page)
+    except PrefixLabError:
+        return None
+    return request.form, request.source
+
+
 def tasks_of(loaded: list[LoadedRun], backbone: Backbone) -> dict[str, str]:
     """Form of input -> name of a task, of the members that were trained; the backbone's own where none was."""
     trained = [run.run.task for run in loaded if not run.run.id.startswith(TEXT_RUN)]
@@ -43,16 +54,16 @@ def tasks_of(loaded: list[LoadedRun], backbone: Backbone) -> dict[str, str]:
     return names or usual
 
 
-def input_for(state: MixState, tasks: dict[str, str], record: ComparisonRecord | None) -> MixInput:
-    """The example that is chosen, else what stands on Compare, else the example that the page opens with."""
+def input_for(state: MixState, tasks: dict[str, str], compared: Compared) -> MixInput:
+    """The example that is chosen, else the input on Compare (its form and source), else an example of the first task."""
     for form in tasks:
         sample = next((each for each in examples.samples(form) if each.id == state.example), None)
         if sample:
             return sample_input(form, sample)
-    if record is not None and record.form in tasks:
-        mix_input = input_of(record.form, record.source)
-        sample = examples.matching(list(mix_input.fields), record.form, record.source)
-        return sample_input(record.form, sample) if sample else mix_input
+    if compared is not None and compared[0] in tasks:
+        mix_input = input_of(*compared)
+        sample = examples.matching(list(mix_input.fields), *compared)
+        return sample_input(compared[0], sample) if sample else mix_input
     form = next((form for form in tasks if examples.samples(form)), "")
     if not form:
         raise BadInput("These runs have no bundled example. Enter an input on Compare, generate, and open this tab again.")

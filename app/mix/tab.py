@@ -63,15 +63,17 @@ def _draw() -> MixPage:
 
 
 def _wire(do: MixHandlers, shell: Shell, page: MixPage, tab: gr.Tab) -> None:
+    with_address = "(...values) => [...values.slice(0, -1), location.search]"
     changed, slow = [page.state, page.ticket], streaming(WRITINGS, 8)
 
     def then_refresh(event: gr.events.Dependency) -> None:
-        event.then(do.refresh, [page.ticket, page.state, shell.backbone], [*page.outputs, shell.status], **slow)
+        requested = [page.ticket, page.state, shell.backbone, shell.search]
+        event.then(do.refresh, requested, [*page.outputs, shell.status], js=with_address, **slow)
 
     here = "() => [PrefixLab.tabs.now()]"
     then_refresh(tab.select(do.enter, shell.search, page.ticket, js=here, **EVERY))
     then_refresh(shell.backbone.change(do.enter, shell.search, page.ticket, js=here, **EVERY))
-    then_refresh(shell.comparison.change(do.enter, shell.search, page.ticket, js=here, **EVERY))
+    then_refresh(shell.comparison.change(do.follow, shell.search, page.ticket, js=here, **EVERY))
     then_refresh(page.bar.select(do.change, page.state, changed, **EVERY))
     for place, member in enumerate(page.members):
         then_refresh(member.select(do.choose(place), page.state, changed, **EVERY))
@@ -79,6 +81,6 @@ def _wire(do: MixHandlers, shell: Shell, page: MixPage, tab: gr.Tab) -> None:
     page.stage.select(do.slide, page.state, [page.state, page.address], **LATEST)
     page.acts.select(do.keep, [shell.backbone, page.state], [*page.members, page.note, shell.status], **LATEST)
     measured = [page.curve, page.stop, page.headline, page.stage, shell.status]
-    page.measure.click(do.measure, [page.state, shell.backbone], measured, **slow)
+    page.measure.click(do.measure, [page.state, shell.backbone, shell.search], measured, js=with_address, **slow)
     page.stop.click(do.stop_measuring, None, None, **LATEST)
     shell.page.load(do.restore, shell.search, page.state, js="() => [location.search]", **EVERY)

@@ -57,7 +57,7 @@ class MixViewModel:
     stops: Sequence[Stop]
     mix_input: MixInput
     tasks: dict[str, str]
-    own: bool  # whether Compare has an input that could be read
+    own: bool  # whether these runs can read the input on Compare
     notes: Sequence[str] = ()
 
     @property

@@ -227,7 +227,9 @@
       const { data, layout } = dressed(figure, sizes(node));
       const name = figure.name;
       const first = !node.classList.contains("js-plotly-plot");
-      const show = () => Plotly.react(node, data, { ...layout, height: node.clientHeight, autosize: true }, { ...style.config, displayModeBar: bar ? "hover" : false });
+      // Not responsive: plotly would lay out hidden figures, too, and their titles would lie over one another.
+      const config = { ...style.config, responsive: false, displayModeBar: bar ? "hover" : false };
+      const show = () => Plotly.react(node, data, { ...layout, height: node.clientHeight, autosize: true }, config);
       await withoutBase(show);
       if (first) listen();
       thinLabels(node);

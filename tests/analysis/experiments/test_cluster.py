@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import threading
 import time
 from dataclasses import replace
 
@@ -53,15 +54,23 @@ def place(tmp_path):
 @pytest.mark.slow
 def test_the_cells_of_a_killed_worker_are_done_again(place, client, tmp_path):
     cells = [CELL, replace(CELL, seed=1), LONG, Cell("e2e", FROZEN, tables=2)]
-    pids = client.run(os.getpid)
-    results, killed = [], []
+    pids, killed, results = client.run(os.getpid), [], []
+
+    def kill() -> None:
+        """Kill the worker that has the long cell, as soon as one has it."""
+        while not (workers := [worker for worker, keys in client.processing().items() if any(LONG.id in key for key in keys)]):
+            time.sleep(0.02)
+        os.kill(pids[workers[0]], signal.SIGKILL)
+        killed.extend(workers)
+
+    killer = threading.Thread(target=kill, daemon=True)
+    killer.start()
     for result in run_on_cluster(cells, lambda _: place, client, "cpu"):
         results.append(result)
-        if not killed:  # the long one is being trained
-            ((worker, _),) = [(w, key) for w, keys in client.processing().items() for key in keys if LONG.id in key]
-            os.kill(pids[worker], signal.SIGKILL)
-            killed.append(worker)
+        if len(results) == 1:
             (tmp_path / "e2e").rename(tmp_path / "elsewhere")  # workers read no data
+    killer.join(10)
+    assert len(killed) == 1
     assert sorted(result.id for result in results) == sorted(cell.id for cell in cells)
     assert unfinished(cells, lambda _: place) == [] and results[0].id == CELL.id
     assert {run.id for run in place.store.runs()} == {cell.id for cell in cells[:3]} and place.store.broken() == []

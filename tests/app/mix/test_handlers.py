@@ -2,10 +2,10 @@
 
 import json
 import re
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from types import SimpleNamespace
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, quote_plus
 
 import pytest
 
@@ -18,6 +18,7 @@ from app.mix.handlers import CURVE, TAB, MixHandlers
 from app.mix.mixing import Mixer, MixInput, MixTexts, StopText, bundled_examples, input_of
 from app.mix.state import MixState
 from app.shared import urlstate
+from app.shared.last_comparison import ComparisonRecord
 from app.space.state import SpaceState, parted
 from core.config.decoding_defaults import batch_decoding
 from core.errors import BadInput
@@ -51,10 +52,10 @@ def page(name="mix-page"):
     return SimpleNamespace(session_hash=name)
 
 
-def outputs_of(do, state, name="", who="mix-page"):
+def outputs_of(do, state, name="", who="mix-page", address=""):
     """What the tab shows at the end: component -> value."""
     result: dict = {}
-    for update in do.refresh(do.take_ticket(page(who)), state, name, page(who)):
+    for update in do.refresh(do.take_ticket(page(who)), state, name, address, page(who)):
         result |= update
     return result
 
@@ -103,8 +104,28 @@ def test_a_refresh_fills_the_page_and_the_address_and_names_what_was_left_out(do
 def test_an_older_request_writes_nothing_more(do):
     old = do.take_ticket(page())
     do.take_ticket(page())
-    assert list(do.refresh(old, MixState(), "", page())) == [do.no_update()]
+    assert list(do.refresh(old, MixState(), "", "", page())) == [do.no_update()]
     assert do.enter("compare", page()) == 0 and do.enter(TAB, page()) > 0
+
+
+def test_the_input_on_compare_is_mixed_before_its_texts_are_done_and_not_again_when_they_are(do):
+    state, who = MixState("fade", ",".join(RUNS)), "beside-compare"
+    result = outputs_of(do, state, who=who, address=f"?table={quote_plus(SOURCE)}")
+    assert "Alda" in result["stage"] and "the input on Compare" in result["example"]
+    record = ComparisonRecord("", SOURCE, batch_decoding("table"), {})
+    do.context.comparisons.put(who, record)
+    assert do.follow(TAB, page(who)) == 0
+    do.context.comparisons.put(who, replace(record, source="name : Brio"))
+    assert do.follow("compare", page(who)) == 0 and do.follow(TAB, page(who)) > 0
+    do.context.comparisons.forget(who)
+    assert do.follow(TAB, page(who)) == 0  # Compare has begun to write
+    assert do.follow(TAB, page("opened")) == 0
+
+
+def test_an_example_is_mixed_where_the_input_on_compare_cannot_be_read(do):
+    result = outputs_of(do, MixState("fade", ",".join(RUNS)), who="unreadable", address="?table=nonsense")
+    assert "The Blue Finch" in result["example"] and "the input on Compare" not in result["example"]
+    assert len(json.loads(result["stage"])["stops"]) == 11
 
 
 def test_a_mix_that_cannot_be_made_is_reported_in_a_sentence(do):
@@ -129,7 +150,7 @@ def test_a_stop_opens_on_the_other_tabs(do):
 def test_the_curve_is_that_of_the_command_and_can_be_stopped(context, backbone, do, monkeypatch):
     monkeypatch.setattr("app.mix.handlers.bundled_examples", lambda form, task: bundled_examples(form, task)[:2])
     state = MixState("swap", "tiny-prefix,triples-prefix")
-    *_, last = do.measure(state, "", page("curve"))
+    *_, last = do.measure(state, "", "", page("curve"))
     mixer, stops = do.mixer, slider("swap", RUNS)
     *_, points = mixer.curve(backbone, stops, "table", bundled_examples("table")[:2], lambda: False)
     runs = [context.models.load(run, backbone).prefix for run in RUNS]
@@ -142,7 +163,7 @@ def test_the_curve_is_that_of_the_command_and_can_be_stopped(context, backbone, 
     assert last["stop"]["interactive"] is False
     do.context.tickets.take("curve", CURVE)
     mixer._points = Mixer(context.models)._points
-    going = do.measure(state, "", page("curve"))
+    going = do.measure(state, "", "", page("curve"))
     next(going)
     do.stop_measuring(page("curve"))
     assert all("curve" not in update for update in going)

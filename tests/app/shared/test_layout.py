@@ -8,6 +8,8 @@ from playwright.sync_api import Page, expect
 pytestmark = pytest.mark.browser
 SIZES = {"projector": (1280, 720, 1), "old projector": (1024, 768, 1), "150 %": (853, 480, 1.5), "phone": (390, 844, 1)}
 FAULTS = Path(__file__).with_name("layout_faults.js").read_text(encoding="utf-8")
+DRAWN_TO_SIZE = """() => [...document.querySelectorAll(".js-plotly-plot")].every((plot) => !plot.clientWidth ||
+    plot._fullLayout.width === plot.clientWidth && plot._fullLayout.height === plot.clientHeight)"""
 READY = {
     "compare": "#pl-status [data-phase=done]",
     "attention": "#pl-look-headline .pl-sentence",
@@ -26,6 +28,7 @@ def open_tab(page: Page, button: str) -> str:
     if tab == "attention":
         page.locator("#pl-look-influence [data-drawn], #pl-look-lens [data-drawn]").first.wait_for(state="attached")
     page.wait_for_timeout(500)  # what is opened last is laid out
+    page.wait_for_function(DRAWN_TO_SIZE)
     return tab
 
 

@@ -102,7 +102,7 @@ def test_a_bad_upload_and_a_hostile_zip_are_reported(page, served, tmp_path):
     page.locator("#pl-train-import ~ input[type=file], #pl-train-runs-head input[type=file]").first.set_input_files(
         str(tmp_path / "run.zip")
     )
-    expect(page.locator("#pl-status .status")).to_contain_text("cannot be read as a zip file")
+    expect(page.locator("#pl-status .status")).to_contain_text("is not a zip file")
 
 
 def test_what_was_interrupted_is_offered_on_every_tab_and_a_text_is_a_run_at_one_click(page, served, house):
