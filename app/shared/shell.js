@@ -204,7 +204,8 @@ window.PrefixLab = (() => {
     const follow = () => {
       body().toggleAttribute("data-busy", Boolean(find("#pl-status :is(.running, .loading)")));
       body().toggleAttribute("data-comparing", Boolean(find('#pl-status [data-under-way~="comparison"]')));
-      body().removeAttribute("data-old-report");
+      const elsewhere = find("#pl-status .done[data-activity=comparison]") && lab.tabs.now() !== "compare"; // a page compares when it opens, on any tab
+      body().toggleAttribute("data-old-report", Boolean(elsewhere));
     };
     const status = new MutationObserver(() => { if (!body().classList.contains("stale")) lab.note(""); follow(); });
     status.observe(find("#pl-status"), { subtree: true, childList: true, characterData: true, attributes: true, attributeFilter: ["class"] });

@@ -50,14 +50,15 @@ class StatusLine:
         if not reports:
             return line("idle", "")
         busy = [activity for activity, report in reports.items() if report.phase in UNDER_WAY]
-        report = reports[busy[-1] if busy else next(reversed(reports))]
+        newest = busy[-1] if busy else next(reversed(reports))
+        report = reports[newest]
         others = f" Also under way: {', '.join(busy[:-1])}." if len(busy) > 1 else ""
-        return line(report.phase, report.sentence + others, busy)
+        return line(report.phase, report.sentence + others, busy, newest)
 
 
-def line(phase: str, sentence: str, under_way: Sequence[str] = ()) -> str:
-    """Return the HTML of the status line: a word for the phase, and a sentence; `under_way`: activities in progress, for the
-    page."""
+def line(phase: str, sentence: str, under_way: Sequence[str] = (), activity: str = "") -> str:
+    """Return the HTML of the status line: a word for the phase, and a sentence. For the page: `under_way`, the activities in
+    progress, and the `activity` that is reported."""
     return tag(
         "div",
         tag("b", DOTS[phase]) + tag("span", text(sentence), title=sentence or None),
@@ -65,4 +66,5 @@ def line(phase: str, sentence: str, under_way: Sequence[str] = ()) -> str:
         role="status",
         data_phase=phase,
         data_under_way=" ".join(under_way) or None,
+        data_activity=activity or None,
     )

@@ -56,6 +56,8 @@ def test_the_curve_is_measured_and_a_mix_is_kept(page, served, stored_run):
 def test_the_report_of_a_finished_mix_is_not_seen_on_another_tab(page, served):
     open_tab(page, served)
     report = page.locator(f"{PHASE} > span")
+    page.locator("#pl-mix-bar").get_by_role("button", name="Join").click()
+    expect(report).to_be_visible()
     expect(report).to_contain_text("texts, the same input and decoding")
     page.locator("#pl-tab-train-button").click()
     expect(report).to_be_hidden()
@@ -64,6 +66,16 @@ def test_the_report_of_a_finished_mix_is_not_seen_on_another_tab(page, served):
     page.locator("#pl-generate").click()
     expect(page.locator(PHASE)).to_have_attribute("data-phase", "done")
     expect(report).to_be_visible()
+
+
+def test_the_report_of_the_comparison_with_which_a_page_opens_is_seen_on_compare_only(page, served):
+    page.goto(f"{served}?tab=learn")
+    status = page.locator(f"{PHASE}[data-activity=comparison]")
+    expect(status).to_have_attribute("data-phase", "done")
+    expect(status.locator("span")).to_be_hidden()
+    page.goto(served)
+    expect(status).to_have_attribute("data-phase", "done")
+    expect(status.locator("span")).to_be_visible()
 
 
 def test_on_a_phone_the_words_above_the_curve_are_whole(page, served):
