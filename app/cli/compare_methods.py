@@ -13,6 +13,7 @@ from app.cli.options import (
     add_model_options,
     add_parser,
     data_source,
+    decoding,
     overrides,
 )
 from core.config.decode import DecodeConfig
@@ -76,7 +77,7 @@ def methods(args: argparse.Namespace) -> int:
     changes.pop("method", None)
     name = changes.pop("preset")
     plan = Trainer(backbone, task, TrainConfig(), store(), args.run, command_of(args), source=source.to_dict())
-    decode = paper_decoding(source.name).replace(**overrides(args, DecodeConfig))
+    decode = decoding(args, paper_decoding(source.name))
     stop = threading.Event()
     stop_on_ctrl_c(stop, args)
     with update_bar(args.json) as progress:

@@ -13,8 +13,8 @@ from app.cli.options import (
     add_model_options,
     add_parser,
     data_source,
+    decoding,
     describe_decoding,
-    overrides,
 )
 from core.config.decode import DecodeConfig
 from core.config.decoding_defaults import paper_decoding
@@ -79,7 +79,7 @@ def evaluate(args: argparse.Namespace) -> int:
         raise BadInput(
             f"Cannot write {args.hyps}: it is a folder, or its folder does not exist. Give a file in a folder that does."
         )
-    decode = paper_decoding(source.name).replace(**overrides(args, DecodeConfig))
+    decode = decoding(args, paper_decoding(source.name))
     examples = _examples(args, source)
     result = _evaluated(args, source, examples, decode)
     if args.hyps:

@@ -13,9 +13,9 @@ from app.cli.options import (
     add_config_options,
     add_model_options,
     add_parser,
+    decoding,
     describe_decoding,
     hidden_alias,
-    overrides,
 )
 from core.config.decode import DecodeConfig
 from core.config.decoding_defaults import DEFAULT_MODE, default_decoding
@@ -71,14 +71,12 @@ def generate(args: argparse.Namespace) -> int:
     from core.models.inputs import task_for_backbone
     from core.prefix.interventions import Intervention
 
-    changes = overrides(args, DecodeConfig)
     intervention = Intervention(args.alpha)
     if args.run is not None and args.text_prefix is not None:
         raise BadInput("A run and a text prefix were given, and a model takes one prefix: give either --run or --text-prefix.")
     run = store().get(args.run) if args.run is not None else None
     form, source = read_input(args, run)  # a bad table is reported before the model is loaded
-    defaults = default_decoding(form, changes.get("mode", DEFAULT_MODE))
-    decode = defaults.replace(**{"min_new": min(defaults.min_new, changes.get("max_new", defaults.max_new))} | changes)
+    decode = decoding(args, default_decoding(form, args.mode or DEFAULT_MODE))
     backbone, loaded = load_backbone_and_run(args, form)
     learned = loaded.task if loaded else task_for_backbone(backbone, SUMMARIZATION if form == "article" else "e2e")
     model, prefix = (loaded.model, loaded.prefix) if loaded else (backbone.model, None)

@@ -6,10 +6,11 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import TypeAlias
 
-from core.config.decode import DecodeConfig
+from core.config.decode import MODES, READ_BY, DecodeConfig
 from core.config.methods import METHODS
 from core.data.hub import is_hub
 from core.data.source import NAMES, DataSource
+from core.errors import BadInput
 from core.runs.layout import JsonObject
 from core.task import FORMATS
 
@@ -122,6 +123,17 @@ def overrides(args: argparse.Namespace, config: type) -> JsonObject:
     """Return the configuration fields that were given on the command line."""
     values = {field.name: getattr(args, field.name, None) for field in fields(config)}
     return {name: value for name, value in values.items() if value is not None}
+
+
+def decoding(args: argparse.Namespace, defaults: DecodeConfig) -> DecodeConfig:
+    """Return the decoding of a command line. Raises BadInput for an option that the mode does not read."""
+    changes = overrides(args, DecodeConfig)
+    decode = defaults.replace(**{"min_new": min(defaults.min_new, changes.get("max_new", defaults.max_new))} | changes)
+    for name in changes:
+        if decode.mode not in READ_BY.get(name, MODES):
+            option, modes = "--" + name.replace("_", "-"), " or ".join(f"--mode {mode}" for mode in READ_BY[name])
+            raise BadInput(f"{option} counts only with {modes}, and the mode is {decode.mode}. Leave it out, or give {modes}.")
+    return decode
 
 
 def add_data_options(verb: argparse.ArgumentParser, data: str) -> None:

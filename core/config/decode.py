@@ -5,6 +5,12 @@ from dataclasses import dataclass
 from core.config.base import Config
 
 MODES = ("greedy", "sample", "beam", "rerank")
+BEAM_MODES = ("beam", "rerank")
+# Modes that read a field; the other fields count in every mode.
+READ_BY = {
+    **dict.fromkeys(("beams", "length_penalty"), BEAM_MODES),
+    **dict.fromkeys(("temperature", "top_k", "top_p"), ("sample",)),
+}
 
 
 @dataclass(frozen=True)
@@ -46,7 +52,7 @@ class DecodeConfig(Config):
     @property
     def is_beam_search(self) -> bool:
         """Whether whole texts are searched for, so that none can be streamed token by token."""
-        return self.mode in ("beam", "rerank")
+        return self.mode in BEAM_MODES
 
     def describe(self) -> str:
         """Describe the decoding in words, without the length limits."""

@@ -42,7 +42,8 @@ def _byte_lines(stream: IO[bytes] | gzip.GzipFile) -> Iterator[bytes]:
 def lines(file: Path) -> Iterator[tuple[int, str]]:
     """Yield the lines with their numbers from 1. A byte that is not UTF-8 becomes a lone surrogate, which the row readers refuse.
 
-    Raises BadData for files that cannot be read or are in UTF-16. Text that looks like UTF-8 decoded as Latin-1 is logged.
+    Raises BadData for files that cannot be read or are in UTF-16 or UTF-32. Text that looks like UTF-8 decoded as Latin-1 is
+    logged.
     """
     garbled: list[tuple[int, str]] = []
     try:
@@ -53,7 +54,8 @@ def lines(file: Path) -> Iterator[tuple[int, str]]:
                         if line.startswith(magic):
                             raise BadData(f"{file.name} is {kind}.")
                     if 3 * line.count(b"\0") > len(line) or (line.startswith(_MARKS) and b"\0" in line):
-                        raise BadData(f"{file.name} is UTF-16 text, which cannot be read: save it as UTF-8.")
+                        kind = "UTF-32" if b"\0\0\0" in line else "UTF-16"
+                        raise BadData(f"{file.name} is {kind} text, which cannot be read: save it as UTF-8.")
                 text = line.decode("utf-8-sig" if number == 1 else "utf-8", "surrogateescape")
                 if not text.isascii() and (match := _MOJIBAKE.search(text)):
                     garbled.append((number, match[0]))

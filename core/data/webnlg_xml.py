@@ -14,6 +14,8 @@ from pathlib import Path
 from core.data.lines import lines
 from core.data.rows import BadRow, Row, Rows
 
+_BESIDE = {"sortedtripleset", "references", "template", "lexicalization"}  # elements of <lex> that are not its sentence
+
 
 def entry_rows(file: Path) -> Rows:
     """Yield the entries with their first line; a truncated file yields a BadRow after its last complete entry.
@@ -39,7 +41,8 @@ class _Entries:
 
     def __init__(self) -> None:
         self.rows: list[tuple[int, Row | BadRow]] = []
-        self.texts: list[str] | None = None  # of the element that is being read
+        self.texts: list[str] | None = None  # of the <mtriple> or <lex> that is being read
+        self.own: list[str] = []  # those of its <text>: where a <lex> has one, that is its sentence
         self.path: list[str] = []
         self.line = 0
         self.entry: dict[str, list] | None = None
@@ -51,22 +54,24 @@ class _Entries:
             self.line, self.attributes = line, attributes
             self.entry = {"triples": [], "texts": [], "comments": [], "languages": []}
         elif self.entry is not None and name in ("mtriple", "lex"):
-            self.texts = []
+            self.texts, self.own = [], []
             if name == "lex":
                 self.entry["comments"].append(attributes.get("comment", ""))
                 self.entry["languages"].append(attributes.get("lang", ""))
 
     def text(self, data: str) -> None:
-        # Later releases put elements inside <lex>; its sentence stands in its own text, or in a <text> of its own.
-        if self.texts is not None and self.path[-1] in ("mtriple", "lex", "text"):
-            self.texts.append(data)
+        if self.texts is None or _BESIDE.intersection(self.path):
+            return
+        self.texts.append(data)
+        if "text" in self.path:
+            self.own.append(data)
 
     def end(self, name: str) -> None:
         self.path.pop()
         if self.entry is None:
             return
         if self.texts is not None and name in ("mtriple", "lex"):
-            text = re.sub(r"\s*\n\s*", " ", "".join(self.texts)).strip()
+            text = re.sub(r"\s*\n\s*", " ", "".join(self.own or self.texts)).strip()
             if name == "lex":
                 self.entry["texts"].append(text)
             else:

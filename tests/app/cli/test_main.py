@@ -131,6 +131,8 @@ def test_runs_lists_it(trained, capsys):
         (["generate", ""], "empty"),
         (["generate", "--backbone", "/no/such/folder", TABLE], "no folder"),
         (["generate", "--temperature", "0", "--mode", "sample", TABLE], "Error: --temperature must be"),
+        (["generate", "--mode", "greedy", "--beams", "3", TABLE], "--beams counts only with --mode beam or --mode rerank"),
+        (["generate", "--mode", "beam", "--top-p", "0.9", TABLE], "and the mode is beam. Leave it out, or give --mode sample."),
         (["train", "--run", "x", "--data", "/no/such/file.jsonl"], "/no/such/file.jsonl"),
         (["train", "--run", "bad/name"], "cannot be the name of a run"),
         (["train", "--run", "x", "--rate", "-1"], "Error: --rate must be"),

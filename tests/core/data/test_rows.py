@@ -3,6 +3,7 @@
 import gzip
 import logging
 import re
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -106,9 +107,10 @@ def test_other_encodings_get_a_sentence(tmp_path: Path, caplog: pytest.LogCaptur
     assert len(read(tmp_path, "in,out\na,café £5 – naïve “Ångström”\n")) == 1 and not caplog.text
     assert read(tmp_path, "in,out\na,costs Â£5\nb,itâ€™s\n") == ["costs Â£5", "itâ€™s"]
     assert "2 lines hold text such as 'Â£' (line 2)" in caplog.text
-    for encoding, text in (("utf-16", "in,out\na,b\n"), ("utf-16-le", "in,out\na,b\n"), ("utf-16", "入,出\n一,二\n")):
+    latin, chinese = "in,out\na,b\n", "入,出\n一,二\n"
+    for encoding, text in [*product(("utf-16", "utf-16-le", "utf-32"), (latin,)), *product(("utf-16", "utf-32-be"), (chinese,))]:
         (tmp_path / "wide.csv").write_bytes(text.encode(encoding))
-        with pytest.raises(BadData, match=r"wide\.csv is UTF-16 text"):
+        with pytest.raises(BadData, match=rf"wide\.csv is {encoding[:6].upper()} text"):
             read_columns(tmp_path / "wide.csv", ["in"], ["out"])
 
 

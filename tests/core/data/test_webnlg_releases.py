@@ -50,6 +50,13 @@ def test_the_tasks_own_file_is_read_and_unseen_is_what_this_training_data_lacks(
     assert [one.group for one in read_webnlg(release, "test_unseen")] == ["Film"]
 
 
+def test_a_sentence_keeps_the_words_of_elements_in_it_and_none_of_what_stands_beside_it(tmp_path: Path) -> None:
+    beside = "<sortedtripleset><sentence>s p o</sentence></sortedtripleset><template>AGENT is in PLACE</template>"
+    texts = ("Ivy is in <b>Leeds</b>.", f"Ivy is here.{beside}", f"{beside}<text>Ivy <i>was</i> here.</text>")
+    write(tmp_path / "Artist.xml", ("Artist", "".join(lex(text) for text in texts)))
+    assert read_webnlg(tmp_path / "Artist.xml")[0].targets == ("Ivy is in Leeds.", "Ivy is here.", "Ivy was here.")
+
+
 def test_one_language_is_read(release: Path) -> None:
     (examples,) = read_webnlg(release / "ru", "train")  # the entry without a Russian text is left out
     assert examples.targets == ("Айви в Лидсе.",)
