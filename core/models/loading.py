@@ -249,6 +249,7 @@ def window_of(name: str) -> int:
 
 
 Opened = TypeVar("Opened")
+TYPES = {"str": "a string", "int": "a number", "float": "a number", "bool": "true or false", "list": "a list", "NoneType": "null"}
 
 
 def _open(name: str, load: Callable[[], Opened], what: str = "model") -> Opened:
@@ -285,7 +286,15 @@ def _reason(error: Exception) -> str:
     if isinstance(error, KeyError):
         return f"its config.json names {message}, which is not known"
     if message.startswith(("Class validation error", "Validation error")):  # the first line says where, the last one what
-        return message.splitlines()[-1].strip()[:300].rstrip(".")
+        message = message.splitlines()[-1].strip()
+        if field := re.search(r"Field '(\w+)' .*?(?:with value|\(value:) ('[^']*'|[^\s)]+)", message):
+            value = {"None": "null", "True": "true", "False": "false"}.get(field[2], field[2].rstrip("."))
+            return f"its config.json has a value of the wrong type for {field[1]}: {value}"
+        return message[:300].rstrip(".")
+    if isinstance(error, AttributeError) and (value := re.fullmatch(r"'(\w+)' object has no attribute '\w+'", message)):
+        return f"its config.json has a value of the wrong type: {TYPES.get(value[1], value[1])}"
+    if isinstance(error, AttributeError) and (value := re.fullmatch(r"module 'torch' has no attribute '(\w+)'", message)):
+        return f"its config.json names the number type {value[1]!r}, which is not known"
     return message.splitlines()[0][:300].rstrip(".") if message else type(error).__name__
 
 

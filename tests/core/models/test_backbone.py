@@ -82,6 +82,25 @@ def test_settings_for_other_callers_do_not_matter(tiny_folder, tmp_path, setting
     assert load_backbone(str(folder), "cpu").spec.fingerprint == load_backbone(str(tiny_folder), "cpu").spec.fingerprint
 
 
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"n_head": "six"}, r"config\.json has a value of the wrong type for n_head: 'six'\."),
+        ({"n_layer": 3.5}, r"config\.json has a value of the wrong type for n_layer: 3\.5\."),
+        ({"n_embd": None}, r"config\.json has a value of the wrong type for n_embd: null\."),
+        ({"quantization_config": 3}, r"config\.json has a value of the wrong type: a number\."),
+        ({"dtype": "float99"}, r"config\.json names the number type 'float99', which is not known\."),
+    ],
+)
+def test_a_damaged_value_of_the_configuration_is_named(tiny_folder, tmp_path, setting, message):
+    folder = tmp_path / "set"
+    shutil.copytree(tiny_folder, folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | setting))
+    with pytest.raises(BackboneNotFound, match=message):
+        load_backbone(str(folder), "cpu")
+
+
 @pytest.mark.parametrize("name", ["", "  ", "/no/such/folder", "./nowhere", "~/nowhere-at-all"])
 def test_no_such_folder(name):
     with pytest.raises(BackboneNotFound, match=r"Bundled|There is no folder"):
