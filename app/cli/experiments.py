@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from analysis.experiments.grid import SETS, Cell, Grid, Line, places_of, unique_cells
 from analysis.experiments.papers import NAMES, SCALES, named_grids, paper_grids, scale
 from app.cli.common import say, stop_on_ctrl_c, update_bar
-from app.cli.options import Verbs, add_model_options, add_parser
+from app.cli.options import Verbs, add_model_options, add_parser, data_path
 from core import paths
 from core.config.train import check_values
 from core.data.source import DataSource
@@ -117,7 +117,7 @@ def data_sources(options: Sequence[str]) -> dict[str, DataSource]:
             raise BadInput(f"--data {one} is not NAME=PATH, where NAME is one of {names}.")
         if not Path(path).expanduser().exists():
             raise BadInput(f"The data set {name} is missing: there is no file or folder {path}.")
-        sources[name] = DataSource(set=SETS[name], data=str(Path(path).expanduser().resolve()))
+        sources[name] = DataSource(set=SETS[name], data=data_path(path))
     return sources
 
 

@@ -156,10 +156,18 @@ def add_data_options(verb: argparse.ArgumentParser, data: str) -> None:
     verb.add_argument("--skip-bad", action="store_true", help="skip rows that cannot be used, and say how many there are")
 
 
+def data_path(path: str) -> str:
+    """Return the absolute path of a data set, which a run keeps. Raises BadInput for a pipe, which can be read only once."""
+    file = Path(path).expanduser()
+    if file.exists() and not (file.is_file() or file.is_dir()):
+        raise BadInput(f"--data {path} is a pipe, which can be read only once: write its content into a file, and give that.")
+    return str(file.resolve())
+
+
 def data_source(args: argparse.Namespace, **more: object) -> DataSource:
     """Return the data source that the options describe."""
     options = {"set": args.set, "source": args.source, "target": args.target, "form": args.source_form}
     options |= {"group": args.topic_column, "topics": args.topics}
     options = {name: value for name, value in options.items() if value}
-    data = args.data if not args.data or is_hub(args.data) else str(Path(args.data).resolve())
+    data = args.data if not args.data or is_hub(args.data) else data_path(args.data)
     return DataSource.from_dict(options | {"data": data or "", "skip_bad": args.skip_bad} | more)

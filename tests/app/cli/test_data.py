@@ -1,6 +1,7 @@
 """The command line on every kind of data: WebNLG and DART triples, columns of one's own, bad rows left out."""
 
 import json
+import os
 
 import pytest
 
@@ -116,3 +117,10 @@ def test_a_text_stands_in_for_a_prefix_and_alpha_turns_a_prefix_down(trained, fo
     whole, same, hidden = (generated("--run", trained, *more, triple) for more in ([], ["--alpha", "1"], ["--alpha", "0"]))
     assert whole["raw"] == same["raw"] and (whole["alpha"], hidden["alpha"]) == (1, 0)
     assert hidden["raw"] != whole["raw"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes are Unix's")
+def test_a_pipe_is_refused_before_it_is_read(tmp_path, capsys):
+    os.mkfifo(tmp_path / "rows.jsonl")
+    assert main(["train", "--run", "piped", "--data", str(tmp_path / "rows.jsonl")]) == 1
+    assert "rows.jsonl is a pipe, which can be read only once: write its content into a file" in capsys.readouterr().err
