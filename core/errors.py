@@ -11,7 +11,7 @@ PrefixLabError
 ├── StoreError          the run store cannot be read or written
 │   └── RunNotFound     no run of that id
 ├── Busy                more is asked of the model at once than may wait
-├── TrainingFailed      the loss ran away or became NaN; the last good state is kept
+├── TrainingFailed      the loss diverged or became NaN; the last good state is kept
 └── NotSupported        a method or model family that does not fit, by name
 
 A message says what was wrong, what was given and what to do. The edges (CLI, app) print it as
@@ -85,7 +85,7 @@ class Busy(PrefixLabError):
 
 
 class TrainingFailed(PrefixLabError):
-    """The loss ran away; the last good state is kept."""
+    """The loss diverged; the last good state is kept."""
 
 
 class NotSupported(PrefixLabError):

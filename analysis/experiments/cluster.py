@@ -8,6 +8,7 @@ import hashlib
 import pickle
 import shutil
 import socket
+import sys
 import tempfile
 import threading
 import time
@@ -85,7 +86,9 @@ def connect(address: str) -> "Client":
     try:
         from distributed import Client
     except ImportError as error:
-        raise BadInput('--cluster needs Dask, which is not installed: pip install "dask[distributed]".') from error
+        raise BadInput(
+            f'--cluster needs Dask, which is not installed: {sys.executable} -m pip install "dask[distributed]".'
+        ) from error
     try:
         return Client(address, timeout=CONNECT, set_as_default=False)
     except (OSError, ValueError, ImportError) as error:

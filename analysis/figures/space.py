@@ -1,4 +1,4 @@
-"""Figures of virtual tokens among words: the map, and the scores of first words beside those of random vectors.
+"""Figures of virtual tokens among words: the map, and the scores of nearest words beside those of random vectors.
 
 Points carry an id as customdata, by which the page links maps and tables: "t:RUN:NUMBER" for a virtual token (from 0) and
 its path, "w:ID" for a word.
@@ -264,7 +264,7 @@ def _word_kind(label: str) -> str:
     """What kind of token a word is, as the label of a cluster."""
     if label[:1] == " " and label[1:].isalpha():
         return "whole words"
-    return "parts of words" if label.isalpha() else "signs and numbers"
+    return "parts of words" if label.isalpha() else "punctuation and numbers"
 
 
 def _run_style(place: int) -> tuple[str, str]:
@@ -276,9 +276,9 @@ def _update_phrase(update: int | None) -> str:
 
 
 def first_words(neighbors: NeighborAnalysis, run: str, token: int | None = None) -> go.Figure:
-    """The score of each virtual token's first word, beside random vectors' and the token's own before training.
+    """The score of each virtual token's nearest word, beside random vectors' and the token's own before training.
 
-    The band is the mean ± 2 standard deviations of random vectors' first words; `token` is drawn larger.
+    The band is the mean ± 2 standard deviations of random vectors' nearest words; `token` is drawn larger.
     """
     place = next(at for at, one in enumerate(neighbors.runs) if one.run == run)
     (color, symbol), measure = _run_style(place), neighbors.space.measure
@@ -312,11 +312,11 @@ def first_words(neighbors: NeighborAnalysis, run: str, token: int | None = None)
             now, "", _short_name(run), {"symbol": symbol, "size": sizes, "color": COLORS[color], "opacity": 1, "line": outline}
         ),
     ]
-    title = f"{neighbors.title}: the first word of each virtual token, and what chance gives"
+    title = f"{neighbors.title}: the nearest word of each virtual token, and what chance gives"
     fig = figure([trace for trace in traces if len(trace.x)], title)
     fig.update_layout(
         xaxis={"title": {"text": "virtual token"}, "tickprefix": "P", "range": edge, "zeroline": False},
-        yaxis={"title": {"text": f"{measure} of the first word"}},
+        yaxis={"title": {"text": f"{measure} of the nearest word"}},
         margin={"t": 66},
     )
     return fig

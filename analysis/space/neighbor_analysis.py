@@ -50,9 +50,9 @@ class RunVectors:
 
 @dataclass(frozen=True, eq=False)
 class NeighborAnalysis:
-    """Runs in a space. `nearest`: the first words of each virtual token, by run; `pushed_down`: its last (logit lens only).
+    """Runs in a space. `nearest`: the nearest words of each virtual token, by run; `pushed_down`: its last (logit lens only).
 
-    `initial_nearest`: the first word of each token before training. `random` and `initial` (by run; only runs with a path)
+    `initial_nearest`: the nearest word of each token before training. `random` and `initial` (by run; only runs with a path)
     are the controls of the z-scores. `whole`: whether only whole words were ranked.
     """
 
@@ -94,7 +94,7 @@ class NeighborAnalysis:
         first = [one for one in self.nearest if one.run == run and one.rank == 1]
         clear = sum((one.z_random or 0) > Z_THRESHOLD for one in first)
         lens = self.space.kind == LOGIT_LENS
-        does = "push their first word further up" if lens else "lie nearer to their first word"
+        does = "push their top word further up" if lens else "lie nearer to their nearest word"
         verdict = f"{clear or 'None'} of {len(first)} virtual tokens of {run} {does} than random vectors do"
         initial = [one.z_initial for one in first if one.z_initial is not None]
         if not initial:

@@ -38,7 +38,7 @@ def controls(state: AttentionState, vm: AttentionViewModel) -> str:
     columns = [(kind, COLUMN_TITLES[kind]) for kind in SLOTS if kind in vm.record.columns]
     who = _labelled("Text by", _segment("column", columns, vm.column))
     beside = _labelled("Beside it", _beside(state, vm))
-    weigh = _segment("weigh", [("", "Mass"), ("values", "× size of values")], state.weigh)
+    weigh = _segment("weigh", [("", "Attention"), ("values", "Attention × value norm")], state.weigh)
     group = GROUPS[group_of(state, list(vm.masses.values()))]
     groups = [("prefix", "prefix"), ("source", vm.labels.groups[1].removeprefix("the ")), ("written", "written")]
     tiles = _segment("group", groups if vm.site == SITE else groups[:2], group)
@@ -77,7 +77,7 @@ def _turning(state: AttentionState, vm: AttentionViewModel) -> str:
     which = tag("div", tokens, cls="pl-places") + tag("div", layers, cls="pl-places layers")
     where = f", at {vm.labels.site_name}" if several else ""
     knock = _labelled("Knock out", which, f"A click hides a virtual token everywhere, or the whole prefix in one layer{where}")
-    undo = "" if _idle(state, vm) else _button("As it was", "reset", "", "Undo α and all knock-outs")
+    undo = "" if _idle(state, vm) else _button("Reset", "reset", "", "Undo α and all knock-outs")
     return turn + knock + undo
 
 

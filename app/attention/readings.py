@@ -60,10 +60,10 @@ class AttentionSource:
 
 
 def title_of(run: str) -> str:
-    """A run's name on the page and in figures; "base" for the frozen model."""
+    """A run's name on the page and in figures."""
     if run.startswith(TEXT_RUN):
         return f"text prefix “{short(run.removeprefix(TEXT_RUN))}”"
-    return mix_label(run) if run.startswith(MIX) else run or "base"
+    return mix_label(run) if run.startswith(MIX) else run or "frozen model"
 
 
 class ReadingCache:

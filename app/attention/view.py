@@ -165,7 +165,7 @@ def name_of(state: AttentionState, vm: AttentionViewModel) -> str:
     """Describe the intervention in words."""
     levels = {site: state.level(site) for site in vm.depths}
     if not any(levels.values()):
-        return "base, shifted" if len(levels) == 1 else "base"
+        return "frozen model, positions shifted" if len(levels) == 1 else "frozen model"
     if len(set(levels.values())) == 1:
         parts = [f"α = {ALPHAS[state.alpha]}"] if state.alpha != 1 else []
     else:
@@ -180,8 +180,8 @@ def _regenerated(state: AttentionState, vm: AttentionViewModel, new: ColumnRecor
     different = word_diff(before, after)[1] if finished else []
     caret = "" if finished else tag("i", "", cls="caret")
     name, sub = name_of(state, vm), "the same seed and decoding"
-    if name.startswith("base"):
-        sub = "the prefix is hidden: the frozen model" + (", with positions that start after it" if len(vm.depths) == 1 else "")
+    if not any(state.level(site) for site in vm.depths):
+        sub = "the prefix is hidden" + ("; positions start after it" if len(vm.depths) == 1 else "")
     same = tag("p", "Word for word the same.", cls="meta") if finished and before == after else ""
     body = tag("p", render(after, different) + caret, cls="generated marked")
     return _card("turned", text(name), sub, body, same + (_scores(vm, new.text) if finished else ""))

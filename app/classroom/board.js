@@ -173,7 +173,7 @@ const lab = {
       const state = lab.progress(each)[each.state] || each.about;
       return lab.el("tr", { "data-run": each.id, "data-state": each.state }, pick ? lab.el("td", {}, pick(each)) : null,
         lab.el("td", {}, lab.el("span", { class: mine && mine.includes(each.id) ? "mine" : "" }, each.name), " ", lab.el("span", { class: `meta ${scored ? "about" : ""}` }, state)),
-        lab.el("td", { class: "number", title: `${each.stored.toLocaleString("en")} numbers in ${each.length} virtual tokens` }, each.bytes ? lab.bytes(each.bytes) : ""),
+        lab.el("td", { class: "number", title: `${each.stored.toLocaleString("en")} parameters in ${each.length} virtual tokens` }, each.bytes ? lab.bytes(each.bytes) : ""),
         lab.el("td", { class: "number" }, lab.number(each.coverage, " %")), lab.el("td", { class: "number" }, lab.number(each.bleu)),
         acts ? lab.el("td", { class: "acts" }, acts(each)) : null);
     });

@@ -104,7 +104,7 @@ def _source(args: argparse.Namespace) -> DataSource:
         args.set = own if own in (OWN_FILES if args.data else BUNDLED_TABLES) else None
     if not args.data and args.set not in BUNDLED_TABLES:
         raise BadInput(
-            "Nothing to score on: give --data with a set's folder, --set tables for the bundled tables, or --hyps-in with "
+            "Nothing to score on: give --data with a set's folder, --set tables for all bundled tables, or --hyps-in with "
             "outputs and --refs."
         )
     if args.set is None and args.lead:

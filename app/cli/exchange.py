@@ -56,7 +56,7 @@ def import_run(args: argparse.Namespace) -> int:
     learned = checkpoint.task.replace(name=args.task, input_format=task(args.task).input_format) if args.task else checkpoint.task
     learned = task(learned.name, args.layout, learned.input_format) if args.layout else learned
     run = store_imported(checkpoint, args.run, backbone, store(), learned, command_of(args))
-    size = f"{checkpoint.prefix.length} virtual tokens, {run.stored:,} numbers ({run.bytes / 1e6:.2f} MB)"
+    size = f"{checkpoint.prefix.length} virtual tokens, {run.stored:,} parameters ({run.bytes / 1e6:.2f} MB)"
     return answer(args, run_record(run), f"{run.id}: {size} in {run.folder}. {run.notes}")
 
 

@@ -139,7 +139,9 @@ def decoding(args: argparse.Namespace, defaults: DecodeConfig) -> DecodeConfig:
 def add_data_options(verb: argparse.ArgumentParser, data: str) -> None:
     """Add the options that choose the data: the fields of `core.data.source.DataSource`."""
     verb.add_argument("--data", metavar="PATH", help=f"{data}; with --set columns also hub:NAME, a data set of the model hub")
-    verb.add_argument("--set", choices=NAMES, help="which data set this is (default: the run's own, or e2e)")
+    verb.add_argument(
+        "--set", choices=NAMES, help="which data set this is (default: the run's own; else e2e with --data, and records without)"
+    )
     verb.add_argument(
         "--source", action="append", metavar="COLUMN", help="with --set columns: the input column; several make a table"
     )

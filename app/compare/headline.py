@@ -30,7 +30,7 @@ def _sentence(comparison: Comparison, fields: Fields) -> str:
         words = words or [f"{names[column.kind]} {len(column.text.split())}" for column in columns if column.text.strip()]
         return f"Words written: {', '.join(words)}."
     parts = [f"{names[slot]} covers {len(coverage.present)}{_extra(coverage)}" for slot, coverage in counts.items()]
-    return f"Of the input's {counted(len(fields), 'value')} {'; '.join(parts)}."
+    return f"The input has {counted(len(fields), 'value')}: {'; '.join(parts)}."
 
 
 def _extra(coverage: Coverage) -> str:

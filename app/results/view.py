@@ -127,7 +127,9 @@ def _by_row(table: ResultTable, number: str) -> str:
         rows.append(tag("tr", cells, cls=" ".join(filter(None, ["first" if name != last else "", row.source]))))
         last = name
     return (
-        _html_table(heads, rows) if rows else tag("p", "No source prints numbers for this, and none of ours have been run yet.")
+        _html_table(heads, rows)
+        if rows
+        else tag("p", "No source prints numbers for this, and it has not been measured here yet.")
     )
 
 
@@ -194,8 +196,8 @@ def _missing(table: ResultTable) -> str:
     if not rows:
         return ""
     items = "".join(tag("li", tag("span", text(_name(row)), cls="line") + command(row.command)) for row in rows)
-    lines = "This line has" if len(rows) == 1 else f"These {len(rows)} lines have"
-    summary = tag("summary", f"{lines} no number of ours yet, and a command that makes it")
+    lines = "One row has" if len(rows) == 1 else f"{len(rows)} rows have"
+    summary = tag("summary", f"{lines} not been measured here yet: how to measure")
     return tag("details", summary + tag("ul", items), cls="pl-missing", open="" if len(rows) < 4 else None)
 
 

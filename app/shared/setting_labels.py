@@ -2,18 +2,18 @@
 
 # On the Train tab, in its order.
 TRAINING_LABELS = {
-    "bottleneck": "Hidden units, 0: by share",
-    "share": "Share, 0: as a prefix of",
+    "bottleneck": "Hidden units (0: from the share)",
+    "share": "Share of parameters (0: as a prefix)",
     "length": "Virtual tokens",
-    "mlp": "MLP width, 0: none",
+    "mlp": "MLP width (0: none)",
     "init_words": "Initialize with the words",
     "near_text": "Stay near the text (sets the length)",
     "near_weight": "Weight of the distance",
     "layers": "Last layers",
     "rank": "Rank",
-    "lora_alpha": "Scale, by rank",
+    "lora_alpha": "LoRA alpha",
     "instruction": "Instruction",
-    "shots": "Examples, as many as fit",
+    "shots": "Examples (at most)",
     "rate": "Learning rate",
     "updates": "Updates",
     "batch": "Batch size",

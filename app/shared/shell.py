@@ -70,7 +70,7 @@ def _buttons() -> str:
     ]
     buttons = [tag("button", name, type="button", data_act=act, title=title, cls="pl-btn pl-act") for act, name, title in acts]
     items = "".join(tag("button", name + tag("small", about), type="button", data_act=act) for act, name, about in shares)
-    menu = tag("summary", "Share", cls="pl-act", title="Take this page along") + tag("div", items)
+    menu = tag("summary", "Share", cls="pl-act", title="Share this page") + tag("div", items)
     return "".join([*buttons[:-1], tag("details", menu, cls="pl-share"), buttons[-1]])
 
 

@@ -21,7 +21,7 @@ def _sentences(analysis: NeighborAnalysis, run: str) -> str:
 
 
 def _clearest(analysis: NeighborAnalysis, run: str) -> str:
-    """Return the virtual tokens whose first words are furthest above chance."""
+    """Return the virtual tokens whose nearest words are furthest above chance."""
 
     def z(word: Neighbor) -> float:
         return word.z_random or 0

@@ -37,7 +37,8 @@ def sentence(reading: TextReading, free: TextReading | None) -> str:
     """How much of its text a run reads as, and its loss beside that of the same training without the penalty."""
     run, count = reading.run, len(reading.ids)
     training = f"was kept near “{reading.text}”" if reading.weight else f"started from “{reading.text}”, without a penalty"
-    match = f"{run.id} {training}: {reading.matches} of its {count} virtual tokens have their own word of it as the nearest one."
+    nearest = f"for {reading.matches} of its {count} virtual tokens, the nearest word is still the one that they started from."
+    match = f"{run.id} {training}: {nearest}"
     if run.valid_loss is None:
         return match
     loss = f"Its validation loss is {run.valid_loss:.3f}"

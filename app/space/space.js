@@ -17,7 +17,7 @@
     });
   };
 
-  // What the lasso holds: those virtual tokens, and those whose first words it holds.
+  // What the lasso holds: those virtual tokens, and those whose nearest words it holds.
   let inside = null;
   const filter = () => {
     const table = document.querySelector("#pl-space-all");

@@ -26,7 +26,7 @@ EMBEDDABLE = Embeddable(
         "space-detail": "One virtual token",
         "space-near-text": "Kept near a text",
         "space": "The map and one virtual token",
-        "space-first": "First words against chance",
+        "space-first": "Nearest words against chance",
         "space-all": "Words of all virtual tokens",
         "alone-words": "On its own: first words",
         "alone-texts": "On its own: the texts",
@@ -63,7 +63,7 @@ def build(context: AppContext, shell: Shell, tab: gr.Tab) -> AnalysisCache:
             components["lead"] = area("", elem_id="pl-space-told", elem_classes="pl-maybe")
             area(view.warning(), elem_id="pl-space-warning")
     components["first"] = plot_widget.plot(
-        "pl-space-first", LOW, name="The first word of each virtual token, and what chance gives"
+        "pl-space-first", LOW, name="The nearest word of each virtual token, and what chance gives"
     )
     components["all"] = area("", js_on_load=LINKED.format(part="table"), elem_id="pl-space-all")
     components["table"] = hidden(elem_id="pl-space-csv")

@@ -108,7 +108,7 @@ def _row(neighbor: Neighbor, initial: bool, down: bool) -> str:
 
 def word(neighbor: Neighbor) -> str:
     """A word in visible form; whole words are marked with a dot."""
-    kind, title = ("whole", "A whole word") if neighbor.whole else ("piece", "Part of a word, a sign or a number")
+    kind, title = ("whole", "A whole word") if neighbor.whole else ("piece", "Part of a word, punctuation or a number")
     return tag("span", visible_word(neighbor), cls=f"w {kind}", title=f"{title}: {neighbor.word!r}")
 
 
@@ -126,7 +126,7 @@ def _legend(analysis: NeighborAnalysis) -> str:
     whole = "Ranked among whole words only. " if analysis.whole else ""
     return tag(
         "p",
-        f"{whole}● a whole word; “…” continues a word; the rest are signs or numbers; “␣” is a space. Bold: above chance.",
+        f"{whole}● a whole word; “…” continues a word; the rest are punctuation or numbers; “␣” is a space. Bold: above chance.",
         cls="meta",
     )
 
@@ -154,7 +154,7 @@ def search_results(analysis: NeighborAnalysis, query: str, words: Sequence[Neigh
 
 
 def overview(analysis: NeighborAnalysis, run: str, number: int) -> str:
-    """Show all virtual tokens with their first words; a lasso on the map filters them."""
+    """Show all virtual tokens with their nearest words; a lasso on the map filters them."""
     rows, count = [], WORDS - 2 if analysis.pushed_down else WORDS
     for place, placed in enumerate(analysis.runs):
         near, far = (_grouped(words, placed.run) for words in (analysis.nearest, analysis.pushed_down))

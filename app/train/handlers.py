@@ -177,7 +177,7 @@ class TrainHandlers(RunProgressView, TabHandlers):
         data = f"{counted(len(examples), noun)}{fewer}, {counted(estimate.rows, 'text')}; {valid:,} to validate on"
         update[page.facts] = view.facts(estimate, model, data, self.context.models.run_job(describe_unknown_in, model, examples))
         update[page.command] = view.command_box(command(request.to_argv()))
-        label = "Start training" if estimate.trained else "Make it a run"
+        label = "Start training" if estimate.trained else "Save as a run"
         return update | {page.start: gr.update(interactive=True, value=label)}
 
     def _check_free(self, request: TrainRequest) -> None:
@@ -235,7 +235,7 @@ class TrainHandlers(RunProgressView, TabHandlers):
 
     def _stop(self, run_id: str, fields: JsonObject) -> tuple[str, Update]:
         sentences = {
-            "queued": f"{run_id} was taken out of the line.",
+            "queued": f"{run_id} was removed from the queue.",
             "loading": f"{run_id} was stopped while it was loading: it has made no update.",
             "running": f"{run_id} stops after this update; what it has learned is saved.",
         }

@@ -40,7 +40,9 @@ PRESET_DESCRIPTIONS = {
     "paper": "Table 5 of the paper. Its low learning rate is meant for GPT-2-medium and large data.",
     "own": "Choose every setting yourself.",
 }
-FEW_ARTICLES = "Nine articles are soon memorized and teach no summarizing: watch the two losses part. For more, upload a file."
+FEW_ARTICLES = (
+    "A model soon memorizes nine articles and learns no summarizing: watch the two losses diverge. For more, upload a file."
+)
 TRAINING_SETTINGS = ("rate", "updates", "batch", "warmup")
 
 

@@ -117,7 +117,7 @@ def _actions(run_id: str, state: str, run_status: RunStatus, run: Run | None) ->
     elif state == "loading":
         acts.append(("stop", "Stop", "It has not made an update"))
     elif state == "queued":
-        acts.append(("stop", "Take out of the line", "It has not started"))
+        acts.append(("stop", "Remove from the queue", "It has not started"))
     elif state != "finishing":
         if run_status.resumable and state in ("interrupted", "cancelled"):
             acts.append(("go", "Resume", "From the last checkpoint"))

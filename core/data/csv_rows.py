@@ -169,7 +169,7 @@ def _csv_row(header: list[str], cells: list[str]) -> Row | BadRow:
     if len(cells) != len(header):
         return BadRow(f"{counted(len(cells), 'cell')} under {len(header)} columns: check the quotes")
     if any("\0" in cell for cell in cells):
-        return BadRow("it holds the character U+0000, which is no text: leave it out")
+        return BadRow("it contains the NUL character U+0000: remove it")
     if any(UNREADABLE.search(cell) for cell in cells):
         return BadRow("not UTF-8 text: save the file as UTF-8")
     return dict(zip(header, cells, strict=True))

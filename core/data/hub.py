@@ -6,6 +6,7 @@ downloaded or is cached, `hub:NAME` or `hub:NAME:CONFIGURATION` can be used wher
 
 import importlib
 import importlib.util
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import ModuleType
 from typing import TypeVar
@@ -44,8 +45,8 @@ def has_split(data: str, split: str) -> bool:
 def _package() -> ModuleType:
     if importlib.util.find_spec("datasets") is None:
         raise BadInput(
-            "Data sets of the hub are read with the package datasets, which is not installed: add it with pip install datasets, "
-            "or download the set and give its file with --data."
+            "Data sets of the hub are read with the package datasets, which is not installed: "
+            f"{sys.executable} -m pip install datasets. Or download the set and give its file with --data."
         )
     return importlib.import_module("datasets")
 

@@ -129,7 +129,7 @@ def _json_row(line: str, example: str) -> Row | BadRow:
     if UNREADABLE.search(line):
         return BadRow("not UTF-8 text: save the file as UTF-8")
     if _NUL.search(line):
-        return BadRow("it holds the character U+0000, which is no text: leave it out")
+        return BadRow("it contains the NUL character U+0000: remove it")
     try:
         row = _DECODER.decode(line.strip())
     except BadRow as error:
@@ -144,7 +144,11 @@ def _json_row(line: str, example: str) -> Row | BadRow:
 def _half_character(row: object, text: str) -> BadRow | None:
     """Return what is wrong with a row that holds half a character, as where a program cut a text inside an emoji; else None."""
     half = re.search("[\ud800-\udfff]", json.dumps(row, ensure_ascii=False)) if _SURROGATE.search(text) else None
-    return BadRow(f"it holds half a character (\\u{ord(half[0]):04x}), which is no text: leave it out") if half else None
+    return (
+        BadRow(f"it contains an unpaired surrogate (\\u{ord(half[0]):04x}), as when a text is cut inside an emoji: remove it")
+        if half
+        else None
+    )
 
 
 def _object(pairs: list[tuple[str, object]]) -> Row:

@@ -85,7 +85,7 @@ def save_split(examples: list[Example], name: str, place: Path) -> Path:
     except OSError as error:
         shutil.rmtree(temporary, ignore_errors=True)
         raise StoreError(
-            f"Cannot write {folder}: {error.strerror or error}. Free some space, or make the store writable."
+            f"Cannot write {folder}: {error.strerror or error}. Free some space, or make the runs folder writable."
         ) from error
     return target
 

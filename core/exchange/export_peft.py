@@ -56,7 +56,9 @@ def _prefix_adapter(run: Run) -> tuple[dict[str, Tensor], dict[str, object]]:
     """Return PEFT's tensors and configuration of a prefix."""
     prefix = Prefix.load(run.weights)
     if set(prefix.past) != {"decoder"}:
-        raise NotSupported(f"The run {run.id!r} has the sites {', '.join(prefix.past)}, and PEFT stores one. Give a GPT-2 run.")
+        raise NotSupported(
+            f"The run {run.id!r} has prefixes for encoder and decoder, and PEFT stores one. Give a run on a model like GPT-2."
+        )
     if prefix.bias or prefix.shift != prefix.length:
         raise NotSupported(
             f"The run {run.id!r} is a mix with weights of its own for each virtual token, which PEFT cannot store. "

@@ -61,7 +61,8 @@ def read_checkpoint(folder: Path, spec: BackboneSpec) -> ImportedPrefix:
     """
     if spec.sites != ("decoder",):
         raise NotSupported(
-            f"{spec.name} has the sites {', '.join(spec.sites)}; prefixes are imported for models like GPT-2. Give one."
+            f"{spec.name} is an encoder-decoder model, and prefixes are imported for models like GPT-2. Choose one with "
+            "--backbone."
         )
     if not folder.is_dir():
         raise BadInput(f"There is no folder {folder}. Give the folder that holds {PEFT_CONFIG}, or {AUTHORS_WEIGHTS}.")
@@ -270,7 +271,7 @@ def _build(
         flat = torch.nn.functional.linear(flat if place == 0 else flat.tanh(), weight.float(), bias.float())
     past = flat.view(length, spec.layers, 2, spec.kv_heads, spec.head_dim).permute(1, 2, 3, 0, 4).contiguous()
     if not past.isfinite().all():
-        raise BadInput(f"The prefix in {folder} contains NaN or infinity. Give a checkpoint from before its training ran away.")
+        raise BadInput(f"The prefix in {folder} contains NaN or infinity. Give a checkpoint from before its training diverged.")
     prefix = Prefix({"decoder": past}, spec.name, spec.fingerprint)
     trained = sum(tensor.numel() for tensor in [inputs, *(part for layer in mlp for part in layer)])
     return ImportedPrefix(prefix, trained, mlp[0][0].shape[0] if mlp else 0, software, base, form)

@@ -152,8 +152,7 @@ def _load_weights(name: str, where: str, auto_class: "AutoClass", dtype: torch.d
     parts = [f"{what} {_first(keys)}" for what, keys in faults if keys]
     if parts:
         raise BackboneNotFound(
-            f"Cannot load the model in {name}: its weights {'; they '.join(parts)}. What it writes would mean nothing. "
-            "A model folder needs config.json, a safetensors file and the tokenizer's files, all of one model."
+            f"Cannot load the model in {name}: its weights {'; they '.join(parts)}. What it writes would mean nothing. {WHOLE}"
         )
     whole = _whole_numbers(model, stored)
     if whole:
@@ -249,6 +248,10 @@ def window_of(name: str) -> int:
 
 
 Opened = TypeVar("Opened")
+WHOLE = "A model folder needs config.json, a safetensors file and the tokenizer's files, all of one model."
+NO_INTERFACE = "its attention does not go through transformers' attention interface"
+OWN_CODE = "it needs code of its own, which is never run here"
+NO_TEXT = "writes no text"
 TYPES = {"str": "a string", "int": "a number", "float": "a number", "bool": "true or false", "list": "a list", "NoneType": "null"}
 
 
@@ -256,10 +259,9 @@ def _open(name: str, load: Callable[[], Opened], what: str = "model") -> Opened:
     try:
         return load()
     except Exception as error:  # anything may stand in a damaged or hostile folder, and transformers meets it first
-        raise BackboneNotFound(
-            f"Cannot load the {what} in {name}: {_reason(error)}. "
-            "A model folder needs config.json, a safetensors file and the tokenizer's files, all of one model."
-        ) from error
+        reason = _reason(error)
+        unfit = reason.endswith((NO_INTERFACE, OWN_CODE, NO_TEXT))
+        raise BackboneNotFound(f"Cannot load the {what} in {name}: {reason}. {USE if unfit else WHOLE}") from error
 
 
 def _reason(error: Exception) -> str:
@@ -268,11 +270,11 @@ def _reason(error: Exception) -> str:
     if "ignore_mismatched_sizes" in message:
         return "its weights have other sizes than its config.json says"
     if isinstance(error, KeyError) and NAME in message:
-        return "its attention does not go through transformers' attention interface"
+        return NO_INTERFACE
     if "custom code" in message:
-        return "it needs code of its own, which is never run here"
+        return OWN_CODE
     if kind := re.match(r"Unrecognized configuration class <class '.*\.(\w+)Config'>", message):
-        return f"a model of the kind {kind[1]} writes no text"
+        return f"a model of the kind {kind[1]} {NO_TEXT}"
     if "instantiate the backend tokenizer" in message:
         return "it has no tokenizer.json, nor another file that its tokenizer is made from"
     if "no file named model.safetensors" in message:
@@ -280,7 +282,7 @@ def _reason(error: Exception) -> str:
     if (
         isinstance(error, KeyError) and error.args and isinstance(error.args[0], tuple)
     ):  # (site, layer): nothing was recorded there
-        return "its attention does not go through transformers' attention interface"
+        return NO_INTERFACE
     if isinstance(error, KeyError) and error.args == ("weight_map",):
         return "its model.safetensors.index.json has no weight_map, which says where each weight is"
     if isinstance(error, KeyError):

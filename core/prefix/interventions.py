@@ -2,7 +2,7 @@
 
 Both change the attention logits of virtual tokens and leave their values alone. Adding log α multiplies the odds of attending
 to the prefix by α: a mass of λ becomes αλ / (αλ + 1 − λ), in every head and for every query whose own vector the prefix has not
-changed. α = 0 hides the prefix: what is left is the frozen model reading from position P on ("base, shifted").
+changed. α = 0 hides the prefix: what is left is the frozen model reading from position P on ("positions shifted").
 """
 
 import math

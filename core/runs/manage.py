@@ -51,7 +51,7 @@ def delete(store: Store, run_id: str) -> Deleted:
     _check_idle(store.folder / run_id)
     when = time.time()
     trash = store.folder / TRASH
-    with disk_errors(f"make {trash}", "Make the store writable."):
+    with disk_errors(f"make {trash}", "Make the runs folder writable."):
         trash.mkdir(exist_ok=True)
     folder = trash / f"{time.strftime('%Y%m%d%H%M%S', time.gmtime(when))}-{run_id}"
     if folder.exists():  # the same name deleted twice within a second
@@ -123,5 +123,5 @@ def _check_idle(folder: Path) -> None:
 
 
 def _move(old: Path, new: Path) -> None:
-    with disk_errors(f"move {old} to {new}", "Make the store writable."):
+    with disk_errors(f"move {old} to {new}", "Make the runs folder writable."):
         os.rename(old, new)

@@ -134,7 +134,7 @@ def _stamp(folder: Path) -> Stamp:
 
 def _check_links(folder: Path) -> None:
     """Raise StoreError if a run or one of its files is a link, which may lead out of the store."""
-    with disk_errors(f"read {folder}", "Make it readable, or take it out of the store."):
+    with disk_errors(f"read {folder}", "Make it readable, or take it out of the runs folder."):
         link = next((path for path in (folder, *folder.iterdir()) if path.is_symlink()), None)
     if link is not None:
         raise StoreError(f"The run {folder.name!r} is not read: {link} is a link. Copy what it leads to into the store.")

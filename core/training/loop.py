@@ -141,7 +141,7 @@ def _update(
     norm = nn.utils.clip_grad_norm_(method.parameters(), config.clip or math.inf)
     if not (math.isfinite(loss) and math.isfinite(norm)):
         raise TrainingFailed(
-            f"At update {state.index + 1} the loss is {loss} and its gradient's norm {float(norm)}: training ran away. "
+            f"At update {state.index + 1} the loss is {loss} and its gradient's norm {float(norm)}: training diverged. "
             f"What was learned before is kept. Train again under another name, with a lower rate than {config.rate:g}."
         )
     state.optimizer.step()

@@ -68,19 +68,19 @@ def drawing(numbers: Numbers, step: int) -> str:
 def _sentence(numbers: Numbers, step: int) -> str:
     n = numbers
     whose = f"the run {text(n.copy)}" if n.copy else "a copy (none has been trained here)"
-    virtual = f"{counted(n.length, 'virtual token')} × {n.per_token:,} numbers"
+    virtual = f"{counted(n.length, 'virtual token')} × {n.per_token:,} parameters"
     trained = (
-        f"An MLP with {n.hidden} hidden units makes those vectors: {n.trained:,} numbers were trained (paper, §4.3)."
+        f"An MLP with {n.hidden} hidden units makes those vectors: {n.trained:,} parameters were trained (paper, §4.3)."
         if n.hidden
-        else f"This run trained its {n.trained:,} numbers directly, without an MLP. The paper puts an MLP before them (§4.3)."
+        else f"This run trained its {n.trained:,} parameters directly, without an MLP. The paper puts an MLP before them (§4.3)."
     )
     dropped = "The MLP is dropped, and only what it gave is stored" if n.hidden else "Just those vectors are stored"
     return (
-        f"{text(n.backbone)}: {n.layers} layers, {n.model:,} numbers. Every word attends to those before it, at every layer.",
-        f"All numbers are trained and a whole copy is stored: {n.copy_stored:,}, {size(n.copy_bytes)}, of {whose}.",
+        f"{text(n.backbone)}: {n.layers} layers, {n.model:,} parameters. Every word attends to those before it, at every layer.",
+        f"All parameters are trained and a whole copy is stored: {n.copy_stored:,}, {size(n.copy_bytes)}, of {whose}.",
         f"All of the model is frozen. In front of the words stand keys and values at every layer: {virtual} = {n.stored:,}.",
         trained,
-        f"{dropped}: {n.stored:,} numbers, {size(n.bytes)}, {percent(n.stored / n.model)} of the model (run {text(n.run)}).",
+        f"{dropped}: {n.stored:,} parameters, {size(n.bytes)}, {percent(n.stored / n.model)} of the model (run {text(n.run)}).",
         f"{TASKS} tasks: {size(TASKS * n.copy_bytes)} as fine-tuned copies; {size(n.model_bytes + TASKS * n.bytes)} as one model "
         f"and {TASKS} prefixes.",
     )[step - 1]

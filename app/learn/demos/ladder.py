@@ -58,7 +58,7 @@ def _curve(rung: str, steps: Sequence[LadderStep]) -> Curve:
 
 def _table(steps: Sequence[LadderStep]) -> str:
     last = {step.rung: step for step in steps}
-    heads = ("", "numbers trained", "loss on these tables", "loss on four other tables")
+    heads = ("", "parameters trained", "loss on these tables", "loss on four other tables")
     rows = "".join(
         tag(
             "tr",
@@ -83,7 +83,7 @@ DEMO = Demo(
     "ladder",
     "Words to prefix",
     "From words to a prefix",
-    "The same words stand in front of five bundled tables: left as they are, exchanged by search, moved as input vectors, or "
+    "The same words stand in front of five bundled tables: left as they are, replaced by search, moved as input vectors, or "
     "moved as keys and values at every layer. Each step widens the space. Both trainings: 40 updates, seed 0, computed now.",
     _build,
 )

@@ -61,7 +61,7 @@ def picture(steps: list[SearchStep]) -> str:
 def _ending(last: SearchStep) -> str:
     if not last.finished:
         return f"Trying “{last.candidate.strip()}” at place {last.position + 1}."
-    return f"Stopped after {SWEEPS} rounds." if last.improved else "No proposal at any place was better any more."
+    return f"Stopped after {SWEEPS} rounds." if last.improved else "No proposed word lowers the loss any further."
 
 
 def _build(context: AppContext, shell: Shell) -> None:
@@ -74,7 +74,7 @@ DEMO = Demo(
     "search",
     "Word search",
     "Choosing the words by search",
-    "The words in front of five bundled tables are exchanged one by one. A gradient proposes words, each is then tried, and the "
+    "The words in front of five bundled tables are replaced one by one. A gradient proposes words, each is then tried, and the "
     "best one stays if it makes the right sentences likelier. The model stays frozen.",
     _build,
 )

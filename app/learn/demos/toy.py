@@ -51,7 +51,7 @@ def picture(task: str, steps: Sequence[TrialStep]) -> str:
     last = {step.method: step for step in steps}
     numbers = "; ".join(
         f"{NAMES[name]}: {100 * step.whole:.0f} % of the answers without a mistake, {100 * step.right:.0f} % of the digits, "
-        f"{step.trained:,} numbers trained"
+        f"{step.trained:,} parameters trained"
         for name, step in last.items()
     )
     chart = line_chart(curves, (0, UPDATES), (0, 100), "updates of 64 lists each", "answers without a mistake, %")

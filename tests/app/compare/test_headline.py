@@ -20,13 +20,13 @@ def test_values_and_unsupported_pieces_are_counted_by_column(comparison):
     comparison.columns["base"].text = "Alda is a cinema by the riverside."
     comparison.columns["prefix"].text = "Alda is a pub by the riverside."
     html = headline(comparison, FIELDS)
-    assert "Of the input&#x27;s 3 values the frozen model covers 2 (1 unsupported); Prefix covers 3." in html
+    assert "The input has 3 values: the frozen model covers 2 (1 unsupported); Prefix covers 3." in html
 
 
 def test_a_column_that_failed_is_left_out(comparison):
     comparison.columns["prefix"].text = "Alda is a pub."
     comparison.columns["base"].state = "error"
-    assert "Of the input&#x27;s 3 values Prefix covers 2." in headline(comparison, FIELDS)
+    assert "The input has 3 values: Prefix covers 2." in headline(comparison, FIELDS)
 
 
 def test_while_a_text_grows_nothing_is_counted(comparison):

@@ -20,18 +20,18 @@ def test_the_drawing_has_the_numbers_of_the_run():
     prefix, tuned, backbone = store().get("e2e-prefix"), store().get("e2e-finetuned"), load_backbone("mini-gpt2", "cpu")
     direct = drawing(numbers_of(prefix, tuned, backbone.spec), 4)
     assert (
-        f"trained its {prefix.trained:,} numbers directly" in direct
+        f"trained its {prefix.trained:,} parameters directly" in direct
         and "not in this run" in direct
         and prefix.trained == prefix.stored
     )
     prefix = replace(prefix, config=prefix.config | {"mlp": 512}, trained=2_572_544)
     pages = [drawing(numbers_of(prefix, tuned, backbone.spec), step) for step in range(1, len(STEPS) + 1)]
-    assert f"{backbone.spec.parameters:,} numbers" in pages[0]
+    assert f"{backbone.spec.parameters:,} parameters" in pages[0]
     assert f"{tuned.stored:,}, 28 MB" in pages[1] and "finetuned" in pages[1]
-    assert f"30 virtual tokens × 4,608 numbers = {prefix.stored:,}" in pages[2]
-    assert f"{prefix.trained:,} numbers were trained" in pages[3] and "dropped" not in pages[3]
+    assert f"30 virtual tokens × 4,608 parameters = {prefix.stored:,}" in pages[2]
+    assert f"{prefix.trained:,} parameters were trained" in pages[3] and "dropped" not in pages[3]
     assert "not in this run" not in pages[3] + pages[4]
-    assert f"{prefix.stored:,} numbers, 277 kB, 0.99 %" in pages[4] and "The MLP is dropped" in pages[4]
+    assert f"{prefix.stored:,} parameters, 277 kB, 0.99 %" in pages[4] and "The MLP is dropped" in pages[4]
     assert "2.8 GB as fine-tuned copies; 56 MB as one model" in pages[5]
 
 

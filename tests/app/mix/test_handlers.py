@@ -211,8 +211,8 @@ def texts_of(kind, texts, values):
             ["Alda", "Alda in Oslo", "Lahti"],
             "Between the ends a text makes up to 1 unsupported statement, at the ends none.",
         ),
-        ("path", ["nothing", "Alda", "Alda in Lahti"], "As many as at the end are first covered at: 2 % of the way."),
-        ("layers", ["nothing", "Alda in Lahti", "Alda in Lahti"], "with no layer the text covers 0. As many"),
+        ("path", ["nothing", "Alda", "Alda in Lahti"], "The text first covers that many at 2 % of the way."),
+        ("layers", ["nothing", "Alda in Lahti", "Alda in Lahti"], "with no layer the text covers 0. The text first covers that many with 1 %."),
     ],
 )
 def test_the_verdict_counts_what_was_lost(kind, texts, says):

@@ -37,7 +37,7 @@ def test_errors_become_sentences_of_their_page(caplog):
     assert do.returns(1, request)["value"] == 1
     assert "It is below 0." in do.returns(-1, request)["status"] and not caplog.records
     assert "ZeroDivisionError" in do.returns(0, request)["status"] and len(caplog.records) == 1
-    assert "“Scale, by rank” must be a whole number" in do.returns(10**8, request)["status"]
+    assert "“LoRA alpha” must be a whole number" in do.returns(10**8, request)["status"]
     first, second = do.streams(2, request)
     assert first == {"value": 2} and "No more." in second["status"]
     assert "No more." in do.context.status.clear("page", "another")  # the page's status line knows

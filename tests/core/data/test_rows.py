@@ -46,7 +46,7 @@ def test_a_file_whose_name_does_not_say_what_it_holds(tmp_path: Path) -> None:
 
 
 def test_a_character_nul_is_not_called_an_encoding(tmp_path: Path) -> None:
-    with pytest.raises(BadData, match=r"line 2: it holds the character U\+0000"):
+    with pytest.raises(BadData, match=r"line 2: it contains the NUL character U\+0000"):
         read(tmp_path, "in,out\na,A \0 b.\n")
 
 
@@ -142,8 +142,8 @@ def test_a_file_of_another_kind_is_named(tmp_path: Path, start: bytes, sentence:
     ("row", "sentence"),
     [
         ('{"in": NaN, "out": "A."}', "NaN is not a value in JSON"),
-        (r'{"in": "a\u0000", "out": "A."}', "it holds the character U+0000"),
-        (r'{"in": "a\ud83d", "out": "A."}', r"it holds half a character (\ud83d), which is no text"),
+        (r'{"in": "a\u0000", "out": "A."}', "it contains the NUL character U+0000: remove it"),
+        (r'{"in": "a\ud83d", "out": "A."}', r"it contains an unpaired surrogate (\ud83d), as when a text is cut inside an emoji"),
         ('{"in": "a", "in": "b", "out": "A."}', "'in' appears twice in an object"),
         ('[{"in": "a", "out": "A."}]', 'not a JSON object: write {"in": "…", "out": "…"}, one per line'),
     ],
