@@ -36,6 +36,11 @@ class BackboneSpec:
         """Whether an encoder reads the input and a decoder writes the output, as in BART."""
         return self.family == SEQ2SEQ
 
+    @property
+    def source(self) -> str:
+        """The argument with which `load_backbone` loads the same weights again: a folder, or a hub name with its revision."""
+        return self.where + (f"@{self.revision}" if self.revision else "")
+
     def depth(self, site: str) -> int:
         """Return the number of layers at a site."""
         return self.encoder_layers if site == "encoder" else self.layers

@@ -19,7 +19,7 @@ from app.cli.options import (
 from core.config.decode import DecodeConfig
 from core.config.decoding_defaults import paper_decoding
 from core.data.registry import BUNDLED_TABLES, sample_evenly
-from core.data.source import COLUMNS, DataSource
+from core.data.source import COLUMNS, NAMES, DataSource
 from core.errors import BadInput
 from core.runs.store import store
 from core.task import SUMMARIZATION, Example
@@ -159,7 +159,7 @@ def _store_scores(args: argparse.Namespace, source: DataSource, result: "Evaluat
 
     run = store().get(args.run) if args.run is not None else None
     if run and not run.bundled and not args.tables:
-        own = source.name in (run.task.name, COLUMNS)
+        own = source.name == run.task.name or (source.name == COLUMNS and run.task.name not in NAMES)
         split = f"{args.split} {source.topics}".strip()
         add_scores(run, split if own else f"{source.name} {split}", result.records())
 

@@ -120,8 +120,10 @@ def import_zip(file: Path, store: Store, run_id: str = "", limits: Mapping[str, 
 
 def _known_backbone(values: JsonObject, store: Store) -> dict[str, str]:
     """Return where this machine has the weights of a run's backbone, by fingerprint; {} if no run of the store has them."""
-    same = [run.backbone_path for run in store.runs() if run.fingerprint == values.get("fingerprint") and run.backbone_path]
-    return {"backbone_path": same[0]} if same else {}
+    for run in store.runs():
+        if run.fingerprint == values.get("fingerprint") and run.backbone_path:
+            return {"backbone_path": run.backbone_path, "backbone_revision": run.backbone_revision}
+    return {}
 
 
 def _entries(archive: zipfile.ZipFile, file: Path, limits: Mapping[str, int]) -> dict[str, zipfile.ZipInfo]:

@@ -14,6 +14,7 @@ stop                  a request to stop the training
 import json
 import os
 import re
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -74,14 +75,15 @@ def check_id(run_id: str) -> str:
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold a run's lock. Raises StoreError if another process trains the run. The system releases the lock when the process
-    ends."""
+def locked(folder: Path, wait: float = 0) -> Iterator[None]:
+    """Hold a run's lock. Raises StoreError if another process holds it after `wait` seconds: it trains the run. The system
+    releases the lock when the process ends."""
     from filelock import FileLock, Timeout  # late: --help works before anything is installed
 
     lock = FileLock(RunFiles(folder).lock)
     try:
-        lock.acquire(timeout=0)
+        with disk_errors(f"write {lock.lock_file}", errors=(PermissionError,)):
+            lock.acquire(timeout=wait)
     except Timeout as error:
         raise StoreError(f"Another process is training {folder.name!r}. Wait for it, or stop it first.") from error
     try:
@@ -96,11 +98,15 @@ def write_json(path: Path, values: Mapping[str, object]) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file by rename, so that a reader never sees half of it. Raises StoreError if it cannot be written."""
-    temporary = path.with_suffix(".tmp")
+    """Write a file by rename, so that a reader never sees half of it, nor two writers each other's. Raises StoreError if it
+    cannot be written."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
     with disk_errors(f"write {path}"):
-        temporary.write_text(text, encoding="utf-8", newline="")
-        os.replace(temporary, path)
+        try:
+            temporary.write_text(text, encoding="utf-8", newline="")
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 @contextmanager

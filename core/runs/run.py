@@ -2,15 +2,17 @@
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Required, Self, TypedDict
 
 from core.backbone_spec import BackboneSpec
-from core.runs.layout import JsonObject, RunFiles, with_current_names, write_json
+from core.runs.layout import JsonObject, RunFiles, locked, write_json
 from core.task import Task
 
+WAIT = 10  # seconds for another process that changes the same run.json
 NEXT = "renamed"  # field of run.json: the id that the run is being given
 
 
@@ -115,10 +117,16 @@ class Run:
 
 
 def update_run_json(folder: Path, **values: object) -> None:
-    """Change some fields of a run.json. A note of `name_next` on a rename under way is dropped."""
+    """Change some fields of a run.json. A note of `name_next` on a rename under way is dropped. Raises StoreError."""
+    _change_run_json(folder, lambda known: values)
+
+
+def _change_run_json(folder: Path, change: Callable[[JsonObject], JsonObject]) -> None:
+    """Replace the fields of a run.json that `change` returns; another process that does the same waits meanwhile."""
     path = RunFiles(folder).run_json
-    known = json.loads(path.read_text(encoding="utf-8"))
-    write_json(path, {name: value for name, value in known.items() if name != NEXT} | values)
+    with locked(folder, WAIT):
+        known = json.loads(path.read_text(encoding="utf-8"))
+        write_json(path, {name: value for name, value in known.items() if name != NEXT} | change(known))
 
 
 def name_next(folder: Path, new: str) -> None:
@@ -127,8 +135,8 @@ def name_next(folder: Path, new: str) -> None:
 
 
 def add_scores(run: Run, split: str, scores: Scores) -> Run:
-    """Add scores to `scores.<split>.<METRIC>` in run.json."""
-    scored = json.loads(run.files.run_json.read_text(encoding="utf-8")).get("scores", {})
-    update_run_json(run.folder, scores=scored | {split: with_current_names(scored.get(split, {})) | scores})
-    run.scores.setdefault(split, {}).update(scores)
+    """Store the scores of a split as `scores.<split>.<METRIC>` in run.json, in place of those that the split had: they are of
+    one set of texts. Raises StoreError."""
+    _change_run_json(run.folder, lambda known: {"scores": known.get("scores", {}) | {split: scores}})
+    run.scores[split] = scores
     return run

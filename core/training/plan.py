@@ -48,7 +48,7 @@ class TrainingPlan:
         return {
             "config": self.config.to_dict(),
             "task": self.task.to_dict(),
-            "backbone": self.backbone.spec.where,
+            "backbone": self.backbone.spec.source,
             "fingerprint": self.backbone.spec.fingerprint,
             "command": self.command,
             "half": self.half,

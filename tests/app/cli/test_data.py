@@ -105,6 +105,16 @@ def test_columns_of_ones_own_with_bad_rows_left_out_and_taken_up_again(folder, t
     assert printed[0]["skipped"] == 1 and printed[1]["scores"]["ROUGE-L"]["n"] == len(PLACES)
 
 
+def test_scores_on_columns_of_ones_own_are_kept_apart_from_a_runs_own_set(trained, folder, tmp_path, home):
+    path = home / "runs" / trained / "run.json"
+    before = json.loads(path.read_text())["scores"]
+    (tmp_path / "quiz.csv").write_text("asked,told\nAlda,A hall.\nBrio,An inn.\n")
+    named = ["--set", "columns", "--data", str(tmp_path / "quiz.csv"), "--source", "asked", "--target", "told"]
+    assert main(["evaluate", "--run", trained, *named, "--source-form", "text", "--backbone", folder, *SHORT]) == 0
+    after = json.loads(path.read_text())["scores"]
+    assert after.pop("columns test")["BLEU"]["n"] == 2 and after == before
+
+
 def test_a_text_stands_in_for_a_prefix_and_alpha_turns_a_prefix_down(trained, folder, capsys):
     def generated(*options: str) -> dict:
         assert main(["generate", *options, "--backbone", folder, "--max-new", "12", "--json"]) == 0

@@ -212,7 +212,11 @@ def texts_of(kind, texts, values):
             "Between the ends a text makes up to 1 unsupported statement, at the ends none.",
         ),
         ("path", ["nothing", "Alda", "Alda in Lahti"], "The text first covers that many at 2 % of the way."),
-        ("layers", ["nothing", "Alda in Lahti", "Alda in Lahti"], "with no layer the text covers 0. The text first covers that many with 1 %."),
+        (
+            "layers",
+            ["nothing", "Alda in Lahti", "Alda in Lahti"],
+            "0. The text first covers that many with 1 %.",
+        ),
     ],
 )
 def test_the_verdict_counts_what_was_lost(kind, texts, says):

@@ -33,6 +33,16 @@ def test_an_archive_holds_no_folder_of_this_machine_and_finds_its_backbone_by_th
     assert (elsewhere.backbone_path, elsewhere.backbone_source) == ("", "my-gpt2")
 
 
+def test_a_run_on_a_hub_model_is_imported_onto_the_folder_that_has_the_same_weights(tmp_path):
+    folder = make_tiny_backbone(tmp_path / "models" / "tiny")
+    make_run(folder, tmp_path / "runs", "mine", updates=1)
+    store = Store(tmp_path / "runs")
+    replace(store.get("mine"), backbone="someone/tiny", backbone_path="someone/tiny", backbone_revision="abc123").save()
+    file = export_zip(store.get("mine"), tmp_path / "mine.zip")
+    replace(store.get("mine"), backbone_path=str(folder), backbone_revision="").save()
+    assert import_zip(file, store, "again").backbone_source == str(folder)
+
+
 @pytest.fixture(scope="module")
 def windowed(tmp_path_factory):
     """A Mistral whose layers see 16 tokens back."""

@@ -1,7 +1,9 @@
 """Runs on disk: whole or not there, never another backbone's, never unpickled."""
 
 import json
+import multiprocessing
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -58,13 +60,34 @@ def test_scores_of_an_earlier_version_are_read_under_their_names_of_today(root, 
     (tmp_path / "one" / "run.json").write_text(json.dumps(values))
     run = Store(tmp_path).get("one")
     assert list(run.scores["test"]) == ["Coverage", "Coverage-seen", "Unsupported"]
-    add_scores(run, "test", {"Coverage": {"value": 81.0}})
-    assert list(json.loads((tmp_path / "one" / "run.json").read_text())["scores"]["test"]) == [
-        "Coverage",
-        "Coverage-seen",
-        "Unsupported",
-    ]
-    assert Store(tmp_path).get("one").scores["test"]["Coverage"]["value"] == 81.0
+
+
+def test_scores_of_a_split_replace_those_that_it_had_and_leave_other_splits(root, tmp_path):
+    shutil.copytree(root / "one", tmp_path / "one")
+    run = Store(tmp_path).get("one")
+    add_scores(run, "test", {"BLEU": {"value": 12.5, "n": 9}, "NIST": {"value": 2.5, "n": 9}})
+    add_scores(run, "dev", {"BLEU": {"value": 11.0, "n": 4}})
+    add_scores(run, "test", {"BLEU": {"value": 13.5, "n": 3}})
+    scores = {"test": {"BLEU": {"value": 13.5, "n": 3}}, "dev": {"BLEU": {"value": 11.0, "n": 4}}}
+    assert run.scores == scores == {split: Store(tmp_path).get("one").scores[split] for split in scores}
+
+
+def _score(folder: Path, split: str, times: int) -> None:
+    for number in range(times):
+        add_scores(Store(folder).get("one"), f"{split} {number}", {"BLEU": {"value": 1.0}})
+
+
+def test_two_processes_that_score_a_run_at_once_lose_nothing(root, tmp_path):
+    shutil.copytree(root / "one", tmp_path / "one")
+    before = len(Store(tmp_path).get("one").scores)
+    spawn = multiprocessing.get_context("spawn")
+    workers = [spawn.Process(target=_score, args=(tmp_path, split, 30)) for split in "ab"]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert [worker.exitcode for worker in workers] == [0, 0]
+    assert len(Store(tmp_path).get("one").scores) == before + 60 and not list((tmp_path / "one").glob("*.tmp"))
 
 
 def test_a_name_taken_is_refused_and_nothing_lost(root, tiny_folder):

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ import core.runs.tensors
 from core.config.train import TrainConfig
 from core.errors import RunNotFound, StoreError, TrainingFailed
 from core.methods.loading import load_run
+from core.models.backbone import Backbone
 from core.models.loading import load_backbone
 from core.runs.layout import locked
 from core.runs.status import read_status
@@ -175,6 +177,13 @@ def test_an_error_of_the_model_is_noted_and_the_run_is_not_offered_again(tiny, t
     assert "failed at update 5 of 12: RuntimeError" in Store(tmp_path).broken()[0]
     with pytest.raises(StoreError, match="would fail again"):
         resume_training(Store(tmp_path), "r", lambda name: tiny)
+
+
+def test_a_training_on_a_hub_model_is_resumed_on_the_commit_that_it_was_begun_on(tiny, tmp_path):
+    spec = replace(tiny.spec, where="someone/tiny", revision="abc123")
+    backbone = Backbone(spec, tiny.model, tiny.tokenizer, tiny.device)
+    training = Trainer(backbone, task("e2e"), CONFIG, Store(tmp_path), "r")
+    assert training.to_json()["backbone"] == "someone/tiny@abc123"
 
 
 @pytest.mark.parametrize(
