@@ -42,9 +42,12 @@ def words_of(text: str) -> list[Word]:
 
 
 def form_of(token: str) -> str:
-    """Return the form that is compared: "Cafés" is "cafe", "highly" "high", "five" "5", "1,250" "1250", "610.0" "610"."""
+    """Return the form that is compared: "Cafés" is "cafe", "highly" "high", "five" "5", "1,250" "1250", "610.0" "610".
+
+    It is never empty: a mark on its own, such as the half-width "ﾟ", stays as it is.
+    """
     decomposed = unicodedata.normalize("NFKD", token.casefold())
-    word = "".join(char for char in decomposed if not unicodedata.combining(char)).replace(",", "")
+    word = "".join(char for char in decomposed if not unicodedata.combining(char)).replace(",", "") or token
     word = re.sub(r"(?<=\d)\.0+$", "", DIGITS.get(word, word))
     if len(word) > 3:
         word = re.sub(r"ies$", "y", word) if word.endswith("ies") else re.sub(r"(?<=ch|sh|ss)es$|(?<=x)es$|(?<!s)s$", "", word)

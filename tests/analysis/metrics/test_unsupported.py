@@ -54,6 +54,13 @@ def test_a_value_stands_by_its_fields_own_words(field: str, text: str, present: 
     assert bool(cover(parse(field), text).present) == present
 
 
+def test_a_sound_mark_on_its_own_is_a_word_like_others() -> None:
+    """Half-width marks consist of nothing but a combining character, and were left without a form."""
+    coverage = cover([("name", "Alda"), ("mark", "ﾞ")], "Alda is ﾟ pub ﾞ ﾟﾟ")
+    assert coverage.present == ["name", "mark"] and coverage.unsupported == ["pub", "ﾟﾟ"]
+    assert coverage.unsupported_spans == ((10, 13), (16, 18)) and words_of("ｶﾞ")[0].form == words_of("ガ")[0].form
+
+
 def test_the_places_of_what_is_unsupported_can_be_marked() -> None:
     text = "Nia is a pub; Nia is a pub."
     coverage = cover(parse(FOOTBALLER), text)
