@@ -75,7 +75,7 @@ class _Records:
         except (csv.Error, StopIteration) as error:
             cells, problem = [], str(error) or "no cells"
         never_closed = bool(ahead) or problem.startswith("unexpected end")
-        if never_closed and self._is_row(line) and (problem or self._stands_alone(ahead)):
+        if never_closed and self._is_row(line) and (problem or self._stand_alone(ahead, cells)):
             self.back.extendleft(reversed(ahead))
             self.stray += 1
             return line.rstrip("\r\n").split(self.delimiter)
@@ -87,7 +87,7 @@ class _Records:
         if problem:
             return _no_csv(problem)
         self.long += bool(ahead)
-        self.quoted += line.count('"') > 1
+        self.quoted += bool(ahead) or line.count('"') > 1
         return cells
 
     def _with_text_after_quotes(self, line: str, problem: str) -> list[str] | BadRow:
@@ -104,11 +104,29 @@ class _Records:
     def _is_row(self, line: str) -> bool:
         return line.count(self.delimiter) == self.width - 1
 
-    def _stands_alone(self, ahead: list[tuple[int, str]]) -> bool:
-        """Whether lines that seem to continue a quoted cell are rows of their own. Commas in prose are followed by a space."""
+    def _stand_alone(self, ahead: list[tuple[int, str]], cells: list[str]) -> bool:
+        """Whether lines that seem to continue a quoted cell are rows of their own.
+
+        Commas in prose are followed by a space or the line's end, or separate thousands. `cells`: the record with these lines in
+        it, which is right if other cells of the file are in quotes, too.
+        """
         if self.delimiter == "\t":
             return any(self._is_row(line) for _, line in ahead)
-        return not self.quoted and all(self._is_row(line) and f"{self.delimiter} " not in line for _, line in ahead)
+        in_prose = re.compile(rf"{self.delimiter}\s|\d{self.delimiter}\d{{3}}(?!\d)")
+        if self.quoted or not all(self._is_row(line) and not in_prose.search(line) for _, line in ahead):
+            return False
+        return len(cells) != self.width or not self._quotes_follow()
+
+    def _quotes_follow(self) -> bool:
+        """Whether a later line opens a quoted cell; the lines up to it are kept."""
+        opening = re.compile(rf'(?:^|{self.delimiter}) *"')
+        if any(opening.search(line) for _, line in self.back):
+            return True
+        for numbered in self.lines:
+            self.back.append(numbered)
+            if opening.search(numbered[1]):
+                return True
+        return False
 
     def log(self, file: Path) -> None:
         """Report what is odd about the file."""

@@ -169,7 +169,8 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant)
 def json_list_rows(file: Path) -> Rows:
     """Yield the objects of a file with one JSON list, each with its line. A truncated list yields the rows that are complete.
 
-    The list may be the first value of an object, under "entries", as in WebNLG's releases, also inside "benchmark".
+    The list may be the first value of an object, under "entries", as in WebNLG's releases, also inside "benchmark". Anything
+    after the list or that object is a BadRow.
     """
     text = "".join(line for _, line in lines(file))
     blank = re.compile(r"[\s,]*")
@@ -182,6 +183,7 @@ def json_list_rows(file: Path) -> Rows:
         at = blank.match(text, at).end()  # type: ignore[union-attr]  # it matches nothing at least
         line, counted = line + text.count("\n", counted, at), at
         if text[at : at + 1] == "]":
+            yield from _after_list(text[: start.end()].lstrip(), text[at:].rstrip(), line)
             return
         if at == len(text):
             yield line, BadRow("the JSON list is not closed")
@@ -200,6 +202,22 @@ def json_list_rows(file: Path) -> Rows:
             yield line, half
         else:
             yield line, row if isinstance(row, dict) else BadRow("not a JSON object")
+
+
+def _after_list(before: str, after: str, line: int) -> Rows:
+    """Yield a BadRow if a file has something besides the value with the list. `after`: from the list's end, on that line."""
+    try:
+        _DECODER.decode(before + after)  # with an empty list
+    except BadRow as error:
+        yield line, error
+    except json.JSONDecodeError as error:
+        line += after.count("\n", 0, error.pos - len(before))
+        if error.msg == "Extra data":
+            yield line, BadRow("there is more after the JSON list: put all rows into one list, or one object on each line")
+        else:
+            yield line, BadRow(f"not JSON after the list ({error.msg})")
+    except (ValueError, RecursionError):
+        yield line, BadRow("not JSON after the list (too deep or too large)")
 
 
 def whole_text(file: Path) -> str:

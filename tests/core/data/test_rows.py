@@ -10,6 +10,7 @@ import pytest
 
 from core.data.columns import read_columns
 from core.data.lines import collect_warnings
+from core.data.rows import BadRow, json_list_rows
 from core.errors import BadData
 
 
@@ -55,6 +56,18 @@ def test_a_cell_over_several_lines_is_one_cell_and_counted(tmp_path: Path, caplo
     assert read(tmp_path, 'in\tout\na\t"one\ntwo"\nb\tB.\n', "tsv") == ["one two", "B."]
     assert read(tmp_path, 'in,out\n"x","y"\na,"one\nb,two"\n') == ["y", "one b,two"]  # quotes are in use here
     assert caplog.text.count("1 row with a quoted cell over several lines") == 3
+
+
+def test_a_comma_without_a_space_in_a_cell_over_several_lines_begins_no_row(tmp_path: Path) -> None:
+    def texts(rows: str) -> list[str]:
+        return read(tmp_path, f"in,out\n{rows}")
+
+    pub, inn = 'Eagle,"A pub.\nIt costs 1,000 pounds."\n', 'Swan,"An inn.\nIt has 2,500 rooms."\n'
+    assert texts(pub + inn) == ["A pub. It costs 1,000 pounds.", "An inn. It has 2,500 rooms."]
+    assert texts(pub) == ["A pub. It costs 1,000 pounds."]
+    assert texts('a,"It offers\nfood,\ndrinks,\nand rooms, too."\n') == ["It offers food, drinks, and rooms, too."]
+    assert texts('a,"one\nb,two"\nc,plain\nd,"three\ne,four"\nf,"five"\n') == ["one b,two", "plain", "three e,four", "five"]
+    assert texts('a,"one\nb,two"\nc,"three\nd,four"\n') == ["one b,two", "three d,four"]  # no quote follows the last
 
 
 def test_a_blank_before_a_quote_does_no_harm(tmp_path: Path) -> None:
@@ -155,3 +168,29 @@ def test_json_that_says_two_things_or_nothing_is_refused(tmp_path: Path, row: st
 
 def test_an_emoji_in_two_halves_is_whole(tmp_path: Path) -> None:
     assert read(tmp_path, r'{"in": "a", "out": "A \ud83d\ude00."}', "jsonl") == ["A 😀."]
+
+
+@pytest.mark.parametrize(
+    ("after", "sentence"),
+    [
+        ('\n[{"in": "b", "out": "B."}]', "line 3: there is more after the JSON list: put all rows into one list"),
+        (",\n", "line 2: there is more after the JSON list"),
+        ("\n\nthe end", "line 4: there is more after the JSON list"),
+    ],
+)
+def test_what_follows_a_json_list_is_not_lost(tmp_path: Path, after: str, sentence: str) -> None:
+    rows = '[{"in": "a", "out": "A."}\n]'
+    assert read(tmp_path, rows + "\n \n", "json") == ["A."]
+    with pytest.raises(BadData, match=re.escape(f"own.json, {sentence}")):
+        read(tmp_path, rows + after, "json")
+
+
+def test_what_follows_the_object_around_a_json_list_is_not_lost(tmp_path: Path) -> None:
+    def rows(text: str) -> list[object]:
+        (tmp_path / "own.json").write_text(text)
+        return [(line, str(row) if isinstance(row, BadRow) else row) for line, row in json_list_rows(tmp_path / "own.json")]
+
+    assert rows('{"benchmark": {"entries": [{"a": 1}]}}\n') == rows('{"entries": [{"a": 1}], "version": 3}') == [(1, {"a": 1})]
+    assert rows('{"entries": [{"a": 1}]}\n{"entries": []}')[1][1].startswith("there is more after the JSON list")
+    assert rows('{"entries": [{"a": 1}],\n"entries": []}')[1][1].startswith("'entries' appears twice in an object")
+    assert rows('{"entries": [{"a": 1}]\n')[1][1].startswith("not JSON after the list (Expecting ',' delimiter)")
