@@ -3,11 +3,13 @@
 A deleted run is moved to `.trash` in the store and stays there until the trash is emptied.
 """
 
+import calendar
 import os
 import re
 import shutil
 import time
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from core.errors import BadInput, RunNotFound
@@ -17,7 +19,8 @@ from core.runs.store import Store
 
 TRASH = ".trash"
 NOTE_LIMIT = 2000  # characters
-_NAME = re.compile(r"(\d{14})-(.+)")  # when it was deleted, and the run's id
+# When it was deleted, which of its name it is within that second, from the second on, and the run's id.
+_NAME = re.compile(r"(\d{14})(?:\.(\d+))?-(.+)")
 
 
 @dataclass(frozen=True)
@@ -53,9 +56,9 @@ def delete(store: Store, run_id: str) -> Deleted:
     trash = store.folder / TRASH
     with disk_errors(f"make {trash}", "Make the runs folder writable."):
         trash.mkdir(exist_ok=True)
-    folder = trash / f"{time.strftime('%Y%m%d%H%M%S', time.gmtime(when))}-{run_id}"
-    if folder.exists():  # the same name deleted twice within a second
-        shutil.rmtree(folder)
+    stamp = time.strftime("%Y%m%d%H%M%S", time.gmtime(when))
+    folders = (trash / f"{stamp}{f'.{number}' if number > 1 else ''}-{run_id}" for number in count(1))
+    folder = next(folder for folder in folders if not folder.exists())
     _move(store.folder / run_id, folder)
     return Deleted(run_id, folder, when)
 
@@ -66,8 +69,9 @@ def list_trash(store: Store) -> list[Deleted]:
     for folder in (store.folder / TRASH).glob("*-*"):
         match = _NAME.fullmatch(folder.name)
         if match and folder.is_dir() and not folder.is_symlink():
-            runs.append(Deleted(match[2], folder, _seconds(match[1])))
-    return sorted(runs, key=lambda run: run.folder.name, reverse=True)
+            stamp, number, run_id = match.groups()
+            runs.append(((stamp, int(number or 1), run_id), Deleted(run_id, folder, _seconds(stamp))))
+    return [run for _, run in sorted(runs, key=lambda pair: pair[0], reverse=True)]
 
 
 def restore(store: Store, run_id: str) -> str:
@@ -111,7 +115,7 @@ def _place(run: Run, store: Store, new: str, **values: object) -> Run:
 
 def _seconds(stamp: str) -> float:
     try:
-        return float(time.mktime(time.strptime(stamp, "%Y%m%d%H%M%S")) - time.timezone)
+        return float(calendar.timegm(time.strptime(stamp, "%Y%m%d%H%M%S")))
     except (ValueError, OverflowError):
         return 0.0
 

@@ -1,6 +1,8 @@
 """Runs put in order: nothing is lost on the way, and nothing happens to a run that is being trained."""
 
 import json
+import shutil
+import time
 import zipfile
 
 import pytest
@@ -57,6 +59,34 @@ def test_a_run_does_not_come_back_over_another(store, tiny_folder):
     assert empty_trash(store) == 1 and [run.id for run in store.runs()] == ["one"]
     with pytest.raises(RunNotFound, match="the trash is empty"):
         restore(store, "one")
+
+
+def test_a_name_deleted_again_within_a_second_leaves_the_first_copy_in_the_trash(store, monkeypatch):
+    monkeypatch.setattr("time.time", lambda: 1_000_000_000.5)
+    whole = store.folder / "one"
+    for number in range(12):
+        shutil.copytree(whole, store.folder / "again", dirs_exist_ok=True)
+        (store.folder / "again" / "mark").write_text(str(number))
+        delete(store, "again")
+    assert [run.id for run in list_trash(store)] == ["again"] * 12
+    for number in (11, 10, 9):  # the last one first
+        assert restore(store, "again") == "again" and (store.folder / "again" / "mark").read_text() == str(number)
+        shutil.rmtree(store.folder / "again")
+    assert empty_trash(store) == 9
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="the time zone cannot be set here")
+def test_the_time_of_deletion_is_right_in_summer(store, monkeypatch):
+    july = 1_783_000_000.0
+    monkeypatch.setattr("time.time", lambda: july)
+    monkeypatch.setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")
+    time.tzset()
+    try:
+        delete(store, "one")
+        assert [run.when for run in list_trash(store)] == [july]
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_a_run_in_training_is_left_alone(store):
