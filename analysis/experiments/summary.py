@@ -121,21 +121,25 @@ def results_of(line: Line, place: Workplace) -> list[Result]:
 
 
 def grid_frame(grid: Grid, place: Workplace) -> pd.DataFrame:
-    """Return a grid as a table: a row for each line that has results, mean ± standard error over seeds."""
+    """Return a grid as a table: a row for each line that has results, mean ± standard error over the seeds that did not fail."""
     rows = []
     for line in grid.lines:
         results = results_of(line, place)
-        summaries = summarize(results)
-        if not summaries:
+        if not results:
             continue
-        first = results[0]
+        done = [result for result in results if result.status == "done"]
+        summaries = summarize(done)
         row: dict[str, object] = {"data": line.data, "line": line.label}
         row |= {"x": line.x} if line.x is not None and line.x != line.label else {}
-        row |= {"seeds": len(results), "n": first.n, "rate": f"{_rate(first)}", "share": f"{100 * first.share:.2g} %"}
+        row |= {"seeds": len(done), **(_of_first(done[0]) if done else dict.fromkeys(("n", "rate", "share"), "–"))}
         names = [name for name in COLUMNS if name in summaries]
         row |= {name: summaries[name].text(2 if name in ("NIST", "CIDEr", "TER", "Forgetting") else 1) for name in names}
         rows.append(row)
     return pd.DataFrame(rows).fillna("–")
+
+
+def _of_first(first: Result) -> dict[str, object]:
+    return {"n": first.n, "rate": _rate(first), "share": f"{100 * first.share:.2g} %"}
 
 
 def _rate(result: Result) -> str:
