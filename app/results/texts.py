@@ -17,7 +17,8 @@ FORMS = {"webnlg": "webnlg", "dart": "dart", "summarization": "article"}
 
 @dataclass(frozen=True)
 class TextRow:
-    """One text. `score`: its own, of `metric`; `others`: (line, text) of the same source."""
+    """One text. `score`: its own, of `metric`; `others`: (line, text) of the same source; `part`: "seen" or "unseen" if only
+    texts of that part are shown, else ""."""
 
     source: str
     text: str
@@ -27,26 +28,34 @@ class TextRow:
     missing: list[str] = field(default_factory=list)
     unsupported: list[str] = field(default_factory=list)
     others: list[tuple[str, str]] = field(default_factory=list)
+    part: str = ""
 
 
 def text_rows(
     result: Result, results: Sequence[Result], metric: str, texts_of: Callable[[Result], list[JsonObject]]
 ) -> list[TextRow]:
-    """Return the texts of a result, the worst first. Raises StoreError if they are not on this machine."""
+    """Return the texts of a result, the worst first; of "BLEU-unseen" only those of unseen examples. Raises StoreError if they
+    are not on this machine."""
     rows = texts_of(result)
+    part = next((part for part in ("seen", "unseen") if metric.endswith(f"-{part}")), "")
+    if part:
+        metric = metric.removesuffix(f"-{part}")
+        rows = [row for row in rows if row["seen"] == (part == "seen")]
     names = rows[0]["scores"] if rows else {}
-    sort_metric = metric.split("-")[0] if metric.split("-")[0] in names else next(iter(names), "")
+    candidates = (metric, metric.rpartition("-")[0], *names)  # "BLEU-original" has no score of its own for each text
+    sort_metric = next((name for name in candidates if name in names), "")
     others = _others(result, results, texts_of)
     sign = -1 if sort_metric in LOWER_IS_BETTER else 1
     rows.sort(key=lambda row: sign * row["scores"].get(sort_metric, 0.0))
-    return [_row(row, sort_metric, others, FORMS.get(SETS[result.cell.data], "table")) for row in rows[:MOST_TEXTS]]
+    form = FORMS.get(SETS[result.cell.data], "table")
+    return [_row(row, sort_metric, part, others, form) for row in rows[:MOST_TEXTS]]
 
 
-def _row(row: JsonObject, metric: str, others: dict[str, dict[str, str]], form: str) -> TextRow:
+def _row(row: JsonObject, metric: str, part: str, others: dict[str, dict[str, str]], form: str) -> TextRow:
     missing, unsupported = _checked(form, row["source"], row["text"])
     beside = [(label, texts[row["source"]]) for label, texts in others.items() if row["source"] in texts]
     score = row["scores"].get(metric)
-    return TextRow(row["source"], row["text"], row["references"], metric, score, missing, unsupported, beside)
+    return TextRow(row["source"], row["text"], row["references"], metric, score, missing, unsupported, beside, part)
 
 
 def _checked(form: str, source: str, text: str) -> tuple[list[str], list[str]]:

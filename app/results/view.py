@@ -267,7 +267,8 @@ def texts(result: Result, rows: Sequence[TextRow]) -> str:
     order = ""
     if rows:
         worst = f"most {rows[0].metric.lower()} pieces" if rows[0].metric == "Unsupported" else f"lowest {rows[0].metric}"
-        order = f"; the {len(rows)} with the {worst} first"
+        which = f"{len(rows)} {rows[0].part} ones" if rows[0].part else f"{len(rows)}"
+        order = f"; the {which} with the {worst} first"
     where = f"{result.id}: {counted(result.n, 'text')}, seed {', '.join(map(str, result.seeds))}{order}."
     close = tag("button", "Close", type="button", data_set="number", data_value=result.id, cls="pl-btn pl-act")
     return tag("header", tag("h3", "Texts") + tag("span", text(where), cls="meta") + close) + tag("ol", "".join(map(_text, rows)))

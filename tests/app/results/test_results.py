@@ -51,6 +51,32 @@ def test_texts_come_worst_first_with_what_is_wrong_and_the_other_lines(home):
         text_rows(result("lora"), both, "BLEU", _texts_of)
 
 
+@pytest.mark.parametrize(
+    ("metric", "shown_metric", "shown"),
+    [
+        ("BLEU", "BLEU", ["c", "b", "a", "d"]),
+        ("ROUGE-L", "ROUGE-L", ["a", "b", "c", "d"]),
+        ("ROUGE-L-unseen", "ROUGE-L", ["b", "d"]),
+        ("BLEU-seen", "BLEU", ["c", "a"]),
+        ("Unsupported-unseen", "Unsupported", ["d", "b"]),
+        ("BLEU-original", "BLEU", ["c", "b", "a", "d"]),
+        ("ROUGE-2", "BLEU", ["c", "b", "a", "d"]),  # no score of each text, as with those below: the first that there is
+        ("NIST-mteval", "BLEU", ["c", "b", "a", "d"]),
+        ("", "BLEU", ["c", "b", "a", "d"]),
+    ],
+)
+def test_texts_are_those_of_the_numbers_part_in_the_order_of_its_metric(metric, shown_metric, shown):
+    values = {"a": (30.0, 1.0, 0.0), "b": (20.0, 2.0, 1.0), "c": (10.0, 3.0, 2.0), "d": (40.0, 4.0, 3.0)}
+    lines = [
+        {"source": "name : Alda", "text": text, "references": ["Alda ."], "seen": text in "ac",
+         "scores": dict(zip(("BLEU", "ROUGE-L", "Unsupported"), scores, strict=True))}
+        for text, scores in values.items()
+    ]  # fmt: skip
+    rows = text_rows(result(), [], metric, lambda _: list(lines))
+    assert [row.text for row in rows] == shown and {row.metric for row in rows} == {shown_metric}
+    assert ("the 2 unseen ones with the" in view.texts(result(), rows)) == metric.endswith("-unseen")
+
+
 def test_files_of_an_earlier_version_show_the_names_of_today(home):
     values = result().to_json() | {"scores": {"Told-seen": {"value": 90.0}, "Beyond": {"value": 0.2}}}
     assert list(Result.from_json(values).scores) == ["Coverage-seen", "Unsupported"]
