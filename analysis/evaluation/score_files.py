@@ -4,12 +4,14 @@ Outputs: a text file with one output per line (an empty line is an empty output)
 References: for E2E a text file in which the references of one input are consecutive lines, followed by an empty line, or
 CSV/TSV with an input and a reference per row; for WebNLG, DART and summaries one file per reference, parallel to the outputs,
 in which an empty line is a missing reference; for all of them a file or folder of the data set itself, which also separates
-seen from unseen.
+seen from unseen. Outputs with their inputs may be in any order, if the references are CSV/TSV or the data set.
 """
 
 import csv
 import re
+from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,10 +20,10 @@ from analysis.evaluation.suites import Result, entries, named_suite, score_examp
 from analysis.metrics.base import Progress, Score
 from core.data.csv_rows import csv_records, header_line, header_names
 from core.data.lines import UNREADABLE, lines
-from core.data.registry import SETS, read_set
+from core.data.registry import SETS, parse_input, read_set
 from core.data.rows import BadRow, bad_data, ending_of
 from core.errors import BadData, BadInput
-from core.task import Example
+from core.task import Example, task
 from core.text.checks import counted
 
 # What the columns may be called, as in the E2E challenge's script.
@@ -64,16 +66,25 @@ def score_files(
     """
     named_suite(suite)
     texts, sources = read_outputs(outputs)
+    of_set = len(references) == 1 and _is_data(references[0], suite)
     examples, pretokenized = _examples(references, suite, split, sources, skipped)
-    scores = score_examples(suite, _as_many(outputs, texts, examples, skipped), examples, pretokenized, progress=progress)
+
+    def scored(file: Path, texts: list[str], sources: list[str]) -> list[Result]:
+        if of_set and any(sources):
+            texts = _in_order(file, texts, sources, examples, suite, skipped)
+        else:
+            texts = _as_many(file, texts, examples, skipped)
+        return score_examples(suite, texts, examples, pretokenized, progress=progress)
+
+    scores = scored(outputs, texts, sources)
     if against is None:
         return FileScores(len(examples), scores, [], [])
     others, own_sources = read_outputs(against)
-    if sources and own_sources and sources != own_sources:
+    if not of_set and sources and own_sources and sources != own_sources:
         raise BadInput(
             f"{outputs.name} and {against.name} do not have the same inputs in the same order: give them in one order."
         )
-    other = score_examples(suite, _as_many(against, others, examples, skipped), examples, pretokenized, progress=progress)
+    other = scored(against, others, own_sources)
     known = {score.name: score for score in other if isinstance(score, Score)}
     pairs = [(score, known[score.name]) for score in scores if isinstance(score, Score) and score.name in known]
     return FileScores(len(examples), scores, other, [compare(one, two) for one, two in pairs])
@@ -152,6 +163,35 @@ def _as_many(file: Path, texts: list[str], examples: list[Example], skipped: lis
         counts = f"{counted(len(texts), 'output')}, and there are references for {counted(len(examples), 'input')}"
         raise BadInput(f"{file.name} has {counts}: give one output per input, in the same order.")
     return texts
+
+
+def _in_order(
+    file: Path, texts: list[str], sources: list[str], examples: list[Example], suite: str, skipped: list[str] | None
+) -> list[str]:
+    """Return the outputs in the order of the set's examples, matched by their inputs; those of skipped entries are left out."""
+    given = [_comparable(source, suite) for source in sources]
+    wanted = [_comparable(example.source, suite) for example in examples]
+    times = Counter(wanted)
+    unknown = [source for source, key in zip(sources, given, strict=True) if key not in times]
+    if len(unknown) > len(skipped or ()):
+        fix = "give the set that the outputs were made for, or the outputs alone, one per line in the set's order"
+        raise BadInput(f"{file.name} has an output for the input {unknown[0][:60]!r}, which is not in the set: {fix}.")
+    outputs: dict[str, list[str]] = {key: [] for key in [*wanted, *given]}
+    for key, text in zip(given, texts, strict=True):
+        outputs[key].append(text)
+    for example, key in zip(examples, wanted, strict=True):
+        if len(outputs[key]) != times[key]:
+            has = f"{counted(len(outputs[key]), 'output')} for the input {example.source[:60]!r}"
+            often = "once" if times[key] == 1 else f"{times[key]:,} times"
+            raise BadInput(f"{file.name} has {has}, which is in the set {often}: give as many.")
+    return [outputs[key].pop(0) for key in wanted]
+
+
+def _comparable(source: str, suite: str) -> str:
+    """Return an input in the form of the set's own, on one line; as it stands if it cannot be parsed."""
+    with suppress(BadInput):
+        source = parse_input(task(suite).input_format, source)
+    return " ".join(source.split())
 
 
 # --- files -------------------------------------------------------------------------------------------------------------------

@@ -224,3 +224,74 @@ def test_empty_lines_after_the_last_output_are_none_and_an_input_needs_a_referen
     none = files(r2__lex="\n\n\n")
     with pytest.raises(BadData, match="Line 1 has no reference in any of the 2 files"):
         read_references([empty, none], blocks=False)
+
+
+E2E = [
+    ("name : Alda | price : £ 20 - 25", "Alda is a pub by the river today ."),
+    ("name : Brio | Type : inn", "Come and eat at the old Brio inn ."),
+    ("name : Cato | Type : bar", "Cato serves the best drinks in town ."),
+]
+
+
+@pytest.fixture
+def e2e_set(tmp_path):
+    file = tmp_path / "test.jsonl"
+    file.write_text("".join(json.dumps({"table": source, "text": text}) + "\n" for source, text in E2E), encoding="utf-8")
+    return file
+
+
+def table_of_outputs(rows):
+    return "mr,output\n" + "".join(f'"{source}","{text}"\n' for source, text in rows)
+
+
+def test_outputs_with_their_inputs_are_scored_in_the_order_of_the_set(files, e2e_set):
+    slides = [("name[Alda], priceRange[£20-25]", E2E[0][1]), ("name[Brio], eatType[inn]", E2E[1][1]), E2E[2]]
+    shuffled, bad, lines = files(
+        a__csv=table_of_outputs(slides[::-1]),
+        b__csv=table_of_outputs([E2E[1], E2E[2], (E2E[0][0], "An inn .")]),
+        c__txt="".join(f"{text}\n" for _, text in E2E),
+    )
+    scored = score_files(shuffled, [e2e_set], against=bad)  # neither in the set's order
+    assert by_name(scored.scores)["BLEU"].value == pytest.approx(100) and by_name(scored.other)["BLEU"].value < 100
+    assert by_name(score_files(lines, [e2e_set], against=shuffled).other)["BLEU"].value == pytest.approx(100)
+
+
+def test_entries_of_one_input_keep_the_order_of_their_outputs(files):
+    row = {"category": "City", "triples": [["Ivy", "birthPlace", "Leeds"]], "texts": ["Ivy is in Leeds."]}
+    other = {**row, "triples": [["Ivy", "country", "England"]], "texts": ["Ivy is in England."]}
+    rows = [row, other, {**row, "texts": ["Leeds has Ivy."]}, {**row, "triples": []}]
+    outputs, data = files(
+        a__csv="source,output\n"
+        "Ivy | country | England,Ivy is in England.\n"
+        "[Ivy | birthPlace | Leeds],Ivy is in Leeds.\n"
+        "nothing,bad\n"
+        "| Ivy : birthPlace : Leeds,Leeds has Ivy.\n",
+        test__jsonl="".join(json.dumps(entry) + "\n" for entry in rows),
+    )
+    for suite in ("webnlg", "dart"):
+        skipped: list[str] = []
+        scored = score_files(outputs, [data], suite, skipped=skipped)
+        assert scored.n == 3 and len(skipped) == 1 and by_name(scored.scores)["BLEU"].value == pytest.approx(100)
+
+
+@pytest.mark.parametrize(
+    ("rows", "sentence"),
+    [
+        (
+            [*E2E[:2], ("name : Dora | Type : bar", "Dora .")],
+            r"an output for the input 'name : Dora \| Type : bar', which is not in",
+        ),
+        (E2E[1:], r"0 outputs for the input 'name : Alda \| price : £ 20 - 25', which is in the set once: give as many"),
+        ([*E2E, E2E[1]], r"2 outputs for the input 'name : Brio \| Type : inn', which is in the set once"),
+        ([*E2E[:2], ("17", "Cato .")], "an output for the input '17', which is not in the set"),
+    ],
+)
+def test_inputs_that_are_not_those_of_the_set_are_named(files, e2e_set, rows, sentence):
+    outputs = files(out__csv=table_of_outputs(rows))
+    with pytest.raises(BadInput, match=f"out.csv has {sentence}"):
+        score_files(outputs, [e2e_set])
+
+
+def test_a_column_of_empty_inputs_says_nothing_about_the_order(files, e2e_set):
+    outputs = files(out__csv=table_of_outputs([("", text) for _, text in E2E]))
+    assert by_name(score_files(outputs, [e2e_set]).scores)["BLEU"].value == pytest.approx(100)
