@@ -13,7 +13,7 @@ from app.shared.cache import Cache
 from app.shared.examples import Sample, in_domain, split_by_domain, training_samples
 from app.shared.model_pool import ModelPool
 from core.config.decoding_defaults import batch_decoding
-from core.data.registry import table_of_source
+from core.data.registry import evenly_spaced, table_of_source
 from core.errors import BadTable
 from core.generation.types import Request
 from core.methods.loading import LoadedRun
@@ -90,8 +90,7 @@ def bundled_examples(form: str, task: str = "") -> list[Example]:
         rows += others
     elif len(rows) < EXAMPLES:
         rows += [row for row in training_samples() if in_domain(row, task)]
-    rows = rows[:: max(1, len(rows) // EXAMPLES)][:EXAMPLES]
-    return [Example(sample_input(form, row).source, row.references) for row in rows]
+    return [Example(sample_input(form, row).source, row.references) for row in evenly_spaced(rows, EXAMPLES)]
 
 
 class Mixer:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from core.data.e2e import read_bundled, read_e2e
 from core.data.summarization import read_articles
@@ -12,6 +13,8 @@ from core.task import Example
 from core.text.articles import article
 from core.text.tables import Fields, canonical, linearise, parse
 from core.text.triples import SOURCES, parse_triples, table_of
+
+Item = TypeVar("Item")
 
 SETS = ("e2e", "webnlg", "dart", "records", "tables", "summarization")
 BUNDLED_TABLES = {  # files of assets/data
@@ -42,6 +45,12 @@ def group_by_source(examples: list[Example]) -> list[Example]:
     return list(merged.values())
 
 
+def evenly_spaced(items: Sequence[Item], count: int) -> list[Item]:
+    """Return `count` items, evenly spaced from the first to the end, in their order; all of them if there are fewer."""
+    count = min(count, len(items))
+    return [items[place * len(items) // count] for place in range(count)]
+
+
 def sample_evenly(examples: Sequence[Example], count: int) -> list[Example]:
     """Return the examples of `count` sources, evenly spaced over the data set, and over its seen and its unseen part.
 
@@ -51,8 +60,7 @@ def sample_evenly(examples: Sequence[Example], count: int) -> list[Example]:
         raise BadInput(f"{count} rows or tables are too few: give at least 1, or leave the number out for all of them.")
     is_seen = {example.source: example.seen for example in examples}
     ordered = sorted(is_seen, key=lambda source: not is_seen[source])  # the seen part first, each in the set's order
-    count = min(count, len(ordered))
-    selected = {ordered[place * len(ordered) // count] for place in range(count)}
+    selected = set(evenly_spaced(ordered, count))
     return [example for example in examples if example.source in selected]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from core.config.train import TrainConfig
+from core.data.registry import evenly_spaced
 from core.errors import BadInput, StoreError, TrainingFailed, WrongBackbone
 from core.methods.base import Method
 from core.methods.in_context import InContextMethod, build_context
@@ -126,8 +127,7 @@ class Trainer(TrainingPlan):
 
     def _valid_rows(self, valid: Sequence[Example], method: Method) -> list[Row]:
         rows = encode_rows(self.backbone, self.task, valid, method.length, method.infix)
-        step = max(1, len(rows) // self.config.valid_rows) if self.config.valid_rows else 0
-        return rows[::step][: self.config.valid_rows] if step else []
+        return evenly_spaced(rows, self.config.valid_rows)
 
 
 def new_training(spec: TrainSpec, store: Store, device: str = "auto", device_map: DeviceMap = "", command: str = "") -> Trainer:

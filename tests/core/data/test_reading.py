@@ -8,7 +8,7 @@ import pytest
 
 from core.data.columns import read_columns
 from core.data.e2e import read_e2e
-from core.data.registry import group_by_source, parse_input, read_set, sample_evenly, table_of_source
+from core.data.registry import evenly_spaced, group_by_source, parse_input, read_set, sample_evenly, table_of_source
 from core.data.source import DataSource
 from core.data.webnlg_dart import read_dart, read_webnlg
 from core.data.webnlg_files import SEEN_CATEGORIES
@@ -241,6 +241,11 @@ def test_a_sample_is_spread_over_the_set_and_over_seen_and_unseen() -> None:
     assert sample_evenly(rows, 99) == rows
     with pytest.raises(BadInput, match="at least 1"):
         sample_evenly(rows, 0)
+
+
+def test_evenly_spaced_items_reach_to_the_end() -> None:
+    assert evenly_spaced(range(7), 4) == [0, 1, 3, 5] and evenly_spaced(range(8), 4) == [0, 2, 4, 6]
+    assert evenly_spaced(range(3), 4) == [0, 1, 2] and evenly_spaced(range(3), 0) == evenly_spaced([], 4) == []
 
 
 def test_a_source_of_data_comes_back_from_plain_values(tmp_path: Path) -> None:

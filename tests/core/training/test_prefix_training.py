@@ -251,3 +251,11 @@ def test_a_loss_that_is_no_number_ends_the_run_and_says_so(tmp_path, tiny):
 def test_an_example_too_long_says_how_many_tokens(tiny):
     with pytest.raises(TooLong, match=r"has \d+ tokens, and at most 252 fit"):
         encode_rows(tiny, TASK, [Example("name : " + "x" * 300, ("y",))], 4)
+
+
+def test_validation_rows_are_spread_over_the_whole_set(tiny, tmp_path):
+    """Data sets are sorted: of 7 rows, 4 were the first ones."""
+    config = PREFIX.replace(valid_rows=4)
+    examples = [Example(f"name : {letter}", (letter,)) for letter in "ABCDEFG"]
+    rows = Trainer(tiny, TASK, config, Store(tmp_path), "run")._valid_rows(examples, new_method(tiny, config))
+    assert [tiny.decode(row.answer[:1]).strip() for row in rows] == ["A", "B", "D", "F"]
