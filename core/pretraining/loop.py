@@ -10,11 +10,11 @@ import os
 import re
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import reduce
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TextIO, TypeVar
 
 import numpy as np
 import torch
@@ -26,7 +26,7 @@ from core.pretraining.config import PretrainConfig
 from core.pretraining.denoising import Denoising
 from core.pretraining.next_token import NextToken
 from core.pretraining.prefetch import Batches
-from core.runs.layout import JsonObject
+from core.runs.layout import JsonObject, write_text
 
 
 class Batch(Protocol):
@@ -153,12 +153,10 @@ def pretrain(config: PretrainConfig, folder: Path, out: Path, device: torch.devi
     if not workers:
         recipe.open()
     draw, held_out = Batches(recipe, workers), recipe.validation()
-    began, new_log = time.monotonic() - before, not (out / "loss.csv").exists()
+    began = time.monotonic() - before
     done = done_share(config, tokens, before)
-    with open(out / "loss.csv", "a", newline="") as handle:
+    with _open_log(out / "loss.csv", recipe.valid_names, step) as handle:
         log = csv.writer(handle)
-        if new_log:
-            log.writerow(["step", "tokens", "loss", "rate", "seconds", *(f"valid_{name}" for name in recipe.valid_names)])
         recent: list[float] = []
         while done < 1:
             factor = rate_factor(done, config.decay_share) * min(1.0, (step + 1) / (config.warmup + 1))
@@ -198,6 +196,16 @@ def train_update(
     for opt in opts:
         opt.step()
     return mean, sum(batch.tokens for batch in batches)
+
+
+def _open_log(path: Path, valid_names: Sequence[str], step: int) -> TextIO:
+    """Open loss.csv for appending, cut after the update `step` of the checkpoint."""
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
+    whole = [line.rstrip("\n") for line in lines if line.endswith("\n") and line[:1].isdigit()]  # a kill can leave half a line
+    columns = ["step", "tokens", "loss", "rate", "seconds", *(f"valid_{name}" for name in valid_names)]
+    before = [line for line in whole if int(line.split(",")[0]) <= step]
+    write_text(path, "\r\n".join([",".join(columns), *before]) + "\r\n")
+    return open(path, "a", newline="", encoding="utf-8")  # open for the length of the training
 
 
 def _save(out: Path, model: nn.Module, opts: list[Optimizer], state: dict[str, object]) -> None:

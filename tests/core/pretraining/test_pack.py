@@ -96,6 +96,21 @@ def test_a_resumed_run_reads_what_it_would_have_read(corpus, tmp_path):
     assert first[0].loss == whole[0] and len(first) + len(rest) == len(whole)
 
 
+def test_a_resumed_run_has_each_update_once_in_its_log(corpus, tmp_path):
+    """A run killed after its checkpoint has lines of updates that are made again, the last of them half a line."""
+    out, log = tmp_path / "out", tmp_path / "out" / "loss.csv"
+    list(pretrain(replace(CONFIG, tokens=4_000), corpus, out, CPU))
+    step = torch.load(out / "checkpoint.pt", weights_only=True)["step"]
+    with open(log, "a", newline="") as handle:
+        handle.write(f"{step + 1},9,9.9,1.0,0.1,,,,\r\n{step}")
+    before = log.read_text().splitlines()[:-2]
+    list(pretrain(CONFIG, corpus, out, CPU))
+    lines = log.read_text().splitlines()
+    steps = [int(line.split(",")[0]) for line in lines[1:]]
+    assert lines[: len(before)] == before and lines[0].startswith("step,tokens,loss")
+    assert len(before) > 1 and steps == sorted(set(steps)) and steps[-1] > step and "9.9" not in "".join(lines)
+
+
 def test_a_run_can_go_on_from_a_model_of_its_shape(corpus, tmp_path):
     out = tmp_path / "out"
     unpack_corpus_of(corpus, out)
