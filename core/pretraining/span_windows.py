@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer
 
+from core.errors import BadInput
 from core.pretraining.corpus import END, Documents
 from core.pretraining.made_up_names import MadeUpNames
 from core.pretraining.records import render
@@ -15,6 +16,7 @@ OPENINGS = 0.5  # share of the draws that read a document's opening; the others 
 READ = 320  # tokens of a document that a draw reads
 SAMPLE = 1000  # passages whose names and words made-up names are put together from
 MARGIN = 32  # tokens within which a title ends
+TRIES = 10_000  # passages in a row without a record
 
 
 class SpanWindows:
@@ -24,7 +26,7 @@ class SpanWindows:
     """
 
     def __init__(self, folder: Path, split: str) -> None:
-        self.documents = Documents(folder, split)
+        self.documents, self.split = Documents(folder, split), split
         self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         rng = np.random.default_rng(0)
         self.names = MadeUpNames(" ".join(self._passage(rng)) for _ in range(SAMPLE))
@@ -35,15 +37,26 @@ class SpanWindows:
         for row in range(rows):
             place = 0
             while place < length:
-                for part_ids, in_sentence in self._parts(rng):
+                for part_ids, in_sentence in self._usable_parts(rng):
                     stop = min(length, place + len(part_ids))
                     ids[row, place:stop] = part_ids[: stop - place]
                     scored[row, place:stop] = in_sentence
                     place = stop
         return ids, scored
 
+    def _usable_parts(self, rng: np.random.Generator) -> list[tuple[list[int], bool]]:
+        """Draw passages until one has a record, and return its parts. Raises BadInput after `TRIES` passages without."""
+        for _ in range(TRIES):
+            if parts := self._parts(rng):
+                return parts
+        raise BadInput(
+            f"No span records can be made from this text: none of {TRIES:,} passages of its {self.split} part has an English "
+            "sentence with names, dates or numbers. Add English text to the corpus and give another folder with --out, or "
+            "pretrain from Python with span_share=0."
+        )
+
     def _parts(self, rng: np.random.Generator) -> list[tuple[list[int], bool]]:
-        """Yield the documents made from one passage as (token ids, whether a sentence); none if the passage has no record."""
+        """Return the documents made from one passage as (token ids, whether a sentence); none if the passage has no record."""
         title, text = self._passage(rng)
         draw = random.Random(int(rng.integers(2**62)))
         renamed = [self.names.renamed(record, draw) for record in records(title, text, draw)]

@@ -2,11 +2,16 @@
 
 import random
 
+import numpy as np
 import pytest
 
+from core.errors import BadInput
+from core.pretraining import span_windows
+from core.pretraining.corpus import END, prepare
 from core.pretraining.field_names import BEFORE, GENERAL
 from core.pretraining.made_up_names import MadeUpNames
 from core.pretraining.records import Record, render
+from core.pretraining.span_windows import SpanWindows
 from core.pretraining.spans import FIELDS, key, record_of, records, sentences, spans
 
 FERRY = "The Lady of the Lake is a small passenger ferry built by Mortensen & Sons of Bergen in 1911."
@@ -154,3 +159,30 @@ def test_a_name_that_the_sentence_lacks_stays():
     names = MadeUpNames([TEXT, FERRY])
     record = Record((("name", "Nora Vik"), ("place", "Tromsø")), "She was born in Tromsø.")
     assert {names.renamed(record, random.Random(seed)).fields[0] for seed in range(60)} == {("name", "Nora Vik")}
+
+
+def span_windows_of(folder, text):
+    (folder / "text.txt").write_text(f"{text}\n{END}\n" * 3, encoding="utf-8")
+    prepare(folder, None, folder / "corpus", 320)
+    return SpanWindows(folder / "corpus", "train")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Нора Вик родилась в Тромсё и училась в Осло. В 1982 году она получила премию.", "诺拉出生于奥斯陆。", TEXT.lower()],
+)
+def test_text_that_makes_no_record_is_refused(tmp_path, monkeypatch, text):
+    """It was drawn from for ever."""
+    monkeypatch.setattr(span_windows, "TRIES", 50)
+    with pytest.raises(BadInput, match=r"none of 50 passages of its train part has an English .* span_share=0"):
+        span_windows_of(tmp_path, text).batch(1, 65, np.random.default_rng(0))
+
+
+def test_text_that_seldom_makes_a_record_is_drawn_from_until_it_does(tmp_path, monkeypatch):
+    windows = span_windows_of(tmp_path, TEXT)
+    draws, passage = [], windows._passage
+    monkeypatch.setattr(span_windows, "TRIES", 5)
+    monkeypatch.setattr(
+        windows, "_passage", lambda rng: draws.append(0) or (passage(rng) if len(draws) % 5 == 0 else ("", "no."))
+    )
+    assert windows.batch(2, 65, np.random.default_rng(0))[0].shape == (2, 65) and len(draws) >= 10
