@@ -23,6 +23,7 @@ from core.pretraining.withheld import Withheld
 
 END = "<|endoftext|>"
 END_ID = 0
+RECORDS = "records"  # the stream of records; all others are of text
 VALID_ONE_IN = 200  # documents
 NAMED_DOCUMENTS = 300  # of each text, whose names and words made-up names are put together from
 CHUNK = 2048  # documents encoded at a time
@@ -52,6 +53,25 @@ def text_files(folder: Path) -> list[Path]:
     if not files:
         raise BadInput(f"No text to train on: {folder} has no .txt or .txt.gz file. Give a folder that does with --corpus.")
     return files
+
+
+def text_streams(folder: Path) -> dict[str, Path]:
+    """Return the text files of a corpus folder by the name of their stream, which is the file's name without its ending.
+
+    Raises BadInput if there are no files, or if two streams would have one name.
+    """
+    streams: dict[str, Path] = {}
+    for path in text_files(folder):
+        name = path.name.removesuffix(".gz").removesuffix(".txt")
+        if name == RECORDS:
+            raise BadInput(f"{path} has the name under which the corpus keeps its records. Give the file another name.")
+        if name in streams:
+            raise BadInput(
+                f"{streams[name].name} and {path.name} in {folder} have the same name before the ending. "
+                "Give one of them another name, or take it out of the folder."
+            )
+        streams[name] = path
+    return streams
 
 
 def record_documents(folder: Path, rng: random.Random, names: MadeUpNames | None = None) -> Iterator[str]:
@@ -118,15 +138,17 @@ def prepare(
     if done.exists():
         return json.loads(done.read_text())
     tokenizer = tokenizer_of(start)
-    files = text_files(corpus)
+    files = text_streams(corpus)
     made_up_names = (
-        MadeUpNames(text for path in files for text in islice(text_documents(path), NAMED_DOCUMENTS)) if records else None
+        MadeUpNames(text for path in files.values() for text in islice(text_documents(path), NAMED_DOCUMENTS))
+        if records
+        else None
     )
     record_docs = list(record_documents(records, random.Random(seed), made_up_names)) if records else []
     random.Random(seed).shuffle(record_docs)
 
     def tokenizer_texts() -> Iterator[str]:
-        for path in files:
+        for path in files.values():
             yield from islice(text_documents(path), 0, None, 6)
         yield from record_docs[::3]
 
@@ -137,10 +159,9 @@ def prepare(
     tokenizer = tokenizer or train_tokenizer(tokenizer_texts(), vocabulary)
     out.mkdir(parents=True, exist_ok=True)
     tokenizer.save(str(out / "tokenizer.json"))
-    names = {path.name.split(".")[0]: path for path in files}
-    streams = {name: _write(out, name, train_texts(name, path), tokenizer) for name, path in names.items()}
+    streams = {name: _write(out, name, train_texts(name, path), tokenizer) for name, path in files.items()}
     if record_docs:
-        streams["records"] = _write(out, "records", record_docs, tokenizer)
+        streams[RECORDS] = _write(out, RECORDS, record_docs, tokenizer)
     report = {"vocabulary": vocabulary, "seed": seed, "streams": streams}
     done.write_text(json.dumps(report, indent=1))
     return report
@@ -164,7 +185,7 @@ class Documents:
 
     def __init__(self, folder: Path, split: str, accepts: Callable[[str], bool] = lambda name: True) -> None:
         report = json.loads((folder / "corpus.json").read_text())
-        names = [name for name, counts in report["streams"].items() if name != "records" and counts[f"{split}_tokens"] > 0]
+        names = [name for name, counts in report["streams"].items() if name != RECORDS and counts[f"{split}_tokens"] > 0]
         self.data, self.ends = [], []
         for name in filter(accepts, names):
             self.data.append(np.memmap(folder / f"{name}.{split}.bin", dtype=np.uint16, mode="r"))
@@ -193,16 +214,28 @@ class Documents:
 
 
 class Windows:
-    """Draws random windows of a prepared corpus, from its streams with the given weights."""
+    """Draws random windows of up to `longest` tokens of a prepared corpus, from its streams with the given weights.
 
-    def __init__(self, folder: Path, split: str, record_share: float) -> None:
+    Every file has held-out documents, a small one only few: for validation, streams shorter than a window are left out. Raises
+    BadInput for one in training, and if no text is left.
+    """
+
+    def __init__(self, folder: Path, split: str, record_share: float, longest: int) -> None:
         report = json.loads((folder / "corpus.json").read_text())
-        self.names = [name for name, counts in report["streams"].items() if counts[f"{split}_tokens"] > 0]
+        every = {name: counts[f"{split}_tokens"] for name, counts in report["streams"].items()}
+        sizes = {name: size for name, size in every.items() if size >= longest}
+        short = [f"{name} has {size}" for name, size in every.items() if 0 < size < longest]
+        texts = [size for name, size in sizes.items() if name != RECORDS]
+        if not texts or (short and split == "train"):
+            raise BadInput(
+                f"The {split} part of the corpus has too little text for windows of {longest} tokens: "
+                f"{', '.join(short) or 'it is empty'}. One document in {VALID_ONE_IN} is held out for validation. Give more "
+                "text, or join short files to longer ones, and give another folder with --out."
+            )
+        self.names = list(sizes)
         self.data = {name: np.memmap(folder / f"{name}.{split}.bin", dtype=np.uint16, mode="r") for name in self.names}
-        sizes = {name: len(self.data[name]) for name in self.names}
-        text_total = sum(size for name, size in sizes.items() if name != "records") or 1
-        share = record_share if "records" in sizes else 0.0
-        self.weights = [share if name == "records" else (1 - share) * sizes[name] / text_total for name in self.names]
+        share = record_share if RECORDS in sizes else 0.0
+        self.weights = [share if name == RECORDS else (1 - share) * size / sum(texts) for name, size in sizes.items()]
 
     def batch(self, rows: int, length: int, rng: np.random.Generator) -> np.ndarray:
         """Return (rows, length) token ids, int64; each row is a window at a random position of a random stream."""

@@ -23,7 +23,7 @@ from core.pretraining.continued import continue_from
 from core.pretraining.corpus import END_ID, Documents
 from core.pretraining.induction_init import start_bart, trained
 from core.pretraining.noise import Sentences, infill, permute
-from core.pretraining.withheld import NEWS
+from core.pretraining.withheld import is_news
 
 BEGIN, PAD, MASK = "<s>", "<pad>", "<mask>"  # the ids after the tokenizer's own
 # Around an article; half of the sources are the article alone, as a task will give it.
@@ -139,8 +139,8 @@ class Denoising:
     def open(self) -> None:
         """Open the training text."""
         self.articles = Documents(self.folder, "train", _encyclopedic)
-        self.texts = Documents(self.folder, "train", lambda name: name not in NEWS)
-        self.news = Documents(self.folder, "train", lambda name: name in NEWS) if self.config.news_share else self.texts
+        self.texts = Documents(self.folder, "train", lambda name: not is_news(name))
+        self.news = Documents(self.folder, "train", is_news) if self.config.news_share else self.texts
 
     def batches(self, step: int, done: float, rng: np.random.Generator) -> list[Pairs]:
         """Draw one update's rows at the fraction `done` (0 to 1) of the run, sorted by length into passes of about

@@ -150,8 +150,7 @@ def pretrain(config: PretrainConfig, folder: Path, out: Path, device: torch.devi
             opt.load_state_dict(saved)
         step, tokens, before = state["step"], state["tokens"], state["seconds"]
         del state
-    if not workers:
-        recipe.open()
+    recipe.open()  # with workers too: what is wrong with the text is said here
     draw, held_out = Batches(recipe, workers), recipe.validation()
     began = time.monotonic() - before
     done = done_share(config, tokens, before)

@@ -84,7 +84,8 @@ class NextToken:
 
     def open(self) -> None:
         """Open the training text."""
-        self.windows = Windows(self.folder, "train", self.config.record_share / (1 - self.config.span_share))
+        share = self.config.record_share / (1 - self.config.span_share)
+        self.windows = Windows(self.folder, "train", share, self.config.positions + 1)
         self.spans = SpanWindows(self.folder, "train") if self.config.span_share else None
 
     def batches(self, step: int, done: float, rng: np.random.Generator) -> list[Window]:
@@ -123,7 +124,7 @@ class NextToken:
         """Return fixed held-out windows: of text and, if the corpus has them, of records."""
         sets = {}
         for name, share in (("text", 0.0), ("records", 1.0)):
-            windows = Windows(self.folder, "valid", share)
+            windows = Windows(self.folder, "valid", share, self.config.positions + 1)
             if name == "records" and "records" not in windows.names:
                 continue
             rng = np.random.default_rng(1)

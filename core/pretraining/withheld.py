@@ -19,6 +19,11 @@ LONG, RUN = 8, 13  # words
 SENTENCE_END = re.compile(r"(?<![A-Z])(?<!\b(?:Mr|Ms|Dr|St|Jr|Sr|No|vs))(?<!\bMrs)[.!?][\"')\]]*\s+(?=[A-Z0-9\"'(])")
 
 
+def is_news(stream: str) -> bool:
+    """Whether a stream of a corpus is news, from one file or from several such as wikinews.2020.txt."""
+    return stream.split(".")[0] in NEWS
+
+
 def _key(text: str) -> str:
     return re.sub(r"\W+", " ", text.casefold()).strip()
 
@@ -47,7 +52,7 @@ class Withheld:
         title, *paragraphs = text.split("\n")
         if _key(title) in self.titles:
             return None
-        if stream in NEWS:
+        if is_news(stream):
             return self._body(paragraphs) or None
         return "\n".join(part for part in (title, *paragraphs) if self.held_out.isdisjoint(_traces(part))) or None
 

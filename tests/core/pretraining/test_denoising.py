@@ -273,6 +273,7 @@ def test_news_lose_title_opening_sentence_and_every_summary(sets):
 from now on. It costs £2.\nGulls came."
     )
     assert Withheld(sets).keep("wikinews", text) == "It is white.\nIt costs £2.\nGulls came."
+    assert Withheld(sets).keep("wikinews.2020", text) == Withheld(sets).keep("wikinews", text)
     assert Withheld(sets).keep("wikinews", "Title\nOne sentence alone.") is None
     assert Withheld(sets).keep("wikipedia", text) == text  # a training row's summary is no secret elsewhere
 

@@ -1,5 +1,6 @@
 """The pre-training recipe: what text is made of the corpora, and what is never read."""
 
+import gzip
 import json
 import random
 
@@ -78,10 +79,60 @@ def test_a_corpus_becomes_tokens_with_held_out_documents(tmp_path):
     report = prepare(folder, tmp_path / "records", tmp_path / "out", 320)
     assert report["streams"]["a"]["documents"] == 450 and report["streams"]["a"]["valid_tokens"] > 0
     assert prepare(folder, None, tmp_path / "out", 999) == report  # made once
-    windows = Windows(tmp_path / "out", "train", 0.25)
+    windows = Windows(tmp_path / "out", "train", 0.25, 17)
     assert dict(zip(windows.names, windows.weights, strict=True)) == {"a": 0.75, "records": 0.25}
     batch = windows.batch(3, 17, np.random.default_rng(0))
     assert batch.shape == (3, 17) and batch.min() >= 0 and batch.max() < 320
+
+
+def documents_in(path, count, words=40):
+    path.parent.mkdir(exist_ok=True)
+    opener = gzip.open if path.suffix == ".gz" else open
+    with opener(path, "wt") as file:
+        file.write(f"{'word ' * words}\n{END}\n" * count)
+
+
+def test_files_that_share_the_beginning_of_their_name_are_streams_of_their_own(tmp_path):
+    """Only the last of them was read."""
+    documents_in(tmp_path / "news.2020.txt", 3)
+    documents_in(tmp_path / "news.2021.txt.gz", 4)
+    streams = prepare(tmp_path, None, tmp_path / "out", 300)["streams"]
+    assert {name: counts["documents"] for name, counts in streams.items()} == {"news.2020": 3, "news.2021": 4}
+    assert (tmp_path / "out" / "news.2020.train.bin").stat().st_size > 0
+
+
+def test_two_files_of_one_name_and_one_named_like_the_records_are_refused(tmp_path):
+    documents_in(tmp_path / "twice" / "a.txt", 3)
+    documents_in(tmp_path / "twice" / "a.txt.gz", 3)
+    with pytest.raises(BadInput, match=r"a\.txt and a\.txt\.gz in .*twice have the same name"):
+        prepare(tmp_path / "twice", None, tmp_path / "out", 300)
+    documents_in(tmp_path / "named" / "records.txt", 3)
+    with pytest.raises(BadInput, match=r"records\.txt has the name under which the corpus keeps its records"):
+        prepare(tmp_path / "named", None, tmp_path / "out", 300)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_stream_that_is_shorter_than_a_window_is_named(tmp_path):
+    """It ended the training with an error of NumPy at some update."""
+    documents_in(tmp_path / "long.txt", 300)
+    documents_in(tmp_path / "short.txt", 2, words=9)
+    streams = prepare(tmp_path, None, tmp_path / "out", 300)["streams"]
+    size = streams["short"]["train_tokens"]
+    assert 0 < size < 65
+    with pytest.raises(BadInput, match=f"train part .* windows of 65 tokens: short has {size}\\. "):
+        Windows(tmp_path / "out", "train", 0.25, 65)
+    most = streams["long"]["valid_tokens"]
+    held_out = Windows(tmp_path / "out", "valid", 0.0, most)
+    assert held_out.names == ["long"] and held_out.batch(4, most, np.random.default_rng(0)).shape == (4, most)
+    with pytest.raises(BadInput, match=f"valid part .*: long has {most}, short has "):
+        Windows(tmp_path / "out", "valid", 0.0, most + 1)
+
+
+def test_a_text_of_one_document_has_nothing_to_train_on(tmp_path):
+    documents_in(tmp_path / "one.txt", 1)
+    prepare(tmp_path, None, tmp_path / "out", 300)
+    with pytest.raises(BadInput, match=r"train part .* it is empty"):
+        Windows(tmp_path / "out", "train", 0.0, 65)
 
 
 def test_an_empty_corpus_says_so(tmp_path):

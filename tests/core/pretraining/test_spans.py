@@ -181,8 +181,11 @@ def test_text_that_makes_no_record_is_refused(tmp_path, monkeypatch, text):
 def test_text_that_seldom_makes_a_record_is_drawn_from_until_it_does(tmp_path, monkeypatch):
     windows = span_windows_of(tmp_path, TEXT)
     draws, passage = [], windows._passage
+
+    def fifth(rng):
+        draws.append(0)
+        return passage(rng) if len(draws) % 5 == 0 else ("", "no.")
+
     monkeypatch.setattr(span_windows, "TRIES", 5)
-    monkeypatch.setattr(
-        windows, "_passage", lambda rng: draws.append(0) or (passage(rng) if len(draws) % 5 == 0 else ("", "no."))
-    )
+    monkeypatch.setattr(windows, "_passage", fifth)
     assert windows.batch(2, 65, np.random.default_rng(0))[0].shape == (2, 65) and len(draws) >= 10
