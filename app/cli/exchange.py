@@ -48,13 +48,18 @@ def import_run(args: argparse.Namespace) -> int:
     if not args.run:
         raise BadInput("The new run needs a name. Give one with --run.")
     from core.exchange.import_checkpoint import read_checkpoint, store_imported
+    from core.models.inputs import task_for_backbone
     from core.models.loading import load_backbone
 
     store().check_free(args.run)
     backbone = load_backbone(args.backbone, args.device)
     checkpoint = read_checkpoint(Path(args.folder), backbone.spec)
-    learned = checkpoint.task.replace(name=args.task, input_format=task(args.task).input_format) if args.task else checkpoint.task
-    learned = task(learned.name, args.layout, learned.input_format) if args.layout else learned
+    learned = checkpoint.task or task_for_backbone(backbone, args.task or "e2e")
+    if args.task:
+        learned = learned.replace(name=args.task, input_format=task(args.task).input_format)
+    if args.layout:
+        own = task_for_backbone(backbone, learned.name, args.layout, learned.input_format, learned.cut)
+        learned = own.replace(bos=learned.bos)
     run = store_imported(checkpoint, args.run, backbone, store(), learned, command_of(args))
     size = f"{checkpoint.prefix.length} virtual tokens, {run.stored:,} parameters ({run.bytes / 1e6:.2f} MB)"
     return answer(args, run_record(run), f"{run.id}: {size} in {run.folder}. {run.notes}")

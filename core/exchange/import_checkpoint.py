@@ -25,6 +25,7 @@ from torch import Tensor
 from core.backbone_spec import BackboneSpec
 from core.errors import BadConfig, BadInput, NotSupported, PrefixLabError, TooLong, WrongBackbone
 from core.models.backbone import Backbone
+from core.models.inputs import task_for_backbone
 from core.prefix.prefix import Prefix
 from core.runs.layout import RunFiles
 from core.runs.run import Run
@@ -43,14 +44,17 @@ Tensors = dict[str, Tensor]
 
 @dataclass(frozen=True, eq=False)
 class ImportedPrefix:
-    """An imported prefix. `trained` includes the MLP's parameters; `mlp` is its hidden size (0 without an MLP)."""
+    """An imported prefix. `trained` includes the MLP's parameters; `mlp` is its hidden size (0 without an MLP).
+
+    `task`: the one that the checkpoint says it was trained for, if it says so.
+    """
 
     prefix: Prefix
     trained: int
     mlp: int
     software: str
     base: str  # the model it says it was trained on
-    task: Task
+    task: Task | None
 
 
 def read_checkpoint(folder: Path, spec: BackboneSpec) -> ImportedPrefix:
@@ -79,7 +83,7 @@ def read_checkpoint(folder: Path, spec: BackboneSpec) -> ImportedPrefix:
 def store_imported(
     imported: ImportedPrefix, run_id: str, backbone: Backbone, store: Store, task: Task | None = None, command: str = ""
 ) -> Run:
-    """Save an imported prefix as a run of the store; `task` overrides the checkpoint's.
+    """Save an imported prefix as a run of the store; `task` overrides the checkpoint's, which is E2E's if it names none.
 
     Raises StoreError if the id is in use or the store cannot be written; nothing is left behind then.
     """
@@ -89,7 +93,8 @@ def store_imported(
         "notes": f"{_provenance(imported)} {backbone.spec.window_note}".rstrip(),
     }
     config: dict[str, object] = {"mlp": imported.mlp}  # what is known of its training
-    return store_prefix(imported.prefix, run_id, backbone, store, task or imported.task, config, **values)
+    task = task or imported.task or task_for_backbone(backbone, "e2e")
+    return store_prefix(imported.prefix, run_id, backbone, store, task, config, **values)
 
 
 def store_prefix(
@@ -134,7 +139,7 @@ def _read_peft(folder: Path, spec: BackboneSpec) -> ImportedPrefix:
     tensors = _safetensors(folder)
     inputs, mlp = _peft_parts(folder, tensors)
     note = _our_note(folder, spec)
-    return _build(folder, spec, inputs, mlp, "PEFT", _text(config, "base_model_name_or_path"), note or task("e2e"))
+    return _build(folder, spec, inputs, mlp, "PEFT", _text(config, "base_model_name_or_path"), note)
 
 
 def _safetensors(folder: Path) -> Tensors:
@@ -247,7 +252,13 @@ def _authors_direct(path: Path, stored: Tensor, spec: BackboneSpec) -> Tensor:
 
 
 def _build(
-    folder: Path, spec: BackboneSpec, inputs: Tensor, mlp: list[tuple[Tensor, Tensor]], software: str, base: str, form: Task
+    folder: Path,
+    spec: BackboneSpec,
+    inputs: Tensor,
+    mlp: list[tuple[Tensor, Tensor]],
+    software: str,
+    base: str,
+    form: Task | None,
 ) -> ImportedPrefix:
     """Return the MLP's output as keys and values. Every shape is checked before it is used."""
     numbers, width = spec.layers * 2 * spec.kv_heads * spec.head_dim, inputs.shape[-1] if inputs.ndim == 2 else 0

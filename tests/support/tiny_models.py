@@ -102,6 +102,14 @@ def make_tiny_llama(folder: Path) -> Path:
     return _save(LlamaForCausalLM(config), folder)
 
 
+def with_start_token(folder: Path) -> Path:
+    """Let the tokenizer in `folder` put a token before each text, as a Llama's does."""
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
+    tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(single=f"{END} $A", special_tokens=[(END, 0)])
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
 def make_tiny_bart(folder: Path, seed: int = 2, positions: int = 128) -> Path:
     """Save a random BART (3 + 2 layers, width 32, 4 heads) in `folder`; a byte tokenizer with <s>, </s> and <pad>."""
     torch.manual_seed(seed)

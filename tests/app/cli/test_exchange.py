@@ -5,7 +5,7 @@ import json
 import pytest
 
 from app.cli.main import main
-from tests.support.tiny_models import make_run, make_tiny_backbone
+from tests.support.tiny_models import make_run, make_tiny_backbone, make_tiny_llama, with_start_token
 
 TABLE = "name[Alda] eatType[pub] area[north]"
 
@@ -42,3 +42,18 @@ def test_the_form_and_the_task_can_be_named(folder, tmp_path, capsys):
     assert run["task"]["separator"] == " <|endoftext|>" and run["task"]["name"] == "webnlg"
     assert main(list(map(str, arguments))) == 1
     assert "There is a run 'again' already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "options", [[], ["--layout", "paper"], ["--task", "webnlg"], ["--task", "webnlg", "--layout", "newline"]]
+)
+def test_a_prefix_of_a_llama_keeps_its_start_token(folder, tmp_path, capsys, options):
+    llama = with_start_token(make_tiny_llama(tmp_path / "llama"))
+    make_run(llama, tmp_path / "home" / "runs", "mine")
+    for noted in (True, False):
+        adapter = tmp_path / f"adapter-{noted}"
+        output(capsys, "export", "--run", "mine", "--to", adapter)
+        if not noted:
+            (adapter / "prefix_lab.json").unlink()
+        run = output(capsys, "import", "--from", adapter, "--run", f"again-{noted}", "--backbone", llama, *options)
+        assert run["task"]["bos"] is True

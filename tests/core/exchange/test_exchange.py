@@ -16,13 +16,14 @@ from core.errors import BadInput, NotSupported, StoreError, TooLong, WrongBackbo
 from core.exchange.export_peft import export_peft
 from core.exchange.import_checkpoint import read_checkpoint, store_imported
 from core.generation.generate import generate
-from core.generation.types import Request
+from core.generation.types import Request, make_request
 from core.methods.loading import load_run
+from core.models.inputs import task_for_backbone
 from core.models.loading import load_backbone
 from core.prefix.attention import PrefixState, attach
 from core.runs.store import Store
 from core.task import task
-from tests.support.tiny_models import make_run, make_tiny_backbone, make_tiny_bart, make_tiny_llama
+from tests.support.tiny_models import make_run, make_tiny_backbone, make_tiny_bart, make_tiny_llama, with_start_token
 
 IDS = torch.tensor([[5, 9, 30, 41, 7, 7, 88]])
 
@@ -91,6 +92,18 @@ def test_a_prefix_that_peft_trained_gives_the_same_logits_here(tiny, tiny_folder
     imported = read_checkpoint(tmp_path / "adapter", tiny.spec)
     run = store_imported(imported, "theirs", tiny, Store(tmp_path / "store"), command="python launch.py import")
     same(ours(tiny, load_run(run, tiny).prefix), theirs(model))
+
+
+def test_a_prefix_of_peft_reads_the_start_token_of_its_model(tmp_path):
+    """PEFT's users read prompts as the tokenizer makes them; a Llama's has a start token."""
+    folder = with_start_token(make_tiny_llama(tmp_path / "llama"))
+    peft_adapter(folder, tmp_path / "adapter")
+    backbone = load_backbone(str(folder), "cpu")
+    run = store_imported(read_checkpoint(tmp_path / "adapter", backbone.spec), "theirs", backbone, Store(tmp_path / "store"))
+    loaded = load_run(run, backbone)
+    prompt = make_request(backbone, loaded.task, "name : Alda", loaded.prefix).prompt_ids
+    assert prompt == backbone.tokenizer("name : Alda\n")["input_ids"] and prompt[0] == 0
+    assert run.task == task_for_backbone(backbone, "e2e")
 
 
 def test_peft_weights_with_their_mlp_are_folded(tiny, tiny_folder, tmp_path):
