@@ -38,7 +38,7 @@ def controls(state: AttentionState, vm: AttentionViewModel) -> str:
     columns = [(kind, COLUMN_TITLES[kind]) for kind in SLOTS if kind in vm.record.columns]
     who = _labelled("Text by", _segment("column", columns, vm.column))
     beside = _labelled("Beside it", _beside(state, vm))
-    weigh = _segment("weigh", [("", "Attention"), ("values", "Attention × value norm")], state.weigh)
+    weigh = _segment("weigh", [("", "Attention"), ("values", "× value norm")], state.weigh)
     group = GROUPS[group_of(state, list(vm.masses.values()))]
     groups = [("prefix", "prefix"), ("source", vm.labels.groups[1].removeprefix("the ")), ("written", "written")]
     tiles = _segment("group", groups if vm.site == SITE else groups[:2], group)

@@ -80,7 +80,7 @@ def headline(state: AttentionState, vm: AttentionViewModel) -> str:
     assert mass is not None
     sentence = describe_mass(mass, vm.labels.groups[1], state.weigh == "values", vm.labels.site_name)
     if vm.changed is not None:
-        sentence = f"The first text read again, {name_of(state, vm)}: {sentence[0].lower()}{sentence[1:]}"
+        sentence = f"The first text read again ({name_of(state, vm)}): {sentence[0].lower()}{sentence[1:]}"
     if vm.sentence_map is not None and vm.parts is not None:
         by_sentence = vm.sentence_map
         shares = by_sentence.weights[:, :, list(by_sentence.step_queries), by_sentence.virtual : -1].mean((0, 1, 2))
@@ -184,7 +184,7 @@ def _regenerated(state: AttentionState, vm: AttentionViewModel, new: ColumnRecor
         sub = "the prefix is hidden" + ("; positions start after it" if len(vm.depths) == 1 else "")
     same = tag("p", "Word for word the same.", cls="meta") if finished and before == after else ""
     body = tag("p", render(after, different) + caret, cls="generated marked")
-    return _card("turned", text(name), sub, body, same + (_scores(vm, new.text) if finished else ""))
+    return _card("turned", text(name.replace("frozen", "Frozen")), sub, body, same + (_scores(vm, new.text) if finished else ""))
 
 
 def _fields(vm: AttentionViewModel) -> Fields:

@@ -210,10 +210,8 @@ def verdict(vm: MixViewModel, texts: MixTexts) -> str:
         first = next(i for i, count in enumerate(counts) if count >= counts[-1])
         where = "at the start of its training" if kind == "path" else "with no layer"
         when = f"at {stops[first].stop.label} of the way" if kind == "path" else f"with {stops[first].stop.label}"
-        return (
-            f"The whole prefix covers {counts[-1]} of {total} values; {where} the text covers {counts[0]}. "
-            f"The text first covers that many {when}."
-        )
+        reached = f" The text first covers that many {when}." if first else ""
+        return f"The whole prefix covers {counts[-1]} of {total} values; {where} the text covers {counts[0]}.{reached}"
     inner = [i for i in range(len(stops)) if i not in vm.ends]
     best, worst = max(vm.ends, key=lambda i: counts[i]), min(inner, key=lambda i: counts[i])
     loss = counts[best] - counts[worst]

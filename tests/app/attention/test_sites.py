@@ -77,7 +77,7 @@ def test_a_prefix_is_turned_down_at_one_site_only(do):
     assert "the prefix drew" in other["headline"] and "0 at every site" not in other["bar"]
     assert "1 at every site" in other["bar"]
     base = outputs_of(do, cross=0.0, encoder=0.0, alpha=0.0)
-    assert "frozen model" in base["reads"] and "the prefix is hidden" in base["reads"] and "positions" not in base["reads"]
+    assert "Frozen model" in base["reads"] and "the prefix is hidden" in base["reads"] and "positions" not in base["reads"]
     texts = {column: one.text for column, one in do.context.comparisons.get("a").columns.items()}
     again = base["reads"].split('cls="told marked"')[-1]
     assert texts["base"].strip()[:3] in again or "Word for word" in again

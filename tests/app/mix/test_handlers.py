@@ -226,6 +226,7 @@ def texts_of(kind, texts, values):
             ["nothing", "Alda in Lahti", "Alda in Lahti"],
             "0. The text first covers that many with 1 %.",
         ),
+        ("layers", ["Alda in Lahti", "nothing", "Alda"], "covers 1 of 2 values; with no layer the text covers 2."),
     ],
 )
 def test_the_verdict_counts_what_was_lost(kind, texts, says):
