@@ -139,7 +139,7 @@ def grid_frame(grid: Grid, place: Workplace) -> pd.DataFrame:
 
 
 def _of_first(first: Result) -> dict[str, object]:
-    return {"n": first.n, "rate": _rate(first), "share": f"{100 * first.share:.2g} %"}
+    return {"n": first.n, "rate": _rate(first), "share": f"{float(f'{100 * first.share:.2g}'):g} %"}
 
 
 def _rate(result: Result) -> str:

@@ -140,12 +140,12 @@ def test_failed_seeds_are_no_part_of_a_table(place):
         place._failed(cell).save(place.result_file(cell))
     for cell, bleu in zip(seeds[1:], (50.0, 54.0), strict=True):
         scores = {"BLEU": {"value": bleu, "n": 4}}
-        done = replace(place._bare(cell, "done"), scores=scores, n=4, rate=0.2, share=0.01)
+        done = replace(place._bare(cell, "done"), scores=scores, n=4, rate=0.2, share=1.0)
         done.save(place.result_file(cell))
     waiting = Line("Not run yet", (Cell("e2e", FROZEN),))
     grid = Grid("table1", "all methods", (Line("Prefix", seeds), Line("LoRA", broken), waiting))
     rows = grid_frame(grid, place).set_index("line").T.to_dict()
-    assert rows["Prefix"] == {"data": "e2e", "seeds": 2, "n": 4, "rate": "0.2", "share": "1 %", "BLEU": "52.0 ± 2.0"}
+    assert rows["Prefix"] == {"data": "e2e", "seeds": 2, "n": 4, "rate": "0.2", "share": "100 %", "BLEU": "52.0 ± 2.0"}
     assert rows["LoRA"] == {"data": "e2e", "seeds": 0, "n": "–", "rate": "–", "share": "–", "BLEU": "–"}
     assert "Not run yet" not in rows
 

@@ -116,7 +116,8 @@ def test_numbers_in_a_lesson_are_those_of_the_bundled_run():
     because = next(step.question.because for step in lesson.steps if step.question)
     prefix, tuned = store().get("e2e-prefix"), store().get("e2e-finetuned")
     assert re.search(
-        rf"{prefix.stored:,} numbers instead of {tuned.stored:,}: {prefix.stored / tuned.stored:.2%}", because.replace(" %", "%")
+        rf"{prefix.stored:,} parameters instead of {tuned.stored:,}: {prefix.stored / tuned.stored:.2%}",
+        because.replace(" %", "%"),
     )
 
 
