@@ -159,8 +159,11 @@ class AttentionHandlers(TabHandlers):
         return vm
 
     def _within(self, state: AttentionState, vm: view.AttentionViewModel, backbone: Backbone) -> AttentionState:
-        """Limit layer and head to those of the model."""
-        return replace(state, layer=min(state.layer, vm.depths[vm.site]), head=min(state.head, backbone.spec.heads))
+        """Limit layer and head to those of the model; the text's own run beside it is SAME, however it was named."""
+        beside = SAME if vm.beside is not None and vm.beside.run == vm.reader.run else state.beside
+        return replace(
+            state, beside=beside, layer=min(state.layer, vm.depths[vm.site]), head=min(state.head, backbone.spec.heads)
+        )
 
     def _beside_choices(
         self, backbone: Backbone, vm: view.AttentionViewModel, intervention: Intervention
@@ -173,10 +176,11 @@ class AttentionHandlers(TabHandlers):
         return choices + [(run, run) for run in runs if run != vm.reader.run]
 
     def _beside(self, state: AttentionState, vm: view.AttentionViewModel, backbone: Backbone) -> AttentionSource | None:
-        if not state.beside or (state.beside == SAME and (SAME, view.beside_name(SAME)) not in vm.beside_choices):
+        """Return the second reader. The text's own run is one only under an intervention: without one, it reads the same."""
+        run = {SAME: vm.reader.run, "base": ""}.get(state.beside, state.beside)
+        if not state.beside or (run == vm.reader.run and (SAME, view.beside_name(SAME)) not in vm.beside_choices):
             return None
         try:
-            run = {SAME: vm.reader.run, "base": ""}.get(state.beside, state.beside)
             return self.readings.reader(run, backbone)
         except PrefixLabError as error:
             vm.notes.append(f"There is no second model beside it: {error}")

@@ -1,0 +1,54 @@
+"""The Attention tab's handlers on a decoder-only model: who reads the text, and what a key or a click changes."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from app.attention.components import AttentionPage
+from app.attention.handlers import AttentionHandlers
+from app.attention.state import AttentionState
+from app.compare.comparison import CompareRequest, compare, record_of
+from core.config.decode import DecodeConfig
+
+COMPONENTS = AttentionPage(**{name: name for name in AttentionPage.__dataclass_fields__})  # names in place of components
+DECODE = DecodeConfig(max_new=6, min_new=6)
+REQUEST = SimpleNamespace(session_hash="attention-handlers")
+
+
+@pytest.fixture
+def do(context):
+    """The tab's handlers, with names in place of components, on a page that has written a text."""
+    ask = CompareRequest("name : The Eagle | Type : pub", "tiny-prefix", "tiny-finetuned", decode=DECODE)
+    *_, last = compare(context, context.models.backbone(context.models.default), ask, lambda: False)
+    context.comparisons.put(REQUEST.session_hash, record_of(last))
+    yield AttentionHandlers(context, SimpleNamespace(status="status"), COMPONENTS)
+    context.comparisons.forget(REQUEST.session_hash)
+
+
+def outputs_of(do, **state):
+    """All that one refresh wrote, by name."""
+    outputs: dict = {}
+    for update in do._refresh(REQUEST.session_hash, AttentionState(**state)):
+        outputs |= update
+    return outputs
+
+
+def readers_of(outputs):
+    return [reader["name"] for reader in json.loads(outputs["tokens"])["readers"]]
+
+
+@pytest.mark.parametrize(
+    ("column", "beside"), [("base", "base"), ("prefix", "tiny-prefix"), ("finetuned", "tiny-finetuned"), ("prefix", "same")]
+)
+def test_the_texts_own_run_is_not_set_beside_itself(do, column, beside):
+    outputs = outputs_of(do, column=column, beside=beside, layer=1, head=1)
+    assert len(readers_of(outputs)) == 1 and 'data-chosen=""' in outputs["bar"]
+
+
+@pytest.mark.parametrize("beside", ["tiny-prefix", "same"])
+def test_under_an_intervention_the_texts_own_run_stands_beside_it_unchanged(do, beside):
+    outputs = outputs_of(do, column="prefix", beside=beside, layer=1, head=1, alpha=0.5)
+    changed, unchanged = readers_of(outputs)
+    assert "α = ½" in changed and unchanged.endswith(", unchanged")
+    assert 'data-chosen="same"' in outputs["bar"]
