@@ -218,15 +218,15 @@ def teacher_forced_inputs(
         )
     if not request.prompt_ids:
         raise BadInput("The prompt is empty. Give at least one word.")
-    virtual, layers = request.prefix.length if request.prefix else 0, tuple(range(backbone.spec.depth(site)))
+    virtual, shift = (request.prefix.length, request.prefix.shift) if request.prefix else (0, 0)
+    layers = tuple(range(backbone.spec.depth(site)))
     prompt = list(backbone.decoder_start_ids if backbone.is_encoder_decoder else request.prompt_ids)
     whole = [*prompt, *ids]
-    check_length(backbone, len(request.prompt_ids), virtual, len(ids))
+    check_length(backbone, len(request.prompt_ids), shift, len(ids))
     reading = AttentionReading(tokens=token_texts(backbone, whole), virtual=virtual, source=len(prompt), layers=layers, site=site)
     text = torch.tensor([whole], device=backbone.device)
     if not backbone.is_encoder_decoder:
         columns = torch.arange(len(whole), device=backbone.device)
-        shift = request.prefix.shift if request.prefix else 0
         places = (columns + shift * (columns >= request.split))[None]
         # with a mask: without one, transformers takes the gap before an infix for the end of a text
         return reading, {"input_ids": text, "position_ids": places, "attention_mask": torch.ones_like(text)}

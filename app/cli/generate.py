@@ -66,7 +66,7 @@ def generate(args: argparse.Namespace) -> int:
     from analysis.metrics.coverage import error_counter
     from core.generation.generate import generate as generate_all
     from core.generation.generate import stream
-    from core.generation.limits import check_length
+    from core.generation.limits import check_requests
     from core.generation.types import make_request
     from core.models.inputs import task_for_backbone
     from core.prefix.interventions import Intervention
@@ -84,7 +84,7 @@ def generate(args: argparse.Namespace) -> int:
         raise BadInput(f"--alpha {args.alpha:g} needs a prefix: give a prefix run, or a text with --text-prefix.")
     request = make_request(backbone, learned, source, prefix, decode.seed)
     request = replace(request, intervention=intervention, errors=error_counter(form, source))
-    check_length(backbone, len(request.prompt_ids), prefix.length if prefix else 0, decode.max_new)
+    check_requests(backbone, [request], decode)  # what does not fit is reported before any warning
     warnings = input_warnings(backbone, form, source, learned)
     for sentence in warnings:
         say(args, sentence)

@@ -10,7 +10,8 @@ from core.prefix.prefix import check_shape
 
 
 def max_new_tokens(backbone: Backbone, prompt: int, prefix: int) -> int:
-    """Return how many new tokens fit after `prompt` and `prefix` tokens; negative if these alone do not fit."""
+    """Return how many new tokens fit after a prompt of `prompt` tokens and a prefix that takes `prefix` positions; negative if
+    these alone do not fit."""
     if not backbone.is_encoder_decoder:
         return backbone.spec.positions - prompt - prefix
     # the encoder has its own positions, and a prefix takes none
@@ -18,15 +19,15 @@ def max_new_tokens(backbone: Backbone, prompt: int, prefix: int) -> int:
 
 
 def check_length(backbone: Backbone, prompt: int, prefix: int, new: int) -> None:
-    """Raise TooLong if the prompt, the prefix and `new` tokens exceed the model's positions."""
+    """Raise TooLong if the prompt, the prefix and `new` tokens exceed the model's positions. `prefix`: how many it takes."""
     positions, name, room = backbone.spec.positions, backbone.spec.name, max_new_tokens(backbone, prompt, prefix)
     if new <= room:
         return
     if not backbone.is_encoder_decoder:
-        virtual = f", {prefix} virtual tokens" if prefix else ""
+        taken = f", the prefix takes {prefix} of them," if prefix else ""
         raise TooLong(
             f"The input has {prompt} tokens, and at most {max(room + prompt - new, 0)} fit: {name} has {positions} positions"
-            f"{virtual} and {new} are kept for the output. Shorten the input, or request fewer new tokens."
+            f"{taken} and {new} are kept for the output. Shorten the input, or request fewer new tokens."
         )
     if prompt > positions:
         raise TooLong(f"The input has {prompt} tokens, and {name} has only {positions} positions. Shorten the input.")

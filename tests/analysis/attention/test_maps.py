@@ -14,6 +14,7 @@ from core.generation.types import Request
 from core.models.loading import load_backbone
 from core.prefix.attention import PrefixState, attach
 from core.prefix.interventions import Intervention
+from core.prefix.mix import Mix, mix_prefixes
 from tests.support.tiny_models import make_tiny_backbone, make_tiny_llama, random_prefix
 
 P, WRITTEN = 4, 6
@@ -228,3 +229,14 @@ def test_reading_leaves_the_model_as_it_was(tiny):
     attention_mass(tiny.model, tiny, request, ids)
     assert tiny.model.prefix_slot.state is None and tiny.model.prefix_slot.weights_hook is None
     assert written(tiny)[1] == ids
+
+
+def test_what_a_fade_writes_at_the_last_positions_can_be_read_again(tiny):
+    prefix, intervention = mix_prefixes(
+        Mix("fade", ("a", "b"), (0.5, 0.5)), [random_prefix(tiny, 30), random_prefix(tiny, 20, seed=1)]
+    )
+    request = Request(tiny.encode("x" * (tiny.spec.positions - 30 - WRITTEN)), prefix, intervention=intervention)
+    ids = generate(tiny.model, tiny, [request], DecodeConfig(max_new=WRITTEN, min_new=WRITTEN))[0].ids
+    assert attention_mass(tiny.model, tiny, request, ids).virtual == 50
+    with pytest.raises(TooLong, match="the prefix takes 30 of them"):
+        attention_mass(tiny.model, tiny, request, [*ids, 5])

@@ -2,10 +2,12 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -70,6 +72,26 @@ def test_generate_prints_the_text_and_json_says_more(trained, folder, capsys):
     assert record["text"] == text
     assert record["source"] == "name : Alda | Type : pub | area : north"
     assert record["finish"] in ("eos", "length") and record["tokens"] <= 12
+
+
+def test_generate_counts_the_positions_that_a_prefix_takes(trained, folder, monkeypatch, capsys):
+    """A kept fade has more virtual tokens than positions."""
+    from app.cli import generate
+
+    load, spec = generate.load_backbone_and_run, []
+
+    def fade(args, form):
+        backbone, loaded = load(args, form)
+        spec.append(backbone.spec)
+        return backbone, replace(loaded, prefix=replace(loaded.prefix, positions=2))
+
+    monkeypatch.setattr(generate, "load_backbone_and_run", fade)
+    arguments = ["generate", "--run", trained, "--backbone", folder, "--mode", "greedy", "--json", TABLE, "--max-new"]
+    assert main([*arguments, "256"]) == 1
+    said = capsys.readouterr()
+    prompt = int(re.findall("has ([0-9]+) tokens", said.out + said.err)[0])
+    assert main([*arguments, str(spec[0].positions - prompt - 2)]) == 0
+    assert main([*arguments, str(spec[0].positions - prompt - 1)]) == 1
 
 
 def test_a_growing_text_is_printed_as_the_whole_text_reads():

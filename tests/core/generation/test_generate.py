@@ -137,9 +137,8 @@ def test_closing_a_stream_early_frees_the_model(tiny):
 
 def test_too_long_says_how_many_tokens_there_are_and_how_many_fit(tiny):
     long = request(tiny, "x" * 240, prefix=random_prefix(tiny, 10))
-    with pytest.raises(
-        TooLong, match=r"has 240 tokens, and at most 226 fit: tiny-gpt2 has 256 positions, 10 virtual tokens and 20 are kept"
-    ):
+    kept = "tiny-gpt2 has 256 positions, the prefix takes 10 of them, and 20 are kept for the output"
+    with pytest.raises(TooLong, match=f"has 240 tokens, and at most 226 fit: {kept}"):
         generate(tiny.model, tiny, [long], DecodeConfig(max_new=20))
 
 
