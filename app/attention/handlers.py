@@ -1,6 +1,6 @@
 """Event handlers of the Attention tab: read inputs, make one call, draw."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -15,7 +15,7 @@ from app.attention.components import AttentionPage
 from app.attention.controls import AT, controls, group_of
 from app.attention.read_ahead import ReadAhead
 from app.attention.readings import AttentionSource, ReadingCache
-from app.attention.state import SAME, AttentionState
+from app.attention.state import MOST, SAME, AttentionState
 from app.compare.comparison import SLOTS
 from app.compare.state import CompareState
 from app.shared import plot_widget, shell, urlstate
@@ -74,7 +74,17 @@ class AttentionHandlers(TabHandlers):
 
     def change(self, state: AttentionState, event: gr.EventData, request: gr.Request) -> tuple[AttentionState, int]:
         """Apply the use of a control."""
-        return replace(state.turned(str(event.name), event.value), ignored=()), self.take_ticket(request)
+        layers, heads = self._last(state, request.session_hash or "")
+        return replace(state.turned(str(event.name), event.value, layers, heads), ignored=()), self.take_ticket(request)
+
+    def _last(self, state: AttentionState, page: str) -> tuple[int, int]:
+        """Return the number of the last layer and head of the site shown; MOST if the model is not loaded."""
+        record = self.context.comparisons.get(page)
+        backbone = record and self.context.models.get(record.name or self.context.models.default)
+        if not backbone:
+            return MOST, MOST
+        depths = depths_of(backbone)
+        return depths[site_of(state, depths)], backbone.spec.heads
 
     def select_head(self, state: AttentionState, event: gr.EventData, request: gr.Request) -> tuple[AttentionState, int]:
         """Select the head whose tile was clicked."""
@@ -149,8 +159,8 @@ class AttentionHandlers(TabHandlers):
         return vm, intervention
 
     def _at(self, backbone: Backbone, state: AttentionState, vm: view.AttentionViewModel) -> view.AttentionViewModel:
-        """Set the site: the requested one or, for an encoder's text, the last."""
-        site = state.site if state.site in vm.depths else list(vm.depths)[-1]
+        """Set the site, and what depends on it."""
+        site = site_of(state, vm.depths)
         article = vm.record.form == "article"
         vm.site, vm.labels = site, attention_labels(backbone, site, "the article" if article else "the input")
         if backbone.is_encoder_decoder and article:
@@ -269,6 +279,11 @@ def first_column(kinds: Sequence[str]) -> str:
 def depths_of(backbone: Backbone) -> dict[str, int]:
     """Return the number of layers of each site."""
     return {site: backbone.spec.depth(site) for site in backbone.spec.sites}
+
+
+def site_of(state: AttentionState, depths: Mapping[str, int]) -> str:
+    """Return the site to show: the requested one or, for an encoder's text, the last."""
+    return state.site if state.site in depths else list(depths)[-1]
 
 
 def _key(vm: view.AttentionViewModel, intervention: Intervention) -> tuple:

@@ -12,6 +12,7 @@ from core.prefix.interventions import Intervention, Location
 ALPHAS = {0.0: "0", 0.25: "¼", 0.5: "½", 1.0: "1", 2.0: "2", 4.0: "4"}
 GROUPS = ("prefix", "source", "written")  # as analysis/attention/maps.py numbers them
 SAME = "same"  # beside a run that is turned up or down: the same run, untouched
+MOST = 1000  # layers or heads that an address may count
 _PLACE = re.compile(r"(?:(encoder|decoder|cross)-)?(?=[PL])(?:P(\d{1,4}))?(?:L(\d{1,3}))?")
 
 
@@ -48,8 +49,8 @@ class AttentionState(State):
 
     column: str = url_field("", lambda value: value in SLOTS, key="text")
     beside: str = url_field("", lambda value: len(value) <= 2000)
-    layer: int = url_field(0, lambda value: 0 <= value <= 1000)
-    head: int = url_field(0, lambda value: 0 <= value <= 1000)
+    layer: int = url_field(0, lambda value: 0 <= value <= MOST)
+    head: int = url_field(0, lambda value: 0 <= value <= MOST)
     alpha: float = url_field(1.0, lambda value: value in ALPHAS)
     out: str = url_field("", _readable)
     group: str = url_field("prefix", lambda value: value in GROUPS, key="on")
@@ -64,17 +65,17 @@ class AttentionState(State):
         """The α of a site."""
         return self.alpha if site == SITE else getattr(self, site)
 
-    def turned(self, name: str, value: str) -> "AttentionState":
-        """The state after a control was used; unchanged if the value cannot be used."""
+    def turned(self, name: str, value: str, layers: int = MOST, heads: int = MOST) -> "AttentionState":
+        """The state after a control was used; unchanged if the value cannot be used. Steps end at the last layer and head."""
         try:
             if name == "out":
                 return self._toggled(str(value))
             if name == "reset":
                 return replace(self, alpha=1.0, encoder=1.0, cross=1.0, out="")
             if name == "step":
-                return replace(self, layer=max(1, self.layer + int(value)), head=self.head or 1)
+                return replace(self, layer=_stepped(self.layer, int(value), layers), head=self.head or 1)
             if name == "head-step":
-                return replace(self, head=max(1, self.head + int(value)), layer=self.layer or 1)
+                return replace(self, head=_stepped(self.head, int(value), heads), layer=self.layer or 1)
             if name == "everywhere":  # a site's α at every site
                 level = self.level(value) if value in SITES else 1.0
                 return replace(self, alpha=level, encoder=level, cross=level)
@@ -105,6 +106,11 @@ class AttentionState(State):
         """The places of `out` that the prefix does not have."""
         parts = filter(None, self.out.split("."))
         return [part for part, place in zip(parts, places(self.out), strict=True) if not _is_there(place, length, depths)]
+
+
+def _stepped(number: int, by: int, last: int) -> int:
+    """The layer or head that a step leads to, from 1 to `last`."""
+    return min(max(1, min(number, last) + by), last)
 
 
 def _is_there(place: Location, length: int, depths: Mapping[str, int]) -> bool:

@@ -1,6 +1,7 @@
 """The Attention tab's handlers on a decoder-only model: who reads the text, and what a key or a click changes."""
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -52,3 +53,15 @@ def test_under_an_intervention_the_texts_own_run_stands_beside_it_unchanged(do, 
     changed, unchanged = readers_of(outputs)
     assert "α = ½" in changed and unchanged.endswith(", unchanged")
     assert 'data-chosen="same"' in outputs["bar"]
+
+
+@pytest.mark.parametrize(("key", "field", "last"), [("step", "layer", 2), ("head-step", "head", 4)])
+def test_keys_step_no_further_than_the_last_layer_and_head(do, key, field, last):
+    state = AttentionState(layer=1, head=1)
+    for _ in range(last + 2):
+        state, _ticket = do.change(state, SimpleNamespace(name=key, value=1), REQUEST)
+    assert getattr(state, field) == last
+    beyond = replace(state, **{field: 900})  # from an address
+    for start in (state, beyond):
+        back, _ticket = do.change(start, SimpleNamespace(name=key, value=-1), REQUEST)
+        assert getattr(back, field) == last - 1
