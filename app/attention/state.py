@@ -102,6 +102,11 @@ class AttentionState(State):
                 intervention = intervention.without(place[2], place[1], place[0])
         return intervention
 
+    def knocked_out(self, length: int, depths: Mapping[str, int]) -> list[str]:
+        """The places of `out` that the prefix has, in words."""
+        missing = self.missing(length, depths)
+        return [part.replace("-", " ") for part in self.out.split(".") if part and part not in missing]
+
     def missing(self, length: int, depths: Mapping[str, int]) -> list[str]:
         """The places of `out` that the prefix does not have."""
         parts = filter(None, self.out.split("."))

@@ -170,7 +170,8 @@ def name_of(state: AttentionState, vm: AttentionViewModel) -> str:
         parts = [f"α = {ALPHAS[state.alpha]}"] if state.alpha != 1 else []
     else:
         parts = [f"α = {ALPHAS[level]} at {SITES[site]}" for site, level in levels.items() if level != 1]
-    return " and ".join(parts + ([f"without {state.out.replace('-', ' ').replace('.', ', ')}"] if state.out else []))
+    out = state.knocked_out(vm.reader.length, vm.depths)
+    return " and ".join(parts + ([f"without {', '.join(out)}"] if out else []))
 
 
 def _regenerated(state: AttentionState, vm: AttentionViewModel, new: ColumnRecord) -> str:

@@ -83,8 +83,9 @@ class HandoutHandlers:
             {"label": f"α = {name}", "html": self._stop(backbone, source, record, one, level)}
             for name, level, one in zip(ALPHAS.values(), levels, texts, strict=True)
         ]
-        out = f", without {state.out.replace('.', ', ')}" if state.out else ""
-        title = f"The odds of looking at the prefix {source.title}, times α{out}"
+        out = state.knocked_out(source.length, depths)
+        without = f", without {', '.join(out)}" if out else ""
+        title = f"The odds of looking at the prefix {source.title}, times α{without}"
         return {"title": title, "at": list(ALPHAS).index(state.alpha), "stops": stops}
 
     def _stop(

@@ -65,3 +65,9 @@ def test_keys_step_no_further_than_the_last_layer_and_head(do, key, field, last)
     for start in (state, beyond):
         back, _ticket = do.change(start, SimpleNamespace(name=key, value=-1), REQUEST)
         assert getattr(back, field) == last - 1
+
+
+def test_what_the_prefix_has_not_is_not_named_as_knocked_out(do):
+    update = outputs_of(do, out="P1.P99")
+    assert "without P1<" in update["reads"] and "Not knocked out, as this prefix has none of that name: P99." in update["reads"]
+    assert "(without P1)" in update["headline"]
