@@ -19,7 +19,7 @@ from torch import Tensor
 from core.config.decode import DecodeConfig
 from core.generation.decoding_batch import DecodingBatch, make_batch
 from core.generation.generate import generate
-from core.generation.sequence import SequenceState
+from core.generation.sequence import SequenceState, decode_text
 from core.generation.types import Generation, Request, Token
 from core.models.backbone import Backbone
 from core.prefix.attention import attach
@@ -233,6 +233,8 @@ class BeamQueue:
 
     def _retry_alone(self, sequence: QueuedSequence, batch: int, error: Exception) -> None:
         """Repeat a sequence of a failed batch alone, so that only the request that caused the error gets it."""
+        if sequence.done.is_set():  # cancelled before the error
+            return
         try:
             if batch == 1:
                 raise error
@@ -244,19 +246,38 @@ class BeamQueue:
         def cancel() -> bool:
             with attach(first.model, None):  # the search's prefixes are not for what others run on the model
                 self.between_steps()
-            return all(sequence.cancelled for sequence in sequences)
+            self._end_cancelled(sequences, time.monotonic() - began)
+            return all(sequence.done.is_set() for sequence in sequences)
 
         def report(beams: list[list[int]]) -> None:
             for sequence, beam in zip(sequences, beams, strict=True):
-                if sequence.draft[-1:] not in ends:  # a text that has ended stays; the batch's other searches go on
+                if not sequence.done.is_set() and sequence.draft[-1:] not in ends:  # a text that has ended stays
                     sequence.draft = beam
 
+        began = time.monotonic()
         first, requests = sequences[0], [sequence.request for sequence in sequences]
         ends = [[token] for token in first.backbone.eos]
         generations = generate(first.model, first.backbone, requests, first.decode, cancel, report)
         for sequence, generation in zip(sequences, generations, strict=True):
-            sequence.seconds = generation.seconds
-            sequence.end(generation)
+            if not sequence.done.is_set():
+                sequence.seconds = generation.seconds
+                sequence.end(generation)
+
+    def _end_cancelled(self, searched: Sequence[QueuedSequence], seconds: float) -> None:
+        """End the cancelled sequences: those that wait, and those `searched` for so many seconds, with the best beam so far.
+
+        The batch goes on for the others.
+        """
+        with self.guard:
+            ending = [sequence for sequence in self.waiting if sequence.cancelled]  # asked once: it may change at any moment
+            self.waiting = [sequence for sequence in self.waiting if sequence not in ending]
+        for sequence in searched:
+            if sequence.cancelled and not sequence.done.is_set():
+                sequence.seconds = seconds
+                ending.append(sequence)
+        for sequence in ending:
+            ids = sequence.draft
+            sequence.end(Generation(decode_text(sequence.backbone, ids), ids, [], "cancelled", sequence.seconds))
 
 
 class JobQueue:
