@@ -202,7 +202,7 @@ def _scores(vm: AttentionViewModel, generated: str) -> str:
     fields = _fields(vm)
     if not fields or not generated:
         return ""
-    sample = examples.matching(fields, vm.record.form)
+    sample = examples.matching(fields, vm.record.form, vm.record.source)
     score = original_bleu([generated], [list(sample.references)]) if sample else None
     bleu = f"BLEU {score.per_example[0]:.1f} (n=1: one sentence, not a system score)" if score else ""
     return coverage_chips(cover(fields, detokenise(generated)), fields) + (tag("p", bleu, cls="meta") if bleu else "")

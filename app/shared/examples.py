@@ -125,8 +125,18 @@ def find(sample_id: str) -> Sample | None:
     return next((sample for form in ("table", "webnlg", "article") for sample in samples(form) if sample.id == sample_id), None)
 
 
-def matching(fields: Fields, form: str = "table", source: str = "") -> Sample | None:
-    """Return the sample with exactly these fields, or with this article; None for an edited table, which has no references."""
+def matching(fields: Fields, form: str, source: str) -> Sample | None:
+    """Return the sample that is this input: a table with these fields, triples or an article with this source.
+
+    `source`: what a model reads. None for an edited input, which has no references.
+    """
+    if form in SOURCES:  # the fields of different triples can be the same
+        return next((sample for sample in samples(form) if _source_of_triples(form, sample) == source), None)
     if form == "article":
         return next((sample for sample in samples(form) if sample.text == source), None)
     return next((sample for sample in samples(form) if list(sample.fields) == list(fields)), None)
+
+
+@cache
+def _source_of_triples(form: str, sample: Sample) -> str:
+    return SOURCES[form]([(s, p, o) for s, p, o in sample.rows])

@@ -2,16 +2,19 @@
 
 from dataclasses import replace
 
+import pytest
+
 from app.compare.comparison import CompareRequest, Comparison
 from app.compare.example_buttons import NOT_TRAINED_ON, sample_buttons
 from app.compare.panels import cost, references
-from app.compare.source_editor import editor_value, editor_value_of_text, normalize_text, parse_value, read
+from app.compare.source_editor import editor_value, editor_value_of_text, normalize_text, parse_rows, parse_value, read
 from app.compare.state import CompareState
 from app.shared.examples import Sample, find, in_domain, matching, samples
 from app.shared.highlight import render, word_diff
 from app.shared.html import count, percent, size, tag, text
 from app.shared.urlstate import read as read_address
 from app.shared.urlstate import write as write_address
+from core.text.triples import SOURCES
 
 EVIL = '<img src=x onerror="alert(1)">'
 
@@ -85,7 +88,18 @@ def test_examples_of_triples_stand_by_category_seen_and_unseen():
     html = sample_buttons("artist-1", "webnlg")
     assert "Comics character" in html and html.count("unseen</small>") == 5 and "Ilka Brandt" in html
     assert 'data-sample="artist-1" aria-pressed="true"' in html and "cafe" not in html
-    assert all(matching(sample.fields, "webnlg") is sample for sample in samples("dart")) and samples("text") == ()
+    assert samples("text") == ()
+
+
+@pytest.mark.parametrize("form", SOURCES)
+def test_edited_triples_are_no_example_even_where_their_fields_are_the_same(form):
+    for sample in samples(form):
+        parsed = parse_rows(form, sample.rows)
+        assert matching(parsed.fields, form, parsed.source) is sample
+    first, *others = next(one for one in samples(form) if len({row[0] for row in one.rows}) > 1).rows
+    edited = parse_rows(form, [first, *((first[0], relation, value) for _, relation, value in others)])
+    quoted = parse_rows(form, [(*row[:2], f'"{row[2]}"') for row in (first, *others)])
+    assert matching(edited.fields, form, edited.source) is None and matching(quoted.fields, form, quoted.source) is None
 
 
 def test_examples_of_tables_stand_apart_by_the_topics_of_the_task():
@@ -130,7 +144,7 @@ def test_references_only_for_a_table_that_was_not_edited(context):
     fields = list(sample.fields)
     comparison = Comparison(CompareRequest("x"), context.models.backbone(context.models.default))
     comparison.columns["base"].text = sample.references[0]
-    assert matching(fields) is sample and matching(fields[1:]) is None
+    assert matching(fields, "table", "") is sample and matching(fields[1:], "table", "") is None
     html = references(comparison, fields, sample)
     assert "<b>100.0</b>" in html and "n=1: one sentence, not a system score" in html and "tok:13a" in html
     assert "your own" in references(comparison, fields, None)
