@@ -67,9 +67,11 @@ class MixViewModel:
 
     @property
     def ends(self) -> list[int]:
-        """The stops that are a single run, or an end of the slider."""
-        mixed = len(self.stops) - 2 if self.state.kind in ("join", "swap") else -1
-        return [i for i in range(len(self.stops)) if i != mixed] if mixed > 0 else [0, len(self.stops) - 1]
+        """The stops that are one member alone, in the order of the members."""
+        last = len(self.stops) - 1
+        if self.state.kind in ("join", "swap"):
+            return [i for i in range(last + 1) if i != last - 1]
+        return [0, last // 2, last] if len(self.members) == 3 else [0, last]  # of three, the second is in the middle
 
     @property
     def at(self) -> int:
@@ -215,27 +217,23 @@ def verdict(vm: MixViewModel, texts: MixTexts) -> str:
     inner = [i for i in range(len(stops)) if i not in vm.ends]
     best, worst = max(vm.ends, key=lambda i: counts[i]), min(inner, key=lambda i: counts[i])
     loss = counts[best] - counts[worst]
-    name = short(vm.members[_member_at(vm, best)].run.id)
+    name = short(vm.members[vm.ends.index(best)].run.id)
     label, pair = stops[worst].stop.label, len(vm.members) == 2
     at = "" if len(inner) == 1 else f" at {label} {short(vm.members[1].run.id)}" if pair else f" at the stop {label}"
     if loss > 0:
         sentence = f"{DOES[kind]} lost {loss} of {total} values{at}: {counts[worst]} covered, and {counts[best]} by {name} alone."
     else:
         sentence = (
-            f"{DOES[kind]} lost no value: every stop covers at least the {counts[best]} of {total} that {name} covers alone."
+            f"{DOES[kind]} lost no value: every mixed stop covers at least the {counts[best]} of {total} that {name} covers alone."
         )
     return sentence + _unsupported(vm, stops, inner)
 
 
-def _member_at(vm: MixViewModel, stop: int) -> int:
-    return vm.ends.index(stop) if vm.state.kind in ("join", "swap") else (0 if stop == 0 else len(vm.members) - 1)
-
-
 def _unsupported(vm: MixViewModel, stops: Sequence[StopText], inner: Sequence[int]) -> str:
     counts = [len(stop.coverage.unsupported) for stop in stops if stop.coverage]
-    between, ends = max(counts[i] for i in inner), max(counts[i] for i in vm.ends)
-    statements = counted(between, "unsupported statement")
-    return f" Between the ends a text makes up to {statements}, at the ends {ends or 'none'}." if between > ends else ""
+    mixed, alone = max(counts[i] for i in inner), max(counts[i] for i in vm.ends)
+    statements = counted(mixed, "unsupported statement")
+    return f" Mixed, a text makes up to {statements}; of one prefix alone, {alone or 'none'}." if mixed > alone else ""
 
 
 def _verdict_without_table(vm: MixViewModel, stops: Sequence[StopText]) -> str:

@@ -213,12 +213,12 @@ def texts_of(kind, texts, values):
         (
             "swap",
             ["Alda", "Alda in Lahti", "Alda"],
-            "lost no value: every stop covers at least the 1 of 2 that one covers alone.",
+            "lost no value: every mixed stop covers at least the 1 of 2 that one covers alone.",
         ),
         (
             "fade",
             ["Alda", "Alda in Oslo", "Lahti"],
-            "Between the ends a text makes up to 1 unsupported statement, at the ends none.",
+            "Mixed, a text makes up to 1 unsupported statement; of one prefix alone, none.",
         ),
         ("path", ["nothing", "Alda", "Alda in Lahti"], "The text first covers that many at 2 % of the way."),
         (
@@ -235,6 +235,20 @@ def test_the_verdict_counts_what_was_lost(kind, texts, says):
     sentence = texts_of(kind, texts, mix_input)
     vm = view.MixViewModel(MixState(kind), "", (), members, [one.stop for one in sentence.stops], mix_input, {}, False)
     assert says in view.verdict(vm, sentence)
+
+
+@pytest.mark.parametrize("kind", ["fade", "average"])
+def test_of_three_prefixes_the_one_in_the_middle_is_no_mixed_stop(kind):
+    mix_input = MixInput("table", SOURCE, (("name", "Alda"), ("area", "Lahti")))
+    members = [SimpleNamespace(run=SimpleNamespace(id=name)) for name in ("one", "two", "three")]
+    for texts, says in (
+        (["Alda", "Alda", "nothing", "Alda", "Alda"], "every mixed stop covers at least the 1 of 2 that one covers alone."),
+        (["Alda", "Alda", "Alda in Lahti", "Alda", "Alda"], "lost 1 of 2 values at the stop 1 %: 1 covered, and 2 by two alone."),
+        (["nothing", "Alda", "nothing", "Alda", "Alda"], "every mixed stop covers at least the 1 of 2 that three covers alone."),
+    ):
+        sentence = texts_of(kind, texts, mix_input)
+        vm = view.MixViewModel(MixState(kind), "", (), members, [one.stop for one in sentence.stops], mix_input, {}, False)
+        assert says in view.verdict(vm, sentence)
 
 
 def test_summaries_are_described_by_rouge_or_by_their_words():
