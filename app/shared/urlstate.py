@@ -14,7 +14,8 @@ import gradio as gr
 from app.shared.html import hidden
 
 Value = TypeVar("Value", str, int, float)
-LIMIT = 4000  # characters of one value kept in the address; a longer one is left out
+READABLE = 20_000  # characters of an address that is read
+LIMIT = 9000  # characters of one state in the address, percent-encoded: several tabs share it
 
 
 def url_field(default: Value, check: Callable[[Value], bool] | None = None, key: str = "") -> Value:
@@ -47,7 +48,7 @@ def keys(state: State | type[State]) -> dict[str, str]:
 def read(query: str, kind: type[Kind]) -> Kind:
     """Read the state of one tab from an address's query string ("?seed=1&…")."""
     try:
-        parameters = parse_qs(query.lstrip("?"), keep_blank_values=True, max_num_fields=80) if len(query) < 20_000 else {}
+        parameters = parse_qs(query.lstrip("?"), keep_blank_values=True, max_num_fields=80) if len(query) < READABLE else {}
     except ValueError:  # more fields than any address of ours has
         parameters = {}
     values: dict[str, str | int | float] = {}
@@ -68,10 +69,16 @@ def read(query: str, kind: type[Kind]) -> Kind:
 
 
 def write(state: State) -> str:
-    """Return the query string of a state without defaults: "seed=1&example=cafe-001"."""
+    """Return the query string of a state without defaults: "seed=1&example=cafe-001".
+
+    Where it would be too long, the longest values are left out.
+    """
     plain = type(state)()
     changed = {key: getattr(state, name) for name, key in keys(state).items() if getattr(state, name) != getattr(plain, name)}
-    return urlencode({key: value for key, value in changed.items() if len(str(value)) <= LIMIT}, errors="replace")
+    parts = [urlencode({key: value}, errors="replace") for key, value in changed.items()]
+    while len("&".join(parts)) > LIMIT:
+        parts.remove(max(parts, key=len))
+    return "&".join(parts)
 
 
 def remember(kind: type[State]) -> str:

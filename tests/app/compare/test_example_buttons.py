@@ -128,6 +128,16 @@ def test_address_comes_back_and_bad_values_are_named():
     assert read_address("?table=" + "x" * 30_000, CompareState) == CompareState()
 
 
+@pytest.mark.parametrize("article", ["北京天气晴朗。" * 330, "Привет, мир. " * 300])
+def test_a_long_text_in_another_script_leaves_the_rest_of_the_address(article):
+    address = CompareState(article=article, seed=7, mode="sample", prefix="my-run", columns="base-prefix")
+    assert read_address("?" + write_address(address), CompareState) == replace(address, article="")
+    short = replace(address, article=article[:500], other="text:" + "Кратко. " * 60)
+    assert read_address("?" + write_address(replace(short, finetuned=article)), CompareState) == replace(short, finetuned="")
+    plain = replace(address, article="An article of plain words. " * 145)
+    assert read_address("?" + write_address(plain), CompareState) == plain
+
+
 def test_cost_card_gives_sizes_and_the_score_of_the_whole_set(context):
     backbone = context.models.backbone(context.models.default)
     comparison = Comparison(CompareRequest("name : Alda"), backbone)
