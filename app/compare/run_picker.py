@@ -57,9 +57,9 @@ def select_runs(
     listed = for_task(choices, task)
     run_ids = {slot: pick(slot, listed, requested.get(slot, "")) for slot in COLUMN_METHODS}
     if "other" in order or requested.get("other"):
-        run_ids["other"] = pick(
-            "other", [choice for choice in listed if choice.run.id not in run_ids.values()], requested.get("other", "")
-        )
+        asked = requested.get("other", "")
+        free = [choice for choice in listed if choice.run.id == asked or choice.run.id not in run_ids.values()]
+        run_ids["other"] = pick("other", free, asked)
     return RunSelection(task, tasks, {"other": ""} | run_ids, listed)
 
 

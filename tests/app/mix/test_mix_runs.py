@@ -66,6 +66,15 @@ def test_compare_shows_a_mix_as_a_run_and_a_faulty_one_as_a_sentence(context, ba
     assert last.columns["other"].state == "error" and "no mix of the kind 'blend'" in last.columns["other"].note
 
 
+def test_the_column_other_takes_a_run_that_another_column_has_if_it_is_asked_for(context, backbone):
+    order = ("base", "prefix", "other")
+    asked = {"prefix": "tiny-prefix", "other": "tiny-prefix"}
+    assert select_runs(context.catalog, backbone, "e2e", asked, order).run_ids["other"] == "tiny-prefix"
+    for other in ("", "ghost"):  # the choice that is made for a person is another run
+        selection = select_runs(context.catalog, backbone, "e2e", asked | {"other": other}, order)
+        assert selection.run_ids["other"] not in ("", *(selection.run_ids[slot] for slot in ("prefix", "finetuned")))
+
+
 def test_prefix_space_places_a_mix_among_the_words(context, backbone):
     analyses = AnalysisCache(context)
     resolved = resolve(analyses, backbone, SpaceRequest((FADE,), "keys", 0, 0, "pca", False, False, "", ()))
