@@ -5,7 +5,7 @@ from analysis.named_runs import frozen_task, load_named_run, request_of
 from app.compare.as_python import add_backbone, request_on_page
 from app.export.python_lines import Code, PythonLines
 from app.mix.request import input_for, settle, tasks_of
-from app.mix.state import MIDDLE, MixState
+from app.mix.state import MixState
 from app.shared import urlstate
 from app.shared.context import AppContext
 from core.config.decoding_defaults import batch_decoding
@@ -20,7 +20,7 @@ def as_python(context: AppContext, search: str, page: str) -> str:
     mix_input = input_for(state, tasks_of(loaded, backbone), (comparison.form, comparison.source))
     layers = backbone.spec.depth(backbone.spec.sites[-1])
     count = len(slider(state.kind, state.members, layers))
-    stop = count // 2 if state.stop == MIDDLE else min(state.stop, count - 1)
+    stop = state.shown(count)
 
     lines = PythonLines()
     lines.use(slider, load_named_run, request_of, generate)

@@ -29,6 +29,12 @@ class MixState(State):
         """The runs, those that are texts included."""
         return tuple(parted(self.runs)[:MOST])
 
+    def shown(self, stops: int) -> int:
+        """The place that is shown of a slider with so many stops; in the middle are, of kinds without a strength, the mixes."""
+        last = stops - 1
+        middle = last - 1 if self.kind in ("join", "swap") else last // 2
+        return middle if self.stop == MIDDLE else min(self.stop, last)
+
     def with_member(self, place: int, run: str) -> "MixState":
         """Another run at a place from 0; an empty one takes the place away."""
         members = list(self.members)

@@ -76,9 +76,7 @@ class MixViewModel:
     @property
     def at(self) -> int:
         """The first stop to show."""
-        last = len(self.stops) - 1
-        middle = last - 1 if self.state.kind in ("join", "swap") else last // 2
-        return middle if self.state.stop < 0 else min(self.state.stop, last)
+        return self.state.shown(len(self.stops))
 
 
 # ---- controls

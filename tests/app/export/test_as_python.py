@@ -4,6 +4,7 @@ import json
 import math
 import shutil
 from dataclasses import fields
+from functools import wraps
 from types import SimpleNamespace
 from urllib.parse import quote
 
@@ -24,6 +25,8 @@ from app.export.as_python import PythonHandlers
 from app.export.python_lines import PythonLines
 from app.learn.tab import lessons
 from app.mix.mixing import Mixer, input_of
+from app.mix.state import MixState
+from app.mix.view import MixViewModel
 from app.results.handlers import ResultsHandlers
 from app.results.state import ResultsState
 from app.shared.context import AppContext
@@ -192,6 +195,18 @@ def test_mix_writes_the_text_of_every_stop(context, do, run_lines):
     *_, texts = Mixer(context.models).texts(backbone, stops, input_of("table", names["source"]), lambda: False)
     assert [detokenise(text.text) for text in names["texts"]] == [stop.text for stop in texts.stops]
     assert len(run_lines(do.lines("mix", "", ""))["texts"]) == 11
+
+
+def test_mix_prints_the_stop_that_the_page_shows(do, monkeypatch):
+    @wraps(slider)
+    def deeper(kind, members, layers):
+        return slider(kind, members, layers + 1)
+
+    monkeypatch.setattr("app.mix.as_python.slider", deeper)
+    lines = do.lines("mix", "mix-kind=layers&mix-runs=tiny-prefix", "")
+    stops = slider("layers", ["tiny-prefix"], 3)  # an even number
+    page = MixViewModel(MixState("layers", "tiny-prefix"), "", (), (), stops, input_of("table", ""), {}, True)
+    assert len(stops) == 4 and f"print(stops[{page.at}].run" in lines
 
 
 TABLES = ("number=run:e2e-prefix", "results=figure4&set=records&metric=BLEU", "results=scatter", "results=evidence")
