@@ -193,7 +193,8 @@ class Board:
             ready = [entry for run in dict.fromkeys(runs) if (entry := self._entries.get(run)) and entry.state == READY]
             names = [(entry.id, entry.name) for entry in ready] + ([(FROZEN, FROZEN_NAME)] if frozen else [])
             if not ready or len(names) > LINES:
-                raise BadInput(f"A round takes 1 to {LINES} prefixes, and {len(names)} are chosen. Choose from the board.")
+                most, chosen = LINES - frozen, f"{len(ready)} are chosen" if ready else "none is chosen"
+                raise BadInput(f"A round takes 1 to {most} prefixes, and {chosen}. Choose from the board.")
             if blind:
                 secrets.SystemRandom().shuffle(names)
             lines = [Line(run, name, _letter(place)) for place, (run, name) in enumerate(names)]

@@ -37,6 +37,16 @@ def blind_round(board):
     return round_
 
 
+def test_a_round_without_prefixes_or_with_too_many_says_how_many_are_chosen(board, monkeypatch):
+    filled(board, ("Ada", "Ben", "Cyd"))
+    for frozen in (False, True):
+        with pytest.raises(BadInput, match="prefixes, and none is chosen"):
+            board.begin_round(SOURCE, FIELDS, [], True, frozen)
+    monkeypatch.setattr("app.classroom.board.LINES", 3)
+    with pytest.raises(BadInput, match="A round takes 1 to 2 prefixes, and 3 are chosen"):  # the frozen model has a line too
+        board.begin_round(SOURCE, FIELDS, [entry.id for entry in board.entries()], True, True)
+
+
 def test_a_blind_round_hides_names_until_it_is_closed(board):
     ada, ben = filled(board)
     round_ = blind_round(board)
