@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from app.compare.comparison import LEAST, ORDER, SLOTS
 from app.compare.prompting import PROMPTS
-from app.shared.urlstate import State, url_field
+from app.shared.urlstate import SEEDS, State, url_field
 from core.config.decode import MODES
 
 
@@ -29,7 +29,7 @@ class CompareState(State):
     source: str = url_field("", key="table")
     article: str = url_field("")
     mode: str = url_field("", lambda value: value in MODES)  # "": what is usual for the task
-    seed: int = url_field(0, lambda value: 0 <= value < 2**53)
+    seed: int = url_field(0, lambda value: value in SEEDS)
     temperature: float = url_field(1.0, lambda value: 0.01 <= value <= 100)
     top_p: float = url_field(1.0, lambda value: 0.001 <= value <= 1)
 

@@ -15,6 +15,7 @@ from app.shared.html import hidden
 
 Value = TypeVar("Value", str, int, float)
 READABLE = 20_000  # characters of an address that is read
+SEEDS = range(2**53)  # a browser has larger whole numbers only roughly
 LIMIT = 9000  # characters of one state in the address, percent-encoded: several tabs share it
 
 

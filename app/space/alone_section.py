@@ -17,7 +17,7 @@ from app.shared.html import area, table, tag, text
 from app.shared.method_labels import mix_label
 from app.shared.run_select import run_select
 from app.shared.shell import Shell
-from app.shared.urlstate import State, url_field
+from app.shared.urlstate import SEEDS, State, url_field
 from app.space.request import compared_run
 from core.config.decode import DecodeConfig
 from core.errors import BadInput
@@ -38,7 +38,7 @@ class AloneState(State):
     """`run`: empty if nothing was sampled."""
 
     run: str = url_field("", lambda value: len(value) <= 2000, key="alone-run")
-    seed: int = url_field(0, lambda value: 0 <= value < 2**31, key="alone-seed")
+    seed: int = url_field(0, lambda value: value in SEEDS, key="alone-seed")
     temperature: float = url_field(1.0, lambda value: 0.01 <= value <= 100, key="alone-temperature")
 
 
@@ -116,6 +116,8 @@ class AloneHandlers(TabHandlers):
         if not run:
             raise BadInput(f"No run on {backbone.spec.name} has virtual tokens yet. Train a prefix, or choose “text prefix…”.")
         state = AloneState(run, int(seed or 0), 1.0 if temperature is None else float(temperature))
+        if state.seed not in SEEDS:
+            raise BadInput(f"The seed {state.seed} cannot be used: choose a whole number from 0 to {SEEDS[-1]}.")
         yield from self._sample(state, name, request)
 
     def _sample(self, state: AloneState, name: str, request: gr.Request) -> Iterator[Update]:

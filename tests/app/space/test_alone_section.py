@@ -67,6 +67,15 @@ def test_what_the_address_says_is_restored_and_what_it_cannot_say_is_named(do):
     assert do.choices(AloneState(), "compare", "", "", REQUEST) == do.no_update()
 
 
+def test_a_link_brings_every_seed_back_that_is_accepted(do):
+    seed = 2**53 - 1
+    update = sampled(do, AloneState(), seed=seed)
+    assert urlstate.read("?" + update["address"], AloneState).seed == seed and f">{seed}</th>" in update["texts"]
+    for wrong in (-1, 2**53):
+        (failed,) = do.sample(AloneState(), wrong, 1.0, "", "", REQUEST)
+        assert f"The seed {wrong} cannot be used" in failed["status"] and "address" not in failed
+
+
 def test_an_encoder_decoder_model_samples_too(newsroom):
     section = AloneSection(**{field.name: field.name for field in fields(AloneSection)})
     do = AloneHandlers(newsroom, SimpleNamespace(status="status"), section)
