@@ -221,9 +221,8 @@ def verdict(vm: MixViewModel, texts: MixTexts) -> str:
     if loss > 0:
         sentence = f"{DOES[kind]} lost {loss} of {total} values{at}: {counts[worst]} covered, and {counts[best]} by {name} alone."
     else:
-        sentence = (
-            f"{DOES[kind]} lost no value: every mixed stop covers at least the {counts[best]} of {total} that {name} covers alone."
-        )
+        alone = f"{counts[best]} of {total} that {name} covers alone"
+        sentence = f"{DOES[kind]} lost no value: every mixed stop covers at least the {alone}."
     return sentence + _unsupported(vm, stops, inner)
 
 
