@@ -103,12 +103,13 @@ def inspect_run(
     task: Task | None = None,
     stop: str = "",
     backbone: Backbone | None = None,
+    form: str = "",
 ) -> RunInspection:
     """Load a run with its backbone, generate a text, and record the attention while the model re-reads it.
 
     `run`: a name that `load_named_run` takes, or empty for the frozen model. `backbone_name`: a folder or hub name to load in
     place of the backbone that a stored run remembers; for a text, a mix and the frozen model the bundled one by default.
-    `backbone`: one that is loaded already. `task`, `stop`: see `analysis.named_runs.write`.
+    `backbone`: one that is loaded already. `task`, `stop`, `form`: see `analysis.named_runs.write`.
     """
     if backbone is None:
         stored = bool(run) and not run.startswith(UNSTORED)
@@ -117,7 +118,7 @@ def inspect_run(
     model = loaded.model if loaded else backbone.model
     layout = task_of(loaded, task or frozen_task(backbone))
     decode = decode or default_decoding(layout.input_format)
-    request = request_of(backbone, source, loaded, task, decode.seed)
-    generation = write(backbone, source, loaded, decode, task, stop)
+    request = request_of(backbone, source, loaded, task, decode.seed, form)
+    generation = write(backbone, source, loaded, decode, task, stop, form)
     mass = attention_mass(model, backbone, request, generation.ids)
     return RunInspection(run, backbone, model, request, generation, mass, decode, source, layout)

@@ -58,17 +58,25 @@ def task_of(run: LoadedRun | None, frozen: Task) -> Task:
     return run.task
 
 
-def request_of(backbone: Backbone, source: str, run: LoadedRun | None = None, task: Task | None = None, seed: int = 0) -> Request:
+def request_of(
+    backbone: Backbone,
+    source: str,
+    run: LoadedRun | None = None,
+    task: Task | None = None,
+    seed: int = 0,
+    form: str = "",
+) -> Request:
     """The request for a run's text of a source, or the frozen model's where there is no run.
 
-    `task`: how the frozen model reads the source, by default `frozen_task(backbone)`; see `task_of`.
+    `task`: how the frozen model reads the source, by default `frozen_task(backbone)`; see `task_of`. `form`: the input format of
+    the source, for counting errors, where it is not that of the task.
     """
     frozen = task or frozen_task(backbone)
     task = task_of(run, frozen)
     # The triples of the paper begin with a blank that runs were trained with and nobody types.
     request = make_request(backbone, task, source if run else source.strip(), run.prefix if run else None, seed)
     try:
-        errors = error_counter(task.input_format, source)
+        errors = error_counter(form or task.input_format, source)
     except BadTable:  # a run on triples that is given a table
         errors = error_counter(frozen.input_format, source)
     return replace(request, errors=errors)
@@ -81,14 +89,15 @@ def write(
     decode: DecodeConfig | None = None,
     task: Task | None = None,
     stop: str = "",
+    form: str = "",
 ) -> Generation:
     """A run's text of a source, or the frozen model's where there is no run. `source`: linearized, see `parse_input`.
 
-    `decode`: by default that of a text which a person reads; `task`: see `request_of`; `stop`: a text that ends the generated
-    one, as a blank line does after examples in the prompt.
+    `decode`: by default that of a text which a person reads; `task`, `form`: see `request_of`; `stop`: a text that ends
+    the generated one, as a blank line does after examples in the prompt.
     """
     decode = decode or default_decoding(task_of(run, task or frozen_task(backbone)).input_format)
-    request = request_of(backbone, source, run, task, decode.seed)
+    request = request_of(backbone, source, run, task, decode.seed, form)
     generation = generate(run.model if run else backbone.model, backbone, [request], decode)[0]
     return end_at(backbone, generation, stop) if stop else generation
 

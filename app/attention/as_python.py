@@ -11,7 +11,7 @@ from app.attention.handlers import depths_of, first_column
 from app.attention.lens_section import LensState
 from app.attention.readings import title_of
 from app.attention.state import SAME, AttentionState
-from app.compare.as_python import add_backbone, add_layout, request_on_page
+from app.compare.as_python import add_backbone, add_layout, other_form, request_on_page
 from app.export.python_lines import Code, PythonLines
 from app.shared import urlstate
 from app.shared.context import AppContext
@@ -37,7 +37,8 @@ def as_python(context: AppContext, search: str, page: str) -> str:
     lines.assign("source", request.source)
     lines.assign("decode", request.decode)
     frozen = add_layout(lines, request, backbone) if not run or request.form == "article" else {}
-    call = lines.call("inspect_run", run, Code("source"), Code("decode"), backbone=Code("backbone"), **frozen)
+    form = other_form(context, request, run, backbone) if run else {}
+    call = lines.call("inspect_run", run, Code("source"), Code("decode"), backbone=Code("backbone"), **frozen, **form)
     lines.add(f"inspection = {call}")
     lines.add("print(inspection.generation.text)")
     _add_masses(lines, state, intervention, site)

@@ -10,7 +10,7 @@ from app.export.python_lines import Code, PythonLines
 from app.shared import examples, urlstate
 from app.shared.context import AppContext
 from core.config.decoding_defaults import DEFAULT_MODE, default_decoding
-from core.errors import BadInput
+from core.errors import BadInput, PrefixLabError
 from core.models.backbone import Backbone
 from core.models.inputs import with_instruction
 from core.models.loading import load_backbone
@@ -82,6 +82,15 @@ def add_layout(lines: PythonLines, request: CompareRequest, backbone: Backbone) 
     return arguments | ({"stop": BETWEEN_EXAMPLES} if request.prompt.isdigit() else {})
 
 
+def other_form(context: AppContext, request: CompareRequest, run: str, backbone: Backbone) -> dict[str, object]:
+    """The argument that `write` and `inspect_run` take where an input is not of the form that a run was trained on."""
+    try:
+        own = context.models.load(run, backbone).task.input_format
+    except PrefixLabError:  # its column says why, and so do the lines
+        return {}
+    return {} if request.form in (own, "article") else {"form": request.form}
+
+
 def as_python(context: AppContext, search: str, page: str) -> str:
     """The lines that generate the texts of the page's columns."""
     request, backbone = request_on_page(context, search, page)
@@ -100,7 +109,8 @@ def as_python(context: AppContext, search: str, page: str) -> str:
         else:
             lines.use(load_named_run)
             run = Code(lines.call("load_named_run", request.run(slot), Code("backbone")))
-            call = lines.call("write", *arguments, run, Code("decode"), **as_article)
+            form = other_form(context, request, request.run(slot), backbone)
+            call = lines.call("write", *arguments, run, Code("decode"), **as_article, **form)
         lines.add(f"texts[{slot!r}] = {call}")
     plain = "text.text" if request.form == "article" else "detokenise(text.text)"
     lines.add("for column, text in texts.items():", f"    print(f'{{column}}: {{{plain}}}')")

@@ -15,6 +15,8 @@ from playwright.sync_api import expect
 from analysis.attention.shares import by_layer
 from analysis.experiments.mix_curve import slider
 from analysis.experiments.prefix_alone import SAMPLING
+from analysis.metrics.coverage import error_counter
+from analysis.named_runs import load_named_run, request_of
 from analysis.next_words import context_effect
 from app.attention.handlers import depths_of
 from app.attention.readings import ReadingCache
@@ -111,6 +113,20 @@ def test_compare_writes_the_texts_of_its_columns(context, do, run_lines, search)
         texts = run_lines(do.lines("compare", search, page))["texts"]
         assert {slot: text.text for slot, text in texts.items()} == {slot: one.text for slot, one in columns.items()}
     assert any(one.text for one in columns.values())
+
+
+def test_errors_are_counted_in_triples_also_for_a_run_on_tables(context, do, run_lines):
+    search = "task=webnlg&prefix=text:Be+brief.&finetuned=triples-prefix&columns=base-prefix-finetuned"
+    lines = do.lines("compare", search, "")
+    assert lines.count("form='webnlg'") == 1 and "form='webnlg'" in do.lines("attention", f"{search}&text=prefix", "")
+    assert "form=" not in do.lines("compare", TABLE, "")
+    backbone = context.models.backbone(context.models.default)
+    source, run = request_on_page(context, search, "")[0].source, load_named_run("text:Be brief.", backbone)
+    counted = request_of(backbone, source, run, form="webnlg").errors
+    assert counted("A pub.") == error_counter("webnlg", source)("A pub.")
+    columns = compared(context, search).columns
+    texts = run_lines(lines)["texts"]
+    assert {slot: text.text for slot, text in texts.items()} == {slot: one.text for slot, one in columns.items()}
 
 
 def test_a_finished_comparison_counts_and_not_an_address_without_its_input(context, do, run_lines):
