@@ -9,7 +9,7 @@ pytestmark = pytest.mark.browser
 SIZES = {"projector": (1280, 720, 1), "old projector": (1024, 768, 1), "150 %": (853, 480, 1.5), "phone": (390, 844, 1)}
 FAULTS = Path(__file__).with_name("layout_faults.js").read_text(encoding="utf-8")
 DRAWN_TO_SIZE = """() => [...document.querySelectorAll(".js-plotly-plot")].every((plot) => !plot.clientWidth ||
-    plot._fullLayout.width === plot.clientWidth && plot._fullLayout.height === plot.clientHeight)"""
+    Math.abs(plot._fullLayout.width - plot.clientWidth) < 1 && Math.abs(plot._fullLayout.height - plot.clientHeight) < 1)"""
 READY = {
     "compare": "#pl-status [data-phase=done]",
     "attention": "#pl-look-headline .pl-sentence",
