@@ -5,7 +5,6 @@ file. The cache never raises for a file that it cannot read or write.
 """
 
 import os
-import threading
 import time
 import zlib
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from core import paths
+from core.runs.layout import temporary_of
 
 MAX_BYTES = 2 * 2**30  # of all files together
 HEADER_BYTES = 4096  # allowed for a file beside its tensors
@@ -51,7 +51,7 @@ class TensorCache:
         stored = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
         size = sum(tensor.nbytes for tensor in stored.values()) + HEADER_BYTES
         path = self._path(name)
-        temporary = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")  # two processes may write at once
+        temporary = temporary_of(path)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             if not self._make_room(size, path):

@@ -164,10 +164,11 @@ def _splits(place: Workplace, cell: Cell) -> Splits:
 def _task(place: Workplace, cell: Cell, device: str) -> CellTask:
     spec, first = place.backbone.spec, cell.first
     first_runs = {first.id: place.store.get(first.id) if place.is_trained(first) else None} if cell != first else {}
-    where = spec.source
     neutral = (place.neutral.name, place.neutral.read_text(encoding="utf-8")) if place.neutral else None
     source, command, places = place.sources[cell.data], place.command(cell), place.places(cell)
-    return CellTask(cell, source, where, spec.fingerprint, device, command, places, neutral, first_runs if cell.rates else {})
+    return CellTask(
+        cell, source, spec.source, spec.fingerprint, device, command, places, neutral, first_runs if cell.rates else {}
+    )
 
 
 def _archive_of(future: "Future", cell: Cell) -> CellArchive | None:

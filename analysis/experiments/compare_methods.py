@@ -16,6 +16,7 @@ from core.models.backbone import Backbone
 from core.models.inputs import task_for_backbone, with_instruction
 from core.runs.run import Run
 from core.task import Example, Task
+from core.text.checks import percent
 from core.training.trainer import Trainer
 
 FROZEN = "frozen"
@@ -166,8 +167,7 @@ def _method_row(group: Sequence[MethodResult], names: Sequence[str], rates: Sequ
     scores = " | ".join(_with_sd(summary, name, ".1f") for name in names)
     if run is None:
         return f"| frozen model | 0 | 0 | – | – | – | – | {scores} | – |"
-    share = 100 * run.stored / group[0].backbone
-    cost = f"{run.trained:,} | {run.stored:,} | {f'{share:.0f}' if share >= 10 else f'{share:.2g}'} % | {run.bytes / 1e6:.2f} MB"
+    cost = f"{run.trained:,} | {run.stored:,} | {percent(run.stored / group[0].backbone)} | {run.bytes / 1e6:.2f} MB"
     seconds = mean(each.run.seconds for each in group if each.run)
     time = f"{run.updates} updates, {seconds:.0f} s" if run.updates else "–"
     title = method_info(run.method).title

@@ -16,6 +16,7 @@ from analysis.experiments.result import Result
 from analysis.metrics.base import Score
 from core.errors import BadInput, PrefixLabError
 from core.runs.run import ScoreRecord
+from core.text.checks import percent
 
 MAIN = ("BLEU", "ROUGE-L")  # the score that lines are compared by: the first that there is
 COLUMNS = (
@@ -139,7 +140,7 @@ def grid_frame(grid: Grid, place: Workplace) -> pd.DataFrame:
 
 
 def _of_first(first: Result) -> dict[str, object]:
-    return {"n": first.n, "rate": _rate(first), "share": f"{float(f'{100 * first.share:.2g}'):g} %"}
+    return {"n": first.n, "rate": _rate(first), "share": percent(first.share)}
 
 
 def _rate(result: Result) -> str:

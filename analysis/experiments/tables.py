@@ -116,9 +116,15 @@ def source_name(row: Row) -> str:
     return f"{title} ({row.model})"
 
 
+def split_part(metric: str) -> tuple[str, str]:
+    """Split a metric into its name and the part of the test set: "BLEU-unseen" is "BLEU" of "unseen", "ROUGE-L" of ""."""
+    name, _, part = metric.rpartition("-")
+    return (name, part) if part in SHORT else (metric, "")
+
+
 def column_label(metric: str, data: str = "") -> str:
     """Return the column header of a metric: "BLEU S" for the seen categories, with an arrow if lower is better."""
-    name, _, part = metric.partition("-") if metric.split("-")[-1] in SHORT else (metric, "", "")
+    name, part = split_part(metric)
     return f"{name}{f' {SHORT[part]}' if part else ''}{' ↓' if name in LOWER_IS_BETTER else ''}"
 
 

@@ -161,10 +161,15 @@ def token_text(word: str) -> str:
     return " ∎" if visible_token(word) == "∎" else text(word)
 
 
+def _is_hidden(state: AttentionState, vm: AttentionViewModel) -> bool:
+    """Whether α is 0 at every site."""
+    return not any(state.level(site) for site in vm.depths)
+
+
 def name_of(state: AttentionState, vm: AttentionViewModel) -> str:
     """Describe the intervention in words."""
     levels = {site: state.level(site) for site in vm.depths}
-    if not any(levels.values()):
+    if _is_hidden(state, vm):
         return "frozen model, positions shifted" if len(levels) == 1 else "frozen model"
     if len(set(levels.values())) == 1:
         parts = [f"α = {ALPHAS[state.alpha]}"] if state.alpha != 1 else []
@@ -181,7 +186,7 @@ def _regenerated(state: AttentionState, vm: AttentionViewModel, new: ColumnRecor
     different = word_diff(before, after)[1] if finished else []
     caret = "" if finished else tag("i", "", cls="caret")
     name, sub = name_of(state, vm), "the same seed and decoding"
-    if not any(state.level(site) for site in vm.depths):
+    if _is_hidden(state, vm):
         sub = "the prefix is hidden" + ("; positions start after it" if len(vm.depths) == 1 else "")
     same = tag("p", "Word for word the same.", cls="meta") if finished and before == after else ""
     body = tag("p", render(after, different) + caret, cls="generated marked")

@@ -7,11 +7,12 @@ from app.compare import article_panels
 from app.compare.columns import mark_texts
 from app.compare.comparison import Column, Comparison
 from app.shared.examples import Sample
-from app.shared.html import count, percent, size, tag, text
+from app.shared.html import count, size, tag, text
 from app.shared.method_labels import mark, titles
 from app.shared.method_labels import title as method_title
 from core.config.methods import method_info
 from core.runs.run import Run
+from core.text.checks import percent
 from core.text.tables import Fields
 
 TASKS = 100  # of the sum at the foot of the cost card

@@ -18,13 +18,14 @@ from app.shared import urlstate
 from app.shared.context import AppContext
 from app.shared.events import QUIET, sentence_of
 from app.shared.highlight import render
-from app.shared.html import hidden, percent, tag, text
+from app.shared.html import hidden, tag, text
 from app.shared.last_comparison import ColumnRecord, ComparisonRecord
 from core.data.registry import table_of_source
 from core.errors import BadInput
 from core.models.backbone import Backbone
 from core.prefix.interventions import Intervention
 from core.runs.layout import JsonObject
+from core.text.checks import percent
 from core.text.detokenize import detokenise
 
 WITH_ALPHA = ("compare", "attention")  # tabs that show the text of a prefix

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from analysis.experiments.grid import SETS
 from analysis.experiments.result import Result
-from analysis.experiments.tables import LOWER_IS_BETTER
+from analysis.experiments.tables import LOWER_IS_BETTER, split_part
 from analysis.metrics.coverage import cover
 from core.data.registry import table_of_source
 from core.errors import BadTable, StoreError
@@ -37,9 +37,8 @@ def text_rows(
     """Return the texts of a result, the worst first; of "BLEU-unseen" only those of unseen examples. Raises StoreError if they
     are not on this machine."""
     rows = texts_of(result)
-    part = next((part for part in ("seen", "unseen") if metric.endswith(f"-{part}")), "")
+    metric, part = split_part(metric)
     if part:
-        metric = metric.removesuffix(f"-{part}")
         rows = [row for row in rows if row["seen"] == (part == "seen")]
     names = rows[0]["scores"] if rows else {}
     candidates = (metric, metric.rpartition("-")[0], *names)  # "BLEU-original" has no score of its own for each text

@@ -64,11 +64,3 @@ def size(number: float) -> str:
             value = number / limit
             return f"{value:.1f} {unit}" if value < 10 else f"{value:.0f} {unit}"
     return f"{number:.0f} bytes"
-
-
-def percent(share: float) -> str:
-    """Format a share with its significant digits: 0.0033 as "0.33 %", 1.0 as "100 %"."""
-    value = share * 100
-    if value >= 10:
-        return f"{value:.0f} %"
-    return f"{value:.2g} %" if value else "0 %"

@@ -5,13 +5,14 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 
-from app.shared.html import count, percent, tag
+from app.shared.html import count, tag
 from core.config.methods import METHODS, MethodInfo, method_info
 from core.errors import BadInput
 from core.models.backbone import Backbone
 from core.models.locate import bundled
 from core.prefix.mix import parse_mix
 from core.runs.run import Run
+from core.text.checks import percent
 
 COLUMN_TITLES = {"base": "Frozen model", "prefix": "Prefix", "finetuned": "Fine-tuned", "other": "Another run"}
 COLUMN_METHODS = {"prefix": "prefix", "finetuned": "finetune"}  # column of runs -> the method that it is named after

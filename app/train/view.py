@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from urllib.parse import urlencode
 
 from analysis.space.spaces import EMBEDDINGS
-from app.shared.html import copy_button, count, percent, size, tag, text
+from app.shared.html import copy_button, count, size, tag, text
 from app.shared.method_labels import column_of
 from core.config.methods import method_info
 from core.data.uploads import FilePreview
@@ -14,7 +14,7 @@ from core.models.backbone import Backbone
 from core.runs.manage import Deleted
 from core.runs.run import Run
 from core.runs.status import RunStatus, TrainingLog
-from core.text.checks import counted, duration
+from core.text.checks import counted, duration, percent
 from core.text.detokenize import detokenise
 from core.training.estimate import TrainingEstimate
 from core.training.sample_log import Sample

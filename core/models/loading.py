@@ -249,9 +249,6 @@ def window_of(name: str) -> int:
 
 Opened = TypeVar("Opened")
 WHOLE = "A model folder needs config.json, a safetensors file and the tokenizer's files, all of one model."
-NO_INTERFACE = "its attention does not go through transformers' attention interface"
-OWN_CODE = "it needs code of its own, which is never run here"
-NO_TEXT = "writes no text"
 TYPES = {"str": "a string", "int": "a number", "float": "a number", "bool": "true or false", "list": "a list", "NoneType": "null"}
 
 
@@ -259,30 +256,34 @@ def _open(name: str, load: Callable[[], Opened], what: str = "model") -> Opened:
     try:
         return load()
     except Exception as error:  # anything may stand in a damaged or hostile folder, and transformers meets it first
-        reason = _reason(error)
-        unfit = reason.endswith((NO_INTERFACE, OWN_CODE, NO_TEXT))
-        raise BackboneNotFound(f"Cannot load the {what} in {name}: {reason}. {USE if unfit else WHOLE}") from error
+        advice = USE if _unfit(error) else WHOLE
+        raise BackboneNotFound(f"Cannot load the {what} in {name}: {_reason(error)}. {advice}") from error
+
+
+def _unfit(error: Exception) -> str:
+    """Return why a model is of no use here, whole as it may be; "" if the error does not say so."""
+    message = str(error).strip()
+    # (site, layer): nothing was recorded there
+    if isinstance(error, KeyError) and (NAME in message or (error.args and isinstance(error.args[0], tuple))):
+        return "its attention does not go through transformers' attention interface"
+    if "custom code" in message:
+        return "it needs code of its own, which is never run here"
+    if kind := re.match(r"Unrecognized configuration class <class '.*\.(\w+)Config'>", message):
+        return f"a model of the kind {kind[1]} writes no text"
+    return ""
 
 
 def _reason(error: Exception) -> str:
     """Return the first line of an error if it says enough."""
     message = str(error).strip()
+    if unfit := _unfit(error):
+        return unfit
     if "ignore_mismatched_sizes" in message:
         return "its weights have other sizes than its config.json says"
-    if isinstance(error, KeyError) and NAME in message:
-        return NO_INTERFACE
-    if "custom code" in message:
-        return OWN_CODE
-    if kind := re.match(r"Unrecognized configuration class <class '.*\.(\w+)Config'>", message):
-        return f"a model of the kind {kind[1]} {NO_TEXT}"
     if "instantiate the backend tokenizer" in message:
         return "it has no tokenizer.json, nor another file that its tokenizer is made from"
     if "no file named model.safetensors" in message:
         return "it has no model.safetensors; a pickle, such as pytorch_model.bin, is never opened, since it can run code"
-    if (
-        isinstance(error, KeyError) and error.args and isinstance(error.args[0], tuple)
-    ):  # (site, layer): nothing was recorded there
-        return NO_INTERFACE
     if isinstance(error, KeyError) and error.args == ("weight_map",):
         return "its model.safetensors.index.json has no weight_map, which says where each weight is"
     if isinstance(error, KeyError):

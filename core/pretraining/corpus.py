@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -23,6 +24,7 @@ from core.pretraining.withheld import Withheld
 
 END = "<|endoftext|>"
 END_ID = 0
+Drawn = TypeVar("Drawn")
 RECORDS = "records"  # the stream of records; all others are of text
 VALID_ONE_IN = 200  # documents
 NAMED_DOCUMENTS = 300  # of each text, whose names and words made-up names are put together from
@@ -211,6 +213,14 @@ class Documents:
         ends = self.ends[stream]
         begin = ends[index - 1] + 1 if index else 0
         return np.asarray(self.data[stream][begin : ends[index]], dtype=np.int64)
+
+
+def usable(draw: Callable[[], Drawn | None], tries: int, problem: str) -> Drawn:
+    """Draw until a text can be used. Raises BadInput with the `problem` after so many `tries`."""
+    for _ in range(tries):
+        if (drawn := draw()) is not None:
+            return drawn
+    raise BadInput(problem)
 
 
 class Windows:

@@ -6,10 +6,8 @@ most with the others (a gap sentence, Zhang et al. 2020, "PEGASUS"). Most early 
 last ones windows of all positions.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -17,10 +15,9 @@ from tokenizers import Tokenizer
 from torch.nn import functional as F
 from transformers import BartConfig, BartForConditionalGeneration
 
-from core.errors import BadInput
 from core.pretraining.config import PretrainConfig
 from core.pretraining.continued import continue_from
-from core.pretraining.corpus import END_ID, Documents
+from core.pretraining.corpus import END_ID, Documents, usable
 from core.pretraining.induction_init import start_bart, trained
 from core.pretraining.noise import Sentences, infill, permute
 from core.pretraining.withheld import is_news
@@ -33,20 +30,11 @@ REST_TOKENS = 64
 MIN_COVERAGE = 0.5  # share of an opening's different tokens that its article must hold
 EARLY_FULL = 0.25  # share of the early steps that take all positions too, lest the later ones fall behind
 TRIES = 10_000
-Drawn = TypeVar("Drawn")
 MICRO_TOKENS = 3072  # padded source and target tokens that one forward pass takes
 
 
 def _encyclopedic(stream: str) -> bool:
     return stream.startswith("wikipedia")
-
-
-def _usable(draw: Callable[[], Drawn | None], wanted: str) -> Drawn:
-    """Draw until a text has what is `wanted`. Raises BadInput, which names it, after `TRIES` texts without."""
-    for _ in range(TRIES):
-        if (drawn := draw()) is not None:
-            return drawn
-    raise BadInput(f"None of {TRIES} {wanted}. Give more text.")
 
 
 @dataclass(frozen=True)
@@ -198,9 +186,10 @@ class Denoising:
 
     def pseudo_summary(self, articles: Documents, length: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Return source and target: what follows an article's opening sentence, in a random layout, and that sentence."""
-        title, opening, rest = _usable(
+        title, opening, rest = usable(
             lambda: self.opening_and_rest(articles.by_document(rng)),
-            "encyclopedia articles has an opening sentence that its rest repeats",
+            TRIES,
+            f"None of {TRIES} encyclopedia articles has an opening sentence that its rest repeats. Give more text.",
         )
         before, after = self.layouts[rng.integers(len(self.layouts))]
         titled = [title] if rng.random() < 0.25 else []
@@ -229,8 +218,10 @@ class Denoising:
         """Return source and target: a window without its most representative sentence, in a random layout, and that sentence."""
         before, after = self.layouts[rng.integers(len(self.layouts))]
         room = length - len(before) - len(after)
-        gap, rest = _usable(
-            lambda: self.gap_and_rest(self.window(texts.by_token(rng), room, rng)), "texts has a sentence that the others repeat"
+        gap, rest = usable(
+            lambda: self.gap_and_rest(self.window(texts.by_token(rng), room, rng)),
+            TRIES,
+            f"None of {TRIES} texts has a sentence that the others repeat. Give more text.",
         )
         return np.concatenate([before, rest, after]), gap
 

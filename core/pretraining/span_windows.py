@@ -6,8 +6,7 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer
 
-from core.errors import BadInput
-from core.pretraining.corpus import END, Documents
+from core.pretraining.corpus import END, Documents, usable
 from core.pretraining.made_up_names import MadeUpNames
 from core.pretraining.records import render
 from core.pretraining.spans import records
@@ -46,13 +45,12 @@ class SpanWindows:
 
     def _usable_parts(self, rng: np.random.Generator) -> list[tuple[list[int], bool]]:
         """Draw passages until one has a record, and return its parts. Raises BadInput after `TRIES` passages without."""
-        for _ in range(TRIES):
-            if parts := self._parts(rng):
-                return parts
-        raise BadInput(
+        return usable(
+            lambda: self._parts(rng) or None,
+            TRIES,
             f"No span records can be made from this text: none of {TRIES:,} passages of its {self.split} part has an English "
             "sentence with names, dates or numbers. Add English text to the corpus and give another folder with --out, or "
-            "pretrain from Python with span_share=0."
+            "pretrain from Python with span_share=0.",
         )
 
     def _parts(self, rng: np.random.Generator) -> list[tuple[list[int], bool]]:

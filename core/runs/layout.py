@@ -97,10 +97,15 @@ def write_json(path: Path, values: Mapping[str, object]) -> None:
     write_text(path, json.dumps(values, indent=1, ensure_ascii=False) + "\n")
 
 
+def temporary_of(path: Path) -> Path:
+    """Return the file that becomes `path` by rename; two writers of one file have different ones."""
+    return path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a file by rename, so that a reader never sees half of it, nor two writers each other's. Raises StoreError if it
     cannot be written."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
+    temporary = temporary_of(path)
     with disk_errors(f"write {path}"):
         try:
             temporary.write_text(text, encoding="utf-8", newline="")

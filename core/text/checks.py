@@ -41,6 +41,14 @@ def duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
 
 
+def percent(share: float) -> str:
+    """Format a share with its significant digits: 0.0033 as "0.33 %", 1.0 as "100 %"."""
+    value = share * 100
+    if value >= 9.95:  # which two digits round to 10
+        return f"{value:.0f} %"
+    return f"{value:.2g} %" if value else "0 %"
+
+
 def quoted(text: str) -> str:
     """Quote a text for a message: on one line of at most 40 characters."""
     text = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from app.shared.html import count, percent, size, tag, text
+from app.shared.html import count, size, tag, text
 from core.backbone_spec import BackboneSpec
 from core.runs.run import Run
-from core.text.checks import counted
+from core.text.checks import counted, percent
 
 STEPS = ("The model", "Fine-tuning", "A prefix", "While it is trained", "What is stored", "Many tasks")
 TASKS = 100  # of the last step

@@ -11,9 +11,10 @@ from app.compare.source_editor import editor_value, editor_value_of_text, normal
 from app.compare.state import CompareState
 from app.shared.examples import Sample, find, in_domain, matching, samples
 from app.shared.highlight import render, word_diff
-from app.shared.html import count, percent, size, tag, text
+from app.shared.html import count, size, tag, text
 from app.shared.urlstate import read as read_address
 from app.shared.urlstate import write as write_address
+from core.text.checks import percent
 from core.text.triples import SOURCES
 
 EVIL = '<img src=x onerror="alert(1)">'
@@ -28,7 +29,7 @@ def test_text_of_models_and_people_is_escaped_everywhere():
 def test_numbers_for_people():
     assert [count(n) for n in (92_160, 13_981_440, 512)] == ["92 k", "14.0 M", "512"]
     assert [size(n) for n in (184_408, 27_987_256, 1_500_000)] == ["184 kB", "28 MB", "1.5 MB"]
-    assert [percent(s) for s in (0.0033, 1.0, 0)] == ["0.33 %", "100 %", "0 %"]
+    assert [percent(s) for s in (0.0033, 0.0996, 1.0, 0)] == ["0.33 %", "10 %", "100 %", "0 %"]
 
 
 def test_word_diff_marks_whole_words_and_ignores_case():
