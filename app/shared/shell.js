@@ -78,14 +78,21 @@ window.PrefixLab = (() => {
   };
 
   // Copies a text; where the browser does not let the page do so, the text is selected in its field.
-  lab.copy = async (text, field, otherwise = "take the link from its address bar") => {
+  lab.copy = async (text, field, otherwise = "take the link from its address bar", message = "Copied.") => {
     try {
       await navigator.clipboard.writeText(text);
-      lab.note("Copied.");
+      lab.note(message);
     } catch {
       if (field?.select) field.select();
       lab.note(`The browser does not let the page copy: ${field ? "press Ctrl+C" : otherwise}.`);
     }
+  };
+
+  // A text that has no room in an address is named there (urlstate.py), and here.
+  const copyLink = () => {
+    const omitted = [...new URLSearchParams(location.search)].filter(([, value]) => value === "(too long for a link)");
+    const names = omitted.map(([name]) => name).join(" and ");
+    lab.copy(location.href, null, undefined, names ? `Copied, without the ${names}: too long for a link.` : undefined);
   };
 
   // ---- on another tab, the report of what was finished on the tab before is hidden until there is a new one
@@ -119,7 +126,7 @@ window.PrefixLab = (() => {
     theme: () => lab.theme(body().classList.contains("dark") ? "light" : "dark"),
     present: () => lab.present(!body().classList.contains("present")),
     controls: () => lab.controls(!body().classList.contains("controls")),
-    link: () => lab.copy(location.href),
+    link: copyLink,
     embed: () => lab.embed.form(),
     handout: () => lab.handout.ask(),
     python: () => lab.python.ask(),

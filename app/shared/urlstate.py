@@ -17,6 +17,7 @@ Value = TypeVar("Value", str, int, float)
 READABLE = 20_000  # characters of an address that is read
 SEEDS = range(2**53)  # a browser has larger whole numbers only roughly
 LIMIT = 9000  # characters of one state in the address, percent-encoded: several tabs share it
+TOO_LONG = "(too long for a link)"  # stands for a value that was left out; shell.js looks for it
 
 
 def url_field(default: Value, check: Callable[[Value], bool] | None = None, key: str = "") -> Value:
@@ -26,14 +27,21 @@ def url_field(default: Value, check: Callable[[Value], bool] | None = None, key:
 
 @dataclass(frozen=True)
 class State:
-    """What one tab keeps in the address. Fields are str, int or float; `ignored` names the unusable values."""
+    """What one tab keeps in the address. Fields are str, int or float; `ignored` names the unusable values, `too_long` those
+    that had no room in the link."""
 
     ignored: tuple[str, ...] = field(default=(), compare=False, kw_only=True)
+    too_long: tuple[str, ...] = field(default=(), compare=False, kw_only=True)
 
     @property
     def problems(self) -> list[str]:
-        """A sentence that names the unusable values, if there are any."""
-        return [f"Left out, as the address has no usable value for: {', '.join(self.ignored)}."] if self.ignored else []
+        """Sentences that name the values which the link does not bring back, if there are any."""
+        sentences = []
+        if self.ignored:
+            sentences.append(f"Left out, as the address has no usable value for: {', '.join(self.ignored)}.")
+        if self.too_long:
+            sentences.append(f"This link does not contain the {' and '.join(self.too_long)}: too long for a link. Paste it here.")
+        return sentences
 
 
 Kind = TypeVar("Kind", bound=State)
@@ -53,10 +61,13 @@ def read(query: str, kind: type[Kind]) -> Kind:
     except ValueError:  # more fields than any address of ours has
         parameters = {}
     values: dict[str, str | int | float] = {}
-    plain, names, ignored = kind(), keys(kind), []
+    plain, names, ignored, too_long = kind(), keys(kind), [], []
     for attribute in fields(kind):
         key = names.get(attribute.name)
         if key is None or key not in parameters:
+            continue
+        if parameters[key][0] == TOO_LONG:
+            too_long.append(key)
             continue
         try:
             value = type(getattr(plain, attribute.name))(parameters[key][0])
@@ -66,20 +77,21 @@ def read(query: str, kind: type[Kind]) -> Kind:
         except ValueError:
             if parameters[key][0]:
                 ignored.append(key)
-    return kind(**values, ignored=tuple(ignored))
+    return kind(**values, ignored=tuple(ignored), too_long=tuple(too_long))
 
 
 def write(state: State) -> str:
     """Return the query string of a state without defaults: "seed=1&example=cafe-001".
 
-    Where it would be too long, the longest values are left out.
+    Where it would be too long, TOO_LONG stands in place of the longest values.
     """
     plain = type(state)()
     changed = {key: getattr(state, name) for name, key in keys(state).items() if getattr(state, name) != getattr(plain, name)}
-    parts = [urlencode({key: value}, errors="replace") for key, value in changed.items()]
-    while len("&".join(parts)) > LIMIT:
-        parts.remove(max(parts, key=len))
-    return "&".join(parts)
+    parts = {key: urlencode({key: value}, errors="replace") for key, value in changed.items()}
+    while len("&".join(parts.values())) > LIMIT:
+        longest = max(parts, key=lambda key: len(parts[key]))
+        parts[longest] = urlencode({longest: TOO_LONG})
+    return "&".join(parts.values())
 
 
 def remember(kind: type[State]) -> str:

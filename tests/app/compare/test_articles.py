@@ -109,4 +109,4 @@ def test_an_article_pasted_for_a_table_is_taken_when_the_model_takes_articles():
 def test_the_address_keeps_an_article_that_is_not_too_long():
     address = CompareState(task="summarization", article="Aldby was flooded.\nNobody was hurt.")
     assert read_address("?" + write(address), CompareState) == address
-    assert "article" not in write(CompareState(article=LONG * 40))
+    assert len(write(CompareState(article=LONG * 40))) < 100

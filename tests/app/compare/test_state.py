@@ -44,6 +44,14 @@ def test_a_link_holds_two_to_four_columns_and_the_prompt(columns):
     assert read("?" + address, CompareState) == state and state.order == tuple(columns.split("-"))
 
 
+def test_a_link_without_room_for_an_article_says_so_and_brings_back_the_rest():
+    address = write(CompareState(task="summary", article="Ää" * 3000, seed=3))
+    assert len(address) < 200
+    state = read("?" + address, CompareState)
+    assert state == CompareState(task="summary", seed=3)
+    assert state.problems == ["This link does not contain the article: too long for a link. Paste it here."]
+
+
 @pytest.mark.parametrize("columns", ["base", "base-base", "base-nowhere", "base-prefix-base"])
 def test_an_address_with_other_columns_is_said_to_be_unreadable(columns):
     state = read(f"?columns={columns}&base=9", CompareState)
