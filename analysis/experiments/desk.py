@@ -76,6 +76,10 @@ def differing_settings(runs: Sequence[Run]) -> pd.DataFrame:
     return frame[differ].rename_axis("setting").reset_index()
 
 
+# What varies along a line of these grids.
+VARIED = {"figure3": "{:,} examples", "figure4": "{} virtual tokens", "near-text": "weight {:g}"}
+
+
 @dataclass(frozen=True)
 class Point:
     """A line of results in the scatter plot. `best`: whether it is on the Pareto front."""
@@ -106,9 +110,9 @@ def scatter_points(results: Sequence[Result], x: str, y: str) -> list[Point]:
     measured = (result for result in results if result.status == "done")
     points = []
     for family in families(one for one in measured if value_of(one, x) is not None and value_of(one, y) is not None):
-        place = next(iter(family[0].places.values()), {"label": family[0].cell.method})
+        grid, place = next(iter(family[0].places.items()), ("", {"label": family[0].cell.method}))
         xs, ys = ([float(value_of(one, axis) or 0.0) for one in family] for axis in (x, y))
-        varied = "" if place.get("x") in (None, place["label"]) else f", {place['x']}"
+        varied = "" if place.get("x") in (None, place["label"]) else f", {VARIED.get(grid, '{}').format(place['x'])}"
         points.append(
             Point(f"{place['label']}{varied}", mean(xs), mean(ys), family[0].cell.method, tuple(one.id for one in family))
         )

@@ -5,7 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 
 LETTER_WIDTH, LINE_HEIGHT, POINT_RADIUS = 8, 16, 5  # px
-LABEL_POSITIONS = (("top center", 0, 1), ("middle right", 1, 0), ("bottom center", 0, -1), ("middle left", -1, 0))
+LABEL_POSITIONS = (
+    ("top center", 0, 1), ("middle right", 1, 0), ("bottom center", 0, -1), ("middle left", -1, 0),
+    ("top left", -1, 1), ("top right", 1, 1), ("bottom right", 1, -1), ("bottom left", -1, -1),
+)  # fmt: skip
 
 
 def place_labels(
@@ -42,3 +45,10 @@ def box(at: np.ndarray, half: float, high: float, right: float, up: float) -> tu
 def overlap(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
     """Whether two boxes overlap."""
     return a[1] > b[0] and a[0] < b[1] and a[3] > b[2] and a[2] < b[3]
+
+
+def boxes_along(corners: np.ndarray) -> list[tuple[float, float, float, float]]:
+    """Narrow boxes along a line through corners (N × 2), for labels to keep clear of."""
+    steps = np.linspace(0, 1, 80)[:, None]
+    along = [start + (end - start) * steps for start, end in zip(corners[:-1], corners[1:], strict=True)]
+    return [(x - 1, x + 1, y - 1, y + 1) for part in along for x, y in part]

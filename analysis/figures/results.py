@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from analysis.experiments.desk import AXES, Point
 from analysis.experiments.tables import OURS, ResultTable, column_label, source_name
-from analysis.figures.label_placement import place_labels
+from analysis.figures.label_placement import boxes_along, place_labels
 from analysis.figures.style import COLORS, escape, figure
 from analysis.figures.training import MAX_POINTS
 from core.config.methods import method_info
@@ -76,8 +76,10 @@ def scatter(points: Sequence[Point], x: str, y: str, data: str) -> go.Figure | N
         return None
     bare = [one for one in points if x == "stored" and one.x <= 0]  # a logarithmic axis has no place for them: lines across
     front = sorted((point for point in points if point.best and (x != "stored" or point.x > 0)), key=lambda point: point.x)
-    traces = [go.Scatter(x=[one.x for one in front], y=[one.y for one in front], mode="lines", name="Pareto front", line=LINE)]
-    places = _label_places([one for one in points if one not in bare], log=x == "stored")
+    solid = {"color": COLORS["muted"], "width": 1}
+    traces = [go.Scatter(x=[one.x for one in front], y=[one.y for one in front], mode="lines", name="Pareto front", line=solid)]
+    named = sorted((one for one in points if one not in bare), key=lambda point: not point.best)  # those get their label first
+    places = _label_places(named, log=x == "stored")
     for kind, (name, color, symbol) in KINDS.items():
         if own := [one for one in points if method_info(one.method).kind == kind and one not in bare]:
             traces.append(
@@ -94,17 +96,24 @@ def scatter(points: Sequence[Point], x: str, y: str, data: str) -> go.Figure | N
                     marker={"size": 11, "symbol": symbol, "color": COLORS[color]},
                 )
             )
+    stored = [one.x for one in points if one not in bare]
+    decades = {"dtick": 1} if x == "stored" and stored and max(stored) > 30 * min(stored) else {}
     fig = figure(
         traces,
         f"{AXES[y][0]} against {AXES[x][0]}",
-        f"{escape(data)}; mean over seeds; the dotted line is the Pareto front",
-        xaxis={"title": {"text": AXES[x][0]}, "type": "log" if x == "stored" else "linear"},
+        f"{escape(data)}; mean over seeds",
+        xaxis={"title": {"text": AXES[x][0]}, "type": "log" if x == "stored" else "linear"} | decades,
         yaxis={"title": {"text": AXES[y][0]}, "rangemode": "tozero"},
         showlegend=True,
     )
-    for one in bare:
-        note = {"text": f"{escape(one.label)}: nothing stored", "font": {"color": COLORS["muted"]}}
-        fig.add_hline(one.y, line=LINE, annotation=note, annotation_position="top right")
+    top, labels = max(one.y for one in points), {}
+    for one in sorted(bare, key=lambda point: -point.y):  # lines that nearly coincide have one label, above the first of them
+        near = next((y for y in labels if y - one.y < 0.06 * top), one.y)
+        labels.setdefault(near, []).append(escape(one.label))
+        fig.add_hline(one.y, line=LINE)
+    for height, names in labels.items():
+        note = {"text": f"{'; '.join(names)}: nothing stored", "font": {"color": COLORS["muted"]}, "showarrow": False}
+        fig.add_annotation(note, x=1, xref="paper", xanchor="right", y=height, yanchor="bottom")
     return fig
 
 
@@ -116,7 +125,8 @@ def _label_places(points: Sequence[Point], log: bool) -> dict[Point, str]:
     # About what a figure on the page has: an area of 1000 × 280 px.
     pixels = np.stack([1000 * (xs - xs.min()) / (np.ptp(xs) or 1), 280 * ys / max(ys.max(), 1e-9)], axis=1)
     sides = [(-math.inf, -40.0, -math.inf, math.inf), (1040.0, math.inf, -math.inf, math.inf)]
-    positions = place_labels(pixels, range(len(points)), [one.label for one in points], False, sides)
+    front = pixels[[place for place, one in sorted(enumerate(points), key=lambda pair: pair[1].x) if one.best]]
+    positions = place_labels(pixels, range(len(points)), [one.label for one in points], False, [*sides, *boxes_along(front)])
     return {point: position or "" for point, position in zip(points, positions, strict=True)}
 
 

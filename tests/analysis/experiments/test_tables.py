@@ -144,6 +144,14 @@ def test_the_front_has_the_lines_that_no_other_beats():
     assert figures.scatter([], "stored", "BLEU", "E2E") is None
 
 
+def test_lines_across_that_nearly_coincide_have_one_label():
+    points = [Point(label, 0.0, y, FROZEN, (label,)) for label, y in (("low", 5), ("as it is", 16.7), ("reranked", 16.8))]
+    drawn = figures.scatter([*points, Point("Prefix-tuning", 100.0, 34.0, "prefix", ("p",))], "stored", "BLEU", "Tables")
+    labels = {note.text: note.y for note in drawn.layout.annotations}
+    assert labels == {"reranked; as it is: nothing stored": 16.8, "low: nothing stored": 5}
+    assert len(drawn.layout.shapes) == 3
+
+
 def test_a_size_that_was_not_recorded_is_not_nothing_stored():
     unknown = measured(stored=0, places={"table1": {"label": "Unknown"}})
     in_context = measured("in_context", 30, stored=0, places={"table1": {"label": "In-context"}})
