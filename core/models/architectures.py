@@ -69,7 +69,7 @@ class Architecture:
             head_dim=head_dim,
             width=config.hidden_size,
             vocabulary=config.vocab_size,
-            positions=config.max_position_embeddings,
+            positions=usable_positions(config),
             parameters=sum(weight.numel() for weight in model.parameters()),
             fingerprint=fingerprint,
             sites=self.sites,
@@ -235,6 +235,17 @@ def transformer_blocks(model: nn.Module) -> list[list[nn.Module]]:
 def kind_of(model: "PreTrainedModel") -> str:
     """Return the class and the type of a model, for messages."""
     return f"{type(model).__name__} ({model.config.model_type})"
+
+
+def usable_positions(config: "PreTrainedConfig") -> int:
+    """Return how many positions a text may take: those that the configuration names, or, with LongRoPE, those before its scaling.
+
+    Past them, LongRoPE turns the keys of a whole batch otherwise: those in a cache would be wrong, and so would the other rows.
+    """
+    rope = getattr(config, "rope_parameters", None) or {}
+    kinds = [rope, *(kind for kind in rope.values() if isinstance(kind, dict))]  # some families have one for each kind of layer
+    short = [kind["original_max_position_embeddings"] for kind in kinds if kind.get("rope_type") == "longrope"]
+    return min([config.max_position_embeddings, *short])
 
 
 def sliding_window(config: "PreTrainedConfig") -> int | None:

@@ -13,7 +13,8 @@ from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM, Pr
 from analysis.benchmark.families import save_tiny, try_family
 from app.shared.catalog import is_trained_on
 from core.config.train import TrainConfig
-from core.errors import BackboneNotFound, NotSupported
+from core.errors import BackboneNotFound, NotSupported, TooLong
+from core.generation.limits import check_length
 from core.generation.types import make_request
 from core.methods.registry import new_method
 from core.models.activations import text_prefix
@@ -259,6 +260,15 @@ def test_vectors_for_the_input_carry_the_models_own_scaling(tmp_path):
     raw = backbone.model.get_input_embeddings().weight[ids]
     torch.testing.assert_close(vectors.detach(), raw * 8)  # the square root of the width 64
     torch.testing.assert_close(vectors.detach(), input_embeddings(backbone.model, ids))
+
+
+def test_texts_end_where_longrope_would_turn_the_keys_otherwise(tmp_path):
+    factors = dict(short_factor=[1.0] * 4, long_factor=[4.0] * 4, original_max_position_embeddings=32)
+    make_llama(tmp_path / "long", rope_parameters=dict(rope_type="longrope", rope_theta=10000.0, **factors))
+    backbone = load_backbone(str(tmp_path / "long"), "cpu")
+    assert backbone.spec.positions == 32
+    with pytest.raises(TooLong, match="has 32 positions and 4 are kept"):
+        check_length(backbone, prompt=29, prefix=0, new=4)
 
 
 def test_copies_of_a_folder_load_alike(tmp_path):
