@@ -4,6 +4,7 @@ All methods are thread-safe. What is not possible raises BadInput with a sentenc
 """
 
 import json
+import logging
 import secrets
 import threading
 import time
@@ -42,6 +43,7 @@ GUESTS, ENTRIES, LINES, OPTIONS = 80, 3, 60, 6  # guests; entries a guest; lines
 NAME, TEXT, OPTION = 24, 240, 80  # characters
 HISTORY_LENGTH = 50  # rounds and questions
 FROZEN_NAME = "frozen model"
+log = logging.getLogger(__name__)
 
 
 def clean(value: object, most: int, what: str) -> str:
@@ -54,26 +56,26 @@ def clean(value: object, most: int, what: str) -> str:
 
 
 class Board:
-    """The board in `folder`. `version` increases with every change that a page has to show."""
+    """The board in `folder`. `version` increases with every change that a page has to show.
+
+    `unsaved`: why the last change is not on disk, such as a full one; empty if it is. The class goes on meanwhile, and the
+    next change writes everything.
+    """
 
     def __init__(self, folder: Path) -> None:
-        self.file, self.version = folder / FILE, 0
+        self.file, self.version, self.unsaved = folder / FILE, 0, ""
         self._lock = threading.RLock()
-        values = self._read()
-        self._guests = {one.id: one for one in map(Guest.from_dict, values.get("guests", []))}
-        self._entries = {one.id: one for one in map(Entry.from_dict, values.get("entries", []))}
-        self.rounds = [Round.from_dict(one) for one in values.get("rounds", [])]
-        self.questions = [Question.from_dict(one) for one in values.get("questions", [])]
-        self._settle()
-
-    def _read(self) -> JsonObject:
         try:
             values = json.loads(self.file.read_text(encoding="utf-8")) if self.file.exists() else {}
             if not isinstance(values, dict):
                 raise ValueError("it is not a JSON object")
-        except (OSError, ValueError, RecursionError) as error:
+            self._guests = {one.id: one for one in map(Guest.from_dict, values.get("guests", []))}
+            self._entries = {one.id: one for one in map(Entry.from_dict, values.get("entries", []))}
+            self.rounds = [Round.from_dict(one) for one in values.get("rounds", [])]
+            self.questions = [Question.from_dict(one) for one in values.get("questions", [])]
+        except (OSError, ValueError, RecursionError, TypeError, AttributeError) as error:
             raise StoreError(f"The board {self.file} cannot be read ({error}). Move it away, or open another class.") from error
-        return values
+        self._settle()
 
     def _settle(self) -> None:
         """After a restart, end the round whose texts were being generated."""
@@ -89,9 +91,9 @@ class Board:
         """Hold the board for a change. `save=False`: do not write it, for a growing text."""
         with self._lock:
             yield
-            self.version += 1
             if save:
                 self._save()
+            self.version += 1
 
     def _save(self) -> None:
         lists: dict[str, Sequence[Record]] = {
@@ -100,7 +102,14 @@ class Board:
             "rounds": self.rounds,
             "questions": self.questions,
         }
-        write_json(self.file, {name: [one.to_dict() for one in records] for name, records in lists.items()})
+        values = {name: [one.to_dict() for one in records] for name, records in lists.items()}
+        try:
+            write_json(self.file, values)
+            self.unsaved = ""
+        except StoreError as error:
+            if not self.unsaved:
+                log.error("the board is not saved: %s", error)
+            self.unsaved = str(error)
 
     # ---- guests
 

@@ -189,8 +189,14 @@ class Entries:
             self.jobs.keep_going()
 
     def _attend(self) -> None:
+        last = ""
         while True:
-            self.tick()
+            try:
+                self.tick()
+            except Exception as error:  # it is tried again: the trainings of a class may not stay unattended
+                if str(error) != last:
+                    log.error("the trainings and scores of the class cannot be looked after", exc_info=error)
+                last = str(error)
             time.sleep(TICK)
 
     def tick(self) -> None:

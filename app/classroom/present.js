@@ -64,6 +64,7 @@ function show({ board }) {
   desk.board = board;
   for (const run of ticked) if (!board.entries.some((entry) => entry.id === run)) ticked.delete(run);
   lab.at("#count").textContent = `${board.guests} guest${board.guests === 1 ? "" : "s"}`;
+  lab.at("#unsaved").textContent = board.unsaved;
   lab.draw("#question", board.question, showQuestion);
   lab.draw("#round > .head", board.round && { ...board.round, lines: [] }, showHead);
   lab.draw("#round > .lines", board.round && { ...board.round, voted: 0 }, showLines);

@@ -148,6 +148,21 @@ def test_everything_is_there_after_a_restart(board, tmp_path):
     assert again.round.votes == {ada.id: "C"} and again.round.lines == round_.lines
 
 
+def test_a_full_disk_is_the_presenters_to_know_and_stops_nothing(board, tmp_path, monkeypatch):
+    def full(path, values):
+        raise StoreError(f"Cannot write {path}: the disk is full.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("app.classroom.board.write_json", full)
+        ada, _ = filled(board)
+        assert "the disk is full. The class goes on" in shared_view(board, True)["unsaved"]
+        assert "unsaved" not in shared_view(board, False)
+        assert not Board(tmp_path).guests()
+    board.ask("What changes?", ["All weights", "Nothing"], 1)
+    assert shared_view(board, True)["unsaved"] == ""
+    assert own_view(Board(tmp_path), ada) == own_view(board, ada) and len(Board(tmp_path).entries()) == 2
+
+
 def test_a_round_that_was_cut_off_is_over_after_a_restart(board, tmp_path):
     filled(board)
     board.begin_round(SOURCE, FIELDS, ["class-ada-1"], True, False)
@@ -170,12 +185,12 @@ def test_a_half_written_file_is_never_the_board(board, tmp_path, monkeypatch):
     filled(board)
     before = board.file.read_bytes()
     monkeypatch.setattr("os.replace", lambda *paths: (_ for _ in ()).throw(OSError(28, "No space left on device")))
-    with pytest.raises(StoreError, match="Free some space"):
-        board.join("Cem")
+    board.join("Cem")
+    assert "Free some space" in board.unsaved
     assert board.file.read_bytes() == before
 
 
-@pytest.mark.parametrize("content", ["{", "[]", "[" * 50_000])
+@pytest.mark.parametrize("content", ["{", "[]", "[" * 50_000, '{"guests": [1]}', '{"rounds": 3}'])
 def test_a_damaged_board_says_so(tmp_path, content):
     (tmp_path / "board.json").write_text(content)
     with pytest.raises(StoreError, match="The board"):

@@ -3,12 +3,14 @@
 import json
 import stat
 import struct
+import threading
 import zipfile
 
 import pytest
 
 from app.classroom.records import FAILED, READY, TRAINING
 from app.classroom.texts import SOURCE
+from core.errors import StoreError
 
 ZIP = {"Content-Type": "application/zip"}
 
@@ -215,3 +217,20 @@ def test_a_round_is_one_batch_with_marks_and_attention(room, zipped):
     one, other, frozen = round_.lines
     assert one.text == other.text and len(one.present) + len(one.missing) == 2
     assert sum(one.shares) == pytest.approx(1, abs=0.01) and one.shares[0] > 0 and frozen.shares[0] == 0
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_an_error_does_not_leave_the_trainings_of_a_class_unattended(room, monkeypatch):
+    entries, again, calls = room.classroom.entries, threading.Event(), []
+
+    def tick():
+        calls.append(1)
+        if len(calls) == 1:
+            raise StoreError("The disk is full.")
+        again.set()
+        raise SystemExit  # ends the thread
+
+    monkeypatch.setattr(entries, "tick", tick)
+    monkeypatch.setattr("app.classroom.entries.TICK", 0.01)
+    entries.start()
+    assert again.wait(20)
