@@ -69,8 +69,8 @@ def main() -> None:
         "# Model families\n\nTiny random models of these families (transformers' `model_type`) were saved, loaded as any folder\n"
         f"is, and given a prefix, with transformers {transformers.__version__}. Made by\n"
         "`python -m analysis.benchmark.families docs/families.md`. A model of any other family is checked in the same way\n"
-        "when it is loaded, and refused with a sentence where it differs. Models with LongRoPE (Phi-3's long variants) take texts\n"
-        "up to their `original_max_position_embeddings`: past these, the scaling of every key changes.\n\n"
+        "when it is loaded, and refused with a sentence where it differs. Models with LongRoPE (Phi-3's long variants) take\n"
+        "texts up to their `original_max_position_embeddings`: past these, the scaling of every key changes.\n\n"
         "| family | result |\n|---|---|\n"
     )
     Path(sys.argv[1]).write_text(head + "\n".join(rows) + "\n", encoding="utf-8")

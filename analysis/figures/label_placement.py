@@ -1,6 +1,7 @@
 """Place labels beside points, so that none overlaps another label or a labeled point."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -50,5 +51,5 @@ def overlap(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
 def boxes_along(corners: np.ndarray) -> list[tuple[float, float, float, float]]:
     """Narrow boxes along a line through corners (N × 2), for labels to keep clear of."""
     steps = np.linspace(0, 1, 80)[:, None]
-    along = [start + (end - start) * steps for start, end in zip(corners[:-1], corners[1:], strict=True)]
+    along = [start + (end - start) * steps for start, end in pairwise(corners)]
     return [(x - 1, x + 1, y - 1, y + 1) for part in along for x, y in part]

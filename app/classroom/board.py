@@ -35,7 +35,7 @@ from app.classroom.records import (
     Round,
 )
 from core.errors import BadInput, StoreError
-from core.runs.layout import JsonObject, write_json
+from core.runs.layout import write_json
 from core.text.tables import Fields
 
 FILE = "board.json"

@@ -19,6 +19,7 @@ from analysis.evaluation.evaluate import scored
 from app.classroom.board import Board, clean
 from app.classroom.records import FAILED, READY, SCORING, TRAINING, Entry, Guest
 from app.classroom.texts import FORM, write_texts
+from app.shared.background import tolerant
 from app.shared.context import AppContext
 from app.train.jobs import Jobs
 from app.train.request import TrainRequest
@@ -189,14 +190,9 @@ class Entries:
             self.jobs.keep_going()
 
     def _attend(self) -> None:
-        last = ""
+        tick = tolerant(self.tick, "following the trainings and scores of the class")
         while True:
-            try:
-                self.tick()
-            except Exception as error:  # it is tried again: the trainings of a class may not stay unattended
-                if str(error) != last:
-                    log.error("the trainings and scores of the class cannot be looked after", exc_info=error)
-                last = str(error)
+            tick()
             time.sleep(TICK)
 
     def tick(self) -> None:

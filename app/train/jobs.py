@@ -12,13 +12,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import psutil
 from filelock import FileLock, Timeout
 
+from app.shared.background import tolerant
 from app.train import uploads
 from core import paths
 from core.errors import PrefixLabError, StoreError
@@ -231,10 +232,11 @@ class Jobs:
                 self._thread.start()
 
     def _attend(self) -> None:
+        tick = tolerant(self.tick, "the queue of trainings")
         while any(not job.started or job.alive for job in self.jobs()):
-            self.tick()
+            tick()
             time.sleep(TICK)
-        self.tick()
+        tick()
 
     def _queue(self, run_id: str, words: Sequence[str]) -> list[str]:
         with self.alone():
@@ -247,7 +249,10 @@ class Jobs:
     def _begin(self, job: Job) -> None:
         device = [] if self.device == "auto" else ["--device", self.device]
         command = [sys.executable, "-m", "app.cli", *job.words, "--json", *device]
-        with open(self.folder / f"{job.run}.log", "wb") as log:
+        self._write(job)  # where this cannot be done, as on a full disk, no process begins that would not be on the list
+        with ExitStack() as stack:
+            with disk_errors(f"write {self.folder}"):
+                log = stack.enter_context(open(self.folder / f"{job.run}.log", "wb"))
             process = subprocess.Popen(
                 command,
                 cwd=paths.ASSETS.parent,
@@ -262,7 +267,12 @@ class Jobs:
             create_time = psutil.Process(process.pid).create_time()
         except psutil.Error:  # it is over already
             create_time = 0.0
-        self._write(replace(job, pid=process.pid, born=create_time))
+        try:
+            self._write(replace(job, pid=process.pid, born=create_time))
+        except StoreError:
+            process.kill()
+            process.wait()
+            raise
 
     def _environment(self) -> dict[str, str]:
         """Return the environment of a training: the same store, and one core left to the app."""

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import subprocess
 import time
 
 import psutil
@@ -95,6 +96,30 @@ def test_what_went_wrong_is_said_and_the_name_is_free_again(jobs, backbone, tmp_
     assert "bad.jsonl, line 1" in jobs.problem("bad") and '"text" is missing' in jobs.problem("bad")
     jobs.forget("bad")
     assert jobs.state("bad") == "" and jobs.store.broken() == []
+
+
+def test_a_full_disk_begins_no_training_twice_and_the_queue_goes_on_after_it(jobs, backbone, monkeypatch):
+    write, failures, started = Jobs._write, iter([False, True, False, True]), []
+
+    def full_at_times(self, job):
+        if next(failures, False):
+            raise StoreError("The disk is full.")
+        write(self, job)
+
+    def start(*arguments, **options):
+        started.append(subprocess_popen(*arguments, **options))
+        return started[-1]
+
+    subprocess_popen = subprocess.Popen
+    monkeypatch.setattr(Jobs, "_write", full_at_times)
+    monkeypatch.setattr("app.train.jobs.subprocess.Popen", start)
+    with pytest.raises(StoreError, match="full"):  # it is in the queue, and cannot begin
+        jobs.start("short", words("short", backbone, updates=2))
+    assert started == [] and jobs.state("short") == "queued"
+    jobs.keep_going()
+    until(lambda: jobs.state("short") == "done")
+    ended_early, trained = started  # the first process was on no list, and so was ended
+    assert ended_early.returncode == -signal.SIGKILL and trained.wait(60) == 0
 
 
 def test_a_process_id_of_another_time_is_not_taken_for_ours(jobs, tmp_path):
