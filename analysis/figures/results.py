@@ -106,7 +106,7 @@ def scatter(points: Sequence[Point], x: str, y: str, data: str) -> go.Figure | N
         yaxis={"title": {"text": AXES[y][0]}, "rangemode": "tozero"},
         showlegend=True,
     )
-    top, labels = max(one.y for one in points), {}
+    top, labels = max(one.y for one in points), dict[float, list[str]]()
     for one in sorted(bare, key=lambda point: -point.y):  # lines that nearly coincide have one label, above the first of them
         near = next((y for y in labels if y - one.y < 0.06 * top), one.y)
         labels.setdefault(near, []).append(escape(one.label))

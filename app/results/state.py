@@ -1,6 +1,7 @@
 """What the Results tab shows, as it stands in the address."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from analysis.experiments.desk import AXES, RUN_COLUMNS
 from analysis.experiments.tables import METRICS, grid_names
@@ -48,4 +49,5 @@ class ResultsState(State):
         if name == "sort" and value == self.sort:
             value = value[1:] if value.startswith("-") else f"-{value}"
         closed = {"view": ("data", "metric", "number"), "data": ("metric", "number")}.get(name, ())
-        return replace(self, **dict.fromkeys(closed, ""), **{name: value}, ignored=())
+        changes: dict[str, Any] = dict.fromkeys(closed, "") | {name: value, "ignored": ()}
+        return replace(self, **changes)
