@@ -10,6 +10,7 @@ from analysis.metrics.base import NotComputed, Progress, Score
 from analysis.metrics.coverage import error_counter
 from core.config.decode import DecodeConfig
 from core.config.decoding_defaults import PAPER_DECODING
+from core.errors import BadConfig
 from core.generation.generate import generate
 from core.generation.types import Request, make_request
 from core.models.backbone import Backbone
@@ -64,7 +65,12 @@ def outputs(
     batch: int = 32,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[str]:
-    """Generate one text per source, in order. `progress(done, total)` is called after each batch."""
+    """Generate one text per source, in order, `batch` of them at once. `progress(done, total)` is called after each batch.
+
+    Raises BadConfig if `batch` is below 1, and the errors of `generate`.
+    """
+    if batch < 1:
+        raise BadConfig(f"batch must be at least 1; given: {batch}.", "batch")
     requests = [make_request(backbone, task, source, prefix, decode.seed + place) for place, source in enumerate(sources)]
     if decode.mode == "rerank":
         counters = [error_counter(task.input_format, source) for source in sources]

@@ -56,6 +56,14 @@ def test_webnlg_trains_on_good_references_and_validates_on_dev(trained, home):
     assert run["task"] == Task("webnlg", "webnlg").to_dict()
 
 
+@pytest.mark.parametrize("batch", ["0", "-1"])
+def test_a_batch_of_none_is_refused(trained, webnlg, folder, home, capsys, batch):
+    """With -1 nothing was generated: empty texts were scored, and the run kept those scores."""
+    words = ["evaluate", "--run", trained, "--data", webnlg, "--backbone", folder, *SHORT]
+    assert main([*words, "--split", "dev", "--batch", batch]) == 1
+    assert f"--batch must be at least 1; given: {batch}." in capsys.readouterr().err
+
+
 def test_a_webnlg_run_is_scored_as_its_set_is_seen_and_unseen(trained, webnlg, folder, home, capsys):
     words = ["evaluate", "--run", trained, "--data", webnlg, "--backbone", folder, *SHORT]
     assert main([*words, "--json"]) == 0
