@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 OWN_FILES = (*SOURCES, SUMMARIZATION)  # data sets whose files are not E2E's
 SUITES = ["e2e", "webnlg", "dart", "rouge", "plain"]
+READ_WITH_A_MODEL = ("data", "set", "source", "target", "source_form", "topic_column", "topics", "tables", "hyps", "lead")
+READ_WITH_A_FILE = ("score", "against")  # options of --hyps-in, beside --refs
 
 
 def add_verb(verbs: Verbs) -> None:
@@ -51,7 +54,7 @@ def add_verb(verbs: Verbs) -> None:
     verb.add_argument(
         "--against", metavar="FILE", help="with --hyps-in: outputs of a second system, compared by a paired bootstrap"
     )
-    verb.add_argument("--score", default="e2e", choices=SUITES, help="with --hyps-in: whose metrics (default e2e)")
+    verb.add_argument("--score", choices=SUITES, help="with --hyps-in: whose metrics (default e2e)")
     verb.add_argument("--lead", type=int, default=0, metavar="N", help="score the first N sentences of each article instead")
     verb.add_argument("--batch", type=int, default=32, help="tables generated in one batch (default 32)")
     add_model_options(verb, split=True)
@@ -73,7 +76,9 @@ def evaluate(args: argparse.Namespace) -> int:
     if args.hyps_in or args.refs:
         from app.cli.score import score
 
+        _refuse_unread(args, READ_WITH_A_MODEL, "without --hyps-in: a file is scored against --refs, as --score says")
         return score(args)
+    _refuse_unread(args, READ_WITH_A_FILE, "with --hyps-in: a run is scored by the metrics of its data set")
     source = _source(args)
     if args.hyps and (not Path(args.hyps).absolute().parent.is_dir() or Path(args.hyps).is_dir()):  # before the work is done
         raise BadInput(
@@ -94,6 +99,13 @@ def evaluate(args: argparse.Namespace) -> int:
     for name, reason in result.not_computed.items():
         print(f"{name:18} {'–':>6}   {reason}")
     return 0
+
+
+def _refuse_unread(args: argparse.Namespace, names: Sequence[str], when: str) -> None:
+    """Raise BadInput if one of these options, which count only `when`, is given."""
+    given = next((f"--{name.replace('_', '-')}" for name in names if getattr(args, name)), None)
+    if given:
+        raise BadInput(f"{given} counts only {when}. Leave it out.")
 
 
 def _source(args: argparse.Namespace) -> DataSource:

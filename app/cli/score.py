@@ -20,7 +20,8 @@ def score(args: argparse.Namespace) -> int:
     skipped: list[str] | None = [] if args.skip_bad else None
     with score_bar(args.json) as progress:
         references = [Path(file) for file in args.refs]
-        scored = score_files(Path(args.hyps_in), references, args.score, args.split, other, skipped=skipped, progress=progress)
+        suite = args.score or "e2e"
+        scored = score_files(Path(args.hyps_in), references, suite, args.split, other, skipped=skipped, progress=progress)
     say_skipped(args, skipped or [])
     if args.json:
         record: JsonObject = {"outputs": args.hyps_in, "n": scored.n, "scores": _records(scored.scores)}

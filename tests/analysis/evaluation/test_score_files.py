@@ -165,6 +165,17 @@ def test_the_command_says_what_it_lacks(files, capsys):
     assert main(["evaluate"]) == 1 and "--data" in capsys.readouterr().err
 
 
+def test_options_that_would_not_be_read_are_refused(files, capsys):
+    """--set in place of --score gave E2E's metrics, and --tables scored every output."""
+    hyps = str(files(hyp__txt="a\n"))
+    for option in (["--set", "webnlg"], ["--tables", "3"], ["--data", "d"], ["--hyps", "h"], ["--lead", "1"]):
+        assert main(["evaluate", "--hyps-in", hyps, "--refs", hyps, *option]) == 1
+        assert f"{option[0]} counts only without --hyps-in" in capsys.readouterr().err
+    for option in (["--score", "dart"], ["--against", hyps]):
+        assert main(["evaluate", "--set", "tables", *option]) == 1
+        assert f"{option[0]} counts only with --hyps-in" in capsys.readouterr().err
+
+
 def test_dart_scores_against_all_of_its_references(files):
     """The official script gives TER and METEOR every reference that is there; an output equal to the second has no edits."""
     hyps, *refs = files(
