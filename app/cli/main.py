@@ -4,6 +4,8 @@ Each verb has a file with its arguments and its job. Imports that need torch are
 """
 
 import argparse
+import errno
+import io
 import json
 import sys
 from collections.abc import Sequence
@@ -66,8 +68,29 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns the exit code: 0, 1 for an error that the user can fix, 130 for Ctrl-C. Raises SystemExit(2) for wrong usage.
     """
     apply_process_settings()
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":  # Windows writes a file in its code page
+        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr has it
     args = parser().parse_args(argv)
     args.argv = list(sys.argv[1:] if argv is None else argv)
+    try:
+        code = _do(args)
+        sys.stdout.flush()  # here a short output meets a full disk or a closed pipe
+        return code
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        print(f"Error: The output cannot be written: {error.strerror}. Free some space, then try again.", file=sys.stderr)
+        return 1
+
+
+def _do(args: argparse.Namespace) -> int:
+    """Do a command's job and return the exit code; an error that the user can fix is printed."""
     try:
         return args.job(args)
     except PrefixLabError as error:
@@ -77,9 +100,3 @@ def main(argv: Sequence[str] | None = None) -> int:
         else:
             print(f"Error: {sentence}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("Stopped.", file=sys.stderr)
-        return 130
-    except BrokenPipeError:
-        sys.stderr.close()
-        return 0

@@ -1,5 +1,7 @@
 """The command line through its public face."""
 
+import contextlib
+import io
 import json
 import os
 import re
@@ -169,6 +171,28 @@ def test_an_error_is_one_sentence_and_exit_code_1(arguments, message, capsys, tm
     assert main([str(tmp_path) if word == "OUT" else word for word in arguments]) == 1
     captured = capsys.readouterr()
     assert captured.err.splitlines()[-1].startswith("Error: ") and message in captured.err and "Traceback" not in captured.err
+
+
+def test_an_output_that_cannot_hold_a_letter_gets_it_escaped(tmp_path, monkeypatch, capsys):
+    """Windows writes a file or a pipe in its code page: the work was done, and its last lines were a traceback."""
+    (tmp_path / "a.txt").write_text("a café\n", encoding="utf-8")
+    monkeypatch.setenv("PREFIX_LAB_METEOR_JAR", "none")  # a score that is not computed has a dash in its line
+    output = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", output)
+    assert main(["evaluate", "--hyps-in", str(tmp_path / "a.txt"), "--refs", str(tmp_path / "a.txt")]) == 0
+    assert rb"METEOR                     \u2013   not computed" in output.buffer.getvalue()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+@pytest.mark.parametrize("words", [["runs"], ["generate", "--json"]])
+def test_a_full_disk_under_the_output_is_named(words, monkeypatch, capsys):
+    with open("/dev/full", "w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        assert main(words) == 1
+        monkeypatch.undo()
+        with contextlib.suppress(OSError):  # what is left of it is written when the file is closed
+            full.close()
+    assert capsys.readouterr().err.startswith("Error: The output cannot be written: No space left on device.")
 
 
 def test_an_error_as_json(capsys):
