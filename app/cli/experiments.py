@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from analysis.experiments.grid import SETS, Cell, Grid, Line, places_of, unique_cells
 from analysis.experiments.papers import NAMES, SCALES, named_grids, paper_grids, scale
-from app.cli.common import say, stop_on_ctrl_c, update_bar
+from app.cli.common import answer, say, stop_on_ctrl_c, update_bar
 from app.cli.options import Verbs, add_model_options, add_parser, data_path
 from core import paths
 from core.config.train import check_values
@@ -80,7 +80,8 @@ def experiments(args: argparse.Namespace) -> int:
     cells = _select_cells(args, unique_cells(grids))
     if args.list:
         for cell in cells:
-            print(cell_command(args, cell, grids))
+            command = cell_command(args, cell, grids)
+            answer(args, {"cell": cell.id, "command": command}, command)
         return 0
     work = _Work(args, sources, paper_grids(size, sources))
     if args.export:
@@ -294,9 +295,10 @@ def _export(args: argparse.Namespace, cells: list[Cell], work: _Work) -> int:
     from core.runs.layout import write_text
 
     results = [result for cell in cells if (result := work(cell).result(cell)) is not None]
-    write_text(args.export, json.dumps([result.to_json() for result in results], indent=1, ensure_ascii=False) + "\n")
-    print(f"{len(results)} of {len(cells)} results are in {args.export}.")
-    return 0
+    text = json.dumps([result.to_json() for result in results], indent=1, ensure_ascii=False) + "\n"
+    write_text(args.export, text, "Give a file in a folder that can be written.")
+    record = {"file": str(args.export), "results": len(results), "cells": len(cells)}
+    return answer(args, record, f"{len(results)} of {len(cells)} results are in {args.export}.")
 
 
 def _say_estimate(args: argparse.Namespace, cells: Sequence[Cell], remaining: Sequence[Cell], estimate: "Estimate") -> "Estimate":

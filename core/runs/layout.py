@@ -102,11 +102,11 @@ def temporary_of(path: Path) -> Path:
     return path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a file by rename, so that a reader never sees half of it, nor two writers each other's. Raises StoreError if it
-    cannot be written."""
+def write_text(path: Path, text: str, advice: str = FREE_SPACE) -> None:
+    """Write a file by rename, so that a reader never sees half of it, nor two writers each other's. Raises StoreError, with
+    `advice`, if it cannot be written."""
     temporary = temporary_of(path)
-    with disk_errors(f"write {path}"):
+    with disk_errors(f"write {path}", advice):
         try:
             temporary.write_text(text, encoding="utf-8", newline="")
             os.replace(temporary, path)

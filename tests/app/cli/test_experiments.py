@@ -38,6 +38,17 @@ def results(tmp_path):
     return {path.stem: json.loads(path.read_text()) for path in tmp_path.glob("home/experiments/*/cells/*.json")}
 
 
+def test_lists_and_exports_are_json_where_asked_for(options, tmp_path, capsys):
+    assert main([*options, "--list", "--json"]) == 0
+    cells = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert len(cells) == 2 and all(one["cell"] in one["command"] for one in cells)
+    file = tmp_path / "results.json"
+    assert main([*options, "--export", str(file), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"file": str(file), "results": 0, "cells": 2}
+    assert main([*options, "--export", str(tmp_path / "none" / "a.json")]) == 1
+    assert "No such file or directory. Give a file in a folder that can be written." in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_a_listed_command_line_makes_its_cell_and_the_rest_follows(options, tmp_path, capsys):
     command = [*options, "--updates", "2"]
