@@ -57,7 +57,8 @@ def run_comparison(
     rates: Sequence[float] = (),
     seeds: int = 1,
 ) -> Iterator[MethodResult]:
-    """Yield the result of the frozen model in its best layout (see `choose_layout`), then of each method with each seed.
+    """Yield the result of the frozen model in its best layout (see `choose_layout`), then of each method with each seed; a
+    training that diverged has none.
 
     Runs are stored as `<plan.run_id>-<method>`, with `-seed<n>` for later seeds, and trained with the settings
     `config(method)`. `rates`: candidate learning rates, chosen by validation loss with the first seed. A finished run is not
@@ -94,7 +95,9 @@ def _train_seeds(first: Trainer, rows: TrainingData, rates: Sequence[float], see
 def _evaluate(
     loaded: LoadedRun, backbone: Backbone, plan: Trainer, test: Sequence[Example], decode: DecodeConfig
 ) -> MethodResult:
-    result = evaluate(loaded.model, backbone, plan.task, loaded.prefix, test, decode)
+    """Score a run in its own layout: one that was there before may have been trained in another than the plan's."""
+    suite, form = plan.task.name, plan.task.input_format
+    result = evaluate(loaded.model, backbone, loaded.task, loaded.prefix, test, decode, suite=suite, input_format=form)
     return MethodResult(loaded.run, result, backbone.spec.parameters)
 
 

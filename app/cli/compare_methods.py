@@ -72,7 +72,8 @@ def methods(args: argparse.Namespace) -> int:
     if not test:
         raise BadInput(f"The split {args.split!r} has no row to score on. Give another --split.")
     backbone = load_backbone(args.backbone or DEFAULT, args.device)
-    task = task_for_backbone(backbone, source.name, input_format=source.task_form)
+    layout = "paper" if args.preset == "paper" else "newline"
+    task = task_for_backbone(backbone, source.name, layout, source.task_form)
     changes = overrides(args, TrainConfig)
     changes.pop("method", None)
     name = changes.pop("preset")

@@ -75,3 +75,20 @@ def test_rates_are_chosen_and_seeds_summed_up(options, capsys):
     assert embedding["mean"]["valid_loss"] == pytest.approx(sum(losses) / 2, abs=1e-4) and embedding["sd"]["valid_loss"] > 0
     assert main([*command, "--updates", "3"]) == 1
     assert "--updates is 2 in the run 'grid-embedding'" in capsys.readouterr().err
+
+
+def test_a_run_that_is_there_is_scored_in_its_own_layout(options, capsys):
+    """It was scored in the layout of the comparison, in which it had never read a table."""
+    data, backbone, train = options[:2], options[2:4], options[4:8]
+    source = [*train, "--preset", "fast", "--layout", "paper"]
+    assert main(["train", "--run", "old-prefix", *data, *backbone, *source]) == 0
+    assert main(["methods", "--run", "old", "--method", "prefix", "--json", *options]) == 0
+    scores = json.loads(capsys.readouterr().out.splitlines()[-1])["scores"]
+    assert main(["evaluate", "--run", "old-prefix", *data, *options[8:], "--json"]) == 0
+    own = json.loads(capsys.readouterr().out)["scores"]
+    assert {name: score["value"] for name, score in scores.items()} == {name: score["value"] for name, score in own.items()}
+
+
+def test_the_papers_preset_has_the_papers_layout(options):
+    assert main(["methods", "--run", "paper", "--preset", "paper", "--mlp", "8", "--method", "prefix", *options]) == 0
+    assert store().get("paper-prefix").task.separator == " <|endoftext|>"
