@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from core.config.methods import METHODS, method_info
 from core.config.train import check_values
-from core.errors import BadInput, StoreError, TrainingFailed
+from core.errors import BadConfig, BadInput, StoreError, TrainingFailed
 from core.runs.layout import check_id
 from core.runs.manage import adopt
 from core.runs.run import Run
@@ -85,11 +85,13 @@ def tune_learning_rate(plan: Trainer, rates: Sequence[float], rows: TrainingData
     """The run of a plan at the learning rate with the lowest validation loss; None if cancelled or if every rate diverged.
 
     Every rate is tried with the plan's other settings, seed and updates. The best of these trainings becomes the run, and
-    the losses of all go into its notes. Finished trainings are not repeated.
+    the losses of all go into its notes. Finished trainings are not repeated. Raises BadConfig if nothing is validated.
     """
     check_id(plan.run_id)
     if read_status(plan.store.folder / plan.run_id).state == "done":
         return train_or_resume(plan, rows, ("rate",))
+    if not plan.config.valid_rows:
+        raise BadConfig("valid_rows is 0, and a rate is chosen by validation loss: give at least 1.", "valid_rows")
     search = Store(plan.store.folder / SEARCH_FOLDER / plan.run_id)
     runs: dict[float, Run] = {}
     for rate in sorted(set(rates)):

@@ -3,6 +3,8 @@
 import argparse
 import json
 import threading
+from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from app.cli.common import command_of, say, say_skipped, stop_on_ctrl_c, update_bar
@@ -25,6 +27,7 @@ from core.data.registry import sample_evenly
 from core.errors import BadInput
 from core.runs.layout import check_id
 from core.runs.store import store
+from core.text.checks import counted
 
 if TYPE_CHECKING:
     from analysis.experiments.compare_methods import MethodResult
@@ -91,8 +94,19 @@ def methods(args: argparse.Namespace) -> int:
         for result in run_comparison(plan, methods, config, rows, test, decode, rates, args.seeds):
             results.append(result)
             _print_result(args, result)
+    if not stop.is_set():
+        _print_diverged(args, methods, results)
     _print_summary(args, results)
     return 0
+
+
+def _print_diverged(args: argparse.Namespace, methods: Sequence[str], results: "list[MethodResult]") -> None:
+    """Name the methods that lack a result: only those whose training diverged do."""
+    scored = Counter(result.run.method for result in results if result.run)
+    for method in [name for name in methods if scored[name] < args.seeds]:
+        missing = counted(args.seeds - scored[method], "run")
+        sentence = f"{method}: the training of {missing} diverged, which is left out. Give a lower --rate, or lower --rates."
+        print(json.dumps({"note": sentence}), flush=True) if args.json else say(args, sentence)
 
 
 def _print_summary(args: argparse.Namespace, results: "list[MethodResult]") -> None:

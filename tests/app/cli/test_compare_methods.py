@@ -6,6 +6,7 @@ import pytest
 
 from app.cli.main import main
 from core.runs.store import store
+from core.training import loop
 from tests.support.tiny_models import EXAMPLES, make_tiny_backbone
 
 
@@ -92,3 +93,14 @@ def test_a_run_that_is_there_is_scored_in_its_own_layout(options, capsys):
 def test_the_papers_preset_has_the_papers_layout(options):
     assert main(["methods", "--run", "paper", "--preset", "paper", "--mlp", "8", "--method", "prefix", *options]) == 0
     assert store().get("paper-prefix").task.separator == " <|endoftext|>"
+
+
+def test_a_method_that_diverged_is_named_and_rates_need_validation_rows(options, capsys, monkeypatch):
+    command = ["methods", "--run", "wild", *options, "--method", "finetune"]
+    loss = loop.batch_loss
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "batch_loss", lambda *of: loss(*of) * float("nan"))
+        assert main([*command, "--seeds", "2"]) == 0
+    assert "finetune: the training of 2 runs diverged, which is left out." in capsys.readouterr().err
+    assert main([*command, "--run", "calm", "--rates", "0.1", "--valid-rows", "0"]) == 1
+    assert "--valid-rows is 0, and a rate is chosen by validation loss" in capsys.readouterr().err
