@@ -317,7 +317,8 @@ def _score_record(score: Score) -> ScoreRecord:
 def read_texts(path: Path) -> list[JsonObject]:
     """Read the texts behind a result. Raises StoreError if they are not on this machine."""
     try:
-        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")  # `splitlines` ends one at U+2028, too
+        rows = [json.loads(line) for line in lines]
         return [row | {"scores": with_current_names(row["scores"])} for row in rows]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise StoreError(f"The texts of {path.stem} are not on this machine: run its command to have them.") from error

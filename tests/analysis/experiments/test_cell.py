@@ -176,6 +176,13 @@ def test_weights_are_dropped_and_a_lost_result_is_made_again(place):
     assert not place.store.get(second.id).weights.exists()
 
 
+def test_texts_with_other_line_ends_inside_are_read_back(tmp_path):
+    """A reference from the web may hold U+2028, of which JSON takes no notice: all texts were said to be on another machine."""
+    rows = [{"text": "one\u2028two\x85", "scores": {}}, {"text": "three", "scores": {}}]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    assert read_texts(tmp_path / "a.jsonl") == rows
+
+
 def test_a_small_training_set_is_a_random_sample(place):
     small = replace(CELL, rows=6, sample=3, preset="low")
     rows = place.rows(small)
