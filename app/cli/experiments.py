@@ -292,11 +292,10 @@ def _worker_environment(jobs: int) -> dict[str, str]:
 
 def _export(args: argparse.Namespace, cells: list[Cell], work: _Work) -> int:
     """Write the finished results into one file, without any text of a data set."""
-    from core.runs.layout import write_text
+    from core.runs.layout import json_text, write_text
 
     results = [result for cell in cells if (result := work(cell).result(cell)) is not None]
-    text = json.dumps([result.to_json() for result in results], indent=1, ensure_ascii=False) + "\n"
-    write_text(args.export, text, "Give a file in a folder that can be written.")
+    write_text(args.export, json_text([result.to_json() for result in results]), "Give a file in a folder that can be written.")
     record = {"file": str(args.export), "results": len(results), "cells": len(cells)}
     return answer(args, record, f"{len(results)} of {len(cells)} results are in {args.export}.")
 

@@ -35,6 +35,7 @@ from core.runs.layout import (
     RunFiles,
     check_id,
     disk_errors,
+    json_text,
     write_json,
 )
 from core.runs.run import Run
@@ -80,7 +81,7 @@ def _portable(run_json: Path) -> str:
     if Path(str(values.get("backbone_path") or "")).is_absolute():
         values["backbone_path"] = ""
     values["command"] = _without_folders(str(values.get("command", "")))
-    return json.dumps(values, indent=1, ensure_ascii=False) + "\n"
+    return json_text(values)
 
 
 def _without_folders(command: str) -> str:

@@ -1,6 +1,5 @@
 """Export prefixes and LoRA runs as PEFT adapters; the model's logits stay the same."""
 
-import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from core.exchange.import_checkpoint import OUR_NOTE, PEFT_CONFIG, PEFT_WEIGHTS
 from core.methods.lora import LoraMethod
 from core.methods.weight_method import read_weights
 from core.prefix.prefix import Prefix
+from core.runs.layout import json_text
 from core.runs.run import Run
 
 
@@ -103,4 +103,4 @@ _ADAPTERS = {"prefix": _prefix_adapter, "lora": _lora_adapter}
 
 
 def _write_json(path: Path, values: Mapping[str, object]) -> None:
-    path.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    path.write_text(json_text(values), encoding="utf-8")

@@ -92,9 +92,14 @@ def locked(folder: Path, wait: float = 0) -> Iterator[None]:
         lock.release()
 
 
+def json_text(values: object) -> str:
+    """Return JSON that any reader of UTF-8 takes: of a file name that is not UTF-8, the bytes are escaped."""
+    return json.dumps(values, indent=1, ensure_ascii=False).encode("utf-8", "backslashreplace").decode("utf-8") + "\n"
+
+
 def write_json(path: Path, values: Mapping[str, object]) -> None:
     """Write as JSON, atomically; see `write_text`."""
-    write_text(path, json.dumps(values, indent=1, ensure_ascii=False) + "\n")
+    write_text(path, json_text(values))
 
 
 def temporary_of(path: Path) -> Path:

@@ -1,6 +1,7 @@
 """Runs put in order: nothing is lost on the way, and nothing happens to a run that is being trained."""
 
 import json
+import os
 import shutil
 import time
 import zipfile
@@ -9,9 +10,11 @@ import pytest
 
 from core.errors import BadInput, RunNotFound, StoreError
 from core.exchange.archive import export_zip, import_zip
+from core.exchange.export_peft import export_peft
 from core.methods.loading import load_run
 from core.runs.layout import locked
 from core.runs.manage import annotate, delete, empty_trash, list_trash, rename, restore
+from core.runs.run import update_run_json
 from core.runs.store import Store
 from tests.support.tiny_models import make_run
 
@@ -97,7 +100,7 @@ def test_a_run_in_training_is_left_alone(store):
 
 
 def test_bundled_runs_are_read_only(store, tmp_path):
-    bundled = Store(tmp_path / "mine", bundled=store.folder)
+    bundled = Store(tmp_path / "one", bundled=store.folder)
     for change in (lambda: delete(bundled, "one"), lambda: rename(bundled, "one", "b"), lambda: annotate(bundled, "one", "x")):
         with pytest.raises(RunNotFound, match="comes with Prefix Lab"):
             change()
@@ -107,6 +110,16 @@ def test_notes_are_kept_and_end_somewhere(store):
     assert annotate(store, "one", " first try\nof <b>many</b> ").notes == "first try\nof <b>many</b>"
     with pytest.raises(BadInput, match="2,000"):
         annotate(store, "one", "x" * 2001)
+
+
+def test_bytes_of_a_file_name_that_is_not_utf_8_are_kept_in_a_runs_files(store, tmp_path):
+    """Linux allows such names, of old disks for example: a training on one ended in a traceback."""
+    name = os.fsdecode(b"/data/m\xfcsik.csv")
+    update_run_json(store.folder / "one", command=f"train --data {name}")
+    assert store.get("one").command == f"train --data {name}"
+    file = export_zip(store.get("one"), tmp_path / "one.zip")
+    assert os.path.basename(name) in import_zip(file, store, "again").command
+    assert export_peft(store.get("one"), tmp_path / "adapter", base=name).is_dir()
 
 
 def test_an_exported_run_comes_in_the_same_beside_the_first(store, tmp_path, tiny):
