@@ -3,6 +3,7 @@
 import argparse
 import json
 import threading
+from functools import partial
 from typing import TYPE_CHECKING
 
 from app.cli.common import answer, command_of, run_record, say, say_skipped, say_unknown, stop_on_ctrl_c, update_bar
@@ -13,14 +14,18 @@ from app.cli.options import (
     add_data_options,
     add_model_options,
     add_parser,
+    data_path,
     data_source,
     hidden_alias,
+    overrides,
 )
 from core.config.methods import METHODS
 from core.config.presets import PRESETS, preset
 from core.config.train import TrainConfig
+from core.data.hub import is_hub
 from core.data.registry import BUNDLED_TABLES
 from core.data.source import DataSource
+from core.errors import BadInput
 from core.runs.run import Run
 from core.runs.store import store
 from core.task import SUMMARIZATION, Example
@@ -30,7 +35,10 @@ if TYPE_CHECKING:
     from core.training.process_group import ProcessGroup
     from core.training.trainer import Trainer
 
+OF_A_NEW_RUN = ("set", "source", "target", "source_form", "topic_column", "topics", "skip_bad", "task", "cut", "layout", "rows",
+                "half")  # fmt: skip
 SAMPLED = "animal-018"  # a bundled table whose topic is held out of training
+RESUME = "resume a run that was stopped or killed, with the run's settings; --data and --backbone only where these have moved"
 
 EPILOG = """
 
@@ -61,7 +69,7 @@ def add_verb(verbs: Verbs) -> None:
         "--cut", type=int, help="largest number of source tokens; 0 for no limit (default: 512 for articles, else no limit)"
     )
     verb.add_argument("--run", required=True, help="name of the new run")
-    verb.add_argument("--resume", action="store_true", help="resume a run that was stopped or killed, with the run's settings")
+    verb.add_argument("--resume", action="store_true", help=RESUME)
     verb.add_argument("--method", default=TrainConfig.method, choices=list(METHODS), help="what is trained; see below")
     verb.add_argument(
         "--preset",
@@ -127,11 +135,22 @@ def _train(args: argparse.Namespace, group: "ProcessGroup") -> int:
 
 
 def _resumed(args: argparse.Namespace) -> "tuple[Trainer, list[Example], list[Example]]":
-    """Return a training that continues from its last checkpoint, with its training and validation examples."""
+    """Return a training that continues from its last checkpoint, with its training and validation examples.
+
+    --data and --backbone say where these are now; that they are the same ones is checked. Raises BadInput for an option of a
+    new run.
+    """
     from core.models.loading import load_backbone
     from core.training.trainer import resume_training
 
-    training = resume_training(store(), args.run, lambda name: load_backbone(name, args.device, args.device_map))
+    given = [name for name in OF_A_NEW_RUN if getattr(args, name)] + [*overrides(args, TrainConfig).keys() - {"method", "preset"}]
+    if given:
+        option = "--" + min(given).replace("_", "-")
+        raise BadInput(f"{option} is for a new run, and --resume goes on with the run's own settings. Leave one of the two out.")
+    load = partial(load_backbone, device=args.device, device_map=args.device_map)
+    training = resume_training(store(), args.run, lambda name: load(args.backbone or name))
+    if args.data:
+        training.source = training.source | {"data": args.data if is_hub(args.data) else data_path(args.data)}
     return training, *_examples(args, DataSource.from_dict(training.source))
 
 

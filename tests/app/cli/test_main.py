@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +16,10 @@ from pathlib import Path
 import pytest
 
 from app.cli.main import main
+from core.data.source import DataSource
+from core.runs.store import store
+from core.training.spec import TrainSpec
+from core.training.trainer import new_training
 from tests.support.tiny_models import EXAMPLES, make_tiny_backbone
 
 ROOT = Path(__file__).parents[3]
@@ -221,6 +226,26 @@ def test_ctrl_c_stops_and_keeps(folder, data, home):
     assert process.returncode == 0 and "stopped: cancelled after" in out
     run = json.loads((state.parent / "run.json").read_text())
     assert run["status"] == "cancelled" and (state.parent / "weights.safetensors").exists()
+
+
+def test_a_resume_takes_the_new_places_of_data_and_backbone_and_no_settings(folder, data, home, tmp_path, capsys):
+    """--data and --backbone were not read, so that moved ones could not be told; --updates was not read either."""
+    old, new = [tmp_path / name for name in ("old", "new")]
+    shutil.copytree(data, old / "data")
+    shutil.copytree(folder, old / "tiny-gpt2")
+    changes = {"updates": 4, "length": 2, "mlp": 0, "init": "random"}
+    spec = TrainSpec("moved", backbone=str(old / "tiny-gpt2"), source=DataSource(data=str(old / "data")), changes=changes)
+    training, stops = new_training(spec, store(), "cpu"), iter([False, True])
+    assert len(list(training.steps(*spec.source.load_train_valid([]), lambda: next(stops)))) == 1
+    old.rename(new)
+    command = ["train", "--resume", "--run", "moved"]
+    assert main([*command, "--updates", "9"]) == 1
+    assert "Error: --updates is for a new run, and --resume goes on with the run's own settings." in capsys.readouterr().err
+    assert main([*command, "--backbone", str(new / "tiny-gpt2")]) == 1
+    assert "data cannot be read" in capsys.readouterr().err
+    assert main([*command, "--backbone", str(new / "tiny-gpt2"), "--data", str(new / "data")]) == 0
+    run = store().get("moved")
+    assert (run.status, run.updates, run.backbone_path) == ("done", 4, str(new / "tiny-gpt2"))
 
 
 def test_pretrain_goes_on_where_it_stopped_and_makes_a_loadable_model(tmp_path, capsys, monkeypatch):
