@@ -99,9 +99,10 @@ def _texts(row: Row, column: str) -> list[str]:
     value = row.get(column)
     texts: list[str] = []
     for text in value if isinstance(value, list) else [value]:
-        if not isinstance(text, str | None):
+        if isinstance(text, bool) or not isinstance(text, str | int | float | None):
             raise BadRow(f'"{column}" is not a text or a list of texts')
-        texts += [" ".join(text.split())] if text and text.strip() else []
+        words = "" if text is None else " ".join(str(text).split())  # a number, such as a rating, as CSV has it
+        texts += [words] if words else []
     return texts
 
 

@@ -212,7 +212,7 @@ def test_columns_that_make_no_sense(tmp_path: Path, source, target, form, messag
         ("a.jsonl", '{"in": "name : A"}\n', "line 1: there is no text under out"),
         ("a.jsonl", '{"out": "A."}\n', 'line 1: "in" is missing'),
         ("a.jsonl", '{"in": 5, "out": "A."}\n', 'line 1: "in" is not a text'),
-        ("a.jsonl", '{"in": "name : A", "out": [1]}\n', 'line 1: "out" is not a text or a list of texts'),
+        ("a.jsonl", '{"in": "name : A", "out": [true]}\n', 'line 1: "out" is not a text or a list of texts'),
     ],
 )
 def test_a_bad_row_of_own_data(tmp_path: Path, name: str, content: str, message: str) -> None:
@@ -220,6 +220,11 @@ def test_a_bad_row_of_own_data(tmp_path: Path, name: str, content: str, message:
     with pytest.raises(BadData) as caught:
         read_columns(tmp_path / name, ["in"], ["out"])
     assert message in str(caught.value)
+
+
+def test_numbers_are_texts_in_json_as_they_are_in_csv(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"in": "name : A", "out": [4, 2.5, null]}\n', encoding="utf-8")
+    assert read_columns(tmp_path / "a.jsonl", ["in"], ["out"])[0].targets == ("4", "2.5")
 
 
 def test_sets_by_name(tmp_path: Path, webnlg: Path) -> None:
