@@ -13,7 +13,7 @@ from core.text.tables import canonical, linearise, parse
 from core.text.triples import SOURCES, parse_triples
 
 _STEMS = {"train": ("train",), "dev": ("dev", "valid", "validation"), "test": ("test",)}
-_ENDINGS = (".jsonl.gz", ".jsonl", ".csv", ".tsv", ".csv.gz", ".tsv.gz")
+_ENDINGS = (".jsonl.gz", ".jsonl", ".json", ".csv", ".tsv", ".csv.gz", ".tsv.gz")
 
 
 def read_columns(

@@ -24,7 +24,7 @@ COLUMNS = (("article", "summary"), ("document", "summary"), ("article", "highlig
 GROUPS = ("topic", "section", "category", "group")
 _SPLITS = {"train": ("train",), "dev": ("dev", "valid", "validation", "val"), "test": ("test",)}
 _PAIRS = {".source": ".target", ".document": ".summary"}  # line by line
-_ENDINGS = (".jsonl.gz", ".jsonl", ".csv", ".tsv", ".csv.gz", ".tsv.gz", *_PAIRS)
+_ENDINGS = (".jsonl.gz", ".jsonl", ".json", ".csv", ".tsv", ".csv.gz", ".tsv.gz", *_PAIRS)
 _SPORT, _NEWS = frozenset({"sport", "sports"}), frozenset({"world", "uk", "business"})
 
 

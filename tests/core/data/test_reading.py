@@ -10,6 +10,7 @@ from core.data.columns import read_columns
 from core.data.e2e import read_e2e
 from core.data.registry import evenly_spaced, group_by_source, parse_input, read_set, sample_evenly, table_of_source
 from core.data.source import DataSource
+from core.data.summarization import read_articles
 from core.data.webnlg_dart import read_dart, read_webnlg
 from core.data.webnlg_files import SEEN_CATEGORIES
 from core.errors import BadData, BadInput, BadTable
@@ -225,6 +226,14 @@ def test_a_bad_row_of_own_data(tmp_path: Path, name: str, content: str, message:
 def test_numbers_are_texts_in_json_as_they_are_in_csv(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text('{"in": "name : A", "out": [4, 2.5, null]}\n', encoding="utf-8")
     assert read_columns(tmp_path / "a.jsonl", ["in"], ["out"])[0].targets == ("4", "2.5")
+
+
+def test_a_folder_may_hold_a_json_list_for_each_split(tmp_path: Path) -> None:
+    """A .json file was read when it was named, and not found in its folder."""
+    rows = [{"in": "name : A", "article": "A long text of many words.", "out": "A.", "summary": "A text."}]
+    (tmp_path / "train.json").write_text(json.dumps(rows, indent=1), encoding="utf-8")
+    assert read_columns(tmp_path, ["in"], ["out"], "train")[0].targets == ("A.",)
+    assert read_articles(tmp_path, "train")[0].targets == ("A text.",)
 
 
 def test_sets_by_name(tmp_path: Path, webnlg: Path) -> None:
