@@ -9,6 +9,7 @@ import gzip
 import json
 import random
 import re
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,15 +46,31 @@ class Record:
 
 
 def read_set(path: Path) -> Iterator[Record]:
-    """Read the records of one JSON lines file (plain or gzip), one per row; rows without statements are skipped."""
+    """Read the records of one JSON lines file (plain or gzip), one per row; rows without statements are skipped.
+
+    Raises BadData with the line for a row of another kind.
+    """
+    for number, row in json_lines(path):
+        try:
+            yield from list(_records_of(row))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise BadData(
+                f"{path}, line {number}: not a record ({type(error).__name__}: {error}). Fix it, or delete it."
+            ) from error
+
+
+def json_lines(path: Path) -> Iterator[tuple[int, dict]]:
+    """Yield the rows of a JSON lines file (plain or gzip) with their numbers from 1. Raises BadData, with the line."""
     opener = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "rt", encoding="utf-8") as lines:
-        for number, line in enumerate(lines, 1):
-            try:
-                row = json.loads(line)
-            except ValueError as error:
-                raise BadData(f"{path}, line {number}: not JSON ({error}). Fix that line, or delete it.") from error
-            yield from _records_of(row)
+    number = 0
+    try:
+        with opener(path, "rt", encoding="utf-8") as lines:
+            for number, line in enumerate(lines, 1):
+                yield number, json.loads(line)
+    except json.JSONDecodeError as error:
+        raise BadData(f"{path}, line {number}: not JSON ({error}). Fix that line, or delete it.") from error
+    except (OSError, EOFError, zlib.error, ValueError) as error:
+        raise BadData(f"{path} cannot be read after line {number} ({error}). Fix it, or take it out of the folder.") from error
 
 
 def _records_of(row: dict) -> Iterator[Record]:

@@ -5,13 +5,12 @@ paragraph that shares a sentence or 13 consecutive words with one. News streams 
 which are the summaries of the task.
 """
 
-import gzip
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from core.errors import BadData, BadInput
+from core.pretraining.records import json_lines
 
 NEWS = ("wikinews",)
 HELD_OUT = ("valid", "test")
@@ -85,11 +84,11 @@ def _traces(text: str) -> set[int]:
 
 
 def _rows(path: Path) -> Iterator[dict[str, str]]:
-    opener = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "rt", encoding="utf-8") as lines:
-        for number, line in enumerate(lines, 1):
-            try:
-                row = json.loads(line)
-                yield {"summary": row["summary"], "article": row["article"], "title": row.get("title", "")}
-            except (ValueError, KeyError, TypeError) as error:
-                raise BadData(f"{path}, line {number}: not a row with 'article' and 'summary' ({error}). Fix it.") from error
+    for number, row in json_lines(path):
+        try:
+            texts = {"summary": row["summary"], "article": row["article"], "title": row.get("title") or ""}
+        except (KeyError, TypeError, AttributeError) as error:
+            raise BadData(f"{path}, line {number}: not a row with 'article' and 'summary' ({error}). Fix it.") from error
+        if odd := next((name for name, text in texts.items() if not isinstance(text, str)), ""):
+            raise BadData(f"{path}, line {number}: {odd!r} is not a text. Fix that line, or delete it.")
+        yield texts

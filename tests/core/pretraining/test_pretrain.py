@@ -12,6 +12,7 @@ from core.pretraining.corpus import END, Windows, prepare, record_documents, tex
 from core.pretraining.loop import rate_factor
 from core.pretraining.made_up_names import MadeUpNames
 from core.pretraining.records import LAYOUTS, RECORD_SETS, Record, documents, read_set
+from core.pretraining.withheld import Withheld
 
 FIELDS = (("name", "Ada"), ("price range", "low"), ("area", "old town"))
 
@@ -54,7 +55,33 @@ def test_a_broken_row_names_file_and_line(tmp_path):
         list(read_set(path))
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.jsonl", b'{"table": "a : \xff"}\n', r"a\.jsonl cannot be read after line 0 .*utf-8"),
+        ("a.jsonl.gz", gzip.compress(b'{"rows": [["a"]]}\n' * 9)[:30], r"a\.jsonl\.gz cannot be read after line"),
+        ("a.jsonl", b'{"rows": []}\n', r"a\.jsonl, line 1: not a record"),
+        ("a.jsonl", b'{"table": 5, "text": "a"}\n', r"a\.jsonl, line 1: not a record"),
+    ],
+)
+def test_records_that_cannot_be_read_are_named(tmp_path, name, content, message):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(BadData, match=message):
+        list(read_set(tmp_path / name))
+
+
+def test_withheld_rows_that_cannot_be_read_are_named(tmp_path):
+    (tmp_path / "set").mkdir()
+    file = tmp_path / "set" / "train.jsonl"
+    for content, message in (
+        (b'{"article": "\xff"}\n', "cannot be read after line 0"),
+        (b'{"article": 5, "summary": "a"}', "line 1: 'article'"),
+    ):
+        file.write_bytes(content)
+        with pytest.raises(BadData, match=message):
+            Withheld(tmp_path)
+
+
 def test_every_layout_holds_every_value(layout):
     text = layout(FIELDS)
     assert all(value in text for _, value in FIELDS) and all(key in text for key, _ in FIELDS[1:])
