@@ -21,6 +21,7 @@ from core.errors import BadData, BadInput
 from core.pretraining.made_up_names import MadeUpNames
 from core.pretraining.records import RECORD_SETS, documents, read_set
 from core.pretraining.withheld import Withheld
+from core.runs.layout import disk_errors, write_text
 
 END = "<|endoftext|>"
 END_ID = 0
@@ -29,6 +30,7 @@ RECORDS = "records"  # the stream of records; all others are of text
 VALID_ONE_IN = 200  # documents
 NAMED_DOCUMENTS = 300  # of each text, whose names and words made-up names are put together from
 CHUNK = 2048  # documents encoded at a time
+ANOTHER_OUT = "Free some space, or give another folder with --out."
 
 
 def text_documents(path: Path) -> Iterator[str]:
@@ -159,13 +161,14 @@ def prepare(
         return texts if withheld is None else (text for text in (withheld.keep(name, text) for text in texts) if text)
 
     tokenizer = tokenizer or train_tokenizer(tokenizer_texts(), vocabulary)
-    out.mkdir(parents=True, exist_ok=True)
-    tokenizer.save(str(out / "tokenizer.json"))
-    streams = {name: _write(out, name, train_texts(name, path), tokenizer) for name, path in files.items()}
-    if record_docs:
-        streams[RECORDS] = _write(out, RECORDS, record_docs, tokenizer)
+    with disk_errors(f"write {out}", ANOTHER_OUT):
+        out.mkdir(parents=True, exist_ok=True)
+        write_text(out / "tokenizer.json", tokenizer.to_str(pretty=True), ANOTHER_OUT)
+        streams = {name: _write(out, name, train_texts(name, path), tokenizer) for name, path in files.items()}
+        if record_docs:
+            streams[RECORDS] = _write(out, RECORDS, record_docs, tokenizer)
     report = {"vocabulary": vocabulary, "seed": seed, "streams": streams}
-    done.write_text(json.dumps(report, indent=1))
+    write_text(done, json.dumps(report, indent=1), ANOTHER_OUT)
     return report
 
 

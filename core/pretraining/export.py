@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from tokenizers import Tokenizer, processors
 from transformers import PreTrainedTokenizerFast
 
@@ -10,8 +11,9 @@ from core.errors import BadInput
 from core.pretraining.config import PretrainConfig
 from core.pretraining.corpus import END
 from core.pretraining.denoising import BEGIN, MASK, PAD
-from core.pretraining.loop import recipe_of
+from core.pretraining.loop import AGAIN, recipe_of
 from core.pretraining.model_card import write_card
+from core.runs.layout import disk_errors
 
 
 def export(out: Path, folder: Path, ran_on: str) -> Path:
@@ -26,7 +28,8 @@ def export(out: Path, folder: Path, ran_on: str) -> Path:
     config = PretrainConfig(**state["config"])
     model = recipe_of(config, out / "corpus").new_model(torch.device("cpu"))
     model.load_state_dict(state["model"])
-    model.half().save_pretrained(folder)
+    with disk_errors(f"write {folder}", AGAIN, errors=(OSError, SafetensorError)):
+        model.half().save_pretrained(folder)
     backend = Tokenizer.from_file(str(out / "corpus" / "tokenizer.json"))
     names = {"bos_token": END, "pad_token": END}
     if config.objective == "denoising":

@@ -23,10 +23,13 @@ from torch.optim import Optimizer
 from transformers import PreTrainedModel
 
 from core.pretraining.config import PretrainConfig
+from core.pretraining.corpus import ANOTHER_OUT
 from core.pretraining.denoising import Denoising
 from core.pretraining.next_token import NextToken
 from core.pretraining.prefetch import Batches
-from core.runs.layout import JsonObject, write_text
+from core.runs.layout import JsonObject, disk_errors, write_text
+
+AGAIN = "Free some space; the same command goes on from the last checkpoint."
 
 
 class Batch(Protocol):
@@ -203,14 +206,15 @@ def _open_log(path: Path, valid_names: Sequence[str], step: int) -> TextIO:
     whole = [line.rstrip("\n") for line in lines if line.endswith("\n") and line[:1].isdigit()]  # a kill can leave half a line
     columns = ["step", "tokens", "loss", "rate", "seconds", *(f"valid_{name}" for name in valid_names)]
     before = [line for line in whole if int(line.split(",")[0]) <= step]
-    write_text(path, "\r\n".join([",".join(columns), *before]) + "\r\n")
+    write_text(path, "\r\n".join([",".join(columns), *before]) + "\r\n", ANOTHER_OUT)
     return open(path, "a", newline="", encoding="utf-8")  # open for the length of the training
 
 
 def _save(out: Path, model: nn.Module, opts: list[Optimizer], state: dict[str, object]) -> None:
     state = state | {"model": model.state_dict(), "optimisers": [opt.state_dict() for opt in opts]}
-    torch.save(state, out / "checkpoint.tmp")
-    os.replace(out / "checkpoint.tmp", out / "checkpoint.pt")
+    with disk_errors(f"write {out / 'checkpoint.pt'}", AGAIN, errors=(OSError, RuntimeError)):  # the latter is PyTorch's
+        torch.save(state, out / "checkpoint.tmp")
+        os.replace(out / "checkpoint.tmp", out / "checkpoint.pt")
 
 
 def _checkpoint(out: Path, device: torch.device) -> JsonObject:

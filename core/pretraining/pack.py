@@ -4,15 +4,19 @@ import hashlib
 import io
 import json
 import lzma
+import re
 import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from core.errors import BadData, BadInput
+from core.pretraining.corpus import ANOTHER_OUT
+from core.runs.layout import disk_errors
 
 PIECE = 15 * 2**20  # bytes
 _TOKENS = [{"id": lzma.FILTER_LZMA2, "preset": 9, "lc": 2, "lp": 1, "pb": 1, "dict_size": 2**26}]  # for 16-bit numbers
 _SUFFIX = ".piece"
+_PIECE_NAME = re.compile(rf"[0-9a-f]{{12}}-\d+-of-\d+\{_SUFFIX}")
 
 
 def pack_corpus(folder: Path, file: Path, without: Sequence[str] = ()) -> int:
@@ -22,7 +26,7 @@ def pack_corpus(folder: Path, file: Path, without: Sequence[str] = ()) -> int:
     if unknown:
         raise BadInput(f"The corpus has no stream {', '.join(sorted(unknown))}. It has {', '.join(report['streams'])}.")
     report["streams"] = {name: counts for name, counts in report["streams"].items() if name not in without}
-    with tarfile.open(file, "w") as tar:
+    with disk_errors(f"write {file}", "Give --pack a file in a folder that can be written."), tarfile.open(file, "w") as tar:
         _add(tar, "corpus.json", json.dumps(report, indent=1).encode())
         _add(tar, "tokenizer.json", (folder / "tokenizer.json").read_bytes())
         for name in report["streams"]:
@@ -48,33 +52,35 @@ def unpack_corpus(file: Path, folder: Path) -> None:
 
 
 def write_pieces(model: Path, folder: Path) -> list[Path]:
-    """Split a model folder into files of at most `PIECE` bytes, replacing those from an earlier call."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Split a model folder into files of at most `PIECE` bytes, replacing those from an earlier call. Raises StoreError."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         for path in sorted(model.iterdir()):
             _add(tar, path.name, path.read_bytes())
     data = buffer.getvalue()
     digest = hashlib.sha256(data).hexdigest()[:12]
-    for old in folder.glob(f"*{_SUFFIX}"):
-        old.unlink()
     count = -(-len(data) // PIECE)
     paths = [folder / f"{digest}-{index + 1}-of-{count}{_SUFFIX}" for index in range(count)]
-    for index, path in enumerate(paths):
-        path.write_bytes(data[index * PIECE : (index + 1) * PIECE])
+    with disk_errors(f"write {folder}", "Free some space, or give --pieces another folder."):
+        folder.mkdir(parents=True, exist_ok=True)
+        for old in folder.glob(f"*{_SUFFIX}"):
+            old.unlink()
+        for index, path in enumerate(paths):
+            path.write_bytes(data[index * PIECE : (index + 1) * PIECE])
     return paths
 
 
 def join_pieces(folder: Path, model: Path) -> None:
     """Join a model folder from its pieces. Raises BadData if one is missing or damaged."""
-    paths = sorted(folder.glob(f"*{_SUFFIX}"), key=lambda path: int(path.name.split("-")[1]))
+    pieces = [path for path in folder.glob(f"*{_SUFFIX}") if _PIECE_NAME.fullmatch(path.name)]
+    paths = sorted(pieces, key=lambda path: int(path.name.split("-")[1]))
     if not paths:
-        raise BadInput(f"{folder} has no pieces of a model (*{_SUFFIX}).")
+        raise BadInput(f"{folder} has no pieces of a model (*{_SUFFIX}). Give the folder that --pieces wrote.")
     data = b"".join(path.read_bytes() for path in paths)
     if hashlib.sha256(data).hexdigest()[:12] != paths[0].name.split("-")[0]:
         raise BadData(f"The pieces in {folder} do not make a whole model: one is missing or damaged. Copy them again.")
-    model.mkdir(parents=True, exist_ok=True)
-    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+    with disk_errors(f"write {model}", ANOTHER_OUT), tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        model.mkdir(parents=True, exist_ok=True)
         for member in tar:
             (model / Path(member.name).name).write_bytes(_read(tar, member))
 

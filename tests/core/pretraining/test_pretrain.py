@@ -6,11 +6,14 @@ import random
 
 import numpy as np
 import pytest
+import torch
 
-from core.errors import BadData, BadInput
+from core.errors import BadData, BadInput, StoreError
+from core.pretraining import loop
 from core.pretraining.corpus import END, Windows, prepare, record_documents, text_documents
 from core.pretraining.loop import rate_factor
 from core.pretraining.made_up_names import MadeUpNames
+from core.pretraining.pack import join_pieces, pack_corpus, write_pieces
 from core.pretraining.records import LAYOUTS, RECORD_SETS, Record, documents, read_set
 from core.pretraining.withheld import Withheld
 
@@ -82,6 +85,27 @@ def test_withheld_rows_that_cannot_be_read_are_named(tmp_path):
             Withheld(tmp_path)
 
 
+def test_places_that_cannot_be_written_or_joined_are_named(tmp_path):
+    """Each of these ended in a traceback, the last ones after hours of training."""
+    corpus, file = tmp_path / "corpus", tmp_path / "a-file"
+    corpus.mkdir()
+    (corpus / "a.txt").write_text("some words\n<|endoftext|>\n" * 20)
+    file.write_text("x")
+    with pytest.raises(StoreError, match=r"Cannot write .*a-file.*give another folder with --out"):
+        prepare(corpus, None, file / "out", 300)
+    prepare(corpus, None, tmp_path / "out", 300)
+    with pytest.raises(StoreError, match=r"Cannot write .*Give --pack a file"):
+        pack_corpus(tmp_path / "out", file / "corpus.tar")
+    with pytest.raises(StoreError, match=r"Cannot write .*give --pieces another folder"):
+        write_pieces(tmp_path / "out", file)
+    (tmp_path / "notes.piece").write_text("x")
+    with pytest.raises(BadInput, match=r"no pieces of a model"):
+        join_pieces(tmp_path, tmp_path / "model")
+    with pytest.raises(StoreError, match=r"Cannot write .*checkpoint.pt.*goes on from the last checkpoint"):
+        loop._save(file, torch.nn.Linear(1, 1), [], {})
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
 def test_every_layout_holds_every_value(layout):
     text = layout(FIELDS)
     assert all(value in text for _, value in FIELDS) and all(key in text for key, _ in FIELDS[1:])
