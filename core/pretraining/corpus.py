@@ -133,14 +133,16 @@ def prepare(
     start: str = "",
     withheld: Withheld | None = None,
 ) -> dict:
-    """Tokenise a corpus once; a folder that is already prepared is used as it is.
+    """Tokenise a corpus once; a folder that is already prepared is used as it is. Raises BadInput if it was prepared otherwise.
 
     The tokenizer is that of `start` (see `tokenizer_of`), or is trained on every sixth text document and every third record
     document. One document in 200 is held out for validation. Returns the content of `corpus.json`.
     """
     done = out / "corpus.json"
     if done.exists():
-        return json.loads(done.read_text())
+        report = json.loads(done.read_text())
+        _check_prepared(out, report, vocabulary, start, records is not None, withheld is not None)
+        return report
     tokenizer = tokenizer_of(start)
     files = text_streams(corpus)
     made_up_names = (
@@ -167,9 +169,31 @@ def prepare(
         streams = {name: _write(out, name, train_texts(name, path), tokenizer) for name, path in files.items()}
         if record_docs:
             streams[RECORDS] = _write(out, RECORDS, record_docs, tokenizer)
-    report = {"vocabulary": vocabulary, "seed": seed, "streams": streams}
+    given = {"records": records is not None, "withheld": withheld is not None}
+    report = {"vocabulary": vocabulary, "seed": seed, **given, "streams": streams}
     write_text(done, json.dumps(report, indent=1), ANOTHER_OUT)
     return report
+
+
+def _check_prepared(out: Path, report: dict, vocabulary: int, start: str, records: bool, withheld: bool) -> None:
+    """Raise BadInput if a prepared corpus lacks what is asked for now. What is only left out now is not missed."""
+    begin = paths.MODELS / start / "tokenizer.json"
+    differs = ""
+    if report["vocabulary"] != vocabulary:
+        differs = f"with a vocabulary of {report['vocabulary']:,}, and the preset has {vocabulary:,}"
+    elif start and begin.is_file() and _tokenizer_text(out / "tokenizer.json") != _tokenizer_text(begin):
+        differs = f"with other words than those of {start}"
+    elif records and not report.get("records", RECORDS in report["streams"]):  # earlier versions did not note these
+        differs = "without --records"
+    elif withheld and not report.get("withheld", True):
+        differs = "without --withhold"
+    if differs:
+        raise BadInput(f"The corpus in {out} was prepared {differs}. Give another folder with --out, or delete that one.")
+
+
+def _tokenizer_text(file: Path) -> str:
+    """Return the content of a tokenizer's file, in one form for equal tokenizers."""
+    return Tokenizer.from_file(str(file)).to_str()
 
 
 def _write(out: Path, name: str, docs: Iterable[str], tokenizer: Tokenizer) -> dict:

@@ -85,6 +85,26 @@ def test_withheld_rows_that_cannot_be_read_are_named(tmp_path):
             Withheld(tmp_path)
 
 
+def test_a_corpus_that_was_prepared_otherwise_is_not_taken_for_the_one_asked_for(tmp_path):
+    """Another preset, or --records or --withhold given later, was left unread: mini-bart would have begun with wrong words."""
+    corpus, out = tmp_path / "corpus", tmp_path / "out"
+    corpus.mkdir()
+    (corpus / "a.txt").write_text("some words\n<|endoftext|>\n" * 20)
+    write(tmp_path / "withhold" / "set" / "test.jsonl", [{"article": "a b", "summary": "c d"}])
+    first = prepare(corpus, None, out, 300)
+    assert prepare(corpus, None, out, 300) == first
+    with pytest.raises(BadInput, match="with a vocabulary of 300, and the preset has 8,192"):
+        prepare(corpus, None, out, 8192)
+    with pytest.raises(BadInput, match="with other words than those of mini-gpt2"):
+        prepare(corpus, None, out, 300, start="mini-gpt2")
+    with pytest.raises(BadInput, match="without --records"):
+        prepare(corpus, tmp_path, out, 300)
+    with pytest.raises(BadInput, match="without --withhold"):
+        prepare(corpus, None, out, 300, withheld=Withheld(tmp_path / "withhold"))
+    second = prepare(corpus, None, tmp_path / "like", 300, start="mini-gpt2")
+    assert prepare(corpus, None, tmp_path / "like", 300, start="mini-gpt2") == second
+
+
 def test_places_that_cannot_be_written_or_joined_are_named(tmp_path):
     """Each of these ended in a traceback, the last ones after hours of training."""
     corpus, file = tmp_path / "corpus", tmp_path / "a-file"
@@ -129,7 +149,7 @@ def test_a_corpus_becomes_tokens_with_held_out_documents(tmp_path):
     write(tmp_path / "records" / "viggo" / "train.jsonl", games)
     report = prepare(folder, tmp_path / "records", tmp_path / "out", 320)
     assert report["streams"]["a"]["documents"] == 450 and report["streams"]["a"]["valid_tokens"] > 0
-    assert prepare(folder, None, tmp_path / "out", 999) == report  # made once
+    assert prepare(folder, None, tmp_path / "out", 320) == report  # made once
     windows = Windows(tmp_path / "out", "train", 0.25, 17)
     assert dict(zip(windows.names, windows.weights, strict=True)) == {"a": 0.75, "records": 0.25}
     batch = windows.batch(3, 17, np.random.default_rng(0))
