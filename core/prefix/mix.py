@@ -20,7 +20,7 @@ from torch import Tensor
 from core.errors import BadInput, WrongBackbone
 from core.prefix.interventions import NO_INTERVENTION, Intervention
 from core.prefix.prefix import Prefix
-from core.text.checks import counted
+from core.text.checks import counted, listing
 
 MIX = "mix:"
 KINDS = {
@@ -57,16 +57,16 @@ class Mix:
         self._check_weights()
 
     def _check_weights(self) -> None:
-        count, listing = len(self.weights), f"given: {', '.join(map(_number, self.weights)) or 'none'}"
+        count, given = len(self.weights), f"given: {', '.join(map(_number, self.weights)) or 'none'}"
         expected = {"fade": len(self.members), "average": len(self.members), "path": 1, "layers": max(count, 1)}.get(self.kind, 0)
         if count != expected:
-            raise BadInput(f"A mix of the kind {self.kind!r} takes {counted(expected, 'weight')}; {listing}.")
+            raise BadInput(f"A mix of the kind {self.kind!r} takes {counted(expected, 'weight')}; {given}.")
         if not all(math.isfinite(weight) and weight >= 0 for weight in self.weights):
-            raise BadInput(f"The weights of a mix are 0 or positive numbers; {listing}.")
+            raise BadInput(f"The weights of a mix are 0 or positive numbers; {given}.")
         if self.kind in ("fade", "average") and not math.isclose(sum(self.weights), 1, abs_tol=1e-6):
-            raise BadInput(f"The weights of a mix of the kind {self.kind!r} sum to 1; {listing}.")
+            raise BadInput(f"The weights of a mix of the kind {self.kind!r} sum to 1; {given}.")
         if self.kind == "path" and self.weights[0] > 1:
-            raise BadInput(f"The place on a training's path lies between 0, its start, and 1, its end; {listing}.")
+            raise BadInput(f"The place on a training's path lies between 0, its start, and 1, its end; {given}.")
 
     @property
     def name(self) -> str:
@@ -251,7 +251,7 @@ def _check_lengths(prefixes: Sequence[Prefix]) -> None:
     lengths = [prefix.length for prefix in prefixes]
     if len(set(lengths)) > 1:
         raise BadInput(
-            f"The prefixes have {' and '.join(map(str, lengths))} virtual tokens, and this mix pairs them one by one. "
+            f"The prefixes have {listing(map(str, lengths))} virtual tokens, and this mix pairs them one by one. "
             "Choose prefixes of one length, or cross-fade or join them."
         )
 

@@ -243,6 +243,8 @@ def test_prefixes_that_do_not_go_together_are_refused(backbone):
     for mix in (Mix("average", ("a", "b"), (0.5, 0.5)), Mix("swap", ("a", "b"))):
         with pytest.raises(BadInput, match="4 and 3 virtual tokens"):
             mix_prefixes(mix, [one, short])
+    with pytest.raises(BadInput, match="4, 3 and 4 virtual tokens"):
+        mix_prefixes(Mix("average", ("a", "b", "c"), (0.5, 0.25, 0.25)), [one, short, one])
     with pytest.raises(BadInput, match="an infix"):
         mix_prefixes(Mix("join", ("a", "b")), [one, replace(one, infix=True)])
     with pytest.raises(WrongBackbone, match=r"a belongs to .*, and b to other"):
