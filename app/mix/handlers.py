@@ -89,7 +89,10 @@ class MixHandlers(TabHandlers):
         yield from tickets.while_newest(page, ticket, self._refresh(state, name, search, page, cancel), TAB)
 
     def failed(self, page: str, sentence: str, activity: str = "") -> Update:
-        update = {} if activity else {self.page.headline: view.headline(sentence), self.page.stage: ""}
+        update: Update = {}
+        if not activity:  # nothing of the mix before it stays: what can be done with that, and its curve
+            update = {self.page.headline: view.headline(sentence), self.page.stage: "", self.page.acts: ""}
+            update[self.page.curve] = plot_widget.NOTHING
         if activity == KEEPING:
             update = {self.page.note: tag("p", text(sentence), cls="pl-problem", role="alert")}
         return super().failed(page, sentence, activity) | update

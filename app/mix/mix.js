@@ -47,7 +47,10 @@
     let before = "";
     const read = () => {
       element.classList.toggle("empty", !props.value);
-      if (!props.value) return;
+      if (!props.value) {
+        data = now = null;
+        return;
+      }
       data = JSON.parse(props.value);
       const which = data.kind + data.stops.map((stop) => stop.run).join();
       if (which !== before) at = data.at; // another slider

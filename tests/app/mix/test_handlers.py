@@ -17,7 +17,7 @@ from app.mix.components import MixPage
 from app.mix.handlers import CURVE, TAB, MixHandlers
 from app.mix.mixing import Mixer, MixInput, MixTexts, StopText, bundled_examples, input_of, sample_input
 from app.mix.state import MixState
-from app.shared import urlstate
+from app.shared import plot_widget, urlstate
 from app.shared.examples import split_by_domain
 from app.shared.last_comparison import ComparisonRecord
 from app.space.state import SpaceState, parted
@@ -132,6 +132,7 @@ def test_an_example_is_mixed_where_the_input_on_compare_cannot_be_read(do):
 def test_a_mix_that_cannot_be_made_is_reported_in_a_sentence(do):
     result, says = outputs_of(do, MixState("path", "text%3AHello")), "kept no path"
     assert says in result["headline"] and says in result["status"] and result["stage"] == ""
+    assert result["acts"] == "" and result["curve"] == plot_widget.NOTHING  # those of the mix before it
 
 
 def test_a_backbone_without_a_prefix_says_what_to_do(do, house):
