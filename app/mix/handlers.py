@@ -57,15 +57,20 @@ class MixHandlers(TabHandlers):
 
     def change(self, state: MixState, event: gr.EventData, request: gr.Request) -> tuple[MixState, int]:
         """Apply the choice of a kind."""
-        return state.changed(str(event.name), event.value), self.take_ticket(request)
+        return state.changed(str(event.name), event.value), self._take_other_mix(request)
 
     def choose(self, place: int) -> Callable:
         """Return the handler of a run's chooser."""
 
         def update_member(state: MixState, event: gr.EventData, request: gr.Request) -> tuple[MixState, int]:
-            return state.with_member(place, str(event.id)), self.take_ticket(request)
+            return state.with_member(place, str(event.id)), self._take_other_mix(request)
 
         return update_member
+
+    def _take_other_mix(self, request: gr.Request) -> int:
+        """Return the number of a request for another mix, under which the curve of the one before is not drawn on."""
+        self.stop_measuring(request)
+        return self.take_ticket(request)
 
     def choose_example(self, state: MixState, event: gr.EventData, request: gr.Request) -> tuple[MixState, int]:
         """Apply the choice of an input."""
@@ -150,6 +155,8 @@ class MixHandlers(TabHandlers):
         for points in self.mixer.curve(backbone, vm.stops, vm.mix_input.form, measured, stopped, f"{page} {CURVE}"):
             if tickets.is_stale(page, ticket, CURVE):
                 return
+            if stopped():
+                break
             message = f"Loss and coverage: {len(points)} of {len(vm.stops)} stops are measured."
             phase = "done" if len(points) == len(vm.stops) else "running"
             yield {self.page.curve: _curve(vm, points, len(measured))} | self.report(page, phase, message, CURVE)

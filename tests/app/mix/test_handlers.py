@@ -179,6 +179,20 @@ def test_the_curve_is_that_of_the_command_and_can_be_stopped(context, backbone, 
     assert all("curve" not in update for update in going)
 
 
+def test_measuring_ends_when_another_mix_is_chosen(do, monkeypatch):
+    monkeypatch.setattr("app.mix.handlers.bundled_examples", lambda form, task: bundled_examples(form, task)[:2])
+    state, who = MixState("swap", "tiny-prefix,triples-prefix"), page("chosen")
+    for choose in (
+        lambda: do.change(state, event(name="kind", value="join"), who),
+        lambda: do.choose(0)(state, event(id="triples-prefix"), who),
+    ):
+        going = do.measure(state, "", "", who)
+        next(going)
+        choose()
+        *_, stopped, last = going
+        assert stopped["stop"]["interactive"] is False and "curve" not in stopped | last
+
+
 def test_a_mix_is_kept_as_a_run_and_a_name_that_is_taken_is_refused(context, house, do, monkeypatch, tmp_path):
     name = "mix:average:0.5,0.5:tiny-prefix,triples-prefix"
     own = Store(tmp_path, house.home / "runs")
