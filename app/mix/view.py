@@ -141,14 +141,14 @@ def stage(vm: MixViewModel, texts: MixTexts) -> str:
 
 
 def _stop(vm: MixViewModel, one: StopText) -> dict[str, object]:
-    spans = one.coverage.spans if one.coverage else []
+    values, unsupported = (one.coverage.spans, one.coverage.unsupported_spans) if one.coverage else ([], ())
     caret = tag("i", "", cls="caret") if one.open else ""
     called = mix_label(one.stop.run) if one.stop.run.startswith(MIX) else short(one.stop.run)
     return {
         "label": one.stop.label,
         "name": called,
         "run": one.stop.run,
-        "html": render(one.text, values=spans) + caret,
+        "html": render(one.text, values=values, unsupported=unsupported) + caret,
         "count": _count(one, vm.mix_input),
         "open": links(vm, one.stop.run),
     }
@@ -157,7 +157,7 @@ def _stop(vm: MixViewModel, one: StopText) -> dict[str, object]:
 def _count(one: StopText, mix_input: MixInput) -> str:
     if one.open or one.coverage is None:
         return "" if one.open else counted(len(one.text.split()), "word")
-    extra = f" · {len(one.coverage.unsupported)} unsupported" if one.coverage.unsupported else ""
+    extra = f" · {len(one.coverage.unsupported)}\u00a0unsupported" if one.coverage.unsupported else ""
     return f"{len(one.coverage.present)} of {len(mix_input.fields)} values{extra}"
 
 
@@ -230,7 +230,7 @@ def _unsupported(vm: MixViewModel, stops: Sequence[StopText], inner: Sequence[in
     counts = [len(stop.coverage.unsupported) for stop in stops if stop.coverage]
     mixed, alone = max(counts[i] for i in inner), max(counts[i] for i in vm.ends)
     statements = counted(mixed, "unsupported statement")
-    return f" Mixed, a text makes up to {statements}; of one prefix alone, {alone or 'none'}." if mixed > alone else ""
+    return f" Mixed, a text makes up to {statements}; with one prefix alone, {alone or 'none'}." if mixed > alone else ""
 
 
 def _verdict_without_table(vm: MixViewModel, stops: Sequence[StopText]) -> str:

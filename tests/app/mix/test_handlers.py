@@ -233,7 +233,7 @@ def texts_of(kind, texts, values):
         (
             "fade",
             ["Alda", "Alda in Oslo", "Lahti"],
-            "Mixed, a text makes up to 1 unsupported statement; of one prefix alone, none.",
+            "Mixed, a text makes up to 1 unsupported statement; with one prefix alone, none.",
         ),
         ("path", ["nothing", "Alda", "Alda in Lahti"], "The text first covers that many at 2 % of the way."),
         (
@@ -250,6 +250,15 @@ def test_the_verdict_counts_what_was_lost(kind, texts, says):
     sentence = texts_of(kind, texts, mix_input)
     vm = view.MixViewModel(MixState(kind), "", (), members, [one.stop for one in sentence.stops], mix_input, {}, False)
     assert says in view.verdict(vm, sentence)
+
+
+def test_unsupported_words_are_marked_where_they_are_counted():
+    mix_input = MixInput("table", SOURCE, (("name", "Alda"), ("area", "Lahti")))
+    members = [SimpleNamespace(run=SimpleNamespace(id=name, task=None), prefix=None) for name in ("one", "two")]
+    texts = texts_of("fade", ["Alda", "Alda in Oslo", "Lahti"], mix_input)
+    vm = view.MixViewModel(MixState("fade"), "", (), members, [one.stop for one in texts.stops], mix_input, {}, False)
+    stop = json.loads(view.stage(vm, texts))["stops"][1]
+    assert re.search(r'class="u"[^>]*>Oslo<', stop["html"]) and stop["count"] == "1 of 2 values · 1\u00a0unsupported"
 
 
 @pytest.mark.parametrize("kind", ["fade", "average"])
