@@ -7,6 +7,7 @@ from app.compare.comparison import ORDER
 from app.compare.components import CompareComponents
 from app.compare.source_editor import EditorValue
 from app.shared.events import Inputs
+from app.shared.numbers import typed
 from app.shared.shell import Shell
 from core.config.decode import DecodeConfig
 from core.config.decoding_defaults import default_decoding
@@ -72,7 +73,7 @@ def read_decoding(inputs: Inputs, page: CompareComponents) -> DecodingChoice:
     """Read the decoding settings; the rest depends on the form. A cleared number gets its default."""
     choice: DecodingChoice = {"mode": inputs[page.mode]}
     if (seed := inputs[page.seed]) is not None:
-        choice["seed"] = int(seed)
+        choice["seed"] = typed(seed)
     if (temperature := inputs[page.temperature]) is not None:
         choice["temperature"] = temperature
     if (top_p := inputs[page.top_p]) is not None:

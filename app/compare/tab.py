@@ -100,7 +100,7 @@ def _numbers() -> dict[str, gr.Number]:
     """
     number = partial(gr.Number, visible=False, min_width=64)
     return {
-        "seed": number(0, label="Seed", precision=0, elem_id="pl-seed"),
+        "seed": number(0, label="Seed", elem_id="pl-seed"),
         "temperature": number(1.0, label="Temperature", step=0.1, elem_id="pl-temperature"),
         "top_p": number(1.0, label="Top-p", step=0.05, elem_id="pl-top-p"),
     }

@@ -15,6 +15,7 @@ from app.shared.context import AppContext
 from app.shared.events import LATEST, QUIET, TabHandlers, Update, errors_to_status, streaming
 from app.shared.html import area, table, tag, text
 from app.shared.method_labels import mix_label
+from app.shared.numbers import typed
 from app.shared.run_select import run_select
 from app.shared.shell import Shell
 from app.shared.urlstate import SEEDS, State, url_field
@@ -115,9 +116,10 @@ class AloneHandlers(TabHandlers):
         _, run = self._listed(backbone, state, search or "")
         if not run:
             raise BadInput(f"No run on {backbone.spec.name} has virtual tokens yet. Train a prefix, or choose “text prefix…”.")
-        state = AloneState(run, int(seed or 0), 1.0 if temperature is None else float(temperature))
-        if state.seed not in SEEDS:
-            raise BadInput(f"The seed {state.seed} cannot be used: choose a whole number from 0 to {SEEDS[-1]}.")
+        number = typed(seed or 0)
+        if not isinstance(number, int) or number not in SEEDS:  # a range is searched step by step for any other number
+            raise BadInput(f"The seed {number} cannot be used: choose a whole number from 0 to {SEEDS[-1]}.")
+        state = AloneState(run, number, 1.0 if temperature is None else float(temperature))
         yield from self._sample(state, name, request)
 
     def _sample(self, state: AloneState, name: str, request: gr.Request) -> Iterator[Update]:
@@ -186,7 +188,7 @@ def build(context: AppContext, shell: Shell, tab: gr.Tab) -> None:
     chooser = "PrefixLab.chooser(element, trigger, watch) /* 'select' */"
     with gr.Row(elem_id="pl-alone-bar"):
         run = area("", js_on_load=chooser, elem_id="pl-alone-run")
-        seed = gr.Number(0, label="Seed", precision=0, elem_id="pl-alone-seed", min_width=80)
+        seed = gr.Number(0, label="Seed", elem_id="pl-alone-seed", min_width=80)
         temperature = gr.Number(1.0, label="Temperature", step=0.1, elem_id="pl-alone-temperature", min_width=80)
         sample = gr.Button(f"Sample {TEXTS} texts", elem_id="pl-alone-start", min_width=140)
     verdict_area = area("", elem_id="pl-alone-verdict")

@@ -7,6 +7,7 @@ from typing import Any
 import gradio as gr
 from gradio.blocks import Block
 
+from app.shared.numbers import typed
 from app.train.request import TrainRequest, UploadedData, settings_of
 from core.config.train import TrainConfig
 
@@ -86,4 +87,4 @@ def _typed(name: str, value: str | float) -> str | float:
     """Return a value with its type: a number field gives 10.0 for 10."""
     if name == "near_text":
         return str(value).strip()
-    return int(value) if isinstance(getattr(TrainConfig(), name), int) else value
+    return typed(float(value)) if isinstance(getattr(TrainConfig(), name), int) else value

@@ -94,8 +94,7 @@ def _what() -> Components:
 def _setting(name: str, label: str, value: object) -> gr.Number | gr.Textbox:
     visible, elem_id = name in settings_of(TrainConfig.method), f"pl-own-{name}"
     if isinstance(value, int | float):
-        precision = 0 if isinstance(value, int) else None
-        return gr.Number(value, label=label, precision=precision, min_width=90, visible=visible, elem_id=elem_id)
+        return gr.Number(value, label=label, min_width=90, visible=visible, elem_id=elem_id)
     return gr.Textbox(str(value), label=label, visible=visible, elem_id=elem_id)
 
 

@@ -50,12 +50,12 @@ class Named:
         return {slot: f"{name} {slot}" for slot in SLOTS} if name in ("heads", "outputs") else name
 
 
-def updates_for(context, task, current, name="mini-gpt2", who=REQUEST):
+def updates_for(context, task, current, name="mini-gpt2", who=REQUEST, seed=0):
     """All updates of a run, in their order."""
     do, table = Handlers(context, Named(), Named()), editor_value([("name", "Alda"), ("Type", "pub")])
     inputs = {"ticket": do.ask(who)[0], "table": table, "backbone": name, "task": task, "current": current, "prompt": ""}
     inputs |= {"prefix": "", "finetuned": "", "other": "", "order": "base-prefix-finetuned"}
-    return list(do.run(inputs | {"mode": "rerank", "seed": 0, "temperature": 1.0, "top_p": 1.0}, who))
+    return list(do.run(inputs | {"mode": "rerank", "seed": seed, "temperature": 1.0, "top_p": 1.0}, who))
 
 
 def last(updates, name):
@@ -73,6 +73,11 @@ def test_a_task_brings_its_backbone_and_says_so_and_another_brings_the_first_one
     assert last(news, "prefix") == "news-prefix" and last(news, "table")["form"] == "article" and "Done" in last(news, "status")
     back = updates_for(context, "e2e", ["mini-bart", "summarization"], "mini-bart")
     assert last(back, "current") == ["mini-gpt2", "e2e"] and last(back, "prefix") == "table-prefix"
+
+
+def test_a_seed_that_is_no_whole_number_is_refused_and_not_rounded(context):
+    (refused,) = updates_for(context, "e2e", [], seed=1.5)
+    assert "“Seed” must be a whole number" in refused["status"] and "given: 1.5" in refused["status"]
 
 
 def test_a_backbone_that_is_chosen_brings_its_own_task(context):

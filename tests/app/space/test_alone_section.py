@@ -71,7 +71,7 @@ def test_a_link_brings_every_seed_back_that_is_accepted(do):
     seed = 2**53 - 1
     update = sampled(do, AloneState(), seed=seed)
     assert urlstate.read("?" + update["address"], AloneState).seed == seed and f">{seed}</th>" in update["texts"]
-    for wrong in (-1, 2**53):
+    for wrong in (-1, 2**53, 1.5):
         (failed,) = do.sample(AloneState(), wrong, 1.0, "", "", REQUEST)
         assert f"The seed {wrong} cannot be used" in failed["status"] and "address" not in failed
 

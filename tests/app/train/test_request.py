@@ -111,6 +111,8 @@ def test_each_method_asks_for_its_own_settings_and_in_context_for_no_training(co
     values |= {"preset": "own", "method": "in_context", "name": "told", "rows": None, "where": "bundled"}
     request = train_request(values, house.backbone, False)
     assert request.changes() == {"instruction": "Tell it.", "shots": 2}
+    with pytest.raises(BadConfig, match=r"shots must be a whole number .*; given: 2\.5"):  # it was rounded unseen
+        train_request(values | {"shots": 2.5}, house.backbone, False).config()
     took, _ = estimate_request(context, request, *request.examples()[:2])
     assert (took.trained, took.stored, took.updates) == (0, 0, 0) and took.seconds > 0
 
