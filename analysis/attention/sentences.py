@@ -142,10 +142,13 @@ def by_step(mass: AttentionMass, layer: int | None = None, head: int | None = No
 
 
 def describe_sentences(spans: Sequence[tuple[int, int]], article: str, shares: Tensor) -> str:
-    """Name the three sentences that drew most attention, in the order of the article."""
+    """Name the three sentences that drew most attention, or fewer of a short article, in its order; "" if it is one sentence."""
+    if len(spans) < 2:
+        return ""
     whole = shares.sum().clamp(min=1e-30)
-    best = sorted(torch.topk(shares, min(3, len(spans))).indices.tolist())
+    best = sorted(torch.topk(shares, min(3, len(spans) - 1)).indices.tolist())
     phrases = [f"sentence {at + 1} ({100 * shares[at] / whole:.0f} %)" for at in best]
     first = article[slice(*spans[int(shares.argmax())])]
     short = first if len(first) <= 80 else first[:79] + "…"
-    return f"Of the attention on the article, {listing(phrases)} drew most. The one that drew most reads: “{short}”"
+    which = "It" if len(best) == 1 else "The one that drew most"
+    return f"Of the attention on the article, {listing(phrases)} drew most. {which} reads: “{short}”"

@@ -85,7 +85,7 @@ def headline(state: AttentionState, vm: AttentionViewModel) -> str:
         by_sentence = vm.sentence_map
         shares = by_sentence.weights[:, :, list(by_sentence.step_queries), by_sentence.virtual : -1].mean((0, 1, 2))
         sentence += f" {describe_sentences(vm.parts.spans, vm.article, shares)}"
-    return tag("p", text(sentence.replace(" %", "\u00a0%")), cls="pl-sentence")
+    return tag("p", text(sentence.rstrip().replace(" %", "\u00a0%")), cls="pl-sentence")
 
 
 # ---- the text

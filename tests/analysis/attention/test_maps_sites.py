@@ -153,3 +153,13 @@ def test_a_sentence_says_which_site_it_reads_out(bart):
         named = attention_labels(bart, site, "the article")
         sentence = describe_mass(attention_mass(bart.model, bart, request, ids, site), named.groups[1], where=named.site_name)
         assert sentence.startswith(begin) and of in sentence
+
+
+def test_a_short_article_is_not_said_to_have_all_its_sentences_drawing_most():
+    text, spans = "One here. Two there. Three.", ((0, 9), (10, 20), (21, 27))
+    describe = sentences.describe_sentences
+    assert describe(spans[:1], text, torch.tensor([0.8])) == ""
+    two = describe(spans[:2], text, torch.tensor([0.2, 0.6]))
+    assert two == "Of the attention on the article, sentence 2 (75 %) drew most. It reads: “Two there.”"
+    three = describe(spans, text, torch.tensor([0.2, 0.5, 0.3]))
+    assert "sentence 2 (50 %) and sentence 3 (30 %) drew most. The one that drew most reads: “Two there.”" in three
