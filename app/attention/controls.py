@@ -67,7 +67,7 @@ def _turning(state: AttentionState, vm: AttentionViewModel) -> str:
     own = f"{vm.site.capitalize()} prefix × α" if several else "Prefix × α"
     name = "alpha" if vm.site == SITE else vm.site  # the field of the state
     turn = _labelled(
-        own, _segment(name, alphas, f"{level:g}") + _alpha_effect(vm, level), "The odds of looking at the prefix, times α"
+        own, _segment(name, alphas, f"{level:g}") + _alpha_effect(state, vm, level), "The odds of looking at the prefix, times α"
     )
     if several and any(state.level(site) != level for site in vm.depths):
         turn += _button(f"{ALPHAS[level]} at every site", "everywhere", vm.site, "The same α for all three prefixes")
@@ -81,15 +81,15 @@ def _turning(state: AttentionState, vm: AttentionViewModel) -> str:
     return turn + knock + undo
 
 
-def _alpha_effect(vm: AttentionViewModel, level: float) -> str:
-    """Describe what α does to the odds, and the resulting share of attention."""
+def _alpha_effect(state: AttentionState, vm: AttentionViewModel, level: float) -> str:
+    """Describe what α does to the odds, and the prefix's share of attention under it and all knock-outs."""
     if vm.plain is None:
         return ""
-    before = float(by_layer(vm.plain)[:, PREFIX].mean())
-    share = f"its share is {percent(before)}"
-    if vm.changed is not None and level != 1:
-        share = f"its share goes from {percent(before)} to {percent(float(by_layer(vm.changed)[:, PREFIX].mean()))}"
-    return tag("span", f"{ODDS[level]}; {share}", cls="meta pl-odds")
+    masses = [vm.plain] if vm.changed is None else [vm.plain, vm.changed]
+    shares = [percent(float(by_layer(mass, weighted=state.weigh == "values")[:, PREFIX].mean())) for mass in masses]
+    change = f"share {'is' if vm.changed is None else 'goes from'} {' to '.join(shares)}"
+    sentence = f"the prefix's {change}" if level == 1 and vm.changed is not None else f"{ODDS[level]}; its {change}"
+    return tag("span", sentence, cls="meta pl-odds")
 
 
 def _idle(state: AttentionState, vm: AttentionViewModel) -> bool:

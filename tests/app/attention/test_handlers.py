@@ -1,10 +1,12 @@
 """The Attention tab's handlers on a decoder-only model: who reads the text, and what a key or a click changes."""
 
 import json
+import re
 from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from app.attention.components import AttentionPage
 from app.attention.handlers import AttentionHandlers
@@ -71,3 +73,10 @@ def test_what_the_prefix_has_not_is_not_named_as_knocked_out(do):
     update = outputs_of(do, out="P1.P99")
     assert "without P1<" in update["reads"] and "Not knocked out, as this prefix has none of that name: P99." in update["reads"]
     assert "(without P1)" in update["headline"]
+
+
+def test_the_share_beside_alpha_is_the_headlines_under_knock_outs_and_weighted_by_value_norm(do, monkeypatch):
+    hidden = outputs_of(do, out="L1.L2")
+    assert "drew none" in hidden["headline"] and re.search(r"the prefix's share goes from [1-9]\d?\xa0% to 0\xa0%", hidden["bar"])
+    monkeypatch.setattr("app.attention.controls.by_layer", lambda mass, weighted: torch.full((2, 3), 0.5 if weighted else 0.25))
+    assert "its share is 25\xa0%" in outputs_of(do)["bar"] and "its share is 50\xa0%" in outputs_of(do, weigh="values")["bar"]
