@@ -77,7 +77,8 @@ def _turning(state: AttentionState, vm: AttentionViewModel) -> str:
     which = tag("div", tokens, cls="pl-places") + tag("div", layers, cls="pl-places layers")
     where = f", at {vm.labels.site_name}" if several else ""
     knock = _labelled("Knock out", which, f"A click hides a virtual token everywhere, or the whole prefix in one layer{where}")
-    undo = "" if _idle(state, vm) else _button("Reset", "reset", "", "Undo α and all knock-outs")
+    idle = "" if _idle(state, vm) else None  # it is always there, so that no control moves from under the mouse
+    undo = button("Reset", data_set="reset", data_value="", title="Undo α and all knock-outs", disabled=idle)
     return turn + knock + undo
 
 

@@ -86,6 +86,16 @@ def test_the_prefix_is_turned_down_and_a_link_brings_it_all_back(page, served):
     expect(page).not_to_have_url(re.compile("alpha|out="))
 
 
+def test_no_control_moves_from_under_the_mouse_when_one_is_used(page, served):
+    open_tab(page, served)
+    controls = [page.locator(f"{LOOK}bar [data-value='{value}']") for value in ("P2", "0.25", "written")]
+    before = [control.bounding_box() for control in controls]
+    page.locator(f"{LOOK}bar [data-value=P1]").click()
+    expect(page.locator("select[data-set=beside] option[value=same]")).to_have_count(1)
+    expect(page.get_by_role("button", name="Reset")).to_be_enabled()
+    assert [control.bounding_box() for control in controls] == before
+
+
 def test_what_a_fine_tuned_run_has_not_is_reported_and_a_text_stands_beside_it(page, served):
     open_tab(page, served, "&text=finetuned")
     expect(page.locator(f"{LOOK}bar")).to_contain_text("A fine-tuned run has no prefix")
