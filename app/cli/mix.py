@@ -20,7 +20,7 @@ def add_verb(verbs: Verbs) -> None:
     verb.add_argument("--kind", choices=kinds, default="fade", help="how they are mixed (default: a cross-fade)")
     inputs = "what is read: table, webnlg, dart or article (default: as the first run was trained)"
     verb.add_argument("--inputs", default="", metavar="FORMAT", help=inputs)
-    add_model_options(verb, "mini-gpt2")
+    add_model_options(verb, default="the first run's own; mini-gpt2 for texts alone")
     verb.epilog = "The examples are at most 20; texts are generated as on the page, the loss is that of their first references."
 
 
@@ -30,9 +30,13 @@ def mix(args: argparse.Namespace) -> int:
     from app.mix.mixing import Mixer, bundled_examples
     from app.shared.model_pool import ModelPool
     from core.errors import BadInput
+    from core.methods.loading import UNSTORED
+    from core.models.locate import DEFAULT
 
-    models = ModelPool(args.backbone, args.device, store())
-    backbone = models.backbone(args.backbone)
+    stored = [store().get(name) for name in args.runs if not name.startswith(UNSTORED)]
+    name = args.backbone or (stored[0].backbone_source if stored else DEFAULT)
+    models = ModelPool(name, args.device, store())
+    backbone = models.backbone(name)
     task = models.load(args.runs[0], backbone).task
     form = args.inputs or task.input_format
     examples = bundled_examples(form, task.name)

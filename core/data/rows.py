@@ -163,7 +163,7 @@ def _constant(name: str) -> object:
     raise BadRow(f"{name} is not a value in JSON: give a number, a text in quotes or null")
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant)
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_float=str, parse_constant=_constant)  # 1.50 stays 1.50
 
 
 def json_list_rows(file: Path) -> Rows:

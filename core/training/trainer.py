@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from core.config.train import TrainConfig
 from core.data.registry import evenly_spaced
-from core.errors import BadInput, StoreError, TrainingFailed, WrongBackbone
+from core.errors import BadConfig, BadInput, StoreError, TrainingFailed, WrongBackbone
 from core.methods.base import Method
 from core.methods.in_context import InContextMethod, build_context
 from core.methods.registry import new_method
@@ -44,7 +44,8 @@ class Trainer(TrainingPlan):
 
         Stops early when `cancel()` returns true or a file "stop" appears in the run's folder; the run is then "cancelled" and
         can be resumed. Raises TrainingFailed, after saving the last good weights, if the loss is not finite; StoreError on a
-        full disk, where the last complete checkpoint stays. After any other error the run cannot be resumed.
+        full disk, where the last complete checkpoint stays; BadConfig for a patience without rows to validate on. After any
+        other error the run cannot be resumed.
         """
         method = new_method(self.backbone, self.config)
         if isinstance(method, InContextMethod):
@@ -56,6 +57,8 @@ class Trainer(TrainingPlan):
         valid_rows = self._valid_rows(valid, method)
         if not rows:
             raise BadInput("There is nothing to train on: the data has no row. Give a file with at least one.")
+        if self.config.patience and not valid_rows:
+            raise BadConfig("patience counts validations, and there is no row to validate on: give 0, or such rows.", "patience")
         if self.group.rank:
             yield from self._assist(method, rows, valid_rows, cancel)
             return

@@ -184,6 +184,8 @@ def test_own_json_lines(tmp_path: Path) -> None:
     rows = [{"in": [["Ivy", "IN", "Leeds"]], "out": "Ivy."}, {"in": "[Elm | IN | Leeds]", "out": "Elm."}]
     file.write_text(jsonl(*rows), encoding="utf-8")
     assert [one.source for one in read_columns(file, ["in"], ["out"], form="dart")] == ["Ivy : in : Leeds", "Elm : in : Leeds"]
+    file.write_text('{"in": {"name": "Ivy", "price": 1.50, "mass": 1e400}, "out": "Ivy."}\n', encoding="utf-8")
+    assert read_columns(file, ["in"], ["out"])[0].source == "name : Ivy | price : 1.50 | mass : 1e400"
     file.write_text(jsonl({"in": "A long\n article: all of it.", "out": "Short."}), encoding="utf-8")
     assert read_columns(file, ["in"], ["out"], form="text")[0].source == "A long article: all of it."
 

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 
 import core.runs.tensors
 from core.config.train import TrainConfig
-from core.errors import RunNotFound, StoreError, TrainingFailed
+from core.errors import BadConfig, RunNotFound, StoreError, TrainingFailed
 from core.methods.loading import load_run
 from core.models.backbone import Backbone
 from core.models.loading import load_backbone
@@ -134,6 +134,13 @@ def test_early_stopping_ends_after_patience_runs_out(tiny, tmp_path):
     losses = [float(loss) for loss in losses if loss]
     assert run.status == "done" and run.updates < 400
     assert losses.index(min(losses)) == len(losses) - 4 and run.valid_loss == pytest.approx(min(losses), abs=1e-4)
+
+
+def test_patience_needs_rows_to_validate_on(tiny, tmp_path):
+    config = CONFIG.replace(patience=3, valid_rows=0)
+    with pytest.raises(BadConfig, match="no row to validate on"):
+        trained(tiny, tmp_path, "patient", config)
+    assert not (tmp_path / "patient").exists()
 
 
 def test_a_gradient_that_is_no_number_changes_nothing(tiny, tmp_path, monkeypatch):
