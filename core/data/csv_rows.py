@@ -141,11 +141,16 @@ class _Records:
 
 
 def _no_csv(problem: str) -> BadRow:
+    if problem.startswith("field larger"):
+        return BadRow(f"{plain_problem(problem)}: shorten it, or check the quotes")
+    return BadRow(f"not CSV ({plain_problem(problem)}): check the quotes")
+
+
+def plain_problem(problem: str) -> str:
     """Put what `csv` says into plain words."""
     if problem.startswith("field larger"):
-        return BadRow(f"a cell of more than {_MOST_CHARACTERS:,} characters: shorten it, or check the quotes")
-    problem = "a line break inside a cell" if problem.startswith("new-line") else problem
-    return BadRow(f"not CSV ({problem}): check the quotes")
+        return f"a cell of more than {_MOST_CHARACTERS:,} characters"
+    return "a line break inside a cell" if problem.startswith("new-line") else problem
 
 
 def _reader(source: Iterable[str], delimiter: str) -> Iterator[list[str]]:
@@ -170,7 +175,7 @@ def _header(file: Path, needed: Sequence[str]) -> tuple[list[str], str]:
         try:
             names = header_names(first, delimiter)
         except csv.Error as error:  # a header longer than any field may be
-            raise bad_data(file, number, f"not CSV ({error}): give a file with a header") from error
+            raise bad_data(file, number, f"not CSV ({plain_problem(str(error))}): give a file with a header") from error
         renamed = {name.lower(): name for name in needed if name not in names}
         names = [renamed.get(name.lower(), name) for name in names]
         if twice := next((name for name in needed if names.count(name) > 1), None):

@@ -9,7 +9,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.data.csv_rows import csv_rows, header_line, header_names
+from core.data.csv_rows import csv_rows, header_line, header_names, plain_problem
 from core.data.lines import lines
 from core.data.rows import BadRow, ending_of, json_rows
 from core.errors import BadData, BadInput, StoreError
@@ -106,7 +106,7 @@ def _preview_csv(file: Path) -> FilePreview:
     try:
         headers = [header_names(first, mark) for mark in ",;\t"]
     except csv.Error as error:
-        raise BadData(f"{file.name}, line {number}: not CSV ({error}). Give a file with a header.") from error
+        raise BadData(f"{file.name}, line {number}: not CSV ({plain_problem(str(error))}). Give a file with a header.") from error
     names = max(headers, key=len)
     if not all(name.isprintable() for name in names) or len(names) > 100:
         raise BadData(

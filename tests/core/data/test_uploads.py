@@ -37,6 +37,8 @@ def test_columns_and_first_rows_are_shown_whatever_parts_them(tmp_path):
         ("own.xlsx", b"PK\x03\x04", "not a file type"),
         ("own.csv.gz", b"no gzip", "cannot be read"),
         ("own.csv", b"x" * 200_000, "not CSV|no rows"),
+        ("own.csv", b"na\rme,text\nAlda,ok\n", r"line 1: not CSV \(a line break inside a cell\)"),
+        ("own.csv", b"x" * 2_000_001 + b"\ny\n", r"line 1: not CSV \(a cell of more than 2,000,000 characters\)"),
     ],
 )
 def test_a_bad_upload_is_one_sentence(tmp_path, name, content, message):
