@@ -7,7 +7,7 @@ from app.compare.comparison import ORDER
 from app.compare.components import CompareComponents
 from app.compare.source_editor import EditorValue
 from app.shared.events import Inputs
-from app.shared.numbers import typed
+from app.shared.numbers import typed_seed
 from app.shared.shell import Shell
 from core.config.decode import DecodeConfig
 from core.config.decoding_defaults import default_decoding
@@ -54,7 +54,7 @@ class PageInputs:
 
 
 def read_inputs(inputs: Inputs, page: CompareComponents, shell: Shell, default: str) -> PageInputs:
-    """Read the components; `default` is the backbone if none is chosen. Raises BadConfig for a bad number."""
+    """Read the components; `default` is the backbone if none is chosen. Raises BadConfig or BadInput for a bad number."""
     decoding = read_decoding(inputs, page)
     DecodeConfig(**decoding)
     return PageInputs(
@@ -70,10 +70,13 @@ def read_inputs(inputs: Inputs, page: CompareComponents, shell: Shell, default: 
 
 
 def read_decoding(inputs: Inputs, page: CompareComponents) -> DecodingChoice:
-    """Read the decoding settings; the rest depends on the form. A cleared number gets its default."""
+    """Read the decoding settings; the rest depends on the form. A cleared number gets its default.
+
+    Raises BadInput for a seed that a link would not bring back.
+    """
     choice: DecodingChoice = {"mode": inputs[page.mode]}
     if (seed := inputs[page.seed]) is not None:
-        choice["seed"] = typed(seed)
+        choice["seed"] = typed_seed(seed)
     if (temperature := inputs[page.temperature]) is not None:
         choice["temperature"] = temperature
     if (top_p := inputs[page.top_p]) is not None:

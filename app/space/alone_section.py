@@ -15,7 +15,7 @@ from app.shared.context import AppContext
 from app.shared.events import LATEST, QUIET, TabHandlers, Update, errors_to_status, streaming
 from app.shared.html import area, table, tag, text
 from app.shared.method_labels import mix_label
-from app.shared.numbers import typed
+from app.shared.numbers import typed_seed
 from app.shared.run_select import run_select
 from app.shared.shell import Shell
 from app.shared.urlstate import SEEDS, State, url_field
@@ -116,10 +116,7 @@ class AloneHandlers(TabHandlers):
         _, run = self._listed(backbone, state, search or "")
         if not run:
             raise BadInput(f"No run on {backbone.spec.name} has virtual tokens yet. Train a prefix, or choose “text prefix…”.")
-        number = typed(seed or 0)
-        if not isinstance(number, int) or number not in SEEDS:  # a range is searched step by step for any other number
-            raise BadInput(f"The seed {number} cannot be used: choose a whole number from 0 to {SEEDS[-1]}.")
-        state = AloneState(run, number, 1.0 if temperature is None else float(temperature))
+        state = AloneState(run, typed_seed(seed or 0), 1.0 if temperature is None else float(temperature))
         yield from self._sample(state, name, request)
 
     def _sample(self, state: AloneState, name: str, request: gr.Request) -> Iterator[Update]:

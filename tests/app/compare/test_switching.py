@@ -75,9 +75,10 @@ def test_a_task_brings_its_backbone_and_says_so_and_another_brings_the_first_one
     assert last(back, "current") == ["mini-gpt2", "e2e"] and last(back, "prefix") == "table-prefix"
 
 
-def test_a_seed_that_is_no_whole_number_is_refused_and_not_rounded(context):
-    (refused,) = updates_for(context, "e2e", [], seed=1.5)
-    assert "“Seed” must be a whole number" in refused["status"] and "given: 1.5" in refused["status"]
+@pytest.mark.parametrize("seed", [1.5, -1, 2**53, 1e18])
+def test_a_seed_that_a_link_would_not_bring_back_is_refused_and_not_rounded(context, seed):
+    (refused,) = updates_for(context, "e2e", [], seed=seed)
+    assert f"The seed {int(seed) if seed == int(seed) else seed} cannot be used" in refused["status"]
 
 
 def test_a_backbone_that_is_chosen_brings_its_own_task(context):
