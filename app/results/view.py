@@ -326,7 +326,7 @@ def _desk_value(column: str, value: object) -> str:
         return text(count(value))
     if isinstance(value, float):
         return f"{value:g}" if column == "rate" else f"{value:,.0f}" if column == "seconds" else f"{value:.2f}"
-    return text(value)
+    return f"{value:,}" if isinstance(value, int) else text(value)
 
 
 def settings(frame: pd.DataFrame) -> str:

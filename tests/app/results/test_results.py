@@ -2,8 +2,10 @@
 
 import json
 
+import pandas as pd
 import pytest
 
+from analysis.experiments.desk import RUN_COLUMNS
 from analysis.experiments.evidence import HOLDS, evidence_frame
 from analysis.experiments.grid import Cell
 from analysis.experiments.result import Result
@@ -116,3 +118,9 @@ def test_tables_are_saved_in_three_forms(form, sign):
 
     written = view.format_table(result_table("table1", "e2e", []).frame(), form)
     assert sign in written and "69.7" in written and "8.80" in written
+
+
+def test_numbers_of_the_runs_have_their_thousands_separated():
+    frame = pd.DataFrame([dict.fromkeys(RUN_COLUMNS) | {"run": "a1000", "updates": 4207, "stored": 184_320, "seconds": 1234.0}])
+    shown = view.desk(frame, ResultsState())
+    assert ">4,207<" in shown and ">1,234<" in shown and ">a1000<" in shown
