@@ -10,12 +10,19 @@ window.PrefixLab = (() => {
 
   // ---- notes: things the page does by itself; what the server says stands beside them
   let timer = 0;
+  let aboutAddress = ""; // the page reports as it opens, which ends other notes: this one stays until the reader does something
   lab.note = (text, stays = false) => {
     const place = find("#pl-note .note");
     if (!place) return;
-    place.textContent = text;
+    place.textContent = text || aboutAddress;
     clearTimeout(timer);
-    if (!stays) timer = setTimeout(() => { place.textContent = ""; }, 4000);
+    if (!stays) timer = setTimeout(() => { place.textContent = aboutAddress; }, 4000);
+  };
+  lab.unusable = (text) => {
+    aboutAddress = text;
+    lab.note(text);
+    const read = () => { if (aboutAddress) lab.note(aboutAddress); aboutAddress = ""; };
+    for (const kind of ["pointerdown", "keydown"]) addEventListener(kind, read, { once: true });
   };
 
   // ---- dark and light: the address wins, then what was chosen last, then the system

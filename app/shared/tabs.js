@@ -10,7 +10,7 @@
   const show = (name) => button(name)?.click();
   const start = (name) => {
     if (name && !(/^[a-z-]+$/.test(name) && button(name))) {
-      PrefixLab.note(`There is no tab "${name.slice(0, 20)}": the address names none of those above.`);
+      PrefixLab.unusable(`There is no tab "${name.slice(0, 20)}": the address names none of those above.`);
       PrefixLab.address({ tab: "" });
     } else if (name) {
       show(name);

@@ -25,7 +25,7 @@
       });
       const named = new URLSearchParams(location.search).get("demo") || "";
       const known = [...element.querySelectorAll("[data-show-demo]")].map((button) => button.dataset.showDemo);
-      if (!known.includes(named)) PrefixLab.note(`There is no demonstration "${named.slice(0, 20)}": the Learn tab lists them.`);
+      if (!known.includes(named)) PrefixLab.unusable(`There is no demonstration "${named.slice(0, 20)}": the Learn tab lists them.`);
       show(known.includes(named) ? named : "");
     },
     opener: (name, trigger) => {

@@ -122,6 +122,17 @@ def test_a_demonstration_opens_by_its_address_and_answers_what_is_typed(page, se
     expect(page).to_have_url(re.compile("demo=figure1.*figure=5"))
 
 
+@pytest.mark.parametrize("query", ["tab=learn&demo=ghost", "tab=ghost"])
+def test_a_tab_or_a_demonstration_that_does_not_exist_is_named_until_the_reader_goes_on(page, served, query):
+    from playwright.sync_api import expect
+
+    page.goto(f"{served}?{query}")
+    expect(page.locator("#pl-status .status")).to_have_attribute("data-phase", "done")  # which ends other notes
+    expect(page.locator("#pl-note")).to_contain_text('"ghost"')
+    page.keyboard.press("Tab")
+    expect(page.locator("#pl-note")).not_to_contain_text("ghost")
+
+
 def test_a_step_that_does_not_exist_is_named(page, served):
     from playwright.sync_api import expect
 
