@@ -23,6 +23,9 @@ def restore(context: AppContext, page: CompareComponents, frame: shell.Shell, se
     first_task = address.task or _first_task(context, name, runs)
     is_sampled = address.mode == "sample"
     form = "article" if address.article else context.catalog.input_format(address.task)
+    known = [sample.id for sample in examples.samples(form)]
+    if known and address.example and address.example not in known:
+        address = address.without("example")
     update: Update = {
         frame.backbone: name,
         frame.task: gr.update(choices=[first_task] if first_task else [], value=first_task or None),

@@ -14,7 +14,7 @@ from analysis.experiments.tables import DATA_NAMES, METRICS, ResultTable, all_re
 from analysis.figures import results as figures
 from app.results import view
 from app.results.components import ResultsPage
-from app.results.state import ALL, ResultsState
+from app.results.state import ALL, GRIDS, ResultsState
 from app.results.texts import text_rows
 from app.shared import plot_widget, shell, urlstate
 from app.shared.context import AppContext
@@ -68,6 +68,8 @@ class ResultsHandlers(TabHandlers):
             return update | {page.bar: view.bar(state, [], ()), page.main: view.evidence()}
         faults: list[str] = []
         results = all_results(self.runs(), faults)
+        if state.view in GRIDS and state.metric not in ("", ALL, *self._table(state, results).metrics):
+            state = state.without("metric")
         update |= self._scatter(state, results) if state.view == "scatter" else self._grid(state, results)
         update[page.main] = f"{update[page.main]}{view.notes([*state.problems, *faults])}"
         if state.number:

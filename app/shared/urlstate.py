@@ -5,8 +5,8 @@ with `key`. `write` leaves defaults out. The tabs share one address, so no two s
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
-from typing import TypeVar
+from dataclasses import dataclass, field, fields, replace
+from typing import Self, TypeVar
 from urllib.parse import parse_qs, urlencode
 
 import gradio as gr
@@ -42,6 +42,10 @@ class State:
         if self.too_long:
             sentences.append(f"This link does not contain the {' and '.join(self.too_long)}: too long for a link. Paste it here.")
         return sentences
+
+    def without(self, *unusable: str) -> Self:
+        """The state that names these of its address's values as unusable, too."""
+        return replace(self, ignored=tuple(dict.fromkeys((*self.ignored, *unusable))))
 
 
 Kind = TypeVar("Kind", bound=State)

@@ -295,10 +295,14 @@ class TrainHandlers(RunProgressView, TabHandlers):
         self.jobs.tick()
         if self.jobs.waiting():
             self.jobs.keep_going()
-        run_id = current or read_address(search or "", RunAddress).run
+        address = read_address(search or "", RunAddress)
+        run_id = current or address.run
         if not (ID.fullmatch(run_id or "") and ".." not in run_id and self._state(run_id)):
+            address = address.without("job") if run_id and not current else address
             run_id = next(iter([*self.jobs.training(), *self.jobs.interrupted(), *self.jobs.waiting()]), "")
-        return self.show(run_id) | {self.page.timer: gr.update(active=True)}
+        update = self.show(run_id) | {self.page.timer: gr.update(active=True)}
+        problems = "".join(view.tag("p", sentence, cls="meta") for sentence in address.problems)
+        return update | {self.page.headline: problems + str(update[self.page.headline])} if problems else update
 
     def tick(self, current: str, change_token: str) -> Update:
         """Update what has changed, every few seconds; if a training has only made more updates, only its heading.

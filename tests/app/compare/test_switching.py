@@ -81,6 +81,12 @@ def test_a_seed_that_a_link_would_not_bring_back_is_refused_and_not_rounded(cont
     assert f"The seed {int(seed) if seed == int(seed) else seed} cannot be used" in refused["status"]
 
 
+def test_an_example_of_the_address_that_is_not_there_is_named(context):
+    do = Handlers(context, Named(), Named())
+    assert "no usable value for: example." in str(do.restore("?example=ghost")["note"])
+    assert "no usable value" not in str(do.restore("?example=cafe-019")["note"])
+
+
 def test_a_backbone_that_is_chosen_brings_its_own_task(context):
     news = updates_for(context, "e2e", ["mini-gpt2", "e2e"], "mini-bart")
     assert last(news, "current") == ["mini-bart", "summarization"]

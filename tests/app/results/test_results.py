@@ -1,6 +1,7 @@
 """The Results tab without a browser: what controls do, what the page shows, and the texts behind a number."""
 
 import json
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -10,11 +11,12 @@ from analysis.experiments.evidence import HOLDS, evidence_frame
 from analysis.experiments.grid import Cell
 from analysis.experiments.result import Result
 from app.results import view
-from app.results.handlers import _texts_of
+from app.results.handlers import ResultsHandlers, _texts_of
 from app.results.state import ResultsState
 from app.results.texts import text_rows
 from app.shared import urlstate
 from core.errors import StoreError
+from core.runs.store import Store
 
 
 def result(method="prefix", label="Prefix-tuning"):
@@ -124,3 +126,15 @@ def test_numbers_of_the_runs_have_their_thousands_separated():
     frame = pd.DataFrame([dict.fromkeys(RUN_COLUMNS) | {"run": "a1000", "updates": 4207, "stored": 184_320, "seconds": 1234.0}])
     shown = view.desk(frame, ResultsState())
     assert ">4,207<" in shown and ">1,234<" in shown and ">a1000<" in shown
+
+
+@pytest.mark.parametrize(("query", "is_named"), [("?metric=ghost", True), ("?metric=all", False), ("?metric=BLEU", False)])
+def test_a_metric_of_the_address_that_the_table_does_not_have_is_named(home, query, is_named):
+    class Named:
+        def __getattr__(self, name):
+            return name
+
+    context = SimpleNamespace(store=Store(home / "runs", bundled=None))
+    do = ResultsHandlers(context, Named(), Named())
+    update = do.refresh(do.restore(query), SimpleNamespace(session_hash="page"))
+    assert ("no usable value for: metric." in str(update["main"])) is is_named

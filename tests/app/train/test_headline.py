@@ -2,6 +2,9 @@
 
 from types import SimpleNamespace
 
+import pytest
+
+from app.train.handlers import TrainHandlers
 from app.train.headline import headline
 from core.runs.status import RunStatus, TrainingLog
 
@@ -14,3 +17,12 @@ def test_a_stopped_run_says_how_far_it_came():
     assert "demo ended at a validation loss of 1.50." in headline(
         "demo", "done", RunStatus("done", 100, 100), TrainingLog(), [], done
     )
+
+
+@pytest.mark.parametrize(("current", "is_named"), [("", True), ("gone", False)])
+def test_a_run_of_the_address_that_is_not_there_is_named(current, is_named):
+    jobs = SimpleNamespace(**dict.fromkeys(("tick", "waiting", "training", "interrupted"), list))
+    page = SimpleNamespace(headline="headline", timer="timer")
+    do = SimpleNamespace(jobs=jobs, page=page, _state=lambda run: "", show=lambda run: {"headline": "Nothing is being trained."})
+    update = TrainHandlers.open(do, "?tab=train&job=ghost", current)
+    assert ("no usable value for: job." in update["headline"]) is is_named and "Nothing is" in update["headline"]
