@@ -64,7 +64,7 @@ class Store:
         """Raise StoreError if the id is in use."""
         check_id(run_id)
         if any(os.path.lexists(root / run_id) for root in self._roots()):
-            raise StoreError(f"There is a run {run_id!r} already. Give another name.")
+            raise StoreError(f"There is a run {run_id!r} already. Give another name, or rename or delete that run first.")
 
     def new_folder(self, run_id: str) -> Path:
         """Create the folder of a new run. Raises StoreError if the id is in use or the folder cannot be created."""
