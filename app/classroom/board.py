@@ -4,7 +4,6 @@ All methods are thread-safe. What is not possible raises BadInput with a sentenc
 """
 
 import json
-import logging
 import secrets
 import threading
 import time
@@ -43,7 +42,6 @@ GUESTS, ENTRIES, LINES, OPTIONS = 80, 3, 60, 6  # guests; entries a guest; lines
 NAME, TEXT, OPTION = 24, 240, 80  # characters
 HISTORY_LENGTH = 50  # rounds and questions
 FROZEN_NAME = "frozen model"
-log = logging.getLogger(__name__)
 
 
 def clean(value: object, most: int, what: str) -> str:
@@ -58,8 +56,7 @@ def clean(value: object, most: int, what: str) -> str:
 class Board:
     """The board in `folder`. `version` increases with every change that a page has to show.
 
-    `unsaved`: why the last change is not on disk, such as a full one; empty if it is. The class goes on meanwhile, and the
-    next change writes everything.
+    `unsaved`: why the last change could not be written, as on a full disk; empty if it was.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -88,12 +85,21 @@ class Board:
 
     @contextmanager
     def change(self, save: bool = True) -> Iterator[None]:
-        """Hold the board for a change. `save=False`: do not write it, for a growing text."""
+        """Hold the board for a change. `save=False`: do not write it, for a growing text.
+
+        Raises StoreError if it cannot be written; nothing new is then on the board, and the next change writes the rest of it.
+        """
         with self._lock:
+            before = {**self._guests}, {**self._entries}, [*self.rounds], [*self.questions]
             yield
-            if save:
-                self._save()
-            self.version += 1
+            try:
+                if save:
+                    self._save()
+            except StoreError:
+                self._guests, self._entries, self.rounds, self.questions = before
+                raise
+            finally:
+                self.version += 1
 
     def _save(self) -> None:
         lists: dict[str, Sequence[Record]] = {
@@ -102,14 +108,12 @@ class Board:
             "rounds": self.rounds,
             "questions": self.questions,
         }
-        values = {name: [one.to_dict() for one in records] for name, records in lists.items()}
         try:
-            write_json(self.file, values)
+            write_json(self.file, {name: [one.to_dict() for one in records] for name, records in lists.items()})
             self.unsaved = ""
         except StoreError as error:
-            if not self.unsaved:
-                log.error("the board is not saved: %s", error)
             self.unsaved = str(error)
+            raise
 
     # ---- guests
 

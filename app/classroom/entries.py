@@ -224,16 +224,17 @@ class Entries:
 
     def _trained(self, entry: Entry) -> None:
         try:
-            loaded = self._check(entry.id)
-            self.board.update_entry(entry.id, state=SCORING, note="", **_sizes(loaded))
+            values = {"state": SCORING, "note": ""} | _sizes(self._check(entry.id))
         except Exception as error:
-            self.board.update_entry(entry.id, state=FAILED, note=_sentence(error))
+            values = {"state": FAILED, "note": _sentence(error)}
+        self.board.update_entry(entry.id, **values)
 
     def _score(self, entry: Entry) -> None:
         try:
-            self.board.update_entry(entry.id, **self.scores(entry.id), state=READY, note="")
+            values = {"state": READY, "note": ""} | self.scores(entry.id)
         except Exception as error:
-            self.board.update_entry(entry.id, state=FAILED, note=_sentence(error))
+            values = {"state": FAILED, "note": _sentence(error)}
+        self.board.update_entry(entry.id, **values)
 
     def scores(self, run_id: str) -> JsonObject:
         """Return coverage, BLEU and unsupported statements on the hidden rows, rounded."""

@@ -1,6 +1,7 @@
 """A round: one table, described by several prefixes in one batch while everybody watches."""
 
 import threading
+from contextlib import suppress
 
 from app.classroom.board import Board
 from app.classroom.entries import Entries
@@ -8,6 +9,7 @@ from app.classroom.records import FAILED, WRITING, WRITTEN, Line, Round
 from app.classroom.texts import Text, attention_shares, coverage_of, write_texts
 from app.shared.context import AppContext
 from app.shared.events import sentence_of
+from core.errors import StoreError
 
 
 class Rounds:
@@ -31,7 +33,8 @@ class Rounds:
                     if line.state != WRITTEN:
                         line.state, line.note = FAILED, sentence_of(error)
         finally:
-            self.board.finish_writing(round_.number)
+            with suppress(StoreError):  # the presenter's page says that the board is not saved
+                self.board.finish_writing(round_.number)
 
     def write(self, round_: Round) -> None:
         """Generate the texts of a round; ends early if the presenter ends it."""

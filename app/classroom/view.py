@@ -23,7 +23,7 @@ def shared_view(board: Board, presenter: bool) -> JsonObject:
     }
     if presenter:
         view["people"] = [{"id": guest.id, "name": guest.name} for guest in board.guests()]
-        view["unsaved"] = f"{board.unsaved} The class goes on; a restart would lose what is new." if board.unsaved else ""
+        view["unsaved"] = f"{board.unsaved} Until then, what guests send is refused." if board.unsaved else ""
     return view
 
 

@@ -148,19 +148,25 @@ def test_everything_is_there_after_a_restart(board, tmp_path):
     assert again.round.votes == {ada.id: "C"} and again.round.lines == round_.lines
 
 
-def test_a_full_disk_is_the_presenters_to_know_and_stops_nothing(board, tmp_path, monkeypatch):
+def test_a_change_that_cannot_be_saved_is_not_on_the_board_and_can_be_made_again(board, tmp_path, monkeypatch):
     def full(path, values):
         raise StoreError(f"Cannot write {path}: the disk is full.")
 
+    ada, _ = filled(board)
     with monkeypatch.context() as patch:
         patch.setattr("app.classroom.board.write_json", full)
-        ada, _ = filled(board)
-        assert "the disk is full. The class goes on" in shared_view(board, True)["unsaved"]
-        assert "unsaved" not in shared_view(board, False)
-        assert not Board(tmp_path).guests()
-    board.ask("What changes?", ["All weights", "Nothing"], 1)
-    assert shared_view(board, True)["unsaved"] == ""
-    assert own_view(Board(tmp_path), ada) == own_view(board, ada) and len(Board(tmp_path).entries()) == 2
+        with pytest.raises(StoreError):
+            board.join("Cem")
+        with pytest.raises(StoreError):
+            board.add_entry(ada, "class-ada-2", state=READY)
+        with pytest.raises(StoreError):
+            board.begin_round(SOURCE, FIELDS, ["class-ada-1"], False, False)
+        assert "the disk is full. Until then, what guests send is refused." in shared_view(board, True)["unsaved"]
+        assert "unsaved" not in shared_view(board, False) and board.round is None
+    cem = board.join("Cem")
+    board.add_entry(cem, "class-cem-1", state=READY)
+    board.begin_round(SOURCE, FIELDS, ["class-ada-1"], False, False)
+    assert shared_view(board, True)["unsaved"] == "" and len(Board(tmp_path).entries()) == 3
 
 
 def test_a_round_that_was_cut_off_is_over_after_a_restart(board, tmp_path):
@@ -185,8 +191,8 @@ def test_a_half_written_file_is_never_the_board(board, tmp_path, monkeypatch):
     filled(board)
     before = board.file.read_bytes()
     monkeypatch.setattr("os.replace", lambda *paths: (_ for _ in ()).throw(OSError(28, "No space left on device")))
-    board.join("Cem")
-    assert "Free some space" in board.unsaved
+    with pytest.raises(StoreError, match="Free some space"):
+        board.join("Cem")
     assert board.file.read_bytes() == before
 
 
