@@ -17,6 +17,7 @@ E2E, ROUGE = ["BLEU", "BLEU-original", "NIST", "ROUGE-L", "CIDEr", "Coverage"], 
 WEBNLG = ["BLEU", "BLEU-seen", "BLEU-unseen", "TER", "Coverage", "Coverage-seen", "Coverage-unseen", "Unsupported"]
 TOPICS = ["BLEU", "BLEU-seen", "BLEU-unseen", "Coverage", "Coverage-seen", "Coverage-unseen", "Unsupported"]
 TUNED = ["prefix", "prefix-5", "finetuned"]
+SEEDS = ["prefix", "finetuned", "prefix-reranked", "finetuned-reranked"]
 METHODS = ["frozen", "in_context", "embedding", "infix", "prefix", "adapter", "lora", "top_layers", "finetune"]
 KINDS = ["lead", "frozen", "prefix", "finetune"]
 # Section, how the table begins, the result of each row, and the metric of each column from `first` on.
@@ -29,6 +30,7 @@ TABLES = [
     ("## Any table", "| | BLEU", ["tables-frozen", *(f"tables-{kind}" for kind in TUNED)], 1, TOPICS),
     ("## Any table", "| reranked", [f"tables-{kind}-reranked" for kind in ("frozen", *TUNED)], 1, TOPICS),
     ("## Any table", "| greedy", [f"tables-{kind}-greedy" for kind in ("frozen", *TUNED)], 1, TOPICS),
+    ("## Any table", "| three seeds", [f"tables-{kind}-seeds" for kind in SEEDS], 1, TOPICS),
     ("## All methods", "| method", [f"compared-{name}" for name in METHODS], 5, ["BLEU", "BLEU-seen", "BLEU-unseen", "Coverage"]),
     ("## Summaries: Wikinews", "| | ROUGE-1 | ROUGE-2 | ROUGE-L | val", NEWS, 1, ROUGE),
     ("## Summaries: Wikinews", "| | ROUGE-1 | ROUGE-2 | ROUGE-L | words", LONGER, 1, ROUGE),
