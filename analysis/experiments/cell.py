@@ -19,6 +19,7 @@ from analysis.experiments.learning_rates import TrainingData, train_or_resume, t
 from analysis.experiments.result import LinePlace, Result, read_file
 from analysis.metrics.base import Score
 from core.config.decoding_defaults import paper_decoding
+from core.config.presets import layout_of
 from core.config.train import TrainConfig
 from core.data.registry import sample_evenly
 from core.data.source import DataSource
@@ -184,8 +185,7 @@ class Workplace:
     def task(self, cell: Cell) -> Task:
         """Return the layout of a cell's texts."""
         source = self._source(cell)
-        layout = "paper" if cell.preset == "paper" else "newline"
-        return task_for_backbone(self.backbone, SETS[cell.data], layout, source.task_form)
+        return task_for_backbone(self.backbone, SETS[cell.data], layout_of(cell.preset), source.task_form)
 
     def split(self, cell: Cell, split: str) -> list[Example]:
         """Return the examples of a split, read once per process."""

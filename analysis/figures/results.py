@@ -75,13 +75,13 @@ def scatter(points: Sequence[Point], x: str, y: str, data: str) -> go.Figure | N
     if not points:
         return None
     bare = [one for one in points if x == "stored" and one.x <= 0]  # a logarithmic axis has no place for them: lines across
-    front = sorted((point for point in points if point.best and (x != "stored" or point.x > 0)), key=lambda point: point.x)
+    placed = [one for one in points if one not in bare]
+    front = sorted((one for one in placed if one.best), key=lambda point: point.x)
     solid = {"color": COLORS["muted"], "width": 1}
     traces = [go.Scatter(x=[one.x for one in front], y=[one.y for one in front], mode="lines", name="Pareto front", line=solid)]
-    named = sorted((one for one in points if one not in bare), key=lambda point: not point.best)  # those get their label first
-    places = _label_places(named, log=x == "stored")
+    places = _label_places(sorted(placed, key=lambda point: not point.best), front, log=x == "stored")
     for kind, (name, color, symbol) in KINDS.items():
-        if own := [one for one in points if method_info(one.method).kind == kind and one not in bare]:
+        if own := [one for one in placed if method_info(one.method).kind == kind]:
             traces.append(
                 go.Scatter(
                     x=[one.x for one in own],
@@ -96,7 +96,7 @@ def scatter(points: Sequence[Point], x: str, y: str, data: str) -> go.Figure | N
                     marker={"size": 11, "symbol": symbol, "color": COLORS[color]},
                 )
             )
-    stored = [one.x for one in points if one not in bare]
+    stored = [one.x for one in placed]
     decades = {"dtick": 1} if x == "stored" and stored and max(stored) > 30 * min(stored) else {}
     fig = figure(
         traces,
@@ -117,16 +117,19 @@ def scatter(points: Sequence[Point], x: str, y: str, data: str) -> go.Figure | N
     return fig
 
 
-def _label_places(points: Sequence[Point], log: bool) -> dict[Point, str]:
-    """Return where each point's label is, as Plotly names it; "" where all places are taken, so that the hover alone names it."""
+def _label_places(points: Sequence[Point], front: Sequence[Point], log: bool) -> dict[Point, str]:
+    """Return where each point's label is, as Plotly names it; "" where all places are taken, so that the hover alone names it.
+
+    The first points get their place first. `front`: the points along whose line no label is.
+    """
     if not points:
         return {}
     xs, ys = np.array([math.log10(one.x) if log else one.x for one in points]), np.array([one.y for one in points])
     # About what a figure on the page has: an area of 1000 × 280 px.
     pixels = np.stack([1000 * (xs - xs.min()) / (np.ptp(xs) or 1), 280 * ys / max(ys.max(), 1e-9)], axis=1)
     sides = [(-math.inf, -40.0, -math.inf, math.inf), (1040.0, math.inf, -math.inf, math.inf)]
-    front = pixels[[place for place, one in sorted(enumerate(points), key=lambda pair: pair[1].x) if one.best]]
-    positions = place_labels(pixels, range(len(points)), [one.label for one in points], False, [*sides, *boxes_along(front)])
+    line = boxes_along(pixels[[points.index(one) for one in front]])
+    positions = place_labels(pixels, range(len(points)), [one.label for one in points], False, [*sides, *line])
     return {point: position or "" for point, position in zip(points, positions, strict=True)}
 
 

@@ -77,8 +77,8 @@ def _turning(state: AttentionState, vm: AttentionViewModel) -> str:
     which = tag("div", tokens, cls="pl-places") + tag("div", layers, cls="pl-places layers")
     where = f", at {vm.labels.site_name}" if several else ""
     knock = _labelled("Knock out", which, f"A click hides a virtual token everywhere, or the whole prefix in one layer{where}")
-    idle = "" if _idle(state, vm) else None  # it is always there, so that no control moves from under the mouse
-    undo = button("Reset", data_set="reset", data_value="", title="Undo α and all knock-outs", disabled=idle)
+    # it is always there, so that no control moves from under the mouse
+    undo = _button("Reset", "reset", "", "Undo α and all knock-outs", idle=_idle(state, vm))
     return turn + knock + undo
 
 
@@ -107,9 +107,10 @@ def _segment(name: str, choices: Sequence[tuple[str, str]], selected: str) -> st
     return tag("div", "".join(buttons), cls="pl-segment")
 
 
-def _button(label: str, name: str, value: str, title: str | None = None, pressed: bool | None = None) -> str:
+def _button(label: str, name: str, value: str, title: str | None = None, pressed: bool | None = None, idle: bool = False) -> str:
     state = None if pressed is None else str(pressed).lower()
-    return button(label, data_set=name, data_value=value, aria_pressed=state, title=title)
+    disabled = "" if idle else None
+    return button(label, data_set=name, data_value=value, aria_pressed=state, title=title, disabled=disabled)
 
 
 def _place(name: str, at: str, out: set[str]) -> str:

@@ -42,15 +42,20 @@ def say_skipped(args: argparse.Namespace, skipped: list[str]) -> None:
         say(args, f"{rows} left out; the first: {skipped[0]}")
 
 
+def say_note(args: argparse.Namespace, sentence: str) -> None:
+    """Report what the result alone does not show: as JSON on stdout with --json, else on stderr."""
+    if args.json:
+        print(json.dumps({"note": sentence}), flush=True)
+    else:
+        say(args, sentence)
+
+
 def say_unknown(args: argparse.Namespace, backbone: "Backbone", examples: Sequence["Example"]) -> None:
     """Report words of the examples that the backbone's tokenizer does not know."""
     from core.models.unknown_words import describe_unknown_in
 
-    sentence = describe_unknown_in(backbone, examples)
-    if sentence and args.json:
-        print(json.dumps({"note": sentence}))
-    elif sentence:
-        say(args, sentence)
+    if sentence := describe_unknown_in(backbone, examples):
+        say_note(args, sentence)
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from app.cli.common import command_of, say, say_skipped, stop_on_ctrl_c, update_bar
+from app.cli.common import command_of, say, say_note, say_skipped, stop_on_ctrl_c, update_bar
 from app.cli.options import (
     Verbs,
     add_config_options,
@@ -21,7 +21,7 @@ from app.cli.options import (
 from core.config.decode import DecodeConfig
 from core.config.decoding_defaults import paper_decoding
 from core.config.methods import METHODS
-from core.config.presets import PRESETS, preset
+from core.config.presets import PRESETS, layout_of, preset
 from core.config.train import TrainConfig
 from core.data.registry import sample_evenly
 from core.errors import BadInput
@@ -75,8 +75,7 @@ def methods(args: argparse.Namespace) -> int:
     if not test:
         raise BadInput(f"The split {args.split!r} has no row to score on. Give another --split.")
     backbone = load_backbone(args.backbone or DEFAULT, args.device)
-    layout = "paper" if args.preset == "paper" else "newline"
-    task = task_for_backbone(backbone, source.name, layout, source.task_form)
+    task = task_for_backbone(backbone, source.name, layout_of(args.preset), source.task_form)
     changes = overrides(args, TrainConfig)
     changes.pop("method", None)
     name = changes.pop("preset")
@@ -105,8 +104,7 @@ def _print_diverged(args: argparse.Namespace, methods: Sequence[str], results: "
     scored = Counter(result.run.method for result in results if result.run)
     for method in [name for name in methods if scored[name] < args.seeds]:
         missing = counted(args.seeds - scored[method], "run")
-        sentence = f"{method}: the training of {missing} diverged, which is left out. Give a lower --rate, or lower --rates."
-        print(json.dumps({"note": sentence}), flush=True) if args.json else say(args, sentence)
+        say_note(args, f"{method}: the training of {missing} diverged, which is left out. Give a lower --rate, or lower --rates.")
 
 
 def _print_summary(args: argparse.Namespace, results: "list[MethodResult]") -> None:

@@ -1,5 +1,7 @@
 """The Compare tab's part of the address: read when the page opens, written after each request."""
 
+from collections.abc import Mapping
+
 import gradio as gr
 
 from app.compare import example_buttons, run_picker, source_editor
@@ -23,7 +25,7 @@ def restore(context: AppContext, page: CompareComponents, frame: shell.Shell, se
     first_task = address.task or _first_task(context, name, runs)
     is_sampled = address.mode == "sample"
     form = "article" if address.article else context.catalog.input_format(address.task)
-    known = [sample.id for sample in examples.samples(form)]
+    known = {sample.id: sample for sample in examples.samples(form)}
     if known and address.example and address.example not in known:
         address = address.without("example")
     update: Update = {
@@ -37,7 +39,7 @@ def restore(context: AppContext, page: CompareComponents, frame: shell.Shell, se
         page.top_p: gr.update(value=address.top_p, visible=is_sampled),
         frame.status: shell.say("loading", "Opening the page…"),
     } | {state: runs[slot] for slot, state in page.runs.items()}
-    update |= _first_input(page, address, form, first_task)
+    update |= _first_input(page, address, known, form, first_task)
     for sentence in address.problems:
         update[page.note] = tag("p", sentence, cls="meta") + str(update[page.note])
     return update
@@ -52,8 +54,10 @@ def _first_task(context: AppContext, name: str, runs: dict[str, str]) -> str:
     return next((run.task.name for run in sorted(listed, key=lambda run: run_picker.rank(run, runs))), "")
 
 
-def _first_input(page: CompareComponents, address: CompareState, form: str, task: str) -> Update:
-    source, known = address.article or address.source, {sample.id: sample for sample in examples.samples(form)}
+def _first_input(
+    page: CompareComponents, address: CompareState, known: Mapping[str, examples.Sample], form: str, task: str
+) -> Update:
+    source = address.article or address.source
     if not source and known:
         return show_example(page, known.get(address.example) or examples.opening(form, task), form, task)
     table, note = source_editor.editor_value_of_text(source, form)

@@ -14,11 +14,12 @@ from analysis.experiments.tables import DATA_NAMES, METRICS, ResultTable, all_re
 from analysis.figures import results as figures
 from app.results import view
 from app.results.components import ResultsPage
-from app.results.state import ALL, GRIDS, ResultsState
+from app.results.state import ALL, ResultsState
 from app.results.texts import text_rows
 from app.shared import plot_widget, shell, urlstate
 from app.shared.context import AppContext
 from app.shared.events import TabHandlers, Update, errors_to_status
+from app.shared.html import notes
 from core.errors import StoreError
 from core.runs.run import Run
 from core.runs.status import read_training_log
@@ -68,10 +69,14 @@ class ResultsHandlers(TabHandlers):
             return update | {page.bar: view.bar(state, [], ()), page.main: view.evidence()}
         faults: list[str] = []
         results = all_results(self.runs(), faults)
-        if state.view in GRIDS and state.metric not in ("", ALL, *self._table(state, results).metrics):
-            state = state.without("metric")
-        update |= self._scatter(state, results) if state.view == "scatter" else self._grid(state, results)
-        update[page.main] = f"{update[page.main]}{view.notes([*state.problems, *faults])}"
+        if state.view == "scatter":
+            update |= self._scatter(state, results)
+        else:
+            table = self._table(state, results)
+            if state.metric not in ("", ALL, *table.metrics):
+                state = state.without("metric")
+            update |= self._grid(state, results, table)
+        update[page.main] = f"{update[page.main]}{notes([*state.problems, *faults])}"
         if state.number:
             update[page.detail] = self._texts(state, results)
         return update
@@ -82,9 +87,8 @@ class ResultsHandlers(TabHandlers):
 
     # ---- tables and figures
 
-    def _grid(self, state: ResultsState, results: list[Result]) -> Update:
+    def _grid(self, state: ResultsState, results: list[Result], table: ResultTable) -> Update:
         page, choices = self.components, data_of(state.view, results)
-        table = self._table(state, results)
         metric = metric_of(state, table)
         update: Update = {page.bar: view.bar(state, choices, table.metrics, table.data, metric)}
         update[page.main] = view.table(table, "" if metric == ALL else metric, state.number)
@@ -130,7 +134,7 @@ class ResultsHandlers(TabHandlers):
         return {
             page.bar: view.desk_bar(state),
             page.plot: plot_widget.value(figure, "losses") if figure else plot_widget.NOTHING,
-            page.main: view.desk(frame, state) + view.settings(differing_settings(ticked)) + view.notes(state.problems),
+            page.main: view.desk(frame, state) + view.settings(differing_settings(ticked)) + notes(state.problems),
         }
 
     # ---- taking away

@@ -1,6 +1,6 @@
 """HTML of the Results tab: its controls, tables with a badge for each source, evidence, texts, and the list of runs."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cache
 
 import pandas as pd
@@ -89,11 +89,6 @@ def _saves() -> str:
         for form, title in FORMS.items()
     )
     return tag("div", buttons, cls="pl-saves", role="group", aria_label="Save this table")
-
-
-def notes(sentences: Iterable[str]) -> str:
-    """What was left out: unusable values of the address, and files without results."""
-    return "".join(tag("p", text(sentence), cls="meta") for sentence in sentences)
 
 
 # ---- tables

@@ -37,6 +37,11 @@ def button(label: str, **attributes: object) -> str:
     return tag("button", text(label), type="button", cls="pl-btn", **attributes)
 
 
+def notes(sentences: Iterable[str]) -> str:
+    """Return small paragraphs, as of what was left out: unusable values of the address, files without results."""
+    return "".join(tag("p", text(sentence), cls="meta") for sentence in sentences)
+
+
 def options(choices: Iterable[tuple[str, str]], selected: str) -> str:
     """Return the options of a select, from (value, label) pairs."""
     marks = {selected: "selected"}

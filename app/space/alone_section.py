@@ -13,7 +13,7 @@ from app.shared import plot_widget, urlstate
 from app.shared.catalog import PREFIX_METHODS
 from app.shared.context import AppContext
 from app.shared.events import LATEST, QUIET, TabHandlers, Update, errors_to_status, streaming
-from app.shared.html import area, table, tag, text
+from app.shared.html import area, notes, table, tag, text
 from app.shared.method_labels import mix_label
 from app.shared.numbers import typed_seed
 from app.shared.run_select import run_select
@@ -75,7 +75,7 @@ class AloneHandlers(TabHandlers):
             section.state: state,
             section.seed: state.seed,
             section.temperature: state.temperature,
-            section.verdict: "".join(tag("p", problem, cls="meta") for problem in state.problems),
+            section.verdict: notes(state.problems),
         }
 
     @errors_to_status

@@ -10,6 +10,7 @@ import gradio as gr
 from app.shared import shell
 from app.shared.context import AppContext
 from app.shared.events import Inputs, TabHandlers, Update, errors_to_status, sentence_of
+from app.shared.html import notes
 from app.shared.urlstate import read as read_address
 from app.train import view
 from app.train.components import TrainPage, train_request
@@ -301,7 +302,7 @@ class TrainHandlers(RunProgressView, TabHandlers):
             address = address.without("job") if run_id and not current else address
             run_id = next(iter([*self.jobs.training(), *self.jobs.interrupted(), *self.jobs.waiting()]), "")
         update = self.show(run_id) | {self.page.timer: gr.update(active=True)}
-        problems = "".join(view.tag("p", sentence, cls="meta") for sentence in address.problems)
+        problems = notes(address.problems)
         return update | {self.page.headline: problems + str(update[self.page.headline])} if problems else update
 
     def tick(self, current: str, change_token: str) -> Update:

@@ -30,6 +30,11 @@ TASK_PRESETS: dict[str, dict[str, dict[str, object]]] = {
 }
 
 
+def layout_of(name: str) -> str:
+    """Return the layout of texts that a preset is trained in (see `core.models.inputs.task_for_backbone`)."""
+    return "paper" if name == "paper" else "newline"
+
+
 def preset(name: str, method: str = "prefix", task: str = "", **changes: object) -> TrainConfig:
     """Return a preset's settings for a method and a task, with `changes` applied (None keeps the preset's value).
 

@@ -4,7 +4,7 @@ import argparse
 from dataclasses import dataclass, field, fields
 from typing import Self
 
-from core.config.presets import preset
+from core.config.presets import layout_of, preset
 from core.config.train import TrainConfig
 from core.data.source import DataSource
 from core.runs.layout import check_id
@@ -38,7 +38,7 @@ class TrainSpec:
     @property
     def task_layout(self) -> str:
         """The layout, or the default."""
-        return self.layout or ("paper" if self.preset == "paper" else "newline")
+        return self.layout or layout_of(self.preset)
 
     def config(self) -> TrainConfig:
         """Return all settings. Raises BadConfig for a wrong one."""
