@@ -54,7 +54,7 @@ class AttentionHandlers(TabHandlers):
         known = {run.id for run in self.context.store.runs()}
         requested = {"prefix": runs.prefix, "finetuned": runs.finetuned}
         unavailable = [name for name, run in requested.items() if run and not run.startswith(UNSTORED) and run not in known]
-        return replace(state, ignored=(*state.ignored, *unavailable))
+        return state.without(*unavailable)
 
     def enter(self, tab: str, request: gr.Request) -> int:
         """Refresh when the tab is opened, or a comparison starts or ends. Returns 0, which refreshes nothing, on another tab.
@@ -75,7 +75,7 @@ class AttentionHandlers(TabHandlers):
     def change(self, state: AttentionState, event: gr.EventData, request: gr.Request) -> tuple[AttentionState, int]:
         """Apply the use of a control."""
         layers, heads = self._last(state, request.session_hash or "")
-        return replace(state.turned(str(event.name), event.value, layers, heads), ignored=()), self.take_ticket(request)
+        return state.turned(str(event.name), event.value, layers, heads).settled(), self.take_ticket(request)
 
     def _last(self, state: AttentionState, page: str) -> tuple[int, int]:
         """Return the number of the last layer and head of the site shown; MOST if the model is not loaded."""
@@ -92,7 +92,7 @@ class AttentionHandlers(TabHandlers):
         if not points:
             return state, 0
         layer, head = int(points[0]["y"]), int(points[0]["x"])
-        return replace(state, layer=layer, head=head, ignored=()), self.take_ticket(request)
+        return replace(state.settled(), layer=layer, head=head), self.take_ticket(request)
 
     # ---- what is shown
 

@@ -52,4 +52,4 @@ class MixState(State):
         return self
 
     def _with(self, **values: object) -> "MixState":
-        return replace(self, ignored=(), unavailable=(), **values)  # type: ignore[arg-type]
+        return replace(self.settled(), unavailable=(), **values)  # type: ignore[arg-type]

@@ -40,14 +40,14 @@ class ResultsState(State):
         """After a control was used; as it is where the page sent nothing usable."""
         if name == "tick":
             runs = [run for run in self.runs if run != value] if value in self.runs else [*self.runs, str(value)]
-            return replace(self, ticked=",".join(runs[-MOST_TICKED:]))
+            return replace(self.settled(), ticked=",".join(runs[-MOST_TICKED:]))
         if name == "number" and value == self.number:
-            return replace(self, number="")
+            return replace(self.settled(), number="")
         field = next((one for one in self.__dataclass_fields__.values() if one.name == name and "key" in one.metadata), None)
         if field is None or not isinstance(value, str) or not (field.metadata["check"] is None or field.metadata["check"](value)):
             return self
         if name == "sort" and value == self.sort:
             value = value[1:] if value.startswith("-") else f"-{value}"
         closed = {"view": ("data", "metric", "number"), "data": ("metric", "number")}.get(name, ())
-        changes: dict[str, Any] = dict.fromkeys(closed, "") | {name: value, "ignored": ()}
-        return replace(self, **changes)
+        changes: dict[str, Any] = dict.fromkeys(closed, "") | {name: value}
+        return replace(self.settled(), **changes)

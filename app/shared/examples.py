@@ -93,7 +93,8 @@ def _read(kind: str, split: str = "example") -> tuple[Sample, ...]:
 def _of_file(name: str, kind: str, split: str) -> tuple[Sample, ...]:
     path = paths.DATA / name
     try:
-        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        with path.open(encoding="utf-8") as lines:
+            rows = [json.loads(line) for line in lines if line.strip()]
         if kind == "triples":
             return tuple(_of_triples(row) for row in rows)
         if kind == "article":

@@ -43,6 +43,10 @@ class State:
             sentences.append(f"This link does not contain the {' and '.join(self.too_long)}: too long for a link. Paste it here.")
         return sentences
 
+    def settled(self) -> Self:
+        """The state after a change on the page: its values are the page's now, and the address's problems have been said."""
+        return replace(self, ignored=(), too_long=())
+
     def without(self, *unusable: str) -> Self:
         """The state that names these of its address's values as unusable, too."""
         return replace(self, ignored=tuple(dict.fromkeys((*self.ignored, *unusable))))

@@ -5,15 +5,14 @@ third of them is packed several to a document in one layout. This teaches a smal
 from context.
 """
 
-import gzip
 import json
 import random
 import re
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from core.data.lines import UNREADABLE, lines
 from core.errors import BadData
 
 # Sets read from the records folder, and no others. E2E, WebNLG, DART and RNNLG's restaurants are
@@ -61,16 +60,14 @@ def read_set(path: Path) -> Iterator[Record]:
 
 def json_lines(path: Path) -> Iterator[tuple[int, dict]]:
     """Yield the rows of a JSON lines file (plain or gzip) with their numbers from 1. Raises BadData, with the line."""
-    opener = gzip.open if path.suffix == ".gz" else open
-    number = 0
-    try:
-        with opener(path, "rt", encoding="utf-8") as lines:
-            for number, line in enumerate(lines, 1):
-                yield number, json.loads(line)
-    except json.JSONDecodeError as error:
-        raise BadData(f"{path}, line {number}: not JSON ({error}). Fix that line, or delete it.") from error
-    except (OSError, EOFError, zlib.error, ValueError) as error:
-        raise BadData(f"{path} cannot be read after line {number} ({error}). Fix it, or take it out of the folder.") from error
+    for number, line in lines(path):
+        if UNREADABLE.search(line):
+            raise BadData(f"{path}, line {number}: not UTF-8 text. Save the file as UTF-8.")
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise BadData(f"{path}, line {number}: not JSON ({error}). Fix that line, or delete it.") from error
+        yield number, row
 
 
 def _records_of(row: dict) -> Iterator[Record]:

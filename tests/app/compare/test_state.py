@@ -50,6 +50,7 @@ def test_a_link_without_room_for_an_article_says_so_and_brings_back_the_rest():
     state = read("?" + address, CompareState)
     assert state == CompareState(task="summary", seed=3)
     assert state.problems == ["This link does not contain the article: too long for a link. Paste it here."]
+    assert not state.settled().problems  # after a change on the page
 
 
 @pytest.mark.parametrize("columns", ["base", "base-base", "base-nowhere", "base-prefix-base"])
