@@ -38,6 +38,8 @@ def parse_triples(text: str) -> list[Triple]:
         parts = [_split(group, r"\|", at_depth="[]") for group in groups]
     elif groups := _groups(text, "(", ")", ","):
         parts = [_split_commas(number, group) for number, group in enumerate(groups, 1)]
+    elif _is_bracketed(text) and text.count("[") != text.count("]"):
+        raise BadTable("A bracket of these triples is not closed, or not opened: write each as [subject | relation | object].")
     else:
         parts = [piece for line in text.split("\n") if line.strip() for piece in _split_line(line.strip())]
     return _checked(parts)
@@ -127,6 +129,12 @@ def _json_parts(number: int, item: object) -> list[str]:
     if not isinstance(item, list) or not all(isinstance(part, str | int | float) for part in item):
         _refuse(number, "is not a list of three texts", 'write ["subject", "relation", "object"]')
     return [str(part) for part in item]
+
+
+def _is_bracketed(text: str) -> bool:
+    """Whether a text is meant as [subject | relation | object], whole or not."""
+    text = text.strip()
+    return "|" in text and not _COLON.search(text) and (text.startswith("[") or text.endswith("]"))
 
 
 def _groups(text: str, opening: str, closing: str, separator: str) -> list[str] | None:

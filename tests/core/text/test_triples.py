@@ -85,6 +85,9 @@ def test_a_table_is_not_triples():
         ("a : b : c | " * 100 + "a : b : c", "101 triples; at most 64"),
         ("a" * 20_000, "20,000 characters"),
         ("[" * 5000, "has 1 part"),
+        ("[Ivy_House | city | Leeds", "bracket of these triples is not closed"),  # it was read as a part of the subject
+        ("Ivy_House | city | Leeds]", "bracket of these triples is not closed, or not opened"),
+        ("[Ivy_House | city | Leeds]\n[Leeds | country | UK", "write each as \\[subject"),
     ],
 )
 def test_what_is_no_triples_is_refused_in_one_sentence(text, message):
