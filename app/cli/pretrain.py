@@ -25,7 +25,10 @@ def add_verb(verbs: Verbs) -> None:
     about = "train a small backbone from plain text; resumes where it was stopped"
     verb = add_parser(verbs, "pretrain", about, example, pretrain)
     verb.add_argument("--preset", default="mini-gpt2", choices=list(PRESETS))
-    verb.add_argument("--corpus", help="folder of .txt or .txt.gz files; documents end with a line <|endoftext|>")
+    verb.add_argument(
+        "--corpus",
+        help="folder of .txt or .txt.gz files; documents end with a line <|endoftext|>; --out keeps what is made of it",
+    )
     verb.add_argument("--records", help="folder of structured records (see the model card)")
     verb.add_argument(
         "--withhold", help="folder of summarization sets whose validation and test rows, and news openings, are excluded"
@@ -81,15 +84,13 @@ def _prepare(args: argparse.Namespace, config: PretrainConfig, out: Path) -> Non
     from core.pretraining.withheld import Withheld
 
     say(args, "Preparing the corpus (once) …")
-    if args.packed:
-        unpack_corpus(Path(args.packed), out / "corpus")
-        return
-    if not args.corpus:
-        raise BadInput("There is no text to train on. Give a folder with --corpus, or a packed one with --packed.")
-    records = Path(args.records) if args.records else None
-    withheld = Withheld(Path(args.withhold)) if args.withhold else None
     words = config.start or config.continue_from
-    prepare(Path(args.corpus), records, out / "corpus", config.vocabulary, config.seed, words, withheld)
+    if args.packed:
+        unpack_corpus(Path(args.packed), out / "corpus", config.vocabulary, words)
+        return
+    corpus, records = [Path(folder) if folder else None for folder in (args.corpus, args.records)]
+    withheld = Withheld(Path(args.withhold)) if args.withhold else None
+    prepare(corpus, records, out / "corpus", config.vocabulary, config.seed, words, withheld)
 
 
 def _train(args: argparse.Namespace, config: PretrainConfig, out: Path, device: "torch.device") -> int:

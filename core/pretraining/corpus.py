@@ -78,12 +78,17 @@ def text_streams(folder: Path) -> dict[str, Path]:
     return streams
 
 
+def record_files(folder: Path) -> list[Path]:
+    """Return the files of every known data set in a folder of records."""
+    return [path for name in RECORD_SETS for path in sorted(folder.glob(name + ".jsonl*"))]
+
+
 def record_documents(folder: Path, rng: random.Random, names: MadeUpNames | None = None) -> Iterator[str]:
     """Yield documents of rendered records, for every known data set in `folder`.
 
     With `names`, records that have sentences come a second time, many of them with made-up names.
     """
-    paths = [path for name in RECORD_SETS for path in sorted(folder.glob(name + ".jsonl*"))]
+    paths = record_files(folder)
     if not paths:
         raise BadInput(
             f"No records to train on: {folder} holds none of {', '.join(RECORD_SETS)}. "
@@ -125,7 +130,7 @@ def tokenizer_of(name: str) -> Tokenizer | None:
 
 
 def prepare(
-    corpus: Path,
+    corpus: Path | None,
     records: Path | None,
     out: Path,
     vocabulary: int,
@@ -133,7 +138,8 @@ def prepare(
     start: str = "",
     withheld: Withheld | None = None,
 ) -> dict:
-    """Tokenise a corpus once; a folder that is already prepared is used as it is. Raises BadInput if it was prepared otherwise.
+    """Tokenise a corpus once; a folder that is already prepared is used as it is. Raises BadInput if it was prepared otherwise,
+    or from other files. `corpus`: None where only a prepared one is to be used.
 
     The tokenizer is that of `start` (see `tokenizer_of`), or is trained on every sixth text document and every third record
     document. One document in 200 is held out for validation. Returns the content of `corpus.json`.
@@ -141,8 +147,10 @@ def prepare(
     done = out / "corpus.json"
     if done.exists():
         report = json.loads(done.read_text())
-        _check_prepared(out, report, vocabulary, start, records is not None, withheld is not None)
+        _check_prepared(out, report, vocabulary, start, corpus, records, withheld is not None)
         return report
+    if not corpus:
+        raise BadInput("There is no text to train on. Give a folder with --corpus, or a packed one with --packed.")
     tokenizer = tokenizer_of(start)
     files = text_streams(corpus)
     made_up_names = (
@@ -169,31 +177,51 @@ def prepare(
         streams = {name: _write(out, name, train_texts(name, path), tokenizer) for name, path in files.items()}
         if record_docs:
             streams[RECORDS] = _write(out, RECORDS, record_docs, tokenizer)
+    for name, size in _sizes(corpus, records).items():
+        if name in streams:
+            streams[name]["bytes"] = size
     given = {"records": records is not None, "withheld": withheld is not None}
     report = {"vocabulary": vocabulary, "seed": seed, **given, "streams": streams}
     write_text(done, json.dumps(report, indent=1), ANOTHER_OUT)
     return report
 
 
-def _check_prepared(out: Path, report: dict, vocabulary: int, start: str, records: bool, withheld: bool) -> None:
-    """Raise BadInput if a prepared corpus lacks what is asked for now. What is only left out now is not missed."""
-    begin = paths.MODELS / start / "tokenizer.json"
-    differs = ""
-    if report["vocabulary"] != vocabulary:
-        differs = f"with a vocabulary of {report['vocabulary']:,}, and the preset has {vocabulary:,}"
-    elif start and begin.is_file() and _tokenizer_text(out / "tokenizer.json") != _tokenizer_text(begin):
-        differs = f"with other words than those of {start}"
-    elif records and not report.get("records", RECORDS in report["streams"]):  # earlier versions did not note these
-        differs = "without --records"
-    elif withheld and not report.get("withheld", True):
-        differs = "without --withhold"
-    if differs:
+def _check_prepared(
+    out: Path, report: dict, vocabulary: int, start: str, corpus: Path | None, records: Path | None, withheld: bool
+) -> None:
+    """Raise BadInput if a prepared corpus is not what is asked for now. What is only left out now is not missed."""
+    streams = report["streams"]
+    differences = (
+        other_words(report["vocabulary"], (out / "tokenizer.json").read_text(encoding="utf-8"), vocabulary, start),
+        "without --records" if records and not report.get("records", RECORDS in streams) else "",  # earlier versions did not
+        "without --withhold" if withheld and not report.get("withheld", True) else "",  # note these, nor sizes
+    )
+    if differs := next(filter(None, differences), ""):
         raise BadInput(f"The corpus in {out} was prepared {differs}. Give another folder with --out, or delete that one.")
+    texts = {name: counts for name, counts in streams.items() if name != RECORDS}
+    given = (("corpus", _sizes(corpus, None), texts), ("records", _sizes(None, records), {RECORDS: streams.get(RECORDS, {})}))
+    for option, sizes, prepared in given:
+        if sizes and sizes != {name: counts.get("bytes", sizes.get(name)) for name, counts in prepared.items()}:
+            raise BadInput(
+                f"The corpus in {out} was prepared from other files than those of --{option}. Give another folder with --out, "
+                f"or leave --{option} out to train on what is prepared."
+            )
 
 
-def _tokenizer_text(file: Path) -> str:
-    """Return the content of a tokenizer's file, in one form for equal tokenizers."""
-    return Tokenizer.from_file(str(file)).to_str()
+def other_words(size: int, tokenizer: str, vocabulary: int, start: str) -> str:
+    """Return how a corpus's words differ from those of a preset and of the model that a run begins with; "" if they do not."""
+    begin = paths.MODELS / start / "tokenizer.json"
+    if size != vocabulary:
+        return f"with a vocabulary of {size:,}, and the preset has {vocabulary:,}"
+    if start and begin.is_file() and Tokenizer.from_str(tokenizer).to_str() != Tokenizer.from_file(str(begin)).to_str():
+        return f"with other words than those of {start}"
+    return ""
+
+
+def _sizes(corpus: Path | None, records: Path | None) -> dict[str, int]:
+    """Return the bytes that each stream of a corpus is made of."""
+    sizes = {name: path.stat().st_size for name, path in text_streams(corpus).items()} if corpus else {}
+    return sizes | ({RECORDS: sum(path.stat().st_size for path in record_files(records))} if records else {})
 
 
 def _write(out: Path, name: str, docs: Iterable[str], tokenizer: Tokenizer) -> dict:

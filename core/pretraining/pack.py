@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from core.errors import BadData, BadInput
-from core.pretraining.corpus import ANOTHER_OUT
+from core.pretraining.corpus import ANOTHER_OUT, other_words
 from core.runs.layout import disk_errors
 
 PIECE = 15 * 2**20  # bytes
@@ -35,20 +35,38 @@ def pack_corpus(folder: Path, file: Path, without: Sequence[str] = ()) -> int:
     return file.stat().st_size
 
 
-def unpack_corpus(file: Path, folder: Path) -> None:
-    """Unpack a packed corpus into a folder; does nothing if the folder has one already."""
-    if (folder / "corpus.json").exists():
-        return
-    folder.mkdir(parents=True, exist_ok=True)
+def unpack_corpus(file: Path, folder: Path, vocabulary: int, start: str = "") -> None:
+    """Unpack a packed corpus into a folder; one that is there already is used if it is the same.
+
+    Raises BadInput if the folder has another one, or if its words are not those of `vocabulary` and `start` (see `prepare`).
+    """
     try:
         with tarfile.open(file) as tar:
-            contents = {member.name: _read(tar, member) for member in tar if member.isfile() and "/" not in member.name}
-        report = contents.pop("corpus.json")
-        for name, data in contents.items():
-            (folder / name.removesuffix(".xz")).write_bytes(lzma.decompress(data) if name.endswith(".xz") else data)
-    except (OSError, tarfile.TarError, lzma.LZMAError, KeyError) as error:
-        raise BadData(f"{file} is not a packed corpus ({error}). Make one with `pretrain --pack`.") from error
-    (folder / "corpus.json").write_bytes(report)  # last: it says that the folder is complete
+            packed = {member.name: _read(tar, member) for member in tar if member.isfile() and "/" not in member.name}
+        report = packed.pop("corpus.json")
+        differs = other_words(json.loads(report)["vocabulary"], packed["tokenizer.json"].decode(), vocabulary, start)
+    except (OSError, tarfile.TarError, KeyError, ValueError) as error:
+        raise _not_packed(file, error) from error
+    done = folder / "corpus.json"
+    if differs:
+        raise BadInput(f"The corpus in {file} was prepared {differs}. Give another file with --packed, or another --preset.")
+    if done.exists() and done.read_bytes() != report:
+        raise BadInput(f"{folder} has another corpus than {file}. Give another folder with --out, or delete that one.")
+    if done.exists():
+        return
+    with disk_errors(f"write {folder}", ANOTHER_OUT):
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, data in packed.items():
+            try:
+                content = lzma.decompress(data) if name.endswith(".xz") else data
+            except lzma.LZMAError as error:
+                raise _not_packed(file, error) from error
+            (folder / name.removesuffix(".xz")).write_bytes(content)
+        done.write_bytes(report)  # last: it says that the folder is complete
+
+
+def _not_packed(file: Path, error: Exception) -> BadData:
+    return BadData(f"{file} is not a packed corpus ({error}). Make one with `pretrain --pack`.")
 
 
 def write_pieces(model: Path, folder: Path) -> list[Path]:

@@ -41,7 +41,7 @@ def corpus(tmp_path_factory):
 
 def test_a_packed_corpus_comes_back_without_what_was_left_out(corpus, tmp_path):
     assert pack_corpus(corpus, tmp_path / "small.tar", ["others"]) == (tmp_path / "small.tar").stat().st_size
-    unpack_corpus(tmp_path / "small.tar", tmp_path / "corpus")
+    unpack_corpus(tmp_path / "small.tar", tmp_path / "corpus", CONFIG.vocabulary)
     assert list(json.loads((tmp_path / "corpus" / "corpus.json").read_text())["streams"]) == ["towns"]
     for name in ("tokenizer.json", "towns.train.bin", "towns.valid.bin"):
         assert (tmp_path / "corpus" / name).read_bytes() == (corpus / name).read_bytes()
@@ -53,7 +53,20 @@ def test_what_cannot_be_packed_or_unpacked_is_named(corpus, tmp_path):
         pack_corpus(corpus, tmp_path / "x.tar", ["cities"])
     (tmp_path / "y.tar").write_bytes(b"no tar at all")
     with pytest.raises(BadData, match=r"y\.tar is not a packed corpus"):
-        unpack_corpus(tmp_path / "y.tar", tmp_path / "y")
+        unpack_corpus(tmp_path / "y.tar", tmp_path / "y", CONFIG.vocabulary)
+
+
+def test_a_packed_corpus_of_another_preset_or_text_is_not_taken_for_the_one_asked_for(corpus, tmp_path):
+    """The words of another preset, and a folder with another text in it, were not looked at."""
+    pack_corpus(corpus, tmp_path / "small.tar", ["others"])
+    for vocabulary, start, message in ((8192, "", "a vocabulary of 330, and"), (330, "mini-gpt2", "other words than those of")):
+        with pytest.raises(BadInput, match=rf"{message}.*another file with --packed"):
+            unpack_corpus(tmp_path / "small.tar", tmp_path / "out", vocabulary, start)
+    pack_corpus(corpus, tmp_path / "whole.tar")
+    for _ in range(2):
+        unpack_corpus(tmp_path / "whole.tar", tmp_path / "out", 330)
+    with pytest.raises(BadInput, match="has another corpus than"):
+        unpack_corpus(tmp_path / "small.tar", tmp_path / "out", 330)
 
 
 @pytest.mark.slow
@@ -80,7 +93,7 @@ def test_a_model_comes_back_from_its_pieces(corpus, tmp_path, monkeypatch):
 def unpack_corpus_of(corpus, out):
     out.mkdir()
     pack_corpus(corpus, out / "corpus.tar")
-    unpack_corpus(out / "corpus.tar", out / "corpus")
+    unpack_corpus(out / "corpus.tar", out / "corpus", CONFIG.vocabulary)
 
 
 @pytest.mark.slow

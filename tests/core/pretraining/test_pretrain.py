@@ -86,7 +86,7 @@ def test_withheld_rows_that_cannot_be_read_are_named(tmp_path):
 
 
 def test_a_corpus_that_was_prepared_otherwise_is_not_taken_for_the_one_asked_for(tmp_path):
-    """Another preset, or --records or --withhold given later, was left unread: mini-bart would have begun with wrong words."""
+    """Another preset or corpus, or --records or --withhold given later, was left unread: mini-bart had the wrong words."""
     corpus, out = tmp_path / "corpus", tmp_path / "out"
     corpus.mkdir()
     (corpus / "a.txt").write_text("some words\n<|endoftext|>\n" * 20)
@@ -101,6 +101,12 @@ def test_a_corpus_that_was_prepared_otherwise_is_not_taken_for_the_one_asked_for
         prepare(corpus, tmp_path, out, 300)
     with pytest.raises(BadInput, match="without --withhold"):
         prepare(corpus, None, out, 300, withheld=Withheld(tmp_path / "withhold"))
+    (corpus / "b.txt").write_text("other words\n<|endoftext|>\n" * 20)
+    with pytest.raises(BadInput, match="from other files than those of --corpus"):
+        prepare(corpus, None, out, 300)
+    with pytest.raises(BadInput, match="No text to train on"):
+        prepare(tmp_path / "gone", None, out, 300)
+    assert prepare(None, None, out, 300) == first
     second = prepare(corpus, None, tmp_path / "like", 300, start="mini-gpt2")
     assert prepare(corpus, None, tmp_path / "like", 300, start="mini-gpt2") == second
 
