@@ -15,6 +15,7 @@ from core.runs.layout import JsonObject
 from core.task import FORMATS
 
 LAYOUTS = ["newline", "paper"]
+BUNDLED_BY_INPUT = "mini-gpt2; mini-bart for articles"  # core.models.locate.DEFAULTS
 HELP = {
     "length": "number of virtual tokens",
     "mlp": "hidden size of the reparametrization MLP; 0 trains keys and values directly",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from app.cli.common import answer, command_of, run_record, say, say_skipped, say_unknown, stop_on_ctrl_c, update_bar
 from app.cli.options import (
+    BUNDLED_BY_INPUT,
     LAYOUTS,
     Verbs,
     add_config_options,
@@ -70,12 +71,11 @@ def add_verb(verbs: Verbs) -> None:
     )
     verb.add_argument("--run", required=True, help="name of the new run")
     verb.add_argument("--resume", action="store_true", help=RESUME)
-    verb.add_argument("--method", default=TrainConfig.method, choices=list(METHODS), help="what is trained; see below")
+    verb.add_argument("--method", choices=list(METHODS), help="what is trained (default prefix); see below")
     verb.add_argument(
         "--preset",
-        default="mini",
         choices=sorted(PRESETS),
-        help="mini is for the bundled models, paper for GPT-2-medium, fast for others",
+        help="mini (the default) is for the bundled models, paper for GPT-2-medium, fast for others",
     )
     verb.add_argument("--layout", choices=LAYOUTS, help="the separator between table and text (default: the preset's)")
     hidden_alias(verb, "--form", "layout", LAYOUTS)
@@ -83,7 +83,7 @@ def add_verb(verbs: Verbs) -> None:
         "--rows", type=int, default=0, help="train on this many rows only: the first; of WebNLG and DART, evenly spaced entries"
     )
     verb.add_argument("--half", action="store_true", help="store the weights as fp16")
-    add_model_options(verb, default="mini-gpt2; mini-bart for articles", split=True)
+    add_model_options(verb, default=BUNDLED_BY_INPUT, split=True)
     add_config_options(verb, TrainConfig, ("method", "preset"), "the preset's")
     methods = "\n".join(f"  {name:11} {info.description}" for name, info in METHODS.items())
     rates = "\n".join(f"  {name:11} {_rates(name)}" for name in METHODS)
@@ -145,13 +145,23 @@ def _resumed(args: argparse.Namespace) -> "tuple[Trainer, list[Example], list[Ex
 
     given = [name for name in OF_A_NEW_RUN if getattr(args, name)] + [*overrides(args, TrainConfig).keys() - {"method", "preset"}]
     if given:
-        option = "--" + min(given).replace("_", "-")
-        raise BadInput(f"{option} is for a new run, and --resume goes on with the run's own settings. Leave one of the two out.")
+        raise _of_a_new_run(min(given))
     load = partial(load_backbone, device=args.device, device_map=args.device_map)
     training = resume_training(store(), args.run, lambda name: load(args.backbone or name))
+    for name in ("method", "preset"):
+        own = getattr(training.config, name)
+        if getattr(args, name) not in (None, own):
+            raise _of_a_new_run(name, f", {own}")
     if args.data:
         training.source = training.source | {"data": args.data if is_hub(args.data) else data_path(args.data)}
     return training, *_examples(args, DataSource.from_dict(training.source))
+
+
+def _of_a_new_run(name: str, own: str = "") -> BadInput:
+    option = "--" + name.replace("_", "-")
+    return BadInput(
+        f"{option} is for a new run, and --resume goes on with the run's own settings{own}. Leave one of the two out."
+    )
 
 
 def _new(args: argparse.Namespace) -> "tuple[Trainer, list[Example], list[Example]]":

@@ -77,8 +77,8 @@ class TrainSpec:
         values = {name: getattr(args, name, None) for name in names}
         return cls(
             args.run,
-            args.preset,
-            args.method,
+            args.preset or cls.preset,
+            args.method or cls.method,
             args.backbone or "",
             args.task or "",
             source,

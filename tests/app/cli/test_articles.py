@@ -6,6 +6,8 @@ import json
 import pytest
 
 from app.cli.main import main
+from core.config.methods import METHODS
+from core.models import loading
 from tests.support.tiny_models import ARTICLES, make_tiny_bart
 
 FEW = ["--updates", "2", "--length", "3", "--mlp", "0", "--init", "words", "--batch", "4", "--device", "cpu"]
@@ -101,3 +103,34 @@ def test_a_hundred_thousand_words_are_cut_and_nothing_else_happens(folder, tmp_p
     file.write_text("The harbour of Aldby was closed to ferries on Monday. " * 10_000)
     values = output_of(capsys, ["generate", "--backbone", folder, "--article", str(file), "--max-new", "3", "--device", "cpu"])
     assert values["tokens"] == 3 and "has 539,999 tokens, and the first 126 are read" in values["notes"][0]
+
+
+def test_methods_are_compared_on_articles(news, folder, tmp_path, monkeypatch, capsys):
+    """It took the bundled GPT-2, and with BART it stopped, after it had trained, at a method that BART cannot have."""
+    monkeypatch.setenv("PREFIX_LAB_HOME", str(tmp_path))
+    bundled = []
+    monkeypatch.setattr(
+        loading, "load_backbone", lambda name, device, load=loading.load_backbone: bundled.append(name) or load(folder, device)
+    )
+    words = [
+        "methods",
+        "--set",
+        "summarization",
+        "--data",
+        news,
+        "--run",
+        "c",
+        "--updates",
+        "1",
+        "--length",
+        "2",
+        "--tables",
+        "1",
+    ]
+    assert main([*words, *SHORT, "--batch", "2", "--json"]) == 0
+    *notes, frozen, prefix, finetune, adapter, lora = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert bundled == ["mini-bart"] and frozen["run"] is None
+    left_out = [note["note"].split()[0] for note in notes]
+    assert sorted([*left_out, *(one["method"] for one in (prefix, finetune, adapter, lora))]) == sorted(METHODS)
+    assert main([*words, *SHORT, "--method", "prefix", "--method", "infix", "--run", "d"]) == 1
+    assert "Infix-tuning does not fit" in capsys.readouterr().err and not (tmp_path / "runs" / "d-prefix").exists()

@@ -229,7 +229,7 @@ def test_ctrl_c_stops_and_keeps(folder, data, home):
 
 
 def test_a_resume_takes_the_new_places_of_data_and_backbone_and_no_settings(folder, data, home, tmp_path, capsys):
-    """--data and --backbone were not read, so that moved ones could not be told; --updates was not read either."""
+    """--data and --backbone were not read, so that moved ones could not be told; nor were --updates and --method."""
     old, new = [tmp_path / name for name in ("old", "new")]
     shutil.copytree(data, old / "data")
     shutil.copytree(folder, old / "tiny-gpt2")
@@ -241,7 +241,11 @@ def test_a_resume_takes_the_new_places_of_data_and_backbone_and_no_settings(fold
     command = ["train", "--resume", "--run", "moved"]
     assert main([*command, "--updates", "9"]) == 1
     assert "Error: --updates is for a new run, and --resume goes on with the run's own settings." in capsys.readouterr().err
-    assert main([*command, "--backbone", str(new / "tiny-gpt2")]) == 1
+    assert main([*command, "--backbone", str(new / "tiny-gpt2"), "--method", "lora", "--preset", "mini"]) == 1
+    assert (
+        "Error: --method is for a new run, and --resume goes on with the run's own settings, prefix." in capsys.readouterr().err
+    )
+    assert main([*command, "--backbone", str(new / "tiny-gpt2"), "--method", "prefix"]) == 1
     assert "data cannot be read" in capsys.readouterr().err
     assert main([*command, "--backbone", str(new / "tiny-gpt2"), "--data", str(new / "data")]) == 0
     run = store().get("moved")
