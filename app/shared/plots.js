@@ -40,12 +40,20 @@
     for (const font of [...fonts, ...data.map((trace) => trace.textfont)]) if (font?.size) font.size *= style.growth;
   };
   const NARROW = 480; // px
+  // A word in parts that fit a line: one that is longer, such as a run's name, ends lines after its hyphens, or anywhere.
+  const parts = (word, most) => {
+    if (word.length <= most) return [word];
+    const within = new RegExp(`(?:&\\w+;|.){1,${Math.max(8, most)}}`, "gu");
+    return word.split(/(?<=-)/).flatMap((part) => part.match(within));
+  };
   // A text in lines of at most so many letters.
   const lines = (text, most) => {
     const broken = [""];
     for (const word of text.split(" ")) {
-      if (broken.at(-1) && broken.at(-1).length + word.length >= most) broken.push("");
-      broken[broken.length - 1] += `${broken.at(-1) && " "}${word}`;
+      for (const [i, part] of parts(word, most).entries()) {
+        if (broken.at(-1) && broken.at(-1).length + part.length >= most) broken.push("");
+        broken[broken.length - 1] += `${broken.at(-1) && !i ? " " : ""}${part}`;
+      }
     }
     return broken;
   };
@@ -53,7 +61,7 @@
   // A long title goes on in a second line, clear of the menu that saves.
   const breakTitle = (data, layout, width, growth) => {
     const title = layout.title;
-    const room = width - (width < NARROW ? 150 : 110); // a letter takes 8 px, and 7 in smaller type
+    const room = width - (width < NARROW ? 150 : 118); // a letter takes 8 px, and 7 in smaller type
     if (!title?.text || title.text.includes("<br>") || title.text.length * 8 * growth <= room) return;
     const broken = lines(title.text, Math.floor(room / (7 * growth)));
     const legend = !title.subtitle?.text && layout.showlegend !== false && data.filter(isInLegend).length > 1; // in the next line

@@ -126,3 +126,24 @@ def test_what_was_interrupted_is_offered_on_every_tab_and_a_text_is_a_run_at_one
     page.locator("#pl-train-start").click()
     expect(page.locator(STATE)).to_have_attribute("data-state", "done")
     expect(page.locator("#pl-train-watch pre")).to_contain_text("name :")
+
+
+def test_a_name_of_80_letters_keeps_its_place_on_a_small_screen(page, served, house):
+    """The title of the chart ran under its menu and out of it, and the list of runs had a column of a few letters."""
+    run = "a-training-whose-name-is-eighty-letters-long-as-a-careful-student-might-write-it"
+    folder = house.store.folder / run
+    folder.mkdir()
+    (folder / "state.json").write_text('{"pid": null, "update": 3, "total": 9}')
+    (folder / "steps.csv").write_text("".join(f"{n},{3 - n / 5},{2.5 - n / 5},0.01,8,{n}\n" for n in (1, 2, 3)))
+    page.set_viewport_size({"width": 1024, "height": 768})
+    open_tab(page, served, f"&job={run}")
+    expect(page.locator("#pl-train-loss [data-drawn] .gtitle")).to_contain_text("Loss of a-training")
+    sheet, menu = (page.locator(f"#pl-train-loss {part}").bounding_box() for part in (".pl-plot", ".pl-save"))
+    for line in page.locator("#pl-train-loss :is(.gtitle, .annotation-text)").all():
+        box = line.bounding_box()
+        assert box["x"] + box["width"] <= sheet["x"] + sheet["width"]
+        assert box["x"] + box["width"] <= menu["x"] or box["y"] >= menu["y"] + menu["height"]
+    cell = page.locator(f"#pl-train-runs [data-run={run}]").bounding_box()
+    assert cell["height"] < 180
+    page.locator("#pl-train-head [data-do=delete]").click()
+    expect(page.locator("#pl-train-bin")).to_contain_text(run)
