@@ -92,9 +92,10 @@ def as_read(data: Column, comparison: Comparison) -> str:
     content = tag("code", virtual + around[0] + text(source[: data.read.end]) + cut + around[1])
     window = comparison.backbone.spec.window_note if data.virtual else ""
     content += tag("p", text(window), cls="meta") if window else ""
-    return tag(
-        "details", tag("summary", f"As the model reads it: {counted(len(data.prompt_ids), 'token')}") + content, cls="pl-read"
-    )
+    count = counted(len(data.prompt_ids), "token")
+    if data.task.input_format == "article":  # the note below the article counts those only
+        count += f", {data.read.used:,} of them the article's"
+    return tag("details", tag("summary", f"As the model reads it: {count}") + content, cls="pl-read")
 
 
 def _visible(part: str) -> str:

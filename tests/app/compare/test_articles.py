@@ -51,6 +51,13 @@ def test_the_attention_on_the_sentences_that_are_read_adds_up(comparison):
     assert comparison.columns["finetuned"].sentences is None
 
 
+def test_the_two_counts_of_an_articles_tokens_agree(context, comparison):
+    """The note said 342 tokens and the columns 344, which count <s> and </s> as well."""
+    column, backbone = comparison.columns["prefix"], context.models.backbone(context.models.default)
+    assert f"{column.read.used:,} are read" in article_panels.note(backbone, column.task, LONG)
+    assert f"128 tokens, {column.read.used:,} of them the article's" in columns(comparison, [])["prefix"]
+
+
 def test_the_panel_shows_shares_and_what_is_not_read_escaped(comparison):
     html = panels(comparison, [], None)
     assert "What each summary attends to" in html and "cut here, not read" in html and "&lt;b&gt;Aldby" in html
