@@ -17,7 +17,7 @@ from app.attention.state import AttentionState
 from app.attention.view import AttentionViewModel
 from app.shared import plot_widget, urlstate
 from app.shared.events import LATEST, TabHandlers, Update, errors_to_status, streaming
-from app.shared.html import area
+from app.shared.html import area, notes
 from app.shared.shell import Shell
 from app.shared.urlstate import State, url_field
 from core.models.backbone import Backbone
@@ -100,10 +100,10 @@ class LensHandlers(TabHandlers):
         indices = (min(cell.layer, layers) - 1, min(cell.step, steps) - 1) if cell.layer and cell.step else None
         section = self.section
         detail = lens_view.cell(lens, *indices, title, kind) if indices else ""
-        position = LensState(indices[0] + 1, indices[1] + 1) if indices else LensState()
+        position = replace(cell, layer=indices[0] + 1, step=indices[1] + 1) if indices else replace(cell, layer=0, step=0)
         return {
             section.grid: plot_widget.value(layer_lens_grid(lens, title, indices), "layer-by-layer"),
-            section.cell: detail,
+            section.cell: notes(cell.problems) + detail,
             section.state: position,
             section.address: urlstate.write(position),
         }
@@ -129,7 +129,7 @@ class LensHandlers(TabHandlers):
         down, right = MOVES.get(str(event.move), (0, 0))
         if not (cell.layer and cell.step):
             return self._move_to(state, LensState(1000, 1), request)
-        return self._move_to(state, replace(cell, layer=max(1, cell.layer + down), step=max(1, cell.step + right)), request)
+        return self._move_to(state, LensState(max(1, cell.layer + down), max(1, cell.step + right)), request)
 
     def _move_to(self, state: AttentionState, cell: LensState, request: gr.Request) -> Update:
         lens_of_reader = self._lens(state, request.session_hash or "")

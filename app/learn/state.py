@@ -5,17 +5,13 @@ from dataclasses import dataclass
 from app.shared.urlstate import State, url_field
 
 
-def _short(value: str) -> bool:
-    return len(value) <= 400
-
-
 @dataclass(frozen=True)
 class ContextState(State):
     """The demonstration of P(next word | context): words in front, the text, and the word that is watched."""
 
-    front: str = url_field("She is a novelist.", _short)
-    words: str = url_field("She released her first", _short)
-    watch: str = url_field("novel", _short)
+    front: str = url_field("She is a novelist.")
+    words: str = url_field("She released her first")
+    watch: str = url_field("novel")
 
 
 @dataclass(frozen=True)
@@ -23,4 +19,4 @@ class FigureState(State):
     """The drawing of the method: which step of it (0 for the first), and of which run (empty for the first)."""
 
     figure: int = url_field(0, lambda value: 0 <= value <= 6)
-    run: str = url_field("", _short, key="drawn")
+    run: str = url_field("", key="drawn")

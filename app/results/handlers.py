@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import gradio as gr
@@ -43,8 +44,13 @@ class ResultsHandlers(TabHandlers):
         self.components = components
 
     def restore(self, search: str) -> ResultsState:
-        """Read the address when the page is opened."""
-        return urlstate.read(search or "", ResultsState)
+        """Read the address when the page is opened; only runs that exist stay ticked."""
+        state = urlstate.read(search or "", ResultsState)
+        if not state.ticked:
+            return state
+        known = {run.id for run in self.runs()}
+        usable = replace(state, ticked=",".join(run for run in state.runs if run in known))
+        return usable if usable == state else usable.without("ticked")
 
     def change(self, state: ResultsState, event: gr.EventData) -> tuple:
         """Apply the use of a control. A file to save goes to the page as {"name", "text"}, with a time that makes each one
@@ -66,9 +72,11 @@ class ResultsHandlers(TabHandlers):
         if state.view == "runs":
             return update | self._desk(state)
         if state.view == "evidence":
-            return update | {page.bar: view.bar(state, [], ()), page.main: view.evidence()}
+            return update | {page.bar: view.bar(state, [], ()), page.main: view.evidence() + notes(state.problems)}
         faults: list[str] = []
         results = all_results(self.runs(), faults)
+        if state.data not in ("", *_data_sets(state.view, results)):
+            state = state.without("set")
         if state.view == "scatter":
             update |= self._scatter(state, results)
         else:
@@ -103,9 +111,8 @@ class ResultsHandlers(TabHandlers):
         return result_table(state.view, state.data if state.data in choices else choices[0], results)
 
     def _scatter(self, state: ResultsState, results: list[Result]) -> Update:
-        page, present = self.components, {result.cell.data for result in results}
-        choices = [name for name in METRICS if name in present]
-        data = state.data if state.data in choices else choices[0] if choices else "records"
+        page, choices = self.components, _data_sets("scatter", results)
+        data = state.data if state.data in choices else choices[0]
         points = scatter_points([result for result in results if result.cell.data == data], state.x, state.y)
         figure = figures.scatter(points, state.x, state.y, DATA_NAMES[data])
         return {
@@ -154,6 +161,14 @@ class ResultsHandlers(TabHandlers):
             frame = table.frame("" if metric == ALL else metric)
         ending = {"latex": "tex", "markdown": "md"}.get(form, "csv")
         return {"name": f"prefix-lab-{state.view}.{ending}", "text": view.format_table(frame, form)}
+
+
+def _data_sets(name: str, results: list[Result]) -> list[str]:
+    """The data sets to choose from in a view: those of the table or figure; in the scatter plot, those with results."""
+    if name != "scatter":
+        return data_of(name, results)
+    present = {result.cell.data for result in results}
+    return [data for data in METRICS if data in present] or ["records"]
 
 
 def metric_of(state: ResultsState, table: ResultTable) -> str:

@@ -102,10 +102,13 @@ class AloneHandlers(TabHandlers):
     @errors_to_status
     def open(self, state: AloneState, name: str, request: gr.Request) -> Iterator[Update]:
         """Sample at once if the address names a prefix."""
-        if state.run:
-            yield from self._sample(state, name, request)
-        else:
+        if not state.run:
             yield self.no_update()
+            return
+        backbone = self.context.models.backbone(name or self.context.models.default)
+        if self._listed(backbone, state, "")[1] != state.run:
+            yield {self.section.verdict: notes(state.without("alone-run").problems)}
+        yield from self._sample(state, name, request)  # of an unusable run, the status line says what is wrong with it
 
     @errors_to_status
     def sample(

@@ -10,7 +10,7 @@ from app.learn.state import ContextState
 from app.shared import urlstate
 from app.shared.context import AppContext
 from app.shared.events import LATEST, Update, errors_to_status
-from app.shared.html import area, button, tag, text
+from app.shared.html import area, button, notes, tag, text
 from app.shared.shell import Shell
 
 EXAMPLES = (  # words in front, text, word to watch
@@ -22,26 +22,27 @@ EXAMPLES = (  # words in front, text, word to watch
 
 
 class ContextHandlers(DemoHandlers):
-    """Bound to the fields, and to the place of the bars."""
+    """Bound to the fields, and to the places of the bars and of what the address does not bring back."""
 
     activity = "next words"
 
     def __init__(
-        self, context: AppContext, shell: Shell, fields: Sequence[gr.Textbox], bars: gr.HTML, address: gr.Textbox
+        self, context: AppContext, shell: Shell, fields: Sequence[gr.Textbox], bars: gr.HTML, note: gr.HTML, address: gr.Textbox
     ) -> None:
         super().__init__(context, shell)
         (self.front, self.words, self.watch), self.bars, self.address = fields, bars, address
+        self.note = note
 
     @errors_to_status
     def restore(self, search: str, name: str, request: gr.Request) -> Update:
         """Fill the fields from the address when the demonstration is first opened, and show their bars."""
         state = urlstate.read(search or "", ContextState)
-        return self._filled(state.front, state.words, state.watch, name)
+        return {self.note: notes(state.problems), **self._filled(state.front, state.words, state.watch, name)}
 
     @errors_to_status
     def example(self, name: str, request: gr.Request, event: gr.EventData) -> Update:
         """One of the examples was clicked."""
-        return self._filled(*EXAMPLES[int(event.run)], name)
+        return {self.note: "", **self._filled(*EXAMPLES[int(event.run)], name)}
 
     @errors_to_status
     def show(self, front: str, words: str, watch: str, name: str, request: gr.Request) -> Update:
@@ -107,10 +108,11 @@ def _build(context: AppContext, shell: Shell) -> None:
         for number, (front, _, watch) in enumerate(EXAMPLES)
     )
     examples = area(tag("div", buttons, cls="pl-choices"), js_on_load="PrefixLab.acts(element, trigger) /* 'select' */")
+    note = area("", elem_id="pl-context-note", elem_classes="pl-maybe")
     bars_area = area("", elem_id="pl-context-bars")
     address = urlstate.address_box("pl-context-address", ContextState)
-    do = ContextHandlers(context, shell, fields, bars_area, address)
-    outputs = [*fields, bars_area, address, shell.status]
+    do = ContextHandlers(context, shell, fields, bars_area, note, address)
+    outputs = [*fields, bars_area, note, address, shell.status]
     first = opener("context")
     first.select(do.restore, [shell.search, shell.backbone], outputs, js="() => [location.search, '']", **LATEST)
     examples.select(do.example, shell.backbone, outputs, **LATEST)

@@ -11,7 +11,7 @@ from app.shared import urlstate
 from app.shared.catalog import RunCatalog
 from app.shared.context import AppContext
 from app.shared.events import LATEST, Update, errors_to_status
-from app.shared.html import area, button, tag, text
+from app.shared.html import area, button, notes, tag, text
 from app.shared.shell import Shell
 from core.errors import BadInput
 from core.models.backbone import Backbone
@@ -32,17 +32,19 @@ class FigureHandlers(DemoHandlers):
     @errors_to_status
     def restore(self, search: str, name: str, request: gr.Request) -> Update:
         """Draw what the address says, when the demonstration is first opened or the backbone has changed."""
-        return self._draw(urlstate.read(search or "", FigureState), name)
+        state = urlstate.read(search or "", FigureState)
+        runs = [run.id for run in prefix_runs(self.context.catalog, self.backbone(name))]
+        return self._draw(state if state.run in ("", *runs) else state.without("drawn"), name)
 
     @errors_to_status
     def step(self, state: FigureState, name: str, request: gr.Request, event: gr.EventData) -> Update:
         """A step was chosen."""
-        return self._draw(replace(state, figure=int(event.run)), name)
+        return self._draw(replace(state.settled(), figure=int(event.run)), name)
 
     @errors_to_status
     def choose(self, state: FigureState, run: str, name: str, request: gr.Request) -> Update:
         """A run was chosen."""
-        return self._draw(replace(state, run=run or ""), name)
+        return self._draw(replace(state.settled(), run=run or ""), name)
 
     def failed(self, page: str, sentence: str, activity: str = "") -> Update:
         return {self.picture: tag("p", text(sentence), cls="pl-problem")}
@@ -52,7 +54,7 @@ class FigureHandlers(DemoHandlers):
         return {
             self.state: state,
             self.run: gr.update(choices=runs, value=numbers.run),
-            self.picture: drawing(numbers, max(1, state.figure)),
+            self.picture: notes(state.problems) + drawing(numbers, max(1, state.figure)),
             self.address: urlstate.write(state),
         }
 

@@ -71,6 +71,13 @@ def test_an_address_names_a_cell_and_one_beyond_the_grid_is_the_last(do):
     assert urlstate.read("?lens-layer=2&lens-token=3", LensState) == LensState(2, 3)
     assert urlstate.read("?lens-layer=x&lens-token=-1", LensState).ignored == ("lens-layer", "lens-token")
     assert filled(do, LensState(9, 99))["state"] == LensState(2, 6)
+    bad = urlstate.read("?lens-layer=x&lens-token=-1", LensState)
+    for _ in range(2):  # a page that opens is filled more than once
+        update = filled(do, bad)
+        assert "no usable value for: lens-layer, lens-token." in update["cell"]
+        bad = update["state"]
+    moved = do.move(AttentionState(), bad, SimpleNamespace(move="right"), REQUEST)
+    assert "no usable value" not in moved["cell"]
 
 
 def test_the_page_states_that_the_first_layer_is_the_same_without_the_prefix(do):

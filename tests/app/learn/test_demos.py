@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -9,11 +10,17 @@ from analysis.experiments.prompt_rows import START, check_words, other_rows, tra
 from analysis.next_words import ContextEffect, WordChange
 from app.learn.demos import context as context_demo
 from app.learn.demos.chart import Curve, line_chart
+from app.learn.demos.context import ContextHandlers
+from app.learn.demos.figure1 import FigureHandlers
 from app.learn.demos.figure1_view import STEPS, drawing, numbers_of
+from app.learn.state import ContextState
 from app.learn.tab import DEMOS
+from app.shared import urlstate
 from core.errors import BadInput
 from core.models.loading import load_backbone
 from core.runs.store import store
+
+REQUEST = SimpleNamespace(session_hash="demos")
 
 
 def test_the_drawing_has_the_numbers_of_the_run():
@@ -76,3 +83,22 @@ def test_the_demonstrations_train_on_other_tables_than_they_are_checked_on():
 
 def test_every_demonstration_has_a_name_of_its_own():
     assert len({demo.name for demo in DEMOS}) == len(DEMOS) == 6
+
+
+def test_what_the_address_of_the_drawing_does_not_bring_back_is_named_until_another_one_is_chosen(context):
+    do = FigureHandlers(context, SimpleNamespace(status="status"), "state", "run", "picture", "address")
+    update = do.restore("?figure=99&drawn=ghost", "", REQUEST)
+    assert "no usable value for: figure, drawn." in update["picture"]
+    assert "no usable value" not in do.step(update["state"], "", REQUEST, SimpleNamespace(run="3"))["picture"]
+    assert "no usable value" not in do.restore("?figure=3&drawn=tiny-prefix", "", REQUEST)["picture"]
+
+
+def test_a_link_brings_back_every_text_that_was_typed_or_names_it(context):
+    do = ContextHandlers(context, SimpleNamespace(status="status"), ["front", "words", "watch"], "bars", "note", "address")
+    long = " ".join(["She is a novelist."] * 23)
+    shown = do.show(long, "She released", "novel", "", REQUEST)
+    assert urlstate.read(shown["address"], ContextState).front == long
+    restored = do.restore("?" + shown["address"], "", REQUEST)
+    assert restored["front"] == long and restored["note"] == "" and restored["bars"] == shown["bars"]
+    too_long = urlstate.write(ContextState(front="x" * 10_000))
+    assert "does not contain the front: too long for a link" in do.restore("?" + too_long, "", REQUEST)["note"]

@@ -1,6 +1,7 @@
 """The Results tab without a browser: what controls do, what the page shows, and the texts behind a number."""
 
 import json
+import re
 from types import SimpleNamespace
 
 import pandas as pd
@@ -128,8 +129,20 @@ def test_numbers_of_the_runs_have_their_thousands_separated():
     assert ">4,207<" in shown and ">1,234<" in shown and ">a1000<" in shown
 
 
-@pytest.mark.parametrize(("query", "is_named"), [("?metric=ghost", True), ("?metric=all", False), ("?metric=BLEU", False)])
-def test_a_metric_of_the_address_that_the_table_does_not_have_is_named(home, query, is_named):
+@pytest.mark.parametrize(
+    ("query", "named"),
+    [
+        ("?metric=ghost", "metric"),
+        ("?metric=all", ""),
+        ("?metric=BLEU", ""),
+        ("?set=news", "set"),
+        ("?set=webnlg", ""),
+        ("?results=scatter&set=dart", "set"),
+        ("?results=evidence&sort=ghost", "sort"),
+        ("?results=runs&ticked=ghost", "ticked"),
+    ],
+)
+def test_a_value_of_the_address_that_the_view_does_not_have_is_named(home, query, named):
     class Named:
         def __getattr__(self, name):
             return name
@@ -137,4 +150,14 @@ def test_a_metric_of_the_address_that_the_table_does_not_have_is_named(home, que
     context = SimpleNamespace(store=Store(home / "runs", bundled=None))
     do = ResultsHandlers(context, Named(), Named())
     update = do.refresh(do.restore(query), SimpleNamespace(session_hash="page"))
-    assert ("no usable value for: metric." in str(update["main"])) is is_named
+    problems = re.findall(r"no usable value for: (.*?)\.<", str(update["main"]))
+    assert problems == ([named] if named else [])
+
+
+def test_of_the_ticked_runs_in_the_address_those_that_exist_stay_ticked(monkeypatch, home):
+    do = ResultsHandlers(SimpleNamespace(store=None), SimpleNamespace(status="status"), None)
+    monkeypatch.setattr(do, "runs", lambda: [SimpleNamespace(id=name) for name in "abc"])
+    state = do.restore("?results=runs&ticked=a,ghost,b")
+    assert state.runs == ["a", "b"] and state.ignored == ("ticked",)
+    assert state.after("tick", "c").runs == ["a", "b", "c"] and not state.after("tick", "c").ignored
+    assert not do.restore("?results=runs&ticked=a,b").ignored

@@ -49,8 +49,9 @@ def test_twenty_texts_of_the_prefix_stand_beside_those_of_the_frozen_model(do, c
 def test_a_text_prefix_and_a_mix_are_sampled_from_and_a_fine_tuned_run_is_refused(do):
     assert "of text:Hello there" in sampled(do, AloneState("text:Hello there"))["verdict"]
     assert "joined: tiny-prefix, triples-prefix" in sampled(do, AloneState("mix:join::tiny-prefix,triples-prefix"))["verdict"]
-    (failed,) = do.open(AloneState("tiny-finetuned"), "", REQUEST)
-    assert "tiny-finetuned has no virtual tokens" in failed["status"]
+    for run, problem in (("tiny-finetuned", "has no virtual tokens"), ("ghost", "There is no run &#x27;ghost&#x27;")):
+        note, failed = do.open(AloneState(run), "", REQUEST)
+        assert "no usable value for: alone-run." in note["verdict"] and problem in failed["status"]
     (failed,) = do.sample(AloneState("tiny-prefix"), 0, 0.0, "", "", REQUEST)
     assert "Temperature" in failed["status"] and "error" in failed["status"]
 
