@@ -14,6 +14,7 @@ from app.learn.state import ContextState, FigureState
 from app.mix.state import MixState
 from app.results.state import ResultsState
 from app.shared.context import AppContext
+from app.shared.events import QUIET
 from app.shared.html import area, tag
 from app.shared.shell import Shell
 from app.shared.urlstate import keys
@@ -76,6 +77,7 @@ def build(context: AppContext, shell: Shell, data: gr.HTML) -> None:
     area(view.demo_buttons(DEMOS), js_on_load="PrefixLab.demos.nav(element)", elem_id="pl-demos")
     for demo in DEMOS:
         demo.draw(context, shell)
+    shell.backbone.change(None, js="() => PrefixLab.demos.refill()", **QUIET)
     area(tag("h2", "Learn") + tag("p", LEAD), elem_id="pl-learn-lead")
     listed = area("", js_on_load="PrefixLab.lesson.list(element, watch)", elem_id="pl-learn-list")
     area(tag("p", OWN), elem_id="pl-learn-own")

@@ -72,6 +72,10 @@ class BatchHandlers(PictureHandlers):
                 page, "cancelled", f"{progress.done if progress else 0} of {len(rows)} rows were also generated alone."
             )
 
+    def failed(self, page: str, sentence: str, activity: str = "") -> Update:
+        """Leave no batch of an earlier backbone."""
+        return {self.picture: tag("p", text(sentence), cls="pl-problem"), **super().failed(page, sentence, activity)}
+
     def _rows(self, backbone: Backbone, users: int) -> list[UserRow]:
         """Users by turns with each prefix of the backbone, with a typed text, and with no prefix, on a table each."""
         if backbone.is_encoder_decoder:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import gradio as gr
 
 from analysis.next_words import ContextEffect, WordChange, context_effect
-from app.learn.demos.demo import Demo, DemoHandlers, opener
+from app.learn.demos.demo import HERE, Demo, DemoHandlers, opener
 from app.learn.state import ContextState
 from app.shared import urlstate
 from app.shared.context import AppContext
@@ -35,7 +35,7 @@ class ContextHandlers(DemoHandlers):
 
     @errors_to_status
     def restore(self, search: str, name: str, request: gr.Request) -> Update:
-        """Fill the fields from the address when the demonstration is first opened, and show their bars."""
+        """Fill the fields from the address when the demonstration is opened on a model, and show their bars."""
         state = urlstate.read(search or "", ContextState)
         return {self.note: notes(state.problems), **self._filled(state.front, state.words, state.watch, name)}
 
@@ -114,7 +114,7 @@ def _build(context: AppContext, shell: Shell) -> None:
     do = ContextHandlers(context, shell, fields, bars_area, note, address)
     outputs = [*fields, bars_area, note, address, shell.status]
     first = opener("context")
-    first.select(do.restore, [shell.search, shell.backbone], outputs, js="() => [location.search, '']", **LATEST)
+    first.select(do.restore, [shell.search, shell.backbone], outputs, js=HERE, **LATEST)
     examples.select(do.example, shell.backbone, outputs, **LATEST)
     for field in fields:
         field.change(do.show, [*fields, shell.backbone], outputs, **LATEST)

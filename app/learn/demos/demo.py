@@ -13,6 +13,7 @@ from app.shared.shell import Shell
 from core.models.backbone import Backbone
 
 LIVE = streaming("demos")
+HERE = "(search, backbone) => [location.search, backbone]"
 Step = TypeVar("Step")
 Field = gr.Radio | gr.Textbox
 
@@ -35,7 +36,8 @@ class Demo:
 
 
 def opener(name: str) -> gr.HTML:
-    """A component whose `select` event comes once, when the demonstration is first on the page."""
+    """A component whose `select` event comes when the demonstration is first on the page, and again after another backbone
+    was chosen."""
     return area("", js_on_load=f"PrefixLab.demos.opener('{name}', trigger) /* 'select' */", elem_classes="pl-hidden")
 
 

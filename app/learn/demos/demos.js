@@ -1,8 +1,11 @@
 // The demonstrations on the Learn tab: one is shown at a time, and the address says which.
 (() => {
-  const waiting = {}; // name -> fills the demonstration when it is first shown
+  const fills = {}; // name -> fills the demonstration
+  const waiting = new Set(); // those to fill when they are next shown
   const now = () => document.body.dataset.demo || "";
-  const fill = (name) => { waiting[name]?.(); delete waiting[name]; };
+  const fill = (name) => { if (waiting.delete(name)) fills[name](); };
+  // Another model was chosen: what was drawn is of the one before.
+  const refill = () => { for (const name of Object.keys(fills)) waiting.add(name); fill(now()); };
   const show = (name) => {
     document.body.dataset.demo = name;
     for (const button of document.querySelectorAll("[data-show-demo]")) button.setAttribute("aria-pressed", String(button.dataset.showDemo === name));
@@ -18,6 +21,7 @@
   };
   PrefixLab.demos = {
     open,
+    refill,
     nav: (element) => {
       element.addEventListener("click", (event) => {
         const button = event.target.closest("[data-show-demo]");
@@ -29,7 +33,8 @@
       show(known.includes(named) ? named : "");
     },
     opener: (name, trigger) => {
-      waiting[name] = () => trigger("select", { id: name });
+      fills[name] = () => trigger("select", { id: name });
+      waiting.add(name);
       if (now() === name) fill(name);
     },
   };

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import gradio as gr
 
-from app.learn.demos.demo import Demo, DemoHandlers, opener
+from app.learn.demos.demo import HERE, Demo, DemoHandlers, opener
 from app.learn.demos.figure1_view import STEPS, Numbers, drawing, numbers_of
 from app.learn.state import FigureState
 from app.shared import urlstate
@@ -31,10 +31,10 @@ class FigureHandlers(DemoHandlers):
 
     @errors_to_status
     def restore(self, search: str, name: str, request: gr.Request) -> Update:
-        """Draw what the address says, when the demonstration is first opened or the backbone has changed."""
+        """Draw what the address says, when the demonstration is opened on a model."""
         state = urlstate.read(search or "", FigureState)
         runs = [run.id for run in prefix_runs(self.context.catalog, self.backbone(name))]
-        return self._draw(state if state.run in ("", *runs) else state.without("drawn"), name)
+        return self._draw(state if state.run in ("", *runs) else replace(state, run="").without("drawn"), name)
 
     @errors_to_status
     def step(self, state: FigureState, name: str, request: gr.Request, event: gr.EventData) -> Update:
@@ -87,7 +87,7 @@ def _build(context: AppContext, shell: Shell) -> None:
     do = FigureHandlers(context, shell, state, run, picture, address)
     outputs = [state, run, picture, address, shell.status]
     first = opener("figure1")
-    first.select(do.restore, [shell.search, shell.backbone], outputs, js="() => [location.search, '']", **LATEST)
+    first.select(do.restore, [shell.search, shell.backbone], outputs, js=HERE, **LATEST)
     steps.select(do.step, [state, shell.backbone], outputs, **LATEST)
     run.input(do.choose, [state, run, shell.backbone], outputs, **LATEST)
 

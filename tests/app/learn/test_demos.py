@@ -9,6 +9,7 @@ import pytest
 from analysis.experiments.prompt_rows import START, check_words, other_rows, training_rows
 from analysis.next_words import ContextEffect, WordChange
 from app.learn.demos import context as context_demo
+from app.learn.demos.batch import BatchHandlers
 from app.learn.demos.chart import Curve, line_chart
 from app.learn.demos.context import ContextHandlers
 from app.learn.demos.figure1 import FigureHandlers
@@ -88,7 +89,7 @@ def test_every_demonstration_has_a_name_of_its_own():
 def test_what_the_address_of_the_drawing_does_not_bring_back_is_named_until_another_one_is_chosen(context):
     do = FigureHandlers(context, SimpleNamespace(status="status"), "state", "run", "picture", "address")
     update = do.restore("?figure=99&drawn=ghost", "", REQUEST)
-    assert "no usable value for: figure, drawn." in update["picture"]
+    assert "no usable value for: figure, drawn." in update["picture"] and "drawn" not in update["address"]
     assert "no usable value" not in do.step(update["state"], "", REQUEST, SimpleNamespace(run="3"))["picture"]
     assert "no usable value" not in do.restore("?figure=3&drawn=tiny-prefix", "", REQUEST)["picture"]
 
@@ -102,3 +103,8 @@ def test_a_link_brings_back_every_text_that_was_typed_or_names_it(context):
     assert restored["front"] == long and restored["note"] == "" and restored["bars"] == shown["bars"]
     too_long = urlstate.write(ContextState(front="x" * 10_000))
     assert "does not contain the front: too long for a link" in do.restore("?" + too_long, "", REQUEST)["note"]
+
+
+def test_no_batch_of_another_backbone_stays_where_the_pages_own_reads_articles(newsroom):
+    do = BatchHandlers(newsroom, SimpleNamespace(status="status"), "users", "picture")
+    assert "reads articles" in do.show(4, "", REQUEST)["picture"]

@@ -157,3 +157,18 @@ def test_a_batch_is_shown_and_written_together_and_one_by_one(page, served):
     assert page.locator("#pl-batch-picture .mark").all_text_contents() == ["the same ✓"] * 4
     texts = page.locator("#pl-batch-picture td.text").all_text_contents()
     assert len(set(texts)) > 1 and any(texts)
+
+
+def test_a_demonstration_shows_the_backbone_of_the_page(page, served, house):
+    from playwright.sync_api import expect
+
+    page.goto(f"{served}?tab=learn&demo=figure1&figure=3")
+    drawing, field = page.locator("#pl-figure1-drawing"), page.locator("#pl-backbone input")
+    expect(page.locator("#pl-figure1-run input")).to_have_value("tiny-prefix")
+    expect(page.locator("#pl-status .status")).to_have_attribute("data-phase", "done")
+    field.fill(house.other)
+    field.press("Enter")
+    expect(page.locator("#pl-figure1-run input")).to_have_value("other-prefix")
+    expect(drawing).to_contain_text("A prefix.")  # the step that was open
+    page.get_by_role("button", name="One batch").click()  # opened first on the other backbone
+    expect(page.locator("#pl-batch-picture td.who").first).to_have_text("other-prefix")
