@@ -1,6 +1,7 @@
 """The models and runs that come with the project: each run stands on its model, and beats it at what it was trained for."""
 
 from types import SimpleNamespace
+from urllib.parse import parse_qsl
 
 import pytest
 import torch
@@ -8,11 +9,14 @@ import torch
 from analysis.metrics.coverage import cover
 from analysis.named_runs import load_named_run, write
 from app.compare import source_editor
+from app.learn.lesson import read_lessons
+from app.learn.tab import address_keys
 from app.shared.examples import Sample, opening, samples
 from core.config.train import TrainConfig
 from core.methods.loading import load_run
 from core.models.loading import load_backbone
 from core.models.locate import bundled
+from core.paths import LESSONS
 from core.prefix.attention import PrefixState, attach
 from core.runs.store import store
 from core.task import Example, Task
@@ -75,3 +79,16 @@ def test_the_prefix_covers_every_value_of_the_table_with_which_its_task_opens(ta
     text = write(backbone, linearise(fields), load_named_run(f"{task}-prefix", backbone)).text
     coverage = cover(fields, detokenise(text))
     assert len(coverage.present) == len(fields) and not coverage.unsupported, text
+
+
+@pytest.mark.slow
+def test_in_the_lesson_on_new_topics_the_prefix_keeps_the_name_and_fine_tuning_does_not(models):
+    (lesson,) = (one for one in read_lessons([LESSONS], address_keys())[0] if one.name.endswith("new-topics"))
+    query = dict(parse_qsl(next(step.open for step in lesson.steps if "keeps the name" in step.text)))
+    (sample,) = (sample for sample in samples() if sample.id == query["example"])
+    backbone, (_, name) = models["mini-gpt2"], sample.fields[0]
+    runs = {
+        run: name in write(backbone, linearise(sample.fields), load_named_run(run, backbone)).text
+        for run in ("e2e-prefix", "e2e-finetuned")
+    }
+    assert runs == {"e2e-prefix": True, "e2e-finetuned": False}
