@@ -120,12 +120,12 @@ def scatter_points(results: Sequence[Result], x: str, y: str) -> list[Point]:
 
 
 def points_frame(results: Sequence[Result], x: str, y: str) -> pd.DataFrame:
-    """The points of all data sets, a row each."""
+    """The points of all data sets, a row each; counts are whole numbers."""
     rows = []
     for data in dict.fromkeys(result.cell.data for result in results):
         for one in scatter_points([result for result in results if result.cell.data == data], x, y):
             rows.append({"data": DATA_NAMES[data], "line": one.label, AXES[x][0]: one.x, AXES[y][0]: one.y, "front": one.best})
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).convert_dtypes()
 
 
 def _beats(one: Point, other: Point, x: str, y: str) -> bool:

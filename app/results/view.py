@@ -339,9 +339,15 @@ def settings(frame: pd.DataFrame) -> str:
 
 
 def format_table(frame: pd.DataFrame, form: str) -> str:
-    """Return a table as CSV, LaTeX or Markdown."""
+    """Return a table as CSV, with all digits, or rounded as LaTeX or Markdown."""
     if form == "latex":
-        return frame.to_latex(index=False, escape=True, float_format="%.4g", na_rep="–")
+        written = frame.to_latex(index=False, escape=True, float_format=_rounded, na_rep="–")
+        return written.replace("↓", r"$\downarrow$").replace("↑", r"$\uparrow$")  # pdflatex knows no arrows in a text
     if form == "markdown":
-        return frame.fillna("–").to_markdown(index=False, disable_numparse=True) + "\n"
+        cells = frame.astype(object).fillna("–").map(lambda value: _rounded(value) if isinstance(value, float) else value)
+        return cells.to_markdown(index=False, disable_numparse=True) + "\n"
     return frame.to_csv(index=False, lineterminator="\n")
+
+
+def _rounded(value: float) -> str:
+    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.4g}"

@@ -2,12 +2,13 @@
 
 import json
 import re
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 
-from analysis.experiments.desk import RUN_COLUMNS
+from analysis.experiments.desk import RUN_COLUMNS, points_frame
 from analysis.experiments.evidence import HOLDS, evidence_frame
 from analysis.experiments.grid import Cell
 from analysis.experiments.result import Result
@@ -161,3 +162,20 @@ def test_of_the_ticked_runs_in_the_address_those_that_exist_stay_ticked(monkeypa
     assert state.runs == ["a", "b"] and state.ignored == ("ticked",)
     assert state.after("tick", "c").runs == ["a", "b", "c"] and not state.after("tick", "c").ignored
     assert not do.restore("?results=runs&ticked=a,b").ignored
+
+
+def test_saved_numbers_are_rounded_for_reading_and_whole_where_they_count():
+    frame = pd.DataFrame(
+        {"run": ["a_1", "b"], "stored": [138_240, 0], "loss ↓": [0.8818973833614638, None], "seconds": [14593.2, 0.5]}
+    )
+    latex, markdown, csv = (view.format_table(frame, form) for form in ("latex", "markdown", "csv"))
+    assert r"a\_1 & 138240 & 0.8819 & 14593 \\" in latex and r"b & 0 & – & 0.5 \\" in latex
+    assert r"loss $\downarrow$" in latex and "↓" not in latex  # pdflatex stops at an arrow
+    assert re.search(r"\| a_1 +\| 138240 +\| 0.8819 +\| 14593 ", markdown) and re.search(r"\| b +\| 0 +\| – +\| 0.5 ", markdown)
+    assert "0.8818973833614638,14593.2" in csv
+
+
+def test_a_saved_scatter_has_whole_numbers_of_parameters():
+    scored = replace(result(), scores={"BLEU": {"value": 60.89}}, stored=138_240)
+    for form in view.FORMS:
+        assert re.search(r"138240\b(?!\.)", view.format_table(points_frame([scored], "stored", "BLEU"), form))
