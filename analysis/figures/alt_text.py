@@ -78,5 +78,5 @@ def _label(values: Sequence[object] | None, at: int) -> str:
     return _number(value) if isinstance(value, float | np.floating) else plain_text(value)
 
 
-def _number(value: object) -> str:
-    return f"{value:.3g}"
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"

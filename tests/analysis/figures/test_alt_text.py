@@ -31,3 +31,8 @@ def test_many_traces_are_counted():
 
 def test_an_empty_figure_has_no_text_but_does_not_fail():
     assert alt_text(go.Figure(go.Heatmap(z=[]))) == ""
+
+
+def test_counts_are_read_out_as_numbers_not_as_powers():
+    figure = go.Figure(go.Scatter(x=[46_080.0, 13_989_888.0], y=[52.0, 68.66], mode="lines"))
+    assert "from 52 at 46,080 to 68.7 at 13,989,888" in alt_text(figure)
