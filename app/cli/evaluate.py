@@ -30,7 +30,7 @@ from core.text.triples import SOURCES
 if TYPE_CHECKING:
     from analysis.evaluation.evaluate import Evaluation
 
-OWN_FILES = (*SOURCES, SUMMARIZATION)  # data sets whose files are not E2E's
+OWN_FILES = (*SOURCES, SUMMARIZATION, COLUMNS)  # data sets whose files are not E2E's
 SUITES = ["e2e", "webnlg", "dart", "rouge", "plain"]
 READ_WITH_A_MODEL = ("data", "set", "source", "target", "source_form", "topic_column", "topics", "tables", "hyps", "lead")
 READ_WITH_A_FILE = ("score", "against")  # options of --hyps-in, beside --refs

@@ -2,6 +2,8 @@
 
 import argparse
 
+from core.errors import BadInput
+
 
 def add_options(top: argparse.ArgumentParser) -> None:
     """The options of `python launch.py` itself."""
@@ -30,6 +32,8 @@ def add_options(top: argparse.ArgumentParser) -> None:
 
 def open_app(args: argparse.Namespace) -> int:
     """Serve the app until Ctrl-C."""
+    if not 1 <= args.port <= 65535:
+        raise BadInput(f"--port is {args.port}: give a number from 1 to 65535.")
     from app.shared.gradio_import import without_stubs
 
     with without_stubs():

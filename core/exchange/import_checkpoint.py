@@ -68,6 +68,11 @@ def read_checkpoint(folder: Path, spec: BackboneSpec) -> ImportedPrefix:
             f"{spec.name} is an encoder-decoder model, and prefixes are imported for models like GPT-2. Choose one with "
             "--backbone."
         )
+    if folder.is_file():
+        raise BadInput(
+            f"{folder} is a file. Give the folder that holds {PEFT_CONFIG}, or {AUTHORS_WEIGHTS}; a zip that `export` wrote is "
+            "given with --zip."
+        )
     if not folder.is_dir():
         raise BadInput(f"There is no folder {folder}. Give the folder that holds {PEFT_CONFIG}, or {AUTHORS_WEIGHTS}.")
     if (folder / PEFT_CONFIG).exists():

@@ -123,6 +123,18 @@ def test_scores_on_columns_of_ones_own_are_kept_apart_from_a_runs_own_set(traine
     assert after.pop("columns test")["BLEU"]["n"] == 2 and after == before
 
 
+def test_a_run_on_columns_is_scored_on_columns(folder, tmp_path, home, capsys):
+    """It was scored as on E2E, whose columns the file lacks: "mr and ref are needed"."""
+    file = tmp_path / "towns.csv"
+    file.write_text("".join(["place,town,told\n", *(f"{name},{city},{name} is in {city}.\n" for name, city in PLACES)]))
+    named = ["--data", str(file), "--source", "place", "--source", "town", "--target", "told"]
+    assert main(["train", "--set", "columns", *named, "--run", "of-columns", "--backbone", folder, *FEW]) == 0
+    words = ["evaluate", "--run", "of-columns", "--backbone", folder, *SHORT]
+    assert main([*words, "--data", str(file)]) == 1
+    assert "Name the columns of your data: --source COLUMN and --target COLUMN" in capsys.readouterr().err
+    assert main([*words, *named]) == 0
+
+
 def test_a_text_stands_in_for_a_prefix_and_alpha_turns_a_prefix_down(trained, folder, capsys):
     def generated(*options: str) -> dict:
         assert main(["generate", *options, "--backbone", folder, "--max-new", "12", "--json"]) == 0

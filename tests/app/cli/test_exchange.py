@@ -57,3 +57,9 @@ def test_a_prefix_of_a_llama_keeps_its_start_token(folder, tmp_path, capsys, opt
             (adapter / "prefix_lab.json").unlink()
         run = output(capsys, "import", "--from", adapter, "--run", f"again-{noted}", "--backbone", llama, *options)
         assert run["task"]["bos"] is True
+
+
+def test_a_zip_is_not_called_a_folder_that_is_not_there(folder, tmp_path, capsys):
+    (tmp_path / "run.zip").write_bytes(b"PK")
+    assert main(["import", "--from", str(tmp_path / "run.zip"), "--run", "x", "--backbone", str(folder)]) == 1
+    assert "run.zip is a file." in (error := capsys.readouterr().err) and "given with --zip" in error

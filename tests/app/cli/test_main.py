@@ -284,3 +284,10 @@ def test_pretrain_names_a_start_that_is_no_model(tmp_path, capsys):
 def test_pretrain_takes_a_start_for_mini_bart_only(tmp_path, capsys):
     assert main(["pretrain", "--corpus", str(tmp_path), "--out", str(tmp_path / "out"), "--start", "mini-gpt2"]) == 1
     assert "--start is for mini-bart" in capsys.readouterr().err and not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("port", [0, 99_999, -1])
+def test_a_port_that_there_is_not_is_refused_in_a_sentence(port, capsys):
+    """It was a traceback, after everything had been loaded."""
+    assert main([f"--port={port}", "--no-browser"]) == 1
+    assert f"Error: --port is {port}: give a number from 1 to 65535." in capsys.readouterr().err
