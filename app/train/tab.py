@@ -108,7 +108,7 @@ def _data() -> Components:
         kinds = [".csv", ".tsv", ".jsonl", ".gz"]
         components["file"] = gr.File(label="CSV, TSV or JSON lines", file_types=kinds, height=110, elem_id="pl-train-file")
         components["paste"] = gr.Textbox(
-            "", label="CSV with a header, or JSON lines", lines=5, placeholder=PASTE, elem_id="pl-train-paste"
+            "", label="CSV with a header, or JSON", lines=5, placeholder=PASTE, elem_id="pl-train-paste"
         )
         with gr.Group(visible=False) as components["mapping"]:
             components["source"] = gr.Dropdown([], multiselect=True, label="Columns of the input", elem_id="pl-train-source")

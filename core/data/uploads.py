@@ -19,6 +19,7 @@ LIMIT = 100_000_000  # bytes of an uploaded file
 SHARE, MOST = 10, 500  # one source in SHARE is held out for validation, MOST of them at most
 PREVIEW_ROWS = 4
 SOURCE, TARGET = "source", "text"  # columns of the files that are written
+_BLANKS = re.compile(r"[\s,]*")  # around the objects of a list
 
 
 @dataclass(frozen=True)
@@ -47,15 +48,35 @@ def is_json(file: Path) -> bool:
 
 
 def write_pasted(text: str, folder: Path) -> Path:
-    """Pasted rows as a file: JSON lines where they begin with {, else CSV with a header. Raises BadInput where there is none."""
-    if len(text.strip().splitlines()) < 2 and not text.strip().startswith("{"):
-        raise BadInput("Nothing to train on was pasted. Paste a header and rows (CSV), or one JSON object per line.")
+    """Pasted rows as a file: JSON lines where they are objects of JSON, line by line or in a list, else CSV with a header.
+
+    Raises BadInput where there are none.
+    """
     if len(text) > LIMIT // 4:
         raise BadInput(f"{len(text):,} characters were pasted; at most {LIMIT // 4:,} are allowed. Give them as a file.")
+    text = _list_as_lines(text.strip())
+    if len(text.splitlines()) < 2 and not text.startswith("{"):
+        raise BadInput("Nothing to train on was pasted. Paste a header and rows (CSV), or one JSON object per line.")
     folder.mkdir(parents=True, exist_ok=True)
-    file = folder / ("pasted.jsonl" if text.lstrip().startswith("{") else "pasted.csv")
-    file.write_text(text.strip() + "\n", encoding="utf-8")
+    file = folder / ("pasted.jsonl" if text.startswith("{") else "pasted.csv")
+    file.write_text(text + "\n", encoding="utf-8")
     return file
+
+
+def _list_as_lines(text: str) -> str:
+    """Return the objects of a JSON list a line each, as they are written; any other text as it is. Raises BadInput."""
+    if not re.match(r"\[\s*\{", text):
+        return text
+    rows, at, decoder = [], text.index("{"), json.JSONDecoder()
+    try:
+        while text[at : at + 2] != "]":
+            end = decoder.raw_decode(text, at)[1]
+            rows.append(re.sub(r"[\r\n]+", " ", text[at:end]))
+            blanks = _BLANKS.match(text, end)
+            at = blanks.end() if blanks else end
+    except (ValueError, RecursionError) as error:
+        raise BadInput(f"What was pasted begins as a JSON list, but cannot be read as one ({error}). Fix it there.") from error
+    return "\n".join(rows)
 
 
 def save_split(examples: list[Example], name: str, place: Path) -> Path:

@@ -76,3 +76,15 @@ def test_rows_that_cannot_be_used_are_left_out_of_what_is_kept(tmp_path):
     skipped: list[str] = []
     examples = read_columns(tmp_path / "semi.csv", ["name", "food"], ["text"], skipped=skipped)
     assert [one.source for one in examples] == ["name : Alda | food : fish", "name : Brio"] and "line 4" in skipped[0]
+
+
+def test_a_pasted_list_of_json_is_read_as_its_objects(tmp_path):
+    """On one line it was "nothing", on several a CSV with a strange header."""
+    objects = ['{"name": "Alda", "stars": 1.50, "text": "Alda, \u2028by the sea."}', '{"name": "[B]",\n "text": "B."}']
+    for text in (f"[{', '.join(objects)}]", "[\n" + ",\n".join(objects) + "\n]\n", f"[{objects[0]}]"):
+        file = write_pasted(text, tmp_path)
+        assert file.name == "pasted.jsonl" and file.read_text(encoding="utf-8").startswith(objects[0] + "\n")
+        assert preview_file(file).columns == ("name", "stars", "text")
+    for text in ('[{"a": 1}', '[{"a": 1}] x', '[{"a": 1} {"a": ]', "[" + '{"a":' * 5000):
+        with pytest.raises(BadInput, match="begins as a JSON list, but cannot be read as one"):
+            write_pasted(text, tmp_path)
