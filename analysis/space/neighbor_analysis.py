@@ -93,14 +93,19 @@ class NeighborAnalysis:
         """Say in a sentence how much to believe of a run's nearest words."""
         first = [one for one in self.nearest if one.run == run and one.rank == 1]
         clear = sum((one.z_random or 0) > Z_THRESHOLD for one in first)
-        lens = self.space.kind == LOGIT_LENS
-        does = "push their top word further up" if lens else "lie nearer to their nearest word"
-        verdict = f"{clear or 'None'} of {len(first)} virtual tokens of {run} {does} than random vectors do"
+        lens, only = self.space.kind == LOGIT_LENS, len(first) == 1
+        singular, more = only or clear == 1, "further up" if lens else "nearer"
+        who = f"The only virtual token of {run}" if only else f"{clear or 'None'} of {len(first)} virtual tokens of {run}"
+        verb, its = ("pushes" if lens else "lies", "its") if singular else ("push" if lens else "lie", "their")
+        how = f"no {more}" if only and not clear else more
+        does = f"{verb} {its} top word {how}" if lens else f"{verb} {how} to {its} nearest word"
+        verdict = f"{who} {does} than random vectors do"
         initial = [one.z_initial for one in first if one.z_initial is not None]
         if not initial:
             return f"{verdict}."
         since = sum(z > Z_THRESHOLD for z in initial)
-        return f"{verdict}, {since or 'none'} {'further up' if lens else 'nearer'} than before training."
+        compared = f"and {more if since else f'no {more}'}" if only else f"{since or 'none'} {more}"
+        return f"{verdict}, {compared} than before training."
 
 
 def run_vectors(loaded: LoadedRun, backbone: Backbone) -> RunVectors:

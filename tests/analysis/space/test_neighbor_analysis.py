@@ -1,5 +1,7 @@
 """Runs set into a space: words, controls, path and points that belong together."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -56,6 +58,25 @@ def test_words_controls_and_points_of_two_runs(backbone, place, run, kind):
     assert {one.id for one in analysis.nearest} <= words
     assert "of 5 virtual tokens of mine" in analysis.verdict("mine") and "before training" in analysis.verdict("mine")
     assert "before training" not in analysis.verdict("text") and "random" in analysis.recipe
+
+
+def test_the_verdict_on_one_token_is_a_sentence(backbone, place, run):
+    """It was "1 of 1 virtual tokens of mine lie nearer to their nearest word"."""
+    for kind, says in ((KEYS, "lies {} to its nearest word"), (LOGIT_LENS, "pushes its top word {}")):
+        analysis = analyze(opened(backbone, place, kind), [run_vectors(run, backbone)], k=1, sample=20)
+        one, other = (next(near for near in analysis.nearest if near.token == token) for token in (0, 1))
+        far, close = replace(one, z_random=0.0, z_initial=0.0), replace(one, z_random=99.0, z_initial=0.0)
+        more = "further up" if kind == LOGIT_LENS else "nearer"
+        verdicts = [
+            replace(analysis, nearest=nearest).verdict("mine")
+            for nearest in ([far], [close], [close, replace(other, z_random=0.0, z_initial=99.0)])
+        ]
+        end = f"and no {more} than before training."
+        assert verdicts == [
+            f"The only virtual token of mine {says.format('no ' + more)} than random vectors do, {end}",
+            f"The only virtual token of mine {says.format(more)} than random vectors do, {end}",
+            f"1 of 2 virtual tokens of mine {says.format(more)} than random vectors do, 1 {more} than before training.",
+        ]
 
 
 def test_whole_words_alone_in_the_table_and_on_the_map(backbone, place, run):
