@@ -225,7 +225,7 @@
 
   const field = (target) => target.closest?.("input, textarea, select, [contenteditable=true]");
   addEventListener("keydown", (event) => {
-    if (!now || document.querySelector("dialog[open]") || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (!now || document.querySelector("dialog[open]") || (event.key === "Escape" && PrefixLab.openMenu()) || event.ctrlKey || event.metaKey || event.altKey) return;
     if (field(event.target) && !["PageDown", "PageUp"].includes(event.key)) return; // a clicker leads on wherever the cursor is
     const choice = Number(event.key) - 1;
     const acts = { PageDown: next, ArrowRight: next, PageUp: () => go(now.index - 1), ArrowLeft: () => go(now.index - 1), Escape: leave };

@@ -29,6 +29,7 @@ KEYS = (
     KeyBinding("PageUp PageDown", "a lesson", "one step back or on; so do ← and →"),
     KeyBinding("1 2 3 4", "a lesson", "answer"),
     KeyBinding("Esc", "a lesson", "end it"),
+    KeyBinding("Esc", "a menu", "close it, and nothing else"),
 )
 
 

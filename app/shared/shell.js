@@ -147,6 +147,7 @@ window.PrefixLab = (() => {
     const next = now < 0 ? (step > 0 ? 0 : all.length - 1) : (now + step + all.length) % all.length;
     all[next].click();
   };
+  lab.openMenu = () => find(":is(.pl-share, .pl-save)[open]"); // Esc closes it, before anything else
   const inField = (target) => target.closest?.("input:not([type=radio], [type=checkbox], [type=button]), textarea, select, [contenteditable=true]");
   // A focused tab: the arrow keys go to the tab beside it, as the pattern for tabs has it.
   const besideTab = (tab, key) => {
@@ -186,7 +187,9 @@ window.PrefixLab = (() => {
       event.preventDefault();
       click("#pl-generate");
     } else if (event.key === "Escape") {
-      stop();
+      const menu = lab.openMenu();
+      if (menu) { menu.open = false; menu.querySelector("summary").focus(); }
+      else stop();
     } else if (event.target.matches?.("[role=tab]") && besideTab(event.target, event.key)) {
       event.preventDefault();
     } else if (!event.ctrlKey && !event.metaKey && !event.altKey && !inField(event.target)) {

@@ -113,6 +113,19 @@ def lesson(page: Page, served: str) -> None:
     expect(strip).to_be_hidden()
 
 
+def menus(page: Page, served: str) -> None:
+    page.goto(f"{served}?lesson=en/09-little-data-new-topics.3")
+    expect(page.locator("#pl-results-plot .pl-plot")).to_have_attribute("data-drawn", "figure3")
+    for menu in (page.locator(".pl-share"), page.locator("#pl-results-plot .pl-save")):
+        menu.locator("summary").focus()
+        page.keyboard.press("Enter")
+        expect(menu).to_have_attribute("open", "")
+        page.keyboard.press("Escape")
+        expect(menu).not_to_have_attribute("open", "")
+        expect(menu.locator("summary")).to_be_focused()
+    expect(page.locator("#pl-lesson")).to_be_visible()
+
+
 CHECKS: dict[tuple[str, str], Callable[[Page, str], None]] = {
     ("Ctrl+Enter", "anywhere"): generate_and_stop,
     ("Esc", "anywhere"): generate_and_stop,
@@ -126,6 +139,7 @@ CHECKS: dict[tuple[str, str], Callable[[Page, str], None]] = {
     ("PageUp PageDown", "a lesson"): lesson,
     ("1 2 3 4", "a lesson"): lesson,
     ("Esc", "a lesson"): lesson,
+    ("Esc", "a menu"): menus,
 }
 
 
