@@ -45,8 +45,10 @@ const lab = {
   /* The board, whenever it changes. */
   follow(show) {
     const source = new EventSource("/class/api/events");
+    let lost = false;
     source.onmessage = (event) => {
-      lab.trouble("");
+      if (lost) lab.trouble(""); // what else stands there stays until the next thing that this person does
+      lost = false;
       show(JSON.parse(event.data));
     };
     source.addEventListener("removed", () => {
@@ -54,6 +56,7 @@ const lab = {
       location.reload();
     });
     source.onerror = () => {
+      lost = true;
       lab.trouble("The class does not answer; trying again…");
       if (source.readyState === EventSource.CLOSED) setTimeout(() => location.reload(), 4000);
     };

@@ -244,14 +244,15 @@ class Board:
         return self.questions[-1] if self.questions else None
 
     def ask(self, text: object, options: object, right: object) -> None:
-        """Ask a question for the first time. `right`: the correct option from 0, or -1."""
+        """Ask a question for the first time. `right`: the correct option from 0, or -1. Raises BadInput."""
         if not isinstance(options, list) or not 2 <= len(options) <= OPTIONS:
             raise BadInput(f"A question has 2 to {OPTIONS} answers to choose from: write one per line.")
         answers = [clean(option, OPTION, "An answer") for option in options]
-        place = right if isinstance(right, int) and -1 <= right < len(answers) else -1
+        if isinstance(right, bool) or not isinstance(right, int) or not -1 <= right < len(answers):
+            raise BadInput(f"The right answer is given by its line, 1 to {len(answers)}, or left empty.")
         with self.change():
             number = self.question.number + 1 if self.question else 1
-            question = Question(number, clean(text, TEXT, "The question"), answers, place)
+            question = Question(number, clean(text, TEXT, "The question"), answers, right)
             self.questions = [*self.questions, question][-HISTORY_LENGTH:]
 
     def go_on(self) -> None:

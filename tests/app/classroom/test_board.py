@@ -105,6 +105,13 @@ def test_a_question_shows_the_shift_and_no_count_before(board):
     assert shown_round["shift"] == {"both": 2, "moved": 1, "to": 1, "away": 0}
 
 
+@pytest.mark.parametrize("right", [2, -2, True, "1", None, 1.0])
+def test_a_right_answer_that_is_none_of_the_lines_is_refused(board, right):
+    with pytest.raises(BadInput, match="by its line, 1 to 2"):
+        board.ask("What changes?", ["All weights", "Nothing"], right)
+    assert board.question is None
+
+
 @pytest.mark.parametrize("option", [2, -1, True, "0", None, 1.0])
 def test_answers_that_are_none_are_refused(board, option):
     ada, _ = filled(board)

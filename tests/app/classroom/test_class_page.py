@@ -143,6 +143,22 @@ def test_a_lesson(device, served_class, zipped):
     expect(presenter.locator("#board tr[data-run]")).to_have_count(1)
 
 
+def test_a_refusal_stays_while_the_board_changes(device, served_class):
+    ada, ben = device(390, 844), device(390, 844)
+    join(ada, served_class, "Ada")
+    ada.locator("#compare [name=table]").fill("")
+    ada.locator("#compare button").click()
+    expect(ada.locator("#trouble")).to_contain_text("The table has 0 characters")
+    before = ada.locator("#who").inner_text()
+    join(ben, served_class, "Bo")
+    expect(ada.locator("#who")).not_to_have_text(before)
+    expect(ada.locator("#trouble")).to_contain_text("The table has 0 characters")
+    ada.locator("#compare [name=example]").select_option(index=0)
+    ada.locator("#compare button").click()
+    expect(ada.locator("#texts .line")).to_have_count(1)
+    expect(ada.locator("#trouble")).to_be_empty()
+
+
 def test_a_guest_at_the_app_is_sent_to_the_class(device, served_class):
     page = device(390, 844)
     page.goto(served_class[0])
