@@ -75,7 +75,7 @@ def _numbers(values: Sequence[object] | None) -> np.ndarray:
 
 def _label(values: Sequence[object] | None, at: int) -> str:
     value: object = at if values is None else list(values)[at]
-    return _number(value) if isinstance(value, float | np.floating) else plain_text(value)
+    return _number(float(value)) if isinstance(value, float | np.floating) else plain_text(value)
 
 
 def _number(value: float) -> str:
