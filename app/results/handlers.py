@@ -25,9 +25,9 @@ from core.errors import StoreError
 from core.runs.run import Run
 from core.runs.status import read_training_log
 
-NOT_HERE = (
-    "The texts behind this number are not on this machine: texts of other people's data sets are no part of the project. {}"
-)
+NOT_HERE = "The texts behind this number are not on this machine{}. {}"
+OF_OTHERS = ": texts of other people's data sets are no part of the project"
+OWN_DATA = ("records", "tables")  # written for the project
 MAKES, OF_THE_NUMBER = (
     "This command makes them here:",
     "The command below made the number, or trained the run behind it; evaluate --hyps FILE keeps the texts.",
@@ -128,7 +128,9 @@ class ResultsHandlers(TabHandlers):
         try:
             rows = text_rows(result, results, state.metric, _texts_of)
         except StoreError:
-            return view.texts_missing(NOT_HERE.format(MAKES if result.id == result.cell.id else OF_THE_NUMBER), result.command)
+            why = "" if result.cell.data in OWN_DATA else OF_OTHERS
+            how = MAKES if result.id == result.cell.id else OF_THE_NUMBER
+            return view.texts_missing(NOT_HERE.format(why, how), result.command)
         return view.texts(result, rows)
 
     # ---- runs

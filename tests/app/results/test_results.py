@@ -179,3 +179,12 @@ def test_a_saved_scatter_has_whole_numbers_of_parameters():
     scored = replace(result(), scores={"BLEU": {"value": 60.89}}, stored=138_240)
     for form in view.FORMS:
         assert re.search(r"138240\b(?!\.)", view.format_table(points_frame([scored], "stored", "BLEU"), form))
+
+
+@pytest.mark.parametrize(("data", "is_of_others"), [("webnlg", True), ("records", False), ("tables", False)])
+def test_missing_texts_of_the_projects_own_tables_are_not_called_other_peoples(home, data, is_of_others):
+    one = result("lora")
+    one = replace(one, cell=replace(one.cell, data=data))
+    do = ResultsHandlers(SimpleNamespace(store=None), SimpleNamespace(status="status"), None)
+    page = do._texts(ResultsState(number=one.id), [one])
+    assert "not on this machine" in page and "run it" in page and ("other people" in page) is is_of_others
