@@ -105,8 +105,8 @@ def _data() -> Components:
         "where": gr.Radio(choices, value="bundled", show_label=False, container=False, elem_id="pl-train-where")
     }
     with gr.Group(visible=False, elem_id="pl-train-data") as components["own_data"]:
-        kinds = [".csv", ".tsv", ".jsonl", ".gz"]
-        components["file"] = gr.File(label="CSV, TSV or JSON lines", file_types=kinds, height=110, elem_id="pl-train-file")
+        kinds = [".csv", ".tsv", ".jsonl", ".json", ".gz"]
+        components["file"] = gr.File(label="CSV, TSV or JSON", file_types=kinds, height=110, elem_id="pl-train-file")
         components["paste"] = gr.Textbox(
             "", label="CSV with a header, or JSON", lines=5, placeholder=PASTE, elem_id="pl-train-paste"
         )

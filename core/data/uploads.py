@@ -11,15 +11,15 @@ from pathlib import Path
 
 from core.data.csv_rows import csv_rows, header_line, header_names, plain_problem
 from core.data.lines import lines
-from core.data.rows import BadRow, ending_of, json_rows
+from core.data.rows import BadRow, ending_of, json_file_rows
 from core.errors import BadData, BadInput, StoreError
 from core.task import Example
 
 LIMIT = 100_000_000  # bytes of an uploaded file
 SHARE, MOST = 10, 500  # one source in SHARE is held out for validation, MOST of them at most
 PREVIEW_ROWS = 4
+JSON_ENDINGS = (".jsonl", ".json")
 SOURCE, TARGET = "source", "text"  # columns of the files that are written
-_BLANKS = re.compile(r"[\s,]*")  # around the objects of a list
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,11 @@ class FilePreview:
 
 
 def preview_file(file: Path) -> FilePreview:
-    """Columns and first rows of a CSV (commas, semicolons, tabs) or JSON lines file. Raises BadData."""
+    """Columns and first rows of a CSV (commas, semicolons, tabs) or JSON file. Raises BadData."""
     if file.stat().st_size > LIMIT:
         raise BadData(f"{file.name} has {file.stat().st_size:,} bytes; at most {LIMIT:,} are allowed. Give a part of it.")
-    if ending_of(file) not in (".csv", ".tsv", ".jsonl"):
-        raise BadData(f"{file.name} is not a file type that can be read. Give .csv, .tsv or .jsonl, gzipped (.gz) or not.")
+    if ending_of(file) not in (".csv", ".tsv", *JSON_ENDINGS):
+        raise BadData(f"{file.name} is not a file type that can be read. Give .csv, .tsv, .jsonl or .json, gzipped (.gz) or not.")
     preview = _preview_json(file) if is_json(file) else _preview_csv(file)
     if not preview.columns or not preview.rows:
         raise BadData(f"{file.name} has no rows that can be read. Give CSV with a header, or one JSON object per line.")
@@ -43,8 +43,8 @@ def preview_file(file: Path) -> FilePreview:
 
 
 def is_json(file: Path) -> bool:
-    """Whether the file is read as JSON lines; by its name."""
-    return ending_of(file) == ".jsonl"
+    """Whether the file is read as JSON lines, or as a JSON list; by its name."""
+    return ending_of(file) in JSON_ENDINGS
 
 
 def write_pasted(text: str, folder: Path) -> Path:
@@ -54,29 +54,14 @@ def write_pasted(text: str, folder: Path) -> Path:
     """
     if len(text) > LIMIT // 4:
         raise BadInput(f"{len(text):,} characters were pasted; at most {LIMIT // 4:,} are allowed. Give them as a file.")
-    text = _list_as_lines(text.strip())
-    if len(text.splitlines()) < 2 and not text.startswith("{"):
+    text = text.strip()
+    is_list = re.match(r"\[\s*\{", text) is not None
+    if len(text.splitlines()) < 2 and not is_list and not text.startswith("{"):
         raise BadInput("Nothing to train on was pasted. Paste a header and rows (CSV), or one JSON object per line.")
     folder.mkdir(parents=True, exist_ok=True)
-    file = folder / ("pasted.jsonl" if text.startswith("{") else "pasted.csv")
+    file = folder / ("pasted.json" if is_list else "pasted.jsonl" if text.startswith("{") else "pasted.csv")
     file.write_text(text + "\n", encoding="utf-8")
     return file
-
-
-def _list_as_lines(text: str) -> str:
-    """Return the objects of a JSON list a line each, as they are written; any other text as it is. Raises BadInput."""
-    if not re.match(r"\[\s*\{", text):
-        return text
-    rows, at, decoder = [], text.index("{"), json.JSONDecoder()
-    try:
-        while text[at : at + 2] != "]":
-            end = decoder.raw_decode(text, at)[1]
-            rows.append(re.sub(r"[\r\n]+", " ", text[at:end]))
-            blanks = _BLANKS.match(text, end)
-            at = blanks.end() if blanks else end
-    except (ValueError, RecursionError) as error:
-        raise BadInput(f"What was pasted begins as a JSON list, but cannot be read as one ({error}). Fix it there.") from error
-    return "\n".join(rows)
 
 
 def save_split(examples: list[Example], name: str, place: Path) -> Path:
@@ -113,7 +98,7 @@ def save_split(examples: list[Example], name: str, place: Path) -> Path:
 
 def _preview_json(file: Path) -> FilePreview:
     rows = []
-    for _, row in json_rows(file):
+    for _, row in json_file_rows(file, '{"table": "…", "text": "…"}'):
         if not isinstance(row, BadRow):
             rows.append(row)
         if len(rows) >= 50:  # later rows may have columns that the first lack
