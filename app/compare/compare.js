@@ -136,8 +136,10 @@
 
   // Which columns are shown, in which order: "base-prefix-finetuned".
   PrefixLab.columns = (order) => {
-    const slots = (order || "base-prefix-finetuned").split("-");
-    for (const slot of ["base", "prefix", "finetuned", "other"]) {
+    const known = ["base", "prefix", "finetuned", "other"], wanted = (order || "").split("-");
+    const usable = wanted.length > 1 && new Set(wanted).size === wanted.length && wanted.every((slot) => known.includes(slot));
+    const slots = usable ? wanted : ["base", "prefix", "finetuned"]; // a link may hold anything: see CompareState
+    for (const slot of known) {
       const column = document.getElementById(`pl-${slot}`);
       if (!column) continue;
       column.hidden = !slots.includes(slot);

@@ -287,3 +287,11 @@ def test_how_the_frozen_model_is_prompted_is_chosen_under_base_and_changes_no_ot
     page.locator("#pl-head-base select").select_option("")
     settle(page)
     expect(page.locator("#pl-out-base .generated:not(.raw)")).to_have_text(before["base"])
+
+
+def test_a_link_with_unusable_columns_shows_the_usual_ones(page, served):
+    """None was shown: neither texts nor the runs to choose from."""
+    open_page(page, served, "?columns=base,prefix,other&mode=greedy")
+    for kind in KINDS:
+        expect(page.locator(f"#pl-out-{kind} article")).to_be_visible()
+    expect(page.locator("#pl-other")).to_be_hidden()
