@@ -26,7 +26,8 @@ NEWS = ["wikinews-lead", "wikinews-frozen", "run:wikinews-prefix", "run:wikinews
 LONGER = ["wikinews-lead", *(f"wikinews-{kind}-longer" for kind in KINDS[1:])]
 TABLES = [
     ("## Tables: E2E", "| | updates", RUNS, 2, E2E),
-    ("## Triples: WebNLG", "| | BLEU", ["webnlg-frozen", "webnlg-prefix", "webnlg-finetuned"], 1, WEBNLG),
+    ("## Triples: WebNLG", "| | BLEU", [f"webnlg-{kind}" for kind in ("frozen", *TUNED)], 1, WEBNLG),
+    ("## Triples: WebNLG", "| two seeds", ["webnlg-prefix-seeds", "webnlg-finetuned-seeds"], 1, WEBNLG),
     ("## Any table", "| | BLEU", ["tables-frozen", *(f"tables-{kind}" for kind in TUNED)], 1, TOPICS),
     ("## Any table", "| reranked", [f"tables-{kind}-reranked" for kind in ("frozen", *TUNED)], 1, TOPICS),
     ("## Any table", "| greedy", [f"tables-{kind}-greedy" for kind in ("frozen", *TUNED)], 1, TOPICS),
