@@ -125,6 +125,23 @@ def test_little_data_is_the_mean_of_its_models(results):
             assert agree(cell, {"value": fmean(values), "sd": stdev(values) / len(values) ** 0.5}), f"{method}, {metric}: {cell}"
 
 
+def test_every_length_of_a_prefix_is_there_with_both_seeds(results):
+    cells = [result for result in results.values() if "figure4" in result.places]
+    rows = table("## How long a prefix: E2E", "| virtual tokens")
+    assert len(cells) == 2 * len(rows)
+    for length, stored, share, rate, loss, *numbers in rows:
+        group = sorted((one for one in cells if one.places["figure4"]["x"] == int(length)), key=lambda one: one.seeds)
+        assert [one.seeds for one in group] == [(0,), (1,)] and {one.n for one in group} == {100}
+        assert {one.stored for one in group} == {int(stored.replace(",", ""))}
+        assert agree(share, {"value": 100 * group[0].share})
+        mark = {"highest": "↑", "lowest": "↓", "": ""}[group[0].rate_at_end]
+        assert rate == f"{group[0].rate:g}{mark and ' ' + mark}"
+        assert agree(loss, {"value": fmean(one.valid_loss for one in group)})
+        for metric, cell in zip(["BLEU", "ROUGE-L", "Coverage", "Unsupported"], numbers, strict=True):
+            for part, one in zip(cell.split(", "), group, strict=True):
+                assert agree(part, one.scores[metric]), f"{length}, {metric}: {cell}"
+
+
 def test_the_evidence_on_the_page_is_the_tabs_and_its_figures_are_measured():
     text = DOCS.read_text(encoding="utf-8")
     for values in evidence_frame().itertuples(index=False):
