@@ -31,7 +31,7 @@ LEGEND_BELOW: dict[str, Any] = {
     "legend": {"orientation": "h", "x": 0, "xanchor": "left", "y": -0.22, "yanchor": "top"},
     "margin": {"t": 64, "b": 70, "l": 12, "r": 16},
 }
-MARKS = {"paper": "paper: best at 10", "reimplementation": "re-implementation: no gain beyond 5"}
+MARKS = {"paper": "paper:<br>best at 10", "reimplementation": "re-implementation:<br>no gain beyond 5"}
 AXIS_TITLES = {"figure3": "training examples", "figure4": "virtual tokens", "figure5": "initialized with"}
 
 
@@ -65,8 +65,13 @@ def curves(table: ResultTable, metric: str) -> go.Figure | None:
     )
     marks = [one for one in table.findings if "mark" in one and table.data != "news"]
     for place, one in enumerate(marks):
-        note = {"text": MARKS[one["source"]], "font": {"color": COLORS["muted"]}, "yshift": -18 * place}
-        fig.add_vline(one["mark"], line=LINE, annotation=note, annotation_position="top right")
+        note = {
+            "text": MARKS[one["source"]],
+            "font": {"color": COLORS["muted"], "size": 12},
+            "align": "left",
+            "yshift": 32 * place,
+        }
+        fig.add_vline(one["mark"], line=LINE, annotation=note, annotation_position="bottom right")  # clear of the curves
     return fig
 
 
