@@ -94,11 +94,15 @@ class NeighborAnalysis:
         first = [one for one in self.nearest if one.run == run and one.rank == 1]
         clear = sum((one.z_random or 0) > Z_THRESHOLD for one in first)
         lens, only = self.space.kind == LOGIT_LENS, len(first) == 1
-        singular, more = only or clear == 1, "further up" if lens else "nearer"
-        who = f"The only virtual token of {run}" if only else f"{clear or 'None'} of {len(first)} virtual tokens of {run}"
-        verb, its = ("pushes" if lens else "lies", "its") if singular else ("push" if lens else "lie", "their")
-        how = f"no {more}" if only and not clear else more
-        does = f"{verb} {its} top word {how}" if lens else f"{verb} {how} to {its} nearest word"
+        more = "further up" if lens else "nearer"
+        if only:
+            who, how = f"The only virtual token of {run}", more if clear else f"no {more}"
+        else:
+            who, how = f"{clear or 'None'} of {len(first)} virtual tokens of {run}", more
+        if only or clear == 1:
+            does = f"pushes its top word {how}" if lens else f"lies {how} to its nearest word"
+        else:
+            does = f"push their top word {how}" if lens else f"lie {how} to their nearest word"
         verdict = f"{who} {does} than random vectors do"
         initial = [one.z_initial for one in first if one.z_initial is not None]
         if not initial:

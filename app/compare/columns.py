@@ -9,7 +9,7 @@ from app.compare.comparison import Column, Comparison
 from app.compare.model_card import card_texts
 from app.compare.prompting import INSTRUCTION
 from app.shared.highlight import render, word_diff
-from app.shared.html import tag, text
+from app.shared.html import problem, tag, text
 from app.shared.method_labels import COLUMN_METHODS, title, train_command
 from core.text.checks import counted, listing
 from core.text.detokenize import readable
@@ -66,7 +66,7 @@ def column(data: Column, marks: MarkedText, comparison: Comparison) -> str:
     if data.state == "missing":
         return _frame(data, missing(data.kind, comparison.request.name, comparison.request.form))
     if data.state == "error":
-        return _frame(data, tag("p", text(data.note), cls="pl-problem"))
+        return _frame(data, problem(data.note))
     values, unsupported = (marks.coverage.spans, marks.coverage.unsupported_spans) if marks.coverage else ([], ())
     caret = tag("i", "", cls="caret") if data.is_open else ""
     parts = [

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypedDict
 
-from app.shared.html import tag, text
+from app.shared.html import problem, tag, text
 from core.data.registry import parse_input, table_of_source
 from core.errors import BadInput, BadTable
 from core.models.backbone import Backbone
@@ -98,7 +98,7 @@ def read(table: EditorValue) -> tuple[EditorValue, str]:
         answer: EditorValue = {**table, "bad": int(named[1]) if named else 0}
         if table["newer"] == "text" and not table["text"].strip():
             answer["rows"] = []  # both views are empty
-        return answer, problem(error) + _other_form(table)
+        return answer, problem(str(error), role="alert") + _other_form(table)
     if table["newer"] == "rows":
         return {**table, "text": parsed.source.strip(), "bad": 0}, ""
     return {**table, "rows": parsed.rows, "bad": 0}, "" if table["form"] == "article" else _as_read(table["text"], parsed.source)
@@ -111,11 +111,6 @@ def normalize_text(table: EditorValue) -> EditorValue:
     except BadInput:
         return table
     return {**table, "rows": parsed.rows, "text": parsed.source.strip()}
-
-
-def problem(error: Exception) -> str:
-    """Return an error as the note under the table."""
-    return tag("p", text(error), cls="pl-problem", role="alert")
 
 
 def unknown_note(backbone: Backbone, source: str) -> str:

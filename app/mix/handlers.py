@@ -15,7 +15,7 @@ from app.shared import plot_widget, shell, urlstate
 from app.shared.cache import Cache
 from app.shared.context import AppContext
 from app.shared.events import TabHandlers, Update, errors_to_status
-from app.shared.html import tag, text
+from app.shared.html import problem, tag, text
 from app.shared.last_comparison import PAGES
 from app.shared.method_labels import mix_label
 from core.errors import BadInput
@@ -99,7 +99,7 @@ class MixHandlers(TabHandlers):
             update = {self.page.headline: view.headline(sentence), self.page.stage: "", self.page.acts: ""}
             update[self.page.curve] = plot_widget.NOTHING
         if activity == KEEPING:
-            update = {self.page.note: tag("p", text(sentence), cls="pl-problem", role="alert")}
+            update = {self.page.note: problem(sentence, role="alert")}
         return super().failed(page, sentence, activity) | update
 
     def _refresh(self, state: MixState, name: str, search: str, page: str, cancel: Callable[[], bool]) -> Iterator[Update]:

@@ -42,6 +42,11 @@ def notes(sentences: Iterable[str]) -> str:
     return "".join(tag("p", text(sentence), cls="meta") for sentence in sentences)
 
 
+def problem(sentence: str, **attributes: object) -> str:
+    """Return what stands in place of something that could not be made: a paragraph that says why."""
+    return tag("p", text(sentence), cls="pl-problem", **attributes)
+
+
 def options(choices: Iterable[tuple[str, str]], selected: str) -> str:
     """Return the options of a select, from (value, label) pairs."""
     marks = {selected: "selected"}

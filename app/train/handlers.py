@@ -10,7 +10,7 @@ import gradio as gr
 from app.shared import shell
 from app.shared.context import AppContext
 from app.shared.events import Inputs, TabHandlers, Update, errors_to_status, sentence_of
-from app.shared.html import notes
+from app.shared.html import notes, problem
 from app.shared.urlstate import read as read_address
 from app.train import view
 from app.train.components import TrainPage, train_request
@@ -135,7 +135,7 @@ class TrainHandlers(RunProgressView, TabHandlers):
 
     def _no_data(self, sentence: str = "") -> Update:
         page = self.page
-        preview = view.problem(sentence) if sentence else ""
+        preview = problem(sentence, role="alert") if sentence else ""
         return {page.upload_path: "", page.preview: preview, page.mapping: gr.update(visible=False)}
 
     def _preview(self, file: Path) -> Update:
@@ -172,7 +172,7 @@ class TrainHandlers(RunProgressView, TabHandlers):
                 raise BadInput(f"The model {request.backbone} is not loaded yet. Generate with it on Compare first.")
             estimate, model = estimate_request(self.context, request, examples, valid)
         except Exception as error:
-            return update | {page.facts: view.problem(sentence_of(error))}
+            return update | {page.facts: problem(sentence_of(error), role="alert")}
         fewer = f", all there are: fewer than {request.rows}" if request.rows > len(examples) else ""
         noun = "article" if request.on_articles else "row" if request.data.file else "table"
         data = f"{counted(len(examples), noun)}{fewer}, {counted(estimate.rows, 'text')}; {valid:,} to validate on"

@@ -63,11 +63,6 @@ def command_box(line: str, title: str = "The same on the command line") -> str:
     return tag("div", head, cls="pl-command-head") + tag("code", text(line))
 
 
-def problem(sentence: str) -> str:
-    """Show what is wrong, and what to do."""
-    return tag("p", text(sentence), cls="pl-problem", role="alert")
-
-
 def preview(file: FilePreview, bad: Sequence[str] = (), good: int | None = None, odd: Sequence[str] = ()) -> str:
     """Show the first rows of a file, its unusable rows, and warnings."""
     head = tag("tr", "".join(tag("th", text(name)) for name in file.columns))

@@ -100,8 +100,10 @@ def split_file(folder: Path, split: str | None, stems: Mapping[str, tuple[str, .
 
 # --- JSON --------------------------------------------------------------------------------------------------------------------
 
+_EXAMPLE = '{"table": "…", "text": "…"}'
 
-def json_rows(file: Path, example: str = '{"table": "…", "text": "…"}') -> Rows:
+
+def json_rows(file: Path, example: str = _EXAMPLE) -> Rows:
     """Yield the objects of a JSON lines file. `example` is quoted in error messages.
 
     Raises BadData for a file that neither begins with an object nor is named as JSON.
@@ -119,7 +121,7 @@ def json_rows(file: Path, example: str = '{"table": "…", "text": "…"}') -> R
             yield number, row
 
 
-def json_file_rows(file: Path, example: str) -> Rows:
+def json_file_rows(file: Path, example: str = _EXAMPLE) -> Rows:
     """Yield the objects of a JSON lines file, or of one with a JSON list (`.json`)."""
     first = next((line.strip() for _, line in lines(file) if line.strip()), "")
     return json_list_rows(file) if ending_of(file) == ".json" and first.startswith("[") else json_rows(file, example)

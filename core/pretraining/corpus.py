@@ -177,9 +177,9 @@ def prepare(
         streams = {name: _write(out, name, train_texts(name, path), tokenizer) for name, path in files.items()}
         if record_docs:
             streams[RECORDS] = _write(out, RECORDS, record_docs, tokenizer)
-    for name, size in _sizes(corpus, records).items():
-        if name in streams:
-            streams[name]["bytes"] = size
+    sizes = _text_sizes(corpus) | ({RECORDS: _records_size(records)} if records else {})
+    for name, counts in streams.items():
+        counts["bytes"] = sizes[name]
     given = {"records": records is not None, "withheld": withheld is not None}
     report = {"vocabulary": vocabulary, "seed": seed, **given, "streams": streams}
     write_text(done, json.dumps(report, indent=1), ANOTHER_OUT)
@@ -198,14 +198,22 @@ def _check_prepared(
     )
     if differs := next(filter(None, differences), ""):
         raise BadInput(f"The corpus in {out} was prepared {differs}. Give another folder with --out, or delete that one.")
-    texts = {name: counts for name, counts in streams.items() if name != RECORDS}
-    given = (("corpus", _sizes(corpus, None), texts), ("records", _sizes(None, records), {RECORDS: streams.get(RECORDS, {})}))
-    for option, sizes, prepared in given:
-        if sizes and sizes != {name: counts.get("bytes", sizes.get(name)) for name, counts in prepared.items()}:
-            raise BadInput(
-                f"The corpus in {out} was prepared from other files than those of --{option}. Give another folder with --out, "
-                f"or leave --{option} out to train on what is prepared."
-            )
+    # A stream that an earlier version prepared has no size, and is taken for the same.
+    if corpus:
+        sizes, texts = _text_sizes(corpus), {name: counts for name, counts in streams.items() if name != RECORDS}
+        if sizes.keys() != texts.keys() or any(texts[name].get("bytes", size) != size for name, size in sizes.items()):
+            raise _other_files(out, "corpus")
+    if records:
+        size = _records_size(records)
+        if streams.get(RECORDS, {}).get("bytes", size) != size:
+            raise _other_files(out, "records")
+
+
+def _other_files(out: Path, option: str) -> BadInput:
+    return BadInput(
+        f"The corpus in {out} was prepared from other files than those of --{option}. Give another folder with --out, "
+        f"or leave --{option} out to train on what is prepared."
+    )
 
 
 def other_words(size: int, tokenizer: str, vocabulary: int, start: str) -> str:
@@ -218,10 +226,14 @@ def other_words(size: int, tokenizer: str, vocabulary: int, start: str) -> str:
     return ""
 
 
-def _sizes(corpus: Path | None, records: Path | None) -> dict[str, int]:
-    """Return the bytes that each stream of a corpus is made of."""
-    sizes = {name: path.stat().st_size for name, path in text_streams(corpus).items()} if corpus else {}
-    return sizes | ({RECORDS: sum(path.stat().st_size for path in record_files(records))} if records else {})
+def _text_sizes(corpus: Path) -> dict[str, int]:
+    """Return the bytes of the file that each stream of texts is made of."""
+    return {name: path.stat().st_size for name, path in text_streams(corpus).items()}
+
+
+def _records_size(records: Path) -> int:
+    """Return the bytes of the files that the records are made of."""
+    return sum(path.stat().st_size for path in record_files(records))
 
 
 def _write(out: Path, name: str, docs: Iterable[str], tokenizer: Tokenizer) -> dict:

@@ -13,7 +13,7 @@ from app.shared.catalog import RunCatalog
 from app.shared.context import AppContext
 from app.shared.events import LATEST, Update, errors_to_status
 from app.shared.examples import samples
-from app.shared.html import table, tag, text
+from app.shared.html import problem, table, tag, text
 from app.shared.shell import Shell
 from core.config.decoding_defaults import GREEDY_TABLE_DECODING
 from core.config.methods import METHODS, method_info
@@ -74,7 +74,7 @@ class BatchHandlers(PictureHandlers):
 
     def failed(self, page: str, sentence: str, activity: str = "") -> Update:
         """Leave no batch of an earlier backbone."""
-        return {self.picture: tag("p", text(sentence), cls="pl-problem"), **super().failed(page, sentence, activity)}
+        return {self.picture: problem(sentence), **super().failed(page, sentence, activity)}
 
     def _rows(self, backbone: Backbone, users: int) -> list[UserRow]:
         """Users by turns with each prefix of the backbone, with a typed text, and with no prefix, on a table each."""

@@ -10,7 +10,7 @@ from app.learn.state import ContextState
 from app.shared import urlstate
 from app.shared.context import AppContext
 from app.shared.events import LATEST, Update, errors_to_status
-from app.shared.html import area, button, notes, tag, text
+from app.shared.html import area, button, notes, problem, tag, text
 from app.shared.shell import Shell
 
 EXAMPLES = (  # words in front, text, word to watch
@@ -53,7 +53,7 @@ class ContextHandlers(DemoHandlers):
         return self.no_update() if tickets.is_stale(page, ticket, self.activity) else update
 
     def failed(self, page: str, sentence: str, activity: str = "") -> Update:
-        return {self.bars: tag("p", text(sentence), cls="pl-problem")}
+        return {self.bars: problem(sentence)}
 
     def _filled(self, front: str, words: str, watch: str, name: str) -> Update:
         return {self.front: front, self.words: words, self.watch: watch, **self._bars(front, words, watch, name)}

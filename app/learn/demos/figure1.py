@@ -11,7 +11,7 @@ from app.shared import urlstate
 from app.shared.catalog import RunCatalog
 from app.shared.context import AppContext
 from app.shared.events import LATEST, Update, errors_to_status
-from app.shared.html import area, button, notes, tag, text
+from app.shared.html import area, button, notes, problem, tag
 from app.shared.shell import Shell
 from core.errors import BadInput
 from core.models.backbone import Backbone
@@ -32,9 +32,7 @@ class FigureHandlers(DemoHandlers):
     @errors_to_status
     def restore(self, search: str, name: str, request: gr.Request) -> Update:
         """Draw what the address says, when the demonstration is opened on a model."""
-        state = urlstate.read(search or "", FigureState)
-        runs = [run.id for run in prefix_runs(self.context.catalog, self.backbone(name))]
-        return self._draw(state if state.run in ("", *runs) else replace(state, run="").without("drawn"), name)
+        return self._draw(urlstate.read(search or "", FigureState), name)
 
     @errors_to_status
     def step(self, state: FigureState, name: str, request: gr.Request, event: gr.EventData) -> Update:
@@ -47,10 +45,12 @@ class FigureHandlers(DemoHandlers):
         return self._draw(replace(state.settled(), run=run or ""), name)
 
     def failed(self, page: str, sentence: str, activity: str = "") -> Update:
-        return {self.picture: tag("p", text(sentence), cls="pl-problem")}
+        return {self.picture: problem(sentence)}
 
     def _draw(self, state: FigureState, name: str) -> Update:
         numbers, runs = self._numbers(state.run, name)
+        if state.run not in ("", *runs):
+            state = replace(state, run="").without("drawn")
         return {
             self.state: state,
             self.run: gr.update(choices=runs, value=numbers.run),

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from app.shared.html import problem
 from app.train import view
 from core.data.uploads import FilePreview
 from core.runs.status import RunStatus
@@ -25,7 +26,7 @@ def test_nothing_that_was_written_becomes_part_of_the_page(house):
         view.details(run),
         view.result_text(run, 100),
         view.preview(FilePreview((EVIL,), ((EVIL,),)), [EVIL], 1),
-        view.problem(EVIL),
+        problem(EVIL),
         view.context_view(EVIL),
         view.interrupted_view([(EVIL, RunStatus("interrupted", 3, 9))]),
     ]
