@@ -115,6 +115,7 @@ class Handlers(TabHandlers):
     def ask(self, request: gr.Request) -> tuple[int, object, object]:
         """Take a number for a request, and show at once that it has started."""
         page, tickets = request.session_hash or "", self.context.tickets
+        self.context.status.begin(page, self.activity)
         status = self.context.status.report(page, self.activity, "loading", "Request sent…")
         return tickets.take(page), status, gr.update(interactive=True)
 

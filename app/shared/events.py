@@ -60,7 +60,9 @@ class TabHandlers:
 
     def take_ticket(self, request: gr.Request) -> int:
         """Return the number of a new request of this tab, which ends the page's earlier ones."""
-        return self.context.tickets.take(request.session_hash or "", self.activity)
+        page = request.session_hash or ""
+        self.context.status.begin(page, self.activity)
+        return self.context.tickets.take(page, self.activity)
 
     def no_update(self) -> Update:
         """Return an update that changes nothing; Gradio takes an empty dictionary for missing outputs."""

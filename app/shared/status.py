@@ -21,22 +21,32 @@ class Report:
 
 
 class StatusLine:
-    """The last report of each activity of each page."""
+    """The last report of each activity of each page, in the order in which they began."""
 
     def __init__(self, pages: int = PAGES) -> None:
         self._reports: Cache[str, dict[str, Report]] = Cache(pages)
         self._lock = threading.Lock()
 
     def report(self, page: str, activity: str, phase: str, sentence: str) -> str:
-        """Store a report, and return the status line: the newest activity in progress, otherwise the newest report.
+        """Store a report, and return the status line: of what is in progress, or else of everything, the report of the activity
+        that began last. A problem comes before what began earlier and is done.
 
         `activity`: a short name such as "examples"; the names of others in progress are added.
         """
         with self._lock:
             reports = self._reports.get_or_compute(page, dict)
-            reports.pop(activity, None)
+            before = reports.get(activity)
+            if before is None or before.phase not in UNDER_WAY or phase == "error":
+                reports.pop(activity, None)  # it begins, or has a problem: last in the order
             reports[activity] = Report(phase, sentence)
             return self._line(reports)
+
+    def begin(self, page: str, activity: str) -> None:
+        """Note that an activity is asked for again, perhaps before it has ended; its next report follows."""
+        with self._lock:
+            reports = self._reports.get_or_compute(page, dict)
+            if activity in reports:
+                reports[activity] = reports.pop(activity)
 
     def clear(self, page: str, activity: str) -> str:
         """Forget an activity, and return the status line."""

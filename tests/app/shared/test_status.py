@@ -24,3 +24,21 @@ def test_pages_do_not_see_each_other():
     status.report("a", "comparison", "running", "Writing…")
     assert "Writing" not in status.report("b", "comparison", "error", "Problem <1>")
     assert "Problem &lt;1&gt;" in status.report("b", "comparison", "error", "Problem <1>")
+
+
+def test_what_was_asked_for_last_is_reported_when_all_is_done_and_a_problem_always():
+    status = StatusLine()
+    status.report("page", "comparison", "running", "Writing…")
+    status.report("page", "mix", "running", "Writing at every stop…")
+    assert "Also under way: comparison" in status.report("page", "comparison", "running", "Searching…")
+    status.report("page", "mix", "done", "3 texts")
+    assert "3 texts" in status.report("page", "comparison", "done", "in 0.3 s")
+    status.report("page", "mix", "running", "Writing at every stop…")
+    status.report("page", "comparison", "running", "Writing…")
+    status.begin("page", "mix")  # another mix is asked for before the first has ended
+    status.report("page", "mix", "done", "3 texts")
+    assert "3 texts" in status.report("page", "comparison", "done", "in 0.3 s")
+    status.report("page", "comparison", "running", "Writing…")
+    status.report("page", "mix", "running", "Writing at every stop…")
+    status.report("page", "mix", "done", "3 texts")
+    assert "no memory" in status.report("page", "comparison", "error", "no memory")
