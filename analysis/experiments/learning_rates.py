@@ -84,8 +84,10 @@ def check_rates(rates: Sequence[float], valid: Sequence[Example]) -> None:
 def tune_learning_rate(plan: Trainer, rates: Sequence[float], rows: TrainingData) -> Run | None:
     """The run of a plan at the learning rate with the lowest validation loss; None if cancelled or if every rate diverged.
 
-    Every rate is tried with the plan's other settings, seed and updates. The best of these trainings becomes the run, and
-    the losses of all go into its notes. Finished trainings are not repeated. Raises BadConfig if nothing is validated.
+    The search begins at the rate next to the plan's own, and goes on until the rates on both sides of the best are worse, so
+    that rates far from it are not tried. All trainings have the plan's other settings, seed and updates. The best of them
+    becomes the run, and the losses of all go into its notes. Finished trainings are not repeated. Raises BadConfig if nothing
+    is validated.
     """
     check_id(plan.run_id)
     if read_status(plan.store.folder / plan.run_id).state == "done":
@@ -94,11 +96,12 @@ def tune_learning_rate(plan: Trainer, rates: Sequence[float], rows: TrainingData
         raise BadConfig("valid_rows is 0, and a rate is chosen by validation loss: give at least 1.", "valid_rows")
     search = Store(plan.store.folder / SEARCH_FOLDER / plan.run_id)
     runs: dict[float, Run] = {}
-    for rate in sorted(set(rates)):
+    losses: dict[float, float] = {}
+    while (rate := next_rate(rates, losses, plan.config.rate)) is not None:
         runs[rate] = train_or_resume(replace(plan, store=search, run_id=f"{rate:g}", config=plan.config.replace(rate=rate)), rows)
         if rows.cancelled:
             return None
-    losses = {rate: _loss(run) for rate, run in runs.items()}
+        losses[rate] = _loss(runs[rate])
     best = min(losses, key=lambda rate: losses[rate])
     if math.isinf(losses[best]):
         return None
@@ -107,11 +110,25 @@ def tune_learning_rate(plan: Trainer, rates: Sequence[float], rows: TrainingData
     return run
 
 
+def next_rate(rates: Sequence[float], losses: Mapping[float, float], start: float) -> float | None:
+    """Return the rate to try after those in `losses`: first the one closest to `start` (by ratio), then a neighbour of the best.
+
+    None if the best rate is better than both its neighbours, or is at an end of `rates`. A diverged training has an infinite
+    loss; as long as all diverge, the next lower rate follows.
+    """
+    grid = sorted(set(rates))
+    if not losses:
+        return min(grid, key=lambda rate: abs(math.log(rate / start)))
+    place = grid.index(min(losses, key=lambda rate: (losses[rate], rate)))
+    neighbours = [grid[near] for near in (place - 1, place + 1) if 0 <= near < len(grid)]
+    return next((rate for rate in neighbours if rate not in losses), None)
+
+
 def _loss(run: Run) -> float:
     return run.valid_loss if run.status == "done" and run.valid_loss is not None else math.inf
 
 
 def describe_search(losses: dict[float, float], seed: int) -> str:
     """Summarize the search in a sentence."""
-    each = ", ".join(f"{rate:g}: {loss:.3f}" if math.isfinite(loss) else f"{rate:g}: diverged" for rate, loss in losses.items())
+    each = ", ".join(f"{rate:g}: {loss:.3f}" if math.isfinite(loss) else f"{rate:g}: diverged" for rate, loss in sorted(losses.items()))
     return f"Rate chosen by validation loss with seed {seed}. {each}."

@@ -19,6 +19,7 @@ from core.training.loop import total_updates
 PAUSE = 1.0  # seconds between two looks at cells that other processes have in hand
 FEW = 32  # examples that are encoded for an estimate
 TEXTS = 4  # that are generated for an estimate
+TRIALS = 4  # learning rates that a search usually tries
 
 Place = Callable[[Cell], Workplace]  # the workplace of a cell: articles have a backbone of their own
 
@@ -107,5 +108,5 @@ def _seconds(cell: Cell, place: Workplace, costs: Costs, text: float) -> float:
     pairs = sum(len(example.targets) for example in rows.examples)
     once = total_seconds(config, total_updates(config, pairs), len(rows.valid), costs)
     trained = read_status(place.store.folder / cell.id).state == "done"
-    trainings = 0 if trained else max(1, len(cell.rates)) if cell == cell.first else 1
+    trainings = 0 if trained else max(1, min(TRIALS, len(cell.rates))) if cell == cell.first else 1
     return texts + trainings * once

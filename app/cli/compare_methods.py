@@ -49,7 +49,11 @@ def add_verb(verbs: Verbs) -> None:
     )
     verb.add_argument("--preset", default="fast", choices=sorted(PRESETS), help="it has a learning rate for each method")
     verb.add_argument(
-        "--rates", nargs="+", type=float, metavar="RATE", help="try each of these for every method; validation loss chooses"
+        "--rates",
+        nargs="+",
+        type=float,
+        metavar="RATE",
+        help="learning rates that validation loss chooses from, for each method; those far from the best are not tried",
     )
     verb.add_argument("--seeds", type=int, default=1, help="runs of each method, with seeds from 0 on (default 1)")
     verb.add_argument("--rows", type=int, default=0, help="train on this many rows only")

@@ -59,7 +59,13 @@ def add_verb(verbs: Verbs) -> None:
     verb.add_argument("--updates", type=int, help="updates of every training (default: the scale's)")
     verb.add_argument("--tables", type=int, help="test inputs that are scored, evenly spaced; 0 for all (default: the scale's)")
     verb.add_argument("--seeds", type=int, help="seeds of every training (default: the scale's)")
-    verb.add_argument("--rates", nargs="+", type=float, metavar="RATE", help="learning rates that validation loss chooses from")
+    verb.add_argument(
+        "--rates",
+        nargs="+",
+        type=float,
+        metavar="RATE",
+        help="learning rates that validation loss chooses from; those far from the best are not tried",
+    )
     verb.add_argument("--lengths", nargs="+", type=int, metavar="P", help="lengths of Figure 4")
     verb.add_argument("--neutral", type=Path, metavar="FILE", help="text that forgetting is measured on, a paragraph per line")
     drop = "delete the weights of each cell's run once it is scored; results, texts and losses stay"

@@ -1,11 +1,12 @@
 """A rate chosen by validation loss: once, resumable, and recorded."""
 
+import math
 from itertools import count
 
 import pytest
 
 from analysis.experiments.compare_methods import run_comparison
-from analysis.experiments.learning_rates import SEARCH_FOLDER, TrainingData, check_rates, train_or_resume, tune_learning_rate
+from analysis.experiments.learning_rates import SEARCH_FOLDER, TrainingData, check_rates, next_rate, train_or_resume, tune_learning_rate
 from core.config.decode import DecodeConfig
 from core.config.train import TrainConfig
 from core.errors import BadConfig, BadInput, StoreError
@@ -22,7 +23,7 @@ RATES = (1e-4, 3e-2)
 @pytest.fixture
 def plan(tmp_path):
     backbone = load_backbone(str(make_tiny_backbone(tmp_path / "tiny-gpt2")), "cpu")
-    config = TrainConfig(length=2, updates=4, batch=3, init_words="table")
+    config = TrainConfig(length=2, updates=4, batch=3, init_words="table", rate=1e-4)
     return Trainer(backbone, task_for_backbone(backbone, "e2e"), config, Store(tmp_path / "runs"), "mine")
 
 
@@ -46,6 +47,25 @@ def test_a_grid_that_was_stopped_goes_on_and_its_best_is_the_run(plan):
             tune_learning_rate(Trainer(plan.backbone, plan.task, other, plan.store, "mine"), RATES, ROWS)
     with pytest.raises(StoreError, match=r"^rows is 6 in the run 'mine', .* requested is 5\."):
         tune_learning_rate(plan, RATES, TrainingData(EXAMPLES[:5], ROWS.valid))
+
+
+GRID = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1)
+
+
+def tried(loss, start=5e-3):
+    """The rates that a search tries, in this order."""
+    losses = {}
+    while (rate := next_rate(GRID[::-1], losses, start)) is not None:
+        losses[rate] = loss(rate)
+    return list(losses)
+
+
+def test_a_search_ends_as_soon_as_both_neighbours_of_the_best_rate_are_worse():
+    assert tried(lambda rate: abs(math.log(rate / 3e-3))) == [3e-3, 1e-3, 1e-2]
+    assert tried(lambda rate: abs(math.log(rate / 0.1))) == [3e-3, 1e-3, 1e-2, 3e-2, 1e-1, 3e-1]
+    assert tried(lambda rate: rate) == [3e-3, 1e-3, 3e-4], "the lowest of the grid has one neighbour"
+    assert tried(lambda rate: abs(math.log(rate / 3e-3)) if rate < 1e-2 else math.inf, start=0.1) == [1e-1, 3e-2, 1e-2, 3e-3, 1e-3]
+    assert tried(lambda rate: math.inf, start=0.3)[-1] == 3e-4, "every rate is tried before the search gives up"
 
 
 def test_every_seed_takes_the_chosen_rate_and_a_rate_that_runs_away_is_not_chosen(plan):
