@@ -67,7 +67,7 @@ def test_rates_are_chosen_and_seeds_summed_up(options, capsys):
     assert runs["grid-embedding-seed1"].config["rate"] == rate and "0.001: " in runs["grid-embedding"].notes
     line = next(line for line in output.splitlines() if line.startswith("| Embedding-only"))
     assert f"| {rate:g}, the {'highest' if rate == 0.05 else 'lowest'} tried |" in line and " ± " in line
-    assert "3 tables; seeds 0, 1 (mean ± standard deviation). Rates tried: 0.001, 0.05;" in output
+    assert "3 tables; seeds 0, 1 (mean ± standard deviation). Rates to choose from: 0.001, 0.05;" in output
 
     assert main([*command, "--json"]) == 0
     *each, frozen, embedding = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
