@@ -48,12 +48,14 @@ FRACTIONS = {(data, name) for data in ("webnlg", "dart") for name in ("METEOR", 
 
 @dataclass(frozen=True)
 class Number:
-    """A printed number. `where`: table and page, or n, seeds and interval; `results`: the ids of the results that it averages."""
+    """A printed number. `where`: table and page, or n, seeds and interval; `results`: the ids of the results that it averages;
+    `error`: their standard error over seeds."""
 
     text: str
     value: float
     where: str
     results: tuple[str, ...] = ()
+    error: float | None = None
 
 
 @dataclass(frozen=True)
@@ -193,14 +195,14 @@ def own_number(name: str, summary: Summary, data: str, ids: tuple[str, ...]) -> 
     plain = name.split("-")[0]
     factor = 0.01 if (data, plain) in FRACTIONS else 1.0
     digits = 2 if plain in ("NIST", "CIDEr", "TER", "Forgetting") or factor != 1.0 else 1
-    value = summary.value * factor
-    text = f"{value:.{digits}f}" + (f" ± {summary.error * factor:.{digits}f}" if summary.error is not None else "")
+    value, error = summary.value * factor, None if summary.error is None else summary.error * factor
+    text = f"{value:.{digits}f}" + (f" ± {error:.{digits}f}" if error is not None else "")
     seeds = f"mean ± standard error of {summary.seeds} seeds" if summary.seeds > 1 else "one seed"
     between = ""
     if summary.low is not None and summary.high is not None:
         between = f"; 95 % interval over rows {summary.low * factor:.{digits}f} to {summary.high * factor:.{digits}f}"
     rows = f"n = {summary.n}{' tokens' if plain == 'Forgetting' else ''}, " if summary.n else ""
-    return Number(text, value, f"Ours: {rows}{seeds}{between}.", ids)
+    return Number(text, value, f"Ours: {rows}{seeds}{between}.", ids, error)
 
 
 def recipe(family: Sequence[Result]) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from analysis.experiments.desk import AXES, Point
-from analysis.experiments.tables import OURS, ResultTable, column_label, source_name
+from analysis.experiments.tables import OURS, Number, ResultTable, column_label, source_name
 from analysis.figures.label_placement import boxes_along, place_labels
 from analysis.figures.style import COLORS, escape, figure
 from analysis.figures.training import MAX_POINTS
@@ -36,29 +36,40 @@ AXIS_TITLES = {"figure3": "training examples", "figure4": "virtual tokens", "fig
 
 
 def curves(table: ResultTable, metric: str) -> go.Figure | None:
-    """Draw a metric over the figure's axis, one curve per source, line and backbone; None if there is no data.
+    """Draw a metric over the figure's axis, one curve per source, line and backbone, with standard errors; None if there is no
+    data.
 
     A statement of a source without a number is a mark on the axis.
     """
-    groups: dict[tuple[str, str, str], list[tuple[str | float, float]]] = {}
+    groups: dict[tuple[str, str, str], list[tuple[str | float, Number]]] = {}
     for row in table.rows:
         if metric in row.numbers and row.x is not None:
             label = "" if row.label == row.x else row.label
-            groups.setdefault((label, row.source, source_name(row)), []).append((row.x, row.numbers[metric].value))
+            groups.setdefault((label, row.source, source_name(row)), []).append((row.x, row.numbers[metric]))
     if not groups:
         return None
     traces: list[go.Scatter] = []
     for ((label, source, title), points), color, symbol in zip(groups.items(), cycle(PALETTE), cycle(SYMBOLS), strict=False):
-        xs, ys = zip(*points, strict=True)
-        name = escape(", ".join(filter(None, [label, title])))
-        look = {"color": COLORS[color], "width": 2, "dash": "solid" if source == OURS else "dash"}
-        mode = "lines+markers" if table.grid != "figure5" else "markers"
-        traces.append(go.Scatter(x=xs, y=ys, mode=mode, name=name, line=look, marker={"size": 10, "symbol": symbol}))
+        xs, numbers = zip(*points, strict=True)
+        errors = [number.error or 0.0 for number in numbers]
+        bars = {"array": errors, "color": COLORS[color], "thickness": 1.5, "width": 5} if any(errors) else None
+        traces.append(
+            go.Scatter(
+                x=xs,
+                y=[number.value for number in numbers],
+                error_y=bars,
+                mode="lines+markers" if table.grid != "figure5" else "markers",
+                name=escape(", ".join(filter(None, [label, title]))),
+                line={"color": COLORS[color], "width": 2, "dash": "solid" if source == OURS else "dash"},
+                marker={"size": 10, "symbol": symbol},
+            )
+        )
+    several = len({source for _, source, _ in groups}) > 1
     xaxis: dict[str, object] = {"title": {"text": AXIS_TITLES[table.grid]}}
     fig = figure(
         traces,
         f"{table.title}: {column_label(metric, table.data)}",
-        "mean over seeds" + ("; the models differ, and so do the values" if len({source for _, source, _ in groups}) > 1 else ""),
+        "mean ± standard error over seeds" + ("; the models differ, and so do the values" if several else ""),
         xaxis=xaxis | ({"type": "category"} if table.grid in ("figure3", "figure5") else {"rangemode": "tozero"}),
         yaxis={"title": {"text": column_label(metric, table.data)}, "rangemode": "tozero"},
         **LEGEND_BELOW,

@@ -114,6 +114,10 @@ def test_every_view_has_a_table_and_a_figure_needs_points():
     ]
     (drawn,) = figures.curves(result_table("figure4", "e2e", points), "BLEU").data
     assert list(drawn.x) == [1, 5] and list(drawn.y) == [41, 45] and "Ours (mini)" in drawn.name
+    assert drawn.error_y.array is None, "one seed has no standard error"
+    more = [measured(places={"figure4": {"label": "Prefix-tuning", "x": 1}}, seed=seed, bleu=40 + 2 * seed) for seed in (0, 1)]
+    (drawn,) = figures.curves(result_table("figure4", "e2e", more), "BLEU").data
+    assert list(drawn.y) == [41] and list(drawn.error_y.array) == [pytest.approx(1.0)]
     assert [row.x for row in result_table("figure4", "e2e", points).rows if not row.numbers] == [
         x for x in scale("small").lengths if x not in (1, 5)
     ]
