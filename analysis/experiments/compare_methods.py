@@ -196,7 +196,9 @@ def _with_sd(summary: SeedSummary, name: str, form: str) -> str:
 def _recipe(results: Sequence[MethodResult], rates: Sequence[float]) -> str:
     """How the numbers were computed."""
     seeds = sorted({each.run.seed for each in results if each.run})
-    tried = f" Rates to choose from: {', '.join(f'{rate:g}' for rate in sorted(set(rates)))}; validation loss chose." if rates else ""
+    tried = (
+        f" Rates to choose from: {', '.join(f'{rate:g}' for rate in sorted(set(rates)))}; validation loss chose." if rates else ""
+    )
     tables = len(results[0].result.sources) if results else 0
     listed = ", ".join(map(str, seeds)) or "none"
     more = " (mean ± standard deviation)" if len(seeds) > 1 else ""

@@ -130,5 +130,7 @@ def _loss(run: Run) -> float:
 
 def describe_search(losses: dict[float, float], seed: int) -> str:
     """Summarize the search in a sentence."""
-    each = ", ".join(f"{rate:g}: {loss:.3f}" if math.isfinite(loss) else f"{rate:g}: diverged" for rate, loss in sorted(losses.items()))
+    each = ", ".join(
+        f"{rate:g}: {loss:.3f}" if math.isfinite(loss) else f"{rate:g}: diverged" for rate, loss in sorted(losses.items())
+    )
     return f"Rate chosen by validation loss with seed {seed}. {each}."

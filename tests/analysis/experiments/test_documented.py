@@ -67,6 +67,17 @@ def agree(cell: str, score: dict) -> bool:
     )
 
 
+def mean_and_error(values: list[float]) -> dict:
+    """The mean of several models, with its standard error."""
+    return {"value": fmean(values), "sd": stdev(values) / len(values) ** 0.5}
+
+
+def rate_of(result: Result) -> str:
+    """The learning rate as the tables have it: with an arrow if it is an end of the grid."""
+    mark = {"highest": " ↑", "lowest": " ↓", "": ""}[result.rate_at_end]
+    return f"{result.rate:g}{mark}"
+
+
 @pytest.mark.parametrize("section, start, ids, first, metrics", TABLES, ids=[f"{row[0][3:]} {row[1][-5:]}" for row in TABLES])
 def test_tables_of_scores(results, section, start, ids, first, metrics):
     rows = table(section, start)
@@ -117,12 +128,24 @@ def test_little_data_is_the_mean_of_its_models(results):
         group = [one for one in cells if (one.cell.method, one.cell.rows) == (ids[method], int(examples))]
         assert len(group) == 4 and {one.n for one in group} == {100}
         assert len({(one.cell.sample, one.cell.seed) for one in group}) == 4
-        mark = {"highest": "↑", "lowest": "↓", "": ""}[group[0].rate_at_end]
-        assert numbers[0] == f"{group[0].rate:g}{mark and ' ' + mark}"
+        assert numbers[0] == rate_of(group[0])
         assert agree(numbers[1], {"value": fmean(one.valid_loss for one in group)})
         for metric, cell in zip(["BLEU", "NIST", "ROUGE-L", "Coverage", "Unsupported"], numbers[2:], strict=True):
-            values = [one.scores[metric]["value"] for one in group]
-            assert agree(cell, {"value": fmean(values), "sd": stdev(values) / len(values) ** 0.5}), f"{method}, {metric}: {cell}"
+            assert agree(cell, mean_and_error([one.scores[metric]["value"] for one in group])), f"{method}, {metric}: {cell}"
+
+
+def test_what_a_prefix_begins_as_is_the_mean_of_its_models(results):
+    cells = [result for result in results.values() if "figure5" in result.places]
+    rows = table("## What a prefix begins as: E2E", "| begins as")
+    assert len(cells) == 4 * len(rows)
+    for words, rate, loss, *numbers, forgotten in rows:
+        group = [one for one in cells if one.places["figure5"]["label"] == words]
+        assert len({(one.cell.sample, one.cell.seed) for one in group}) == 4 and {one.n for one in group} == {100}
+        assert rate == rate_of(group[0])
+        assert agree(loss, {"value": fmean(one.valid_loss for one in group)})
+        for metric, cell in zip(["BLEU", "NIST", "ROUGE-L", "Coverage", "Unsupported"], numbers, strict=True):
+            assert agree(cell, mean_and_error([one.scores[metric]["value"] for one in group])), f"{words}, {metric}: {cell}"
+        assert agree(forgotten, mean_and_error([one.forgotten for one in group])), f"{words}: {forgotten}"
 
 
 def test_every_length_of_a_prefix_is_there_with_both_seeds(results):
@@ -134,8 +157,7 @@ def test_every_length_of_a_prefix_is_there_with_both_seeds(results):
         assert [one.seeds for one in group] == [(0,), (1,)] and {one.n for one in group} == {100}
         assert {one.stored for one in group} == {int(stored.replace(",", ""))}
         assert agree(share, {"value": 100 * group[0].share})
-        mark = {"highest": "↑", "lowest": "↓", "": ""}[group[0].rate_at_end]
-        assert rate == f"{group[0].rate:g}{mark and ' ' + mark}"
+        assert rate == rate_of(group[0])
         assert agree(loss, {"value": fmean(one.valid_loss for one in group)})
         for metric, cell in zip(["BLEU", "ROUGE-L", "Coverage", "Unsupported"], numbers, strict=True):
             for part, one in zip(cell.split(", "), group, strict=True):

@@ -6,7 +6,14 @@ from itertools import count
 import pytest
 
 from analysis.experiments.compare_methods import run_comparison
-from analysis.experiments.learning_rates import SEARCH_FOLDER, TrainingData, check_rates, next_rate, train_or_resume, tune_learning_rate
+from analysis.experiments.learning_rates import (
+    SEARCH_FOLDER,
+    TrainingData,
+    check_rates,
+    next_rate,
+    train_or_resume,
+    tune_learning_rate,
+)
 from core.config.decode import DecodeConfig
 from core.config.train import TrainConfig
 from core.errors import BadConfig, BadInput, StoreError
@@ -64,7 +71,13 @@ def test_a_search_ends_as_soon_as_both_neighbours_of_the_best_rate_are_worse():
     assert tried(lambda rate: abs(math.log(rate / 3e-3))) == [3e-3, 1e-3, 1e-2]
     assert tried(lambda rate: abs(math.log(rate / 0.1))) == [3e-3, 1e-3, 1e-2, 3e-2, 1e-1, 3e-1]
     assert tried(lambda rate: rate) == [3e-3, 1e-3, 3e-4], "the lowest of the grid has one neighbour"
-    assert tried(lambda rate: abs(math.log(rate / 3e-3)) if rate < 1e-2 else math.inf, start=0.1) == [1e-1, 3e-2, 1e-2, 3e-3, 1e-3]
+    assert tried(lambda rate: abs(math.log(rate / 3e-3)) if rate < 1e-2 else math.inf, start=0.1) == [
+        1e-1,
+        3e-2,
+        1e-2,
+        3e-3,
+        1e-3,
+    ]
     assert tried(lambda rate: math.inf, start=0.3)[-1] == 3e-4, "every rate is tried before the search gives up"
 
 

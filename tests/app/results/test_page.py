@@ -22,10 +22,10 @@ def test_the_tab_in_both_themes(page, served):
     expect(main).to_contain_text("up to a threshold (200 for summarization, 10 for table-to-text)")
     expect(page.locator("#pl-results-plot .pl-plot")).to_have_attribute("data-drawn", "figure4")
     page.get_by_role("button", name="Figure 5").click()
-    expect(main.locator(".pl-missing code").first).to_contain_text(
-        "python launch.py experiments figure5 --only e2e-prefix-initrandom-rows100-"
-    )
+    expect(page.locator("#pl-results-plot .pl-plot")).to_have_attribute("data-drawn", "figure5")
     expect(page).to_have_url(re.compile("results=figure5"))
+    page.get_by_role("button", name="Table 1").click()
+    expect(main.locator(".pl-missing code").first).to_contain_text("python launch.py experiments table1 --only ")
 
     page.get_by_role("button", name="Runs", exact=True).click()
     expect(main.locator("tbody tr").first).to_be_visible()
