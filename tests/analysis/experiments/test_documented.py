@@ -134,6 +134,22 @@ def test_little_data_is_the_mean_of_its_models(results):
             assert agree(cell, mean_and_error([one.scores[metric]["value"] for one in group])), f"{method}, {metric}: {cell}"
 
 
+def test_where_the_vectors_are_is_the_mean_of_both_seeds(results):
+    cells = [result for result in results.values() if "table4" in result.places and result.cell.data == "e2e"]
+    rows = table("## Where the vectors are: E2E", "| method, vectors")
+    assert len(cells) == 2 * len(rows)
+    for name, stored, rate, loss, *numbers in rows:
+        method, length = name.split(", ")
+        is_of_row = lambda one: (one.cell.method, one.stored) == (method.removesuffix("-only"), int(stored.replace(",", "")))  # noqa: E731
+        group = sorted(filter(is_of_row, cells), key=lambda one: one.seeds)
+        assert [one.seeds for one in group] == [(0,), (1,)] and {one.n for one in group} == {100}
+        assert {one.cell.config().length for one in group} == {int(length)}
+        assert rate == rate_of(group[0])
+        assert agree(loss, {"value": fmean(one.valid_loss for one in group)})
+        for metric, cell in zip(["BLEU", "NIST", "ROUGE-L", "Coverage", "Unsupported"], numbers, strict=True):
+            assert agree(cell, mean_and_error([one.scores[metric]["value"] for one in group])), f"{name}, {metric}: {cell}"
+
+
 def test_what_a_prefix_begins_as_is_the_mean_of_its_models(results):
     cells = [result for result in results.values() if "figure5" in result.places]
     rows = table("## What a prefix begins as: E2E", "| begins as")
