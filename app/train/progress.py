@@ -83,7 +83,8 @@ class RunProgressView:
         update[page.head] = self._head(run_id, run)
         update[page.headline] = headline(run_id, state, read_status(folder), log, samples, run)
         context = run.config.get("context") if run else None  # of an in-context run
-        update[page.watch] = view.context_view(context) if context and isinstance(context, str) else view.samples_view(samples)
+        of_context = view.context_view(context) if context and isinstance(context, str) else ""
+        update[page.watch] = of_context or view.samples_view(samples, run_id)
         update[page.details] = view.details(run) if run and ended else ""
         return update | self._charts(log, samples, run_id, read_status(folder).total)
 

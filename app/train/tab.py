@@ -133,7 +133,7 @@ def _live() -> Components:
         "head": area("", js_on_load=ACTS, elem_id="pl-train-head"),
         "zip": gr.File(visible=False, label="The run as a zip", interactive=False, elem_id="pl-train-zip", height=70),
     }
-    components["watch"] = area("", elem_id="pl-train-watch")
+    components["watch"] = area("", js_on_load="PrefixLab.timeline(element, watch)", elem_id="pl-train-watch")
     with gr.Row(elem_classes="pl-charts"):
         components["loss"] = plot_widget.plot("pl-train-loss", 280, name="Training and validation loss")
         components["mass"] = plot_widget.plot("pl-train-mass", 280, name="Attention on the virtual tokens, by layer and update")

@@ -27,32 +27,43 @@
     if (ready?.url) PrefixLab.plots.give(ready.orig_name || "", ready.url);
   };
 
-  // The timeline of a training's samples: the slider shows one of them in the latest row, Replay plays them all.
+  // The timeline of a training's samples: the slider shows one of them in the latest row, Replay plays them all. Each new sample
+  // draws the view again: the earlier text that is shown, the replay and the open list of texts stay.
   const FRAME = 700; // ms
-  let playing = 0;
-  const show = (timeline, at) => {
-    const frames = JSON.parse(timeline.dataset.frames);
-    const row = timeline.closest(".pl-watch").querySelector("li.latest");
-    const [when, text, note] = frames[at];
-    row.querySelector("b").textContent = when;
-    row.querySelector(".generated").textContent = text;
-    const small = row.querySelector("small");
-    if (small) small.textContent = note;
-    timeline.querySelector("input").value = at;
-    return at < frames.length - 1;
+  PrefixLab.timeline = (element, watch) => {
+    let [run, shown, open, playing] = [undefined, null, false, 0]; // `shown`: the frame of an earlier text; null for the latest
+    const show = (frame) => {
+      const timeline = element.querySelector(".pl-timeline");
+      const frames = JSON.parse(timeline?.dataset.frames || "[]");
+      shown = frame < frames.length - 1 ? frame : null;
+      if (!frames[frame]) return;
+      const row = element.querySelector("li.latest");
+      const [when, text, note] = frames[frame];
+      row.querySelector("b").textContent = when;
+      row.querySelector(".generated").textContent = text;
+      const small = row.querySelector("small");
+      if (small) small.textContent = note;
+      timeline.querySelector("input").value = frame;
+    };
+    const play = () => {
+      if (shown === null) clearInterval(playing);
+      else show(shown + 1);
+    };
+    element.addEventListener("input", (event) => { clearInterval(playing); show(Number(event.target.value)); });
+    element.addEventListener("click", (event) => {
+      if (event.target.closest("summary")) open = !event.target.closest("details").open; // it opens or closes after this
+      if (!event.target.closest("[data-replay]")) return;
+      clearInterval(playing);
+      show(0);
+      playing = setInterval(play, FRAME);
+    });
+    const restore = () => {
+      const view = element.querySelector(".pl-watch");
+      if (view?.dataset.run !== run) [run, shown, open] = [view?.dataset.run, null, false];
+      const list = view?.querySelector("details");
+      if (list) list.open = open;
+      if (shown !== null) show(shown);
+    };
+    watch("value", () => requestAnimationFrame(restore)); // once the new value is in the page
   };
-  document.addEventListener("input", (event) => {
-    const timeline = event.target.closest?.(".pl-timeline");
-    if (!timeline) return;
-    clearInterval(playing);
-    show(timeline, Number(event.target.value));
-  });
-  document.addEventListener("click", (event) => {
-    const timeline = event.target.closest?.("[data-replay]")?.closest(".pl-timeline");
-    if (!timeline) return;
-    clearInterval(playing);
-    let at = 0;
-    show(timeline, at);
-    playing = setInterval(() => { if (!timeline.isConnected || !show(timeline, ++at)) clearInterval(playing); }, FRAME);
-  });
 })();

@@ -216,8 +216,9 @@ def details(run: Run) -> str:
 # ---- what the example becomes
 
 
-def samples_view(samples: Sequence[Sample]) -> str:
-    """Show the sampled example: its source, the frozen model's text, the current text, and a timeline of earlier texts."""
+def samples_view(samples: Sequence[Sample], run_id: str) -> str:
+    """Show the sampled example of a run: its source, the frozen model's text, the current text, and a timeline of earlier
+    texts."""
     if not samples:
         return ""
     last, stretches = samples[-1], _stretches(samples)
@@ -231,7 +232,7 @@ def samples_view(samples: Sequence[Sample]) -> str:
     title = f"Its {len(stretches) - 1} earlier texts" if len(stretches) > 2 else "Its earlier text"
     more = tag("details", tag("summary", title) + tag("ol", earlier)) if earlier else ""
     body = heading + source + tag("ol", "".join(rows)) + (_timeline(stretches) if earlier else "") + more
-    return tag("section", body, cls="pl-panel pl-watch")
+    return tag("section", body, cls="pl-panel pl-watch", data_run=run_id)
 
 
 def _timeline(stretches: Sequence[tuple[str, str, Sample]]) -> str:

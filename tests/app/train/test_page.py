@@ -1,5 +1,6 @@
 """The Train tab as people meet it: in two browsers at once, with rows of their own, in both themes."""
 
+import json
 import re
 
 import pytest
@@ -147,3 +148,32 @@ def test_a_name_of_80_letters_keeps_its_place_on_a_small_screen(page, served, ho
     assert cell["height"] < 180
     page.locator("#pl-train-head [data-do=delete]").click()
     expect(page.locator("#pl-train-bin")).to_contain_text(run)
+
+
+def test_what_is_read_of_a_training_stays_when_its_next_sample_comes(page, served, house):
+    """The list of earlier texts closed, and the slider went back to the latest text, whenever the training wrote another one."""
+    folder = house.store.folder / "being-read"
+    folder.mkdir()
+    (folder / "state.json").write_text('{"pid": null, "update": 3, "total": 9}')
+    samples = [json.dumps({"update": update, "text": f"text {update}"}) + "\n" for update in range(4)]
+    (folder / "watch.jsonl").write_text("".join(samples[:3]))
+    open_tab(page, served, "&job=being-read")
+    latest, slider = page.locator("#pl-train-watch li.latest"), page.locator("#pl-train-watch .pl-timeline input")
+    expect(latest).to_contain_text("text 2")
+    page.locator("#pl-train-watch summary").click()
+    slider.fill("1")
+    expect(latest).to_contain_text("text 1")
+    (folder / "watch.jsonl").write_text("".join(samples))
+    expect(slider).to_have_attribute("max", "3")
+    expect(slider).to_have_value("1")
+    expect(latest).to_contain_text("text 1")
+    expect(page.locator("#pl-train-watch details li").first).to_be_visible()
+    slider.fill("3")
+    expect(latest).to_contain_text("text 3")
+    page.locator("#pl-train-runs [data-run=tiny-prefix]").click()
+    expect(page.locator("#pl-train-head h2")).to_have_text("tiny-prefix")
+    page.locator("#pl-train-runs [data-run=being-read]").click()
+    expect(page.locator("#pl-train-watch summary")).to_be_visible()
+    expect(page.locator("#pl-train-watch details li").first).to_be_hidden()  # another run's view begins anew
+    page.locator("#pl-train-head [data-do=delete]").click()
+    expect(page.locator("#pl-train-bin")).to_contain_text("being-read")

@@ -22,7 +22,7 @@ def test_nothing_that_was_written_becomes_part_of_the_page(house):
     run = replace(house.store.get("tiny-prefix"), notes=EVIL, command=EVIL, backbone=EVIL)
     looks = [{"update": n, "text": EVIL + str(n), "source": EVIL, "reference": EVIL, "frozen": EVIL} for n in (0, 5)]
     parts = [
-        view.samples_view(looks),
+        view.samples_view(looks, "a"),
         view.details(run),
         view.result_text(run, 100),
         view.preview(FilePreview((EVIL,), ((EVIL,),)), [EVIL], 1),
@@ -35,9 +35,9 @@ def test_nothing_that_was_written_becomes_part_of_the_page(house):
 
 def test_samples_with_the_same_text_are_shown_once():
     looks = [{"update": n, "text": text, "mass": [0.1, 0.3]} for n, text in enumerate(["a", "b", "b", "b", "c"])]
-    html = view.samples_view(looks)
+    html = view.samples_view(looks, "a")
     assert "Its 2 earlier texts" in html and "1 to 3" in html and "20 % of the attention" in html
-    assert view.samples_view([]) == ""
+    assert view.samples_view([], "a") == ""
 
 
 def test_a_stopped_runs_bar_says_how_far_it_came_and_none_claims_more_than_is_known(house):
@@ -59,6 +59,6 @@ def test_delete_is_at_the_foot_of_the_card_and_not_among_the_buttons_where_stop_
 
 def test_earlier_samples_are_frames_of_a_timeline():
     samples = [{"update": n, "text": word, "mass": [0.5]} for n, word in ((0, "a"), (10, "b"), (20, "b"))]
-    html = view.samples_view(samples)
+    html = view.samples_view(samples, "a")
     assert 'type="range"' in html and "Update 10 to 20" in html and "Replay" in html
-    assert "pl-timeline" not in view.samples_view(samples[:1])
+    assert "pl-timeline" not in view.samples_view(samples[:1], "a")
