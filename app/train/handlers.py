@@ -227,8 +227,8 @@ class TrainHandlers(RunProgressView, TabHandlers):
             return gr.skip()
         try:
             sentence, update = acts[what](run_id, fields)
-        except PrefixLabError as error:
-            return self.failed(request.session_hash or "", str(error)) | self.show(current)
+        except Exception as error:
+            return self.failed(request.session_hash or "", sentence_of(error)) | self.show(current)
         return {self.page.zip: gr.update(visible=False)} | self.report(request.session_hash or "", "done", sentence) | update
 
     def _done(self, request: gr.Request, sentence: str, run_id: str) -> Update:
@@ -293,7 +293,7 @@ class TrainHandlers(RunProgressView, TabHandlers):
 
     def open(self, search: str, current: str) -> Update:
         """Show the run of the address when the tab is opened, else one that is training, interrupted or waiting."""
-        self.jobs.tick()
+        self.jobs.try_tick()
         if self.jobs.waiting():
             self.jobs.keep_going()
         address = read_address(search or "", RunAddress)
@@ -310,7 +310,7 @@ class TrainHandlers(RunProgressView, TabHandlers):
 
         The chosen run is not an output: the user may have chosen another one meanwhile, which the next tick shows.
         """
-        self.jobs.tick()
+        self.jobs.try_tick()
         if self._change_token(current) != change_token:
             update = self.show(current)
             return {part: value for part, value in update.items() if part not in (self.page.run_id, self.page.address)}

@@ -64,6 +64,7 @@ class Jobs:
         self._thread: threading.Thread | None = None
         self._guard = threading.Lock()
         self._lock = FileLock(self.folder / ".lock")  # the line's; a thread that holds it may take it again
+        self.try_tick = tolerant(self.tick, "the queue of trainings")  # for what goes on in a folder that cannot be written, too
 
     # ---- what there is
 
@@ -162,7 +163,9 @@ class Jobs:
             self.forget(run_id)
             return "queued"
         if read_status(self.store.folder / check_id(run_id)).state == "running":
-            RunFiles(self.store.folder / run_id).stop.touch()
+            stop = RunFiles(self.store.folder / run_id).stop
+            with disk_errors(f"write {stop}", "Make the runs folder writable, or end the training where it was started."):
+                stop.touch()
             return "running"
         if job is None or not job.alive or self._has_saved(job):
             return ""
@@ -176,8 +179,9 @@ class Jobs:
     def forget(self, run_id: str) -> None:
         """Drop a job that is not running from the list; the run itself stays."""
         check_id(run_id)
-        for ending in ("json", "log"):
-            (self.folder / f"{run_id}.{ending}").unlink(missing_ok=True)
+        with disk_errors(f"write {self.folder}", "Make it writable."):
+            for ending in ("json", "log"):
+                (self.folder / f"{run_id}.{ending}").unlink(missing_ok=True)
 
     # ---- the line
 
@@ -202,7 +206,8 @@ class Jobs:
             self._in_background(self._wake)
 
     def _wake(self) -> None:
-        self.sweep()
+        with suppress(StoreError):  # they are no hindrance
+            self.sweep()
         self._attend()
 
     def sweep(self) -> None:
@@ -232,11 +237,10 @@ class Jobs:
                 self._thread.start()
 
     def _attend(self) -> None:
-        tick = tolerant(self.tick, "the queue of trainings")
         while any(not job.started or job.alive for job in self.jobs()):
-            tick()
+            self.try_tick()
             time.sleep(TICK)
-        tick()
+        self.try_tick()
 
     def _queue(self, run_id: str, words: Sequence[str]) -> list[str]:
         with self.alone():

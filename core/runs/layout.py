@@ -81,11 +81,11 @@ def locked(folder: Path, wait: float = 0) -> Iterator[None]:
     from filelock import FileLock, Timeout  # late: --help works before anything is installed
 
     lock = FileLock(RunFiles(folder).lock)
-    try:
-        with disk_errors(f"write {lock.lock_file}", errors=(PermissionError,)):
+    with disk_errors(f"write {lock.lock_file}", "Make the runs folder writable, or choose another one with PREFIX_LAB_HOME."):
+        try:
             lock.acquire(timeout=wait)
-    except Timeout as error:
-        raise StoreError(f"Another process is training {folder.name!r}. Wait for it, or stop it first.") from error
+        except Timeout as error:  # an OSError, too
+            raise StoreError(f"Another process is training {folder.name!r}. Wait for it, or stop it first.") from error
     try:
         yield
     finally:

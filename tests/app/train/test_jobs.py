@@ -145,3 +145,24 @@ def test_a_process_that_has_written_its_run_is_finishing_and_one_that_resumes_is
     os.utime(folder / "run.json", (me - 60, me - 60))
     assert jobs.state("run") == "loading"
     (jobs.folder / "run.json").unlink()  # else the fixture ends this process
+
+
+def test_a_queue_that_cannot_be_written_is_read_and_what_cannot_be_done_is_said(jobs):
+    job = {"run": "waits", "words": ["train"], "asked": 1.0}
+    jobs.folder.mkdir(parents=True)
+    (jobs.folder / "waits.json").write_text(json.dumps(job))
+    (jobs.folder / ".lock").mkdir()  # opening it fails, as where nothing can be written
+    jobs.try_tick()
+    assert jobs.waiting() == ["waits"]
+    with pytest.raises(StoreError, match=r"Cannot write .*Choose a writable folder"):
+        jobs.sweep()
+    (jobs.folder / "waits.log").mkdir()
+    with pytest.raises(StoreError, match=r"Cannot write .*Make it writable"):
+        jobs.stop("waits")
+    folder = jobs.store.folder / "runs-here"
+    folder.mkdir()
+    process = psutil.Process()
+    (folder / "state.json").write_text(json.dumps({"pid": process.pid, "born": process.create_time(), "host": None}))
+    (folder / "stop").symlink_to(folder / "no folder" / "stop")
+    with pytest.raises(StoreError, match=r"Cannot write .*stop: .*end the training where it was started"):
+        jobs.stop("runs-here")

@@ -177,3 +177,19 @@ def test_what_is_read_of_a_training_stays_when_its_next_sample_comes(page, serve
     expect(page.locator("#pl-train-watch details li").first).to_be_hidden()  # another run's view begins anew
     page.locator("#pl-train-head [data-do=delete]").click()
     expect(page.locator("#pl-train-bin")).to_contain_text("being-read")
+
+
+def test_the_runs_are_shown_where_nothing_can_be_written(page, served, house):
+    """Every part of the tab said “Error”: the queue's lock could not be opened."""
+    lock = house.store.folder / ".jobs" / ".lock"
+    lock.parent.mkdir(exist_ok=True)
+    lock.unlink(missing_ok=True)
+    lock.mkdir()  # opening it fails, as where nothing can be written
+    try:
+        open_tab(page, served)
+        page.locator("#pl-train-runs [data-run=tiny-prefix]").click()
+        expect(page.locator("#pl-train-head h2")).to_have_text("tiny-prefix")
+        page.locator("#pl-train-start").click()
+        expect(page.locator("#pl-status .status")).to_contain_text("Choose a writable folder with PREFIX_LAB_HOME")
+    finally:
+        lock.rmdir()

@@ -99,6 +99,16 @@ def test_a_run_in_training_is_left_alone(store):
     assert [run.id for run in store.runs()] == ["one"]
 
 
+def test_a_run_whose_lock_cannot_be_written_is_said_to_be_read_only(store):
+    """A file system that is read-only, or full, gives another error than a folder without the right to write."""
+    lock = store.folder / "one" / ".lock"
+    lock.unlink()
+    lock.mkdir()  # opening it fails
+    for change in (lambda: delete(store, "one"), lambda: rename(store, "one", "two"), lambda: annotate(store, "one", "x")):
+        with pytest.raises(StoreError, match=r"Cannot write .*lock: .*\. Make the runs folder writable"):
+            change()
+
+
 def test_bundled_runs_are_read_only(store, tmp_path):
     bundled = Store(tmp_path / "one", bundled=store.folder)
     for change in (lambda: delete(bundled, "one"), lambda: rename(bundled, "one", "b"), lambda: annotate(bundled, "one", "x")):
