@@ -30,7 +30,8 @@ from core.runs.store import Store
 FOLDER = ".jobs"
 TICK = 0.5  # seconds between looks at the line
 ENDING = 5.0  # seconds in which a process that is loading ends
-FATAL = "the process was ended from outside, or the machine ran out of memory"
+# Of a process whose log says nothing: on a full disk it cannot write there, either.
+FATAL = "the process was ended from outside, or the machine ran out of memory or of disk space"
 
 
 @dataclass(frozen=True)

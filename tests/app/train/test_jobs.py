@@ -166,3 +166,12 @@ def test_a_queue_that_cannot_be_written_is_read_and_what_cannot_be_done_is_said(
     (folder / "stop").symlink_to(folder / "no folder" / "stop")
     with pytest.raises(StoreError, match=r"Cannot write .*stop: .*end the training where it was started"):
         jobs.stop("runs-here")
+
+
+def test_a_full_disk_is_among_the_reasons_of_a_training_whose_log_is_empty(jobs):
+    """What the process says of a full disk goes into a log on that disk."""
+    jobs.folder.mkdir(parents=True)
+    job = {"run": "full", "words": [], "asked": 1.0, "pid": os.getpid(), "born": 1.0}
+    (jobs.folder / "full.json").write_text(json.dumps(job))
+    (jobs.folder / "full.log").touch()
+    assert "out of memory or of disk space" in jobs.problem("full")
