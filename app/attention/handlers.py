@@ -7,7 +7,7 @@ from functools import partial
 
 import gradio as gr
 
-from analysis.attention.maps import attention_labels
+from analysis.attention.maps import SITES, attention_labels
 from analysis.attention.sentences import SentenceMap
 from analysis.figures import attention as figures
 from app.attention import token_view, view
@@ -23,7 +23,7 @@ from app.shared.cache import Cache
 from app.shared.context import AppContext
 from app.shared.events import TabHandlers, Update, errors_to_status
 from app.shared.last_comparison import ColumnRecord
-from app.shared.method_labels import COLUMN_METHODS, methods_of_column
+from app.shared.method_labels import COLUMN_METHODS, COLUMN_TITLES, methods_of_column
 from core.errors import BadInput, PrefixLabError
 from core.methods.loading import UNSTORED
 from core.models.backbone import Backbone
@@ -145,6 +145,7 @@ class AttentionHandlers(TabHandlers):
         column_record = record.columns[column]
         reader = self.readings.reader(column_record.run, backbone, column)
         vm = self._at(backbone, state, view.AttentionViewModel(record, column, reader, column_record, depths_of(backbone)))
+        vm.notes += _absent(state, vm, backbone.spec.name)
         intervention = state.intervention(reader.length, vm.depths) if reader.length else NO_INTERVENTION
         if reader.length and (missing := state.missing(reader.length, vm.depths)):
             vm.notes.append(f"Not knocked out, as this prefix has none of that name: {', '.join(missing)}.")
@@ -274,6 +275,19 @@ class AttentionHandlers(TabHandlers):
 def first_column(kinds: Sequence[str]) -> str:
     """Return the column to show if none is chosen."""
     return next(kind for kind in ("prefix", "finetuned", *SLOTS) if kind in kinds)
+
+
+def _absent(state: AttentionState, vm: view.AttentionViewModel, name: str) -> list[str]:
+    """Sentences that name a requested text, site or sentence that there is not, and what is shown instead."""
+    sentences = []
+    if state.column not in ("", vm.column):
+        shown = COLUMN_TITLES[vm.column]
+        sentences.append(f"There is no text of the column “{COLUMN_TITLES[state.column]}”. Shown is the one of “{shown}”.")
+    if state.site not in ("", vm.site):
+        sentences.append(f"{name} has nothing called {SITES[state.site]}. Shown is {SITES[vm.site]}.")
+    if vm.parts and state.sentence > len(vm.parts.spans):
+        sentences.append(f"There is no sentence {state.sentence}: the article has {len(vm.parts.spans)}. Shown is the first.")
+    return sentences
 
 
 def depths_of(backbone: Backbone) -> dict[str, int]:

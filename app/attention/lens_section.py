@@ -22,6 +22,7 @@ from app.shared.shell import Shell
 from app.shared.urlstate import State, url_field
 from core.models.backbone import Backbone
 from core.prefix.interventions import Intervention
+from core.text.checks import counted
 
 MOVES = {"up": (-1, 0), "down": (1, 0), "left": (0, -1), "right": (0, 1)}
 
@@ -61,8 +62,9 @@ class LensHandlers(TabHandlers):
         self.attention, self.section = attention, section
 
     def restore(self, search: str) -> LensState:
-        """Read the address when the page is opened."""
-        return urlstate.read(search or "", LensState)
+        """Read the address when the page is opened; a cell has a layer and a token."""
+        cell = urlstate.read(search or "", LensState)
+        return cell if bool(cell.layer) == bool(cell.step) else cell.without("lens-layer" if cell.layer else "lens-token")
 
     @errors_to_status
     def fill(self, ticket: int, state: AttentionState, cell: LensState, request: gr.Request) -> Iterator[Update]:
@@ -80,7 +82,7 @@ class LensHandlers(TabHandlers):
             yield {section.cell: "", section.aside: "", section.head: "", section.grid: plot_widget.NOTHING}
             return
         lens, title, kind = lens_of_reader
-        yield self._cell(lens, title, kind, cell) | {section.head: lens_view.grid_head(lens, title)}
+        yield self._cell(lens, title, kind, _remarked(cell, *lens.kl.shape)) | {section.head: lens_view.grid_head(lens, title)}
         yield {section.aside: self._aside(state, page)}
 
     def _lens(self, state: AttentionState, page: str) -> tuple[LayerLens, str, str] | None:
@@ -134,6 +136,15 @@ class LensHandlers(TabHandlers):
     def _move_to(self, state: AttentionState, cell: LensState, request: gr.Request) -> Update:
         lens_of_reader = self._lens(state, request.session_hash or "")
         return self._cell(*lens_of_reader, cell) if lens_of_reader else self.no_update()
+
+
+def _remarked(cell: LensState, layers: int, steps: int) -> LensState:
+    """The cell with a remark if the grid ends before it."""
+    if cell.layer <= layers and cell.step <= steps:
+        return cell
+    shown = f"layer {min(cell.layer, layers)}, token {min(cell.step, steps)}"
+    grid = f"the grid has {counted(layers, 'layer')} and {counted(steps, 'token')}"
+    return cell.remarked(f"There is no layer {cell.layer}, token {cell.step}: {grid}. Shown is {shown}.")
 
 
 def draw() -> LensSection:

@@ -28,6 +28,8 @@ def restore(context: AppContext, page: CompareComponents, frame: shell.Shell, se
     known = {sample.id: sample for sample in examples.samples(form)}
     if known and address.example and address.example not in known:
         address = address.without("example")
+    if address.task and address.task not in {SUMMARIZATION, *(run.task.name for run in context.store.runs())}:
+        address = address.without("task")
     update: Update = {
         frame.backbone: name,
         frame.task: gr.update(choices=[first_task] if first_task else [], value=first_task or None),

@@ -8,7 +8,7 @@ from analysis.experiments.mix_curve import MixPoint, slider
 from analysis.figures.mix_curve import mix_curve_figure
 from app.mix import view
 from app.mix.components import MixPage
-from app.mix.mixing import Mixer, bundled_examples
+from app.mix.mixing import Mixer, MixInput, bundled_examples
 from app.mix.request import Compared, input_for, input_on_compare, settle, tasks_of
 from app.mix.state import MixState
 from app.shared import plot_widget, shell, urlstate
@@ -135,6 +135,7 @@ class MixHandlers(TabHandlers):
         own = compared is not None and compared[0] in tasks
         link_backbone = "" if name == self.context.models.default else name
         mix_input = input_for(state, tasks, compared)
+        notes = [*notes, *_absent(state, mix_input, len(stops))]
         return view.MixViewModel(state, link_backbone, listed, loaded, stops, mix_input, tasks, own, notes)
 
     # ---- loss and coverage
@@ -199,6 +200,16 @@ class MixHandlers(TabHandlers):
         sentence = f"{run_id} is kept as a run: {mix_label(mix)}. It can be chosen on every tab."
         update = self.report(page, "done", sentence, KEEPING) | {self.page.note: tag("p", text(sentence), cls="meta")}
         return update | {chooser: view.member(state, place, listed) for place, chooser in enumerate(self.page.members)}
+
+
+def _absent(state: MixState, mix_input: MixInput, stops: int) -> list[str]:
+    """Sentences that name a requested stop or example that there is not, and what is shown instead."""
+    sentences = []
+    if state.stop >= stops:
+        sentences.append(f"There is no stop {state.stop}: the slider’s are 0 to {stops - 1}. Shown is the last.")
+    if state.example not in ("", mix_input.example):
+        sentences.append(f"These runs have no example “{state.example}”. Another input is shown.")
+    return sentences
 
 
 def _curve(vm: view.MixViewModel, points: list[MixPoint], count: int) -> str:

@@ -8,7 +8,7 @@ from app.mix.state import COUNTS, THREE, MixState
 from app.shared import examples
 from app.shared.catalog import PREFIX_METHODS, RunCatalog
 from app.shared.context import AppContext
-from app.space.state import joined
+from app.space.state import joined, parted
 from core.errors import BadInput, PrefixLabError
 from core.methods.loading import TEXT_RUN, LoadedRun
 from core.models.backbone import Backbone
@@ -20,9 +20,12 @@ Compared = tuple[str, str] | None  # form and source of the input on Compare
 def settle(state: MixState, catalog: RunCatalog, backbone: Backbone) -> tuple[MixState, list[str], list[str]]:
     """The state as far as it can be met on a backbone, the prefixes that can be chosen, and what was left out."""
     listed = [run.id for run in catalog.usable(PREFIX_METHODS, backbone)]
-    kind = state.kind or ("fade" if len(listed) > 1 else "path")
-    members = [run for run in state.members if run in listed or run.startswith(TEXT_RUN)]
-    unavailable = tuple(run for run in (*state.unavailable, *state.members) if run not in (*members, *listed))
+    kind, requested = state.kind or ("fade" if len(listed) > 1 else "path"), parted(state.runs)
+    members = [run for run in requested if run in listed or run.startswith(TEXT_RUN)]
+    unavailable = tuple(run for run in (*state.unavailable, *requested) if run not in (*members, *listed))
+    most = COUNTS[kind] + (kind in THREE)
+    if surplus := members[most:]:
+        state = state.remarked(f"Left out, as this kind of mix takes no more than {most}: {', '.join(surplus)}.")
     notes = [f"Left out, as {backbone.spec.name} has no such prefix: {', '.join(unavailable)}."] if unavailable else []
     notes += state.problems
     if not (members or listed):
@@ -31,8 +34,7 @@ def settle(state: MixState, catalog: RunCatalog, backbone: Backbone) -> tuple[Mi
         )
     members += [run for run in listed if run not in members][: max(0, COUNTS[kind] - len(members))]
     members += [DEFAULT_TEXT] * (COUNTS[kind] - len(members))
-    members = members[: COUNTS[kind] + (kind in THREE)]
-    return replace(state, kind=kind, runs=joined(members), unavailable=unavailable), listed, notes
+    return replace(state, kind=kind, runs=joined(members[:most]), unavailable=unavailable), listed, notes
 
 
 def input_on_compare(context: AppContext, search: str, page: str) -> Compared:

@@ -6,7 +6,7 @@ with `key`. `write` leaves defaults out. The tabs share one address, so no two s
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 from urllib.parse import parse_qs, urlencode
 
 import gradio as gr
@@ -28,10 +28,11 @@ def url_field(default: Value, check: Callable[[Value], bool] | None = None, key:
 @dataclass(frozen=True)
 class State:
     """What one tab keeps in the address. Fields are str, int or float; `ignored` names the unusable values, `too_long` those
-    that had no room in the link."""
+    that had no room in the link; `remarks`: sentences on what stands in place of a value that is not there."""
 
     ignored: tuple[str, ...] = field(default=(), compare=False, kw_only=True)
     too_long: tuple[str, ...] = field(default=(), compare=False, kw_only=True)
+    remarks: tuple[str, ...] = field(default=(), compare=False, kw_only=True)
 
     @property
     def problems(self) -> list[str]:
@@ -41,15 +42,19 @@ class State:
             sentences.append(f"Left out, as the address has no usable value for: {', '.join(self.ignored)}.")
         if self.too_long:
             sentences.append(f"This link does not contain the {' and '.join(self.too_long)}: too long for a link. Paste it here.")
-        return sentences
+        return [*sentences, *self.remarks]
 
     def settled(self) -> Self:
         """The state after a change on the page: its values are the page's now, and the address's problems have been said."""
-        return replace(self, ignored=(), too_long=())
+        return replace(self, ignored=(), too_long=(), remarks=())
 
     def without(self, *unusable: str) -> Self:
         """The state that names these of its address's values as unusable, too."""
         return replace(self, ignored=tuple(dict.fromkeys((*self.ignored, *unusable))))
+
+    def remarked(self, *sentences: str) -> Self:
+        """The state that says what stands in place of some of its address's values, too."""
+        return replace(self, remarks=tuple(dict.fromkeys((*self.remarks, *sentences))))
 
 
 Kind = TypeVar("Kind", bound=State)
@@ -68,7 +73,7 @@ def read(query: str, kind: type[Kind]) -> Kind:
         parameters = parse_qs(query.lstrip("?"), keep_blank_values=True, max_num_fields=80) if len(query) < READABLE else {}
     except ValueError:  # more fields than any address of ours has
         parameters = {}
-    values: dict[str, str | int | float] = {}
+    values: dict[str, Any] = {}
     plain, names, ignored, too_long = kind(), keys(kind), [], []
     for attribute in fields(kind):
         key = names.get(attribute.name)

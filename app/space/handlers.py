@@ -73,6 +73,8 @@ class SpaceHandlers(TabHandlers):
         """Read the address when the page is opened."""
         page, state = self.page, urlstate.read(search or "", SpaceState)
         runs = parted(state.runs)
+        if state.of and state.of not in runs:
+            state = state.without("space-of")
         return {
             page.runs: gr.update(choices=runs, value=runs),
             page.space: state.space,
@@ -280,6 +282,9 @@ def _view_model(analysis: NeighborAnalysis, key: Key, resolved: ResolvedRequest)
     run = token[0] if token and token[0] in lengths else analysis.runs[0].run
     number = int(token[1]) if token and 0 <= int(token[1]) < lengths[run] else 0
     plain, word = SpaceViewModel(analysis, key, resolved, run, number), resolved.request.word
+    if token and token[0] in ("", run) and int(token[1]) >= lengths[run]:
+        sentence = f"There is no virtual token {int(token[1]) + 1}: {run} has {lengths[run]}. Shown is P{number + 1}."
+        plain = replace(plain, note=_note(sentence, "meta"))
     if not word:
         return plain
     if word.startswith("#") and word[1:].isdigit() and int(word[1:]) < len(analysis.space.vocabulary):
@@ -287,7 +292,7 @@ def _view_model(analysis: NeighborAnalysis, key: Key, resolved: ResolvedRequest)
     try:
         return replace(plain, word=word, matches=tuple(analysis.search(word)))
     except BadInput as error:
-        return replace(plain, note=_note(str(error), "pl-problem"))
+        return replace(plain, note=plain.note + _note(str(error), "pl-problem"))
 
 
 def _notes(resolved: ResolvedRequest) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from analysis.space.neighbor_analysis import EMBEDDINGS, LOGIT_LENS, SITE
+from analysis.space.spaces import SITE_PHRASES
 from app.compare.comparison import RUN_SLOTS
 from app.compare.run_picker import select_runs
 from app.compare.state import CompareState
@@ -13,6 +14,7 @@ from app.shared.catalog import RunCatalog
 from app.space import view
 from app.space.analyses import AnalysisCache, SpaceQuery
 from app.space.state import MOST, SpaceState, joined
+from core.backbone_spec import BackboneSpec
 from core.config.methods import method_info
 from core.methods.loading import TEXT_RUN, UNSTORED
 from core.models.backbone import Backbone
@@ -100,6 +102,7 @@ def resolve(analyses: AnalysisCache, backbone: Backbone, request: SpaceRequest, 
     runs = runs or ([default] if default in usable or default.startswith(UNSTORED) else usable[:1])
     site = request.site if request.site in spec.sites else SITE
     depth = spec.depth(site)
+    notes += _absent(request, site, spec)
     request = replace(
         request,
         runs=tuple(runs),
@@ -126,6 +129,18 @@ def resolve(analyses: AnalysisCache, backbone: Backbone, request: SpaceRequest, 
 def _number(value: object) -> int:
     """Return the value of a drop-down, which may be typed, as a number; 0, the default, if it is none."""
     return int(str(value)) if str(value).isdecimal() else 0
+
+
+def _absent(request: SpaceRequest, site: str, spec: BackboneSpec) -> list[str]:
+    """Sentences that name a requested site, layer or head that the backbone does not have, and what is shown instead."""
+    sentences, depth, where = [], spec.depth(site), SITE_PHRASES[site]
+    if site != request.site:
+        sentences.append(f"There is no site {request.site!r}: {spec.name} has {', '.join(spec.sites)}. Shown is {site}.")
+    if request.layer > depth:
+        sentences.append(f"There is no layer {request.layer}{where}: {spec.name} has {depth}. Shown is layer {depth}.")
+    if request.head > spec.kv_heads:
+        sentences.append(f"There is no head {request.head}: {spec.name} has {spec.kv_heads}. Shown are all heads together.")
+    return sentences
 
 
 def _left_out(name: str, runs: Sequence[str]) -> str:

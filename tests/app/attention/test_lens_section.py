@@ -70,7 +70,12 @@ def test_the_last_layer_of_a_cell_is_the_models_own_next_word(do):
 def test_an_address_names_a_cell_and_one_beyond_the_grid_is_the_last(do):
     assert urlstate.read("?lens-layer=2&lens-token=3", LensState) == LensState(2, 3)
     assert urlstate.read("?lens-layer=x&lens-token=-1", LensState).ignored == ("lens-layer", "lens-token")
-    assert filled(do, LensState(9, 99))["state"] == LensState(2, 6)
+    update = filled(do, LensState(9, 99))
+    assert update["state"] == LensState(2, 6)
+    there = "There is no layer 9, token 99: the grid has 2 layers and 6 tokens. Shown is layer 2, token 6."
+    assert there in update["cell"] and there in filled(do, update["state"])["cell"]
+    assert "There is no" not in do.move(AttentionState(), update["state"], SimpleNamespace(move="right"), REQUEST)["cell"]
+    assert do.restore("?lens-layer=2").ignored == ("lens-layer",) and not do.restore("?lens-layer=2&lens-token=3").ignored
     bad = urlstate.read("?lens-layer=x&lens-token=-1", LensState)
     for _ in range(2):  # a page that opens is filled more than once
         update = filled(do, bad)

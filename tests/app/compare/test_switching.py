@@ -85,6 +85,7 @@ def test_an_example_of_the_address_that_is_not_there_is_named(context):
     do = Handlers(context, Named(), Named())
     assert "no usable value for: example." in str(do.restore("?example=ghost")["note"])
     assert "no usable value" not in str(do.restore("?example=cafe-019")["note"])
+    assert "no usable value for: task." in str(do.restore("?task=ghost")["note"])
 
 
 def test_a_backbone_that_is_chosen_brings_its_own_task(context):

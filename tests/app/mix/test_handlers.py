@@ -102,6 +102,18 @@ def test_a_refresh_fills_the_page_and_the_address_and_names_what_was_left_out(do
     assert "Left out" not in outputs_of(do, again["state"].changed("kind", "join"))["note"]
 
 
+def test_what_a_mix_does_not_have_is_named_with_what_is_shown(do):
+    state = urlstate.read("?mix-kind=path&mix-runs=tiny-prefix,triples-prefix&mix-stop=99&mix-example=ghost", MixState)
+    result = outputs_of(do, state)
+    last = json.loads(result["stage"])["at"]
+    assert "this kind of mix takes no more than 1: triples-prefix." in result["note"]
+    assert f"There is no stop 99: the slider’s are 0 to {last}. Shown is the last." in result["note"]
+    assert "These runs have no example “ghost”. Another input is shown." in result["note"]
+    again = outputs_of(do, result["state"])  # as when the link's backbone arrives after its tab
+    assert again["note"] == result["note"]
+    assert "no more than" not in outputs_of(do, again["state"].changed("example", "cafe-001"))["note"]
+
+
 def test_an_older_request_writes_nothing_more(do):
     old = do.take_ticket(page())
     do.take_ticket(page())

@@ -77,7 +77,13 @@ def test_it_opens_on_the_run_of_compares_prefix_column(rooms, backbone, context)
 def test_what_is_not_there_is_left_out_and_said(rooms, backbone):
     resolved = resolve(rooms, backbone, request(["other-prefix", "tiny-prefix", "tiny-finetuned"], layer=9, head=7))
     assert resolved.on_map == ("tiny-prefix",) and (resolved.request.layer, resolved.request.head) == (2, 0)
-    assert "other-prefix" in resolved.notes[0] and "tiny-finetuned has no virtual tokens" in resolved.notes[1]
+    assert resolved.notes == [
+        "Left out, as there is no such run on tiny-gpt2, or more than 4 were requested: other-prefix.",
+        "There is no layer 9: tiny-gpt2 has 2. Shown is layer 2.",
+        "There is no head 7: tiny-gpt2 has 4. Shown are all heads together.",
+        "tiny-finetuned has no virtual tokens (its method is finetune), so it is not on the map.",
+    ]
+    assert "There is no site 'cross'" in resolve(rooms, backbone, replace(request(), site="cross")).notes[0]
     assert resolve(rooms, backbone, request(layer="first", head="</b>")).request.layer == 2  # typed into the field
 
 
@@ -151,6 +157,13 @@ def test_the_table_as_csv_says_where_each_row_is_from(context, house):
     assert len(rows) == 2 * 4 * RANKS and {row["direction"] for row in rows} == {"near", "far"}
     assert (rows[0]["backbone"], rows[0]["space"], rows[0]["layer"], rows[0]["head"]) == ("tiny-gpt2", "writes", "1", "all")
     assert (rows[0]["run"], rows[0]["token"], rows[0]["rank"]) == ("tiny-prefix", "P1", "1") and float(rows[0]["logit"]) > 0
+
+
+def test_a_virtual_token_that_is_not_there_is_named_with_the_one_that_is_shown(context, house):
+    asked = inputs(house.backbone, runs=["tiny-prefix"], layer=1)
+    for token, is_named in ((["", 98], True), (["tiny-prefix", 98], True), (["gone", 98], False), (["", 1], False)):
+        *_, last = handlers(context).refresh(asked | {"token": token}, SimpleNamespace(session_hash="a"))
+        assert ("There is no virtual token 99: tiny-prefix has 4. Shown is P1." in last["note"]) == is_named
 
 
 def test_a_word_that_is_no_token_is_reported_beside_the_map(context, house):
