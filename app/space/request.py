@@ -96,8 +96,11 @@ def resolve(analyses: AnalysisCache, backbone: Backbone, request: SpaceRequest, 
     that has."""
     spec, available = backbone.spec, analyses.runs(backbone)
     known = {run.id: run for run in available}
-    runs = [run for run in request.runs if run in known or run.startswith(UNSTORED)][:MOST]
-    notes = [_left_out(spec.name, [run for run in request.runs if run not in runs])] if len(runs) < len(request.runs) else []
+    runs = [run for run in request.runs if run in known or run.startswith(UNSTORED)]
+    unknown, surplus = [run for run in request.runs if run not in runs], runs[MOST:]
+    notes = [f"Left out, as there is no such run on {spec.name}: {', '.join(unknown)}."] if unknown else []
+    notes += [f"Left out, as a map shows {MOST} runs at most: {', '.join(surplus)}."] if surplus else []
+    runs = runs[:MOST]
     usable = [run.id for run in available if method_info(run.method).virtual_tokens]
     runs = runs or ([default] if default in usable or default.startswith(UNSTORED) else usable[:1])
     site = request.site if request.site in spec.sites else SITE
@@ -141,7 +144,3 @@ def _absent(request: SpaceRequest, site: str, spec: BackboneSpec) -> list[str]:
     if request.head > spec.kv_heads:
         sentences.append(f"There is no head {request.head}: {spec.name} has {spec.kv_heads}. Shown are all heads together.")
     return sentences
-
-
-def _left_out(name: str, runs: Sequence[str]) -> str:
-    return f"Left out, as there is no such run on {name}, or more than {MOST} were requested: {', '.join(runs)}."

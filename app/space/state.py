@@ -44,4 +44,4 @@ def joined(runs: Sequence[str]) -> str:
 
 def parted(value: str) -> list[str]:
     """What `joined` joined."""
-    return [unquote(part) for part in value.split(",") if part][:MOST]
+    return [unquote(part) for part in value.split(",") if part]

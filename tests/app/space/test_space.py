@@ -78,7 +78,7 @@ def test_what_is_not_there_is_left_out_and_said(rooms, backbone):
     resolved = resolve(rooms, backbone, request(["other-prefix", "tiny-prefix", "tiny-finetuned"], layer=9, head=7))
     assert resolved.on_map == ("tiny-prefix",) and (resolved.request.layer, resolved.request.head) == (2, 0)
     assert resolved.notes == [
-        "Left out, as there is no such run on tiny-gpt2, or more than 4 were requested: other-prefix.",
+        "Left out, as there is no such run on tiny-gpt2: other-prefix.",
         "There is no layer 9: tiny-gpt2 has 2. Shown is layer 2.",
         "There is no head 7: tiny-gpt2 has 4. Shown are all heads together.",
         "tiny-finetuned has no virtual tokens (its method is finetune), so it is not on the map.",
@@ -157,6 +157,15 @@ def test_the_table_as_csv_says_where_each_row_is_from(context, house):
     assert len(rows) == 2 * 4 * RANKS and {row["direction"] for row in rows} == {"near", "far"}
     assert (rows[0]["backbone"], rows[0]["space"], rows[0]["layer"], rows[0]["head"]) == ("tiny-gpt2", "writes", "1", "all")
     assert (rows[0]["run"], rows[0]["token"], rows[0]["rank"]) == ("tiny-prefix", "P1", "1") and float(rows[0]["logit"]) > 0
+
+
+def test_runs_of_an_address_beyond_those_of_a_map_are_named(context, rooms, backbone):
+    runs = [f"text:{letter}" for letter in "abcdef"]
+    opened = handlers(context).restore(f"?among={joined(runs)}&space-of=text:g")
+    assert "no usable value for: space-of." in opened["ignored"]
+    resolved = resolve(rooms, backbone, request(opened["runs"]["value"]))
+    assert list(resolved.on_map) == runs[:4]
+    assert resolved.notes == ["Left out, as a map shows 4 runs at most: text:e, text:f."]
 
 
 def test_a_virtual_token_that_is_not_there_is_named_with_the_one_that_is_shown(context, house):
