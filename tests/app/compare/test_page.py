@@ -137,6 +137,15 @@ def test_a_reload_brings_the_same_comparison_back(page, served):
     assert [text_of(page, kind) for kind in KINDS] == before
 
 
+def test_seed_temperature_and_top_p_are_shown_whole_however_long(page, served):
+    """Top-p 0.001 was cut to 0.00 by its field, which was as wide as four characters."""
+    open_page(page, served, "?mode=sample&seed=9007199254740991&temperature=0.0123456&top_p=0.001")
+    for field in ("seed", "temperature", "top-p"):
+        box = page.locator(f"#pl-{field} input")
+        expect(box).to_be_visible()
+        assert box.evaluate("(box) => box.scrollWidth <= box.clientWidth"), field
+
+
 def test_reranked_beams_are_the_default_and_another_decoding_stands_in_the_address(page, served):
     open_page(page, served)
     settle(page)
