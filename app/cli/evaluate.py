@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ from core.config.decoding_defaults import paper_decoding
 from core.data.registry import BUNDLED_TABLES, sample_evenly
 from core.data.source import COLUMNS, NAMES, DataSource
 from core.errors import BadInput
+from core.runs.run import Run, add_scores
 from core.runs.store import store
 from core.task import SUMMARIZATION, Example
 from core.text.articles import lead
@@ -109,11 +111,15 @@ def _refuse_unread(args: argparse.Namespace, names: Sequence[str], when: str) ->
 
 
 def _source(args: argparse.Namespace) -> DataSource:
-    """Return the data source; without --set, the run's own data set if it has files, else E2E. Raises BadInput without any
-    data."""
+    """Return the data source; without --set, the run's own data set if it has files, and its columns, else E2E.
+
+    Raises BadInput without any data.
+    """
     if args.set is None and args.run is not None:
-        own = store().get(args.run).task.name
-        args.set = own if own in (OWN_FILES if args.data else BUNDLED_TABLES) else None
+        own = _data_options(store().get(args.run))
+        args.set = own.set if own.set in (OWN_FILES if args.data else BUNDLED_TABLES) else None
+        if args.set == COLUMNS and not (args.source or args.target or args.source_form):
+            args.source, args.target, args.source_form = own.source, own.target, own.source_form
     if not args.data and args.set not in BUNDLED_TABLES:
         raise BadInput(
             "Nothing to score on: give --data with a set's folder, --set tables for all bundled tables, or --hyps-in with "
@@ -124,6 +130,20 @@ def _source(args: argparse.Namespace) -> DataSource:
     if args.set is None and args.source:
         args.set = COLUMNS
     return data_source(args)
+
+
+def _data_options(run: Run) -> argparse.Namespace:
+    """Return the set and the columns that a run's command names; without a command, its task's name is the set's."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--set", nargs="?", default=run.task.name)
+    parser.add_argument("--source", action="append", nargs="?")
+    parser.add_argument("--target", action="append", nargs="?")
+    parser.add_argument("--source-form", nargs="?")
+    try:
+        words = shlex.split(run.command)
+    except ValueError:  # a quotation mark that is not closed: not written by this program
+        words = []
+    return parser.parse_known_args(words)[0]
 
 
 def _examples(args: argparse.Namespace, source: DataSource) -> list[Example]:
@@ -167,8 +187,6 @@ def _lead_baseline(args: argparse.Namespace, source: DataSource, examples: list[
 
 def _store_scores(args: argparse.Namespace, source: DataSource, result: "Evaluation") -> None:
     """Store the scores with the run; those of another data set under that set's name."""
-    from core.runs.run import add_scores
-
     run = store().get(args.run) if args.run is not None else None
     if run and not run.bundled and not args.tables:
         own = source.name == run.task.name or (source.name == COLUMNS and run.task.name not in NAMES)

@@ -111,6 +111,9 @@ def test_columns_of_ones_own_with_bad_rows_left_out_and_taken_up_again(folder, t
     assert main(["evaluate", "--run", "own", *named, "--skip-bad", "--backbone", folder, *SHORT, "--json"]) == 0
     printed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert printed[0]["skipped"] == 1 and printed[1]["scores"]["ROUGE-L"]["n"] == len(PLACES)
+    named = ["--data", str(mine)]  # with --task the set was no longer known
+    assert main(["evaluate", "--run", "own", *named, "--skip-bad", "--backbone", folder, *SHORT, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[1])["scores"] == printed[1]["scores"]
 
 
 def test_scores_on_columns_of_ones_own_are_kept_apart_from_a_runs_own_set(trained, folder, tmp_path, home):
@@ -124,14 +127,15 @@ def test_scores_on_columns_of_ones_own_are_kept_apart_from_a_runs_own_set(traine
 
 
 def test_a_run_on_columns_is_scored_on_columns(folder, tmp_path, home, capsys):
-    """It was scored as on E2E, whose columns the file lacks: "mr and ref are needed"."""
+    """It was scored as on E2E, whose columns the file lacks: "mr and ref are needed". Its columns are those of its training."""
     file = tmp_path / "towns.csv"
     file.write_text("".join(["place,town,told\n", *(f"{name},{city},{name} is in {city}.\n" for name, city in PLACES)]))
     named = ["--data", str(file), "--source", "place", "--source", "town", "--target", "told"]
     assert main(["train", "--set", "columns", *named, "--run", "of-columns", "--backbone", folder, *FEW]) == 0
     words = ["evaluate", "--run", "of-columns", "--backbone", folder, *SHORT]
-    assert main([*words, "--data", str(file)]) == 1
+    assert main([*words, "--data", str(file), "--source", "place"]) == 1
     assert "Name the columns of your data: --source COLUMN and --target COLUMN" in capsys.readouterr().err
+    assert main([*words, "--data", str(file)]) == 0
     assert main([*words, *named]) == 0
 
 
