@@ -42,15 +42,26 @@ GUESTS, ENTRIES, LINES, OPTIONS = 80, 3, 60, 6  # guests; entries a guest; lines
 NAME, TEXT, OPTION = 24, 240, 80  # characters
 HISTORY_LENGTH = 50  # rounds and questions
 FROZEN_NAME = "frozen model"
+JOINERS = "\u200c\u200d"  # invisible: they join emoji, and letters of some scripts
 
 
 def clean(value: object, most: int, what: str) -> str:
     """Return a typed text on one line. Raises BadInput if it is empty or longer than `most` characters."""
     text = unicodedata.normalize("NFC", value) if isinstance(value, str) else ""
-    text = " ".join("".join(" " if unicodedata.category(letter)[0] in "CZ" else letter for letter in text).split())
+    text = " ".join("".join(letter if _is_kept(letter) else " " for letter in text).split())
+    text = text if text.strip(f"{JOINERS} ") else ""  # nothing that can be seen
     if not text or len(text) > most:
         raise BadInput(f"{what} has {len(text):,} characters: type between 1 and {most}.")
     return text
+
+
+def _is_kept(letter: str) -> bool:
+    return letter in JOINERS or unicodedata.category(letter)[0] not in "CZ"
+
+
+def _without_joiners(name: str) -> str:
+    """Return what names are compared by, so that two that look the same are the same."""
+    return " ".join("".join(letter for letter in name.casefold() if letter not in JOINERS).split())
 
 
 class Board:
@@ -122,7 +133,7 @@ class Board:
         name = clean(name, NAME, "The name")
         with self.change():
             here = [guest for guest in self._guests.values() if not guest.removed]
-            if name.casefold() in {guest.name.casefold() for guest in here} | {FROZEN_NAME}:
+            if _without_joiners(name) in {_without_joiners(guest.name) for guest in here} | {FROZEN_NAME}:
                 raise BadInput(f"There is a {name} already. Add a letter to your name.")
             if len(here) >= GUESTS:
                 raise BadInput(f"{GUESTS} guests have joined, and the class is full. The presenter can remove some.")

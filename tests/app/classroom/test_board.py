@@ -120,10 +120,23 @@ def test_answers_that_are_none_are_refused(board, option):
         board.answer(ada, 1, option)
 
 
-@pytest.mark.parametrize("name", ["", "   ", "\u200b\n", "x" * 25, None, 5, ["x"], "Frozen Model"])
+@pytest.mark.parametrize(
+    "name", ["", "   ", "\u200b\n", "\u200d", "x" * 25, None, 5, ["x"], "Frozen Model", "frozen\u200d model"]
+)
 def test_names_that_are_none_are_refused(board, name):
     with pytest.raises(BadInput):
         board.join(name)
+
+
+@pytest.mark.parametrize("name", ["Ada 👩\u200d👧", "ශ්\u200dරී", "علی\u200cرضا"])
+def test_joined_emoji_and_letters_stay_joined(board, name):
+    assert board.join(f" {name}\u200b").name == name
+
+
+def test_names_that_differ_by_an_invisible_joiner_are_the_same(board):
+    board.join("Ada")
+    with pytest.raises(BadInput, match="already"):
+        board.join("A\u200dda \u200d")
 
 
 def test_a_guest_has_few_entries_and_failed_ones_make_room(board):
