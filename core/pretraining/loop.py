@@ -6,6 +6,7 @@ and the step number, which seeds the batches of each update.
 """
 
 import csv
+import hashlib
 import os
 import re
 import time
@@ -22,6 +23,7 @@ from torch import nn
 from torch.optim import Optimizer
 from transformers import PreTrainedModel
 
+from core.errors import BadInput
 from core.pretraining.config import PretrainConfig
 from core.pretraining.corpus import ANOTHER_OUT
 from core.pretraining.denoising import Denoising
@@ -128,12 +130,18 @@ def validate(recipe: Recipe[Model, Item], model: Model, sets: dict[str, list[Ite
 
 def pretrain(config: PretrainConfig, folder: Path, out: Path, device: torch.device, workers: int = 0) -> Iterator[PretrainStep]:
     """Train on the prepared corpus in `folder`, with checkpoints and `loss.csv` in `out`; an existing checkpoint is resumed.
+    Raises BadInput if that is of another corpus.
 
     If the budget is changed on resuming, the end of the run and the start of the decay move with it. A line of `loss.csv` has
     the mean training loss since the previous line. `workers`: the number of processes that draw batches ahead.
     """
     out.mkdir(parents=True, exist_ok=True)
-    state = _checkpoint(out, device)
+    state, corpus = _checkpoint(out, device), _fingerprint(folder)
+    if state.get("corpus", corpus) != corpus:  # checkpoints of earlier versions do not say
+        raise BadInput(
+            f"The run in {out} was trained on another corpus than the one in {folder}. "
+            f"Give another folder with --out, or delete {out / 'checkpoint.pt'} to begin again."
+        )
     if state:  # what the run began with may be gone, and is not needed any more
         kept = {"start": "", "continue_from": ""} | state["config"]
         config = replace(config, **{name: kept[name] for name in ("seed", "start", "continue_from")})
@@ -176,7 +184,8 @@ def pretrain(config: PretrainConfig, folder: Path, out: Path, device: torch.devi
                 handle.flush()
                 recent.clear()
             if saved:
-                _save(out, model, opts, {"step": step, "tokens": tokens, "seconds": seconds, "config": asdict(config)})
+                counts = {"step": step, "tokens": tokens, "seconds": seconds}
+                _save(out, model, opts, {**counts, "config": asdict(config), "corpus": corpus})
             yield report
     draw.close()
 
@@ -221,6 +230,11 @@ def _checkpoint(out: Path, device: torch.device) -> JsonObject:
     """Return the stored state of a run; empty if it has none yet."""
     file = out / "checkpoint.pt"
     return torch.load(file, map_location=device, weights_only=True) if file.exists() else {}
+
+
+def _fingerprint(corpus: Path) -> str:
+    """Return the fingerprint of a prepared corpus: its words, and how many of them each stream has."""
+    return hashlib.sha256(b"".join((corpus / name).read_bytes() for name in ("tokenizer.json", "corpus.json"))).hexdigest()
 
 
 def _batch_seed(config: PretrainConfig) -> int:

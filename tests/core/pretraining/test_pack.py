@@ -124,6 +124,20 @@ def test_a_resumed_run_has_each_update_once_in_its_log(corpus, tmp_path):
     assert len(before) > 1 and steps == sorted(set(steps)) and steps[-1] > step and "9.9" not in "".join(lines)
 
 
+def test_a_run_does_not_go_on_with_another_corpus(corpus, tmp_path):
+    """After out/corpus was deleted and made of other texts, the weights of the first words went on with the new ones."""
+    other, out = tmp_path / "other", tmp_path / "out"
+    other.mkdir()
+    (other / "towns.txt").write_text("".join(f"Lake {n} lies {n + 3} miles south of the old mill.\n{END}\n" for n in range(450)))
+    prepare(other, None, other / "corpus", CONFIG.vocabulary)
+    list(pretrain(replace(CONFIG, tokens=1_000), corpus, out, CPU))
+    with pytest.raises(BadInput, match=r"was trained on another corpus .*--out, or delete .*checkpoint\.pt to begin again"):
+        list(pretrain(CONFIG, other / "corpus", out, CPU))
+    state = torch.load(out / "checkpoint.pt", weights_only=True)
+    torch.save({name: value for name, value in state.items() if name != "corpus"}, out / "checkpoint.pt")  # of an earlier version
+    assert list(pretrain(replace(CONFIG, tokens=2_000), corpus, out, CPU))
+
+
 def test_a_run_can_go_on_from_a_model_of_its_shape(corpus, tmp_path):
     out = tmp_path / "out"
     unpack_corpus_of(corpus, out)
