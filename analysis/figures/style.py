@@ -144,7 +144,7 @@ def save(what: go.Figure, path: Path | str) -> None:
     """Save a figure by file extension: .html (stand-alone, works offline) or .csv (its numbers)."""
     path = Path(path)
     if path.suffix == ".csv":
-        path.write_text(csv_text(what), encoding="utf-8", newline="")
+        path.write_text(csv_text(what), encoding="utf-8-sig", newline="")  # as spreadsheets read it
     else:
         path.write_text(to_html(what, config=CONFIG | {"displayModeBar": True}, include_plotlyjs=True), encoding="utf-8")
 

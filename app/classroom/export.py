@@ -17,7 +17,10 @@ TABLE = "board.csv"
 
 
 def board_csv(board: Board) -> str:
-    """Return one row per entry, the best first; `votes` are the sum over all blind rounds."""
+    """Return one row per entry, the best first; `votes` are the sum over all blind rounds.
+
+    Spreadsheets read it as UTF-8 only where the file begins with a byte order mark (utf-8-sig).
+    """
     votes: Counter[str] = Counter()
     for one in board.rounds:
         runs = {line.letter: line.entry for line in one.lines}
@@ -36,7 +39,7 @@ def zip_of_runs(board: Board, store: Store, file: Path) -> None:
     """Write the table, and one zip per run, each of which can be imported."""
     present = {run.id: run for run in store.runs()}
     with zipfile.ZipFile(file, "w") as out, tempfile.TemporaryDirectory() as folder:
-        out.writestr(TABLE, board_csv(board))
+        out.writestr(TABLE, board_csv(board).encode("utf-8-sig"))
         for entry in board.entries():
             if entry.id in present:
                 out.write(export_zip(present[entry.id], Path(folder) / f"{entry.id}.zip"), f"{entry.id}.zip")

@@ -15,7 +15,7 @@ from starlette.applications import Starlette
 from starlette.background import BackgroundTask
 from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from app.classroom import view
@@ -262,7 +262,7 @@ class Routes:
 
     async def table(self, request: Request, visitor: Visitor) -> Response:
         headers = {"Content-Disposition": 'attachment; filename="board.csv"'}
-        return PlainTextResponse(board_csv(self.board), media_type="text/csv", headers=headers)
+        return Response(board_csv(self.board).encode("utf-8-sig"), media_type="text/csv", headers=headers)
 
     async def runs(self, request: Request, visitor: Visitor) -> Response:
         file = self.classroom.entries.new_upload()

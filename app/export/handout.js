@@ -148,7 +148,7 @@ addEventListener("afterprint", () => { for (const part of document.querySelector
     const data = JSON.parse(answer || "{}");
     if (data.problem) return PrefixLab.note(data.problem);
     try {
-      PrefixLab.plots.give(`prefix-lab-${PrefixLab.tabs.now()}.html`, new Blob([await html(data)], { type: "text/html" }));
+      PrefixLab.plots.giveText(`prefix-lab-${PrefixLab.tabs.now()}.html`, await html(data), "text/html");
       PrefixLab.note("The handout is saved: one file, which opens without a network.");
     } catch (error) {
       PrefixLab.note(`The handout could not be written (${error.message}).`);

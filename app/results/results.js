@@ -28,6 +28,6 @@
   };
   PrefixLab.saveFile = (json) => {
     const { name, text } = JSON.parse(json);
-    PrefixLab.plots.give(name, new Blob([text], { type: "text/plain" }));
+    PrefixLab.plots.giveText(name, text, "text/plain");
   };
 })();

@@ -14,7 +14,8 @@ let go of (double click) gives an empty list. Lasso needs `dragmode="lasso"` in 
 In the page, the widget's element dispatches "plot:click", "plot:hover", "plot:unhover" and "plot:lasso" (bubbling, the same
 `points` in `event.detail`), and `PrefixLab.plots.mark(id, curve, indices)` marks points of a trace (null: none).
 `PrefixLab.plots.point(id, data)` shows the point with that customdata as if the pointer were on it (null: none),
-`unselect(id)` takes a lasso back, and `give(name, blob)` hands the person a file.
+`unselect(id)` takes a lasso back, and `give(name, blob)` or `giveText(name, text, type)` hands the person a
+file.
 `PrefixLab.plots.get(id)` is plotly's own node once it is drawn. plotly.js comes with the plotly package, is fetched from
 this machine, and only when the first figure is shown. All four exports are made in the page.
 """

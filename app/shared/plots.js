@@ -282,6 +282,9 @@
     link.click();
     if (content instanceof Blob) setTimeout(() => URL.revokeObjectURL(link.href), 10000);
   };
+  const giveText = (name, text, type) => { // spreadsheets read a CSV as UTF-8 only where it begins with a byte order mark
+    give(name, new Blob([name.endsWith(".csv") ? "\ufeff" : "", text], { type }));
+  };
   const NOT_XML = /%(0[0-8BCEF]|1[0-9A-F]|EF%BF%B[EF])/gi; // in a token of odd bytes; one of them, and no viewer opens the file
   const image = async (figure, node, form) => {
     const Plotly = await plotly();
@@ -292,8 +295,8 @@
   };
   const save = async (figure, node, form) => {
     const name = `prefix-lab-${figure.name}.${form}`;
-    if (form === "csv") return give(name, new Blob([figure.csv], { type: "text/csv" }));
-    if (form === "html") return give(name, new Blob([await page(figure)], { type: "text/html" }));
+    if (form === "csv") return giveText(name, figure.csv, "text/csv");
+    if (form === "html") return giveText(name, await page(figure), "text/html");
     give(name, await image(figure, node, form));
   };
   const page = async (figure) => {
@@ -331,7 +334,7 @@ ${script(`const [data, layout, config] = ${parts}; Plotly.newPlot("figure", data
   const redraw = () => { for (const widget of widgets.values()) widget.draw(); };
   const get = (id) => (widgets.get(id)?.node.classList.contains("js-plotly-plot") ? widgets.get(id).node : null);
   const svg = (id) => widgets.get(id).svg(); // its address, which holds the picture
-  PrefixLab.plots = { make, mark, point, unselect, get, svg, give, redraw };
+  PrefixLab.plots = { make, mark, point, unselect, get, svg, give, giveText, redraw };
   const start = () => { // with the first widget: these scripts may run after the document was loaded
     started = true;
     const look = () => `${isDark()} ${document.body.classList.contains("present")}`;

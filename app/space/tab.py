@@ -43,7 +43,7 @@ SPACE_LABELS = {KEYS: "Keys", VALUES: "Values", LOGIT_LENS: "Writes", EMBEDDINGS
 MAP_LABELS = {"pca": "PCA", "umap": "UMAP"}
 SLOW = streaming("space", 8)
 HIGH, LOW = 560, 300  # px
-SAVE = "(text) => text && PrefixLab.plots.give('prefix-lab-nearest-words.csv', new Blob([text], { type: 'text/csv' }))"
+SAVE = "(text) => text && PrefixLab.plots.giveText('prefix-lab-nearest-words.csv', text, 'text/csv')"
 SEARCH = "() => [location.search]"
 FROM_PAGE = "(...inputs) => [...inputs.slice(0, -2), location.search, PrefixLab.space.refreshing()]"
 LINKED = "PrefixLab.space.{part}(element, trigger, watch) /* 'select' */"

@@ -36,7 +36,7 @@ def test_a_saved_page_holds_plotly_itself_and_offers_no_upload(tmp_path):
     page = (tmp_path / "figure.html").read_text(encoding="utf-8")
     assert len(page) > 3_000_000 and "<script src=" not in page
     assert '"modeBarButtons"' in page and "ToCloud" not in page[page.rindex("Plotly.newPlot") :]
-    assert (tmp_path / "figure.csv").read_text(encoding="utf-8") == style.csv_text(a_figure())
+    assert (tmp_path / "figure.csv").read_bytes() == ("\ufeff" + style.csv_text(a_figure())).encode()  # as spreadsheets read it
 
 
 def test_tokens_are_seen_and_never_read_as_markup():

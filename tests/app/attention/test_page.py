@@ -141,7 +141,7 @@ def test_figures_are_saved_in_the_page_and_open_offline(page, served, browser, t
     png = files["png"].read_bytes()
     assert int.from_bytes(png[16:20], "big") == 2 * plot.evaluate("(node) => node.clientWidth")
     assert "<svg" in files["svg"].read_text(encoding="utf-8") and files["csv"].name == "prefix-lab-attention-by-layer.csv"
-    rows = list(csv.reader(files["csv"].open(encoding="utf-8")))
+    rows = list(csv.reader(files["csv"].open(encoding="utf-8-sig")))
     assert rows[0][:2] == ["series", "layer"] and {row[0] for row in rows[1:]} == {"prefix", "the input", "written so far"}
     offline = browser.new_context(offline=True)
     other, asked = offline.new_page(), []

@@ -1,5 +1,6 @@
 """The board's rules, what each page sees of it, and that it survives a restart."""
 
+import codecs
 import csv
 import io
 import json
@@ -242,4 +243,6 @@ def test_the_runs_come_as_a_zip_of_zips_that_can_be_imported(room, zipped, tmp_p
     with zipfile.ZipFile(io.BytesIO(answer.content)) as whole:
         assert set(whole.namelist()) == {"board.csv", "class-ada-1.zip"}
         whole.extract("class-ada-1.zip", tmp_path)
+        table = whole.read("board.csv")
+    assert table == room.ask("presenter").get("/class/api/board.csv").content and table.startswith(codecs.BOM_UTF8)
     assert import_zip(tmp_path / "class-ada-1.zip", Store(tmp_path / "mine")).id == "class-ada-1"

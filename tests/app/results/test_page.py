@@ -1,5 +1,6 @@
 """The Results tab in a real browser: both themes, a link that holds the state, and what can be clicked."""
 
+import codecs
 import re
 
 import pytest
@@ -40,6 +41,7 @@ def test_the_tab_in_both_themes(page, served):
     with page.expect_download() as saved:
         page.get_by_role("button", name="CSV", exact=True).click()
     assert saved.value.suggested_filename == "prefix-lab-runs.csv"
+    assert saved.value.path().read_bytes().startswith(codecs.BOM_UTF8)  # without it, spreadsheets break umlauts
 
     address = page.url  # a link holds the state
     page.goto(address)

@@ -1,5 +1,6 @@
 """The Prefix space tab as a person meets it, in a real browser."""
 
+import codecs
 import re
 
 import pytest
@@ -84,6 +85,7 @@ def test_a_search_and_the_table_as_a_file(page, served):
     with page.expect_download() as download:
         page.locator("#pl-space-save").click()
     assert download.value.suggested_filename == "prefix-lab-nearest-words.csv"
+    assert download.value.path().read_bytes().startswith(codecs.BOM_UTF8)  # without it, spreadsheets break umlauts
     page.locator("[data-close]").click()
     expect(page.locator(TITLE)).to_contain_text("P1")
 
