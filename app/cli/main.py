@@ -25,7 +25,7 @@ from app.cli import (
     runs,
     train,
 )
-from core.errors import PrefixLabError
+from core.errors import BadInput, PrefixLabError
 from core.process_settings import apply_process_settings
 
 DESCRIPTION = """Open Prefix Lab in the browser, or do one job from the command line. --help after a verb describes it.
@@ -34,6 +34,7 @@ DESCRIPTION = """Open Prefix Lab in the browser, or do one job from the command 
   python launch.py generate --run e2e-prefix "name : The Eagle | Type : coffee shop | food : Chinese"
   python launch.py runs                   # list the runs
 """
+MAY_BE_EMPTY = ("--init-words", "--near-text", "--instruction", "--context", "--text-prefix")  # texts with checks of their own
 
 
 def parser() -> argparse.ArgumentParser:
@@ -89,9 +90,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
 
 
+def _check_values(args: argparse.Namespace) -> None:
+    """Raise BadInput for an option whose value is empty, as that of a shell variable that is not set: it counted as not given."""
+    for word, following in zip(args.argv, [*args.argv[1:], None], strict=True):
+        option, equals, value = word.partition("=")
+        is_flag = getattr(args, option.removeprefix("--").replace("-", "_"), None) is True
+        if option.startswith("--") and option not in MAY_BE_EMPTY and not is_flag and (value if equals else following) == "":
+            raise BadInput(f"{option} is empty: give it a value, or leave it out.")
+
+
 def _do(args: argparse.Namespace) -> int:
     """Do a command's job and return the exit code; an error that the user can fix is printed."""
     try:
+        _check_values(args)
         return args.job(args)
     except PrefixLabError as error:
         sentence = error.sentence({name: "--" + name.replace("_", "-") for name in vars(args)})

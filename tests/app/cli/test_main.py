@@ -169,6 +169,13 @@ def test_runs_lists_it(trained, capsys):
         (["methods", "--run", "x", "--rates", "1e-3", "0"], "Error: --rates must be"),
         (["experiments", "table1", "--rates", "0"], "Error: --rates must be"),
         (["pretrain", "--out", "OUT", "--tokens", "nan"], "--tokens is nan: give a number above 0."),
+        (["train", "--run", "x", "--data", ""], "--data is empty: give it a value, or leave it out."),
+        (["train", "--run", "x", "--set", "columns", "--source", "a", "--source", ""], "--source is empty"),
+        (["runs", "--delete", ""], "--delete is empty"),
+        (["runs", "--restore="], "--restore is empty"),
+        (["export", "--run", "x", "--zip", ""], "--zip is empty"),
+        (["evaluate", "--hyps-in", "x", "--refs", ""], "--refs is empty"),
+        (["generate", "--raw", ""], "The table is empty"),
         (["pretrain", "--corpus", "/no/such/corpus", "--out", "OUT"], "/no/such/corpus"),
     ],
 )
