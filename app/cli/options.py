@@ -1,9 +1,10 @@
 """Options that several verbs share, and the help texts of all settings."""
 
 import argparse
+import os
+import stat
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, fields
-from pathlib import Path
 from typing import TypeAlias
 
 from core.config.decode import MODES, READ_BY, DecodeConfig
@@ -160,11 +161,16 @@ def add_data_options(verb: argparse.ArgumentParser, data: str) -> None:
 
 
 def data_path(path: str) -> str:
-    """Return the absolute path of a data set, which a run keeps. Raises BadInput for a pipe, which can be read only once."""
-    file = Path(path).expanduser()
-    if file.exists() and not (file.is_file() or file.is_dir()):
+    """Return the absolute path of a data set, which a run keeps. Raises BadInput for one that is not there, and for a pipe,
+    which can be read only once."""
+    file = os.path.realpath(os.path.expanduser(path))
+    try:
+        mode = os.stat(file).st_mode
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read: {error.strerror}. Give --data a file or a folder that exists.") from error
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         raise BadInput(f"--data {path} is a pipe, which can be read only once: write its content into a file, and give that.")
-    return str(file.resolve())
+    return file
 
 
 def data_source(args: argparse.Namespace, **more: object) -> DataSource:

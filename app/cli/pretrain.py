@@ -3,6 +3,7 @@
 import argparse
 import json
 import math
+import os
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -122,5 +123,5 @@ def _config(args: argparse.Namespace) -> PretrainConfig:
             raise BadInput(f"--{name.replace('_', '-')} is {value:g}: give a number above 0.")
     options = {name: getattr(args, name) for name in (*NUMBERS, "compiled")}
     options |= {"tokens": int(args.tokens) if args.tokens else None}
-    options |= {name: str(Path(getattr(args, name)).resolve()) for name in ("start", "continue_from") if getattr(args, name)}
+    options |= {name: os.path.realpath(getattr(args, name)) for name in ("start", "continue_from") if getattr(args, name)}
     return replace(config, **{name: value for name, value in options.items() if value})
