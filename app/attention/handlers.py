@@ -282,11 +282,13 @@ def _absent(state: AttentionState, vm: view.AttentionViewModel, name: str) -> li
     sentences = []
     if state.column not in ("", vm.column):
         shown = COLUMN_TITLES[vm.column]
-        sentences.append(f"There is no text of the column “{COLUMN_TITLES[state.column]}”. Shown is the one of “{shown}”.")
+        sentences.append(f"There is no text of the column “{COLUMN_TITLES[state.column]}”; that of “{shown}” is shown instead.")
     if state.site not in ("", vm.site):
-        sentences.append(f"{name} has nothing called {SITES[state.site]}. Shown is {SITES[vm.site]}.")
+        sentences.append(f"{name} has nothing called {SITES[state.site]}; {SITES[vm.site]} is shown instead.")
     if vm.parts and state.sentence > len(vm.parts.spans):
-        sentences.append(f"There is no sentence {state.sentence}: the article has {len(vm.parts.spans)}. Shown is the first.")
+        sentences.append(
+            f"There is no sentence {state.sentence}: the article has {len(vm.parts.spans)}. The first is shown instead."
+        )
     return sentences
 
 

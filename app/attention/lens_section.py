@@ -142,9 +142,9 @@ def _remarked(cell: LensState, layers: int, steps: int) -> LensState:
     """The cell with a remark if the grid ends before it."""
     if cell.layer <= layers and cell.step <= steps:
         return cell
-    shown = f"layer {min(cell.layer, layers)}, token {min(cell.step, steps)}"
+    shown = f"Layer {min(cell.layer, layers)}, token {min(cell.step, steps)}"
     grid = f"the grid has {counted(layers, 'layer')} and {counted(steps, 'token')}"
-    return cell.remarked(f"There is no layer {cell.layer}, token {cell.step}: {grid}. Shown is {shown}.")
+    return cell.remarked(f"There is no layer {cell.layer}, token {cell.step}: {grid}. {shown} is shown instead.")
 
 
 def draw() -> LensSection:

@@ -206,7 +206,7 @@ def _absent(state: MixState, mix_input: MixInput, stops: int) -> list[str]:
     """Sentences that name a requested stop or example that there is not, and what is shown instead."""
     sentences = []
     if state.stop >= stops:
-        sentences.append(f"There is no stop {state.stop}: the slider’s are 0 to {stops - 1}. Shown is the last.")
+        sentences.append(f"There is no stop {state.stop}: the slider’s are 0 to {stops - 1}. The last is shown instead.")
     if state.example not in ("", mix_input.example):
         sentences.append(f"These runs have no example “{state.example}”. Another input is shown.")
     return sentences

@@ -283,7 +283,7 @@ def _view_model(analysis: NeighborAnalysis, key: Key, resolved: ResolvedRequest)
     number = int(token[1]) if token and 0 <= int(token[1]) < lengths[run] else 0
     plain, word = SpaceViewModel(analysis, key, resolved, run, number), resolved.request.word
     if token and token[0] in ("", run) and int(token[1]) >= lengths[run]:
-        sentence = f"There is no virtual token {int(token[1]) + 1}: {run} has {lengths[run]}. Shown is P{number + 1}."
+        sentence = f"There is no virtual token {int(token[1]) + 1}: {run} has {lengths[run]}. P{number + 1} is shown instead."
         plain = replace(plain, note=_note(sentence, "meta"))
     if not word:
         return plain

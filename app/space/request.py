@@ -138,9 +138,11 @@ def _absent(request: SpaceRequest, site: str, spec: BackboneSpec) -> list[str]:
     """Sentences that name a requested site, layer or head that the backbone does not have, and what is shown instead."""
     sentences, depth, where = [], spec.depth(site), SITE_PHRASES[site]
     if site != request.site:
-        sentences.append(f"There is no site {request.site!r}: {spec.name} has {', '.join(spec.sites)}. Shown is {site}.")
+        sentences.append(f"There is no site {request.site!r}: {spec.name} has {', '.join(spec.sites)}; {site} is shown instead.")
     if request.layer > depth:
-        sentences.append(f"There is no layer {request.layer}{where}: {spec.name} has {depth}. Shown is layer {depth}.")
+        sentences.append(f"There is no layer {request.layer}{where}: {spec.name} has {depth}. Layer {depth} is shown instead.")
     if request.head > spec.kv_heads:
-        sentences.append(f"There is no head {request.head}: {spec.name} has {spec.kv_heads}. Shown are all heads together.")
+        sentences.append(
+            f"There is no head {request.head}: {spec.name} has {spec.kv_heads}. All heads together are shown instead."
+        )
     return sentences

@@ -140,8 +140,8 @@ def test_where_the_vectors_are_is_the_mean_of_both_seeds(results):
     assert len(cells) == 2 * len(rows)
     for name, stored, rate, loss, *numbers in rows:
         method, length = name.split(", ")
-        is_of_row = lambda one: (one.cell.method, one.stored) == (method.removesuffix("-only"), int(stored.replace(",", "")))  # noqa: E731
-        group = sorted(filter(is_of_row, cells), key=lambda one: one.seeds)
+        of_row = method.removesuffix("-only"), int(stored.replace(",", ""))
+        group = sorted((one for one in cells if (one.cell.method, one.stored) == of_row), key=lambda one: one.seeds)
         assert [one.seeds for one in group] == [(0,), (1,)] and {one.n for one in group} == {100}
         assert {one.cell.config().length for one in group} == {int(length)}
         assert rate == rate_of(group[0])

@@ -77,9 +77,9 @@ def test_what_the_prefix_has_not_is_not_named_as_knocked_out(do):
 
 def test_a_text_and_a_site_that_are_not_there_are_named_with_what_is_shown(do):
     reads = outputs_of(do, column="other", site="cross")["reads"]
-    assert "There is no text of the column “Another run”. Shown is the one of “Prefix”." in reads
-    assert "tiny-gpt2 has nothing called the cross-attention. Shown is the decoder&#x27;s own attention." in reads
-    assert "Shown is" not in outputs_of(do, column="prefix", site="decoder")["reads"]
+    assert "There is no text of the column “Another run”; that of “Prefix” is shown instead." in reads
+    assert "tiny-gpt2 has nothing called the cross-attention; the decoder&#x27;s own attention is shown instead." in reads
+    assert "shown instead" not in outputs_of(do, column="prefix", site="decoder")["reads"]
 
 
 def test_the_share_beside_alpha_is_the_headlines_under_knock_outs_and_weighted_by_value_norm(do, monkeypatch):

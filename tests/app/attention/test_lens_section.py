@@ -72,7 +72,7 @@ def test_an_address_names_a_cell_and_one_beyond_the_grid_is_the_last(do):
     assert urlstate.read("?lens-layer=x&lens-token=-1", LensState).ignored == ("lens-layer", "lens-token")
     update = filled(do, LensState(9, 99))
     assert update["state"] == LensState(2, 6)
-    there = "There is no layer 9, token 99: the grid has 2 layers and 6 tokens. Shown is layer 2, token 6."
+    there = "There is no layer 9, token 99: the grid has 2 layers and 6 tokens. Layer 2, token 6 is shown instead."
     assert there in update["cell"] and there in filled(do, update["state"])["cell"]
     assert "There is no" not in do.move(AttentionState(), update["state"], SimpleNamespace(move="right"), REQUEST)["cell"]
     assert do.restore("?lens-layer=2").ignored == ("lens-layer",) and not do.restore("?lens-layer=2&lens-token=3").ignored

@@ -107,7 +107,7 @@ def test_what_a_mix_does_not_have_is_named_with_what_is_shown(do):
     result = outputs_of(do, state)
     last = json.loads(result["stage"])["at"]
     assert "this kind of mix takes no more than 1: triples-prefix." in result["note"]
-    assert f"There is no stop 99: the slider’s are 0 to {last}. Shown is the last." in result["note"]
+    assert f"There is no stop 99: the slider’s are 0 to {last}. The last is shown instead." in result["note"]
     assert "These runs have no example “ghost”. Another input is shown." in result["note"]
     again = outputs_of(do, result["state"])  # as when the link's backbone arrives after its tab
     assert again["note"] == result["note"]

@@ -79,8 +79,8 @@ def test_what_is_not_there_is_left_out_and_said(rooms, backbone):
     assert resolved.on_map == ("tiny-prefix",) and (resolved.request.layer, resolved.request.head) == (2, 0)
     assert resolved.notes == [
         "Left out, as there is no such run on tiny-gpt2: other-prefix.",
-        "There is no layer 9: tiny-gpt2 has 2. Shown is layer 2.",
-        "There is no head 7: tiny-gpt2 has 4. Shown are all heads together.",
+        "There is no layer 9: tiny-gpt2 has 2. Layer 2 is shown instead.",
+        "There is no head 7: tiny-gpt2 has 4. All heads together are shown instead.",
         "tiny-finetuned has no virtual tokens (its method is finetune), so it is not on the map.",
     ]
     assert "There is no site 'cross'" in resolve(rooms, backbone, replace(request(), site="cross")).notes[0]
@@ -172,7 +172,7 @@ def test_a_virtual_token_that_is_not_there_is_named_with_the_one_that_is_shown(c
     asked = inputs(house.backbone, runs=["tiny-prefix"], layer=1)
     for token, is_named in ((["", 98], True), (["tiny-prefix", 98], True), (["gone", 98], False), (["", 1], False)):
         *_, last = handlers(context).refresh(asked | {"token": token}, SimpleNamespace(session_hash="a"))
-        assert ("There is no virtual token 99: tiny-prefix has 4. Shown is P1." in last["note"]) == is_named
+        assert ("There is no virtual token 99: tiny-prefix has 4. P1 is shown instead." in last["note"]) == is_named
 
 
 def test_a_word_that_is_no_token_is_reported_beside_the_map(context, house):
