@@ -161,11 +161,13 @@ def add_data_options(verb: argparse.ArgumentParser, data: str) -> None:
 
 
 def data_path(path: str) -> str:
-    """Return the absolute path of a data set, which a run keeps. Raises BadInput for one that is not there, and for a pipe,
-    which can be read only once."""
+    """Return the absolute path of a data set, which a run keeps. Raises BadInput for one that cannot be read, and for a pipe,
+    which can be read only once; whether there is a file is seen when it is read."""
     file = os.path.realpath(os.path.expanduser(path))
     try:
         mode = os.stat(file).st_mode
+    except FileNotFoundError:
+        return file
     except OSError as error:
         raise BadInput(f"{path} cannot be read: {error.strerror}. Give --data a file or a folder that exists.") from error
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):

@@ -21,7 +21,7 @@ def test_a_stopped_run_says_how_far_it_came():
 
 @pytest.mark.parametrize(("current", "is_named"), [("", True), ("gone", False)])
 def test_a_run_of_the_address_that_is_not_there_is_named(current, is_named):
-    jobs = SimpleNamespace(**dict.fromkeys(("tick", "waiting", "training", "interrupted"), list))
+    jobs = SimpleNamespace(**dict.fromkeys(("try_tick", "waiting", "training", "interrupted"), list))
     page = SimpleNamespace(headline="headline", timer="timer")
     do = SimpleNamespace(jobs=jobs, page=page, _state=lambda run: "", show=lambda run: {"headline": "Nothing is being trained."})
     update = TrainHandlers.open(do, "?tab=train&job=ghost", current)
