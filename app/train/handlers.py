@@ -308,10 +308,12 @@ class TrainHandlers(RunProgressView, TabHandlers):
     def tick(self, current: str, change_token: str) -> Update:
         """Update what has changed, every few seconds; if a training has only made more updates, only its heading.
 
-        The chosen run is not an output: the user may have chosen another one meanwhile, which the next tick shows.
+        The chosen run is not an output: the user may have chosen another one meanwhile, which the next tick shows. Where no run
+        is chosen, one that was just deleted can be restored from its place, and still can after a change.
         """
         self.jobs.try_tick()
         if self._change_token(current) != change_token:
             update = self.show(current)
-            return {part: value for part, value in update.items() if part not in (self.page.run_id, self.page.address)}
+            kept = {self.page.run_id, self.page.address} | (set() if current else {self.page.head})
+            return {part: value for part, value in update.items() if part not in kept}
         return {self.page.head: self._head(current, None)} if self._state(current) == "running" else gr.skip()

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -193,3 +194,22 @@ def test_the_runs_are_shown_where_nothing_can_be_written(page, served, house):
         expect(page.locator("#pl-status .status")).to_contain_text("Choose a writable folder with PREFIX_LAB_HOME")
     finally:
         lock.rmdir()
+
+
+def test_a_deleted_run_can_be_restored_from_its_place_while_other_runs_change(page, served, house):
+    """Its Undo vanished with the next change of the list, which is seconds away while another run is trained."""
+    for run in ("to-delete", "comes-later"):
+        (house.store.folder / run).mkdir()
+    state = '{"pid": null, "update": 3, "total": 9}'
+    (house.store.folder / "to-delete" / "state.json").write_text(state)
+    open_tab(page, served, "&job=to-delete")
+    page.locator("#pl-train-head [data-do=delete]").click()
+    expect(page.locator("#pl-train-head")).to_contain_text("was moved to the trash")
+    (house.store.folder / "comes-later" / "state.json").write_text(state)
+    (house.store.folder / "another").mkdir()  # the list is drawn again
+    expect(page.locator("#pl-train-runs")).to_contain_text("comes-later")
+    expect(page.locator("#pl-train-head")).to_contain_text("was moved to the trash")
+    page.locator("#pl-train-head [data-do=restore]").click()
+    expect(page.locator("#pl-train-head h2")).to_have_text("to-delete")
+    for run in ("to-delete", "comes-later", "another"):
+        shutil.rmtree(house.store.folder / run)
