@@ -17,6 +17,7 @@ from core.models.loading import DeviceMap, load_backbone
 from core.models.locate import DEFAULT, DEFAULTS
 from core.runs.layout import RunFiles, locked
 from core.runs.run import Run
+from core.runs.status import read_status
 from core.runs.store import Store
 from core.runs.tensors import save_tensors
 from core.task import Example, Task
@@ -150,13 +151,15 @@ def resume_training(store: Store, run_id: str, load: Callable[[str], Backbone]) 
     Raises StoreError if it cannot be resumed, WrongBackbone if the backbone has other weights now.
     """
     store.check_own(run_id)
+    if read_status(store.folder / run_id).state == "done":  # its state.json may be there: killed after its last file was written
+        raise StoreError(f"The run {run_id!r} is finished, and there is nothing to resume. Train again under another name.")
     try:
         state = json.loads(RunFiles(store.folder / run_id).state.read_text(encoding="utf-8"))
         config, task = TrainConfig.from_dict(state["config"]), Task.from_dict(state["task"])
         name, fingerprint = state["backbone"], state["fingerprint"]
         options = {key: state[key] for key in ("command", "half", "source")}
     except FileNotFoundError as error:
-        raise StoreError(f"The run {run_id!r} is finished, or was never begun. Train again under another name.") from error
+        raise StoreError(f"The run {run_id!r} was never begun, or failed. Train again under another name.") from error
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise StoreError(
             f"The state.json of {run_id!r} cannot be read ({type(error).__name__}: {error}), so there is nothing to "

@@ -210,3 +210,12 @@ def test_an_error_of_the_machine_leaves_the_run_to_be_resumed(tiny, tmp_path, er
     assert (read_status(tmp_path / "r").state, read_status(tmp_path / "r").resumable) == ("interrupted", True)
     training, steps = gone_on(tiny, tmp_path, "r")
     assert steps[0].index == 5 and training.run.status == "done"
+
+
+def test_a_run_that_was_killed_after_its_last_file_was_written_is_said_to_be_finished(tiny, tmp_path):
+    """Resuming it was refused for want of a checkpoint."""
+    folder = trained(tiny, tmp_path, "whole", CONFIG).folder
+    (folder / "state.json").write_text(json.dumps({"pid": None, "update": 12, "total": 12}))  # it is deleted last
+    assert read_status(folder).state == "done"
+    with pytest.raises(StoreError, match="'whole' is finished, and there is nothing to resume"):
+        resume_training(Store(tmp_path), "whole", lambda name: tiny)
