@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from core.errors import BadInput
 from core.runs.layout import JsonObject
 from core.runs.run import Run
 from core.runs.store import store
@@ -56,6 +57,13 @@ def say_unknown(args: argparse.Namespace, backbone: "Backbone", examples: Sequen
 
     if sentence := describe_unknown_in(backbone, examples):
         say_note(args, sentence)
+
+
+def refuse_unread(args: argparse.Namespace, names: Sequence[str], when: str) -> None:
+    """Raise BadInput if one of these options, which count only `when`, is given."""
+    given = next((f"--{name.replace('_', '-')}" for name in names if getattr(args, name)), None)
+    if given:
+        raise BadInput(f"{given} counts only {when}. Leave it out.")
 
 
 @contextlib.contextmanager

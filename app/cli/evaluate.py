@@ -3,11 +3,11 @@
 import argparse
 import json
 import shlex
-from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.cli.common import load_backbone_and_run, say_skipped, say_unknown, score_bar, table_bar
+from app.cli.common import load_backbone_and_run, refuse_unread, say_skipped, say_unknown, score_bar, table_bar
 from app.cli.options import (
     Verbs,
     add_config_options,
@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 
 OWN_FILES = (*SOURCES, SUMMARIZATION, COLUMNS)  # data sets whose files are not E2E's
 SUITES = ["e2e", "webnlg", "dart", "rouge", "plain"]
-READ_WITH_A_MODEL = ("data", "set", "source", "target", "source_form", "topic_column", "topics", "tables", "hyps", "lead")
+READ_WITH_A_MODEL = ("data", "set", "source", "target", "source_form", "topic_column", "topics", "tables", "hyps", "lead",
+                     "backbone", "device_map", "skip_bad")  # fmt: skip
 READ_WITH_A_FILE = ("score", "against")  # options of --hyps-in, beside --refs
 
 
@@ -78,9 +79,10 @@ def evaluate(args: argparse.Namespace) -> int:
     if args.hyps_in or args.refs:
         from app.cli.score import score
 
-        _refuse_unread(args, READ_WITH_A_MODEL, "without --hyps-in: a file is scored against --refs, as --score says")
+        unread = (*READ_WITH_A_MODEL, *(field.name for field in fields(DecodeConfig)))
+        refuse_unread(args, unread, "without --hyps-in: a file is scored against --refs, as --score says")
         return score(args)
-    _refuse_unread(args, READ_WITH_A_FILE, "with --hyps-in: a run is scored by the metrics of its data set")
+    refuse_unread(args, READ_WITH_A_FILE, "with --hyps-in: a run is scored by the metrics of its data set")
     source = _source(args)
     if args.hyps and (not Path(args.hyps).absolute().parent.is_dir() or Path(args.hyps).is_dir()):  # before the work is done
         raise BadInput(
@@ -101,13 +103,6 @@ def evaluate(args: argparse.Namespace) -> int:
     for name, reason in result.not_computed.items():
         print(f"{name:18} {'–':>6}   {reason}")
     return 0
-
-
-def _refuse_unread(args: argparse.Namespace, names: Sequence[str], when: str) -> None:
-    """Raise BadInput if one of these options, which count only `when`, is given."""
-    given = next((f"--{name.replace('_', '-')}" for name in names if getattr(args, name)), None)
-    if given:
-        raise BadInput(f"{given} counts only {when}. Leave it out.")
 
 
 def _source(args: argparse.Namespace) -> DataSource:

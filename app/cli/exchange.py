@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from app.cli.common import answer, command_of, run_record
+from app.cli.common import answer, command_of, refuse_unread, run_record
 from app.cli.options import LAYOUTS, Verbs, add_model_options, add_parser, hidden_alias
 from core.backbone_spec import window_note
 from core.config.methods import method_info
@@ -26,7 +26,7 @@ def add_import(verbs: Verbs) -> None:
         "--layout", choices=LAYOUTS, help="the separator between table and text (default: paper for the authors' code)"
     )
     hidden_alias(verb, "--form", "layout", LAYOUTS)
-    add_model_options(verb, "mini-gpt2")
+    add_model_options(verb, default="mini-gpt2")
     verb.epilog = "Only tensors are unpickled; an MLP is folded into the prefix; a prefix of another model is refused."
 
 
@@ -44,15 +44,17 @@ def add_export(verbs: Verbs) -> None:
 def import_run(args: argparse.Namespace) -> int:
     """Import a checkpoint of PEFT or of the authors' code, or a zip, as a run."""
     if args.zip:
+        refuse_unread(args, ("task", "layout", "backbone"), "with --from: a zip holds a run with its task and its backbone")
         return _import_zip(args)
     if not args.run:
         raise BadInput("The new run needs a name. Give one with --run.")
     from core.exchange.import_checkpoint import read_checkpoint, store_imported
     from core.models.inputs import task_for_backbone
     from core.models.loading import load_backbone
+    from core.models.locate import DEFAULT
 
     store().check_free(args.run)
-    backbone = load_backbone(args.backbone, args.device)
+    backbone = load_backbone(args.backbone or DEFAULT, args.device)
     checkpoint = read_checkpoint(Path(args.folder), backbone.spec)
     learned = checkpoint.task or task_for_backbone(backbone, args.task or "e2e")
     if args.task:
@@ -79,6 +81,7 @@ def export_run(args: argparse.Namespace) -> int:
     from core.models.loading import window_of
 
     if args.zip:
+        refuse_unread(args, ("base",), "with --to: a zip keeps the run as it is")
         file = export_zip(store().get(args.run), Path(args.zip))
         return answer(args, {"run": args.run, "file": str(file)}, f"{args.run} is in {file}.")
     run = store().get(args.run)
