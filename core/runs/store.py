@@ -104,6 +104,8 @@ class Store:
             if not isinstance(values, dict):
                 raise ValueError("it is not a JSON object")
             task = Task.from_dict(values.pop("task"))
+            task = task.replace(name=_encodable(task.name))
+            values |= {name: _encodable(values[name]) for name in ("command", "notes") if isinstance(values.get(name), str)}
             if folder.name not in (values.pop("id"), values.pop(NEXT, "")):
                 raise ValueError("the id inside is another one")
             _check_types(values)
@@ -115,6 +117,11 @@ class Store:
                 f"The run {folder.name!r} cannot be read ({type(error).__name__}: {str(error)[:200]}). "
                 f"Delete {folder}, or restore its run.json."
             ) from error
+
+
+def _encodable(text: str) -> str:
+    """Return a text that a page can show: of a command line, bytes that are not UTF-8 become question marks."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _names(root: Path) -> list[str]:

@@ -97,6 +97,16 @@ def test_a_name_taken_is_refused_and_nothing_lost(root, tiny_folder):
     assert (root / "one" / "weights.safetensors").read_bytes() == before
 
 
+def test_what_a_page_shows_of_a_run_can_be_sent_to_it(tiny_folder, tmp_path):
+    """A command with a file name that is not UTF-8 came as half a character, over which no page could be written."""
+    folder = make_run(tiny_folder, tmp_path, "odd").folder
+    values = json.loads((folder / "run.json").read_text())
+    values |= {"command": "train --data caf\udce9.csv", "notes": "\udce9", "task": values["task"] | {"name": "caf\udce9"}}
+    (folder / "run.json").write_text(json.dumps(values))
+    run = Store(tmp_path).get("odd")
+    assert (run.command, run.notes, run.task.name) == ("train --data caf?.csv", "?", "caf?")
+
+
 def test_an_unfinished_or_damaged_folder_is_reported_and_does_not_hide_the_others(root):
     (root / "half").mkdir()
     (root / "half" / "state.json").write_text("{}")
