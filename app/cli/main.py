@@ -7,6 +7,7 @@ import argparse
 import errno
 import io
 import json
+import os
 import sys
 from collections.abc import Sequence
 
@@ -69,6 +70,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns the exit code: 0, 1 for an error that the user can fix, 130 for Ctrl-C. Raises SystemExit(2) for wrong usage.
     """
     apply_process_settings()
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # closed, as by `<&-`
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":  # Windows writes a file in its code page
         sys.stdout.reconfigure(errors="backslashreplace")  # as stderr has it
     args = parser().parse_args(argv)

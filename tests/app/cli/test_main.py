@@ -152,6 +152,13 @@ def test_runs_lists_it(trained, capsys):
     assert "mine" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(("words", "code", "message"), [("runs >&-", 0, ""), ("generate - <&-", 1, "The table is empty")])
+def test_a_verb_does_without_a_stream_that_is_closed(words, code, message):
+    """A program without a console has none: there was a traceback."""
+    done = subprocess.run(["sh", "-c", f"'{sys.executable}' launch.py {words}"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == code and message in done.stderr and "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
