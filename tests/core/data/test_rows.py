@@ -10,7 +10,7 @@ import pytest
 
 from core.data.columns import read_columns
 from core.data.lines import collect_warnings
-from core.data.rows import BadRow, json_list_rows
+from core.data.rows import BadRow, json_list_rows, json_rows
 from core.errors import BadData
 
 
@@ -194,3 +194,10 @@ def test_what_follows_the_object_around_a_json_list_is_not_lost(tmp_path: Path) 
     assert rows('{"entries": [{"a": 1}]}\n{"entries": []}')[1][1].startswith("there is more after the JSON list")
     assert rows('{"entries": [{"a": 1}],\n"entries": []}')[1][1].startswith("'entries' appears twice in an object")
     assert rows('{"entries": [{"a": 1}]\n')[1][1].startswith("not JSON after the list (Expecting ',' delimiter)")
+
+
+def test_a_table_of_columns_in_place_of_json_is_told_how_it_is_read(tmp_path: Path) -> None:
+    """It was told to end its name in .csv, as it did."""
+    (tmp_path / "own.csv").write_text("place,told\nAlda,A pub.\n")
+    with pytest.raises(BadData, match=r"own.csv is a table of columns.* or name the columns: --set columns --source COLUMN"):
+        list(json_rows(tmp_path / "own.csv"))
