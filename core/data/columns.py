@@ -1,6 +1,7 @@
 """The user's own data: CSV (commas, semicolons or tabs) or JSON lines, with columns by name."""
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -90,6 +91,11 @@ def _one(column: str, form: str) -> Callable[[Row], str]:
             raise BadRow(f'"{column}" is empty')
         if form == "text":
             return " ".join(value.split())
+        if form == "table" and not re.search(r"[:\[{|]", value):  # in none of the notations of a table
+            raise BadRow(
+                f'"{column}" has no colon: write key : value fields, or, if the column holds plain texts, choose the form text '
+                "(--source-form text)"
+            )
         return linearise(canonical(parse(value))) if form == "table" else SOURCES[form](parse_triples(value))
 
     return source

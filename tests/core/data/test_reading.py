@@ -211,7 +211,7 @@ def test_columns_that_make_no_sense(tmp_path: Path, source, target, form, messag
         ("a.csv", "", "line 1: the columns are none"),
         ("a.csv", 'in,out\nname : A,A.\n"name : B\nC,"B".\n', "line 3: not CSV"),
         ("a.csv", "in,out\nname : A,\n", "line 2: there is no text under out"),
-        ("a.csv", "in,out\nplain words,A.\n", "line 2: Field 1, 'plain words', has no colon"),
+        ("a.csv", "in,out\nplain words,A.\n", 'line 2: "in" has no colon: write key : value fields, or'),
         ("a.jsonl", '{"in": "name : A"}\n', "line 1: there is no text under out"),
         ("a.jsonl", '{"out": "A."}\n', 'line 1: "in" is missing'),
         ("a.jsonl", '{"in": 5, "out": "A."}\n', 'line 1: "in" is not a text'),
