@@ -151,7 +151,7 @@ def _file(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise BadInput(f"{path.name} is not UTF-8 text (see byte {error.start}). Save the article as plain text.") from error
+        raise BadInput(f"{path.name} is not UTF-8 text (see byte {error.start}). Save the article as UTF-8.") from error
     except (OSError, ValueError) as error:  # ValueError: a null character in the name
         reason = getattr(error, "strerror", None) or error
         raise BadInput(f"{path} cannot be read: {reason}. Give a file that exists, or - for standard input.") from error
