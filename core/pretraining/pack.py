@@ -41,7 +41,7 @@ def unpack_corpus(file: Path, folder: Path, vocabulary: int, start: str = "") ->
     Raises BadInput if the folder has another one, or if its words are not those of `vocabulary` and `start` (see `prepare`).
     """
     try:
-        with tarfile.open(file) as tar:
+        with tarfile.open(file, "r:") as tar:
             packed = {member.name: _read(tar, member) for member in tar if member.isfile() and "/" not in member.name}
         report = packed.pop("corpus.json")
         differs = other_words(json.loads(report)["vocabulary"], packed["tokenizer.json"].decode(), vocabulary, start)
@@ -66,6 +66,8 @@ def unpack_corpus(file: Path, folder: Path, vocabulary: int, start: str = "") ->
 
 
 def _not_packed(file: Path, error: Exception) -> BadData:
+    if isinstance(error, OSError) and error.strerror:
+        return BadData(f"{file} cannot be read: {error.strerror}. Give --packed a file that `pretrain --pack` wrote.")
     return BadData(f"{file} is not a packed corpus ({error}). Make one with `pretrain --pack`.")
 
 

@@ -52,8 +52,10 @@ def test_what_cannot_be_packed_or_unpacked_is_named(corpus, tmp_path):
     with pytest.raises(BadInput, match="no stream cities"):
         pack_corpus(corpus, tmp_path / "x.tar", ["cities"])
     (tmp_path / "y.tar").write_bytes(b"no tar at all")
-    with pytest.raises(BadData, match=r"y\.tar is not a packed corpus"):
+    with pytest.raises(BadData, match=r"y\.tar is not a packed corpus \(truncated header\)"):
         unpack_corpus(tmp_path / "y.tar", tmp_path / "y", CONFIG.vocabulary)
+    with pytest.raises(BadData, match=r"z\.tar cannot be read: No such file or directory\. Give --packed a file"):
+        unpack_corpus(tmp_path / "z.tar", tmp_path / "y", CONFIG.vocabulary)
 
 
 def test_a_packed_corpus_of_another_preset_or_text_is_not_taken_for_the_one_asked_for(corpus, tmp_path):
