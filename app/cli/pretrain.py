@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.cli.common import answer, say, update_bar
+from app.cli.common import answer, refuse_unread, say, update_bar
 from app.cli.options import Verbs, add_parser
 from core.errors import BadInput
 from core.pretraining.config import PRESETS, PretrainConfig
@@ -65,6 +65,10 @@ def pretrain(args: argparse.Namespace) -> int:
     if args.join:
         join_pieces(Path(args.join), out)
         return answer(args, {"model": str(out)}, f"The model is in {out}.")
+    if args.packed:
+        refuse_unread(args, ("corpus", "records", "withhold"), "without --packed, which is a prepared corpus")
+    if args.workers < 0:
+        raise BadInput(f"--workers is {args.workers}: give 0 or more.")
     config, device = _config(args), pick_device(args.device)
     _prepare(args, config, out)
     if args.pack:

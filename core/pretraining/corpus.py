@@ -53,6 +53,8 @@ def text_documents(path: Path) -> Iterator[str]:
 
 def text_files(folder: Path) -> list[Path]:
     """Return the `.txt` and `.txt.gz` files of a corpus folder, sorted. Raises BadInput if there are none."""
+    if not folder.is_dir():
+        raise BadInput(f"There is no folder {folder}. Give one with .txt or .txt.gz files with --corpus.")
     files = sorted([*folder.glob("*.txt"), *folder.glob("*.txt.gz")])
     if not files:
         raise BadInput(f"No text to train on: {folder} has no .txt or .txt.gz file. Give a folder that does with --corpus.")

@@ -176,6 +176,8 @@ def test_a_verb_does_without_a_stream_that_is_closed(words, code, message):
         (["methods", "--run", "x", "--rates", "1e-3", "0"], "Error: --rates must be"),
         (["experiments", "table1", "--rates", "0"], "Error: --rates must be"),
         (["pretrain", "--out", "OUT", "--tokens", "nan"], "--tokens is nan: give a number above 0."),
+        (["pretrain", "--out", "OUT", "--workers", "-1"], "--workers is -1: give 0 or more."),
+        (["pretrain", "--out", "OUT", "--packed", "x.tar", "--corpus", "texts"], "--corpus counts only without --packed"),
         (["train", "--run", "x", "--data", ""], "--data is empty: give it a value, or leave it out."),
         (["train", "--run", "x", "--set", "columns", "--source", "a", "--source", ""], "--source is empty"),
         (["evaluate", "--hyps-in", "x", "--refs", "y", "--beams", "3"], "--beams counts only without --hyps-in"),
@@ -188,7 +190,7 @@ def test_a_verb_does_without_a_stream_that_is_closed(words, code, message):
         (["export", "--run", "x", "--zip", ""], "--zip is empty"),
         (["evaluate", "--hyps-in", "x", "--refs", ""], "--refs is empty"),
         (["generate", "--raw", ""], "The table is empty"),
-        (["pretrain", "--corpus", "/no/such/corpus", "--out", "OUT"], "/no/such/corpus"),
+        (["pretrain", "--corpus", "/no/such/corpus", "--out", "OUT"], "no folder /no/such/corpus"),
     ],
 )
 def test_an_error_is_one_sentence_and_exit_code_1(arguments, message, capsys, tmp_path):

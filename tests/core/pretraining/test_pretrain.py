@@ -104,7 +104,7 @@ def test_a_corpus_that_was_prepared_otherwise_is_not_taken_for_the_one_asked_for
     (corpus / "b.txt").write_text("other words\n<|endoftext|>\n" * 20)
     with pytest.raises(BadInput, match="from other files than those of --corpus"):
         prepare(corpus, None, out, 300)
-    with pytest.raises(BadInput, match="No text to train on"):
+    with pytest.raises(BadInput, match="There is no folder"):
         prepare(tmp_path / "gone", None, out, 300)
     assert prepare(None, None, out, 300) == first
     second = prepare(corpus, None, tmp_path / "like", 300, start="mini-gpt2")
