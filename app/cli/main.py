@@ -35,7 +35,8 @@ DESCRIPTION = """Open Prefix Lab in the browser, or do one job from the command 
   python launch.py generate --run e2e-prefix "name : The Eagle | Type : coffee shop | food : Chinese"
   python launch.py runs                   # list the runs
 """
-MAY_BE_EMPTY = ("--init-words", "--near-text", "--instruction", "--context", "--text-prefix")  # texts with checks of their own
+# A name and texts, which have checks of their own.
+MAY_BE_EMPTY = ("--run", "--init-words", "--near-text", "--instruction", "--context", "--text-prefix")
 
 
 def parser() -> argparse.ArgumentParser:
