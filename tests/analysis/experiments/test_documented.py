@@ -7,7 +7,8 @@ from statistics import fmean, stdev
 import pytest
 
 from analysis.experiments.evidence import evidence_frame
-from analysis.experiments.result import Result
+from analysis.experiments.result import Result, families
+from analysis.experiments.summary import summarize
 from analysis.experiments.tables import all_results
 from core import paths
 from core.runs.store import Store
@@ -135,19 +136,21 @@ def test_little_data_is_the_mean_of_its_models(results):
 
 
 def test_where_the_vectors_are_is_the_mean_of_both_seeds(results):
-    cells = [result for result in results.values() if "table4" in result.places and result.cell.data == "e2e"]
+    by_line = families(one for one in results.values() if "table4" in one.places and one.cell.data == "e2e")
     rows = table("## Where the vectors are: E2E", "| method, vectors")
-    assert len(cells) == 2 * len(rows)
+    assert len(by_line) == len(rows)
     for name, stored, rate, loss, *numbers in rows:
         method, length = name.split(", ")
         of_row = method.removesuffix("-only"), int(stored.replace(",", ""))
-        group = sorted((one for one in cells if (one.cell.method, one.stored) == of_row), key=lambda one: one.seeds)
-        assert [one.seeds for one in group] == [(0,), (1,)] and {one.n for one in group} == {100}
-        assert {one.cell.config().length for one in group} == {int(length)}
-        assert rate == rate_of(group[0])
-        assert agree(loss, {"value": fmean(one.valid_loss for one in group)})
+        (line,) = [line for line in by_line if (line[0].cell.method, line[0].stored) == of_row]
+        assert sorted(seed for one in line for seed in one.seeds) == [0, 1] and {one.n for one in line} == {100}
+        assert {one.cell.config().length for one in line} == {int(length)}
+        assert rate == rate_of(line[0])
+        assert agree(loss, {"value": fmean(one.valid_loss for one in line)})
+        summaries = summarize(line)
         for metric, cell in zip(["BLEU", "NIST", "ROUGE-L", "Coverage", "Unsupported"], numbers, strict=True):
-            assert agree(cell, mean_and_error([one.scores[metric]["value"] for one in group])), f"{name}, {metric}: {cell}"
+            score = {"value": summaries[metric].value, "sd": summaries[metric].error}
+            assert agree(cell, score), f"{name}, {metric}: {cell}"
 
 
 def test_what_a_prefix_begins_as_is_the_mean_of_its_models(results):
