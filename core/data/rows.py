@@ -112,14 +112,12 @@ def json_rows(file: Path, example: str = _EXAMPLE) -> Rows:
     for number, line in lines(file):
         if line.strip():
             row = _json_row(line, example)
-            if isinstance(row, BadRow) and ending_of(file) in (".csv", ".tsv"):
+            if isinstance(row, BadRow) and not is_named_so:
                 raise BadData(
                     f"{file.name} is a table of columns, and this data set comes as JSON or XML. Give its own files, or name the "
                     "columns: --set columns --source COLUMN --target COLUMN."
-                )
-            if isinstance(row, BadRow) and not is_named_so:
-                raise BadData(
-                    f"{file.name} does not begin with a JSON object, and its name does not say what it holds: "
+                    if ending_of(file) in (".csv", ".tsv")
+                    else f"{file.name} does not begin with a JSON object, and its name does not say what it holds: "
                     "end the name in .jsonl, .json, .csv, .tsv or .xml."
                 )
             is_named_so = True

@@ -201,3 +201,6 @@ def test_a_table_of_columns_in_place_of_json_is_told_how_it_is_read(tmp_path: Pa
     (tmp_path / "own.csv").write_text("place,told\nAlda,A pub.\n")
     with pytest.raises(BadData, match=r"own.csv is a table of columns.* or name the columns: --set columns --source COLUMN"):
         list(json_rows(tmp_path / "own.csv"))
+    (tmp_path / "own.csv").write_text('{"place": "Alda"}\nAlda,A pub.\n')  # JSON lines, whatever their name
+    (_, first), (_, second) = json_rows(tmp_path / "own.csv")
+    assert first == {"place": "Alda"} and isinstance(second, BadRow)
