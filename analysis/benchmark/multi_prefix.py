@@ -1,8 +1,10 @@
 """Timing of one model with many prefixes (paper §8.2): texts with a prefix each, generated together and one by one."""
 
+import math
 import time
 from dataclasses import dataclass, replace
 
+import psutil
 import torch
 
 from core.config.decode import DecodeConfig
@@ -38,7 +40,7 @@ def measure_multi_prefix(backbone: Backbone, users: int, length: int = 30, token
     """Generate greedy texts of `tokens` tokens for one table, with `users` different prefixes of `length` virtual tokens.
 
     The prefixes are random keys and values: speed does not depend on their values. Raises BadConfig for a number that is not
-    positive, TooLong if the texts do not fit the model.
+    positive or more users than memory has room for, TooLong if the texts do not fit the model.
     """
     for name, value in {"users": users, "length": length, "tokens": tokens}.items():
         if value < 1:
@@ -61,6 +63,15 @@ def measure_multi_prefix(backbone: Backbone, users: int, length: int = 30, token
 def _requests(backbone: Backbone, users: int, length: int, tokens: int, seed: int) -> list[Request]:
     plain, draw, spec = make_request(backbone, Task(), TABLE), torch.Generator().manual_seed(seed), backbone.spec
     check_length(backbone, len(plain.prompt_ids), length, tokens)
+    positions = length + len(plain.prompt_ids) + tokens
+    needed = users * sum(math.prod(spec.shape(site, positions)) for site in spec.sites) * 4  # bytes: keys and values in fp32
+    free = psutil.virtual_memory().available
+    if needed > free:
+        raise BadConfig(
+            f"{users:,} texts with a prefix of {length} each need about {needed / 1e9:,.0f} GB of memory, and "
+            f"{free / 1e9:,.0f} GB are free. Give fewer users.",
+            "users",
+        )
     pasts = [{site: torch.randn(spec.shape(site, length), generator=draw) for site in spec.sites} for _ in range(users)]
     return [replace(plain, prefix=Prefix(past, spec.name, spec.fingerprint)) for past in pasts]
 

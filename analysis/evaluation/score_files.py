@@ -18,7 +18,7 @@ from pathlib import Path
 from analysis.evaluation.significance import Difference, compare
 from analysis.evaluation.suites import Result, entries, named_suite, score_examples
 from analysis.metrics.base import Progress, Score
-from core.data.csv_rows import csv_records, header_line, header_names
+from core.data.csv_rows import csv_records, file_header, header_names
 from core.data.lines import UNREADABLE, lines
 from core.data.registry import SETS, parse_input, read_set
 from core.data.rows import BadRow, bad_data, ending_of
@@ -248,7 +248,7 @@ def _by_source(file: Path, sources: Sequence[str]) -> list[list[str]]:
 
 def _table_pairs(file: Path, text_column: re.Pattern[str]) -> list[tuple[str, str]]:
     """Return (input, text) for each row, by column name; if the names are missing, the file's two columns."""
-    number, first = header_line(lines(file))
+    number, first = file_header(file)
     try:
         headers = [(header_names(first, mark), mark) for mark in "\t,;"]
     except csv.Error as error:

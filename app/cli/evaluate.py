@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import shlex
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +22,7 @@ from core.config.decoding_defaults import paper_decoding
 from core.data.registry import BUNDLED_TABLES, sample_evenly
 from core.data.source import COLUMNS, NAMES, DataSource
 from core.errors import BadInput
-from core.runs.run import Run, add_scores
+from core.runs.run import Run, add_scores, command_words
 from core.runs.store import store
 from core.task import SUMMARIZATION, Example
 from core.text.articles import lead
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from analysis.evaluation.evaluate import Evaluation
 
 OWN_FILES = (*SOURCES, SUMMARIZATION, COLUMNS)  # data sets whose files are not E2E's
+SPLITS = ("train", "dev", "valid", "validation", "test", "test_seen", "test_unseen")
 SUITES = ["e2e", "webnlg", "dart", "rouge", "plain"]
 READ_WITH_A_MODEL = ("data", "set", "source", "target", "source_form", "topic_column", "topics", "tables", "hyps", "lead",
                      "backbone", "device_map", "skip_bad")  # fmt: skip
@@ -134,14 +134,12 @@ def _data_options(run: Run) -> argparse.Namespace:
     parser.add_argument("--source", action="append", nargs="?")
     parser.add_argument("--target", action="append", nargs="?")
     parser.add_argument("--source-form", nargs="?")
-    try:
-        words = shlex.split(run.command)
-    except ValueError:  # a quotation mark that is not closed: not written by this program
-        words = []
-    return parser.parse_known_args(words)[0]
+    return parser.parse_known_args(command_words(run.command))[0]
 
 
 def _examples(args: argparse.Namespace, source: DataSource) -> list[Example]:
+    if source.data and Path(source.data).is_file() and args.split not in SPLITS:  # it is only the name of the scores
+        raise BadInput(f"--split is {args.split!r}: choose train, dev or test, and of WebNLG also test_seen or test_unseen.")
     skipped: list[str] = []
     examples = source.load_split(args.split, skipped)
     say_skipped(args, skipped)

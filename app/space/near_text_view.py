@@ -8,6 +8,7 @@ from analysis.space.near_text import TextReading
 from analysis.space.vocabulary import Vocabulary, vocabulary
 from app.shared.html import copy_button, table, tag, text
 from core.models.backbone import Backbone
+from core.runs.run import command_words
 
 END = "∎"  # in place of the end-of-text token, as `visible_token` has it
 NOTE = (
@@ -83,7 +84,7 @@ def _command(reading: TextReading) -> str:
 
 def command_without_penalty(reading: TextReading) -> str:
     """The run's own command with the weight 0 and another name; empty where it has none."""
-    parts, arguments = shlex.split(reading.run.command), []
+    parts, arguments = command_words(reading.run.command), []
     if not parts:
         return ""
     skip = False

@@ -60,6 +60,8 @@ def read_columns(
 def _check(source: Sequence[str], target: Sequence[str], form: str) -> None:
     if not source or not target:
         raise BadInput("Name the columns to read: at least one source and one target.")
+    if twice := next((column for columns in (source, target) for column in columns if columns.count(column) > 1), None):
+        raise BadInput(f"The column {twice!r} is named twice. Name it once.")
     if both := [column for column in source if column in target]:
         raise BadInput(
             f"The column {both[0]!r} is named as source and as target: a model would only learn to copy it. Name another."

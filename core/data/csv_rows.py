@@ -10,6 +10,7 @@ from pathlib import Path
 
 from core.data.lines import UNREADABLE, lines, warn
 from core.data.rows import BadRow, Row, Rows, bad_data
+from core.errors import BadData
 from core.text.checks import counted
 
 _DELIMITERS = ",;\t"
@@ -168,8 +169,16 @@ def header_line(numbered: Iterator[tuple[int, str]]) -> tuple[int, str]:
     return next(((n, line) for n, line in numbered if line.strip() and not _SEPARATOR_LINE.fullmatch(line.strip())), (1, ""))
 
 
-def _header(file: Path, needed: Sequence[str]) -> tuple[list[str], str]:
+def file_header(file: Path) -> tuple[int, str]:
+    """Return the header of a CSV file with its number (see `header_line`). Raises BadData for an empty file."""
     number, first = header_line(lines(file))
+    if not first:
+        raise BadData(f"{file.name} is empty: give a file with a header and rows.")
+    return number, first
+
+
+def _header(file: Path, needed: Sequence[str]) -> tuple[list[str], str]:
+    number, first = file_header(file)
     longest: list[str] = []
     for delimiter in _DELIMITERS:
         try:

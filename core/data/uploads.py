@@ -9,8 +9,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.data.csv_rows import csv_rows, header_line, header_names, plain_problem
-from core.data.lines import lines
+from core.data.csv_rows import csv_rows, file_header, header_names, plain_problem
 from core.data.rows import BadRow, ending_of, json_file_rows
 from core.errors import BadData, BadInput, StoreError
 from core.task import Example
@@ -108,7 +107,7 @@ def _preview_json(file: Path) -> FilePreview:
 
 
 def _preview_csv(file: Path) -> FilePreview:
-    number, first = header_line(lines(file))
+    number, first = file_header(file)
     try:
         headers = [header_names(first, mark) for mark in ",;\t"]
     except csv.Error as error:

@@ -38,7 +38,7 @@ from core.runs.layout import (
     json_text,
     write_json,
 )
-from core.runs.run import Run
+from core.runs.run import Run, command_words
 from core.runs.store import Store
 
 # File -> its largest size in bytes. Weights are as large as the model; the disk and the ratio below limit them.
@@ -86,11 +86,7 @@ def _portable(run_json: Path) -> str:
 
 def _without_folders(command: str) -> str:
     """A command in which each absolute path, alone or after NAME=, is its last name."""
-    try:
-        words = shlex.split(command)
-    except ValueError:  # a quotation mark that is not closed: not written by this program
-        words = command.split()
-    shortened = []
+    words, shortened = command_words(command), []
     for word in words:
         name, equals, path = word.rpartition("=")
         last = Path(path).name if Path(path).is_absolute() else ""

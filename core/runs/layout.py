@@ -107,6 +107,13 @@ def temporary_of(path: Path) -> Path:
     return path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
 
 
+def remove_temporary(folder: Path) -> None:
+    """Delete the files that a process left half written when it was killed; call it under the folder's lock."""
+    for path in folder.iterdir():
+        if path.name.startswith(".tmp") or path.suffix == ".tmp":  # the first are those of safetensors
+            path.unlink(missing_ok=True)
+
+
 def write_text(path: Path, text: str, advice: str = FREE_SPACE) -> None:
     """Write a file by rename, so that a reader never sees half of it, nor two writers each other's. Raises StoreError, with
     `advice`, if it cannot be written."""

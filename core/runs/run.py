@@ -1,6 +1,7 @@
 """The record of a finished run, as stored in run.json."""
 
 import json
+import shlex
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -114,6 +115,14 @@ class Run:
     def save(self) -> None:
         """Write run.json, which makes the run complete."""
         write_json(self.files.run_json, self.to_json())
+
+
+def command_words(command: str) -> list[str]:
+    """Split a run's command into its words; one with a quotation mark that is not closed, which no verb writes, at its spaces."""
+    try:
+        return shlex.split(command)
+    except ValueError:
+        return command.split()
 
 
 def update_run_json(folder: Path, **values: object) -> None:

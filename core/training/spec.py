@@ -7,8 +7,11 @@ from typing import Self
 from core.config.presets import layout_of, preset
 from core.config.train import TrainConfig
 from core.data.source import DataSource
+from core.errors import BadInput
 from core.runs.layout import check_id
 from core.task import SUMMARIZATION
+
+LONGEST_TASK = 80  # characters of a task's name
 
 
 @dataclass(frozen=True)
@@ -16,7 +19,8 @@ class TrainSpec:
     """What to train, and on which data. Empty fields get their defaults.
 
     `task`: the task's name (default: the data set's); `backbone`: default by the kind of input; `layout`: default the preset's;
-    `cut`: see Task; `half`: store fp16 weights; `changes`: settings of TrainConfig that differ from the preset's.
+    `cut`: see Task; `half`: store fp16 weights; `changes`: settings of TrainConfig that differ from the preset's. Raises BadInput
+    for a task's name that is not one short line.
     """
 
     run: str
@@ -29,6 +33,10 @@ class TrainSpec:
     cut: int | None = None
     half: bool = False
     changes: dict[str, object] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.task.isprintable() or len(self.task) > LONGEST_TASK:
+            raise BadInput(f"{self.task[:90]!r} cannot be the name of a task. Give one line of up to {LONGEST_TASK} characters.")
 
     @property
     def task_name(self) -> str:

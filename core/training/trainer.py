@@ -15,7 +15,7 @@ from core.models.backbone import Backbone
 from core.models.inputs import task_for_backbone
 from core.models.loading import DeviceMap, load_backbone
 from core.models.locate import DEFAULT, DEFAULTS
-from core.runs.layout import RunFiles, locked
+from core.runs.layout import RunFiles, locked, remove_temporary
 from core.runs.run import Run
 from core.runs.status import read_status
 from core.runs.store import Store
@@ -71,6 +71,7 @@ class Trainer(TrainingPlan):
     def _train(self, method: Method, rows: list[Row], valid_rows: list[Row], cancel: Callable[[], bool] | None) -> Iterator[Step]:
         stop = RunFiles(self.folder).stop
         stop.unlink(missing_ok=True)
+        remove_temporary(self.folder)
 
         def stopped() -> bool:
             return (cancel is not None and cancel()) or stop.exists()

@@ -40,6 +40,8 @@ def test_defaults_are_left_out_and_a_name_that_is_no_id_is_refused():
     assert TrainSpec("mine").to_argv() == ["train", "--run", "mine", "--preset", "mini"]
     with pytest.raises(BadInput, match="cannot be the name of a run"):
         TrainSpec("../mine").to_argv()
+    with pytest.raises(BadInput, match="cannot be the name of a task"):
+        TrainSpec("mine", task="pubs\nand bars")
 
 
 def test_task_and_layout_follow_from_data_and_preset():

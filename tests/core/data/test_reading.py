@@ -208,7 +208,7 @@ def test_columns_that_make_no_sense(tmp_path: Path, source, target, form, messag
     ("name", "content", "message"),
     [
         ("a.csv", "x;y\n1;2\n", "line 1: the columns are x, y, and in and out are needed"),
-        ("a.csv", "", "line 1: the columns are none"),
+        ("a.csv", "", "a.csv is empty: give a file with a header"),
         ("a.csv", 'in,out\nname : A,A.\n"name : B\nC,"B".\n', "line 3: not CSV"),
         ("a.csv", "in,out\nname : A,\n", "line 2: there is no text under out"),
         ("a.csv", "in,out\nplain words,A.\n", 'line 2: "in" has no colon: write key : value fields, or'),

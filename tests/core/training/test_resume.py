@@ -87,9 +87,13 @@ list(training.steps(*data))
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert store.runs() == [] and "--resume --run killed" in store.broken()[0]
+    half_written = [store.folder / "killed" / name for name in (".tmpAb3x", "weights.safetensors.tmp")]
+    for path in half_written:
+        path.write_bytes(b"half")
     training = resume_training(store, "killed", lambda name: load_backbone(name, "cpu"))
     step = next(training.steps(EXAMPLES, EXAMPLES[:3]))
     assert step.index > 4 and step.index % CONFIG.save_every == 1
+    assert not any(path.exists() for path in half_written)
 
 
 def test_other_rows_are_refused(tiny, tmp_path):
@@ -103,7 +107,7 @@ def test_a_finished_run_and_an_unknown_one_cannot_go_on(tiny, tmp_path):
     trained(tiny, tmp_path, "r", CONFIG)
     with pytest.raises(StoreError, match="is finished"):
         resume_training(Store(tmp_path), "r", lambda name: tiny)
-    with pytest.raises(RunNotFound, match="Yours: r"):
+    with pytest.raises(RunNotFound, match="Your own runs: r"):
         resume_training(Store(tmp_path), "s", lambda name: tiny)
 
 
