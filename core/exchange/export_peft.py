@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from safetensors import SafetensorError
-from safetensors.torch import save_file
 from torch import Tensor
 
 from core.config.train import TrainConfig
@@ -16,6 +15,7 @@ from core.methods.weight_method import read_weights
 from core.prefix.prefix import Prefix
 from core.runs.layout import json_text
 from core.runs.run import Run
+from core.runs.tensors import write_tensors
 
 
 def export_peft(run: Run, folder: Path, base: str = "") -> Path:
@@ -47,7 +47,7 @@ def export_peft(run: Run, folder: Path, base: str = "") -> Path:
 
 def _write(run: Run, tensors: dict[str, Tensor], config: dict[str, object], folder: Path) -> None:
     note = {"run": run.id, "backbone": run.backbone, "fingerprint": run.fingerprint, "task": run.task.to_dict()}
-    save_file(tensors, folder / PEFT_WEIGHTS, {"format": "pt"})
+    write_tensors(tensors, folder / PEFT_WEIGHTS, {"format": "pt"})
     _write_json(folder / OUR_NOTE, note)
     _write_json(folder / PEFT_CONFIG, config | {"inference_mode": True})
 

@@ -30,6 +30,8 @@ def export(out: Path, folder: Path, ran_on: str) -> Path:
     model.load_state_dict(state["model"])
     with disk_errors(f"write {folder}", AGAIN, errors=(OSError, SafetensorError)):
         model.half().save_pretrained(folder)
+        for file in folder.glob("*.safetensors"):  # see `write_tensors`
+            file.chmod((folder / "config.json").stat().st_mode)
     backend = Tokenizer.from_file(str(out / "corpus" / "tokenizer.json"))
     names = {"bos_token": END, "pad_token": END}
     if config.objective == "denoising":

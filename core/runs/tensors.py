@@ -16,7 +16,15 @@ def save_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: dict[str, 
     temporary = path.with_name(path.name + ".tmp")
     try:
         with disk_errors(f"write {path}", errors=(OSError, SafetensorError)):
-            save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, temporary, metadata)
+            write_tensors(tensors, temporary, metadata)
             os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: dict[str, str] | None = None) -> None:
+    """Write a safetensors file with the permissions of any new file; those of safetensors are for its owner alone."""
+    path.touch()
+    mode = path.stat().st_mode
+    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, path, metadata)
+    path.chmod(mode)

@@ -218,7 +218,6 @@ def test_a_full_disk_leaves_nothing_behind(tiny, tiny_folder, tmp_path, monkeypa
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("core.runs.tensors.save_file", full)
-    monkeypatch.setattr("core.exchange.export_peft.save_file", full)
     with pytest.raises(StoreError, match="No space left"):
         store_imported(imported, "theirs", tiny, Store(tmp_path / "store"))
     with pytest.raises(BadInput, match="No space left"):

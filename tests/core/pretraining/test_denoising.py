@@ -343,6 +343,7 @@ def test_the_exported_folder_is_a_bart_that_transformers_and_the_app_load(folder
     list(pretrain(replace(CONFIG, tokens=600), folder, tmp_path, CPU))
     (tmp_path / "corpus").symlink_to(folder)
     model_card = export(tmp_path, tmp_path / "model", "CPU, 1 thread")
+    assert (model_card / "model.safetensors").stat().st_mode == (model_card / "config.json").stat().st_mode
     model, tokenizer = AutoModelForSeq2SeqLM.from_pretrained(model_card, dtype="auto"), AutoTokenizer.from_pretrained(model_card)
     assert model.dtype == torch.float16 and model.config.model_type == "bart"
     assert model.get_input_embeddings().weight is model.get_output_embeddings().weight

@@ -30,6 +30,8 @@ def test_a_run_is_listed_with_what_it_cost(root, tiny):
     assert run.bytes == run.weights.stat().st_size
     assert run.task.separator == "\n" and run.fingerprint == tiny.spec.fingerprint
     assert not (run.folder / "state.json").exists()
+    modes = {path.stat().st_mode for path in (run.weights, run.folder / "history.safetensors", run.folder / "run.json")}
+    assert len(modes) == 1  # the weights can be read by whom the rest can
 
 
 def test_the_path_of_a_prefix_is_kept_from_its_start(root, tiny):
