@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 
 NUMBERS = ("batch_tokens", "pass_tokens", "muon_rate", "adam_rate", "minutes")  # options that are fields of PretrainConfig
+OF_MINI_BART = ("summary_every", "gap_share")
 
 
 def add_verb(verbs: Verbs) -> None:
@@ -39,6 +40,15 @@ def add_verb(verbs: Verbs) -> None:
     verb.add_argument("--minutes", type=float, help="training time, instead of a number of tokens")
     verb.add_argument("--start", help="mini-bart: a folder of a small GPT-2 to take the tokenizer and word embeddings from")
     verb.add_argument("--continue-from", metavar="FOLDER", help="a model of the preset's shape: start from all its weights")
+    verb.add_argument(
+        "--summary-every", type=int, metavar="N", help="mini-bart: one update in N is of pseudo-summaries (default 5)"
+    )
+    verb.add_argument(
+        "--gap-share",
+        type=float,
+        metavar="SHARE",
+        help="mini-bart: share of gap sentences among the pseudo-summaries, 0 to 1; the others are opening sentences (default 0)",
+    )
     verb.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     verb.add_argument("--speed", action="store_true", help="only measure tokens per second, beside plain autocast, and stop")
     far = verb.add_argument_group("on another machine")
@@ -121,11 +131,15 @@ def _config(args: argparse.Namespace) -> PretrainConfig:
     config = PRESETS[args.preset]
     if args.start and config.objective != "denoising":
         raise BadInput("--start is for mini-bart. To continue from a GPT-2, give its folder with --continue-from.")
-    for name in (*NUMBERS, "tokens"):
+    if config.objective != "denoising":
+        refuse_unread(args, OF_MINI_BART, "with --preset mini-bart: mini-gpt2 reads no pseudo-summaries")
+    if args.gap_share is not None and not 0 <= args.gap_share <= 1:
+        raise BadInput(f"--gap-share is {args.gap_share:g}: give a share from 0 to 1.")
+    for name in (*NUMBERS, "summary_every", "tokens"):
         value = getattr(args, name)
         if value is not None and not 0 < value < math.inf:
             raise BadInput(f"--{name.replace('_', '-')} is {value:g}: give a number above 0.")
-    options = {name: getattr(args, name) for name in (*NUMBERS, "compiled")}
+    options = {name: getattr(args, name) for name in (*NUMBERS, *OF_MINI_BART, "compiled")}
     options |= {"tokens": int(args.tokens) if args.tokens else None}
     options |= {name: os.path.realpath(getattr(args, name)) for name in ("start", "continue_from") if getattr(args, name)}
     return replace(config, **{name: value for name, value in options.items() if value})

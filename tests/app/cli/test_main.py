@@ -176,6 +176,15 @@ def test_a_verb_does_without_a_stream_that_is_closed(words, code, message):
         (["methods", "--run", "x", "--rates", "1e-3", "0"], "Error: --rates must be"),
         (["experiments", "table1", "--rates", "0"], "Error: --rates must be"),
         (["pretrain", "--out", "OUT", "--tokens", "nan"], "--tokens is nan: give a number above 0."),
+        (["pretrain", "--out", "OUT", "--gap-share", "0.5"], "--gap-share counts only with --preset mini-bart"),
+        (
+            ["pretrain", "--preset", "mini-bart", "--out", "OUT", "--gap-share", "2"],
+            "--gap-share is 2: give a share from 0 to 1.",
+        ),
+        (
+            ["pretrain", "--preset", "mini-bart", "--out", "OUT", "--summary-every", "0"],
+            "--summary-every is 0: give a number above 0.",
+        ),
         (["pretrain", "--out", "OUT", "--workers", "-1"], "--workers is -1: give 0 or more."),
         (["pretrain", "--out", "OUT", "--packed", "x.tar", "--corpus", "texts"], "--corpus counts only without --packed"),
         (["train", "--run", "x", "--data", ""], "--data is empty: give it a value, or leave it out."),
