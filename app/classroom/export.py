@@ -16,10 +16,10 @@ COLUMNS = ("name", "run", "about", "state", "virtual tokens", "stored numbers", 
 TABLE = "board.csv"
 
 
-def board_csv(board: Board) -> str:
+def board_csv(board: Board) -> bytes:
     """Return one row per entry, the best first; `votes` are the sum over all blind rounds.
 
-    Spreadsheets read it as UTF-8 only where the file begins with a byte order mark (utf-8-sig).
+    It begins with a byte order mark, without which spreadsheets do not read it as UTF-8.
     """
     votes: Counter[str] = Counter()
     for one in board.rounds:
@@ -27,7 +27,8 @@ def board_csv(board: Board) -> str:
         votes.update(runs[letter] for letter in one.votes.values() if one.blind and letter in runs)
     rows = [[entry.name, entry.id, entry.about, entry.state, entry.length, entry.stored, entry.bytes, entry.coverage, entry.bleu,
              entry.unsupported, entry.rows, votes[entry.id]] for entry in board.entries()]  # fmt: skip
-    return pd.DataFrame(rows, columns=COLUMNS, dtype=object).map(_plain).to_csv(index=False, lineterminator="\r\n")
+    table = pd.DataFrame(rows, columns=COLUMNS, dtype=object).map(_plain)
+    return table.to_csv(index=False, lineterminator="\r\n").encode("utf-8-sig")
 
 
 def _plain(cell: object) -> object:
@@ -39,7 +40,7 @@ def zip_of_runs(board: Board, store: Store, file: Path) -> None:
     """Write the table, and one zip per run, each of which can be imported."""
     present = {run.id: run for run in store.runs()}
     with zipfile.ZipFile(file, "w") as out, tempfile.TemporaryDirectory() as folder:
-        out.writestr(TABLE, board_csv(board).encode("utf-8-sig"))
+        out.writestr(TABLE, board_csv(board))
         for entry in board.entries():
             if entry.id in present:
                 out.write(export_zip(present[entry.id], Path(folder) / f"{entry.id}.zip"), f"{entry.id}.zip")

@@ -262,7 +262,7 @@ class Routes:
 
     async def table(self, request: Request, visitor: Visitor) -> Response:
         headers = {"Content-Disposition": 'attachment; filename="board.csv"'}
-        return Response(board_csv(self.board).encode("utf-8-sig"), media_type="text/csv", headers=headers)
+        return Response(board_csv(self.board), media_type="text/csv", headers=headers)
 
     async def runs(self, request: Request, visitor: Visitor) -> Response:
         file = self.classroom.entries.new_upload()

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 APP_ROWS = ("attention", "space", "app")  # measured on a model that the app can open
 LOAD, FAULTS = "load", "faults"  # each measured alone and never by default: they take minutes
 ROWS = ("training", "peft", "decoding", "batch", "lengths", "scoring")
+READ_BY = {  # what is measured -> the options that count for it
+    "": ("shape", "backbone", "device", "repeats", "tokens", "batch", "memory"),
+    LOAD: ("device", "clients", "seconds", "soak", "mode", "host"),
+    FAULTS: ("backbone", "kills", "seed"),
+}
 SHAPES = ["mini", "gpt2-medium", "gpt2-large", "bart-large"]
 
 
@@ -44,6 +49,7 @@ def add_verb(verbs: Verbs) -> None:
     verb.add_argument("--kills", type=int, default=30, help="faults: kills of each kind of work (default 30)")
     verb.add_argument("--seed", type=int, default=0, help="faults: seed of the times of the kills (default 0)")
     verb.add_argument("--host", default="127.0.0.1", help="load: only this machine is allowed")
+    verb.set_defaults(defaults={name: verb.get_default(name) for names in READ_BY.values() for name in names})
     verb.epilog = (
         "attention and space time the server's work for these tabs; drawing in the browser comes on top. app opens the app "
         "in a process of its own. scoring uses texts put together from the bundled tables. A row that cannot be measured is "
@@ -61,7 +67,9 @@ def bench(args: argparse.Namespace) -> int:
         if name in args.rows:
             if args.rows != [name]:
                 raise BadInput(f"{name} is measured alone, and {' '.join(args.rows)} are given. Give {name}, or the others.")
+            _refuse_unread(args, name)
             return measure(args)
+    _refuse_unread(args, "")
     from analysis.benchmark.measure import Failure
     from analysis.benchmark.models import SIZES
     from analysis.benchmark.rows import ROWS as MEASURES
@@ -84,6 +92,14 @@ def bench(args: argparse.Namespace) -> int:
         return int(any(isinstance(row, Failure) for row in rows))
     print(", ".join(f"{name} {value}" for name, value in environment(settings, device).items()))
     return print_table(measured)
+
+
+def _refuse_unread(args: argparse.Namespace, measured: str) -> None:
+    """Raise BadInput for an option that does not count for what is measured, a key of READ_BY."""
+    for name, default in args.defaults.items():
+        if name not in READ_BY[measured] and getattr(args, name) != default:
+            readers = " and ".join(f"bench {one}" if one else "the rows" for one, names in READ_BY.items() if name in names)
+            raise BadInput(f"{'--no-memory' if name == 'memory' else f'--{name}'} counts only for {readers}. Leave it out.")
 
 
 def load(args: argparse.Namespace) -> int:

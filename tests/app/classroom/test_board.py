@@ -229,7 +229,7 @@ def test_the_table_counts_votes_and_holds_no_formulas(board):
     round_ = board.begin_round(SOURCE, FIELDS, [entry.id for entry in board.entries()], True, False)
     board.finish_writing(round_.number)
     board.vote(ben, round_.number, next(line.letter for line in round_.lines if line.name == "Ben"))
-    rows = {row["name"]: row for row in csv.DictReader(io.StringIO(board_csv(board)))}
+    rows = {row["name"]: row for row in csv.DictReader(io.StringIO(board_csv(board).decode("utf-8-sig")))}
     assert set(rows) == {"'=cmd()", "Ben"} and rows["Ben"]["votes"] == "1" and ada.name == "=cmd()"
 
 

@@ -176,6 +176,9 @@ def test_a_verb_does_without_a_stream_that_is_closed(words, code, message):
         (["methods", "--run", "x", "--rates", "1e-3", "0"], "Error: --rates must be"),
         (["experiments", "table1", "--rates", "0"], "Error: --rates must be"),
         (["pretrain", "--out", "OUT", "--tokens", "nan"], "--tokens is nan: give a number above 0."),
+        (["bench", "load", "--repeats", "3"], "--repeats counts only for the rows. Leave it out."),
+        (["bench", "decoding", "--clients", "5"], "--clients counts only for bench load. Leave it out."),
+        (["bench", "faults", "--device", "cpu"], "--device counts only for the rows and bench load. Leave it out."),
         (["pretrain", "--out", "OUT", "--gap-share", "0.5"], "--gap-share counts only with --preset mini-bart"),
         (
             ["pretrain", "--preset", "mini-bart", "--out", "OUT", "--gap-share", "2"],
