@@ -22,9 +22,9 @@ from app.shared import plot_widget, shell, urlstate
 from app.shared.cache import Cache
 from app.shared.context import AppContext
 from app.shared.events import TabHandlers, Update, errors_to_status
-from app.shared.last_comparison import ColumnRecord
+from app.shared.last_comparison import ColumnRecord, ComparisonRecord
 from app.shared.method_labels import COLUMN_METHODS, COLUMN_TITLES, methods_of_column
-from core.errors import BadInput, PrefixLabError
+from core.errors import PrefixLabError
 from core.methods.loading import UNSTORED
 from core.models.backbone import Backbone
 from core.prefix.interventions import NO_INTERVENTION, Intervention
@@ -111,7 +111,7 @@ class AttentionHandlers(TabHandlers):
             yield {components.nothing: view.waiting()}  # what was shown before stays, dimmed
             return
         backbone = self.context.models.backbone(record.name or self.context.models.default)
-        vm, intervention = self.view_model(backbone, state, page)
+        vm, intervention = self.view_model(backbone, state, record)
         state = self._within(state, vm, backbone)
         sources, labels, weighted = self._sources(vm, state, intervention), vm.labels, state.weigh == "values"
         masses = {name: self.readings.mass(backbone, source, vm.text, how, vm.site) for name, source, how in sources}
@@ -137,10 +137,10 @@ class AttentionHandlers(TabHandlers):
         } | cleared
         yield from self._effect(backbone, state, vm, intervention, page)
 
-    def view_model(self, backbone: Backbone, state: AttentionState, page: str) -> tuple[view.AttentionViewModel, Intervention]:
-        record = self.context.comparisons.get(page)
-        if record is None:
-            raise BadInput("The text is gone: a new one is being written. Wait for it.")
+    def view_model(
+        self, backbone: Backbone, state: AttentionState, record: ComparisonRecord
+    ) -> tuple[view.AttentionViewModel, Intervention]:
+        """Return what is read of a comparison, which may be another one than the page's by now, and the intervention."""
         column = state.column if state.column in record.columns else first_column(list(record.columns))
         column_record = record.columns[column]
         reader = self.readings.reader(column_record.run, backbone, column)
@@ -246,7 +246,7 @@ class AttentionHandlers(TabHandlers):
             yield self.no_update()
             return
         backbone = self.context.models.backbone(record.name or self.context.models.default)
-        vm, intervention = self.view_model(backbone, state, page)
+        vm, intervention = self.view_model(backbone, state, record)
         key = _key(vm, intervention)
         if self._filling.get(page) == key:  # complete, or being filled by an earlier call
             yield self.no_update()

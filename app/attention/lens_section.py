@@ -18,6 +18,7 @@ from app.attention.view import AttentionViewModel
 from app.shared import plot_widget, urlstate
 from app.shared.events import LATEST, TabHandlers, Update, errors_to_status, streaming
 from app.shared.html import area, notes
+from app.shared.last_comparison import ComparisonRecord
 from app.shared.shell import Shell
 from app.shared.urlstate import State, url_field
 from core.models.backbone import Backbone
@@ -70,32 +71,32 @@ class LensHandlers(TabHandlers):
     def fill(self, ticket: int, state: AttentionState, cell: LensState, request: gr.Request) -> Iterator[Update]:
         """Fill both sections for the text of the tab; do nothing for an older request."""
         page, tickets = request.session_hash or "", self.context.tickets
-        if not ticket or tickets.is_stale(page, ticket, TAB) or self.context.comparisons.get(page) is None:
+        record = self.context.comparisons.get(page)
+        if not ticket or tickets.is_stale(page, ticket, TAB) or record is None or not record.columns:
             yield self.no_update()
             return
-        yield from tickets.while_newest(page, ticket, self._fill(state, cell, page), TAB)
+        yield from tickets.while_newest(page, ticket, self._fill(state, cell, record), TAB)
 
-    def _fill(self, state: AttentionState, cell: LensState, page: str) -> Iterator[Update]:
+    def _fill(self, state: AttentionState, cell: LensState, record: ComparisonRecord) -> Iterator[Update]:
         section = self.section
-        lens_of_reader = self._lens(state, page)
+        lens_of_reader = self._lens(state, record)
         if lens_of_reader is None:
             yield {section.cell: "", section.aside: "", section.head: "", section.grid: plot_widget.NOTHING}
             return
         lens, title, kind = lens_of_reader
         yield self._cell(lens, title, kind, _remarked(cell, *lens.kl.shape)) | {section.head: lens_view.grid_head(lens, title)}
-        yield {section.aside: self._aside(state, page)}
+        yield {section.aside: self._aside(state, record)}
 
-    def _lens(self, state: AttentionState, page: str) -> tuple[LayerLens, str, str] | None:
+    def _lens(self, state: AttentionState, record: ComparisonRecord) -> tuple[LayerLens, str, str] | None:
         """Return the lens of the tab's reader, its name, and its kind of column; None for the frozen model."""
-        backbone, vm, intervention = self._text(state, page)
+        backbone, vm, intervention = self._text(state, record)
         if not vm.reader.run or not vm.text.ids:
             return None
         return self.attention.readings.lens(backbone, vm.reader, vm.text, intervention), vm.reader.title, vm.column
 
-    def _text(self, state: AttentionState, page: str) -> tuple[Backbone, AttentionViewModel, Intervention]:
-        record = self.context.comparisons.get(page)
-        backbone = self.context.models.backbone((record.name if record else "") or self.context.models.default)
-        return backbone, *self.attention.view_model(backbone, state, page)
+    def _text(self, state: AttentionState, record: ComparisonRecord) -> tuple[Backbone, AttentionViewModel, Intervention]:
+        backbone = self.context.models.backbone(record.name or self.context.models.default)
+        return backbone, *self.attention.view_model(backbone, state, record)
 
     def _cell(self, lens: LayerLens, title: str, kind: str, cell: LensState) -> Update:
         layers, steps = lens.kl.shape
@@ -110,8 +111,8 @@ class LensHandlers(TabHandlers):
             section.address: urlstate.write(position),
         }
 
-    def _aside(self, state: AttentionState, page: str) -> str:
-        backbone, vm, intervention = self._text(state, page)
+    def _aside(self, state: AttentionState, record: ComparisonRecord) -> str:
+        backbone, vm, intervention = self._text(state, record)
         if not vm.reader.length or intervention.alpha == 0:
             return ""
         read = self.attention.readings.content_differences
@@ -134,7 +135,10 @@ class LensHandlers(TabHandlers):
         return self._move_to(state, LensState(max(1, cell.layer + down), max(1, cell.step + right)), request)
 
     def _move_to(self, state: AttentionState, cell: LensState, request: gr.Request) -> Update:
-        lens_of_reader = self._lens(state, request.session_hash or "")
+        record = self.context.comparisons.get(request.session_hash or "")
+        lens_of_reader = (
+            self._lens(state, record) if record is not None and record.columns else None
+        )  # None: a new text is being written
         return self._cell(*lens_of_reader, cell) if lens_of_reader else self.no_update()
 
 

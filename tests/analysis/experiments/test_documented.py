@@ -22,7 +22,7 @@ SEEDS = ["prefix", "finetuned", "prefix-reranked", "finetuned-reranked"]
 METHODS = ["frozen", "in_context", "embedding", "infix", "prefix", "adapter", "lora", "top_layers", "finetune"]
 KINDS = ["lead", "frozen", "prefix", "finetune"]
 # Section, how the table begins, the result of each row, and the metric of each column from `first` on.
-RUNS = ["e2e-frozen", "run:e2e-prefix", "run:e2e-finetuned"]
+RUNS = ["e2e-frozen", "run:e2e-prefix", "e2e-prefix-5", "run:e2e-finetuned"]
 NEWS = ["wikinews-lead", "wikinews-frozen", "run:wikinews-prefix", "run:wikinews-finetuned"]
 LONGER = ["wikinews-lead", *(f"wikinews-{kind}-longer" for kind in KINDS[1:])]
 TABLES = [

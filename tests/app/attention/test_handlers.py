@@ -87,3 +87,16 @@ def test_the_share_beside_alpha_is_the_headlines_under_knock_outs_and_weighted_b
     assert "drew none" in hidden["headline"] and re.search(r"the prefix's share goes from [1-9]\d?\xa0% to 0\xa0%", hidden["bar"])
     monkeypatch.setattr("app.attention.controls.by_layer", lambda mass, weighted: torch.full((2, 3), 0.5 if weighted else 0.25))
     assert "its share is 25\xa0%" in outputs_of(do)["bar"] and "its share is 50\xa0%" in outputs_of(do, weigh="values")["bar"]
+
+
+@pytest.mark.parametrize("handler", ["refresh", "fill"])
+def test_a_new_text_that_begins_meanwhile_is_no_problem(do, monkeypatch, handler):
+    backbone = do.context.models.backbone
+
+    def begins(name):
+        do.context.comparisons.forget(REQUEST.session_hash)
+        return backbone(name)
+
+    monkeypatch.setattr(do.context.models, "backbone", begins)
+    updates = list(getattr(do, handler)(do.take_ticket(REQUEST), AttentionState(), REQUEST))
+    assert updates and not any('data-phase="error"' in str(update.get("status")) for update in updates)

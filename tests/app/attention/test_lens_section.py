@@ -108,3 +108,16 @@ def test_an_encoder_decoder_model_shows_its_decoder_and_says_why_its_cross_atten
     assert len(json.loads(update["grid"])["data"][0]["z"]) == 2
     assert "have prefixes of their own" in update["aside"] and "attends as it does" not in update["aside"]
     assert "attends as it does without it" in filled(do, site="encoder")["aside"]
+
+
+def test_a_new_text_that_begins_meanwhile_is_no_problem(do, monkeypatch):
+    backbone = do.context.models.backbone
+
+    def begins(name):
+        do.context.comparisons.forget("lens")
+        return backbone(name)
+
+    monkeypatch.setattr(do.context.models, "backbone", begins)
+    update = filled(do)
+    assert update["grid"] and "status" not in update
+    assert do.choose(AttentionState(), SimpleNamespace(points=[{"data": [1, 4]}]), REQUEST) == do.no_update()
