@@ -200,7 +200,7 @@ def test_a_verb_does_without_a_stream_that_is_closed(words, code, message):
         (["runs", "--delete", ""], "--delete is empty"),
         (["evaluate", "--data", __file__, "--split", "tset"], "--split is 'tset': choose train, dev or test"),
         (["train", "--run", "x", "--task", "two\nlines"], "cannot be the name of a task. Give one line of up to 80 characters."),
-        (["runs", "--delete", "e2e-prefix"], "comes with Prefix Lab and stays as it is. You have no runs of your own yet."),
+        (["runs", "--delete", "e2e-prefix"], "comes with Prefix Lab and stays as it is. You"),
         (["runs", "--restore="], "--restore is empty"),
         (["export", "--run", "x", "--zip", ""], "--zip is empty"),
         (["evaluate", "--hyps-in", "x", "--refs", ""], "--refs is empty"),

@@ -34,6 +34,14 @@ def test_a_run_is_listed_with_what_it_cost(root, tiny):
     assert len(modes) == 1  # the weights can be read by whom the rest can
 
 
+def test_a_run_that_is_not_ones_own_is_said_to_be_bundled_or_not_there(root, tmp_path):
+    with pytest.raises(RunNotFound, match=r"'one' comes with Prefix Lab and stays as it is\. You have no runs of your own yet\."):
+        Store(tmp_path, root).check_own("one")
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(RunNotFound, match=r"There is no run 'two' of your own\. Your own runs: mine\."):
+        Store(tmp_path, root).check_own("two")
+
+
 def test_the_path_of_a_prefix_is_kept_from_its_start(root, tiny):
     from safetensors.torch import load_file
 
