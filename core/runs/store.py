@@ -57,7 +57,9 @@ class Store:
                 if ours
                 else f"There is no run {run_id!r} of your own"
             )
-            raise RunNotFound(f"{what}. {f'Your own runs: {own}.' if own else 'You have no runs of your own yet.'}")
+            raise RunNotFound(
+                f"{what}. {f'Your own runs: {own}. Give one of these.' if own else 'You have no runs of your own yet.'}"
+            )
         _check_links(self.folder / run_id)
 
     def check_free(self, run_id: str) -> None:

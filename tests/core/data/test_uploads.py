@@ -29,7 +29,7 @@ def test_columns_and_first_rows_are_shown_whatever_parts_them(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("own.csv", b"", "no rows"),
+        ("own.csv", b"", "own.csv is empty: give a file with a header and rows"),
         ("own.csv", b"name,text\n", "no rows"),
         ("own.csv", bytes(range(256)), "not the header"),
         ("own.csv", "name,text\nAlda,ok\n".encode("utf-16"), "UTF-16"),
