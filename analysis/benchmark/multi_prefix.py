@@ -1,6 +1,5 @@
 """Timing of one model with many prefixes (paper §8.2): texts with a prefix each, generated together and one by one."""
 
-import math
 import time
 from dataclasses import dataclass, replace
 
@@ -12,7 +11,7 @@ from core.errors import BadConfig
 from core.generation.limits import check_length
 from core.generation.types import Generation, Request, make_request
 from core.models.backbone import Backbone
-from core.prefix.prefix import Prefix
+from core.prefix.prefix import Prefix, stored_count
 from core.serving.engine import Engine
 from core.task import Task
 
@@ -63,8 +62,7 @@ def measure_multi_prefix(backbone: Backbone, users: int, length: int = 30, token
 def _requests(backbone: Backbone, users: int, length: int, tokens: int, seed: int) -> list[Request]:
     plain, draw, spec = make_request(backbone, Task(), TABLE), torch.Generator().manual_seed(seed), backbone.spec
     check_length(backbone, len(plain.prompt_ids), length, tokens)
-    positions = length + len(plain.prompt_ids) + tokens
-    needed = users * sum(math.prod(spec.shape(site, positions)) for site in spec.sites) * 4  # bytes: keys and values in fp32
+    needed = users * stored_count(spec, length + len(plain.prompt_ids) + tokens) * 4  # bytes: keys and values in fp32
     free = psutil.virtual_memory().available
     if needed > free:
         raise BadConfig(

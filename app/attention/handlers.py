@@ -96,6 +96,11 @@ class AttentionHandlers(TabHandlers):
 
     # ---- what is shown
 
+    def comparison(self, page: str) -> ComparisonRecord | None:
+        """Return the page's comparison; None if it has no text, or while a new one is being generated."""
+        record = self.context.comparisons.get(page)
+        return record if record is not None and record.columns else None
+
     @errors_to_status
     def refresh(self, ticket: int, state: AttentionState, request: gr.Request) -> Iterator[Update]:
         """Show everything, fast parts first; stop as soon as there is a newer request."""
@@ -106,8 +111,8 @@ class AttentionHandlers(TabHandlers):
         yield from self.context.tickets.while_newest(page, ticket, self._refresh(page, state), TAB)
 
     def _refresh(self, page: str, state: AttentionState) -> Iterator[Update]:
-        components, record = self.components, self.context.comparisons.get(page)
-        if record is None or not record.columns:
+        components, record = self.components, self.comparison(page)
+        if record is None:
             yield {components.nothing: view.waiting()}  # what was shown before stays, dimmed
             return
         backbone = self.context.models.backbone(record.name or self.context.models.default)
@@ -241,8 +246,8 @@ class AttentionHandlers(TabHandlers):
     def fill(self, ticket: int, state: AttentionState, request: gr.Request) -> Iterator[Update]:
         """Show the map of knock-outs as it fills. It continues while another view of the same text is open."""
         page = request.session_hash or ""
-        record = self.context.comparisons.get(page)
-        if not ticket or record is None or not record.columns:
+        record = self.comparison(page)
+        if not ticket or record is None:
             yield self.no_update()
             return
         backbone = self.context.models.backbone(record.name or self.context.models.default)

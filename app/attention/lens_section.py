@@ -71,8 +71,8 @@ class LensHandlers(TabHandlers):
     def fill(self, ticket: int, state: AttentionState, cell: LensState, request: gr.Request) -> Iterator[Update]:
         """Fill both sections for the text of the tab; do nothing for an older request."""
         page, tickets = request.session_hash or "", self.context.tickets
-        record = self.context.comparisons.get(page)
-        if not ticket or tickets.is_stale(page, ticket, TAB) or record is None or not record.columns:
+        record = self.attention.comparison(page)
+        if not ticket or tickets.is_stale(page, ticket, TAB) or record is None:
             yield self.no_update()
             return
         yield from tickets.while_newest(page, ticket, self._fill(state, cell, record), TAB)
@@ -135,10 +135,8 @@ class LensHandlers(TabHandlers):
         return self._move_to(state, LensState(max(1, cell.layer + down), max(1, cell.step + right)), request)
 
     def _move_to(self, state: AttentionState, cell: LensState, request: gr.Request) -> Update:
-        record = self.context.comparisons.get(request.session_hash or "")
-        lens_of_reader = (
-            self._lens(state, record) if record is not None and record.columns else None
-        )  # None: a new text is being written
+        record = self.attention.comparison(request.session_hash or "")
+        lens_of_reader = self._lens(state, record) if record is not None else None
         return self._cell(*lens_of_reader, cell) if lens_of_reader else self.no_update()
 
 

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from app.cli.common import refuse_unread
 from app.cli.options import Verbs, add_parser
 from core.config.decode import MODES
 from core.config.decoding_defaults import DEFAULT_MODE
@@ -18,7 +19,7 @@ APP_ROWS = ("attention", "space", "app")  # measured on a model that the app can
 LOAD, FAULTS = "load", "faults"  # each measured alone and never by default: they take minutes
 ROWS = ("training", "peft", "decoding", "batch", "lengths", "scoring")
 READ_BY = {  # what is measured -> the options that count for it
-    "": ("shape", "backbone", "device", "repeats", "tokens", "batch", "memory"),
+    "": ("shape", "backbone", "device", "repeats", "tokens", "batch", "no_memory"),
     LOAD: ("device", "clients", "seconds", "soak", "mode", "host"),
     FAULTS: ("backbone", "kills", "seed"),
 }
@@ -41,7 +42,7 @@ def add_verb(verbs: Verbs) -> None:
     verb.add_argument("--repeats", type=int, default=5, help="measurements of each side (default 5)")
     verb.add_argument("--tokens", type=int, default=40, help="new tokens of each generated text (default 40)")
     verb.add_argument("--batch", type=int, default=0, help="examples per training update (default: 10 tables, or 4 articles)")
-    verb.add_argument("--no-memory", dest="memory", action="store_false", help="skip peak memory, which takes a process per side")
+    verb.add_argument("--no-memory", action="store_true", help="skip peak memory, which takes a process per side")
     verb.add_argument("--clients", type=int, default=40, help="load: clients at once (default 40)")
     verb.add_argument("--seconds", type=float, default=120, help="load: seconds of load (default 120)")
     verb.add_argument("--soak", type=int, default=0, metavar="N", help="load: N comparisons instead, to see whether memory grows")
@@ -81,7 +82,9 @@ def bench(args: argparse.Namespace) -> int:
         both = f"--shape {args.shape} and --backbone {args.backbone}"
         raise BadInput(f"{both} are both given, and one model is measured. Give one of them.")
     device = pick_device(args.device)
-    settings = Settings(args.backbone or args.shape or "mini", args.device, args.repeats, args.tokens, args.batch, args.memory)
+    settings = Settings(
+        args.backbone or args.shape or "mini", args.device, args.repeats, args.tokens, args.batch, not args.no_memory
+    )
     random_weights = settings.model in SIZES  # built on the spot: nothing that the app could load
     names = args.rows or ([*MEASURES] if random_weights else [*MEASURES, *APP_ROWS])
     app_measures = dict.fromkeys(APP_ROWS, _no_model_for_the_app) if random_weights else _app_measures()
@@ -96,10 +99,9 @@ def bench(args: argparse.Namespace) -> int:
 
 def _refuse_unread(args: argparse.Namespace, measured: str) -> None:
     """Raise BadInput for an option that does not count for what is measured, a key of READ_BY."""
-    for name, default in args.defaults.items():
-        if name not in READ_BY[measured] and getattr(args, name) != default:
-            readers = " and ".join(f"bench {one}" if one else "the rows" for one, names in READ_BY.items() if name in names)
-            raise BadInput(f"{'--no-memory' if name == 'memory' else f'--{name}'} counts only for {readers}. Leave it out.")
+    for name in (name for name in args.defaults if name not in READ_BY[measured]):
+        readers = " and ".join(f"bench {one}" if one else "the rows" for one, names in READ_BY.items() if name in names)
+        refuse_unread(args, [name], f"for {readers}", args.defaults)
 
 
 def load(args: argparse.Namespace) -> int:

@@ -7,7 +7,7 @@ import shlex
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -59,11 +59,14 @@ def say_unknown(args: argparse.Namespace, backbone: "Backbone", examples: Sequen
         say_note(args, sentence)
 
 
-def refuse_unread(args: argparse.Namespace, names: Sequence[str], when: str) -> None:
-    """Raise BadInput if one of these options, which count only `when`, is given."""
-    given = next((f"--{name.replace('_', '-')}" for name in names if getattr(args, name)), None)
-    if given:
-        raise BadInput(f"{given} counts only {when}. Leave it out.")
+def refuse_unread(
+    args: argparse.Namespace, names: Sequence[str], when: str, defaults: Mapping[str, object] | None = None
+) -> None:
+    """Raise BadInput if one of these options, which count only `when`, is given. `defaults`: of options that have some."""
+    for name in names:
+        value = getattr(args, name)
+        if (value != defaults[name]) if defaults else value:
+            raise BadInput(f"--{name.replace('_', '-')} counts only {when}. Leave it out.")
 
 
 @contextlib.contextmanager

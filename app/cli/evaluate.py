@@ -20,6 +20,7 @@ from app.cli.options import (
 from core.config.decode import DecodeConfig
 from core.config.decoding_defaults import paper_decoding
 from core.data.registry import BUNDLED_TABLES, sample_evenly
+from core.data.rows import split_name
 from core.data.source import COLUMNS, NAMES, DataSource
 from core.errors import BadInput
 from core.runs.run import Run, add_scores, command_words
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from analysis.evaluation.evaluate import Evaluation
 
 OWN_FILES = (*SOURCES, SUMMARIZATION, COLUMNS)  # data sets whose files are not E2E's
-SPLITS = ("train", "dev", "valid", "validation", "test", "test_seen", "test_unseen")
+SPLITS = ("train", "dev", "test", "test_seen", "test_unseen")
 SUITES = ["e2e", "webnlg", "dart", "rouge", "plain"]
 READ_WITH_A_MODEL = ("data", "set", "source", "target", "source_form", "topic_column", "topics", "tables", "hyps", "lead",
                      "backbone", "device_map", "skip_bad")  # fmt: skip
@@ -138,7 +139,7 @@ def _data_options(run: Run) -> argparse.Namespace:
 
 
 def _examples(args: argparse.Namespace, source: DataSource) -> list[Example]:
-    if source.data and Path(source.data).is_file() and args.split not in SPLITS:  # it is only the name of the scores
+    if source.data and Path(source.data).is_file() and split_name(args.split) not in SPLITS:  # it is only the name of the scores
         raise BadInput(f"--split is {args.split!r}: choose train, dev or test, and of WebNLG also test_seen or test_unseen.")
     skipped: list[str] = []
     examples = source.load_split(args.split, skipped)
