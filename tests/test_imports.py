@@ -59,7 +59,7 @@ def test_launch_needs_the_standard_library_only():
 
 # core from its base to its top: a package may import what stands in a row above its own, never one in its own row or below.
 LAYERS = [
-    ["errors", "paths"],
+    ["errors", "paths", "tensor_file"],
     ["config", "text", "backbone_spec"],
     ["task"],
     ["prefix"],

@@ -80,7 +80,7 @@ class AttentionHandlers(TabHandlers):
     def _last(self, state: AttentionState, page: str) -> tuple[int, int]:
         """Return the number of the last layer and head of the site shown; MOST if the model is not loaded."""
         record = self.context.comparisons.get(page)
-        backbone = record and self.context.models.get(record.name or self.context.models.default)
+        backbone = record and self.context.models.get(record.name)
         if not backbone:
             return MOST, MOST
         depths = depths_of(backbone)
@@ -115,7 +115,7 @@ class AttentionHandlers(TabHandlers):
         if record is None:
             yield {components.nothing: view.waiting()}  # what was shown before stays, dimmed
             return
-        backbone = self.context.models.backbone(record.name or self.context.models.default)
+        backbone = self.context.models.backbone(record.name)
         vm, intervention = self.view_model(backbone, state, record)
         state = self._within(state, vm, backbone)
         sources, labels, weighted = self._sources(vm, state, intervention), vm.labels, state.weigh == "values"
@@ -250,7 +250,7 @@ class AttentionHandlers(TabHandlers):
         if not ticket or record is None:
             yield self.no_update()
             return
-        backbone = self.context.models.backbone(record.name or self.context.models.default)
+        backbone = self.context.models.backbone(record.name)
         vm, intervention = self.view_model(backbone, state, record)
         key = _key(vm, intervention)
         if self._filling.get(page) == key:  # complete, or being filled by an earlier call

@@ -95,7 +95,7 @@ class LensHandlers(TabHandlers):
         return self.attention.readings.lens(backbone, vm.reader, vm.text, intervention), vm.reader.title, vm.column
 
     def _text(self, state: AttentionState, record: ComparisonRecord) -> tuple[Backbone, AttentionViewModel, Intervention]:
-        backbone = self.context.models.backbone(record.name or self.context.models.default)
+        backbone = self.context.models.backbone(record.name)
         return backbone, *self.attention.view_model(backbone, state, record)
 
     def _cell(self, lens: LayerLens, title: str, kind: str, cell: LensState) -> Update:

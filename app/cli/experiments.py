@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from analysis.experiments.grid import SETS, Cell, Grid, Line, places_of, unique_cells
 from analysis.experiments.papers import NAMES, SCALES, named_grids, paper_grids, scale
-from app.cli.common import answer, say, stop_on_ctrl_c, update_bar
+from app.cli.common import answer, refuse_unread, say, stop_on_ctrl_c, update_bar
 from app.cli.options import Verbs, add_model_options, add_parser, data_path
 from core import paths
 from core.config.train import check_values
@@ -110,6 +110,8 @@ def _check(args: argparse.Namespace) -> None:
     check_values("length", args.lengths or (), "lengths")
     if args.cluster and args.jobs > 1:
         raise BadInput("--jobs and --cluster are two ways to share the work: give one of them.")
+    if args.list:
+        refuse_unread(args, ["export"], "without --list, which writes no results")
     if args.neutral and not args.neutral.is_file():
         raise BadInput(f"There is no file {args.neutral}: give --neutral a text file, or leave it out.")
 

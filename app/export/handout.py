@@ -54,7 +54,7 @@ class HandoutHandlers:
         record = self.context.comparisons.get(page)
         if record is None:
             raise BadInput("The texts are still being written. Wait for them, and take the handout then.")
-        backbone = self.context.models.backbone(record.name or self.context.models.default)
+        backbone = self.context.models.backbone(record.name)
         columns = sorted(record.columns, key=lambda kind: (kind != state.column, kind != "prefix"))
         for column in columns:
             source = self.readings.reader(record.columns[column].run, backbone, column)

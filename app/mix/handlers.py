@@ -185,7 +185,7 @@ class MixHandlers(TabHandlers):
         mix, run_id = str(event.run), str(event.name).strip()
         if not mix.startswith(MIX):
             raise BadInput(f"This stop of the slider is the run {mix} itself, which is kept already. Choose another stop.")
-        backbone = self.context.models.backbone(name or self.context.models.default)
+        backbone = self.context.models.backbone(name)
         loaded = self.context.models.load(mix, backbone)
         if loaded.prefix is None or loaded.prefix.bos:
             raise BadInput(

@@ -79,17 +79,18 @@ class ModelPool:
 
     def is_loaded(self, name: str) -> bool:
         """Whether `backbone(name)` returns at once."""
-        return name in self._backbones
+        return (name or self.default) in self._backbones
 
     def is_local(self, name: str) -> bool:
         """Whether a backbone is certainly on this machine; others may need a download."""
         return name in bundled() or Path(name).expanduser().is_dir()
 
     def backbone(self, name: str) -> Backbone:
-        """Return a backbone, loading it if needed. Raises the errors of `load_backbone`.
+        """Return a backbone, loading it if needed; without a name, the default one. Raises the errors of `load_backbone`.
 
         A download takes minutes, and therefore runs beside the model's work.
         """
+        name = name or self.default
         if name not in self._backbones:
             fetch(name)
         return self.run_job(self._backbone, name)
@@ -101,8 +102,8 @@ class ModelPool:
         return backbone
 
     def get(self, name: str) -> Backbone | None:
-        """Return a backbone if it is loaded."""
-        return self._backbones.get(name)
+        """Return a backbone if it is loaded; without a name, the default one."""
+        return self._backbones.get(name or self.default)
 
     def loaded(self) -> list[str]:
         """Return the names of the loaded backbones, the most recently used last."""

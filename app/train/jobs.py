@@ -63,6 +63,7 @@ class Jobs:
         self.folder = store.folder / FOLDER
         self._processes: list[subprocess.Popen] = []
         self._thread: threading.Thread | None = None
+        self.obstacle = ""  # why the next training could not begin, as on a full disk
         self._guard = threading.Lock()
         self._lock = FileLock(self.folder / ".lock")  # the line's; a thread that holds it may take it again
         self.try_tick = tolerant(self.tick, "the queue of trainings")  # for what goes on in a folder that cannot be written, too
@@ -187,7 +188,19 @@ class Jobs:
     # ---- the line
 
     def tick(self) -> None:
-        """Remove finished jobs, and start the next one if nothing is training. Several apps on one store may call it."""
+        """Remove finished jobs, and start the next one if nothing is training. Several apps on one store may call it.
+
+        Raises StoreError if the next one cannot begin, as on a full disk; `obstacle` says so until it can.
+        """
+        try:
+            with disk_errors(f"write {self.folder}", "Choose a writable folder with PREFIX_LAB_HOME."):
+                self._advance()
+        except StoreError as error:
+            self.obstacle = str(error)
+            raise
+        self.obstacle = ""
+
+    def _advance(self) -> None:
         self._processes = [process for process in self._processes if process.poll() is None]  # lets the system forget them
         if not self.folder.is_dir():
             return

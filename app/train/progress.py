@@ -42,7 +42,7 @@ class RunProgressView:
             times = [path.stat().st_mtime_ns for path in self._files(run) if path.exists()]
             parts.append(f"{run} {self._state(run)} {int(run_status.fraction * PARTS)} {times}")
         places = [path.stat().st_mtime_ns for path in (store, self.jobs.folder, store / TRASH) if path.exists()]
-        return f"{parts} {places} {[(job.run, job.started, job.alive) for job in self.jobs.jobs()]}"
+        return f"{parts} {places} {[(job.run, job.started, job.alive) for job in self.jobs.jobs()]} {self.jobs.obstacle}"
 
     def _files(self, run_id: str) -> list[Path]:
         files = RunFiles(self.context.store.folder / run_id)
@@ -113,7 +113,9 @@ class RunProgressView:
 
     def _status_text(self, run_id: str, state: str, run_status: RunStatus, log: TrainingLog, run: Run | None) -> str:
         if state == "queued":
-            return view.text(f"Waits behind {', '.join(self.jobs.ahead(run_id)) or 'nothing: it starts in a moment'}.")
+            if ahead := self.jobs.ahead(run_id):
+                return view.text(f"Waits behind {', '.join(ahead)}.")
+            return view.text(f"It cannot start yet. {self.jobs.obstacle}" if self.jobs.obstacle else "It starts in a moment.")
         if state == "loading":
             return "Its process is loading the model."
         if state == "finishing":
@@ -130,7 +132,7 @@ class RunProgressView:
 
     def _result(self, run: Run) -> str:
         """Describe a run, beside its backbone if that is loaded."""
-        name = self._backbone(run) or self.context.models.default
+        name = self._backbone(run)
         if not self.context.models.is_loaded(name):
             return view.result_text(run)
         backbone = self.context.models.backbone(name)

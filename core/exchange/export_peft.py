@@ -15,7 +15,7 @@ from core.methods.weight_method import read_weights
 from core.prefix.prefix import Prefix
 from core.runs.layout import json_text
 from core.runs.run import Run
-from core.runs.tensors import write_tensors
+from core.tensor_file import write_tensors
 
 
 def export_peft(run: Run, folder: Path, base: str = "") -> Path:

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from core.backbone_spec import BackboneSpec
 from core.errors import BadInput, WrongBackbone
+from core.tensor_file import write_tensors
 
 KeyValues = dict[str, Tensor]  # site -> (layers, 2, kv_heads, length, head_dim)
 BIAS, POSITIONS = "bias.", "positions"  # names of stored tensors, beside those of the sites
@@ -57,7 +58,7 @@ class Prefix:
     def save(self, path: Path, dtype: torch.dtype = torch.float32) -> None:
         """Write the tensors as safetensors; keys and values in `dtype`."""
         cast = {name: tensor.to(dtype) if tensor.ndim == 5 else tensor for name, tensor in self.tensors().items()}
-        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in cast.items()}, path)
+        write_tensors(cast, path)
 
     @classmethod
     def load(cls, path: Path, backbone: str = "", fingerprint: str = "") -> "Prefix":

@@ -6,6 +6,7 @@ import pytest
 
 from app.train.handlers import TrainHandlers
 from app.train.headline import headline
+from app.train.progress import RunProgressView
 from core.runs.status import RunStatus, TrainingLog
 
 
@@ -26,3 +27,17 @@ def test_a_run_of_the_address_that_is_not_there_is_named(current, is_named):
     do = SimpleNamespace(jobs=jobs, page=page, _state=lambda run: "", show=lambda run: {"headline": "Nothing is being trained."})
     update = TrainHandlers.open(do, "?tab=train&job=ghost", current)
     assert ("no usable value for: job." in update["headline"]) is is_named and "Nothing is" in update["headline"]
+
+
+@pytest.mark.parametrize(
+    ("ahead", "obstacle", "sentence"),
+    [
+        (["one", "two"], "", "Waits behind one, two."),
+        ([], "", "It starts in a moment."),
+        ([], "Cannot write x: no space left. Free some.", "It cannot start yet. Cannot write x: no space left. Free some."),
+    ],
+)
+def test_a_queued_run_says_what_it_waits_for(ahead, obstacle, sentence):
+    jobs = SimpleNamespace(ahead=lambda run: ahead, obstacle=obstacle)
+    html = RunProgressView._status_text(SimpleNamespace(jobs=jobs), "next", "queued", RunStatus(), TrainingLog(), None)
+    assert sentence in html

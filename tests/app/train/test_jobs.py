@@ -115,9 +115,10 @@ def test_a_full_disk_begins_no_training_twice_and_the_queue_goes_on_after_it(job
     monkeypatch.setattr("app.train.jobs.subprocess.Popen", start)
     with pytest.raises(StoreError, match="full"):  # it is in the queue, and cannot begin
         jobs.start("short", words("short", backbone, updates=2))
-    assert started == [] and jobs.state("short") == "queued"
+    assert started == [] and jobs.state("short") == "queued" and jobs.obstacle == "The disk is full."
     jobs.keep_going()
     until(lambda: jobs.state("short") == "done")
+    assert jobs.obstacle == ""
     ended_early, trained = started  # the first process was on no list, and so was ended
     assert ended_early.returncode == -signal.SIGKILL and trained.wait(60) == 0
 
@@ -153,7 +154,7 @@ def test_a_queue_that_cannot_be_written_is_read_and_what_cannot_be_done_is_said(
     (jobs.folder / "waits.json").write_text(json.dumps(job))
     (jobs.folder / ".lock").mkdir()  # opening it fails, as where nothing can be written
     jobs.try_tick()
-    assert jobs.waiting() == ["waits"]
+    assert jobs.waiting() == ["waits"] and jobs.obstacle.startswith("Cannot write ")
     with pytest.raises(StoreError, match=r"Cannot write .*Choose a writable folder"):
         jobs.sweep()
     (jobs.folder / "waits.log").mkdir()

@@ -161,6 +161,8 @@ def test_a_mix_as_one_prefix_is_the_mix_also_after_it_was_stored(backbone, tmp_p
     expected = logits(backbone, mixed, turned)
     torch.testing.assert_close(logits(backbone, whole, Intervention(0.5).without(token=4)), expected)
     whole.save(tmp_path / "mix.safetensors")
+    (tmp_path / "any").touch()
+    assert (tmp_path / "mix.safetensors").stat().st_mode == (tmp_path / "any").stat().st_mode
     stored = Prefix.load(tmp_path / "mix.safetensors", one.backbone, one.fingerprint)
     assert stored.shift == 5 and logits(backbone, stored).equal(logits(backbone, whole))
     faded, again = mix_prefixes(Mix("fade", ("mixed", "c"), (0.5, 0.5)), [stored, random_prefix(backbone, 4, 3)])
