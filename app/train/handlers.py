@@ -25,6 +25,7 @@ from app.train.request import (
     free_name,
     guess_columns,
     is_encoder_decoder,
+    is_suggested,
     settings_of,
     store_upload,
 )
@@ -39,6 +40,7 @@ from core.runs.manage import annotate, delete, empty_trash, rename, restore
 from core.task import SUMMARIZATION
 from core.text.checks import counted
 
+ESTIMATE = "estimate"  # the tickets of estimates
 WHERE = [("A file", "file"), ("Pasted rows", "paste")]  # the user's own data
 
 
@@ -67,8 +69,9 @@ class TrainHandlers(RunProgressView, TabHandlers):
             page.lead: self._description(kind, backbone),
             page.rows: gr.update(visible=kind == "low"),
             page.own_box: gr.update(visible=kind == "own"),
-            page.name: free_name(self.context.store, self._queued_ids(), kind),
         }
+        if is_suggested(inputs[page.name]):  # a typed name stays
+            update[page.name] = free_name(self.context.store, self._queued_ids(), kind)
         for key, field in page.own.items():
             value = 200 if key == "updates" and not values[key] else values[key]
             update[field] = gr.update(value=value, visible=key in settings)
@@ -96,13 +99,13 @@ class TrainHandlers(RunProgressView, TabHandlers):
         bundled = ("Bundled articles" if task else "Bundled tables", "bundled")
         return {page.where: gr.update(choices=[bundled, *WHERE]), page.own["init_words"]: preset("fast", task=task).init_words}
 
-    def change_backbone(self, inputs: Inputs) -> Update:
+    def change_backbone(self, inputs: Inputs, request: gr.Request) -> Update:
         """Follow the choice of a backbone, once the tab has been opened."""
         if not inputs[self.page.change_token]:
             return gr.skip()
         backbone = inputs[self.shell.backbone]
         lead = {self.page.lead: self._description(inputs[self.page.preset], backbone)}
-        return self.bundled_data(backbone) | lead | self.estimate(inputs)
+        return self.bundled_data(backbone) | lead | self._newest_estimate(inputs, request)
 
     def _description(self, kind: str, backbone: str) -> str:
         few = kind == "demo" and self._encoder_decoder(backbone)
@@ -156,8 +159,18 @@ class TrainHandlers(RunProgressView, TabHandlers):
 
     # ---- before starting
 
-    def estimate(self, inputs: Inputs) -> Update:
-        """Show the training's parameters, size, time and command line, or what is wrong."""
+    def estimate(self, inputs: Inputs, request: gr.Request) -> Update:
+        """Show the training's parameters, size, time and command line, or what is wrong; of two estimates the later one."""
+        return self._newest_estimate(inputs, request) or gr.skip()
+
+    def _newest_estimate(self, inputs: Inputs, request: gr.Request) -> Update:
+        """Return the estimate, or nothing if the page asked for another one meanwhile: the first waits for its model."""
+        page, tickets = request.session_hash or "", self.context.tickets
+        ticket = tickets.take(page, ESTIMATE)
+        update = self._estimate(inputs)
+        return {} if tickets.is_stale(page, ticket, ESTIMATE) else update
+
+    def _estimate(self, inputs: Inputs) -> Update:
         page, request = self.page, self._request(inputs)
         update: Update = {page.facts: "", page.command: "", page.start: gr.update(interactive=False)}
         if not request.data.file and inputs[page.where] != "bundled":

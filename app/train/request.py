@@ -1,6 +1,7 @@
 """The Train tab's request: method, preset and data, as settings, as a command line, and as an estimate."""
 
 import json
+import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -189,6 +190,11 @@ def free_name(store: Store, ids: set[str], kind: str) -> str:
     while f"{kind}-{number}" in ids or (store.folder / f"{kind}-{number}").exists():
         number += 1
     return f"{kind}-{number}"
+
+
+def is_suggested(name: str) -> bool:
+    """Whether a name is empty, or one that `free_name` makes."""
+    return not name or re.fullmatch(f"({'|'.join(PRESET_LABELS)})-[0-9]+", name) is not None
 
 
 def guess_columns(columns: Sequence[str]) -> tuple[list[str], list[str], str]:

@@ -120,7 +120,10 @@ def test_processes_share_the_cells(options, tmp_path, capfd):
         (["figure4", "--only", "nothing"], "No cell of figure4 has 'nothing' in its id"),
         (["figure4", "--jobs", "0"], "--jobs is 0: give 1 or more."),
         (["figure4", "--jobs", "2", "--cluster", "tcp://host:8786"], "--jobs and --cluster are two ways to share the work"),
-        (["figure4", "--list", "--export", "results.json"], "--export counts only without --list, which writes no results. Leave"),
+        (
+            ["figure4", "--list", "--export", "results.json"],
+            "--export counts only without --list, which writes no results. Leave",
+        ),
         (["figure4", "--cluster", "host"], "No Dask scheduler answers at host. Start one with `dask scheduler`"),
         (["figure4", "--neutral", "/nowhere.txt"], "There is no file /nowhere.txt"),
         (["figure4", "--backbone", "mini-bart", "--tables", "1"], "mini-bart is not a decoder-only model"),

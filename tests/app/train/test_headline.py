@@ -1,9 +1,10 @@
-"""The sentence over a run on Train."""
+"""The sentences of Train: over a run, in the queue, before a start."""
 
 from types import SimpleNamespace
 
 import pytest
 
+from app.shared.tickets import Tickets
 from app.train.handlers import TrainHandlers
 from app.train.headline import headline
 from app.train.progress import RunProgressView
@@ -41,3 +42,16 @@ def test_a_queued_run_says_what_it_waits_for(ahead, obstacle, sentence):
     jobs = SimpleNamespace(ahead=lambda run: ahead, obstacle=obstacle)
     html = RunProgressView._status_text(SimpleNamespace(jobs=jobs), "next", "queued", RunStatus(), TrainingLog(), None)
     assert sentence in html
+
+
+def test_an_estimate_that_a_later_one_overtook_is_dropped():
+    tickets, page = Tickets(), SimpleNamespace(session_hash="page")
+
+    def slow(inputs):  # meanwhile another name is typed
+        if inputs == "first name":
+            assert estimate("second name") == {"facts": "second name"}
+        return {"facts": inputs}
+
+    do = SimpleNamespace(context=SimpleNamespace(tickets=tickets), _estimate=slow)
+    estimate = lambda inputs: TrainHandlers._newest_estimate(do, inputs, page)  # noqa: E731
+    assert estimate("first name") == {}

@@ -17,6 +17,7 @@ from app.train.request import (
     free_name,
     guess_columns,
     is_encoder_decoder,
+    is_suggested,
     store_upload,
 )
 from app.train.view import preview
@@ -148,3 +149,10 @@ def test_faults_of_an_uploaded_file_stand_on_the_page(tmp_path):
     html = preview(preview_file(file), bad, len(examples), request.odd())
     assert "1 row with a quote that is never closed; it was read as a character." in html and "export the file again" in html
     assert TrainRequest("mine").odd() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "suggested"), [("", True), ("demo-1", True), ("own-12", True), ("cafes-1", False), ("demo", False)]
+)
+def test_a_suggested_name_gives_way_to_another_suggestion_and_a_typed_one_stays(name, suggested):
+    assert is_suggested(name) is suggested
