@@ -36,6 +36,7 @@ from core.runs.layout import (
     check_id,
     disk_errors,
     json_text,
+    temporary_of,
     write_json,
 )
 from core.runs.run import Run, command_words
@@ -57,7 +58,7 @@ def export_zip(run: Run, file: Path) -> Path:
     """
     if file.exists():
         raise BadInput(f"{file} exists already. Give a new file, so that nothing is overwritten.")
-    temporary = file.with_name(file.name + ".tmp")
+    temporary = temporary_of(file)
     try:
         with zipfile.ZipFile(temporary, "w") as archive:
             for name in FILES:
