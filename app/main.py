@@ -18,12 +18,14 @@ from app.shared.browser import open_page
 from app.shared.context import AppContext
 from app.shared.events import QUEUE, SESSIONS
 from app.shared.html import area
+from app.shared.listener import listen
 from app.shared.streaming import WholeUpdates
 from app.space import tab as space_tab
 from app.train import tab as train_tab
 from core import paths
 from core.errors import PrefixLabError
-from core.models.locate import DEFAULT
+from core.models.loading import pick_device
+from core.models.locate import DEFAULT, locate
 
 EMBEDDABLE = {
     "compare": compare_tab.EMBEDDABLE,
@@ -78,12 +80,15 @@ def serve(
 ) -> None:
     """Open the app; returns when it is closed.
 
-    A host that others can reach needs `allow_network`; a port in use raises PrefixLabError. For a class, see `open_class`.
+    A host that others can reach needs `allow_network`; a port in use, a host that is none, an unknown
+    model or device raise PrefixLabError. For a class, see `open_class`.
     """
     if host not in LOOPBACK and not allow_network:
         raise PrefixLabError(
             f"Others on the network can reach the host {host}. Add --allow-network if that is meant, or leave --host out."
         )
+    _check_model(backbone, device)
+    listen(host, port).close()  # Gradio only says that it cannot
     context = AppContext(backbone, device)
     page = build(context)
     try:
@@ -116,6 +121,12 @@ def serve(
     page.block_thread()
 
 
+def _check_model(backbone: str, device: str) -> None:
+    """Raise PrefixLabError if there is no such model or device: the page would say so only when it generates."""
+    locate(backbone)
+    pick_device(device)
+
+
 def open_class(
     name: str,
     backbone: str,
@@ -130,7 +141,7 @@ def open_class(
     from app.classroom.classroom import Classroom
     from app.classroom.serving import serve_class
 
+    _check_model(backbone, device)
     classroom = Classroom(name, host or EVERYWHERE, port, backbone, device)
     page = build(classroom.context)
-    classroom.context.models.warm_up()
     serve_class(classroom, page, host or EVERYWHERE, port, browser, window)

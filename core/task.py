@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 from typing import Self
 
 from core.config.base import Config
+from core.errors import BadInput
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,14 @@ FORMAT_KEY = "form"  # `Task.input_format` in run.json and state.json, where it 
 INPUTS = {"table": "tables", "webnlg": "triples", "dart": "triples", "text": "texts", "article": "articles"}  # format -> plural
 FORMATS = tuple(INPUTS)
 SUMMARIZATION = "summarization"
+LONGEST_NAME = 80  # characters of a task's name
+
+
+def check_task_name(name: str) -> str:
+    """Return the name of a task. Raises BadInput for one that is too long or has several lines."""
+    if not name.isprintable() or len(name) > LONGEST_NAME:
+        raise BadInput(f"{name[:90]!r} cannot be the name of a task. Give one line of up to {LONGEST_NAME} characters.")
+    return name
 
 
 @dataclass(frozen=True)

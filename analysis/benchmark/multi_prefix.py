@@ -44,7 +44,8 @@ def measure_multi_prefix(backbone: Backbone, users: int, length: int = 30, token
     for name, value in {"users": users, "length": length, "tokens": tokens}.items():
         if value < 1:
             raise BadConfig(f"{name} must be at least 1; given: {value}.", name)
-    decode, requests = DecodeConfig(max_new=tokens, min_new=tokens), _requests(backbone, users, length, tokens, seed)
+    decode = DecodeConfig(max_new=tokens, min_new=tokens, seed=seed)
+    requests = _requests(backbone, users, length, tokens, seed)
     engine = Engine(rows=users, waiting=users)
     try:
         _generate(engine, backbone, requests[:1], decode)  # warm-up

@@ -67,7 +67,8 @@ def score_files(
     named_suite(suite)
     texts, sources = read_outputs(outputs)
     of_set = len(references) == 1 and _is_data(references[0], suite)
-    examples, pretokenized = _examples(references, suite, split, sources, skipped)
+    count = max((number for number, text in enumerate(texts, 1) if text), default=0)
+    examples, pretokenized = _examples(references, suite, split, sources, skipped, count)
 
     def scored(file: Path, texts: list[str], sources: list[str]) -> list[Result]:
         if of_set and any(sources):
@@ -105,15 +106,18 @@ def read_outputs(file: Path) -> tuple[list[str], list[str]]:
     return texts, []
 
 
-def read_references(files: Sequence[Path], blocks: bool = True, sources: Sequence[str] = ()) -> list[list[str]]:
+def read_references(files: Sequence[Path], blocks: bool = True, sources: Sequence[str] = (), outputs: int = 0) -> list[list[str]]:
     """Read the references of each input, from one file in `blocks`, from CSV/TSV, or from several parallel files.
 
     In several files an empty line is an empty reference: the WebNLG and DART scripts rely on its position. `sources`: the
-    inputs of the outputs; CSV/TSV references are returned in their order. Raises BadData.
+    inputs of the outputs; CSV/TSV references are returned in their order. `outputs`: the number of outputs; empty lines after
+    their references are left out. Raises BadData.
     """
     if len(files) == 1 and _is_table(files[0]):
         return _by_source(files[0], sources)
     columns = [_text_lines(file) for file in files]
+    while all(len(column) > max(1, outputs) and not column[-1] for column in columns):
+        columns = [column[:-1] for column in columns]
     if blocks and len(files) == 1 and any(not line for line in columns[0]):
         return _blocks(files[0], columns[0])
     if len({len(column) for column in columns}) > 1:
@@ -130,7 +134,7 @@ def read_references(files: Sequence[Path], blocks: bool = True, sources: Sequenc
 
 
 def _examples(
-    files: Sequence[Path], suite: str, split: str | None, sources: list[str], skipped: list[str] | None
+    files: Sequence[Path], suite: str, split: str | None, sources: list[str], skipped: list[str] | None, outputs: int
 ) -> tuple[list[Example], bool]:
     """Return the examples to score against, and whether texts are tokenised as the data set's script expects."""
     if not files:
@@ -139,7 +143,7 @@ def _examples(
         if suite not in SETS:
             raise BadInput(f"{files[0]} is data, and the scores named {suite!r} belong to no set: give text files of references.")
         return entries(suite, read_set(suite, files[0], split, skipped)), False
-    rows = read_references(files, named_suite(suite).blocks, sources)
+    rows = read_references(files, named_suite(suite).blocks, sources, outputs)
     every = [text for row in rows for text in row]
     # WebNLG's gold-*.lex, not its raw references
     normalised = all(text.isascii() and text == text.lower() and not _ATTACHED.search(text) for text in every)

@@ -4,6 +4,7 @@ A worker needs Prefix Lab and the backbone. The examples are sent to it, no fold
 a worker is lost, the scheduler gives its cells to another one.
 """
 
+import asyncio
 import hashlib
 import pickle
 import shutil
@@ -84,14 +85,20 @@ class _Job:
 def connect(address: str) -> "Client":
     """Connect to a Dask scheduler. Raises BadInput."""
     try:
-        from distributed import Client
+        from distributed import Client, rpc
     except ImportError as error:
         raise BadInput(
             f'--cluster needs Dask, which is not installed: {sys.executable} -m pip install "dask[distributed]".'
         ) from error
+
+    async def identify() -> None:
+        async with rpc(address, timeout=CONNECT) as scheduler:
+            await asyncio.wait_for(scheduler.identity(), CONNECT)
+
     try:
+        asyncio.run(identify())  # a Client waits without end for a server of another kind
         return Client(address, timeout=CONNECT, set_as_default=False)
-    except (OSError, ValueError, ImportError) as error:
+    except (OSError, ValueError, TypeError, ImportError) as error:  # TypeError: tls without certificates
         raise BadInput(
             f"No Dask scheduler answers at {address}. Start one with `dask scheduler`, and give the address that it prints."
         ) from error

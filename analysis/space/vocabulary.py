@@ -35,15 +35,16 @@ class Vocabulary:
         """Ids of the whole words, ascending: (n,)."""
         return torch.tensor([token for token in range(len(self)) if self.whole(token)], dtype=torch.long)
 
-    def find(self, word: str) -> list[int]:
-        """Ids of the tokens that equal a word up to a leading space and case, whole words first.
-
-        Raises BadInput if there is none: many words are several tokens.
-        """
+    def ids_of(self, word: str) -> list[int]:
+        """Ids of the tokens that equal a word up to a leading space and case; none for many words, which are several tokens."""
         target = word.strip().casefold()
-        if not target:
+        return [token for token, text in enumerate(self.texts) if text.strip().casefold() == target] if target else []
+
+    def find(self, word: str) -> list[int]:
+        """Return `ids_of` a word, whole words first. Raises BadInput if there is none."""
+        if not word.strip():
             raise BadInput("No word to search for. Type one, such as: pub.")
-        ids = [token for token, text in enumerate(self.texts) if text.strip().casefold() == target]
+        ids = self.ids_of(word)
         if not ids:
             raise BadInput(
                 f"{word.strip()!r} is not a single token of {self.owner or 'this model'}: it is read in pieces. "

@@ -15,6 +15,7 @@ from app.classroom.rounds import Rounds
 from app.shared.context import AppContext
 from core import paths
 from core.errors import BadInput
+from core.runs.layout import disk_errors
 from core.runs.store import Store
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
@@ -30,7 +31,8 @@ class Classroom:
             raise BadInput(f"{name[:60]!r} cannot name a class. Use letters, digits, '-' and '_', up to 40 of them.")
         home = home or paths.home()
         self.name, self.folder = name, home / FOLDER / name
-        self.folder.mkdir(parents=True, exist_ok=True)
+        with disk_errors(f"make {self.folder}", "Choose a writable folder with PREFIX_LAB_HOME."):
+            self.folder.mkdir(parents=True, exist_ok=True)
         self.store = Store(self.folder / RUNS)
         self.context = AppContext(default, device, Store(home / "runs", paths.BUNDLED_RUNS, [self.store.folder]))
         self.context.models.engine.rows = ROWS

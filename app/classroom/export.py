@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from app.classroom.board import Board
+from app.shared.spreadsheet import to_csv
 from core.exchange.archive import export_zip
 from core.runs.store import Store
 
@@ -27,13 +28,7 @@ def board_csv(board: Board) -> bytes:
         votes.update(runs[letter] for letter in one.votes.values() if one.blind and letter in runs)
     rows = [[entry.name, entry.id, entry.about, entry.state, entry.length, entry.stored, entry.bytes, entry.coverage, entry.bleu,
              entry.unsupported, entry.rows, votes[entry.id]] for entry in board.entries()]  # fmt: skip
-    table = pd.DataFrame(rows, columns=COLUMNS, dtype=object).map(_plain)
-    return table.to_csv(index=False, lineterminator="\r\n").encode("utf-8-sig")
-
-
-def _plain(cell: object) -> object:
-    """Return a cell that spreadsheets do not execute as a formula."""
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
+    return to_csv(pd.DataFrame(rows, columns=COLUMNS, dtype=object), "\r\n").encode("utf-8-sig")
 
 
 def zip_of_runs(board: Board, store: Store, file: Path) -> None:

@@ -1,7 +1,6 @@
 """Serve a class: Gradio's app and the class's pages behind one gate."""
 
 import logging
-import socket
 import sys
 import threading
 
@@ -19,8 +18,8 @@ from app.shared import theme
 from app.shared.bad_requests import BadRequestGuard
 from app.shared.browser import open_page
 from app.shared.events import QUEUE, SESSIONS
+from app.shared.listener import listen
 from core import paths
-from core.errors import PrefixLabError
 
 CONNECTIONS = 600  # open at once
 
@@ -46,13 +45,9 @@ def behind_the_gate(classroom: Classroom, page: gr.Blocks) -> ASGIApp:
 
 
 def serve_class(classroom: Classroom, page: gr.Blocks, host: str, port: int, browser: bool, window: bool) -> None:
-    """Serve a class until it is closed. Raises PrefixLabError if the port is in use."""
-    try:
-        listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=256)
-    except OSError as error:
-        raise PrefixLabError(
-            f"Port {port} of {host} cannot be used; another program may have it. Give another one with --port."
-        ) from error
+    """Serve a class until it is closed. Raises PrefixLabError if it cannot listen there, as where the port is in use."""
+    listener = listen(host, port)
+    classroom.context.models.warm_up()
     config = uvicorn.Config(
         behind_the_gate(classroom, page),
         log_level="warning",

@@ -9,7 +9,7 @@ from core.backbone_spec import window_note
 from core.config.methods import method_info
 from core.errors import BadInput
 from core.runs.store import store
-from core.task import task
+from core.task import check_task_name, task
 
 
 def add_import(verbs: Verbs) -> None:
@@ -58,7 +58,7 @@ def import_run(args: argparse.Namespace) -> int:
     checkpoint = read_checkpoint(Path(args.folder), backbone.spec)
     learned = checkpoint.task or task_for_backbone(backbone, args.task or "e2e")
     if args.task:
-        learned = learned.replace(name=args.task, input_format=task(args.task).input_format)
+        learned = learned.replace(name=check_task_name(args.task), input_format=task(args.task).input_format)
     if args.layout:
         own = task_for_backbone(backbone, learned.name, args.layout, learned.input_format, learned.cut)
         learned = own.replace(bos=learned.bos)

@@ -111,7 +111,9 @@ def _check(args: argparse.Namespace) -> None:
     if args.cluster and args.jobs > 1:
         raise BadInput("--jobs and --cluster are two ways to share the work: give one of them.")
     if args.list:
-        refuse_unread(args, ["export"], "without --list, which writes no results")
+        refuse_unread(args, ["export", "cluster"], "without --list, which only prints commands")
+    if args.export:
+        refuse_unread(args, ["cluster"], "without --export, which runs nothing")
     if args.neutral and not args.neutral.is_file():
         raise BadInput(f"There is no file {args.neutral}: give --neutral a text file, or leave it out.")
 
@@ -155,17 +157,24 @@ def cell_command(args: argparse.Namespace, cell: Cell, grids: Sequence[Grid], fu
     for option in OPTIONS:
         value = getattr(args, option)
         if value is not None:
-            words += [f"--{option}", *map("{:g}".format, value if isinstance(value, list) else [value])]
+            words += [f"--{option}", *map(_number, value if isinstance(value, list) else [value])]
     backbone = ("--article-backbone", args.article_backbone) if cell.is_article else ("--backbone", args.backbone)
     words += backbone if backbone[1] not in ("mini-gpt2", "mini-bart") else ()
     if args.neutral:
         words += ["--neutral", str(args.neutral) if full_paths else f"path/to/{args.neutral.name}"]
+    words += ["--device", args.device] if args.device != "auto" and full_paths else []
     words += ["--drop-weights"] if args.drop_weights and full_paths else []
     data_paths = dict(one.split("=", 1) for one in args.data)
     words += [
         part for set_, path in data_paths.items() for part in ("--data", f"{set_}={path if full_paths else f'path/to/{set_}'}")
     ]
     return shlex.join(words)
+
+
+def _number(value: float) -> str:
+    """Return the shortest text that is read back as this number: 3e-4 is 0.0003, and a million of updates 1000000."""
+    short = f"{value:g}"
+    return short if isinstance(value, float) and float(short) == value else str(value)
 
 
 class _Work:

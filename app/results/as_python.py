@@ -31,7 +31,10 @@ def as_python(context: AppContext, search: str) -> str:
         else:
             _add_table(lines, context, state)
     lines.add("print(frame.to_string(index=False))")
-    if state.number and state.view not in ("evidence", "runs"):
+    named = state.view not in ("evidence", "runs") and any(
+        one.id == state.number for one in all_results(desk_runs(context.store))
+    )
+    if named:
         lines.add(
             f"result = next(one for one in results if one.id == {state.number!r})",
             "print({name: score['value'] for name, score in result.scores.items()}, result.command)",

@@ -12,6 +12,7 @@ from analysis.experiments.tables import DATA_NAMES, OURS, Number, ResultTable, R
 from app.results.state import ALL, ResultsState
 from app.results.texts import TextRow
 from app.shared.html import button, copy_button, count, options, tag, text
+from app.shared.spreadsheet import to_csv
 from core.text.checks import counted
 
 TITLES = {
@@ -344,9 +345,15 @@ def format_table(frame: pd.DataFrame, form: str) -> str:
         written = frame.to_latex(index=False, escape=True, float_format=_rounded, na_rep="–")
         return written.replace("↓", r"$\downarrow$").replace("↑", r"$\uparrow$")  # pdflatex knows no arrows in a text
     if form == "markdown":
-        cells = frame.astype(object).fillna("–").map(lambda value: _rounded(value) if isinstance(value, float) else value)
+        cells = frame.astype(object).fillna("–").map(_markdown_cell)
         return cells.to_markdown(index=False, disable_numparse=True) + "\n"
-    return frame.to_csv(index=False, lineterminator="\n")
+    return to_csv(frame)
+
+
+def _markdown_cell(value: object) -> object:
+    if isinstance(value, float):
+        return _rounded(value)
+    return " ".join(value.replace("|", r"\|").splitlines()) if isinstance(value, str) else value
 
 
 def _rounded(value: float) -> str:

@@ -7,6 +7,7 @@ from analysis.figures.style import save
 from analysis.named_runs import frozen_task, load_named_run, task_of
 from analysis.space.neighbor_analysis import EMBEDDINGS, SITE, analyze, open_space, run_vectors
 from analysis.space.projection import pca, umap
+from analysis.space.vocabulary import vocabulary
 from app.compare.as_python import add_backbone, request_on_page
 from app.export.python_lines import Code, PythonLines
 from app.shared import urlstate
@@ -31,13 +32,13 @@ def as_python(context: AppContext, analyses: AnalysisCache, search: str, page: s
     lines.use(load_named_run, save)
     add_backbone(lines, context, comparison.name)
     if not resolved.reason:
-        _add_map(lines, resolved)
+        _add_map(lines, resolved, bool(vocabulary(backbone).ids_of(resolved.request.word)))
     if alone.run:
         _add_alone(lines, alone)
     return str(lines)
 
 
-def _add_map(lines: PythonLines, resolved: ResolvedRequest) -> None:
+def _add_map(lines: PythonLines, resolved: ResolvedRequest, search: bool) -> None:
     request, (first, *_) = resolved.request, resolved.on_map
     run = request.token[0] if request.token and request.token[0] in resolved.on_map else first
     token = int(request.token[1]) if request.token else 0
@@ -59,7 +60,7 @@ def _add_map(lines: PythonLines, resolved: ResolvedRequest) -> None:
         "    print(one.rank, repr(one.word), one.score, one.z_random)",
         "print(neighbors.verdict(run))",
     )
-    if request.word:
+    if search:
         lines.add(f"for one in neighbors.search({request.word!r})[:10]:", "    print(one.run, one.token, one.rank, one.score)")
     project = umap if request.map == "umap" else pca
     lines.use(project)

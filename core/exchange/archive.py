@@ -56,11 +56,11 @@ def export_zip(run: Run, file: Path) -> Path:
 
     Of the backbone's path only the last component is written; the fingerprint identifies its weights.
     """
-    if file.exists():
-        raise BadInput(f"{file} exists already. Give a new file, so that nothing is overwritten.")
     temporary = temporary_of(file)
     try:
-        with zipfile.ZipFile(temporary, "w") as archive:
+        if os.path.lexists(file):
+            raise BadInput(f"{file} exists already. Give a new file, so that nothing is overwritten.")
+        with zipfile.ZipFile(temporary, "w", strict_timestamps=False) as archive:  # a zip knows no year before 1980
             for name in FILES:
                 if (run.folder / name).is_file():
                     compression = zipfile.ZIP_STORED if name.endswith(".safetensors") else zipfile.ZIP_DEFLATED
@@ -71,8 +71,10 @@ def export_zip(run: Run, file: Path) -> Path:
                         archive.writestr(f"{run.id}/{name}", content, compression)
         os.replace(temporary, file)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise BadInput(f"Cannot write {file}: {error.strerror or error}. Give a file in a folder that can be written.") from error
+    finally:
+        with suppress(OSError):  # its name may be too long
+            temporary.unlink(missing_ok=True)
     return file
 
 

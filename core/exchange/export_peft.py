@@ -40,7 +40,8 @@ def export_peft(run: Run, folder: Path, base: str = "") -> Path:
     try:
         _write(run, tensors, config | {"base_model_name_or_path": base or run.backbone}, folder)
     except (OSError, SafetensorError) as error:
-        shutil.rmtree(created[-1] if created else folder, ignore_errors=True)
+        for path in [created[-1]] if created else folder.iterdir():  # a folder that was there, and empty, stays so
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
         raise BadInput(f"Cannot write {folder} ({error}). Free some space, or give another folder.") from error
     return folder
 

@@ -24,10 +24,10 @@ def check_length(backbone: Backbone, prompt: int, prefix: int, new: int) -> None
     if new <= room:
         return
     if not backbone.is_encoder_decoder:
-        taken = f", the prefix takes {prefix} of them," if prefix else ""
+        taken, either = (f", the prefix takes {prefix} of them,", " or the prefix") if prefix else ("", "")
         raise TooLong(
             f"The input has {prompt} tokens, and at most {max(room + prompt - new, 0)} fit: {name} has {positions} positions"
-            f"{taken} and {new} are kept for the output. Shorten the input, or request fewer new tokens."
+            f"{taken} and {new} are kept for the output. Shorten the input{either}, or request fewer new tokens."
         )
     if prompt > positions:
         raise TooLong(f"The input has {prompt} tokens, and {name} has only {positions} positions. Shorten the input.")

@@ -4,6 +4,7 @@ Nothing is ever unpickled.
 """
 
 import json
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -161,11 +162,21 @@ def _check_types(values: JsonObject) -> None:
     """Raise ValueError for a field of the wrong type; missing and unknown fields raise in Run's constructor."""
     for type_, names in _TYPES:
         for name in names.split():
-            if name in values and not isinstance(values[name], type_):
+            if name in values and not (isinstance(values[name], type_) and _is_finite(values[name])):
                 raise ValueError(f"{name} is {values[name]!r}")
     for split, scores in values.get("scores", {}).items():
-        if not isinstance(scores, dict) or not all(isinstance(score, dict) and "value" in score for score in scores.values()):
+        if not isinstance(scores, dict) or not all(map(_is_score, scores.values())):
             raise ValueError(f"the scores of {split!r} are {scores!r}")
+
+
+def _is_score(score: object) -> bool:
+    value = score.get("value") if isinstance(score, dict) else None
+    return isinstance(value, int | float) and _is_finite(value)
+
+
+def _is_finite(value: object) -> bool:
+    """False for NaN and infinity, which Python reads from JSON though JSON has neither."""
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 def _unfinished(folder: Path) -> str:

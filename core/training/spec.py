@@ -7,11 +7,8 @@ from typing import Self
 from core.config.presets import layout_of, preset
 from core.config.train import TrainConfig
 from core.data.source import DataSource
-from core.errors import BadInput
 from core.runs.layout import check_id
-from core.task import SUMMARIZATION
-
-LONGEST_TASK = 80  # characters of a task's name
+from core.task import SUMMARIZATION, check_task_name
 
 
 @dataclass(frozen=True)
@@ -35,8 +32,7 @@ class TrainSpec:
     changes: dict[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not self.task.isprintable() or len(self.task) > LONGEST_TASK:
-            raise BadInput(f"{self.task[:90]!r} cannot be the name of a task. Give one line of up to {LONGEST_TASK} characters.")
+        check_task_name(self.task)
 
     @property
     def task_name(self) -> str:

@@ -128,7 +128,10 @@ def test_bad_references(files, tmp_path):
         score_files(hyps, [short])
     with pytest.raises(BadData, match="line 3: an empty line where references are to begin"):
         read_references([long])
-    with pytest.raises(BadData, match=r"different numbers of lines \(short\.txt 1, long\.txt 4\)"):
+    long.write_text("a\n\n\nb\n\n\n")
+    short.write_text("a\nb\n\n\n")
+    assert read_references([short]) == [["a"], ["b"]]  # empty lines at the end are none
+    with pytest.raises(BadData, match=r"different numbers of lines \(short\.txt 2, long\.txt 4\)"):
         read_references([short, long])
     with pytest.raises(BadInput, match="choose e2e, webnlg, dart, rouge, summarization, plain"):
         score_files(hyps, [short], "bleu")
@@ -232,6 +235,7 @@ def test_empty_lines_after_the_last_output_are_none_and_an_input_needs_a_referen
     assert by_name(scored.scores)["BLEU"].n == scored.n == 3
     with pytest.raises(BadData, match=r"Line 3 has no reference in r0\.lex"):
         score_files(hyps, [ref], "dart")
+    assert score_files(hyps, [files(r3__lex="a b\nx\nc d\n\n\n")], "dart").n == 3
     none = files(r2__lex="\n\n\n")
     with pytest.raises(BadData, match="Line 1 has no reference in any of the 2 files"):
         read_references([empty, none], blocks=False)

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import threading
 import time
 from dataclasses import replace
@@ -115,7 +116,10 @@ def test_a_cell_that_kills_every_worker_is_one_sentence(place, cluster, client, 
         list(run_on_cluster([Cell("e2e", FROZEN)], lambda _: place, client))
 
 
-def test_no_scheduler_is_one_sentence(monkeypatch):
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "tls://127.0.0.1:9", "http://127.0.0.1:9", "host", "other"])
+def test_no_scheduler_is_one_sentence(address, monkeypatch):
     monkeypatch.setattr("analysis.experiments.cluster.CONNECT", 1)
-    with pytest.raises(BadInput, match=r"No Dask scheduler answers at tcp://127.0.0.1:9\. Start one"):
-        connect("tcp://127.0.0.1:9")
+    with socket.create_server(("127.0.0.1", 0)) as server:  # it takes the connection, and never answers
+        address = address if address != "other" else f"tcp://127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(BadInput, match=f"No Dask scheduler answers at {address}. Start one"):
+            connect(address)

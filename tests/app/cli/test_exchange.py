@@ -40,6 +40,8 @@ def test_the_form_and_the_task_can_be_named(folder, tmp_path, capsys):
     arguments = ["import", "--from", tmp_path / "adapter", "--run", "again", "--backbone", folder]
     run = output(capsys, *arguments, "--layout", "paper", "--task", "webnlg")
     assert run["task"]["separator"] == " <|endoftext|>" and run["task"]["name"] == "webnlg"
+    assert main([*map(str, [*arguments, "--run", "other"]), "--task", "two\nlines", "--json"]) == 1
+    assert "cannot be the name of a task" in json.loads(capsys.readouterr().out)["error"]
     assert main(list(map(str, arguments))) == 1
     assert "There is a run 'again' already" in capsys.readouterr().err
 

@@ -49,6 +49,15 @@ def test_lists_and_exports_are_json_where_asked_for(options, tmp_path, capsys):
     assert "No such file or directory. Give a file in a folder that can be written." in capsys.readouterr().err
 
 
+def test_a_listed_command_line_has_the_numbers_and_the_device_as_they_were_given(options, capsys):
+    command = [*options[:-3], "--rates", "0.00123456789", "--updates", "1000000", "--device", "cpu", "--list"]
+    assert main(command) == 0
+    (line, *_) = capsys.readouterr().out.splitlines()
+    assert "--rates 0.00123456789" in line and "--updates 1000000" in line and "--device cpu" in line
+    assert main([*shlex.split(line)[2:], "--list"]) == 0  # its cell is there
+    assert capsys.readouterr().out == line + "\n"
+
+
 @pytest.mark.slow
 def test_a_listed_command_line_makes_its_cell_and_the_rest_follows(options, tmp_path, capsys):
     command = [*options, "--updates", "2"]
@@ -120,9 +129,11 @@ def test_processes_share_the_cells(options, tmp_path, capfd):
         (["figure4", "--only", "nothing"], "No cell of figure4 has 'nothing' in its id"),
         (["figure4", "--jobs", "0"], "--jobs is 0: give 1 or more."),
         (["figure4", "--jobs", "2", "--cluster", "tcp://host:8786"], "--jobs and --cluster are two ways to share the work"),
+        (["figure4", "--list", "--export", "x.json"], "--export counts only without --list, which only prints commands. Leave"),
+        (["figure4", "--list", "--cluster", "tcp://h:1"], "--cluster counts only without --list, which only prints"),
         (
-            ["figure4", "--list", "--export", "results.json"],
-            "--export counts only without --list, which writes no results. Leave",
+            ["figure4", "--export", "x.json", "--cluster", "tcp://h:1"],
+            "--cluster counts only without --export, which runs nothing",
         ),
         (["figure4", "--cluster", "host"], "No Dask scheduler answers at host. Start one with `dask scheduler`"),
         (["figure4", "--neutral", "/nowhere.txt"], "There is no file /nowhere.txt"),

@@ -186,6 +186,8 @@ def test_prefix_space_finds_the_same_words(context, do, run_lines):
         (one.word, one.score, one.z_random) for one in expected
     ]
     assert run_lines(do.lines("space", "", ""))["nearest"]
+    for word, searched in (("a", True), ("one two three", False), ("", False)):  # of several tokens, the page says so
+        assert ("neighbors.search(" in do.lines("space", f"word={word}", "")) is searched
 
 
 def test_prefix_space_samples_the_same_texts_of_the_prefix_on_its_own(context, do, run_lines, monkeypatch):
@@ -225,7 +227,13 @@ def test_mix_prints_the_stop_that_the_page_shows(do, monkeypatch):
     assert len(stops) == 4 and f"print(stops[{page.at}].run" in lines
 
 
-TABLES = ("number=run:e2e-prefix", "results=figure4&set=records&metric=BLEU", "results=scatter", "results=evidence")
+TABLES = (
+    "number=run:e2e-prefix",
+    "number=run:gone",
+    "results=figure4&set=records&metric=BLEU",
+    "results=scatter",
+    "results=evidence",
+)
 
 
 @pytest.mark.parametrize("search", [*TABLES, "results=runs&with=tiny&sort=-run&ticked=tiny-prefix"])
@@ -234,7 +242,8 @@ def test_results_is_the_same_table(run_lines, search):
     names = run_lines(PythonHandlers(context, None, None, []).lines("results", search, ""))
     csv = ResultsHandlers(context, None, None)._file(read(search, ResultsState), "csv")["text"]
     assert names["frame"].to_csv(index=False, lineterminator="\n") == csv
-    assert not search.startswith("number") or names["result"].scores["BLEU"]["n"] == 630
+    assert ("result" in names) == (search == TABLES[0])
+    assert search != TABLES[0] or names["result"].scores["BLEU"]["n"] == 630
 
 
 def test_train_trains_what_the_form_describes(context, house, do, run_lines, tmp_path, monkeypatch):

@@ -175,6 +175,14 @@ def test_saved_numbers_are_rounded_for_reading_and_whole_where_they_count():
     assert "0.8818973833614638,14593.2" in csv
 
 
+def test_a_saved_table_of_a_run_from_elsewhere_runs_no_formula_and_keeps_its_columns():
+    frame = pd.DataFrame({"run": ["theirs"], "task": ['=HYPERLINK("http://x") | a\nb'], "BLEU": [-1.5]})
+    assert view.format_table(frame, "csv").startswith('run,task,BLEU\ntheirs,"\'=HYPERLINK(""http://x"")') and ",-1.5\n" in (
+        view.format_table(frame, "csv")
+    )
+    assert r'| theirs | =HYPERLINK("http://x") \| a b |' in view.format_table(frame, "markdown")
+
+
 def test_a_saved_scatter_has_whole_numbers_of_parameters():
     scored = replace(result(), scores={"BLEU": {"value": 60.89}}, stored=138_240)
     for form in view.FORMS:

@@ -217,12 +217,16 @@ def test_a_full_disk_leaves_nothing_behind(tiny, tiny_folder, tmp_path, monkeypa
     def full(*args, **kwargs):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("core.runs.tensors.save_file", full)
+    monkeypatch.setattr("core.tensor_file.save_file", full)
     with pytest.raises(StoreError, match="No space left"):
         store_imported(imported, "theirs", tiny, Store(tmp_path / "store"))
     with pytest.raises(BadInput, match="No space left"):
         export_peft(run, tmp_path / "new" / "adapter")
     assert not (tmp_path / "store" / "theirs").exists() and not (tmp_path / "new").exists()
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(BadInput, match="No space left"):
+        export_peft(run, tmp_path / "mine")
+    assert list((tmp_path / "mine").iterdir()) == []  # the user's own folder is kept
 
 
 class Evil:

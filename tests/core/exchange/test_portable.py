@@ -1,6 +1,7 @@
 """What leaves this machine with a run, and what a sliding window means for a prefix."""
 
 import json
+import os
 import zipfile
 from dataclasses import replace
 
@@ -9,6 +10,7 @@ from transformers import MistralConfig, MistralForCausalLM
 
 from app.cli.main import main
 from core.backbone_spec import window_note
+from core.errors import BadInput
 from core.exchange.archive import export_zip, import_zip
 from core.models.loading import load_backbone, window_of
 from core.runs.store import Store
@@ -87,3 +89,14 @@ def test_an_import_goes_on_where_another_one_ends_beside_it(tmp_path):
     file = export_zip(store.get("mine"), tmp_path / "mine.zip")
     (store.folder / ".import-ended").symlink_to(tmp_path / "nowhere")  # listed, and gone when it is looked at
     assert import_zip(file, store, "again").id == "again"
+
+
+def test_a_zip_is_written_of_files_of_any_age_and_touches_no_other(tmp_path):
+    run = make_run(make_tiny_backbone(tmp_path / "tiny-gpt2"), tmp_path / "runs", "mine", updates=1)
+    os.utime(run.weights, (0, 0))  # 1970, as tools leave it that make the same archive each time
+    (tmp_path / "mine.zip.tmp").write_text("another's")
+    export_zip(run, tmp_path / "mine.zip")
+    assert import_zip(tmp_path / "mine.zip", Store(tmp_path / "theirs")).id == "mine"
+    assert (tmp_path / "mine.zip.tmp").read_text() == "another's"
+    with pytest.raises(BadInput, match=r"Cannot write .*too long\. Give a file in a folder"):
+        export_zip(run, tmp_path / ("a" * 300 + ".zip"))

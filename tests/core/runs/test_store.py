@@ -1,6 +1,7 @@
 """Runs on disk: whole or not there, never another backbone's, never unpickled."""
 
 import json
+import math
 import multiprocessing
 import shutil
 from pathlib import Path
@@ -115,6 +116,23 @@ def test_what_a_page_shows_of_a_run_can_be_sent_to_it(tiny_folder, tmp_path):
     (folder / "run.json").write_text(json.dumps(values))
     run = Store(tmp_path).get("odd")
     assert (run.command, run.notes, run.task.name) == ("train --data caf?.csv", "?", "caf?")
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"scores": {"test": {"BLEU": {"value": "<b>"}}}},
+        {"scores": {"test": {"BLEU": {"value": math.nan}}}},
+        {"valid_loss": math.inf},
+        {"seconds": math.nan},
+    ],
+)
+def test_a_number_that_is_none_is_reported_before_a_table_of_all_runs_meets_it(field, tiny_folder, tmp_path):
+    folder = make_run(tiny_folder, tmp_path, "odd").folder
+    values = json.loads((folder / "run.json").read_text()) | field
+    (folder / "run.json").write_text(json.dumps(values))
+    (sentence,) = Store(tmp_path).broken()
+    assert f"'odd' cannot be read (ValueError: {'the scores of' if 'scores' in field else next(iter(field))}" in sentence
 
 
 def test_an_unfinished_or_damaged_folder_is_reported_and_does_not_hide_the_others(root):

@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-import core.runs.tensors
+import core.tensor_file
 from core.config.train import TrainConfig
 from core.errors import BadConfig, RunNotFound, StoreError, TrainingFailed
 from core.methods.loading import load_run
@@ -113,7 +113,7 @@ def test_a_finished_run_and_an_unknown_one_cannot_go_on(tiny, tmp_path):
 
 def test_a_full_disk_is_one_sentence_and_the_store_stays_readable(tiny, tmp_path, monkeypatch):
     trained(tiny, tmp_path, "before", CONFIG)
-    save, calls = core.runs.tensors.save_file, []
+    save, calls = core.tensor_file.save_file, []
 
     def full(*args, **kwargs):
         calls.append(1)
@@ -121,10 +121,10 @@ def test_a_full_disk_is_one_sentence_and_the_store_stays_readable(tiny, tmp_path
             raise OSError(28, "No space left on device")
         return save(*args, **kwargs)
 
-    monkeypatch.setattr(core.runs.tensors, "save_file", full)
+    monkeypatch.setattr(core.tensor_file, "save_file", full)
     with pytest.raises(StoreError, match=r"No space left on device.*Free some space"):
         trained(tiny, tmp_path, "full", CONFIG)
-    monkeypatch.setattr(core.runs.tensors, "save_file", save)
+    monkeypatch.setattr(core.tensor_file, "save_file", save)
     store = Store(tmp_path)
     assert [run.id for run in store.runs()] == ["before"] and "'full' is not finished" in store.broken()[0]
     training, steps = gone_on(tiny, tmp_path, "full")
