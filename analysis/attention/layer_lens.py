@@ -49,15 +49,19 @@ class LayerLens:
         """For each step, the layer (from 0) from which on the prefix's top token stays the final one."""
         return [_settled([row[step][0][0] for row in self.prefix]) for step in range(len(self.tokens))]
 
-    def describe(self) -> str:
-        """Summarize where the two models diverge and where the text is decided. Layers are numbered from 1."""
+    def describe(self, change: str = "") -> str:
+        """Summarize where the two models diverge and where the text is decided. Layers are numbered from 1.
+
+        `change`: what was done to the prefix, such as "without P1".
+        """
+        prefix = f"the prefix ({change})" if change else "the prefix"
         mean, settled = self.kl.mean(1), sorted(self.settled)
         if not bool((self.kl > 0).any()):
-            return "With and without the prefix, every layer predicts the same."
+            return f"With and without {prefix}, every layer predicts the same."
         half, most = int((mean >= mean.max() / 2).nonzero()[0]), int(mean.argmax())
         earlier = f"; half of that is reached after layer {half + 1}" if half < most else ""
         return (
-            f"With and without the prefix, the models differ most after layer {most + 1} of {len(mean)} (mean KL "
+            f"With and without {prefix}, the models differ most after layer {most + 1} of {len(mean)} (mean KL "
             f"{mean.max():.2g} nats){earlier}. For half of the tokens, the prefix's final word is on top from layer "
             f"{settled[(len(settled) - 1) // 2] + 1} on."
         )

@@ -11,7 +11,7 @@ from plotly.subplots import make_subplots
 from torch import Tensor
 
 from analysis.attention.ablation import AblationEffect
-from analysis.attention.maps import PREFIX, AttentionLabels, AttentionMass
+from analysis.attention.maps import GENERATED, PREFIX, AttentionLabels, AttentionMass
 from analysis.attention.shares import by_head, by_layer, by_step, by_virtual_token
 from analysis.figures.style import COLORS, SEQUENTIAL, apply_style, escape, text_label, visible_token
 from core.text.checks import counted
@@ -95,7 +95,8 @@ def heads(
         "colorbar": {"ticksuffix": " %", "thickness": 12, "outlinewidth": 0},
     }
     recipe = f"{_attention_kind(weighted)}, mean over {_steps_phrase(masses)}; click a tile for its head"
-    title = f"Attention on {'the prefix' if group == PREFIX else labels.groups[group]}, head by head{_site_suffix(labels)}"
+    looked_at = {PREFIX: "the prefix", GENERATED: "the text written so far"}.get(group, labels.groups[group])
+    title = f"Attention on {looked_at}, head by head{_site_suffix(labels)}"
     return apply_style(fig, title, recipe, coloraxis=axis, margin={"t": 84 if len(masses) > 1 else 62})
 
 

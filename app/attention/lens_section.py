@@ -14,7 +14,7 @@ from analysis.figures.layer_lens import layer_lens_grid
 from app.attention import lens_view
 from app.attention.handlers import TAB, AttentionHandlers
 from app.attention.state import AttentionState
-from app.attention.view import AttentionViewModel
+from app.attention.view import AttentionViewModel, name_of
 from app.shared import plot_widget, urlstate
 from app.shared.events import LATEST, TabHandlers, Update, errors_to_status, streaming
 from app.shared.html import area, notes
@@ -83,22 +83,26 @@ class LensHandlers(TabHandlers):
         if lens_of_reader is None:
             yield {section.cell: "", section.aside: "", section.head: "", section.grid: plot_widget.NOTHING}
             return
-        lens, title, kind = lens_of_reader
-        yield self._cell(lens, title, kind, _remarked(cell, *lens.kl.shape)) | {section.head: lens_view.grid_head(lens, title)}
+        lens, title, change, kind = lens_of_reader
+        head = {section.head: lens_view.grid_head(lens, title, change)}
+        yield self._cell(lens, title, change, kind, _remarked(cell, *lens.kl.shape)) | head
         yield {section.aside: self._aside(state, record)}
 
-    def _lens(self, state: AttentionState, record: ComparisonRecord) -> tuple[LayerLens, str, str] | None:
-        """Return the lens of the tab's reader, its name, and its kind of column; None for the frozen model."""
+    def _lens(self, state: AttentionState, record: ComparisonRecord) -> tuple[LayerLens, str, str, str] | None:
+        """Return the lens of the tab's reader, its name, what was done to its prefix, and its kind of column; None for the
+        frozen model."""
         backbone, vm, intervention = self._text(state, record)
         if not vm.reader.run or not vm.text.ids:
             return None
-        return self.attention.readings.lens(backbone, vm.reader, vm.text, intervention), vm.reader.title, vm.column
+        lens = self.attention.readings.lens(backbone, vm.reader, vm.text, intervention)
+        return lens, vm.reader.title, name_of(state, vm), vm.column
 
     def _text(self, state: AttentionState, record: ComparisonRecord) -> tuple[Backbone, AttentionViewModel, Intervention]:
         backbone = self.context.models.backbone(record.name)
         return backbone, *self.attention.view_model(backbone, state, record)
 
-    def _cell(self, lens: LayerLens, title: str, kind: str, cell: LensState) -> Update:
+    def _cell(self, lens: LayerLens, title: str, change: str, kind: str, cell: LensState) -> Update:
+        title = f"{title} ({change})" if change else title
         layers, steps = lens.kl.shape
         indices = (min(cell.layer, layers) - 1, min(cell.step, steps) - 1) if cell.layer and cell.step else None
         section = self.section
@@ -116,7 +120,7 @@ class LensHandlers(TabHandlers):
         if not vm.reader.length or intervention.alpha == 0:
             return ""
         read = self.attention.readings.content_differences
-        return lens_view.set_aside(read(backbone, vm.reader, vm.text, intervention, vm.site), vm.site)
+        return lens_view.set_aside(read(backbone, vm.reader, vm.text, intervention, vm.site), vm.site, name_of(state, vm))
 
     @errors_to_status
     def choose(self, state: AttentionState, event: gr.EventData, request: gr.Request) -> Update:

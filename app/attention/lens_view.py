@@ -14,7 +14,7 @@ FIRST_LAYER_SAME = 1e-4  # a difference of weights that is rounding
 NO_PREFIX = "Here the frozen model is compared with itself: choose the text of a prefix."
 
 
-def grid_head(lens: LayerLens, title: str) -> str:
+def grid_head(lens: LayerLens, title: str, change: str = "") -> str:
     """Describe where the sentence turns, what a cell shows, and the caveat. Its style makes the grid as wide as its words
     need, and as high, in presenter's view by its larger type."""
     layers, tokens = lens.kl.shape
@@ -30,7 +30,7 @@ def grid_head(lens: LayerLens, title: str) -> str:
     return (
         width
         + tag("h3", "Layer by layer")
-        + tag("p", text(lens.describe()), cls="pl-sentence")
+        + tag("p", text(lens.describe(change)), cls="pl-sentence")
         + tag("p", f"{lead} {tag('b', 'Read with care.')} {text(CAVEAT)}", cls="meta")
     )
 
@@ -45,20 +45,20 @@ def cell(lens: LayerLens, layer: int, step: int, title: str, kind: str) -> str:
     return tag("section", tag("header", head) + tag("div", "".join(cells), cls="three"), cls="pl-panel words")
 
 
-def set_aside(differences: Tensor, site: str) -> str:
+def set_aside(differences: Tensor, site: str, change: str = "") -> str:
     """Show how far the prefix moves attention among content tokens, by layer."""
-    values = differences.tolist()
+    values, prefix = differences.tolist(), f"the prefix ({change})" if change else "the prefix"
     first, most = values[0], max(range(len(values)), key=values.__getitem__)
     where = f" of {SITES[site]}" if site != "decoder" else ""
     if first <= FIRST_LAYER_SAME:
         sentence = (
-            f"With the prefix set aside, and its share of attention given back to the text, the first layer{where} attends as it "
+            f"With {prefix} set aside, and its share of attention given back to the text, the first layer{where} attends as it "
             f"does without it: no weight differs by more than {_small(first)}. "
         )
     else:
         before = ": the encoder, whose states it reads, and the decoder’s self-attention before it have prefixes of their own"
         cause = before if site == "cross" else ""
-        sentence = f"With the prefix set aside, weights of the first layer{where} differ by up to {first:.2g}{cause}. "
+        sentence = f"With {prefix} set aside, weights of the first layer{where} differ by up to {first:.2g}{cause}. "
     if most:
         sentence += f"The largest difference, {values[most]:.2f}, is in layer {most + 1}. "
     why = (

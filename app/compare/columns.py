@@ -69,10 +69,11 @@ def column(data: Column, marks: MarkedText, comparison: Comparison) -> str:
         return _frame(data, problem(data.note))
     values, unsupported = (marks.coverage.spans, marks.coverage.unsupported_spans) if marks.coverage else ([], ())
     caret = tag("i", "", cls="caret") if data.is_open else ""
+    empty_text = "It had not begun when it was stopped." if data.state == "cancelled" else "The model wrote nothing."
     parts = [
         tag("div", render(marks.text, marks.different, values, unsupported) + caret, cls="generated"),
         tag("div", text(data.text) + caret, cls="generated raw"),
-        tag("p", "The model wrote nothing.", cls="meta") if not (data.text or data.is_open) else "",
+        tag("p", empty_text, cls="meta") if not (data.text or data.is_open) else "",
         tag("p", _meta(data), cls="meta"),
         coverage_chips(marks.coverage, marks.fields) if marks.coverage else "",
         as_read(data, comparison),

@@ -95,7 +95,7 @@
     element.addEventListener("click", (event) => {
       const button = event.target.closest("[data-sample]");
       if (!button) return;
-      PrefixLab.stale(false);
+      PrefixLab.stale("");
       trigger("select", { id: button.dataset.sample });
     });
   };
@@ -127,10 +127,12 @@
   };
   // The head of a column: its run, and buttons that move the column or take it away.
   PrefixLab.chooser = (element, trigger, watch) => {
-    PrefixLab.selects(element, watch, (_, id) => { PrefixLab.stale(false); trigger("select", { id }); });
+    PrefixLab.selects(element, watch, (_, id) => { PrefixLab.stale(""); trigger("select", { id }); });
     element.addEventListener("click", (event) => {
       const button = event.target.closest("[data-move]");
-      if (button) trigger("select", { move: button.dataset.move });
+      const { order, last } = button?.closest(".pl-column").dataset || {};
+      const stays = { left: order === "0", right: order === last }[button?.dataset.move]; // there is nothing on that side
+      if (button && !stays) trigger("select", { move: button.dataset.move });
     });
   };
 
@@ -144,6 +146,7 @@
       if (!column) continue;
       column.hidden = !slots.includes(slot);
       column.style.order = slots.indexOf(slot);
+      Object.assign(column.dataset, { order: slots.indexOf(slot), last: slots.length - 1 });
       for (const button of document.querySelectorAll(`[data-panel="${slot}"]`)) button.hidden = column.hidden;
     }
     document.getElementById("pl-columns")?.style.setProperty("--columns", slots.length);

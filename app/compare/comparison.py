@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from analysis.attention.sentences import SentenceAttention, sentence_attention
 from analysis.metrics.coverage import error_counter
@@ -113,6 +113,24 @@ class PendingText:
     model: "PreTrainedModel"
     request: Request
     read: EncodedInput
+
+
+def rearranged(context: AppContext, comparison: Comparison, request: CompareRequest) -> Comparison | None:
+    """Return a finished comparison with its columns in another order, or without some; None if `request` needs new texts."""
+    absent: dict[str, Any] = {slot: request.run(slot) for slot in RUN_SLOTS if slot not in request.order}
+    same = replace(comparison.request, order=request.order, **absent) == request != comparison.request
+    if not same or comparison.phase != "done" or not set(request.order) <= set(comparison.columns):
+        return None
+    columns = {slot: comparison.columns[slot] for slot in request.order}
+    for column in columns.values():
+        now = Column(column.kind)
+        if column.kind != "base":
+            _load(context, now, request.run(column.kind), comparison.backbone)
+        if now.run != column.run:  # deleted, or trained again, meanwhile
+            return None
+    other = Comparison(request, comparison.backbone, comparison.phase, comparison.sentence)
+    other.columns = columns
+    return other
 
 
 def compare(

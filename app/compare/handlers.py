@@ -8,7 +8,7 @@ import gradio as gr
 
 from app.compare import address, article_panels, example_buttons, headline, run_picker, source_editor
 from app.compare.columns import columns, empty
-from app.compare.comparison import RUN_SLOTS, CompareRequest, compare, record_of
+from app.compare.comparison import RUN_SLOTS, CompareRequest, Comparison, compare, rearranged, record_of
 from app.compare.components import CompareComponents
 from app.compare.gallery import run_all_examples
 from app.compare.gallery_view import gallery, progress
@@ -18,6 +18,7 @@ from app.compare.prompting import prompts_for
 from app.compare.run_picker import RunSelection, select_runs
 from app.compare.state import add_column, move_column
 from app.shared import examples, shell
+from app.shared.cache import Cache
 from app.shared.context import AppContext
 from app.shared.events import TabHandlers, Update, errors_to_status
 from app.shared.html import tag
@@ -28,6 +29,7 @@ from core.models.inputs import task_for_backbone
 from core.task import SUMMARIZATION, Task
 from core.text.triples import SOURCES
 
+PAGES = 256  # whose last comparison is kept
 EXAMPLES = "examples"  # what the status line calls the gallery; it is requested, and stopped, apart from the columns
 
 
@@ -54,6 +56,8 @@ class Handlers(TabHandlers):
     def __init__(self, context: AppContext, frame: shell.Shell, page: CompareComponents) -> None:
         super().__init__(context, frame)
         self.page = page
+        self._finished: Cache[str, Comparison] = Cache(PAGES)  # the last one of each page
+        context.models.on_unload.append(lambda fingerprint: self._finished.remove_if(lambda page: True))  # they hold a backbone
 
     # ---- the input
 
@@ -218,13 +222,14 @@ class Handlers(TabHandlers):
         """Yield the columns as they grow, then the panels."""
         page, request, fields, tickets = self.page, prepared.request, prepared.parsed.fields, self.context.tickets
         try:
-            for comparison in compare(self.context, prepared.backbone, request, lambda: tickets.is_stopped(who, ticket), who):
+            for comparison in self._comparisons(prepared, lambda: tickets.is_stopped(who, ticket), who):
                 outputs = {page.outputs[slot]: html for slot, html in columns(comparison, fields).items()}
                 yield outputs | self.report(who, comparison.phase, comparison.sentence)
         except Exception:  # reported by `run`; no half-begun column and no panel of an older table stays beside it
             yield {page.panels: "", page.headline: "", **{page.outputs[slot]: empty(slot) for slot in request.order}}
             raise
         if not tickets.is_stale(who, ticket):
+            self._finished.put(who, comparison)
             record = record_of(comparison)
             self.context.comparisons.put(who, record)
             yield {
@@ -233,6 +238,14 @@ class Handlers(TabHandlers):
                 page.stop: gr.update(interactive=False),
                 self.shell.comparison: str(record.number),
             }
+
+    def _comparisons(self, prepared: Prepared, cancel: Callable[[], bool], who: str) -> Iterator[Comparison]:
+        """Yield the comparison as it grows; at once where the page's last one has the same texts, in another order."""
+        last = self._finished.get(who)
+        if last is not None and last.backbone is prepared.backbone and (same := rearranged(self.context, last, prepared.request)):
+            yield same
+        else:
+            yield from compare(self.context, prepared.backbone, prepared.request, cancel, who)
 
     def _input_for(self, table: source_editor.EditorValue, form: str) -> tuple[source_editor.ParsedInput, Update]:
         """Return the input for a form.

@@ -146,6 +146,7 @@ def _wire(do: Handlers, shell: Shell, page: CompareComponents) -> None:
     def then_run(event: gr.events.Dependency, ask: Callable = do.ask, inputs_of_ask: list | None = None) -> None:
         ask_outputs = [page.ticket, shell.status, page.stop]
         ticket = event.then(ask, inputs_of_ask, ask_outputs, queue=False, trigger_mode="multiple", **QUIET)
+        ticket.then(None, None, None, js="() => PrefixLab.begun()")
         ticket.then(do.run, inputs, outputs, concurrency_id=MODEL, concurrency_limit=PAGES, trigger_mode="multiple", **QUIET)
 
     results = [page.gallery, page.stop, shell.status]
@@ -153,6 +154,8 @@ def _wire(do: Handlers, shell: Shell, page: CompareComponents) -> None:
     page.table.input(do.read, [page.table, shell.backbone, page.prefix], [page.table, page.note, page.unknown], **LATEST)
     page.table.blur(do.text_left, page.table, page.table, **LATEST)
     page.mode.change(do.show_settings, page.mode, [page.seed, page.temperature, page.top_p], **LATEST)
+    for setting in page.decoding:
+        setting.input(None, None, None, js="() => PrefixLab.stale('decoding')")
     page.stop.click(do.stop, None, None, js="() => PrefixLab.note('Stopping…')", **LATEST)
     then_run(page.generate.click(None, **QUIET))
     then_run(page.samples.select(do.sample, [page.table, shell.task], page.table_parts, **LATEST))

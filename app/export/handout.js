@@ -68,7 +68,8 @@
       const place = copied(node);
       return place.textContent.trim() || place.querySelector("svg") ? place : null;
     }
-    const parts = (await Promise.all([...node.children].map(tab))).filter(Boolean);
+    const children = [...node.children].sort((one, other) => (Number(one.style?.order) || 0) - (Number(other.style?.order) || 0)); // as on the page
+    const parts = (await Promise.all(children.map(tab))).filter(Boolean);
     if (!parts.length) return null;
     const outer = document.createElement("div");
     if (node.id.startsWith("pl-")) outer.id = node.id;

@@ -86,7 +86,7 @@ class HandoutHandlers:
         ]
         out = state.knocked_out(source.length, depths)
         without = f", without {', '.join(out)}" if out else ""
-        title = f"The odds of looking at the prefix {source.title}, times α{without}"
+        title = f"The odds of looking at the prefix {source.title.removeprefix('text prefix ')}, times α{without}"
         return {"title": title, "at": list(ALPHAS).index(state.alpha), "stops": stops}
 
     def _stop(

@@ -106,15 +106,21 @@ window.PrefixLab = (() => {
   lab.left = () => body().toggleAttribute("data-old-report", !find("#pl-status :is(.running, .loading)"));
 
   // ---- texts of an earlier input are dimmed until new ones come, also when there is an error in between
-  lab.stale = (edited = true) => {
-    const what = body().dataset.form === "article" ? "article" : "table";
-    if (edited && find(".generated")) lab.note(`Press Generate to update: these texts are for the previous ${what}.`, true);
-    if (body().classList.contains("stale") || !find(".generated")) return;
+  let late = null; // what changed since the newest request read the page: "table", "article" or "decoding"; "" asks by itself
+  lab.stale = (what = body().dataset.form === "article" ? "article" : "table") => { late = what || late || ""; dim(); };
+  // A new request has read the page: what it writes is not old. (A request that a text of before still streams for ends here.)
+  lab.begun = () => { late = null; };
+  const dim = () => {
+    if (!find(".generated")) return;
     body().classList.add("stale");
-    const watcher = new MutationObserver(() => { body().classList.remove("stale"); lab.note(""); watcher.disconnect(); });
-    for (const output of document.querySelectorAll("[id^=pl-out-]")) {
-      watcher.observe(output, { subtree: true, childList: true, characterData: true });
-    }
+    if (late) lab.note(`Press Generate to update: these texts are for the previous ${late}.`, true);
+  };
+  const watchTexts = () => {
+    const fresh = new MutationObserver(() => {
+      if (late !== null) dim();
+      else if (body().classList.contains("stale")) { body().classList.remove("stale"); lab.note(""); }
+    });
+    for (const output of document.querySelectorAll("[id^=pl-out-]")) fresh.observe(output, { subtree: true, childList: true, characterData: true });
   };
 
   // ---- clicks and keys
@@ -159,6 +165,16 @@ window.PrefixLab = (() => {
     next.focus();
     return true;
   };
+  // A focused choice of several: Gradio gives each a name of its own, so that the browser does not know what is beside it.
+  const besideRadio = (radio, key) => {
+    const all = [...(radio.closest("[role=radiogroup], fieldset")?.querySelectorAll("input[type=radio]:not([disabled])") || [])];
+    const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[key];
+    const next = step && all[(all.indexOf(radio) + step + all.length) % all.length];
+    if (!next) return false;
+    next.click();
+    next.focus();
+    return true;
+  };
   const GROUPS = { "pl-mode": "Decoding", "pl-train-preset": "Preset", "pl-train-where": "Data", "pl-train-rows": "Examples to train on", "pl-space-site": "Site" };
   lab.nameGroups = () => {
     for (const [id, name] of Object.entries(GROUPS)) {
@@ -190,7 +206,7 @@ window.PrefixLab = (() => {
       const menu = lab.openMenu();
       if (menu) { menu.open = false; menu.querySelector("summary").focus(); }
       else stop();
-    } else if (event.target.matches?.("[role=tab]") && besideTab(event.target, event.key)) {
+    } else if ((event.target.matches?.("[role=tab]") && besideTab(event.target, event.key)) || (event.target.matches?.("input[type=radio]") && besideRadio(event.target, event.key))) {
       event.preventDefault();
     } else if (!event.ctrlKey && !event.metaKey && !event.altKey && !inField(event.target)) {
       if (event.target.closest?.("input, [role=application]") && event.key.startsWith("Arrow")) return; // they choose within it
@@ -215,6 +231,7 @@ window.PrefixLab = (() => {
     lab.present(query.get("present") === "1");
     lab.columns(query.get("columns") || "");
     lab.nameGroups();
+    watchTexts();
     const opened = lab.embed.start(query);
     lab.tabs.start(opened || query.get("tab") || "");
     // What the server says now ends what the page had to say about before.

@@ -95,7 +95,7 @@ def _one(column: str, form: str) -> Callable[[Row], str]:
             return " ".join(value.split())
         if form == "table" and not re.search(r"[:\[{|]", value):  # in none of the notations of a table
             raise BadRow(
-                f'"{column}" has no colon: write key : value fields, or, if the column holds plain texts, choose the form text '
+                f'"{column}" has no colon: write key : value fields, or, if the column holds plain texts, read it as any text '
                 "(--source-form text)"
             )
         return linearise(canonical(parse(value))) if form == "table" else SOURCES[form](parse_triples(value))

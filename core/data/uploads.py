@@ -117,12 +117,16 @@ def _preview_csv(file: Path) -> FilePreview:
         raise BadData(
             f"{file.name}, line {number} is not the header of a table. Give CSV with a header, or one JSON object per line."
         )
-    columns, rows = tuple(dict.fromkeys(filter(None, names))), []
-    for _, row in csv_rows(file, columns) if columns else ():
-        if not isinstance(row, BadRow):
+    columns, rows, problem = tuple(dict.fromkeys(filter(None, names))), [], ""
+    for number, row in csv_rows(file, columns) if columns else ():
+        if isinstance(row, BadRow):
+            problem = problem or f"{file.name}, line {number}: {row}."
+        else:
             rows.append(tuple(_cell(row.get(name)) for name in columns))
         if len(rows) >= PREVIEW_ROWS:
             break
+    if problem and not rows:
+        raise BadData(f"{problem} No other row can be read, either.")
     return FilePreview(columns, tuple(rows))
 
 

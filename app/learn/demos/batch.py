@@ -64,6 +64,8 @@ class BatchHandlers(PictureHandlers):
         progress: BatchProgress | None = None
         for progress in self.live(page, write_both_ways(backbone.model, backbone, requests, DECODING)):
             where = f"Row {progress.done} of {len(rows)}, alone." if progress.done else "All rows, together."
+            if progress.finished:
+                where = f"{len(rows)} rows, together and one by one."
             numbers = measured(progress, backbone) if progress.finished else ""
             state = "done" if progress.finished else "running"
             yield {self.picture: numbers + picture(rows, layouts, progress), **self.report(page, state, where)}

@@ -1,8 +1,10 @@
 """Three columns from one table, without a page."""
 
+from dataclasses import replace
+
 import pytest
 
-from app.compare.comparison import CompareRequest, compare
+from app.compare.comparison import CompareRequest, compare, rearranged
 from app.shared.catalog import for_task
 from app.shared.context import AppContext
 from core.config.decode import DecodeConfig
@@ -35,6 +37,23 @@ def test_columns_are_what_each_method_writes_alone(context):
             alone = generate(model, backbone, [Request(ids, past, decode.seed)], decode)[0]
             assert comparison.columns[kind].text == alone.text, (decode.mode, kind)
         assert comparison.phase == "done" and all(len(column.words) == 5 for column in comparison.columns.values())
+
+
+def test_columns_in_another_order_or_fewer_are_not_generated_again(context):
+    ask = CompareRequest(SOURCE, "tiny-prefix", "tiny-finetuned", decode=DECODE)
+    last = finished(context, ask)
+    other = rearranged(context, last, replace(ask, order=("finetuned", "base", "prefix")))
+    assert list(other.columns) == ["finetuned", "base", "prefix"] and other.columns == last.columns
+    fewer = rearranged(context, last, replace(ask, order=("prefix", "base"), finetuned=""))
+    assert list(fewer.columns) == ["prefix", "base"] and fewer.phase == "done"
+    for new in (
+        ask,  # Generate was pressed again
+        replace(ask, order=("finetuned", "base", "prefix"), source="name : Brio"),
+        replace(ask, order=("base", "prefix", "finetuned", "other"), other="triples-prefix"),
+    ):
+        assert rearranged(context, last, new) is None
+    last.columns["prefix"].run = replace(last.columns["prefix"].run, created="before")  # since then it was trained again
+    assert rearranged(context, last, replace(ask, order=("finetuned", "base", "prefix"))) is None
 
 
 def test_a_run_that_cannot_be_used_is_reported_in_its_column(context):

@@ -123,6 +123,34 @@ def test_an_example_clicked_while_another_is_written_takes_its_place(page, serve
     expect(page.locator("#pl-glance")).to_contain_text(last.inner_text())
 
 
+def test_what_is_edited_while_texts_are_written_leaves_them_dimmed_until_generate_is_pressed(page, served):
+    open_page(page, served, "?mode=sample&seed=3")
+    page.locator("#pl-generate").click()
+    settle(page, "running")
+    page.locator(".pl-grid .value").nth(1).fill("changed")
+    settle(page)
+    expect(page.locator("body")).to_have_class(re.compile(r"\bstale\b"))
+    expect(page.locator("#pl-note .note")).to_contain_text("these texts are for the previous table")
+    page.locator("#pl-generate").click()
+    settle(page)
+    expect(page.locator("body")).not_to_have_class(re.compile(r"\bstale\b"))
+    page.get_by_role("radio", name="Greedy").check()  # the texts are sampled ones
+    expect(page.locator("body")).to_have_class(re.compile(r"\bstale\b"))
+    page.locator("#pl-generate").click()
+    settle(page)
+    expect(page.locator("body")).not_to_have_class(re.compile(r"\bstale\b"))
+
+
+def test_the_arrow_keys_choose_among_radio_buttons(page, served):
+    open_page(page, served)
+    page.get_by_role("radio", name="Greedy").focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("radio", name="Sample")).to_be_checked()
+    page.keyboard.press("ArrowUp")
+    expect(page.get_by_role("radio", name="Greedy")).to_be_checked()
+    expect(page.get_by_role("radio", name="Greedy")).to_be_focused()
+
+
 def test_a_reload_brings_the_same_comparison_back(page, served):
     open_page(page, served, "?mode=sample&seed=11")
     write(page, "name : Zed | Type : pub")
@@ -258,6 +286,7 @@ def test_columns_are_added_moved_and_removed_and_the_link_holds_them(page, serve
     expect(page.locator("#pl-out-other article")).to_have_attribute("data-state", re.compile("eos|length"))
     expect(page.locator("#pl-add-column")).to_be_hidden()
     page.locator("#pl-head-other").hover()
+    expect(page.locator("#pl-head-other [data-move=right]")).to_be_hidden()  # it is the last
     page.locator("#pl-head-other [data-move=left]").click()
     expect(page).to_have_url(re.compile("columns=base-prefix-other-finetuned"))
     settle(page)

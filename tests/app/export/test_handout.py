@@ -113,6 +113,16 @@ def test_compare_opens_without_a_network_and_its_slider_moves(page, served, tmp_
 
 
 @pytest.mark.browser
+def test_columns_stand_in_the_order_of_the_page_under_their_own_braces(page, served, tmp_path, offline):
+    page.goto(f"{served}?columns=finetuned-prefix-base")
+    file = offline(take(page, tmp_path, "#pl-panels .pl-panel"))
+    columns = file.evaluate("[...document.querySelectorAll('#pl-columns > [id]')].map((column) => column.id)")
+    assert columns == ["pl-finetuned", "pl-prefix", "pl-base"]
+    left = [file.locator(f"#pl-{kind}").bounding_box()["y"] for kind in ("finetuned", "prefix", "base")]
+    assert left == sorted(left)  # one below the other on a phone
+
+
+@pytest.mark.browser
 @pytest.mark.parametrize(
     ("tab", "ready", "holds"),
     [
