@@ -128,12 +128,7 @@ class TrainRequest:
             valid = sum(len(one.targets) for one in held_out)
         else:
             if not (self.data.source and self.data.target):
-                need = (
-                    "A file needs a column for each"
-                    if len(preview_file(Path(self.data.file)).columns) > 1
-                    else ("This file has one column, and training needs one for each")
-                )
-                raise BadInput(f"Choose which columns are the input and which is the text to write. {need}.")
+                raise BadInput("Choose which columns are the input and which is the text to write. A file needs one for each.")
             read, bad, _ = uploaded_examples(self.data.file, self.data.source, self.data.target, self.data.form)
             train, valid = list(read), len(read) // 10
         return (train[: self.rows] if self.rows else train), valid, bad

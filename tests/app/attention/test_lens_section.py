@@ -95,6 +95,19 @@ def test_the_page_states_that_the_first_layer_is_the_same_without_the_prefix(do)
     assert filled(do, alpha=0.0)["aside"] == ""  # nothing to set aside
 
 
+@pytest.mark.parametrize(
+    ("state", "change"), [({"out": "P1"}, "without P1"), ({"alpha": 4.0, "out": "L1"}, "α = 4 and without L1")]
+)
+def test_what_was_done_to_the_prefix_stands_in_both_sentences_and_in_the_figure(do, state, change):
+    update = filled(do, LensState(1, 1), **state)
+    assert (
+        f"With and without the prefix ({change}), " in update["head"]
+        and f"With the prefix ({change}) set aside" in update["aside"]
+    )
+    assert change in update["cell"] and change in str(json.loads(update["grid"]))
+    assert "(without" not in filled(do)["head"]
+
+
 def test_there_is_no_grid_of_the_frozen_model_and_no_prefix_of_a_fine_tuned_one(do):
     assert filled(do, column="base")["head"] == "" and filled(do, column="base")["grid"] == ""
     update = filled(do, column="finetuned")

@@ -6,11 +6,13 @@ from urllib.parse import parse_qsl
 
 import pytest
 
+from app.export.as_python import PythonHandlers
 from app.learn.lesson import Fault, parse_lesson, read_lessons
 from app.learn.state import ContextState, FigureState
 from app.learn.tab import DEMOS, PAGE_KEYS, STATES, address_keys, read
 from app.learn.view import lesson_list, strip_data
 from app.shared import urlstate
+from app.shared.context import AppContext
 from app.shared.examples import samples
 from core import paths
 from core.runs.store import store
@@ -119,6 +121,18 @@ def test_numbers_in_a_lesson_are_those_of_the_bundled_run():
         rf"{prefix.stored:,} parameters instead of {tuned.stored:,}: {prefix.stored / tuned.stored:.2%}",
         because.replace(" %", "%"),
     )
+
+
+@pytest.mark.slow
+def test_what_a_lesson_says_of_the_layers_is_what_the_page_shows():
+    """Of the bundled model, run and table, with the app's own decoding."""
+    (lesson,) = (one for one in read_lessons([paths.LESSONS], address_keys())[0] if one.name.endswith("where-it-looks"))
+    step = next(step for step in lesson.steps if step.question and "nats" in step.question.because)
+    after_last, after_fifth = (float(number) for number in re.findall(r"by (\d\.\d)", step.question.because))
+    names: dict = {}
+    exec(PythonHandlers(AppContext(), None, None, []).lines("attention", step.open, ""), names)
+    means = names["lens"].kl.mean(1).tolist()
+    assert [round(means[-1], 1), round(means[-2], 1)] == [after_last, after_fifth]
 
 
 def test_the_page_gets_the_lessons_as_they_are_now(tmp_path, monkeypatch):

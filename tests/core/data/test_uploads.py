@@ -32,6 +32,11 @@ def test_columns_and_first_rows_are_shown_whatever_parts_them(tmp_path):
         ("own.csv", b"", "own.csv is empty: give a file with a header and rows"),
         ("own.csv", b"name,text\n", "no rows"),
         ("own.csv", bytes(range(256)), "not the header"),
+        (
+            "own.csv",
+            "name,text\nZoë,Zoë is here.\n".encode("latin-1"),
+            r"own\.csv, line 2: not UTF-8 text: save the file as UTF-8\.",
+        ),
         ("own.csv", "name,text\nAlda,ok\n".encode("utf-16"), "UTF-16"),
         ("own.jsonl", b"\x89PNG\r\n", "no rows"),
         ("own.xlsx", b"PK\x03\x04", "not a file type"),
