@@ -15,7 +15,7 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import lru_cache
@@ -96,7 +96,8 @@ def connect(address: str) -> "Client":
             await asyncio.wait_for(scheduler.identity(), CONNECT)
 
     try:
-        asyncio.run(identify())  # a Client waits without end for a server of another kind
+        with ThreadPoolExecutor(1) as thread:  # a Client waits without end for a server of another kind
+            thread.submit(asyncio.run, identify()).result()  # in a thread, as this one may run a loop of its own
         return Client(address, timeout=CONNECT, set_as_default=False)
     except (OSError, ValueError, TypeError, ImportError) as error:  # TypeError: tls without certificates
         raise BadInput(

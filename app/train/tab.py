@@ -175,7 +175,6 @@ def _wire(do: TrainHandlers, shell: Shell, page: TrainPage, tab: gr.Tab) -> None
     then_estimate(page.paste.change(do.pasted, page.paste, uploaded, **LATEST))
     for choice in (page.rows, page.source, page.target, page.form):
         choice.input(do.estimate, inputs, estimated, **LATEST)
-    page.name.input(do.estimate, inputs, estimated, **LATEST)  # so that Start is ready once the name is
     for typed in (page.name, *page.own.values()):
         typed.blur(do.estimate, inputs, estimated, **LATEST)
     then_estimate(page.start.click(do.start, inputs, after, **LATEST))

@@ -29,6 +29,7 @@ TABLES = [
     ("## Tables: E2E", "| | updates", RUNS, 2, E2E),
     ("## Triples: WebNLG", "| | BLEU", [f"webnlg-{kind}" for kind in ("frozen", *TUNED)], 1, WEBNLG),
     ("## Triples: WebNLG", "| two seeds", ["webnlg-prefix-seeds", "webnlg-finetuned-seeds"], 1, WEBNLG),
+    ("## Triples: WebNLG", "| reranked", ["webnlg-prefix-reranked", "webnlg-finetuned-reranked"], 1, WEBNLG),
     ("## Any table", "| | BLEU", ["tables-frozen", *(f"tables-{kind}" for kind in TUNED)], 1, TOPICS),
     ("## Any table", "| reranked", [f"tables-{kind}-reranked" for kind in ("frozen", *TUNED)], 1, TOPICS),
     ("## Any table", "| greedy", [f"tables-{kind}-greedy" for kind in ("frozen", *TUNED)], 1, TOPICS),

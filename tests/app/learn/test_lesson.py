@@ -124,12 +124,13 @@ def test_numbers_in_a_lesson_are_those_of_the_bundled_run():
 
 
 @pytest.mark.slow
-def test_what_a_lesson_says_of_the_layers_is_what_the_page_shows():
+def test_what_a_lesson_says_of_the_layers_is_what_the_page_shows(tmp_path, monkeypatch):
     """Of the bundled model, run and table, with the app's own decoding."""
     (lesson,) = (one for one in read_lessons([paths.LESSONS], address_keys())[0] if one.name.endswith("where-it-looks"))
     step = next(step for step in lesson.steps if step.question and "nats" in step.question.because)
     after_last, after_fifth = (float(number) for number in re.findall(r"by (\d\.\d)", step.question.because))
     names: dict = {}
+    monkeypatch.chdir(tmp_path)  # where the lines save their figures
     exec(PythonHandlers(AppContext(), None, None, []).lines("attention", step.open, ""), names)
     means = names["lens"].kl.mean(1).tolist()
     assert [round(means[-1], 1), round(means[-2], 1)] == [after_last, after_fifth]
