@@ -18,7 +18,7 @@ from app.shared.browser import open_page
 from app.shared.context import AppContext
 from app.shared.events import QUEUE, SESSIONS
 from app.shared.html import area
-from app.shared.listener import listen
+from app.shared.listener import listen, reason
 from app.shared.streaming import WholeUpdates
 from app.space import tab as space_tab
 from app.train import tab as train_tab
@@ -80,8 +80,8 @@ def serve(
 ) -> None:
     """Open the app; returns when it is closed.
 
-    A host that others can reach needs `allow_network`; a port in use, a host that is none, an unknown
-    model or device raise PrefixLabError. For a class, see `open_class`.
+    A host that others can reach needs `allow_network`; a port in use, a host that is none, and an unknown model or
+    device raise PrefixLabError. For a class, see `open_class`.
     """
     if host not in LOOPBACK and not allow_network:
         raise PrefixLabError(
@@ -111,9 +111,7 @@ def serve(
             _frontend=False,  # no look at its own page: on a busy machine Gradio gives up on that after three seconds
         )
     except OSError as error:
-        raise PrefixLabError(
-            f"Port {port} of {host} cannot be used; another program may have it. Give another one with --port."
-        ) from error
+        raise PrefixLabError(reason(error.errno, host, port)) from error
     print(f"Prefix Lab is open at {address} (Ctrl-C closes it).", file=sys.stderr, flush=True)
     context.models.warm_up()
     if browser:

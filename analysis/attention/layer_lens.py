@@ -49,12 +49,11 @@ class LayerLens:
         """For each step, the layer (from 0) from which on the prefix's top token stays the final one."""
         return [_settled([row[step][0][0] for row in self.prefix]) for step in range(len(self.tokens))]
 
-    def describe(self, change: str = "") -> str:
+    def describe(self, prefix: str = "the prefix") -> str:
         """Summarize where the two models diverge and where the text is decided. Layers are numbered from 1.
 
-        `change`: what was done to the prefix, such as "without P1".
+        `prefix`: its name in the sentences, such as "the prefix (without P1)".
         """
-        prefix = f"the prefix ({change})" if change else "the prefix"
         mean, settled = self.kl.mean(1), sorted(self.settled)
         if not bool((self.kl > 0).any()):
             return f"With and without {prefix}, every layer predicts the same."

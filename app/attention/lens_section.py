@@ -84,7 +84,7 @@ class LensHandlers(TabHandlers):
             yield {section.cell: "", section.aside: "", section.head: "", section.grid: plot_widget.NOTHING}
             return
         lens, title, change, kind = lens_of_reader
-        head = {section.head: lens_view.grid_head(lens, title, change)}
+        head = {section.head: lens_view.grid_head(lens, title, f"the prefix{change}")}
         yield self._cell(lens, title, change, kind, _remarked(cell, *lens.kl.shape)) | head
         yield {section.aside: self._aside(state, record)}
 
@@ -95,14 +95,14 @@ class LensHandlers(TabHandlers):
         if not vm.reader.run or not vm.text.ids:
             return None
         lens = self.attention.readings.lens(backbone, vm.reader, vm.text, intervention)
-        return lens, vm.reader.title, name_of(state, vm), vm.column
+        return lens, vm.reader.title, _change(state, vm), vm.column
 
     def _text(self, state: AttentionState, record: ComparisonRecord) -> tuple[Backbone, AttentionViewModel, Intervention]:
         backbone = self.context.models.backbone(record.name)
         return backbone, *self.attention.view_model(backbone, state, record)
 
     def _cell(self, lens: LayerLens, title: str, change: str, kind: str, cell: LensState) -> Update:
-        title = f"{title} ({change})" if change else title
+        title += change
         layers, steps = lens.kl.shape
         indices = (min(cell.layer, layers) - 1, min(cell.step, steps) - 1) if cell.layer and cell.step else None
         section = self.section
@@ -120,7 +120,9 @@ class LensHandlers(TabHandlers):
         if not vm.reader.length or intervention.alpha == 0:
             return ""
         read = self.attention.readings.content_differences
-        return lens_view.set_aside(read(backbone, vm.reader, vm.text, intervention, vm.site), vm.site, name_of(state, vm))
+        return lens_view.set_aside(
+            read(backbone, vm.reader, vm.text, intervention, vm.site), vm.site, f"the prefix{_change(state, vm)}"
+        )
 
     @errors_to_status
     def choose(self, state: AttentionState, event: gr.EventData, request: gr.Request) -> Update:
@@ -142,6 +144,12 @@ class LensHandlers(TabHandlers):
         record = self.attention.comparison(request.session_hash or "")
         lens_of_reader = self._lens(state, record) if record is not None else None
         return self._cell(*lens_of_reader, cell) if lens_of_reader else self.no_update()
+
+
+def _change(state: AttentionState, vm: AttentionViewModel) -> str:
+    """Return what was done to the prefix, to stand after its name: " (without P1)", or nothing."""
+    change = name_of(state, vm)
+    return f" ({change})" if change else ""
 
 
 def _remarked(cell: LensState, layers: int, steps: int) -> LensState:

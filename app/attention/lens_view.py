@@ -14,7 +14,7 @@ FIRST_LAYER_SAME = 1e-4  # a difference of weights that is rounding
 NO_PREFIX = "Here the frozen model is compared with itself: choose the text of a prefix."
 
 
-def grid_head(lens: LayerLens, title: str, change: str = "") -> str:
+def grid_head(lens: LayerLens, title: str, prefix: str = "the prefix") -> str:
     """Describe where the sentence turns, what a cell shows, and the caveat. Its style makes the grid as wide as its words
     need, and as high, in presenter's view by its larger type."""
     layers, tokens = lens.kl.shape
@@ -30,7 +30,7 @@ def grid_head(lens: LayerLens, title: str, change: str = "") -> str:
     return (
         width
         + tag("h3", "Layer by layer")
-        + tag("p", text(lens.describe(change)), cls="pl-sentence")
+        + tag("p", text(lens.describe(prefix)), cls="pl-sentence")
         + tag("p", f"{lead} {tag('b', 'Read with care.')} {text(CAVEAT)}", cls="meta")
     )
 
@@ -45,9 +45,9 @@ def cell(lens: LayerLens, layer: int, step: int, title: str, kind: str) -> str:
     return tag("section", tag("header", head) + tag("div", "".join(cells), cls="three"), cls="pl-panel words")
 
 
-def set_aside(differences: Tensor, site: str, change: str = "") -> str:
+def set_aside(differences: Tensor, site: str, prefix: str = "the prefix") -> str:
     """Show how far the prefix moves attention among content tokens, by layer."""
-    values, prefix = differences.tolist(), f"the prefix ({change})" if change else "the prefix"
+    values = differences.tolist()
     first, most = values[0], max(range(len(values)), key=values.__getitem__)
     where = f" of {SITES[site]}" if site != "decoder" else ""
     if first <= FIRST_LAYER_SAME:

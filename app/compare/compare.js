@@ -130,9 +130,7 @@
     PrefixLab.selects(element, watch, (_, id) => { PrefixLab.stale(""); trigger("select", { id }); });
     element.addEventListener("click", (event) => {
       const button = event.target.closest("[data-move]");
-      const { order, last } = button?.closest(".pl-column").dataset || {};
-      const stays = { left: order === "0", right: order === last }[button?.dataset.move]; // there is nothing on that side
-      if (button && !stays) trigger("select", { move: button.dataset.move });
+      if (button) trigger("select", { move: button.dataset.move });
     });
   };
 
@@ -146,7 +144,7 @@
       if (!column) continue;
       column.hidden = !slots.includes(slot);
       column.style.order = slots.indexOf(slot);
-      Object.assign(column.dataset, { order: slots.indexOf(slot), last: slots.length - 1 });
+      column.dataset.place = { [slots[0]]: "first", [slots.at(-1)]: "last" }[slot] || "";
       for (const button of document.querySelectorAll(`[data-panel="${slot}"]`)) button.hidden = column.hidden;
     }
     document.getElementById("pl-columns")?.style.setProperty("--columns", slots.length);

@@ -22,6 +22,7 @@ from app.shared.cache import Cache
 from app.shared.context import AppContext
 from app.shared.events import TabHandlers, Update, errors_to_status
 from app.shared.html import tag
+from app.shared.last_comparison import PAGES
 from app.shared.method_labels import column_braces
 from core.errors import BadInput, BadTable, PrefixLabError
 from core.models.backbone import Backbone
@@ -29,7 +30,6 @@ from core.models.inputs import task_for_backbone
 from core.task import SUMMARIZATION, Task
 from core.text.triples import SOURCES
 
-PAGES = 256  # whose last comparison is kept
 EXAMPLES = "examples"  # what the status line calls the gallery; it is requested, and stopped, apart from the columns
 
 

@@ -223,10 +223,9 @@
     },
   };
 
-  const field = (target) => target.closest?.("input:not([type=radio], [type=checkbox], [type=button]), textarea, select, [contenteditable=true]");
   addEventListener("keydown", (event) => {
     if (!now || document.querySelector("dialog[open]") || (event.key === "Escape" && PrefixLab.openMenu()) || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (field(event.target) && !["PageDown", "PageUp"].includes(event.key)) return; // a clicker leads on wherever the cursor is
+    if (PrefixLab.inField(event.target) && !["PageDown", "PageUp"].includes(event.key)) return; // a clicker leads on wherever the cursor is
     if (event.target.matches?.("input[type=radio]") && event.key.startsWith("Arrow")) return; // they choose among the radio buttons
     const choice = Number(event.key) - 1;
     const acts = { PageDown: next, ArrowRight: next, PageUp: () => go(now.index - 1), ArrowLeft: () => go(now.index - 1), Escape: leave };

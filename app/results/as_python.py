@@ -1,7 +1,10 @@
 """The Results tab's tables as lines of Python."""
 
+from collections.abc import Sequence
+
 from analysis.experiments.desk import desk_runs, points_frame, runs_frame, select_rows
 from analysis.experiments.evidence import evidence_frame
+from analysis.experiments.result import Result
 from analysis.experiments.tables import all_results, data_of, result_table
 from analysis.figures.results import loss_overlay
 from analysis.figures.style import save
@@ -16,7 +19,7 @@ from core.runs.store import store
 
 def as_python(context: AppContext, search: str) -> str:
     """The lines that make the table that is shown, as a data frame."""
-    state, lines = urlstate.read(search, ResultsState), PythonLines()
+    state, lines, results = urlstate.read(search, ResultsState), PythonLines(), list[Result]()
     if state.view == "evidence":
         lines.use(evidence_frame)
         lines.add("frame = evidence_frame()")
@@ -25,16 +28,14 @@ def as_python(context: AppContext, search: str) -> str:
     else:
         lines.use(all_results, desk_runs, store)
         lines.add("results = all_results(desk_runs(store()))")
+        results = all_results(desk_runs(context.store))
         if state.view == "scatter":
             lines.use(points_frame)
             lines.add(f"frame = {lines.call('points_frame', Code('results'), state.x, state.y)}")
         else:
-            _add_table(lines, context, state)
+            _add_table(lines, results, state)
     lines.add("print(frame.to_string(index=False))")
-    named = state.view not in ("evidence", "runs") and any(
-        one.id == state.number for one in all_results(desk_runs(context.store))
-    )
-    if named:
+    if any(one.id == state.number for one in results):
         lines.add(
             f"result = next(one for one in results if one.id == {state.number!r})",
             "print({name: score['value'] for name, score in result.scores.items()}, result.command)",
@@ -42,8 +43,7 @@ def as_python(context: AppContext, search: str) -> str:
     return str(lines)
 
 
-def _add_table(lines: PythonLines, context: AppContext, state: ResultsState) -> None:
-    results = all_results(desk_runs(context.store))
+def _add_table(lines: PythonLines, results: Sequence[Result], state: ResultsState) -> None:
     choices = data_of(state.view, results)
     data = state.data if state.data in choices else choices[0]
     metric = metric_of(state, result_table(state.view, data, results))

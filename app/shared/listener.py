@@ -14,10 +14,11 @@ def listen(host: str, port: int) -> socket.socket:
     except socket.gaierror as error:
         raise PrefixLabError(f"There is no host {host!r}. Give --host an address of this machine, or leave it out.") from error
     except OSError as error:
-        raise PrefixLabError(_reason(error.errno, host, port)) from error
+        raise PrefixLabError(reason(error.errno, host, port)) from error
 
 
-def _reason(number: int | None, host: str, port: int) -> str:
+def reason(number: int | None, host: str, port: int) -> str:
+    """Say what is wrong with an address, by the number of the system's error; None if that is not known."""
     if number in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
         return f"{host} is not an address of this machine. Give --host one that is, or leave it out."
     if number == errno.EACCES:

@@ -108,7 +108,7 @@ window.PrefixLab = (() => {
   // ---- texts of an earlier input are dimmed until new ones come, also when there is an error in between
   let late = null; // what changed since the newest request read the page: "table", "article" or "decoding"; "" asks by itself
   lab.stale = (what = body().dataset.form === "article" ? "article" : "table") => { late = what || late || ""; dim(); };
-  // A new request has read the page: what it writes is not old. (A request that a text of before still streams for ends here.)
+  // A new request has read the page: what it writes is not old.
   lab.begun = () => { late = null; };
   const dim = () => {
     if (!find(".generated")) return;
@@ -154,26 +154,18 @@ window.PrefixLab = (() => {
     all[next].click();
   };
   lab.openMenu = () => find(":is(.pl-share, .pl-save)[open]"); // Esc closes it, before anything else
-  const inField = (target) => target.closest?.("input:not([type=radio], [type=checkbox], [type=button]), textarea, select, [contenteditable=true]");
+  lab.inField = (target) => target.closest?.("input:not([type=radio], [type=checkbox], [type=button]), textarea, select, [contenteditable=true]");
+  const beside = (all, node, step) => step && all[(all.indexOf(node) + step + all.length) % all.length];
+  const choose = (node) => { node?.click(); node?.focus(); return Boolean(node); };
   // A focused tab: the arrow keys go to the tab beside it, as the pattern for tabs has it.
   const besideTab = (tab, key) => {
     const all = [...tab.closest("[role=tablist]").querySelectorAll("[role=tab]:not([disabled])")];
-    const step = { ArrowRight: 1, ArrowLeft: -1 }[key];
-    const next = key === "Home" ? all[0] : key === "End" ? all.at(-1) : step && all[(all.indexOf(tab) + step + all.length) % all.length];
-    if (!next) return false;
-    next.click();
-    next.focus();
-    return true;
+    return choose(key === "Home" ? all[0] : key === "End" ? all.at(-1) : beside(all, tab, { ArrowRight: 1, ArrowLeft: -1 }[key]));
   };
   // A focused choice of several: Gradio gives each a name of its own, so that the browser does not know what is beside it.
   const besideRadio = (radio, key) => {
     const all = [...(radio.closest("[role=radiogroup], fieldset")?.querySelectorAll("input[type=radio]:not([disabled])") || [])];
-    const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[key];
-    const next = step && all[(all.indexOf(radio) + step + all.length) % all.length];
-    if (!next) return false;
-    next.click();
-    next.focus();
-    return true;
+    return choose(beside(all, radio, { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[key]));
   };
   const GROUPS = { "pl-mode": "Decoding", "pl-train-preset": "Preset", "pl-train-where": "Data", "pl-train-rows": "Examples to train on", "pl-space-site": "Site" };
   lab.nameGroups = () => {
@@ -208,7 +200,7 @@ window.PrefixLab = (() => {
       else stop();
     } else if ((event.target.matches?.("[role=tab]") && besideTab(event.target, event.key)) || (event.target.matches?.("input[type=radio]") && besideRadio(event.target, event.key))) {
       event.preventDefault();
-    } else if (!event.ctrlKey && !event.metaKey && !event.altKey && !inField(event.target)) {
+    } else if (!event.ctrlKey && !event.metaKey && !event.altKey && !lab.inField(event.target)) {
       if (event.target.closest?.("input, [role=application]") && event.key.startsWith("Arrow")) return; // they choose within it
       const keys = { p: acts.present, "?": acts.keys, ArrowRight: () => example(1), ArrowLeft: () => example(-1) };
       const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -40,8 +41,12 @@ def export_peft(run: Run, folder: Path, base: str = "") -> Path:
     try:
         _write(run, tensors, config | {"base_model_name_or_path": base or run.backbone}, folder)
     except (OSError, SafetensorError) as error:
-        for path in [created[-1]] if created else folder.iterdir():  # a folder that was there, and empty, stays so
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        if created:
+            shutil.rmtree(created[-1], ignore_errors=True)
+        else:  # the folder was there, and empty, and stays so
+            with suppress(OSError):
+                for file in folder.iterdir():
+                    file.unlink()
         raise BadInput(f"Cannot write {folder} ({error}). Free some space, or give another folder.") from error
     return folder
 

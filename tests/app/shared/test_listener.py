@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from app.cli.main import main
-from app.shared.listener import _reason, listen
+from app.shared.listener import listen, reason
 from core.errors import PrefixLabError
 
 
@@ -25,7 +25,7 @@ def test_a_host_that_is_not_this_machine_is_not_taken_for_a_port_in_use(host):
 
 
 def test_a_port_of_the_system_is_said_to_be_one():
-    assert _reason(13, "127.0.0.1", 80).startswith("You may not use port 80")  # EACCES, which root does not get
+    assert reason(13, "127.0.0.1", 80).startswith("You may not use port 80")  # EACCES, which root does not get
 
 
 @pytest.mark.parametrize("words", [[], ["--class"]])
