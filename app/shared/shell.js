@@ -116,7 +116,9 @@ window.PrefixLab = (() => {
     if (late) lab.note(`Press Generate to update: these texts are for the previous ${late}.`, true);
   };
   const watchTexts = () => {
-    const fresh = new MutationObserver(() => {
+    const inText = ({ target }) => (target.closest ? target : target.parentNode)?.closest(".html-container"); // not Gradio's own timer over it
+    const fresh = new MutationObserver((changes) => {
+      if (!changes.some(inText)) return;
       if (late !== null) dim();
       else if (body().classList.contains("stale")) { body().classList.remove("stale"); lab.note(""); }
     });

@@ -141,6 +141,20 @@ def test_what_is_edited_while_texts_are_written_leaves_them_dimmed_until_generat
     expect(page.locator("body")).not_to_have_class(re.compile(r"\bstale\b"))
 
 
+def test_texts_of_an_earlier_table_stay_dimmed_beside_an_error(page, served):
+    """Gradio writes a timer over each text while a request waits: that is no new text."""
+    open_page(page, served)
+    page.locator(".pl-grid .value").nth(1).fill("")
+    page.locator("#pl-generate").click()
+    settle(page, "error")
+    expect(page.locator("#pl-out-prefix .progress-text")).to_have_count(0)  # the timers are gone
+    expect(page.locator("body")).to_have_class(re.compile(r"\bstale\b"))
+    page.locator(".pl-grid .value").nth(1).fill("pub")
+    page.locator("#pl-generate").click()
+    settle(page)
+    expect(page.locator("body")).not_to_have_class(re.compile(r"\bstale\b"))
+
+
 def test_the_arrow_keys_choose_among_radio_buttons(page, served):
     open_page(page, served)
     page.get_by_role("radio", name="Greedy").focus()
