@@ -180,6 +180,10 @@ class TrainHandlers(RunProgressView, TabHandlers):
             if request.data.file:
                 update[page.preview] = view.preview(preview_file(Path(request.data.file)), bad, len(examples), request.odd())
             self._check_free(request)
+            request.config()
+        except Exception as error:  # `start` finds it, too: the click that leaves a corrected field can be the one on Start
+            return update | {page.facts: problem(sentence_of(error), role="alert"), page.start: gr.update(interactive=True)}
+        try:
             models = self.context.models
             if not models.is_loaded(request.backbone) and not models.is_local(request.backbone):
                 raise BadInput(f"The model {request.backbone} is not loaded yet. Generate with it on Compare first.")
