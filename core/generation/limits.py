@@ -27,7 +27,7 @@ def check_length(backbone: Backbone, prompt: int, prefix: int, new: int) -> None
         taken, either = (f", the prefix takes {prefix} of them,", " or the prefix") if prefix else ("", "")
         raise TooLong(
             f"The input has {prompt} tokens, and at most {max(room + prompt - new, 0)} fit: {name} has {positions} positions"
-            f"{taken} and {new} are kept for the output. Shorten the input{either}, or request fewer new tokens."
+            f"{taken} and {new} are kept for the output. Shorten the input{either}."
         )
     if prompt > positions:
         raise TooLong(f"The input has {prompt} tokens, and {name} has only {positions} positions. Shorten the input.")

@@ -23,6 +23,7 @@ from typing import Any
 from core.errors import BadInput, StoreError
 
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
+ON_WINDOWS = re.compile(r"(con|prn|aux|nul|(com|lpt)\d)(\..*)?|.*\.", re.IGNORECASE)  # names that no file can have there
 RUN_JSON = "run.json"
 WEIGHTS = "weights.safetensors"
 HISTORY = "history.safetensors"
@@ -72,6 +73,12 @@ def check_id(run_id: str) -> str:
             "beginning with a letter or digit."
         )
     return run_id
+
+
+def check_new_id(run_id: str) -> None:
+    """Raise BadInput unless a new run can have the id on any computer, so that it can be passed on."""
+    if ON_WINDOWS.fullmatch(check_id(run_id)):
+        raise BadInput(f"{run_id!r} cannot be the name of a run: Windows allows no such file name. Give another name.")
 
 
 @contextmanager

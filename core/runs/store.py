@@ -12,7 +12,7 @@ from types import UnionType
 
 from core import paths
 from core.errors import RunNotFound, StoreError
-from core.runs.layout import JsonObject, RunFiles, check_id, disk_errors, with_current_names
+from core.runs.layout import JsonObject, RunFiles, check_id, check_new_id, disk_errors, with_current_names
 from core.runs.run import NEXT, Run
 from core.runs.status import read_status
 from core.task import Task
@@ -64,8 +64,8 @@ class Store:
         _check_links(self.folder / run_id)
 
     def check_free(self, run_id: str) -> None:
-        """Raise StoreError if the id is in use."""
-        check_id(run_id)
+        """Raise StoreError if the id is in use, BadInput if a new run cannot have it."""
+        check_new_id(run_id)
         if any(os.path.lexists(root / run_id) for root in self._roots()):
             raise StoreError(f"There is a run {run_id!r} already. Give another name, or rename or delete that run first.")
 

@@ -171,6 +171,7 @@ def test_a_verb_does_without_a_stream_that_is_closed(words, code, message):
         (["generate", "--mode", "beam", "--top-p", "0.9", TABLE], "and the mode is beam. Leave it out, or give --mode sample."),
         (["train", "--run", "x", "--data", "/no/such/file.jsonl"], "/no/such/file.jsonl"),
         (["train", "--run", "bad/name"], "cannot be the name of a run"),
+        (["train", "--run", "con"], "Windows allows no such file name"),
         (["train", "--run", "x", "--rate", "-1"], "Error: --rate must be"),
         (["generate", "--max-new", "0", TABLE], "Error: --max-new must be"),
         (["methods", "--run", "x", "--rates", "1e-3", "0"], "Error: --rates must be"),
