@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 EPILOG = f"""Names: {", ".join(NAMES)}, all.
 
-Data sets (docs/data-formats.md); the bundled tables replace E2E in figures 3 to 5 and Table 4:
+Data sets (docs/data-formats.md); figures 3 to 5 and Table 4 are of E2E, else of WebNLG or the bundled tables:
   --data e2e=FOLDER --data webnlg=FOLDER --data dart=FOLDER     Table 1, figures 3 to 5, Table 4
   --data news=FOLDER                                            Table 2: articles with summaries
   --data topics=FOLDER                                          Table 3: articles with topics

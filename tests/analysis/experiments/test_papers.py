@@ -48,6 +48,12 @@ def test_the_papers_scale_has_the_settings_of_its_table_5():
     assert (large.rate, large.epochs, large.batch, large.share) == (5e-5, 5, 5, 0.03)
 
 
+def test_figures_are_of_e2e_else_of_webnlg_else_of_the_bundled_tables():
+    for sets, data in ((EVERY, "e2e"), (("webnlg", "dart"), "webnlg"), ((), "records")):
+        figures = [grid for grid in paper_grids(SMALL, sets) if grid.name.startswith("figure")]
+        assert {cell.data for grid in figures for cell in grid.cells} == {data}
+
+
 def test_changed_numbers_make_other_cells():
     changed = scale("small", only_updates=7, tables=5, seeds=1, rates=(1e-3,), lengths=(1, 3))
     (grid,) = named_grids("figure4", changed, ["e2e"])
