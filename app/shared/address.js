@@ -1,22 +1,34 @@
 // The page's address. The server writes what it knows (table, runs, decoding); the page writes what only it knows.
 (() => {
-  const replace = (query) => {
+  let search = location.search; // as the page wrote it last, where Back has brought an older one
+  const write = (query, entry = false) => {
     const text = query.toString();
-    history.replaceState(history.state, "", text ? `?${text}` : location.pathname);
+    search = text ? `?${text}` : "";
+    history[entry ? "pushState" : "replaceState"](history.state, "", search || location.pathname);
   };
-  PrefixLab.address = (changes) => {
+  // `entry`: whether Back returns to the address before.
+  PrefixLab.address = (changes, entry) => {
     const query = new URLSearchParams(location.search);
     for (const [name, value] of Object.entries(changes)) {
       if (value) query.set(name, value);
       else query.delete(name);
     }
-    replace(query);
+    write(query, entry);
   };
   // A tab's part, as the server writes it, replaces the values of that tab (`names`) and no others.
   PrefixLab.remember = (part, names) => {
     const query = new URLSearchParams(location.search);
     for (const name of names) query.delete(name);
     for (const [name, value] of new URLSearchParams(part || "")) query.set(name, value);
-    replace(query);
+    write(query);
   };
+  // Back and Forward change the tab; the rest of the address stays as the page has it now.
+  addEventListener("popstate", () => {
+    const query = new URLSearchParams(search);
+    const tab = new URLSearchParams(location.search).get("tab");
+    if (tab) query.set("tab", tab);
+    else query.delete("tab");
+    write(query);
+    PrefixLab.tabs.show(tab || PrefixLab.tabs.FIRST);
+  });
 })();

@@ -18,11 +18,12 @@
     const follow = () => {
       if (document.body.dataset.tab !== now()) PrefixLab.left();
       document.body.dataset.tab = now();
-      PrefixLab.address({ tab: now() === FIRST ? "" : now() });
+      const tab = now() === FIRST ? "" : now();
+      if (tab !== (new URLSearchParams(location.search).get("tab") || "")) PrefixLab.address({ tab }, true);
       PrefixLab.nameGroups();
     };
     new MutationObserver(follow).observe(document.querySelector("#pl-tabs [role=tablist]"), { subtree: true, attributes: true, attributeFilter: ["aria-selected"] });
     document.body.dataset.tab = now();
   };
-  PrefixLab.tabs = { now, show, start };
+  PrefixLab.tabs = { FIRST, now, show, start };
 })();

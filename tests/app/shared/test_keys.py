@@ -158,3 +158,19 @@ def test_the_first_tab_stop_leads_to_generate_from_any_tab_and_keeps_the_page(pa
     page.keyboard.press("Enter")
     expect(page.locator("#pl-generate")).to_be_focused()
     expect(page.locator("html")).to_have_attribute("data-same", "yes")
+
+
+def test_back_returns_to_the_tab_before_and_changes_nothing_else(page, served):
+    page.goto(f"{served}?mode=greedy")
+    expect(page.locator(STATUS)).to_have_attribute("data-phase", "done")
+    tab = {name: page.get_by_role("tab", name=name, exact=True) for name in ("Compare", "Results", "Learn")}
+    tab["Results"].click()
+    expect(page).to_have_url(re.compile("tab=results"))
+    tab["Learn"].click()
+    expect(page).to_have_url(re.compile("tab=learn"))
+    page.locator("[data-act=theme]").click()
+    expect(page).to_have_url(re.compile("theme=dark"))
+    for step, name in ((page.go_back, "Results"), (page.go_back, "Compare"), (page.go_forward, "Results")):
+        step()
+        expect(tab[name]).to_have_attribute("aria-selected", "true")
+        expect(page).to_have_url(re.compile(r"\?(?=.*mode=greedy)(?=.*theme=dark)"))
