@@ -57,7 +57,8 @@ Download everything that the set-up needs into FOLDER/wheels. With a copy of tha
 same system and Python is set up without a network.""",
     "test": """test [--fast | --no-browser] [PYTEST OPTION ...]
 
-Run the linters, mypy and pytest. --fast leaves out slow and browser tests, --no-browser the browser tests.""",
+Run the linters, mypy and pytest, in two processes. --fast leaves out slow and browser tests, --no-browser the browser
+tests. Options of pytest come after these: -n 0 runs the tests in one process, as a debugger needs.""",
 }
 
 
@@ -322,10 +323,9 @@ def run_tests(arguments: list[str]) -> int:
             failed = True
             print(f"== {name} FAILED: the exit code will be 1 even if all tests pass", flush=True)
     print("== pytest", flush=True)
-    if "--fast" in arguments:  # two processes with one thread each; the tests of a file share models, so they stay together
-        os.environ.setdefault("OMP_NUM_THREADS", "1")
-        arguments = ["-n", "2", "--dist", "loadfile", *arguments]
-    return int(subprocess.call([*python, "pytest", *arguments], cwd=HERE) != 0 or failed)
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # two processes with one thread each, unless `arguments` have another -n
+    command = [*python, "pytest", "-n", "2", "--dist", "loadfile", *arguments]  # the tests of a file share models: they stay together
+    return int(subprocess.call(command, cwd=HERE) != 0 or failed)
 
 
 def main(argv: list[str]) -> int:

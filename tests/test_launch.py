@@ -314,7 +314,7 @@ def test_an_old_python_is_reported_so(checkout):
     assert "needs Python 3.11 or newer and this is Python 3.8" in done.stderr and "Traceback" not in done.stderr
 
 
-def test_quick_tests_run_in_two_processes(launch, monkeypatch):
+def test_the_tests_run_in_two_processes(launch, monkeypatch):
     calls = []
     monkeypatch.setattr(launch.subprocess, "call", lambda command, cwd: calls.append(command[2:]) or 0)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
@@ -322,7 +322,10 @@ def test_quick_tests_run_in_two_processes(launch, monkeypatch):
     assert calls[-1] == ["pytest", "-n", "2", "--dist", "loadfile", "--fast", "tests/core", "-n", "4"]  # the last -n counts
 
 
-@pytest.mark.parametrize("broken", [None, "ruff check .", "ruff format --check .", "oxlint", "mypy", "pytest --no-browser -k x"])
+PYTEST = "pytest -n 2 --dist loadfile --no-browser -k x"
+
+
+@pytest.mark.parametrize("broken", [None, "ruff check .", "ruff format --check .", "oxlint", "mypy", PYTEST])
 def test_the_test_verb_fails_with_any_of_its_checks(launch, monkeypatch, broken, capsys):
     calls = []
 
@@ -332,7 +335,7 @@ def test_the_test_verb_fails_with_any_of_its_checks(launch, monkeypatch, broken,
 
     monkeypatch.setattr(launch.subprocess, "call", call)
     assert launch.run_tests(["--no-browser", "-k", "x"]) == int(broken is not None)
-    assert calls == ["ruff check .", "ruff format --check .", "oxlint", "mypy", "pytest --no-browser -k x"]
+    assert calls == ["ruff check .", "ruff format --check .", "oxlint", "mypy", PYTEST]
     assert capsys.readouterr().out.rstrip().endswith("== pytest")  # so pytest's own summary is the last line
 
 
