@@ -4,14 +4,14 @@ import json
 import sys
 
 from analysis.benchmark.measure import peak_of
-from analysis.benchmark.models import benchmark_model
 from analysis.benchmark.training import Workload, training_step
+from core.models.loading import load_backbone
 
 
 def main(job: str) -> None:
     """`job`: JSON with the model, the device, the side and the workload."""
     settings = json.loads(job)
-    backbone, work = benchmark_model(settings["model"], settings["device"]), Workload(**settings["work"])
+    backbone, work = load_backbone(settings["model"], settings["device"]), Workload(**settings["work"])
     device, step = backbone.device, training_step(settings["side"], backbone, work)
     del backbone  # fine-tuning has its own copy; the original must not count
     print(json.dumps({"peak": peak_of(step, device)}))

@@ -1,8 +1,10 @@
 """The rows of the benchmark, each a comparison."""
 
 import gc
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
 import torch
 
@@ -17,6 +19,7 @@ from core.generation.limits import max_new_tokens
 from core.generation.types import Request
 from core.models.backbone import Backbone
 from core.prefix.prefix import Prefix
+from core.training.paging import page_out
 
 TARGETS = {"gpt2-medium": (1.5, 0.5), "bart-large": (1.2, 0.6)}  # of prefix-tuning to fine-tuning: speed at least, memory at most
 LENGTHS = (1, 10, 50, 100, 200)  # virtual tokens (paper §7.1 says that they cost next to nothing)
@@ -54,15 +57,17 @@ def benchmark(names: Sequence[str], settings: Settings, known: "Mapping[str, Row
     Raises BadConfig for a row that is not known, and the errors of `model_of`.
     """
     known = ROWS if known is None else known
-    selected, backbone = select_rows(names, known), benchmark_model(settings.model, settings.device)
-    for name in selected:
-        try:
-            yield from known[name](backbone, settings)
-        except PrefixLabError as error:
-            yield Failure(name, str(error))
-        except Exception as error:  # such as memory that runs out: what else can be measured still is
-            yield Failure(name, f"{type(error).__name__}: {error}")
-        gc.collect()  # a fine-tuned model must be gone before the next row
+    selected = select_rows(names, known)
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:  # Windows keeps what is still mapped
+        backbone = benchmark_model(settings.model, settings.device, Path(folder))
+        for name in selected:
+            try:
+                yield from known[name](backbone, settings)
+            except PrefixLabError as error:
+                yield Failure(name, str(error))
+            except Exception as error:  # such as memory that runs out: what else can be measured still is
+                yield Failure(name, f"{type(error).__name__}: {error}")
+            gc.collect()  # a fine-tuned model must be gone before the next row
 
 
 def _compare_training(
@@ -82,7 +87,8 @@ def _compare_training(
     peaks: tuple[int, int] | None = None
     problem: PrefixLabError | None = None
     if settings.memory:
-        job = {"model": settings.model, "device": str(backbone.device), "work": asdict(work)}
+        page_out(backbone.model.parameters())  # pages that two processes have in memory count in both
+        job = {"model": backbone.spec.source, "device": str(backbone.device), "work": asdict(work)}
         try:
             peaks = peak_memory(job | {"side": one}), peak_memory(job | {"side": other})
         except PrefixLabError as error:

@@ -17,12 +17,13 @@ from core.methods.base import Method, NearTextMethod
 from core.models.architectures import unembed
 from core.models.splitting import input_device, is_split
 from core.training.batches import IGNORE, Batch, Row, collate, epochs
+from core.training.paging import page_out
 from core.training.process_group import ALONE, ProcessGroup
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-Swaps = Sequence[tuple[nn.Module, str, object, object]]  # see `_swaps`
+Swaps = Sequence[tuple[nn.Module, str, nn.Module | Tensor, nn.Module | Tensor]]  # see `_swaps`
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,8 @@ def train(
         next(batches)
     began = time.monotonic() - state.seconds
     swaps = _swaps(method.model, config)
+    copies = [swap for swap in swaps if isinstance(swap[2], Tensor)]  # in bf16: the originals are not in use for now
+    page_out(original for _, _, original, _ in copies if isinstance(original, Tensor))
     group.copy_first(method.parameters())
     with _checkpointing(method.model, config.checkpointing):
         while state.index < total and not group.any(cancel is not None and cancel()):
@@ -104,7 +107,8 @@ def train(
             loss, distance = _update(method, shares, config, state, swaps, group)
             state.index += 1
             due = bool(valid) and (state.index % config.validate_every == 0 or state.index == total)
-            valid_loss = evaluate_loss(method, valid, config, group=group) if due else None
+            with _swapped(copies):  # what autocast would make of the originals
+                valid_loss = evaluate_loss(method, valid, config, group=group) if due else None
             best = valid_loss is not None and _is_best(method, valid_loss, valid, config, state)
             state.seconds = time.monotonic() - began
             yield Step(state.index, total, loss, valid_loss, rate, sum(map(len, used)), state.seconds, best, distance)
@@ -226,7 +230,7 @@ def _swaps(model: nn.Module, config: TrainConfig) -> Swaps:
     from transformers.pytorch_utils import Conv1D
 
     bf16 = uses_bf16(config, input_device(model)) and not config.checkpointing and not is_split(model)
-    swaps: list[tuple[nn.Module, str, object, object]] = []
+    swaps: list[tuple[nn.Module, str, nn.Module | Tensor, nn.Module | Tensor]] = []
     for module in model.modules():
         for name, child in module.named_children():
             if isinstance(child, NewGELUActivation):

@@ -163,9 +163,10 @@ def test_memory_of_a_side_that_is_killed_is_an_error(gpt2, capsys, monkeypatch):
         ("bart-large", BartConfig(d_model=32, encoder_layers=2, decoder_layers=2, encoder_ffn_dim=32, decoder_ffn_dim=32)),
     ],
 )
-def test_a_shape_is_made_with_the_same_random_weights_each_time(shape, small, capsys, monkeypatch):
+def test_a_shape_is_made_with_the_same_random_weights_each_time(shape, small, capsys, monkeypatch, tmp_path):
     monkeypatch.setitem(SIZES, shape, lambda: small)
-    assert benchmark_model(shape, "cpu").spec.fingerprint == benchmark_model(shape, "cpu").spec.fingerprint
+    first, second = (benchmark_model(shape, "cpu", tmp_path / name) for name in "ab")
+    assert first.spec.fingerprint == second.spec.fingerprint
     assert main(["bench", "peft", "batch", "--shape", shape, "--json", "--no-memory", *QUICK]) == 0
     assert json.loads(capsys.readouterr().out)["model"] == shape
 
