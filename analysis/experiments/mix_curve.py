@@ -12,7 +12,8 @@ from core.generation.types import Request
 from core.models.architectures import unembed
 from core.models.backbone import Backbone
 from core.prefix.attention import attach
-from core.prefix.mix import Mix
+from core.prefix.mix import MIX, Mix, parse_mix
+from core.text.checks import listing
 from core.text.tables import Fields
 
 if TYPE_CHECKING:
@@ -118,16 +119,33 @@ def total_loss(
     return total
 
 
-def describe_curve(points: Sequence[MixPoint]) -> str:
-    """Describe the cost of mixing: the worst stop against the better end."""
-    worst = max(points, key=lambda point: point.loss)
-    ends = min(points[0].loss, points[-1].loss), max(points[0].loss, points[-1].loss)
-    text = f"The loss runs from {points[0].loss:.2f} to {points[-1].loss:.2f} nats per token"
-    if worst.loss > ends[1]:
-        text += f", with a peak of {worst.loss:.2f} in between"
-    if points[0].values:
-        least = min(points, key=lambda point: point.covered)
-        text += f". Coverage is {points[0].covered} and {points[-1].covered} of {points[0].values} values at the ends"
-        if least.covered < min(points[0].covered, points[-1].covered):
-            text += f", and {least.covered} at its lowest"
+def ends(stops: Sequence[Stop]) -> list[int]:
+    """Return the stops that are one prefix alone, in the order of the members: at both ends, and of three members in between."""
+
+    def is_alone(stop: Stop) -> bool:
+        if not stop.run.startswith(MIX):
+            return True
+        mix = parse_mix(stop.run)
+        return mix.kind in ("fade", "average") and 1 in mix.weights
+
+    return [place for place, stop in enumerate(stops) if place in (0, len(stops) - 1) or is_alone(stop)]
+
+
+def describe_curve(points: Sequence[MixPoint], stops: Sequence[Stop]) -> str:
+    """Describe the cost of mixing: the worst mixed stop against the prefixes alone. `points`: one for each stop."""
+    places = ends(stops)
+    alone = [points[place] for place in places]
+    mixed = [point for place, point in enumerate(points) if place not in places] or alone
+    losses, most = [point.loss for point in alone], max(point.loss for point in mixed)
+    covered, least = [point.covered for point in alone], min(point.covered for point in mixed)
+    if len(alone) == 2:
+        text = f"The loss runs from {losses[0]:.2f} to {losses[1]:.2f} nats per token"
+        text += f", with a peak of {most:.2f} in between" if most > max(losses) else ""
+    else:
+        text = f"Alone, the prefixes have a loss of {listing([f'{loss:.2f}' for loss in losses])} nats per token"
+        text += f", and mixed one of up to {most:.2f}"
+    if values := points[0].values:
+        where, lowest = ("at the ends", "at its lowest") if len(alone) == 2 else ("alone", "at its lowest when mixed")
+        text += f". Coverage is {listing(map(str, covered))} of {values} values {where}"
+        text += f", and {least} {lowest}" if least < min(covered) or len(alone) > 2 else ""
     return f"{text}."

@@ -15,7 +15,7 @@ def alt_text(figure: go.Figure) -> str:
     """Return the title, the axes, and of each trace the values that stand out: a curve's first, last, lowest and highest, a bar
     chart's highest bars, a heatmap's highest cell, a cloud's number of points."""
     layout = figure.layout
-    traces = [trace for trace in figure.data if trace.visible is not False and trace.meta != "decoration"]
+    traces = [trace for trace in figure.data if trace.visible is not False and trace.meta not in ("decoration", "band")]
     sentences = [plain_text(layout.title.text), _axes(layout)]
     sentences += [_describe(trace) for trace in traces[:TRACES]]
     if len(traces) > TRACES:

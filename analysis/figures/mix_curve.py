@@ -4,18 +4,19 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from analysis.experiments.mix_curve import MixPoint, describe_curve
+from analysis.experiments.mix_curve import MixPoint, Stop, describe_curve
 from analysis.figures.style import COLORS, escape, figure
 
 SPLIT = (0.56, 0.44)  # where the upper panel begins and the lower one ends
 
 
-def mix_curve_figure(points: Sequence[MixPoint], labels: Sequence[str], title: str, examples: int) -> go.Figure:
+def mix_curve_figure(points: Sequence[MixPoint], stops: Sequence[Stop], title: str, examples: int) -> go.Figure:
     """Draw the loss above, the share of covered values below, stop by stop; only the loss if there are no tables.
 
-    `labels`: of all stops, measured or not.
+    `stops`: all of them, measured or not.
     """
-    places, tables = list(range(len(points))), bool(points and points[0].values)
+    labels, tables = [escape(stop.label) for stop in stops], bool(points and points[0].values)
+    places = labels[: len(points)]
     loss = _line(places, [point.loss for point in points], "loss", "prefix", "y", "%{y:.3f} nats")
     traces, axes = (
         [loss],
@@ -26,12 +27,8 @@ def mix_curve_figure(points: Sequence[MixPoint], labels: Sequence[str], title: s
         counts = [f"{point.covered} of {point.values}" for point in points]
         traces.append(_line(places, shares, "coverage", "green", "y2", "%{y:.0f} % (%{text})", counts))
         axes["yaxis2"] = {"title": {"text": "covered, %"}, "domain": [0, SPLIT[1]], "range": [0, 104], "anchor": "x"}
-    at = {
-        "tickvals": list(range(len(labels))),
-        "ticktext": [escape(label) for label in labels],
-        "range": [-0.3, len(labels) - 0.2],
-    }
-    caption = describe_curve(points) if len(points) == len(labels) else f"{len(points)} of {len(labels)} stops are measured"
+    at = {"type": "category", "categoryarray": labels, "range": [-0.3, len(labels) - 0.2]}
+    caption = describe_curve(points, stops) if len(points) == len(stops) else f"{len(points)} of {len(stops)} stops are measured"
     count = f"{examples} examples, the decoding of the page, seed 0"
     return figure(
         traces,
@@ -45,7 +42,7 @@ def mix_curve_figure(points: Sequence[MixPoint], labels: Sequence[str], title: s
 
 
 def _line(
-    x: list[int], y: list[float], name: str, color: str, axis: str, hover: str, text: list[str] | None = None
+    x: list[str], y: list[float], name: str, color: str, axis: str, hover: str, text: list[str] | None = None
 ) -> go.Scatter:
     return go.Scatter(
         x=x,

@@ -285,11 +285,11 @@ def first_words(neighbors: NeighborAnalysis, run: str, token: int | None = None)
     now = [one for one in neighbors.nearest if one.run == run and one.rank == 1]
     before = [one for one in neighbors.initial_nearest if one.run == run]
     mean, spread = (part[0].item() for part in neighbors.random.top)
-    edge = [0.5, len(now) + 0.5]
+    edge, band = [0.5, len(now) + 0.5], f"random vectors, mean ± {Z_THRESHOLD:g} sd"
 
     def bound(side: int, **style: object) -> go.Scatter:
         y = [mean + side * Z_THRESHOLD * spread] * 2
-        return go.Scatter(x=edge, y=y, mode="lines", line={"width": 0}, meta="decoration", hoverinfo="skip", **style)
+        return go.Scatter(x=edge, y=y, mode="lines", line={"width": 0}, name=band, meta="band", hoverinfo="skip", **style)
 
     def words(nearest: Sequence[Neighbor], when: str, name: str, marker: dict[str, object]) -> go.Scatter:
         return go.Scatter(
@@ -306,7 +306,7 @@ def first_words(neighbors: NeighborAnalysis, run: str, token: int | None = None)
     sizes, outline = [15 if one.token == token else 9 for one in now], {"width": 1, "color": COLORS["sheet"]}
     traces = [
         bound(1, showlegend=False),
-        bound(-1, fill="tonexty", fillcolor=COLORS["base-wash"], name=f"random vectors, mean ± {Z_THRESHOLD:g} sd"),
+        bound(-1, fill="tonexty", fillcolor=COLORS["base-wash"]),
         words(before, " before training", "before training", {"symbol": f"{symbol}-open", "size": 8, "color": COLORS["muted"]}),
         words(
             now, "", _short_name(run), {"symbol": symbol, "size": sizes, "color": COLORS[color], "opacity": 1, "line": outline}

@@ -150,15 +150,32 @@ def save(what: go.Figure, path: Path | str) -> None:
 
 
 def csv_text(what: go.Figure) -> str:
-    """The numbers of a figure as CSV, one row per point or cell; columns are named after the axes."""
+    """The numbers of a figure as CSV, one row per point or cell; columns are named after the axes. Where there are several
+    vertical axes, the name of a series says which is its own."""
     traces = [trace for trace in what.data if trace.visible is not False and trace.meta != "decoration"]
-    rows = [[plain_text(trace.name), *row] for trace in traces for row in _rows(trace)]
-    columns = ["series", _axis(what, "x"), _axis(what, "y"), "value", "text"]
-    return pd.DataFrame(rows, columns=columns, dtype=object).to_csv(index=False, lineterminator="\n")
+    axes = [_axis(what, trace.yaxis or "y") if "yaxis" in trace else "" for trace in traces]
+    several = len(set(axes)) > 1
+    rows = []
+    for trace, axis in zip(traces, axes, strict=True):
+        name = plain_text(trace.name)
+        rows += [[f"{name} ({axis})" if several else name, *row] for row in _rows(trace)]
+    columns = ["series", _axis(what, "x"), "y" if several else _axis(what, "y"), "value", "error bar", "text"]
+    table = pd.DataFrame(rows, columns=columns, dtype=object)
+    if not any(_errors(trace, 1)[0] != "" for trace in traces):
+        table = table.drop(columns="error bar")
+    return table.to_csv(index=False, lineterminator="\n")
 
 
 def _axis(what: go.Figure, name: str) -> str:
-    return plain_text(getattr(what.layout, f"{name}axis").title.text) or name
+    """The title of an axis, "x" or "y2"; without one, its letter and the unit of its numbers."""
+    axis = what.layout[f"{name[0]}axis{name[1:]}"]
+    return plain_text(axis.title.text) or ", ".join(filter(None, [name[0], (axis.ticksuffix or "").strip()]))
+
+
+def _errors(trace: BaseTraceType, count: int) -> Sequence[object]:
+    """The half lengths of a trace's vertical error bars, "" where it has none."""
+    bars = trace.error_y.array if "error_y" in trace else None
+    return [""] * count if bars is None else list(bars)
 
 
 def plain_text(text: object) -> str:
@@ -176,13 +193,15 @@ def _rows(trace: BaseTraceType) -> Iterator[list[object]]:
         texts = np.asarray(trace.text, dtype=object) if trace.text is not None else np.full(cells.shape, "")
         for i, row in enumerate(rows):
             for j, column in enumerate(columns):
-                yield [plain_text(column), plain_text(row), cells[i, j], plain_text(texts[i, j])]
+                yield [plain_text(column), plain_text(row), cells[i, j], "", plain_text(texts[i, j])]
         return
     length = max((len(part) for part in (trace.x, trace.y) if part is not None), default=0)
     texts = trace.text if trace.hovertext is None else trace.hovertext  # the latter where not every text is drawn
     noted = texts if isinstance(texts, list | tuple | np.ndarray) else [texts or ""] * length
-    for x, y, text in zip(_values(trace.x, length), _values(trace.y, length), noted, strict=False):
-        yield [plain_text(x) if isinstance(x, str) else x, plain_text(y) if isinstance(y, str) else y, "", plain_text(text)]
+    for x, y, error, text in zip(
+        _values(trace.x, length), _values(trace.y, length), _errors(trace, length), noted, strict=False
+    ):
+        yield [plain_text(x) if isinstance(x, str) else x, plain_text(y) if isinstance(y, str) else y, "", error, plain_text(text)]
 
 
 def _values(values: Sequence[object] | None, count: int) -> Sequence[object]:

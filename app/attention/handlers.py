@@ -171,7 +171,7 @@ class AttentionHandlers(TabHandlers):
         vm.site, vm.labels = site, attention_labels(backbone, site, "the article" if article else "the input")
         if backbone.is_encoder_decoder and article:
             vm.parts = self.readings.sentences(backbone, vm.record.source, vm.text)
-            vm.notes.append(AT[site])
+            vm.notes += [AT[site]] if vm.reader.length else []
         return vm
 
     def _within(self, state: AttentionState, vm: view.AttentionViewModel, backbone: Backbone) -> AttentionState:

@@ -42,7 +42,7 @@ def mix(args: argparse.Namespace) -> int:
     examples = bundled_examples(form, task.name)
     if not examples:
         raise BadInput(f"There are no bundled examples of the format {form!r}. Give --inputs table, webnlg, dart or article.")
-    stops = slider(args.kind, args.runs, backbone.spec.depth(backbone.spec.sites[-1]))
+    stops = slider(args.kind, args.runs, max(backbone.spec.depths))
     points = []
     for points in Mixer(models).curve(backbone, stops, form, examples, lambda: False):
         point, stop = points[-1], stops[len(points) - 1]
@@ -55,5 +55,5 @@ def mix(args: argparse.Namespace) -> int:
         rows = [asdict(point) | {"stop": stop.label, "run": stop.run} for point, stop in zip(points, stops, strict=True)]
         print(json.dumps({"examples": len(examples), "format": form, "stops": rows}))
     else:
-        print(f"{describe_curve(points)} n={len(examples)} examples, {backbone.device}.")
+        print(f"{describe_curve(points, stops)} n={len(examples)} examples, {backbone.device}.")
     return 0

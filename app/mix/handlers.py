@@ -131,7 +131,7 @@ class MixHandlers(TabHandlers):
     ) -> view.MixViewModel:
         loaded = [self.context.models.load(run, backbone) for run in state.members]
         tasks = tasks_of(loaded, backbone)
-        stops = slider(state.kind, state.members, backbone.spec.depth(backbone.spec.sites[-1]))
+        stops = slider(state.kind, state.members, max(backbone.spec.depths))
         own = compared is not None and compared[0] in tasks
         link_backbone = "" if name == self.context.models.default else name
         mix_input = input_for(state, tasks, compared)
@@ -215,4 +215,4 @@ def _absent(state: MixState, mix_input: MixInput, stops: int) -> list[str]:
 def _curve(vm: view.MixViewModel, points: list[MixPoint], count: int) -> str:
     names = [view.short(run.run.id) for run in vm.members]
     title = f"{view.NAMES[vm.state.kind][0]}: {', '.join(names)}"
-    return plot_widget.value(mix_curve_figure(points, [stop.label for stop in vm.stops], title, count), "mix-curve")
+    return plot_widget.value(mix_curve_figure(points, vm.stops, title, count), "mix-curve")

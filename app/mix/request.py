@@ -12,6 +12,8 @@ from app.space.state import joined, parted
 from core.errors import BadInput, PrefixLabError
 from core.methods.loading import TEXT_RUN, LoadedRun
 from core.models.backbone import Backbone
+from core.prefix.mix import PAIRED
+from core.runs.run import Run
 
 DEFAULT_TEXT = f"{TEXT_RUN}In one short sentence:"  # beside the only prefix of a backbone
 Compared = tuple[str, str] | None  # form and source of the input on Compare
@@ -19,8 +21,12 @@ Compared = tuple[str, str] | None  # form and source of the input on Compare
 
 def settle(state: MixState, catalog: RunCatalog, backbone: Backbone) -> tuple[MixState, list[str], list[str]]:
     """The state as far as it can be met on a backbone, the prefixes that can be chosen, and what was left out."""
-    listed = [run.id for run in catalog.usable(PREFIX_METHODS, backbone)]
+    usable = catalog.usable(PREFIX_METHODS, backbone)
+    listed = [run.id for run in usable]
     kind, requested = state.kind or ("fade" if len(listed) > 1 else "path"), parted(state.runs)
+    if kind == "path" and any(run.startswith(TEXT_RUN) for run in requested):
+        state = state.remarked("A text prefix was not trained, so there is nothing to go along. A run is mixed instead.")
+        requested = [run for run in requested if not run.startswith(TEXT_RUN)]
     members = [run for run in requested if run in listed or run.startswith(TEXT_RUN)]
     unavailable = tuple(run for run in (*state.unavailable, *requested) if run not in (*members, *listed))
     most = COUNTS[kind] + (kind in THREE)
@@ -32,9 +38,17 @@ def settle(state: MixState, catalog: RunCatalog, backbone: Backbone) -> tuple[Mi
         raise BadInput(
             f"No run on {backbone.spec.name} has virtual tokens yet. Train a prefix on the Train tab, or choose another backbone."
         )
-    members += [run for run in listed if run not in members][: max(0, COUNTS[kind] - len(members))]
+    fitting = sorted(usable, key=lambda run: _fit(kind, run, next((one for one in usable if one.id in members), usable[0])))
+    members += [run.id for run in fitting if run.id not in members][: max(0, COUNTS[kind] - len(members))]
     members += [DEFAULT_TEXT] * (COUNTS[kind] - len(members))
     return replace(state, kind=kind, runs=joined(members[:most]), unavailable=unavailable), listed, notes
+
+
+def _fit(kind: str, run: Run, first: Run) -> tuple[bool, bool, bool]:
+    """How well a run goes beside the first one, least for the best: that one itself, one that can be paired with it token by
+    token where the kind asks for it, one of another task."""
+    paired = kind in PAIRED and run.config.get("length") != first.config.get("length")
+    return run is not first, paired, run.task.name == first.task.name
 
 
 def input_on_compare(context: AppContext, search: str, page: str) -> Compared:

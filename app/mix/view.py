@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from analysis.experiments.mix_curve import Stop
+from analysis.experiments.mix_curve import Stop, ends
 from analysis.metrics.rouge import rouge
 from app.compare.state import CompareState
 from app.mix.mixing import MixInput, MixTexts, StopText
@@ -68,10 +68,7 @@ class MixViewModel:
     @property
     def ends(self) -> list[int]:
         """The stops that are one member alone, in the order of the members."""
-        last = len(self.stops) - 1
-        if self.state.kind in ("join", "swap"):
-            return [i for i in range(last + 1) if i != last - 1]
-        return [0, last // 2, last] if len(self.members) == 3 else [0, last]  # of three, the second is in the middle
+        return ends(self.stops)
 
     @property
     def at(self) -> int:
@@ -101,7 +98,7 @@ def member(state: MixState, place: int, listed: Sequence[str]) -> str:
         return ""
     run_id = members[place] if place < len(members) else ""
     label, none = LETTERS[place] if count > 1 else "Run", "no third run" if place >= count else ""
-    return run_select(listed, run_id, label, f"member-{place}", none)
+    return run_select(listed, run_id, label, f"member-{place}", none, texts=state.kind != "path")
 
 
 def example(vm: MixViewModel) -> str:

@@ -79,7 +79,8 @@ class Mix:
 class MixIntervention(Intervention):
     """An intervention that also multiplies the odds of attending to single virtual tokens, or in single layers.
 
-    `token_alphas`: one per virtual token; `layer_alphas`: one per layer, for every site; an empty tuple multiplies nothing.
+    `token_alphas`: one per virtual token; `layer_alphas`: one per layer of the site that has most, of which a site with fewer
+    layers uses the first; an empty tuple multiplies nothing.
     """
 
     token_alphas: tuple[float, ...] = ()
@@ -95,23 +96,22 @@ class MixIntervention(Intervention):
         tokens."""
         added = super().bias(site, layers, length)
         if self.layer_alphas:
-            added = added + torch.tensor(self.layer_alphas).log()[:, None]
+            added = added + torch.tensor(self.layer_alphas[:layers]).log()[:, None]
         return added + torch.tensor(self.token_alphas).log() if self.token_alphas else added
 
     def check(self, prefix: Prefix) -> None:
-        """Raise BadInput unless there is one α per virtual token and one per layer of each site."""
+        """Raise BadInput unless there is one α per virtual token and one per layer."""
         super().check(prefix)
         if self.token_alphas and len(self.token_alphas) != prefix.length:
             raise BadInput(
                 f"The prefix has {counted(prefix.length, 'virtual token')}; weights given: {len(self.token_alphas)}. "
                 "Give one for each virtual token."
             )
-        for site, kv in prefix.past.items():
-            if self.layer_alphas and len(self.layer_alphas) != kv.shape[0]:
-                raise BadInput(
-                    f"The prefix has {counted(kv.shape[0], 'layer')} at the site {site!r}; "
-                    f"weights given: {len(self.layer_alphas)}. Give one for each layer."
-                )
+        layers = max(kv.shape[0] for kv in prefix.past.values())
+        if self.layer_alphas and len(self.layer_alphas) != layers:
+            raise BadInput(
+                f"The prefix has {counted(layers, 'layer')}; weights given: {len(self.layer_alphas)}. Give one for each layer."
+            )
 
 
 def parse_mix(name: str) -> Mix:

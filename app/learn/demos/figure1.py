@@ -96,7 +96,7 @@ DEMO = Demo(
     "figure1",
     "The method",
     "The method, in numbers",
-    "Figure 1 of Li and Liang (2021), drawn with the numbers of a run on this machine. What is coloured is trained; what is grey "
+    "Figure 1 of Li and Liang (2021), drawn with the numbers of a run on this machine. What has a color is trained; what is gray "
     "is frozen.",
     _build,
 )

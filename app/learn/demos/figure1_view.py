@@ -13,12 +13,14 @@ WORDS = ("name", ":", "Eagle", "The", "Eagle", "is")  # tokens to draw: those of
 MOST_LAYERS, MOST_VIRTUAL = 8, 6  # that are drawn
 CELL, HIGH, LEFT, TOP = 58, 26, 180, 24  # px of the picture
 GAP = 34  # between virtual tokens and words
-WIDTH, HEIGHT = 1080, TOP + MOST_LAYERS * (HIGH + 6) + 70
+WIDTH, BELOW = 1080, 70  # the picture's width, and the room under its layers
+TASKS_HEIGHT = 230
 
 
 @dataclass(frozen=True)
 class Numbers:
-    """Counts are of parameters. `copy`: the fine-tuned run of the same task, if there is one; `hidden`: the MLP's size, or 0."""
+    """Counts are of parameters. `layers`: the decoder's, which are drawn; `encoder`: those of the encoder, if there is one;
+    `copy`: the fine-tuned run of the same task, if there is one; `hidden`: the MLP's size, or 0."""
 
     run: str
     backbone: str
@@ -31,6 +33,7 @@ class Numbers:
     bytes: int
     model_bytes: int
     per_token: int
+    encoder: int = 0
     copy: str = ""
     copy_stored: int = 0
     copy_bytes: int = 0
@@ -43,7 +46,8 @@ def numbers_of(run: Run, copy: Run | None, spec: BackboneSpec) -> Numbers:
     return Numbers(
         run=run.id,
         backbone=spec.name,
-        layers=spec.depth(spec.sites[-1]),
+        layers=spec.layers,
+        encoder=spec.encoder_layers,
         length=length,
         hidden=int(str(run.config.get("mlp", 0))),
         model=spec.parameters,
@@ -75,15 +79,32 @@ def _sentence(numbers: Numbers, step: int) -> str:
         else f"This run trained its {n.trained:,} parameters directly, without an MLP. The paper puts an MLP before them (§4.3)."
     )
     dropped = "The MLP is dropped, and only what it gave is stored" if n.hidden else "Just those vectors are stored"
+    model, vectors = _model_and_vectors(n)
     return (
-        f"{text(n.backbone)}: {n.layers} layers, {n.model:,} parameters. Every word attends to those before it, at every layer.",
+        model,
         f"All parameters are trained and a whole copy is stored: {n.copy_stored:,}, {size(n.copy_bytes)}, of {whose}.",
-        f"All of the model is frozen. In front of the words stand keys and values at every layer: {virtual} = {n.stored:,}.",
+        f"All of the model is frozen. In front of the words stand {vectors}: {virtual} = {n.stored:,}.",
         trained,
         f"{dropped}: {n.stored:,} parameters, {size(n.bytes)}, {percent(n.stored / n.model)} of the model (run {text(n.run)}).",
         f"{TASKS} tasks: {size(TASKS * n.copy_bytes)} as fine-tuned copies; {size(n.model_bytes + TASKS * n.bytes)} as one model "
         f"and {TASKS} prefixes.",
     )[step - 1]
+
+
+def _model_and_vectors(n: Numbers) -> tuple[str, str]:
+    """What the model is, as a sentence, and which vectors a prefix has."""
+    if not n.encoder:
+        model = f"{n.layers} layers, {n.model:,} parameters. Every word attends to those before it, at every layer."
+        return f"{text(n.backbone)}: {model}", "keys and values at every layer"
+    model = (
+        f"an encoder of {n.encoder} layers and a decoder of {n.layers}, {n.model:,} parameters. In the decoder, which is drawn, "
+        "every word attends to those before it and to what the encoder has read, at every layer."
+    )
+    vectors = (
+        f"keys and values at the {n.encoder} layers of the encoder, the {n.layers} of the decoder, and the {n.layers} at which "
+        "the decoder looks at what the encoder has read"
+    )
+    return f"{text(n.backbone)}: {model}", vectors
 
 
 def _layers(numbers: Numbers, step: int) -> str:
@@ -114,7 +135,9 @@ def _layers(numbers: Numbers, step: int) -> str:
     if step == 4 or (step == 5 and numbers.hidden):
         parts.append(_mlp(numbers, layers, dropped=step == 5))
     return _svg(
-        "".join(parts), f"{STEPS[step - 1]}: {state} layers, {'with' if step >= 3 else 'without'} virtual tokens in front"
+        "".join(parts),
+        f"{STEPS[step - 1]}: {state} layers, {'with' if step >= 3 else 'without'} virtual tokens in front",
+        TOP + layers * (HIGH + 6) + BELOW,
     )
 
 
@@ -149,12 +172,12 @@ def _tasks(numbers: Numbers) -> str:
             parts.append(tag("rect", x=f"{x:.1f}", y=y, width=f"{width:.1f}", height=50, cls=kind))
             x += width
         parts.append(tag("text", size(copies if place == 0 else prefixes), x=f"{x + 10:.1f}", y=y + 32, cls="side"))
-    return _svg("".join(parts), f"{TASKS} tasks: {size(copies)} as copies, {size(prefixes)} as prefixes")
+    return _svg("".join(parts), f"{TASKS} tasks: {size(copies)} as copies, {size(prefixes)} as prefixes", TASKS_HEIGHT)
 
 
 def _cell(x: float, y: float, kind: str) -> str:
     return tag("rect", x=x, y=y, width=CELL - 6, height=HIGH, rx=5, cls=kind)
 
 
-def _svg(content: str, name: str) -> str:
-    return tag("svg", content, viewBox=f"0 0 {WIDTH} {HEIGHT}", cls="pl-figure1", role="img", aria_label=name)
+def _svg(content: str, name: str, height: int) -> str:
+    return tag("svg", content, viewBox=f"0 0 {WIDTH} {height}", cls="pl-figure1", role="img", aria_label=name)

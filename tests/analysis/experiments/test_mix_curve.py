@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from analysis.experiments.mix_curve import MixPoint, describe_curve, mean_loss, slide
+from analysis.experiments.mix_curve import MixPoint, describe_curve, ends, mean_loss, slide, slider
 from analysis.metrics.coverage import cover
 from core.config.decode import DecodeConfig
 from core.generation.decoding_batch import make_batch
@@ -85,11 +85,28 @@ def test_a_stop_gives_the_second_prefix_its_share():
     assert slide("swap", ("a", "b"), 0.25) == Mix("swap", ("a", "b"))
 
 
+def test_the_ends_of_a_slider_are_the_prefixes_alone():
+    assert ends(slider("fade", ("a", "b"))) == [0, 10]
+    assert ends(slider("average", ("a", "b", "c"))) == [0, 5, 10]
+    assert ends(slider("join", ("a", "b", "c"))) == [0, 1, 3]
+    assert ends(slider("swap", ("a", "b"))) == [0, 2]
+    assert ends(slider("path", ("a",))) == [0, 10]
+    assert ends(slider("layers", ("a",), 4)) == [0, 4]
+
+
 def test_the_sentence_says_what_mixing_cost():
     points = [MixPoint(loss, (), covered, 12) for loss, covered in ((1.0, 11), (2.5, 6), (1.5, 10))]
-    assert describe_curve(points) == (
+    assert describe_curve(points, slider("join", ("a", "b"))) == (
         "The loss runs from 1.00 to 1.50 nats per token, with a peak of 2.50 in between. "
         "Coverage is 11 and 10 of 12 values at the ends, and 6 at its lowest."
     )
     plain = [MixPoint(loss, ()) for loss in (1.0, 1.2, 1.5)]
-    assert describe_curve(plain) == "The loss runs from 1.00 to 1.50 nats per token."
+    assert describe_curve(plain, slider("swap", ("a", "b"))) == "The loss runs from 1.00 to 1.50 nats per token."
+
+
+def test_of_three_prefixes_the_second_is_no_cost_of_mixing():
+    points = [MixPoint(loss, (), covered, 12) for loss, covered in ((1.4, 9), (2.1, 5), (1.3, 7), (1.6, 8))]
+    assert describe_curve(points, slider("join", ("a", "b", "c"))) == (
+        "Alone, the prefixes have a loss of 1.40, 2.10 and 1.60 nats per token, and mixed one of up to 1.30. "
+        "Coverage is 9, 5 and 8 of 12 values alone, and 7 at its lowest when mixed."
+    )

@@ -43,6 +43,14 @@ def test_the_drawing_has_the_numbers_of_the_run():
     assert "2.8 GB as fine-tuned copies; 56 MB as one model" in pages[5]
 
 
+def test_the_drawing_of_an_encoder_decoder_counts_all_of_its_layers():
+    prefix, backbone = store().get("wikinews-prefix"), load_backbone("mini-bart", "cpu")
+    pages = [drawing(numbers_of(prefix, None, backbone.spec), step) for step in (1, 3)]
+    assert "an encoder of 4 layers and a decoder of 3" in pages[0] and pages[0].count(">layer ") == 3
+    assert "the 4 layers of the encoder, the 3 of the decoder, and the 3 at which" in pages[1]
+    assert f"20 virtual tokens × {(4 + 3 + 3) * 2 * backbone.spec.width:,} parameters = {prefix.stored:,}" in pages[1]
+
+
 def test_a_chart_shows_every_curve_at_its_place():
     svg = line_chart([Curve("a", "base", [(0, 1.0), (10, 0.5)]), Curve("none", "other", [])], (0, 10), (0.0, 1.0), "x", "y<")
     (path,) = re.findall(r'<path d="M(\S+) (\S+?)L(\S+) (\S+)"', svg)

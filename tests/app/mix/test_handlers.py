@@ -16,6 +16,7 @@ from app.mix import view
 from app.mix.components import MixPage
 from app.mix.handlers import CURVE, TAB, MixHandlers
 from app.mix.mixing import Mixer, MixInput, MixTexts, StopText, bundled_examples, input_of, sample_input
+from app.mix.request import settle
 from app.mix.state import MixState
 from app.shared import plot_widget, urlstate
 from app.shared.examples import split_by_domain
@@ -25,6 +26,7 @@ from core.config.decoding_defaults import batch_decoding
 from core.errors import BadInput
 from core.generation.generate import generate
 from core.generation.types import make_request
+from core.prefix.mix import KINDS
 from core.runs.store import Store
 from core.text.detokenize import detokenise
 from tests.support.mix_points import mix_point
@@ -51,6 +53,30 @@ def event(**values):
 
 def page(name="mix-page"):
     return SimpleNamespace(session_hash=name)
+
+
+def listed_runs(*runs):
+    """A catalog of runs, each given as (id, virtual tokens, task)."""
+    made = [SimpleNamespace(id=name, config={"length": length}, task=SimpleNamespace(name=task)) for name, length, task in runs]
+    return SimpleNamespace(usable=lambda methods, backbone: made)
+
+
+MODEL = SimpleNamespace(spec=SimpleNamespace(name="tiny"))
+
+
+def test_the_second_prefix_is_of_another_task_and_where_tokens_are_paired_of_one_length():
+    catalog = listed_runs(("a", 30, "e2e"), ("a5", 5, "e2e"), ("b", 20, "tables"), ("c", 30, "triples"))
+    members = {kind: settle(MixState(kind=kind), catalog, MODEL)[0].members for kind in KINDS}
+    assert members["fade"] == members["join"] == ("a", "b")
+    assert members["average"] == members["swap"] == ("a", "c")
+    assert members["path"] == members["layers"] == ("a",)
+    assert settle(MixState(kind="swap", runs="b"), catalog, MODEL)[0].members == ("b", "a")  # no other has 20
+
+
+def test_a_text_prefix_has_no_training_to_go_along():
+    state, _, notes = settle(MixState(kind="path", runs="text:Be brief."), listed_runs(("a", 30, "e2e")), MODEL)
+    assert state.members == ("a",) and any("A text prefix was not trained" in note for note in notes)
+    assert "text prefix…" not in view.member(state, 0, ["a"]) and "text prefix…" in view.member(MixState("layers"), 0, ["a"])
 
 
 def outputs_of(do, state, name="", who="mix-page", address=""):
@@ -142,7 +168,7 @@ def test_an_example_is_mixed_where_the_input_on_compare_cannot_be_read(do):
 
 
 def test_a_mix_that_cannot_be_made_is_reported_in_a_sentence(do):
-    result, says = outputs_of(do, MixState("path", "text%3AHello")), "kept no path"
+    result, says = outputs_of(do, MixState("swap", "tiny-prefix,text%3AHi")), "Choose prefixes of one length"
     assert says in result["headline"] and says in result["status"] and result["stage"] == ""
     assert result["acts"] == "" and result["curve"] == plot_widget.NOTHING  # those of the mix before it
 

@@ -138,8 +138,20 @@ def test_strength_by_layer_is_alpha_where_the_layer_has_it(bart, tmp_path):
     torch.testing.assert_close(logits(gpt2, mixed, intervention), logits(gpt2, run, Intervention(0.5)))
     mixed, intervention = mix_prefixes(Mix("layers", ("a",), (0.0, 1.0)), [run])
     torch.testing.assert_close(logits(gpt2, mixed, intervention), logits(gpt2, run, Intervention().without(layer=0)))
-    with pytest.raises(BadInput, match="3 layers at the site 'encoder'; weights given: 2"):
+    with pytest.raises(BadInput, match="The prefix has 3 layers; weights given: 2"):
         mix_prefixes(Mix("layers", ("a",), (1.0, 0.5)), [random_prefix(bart, 3)])
+
+
+def test_strength_by_layer_covers_sites_of_different_depths(bart):
+    """The encoder has three layers, the decoder two: the slider's stops are of the deeper one."""
+    run = random_prefix(bart, 3)
+    assert bart.spec.depths == tuple(run.past[site].shape[0] for site in bart.spec.sites) and max(bart.spec.depths) == 3
+    _, intervention = mix_prefixes(Mix("layers", ("a",), (1.0, 0.0, 0.0)), [run])
+    for site, layers in zip(bart.spec.sites, bart.spec.depths, strict=True):
+        expected = torch.tensor([0.0] + [-torch.inf] * (layers - 1))[:, None].expand(layers, 3)
+        torch.testing.assert_close(intervention.bias(site, layers, 3), expected)
+    _, intervention = mix_prefixes(Mix("layers", ("a",), (1.0, 1.0, 0.0)), [run])
+    assert intervention.bias("decoder", 2, 3).eq(0).all()
 
 
 def test_alpha_and_knock_outs_still_work_on_a_mix(backbone):
