@@ -48,7 +48,7 @@ def attention_labels(backbone: Backbone, site: str, source: str = "the input") -
     """The labels of a site. `source`: the word for the model's input; a decoder beside an encoder has its start tokens there."""
     if not backbone.is_encoder_decoder:
         return AttentionLabels(("prefix", source, "written so far"))
-    return AttentionLabels(("prefix", "its opening" if site == SITE else source, "written so far"), SITES[site])
+    return AttentionLabels(("prefix", "the start tokens" if site == SITE else source, "written so far"), SITES[site])
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

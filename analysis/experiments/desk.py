@@ -1,9 +1,10 @@
 """All runs as one table, and pairs of numbers of results for the scatter plot."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from statistics import mean
+from typing import Any
 
 import pandas as pd
 
@@ -13,6 +14,7 @@ from analysis.experiments.tables import DATA_NAMES
 from core.config.methods import METHODS, method_info
 from core.runs.run import Run
 from core.runs.store import Store
+from core.text.checks import counted
 
 # Axes of the scatter: name -> (title, whether more is better).
 AXES: dict[str, tuple[str, bool]] = {
@@ -77,7 +79,11 @@ def differing_settings(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 # What varies along a line of these grids.
-VARIED = {"figure3": "{:,} examples", "figure4": "{} virtual tokens", "near-text": "weight {:g}"}
+VARIED: dict[str, Callable[[Any], str]] = {
+    "figure3": lambda rows: f"{rows:,} examples",
+    "figure4": lambda length: counted(length, "virtual token"),
+    "near-text": lambda weight: f"weight {weight:g}",
+}
 
 
 @dataclass(frozen=True)
@@ -112,7 +118,7 @@ def scatter_points(results: Sequence[Result], x: str, y: str) -> list[Point]:
     for family in families(one for one in measured if value_of(one, x) is not None and value_of(one, y) is not None):
         grid, place = next(iter(family[0].places.items()), ("", {"label": family[0].cell.method}))
         xs, ys = ([float(value_of(one, axis) or 0.0) for one in family] for axis in (x, y))
-        varied = "" if place.get("x") in (None, place["label"]) else f", {VARIED.get(grid, '{}').format(place['x'])}"
+        varied = "" if place.get("x") in (None, place["label"]) else f", {VARIED.get(grid, str)(place['x'])}"
         points.append(
             Point(f"{place['label']}{varied}", mean(xs), mean(ys), family[0].cell.method, tuple(one.id for one in family))
         )

@@ -17,6 +17,7 @@ from analysis.experiments.summary import Summary, summarize
 from core.config.methods import method_info
 from core.runs.layout import JsonObject
 from core.runs.run import Run
+from core.text.checks import percent
 
 E2E = ("BLEU", "NIST", "METEOR", "ROUGE-L", "CIDEr")
 THREE = [f"{name}{part}" for name in ("BLEU", "METEOR", "TER") for part in ("-seen", "-unseen", "")]
@@ -214,7 +215,7 @@ def recipe(family: Sequence[Result]) -> str:
     if first.rate is not None and method_info(first.cell.method).trained:
         ends = {"lowest": " (the lowest tried)", "highest": " (the highest tried)"}
         parts.append(f"rate {first.rate:g}{ends.get(first.rate_at_end, '')}")
-    parts += [f"{first.share:.2%} stored"] if first.share else []
+    parts += [f"{percent(first.share)} stored"] if first.share else []
     return ", ".join([*parts, first.device, *([first.notes.rstrip(".")] if len(first.notes) < 60 or not first.trained else [])])
 
 

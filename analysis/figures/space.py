@@ -17,6 +17,7 @@ from analysis.figures.style import COLORS, SIZE, escape, figure, visible_token
 from analysis.space.neighbor_analysis import LOGIT_LENS, Z_THRESHOLD, NeighborAnalysis
 from analysis.space.neighbors import Neighbor
 from analysis.space.projection import NEAR, PATH, PREFIX, SAMPLE, Point, Projection
+from core.text.checks import percent
 
 RUN_STYLES = (
     ("prefix", "diamond"),
@@ -64,7 +65,7 @@ def prefix_map(
     clusters = builder.clusters(own | set(highlighted))
     traces += [builder.cluster_labels(clusters), builder.labels(token, own | set(highlighted), clusters)]
     by = projection.explained
-    axes = [{"title": {"text": f"{projection.method} {at + 1}" + (f" ({by[at]:.1%})" if by else "")}} for at in (0, 1)]
+    axes = [{"title": {"text": f"{projection.method} {at + 1}" + (f" ({percent(by[at])})" if by else "")}} for at in (0, 1)]
     plainly = {"showticklabels": False, "zeroline": False, "showgrid": False, "ticks": ""}
     title = f"{neighbors.title}: virtual tokens among words ({projection.method})"
     fig = _with_recipe(traces, title, projection.caption, neighbors.space.recipe)

@@ -198,10 +198,14 @@ def _rows(trace: BaseTraceType) -> Iterator[list[object]]:
     length = max((len(part) for part in (trace.x, trace.y) if part is not None), default=0)
     texts = trace.text if trace.hovertext is None else trace.hovertext  # the latter where not every text is drawn
     noted = texts if isinstance(texts, list | tuple | np.ndarray) else [texts or ""] * length
-    for x, y, error, text in zip(
-        _values(trace.x, length), _values(trace.y, length), _errors(trace, length), noted, strict=False
-    ):
-        yield [plain_text(x) if isinstance(x, str) else x, plain_text(y) if isinstance(y, str) else y, "", error, plain_text(text)]
+    for x, y, error, text in zip(_values(trace.x, length), _values(trace.y, length), _errors(trace, length), noted, strict=False):
+        yield [
+            plain_text(x) if isinstance(x, str) else x,
+            plain_text(y) if isinstance(y, str) else y,
+            "",
+            error,
+            plain_text(text),
+        ]
 
 
 def _values(values: Sequence[object] | None, count: int) -> Sequence[object]:

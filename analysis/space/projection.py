@@ -25,6 +25,7 @@ from torch import Tensor
 from analysis.space.vocabulary import Vocabulary
 from analysis.tensor_cache import TensorCache
 from core.errors import BadInput, NotSupported
+from core.text.checks import percent
 
 PREFIX, PATH, NEAR, SAMPLE = "prefix", "path", "near", "sample"  # kinds of points
 MIN_POINTS = 5  # a map needs
@@ -106,7 +107,9 @@ class Projection:
         counts.append(f"{cloud.sampled:,} sampled from {cloud.words:,} words (seed {cloud.seed})")
         settings = ", ".join(f"{name} {value}" for name, value in self.parameters.items())
         variance = (
-            f"; the axes keep {self.explained[0]:.1%} and {self.explained[1]:.1%} of the variance" if self.explained else ""
+            f"; the axes keep {percent(self.explained[0])} and {percent(self.explained[1])} of the variance"
+            if self.explained
+            else ""
         )
         return f"{self.method} ({settings}) of {len(cloud.points):,} points: {', '.join(counts)}{variance}."
 

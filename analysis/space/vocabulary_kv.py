@@ -199,7 +199,7 @@ def _describe_context(backbone: Backbone, kind: str) -> str:
     words, spec = vocabulary(backbone), backbone.spec
     description = (
         f"the one that {spec.name} itself computes there for each of its {len(words):,} tokens w "
-        f"in the context `{words.texts[first_token(backbone)]} w`, w at position {POSITION}."
+        f"after {words.texts[first_token(backbone)]}, at position {POSITION}."
     )
     if kind == KEYS and is_rotary(backbone.model):
         description += (

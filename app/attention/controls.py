@@ -88,7 +88,8 @@ def _alpha_effect(state: AttentionState, vm: AttentionViewModel, level: float) -
         return ""
     masses = [vm.plain] if vm.changed is None else [vm.plain, vm.changed]
     shares = [percent(float(by_layer(mass, weighted=state.weigh == "values")[:, PREFIX].mean())) for mass in masses]
-    change = f"share {'is' if vm.changed is None else 'goes from'} {' to '.join(shares)}"
+    verb = "is" if vm.changed is None else "stays at" if len(set(shares)) == 1 else "goes from"
+    change = f"share {verb} {' to '.join(dict.fromkeys(shares))}"
     sentence = f"the prefix's {change}" if level == 1 and vm.changed is not None else f"{ODDS[level]}; its {change}"
     return tag("span", sentence, cls="meta pl-odds")
 

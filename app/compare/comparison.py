@@ -280,7 +280,7 @@ def _sentence(context: AppContext, comparison: Comparison, still: list[Stream]) 
         column.text for column in comparison.columns.values()
     ):
         return f"Waiting for the model: {counted(others, 'text')} of other pages before yours."
-    return "Searching: the best beams so far…" if comparison.request.decode.is_beam_search else "Writing…"
+    return "Writing by beam search: the best texts so far…" if comparison.request.decode.is_beam_search else "Writing…"
 
 
 def _close(comparison: Comparison, seconds: float) -> None:

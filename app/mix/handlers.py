@@ -97,7 +97,7 @@ class MixHandlers(TabHandlers):
         update: Update = {}
         if not activity:  # nothing of the mix before it stays: what can be done with that, and its curve
             update = {self.page.headline: view.headline(sentence), self.page.stage: "", self.page.acts: ""}
-            update[self.page.curve] = plot_widget.NOTHING
+            update |= {self.page.curve: plot_widget.NOTHING, self.page.note: ""}
         if activity == KEEPING:
             update = {self.page.note: problem(sentence, role="alert")}
         return super().failed(page, sentence, activity) | update

@@ -219,7 +219,8 @@ def verdict(vm: MixViewModel, texts: MixTexts) -> str:
         sentence = f"{DOES[kind]} lost {loss} of {total} values{at}: {counts[worst]} covered, and {counts[best]} by {name} alone."
     else:
         alone = f"{counts[best]} of {total} that {name} covers alone"
-        sentence = f"{DOES[kind]} lost no value: every mixed stop covers at least the {alone}."
+        mixed = "every mixed stop" if len(inner) > 1 else "the mixed text"
+        sentence = f"{DOES[kind]} lost no value: {mixed} covers at least the {alone}."
     return sentence + _unsupported(vm, stops, inner)
 
 

@@ -50,7 +50,7 @@ def bar(state: ResultsState, data: Sequence[str], metrics: Sequence[str], select
         parts.append(_segment("metric", metric_labels, metric, "Metric"))
     if state.view == "scatter":
         axes = {name: title for name, (title, _) in AXES.items()}
-        parts += [_select("x", "Across", axes, state.x), _select("y", "Up", axes, state.y)]
+        parts += [_select("x", "x axis", axes, state.x), _select("y", "y axis", axes, state.y)]
     return tag("div", "".join([*parts, _saves()]), cls="pl-results-bar")
 
 

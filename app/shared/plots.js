@@ -157,14 +157,16 @@
     return { data, layout: { ...layout, template: style.templates[(dark ? "dark" : "light") + (growth > 1 ? "-large" : "")] } };
   };
 
-  // Labels at points were placed for a large figure. Of those that lie over one another in a smaller one, the first is shown.
+  // Labels at points were placed for a large figure. Of those that lie over one another in a smaller one, the first is shown, and
+  // none that is cut off or lies over an axis.
   const thinLabels = (node) => {
-    const shown = [];
+    const shown = [], whole = node.getBoundingClientRect(), { l, t } = node._fullLayout._size;
     for (const label of node.querySelectorAll(".textpoint text")) {
       const box = label.getBoundingClientRect();
+      const outside = box.left < whole.left + l - 2 || box.right > whole.right || box.top < whole.top + t - 1.2 * box.height || box.bottom > whole.bottom;
       const covered = shown.some((other) => box.left < other.right && box.right > other.left && box.top + 2 < other.bottom && box.bottom > other.top + 2);
-      label.style.visibility = covered ? "hidden" : "";
-      if (!covered) shown.push(box);
+      label.style.visibility = outside || covered ? "hidden" : "";
+      if (!outside && !covered) shown.push(box);
     }
   };
 

@@ -103,7 +103,12 @@ window.PrefixLab = (() => {
   };
 
   // ---- on another tab, the report of what was finished on the tab before is hidden until there is a new one
-  lab.left = () => body().toggleAttribute("data-old-report", !find("#pl-status :is(.running, .loading)"));
+  let oldReport = null; // its text
+  const report = () => find("#pl-status .status")?.textContent ?? "";
+  lab.left = () => {
+    oldReport = find("#pl-status :is(.running, .loading)") ? null : report();
+    body().toggleAttribute("data-old-report", oldReport !== null);
+  };
 
   // ---- texts of an earlier input are dimmed until new ones come, also when there is an error in between
   let late = null; // what changed since the newest request read the page: "table", "article" or "decoding"; "" asks by itself
@@ -233,7 +238,8 @@ window.PrefixLab = (() => {
       body().toggleAttribute("data-busy", Boolean(find("#pl-status :is(.running, .loading)")));
       body().toggleAttribute("data-comparing", Boolean(find('#pl-status [data-under-way~="comparison"]')));
       const elsewhere = find("#pl-status .done[data-activity=comparison]") && lab.tabs.now() !== "compare"; // a page compares when it opens, on any tab
-      body().toggleAttribute("data-old-report", Boolean(elsewhere));
+      if (report() !== oldReport) oldReport = null;
+      body().toggleAttribute("data-old-report", Boolean(elsewhere) || oldReport !== null);
     };
     const status = new MutationObserver(() => { if (!body().classList.contains("stale")) lab.note(""); follow(); });
     status.observe(find("#pl-status"), { subtree: true, childList: true, characterData: true, attributes: true, attributeFilter: ["class"] });

@@ -33,8 +33,11 @@ def headline(run_id: str, state: str, status: RunStatus, log: TrainingLog, sampl
 
 def nothing(own: int, bundled: int) -> str:
     """The headline if no run is chosen."""
-    runs = ", ".join(f"{count} {whose}" for count, whose in ((own, "of your own"), (bundled, "that came with the app")) if count)
-    look = f"Choose a run ({runs}) to see how it learned, or start" if runs else "Start"
+    runs = " and ".join(
+        f"{count} {whose}" for count, whose in ((own, "of your own"), (bundled, "that came with the app")) if count
+    )
+    are = "is" if own + bundled == 1 else "are"
+    look = f"Choose a run (there {are} {runs}) to see how it learned, or start" if runs else "Start"
     return _paragraph(f"Nothing is being trained. {look} a training.")
 
 

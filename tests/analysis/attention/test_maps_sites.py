@@ -147,7 +147,7 @@ def test_a_sentence_says_which_site_it_reads_out(bart):
     request, ids, _ = written(bart)
     for site, begin, of in [
         ("encoder", "In the encoder, while these 59 tokens were read, the prefix drew", "and the article"),
-        ("decoder", "In the decoder's own attention, while these 6 tokens were written, the prefix drew", "its opening"),
+        ("decoder", "In the decoder's own attention, while these 6 tokens were written, the prefix drew", "the start tokens"),
         ("cross", "In the cross-attention, while these 6 tokens were written, the prefix drew", "and the article"),
     ]:
         named = attention_labels(bart, site, "the article")

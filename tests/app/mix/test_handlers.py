@@ -26,7 +26,7 @@ from core.config.decoding_defaults import batch_decoding
 from core.errors import BadInput
 from core.generation.generate import generate
 from core.generation.types import make_request
-from core.prefix.mix import KINDS
+from core.prefix.mix import KINDS, Mix
 from core.runs.store import Store
 from core.text.detokenize import detokenise
 from tests.support.mix_points import mix_point
@@ -247,9 +247,16 @@ def test_a_mix_is_kept_as_a_run_and_a_name_that_is_taken_is_refused(context, hou
     assert "There is a run &#x27;half&#x27; already" in do.keep("", state, event(run=name, name="half"), page())["status"]
 
 
-def texts_of(kind, texts, values):
-    runs = {"join": 3, "swap": 3}.get(kind, len(texts))
-    stops = [Stop(f"{number} %", "x") for number in range(runs)]
+def texts_of(kind, texts, values, members=("one", "two")):
+    """One text at each stop of a slider with so many stops."""
+    last = len(texts) - 1
+    if kind in ("path", "layers"):
+        runs = [Mix(kind, ("one",), (0.5,)).name] * len(texts)
+    elif kind == "swap":
+        runs = ["one", slide(kind, members, 0).name, "two"]
+    else:
+        runs = [slide(kind, members, at / last).name for at in range(last + 1)]
+    stops = [Stop(f"{number} %", run) for number, run in enumerate(runs)]
     return MixTexts(
         [StopText(stop, text, False, cover(list(values.fields), text)) for stop, text in zip(stops, texts, strict=True)]
     )
@@ -266,7 +273,7 @@ def texts_of(kind, texts, values):
         (
             "swap",
             ["Alda", "Alda in Lahti", "Alda"],
-            "lost no value: every mixed stop covers at least the 1 of 2 that one covers alone.",
+            "lost no value: the mixed text covers at least the 1 of 2 that one covers alone.",
         ),
         (
             "fade",
@@ -308,7 +315,7 @@ def test_of_three_prefixes_the_one_in_the_middle_is_no_mixed_stop(kind):
         (["Alda", "Alda", "Alda in Lahti", "Alda", "Alda"], "lost 1 of 2 values at the stop 1 %: 1 covered, and 2 by two alone."),
         (["nothing", "Alda", "nothing", "Alda", "Alda"], "every mixed stop covers at least the 1 of 2 that three covers alone."),
     ):
-        sentence = texts_of(kind, texts, mix_input)
+        sentence = texts_of(kind, texts, mix_input, ("one", "two", "three"))
         vm = view.MixViewModel(MixState(kind), "", (), members, [one.stop for one in sentence.stops], mix_input, {}, False)
         assert says in view.verdict(vm, sentence)
 
