@@ -6,6 +6,7 @@ import sys
 from analysis.benchmark.measure import peak_of
 from analysis.benchmark.training import Workload, training_step
 from core.models.loading import load_backbone
+from core.training.paging import page_out
 
 
 def main(job: str) -> None:
@@ -13,6 +14,7 @@ def main(job: str) -> None:
     settings = json.loads(job)
     backbone, work = load_backbone(settings["model"], settings["device"]), Workload(**settings["work"])
     device, step = backbone.device, training_step(settings["side"], backbone, work)
+    page_out(backbone.model.parameters())
     del backbone  # fine-tuning has its own copy; the original must not count
     print(json.dumps({"peak": peak_of(step, device)}))
 
