@@ -21,7 +21,8 @@ from core.models.backbone import Backbone
 from core.prefix.prefix import Prefix
 from core.training.paging import page_out
 
-TARGETS = {"gpt2-medium": (1.5, 0.48), "bart-large": (1.2, 0.55)}  # of prefix-tuning to fine-tuning: speed at least, memory at most
+# Of prefix-tuning to fine-tuning: speed at least, memory at most.
+TARGETS = {"gpt2-medium": (1.5, 0.48), "bart-large": (1.2, 0.55)}
 LENGTHS = (1, 10, 50, 100, 200)  # virtual tokens (paper §7.1 says that they cost next to nothing)
 BATCH_SIZE = 16  # texts in a mixed batch
 

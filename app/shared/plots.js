@@ -100,9 +100,15 @@
     layout.margin = { ...layout.margin, t: Math.max(layout.margin?.t || 0, room) };
     if (width < NARROW) layout.legend = { ...layout.legend, orientation: "v", x: 0, xanchor: "left", y: 1, yanchor: "bottom" };
   };
-  // A caption below the axis is broken for the width.
+  // A caption below the axis is broken for the width; on a projector the picture has its room.
   const breakCaptions = (layout, width, growth) => {
-    for (const caption of (layout.annotations || []).filter((one) => one.yref === "paper" && one.yanchor === "top" && one.y === 0)) {
+    const captions = (layout.annotations || []).filter((one) => one.yref === "paper" && one.yanchor === "top" && one.y === 0);
+    if (growth > 1 && captions.length) {
+      layout.annotations = layout.annotations.filter((one) => !captions.includes(one));
+      layout.margin = { ...layout.margin, b: 40 * growth };
+      return;
+    }
+    for (const caption of captions) {
       const most = Math.floor((width - 80) / (6.2 * growth));
       if (caption.text.split("<br>").every((line) => line.length <= most)) continue;
       const broken = lines(caption.text.replaceAll("<br>", " "), most);
@@ -157,16 +163,19 @@
     return { data, layout: { ...layout, template: style.templates[(dark ? "dark" : "light") + (growth > 1 ? "-large" : "")] } };
   };
 
-  // Labels at points were placed for a large figure. Of those that lie over one another in a smaller one, the first is shown, and
-  // none that is cut off or lies over an axis.
+  // Labels at points were placed for a large figure. In a smaller one, those that would be cut off or lie over the
+  // axis are moved, and of those that lie over one another the first is shown.
   const thinLabels = (node) => {
     const shown = [], whole = node.getBoundingClientRect(), { l, t } = node._fullLayout._size;
     for (const label of node.querySelectorAll(".textpoint text")) {
-      const box = label.getBoundingClientRect();
-      const outside = box.left < whole.left + l - 2 || box.right > whole.right || box.top < whole.top + t - 1.2 * box.height || box.bottom > whole.bottom;
+      label.style.translate = "";
+      let box = label.getBoundingClientRect();
+      const right = Math.max(0, whole.left + l - box.left), down = Math.max(0, whole.top + t - box.top); // px that are cut off
+      if (right || down) label.style.translate = `${right}px ${down}px`;
+      if (right || down) box = label.getBoundingClientRect();
       const covered = shown.some((other) => box.left < other.right && box.right > other.left && box.top + 2 < other.bottom && box.bottom > other.top + 2);
-      label.style.visibility = outside || covered ? "hidden" : "";
-      if (!outside && !covered) shown.push(box);
+      label.style.visibility = covered ? "hidden" : "";
+      if (!covered) shown.push(box);
     }
   };
 

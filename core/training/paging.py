@@ -36,9 +36,13 @@ def page_out(tensors: Iterable[Tensor]) -> int:
 
 
 def _mapped_files() -> list[tuple[int, int]]:
-    """Return the address ranges of this process that are mapped from files, in order."""
+    """Return the address ranges of this process that are mapped from files, in order; none where the system does not tell."""
     ranges = []
-    for line in _MAPS.read_text(encoding="utf-8", errors="replace").splitlines():
+    try:
+        lines = _MAPS.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
+    for line in lines:
         addresses, _, _, _, inode, *_ = line.split(maxsplit=5)
         if inode != "0":
             start, _, end = addresses.partition("-")
