@@ -107,8 +107,7 @@ def train(
             loss, distance = _update(method, shares, config, state, swaps, group)
             state.index += 1
             due = bool(valid) and (state.index % config.validate_every == 0 or state.index == total)
-            with _swapped(copies):  # what autocast would make of the originals
-                valid_loss = evaluate_loss(method, valid, config, group=group) if due else None
+            valid_loss = evaluate_loss(method, valid, config, group, copies) if due else None
             best = valid_loss is not None and _is_best(method, valid_loss, valid, config, state)
             state.seconds = time.monotonic() - began
             yield Step(state.index, total, loss, valid_loss, rate, sum(map(len, used)), state.seconds, best, distance)
@@ -197,13 +196,15 @@ def batch_loss(method: Method, batch: Batch, config: TrainConfig) -> Tensor:
 
 
 @torch.no_grad()
-def evaluate_loss(method: Method, rows: Sequence[Row], config: TrainConfig, group: ProcessGroup = ALONE) -> float:
-    """Return the mean loss in nats per target token."""
+def evaluate_loss(
+    method: Method, rows: Sequence[Row], config: TrainConfig, group: ProcessGroup = ALONE, copies: Swaps = ()
+) -> float:
+    """Return the mean loss in nats per target token. `copies`: of frozen matrices, as autocast would make them at every use."""
     device = input_device(method.model)
     ordered, summed, targets = group.share(sorted(rows, key=len)), 0.0, 0
     for start in range(0, len(ordered), 32):
         part = collate(ordered[start : start + 32], device)
-        with method.attach(len(part.ids), part.split):
+        with method.attach(len(part.ids), part.split), _swapped(copies):
             summed += batch_loss(method, part, config).item()
         targets += part.targets
     loss, count = group.sum_numbers(summed, targets)
