@@ -115,6 +115,15 @@ def test_what_an_update_puts_in_place_changes_no_gradient_and_is_taken_back(tiny
     assert all(getattr(module, attribute) is own for module, attribute, own, _ in swaps)
 
 
+@pytest.mark.parametrize("name", ["prefix", "embedding", "adapter", "finetune"])
+def test_a_validation_while_training_is_that_of_the_model_as_it_is(tiny, name):
+    """Not only to rounding: the copies in bf16 are what autocast makes of each matrix."""
+    config = PREFIX.replace(method=name, autocast="on", updates=2, validate_every=2)
+    method, rows = new_method(tiny, config), encode_rows(tiny, TASK, EXAMPLES[:6], 4)
+    *_, last = train(method, rows, rows[:3], config)
+    assert last.valid_loss == evaluate_loss(method, rows[:3], config)
+
+
 @pytest.mark.parametrize("reduction", ["token", "sentence"])
 def test_accumulation_equals_one_large_batch(tiny, reduction):
     from core.training.loop import _backward
