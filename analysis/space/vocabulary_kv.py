@@ -188,9 +188,9 @@ def _describe_site_context(backbone: Backbone, site: str) -> str:
     description = f"the one that {spec.name} itself computes there for each of its {count:,} tokens w"
     if site == SITE:
         return (
-            f"{description}, its decoder reading `{around(text[0].tolist(), place)}` of an empty article, w at position {place}."
+            f"{description}, its decoder reading “{around(text[0].tolist(), place)}” of an empty article, w at position {place}."
         )
-    reads = f"its encoder reading `{around(source[0].tolist(), place)}`, w at position {place}."
+    reads = f"its encoder reading “{around(source[0].tolist(), place)}”, w at position {place}."
     return f"{description}, {reads}" if site == "encoder" else f"{description} where its decoder reads the encoder, {reads}"
 
 
@@ -198,7 +198,7 @@ def _describe_context(backbone: Backbone, kind: str) -> str:
     """Describe where the word vectors come from."""
     words, spec = vocabulary(backbone), backbone.spec
     description = (
-        f"the one that {spec.name} itself computes there for each of its {len(words):,} tokens w "
+        f"the one that {spec.name} itself computes there for each of its {len(words):,} tokens "
         f"after {words.texts[first_token(backbone)]}, at position {POSITION}."
     )
     if kind == KEYS and is_rotary(backbone.model):

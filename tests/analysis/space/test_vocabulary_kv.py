@@ -97,7 +97,7 @@ def test_recipes_say_layer_heads_context_and_position(backbone, cache):
     for phrase in (
         f"Keys of layer 2 (all {heads} heads, ",
         "257 tokens",
-        "`<|endoftext|> w`, w at position 1",
+        "after <|endoftext|>, at position 1",
         "centered",
         "cosine",
     ):

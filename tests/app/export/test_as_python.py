@@ -319,6 +319,8 @@ def test_the_panel_has_the_lines_of_the_tab_that_is_open(page, served, run_lines
     texts = page.locator("#pl-columns .generated:not(.raw)").all_inner_texts()
     for tab in ("compare", "train", "learn"):
         page.locator(f"#pl-tab-{tab}-button").click()
+        if tab == "train":
+            expect(page.locator("#pl-train-name :is(input, textarea)")).not_to_have_value("")
         page.get_by_text("Share", exact=True).click()
         page.get_by_role("button", name="As Python").click()
         expect(panel).to_be_visible()
