@@ -51,9 +51,9 @@ def test_a_words_own_activations_are_nearest_to_the_word(bart, cache, site, kind
 def test_the_context_is_stated_for_each_site(bart, cache):
     recipes = {site: vocabulary_space(vocabulary_kv(bart, "keys", LAYER, cache, site=site)).recipe for site in SITES}
     assert (
-        "of the encoder (all" in recipes["encoder"] and "its encoder reading `<s> w </s>`, w at position 1" in recipes["encoder"]
+        "of the encoder (all" in recipes["encoder"] and "its encoder reading “<s> w </s>”, w at position 1" in recipes["encoder"]
     )
-    assert "its decoder reading `</s> <s> w` of an empty article, w at position 2" in recipes["decoder"]
+    assert "its decoder reading “</s> <s> w” of an empty article, w at position 2" in recipes["decoder"]
     assert "of the cross-attention (all" in recipes["cross"] and "where its decoder reads the encoder" in recipes["cross"]
 
 
