@@ -124,16 +124,21 @@ def test_what_was_trained_and_how_is_the_runs_own(results):
         ]
 
 
-def test_little_data_is_the_mean_of_its_models(results):
-    cells = [result for result in results.values() if "figure3" in result.places]
+E2E_LITTLE = ("e2e", 100, ["BLEU", "NIST", "ROUGE-L", "Coverage", "Unsupported"])
+WEBNLG_LITTLE = ("webnlg", 200, ["BLEU", "BLEU-seen", "BLEU-unseen", "TER", "Coverage", "Unsupported"])
+
+
+@pytest.mark.parametrize("section, data, inputs, metrics", [("E2E", *E2E_LITTLE), ("WebNLG", *WEBNLG_LITTLE)])
+def test_little_data_is_the_mean_of_its_models(results, section, data, inputs, metrics):
+    cells = [result for result in results.values() if "figure3" in result.places and result.cell.data == data]
     ids = {"prefix": "prefix", "fine-tuning": "finetune"}
-    for examples, method, *numbers in table("## Little data: E2E", "| examples"):
+    for examples, method, *numbers in table(f"## Little data: {section}", "| examples"):
         group = [one for one in cells if (one.cell.method, one.cell.rows) == (ids[method], int(examples))]
-        assert len(group) == 4 and {one.n for one in group} == {100}
+        assert len(group) == 4 and {one.n for one in group} == {inputs}
         assert len({(one.cell.sample, one.cell.seed) for one in group}) == 4
         assert numbers[0] == rate_of(group[0])
         assert agree(numbers[1], {"value": fmean(one.valid_loss for one in group)})
-        for metric, cell in zip(["BLEU", "NIST", "ROUGE-L", "Coverage", "Unsupported"], numbers[2:], strict=True):
+        for metric, cell in zip(metrics, numbers[2:], strict=True):
             assert agree(cell, mean_and_error([one.scores[metric]["value"] for one in group])), f"{method}, {metric}: {cell}"
 
 
