@@ -39,6 +39,7 @@ class AttentionHandlers(TabHandlers):
     """Handlers with the components that they write."""
 
     activity = TAB
+    tab = "attention"
 
     def __init__(self, context: AppContext, frame: shell.Shell, components: AttentionPage) -> None:
         super().__init__(context, frame)

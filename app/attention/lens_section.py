@@ -57,6 +57,7 @@ class LensHandlers(TabHandlers):
     """Handlers with the components that they write. `attention`: the tab's own handlers, which know the text and its reader."""
 
     activity = "layer by layer"
+    tab = "attention"
 
     def __init__(self, attention: AttentionHandlers, section: LensSection) -> None:
         super().__init__(attention.context, attention.shell)

@@ -52,6 +52,7 @@ class Handlers(TabHandlers):
     """Handlers with the components that they write."""
 
     activity = "comparison"
+    tab = "compare"
 
     def __init__(self, context: AppContext, frame: shell.Shell, page: CompareComponents) -> None:
         super().__init__(context, frame)
@@ -120,7 +121,7 @@ class Handlers(TabHandlers):
         """Take a number for a request, and show at once that it has started."""
         page, tickets = request.session_hash or "", self.context.tickets
         self.context.status.begin(page, self.activity)
-        status = self.context.status.report(page, self.activity, "loading", "Request sent…")
+        status = self.context.status.report(page, self.activity, "loading", "Request sent…", self.tab)
         return tickets.take(page), status, gr.update(interactive=True)
 
     def ask_if_new(self, name: str, task: str, current: list[str | None], request: gr.Request) -> tuple[int, object, object]:

@@ -31,6 +31,7 @@ class MixHandlers(TabHandlers):
     """Handlers with the components that they write."""
 
     activity = TAB
+    tab = "mix"
 
     def __init__(self, context: AppContext, frame: shell.Shell, page: MixPage) -> None:
         super().__init__(context, frame)

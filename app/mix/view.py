@@ -23,7 +23,7 @@ from core.prefix.mix import MIX
 from core.text.checks import counted
 
 NAMES = {
-    "fade": ("Cross-fade", "Both prefixes are side by side; the odds of attending to each are multiplied by its share"),
+    "fade": ("Cross-fade", "The prefixes are side by side; the odds of attending to each are multiplied by its share"),
     "join": ("Join", "All prefixes are side by side, at full strength"),
     "average": ("Average", "The weighted mean of keys and values, virtual token by virtual token"),
     "path": ("Along its training", "From the start of one training to its end, between the steps that were stored"),
@@ -236,10 +236,10 @@ def _verdict_without_table(vm: MixViewModel, stops: Sequence[StopText]) -> str:
     if vm.mix_input.references:
         scores = [rouge([stop.text], [list(vm.mix_input.references)])[-1].value if stop.text else 0.0 for stop in stops]
         lowest = min(range(len(stops)), key=lambda i: scores[i])
-        return (
-            f"ROUGE-L is {scores[0]:.0f} and {scores[-1]:.0f} at the ends of the slider, and {scores[lowest]:.0f} at its lowest, "
-            f"at {stops[lowest].stop.label} (n=1: one summary, not a system score)."
-        )
+        between = f", and {scores[lowest]:.0f} at its lowest, at {stops[lowest].stop.label}"
+        ends = f"ROUGE-L is {scores[0]:.0f} and {scores[-1]:.0f} at the ends of the slider"
+        lower = round(scores[lowest]) < round(min(scores[0], scores[-1]))
+        return f"{ends}{between if lower else ''} (n=1: one summary, not a system score)."
     words = [len(stop.text.split()) for stop in stops]
     return f"From {min(words)} to {counted(max(words), 'word')} are written along the slider."
 

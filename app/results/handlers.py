@@ -38,6 +38,7 @@ class ResultsHandlers(TabHandlers):
     """Handlers with the components that they write."""
 
     activity = "results"
+    tab = "results"
 
     def __init__(self, context: AppContext, frame: shell.Shell, components: ResultsPage) -> None:
         super().__init__(context, frame)

@@ -44,19 +44,19 @@ log = logging.getLogger(__name__)
 
 
 class TabHandlers:
-    """Base class of a tab's handlers. `activity` names the tab's work in the status line.
+    """Base class of a tab's handlers. `activity` names the tab's work in the status line, and `tab` is the id of the tab.
 
     `frame` has the component `status`, which shows the status line of `context.status`.
     """
 
-    activity = ""
+    activity = tab = ""
 
     def __init__(self, context: AppContext, frame: Shell) -> None:
         self.context, self.shell = context, frame
 
     def report(self, page: str, phase: str, sentence: str, activity: str = "") -> Update:
         """Report the progress of a page's activity (`page` is the session hash of its requests) in the status line."""
-        return {self.shell.status: self.context.status.report(page, activity or self.activity, phase, sentence)}
+        return {self.shell.status: self.context.status.report(page, activity or self.activity, phase, sentence, self.tab)}
 
     def take_ticket(self, request: gr.Request) -> int:
         """Return the number of a new request of this tab, which ends the page's earlier ones."""

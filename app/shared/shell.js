@@ -102,12 +102,12 @@ window.PrefixLab = (() => {
     lab.copy(location.href, null, undefined, names ? `Copied, without the ${names}: too long for a link.` : undefined);
   };
 
-  // ---- on another tab, the report of what was finished on the tab before is hidden until there is a new one
-  let oldReport = null; // its text
-  const report = () => find("#pl-status .status")?.textContent ?? "";
-  lab.left = () => {
-    oldReport = find("#pl-status :is(.running, .loading)") ? null : report();
-    body().toggleAttribute("data-old-report", oldReport !== null);
+  // ---- what the page knows of the status line; the report of another tab is shown only while its work goes on
+  lab.followStatus = () => {
+    const tab = find("#pl-status .status:not(.running, .loading)")?.dataset.tab;
+    body().toggleAttribute("data-busy", Boolean(find("#pl-status :is(.running, .loading)")));
+    body().toggleAttribute("data-comparing", Boolean(find('#pl-status [data-under-way~="comparison"]')));
+    body().toggleAttribute("data-elsewhere", Boolean(tab) && tab !== lab.tabs.now());
   };
 
   // ---- texts of an earlier input are dimmed until new ones come, also when there is an error in between
@@ -234,16 +234,9 @@ window.PrefixLab = (() => {
     const opened = lab.embed.start(query);
     lab.tabs.start(opened || query.get("tab") || "");
     // What the server says now ends what the page had to say about before.
-    const follow = () => {
-      body().toggleAttribute("data-busy", Boolean(find("#pl-status :is(.running, .loading)")));
-      body().toggleAttribute("data-comparing", Boolean(find('#pl-status [data-under-way~="comparison"]')));
-      const elsewhere = find("#pl-status .done[data-activity=comparison]") && lab.tabs.now() !== "compare"; // a page compares when it opens, on any tab
-      if (report() !== oldReport) oldReport = null;
-      body().toggleAttribute("data-old-report", Boolean(elsewhere) || oldReport !== null);
-    };
-    const status = new MutationObserver(() => { if (!body().classList.contains("stale")) lab.note(""); follow(); });
+    const status = new MutationObserver(() => { if (!body().classList.contains("stale")) lab.note(""); lab.followStatus(); });
     status.observe(find("#pl-status"), { subtree: true, childList: true, characterData: true, attributes: true, attributeFilter: ["class"] });
-    follow();
+    lab.followStatus();
   };
   return lab;
 })();

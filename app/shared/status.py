@@ -14,10 +14,11 @@ PAGES = 256
 
 @dataclass(frozen=True)
 class Report:
-    """The last report of an activity. `phase` is a key of DOTS."""
+    """The last report of an activity. `phase` is a key of DOTS; `tab`: the id of the tab that it belongs to, empty for all."""
 
     phase: str
     sentence: str
+    tab: str = ""
 
 
 class StatusLine:
@@ -27,18 +28,18 @@ class StatusLine:
         self._reports: Cache[str, dict[str, Report]] = Cache(pages)
         self._lock = threading.Lock()
 
-    def report(self, page: str, activity: str, phase: str, sentence: str) -> str:
+    def report(self, page: str, activity: str, phase: str, sentence: str, tab: str = "") -> str:
         """Store a report, and return the status line: of what is in progress, or else of everything, the report of the activity
         that began last. A problem comes before what began earlier and is done.
 
-        `activity`: a short name such as "examples"; the names of others in progress are added.
+        `activity`: a short name such as "examples"; the names of others in progress are added. `tab`: see `Report`.
         """
         with self._lock:
             reports = self._reports.get_or_compute(page, dict)
             before = reports.get(activity)
             if before is None or before.phase not in UNDER_WAY or phase == "error":
                 reports.pop(activity, None)  # it begins, or has a problem: last in the order
-            reports[activity] = Report(phase, sentence)
+            reports[activity] = Report(phase, sentence, tab)
             return self._line(reports)
 
     def begin(self, page: str, activity: str) -> None:
@@ -63,12 +64,12 @@ class StatusLine:
         newest = busy[-1] if busy else next(reversed(reports))
         report = reports[newest]
         others = f" Also under way: {', '.join(busy[:-1])}." if len(busy) > 1 else ""
-        return line(report.phase, report.sentence + others, busy, newest)
+        return line(report.phase, report.sentence + others, busy, report.tab)
 
 
-def line(phase: str, sentence: str, under_way: Sequence[str] = (), activity: str = "") -> str:
+def line(phase: str, sentence: str, under_way: Sequence[str] = (), tab: str = "") -> str:
     """Return the HTML of the status line: a word for the phase, and a sentence. For the page: `under_way`, the activities in
-    progress, and the `activity` that is reported."""
+    progress, and the `tab` that is reported on; the report of a tab that is not open is shown only while its work goes on."""
     return tag(
         "div",
         tag("b", DOTS[phase]) + tag("span", text(sentence), title=sentence or None),
@@ -76,5 +77,5 @@ def line(phase: str, sentence: str, under_way: Sequence[str] = (), activity: str
         role="status",
         data_phase=phase,
         data_under_way=" ".join(under_way) or None,
-        data_activity=activity or None,
+        data_tab=tab or None,
     )

@@ -13,11 +13,12 @@
       PrefixLab.unusable(`There is no tab "${name.slice(0, 20)}": the address names none of those above.`);
       PrefixLab.address({ tab: "" });
     } else if (name) {
+      PrefixLab.address({ tab: name === FIRST ? "" : name }); // an embedded panel's address does not name its tab
       show(name);
     }
     const follow = () => {
-      if (document.body.dataset.tab !== now()) PrefixLab.left();
       document.body.dataset.tab = now();
+      PrefixLab.followStatus();
       const tab = now() === FIRST ? "" : now();
       if (tab !== (new URLSearchParams(location.search).get("tab") || "")) PrefixLab.address({ tab }, true);
       PrefixLab.nameGroups();

@@ -62,6 +62,7 @@ class AloneHandlers(TabHandlers):
     """Handlers with the components that they write."""
 
     activity = ALONE
+    tab = "space"
 
     def __init__(self, context: AppContext, frame: Shell, section: AloneSection) -> None:
         super().__init__(context, frame)

@@ -62,6 +62,7 @@ class SpaceHandlers(TabHandlers):
     """Handlers with the components that they write."""
 
     activity = "prefix space"
+    tab = "space"
 
     def __init__(self, context: AppContext, frame: shell.Shell, page: SpacePage) -> None:
         super().__init__(context, frame)

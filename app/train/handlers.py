@@ -48,6 +48,7 @@ class TrainHandlers(RunProgressView, TabHandlers):
     """Handlers with the components that they write. `inputs` of a handler: the values of its components."""
 
     activity = "training"
+    tab = "train"
 
     def __init__(self, context: AppContext, frame: shell.Shell, page: TrainPage, jobs: Jobs) -> None:
         RunProgressView.__init__(self, context, page, jobs)
@@ -223,6 +224,7 @@ class TrainHandlers(RunProgressView, TabHandlers):
             else f"{training.run} has started, in a process of its own."
         )
         name = free_name(self.context.store, self._queued_ids() | {training.run}, training.preset)
+        self.context.tickets.take(request.session_hash or "", ESTIMATE)  # one of before the start finds its own run
         return {page.name: name} | self._done(request, sentence, training.run)
 
     def act(self, current: str, event: gr.EventData, request: gr.Request) -> Update:

@@ -44,6 +44,8 @@ def opener(name: str) -> gr.HTML:
 class DemoHandlers(TabHandlers):
     """Handlers of one demonstration; a page's newest request ends its earlier ones."""
 
+    tab = "learn"
+
     def backbone(self, name: str) -> Backbone:
         """The page's backbone, loaded."""
         return self.context.models.backbone(name or self.context.models.default)

@@ -70,7 +70,7 @@ def test_the_report_of_a_finished_mix_is_not_seen_on_another_tab(page, served):
 
 def test_the_report_of_the_comparison_with_which_a_page_opens_is_seen_on_compare_only(page, served):
     page.goto(f"{served}?tab=learn")
-    status = page.locator(f"{PHASE}[data-activity=comparison]")
+    status = page.locator(f"{PHASE}[data-tab=compare]")
     expect(status).to_have_attribute("data-phase", "done")
     expect(status.locator("span")).to_be_hidden()
     page.goto(served)

@@ -1,5 +1,7 @@
 """The status line says what is true now, whichever tab spoke last."""
 
+import app.main  # noqa: F401  # all tabs
+from app.shared.events import TabHandlers
 from app.shared.status import StatusLine
 
 
@@ -42,3 +44,19 @@ def test_what_was_asked_for_last_is_reported_when_all_is_done_and_a_problem_alwa
     status.report("page", "mix", "running", "Writing at every stop…")
     status.report("page", "mix", "done", "3 texts")
     assert "no memory" in status.report("page", "comparison", "error", "no memory")
+
+
+def test_a_report_says_which_tab_it_belongs_to():
+    status = StatusLine()
+    status.report("page", "comparison", "done", "in 0.3 s", "compare")
+    assert 'data-tab="mix"' in status.report("page", "mix", "running", "Writing…", "mix")
+    assert 'data-tab="compare"' in status.clear("page", "mix")
+
+
+def test_every_tabs_handlers_name_their_tab():
+    named = {handlers: handlers.tab for handlers in _all(TabHandlers) if handlers.__module__.startswith("app.")}
+    assert set(named.values()) == {"compare", "attention", "space", "mix", "train", "results", "learn"}
+
+
+def _all(kind):
+    return {kind for child in kind.__subclasses__() for kind in {child, *_all(child)}}
