@@ -54,7 +54,7 @@ def test_grouped_gathers_references_in_order() -> None:
         ("dev.jsonl", "", "has no rows"),
         ("dev.jsonl", jsonl(ROW).encode() + b"\xff\xfe\n", "line 2: not UTF-8"),
         ("dev.jsonl.gz", b"no gzip", "cannot be read"),
-        ("dev.jsonl.gz", gzip.compress(jsonl(ROW).encode() * 50)[:-20], "cannot be read"),
+        ("dev.jsonl.gz", gzip.compress(jsonl(ROW).encode() * 50, mtime=0)[:-20], "cannot be read"),
         ("dev.csv", "MR\nname[X]\n", "line 1: the columns are mr, and mr and ref are needed"),
         ("dev.csv", "mr,ref\nname[X],X.\nname[X],X,Y\n", "line 3: 3 cells under 2 columns"),
         ("dev.csv", "mr,ref\nname[X],\n", 'line 2: "ref" is empty'),
