@@ -323,16 +323,9 @@ def run_tests(arguments: list[str]) -> int:
             failed = True
             print(f"== {name} FAILED: the exit code will be 1 even if all tests pass", flush=True)
     print("== pytest", flush=True)
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # two processes with one thread each, unless `arguments` have another -n
-    command = [
-        *python,
-        "pytest",
-        "-n",
-        "2",
-        "--dist",
-        "loadfile",
-        *arguments,
-    ]  # the tests of a file share models: they stay together
+    # Two processes with one thread each, unless `arguments` have another -n. The tests of a file share models: they stay in one.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    command = [*python, "pytest", "-n", "2", "--dist", "loadfile", *arguments]
     return int(subprocess.call(command, cwd=HERE) != 0 or failed)
 
 

@@ -46,9 +46,9 @@ class BackboneSpec:
         return self.encoder_layers if site == "encoder" else self.layers
 
     @property
-    def depths(self) -> tuple[int, ...]:
+    def depths(self) -> dict[str, int]:
         """The number of layers at each site."""
-        return tuple(self.depth(site) for site in self.sites)
+        return {site: self.depth(site) for site in self.sites}
 
     def shape(self, site: str, length: int) -> tuple[int, int, int, int, int]:
         """Return the shape of a prefix of `length` virtual tokens at a site: (layers, 2, kv_heads, length, head_dim)."""

@@ -161,7 +161,7 @@ def csv_text(what: go.Figure) -> str:
         rows += [[f"{name} ({axis})" if several else name, *row] for row in _rows(trace)]
     columns = ["series", _axis(what, "x"), "y" if several else _axis(what, "y"), "value", "error bar", "text"]
     table = pd.DataFrame(rows, columns=columns, dtype=object)
-    if not any(_errors(trace, 1)[0] != "" for trace in traces):
+    if (table["error bar"] == "").all():
         table = table.drop(columns="error bar")
     return table.to_csv(index=False, lineterminator="\n")
 

@@ -7,7 +7,7 @@ from analysis.figures.layer_lens import layer_lens_grid
 from analysis.figures.style import save
 from analysis.inspect_run import inspect_run
 from analysis.named_runs import load_named_run
-from app.attention.handlers import depths_of, first_column
+from app.attention.handlers import first_column
 from app.attention.lens_section import LensState
 from app.attention.readings import title_of
 from app.attention.state import SAME, AttentionState
@@ -26,7 +26,7 @@ def as_python(context: AppContext, search: str, page: str) -> str:
     request, backbone = request_on_page(context, search, page)
     state = urlstate.read(search, AttentionState)
     column = state.column if state.column in request.order else first_column(request.order)
-    run, depths = request.run(column), depths_of(backbone)
+    run, depths = request.run(column), backbone.spec.depths
     site = state.site if state.site in depths else list(depths)[-1]
     prefix = context.models.load(run, backbone).prefix if run else None
     intervention = state.intervention(prefix.length, depths) if prefix else NO_INTERVENTION

@@ -84,7 +84,7 @@ class AttentionHandlers(TabHandlers):
         backbone = record and self.context.models.get(record.name)
         if not backbone:
             return MOST, MOST
-        depths = depths_of(backbone)
+        depths = backbone.spec.depths
         return depths[site_of(state, depths)], backbone.spec.heads
 
     def select_head(self, state: AttentionState, event: gr.EventData, request: gr.Request) -> tuple[AttentionState, int]:
@@ -150,7 +150,7 @@ class AttentionHandlers(TabHandlers):
         column = state.column if state.column in record.columns else first_column(list(record.columns))
         column_record = record.columns[column]
         reader = self.readings.reader(column_record.run, backbone, column)
-        vm = self._at(backbone, state, view.AttentionViewModel(record, column, reader, column_record, depths_of(backbone)))
+        vm = self._at(backbone, state, view.AttentionViewModel(record, column, reader, column_record, backbone.spec.depths))
         vm.notes += _absent(state, vm, backbone.spec.name)
         intervention = state.intervention(reader.length, vm.depths) if reader.length else NO_INTERVENTION
         if reader.length and (missing := state.missing(reader.length, vm.depths)):
@@ -296,11 +296,6 @@ def _absent(state: AttentionState, vm: view.AttentionViewModel, name: str) -> li
             f"There is no sentence {state.sentence}: the article has {len(vm.parts.spans)}. The first is shown instead."
         )
     return sentences
-
-
-def depths_of(backbone: Backbone) -> dict[str, int]:
-    """Return the number of layers of each site."""
-    return {site: backbone.spec.depth(site) for site in backbone.spec.sites}
 
 
 def site_of(state: AttentionState, depths: Mapping[str, int]) -> str:

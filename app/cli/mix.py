@@ -42,7 +42,7 @@ def mix(args: argparse.Namespace) -> int:
     examples = bundled_examples(form, task.name)
     if not examples:
         raise BadInput(f"There are no bundled examples of the format {form!r}. Give --inputs table, webnlg, dart or article.")
-    stops = slider(args.kind, args.runs, max(backbone.spec.depths))
+    stops = slider(args.kind, args.runs, max(backbone.spec.depths.values()))
     points = []
     for points in Mixer(models).curve(backbone, stops, form, examples, lambda: False):
         point, stop = points[-1], stops[len(points) - 1]

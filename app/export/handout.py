@@ -11,7 +11,6 @@ import gradio as gr
 from analysis.attention.maps import PREFIX
 from analysis.attention.shares import by_layer
 from analysis.metrics.coverage import cover
-from app.attention.handlers import depths_of
 from app.attention.readings import AttentionSource, ReadingCache
 from app.attention.state import ALPHAS, AttentionState
 from app.shared import urlstate
@@ -71,7 +70,7 @@ class HandoutHandlers:
         state: AttentionState,
         page: str,
     ) -> JsonObject:
-        depths = depths_of(backbone)
+        depths = backbone.spec.depths
         levels = [replace(state, alpha=alpha, encoder=alpha, cross=alpha).intervention(source.length, depths) for alpha in ALPHAS]
         never = lambda: False  # noqa: E731
         growing = [

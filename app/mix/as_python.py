@@ -18,7 +18,7 @@ def as_python(context: AppContext, search: str, page: str) -> str:
     state, _, _ = settle(urlstate.read(search, MixState), context.catalog, backbone)
     loaded = [context.models.load(run, backbone) for run in state.members]
     mix_input = input_for(state, tasks_of(loaded, backbone), (comparison.form, comparison.source))
-    layers = max(backbone.spec.depths)
+    layers = max(backbone.spec.depths.values())
     count = len(slider(state.kind, state.members, layers))
     stop = state.shown(count)
 

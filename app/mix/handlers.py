@@ -132,7 +132,7 @@ class MixHandlers(TabHandlers):
     ) -> view.MixViewModel:
         loaded = [self.context.models.load(run, backbone) for run in state.members]
         tasks = tasks_of(loaded, backbone)
-        stops = slider(state.kind, state.members, max(backbone.spec.depths))
+        stops = slider(state.kind, state.members, max(backbone.spec.depths.values()))
         own = compared is not None and compared[0] in tasks
         link_backbone = "" if name == self.context.models.default else name
         mix_input = input_for(state, tasks, compared)

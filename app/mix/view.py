@@ -237,9 +237,9 @@ def _verdict_without_table(vm: MixViewModel, stops: Sequence[StopText]) -> str:
         scores = [rouge([stop.text], [list(vm.mix_input.references)])[-1].value if stop.text else 0.0 for stop in stops]
         lowest = min(range(len(stops)), key=lambda i: scores[i])
         between = f", and {scores[lowest]:.0f} at its lowest, at {stops[lowest].stop.label}"
-        ends = f"ROUGE-L is {scores[0]:.0f} and {scores[-1]:.0f} at the ends of the slider"
+        sentence = f"ROUGE-L is {scores[0]:.0f} and {scores[-1]:.0f} at the ends of the slider"
         lower = round(scores[lowest]) < round(min(scores[0], scores[-1]))
-        return f"{ends}{between if lower else ''} (n=1: one summary, not a system score)."
+        return f"{sentence}{between if lower else ''} (n=1: one summary, not a system score)."
     words = [len(stop.text.split()) for stop in stops]
     return f"From {min(words)} to {counted(max(words), 'word')} are written along the slider."
 

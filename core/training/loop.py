@@ -97,7 +97,7 @@ def train(
     began = time.monotonic() - state.seconds
     swaps = _swaps(method.model, config)
     copies = [swap for swap in swaps if isinstance(swap[2], Tensor)]  # in bf16: the originals are not in use for now
-    page_out(original for _, _, original, _ in copies if isinstance(original, Tensor))
+    page_out(swap[2] for swap in swaps if isinstance(swap[2], Tensor))
     group.copy_first(method.parameters())
     with _checkpointing(method.model, config.checkpointing):
         while state.index < total and not group.any(cancel is not None and cancel()):

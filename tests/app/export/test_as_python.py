@@ -18,7 +18,6 @@ from analysis.experiments.prefix_alone import SAMPLING
 from analysis.metrics.coverage import error_counter
 from analysis.named_runs import load_named_run, request_of
 from analysis.next_words import context_effect
-from app.attention.handlers import depths_of
 from app.attention.readings import ReadingCache
 from app.attention.state import AttentionState
 from app.compare.as_python import request_on_page
@@ -144,7 +143,7 @@ def test_attention_reads_the_same_shares(context, do, run_lines, state):
     column = record.columns[tab_state.column or "prefix"]
     readings, backbone = ReadingCache(context), context.models.backbone(record.name)
     reader = readings.reader(column.run, backbone)
-    done = tab_state.intervention(reader.length, depths_of(backbone))
+    done = tab_state.intervention(reader.length, backbone.spec.depths)
     first, *others = names["masses"].values()
     assert torch.equal(first.mass, readings.mass(backbone, reader, column, done).mass)
     if tab_state.beside == "same":

@@ -145,9 +145,10 @@ def test_strength_by_layer_is_alpha_where_the_layer_has_it(bart, tmp_path):
 def test_strength_by_layer_covers_sites_of_different_depths(bart):
     """The encoder has three layers, the decoder two: the slider's stops are of the deeper one."""
     run = random_prefix(bart, 3)
-    assert bart.spec.depths == tuple(run.past[site].shape[0] for site in bart.spec.sites) and max(bart.spec.depths) == 3
+    depths = bart.spec.depths
+    assert depths == {site: kv.shape[0] for site, kv in run.past.items()} and max(depths.values()) == 3
     _, intervention = mix_prefixes(Mix("layers", ("a",), (1.0, 0.0, 0.0)), [run])
-    for site, layers in zip(bart.spec.sites, bart.spec.depths, strict=True):
+    for site, layers in depths.items():
         expected = torch.tensor([0.0] + [-torch.inf] * (layers - 1))[:, None].expand(layers, 3)
         torch.testing.assert_close(intervention.bias(site, layers, 3), expected)
     _, intervention = mix_prefixes(Mix("layers", ("a",), (1.0, 1.0, 0.0)), [run])
