@@ -1,5 +1,7 @@
 """All runs as one table, and pairs of numbers of results for the scatter plot."""
 
+import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -112,9 +114,12 @@ def value_of(result: Result, axis: str) -> float | None:
 
 
 def scatter_points(results: Sequence[Result], x: str, y: str) -> list[Point]:
-    """Return a point for each line that has both numbers, averaged over its seeds; those on the Pareto front are marked."""
+    """Return a point for each line that has both numbers, averaged over its seeds; those on the Pareto front are marked.
+
+    Lines of one label, such as a method in two of the paper's tables, have their table's name after it.
+    """
     measured = (result for result in results if result.status == "done")
-    points = []
+    points, grids = [], []
     for family in families(one for one in measured if value_of(one, x) is not None and value_of(one, y) is not None):
         grid, place = next(iter(family[0].places.items()), ("", {"label": family[0].cell.method}))
         xs, ys = ([float(value_of(one, axis) or 0.0) for one in family] for axis in (x, y))
@@ -122,7 +127,21 @@ def scatter_points(results: Sequence[Result], x: str, y: str) -> list[Point]:
         points.append(
             Point(f"{place['label']}{varied}", mean(xs), mean(ys), family[0].cell.method, tuple(one.id for one in family))
         )
-    return [replace(point, best=not any(_beats(other, point, x, y) for other in points)) for point in points]
+        grids.append(grid)
+    count = Counter(point.label for point in points)
+    return [
+        replace(
+            point,
+            label=f"{point.label} ({_grid_title(grid)})" if count[point.label] > 1 and grid else point.label,
+            best=not any(_beats(other, point, x, y) for other in points),
+        )
+        for point, grid in zip(points, grids, strict=True)
+    ]
+
+
+def _grid_title(grid: str) -> str:
+    """Return the paper's name of a table or figure, "Table 4" for table4; other grids keep their name."""
+    return re.sub(r"^(table|figure)(\d)$", lambda match: f"{match[1].capitalize()} {match[2]}", grid)
 
 
 def points_frame(results: Sequence[Result], x: str, y: str) -> pd.DataFrame:

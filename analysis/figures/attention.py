@@ -94,7 +94,7 @@ def heads(
         "colorscale": SEQUENTIAL,
         "colorbar": {"ticksuffix": " %", "thickness": 12, "outlinewidth": 0},
     }
-    recipe = f"{_attention_kind(weighted)}, mean over {_steps_phrase(masses)}; click a tile for its head"
+    recipe = f"{_attention_kind(weighted)}, mean over {_steps_phrase(masses)}"
     looked_at = {PREFIX: "the prefix", GENERATED: "the text written so far"}.get(group, labels.groups[group])
     title = f"Attention on {looked_at}, head by head{_site_suffix(labels)}"
     return apply_style(fig, title, recipe, coloraxis=axis, margin={"t": 84 if len(masses) > 1 else 62})
@@ -114,7 +114,7 @@ def ablation_map(
         name = ("attention, %", "KL, nats")[column - 1]
         tiles = go.Heatmap(z=cells, x=tokens, y=layers, name=name, xgap=1, ygap=1, hovertemplate=hover, colorbar=bar)
         fig.add_trace(tiles, row=1, col=column)
-    fig.update_xaxes(type="category", showline=False, title_text="virtual token")
+    fig.update_xaxes(type="category", showline=False, title_text="virtual token", tickvals=tokens, ticktext=tokens)
     fig.update_yaxes(type="category", showgrid=False, showline=False)
     fig.update_yaxes(title_text="layer", col=1)
     progress = f"{done} of {total} knock-outs done; " if done < total else ""

@@ -8,6 +8,7 @@ from analysis.attention.maps import SITE, SITES
 from app.compare.comparison import SLOTS
 from app.shared.urlstate import State, url_field
 from core.prefix.interventions import Intervention, Location
+from core.text.checks import listing
 
 ALPHAS = {0.0: "0", 0.25: "¼", 0.5: "½", 1.0: "1", 2.0: "2", 4.0: "4"}
 GROUPS = ("prefix", "source", "written")  # as analysis/attention/maps.py numbers them
@@ -103,9 +104,15 @@ class AttentionState(State):
         return intervention
 
     def knocked_out(self, length: int, depths: Mapping[str, int]) -> list[str]:
-        """The places of `out` that the prefix has, in words."""
+        """The places of `out` that the prefix has, in words, those of a site together: "P3 and L4 in the encoder"."""
         missing = self.missing(length, depths)
-        return [part.replace("-", " ") for part in self.out.split(".") if part and part not in missing]
+        by_site: dict[str, list[str]] = {}
+        for part in self.out.split("."):
+            if part and part not in missing:
+                site, _, place = part.rpartition("-")
+                by_site.setdefault(site, []).append(place)
+        everywhere = by_site.pop("", [])
+        return everywhere + [f"{listing(at_site)} in {SITES[site]}" for site, at_site in by_site.items()]
 
     def missing(self, length: int, depths: Mapping[str, int]) -> list[str]:
         """The places of `out` that the prefix does not have."""

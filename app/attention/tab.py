@@ -58,7 +58,10 @@ def _draw() -> AttentionPage:
     components["reads"] = area("", elem_id="pl-look-reads")
     with gr.Row(elem_classes="pl-look-figures"):
         components["heads"] = plot_widget.plot(
-            "pl-look-heads", 300, name="Attention by layer and head. The arrow keys choose a head"
+            "pl-look-heads",
+            300,
+            name="Attention by layer and head. The arrow keys choose a head",
+            hint="Click a tile for its head.",
         )
         components["tokens"] = area(
             "",

@@ -21,6 +21,7 @@ from app.shared.last_comparison import ColumnRecord, ComparisonRecord
 from app.shared.method_labels import COLUMN_TITLES
 from core.data.registry import table_of_source
 from core.errors import BadTable
+from core.text.checks import listing
 from core.text.detokenize import detokenise, readable
 from core.text.tables import Fields
 
@@ -176,7 +177,7 @@ def name_of(state: AttentionState, vm: AttentionViewModel) -> str:
     else:
         parts = [f"α = {ALPHAS[level]} at {SITES[site]}" for site, level in levels.items() if level != 1]
     out = state.knocked_out(vm.reader.length, vm.depths)
-    return " and ".join(parts + ([f"without {', '.join(out)}"] if out else []))
+    return " and ".join(parts + ([f"without {listing(out)}"] if out else []))
 
 
 def _regenerated(state: AttentionState, vm: AttentionViewModel, new: ColumnRecord) -> str:

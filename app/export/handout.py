@@ -24,7 +24,7 @@ from core.errors import BadInput
 from core.models.backbone import Backbone
 from core.prefix.interventions import Intervention
 from core.runs.layout import JsonObject
-from core.text.checks import percent
+from core.text.checks import listing, percent
 from core.text.detokenize import detokenise
 
 WITH_ALPHA = ("compare", "attention")  # tabs that show the text of a prefix
@@ -84,7 +84,7 @@ class HandoutHandlers:
             for name, level, one in zip(ALPHAS.values(), levels, texts, strict=True)
         ]
         out = state.knocked_out(source.length, depths)
-        without = f", without {', '.join(out)}" if out else ""
+        without = f", without {listing(out)}" if out else ""
         title = f"The odds of looking at the prefix {source.title.removeprefix('text prefix ')}, times α{without}"
         return {"title": title, "at": list(ALPHAS).index(state.alpha), "stops": stops}
 

@@ -44,9 +44,10 @@ FORMS = [
 ]
 
 
-def plot(elem_id: str, height: int = 320, bar: bool = False, name: str = "Figure") -> gr.HTML:
+def plot(elem_id: str, height: int = 320, bar: bool = False, name: str = "Figure", hint: str = "") -> gr.HTML:
     """An empty figure of so many pixels' height. `bar`: plotly's buttons for zoom and lasso are shown.
 
+    `hint` says below the figure what a click does; a saved figure, where it does nothing, is without it.
     Screen readers read `name`, and what the figure shows in words (analysis/figures/alt_text.py).
     """
     gr.set_static_paths(SCRIPT)
@@ -56,7 +57,7 @@ def plot(elem_id: str, height: int = 320, bar: bool = False, name: str = "Figure
     box = tag("div", "", cls="pl-plot", style=f"height:{height}px", role=role, aria_label=text(name))
     return area(
         NOTHING,
-        html_template=box + menu,
+        html_template=box + menu + (tag("p", text(hint), cls="meta pl-hint") if hint else ""),
         js_on_load=f"PrefixLab.plots.make(element, props, trigger, watch, '{elem_id}', {json.dumps(bar)})"
         " /* 'click' 'hover' 'lasso' */",
         elem_id=elem_id,
@@ -74,7 +75,7 @@ def value(figure: go.Figure, name: str) -> str:
 
 
 def head() -> str:
-    """The script with the templates of figures, for the page's head, before app/shared/plots.js."""
+    """The script with the templates of figures, for the page's head, before app/shared/figure_layout.js and plots.js."""
     kinds = {"light": ("light", style.SIZE), "dark": ("dark", style.SIZE)}
     kinds |= {"light-large": ("light", style.LARGE), "dark-large": ("dark", style.LARGE)}
     templates = {name: style.template(theme, size).to_plotly_json() for name, (theme, size) in kinds.items()}

@@ -36,6 +36,7 @@ SCRIPTS = (
     "compare/compare.js",
     "shared/address.js",
     "shared/tabs.js",
+    "shared/figure_layout.js",
     "shared/plots.js",
     "attention/attention.js",
     "space/space.js",

@@ -1,11 +1,13 @@
 """A store of tiny runs, the app served on it in a process of its own, and a page in a real browser."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,6 +54,16 @@ def house(tmp_path_factory) -> House:
     make_run(other, runs, "other-prefix")
     bart = make_tiny_bart(place / "tiny-bart", positions=512)
     return House(place / "home", str(first), str(other), str(bart))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def same_runs_for_every_file(house) -> Iterator[None]:
+    """Delete the runs that the tests of a file leave: which files come before another one differs between processes."""
+    before = {folder.name for folder in house.store.folder.iterdir()}
+    yield
+    for folder in house.store.folder.iterdir():
+        if folder.name not in before and not folder.name.startswith("."):
+            shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="session")

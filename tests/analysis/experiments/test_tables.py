@@ -129,6 +129,12 @@ def test_the_scores_of_a_run_are_results_of_its_own_data():
     assert results["run:e2e-prefix"].cell.data == "e2e" and results["run:wikinews-prefix"].cell.data == "news"
 
 
+def test_points_of_one_label_are_told_apart_by_their_table():
+    again = measured(bleu=40, stored=100, preset="paper", places={"table4": {"label": "Prefix-tuning"}})
+    points = scatter_points([measured(stored=100, bleu=50), again], "stored", "BLEU")
+    assert [point.label for point in points] == ["Prefix-tuning (Table 1)", "Prefix-tuning (Table 4)"]
+
+
 def test_the_front_has_the_lines_that_no_other_beats():
     frozen = measured(FROZEN, 10, stored=0, places={"table1": {"label": "Frozen"}})
     small, large = (

@@ -150,6 +150,12 @@ def test_figures_are_saved_in_the_page_and_open_offline(page, served, browser, t
     expect(other.locator("#figure .main-svg").first).to_be_visible(timeout=180_000)
     assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
     assert other.locator("[data-title*='loud']").count() == 0
+    for width in (1280, 390):  # laid out for the window, as in the app
+        other.set_viewport_size({"width": width, "height": 844})
+        expect(other.locator("#figure .main-svg").first).to_have_attribute("width", str(width), timeout=180_000)
+        for words in other.locator("#figure text").all():
+            box = words.bounding_box()
+            assert box is None or (box["x"] >= 0 and box["x"] + box["width"] <= width), words.text_content()
     offline.close()
 
 

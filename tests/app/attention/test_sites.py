@@ -85,7 +85,7 @@ def test_a_prefix_is_turned_down_at_one_site_only(do):
 
 def test_knock_outs_are_the_sites_own_and_what_is_not_there_is_said(do):
     update = outputs_of(do, site="encoder", out="encoder-P2.cross-L3.P9")
-    assert "without encoder P2<" in update["reads"]
+    assert "without P2 in the encoder<" in update["reads"]
     assert "Not knocked out, as this prefix has none of that name: cross-L3, P9." in update["reads"]
     assert 'data-value="encoder-P2" aria-pressed="true"' in update["bar"]
 
