@@ -45,6 +45,8 @@ from core.text.tables import parse
         ("good with children : yes", "The dog is good with kids."),
         ("pets : allowed", "The inn allows pets."),
         ("waterproof : no", "The phone is not waterproof."),
+        ("rating : ★★★★☆", "Its rating is ★★★★☆."),
+        ("rating : ★★★★☆", "It is rated four out of five."),
     ],
 )
 def test_a_value_is_found(field: str, text: str) -> None:
@@ -70,6 +72,7 @@ def test_a_value_is_found(field: str, text: str) -> None:
         ("country : Austria", "an Australian film"),
         ("name : Ivy House", ""),
         ("mark : ★", "no words at all"),
+        ("rating : ★★★★☆", "It has 5 stars, ★★★★★."),
     ],
 )
 def test_a_value_is_missing(field: str, text: str) -> None:
