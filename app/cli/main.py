@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from app.cli import (
     bench,
@@ -39,9 +40,27 @@ DESCRIPTION = """Open Prefix Lab in the browser, or do one job from the command 
 MAY_BE_EMPTY = ("--run", "--init-words", "--near-text", "--instruction", "--context", "--text-prefix")
 
 
+class WrongUsage(SystemExit):
+    """A command line that cannot be parsed. It ends the process with code 2, as argparse does."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(2)
+        self.message = message
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Print the usage and what is wrong, and raise WrongUsage."""
+        self.print_usage(sys.stderr)
+        print(f"{self.prog}: error: {message}", file=sys.stderr)
+        raise WrongUsage(message)
+
+
 def parser() -> argparse.ArgumentParser:
     """Build the parser of the whole command line."""
-    top = argparse.ArgumentParser(prog="launch.py", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter)
+    top: argparse.ArgumentParser = _Parser(
+        prog="launch.py", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     open_app.add_options(top)
     verbs = top.add_subparsers(dest="verb", metavar="VERB")
     for add_verb in (
@@ -68,7 +87,8 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
 
-    Returns the exit code: 0, 1 for an error that the user can fix, 130 for Ctrl-C. Raises SystemExit(2) for wrong usage.
+    Returns the exit code: 0, 1 for an error that the user can fix, 130 for Ctrl-C. Raises WrongUsage, a SystemExit(2). With
+    --json, errors are printed as JSON.
     """
     apply_process_settings()
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
@@ -76,12 +96,17 @@ def main(argv: Sequence[str] | None = None) -> int:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":  # Windows writes a file in its code page
         sys.stdout.reconfigure(errors="backslashreplace")  # as stderr has it
-    args = parser().parse_args(argv)
-    args.argv = list(sys.argv[1:] if argv is None else argv)
+    words = list(sys.argv[1:] if argv is None else argv)
     try:
+        args = parser().parse_args(words)
+        args.argv = words
         code = _do(args)
         sys.stdout.flush()  # here a short output meets a full disk or a closed pipe
         return code
+    except WrongUsage as error:
+        if "--json" in words:
+            _print_json_error(error.message, error)
+        raise
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)
         return 130
@@ -112,7 +137,11 @@ def _do(args: argparse.Namespace) -> int:
     except PrefixLabError as error:
         sentence = error.sentence({name: "--" + name.replace("_", "-") for name in vars(args)})
         if getattr(args, "json", False):
-            print(json.dumps({"error": sentence, "kind": type(error).__name__}))
+            _print_json_error(sentence, error)
         else:
             print(f"Error: {sentence}", file=sys.stderr)
         return 1
+
+
+def _print_json_error(sentence: str, error: BaseException) -> None:
+    print(json.dumps({"error": sentence, "kind": type(error).__name__}))

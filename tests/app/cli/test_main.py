@@ -242,6 +242,14 @@ def test_an_error_as_json(capsys):
     assert json.loads(capsys.readouterr().out)["kind"] == "RunNotFound"
 
 
+def test_a_wrong_command_line_as_json(capsys):
+    with pytest.raises(SystemExit) as exit:
+        main(["runs", "--json", "--sorted"])
+    out, err = capsys.readouterr()
+    assert exit.value.code == 2 and err.startswith("usage: launch.py")
+    assert json.loads(out) == {"error": "unrecognized arguments: --sorted", "kind": "WrongUsage"}
+
+
 @pytest.mark.parametrize("verb", ["train", "generate", "evaluate", "methods", "runs", "import", "export", "pretrain"])
 def test_every_verb_explains_itself_with_an_example(verb, capsys):
     with pytest.raises(SystemExit) as left:
