@@ -27,10 +27,12 @@ def check_words(backbone: Backbone, words: str) -> str:
     """The words to begin with, as tokens after a space. Raises BadInput for none or too many, NotSupported for an encoder."""
     if backbone.is_encoder_decoder:
         raise NotSupported(f"{backbone.spec.name} reads its input with an encoder. Choose a model such as mini-gpt2 as backbone.")
+    if not words.strip():
+        raise BadInput("There are no words to begin with. Type some, such as: table to text")
     start = f" {words.strip()}"
     count = len(backbone.encode(start))
-    if not words.strip() or count > MOST * (1 if backbone.spec.vocabulary > 1000 else 4):
-        raise BadInput(f"Begin with one to {MOST} tokens; these words are {count if words.strip() else 0}. Shorten them.")
+    if count > MOST * (1 if backbone.spec.vocabulary > 1000 else 4):
+        raise BadInput(f"Begin with one to {MOST} tokens; these words are {count}. Shorten them.")
     return start
 
 

@@ -46,6 +46,7 @@ def layer_lens_grid(lens: LayerLens, name: str = "the prefix", selected: tuple[i
         row, column = selected
         marks = [frame | dict(x0=column + 0.5, x1=column + 1.5, y0=row - 0.5, y1=row + 0.5)]
     tokens = [visible_token(token) if token else NEXT for token in lens.tokens]
+    width, height = size(layers, steps)
     return figure(
         [heat],
         f"Where {escape(name)} takes hold",
@@ -59,8 +60,15 @@ def layer_lens_grid(lens: LayerLens, name: str = "the prefix", selected: tuple[i
         },
         shapes=marks,
         margin={"t": 110},
+        width=width,
+        height=height,
         yaxis={"title": {"text": "layer"}, "type": "category", "autorange": "reversed", "showgrid": False},
     )
+
+
+def size(layers: int, steps: int) -> tuple[int, int]:
+    """Return the least width and the height, in px, at which the words of all cells can be read."""
+    return 120 + COLUMN * steps, 246 + ROW * layers
 
 
 def _color_bar(layers: int) -> dict[str, object]:

@@ -6,14 +6,17 @@ import plotly.graph_objects as go
 
 from analysis.experiments.mix_curve import MixPoint, Stop, describe_curve
 from analysis.figures.style import COLORS, escape, figure
+from core.text.checks import counted
 
 SPLIT = (0.56, 0.44)  # where the upper panel begins and the lower one ends
 
 
-def mix_curve_figure(points: Sequence[MixPoint], stops: Sequence[Stop], title: str, examples: int) -> go.Figure:
+def mix_curve_figure(
+    points: Sequence[MixPoint], stops: Sequence[Stop], title: str, examples: int, decoding: str, axis: str = ""
+) -> go.Figure:
     """Draw the loss above, the share of covered values below, stop by stop; only the loss if there are no tables.
 
-    `stops`: all of them, measured or not.
+    `stops`: all of them, measured or not; `decoding`: that of the texts, in words; `axis`: what the stops' labels count.
     """
     labels, tables = [escape(stop.label) for stop in stops], bool(points and points[0].values)
     places = labels[: len(points)]
@@ -29,12 +32,12 @@ def mix_curve_figure(points: Sequence[MixPoint], stops: Sequence[Stop], title: s
         axes["yaxis2"] = {"title": {"text": "covered, %"}, "domain": [0, SPLIT[1]], "range": [0, 104], "anchor": "x"}
     at = {"type": "category", "categoryarray": labels, "range": [-0.3, len(labels) - 0.2]}
     caption = describe_curve(points, stops) if len(points) == len(stops) else f"{len(points)} of {len(stops)} stops are measured"
-    count = f"{examples} examples, the decoding of the page, seed 0"
+    count = f"{counted(examples, 'example')}, {decoding}"
     return figure(
         traces,
         escape(title),
         f"{caption}<br>{count}",
-        xaxis=at | {"anchor": "y2" if tables else "y"},
+        xaxis=at | {"anchor": "y2" if tables else "y", "title": {"text": escape(axis)}},
         showlegend=False,
         margin={"l": 12, "r": 16, "t": 78, "b": 12},
         **axes,

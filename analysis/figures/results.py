@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from analysis.experiments.desk import AXES, Point
-from analysis.experiments.tables import OURS, Number, ResultTable, column_label, source_name
+from analysis.experiments.tables import DATA_NAMES, OURS, Number, ResultTable, column_label, source_name
 from analysis.figures.label_placement import boxes_along, place_labels
 from analysis.figures.style import COLORS, escape, figure
 from analysis.figures.training import MAX_POINTS
@@ -68,7 +68,7 @@ def curves(table: ResultTable, metric: str) -> go.Figure | None:
     xaxis: dict[str, object] = {"title": {"text": AXIS_TITLES[table.grid]}}
     fig = figure(
         traces,
-        f"{table.title}: {column_label(metric, table.data)}",
+        f"{table.title}, {DATA_NAMES[table.data]}: {column_label(metric, table.data)}",
         "mean ± standard error over seeds" + ("; the models differ, and so do the values" if several else ""),
         xaxis=xaxis | ({"type": "category"} if table.grid in ("figure3", "figure5") else {"rangemode": "tozero"}),
         yaxis={"title": {"text": column_label(metric, table.data)}, "rangemode": "tozero"},

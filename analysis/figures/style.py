@@ -153,7 +153,9 @@ def csv_text(what: go.Figure) -> str:
     """The numbers of a figure as CSV, one row per point or cell; columns are named after the axes. Where there are several
     vertical axes, the name of a series says which is its own."""
     traces = [trace for trace in what.data if trace.visible is not False and trace.meta != "decoration"]
+    first = _axis(what, "y")  # also that of a panel beside it, whose axis has no title
     axes = [_axis(what, trace.yaxis or "y") if "yaxis" in trace else "" for trace in traces]
+    axes = [first if axis == "y" else axis for axis in axes]
     several = len(set(axes)) > 1
     rows = []
     for trace, axis in zip(traces, axes, strict=True):
@@ -161,9 +163,8 @@ def csv_text(what: go.Figure) -> str:
         rows += [[f"{name} ({axis})" if several else name, *row] for row in _rows(trace)]
     columns = ["series", _axis(what, "x"), "y" if several else _axis(what, "y"), "value", "error bar", "text"]
     table = pd.DataFrame(rows, columns=columns, dtype=object)
-    if (table["error bar"] == "").all():
-        table = table.drop(columns="error bar")
-    return table.to_csv(index=False, lineterminator="\n")
+    empty = [name for name in ("value", "error bar", "text") if (table[name] == "").all()]
+    return table.drop(columns=empty).to_csv(index=False, lineterminator="\n")
 
 
 def _axis(what: go.Figure, name: str) -> str:
@@ -193,7 +194,8 @@ def _rows(trace: BaseTraceType) -> Iterator[list[object]]:
         texts = np.asarray(trace.text, dtype=object) if trace.text is not None else np.full(cells.shape, "")
         for i, row in enumerate(rows):
             for j, column in enumerate(columns):
-                yield [plain_text(column), plain_text(row), cells[i, j], "", plain_text(texts[i, j])]
+                words = plain_text(str(texts[i, j]).replace("<br>", " | "))  # of several models
+                yield [plain_text(column), plain_text(row), cells[i, j], "", words]
         return
     length = max((len(part) for part in (trace.x, trace.y) if part is not None), default=0)
     texts = trace.text if trace.hovertext is None else trace.hovertext  # the latter where not every text is drawn

@@ -77,7 +77,7 @@ def mass_over_training(samples: Sequence[Sample], name: str) -> go.Figure | None
     return figure(
         [heat],
         "Attention on the prefix",
-        "%, mean of the heads, for the text above",
+        "%, mean of the heads, while the watched example was written",
         xaxis={"title": {"text": "update"}, "type": "category", "tickangle": 0, "nticks": 6},
         yaxis={"title": {"text": ""}, "autorange": "reversed"},
     )

@@ -4,7 +4,7 @@ from torch import Tensor
 
 from analysis.attention.layer_lens import CAVEAT, LayerLens
 from analysis.attention.maps import SITES
-from analysis.figures.layer_lens import COLUMN, ROW
+from analysis.figures.layer_lens import size
 from analysis.figures.style import LARGE, SIZE, visible_token
 from app.compare.comparison import Column
 from app.compare.panels import bars
@@ -17,18 +17,18 @@ NO_PREFIX = "Here the frozen model is compared with itself: choose the text of a
 def grid_head(lens: LayerLens, title: str, prefix: str = "the prefix") -> str:
     """Describe where the sentence turns, what a cell shows, and the caveat. Its style makes the grid as wide as its words
     need, and as high, in presenter's view by its larger type."""
-    layers, tokens = lens.kl.shape
+    width, height = size(*lens.kl.shape)
     high = "".join(
-        f"body{view} #pl-look-lens .pl-plot {{ min-height: {round(scale * (246 + ROW * layers))}px; }}"
+        f"body{view} #pl-look-lens .pl-plot {{ min-height: {round(scale * height)}px; }}"
         for view, scale in (("", 1), (".present", LARGE / SIZE))
     )
-    width = f"<style>#pl-look-lens .pl-plot {{ min-width: {120 + COLUMN * tokens}px; }}{high}</style>"
+    style = f"<style>#pl-look-lens .pl-plot {{ min-width: {width}px; }}{high}</style>"
     lead = (
         "Each cell is what the model would say if it stopped at that layer: the frozen model’s word above, the word with "
         f"{text(title)} below; the color is how far the two differ. A click or the arrow keys choose a cell."
     )
     return (
-        width
+        style
         + tag("h3", "Layer by layer")
         + tag("p", text(lens.describe(prefix)), cls="pl-sentence")
         + tag("p", f"{lead} {tag('b', 'Read with care.')} {text(CAVEAT)}", cls="meta")

@@ -15,6 +15,19 @@ const lab = {
 
   at: (selector) => document.querySelector(selector),
 
+  /* A person's name: set apart, so that one that is written from right to left moves nothing beside it. */
+  person: (name, attributes) => lab.el("bdi", attributes, name),
+
+  /* What stands after the # of the address; as it is where a % begins no character. */
+  hash() {
+    const typed = location.hash.slice(1);
+    try {
+      return decodeURIComponent(typed);
+    } catch {
+      return typed;
+    }
+  },
+
   /* Draw a part of the page anew, but only when what it shows has changed: a button must not vanish under a finger. */
   contents: new Map(),
   draw(selector, data, render) {
@@ -115,7 +128,7 @@ const lab = {
   },
 
   title(line, round) {
-    const name = line.name ? [line.name] : [];
+    const name = line.name ? [lab.person(line.name)] : [];
     const letter = round.blind ? [lab.el("span", { class: "letter" }, line.letter)] : [];
     const votes = round.blind && line.votes !== undefined ? [lab.el("span", { class: "meta" }, `${line.votes} vote${line.votes === 1 ? "" : "s"}`)] : [];
     return [...letter, ...name, ...votes];
@@ -175,7 +188,7 @@ const lab = {
       const scored = each.state === "ready";
       const state = lab.progress(each)[each.state] || each.about;
       return lab.el("tr", { "data-run": each.id, "data-state": each.state }, pick ? lab.el("td", {}, pick(each)) : null,
-        lab.el("td", {}, lab.el("span", { class: mine && mine.includes(each.id) ? "mine" : "" }, each.name), " ", lab.el("span", { class: `meta ${scored ? "about" : ""}` }, state)),
+        lab.el("td", {}, lab.person(each.name, { class: mine && mine.includes(each.id) ? "mine" : "" }), " ", lab.el("span", { class: `meta ${scored ? "about" : ""}` }, state)),
         lab.el("td", { class: "number", title: `${each.stored.toLocaleString("en")} parameters in ${each.length} virtual tokens` }, each.bytes ? lab.bytes(each.bytes) : ""),
         lab.el("td", { class: "number" }, lab.number(each.coverage, " %")), lab.el("td", { class: "number" }, lab.number(each.bleu)),
         acts ? lab.el("td", { class: "acts" }, acts(each)) : null);
@@ -189,3 +202,4 @@ const dark = matchMedia("(prefers-color-scheme: dark)");
 const paint = () => document.documentElement.classList.toggle("dark", dark.matches);
 dark.addEventListener("change", paint);
 paint();
+addEventListener("hashchange", () => location.hash && location.reload()); // a code or key that is pasted into an open page

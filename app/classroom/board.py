@@ -16,6 +16,7 @@ from typing import Any
 
 from app.classroom.records import (
     AFTER,
+    APP_CLOSED,
     BEFORE,
     CLOSED,
     DONE,
@@ -92,7 +93,7 @@ class Board:
                 one.state = CLOSED
             for line in one.lines:
                 if line.state not in (WRITTEN, FAILED):
-                    line.state, line.note = FAILED, "The app was closed before this text was complete."
+                    line.state, line.note = FAILED, APP_CLOSED
 
     @contextmanager
     def change(self, save: bool = True) -> Iterator[None]:
@@ -182,12 +183,15 @@ class Board:
             raise BadInput(f"You have {len(own)} prefixes on the board, as many as are allowed. The presenter can remove one.")
 
     def add_entry(self, guest: Guest, run_id: str, **values: Any) -> Entry:
-        """Put a run on the board."""
+        """Put a run on the board. A guest's second prefix has a number after the name, "Ada (2)"."""
         with self.change():
             self.check_room(guest)
             for failed in [e.id for e in self._entries.values() if e.guest == guest.id and e.state == FAILED]:
                 del self._entries[failed]
-            entry = self._entries[run_id] = Entry(run_id, guest.id, guest.name, **values)
+            own = {entry.name for entry in self._entries.values() if entry.guest == guest.id}
+            names = (guest.name, *(f"{guest.name} ({number})" for number in range(2, ENTRIES + 1)))
+            name = next(name for name in names if name not in own)
+            entry = self._entries[run_id] = Entry(run_id, guest.id, name, **values)
         return entry
 
     def update_entry(self, run_id: str, **values: object) -> None:

@@ -26,7 +26,7 @@ from app.train.request import TrainRequest
 from core.config.methods import method_info
 from core.data.registry import group_by_source, sample_evenly
 from core.data.source import DataSource
-from core.errors import BadInput, Busy, PrefixLabError
+from core.errors import BadInput, Busy, PrefixLabError, WrongBackbone
 from core.exchange.archive import import_zip
 from core.methods.loading import LoadedRun
 from core.models.backbone import Backbone
@@ -114,15 +114,24 @@ class Entries:
             import_zip(file, self.store, run_id, self._limits())
             try:
                 loaded = self._check(run_id)
-                method = method_info(loaded.run.method).title
-                return self.board.add_entry(guest, run_id, about=f"{method}, handed in", **_sizes(loaded))
+                assert loaded.prefix is not None
+                length = counted(loaded.prefix.length, "virtual token")
+                about = f"{method_info(loaded.run.method).title}, {length}, handed in"
+                return self.board.add_entry(guest, run_id, about=about, **_sizes(loaded))
             except PrefixLabError:
                 shutil.rmtree(self.store.folder / run_id, ignore_errors=True)
                 raise
 
     def _check(self, run_id: str) -> LoadedRun:
-        """Load a run that was handed in. Raises BadInput or WrongBackbone if it is not a prefix for the board."""
-        loaded = self.context.models.load(run_id, self.backbone)
+        """Load a run that was handed in. Raises BadInput if it is not a prefix for the board."""
+        try:
+            loaded = self.context.models.load(run_id, self.backbone)
+        except WrongBackbone:
+            run, own = self.store.get(run_id), self.backbone.spec
+            trained = f"on other weights of {run.backbone}" if run.backbone == own.name else f"on {run.backbone}"
+            raise BadInput(
+                f"This run was trained {trained}, and the class uses {own.name}. Hand in one that was trained on it."
+            ) from None
         if loaded.prefix is None:
             raise BadInput(f"This run is of the method {loaded.run.method}. The board takes prefixes, which share one batch.")
         if loaded.prefix.length > LENGTH or loaded.prefix.shift > LENGTH:

@@ -30,12 +30,12 @@ function showPicks(entries) {
   return entries.map((entry) => lab.el("label", { class: "check" }, lab.el("input", {
     type: "checkbox", value: entry.id, checked: guest.runs.has(entry.id),
     onchange: (event) => guest.runs[event.target.checked ? "add" : "delete"](entry.id),
-  }), `${entry.name}: ${entry.about}`));
+  }), lab.el("span", {}, lab.person(entry.name), `: ${entry.about}`)));
 }
 
 function show({ board, own }) {
   guest.entries = board.entries;
-  lab.at("#who").textContent = `${own.name}; ${board.guests} in the room`;
+  lab.at("#who").replaceChildren(lab.person(own.name), `; ${board.guests} in the room`);
   lab.draw("#question", { question: board.question, own: { before: own.before, after: own.after } }, showQuestion);
   lab.draw("#round > .head", board.round && { ...board.round, lines: [] }, (round) => lab.head(round));
   lab.draw("#round > .lines", { round: board.round && { ...board.round, voted: 0 }, vote: own.vote }, showLines);
@@ -97,7 +97,7 @@ function showTexts({ columns, error }) {
   lab.at("#texts").replaceChildren(...columns.map((column) => {
     const entry = guest.entries.find((each) => each.id === column.run);
     const missing = column.missing.length ? lab.el("p", { class: "meta" }, `without ${column.missing.join(", ")}`) : null;
-    return lab.line({ ...column, entry: column.run }, column.run ? (entry ? [entry.name, lab.el("span", { class: "meta" }, entry.about)] : column.run) : "frozen model", missing);
+    return lab.line({ ...column, entry: column.run }, column.run ? (entry ? [lab.person(entry.name), lab.el("span", { class: "meta" }, entry.about)] : column.run) : "frozen model", missing);
   }));
 }
 
@@ -105,6 +105,7 @@ function enter(me) {
   guest.upload = me.upload;
   lab.at("#join").hidden = true;
   lab.at("#class").hidden = false;
+  lab.at("#leave").hidden = false;
   const form = lab.at("#train").elements;
   const fill = (select, values, selected, label) => select.append(...values.map((value) => lab.el("option", { value, selected: value === selected }, label(value))));
   fill(form.tokens, me.lengths, 10, String);
@@ -118,8 +119,9 @@ async function open() {
   const me = await lab.call("me");
   if (!me) return;
   if (me.role === "guest") enter(me);
+  else if (me.code) lab.at("#presents").hidden = false;
   else {
-    const code = decodeURIComponent(location.hash.slice(1));
+    const code = lab.hash();
     lab.at("#join").hidden = false;
     lab.at("#join").elements.code.value = code;
     lab.at("#join").elements[code ? "name" : "code"].focus();
@@ -130,6 +132,9 @@ lab.at("#join").addEventListener("submit", async (event) => {
   event.preventDefault();
   const { code, name } = event.target.elements;
   if (await lab.call("join", { code: code.value, name: name.value })) open();
+});
+lab.at("#leave").addEventListener("click", async () => {
+  if (confirm("Leave the class? What you handed in stays on the board.") && await lab.call("leave", {})) location.reload();
 });
 lab.at("#train").addEventListener("submit", train);
 lab.at("#compare").addEventListener("submit", compare);

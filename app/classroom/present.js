@@ -1,7 +1,7 @@
 /* The presenter's page: the code on the wall, the board, rounds and questions. */
 
 const ticked = new Set();
-const desk = { board: null, local: false };
+const desk = { board: null, local: false, goTo: "" }; // goTo: the part of the page that is scrolled to when it is next drawn
 
 function showQuestion(question) {
   if (!question) return [];
@@ -57,7 +57,7 @@ function showPerson(person) {
   const remove = () => {
     if (confirm(`Remove ${person.name} and all that ${person.name} handed in?`)) lab.call("remove", { guest: person.id });
   };
-  return lab.el("li", {}, lab.el("span", {}, person.name), lab.el("button", { type: "button", class: "small", onclick: remove }, "Remove"));
+  return lab.el("li", {}, lab.person(person.name), lab.el("button", { type: "button", class: "small", onclick: remove }, "Remove"));
 }
 
 function show({ board }) {
@@ -70,6 +70,8 @@ function show({ board }) {
   lab.draw("#round > .lines", board.round && { ...board.round, voted: 0 }, showLines);
   lab.draw("#board", board.entries, (entries) => lab.entries(entries, null, acts, tick));
   lab.draw("#people", board.people, (people) => people.map(showPerson));
+  if (desk.goTo) lab.at(desk.goTo).scrollIntoView();
+  desk.goTo = "";
 }
 
 function enter(me) {
@@ -77,6 +79,7 @@ function enter(me) {
   lab.at("#enter").hidden = true;
   lab.at("#class").hidden = false;
   lab.at("#open-app").hidden = !desk.local;
+  lab.at("#acts").hidden = false;
   lab.at("#who").textContent = me.class === "class" ? "The class" : `Class ${me.class}`;
   lab.at("#addresses").textContent = me.addresses.join(" or ");
   showCode(me.code);
@@ -91,7 +94,7 @@ function showCode(code) {
 
 /* The key stands after the # of the address, so that it is never sent with one; it goes away once it is used. */
 async function open() {
-  const key = decodeURIComponent(location.hash.slice(1));
+  const key = lab.hash();
   if (key) {
     history.replaceState(null, "", location.pathname);
     await lab.call("present", { key });
@@ -105,18 +108,24 @@ lab.at("#enter").addEventListener("submit", async (event) => {
   event.preventDefault();
   if (await lab.call("present", { key: event.target.elements.key.value })) open();
 });
+/* Begin something that is drawn higher up on the page, where the room is to look. */
+async function ask(path, values, where) {
+  desk.goTo = where;
+  if (!(await lab.call(path, values))) desk.goTo = "";
+}
+
 lab.at("#begin").addEventListener("submit", (event) => {
   event.preventDefault();
   const { table, blind, frozen } = event.target.elements;
   const ready = desk.board.entries.filter((entry) => entry.state === "ready").map((entry) => entry.id);
   const runs = ticked.size ? ready.filter((run) => ticked.has(run)) : ready;
-  lab.call("round", { table: table.value, runs, blind: blind.checked, frozen: frozen.checked });
+  ask("round", { table: table.value, runs, blind: blind.checked, frozen: frozen.checked }, "#round");
 });
 lab.at("#ask").addEventListener("submit", (event) => {
   event.preventDefault();
   const { text, options, right } = event.target.elements;
   const lines = options.value.split("\n").map((line) => line.trim()).filter(Boolean);
-  lab.call("question", { text: text.value, options: lines, right: Number(right.value || 0) - 1 });
+  ask("question", { text: text.value, options: lines, right: right.value.trim() ? (Number(right.value) >= 1 ? Number(right.value) - 1 : null) : -1 }, "#question");
 });
 lab.at("#new-code").addEventListener("click", async () => {
   const answer = await lab.call("code", {});

@@ -10,6 +10,9 @@ TRAINING, SCORING, READY, FAILED = "training", "scoring", "ready", "failed"
 WAITING, WRITING, WRITTEN = "waiting", "writing", "written"
 VOTING, CLOSED = "voting", "closed"
 BEFORE, LESSON, AFTER, DONE = "before", "lesson", "after", "done"
+# Why a text is not complete, for everybody to read; other reasons are for the presenter only.
+ENDED_EARLY = "The round was ended before this text was complete."
+APP_CLOSED = "The app was closed before this text was complete."
 FROZEN = ""  # the entry of the frozen model in a round
 
 Item = TypeVar("Item", bound="Record")

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 from app.classroom.board import Board
 from app.classroom.entries import Entries
-from app.classroom.records import FAILED, WRITING, WRITTEN, Line, Round
+from app.classroom.records import ENDED_EARLY, FAILED, WRITING, WRITTEN, Line, Round
 from app.classroom.texts import Text, attention_shares, coverage_of, write_texts
 from app.shared.context import AppContext
 from app.shared.events import sentence_of
@@ -52,7 +52,7 @@ class Rounds:
                     line.shares = shares
                     _mark(line, fields)
             elif text.open:
-                line.state, line.note = FAILED, "The round was ended before this text was complete."
+                line.state, line.note = FAILED, ENDED_EARLY
 
 
 def _mark(line: Line, fields: list[tuple[str, str]]) -> None:

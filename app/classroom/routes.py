@@ -113,6 +113,8 @@ class Routes:
 
     async def join(self, request: Request, visitor: Visitor) -> Response:
         values = await json_body(request)
+        if visitor.role.presents:  # one cookie is for either role
+            raise BadInput("This browser presents the class. Join in another browser, or in a private window.")
         if not self.classroom.doorkeeper.check_code(values.get("code", ""), _address(request)):
             return error_response(403, "This is not the room code. It is shown on the presenter's screen.")
         guest = await run_in_threadpool(self.board.join, values.get("name"))

@@ -5,12 +5,12 @@ from dataclasses import asdict
 
 from app.classroom.board import Board
 from app.classroom.entries import LENGTHS, ROWS, UPDATES
-from app.classroom.records import AFTER, BEFORE, CLOSED, DONE, Entry, Guest, Line, Question, Round
+from app.classroom.records import AFTER, APP_CLOSED, BEFORE, CLOSED, DONE, ENDED_EARLY, Entry, Guest, Line, Question, Round
 from app.shared.examples import samples
 from core.runs.layout import JsonObject
 from core.text.tables import linearise
 
-NO_TEXT = "This prefix produced no text."
+NO_TEXT = "This text could not be generated."
 
 
 def shared_view(board: Board, presenter: bool) -> JsonObject:
@@ -81,7 +81,9 @@ def _hidden(line: Line) -> JsonObject:
 
 
 def _note(line: Line) -> JsonObject:
-    return {"note": NO_TEXT} if line.note else {}
+    if not line.note:
+        return {}
+    return {"note": line.note if line.note in (ENDED_EARLY, APP_CLOSED) else NO_TEXT}
 
 
 def _question(question: Question, presenter: bool) -> JsonObject:

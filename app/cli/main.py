@@ -25,6 +25,7 @@ from app.cli import (
     open_app,
     pretrain,
     runs,
+    select,
     train,
 )
 from core.errors import BadInput, PrefixLabError
@@ -65,6 +66,7 @@ def parser() -> argparse.ArgumentParser:
     verbs = top.add_subparsers(dest="verb", metavar="VERB")
     for add_verb in (
         train.add_verb,
+        select.add_verb,
         generate.add_verb,
         evaluate.add_verb,
         compare_methods.add_verb,

@@ -56,25 +56,38 @@
     return !others && hidesTheSame(query) && query.get("tab") === "learn" && query.has("demo") && PrefixLab.tabs.now() === "learn";
   };
 
-  const stay = (name, index) => {
+  const stay = (name, index, entry) => {
     now = { name, index, answer: null };
-    PrefixLab.address({ [LESSON]: `${name}.${index + 1}` });
+    PrefixLab.address({ [LESSON]: `${name}.${index + 1}` }, entry);
     draw();
+  };
+  // Whether a step could be opened without a reload. `entry`: whether the browser's Back returns to the step before.
+  const openHere = (name, index, entry) => {
+    const shown = isOpen(name, index) && !leavesBehind(step(), lessons[name].steps[index]);
+    if (!shown && !opensDemo(name, index)) return false;
+    if (!shown) PrefixLab.demos.open(new URLSearchParams(lessons[name].steps[index].open));
+    stay(name, index, entry);
+    return true;
   };
   const go = (index) => {
     const { name } = now;
     if (index < 0) return;
     scrolled = "";
     if (index >= lessons[name].steps.length) { keep(name, 0); leave(); return; }
-    if (isOpen(name, index) && !leavesBehind(step(), lessons[name].steps[index])) {
-      stay(name, index);
-    } else if (opensDemo(name, index)) {
-      PrefixLab.demos.open(new URLSearchParams(lessons[name].steps[index].open));
-      stay(name, index);
-    } else {
-      keep(name, index);
-      location.assign(address(name, index));
+    if (openHere(name, index, true)) return;
+    keep(name, index);
+    location.assign(address(name, index));
+  };
+  // After Back or Forward: the step of the address, or none.
+  const follow = (parameter) => {
+    const place = parse(parameter);
+    if (!place || !lessons[place.name]?.steps[place.index]) {
+      if (now) leave();
+      return;
     }
+    if (now && current() === `${place.name}.${place.index}`) return;
+    scrolled = "";
+    if (!now || !openHere(place.name, place.index, false)) location.replace(address(place.name, place.index));
   };
   const leave = () => {
     now = null;
@@ -197,6 +210,7 @@
   };
 
   PrefixLab.lesson = {
+    follow,
     pages: () => Object.values(lessons).map(page),
     start: (element, props, watch) => {
       strip = element.querySelector("#pl-lesson");

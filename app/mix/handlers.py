@@ -18,6 +18,7 @@ from app.shared.events import TabHandlers, Update, errors_to_status
 from app.shared.html import problem, tag, text
 from app.shared.last_comparison import PAGES
 from app.shared.method_labels import mix_label
+from core.config.decoding_defaults import batch_decoding
 from core.errors import BadInput
 from core.exchange.import_checkpoint import store_prefix
 from core.models.backbone import Backbone
@@ -216,4 +217,7 @@ def _absent(state: MixState, mix_input: MixInput, stops: int) -> list[str]:
 def _curve(vm: view.MixViewModel, points: list[MixPoint], count: int) -> str:
     names = [view.short(run.run.id) for run in vm.members]
     title = f"{view.NAMES[vm.state.kind][0]}: {', '.join(names)}"
-    return plot_widget.value(mix_curve_figure(points, vm.stops, title, count), "mix-curve")
+    axis = {"fade": f"share of {names[-1]}", "average": f"share of {names[-1]}", "path": "share of the training"}
+    decoding = batch_decoding(vm.mix_input.form).describe()
+    figure = mix_curve_figure(points, vm.stops, title, count, decoding, axis.get(vm.state.kind, "") if len(names) < 3 else "")
+    return plot_widget.value(figure, "mix-curve")

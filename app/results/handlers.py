@@ -103,7 +103,7 @@ class ResultsHandlers(TabHandlers):
         update[page.main] = view.table(table, "" if metric == ALL else metric, state.number)
         if state.view.startswith("figure"):
             figure = figures.curves(table, table.metrics[0] if metric == ALL else metric)
-            update[page.plot] = plot_widget.value(figure, state.view) if figure else plot_widget.NOTHING
+            update[page.plot] = plot_widget.value(figure, f"{state.view}-{table.data}") if figure else plot_widget.NOTHING
         return update
 
     @staticmethod
@@ -118,7 +118,7 @@ class ResultsHandlers(TabHandlers):
         figure = figures.scatter(points, state.x, state.y, DATA_NAMES[data])
         return {
             page.bar: view.bar(state, choices, (), data),
-            page.plot: plot_widget.value(figure, f"{state.y}-{state.x}") if figure else plot_widget.NOTHING,
+            page.plot: plot_widget.value(figure, f"{data}-{state.y}-{state.x}") if figure else plot_widget.NOTHING,
             page.main: view.points_table(points, state.x, state.y, data),
         }
 

@@ -22,13 +22,17 @@
     for (const [name, value] of new URLSearchParams(part || "")) query.set(name, value);
     write(query);
   };
-  // Back and Forward change the tab; the rest of the address stays as the page has it now.
+  // Back and Forward change the tab and the step of a lesson; the rest of the address stays as the page has it now.
   addEventListener("popstate", () => {
     const query = new URLSearchParams(search);
     const tab = new URLSearchParams(location.search).get("tab");
-    if (tab) query.set("tab", tab);
-    else query.delete("tab");
+    const lesson = new URLSearchParams(location.search).get("lesson");
+    for (const [name, value] of Object.entries({ tab, lesson })) {
+      if (value) query.set(name, value);
+      else query.delete(name);
+    }
     write(query);
     PrefixLab.tabs.show(tab || PrefixLab.tabs.FIRST);
+    PrefixLab.lesson.follow(lesson);
   });
 })();

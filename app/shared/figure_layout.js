@@ -131,6 +131,8 @@ PrefixLab.figureLayout = (style) => {
   // `width`: of the figure; `seen`: of what is seen of it at once; type is `large` where there is room.
   const dressed = (figure, { dark, large, width, seen, height }) => {
     const { data, layout } = dark ? recoloured(figure) : structuredClone(figure); // plotly writes into what it is given
+    delete layout.width; // the size is that of the node
+    delete layout.height;
     const growth = growthOf(seen, large);
     if (growth > 1) enlarge(data, layout);
     breakRecipe(data, layout, seen, growth);
@@ -160,5 +162,5 @@ PrefixLab.figureLayout = (style) => {
     }
   };
 
-  return { dressed, heightOf, thinLabels };
+  return { dressed, growthOf, heightOf, thinLabels };
 };

@@ -172,10 +172,13 @@ ${script(`const figureLayout = ${PrefixLab.figureLayout};
   };
   // Of the saved page: draws its figure, again whenever the window's size changes.
   const drawSaved = (figure, style, look, usual) => {
-    const node = document.getElementById("figure"), { dressed, heightOf, thinLabels } = figureLayout(style);
+    const node = document.getElementById("figure"), { dressed, growthOf, heightOf, thinLabels } = figureLayout(style);
+    const { width: least, height: own } = figure.layout; // of a figure that has a size of its own: it scrolls in a small window
+    const growth = growthOf(Infinity, look.large);
+    if (least) Object.assign(node.style, { minWidth: `${least * growth}px`, height: `${own * growth}px` });
     const draw = () => {
       const width = node.clientWidth, sizes = { ...look, width, seen: width };
-      node.style.minHeight = `${heightOf(figure, sizes, usual)}px`;
+      if (!least) node.style.minHeight = `${heightOf(figure, sizes, usual)}px`;
       const { data, layout } = dressed(figure, { ...sizes, height: node.clientHeight });
       const config = { ...style.config, responsive: false, displayModeBar: "hover" };
       Plotly.react(node, data, { ...layout, width, height: node.clientHeight }, config).then(thinLabels);

@@ -6,6 +6,7 @@ import json
 import random
 import re
 import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,9 +69,7 @@ def save_split(examples: list[Example], name: str, place: Path) -> Path:
 
     Fewer than four sources are too few to keep any back: then it is a file. Raises StoreError where it cannot be written.
     """
-    texts = [one.targets[0] if len(one.targets) == 1 else list(one.targets) for one in examples]
-    rows = [json.dumps({SOURCE: one.source, TARGET: text}, ensure_ascii=False) for one, text in zip(examples, texts, strict=True)]
-    digest = hashlib.sha256("\n".join(rows).encode()).hexdigest()[:8]
+    digest = hashlib.sha256("\n".join(map(_row, examples)).encode()).hexdigest()[:8]
     stem = re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-")[:40] or "data"
     folder = place / f"{stem}-{digest}"
     sources = list(dict.fromkeys(one.source for one in examples))
@@ -79,20 +78,33 @@ def save_split(examples: list[Example], name: str, place: Path) -> Path:
     target = folder if validation else folder / "train.jsonl"
     if target.exists():
         return target
+    train, valid = ([one for one in examples if (one.source in validation) is held_out] for held_out in (False, True))
+    write_splits(folder, {"train": train, "dev": valid})
+    return target
+
+
+def write_splits(folder: Path, splits: Mapping[str, Sequence[Example]]) -> None:
+    """Write examples to a new folder: a JSON lines file for each split that has some, with the columns SOURCE and TARGET.
+
+    Raises StoreError where it cannot be written; then there is no folder.
+    """
     temporary = folder.with_name(folder.name + ".tmp")
     try:
         temporary.mkdir(parents=True, exist_ok=True)
-        for split, is_validation in (("train", False), ("dev", True)):
-            lines_of_split = [row for row, one in zip(rows, examples, strict=True) if (one.source in validation) == is_validation]
-            if lines_of_split:
-                (temporary / f"{split}.jsonl").write_text("\n".join(lines_of_split) + "\n", encoding="utf-8")
+        for split, examples in splits.items():
+            if examples:
+                (temporary / f"{split}.jsonl").write_text("\n".join(map(_row, examples)) + "\n", encoding="utf-8")
         temporary.rename(folder)
     except OSError as error:
         shutil.rmtree(temporary, ignore_errors=True)
         raise StoreError(
-            f"Cannot write {folder}: {error.strerror or error}. Free some space, or make the runs folder writable."
+            f"Cannot write {folder}: {error.strerror or error}. Free some space, or make the folder it is in writable."
         ) from error
-    return target
+
+
+def _row(example: Example) -> str:
+    texts = example.targets[0] if len(example.targets) == 1 else list(example.targets)
+    return json.dumps({SOURCE: example.source, TARGET: texts}, ensure_ascii=False)
 
 
 def _preview_json(file: Path) -> FilePreview:

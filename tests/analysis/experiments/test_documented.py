@@ -28,8 +28,15 @@ LONGER = ["wikinews-lead", *(f"wikinews-{kind}-longer" for kind in KINDS[1:])]
 TABLES = [
     ("## Tables: E2E", "| | updates", RUNS, 2, E2E),
     ("## Triples: WebNLG", "| | BLEU", [f"webnlg-{kind}" for kind in ("frozen", *TUNED)], 1, WEBNLG),
-    ("## Triples: WebNLG", "| two seeds", ["webnlg-prefix-seeds", "webnlg-finetuned-seeds"], 1, WEBNLG),
+    ("## Triples: WebNLG", "| two seeds |", ["webnlg-prefix-seeds", "webnlg-finetuned-seeds"], 1, WEBNLG),
     ("## Triples: WebNLG", "| reranked", ["webnlg-prefix-reranked", "webnlg-finetuned-reranked"], 1, WEBNLG),
+    (
+        "## Triples: WebNLG",
+        "| two seeds, reranked",
+        [f"webnlg-{kind}-reranked-seeds" for kind in ("prefix", "finetuned")],
+        1,
+        ["BLEU-unseen", "TER-unseen", "Coverage-unseen", "Unsupported-unseen"],
+    ),
     ("## Any table", "| | BLEU", ["tables-frozen", *(f"tables-{kind}" for kind in TUNED)], 1, TOPICS),
     ("## Any table", "| reranked", [f"tables-{kind}-reranked" for kind in ("frozen", *TUNED)], 1, TOPICS),
     ("## Any table", "| greedy", [f"tables-{kind}-greedy" for kind in ("frozen", *TUNED)], 1, TOPICS),
@@ -94,6 +101,13 @@ def test_the_tables_of_decoding_and_of_unseen_topics(results):
     for row in table("## Tables: E2E", "| beam 5; never"):
         name = row[0]
         for how, cell in zip(("plain", "no-repeat-3", "no-repeat-3-longer", "reranked"), row[1:], strict=True):
+            for metric, part in zip(("BLEU", "Coverage"), cell.replace("*", "").split(", "), strict=True):
+                assert agree(part, results[f"{name}-{how}"].scores[metric]), f"{name}, {how}, {metric}"
+    kinds = ("e2e-prefix", "e2e-prefix-complete", "e2e-prefix-likely")
+    for name, row in zip(kinds, table("## Tables: E2E", "| trained on"), strict=True):
+        trained = results.get(f"run:{name}", results[f"{name}-plain"])
+        assert int(row[1].replace(",", "")) == trained.rows and agree(row[2], {"value": trained.valid_loss})
+        for how, cell in zip(("plain", "reranked"), row[3:], strict=True):
             for metric, part in zip(("BLEU", "Coverage"), cell.replace("*", "").split(", "), strict=True):
                 assert agree(part, results[f"{name}-{how}"].scores[metric]), f"{name}, {how}, {metric}"
     for kind, row in zip(KINDS, table("## Summaries of other topics", "| | news"), strict=True):

@@ -79,6 +79,13 @@ def test_an_open_round_is_ranked_by_coverage_then_by_what_is_unsupported(board):
     assert [line["name"] for line in shared_view(board, False)["round"]["lines"]] == ["Ben", "frozen model", "Ada"]
 
 
+def test_prefixes_of_one_guest_have_names_of_their_own(board):
+    ada = board.join("Ada")
+    assert [board.add_entry(ada, f"run-{number}").name for number in range(3)] == ["Ada", "Ada (2)", "Ada (3)"]
+    board.remove_entry("run-1")
+    assert board.add_entry(ada, "another").name == "Ada (2)"
+
+
 @pytest.mark.parametrize("letter", ["D", "", None, 1, ["A"], "a"])
 def test_votes_for_nothing_are_refused(board, letter):
     ada, _ = filled(board)
@@ -195,6 +202,7 @@ def test_a_round_that_was_cut_off_is_over_after_a_restart(board, tmp_path):
     board.begin_round(SOURCE, FIELDS, ["class-ada-1"], True, False)
     again = Board(tmp_path)
     assert again.round.state == CLOSED and "closed before" in again.round.lines[0].note
+    assert "closed before" in json.dumps(shared_view(again, False))  # nothing is wrong with the guest's prefix
     again.begin_round(SOURCE, FIELDS, ["class-ada-1"], True, False)
 
 

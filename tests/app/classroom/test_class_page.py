@@ -92,6 +92,7 @@ def test_a_lesson(device, served_class, zipped):
     presenter.locator("#ask [name=options]").fill("All weights\nNothing in the model")
     presenter.locator("#ask [name=right]").fill("2")
     presenter.locator("#ask button").click()
+    expect(presenter.locator("#question h2")).to_be_in_viewport()
     ada.get_by_role("button", name="All weights").click()
     ben.get_by_role("button", name="Nothing in the model").click()
     expect(presenter.locator("#question")).to_contain_text("2 have answered")
@@ -105,6 +106,7 @@ def test_a_lesson(device, served_class, zipped):
 
     presenter.locator("#begin [name=blind]").check()
     presenter.locator("#begin button").click()
+    expect(presenter.locator("#round h2")).to_be_in_viewport()
     ada.get_by_role("button", name="Vote for A").click()
     ben.get_by_role("button", name="Vote for A").click()
     expect(presenter.locator("#round .head")).to_contain_text("2 voted")
@@ -149,6 +151,7 @@ def test_a_refusal_stays_while_the_board_changes(device, served_class):
     ada.locator("#compare [name=table]").fill("")
     ada.locator("#compare button").click()
     expect(ada.locator("#trouble")).to_contain_text("The table has 0 characters")
+    expect(ada.locator("#trouble")).to_be_in_viewport()  # the form is far below the head of the page
     before = ada.locator("#who").inner_text()
     join(ben, served_class, "Bo")
     expect(ada.locator("#who")).not_to_have_text(before)
@@ -157,6 +160,32 @@ def test_a_refusal_stays_while_the_board_changes(device, served_class):
     ada.locator("#compare button").click()
     expect(ada.locator("#texts .line")).to_have_count(1)
     expect(ada.locator("#trouble")).to_be_empty()
+
+
+def test_a_code_or_a_key_can_be_pasted_into_the_open_page(device, served_class):
+    address, secrets = served_class
+    page = device(390, 844)
+    page.goto(f"{address}/class#50%")  # no character: it is taken as it is
+    expect(page.locator("#join [name=code]")).to_have_value("50%")
+    page.evaluate("code => { location.hash = code; }", secrets["code"])
+    expect(page.locator("#join [name=code]")).to_have_value(secrets["code"])
+    page.goto(f"{address}/class/present")
+    expect(page.locator("#enter")).to_be_visible()
+    expect(page.locator("nav")).to_be_hidden()
+    page.evaluate("key => { location.hash = key; }", secrets["key"])
+    expect(page.locator("#code")).to_have_text(secrets["code"])
+    assert secrets["key"] not in page.url
+    page.goto(f"{address}/class#{secrets['code']}")
+    expect(page.locator("#presents")).to_contain_text("private window")
+
+
+def test_a_guest_leaves_and_another_joins_on_the_same_device(device, served_class):
+    page = device(390, 844)
+    join(page, served_class, "Deniz")
+    page.locator("#leave").click()
+    expect(page.locator("#join")).to_be_visible()
+    join(page, served_class, "عائشة")
+    assert page.locator("#who bdi").inner_text() == "عائشة"
 
 
 def test_a_guest_at_the_app_is_sent_to_the_class(device, served_class):

@@ -68,6 +68,15 @@ def test_the_key_makes_a_presenter_elsewhere_and_everything_here(room):
         assert client.get("/class/api/me").json()["role"] == role
 
 
+@pytest.mark.parametrize("role", ["presenter", "local"])
+def test_a_browser_that_presents_stays_the_presenters(room, role):
+    """A presenter who tried to join in a second tab lost the class, without a word why."""
+    client, code = room.ask(role), room.classroom.doorkeeper.secrets.code
+    answer = client.post("/class/api/join", json={"code": code, "name": "Ada"})
+    assert answer.status_code == 400 and "Join in another browser" in answer.json()["error"]
+    assert client.get("/class/api/me").json()["role"] == role and room.classroom.board.guests() == []
+
+
 def test_wrong_codes_are_slowed_down_and_then_the_right_one_waits_too(room, monkeypatch):
     monkeypatch.setattr(roles, "PER_SECOND", 1e-4)  # a slow machine must not earn another try
     client, code = room.client(), room.classroom.doorkeeper.secrets.code

@@ -85,8 +85,8 @@ def test_the_demonstrations_train_on_other_tables_than_they_are_checked_on():
     trained, others = ({row.prompt for row in rows(backbone, 4)} for rows in (training_rows, other_rows))
     assert len(trained) == 5 and len(others) == 4 and not trained & others
     assert check_words(backbone, START) == f" {START}"
-    for words in ("", "word " * 30):
-        with pytest.raises(BadInput, match="Shorten"):
+    for words, advice in (("", "Type some"), ("word " * 30, "Shorten")):
+        with pytest.raises(BadInput, match=advice):
             check_words(backbone, words)
 
 

@@ -67,6 +67,30 @@ def test_the_keyboard_leads_through_a_lesson(page, served):
     expect(page.locator(".pl-lessons li", has_text="What the vectors are near")).to_contain_text("go on at step 2")
 
 
+def test_back_and_forward_go_through_the_steps_of_a_lesson(page, served):
+    from playwright.sync_api import expect
+
+    strip = page.locator("#pl-lesson")
+    page.goto(f"{served}?tab=learn")
+    open_step(page, served, "en/08-what-the-vectors-are-near.1")
+    for step in (2, 3):
+        page.keyboard.press("PageDown")
+        if step == 3:
+            page.keyboard.press("PageDown")  # step 2 asks
+        expect(strip).to_contain_text(f"{step} of 4")
+    page.go_back()
+    expect(strip).to_contain_text("2 of 4")
+    page.go_back()
+    expect(strip).to_contain_text("1 of 4")
+    page.go_forward()
+    expect(strip).to_contain_text("2 of 4")
+    expect(page.locator("#pl-tab-space-button")).to_have_attribute("aria-selected", "true")
+    page.go_back()
+    page.go_back()
+    expect(strip).to_be_hidden()
+    expect(page.locator("#pl-tab-learn-button")).to_have_attribute("aria-selected", "true")
+
+
 def test_a_text_stands_alone_before_words_are_put_in_front(page, served):
     from playwright.sync_api import expect
 

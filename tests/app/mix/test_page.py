@@ -82,6 +82,6 @@ def test_on_a_phone_the_words_above_the_curve_are_whole(page, served):
     page.set_viewport_size({"width": 390, "height": 844})
     open_tab(page, served)
     page.locator("#pl-mix-start").click()
-    expect(page.locator("#pl-mix-curve .gtitle-subtitle")).to_contain_text("the decoding of the page")
+    expect(page.locator("#pl-mix-curve .gtitle-subtitle")).to_contain_text("greedy decoding")
     figure, words = (page.locator(f"#pl-mix-curve {part}").bounding_box() for part in (".main-svg >> nth=0", ".gtitle-subtitle"))
     assert words["x"] + words["width"] <= figure["x"] + figure["width"]
