@@ -6,10 +6,10 @@ from pathlib import Path
 
 from app.cli.common import answer, load_backbone_and_run, say_skipped, table_bar
 from app.cli.options import Verbs, add_data_options, add_model_options, add_parser, data_source
-from core.data.source import DataSource
+from core.data.source import COLUMNS, DataSource
 from core.data.uploads import SOURCE, TARGET, write_splits
 from core.errors import BadInput
-from core.task import Example
+from core.task import SUMMARIZATION, Example
 
 
 def add_verb(verbs: Verbs) -> None:
@@ -70,11 +70,12 @@ def _record(kept: list[Example], before: list[Example], data: Path) -> dict[str,
 
 def _sentence(kept: list[Example], before: list[Example], data: Path, source: DataSource) -> str:
     """Return what was kept, and how to train on it."""
-    form = f" --source-form {source.task_form}" if source.task_form != "table" else ""
-    task = f" --task {source.name}" if source.name != "columns" else ""
+    form = f" --source-form {source.task_form}" if source.task_form not in ("table", "article") else ""
+    task = f" --task {source.name}" if source.name != COLUMNS else ""
+    columns = "" if source.name == SUMMARIZATION else f" --set {COLUMNS}"
     return (
         f"Kept {_texts(kept):,} of {_texts(before):,} texts, for {len(kept):,} of {len(before):,} inputs. Train on them with\n"
-        f"python launch.py train --run NAME --data {shlex.quote(str(data))} --set columns --source {SOURCE} --target {TARGET}"
+        f"python launch.py train --run NAME --data {shlex.quote(str(data))}{columns} --source {SOURCE} --target {TARGET}"
         f"{form}{task}"
     )
 

@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+import os
 import random
 import re
 import shutil
@@ -88,9 +89,9 @@ def write_splits(folder: Path, splits: Mapping[str, Sequence[Example]]) -> None:
 
     Raises StoreError where it cannot be written; then there is no folder.
     """
-    temporary = folder.with_name(folder.name + ".tmp")
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")  # nobody's own folder
     try:
-        temporary.mkdir(parents=True, exist_ok=True)
+        temporary.mkdir(parents=True)
         for split, examples in splits.items():
             if examples:
                 (temporary / f"{split}.jsonl").write_text("\n".join(map(_row, examples)) + "\n", encoding="utf-8")
