@@ -112,6 +112,7 @@ const lab = {
   covered(line) {
     if (line.state !== "written" || !line.present) return null;
     const all = line.present.length + line.missing.length;
+    if (!all) return null; // not counted yet
     const missing = line.missing.length ? `, without ${line.missing.join(", ")}` : "";
     const extra = line.unsupported.length ? `; unsupported: ${line.unsupported.join(", ")}` : "";
     return lab.el("p", { class: "meta" }, `${line.present.length} of ${all} values${missing}${extra}`);
