@@ -115,7 +115,7 @@ def lesson(page: Page, served: str) -> None:
 
 def menus(page: Page, served: str) -> None:
     page.goto(f"{served}?lesson=en/09-little-data-new-topics.3")
-    expect(page.locator("#pl-results-plot .pl-plot")).to_have_attribute("data-drawn", "figure3")
+    expect(page.locator("#pl-results-plot .pl-plot")).to_have_attribute("data-drawn", "figure3-e2e")
     for menu in (page.locator(".pl-share"), page.locator("#pl-results-plot .pl-save")):
         menu.locator("summary").focus()
         page.keyboard.press("Enter")
