@@ -1,6 +1,5 @@
 """All runs as one table, and pairs of numbers of results for the scatter plot."""
 
-import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -11,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.experiments.grid import FROZEN
+from analysis.experiments.papers import PRINTED_NAMES
 from analysis.experiments.result import Result, families, home
 from analysis.experiments.tables import DATA_NAMES
 from core.config.methods import METHODS, method_info
@@ -132,16 +132,11 @@ def scatter_points(results: Sequence[Result], x: str, y: str) -> list[Point]:
     return [
         replace(
             point,
-            label=f"{point.label} ({_grid_title(grid)})" if count[point.label] > 1 and grid else point.label,
+            label=f"{point.label} ({PRINTED_NAMES.get(grid, grid)})" if count[point.label] > 1 and grid else point.label,
             best=not any(_beats(other, point, x, y) for other in points),
         )
         for point, grid in zip(points, grids, strict=True)
     ]
-
-
-def _grid_title(grid: str) -> str:
-    """Return the paper's name of a table or figure, "Table 4" for table4; other grids keep their name."""
-    return re.sub(r"^(table|figure)(\d)$", lambda match: f"{match[1].capitalize()} {match[2]}", grid)
 
 
 def points_frame(results: Sequence[Result], x: str, y: str) -> pd.DataFrame:

@@ -10,6 +10,15 @@ from core.errors import BadInput
 
 OF_TABLES = ("e2e", "webnlg", "records")  # the sets of figures 3 to 5 and Table 4: the first that is available
 NAMES = ("table1", "table2", "table3", "figure3", "figure4", "figure5", "table4")
+PRINTED_NAMES = {  # as the paper prints them
+    "table1": "Table 1",
+    "table2": "Table 2",
+    "table3": "Table 3",
+    "table4": "Table 4",
+    "figure3": "Figure 3",
+    "figure4": "Figure 4",
+    "figure5": "Figure 5",
+}
 TASK_WORDS, OTHER_WORDS = "table to text", ("elephant", "divide")
 PREFIX, FINETUNED, TOP2 = "Prefix-tuning", "Fine-tuning", "Top 2 layers"
 ADAPTER, LARGE_ADAPTER = "Adapter, as large as the prefix", "Adapter, 3 %"

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from analysis.experiments.mix_curve import total_loss
 from analysis.metrics.coverage import cover
-from core.data.registry import group_by_source, table_of_source
+from core.data.registry import table_of_source
 from core.errors import BadInput
 from core.generation.types import make_request
 from core.methods.loading import LoadedRun
@@ -20,10 +20,12 @@ from core.task import Example
 
 
 def complete(examples: Sequence[Example], input_format: str) -> list[Example]:
-    """Return the examples with the references that state every value of their input, as coverage counts; inputs without such a
-    reference are left out. Raises BadInput for inputs without values, such as articles."""
+    """Return the examples, one an input, with the references that state every value of it, as coverage counts.
+
+    Inputs without such a reference are left out. Raises BadInput for inputs without values, such as articles.
+    """
     kept = []
-    for example in group_by_source(list(examples)):
+    for example in examples:
         if not (fields := table_of_source(input_format, example.source)):
             raise BadInput("Only tables and triples have values that a text can state. Leave --complete out.")
         kept.append(_with_targets(example, [text for text in example.targets if not cover(fields, text).missing]))
@@ -37,20 +39,21 @@ def likeliest(
     share: float,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> list[Example]:
-    """Return each example with a share of its references, rounded up: those to which a run gives the lowest loss, in nats a text.
+    """Return the examples, one an input, each with a share of its references, rounded up: those with the lowest loss.
 
+    The loss is that of a text under the run, in nats.
     `progress(done, total)` is called after each example. Raises BadInput for a share that is not above 0 and below 1.
     """
     if not 0 < share < 1:
         raise BadInput(f"The share of references to keep is {share:g}. Give a number above 0 and below 1, such as 0.5.")
-    grouped, kept = group_by_source(list(examples)), []
-    for done, example in enumerate(grouped, 1):
+    kept = []
+    for done, example in enumerate(examples, 1):
         request = make_request(backbone, run.task, example.source, run.prefix)
         answers = [encode_answer(backbone, run.task, text) for text in example.targets]
         losses = [total_loss(run.model, backbone, [request], [ids]) for ids in answers] if len(answers) > 1 else [0.0]
         best = sorted(range(len(answers)), key=losses.__getitem__)[: math.ceil(share * len(answers))]
         kept.append(_with_targets(example, [example.targets[place] for place in sorted(best)]))
-        progress(done, len(grouped))
+        progress(done, len(examples))
     return kept
 
 

@@ -161,7 +161,7 @@ def csv_text(what: go.Figure) -> str:
     for trace, axis in zip(traces, axes, strict=True):
         name = plain_text(trace.name)
         rows += [[f"{name} ({axis})" if several else name, *row] for row in _rows(trace)]
-    columns = ["series", _axis(what, "x"), "y" if several else _axis(what, "y"), "value", "error bar", "text"]
+    columns = ["series", _axis(what, "x"), "y" if several else first, "value", "error bar", "text"]
     table = pd.DataFrame(rows, columns=columns, dtype=object)
     empty = [name for name in ("value", "error bar", "text") if (table[name] == "").all()]
     return table.drop(columns=empty).to_csv(index=False, lineterminator="\n")

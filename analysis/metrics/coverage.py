@@ -165,17 +165,15 @@ def _place(fields: Fields, words: list[Word], own: frozenset[str]) -> list[Place
 
 def _belongs(key: str, value: str, words: list[Word], place: tuple[int, int], own: frozenset[str]) -> bool:
     """Whether a small number or a demonym belongs to this field, judged by the words around it."""
-    start, end = place
-    if not forms_of(value):
-        return True
+    (start, end), forms = place, forms_of(value)
     follows = words[end].form if end < len(words) and words[end].clause == words[start].clause else ""
-    if re.fullmatch(r"\d{1,2}", forms_of(value)[0]) and len(forms_of(value)) == end - start == 1:
+    if len(forms) == end - start == 1 and re.fullmatch(r"\d{1,2}", forms[0]):
         near = words[max(0, start - 4) : end + 3]
         hints = vocabulary(key) | words_of_keys([(key, value)])
         if any(related(hint, word.form) for hint in hints for word in near if word.clause == words[start].clause):
             return True
         return not follows or follows in own | FUNCTION | LINKING or not follows[0].isalpha()
-    is_demonym = value.isalpha() and end == start + 1 and words[start].form not in forms_of(value)
+    is_demonym = value.isalpha() and end == start + 1 and words[start].form not in forms
     return not (is_demonym and follows in _MEALS and follows not in own)
 
 

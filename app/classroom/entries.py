@@ -114,10 +114,10 @@ class Entries:
             import_zip(file, self.store, run_id, self._limits())
             try:
                 loaded = self._check(run_id)
-                assert loaded.prefix is not None
-                length = counted(loaded.prefix.length, "virtual token")
+                sizes = _sizes(loaded)
+                length = counted(sizes["length"], "virtual token")
                 about = f"{method_info(loaded.run.method).title}, {length}, handed in"
-                return self.board.add_entry(guest, run_id, about=about, **_sizes(loaded))
+                return self.board.add_entry(guest, run_id, about=about, **sizes)
             except PrefixLabError:
                 shutil.rmtree(self.store.folder / run_id, ignore_errors=True)
                 raise

@@ -125,7 +125,8 @@ lab.at("#ask").addEventListener("submit", (event) => {
   event.preventDefault();
   const { text, options, right } = event.target.elements;
   const lines = options.value.split("\n").map((line) => line.trim()).filter(Boolean);
-  ask("question", { text: text.value, options: lines, right: right.value.trim() ? (Number(right.value) >= 1 ? Number(right.value) - 1 : null) : -1 }, "#question");
+  const typed = right.value.trim(), none = -1, invalid = null; // the latter is refused with a sentence
+  ask("question", { text: text.value, options: lines, right: !typed ? none : typed >= 1 ? typed - 1 : invalid }, "#question");
 });
 lab.at("#new-code").addEventListener("click", async () => {
   const answer = await lab.call("code", {});

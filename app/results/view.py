@@ -7,6 +7,7 @@ import pandas as pd
 
 from analysis.experiments.desk import AXES, Point
 from analysis.experiments.evidence import HOLDS, claims
+from analysis.experiments.papers import PRINTED_NAMES
 from analysis.experiments.result import Result
 from analysis.experiments.tables import DATA_NAMES, OURS, Number, ResultTable, Row, column_label, printed
 from app.results.state import ALL, ResultsState
@@ -15,18 +16,7 @@ from app.shared.html import button, copy_button, count, options, tag, text
 from app.shared.spreadsheet import to_csv
 from core.text.checks import counted
 
-TITLES = {
-    "table1": "Table 1",
-    "table2": "Table 2",
-    "table3": "Table 3",
-    "table4": "Table 4",
-    "figure3": "Figure 3",
-    "figure4": "Figure 4",
-    "figure5": "Figure 5",
-    "evidence": "Evidence",
-    "scatter": "Scatter",
-    "runs": "Runs",
-}
+TITLES = PRINTED_NAMES | {"evidence": "Evidence", "scatter": "Scatter", "runs": "Runs"}
 BADGES = {
     "paper": "Paper",
     "paper-large": "Paper",
