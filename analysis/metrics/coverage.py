@@ -49,9 +49,9 @@ _WELCOME = vocabulary(
 _OTHER_FAMILY = vocabulary("run owned operated business member name history tree home house")
 _BEFORE_AUDIENCE = vocabulary("the your all whole entire a young small")
 _TO_AUDIENCE = (["for"], ["with"], ["to"])
-_NOT = vocabulary(
-    "not no non none never t without neither nor unsuitable inappropriate unfriendly prohibited banned"
-)  # t: of "isn't"
+_NOT = vocabulary("not no non none never without neither nor unsuitable inappropriate unfriendly prohibited banned")
+# Before the t of "isn't", also as "is n't" and "no t"; the T of AT&T denies nothing.
+_CONTRACTED = vocabulary("isn aren wasn weren don doesn didn hasn haven hadn can won wouldn couldn shouldn mustn needn ain n no")
 _YES = {"yes", "true", "included", "allowed", "available"}
 _NO = {"no", "false", "none", "not included", "not allowed", "not available"}
 _REWORDED = {
@@ -287,9 +287,16 @@ def _welcomed(words: list[Word], place: int) -> bool:
     if _OTHER_FAMILY & set(follow[:1]) or (follow[:1] == ["of"] and not _AUDIENCE & set(follow) and "age" not in follow):
         return False
     near = words[max(0, place - 5) : place + 5]
-    before = [word.form for word in words[max(0, place - 4) : place] if word.form not in _BEFORE_AUDIENCE]
+    before = [at for at in range(max(0, place - 4), place) if words[at].form not in _BEFORE_AUDIENCE]
     welcome = any(word.form in _WELCOME and word.clause == words[place].clause for word in near)
-    return welcome or before[-1:] in _TO_AUDIENCE or bool(_NOT & set(before[-2:]))
+    to_audience = [words[at].form for at in before[-1:]] in _TO_AUDIENCE
+    return welcome or to_audience or any(_is_not(words, at) for at in before[-2:])
+
+
+def _is_not(words: list[Word], place: int) -> bool:
+    """Whether a word denies something."""
+    of_contraction = words[place].form == "t" and place > 0 and words[place - 1].form in _CONTRACTED
+    return words[place].form in _NOT or of_contraction
 
 
 def _denied(words: list[Word], start: int, end: int) -> bool:
@@ -300,7 +307,7 @@ def _denied(words: list[Word], start: int, end: int) -> bool:
         for i in indices:
             if words[i].clause != clause or words[i].form in ("and", "but"):
                 return False
-            if words[i].form in _NOT and words[min(i + 1, len(words) - 1)].form not in ("only", "just"):
+            if _is_not(words, i) and words[min(i + 1, len(words) - 1)].form not in ("only", "just"):
                 return True
         return False
 
