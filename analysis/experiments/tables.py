@@ -42,6 +42,7 @@ DATA_NAMES = {
 }
 SHORT = {"seen": "S", "unseen": "U"}  # as in the paper's Table 1
 OURS = "ours"
+RUN = "run:"  # before a run's name, the id of the result that its scores are
 NOT_RESULTS = ("paper.json", "evidence.json")  # of the files in assets/results
 # The paper prints these from 0 to 1, ours are from 0 to 100.
 FRACTIONS = {(data, name) for data in ("webnlg", "dart") for name in ("METEOR", "TER")}
@@ -61,7 +62,8 @@ class Number:
 
 @dataclass(frozen=True)
 class Row:
-    """The numbers of one line from one source. `command`: how to reproduce them; `note`: how they were computed."""
+    """The numbers of one line from one source. `command`: how to reproduce them; `note`: how they were computed; `run`: the run
+    that they are of, if it has a name."""
 
     label: str
     source: str
@@ -71,6 +73,7 @@ class Row:
     note: str = ""
     x: str | float | None = None
     updates: int = 0
+    run: str = ""
 
 
 @dataclass(frozen=True)
@@ -114,9 +117,9 @@ def printed() -> JsonObject:
 
 
 def source_name(row: Row) -> str:
-    """Return a source with its model, for exports: "Paper (GPT-2-medium)"."""
+    """Return a source with its model and the name of the run, for exports: "Paper (GPT-2-medium)"."""
     title = "Ours" if row.source == OURS else printed()["sources"][row.source]["title"]
-    return f"{title} ({row.model})"
+    return f"{title} ({', '.join(filter(None, [row.model, row.run]))})"
 
 
 def split_part(metric: str) -> tuple[str, str]:
@@ -187,7 +190,8 @@ def _own_rows(grid: str, data: str, results: Sequence[Result]) -> list[Row]:
         ids = tuple(one.id for one in family)
         numbers = {name: own_number(name, one, data, ids) for name, one in summaries.items()}
         note, x = recipe(family), place.get("x")
-        rows.append(Row(place["label"], OURS, first.backbone, numbers, first.command, note, x, first.updates))
+        run = first.id.removeprefix(RUN) if first.id.startswith(RUN) else ""
+        rows.append(Row(place["label"], OURS, first.backbone, numbers, first.command, note, x, first.updates, run))
     return rows
 
 
@@ -256,7 +260,7 @@ def results_of_run(run: Run) -> list[Result]:
     first, rate = next(iter(scores.values())), run.config.get("rate")
     return [
         Result(
-            f"run:{run.id}",
+            f"{RUN}{run.id}",
             Cell(data, run.method, str(run.config.get("preset", "fast")), seed=run.seed),
             run.backbone,
             run.fingerprint,

@@ -160,7 +160,8 @@ def csv_text(what: go.Figure) -> str:
     rows = []
     for trace, axis in zip(traces, axes, strict=True):
         name = plain_text(trace.name)
-        rows += [[f"{name} ({axis})" if several else name, *row] for row in _rows(trace)]
+        labels = _tick_labels(what, trace.xaxis or "x") if "xaxis" in trace else {}
+        rows += [[f"{name} ({axis})" if several else name, labels.get(str(x), x), *row] for x, *row in _rows(trace)]
     columns = ["series", _axis(what, "x"), "y" if several else first, "value", "error bar", "text"]
     table = pd.DataFrame(rows, columns=columns, dtype=object)
     empty = [name for name in ("value", "error bar", "text") if (table[name] == "").all()]
@@ -171,6 +172,13 @@ def _axis(what: go.Figure, name: str) -> str:
     """The title of an axis, "x" or "y2"; without one, its letter and the unit of its numbers."""
     axis = what.layout[f"{name[0]}axis{name[1:]}"]
     return plain_text(axis.title.text) or ", ".join(filter(None, [name[0], (axis.ticksuffix or "").strip()]))
+
+
+def _tick_labels(what: go.Figure, name: str) -> dict[str, str]:
+    """The values of an axis that are drawn as other texts, such as tokens: for each, value and text."""
+    axis = what.layout[f"{name[0]}axis{name[1:]}"]
+    pairs = zip(axis.tickvals or (), axis.ticktext or (), strict=False)
+    return {str(value): f"{value} {plain_text(text)}" for value, text in pairs if value != text}
 
 
 def _errors(trace: BaseTraceType, count: int) -> Sequence[object]:

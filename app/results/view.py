@@ -107,7 +107,7 @@ def _by_row(table: ResultTable, number: str) -> str:
             continue
         name = _name(row)
         cells = tag("th", text(name) if name != last else "", scope="row")
-        model = f"{row.model}, {counted(row.updates, 'update')}" if row.updates else row.model
+        model = ", ".join(filter(None, [row.model, row.run, counted(row.updates, "update") if row.updates else ""]))
         cells += tag("td", _badge(row.source) + tag("span", text(model), cls="model"), cls="from", title=row.note or None)
         cells += "".join(tag("td", _number(row.numbers.get(metric), number)) for metric in table.metrics)
         rows.append(tag("tr", cells, cls=" ".join(filter(None, ["first" if name != last else "", row.source]))))
@@ -131,7 +131,7 @@ def _by_source(table: ResultTable, metric: str, number: str) -> str:
     for name in dict.fromkeys(map(_name, rows)):
         own = [row for row in rows if _name(row) == name]
         cells = [
-            "<br>".join(_number(row.numbers[metric], number) for row in own if (row.source, row.model) == source)
+            "<br>".join(_named_number(row, metric, number) for row in own if (row.source, row.model) == source)
             or tag("span", "–", cls="none")
             for source in sources
         ]
@@ -155,6 +155,11 @@ def _name(row: Row) -> str:
 def _badge(source: str) -> str:
     detail = printed()["sources"].get(source, {}).get("detail", "Measured with this project")
     return tag("span", text(BADGES[source]), cls=f"pl-badge {source}", title=detail)
+
+
+def _named_number(row: Row, metric: str, opened: str) -> str:
+    """A number of a row, after the name of its run."""
+    return (tag("span", text(row.run), cls="model") + " " if row.run else "") + _number(row.numbers[metric], opened)
 
 
 def _number(number: Number | None, opened: str) -> str:

@@ -21,7 +21,7 @@ def test_cells_hold_divergence_words_and_what_a_click_asks_for():
     assert heat.text[1][2] == "extraor…<br>&lt;b12" and heat.customdata[1][2] == [1, 2]
     assert heat.hovertext[0][1] == "frozen: extraordinarily 50 %, ↵ 10 %<br>a&lt;b: &lt;b01 75 %, x 20 %"
     assert list(fig.layout.xaxis.ticktext) == ["word", "word", NEXT] and "a&lt;b" in fig.layout.title.text
-    assert ",3,2,5.0," in csv_text(fig)
+    assert ",3 (next),2,5.0," in csv_text(fig)
 
 
 def test_a_long_text_leaves_its_words_to_the_hover():

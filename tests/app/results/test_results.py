@@ -12,11 +12,13 @@ from analysis.experiments.desk import RUN_COLUMNS, points_frame
 from analysis.experiments.evidence import HOLDS, evidence_frame
 from analysis.experiments.grid import Cell
 from analysis.experiments.result import Result
+from analysis.experiments.tables import all_results, result_table
 from app.results import view
 from app.results.handlers import ResultsHandlers, _texts_of
 from app.results.state import ResultsState
 from app.results.texts import text_rows
 from app.shared import urlstate
+from core import paths
 from core.errors import StoreError
 from core.runs.store import Store
 
@@ -118,10 +120,17 @@ def test_evidence_has_a_line_for_each_claim_of_the_abstract():
 
 @pytest.mark.parametrize("form, sign", [("csv", "method,"), ("latex", r"\begin{tabular}"), ("markdown", "| method")])
 def test_tables_are_saved_in_three_forms(form, sign):
-    from analysis.experiments.tables import result_table
-
     written = view.format_table(result_table("table1", "e2e", []).frame(), form)
     assert sign in written and "69.7" in written and "8.80" in written
+
+
+def test_runs_of_one_method_are_told_apart_by_their_names():
+    runs = Store(paths.BUNDLED_RUNS, paths.BUNDLED_RUNS).runs()
+    one = result_table("table1", "e2e", all_results(runs))
+    names = {run.id for run in runs if run.task.name == "e2e"}
+    for html in (view.table(one, "", ""), view.table(one, "BLEU", "")):
+        assert all(f"{name}<" in html or f"{name}, 4,207 updates" in html for name in names)
+    assert {f"Ours (mini-gpt2, {name})" for name in names} <= set(one.frame()["source"])
 
 
 def test_numbers_of_the_runs_have_their_thousands_separated():
