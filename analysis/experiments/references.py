@@ -27,7 +27,7 @@ def complete(examples: Sequence[Example], input_format: str) -> list[Example]:
     kept = []
     for example in examples:
         if not (fields := table_of_source(input_format, example.source)):
-            raise BadInput("Only tables and triples have values that a text can state. Leave --complete out.")
+            raise BadInput("Only tables and triples have values that a text can state. Use --likeliest in place of --complete.")
         kept.append(_with_targets(example, [text for text in example.targets if not cover(fields, text).missing]))
     return [example for example in kept if example.targets]
 
@@ -44,8 +44,7 @@ def likeliest(
     The loss is that of a text under the run, in nats.
     `progress(done, total)` is called after each example. Raises BadInput for a share that is not above 0 and below 1.
     """
-    if not 0 < share < 1:
-        raise BadInput(f"The share of references to keep is {share:g}. Give a number above 0 and below 1, such as 0.5.")
+    check_share(share)
     kept = []
     for done, example in enumerate(examples, 1):
         request = make_request(backbone, run.task, example.source, run.prefix)
@@ -55,6 +54,12 @@ def likeliest(
         kept.append(_with_targets(example, [example.targets[place] for place in sorted(best)]))
         progress(done, len(examples))
     return kept
+
+
+def check_share(share: float) -> None:
+    """Raise BadInput for a share of references that is not above 0 and below 1."""
+    if not 0 < share < 1:
+        raise BadInput(f"The share of references to keep is {share:g}. Give a number above 0 and below 1, such as 0.5.")
 
 
 def _with_targets(example: Example, targets: list[str]) -> Example:

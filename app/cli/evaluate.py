@@ -15,7 +15,7 @@ from app.cli.options import (
     add_parser,
     data_source,
     decoding,
-    describe_decoding,
+    describe_paper_decoding,
 )
 from core.config.decode import DecodeConfig
 from core.config.decoding_defaults import paper_decoding
@@ -63,9 +63,7 @@ def add_verb(verbs: Verbs) -> None:
     verb.add_argument("--batch", type=int, default=32, help="tables generated in one batch (default 32)")
     add_model_options(verb, split=True)
     add_config_options(verb, DecodeConfig, default="the paper's")
-    defaults = {"tables": paper_decoding(""), "articles": paper_decoding(SUMMARIZATION)}
-    verb.epilog = f"""Decoding defaults, the paper's:
-{describe_decoding(defaults)}
+    verb.epilog = f"""{describe_paper_decoding()}
 
 Outputs of any system, in the official scripts' formats:
   --hyps-in out.txt --refs devel-conc.txt                         E2E: references in blocks with an empty line between

@@ -25,8 +25,8 @@ from app.cli import (
     open_app,
     pretrain,
     runs,
-    select,
     train,
+    training_set,
 )
 from core.errors import BadInput, PrefixLabError
 from core.process_settings import apply_process_settings
@@ -66,7 +66,8 @@ def parser() -> argparse.ArgumentParser:
     verbs = top.add_subparsers(dest="verb", metavar="VERB")
     for add_verb in (
         train.add_verb,
-        select.add_verb,
+        training_set.add_select,
+        training_set.add_distill,
         generate.add_verb,
         evaluate.add_verb,
         compare_methods.add_verb,

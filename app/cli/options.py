@@ -8,12 +8,13 @@ from dataclasses import MISSING, fields
 from typing import TypeAlias
 
 from core.config.decode import MODES, READ_BY, DecodeConfig
+from core.config.decoding_defaults import paper_decoding
 from core.config.methods import METHODS
 from core.data.hub import is_hub
 from core.data.source import NAMES, DataSource
 from core.errors import BadInput
 from core.runs.layout import JsonObject
-from core.task import FORMATS
+from core.task import FORMATS, SUMMARIZATION
 
 LAYOUTS = ["newline", "paper"]
 BUNDLED_BY_INPUT = "mini-gpt2; mini-bart for articles"  # core.models.locate.DEFAULTS
@@ -112,6 +113,12 @@ def add_config_options(verb: argparse.ArgumentParser, config: type, skip: Sequen
 def describe_decoding(defaults: Mapping[str, DecodeConfig]) -> str:
     """Return the decoding of each input format, for a verb's epilog."""
     return "\n".join(f"  {name:18} {_in_words(decode)}" for name, decode in defaults.items())
+
+
+def describe_paper_decoding() -> str:
+    """Return the paper's decoding as a verb's defaults, for its epilog."""
+    defaults = {"tables": paper_decoding(""), "articles": paper_decoding(SUMMARIZATION)}
+    return f"Decoding defaults, the paper's:\n{describe_decoding(defaults)}"
 
 
 def _in_words(decode: DecodeConfig) -> str:

@@ -179,7 +179,7 @@ class TrainHandlers(RunProgressView, TabHandlers):
         try:
             examples, valid, bad = request.examples()
             if request.data.file:
-                update[page.preview] = view.preview(preview_file(Path(request.data.file)), bad, len(examples), request.odd())
+                update[page.preview] = view.preview(preview_file(Path(request.data.file)), bad, request.usable(), request.odd())
             self._check_free(request)
             request.config()
         except Exception as error:  # `start` finds it, too: the click that leaves a corrected field can be the one on Start

@@ -21,7 +21,7 @@ from core.data.lines import collect_warnings
 from core.data.source import DataSource
 from core.data.summarization import COLUMNS as ARTICLES
 from core.data.summarization import read_articles, read_bundled_articles
-from core.data.uploads import SOURCE, TARGET, preview_file, save_split
+from core.data.uploads import SOURCE, TARGET, preview_file, save_split, train_and_valid
 from core.errors import BadInput
 from core.models.backbone import Backbone
 from core.models.inputs import task_for_backbone
@@ -115,7 +115,8 @@ class TrainRequest:
             form = self.data.form if self.data.form not in ("table", "article") else ""
             stored = {"data": folder, "source": (SOURCE,), "target": (TARGET,)}
             typed = {"data": Path(self.data.file).name, "source": self.data.source, "target": self.data.target}
-            source = source.replace(set=source.set or "columns", form=form, **(stored if folder else typed))
+            skip_bad = not folder and bool(self.uploaded()[1])
+            source = source.replace(set=source.set or "columns", form=form, skip_bad=skip_bad, **(stored if folder else typed))
         backbone = self.backbone if self.backbone != DEFAULTS.get(self.data.form, DEFAULT) else ""
         task = SUMMARIZATION if self.on_articles else self.data.name if self.data.file else ""
         return TrainSpec(self.run, self.base, self.method, backbone, task, source, changes=self.changes())
@@ -129,14 +130,22 @@ class TrainRequest:
         else:
             if not (self.data.source and self.data.target):
                 raise BadInput("Choose which columns are the input and which is the text to write. A file needs one for each.")
-            read, bad, _ = uploaded_examples(self.data.file, self.data.source, self.data.target, self.data.form)
-            train, valid = list(read), len(read) // 10
+            read, bad, _ = self.uploaded()
+            train, held_out = train_and_valid(read)
+            valid = sum(len(one.targets) for one in held_out)
         return (train[: self.rows] if self.rows else train), valid, bad
+
+    def usable(self) -> int:
+        """Return how many rows of an uploaded file can be used, for training or validation; call `examples` first."""
+        return len(self.uploaded()[0])
 
     def odd(self) -> list[str]:
         """Return warnings about an uploaded file, such as stray quotes; call `examples` first."""
-        data = self.data
-        return uploaded_examples(data.file, data.source, data.target, data.form)[2] if data.file else []
+        return self.uploaded()[2] if self.data.file else []
+
+    def uploaded(self) -> tuple[Sequence[Example], list[str], list[str]]:
+        """Return what `uploaded_examples` reads of the file."""
+        return uploaded_examples(self.data.file, self.data.source, self.data.target, self.data.form)
 
 
 def command(words: list[str]) -> str:
@@ -168,7 +177,7 @@ def store_upload(store: Store, request: TrainRequest) -> str:
     """Store the uploaded rows for the training, and return the folder; empty for bundled data."""
     if not request.data.file:
         return ""
-    read, _, _ = uploaded_examples(request.data.file, request.data.source, request.data.target, request.data.form)
+    read, _, _ = request.uploaded()
     return str(save_split(list(read), request.data.name or Path(request.data.file).name.split(".")[0], store.folder / FOLDER))
 
 

@@ -73,19 +73,24 @@ def save_split(examples: list[Example], name: str, place: Path) -> Path:
     digest = hashlib.sha256("\n".join(map(_row, examples)).encode()).hexdigest()[:8]
     stem = re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-")[:40] or "data"
     folder = place / f"{stem}-{digest}"
-    sources = list(dict.fromkeys(one.source for one in examples))
-    random.Random(0).shuffle(sources)
-    validation = set(sources[: min(MOST, max(1, len(sources) // SHARE))]) if len(sources) > 3 else set()
-    target = folder if validation else folder / "train.jsonl"
-    if target.exists():
-        return target
-    train, valid = ([one for one in examples if (one.source in validation) is held_out] for held_out in (False, True))
-    write_splits(folder, {"train": train, "dev": valid})
+    train, valid = train_and_valid(examples)
+    target = folder if valid else folder / "train.jsonl"
+    if not target.exists():
+        write_splits(folder, {"train": train, "dev": valid})
     return target
 
 
-def write_splits(folder: Path, splits: Mapping[str, Sequence[Example]]) -> None:
-    """Write examples to a new folder: a JSON lines file for each split that has some, with the columns SOURCE and TARGET.
+def train_and_valid(examples: Sequence[Example]) -> tuple[list[Example], list[Example]]:
+    """Hold out one source in SHARE for validation, MOST of them at most; none of fewer than four sources."""
+    sources = list(dict.fromkeys(one.source for one in examples))
+    random.Random(0).shuffle(sources)
+    validation = set(sources[: min(MOST, max(1, len(sources) // SHARE))]) if len(sources) > 3 else set()
+    train, valid = ([one for one in examples if (one.source in validation) is held_out] for held_out in (False, True))
+    return train, valid
+
+
+def write_splits(folder: Path, splits: Mapping[str, Sequence[Example]], columns: tuple[str, str] = (SOURCE, TARGET)) -> None:
+    """Write examples to a new folder: a JSON lines file for each split that has some. `columns`: of the input and the text.
 
     Raises StoreError where it cannot be written; then there is no folder.
     """
@@ -94,18 +99,30 @@ def write_splits(folder: Path, splits: Mapping[str, Sequence[Example]]) -> None:
         temporary.mkdir(parents=True)
         for split, examples in splits.items():
             if examples:
-                (temporary / f"{split}.jsonl").write_text("\n".join(map(_row, examples)) + "\n", encoding="utf-8")
+                rows = (_row(example, columns) for example in examples)
+                (temporary / f"{split}.jsonl").write_text("\n".join(rows) + "\n", encoding="utf-8")
         temporary.rename(folder)
     except OSError as error:
         shutil.rmtree(temporary, ignore_errors=True)
-        raise StoreError(
-            f"Cannot write {folder}: {error.strerror or error}. Free some space, or make the folder it is in writable."
-        ) from error
+        raise _cannot_write(folder, error) from error
 
 
-def _row(example: Example) -> str:
+def check_new_folder(folder: Path) -> None:
+    """Raise StoreError where a new folder cannot be written."""
+    try:
+        folder.mkdir(parents=True)
+        folder.rmdir()
+    except OSError as error:
+        raise _cannot_write(folder, error) from error
+
+
+def _cannot_write(folder: Path, error: OSError) -> StoreError:
+    return StoreError(f"Cannot write {folder}: {error.strerror or error}. Free some space, or give a folder that can be written.")
+
+
+def _row(example: Example, columns: tuple[str, str] = (SOURCE, TARGET)) -> str:
     texts = example.targets[0] if len(example.targets) == 1 else list(example.targets)
-    return json.dumps({SOURCE: example.source, TARGET: texts}, ensure_ascii=False)
+    return json.dumps(dict(zip(columns, (example.source, texts), strict=True)), ensure_ascii=False)
 
 
 def _preview_json(file: Path) -> FilePreview:

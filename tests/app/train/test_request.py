@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -96,8 +97,8 @@ def test_a_model_that_reads_and_writes_apart_is_trained_on_articles(context, hou
         backbone=house.bart,
         data=UploadedData(str(tmp_path / "own.jsonl"), tuple(source), tuple(target), form, "own"),
     )
-    examples, _, bad = own.examples()
-    assert (source, target, form, len(examples), len(bad)) == (["document"], ["summary"], "article", 6, 1)
+    examples, valid, bad = own.examples()
+    assert (source, target, form, len(examples), valid, len(bad)) == (["document"], ["summary"], "article", 5, 1, 1)
     few = ["--updates", "1", "--warmup", "0", "--watch", "0", "--device", "cpu"]
     assert main([*own.to_argv(store_upload(store, own)), *few]) == 0
     run = store.get("own")
@@ -122,17 +123,29 @@ def test_rows_of_ones_own_are_kept_and_train_from_the_shown_command(own, house, 
     monkeypatch.setenv("PREFIX_LAB_HOME", str(tmp_path / "home"))
     store = Store(tmp_path / "home" / "runs")
     request = TrainRequest("mine", "own", backbone=house.backbone, data=own, own={"length": 2, "updates": 2, "batch": 2})
-    examples, _, bad = request.examples()
-    assert len(examples) == len(EXAMPLES) and len(bad) == 1 and "line 12" in bad[0]
+    examples, valid, bad = request.examples()
+    assert request.usable() == len(EXAMPLES) and len(bad) == 1 and "line 12" in bad[0]
+    args = parser().parse_args(request.to_argv())
+    assert args.skip_bad and DataSource("columns", own.file, own.source, own.target, skip_bad=True).load_split("train", [])
     store.folder.mkdir(parents=True)
     assert main([*request.to_argv(store_upload(store, request)), "--device", "cpu"]) == 0
     run = store.get("mine")
-    assert (run.task.name, run.updates, run.rows) == ("pubs", 2, 9) and run.valid_loss is not None
+    assert (run.task.name, run.updates, run.rows, valid) == ("pubs", 2, len(examples), len(EXAMPLES) - len(examples)) and valid
+    assert run.valid_loss is not None
     assert [stored.id for stored in store.runs()] == ["mine"]
     assert free_name(store, {"mine-1"}, "mine") == "mine-2"
 
 
+def test_rows_of_one_source_cannot_be_held_out(tmp_path):
+    file = tmp_path / "own.csv"
+    file.write_text("in,out\n" + "name : Alda,Alda is a pub.\n" * 20, encoding="utf-8")
+    request = TrainRequest("mine", data=UploadedData(str(file), ("in",), ("out",)))
+    examples, valid, _ = request.examples()
+    assert (len(examples), valid) == (20, 0) and "--skip-bad" not in request.to_argv()
+
+
 def test_the_shown_command_names_the_users_own_columns_and_file(own, house):
+    Path(own.file).write_text("name,my city,text\nAlda,Lahti,Alda is in Lahti.\n", encoding="utf-8")
     request = TrainRequest("mine", backbone=house.backbone, data=replace(own, source=("name", "my city"), target=("text",)))
     line = command(request.to_argv())
     assert "--data own.csv --source name --source 'my city' --target text" in line
