@@ -22,7 +22,14 @@ SEEDS = ["prefix", "finetuned", "prefix-reranked", "finetuned-reranked"]
 METHODS = ["frozen", "in_context", "embedding", "infix", "prefix", "adapter", "lora", "top_layers", "finetune"]
 KINDS = ["lead", "frozen", "prefix", "finetune"]
 # Section, how the table begins, the result of each row, and the metric of each column from `first` on.
-RUNS = ["e2e-frozen", "run:e2e-prefix", "run:e2e-prefix-5", "e2e-prefix-5-all-rows", "run:e2e-finetuned"]
+RUNS = [
+    "e2e-frozen",
+    "run:e2e-prefix",
+    "run:e2e-prefix-distilled",
+    "run:e2e-prefix-5",
+    "e2e-prefix-5-all-rows",
+    "run:e2e-finetuned",
+]
 NEWS = ["wikinews-lead", "wikinews-frozen", "run:wikinews-prefix", "run:wikinews-finetuned"]
 LONGER = ["wikinews-lead", *(f"wikinews-{kind}-longer" for kind in KINDS[1:])]
 TABLES = [
@@ -103,13 +110,21 @@ def test_the_tables_of_decoding_and_of_unseen_topics(results):
         for how, cell in zip(("plain", "no-repeat-3", "no-repeat-3-longer", "reranked"), row[1:], strict=True):
             for metric, part in zip(("BLEU", "Coverage"), cell.replace("*", "").split(", "), strict=True):
                 assert agree(part, results[f"{name}-{how}"].scores[metric]), f"{name}, {how}, {metric}"
-    kinds = ("e2e-prefix", "e2e-prefix-complete", "e2e-prefix-likely")
-    for name, row in zip(kinds, table("## Tables: E2E", "| trained on"), strict=True):
-        trained = results.get(f"run:{name}", results[f"{name}-plain"])
+    for which, row in zip(("", "-complete", "-likely"), table("## Tables: E2E", "| trained on | references"), strict=True):
+        trained = results.get(f"run:e2e-prefix{which}", results[f"e2e-prefix{which}-plain"])
         assert int(row[1].replace(",", "")) == trained.rows and agree(row[2], {"value": trained.valid_loss})
-        for how, cell in zip(("plain", "reranked"), row[3:], strict=True):
+        names = [f"e2e-{kind}{which}-{how}" for kind in ("prefix", "finetuned") for how in ("plain", "reranked")]
+        for name, cell in zip(names, row[3:], strict=True):
+            if cell == "–":
+                assert name not in results
+                continue
             for metric, part in zip(("BLEU", "Coverage"), cell.replace("*", "").split(", "), strict=True):
-                assert agree(part, results[f"{name}-{how}"].scores[metric]), f"{name}, {how}, {metric}"
+                assert agree(part, results[name].scores[metric]), f"{name}, {metric}"
+    kinds = ("e2e-prefix", "e2e-prefix-distilled", "e2e-finetuned")
+    for name, row in zip(kinds, table("## Tables: E2E", "| trained on | BLEU"), strict=True):
+        plain, reranked = results[f"run:{name}"].scores, results[f"{name}-reranked"].scores
+        scores = [plain["BLEU"], plain["Coverage"], plain["Unsupported"], reranked["BLEU"], reranked["Coverage"]]
+        assert name in row[0] and all(agree(cell, score) for cell, score in zip(row[1:6], scores, strict=True)), name
     for kind, row in zip(KINDS, table("## Summaries of other topics", "| | news"), strict=True):
         for topics, cell in zip(("news-to-sports", "within-news"), row[1:], strict=False):
             for metric, part in zip(ROUGE, cell.split("/"), strict=True):
@@ -131,7 +146,9 @@ def test_what_was_trained_and_how_is_the_runs_own(results):
         assert int(row[1].replace(",", "")) == result.stored
         assert {"↑": "highest", "↓": "lowest"}.get(row[3][-1], "") == result.rate_at_end
         assert result.seeds == ((0,) if name == "frozen" else (0, 1, 2))
-    for run, prefix in zip(("e2e-prefix", "e2e-prefix-5"), table("## Tables: E2E", "| | updates")[1:], strict=False):
+    for run, prefix in zip(
+        ("e2e-prefix", "e2e-prefix-distilled", "e2e-prefix-5"), table("## Tables: E2E", "| | updates")[1:], strict=False
+    ):
         assert run in prefix[0]
         assert [int(prefix[place].replace(",", "")) for place in (1, 8, 9)] == [
             getattr(results[f"run:{run}"], name) for name in ("updates", "trained", "stored")

@@ -185,8 +185,8 @@ def test_labels_of_points_that_are_close_do_not_meet_and_all_are_in_the_csv():
 def test_runs_are_filtered_sorted_and_their_differences_named():
     runs = BUNDLED.runs()
     frame = runs_frame(runs)
-    assert set(select_rows(frame, "prefix E2E")["run"]) == {"e2e-prefix", "e2e-prefix-5"}
-    assert set(select_rows(frame, "", "-updates")["run"].iloc[:3]) == {"e2e-prefix", "e2e-prefix-5", "e2e-finetuned"}
+    assert set(select_rows(frame, "prefix E2E")["run"]) == {"e2e-prefix", "e2e-prefix-5", "e2e-prefix-distilled"}
+    assert set(select_rows(frame, "", "-updates")["run"].iloc[:4]) == {*select_rows(frame, "prefix E2E")["run"], "e2e-finetuned"}
     assert select_rows(frame, "", "BLEU")["run"].iloc[0] == "tables-prefix"  # those without a score come last
     assert len(select_rows(frame, "", "nonsense")) == len(runs) and select_rows(frame, "zzz").empty
     two = [BUNDLED.get(name) for name in ("e2e-prefix", "e2e-finetuned")]
