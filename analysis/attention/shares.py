@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from analysis.attention.maps import PREFIX, SITE, AttentionMass
+from core.text.checks import whole_percents
 
 
 def by_layer(
@@ -50,7 +51,7 @@ def describe_mass(mass: AttentionMass, source: str = "the input", weighted: bool
     Layers are numbered from 1. `where`: the site, if the model has several (see `attention_labels`).
     """
     layers = by_layer(mass, weighted=weighted)
-    prefix, on_source, on_text = (f"{100 * share:.0f} %" for share in layers.mean(0).tolist())
+    prefix, on_source, on_text = (f"{share} %" for share in whole_percents(layers.mean(0).tolist()))
     kind = "attention (weighted by the size of the values)" if weighted else "attention"
     when, rest = _opening_words(mass, where), f" and the text written so far {on_text}" if mass.site == SITE else ""
     prefix_mass = layers[:, PREFIX]

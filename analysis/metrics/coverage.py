@@ -3,7 +3,8 @@
 Both sides are split into words, numbers and currency signs, without case, accents and punctuation, so spacing and hyphens do
 not matter ("£20-25" is "£ 20 - 25"). A value is present if its words occur together, up to inflection ("moderately" is
 "moderate"), or if one of a few fixed alternatives does: "5 out of 5" as "5 stars", "less than £ 20" as "under £20", "cheap" as
-"low-priced", "Canada" as "Canadian", a date in another order or in words, a name without its brackets, a list item by item;
+"low-priced", "Canada" as "Canadian", "5 km" as "five kilometres", "-7" as "minus 7", "2" as "second", a date in another order
+or in words, a name without its brackets, a list item by item;
 yes/no by the words of the key and a nearby "not", "family friendly" by who is said to be welcome. A number of one or two
 digits has to occur near words of its field, or near no word of another kind ("1-star restaurant" is not volume 1), and a
 demonym not before food ("Japanese restaurant" is not country Japan). A value of signs only, such as "★★★★☆", is present as it
@@ -26,7 +27,7 @@ from core.errors import BadInput
 from core.text.tables import Fields
 
 # Change the name with the rules below, if that changes the result for any of the data sets.
-_SIGNATURE = "strings|prefixlab-cover-3"
+_SIGNATURE = "strings|prefixlab-cover-4"
 
 T = TypeVar("T")
 Places = list[tuple[int, int]]  # half-open ranges of word indices
@@ -71,6 +72,21 @@ _REWORDED = {
     "denmark": ("Danish",),
     "deceased": ("died", "dead", "death", "passed away"),
 }
+# What may stand for one another after a number.
+_UNITS = [
+    ("mm", "millimeters", "millimetres"), ("cm", "centimeters", "centimetres"), ("m", "meters", "metres", "meter", "metre"),
+    ("km", "kilometers", "kilometres", "kilometer", "kilometre"), ("mi", "miles", "mile"), ("ft", "feet", "foot"),
+    ("in", "inches", "inch"), ("g", "grams", "grammes", "gram"), ("oz", "ounces"), ("lb", "lbs", "pounds", "pound"),
+    ("kg", "kilograms", "kilogrammes", "kilos", "kilogram", "kilo"), ("ha", "hectares", "hectare"),
+    ("ml", "milliliters", "millilitres"), ("l", "liters", "litres", "liter", "litre"),
+    ("m²", "m2", "sq m", "square meters", "square metres"), ("km²", "km2", "sq km", "square kilometers", "square kilometres"),
+    ("km/h", "kmh", "kph", "kilometers per hour", "kilometres per hour", "kilometers an hour", "kilometres an hour"),
+    ("mph", "miles per hour", "miles an hour"), ("m/s", "meters per second", "metres per second"),
+    ("s", "sec", "seconds", "second"), ("min", "mins", "minutes", "minute"), ("h", "hr", "hrs", "hours", "hour"),
+    ("%", "percent", "per cent"), ("°c", "degrees celsius", "degrees"), ("°f", "degrees fahrenheit", "degrees"),
+    ("w", "watts", "watt"), ("kw", "kilowatts"), ("mw", "megawatts"), ("v", "volts"), ("hz", "hertz"),
+    ("mb", "megabytes"), ("gb", "gigabytes"), ("tb", "terabytes"),
+]  # fmt: skip
 # Endings of a value's only word and what may stand for them: Canada, Canadian; football, footballer; cycling, cyclist.
 _DERIVED = [("", "n"), ("", "ese"), ("", "er"), ("a", "ian"), ("y", "ian"), ("y", ""), ("en", "ish"), ("al", "uese"),
             ("ing", "er"), ("ing", "ist")]  # fmt: skip
@@ -181,7 +197,7 @@ def _find(key: str, value: str, words: list[Word]) -> Places:
     if value.lower() in _YES | _NO:
         return _find_yes_no(key, value.lower() in _YES, words)
     places = [place for wording in dict.fromkeys(_wordings(key, value)) for place in _runs(wording, words)]
-    parts = [part for part in re.split(r"[,;/]|\band\b|&", value) if part.strip()]
+    parts = [part for part in re.split(r"(?<!\d)[,/]|[,/](?!\d)|;|\band\b|&", value) if part.strip()]
     if not places and len(parts) > 1:
         each = [_runs(_no_article(forms_of(part)), words) for part in parts]
         places = [place for one in each for place in one] if all(each) else []
@@ -227,6 +243,8 @@ def _other_texts(value: str) -> Iterator[str]:
             f"{stars} out of {most}",
             f"{stars} of {most}",
             f"{stars}/{most}",
+            f"{stars} out of {most} stars",
+            f"{stars}/{most} stars",
             *([f"{stars} stars"] if most == "5" else []),
         )
     if stars_drawn := re.fullmatch(r"(★+)(☆*)", value):
@@ -238,7 +256,12 @@ def _other_texts(value: str) -> Iterator[str]:
         yield named[1]
     if date := re.fullmatch(r"(\d{4})-(\d\d)-(\d\d)", value):
         yield from _dates(int(date[1]), int(date[2]), int(date[3]))
-    if value.isalpha():
+    if date := re.fullmatch(r"(\d{1,2}) ([a-z]+) (\d{4})|([a-z]+) (\d{1,2}),? (\d{4})", value):
+        day, month, year = (date[1], date[2], date[3]) if date[1] else (date[5], date[4], date[6])
+        if month.capitalize() in _MONTH_NAMES:
+            yield from _dates(int(year), _MONTH_NAMES.index(month.capitalize()) + 1, int(day))
+    yield from _other_numbers(value)
+    if value.isalpha() and len(value) > 2:
         yield from (value.removesuffix(end) + other for end, other in _DERIVED if value.endswith(end))
     if span := re.fullmatch(rf"([£$€]?)\s*({NUMBER})\s*[-–]\s*[£$€]?\s*({NUMBER})(.*)", value):
         sign, low, high, unit = span.groups()
@@ -246,12 +269,29 @@ def _other_texts(value: str) -> Iterator[str]:
         yield from (f"{sign}{low} {word} {second}{high} {unit}" for word in ("", "to", "and") for second in ("", sign))
 
 
+def _other_numbers(value: str) -> Iterator[str]:
+    """Return a number with the sign, the unit or the ending that may stand for its own: "5 kilometers" for "5 km"."""
+    if match := re.fullmatch(rf"({NUMBER})\s*([£$€]|pounds?|dollars?|euros?)", value):
+        yield f"{match[2]} {match[1]}"
+    if match := re.fullmatch(r"\d+", value):
+        yield value + _ordinal_ending(int(value))
+    if match := re.fullmatch(rf"([-−–]?)({NUMBER})(?:[\s-]*(\D+))?", value):
+        sign, number, unit = match[1], match[2], (match[3] or "").strip(" .")
+        for other in next((units for units in _UNITS if unit in units), (unit,)):
+            yield f"{sign}{number} {other}"
+            if sign:
+                yield from (f"minus {number} {other}", f"{number} {other} below")
+
+
+def _ordinal_ending(number: int) -> str:
+    return "th" if 10 < number % 100 < 20 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+
+
 def _dates(year: int, month: int, day: int) -> Iterator[str]:
     """Return a day in words: "19 September 1922", "September 19th, 1922" (`_runs` ignores the order)."""
     if 1 <= month <= 12:
-        suffix = "th" if 10 < day < 20 else {1: "st", 2: "nd", 3: "rd"}.get(day % 10, "th")
-        yield from (f"{day} {_MONTH_NAMES[month - 1]} {year}", f"{day}{suffix} {_MONTH_NAMES[month - 1]} {year}")
-        yield f"{day}{suffix} of {_MONTH_NAMES[month - 1]} {year}"
+        name, nth = _MONTH_NAMES[month - 1], f"{day}{_ordinal_ending(day)}"
+        yield from (f"{day} {name} {year}", f"{nth} {name} {year}", f"{nth} of {name} {year}", f"{name} the {nth} {year}")
 
 
 def _no_article(forms: Forms) -> Forms:

@@ -10,7 +10,7 @@ composed of supported words ("Leeds was born in Ann"), or a denial. It wrongly m
 import re
 from collections.abc import Iterator, Sequence
 
-from analysis.metrics.normalize import DIGITS, NUMBER, Word, forms_of, vocabulary
+from analysis.metrics.normalize import NUMBER, NUMBER_WORD, ORDINAL, Word, forms_of, vocabulary
 from core.text.tables import Fields
 
 Span = tuple[int, int]  # characters [start, end)
@@ -79,9 +79,9 @@ LEXICON = {
 }
 _LEXICON = [(vocabulary(keys), vocabulary(words)) for keys, words in LEXICON.items()]
 
-_COUNT = rf"(?:{NUMBER}(?::\d\d)*|\b(?:{'|'.join(DIGITS)})\b)"  # 1,250, 10:30, five
+_COUNT = rf"(?:{NUMBER}(?::\d\d)*|\b{NUMBER_WORD}\b)"  # 1,250, 10:30, five
 _NUMBER_PHRASE = re.compile(
-    rf"[£$€]?\s?{_COUNT}(?:(?:\s?[-–]\s?|\sto\s)[£$€]?\s?{_COUNT})?(?P<rating>\s(?:out\s)?of\s{_COUNT}|\s?/\s?{_COUNT}|[\s-]+stars?\b)?",
+    rf"[£$€]?\s?{_COUNT}(?:(?:\s?[-–]\s?|\sto\s)[£$€]?\s?{_COUNT})?(?P<rating>(?:\s(?:out\s)?of\s{_COUNT}|\s?/\s?{_COUNT})(?:[\s-]+stars?\b)?|[\s-]+stars?\b)?",
     re.IGNORECASE,
 )
 
@@ -111,10 +111,13 @@ def unsupported_spans(text: str, words: Sequence[Word], known: frozenset[str], c
 
 def _is_strange(word: Word, opens: bool, known: frozenset[str], covered: Sequence[Span]) -> bool:
     """Whether a word is unsupported. `opens`: it opens a sentence, so that its capital letter means nothing."""
-    if not word.form[0].isalpha() or len(word.form) == 1 or word.form in known | FUNCTION | LINKING:
+    ordinal = re.fullmatch(ORDINAL, word.form)
+    if not (ordinal or word.form[0].isalpha()) or len(word.surface) == 1 or word.form in known | FUNCTION | LINKING:
         return False
     if _overlap((word.start, word.end), covered):
         return False
+    if ordinal:
+        return word.form[:-2] not in known
     return (word.surface[0].isupper() and not opens) or not any(related(word.form, one) for one in known)
 
 
@@ -168,8 +171,8 @@ def _numbers(text: str, words: Sequence[Word], known: frozenset[str], covered: S
     """Yield numbers and prices that are unsupported in part, and ratings as a whole ("5 out of 5" is not "3 out of 5")."""
     for match in _NUMBER_PHRASE.finditer(text):
         start, end = match.end() - len(match[0].lstrip()), match.end()
-        numbers = [word for word in words if start <= word.start < end and word.form[0].isdigit()]
+        numbers = [word for word in words if word.start < end and word.end > start and re.fullmatch(rf"-?{NUMBER}", word.form)]
         numbers = [word for word in numbers if word.surface.lower() != "one"]  # mostly no number
         strange = [word for word in numbers if word.form not in known and not _overlap((word.start, word.end), covered)]
         if strange if match["rating"] is None else not _overlap((start, end), covered):
-            yield start, end
+            yield min([start, *(word.start for word in strange)]), end

@@ -147,8 +147,11 @@ PrefixLab.figureLayout = (style) => {
   };
 
   // Labels at points were placed for a large figure. In a smaller one, those that would be cut off or lie over the
-  // axis are moved, and of those that lie over one another the first is shown.
+  // axis are moved, of those that lie over one another the first is shown, and none that lies over a point.
   const thinLabels = (node) => {
+    const labeled = [...node.querySelectorAll(".trace.scatter")].filter((trace) => trace.querySelector(".textpoint text"));
+    const points = labeled.flatMap((trace) => [...trace.querySelectorAll(".point")].map((point) => point.getBoundingClientRect()));
+    const centers = points.map((box) => [(box.left + box.right) / 2, (box.top + box.bottom) / 2]);
     const shown = [], whole = node.getBoundingClientRect(), { l, t } = node._fullLayout._size;
     for (const label of node.querySelectorAll(".textpoint text")) {
       label.style.translate = "";
@@ -156,7 +159,8 @@ PrefixLab.figureLayout = (style) => {
       const right = Math.max(0, whole.left + l - box.left), down = Math.max(0, whole.top + t - box.top); // px that are cut off
       if (right || down) label.style.translate = `${right}px ${down}px`;
       if (right || down) box = label.getBoundingClientRect();
-      const covered = shown.some((other) => box.left < other.right && box.right > other.left && box.top + 2 < other.bottom && box.bottom > other.top + 2);
+      const covers = centers.some(([x, y]) => box.left < x && x < box.right && box.top < y && y < box.bottom);
+      const covered = covers || shown.some((other) => box.left < other.right && box.right > other.left && box.top + 2 < other.bottom && box.bottom > other.top + 2);
       label.style.visibility = covered ? "hidden" : "";
       if (!covered) shown.push(box);
     }

@@ -3,7 +3,7 @@ parts of messages."""
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 MAX_CHARS = 10_000
 MAX_FIELDS = 64
@@ -47,6 +47,14 @@ def percent(share: float) -> str:
     if value >= 9.95:  # which two digits round to 10
         return f"{value:.0f} %"
     return f"{value:.2g} %" if value else "0 %"
+
+
+def whole_percents(shares: Sequence[float]) -> list[int]:
+    """Round shares to whole percent so that these add up (largest remainders): 0.004, 0.357, 0.639 as 0, 36, 64."""
+    floors = [int(100 * share) for share in shares]
+    left = round(100 * sum(shares)) - sum(floors)
+    up = sorted(range(len(shares)), key=lambda at: floors[at] - 100 * shares[at])[:left]
+    return [floor + (at in up) for at, floor in enumerate(floors)]
 
 
 def quoted(text: str) -> str:

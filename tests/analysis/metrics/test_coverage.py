@@ -48,6 +48,25 @@ from core.text.tables import parse
         ("parking : yes", "AT&T Stadium has parking."),
         ("wifi : no", "T-Mobile Arena doesn't have wifi."),
         ("rating : ★★★★☆", "Its rating is ★★★★☆."),
+        ("rating : 4/5", "It is rated 4 out of 5 stars."),
+        ("temperature : -179 °C", "It is −179 °C there."),
+        ("temperature : -179 °C", "It is minus 179 degrees."),
+        ("price : £ 20 - 25", "The price is 20£-25."),
+        ("price : 5 €", "It costs €5."),
+        ("price : 5 euros", "It costs €5."),
+        ("length : 5 km", "It is five kilometres long."),
+        ("length : 5 kilometers", "It is 5km long."),
+        ("share : 50%", "It has 50 percent."),
+        ("speed : 100 km/h", "It reaches 100 kilometres per hour."),
+        ("population : 1,234,567", "It has 1 234 567 inhabitants."),
+        ("floor : 20", "It is on the 20th floor."),
+        ("position : 2", "It is the second one."),
+        ("opened : 27 February 1987", "It opened on February the 27th, 1987."),
+        ("grade : A+", "It got an A+."),
+        ("age : 45", "She is forty-five."),
+        ("price : less than £ 20", "It costs less than twenty pounds."),
+        ("name : Forty Winks", "It is Forty Winks."),
+        ("city : 北京", "她住在北京。"),
         ("rating : ★★★★☆", "It is rated four out of five."),
     ],
 )
@@ -55,6 +74,18 @@ def test_a_value_is_found(field: str, text: str) -> None:
     for form in (text, detokenise(text)):
         coverage = cover(parse(field), form)
         assert coverage.missing == [] and coverage.present == [field.split(" : ")[0]]
+
+
+@pytest.mark.parametrize(
+    ("field", "text"),
+    [
+        ("UTC offset : -7", "It has a UTC offset of - 7."),
+        ("elevation : -3.5", "It lies 3.5 below sea level."),
+        ("population : 12500", "It has 12\N{NARROW NO-BREAK SPACE}500 inhabitants."),
+    ],
+)
+def test_a_value_is_found_as_written(field: str, text: str) -> None:
+    assert cover(parse(field), text).missing == []
 
 
 @pytest.mark.parametrize(
@@ -74,6 +105,16 @@ def test_a_value_is_found(field: str, text: str) -> None:
         ("country : Austria", "an Australian film"),
         ("name : Ivy House", ""),
         ("electric : no", "The Ford Model T is electric."),
+        ("temperature : -179 °C", "It is 179 °C there."),
+        ("temperature : 179 °C", "It is -179 °C there."),
+        ("grade : A+", "It got an A-."),
+        ("age : 45", "She is forty."),
+        ("grade : A", "It got an A-."),
+        ("score : 4/5", "It has 5/4."),
+        ("population : 1,250", "It has 1 and 250 more."),
+        ("language : C++", "It is written in C."),
+        ("city : 上海", "她住在北京。"),
+        ("century : 19th", "It is of the 20th century."),
         ("mark : ★", "no words at all"),
         ("rating : ★★★★☆", "It has 5 stars, ★★★★★."),
     ],
@@ -107,6 +148,10 @@ def test_one_mention_does_not_tell_two_fields_by_chance() -> None:
         ("Ivy House is a pub near the Crown Inn.", ["Crown Inn"]),
         ("Ivy House charges £20-30 and opened in 1999.", ["£20-30", "1999"]),
         ("Ivy House has 3 stars.", ["3 stars"]),
+        ("Ivy House has 3 out of 5 stars.", ["3 out of 5 stars"]),
+        ("Ivy House has 1 out of 5 stars.", []),
+        ("Ivy House is of the 20th century, the first.", ["20th century"]),
+        ("Ivy House is at -5.", ["-5"]),
         ("Ivy House is rated 5 out of 5 and sits by Mill Road.", ["5 out of 5", "Mill Road"]),
         ("Clowns is a pub.", ["Clowns"]),
         ("Ivy House is open at 11:45.", ["11:45"]),

@@ -59,3 +59,18 @@ def test_on_a_phone_a_link_opens_a_tab_that_the_menu_holds(page, served):
     expect(page.locator("#pl-results-main thead .pl-badge")).to_contain_text(["Paper", "Paper", "Re-implementation"])
     expect(page).to_have_url(re.compile("tab=results"))
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_in_a_narrow_window_no_label_of_the_scatter_lies_over_a_point(page, served):
+    page.set_viewport_size({"width": 640, "height": 720})
+    page.goto(f"{served}?tab=results&results=scatter&set=e2e")
+    page.wait_for_function("""() => document.querySelectorAll(".textpoint text").length > 5""")
+    clear = """() => {
+      const traces = [...document.querySelectorAll(".trace.scatter")].filter((one) => one.querySelector(".textpoint text"));
+      const centers = traces.flatMap((one) => [...one.querySelectorAll(".point")]).map((one) => one.getBoundingClientRect())
+        .map((box) => [(box.left + box.right) / 2, (box.top + box.bottom) / 2]);
+      const labels = [...document.querySelectorAll(".textpoint text")].filter((one) => one.style.visibility !== "hidden");
+      const covers = (box) => centers.some(([x, y]) => box.left < x && x < box.right && box.top < y && y < box.bottom);
+      return centers.length > 20 && labels.length > 3 && !labels.some((one) => covers(one.getBoundingClientRect()));
+    }"""
+    page.wait_for_function(clear)
